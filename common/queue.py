@@ -220,10 +220,6 @@ class JobQueue:
         self._update(*_is_mine(lease), project_id=None)
         self._delete(*_others(project_id, lease))
 
-    def delete_done(self, *where: ColumnElement[bool], before: datetime) -> None:
-        """Delete the jobs that match `where` and were done before that time."""
-        self._delete(Job.state_ == JobState.DONE, Job.finished_at < before, *where)
-
     def _requeue(self, job: Job, after_seconds: float, *, is_rung: bool) -> None:
         self._move(job, JobState.QUEUED)
         job.next_at = self._now() + timedelta(seconds=after_seconds)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from common.models import Base
+from common.models import Base, is_word_index
 
 connection = context.config.attributes["connection"]
 context.configure(
@@ -14,6 +14,7 @@ context.configure(
     compare_type=True,
     transactional_ddl=connection.dialect.name == "sqlite",
     user_module_prefix="database.",
+    include_name=lambda name, _type, _parents: not is_word_index(name),
 )
 with context.begin_transaction():
     context.run_migrations()

@@ -10,7 +10,17 @@ from common.models.journal import EventRow, Feed, IdempotencyKey, Job, Mark
 from common.models.project import Project, ProjectMember, Push
 from common.models.run import LogEntry, Run, RunSession
 from common.models.spend import ModelCall, ModelProvider
-from common.models.task import Attachment, Comment, PendingComment, Proposal, Question, Task, TaskCheck, TaskDependency
+from common.models.task import (
+    Attachment,
+    Comment,
+    PendingComment,
+    Proposal,
+    Question,
+    Task,
+    TaskCheck,
+    TaskDependency,
+    is_word_index,
+)
 from common.models.webhook import WebhookDelivery, WebhookPosition
 
 __all__ = [
@@ -49,4 +59,5 @@ __all__ = [
     "User",
     "WebhookDelivery",
     "WebhookPosition",
+    "is_word_index",
 ]

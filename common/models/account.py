@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, SmallInteger, String
+from sqlalchemy import ForeignKey, Index, SmallInteger, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from common.models.base import Base, HasId
+from common.models.base import TABLE_OPTIONS, Base, HasId
 
 
 class User(HasId, Base):
@@ -32,12 +32,13 @@ class Login(HasId, Base):
     """
 
     __tablename__ = "logins"
+    __table_args__ = (Index("ix_logins_user_created", "user_id", "created_at", "id"), TABLE_OPTIONS)
 
-    user_id: Mapped[str] = mapped_column(String(40), ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    user_id: Mapped[str] = mapped_column(String(40), ForeignKey("users.id", ondelete="CASCADE"))
     refresh_id: Mapped[str] = mapped_column(String(40))
     created_at: Mapped[datetime]
-    expires_at: Mapped[datetime]
-    ended_at: Mapped[datetime | None]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    ended_at: Mapped[datetime | None] = mapped_column(index=True)
     address: Mapped[str | None] = mapped_column(String(45))
     client: Mapped[str | None] = mapped_column(String(200))
     last_used_at: Mapped[datetime | None]

@@ -39,6 +39,8 @@ class TaskGroup(HasId, HasState[GroupState], Base):
     __table_args__ = (
         UniqueConstraint("project_id", "branch", name="uq_task_groups_branch"),
         Index("ix_task_groups_created", "created_at", "id"),
+        Index("ix_task_groups_project_created", "project_id", "created_at", "id"),
+        Index("ix_task_groups_state_created", "state", "created_at", "id"),
         TABLE_OPTIONS,
     )
     lock_rank = 4
@@ -46,6 +48,7 @@ class TaskGroup(HasId, HasState[GroupState], Base):
     state_type = GroupState
     thing = "task group"
 
+    state_: Mapped[str] = mapped_column("state", String(24))
     project_id: Mapped[str] = mapped_column(String(40), ForeignKey("projects.id"))
     name: Mapped[str | None] = mapped_column(String(100))
     notes: Mapped[str | None] = mapped_column(LongText)
@@ -120,7 +123,7 @@ class GroupTest(HasId, Base):
     """
 
     __tablename__ = "group_tests"
-    __table_args__ = (Index("ix_group_tests_group", "group_id", "id"), TABLE_OPTIONS)
+    __table_args__ = (Index("ix_group_tests_group", "group_id", "id"), Index("ix_group_tests_at", "at"), TABLE_OPTIONS)
 
     group_id: Mapped[str] = mapped_column(ForeignKey("task_groups.id", ondelete="CASCADE"))
     attempt: Mapped[int]
@@ -167,7 +170,13 @@ class Deployment(HasId, HasState[DeploymentState], Base):
 
     __tablename__ = "deployments"
     __table_args__ = (
+        Index("ix_deployments_created", "created_at", "id"),
+        Index("ix_deployments_task_created", "task_id", "created_at", "id"),
+        Index("ix_deployments_group_created", "task_group_id", "created_at", "id"),
         Index("ix_deployments_project_created", "project_id", "created_at", "id"),
+        Index("ix_deployments_state_created", "state", "created_at", "id"),
+        Index("ix_deployments_environment_created", "environment", "created_at", "id"),
+        Index("ix_deployments_project_environment", "project_id", "environment", "created_at", "id"),
         TABLE_OPTIONS,
     )
     lock_rank = 5
@@ -175,13 +184,14 @@ class Deployment(HasId, HasState[DeploymentState], Base):
     state_type = DeploymentState
     thing = "deployment"
 
+    state_: Mapped[str] = mapped_column("state", String(24))
     project_id: Mapped[str] = mapped_column(String(40), ForeignKey("projects.id"))
     environment_: Mapped[str] = mapped_column("environment", String(16))
     app_name: Mapped[str] = mapped_column(String(63))
     commit_sha: Mapped[str] = mapped_column(String(40))
     branch: Mapped[str] = mapped_column(String(100))
-    task_id: Mapped[str | None] = mapped_column(String(40), index=True)
-    task_group_id: Mapped[str | None] = mapped_column(String(40), index=True)
+    task_id: Mapped[str | None] = mapped_column(String(40))
+    task_group_id: Mapped[str | None] = mapped_column(String(40))
     rollback_of: Mapped[str | None] = mapped_column(String(40))
     url: Mapped[str | None] = mapped_column(String(500))
     error: Mapped[str | None] = mapped_column(UnicodeText)

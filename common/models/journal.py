@@ -57,12 +57,17 @@ class Job(HasId, HasState[JobState], Base):
     __table_args__ = (
         Index("ix_jobs_due", "state", "next_at"),
         Index("ix_jobs_created", "created_at", "id"),
+        Index("ix_jobs_state_created", "state", "created_at", "id"),
+        Index("ix_jobs_kind_created", "kind", "created_at", "id"),
+        Index("ix_jobs_project_created", "project_id", "created_at", "id"),
+        Index("ix_jobs_ended", "state", "finished_at"),
+        Index("ix_jobs_subject", "subject_id", "state", "finished_at"),
         TABLE_OPTIONS,
     )
 
     kind: Mapped[str] = mapped_column(String(40))
     subject_id: Mapped[str] = mapped_column(String(40))
-    project_id: Mapped[str | None] = mapped_column(String(40), index=True)
+    project_id: Mapped[str | None] = mapped_column(String(40))
     live_key: Mapped[str | None] = mapped_column(String(100), unique=True)
     state_: Mapped[str] = mapped_column("state", String(16))
     generation: Mapped[int] = mapped_column(default=1)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, SmallInteger, String, UnicodeText, text
+from sqlalchemy import ForeignKey, Index, SmallInteger, String, UnicodeText, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from common.events import Event, ProjectStatusChanged
-from common.models.base import Base, HasId, HasState, LongText
+from common.models.base import TABLE_OPTIONS, Base, HasId, HasState, LongText
 from common.states import PROJECT_EDGES, By, ProjectState
 
 
@@ -28,6 +28,11 @@ class Project(HasId, HasState[ProjectState], Base):
     """
 
     __tablename__ = "projects"
+    __table_args__ = (
+        Index("ix_projects_created", "created_at", "id"),
+        Index("ix_projects_restricted", "is_restricted"),
+        TABLE_OPTIONS,
+    )
     lock_rank = 1
     edges = PROJECT_EDGES
     state_type = ProjectState
@@ -116,4 +121,4 @@ class Push(HasId, Base):
     username: Mapped[str] = mapped_column(String(140))
     at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
-    settled_at: Mapped[datetime | None]
+    settled_at: Mapped[datetime | None] = mapped_column(index=True)

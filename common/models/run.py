@@ -81,6 +81,7 @@ class LogEntry(Base):
     __table_args__ = (
         Index("ix_log_entries_agent", "agent_id", "id"),
         Index("ix_log_entries_run", "run_id", "id"),
+        Index("ix_log_entries_at", "at"),
         TABLE_OPTIONS,
     )
 

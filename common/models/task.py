@@ -25,6 +25,14 @@ from common.states import TASK_EDGES, By, Phase, TaskState
 from common.values.parking import Parking
 
 
+def is_word_index(name: str | None) -> bool:
+    """Whether the database's index of titles' words owns the table or column of that name (migration 0020).
+
+    The database fills it from the rows of `tasks`. It has no model, and is no part of a backup.
+    """
+    return name is not None and (name.startswith("task_words") or name in {"task_numbers", "title_words"})
+
+
 class Task(HasId, HasState[TaskState], Base):
     """A change that a person wants an agent to make.
 
@@ -44,9 +52,16 @@ class Task(HasId, HasState[TaskState], Base):
 
     __tablename__ = "tasks"
     __table_args__ = (
-        Index("ix_tasks_project_created", "project_id", "created_at", "id"),
-        Index("ix_tasks_project_state", "project_id", "state"),
         Index("ix_tasks_created", "created_at", "id"),
+        Index("ix_tasks_project_created", "project_id", "created_at", "id"),
+        Index("ix_tasks_state_created", "state", "created_at", "id"),
+        Index("ix_tasks_state_updated", "state", "updated_at", "id"),
+        Index("ix_tasks_priority_created", "priority", "created_at", "id"),
+        Index("ix_tasks_state_priority", "state", "priority", "created_at", "id"),
+        Index("ix_tasks_project_state_created", "project_id", "state", "created_at", "id"),
+        Index("ix_tasks_project_priority", "project_id", "priority", "created_at", "id"),
+        Index("ix_tasks_agent_created", "assigned_agent_id", "created_at", "id"),
+        Index("ix_tasks_author_created", "created_by_id", "created_at", "id"),
         TABLE_OPTIONS,
     )
     lock_rank = 2
@@ -54,6 +69,7 @@ class Task(HasId, HasState[TaskState], Base):
     state_type = TaskState
     thing = "task"
 
+    state_: Mapped[str] = mapped_column("state", String(24))
     project_id: Mapped[str] = mapped_column(String(40), ForeignKey("projects.id"))
     title: Mapped[str] = mapped_column(String(200))
     description: Mapped[str] = mapped_column(LongText, default="")
@@ -75,7 +91,7 @@ class Task(HasId, HasState[TaskState], Base):
     parked_until: Mapped[datetime | None] = mapped_column(index=True)
     parked_code: Mapped[str | None] = mapped_column(String(16))
     parked_reason: Mapped[str | None] = mapped_column(LongText)
-    assigned_agent_id: Mapped[str | None] = mapped_column(String(40), index=True)
+    assigned_agent_id: Mapped[str | None] = mapped_column(String(40))
     branch_name: Mapped[str] = mapped_column(String(100))
     head_sha: Mapped[str | None] = mapped_column(String(40))
     approved_sha: Mapped[str | None] = mapped_column(String(40))
@@ -146,7 +162,11 @@ class Question(Base):
     """
 
     __tablename__ = "questions"
-    __table_args__ = (UniqueConstraint("task_id", "round", "fingerprint", name="uq_questions_same"), TABLE_OPTIONS)
+    __table_args__ = (
+        UniqueConstraint("task_id", "round", "fingerprint", name="uq_questions_same"),
+        Index("ix_questions_state_asked", "state", "asked_at", "id"),
+        TABLE_OPTIONS,
+    )
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     task_id: Mapped[str] = mapped_column(String(40), ForeignKey("tasks.id", ondelete="CASCADE"), index=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import ColumnElement, Select, or_, select, true
@@ -18,7 +18,9 @@ from common.outbox import acting
 from common.states import Role
 from common.transaction import Snapshot, Transaction
 
-__all__ = ["Caller", "Grants", "Standing", "acting", "noting_grants", "sees_project", "visible_projects"]
+__all__ = [
+    "Caller", "Grants", "Standing", "acting", "noting_grants", "projects_seen", "sees_project", "visible_projects"
+]  # fmt: skip
 
 Grants = dict[str, int]
 """The access checks that a caller passed: project id → the highest role that was required. The key "": outside of
@@ -137,6 +139,30 @@ class Caller:
                 raise NotFound("no project")
             return
         self.require_in(at, project_id, Role.MAINTAINER)
+
+
+def projects_seen(at: Snapshot | Transaction, by: Caller) -> Sequence[str] | None:
+    """The ids of the projects that the caller may see; None: every project, because nothing is hidden from them.
+
+    For queries of tables that grow: a condition on values lets the database read an index in the order of a list; a
+    subquery makes it read everything. None is true of this moment: see `sees_all`.
+    """
+    if sees_all(at, by):
+        return None
+    return at.session.scalars(visible_projects(by)).all()
+
+
+def sees_all(at: Snapshot | Transaction, by: Caller) -> bool:
+    """Whether no project is hidden from the caller now.
+
+    Who reads without a condition on projects because of this asks again afterwards: between the two, somebody may have
+    restricted a project, or added a restricted one.
+    """
+    if by.is_admin:
+        return True
+    member = select(ProjectMember.project_id).where(ProjectMember.user_id == by.user_id)
+    hidden = select(Project.id).where(Project.is_restricted.is_(True), Project.id.not_in(member)).limit(1)
+    return at.session.execute(hidden).first() is None
 
 
 def visible_projects(by: Caller) -> Select[str]:

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, bindparam, delete, func, select
+from sqlalchemy import ColumnElement, bindparam, delete, select
 
 from common import database
 from common.errors import NotFound
@@ -132,24 +132,25 @@ def purge_events(older_than_days: float = KEPT_DAYS) -> int:
     An event gets its time a little before its seq, so times within a feed may be out of order. Everything up to the
     newest old event is deleted, because readers would take a gap in the stored events for a loss.
     """
-    newest_old = select(EventRow.feed_id, func.max(EventRow.seq)).group_by(EventRow.feed_id)
     with snapshot() as read:
         before = read.now() - timedelta(days=older_than_days)
-        last_seqs = [(row[0], row[1]) for row in read.session.execute(newest_old.where(EventRow.at < before))]
+        feed_ids = list(read.session.scalars(select(Feed.id)))
     purged = 0
-    for feed_id, last in last_seqs:
-        while gone := _purge_oldest(feed_id, last):
+    for feed_id in feed_ids:
+        while gone := _purge_oldest(feed_id, before):
             purged += gone
     return purged
 
 
 @transactional
-def _purge_oldest(tx: Transaction, feed_id: str, last: int) -> int:
-    oldest = tx.session.execute(select(func.min(EventRow.seq)).where(EventRow.feed_id == feed_id)).scalar_one()
-    if oldest is None or oldest > last:
+def _purge_oldest(tx: Transaction, feed_id: str, before: datetime) -> int:
+    # Only the oldest ones are read: how long that takes does not depend on how many are kept.
+    oldest = select(EventRow.seq, EventRow.at).where(EventRow.feed_id == feed_id).order_by(EventRow.seq)
+    rows = tx.session.execute(oldest.limit(_PURGED_AT_ONCE)).all()
+    last = max((seq for seq, at in rows if at < before), default=None)
+    if last is None:
         return 0
-    upto = min(last, oldest + _PURGED_AT_ONCE - 1)
-    return database.rows_changed(tx.session, delete(EventRow).where(EventRow.feed_id == feed_id, EventRow.seq <= upto))
+    return database.rows_changed(tx.session, delete(EventRow).where(EventRow.feed_id == feed_id, EventRow.seq <= last))
 
 
 def _read(*where: ColumnElement[bool], limit: int, newest_first: bool = False) -> list[StoredEvent]:

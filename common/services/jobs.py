@@ -16,8 +16,9 @@ from common.errors import Conflict, NotFound
 from common.jobs import CATALOGUE, UNAVAILABLE_HOURS, Lease
 from common.models.journal import Job, Mark
 from common.queue import due_jobs, live_job
-from common.services.access import Caller, visible_projects
-from common.services.paging import Page, PageQuery, page_of
+from common.services.access import Caller
+from common.services.listing import page_seen
+from common.services.paging import Order, Page, PageQuery
 from common.services.projects.variables import mask_of_project
 from common.states import JobState
 from common.transaction import Transaction, snapshot, transactional
@@ -25,6 +26,7 @@ from common.transaction import Transaction, snapshot, transactional
 Parked = Callable[[str, str], None]
 """Called with (subject id, reason) when a job is parked, in the same transaction, to update the job's subject."""
 
+NEWEST_FIRST = Order(Job.created_at, Job.id, Job.project_id)
 ACCESS = "access"
 """Value of `waits_for` of a job that waits because a provider denies our account access."""
 ACCESS_SECONDS = 120
@@ -165,13 +167,11 @@ def announce_live(project_id: str, task_id: str, event: str, body: dict[str, obj
 def list_jobs(by: Caller, page: PageQuery, *, state: str | None, kind: str | None, project_id: str | None) -> Page[Job]:
     """Jobs, newest first. Jobs that belong to no project are shown to administrators only."""
     query = select(Job)
-    if not by.is_admin:
-        query = query.where(Job.project_id.in_(visible_projects(by)))
-    for column, value in ((Job.state_, state), (Job.kind, kind), (Job.project_id, project_id)):
+    for column, value in ((Job.state_, state), (Job.kind, kind)):
         if value is not None:
             query = query.where(column == value)
     with snapshot() as read:
-        return page_of(read, query, Job.created_at, Job.id, page)
+        return page_seen(read, query, NEWEST_FIRST, page, by=by, project_id=project_id, all_have_projects=False)
 
 
 def read_job(by: Caller, job_id: str) -> Job:

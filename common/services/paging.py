@@ -1,4 +1,10 @@
-"""Pages of a list, newest first: by offset, or by a cursor, which stays fast for late pages."""
+"""Pages of a list, newest first: by offset, or by a cursor, which stays fast for late pages.
+
+Every query here reads an index in the order of the list and stops at the page's end, so a page costs the same in a
+table of a thousand rows and of a million. That holds while the conditions of a query are equalities that come first in
+an index, before the columns of the order. A condition on who may see what is no such thing: the caller resolves it into
+project ids before (`access.projects_seen`), and `page_among` merges the lists of these projects.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +13,26 @@ import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, union_all
 from sqlalchemy.orm import InstrumentedAttribute
 
 from common.errors import Invalid
+from common.models.project import Project
 from common.transaction import Snapshot
 
 M = TypeVar("M")
+V = TypeVar("V")
 
 DEFAULT_LIMIT = 50
 MOST = 200
+MOST_COUNTED = 10_000
+"""Up to here the total over several projects is exact."""
+MOST_MERGED = 1_000
+"""Pages that begin later, by their offset, are sorted by the database instead of merged."""
+_MOST_PARTS = 400
+"""SQLite takes at most 500 selects in one statement."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +46,43 @@ class PageQuery:
 
 @dataclass(frozen=True)
 class Page(Generic[M]):
-    """total: the number of all matching items, not only of this page. next_cursor: None on the last page."""
+    """total: the number of all matching items, not only of this page. total_is_capped: True: there are more than
+    `total`; None: it is exact. next_cursor: None on the last page.
+    """
 
     items: Sequence[M]
     total: int
     limit: int
     offset: int
     next_cursor: str | None
+    total_is_capped: bool | None = None
+
+    def of(self, items: Sequence[V]) -> Page[V]:
+        """The same page with other things in place of its items."""
+        return Page(items, self.total, self.limit, self.offset, self.next_cursor, self.total_is_capped)
+
+
+@dataclass(frozen=True)
+class Order:
+    """The columns of a list's order: the time, then the id. project: the column with the id of a row's project; None:
+    the rows have none.
+    """
+
+    at: InstrumentedAttribute[datetime]
+    key: InstrumentedAttribute[str]
+    project: Any = None
+
+    @property
+    def newest_first(self) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+        return self.at.desc(), self.key.desc()
+
+    def after(self, page: PageQuery) -> tuple[ColumnElement[bool], ...]:
+        """The condition for the rows that follow the page's cursor; none without one."""
+        if page.cursor is None:
+            return ()
+        before, before_id = decode_cursor(page.cursor)
+        # Not written as (at, id) < (x, i), because MariaDB reads the whole index for row values.
+        return (and_(self.at <= before, or_(self.at < before, self.key < before_id)),)
 
 
 def page_of(
@@ -48,22 +92,103 @@ def page_of(
     key: InstrumentedAttribute[str],
     page: PageQuery,
     total: int | None = None,
+    most_counted: int | None = None,
 ) -> Page[M]:
-    """One page of `query`, ordered by `at`, then by `key`, both descending. total: if the caller has counted it."""
-    if total is None:
-        total = read.session.execute(select(func.count()).select_from(query.order_by(None).subquery())).scalar_one()
-    ordered = query.order_by(at.desc(), key.desc()).limit(page.limit + 1)
-    if page.cursor is not None:
-        before, before_id = decode_cursor(page.cursor)
-        # Not written as (at, id) < (x, i), because MariaDB reads the whole index for row values.
-        ordered = ordered.where(and_(at <= before, or_(at < before, key < before_id)))
-    else:
-        ordered = ordered.offset(page.offset)
-    rows = list(read.session.scalars(ordered))
+    """One page of `query`, ordered by `at`, then by `key`, both descending.
+
+    total: if the caller has counted it. most_counted: count no further; None: the total is exact.
+    """
+    order = Order(at, key)
+    ordered = query.order_by(*order.newest_first).limit(page.limit + 1).where(*order.after(page))
+    offset = 0 if page.cursor is not None else page.offset
+    rows = list(read.session.scalars(ordered.offset(offset) if offset else ordered))
+    return _page(read, query, order, page, rows, total, most_counted)
+
+
+def page_among(read: Snapshot, query: Select[M], order: Order, page: PageQuery, seen: Sequence[str] | None) -> Page[M]:
+    """One page of `query`, newest first, of the projects `seen`; None: of all. The total is exact up to MOST_COUNTED.
+
+    order.project is required. query: a select of one entity, without joins.
+    """
+    if seen is None:
+        return page_of(read, query, order.at, order.key, page, most_counted=MOST_COUNTED)
+    assert order.project is not None
+    if len(seen) <= 1:
+        only = query.where(order.project.in_(seen)) if not seen else query.where(order.project == seen[0])
+        return page_of(read, only, order.at, order.key, page, most_counted=MOST_COUNTED)
+    mine = query.where(order.project.in_(seen))
+    offset = 0 if page.cursor is not None else page.offset
+    if offset > MOST_MERGED:
+        return page_of(read, mine, order.at, order.key, page, most_counted=MOST_COUNTED)
+    ids = _merged(read, query, order, page, seen, offset + page.limit + 1)[offset:]
+    found = {getattr(row, order.key.key): row for row in read.session.scalars(query.where(order.key.in_(ids)))}
+    rows = [found[row_id] for row_id in ids if row_id in found]
+    return _page(read, mine, order, page, rows, None, MOST_COUNTED)
+
+
+def _merged(
+    read: Snapshot, query: Select[Any], order: Order, page: PageQuery, seen: Sequence[str], wanted: int
+) -> list[str]:
+    """The ids of the newest `wanted` rows of these projects, newest first.
+
+    The index has the rows of each project in order. The project whose newest row is the n-th newest of all can
+    contribute only after n - 1 other rows, so later projects are read less far, and most of many not at all.
+    """
+    assert order.project is not None
+    after = order.after(page)
+    newest = query.where(order.project == Project.id, *after).order_by(*order.newest_first).limit(1).correlate(Project)
+    at, key = (newest.with_only_columns(column).scalar_subquery() for column in (order.at, order.key))
+    heads = read.session.execute(select(Project.id, at, key).where(Project.id.in_(seen)))
+    known = sorted(((row[1], row[2], row[0]) for row in heads if row[2] is not None), reverse=True)[:wanted]
+    parts = [
+        query.with_only_columns(order.at, order.key)
+        .where(order.project == project_id, *after)
+        .order_by(*order.newest_first)
+        .limit(wanted - rank)
+        .subquery()
+        for rank, (_at, _key, project_id) in enumerate(known)
+    ]
+    rows: list[tuple[datetime, str]] = []
+    for first in range(0, len(parts), _MOST_PARTS):
+        selects = [select(*part.columns) for part in parts[first : first + _MOST_PARTS]]
+        rows += [(row[0], row[1]) for row in read.session.execute(union_all(*selects))]
+    return [row_id for _at, row_id in sorted(rows, reverse=True)[:wanted]]
+
+
+def _page(
+    read: Snapshot,
+    query: Select[M],
+    order: Order,
+    page: PageQuery,
+    rows: Sequence[M],
+    total: int | None,
+    most_counted: int | None,
+) -> Page[M]:
+    """rows: those of the page, and the one after it, if there is one."""
     more = len(rows) > page.limit
     rows = rows[: page.limit]
-    cursor = encode_cursor(getattr(rows[-1], at.key), getattr(rows[-1], key.key)) if more else None
-    return Page(rows, total, page.limit, page.offset, cursor)
+    is_capped = None
+    if total is None and not more and page.cursor is None and (rows or not page.offset):
+        # Everything before this page was passed over, and nothing follows it.
+        total = page.offset + len(rows)
+    if total is None:
+        total, is_capped = _count(read, query.order_by(None), order, most_counted)
+    cursor = encode_cursor(getattr(rows[-1], order.at.key), getattr(rows[-1], order.key.key)) if more else None
+    return Page(rows, total, page.limit, page.offset, cursor, is_capped)
+
+
+def _count(read: Snapshot, query: Select[Any], order: Order, most: int | None) -> tuple[int, bool | None]:
+    """How many rows there are, and True if there are more. most: count no further; None: count all."""
+    # Passing over index entries is what a count does, too, and needs no table of them in between, as LIMIT in a count.
+    if (
+        most is not None
+        and read.session.execute(query.with_only_columns(order.key).offset(most).limit(1)).first() is not None
+    ):
+        return most, True
+    if most is not None:
+        counted = select(func.count()).select_from(query.with_only_columns(order.key).limit(most).subquery())
+        return read.session.execute(counted).scalar_one(), None
+    return read.session.execute(query.with_only_columns(func.count(order.key))).scalar_one(), None
 
 
 def encode_cursor(at: datetime, key: str) -> str:

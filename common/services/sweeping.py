@@ -8,24 +8,26 @@ from sqlalchemy import select
 
 from common import jobs
 from common.models.journal import Job, Mark
-from common.services.delivery.rollouts import take_expired_previews_down
+from common.services.delivery.rollouts import purge_previews, take_expired_previews_down
 from common.services.delivery.trial_log import purge_tests
 from common.services.events import purge_events
 from common.services.idempotency import purge_idempotency_keys
 from common.services.jobs import set_mark
 from common.services.outgoing import collecting, delivering
 from common.services.people.accounts import purge_logins
+from common.services.purging import purge
 from common.services.runs.agents import forget_agents
 from common.services.runs.fleet import fleet_settings
 from common.services.runs.transcripts import purge_transcripts
 from common.services.tasks.question_deadlines import watch_questions
 from common.services.tasks.watching import watch_all
-from common.transaction import Transaction, transactional
+from common.settings import settings
+from common.states import JobState
+from common.transaction import Transaction, snapshot, transactional
 
 RESTORE_SECONDS = 10
 """How often the running apps are compared with the live deployments."""
-PURGE_SECONDS = 3600
-KEPT_JOBS_DAYS = 7
+PURGE_SECONDS = 600
 KEPT_PLATFORM_JOBS_MINUTES = 10
 
 
@@ -49,11 +51,14 @@ def sweep_old() -> None:
     watch_all()
     purge_platform_jobs()
     if _purge_is_due():
-        purge_events()
+        event_days = settings().retention.event_days
+        if event_days is not None:
+            purge_events(event_days)
         purge_idempotency_keys()
         purge_logins()
         purge_transcripts()
         purge_tests()
+        purge_previews()
         purge_jobs()
         delivering.purge_deliveries()
         collecting.purge_positions()
@@ -65,19 +70,21 @@ def _purge_is_due(tx: Transaction) -> bool:
     return _is_due(tx, "purge", PURGE_SECONDS)
 
 
-@transactional
-def purge_platform_jobs(tx: Transaction) -> None:
+def purge_platform_jobs() -> None:
     """Delete done jobs of the platform after KEPT_PLATFORM_JOBS_MINUTES, as there is a new one every few seconds."""
-    old = tx.now() - timedelta(minutes=KEPT_PLATFORM_JOBS_MINUTES)
-    tx.queue.delete_done(Job.subject_id == "platform", before=old)
+    with snapshot() as read:
+        old = read.now() - timedelta(minutes=KEPT_PLATFORM_JOBS_MINUTES)
+    done = Job.state_ == JobState.DONE, Job.finished_at < old
+    purge(Job.id, Job.subject_id == "platform", *done, order=Job.finished_at)
 
 
-@transactional
-def purge_jobs(tx: Transaction) -> None:
-    """Delete jobs that were done KEPT_JOBS_DAYS ago. Failed jobs stay until they are retried or their project is
-    deleted.
+def purge_jobs() -> None:
+    """Delete jobs that were done before AIWORKER_KEEP_JOB_DAYS. Failed jobs stay until they are retried or their
+    project is deleted.
     """
-    tx.queue.delete_done(before=tx.now() - timedelta(days=KEPT_JOBS_DAYS))
+    with snapshot() as read:
+        old = read.now() - timedelta(days=settings().retention.job_days)
+    purge(Job.id, Job.state_ == JobState.DONE, Job.finished_at < old, order=Job.finished_at)
 
 
 def _is_due(tx: Transaction, name: str, seconds: float) -> bool:

@@ -21,6 +21,7 @@ from common.settings.environment import Environment
 from common.settings.kubernetes import MOST_PREVIEWS, FleetSettings, KubernetesSettings, read_kubernetes
 from common.settings.models import ModelSettings, ProviderSettings, read_models
 from common.settings.private_files import SHORTEST_KEY_BYTES, close_to_others, kept_secret
+from common.settings.retention import RetentionSettings
 from common.settings.sandbox import SandboxSettings
 from common.settings.telemetry import TelemetrySettings
 
@@ -208,6 +209,7 @@ class Settings:
     """LOG_LEVEL or AIWORKER_LOG_LEVEL, INFO by default."""
     sandbox: SandboxSettings = field(default_factory=SandboxSettings)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
 
 
 def from_env(environ: Mapping[str, str] | None = None) -> Settings:
@@ -232,6 +234,7 @@ def from_env(environ: Mapping[str, str] | None = None) -> Settings:
         log_level=env.string("AIWORKER_LOG_LEVEL", "LOG_LEVEL", default="INFO").upper(),
         sandbox=SandboxSettings.from_env(environ),
         telemetry=TelemetrySettings.from_env(environ),
+        retention=RetentionSettings.from_env(env),
     )
 
 

@@ -272,9 +272,10 @@ class ListTaskEventsSchema(Schema):
 @query(ListTasksSchema)
 @reply(many("tasks", TaskSchema))
 def list_tasks(page: PageQuery, *, mine: str, **wanted: str | None) -> object:
-    """The tasks of all projects that the caller may see, newest first. q: a part of the title, or the last 4 to 12
-    digits of the id. mine: written by the caller. With projectId: the `ETag` of an earlier reply in `If-None-Match`
-    makes the reply a 304 while nothing has changed."""
+    """The tasks of all projects that the caller may see, newest first. q: with projectId a part of the title, in either
+    case; over all projects the beginnings of words of the title. In both, also the last 4 to 12 digits of the id. mine:
+    written by the caller. totalIsCapped: over all projects, the total is counted up to 10,000. With projectId: the
+    `ETag` of an earlier reply in `If-None-Match` makes the reply a 304 while nothing has changed."""
     caller = who()
     created_by_id = caller.user_id if mine == "true" else None
     chosen = lists.TaskFilter(**wanted, created_by_id=created_by_id)

@@ -77,6 +77,7 @@ from web.http.fields import (
 )
 from web.http.json_strict import JsonObject, check_text, parse_object
 from web.http.replies import respond, writer_of
+from web.http.sparse import SparseSchema
 
 View = TypeVar("View", bound=Callable[..., object])
 
@@ -288,10 +289,12 @@ def one(name: str, schema: type[Schema]) -> type[Schema]:
 
 @functools.cache
 def many(plural: str, schema: type[Schema]) -> type[Schema]:
-    """`{"<plural>": […], total, limit, offset, nextCursor}`, read from a Page."""
+    """`{"<plural>": […], total, totalIsCapped?, limit, offset, nextCursor}`, read from a Page."""
     counts = {name: fields.Integer() for name in ("total", "limit", "offset")}
     listed = fields.List(fields.Nested(schema), attribute="items")
-    return _named(f"{_title(plural)}Page", {plural: listed, **counts, "next_cursor": fields.String(allow_none=True)})
+    attributes = {plural: listed, **counts, "next_cursor": fields.String(allow_none=True)}
+    attributes["total_is_capped"] = fields.Boolean(metadata={"description": "true: there are more than `total`"})
+    return type(f"{_title(plural)}Page", (SparseSchema,), {**attributes, "optional": frozenset({"totalIsCapped"})})
 
 
 def _named(name: str, attributes: Mapping[str, AnyField]) -> type[Schema]:

@@ -22,9 +22,10 @@ from common.models.task import Task
 from common.names import new_id, preview_app
 from common.outbox import actor
 from common.sealing import seal, unseal
-from common.services.access import Caller, visible_projects
+from common.services.access import Caller
 from common.services.delivery import lifecycle, versions
-from common.services.paging import Page, PageQuery, page_of
+from common.services.listing import page_seen
+from common.services.paging import Order, Page, PageQuery
 from common.services.projects.places import app_of, needs_of, network_of, place_of
 from common.services.projects.projects import DEFAULT_HEALTH_SECONDS
 from common.services.projects.variables import environment_of, mask_of_deployment
@@ -36,6 +37,7 @@ from common.values.place import Place
 from common.values.stored_spec import read_spec, write_spec
 
 HEALTHY_BELOW = 400
+NEWEST_FIRST = Order(Deployment.created_at, Deployment.id, Deployment.project_id)
 """A version that answers its health check with this HTTP status or a higher one is not healthy."""
 
 
@@ -131,16 +133,12 @@ def start_preview(tx: Transaction, task: Task, project: Project) -> Deployment:
 def list_deployments(
     page: PageQuery, *, project_id: str | None, environment: str | None, status: str | None, by: Caller
 ) -> Page[Deployment]:
-    query = select(Deployment).where(Deployment.project_id.in_(visible_projects(by)))
-    for column, value in (
-        (Deployment.project_id, project_id),
-        (Deployment.environment_, environment),
-        (Deployment.state_, status),
-    ):
+    query = select(Deployment)
+    for column, value in ((Deployment.environment_, environment), (Deployment.state_, status)):
         if value is not None:
             query = query.where(column == value)
     with snapshot() as read:
-        return page_of(read, query, Deployment.created_at, Deployment.id, page)
+        return page_seen(read, query, NEWEST_FIRST, page, by=by, project_id=project_id)
 
 
 def read_deployment(deployment_id: str, *, by: Caller) -> Placed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 import structlog
 from sqlalchemy import Select, select
@@ -21,6 +22,7 @@ from common.services.delivery.publishing import forget_preview, preview_ended
 from common.services.delivery.rollback_effects import groups_moved_by, record_moved
 from common.services.projects.places import app_of, place_of
 from common.services.projects.variables import mask_of_deployment
+from common.services.purging import purge
 from common.settings import MOST_PREVIEWS, settings
 from common.states import (
     ACTIVE_DEPLOYMENT,
@@ -30,7 +32,7 @@ from common.states import (
     Environment,
     GroupState,
 )
-from common.transaction import Transaction, transactional
+from common.transaction import Transaction, snapshot, transactional
 from common.values.app import App, Version
 from common.values.barrier import Barrier
 from common.values.place import Place
@@ -275,6 +277,20 @@ def record_taken_down(tx: Transaction, lease: Lease) -> None:
         if deployment.task_id:
             forget_preview(tx, tx.lock(Task, deployment.task_id))
     tx.finish(lease)
+
+
+def purge_previews() -> int:
+    """Delete the rows of previews that ended before AIWORKER_KEEP_PREVIEW_DAYS. Returns how many. Safe to repeat.
+
+    Those that serve or are under way stay, however old.
+    """
+    with snapshot() as read:
+        old = read.now() - timedelta(days=settings().retention.preview_days)
+    return purge(
+        Deployment.id, Deployment.environment_ == Environment.PREVIEW, Deployment.created_at < old,
+        Deployment.live_key.is_(None), Deployment.active_key.is_(None), Deployment.finished_at < old,
+        order=Deployment.created_at,
+    )  # fmt: skip
 
 
 @transactional

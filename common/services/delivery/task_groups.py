@@ -18,11 +18,12 @@ from common.models.task import Task
 from common.names import new_id, numbered, release_branch
 from common.outbox import actor
 from common.queue import live_job
-from common.services.access import Caller, visible_projects
+from common.services.access import Caller
 from common.services.delivery import delivery_rules, deployments, lifecycle
 from common.services.delivery.group_tests import FLAKY, forget_red_base
 from common.services.delivery.membership import member_task_ids
-from common.services.paging import Page, PageQuery, page_of
+from common.services.listing import page_seen
+from common.services.paging import Order, Page, PageQuery
 from common.services.projects.places import place_of
 from common.states import (
     By,
@@ -37,6 +38,7 @@ from common.values.build_results import BuildResults
 from common.values.place import Place
 
 MOST_TASKS = 100
+NEWEST_FIRST = Order(TaskGroup.created_at, TaskGroup.id, TaskGroup.project_id)
 STAGEABLE = frozenset({GroupState.PENDING, GroupState.MERGING, GroupState.MERGED})
 
 
@@ -142,13 +144,11 @@ def _free_branch(tx: Transaction, project_id: str, wanted: str) -> str:
 
 def list_task_groups(page: PageQuery, *, project_id: str | None, status: str | None, by: Caller) -> Page[GroupView]:
     """The groups that exist for the caller, newest first, each with its tasks alone."""
-    query = select(TaskGroup).where(TaskGroup.project_id.in_(visible_projects(by)))
-    if project_id is not None:
-        query = query.where(TaskGroup.project_id == project_id)
+    query = select(TaskGroup)
     if status is not None:
         query = query.where(TaskGroup.state_ == status)
     with snapshot() as read:
-        found = page_of(read, query, TaskGroup.created_at, TaskGroup.id, page)
+        found = page_seen(read, query, NEWEST_FIRST, page, by=by, project_id=project_id)
         members: dict[str, list[str]] = {group.id: [] for group in found.items}
         rows = read.all(
             select(GroupMember)
@@ -158,7 +158,7 @@ def list_task_groups(page: PageQuery, *, project_id: str | None, status: str | N
         for row in rows:
             members[row.group_id].append(row.task_id)
     views = [GroupView(group, members[group.id]) for group in found.items]
-    return Page(views, found.total, found.limit, found.offset, found.next_cursor)
+    return found.of(views)
 
 
 def read_task_group(group_id: str, *, by: Caller) -> GroupView:

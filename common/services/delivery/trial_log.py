@@ -10,12 +10,13 @@ from sqlalchemy import delete, select
 
 from common.models.delivery import GroupTest, TaskGroup
 from common.services.delivery.membership import commit_at, members_of
-from common.transaction import Transaction, transactional
+from common.services.purging import purge
+from common.settings import settings
+from common.transaction import Transaction, snapshot
 
 MOST_TESTS = 100
 """Test runs kept for each group: the search in a group of 100 tasks takes fewer than 25."""
 LONGEST_LOG = 30_000
-KEPT_DAYS = 90
 
 
 def keep(
@@ -49,8 +50,8 @@ def keep(
         )
 
 
-@transactional
-def purge_tests(tx: Transaction) -> None:
-    """Delete the runs that ended KEPT_DAYS ago."""
-    old = tx.now() - timedelta(days=KEPT_DAYS)
-    tx.session.execute(delete(GroupTest).where(GroupTest.at < old).execution_options(synchronize_session=False))
+def purge_tests() -> None:
+    """Delete the runs that ended before AIWORKER_KEEP_LOG_DAYS."""
+    with snapshot() as read:
+        old = read.now() - timedelta(days=settings().retention.log_days)
+    purge(GroupTest.id, GroupTest.at < old)

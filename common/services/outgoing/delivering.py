@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import structlog
-from sqlalchemy import delete, select
+from sqlalchemy import select
 
 from common import jobs
 from common.errors import Conflict, NotFound
@@ -21,7 +21,8 @@ from common.names import new_id
 from common.services.access import Caller
 from common.services.outgoing.notices import chat_text
 from common.services.outgoing.webhook_settings import open_webhook
-from common.services.paging import Page, PageQuery, page_of
+from common.services.paging import MOST_COUNTED, Page, PageQuery, page_of
+from common.services.purging import purge
 from common.settings import settings
 from common.states import Role
 from common.transaction import Transaction, snapshot, transactional
@@ -32,7 +33,6 @@ log = structlog.get_logger()
 DELAYS_SECONDS = (5, 30, 120, 600, 1800, 3600, 7200, 14400)
 """The pauses after failed tries: nine tries in about eight hours, more than a chat's upgrade takes."""
 LONGEST_PAUSE_SECONDS = 14400
-KEPT_DAYS = 7
 SWITCHED_OFF = "the webhook was switched off before this was delivered"
 
 
@@ -97,8 +97,11 @@ def list_deliveries(page: PageQuery, *, by: Caller) -> Page[DeliveryView]:
     """Deliveries of the last days, newest first."""
     by.require(Role.ADMIN)
     with snapshot() as read:
-        found = page_of(read, select(WebhookDelivery), WebhookDelivery.created_at, WebhookDelivery.id, page)
-    return Page([_view(row) for row in found.items], found.total, found.limit, found.offset, found.next_cursor)
+        found = page_of(
+            read, select(WebhookDelivery), WebhookDelivery.created_at, WebhookDelivery.id, page,
+            most_counted=MOST_COUNTED,
+        )  # fmt: skip
+    return found.of([_view(row) for row in found.items])
 
 
 def read_delivery(delivery_id: str, *, by: Caller) -> DeliveryView:
@@ -141,12 +144,12 @@ def test_webhook(tx: Transaction, *, by: Caller) -> DeliveryView:
     return _view(delivery)
 
 
-@transactional
-def purge_deliveries(tx: Transaction) -> None:
-    """Delete deliveries that ended KEPT_DAYS ago."""
-    old = tx.now() - timedelta(days=KEPT_DAYS)
-    ended = WebhookDelivery.next_at.is_(None), WebhookDelivery.created_at < old
-    tx.session.execute(delete(WebhookDelivery).where(*ended).execution_options(synchronize_session=False))
+def purge_deliveries() -> None:
+    """Delete deliveries that are over and older than AIWORKER_KEEP_DELIVERY_DAYS."""
+    with snapshot() as read:
+        old = read.now() - timedelta(days=settings().retention.delivery_days)
+    is_over = WebhookDelivery.next_at.is_(None)
+    purge(WebhookDelivery.id, WebhookDelivery.created_at < old, is_over)
 
 
 def _first(tx: Transaction) -> WebhookDelivery | None:

@@ -152,7 +152,7 @@ def list_projects(page: PageQuery, *, by: Caller) -> Page[ProjectView]:
     with snapshot() as read:
         found = page_of(read, select(Project).where(sees_project(by)), Project.created_at, Project.id, page)
         views = [view_of(project, shows_env=_manages(read, project, by)) for project in found.items]
-        return Page(views, found.total, found.limit, found.offset, found.next_cursor)
+        return found.of(views)
 
 
 def read_project(project_id: str, *, by: Caller) -> ProjectView:

@@ -13,11 +13,12 @@ from common.errors import Conflict, NotFound
 from common.models.account import EnrolmentToken
 from common.models.agent import Agent
 from common.models.journal import Mark
+from common.models.project import Project
 from common.models.run import LogEntry, Run
 from common.models.task import Task
 from common.names import new_id
 from common.sealing import digest, new_token
-from common.services.access import Caller, visible_projects
+from common.services.access import Caller, sees_project
 from common.services.jobs import set_mark
 from common.services.paging import Page, PageQuery, page_of
 from common.services.runs import fleet, lifecycle, run_end
@@ -57,12 +58,12 @@ def list_agents(page: PageQuery, *, status: str | None = None, by: Caller) -> Pa
     with snapshot() as read:
         found = page_of(read, query, Agent.created_at, Agent.id, page)
         views = _views(read, found.items, by)
-    return Page(views, found.total, found.limit, found.offset, found.next_cursor)
+    return found.of(views)
 
 
 def _views(at: Snapshot | Transaction, agents: Sequence[Agent], by: Caller) -> list[AgentView]:
     wanted = [agent.current_task_id for agent in agents if agent.current_task_id]
-    visible = select(Task.id).where(Task.id.in_(wanted), Task.project_id.in_(visible_projects(by)))
+    visible = select(Task.id).join(Project, Project.id == Task.project_id).where(Task.id.in_(wanted), sees_project(by))
     shown = frozenset(at.session.scalars(visible)) if wanted else frozenset()
     return [AgentView(one, one.current_task_id if one.current_task_id in shown else None) for one in agents]
 
@@ -83,8 +84,10 @@ def list_agent_logs(agent_id: str, *, limit: int, level: str | None, by: Caller)
     if level is not None:
         query = query.where(LogEntry.level == level)
     if not by.is_admin:
-        theirs = select(Run.id).where(Run.project_id.in_(visible_projects(by)))
-        query = query.where((LogEntry.run_id.is_(None)) | (LogEntry.run_id.in_(theirs)))
+        # Asked of each entry, newest first, until there are enough: not of all runs of these projects at once.
+        theirs = select(Run.id).join(Project, Project.id == Run.project_id)
+        is_theirs = theirs.where(Run.id == LogEntry.run_id, sees_project(by)).exists()
+        query = query.where(LogEntry.run_id.is_(None) | is_theirs)
     with snapshot() as read:
         if read.get(Agent, agent_id) is None:
             raise NotFound(f"agent {agent_id}")
@@ -136,6 +139,7 @@ def expire_agents(tx: Transaction) -> int:
     unclaimed = tx.now() - timedelta(seconds=UNCLAIMED_SECONDS)
     coming = select(Agent.id).where(Agent.is_pod.is_(True), Agent.state_ == AgentState.STARTING)
     overdue = select(Run.id).where(
+        Run.state_.in_((RunState.RUNNING, RunState.READY)),
         Run.agent_id.not_in(coming),
         ((Run.state_ == RunState.RUNNING) & (Run.seen_at < deadline))
         | ((Run.state_ == RunState.READY) & (Run.seen_at < unclaimed)),

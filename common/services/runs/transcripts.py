@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import func, select
 
 from common.errors import Conflict, Invalid, NotFound
 from common.machine.text import without_controls
@@ -14,15 +14,16 @@ from common.models.run import LogEntry, Run
 from common.services.access import Caller
 from common.services.jobs import announce_live
 from common.services.projects.variables import mask_of_run
+from common.services.purging import purge
 from common.services.runs.log_entries import LONGEST, cut, entry_body
 from common.services.runs.runners import RunPrincipal
 from common.services.runs.stuck import is_failed_result, shows_writing, watch_repeats
 from common.services.runs.transcript_masking import masked_details, size_of
 from common.services.runs.transcript_search import has_words, may_have_words
+from common.settings import settings
 from common.states import Role
 from common.transaction import Snapshot, Transaction, snapshot, transactional
 
-KEPT_DAYS = 30
 MOST_BYTES = 8 * 2**20
 """Largest transcript of one run. Further entries are left out, which the last entry says."""
 ENTRY_BYTES = 100
@@ -269,8 +270,8 @@ def _left_out(read: Snapshot, run: Run) -> int:
     return max(0, run.entries_received - (last or 0))
 
 
-@transactional
-def purge_transcripts(tx: Transaction) -> None:
-    """Delete entries older than KEPT_DAYS."""
-    old = delete(LogEntry).where(LogEntry.at < tx.now() - timedelta(days=KEPT_DAYS))
-    tx.session.execute(old.execution_options(synchronize_session=False))
+def purge_transcripts() -> None:
+    """Delete entries older than AIWORKER_KEEP_TRANSCRIPT_DAYS."""
+    with snapshot() as read:
+        old = read.now() - timedelta(days=settings().retention.transcript_days)
+    purge(LogEntry.id, LogEntry.at < old)

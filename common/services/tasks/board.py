@@ -12,9 +12,11 @@ from sqlalchemy import ColumnElement, Select, Text, func, or_, select, type_coer
 
 from common.models.run import LogEntry, Run
 from common.models.task import Question, Task, TaskCheck, TaskDependency
-from common.services.access import Caller, visible_projects
+from common.services.access import Caller, projects_seen, sees_all
+from common.services.listing import page_seen
 from common.services.paging import Page, PageQuery, page_of
 from common.services.spend.totals import spent_by_tasks
+from common.services.tasks import word_search
 from common.services.tasks.overlaps import Overlap, read_overlaps
 from common.states import DELIVERABLE, Priority, QuestionState, Role, TaskState
 from common.transaction import Snapshot, snapshot
@@ -32,8 +34,8 @@ LONGEST_QUESTION = 300
 
 @dataclass(frozen=True)
 class TaskFilter:
-    """None: whatever it is. q: a part of the title, in either case, or the last 4 to 12 digits of the id. label: one of
-    its labels. created_by_id: a user.
+    """None: whatever it is. q: a part of the title, in either case, or the last 4 to 12 digits of the id; without
+    project_id the beginnings of words of the title (see word_search). label: one of its labels. created_by_id: a user.
     """
 
     project_id: str | None = None
@@ -83,34 +85,48 @@ class Board:
 def list_tasks(wanted: TaskFilter, page: PageQuery, *, by: Caller) -> Page[Task]:
     """The tasks of the projects that the caller may see, newest first."""
     with snapshot() as read:
-        return page_of(read, _query(wanted, by), Task.created_at, Task.id, page)
+        if not wanted.q or wanted.project_id is not None:
+            return page_seen(read, _query(wanted), word_search.ORDER, page, by=by, project_id=wanted.project_id)
+        seen = projects_seen(read, by)
+        found = word_search.find_by_words(read, wanted.q, _conditions(wanted), page, seen)
+        if seen is None and not sees_all(read, by):
+            # Somebody restricted a project while the list was being read: it may be in it.
+            seen = projects_seen(read, by)
+            return word_search.find_by_words(read, wanted.q, _conditions(wanted), page, seen)
+        return found
 
 
 def read_board(wanted: TaskFilter, page: PageQuery, *, by: Caller) -> Board:
     """The tasks of a project, the first page of every state. NotFound if the caller may not see it."""
     with snapshot() as read:
         by.require_in(read, wanted.project_id, Role.VIEWER)
-        query = _query(wanted, by)
+        query = _query(wanted).where(Task.project_id == wanted.project_id)
         grouped = query.with_only_columns(Task.state_, func.count()).group_by(Task.state_)
         counts = {str(state): int(count) for state, count in read.session.execute(grouped)}
         columns = [_column(read, query, state, counts.get(state, 0), page.limit) for state in TaskState]
         return Board(columns, _cards(read, [task for column in columns for task in column.tasks]))
 
 
-def _query(wanted: TaskFilter, by: Caller) -> Select[Task]:
-    query = select(Task).where(Task.project_id.in_(visible_projects(by)))
+def _query(wanted: TaskFilter) -> Select[Task]:
+    """The tasks that are asked for, of any project."""
+    query = select(Task).where(*_conditions(wanted))
+    return query.where(_names(wanted.q.lower())) if wanted.q else query
+
+
+def _conditions(wanted: TaskFilter) -> list[ColumnElement[bool]]:
+    """What is asked but for the project and the text."""
+    conditions: list[ColumnElement[bool]] = []
     for column, value in (
-        (Task.project_id, wanted.project_id),
         (Task.state_, wanted.state),
         (Task.assigned_agent_id, wanted.assigned_agent_id),
         (Task.priority, None if wanted.priority is None else int(Priority.of(wanted.priority))),
         (Task.created_by_id, wanted.created_by_id),
     ):
         if value is not None:
-            query = query.where(column == value)
-    if wanted.q:
-        query = query.where(_names(wanted.q.lower()))
-    return query if wanted.label is None else query.where(_has_label(wanted.label))
+            conditions.append(column == value)
+    if wanted.label is not None:
+        conditions.append(_has_label(wanted.label))
+    return conditions
 
 
 def _names(text: str) -> ColumnElement[bool]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, and_, false, or_, select
+from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy.orm import InstrumentedAttribute
 
 from common.models.delivery import TaskGroup
 from common.models.project import Project, ProjectMember
@@ -73,82 +74,91 @@ def read_inbox(*, by: Caller, project_id: str | None = None) -> Inbox:
     return Inbox(items, len(items), any(len(part) > MOST for part in found))
 
 
+@dataclass(frozen=True)
+class _Reach:
+    """Projects in which the caller may decide something: id → name, and whether an approver may not be the author."""
+
+    projects: dict[str, tuple[str, bool]]
+
+    def holds(self, project_id: InstrumentedAttribute[str]) -> ColumnElement[bool]:
+        return project_id.in_(list(self.projects))
+
+
 def _parts(read: Snapshot, by: Caller, project_id: str | None) -> Iterator[Iterator[InboxItem]]:
-    member, maintainer = (_where(by, role, project_id) for role in (Role.MEMBER, Role.MAINTAINER))
+    member, maintainer = (_reach(read, by, role, project_id) for role in (Role.MEMBER, Role.MAINTAINER))
     yield _questions(read, member)
     yield _releases(read, maintainer)
-    yield _tasks(read, Need.REVIEW, and_(maintainer, _may_approve(by), Task.state_ == TaskState.READY_TO_TEST))
-    yield _tasks(read, Need.FAILED, and_(member, Task.state_ == TaskState.FAILED))
-    is_capped = and_(Task.state_ == TaskState.IN_PROGRESS, Task.phase_ == Phase.PARKED, Task.parked_code == Parked.CAP)
-    yield _tasks(read, Need.PARKED, and_(member, is_capped))
+    yield _tasks(read, Need.REVIEW, maintainer, _may_approve(by, maintainer), Task.state_ == TaskState.READY_TO_TEST)
+    yield _tasks(read, Need.FAILED, member, Task.state_ == TaskState.FAILED)
+    is_capped = and_(Task.phase_ == Phase.PARKED, Task.parked_code == Parked.CAP)
+    yield _tasks(read, Need.PARKED, member, Task.state_ == TaskState.IN_PROGRESS, is_capped)
 
 
-def _where(by: Caller, role: Role, project_id: str | None) -> ColumnElement[bool]:
-    """Query condition on Project: the caller has at least this role in it."""
+def _reach(read: Snapshot, by: Caller, role: Role, project_id: str | None) -> _Reach:
+    """The projects in which the caller has at least this role."""
     if by.role < role:
-        return false()
+        return _Reach({})
     member = select(ProjectMember.project_id).where(
         ProjectMember.user_id == by.user_id, ProjectMember.role >= int(role)
     )
     reaches = sees_project(by) if by.is_admin else or_(Project.is_restricted.is_(False), Project.id.in_(member))
-    holds = and_(reaches, Project.state_ != ProjectState.DELETING)
-    return holds if project_id is None else and_(holds, Project.id == project_id)
+    query = select(Project.id, Project.name, Project.separate_approver)
+    query = query.where(reaches, Project.state_ != ProjectState.DELETING)
+    if project_id is not None:
+        query = query.where(Project.id == project_id)
+    return _Reach({row[0]: (row[1], row[2]) for row in read.session.execute(query)})
 
 
-def _may_approve(by: Caller) -> ColumnElement[bool]:
-    """Query condition on Task and Project: the caller did not write a task that somebody else has to approve."""
-    needs_other = or_(Project.separate_approver.is_(True), Task.needs_other_approver.is_(True))
+def _may_approve(by: Caller, reach: _Reach) -> ColumnElement[bool]:
+    """Query condition on Task: the caller did not write a task that somebody else has to approve."""
+    separate = [project_id for project_id, (_name, is_separate) in reach.projects.items() if is_separate]
+    needs_other = or_(Task.project_id.in_(separate), Task.needs_other_approver.is_(True))
     return ~and_(needs_other, Task.created_by_id.is_not(None), Task.created_by_id == by.user_id)
 
 
-def _questions(read: Snapshot, where: ColumnElement[bool]) -> Iterator[InboxItem]:
+def _questions(read: Snapshot, reach: _Reach) -> Iterator[InboxItem]:
     query = (
-        select(Question.id, Question.question, Question.asked_at, Task.id, Task.title, Task.state_, Project.id,
-               Project.name)
+        select(Question.id, Question.question, Question.asked_at, Task.id, Task.title, Task.state_, Task.project_id)
         .join(Task, Task.id == Question.task_id)
-        .join(Project, Project.id == Task.project_id)
-        .where(where, Question.state == QuestionState.PENDING)
+        .where(reach.holds(Task.project_id), Question.state == QuestionState.PENDING)
         .where(Task.state_.in_((TaskState.IN_PROGRESS, TaskState.NEEDS_INPUT)))
         .order_by(Question.asked_at, Question.id)
         .limit(MOST + 1)
-    )  # fmt: skip
-    for question_id, question, at, task_id, title, state, project_id, name in read.session.execute(query):
-        yield InboxItem(
-            Need.QUESTION, project_id, name, title, state, at, task_id=task_id, question_id=question_id, detail=question
-        )
-
-
-def _tasks(read: Snapshot, kind: Need, where: ColumnElement[bool]) -> Iterator[InboxItem]:
-    query = (
-        select(Task, Project.name)
-        .join(Project, Project.id == Task.project_id)
-        .where(where)
-        .order_by(Task.updated_at, Task.id)
-        .limit(MOST + 1)
     )
+    if not reach.projects:
+        return
+    for question_id, question, at, task_id, title, state, project_id in read.session.execute(query):
+        yield InboxItem(
+            Need.QUESTION, project_id, reach.projects[project_id][0], title, state, at, task_id=task_id,
+            question_id=question_id, detail=question,
+        )  # fmt: skip
+
+
+def _tasks(read: Snapshot, kind: Need, reach: _Reach, *where: ColumnElement[bool]) -> Iterator[InboxItem]:
+    if not reach.projects:
+        return
+    query = select(Task).where(*where, reach.holds(Task.project_id)).order_by(Task.updated_at, Task.id).limit(MOST + 1)
     reasons = {Need.FAILED: "error", Need.PARKED: "parked_reason"}
-    for task, name in read.session.execute(query):
+    for task in read.session.scalars(query):
         detail = getattr(task, reasons[kind]) if kind in reasons else None
         yield InboxItem(
-            kind, task.project_id, name, task.title, task.state_, task.updated_at, task_id=task.id, detail=detail
-        )
+            kind, task.project_id, reach.projects[task.project_id][0], task.title, task.state_, task.updated_at,
+            task_id=task.id, detail=detail,
+        )  # fmt: skip
 
 
-def _releases(read: Snapshot, where: ColumnElement[bool]) -> Iterator[InboxItem]:
-    waits = or_(
-        TaskGroup.state_ == GroupState.FAILED,
-        and_(TaskGroup.state_ == GroupState.STAGING, TaskGroup.target_branch == "production"),
-    )
-    query = (
-        select(TaskGroup, Project.name)
-        .join(Project, Project.id == TaskGroup.project_id)
-        .where(where, waits)
-        .order_by(TaskGroup.created_at, TaskGroup.id)
-        .limit(MOST + 1)
-    )
-    for group, name in read.session.execute(query):
+def _releases(read: Snapshot, reach: _Reach) -> Iterator[InboxItem]:
+    if not reach.projects:
+        return
+    for_production = and_(TaskGroup.state_ == GroupState.STAGING, TaskGroup.target_branch == "production")
+    found: list[TaskGroup] = []
+    # Each by its own index, which has the order.
+    for waits in (TaskGroup.state_ == GroupState.FAILED, for_production):
+        query = select(TaskGroup).where(waits, reach.holds(TaskGroup.project_id))
+        found += read.session.scalars(query.order_by(TaskGroup.created_at, TaskGroup.id).limit(MOST + 1))
+    for group in sorted(found, key=lambda one: (one.created_at, one.id))[: MOST + 1]:
         title = group.name or group.branch.removeprefix("release/")
         yield InboxItem(
-            Need.RELEASE, group.project_id, name, title, group.state_, group.created_at, task_group_id=group.id,
-            detail=group.error,
+            Need.RELEASE, group.project_id, reach.projects[group.project_id][0], title, group.state_,
+            group.created_at, task_group_id=group.id, detail=group.error,
         )  # fmt: skip

@@ -1,0 +1,46 @@
+"""Deletes old rows in small batches, so that no transaction holds locks for long."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy.orm import InstrumentedAttribute
+
+from common import database
+from common.transaction import Transaction, transactional
+
+BATCH = 500
+MOST_BATCHES = 100
+"""In one call; the next sweep goes on, so that the sweeps behind it need not wait for an instance's whole past."""
+
+
+def purge(
+    key: InstrumentedAttribute[Any], *where: ColumnElement[bool], order: InstrumentedAttribute[Any] | None = None
+) -> int:
+    """Delete the rows that match, each batch in a transaction of its own. Returns how many. Safe to repeat.
+
+    key: the primary key's column. where: conditions that only old rows meet, which an index has. order: the column of
+    that index after its equalities: the oldest rows are deleted first.
+    """
+    gone = 0
+    for _ in range(MOST_BATCHES):
+        batch = _purge_batch(key, where, order)
+        gone += batch
+        if batch < BATCH:
+            break
+    return gone
+
+
+@transactional
+def _purge_batch(
+    tx: Transaction,
+    key: InstrumentedAttribute[Any],
+    where: tuple[ColumnElement[bool], ...],
+    order: InstrumentedAttribute[Any] | None,
+) -> int:
+    oldest = select(key).where(*where).limit(BATCH)
+    ids = tx.session.scalars(oldest if order is None else oldest.order_by(order)).all()
+    # The conditions again: somebody may have changed a row since.
+    old = delete(key.class_).where(key.in_(ids), *where).execution_options(synchronize_session=False)
+    return database.rows_changed(tx.session, old) if ids else 0

@@ -1,0 +1,209 @@
+"""Finds tasks of all projects by the beginnings of words of their titles, through the database's text index.
+
+The text to find is split at spaces. Each part has to be in the title: its words one after the other, the last one by
+its beginning. A text that looks like the end of an id also finds the task whose id ends with it. Case does not matter.
+
+Migration 0020 makes both indexes, and the database keeps them right: SQLite by triggers on `tasks`, MariaDB because the
+indexed column is computed from the title and the id. Words of the caller reach an index only as letters and digits, so
+no operator of its language does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import ColumnElement, Select, String, and_, column, func, literal_column, or_, select, table
+from sqlalchemy.dialects.mysql import match
+
+from common import database
+from common.errors import Invalid
+from common.models.task import Task
+from common.services.paging import MOST_COUNTED, Order, Page, PageQuery, decode_cursor, encode_cursor
+from common.transaction import Snapshot
+
+MOST_WORDS = 20
+"""Further words of a text are left out."""
+MOST_PROJECTS = 200
+"""So many projects are looked for in SQLite's index; of more, each task that was found is looked at."""
+WINDOW = 20_000
+"""How many of the newest titles are read on MariaDB before its text index is asked: see _MariaDb."""
+COMMON_SHARE = 0.025
+"""From this share of titles on, reading titles until enough have the word costs less than its rows in the index."""
+WORD_MARK, END_MARK = "\u0298\u0298", "\u0298i"
+"""Begin the words in MariaDB's text index: those of titles, and the end of the id, backwards. So each has the three
+letters without which that index leaves it out.
+"""
+
+_END_OF_ID = re.compile(r"[0-9a-f]{4,12}")
+_WORD = re.compile(r"[^\W_]+")
+
+ORDER = Order(Task.created_at, Task.id, Task.project_id)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """parts: the words of each part of a text, in lower case. id_end: what the task's id may end with instead; None:
+    the text is no such end.
+    """
+
+    parts: tuple[tuple[str, ...], ...]
+    id_end: str | None
+
+    @classmethod
+    def of(cls, text: str) -> Wanted:
+        lower = text.lower()
+        parts: list[tuple[str, ...]] = []
+        for part in lower.split():
+            words = tuple(_WORD.findall(part))[: MOST_WORDS - sum(map(len, parts))]
+            if words:
+                parts.append(words)
+        return cls(tuple(parts), lower if _END_OF_ID.fullmatch(lower) else None)
+
+
+def find_by_words(
+    read: Snapshot, text: str, conditions: Sequence[ColumnElement[bool]], page: PageQuery, seen: Sequence[str] | None
+) -> Page[Task]:
+    """The tasks of the projects `seen` (None: of all) that the text finds, newest first; nothing if it has no words.
+
+    conditions: what else has to hold for the row of Task.
+    """
+    wanted = Wanted.of(text)
+    if not wanted.parts or seen == []:
+        return Page((), 0, page.limit, page.offset, None)
+    search = (_Sqlite if database.is_sqlite() else _MariaDb)(read, wanted, conditions, seen)
+    offset = 0 if page.cursor is not None else page.offset
+    found = search.newest(page, offset + page.limit + 1)[offset:]
+    ids, more = [row_id for row_id, _cursor in found[: page.limit]], len(found) > page.limit
+    rows = {task.id: task for task in read.session.scalars(select(Task).where(Task.id.in_(ids)))}
+    items = [rows[row_id] for row_id in ids if row_id in rows]
+    total, is_capped = offset + len(found), None
+    if more or page.cursor is not None or (not found and offset):
+        total, is_capped = search.count()
+    return Page(items, total, page.limit, page.offset, found[page.limit - 1][1] if more else None, is_capped)
+
+
+class _Sqlite:
+    """FTS5 gives the rows of a match in the order of their numbers, which are those in which tasks were created, so a
+    query ends with its page however common a word is.
+    """
+
+    _words = table("task_words", column("rowid"))
+    _numbers = table("task_numbers", column("number"), column("task_id", String))
+
+    def __init__(
+        self, read: Snapshot, wanted: Wanted, holds: Sequence[ColumnElement[bool]], seen: Sequence[str] | None
+    ) -> None:
+        self._session = read.session
+        text = " AND ".join(f'title : "{" ".join(words)}" *' for words in wanted.parts)
+        if wanted.id_end is not None:
+            text = f'({text}) OR ends : "{wanted.id_end[::-1]}" *'
+        if seen is not None and len(seen) <= MOST_PROJECTS:
+            projects = " OR ".join(project_id.replace("-", "") for project_id in seen)
+            text = f"({text}) AND project : ({projects})"
+        elif seen is not None:
+            holds = [*holds, Task.project_id.in_(seen)]
+        self._query = select(self._words.c.rowid).where(literal_column("task_words").op("MATCH")(text))
+        if holds:
+            # As a condition, not as a join: the index of the words has to be read first, for its order.
+            numbered = self._numbers.c.number == self._words.c.rowid
+            task = select(Task.id).join_from(self._numbers, Task, Task.id == self._numbers.c.task_id)
+            self._query = self._query.where(task.where(numbered, *holds).exists())
+
+    def newest(self, page: PageQuery, most: int) -> list[tuple[str, str]]:
+        """The ids with their cursors."""
+        query = self._query.order_by(self._words.c.rowid.desc()).limit(most)
+        if page.cursor is not None:
+            query = query.where(self._words.c.rowid < _number(page.cursor))
+        numbers = list(self._session.scalars(query))
+        known = select(self._numbers.c.number, self._numbers.c.task_id).where(self._numbers.c.number.in_(numbers))
+        ids = {row[0]: row[1] for row in self._session.execute(known)}
+        return [(ids[number], _cursor_at(number)) for number in numbers if number in ids]
+
+    def count(self) -> tuple[int, bool | None]:
+        if self._session.execute(self._query.offset(MOST_COUNTED).limit(1)).first() is not None:
+            return MOST_COUNTED, True
+        return _counted(len(self._session.execute(self._query).all()))
+
+
+_EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+
+
+def _cursor_at(number: int) -> str:
+    """A cursor has a time and an id. This one needs no time."""
+    return encode_cursor(_EPOCH, str(number))
+
+
+def _number(cursor: str) -> int:
+    _at, number = decode_cursor(cursor)
+    if not re.fullmatch(r"[0-9]{1,18}", number):
+        raise Invalid("cursor", "Not a cursor of this list")
+    return int(number)
+
+
+class _MariaDb:
+    """InnoDB's text index gives all rows of a match, some 5 µs each and in no order: too slow for words that many
+    titles have. Those are found by reading titles, newest first, in an index that holds them (0.4 µs each); the text
+    index is asked for the others.
+    """
+
+    def __init__(
+        self, read: Snapshot, wanted: Wanted, holds: Sequence[ColumnElement[bool]], seen: Sequence[str] | None
+    ) -> None:
+        self._session = read.session
+        holds = [*holds, *([] if seen is None else [Task.project_id.in_(seen)])]
+        stored: ColumnElement[Any] = literal_column("tasks.title_words", String)
+        parts = [[WORD_MARK + word for word in words] for words in wanted.parts]
+        text = " ".join(f"+{word}*" for words in parts for word in words)
+        reads = and_(*(stored.like(f"% {' '.join(words)}%") for words in parts))
+        if wanted.id_end is not None:
+            end = END_MARK + wanted.id_end[::-1]
+            text = f"({text}) {end}*"
+            reads = or_(reads, stored.like(f"% {end}%"))
+        indexed = match(stored, against=text, in_boolean_mode=True)
+        # The index knows no order of words: reading decides about those that have to follow each other.
+        is_sure = all(len(words) == 1 for words in parts)
+        self._indexed = and_(indexed, *holds) if is_sure else and_(indexed, reads, *holds)
+        self._reads = and_(reads, *holds)
+
+    def newest(self, page: PageQuery, most: int) -> list[tuple[str, str]]:
+        """The ids with their cursors."""
+        after = ORDER.after(page)
+        in_window, is_all = self._window(after)
+        rows = self._session.execute(_reading().where(self._reads, *after, *in_window).limit(most)).all()
+        if len(rows) < most and not is_all:
+            rows = self._session.execute(_newest().where(self._indexed, *after).limit(most)).all()
+        return [(row_id, encode_cursor(at, row_id)) for at, row_id in rows]
+
+    def count(self) -> tuple[int, bool | None]:
+        in_window, is_all = self._window(())
+        near = _reading().with_only_columns(func.count(Task.id)).order_by(None).where(self._reads, *in_window)
+        found = self._session.execute(near).scalar_one()
+        if is_all:
+            return _counted(found)
+        how = _reading().where(self._reads) if found >= WINDOW * COMMON_SHARE else _newest().where(self._indexed)
+        if self._session.execute(how.offset(MOST_COUNTED).limit(1)).first() is not None:
+            return MOST_COUNTED, True
+        all_indexed = select(func.count(Task.id)).where(self._indexed)
+        return _counted(self._session.execute(all_indexed).scalar_one())
+
+    def _window(self, after: Sequence[ColumnElement[bool]]) -> tuple[Sequence[ColumnElement[bool]], bool]:
+        """The condition for the newest WINDOW tasks, and whether these are all."""
+        passed = self._session.execute(_newest().where(*after).offset(WINDOW).limit(1)).first()
+        return ((), True) if passed is None else ((Task.created_at >= passed[0],), False)
+
+
+def _reading() -> Select[Any]:
+    """The newest tasks, for conditions on their titles."""
+    return _newest().with_hint(Task, "FORCE INDEX (ix_tasks_created_words)")
+
+
+def _newest() -> Select[Any]:
+    return cast("Select[Any]", select(Task.created_at, Task.id).order_by(*ORDER.newest_first))
+
+
+def _counted(number: int) -> tuple[int, bool | None]:
+    return (MOST_COUNTED, True) if number > MOST_COUNTED else (number, None)

@@ -1,0 +1,177 @@
+"""Lists over all projects: totals that end, pages merged of many projects, and words of titles."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from common.models import Project, Task, User
+from common.models.project import ProjectMember
+from common.names import new_id
+from common.services import paging
+from common.services.tasks import word_search
+from common.states import Role, TaskState
+from common.transaction import Transaction, transactional
+from tests import builders
+from tests.web.made import a_project
+
+BEGAN_AT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@transactional
+def put_tasks(tx: Transaction, project: Project, titles: Sequence[str], **values: Any) -> list[str]:
+    """Tasks as old as their place in `titles` says, the last one newest. Returns their ids."""
+    ids = [new_id() for _ in titles]
+    for number, (row_id, title) in enumerate(zip(ids, titles, strict=True)):
+        at = BEGAN_AT + timedelta(minutes=number)
+        filled = {
+            "state_": TaskState.BACKLOG, "priority": 2, "labels": [], "required_capabilities": [], "limits": {},
+            "branch_name": "task", "created_by": "ada", "created_at": at, "updated_at": at, "queued_at": at, **values,
+        }  # fmt: skip
+        tx.session.add(Task(id=row_id, project_id=project.id, title=title, **filled))
+    return ids
+
+
+@transactional
+def let_in(tx: Transaction, user: User, project: Project) -> None:
+    tx.session.add(ProjectMember(project_id=project.id, user_id=user.id, role=Role.MEMBER))
+
+
+def pages_of(client: FlaskClient, **asked: Any) -> list[dict[str, Any]]:
+    """All pages, by their cursors."""
+    found = [client.get("/api/tasks", query_string=asked).json]
+    while cursor := found[-1]["nextCursor"]:
+        found.append(client.get("/api/tasks", query_string={**asked, "cursor": cursor}).json)
+    return found
+
+
+def titles(client: FlaskClient, **asked: Any) -> list[str]:
+    return [task["title"] for task in client.get("/api/tasks", query_string=asked).json["tasks"]]
+
+
+def test_pages_merge_the_projects_that_a_person_sees(app: Flask) -> None:
+    mia = builders.a_user("mia")
+    client = builders.client_of(app, mia)
+    projects = [a_project(f"P{number}", is_restricted=number % 2 == 0) for number in range(9)]
+    let_in(mia, projects[0])
+    seen = [project for number, project in enumerate(projects) if number % 2 or number == 0]
+    for number, project in enumerate(projects[:-1]):
+        put_tasks(project, [f"{number}-{place}" for place in range(number + 3)], priority=1 + number % 2)
+    listed = {"limit": 4}
+
+    found = pages_of(client, **listed)
+
+    tasks = [task for page in found for task in page["tasks"]]
+    assert [len(page["tasks"]) for page in found[:-1]] == [4] * (len(found) - 1)
+    assert tasks == sorted(tasks, key=lambda task: (task["createdAt"], task["id"]), reverse=True)
+    assert len({task["id"] for task in tasks}) == len(tasks) == 3 + 4 + 6 + 8 + 10
+    assert {task["projectId"] for task in tasks} == {project.id for project in seen}
+    assert {page["total"] for page in found} == {len(tasks)}
+    by_offset = [client.get(f"/api/tasks?limit=4&offset={offset}").json["tasks"] for offset in range(0, len(tasks), 4)]
+    assert [task for page in by_offset for task in page] == tasks
+    urgent = [task for page in pages_of(client, **listed, priority="medium") for task in page["tasks"]]
+    assert urgent == [task for task in tasks if task["priority"] == "medium"] != []
+
+
+def test_a_total_over_all_projects_ends(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (paging, word_search):
+        monkeypatch.setattr(module, "MOST_COUNTED", 5)
+    mia = builders.a_user("mia")
+    member, admin = builders.client_of(app, mia), builders.client_of(app, builders.a_user("ada", Role.ADMIN))
+    shop, hidden = a_project("Shop"), a_project("Hidden", is_restricted=True)
+    put_tasks(shop, ["A cart"] * 5)
+    put_tasks(hidden, ["A cart"])
+
+    def totals(client: FlaskClient, **asked: Any) -> tuple[int, bool | None]:
+        reply = client.get("/api/tasks", query_string={"limit": 1, **asked}).json
+        return reply["total"], reply.get("totalIsCapped")
+
+    for asked in ({}, {"q": "cart"}, {"state": "backlog"}):
+        assert totals(member, **asked) == (5, None)
+        assert totals(admin, **asked) == (5, True)
+    put_tasks(shop, ["A cart"] * 3)
+    for asked in ({}, {"q": "cart"}):
+        assert totals(member, **asked) == (5, True)
+        assert totals(member, **asked, projectId=shop.id) == (8, None)
+
+
+FOUND = {
+    "log": {"Implement login", "LOGGING, everywhere"},
+    "LOGIN": {"Implement login"},
+    "ogin": set(),
+    "impl log": {"Implement login"},
+    "login implement": {"Implement login"},
+    "100%": {"Add a 100% discount"},
+    "10%1": set(),
+    "discount-add": set(),
+    "a-100": {"Add a 100% discount"},
+    "a": {"Add a 100% discount", "ÁRBOL (a la ñandú)"},
+    "how": {"Say how it's done"},
+    "it's": {"Say how it's done"},
+    "ñan": {"ÁRBOL (a la ñandú)"},
+    "árbol": {"ÁRBOL (a la ñandú)"},
+    "修复": {"修复 登录🚀"},
+    "snake": {"find_the snake_case"},
+    "case": {"find_the snake_case"},
+    "x" * 200: set(),
+}  # fmt: skip
+HOSTILE = (
+    "%", "_", "*", "🚀", '"', "'", "''", '"" OR ""', "title : *", "NEAR(a b)", "a AND", "NOT a", "-login", "+", "@8",
+    "(", ")", "^log", "~<>", "{title ends} : x", "task_words", "\\", "\u0298", "\u0298\u0298i", "\ufffd", "a\nb",
+    "or or or", "a* b*", " ".join("abcdefghij" * 10),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("has_many", [False, True], ids=["few", "many"])
+def test_words_are_found_by_their_beginnings(app: Flask, monkeypatch: pytest.MonkeyPatch, has_many: bool) -> None:
+    # MariaDB reads the newest titles, and asks its text index where there are more than these.
+    monkeypatch.setattr(word_search, "WINDOW", 2 if has_many else 20_000)
+    admin = builders.client_of(app, builders.a_user("ada", Role.ADMIN))
+    written = sorted({title for found in FOUND.values() for title in found})
+    ids = put_tasks(a_project("Shop"), written)
+    member = builders.client_of(app, builders.a_user("mia"))
+
+    for client in (admin, member):
+        assert {text: set(titles(client, q=text)) for text in FOUND} == FOUND
+        for text in HOSTILE:
+            reply = client.get("/api/tasks", query_string={"q": text})
+            assert (reply.status_code, reply.json.get("totalIsCapped")) in {(200, None), (400, None)}, text
+        for number, row_id in enumerate(ids):
+            assert titles(client, q=row_id[-8:].upper()) == [written[number]]
+            assert titles(client, q=row_id[-3:]) == titles(client, q=row_id[:8]) == []
+    renamed = admin.patch(f"/api/tasks/{ids[written.index('Implement login')]}", json={"title": "Let people in"})
+    assert renamed.status_code == 200
+    assert (titles(admin, q="login"), titles(admin, q="peop")) == ([], ["Let people in"])
+    assert titles(admin, q="peop", state="backlog", priority="medium") == ["Let people in"]
+    assert titles(admin, q="peop", state="failed") == []
+
+
+def test_pages_of_words_follow_each_other(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(word_search, "WINDOW", 5)
+    mia = builders.a_user("mia")
+    client, admin = builders.client_of(app, mia), builders.client_of(app, builders.a_user("ada", Role.ADMIN))
+    shop, hidden, joined = a_project("Shop"), a_project("H", is_restricted=True), a_project("J", is_restricted=True)
+    let_in(mia, joined)
+    order = random.Random(1)
+    for project in (shop, hidden, joined):
+        put_tasks(project, [f"{project.name} {order.choice(['login', 'logout', 'search'])}" for _ in range(20)])
+
+    for asked, seen in ((client, {"Shop", "J"}), (admin, {"Shop", "J", "H"})):
+        everything = [task for page in pages_of(admin, limit=200) for task in page["tasks"]]
+        wanted = [
+            task for task in everything if " log" in task["title"] and task["title"].split()[0] in seen
+        ]  # fmt: skip
+        found = pages_of(asked, q="log", limit=3)
+        tasks = [task for page in found for task in page["tasks"]]
+        assert sorted(task["id"] for task in tasks) == sorted(task["id"] for task in wanted)
+        assert {page["total"] for page in found} == {len(wanted)}
+        second = asked.get("/api/tasks?q=log&limit=3&offset=3").json
+        assert (second["tasks"], second["total"]) == (tasks[3:6], len(wanted))
+    for wrong in ("x", "MTIzfDQ", "eHh4eHh4"):
+        assert admin.get("/api/tasks", query_string={"q": "log", "cursor": wrong}).status_code == 400
