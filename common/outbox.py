@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.orm import Session
 
@@ -69,11 +69,14 @@ class Outbox:
         by_feed: dict[str, list[Event]] = defaultdict(list)
         for event in self._events:
             by_feed[event.feed].append(event)
+        self._session.flush()
+        rows: list[dict[str, object]] = []
         # Events are sent before the other messages of the transaction.
         self._announcement.entries[:0] = [
-            entry for feed_id in sorted(by_feed) for entry in self._write_feed(feed_id, by_feed[feed_id])
+            entry for feed_id in sorted(by_feed) for entry in self._numbered(feed_id, by_feed[feed_id], rows)
         ]
-        self._session.flush()
+        if rows:
+            self._session.execute(insert(EventRow), rows)
 
     def send(self) -> None:
         """Log the events and publish everything in the background. Call it after the commit."""
@@ -83,17 +86,18 @@ class Outbox:
             log.info(event.name, feed=event.feed, actor=who, request_id=request_id, **logged)
         announcer().announce(self._announcement)
 
-    def _write_feed(self, feed_id: str, events: Sequence[Event]) -> Iterator[Entry]:
+    def _numbered(self, feed_id: str, events: Sequence[Event], rows: list[dict[str, object]]) -> Iterator[Entry]:
+        """Number the feed's events. Adds their rows to `rows`."""
         who, request_id = _actor.get()
         first = self._raise_seq(feed_id, len(events)) - len(events) + 1
         at = self._now().isoformat(timespec="microseconds").replace("+00:00", "Z")
         for seq, event in enumerate(events, start=first):
             text = message(event.name, event.body(), projectId=feed_id, seq=seq, at=at)
-            self._session.add(
-                EventRow(
-                    feed_id=feed_id, seq=seq, name=event.name, task_id=event.subject_task_id, data=text, actor=who,
-                    request_id=request_id, at=self._now(),
-                )
+            rows.append(
+                {
+                    "feed_id": feed_id, "seq": seq, "name": event.name, "task_id": event.subject_task_id, "data": text,
+                    "actor": who, "request_id": request_id, "at": self._now(),
+                }
             )  # fmt: skip
             yield Entry("event", feed_id, text, seq=seq)
 
@@ -101,8 +105,8 @@ class Outbox:
         """Raise the feed's counter, creating the feed if needed. Returns the new value."""
         raised = update(Feed).where(Feed.id == feed_id).values(seq=Feed.seq + by)
         if not database.rows_changed(self._session, raised.execution_options(synchronize_session=False)):
-            insert: Any = sqlite.insert(Feed) if database.is_sqlite() else mysql.insert(Feed)
-            row = insert.values(id=feed_id, seq=by)
+            inserted: Any = sqlite.insert(Feed) if database.is_sqlite() else mysql.insert(Feed)
+            row = inserted.values(id=feed_id, seq=by)
             if database.is_sqlite():
                 row = row.on_conflict_do_update(index_elements=["id"], set_={"seq": Feed.seq + by})
             else:

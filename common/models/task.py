@@ -47,6 +47,7 @@ class Task(HasId, HasState[TaskState], Base):
         Index("ix_tasks_project_created", "project_id", "created_at", "id"),
         Index("ix_tasks_project_state", "project_id", "state"),
         Index("ix_tasks_created", "created_at", "id"),
+        Index("ix_tasks_waiting", "state", "queued_at", "id"),
         TABLE_OPTIONS,
     )
     lock_rank = 2
