@@ -163,7 +163,7 @@ def _measured(name: str, tasks: int, agents: int, rounds: int) -> Iterator[tuple
 
 
 @contextmanager
-def _on(url: str, folder: Path, redis_url: str) -> Iterator[None]:
+def on_database(url: str, folder: Path, redis_url: str) -> Iterator[None]:
     chosen = {
         "AIWORKER_DATABASE_URL": url, "AIWORKER_REDIS_URL": redis_url, "AIWORKER_DATA_DIR": str(folder),
         "AIWORKER_LOG_LEVEL": "WARNING", "AIWORKER_SECRET_KEY": "a secret key that only measurements use, of length",
@@ -186,14 +186,14 @@ def _on(url: str, folder: Path, redis_url: str) -> Iterator[None]:
         settings.cache_clear()
 
 
-def figures(tasks: int = 10_000, agents: int = 1_000, rounds: int = 5) -> Iterator[tuple[str, str]]:
+def figures(times: int = 5, tasks: int = 10_000, agents: int = 1_000) -> Iterator[tuple[str, str]]:
     """Yields (what, figure). MariaDB is left out, by name, where it is not installed."""
     with tempfile.TemporaryDirectory(prefix="aiworker-bench-") as folder, redis_server() as redis_url:
-        with _on(sqlite_url(Path(folder) / "aiworker.db"), Path(folder), redis_url):
-            yield from _measured("SQLite", tasks, agents, rounds)
+        with on_database(sqlite_url(Path(folder) / "aiworker.db"), Path(folder), redis_url):
+            yield from _measured("SQLite", tasks, agents, times)
         try:
-            with mariadb_server(*DURABLE) as server, _on(server.new_database(), Path(folder), redis_url):
-                yield from _measured("MariaDB", tasks, agents, rounds)
+            with mariadb_server(*DURABLE) as server, on_database(server.new_database(), Path(folder), redis_url):
+                yield from _measured("MariaDB", tasks, agents, times)
         except NotInstalled as reason:
             yield "Scheduler, MariaDB", str(reason)
 
@@ -202,9 +202,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--tasks", type=int, default=10_000)
     parser.add_argument("--agents", type=int, default=1_000)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--times", type=int, default=5)
     chosen = parser.parse_args()
-    for what, figure in figures(chosen.tasks, chosen.agents, chosen.rounds):
+    for what, figure in figures(chosen.times, chosen.tasks, chosen.agents):
         print(f"{what:<80} {figure}", flush=True)
 
 
