@@ -16,7 +16,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import kombu.exceptions
 import redis
 import structlog
 
@@ -138,15 +137,16 @@ class Announcer:
         try:
             if announcement.entries:
                 feed.publish(announcement.entries)
+            due = [(kind, job_id) for delay, kind, job_id in announcement.rings if delay <= 0]
             for delay, kind, job_id in announcement.rings:
-                if delay <= 0:
-                    broker.ring(kind, job_id)
-                elif delay <= LONGEST_DELAY_SECONDS:
+                if 0 < delay <= LONGEST_DELAY_SECONDS:
                     heapq.heappush(self._later, (now + delay, next(self._order), kind, job_id))
             while self._later and self._later[0][0] <= now:
                 _at, _order, kind, job_id = heapq.heappop(self._later)
-                broker.ring(kind, job_id)
-        except (redis.RedisError, kombu.exceptions.KombuError, OSError) as error:
+                due.append((kind, job_id))
+            if due:
+                broker.ring(feed.client(), due)
+        except (redis.RedisError, OSError) as error:
             # Only a delay: the sweep rings again, and stream readers query the database.
             if self._is_redis_up:
                 log.warning("can't publish announcements to Redis", error=type(error).__name__)
@@ -176,5 +176,4 @@ def close(seconds: float) -> None:
     collecting the Redis client would wait for that lock forever.
     """
     if announcer().stop(seconds):
-        broker.close_sender()
         feed.close_client()

@@ -1,46 +1,79 @@
-"""The Celery app, configured by celeryconfig, and `ring`, which sends a job's message. A lost message only costs time:
+"""The Celery app, configured by celeryconfig, and `ring`, which sends jobs' messages. A lost message only costs time:
 the sweep sends it again.
 """
 
 from __future__ import annotations
 
+import base64
 import functools
 import importlib
+import json
+import os
+import socket
+import uuid
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from common.jobs import CATALOGUE
+from common.settings import settings
 
 if TYPE_CHECKING:
-    # Loading it takes a tenth of a web server's start, in which nothing is sent yet.
+    import redis
+
+    # Loading it takes a tenth of a web server's start, which only sends messages and writes them itself.
     from celery import Celery
 
 
 @functools.cache
 def celery_app() -> Celery:
-    """This process's Celery app. Web processes only send messages with it; workers register the jobs on it."""
+    """This process's Celery app. Workers register the jobs on it."""
     app: Celery = importlib.import_module("celery").Celery("aiworker")
     app.config_from_object("celeryconfig")
     return app
 
 
+def ring(client: redis.Redis, rings: Iterable[tuple[str, str]]) -> None:
+    """Send the ids of jobs to their queues, in one round trip: (kind, job id) each.
+
+    Raises redis.RedisError; some messages may have arrived all the same.
+    """
+    pipeline = client.pipeline(transaction=False)
+    for kind, job_id in rings:
+        known = CATALOGUE[kind]
+        key = f"{settings().instance}:{known.queue.value}"
+        # Workers take messages from the right.
+        push = pipeline.rpush if known.is_first else pipeline.lpush
+        push(key, message(kind, known.queue.value, job_id))
+    pipeline.execute()
+
+
+def message(kind: str, queue: str, job_id: str) -> str:
+    """What Celery's `apply_async` would put on the queue, byte for byte but for its ids, in a fifth of the time.
+
+    It relies on Celery's message protocol 2, and on how kombu lays a message down in Redis: tests/common/test_broker.py
+    compares the two.
+    """
+    task_id = str(uuid.uuid4())
+    body = f'[["{job_id}"], {{}}, {{"callbacks": null, "errbacks": null, "chain": null, "chord": null}}]'
+    headers: dict[str, object] = {
+        "lang": "py", "task": kind, "id": task_id, "shadow": None, "eta": None, "expires": None, "group": None,
+        "group_index": None, "retries": 0, "timelimit": [None, None], "root_id": task_id, "parent_id": None,
+        "argsrepr": f"('{job_id}',)", "kwargsrepr": "{}", "origin": _origin(os.getpid()), "ignore_result": True,
+        "replaced_task_nesting": 0, "stamped_headers": None, "stamps": {},
+    }  # fmt: skip
+    properties: dict[str, object] = {
+        "correlation_id": task_id, "reply_to": "", "delivery_mode": 2,
+        "delivery_info": {"exchange": "", "routing_key": queue}, "priority": 0, "body_encoding": "base64",
+        "delivery_tag": str(uuid.uuid4()),
+    }  # fmt: skip
+    return json.dumps(
+        {
+            "body": base64.b64encode(body.encode()).decode(), "content-encoding": "utf-8",
+            "content-type": "application/json", "headers": headers, "properties": properties,
+        }
+    )  # fmt: skip
+
+
 @functools.cache
-def _sender() -> Celery:
-    # Sending must fail within a second if Redis is frozen, so the sender has shorter timeouts than the workers' app.
-    app: Celery = importlib.import_module("celery").Celery("aiworker-doorbell", set_as_current=False)
-    app.config_from_object("celeryconfig")
-    options = {**app.conf.broker_transport_options, "socket_timeout": 1, "socket_connect_timeout": 1}
-    app.conf.broker_transport_options = options
-    app.conf.broker_connection_timeout = 1
-    return app
-
-
-def ring(kind: str, job_id: str) -> None:
-    """Send the job's id to its queue, without retries. Raises the transport's errors; the message may still arrive."""
-    _sender().send_task(kind, args=(job_id,), queue=CATALOGUE[kind].queue, retry=False, ignore_result=True)
-
-
-def close_sender() -> None:
-    """Close the connections of `ring`; the next call of it opens new ones."""
-    if _sender.cache_info().currsize:
-        _sender().close()
-        _sender.cache_clear()
+def _origin(pid: int) -> str:
+    return f"gen{pid}@{socket.gethostname()}"

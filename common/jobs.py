@@ -24,6 +24,7 @@ class Kind:
     """One kind of job. subject: what its id refers to. attempts: how often it may fail before it is parked.
 
     is_beginning: it starts new work, so it waits while the disk is short of space. Work under way continues.
+    is_first: somebody waits for it, and it is short: its message overtakes the others in its queue.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Kind:
     queue: Queue
     attempts: int = 5
     is_beginning: bool = False
+    is_first: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,10 @@ UNAVAILABLE_HOURS = 24
 CATALOGUE: dict[str, Kind] = {}
 
 
-def _kind(name: str, subject: str, queue: Queue, attempts: int = 5, *, is_beginning: bool = False) -> Kind:
-    kind = Kind(name, subject, queue, attempts, is_beginning)
+def _kind(
+    name: str, subject: str, queue: Queue, attempts: int = 5, *, is_beginning: bool = False, is_first: bool = False
+) -> Kind:
+    kind = Kind(name, subject, queue, attempts, is_beginning, is_first)
     CATALOGUE[name] = kind
     return kind
 
@@ -85,7 +89,7 @@ PUBLISH_TASK = _kind("task.publish", "task", Queue.SLOW)
 CLEAN_UP_TASK = _kind("task.clean_up", "task", Queue.SLOW)
 """Close the pull request of a finished or cancelled task and take its preview down."""
 
-PREPARE_RUN = _kind("run.prepare", "run", Queue.SLOW, is_beginning=True)
+PREPARE_RUN = _kind("run.prepare", "run", Queue.SLOW, is_beginning=True, is_first=True)
 """Create the branch and the credential of a run; then its agent may claim it."""
 VERIFY_RUN = _kind("run.verify", "run", Queue.SLOW)
 """Verify the agent's result on the exact commit that it names."""

@@ -6,12 +6,28 @@ job since, it raises LeaseLost, which rolls back the worker's transaction. `JOB_
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import random
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import ClauseElement, ColumnElement, Select, Table, bindparam, delete, func, or_, select, update
+from sqlalchemy import (
+    ClauseElement,
+    ColumnElement,
+    Select,
+    Table,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)  # fmt: skip
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.orm import Session
 
@@ -27,6 +43,9 @@ from common.states import JOB_EDGES, LIVE_JOB, By, JobState, sources
 from common.tracing import trace_parent
 
 MOST_SWEPT = 200
+_LEASE: tuple[Any, ...] = (
+    Job.id, Job.kind, Job.subject_id, Job.project_id, Job.fence, Job.generation, Job.attempts, Job.trace_parent
+)  # fmt: skip
 NO_FAILURES: dict[str, Any] = {"attempts": 0, "waits": 0, "unavailable_since": None, "waits_for": None}
 """The columns of a job row that count failures, with their initial values."""
 LONGEST_WAIT_SECONDS = 300
@@ -36,6 +55,16 @@ LONGEST_WAIT_SECONDS = 300
 def live_job(kind: str, subject_id: str) -> Select[Job]:
     """Query for the queued or running job of this kind for this subject. There is at most one."""
     return select(Job).where(Job.live_key == _live_key(kind, subject_id))
+
+
+def is_due(now: datetime, job_id: str) -> Select[str]:
+    """Query for the job's id, if it may be claimed."""
+    return select(Job.id).where(Job.id == job_id, *_is_due(now))
+
+
+def is_held(lease: Lease) -> Select[str]:
+    """Query for the job's id, while the lease is valid: no other worker has claimed the job, and it is not over."""
+    return select(Job.id).where(*_is_mine(lease))
 
 
 def due_jobs(now: datetime) -> Select[Job]:
@@ -66,6 +95,36 @@ def _is_mine(lease: Lease) -> tuple[ColumnElement[bool], ...]:
     return Job.id == lease.job_id, Job.fence == lease.fence, Job.state_ == JobState.RUNNING
 
 
+@dataclass
+class Chain:
+    """What a worker process does with one job without giving it back between its steps.
+
+    lease: of the present step. following: of the next one, which is due at once; None: the job ended, or waits.
+    """
+
+    lease: Lease | None
+    until: float
+    following: Lease | None = None
+
+
+_chain: contextvars.ContextVar[Chain | None] = contextvars.ContextVar("chain", default=None)
+
+
+@contextlib.contextmanager
+def chained(seconds: float) -> Iterator[Chain]:
+    """Inside, a step that is due at once is claimed with the record of the one before it, and no message is sent.
+
+    seconds: after that, the next step is rung as usual, so that a long chain does not keep other jobs waiting. If the
+    process dies, the lease ends and the sweep rings, as after a claim.
+    """
+    chain = Chain(None, time.monotonic() + seconds)
+    token = _chain.set(chain)
+    try:
+        yield chain
+    finally:
+        _chain.reset(token)
+
+
 class JobQueue:
     """Reads and writes job rows in one transaction. now: that transaction's clock."""
 
@@ -93,6 +152,22 @@ class JobQueue:
         self._announcement.ring(kind.name, job_id, after_seconds)
         return job_id
 
+    def enqueue_new(self, kind: Kind, subjects: Sequence[tuple[str, str, str | None]]) -> None:
+        """Insert a job for each subject, at once: (id, project, traceparent). They are new, so none has a live job."""
+        now = self._now()
+        rows = [
+            {
+                "id": new_id(), "kind": kind.name, "subject_id": subject_id, "project_id": project_id,
+                "live_key": _live_key(kind.name, subject_id), "state_": JobState.QUEUED, "generation": 1,
+                "next_at": now, "attempts": 0, "fence": 0, "waits": 0, "created_at": now, "trace_parent": trace,
+            }
+            for subject_id, project_id, trace in subjects
+        ]  # fmt: skip
+        self._session.flush()
+        self._session.execute(insert(Job), rows)
+        for row in rows:
+            self._announcement.ring(kind.name, str(row["id"]))
+
     def claim(self, job_id: str) -> Lease | None:
         """Claim the job for LEASE_SECONDS. Returns None if it is not due, held by another worker, or over.
 
@@ -106,10 +181,7 @@ class JobQueue:
         )  # fmt: skip
         if not is_claimed:
             return None
-        job = self._session.get_one(Job, job_id, populate_existing=True)
-        return Lease(
-            job.id, job.kind, job.subject_id, job.project_id, job.fence, job.generation, job.attempts, job.trace_parent
-        )
+        return Lease(*self._session.execute(select(*_LEASE).where(Job.id == job_id)).one())
 
     def renew(self, lease: Lease) -> bool:
         """Extend the claim to LEASE_SECONDS from now. Returns False if another worker has the job or it is over."""
@@ -117,7 +189,7 @@ class JobQueue:
 
     def is_held(self, lease: Lease) -> bool:
         """Whether the lease is still valid: no other worker has claimed the job, and it is not over."""
-        return self._session.execute(select(Job.id).where(*_is_mine(lease))).first() is not None
+        return self._session.execute(is_held(lease)).first() is not None
 
     def hold(self, lease: Lease) -> Job:
         """Lock the job's row until commit and return it. Raises LeaseLost if the lease is not valid any more."""
@@ -141,13 +213,13 @@ class JobQueue:
         job = self.hold(lease)
         _forget_failures(job)
         job.error = None
-        self._requeue(job, 0, is_rung=True)
+        self._go_on(lease, job, 0)
 
     def again(self, lease: Lease, *, after_seconds: float) -> None:
         """Run the job again later, or at once if it was enqueued again since its claim. LeaseLost: see `hold`."""
         job = self.hold(lease)
         _forget_failures(job)
-        self._requeue(job, after_seconds if job.generation == lease.generation else 0, is_rung=True)
+        self._go_on(lease, job, after_seconds if job.generation == lease.generation else 0)
 
     def fail(self, lease: Lease, reason: str, *, after_seconds: float = 0) -> None:
         """Record a failed attempt: run the job again after a back-off of at least `after_seconds`."""
@@ -219,6 +291,16 @@ class JobQueue:
         """Delete the project's job rows except for this job's, which stays without a project."""
         self._update(*_is_mine(lease), project_id=None)
         self._delete(*_others(project_id, lease))
+
+    def _go_on(self, lease: Lease, job: Job, after_seconds: float) -> None:
+        """The job has another step: claim it at once for the chain that holds the lease, else queue it."""
+        chain = _chain.get()
+        if after_seconds > 0 or chain is None or chain.lease != lease or time.monotonic() >= chain.until:
+            self._requeue(job, after_seconds, is_rung=True)
+            return
+        job.fence, job.attempts, job.next_at = job.fence + 1, 1, self._now()
+        job.lease_until = self._now() + timedelta(seconds=LEASE_SECONDS)
+        chain.following = replace(lease, fence=job.fence, generation=job.generation, attempts=1)
 
     def _requeue(self, job: Job, after_seconds: float, *, is_rung: bool) -> None:
         self._move(job, JobState.QUEUED)

@@ -9,7 +9,6 @@ as an attempt, and the job is parked after the last one.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,12 +30,13 @@ from common.errors import (
     ProviderRefused,
     ProviderUnavailable,
 )
-from common.jobs import LEASE_RENEWAL_SECONDS, Kind, Lease
+from common.jobs import Kind, Lease
 from common.logs import configure_logs
 from common.services import jobs as rows
 from common.services.access import acting
 from common.services.health.schema import forget_connections
 from common.tracing import span, start_tracing, stop_tracing, under
+from workers import leases
 from workers.disk_room import has_room
 
 log = structlog.get_logger()
@@ -45,8 +45,10 @@ celery = celery_app()
 Work = Callable[[Any], None]
 
 registered: dict[str, Callable[[str], None]] = {}
-"""By kind: the function that runs one job, given its id. Tests use it to run jobs without a broker."""
+"""By kind: the function that runs one step of a job, given its id. Tests use it to run jobs without a broker."""
 
+CHAIN_SECONDS = 5.0
+"""For how long a worker goes on with the steps of one job before others get their turn."""
 PROGRESS_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 600.0
 """The longest pause before a step that was cut short is tried again."""
@@ -75,32 +77,55 @@ def job(kind: Kind, *, parked: rows.Parked | None = None) -> Callable[[Work], Wo
 
     def register(work: Work) -> Work:
         def run(job_id: str) -> None:
-            # An unclaimed job stays due: the sweep sends it again until there is room.
-            if kind.is_beginning and not has_room():
-                return
-            run_job(job_id, work, parked)
+            if not _has_to_wait(kind):
+                run_job(job_id, work, parked)
+
+        def run_on(job_id: str) -> None:
+            if not _has_to_wait(kind):
+                run_chain(job_id, work, parked)
 
         registered[kind.name] = run
-        celery.task(run, name=kind.name, queue=kind.queue.value)
+        celery.task(run_on, name=kind.name, queue=kind.queue.value)
         return work
 
     return register
 
 
+def _has_to_wait(kind: Kind) -> bool:
+    # An unclaimed job stays due: the sweep sends it again until there is room.
+    return kind.is_beginning and not has_room()
+
+
+def run_chain(job_id: str, work: Work, parked: rows.Parked | None) -> None:
+    """Claim and run the job, and its next steps as far as they are due at once. No-op as `run_job`."""
+    lease = rows.claim_job(job_id, parked)
+    with rows.chained(CHAIN_SECONDS) as chain:
+        while lease is not None:
+            chain.lease, chain.following = lease, None
+            is_recorded = _run(lease, work, parked)
+            # A step that failed may have been about to go on, in a transaction that was rolled back.
+            lease = chain.following if is_recorded else None
+
+
 def run_job(job_id: str, work: Work, parked: rows.Parked | None) -> None:
     """Claim and run the job once. No-op if it is not due or another worker holds it."""
     lease = rows.claim_job(job_id, parked)
-    if lease is None:
-        return
+    if lease is not None:
+        _run(lease, work, parked)
+
+
+def _run(lease: Lease, work: Work, parked: rows.Parked | None) -> bool:
+    """Do one step of the job. Returns whether it recorded its own end; else this has recorded how it failed."""
     with (
         structlog.contextvars.bound_contextvars(job=lease.kind, subject=lease.subject_id),
-        _renewed(lease),
+        leases.renewed(lease),
         under(lease.trace_parent),
     ):
         try:
             with acting("platform"), _traced(lease):
                 work(Claimed(lease))
                 rows.finish_if_held(lease)
+            return True
         except LeaseLost:
             log.warning("job was taken over by another worker", attempt=lease.attempts)
         except CutShort as error:
@@ -124,6 +149,7 @@ def run_job(job_id: str, work: Work, parked: rows.Parked | None) -> None:
             # A bug: counted as an attempt, shown on the job and logged. It must not end the worker.
             log.exception("job failed", attempt=lease.attempts)
             _record_end(rows.fail_attempt, lease, f"{type(error).__name__}: {error}", parked)
+    return False
 
 
 def _record_os_error(lease: Lease, error: OSError, parked: rows.Parked | None) -> None:
@@ -142,28 +168,6 @@ def _record_end(record: Callable[..., None], *arguments: object) -> None:
         record(*arguments)
     except (LeaseLost, Busy) as error:
         log.warning("the end of a job could not be recorded", error=str(error))
-
-
-@contextmanager
-def _renewed(lease: Lease) -> Iterator[None]:
-    """Renew the lease in a separate thread while the job runs."""
-    done = threading.Event()
-
-    def renew() -> None:
-        while not done.wait(LEASE_RENEWAL_SECONDS):
-            try:
-                if not rows.renew_lease(lease):
-                    return
-            except Busy:
-                continue
-
-    thread = threading.Thread(target=renew, name="lease", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
 
 
 @contextmanager

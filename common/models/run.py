@@ -60,7 +60,7 @@ class Run(HasId, HasState[RunState], Base):
     has_written: Mapped[bool] = mapped_column(default=False, server_default=false())
     stop_reason: Mapped[str | None] = mapped_column(UnicodeText)
     seen_at: Mapped[datetime]
-    finished_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None] = mapped_column(index=True)
 
     def move_to(self, new: RunState, by: By) -> None:
         self.change_state(new, by)

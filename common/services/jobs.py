@@ -15,7 +15,8 @@ from common.announcer import Announcement, announcer
 from common.errors import Conflict, NotFound
 from common.jobs import CATALOGUE, UNAVAILABLE_HOURS, Lease
 from common.models.journal import Job, Mark
-from common.queue import due_jobs, live_job
+from common.queue import chained as chained
+from common.queue import is_due, is_held, live_job
 from common.services.access import Caller
 from common.services.listing import page_seen
 from common.services.paging import Order, Page, PageQuery
@@ -41,7 +42,7 @@ def claim_job(job_id: str, parked: Parked | None = None) -> Lease | None:
     """
     # Most messages arrive after the job was claimed. Reading first takes no lock; a claim takes SQLite's only one.
     with snapshot() as read:
-        if read.find(due_jobs(read.now()).where(Job.id == job_id)) is None:
+        if read.session.execute(is_due(read.now(), job_id)).first() is None:
             return None
     return _claim(job_id, parked)
 
@@ -65,9 +66,17 @@ def renew_lease(tx: Transaction, lease: Lease) -> bool:
     return tx.queue.renew(lease)
 
 
-@transactional
-def finish_if_held(tx: Transaction, lease: Lease) -> None:
+def finish_if_held(lease: Lease) -> None:
     """Finish the job if its worker still holds it. Does nothing if another transaction has already finished it."""
+    # Nearly every job has ended with its last step. Reading first takes no lock.
+    with snapshot() as read:
+        if read.session.execute(is_held(lease)).first() is None:
+            return
+    _finish(lease)
+
+
+@transactional
+def _finish(tx: Transaction, lease: Lease) -> None:
     if tx.queue.is_held(lease):
         tx.finish(lease)
 

@@ -8,14 +8,18 @@ from datetime import datetime
 
 import pytest
 
-from common import jobs
+import workers.job
+from common import feed, jobs
+from common.announcer import announcer
 from common.errors import CutShort
+from common.jobs import Lease
 from common.models import Job
 from common.services import jobs as rows
+from common.settings import settings
 from common.states import JobState
 from common.transaction import Transaction, snapshot, transactional
 from tests.workers.platform import Platform
-from workers.job import run_job
+from workers.job import Claimed, run_chain, run_job
 
 
 @transactional
@@ -77,3 +81,73 @@ def test_another_error_of_the_system_is_a_bug_and_counted(platform: Platform) ->
 
     job, _now = _row(job_id)
     assert (job.state, job.attempts, job.error) == (JobState.QUEUED, 1, "OSError: [Errno 9] closed")
+
+
+@transactional
+def _go_on(tx: Transaction, lease: Lease, after_seconds: float) -> None:
+    tx.again(lease, after_seconds=after_seconds)
+
+
+def test_steps_that_are_due_at_once_are_done_in_one_go_without_a_ring(platform: Platform) -> None:
+    job_id = _enqueue()
+    assert announcer().flush(10)
+    feed.client().flushall()
+    fences: list[int] = []
+
+    def work(job: Claimed) -> None:
+        fences.append(job.lease.fence)
+        assert rows.claim_job(job_id) is None, "nobody else gets it between its steps"
+        if len(fences) < 4:
+            _go_on(job.lease, 0)
+
+    run_chain(job_id, work, None)
+
+    assert fences == [1, 2, 3, 4]
+    assert _row(job_id)[0].state == JobState.DONE
+    assert announcer().flush(10)
+    assert feed.client().llen(f"{settings().instance}:{jobs.SCHEDULE_TASKS.queue}") == 0
+
+
+def test_a_chain_ends_where_a_step_waits_or_fails(platform: Platform) -> None:
+    waiting = _enqueue()
+    run_chain(waiting, lambda job: _go_on(job.lease, 60), None)
+    assert _row(waiting)[0].state == JobState.QUEUED
+    _make_due(waiting)
+
+    def work(job: Claimed) -> None:
+        steps.append(job.lease.attempts)
+        if len(steps) == 2:
+            raise ValueError
+        _go_on(job.lease, 0)
+
+    steps: list[int] = []
+    run_chain(waiting, work, None)
+    job, _now = _row(waiting)
+    assert (steps, job.state, job.attempts, job.error) == ([1, 1], JobState.QUEUED, 1, "ValueError: ")
+
+
+def test_a_long_chain_gives_others_their_turn(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers.job, "CHAIN_SECONDS", 0)
+    job_id = _enqueue()
+    steps: list[int] = []
+
+    def work(job: Claimed) -> None:
+        steps.append(job.lease.fence)
+        _go_on(job.lease, 0)
+
+    run_chain(job_id, work, None)
+    assert (steps, _row(job_id)[0].state) == ([1], JobState.QUEUED)
+    assert rows.claim_job(job_id) is not None
+
+
+def test_a_job_that_was_enqueued_meanwhile_runs_again_in_the_same_go(platform: Platform) -> None:
+    job_id = _enqueue()
+    seen: list[int] = []
+
+    def work(job: Claimed) -> None:
+        seen.append(job.lease.generation)
+        if len(seen) == 1:
+            _enqueue()
+
+    run_chain(job_id, work, None)
+    assert (seen, _row(job_id)[0].state) == ([1, 2], JobState.DONE)

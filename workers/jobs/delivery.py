@@ -27,6 +27,8 @@ log = structlog.get_logger()
 
 LOOK_AGAIN_SECONDS = 0.5
 """How often to poll a starting version or a running test."""
+FIRST_LOOK_SECONDS = 0.05
+"""After this a version is looked at again for the first time: many are healthy by then, or have nothing to run."""
 
 SEEN = {
     AppPhase.LIVE: HealthState.HEALTHY,
@@ -161,7 +163,13 @@ def _wait(job: Claimed, plan: RolloutPlan, state: AppState) -> None:
     if plan.environment is not Environment.PREVIEW:
         make_room(plan.place.space, state.code)
     message = state.reason or f"healthy for {state.checked_seconds:.0f} of {plan.version.spec.health.seconds:.0f} s"
-    rollouts.record_progress(job.lease, message=message, url=state.url, after_seconds=LOOK_AGAIN_SECONDS)
+    after_seconds = until_next_look(plan.started_seconds)
+    rollouts.record_progress(job.lease, message=message, url=state.url, after_seconds=after_seconds)
+
+
+def until_next_look(started_seconds: float) -> float:
+    """How long to wait before the next look at a version that started this long ago: longer each time."""
+    return min(LOOK_AGAIN_SECONDS, max(FIRST_LOOK_SECONDS, started_seconds / 2))
 
 
 def _ensure(plan: RolloutPlan) -> AppState:

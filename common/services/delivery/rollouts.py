@@ -53,6 +53,7 @@ class RolloutPlan:
     there to commit_sha. None if this deployment does not move it (a preview, staging, a rollback). previous: id, commit
     and spec of the deployment that serves now, to be restored if the branch can't be moved; None if none serves.
     older: commits that were healthy there before; empty for a rollback, which declares nothing about rollbacks.
+    started_seconds: how long ago it started.
     """
 
     place: Place
@@ -62,6 +63,7 @@ class RolloutPlan:
     advance_from: str | None = None
     previous: Version | None = None
     older: tuple[str, ...] = ()
+    started_seconds: float = 0.0
 
 
 @transactional
@@ -81,6 +83,7 @@ def begin_rollout(tx: Transaction, lease: Lease) -> RolloutPlan | None:
     return RolloutPlan(
         place, app_of(place, deployment.app_name), deployment.environment, version_of(deployment),
         _advance_from(tx, deployment), version_of(live) if live else None, _older_commits(tx, deployment),
+        (tx.now() - (deployment.started_at or tx.now())).total_seconds(),
     )  # fmt: skip
 
 

@@ -5,10 +5,7 @@ A hold ends by itself. After it, one task at a time is tried, and the first run 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import timedelta
-
-from sqlalchemy import ColumnElement, or_, select
 
 from common.events import ProjectStatusChanged
 from common.machine.waiting import growing_delay
@@ -49,13 +46,6 @@ def _set_error(tx: Transaction, project: Project, error: str | None) -> None:
         )
 
 
-def is_not_held(tx: Transaction) -> ColumnElement[bool]:
-    """Query condition: the project is not held now."""
-    return or_(Project.held_until.is_(None), Project.held_until <= tx.now())
-
-
-def begin_probes(tx: Transaction, project_ids: Iterable[str]) -> None:
-    """Keep the other tasks of those projects that were held waiting while one of each is tried. Locks the projects."""
-    held = select(Project.id).where(Project.id.in_(list(project_ids)), Project.holds > 0)
-    for project in tx.lock_all(Project, tx.session.scalars(held).all()):
-        project.held_until = tx.now() + timedelta(seconds=PROBE_SECONDS)
+def begin_probe(tx: Transaction, project: Project) -> None:
+    """Keep the other tasks of the project, which was held and is locked, waiting while one of them is tried."""
+    project.held_until = tx.now() + timedelta(seconds=PROBE_SECONDS)

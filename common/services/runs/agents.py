@@ -22,7 +22,7 @@ from common.services.access import Caller, sees_project
 from common.services.jobs import set_mark
 from common.services.paging import Page, PageQuery, page_of
 from common.services.runs import fleet, lifecycle, run_end
-from common.services.runs.scheduling import AGENT_LOST_SECONDS
+from common.services.runs.waiting import AGENT_LOST_SECONDS
 from common.states import AgentState, By, Role, RunState
 from common.transaction import Snapshot, Transaction, snapshot, transactional
 

@@ -23,9 +23,10 @@ from common.names import new_agent_id
 from common.sealing import digest, new_token, seal, unseal
 from common.services.projects.variables import mask_of_run
 from common.services.runs import lifecycle, run_end
+from common.services.runs.waiting import ReadyAgent
 from common.settings import FleetSettings, settings
 from common.states import LIVE_JOB, AgentState, By
-from common.transaction import Transaction, transactional
+from common.transaction import Snapshot, Transaction, transactional
 from common.values.agent_pod import AgentPod
 
 SOON_SECONDS = 3
@@ -58,20 +59,18 @@ def fleet_settings() -> FleetSettings | None:
     return None if cluster is None else cluster.fleet
 
 
-def room(tx: Transaction) -> int:
+def room(at: Snapshot | Transaction) -> int:
     """How many more agents there may be."""
     chosen = fleet_settings()
-    return 0 if chosen is None else max(0, chosen.most - _count(tx, Agent.state_ != AgentState.OFFLINE))
+    return 0 if chosen is None else max(0, chosen.most - _count(at, Agent.state_ != AgentState.OFFLINE))
 
 
-def template() -> Agent:
-    """An agent with the fleet's capabilities that is not in the database, to match tasks with before creating one."""
+def new_agents(read: Snapshot) -> list[ReadyAgent]:
+    """What the scheduler matches tasks with before it creates agents: none, or one with room for all there may be."""
     chosen = fleet_settings()
-    assert chosen is not None
-    return Agent(
-        id="", capabilities=list(chosen.capabilities), driver=chosen.driver, drivers=list(chosen.drivers), findings=[],
-        slots=1, is_pod=True,
-    )  # fmt: skip
+    if chosen is None:
+        return []
+    return [ReadyAgent("", frozenset(chosen.capabilities), list(chosen.drivers), [], is_pod=True, room=room(read))]
 
 
 def add_agent(tx: Transaction) -> Agent:
@@ -111,9 +110,9 @@ def add_waiting_agents(tx: Transaction) -> int:
     return max(0, missing)
 
 
-def _count(tx: Transaction, *where: object) -> int:
+def _count(at: Snapshot | Transaction, *where: object) -> int:
     query = select(func.count()).select_from(Agent).where(Agent.is_pod.is_(True), *where)  # type: ignore[arg-type]
-    return tx.session.execute(query).scalar_one()
+    return at.session.execute(query).scalar_one()
 
 
 @transactional

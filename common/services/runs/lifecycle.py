@@ -5,10 +5,13 @@ Every function expects the rows that it changes to be locked. run_end.py changes
 
 from __future__ import annotations
 
-from sqlalchemy import func, select
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import case, func, select, update
 
 from common import jobs
-from common.events import PLATFORM
+from common.events import PLATFORM, AgentStatus
 from common.models.agent import Agent
 from common.models.run import Run
 from common.services.spend.cap_warnings import warn_of_caps
@@ -71,11 +74,39 @@ def _free_agent(tx: Transaction, run: Run, *, completed: bool) -> None:
         tx.record(agent.move_to(AgentState.IDLE, By.PLATFORM, feed=feed, task_id=run.task_id))
 
 
-def occupy_agent(tx: Transaction, agent: Agent, *, task_id: str, project_id: str) -> None:
-    """A run of this task was assigned to the agent. An agent that is starting becomes busy with its first heartbeat."""
-    agent.current_task_id = agent.last_task_id = task_id
-    if agent.state is AgentState.IDLE:
-        tx.record(agent.move_to(AgentState.BUSY, By.PLATFORM, feed=project_id, task_id=task_id))
+@dataclass(frozen=True)
+class Occupied:
+    """An agent that runs were assigned to. first_task_id, project_id: of the first of them. was_idle: it becomes busy.
+
+    An agent that is starting becomes busy with its first heartbeat.
+    """
+
+    agent_id: str
+    was_idle: bool
+    first_task_id: str
+    project_id: str
+    last_task_id: str
+
+
+def occupy_agents(tx: Transaction, occupied: Sequence[Occupied]) -> None:
+    """Runs were assigned to these agents, which are locked: show the newest one, and that the agents are busy."""
+    last = case({one.agent_id: one.last_task_id for one in occupied}, value=Agent.id)
+    busy = case((Agent.state_ == AgentState.IDLE, AgentState.BUSY.value), else_=Agent.state_)
+    tx.session.flush()
+    tx.session.execute(
+        update(Agent)
+        .where(Agent.id.in_([one.agent_id for one in occupied]))
+        .values(current_task_id=last, last_task_id=last, state_=busy)
+        .execution_options(synchronize_session=False)
+    )
+    for one in occupied:
+        if one.was_idle:
+            tx.record(
+                AgentStatus(
+                    feed=one.project_id, subject_task_id=one.first_task_id, agent_id=one.agent_id,
+                    status=AgentState.BUSY, last_task_id=one.first_task_id,
+                )
+            )  # fmt: skip
 
 
 def welcome_agent(tx: Transaction, agent: Agent) -> None:

@@ -20,7 +20,7 @@ from common.services.runs import capped, lifecycle, run_end, stuck
 from common.services.runs.agent_reports import AgentNews, AgentReport, fault_of, show_report, with_news
 from common.services.runs.claims import claimed
 from common.services.runs.log_entries import cut, note
-from common.services.runs.scheduling import AGENT_LOST_SECONDS
+from common.services.runs.waiting import AGENT_LOST_SECONDS
 from common.services.spend.model_calls import is_counted
 from common.services.tasks import questions
 from common.services.tasks.feedback import give_back

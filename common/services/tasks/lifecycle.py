@@ -7,13 +7,16 @@ raises IllegalTransition if the task's state has no such edge.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select, update
 
 from common import jobs
-from common.events import TaskUpdated
+from common.database import rows_changed
+from common.events import TaskStatusChanged, TaskUpdated
 from common.machine.text import camel_case
+from common.models.run import Run
 from common.models.task import Question, Task
 from common.services.spend.caps import reached_cap
 from common.states import By, Phase, QuestionState, TaskState
@@ -28,14 +31,40 @@ MOST_LOSSES = 10
 end for a task that kills its agent every time."""
 
 
-def begin_work(tx: Transaction, task: Task, agent_id: str) -> None:
-    """A new run of the task was assigned to this agent. The task was in the backlog, or queued in in_progress."""
-    task.assigned_agent_id, task.updated_at = agent_id, tx.now()
-    if task.state is TaskState.IN_PROGRESS:
-        task.enter_phase(Phase.WORKING)
-        record_update(tx, task, "phase", "assigned_agent_id")
-    else:
-        tx.record(task.move_to(TaskState.IN_PROGRESS, By.PLATFORM, phase=Phase.WORKING))
+@dataclass(frozen=True)
+class Begun:
+    """A task that a new run was assigned for. was_queued: it waited in in_progress, else in the backlog."""
+
+    task_id: str
+    project_id: str
+    was_queued: bool
+    preview_url: str | None
+
+
+def begin_work(tx: Transaction, begun: Sequence[Begun]) -> None:
+    """These tasks, which wait and are locked, have live runs now: show the agents that they were assigned to.
+
+    One statement, which compares each task's state once more; RuntimeError, before anything is committed, if one of
+    them did not wait: they were not locked.
+    """
+    queued = and_(Task.state_ == TaskState.IN_PROGRESS, Task.phase_ == Phase.QUEUED)
+    working = (
+        update(Task)
+        .where(Task.id.in_([one.task_id for one in begun]), or_(Task.state_ == TaskState.BACKLOG, queued))
+        .values(
+            state_=TaskState.IN_PROGRESS, phase_=Phase.WORKING, updated_at=tx.now(),
+            assigned_agent_id=select(Run.agent_id).where(Run.live_task_id == Task.id).scalar_subquery(),
+        )
+    )  # fmt: skip
+    if rows_changed(tx.session, working.execution_options(synchronize_session=False)) != len(begun):
+        raise RuntimeError("a task that was to begin did not wait any more")
+    for one in begun:
+        about = {"feed": one.project_id, "subject_task_id": one.task_id, "task_id": one.task_id}
+        if one.was_queued:
+            tx.record(TaskUpdated(**about, changed=("phase", "assignedAgentId")))
+        else:
+            old, new = TaskState.BACKLOG, TaskState.IN_PROGRESS
+            tx.record(TaskStatusChanged(**about, old_state=old, new_state=new, preview_url=one.preview_url))
 
 
 def show_obstacle(tx: Transaction, task: Task, obstacle: str | None) -> None:

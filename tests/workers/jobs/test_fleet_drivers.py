@@ -5,7 +5,8 @@ from __future__ import annotations
 from common.models import Run
 from common.services.runs import runners
 from common.services.runs.agent_reports import AgentNews, Finding
-from common.services.runs.fleet import template
+from common.services.runs.fleet import new_agents
+from common.transaction import snapshot
 from tests.workers.jobs.agent_fleet import NAMESPACE, Fleet, cluster, on, plain
 
 __all__ = ["cluster", "on", "plain"]
@@ -15,7 +16,8 @@ NEWS = AgentNews(drivers=(), findings=[Finding("claude", False, "The image has n
 
 def test_the_drivers_of_the_setting_are_those_of_the_pods(plain: Fleet) -> None:
     plain.set(AIWORKER_AGENTS_DRIVER="claude, scripted", ANTHROPIC_API_KEY="key-of-tests")
-    assert template().drivers == ["claude", "scripted"]
+    with snapshot() as read:
+        assert [offered.drivers for offered in new_agents(read)] == [["claude", "scripted"]]
     assert plain.task(driver="codex")
     task = plain.task(driver="claude")
     (agent,) = plain.started(task)

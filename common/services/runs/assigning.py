@@ -1,0 +1,187 @@
+"""Assigns waiting tasks to agents: one transaction for up to BATCH of them, in a few statements.
+
+The scheduler's choice was made without locks, so each task, agent and limit is looked at again here, locked. A row that
+another transaction has locked is left out rather than waited for: the next pass of the scheduler takes it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Row, Select, insert, or_, select
+
+from common import jobs
+from common.models.agent import Agent
+from common.models.project import Project
+from common.models.run import Run
+from common.models.task import Task
+from common.names import new_id
+from common.sealing import digest, new_token, seal
+from common.services.projects import holding
+from common.services.runs import fleet
+from common.services.runs.capped import stop_at_cap
+from common.services.runs.lifecycle import Occupied, occupy_agents
+from common.services.runs.waiting import READY_STATES, is_waiting, live_runs, under_way
+from common.services.spend.model_tokens import new_model_token
+from common.services.tasks.lifecycle import Begun, begin_work
+from common.states import AgentState, RunState, TaskState
+from common.tracing import trace_parent, under
+from common.transaction import Transaction
+
+BATCH = 200
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A task, the agent that should get it, and with what. agent_id: empty for a new agent of the fleet.
+
+    own: the driver and the model that the task named when it was matched. has_caps: a cap of spending holds for it.
+    """
+
+    task_id: str
+    project_id: str
+    agent_id: str
+    driver: str
+    model: str | None
+    own: tuple[str | None, str | None]
+    has_caps: bool
+
+
+@dataclass(frozen=True)
+class Assigned:
+    """How many runs were created, and how many pairs were left out because something had changed or was locked."""
+
+    runs: int = 0
+    left_out: int = 0
+
+    def __add__(self, more: Assigned) -> Assigned:
+        return Assigned(self.runs + more.runs, self.left_out + more.left_out)
+
+
+def assign(tx: Transaction, pairs: Sequence[Pair]) -> Assigned:
+    """Create a run in state preparing for each pair, as far as its task still waits and its agent still has room."""
+    room = _lock_projects(tx, {pair.project_id for pair in pairs})
+    query = select(
+        Task.id, Task.state_.label("state"), Task.round, Task.driver, Task.model, Task.preview_url, Task.trace_parent
+    ).where(Task.id.in_([pair.task_id for pair in pairs]), is_waiting())
+    tasks = _locked(tx, query.order_by(Task.id))
+    wanted = [pair for pair in pairs if _still_holds(pair, tasks)]
+    plain = [pair for pair in wanted if not pair.has_caps]
+    made = _start(tx, plain, tasks, room)
+    for pair in wanted:
+        # One after the other: the runs of this pass count, too.
+        if pair.has_caps and not stop_at_cap(tx, tx.get(Task, pair.task_id)):
+            made += _start(tx, [pair], tasks, room)
+    return replace(made, left_out=made.left_out + len(pairs) - len(wanted))
+
+
+def _still_holds(pair: Pair, tasks: Mapping[str, Row[Any]]) -> bool:
+    task = tasks.get(pair.task_id)
+    return task is not None and (task.driver, task.model) == pair.own
+
+
+def _lock_projects(tx: Transaction, project_ids: set[str]) -> Counter[str]:
+    """Lock those of the projects that start only so many tasks at once. Returns how many more, for those."""
+    narrow = or_(Project.holds > 0, Project.max_parallel_tasks.is_not(None))
+    ids = tx.session.scalars(select(Project.id).where(Project.id.in_(project_ids), narrow)).all()
+    room: Counter[str] = Counter()
+    for project in tx.lock_all(Project, ids) if ids else []:
+        if project.holds:
+            holding.begin_probe(tx, project)
+        if project.max_parallel_tasks is not None:
+            room[project.id] = project.max_parallel_tasks - under_way(tx, [project.id])[project.id]
+    return room
+
+
+def _locked(tx: Transaction, query: Select[*tuple[Any, ...]]) -> dict[str, Row[Any]]:
+    """The rows by their ids, locked; without those that another transaction has locked."""
+    return {row.id: row for row in tx.session.execute(query.with_for_update(skip_locked=True))}
+
+
+def _start(
+    tx: Transaction, pairs: Sequence[Pair], tasks: Mapping[str, Row[Any]], room: Counter[str]
+) -> Assigned:  # fmt: skip
+    if not pairs:
+        return Assigned()
+    agents = _agents_with_room(tx, {pair.agent_id for pair in pairs if pair.agent_id})
+    chosen: list[tuple[Pair, str]] = []
+    for pair in pairs:
+        is_new = tasks[pair.task_id].state == TaskState.BACKLOG
+        if is_new and pair.project_id in room and room[pair.project_id] <= 0:
+            continue
+        if pair.agent_id and agents.get(pair.agent_id, _Agent(False, 0)).room <= 0:
+            continue
+        agent_id = pair.agent_id or fleet.add_agent(tx).id
+        if pair.agent_id:
+            agents[agent_id] = replace(agents[agent_id], room=agents[agent_id].room - 1)
+        if is_new and pair.project_id in room:
+            room[pair.project_id] -= 1
+        chosen.append((pair, agent_id))
+    if chosen:
+        _write(tx, chosen, tasks, {agent_id for agent_id, agent in agents.items() if agent.is_idle})
+    return Assigned(len(chosen), len(pairs) - len(chosen))
+
+
+@dataclass(frozen=True)
+class _Agent:
+    is_idle: bool
+    room: int
+
+
+def _agents_with_room(tx: Transaction, agent_ids: set[str]) -> dict[str, _Agent]:
+    """The agents, locked, that runs may be given to: id → whether it is idle, and its free slots."""
+    if not agent_ids:
+        return {}
+    query = select(Agent.id, Agent.state_.label("state"), Agent.slots).where(
+        Agent.id.in_(agent_ids), Agent.state_.in_(READY_STATES)
+    )
+    rows = _locked(tx, query.order_by(Agent.id))
+    taken = live_runs(tx)
+    return {row.id: _Agent(row.state == AgentState.IDLE, row.slots - taken.get(row.id, 0)) for row in rows.values()}
+
+
+def _write(
+    tx: Transaction, chosen: Sequence[tuple[Pair, str]], tasks: Mapping[str, Row[Any]], idle: set[str]
+) -> None:  # fmt: skip
+    runs = [_run(tx, pair, agent_id, tasks[pair.task_id]) for pair, agent_id in chosen]
+    tx.session.flush()
+    tx.session.execute(insert(Run), runs)
+    begun = [
+        Begun(pair.task_id, pair.project_id, task.state == TaskState.IN_PROGRESS, task.preview_url)
+        for pair, _agent_id in chosen
+        for task in (tasks[pair.task_id],)
+    ]
+    begin_work(tx, begun)
+    taken: dict[str, Occupied] = {}
+    for pair, agent_id in chosen:
+        if agent_id in taken:
+            taken[agent_id] = replace(taken[agent_id], last_task_id=pair.task_id)
+        else:
+            taken[agent_id] = Occupied(agent_id, agent_id in idle, pair.task_id, pair.project_id, pair.task_id)
+    occupy_agents(tx, list(taken.values()))
+    tx.queue.enqueue_new(
+        jobs.PREPARE_RUN,
+        [
+            (run["id"], pair.project_id, _trace_of(tasks[pair.task_id]))
+            for run, (pair, _agent_id) in zip(runs, chosen, strict=True)
+        ],
+    )
+
+
+def _run(tx: Transaction, pair: Pair, agent_id: str, task: Row[Any]) -> dict[str, Any]:
+    token, model_token = new_token("awr"), new_model_token()
+    return {
+        "id": new_id(), "state_": RunState.PREPARING, "task_id": pair.task_id, "project_id": pair.project_id,
+        "live_task_id": pair.task_id, "agent_id": agent_id, "round": task.round, "driver": pair.driver,
+        "model": pair.model, "usage": {}, "token_digest": digest(token), "model_digest": digest(model_token),
+        "secrets_sealed": seal({"token": token, "model_token": model_token}), "created_at": tx.now(),
+        "seen_at": tx.now(),
+    }  # fmt: skip
+
+
+def _trace_of(task: Row[Any]) -> str | None:
+    with under(task.trace_parent):
+        return trace_parent()

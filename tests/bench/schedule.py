@@ -1,0 +1,212 @@
+"""Measures the scheduler: many waiting tasks and idle agents, on SQLite and on MariaDB.
+
+Its limit is one compare-and-swap a task, each in a transaction of its own. The two alternate in one run.
+`python -m tests.bench.schedule` measures this alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import delete, insert, select, update
+
+from common import database, jobs
+from common.announcer import announcer
+from common.jobs import Lease
+from common.logs import configure_logs
+from common.models.agent import Agent
+from common.models.journal import EventRow, Feed, Job, Mark
+from common.models.project import Project
+from common.models.run import Run
+from common.models.task import Task
+from common.names import new_id
+from common.services.runs.scheduling import schedule_tasks
+from common.settings import settings
+from common.states import AgentState, ProjectState, TaskState
+from common.transaction import Transaction, snapshot, transactional
+from tests.databases import create_schema, sqlite_url
+from tests.servers import NotInstalled, mariadb_server, redis_server
+from tests.web.made import a_project
+
+CAPABILITIES = ("python", "node", "go", "rust", "java")
+DURABLE = ("--innodb-flush-log-at-trx-commit=1", "--innodb-flush-method=fsync")
+"""As MariaDB is set up where it matters, and as SQLite is here."""
+SWAPS = 200
+"""How many tasks the limit is measured with."""
+
+
+@transactional
+def _seed(tx: Transaction, project_id: str, tasks: int, agents: int) -> None:
+    now = tx.now()
+    tx.session.execute(update(Project).where(Project.id == project_id).values(state_=ProjectState.ACTIVE))
+    row = {
+        "state_": TaskState.BACKLOG, "project_id": project_id, "title": "Measured", "priority": 1, "labels": [],
+        "limits": {}, "branch_name": "b", "created_by": "max", "edited_by_ids": [], "created_at": now,
+        "updated_at": now, "queued_at": now, "driver": "scripted",
+    }  # fmt: skip
+    for start in range(0, tasks, 1000):
+        rows = [
+            {**row, "id": new_id(), "required_capabilities": [CAPABILITIES[number % len(CAPABILITIES)]]}
+            for number in range(start, min(start + 1000, tasks))
+        ]
+        tx.session.execute(insert(Task), rows)
+    agent = {
+        "state_": AgentState.IDLE, "pod_name": "pod", "driver": "scripted", "drivers": ["scripted"], "findings": [],
+        "version": "1", "slots": 1, "created_at": now, "seen_at": now,
+    }  # fmt: skip
+    tx.session.execute(
+        insert(Agent),
+        [
+            {**agent, "id": new_id(), "digest": new_id(), "capabilities": [CAPABILITIES[number % len(CAPABILITIES)]]}
+            for number in range(agents)
+        ],
+    )
+
+
+@transactional
+def _begin_again(tx: Transaction) -> None:
+    """All tasks wait and all agents are idle, as after `_seed`."""
+    for model in (Run, Job, EventRow, Feed):
+        tx.session.execute(delete(model))
+    tx.session.execute(update(Task).values(state_=TaskState.BACKLOG, phase_=None, assigned_agent_id=None))
+    tx.session.execute(
+        update(Agent).values(state_=AgentState.IDLE, current_task_id=None, last_task_id=None, seen_at=tx.now())
+    )
+
+
+@transactional
+def _claimed(tx: Transaction) -> Lease:
+    lease = tx.queue.claim(tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None))
+    assert lease is not None
+    return lease
+
+
+@transactional
+def _swap(tx: Transaction, task_id: str) -> None:
+    swap = update(Task).where(Task.id == task_id, Task.state_ == TaskState.BACKLOG)
+    tx.session.execute(
+        swap.values(state_=TaskState.IN_PROGRESS, phase_="working").execution_options(synchronize_session=False)
+    )
+
+
+@transactional
+def _write_a_mark(tx: Transaction) -> None:
+    mark = tx.session.get(Mark, "measured")
+    if mark is None:
+        tx.session.add(Mark(name="measured", at=tx.now(), value={}))
+    else:
+        mark.at = tx.now()
+
+
+@contextmanager
+def _another_writer() -> Iterator[list[float]]:
+    """Writes all the time. Yields how long each write took, in seconds."""
+    took: list[float] = []
+    is_over = threading.Event()
+
+    def write() -> None:
+        while not is_over.is_set():
+            began = time.perf_counter()
+            _write_a_mark()
+            took.append(time.perf_counter() - began)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        yield took
+    finally:
+        is_over.set()
+        writer.join()
+
+
+def _round(task_ids: list[str]) -> tuple[float, float, float]:
+    """Returns swaps a second, tasks a second by the scheduler, and CPU milliseconds of the scheduler for a task."""
+    _begin_again()
+    began = time.perf_counter()
+    for task_id in task_ids[:SWAPS]:
+        _swap(task_id)
+    swaps = SWAPS / (time.perf_counter() - began)
+    _begin_again()
+    lease = _claimed()
+    began, cpu = time.perf_counter(), time.thread_time()
+    assigned = schedule_tasks(lease)
+    cpu = time.thread_time() - cpu
+    rate = assigned / (time.perf_counter() - began)
+    announcer().flush(60)
+    return swaps, rate, cpu * 1000 / assigned
+
+
+def _measured(name: str, tasks: int, agents: int, rounds: int) -> Iterator[tuple[str, str]]:
+    _seed(a_project().id, tasks, agents)
+    with snapshot() as read:
+        task_ids = list(read.session.scalars(select(Task.id).limit(SWAPS)))
+    found = [_round(task_ids) for _ in range(rounds)]
+    swaps, rate, cpu = (statistics.median(values) for values in zip(*found, strict=True))
+    what = f"{tasks:,} tasks, {agents:,} agents, {name}"
+    yield f"{what}: one compare-and-swap a task", f"{swaps:7.0f} tasks a second"
+    yield f"{what}: scheduler", f"{rate:7.0f} tasks a second, {cpu:.2f} ms of CPU each"
+    ratio = statistics.median(rate / swaps for swaps, rate, _cpu in found)
+    yield f"{what}: scheduler / limit", f"{ratio:7.1f} x"
+    _begin_again()
+    lease = _claimed()
+    with _another_writer() as took:
+        schedule_tasks(lease)
+    yield f"{what}: longest wait of another writer", f"{max(took) * 1000:7.0f} ms"
+
+
+@contextmanager
+def on_database(url: str, folder: Path, redis_url: str) -> Iterator[None]:
+    chosen = {
+        "AIWORKER_DATABASE_URL": url, "AIWORKER_REDIS_URL": redis_url, "AIWORKER_DATA_DIR": str(folder),
+        "AIWORKER_LOG_LEVEL": "WARNING", "AIWORKER_SECRET_KEY": "a secret key that only measurements use, of length",
+    }  # fmt: skip
+    before = {name: os.environ.get(name) for name in chosen}
+    os.environ.update(chosen)
+    settings.cache_clear()
+    try:
+        create_schema(url)
+        configure_logs()
+        yield
+    finally:
+        announcer().flush(60)
+        database.dispose_engines()
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+        settings.cache_clear()
+
+
+def figures(times: int = 5, tasks: int = 10_000, agents: int = 1_000) -> Iterator[tuple[str, str]]:
+    """Yields (what, figure). MariaDB is left out, by name, where it is not installed."""
+    with tempfile.TemporaryDirectory(prefix="aiworker-bench-") as folder, redis_server() as redis_url:
+        with on_database(sqlite_url(Path(folder) / "aiworker.db"), Path(folder), redis_url):
+            yield from _measured("SQLite", tasks, agents, times)
+        try:
+            with mariadb_server(*DURABLE) as server, on_database(server.new_database(), Path(folder), redis_url):
+                yield from _measured("MariaDB", tasks, agents, times)
+        except NotInstalled as reason:
+            yield "Scheduler, MariaDB", str(reason)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--tasks", type=int, default=10_000)
+    parser.add_argument("--agents", type=int, default=1_000)
+    parser.add_argument("--times", type=int, default=5)
+    chosen = parser.parse_args()
+    for what, figure in figures(chosen.times, chosen.tasks, chosen.agents):
+        print(f"{what:<80} {figure}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""One thread renews the leases of all jobs of a process."""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime, timedelta
+
+import pytest
+
+from common import jobs
+from common.jobs import Lease
+from common.models import Job
+from common.names import new_id
+from common.transaction import Transaction, transactional
+from tests.e2e.instance import wait_until
+from tests.workers.platform import Platform
+from workers import leases
+
+
+@transactional
+def _claimed(tx: Transaction) -> Lease:
+    """A claim whose lease ends in a moment."""
+    lease = tx.queue.claim(tx.enqueue(jobs.RELEASE_RUN, new_id(), project_id=None))
+    assert lease is not None
+    tx.lock(Job, lease.job_id).lease_until = tx.now() + timedelta(seconds=1)
+    return lease
+
+
+def _ends_at(platform: Platform, lease: Lease) -> datetime:
+    found: datetime = platform.get(Job, lease.job_id).lease_until
+    return found
+
+
+def test_all_leases_of_a_process_are_renewed_by_one_thread(
+    plain_platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "LEASE_RENEWAL_SECONDS", 0.02)
+    claimed = [_claimed() for _ in range(3)]
+    before = {lease: _ends_at(plain_platform, lease) for lease in claimed}
+    with leases.renewed(claimed[0]), leases.renewed(claimed[1]):
+        wait_until(
+            "both leases to be renewed",
+            lambda: all(_ends_at(plain_platform, lease) > before[lease] for lease in claimed[:2]),
+        )
+        assert [thread.name for thread in threading.enumerate()].count("leases") == 1
+    assert _ends_at(plain_platform, claimed[2]) == before[claimed[2]]
+
+
+def test_a_lease_is_renewed_after_others_have_ended(plain_platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "LEASE_RENEWAL_SECONDS", 0.02)
+    with leases.renewed(_claimed()):
+        pass
+    later = _claimed()
+    before = _ends_at(plain_platform, later)
+    with leases.renewed(later):
+        wait_until("the lease to be renewed", lambda: _ends_at(plain_platform, later) > before)

@@ -1,0 +1,196 @@
+"""The scheduler assigns many tasks at once, and looks at each row again before it writes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import event, select, update
+
+from common import database, jobs
+from common.errors import LeaseLost
+from common.jobs import Lease
+from common.models import Agent, EventRow, Job, Project, Run, Task
+from common.services.runs.assigning import Pair, assign
+from common.services.runs.scheduling import schedule_tasks
+from common.states import ProjectState
+from common.transaction import Transaction, transactional
+from tests.web.made import a_project, a_task
+from tests.workers.platform import Platform
+
+
+@transactional
+def _activate(tx: Transaction, project_id: str, **values: object) -> None:
+    tx.session.execute(update(Project).where(Project.id == project_id).values(state_=ProjectState.ACTIVE, **values))
+
+
+def _project(name: str = "Shop", **values: object) -> Project:
+    made = a_project(name)
+    _activate(made.id, **values)
+    return made
+
+
+@transactional
+def _claimed(tx: Transaction) -> Lease:
+    lease = tx.queue.claim(tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None))
+    assert lease is not None
+    return lease
+
+
+@contextmanager
+def _statements() -> Iterator[list[str]]:
+    """What is written or read inside a transaction."""
+    seen: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
+        seen.append(statement)
+
+    event.listen(database.engine(), "before_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        event.remove(database.engine(), "before_cursor_execute", note)
+
+
+def _tasks(project: Project, count: int) -> list[Task]:
+    return [a_task(project, f"Task {number}", driver="scripted") for number in range(count)]
+
+
+def test_a_batch_takes_as_many_statements_as_one_task(platform: Platform) -> None:
+    project = _project()
+    _tasks(project, 1)
+    platform.agent()
+    with _statements() as one:
+        assert schedule_tasks(_claimed()) == 1
+    _tasks(project, 8)
+    for _ in range(8):
+        platform.agent()
+    with _statements() as eight:
+        assert schedule_tasks(_claimed()) == 8
+    assert len(eight) <= len(one)
+
+
+def test_every_task_of_several_batches_gets_one_run_of_an_agent_of_its_own(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("common.services.runs.scheduling.BATCH", 4)
+    project = _project()
+    tasks = _tasks(project, 10)
+    agents = {platform.agent() for _ in range(10)}
+
+    assert schedule_tasks(_claimed()) == 10
+
+    runs = platform.all(Run)
+    assert {run.task_id for run in runs} == {task.id for task in tasks}
+    assert {run.agent_id for run in runs} == agents
+    assert {(agent.state, agent.current_task_id) for agent in platform.all(Agent)} == {
+        ("busy", run.task_id) for run in runs
+    }
+    assert {(task.state, task.phase) for task in platform.all(Task)} == {("in_progress", "working")}
+    assert {(job.kind, job.subject_id) for job in platform.all(Job, Job.state_ == "queued")} >= {
+        ("run.prepare", run.id) for run in runs
+    }
+    assert Counter(platform.events(project)) >= Counter({"task:status_changed": 10, "agent:status": 10})
+
+
+def test_an_agent_with_several_slots_shows_a_newest_task_and_becomes_busy_once(platform: Platform) -> None:
+    project = _project()
+    _tasks(project, 3)
+    agent_id = platform.agent(slots=2)
+
+    assert schedule_tasks(_claimed()) == 2
+
+    agent = platform.get(Agent, agent_id)
+    assert (agent.state, agent.current_task_id) == ("busy", agent.last_task_id)
+    assert agent.current_task_id in {run.task_id for run in platform.all(Run)}
+    busy = platform.all(EventRow, EventRow.name == "agent:status", EventRow.feed_id == project.id)
+    assert len(busy) == 1
+
+
+def test_agents_with_the_fewest_capabilities_come_first(platform: Platform) -> None:
+    able, plain = platform.agent(capabilities=["python", "gpu"]), platform.agent(capabilities=["python"])
+    project = _project()
+    first = a_task(project, driver="scripted", required_capabilities=["python"])
+    second = a_task(project, driver="scripted", required_capabilities=["gpu"])
+
+    assert schedule_tasks(_claimed()) == 2
+    assert {run.task_id: run.agent_id for run in platform.all(Run)} == {first.id: plain, second.id: able}
+
+
+def _pair(task: Task, agent_id: str) -> Pair:
+    return Pair(task.id, task.project_id, agent_id, "scripted", None, (task.driver, task.model), has_caps=False)
+
+
+@transactional
+def _assign(tx: Transaction, *pairs: Pair) -> tuple[int, int]:
+    made = assign(tx, pairs)
+    return made.runs, made.left_out
+
+
+def test_a_choice_that_does_not_hold_any_more_is_left_out(platform: Platform) -> None:
+    """As if two schedulers had chosen at the same time."""
+    project = _project()
+    tasks = _tasks(project, 3)
+    agents = [platform.agent() for _ in range(3)]
+    assert _assign(_pair(tasks[0], agents[0])) == (1, 0)
+
+    assert _assign(_pair(tasks[0], agents[1]), _pair(tasks[1], agents[0])) == (0, 2)
+    changed = Pair(tasks[1].id, project.id, agents[1], "scripted", None, ("claude", None), has_caps=False)
+    assert _assign(changed, _pair(tasks[2], agents[2])) == (1, 1)
+    assert len(platform.all(Run)) == 2
+
+
+def test_a_limit_of_the_project_holds_for_choices_of_two_schedulers(platform: Platform) -> None:
+    project = _project(max_parallel_tasks=2)
+    tasks = _tasks(project, 4)
+    agents = [platform.agent() for _ in range(4)]
+    pairs = [_pair(task, agent_id) for task, agent_id in zip(tasks, agents, strict=True)]
+
+    assert _assign(*pairs[:1]) == (1, 0)
+    assert _assign(*pairs[1:]) == (1, 2)
+
+
+def test_a_task_that_somebody_changes_now_is_left_out_and_taken_soon(
+    platform_on: Callable[[str], Platform], mariadb_database_url: str
+) -> None:
+    """SQLite has one writer at a time."""
+    platform = platform_on(mariadb_database_url)
+    project = _project()
+    held, other = _tasks(project, 2)
+    for _ in range(2):
+        platform.agent()
+    lease = _claimed()
+    with database.engine().begin() as elsewhere:
+        elsewhere.execute(select(Task.id).where(Task.id == held.id).with_for_update())
+        assert schedule_tasks(lease) == 1
+    assert [run.task_id for run in platform.all(Run)] == [other.id]
+    job = platform.get(Job, lease.job_id)
+    assert job.state == "queued"
+    assert job.next_at - job.started_at < timedelta(seconds=5)
+
+
+def test_a_scheduler_that_has_lost_its_lease_writes_nothing(platform: Platform) -> None:
+    _tasks(_project(), 1)
+    platform.agent()
+    lease = _claimed()
+    _expire(lease.job_id)
+    assert _reclaimed(lease.job_id).fence == lease.fence + 1
+
+    with pytest.raises(LeaseLost):
+        schedule_tasks(lease)
+    assert platform.all(Run) == []
+
+
+@transactional
+def _expire(tx: Transaction, job_id: str) -> None:
+    tx.lock(Job, job_id).lease_until = tx.now() - timedelta(seconds=1)
+
+
+@transactional
+def _reclaimed(tx: Transaction, job_id: str) -> Lease:
+    lease = tx.queue.claim(job_id)
+    assert lease is not None
+    return lease
