@@ -1,6 +1,6 @@
 """What a part of the benchmark yields, and how two programs are measured in turn.
 
-A part is a module with `figures(times)` that yields Figures. It may yield (what, text) pairs, too, which are only shown.
+A part is a module with `figures(times)` that yields Figures. It may also yield (what, text) pairs: only shown.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ from sqlalchemy import Connection, Table, create_engine, text
 from common.models import Agent, Feed, Project, Task
 from common.names import namespace, task_branch
 from common.sealing import digest
-from common.states import AgentState, Priority, ProjectState, TaskState
 from common.services.projects.projects import DEFAULT_HEALTH_SECONDS
+from common.states import AgentState, Priority, ProjectState, TaskState
 from tests.bench.served import Platform
 
 BATCH = 10_000
@@ -122,11 +122,12 @@ def _task(number: int, project_ids: list[str], state: TaskState) -> dict[str, An
     at = _BEGAN_AT + timedelta(seconds=3600 / BATCH) * number
     id_ = _id(number)
     return {
-        "id": id_, "project_id": project_ids[number % len(project_ids)], "title": f"Task {number} about {_words(number)}",
+        "id": id_, "project_id": project_ids[number % len(project_ids)],
+        "title": f"Task {number} about {_words(number)}",
         "description": "What is to be done, in a sentence or two of some length, as people write it.",
         "priority": Priority.MEDIUM, "state": state, "labels": ["measured"], "required_capabilities": [],
-        "limits": {}, "branch_name": task_branch(id_, "measured"), "created_by": _SOMEBODY, "created_at": at, "updated_at": at,
-        "queued_at": at,
+        "limits": {}, "branch_name": task_branch(id_, "measured"),
+        "created_by": _SOMEBODY, "created_at": at, "updated_at": at, "queued_at": at,
     }  # fmt: skip
 
 
