@@ -108,7 +108,27 @@ class Measured:
     def to_json(self) -> dict[str, Any]:
         """Its fields without those that say nothing, numbers to four digits."""
         kept = {name: value for name, value in asdict(self).items() if value not in (None, "")}
+        if self.line is None:
+            del kept["size_unit"]
         return {name: float(f"{value:.4g}") if isinstance(value, float) else value for name, value in kept.items()}
+
+
+def number(value: float) -> str:
+    """Three digits: `0.0523`, `12.3`, `1,234`."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def shown(found: Found) -> tuple[str, str]:
+    """Its name and what a line says of it before its ratio is known."""
+    match found:
+        case Figure():
+            text = f"{number(statistics.median(found.rounds))} {found.unit}"
+            return found.what, f"{text}, {found.note}" if found.note else text
+        case Missing():
+            return found.what, f"not measured: {found.why}"
+        case Version():
+            return found.name, found.version
+    return found
 
 
 def measured(part: str, figures: Sequence[Figure]) -> list[Measured]:
