@@ -26,6 +26,8 @@ MODULES = {
     "gateway": "gateway",
     "sandbox": "sandbox_start",
     "page": "page",
+    "scale": "scale",
+    "failover": "failover",
 }
 _ARGUMENTS: dict[str, Callable[[int], dict[str, Any]]] = {
     "gateway": lambda _times: {"streams": 200, "rate": 100, "seconds": 10},

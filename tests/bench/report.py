@@ -25,6 +25,8 @@ TITLES = {
     "gateway": "Model gateway",
     "sandbox": "Sandbox",
     "page": "Page",
+    "scale": "More processes",
+    "failover": "Failover",
 }
 
 

@@ -87,8 +87,10 @@ def platform(database: str = "SQLite", **environ: str) -> Iterator[Platform]:
 
 
 @contextlib.contextmanager
-def procfile(name: str, platform: Platform, *, app: str | None = None, **environ: str) -> Iterator[Started]:
-    """The program that the Procfile calls `name`, on the server's cores, as soon as it answers.
+def procfile(
+    name: str, platform: Platform, *, app: str | None = None, cores: list[int] = SERVER_CORES, **environ: str
+) -> Iterator[Started]:
+    """The program that the Procfile calls `name`, on these cores, as soon as it answers.
 
     app: another WSGI app (`tests.bench.bare_flask:app`) under the same line of gunicorn, for the limit of what gunicorn
     and Flask allow. environ: more settings, such as WEB_CONCURRENCY="2". What it prints is in `<folder>/<name>.log`.
@@ -100,7 +102,7 @@ def procfile(name: str, platform: Platform, *, app: str | None = None, **environ
     is_server = "gunicorn" in line
     ports = ("AIWORKER_PORT", "AIWORKER_RELAY_PORT", "AIWORKER_GATEWAY_PORT")
     everything = {**platform.environ, **dict.fromkeys(ports, str(port)), **environ}
-    with started(["sh", "-c", f"exec {line}"], everything, platform.folder / f"{name}.log") as pid:
+    with started(["sh", "-c", f"exec {line}"], everything, platform.folder / f"{name}.log", cores) as pid:
         url = f"http://127.0.0.1:{port}" if is_server else ""
         if is_server:
             wait_for_http(f"{url}/api/health/live", pid)
