@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import os
 import sys
 
 from tests.bench import parts, record, report
 from tests.bench.figures import TIMES, Found, shown
-from tests.bench.machine import machine, versions
+from tests.bench.machine import CORES, machine, versions
 from tests.bench.parts import Failed
 from tests.bench.record import PartResult, Run
 
@@ -27,6 +28,13 @@ def measure(name: str, times: int) -> PartResult:
             what, text = shown(one)
             print(f"{what:<70} {text}", flush=True)
     return record.result_of(name, datetime.datetime.now(datetime.UTC).date().isoformat(), found, failed)
+
+
+def warn_of_load() -> None:
+    """Say so when the machine does other work: then even ratios are noisy."""
+    load = os.getloadavg()[0]
+    if load > len(CORES) / 2:
+        print(f"The machine is busy: a load of {load:.1f} on {len(CORES)} cores. Ratios will be noisy.", flush=True)
 
 
 def measure_all(names: list[str], times: int, recorded: Run | None) -> list[PartResult]:
@@ -76,6 +84,7 @@ def main() -> int:
     # A new record is what was measured, not the better of two tries.
     compared = None if chosen.record else recorded
     about = machine(), versions()
+    warn_of_load()
     results = measure_all(chosen.only or list(parts.MODULES), chosen.times, compared)
     run = Run(*about, {result.name: result for result in results})
     show(run, recorded)
