@@ -27,7 +27,11 @@ def measure(name: str, times: int) -> PartResult:
             found.append(one)
             what, text = shown(one)
             print(f"{what:<70} {text}", flush=True)
-    return record.result_of(name, datetime.datetime.now(datetime.UTC).date().isoformat(), found, failed)
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    try:
+        return record.result_of(name, today, found, failed)
+    except ValueError as error:
+        return PartResult(name, today, failed=str(error))
 
 
 def warn_of_load() -> None:

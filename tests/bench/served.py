@@ -92,8 +92,8 @@ def procfile(
 ) -> Iterator[Started]:
     """The program that the Procfile calls `name`, on these cores, as soon as it answers.
 
-    app: another WSGI app (`tests.bench.bare_flask:app`) under the same line of gunicorn, for the limit of what gunicorn
-    and Flask allow. environ: more settings, such as WEB_CONCURRENCY="2". What it prints is in `<folder>/<name>.log`.
+    app: another WSGI app (`package.module:app`) under the same line of gunicorn, for the limit of gunicorn and Flask.
+    environ: more settings, such as WEB_CONCURRENCY="2". What it prints is in `<folder>/<name>.log`.
     """
     port = _free_port()
     line = procfile_line(name)

@@ -8,6 +8,9 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
+from tests.bench import __main__ as command
 from tests.bench import parts
 from tests.bench.figures import Figure, Found
 from tests.bench.parts import Failed, measure
@@ -57,3 +60,13 @@ def test_every_module_with_figures_is_a_part() -> None:
     found = {path.stem for path in folder.glob("*.py") if "\ndef figures(" in path.read_text("utf-8")}
 
     assert found - set(parts.MODULES.values()) == set()
+
+
+def _twice(name: str, times: int) -> Iterator[Found]:
+    yield from [Figure(name, times, "ms")] * 2
+
+
+def test_a_part_whose_figures_can_not_be_told_apart_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "measure", lambda name, times: measure(name, times, figures=_twice))
+
+    assert "two figures have one name" in command.measure("twice", 1).failed
