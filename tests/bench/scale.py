@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from tests.bench.api_load import load, request_bytes
 from tests.bench.figures import Figure, Found, Missing, alternate
 from tests.bench.filled import fill
-from tests.bench.http_load import load, request_bytes
 from tests.bench.machine import CORES, cpu_seconds, pss_bytes
 from tests.bench.served import DATABASES, Platform, Started, platform, procfile
 from tests.servers import NotInstalled
