@@ -4,7 +4,8 @@
 #   REQUIRE_ALL=1       a test that is left out is a failure
 #   GITEA_URL=… GITEA_TOKEN=…   the server that `make test-real` tests against (a site administrator's token)
 #   KUBECONFIG=…        the cluster that `make test-real` tests against
-#   ONLY=page           what `make bench` measures alone: start, api, ws, gateway, sandbox or page
+#   ONLY=page           what `make bench` measures alone: start, api, grow, ws, queue, schedule, gateway, sandbox, page,
+#                       scale or failover
 #   SECONDS_EACH=600    how long each of the two measurements of `make soak` takes
 #   ARGS='…'            more arguments for pytest, the benchmark, the demonstration or `aiworker up`
 
@@ -60,7 +61,7 @@ examples: ## Record the examples of the API's description, from a run of every o
 	@.ci/venv requirements-dev.lock
 	@exec $(BIN)/python -m tests.e2e.api_examples
 
-bench: ## Measure this machine
+bench: ## Measure this machine, and compare the ratios with the recorded run: ARGS=--record to record
 	@.ci/venv requirements-dev.lock
 	@exec $(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY)) $(ARGS)
 

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import os
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -28,6 +27,7 @@ from common.services.spend import model_providers
 from common.services.spend.model_providers import NewProvider
 from common.services.spend.model_tokens import new_model_token
 from common.settings import settings
+from tests.bench.figures import Figure, Found, shown
 from tests.databases import create_schema, sqlite_url
 from tests.servers import ROOT, redis_server
 from tests.web.made import a_live_run, a_project, a_task, somebody
@@ -190,7 +190,7 @@ def _memory_of(process: psutil.Process, *, every_seconds: float) -> Iterator[lis
         sizes.append(process.memory_info().rss)
 
 
-def figures(streams: int, rate: int, seconds: int) -> Iterator[tuple[str, str]]:
+def figures(streams: int, rate: int, seconds: int) -> Iterator[Found]:
     """Each figure with its name."""
     with tempfile.TemporaryDirectory(prefix="aiworker-bench-") as folder, _ready(Path(folder)) as ready:
         gateway, provider, token, process = ready
@@ -203,11 +203,16 @@ def figures(streams: int, rate: int, seconds: int) -> Iterator[tuple[str, str]]:
     chunks = streams * rate * seconds
     what = f"Gateway, {streams} streams of {rate} events a second"
     ordered = [sorted(times) for times in (through, past)]
-    added = [ordered[0][int(len(ordered[0]) * at)] - ordered[1][int(len(ordered[1]) * at)] for at in (0.5, 0.99)]
-    yield f"{what}: added to the first byte", f"p50 {added[0]:.1f} ms, p99 {added[1]:.1f} ms"
-    yield f"{what}: first byte", f"p50 {statistics.median(through):.1f} ms of {len(through)} calls"
-    yield f"{what}: CPU", f"{used / (seconds + 1) * 100:.0f} % of a core, {used / chunks * 1e6:.0f} µs an event"
-    yield f"{what}: memory", f"{', '.join(f'{size / 2**20:.0f}' for size in memory)} MiB in {seconds} s"
+    p99 = ordered[0][int(len(ordered[0]) * 0.99)] - ordered[1][int(len(ordered[1]) * 0.99)]
+    added = [one - other for one, other in zip(through, past, strict=True)]
+    yield Figure(f"{what}: added to the first byte", added, "ms", note=f"p99 {p99:.1f} ms of {len(added)} calls")
+    yield Figure(f"{what}: first byte", through, "ms")
+    share = f"{used / (seconds + 1) * 100:.0f} % of a core"
+    yield Figure(f"{what}: server CPU an event", used / chunks * 1e6, "µs", note=share)
+    sizes = [size / 2**20 for size in memory]
+    yield Figure(
+        f"{what}: memory", sizes[-1], "MiB", note=f"{sizes[0]:.0f} MiB {seconds} s before, most {max(sizes):.0f}"
+    )
 
 
 def main() -> None:
@@ -220,8 +225,9 @@ def main() -> None:
     if chosen.provide is not None:
         asyncio.run(provide(chosen.provide))
         return
-    for what, figure in figures(chosen.streams, chosen.rate, chosen.seconds):
-        print(f"{what:<70} {figure}", flush=True)
+    for found in figures(chosen.streams, chosen.rate, chosen.seconds):
+        named, text = shown(found)
+        print(f"{named:<70} {text}", flush=True)
 
 
 if __name__ == "__main__":

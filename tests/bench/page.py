@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import shutil
-import statistics
 import tempfile
 import threading
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 import requests
 from playwright.sync_api import Browser, CDPSession, Page, WebSocketRoute
 
+from tests.bench.figures import Figure, Found, Missing, shown
 from tests.e2e.browser import Person, chromium
 from tests.e2e.client import Client
 from tests.e2e.contract.caller import Caller
@@ -88,11 +88,11 @@ class Wire:
         return said
 
 
-def figures() -> Iterator[tuple[str, str]]:
+def figures() -> Iterator[Found]:
     """Each figure with its name."""
     browser_path = shutil.which("chromium") or shutil.which("chromium-browser")
     if browser_path is None:
-        yield "Page", "not measured: Chromium is not installed"
+        yield Missing("Page", "Chromium is not installed (on Debian: apt-get install chromium)")
         return
     with (
         tempfile.TemporaryDirectory(prefix="aiworker-bench-") as folder,
@@ -107,7 +107,7 @@ def figures() -> Iterator[tuple[str, str]]:
         yield from _transcript(instance, browser, api, Path(folder))
 
 
-def _visits(instance: Instance, browser: Browser) -> Iterator[tuple[str, str]]:
+def _visits(instance: Instance, browser: Browser) -> Iterator[Found]:
     person = Person(browser, instance.url)
     wire = Wire(person.page)
     person.log_in("admin", instance.password)
@@ -121,7 +121,7 @@ def _visits(instance: Instance, browser: Browser) -> Iterator[tuple[str, str]]:
     person.close()
 
 
-def _board(instance: Instance, browser: Browser, api: Client) -> Iterator[tuple[str, str]]:
+def _board(instance: Instance, browser: Browser, api: Client) -> Iterator[Found]:
     project = _project(api, "Measured board")
     body = {"projectId": project, "requiredCapabilities": ["none has this"]}
     tasks = [api.post("/tasks", {**body, "title": f"Task {number}"}, 201)["task"]["id"] for number in range(TASKS)]
@@ -132,14 +132,15 @@ def _board(instance: Instance, browser: Browser, api: Client) -> Iterator[tuple[
         with _changing(instance, api.token, tasks) as changed:
             wait_until("changes", lambda: len(changed) > EVENTS_A_SECOND)
             began, before = time.monotonic(), len(changed)
-            yield f"Page: board of {TASKS} tasks, key to paint", _typed(person, "task-search")
+            what = f"Page: board of {TASKS} tasks, {EVENTS_A_SECOND} events a second, key to paint"
+            yield _figure(what, _typed(person, "task-search"), goal="≤ 100")
             rate = (len(changed) - before) / (time.monotonic() - began)
-        yield "Page: events a second meanwhile", f"{rate:.0f}"
-        yield "Page: a change shows in another window", _heard(other, api, tasks[-1])
+        yield Figure("Page: events meanwhile", rate, "a second", goal=f"≥ {EVENTS_A_SECOND * 0.9}")
+        yield _figure("Page: a change shows in another window", _heard(other, api, tasks[-1]))
     yield from _frozen(instance, browser, api, project, tasks)
 
 
-def _typed(person: Person, testid: str) -> str:
+def _typed(person: Person, testid: str) -> list[float]:
     """Type into a field, key by key. The milliseconds from each key to the paint that shows it."""
     person.page.evaluate(_WATCH_KEYS)
     person.see(testid).focus()
@@ -147,10 +148,10 @@ def _typed(person: Person, testid: str) -> str:
         person.page.keyboard.press("t" if number % 2 == 0 else "Backspace")
         person.page.wait_for_timeout(BETWEEN_KEYS_MS)
     person.page.wait_for_function(f"window.painted.length >= {KEYS}")
-    return _line(person.page.evaluate("window.painted"))
+    return [float(one) for one in person.page.evaluate("window.painted")]
 
 
-def _heard(person: Person, api: Client, task: str) -> str:
+def _heard(person: Person, api: Client, task: str) -> list[float]:
     """A task's title is changed: from sending the change to the moment when another window has drawn it."""
     taken = []
     for number in range(10):
@@ -159,12 +160,12 @@ def _heard(person: Person, api: Client, task: str) -> str:
         api.patch(f"/tasks/{task}", {"title": title})
         person.page.evaluate(_FIRST, ["[data-testid=task-card]", title, 1])
         taken.append((time.perf_counter() - began) * 1000)
-    return _line(taken)
+    return taken
 
 
 def _frozen(
     instance: Instance, browser: Browser, api: Client, project: str, tasks: list[str]
-) -> Iterator[tuple[str, str]]:
+) -> Iterator[Found]:
     """The link of a page freezes: nothing comes or goes. From then until the page says so, and from the moment when the
     link is back until the page shows what changed meanwhile.
     """
@@ -194,8 +195,8 @@ def _frozen(
             began = time.perf_counter()
             person.page.evaluate(_FIRST, ["[data-testid=task-card]", f"Meanwhile {number}", 20])
             back.append((time.perf_counter() - began) * 1000)
-    yield "Page: a frozen link is told", _line(told)
-    yield "Page: what changed while it was frozen shows", _line(back)
+    yield _figure("Page: a frozen link is told", told, goal="≤ 30000")
+    yield _figure("Page: what changed while it was frozen shows", back, goal="≤ 2000")
 
 
 @contextlib.contextmanager
@@ -225,14 +226,14 @@ def _changing(instance: Instance, token: str, tasks: list[str]) -> Iterator[list
             thread.join()
 
 
-def _diff(instance: Instance, browser: Browser, api: Client) -> Iterator[tuple[str, str]]:
+def _diff(instance: Instance, browser: Browser, api: Client) -> Iterator[Found]:
     writes = f"seq {DIFF_LINES} | sed 's/.*/value_& = compute(&, some, words)/' >made.py"
     steps = f'```steps\n- run: "{writes}"\n```'
     project = _project(api, "Measured diff", testCommand="true")
     task = api.post("/tasks", {"projectId": project, "title": "Write much", "description": steps}, 201)["task"]["id"]
     _until(api, task, "ready_to_test")
     with _at_the_page(browser, instance) as person:
-        first, typed = [], ""
+        first = []
         for _ in range(5):
             person.page.goto(f"{instance.url}/#/projects/{project}/tasks")
             person.wait("task-card")
@@ -240,11 +241,11 @@ def _diff(instance: Instance, browser: Browser, api: Client) -> Iterator[tuple[s
             first.append(person.page.evaluate(_FIRST, ["[data-testid=task-diff]", "value_1 =", 1]))
         person.page.locator("[data-testid=task-diff] td.nums[tabindex]").nth(1).click()
         typed = _typed(person, "diff-comment")
-    yield f"Page: first screen of a diff of {DIFF_LINES} lines", _line(first)
-    yield "Page: key to paint in a comment there", typed
+    yield _figure(f"Page: first screen of a diff of {DIFF_LINES} lines", first)
+    yield _figure("Page: key to paint in a comment there", typed, goal="≤ 100")
 
 
-def _transcript(instance: Instance, browser: Browser, api: Client, folder: Path) -> Iterator[tuple[str, str]]:
+def _transcript(instance: Instance, browser: Browser, api: Client, folder: Path) -> Iterator[Found]:
     talk = Talk(Caller(requests.Session(), instance.url, api.token), folder, "Measured transcript")
     entry = "\n".join(f"line {number} of what a command printed, some words long" for number in range(150))
     size = 0
@@ -259,7 +260,7 @@ def _transcript(instance: Instance, browser: Browser, api: Client, folder: Path)
             person.wait("task-card")
             person.page.evaluate(f"location.hash = '#/projects/{talk.task['projectId']}/tasks/{talk.task['id']}'")
             taken.append(person.page.evaluate(_FIRST, ["[data-testid=transcript-entry]", "The very end", 1]))
-    yield f"Page: end of a transcript of {size / 2**20:.0f} MiB", _line(taken)
+    yield _figure(f"Page: end of a transcript of {size / 2**20:.0f} MiB", taken)
 
 
 def _project(api: Client, name: str, **fields: str) -> str:
@@ -281,14 +282,14 @@ def _at_the_page(browser: Browser, instance: Instance) -> Iterator[Person]:
     person.close()
 
 
-def _line(taken: list[float]) -> str:
-    ordered = sorted(taken)
-    return f"p50 {statistics.median(ordered):.0f} ms, most {ordered[-1]:.0f} ms of {len(ordered)}"
+def _figure(what: str, taken_ms: list[float], goal: str | None = None) -> Figure:
+    return Figure(what, taken_ms, "ms", goal=goal, note=f"most {max(taken_ms):.0f} ms of {len(taken_ms)}")
 
 
 def main() -> None:
-    for what, figure in figures():
-        print(f"{what:<62} {figure}", flush=True)
+    for found in figures():
+        what, text = shown(found)
+        print(f"{what:<70} {text}", flush=True)
 
 
 if __name__ == "__main__":

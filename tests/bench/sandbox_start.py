@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.bench.figures import Figure, Found, Missing, shown
 from workers.sandbox.sandboxes import Sandboxes
 from workers.sandbox.walls import Bounds, Door, Reach, Walls
 
@@ -40,13 +41,13 @@ def _enclosed_ms(sandboxes: Sandboxes, folder: Path, walls: Walls, is_only_kille
     return ended_ms, (time.perf_counter() - began) * 1000
 
 
-def figures(times: int) -> Iterator[tuple[str, str]]:
+def figures(times: int) -> Iterator[Found]:
     """Each figure with its name."""
     with tempfile.TemporaryDirectory(prefix="aiworker-bench-") as name:
         folder = Path(name)
         sandboxes = Sandboxes(folder / "sandboxes")
         if not sandboxes.is_confining:
-            yield "A sandbox's start", f"not measured: {sandboxes.finding.says}"
+            yield Missing("A sandbox's start", sandboxes.finding.says)
             return
         kinds = {
             "with a proxy and a door": Walls(folder, reach=Reach.PROXY, doors=(_PLATFORM,)),
@@ -62,11 +63,11 @@ def figures(times: int) -> Iterator[tuple[str, str]]:
                 _enclosed_ms(sandboxes, folder, walls, is_gits)
                 # In turn, so that what else the machine does is in both.
                 pairs = [(_plain_ms(), *_enclosed_ms(sandboxes, folder, walls, is_gits)) for _ in range(times)]
-                added = statistics.median(ended - plain for plain, ended, _ in pairs)
                 removing = statistics.median(removed - ended for _, ended, removed in pairs)
-                plain = statistics.median(pair[0] for pair in pairs)
-                figure = f"p50 {added:.1f} ms of {times}, {removing:.1f} ms to remove it; `true` alone {plain:.1f} ms"
-                yield f"A sandbox's start adds, {what}", figure
+                note = (
+                    f"{removing:.1f} ms to remove it; `true` alone {statistics.median(one[0] for one in pairs):.1f} ms"
+                )
+                yield Figure(f"A sandbox's start adds, {what}", [one[1] - one[0] for one in pairs], "ms", note=note)
         finally:
             sandboxes.close()
 
@@ -74,8 +75,9 @@ def figures(times: int) -> Iterator[tuple[str, str]]:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--times", type=int, default=40)
-    for what, figure in figures(parser.parse_args().times):
-        print(f"{what:<58} {figure}", flush=True)
+    for found in figures(parser.parse_args().times):
+        what, text = shown(found)
+        print(f"{what:<58} {text}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,136 @@
+"""What is worse than recorded, what the record keeps, and what the page on performance says of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.bench import record, report
+from tests.bench.__main__ import status
+from tests.bench.figures import Figure, Found, Missing, Version
+from tests.bench.plots import plots
+from tests.bench.record import PartResult, Run, falls, gone, merged, read, result_of, write
+
+RATE = [Figure("bare", 100, "a second"), Figure("GET", 40, "a second", ratio_of="bare", goal="≥ 0.4", note="p99 9 ms")]
+MEMORY = [Figure("theirs", 10, "KB"), Figure("ours", 16, "KB", ratio_of="theirs", goal="≤ 1.6")]
+
+
+def part(name: str, *figures: Figure, failed: str = "") -> PartResult:
+    return result_of(name, "2026-11-27", figures, failed)
+
+
+def run(*parts: PartResult) -> Run:
+    return Run({"cores": "2 of some processor"}, {"Python": "3.11.7"}, {one.name: one for one in parts})
+
+
+def changed(figures: list[Figure], value: float) -> list[Figure]:
+    return [figures[0], replace(figures[1], value=value)]
+
+
+@pytest.mark.parametrize(
+    ("figures", "value", "has_fallen"),
+    [
+        (RATE, 36.1, False),
+        (RATE, 35.9, True),
+        (RATE, 80, False),
+        (MEMORY, 17.7, False),
+        (MEMORY, 17.8, True),
+        (MEMORY, 8, False),
+    ],
+)
+def test_a_ratio_that_is_more_than_a_tenth_worse_fails_the_run(
+    figures: list[Figure], value: float, has_fallen: bool
+) -> None:
+    recorded, now = run(part("api", *figures)), run(part("api", *changed(figures, value)))
+
+    fallen = falls(recorded, now.parts.values())
+
+    assert [fall.what for fall in fallen] == ([figures[1].what] if has_fallen else [])
+    assert status(now, recorded) == (1 if has_fallen else 0)
+
+
+def test_absolute_figures_and_parts_not_measured_are_not_compared() -> None:
+    recorded = run(part("api", Figure("alone", 1, "ms")), part("ws", *MEMORY))
+    now = run(part("api", Figure("alone", 9, "ms")))
+
+    assert falls(recorded, now.parts.values()) == []
+    assert gone(recorded, now.parts.values()) == []
+    assert status(now, recorded) == 0
+
+
+def test_without_a_record_nothing_has_fallen() -> None:
+    assert status(run(part("api", *RATE)), None) == 0
+
+
+def test_a_part_that_failed_fails_the_run_and_its_record_stays() -> None:
+    recorded = run(part("api", *RATE), part("ws", *MEMORY))
+    now = run(part("api", *changed(RATE, 44)), part("ws", failed="no socket"))
+
+    kept = merged(recorded, now)
+
+    assert status(now, recorded) == 1
+    assert [figure.ratio for name in ("api", "ws") for figure in kept.parts[name].figures if figure.ratio] == [
+        0.44,
+        1.6,
+    ]
+
+
+def test_a_recorded_ratio_that_is_not_measured_any_more_is_named() -> None:
+    now = [part("api", RATE[1])]
+
+    assert gone(run(part("api", *RATE)), now) == [("api", "GET")]
+    assert falls(run(part("api", *RATE)), now) == []
+
+
+def test_of_two_measurements_the_better_ratio_counts() -> None:
+    first, again = (part("api", *changed(RATE, rate), *changed(MEMORY, size)) for rate, size in ((30, 12), (38, 20)))
+
+    assert [figure.ratio for figure in record.better(first, again).figures if figure.ratio] == [0.38, 1.2]
+    assert record.better(first, part("api", failed="ended")) is first
+
+
+def test_the_record_is_read_as_it_was_written(tmp_path: Path) -> None:
+    found: list[Found] = [*RATE, ("first load", "300 KB"), Missing("rq", "no network"), Version("huey", "3.0")]
+    written = run(result_of("queue", "2026-11-27", found))
+
+    write(written, tmp_path / "record.json")
+
+    assert read(tmp_path / "record.json") == written
+    assert read(tmp_path / "none.json") is None
+
+
+def test_the_table_has_medians_ratios_goals_and_what_is_missing() -> None:
+    found: list[Found] = [*changed(RATE, 30), Missing("rq", "no network")]
+
+    table = "\n".join(report.lines(result_of("queue", "2026-11-27", found)))
+
+    for said in ("30 a second, p99 9 ms", "0.3 × bare", "≥ 0.4 missed", "not measured: rq: no network"):
+        assert said in table
+    assert "FAILED: no socket" in "\n".join(report.lines(part("ws", failed="no socket")))
+
+
+def test_goals_and_growth_are_plotted_and_the_same_run_gives_the_same_bytes() -> None:
+    growth = [Figure(f"list of {size}", size / 100, "ms", line="a list", size=size) for size in (1_000, 1_000_000)]
+    measured = run(part("api", *RATE), part("grow", *growth))
+
+    made = {name: svg for name, _text, svg in plots(measured)}
+
+    assert set(made) == {"performance-goals.svg", "performance-growth-tasks.svg"}
+    assert b"1,000,000" in made["performance-growth-tasks.svg"]
+    assert {name: svg for name, _text, svg in plots(measured)} == made
+
+
+def test_the_page_shows_the_recorded_run_with_its_plots() -> None:
+    recorded = read()
+    assert recorded is not None
+    plotted = [(name, text) for name, text, _svg in plots(recorded)]
+    folder = report.PAGE.parent / "images"
+
+    text = report.PAGE.read_text("utf-8")
+
+    assert report.page(recorded, plotted, text) == text, "run python -m tests.bench.report"
+    assert {path.name: path.read_bytes() for path in folder.glob("performance-*.svg")} == {
+        name: svg for name, _text, svg in plots(recorded)
+    }
