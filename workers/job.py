@@ -102,9 +102,10 @@ def run_chain(job_id: str, work: Work, parked: rows.Parked | None) -> None:
     with rows.chained(CHAIN_SECONDS) as chain:
         while lease is not None:
             chain.lease, chain.following = lease, None
-            is_recorded = _run(lease, work, parked)
-            # A step that failed may have been about to go on, in a transaction that was rolled back.
-            lease = chain.following if is_recorded else None
+            _run(lease, work, parked)
+            following = chain.following
+            # What was to follow may have been rolled back; and a step may fail after it was recorded what follows.
+            lease = following if following is not None and rows.holds(following) else None
 
 
 def run_job(job_id: str, work: Work, parked: rows.Parked | None) -> None:
@@ -114,8 +115,8 @@ def run_job(job_id: str, work: Work, parked: rows.Parked | None) -> None:
         _run(lease, work, parked)
 
 
-def _run(lease: Lease, work: Work, parked: rows.Parked | None) -> bool:
-    """Do one step of the job. Returns whether it recorded its own end; else this has recorded how it failed."""
+def _run(lease: Lease, work: Work, parked: rows.Parked | None) -> None:
+    """Do one step of the job, and record how it ended if the step did not."""
     with (
         structlog.contextvars.bound_contextvars(job=lease.kind, subject=lease.subject_id),
         leases.renewed(lease),
@@ -125,7 +126,6 @@ def _run(lease: Lease, work: Work, parked: rows.Parked | None) -> bool:
             with acting("platform"), _traced(lease):
                 work(Claimed(lease))
                 rows.finish_if_held(lease)
-            return True
         except LeaseLost:
             log.warning("job was taken over by another worker", attempt=lease.attempts)
         except CutShort as error:
@@ -149,7 +149,6 @@ def _run(lease: Lease, work: Work, parked: rows.Parked | None) -> bool:
             # A bug: counted as an attempt, shown on the job and logged. It must not end the worker.
             log.exception("job failed", attempt=lease.attempts)
             _record_end(rows.fail_attempt, lease, f"{type(error).__name__}: {error}", parked)
-    return False
 
 
 def _record_os_error(lease: Lease, error: OSError, parked: rows.Parked | None) -> None:

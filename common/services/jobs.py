@@ -69,10 +69,14 @@ def renew_lease(tx: Transaction, lease: Lease) -> bool:
 def finish_if_held(lease: Lease) -> None:
     """Finish the job if its worker still holds it. Does nothing if another transaction has already finished it."""
     # Nearly every job has ended with its last step. Reading first takes no lock.
+    if holds(lease):
+        _finish(lease)
+
+
+def holds(lease: Lease) -> bool:
+    """Whether the lease is valid now: no other worker has claimed the job, and it is not over."""
     with snapshot() as read:
-        if read.session.execute(is_held(lease)).first() is None:
-            return
-    _finish(lease)
+        return read.session.execute(is_held(lease)).first() is not None
 
 
 @transactional

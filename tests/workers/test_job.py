@@ -11,7 +11,7 @@ import pytest
 import workers.job
 from common import feed, jobs
 from common.announcer import announcer
-from common.errors import CutShort
+from common.errors import CutShort, ProviderUnavailable
 from common.jobs import Lease
 from common.models import Job
 from common.services import jobs as rows
@@ -124,6 +124,20 @@ def test_a_chain_ends_where_a_step_waits_or_fails(platform: Platform) -> None:
     run_chain(waiting, work, None)
     job, _now = _row(waiting)
     assert (steps, job.state, job.attempts, job.error) == ([1, 1], JobState.QUEUED, 1, "ValueError: ")
+
+
+def test_a_step_that_fails_after_its_record_is_followed_by_the_next(platform: Platform) -> None:
+    job_id = _enqueue()
+    steps: list[int] = []
+
+    def work(job: Claimed) -> None:
+        steps.append(job.lease.fence)
+        if len(steps) == 1:
+            _go_on(job.lease, 0)
+            raise ProviderUnavailable("away")
+
+    run_chain(job_id, work, None)
+    assert (steps, _row(job_id)[0].state) == ([1, 2], JobState.DONE)
 
 
 def test_a_long_chain_gives_others_their_turn(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
