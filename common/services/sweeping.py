@@ -18,6 +18,7 @@ from common.services.people.accounts import purge_logins
 from common.services.runs.agents import forget_agents
 from common.services.runs.fleet import fleet_settings
 from common.services.runs.transcripts import purge_transcripts
+from common.services.tasks import tested
 from common.services.tasks.question_deadlines import watch_questions
 from common.services.tasks.watching import watch_all
 from common.transaction import Transaction, transactional
@@ -54,6 +55,7 @@ def sweep_old() -> None:
         purge_logins()
         purge_transcripts()
         purge_tests()
+        tested.purge_reports()
         purge_jobs()
         delivering.purge_deliveries()
         collecting.purge_positions()

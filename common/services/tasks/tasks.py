@@ -37,7 +37,7 @@ MOST_OPEN_DEPENDENCIES = 50
 FOR_MAINTAINERS = frozenset({TaskState.APPROVED, TaskState.IN_PROGRESS})
 """States that only a maintainer may set, as they mean approving or rejecting."""
 
-CHECKS = ("head", "diff", "merge", "paths", "kept_tests", "tests", "preview")
+CHECKS = ("head", "diff", "merge", "paths", "kept_tests", "tests", "lost_tests", "new_tests", "preview")
 """The checks of a run's result, in their order."""
 
 

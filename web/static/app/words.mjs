@@ -60,7 +60,7 @@ const TONES = {
     "working",
     "verifying",
   ],
-  ask: ["needs_input", "ready_to_test", "waiting", "rolled_back", "conflict", "flaky", "held", "parked", "proposed"],
+  ask: ["needs_input", "ready_to_test", "waiting", "rolled_back", "conflict", "flaky", "warned", "held", "parked", "proposed"],
   good: ["approved", "merged", "staging", "active", "completed", "passed", "idle", "done", "answered", "accepted"],
   done: ["production"],
   bad: ["failed", "error", "lost"],
