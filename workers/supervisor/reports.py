@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ from common.values.test_report import (
     TestReport,
     TestResult,
 )
+from workers.supervisor import unittest_report
 
 MOST_FILES = 2_000
 MOST_BYTES = 32 * 2**20
@@ -47,6 +49,7 @@ USUAL_PLACES = (
     "target/nextest/*/junit.xml",  # cargo nextest
 )
 """Where runners write reports by default, in the root or in any folder."""
+_UNITTEST_RUNNER = re.compile(r"\bpython[\d.]*\b[^;&|\n]*\s-m\s+unittest(?=\s|$)")
 _NODE_RUNNER = re.compile(r"\bnode\b[^;&|\n]*\s--test(?=\s|$)")
 _RUNS_SCRIPT = re.compile(r"\b(?:npm|pnpm|yarn)\s+(?:run\s+)?(?:-\S+\s+)*test\b|\bnpm\s+t\b")
 _AS_CASE: Callable[[Element], Any] = junitparser.TestCase.fromelem
@@ -81,13 +84,15 @@ class Reports:
     def begin(self) -> None:
         """Note the time by the file system's own clock. Raises OSError. Blocking."""
         self._folder.mkdir(exist_ok=True)
+        (self._folder / "python").mkdir(exist_ok=True)
+        shutil.copyfile(unittest_report.__file__, self._folder / "python" / "sitecustomize.py")
         mark = self._folder / "began"
         mark.write_bytes(b"")
         self._began_ns = mark.stat().st_mtime_ns
 
     def variables(self, command: str, given: Mapping[str, str]) -> dict[str, str]:
-        """Environment variables by which pytest, node's runner and gotestsum write a report; none if the project names
-        its own."""
+        """Environment variables by which pytest, unittest, node's runner and gotestsum write a report; none if the
+        project names its own."""
         if self.wanted is not None:
             return {}
         pytest = f"--junitxml={shlex.quote(str(self._folder / 'pytest.xml'))}"
@@ -95,6 +100,10 @@ class Reports:
             "PYTEST_ADDOPTS": f"{given.get('PYTEST_ADDOPTS', '')} {pytest}".strip(),
             "GOTESTSUM_JUNITFILE": str(self._folder / "gotestsum.xml"),
         }
+        if _UNITTEST_RUNNER.search(command):
+            added["AIWORKER_UNITTEST_REPORT"] = str(self._folder / "unittest.xml")
+            paths = (str(self._folder / "python"), given.get("PYTHONPATH", ""))
+            added["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
         if self._is_node_runner(command):
             place = json.dumps(str(self._folder / "node.xml"))
             options = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from common.values.check import CheckPhase
 from common.values.test_report import TestReport
+from common.values.variable_set import Variables
 from tests.providers.runtime_contract import check_of, finished
 from tests.providers.runtime_supervisor import Repository, supervised
 from tests.workers.supervisor.test_setup import SPACE
@@ -187,3 +189,48 @@ def test_the_report_of_nodes_runner_is_found_by_itself(tmp_path: Path) -> None:
         ["passed: page::has a title", "skipped: page::is shown"],
     ), state.log
     assert "has a title" in state.log
+
+
+UNITTEST = """import unittest
+
+
+class Page(unittest.TestCase):
+    def test_title(self):
+        self.assertTrue(True)
+
+    def test_parts(self):
+        for part in range(2):
+            with self.subTest(part=part):
+                self.assertEqual(part, 0)
+
+    @unittest.skip("later")
+    def test_later(self):
+        pass
+
+    @unittest.expectedFailure
+    def test_expected(self):
+        self.assertEqual(1, 2)
+"""
+
+
+def test_the_report_of_unittest_is_found_by_itself(tmp_path: Path) -> None:
+    """Also where a folder of PYTHONPATH has a sitecustomize of its own, which is loaded as well."""
+    repository = Repository(tmp_path / "repository")
+    files = {"test_page.py": UNITTEST, "test_broken.py": "import nothing_at_all", "sitecustomize.py": "print('mine')"}
+    version = repository.version("x", repository.commit(**files))
+    with supervised(tmp_path / "runtime") as running:
+        check = replace(
+            check_of(version, SPACE, "c", f"{sys.executable} -m unittest"), variables=Variables({"PYTHONPATH": "."})
+        )
+        running.runtime.ensure_check(check)
+        state = finished(running.runtime, check)
+
+    assert (state.code, state.log.count("mine")) == ("exited", 1), state.log
+    assert state.report is not None
+    assert sorted(lines(state.report)) == [
+        "failed: test_page.Page::test_parts",
+        "failed: unittest.loader._FailedTest::test_broken",
+        "passed: test_page.Page::test_title",
+        "skipped: test_page.Page::test_expected",
+        "skipped: test_page.Page::test_later",
+    ]
