@@ -214,6 +214,7 @@ def test_a_proposed_task_is_made_only_when_accepted(reader: Person, talk: Talk, 
     # It names no capability: the next test's agent would be given it.
     quiet_api.post(f"/tasks/{tasks['Test it']}/cancel")
 
+
 def test_a_frozen_link_is_told_and_what_is_written_meanwhile_stays(
     reader: Person, talk: Talk, quiet_api: Caller
 ) -> None:

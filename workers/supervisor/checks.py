@@ -21,7 +21,7 @@ from common.values.test_report import TestReport
 from workers.supervisor.checkout import CheckoutFailed, TooLarge
 from workers.supervisor.endings import Ending, watched
 from workers.supervisor.logs import Tail
-from workers.supervisor.reports import Reports
+from workers.supervisor.report_files import Reports
 from workers.supervisor.start_commands import shell_command
 from workers.supervisor.toolbox import Tools
 from workers.supervisor.workplace import SETUP_FAILED, NotReady, Room, Workplace

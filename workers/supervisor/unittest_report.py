@@ -11,11 +11,18 @@ import os
 import sys
 from typing import Any
 
+IS_WANTED = __name__ == "sitecustomize" and "AIWORKER_UNITTEST_REPORT" in os.environ
+# Before Python 3.10 a program can't know yet how it was started.
+STARTED = getattr(sys, "orig_argv", ["-m", "unittest"])
+IS_RUNNER = IS_WANTED and "-m" in STARTED and "unittest" in STARTED
+if IS_RUNNER:
+    # The other programs of the command would wait for them in vain.
+    import unittest
+    from xml.sax.saxutils import quoteattr
+
 
 def _install() -> None:
     """Have unittest's runner note how each test ends."""
-    # Only here: the other programs of the command would wait for it in vain.
-    import unittest  # noqa: PLC0415
 
     class Recording(unittest.TextTestResult):
         """ends: id of the test → `failure`, `skipped`, or nothing if it passed."""
@@ -65,8 +72,6 @@ def _install() -> None:
 
 
 def _write(ends: dict[str, str]) -> None:
-    from xml.sax.saxutils import quoteattr  # noqa: PLC0415
-
     lines = ["<testsuite>"]
     for test, end in ends.items():
         owner, _, name = test.rpartition(".")
@@ -88,9 +93,7 @@ def _load_the_other() -> None:
         sys.modules["sitecustomize"] = hidden
 
 
-if __name__ == "sitecustomize" and "AIWORKER_UNITTEST_REPORT" in os.environ:
-    # Before Python 3.10 a program can't know yet how it was started.
-    started = getattr(sys, "orig_argv", ["-m", "unittest"])
-    if "-m" in started and "unittest" in started:
-        _install()
+if IS_RUNNER:
+    _install()
+if IS_WANTED:
     _load_the_other()

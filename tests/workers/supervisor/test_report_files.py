@@ -16,7 +16,7 @@ from common.values.variable_set import Variables
 from tests.providers.runtime_contract import check_of, finished
 from tests.providers.runtime_supervisor import Repository, supervised
 from tests.workers.supervisor.test_setup import SPACE
-from workers.supervisor.reports import MOST_DEPTH, Reports
+from workers.supervisor.report_files import MOST_DEPTH, Reports
 
 RECORDED = Path(__file__).parent / "recorded_reports"
 ONE = '<testsuite name="s"><testcase classname="page" name="test_title" time="0.25"/></testsuite>'
