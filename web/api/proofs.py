@@ -11,7 +11,7 @@ from common.values.test_report import LONGEST_NAME, MOST_TESTS, TestResult
 from web.api.tasks import WrittenTaskSchema
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, body, one, query, reply
-from web.http.fields import Choice, Integer, Line, Schema
+from web.http.fields import Choice, Line, QueryInteger, Schema
 
 proofs = Blueprint("proofs", __name__, url_prefix="/api")
 
@@ -43,7 +43,7 @@ class ReadTestsSchema(Schema):
     """result: only tests with this result."""
 
     result = Choice(TestResult, load_default=None)
-    limit = Integer(1, MOST_TESTS, load_default=1000)
+    limit = QueryInteger(1, MOST_TESTS, load_default=1000)
 
 
 class AcceptLostTestsSchema(Schema):

@@ -15,7 +15,8 @@ SETTINGS = {
     "dockerImage", "replicas", "cpuLimit", "memoryLimit", "defaultBranch", "startCommand", "testCommand", "healthPath",
     "healthSeconds", "port", "secretEnvVars", "previewTtlHours", "maxParallelTasks", "restricted", "separateApprover",
     "forbiddenPaths", "limits", "agentInstructions", "secretsInChecks", "secretsInPreviews", "healthContains",
-    "setupCommand", "cachePaths", "services", "egress", "egressHosts", "keepTests", "testsLost", "testsFirst", "testReport",
+    "setupCommand", "cachePaths", "services", "egress", "egressHosts",
+    "keepTests", "testsLost", "testsFirst", "testReport",
 }  # fmt: skip
 
 

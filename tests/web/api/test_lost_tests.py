@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from common.models import Task, TaskCheck
+from common.models import Run, Task, TaskCheck
+from common.names import new_id
+from common.transaction import Transaction, transactional
 from tests.web.world import SHA, World, events, get, put
 
 LOST = "skipped: page::test_title\ndoes not run: page::test_length"
 
 
+@transactional
+def _refuse(tx: Transaction, task_id: str, project_id: str) -> None:
+    run = Run(
+        id=f"run-{task_id}"[:40], task_id=task_id, project_id=project_id, agent_id="agent-1", round=1, usage={},
+        state_="ended", outcome="completed", claimed_sha=SHA, token_digest=task_id,
+        created_at=tx.now(), seen_at=tx.now(),
+    )  # fmt: skip
+    check = TaskCheck(
+        id=new_id(), task_id=task_id, run_id=run.id, commit_sha=SHA, name="lost_tests", status="failed",
+        code="tests_lost", message="2 tests", log=LOST, facts={"lost": 2}, at=tx.now(),
+    )  # fmt: skip
+    tx.add(run)
+    tx.add(check)
+
+
 def refused(world: World) -> Task:
     """A task whose newest run was refused for two lost tests."""
-    task = world.task(world.project(), state="in_progress", phase="queued", round=2, refusals=1)
-    run = world.run(task, round=1, state="ended", outcome="completed", claimed_sha=SHA)
-    world.add(
-        TaskCheck(
-            task_id=task.id, run_id=run.id, commit_sha=SHA, name="lost_tests", status="failed", code="tests_lost",
-            message="2 tests", log=LOST, facts={"lost": 2}, at=run.created_at,
-        )
-    )  # fmt: skip
+    task = world.task(world.project(), state="in_progress")
+    put(Task, task.id, phase_="queued", round=2, refusals=1)
+    _refuse(task.id, task.project_id)
     return task
 
 
@@ -32,13 +44,13 @@ def test_letting_all_lost_tests_go_proves_the_commit_again(world: World) -> None
 
     done = world.client.post(path, json={"names": ["page::test_length"]})
 
-    assert (done.status_code, done.json["task"]["round"]) == (200, 1)
+    assert done.status_code == 200, done.data
     after = get(Task, task.id)
-    assert (after.phase, after.refusals, after.accepted_losses) == (
-        "verifying", 0, ["page::test_length", "page::test_title"],
+    assert (after.phase, after.round, after.refusals, after.accepted_losses) == (
+        "verifying", 1, 0, ["page::test_length", "page::test_title"],
     )  # fmt: skip
     assert world.client.post(path, json={"names": ["page::test_length"]}).status_code == 200
-    assert "task:updated" in events(task.project_id)
+    assert any("acceptedLosses" in event.data for event in events("task:updated"))
 
 
 def test_a_task_that_went_on_keeps_its_round(world: World) -> None:
@@ -55,6 +67,6 @@ def test_a_task_without_lost_tests_has_none_to_let_go(world: World) -> None:
     said = world.client.post(f"/api/tasks/{task.id}/accept-lost-tests", json={"names": ["a"]})
     assert said.status_code == 409
 
-    found = world.client.get(f"/api/tasks/{task.id}/tests", query_string={"result": "passed"})
+    found = world.client.get(f"/api/tasks/{task.id}/tests", query_string={"result": "passed", "limit": 5})
     assert found.json == {"commitSha": None, "problem": "no tests were run", "total": 0, "tests": []}
     assert world.client.get(f"/api/tasks/{task.id}/tests?limit=0").status_code == 400
