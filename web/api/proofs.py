@@ -10,8 +10,8 @@ from common.states import Role
 from common.values.test_report import LONGEST_NAME, MOST_TESTS, TestResult
 from web.api.tasks import WrittenTaskSchema
 from web.http.auth import allow, who
-from web.http.blueprint import Blueprint, body, one, query, reply
-from web.http.fields import Choice, Line, QueryInteger, Schema
+from web.http.blueprint import Blueprint, QueryInteger, body, one, query, reply
+from web.http.fields import Choice, Line, Schema
 
 proofs = Blueprint("proofs", __name__, url_prefix="/api")
 
