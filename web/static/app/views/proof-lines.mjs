@@ -10,7 +10,7 @@ import { brief, say } from "../words.mjs";
 const ORDER = ["failed", "warned", "running", "passed", "skipped"];
 
 // How a check counts for the eye: one that passed with a code is a warning.
-const toneOf = ({ status, code }) => (status === "passed" && code ? "warned" : status);
+const toneOf = ({ status, code }) => (code && status !== "failed" ? "warned" : status);
 const rank = (check) => ORDER.indexOf(toneOf(check));
 
 export const redFirst = (checks) => checks.toSorted((one, other) => rank(one) - rank(other));
