@@ -66,7 +66,7 @@ const MOST_NAMES = 1000;
 export function AcceptLost({ task, check, reload }) {
   const names = lostIn(check);
   if (check.code !== "tests_lost" || check.status !== "failed" || !may("maintainer")) return null;
-  if (!names.length || names.length > MOST_NAMES) return null;
+  if (!names.length || names.length > MOST_NAMES || task.phase === "verifying") return null;
   const accept = async () => {
     await api.post(`/tasks/${task.id}/accept-lost-tests`, { names });
     told(t("Let go. The commit is proven again, and the refusal does not count."));
