@@ -5,7 +5,15 @@ from __future__ import annotations
 from common.models.account import ApiToken, EnrolmentToken, Login, User
 from common.models.agent import Agent
 from common.models.base import Base
-from common.models.delivery import CommitVerdict, Deployment, GroupMember, GroupTest, HealthSpan, TaskGroup
+from common.models.delivery import (
+    CommitVerdict,
+    Deployment,
+    GroupMember,
+    GroupTest,
+    HealthSpan,
+    TaskGroup,
+    TestedCommit,
+)
 from common.models.journal import EventRow, Feed, IdempotencyKey, Job, Mark
 from common.models.project import Project, ProjectMember, Push
 from common.models.run import LogEntry, Run, RunSession
@@ -56,6 +64,7 @@ __all__ = [
     "TaskCheck",
     "TaskDependency",
     "TaskGroup",
+    "TestedCommit",
     "User",
     "WebhookDelivery",
     "WebhookPosition",

@@ -114,6 +114,25 @@ class CommitVerdict(Base):
     at: Mapped[datetime]
 
 
+class TestedCommit(Base):
+    """The tests that a project's command ran on one commit, by its report.
+
+    command_digest: of the commands and of where the report is. passed: whether the command passed. report: the tests as
+    JSON; None if there was no report, for which `problem` says why.
+    """
+
+    __test__ = False
+    __tablename__ = "tested_commits"
+
+    project_id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    commit_sha: Mapped[str] = mapped_column(String(40), primary_key=True)
+    command_digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    passed: Mapped[bool]
+    report: Mapped[str | None] = mapped_column(LongText)
+    problem: Mapped[str | None] = mapped_column(UnicodeText)
+    at: Mapped[datetime] = mapped_column(index=True)
+
+
 class GroupTest(HasId, Base):
     """One run of the tests on a group's branch, kept for people. What follows is decided by `TaskGroup.build` alone.
 

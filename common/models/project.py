@@ -23,6 +23,8 @@ class Project(HasId, HasState[ProjectState], Base):
     work; None: nothing to do. cache_paths: folders that are kept between clones. services: databases that each run,
     test and preview gets, as the API shows them. question_rules: deadline, reminder and escalation of questions.
     starter: what its repository starts with; None: a README.md, or the import.
+    test_report: where its tests write JUnit XML; None: where the usual runners do. tests_lost: `refuse` or `warn`, if
+    tests of the base do not run any more. tests_first: `refuse`, `warn` or `off`, if new tests pass without the change.
     egress, egress_hosts: what its programs may reach. caps: most tokens, costUsd, minutes and runs, in `task` (of each
     task), `day` and `total`.
     """
@@ -68,7 +70,9 @@ class Project(HasId, HasState[ProjectState], Base):
     is_restricted: Mapped[bool] = mapped_column(default=False)
     separate_approver: Mapped[bool] = mapped_column(default=False)
     allow_direct_push: Mapped[bool] = mapped_column(default=False)
-    keep_tests: Mapped[bool] = mapped_column(default=True)
+    tests_lost: Mapped[str] = mapped_column(String(8), default="refuse", server_default="refuse")
+    tests_first: Mapped[str] = mapped_column(String(8), default="warn", server_default="off")
+    test_report: Mapped[str | None] = mapped_column(String(200))
     forbidden_paths: Mapped[list[str]]
     limits: Mapped[dict[str, float]]
     agent_instructions: Mapped[str] = mapped_column(LongText, default="")
@@ -86,6 +90,15 @@ class Project(HasId, HasState[ProjectState], Base):
     held_until: Mapped[datetime | None]
     created_by: Mapped[str] = mapped_column(String(140))
     created_at: Mapped[datetime]
+
+    @property
+    def keep_tests(self) -> bool:
+        """`tests_lost` as clients know it that were written before there was a report."""
+        return self.tests_lost == "refuse"
+
+    @keep_tests.setter
+    def keep_tests(self, is_kept: bool) -> None:
+        self.tests_lost = "refuse" if is_kept else "warn"
 
     def move_to(self, new: ProjectState, by: By) -> Event:
         old = self.change_state(new, by)

@@ -46,7 +46,8 @@ class Task(HasId, HasState[TaskState], Base):
     title or description. needs_other_approver: the project had `separate_approver` when head_sha was verified.
     rolled_back_at: since when a rollback keeps it out of production; None: none does. model: None: the project's.
     held_by: the person who works on its branch by hand, in the phase `held`; else None. caps: its most tokens, costUsd,
-    minutes and runs; those that it lacks are the project's. parked_code, parked_reason: why it is parked, in the phase
+    minutes and runs; those that it lacks are the project's. accepted_losses: names of tests that a person lets go.
+    parked_code, parked_reason: why it is parked, in the phase
     `parked`; else None. parked_until: when it goes on by itself; None: when the reason is gone.
     """
 
@@ -111,6 +112,7 @@ class Task(HasId, HasState[TaskState], Base):
     queued_at: Mapped[datetime]
     trace_parent: Mapped[str | None] = mapped_column(String(55))
     rolled_back_at: Mapped[datetime | None]
+    accepted_losses: Mapped[list[str]] = mapped_column(default=list)
 
     @property
     def phase(self) -> Phase | None:
@@ -240,7 +242,8 @@ class PendingComment(HasId, Base):
 class TaskCheck(HasId, Base):
     """One check of a run's result. status: running, passed, failed, skipped.
 
-    log: the end of what the tests printed; of the check `diff`, the paths that are changed, one on a line.
+    log: the end of what the tests printed; of the check `diff`, the paths that are changed, one on a line; of
+    `lost_tests` and `new_tests` the tests. facts: the numbers in the message, by name.
     """
 
     __tablename__ = "task_checks"
@@ -255,6 +258,7 @@ class TaskCheck(HasId, Base):
     message: Mapped[str | None] = mapped_column(LongText)
     log: Mapped[str | None] = mapped_column(LongText)
     at: Mapped[datetime]
+    facts: Mapped[dict[str, int]] = mapped_column(default=dict)
 
     @property
     def output(self) -> str | None:

@@ -19,6 +19,7 @@ from common.services.purging import purge
 from common.services.runs.agents import forget_agents
 from common.services.runs.fleet import fleet_settings
 from common.services.runs.transcripts import purge_transcripts
+from common.services.tasks import tested
 from common.services.tasks.question_deadlines import watch_questions
 from common.services.tasks.watching import watch_all
 from common.settings import settings
@@ -59,6 +60,7 @@ def sweep_old() -> None:
         purge_transcripts()
         purge_tests()
         purge_previews()
+        tested.purge_reports()
         purge_jobs()
         delivering.purge_deliveries()
         collecting.purge_positions()

@@ -11,6 +11,7 @@ from common.values.constraints import Amount, Command, Commit, Identity, Quantit
 from common.values.egress import Network
 from common.values.needs import Needs
 from common.values.repository import UNKNOWN_SOURCE, Source
+from common.values.test_report import TestReport
 from common.values.variable_set import Variables
 
 _SIGNALS_END = 128 + 65
@@ -22,12 +23,25 @@ def second_run_of(check_id: str) -> str:
 
 
 @dataclass(frozen=True)
+class Overlay:
+    """Files that a check's checkout takes from another commit. paths: what it takes. gone: what it removes.
+
+    Paths from the root, with `/`; bytes that are not UTF-8 as lone surrogates.
+    """
+
+    commit: Commit
+    paths: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Check:
     """A command to be run on a clean checkout of one commit. check_id: equal ids mean the same check.
 
     command: a shell command. timeout_seconds: the whole process tree is killed this long after the command's start,
     which comes after the checkout and the setup command (see Needs). memory_limit, docker_image: see Spec.
-    network: what the command may reach.
+    network: what the command may reach. test_report: where its tests write JUnit XML, a path or pattern in the
+    checkout; None: where the usual runners write it. overlay: files of another commit; None: none.
     """
 
     space: Space
@@ -41,6 +55,8 @@ class Check:
     docker_image: str | None = None
     needs: Needs = field(default_factory=Needs)
     network: Network = field(default_factory=Network)
+    test_report: str | None = None
+    overlay: Overlay | None = None
 
     def second_run(self) -> Self:
         """The same check with an id of its own, to be run once more."""
@@ -82,7 +98,8 @@ class CheckState:
 
     reason: a sentence when FAILED, BROKEN or WAITING (`it exited with 1`, `no node accepts its pod`); None otherwise.
     code: when FAILED, one of CheckEnd; when WAITING, `quota`, `no_room` (nodes are full) or `no_node` (no node is
-    suitable); when BROKEN, `service_missing`, `service_failed` or None.
+    suitable); when BROKEN, `service_missing`, `service_failed` or None. report: of the tests, once the command has
+    ended; None if the runtime reads no reports, or the command was not run.
     """
 
     phase: CheckPhase
@@ -90,6 +107,7 @@ class CheckState:
     log: str
     reason: str | None = None
     code: str | None = None
+    report: TestReport | None = None
 
     @property
     def died_by_signal(self) -> bool:

@@ -116,6 +116,8 @@ TABLE: dict[str, Row] = {
     "PATCH /api/tasks/<id:task_id>": _in_project(M, title="Changed"),
     "POST /api/tasks/<id:task_id>/respond": _in_project(M, questionId="{question_id}", response="Yes"),
     "POST /api/tasks/<id:task_id>/approve": _in_project(X),
+    "GET /api/tasks/<id:task_id>/tests": _in_project(V),
+    "POST /api/tasks/<id:task_id>/accept-lost-tests": _in_project(X, names=["test_page"]),
     "POST /api/tasks/<id:task_id>/reject": _in_project(X, reason="No"),
     "POST /api/tasks/<id:task_id>/cancel": _in_project(M),
     "POST /api/tasks/<id:task_id>/retry": _in_project(M),

@@ -44,6 +44,7 @@ class Teller:
         self.release(first)
         self.going_back()
         self.other_ways()
+        self.lost_tests()
         self.seldom()
         self.webhook()
         self.end()
@@ -320,6 +321,28 @@ class Teller:
         platform.wait_task(failing["id"], "failed")
         me.post(f"/tasks/{failing['id']}/retry")
         platform.admin.post(f"/tasks/{failing['id']}/cancel")
+
+    def lost_tests(self) -> None:
+        """A task whose work drops tests, which a maintainer lets go."""
+        me, platform = self.me, self.platform
+        platform.admin.patch(f"/projects/{self.project['id']}", {"forbiddenPaths": []})
+        task = self.new_task("Tidy the tests")
+        path = f"/tasks/{task['id']}"
+        kept = (
+            "import unittest\n\nclass Kept(unittest.TestCase):\n    def test_kept(self):\n        self.assertTrue(1)\n"
+        )
+        self.claim(task).complete({"test_greeting.py": kept})
+
+        def names() -> list[str]:
+            checks = platform.task(task["id"])["checks"]
+            lost = [check["log"] for check in checks if check["code"] == "tests_lost"]
+            return [line.partition(": ")[2] for line in lost[0].splitlines()] if lost else []
+
+        eventually("the loss to be seen", names)
+        me.post(f"{path}/accept-lost-tests", {"names": names()})
+        platform.wait_task(task["id"], "ready_to_test")
+        me.get(f"{path}/tests", limit=2)
+        platform.admin.post(f"{path}/cancel")
 
     def seldom(self) -> None:
         """A task that is taken over by hand, and one whose provider takes no calls."""

@@ -135,6 +135,7 @@ class CommitsContract:
         )
         work.push("main", "task-1")
 
+        assert twice(lambda: forge.read_merge_base(repository, base=base, head=head)) == base
         changes = twice(lambda: forge.read_changes(repository, base=base, head=head))
         ids = [entry.object_id for change in changes for entry in (change.before, change.after) if entry]
         blobs = {blob.object_id: blob for blob in forge.read_blobs(repository, [*ids, *ids])}

@@ -15,6 +15,7 @@ from web.api.jobs import jobs
 from web.api.model_providers import model_providers
 from web.api.probes import health
 from web.api.projects import projects
+from web.api.proofs import proofs
 from web.api.proposals import proposals
 from web.api.releases import release_views
 from web.api.reviews import reviews
@@ -40,4 +41,4 @@ ALL += [projects, samples, tasks, runs, webhooks]
 ALL += [model_providers, spend, caps, webhook]
 ALL += [run_tools, proposals, inbox, board]
 ALL += [steering, attachments, run_talk, reviews]
-ALL += [forge_repositories]
+ALL += [forge_repositories, proofs]

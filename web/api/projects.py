@@ -23,6 +23,7 @@ from common.values.egress import MOST_HOSTS, Egress
 from common.values.needs import MOST_CACHE_PATHS, ServiceKind, cache_path_fault, nested_path, version_fault
 from common.values.question_rules import ON_DEADLINE
 from common.values.starters import STARTERS
+from common.values.test_report import ON_LOST_TESTS, ON_NEW_TESTS, report_path_fault
 from web.api.caps import CapGroupsSchema
 from web.api.deployments import StartedJobSchema
 from web.api.forbidden_paths import ForbiddenPathsSchema, match_files
@@ -177,6 +178,9 @@ class UpdateProjectSchema(Schema):
     separate_approver = Boolean()
     allow_direct_push = Boolean()
     keep_tests = Boolean()
+    tests_lost = Choice(ON_LOST_TESTS)
+    tests_first = Choice(ON_NEW_TESTS)
+    test_report = Line(200, allow_none=True, validate=refused_if(report_path_fault))
     forbidden_paths = fields.List(Line(500, validate=_IS_PATH_PATTERN), validate=validate.Length(max=200))
     limits = Kept(LimitsSchema)
     agent_instructions = Text(50_000)
@@ -189,6 +193,11 @@ class UpdateProjectSchema(Schema):
     egress = Choice(Egress)
     egress_hosts = fields.List(HostPattern(), validate=validate.Length(max=MOST_HOSTS))
     caps = Kept(CapGroupsSchema)
+
+    @ma.validates_schema
+    def _one_policy(self, data: Mapping[str, object], **_options: object) -> None:
+        if {"keep_tests", "tests_lost"} <= data.keys() and data["keep_tests"] != (data["tests_lost"] == "refuse"):
+            raise ma.ValidationError("Must be left out, or agree with testsLost", "keepTests")
 
 
 class CreateProjectSchema(UpdateProjectSchema):
@@ -207,6 +216,9 @@ class ProjectSchema(Schema):
     secretsInChecks, secretsInPreviews: the names in secretEnvVars that the tests and previews of a branch get.
     starter: what its repository starts with: `page`, a page with its test, or `sample`; null: a README.md, or the
     import.
+    testReport: where the tests write JUnit XML, a path or pattern; null: where the usual runners write it.
+    testsLost: what becomes of work in which tests of the base do not run any more. keepTests: whether that is `refuse`.
+    testsFirst: what becomes of work whose new tests pass without the change.
     egress: what agents, tests and previews may reach. egressHosts: hosts beside the package registries, for
     `registries`.
     """
@@ -248,6 +260,9 @@ class ProjectSchema(Schema):
     separate_approver = fields.Boolean()
     allow_direct_push = fields.Boolean()
     keep_tests = fields.Boolean()
+    tests_lost = Choice(ON_LOST_TESTS)
+    tests_first = Choice(ON_NEW_TESTS)
+    test_report = fields.String(allow_none=True)
     forbidden_paths = fields.List(fields.String())
     limits = Kept(LimitsSchema)
     agent_instructions = fields.String()

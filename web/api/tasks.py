@@ -144,7 +144,9 @@ class TaskProjectSchema(Schema):
 
 
 class TaskCheckSchema(Schema):
-    """log: the end of the output of the project's tests; null for checks that run nothing."""
+    """log: the end of the output of the tests; of lost_tests and new_tests the tests, one a line; null for the
+    others. code: why it failed; of one that passed, a warning. facts: the numbers in the message, by name.
+    """
 
     name = fields.String()
     status = fields.String()
@@ -153,6 +155,7 @@ class TaskCheckSchema(Schema):
     commit_sha = fields.String(allow_none=True)
     at = Timestamp()
     log = fields.String(attribute="output", allow_none=True)
+    facts = fields.Dict(keys=fields.String(), values=fields.Integer())
 
 
 class TaskDetailsSchema(WrittenTaskSchema):

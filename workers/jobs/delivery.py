@@ -15,6 +15,7 @@ from common.services.delivery import group_tests, merging, restoring, rollouts
 from common.services.delivery.merging import FinishPlan, MergePlan, Step
 from common.services.delivery.restoring import LiveApp
 from common.services.delivery.rollouts import RolloutPlan
+from common.services.tasks.tested import record_report
 from common.states import Environment
 from common.values.app import MACHINE, AppPhase, AppState
 from common.values.check import CheckPhase
@@ -87,6 +88,9 @@ def _test(job: Claimed, plan: MergePlan) -> None:
         group_tests.record_testing(job.lease, after_seconds=LOOK_AGAIN_SECONDS)
         return
     has_passed = tested.phase is CheckPhase.PASSED
+    if has_passed and tested.report is not None and tested.report.is_usable:
+        # The commit becomes the default branch's, with which the next proofs compare.
+        record_report(trial.check, tested)
     group_tests.record_tested(job.lease, trial, passed=has_passed, reason=tested.reason or "", log=tested.log)
     forget_check(runtime(), plan.place.space, trial.check.check_id)
 

@@ -33,7 +33,7 @@ _REFUSALS = {"unrelated": "unrelated_history", "diff_too_large": "diff_too_large
 
 
 def examine(forge: Forge, repository: Repository, plan: ProofPlan) -> list[CheckResult]:
-    """Run the checks head, diff, merge, paths and kept_tests; stop after the first that fails or has to wait."""
+    """Run the checks head, diff, merge and paths; stop after the first that fails or has to wait."""
     results = [_head(forge, repository, plan)]
     if results[-1].status == "failed" or plan.claimed_sha is None:
         return results
@@ -49,8 +49,7 @@ def examine(forge: Forge, repository: Repository, plan: ProofPlan) -> list[Check
     except ProviderRefused as error:
         if error.code not in _REFUSALS:
             raise
-        name = "diff" if len(results) == 1 else "kept_tests"
-        results.append(_unfit(plan, name, _REFUSALS[error.code], error.message))
+        results.append(_unfit(plan, "diff", _REFUSALS[error.code], error.message))
     return results
 
 
@@ -59,7 +58,6 @@ def _checks(forge: Forge, repository: Repository, plan: ProofPlan, base: str) ->
     yield _diff(changes)
     yield _merge(forge, repository, plan, base)
     yield _paths(changes, plan.forbidden_paths)
-    yield _kept_tests(forge, repository, changes, is_wanted=plan.keeps_tests)
 
 
 def _unfit(plan: ProofPlan, name: str, code: str, reason: str) -> CheckResult:
@@ -124,10 +122,27 @@ def _paths(changes: Sequence[Change], forbidden: tuple[str, ...]) -> CheckResult
     return CheckResult("paths", "failed", message, code="forbidden_paths")
 
 
-def _kept_tests(forge: Forge, repository: Repository, changes: Sequence[Change], *, is_wanted: bool) -> CheckResult:
-    """Check that no test file was deleted and that the test files did not lose more tests than they gained."""
-    if not is_wanted:
+def kept_tests(forge: Forge, repository: Repository, plan: ProofPlan) -> CheckResult:
+    """Check, without a report of the tests that ran, that no test file was deleted and that the test files did not lose
+    more tests than they gained.
+    """
+    if plan.tests_lost == "warn":
         return CheckResult("kept_tests", "skipped", "The project allows deleting tests.")
+    try:
+        return _kept_tests(forge, repository, read_changes(forge, repository, plan))
+    except ProviderRefused as error:
+        if error.code not in _REFUSALS:
+            raise
+        return _unfit(plan, "kept_tests", _REFUSALS[error.code], error.message)
+
+
+def read_changes(forge: Forge, repository: Repository, plan: ProofPlan) -> Sequence[Change]:
+    """What the claimed commit changes since its merge base with the default branch."""
+    base = forge.read_head(repository, plan.place.default_branch)
+    return forge.read_changes(repository, base=base or "", head=plan.claimed_sha or "")
+
+
+def _kept_tests(forge: Forge, repository: Repository, changes: Sequence[Change]) -> CheckResult:
     gone = [change.before.path for change in changes if change.before is not None and _loses_tests(change)]
     if gone:
         message = f"It deletes tests: {_named(gone)}: restore them."

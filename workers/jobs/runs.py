@@ -9,12 +9,12 @@ from common.providers.runtime import runtime
 from common.services.delivery import publishing
 from common.services.runs import scheduling, steering
 from common.services.tasks import verification
-from common.services.tasks.verification import CheckResult, ProofPlan, RunPlan
-from common.values.check import CheckEnd, CheckPhase
+from common.services.tasks.verification import CheckResult, RunPlan
 from common.values.repository import Credential
 from workers.job import Claimed, job
 from workers.jobs.proof import examine
-from workers.runtime_calls import forget_check, revoke_credential, run_check, with_source
+from workers.jobs.proof_tests import TestProof
+from workers.runtime_calls import revoke_credential
 
 LOOK_AGAIN_SECONDS = 1.0
 """How often to poll a running test."""
@@ -79,9 +79,10 @@ def verify_run(job: Claimed) -> None:
     plan = verification.begin_proof(job.lease)
     if plan is None:
         return
+    proof = TestProof(forge(), runtime(), plan)
     results = examine(forge(), plan.place.repository, plan)
     if results[-1].status not in {"failed", "running"}:
-        results.append(_tests_or_wait(job, plan, results))
+        _add_tests(job, proof, results)
     if results[-1].status == "running":
         verification.record_checks(job.lease, results, after_seconds=LOOK_AGAIN_SECONDS)
         return
@@ -89,31 +90,22 @@ def verify_run(job: Claimed) -> None:
         verification.record_refused(job.lease, results)
     else:
         verification.record_proven(job.lease, results)
-    forget_check(runtime(), plan.place.space, plan.run_id)
+    proof.forget()
 
 
-def _tests_or_wait(job: Claimed, plan: ProofPlan, so_far: list[CheckResult]) -> CheckResult:
-    """As _tests. If the tests can't start, records the reason on the task and raises ProviderUnavailable again."""
+def _add_tests(job: Claimed, proof: TestProof, results: list[CheckResult]) -> None:
+    """Add the checks that run the tests, up to one that fails or has to wait.
+
+    If the tests can't start, records the reason on the task and raises ProviderUnavailable again.
+    """
     try:
-        return _tests(plan)
+        for result in proof.results():
+            results.append(result)
+            if result.status in {"failed", "running"}:
+                return
     except ProviderUnavailable as error:
-        verification.record_tests_wait(job.lease, so_far, str(error))
+        verification.record_tests_wait(job.lease, results, str(error))
         raise
-
-
-def _tests(plan: ProofPlan) -> CheckResult:
-    """Run the project's tests on the claimed commit, or return their state if they have been started."""
-    if plan.tests is None:
-        return CheckResult("tests", "skipped", "The project names no tests.")
-    state = run_check(runtime(), with_source(forge(), plan.place, plan.tests))
-    if state.phase is CheckPhase.RUNNING:
-        return CheckResult("tests", "running", "The tests are running.")
-    if state.phase is CheckPhase.PASSED:
-        return CheckResult("tests", "passed", "The tests pass.", log=state.log)
-    if state.code == CheckEnd.SETUP_FAILED:
-        message = f"The tests can't begin: {state.reason}."
-        return CheckResult("tests", "failed", message, code="setup_failed", log=state.log)
-    return CheckResult("tests", "failed", f"The tests fail: {state.reason}.", code="tests_failed", log=state.log)
 
 
 @job(jobs.PUBLISH_TASK, parked=publishing.give_up_publish)

@@ -16,6 +16,7 @@ from common.machine.children import kill_group
 from common.machine.git_limits import leash, met_limit, was_cut_short
 from common.machine.git_locks import forget_locks
 from common.machine.log_files import OutputTail
+from common.values.check import Overlay
 from common.values.repository import Source
 from workers.commits import TRY_AGAIN_AFTER_SECONDS, checkout_environment, why_git_failed
 
@@ -49,16 +50,19 @@ class Checkouts:
         """The folder of the mirror that holds the objects of the project's checkouts."""
         return self._mirror(project_id) / "objects"
 
-    async def make(self, project_id: str, source: Source, commit: str, to: Path) -> None:
-        """Empty the directory `to` and check out the commit there. Raises CheckoutFailed."""
+    async def make(
+        self, project_id: str, source: Source, commit: str, to: Path, *, overlay: Overlay | None = None
+    ) -> None:
+        """Empty the directory `to` and check out the commit there, then the overlay's files. Raises CheckoutFailed."""
         mirror = self._mirror(project_id)
         await asyncio.to_thread(shutil.rmtree, to, ignore_errors=True)
         async with self._locks.setdefault(project_id, asyncio.Lock()):
             await self._ensure_mirror(project_id, mirror)
-            if not await _has(mirror, commit):
-                self._unlocked.discard(project_id)
-                await _fetch(mirror, source, commit)
-                self._unlocked.add(project_id)
+            for wanted in (commit,) if overlay is None else (commit, overlay.commit):
+                if not await _has(mirror, wanted):
+                    self._unlocked.discard(project_id)
+                    await _fetch(mirror, source, wanted)
+                    self._unlocked.add(project_id)
         await _git("init", "--quiet", "--template=", str(to))
         alternates = to / ".git" / "objects" / "info" / "alternates"
         alternates.parent.mkdir(parents=True, exist_ok=True)
@@ -66,6 +70,14 @@ class Checkouts:
         await _require_bounded(to / ".git", commit)
         inside = ("--git-dir", str(to / ".git"), "--work-tree", str(to))
         await _git(*inside, "checkout", "--quiet", "--force", "--detach", commit, inside=to / ".git")
+        if overlay is not None:
+            await _require_bounded(to / ".git", overlay.commit)
+            literal = (*inside, "--literal-pathspecs")
+            # Removed first: a path may have become a folder, or a folder a file.
+            if overlay.gone:
+                await _git(*literal, "rm", "--quiet", "-r", "--force", "--ignore-unmatch", "--", *overlay.gone)
+            if overlay.paths:
+                await _git(*literal, "checkout", "--quiet", "--force", overlay.commit, "--", *overlay.paths)
 
     async def _ensure_mirror(self, project_id: str, mirror: Path) -> None:
         """Create the mirror, if needed, and remove lock files of a killed git. The caller holds the project's lock."""

@@ -17,9 +17,11 @@ from common.machine.files import replace_file
 from common.values.app import Space
 from common.values.check import Check, CheckEnd, CheckPhase, CheckState
 from common.values.json_codec import decode, encode
+from common.values.test_report import TestReport
 from workers.supervisor.checkout import CheckoutFailed, TooLarge
 from workers.supervisor.endings import Ending, watched
 from workers.supervisor.logs import Tail
+from workers.supervisor.report_files import Reports
 from workers.supervisor.start_commands import shell_command
 from workers.supervisor.toolbox import Tools
 from workers.supervisor.workplace import SETUP_FAILED, NotReady, Room, Workplace
@@ -44,6 +46,7 @@ class _Running:
         self.output = Tail()
         self.task: asyncio.Task[None] | None = None
         self.result: CheckState | None = None
+        self.report: TestReport | None = None
 
     def state(self) -> CheckState:
         return self.result or CheckState(CheckPhase.RUNNING, None, self.output.text())
@@ -118,7 +121,8 @@ class Checks:
         finally:
             await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
         phase = CheckPhase.FAILED if ending.reason else CheckPhase.PASSED
-        state = CheckState(phase, ending.exit_code, running.output.text(), ending.reason, ending.code)
+        log_text = running.output.text()
+        state = CheckState(phase, ending.exit_code, log_text, ending.reason, ending.code, running.report)
         running.result = state
         try:
             file = self._result(namespace, wanted.check_id)
@@ -135,16 +139,24 @@ class Checks:
             wanted.memory_limit, wanted.network,
         )  # fmt: skip
         workplace = Workplace(self._tools, room)
+        reports = Reports(workplace.code, workplace.home, wanted.test_report)
         try:
-            await self._tools.checkouts.make(room.project_id, wanted.source, wanted.commit, workplace.code)
+            await self._tools.checkouts.make(
+                room.project_id, wanted.source, wanted.commit, workplace.code, overlay=wanted.overlay
+            )
+            await asyncio.to_thread(reports.note_commit)
             workplace.make_home()
             await workplace.make_ready(running.output)
-            unit = await workplace.start(shell_command(wanted.command), running.output)
+            await asyncio.to_thread(reports.begin)
+            variables = reports.variables(wanted.command, workplace.variables.values)
+            unit = await workplace.start(shell_command(wanted.command), running.output, environ=variables)
             try:
-                return await watched(unit, workplace.bound, timeout_seconds=wanted.timeout_seconds)
+                ending = await watched(unit, workplace.bound, timeout_seconds=wanted.timeout_seconds)
             finally:
                 # Ends background processes of the command too, whatever the outcome.
                 await unit.stop(0)
+            running.report = await asyncio.to_thread(reports.read)
+            return ending
         except TooLarge as error:
             return Ending(None, str(error), CheckEnd.TOO_LARGE)
         except CheckoutFailed as error:

@@ -168,6 +168,10 @@ class BareForge:
         base, head = history.commit_at(path, base), history.commit_at(path, head)
         return changes.read_changes(path, merge_base=history.merge_base(path, base, head), head=head)
 
+    def read_merge_base(self, repository: Repository, *, base: str, head: str) -> str:
+        path = self._open(repository)
+        return history.merge_base(path, history.commit_at(path, base), history.commit_at(path, head))
+
     def read_blobs(self, repository: Repository, ids: Sequence[str]) -> Iterator[Blob]:
         return changes.read_blobs(self._open(repository), ids)
 

@@ -207,6 +207,9 @@ class Forge(Protocol):
         Refused: `unrelated` if they have no history in common, `diff_too_large` if the list is too long.
         """
 
+    def read_merge_base(self, repository: Repository, *, base: str, head: str) -> str:
+        """Return the SHA of the commit at which `head` left `base`; both are SHAs. Refused: `unrelated`, as above."""
+
     def read_blobs(self, repository: Repository, ids: Sequence[str]) -> Iterator[Blob]:
         """Yield each of these blobs once, in any order.
 

@@ -56,6 +56,7 @@ def check_of(project: Project, check_id: str, commit: str, *, is_approved: bool 
         place_of(project).space, check_id, commit, project.test_command, variables=environment_of_checks(project),
         memory_limit=project.memory_limit, docker_image=project.docker_image,
         needs=needs_of(project, is_approved=is_approved), network=network_of(project),
+        test_report=project.test_report,
     )  # fmt: skip
 
 

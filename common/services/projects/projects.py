@@ -81,6 +81,9 @@ class ProjectValues(TypedDict, total=False):
     separate_approver: bool
     allow_direct_push: bool
     keep_tests: bool
+    tests_lost: str
+    tests_first: str
+    test_report: str | None
     forbidden_paths: list[str]
     limits: dict[str, float]
     agent_instructions: str
@@ -268,7 +271,7 @@ def _defaults() -> ProjectValues:
     return {
         "description": "", "default_branch": "main", "replicas": 1, "health_path": "/",
         "health_seconds": dict(DEFAULT_HEALTH_SECONDS), "preview_ttl_hours": 72, "is_restricted": False,
-        "separate_approver": False, "allow_direct_push": False, "keep_tests": True,
+        "separate_approver": False, "allow_direct_push": False, "tests_lost": "refuse", "tests_first": "warn",
         "forbidden_paths": list(DEFAULT_FORBIDDEN_PATHS), "limits": {}, "agent_instructions": "", "question_rules": {},
         "secrets_in_checks": [], "secrets_in_previews": [], "cache_paths": [], "services": [],
         "egress": Egress.REGISTRIES.value, "egress_hosts": [],

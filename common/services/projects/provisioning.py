@@ -31,6 +31,7 @@ from common.models import (
     TaskCheck,
     TaskDependency,
     TaskGroup,
+    TestedCommit,
 )
 from common.models.base import Base
 from common.services.projects import lifecycle
@@ -158,6 +159,7 @@ def record_deleted(tx: Transaction, lease: Lease) -> None:
         (TaskGroup, TaskGroup.project_id == project_id),
         (Push, Push.project_id == project_id),
         (CommitVerdict, CommitVerdict.project_id == project_id),
+        (TestedCommit, TestedCommit.project_id == project_id),
         (Task, Task.project_id == project_id),
         (ProjectMember, ProjectMember.project_id == project_id),
         (EventRow, EventRow.feed_id == project_id),

@@ -136,6 +136,13 @@ def refuse(tx: Transaction, task: Task) -> None:
     record_update(tx, task, "checks", "round", "phase")
 
 
+def take_refusal_back(tx: Transaction, task: Task) -> None:
+    """The last refusal does not count: a person accepts what it was about. The caller has the work proven again."""
+    task.round, task.refusals, task.updated_at = task.round - 1, max(0, task.refusals - 1), tx.now()
+    task.assigned_agent_id = None
+    record_update(tx, task, "round", "phase", "assigned_agent_id")
+
+
 def requeue(tx: Transaction, task: Task, *, reason: str | None, counts: bool, is_loss: bool = False) -> None:
     """Put a task that lost its run back into the backlog, or give it up after MOST_ATTEMPTS or MOST_LOSSES in a row.
 

@@ -30,7 +30,7 @@ from common.statements import IsoTime, Row, Statement, StoredText
 from common.states import Phase, ProposalState, Role
 from common.transaction import Snapshot, snapshot
 
-CHECKS = ("head", "diff", "merge", "paths", "kept_tests", "tests", "preview")
+CHECKS = ("head", "diff", "merge", "paths", "kept_tests", "tests", "lost_tests", "new_tests", "preview")
 """The checks of a run's result, in their order."""
 
 OWN_COLUMNS = (

@@ -7,8 +7,8 @@ its agent, or to a person after MOST_REFUSALS.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from sqlalchemy import select
@@ -36,8 +36,12 @@ from common.values.place import Place
 RIVAL_SECONDS = 120
 """How long a verification waits for the group that handed the task back because of a merge conflict: the same conflict
 would occur until that group is delivered or ends."""
+WITHOUT_NEW_BEHAVIOUR = frozenset({"tests", "refactor"})
+"""Labels of tasks whose new tests may pass without the change."""
 MOST_REFUSALS = 3
 """Failed verifications in a row after which a person is asked."""
+MOST_ACCEPTED = 1000
+"""Lost tests that a check names, and a person can let go."""
 
 
 PREPARE_SECONDS = 30
@@ -58,6 +62,8 @@ class RunPlan:
 class ProofPlan:
     """Input of `run.verify`. claimed_sha: None if the agent named no commit. tests: None if there are none to run.
 
+    tests_lost, tests_first: see Project; tests_first is `off` for tasks whose labels say that they change no behaviour.
+    accepted_losses: names of tests that a person lets go.
     rival: (branch, head) of a live group that handed the task back because of a merge conflict; None if there is none,
     or after RIVAL_SECONDS.
     """
@@ -67,20 +73,25 @@ class ProofPlan:
     branch: str
     claimed_sha: str | None
     forbidden_paths: tuple[str, ...]
-    keeps_tests: bool
+    tests_lost: str
+    tests_first: str
+    accepted_losses: frozenset[str]
     rival: tuple[str, str] | None
     tests: Check | None
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """status: passed, failed, skipped or running. code: stable, set only if failed. message: a sentence."""
+    """status: passed, failed, skipped or running. code: stable; why it failed, or a warning if it passed. message: a
+    sentence. facts: the numbers in it, by name, for who says it in another language.
+    """
 
     name: str
     status: str
     message: str
     code: str | None = None
     log: str | None = None
+    facts: Mapping[str, int] = field(default_factory=dict)
 
 
 @transactional
@@ -184,8 +195,12 @@ def begin_proof(tx: Transaction, lease: Lease) -> ProofPlan | None:
     tests = check_of(project, run.id, run.claimed_sha) if run.claimed_sha is not None else None
     return ProofPlan(
         place_of(project), run.id, task.branch_name, run.claimed_sha, tuple(project.forbidden_paths),
-        project.keep_tests, _rival(tx, task, run), tests,
+        project.tests_lost, _tests_first(project, task), frozenset(task.accepted_losses), _rival(tx, task, run), tests,
     )  # fmt: skip
+
+
+def _tests_first(project: Project, task: Task) -> str:
+    return "off" if WITHOUT_NEW_BEHAVIOUR & {label.lower() for label in task.labels} else project.tests_first
 
 
 def _rival(tx: Transaction, task: Task, run: Run) -> tuple[str, str] | None:
@@ -316,7 +331,7 @@ def _store(tx: Transaction, task: Task, run_id: str, results: Sequence[CheckResu
         if row is None:
             row = TaskCheck(task_id=task.id, run_id=run_id, name=result.name, at=tx.now(), status="", commit_sha=None)
         row.status, row.code, row.message, row.log = result.status, result.code, result.message, result.log
-        row.commit_sha, row.at = run.claimed_sha, tx.now()
+        row.commit_sha, row.at, row.facts = run.claimed_sha, tx.now(), dict(result.facts)
         tx.add(row)
     return changed
 

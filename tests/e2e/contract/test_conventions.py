@@ -34,6 +34,8 @@ PATCH /tasks/ID
 POST /tasks/ID/respond
 POST /tasks/ID/approve
 POST /tasks/ID/reject
+POST /tasks/ID/accept-lost-tests
+GET /tasks/ID/tests
 POST /tasks/ID/cancel
 POST /tasks/ID/retry
 POST /tasks/ID/resume
@@ -126,6 +128,7 @@ ALL = [(line.split()[0], line.split()[1].replace("ID", NOWHERE)) for line in END
 BODIES = {
     "/respond": {"questionId": f"q-{NOWHERE}", "response": "x"},
     "/reject": {"reason": "x"},
+    "/accept-lost-tests": {"names": ["x"]},
     "/comments": {"body": "x"},
     f"/comments/{NOWHERE}": {"body": "x"},
     "/submit": {"verdict": "comment", "body": "x"},

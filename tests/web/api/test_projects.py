@@ -38,6 +38,9 @@ WHOLE: dict[str, Any] = {
     "maxParallelTasks": 3,
     "restricted": True,
     "separateApprover": True,
+    "testsLost": "warn",
+    "testsFirst": "refuse",
+    "testReport": "reports/*.xml",
     "forbiddenPaths": ["infra/**", "*.lock"],
     "limits": {"maxCostUsd": 2.5, "maxTokens": 100000, "maxMinutes": 30},
     "agentInstructions": "Write tests first.",
@@ -98,6 +101,8 @@ WRONG: list[tuple[str, Any]] = [
     ("limits", {"maxCostUsd": -1}), ("limits", {"maxTokens": 0}), ("limits", {"maxTokens": 1.5}),
     ("limits", {"maxMinutes": "5"}), ("limits", {"maxMinutes": 0}), ("limits", {"max": 1}),
     ("agentInstructions", "x" * 50_001),
+    ("testsLost", "off"), ("testsFirst", None), ("testReport", ""), ("testReport", "/report.xml"),
+    ("testReport", "a/../../b"), ("testReport", "!a"), ("testReport", ".git/report.xml"), ("testReport", "x" * 201),
 ]  # fmt: skip
 
 READ_ONLY = ("id", "slug", "giteaRepoUrl", "k8sNamespace", "status", "state", "error", "createdAt", "createdBy")
@@ -291,3 +296,16 @@ def test_only_a_failed_provisioning_starts_again(maintainer: FlaskClient) -> Non
     assert (reply.status_code, reply.json["project"]["status"], reply.json["project"]["error"]) == (
         200, "provisioning", None
     )  # fmt: skip
+
+
+def test_keep_tests_is_what_older_clients_know_of_tests_lost(maintainer: FlaskClient) -> None:
+    project = maintainer.post("/api/projects", json={"name": "Kept", "keepTests": False}).json["project"]
+    path = f"/api/projects/{project['id']}"
+    assert (project["testsLost"], project["testsFirst"], project["testReport"]) == ("warn", "warn", None)
+
+    again = maintainer.patch(path, json={"keepTests": True}).json["project"]
+    assert (again["keepTests"], again["testsLost"]) == (True, "refuse")
+    warned = maintainer.patch(path, json={"testsLost": "warn"}).json["project"]
+    assert (warned["keepTests"], warned["testsLost"]) == (False, "warn")
+    refused = maintainer.patch(path, json={"testsLost": "warn", "keepTests": True})
+    assert (refused.status_code, list(refused.json["error"]["fields"])) == (400, ["keepTests"])

@@ -80,6 +80,9 @@ class Code:
         path, base, head = self._mirror.path, self._mirror.commit(base), self._mirror.commit(head)
         return changes.read_changes(path, merge_base=history.merge_base(path, base, head), head=head)
 
+    def read_merge_base(self, *, base: str, head: str) -> str:
+        return history.merge_base(self._mirror.path, self._mirror.commit(base), self._mirror.commit(head))
+
     def read_blobs(self, ids: Sequence[str]) -> Iterator[Blob]:
         return changes.read_blobs(self._mirror.path, ids)
 

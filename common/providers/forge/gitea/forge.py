@@ -181,6 +181,9 @@ class GiteaForge:
     def read_changes(self, repository: Repository, *, base: str, head: str) -> tuple[Change, ...]:
         return self._code(repository).read_changes(base=base, head=head)
 
+    def read_merge_base(self, repository: Repository, *, base: str, head: str) -> str:
+        return self._code(repository).read_merge_base(base=base, head=head)
+
     def read_blobs(self, repository: Repository, ids: Sequence[str]) -> Iterator[Blob]:
         return self._code(repository).read_blobs(ids)
 

@@ -7,6 +7,7 @@ import { mark, t } from "../language.mjs";
 import { ENVIRONMENTS } from "../states.mjs";
 import { say } from "../words.mjs";
 import { NetworkFields } from "./network-fields.mjs";
+import { POLICIES, TestPolicies, TestReportField } from "./test-policies.mjs";
 import { QuestionFields, questionDraft, questionRules } from "./question-rules.mjs";
 
 const TEXTS = [
@@ -18,6 +19,7 @@ const TEXTS = [
   "setupCommand",
   "startCommand",
   "testCommand",
+  "testReport",
   "healthPath",
   "healthContains",
   "agentInstructions",
@@ -25,7 +27,7 @@ const TEXTS = [
   "model",
 ];
 const NUMBERS = ["replicas", "port", "previewTtlHours", "maxParallelTasks"];
-const FLAGS = ["restricted", "separateApprover", "allowDirectPush", "keepTests"];
+const FLAGS = ["restricted", "separateApprover", "allowDirectPush"];
 const GIVEN = ["secretsInChecks", "secretsInPreviews"];
 const LIMITS = ["maxCostUsd", "maxTokens", "maxMinutes"];
 const CAPS = [
@@ -83,6 +85,7 @@ export function draftOf(project = {}) {
   for (const [set] of CAPS) Object.assign(draft, capsDraft(`caps.${set}`, project.caps?.[set]));
   // A project of an older platform has neither; a new one begins with the platform's defaults.
   draft.hasCaps = !project.id || !!project.caps;
+  for (const { name, value } of POLICIES) draft[name] = project[name] ?? value;
   draft.egress = project.id ? project.egress : "registries";
   draft.egressHosts = (project.egressHosts || []).join("\n");
   draft.forbiddenPaths = (project.forbiddenPaths || []).join("\n");
@@ -129,6 +132,7 @@ export function bodyOf(draft, before) {
     "caps",
     setChanges(caps, draft, before, (name) => `caps.${name}`),
   );
+  for (const { name } of POLICIES) set(name, draft[name], before[name]);
   set("egress", draft.egress, before.egress);
   set("egressHosts", lines(draft.egressHosts), lines(before.egressHosts));
   set("cachePaths", lines(draft.cachePaths), lines(before.cachePaths));
@@ -167,6 +171,7 @@ export const RunFields = ({ form }) => html`
       placeholder="python3 -m unittest"
       hint=${t("Run by the platform on every commit an agent finishes.")}
     />
+    <${TestReportField} form=${form} />
   </div>
   <div class="triple">
     ${ENVIRONMENTS.map(
@@ -343,10 +348,5 @@ export const MoreFields = ({ form, secrets = [] }) => html`
     name="allowDirectPush"
     form=${form}
   />
-  <${CheckField}
-    label=${t("Keep tests")}
-    hint=${t("Work that deletes tests is refused.")}
-    name="keepTests"
-    form=${form}
-  />
+  <${TestPolicies} form=${form} />
 `;

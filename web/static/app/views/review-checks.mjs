@@ -1,16 +1,18 @@
-// What the platform proved of a task's commit, one line for each check; a red one opens with the end of its log.
+// What the platform proved of a task's commit, a sentence for each check, red first and open with the end of its log.
 import { html } from "../html.mjs";
 import { t } from "../language.mjs";
-import { Badge, cls, Lines, Time } from "../parts/controls.mjs";
-import { brief, say, sha } from "../words.mjs";
+import { cls, Lines, Time } from "../parts/controls.mjs";
+import { sha } from "../words.mjs";
+import { AcceptLost, CheckBadge, redFirst, sentenceOf } from "./proof-lines.mjs";
 
 const TAIL = 40;
 
-function Check({ check, headSha }) {
+function Check({ check, task, reload }) {
+  const { headSha } = task;
   const isOld = check.commitSha && headSha && check.commitSha !== headSha;
   const line = html`
-    <${Badge} word=${check.status} label=${say(check.name)} />
-    <span>${brief(check.message) || say(check.status)}</span>
+    <${CheckBadge} check=${check} />
+    <span>${sentenceOf(check)}</span>
     <code>${sha(check.commitSha)}</code>
     <${Time} at=${check.at} />
   `;
@@ -20,18 +22,20 @@ function Check({ check, headSha }) {
   return html`<li class=${cls("has-log", isOld && "old")}>
     <details open=${isRed}>
       <summary>${line}</summary>
+      <${AcceptLost} task=${task} check=${check} reload=${reload} />
       <${Lines} lines=${isRed ? lines.slice(-TAIL) : lines} empty=${t("It printed nothing.")} testid="check-log" />
       ${isRed && lines.length > TAIL && html`<p class="muted">${t("The last {count} lines.", { count: TAIL })}</p>`}
     </details>
   </li>`;
 }
 
-export function Checks({ checks, headSha }) {
+export function Checks({ task, reload }) {
+  const checks = redFirst(task.checks || []);
   if (!checks.length) return null;
   return html`<section class="review-checks">
     <h2>${t("Proven by the platform")}</h2>
     <ul class="checks" data-testid="task-checks">
-      ${checks.map((check) => html`<${Check} key=${check.name} check=${check} headSha=${headSha} />`)}
+      ${checks.map((check) => html`<${Check} key=${check.name} check=${check} task=${task} reload=${reload} />`)}
     </ul>
   </section>`;
 }

@@ -32,7 +32,7 @@ export function Review({ task, reload }) {
   if (!isStyled) return html`<${Loading} />`;
   const failed = error && error.status !== 404 && !diff;
   return html`<div class="review">
-    <${Checks} checks=${task.checks || []} headSha=${task.headSha} />
+    <${Checks} task=${task} reload=${reload} />
     ${
       path &&
       html`<section data-testid="task-diff" class="review-changes" aria-label=${t("Changes")}>

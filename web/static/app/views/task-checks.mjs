@@ -1,23 +1,30 @@
-// What the platform proved of a task, in one line.
+// What the platform proved of a task, in one line, and below it a sentence for all that is red or a warning.
 import { html } from "../html.mjs";
 import { t } from "../language.mjs";
-import { Badge } from "../parts/controls.mjs";
-import { brief, say } from "../words.mjs";
+import { cls } from "../parts/controls.mjs";
+import { brief } from "../words.mjs";
+import { AcceptLost, CheckBadge, redFirst, sentenceOf } from "./proof-lines.mjs";
 
 const isOld = ({ commitSha }, headSha) => Boolean(commitSha && headSha && commitSha !== headSha);
 
-export function CheckLine({ task }) {
-  const checks = task.checks || [];
+export function CheckLine({ task, reload }) {
+  const checks = redFirst(task.checks || []);
   if (!checks.length) return null;
-  const red = checks.filter(({ status }) => status === "failed");
+  const said = checks.filter(({ status, code }) => status === "failed" || code);
   return html`<div class="check-line" data-testid="task-check-line">
     <span class="muted">${t("Checks")}</span>
     ${checks.map(
       (check) =>
         html`<span key=${check.name} class=${isOld(check, task.headSha) ? "old" : ""} title=${brief(check.message)}>
-          <${Badge} word=${check.status} label=${say(check.name)} />
+          <${CheckBadge} check=${check} />
         </span>`,
     )}
-    ${red.map((check) => html`<p key=${check.name} class="bad-text">${brief(check.message)}</p>`)}
+    ${said.map(
+      (check) =>
+        html`<p key=${check.name} class=${cls(check.status === "failed" && "bad-text")}>
+          ${check.status === "failed" ? brief(check.message) : sentenceOf(check)}${" "}
+          <${AcceptLost} task=${task} check=${check} reload=${reload} />
+        </p>`,
+    )}
   </div>`;
 }

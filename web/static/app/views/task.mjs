@@ -98,7 +98,7 @@ function Glance({ task, reload }) {
   return html`<div class="panel-body">
     <${TaskHead} task=${task} reload=${reload} title=${title} answered />
     <${LastWords} task=${task} />
-    <${CheckLine} task=${task} />
+    <${CheckLine} task=${task} reload=${reload} />
     <${ShortFacts} task=${task} />
     <${TaskCaps} task=${task} />
     <section>

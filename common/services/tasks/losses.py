@@ -1,0 +1,116 @@
+"""What a person reads of the tests of a task's proof, and which lost tests they let go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import delete, select
+
+from common.errors import Conflict, Invalid, NotFound
+from common.models.project import Project
+from common.models.run import Run
+from common.models.task import Comment, Task, TaskCheck
+from common.services.access import Caller
+from common.services.projects.places import check_of
+from common.services.runs import run_end
+from common.services.tasks import lifecycle, tested
+from common.services.tasks.tasks import lock_task
+from common.services.tasks.verification import MOST_ACCEPTED
+from common.states import By, Outcome, Phase, Role, TaskState
+from common.transaction import Snapshot, Transaction, snapshot, transactional
+from common.values.test_report import TestCase
+
+LOST = "tests_lost"
+MOST_KEPT = 5 * MOST_ACCEPTED
+"""Names of lost tests that one task's people may let go altogether."""
+
+
+@dataclass(frozen=True)
+class TestsOfTask:
+    """commit_sha: of the newest proof with tests; None: there was none. problem: why nothing is known of its tests."""
+
+    __test__ = False
+
+    commit_sha: str | None
+    problem: str | None
+    tests: Sequence[TestCase] = ()
+
+
+def read_tests(task_id: str, *, by: Caller) -> TestsOfTask:
+    """The tests of the task's newest proof, in the order of the report."""
+    with snapshot() as read:
+        task, project = _visible(read, task_id, by)
+        newest = read.find(
+            select(TaskCheck)
+            .where(TaskCheck.task_id == task.id, TaskCheck.name == "tests")
+            .order_by(TaskCheck.at.desc(), TaskCheck.id.desc())
+        )
+        check = check_of(project, task.id, newest.commit_sha) if newest is not None and newest.commit_sha else None
+    if check is None:
+        return TestsOfTask(None, "no tests were run")
+    report = tested.read_report(check)
+    if report is None:
+        return TestsOfTask(check.commit, "there is no report of this commit for the project's present commands")
+    return TestsOfTask(check.commit, report.problem, report.tests)
+
+
+def _visible(read: Snapshot, task_id: str, by: Caller) -> tuple[Task, Project]:
+    task = read.get(Task, task_id)
+    project = read.get(Project, task.project_id) if task is not None else None
+    if task is None or project is None:
+        raise NotFound(f"task {task_id}")
+    by.require_in(read, project.id, Role.VIEWER)
+    return task, project
+
+
+@transactional
+def accept_lost_tests(tx: Transaction, task_id: str, names: Sequence[str], *, by: Caller) -> Task:
+    """Let these tests go, for every proof of the task. Safe to repeat.
+
+    If no other lost test is left, the refused commit is proven again at once: the refusal does not count, and a run
+    that was to restore the tests ends. Invalid (`names`) for tests that its newest proof did not name as lost. Conflict
+    if it named none.
+    """
+    task = lock_task(tx, task_id, by, Role.MAINTAINER)
+    check = tx.find(
+        select(TaskCheck)
+        .where(TaskCheck.task_id == task.id, TaskCheck.name == "lost_tests")
+        .order_by(TaskCheck.at.desc(), TaskCheck.id.desc())
+    )
+    known = set(task.accepted_losses)
+    if check is None or check.code != LOST:
+        if known.issuperset(names):
+            return task
+        raise Conflict(f"the newest proof of task {task.id} names no lost tests")
+    lost = {line.partition(": ")[2] for line in (check.log or "").splitlines()}
+    if strange := sorted(set(names) - lost - known):
+        raise Invalid("names", f"{strange[0]} is not among the lost tests of the newest proof")
+    if len(known | set(names)) > MOST_KEPT:
+        raise Conflict(f"at most {MOST_KEPT} tests can be let go by name; set the project's testsLost to warn")
+    if not known.issuperset(names):
+        task.accepted_losses = sorted(known | set(names))
+        task.updated_at = tx.now()
+        lifecycle.record_update(tx, task, "accepted_losses")
+    if check.status == "failed" and lost <= set(task.accepted_losses):
+        _prove_again(tx, task, check)
+    return task
+
+
+def _prove_again(tx: Transaction, task: Task, check: TaskCheck) -> None:
+    """Take the refusal back and prove the refused commit again, unless the task has gone on since."""
+    waits = task.state is TaskState.NEEDS_INPUT or task.phase in {Phase.QUEUED, Phase.WORKING}
+    refused = tx.session.get(Run, check.run_id)
+    if not waits or refused is None or refused.round != task.round - 1:
+        return
+    run = run_end.live_run(tx, task.id)
+    if run is not None:
+        run_end.end_run(tx, run, Outcome.CANCELLED, "a person let the lost tests go", by=By.PERSON)
+    tx.session.execute(
+        delete(Comment)
+        .where(Comment.task_id == task.id, Comment.kind == "refusal", Comment.delivered_run_id.is_(None))
+        .where(Comment.body.startswith(f"{LOST}: ", autoescape=True))
+        .execution_options(synchronize_session=False)
+    )
+    lifecycle.take_refusal_back(tx, task)
+    lifecycle.begin_proof(tx, task, refused.id)

@@ -1,0 +1,65 @@
+"""What a run of tests reported: the name, result and time of every test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+ON_LOST_TESTS = ("refuse", "warn")
+ON_NEW_TESTS = ("refuse", "warn", "off")
+MOST_TESTS = 20_000
+LONGEST_NAME = 500
+MOST_NAME_CHARACTERS = 4_000_000
+"""Of all names of a report together."""
+
+
+class TestResult(StrEnum):
+    __test__ = False
+
+    PASSED = "passed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    """Not run, or expected to fail."""
+
+
+@dataclass(frozen=True)
+class TestCase:
+    """One test. name: unique in its report; the same in every run. seconds: None if the report does not say."""
+
+    __test__ = False
+
+    name: str
+    result: TestResult
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class TestReport:
+    """The tests of one run. problem: why it can't be used, as words after "The tests gave no report: "; then there are
+    no tests."""
+
+    __test__ = False
+
+    tests: tuple[TestCase, ...] = ()
+    problem: str | None = None
+
+    @property
+    def is_usable(self) -> bool:
+        return self.problem is None
+
+    def names(self, *results: TestResult) -> set[str]:
+        """The names of the tests with one of these results."""
+        return {test.name for test in self.tests if test.result in results}
+
+
+def report_path_fault(pattern: str) -> str | None:
+    """Why this can't say where a project's tests write their report; None if it can.
+
+    >>> report_path_fault("reports/*.xml"), report_path_fault("../report.xml")
+    (None, 'Must be a path or pattern inside the repository')
+    """
+    path = pattern.removeprefix("./")
+    parts = path.split("/")
+    if path.startswith(("/", "!", "#")) or "\\" in path or not all(parts) or {".", "..", ".git"} & set(parts):
+        return "Must be a path or pattern inside the repository"
+    return None

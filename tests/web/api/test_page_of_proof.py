@@ -1,0 +1,32 @@
+"""The proof on the review page: a sentence a line, red first, and one click that lets lost tests go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from common.models import Task
+from tests.web.api.test_lost_tests import refused
+from tests.web.page_reader import PageReader
+from tests.web.world import World, get
+
+
+@pytest.fixture
+def reader(browser: Browser, plain_world: World) -> Iterator[PageReader]:
+    someone = PageReader(browser, plain_world.app, plain_world.max.username)
+    yield someone
+    someone.close()
+
+
+def test_a_maintainer_lets_lost_tests_go_with_one_click(reader: PageReader, plain_world: World) -> None:
+    task = refused(plain_world)
+    reader.open(f"#/projects/{task.project_id}/tasks/{task.id}")
+    expect(reader.see("task-check-line")).to_contain_text("2 tests")
+
+    reader.see("task-check-line").get_by_test_id("accept-lost-tests").click()
+
+    expect(reader.page.get_by_text("The commit is proven again")).to_be_visible()
+    expect(reader.see("accept-lost-tests")).to_have_count(0)
+    assert get(Task, task.id).phase == "verifying"

@@ -1,0 +1,74 @@
+"""The tests of a task's proof: which ran, and which lost ones a person lets go."""
+
+from __future__ import annotations
+
+from marshmallow import fields, validate
+
+from common.services.tasks import losses
+from common.services.tasks.verification import MOST_ACCEPTED
+from common.states import Role
+from common.values.test_report import LONGEST_NAME, MOST_TESTS, TestResult
+from web.api.tasks import WrittenTaskSchema
+from web.http.auth import allow, who
+from web.http.blueprint import Blueprint, QueryInteger, body, one, query, reply
+from web.http.fields import Choice, Line, Schema
+
+proofs = Blueprint("proofs", __name__, url_prefix="/api")
+
+
+class TestSchema(Schema):
+    """name: unique in the report. seconds: null if the report does not say."""
+
+    __test__ = False
+
+    name = fields.String()
+    result = Choice(TestResult)
+    seconds = fields.Float(allow_none=True)
+
+
+class TestsSchema(Schema):
+    """commitSha: of the newest proof that ran tests; null: none did. problem: why nothing is known of its tests; then
+    there are none. total: how many tests have the result that was asked for.
+    """
+
+    __test__ = False
+
+    commit_sha = fields.String(allow_none=True)
+    problem = fields.String(allow_none=True)
+    total = fields.Integer()
+    tests = fields.List(fields.Nested(TestSchema))
+
+
+class ReadTestsSchema(Schema):
+    """result: only tests with this result."""
+
+    result = Choice(TestResult, load_default=None)
+    limit = QueryInteger(1, MOST_TESTS, load_default=1000)
+
+
+class AcceptLostTestsSchema(Schema):
+    """names: as the proof's check lost_tests names them."""
+
+    names = fields.List(Line(LONGEST_NAME + 20), required=True, validate=validate.Length(1, MOST_ACCEPTED))
+
+
+@proofs.get("/tasks/<id:task_id>/tests")
+@allow(Role.VIEWER)
+@query(ReadTestsSchema)
+@reply(TestsSchema)
+def read_task_tests(task_id: str, result: str | None, limit: int) -> object:
+    """The tests that ran in the task's newest proof."""
+    found = losses.read_tests(task_id, by=who())
+    wanted = [test for test in found.tests if result is None or test.result == result]
+    shown = wanted[:limit]
+    return {"commit_sha": found.commit_sha, "problem": found.problem, "total": len(wanted), "tests": shown}
+
+
+@proofs.post("/tasks/<id:task_id>/accept-lost-tests")
+@allow(Role.MAINTAINER)
+@body(AcceptLostTestsSchema)
+@reply(one("task", WrittenTaskSchema))
+def accept_lost_tests(task_id: str, names: list[str]) -> object:
+    """Let lost tests go, in every proof of the task. Once all are, the refused commit is proven again, and the refusal
+    does not count."""
+    return losses.accept_lost_tests(task_id, names, by=who())

@@ -1,0 +1,78 @@
+// The proof of a task, a sentence a line, red first; and letting the tests go that it names as lost.
+import { api } from "../api.mjs";
+import { html } from "../html.mjs";
+import { t, tn } from "../language.mjs";
+import { Badge, Button } from "../parts/controls.mjs";
+import { may } from "../session.mjs";
+import { told } from "../toasts.mjs";
+import { brief, say } from "../words.mjs";
+
+const ORDER = ["failed", "warned", "running", "passed", "skipped"];
+
+// How a check counts for the eye: one that passed with a code is a warning.
+const toneOf = ({ status, code }) => (code && status !== "failed" ? "warned" : status);
+const rank = (check) => ORDER.indexOf(toneOf(check));
+
+export const redFirst = (checks) => checks.toSorted((one, other) => rank(one) - rank(other));
+
+export const CheckBadge = ({ check }) =>
+  html`<${Badge} word=${check.status} shown=${toneOf(check)} label=${say(check.name)} />`;
+
+const some = (count, text) => (count ? [text()] : []);
+
+const ran = ({ ran: count, skipped }) => [
+  tn(count, "One test ran", "{count} tests ran"),
+  ...some(skipped, () => tn(skipped, "one was skipped", "{count} were skipped")),
+];
+
+const compared = ({ new: fresh, lost, renamed, accepted }) => [
+  tn(fresh, "One test is new", "{count} tests are new"),
+  lost ? tn(lost, "one is lost", "{count} are lost") : t("none is lost"),
+  ...some(renamed, () => tn(renamed, "one was renamed", "{count} were renamed")),
+  ...some(accepted, () => tn(accepted, "one was let go by a person", "{count} were let go by a person")),
+];
+
+const proving = ({ new: fresh, passing, failing, unable }) => [
+  tn(fresh, "One test is new or changed", "{count} tests are new or changed"),
+  ...some(passing, () =>
+    tn(
+      passing,
+      "one passes without the change and proves nothing",
+      "{count} pass without the change and prove nothing",
+    ),
+  ),
+  ...some(failing, () => tn(failing, "one fails without the change", "{count} fail without the change")),
+  ...some(unable, () => tn(unable, "one can't run without the change", "{count} can't run without the change")),
+];
+
+const PARTS = { tests: ran, lost_tests: compared, new_tests: proving };
+
+// By its numbers in the reader's language, where it has some; else as the platform said it.
+export function sentenceOf(check) {
+  const isCounted = check.name in PARTS && Object.keys(check.facts || {}).length > 0;
+  return isCounted ? `${PARTS[check.name](check.facts).join(", ")}.` : brief(check.message) || say(check.status);
+}
+
+// The names in a check's log, one a line after what became of each.
+const lostIn = (check) =>
+  (check.log || "")
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => line.slice(line.indexOf(": ") + 2));
+
+const MOST_NAMES = 1000;
+
+// Where the work was refused for lost tests: one click lets them go, and the same commit is proven again.
+export function AcceptLost({ task, check, reload }) {
+  const names = lostIn(check);
+  if (check.code !== "tests_lost" || check.status !== "failed" || !may("maintainer")) return null;
+  if (!names.length || names.length > MOST_NAMES || task.phase === "verifying") return null;
+  const accept = async () => {
+    await api.post(`/tasks/${task.id}/accept-lost-tests`, { names });
+    told(t("Let go. The commit is proven again, and the refusal does not count."));
+    await reload?.();
+  };
+  return html`<${Button} act=${accept} small testid="accept-lost-tests">
+    ${tn(names.length, "Let this test go", "Let these {count} tests go")}
+  <//>`;
+}

@@ -1,0 +1,47 @@
+// What becomes of work that loses tests, or whose new tests prove nothing, and where the tests write their report.
+import { html } from "../html.mjs";
+import { mark, t, tPairs } from "../language.mjs";
+import { SelectField, TextField } from "../parts/controls.mjs";
+
+const REFUSE = ["refuse", mark("Refuse the work")];
+const WARN = ["warn", mark("Warn the reviewer")];
+const OFF = ["off", mark("Do not look")];
+
+// value: what a new project begins with.
+export const POLICIES = [
+  { name: "testsLost", value: "refuse", options: [REFUSE, WARN] },
+  { name: "testsFirst", value: "warn", options: [REFUSE, WARN, OFF] },
+];
+const optionsOf = (wanted) => tPairs(POLICIES.find(({ name }) => name === wanted).options);
+
+export function TestPolicies({ form }) {
+  return html`<div class="pair">
+    <${SelectField}
+      label=${t("Tests that do not run any more")}
+      hint=${t("Tests of the default branch that were deleted, skipped or emptied. A renamed test is known by its body.")}
+      name="testsLost"
+      testid="project-tests-lost"
+      form=${form}
+      options=${optionsOf("testsLost")}
+    />
+    <${SelectField}
+      label=${t("New tests that pass without the change")}
+      hint=${t("They prove nothing of it. Tasks labelled tests or refactor are left alone.")}
+      name="testsFirst"
+      testid="project-tests-first"
+      form=${form}
+      options=${optionsOf("testsFirst")}
+    />
+  </div>`;
+}
+
+export function TestReportField({ form }) {
+  return html`<${TextField}
+    label=${t("Test report")}
+    hint=${t("Where the tests write JUnit XML, such as reports/*.xml. Left empty, the usual runners' is found.")}
+    name="testReport"
+    testid="project-test-report"
+    form=${form}
+    spellcheck=${false}
+  />`;
+}

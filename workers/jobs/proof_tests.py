@@ -1,0 +1,215 @@
+"""The checks that run the project's tests: on the claimed commit, on the commit below it to compare which tests ran,
+and there once more with only the tests of the claimed commit.
+
+Where the tests write no report, the command's exit code is all there is, and the proof says so.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from common.providers.forge import Change, Entry, Forge
+from common.providers.runtime import Runtime
+from common.services.tasks import tested
+from common.services.tasks.verification import MOST_ACCEPTED, CheckResult, ProofPlan
+from common.values.check import Check, CheckEnd, CheckPhase, CheckState, Overlay
+from common.values.repository import Repository
+from common.values.test_report import TestReport, TestResult
+from workers.jobs.lost_tests import RAN, Comparison, all_lost, compare
+from workers.jobs.proof import is_test_file, kept_tests, read_changes
+from workers.jobs.test_bodies import Bodies
+from workers.runtime_calls import forget_check, run_check, with_source
+
+EXIT_CODE_ONLY = "exit code only"
+MOST_OVERLAID = 500
+MOST_NAMED = 5
+_MAY_REPORT = re.compile(
+    r"(?:^|[\s;&|(/'\"])(?:python[\d.]*|py\.?test[\d.]*|node|np[mx]|pnpm|yarn|bun|deno|go|gotestsum|cargo|mvnw?"
+    r"|gradlew?|g?make|just|rake|tox|nox|uvx?|poetry|pdm|hatch|pipenv|bazel|docker)(?=[\s;&|)'\"]|$)"
+    r"|(?:^|[;&|(\n])\s*(?:\w+=\S*\s+)*\.{0,2}/\S|\b(?:ba|da|z)?sh\s+[^-\s]"
+)
+"""Commands that may lead to a runner that writes a report. For others, such as `grep`, nothing below is tested."""
+
+
+@dataclass
+class TestProof:
+    """The checks of one proof. Safe to repeat: what was found out is stored, or kept by the runtime."""
+
+    __test__ = False
+
+    forge: Forge
+    runtime: Runtime
+    plan: ProofPlan
+
+    def results(self) -> Iterator[CheckResult]:
+        """Yield the checks in their order; ends after the first that fails or has to wait.
+
+        Raises ProviderUnavailable if a command can't be started yet.
+        """
+        if self.plan.tests is None:
+            yield kept_tests(self.forge, self._repository, self.plan)
+            yield CheckResult("tests", "skipped", "The project names no tests.")
+            return
+        check = with_source(self.forge, self.plan.place, self.plan.tests)
+        if check.test_report is None and not _MAY_REPORT.search(check.command):
+            yield kept_tests(self.forge, self._repository, self.plan)
+        state = run_check(self.runtime, check)
+        if state.phase is not CheckPhase.PASSED:
+            yield _not_passed(state)
+            return
+        report = tested.record_report(check, state) if _may_report(check) else None
+        if report is None:
+            if _may_report(check):
+                yield kept_tests(self.forge, self._repository, self.plan)
+            yield _passed(state, None)
+            return
+        yield from self._compared(check, state, report)
+
+    def _compared(self, check: Check, state: CheckState, report: TestReport) -> Iterator[CheckResult]:
+        base = self._report_below(check)
+        if base is None:
+            yield _passed(state, report)
+            message = "The tests of the commit below run, to compare which of them ran."
+            yield CheckResult("lost_tests", "running", message)
+            return
+        if not base.is_usable:
+            yield kept_tests(self.forge, self._repository, self.plan)
+            yield _passed(state, report)
+            return
+        yield _passed(state, report)
+        changes = [change for change in read_changes(self.forge, self._repository, self.plan) if _is_of_tests(change)]
+        found = self._comparison(base, report, changes)
+        yield self._lost(found, report)
+        if report.is_usable and self.plan.tests_first != "off":
+            yield from self._proving(check, found, changes)
+
+    @property
+    def _repository(self) -> Repository:
+        return self.plan.place.repository
+
+    def _report_below(self, check: Check) -> TestReport | None:
+        """The report of the commit below; None while its tests run. They run once for each commit."""
+        below = replace(check, commit=self._commit_below())
+        below = replace(below, check_id=f"below-{below.commit[:24]}-{tested.digest_of(below)[:16]}")
+        known = tested.read_report(below)
+        if known is not None:
+            return known
+        state = run_check(self.runtime, below)
+        if state.phase is CheckPhase.RUNNING:
+            return None
+        if state.report is None:
+            state = replace(state, report=TestReport(problem=state.reason or "its tests were not run"))
+        report = tested.record_report(below, state)
+        forget_check(self.runtime, self.plan.place.space, below.check_id)
+        return report
+
+    def _commit_below(self) -> str:
+        base = self.forge.read_head(self._repository, self.plan.place.default_branch)
+        return self.forge.read_merge_base(self._repository, base=base or "", head=self.plan.claimed_sha or "")
+
+    def _comparison(self, base: TestReport, report: TestReport, changes: Sequence[Change]) -> Comparison:
+        if not report.is_usable:
+            return all_lost(base)
+        before = self._bodies([change.before for change in changes])
+        return compare(base, report, before, self._bodies([change.after for change in changes]))
+
+    def _bodies(self, entries: Sequence[Entry | None]) -> Bodies:
+        bodies, paths = Bodies(), dict[str, str]()
+        for entry in entries:
+            if entry is not None and entry.is_file and is_test_file(entry.path):
+                paths[entry.object_id] = entry.path
+        for blob in self.forge.read_blobs(self._repository, list(paths)) if paths else ():
+            if not blob.is_cut:
+                bodies.add(paths[blob.object_id], blob.content)
+        return bodies
+
+    def _lost(self, found: Comparison, report: TestReport) -> CheckResult:
+        losses = [loss for loss in found.losses if loss.name not in self.plan.accepted_losses]
+        accepted = len(found.losses) - len(losses)
+        facts = {"new": len(found.new), "lost": len(losses), "renamed": found.renamed, "accepted": accepted}
+        counted = {"renamed": found.renamed, "let go by a person": accepted}
+        rest = "".join(f", {count} {what}" for what, count in counted.items() if count)
+        if not losses:
+            return CheckResult("lost_tests", "passed", f"{len(found.new)} new, none lost{rest}.", facts=facts)
+        log = "\n".join(str(loss) for loss in losses[: MOST_ACCEPTED + 1])
+        why = "" if report.is_usable else f" The tests gave no report: {report.problem}."
+        named = _named([loss.name for loss in losses])
+        message = f"{len(losses)} test(s) of the commit below do not run any more or show nothing{rest}: {named}.{why}"
+        if self.plan.tests_lost == "warn":
+            return CheckResult("lost_tests", "passed", message, code="tests_lost", log=log, facts=facts)
+        return CheckResult("lost_tests", "failed", f"{message} Restore them.", code="tests_lost", log=log, facts=facts)
+
+    def _proving(self, check: Check, found: Comparison, changes: Sequence[Change]) -> Iterator[CheckResult]:
+        """Run the new and changed tests without the change: what passes there shows nothing of it."""
+        names = {*found.new, *found.changed}
+        if not names:
+            return
+        taken = sorted({change.after.path for change in changes if change.after is not None})
+        gone = {change.before.path for change in changes if change.before is not None} - set(taken)
+        if len(taken) + len(gone) > MOST_OVERLAID:
+            yield CheckResult("new_tests", "skipped", "Too many files of tests changed to run them without the change.")
+            return
+        overlay = Overlay(check.commit, tuple(taken), tuple(sorted(gone)))
+        control = replace(check, commit=self._commit_below(), check_id=f"{check.check_id}-control", overlay=overlay)
+        state = run_check(self.runtime, control)
+        if state.phase is CheckPhase.RUNNING:
+            yield CheckResult("new_tests", "running", "The new tests run once more without the change.")
+            return
+        yield self._proven(names, state)
+
+    def _proven(self, names: Collection[str], state: CheckState) -> CheckResult:
+        report = state.report or TestReport(problem="")
+        passed = sorted(set(names) & report.names(TestResult.PASSED))
+        failed = len(set(names) & report.names(TestResult.FAILED))
+        unable = len(names) - len(set(names) & report.names(*RAN))
+        facts = {"new": len(names), "passing": len(passed), "failing": failed, "unable": unable}
+        if not passed:
+            parts = [f"{failed} fail(s) without it"] if failed else []
+            parts += [f"{unable} can't run without it"] if unable else []
+            message = f"{len(names)} test(s) are new or changed; {', '.join(parts)}."
+            return CheckResult("new_tests", "passed", message, log=state.log, facts=facts)
+        message = (
+            f"{len(passed)} new or changed test(s) pass without the change, so they prove nothing: {_named(passed)}."
+        )
+        log = "\n".join(passed)
+        if self.plan.tests_first == "warn":
+            return CheckResult("new_tests", "passed", message, code="tests_prove_nothing", log=log, facts=facts)
+        return CheckResult("new_tests", "failed", message, code="tests_prove_nothing", log=log, facts=facts)
+
+    def forget(self) -> None:
+        """Have the runtime forget the checks of this proof. Safe to repeat."""
+        for check_id in (self.plan.run_id, f"{self.plan.run_id}-control"):
+            forget_check(self.runtime, self.plan.place.space, check_id)
+
+
+def _may_report(check: Check) -> bool:
+    return check.test_report is not None or _MAY_REPORT.search(check.command) is not None
+
+
+def _is_of_tests(change: Change) -> bool:
+    return any(entry is not None and is_test_file(entry.path) for entry in (change.before, change.after))
+
+
+def _passed(state: CheckState, report: TestReport | None) -> CheckResult:
+    if report is None or not report.is_usable:
+        why = f": {report.problem}" if report is not None else ""
+        return CheckResult("tests", "passed", f"The tests pass ({EXIT_CODE_ONLY}{why}).", log=state.log)
+    facts = {"ran": len(report.names(*RAN)), "skipped": len(report.names(TestResult.SKIPPED))}
+    skipped = f", {facts['skipped']} skipped" if facts["skipped"] else ""
+    return CheckResult("tests", "passed", f"The tests pass: {facts['ran']} ran{skipped}.", log=state.log, facts=facts)
+
+
+def _not_passed(state: CheckState) -> CheckResult:
+    if state.phase is CheckPhase.RUNNING:
+        return CheckResult("tests", "running", "The tests are running.")
+    if state.code == CheckEnd.SETUP_FAILED:
+        message = f"The tests can't begin: {state.reason}."
+        return CheckResult("tests", "failed", message, code="setup_failed", log=state.log)
+    return CheckResult("tests", "failed", f"The tests fail: {state.reason}.", code="tests_failed", log=state.log)
+
+
+def _named(names: Sequence[str]) -> str:
+    more = len(names) - MOST_NAMED
+    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,135 @@
+"""Finds the bodies of tests in source files, so that a renamed test is known by its body and an emptied one is seen.
+
+Python is parsed; in other languages a body is what stands between the braces after a test's name. What can't be read
+has no bodies: then nothing counts as renamed, and nothing as emptied.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+# No part matches across the end of a line, so matching takes linear time on any file.
+_NAMED = re.compile(
+    r"(?:\b(?:it|test)(?:\.\w+)*[ \t]*\([ \t]*(?P<quote>[\"'`])(?P<text>[^\n]{1,300}?)(?P=quote)"
+    r"|\bfunc[ \t]+(?:\([^)\n]*\)[ \t]*)?(?P<go>Test\w*)[ \t]*\("
+    r"|\b(?:fn|fun|void)[ \t]+(?P<other>\w+)[ \t]*\()"
+)
+_COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
+_PARAMETERS = re.compile(r"[\[(].*$", re.DOTALL)
+_LONGEST_BODY = 100_000
+_MOST_CHARACTERS = 4_000_000
+"""Looked at in a file altogether: bodies do not overlap in files that people write."""
+_LONGEST_FILE = 1_000_000
+_CALLS_THAT_CANT_FAIL = frozenset({"print", "len", "str", "repr"})
+
+
+@dataclass
+class Bodies:
+    """The bodies of tests by their short names. digests: of every body of that name. full: names of tests of which some
+    body could fail."""
+
+    digests: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    full: set[str] = field(default_factory=set)
+
+    def add(self, path: str, content: bytes) -> None:
+        """Add the tests of a file. One that is too long has none."""
+        if len(content) > _LONGEST_FILE:
+            return
+        for name, body, can_fail in _python(content) if path.endswith(".py") else _braces(content):
+            self.digests[name].add(hashlib.sha256(body.encode("utf-8", "replace")).hexdigest())
+            if can_fail:
+                self.full.add(name)
+
+    def of(self, test: str) -> set[str]:
+        """The digests of the bodies that a reported test may have."""
+        return set().union(*(self.digests.get(name, ()) for name in short_names(test)))
+
+    def is_known(self, test: str) -> bool:
+        return any(name in self.digests for name in short_names(test))
+
+    def can_fail(self, test: str) -> bool:
+        return any(name in self.full for name in short_names(test))
+
+
+def short_names(test: str) -> tuple[str, ...]:
+    """The names that a reported test may have in its source: with and without parameters or a subtest of Go.
+
+    >>> short_names("tests.test_page.Page::test_title[en]"), short_names("math::tests::it_adds")
+    (('test_title[en]', 'test_title'), ('it_adds',))
+    """
+    last = test.rsplit("::", 1)[-1].strip()
+    plain = _PARAMETERS.sub("", last.partition("/")[0] if last.startswith("Test") else last).strip()
+    return (last,) if plain in {"", last} else (last, plain)
+
+
+def _python(content: bytes) -> Iterator[tuple[str, str, bool]]:
+    """Yield name, body and whether it can fail, for each function."""
+    try:
+        tree = ast.parse(content)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            body = _reached(node.body)
+            try:
+                text = "\n".join(ast.dump(statement) for statement in body)
+            except RecursionError:
+                continue
+            yield node.name, text, any(_can_fail(statement) for statement in body)
+
+
+def _reached(body: Iterable[ast.stmt]) -> list[ast.stmt]:
+    """The statements up to one that always leaves the function, without its documentation."""
+    reached: list[ast.stmt] = []
+    for statement in body:
+        is_text = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+        if not is_text and not isinstance(statement, ast.Pass):
+            reached.append(statement)
+        if isinstance(statement, ast.Return):
+            break
+    return reached
+
+
+def _can_fail(statement: ast.stmt) -> bool:
+    return any(
+        (isinstance(node, ast.Assert) and not isinstance(node.test, ast.Constant))
+        or (isinstance(node, ast.Call) and not _is_idle(node))
+        or isinstance(node, ast.Raise)
+        for node in ast.walk(statement)
+    )
+
+
+def _is_idle(call: ast.Call) -> bool:
+    """Whether the call shows nothing: of `print`, or an assertion about constants alone."""
+    if isinstance(call.func, ast.Name) and call.func.id in _CALLS_THAT_CANT_FAIL:
+        return True
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    return name.startswith("assert") and all(isinstance(argument, ast.Constant) for argument in call.args)
+
+
+def _braces(content: bytes) -> Iterator[tuple[str, str, bool]]:
+    text = content.decode("utf-8", "replace")
+    left = _MOST_CHARACTERS
+    for found in _NAMED.finditer(text):
+        name = found["text"] or found["go"] or found["other"]
+        body = _between_braces(text, found.end()) if left > 0 else None
+        left -= _LONGEST_BODY if body is None else len(body)
+        if body is not None:
+            plain = " ".join(_COMMENT.sub(" ", body).split())
+            yield name, plain, "(" in plain
+
+
+def _between_braces(text: str, start: int) -> str | None:
+    """What is between the next brace and the one that closes it; None if there is none soon."""
+    begin = text.find("{", start, start + 300)
+    depth = 0
+    for at in range(begin, min(len(text), begin + _LONGEST_BODY) if begin >= 0 else begin):
+        depth += (text[at] == "{") - (text[at] == "}")
+        if depth == 0:
+            return text[begin + 1 : at]
+    return None

@@ -1,0 +1,257 @@
+"""Finds and reads the reports (JUnit XML) that a check's tests wrote, when all processes of the check have ended.
+
+The repository's code wrote them, so nothing in them is trusted: files that are part of the commit or older than the
+run do not count, links are not followed, and XML is read with bounds and without document types and entities.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import shlex
+import shutil
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import Element, ParseError
+
+import junitparser
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import iterparse
+from pathspec import GitIgnoreSpec
+
+from common.machine.text import path_text
+from common.values.test_report import (
+    LONGEST_NAME,
+    MOST_NAME_CHARACTERS,
+    MOST_TESTS,
+    TestCase,
+    TestReport,
+    TestResult,
+)
+from workers.supervisor import unittest_report
+
+MOST_FILES = 2_000
+MOST_BYTES = 32 * 2**20
+"""Of all reports of a run together."""
+MOST_ENTRIES = 300_000
+"""Files and folders of the checkout that are looked at for reports."""
+MOST_DEPTH, MOST_ELEMENTS = 40, 400_000
+USUAL_PLACES = (
+    "TEST-*.xml",  # unittest by xmlrunner
+    "target/surefire-reports/TEST-*.xml",  # Maven
+    "target/failsafe-reports/TEST-*.xml",
+    "build/test-results/*/TEST-*.xml",  # Gradle
+    "target/nextest/*/junit.xml",  # cargo nextest
+)
+"""Where runners write reports by default, in the root or in any folder."""
+_UNITTEST_RUNNER = re.compile(r"\bpython[\d.]*\b[^;&|\n]*\s-m\s+unittest(?=\s|$)")
+_NODE_RUNNER = re.compile(r"\bnode\b[^;&|\n]*\s--test(?=\s|$)")
+_RUNS_SCRIPT = re.compile(r"\b(?:npm|pnpm|yarn)\s+(?:run\s+)?(?:-\S+\s+)*test\b|\bnpm\s+t\b")
+_AS_CASE: Callable[[Element], Any] = junitparser.TestCase.fromelem
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+
+
+class _Unusable(Exception):
+    """The report can't be used. The message says why."""
+
+
+@dataclass
+class Reports:
+    """The reports of one check. Call `note_commit` after the checkout, `begin` before the command, `read` at its end.
+
+    wanted: the project's pattern; None: what the usual runners write is found. home: the command's home folder.
+    """
+
+    code: Path
+    home: Path
+    wanted: str | None
+    _committed: set[str] = field(default_factory=set)
+    _began_ns: int = 0
+
+    @property
+    def _folder(self) -> Path:
+        return self.home / "test-reports"
+
+    def note_commit(self) -> None:
+        """Note what is part of the commit. Blocking."""
+        self._committed = set(self._matches())
+
+    def begin(self) -> None:
+        """Note the time by the file system's own clock. Raises OSError. Blocking."""
+        self._folder.mkdir(exist_ok=True)
+        (self._folder / "python").mkdir(exist_ok=True)
+        shutil.copyfile(unittest_report.__file__, self._folder / "python" / "sitecustomize.py")
+        mark = self._folder / "began"
+        mark.write_bytes(b"")
+        self._began_ns = mark.stat().st_mtime_ns
+
+    def variables(self, command: str, given: Mapping[str, str]) -> dict[str, str]:
+        """Environment variables by which pytest, unittest, node's runner and gotestsum write a report; none if the
+        project names its own."""
+        if self.wanted is not None:
+            return {}
+        pytest = f"--junitxml={shlex.quote(str(self._folder / 'pytest.xml'))}"
+        added = {
+            "PYTEST_ADDOPTS": f"{given.get('PYTEST_ADDOPTS', '')} {pytest}".strip(),
+            "GOTESTSUM_JUNITFILE": str(self._folder / "gotestsum.xml"),
+        }
+        if _UNITTEST_RUNNER.search(command):
+            added["AIWORKER_UNITTEST_REPORT"] = str(self._folder / "unittest.xml")
+            paths = (str(self._folder / "python"), given.get("PYTHONPATH", ""))
+            added["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+        if self._is_node_runner(command):
+            place = json.dumps(str(self._folder / "node.xml"))
+            options = (
+                "--test-reporter=spec --test-reporter-destination=stdout "
+                f"--test-reporter=junit --test-reporter-destination={place}"
+            )
+            added["NODE_OPTIONS"] = f"{given.get('NODE_OPTIONS', '')} {options}".strip()
+        return added
+
+    def _is_node_runner(self, command: str) -> bool:
+        """Whether the command, or the package's script that it runs, is node's runner with its usual reporter.
+
+        Older releases of node refuse to start with options that they do not know, so others are left alone.
+        """
+        if _RUNS_SCRIPT.search(command):
+            try:
+                scripts = json.loads((self.code / "package.json").read_bytes()[:MOST_BYTES])["scripts"]
+                command = str(scripts["test"])
+            except (OSError, ValueError, LookupError, TypeError):
+                return False
+        return _NODE_RUNNER.search(command) is not None and "--test-reporter" not in command
+
+    def read(self) -> TestReport:
+        """Read the reports. Blocking; the check's processes have ended."""
+        try:
+            return TestReport(tuple(_named_apart(self._cases())))
+        except _Unusable as error:
+            return TestReport(problem=str(error))
+
+    def _cases(self) -> Iterator[TestCase]:
+        left, passed_over, count = MOST_BYTES, None, 0
+        for path, shown in self._files():
+            if shown in self._committed:
+                passed_over = f"{path_text(shown)} is part of the commit"
+                continue
+            content = _content(path, path_text(shown), began_ns=self._began_ns, most=left)
+            if content is None:
+                passed_over = f"{path_text(shown)} is older than the run"
+                continue
+            left, count = left - len(content), count + 1
+            if count > MOST_FILES:
+                raise _Unusable(f"there are more than {MOST_FILES} files")
+            yield from _parsed(content, path_text(shown), str(self.code))
+        if not count:
+            raise _Unusable(passed_over or "no file was found")
+
+    def _files(self) -> Iterator[tuple[Path, str]]:
+        if self.wanted is None:
+            for path in sorted(self._folder.glob("*.xml")):
+                yield path, f"~/{path.name}"
+        for name in self._matches():
+            yield self.code / name, name
+
+    def _matches(self) -> list[str]:
+        places = [f"/{self.wanted.lstrip('/')}"] if self.wanted is not None else [f"**/{p}" for p in USUAL_PLACES]
+        patterns, found, seen = GitIgnoreSpec.from_lines(places), [], 0
+        for folder, folders, files in os.walk(self.code):
+            folders[:] = sorted(set(folders) - {".git", "node_modules"})
+            seen += len(folders) + len(files)
+            if seen > MOST_ENTRIES:
+                break
+            inside = os.path.relpath(folder, self.code)
+            names = (name if inside == "." else f"{inside}/{name}" for name in sorted(files))
+            found += [name for name in names if patterns.match_file(name)]
+        return found
+
+
+def _content(path: Path, shown: str, *, began_ns: int, most: int) -> bytes | None:
+    """The file's content; None if it is older than the run. Raises _Unusable for what is no plain file."""
+    try:
+        opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise _Unusable(f"{shown} is a link or can't be read") from error
+    with os.fdopen(opened, "rb") as file:
+        about = os.fstat(opened)
+        if not stat.S_ISREG(about.st_mode) or about.st_nlink != 1:
+            raise _Unusable(f"{shown} is no file of its own")
+        if about.st_mtime_ns < began_ns:
+            return None
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise _Unusable(f"the files are larger than {MOST_BYTES // 2**20} MiB together")
+    return content
+
+
+def _parsed(content: bytes, shown: str, code: str) -> Iterator[TestCase]:
+    """Yield the tests of one file. Raises _Unusable."""
+    try:
+        root = _root(content)
+    except DefusedXmlException as error:
+        raise _Unusable(f"{shown} has a document type or entities") from error
+    except (ParseError, ValueError, LookupError) as error:
+        raise _Unusable(f"{shown} is no valid XML") from error
+    if root is None or root.tag not in {"testsuites", "testsuite"}:
+        raise _Unusable(f"{shown} is no JUnit XML")
+    # Not by recursion, and in the file's order.
+    waiting: list[tuple[Element, tuple[str, ...]]] = [(root, ())]
+    while waiting:
+        element, suites = waiting.pop()
+        if element.tag == "testcase":
+            yield _case(_AS_CASE(element), suites, code)
+        elif element.tag in {"testsuites", "testsuite"}:
+            inner = (*suites, element.get("name", "")) if element.tag == "testsuite" else suites
+            waiting += [(child, inner) for child in reversed(element)]
+
+
+def _root(content: bytes) -> Element | None:
+    depth = elements = 0
+    root: Element | None = None
+    for event, element in iterparse(io.BytesIO(content), events=("start", "end"), forbid_dtd=True):
+        if event == "end":
+            depth -= 1
+            continue
+        root = element if root is None else root
+        depth, elements = depth + 1, elements + 1
+        if depth > MOST_DEPTH or elements > MOST_ELEMENTS:
+            raise _Unusable("a file is nested too deeply or has too many elements")
+    return root
+
+
+def _case(case: Any, suites: tuple[str, ...], code: str) -> TestCase:
+    """The test as the platform names it: `class::name`; for node's runner, which knows no classes, its suites."""
+    of = case.classname if case.classname and case.classname != "test" else " › ".join(filter(None, suites))
+    # Some runners name a file by its path, which is another one in each checkout.
+    name = "::".join(part for part in (of, case.name) if part).replace(f"{code}/", "")
+    result = TestResult.PASSED
+    # Skipped comes first: node reports a `todo` that fails, which does not fail the run, as both.
+    if case.is_skipped:
+        result = TestResult.SKIPPED
+    elif case.is_failure or case.is_error:
+        result = TestResult.FAILED
+    try:
+        seconds = case.time
+    except ValueError:
+        seconds = None
+    bounded = seconds if seconds is not None and 0 <= seconds < 1e7 else None
+    return TestCase(_CONTROL.sub(" ", name).strip()[:LONGEST_NAME], result, bounded)
+
+
+def _named_apart(cases: Iterator[TestCase]) -> Iterator[TestCase]:
+    """Number tests of the same name. Raises _Unusable if there are too many tests or their names are too long."""
+    seen: dict[str, int] = {}
+    characters = 0
+    for count, case in enumerate(cases, 1):
+        characters += len(case.name)
+        if count > MOST_TESTS:
+            raise _Unusable(f"there are more than {MOST_TESTS} tests")
+        if characters > MOST_NAME_CHARACTERS:
+            raise _Unusable("the names of the tests are too long")
+        number = seen[case.name] = seen.get(case.name, 0) + 1
+        yield case if number == 1 else TestCase(f"{case.name} ({number})", case.result, case.seconds)

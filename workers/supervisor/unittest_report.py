@@ -1,0 +1,99 @@
+"""Has `python -m unittest` write a report (JUnit XML), as that runner has no option for it.
+
+Not used by the platform itself: the supervisor copies this file as `sitecustomize.py` into a folder of PYTHONPATH,
+where every Python of the check's command loads it. So it needs Python 3.7 or later and the standard library alone.
+AIWORKER_UNITTEST_REPORT: the file to write.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+IS_WANTED = __name__ == "sitecustomize" and "AIWORKER_UNITTEST_REPORT" in os.environ
+# Before Python 3.10 a program can't know yet how it was started.
+STARTED = getattr(sys, "orig_argv", ["-m", "unittest"])
+IS_RUNNER = IS_WANTED and "-m" in STARTED and "unittest" in STARTED
+if IS_RUNNER:
+    # The other programs of the command would wait for them in vain.
+    import unittest
+    from xml.sax.saxutils import quoteattr
+
+
+def _install() -> None:
+    """Have unittest's runner note how each test ends."""
+
+    class Recording(unittest.TextTestResult):
+        """ends: id of the test → `failure`, `skipped`, or nothing if it passed."""
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self.ends: dict[str, str] = {}
+
+        def _note(self, test: Any, end: str) -> None:
+            if self.ends.get(test.id()) != "failure":
+                self.ends[test.id()] = end
+
+        def startTest(self, test: Any) -> None:
+            self._note(test, "")
+            super().startTest(test)
+
+        def addSkip(self, test: Any, reason: str) -> None:
+            self._note(test, "skipped")
+            super().addSkip(test, reason)
+
+        def addExpectedFailure(self, test: Any, err: Any) -> None:
+            self._note(test, "skipped")
+            super().addExpectedFailure(test, err)
+
+        def addError(self, test: Any, err: Any) -> None:
+            self._note(test, "failure")
+            super().addError(test, err)
+
+        def addFailure(self, test: Any, err: Any) -> None:
+            self._note(test, "failure")
+            super().addFailure(test, err)
+
+        def addUnexpectedSuccess(self, test: Any) -> None:
+            self._note(test, "failure")
+            super().addUnexpectedSuccess(test)
+
+        def addSubTest(self, test: Any, subtest: Any, err: Any) -> None:
+            if err is not None:
+                self._note(test, "failure")
+            super().addSubTest(test, subtest, err)
+
+        def stopTestRun(self) -> None:
+            super().stopTestRun()
+            _write(self.ends)
+
+    unittest.TextTestRunner.resultclass = Recording
+
+
+def _write(ends: dict[str, str]) -> None:
+    lines = ["<testsuite>"]
+    for test, end in ends.items():
+        owner, _, name = test.rpartition(".")
+        inner = f"<{end}/>" if end else ""
+        lines.append(f"<testcase classname={quoteattr(owner)} name={quoteattr(name)}>{inner}</testcase>")
+    lines.append("</testsuite>")
+    with open(os.environ["AIWORKER_UNITTEST_REPORT"], "wb") as file:
+        file.write("\n".join(lines).encode("ascii", "xmlcharrefreplace"))
+
+
+def _load_the_other() -> None:
+    """Load the `sitecustomize` that this file hides, if there is one."""
+    own = os.path.dirname(os.path.abspath(__file__))
+    sys.path[:] = [folder for folder in sys.path if os.path.abspath(folder or ".") != own]
+    hidden = sys.modules.pop("sitecustomize")
+    try:
+        __import__("sitecustomize")
+    except ImportError:
+        sys.modules["sitecustomize"] = hidden
+
+
+if IS_RUNNER:
+    _install()
+if IS_WANTED:
+    _load_the_other()
