@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
-from sqlalchemy import ClauseElement, Connection, Dialect, String, TypeDecorator
+from sqlalchemy import ClauseElement, Connection, Dialect, Select, String, TypeDecorator
+from sqlalchemy import Row as ResultRow
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.sql.compiler import SQLCompiler
 
@@ -43,7 +45,13 @@ class StoredText(TypeDecorator[str]):
 
 
 Row = tuple[Any, ...]
-Convert = Callable[[Any], Any]
+AnySelect: TypeAlias = Select[*tuple[Any, ...]]
+"""A query for columns."""
+AnyRow: TypeAlias = ResultRow[Any]
+"""A row of one."""
+AnyAttribute: TypeAlias = InstrumentedAttribute[Any]
+"""A column of a model."""
+Convert = Callable[[object], object]
 
 
 @dataclass(frozen=True)

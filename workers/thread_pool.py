@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import structlog
 from billiard.exceptions import SoftTimeLimitExceeded
@@ -46,7 +45,7 @@ class _Running:
 class TimedThreads(TaskPool):  # type: ignore[misc]
     """Celery's pool of threads, with limits of time and memory. Its options are those of every pool of Celery."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
         self._lock = threading.Lock()
         self._running: dict[int, _Running] = {}
@@ -67,12 +66,12 @@ class TimedThreads(TaskPool):  # type: ignore[misc]
 
     def on_apply(
         self,
-        target: Callable[..., Any],
-        args: tuple[Any, ...] | None = None,
-        kwargs: dict[str, Any] | None = None,
-        callback: Callable[..., Any] | None = None,
-        accept_callback: Callable[..., Any] | None = None,
-        **_: Any,
+        target: Callable[..., object],
+        args: tuple[object, ...] | None = None,
+        kwargs: dict[str, object] | None = None,
+        callback: Callable[..., object] | None = None,
+        accept_callback: Callable[..., object] | None = None,
+        **_: object,
     ) -> ApplyResult:
         """Run a job in one of the threads."""
         return ApplyResult(self.executor.submit(self._run, target, args, kwargs, callback, accept_callback))
@@ -97,7 +96,7 @@ class TimedThreads(TaskPool):  # type: ignore[misc]
             log.warning("the worker needs too much memory and ends when its jobs have ended", most_kib=most)
             os.kill(os.getpid(), signal.SIGTERM)
 
-    def _run(self, *call: Any) -> None:
+    def _run(self, *call: object) -> None:
         thread = threading.get_ident()
         with self._lock:
             self._running[thread] = _Running(time.monotonic())

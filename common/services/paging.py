@@ -13,13 +13,14 @@ import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select, union_all
 from sqlalchemy.orm import InstrumentedAttribute
 
 from common.errors import Invalid
 from common.models.project import Project
+from common.statements import AnyAttribute
 from common.transaction import Snapshot
 
 M = TypeVar("M")
@@ -70,10 +71,10 @@ class Order:
 
     at: InstrumentedAttribute[datetime]
     key: InstrumentedAttribute[str]
-    project: Any = None
+    project: AnyAttribute | None = None
 
     @property
-    def newest_first(self) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+    def newest_first(self) -> tuple[ColumnElement[datetime], ColumnElement[str]]:
         return self.at.desc(), self.key.desc()
 
     def after(self, page: PageQuery) -> tuple[ColumnElement[bool], ...]:
@@ -127,7 +128,7 @@ def page_among(read: Snapshot, query: Select[M], order: Order, page: PageQuery, 
 
 
 def _merged(
-    read: Snapshot, query: Select[Any], order: Order, page: PageQuery, seen: Sequence[str], wanted: int
+    read: Snapshot, query: Select[M], order: Order, page: PageQuery, seen: Sequence[str], wanted: int
 ) -> list[str]:
     """The ids of the newest `wanted` rows of these projects, newest first.
 
@@ -177,7 +178,7 @@ def _page(
     return Page(rows, total, page.limit, page.offset, cursor, is_capped)
 
 
-def _count(read: Snapshot, query: Select[Any], order: Order, most: int | None) -> tuple[int, bool | None]:
+def _count(read: Snapshot, query: Select[M], order: Order, most: int | None) -> tuple[int, bool | None]:
     """How many rows there are, and True if there are more. most: count no further; None: count all."""
     # Passing over index entries is what a count does, too, and needs no table of them in between, as LIMIT in a count.
     if (

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import ColumnElement, delete, select
-from sqlalchemy.orm import InstrumentedAttribute
 
 from common import database
+from common.statements import AnyAttribute
 from common.transaction import Transaction, transactional
 
 BATCH = 500
@@ -15,9 +13,7 @@ MOST_BATCHES = 100
 """In one call; the next sweep goes on, so that the sweeps behind it need not wait for an instance's whole past."""
 
 
-def purge(
-    key: InstrumentedAttribute[Any], *where: ColumnElement[bool], order: InstrumentedAttribute[Any] | None = None
-) -> int:
+def purge(key: AnyAttribute, *where: ColumnElement[bool], order: AnyAttribute | None = None) -> int:
     """Delete the rows that match, each batch in a transaction of its own. Returns how many. Safe to repeat.
 
     key: the primary key's column. where: conditions that only old rows meet, which an index has. order: the column of
@@ -35,9 +31,9 @@ def purge(
 @transactional
 def _purge_batch(
     tx: Transaction,
-    key: InstrumentedAttribute[Any],
+    key: AnyAttribute,
     where: tuple[ColumnElement[bool], ...],
-    order: InstrumentedAttribute[Any] | None,
+    order: AnyAttribute | None,
 ) -> int:
     oldest = select(key).where(*where).limit(BATCH)
     ids = tx.session.scalars(oldest if order is None else oldest.order_by(order)).all()

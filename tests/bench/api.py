@@ -34,6 +34,7 @@ from common.settings import settings
 from common.states import ProjectState, TaskState
 from common.transaction import Transaction, transactional
 from tests.bench.api_load import Load, cpu_seconds, load, request_bytes
+from tests.bench.figures import Figure, Found, Missing, shown
 from tests.databases import create_schema, sqlite_url
 from tests.servers import ROOT, NotInstalled, mariadb_server, redis_server
 from tests.web.made import a_project, set_state
@@ -41,6 +42,17 @@ from tests.web.made import a_project, set_state
 PASSWORD = "a password of the bench"
 CONNECTIONS = 16
 TASKS_OF_PROJECT = 500
+GOALS = {
+    ("GET /tasks, 50 rows", "SQLite"): "≥ 0.4",
+    ("GET /tasks, 50 rows", "MariaDB"): "≥ 0.13",
+    ("GET /tasks, unchanged (304)", "SQLite"): "≥ 0.5",
+    ("GET /tasks, unchanged (304)", "MariaDB"): "≥ 0.5",
+    ("GET one task", "SQLite"): "≥ 0.4",
+    ("GET one task", "MariaDB"): "≥ 0.4",
+    ("POST /tasks", "SQLite"): "≥ 0.2",
+    ("POST /tasks", "MariaDB"): "≥ 0.3",
+}
+"""Of the rate of the bare application, by what is asked and the database."""
 STATES = (TaskState.BACKLOG, TaskState.FAILED, TaskState.CANCELLED, TaskState.PRODUCTION)
 
 
@@ -200,9 +212,7 @@ def measure(server: Server, make: Callable[[int], bytes], status: int, seconds: 
     return Measured(done.rate, used / done.requests * 1e6, statistics.median(done.taken_ms))
 
 
-def _of_database(
-    name: str, url: str, tasks: int, seconds: float, times: int, only: str | None
-) -> Iterator[tuple[str, str]]:
+def _of_database(name: str, url: str, tasks: int, seconds: float, times: int, only: str | None) -> Iterator[Found]:
     bare_line = procfile_line("web").replace("web.app:create_app()", "tests.bench.bare_app:create_app()")
     with (
         filled(url, tasks) as (project_id, _folder),
@@ -217,21 +227,18 @@ def _of_database(
             for _ in range(times):
                 theirs.append(measure(bare, kind.bare, 201 if kind.status == 201 else 200, seconds))
                 ours.append(measure(product, kind.make, kind.status, seconds))
-            yield f"{kind.what}, {name}", _compared(ours, theirs)
+            yield from _compared(kind.what, name, ours, theirs)
 
 
-def _compared(ours: list[Measured], bare: list[Measured]) -> str:
-    """Ratios are of the medians of runs that alternate: of CPU and of requests a second."""
-
-    def median(of: list[Measured], name: str) -> float:
-        return statistics.median(float(getattr(one, name)) for one in of)
-
-    cpu, bare_cpu = median(ours, "cpu_us"), median(bare, "cpu_us")
-    rate, bare_rate = median(ours, "rate"), median(bare, "rate")
-    return (
-        f"{bare_cpu / cpu:.2f} of bare Flask by CPU ({cpu:.0f} and {bare_cpu:.0f} µs a request), "
-        f"{rate / bare_rate:.2f} by rate ({rate:.0f} and {bare_rate:.0f} a second), p50 {median(ours, 'p50_ms'):.1f} ms"
-    )
+def _compared(what: str, database: str, ours: list[Measured], bare: list[Measured]) -> Iterator[Found]:
+    """Rates and CPU of the rounds, each beside the bare application's in the same round."""
+    name, base = f"{what}, {database}", f"bare Flask beside {what}, {database}"
+    yield Figure(base, [one.rate for one in bare], "a second")
+    p50 = statistics.median(one.p50_ms for one in ours)
+    goal = GOALS.get((what, database))
+    yield Figure(name, [one.rate for one in ours], "a second", ratio_of=base, goal=goal, note=f"p50 {p50:.1f} ms")
+    yield Figure(f"{base}: server CPU", [one.cpu_us for one in bare], "µs")
+    yield Figure(f"{name}: server CPU", [one.cpu_us for one in ours], "µs", ratio_of=f"{base}: server CPU")
 
 
 def figures(
@@ -240,7 +247,7 @@ def figures(
     times: int = 5,
     only: str | None = None,
     databases: str = "sqlite mariadb",
-) -> Iterator[tuple[str, str]]:
+) -> Iterator[Found]:
     """Each figure with its name. only: a part of a kind's name. A database that is not installed is named."""
     if "sqlite" in databases:
         with tempfile.TemporaryDirectory(prefix="aiworker-bench-") as folder:
@@ -250,10 +257,10 @@ def figures(
             with mariadb_server("--innodb-buffer-pool-size=512M") as server:
                 yield from _of_database("MariaDB", server.new_database(), tasks, seconds, times, only)
         except NotInstalled as reason:
-            yield "API on MariaDB", str(reason)
+            yield Missing("API on MariaDB", str(reason))
 
 
-def profile(tasks: int, seconds: float, only: str | None) -> Iterator[tuple[str, str]]:
+def profile(tasks: int, seconds: float, only: str | None) -> Iterator[Found]:
     """The share of the server's CPU time in each module, for each kind of request, on SQLite."""
     with tempfile.TemporaryDirectory(prefix="aiworker-bench-") as folder:
         samples = Path(folder) / "samples"
@@ -271,7 +278,7 @@ def profile(tasks: int, seconds: float, only: str | None) -> Iterator[tuple[str,
                 yield from _shares(kind.what, samples, used)
 
 
-def _shares(what: str, samples: Path, used_us: float) -> Iterator[tuple[str, str]]:
+def _shares(what: str, samples: Path, used_us: float) -> Iterator[Found]:
     own: Counter[str] = Counter()
     below: Counter[str] = Counter()
     stacks = [line.split(";") for line in samples.read_text().splitlines() if line]
@@ -294,12 +301,14 @@ def main() -> None:
     parser.add_argument("--databases", default="sqlite mariadb")
     parser.add_argument("--profile", action="store_true")
     chosen = parser.parse_args()
+    found: Iterator[Found]
     if chosen.profile:
         found = profile(chosen.tasks, chosen.seconds, chosen.only)
     else:
         found = figures(chosen.tasks, chosen.seconds, chosen.times, chosen.only, chosen.databases)
-    for what, figure in found:
-        print(f"{what:<75} {figure}", flush=True)
+    for one in found:
+        what, text = shown(one)
+        print(f"{what:<75} {text}", flush=True)
 
 
 if __name__ == "__main__":

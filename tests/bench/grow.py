@@ -6,7 +6,6 @@ are restricted. Requests go through the app in this process; the times are those
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -15,12 +14,17 @@ from typing import Any
 from flask.testing import FlaskClient
 from sqlalchemy import Table, create_engine, text
 
+from common.database import dispose_engines
 from common.models import Project, ProjectMember, Task
 from common.names import namespace
 from common.services.paging import encode_cursor
 from common.services.projects.projects import DEFAULT_HEALTH_SECONDS
+from common.settings import settings
 from common.states import Priority, ProjectState, Role, TaskState
 from tests import builders
+from tests.bench.figures import Figure, Found, Missing
+from tests.bench.served import DATABASES, platform
+from tests.servers import NotInstalled
 from web.app import create_app
 
 SIZES = (1_000, 100_000, 1_000_000)
@@ -32,28 +36,53 @@ _COPIED_AT_ONCE = 100
 WORDS = ("login", "search", "export", "invoices", "pictures", "cache", "tests")
 
 
-def figures(database_url: str, sizes: tuple[int, ...] = SIZES, rounds: int = ROUNDS) -> Iterator[tuple[str, float]]:
-    """Yield (what, median milliseconds) for each request and size. The settings name the database, which has the schema
-    and no rows. sizes: multiples of BATCH, rising.
+def figures(times: int = ROUNDS, sizes: tuple[int, ...] = SIZES) -> Iterator[Found]:
+    """Each figure with its name, on both databases. sizes: multiples of BATCH, rising."""
+    for database in DATABASES:
+        try:
+            with platform(database) as stores:
+                stores.settings()
+                settings.cache_clear()
+                yield from _of_database(database, stores.environ["AIWORKER_DATABASE_URL"], times, sizes)
+                dispose_engines()
+        except NotInstalled as reason:
+            yield Missing(database, str(reason))
+
+
+def _of_database(database: str, url: str, times: int, sizes: tuple[int, ...]) -> Iterator[Found]:
+    """Milliseconds of each request at each size. The settings name the database, which has the schema and no tasks.
+
+    Lists are compared with what they took at the first size, a page at depth with the first page of the same size.
     """
     app = create_app()
     people = builders.a_user("growing"), builders.a_user("all-seeing", Role.ADMIN)
     member, admin = (builders.client_of(app, person) for person in people)
-    grown = Grown(database_url, people[0].id)
+    grown = Grown(url, people[0].id)
     for size in sizes:
         grown.grow_to(size)
         for what, client, path in grown.requests(member, admin):
-            yield f"{what}, {size} tasks", _median(client, path, rounds)
+            line = f"{what}, {database}"
+            base, goal = f"{line}, {sizes[0]:,} tasks", "≤ 1.5"
+            if "at depth" in what:
+                base, goal = f"{line.replace(', at depth', '')}, {size:,} tasks", "≤ 1.2"
+            elif "priority" in what or ", q " in what:
+                base, goal = "", "≤ 50"
+            is_first = base == f"{line}, {size:,} tasks"
+            yield Figure(
+                f"{line}, {size:,} tasks", _times(client, path, times), "ms",
+                ratio_of=None if is_first else base or None,
+                goal=goal if size == sizes[-1] else None, line=line, size=size,
+            )  # fmt: skip
 
 
-def _median(client: FlaskClient, path: str, rounds: int) -> float:
+def _times(client: FlaskClient, path: str, rounds: int) -> list[float]:
     taken: list[float] = []
     for _ in range(rounds + 1):
         began = time.perf_counter()
         reply = client.get(path)
         taken.append((time.perf_counter() - began) * 1000)
         assert reply.status_code == 200, reply.get_data(as_text=True)
-    return statistics.median(taken[1:])
+    return taken[1:]
 
 
 class Grown:

@@ -163,9 +163,7 @@ def _heard(person: Person, api: Client, task: str) -> list[float]:
     return taken
 
 
-def _frozen(
-    instance: Instance, browser: Browser, api: Client, project: str, tasks: list[str]
-) -> Iterator[Found]:
+def _frozen(instance: Instance, browser: Browser, api: Client, project: str, tasks: list[str]) -> Iterator[Found]:
     """The link of a page freezes: nothing comes or goes. From then until the page says so, and from the moment when the
     link is back until the page shows what changed meanwhile.
     """

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -25,11 +26,15 @@ from common.models.journal import Job
 from common.names import new_id
 from common.states import JobState
 from common.transaction import Transaction, snapshot, transactional
+from tests.bench.figures import Figure, Found, Missing, shown
+from tests.bench.peers import python_peer
 from tests.bench.queue_peers import cpu_of
 from tests.bench.schedule import DURABLE, on_database
 from tests.databases import sqlite_url
 from tests.servers import ROOT, NotInstalled, mariadb_server, redis_server
 
+GOALS = {"dramatiq": "≤ 0.25", "huey": "≤ 1.5"}
+_WHAT = "Job to start"
 PEERS = ("lists", "dramatiq", "huey")
 START_SECONDS = 120
 RATE, SECONDS = 50, 4
@@ -81,17 +86,20 @@ def _load(worker: int) -> tuple[float, float]:
 
 def _peer(python: str, name: str, redis_url: str) -> tuple[float, float] | str:
     """As `_load`, of a peer; a line that says why not."""
-    ended = subprocess.run(
-        [python, str(Path(__file__).parent / "queue_peers.py"), name, str(RATE), str(SECONDS)],
-        env={**os.environ, "PEER_REDIS_URL": redis_url}, capture_output=True, text=True, check=False, timeout=180,
-    )  # fmt: skip
+    with tempfile.TemporaryDirectory(prefix="aiworker-bench-") as folder:
+        # Not where it lies: there a peer would take queue.py for that of the standard library.
+        script = shutil.copy(Path(__file__).with_name("queue_peers.py"), folder)
+        ended = subprocess.run(
+            [python, script, name, str(RATE), str(SECONDS)], env={**os.environ, "PEER_REDIS_URL": redis_url},
+            capture_output=True, text=True, check=False, timeout=180,
+        )  # fmt: skip
     if ended.returncode:
         return (ended.stderr.strip().splitlines() or ["it ended"])[-1]
     found = json.loads(ended.stdout)
     return statistics.median(found["took"]), found["cpu"]
 
 
-def _on(name: str, url: str, folder: Path, redis_url: str, times: int, python: str) -> Iterator[tuple[str, str]]:
+def _on(name: str, url: str, folder: Path, redis_url: str, times: int, python: str) -> Iterator[Found]:
     found: dict[str, list[tuple[float, float]]] = {}
     with on_database(url, folder, redis_url), redis_server() as peers_redis:
         worker = subprocess.Popen([sys.executable, *_WORKER], cwd=ROOT, stdout=subprocess.DEVNULL)
@@ -104,37 +112,46 @@ def _on(name: str, url: str, folder: Path, redis_url: str, times: int, python: s
                 for what, result in rounds.items():
                     if isinstance(result, str):
                         if not number:
-                            yield f"Job to start, {name}: {what}", f"not measured: {result}"
+                            yield Missing(f"{_WHAT}, {name}: {what}", result)
                     elif number:  # caches are cold in the first round
                         found.setdefault(what, []).append(result)
         finally:
             worker.terminate()
             worker.wait(60)
     for what, results in found.items():
-        ratios = [own[0] / other[0] for own, other in zip(found["AiWorker"], results, strict=True)]
-        took, cpu = (statistics.median(values) for values in zip(*results, strict=True))
-        compared = "" if what == "AiWorker" else f", AiWorker takes {statistics.median(ratios):.2f} x"
-        yield f"Job to start, {name}: {what}", f"p50 {took:6.2f} ms, {cpu:5.2f} ms of CPU a job{compared}"
+        took, cpu = ([one[at] for one in results] for at in (0, 1))
+        yield Figure(f"{_WHAT}, {name}: {what}", took, "ms", note=f"{statistics.median(cpu):.2f} ms of CPU a job")
+    own = [one[0] for one in found["AiWorker"]]
+    for peer in [one for one in found if one != "AiWorker"]:
+        base = f"{_WHAT}, {name}: {peer}"
+        yield Figure(f"{_WHAT}, {name}: AiWorker beside {peer}", own, "ms", ratio_of=base, goal=GOALS.get(peer))
 
 
-def figures(times: int = 5, peers: str = sys.executable) -> Iterator[tuple[str, str]]:
-    """Yields (what, figure). peers: the Python that has dramatiq and huey; what it lacks is named."""
+def figures(times: int = 5, peers: str | None = None) -> Iterator[Found]:
+    """Each figure with its name. peers: a Python that has dramatiq and huey; None: one of the benchmark's cache."""
+    if peers is None:
+        installed = python_peer("queues", "dramatiq[redis]", "huey", "redis")
+        yield from installed.versions
+        if installed.command is None:
+            yield installed.missing
+        peers = installed.command[0] if installed.command else sys.executable
     with tempfile.TemporaryDirectory(prefix="aiworker-bench-") as folder, redis_server() as redis_url:
         yield from _on("SQLite", sqlite_url(Path(folder) / "aiworker.db"), Path(folder), redis_url, times, peers)
         try:
             with mariadb_server(*DURABLE) as server:
                 yield from _on("MariaDB", server.new_database(), Path(folder), redis_url, times, peers)
         except NotInstalled as reason:
-            yield "Job to start, MariaDB", str(reason)
+            yield Missing(f"{_WHAT}, MariaDB", str(reason))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--times", type=int, default=5)
-    parser.add_argument("--peers", default=sys.executable)
+    parser.add_argument("--peers")
     chosen = parser.parse_args()
-    for what, figure in figures(chosen.times, chosen.peers):
-        print(f"{what:<60} {figure}", flush=True)
+    for found in figures(chosen.times, chosen.peers):
+        what, text = shown(found)
+        print(f"{what:<60} {text}", flush=True)
 
 
 if __name__ == "__main__":

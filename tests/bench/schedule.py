@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
 import tempfile
 import threading
 import time
@@ -32,6 +31,7 @@ from common.services.runs.scheduling import schedule_tasks
 from common.settings import settings
 from common.states import AgentState, ProjectState, TaskState
 from common.transaction import Transaction, snapshot, transactional
+from tests.bench.figures import Figure, Found, Missing, shown
 from tests.databases import create_schema, sqlite_url
 from tests.servers import NotInstalled, mariadb_server, redis_server
 from tests.web.made import a_project
@@ -144,22 +144,22 @@ def _round(task_ids: list[str]) -> tuple[float, float, float]:
     return swaps, rate, cpu * 1000 / assigned
 
 
-def _measured(name: str, tasks: int, agents: int, rounds: int) -> Iterator[tuple[str, str]]:
+def _measured(name: str, tasks: int, agents: int, rounds: int) -> Iterator[Found]:
     _seed(a_project().id, tasks, agents)
     with snapshot() as read:
         task_ids = list(read.session.scalars(select(Task.id).limit(SWAPS)))
     found = [_round(task_ids) for _ in range(rounds)]
-    swaps, rate, cpu = (statistics.median(values) for values in zip(*found, strict=True))
+    swaps, rates, cpus = ([one[at] for one in found] for at in range(3))
     what = f"{tasks:,} tasks, {agents:,} agents, {name}"
-    yield f"{what}: one compare-and-swap a task", f"{swaps:7.0f} tasks a second"
-    yield f"{what}: scheduler", f"{rate:7.0f} tasks a second, {cpu:.2f} ms of CPU each"
-    ratio = statistics.median(rate / swaps for swaps, rate, _cpu in found)
-    yield f"{what}: scheduler / limit", f"{ratio:7.1f} x"
+    base = f"{what}: one compare-and-swap a task"
+    yield Figure(base, swaps, "a second")
+    yield Figure(f"{what}: scheduler", rates, "a second", ratio_of=base, goal="≥ 20")
+    yield Figure(f"{what}: CPU of the scheduler for a task", cpus, "ms")
     _begin_again()
     lease = _claimed()
     with _another_writer() as took:
         schedule_tasks(lease)
-    yield f"{what}: longest wait of another writer", f"{max(took) * 1000:7.0f} ms"
+    yield Figure(f"{what}: longest wait of another writer", max(took) * 1000, "ms")
 
 
 @contextmanager
@@ -186,8 +186,8 @@ def on_database(url: str, folder: Path, redis_url: str) -> Iterator[None]:
         settings.cache_clear()
 
 
-def figures(times: int = 5, tasks: int = 10_000, agents: int = 1_000) -> Iterator[tuple[str, str]]:
-    """Yields (what, figure). MariaDB is left out, by name, where it is not installed."""
+def figures(times: int = 5, tasks: int = 10_000, agents: int = 1_000) -> Iterator[Found]:
+    """Each figure with its name. MariaDB is left out, by name, where it is not installed."""
     with tempfile.TemporaryDirectory(prefix="aiworker-bench-") as folder, redis_server() as redis_url:
         with on_database(sqlite_url(Path(folder) / "aiworker.db"), Path(folder), redis_url):
             yield from _measured("SQLite", tasks, agents, times)
@@ -195,7 +195,7 @@ def figures(times: int = 5, tasks: int = 10_000, agents: int = 1_000) -> Iterato
             with mariadb_server(*DURABLE) as server, on_database(server.new_database(), Path(folder), redis_url):
                 yield from _measured("MariaDB", tasks, agents, times)
         except NotInstalled as reason:
-            yield "Scheduler, MariaDB", str(reason)
+            yield Missing("Scheduler, MariaDB", str(reason))
 
 
 def main() -> None:
@@ -204,8 +204,9 @@ def main() -> None:
     parser.add_argument("--agents", type=int, default=1_000)
     parser.add_argument("--times", type=int, default=5)
     chosen = parser.parse_args()
-    for what, figure in figures(chosen.times, chosen.tasks, chosen.agents):
-        print(f"{what:<80} {figure}", flush=True)
+    for found in figures(chosen.times, chosen.tasks, chosen.agents):
+        what, text = shown(found)
+        print(f"{what:<80} {text}", flush=True)
 
 
 if __name__ == "__main__":

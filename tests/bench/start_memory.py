@@ -20,6 +20,7 @@ from pathlib import Path
 
 import psutil
 
+from tests.bench.figures import Figure, Found, shown
 from tests.e2e.instance import ROOT, Instance
 
 START_SECONDS = 60
@@ -33,13 +34,13 @@ COMMANDS: Mapping[str, Sequence[str]] = {
 """The commands; the last one finds no platform, so that only its own work is measured."""
 
 
-def figures(times: int = 5) -> Iterator[tuple[str, str]]:
+def figures(times: int = 5) -> Iterator[Found]:
     """Each figure with its name. times: how often each is measured."""
     yield from _commands(max(times, 5))
     yield from _platform(max(times, 5))
 
 
-def _commands(times: int) -> Iterator[tuple[str, str]]:
+def _commands(times: int) -> Iterator[Found]:
     """In turn, so that what else the machine does is in all of them."""
     taken: dict[str, list[float]] = {name: [] for name in ("", *COMMANDS)}
     for number in range(times + 1):
@@ -49,11 +50,11 @@ def _commands(times: int) -> Iterator[tuple[str, str]]:
             if number:
                 taken[name].append(milliseconds)
     bare = taken.pop("")
-    yield "Start: CPU of bare Python", _line(bare, "ms")
+    yield _figure("Start: CPU of bare Python", bare, "ms")
     for name, all_of_it in taken.items():
-        goal = "at most 150 ms" if name == "--help" else ""
+        goal = "≤ 150" if name == "--help" else None
         above = [one - base for one, base in zip(all_of_it, bare, strict=True)]
-        yield f"Start: CPU of `aiworker {name}` over bare Python", _line(above, "ms", goal)
+        yield _figure(f"Start: CPU of `aiworker {name}` over bare Python", above, "ms", goal)
 
 
 def _command(*words: str) -> list[str]:
@@ -68,7 +69,7 @@ def _cpu_ms(command: Sequence[str]) -> float:
     return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1000
 
 
-def _platform(times: int) -> Iterator[tuple[str, str]]:
+def _platform(times: int) -> Iterator[Found]:
     """Warm starts of one platform; its memory is read in each."""
     seconds, cpu, processes, totals = list[float](), list[float](), list[float](), list[float]()
     shares: dict[str, list[float]] = {}
@@ -90,12 +91,12 @@ def _platform(times: int) -> Iterator[tuple[str, str]]:
                 instance.stop()
         finally:
             instance.kill()
-    yield "Start: `aiworker up`, warm, to the first answer", _line(seconds, "s", "at most 1.5 s")
-    yield f"Start: CPU of all processes in the first {SETTLING_SECONDS} s", _line(cpu, "s")
-    yield "Start: processes of an idle platform", _line(processes, "", "at most 9")
-    yield "Start: memory of an idle platform (PSS)", _line(totals, "MB", "at most 320 MB")
+    yield _figure("Start: `aiworker up`, warm, to the first answer", seconds, "s", "≤ 1.5")
+    yield _figure(f"Start: CPU of all processes in the first {SETTLING_SECONDS} s", cpu, "s")
+    yield _figure("Start: processes of an idle platform", processes, "processes", "≤ 9")
+    yield _figure("Start: memory of an idle platform (PSS)", totals, "MB", "≤ 320")
     for name, megabytes in sorted(shares.items(), key=lambda share: -statistics.median(share[1])):
-        yield f"Start: memory of {name}", _line(megabytes, "MB")
+        yield _figure(f"Start: memory of {name}", megabytes, "MB")
 
 
 def _first_answer(instance: Instance) -> float:
@@ -148,16 +149,16 @@ def _cpu_seconds(family: Sequence[psutil.Process]) -> float:
     return total
 
 
-def _line(taken: Sequence[float], unit: str, goal: str = "") -> str:
-    text = f"{statistics.median(taken):.3g} {unit}".rstrip()
-    return f"{text} (median of {len(taken)}; {min(taken):.3g} to {max(taken):.3g}{'; goal: ' + goal if goal else ''})"
+def _figure(what: str, taken: Sequence[float], unit: str, goal: str | None = None) -> Figure:
+    return Figure(what, taken, unit, goal=goal, note=f"{min(taken):.3g} to {max(taken):.3g}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--times", type=int, default=5)
-    for what, figure in figures(parser.parse_args().times):
-        print(f"{what:<62} {figure}", flush=True)
+    for found in figures(parser.parse_args().times):
+        what, text = shown(found)
+        print(f"{what:<62} {text}", flush=True)
 
 
 if __name__ == "__main__":

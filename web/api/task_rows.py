@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import orjson
 
 from common.services.paging import Page
 from common.services.tasks.task_details import TaskDetails
+from common.statements import Row
 from common.states import Phase, Priority
 
-Row = tuple[Any, ...]
 """As task_lists.COLUMNS says."""
 
 _KEYS = (

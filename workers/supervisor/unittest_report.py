@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from _typeshed import OptExcInfo
 
 IS_WANTED = __name__ == "sitecustomize" and "AIWORKER_UNITTEST_REPORT" in os.environ
 # Before Python 3.10 a program can't know yet how it was started.
@@ -31,35 +34,35 @@ def _install() -> None:
             super().__init__(*args, **kwargs)
             self.ends: dict[str, str] = {}
 
-        def _note(self, test: Any, end: str) -> None:
+        def _note(self, test: unittest.TestCase, end: str) -> None:
             if self.ends.get(test.id()) != "failure":
                 self.ends[test.id()] = end
 
-        def startTest(self, test: Any) -> None:
+        def startTest(self, test: unittest.TestCase) -> None:
             self._note(test, "")
             super().startTest(test)
 
-        def addSkip(self, test: Any, reason: str) -> None:
+        def addSkip(self, test: unittest.TestCase, reason: str) -> None:
             self._note(test, "skipped")
             super().addSkip(test, reason)
 
-        def addExpectedFailure(self, test: Any, err: Any) -> None:
+        def addExpectedFailure(self, test: unittest.TestCase, err: OptExcInfo) -> None:
             self._note(test, "skipped")
             super().addExpectedFailure(test, err)
 
-        def addError(self, test: Any, err: Any) -> None:
+        def addError(self, test: unittest.TestCase, err: OptExcInfo) -> None:
             self._note(test, "failure")
             super().addError(test, err)
 
-        def addFailure(self, test: Any, err: Any) -> None:
+        def addFailure(self, test: unittest.TestCase, err: OptExcInfo) -> None:
             self._note(test, "failure")
             super().addFailure(test, err)
 
-        def addUnexpectedSuccess(self, test: Any) -> None:
+        def addUnexpectedSuccess(self, test: unittest.TestCase) -> None:
             self._note(test, "failure")
             super().addUnexpectedSuccess(test)
 
-        def addSubTest(self, test: Any, subtest: Any, err: Any) -> None:
+        def addSubTest(self, test: unittest.TestCase, subtest: unittest.TestCase, err: OptExcInfo | None) -> None:
             if err is not None:
                 self._note(test, "failure")
             super().addSubTest(test, subtest, err)

@@ -10,10 +10,9 @@ import re
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import structlog
-from sqlalchemy import Select, bindparam, delete, func, or_, select
+from sqlalchemy import bindparam, delete, func, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from common.errors import Conflict, Invalid, NotFound, Unauthenticated
@@ -30,7 +29,7 @@ from common.services.people.standing import read_one, standing_caller, with_stan
 from common.services.people.tokens import API_TOKEN_PREFIX as API_TOKEN_PREFIX
 from common.services.people.tokens import authenticate_api_token
 from common.settings import settings
-from common.statements import Statement
+from common.statements import AnySelect, Statement
 from common.states import Role
 from common.transaction import Transaction, snapshot, transactional
 
@@ -72,7 +71,7 @@ def authenticate(token: str, project_id: str | None = None) -> Caller:
     return standing_caller(Caller(user_id, username, Role(role), claims.login_id), project_id, of_project)
 
 
-def _login() -> Select[*tuple[Any, ...]]:
+def _login() -> AnySelect:
     return (
         select(User.id, User.username, User.role)
         .select_from(Login)

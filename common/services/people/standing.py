@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam
+from sqlalchemy import and_, bindparam
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -21,10 +21,10 @@ from common.models.account import User
 from common.models.journal import EventRow, Feed
 from common.models.project import Project, ProjectMember
 from common.services.access import Caller, Standing
-from common.statements import Row, Statement
+from common.statements import AnySelect, Row, Statement
 
 
-def with_standing(query: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
+def with_standing(query: AnySelect) -> AnySelect:
     """The query for a user, with the columns that `standing_caller` reads. Its parameter `project` is an id."""
     return (
         query.outerjoin(Project, Project.id == bindparam("project"))

@@ -9,9 +9,8 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-from sqlalchemy import Select, bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, select, update
 
 from common.errors import Busy, Forbidden, Invalid, NotFound, Unauthenticated
 from common.models.account import ApiToken, EnrolmentToken, Login, User
@@ -19,7 +18,7 @@ from common.sealing import digest, new_token
 from common.services.access import Caller
 from common.services.paging import Page, PageQuery, page_of
 from common.services.people.standing import read_one, standing_caller, with_standing
-from common.statements import Statement
+from common.statements import AnySelect, Statement
 from common.states import Role
 from common.transaction import Transaction, snapshot, transactional
 
@@ -67,7 +66,7 @@ def authenticate_api_token(token: str, project_id: str | None = None) -> Caller:
     return standing_caller(caller, project_id, of_project)
 
 
-def _token() -> Select[*tuple[Any, ...]]:
+def _token() -> AnySelect:
     return (
         select(
             ApiToken.id, ApiToken.role, ApiToken.expires_at, ApiToken.last_used_at, User.id, User.username, User.role

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Row, Select, insert, or_, select
+from sqlalchemy import insert, or_, select
 
 from common import jobs
 from common.models.agent import Agent
@@ -27,6 +27,7 @@ from common.services.runs.lifecycle import Occupied, occupy_agents
 from common.services.runs.waiting import READY_STATES, is_waiting, live_runs, under_way
 from common.services.spend.model_tokens import new_model_token
 from common.services.tasks.lifecycle import Begun, begin_work
+from common.statements import AnyRow, AnySelect
 from common.states import AgentState, RunState, TaskState
 from common.tracing import trace_parent, under
 from common.transaction import Transaction
@@ -78,7 +79,7 @@ def assign(tx: Transaction, pairs: Sequence[Pair]) -> Assigned:
     return replace(made, left_out=made.left_out + len(pairs) - len(wanted))
 
 
-def _still_holds(pair: Pair, tasks: Mapping[str, Row[Any]]) -> bool:
+def _still_holds(pair: Pair, tasks: Mapping[str, AnyRow]) -> bool:
     task = tasks.get(pair.task_id)
     return task is not None and (task.driver, task.model) == pair.own
 
@@ -96,13 +97,13 @@ def _lock_projects(tx: Transaction, project_ids: set[str]) -> Counter[str]:
     return room
 
 
-def _locked(tx: Transaction, query: Select[*tuple[Any, ...]]) -> dict[str, Row[Any]]:
+def _locked(tx: Transaction, query: AnySelect) -> dict[str, AnyRow]:
     """The rows by their ids, locked; without those that another transaction has locked."""
     return {row.id: row for row in tx.session.execute(query.with_for_update(skip_locked=True))}
 
 
 def _start(
-    tx: Transaction, pairs: Sequence[Pair], tasks: Mapping[str, Row[Any]], room: Counter[str]
+    tx: Transaction, pairs: Sequence[Pair], tasks: Mapping[str, AnyRow], room: Counter[str]
 ) -> Assigned:  # fmt: skip
     if not pairs:
         return Assigned()
@@ -144,7 +145,7 @@ def _agents_with_room(tx: Transaction, agent_ids: set[str]) -> dict[str, _Agent]
 
 
 def _write(
-    tx: Transaction, chosen: Sequence[tuple[Pair, str]], tasks: Mapping[str, Row[Any]], idle: set[str]
+    tx: Transaction, chosen: Sequence[tuple[Pair, str]], tasks: Mapping[str, AnyRow], idle: set[str]
 ) -> None:  # fmt: skip
     runs = [_run(tx, pair, agent_id, tasks[pair.task_id]) for pair, agent_id in chosen]
     tx.session.flush()
@@ -171,7 +172,7 @@ def _write(
     )
 
 
-def _run(tx: Transaction, pair: Pair, agent_id: str, task: Row[Any]) -> dict[str, Any]:
+def _run(tx: Transaction, pair: Pair, agent_id: str, task: AnyRow) -> dict[str, Any]:
     token, model_token = new_token("awr"), new_model_token()
     return {
         "id": new_id(), "state_": RunState.PREPARING, "task_id": pair.task_id, "project_id": pair.project_id,
@@ -182,6 +183,6 @@ def _run(tx: Transaction, pair: Pair, agent_id: str, task: Row[Any]) -> dict[str
     }  # fmt: skip
 
 
-def _trace_of(task: Row[Any]) -> str | None:
+def _trace_of(task: AnyRow) -> str | None:
     with under(task.trace_parent):
         return trace_parent()

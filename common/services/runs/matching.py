@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from common.services.runs.waiting import OpenProject, ReadyAgent, WaitingTask
 from common.settings import settings
@@ -102,10 +101,10 @@ class Matcher:
         self._prose_obstacle = self._why_no_prose(usable, candidates, apis)
         self._room = {one: one.agent.room for one in candidates if one.agent.room > 0}
         self._free = sum(self._room.values())
-        self._sorts: dict[Any, list[tuple[int, Candidate]]] = defaultdict(list)
+        self._sorts: dict[Hashable, list[tuple[int, Candidate]]] = defaultdict(list)
         for place, one in enumerate(self._room):
             self._sorts[one.sort].append((place, one))
-        self._lines: dict[tuple[Any, ...], _Line] = {}
+        self._lines: dict[Hashable, _Line] = {}
         self._lines_of: dict[tuple[str | None, frozenset[str]], _Line] = {}
         self._named: dict[str, str | None] = {}
         self._sessions: dict[str, str] = {}

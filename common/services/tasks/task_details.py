@@ -11,8 +11,7 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, select, type_coerce
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy import ColumnElement, and_, bindparam, exists, func, select, type_coerce
 
 from common.errors import NotFound
 from common.models.delivery import Deployment, GroupMember
@@ -26,7 +25,7 @@ from common.services.spend.caps import PLATFORM_CAPS, WARNED_FROM, CapUse, cap_u
 from common.services.spend.totals import TaskSpend, spent_by_tasks
 from common.services.tasks.delivered_by import DeliveringGroup, delivering_group
 from common.services.tasks.task_lists import COLUMNS
-from common.statements import IsoTime, Row, Statement, StoredText
+from common.statements import AnyAttribute, AnySelect, IsoTime, Row, Statement, StoredText
 from common.states import Phase, ProposalState, Role
 from common.transaction import Snapshot, snapshot
 
@@ -71,7 +70,7 @@ class TaskDetails:
     parts: TaskParts
 
 
-_PARTS: dict[str, InstrumentedAttribute[Any]] = {
+_PARTS: dict[str, AnyAttribute] = {
     "depends_on": TaskDependency.task_id,
     "questions": Question.task_id,
     "runs": Run.task_id,
@@ -86,11 +85,11 @@ _PARTS: dict[str, InstrumentedAttribute[Any]] = {
 EVERY_PART = frozenset(_PARTS)
 
 
-def _has(column: ColumnElement[Any] | InstrumentedAttribute[Any]) -> ColumnElement[bool]:
+def _has(column: ColumnElement[str] | AnyAttribute) -> ColumnElement[bool]:
     return exists(select(1).where(column == Task.id)).label(None)
 
 
-def _overview() -> Select[*tuple[Any, ...]]:
+def _overview() -> AnySelect:
     platform_caps = select(type_coerce(PlatformSetting.value, StoredText)).where(PlatformSetting.name == PLATFORM_CAPS)
     return (
         select(

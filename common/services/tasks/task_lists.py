@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import functools
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, func, or_, select, type_coerce
+from sqlalchemy import and_, bindparam, func, or_, select, type_coerce
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -18,7 +17,7 @@ from common.errors import Busy
 from common.models.task import Task
 from common.services.paging import Page, PageQuery, decode_cursor, encode_cursor
 from common.services.tasks.board import TaskFilter
-from common.statements import IsoTime, Row, Statement, StoredText
+from common.statements import AnySelect, IsoTime, Row, Statement, StoredText
 from common.states import Priority
 
 _CONDITIONS = {
@@ -74,7 +73,7 @@ def list_project_tasks(wanted: TaskFilter, page: PageQuery) -> Page[Row]:
 def _rows(names: frozenset[str], has_cursor: bool) -> Statement:
     """The statement for lists with these conditions."""
 
-    def make() -> Select[*tuple[Any, ...]]:
+    def make() -> AnySelect:
         query = _chosen(select(*COLUMNS), names).order_by(Task.created_at.desc(), Task.id.desc())
         if has_cursor:
             earlier = or_(Task.created_at < bindparam("before"), Task.id < bindparam("before_id"))
@@ -89,7 +88,7 @@ def _count(names: frozenset[str]) -> Statement:
     return Statement(lambda: _chosen(select(func.count()).select_from(Task), names))
 
 
-def _chosen(query: Select[*tuple[Any, ...]], names: frozenset[str]) -> Select[*tuple[Any, ...]]:
+def _chosen(query: AnySelect, names: frozenset[str]) -> AnySelect:
     query = query.where(Task.project_id == bindparam("project_id"))
     for name in sorted(names):
         query = query.where(_CONDITIONS[name] == bindparam(name))

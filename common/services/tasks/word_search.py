@@ -14,15 +14,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import cast
 
-from sqlalchemy import ColumnElement, Select, String, and_, column, func, literal_column, or_, select, table
+from sqlalchemy import ColumnElement, String, and_, column, func, literal_column, or_, select, table
 from sqlalchemy.dialects.mysql import match
 
 from common import database
 from common.errors import Invalid
 from common.models.task import Task
 from common.services.paging import MOST_COUNTED, Order, Page, PageQuery, decode_cursor, encode_cursor
+from common.statements import AnySelect
 from common.transaction import Snapshot
 
 MOST_WORDS = 20
@@ -155,7 +156,7 @@ class _MariaDb:
     ) -> None:
         self._session = read.session
         holds = [*holds, *([] if seen is None else [Task.project_id.in_(seen)])]
-        stored: ColumnElement[Any] = literal_column("tasks.title_words", String)
+        stored: ColumnElement[str] = literal_column("tasks.title_words", String)
         parts = [[WORD_MARK + word for word in words] for words in wanted.parts]
         text = " ".join(f"+{word}*" for words in parts for word in words)
         reads = and_(*(stored.like(f"% {' '.join(words)}%") for words in parts))
@@ -196,13 +197,13 @@ class _MariaDb:
         return ((), True) if passed is None else ((Task.created_at >= passed[0],), False)
 
 
-def _reading() -> Select[Any]:
+def _reading() -> AnySelect:
     """The newest tasks, for conditions on their titles."""
     return _newest().with_hint(Task, "FORCE INDEX (ix_tasks_created_words)")
 
 
-def _newest() -> Select[Any]:
-    return cast("Select[Any]", select(Task.created_at, Task.id).order_by(*ORDER.newest_first))
+def _newest() -> AnySelect:
+    return cast("AnySelect", select(Task.created_at, Task.id).order_by(*ORDER.newest_first))
 
 
 def _counted(number: int) -> tuple[int, bool | None]:
