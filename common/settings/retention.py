@@ -37,13 +37,13 @@ class RetentionSettings:
         """Raises Misconfigured, one line that names the variable."""
 
         def days(name: str, default: int) -> int:
-            return env.number(f"AIWORKER_KEEP_{name}_DAYS", default=default, least=1, most=LONGEST_DAYS)
+            return env.number(name, default=default, least=1, most=LONGEST_DAYS)
 
         return cls(
-            transcript_days=days("TRANSCRIPT", cls.transcript_days),
-            log_days=days("LOG", cls.log_days),
-            job_days=days("JOB", cls.job_days),
-            delivery_days=days("DELIVERY", cls.delivery_days),
-            preview_days=days("PREVIEW", cls.preview_days),
+            transcript_days=days("AIWORKER_KEEP_TRANSCRIPT_DAYS", cls.transcript_days),
+            log_days=days("AIWORKER_KEEP_LOG_DAYS", cls.log_days),
+            job_days=days("AIWORKER_KEEP_JOB_DAYS", cls.job_days),
+            delivery_days=days("AIWORKER_KEEP_DELIVERY_DAYS", cls.delivery_days),
+            preview_days=days("AIWORKER_KEEP_PREVIEW_DAYS", cls.preview_days),
             event_days=env.optional_number("AIWORKER_KEEP_EVENT_DAYS", least=1, most=LONGEST_DAYS),
         )
