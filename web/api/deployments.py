@@ -121,7 +121,7 @@ class RolledBackSchema(Schema):
 @deployments.get("/deployments")
 @allow(Role.VIEWER)
 @query(ListDeploymentsSchema)
-@reply(many("deployments", DeploymentSchema))
+@reply(many("deployments", DeploymentSchema, is_capped=True))
 def list_deployments(page: PageQuery, project_id: str | None, environment: str | None, status: str | None) -> object:
     return services.list_deployments(page, project_id=project_id, environment=environment, status=status, by=who())
 

@@ -46,7 +46,7 @@ class ListJobsSchema(PagingSchema):
 @jobs.get("/jobs")
 @allow(Role.VIEWER)
 @query(ListJobsSchema)
-@reply(many("jobs", JobSchema))
+@reply(many("jobs", JobSchema, is_capped=True))
 def list_jobs(page: PageQuery, state: str | None, kind: str | None, project_id: str | None) -> object:
     """Newest first. Jobs that belong to no project are shown to administrators only."""
     return services.list_jobs(who(), page, state=state, kind=kind, project_id=project_id)

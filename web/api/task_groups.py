@@ -137,7 +137,7 @@ def create_task_group(body: NewGroup) -> object:
 @task_groups.get("/task-groups")
 @allow(Role.VIEWER)
 @query(ListTaskGroupsSchema)
-@reply(many("taskGroups", ListedTaskGroupSchema))
+@reply(many("taskGroups", ListedTaskGroupSchema, is_capped=True))
 def list_task_groups(page: PageQuery, project_id: str | None, status: str | None) -> object:
     return services.list_task_groups(page, project_id=project_id, status=status, by=who())
 

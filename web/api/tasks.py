@@ -273,7 +273,7 @@ class ListTaskEventsSchema(Schema):
 @tasks.get("/tasks")
 @allow(Role.VIEWER, project_in_query=True)
 @query(ListTasksSchema)
-@reply(many("tasks", TaskSchema))
+@reply(many("tasks", TaskSchema, is_capped=True))
 def list_tasks(page: PageQuery, *, mine: str, **wanted: str | None) -> object:
     """The tasks of all projects that the caller may see, newest first. q: with projectId a part of the title, in either
     case; over all projects the beginnings of words of the title. In both, also the last 4 to 12 digits of the id. mine:

@@ -119,7 +119,7 @@ def test_webhook() -> object:
 @webhook.get("/webhook/deliveries")
 @allow(Role.ADMIN)
 @query(PagingSchema)
-@reply(many("webhookDeliveries", WebhookDeliverySchema))
+@reply(many("webhookDeliveries", WebhookDeliverySchema, is_capped=True))
 def list_webhook_deliveries(page: PageQuery) -> object:
     """Messages of the last seven days, newest first."""
     return delivering.list_deliveries(page, by=who())

@@ -288,12 +288,16 @@ def one(name: str, schema: type[Schema]) -> type[Schema]:
 
 
 @functools.cache
-def many(plural: str, schema: type[Schema]) -> type[Schema]:
-    """`{"<plural>": […], total, totalIsCapped?, limit, offset, nextCursor}`, read from a Page."""
+def many(plural: str, schema: type[Schema], *, is_capped: bool = False) -> type[Schema]:
+    """`{"<plural>": […], total, totalIsCapped?, limit, offset, nextCursor}`, read from a Page.
+
+    is_capped: whether the total may be capped.
+    """
     counts = {name: fields.Integer() for name in ("total", "limit", "offset")}
     listed = fields.List(fields.Nested(schema), attribute="items")
     attributes = {plural: listed, **counts, "next_cursor": fields.String(allow_none=True)}
-    attributes["total_is_capped"] = fields.Boolean(metadata={"description": "true: there are more than `total`"})
+    if is_capped:
+        attributes["total_is_capped"] = fields.Boolean(metadata={"description": "true: there are more than `total`"})
     return type(f"{_title(plural)}Page", (SparseSchema,), {**attributes, "optional": frozenset({"totalIsCapped"})})
 
 
