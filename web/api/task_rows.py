@@ -8,10 +8,8 @@ import orjson
 
 from common.services.paging import Page
 from common.services.tasks.task_details import TaskDetails
-from common.statements import Row
+from common.services.tasks.task_lists import Row
 from common.states import Phase, Priority
-
-"""As task_lists.COLUMNS says."""
 
 _KEYS = (
     "id", "projectId", "title", "description", "state", "phase", "parked", "round", "priority", "assignedAgentId",

@@ -17,7 +17,8 @@ from common.errors import Busy
 from common.models.task import Task
 from common.services.paging import Page, PageQuery, decode_cursor, encode_cursor
 from common.services.tasks.board import TaskFilter
-from common.statements import AnySelect, IsoTime, Row, Statement, StoredText
+from common.statements import AnySelect, IsoTime, Statement, StoredText
+from common.statements import Row as Row
 from common.states import Priority
 
 _CONDITIONS = {
