@@ -35,6 +35,7 @@ from web.launcher.preparation import Prepared, prepare
 from web.launcher.programs import FLOWER_USER, Catalogue, enrolment_token_path, environment_of
 
 STORE_SECONDS = 15.0
+SUPERVISOR_SECONDS = 5.0
 LIVE_SECONDS = 90.0
 LONGEST_STOP_SECONDS = 8.0
 """A little more than gunicorn's graceful timeout. Interrupted jobs are repeated, so killing them is safe."""
@@ -152,14 +153,16 @@ def _start(
         if settings.store.redis_embedded:
             redis = socket_path(data_dir, "redis")
             _wait(processes, signals, "valkey", lambda: _answers_at(redis), STORE_SECONDS)
+        if settings.runtime.kind == "local":
+            processes.start(catalogue.supervisor())
         prepared = _prepare(data_dir, has_agents=options.agents > 0)
+        if settings.runtime.kind == "local":
+            _await_supervisor(processes, socket_path(data_dir, "supervisor"))
     if signals.asked:
         raise _Stopped
     live_url = f"{_local_url(settings)}/api/health/live"
     _wait(processes, signals, "web", lambda: _is_live(live_url), LIVE_SECONDS)
     # The other programs start later: on two cores, the web server is ready sooner that way.
-    if settings.runtime.kind == "local":
-        processes.start(catalogue.supervisor())
     processes.start(catalogue.worker(), catalogue.worker_slow())
     if options.agents and options.installs_drivers:
         _install_drivers(settings, processes, signals)
@@ -168,6 +171,22 @@ def _start(
     if options.has_flower:
         processes.start(catalogue.flower())
     _say_addresses(settings, catalogue if options.has_flower else None, prepared.admin_password, confinement)
+
+
+def _await_supervisor(processes: Processes, path: Path) -> None:
+    """Wait for it, but not long: without it, everything but deployments works, and /api/health says so."""
+    deadline = Deadline(SUPERVISOR_SECONDS)
+    while not (_accepts(path) or deadline.is_over or processes.has_failed_to_start("supervisor")):
+        processes.step(0.02)
+
+
+def _accepts(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+        return True
 
 
 def _prepare(data_dir: Path, *, has_agents: bool) -> Prepared:

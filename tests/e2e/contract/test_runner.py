@@ -95,7 +95,7 @@ def test_a_run_goes_from_claim_to_proof(platform: Platform, admin: Caller, agent
     assert {check["name"]: check["status"] for check in ready["checks"]}.items() >= {
         "head": "passed", "diff": "passed", "merge": "passed", "paths": "passed", "tests": "passed",
     }.items()  # fmt: skip
-    check_keys = {"name", "status", "code", "message", "commitSha", "at", "log"}
+    check_keys = {"name", "status", "code", "message", "commitSha", "at", "log", "facts"}
     assert all(set(check) == check_keys for check in ready["checks"])
     shown = admin.get(f"/runs/{run.id}")["run"]
     assert shown.keys() >= RUN
