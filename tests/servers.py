@@ -90,6 +90,8 @@ def mariadb_server(*more: str) -> Iterator[MariaDB]:
             f"--socket={folder}/s",
             f"--port={port}",
             f"--pid-file={folder}/pid",
+            # Not /tmp: a MariaDB that starts deletes temporary tables there, those that another one uses, too.
+            f"--tmpdir={folder}",
             f"--init-file={folder}/init.sql",
             "--bind-address=127.0.0.1",
             "--skip-name-resolve",

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 from flask import Flask
+from playwright.sync_api import Browser
 
+from common.settings import settings
+from tests.web.page_reader import PageReader
 from tests.web.world import World, forget_providers
 
 
@@ -22,3 +25,15 @@ def plain_world(plain_app: Flask) -> Iterator[World]:
     """On SQLite alone: for what is decided without a database."""
     yield World(plain_app)
     forget_providers()
+
+
+@pytest.fixture
+def source_reader(browser: Browser, plain_world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[PageReader]:
+    """Someone at the page whose modules a test may call by themselves: joined files do not give them out."""
+    monkeypatch.setenv("AIWORKER_PAGE_SOURCES", "1")
+    settings.cache_clear()
+    someone = PageReader(browser, plain_world.app, plain_world.max.username)
+    yield someone
+    someone.close()
+    monkeypatch.undo()
+    settings.cache_clear()

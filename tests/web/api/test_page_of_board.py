@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from common.events import DURABLE
 from common.models import Run, Task, TaskGroup
 from common.services.tasks.lifecycle import record_update
-from common.settings import settings
 from common.states import Priority
 from common.transaction import Transaction, transactional
 from tests.web.api.production_line import ProductionLine
@@ -21,21 +19,11 @@ from tests.web.world import SHA, World, all_of, put
 
 LOAD_INBOX = "async () => (await import('/static/app/inbox.mjs')).loadInbox()"
 """What a live message would make the page do."""
-MOVE_CARD = """async ([projectId, taskId]) => (await import('/static/app/tasks.mjs')).heardOfTask(
-  {event: 'task:status_changed', projectId, data: {taskId, newState: 'in_progress'}}, () => {})"""
-"""The same."""
 
 
 @pytest.fixture
-def reader(browser: Browser, plain_world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[PageReader]:
-    # `PageReader.hear` calls one of the page's modules, which joined files do not give out.
-    monkeypatch.setenv("AIWORKER_PAGE_SOURCES", "1")
-    settings.cache_clear()
-    someone = PageReader(browser, plain_world.app, plain_world.max.username)
-    yield someone
-    someone.close()
-    monkeypatch.undo()
-    settings.cache_clear()
+def reader(source_reader: PageReader) -> PageReader:
+    return source_reader
 
 
 def test_a_failed_task_is_on_the_board_and_its_card_says_why(reader: PageReader, plain_world: World) -> None:
@@ -107,24 +95,6 @@ def test_a_column_says_how_many_tasks_it_has_though_it_shows_fewer(reader: PageR
     reader.see("load-more").click()
     expect(column.get_by_test_id("task-card")).to_have_count(61)
     expect(column.get_by_role("heading", name="Backlog")).to_have_text("Backlog 61", use_inner_text=True)
-
-
-def test_a_card_stays_where_it_is_under_a_pressed_pointer(reader: PageReader, plain_world: World) -> None:
-    """Else the pointer would come up over something else, and the click be lost."""
-    project = plain_world.project()
-    task = plain_world.task(project, "Greet in Spanish")
-    reader.open()
-    reader.see("task-card").hover()
-    reader.page.mouse.down()
-    put(Task, task.id, state_="in_progress", phase_="queued")
-
-    with reader.page.expect_response(f"**/api/tasks/{task.id}*"):
-        reader.page.evaluate(MOVE_CARD, [project.id, task.id])
-    reader.page.evaluate("() => new Promise(requestAnimationFrame)")
-    reader.page.mouse.up()
-
-    expect(reader.page).to_have_url(re.compile(f"/tasks/{task.id}$"))
-    expect(reader.see("board-column-in_progress").get_by_test_id("task-card")).to_have_count(1)
 
 
 def test_a_run_at_work_is_not_said_to_be_prepared(reader: PageReader, plain_world: World) -> None:
