@@ -21,7 +21,7 @@ from tests.e2e.browser_acts import (
     write_task,
 )
 from tests.e2e.client import Client
-from tests.e2e.instance import Instance, running
+from tests.e2e.instance import Instance, running, wait_until
 from tests.e2e.origin import served_repository
 from tests.e2e.story_tasks import FIRST, SECOND
 from tests.providers.git_tree import WorkTree
@@ -247,6 +247,8 @@ def test_a_new_password_signs_nobody_out_before_its_reply_is_there(person: Perso
     person.click("password-change")
 
     person.wait("live-status", state="connecting")
+    # The socket may end before the reply is there.
+    wait_until("the reply", lambda: bool(person.page.evaluate("true") and held))
     ((route, reply),) = held
     route.fulfill(response=reply)
 

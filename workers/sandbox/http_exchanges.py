@@ -40,12 +40,20 @@ async def exchange(
     more: fields to add. Returns whether the client's connection can be used for a further request. Raises BadMessage
     if the request is malformed and nothing was answered yet, else OSError; OSError from `connect`, too.
     """
-    reader, writer = client
     body = request.body()
     upstream = await connect()
-    # A connection for each request: one that was kept could be closed by the other side at any moment.
-    fields = request.forwarded(("connection", b"close"), *more)
-    upstream[1].write(head_text((request.first[0], target, request.first[2]), fields))
+    try:
+        # A connection for each request: one that was kept could be closed by the other side at any moment.
+        fields = request.forwarded(("connection", b"close"), *more)
+        upstream[1].write(head_text((request.first[0], target, request.first[2]), fields))
+        return await _pass_both(client, request, upstream, body)
+    finally:
+        await close(upstream[1])
+
+
+async def _pass_both(client: Streams, request: Head, upstream: Streams, body: Body) -> bool:
+    """Pass the request's body and the answer on. As `exchange`."""
+    reader, writer = client
     sending = asyncio.ensure_future(pass_body(reader, upstream[1], body))
     answering = asyncio.ensure_future(_pass_answer(request, upstream[0], writer))
     try:
@@ -61,7 +69,6 @@ async def exchange(
         for task in (sending, answering):
             task.cancel()
         await asyncio.gather(sending, answering, return_exceptions=True)
-        await close(upstream[1])
 
 
 async def _pass_answer(request: Head, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:

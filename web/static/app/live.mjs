@@ -11,8 +11,9 @@ const PLATFORM = "platform";
 const PING_MS = 15_000;
 const SILENCE_MS = 10_000;
 // While somebody looks, a new connection is given up sooner: what froze under it may come back at any moment. It has
-// this many times what the last one took, and at least as long as the pause between two tries is.
+// this many times what the last one took, and at least so long.
 const PATIENCE = 5;
+const LEAST_PATIENCE_MS = 1500;
 // The longest pause between two tries: while somebody looks, and when nobody does or the server asked for patience.
 const LOOKED_AT_MS = 2000;
 const LONGEST_MS = 30_000;
@@ -83,7 +84,7 @@ function awaitWord(ms = SILENCE_MS) {
 
 function awaitFirstWord() {
   if (document.hidden) return awaitWord();
-  awaitWord(Math.min(SILENCE_MS, Math.max(LOOKED_AT_MS, PATIENCE * took)));
+  awaitWord(Math.min(SILENCE_MS, Math.max(LEAST_PATIENCE_MS, PATIENCE * took)));
 }
 
 function ping() {
@@ -168,7 +169,7 @@ function connect() {
 function drop() {
   const old = socket;
   if (!old) return;
-  const waited = connection.value === "connecting" && performance.now() - begun >= LOOKED_AT_MS;
+  const waited = connection.value === "connecting" && performance.now() - begun >= LEAST_PATIENCE_MS;
   lost(0);
   old.close();
   // That was the pause.
