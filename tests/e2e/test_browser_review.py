@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -128,17 +129,23 @@ def test_a_change_is_reviewed_and_its_agent_gets_the_suggestion_as_a_patch(
     expect(reviewer.see("pending-comment").or_(page.locator(".diff-file.folded")).first).to_be_visible()
     expect(page.locator(f'[data-path="{first}"]').get_by_test_id("file-viewed")).to_be_checked()
 
-    # Thrown away, and brought back.
-    page.locator("body").press("r")
+    # Thrown away, and brought back, with what was being changed in one of them.
+    reviewer.see("pending-comment").first.get_by_role("button", name="Edit").click()
+    page.keyboard.press("Control+End")
+    page.keyboard.press("Enter")
+    page.keyboard.type("and clearer")
+    reviewer.click("review-finish")
     reviewer.click("review-discard")
     expect(reviewer.see("pending-comment")).to_have_count(0)
     assert api.get(f"/tasks/{task_id}/review")["review"]["comments"] == []
     reviewer.see("toast").get_by_role("button", name="Undo").click()
-    page.locator("body").press("r")
+    reviewer.click("review-finish")
     expect(reviewer.see("review-submit")).to_contain_text("2 comments")
+    expect(reviewer.see("diff-comment")).to_have_value(re.compile("and clearer$"))
     assert [(one["startLine"], one["line"]) for one in api.get(f"/tasks/{task_id}/review")["review"]["comments"]] == [
         (29, 31), (11, 12),
     ]  # fmt: skip
+    reviewer.see("review-verdict-reject").check()
 
     # The verdict.
     expect(reviewer.see("review-verdict-reject")).to_be_checked()

@@ -67,12 +67,15 @@ export function beginReview(taskId) {
       finishing.value = null;
     });
     return async () => {
-      editors.value = [...written, ...editors.value];
+      editors.value = [...written.filter(({ id }) => !id), ...editors.value];
       for (const comment of thrown) {
         const given = [...PLACE, "commitSha", "body"].filter((name) => name !== "id" && comment[name] !== null);
         const body = Object.fromEntries(given.map((name) => [name, comment[name]]));
         const reply = await api.post(`${path}/comments`, body);
         pending.value = [...pending.value, reply.comment];
+        // It was being changed: the comment has another id now.
+        const change = written.find(({ id }) => id === comment.id);
+        if (change) review.change({ ...reply.comment, body: change.body.value });
       }
     };
   };

@@ -1,5 +1,5 @@
 // Modal dialogs: any content, and a question that has to be confirmed.
-import { useEffect, useId, useRef } from "preact/hooks";
+import { useId, useLayoutEffect, useRef } from "preact/hooks";
 import { html } from "../html.mjs";
 import { cls, Fault, Icon, TextField, useForm } from "./controls.mjs";
 import { t } from "../language.mjs";
@@ -8,7 +8,7 @@ import { t } from "../language.mjs";
 export function Dialog({ title, close, children, wide }) {
   const box = useRef();
   const id = useId();
-  useEffect(() => {
+  useLayoutEffect(() => {
     const before = document.activeElement;
     box.current.showModal();
     box.current.querySelector("input,textarea,select")?.focus();

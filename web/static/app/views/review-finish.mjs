@@ -1,5 +1,5 @@
 // The end of a review: a verdict, a word about it, and the comments that go along.
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { html } from "../html.mjs";
 import { t, tn } from "../language.mjs";
 import { Button, Fault, TextField, useForm } from "../parts/controls.mjs";
@@ -47,7 +47,8 @@ export function FinishReview({ task, review, headSha, reload }) {
   const { label, done, kind } = VERDICTS[verdict];
   const written = [...review.pending.value, ...review.editors.value.filter(({ id }) => !id)];
   const count = review.count.value;
-  useEffect(() => {
+  // Before anything of it is seen: the next key pressed already belongs here.
+  useLayoutEffect(() => {
     const field = box.current.querySelector(verdict === "approve" ? "[data-testid='review-submit']" : "textarea");
     field.focus({ preventScroll: true });
     box.current.scrollIntoView({ block: "nearest" });
