@@ -40,7 +40,7 @@ from workers.registry import registered
 SHA = "a" * 40
 
 
-def put(model: type[Base], row_id: str, **values: Any) -> None:
+def put(model: type[Base], row_id: str, /, **values: Any) -> None:
     """The row has these values, whatever led to them."""
     _put(model, row_id, values)
 

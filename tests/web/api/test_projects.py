@@ -308,4 +308,4 @@ def test_keep_tests_is_what_older_clients_know_of_tests_lost(maintainer: FlaskCl
     warned = maintainer.patch(path, json={"testsLost": "warn"}).json["project"]
     assert (warned["keepTests"], warned["testsLost"]) == (False, "warn")
     refused = maintainer.patch(path, json={"testsLost": "warn", "keepTests": True})
-    assert (refused.status_code, list(refused.json["error"]["fields"])) == (400, ["keepTests"])
+    assert (refused.status_code, refused.json["details"]["field"]) == (400, "keepTests")
