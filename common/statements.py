@@ -92,7 +92,10 @@ class Statement:
 
     def _read(self, values: Mapping[str, object]) -> list[Row]:
         engine = database.engine(reads=True)
-        borrowed = engine.pool.connect()
+        try:
+            borrowed = engine.pool.connect()
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise _as_sqlalchemy_raises(error, engine.dialect, is_lost=False) from error
         try:
             return self._fetched(borrowed, engine.dialect, values)
         finally:
@@ -142,10 +145,7 @@ class Statement:
             is_lost = dialect.is_disconnect(error, borrowed, cursor)
             if is_lost:
                 borrowed.invalidate(error)
-            raise DBAPIError.instance(
-                compiled.text, None, error, dialect.loaded_dbapi.Error, hide_parameters=True,
-                connection_invalidated=is_lost, dialect=dialect,
-            ) from error  # fmt: skip
+            raise _as_sqlalchemy_raises(error, dialect, is_lost=is_lost, text=compiled.text) from error
         return cursor
 
     def _for(self, dialect: Dialect) -> _Compiled:
@@ -153,6 +153,14 @@ class Statement:
         if compiled is None:
             compiled = self._compiled[dialect.name] = _compile(self._make(), dialect)
         return compiled
+
+
+def _as_sqlalchemy_raises(error: Exception, dialect: Dialect, *, is_lost: bool, text: str | None = None) -> Exception:
+    """The error of the driver as SQLAlchemy raises it. text: the statement; None: there is no connection for one."""
+    return DBAPIError.instance(
+        text, None, error, dialect.loaded_dbapi.Error, hide_parameters=True, connection_invalidated=is_lost,
+        dialect=dialect,
+    )  # fmt: skip
 
 
 def _bound(compiled: _Compiled, values: Mapping[str, object]) -> Any:
