@@ -152,6 +152,23 @@ def test_a_candidate_that_turns_bad_while_it_is_watched_fails(runtime: ProcessRu
     assert state.reason.endswith("it answered GET / with 500")
 
 
+def test_a_candidate_that_ends_while_it_is_watched_says_how(runtime: ProcessRuntime, repository: Repository) -> None:
+    """Its port is closed before its process ends, as it is when a process is killed for its memory."""
+    closes = "status, body = 200, open('says').read(); asked = len(keep); keep.append(asked)"
+    app = WEB_APP.replace('status, body = 200, open("says").read()', closes) + "time.sleep(0.6)\nos._exit(7)\n"
+    app = app.replace(
+        "        self.wfile.write(body.encode())\n",
+        "        self.wfile.write(body.encode())\n        if asked == 1:\n            self.server.shutdown()\n"
+        "            self.server.socket.close()\n",
+    )
+    commit = repository.commit(app__py=app, says="v1")
+    version = repository.version("ends", commit, start_command=RUN_WEB_APP, health=Health(seconds=600))
+    runtime.ensure_app(APP, version)
+    state = settled(runtime, APP, "ends")
+
+    assert (state.code, state.reason) == ("exited", "the process exited with 7: hello from v1")
+
+
 def test_a_candidate_is_watched_for_as_long_as_was_asked(runtime: ProcessRuntime, repository: Repository) -> None:
     runtime.ensure_app(APP, repository.web_app("good", health=Health(seconds=1)))
     state = settled(runtime, APP, "good")

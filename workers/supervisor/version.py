@@ -35,6 +35,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 FIRST_POLL_SECONDS, GATE_POLL_SECONDS = 0.05, 0.3
+DEATH_SECONDS = 1.0
 """The pauses between the first health checks of a version: they grow, as most programs answer soon."""
 MISS_POLL_SECONDS = 1.0
 """The longest pause before the next health check after a failed one."""
@@ -258,7 +259,7 @@ class RunningVersion:
                     deadline = Deadline(within_seconds)
                     continue
                 code = "timeout" if answer.status is None else "unhealthy"
-                raise self._judged(
+                raise await self._explained(
                     VersionFailed(code, f"it was not healthy within {within_seconds:.3g} s: it {answer.description}")
                 )
             pause = growing_delay(tries, first_seconds=FIRST_POLL_SECONDS, longest_seconds=GATE_POLL_SECONDS)
@@ -277,7 +278,7 @@ class RunningVersion:
                     since, self.checked_seconds = time.monotonic(), 0.0
                     continue
                 words = f"after {self.checked_seconds:.1f} s of good health it {answer.description}"
-                raise self._judged(VersionFailed("unhealthy", words))
+                raise await self._explained(VersionFailed("unhealthy", words))
             self.checked_seconds = looked_at - since
 
     def _is_extended(self) -> bool:
@@ -287,6 +288,15 @@ class RunningVersion:
         self._extensions_left -= 1
         self._log.note(f"{self._tools.overload.words}; its time limit starts again")
         return True
+
+    async def _explained(self, failure: VersionFailed) -> VersionFailed:
+        """Return the process's death if that follows soon, else the failure as it is judged.
+
+        A process that ends or is killed stops answering a little before it is known why.
+        """
+        assert self._death is not None
+        await asyncio.wait({self._death}, timeout=DEATH_SECONDS)
+        return self._death.result() if self._death.done() else self._judged(failure)
 
     def _judged(self, failure: VersionFailed) -> VersionFailed:
         """Return the failure; while the machine is at fault, a failure with the code MACHINE instead."""
