@@ -156,7 +156,8 @@ def _post(place: _Place, address: str, dispatch: Dispatch, whole_seconds: float)
         connection.request("POST", place.path, dispatch.body, headers | signed_headers(dispatch))
         return _read(connection.getresponse())
     except (OSError, http.client.HTTPException, ValueError) as error:
-        if is_over.is_set():
+        # Both limits are the same time, so either may come first.
+        if is_over.is_set() or isinstance(error, TimeoutError):
             raise _Unsent(f"{place.host} did not answer within {whole_seconds:g} s") from error
         raise _Unsent(f"{place.host} did not answer ({type(error).__name__}: {str(error)[:200]})") from error
     finally:
