@@ -19,7 +19,7 @@ from tests.e2e.instance import wait_until
 from tests.providers.git_tree import WorkTree
 from tests.web.cli.test_main import aiworker, aiworker_json
 from tests.web.made import a_question, set_state
-from tests.web.world import World, all_of, forget_providers, get, put, repository_of
+from tests.web.world import World, all_of, forget_providers, get, put, repository_of, served
 from web.cli import waiting
 
 pytestmark = pytest.mark.usefixtures("ours")
@@ -81,13 +81,15 @@ def test_a_review_approves_the_commit_that_was_shown(world: World, monkeypatch: 
     assert "exclude each other" in aiworker("task", "review", task.id, "--approve", "--reject", "x", code=2)
 
 
-def test_watching_ends_where_a_person_has_to_act(world: World) -> None:
+def test_watching_ends_where_a_person_has_to_act(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     project = world.project()
     task, other = world.task(project), world.task(project, "Wave", state="ready_to_test")
+    with served() as url:  # sockets need gunicorn
+        monkeypatch.setenv("AIWORKER_URL", url)
 
-    assert aiworker("task", "watch", other.id[-8:]) == f"{other.id[-8:]}  ready_to_test  Wave"
-    set_state(task, TaskState.CANCELLED)
-    assert aiworker("task", "watch", task.id, code=1).endswith(f"task {task.id[-8:]} is cancelled")
+        assert aiworker("task", "watch", other.id[-8:]) == f"{other.id[-8:]}  ready_to_test  Wave"
+        set_state(task, TaskState.CANCELLED)
+        assert aiworker("task", "watch", task.id, code=1).endswith(f"task {task.id[-8:]} is cancelled")
 
 
 def test_what_an_agent_did_is_read_again(world: World) -> None:
