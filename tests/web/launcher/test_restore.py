@@ -212,7 +212,8 @@ def test_an_older_backup_is_upgraded(use: Use, old: Path, tmp_path: Path) -> Non
 
 
 def as_of_0013(file: Path, known: dict[str, set[str]]) -> None:
-    """Make it the backup that the version before would have written: without what its schema did not have."""
+    """Make it the backup that an older version would have written: without what its schema did not have, and with the
+    column of it that is gone."""
     packed, rows = io.BytesIO(), {}
     with file.open("rb") as source:
         heading = backup_file.Heading(**{**vars(backup_file.read_heading(source)), "schema": "0013"})
@@ -228,6 +229,9 @@ def as_of_0013(file: Path, known: dict[str, set[str]]) -> None:
                     kept = [at for at, (name, _kind) in enumerate(part["columns"]) if name in known[rest[0]]]
                     part["columns"] = [part["columns"][at] for at in kept]
                     part["rows"] = [[row[at] for at in kept] for row in part["rows"]]
+                    if rest[0] == "projects":
+                        part["columns"].append(["keep_tests", "flag"])
+                        part["rows"] = [[*row, True] for row in part["rows"]]
                     rows[rest[0]] = rows.get(rest[0], 0) + len(part["rows"])
                     content = gzip.compress(json.dumps(part).encode())
                 elif top == "manifest.json":
