@@ -101,7 +101,7 @@ class Reports:
             "GOTESTSUM_JUNITFILE": str(self._folder / "gotestsum.xml"),
         }
         if _UNITTEST_RUNNER.search(command):
-            added["AIWORKER_UNITTEST_REPORT"] = str(self._folder / "unittest.xml")
+            added["UNITTEST_REPORT"] = str(self._folder / "unittest.xml")
             paths = (str(self._folder / "python"), given.get("PYTHONPATH", ""))
             added["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
         if self._is_node_runner(command):

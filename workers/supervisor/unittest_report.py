@@ -2,7 +2,7 @@
 
 Not used by the platform itself: the supervisor copies this file as `sitecustomize.py` into a folder of PYTHONPATH,
 where every Python of the check's command loads it. So it needs Python 3.7 or later and the standard library alone.
-AIWORKER_UNITTEST_REPORT: the file to write.
+UNITTEST_REPORT: the file to write.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from _typeshed import OptExcInfo
 
-IS_WANTED = __name__ == "sitecustomize" and "AIWORKER_UNITTEST_REPORT" in os.environ
+IS_WANTED = __name__ == "sitecustomize" and "UNITTEST_REPORT" in os.environ
 # Before Python 3.10 a program can't know yet how it was started.
 STARTED = getattr(sys, "orig_argv", ["-m", "unittest"])
 IS_RUNNER = IS_WANTED and "-m" in STARTED and "unittest" in STARTED
@@ -81,7 +81,7 @@ def _write(ends: dict[str, str]) -> None:
         inner = f"<{end}/>" if end else ""
         lines.append(f"<testcase classname={quoteattr(owner)} name={quoteattr(name)}>{inner}</testcase>")
     lines.append("</testsuite>")
-    with open(os.environ["AIWORKER_UNITTEST_REPORT"], "wb") as file:
+    with open(os.environ["UNITTEST_REPORT"], "wb") as file:
         file.write("\n".join(lines).encode("ascii", "xmlcharrefreplace"))
 
 

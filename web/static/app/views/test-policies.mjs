@@ -18,7 +18,9 @@ export function TestPolicies({ form }) {
   return html`<div class="pair">
     <${SelectField}
       label=${t("Tests that do not run any more")}
-      hint=${t("Tests of the default branch that were deleted, skipped or emptied. A renamed test is known by its body.")}
+      hint=${t(
+        "Tests of the default branch that were deleted, skipped or emptied. A renamed test is known by its body.",
+      )}
       name="testsLost"
       testid="project-tests-lost"
       form=${form}
