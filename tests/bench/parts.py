@@ -23,6 +23,7 @@ MODULES = {
     "ws": "ws",
     "queue": "queue",
     "schedule": "schedule",
+    "handover": "handover",
     "gateway": "gateway",
     "sandbox": "sandbox_start",
     "page": "page",
