@@ -181,15 +181,16 @@ def _stalled(own: Platform, times: int) -> Iterator[Found]:
         with _ours(own) as side, Crowd(side.url, side.says) as crowd:
             crowd.join(_READERS)
             parts: dict[int, list[bytes]] = {descriptor: [] for descriptor in list(crowd.sockets)[::30]}
-            alone.append(_fan_out(side, crowd, 8))
-            stalled = crowd.join(_STALLED, reads=False)
+            # In both: to keep what they got costs the load's core something.
             crowd.looked_at, crowd.look = (
                 set(parts),
                 lambda descriptor, data, parts=parts: parts[descriptor].append(data),
             )
+            alone.append(_fan_out(side, crowd, 8, 2 * _SECONDS))
+            stalled = crowd.join(_STALLED, reads=False)
             for _ in range(_TO_STALL):
                 _publish_and_gather(side, crowd, [_event("stall")] * 8)
-            beside.append(_fan_out(side, crowd, 8))
+            beside.append(_fan_out(side, crowd, 8, 2 * _SECONDS))
             broken += sum(_is_broken(b"".join(part), is_whole=True) for part in parts.values())
             broken += sum(_is_broken(_rest_of(sock), is_whole=False) for sock in stalled)
     what = f"{OURS}: deliveries to {_READERS} sockets"
