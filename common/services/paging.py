@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, union_all
+from sqlalchemy import ColumnElement, Select, Subquery, and_, func, or_, select, union_all
 from sqlalchemy.orm import InstrumentedAttribute
 
+from common import database
 from common.errors import Invalid
 from common.models.project import Project
-from common.statements import AnyAttribute
+from common.statements import AnyAttribute, Row
 from common.transaction import Snapshot
 
 M = TypeVar("M")
@@ -136,24 +137,52 @@ def _merged(
     contribute only after n - 1 other rows, so later projects are read less far, and most of many not at all.
     """
     assert order.project is not None
-    after = order.after(page)
-    newest = query.where(order.project == Project.id, *after).order_by(*order.newest_first).limit(1).correlate(Project)
-    at, key = (newest.with_only_columns(column).scalar_subquery() for column in (order.at, order.key))
-    heads = read.session.execute(select(Project.id, at, key).where(Project.id.in_(seen)))
-    known = sorted(((row[1], row[2], row[0]) for row in heads if row[2] is not None), reverse=True)[:wanted]
+    heads = _heads(read, query, order, page, seen)
+    known = sorted(((at, key, project_id) for project_id, at, key in heads), reverse=True)[:wanted]
     parts = [
-        query.with_only_columns(order.at, order.key)
-        .where(order.project == project_id, *after)
-        .order_by(*order.newest_first)
-        .limit(wanted - rank)
-        .subquery()
-        for rank, (_at, _key, project_id) in enumerate(known)
+        _newest_of(query, order, page, project_id, wanted - rank) for rank, (_at, _key, project_id) in enumerate(known)
     ]
-    rows: list[tuple[datetime, str]] = []
+    rows = sorted(((row[0], row[1]) for row in _of_all(read, parts)), reverse=True)
+    return [row_id for _at, row_id in rows[:wanted]]
+
+
+def _heads(
+    read: Snapshot, query: Select[M], order: Order, page: PageQuery, seen: Sequence[str]
+) -> Iterable[tuple[str, datetime, str]]:
+    """The newest row of each project that has one: project, time and id."""
+    assert order.project is not None
+    if not database.is_sqlite():
+        # With the project's id as a constant: in a subquery for each project, MariaDB sorts all of the project's rows.
+        parts = [_newest_of(query, order, page, project_id, 1, order.project) for project_id in seen]
+        return [(row[2], row[0], row[1]) for row in _of_all(read, parts)]
+    newest = query.where(order.project == Project.id, *order.after(page)).order_by(*order.newest_first)
+    at, key = (
+        newest.with_only_columns(column).limit(1).correlate(Project).scalar_subquery()
+        for column in (order.at, order.key)
+    )
+    rows = read.session.execute(select(Project.id, at, key).where(Project.id.in_(seen)))
+    return [(row[0], row[1], row[2]) for row in rows if row[2] is not None]
+
+
+def _newest_of(
+    query: Select[M], order: Order, page: PageQuery, project_id: str, most: int, *more: AnyAttribute
+) -> Subquery:
+    """The time and the id of the project's newest rows, and `more` columns."""
+    assert order.project is not None
+    return (
+        query.with_only_columns(order.at, order.key, *more)
+        .where(order.project == project_id, *order.after(page))
+        .order_by(*order.newest_first)
+        .limit(most)
+        .subquery()
+    )
+
+
+def _of_all(read: Snapshot, parts: Sequence[Subquery]) -> Iterator[Row]:
+    """The rows of all parts."""
     for first in range(0, len(parts), _MOST_PARTS):
         selects = [select(*part.columns) for part in parts[first : first + _MOST_PARTS]]
-        rows += [(row[0], row[1]) for row in read.session.execute(union_all(*selects))]
-    return [row_id for _at, row_id in sorted(rows, reverse=True)[:wanted]]
+        yield from map(tuple, read.session.execute(union_all(*selects)))
 
 
 def _page(

@@ -22,6 +22,7 @@ TITLES = {
     "ws": "Live events",
     "queue": "Jobs",
     "schedule": "Scheduling",
+    "handover": "Handing out tasks",
     "gateway": "Model gateway",
     "sandbox": "Sandbox",
     "page": "Page",
