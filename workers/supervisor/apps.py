@@ -22,10 +22,11 @@ from common.values.json_codec import decode, encode
 from common.values.log_line import LogLine
 from workers.supervisor.forward import Forwarder
 from workers.supervisor.gate import Gate
+from workers.supervisor.health import VersionFailed
 from workers.supervisor.logs import LogFile, last_lines
 from workers.supervisor.ports import NoFreePort
 from workers.supervisor.toolbox import Tools
-from workers.supervisor.version import RunningVersion, VersionFailed
+from workers.supervisor.version import RunningVersion
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""One health check of a program over HTTP."""
+"""One health check of a program over HTTP, and why a version is not healthy."""
 
 from __future__ import annotations
 
@@ -16,6 +16,15 @@ MOST_REDIRECTS = 5
 MOST_BYTES = 2**20
 """How much of a body is searched."""
 HEAD_LINES = 200
+
+
+class VersionFailed(Exception):
+    """Why a version does not serve. code: stable, for programs; reason: a sentence for people."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
 
 
 @dataclass(frozen=True)

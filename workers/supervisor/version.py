@@ -22,7 +22,7 @@ from common.values.check import CheckEnd
 from workers.commits import NOTHING_TO_RUN
 from workers.supervisor.checkout import CheckoutFailed
 from workers.supervisor.excesses import Excesses
-from workers.supervisor.health import Listener, probe
+from workers.supervisor.health import Listener, VersionFailed, probe
 from workers.supervisor.logs import LogFile
 from workers.supervisor.ports import NoFreePort
 from workers.supervisor.start_commands import Command, starting
@@ -35,10 +35,11 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 FIRST_POLL_SECONDS, GATE_POLL_SECONDS = 0.05, 0.3
-DEATH_SECONDS = 1.0
 """The pauses between the first health checks of a version: they grow, as most programs answer soon."""
 MISS_POLL_SECONDS = 1.0
 """The longest pause before the next health check after a failed one."""
+DEATH_SECONDS = 1.0
+"""A process that ends or is killed stops answering a little before it is known why."""
 MISSES_ALLOWED = 2
 """How many failed health checks in a row a live version may have before it is restarted."""
 DEATHS_ALLOWED = 4
@@ -53,15 +54,6 @@ FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS = 0.2, 5.0
 TERM_SECONDS = 3.0
 EXTENSIONS = 4
 """How often a starting version gets its whole time limit again while the machine is at fault."""
-
-
-class VersionFailed(Exception):
-    """Why a version does not serve. code: stable, for programs; reason: a sentence for people."""
-
-    def __init__(self, code: str, reason: str) -> None:
-        super().__init__(reason)
-        self.code = code
-        self.reason = reason
 
 
 class RunningVersion:
@@ -290,10 +282,7 @@ class RunningVersion:
         return True
 
     async def _explained(self, failure: VersionFailed) -> VersionFailed:
-        """Return the process's death if that follows soon, else the failure as it is judged.
-
-        A process that ends or is killed stops answering a little before it is known why.
-        """
+        """Return the process's death if that follows within DEATH_SECONDS, else the failure as it is judged."""
         assert self._death is not None
         await asyncio.wait({self._death}, timeout=DEATH_SECONDS)
         return self._death.result() if self._death.done() else self._judged(failure)
