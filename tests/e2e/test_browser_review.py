@@ -131,13 +131,15 @@ def test_a_change_is_reviewed_and_its_agent_gets_the_suggestion_as_a_patch(
 
     # Thrown away, and brought back, with what was being changed in one of them.
     reviewer.see("pending-comment").first.get_by_role("button", name="Edit").click()
+    expect(reviewer.see("diff-comment")).to_be_focused()
     page.keyboard.press("Control+End")
     page.keyboard.press("Enter")
     page.keyboard.type("and clearer")
     reviewer.click("review-finish")
-    reviewer.click("review-discard")
+    with page.expect_response(lambda reply: reply.request.method == "DELETE") as discarded:
+        reviewer.click("review-discard")
+    assert (discarded.value.url.rsplit("/", 2)[1:], discarded.value.status) == ([task_id, "review"], 204)
     expect(reviewer.see("pending-comment")).to_have_count(0)
-    assert api.get(f"/tasks/{task_id}/review")["review"]["comments"] == []
     reviewer.see("toast").get_by_role("button", name="Undo").click()
     reviewer.click("review-finish")
     expect(reviewer.see("review-submit")).to_contain_text("2 comments")
@@ -145,10 +147,10 @@ def test_a_change_is_reviewed_and_its_agent_gets_the_suggestion_as_a_patch(
     assert [(one["startLine"], one["line"]) for one in api.get(f"/tasks/{task_id}/review")["review"]["comments"]] == [
         (29, 31), (11, 12),
     ]  # fmt: skip
-    reviewer.see("review-verdict-reject").check()
 
     # The verdict.
-    expect(reviewer.see("review-verdict-reject")).to_be_checked()
+    reviewer.see("review-verdict-reject").check()
+    expect(reviewer.see("review-body")).to_be_focused()
     page.keyboard.type("Not loud enough")
     reviewer.click("review-submit")
     expect(reviewer.see("task-comments")).to_contain_text("Not loud enough")
