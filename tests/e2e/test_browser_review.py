@@ -88,7 +88,11 @@ def test_a_change_is_reviewed_and_its_agent_gets_the_suggestion_as_a_patch(
     # A range, by the mouse; its letters go into the comment at once.
     numbers(reviewer, 29).hover()
     page.mouse.down()
-    numbers(reviewer, 31).hover()
+    # At once, as a quick hand does; lines stay where they are while they are chosen.
+    before = numbers(reviewer, 31).bounding_box()
+    numbers(reviewer, 31).hover(force=True)
+    expect(code.locator("tr.chosen")).to_have_count(4)
+    assert numbers(reviewer, 31).bounding_box() == before
     page.mouse.up()
     page.keyboard.type("Louder: r and a are only letters here")
     reviewer.click("diff-suggest")

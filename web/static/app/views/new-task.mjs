@@ -203,7 +203,7 @@ function renamed(file, others) {
 // Files to send once the task is there; one with the name of another takes its place.
 function Files({ files, setFiles }) {
   const take = (more) => setFiles([...files.filter(({ name }) => !more.some((one) => one.name === name)), ...more]);
-  return html`<div class="chosen">
+  return html`<div class="chosen-files">
     ${
       files.length > 0 &&
       html`<ul class="rows">
