@@ -7,6 +7,7 @@ begins and ends is decided in common/transaction.py.
 from __future__ import annotations
 
 import os
+import socket
 import sqlite3
 import threading
 import time
@@ -152,7 +153,7 @@ def _make(url: str, *, reads: bool) -> Engine:
         record.info["returned_at"] = time.monotonic()
 
     @event.listens_for(made, "checkout")
-    def _ping(connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
+    def _ping(connection: PatientConnection, record: ConnectionPoolEntry, _proxy: object) -> None:
         # A round trip for each request: left out while the connection was in use a moment ago.
         if time.monotonic() - record.info.get("returned_at", -UNCHECKED_SECONDS) < UNCHECKED_SECONDS:
             return
@@ -170,12 +171,12 @@ class PatientConnection(pymysql.connections.Connection):
 
     _is_reading_result = False
 
-    def connect(self, sock: Any = None) -> None:
+    def connect(self, sock: socket.socket | None = None) -> None:
         self.connect_timeout = patience.bounded(CONNECT_SECONDS)
         self._read_timeout = patience.bounded(READ_SECONDS)
         super().connect(sock)
 
-    def _read_query_result(self, unbuffered: bool = False) -> Any:
+    def _read_query_result(self, unbuffered: bool = False) -> object:
         # A result is a packet for each column and row: counted once for all of them. Of a server that stops in the
         # midst of a result, the one wait that follows has the bound.
         self._read_timeout = patience.bounded(READ_SECONDS)
@@ -186,7 +187,7 @@ class PatientConnection(pymysql.connections.Connection):
         finally:
             self._is_reading_result = False
 
-    def _read_packet(self, packet_type: Any = MysqlPacket) -> Any:
+    def _read_packet(self, packet_type: type[MysqlPacket] = MysqlPacket) -> object:
         if self._is_reading_result:
             if packet_type is FieldDescriptorPacket:
                 return self._described()
@@ -195,7 +196,7 @@ class PatientConnection(pymysql.connections.Connection):
         with patience.waiting():
             return super()._read_packet(packet_type)  # type: ignore[no-untyped-call]
 
-    def _described(self) -> Any:
+    def _described(self) -> FieldDescriptorPacket:
         """The description of a column. The same bytes describe the same column, and are read into parts once."""
         data = super()._read_packet()._data  # type: ignore[no-untyped-call]
         known = _columns.get(data)
@@ -206,7 +207,7 @@ class PatientConnection(pymysql.connections.Connection):
         return known
 
 
-_columns: dict[bytes, Any] = {}
+_columns: dict[bytes, FieldDescriptorPacket] = {}
 _MOST_COLUMNS = 5_000
 
 

@@ -13,9 +13,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import cast
 
 from sqlalchemy import (
+    BindParameter,
     ClauseElement,
     ColumnElement,
     Select,
@@ -43,10 +44,7 @@ from common.states import JOB_EDGES, LIVE_JOB, By, JobState, sources
 from common.tracing import trace_parent
 
 MOST_SWEPT = 200
-_LEASE: tuple[Any, ...] = (
-    Job.id, Job.kind, Job.subject_id, Job.project_id, Job.fence, Job.generation, Job.attempts, Job.trace_parent
-)  # fmt: skip
-NO_FAILURES: dict[str, Any] = {"attempts": 0, "waits": 0, "unavailable_since": None, "waits_for": None}
+NO_FAILURES: dict[str, object] = {"attempts": 0, "waits": 0, "unavailable_since": None, "waits_for": None}
 """The columns of a job row that count failures, with their initial values."""
 LONGEST_WAIT_SECONDS = 300
 """Longest wait, even if a provider asks for more."""
@@ -181,7 +179,13 @@ class JobQueue:
         )  # fmt: skip
         if not is_claimed:
             return None
-        return Lease(*self._session.execute(select(*_LEASE).where(Job.id == job_id)).one())
+        row = self._session.execute(
+            select(
+                Job.id, Job.kind, Job.subject_id, Job.project_id, Job.fence, Job.generation, Job.attempts,
+                Job.trace_parent,
+            ).where(Job.id == job_id)
+        )  # fmt: skip
+        return Lease(*row.one())
 
     def renew(self, lease: Lease) -> bool:
         """Extend the claim to LEASE_SECONDS from now. Returns False if another worker has the job or it is over."""
@@ -340,7 +344,7 @@ _NEW = (
 def _enqueue() -> ClauseElement:
     """Inserts a job, or has the live one run once more; on SQLite it returns the id."""
     table = cast("Table", Job.__table__)
-    values: dict[str, Any] = {name: bindparam(name) for name in _NEW}
+    values: dict[str, BindParameter[object]] = {name: bindparam(name) for name in _NEW}
     if database.is_sqlite():
         new = sqlite.insert(table).values(values)
         earlier = {"generation": Job.generation + 1, "next_at": func.min(Job.next_at, new.excluded.next_at)}

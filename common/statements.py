@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias, cast
+from datetime import datetime
+from typing import Any, Protocol, TypeAlias, cast
 
 from sqlalchemy import ClauseElement, Connection, Dialect, Select, String, TypeDecorator
 from sqlalchemy import Row as ResultRow
@@ -28,13 +29,13 @@ class IsoTime(TypeDecorator[str]):
     impl = String
     cache_ok = True
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
+    def process_result_value(self, value: object, dialect: Dialect) -> str | None:
         """SQLite stores `2026-01-31 09:00:00.000000`; the driver of MariaDB makes a datetime without a zone."""
         if value is None:
             return None
         if isinstance(value, str):
             return f"{value[:10]}T{value[11:]}Z"
-        return f"{value.isoformat(timespec='microseconds')}Z"
+        return f"{cast('datetime', value).isoformat(timespec='microseconds')}Z"
 
 
 class StoredText(TypeDecorator[str]):
@@ -45,13 +46,19 @@ class StoredText(TypeDecorator[str]):
 
 
 Row = tuple[Any, ...]
-AnySelect: TypeAlias = Select[*tuple[Any, ...]]
+AnySelect: TypeAlias = Select[*Row]
 """A query for columns."""
 AnyRow: TypeAlias = ResultRow[Any]
 """A row of one."""
 AnyAttribute: TypeAlias = InstrumentedAttribute[Any]
 """A column of a model."""
 Convert = Callable[[object], object]
+
+
+class _Inserting(Protocol):
+    """A cursor of our drivers after an INSERT or UPDATE; the standard for drivers leaves this out."""
+
+    lastrowid: int
 
 
 @dataclass(frozen=True)
@@ -112,7 +119,7 @@ class Statement:
         compiled = self._for(connection.dialect)
         cursor = self._execute(connection.connection, connection.dialect, compiled, values)
         try:
-            return cursor.rowcount, cast("Any", cursor).lastrowid
+            return cursor.rowcount, cast("_Inserting", cursor).lastrowid
         finally:
             cursor.close()
 
@@ -139,7 +146,7 @@ class Statement:
             if len(parameters) == 1:
                 cursor.execute(compiled.text, parameters[0])
             else:
-                cursor.executemany(compiled.text, parameters)
+                cursor.executemany(compiled.text, cast("Sequence[Mapping[str, object]]", parameters))
         except dialect.loaded_dbapi.Error as error:
             cursor.close()
             is_lost = dialect.is_disconnect(error, borrowed, cursor)
@@ -163,7 +170,7 @@ def _as_sqlalchemy_raises(error: Exception, dialect: Dialect, *, is_lost: bool, 
     )  # fmt: skip
 
 
-def _bound(compiled: _Compiled, values: Mapping[str, object]) -> Any:
+def _bound(compiled: _Compiled, values: Mapping[str, object]) -> Sequence[object] | Mapping[str, object]:
     given = {**compiled.given, **values}
     bound = {name: given[name] if convert is None else convert(given[name]) for name, convert in compiled.binds}
     return tuple([bound[name] for name, _convert in compiled.binds]) if compiled.is_positional else bound

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 
-from sqlalchemy import Table, bindparam, insert, inspect
+from sqlalchemy import Column, ColumnElement, Table, bindparam, insert, inspect
 from sqlalchemy.orm import Session, make_transient_to_detached
 from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.sql.schema import CallableColumnDefault, ScalarElementColumnDefault
 
 from common.models.base import Base
 from common.statements import Statement
@@ -44,12 +45,14 @@ def _insertion(model: type[Base]) -> tuple[Statement, list[tuple[str, str, Defau
     ), attributes
 
 
-def _default_of(column: Any) -> Default:
+def _default_of(column: ColumnElement[object]) -> Default:
+    assert isinstance(column, Column)
     default = column.default
     if default is None:
         if column.server_default is not None:
             raise ValueError(f"{column} has a default of the server's alone")
         return lambda: None
-    if default.is_callable:
-        return lambda: default.arg(None)
+    if isinstance(default, CallableColumnDefault):
+        return functools.partial(default.arg, None)  # type: ignore[arg-type]
+    assert isinstance(default, ScalarElementColumnDefault)
     return lambda: default.arg

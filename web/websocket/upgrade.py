@@ -11,8 +11,10 @@ import contextlib
 import hashlib
 import os
 import socket
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _SEND_BUFFER_BYTES = 256 * 1024
@@ -27,7 +29,7 @@ class Upgrade:
     mode = "gunicorn"
     """Tells flask-sock how to end the request: gunicorn closes its own descriptor of the socket, and sends nothing."""
 
-    def __init__(self, environ: Mapping[str, Any], **_options: object) -> None:
+    def __init__(self, environ: WSGIEnvironment, **_options: object) -> None:
         sock: socket.socket | None = environ.get("gunicorn.socket")
         if sock is None:
             raise RuntimeError("WebSockets need gunicorn")

@@ -13,10 +13,9 @@ import re
 import shlex
 import shutil
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 from xml.etree.ElementTree import Element, ParseError
 
 import junitparser
@@ -52,7 +51,6 @@ USUAL_PLACES = (
 _UNITTEST_RUNNER = re.compile(r"\bpython[\d.]*\b[^;&|\n]*\s-m\s+unittest(?=\s|$)")
 _NODE_RUNNER = re.compile(r"\bnode\b[^;&|\n]*\s--test(?=\s|$)")
 _RUNS_SCRIPT = re.compile(r"\b(?:npm|pnpm|yarn)\s+(?:run\s+)?(?:-\S+\s+)*test\b|\bnpm\s+t\b")
-_AS_CASE: Callable[[Element], Any] = junitparser.TestCase.fromelem
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
@@ -204,7 +202,7 @@ def _parsed(content: bytes, shown: str, code: str) -> Iterator[TestCase]:
     while waiting:
         element, suites = waiting.pop()
         if element.tag == "testcase":
-            yield _case(_AS_CASE(element), suites, code)
+            yield _case(junitparser.TestCase.fromelem(element), suites, code)  # type: ignore[no-untyped-call]
         elif element.tag in {"testsuites", "testsuite"}:
             inner = (*suites, element.get("name", "")) if element.tag == "testsuite" else suites
             waiting += [(child, inner) for child in reversed(element)]
@@ -224,7 +222,7 @@ def _root(content: bytes) -> Element | None:
     return root
 
 
-def _case(case: Any, suites: tuple[str, ...], code: str) -> TestCase:
+def _case(case: junitparser.TestCase, suites: tuple[str, ...], code: str) -> TestCase:
     """The test as the platform names it: `class::name`; for node's runner, which knows no classes, its suites."""
     of = case.classname if case.classname and case.classname != "test" else " › ".join(filter(None, suites))
     # Some runners name a file by its path, which is another one in each checkout.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from _typeshed import OptExcInfo
@@ -30,9 +30,9 @@ def _install() -> None:
     class Recording(unittest.TextTestResult):
         """ends: id of the test → `failure`, `skipped`, or nothing if it passed."""
 
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(*args, **kwargs)
+        def startTestRun(self) -> None:
             self.ends: dict[str, str] = {}
+            super().startTestRun()
 
         def _note(self, test: unittest.TestCase, end: str) -> None:
             if self.ends.get(test.id()) != "failure":
@@ -71,7 +71,7 @@ def _install() -> None:
             super().stopTestRun()
             _write(self.ends)
 
-    unittest.TextTestRunner.resultclass = Recording
+    unittest.TextTestRunner.resultclass = Recording  # type: ignore[assignment]
 
 
 def _write(ends: dict[str, str]) -> None:

@@ -67,8 +67,8 @@ def authenticate(token: str, project_id: str | None = None) -> Caller:
     )  # fmt: skip
     if found is None:
         raise Unauthenticated
-    user_id, username, role, *of_project = found
-    return standing_caller(Caller(user_id, username, Role(role), claims.login_id), project_id, of_project)
+    user_id, username, role = found[:3]
+    return standing_caller(Caller(user_id, username, Role(role), claims.login_id), project_id, found[3:])
 
 
 def _login() -> AnySelect:

@@ -8,9 +8,6 @@ does not. The time tells a database that was restored from a backup from what it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 from sqlalchemy import and_, bindparam
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -35,7 +32,7 @@ def with_standing(query: AnySelect) -> AnySelect:
     )
 
 
-def standing_caller(caller: Caller, project_id: str | None, of_project: Sequence[Any]) -> Caller:
+def standing_caller(caller: Caller, project_id: str | None, of_project: Row) -> Caller:
     """The caller with what those columns say; without a standing if there is no project_id."""
     if project_id is None:
         return caller

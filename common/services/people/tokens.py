@@ -55,7 +55,7 @@ def authenticate_api_token(token: str, project_id: str | None = None) -> Caller:
     found = read_one(statement, digest=digest(token), project=project_id)
     if found is None:
         raise Unauthenticated
-    token_id, token_role, expires_at, last_used_at, user_id, username, role, *of_project = found
+    token_id, token_role, expires_at, last_used_at, user_id, username, role = found[:7]
     if expires_at is not None and expires_at <= now:
         raise Unauthenticated
     if last_used_at is None or now - last_used_at > timedelta(seconds=USE_NOTED_SECONDS):
@@ -63,7 +63,7 @@ def authenticate_api_token(token: str, project_id: str | None = None) -> Caller:
         with contextlib.suppress(Busy):
             _note_use(token_id)
     caller = Caller(user_id, username, Role(min(role, token_role)), token_id)
-    return standing_caller(caller, project_id, of_project)
+    return standing_caller(caller, project_id, found[7:])
 
 
 def _token() -> AnySelect:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from sqlalchemy import insert, or_, select
 
@@ -166,13 +165,13 @@ def _write(
     tx.queue.enqueue_new(
         jobs.PREPARE_RUN,
         [
-            (run["id"], pair.project_id, _trace_of(tasks[pair.task_id]))
+            (str(run["id"]), pair.project_id, _trace_of(tasks[pair.task_id]))
             for run, (pair, _agent_id) in zip(runs, chosen, strict=True)
         ],
     )
 
 
-def _run(tx: Transaction, pair: Pair, agent_id: str, task: AnyRow) -> dict[str, Any]:
+def _run(tx: Transaction, pair: Pair, agent_id: str, task: AnyRow) -> dict[str, object]:
     token, model_token = new_token("awr"), new_model_token()
     return {
         "id": new_id(), "state_": RunState.PREPARING, "task_id": pair.task_id, "project_id": pair.project_id,

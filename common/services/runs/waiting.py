@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import aliased
@@ -20,6 +19,7 @@ from common.models.project import Project
 from common.models.run import Run, RunSession
 from common.models.task import Task, TaskDependency
 from common.services.runs.claims import FIRST_DRIVER
+from common.statements import AnySelect
 from common.states import DELIVERABLE, UNDER_WAY, AgentState, Outcome, Phase, ProjectState, TaskState
 from common.transaction import Snapshot, Transaction
 
@@ -77,18 +77,12 @@ class ReadyAgent:
     room: int
 
 
-_TASK: tuple[Any, ...] = (
-    Task.id, Task.project_id, Task.state_, Task.phase_, Task.priority, Task.required_capabilities, Task.driver,
-    Task.model, Task.caps, Task.error, Task.created_at, Task.queued_at,
-)  # fmt: skip
-_PROJECT: tuple[Any, ...] = (
-    Project.id,
-    Project.holds,
-    Project.max_parallel_tasks,
-    Project.driver,
-    Project.model,
-    Project.caps,
-)
+def _task() -> AnySelect:
+    """Query for what WaitingTask says, in its order."""
+    return select(
+        Task.id, Task.project_id, Task.state_, Task.phase_, Task.priority, Task.required_capabilities, Task.driver,
+        Task.model, Task.caps, Task.error, Task.created_at, Task.queued_at,
+    )  # fmt: skip
 
 
 def is_waiting() -> ColumnElement[bool]:
@@ -111,7 +105,7 @@ def waiting_tasks(read: Snapshot) -> Iterator[list[WaitingTask]]:
         .join(waits_for, waits_for.id == TaskDependency.depends_on_id)
         .where(TaskDependency.task_id == Task.id, waits_for.state_.not_in(DELIVERABLE))
     )
-    found = select(*_TASK).where(~unmet.exists(), ~select(Run.id).where(Run.live_task_id == Task.id).exists())
+    found = _task().where(~unmet.exists(), ~select(Run.id).where(Run.live_task_id == Task.id).exists())
     if closed:
         found = found.where(Task.project_id.not_in(closed))
     queued = found.where(Task.state_ == TaskState.IN_PROGRESS, Task.phase_ == Phase.QUEUED)
@@ -132,7 +126,9 @@ def projects_of(read: Snapshot, project_ids: Collection[str]) -> dict[str, OpenP
     """The projects by their ids."""
     if not project_ids:
         return {}
-    query = select(*_PROJECT).where(Project.id.in_(project_ids))
+    query = select(
+        Project.id, Project.holds, Project.max_parallel_tasks, Project.driver, Project.model, Project.caps
+    ).where(Project.id.in_(project_ids))
     return {row[0]: OpenProject(*row) for row in read.session.execute(query)}
 
 

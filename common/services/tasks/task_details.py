@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypedDict
 
 from sqlalchemy import ColumnElement, and_, bindparam, exists, func, select, type_coerce
 
@@ -58,6 +58,21 @@ class TaskParts:
     cap_state: Sequence[CapUse] = ()
     clone_line: str | None = None
     task_group: DeliveringGroup | None = None
+
+
+class ReadParts(TypedDict, total=False):
+    """The fields of TaskParts that are read by the task's id; absent: there is nothing of it."""
+
+    depends_on: Sequence[str]
+    questions: Sequence[Question]
+    runs: Sequence[Run]
+    deployments: Sequence[Deployment]
+    checks: Sequence[TaskCheck]
+    comments: Sequence[Comment]
+    proposals: int
+    attachments: Sequence[Attachment]
+    spent: TaskSpend
+    task_group: DeliveringGroup | None
 
 
 @dataclass(frozen=True)
@@ -145,9 +160,9 @@ def _notable(read: Snapshot, task_id: str, project_id: str, texts: Sequence[str 
     return [use for use in cap_uses(read, sets) if use.used >= WARNED_FROM * use.limit]
 
 
-def read_parts(read: Snapshot, task_id: str, found: Container[str] = EVERY_PART) -> dict[str, Any]:
-    """The fields of TaskParts that are read by the task's id. found: the names in _PARTS that have rows."""
-    parts: dict[str, Any] = {}
+def read_parts(read: Snapshot, task_id: str, found: Container[str] = EVERY_PART) -> ReadParts:
+    """Read the parts. found: the names in _PARTS that have rows."""
+    parts: ReadParts = {}
     if "depends_on" in found:
         of_task = TaskDependency.task_id == task_id
         parts["depends_on"] = list(read.session.scalars(select(TaskDependency.depends_on_id).where(of_task)))
