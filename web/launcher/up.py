@@ -150,7 +150,6 @@ def _start(
         processes.start(catalogue.web())
         if settings.store.redis_embedded:
             processes.start(catalogue.store())
-        if settings.store.redis_embedded:
             redis = socket_path(data_dir, "redis")
             _wait(processes, signals, "valkey", lambda: _answers_at(redis), STORE_SECONDS)
         if settings.runtime.kind == "local":

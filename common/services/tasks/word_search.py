@@ -186,6 +186,8 @@ class _MariaDb:
         if is_all:
             return _counted(found)
         how = _reading().where(self._reads) if found >= WINDOW * COMMON_SHARE else _newest().where(self._indexed)
+        # In whatever order: else all that the index finds would be sorted first.
+        how = how.order_by(None)
         if self._session.execute(how.offset(MOST_COUNTED).limit(1)).first() is not None:
             return MOST_COUNTED, True
         all_indexed = select(func.count(Task.id)).where(self._indexed)
