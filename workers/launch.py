@@ -1,15 +1,16 @@
 """The init container of a pod: checks out one commit and writes the script that runs it.
 
 `python -m workers.launch --commit SHA --source DIR --workspace DIR [--start-command TEXT]`. The source directory
-contains the files url, username and password. Afterwards workspace/code is the checkout and workspace/run a shell
-script: the start command, else the Procfile's web line, else a file server. Needs only the standard library and git.
-On failure the last line of the output is the reason, without secrets; exit code 20: there is nothing to run, 21: the
-checkout failed.
+contains the files url, username and password, and perhaps overlay, the JSON of an Overlay. Afterwards workspace/code is
+the checkout and workspace/run a shell script: the start command, else the Procfile's web line, else a file server.
+Needs only the standard library and git. On failure the last line of the output is the reason, without secrets; exit
+code 20: there is nothing to run, 21: the checkout failed.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
 import shutil
 import subprocess
@@ -21,6 +22,7 @@ from common.machine import git_trees
 from common.machine.files import remove_tree
 from common.machine.git_limits import limits
 from common.values.app import NOTHING_TO_RUN_EXIT
+from common.values.check import FileText, Overlay
 from workers.commits import (
     NOTHING_TO_RUN,
     TRY_AGAIN_AFTER_SECONDS,
@@ -29,6 +31,7 @@ from workers.commits import (
     start_line,
     why_git_failed,
 )
+from workers.overlays import git_commands, write_texts
 
 CHECKOUT_FAILED_EXIT = 21
 GIT_SECONDS = 150
@@ -64,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
 def check_out(commit: str, source: Path, code: Path) -> None:
     """Empty the directory `code` and check out the commit there. Raises LaunchFailed."""
     url, username, password = ((source / name).read_text(encoding="utf-8") for name in ("url", "username", "password"))
-    environment = checkout_environment(username, password)
+    environment, overlay = checkout_environment(username, password), _overlay(source / "overlay")
     for pause in (*TRY_AGAIN_AFTER_SECONDS, None):
         try:
             _remove(code)
@@ -73,12 +76,34 @@ def check_out(commit: str, source: Path, code: Path) -> None:
             _fetch(environment, inside, url, commit)
             _require_bounded(environment, code / ".git", commit)
             _git(environment, *inside, "checkout", "--quiet", "--force", "--detach", commit)
+            if overlay is not None:
+                _fetch(environment, inside, url, overlay.commit)
+                _lay_over(environment, inside, code, overlay)
             return
         except LaunchFailed as error:
             if pause is None:
                 reason = str(error).replace(password, "…") if password else str(error)
                 raise LaunchFailed(CHECKOUT_FAILED_EXIT, reason) from None
             time.sleep(pause)
+
+
+def _overlay(file: Path) -> Overlay | None:
+    try:
+        stored = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    texts = tuple(FileText(each["path"], each["text"]) for each in stored["texts"])
+    return Overlay(stored["commit"], tuple(stored["paths"]), tuple(stored["gone"]), texts)
+
+
+def _lay_over(environment: dict[str, str], inside: tuple[str, ...], code: Path, overlay: Overlay) -> None:
+    _require_bounded(environment, code / ".git", overlay.commit)
+    for arguments in git_commands(overlay):
+        _git(environment, *inside, *arguments)
+    try:
+        write_texts(code, overlay)
+    except OSError as error:
+        raise LaunchFailed(CHECKOUT_FAILED_EXIT, f"a file can't be replaced: {error.strerror}") from error
 
 
 def _require_bounded(environment: dict[str, str], git_dir: Path, commit: str) -> None:

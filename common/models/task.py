@@ -47,6 +47,7 @@ class Task(HasId, HasState[TaskState], Base):
     rolled_back_at: since when a rollback keeps it out of production; None: none does. model: None: the project's.
     held_by: the person who works on its branch by hand, in the phase `held`; else None. caps: its most tokens, costUsd,
     minutes and runs; those that it lacks are the project's. accepted_losses: names of tests that a person lets go.
+    may_change_test_setup: its tests are run as its branch defines them, not as the base does.
     parked_code, parked_reason: why it is parked, in the phase
     `parked`; else None. parked_until: when it goes on by itself; None: when the reason is gone.
     """
@@ -113,6 +114,7 @@ class Task(HasId, HasState[TaskState], Base):
     trace_parent: Mapped[str | None] = mapped_column(String(55))
     rolled_back_at: Mapped[datetime | None]
     accepted_losses: Mapped[list[str]] = mapped_column(default=list)
+    may_change_test_setup: Mapped[bool] = mapped_column(default=False)
 
     @property
     def phase(self) -> Phase | None:

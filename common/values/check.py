@@ -23,15 +23,25 @@ def second_run_of(check_id: str) -> str:
 
 
 @dataclass(frozen=True)
+class FileText:
+    """A file and its whole text; bytes that are not UTF-8 as lone surrogates."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Overlay:
     """Files that a check's checkout takes from another commit. paths: what it takes. gone: what it removes.
 
-    Paths from the root, with `/`; bytes that are not UTF-8 as lone surrogates.
+    texts: files of the checkout with other texts. Paths from the root, with `/`; bytes that are not UTF-8 as lone
+    surrogates.
     """
 
     commit: Commit
     paths: tuple[str, ...] = ()
     gone: tuple[str, ...] = ()
+    texts: tuple[FileText, ...] = ()
 
 
 @dataclass(frozen=True)

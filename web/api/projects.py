@@ -76,6 +76,10 @@ def _variables() -> Texts:
 _IS_PATH_PATTERN = refused_if(why_refused)
 
 
+def _path_patterns() -> fields.List[str]:
+    return fields.List(Line(500, validate=_IS_PATH_PATTERN), validate=validate.Length(max=200))
+
+
 class HealthSecondsSchema(Schema):
     """How long a version must stay healthy, by environment."""
 
@@ -181,7 +185,8 @@ class UpdateProjectSchema(Schema):
     tests_lost = Choice(ON_LOST_TESTS)
     tests_first = Choice(ON_NEW_TESTS)
     test_report = Line(200, allow_none=True, validate=refused_if(report_path_fault))
-    forbidden_paths = fields.List(Line(500, validate=_IS_PATH_PATTERN), validate=validate.Length(max=200))
+    test_setup = _path_patterns()
+    forbidden_paths = _path_patterns()
     limits = Kept(LimitsSchema)
     agent_instructions = Text(50_000)
     question_rules = Kept(QuestionRulesSchema)
@@ -263,6 +268,7 @@ class ProjectSchema(Schema):
     tests_lost = Choice(ON_LOST_TESTS)
     tests_first = Choice(ON_NEW_TESTS)
     test_report = fields.String(allow_none=True)
+    test_setup = fields.List(fields.String())
     forbidden_paths = fields.List(fields.String())
     limits = Kept(LimitsSchema)
     agent_instructions = fields.String()

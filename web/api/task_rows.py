@@ -17,8 +17,8 @@ _KEYS = (
 )  # fmt: skip
 """The fields of TaskSchema; tests/web/api/test_list_versions.py compares both ways of writing."""
 _OWN_KEYS = (
-    "notes", "requiredCapabilities", "driver", "model", "limits", "caps", "approvedSha", "approvedBy", "laterPush",
-    "heldBy", "createdBy", "updatedAt",
+    "notes", "requiredCapabilities", "driver", "model", "limits", "caps", "approvedSha", "approvedBy",
+    "mayChangeTestSetup", "laterPush", "heldBy", "createdBy", "updatedAt",
 )  # fmt: skip
 """The fields that WrittenTaskSchema adds, in its order."""
 _LABELS = {int(priority): priority.label for priority in Priority}

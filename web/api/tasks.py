@@ -33,6 +33,7 @@ from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, PagingSchema, QueryInteger, body, many, one, query, reply
 from web.http.fields import (
     AgentId,
+    Boolean,
     Choice,
     FieldOptions,
     Id,
@@ -105,6 +106,7 @@ class WrittenTaskSchema(TaskSchema):
     caps = Kept(CapsSchema)
     approved_sha = fields.String(allow_none=True)
     approved_by = fields.String(allow_none=True)
+    may_change_test_setup = fields.Boolean()
     later_push = fields.String(allow_none=True)
     held_by = fields.String(allow_none=True)
     created_by = fields.String()
@@ -219,6 +221,7 @@ class CreateTaskSchema(Schema):
     model = Line(100, allow_none=True, validate=IS_MODEL)
     limits = Kept(LimitsSchema)
     caps = Kept(CapsSchema)
+    may_change_test_setup = Boolean()
 
 
 class UpdateTaskSchema(Schema):
@@ -232,6 +235,7 @@ class UpdateTaskSchema(Schema):
     state = Choice(TaskState)
     labels = _lines(20, 50)
     caps = Kept(CapsSchema)
+    may_change_test_setup = Boolean()
 
 
 class RespondSchema(Schema):

@@ -20,6 +20,7 @@ from common.values.test_report import TestReport, TestResult
 from workers.jobs.lost_tests import RAN, Comparison, all_lost, compare
 from workers.jobs.proof import is_test_file, kept_tests, read_changes
 from workers.jobs.test_bodies import Bodies
+from workers.jobs.test_setup import SetupChange, SetupFiles
 from workers.runtime_calls import forget_check, run_check, with_source
 
 EXIT_CODE_ONLY = "exit code only"
@@ -53,11 +54,15 @@ class TestProof:
             yield CheckResult("tests", "skipped", "The project names no tests.")
             return
         check = with_source(self.forge, self.plan.place, self.plan.tests)
+        setup = self._changed_setup(check)
+        if setup is not None:
+            yield _of_setup(setup, may_change=self.plan.may_change_setup, below=self.plan.place.default_branch)
+            check = check if self.plan.may_change_setup else replace(check, overlay=setup.overlay)
         if check.test_report is None and not _MAY_REPORT.search(check.command):
             yield kept_tests(self.forge, self._repository, self.plan)
         state = run_check(self.runtime, check)
         if state.phase is not CheckPhase.PASSED:
-            yield _not_passed(state)
+            yield _not_passed(check, state)
             return
         report = tested.record_report(check, state) if _may_report(check) else None
         if report is None:
@@ -66,6 +71,12 @@ class TestProof:
             yield _passed(state, None)
             return
         yield from self._compared(check, state, report)
+
+    def _changed_setup(self, check: Check) -> SetupChange | None:
+        if not self.plan.test_setup:
+            return None
+        files = SetupFiles(self.forge, self._repository, self.plan.test_setup, check.command)
+        return files.change(read_changes(self.forge, self._repository, self.plan), self._commit_below())
 
     def _compared(self, check: Check, state: CheckState, report: TestReport) -> Iterator[CheckResult]:
         base = self._report_below(check)
@@ -91,7 +102,7 @@ class TestProof:
 
     def _report_below(self, check: Check) -> TestReport | None:
         """The report of the commit below; None while its tests run. They run once for each commit."""
-        below = replace(check, commit=self._commit_below())
+        below = replace(check, commit=self._commit_below(), overlay=None)
         below = replace(below, check_id=f"below-{below.commit[:24]}-{tested.digest_of(below)[:16]}")
         known = tested.read_report(below)
         if known is not None:
@@ -201,13 +212,25 @@ def _passed(state: CheckState, report: TestReport | None) -> CheckResult:
     return CheckResult("tests", "passed", f"The tests pass: {facts['ran']} ran{skipped}.", log=state.log, facts=facts)
 
 
-def _not_passed(state: CheckState) -> CheckResult:
+def _of_setup(setup: SetupChange, *, may_change: bool, below: str) -> CheckResult:
+    named, log, facts = _named(setup.paths), "\n".join(setup.paths), {"files": len(setup.paths)}
+    if may_change:
+        return CheckResult(
+            "test_setup", "passed", f"It changes how the tests run, as it may: {named}.", log=log, facts=facts
+        )
+    message = f"It changes how the tests run: {named}. They were run as {below} defines them, without that."
+    return CheckResult("test_setup", "passed", message, code="test_setup_kept", log=log, facts=facts)
+
+
+def _not_passed(check: Check, state: CheckState) -> CheckResult:
     if state.phase is CheckPhase.RUNNING:
         return CheckResult("tests", "running", "The tests are running.")
     if state.code == CheckEnd.SETUP_FAILED:
         message = f"The tests can't begin: {state.reason}."
         return CheckResult("tests", "failed", message, code="setup_failed", log=state.log)
-    return CheckResult("tests", "failed", f"The tests fail: {state.reason}.", code="tests_failed", log=state.log)
+    without = " They were run without its changes to how tests run." if check.overlay is not None else ""
+    message = f"The tests fail: {state.reason}.{without}"
+    return CheckResult("tests", "failed", message, code="tests_failed", log=state.log)
 
 
 def _named(names: Sequence[str]) -> str:

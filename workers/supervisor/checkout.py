@@ -19,6 +19,7 @@ from common.machine.log_files import OutputTail
 from common.values.check import Overlay
 from common.values.repository import Source
 from workers.commits import TRY_AGAIN_AFTER_SECONDS, checkout_environment, why_git_failed
+from workers.overlays import git_commands, write_texts
 
 GIT_SECONDS = 600
 LAST_DELAY_SECONDS = 5.0
@@ -72,12 +73,12 @@ class Checkouts:
         await _git(*inside, "checkout", "--quiet", "--force", "--detach", commit, inside=to / ".git")
         if overlay is not None:
             await _require_bounded(to / ".git", overlay.commit)
-            literal = (*inside, "--literal-pathspecs")
-            # Removed first: a path may have become a folder, or a folder a file.
-            if overlay.gone:
-                await _git(*literal, "rm", "--quiet", "-r", "--force", "--ignore-unmatch", "--", *overlay.gone)
-            if overlay.paths:
-                await _git(*literal, "checkout", "--quiet", "--force", overlay.commit, "--", *overlay.paths)
+            for arguments in git_commands(overlay):
+                await _git(*inside, *arguments)
+            try:
+                await asyncio.to_thread(write_texts, to, overlay)
+            except OSError as error:
+                raise CheckoutFailed(f"a file of {commit} can't be replaced: {error.strerror}") from error
 
     async def _ensure_mirror(self, project_id: str, mirror: Path) -> None:
         """Create the mirror, if needed, and remove lock files of a killed git. The caller holds the project's lock."""

@@ -22,6 +22,7 @@ from common.settings import MOST_PREVIEWS, KubernetesSettings
 from common.settings.quantities import total
 from common.values.app import App, Space, Version
 from common.values.check import Check
+from common.values.json_codec import encode
 from common.values.needs import Needs
 
 DEFAULT_PORT = 8080
@@ -285,6 +286,8 @@ class Manifests:
                 code="no_source",
             )
         values = {"url": url, "username": of.source.username or "", "password": of.source.password or ""}
+        if isinstance(of, Check) and of.overlay is not None:
+            values["overlay"] = json.dumps(encode(of.overlay))
         return self._secret(space, name, marked, values)
 
     def _secret(self, space: Space, name: str, marked: dict[str, str], values: dict[str, str]) -> KubeObject:

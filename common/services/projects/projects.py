@@ -40,6 +40,14 @@ _HIDDEN_NAME = "\x1f"
 
 DEFAULT_FORBIDDEN_PATHS = [".git/**", ".gitea/**", ".github/workflows/**", ".forgejo/**"]
 """Paths that agents may not change by default: files there would run outside of the agent's sandbox."""
+DEFAULT_TEST_SETUP = [
+    "Makefile", "makefile", "GNUmakefile", "justfile", "Taskfile.yml", "Rakefile", "tox.ini", "noxfile.py",
+    "pytest.ini", ".pytest.ini", "pyproject.toml", "setup.cfg", ".coveragerc", "package.json", "deno.json",
+    "composer.json", ".mocharc.*", "jest.config.*", "vitest.config.*", "vitest.workspace.*", "karma.conf.*",
+    "playwright.config.*", "cypress.config.*", "phpunit.xml", "phpunit.xml.dist", ".rspec", ".config/nextest.toml",
+    ".gitlab-ci.yml", ".github/workflows/", ".gitea/workflows/", ".forgejo/workflows/",
+]  # fmt: skip
+"""Files that define how tests run. Of package.json, pyproject.toml and the like only the parts that do."""
 
 SECRETS_GIVEN = {"secrets_in_checks": "secretsInChecks", "secrets_in_previews": "secretsInPreviews"}
 """The lists that select names of secretEnvVars: attribute → field of the API."""
@@ -84,6 +92,7 @@ class ProjectValues(TypedDict, total=False):
     tests_lost: str
     tests_first: str
     test_report: str | None
+    test_setup: list[str]
     forbidden_paths: list[str]
     limits: dict[str, float]
     agent_instructions: str
@@ -272,7 +281,8 @@ def _defaults() -> ProjectValues:
         "description": "", "default_branch": "main", "replicas": 1, "health_path": "/",
         "health_seconds": dict(DEFAULT_HEALTH_SECONDS), "preview_ttl_hours": 72, "is_restricted": False,
         "separate_approver": False, "allow_direct_push": False, "tests_lost": "refuse", "tests_first": "warn",
-        "forbidden_paths": list(DEFAULT_FORBIDDEN_PATHS), "limits": {}, "agent_instructions": "", "question_rules": {},
+        "test_setup": list(DEFAULT_TEST_SETUP), "forbidden_paths": list(DEFAULT_FORBIDDEN_PATHS), "limits": {},
+        "agent_instructions": "", "question_rules": {},
         "secrets_in_checks": [], "secrets_in_previews": [], "cache_paths": [], "services": [],
         "egress": Egress.REGISTRIES.value, "egress_hosts": [],
     }  # fmt: skip

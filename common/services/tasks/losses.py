@@ -49,7 +49,7 @@ def read_tests(task_id: str, *, by: Caller) -> TestsOfTask:
         check = check_of(project, task.id, newest.commit_sha) if newest is not None and newest.commit_sha else None
     if check is None:
         return TestsOfTask(None, "no tests were run")
-    report = tested.read_report(check)
+    report = tested.read_report_of_proof(check)
     if report is None:
         return TestsOfTask(check.commit, "there is no report of this commit for the project's present commands")
     return TestsOfTask(check.commit, report.problem, report.tests)

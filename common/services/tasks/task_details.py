@@ -29,13 +29,13 @@ from common.statements import AnyAttribute, AnySelect, IsoTime, Row, Statement, 
 from common.states import Phase, ProposalState, Role
 from common.transaction import Snapshot, snapshot
 
-CHECKS = ("head", "diff", "merge", "paths", "kept_tests", "tests", "lost_tests", "new_tests", "preview")
+CHECKS = ("head", "diff", "merge", "paths", "test_setup", "kept_tests", "tests", "lost_tests", "new_tests", "preview")
 """The checks of a run's result, in their order."""
 
 OWN_COLUMNS = (
     Task.notes, type_coerce(Task.required_capabilities, StoredText), Task.driver, Task.model,
     type_coerce(Task.limits, StoredText), type_coerce(Task.caps, StoredText), Task.approved_sha, Task.approved_by,
-    Task.later_push, Task.held_by, Task.created_by, type_coerce(Task.updated_at, IsoTime),
+    Task.may_change_test_setup, Task.later_push, Task.held_by, Task.created_by, type_coerce(Task.updated_at, IsoTime),
 )  # fmt: skip
 """What the row of one task holds beyond that of a list: JSON as text, times as text."""
 

@@ -53,6 +53,7 @@ class TaskChanges(TypedDict, total=False):
     notes: str | None
     labels: list[str]
     caps: Mapping[str, float | None]
+    may_change_test_setup: bool
     state: str
 
 
@@ -98,6 +99,7 @@ class NewTask:
     model: str | None = None
     limits: dict[str, float] = field(default_factory=dict)
     caps: Mapping[str, float | None] = field(default_factory=dict)
+    may_change_test_setup: bool = False
 
 
 @transactional
@@ -116,6 +118,7 @@ def create_task(tx: Transaction, new: NewTask, *, by: Caller) -> Task:
         driver=new.driver, model=new.model, limits=new.limits, caps=changed_caps({}, new.caps),
         branch_name=task_branch(task_id, new.title), created_by=actor(), created_by_id=by.user_id, edited_by_ids=[],
         created_at=tx.now(), updated_at=tx.now(), queued_at=tx.now(), trace_parent=trace_parent(),
+        may_change_test_setup=new.may_change_test_setup,
     )  # fmt: skip
     tx.insert(task)
     for depends_on_id in dict.fromkeys(new.depends_on):
@@ -159,7 +162,11 @@ def update_task(tx: Transaction, task_id: str, values: TaskChanges, *, by: Calle
     wanted = values.get("state")
     role = Role.MAINTAINER if wanted in FOR_MAINTAINERS else Role.MEMBER
     task = lock_task(tx, task_id, by, role)
-    changed = [name for name in ("title", "description", "priority", "notes", "labels") if name in values]
+    changed = [
+        name
+        for name in ("title", "description", "priority", "notes", "labels", "may_change_test_setup")
+        if name in values
+    ]
     is_rewritten = any(name in values and values[name] != getattr(task, name) for name in ("title", "description"))
     if is_rewritten and by.user_id not in {task.created_by_id, *task.edited_by_ids}:
         task.edited_by_ids = [*task.edited_by_ids, by.user_id]

@@ -20,19 +20,34 @@ KEPT_DAYS = 90
 
 def digest_of(check: Check) -> str:
     """SHA-256 of what decides which tests run and are reported, beside the commit: the key of a stored report."""
-    parts = (check.command, check.needs.setup_command, check.test_report)
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    return _digest(check, is_by_setup_below=check.overlay is not None)
+
+
+def _digest(check: Check, *, is_by_setup_below: bool) -> str:
+    parts = [check.command, check.needs.setup_command, check.test_report]
+    return hashlib.sha256(json.dumps(parts + [True] * is_by_setup_below).encode()).hexdigest()
 
 
 def read_report(check: Check) -> TestReport | None:
     """The stored report of the check's commit; None if there is none for these commands."""
+    return _read(check, digest_of(check))
+
+
+def read_report_of_proof(check: Check) -> TestReport | None:
+    """The same, also if its tests ran as the commit below defines them."""
+    return _read(check, *(_digest(check, is_by_setup_below=choice) for choice in (False, True)))
+
+
+def _read(check: Check, *digests: str) -> TestReport | None:
     with snapshot() as read:
         row = read.find(
-            select(TestedCommit).where(
+            select(TestedCommit)
+            .where(
                 TestedCommit.project_id == check.space.project_id,
                 TestedCommit.commit_sha == check.commit,
-                TestedCommit.command_digest == digest_of(check),
+                TestedCommit.command_digest.in_(digests),
             )
+            .order_by(TestedCommit.at.desc())
         )
         return None if row is None else report_of(row)
 

@@ -63,7 +63,8 @@ class ProofPlan:
     """Input of `run.verify`. claimed_sha: None if the agent named no commit. tests: None if there are none to run.
 
     tests_lost, tests_first: see Project; tests_first is `off` for tasks whose labels say that they change no behaviour.
-    accepted_losses: names of tests that a person lets go.
+    accepted_losses: names of tests that a person lets go. test_setup: patterns of files that define how the tests run;
+    may_change_setup: the task may change them.
     rival: (branch, head) of a live group that handed the task back because of a merge conflict; None if there is none,
     or after RIVAL_SECONDS.
     """
@@ -76,6 +77,8 @@ class ProofPlan:
     tests_lost: str
     tests_first: str
     accepted_losses: frozenset[str]
+    test_setup: tuple[str, ...]
+    may_change_setup: bool
     rival: tuple[str, str] | None
     tests: Check | None
 
@@ -195,7 +198,8 @@ def begin_proof(tx: Transaction, lease: Lease) -> ProofPlan | None:
     tests = check_of(project, run.id, run.claimed_sha) if run.claimed_sha is not None else None
     return ProofPlan(
         place_of(project), run.id, task.branch_name, run.claimed_sha, tuple(project.forbidden_paths),
-        project.tests_lost, _tests_first(project, task), frozenset(task.accepted_losses), _rival(tx, task, run), tests,
+        project.tests_lost, _tests_first(project, task), frozenset(task.accepted_losses),
+        tuple(project.test_setup), task.may_change_test_setup, _rival(tx, task, run), tests,
     )  # fmt: skip
 
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect
 
-from common.models import Task
+from common.models import Task, TaskCheck
 from tests.web.api.test_lost_tests import refused
 from tests.web.page_reader import PageReader
-from tests.web.world import World, get
+from tests.web.world import World, all_of, get, put
 
 
 @pytest.fixture
@@ -30,3 +30,16 @@ def test_a_maintainer_lets_lost_tests_go_with_one_click(reader: PageReader, plai
     expect(reader.page.get_by_text("The commit is proven again")).to_be_visible()
     expect(reader.see("accept-lost-tests")).to_have_count(0)
     assert get(Task, task.id).phase == "verifying"
+
+
+def test_a_member_lets_a_task_change_how_its_tests_run(reader: PageReader, plain_world: World) -> None:
+    task = refused(plain_world)
+    (check,) = all_of(TaskCheck, TaskCheck.task_id == task.id)
+    put(TaskCheck, check.id, name="test_setup", status="passed", code="test_setup_kept", message="It changes Makefile.")
+    reader.open(f"#/projects/{task.project_id}/tasks/{task.id}")
+
+    reader.see("task-check-line").get_by_test_id("let-change-setup").click()
+
+    expect(reader.page.get_by_text("From the next proof on")).to_be_visible()
+    expect(reader.see("let-change-setup")).to_have_count(0)
+    assert get(Task, task.id).may_change_test_setup

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -29,7 +30,7 @@ def workspace(tmp_path: Path) -> Path:
 
 def launch(repository: Repository | str, commit: str, workspace: Path, *more: str) -> subprocess.CompletedProcess[str]:
     source = workspace.parent / "source"
-    source.mkdir()
+    source.mkdir(exist_ok=True)
     url = repository if isinstance(repository, str) else f"file://{repository.path}"
     for name, text in {"url": url, "username": "aiworker", "password": "clone-password"}.items():
         (source / name).write_text(text)
@@ -103,3 +104,42 @@ def test_a_commit_that_is_not_there_is_told_without_secrets(repository: Reposito
     assert done.returncode == CHECKOUT_FAILED
     assert done.stderr.strip()
     assert "clone-password" not in done.stderr
+
+
+def test_files_of_another_commit_and_other_texts_are_laid_over(repository: Repository, workspace: Path) -> None:
+    (repository.path / "Makefile").write_text("check: tests\n")
+    (repository.path / "package.json").write_text('{"scripts": {}}\n')
+    below = repository.commit_all()
+    (repository.path / "Makefile").write_text("check:;true\n")
+    (repository.path / "GNUmakefile").write_text("check:;true\n")
+    (repository.path / "package.json").write_text('{"scripts": {"test": "true"}}\n')
+    commit = repository.commit_all()
+    (workspace.parent / "source").mkdir()
+    overlay = {"commit": below, "paths": ["Makefile"], "gone": ["GNUmakefile"]}
+    texts = [{"path": "package.json", "text": "{}\n"}]
+    (workspace.parent / "source" / "overlay").write_text(json.dumps({**overlay, "texts": texts}))
+
+    done = launch(repository, commit, workspace, "--start-command", "true")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    code = workspace / "code"
+    assert (code / "Makefile").read_text() == "check: tests\n"
+    assert (code / "package.json").read_text() == "{}\n"
+    assert not (code / "GNUmakefile").exists()
+
+
+@pytest.mark.parametrize("link", ["way/package.json", "package.json"])
+def test_no_text_is_written_through_a_link(repository: Repository, workspace: Path, link: str) -> None:
+    outside = workspace.parent / "outside"
+    outside.mkdir()
+    (outside / "package.json").write_text("mine\n")
+    (repository.path / link.split("/")[0]).symlink_to(outside if "/" in link else outside / "package.json")
+    commit = repository.commit_all()
+    (workspace.parent / "source").mkdir()
+    overlay = {"commit": commit, "paths": [], "gone": [], "texts": [{"path": link, "text": "theirs\n"}]}
+    (workspace.parent / "source" / "overlay").write_text(json.dumps(overlay))
+
+    done = launch(repository, commit, workspace, "--start-command", "true")
+
+    assert (done.returncode, (outside / "package.json").read_text()) == (CHECKOUT_FAILED, "mine\n")
+    assert "a file can't be replaced" in done.stderr

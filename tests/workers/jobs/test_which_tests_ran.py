@@ -92,7 +92,7 @@ def test_a_hidden_test_is_refused_by_its_name(plain_platform: Platform) -> None:
 def test_a_silenced_command_is_refused(plain_platform: Platform) -> None:
     platform = plain_platform
     files = {**FILES, "Makefile": f"check:\n\t{PYTEST}\n"}
-    task = platform.task(platform.project(files, test_command="make check"))
+    task = platform.task(platform.project(files, test_command="make check", test_setup=[]))
     platform.work(task, {**BROKEN, "Makefile": "check:\n\ttrue\n"})
 
     lost = checks_of(platform, task)["lost_tests"]

@@ -1306,6 +1306,15 @@ export const TEXTS = {
   "Warn the reviewer": "Avisar a quien revisa",
   "Where the tests write JUnit XML, such as reports/*.xml. Left empty, the usual runners' is found.":
     "Dónde escriben las pruebas JUnit XML, como reports/*.xml. Vacío: se encuentra el de los programas habituales.",
+  "Files that define how tests run": "Archivos que definen cómo se ejecutan las pruebas",
+  "One a line, as in .gitignore. A proof takes them from the default branch, unless the task may change them. Of a package file only its scripts and options count.":
+    "Uno por línea, como en .gitignore. Una prueba los toma de la rama principal, salvo que la tarea pueda cambiarlos. De un archivo de paquete solo cuentan sus scripts y opciones.",
+  "May change how tests run": "Puede cambiar cómo se ejecutan las pruebas",
+  "Its Makefile, runner options or test scripts count in its proof, instead of the default branch's.":
+    "Su Makefile, opciones o scripts de pruebas cuentan en su prueba, en lugar de los de la rama principal.",
+  "Let it change how tests run": "Permitirle cambiar cómo se ejecutan las pruebas",
+  "From the next proof on, its tests run as its branch defines them.":
+    "Desde la próxima prueba, sus pruebas se ejecutan como las define su rama.",
   "One test ran": "Se ejecutó una prueba",
   "{count} tests ran": "Se ejecutaron {count} pruebas",
   "one was skipped": "una se omitió",

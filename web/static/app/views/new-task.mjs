@@ -4,7 +4,7 @@ import { keepDraft } from "../drafts.mjs";
 import { html } from "../html.mjs";
 import { useRef, useState } from "preact/hooks";
 import { CapFields, capsDraft, capsOf } from "../parts/caps.mjs";
-import { Fault, Field, SelectField, TextField, useForm } from "../parts/controls.mjs";
+import { CheckField, Fault, Field, SelectField, TextField, useForm } from "../parts/controls.mjs";
 import { Dialog } from "../parts/dialogs.mjs";
 import { attach, ChooseFiles, size } from "../parts/files.mjs";
 import { DriverFields, hasDrivers } from "../parts/known.mjs";
@@ -34,6 +34,7 @@ const EMPTY = {
   driver: "",
   model: "",
   dependsOn: [],
+  mayChangeTestSetup: false,
   ...capsDraft("caps"),
 };
 
@@ -76,6 +77,7 @@ export function NewTask({ close }) {
     const caps = capsOf(draft, "caps");
     if (Object.keys(caps).length) body.caps = caps;
     if (draft.dependsOn.length) body.dependsOn = draft.dependsOn;
+    if (draft.mayChangeTestSetup) body.mayChangeTestSetup = true;
     const { task } = await api.post("/tasks", body);
     keepTask(task);
     const link = { href: to.task(projectId, task.id), text: t("Open") };
@@ -146,6 +148,12 @@ export function NewTask({ close }) {
           form=${form}
           placeholder="python, node"
           hint=${t("Only an agent that has all of them takes it.")}
+        />
+        <${CheckField}
+          label=${t("May change how tests run")}
+          hint=${t("Its Makefile, runner options or test scripts count in its proof, instead of the default branch's.")}
+          name="mayChangeTestSetup"
+          form=${form}
         />
         ${
           project.value.caps &&

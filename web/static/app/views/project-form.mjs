@@ -7,7 +7,7 @@ import { mark, t } from "../language.mjs";
 import { ENVIRONMENTS } from "../states.mjs";
 import { say } from "../words.mjs";
 import { NetworkFields } from "./network-fields.mjs";
-import { POLICIES, TestPolicies, TestReportField } from "./test-policies.mjs";
+import { POLICIES, TestPolicies, TestReportField, TestSetupField } from "./test-policies.mjs";
 import { QuestionFields, questionDraft, questionRules } from "./question-rules.mjs";
 
 const TEXTS = [
@@ -30,6 +30,7 @@ const NUMBERS = ["replicas", "port", "previewTtlHours", "maxParallelTasks"];
 const FLAGS = ["restricted", "separateApprover", "allowDirectPush"];
 const GIVEN = ["secretsInChecks", "secretsInPreviews"];
 const LIMITS = ["maxCostUsd", "maxTokens", "maxMinutes"];
+const PATTERNS = ["forbiddenPaths", "testSetup"];
 const CAPS = [
   ["task", mark("Caps of each task"), mark("Over all its runs; a task may have its own.")],
   ["day", mark("Caps of the project per day"), mark("From midnight to midnight UTC, over all its tasks.")],
@@ -88,7 +89,7 @@ export function draftOf(project = {}) {
   for (const { name, value } of POLICIES) draft[name] = project[name] ?? value;
   draft.egress = project.id ? project.egress : "registries";
   draft.egressHosts = (project.egressHosts || []).join("\n");
-  draft.forbiddenPaths = (project.forbiddenPaths || []).join("\n");
+  for (const name of PATTERNS) draft[name] = (project[name] || []).join("\n");
   return draft;
 }
 
@@ -119,14 +120,7 @@ export function bodyOf(draft, before) {
   set("limits", nested(draft, "limits", LIMITS) ?? {}, nested(before, "limits", LIMITS) ?? {});
   set("questionRules", questionRules(draft), questionRules(before));
   set("envVars", variables(draft.envVars), variables(before.envVars));
-  set(
-    "forbiddenPaths",
-    draft.forbiddenPaths
-      .split("\n")
-      .map((path) => path.trim())
-      .filter(Boolean),
-    before.forbiddenPaths.split("\n").filter(Boolean),
-  );
+  for (const name of PATTERNS) set(name, lines(draft[name]), lines(before[name]));
   const caps = CAPS.map(([name]) => name);
   set(
     "caps",
@@ -349,4 +343,5 @@ export const MoreFields = ({ form, secrets = [] }) => html`
     form=${form}
   />
   <${TestPolicies} form=${form} />
+  <${TestSetupField} form=${form} />
 `;

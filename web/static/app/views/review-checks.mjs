@@ -3,7 +3,7 @@ import { html } from "../html.mjs";
 import { t } from "../language.mjs";
 import { cls, Lines, Time } from "../parts/controls.mjs";
 import { sha } from "../words.mjs";
-import { AcceptLost, CheckBadge, redFirst, sentenceOf } from "./proof-lines.mjs";
+import { AcceptLost, CheckBadge, LetChangeSetup, redFirst, sentenceOf } from "./proof-lines.mjs";
 
 const TAIL = 40;
 
@@ -23,6 +23,7 @@ function Check({ check, task, reload }) {
     <details open=${isRed}>
       <summary>${line}</summary>
       <${AcceptLost} task=${task} check=${check} reload=${reload} />
+      <${LetChangeSetup} task=${task} check=${check} reload=${reload} />
       <${Lines} lines=${isRed ? lines.slice(-TAIL) : lines} empty=${t("It printed nothing.")} testid="check-log" />
       ${isRed && lines.length > TAIL && html`<p class="muted">${t("The last {count} lines.", { count: TAIL })}</p>`}
     </details>

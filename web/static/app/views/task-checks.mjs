@@ -3,7 +3,7 @@ import { html } from "../html.mjs";
 import { t } from "../language.mjs";
 import { cls } from "../parts/controls.mjs";
 import { brief } from "../words.mjs";
-import { AcceptLost, CheckBadge, redFirst, sentenceOf } from "./proof-lines.mjs";
+import { AcceptLost, CheckBadge, LetChangeSetup, redFirst, sentenceOf } from "./proof-lines.mjs";
 
 const isOld = ({ commitSha }, headSha) => Boolean(commitSha && headSha && commitSha !== headSha);
 
@@ -24,6 +24,7 @@ export function CheckLine({ task, reload }) {
         html`<p key=${check.name} class=${cls(check.status === "failed" && "bad-text")}>
           ${check.status === "failed" ? brief(check.message) : sentenceOf(check)}${" "}
           <${AcceptLost} task=${task} check=${check} reload=${reload} />
+          <${LetChangeSetup} task=${task} check=${check} reload=${reload} />
         </p>`,
     )}
   </div>`;

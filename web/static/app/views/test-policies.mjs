@@ -37,6 +37,21 @@ export function TestPolicies({ form }) {
   </div>`;
 }
 
+export function TestSetupField({ form }) {
+  return html`<${TextField}
+    label=${t("Files that define how tests run")}
+    hint=${t(
+      "One a line, as in .gitignore. A proof takes them from the default branch, unless the task may change them. " +
+        "Of a package file only its scripts and options count.",
+    )}
+    name="testSetup"
+    testid="project-test-setup"
+    form=${form}
+    rows="3"
+    spellcheck=${false}
+  />`;
+}
+
 export function TestReportField({ form }) {
   return html`<${TextField}
     label=${t("Test report")}

@@ -1,0 +1,174 @@
+"""What defines how the tests run stays the base's: a change of it silences no test, unless the task may make it."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+from common.models import Task
+from common.providers.forge import local_forge
+from common.services.tasks import tasks
+from common.values.repository import Repository
+from tests.workers.jobs.test_which_tests_ran import checks_of
+from tests.workers.platform import Platform
+from workers.jobs import setup_parts
+from workers.jobs.test_setup import SetupFiles
+
+PYTEST = f"PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 {sys.executable} -m pytest -q -p no:cacheprovider"
+FILES = {"page.txt": "Shop\n", "Makefile": "check:\n\tgrep -q Shop page.txt\n"}
+BROKEN = {"page.txt": "Market\n"}
+Files = dict[str, str | None]
+
+SILENCED: dict[str, tuple[str, dict[str, str], Files]] = {
+    "the target says true": ("make check", FILES, {"Makefile": "check:\n\ttrue\n"}),
+    "another file comes before it": ("make check", FILES, {"GNUmakefile": "check:\n\ttrue\n"}),
+    "a folder in its place": (
+        "make check", FILES, {"Makefile": None, "Makefile/x": "x\n", "makefile": "check:;true\n"},
+    ),
+    "a script that the command names": (
+        "sh ./ci/check.sh", {"page.txt": "Shop\n", "ci/check.sh": "grep -q Shop page.txt\n"}, {"ci/check.sh": "true\n"},
+    ),
+    "renamed, and another in its place": (
+        "sh ci/check.sh", {"page.txt": "Shop\n", "ci/check.sh": "grep -q Shop page.txt\n"},
+        {"ci/old.sh": "grep -q Shop page.txt\n", "ci/check.sh": "true\n"},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("lie", SILENCED)
+def test_a_silenced_command_is_run_as_the_base_defines_it(plain_platform: Platform, lie: str) -> None:
+    platform = plain_platform
+    command, files, change = SILENCED[lie]
+    task = platform.task(platform.project(files, test_command=command))
+    platform.work(task, {**BROKEN, **change})
+
+    checks = checks_of(platform, task)
+    assert (checks["tests"].status, checks["tests"].code) == ("failed", "tests_failed")
+    assert "They were run without its changes to how tests run." in (checks["tests"].message or "")
+    assert (checks["test_setup"].status, checks["test_setup"].code) == ("passed", "test_setup_kept")
+    assert platform.get(Task, task.id).round == 2
+
+
+def test_a_change_that_was_asked_for_counts(plain_platform: Platform) -> None:
+    platform = plain_platform
+    project = platform.project(FILES, test_command="make check")
+    change: Files = {"page.txt": "Mall\n", "Makefile": "check:\n\tgrep -q Mall page.txt\n"}
+    refused = platform.task(project)
+    platform.work(refused, change)
+    assert checks_of(platform, refused)["tests"].status == "failed"
+    tasks.cancel_task(refused.id, by=platform.max)
+
+    task = platform.task(project, may_change_test_setup=True)
+    platform.work(task, change)
+
+    assert platform.get(Task, task.id).state == "ready_to_test"
+    setup = checks_of(platform, task)["test_setup"]
+    assert (setup.code, setup.message) == (None, "It changes how the tests run, as it may: Makefile.")
+
+
+def test_harmless_changes_beside_it_are_shown_and_pass(plain_platform: Platform) -> None:
+    platform = plain_platform
+    task = platform.ready(
+        platform.project(FILES, test_command="make check"), "Work", {"Makefile": FILES["Makefile"] + "clean:\n\ttrue\n"}
+    )
+    assert checks_of(platform, task)["test_setup"].message == (
+        "It changes how the tests run: Makefile. They were run as main defines them, without that."
+    )
+
+
+def test_the_first_definition_is_no_change(plain_platform: Platform) -> None:
+    platform = plain_platform
+    project = platform.project({"page.txt": "Shop\n"}, test_command="test ! -e Makefile || make check")
+    task = platform.ready(project, "Begin", {"Makefile": FILES["Makefile"]})
+    assert "test_setup" not in checks_of(platform, task)
+
+
+def test_a_project_without_patterns_takes_all_from_the_branch(plain_platform: Platform) -> None:
+    platform = plain_platform
+    project = platform.project(FILES, test_command="make check", test_setup=[])
+    task = platform.ready(project, "Work", {**BROKEN, "Makefile": "check:\n\ttrue\n"})
+    assert "test_setup" not in checks_of(platform, task)
+
+
+@pytest.mark.parametrize(
+    ("command", "scripts"),
+    [
+        ("sh ./ci/check.sh fast", {"ci/check.sh"}), ("CI=1 bash -e 'ci/check.sh'", {"ci/check.sh"}),
+        ("cd web && ./check", {"check"}), ("make check; exec tools/lint -q page.html", {"tools/lint"}),
+        ("test -f page.html && grep -q Shop src/page.html", set()), ("python3 -m pytest tests/test_page.py", set()),
+        ("node src/server.js --test", set()), ("sh ci/test_all.sh", {"ci/test_all.sh"}),
+    ],
+)  # fmt: skip
+def test_the_scripts_that_a_command_runs(command: str, scripts: set[str]) -> None:
+    files = SetupFiles(local_forge(), Repository("team", "shop", "project-1"), (), command)
+    named = ("ci/check.sh", "check", "tools/lint", "page.html", "src/page.html", "tests/test_page.py", "src/server.js")
+    assert {path for path in (*named, "ci/test_all.sh") if files.defines(path)} == scripts
+
+
+TEST = """import tomllib
+
+
+def test_page():
+    assert open("page.txt").read() == "Shop\\n"
+
+
+def test_dependencies():
+    with open("pyproject.toml", "rb") as file:
+        assert tomllib.load(file)["project"]["dependencies"] == ["flask"]
+"""
+PYPROJECT = '[project]\nname = "shop"\ndependencies = [%s]\n\n[tool.pytest.ini_options]\naddopts = "%s"\n'
+
+
+def test_of_a_package_file_only_the_part_for_tests_is_the_bases(plain_platform: Platform) -> None:
+    platform = plain_platform
+    files = {"page.txt": "Shop\n", "pyproject.toml": PYPROJECT % ("", ""), "tests/test_page.py": TEST}
+    project = platform.project(files, test_command=PYTEST, tests_lost="warn")
+    lie = platform.task(project)
+    options = "--deselect tests/test_page.py::test_page"
+    platform.work(lie, {**BROKEN, "pyproject.toml": PYPROJECT % ('"flask"', options)})
+    checks = checks_of(platform, lie)
+    assert (checks["tests"].code, checks["test_setup"].log) == ("tests_failed", "pyproject.toml")
+    assert "1 failed, 1 passed" in (checks["tests"].log or "")
+    tasks.cancel_task(lie.id, by=platform.max)
+
+    honest = platform.ready(project, "Depend", {"pyproject.toml": PYPROJECT % ('"flask"', "")})
+    assert "test_setup" not in checks_of(platform, honest)
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "expected"),
+    [
+        (
+            "web/package.json", '{"scripts": {"test": "jest"}, "dependencies": {}}',
+            '{"scripts": {"test": "true"}, "jest": {"bail": 1}, "dependencies": {"a": "1"}}',
+            {"scripts": {"test": "jest"}, "dependencies": {"a": "1"}},
+        ),
+        ("package.json", '{"name": "shop"}', '{"name": "shop", "scripts": {"test": "true"}}', {"name": "shop"}),
+        ("deno.json", None, '{"tasks": {"test": "true"}, "imports": {}}', {"imports": {}}),
+    ],
+)  # fmt: skip
+def test_the_parts_of_a_json_file(path: str, old: str | None, new: str, expected: object) -> None:
+    before = None if old is None else old.encode()
+
+    text = setup_parts.with_parts_of(path, before, new.encode())
+
+    assert text is not None
+    assert json.loads(text) == expected
+    assert not setup_parts.same_parts(path, before, new.encode())
+    assert setup_parts.same_parts(path, before, text.encode())
+
+
+def test_the_sections_of_setup_cfg() -> None:
+    old, new = b"[tool:pytest]\naddopts = -q\n", b"[metadata]\nname = shop\n[tool:pytest]\naddopts = --co\n"
+    text = setup_parts.with_parts_of("setup.cfg", old, new)
+    assert text == "[metadata]\nname = shop\n\n[tool:pytest]\naddopts = -q\n\n"
+
+
+@pytest.mark.parametrize("bad", [b"{", b"[1]", b"\xff", b"[" * 100_000])
+def test_what_cannot_be_read_is_no_part(bad: bytes) -> None:
+    assert setup_parts.with_parts_of("package.json", b"{}", bad) is None
+    assert not setup_parts.same_parts("package.json", b"{}", bad)
+    for name in ("pyproject.toml", "setup.cfg"):
+        assert setup_parts.with_parts_of(name, b"", b"\xff") is None
