@@ -129,14 +129,37 @@ def test_a_long_diff_is_one_stop_of_the_tab_key(chromium_path: str) -> None:
         expect(page.get_by_label("Comment on line 4980 of long.txt")).to_be_focused(timeout=PATIENCE_MS)
 
 
-def _page_with_diff(browser: Browser) -> Page:
-    """The page's own modules without a server behind them, showing a long diff that may be commented on."""
+DECIDING = (
+    "tests/fixtures/prices.json",
+    "Makefile",
+    "web/package-lock.json",
+    "zoo/conftest.py",
+    "requirements-dev.txt",
+)
+PLAIN = ("app/makefiles.py", "docs/locks.md", "src/conftest_notes.py", "tests/test_page.py")
+
+
+def test_what_the_tests_depend_on_comes_first(chromium_path: str) -> None:
+    """A lock file, a fixture or a changed runner must not hide behind what the change is about."""
+    paths = sorted((*DECIDING, *PLAIN))
+    patch = "".join(f"--- a/{path}\n+++ b/{path}\n@@ -1 +1 @@\n-a\n+b\n" for path in paths)
+    with chromium(chromium_path) as browser:
+        page = _page_with_diff(browser, patch)
+        files = page.locator(".diff-file")
+        shown = [file.get_attribute("data-path") for file in files.all()]
+
+        assert shown == sorted(DECIDING) + sorted(PLAIN)
+        expect(files.filter(has_text="Tests depend on it")).to_have_count(len(DECIDING), timeout=PATIENCE_MS)
+
+
+def _page_with_diff(browser: Browser, patch: str = LONG) -> Page:
+    """The page's own modules without a server behind them, showing a diff that may be commented on."""
     page = browser.new_page()
     page.set_default_timeout(PATIENCE_MS)
     page.route("http://page.test/**", _serve)
     page.goto("http://page.test/")
-    page.evaluate(SHOW, LONG)
-    expect(page.locator('tr[data-line="1"]')).to_be_visible(timeout=PATIENCE_MS)
+    page.evaluate(SHOW, patch)
+    expect(page.locator('tr[data-line="1"]').first).to_be_visible(timeout=PATIENCE_MS)
     return page
 
 

@@ -1306,6 +1306,7 @@ export const TEXTS = {
   "Warn the reviewer": "Avisar a quien revisa",
   "Where the tests write JUnit XML, such as reports/*.xml. Left empty, the usual runners' is found.":
     "Dónde escriben las pruebas JUnit XML, como reports/*.xml. Vacío: se encuentra el de los programas habituales.",
+  "Tests depend on it": "Las pruebas dependen de él",
   "Files that define how tests run": "Archivos que definen cómo se ejecutan las pruebas",
   "One a line, as in .gitignore. A proof takes them from the default branch, unless the task may change them. Of a package file only its scripts and options count.":
     "Uno por línea, como en .gitignore. Una prueba los toma de la rama principal, salvo que la tarea pueda cambiarlos. De un archivo de paquete solo cuentan sus scripts y opciones.",

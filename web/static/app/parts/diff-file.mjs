@@ -6,7 +6,7 @@ import { t, tn } from "../language.mjs";
 import { cls } from "./controls.mjs";
 import { CHUNK, Chunk, STEP } from "./diff-chunk.mjs";
 import { Said } from "./diff-notes.mjs";
-import { itemsOf, paired, rowAt } from "./diff-rows.mjs";
+import { decidesTests, itemsOf, paired, rowAt } from "./diff-rows.mjs";
 
 const STEPS = { ArrowDown: 1, ArrowUp: -1, PageDown: STEP, PageUp: -STEP, Home: -Infinity, End: Infinity };
 const STATUSES = { added: () => t("New"), deleted: () => t("Deleted"), renamed: () => t("Renamed") };
@@ -246,6 +246,7 @@ export function DiffFile({ file, index, head, mode, review, may, notes, viewed, 
         <code>${file.oldPath && file.oldPath !== file.path ? `${file.oldPath} → ${file.path}` : file.path}</code>
       </button>
       ${STATUSES[file.status] && html`<span class="chip">${STATUSES[file.status]()}</span>`}
+      ${decidesTests(file.path) && html`<span class="chip">${t("Tests depend on it")}</span>`}
       ${count > 0 && html`<span class="chip">${tn(count, "{count} comment", "{count} comments")}</span>`}
       <span class="grow"></span>
       <${Counts} of=${file} />

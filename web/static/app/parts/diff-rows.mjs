@@ -65,6 +65,26 @@ export function diffFiles(parsed, files, { isCut = false } = {}) {
   });
 }
 
+const DECIDING = [
+  /(^|\/)(GNUm|M|m)akefile$/,
+  /(^|\/)(justfile|Rakefile|tox\.ini|noxfile\.py|\.?pytest\.ini|conftest\.py|setup\.(py|cfg)|pyproject\.toml)$/,
+  /(^|\/)(package|deno|composer)\.json$/,
+  /(^|\/)(jest|vitest|karma|playwright|cypress)\.[\w.]*conf[\w.]*$|(^|\/)\.mocharc\./,
+  /(^|\/)(Cargo\.toml|go\.mod|go\.sum|Gemfile|pom\.xml|build\.gradle(\.kts)?|(dev-|test-)?requirements[\w.-]*\.(txt|in))$/,
+  /(^|\/)(package-lock\.json|npm-shrinkwrap\.json|pnpm-lock\.yaml|bun\.lockb?)$|\.lock$/,
+  /(^|\/)(fixtures|__fixtures__|testdata)\//,
+  /(^|\/)\.(gitea|github|forgejo)\/workflows\/|(^|\/)\.gitlab-ci\.yml$/,
+];
+
+// Whether results of tests depend on the file: how they run, what they run with.
+export const decidesTests = (path) => DECIDING.some((pattern) => pattern.test(path));
+
+// The files by which a reviewer judges the tests come first; the others keep their order.
+export const firstToRead = (files) => [
+  ...files.filter(({ path }) => decidesTests(path)),
+  ...files.filter(({ path }) => !decidesTests(path)),
+];
+
 // Lines from `from` to `to` (null: to an end that isn't known) that the diff leaves out: those that were read by now as
 // rows, the others as gaps {gap, from, to, header}.
 function between(context, from, to, delta, header) {

@@ -3,7 +3,7 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 import { html } from "../html.mjs";
 import { Loading } from "./controls.mjs";
 import { DiffFile } from "./diff-file.mjs";
-import { diffFiles } from "./diff-rows.mjs";
+import { diffFiles, firstToRead } from "./diff-rows.mjs";
 import { parsePatch } from "./patch.mjs";
 import { diff2html } from "./scripts.mjs";
 import { loadStyle } from "./styles.mjs";
@@ -37,7 +37,7 @@ export function useDiffFiles(diff) {
   const files = useMemo(
     () =>
       library && diff
-        ? diffFiles(parsePatch(library, diff.patch, {}), diff.files || [], { isCut: diff.truncated })
+        ? firstToRead(diffFiles(parsePatch(library, diff.patch, {}), diff.files || [], { isCut: diff.truncated }))
         : null,
     [library, diff?.patch],
   );
