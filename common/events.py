@@ -148,6 +148,35 @@ class BranchPushed(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class BaseTested(Event):
+    """The tests of the default branch fail, or do so no more. reason: None if they pass."""
+
+    name: ClassVar[str] = "project:base_tested"
+    project_id: str
+    commit_sha: str
+    is_red: bool
+    reason: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuarantineBegun(Event):
+    """Until then, failures of a flaky test count for nothing."""
+
+    name: ClassVar[str] = "test:quarantined"
+    project_id: str
+    test: str
+    until: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuarantineEnded(Event):
+    name: ClassVar[str] = "test:released"
+    project_id: str
+    test: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class DeployStarted(Event):
     name: ClassVar[str] = "deploy:started"
     deployment_id: str

@@ -8,6 +8,7 @@ from common.models.base import Base
 from common.models.delivery import (
     CommitVerdict,
     Deployment,
+    FlakyTest,
     GroupMember,
     GroupTest,
     HealthSpan,
@@ -42,6 +43,7 @@ __all__ = [
     "EnrolmentToken",
     "EventRow",
     "Feed",
+    "FlakyTest",
     "GroupMember",
     "GroupTest",
     "HealthSpan",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from functools import partial
 
-from sqlalchemy import ForeignKey, Index, String, UnicodeText, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, String, UnicodeText, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from common.database import StoredValue
@@ -117,8 +117,9 @@ class CommitVerdict(Base):
 class TestedCommit(Base):
     """The tests that a project's command ran on one commit, by its report.
 
-    command_digest: of the commands and of where the report is. passed: whether the command passed. report: the tests as
-    JSON; None if there was no report, for which `problem` says why.
+    command_digest: of the commands and of where the report is. passed: whether the command passed, in any of its runs.
+    report: the tests as JSON, each with its best result; None if there was no report, for which `problem` says why.
+    runs: how often they ran. reason, log: why the last run failed and the end of its output, masked; None if it passed.
     """
 
     __test__ = False
@@ -130,7 +131,32 @@ class TestedCommit(Base):
     passed: Mapped[bool]
     report: Mapped[str | None] = mapped_column(LongText)
     problem: Mapped[str | None] = mapped_column(UnicodeText)
+    runs: Mapped[int] = mapped_column(default=1, server_default=text("1"))
+    reason: Mapped[str | None] = mapped_column(UnicodeText)
+    log: Mapped[str | None] = mapped_column(LongText)
     at: Mapped[datetime] = mapped_column(index=True)
+
+
+class FlakyTest(Base):
+    """A test that was red and green on one commit, or is in quarantine.
+
+    name_digest: SHA-256 of the name. flaked_on: on how many commits it was both. ran_on: on how many it ran since it is
+    known. last_at, last_sha: where it was last both; None: never. quarantined_until: until when its failures do not
+    count; None: they do. quarantined_by: who answers for that.
+    """
+
+    __tablename__ = "flaky_tests"
+
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True)
+    name_digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    name: Mapped[str] = mapped_column(UnicodeText)
+    flaked_on: Mapped[int] = mapped_column(default=0)
+    ran_on: Mapped[int] = mapped_column(default=0)
+    last_at: Mapped[datetime | None]
+    last_sha: Mapped[str | None] = mapped_column(String(40))
+    quarantined_until: Mapped[datetime | None]
+    quarantined_by: Mapped[str | None] = mapped_column(String(140))
+    quarantine_reason: Mapped[str | None] = mapped_column(UnicodeText)
 
 
 class GroupTest(HasId, Base):

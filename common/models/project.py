@@ -25,7 +25,9 @@ class Project(HasId, HasState[ProjectState], Base):
     starter: what its repository starts with; None: a README.md, or the import.
     test_report: where its tests write JUnit XML; None: where the usual runners do. tests_lost: `refuse` or `warn`, if
     tests of the base do not run any more. tests_first: `refuse`, `warn` or `off`, if new tests pass without the change.
-    test_setup: patterns of files that define how the tests run.
+    test_setup: patterns of files that define how the tests run. most_quarantined: flaky tests that may be in quarantine
+    at once. red_base: the commit of the default branch whose tests fail, since when, and what they said; None: none is
+    known.
     egress, egress_hosts: what its programs may reach. caps: most tokens, costUsd, minutes and runs, in `task` (of each
     task), `day` and `total`.
     """
@@ -75,6 +77,8 @@ class Project(HasId, HasState[ProjectState], Base):
     tests_first: Mapped[str] = mapped_column(String(8), default="warn", server_default="off")
     test_report: Mapped[str | None] = mapped_column(String(200))
     test_setup: Mapped[list[str]] = mapped_column(default=list)
+    most_quarantined: Mapped[int] = mapped_column(default=5, server_default=text("5"))
+    red_base: Mapped[dict[str, object] | None]
     forbidden_paths: Mapped[list[str]]
     limits: Mapped[dict[str, float]]
     agent_instructions: Mapped[str] = mapped_column(LongText, default="")

@@ -12,14 +12,17 @@ from common.names import STAGING_BRANCH
 from common.providers.forge import MergeConflict, forge
 from common.providers.runtime import runtime
 from common.services.delivery import group_tests, merging, restoring, rollouts
+from common.services.delivery.group_tests import Trial
 from common.services.delivery.merging import FinishPlan, MergePlan, Step
 from common.services.delivery.restoring import LiveApp
 from common.services.delivery.rollouts import RolloutPlan
-from common.services.tasks.tested import record_report
+from common.services.tasks import red_base
+from common.services.tasks.tested import record_tested
 from common.states import Environment
 from common.values.app import MACHINE, AppPhase, AppState
-from common.values.check import CheckPhase
+from common.values.check import CheckEnd, CheckPhase, CheckState
 from common.values.health_look import HealthState, Look
+from common.values.test_report import TestResult
 from workers.job import Claimed, job
 from workers.jobs.rollback_barrier import read_barrier
 from workers.runtime_calls import forget_check, make_room, run_check, with_source
@@ -87,12 +90,23 @@ def _test(job: Claimed, plan: MergePlan) -> None:
     if tested.phase is CheckPhase.RUNNING:
         group_tests.record_testing(job.lease, after_seconds=LOOK_AGAIN_SECONDS)
         return
-    has_passed = tested.phase is CheckPhase.PASSED
-    if has_passed and tested.report is not None and tested.report.is_usable:
-        # The commit becomes the default branch's, with which the next proofs compare.
-        record_report(trial.check, tested)
-    group_tests.record_tested(job.lease, trial, passed=has_passed, reason=tested.reason or "", log=tested.log)
+    known = record_tested(trial.check, tested, run=trial.number)
+    if trial.position == 0:
+        red_base.record_base(plan.place.space.project_id, trial.check.commit, known, ignored=trial.quarantined)
+    ignored = _in_quarantine(tested, trial)
+    group_tests.record_tested(
+        job.lease, trial, passed=tested.phase is CheckPhase.PASSED or bool(ignored), reason=tested.reason or "",
+        log=tested.log, ignored=ignored,
+    )  # fmt: skip
     forget_check(runtime(), plan.place.space, trial.check.check_id)
+
+
+def _in_quarantine(tested: CheckState, trial: Trial) -> frozenset[str]:
+    """The tests that failed, if nothing failed but tests in quarantine."""
+    if tested.code != CheckEnd.EXITED or tested.report is None:
+        return frozenset()
+    red = frozenset(tested.report.names(TestResult.FAILED))
+    return red if red <= trial.quarantined else frozenset()
 
 
 def _stage(job: Claimed, plan: MergePlan) -> None:

@@ -14,11 +14,13 @@ from common.providers.forge import Change, Entry, Forge
 from common.providers.runtime import Runtime
 from common.services.tasks import tested
 from common.services.tasks.verification import MOST_ACCEPTED, CheckResult, ProofPlan
-from common.values.check import Check, CheckEnd, CheckPhase, CheckState, Overlay
+from common.values.check import Check, CheckPhase, CheckState, Overlay
 from common.values.repository import Repository
 from common.values.test_report import TestReport, TestResult
+from workers.jobs.commit_below import CommitBelow
 from workers.jobs.lost_tests import RAN, Comparison, all_lost, compare
 from workers.jobs.proof import is_test_file, kept_tests, read_changes
+from workers.jobs.red_tests import RedTests
 from workers.jobs.test_bodies import Bodies
 from workers.jobs.test_setup import SetupChange, SetupFiles
 from workers.runtime_calls import forget_check, run_check, with_source
@@ -61,64 +63,66 @@ class TestProof:
         if check.test_report is None and not _MAY_REPORT.search(check.command):
             yield kept_tests(self.forge, self._repository, self.plan)
         state = run_check(self.runtime, check)
-        if state.phase is not CheckPhase.PASSED:
-            yield _not_passed(check, state)
-            return
-        report = tested.record_report(check, state) if _may_report(check) else None
-        if report is None:
-            if _may_report(check):
-                yield kept_tests(self.forge, self._repository, self.plan)
-            yield _passed(state, None)
-            return
-        yield from self._compared(check, state, report)
+        if state.phase is CheckPhase.RUNNING:
+            yield CheckResult("tests", "running", "The tests are running.")
+        elif state.phase is CheckPhase.PASSED:
+            report = tested.record_tested(check, state).report if _may_report(check) and state.report else None
+            yield from self._compared(check, _passed(state, report), report)
+        else:
+            verdict = self._red.judge(check, state, may_report=_may_report(check))
+            if verdict.report is None:
+                yield verdict.result
+            else:
+                yield from self._compared(check, verdict.result, verdict.report)
 
     def _changed_setup(self, check: Check) -> SetupChange | None:
         if not self.plan.test_setup:
             return None
         files = SetupFiles(self.forge, self._repository, self.plan.test_setup, check.command)
-        return files.change(read_changes(self.forge, self._repository, self.plan), self._commit_below())
+        return files.change(read_changes(self.forge, self._repository, self.plan), self._below.sha())
 
-    def _compared(self, check: Check, state: CheckState, report: TestReport) -> Iterator[CheckResult]:
-        base = self._report_below(check)
+    def _compared(self, check: Check, ran: CheckResult, report: TestReport | None) -> Iterator[CheckResult]:
+        """Yield `ran`, the check of the tests, in its place among those that compare the report with the base's."""
+        if report is None:
+            if _may_report(check):
+                yield kept_tests(self.forge, self._repository, self.plan)
+            yield ran
+            return
+        base = self._below.tested(check)
         if base is None:
-            yield _passed(state, report)
+            yield ran
             message = "The tests of the commit below run, to compare which of them ran."
             yield CheckResult("lost_tests", "running", message)
             return
-        if not base.is_usable:
+        if not base.report.is_usable:
             yield kept_tests(self.forge, self._repository, self.plan)
-            yield _passed(state, report)
+            yield ran
             return
-        yield _passed(state, report)
-        changes = [change for change in read_changes(self.forge, self._repository, self.plan) if _is_of_tests(change)]
-        found = self._comparison(base, report, changes)
+        yield ran
+        changes = self._changed_tests()
+        found = self._comparison(base.report, report, changes)
         yield self._lost(found, report)
         if report.is_usable and self.plan.tests_first != "off":
             yield from self._proving(check, found, changes)
 
+    def _changed_tests(self) -> list[Change]:
+        return [change for change in read_changes(self.forge, self._repository, self.plan) if _is_of_tests(change)]
+
+    def _own(self, base: TestReport, report: TestReport) -> Collection[str]:
+        found = self._comparison(base, report, self._changed_tests())
+        return {*found.new, *found.changed}
+
+    @property
+    def _below(self) -> CommitBelow:
+        return CommitBelow(self.forge, self.runtime, self.plan)
+
+    @property
+    def _red(self) -> RedTests:
+        return RedTests(self.runtime, self.plan, self._below, self._own)
+
     @property
     def _repository(self) -> Repository:
         return self.plan.place.repository
-
-    def _report_below(self, check: Check) -> TestReport | None:
-        """The report of the commit below; None while its tests run. They run once for each commit."""
-        below = replace(check, commit=self._commit_below(), overlay=None)
-        below = replace(below, check_id=f"below-{below.commit[:24]}-{tested.digest_of(below)[:16]}")
-        known = tested.read_report(below)
-        if known is not None:
-            return known
-        state = run_check(self.runtime, below)
-        if state.phase is CheckPhase.RUNNING:
-            return None
-        if state.report is None:
-            state = replace(state, report=TestReport(problem=state.reason or "its tests were not run"))
-        report = tested.record_report(below, state)
-        forget_check(self.runtime, self.plan.place.space, below.check_id)
-        return report
-
-    def _commit_below(self) -> str:
-        base = self.forge.read_head(self._repository, self.plan.place.default_branch)
-        return self.forge.read_merge_base(self._repository, base=base or "", head=self.plan.claimed_sha or "")
 
     def _comparison(self, base: TestReport, report: TestReport, changes: Sequence[Change]) -> Comparison:
         if not report.is_usable:
@@ -163,7 +167,7 @@ class TestProof:
             yield CheckResult("new_tests", "skipped", "Too many files of tests changed to run them without the change.")
             return
         overlay = Overlay(check.commit, tuple(taken), tuple(sorted(gone)))
-        control = replace(check, commit=self._commit_below(), check_id=f"{check.check_id}-control", overlay=overlay)
+        control = replace(check, commit=self._below.sha(), check_id=f"{check.check_id}-control", overlay=overlay)
         state = run_check(self.runtime, control)
         if state.phase is CheckPhase.RUNNING:
             yield CheckResult("new_tests", "running", "The new tests run once more without the change.")
@@ -193,6 +197,7 @@ class TestProof:
         """Have the runtime forget the checks of this proof. Safe to repeat."""
         for check_id in (self.plan.run_id, f"{self.plan.run_id}-control"):
             forget_check(self.runtime, self.plan.place.space, check_id)
+        self._red.forget()
 
 
 def _may_report(check: Check) -> bool:
@@ -220,17 +225,6 @@ def _of_setup(setup: SetupChange, *, may_change: bool, below: str) -> CheckResul
         )
     message = f"It changes how the tests run: {named}. They were run as {below} defines them, without that."
     return CheckResult("test_setup", "passed", message, code="test_setup_kept", log=log, facts=facts)
-
-
-def _not_passed(check: Check, state: CheckState) -> CheckResult:
-    if state.phase is CheckPhase.RUNNING:
-        return CheckResult("tests", "running", "The tests are running.")
-    if state.code == CheckEnd.SETUP_FAILED:
-        message = f"The tests can't begin: {state.reason}."
-        return CheckResult("tests", "failed", message, code="setup_failed", log=state.log)
-    without = " They were run without its changes to how tests run." if check.overlay is not None else ""
-    message = f"The tests fail: {state.reason}.{without}"
-    return CheckResult("tests", "failed", message, code="tests_failed", log=state.log)
 
 
 def _named(names: Sequence[str]) -> str:

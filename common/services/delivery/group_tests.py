@@ -7,13 +7,13 @@ is red or the tests are flaky, no member is blamed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import delete
 
 from common.jobs import Lease
-from common.models.delivery import CommitVerdict, TaskGroup
+from common.models.delivery import CommitVerdict, TaskGroup, TestedCommit
 from common.models.project import Project
 from common.models.task import Task
 from common.services.delivery import lifecycle, trial_log
@@ -33,7 +33,9 @@ from common.services.delivery.lifecycle import forget_problem, lock_with_tasks, 
 from common.services.delivery.membership import commit_at, members_of
 from common.services.projects.places import check_of
 from common.services.projects.variables import mask_of_project
+from common.services.tasks import flaky_tests, tested
 from common.services.tasks.lifecycle import send_back
+from common.services.tasks.red_base import BASE_IS_RED, is_red
 from common.services.tasks.tasks import add_feedback
 from common.states import By, GroupState, TaskState
 from common.transaction import Transaction, transactional
@@ -41,7 +43,7 @@ from common.values.build_results import BuildResults, TrialRun
 from common.values.check import Check
 
 LONGEST_LOG = 4000
-FLAKY, BASE_IS_RED = "flaky", "base_is_red"
+FLAKY, QUARANTINED = "flaky", "quarantined"
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,15 @@ class Trial:
     """One run of the project's tests.
 
     position: how many members the commit holds; 0 is the default branch. attempt: the group's attempt, whose rise makes
-    the result void. check None: the project has no tests.
+    the result void. check None: the project has no tests. number: how many runs of the commit there are in this
+    attempt, with this one. quarantined: names of tests whose failures count for nothing.
     """
 
     attempt: int
     position: int
     check: Check | None
+    number: int = 1
+    quarantined: frozenset[str] = frozenset()
 
 
 def next_trial(tx: Transaction, group: TaskGroup, project: Project) -> Trial:
@@ -74,7 +79,7 @@ def next_trial(tx: Transaction, group: TaskGroup, project: Project) -> Trial:
     # Only a name: nothing is read out of it again.
     check_id = f"{group.id}-{group.attempt}-{position}-{number}"
     check = check_of(project, check_id, commit_at(tx, group, position), is_approved=True)
-    return Trial(group.attempt, position, check)
+    return Trial(group.attempt, position, check, number, flaky_tests.quarantined(tx, project.id))
 
 
 @transactional
@@ -95,11 +100,19 @@ def record_untested(tx: Transaction, lease: Lease, trial: Trial) -> None:
 
 @transactional
 def record_tested(
-    tx: Transaction, lease: Lease, trial: Trial, *, passed: bool, reason: str = "", log: str = ""
+    tx: Transaction,
+    lease: Lease,
+    trial: Trial,
+    *,
+    passed: bool,
+    reason: str = "",
+    log: str = "",
+    ignored: Collection[str] = (),
 ) -> None:
     """Store the result of one run. Then another run follows, or the group goes on, loses a member, or fails.
 
-    reason, log: why it failed, and the end of its output; masked here. The result is dropped if the group was rebuilt
+    reason, log: why it failed, and the end of its output; masked here. ignored: tests in quarantine that failed, and
+    nothing else did. The result is dropped if the group was rebuilt
     or ended since the run began.
     """
     group = _lock_current(tx, lease, trial)
@@ -113,6 +126,9 @@ def record_tested(
     decision = _decide(tx, group)
     _remember(tx, group, trial, decision)
     if isinstance(decision, Passed):
+        if ignored:
+            names = mask(", ".join(sorted(ignored)))
+            note_problem(group, None, QUARANTINED, f"Tests in quarantine failed, which counts for nothing: {names}")
         if decision.is_flaky:
             _note_flaky(tx, group, len(members_of(tx, group)), "It went on, as most of them passed; no task is blamed.")
         _pass(tx, lease, group)
@@ -143,13 +159,28 @@ def _decide(tx: Transaction, group: TaskGroup) -> Decision:
     count = len(members_of(tx, group))
     decision = decide(count, group.build.runs)
     if decision == RunNext(0) and not Tally(group.build.runs).total(0):
-        known = tx.session.get(CommitVerdict, _key(group, group.base_sha))
+        known = _known_base(tx, group)
         if known is not None:
-            times = 1 if known.passed else BASE_RUNS
-            _add_runs(group, [TrialRun(0, known.passed)] * times, known.reason, known.log)
-            trial_log.keep(tx, group, 0, passed=known.passed, reason=known.reason, log=known.log, is_known=True)
+            passed, reason, log = known
+            _add_runs(group, [TrialRun(0, passed)] * (1 if passed else BASE_RUNS), reason, log)
+            trial_log.keep(tx, group, 0, passed=passed, reason=reason, log=log, is_known=True)
             decision = decide(count, group.build.runs)
     return decision
+
+
+def _known_base(tx: Transaction, group: TaskGroup) -> tuple[bool, str | None, str | None] | None:
+    """Whether the default branch's head passed, why not, and the log, if an earlier group or a proof tested it."""
+    verdict = tx.session.get(CommitVerdict, _key(group, group.base_sha))
+    if verdict is not None:
+        return verdict.passed, verdict.reason, verdict.log
+    project = tx.get(Project, group.project_id)
+    check = check_of(project, group.id, group.base_sha) if group.base_sha is not None else None
+    known = tested.find_tested(tx, check) if check is not None else None
+    if known is None:
+        return None
+    if is_red(known, flaky_tests.quarantined(tx, project.id)):
+        return False, known.reason, known.log
+    return (True, None, None) if known.passed else None
 
 
 def _key(group: TaskGroup, commit_sha: str | None) -> tuple[str, str | None, str | None]:
@@ -185,15 +216,16 @@ def _store(tx: Transaction, group: TaskGroup, commit_sha: str | None, *, passed:
 
 def forget_red_base(tx: Transaction, group: TaskGroup) -> None:
     """Delete the stored red result of the group's base, so that a retry tests the default branch again if needed."""
-    tx.session.execute(
-        delete(CommitVerdict)
-        .where(
-            CommitVerdict.project_id == group.project_id,
-            CommitVerdict.commit_sha == group.base_sha,
-            CommitVerdict.passed.is_(False),
+    for stored in (CommitVerdict, TestedCommit):
+        tx.session.execute(
+            delete(stored)
+            .where(
+                stored.project_id == group.project_id,
+                stored.commit_sha == group.base_sha,
+                stored.passed.is_(False),
+            )
+            .execution_options(synchronize_session=False)
         )
-        .execution_options(synchronize_session=False)
-    )
 
 
 def _pass(tx: Transaction, lease: Lease, group: TaskGroup) -> None:

@@ -23,6 +23,7 @@ from common.services.delivery.rollback_effects import groups_moved_by, record_mo
 from common.services.projects.places import app_of, place_of
 from common.services.projects.variables import mask_of_deployment
 from common.services.purging import purge
+from common.services.tasks.red_base import note_delivered
 from common.settings import MOST_PREVIEWS, settings
 from common.states import (
     ACTIVE_DEPLOYMENT,
@@ -201,6 +202,7 @@ def _move_group(tx: Transaction, group: TaskGroup, deployment: Deployment, *, re
     elif group.state is GroupState.DEPLOYING_PRODUCTION:
         if is_live:
             lifecycle.reach_production(tx, group)
+            note_delivered(tx, group.project_id, deployment.commit_sha)
         elif rebuild:
             lifecycle.restart_merge(tx, group, By.PLATFORM)
         else:

@@ -1,21 +1,40 @@
-"""Which tests ran on a commit: stored once for each commit and test command, for the proofs that compare with it."""
+"""Which tests ran on a commit, and how: stored once for each commit and test command, for the proofs that compare with
+it. A test that was red and green on one commit is noted as flaky.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from sqlalchemy import delete, select
 
 from common.models.delivery import TestedCommit
 from common.services.projects.variables import mask_of_project
+from common.services.tasks import flaky_tests
 from common.transaction import Transaction, snapshot, transactional
 from common.values.check import Check, CheckPhase, CheckState
 from common.values.test_report import TestCase, TestReport, TestResult
 
 KEPT_DAYS = 90
+LONGEST_LOG = 20_000
+
+
+@dataclass(frozen=True)
+class Tested:
+    """What is known of a commit's tests. report: each test with its best result. passed: the command did, in any run.
+
+    runs: how often it was run. reason, log: of the last run, masked; None if it passed.
+    """
+
+    report: TestReport
+    passed: bool
+    runs: int
+    reason: str | None = None
+    log: str | None = None
 
 
 def digest_of(check: Check) -> str:
@@ -28,17 +47,18 @@ def _digest(check: Check, *, is_by_setup_below: bool) -> str:
     return hashlib.sha256(json.dumps(parts + [True] * is_by_setup_below).encode()).hexdigest()
 
 
-def read_report(check: Check) -> TestReport | None:
-    """The stored report of the check's commit; None if there is none for these commands."""
+def read_tested(check: Check) -> Tested | None:
+    """What is known of the check's commit; None if its tests were never run by these commands."""
     return _read(check, digest_of(check))
 
 
 def read_report_of_proof(check: Check) -> TestReport | None:
-    """The same, also if its tests ran as the commit below defines them."""
-    return _read(check, *(_digest(check, is_by_setup_below=choice) for choice in (False, True)))
+    """The report of the commit's tests, also if they ran as the commit below defines them; None if there is none."""
+    known = _read(check, *(_digest(check, is_by_setup_below=choice) for choice in (False, True)))
+    return None if known is None else known.report
 
 
-def _read(check: Check, *digests: str) -> TestReport | None:
+def _read(check: Check, *digests: str) -> Tested | None:
     with snapshot() as read:
         row = read.find(
             select(TestedCommit)
@@ -49,36 +69,79 @@ def _read(check: Check, *digests: str) -> TestReport | None:
             )
             .order_by(TestedCommit.at.desc())
         )
-        return None if row is None else report_of(row)
+        return None if row is None else _tested(row)
 
 
-def report_of(row: TestedCommit) -> TestReport:
+def find_tested(tx: Transaction, check: Check) -> Tested | None:
+    """As read_tested, within a transaction."""
+    row = tx.session.get(TestedCommit, (check.space.project_id, check.commit, digest_of(check)))
+    return None if row is None else _tested(row)
+
+
+def _tested(row: TestedCommit) -> Tested:
+    return Tested(_report(row), row.passed, row.runs, row.reason, row.log)
+
+
+def _report(row: TestedCommit) -> TestReport:
     if row.report is None:
         return TestReport(problem=row.problem or "no file was found")
     return TestReport(tuple(TestCase(name, TestResult(result), time) for name, result, time in json.loads(row.report)))
 
 
 @transactional
-def record_report(tx: Transaction, check: Check, state: CheckState) -> TestReport | None:
-    """Store the report of a check that has ended, secrets masked, and return it; None if it has none.
+def record_tested(tx: Transaction, check: Check, state: CheckState, *, run: int = 1) -> Tested:
+    """Add a run of the check that has ended, secrets masked, to what is known of its commit, and return all of that.
 
-    Safe to repeat: what was stored first stays.
+    run: how many there were, with this one. Safe to repeat. A test has its best result: red once and green once, it is
+    flaky and counts as green.
     """
-    if state.report is None:
-        return None
-    key = (check.space.project_id, check.commit, digest_of(check))
-    known = tx.session.get(TestedCommit, key)
-    if known is not None:
-        return report_of(known)
-    report = _masked(state.report, mask_of_project(tx, check.space.project_id).lines)
-    problem = report.problem
-    tests = [[test.name, test.result.value, test.seconds] for test in report.tests]
-    row = TestedCommit(
-        project_id=key[0], commit_sha=key[1], command_digest=key[2], passed=state.phase is CheckPhase.PASSED,
-        report=None if problem else json.dumps(tests, ensure_ascii=False), problem=problem, at=tx.now(),
+    project_id = check.space.project_id
+    mask = mask_of_project(tx, project_id)
+    ran = Tested(
+        _masked(state.report or TestReport(problem="there is none of this runtime"), mask.lines),
+        state.phase is CheckPhase.PASSED, run,
     )  # fmt: skip
-    tx.add(row)
-    return report
+    if not ran.passed:
+        ran = replace(ran, reason=mask(state.reason or ""), log=mask.end_of(state.log)[-LONGEST_LOG:])
+    row = tx.session.get(TestedCommit, (project_id, check.commit, digest_of(check)))
+    if row is None:
+        row = TestedCommit(
+            project_id=project_id, commit_sha=check.commit, command_digest=digest_of(check), at=tx.now(), runs=0
+        )
+        flaky_tests.count_run(tx, project_id, ran.report)
+        _put(row, ran)
+        tx.add(row)
+        return ran
+    both, flaky = _together(_tested(row), ran)
+    _put(row, both)
+    flaky_tests.note_flakes(tx, project_id, flaky, check.commit)
+    return both
+
+
+def _put(row: TestedCommit, tested: Tested) -> None:
+    report, problem = tested.report, tested.report.problem
+    tests = [[test.name, test.result.value, test.seconds] for test in report.tests]
+    row.report = None if problem else json.dumps(tests, ensure_ascii=False)
+    row.problem, row.passed, row.runs = problem, tested.passed, tested.runs
+    row.reason, row.log = tested.reason, tested.log
+
+
+def _together(old: Tested, new: Tested) -> tuple[Tested, list[str]]:
+    """What both runs say, and the names of the tests that were red in one and green in the other."""
+    passed, runs = old.passed or new.passed, max(old.runs, new.runs)
+    last = new if not new.passed else old
+    said = {"reason": None, "log": None} if passed else {"reason": last.reason, "log": last.log}
+    if not (old.report.is_usable and new.report.is_usable):
+        report = new.report if new.report.is_usable else old.report
+        return Tested(report, passed, runs, **said), []
+    results = {test.name: test for test in old.report.tests}
+    flaky = []
+    for test in new.report.tests:
+        known = results.setdefault(test.name, test)
+        if {known.result, test.result} == {TestResult.PASSED, TestResult.FAILED}:
+            flaky.append(test.name)
+            results[test.name] = replace(test, result=TestResult.PASSED)
+    return Tested(TestReport(tuple(results.values())), passed, runs, **said), flaky
 
 
 def _masked(report: TestReport, mask: Callable[[list[str]], Iterable[str]]) -> TestReport:

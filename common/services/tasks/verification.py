@@ -25,8 +25,9 @@ from common.services.projects.places import check_of, place_of
 from common.services.projects.variables import mask_of_project, mask_of_run
 from common.services.runs import run_end
 from common.services.runs.lifecycle import make_claimable
-from common.services.tasks import lifecycle, questions
+from common.services.tasks import flaky_tests, lifecycle, questions
 from common.services.tasks.lifecycle import record_update
+from common.services.tasks.red_base import BASE_IS_RED
 from common.services.tasks.tasks import add_feedback
 from common.states import GROUP_LIVE, By, Outcome, Phase, RunState, TaskState
 from common.transaction import Transaction, transactional
@@ -64,7 +65,7 @@ class ProofPlan:
 
     tests_lost, tests_first: see Project; tests_first is `off` for tasks whose labels say that they change no behaviour.
     accepted_losses: names of tests that a person lets go. test_setup: patterns of files that define how the tests run;
-    may_change_setup: the task may change them.
+    may_change_setup: the task may change them. quarantined: names of tests whose failures count for nothing.
     rival: (branch, head) of a live group that handed the task back because of a merge conflict; None if there is none,
     or after RIVAL_SECONDS.
     """
@@ -79,6 +80,7 @@ class ProofPlan:
     accepted_losses: frozenset[str]
     test_setup: tuple[str, ...]
     may_change_setup: bool
+    quarantined: frozenset[str]
     rival: tuple[str, str] | None
     tests: Check | None
 
@@ -199,7 +201,8 @@ def begin_proof(tx: Transaction, lease: Lease) -> ProofPlan | None:
     return ProofPlan(
         place_of(project), run.id, task.branch_name, run.claimed_sha, tuple(project.forbidden_paths),
         project.tests_lost, _tests_first(project, task), frozenset(task.accepted_losses),
-        tuple(project.test_setup), task.may_change_test_setup, _rival(tx, task, run), tests,
+        tuple(project.test_setup), task.may_change_test_setup, flaky_tests.quarantined(tx, project.id),
+        _rival(tx, task, run), tests,
     )  # fmt: skip
 
 
@@ -284,8 +287,13 @@ def record_refused(tx: Transaction, lease: Lease, results: Sequence[CheckResult]
 def refuse(tx: Transaction, task: Task, failed: CheckResult) -> None:
     """Refuse the work of the task because of this failed check: queue it again, or ask a person after MOST_REFUSALS.
 
-    The task is locked and in progress. The texts of `failed` are masked.
+    If the default branch is to blame, a person is asked at once, and it is no refusal. The task is locked and in
+    progress. The texts of `failed` are masked.
     """
+    if failed.code == BASE_IS_RED:
+        text = f"{failed.message} This is no fault of the task. How should it continue?"
+        questions.ask(tx, task, text, context=failed.code, options=[], run_id=None)
+        return
     tail = f"\n\n{failed.log[-4000:]}" if failed.log else ""
     add_feedback(tx, task, "refusal", f"{failed.code}: {failed.message}{tail}")
     lifecycle.refuse(tx, task)

@@ -1,0 +1,60 @@
+"""A default branch whose own tests fail: told once, and blamed on nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from common.events import BaseTested
+from common.models.project import Project
+from common.services.tasks.tested import Tested
+from common.transaction import Transaction, transactional
+from common.values.test_report import TestResult
+
+BASE_IS_RED = "base_is_red"
+RUNS = 2
+"""Red runs after which a commit of the default branch counts as red."""
+MOST_NAMED = 100
+LONGEST_LOG = 20_000
+
+
+def is_red(tested: Tested, ignored: Collection[str] = ()) -> bool:
+    """Whether the commit failed in RUNS runs, by more than the ignored tests."""
+    if tested.passed or tested.runs < RUNS:
+        return False
+    red = tested.report.names(TestResult.FAILED)
+    return not tested.report.is_usable or not red or not red <= set(ignored)
+
+
+@transactional
+def record_base(tx: Transaction, project_id: str, commit_sha: str, tested: Tested, *, ignored: Collection[str]) -> None:
+    """Remember whether the default branch's head, this commit, is red, and tell of a change. Safe to repeat.
+
+    ignored: tests in quarantine. A commit that stays red is told of again only for tests that were green before.
+    """
+    project = tx.lock(Project, project_id)
+    known = project.red_base
+    if not is_red(tested, ignored):
+        if known is not None and tested.passed:
+            project.red_base = None
+            tx.record(BaseTested(feed=project_id, project_id=project_id, commit_sha=commit_sha, is_red=False))
+        return
+    red = sorted(tested.report.names(TestResult.FAILED) - set(ignored))
+    tests, reason = red[:MOST_NAMED], tested.reason or "the tests failed"
+    before = known["tests"] if known is not None else []
+    assert isinstance(before, list)
+    is_news = known is None or not set(tests) <= set(before)
+    if known is None or known["commitSha"] != commit_sha:
+        at = tx.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        since = known["since"] if known is not None else at
+        log = (tested.log or "")[-LONGEST_LOG:]
+        project.red_base = {"commitSha": commit_sha, "since": since, "reason": reason, "tests": tests, "log": log}
+    if is_news:
+        tx.record(BaseTested(feed=project_id, project_id=project_id, commit_sha=commit_sha, is_red=True, reason=reason))
+
+
+def note_delivered(tx: Transaction, project_id: str, commit_sha: str) -> None:
+    """The default branch is at a commit whose tests passed: it is not red any more. Safe to repeat."""
+    project = tx.get(Project, project_id)
+    if project.red_base is not None:
+        project.red_base = None
+        tx.record(BaseTested(feed=project_id, project_id=project_id, commit_sha=commit_sha, is_red=False))

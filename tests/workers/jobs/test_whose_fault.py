@@ -1,0 +1,199 @@
+"""Whose fault red tests are: a commit is blamed for what it breaks, never for a red base or a flaky test."""
+
+from __future__ import annotations
+
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from common.errors import Conflict, NotFound
+from common.models import EventRow, FlakyTest, Project, Question, Task, TestedCommit
+from common.services.tasks import flaky_tests
+from tests.workers.jobs.test_which_tests_ran import checks_of
+from tests.workers.platform import Platform
+
+PYTEST = f"PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 {sys.executable} -m pytest -q -p no:cacheprovider"
+SHOP = "def test_shop():\n    assert open('page.txt').read() == 'Shop\\n'\n"
+RED = "\n\ndef test_red():\n    assert False\n"
+FILES = {"index.html": "<h1>Shop</h1>\n", "page.txt": "Shop\n", "tests/test_page.py": SHOP}
+RED_FILES = {"page.txt": "Shop\n", "tests/test_page.py": SHOP + RED}
+RED_NAME = "tests.test_page::test_red"
+
+
+def flaky(counter: Path, red: str) -> str:
+    """A test that is red in those of its runs whose numbers, from 1, are in `red`."""
+    return (
+        "\n\ndef test_luck():\n"
+        f"    with open({str(counter)!r}, 'a+') as file:\n"
+        "        file.write('x')\n        file.flush()\n        file.seek(0)\n"
+        f"        assert str(len(file.read())) not in {red!r}\n"
+    )
+
+
+LUCK = "tests.test_page::test_luck"
+
+
+def told(platform: Platform, project: Project) -> list[EventRow]:
+    return platform.all(EventRow, EventRow.feed_id == project.id, EventRow.name == "project:base_tested")
+
+
+def test_a_red_base_blames_no_task_and_is_told_once(plain_platform: Platform) -> None:
+    platform = plain_platform
+    project = platform.project(RED_FILES, test_command=PYTEST)
+    for number in range(2):
+        task = platform.ready(project, f"Work {number}", {"readme": f"{number}\n"})
+        tests = checks_of(platform, task)["tests"]
+        assert (tests.status, tests.code) == ("passed", "base_is_red")
+        assert tests.message == f"1 test(s) fail, and they fail on the commit below too, in main: {RED_NAME}."
+
+    red = platform.get(Project, project.id).red_base
+    assert (red["tests"], len(told(platform, project))) == ([RED_NAME], 1)
+    assert "test_red" in red["log"]
+
+
+def test_what_breaks_on_a_red_base_is_still_blamed(plain_platform: Platform) -> None:
+    platform = plain_platform
+    task = platform.task(platform.project(RED_FILES, test_command=PYTEST))
+    platform.work(task, {"page.txt": "Market\n"})
+
+    tests = checks_of(platform, task)["tests"]
+    assert (tests.status, tests.code, platform.get(Task, task.id).round) == ("failed", "tests_failed", 2)
+    assert tests.message == ("The tests fail: tests.test_page::test_shop. 1 other(s) fail on the commit below too.")
+
+
+def test_without_names_a_red_base_asks_a_person_and_costs_no_round(plain_platform: Platform) -> None:
+    platform = plain_platform
+    task = platform.task(platform.project({"page.txt": "Market\n"}, test_command="grep -q Shop page.txt"))
+    platform.work(task, {"readme": "x\n"})
+
+    asked = platform.get(Task, task.id)
+    (question,) = platform.all(Question, Question.task_id == task.id)
+    assert (asked.state, asked.round, asked.refusals, question.context) == ("needs_input", 1, 0, "base_is_red")
+    assert "This is no fault of the task." in question.question
+
+
+def test_a_mended_base_is_told(plain_platform: Platform) -> None:
+    platform = plain_platform
+    project = platform.project(RED_FILES, test_command=PYTEST)
+    platform.ready(project, "Work", {"readme": "x\n"})
+    tree = platform.clone(project)
+    tree.commit({"tests/test_page.py": SHOP}, on="main")
+    tree.push("main")
+    platform.ready(project, "More work", {"more": "x\n"})
+
+    assert platform.get(Project, project.id).red_base is None
+    assert ['"isRed":true' in event.data for event in told(platform, project)] == [True, False]
+
+
+def test_an_old_flaky_test_is_noted_and_blames_nobody(plain_platform: Platform, tmp_path: Path) -> None:
+    platform = plain_platform
+    # The first run is that of the first claim, the second repeats it, the third decides, the fourth is the base's.
+    files = {**FILES, "tests/test_page.py": SHOP + flaky(tmp_path / "luck", "1")}
+    project = platform.project(files, test_command=PYTEST)
+    task = platform.ready(project, "Work", {"readme": "x\n"})
+
+    tests = checks_of(platform, task)["tests"]
+    assert (tests.status, tests.code) == ("passed", "flaky_tests")
+    assert tests.message == f"1 test(s) are flaky, red and green on this one commit: {LUCK}."
+    (noted,) = platform.all(FlakyTest, FlakyTest.project_id == project.id)
+    assert (noted.name, noted.flaked_on, noted.last_sha) == (LUCK, 1, task.head_sha)
+    platform.ready(project, "More work", {"readme": "y\n"})
+    (again,) = platform.all(FlakyTest, FlakyTest.project_id == project.id)
+    assert (again.flaked_on, again.ran_on) == (1, 3)
+
+
+def test_a_test_that_is_red_in_two_of_three_runs_fails(plain_platform: Platform, tmp_path: Path) -> None:
+    platform = plain_platform
+    files = {**FILES, "tests/test_page.py": SHOP + flaky(tmp_path / "luck", "13")}
+    task = platform.task(platform.project(files, test_command=PYTEST))
+    platform.work(task, {"readme": "x\n"})
+
+    tests = checks_of(platform, task)["tests"]
+    assert (tests.status, tests.code) == ("failed", "tests_failed")
+    assert tests.message == f"The tests fail in 2 of 3 runs: {LUCK}."
+
+
+def test_a_new_test_that_is_flaky_is_refused(plain_platform: Platform, tmp_path: Path) -> None:
+    platform = plain_platform
+    task = platform.task(platform.project(FILES, test_command=PYTEST))
+    platform.work(task, {"tests/test_page.py": SHOP + flaky(tmp_path / "luck", "1")})
+
+    tests = checks_of(platform, task)["tests"]
+    assert (tests.status, tests.code) == ("failed", "tests_flaky")
+    assert platform.get(Task, task.id).round == 2
+
+
+def test_failures_in_quarantine_count_for_nothing_until_it_ends(plain_platform: Platform, tmp_path: Path) -> None:
+    platform = plain_platform
+    files = {**FILES, "tests/test_page.py": SHOP + flaky(tmp_path / "luck", "1567")}
+    project = platform.project(files, test_command=PYTEST, most_quarantined=1)
+    platform.ready(project, "Work", {"readme": "x\n"})
+    with pytest.raises(NotFound):
+        flaky_tests.quarantine(project.id, "tests.test_page::test_shop", days=7, reason="x", by=platform.max)
+
+    kept = flaky_tests.quarantine(project.id, LUCK, days=7, reason="a slow clock", by=platform.max)
+
+    assert kept.quarantined_until is not None
+    task = platform.ready(project, "More work", {"readme": "y\n"})
+    tests = checks_of(platform, task)["tests"]
+    assert (tests.code, tests.message) == ("quarantined_tests", f"The tests pass but for 1 in quarantine: {LUCK}.")
+
+    flaky_tests.release(project.id, LUCK, by=platform.max)
+    flaky_tests.release(project.id, LUCK, by=platform.max)
+    refused = platform.task(project, "Even more work")
+    platform.work(refused, {"readme": "z\n"})
+    assert checks_of(platform, refused)["tests"].code == "tests_failed"
+    names = [event.name for event in platform.all(EventRow, EventRow.name.startswith("test:"))]
+    assert names == ["test:quarantined", "test:released"]
+
+
+def test_no_more_are_in_quarantine_than_the_project_allows(plain_platform: Platform, tmp_path: Path) -> None:
+    platform = plain_platform
+    luck = flaky(tmp_path / "luck", "1")
+    files = {**FILES, "tests/test_page.py": SHOP + luck + luck.replace("test_luck", "test_more_luck")}
+    project = platform.project(files, test_command=PYTEST, most_quarantined=0)
+    platform.ready(project, "Work", {"readme": "x\n"})
+
+    with pytest.raises(Conflict, match="mostQuarantined"):
+        flaky_tests.quarantine(project.id, LUCK, days=7, reason="a slow clock", by=platform.max)
+
+
+def test_a_train_goes_on_past_failures_in_quarantine_and_uses_what_proofs_know_of_the_base(
+    plain_platform: Platform, tmp_path: Path
+) -> None:
+    platform = plain_platform
+    files = {**FILES, "tests/test_page.py": SHOP + flaky(tmp_path / "luck", "15")}
+    project = platform.project(files, test_command=PYTEST)
+    task = platform.approved(project, "Work", {"readme": "x\n"})
+    flaky_tests.quarantine(project.id, LUCK, days=7, reason="a slow clock", by=platform.max)
+
+    group = platform.staged(task)
+
+    assert (group.state, group.error) == ("staging", None)
+    assert [problem["kind"] for problem in group.problems] == ["quarantined"]
+    assert LUCK in group.problems[0]["detail"]
+
+
+def test_the_base_is_tested_once_for_proofs_and_trains(plain_platform: Platform, tmp_path: Path) -> None:
+    platform = plain_platform
+    command = f"git -C . rev-parse HEAD >>{tmp_path}/runs; {PYTEST}"
+    project = platform.project(FILES, test_command=command)
+    task = platform.approved(project, "Work", {"readme": "x\n"})
+    platform.staged(task)
+
+    runs = (tmp_path / "runs").read_text().split()
+    assert len(runs) == len(set(runs)) == len(platform.all(TestedCommit, TestedCommit.project_id == project.id))
+
+
+def test_an_expired_quarantine_is_none(plain_platform: Platform, tmp_path: Path) -> None:
+    platform = plain_platform
+    files = {**FILES, "tests/test_page.py": SHOP + flaky(tmp_path / "luck", "1")}
+    project = platform.project(files, test_command=PYTEST)
+    platform.ready(project, "Work", {"readme": "x\n"})
+    row = flaky_tests.quarantine(project.id, LUCK, days=7, reason="a slow clock", by=platform.max)
+
+    assert row.quarantined_until is not None
+    assert flaky_tests.is_quarantined(row, row.quarantined_until - timedelta(seconds=1))
+    assert not flaky_tests.is_quarantined(row, row.quarantined_until)

@@ -1,0 +1,50 @@
+"""The tests of the commit below a claimed one, where its branch left the default branch: run once for each commit, and
+once more if they fail, before the commit counts as red.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from common.providers.forge import Forge
+from common.providers.runtime import Runtime
+from common.services.tasks import red_base, tested
+from common.services.tasks.tested import Tested
+from common.services.tasks.verification import ProofPlan
+from common.values.check import Check, CheckPhase
+from workers.runtime_calls import forget_check, run_check
+
+
+@dataclass(frozen=True)
+class CommitBelow:
+    """Safe to repeat: what was found out is stored, or kept by the runtime."""
+
+    forge: Forge
+    runtime: Runtime
+    plan: ProofPlan
+
+    def sha(self) -> str:
+        return self.forge.read_merge_base(
+            self.plan.place.repository, base=self._head() or "", head=self.plan.claimed_sha or ""
+        )
+
+    def tested(self, check: Check) -> Tested | None:
+        """What is known of its tests by the commands of this check of the claimed commit; None while they run."""
+        sha = self.sha()
+        below = replace(check, commit=sha, overlay=None)
+        below = replace(below, check_id=f"below-{sha[:24]}-{tested.digest_of(below)[:16]}")
+        known = tested.read_tested(below)
+        while known is None or (not known.passed and known.runs < red_base.RUNS):
+            run = 1 if known is None else known.runs + 1
+            once = below if run == 1 else replace(below, check_id=f"{below.check_id}-{run}")
+            state = run_check(self.runtime, once)
+            if state.phase is CheckPhase.RUNNING:
+                return None
+            known = tested.record_tested(once, state, run=run)
+            forget_check(self.runtime, self.plan.place.space, once.check_id)
+        if sha == self._head():
+            red_base.record_base(self.plan.place.space.project_id, sha, known, ignored=self.plan.quarantined)
+        return known
+
+    def _head(self) -> str | None:
+        return self.forge.read_head(self.plan.place.repository, self.plan.place.default_branch)

@@ -1,0 +1,159 @@
+"""Whose fault it is that tests of a claimed commit fail: the commit's, the commit's below, or chance.
+
+What failed is run again on the same commit. What is green then is flaky, and the commit goes on if two of three runs
+are green and the test is not its own. What stays red is compared with the commit below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+
+from common.providers.runtime import Runtime
+from common.services.tasks import red_base, tested
+from common.services.tasks.tested import Tested
+from common.services.tasks.verification import CheckResult, ProofPlan
+from common.values.check import Check, CheckEnd, CheckPhase, CheckState
+from common.values.test_report import TestReport, TestResult
+from workers.jobs.commit_below import CommitBelow
+from workers.runtime_calls import forget_check, run_check
+
+FLAKY, OWN_FLAKY, QUARANTINED = "flaky_tests", "tests_flaky", "quarantined_tests"
+MOST_NAMED = 5
+RUNS = 3
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """result: the check `tests`. report: of the tests, each with its best result, if the proof goes on; else None."""
+
+    result: CheckResult
+    report: TestReport | None = None
+
+
+@dataclass(frozen=True)
+class RedTests:
+    """own: of a base's and the head's report, the names of the tests that the commit adds or changes."""
+
+    runtime: Runtime
+    plan: ProofPlan
+    below: CommitBelow
+    own: Callable[[TestReport, TestReport], Collection[str]]
+
+    def judge(self, check: Check, first: CheckState, *, may_report: bool) -> Verdict:
+        """The verdict on a commit whose tests failed once. Safe to repeat until it is final.
+
+        Raises ProviderUnavailable if a command can't be started yet.
+        """
+        if first.code != CheckEnd.EXITED or first.report is None or not may_report:
+            return self._by_exit_code(check, first)
+        red = self._red(first.report)
+        if not red:
+            named = first.report.names(TestResult.FAILED)
+            return self._quarantined(check, first, named) if named else self._by_exit_code(check, first)
+        runs = [first]
+        known = tested.record_tested(check, first)
+        for number in range(2, RUNS + 1):
+            again = run_check(self.runtime, _again(check, number))
+            if again.phase is CheckPhase.RUNNING:
+                return _running("Some tests fail: they are run again, to tell a flaky one from a broken one.")
+            if again.report is None or not (again.report.is_usable and again.report.tests):
+                return self._by_exit_code(check, again)
+            runs.append(again)
+            known = tested.record_tested(check, again, run=number)
+            if number == RUNS - 1 and (still := red & self._red(again.report)):
+                return self._by_names(check, again, still, known)
+        return self._by_chance(check, runs, red, known)
+
+    def forget(self) -> None:
+        """Have the runtime forget the repeated runs. Safe to repeat."""
+        for number in range(2, RUNS + 1):
+            forget_check(self.runtime, self.plan.place.space, _again_id(self.plan.run_id, number))
+
+    def _red(self, report: TestReport) -> set[str]:
+        return report.names(TestResult.FAILED) - self.plan.quarantined
+
+    def _by_exit_code(self, check: Check, state: CheckState) -> Verdict:
+        """Nothing names the tests that fail: the commit is at fault unless the tests of the commit below fail too."""
+        if state.code == CheckEnd.SETUP_FAILED:
+            return Verdict(_failed(check, state, f"The tests can't begin: {state.reason}.", "setup_failed"))
+        below = self.below.tested(check)
+        if below is None:
+            return _running("The tests fail: those of the commit below run, to see whether they fail there too.")
+        if red_base.is_red(below, self.plan.quarantined):
+            return Verdict(_base_is_red(self.plan, state))
+        return Verdict(_failed(check, state, f"The tests fail: {state.reason}.", "tests_failed"))
+
+    def _by_names(self, check: Check, state: CheckState, still: Collection[str], known: Tested) -> Verdict:
+        below = self.below.tested(check)
+        if below is None:
+            return _running("The tests fail: those of the commit below run, to see whether they fail there too.")
+        old = below.report.names(TestResult.FAILED) if red_base.is_red(below, self.plan.quarantined) else set()
+        fresh = sorted(set(still) - old)
+        if not fresh and below.report.is_usable:
+            named = _named(sorted(still))
+            branch = self.plan.place.default_branch
+            message = f"{len(still)} test(s) fail, and they fail on the commit below too, in {branch}: {named}."
+            return Verdict(_passed(message, red_base.BASE_IS_RED, state.log, failing=len(still)), known.report)
+        rest = f" {len(still) - len(fresh)} other(s) fail on the commit below too." if len(fresh) < len(still) else ""
+        message = f"The tests fail: {_named(fresh)}.{rest}"
+        return Verdict(_failed(check, state, message, "tests_failed", failing=len(fresh)))
+
+    def _by_chance(self, check: Check, runs: Sequence[CheckState], red: Collection[str], known: Tested) -> Verdict:
+        """Each red test of the first run was green in the second. A third one was made."""
+        reports = [state.report for state in runs if state.report is not None]
+        often = sorted(name for name in red if sum(name in self._red(report) for report in reports) > 1)
+        if often:
+            message = f"The tests fail in {RUNS - 1} of {RUNS} runs: {_named(often)}."
+            return Verdict(_failed(check, runs[-1], message, "tests_failed", failing=len(often)))
+        flaky = {name for report in reports for name in self._red(report)}
+        below = self.below.tested(check)
+        if below is None:
+            return _running("Some tests are flaky: those of the commit below run, to see whether they are new.")
+        own = sorted(flaky & set(self.own(below.report, known.report))) if below.report.is_usable else []
+        if own:
+            message = f"New or changed tests are red and green on this one commit: {_named(own)}. Make them reliable."
+            return Verdict(_failed(check, runs[0], message, OWN_FLAKY, failing=len(own)))
+        message = f"{len(flaky)} test(s) are flaky, red and green on this one commit: {_named(sorted(flaky))}."
+        log = runs[0].log
+        return Verdict(_passed(message, FLAKY, log, flaky=len(flaky)), known.report)
+
+    def _quarantined(self, check: Check, state: CheckState, names: Collection[str]) -> Verdict:
+        known = tested.record_tested(check, state)
+        message = f"The tests pass but for {len(names)} in quarantine: {_named(sorted(names))}."
+        return Verdict(_passed(message, QUARANTINED, state.log, quarantined=len(names)), known.report)
+
+
+def _again(check: Check, number: int) -> Check:
+    return replace(check, check_id=_again_id(check.check_id, number))
+
+
+def _again_id(check_id: str, number: int) -> str:
+    return f"{check_id}-run{number}"
+
+
+def _running(message: str) -> Verdict:
+    return Verdict(CheckResult("tests", "running", message))
+
+
+def _passed(message: str, code: str, log: str, **facts: int) -> CheckResult:
+    return CheckResult("tests", "passed", message, code=code, log=log, facts=facts)
+
+
+def _failed(check: Check, state: CheckState, message: str, code: str, **facts: int) -> CheckResult:
+    without = " They were run without its changes to how tests run." if check.overlay is not None else ""
+    return CheckResult("tests", "failed", f"{message}{without}", code=code, log=state.log, facts=facts)
+
+
+def _base_is_red(plan: ProofPlan, state: CheckState) -> CheckResult:
+    branch = plan.place.default_branch
+    message = (
+        f"The tests fail, as they do without this work, in {branch}: {state.reason}. Nothing names the tests that "
+        f"fail, so nothing can be said of the work until {branch} is mended and merged into the branch."
+    )
+    return CheckResult("tests", "failed", message, code=red_base.BASE_IS_RED, log=state.log)
+
+
+def _named(names: Sequence[str]) -> str:
+    more = len(names) - MOST_NAMED
+    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
