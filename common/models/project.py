@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy import ForeignKey, Index, SmallInteger, String, UnicodeText, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from common.database import StoredValue
 from common.events import Event, ProjectStatusChanged
 from common.models.base import TABLE_OPTIONS, Base, HasId, HasState, LongText
 from common.states import PROJECT_EDGES, By, ProjectState
+from common.values.json_codec import decode
+from common.values.red_base import RedBase
 
 
 class Project(HasId, HasState[ProjectState], Base):
@@ -26,8 +30,7 @@ class Project(HasId, HasState[ProjectState], Base):
     test_report: where its tests write JUnit XML; None: where the usual runners do. tests_lost: `refuse` or `warn`, if
     tests of the base do not run any more. tests_first: `refuse`, `warn` or `off`, if new tests pass without the change.
     test_setup: patterns of files that define how the tests run. most_quarantined: flaky tests that may be in quarantine
-    at once. red_base: the commit of the default branch whose tests fail, since when, and what they said; None: none is
-    known.
+    at once. red_base: None unless the tests of the default branch are known to fail.
     egress, egress_hosts: what its programs may reach. caps: most tokens, costUsd, minutes and runs, in `task` (of each
     task), `day` and `total`.
     """
@@ -78,7 +81,7 @@ class Project(HasId, HasState[ProjectState], Base):
     test_report: Mapped[str | None] = mapped_column(String(200))
     test_setup: Mapped[list[str]] = mapped_column(default=list)
     most_quarantined: Mapped[int] = mapped_column(default=5, server_default=text("5"))
-    red_base: Mapped[dict[str, object] | None]
+    red_base: Mapped[RedBase | None] = mapped_column(StoredValue(partial(decode, RedBase)))
     forbidden_paths: Mapped[list[str]]
     limits: Mapped[dict[str, float]]
     agent_instructions: Mapped[str] = mapped_column(LongText, default="")

@@ -22,6 +22,8 @@ class NoticeKind(StrEnum):
     """A group failed, waits on staging for production, or a rollback failed."""
     FINISHED = "finished"
     """A group runs in production."""
+    BASE_IS_RED = "base_is_red"
+    """The tests of a project's default branch fail by themselves."""
     TEST = "test"
     """An administrator tries the webhook."""
 

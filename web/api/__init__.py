@@ -14,6 +14,7 @@ from web.api.inbox import inbox
 from web.api.jobs import jobs
 from web.api.model_providers import model_providers
 from web.api.probes import health
+from web.api.project_tests import project_tests
 from web.api.projects import projects
 from web.api.proofs import proofs
 from web.api.proposals import proposals
@@ -41,4 +42,4 @@ ALL += [projects, samples, tasks, runs, webhooks]
 ALL += [model_providers, spend, caps, webhook]
 ALL += [run_tools, proposals, inbox, board]
 ALL += [steering, attachments, run_talk, reviews]
-ALL += [forge_repositories, proofs]
+ALL += [forge_repositories, proofs, project_tests]

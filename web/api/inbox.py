@@ -14,8 +14,9 @@ inbox = Blueprint("inbox", __name__, url_prefix="/api")
 
 
 class InboxItemSchema(Schema):
-    """taskId: null for a release; taskGroupId: null for everything else. state: the task's or the group's. questionId:
-    null unless the kind is question. detail: the question, or why it failed or waits; null if there is none.
+    """taskId: null for a release and a red default branch; taskGroupId: null for all but a release. state: the task's
+    or the group's. questionId: null unless the kind is question. detail: the question, or why it failed or waits; null
+    if there is none.
     """
 
     kind = Choice(services.Need)

@@ -136,6 +136,15 @@ def _deployment_failed(tx: Transaction, data: Data) -> Notice | None:
     return Notice(NoticeKind.RELEASE, f"the {title} failed", title, path, _cut(data["error"]), about)
 
 
+def _base_tested(_tx: Transaction, data: Data) -> Notice | None:
+    if not data["isRed"]:
+        return None
+    commit = data["commitSha"]
+    sentence = f"the tests of the default branch fail at {commit[:12]}, and no task is to blame"
+    path, about = "/#/projects/{project}/tests", {"commitSha": commit}
+    return Notice(NoticeKind.BASE_IS_RED, sentence, "default branch", path, _cut(data["reason"]), about)
+
+
 def _cut(text: str | None) -> str | None:
     if not text:
         return None
@@ -149,5 +158,6 @@ READERS: dict[str, Reader] = {
     "task:updated": _task_parked,
     "task-group:status_changed": _group_moved,
     "deploy:failed": _deployment_failed,
+    "project:base_tested": _base_tested,
 }
 """By the event's name. Other events ask nothing of anybody."""

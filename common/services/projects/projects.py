@@ -93,6 +93,7 @@ class ProjectValues(TypedDict, total=False):
     tests_first: str
     test_report: str | None
     test_setup: list[str]
+    most_quarantined: int
     forbidden_paths: list[str]
     limits: dict[str, float]
     agent_instructions: str
@@ -281,8 +282,8 @@ def _defaults() -> ProjectValues:
         "description": "", "default_branch": "main", "replicas": 1, "health_path": "/",
         "health_seconds": dict(DEFAULT_HEALTH_SECONDS), "preview_ttl_hours": 72, "is_restricted": False,
         "separate_approver": False, "allow_direct_push": False, "tests_lost": "refuse", "tests_first": "warn",
-        "test_setup": list(DEFAULT_TEST_SETUP), "forbidden_paths": list(DEFAULT_FORBIDDEN_PATHS), "limits": {},
-        "agent_instructions": "", "question_rules": {},
+        "test_setup": list(DEFAULT_TEST_SETUP), "most_quarantined": 5,
+        "forbidden_paths": list(DEFAULT_FORBIDDEN_PATHS), "limits": {}, "agent_instructions": "", "question_rules": {},
         "secrets_in_checks": [], "secrets_in_previews": [], "cache_paths": [], "services": [],
         "egress": Egress.REGISTRIES.value, "egress_hosts": [],
     }  # fmt: skip

@@ -17,6 +17,7 @@ from common.outbox import actor
 from common.services.access import Caller
 from common.states import Role
 from common.transaction import Snapshot, Transaction, snapshot, transactional
+from common.values.red_base import RedBase
 from common.values.test_report import TestReport, TestResult
 
 MOST_KEPT = 500
@@ -31,7 +32,7 @@ class TestsOfProject:
 
     __test__ = False
 
-    red_base: dict[str, object] | None
+    red_base: RedBase | None
     most_quarantined: int
     flaky: Sequence[FlakyTest]
     now: datetime
@@ -46,6 +47,27 @@ def read_tests(project_id: str, *, by: Caller) -> TestsOfProject:
     order = sorted(rows, key=lambda row: row.last_at.timestamp() if row.last_at else 0.0, reverse=True)
     order.sort(key=lambda row: not is_quarantined(row, now))
     return TestsOfProject(project.red_base, project.most_quarantined, order, now)
+
+
+@dataclass(frozen=True)
+class ShownTest:
+    """A flaky test as people see it: of a quarantine that is over, nothing is left. See FlakyTest."""
+
+    name: str
+    flaked_on: int
+    ran_on: int
+    last_at: datetime | None
+    last_sha: str | None
+    quarantined_until: datetime | None = None
+    quarantined_by: str | None = None
+    quarantine_reason: str | None = None
+
+
+def shown(row: FlakyTest, now: datetime) -> ShownTest:
+    about = (row.name, row.flaked_on, row.ran_on, row.last_at, row.last_sha)
+    if not is_quarantined(row, now):
+        return ShownTest(*about)
+    return ShownTest(*about, row.quarantined_until, row.quarantined_by, row.quarantine_reason)
 
 
 def is_quarantined(row: FlakyTest, now: datetime) -> bool:

@@ -33,13 +33,15 @@ class Need(StrEnum):
     """A task is ready to test; a maintainer approves or rejects it."""
     FAILED = "failed"
     """A task was given up; a member tries it again or cancels it."""
+    RED_BASE = "red_base"
+    """The tests of the default branch fail by themselves; a member has them mended."""
     PARKED = "parked"
     """A task reached a cap of spending; a person raises the cap."""
 
 
 @dataclass(frozen=True)
 class InboxItem:
-    """One thing that waits. task_id: None for a release; task_group_id: only for a release. state: the task's or the
+    """One thing that waits. task_id: only for a task; task_group_id: only for a release. state: the task's or the
     group's. detail: the question or the reason; None: there is none. since: aware UTC.
     """
 
@@ -91,6 +93,7 @@ def _parts(read: Snapshot, by: Caller, project_id: str | None) -> Iterator[Itera
     yield _tasks(read, Need.REVIEW, maintainer, _may_approve(by, maintainer), Task.state_ == TaskState.READY_TO_TEST)
     yield _tasks(read, Need.FAILED, member, Task.state_ == TaskState.FAILED)
     is_capped = and_(Task.phase_ == Phase.PARKED, Task.parked_code == Parked.CAP)
+    yield _red_bases(read, member)
     yield _tasks(read, Need.PARKED, member, Task.state_ == TaskState.IN_PROGRESS, is_capped)
 
 
@@ -145,6 +148,19 @@ def _tasks(read: Snapshot, kind: Need, reach: _Reach, *where: ColumnElement[bool
             kind, task.project_id, reach.projects[task.project_id][0], task.title, task.state_, task.updated_at,
             task_id=task.id, detail=detail,
         )  # fmt: skip
+
+
+def _red_bases(read: Snapshot, reach: _Reach) -> Iterator[InboxItem]:
+    if not reach.projects:
+        return
+    query = select(Project.id, Project.default_branch, Project.red_base).where(reach.holds(Project.id))
+    for project_id, branch, red_base in read.session.execute(query.where(Project.red_base.is_not(None))):
+        if red_base is not None:
+            since = datetime.fromisoformat(red_base.since)
+            yield InboxItem(
+                Need.RED_BASE, project_id, reach.projects[project_id][0], branch, "failed", since,
+                detail=red_base.reason,
+            )  # fmt: skip
 
 
 def _releases(read: Snapshot, reach: _Reach) -> Iterator[InboxItem]:

@@ -8,6 +8,7 @@ from common.events import BaseTested
 from common.models.project import Project
 from common.services.tasks.tested import Tested
 from common.transaction import Transaction, transactional
+from common.values.red_base import RedBase
 from common.values.test_report import TestResult
 
 BASE_IS_RED = "base_is_red"
@@ -39,16 +40,12 @@ def record_base(tx: Transaction, project_id: str, commit_sha: str, tested: Teste
             tx.record(BaseTested(feed=project_id, project_id=project_id, commit_sha=commit_sha, is_red=False))
         return
     red = sorted(tested.report.names(TestResult.FAILED) - set(ignored))
-    tests, reason = red[:MOST_NAMED], tested.reason or "the tests failed"
-    before = known["tests"] if known is not None else []
-    assert isinstance(before, list)
-    is_news = known is None or not set(tests) <= set(before)
-    if known is None or known["commitSha"] != commit_sha:
-        at = tx.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        since = known["since"] if known is not None else at
-        log = (tested.log or "")[-LONGEST_LOG:]
-        project.red_base = {"commitSha": commit_sha, "since": since, "reason": reason, "tests": tests, "log": log}
-    if is_news:
+    tests, reason = tuple(red[:MOST_NAMED]), tested.reason or "the tests failed"
+    if known is None or known.commit_sha != commit_sha:
+        now = tx.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        since = known.since if known is not None else now
+        project.red_base = RedBase(commit_sha, since, reason, tests, (tested.log or "")[-LONGEST_LOG:])
+    if known is None or not set(tests) <= set(known.tests):
         tx.record(BaseTested(feed=project_id, project_id=project_id, commit_sha=commit_sha, is_red=True, reason=reason))
 
 

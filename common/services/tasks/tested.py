@@ -30,6 +30,8 @@ class Tested:
     runs: how often it was run. reason, log: of the last run, masked; None if it passed.
     """
 
+    __test__ = False
+
     report: TestReport
     passed: bool
     runs: int

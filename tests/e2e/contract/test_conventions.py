@@ -36,6 +36,9 @@ POST /tasks/ID/approve
 POST /tasks/ID/reject
 POST /tasks/ID/accept-lost-tests
 GET /tasks/ID/tests
+GET /projects/ID/tests
+POST /projects/ID/tests/quarantine
+POST /projects/ID/tests/release
 POST /tasks/ID/cancel
 POST /tasks/ID/retry
 POST /tasks/ID/resume
@@ -129,6 +132,8 @@ BODIES = {
     "/respond": {"questionId": f"q-{NOWHERE}", "response": "x"},
     "/reject": {"reason": "x"},
     "/accept-lost-tests": {"names": ["x"]},
+    "/tests/quarantine": {"name": "x", "reason": "x"},
+    "/tests/release": {"name": "x"},
     "/comments": {"body": "x"},
     f"/comments/{NOWHERE}": {"body": "x"},
     "/submit": {"verdict": "comment", "body": "x"},

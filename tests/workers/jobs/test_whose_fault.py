@@ -49,8 +49,8 @@ def test_a_red_base_blames_no_task_and_is_told_once(plain_platform: Platform) ->
         assert tests.message == f"1 test(s) fail, and they fail on the commit below too, in main: {RED_NAME}."
 
     red = platform.get(Project, project.id).red_base
-    assert (red["tests"], len(told(platform, project))) == ([RED_NAME], 1)
-    assert "test_red" in red["log"]
+    assert (red.tests, len(told(platform, project))) == ((RED_NAME,), 1)
+    assert "test_red" in red.log
 
 
 def test_what_breaks_on_a_red_base_is_still_blamed(plain_platform: Platform) -> None:

@@ -20,6 +20,7 @@ const CHANGES = [
   "question:answered",
   "task-group:status_changed",
   "task:updated",
+  "project:base_tested",
 ];
 
 export const KINDS = {
@@ -27,6 +28,7 @@ export const KINDS = {
   release: mark("Releases"),
   review: mark("Ready to review"),
   failed: mark("Failed"),
+  red_base: mark("Default branch is red"),
   parked: mark("At a cap of spending"),
 };
 const ASKED = {
@@ -34,6 +36,7 @@ const ASKED = {
   release: mark("A release waits"),
   review: mark("Ready to review"),
   failed: mark("A task failed"),
+  red_base: mark("The default branch is red"),
   parked: mark("A cap is reached"),
 };
 
@@ -43,9 +46,9 @@ export const trouble = signal(null);
 export const count = computed(() => inbox.value?.total || 0);
 export const sayCount = computed(() => `${count.value}${inbox.value?.isCut ? "+" : ""}`);
 
-export const keyOf = (item) => `${item.kind}:${item.questionId || item.taskGroupId || item.taskId}`;
+export const keyOf = (item) => `${item.kind}:${item.questionId || item.taskGroupId || item.taskId || item.projectId}`;
 export const placeOf = ({ projectId, taskId, taskGroupId }) =>
-  taskId ? to.task(projectId, taskId) : to.group(projectId, taskGroupId);
+  taskId ? to.task(projectId, taskId) : taskGroupId ? to.group(projectId, taskGroupId) : to.tests(projectId);
 
 let asked = 0;
 let timer = 0;

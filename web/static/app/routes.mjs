@@ -2,7 +2,7 @@
 // after a `?`.
 import { signal } from "@preact/signals";
 
-const OF_PROJECT = ["tasks", "groups", "deployments", "activity", "settings"];
+const OF_PROJECT = ["tasks", "groups", "deployments", "tests", "activity", "settings"];
 // Without a project in the address, its views are those of the one looked at last.
 const OF_ALL = ["home", "inbox", "agents", "jobs", "admin", "models", "spend", "account", "welcome", ...OF_PROJECT];
 
@@ -77,6 +77,7 @@ export const to = {
   group: (projectId, id) => `#/projects/${projectId}/groups/${id}`,
   deployments: (projectId) => `#/projects/${projectId}/deployments`,
   activity: (projectId) => `#/projects/${projectId}/activity`,
+  tests: (projectId) => `#/projects/${projectId}/tests`,
   settings: (projectId) => `#/projects/${projectId}/settings`,
   agent: (id) => `#/agents/${id}`,
 };

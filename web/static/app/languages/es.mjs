@@ -1306,6 +1306,51 @@ export const TEXTS = {
   "Warn the reviewer": "Avisar a quien revisa",
   "Where the tests write JUnit XML, such as reports/*.xml. Left empty, the usual runners' is found.":
     "Dónde escriben las pruebas JUnit XML, como reports/*.xml. Vacío: se encuentra el de los programas habituales.",
+  Tests: "Pruebas",
+  "Tests of {name}": "Pruebas de {name}",
+  "Whether the default branch itself is red, and which tests can't be relied on.":
+    "Si la propia rama principal está en rojo y en qué pruebas no se puede confiar.",
+  "The tests of the default branch fail by themselves at {commit}: {reason}":
+    "Las pruebas de la rama principal fallan por sí solas en {commit}: {reason}",
+  "Its tests are not known to fail.": "No se sabe que sus pruebas fallen.",
+  "Mend the tests of {branch}": "Arreglar las pruebas de {branch}",
+  "Its tests fail by themselves at {commit}: {reason}": "Sus pruebas fallan por sí solas en {commit}: {reason}",
+  "No task is blamed for them, and no group goes on until they are mended.":
+    "No se culpa a ninguna tarea, y ningún grupo avanza hasta que se arreglen.",
+  "Have it mended": "Encargar el arreglo",
+  "Flaky tests": "Pruebas inestables",
+  "Red and green on one commit. In quarantine: {inside} of at most {most}.":
+    "En rojo y en verde en un mismo commit. En cuarentena: {inside} de {most} como máximo.",
+  "No flaky test is known": "No se conoce ninguna prueba inestable",
+  "A test that fails is run again. One that is green then is listed here.":
+    "Una prueba que falla se ejecuta otra vez. Si entonces pasa, aparece aquí.",
+  "Its failures count again.": "Sus fallos vuelven a contar.",
+  "on {flaked} of {count} commit": "en {flaked} de {count} commit",
+  "on {flaked} of {count} commits": "en {flaked} de {count} commits",
+  "In quarantine by {who}: {reason}. Until": "En cuarentena por {who}: {reason}. Hasta",
+  "End the quarantine": "Terminar la cuarentena",
+  Quarantine: "Poner en cuarentena",
+  "Quarantine a test": "Poner una prueba en cuarentena",
+  "Until the quarantine ends, failures of this test count for nothing, in proofs and in groups. Each says so.":
+    "Hasta que termine la cuarentena, los fallos de esta prueba no cuentan, ni en las pruebas de tareas ni en los grupos. Cada uno lo dice.",
+  Days: "Días",
+  "Tests in quarantine at once": "Pruebas en cuarentena a la vez",
+  "Flaky tests whose failures a maintainer may let count for nothing.":
+    "Pruebas inestables cuyos fallos un mantenedor puede hacer que no cuenten.",
+  "Default branch is red": "La rama principal está en rojo",
+  "The default branch is red": "La rama principal está en rojo",
+  "Red default branch": "Rama principal en rojo",
+  "The tests of a default branch fail by themselves.": "Las pruebas de una rama principal fallan por sí solas.",
+  "the default branch is red at {commit}: {reason}": "la rama principal está en rojo en {commit}: {reason}",
+  "the default branch is green again at {commit}": "la rama principal vuelve a estar en verde en {commit}",
+  "put {test} into quarantine: {reason}": "puso {test} en cuarentena: {reason}",
+  "ended the quarantine of {test}": "terminó la cuarentena de {test}",
+  "Project base tested": "Rama principal comprobada",
+  "Test quarantined": "Prueba en cuarentena",
+  "Test released": "Cuarentena terminada",
+  Reason: "Motivo",
+  Since: "Desde",
+  last: "la última vez",
   "Tests depend on it": "Las pruebas dependen de él",
   "Files that define how tests run": "Archivos que definen cómo se ejecutan las pruebas",
   "One a line, as in .gitignore. A proof takes them from the default branch, unless the task may change them. Of a package file only its scripts and options count.":

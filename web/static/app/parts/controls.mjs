@@ -71,6 +71,7 @@ const PATHS = {
   menu: "M2 4h12M2 8h12M2 12h12",
   search: "M7 2.5a4.5 4.5 0 1 0 0 9 4.5 4.5 0 0 0 0-9ZM10.5 10.5 14 14",
   board: "M2.5 3h3v10h-3zM6.500 3h3v6.500h-3zM10.500 3h3v8h-3z",
+  tests: "M5 2h6M6 2v4l-3.500 7a1 1 0 0 0 .9 1.500h9.200a1 1 0 0 0 .9-1.500L10 6V2M4.500 10h7",
   activity: "M2 8h3l2-4.500 3 9L12 8h2",
   inbox: "M2.500 9h3l1 2h3l1-2h3M2.500 9v4h11V9l-2-6h-7Z",
   groups: "M4 3v4a4 4 0 0 0 4 4h4M4 3v10M12 11l-2-2M12 11l-2 2",

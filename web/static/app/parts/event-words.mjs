@@ -29,6 +29,12 @@ const SENTENCES = {
   "deploy:completed": ({ environment }) => t("finished the {environment} deployment", { environment }),
   "branch:pushed": ({ branch, newSha }) =>
     t("pushed {commit} to {branch}", { commit: String(newSha).slice(0, 8), branch }),
+  "project:base_tested": ({ commitSha, isRed, reason }) =>
+    isRed
+      ? t("the default branch is red at {commit}: {reason}", { commit: String(commitSha).slice(0, 8), reason })
+      : t("the default branch is green again at {commit}", { commit: String(commitSha).slice(0, 8) }),
+  "test:quarantined": ({ test, reason }) => t("put {test} into quarantine: {reason}", { test, reason }),
+  "test:released": ({ test }) => t("ended the quarantine of {test}", { test }),
   "spend:warning": (data) =>
     data.period === "day"
       ? t("tells that {use} is used today", { use: sayUse(data) })

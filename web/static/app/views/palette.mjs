@@ -33,6 +33,8 @@ function commands() {
         goTo(t("Board"), to.project(id), "board"),
         goTo(t("Groups"), to.groups(id), "groups"),
         goTo(t("Deployments"), to.deployments(id), "deploy"),
+        goTo(t("Tests"), to.tests(id), "tests"),
+        goTo(t("Tests"), to.tests(id), "tests"),
         goTo(t("Activity"), to.activity(id), "activity"),
         goTo(t("Project settings"), to.settings(id), "settings"),
       ]

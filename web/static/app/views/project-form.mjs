@@ -7,7 +7,7 @@ import { mark, t } from "../language.mjs";
 import { ENVIRONMENTS } from "../states.mjs";
 import { say } from "../words.mjs";
 import { NetworkFields } from "./network-fields.mjs";
-import { POLICIES, TestPolicies, TestReportField, TestSetupField } from "./test-policies.mjs";
+import { POLICIES, QuarantineField, TestPolicies, TestReportField, TestSetupField } from "./test-policies.mjs";
 import { QuestionFields, questionDraft, questionRules } from "./question-rules.mjs";
 
 const TEXTS = [
@@ -26,7 +26,7 @@ const TEXTS = [
   "driver",
   "model",
 ];
-const NUMBERS = ["replicas", "port", "previewTtlHours", "maxParallelTasks"];
+const NUMBERS = ["mostQuarantined", "replicas", "port", "previewTtlHours", "maxParallelTasks"];
 const FLAGS = ["restricted", "separateApprover", "allowDirectPush"];
 const GIVEN = ["secretsInChecks", "secretsInPreviews"];
 const LIMITS = ["maxCostUsd", "maxTokens", "maxMinutes"];
@@ -343,5 +343,8 @@ export const MoreFields = ({ form, secrets = [] }) => html`
     form=${form}
   />
   <${TestPolicies} form=${form} />
-  <${TestSetupField} form=${form} />
+  <div class="pair">
+    <${TestSetupField} form=${form} />
+    <${QuarantineField} form=${form} />
+  </div>
 `;

@@ -35,6 +35,7 @@ const NewProject = lazy(() => import("./new-project.mjs"), "NewProject");
 const Releases = lazy(() => import("./releases.mjs"), "Releases");
 const Repository = lazy(() => import("./repository.mjs"), "Repository");
 const Palette = lazy(() => import("./palette.mjs"), "Palette", Nothing);
+const ProjectTests = lazy(() => import("./project-tests.mjs"), "ProjectTests");
 const ProjectSettings = lazy(() => import("./settings.mjs"), "ProjectSettings");
 const Spend = lazy(() => import("./spend.mjs"), "Spend");
 const TaskPage = lazy(() => import("./task.mjs"), "TaskPage");
@@ -259,6 +260,7 @@ function Sidebar({ leave }) {
         <${Link} href=${to.project(id)} icon="board" on=${view === "tasks" || view === "home"}>${t("Board")}<//>
         <${Link} href=${to.groups(id)} icon="groups" on=${view === "groups"}>${t("Groups")}<//>
         <${Link} href=${to.deployments(id)} icon="deploy" on=${view === "deployments"}>${t("Deployments")}<//>
+        <${Link} href=${to.tests(id)} icon="tests" on=${view === "tests"}>${t("Tests")}<//>
         <${Link} href=${to.activity(id)} icon="activity" on=${view === "activity"}>${t("Activity")}<//>
         <${Link} href=${to.settings(id)} icon="settings" on=${view === "settings"}>${t("Project settings")}<//>
       </div>`
@@ -310,6 +312,7 @@ function View() {
     <//>`;
   const key = projectId.value;
   if (view === "groups" || view === "deployments") return html`<${Releases} view=${view} id=${id} projectId=${key} />`;
+  if (view === "tests") return html`<${ProjectTests} key=${key} />`;
   if (view === "activity") return html`<${Activity} key=${key} />`;
   if (view === "settings") return html`<${ProjectSettings} key=${key} />`;
   if (view === "tasks" && tab) return html`<${TaskPage} key=${id} id=${id} tab=${tab} />`;

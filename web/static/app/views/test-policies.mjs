@@ -52,6 +52,20 @@ export function TestSetupField({ form }) {
   />`;
 }
 
+export function QuarantineField({ form }) {
+  return html`<${TextField}
+    label=${t("Tests in quarantine at once")}
+    hint=${t("Flaky tests whose failures a maintainer may let count for nothing.")}
+    name="mostQuarantined"
+    testid="project-most-quarantined"
+    form=${form}
+    type="number"
+    min="0"
+    max="100"
+    placeholder="5"
+  />`;
+}
+
 export function TestReportField({ form }) {
   return html`<${TextField}
     label=${t("Test report")}

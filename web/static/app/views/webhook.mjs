@@ -17,6 +17,7 @@ const kinds = () => [
   ["failed", t("Failures"), t("A task was given up: its runs failed or were refused.")],
   ["parked", t("Caps"), t("A task waits because it reached a cap of spending.")],
   ["release", t("Releases"), t("A release failed, or waits on staging for production.")],
+  ["base_is_red", t("Red default branch"), t("The tests of a default branch fail by themselves.")],
   ["finished", t("Finished"), t("A release runs in production.")],
 ];
 

@@ -1,0 +1,113 @@
+"""What is known of a project's tests over HTTP and on the page: a red default branch, flaky tests, quarantine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from common.models import Project, Task
+from common.services.tasks import flaky_tests, red_base
+from common.services.tasks.tested import Tested
+from common.transaction import Transaction, transactional
+from common.values.test_report import TestCase, TestReport, TestResult
+from tests.web.page_reader import PageReader
+from tests.web.world import SHA, World, all_of, events, get
+
+NAME = "tests.page::test_luck"
+RED = Tested(TestReport((TestCase("page::test_red", TestResult.FAILED),)), False, 2, "it exited with 1", "1 failed")
+
+
+@transactional
+def _note(tx: Transaction, project_id: str) -> None:
+    flaky_tests.note_flakes(tx, project_id, [NAME], SHA)
+
+
+def known(world: World) -> Project:
+    """A project with a flaky test and a red default branch."""
+    project = world.project()
+    _note(project.id)
+    red_base.record_base(project.id, SHA, RED, ignored=())
+    return project
+
+
+def test_what_is_known_of_a_projects_tests(world: World) -> None:
+    project = known(world)
+    path = f"/api/projects/{project.id}/tests"
+
+    found = world.client.get(path).json
+
+    assert (found["redBase"]["commitSha"], found["redBase"]["tests"]) == (SHA, ["page::test_red"])
+    assert (found["redBase"]["reason"], found["redBase"]["log"]) == ("it exited with 1", "1 failed")
+    (test,) = found["flaky"]
+    assert (test["name"], test["flakedOn"], test["ranOn"], test["lastSha"]) == (NAME, 1, 1, SHA)
+    assert (test["quarantinedUntil"], found["mostQuarantined"]) == (None, 5)
+
+
+def test_a_quarantine_has_a_reason_an_owner_and_an_end(world: World) -> None:
+    project = known(world)
+    path = f"/api/projects/{project.id}/tests"
+    for body, field in (
+        ({"name": NAME}, "reason"), ({"name": NAME, "reason": "x", "days": 0}, "days"),
+        ({"name": NAME, "reason": "x", "days": 91}, "days"),
+    ):  # fmt: skip
+        said = world.client.post(f"{path}/quarantine", json=body)
+        assert (said.status_code, said.json["details"]["field"]) == (400, field)
+    assert world.client.post(f"{path}/quarantine", json={"name": "other", "reason": "x"}).status_code == 404
+
+    test = world.client.post(f"{path}/quarantine", json={"name": NAME, "reason": "a slow clock", "days": 3}).json[
+        "test"
+    ]
+
+    assert (test["quarantinedBy"], test["quarantineReason"]) == (world.max.username, "a slow clock")
+    assert [event.actor for event in events("test:quarantined")] == [world.max.username]
+    assert world.client.post(f"{path}/release", json={"name": NAME}).json["test"]["quarantinedUntil"] is None
+    assert world.client.post(f"{path}/release", json={"name": NAME}).status_code == 200
+    assert len(events("test:released")) == 1
+
+    world.client.patch(f"/api/projects/{project.id}", json={"mostQuarantined": 0})
+    assert world.client.post(f"{path}/quarantine", json={"name": NAME, "reason": "x"}).status_code == 409
+
+
+def test_a_red_default_branch_needs_somebody_until_it_is_green(world: World) -> None:
+    project = known(world)
+    red_base.record_base(project.id, SHA, RED, ignored=())
+    assert len(events("project:base_tested")) == 1
+
+    (item,) = world.client.get("/api/inbox", query_string={"projectId": project.id}).json["items"]
+    assert (item["kind"], item["title"], item["taskId"]) == ("red_base", "main", None)
+
+    green = Tested(TestReport((TestCase("page::test_red", TestResult.PASSED),)), passed=True, runs=1)
+    red_base.record_base(project.id, "b" * 40, green, ignored=())
+    assert world.client.get("/api/inbox", query_string={"projectId": project.id}).json["items"] == []
+    assert get(Project, project.id).red_base is None
+
+
+@pytest.fixture
+def reader(browser: Browser, plain_world: World) -> Iterator[PageReader]:
+    someone = PageReader(browser, plain_world.app, plain_world.max.username)
+    yield someone
+    someone.close()
+
+
+def test_the_page_has_a_red_default_branch_mended_and_puts_a_test_into_quarantine(
+    reader: PageReader, plain_world: World
+) -> None:
+    project = known(plain_world)
+    reader.open("#/inbox")
+    reader.see("inbox-item").click()
+    expect(reader.see("base-red")).to_contain_text("page::test_red")
+
+    reader.see("quarantine-test").click()
+    reader.see("quarantine-reason").fill("a slow clock")
+    reader.see("quarantine-save").click()
+    expect(reader.see("flaky-test")).to_contain_text("a slow clock")
+    reader.see("release-test").click()
+    expect(reader.see("quarantine-test")).to_be_visible()
+
+    reader.see("mend-base").click()
+    expect(reader.page.get_by_text("Task created.")).to_be_visible()
+    (task,) = all_of(Task, Task.project_id == project.id)
+    assert (task.title, task.labels) == ("Mend the tests of main", ["fix"])
+    assert "page::test_red" in task.description

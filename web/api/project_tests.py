@@ -1,0 +1,97 @@
+"""What is known of a project's tests beyond single proofs: a red default branch, and flaky tests."""
+
+from __future__ import annotations
+
+from marshmallow import fields
+
+from common.services.tasks import flaky_tests as services
+from common.states import Role
+from common.values.test_report import LONGEST_NAME
+from web.http.auth import allow, who
+from web.http.blueprint import Blueprint, body, one, reply
+from web.http.fields import Integer, Line, Schema, Timestamp
+
+project_tests = Blueprint("project_tests", __name__, url_prefix="/api")
+
+MOST_DAYS = services.MOST_DAYS
+USUAL_DAYS = 14
+
+
+class RedBaseSchema(Schema):
+    """commitSha: the head of the default branch whose tests fail. since: when one was first found red. tests: those
+    that fail, at most 100; empty: nothing names them. log: the end of the output, secrets masked.
+    """
+
+    commit_sha = fields.String()
+    since = fields.String()
+    reason = fields.String()
+    tests = fields.List(fields.String())
+    log = fields.String()
+
+
+class FlakyTestSchema(Schema):
+    """flakedOn: on how many commits it was red and green. ranOn: on how many it ran since it is known. lastSha, lastAt:
+    where it was last both. quarantinedUntil: until then its failures count for nothing; null: they count.
+    quarantinedBy: who answers for that.
+    """
+
+    name = fields.String()
+    flaked_on = fields.Integer()
+    ran_on = fields.Integer()
+    last_at = Timestamp(allow_none=True)
+    last_sha = fields.String(allow_none=True)
+    quarantined_until = Timestamp(allow_none=True)
+    quarantined_by = fields.String(allow_none=True)
+    quarantine_reason = fields.String(allow_none=True)
+
+
+class ProjectTestsSchema(Schema):
+    """redBase: null unless the tests of the default branch are known to fail. flaky: those in quarantine first."""
+
+    red_base = fields.Nested(RedBaseSchema, allow_none=True)
+    most_quarantined = fields.Integer()
+    flaky = fields.List(fields.Nested(FlakyTestSchema))
+
+
+class QuarantineSchema(Schema):
+    """days: for how long, from now on."""
+
+    name = Line(LONGEST_NAME + 20, required=True)
+    days = Integer(1, MOST_DAYS, load_default=USUAL_DAYS)
+    reason = Line(500, required=True)
+
+
+class ReleaseSchema(Schema):
+    name = Line(LONGEST_NAME + 20, required=True)
+
+
+@project_tests.get("/projects/<id:project_id>/tests")
+@allow(Role.VIEWER)
+@reply(ProjectTestsSchema)
+def read_project_tests(project_id: str) -> object:
+    """Whether the default branch's own tests fail, and the tests that were red and green on one commit."""
+    found = services.read_tests(project_id, by=who())
+    return {
+        "red_base": found.red_base,
+        "most_quarantined": found.most_quarantined,
+        "flaky": [services.shown(row, found.now) for row in found.flaky],
+    }
+
+
+@project_tests.post("/projects/<id:project_id>/tests/quarantine")
+@allow(Role.MAINTAINER)
+@body(QuarantineSchema)
+@reply(one("test", FlakyTestSchema))
+def quarantine_test(project_id: str, name: str, days: int, reason: str) -> object:
+    """Let failures of a flaky test count for nothing for some days. The caller answers for it; at most
+    `mostQuarantined` tests of the project at once. Again: from now on."""
+    return services.quarantine(project_id, name, days=days, reason=reason, by=who())
+
+
+@project_tests.post("/projects/<id:project_id>/tests/release")
+@allow(Role.MAINTAINER)
+@body(ReleaseSchema)
+@reply(one("test", FlakyTestSchema))
+def release_test(project_id: str, name: str) -> object:
+    """End a test's quarantine: its failures count again."""
+    return services.release(project_id, name, by=who())

@@ -1,0 +1,158 @@
+// What is known of a project's tests beyond single tasks: a red default branch, flaky tests, and those in quarantine.
+import { useState } from "preact/hooks";
+import { api } from "../api.mjs";
+import { html } from "../html.mjs";
+import { t, tn } from "../language.mjs";
+import { useLive, useRead } from "../loading.mjs";
+import { Button, Empty, Fault, Loading, Page, TextField, Time, Trouble, useForm } from "../parts/controls.mjs";
+import { Dialog } from "../parts/dialogs.mjs";
+import { project } from "../projects.mjs";
+import { go, to } from "../routes.mjs";
+import { may } from "../session.mjs";
+import { told } from "../toasts.mjs";
+import { actorName } from "../words.mjs";
+
+const EVENTS = ["project:base_tested", "test:quarantined", "test:released", "task:status_changed"];
+const MOST_LOG = 8000;
+const USUAL_DAYS = "14";
+
+export function ProjectTests() {
+  const { id, name } = project.value;
+  const { value, error, reload } = useRead(`/projects/${id}/tests`);
+  useLive(({ event, projectId }) => projectId === id && EVENTS.includes(event), reload);
+  const lead = t("Whether the default branch itself is red, and which tests can't be relied on.");
+  return html`<${Page} title=${t("Tests of {name}", { name })} lead=${lead}>
+    ${
+      error && !value
+        ? html`<${Trouble} error=${error} again=${reload} />`
+        : value
+          ? html`<${RedBase} of=${value.redBase} /><${FlakyTests} of=${value} reload=${reload} />`
+          : html`<${Loading} />`
+    }
+  <//>`;
+}
+
+const describe = ({ commitSha, reason, tests, log }) =>
+  [
+    t("The tests of the default branch fail by themselves at {commit}: {reason}", { commit: commitSha, reason }),
+    tests.map((test) => `- \`${test}\``).join("\n"),
+    `\`\`\`\n${log.slice(-MOST_LOG)}\n\`\`\``,
+  ]
+    .filter(Boolean)
+    .join("\n\n");
+
+function RedBase({ of }) {
+  if (!of)
+    return html`<section data-testid="base-green">
+      <h2>${project.value.defaultBranch}</h2>
+      <p class="muted">${t("Its tests are not known to fail.")}</p>
+    </section>`;
+  const mend = async () => {
+    const { id } = project.value;
+    const { task } = await api.post("/tasks", {
+      projectId: id,
+      title: t("Mend the tests of {branch}", { branch: project.value.defaultBranch }),
+      description: describe(of),
+      priority: "high",
+      labels: ["fix"],
+    });
+    told(t("Task created."));
+    go(to.task(id, task.id));
+  };
+  return html`<section data-testid="base-red">
+    <h2>${project.value.defaultBranch}</h2>
+    <p class="banner bad">
+      ${t("Its tests fail by themselves at {commit}: {reason}", { commit: of.commitSha.slice(0, 12), reason: of.reason })}
+      ${" "}${t("No task is blamed for them, and no group goes on until they are mended.")}
+    </p>
+    <p class="muted">${t("Since")} <${Time} at=${of.since} /></p>
+    ${of.tests.length > 0 && html`<ul>${of.tests.map((test) => html`<li key=${test}><code>${test}</code></li>`)}</ul>`}
+    ${may("member") && html`<${Button} kind="primary" act=${mend} testid="mend-base">${t("Have it mended")}<//>`}
+    ${
+      of.log &&
+      html`<details>
+        <summary>${t("Log")}</summary>
+        <pre tabindex="0">${of.log}</pre>
+      </details>`
+    }
+  </section>`;
+}
+
+function FlakyTests({ of: { flaky, mostQuarantined }, reload }) {
+  const [chosen, choose] = useState(null);
+  const inside = flaky.filter(({ quarantinedUntil }) => quarantinedUntil).length;
+  return html`<section>
+    <h2>${t("Flaky tests")}</h2>
+    ${
+      flaky.length
+        ? html`<p class="muted">
+              ${t("Red and green on one commit. In quarantine: {inside} of at most {most}.", { inside, most: mostQuarantined })}
+            </p>
+            <ul class="rows" data-testid="flaky-tests">
+              ${flaky.map((test) => html`<${FlakyTest} key=${test.name} test=${test} choose=${choose} reload=${reload} />`)}
+            </ul>`
+        : html`<${Empty} title=${t("No flaky test is known")}>
+            ${t("A test that fails is run again. One that is green then is listed here.")}
+          <//>`
+    }
+    ${chosen && html`<${Quarantine} test=${chosen} close=${() => choose(null)} reload=${reload} />`}
+  </section>`;
+}
+
+function FlakyTest({ test, choose, reload }) {
+  const { id } = project.value;
+  const release = async () => {
+    await api.post(`/projects/${id}/tests/release`, { name: test.name });
+    told(t("Its failures count again."));
+    await reload();
+  };
+  const rate = tn(test.ranOn, "on {flaked} of {count} commit", "on {flaked} of {count} commits", {
+    flaked: test.flakedOn,
+  });
+  return html`<li class="row" data-testid="flaky-test">
+    <span class="row-main">
+      <code>${test.name}</code>
+      <small>
+        ${rate}${test.lastAt && html`, ${t("last")} <${Time} at=${test.lastAt} />`}
+        ${
+          test.quarantinedUntil &&
+          html`<br />${t("In quarantine by {who}: {reason}. Until", {
+            who: actorName(test.quarantinedBy),
+            reason: test.quarantineReason,
+          })} <${Time} at=${test.quarantinedUntil} />`
+        }
+      </small>
+    </span>
+    ${
+      may("maintainer") &&
+      (test.quarantinedUntil
+        ? html`<${Button} small act=${release} testid="release-test">${t("End the quarantine")}<//>`
+        : html`<${Button} small act=${() => choose(test)} testid="quarantine-test">${t("Quarantine")}<//>`)
+    }
+  </li>`;
+}
+
+function Quarantine({ test, close, reload }) {
+  const form = useForm({ days: USUAL_DAYS, reason: "" });
+  const save = form.submit(async ({ days, reason }) => {
+    const body = { name: test.name, days: Number(days), reason: reason.trim() };
+    await api.post(`/projects/${project.value.id}/tests/quarantine`, body);
+    close();
+    await reload();
+  });
+  return html`<${Dialog} title=${t("Quarantine a test")} close=${close}>
+    <form onSubmit=${save}>
+      <p>
+        ${t("Until the quarantine ends, failures of this test count for nothing, in proofs and in groups. Each says so.")}
+      </p>
+      <p><code>${test.name}</code></p>
+      <${TextField} label=${t("Days")} name="days" form=${form} type="number" min="1" max="90" testid="quarantine-days" />
+      <${TextField} label=${t("Reason")} name="reason" form=${form} required maxlength="500" testid="quarantine-reason" />
+      <${Fault} form=${form} />
+      <footer>
+        <button type="button" class="button" onClick=${close}>${t("Cancel")}</button>
+        <button class="button primary" data-testid="quarantine-save" disabled=${form.busy}>${t("Quarantine")}</button>
+      </footer>
+    </form>
+  <//>`;
+}
