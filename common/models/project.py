@@ -25,6 +25,7 @@ class Project(HasId, HasState[ProjectState], Base):
     starter: what its repository starts with; None: a README.md, or the import.
     test_report: where its tests write JUnit XML; None: where the usual runners do. tests_lost: `refuse` or `warn`, if
     tests of the base do not run any more. tests_first: `refuse`, `warn` or `off`, if new tests pass without the change.
+    required_statuses: contexts of the repository's own CI that a commit needs to be proven.
     egress, egress_hosts: what its programs may reach. caps: most tokens, costUsd, minutes and runs, in `task` (of each
     task), `day` and `total`.
     """
@@ -73,6 +74,7 @@ class Project(HasId, HasState[ProjectState], Base):
     tests_lost: Mapped[str] = mapped_column(String(8), default="refuse", server_default="refuse")
     tests_first: Mapped[str] = mapped_column(String(8), default="warn", server_default="off")
     test_report: Mapped[str | None] = mapped_column(String(200))
+    required_statuses: Mapped[list[str]] = mapped_column(default=list)
     forbidden_paths: Mapped[list[str]]
     limits: Mapped[dict[str, float]]
     agent_instructions: Mapped[str] = mapped_column(LongText, default="")

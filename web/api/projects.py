@@ -18,6 +18,7 @@ from common.services.projects.places import branch_fault, place_of
 from common.services.projects.variables import MOST_VARIABLES, variable_fault
 from common.settings import settings
 from common.states import ProjectState, Role
+from common.values.commit_status import LONGEST_CONTEXT, MOST_CONTEXTS, context_fault
 from common.values.drivers import KNOWN_DRIVERS
 from common.values.egress import MOST_HOSTS, Egress
 from common.values.needs import MOST_CACHE_PATHS, ServiceKind, cache_path_fault, nested_path, version_fault
@@ -127,6 +128,11 @@ def _unlike_kinds(services: list[dict[str, object]]) -> None:
         raise ma.ValidationError(f"{twice[0]} is given twice; a kind may be given once")
 
 
+def _once(texts: list[str]) -> None:
+    if twice := sorted({text for text in texts if texts.count(text) > 1}):
+        raise ma.ValidationError(f"{twice[0]} is given twice")
+
+
 def _apart(paths: list[str]) -> None:
     if inner := nested_path(paths):
         raise ma.ValidationError(f"{inner} is given twice, or lies in another of the folders")
@@ -181,6 +187,9 @@ class UpdateProjectSchema(Schema):
     tests_lost = Choice(ON_LOST_TESTS)
     tests_first = Choice(ON_NEW_TESTS)
     test_report = Line(200, allow_none=True, validate=refused_if(report_path_fault))
+    required_statuses = fields.List(
+        Line(LONGEST_CONTEXT, validate=refused_if(context_fault)), validate=[validate.Length(max=MOST_CONTEXTS), _once]
+    )
     forbidden_paths = fields.List(Line(500, validate=_IS_PATH_PATTERN), validate=validate.Length(max=200))
     limits = Kept(LimitsSchema)
     agent_instructions = Text(50_000)
@@ -219,6 +228,7 @@ class ProjectSchema(Schema):
     testReport: where the tests write JUnit XML, a path or pattern; null: where the usual runners write it.
     testsLost: what becomes of work in which tests of the base do not run any more. keepTests: whether that is `refuse`.
     testsFirst: what becomes of work whose new tests pass without the change.
+    requiredStatuses: contexts of the repository's own CI that a commit needs to be proven.
     egress: what agents, tests and previews may reach. egressHosts: hosts beside the package registries, for
     `registries`.
     """
@@ -263,6 +273,7 @@ class ProjectSchema(Schema):
     tests_lost = Choice(ON_LOST_TESTS)
     tests_first = Choice(ON_NEW_TESTS)
     test_report = fields.String(allow_none=True)
+    required_statuses = fields.List(fields.String())
     forbidden_paths = fields.List(fields.String())
     limits = Kept(LimitsSchema)
     agent_instructions = fields.String()

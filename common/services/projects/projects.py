@@ -84,6 +84,7 @@ class ProjectValues(TypedDict, total=False):
     tests_lost: str
     tests_first: str
     test_report: str | None
+    required_statuses: list[str]
     forbidden_paths: list[str]
     limits: dict[str, float]
     agent_instructions: str
@@ -274,7 +275,7 @@ def _defaults() -> ProjectValues:
         "separate_approver": False, "allow_direct_push": False, "tests_lost": "refuse", "tests_first": "warn",
         "forbidden_paths": list(DEFAULT_FORBIDDEN_PATHS), "limits": {}, "agent_instructions": "", "question_rules": {},
         "secrets_in_checks": [], "secrets_in_previews": [], "cache_paths": [], "services": [],
-        "egress": Egress.REGISTRIES.value, "egress_hosts": [],
+        "egress": Egress.REGISTRIES.value, "egress_hosts": [], "required_statuses": [],
     }  # fmt: skip
 
 
@@ -292,6 +293,8 @@ def _with_starter(values: ProjectValues) -> ProjectValues:
 
 
 def _apply(project: Project, values: ProjectValues) -> None:
+    if values.get("required_statuses") and settings().forge.kind == "local":
+        raise Invalid("requiredStatuses", "Needs Gitea or Forgejo: in the built-in forge, no CI sets statuses")
     for name, value in values.items():
         if name not in _SEALED and name not in SECRETS_GIVEN and name not in {"health_seconds", "caps"}:
             setattr(project, name, value)

@@ -1306,6 +1306,11 @@ export const TEXTS = {
   "Warn the reviewer": "Avisar a quien revisa",
   "Where the tests write JUnit XML, such as reports/*.xml. Left empty, the usual runners' is found.":
     "Dónde escriben las pruebas JUnit XML, como reports/*.xml. Vacío: se encuentra el de los programas habituales.",
+  "Required statuses": "Estados exigidos",
+  "One a line: what the repository's own CI has to say of each commit, such as ci/build. Needs Gitea.":
+    "Uno por línea: lo que la CI del propio repositorio debe decir de cada commit, como ci/build. Requiere Gitea.",
+  "The required status of the repository's own CI passes": "El estado exigido de la CI del propio repositorio pasa",
+  "All {count} required statuses of its CI pass": "Los {count} estados exigidos de su CI pasan",
   "One test ran": "Se ejecutó una prueba",
   "{count} tests ran": "Se ejecutaron {count} pruebas",
   "one was skipped": "una se omitió",
