@@ -1,8 +1,8 @@
 """Database side of the jobs that prepare a run, verify its result (the proof), and close it.
 
 An agent's report is only a claim. The platform checks, in this order, that the commit is the branch's head, changes
-something, merges, changes no forbidden path, keeps the tests, and passes them. If a check fails, the task goes back to
-its agent, or to a person after MOST_REFUSALS.
+something, merges, changes no forbidden path, keeps the tests, passes them, and has the statuses of the repository's own
+CI that the project requires. If a check fails, the task goes back to its agent, or to a person after MOST_REFUSALS.
 """
 
 from __future__ import annotations
@@ -28,9 +28,11 @@ from common.services.runs.lifecycle import make_claimable
 from common.services.tasks import lifecycle, questions
 from common.services.tasks.lifecycle import record_update
 from common.services.tasks.tasks import add_feedback
+from common.settings import settings
 from common.states import GROUP_LIVE, By, Outcome, Phase, RunState, TaskState
 from common.transaction import Transaction, transactional
 from common.values.check import Check
+from common.values.commit_status import RequiredStatuses
 from common.values.place import Place
 
 RIVAL_SECONDS = 120
@@ -64,6 +66,7 @@ class ProofPlan:
 
     tests_lost, tests_first: see Project; tests_first is `off` for tasks whose labels say that they change no behaviour.
     accepted_losses: names of tests that a person lets go.
+    statuses: what the repository's own CI has to say of the commit; None: nothing is required.
     rival: (branch, head) of a live group that handed the task back because of a merge conflict; None if there is none,
     or after RIVAL_SECONDS.
     """
@@ -78,6 +81,7 @@ class ProofPlan:
     accepted_losses: frozenset[str]
     rival: tuple[str, str] | None
     tests: Check | None
+    statuses: RequiredStatuses | None = None
 
 
 @dataclass(frozen=True)
@@ -196,11 +200,20 @@ def begin_proof(tx: Transaction, lease: Lease) -> ProofPlan | None:
     return ProofPlan(
         place_of(project), run.id, task.branch_name, run.claimed_sha, tuple(project.forbidden_paths),
         project.tests_lost, _tests_first(project, task), frozenset(task.accepted_losses), _rival(tx, task, run), tests,
+        _statuses(tx, project, run),
     )  # fmt: skip
 
 
 def _tests_first(project: Project, task: Task) -> str:
     return "off" if WITHOUT_NEW_BEHAVIOUR & {label.lower() for label in task.labels} else project.tests_first
+
+
+def _statuses(tx: Transaction, project: Project, run: Run) -> RequiredStatuses | None:
+    if not project.required_statuses:
+        return None
+    minutes = settings().forge.status_minutes
+    is_late = run.finished_at is None or run.finished_at < tx.now() - timedelta(minutes=minutes)
+    return RequiredStatuses(tuple(project.required_statuses), minutes, is_late)
 
 
 def _rival(tx: Transaction, task: Task, run: Run) -> tuple[str, str] | None:
