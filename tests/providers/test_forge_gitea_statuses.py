@@ -11,9 +11,10 @@ from common.values.repository import Credential, Repository
 from tests.doubles.gitea import Fault, GiteaDouble
 from tests.doubles.gitea.model import Repo, User
 from tests.providers.forge_contract import refused
-from tests.providers.test_forge_gitea import OLD, forge, repository, server, version
+from tests.providers.git_tree import WorkTree, git
+from tests.providers.test_forge_gitea import OLD, forge, repository, server, version, work
 
-__all__ = ["forge", "repository", "server", "version"]
+__all__ = ["forge", "repository", "server", "version", "work"]
 
 CI = "ci/build"
 JOB = "CI / build (push)"
@@ -100,6 +101,21 @@ def test_another_commits_status_is_not_this_ones(
     server.set_status(commit.repo, "1" * 40, CI, "success", by=commit.bot)
 
     assert commit.read() == {}
+
+
+def test_a_branch_that_is_named_as_the_commit_lends_it_no_statuses(
+    forge: GiteaForge, server: GiteaDouble, repository: Repository, work: WorkTree
+) -> None:
+    commit = made(forge, server, repository)
+    commit.set(CI, "success", by=commit.bot)
+    old, commit.sha = commit.sha, work.commit({"a": "a"}, on="task-1")
+    work.push("task-1")
+    commit.set(CI, "failure", by=commit.bot)
+    git("push", "--quiet", "origin", f"{old}:refs/heads/{commit.sha}", at=work.path)
+
+    assert commit.read() == {}
+    git("push", "--quiet", "origin", f":refs/heads/{commit.sha}", at=work.path)
+    assert commit.read() == {CI: "failure"}
 
 
 def test_a_runs_user_counts_neither_before_nor_after_its_removal(

@@ -22,6 +22,8 @@ def read_status(call: Call, repo: Repo, ref: str) -> _Answer:
 
 @route("GET", f"{_REPO}/statuses/{{sha}}")
 def list_statuses(call: Call, repo: Repo, sha: str) -> _Answer:
+    # A branch comes first, as in newer versions (routers/api/v1/repo/status.go: resolveRefCommit).
+    sha = repo.refs().get(f"refs/heads/{sha}", sha)
     found = [_shown(call.model, status) for status in repo.statuses if status["sha"] == sha]
     # Gitea's own names: `highestindex` begins with the oldest, the others that are here with the newest.
     return 200, call.page(found if call.query.get("sort") == "highestindex" else found[::-1])
@@ -84,6 +86,7 @@ def _add(
     status = {
         "id": number, "context": context, "status": state, "description": description, "target_url": target_url,
         "created_at": now(model), "sha": sha, "creator_id": creator,
+        "url": f"{repo.root_url}/api/v1/repos/{repo.owner}/{repo.name}/statuses/{sha}",
     }  # fmt: skip
     repo.statuses.append(status)
     return status

@@ -70,7 +70,7 @@ def read_ci_statuses(
     statuses = list(islice(listed, MOST_STATUSES + 1))
     if len(statuses) > MOST_STATUSES:
         raise ProviderRefused(f"{commit} has more than {MOST_STATUSES} statuses", code="too_large")
-    counted = [status for status in statuses if not _is_ours(status, account)]
+    counted = [status for status in statuses if _is_of(status, commit) and not _is_ours(status, account)]
     asks_jobs = has_jobs and any(_is_nobodys(status) for status in counted)
     jobs = list(_jobs(client, found, commit)) if asks_jobs else []
     newest: dict[str, CommitStatus] = {}
@@ -114,6 +114,12 @@ def _state(status: Json) -> StatusState:
         return StatusState(status.get("status"))
     except ValueError:
         return StatusState.ERROR
+
+
+def _is_of(status: Json, commit: str) -> bool:
+    """Whether it is this commit's. A server that is asked for a SHA may answer for a branch of that name instead, which
+    a run can push."""
+    return str(status.get("url")).rpartition("/statuses/")[2] == commit
 
 
 def _is_ours(status: Json, account: Account) -> bool:
