@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from common.errors import ProviderRefused
 from common.providers.forge import Forge
-from common.services.tasks.verification import CheckResult, ProofPlan
+from common.services.tasks.verification import STATUSES, CheckResult, ProofPlan
 from common.values.commit_status import PASSING, CommitStatus, RequiredStatuses, StatusState
 
-NAME = "statuses"
 LOOK_AGAIN_SECONDS = 15.0
 """How often to ask the forge for statuses that are awaited."""
 
@@ -24,7 +23,7 @@ def required_statuses(forge: Forge, plan: ProofPlan) -> list[CheckResult]:
         if error.code != "too_large":
             raise
         message = f"The statuses of the commit can't be read: {error.message}. Push another commit."
-        return [CheckResult(NAME, "failed", message, code="statuses_unreadable")]
+        return [CheckResult(STATUSES, "failed", message, code="statuses_unreadable")]
     return [_judged(plan.statuses, {status.context: status for status in found})]
 
 
@@ -37,21 +36,21 @@ def _judged(required: RequiredStatuses, found: Mapping[str, CommitStatus]) -> Ch
     if failed:
         named = ", ".join(f"{status.context} ({status.state})" for status in failed)
         message = f"The repository's own CI does not pass on this commit: {named}."
-        return CheckResult(NAME, "failed", message, code="status_failed", log=log)
+        return CheckResult(STATUSES, "failed", message, code="status_failed", log=log)
     if missing or pending:
         return _awaited(required, missing, pending, log)
     count = len(required.contexts)
     message = f"The repository's own CI passes: {count} required status(es)."
-    return CheckResult(NAME, "passed", message, log=log, facts={"required": count})
+    return CheckResult(STATUSES, "passed", message, log=log, facts={"required": count})
 
 
 def _awaited(required: RequiredStatuses, missing: Sequence[str], pending: Sequence[str], log: str) -> CheckResult:
     parts = [f"{what} is {how}" for how, named in (("missing", missing), ("pending", pending)) for what in named]
     if not required.is_late:
-        return CheckResult(NAME, "running", f"The repository's own CI is awaited: {', '.join(parts)}.", log=log)
+        return CheckResult(STATUSES, "running", f"The repository's own CI is awaited: {', '.join(parts)}.", log=log)
     message = f"The repository's own CI did not end within {required.minutes} minute(s): {', '.join(parts)}."
     code = "status_missing" if missing else "status_pending"
-    return CheckResult(NAME, "failed", message, code=code, log=log)
+    return CheckResult(STATUSES, "failed", message, code=code, log=log)
 
 
 def _told(status: CommitStatus) -> str:

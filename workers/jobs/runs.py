@@ -95,7 +95,7 @@ def verify_run(job: Claimed) -> None:
 
 
 def _pause(awaited: CheckResult) -> float:
-    return proof_statuses.LOOK_AGAIN_SECONDS if awaited.name == proof_statuses.NAME else LOOK_AGAIN_SECONDS
+    return proof_statuses.LOOK_AGAIN_SECONDS if awaited.name == verification.STATUSES else LOOK_AGAIN_SECONDS
 
 
 def _add_tests(job: Claimed, proof: TestProof, results: list[CheckResult]) -> None:

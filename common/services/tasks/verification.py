@@ -42,6 +42,8 @@ WITHOUT_NEW_BEHAVIOUR = frozenset({"tests", "refactor"})
 """Labels of tasks whose new tests may pass without the change."""
 MOST_REFUSALS = 3
 """Failed verifications in a row after which a person is asked."""
+STATUSES = "statuses"
+"""The check of what the repository's own CI says."""
 MOST_ACCEPTED = 1000
 """Lost tests that a check names, and a person can let go."""
 
@@ -347,6 +349,22 @@ def _store(tx: Transaction, task: Task, run_id: str, results: Sequence[CheckResu
         row.commit_sha, row.at, row.facts = run.claimed_sha, tx.now(), dict(result.facts)
         tx.add(row)
     return changed
+
+
+@transactional
+def look_for_statuses(tx: Transaction, project_id: str) -> int:
+    """Have the project's verifications that wait for statuses look again at once. Returns how many there are."""
+    waiting = (
+        select(TaskCheck.run_id)
+        .join(Task, Task.id == TaskCheck.task_id)
+        .where(Task.project_id == project_id, Task.phase_ == Phase.VERIFYING)
+        .where(TaskCheck.name == STATUSES, TaskCheck.status == "running")
+        .order_by(TaskCheck.run_id)
+    )
+    run_ids = tx.session.scalars(waiting).all()
+    for run_id in run_ids:
+        tx.enqueue(jobs.VERIFY_RUN, run_id, project_id=project_id)
+    return len(run_ids)
 
 
 def store_check(tx: Transaction, task: Task, result: CheckResult) -> None:

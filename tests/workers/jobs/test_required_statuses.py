@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from common.jobs import VERIFY_RUN
 from common.models import Comment, Job, Project, Run, Task, TaskCheck
+from common.services.tasks import webhooks
 from common.services.tasks.task_details import read_details
 from common.transaction import Transaction, transactional
 from common.values.claimed_run import ClaimedRun
@@ -232,6 +233,19 @@ def test_of_a_job_that_was_run_again_the_newest_counts(plain: Elsewhere) -> None
     claim.finish()
 
     assert claim.verdict == ("passed", None, "ready_to_test")
+
+
+def test_a_webhook_of_a_status_has_it_looked_for_at_once(plain: Elsewhere) -> None:
+    claim = Claim(plain, BUILD)
+    claim.finish()
+    claim.set(BUILD, "success")
+    assert plain.due() == []
+
+    assert webhooks.ring_for_statuses(claim.repo.owner, claim.repo.name) == 1
+    plain.run_jobs(until=lambda: not plain.due())
+
+    assert claim.verdict[0] == "passed"
+    assert webhooks.ring_for_statuses(claim.repo.owner, claim.repo.name) == 0
 
 
 def test_a_push_while_the_ci_is_awaited_is_noticed(plain: Elsewhere) -> None:
