@@ -157,8 +157,11 @@ def test_a_removed_user_can_say_nothing_that_actions_does_not(
     server.run_job(commit.repo, "2" * 40, "CI", "test", "success")
     for context in (JOB, "CI / test (push)", "CI / build (pull_request)", CI):
         commit.set(context, "success", by=None)
+    commit.set("ci/other", "success", by=commit.bot)
+    for state in ("pending", "failure", "skipped"):
+        commit.set("ci/other", state, by=None)
 
-    assert commit.read() == {JOB: "failure", "Lint / style (push)": "success"}
+    assert commit.read() == {JOB: "failure", "Lint / style (push)": "success", "ci/other": "success"}
 
 
 def test_jobs_of_one_name_in_two_workflows_must_both_pass(

@@ -78,6 +78,9 @@ def read_ci_statuses(
         state = _state_by_jobs(status, jobs) if _is_nobodys(status) else _state(status)
         if state is not None:
             newest[status["context"]] = _read(client, status, state)
+        elif _state(status) is StatusState.PENDING:
+            # A job that waits for a runner is in no list yet. Believed only where nothing else is known.
+            newest.setdefault(status["context"], _read(client, status, StatusState.PENDING))
     return tuple(newest.values())
 
 
@@ -96,17 +99,12 @@ def _jobs(client: Client, found: Found, commit: str) -> Iterator[_ActionsJob]:
 
 
 def _state_by_jobs(status: Json, jobs: Sequence[_ActionsJob]) -> StatusState | None:
-    """What the newest jobs say that may be this status's, the worst of several workflows. None: it does not count.
-
-    While a job waits for a runner, it is in no list yet: that a status is pending is believed.
-    """
+    """What the newest jobs say that may be this status's, the worst of several workflows. None: there is none."""
     newest: dict[str, StatusState] = {}
     for job in jobs:
         if status["context"].endswith(job.suffix):
             newest.setdefault(job.workflow, job.state)
-    if newest:
-        return min(newest.values(), key=_WORST_FIRST.index)
-    return StatusState.PENDING if _state(status) is StatusState.PENDING else None
+    return min(newest.values(), key=_WORST_FIRST.index, default=None)
 
 
 def _state(status: Json) -> StatusState:
