@@ -35,8 +35,8 @@ from common.states import Environment, TaskState
 from common.values.drivers import KNOWN_DRIVERS
 from tests.doubles.cli_dialects import DIALECTS
 from web import api
-from web.api.projects import CreateProjectSchema
-from web.api.projects import ProjectSchema as ProjectReply
+from web.api.project_schemas import CreateProjectSchema
+from web.api.project_schemas import ProjectSchema as ProjectReply
 from workers.runner.drivers import DRIVERS
 from workers.runner.drivers.programs import PROGRAM_DRIVERS
 

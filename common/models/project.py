@@ -31,6 +31,7 @@ class Project(HasId, HasState[ProjectState], Base):
     tests of the base do not run any more. tests_first: `refuse`, `warn` or `off`, if new tests pass without the change.
     test_setup: patterns of files that define how the tests run. most_quarantined: flaky tests that may be in quarantine
     at once. red_base: None unless the tests of the default branch are known to fail.
+    required_statuses: contexts of the repository's own CI that a commit needs to be proven.
     egress, egress_hosts: what its programs may reach. caps: most tokens, costUsd, minutes and runs, in `task` (of each
     task), `day` and `total`.
     """
@@ -82,6 +83,7 @@ class Project(HasId, HasState[ProjectState], Base):
     test_setup: Mapped[list[str]] = mapped_column(default=list)
     most_quarantined: Mapped[int] = mapped_column(default=5, server_default=text("5"))
     red_base: Mapped[RedBase | None] = mapped_column(StoredValue(partial(decode, RedBase)))
+    required_statuses: Mapped[list[str]] = mapped_column(default=list)
     forbidden_paths: Mapped[list[str]]
     limits: Mapped[dict[str, float]]
     agent_instructions: Mapped[str] = mapped_column(LongText, default="")

@@ -160,6 +160,9 @@ class ForgeSettings:
     """URL at which Gitea reaches this instance (AIWORKER_WEBHOOK_URL). By default <public URL>/api/webhooks/gitea."""
     mirrors_dir: Path
     """Where copies of Gitea's repositories are cached: `mirrors` in the data directory."""
+    status_minutes: int = 60
+    """How long a proof waits for a project's required statuses, from the agent's report on (AIWORKER_STATUS_MINUTES),
+    60 by default: longer than most CI takes, short enough that a CI that does not run is noticed the same day."""
 
 
 @dataclass(frozen=True)
@@ -362,6 +365,7 @@ def _forge(env: Environment, data_dir: Path, public_url: str) -> ForgeSettings:
         gitea_token=gitea_token,
         webhook_url=env.string("AIWORKER_WEBHOOK_URL", default=f"{public_url}/api/webhooks/gitea"),
         mirrors_dir=data_dir / "mirrors",
+        status_minutes=env.number("AIWORKER_STATUS_MINUTES", default=60, least=1, most=1440),
     )
 
 

@@ -186,6 +186,16 @@ class ForgeContract:
                 repository, commit=NOWHERE, context="x", state="success", description="", target_url=None
             )
 
+    def test_the_platforms_own_statuses_are_not_the_repositorys_ci(self, forge: Forge, repository: Repository) -> None:
+        head = forge.read_head(repository, "main") or ""
+        forge.ensure_status(
+            repository, commit=head, context="ci", state="success", description="12 passed", target_url=None
+        )
+
+        assert [forge.read_ci_statuses(repository, commit=head) for _ in range(2)] == [(), ()]
+        with refused("no_commit"):
+            forge.read_ci_statuses(repository, commit=NOWHERE)
+
     def test_a_credential_is_made_and_deleted_again(self, forge: Forge, repository: Repository) -> None:
         made = [forge.ensure_credential(repository, branch="task-1", run_id="run-1") for _ in range(2)]
 

@@ -161,6 +161,7 @@ class TestAnOldServerKeepsTheContract(PullsContract, CredentialsContract):
     test_a_name_can_be_used_again = ForgeContract.test_a_name_can_be_used_again_by_another_project
     test_the_pointer_may_go_anywhere = ForgeContract.test_the_platforms_own_pointer_may_go_anywhere
     test_a_status_can_be_set_again = ForgeContract.test_a_status_can_be_set_again
+    test_own_statuses_are_no_ci = ForgeContract.test_the_platforms_own_statuses_are_not_the_repositorys_ci
     test_a_credential_is_made_and_deleted_again = ForgeContract.test_a_credential_is_made_and_deleted_again
     test_a_webhook_can_be_ensured_again = ForgeContract.test_a_webhook_can_be_ensured_again
 

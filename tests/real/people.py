@@ -44,9 +44,9 @@ class Person:
         return WorkTree(folder, f"{scheme}://{name}:{password}@{host}{self.path.removeprefix('/repos')}.git")
 
 
-def new_person(client: Client, path: str) -> Person:
-    """path: of the repository, in the API. `remove` is to be called at the end."""
-    login, password = f"aiw-test-{secrets.token_hex(4)}", f"{secrets.token_hex(16)}-aA1"
+def new_person(client: Client, path: str, *, login: str | None = None) -> Person:
+    """path: of the repository, in the API. login None: one that nobody has. `remove` is to be called at the end."""
+    login, password = login or f"aiw-test-{secrets.token_hex(4)}", f"{secrets.token_hex(16)}-aA1"
     wanted = {"username": login, "email": f"{login}@aiworker.invalid", "password": password,
               "must_change_password": False, "send_notify": False}  # fmt: skip
     client.call("POST", "/admin/users", body=wanted)

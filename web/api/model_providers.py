@@ -9,7 +9,7 @@ from common.services.spend import model_providers as services
 from common.services.spend.model_providers import NewProvider
 from common.states import Role
 from common.values.model_provider import LOGINS, MODEL_APIS
-from web.api.projects import IS_MODEL
+from web.api.project_schemas import IS_MODEL
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, body, never_replayed, one, reply
 from web.http.fields import Boolean, Choice, Line, Number, Schema, Timestamp, refused_if

@@ -6,7 +6,7 @@ from marshmallow import fields
 
 from common.services.tasks import samples as services
 from common.states import Role
-from web.api.projects import ProjectSchema
+from web.api.project_schemas import ProjectSchema
 from web.api.tasks import WrittenTaskSchema
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, reply

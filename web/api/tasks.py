@@ -24,7 +24,7 @@ from web.api.deployments import DeploymentSchema
 from web.api.diffs import DiffSchema, read_diff
 from web.api.events import MOST, EventsSchema, events_reply
 from web.api.kept import Kept
-from web.api.projects import DRIVER_NAMES, IS_MODEL, LimitsSchema
+from web.api.project_schemas import DRIVER_NAMES, IS_MODEL, LimitsSchema
 from web.api.runs import RunSchema
 from web.api.spend import TaskSpendSchema
 from web.api.task_groups import GroupOfTaskSchema
@@ -146,8 +146,9 @@ class TaskProjectSchema(Schema):
 
 
 class TaskCheckSchema(Schema):
-    """log: the end of the output of the tests; of lost_tests and new_tests the tests, one a line; null for the
-    others. code: why it failed; of one that passed, a warning. facts: the numbers in the message, by name.
+    """log: the end of the output of the tests; of lost_tests and new_tests the tests, of statuses the statuses, one a
+    line; null for the others. code: why it failed; of one that passed, a warning. facts: the numbers in the message,
+    by name.
     """
 
     name = fields.String()

@@ -20,7 +20,7 @@ from common import feed
 from common.errors import NotFound, Unauthenticated
 from common.names import SHA_PATTERN
 from common.providers.forge import ZERO_SHA, webhook_secret
-from common.services.tasks.webhooks import PushAtForge, ring_for_repository
+from common.services.tasks.webhooks import PushAtForge, ring_for_repository, ring_for_statuses
 from common.settings import settings
 from web.http.auth import public
 from web.http.blueprint import Blueprint, raw_body, reply
@@ -32,7 +32,7 @@ MOST_BRANCH, MOST_LOGIN = 255, 140
 REMEMBERED_SECONDS = 86400
 EVENTS = frozenset(
     {"push", "create", "delete", "pull_request", "pull_request_approved", "pull_request_rejected",
-     "pull_request_comment", "pull_request_review", "issue_comment"}
+     "pull_request_comment", "pull_request_review", "issue_comment", "status"}
 )  # fmt: skip
 _DELIVERY = re.compile(r"[0-9A-Za-z-]{1,64}")
 _SIGNATURE = re.compile(r"[0-9a-f]{64}")
@@ -51,7 +51,9 @@ def receive_gitea(body: bytes) -> None:
     if request.headers.get("X-Gitea-Event") not in EVENTS or _is_known(delivery):
         return
     place = _repository(body)
-    if place is not None:
+    if place is not None and request.headers["X-Gitea-Event"] == "status":
+        ring_for_statuses(*place)
+    elif place is not None:
         push = _push(body) if request.headers["X-Gitea-Event"] == "push" else None
         ring_for_repository(*place, push=push)
     _remember(delivery)

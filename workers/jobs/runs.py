@@ -12,6 +12,7 @@ from common.services.tasks import verification
 from common.services.tasks.verification import CheckResult, RunPlan
 from common.values.repository import Credential
 from workers.job import Claimed, job
+from workers.jobs import proof_statuses
 from workers.jobs.proof import examine
 from workers.jobs.proof_tests import TestProof
 from workers.runtime_calls import revoke_credential
@@ -84,7 +85,7 @@ def verify_run(job: Claimed) -> None:
     if results[-1].status not in {"failed", "running"}:
         _add_tests(job, proof, results)
     if results[-1].status == "running":
-        verification.record_checks(job.lease, results, after_seconds=LOOK_AGAIN_SECONDS)
+        verification.record_checks(job.lease, results, after_seconds=_pause(results[-1]))
         return
     if results[-1].status == "failed":
         verification.record_refused(job.lease, results)
@@ -93,8 +94,12 @@ def verify_run(job: Claimed) -> None:
     proof.forget()
 
 
+def _pause(awaited: CheckResult) -> float:
+    return proof_statuses.LOOK_AGAIN_SECONDS if awaited.name == verification.STATUSES else LOOK_AGAIN_SECONDS
+
+
 def _add_tests(job: Claimed, proof: TestProof, results: list[CheckResult]) -> None:
-    """Add the checks that run the tests, up to one that fails or has to wait.
+    """Add the checks that run the tests, then that of the repository's own CI, up to one that fails or has to wait.
 
     If the tests can't start, records the reason on the task and raises ProviderUnavailable again.
     """
@@ -106,6 +111,8 @@ def _add_tests(job: Claimed, proof: TestProof, results: list[CheckResult]) -> No
     except ProviderUnavailable as error:
         verification.record_tests_wait(job.lease, results, str(error))
         raise
+    # The repository's own CI began with the push, so it runs while the tests do.
+    results += proof_statuses.required_statuses(forge(), proof.plan)
 
 
 @job(jobs.PUBLISH_TASK, parked=publishing.give_up_publish)

@@ -27,6 +27,7 @@ from common.providers.forge.forge_protocol import (
     Merged,
     RepositoryState,
 )
+from common.values.commit_status import CommitStatus
 from common.values.pull_request import PullComment, PullRequest, PullState
 from common.values.repository import Credential, Repository, Source
 
@@ -285,6 +286,11 @@ class BareForge:
         """Return the statuses that `ensure_status` set on the commit."""
         path = self._open(repository)
         return pulls.read_statuses(_statuses(path, history.commit_at(path, commit)))
+
+    def read_ci_statuses(self, repository: Repository, *, commit: str) -> tuple[CommitStatus, ...]:
+        """There are none: nobody but the platform can set a status here."""
+        history.commit_at(self._open(repository), commit)
+        return ()
 
     # Credentials
 

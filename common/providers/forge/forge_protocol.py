@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from common.values.commit_status import CommitStatus
 from common.values.pull_request import PullComment, PullRequest
 from common.values.repository import Credential, Repository, Source
 
@@ -276,6 +277,13 @@ class Forge(Protocol):
         self, repository: Repository, *, commit: str, context: str, state: str, description: str, target_url: str | None
     ) -> None:
         """Set the commit's status for `context`. state: pending, success, failure, error."""
+
+    def read_ci_statuses(self, repository: Repository, *, commit: str) -> tuple[CommitStatus, ...]:
+        """Return the newest status of each context that the repository's own CI set on exactly this commit (a SHA).
+
+        What the platform or a run's credential set is left out. The local forge has none. Refused: `too_large` if the
+        commit has more statuses than are read.
+        """
 
     def ensure_credential(self, repository: Repository, *, branch: str, run_id: str) -> Credential:
         """Return a credential that reads the repository and pushes only this branch. Each call may change the

@@ -94,6 +94,7 @@ class ProjectValues(TypedDict, total=False):
     test_report: str | None
     test_setup: list[str]
     most_quarantined: int
+    required_statuses: list[str]
     forbidden_paths: list[str]
     limits: dict[str, float]
     agent_instructions: str
@@ -285,7 +286,7 @@ def _defaults() -> ProjectValues:
         "test_setup": list(DEFAULT_TEST_SETUP), "most_quarantined": 5,
         "forbidden_paths": list(DEFAULT_FORBIDDEN_PATHS), "limits": {}, "agent_instructions": "", "question_rules": {},
         "secrets_in_checks": [], "secrets_in_previews": [], "cache_paths": [], "services": [],
-        "egress": Egress.REGISTRIES.value, "egress_hosts": [],
+        "egress": Egress.REGISTRIES.value, "egress_hosts": [], "required_statuses": [],
     }  # fmt: skip
 
 
@@ -303,6 +304,8 @@ def _with_starter(values: ProjectValues) -> ProjectValues:
 
 
 def _apply(project: Project, values: ProjectValues) -> None:
+    if values.get("required_statuses") and settings().forge.kind == "local":
+        raise Invalid("requiredStatuses", "Needs Gitea or Forgejo: in the built-in forge, no CI sets statuses")
     for name, value in values.items():
         if name not in _SEALED and name not in SECRETS_GIVEN and name not in {"health_seconds", "caps"}:
             setattr(project, name, value)

@@ -1,8 +1,8 @@
 """Database side of the jobs that prepare a run, verify its result (the proof), and close it.
 
 An agent's report is only a claim. The platform checks, in this order, that the commit is the branch's head, changes
-something, merges, changes no forbidden path, keeps the tests, and passes them. If a check fails, the task goes back to
-its agent, or to a person after MOST_REFUSALS.
+something, merges, changes no forbidden path, keeps the tests, passes them, and has the statuses of the repository's own
+CI that the project requires. If a check fails, the task goes back to its agent, or to a person after MOST_REFUSALS.
 """
 
 from __future__ import annotations
@@ -29,9 +29,11 @@ from common.services.tasks import flaky_tests, lifecycle, questions
 from common.services.tasks.lifecycle import record_update
 from common.services.tasks.red_base import BASE_IS_RED
 from common.services.tasks.tasks import add_feedback
+from common.settings import settings
 from common.states import GROUP_LIVE, By, Outcome, Phase, RunState, TaskState
 from common.transaction import Transaction, transactional
 from common.values.check import Check
+from common.values.commit_status import RequiredStatuses
 from common.values.place import Place
 
 RIVAL_SECONDS = 120
@@ -41,6 +43,8 @@ WITHOUT_NEW_BEHAVIOUR = frozenset({"tests", "refactor"})
 """Labels of tasks whose new tests may pass without the change."""
 MOST_REFUSALS = 3
 """Failed verifications in a row after which a person is asked."""
+STATUSES = "statuses"
+"""The check of what the repository's own CI says."""
 MOST_ACCEPTED = 1000
 """Lost tests that a check names, and a person can let go."""
 
@@ -66,6 +70,7 @@ class ProofPlan:
     tests_lost, tests_first: see Project; tests_first is `off` for tasks whose labels say that they change no behaviour.
     accepted_losses: names of tests that a person lets go. test_setup: patterns of files that define how the tests run;
     may_change_setup: the task may change them. quarantined: names of tests whose failures count for nothing.
+    statuses: what the repository's own CI has to say of the commit; None: nothing is required.
     rival: (branch, head) of a live group that handed the task back because of a merge conflict; None if there is none,
     or after RIVAL_SECONDS.
     """
@@ -83,6 +88,7 @@ class ProofPlan:
     quarantined: frozenset[str]
     rival: tuple[str, str] | None
     tests: Check | None
+    statuses: RequiredStatuses | None = None
 
 
 @dataclass(frozen=True)
@@ -202,12 +208,20 @@ def begin_proof(tx: Transaction, lease: Lease) -> ProofPlan | None:
         place_of(project), run.id, task.branch_name, run.claimed_sha, tuple(project.forbidden_paths),
         project.tests_lost, _tests_first(project, task), frozenset(task.accepted_losses),
         tuple(project.test_setup), task.may_change_test_setup, flaky_tests.quarantined(tx, project.id),
-        _rival(tx, task, run), tests,
+        _rival(tx, task, run), tests, _statuses(tx, project, run),
     )  # fmt: skip
 
 
 def _tests_first(project: Project, task: Task) -> str:
     return "off" if WITHOUT_NEW_BEHAVIOUR & {label.lower() for label in task.labels} else project.tests_first
+
+
+def _statuses(tx: Transaction, project: Project, run: Run) -> RequiredStatuses | None:
+    if not project.required_statuses:
+        return None
+    minutes = settings().forge.status_minutes
+    is_late = run.finished_at is None or run.finished_at < tx.now() - timedelta(minutes=minutes)
+    return RequiredStatuses(tuple(project.required_statuses), minutes, is_late)
 
 
 def _rival(tx: Transaction, task: Task, run: Run) -> tuple[str, str] | None:
@@ -346,6 +360,22 @@ def _store(tx: Transaction, task: Task, run_id: str, results: Sequence[CheckResu
         row.commit_sha, row.at, row.facts = run.claimed_sha, tx.now(), dict(result.facts)
         tx.add(row)
     return changed
+
+
+@transactional
+def look_for_statuses(tx: Transaction, project_id: str) -> int:
+    """Have the project's verifications that wait for statuses look again at once. Returns how many there are."""
+    waiting = (
+        select(TaskCheck.run_id)
+        .join(Task, Task.id == TaskCheck.task_id)
+        .where(Task.project_id == project_id, Task.phase_ == Phase.VERIFYING)
+        .where(TaskCheck.name == STATUSES, TaskCheck.status == "running")
+        .order_by(TaskCheck.run_id)
+    )
+    run_ids = tx.session.scalars(waiting).all()
+    for run_id in run_ids:
+        tx.enqueue(jobs.VERIFY_RUN, run_id, project_id=project_id)
+    return len(run_ids)
 
 
 def store_check(tx: Transaction, task: Task, result: CheckResult) -> None:

@@ -314,7 +314,7 @@ def change_tag_rule(call: Call, repo: Repo, number: str) -> _Answer:
     return 200, repo.tag_rules[int(number)]
 
 
-# Webhooks and statuses
+# Webhooks
 
 
 @route("GET", f"{_REPO}/hooks")
@@ -346,22 +346,3 @@ def delete_hook(call: Call, repo: Repo, number: str) -> _Answer:
 
 def _hook(hook: dict[str, Any]) -> dict[str, Any]:
     return {**hook, "config": {key: value for key, value in hook["config"].items() if key != "secret"}}
-
-
-@route("GET", f"{_REPO}/commits/{{ref}}/status")
-def read_status(call: Call, repo: Repo, ref: str) -> _Answer:
-    newest = {status["context"]: status for status in repo.statuses if status["sha"] == ref}
-    shown = [{key: value for key, value in status.items() if key != "sha"} for status in newest.values()]
-    return 200, {"sha": ref, "statuses": call.page(shown) or None, "total_count": len(shown)}
-
-
-@route("POST", f"{_REPO}/statuses/{{sha}}")
-def create_status(call: Call, repo: Repo, sha: str) -> _Answer:
-    if not repo.has_commit(sha):
-        return 404, {"message": "the commit does not exist"}
-    status = {
-        "id": next(call.model.numbers), "context": call.body["context"], "status": call.body["state"],
-        "description": call.body.get("description", ""), "target_url": call.body.get("target_url", ""),
-    }  # fmt: skip
-    repo.statuses.append({**status, "sha": sha})
-    return 201, status

@@ -29,6 +29,8 @@ def describe(version: tuple[int, int, int]) -> dict[str, Any]:
         taken["scopes"] = {"type": "array", "items": {"type": "string"}}
         for name in ("CreateBranchProtectionOption", "BranchProtection"):
             definitions[name]["properties"]["rule_name"] = {"type": "string"}
+    if version >= (1, 22, 0):
+        _add_jobs(document, definitions)
     if version >= (1, 23, 0):
         for name in rules:
             definitions[name]["properties"] |= {
@@ -38,6 +40,22 @@ def describe(version: tuple[int, int, int]) -> dict[str, Any]:
             }
         _add_tag_rules(document, definitions)
     return {**document, "definitions": definitions}
+
+
+def _add_jobs(document: dict[str, Any], definitions: dict[str, Any]) -> None:
+    """The list of Actions' jobs (routers/api/v1/repo/action.go and modules/structs/repo_actions.go of 1.22)."""
+    texts = ("name", "head_branch", "head_sha", "event", "display_title", "status", "workflow_id", "url", "created_at")
+    numbers = {name: {"type": "integer"} for name in ("id", "run_number")}
+    job = {"type": "object", "properties": {name: {"type": "string"} for name in texts} | numbers}
+    definitions["ActionTask"] = job
+    listed = {"type": "array", "items": {"$ref": "#/definitions/ActionTask"}}
+    answer = {"type": "object", "properties": {"workflow_runs": listed, "total_count": {"type": "integer"}}}
+    document["paths"]["/repos/{owner}/{repo}/actions/tasks"] = {
+        "get": {
+            "parameters": [{"in": "query", "name": name, "type": "integer"} for name in ("page", "limit")],
+            "responses": {"200": {"schema": answer}},
+        }
+    }
 
 
 def _add_tag_rules(document: dict[str, Any], definitions: dict[str, Any]) -> None:

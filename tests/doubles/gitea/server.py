@@ -17,7 +17,7 @@ from urllib.parse import unquote
 from werkzeug import Request, Response
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from tests.doubles.gitea import pulls
+from tests.doubles.gitea import pulls, statuses
 from tests.doubles.gitea.access import Access
 from tests.doubles.gitea.api import Call, answer
 from tests.doubles.gitea.bell import Bell
@@ -99,6 +99,13 @@ class GiteaDouble:
 
     def comment(self, user: User, repo: Repo, pull: int, body: str) -> None:
         pulls.create_comment(self.as_person(user, {"body": body}), repo, str(pull))
+
+    def set_status(self, repo: Repo, sha: str, context: str, state: str, *, by: User | None, **about: str) -> None:
+        """by None: Actions. about: description, target_url."""
+        statuses.set_status(self.model, repo, sha, context, state, by=by, **about)
+
+    def run_job(self, repo: Repo, sha: str, workflow: str, name: str, status: str) -> None:
+        statuses.run_job(self.model, repo, sha, workflow, name, status)
 
     # One request
 

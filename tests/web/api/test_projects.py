@@ -41,6 +41,7 @@ WHOLE: dict[str, Any] = {
     "testsLost": "warn",
     "testsFirst": "refuse",
     "testReport": "reports/*.xml",
+    "requiredStatuses": [],
     "forbiddenPaths": ["infra/**", "*.lock"],
     "limits": {"maxCostUsd": 2.5, "maxTokens": 100000, "maxMinutes": 30},
     "agentInstructions": "Write tests first.",
@@ -103,6 +104,8 @@ WRONG: list[tuple[str, Any]] = [
     ("agentInstructions", "x" * 50_001),
     ("testsLost", "off"), ("testsFirst", None), ("testReport", ""), ("testReport", "/report.xml"),
     ("testReport", "a/../../b"), ("testReport", "!a"), ("testReport", ".git/report.xml"), ("testReport", "x" * 201),
+    # The forge of these tests has no CI; what is wrong where there is one is below.
+    ("requiredStatuses", None), ("requiredStatuses", ["ci/build"]),
 ]  # fmt: skip
 
 READ_ONLY = ("id", "slug", "giteaRepoUrl", "k8sNamespace", "status", "state", "error", "createdAt", "createdBy")
@@ -309,3 +312,28 @@ def test_keep_tests_is_what_older_clients_know_of_tests_lost(maintainer: FlaskCl
     assert (warned["keepTests"], warned["testsLost"]) == (False, "warn")
     refused = maintainer.patch(path, json={"testsLost": "warn", "keepTests": True})
     assert (refused.status_code, refused.json["details"]["field"]) == (400, "keepTests")
+
+
+def test_statuses_can_be_required_where_a_ci_sets_them(
+    plain_maintainer: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = plain_maintainer.post("/api/projects", json={"name": "Shop"}).json["project"]
+    assert project["requiredStatuses"] == []
+    path = f"/api/projects/{project['id']}"
+    refused = plain_maintainer.patch(path, json={"requiredStatuses": ["ci/build"]})
+    assert (refused.status_code, refused.json["details"]["field"]) == (400, "requiredStatuses")
+
+    for name, value in {"AIWORKER_FORGE": "gitea", "GITEA_URL": "http://127.0.0.1:9", "GITEA_TOKEN": "t"}.items():
+        monkeypatch.setenv(name, value)
+    settings.cache_clear()
+    lists = [["ci", "ci"], ["ci", " ci"], [f"ci/{number}" for number in range(21)]]
+    for wrong in (*lists, *([context] for context in ("", " ", "x" * 101, "a\nb", "a\u200bb", "AiWorker/proof", 1))):
+        assert plain_maintainer.patch(path, json={"requiredStatuses": wrong}).status_code == 400, wrong
+    contexts = ["ci/build", "CI / test (push)", *(f"ci/{number}" for number in range(18))]
+    changed = plain_maintainer.patch(path, json={"requiredStatuses": contexts})
+
+    assert changed.json["project"]["requiredStatuses"] == contexts
+    monkeypatch.setenv("AIWORKER_FORGE", "local")
+    settings.cache_clear()
+    assert plain_maintainer.get(path).json["project"]["requiredStatuses"] == contexts
+    assert plain_maintainer.patch(path, json={"requiredStatuses": []}).json["project"]["requiredStatuses"] == []

@@ -16,11 +16,13 @@ from werkzeug.test import TestResponse
 from common import jobs
 from common.models.journal import Job
 from common.models.project import Project, Push
+from common.models.task import Task, TaskCheck
+from common.names import new_id
 from common.providers.forge import webhook_secret
 from common.settings import settings
-from common.states import ProjectState
-from common.transaction import snapshot
-from tests.web.made import SHA, a_project, set_state
+from common.states import Phase, ProjectState, TaskState
+from common.transaction import Transaction, snapshot, transactional
+from tests.web.made import SHA, a_project, a_task, set_state
 
 PUSH = {"ref": "refs/heads/task-1", "repository": {"full_name": "aiworker/shop"}}
 
@@ -133,6 +135,26 @@ def test_a_foreign_repository_is_ignored(gitea_app: Flask, shop: Project, body: 
 
     assert ring(gitea_app, body).status_code == 204
     assert looks() == before
+
+
+def test_a_status_has_proofs_look_and_not_the_repository(gitea_app: Flask, shop: Project) -> None:
+    before = looks()
+    task = a_task(shop)
+    set_state(task, TaskState.IN_PROGRESS, phase_=Phase.VERIFYING.value)
+    run_id = _awaits_statuses(task)
+
+    assert ring(gitea_app, event="status").status_code == 204
+
+    with snapshot() as read:
+        rung = [job.subject_id for job in read.all(select(Job).where(Job.kind == jobs.VERIFY_RUN.name))]
+    assert (rung, looks()) == ([run_id], before)
+
+
+@transactional
+def _awaits_statuses(tx: Transaction, task: Task) -> str:
+    run_id = new_id()
+    tx.add(TaskCheck(task_id=task.id, run_id=run_id, name="statuses", status="running", at=tx.now()))
+    return run_id
 
 
 def test_other_events_are_ignored(gitea_app: Flask, shop: Project) -> None:

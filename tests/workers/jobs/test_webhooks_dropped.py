@@ -180,7 +180,7 @@ def test_the_end_is_the_same_with_every_webhook_lost(
         rung = final_state(platform, project)
         heard = {event for event, _status in platform.server.bell.rung}
 
-    assert heard == {"push", "pull_request", "issue_comment", "pull_request_rejected"}
+    assert heard == {"push", "pull_request", "issue_comment", "pull_request_rejected", "status"}
     assert dropped == rung
     assert dropped["tasks"]["Unwanted"][0] == "cancelled"
     assert dropped["said"] != []

@@ -27,7 +27,8 @@ class Features:
 
     has_patterns: a protection rule may be a pattern such as `release/*`. has_force_lists: a rule may list who pushes
     by force. has_manual_merge: a pull request can be marked as merged by an existing commit. has_tag_rules: tags can
-    be protected by a pattern. is_described: detected from the server's description, not from its version alone.
+    be protected by a pattern. has_actions_jobs: the jobs of its Actions can be listed. is_described: detected from the
+    server's description, not from its version alone.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Features:
     has_force_lists: bool
     has_manual_merge: bool
     has_tag_rules: bool = False
+    has_actions_jobs: bool = False
     is_described: bool = True
 
     @property
@@ -89,6 +91,7 @@ def read_features(client: Client, name: str) -> Features:
             version >= (1, 23, 0),
             has_manual_merge=True,
             has_tag_rules=version >= (1, 23, 0),
+            has_actions_jobs=version >= (1, 22, 0),
             is_described=False,
         )
     return Features(
@@ -98,6 +101,7 @@ def read_features(client: Client, name: str) -> Features:
         has_force_lists="enable_force_push_allowlist" in fields("CreateBranchProtectionOption"),
         has_manual_merge="allow_manual_merge" in fields("EditRepoOption"),
         has_tag_rules="name_pattern" in fields("CreateTagProtectionOption"),
+        has_actions_jobs="head_sha" in fields("ActionTask"),
     )
 
 

@@ -29,15 +29,16 @@ from common.providers.forge.forge_protocol import (
     Merged,
     RepositoryState,
 )
-from common.providers.forge.gitea import importing, repository_setup, run_users, webhooks
+from common.providers.forge.gitea import importing, repository_setup, run_users, statuses, webhooks
 from common.providers.forge.gitea.client import TIMEOUT, Client
 from common.providers.forge.gitea.code import Code
 from common.providers.forge.gitea.features import Features, read_features, read_version
 from common.providers.forge.gitea.mirror import Mirror
 from common.providers.forge.gitea.protection import Protection
-from common.providers.forge.gitea.pull_requests import Pulls, ensure_status
+from common.providers.forge.gitea.pull_requests import Pulls
 from common.providers.forge.gitea.repository_setup import Account, Found
 from common.providers.forge.pulls import STATUS_STATES
+from common.values.commit_status import CommitStatus
 from common.values.pull_request import PullComment, PullRequest
 from common.values.repository import Credential, Repository, Source
 
@@ -256,7 +257,7 @@ class GiteaForge:
         found = self._open(repository)
         if state not in STATUS_STATES:
             raise ProviderRefused(f"{state!r} is not a valid status state", code="bad_status")
-        ensure_status(
+        statuses.ensure_status(
             self._client,
             found,
             commit=self._mirror(repository, found).commit(commit),
@@ -264,6 +265,14 @@ class GiteaForge:
             state=state,
             description=description,
             target_url=target_url,
+        )
+
+    def read_ci_statuses(self, repository: Repository, *, commit: str) -> tuple[CommitStatus, ...]:
+        found = self._open(repository)
+        full = self._mirror(repository, found).commit(commit)
+        server = self._server()
+        return statuses.read_ci_statuses(
+            self._client, found, server.account, commit=full, has_jobs=server.features.has_actions_jobs
         )
 
     # Credentials and the webhook

@@ -1,4 +1,4 @@
-"""Pull requests on Gitea, with their comments and the statuses of commits.
+"""Pull requests on Gitea, with their comments.
 
 There is at most one pull request per pair of branches: an existing one is adopted. The platform recognises its own
 comments by their author and by a mark at their end that contains their key.
@@ -10,14 +10,13 @@ import re
 from collections.abc import Iterator
 
 from common.errors import ProviderRefused, ProviderUnavailable
-from common.providers.forge.gitea.client import Client, Json, at
+from common.providers.forge.gitea.client import Client, Json
 from common.providers.forge.gitea.repository_setup import Account, Found
 from common.providers.forge.gitea.run_users import PREFIX
 from common.values.pull_request import PullComment, PullRequest, PullState
 
 _MARK = re.compile(r"<!-- aiworker:([\w./:-]+) -->\s*$")
 _MERGED_KEY = "merged-by:"
-_LONGEST_STATUS = 250
 
 
 class Pulls:
@@ -178,21 +177,6 @@ class Pulls:
 
     def _at(self, number: int) -> str:
         return f"{self._path}/pulls/{number}"
-
-
-def ensure_status(
-    client: Client, found: Found, *, commit: str, context: str, state: str, description: str, target_url: str | None
-) -> None:
-    """Set the commit's status. Sends nothing if the newest status of this context is the same already."""
-    text = description[:_LONGEST_STATUS]
-    shown = client.get(f"{found.path}{at('commits', commit, 'status')}", query={"limit": 50}).body or {}
-    for status in shown.get("statuses") or []:
-        if status.get("context") == context and (status.get("status"), status.get("description")) == (state, text):
-            return
-    wanted = {"context": context, "state": state, "description": text}
-    if target_url is not None:
-        wanted["target_url"] = target_url
-    client.call("POST", f"{found.path}{at('statuses', commit)}", body=wanted)
 
 
 def _branch(side: Json) -> str:

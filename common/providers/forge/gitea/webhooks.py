@@ -13,6 +13,8 @@ EVENTS = (
     "pull_request_review_rejected",
     "pull_request_review_comment",
     "issue_comment",
+    # Older servers ignore names that they do not know.
+    "status",
 )
 
 

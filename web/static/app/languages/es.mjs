@@ -1361,6 +1361,11 @@ export const TEXTS = {
   "Let it change how tests run": "Permitirle cambiar cómo se ejecutan las pruebas",
   "From the next proof on, its tests run as its branch defines them.":
     "Desde la próxima prueba, sus pruebas se ejecutan como las define su rama.",
+  "Required statuses": "Estados exigidos",
+  "One a line: what the repository's own CI has to say of each commit, such as ci/build. Needs Gitea.":
+    "Uno por línea: lo que la CI del propio repositorio debe decir de cada commit, como ci/build. Requiere Gitea.",
+  "The required status of the repository's own CI passes": "El estado exigido de la CI del propio repositorio pasa",
+  "All {count} required statuses of its CI pass": "Los {count} estados exigidos de su CI pasan",
   "One test ran": "Se ejecutó una prueba",
   "{count} tests ran": "Se ejecutaron {count} pruebas",
   "one was skipped": "una se omitió",

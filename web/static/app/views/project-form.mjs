@@ -7,7 +7,14 @@ import { mark, t } from "../language.mjs";
 import { ENVIRONMENTS } from "../states.mjs";
 import { say } from "../words.mjs";
 import { NetworkFields } from "./network-fields.mjs";
-import { POLICIES, QuarantineField, TestPolicies, TestReportField, TestSetupField } from "./test-policies.mjs";
+import {
+  POLICIES,
+  QuarantineField,
+  StatusesField,
+  TestPolicies,
+  TestReportField,
+  TestSetupField,
+} from "./test-policies.mjs";
 import { QuestionFields, questionDraft, questionRules } from "./question-rules.mjs";
 
 const TEXTS = [
@@ -75,6 +82,7 @@ export function draftOf(project = {}) {
   for (const list of GIVEN) draft[list] = (project[list] || []).join(", ");
   for (const place of ENVIRONMENTS) draft[`healthSeconds.${place}`] = project.healthSeconds?.[place] ?? "";
   for (const limit of LIMITS) draft[`limits.${limit}`] = project.limits?.[limit] ?? "";
+  draft.requiredStatuses = (project.requiredStatuses || []).join("\n");
   draft.cachePaths = (project.cachePaths || []).join("\n");
   draft.services = (project.services || [])
     .map(({ kind, version }) => (version ? `${kind}:${version}` : kind))
@@ -129,6 +137,7 @@ export function bodyOf(draft, before) {
   for (const { name } of POLICIES) set(name, draft[name], before[name]);
   set("egress", draft.egress, before.egress);
   set("egressHosts", lines(draft.egressHosts), lines(before.egressHosts));
+  set("requiredStatuses", lines(draft.requiredStatuses), lines(before.requiredStatuses));
   set("cachePaths", lines(draft.cachePaths), lines(before.cachePaths));
   set("services", servicesOf(draft.services), servicesOf(before.services));
   for (const list of GIVEN) set(list, names(draft[list]), names(before[list]));
@@ -347,4 +356,5 @@ export const MoreFields = ({ form, secrets = [] }) => html`
     <${TestSetupField} form=${form} />
     <${QuarantineField} form=${form} />
   </div>
+  <${StatusesField} form=${form} />
 `;

@@ -45,7 +45,11 @@ const proving = ({ new: fresh, passing, failing, unable }) => [
   ...some(unable, () => tn(unable, "one can't run without the change", "{count} can't run without the change")),
 ];
 
-const PARTS = { tests: ran, lost_tests: compared, new_tests: proving };
+const stated = ({ required }) => [
+  tn(required, "The required status of the repository's own CI passes", "All {count} required statuses of its CI pass"),
+];
+
+const PARTS = { tests: ran, lost_tests: compared, new_tests: proving, statuses: stated };
 
 // By its numbers in the reader's language, where it has some; else as the platform said it.
 export function sentenceOf(check) {

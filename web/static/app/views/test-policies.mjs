@@ -1,4 +1,5 @@
-// What becomes of work that loses tests, or whose new tests prove nothing, and where the tests write their report.
+// What becomes of work that loses tests, or whose new tests prove nothing, where the tests write their report,
+// and which statuses of its own CI the repository needs.
 import { html } from "../html.mjs";
 import { mark, t, tPairs } from "../language.mjs";
 import { SelectField, TextField } from "../parts/controls.mjs";
@@ -73,6 +74,18 @@ export function TestReportField({ form }) {
     name="testReport"
     testid="project-test-report"
     form=${form}
+    spellcheck=${false}
+  />`;
+}
+
+export function StatusesField({ form }) {
+  return html`<${TextField}
+    label=${t("Required statuses")}
+    hint=${t("One a line: what the repository's own CI has to say of each commit, such as ci/build. Needs Gitea.")}
+    name="requiredStatuses"
+    testid="project-required-statuses"
+    form=${form}
+    rows="2"
     spellcheck=${false}
   />`;
 }

@@ -1,0 +1,284 @@
+"""The repository's own CI is a proof: pending waits, but not for ever, missing never passes, and only the CI counts."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import requests
+from sqlalchemy import select
+
+from common.jobs import VERIFY_RUN
+from common.models import Comment, Job, Project, Run, Task, TaskCheck
+from common.services.tasks import webhooks
+from common.services.tasks.task_details import read_details
+from common.transaction import Transaction, transactional
+from common.values.claimed_run import ClaimedRun
+from tests.doubles.gitea import Fault
+from tests.doubles.gitea.model import User
+from tests.workers.elsewhere import Elsewhere
+
+BUILD, LINT = "ci/build", "ci/lint"
+JOB = "CI / build (push)"
+FILES = {"a.txt": "a\n"}
+
+
+class Claim:
+    """A task whose agent has pushed a commit and reported it. The project requires these statuses."""
+
+    def __init__(self, platform: Elsewhere, *contexts: str, files: dict[str, str] = FILES) -> None:
+        self.platform = platform
+        self.project: Project = platform.project(required_statuses=list(contexts))
+        self.repo = platform.repo(self.project)
+        self.bot = platform.server.person("ci-bot", writes=(self.project.repository_owner, self.project.slug))
+        self.task: Task = platform.task(self.project)
+        self.claimed: ClaimedRun = platform.claim()
+        self.sha = platform.push(self.claimed, files)
+
+    def finish(self) -> None:
+        """Report the commit, and have the platform look as far as it can."""
+        self.platform.finish(self.claimed, self.sha)
+        self.look()
+
+    def look(self) -> None:
+        """Have the platform look until it has made up its mind, or waits for the CI."""
+        self.platform.run_jobs(until=self._is_still)
+
+    def _is_still(self) -> bool:
+        left = {job.kind for job in self.platform.all(Job, Job.state_ == "queued")}
+        awaited = self.check is not None and self.check.status == "running"
+        return not self.platform.due() and (not left or (awaited and left == {VERIFY_RUN.name}))
+
+    def look_again(self) -> None:
+        """As if it were time to look again."""
+        _make_due(self.claimed.run.id)
+        self.look()
+
+    def set(self, context: str, state: str, *, by: User | None = None, sha: str = "", **about: str) -> None:
+        self.platform.server.set_status(self.repo, sha or self.sha, context, state, by=by or self.bot, **about)
+
+    def let_pass(self, minutes: float) -> None:
+        _finished_earlier(self.claimed.run.id, minutes)
+
+    @property
+    def check(self) -> TaskCheck | None:
+        found = self.platform.all(TaskCheck, TaskCheck.run_id == self.claimed.run.id, TaskCheck.name == "statuses")
+        return found[0] if found else None
+
+    @property
+    def verdict(self) -> tuple[str, str | None, str]:
+        """The check's status and code, and the task's state."""
+        task: Task = self.platform.get(Task, self.task.id)
+        check: Any = self.check
+        return (check.status, check.code, str(task.state)) if check is not None else ("none", None, str(task.state))
+
+    def told(self) -> str:
+        """What the agent is told of the refusal."""
+        (comment,) = self.platform.all(Comment, Comment.task_id == self.task.id, Comment.kind == "refusal")
+        return str(comment.body)
+
+
+@transactional
+def _make_due(tx: Transaction, run_id: str) -> None:
+    job = tx.find(_verification(run_id))
+    assert job is not None
+    job.next_at = tx.now()
+
+
+@transactional
+def _finished_earlier(tx: Transaction, run_id: str, minutes: float) -> None:
+    run = tx.get(Run, run_id)
+    assert run.finished_at is not None
+    run.finished_at -= timedelta(minutes=minutes)
+
+
+def _verification(run_id: str) -> Any:
+    return select(Job).where(Job.kind == VERIFY_RUN.name, Job.subject_id == run_id)
+
+
+def test_a_pending_status_waits_and_then_passes(there: Elsewhere) -> None:
+    claim = Claim(there, BUILD, LINT)
+    claim.set(BUILD, "pending")
+    claim.finish()
+    assert claim.verdict == ("running", None, "in_progress")
+    assert claim.check is not None
+    assert claim.check.message == "The repository's own CI is awaited: ci/lint is missing, ci/build is pending."
+    shown = read_details(claim.task.id, by=there.max).parts.checks
+    assert [check.name for check in shown] == ["head", "diff", "merge", "paths", "kept_tests", "tests", "statuses"]
+
+    claim.set(BUILD, "success", description="12 passed", target_url="https://ci.example.org/7")
+    claim.set(LINT, "warning")
+    claim.look_again()
+
+    assert claim.verdict == ("passed", None, "ready_to_test")
+    assert claim.check.facts == {"required": 2}
+    assert (claim.check.log or "").splitlines() == [
+        "ci/build: success by ci-bot: 12 passed: https://ci.example.org/7",
+        "ci/lint: warning by ci-bot",
+    ]
+
+
+def test_a_missing_status_is_not_passing(there: Elsewhere) -> None:
+    claim = Claim(there, BUILD, LINT)
+    claim.set(BUILD, "success")
+    claim.finish()
+    assert claim.verdict == ("running", None, "in_progress")
+
+    claim.let_pass(minutes=61)
+    claim.look_again()
+
+    assert claim.verdict[:2] == ("failed", "status_missing")
+    text = "status_missing: The repository's own CI did not end within 60 minute(s): ci/lint is missing."
+    assert claim.told().startswith(text)
+
+
+def test_a_status_that_stays_pending_is_refused(plain: Elsewhere) -> None:
+    claim = Claim(plain, BUILD)
+    claim.set(BUILD, "pending")
+    claim.finish()
+
+    claim.let_pass(minutes=61)
+    claim.look_again()
+
+    assert claim.verdict[:2] == ("failed", "status_pending")
+
+
+def test_a_failed_status_goes_back_to_the_agent_at_once(there: Elsewhere) -> None:
+    claim = Claim(there, BUILD, LINT)
+    claim.set(BUILD, "failure", description="2 tests failed", target_url="https://ci.example.org/8")
+    claim.finish()
+
+    assert claim.verdict[:2] == ("failed", "status_failed")
+    assert there.get(Task, claim.task.id).refusals == 1
+    assert claim.told() == (
+        "status_failed: The repository's own CI does not pass on this commit: ci/build (failure).\n\n"
+        "ci/build: failure by ci-bot: 2 tests failed: https://ci.example.org/8\nci/lint: missing"
+    )
+
+
+def test_errors_and_skipped_jobs_do_not_pass(plain: Elsewhere) -> None:
+    claim = Claim(plain, BUILD, LINT)
+    claim.set(BUILD, "error")
+    claim.set(LINT, "skipped")
+    claim.finish()
+
+    assert claim.verdict[:2] == ("failed", "status_failed")
+    assert "ci/build (error), ci/lint (skipped)" in claim.told()
+
+
+def test_foreign_statuses_do_not_count(there: Elsewhere) -> None:
+    """Of another commit, of the agent's user, of the platform's own, and of a user that is no more."""
+    claim = Claim(there, BUILD, JOB)
+    clone = claim.claimed.clone
+    assert clone.username is not None
+    assert clone.password is not None
+    claim.set(BUILD, "success", sha=claim.repo.refs()["refs/heads/main"])
+    for context in (BUILD, JOB):
+        reply = requests.post(
+            f"{there.server.url}/api/v1/repos/{claim.repo.owner}/{claim.repo.name}/statuses/{claim.sha}",
+            json={"context": context, "state": "success"},
+            auth=(clone.username, clone.password),
+            timeout=30,
+        )
+        assert reply.status_code == 201
+    claim.set(BUILD, "success", by=there.server.admin)
+    claim.finish()
+
+    assert claim.verdict == ("running", None, "in_progress")
+    assert clone.username not in there.server.model.users
+    assert claim.check is not None
+    assert claim.check.message == f"The repository's own CI is awaited: ci/build is missing, {JOB} is missing."
+
+
+def test_a_late_status_does_not_change_a_refusal(there: Elsewhere) -> None:
+    claim = Claim(there, BUILD)
+    claim.finish()
+    claim.let_pass(minutes=61)
+    claim.look_again()
+    assert claim.verdict[:2] == ("failed", "status_missing")
+
+    claim.set(BUILD, "success")
+    there.run_jobs()
+    assert claim.verdict[:2] == ("failed", "status_missing")
+    assert there.get(Task, claim.task.id).round == 2
+
+    # A new push needs statuses of its own.
+    claim.claimed = there.claim()
+    old, claim.sha = claim.sha, there.push(claim.claimed, {"a.txt": "b\n"})
+    claim.finish()
+    assert claim.sha != old
+    assert claim.verdict == ("running", None, "in_progress")
+    claim.set(BUILD, "success")
+    claim.look_again()
+    assert claim.verdict == ("passed", None, "ready_to_test")
+
+
+def test_a_status_that_came_while_the_platform_was_away_counts(plain: Elsewhere) -> None:
+    claim = Claim(plain, BUILD)
+    claim.finish()
+
+    claim.let_pass(minutes=600)
+    claim.set(BUILD, "success")
+    claim.look_again()
+
+    assert claim.verdict == ("passed", None, "ready_to_test")
+
+
+def test_of_a_job_that_was_run_again_the_newest_counts(plain: Elsewhere) -> None:
+    claim = Claim(plain, BUILD, JOB)
+    for state in ("failure", "pending", "success"):
+        claim.set(BUILD, state)
+    for status in ("failure", "success"):
+        plain.server.run_job(claim.repo, claim.sha, "CI", "build", status)
+    claim.finish()
+
+    assert claim.verdict == ("passed", None, "ready_to_test")
+
+
+def test_a_webhook_of_a_status_has_it_looked_for_at_once(plain: Elsewhere) -> None:
+    claim = Claim(plain, BUILD)
+    claim.finish()
+    claim.set(BUILD, "success")
+    assert plain.due() == []
+
+    assert webhooks.ring_for_statuses(claim.repo.owner, claim.repo.name) == 1
+    plain.run_jobs(until=lambda: not plain.due())
+
+    assert claim.verdict[0] == "passed"
+    assert webhooks.ring_for_statuses(claim.repo.owner, claim.repo.name) == 0
+
+
+def test_a_push_while_the_ci_is_awaited_is_noticed(plain: Elsewhere) -> None:
+    claim = Claim(plain, BUILD)
+    claim.finish()
+    plain.push(claim.claimed, {"a.txt": "c\n"})
+    claim.set(BUILD, "success")
+    claim.look_again()
+
+    assert claim.told().startswith("not_head:")
+
+
+def test_a_commit_with_too_many_statuses_is_refused(plain: Elsewhere) -> None:
+    claim = Claim(plain, BUILD)
+    for _ in range(1001):
+        claim.set("noise", "pending")
+    claim.finish()
+
+    assert claim.verdict[:2] == ("failed", "statuses_unreadable")
+
+
+def test_a_server_that_fails_is_asked_again(plain: Elsewhere) -> None:
+    claim = Claim(plain, BUILD)
+    claim.set(BUILD, "success")
+    plain.server.faults += [Fault(r"GET .*/statuses/\w+$", "500") for _ in range(9)]
+    claim.finish()
+
+    assert claim.verdict == ("passed", None, "ready_to_test")
+
+
+def test_where_none_is_required_none_is_asked_for(plain: Elsewhere) -> None:
+    claim = Claim(plain)
+    claim.set(BUILD, "failure")
+    claim.finish()
+
+    assert claim.verdict == ("none", None, "ready_to_test")
