@@ -40,6 +40,26 @@ class EventRow(Base):
     at: Mapped[datetime]
 
 
+class AuditSeal(Base):
+    """A range of a feed's events, signed, so that none of them can be changed or left out unnoticed.
+
+    number: from 1 in each feed, without gaps. kind: `range`: first_seq to last_seq (both inclusive) are as they were
+    when it was made; `purge`: the events up to last_seq were deleted for their age. envelope: see common/envelopes.py.
+    digest: SHA-256 of the envelope, by which the next seal names it.
+    """
+
+    __tablename__ = "audit_seals"
+
+    feed_id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    kind: Mapped[str] = mapped_column(String(8))
+    first_seq: Mapped[int] = mapped_column(BigInteger)
+    last_seq: Mapped[int] = mapped_column(BigInteger)
+    envelope: Mapped[str] = mapped_column(LongText)
+    digest: Mapped[str] = mapped_column(String(64))
+    at: Mapped[datetime]
+
+
 class Job(HasId, HasState[JobState], Base):
     """A job. live_key: `kind:subject` while queued or running, else NULL; unique, so each has at most one live row.
 

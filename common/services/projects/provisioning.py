@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, delete, select
 from common import jobs
 from common.jobs import Lease
 from common.models import (
+    AuditSeal,
     Comment,
     CommitVerdict,
     Deployment,
@@ -25,6 +26,7 @@ from common.models import (
     ProjectMember,
     Push,
     Question,
+    Receipt,
     Run,
     RunSession,
     Task,
@@ -160,9 +162,11 @@ def record_deleted(tx: Transaction, lease: Lease) -> None:
         (Push, Push.project_id == project_id),
         (CommitVerdict, CommitVerdict.project_id == project_id),
         (TestedCommit, TestedCommit.project_id == project_id),
+        (Receipt, Receipt.project_id == project_id),
         (Task, Task.project_id == project_id),
         (ProjectMember, ProjectMember.project_id == project_id),
         (EventRow, EventRow.feed_id == project_id),
+        (AuditSeal, AuditSeal.feed_id == project_id),
         (Project, Project.id == project_id),
     ]
     for model, condition in conditions:
