@@ -48,6 +48,7 @@ COMMANDS = {
     "up": ("up_command", "Run the whole platform in the foreground, until Ctrl-C"),
     "use": ("login_commands", "List the instances that you are logged in to, or make one of them the current one"),
     "user": ("database_commands", "Users, directly in the database"),
+    "verify": ("verify_command", "Check the receipt of a production commit, without the platform"),
     "watch": ("watch", "Print events as they happen, one line each"),
     "whoami": ("login_commands", "Show which platform commands talk to, as whom, and why"),
 }

@@ -1332,4 +1332,5 @@ export const TEXTS = {
   "Let this test go": "Dejar ir esta prueba",
   "Let these {count} tests go": "Dejar ir estas {count} pruebas",
   Warned: "Con aviso",
+  Receipt: "Comprobante",
 };
