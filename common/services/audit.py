@@ -23,7 +23,7 @@ from common.values.json_codec import Json
 RANGE, PURGE = "range", "purge"
 RANGE_EVENTS = 500
 """Most events of one range: what is read and signed at once, and the least that is purged at once."""
-MOST_RANGES = 200
+MOST_RANGES = 100
 """In one call of `seal_events`; the next sweep goes on with a long past."""
 
 
