@@ -25,7 +25,10 @@ class Feed(Base):
 
 
 class EventRow(Base):
-    """An event. data: the JSON text that was sent to clients, byte for byte. seq: has no gaps within a feed."""
+    """An event. data: the JSON text that was sent to clients, byte for byte. seq: has no gaps within a feed.
+
+    Rows never change, not by a migration either: the audit's seals hold a digest of every column.
+    """
 
     __tablename__ = "events"
     __table_args__ = (Index("ix_events_task", "task_id", "seq"), Index("ix_events_at", "at"), TABLE_OPTIONS)
