@@ -55,6 +55,8 @@ def seal_purge(tx: Transaction, feed_id: str, upto_seq: int) -> int:
         return 0
     while _sealed_upto(tx, feed_id) < upto_seq and _seal_range(feed_id, upto_seq=upto_seq):
         pass
+    # From here on nobody else adds a seal.
+    tx.lock_all(Feed, [feed_id])
     last = tx.find(
         select(AuditSeal)
         .where(AuditSeal.feed_id == feed_id, AuditSeal.kind == RANGE, AuditSeal.last_seq <= upto_seq)
@@ -64,9 +66,7 @@ def seal_purge(tx: Transaction, feed_id: str, upto_seq: int) -> int:
     first = _first_seq(tx, feed_id)
     if last is None or first is None or last.last_seq < first:
         return 0
-    before = _newest(tx, feed_id)
-    tx.lock_all(Feed, [feed_id])
-    _add(tx, feed_id, before, PURGE, first, last.last_seq, last.digest)
+    _add(tx, feed_id, _newest(tx, feed_id), PURGE, first, last.last_seq, last.digest)
     return last.last_seq
 
 

@@ -17,6 +17,7 @@ from common.services.audit_checks import FeedFinding, check_audit
 from common.services.events import purge_events
 from common.settings import settings
 from common.transaction import Transaction, snapshot, transactional
+from tests.web.world import at_once
 
 FEED = "project-1"
 
@@ -29,7 +30,7 @@ def _on_both_databases(database_url: str, use_database: Callable[[str], None]) -
 @transactional
 def happen(tx: Transaction, amount: int, *, feed: str = FEED, days_ago: float = 0) -> None:
     """Events of this feed, as transactions leave them."""
-    row = tx.session.get(Feed, feed) or tx.add(Feed(id=feed, seq=0))
+    row = next(iter(tx.lock_all(Feed, [feed])), None) or tx.add(Feed(id=feed, seq=0))
     for _ in range(amount):
         row.seq += 1
         tx.session.add(
@@ -79,6 +80,16 @@ def test_a_long_past_is_sealed_in_ranges() -> None:
     with snapshot() as read:
         assert [seal.number for seal in read.all(select(AuditSeal).order_by(AuditSeal.number))] == [1, 2, 3]
     assert amounts(found()) == (audit.RANGE_EVENTS * 2 + 1, 0, 0, None)
+
+
+def test_several_sweeps_at_once_seal_each_event_once() -> None:
+    happen(audit.RANGE_EVENTS + 100)
+
+    sealed = at_once(audit.seal_events, lambda: happen(1), audit.seal_events, audit.seal_events)
+    audit.seal_events()
+
+    assert audit.RANGE_EVENTS <= sum(number or 0 for number in sealed) <= audit.RANGE_EVENTS + 101
+    assert amounts(found()) == (audit.RANGE_EVENTS + 101, 0, 0, None)
 
 
 @pytest.mark.parametrize(
@@ -203,3 +214,17 @@ def test_a_feed_without_events_is_no_problem() -> None:
     assert amounts(found()) == (0, 0, 0, None)
     with snapshot() as read:
         assert read.session.scalars(select(func.count()).select_from(AuditSeal)).one() == 0
+
+
+def test_sealing_and_purging_at_once_get_along() -> None:
+    happen(audit.RANGE_EVENTS * 2, days_ago=40)
+    happen(3)
+
+    at_once(audit.seal_events, lambda: purge_events(30), audit.seal_events, lambda: purge_events(30))
+    purge_events(30)
+    audit.seal_events()
+
+    finding = found()
+    assert finding.problem is None
+    assert finding.sealed + finding.purged == audit.RANGE_EVENTS * 2 + 3
+    assert finding.purged >= audit.RANGE_EVENTS
