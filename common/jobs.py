@@ -110,6 +110,8 @@ FINISH_GROUP = _kind("group.finish", "group", Queue.SLOW)
 
 DEPLOY = _kind("deployment.deploy", "deployment", Queue.SLOW)
 """Deploy one version to an environment, watch its health, and record the result."""
+PUBLISH_RECEIPT = _kind("receipt.publish", "deployment", Queue.SLOW)
+"""Put the receipts of a production commit into its repository, as a git note on the commit."""
 TAKE_DOWN = _kind("deployment.take_down", "deployment", Queue.SLOW)
 """Remove a preview that is no longer needed."""
 

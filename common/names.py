@@ -19,6 +19,8 @@ STAGING_BRANCH = "staging"
 RELEASE_PREFIX = "release/"
 TAG_PREFIX = "released/"
 """Prefix of the tags of delivered versions. Only the platform creates them, and they are never moved."""
+RECEIPTS_REF = "refs/notes/receipts"
+"""The git notes that hold the receipts of production commits."""
 
 
 _COUNTER_BITS = 42

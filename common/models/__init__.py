@@ -12,10 +12,11 @@ from common.models.delivery import (
     GroupMember,
     GroupTest,
     HealthSpan,
+    Receipt,
     TaskGroup,
     TestedCommit,
 )
-from common.models.journal import EventRow, Feed, IdempotencyKey, Job, Mark
+from common.models.journal import AuditSeal, EventRow, Feed, IdempotencyKey, Job, Mark
 from common.models.project import Project, ProjectMember, Push
 from common.models.run import LogEntry, Run, RunSession
 from common.models.spend import ModelCall, ModelProvider
@@ -36,6 +37,7 @@ __all__ = [
     "Agent",
     "ApiToken",
     "Attachment",
+    "AuditSeal",
     "Base",
     "Comment",
     "CommitVerdict",
@@ -60,6 +62,7 @@ __all__ = [
     "Proposal",
     "Push",
     "Question",
+    "Receipt",
     "Run",
     "RunSession",
     "Task",

@@ -276,3 +276,28 @@ class Deployment(HasId, HasState[DeploymentState], Base):
         if new is DeploymentState.FAILED:
             return DeployFailed(**about, subject_task_id=self.task_id, error=self.error or "unknown")
         return None
+
+
+class Receipt(Base):
+    """What led to a version in production, signed when it went live, and never changed.
+
+    number: from 1 in each project, without gaps. kind: `delivery` or `rollback`. commit_sha: what production runs from
+    then on; for a rollback the version that it went back to. envelope: see common/envelopes.py. digest: SHA-256 of the
+    envelope, by which the next receipt names it.
+    """
+
+    __tablename__ = "receipts"
+    __table_args__ = (
+        Index("ix_receipts_commit", "commit_sha", "project_id", "number"),
+        UniqueConstraint("deployment_id", name="uq_receipts_deployment"),
+        TABLE_OPTIONS,
+    )
+
+    project_id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    kind: Mapped[str] = mapped_column(String(16))
+    commit_sha: Mapped[str] = mapped_column(String(40))
+    deployment_id: Mapped[str] = mapped_column(String(40))
+    envelope: Mapped[str] = mapped_column(LongText)
+    digest: Mapped[str] = mapped_column(String(64))
+    at: Mapped[datetime]

@@ -25,7 +25,10 @@ class Feed(Base):
 
 
 class EventRow(Base):
-    """An event. data: the JSON text that was sent to clients, byte for byte. seq: has no gaps within a feed."""
+    """An event. data: the JSON text that was sent to clients, byte for byte. seq: has no gaps within a feed.
+
+    Rows never change, not by a migration either: the audit's seals hold a digest of every column.
+    """
 
     __tablename__ = "events"
     __table_args__ = (Index("ix_events_task", "task_id", "seq"), Index("ix_events_at", "at"), TABLE_OPTIONS)
@@ -37,6 +40,26 @@ class EventRow(Base):
     data: Mapped[str] = mapped_column(LongText)
     actor: Mapped[str] = mapped_column(String(140))
     request_id: Mapped[str | None] = mapped_column(String(100))
+    at: Mapped[datetime]
+
+
+class AuditSeal(Base):
+    """A range of a feed's events, signed, so that none of them can be changed or left out unnoticed.
+
+    number: from 1 in each feed, without gaps. kind: `range`: first_seq to last_seq (both inclusive) are as they were
+    when it was made; `purge`: the events up to last_seq were deleted for their age. envelope: see common/envelopes.py.
+    digest: SHA-256 of the envelope, by which the next seal names it.
+    """
+
+    __tablename__ = "audit_seals"
+
+    feed_id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    kind: Mapped[str] = mapped_column(String(8))
+    first_seq: Mapped[int] = mapped_column(BigInteger)
+    last_seq: Mapped[int] = mapped_column(BigInteger)
+    envelope: Mapped[str] = mapped_column(LongText)
+    digest: Mapped[str] = mapped_column(String(64))
     at: Mapped[datetime]
 
 

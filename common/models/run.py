@@ -24,7 +24,8 @@ class Run(HasId, HasState[RunState], Base):
     it has none. entries_received: the number of the last transcript entry that its runner has sent. limited_until,
     limit_reason: until when the provider of models refuses this run's calls, and what it said; None: it does not.
     has_written: it has changed a file, as far as its transcript shows. stop_reason: why the platform wants it to end;
-    None: it does not.
+    None: it does not. prompt_digest: SHA-256 of the prompt that its agent received; None before, and for older runs.
+    fresh_prompt_digest: of the prompt for an agent that can't resume the session.
     """
 
     __tablename__ = "runs"
@@ -47,6 +48,8 @@ class Run(HasId, HasState[RunState], Base):
     summary: Mapped[str | None] = mapped_column(LongText)
     claimed_sha: Mapped[str | None] = mapped_column(String(40))
     base_sha: Mapped[str | None] = mapped_column(String(40))
+    prompt_digest: Mapped[str | None] = mapped_column(String(64))
+    fresh_prompt_digest: Mapped[str | None] = mapped_column(String(64))
     usage: Mapped[dict[str, float]]
     log_bytes: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
     token_digest: Mapped[str] = mapped_column(String(64), unique=True)

@@ -39,11 +39,12 @@ class Task(HasId, HasState[TaskState], Base):
     phase: set in in_progress, else None. round: starts at 1, rises with every rejection or refusal. attempts: lost runs
     in a row that count against the task. losses: runs in a row that were lost because a machine or the platform
     stopped. refusals: failed verifications since a person last acted. head_sha: the commit that was last verified.
-    approved_sha: the approved commit. later_push: the head of its branch that its group left out, because the group was
-    already on its way to staging. error: why it failed, or why its last run could not begin. queued_at: since when it
-    waits for an agent; its priority rises with this time. trace_parent: the trace that its next run belongs to.
-    edited_by_ids: people other than its creator who changed its
-    title or description. needs_other_approver: the project had `separate_approver` when head_sha was verified.
+    approved_sha: the approved commit. approved_at: None, too, for one that an older version approved. later_push: the
+    head of its branch that its group left out, because the group was already on its way to staging. error: why it
+    failed, or why its last run could not begin. queued_at: since when it waits for an agent; its priority rises with
+    this time. trace_parent: the trace that its next run belongs to.
+    edited_by_ids: people other than its creator who changed its title or description.
+    needs_other_approver: the project had `separate_approver` when head_sha was verified.
     rolled_back_at: since when a rollback keeps it out of production; None: none does. model: None: the project's.
     held_by: the person who works on its branch by hand, in the phase `held`; else None. caps: its most tokens, costUsd,
     minutes and runs; those that it lacks are the project's. accepted_losses: names of tests that a person lets go.
@@ -99,6 +100,7 @@ class Task(HasId, HasState[TaskState], Base):
     head_sha: Mapped[str | None] = mapped_column(String(40))
     approved_sha: Mapped[str | None] = mapped_column(String(40))
     approved_by: Mapped[str | None] = mapped_column(String(140))
+    approved_at: Mapped[datetime | None]
     later_push: Mapped[str | None] = mapped_column(String(40))
     pr_number: Mapped[int | None]
     pr_url: Mapped[str | None] = mapped_column(String(500))

@@ -18,6 +18,7 @@ from common.events import PLATFORM
 from common.models.journal import EventRow, Feed
 from common.models.project import Project
 from common.models.task import Task
+from common.services import audit
 from common.services.access import Caller, sees_project, visible_projects
 from common.transaction import Transaction, snapshot, transactional
 
@@ -130,7 +131,8 @@ def purge_events(older_than_days: float = KEPT_DAYS) -> int:
     """Delete events that are older, in short transactions. Returns how many were deleted. Safe to repeat at any time.
 
     An event gets its time a little before its seq, so times within a feed may be out of order. Everything up to the
-    newest old event is deleted, because readers would take a gap in the stored events for a loss.
+    newest old event is deleted, because readers would take a gap in the stored events for a loss; and in whole ranges
+    of the audit, because the rest of a range could not be checked any more.
     """
     with snapshot() as read:
         before = read.now() - timedelta(days=older_than_days)
@@ -147,8 +149,8 @@ def _purge_oldest(tx: Transaction, feed_id: str, before: datetime) -> int:
     # Only the oldest ones are read: how long that takes does not depend on how many are kept.
     oldest = select(EventRow.seq, EventRow.at).where(EventRow.feed_id == feed_id).order_by(EventRow.seq)
     rows = tx.session.execute(oldest.limit(_PURGED_AT_ONCE)).all()
-    last = max((seq for seq, at in rows if at < before), default=None)
-    if last is None:
+    last = audit.seal_purge(feed_id, max((seq for seq, at in rows if at < before), default=0))
+    if not last:
         return 0
     return database.rows_changed(tx.session, delete(EventRow).where(EventRow.feed_id == feed_id, EventRow.seq <= last))
 

@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from common import jobs
 from common.models.journal import Job, Mark
+from common.services.audit import seal_events
 from common.services.delivery.rollouts import purge_previews, take_expired_previews_down
 from common.services.delivery.trial_log import purge_tests
 from common.services.events import purge_events
@@ -30,6 +31,8 @@ RESTORE_SECONDS = 10
 """How often the running apps are compared with the live deployments."""
 PURGE_SECONDS = 600
 KEPT_PLATFORM_JOBS_MINUTES = 10
+SEAL_SECONDS = 300
+"""For how long events may have no seal of the audit. Each range of events costs a row that is never deleted."""
 
 
 @transactional
@@ -43,7 +46,7 @@ def enqueue_periodic_jobs(tx: Transaction) -> None:
 
 
 def sweep_old() -> None:
-    """Act on unanswered questions, take expired previews down, have repositories read, and delete old rows.
+    """Act on unanswered questions, take expired previews down, have repositories read, seal events, delete old rows.
 
     Each in its own transaction. Safe to repeat.
     """
@@ -51,6 +54,8 @@ def sweep_old() -> None:
     take_expired_previews_down()
     watch_all()
     purge_platform_jobs()
+    if _seal_is_due():
+        seal_events()
     if _purge_is_due():
         event_days = settings().retention.event_days
         if event_days is not None:
@@ -65,6 +70,11 @@ def sweep_old() -> None:
         delivering.purge_deliveries()
         collecting.purge_positions()
         forget_agents()
+
+
+@transactional
+def _seal_is_due(tx: Transaction) -> bool:
+    return _is_due(tx, "seal", SEAL_SECONDS)
 
 
 @transactional

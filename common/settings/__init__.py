@@ -8,7 +8,6 @@ that names the variable.
 from __future__ import annotations
 
 import hashlib
-import hmac
 import os
 import threading
 from collections.abc import Mapping
@@ -23,6 +22,7 @@ from common.settings.models import ModelSettings, ProviderSettings, read_models
 from common.settings.private_files import SHORTEST_KEY_BYTES, close_to_others, kept_secret
 from common.settings.retention import RetentionSettings
 from common.settings.sandbox import SandboxSettings
+from common.settings.security import SecuritySettings, signing_key_of
 from common.settings.telemetry import TelemetrySettings
 
 __all__ = [
@@ -119,25 +119,6 @@ class StoreSettings:
     def database_path(self) -> Path | None:
         """SQLite's file; None with another database."""
         return Path(self.database_url.removeprefix("sqlite:///").partition("?")[0]) if self.is_sqlite else None
-
-
-@dataclass(frozen=True)
-class SecuritySettings:
-    """Secrets, and the lifetime of tokens."""
-
-    secret_key: bytes
-    """AIWORKER_SECRET_KEY or SECRET_KEY (32 bytes or more). By default it is generated once and stored in the data
-    directory."""
-    admin_password: str | None
-    """Password of `admin` at the first start (AIWORKER_ADMIN_PASSWORD). None: one is generated and printed once."""
-    access_token_seconds: int
-    """Lifetime of a login's access token (AIWORKER_ACCESS_TOKEN_SECONDS), 900 by default."""
-    refresh_token_seconds: int
-    """Lifetime of a login, during which it can be refreshed (AIWORKER_REFRESH_TOKEN_SECONDS), 30 days by default."""
-
-    def key_for(self, purpose: str) -> bytes:
-        """32 bytes derived from the secret key for one purpose, so that no two purposes share a key."""
-        return hmac.new(self.secret_key, purpose.encode(), hashlib.sha256).digest()
 
 
 @dataclass(frozen=True)
@@ -345,6 +326,7 @@ def _security(env: Environment, data_dir: Path) -> SecuritySettings:
         admin_password=env.text("AIWORKER_ADMIN_PASSWORD"),
         access_token_seconds=env.number("AIWORKER_ACCESS_TOKEN_SECONDS", default=900, least=5),
         refresh_token_seconds=env.number("AIWORKER_REFRESH_TOKEN_SECONDS", default=30 * 86400, least=10),
+        signing_key=signing_key_of(env),
     )
 
 

@@ -115,7 +115,8 @@ class AppState:
     `image`, `config`, `quota`, `no_room`, `not_started`; when STARTING, `quota`, `no_room` or `no_node`, with a reason,
     while it waits for one of these.
     restarts: how often the process of the live version had to be restarted. checked_seconds: for how long it has been
-    healthy. is_guarded: as last ensured; None if the runtime can't guard apps.
+    healthy. is_guarded: as last ensured; None if the runtime can't guard apps. image: in a cluster, the image that the
+    live version runs in, as `name@sha256:…`; None elsewhere, or if the node does not report it.
     """
 
     phase: AppPhase
@@ -126,3 +127,4 @@ class AppState:
     restarts: int = 0
     checked_seconds: float = 0
     is_guarded: bool | None = None
+    image: str | None = None

@@ -163,6 +163,8 @@ TABLE: dict[str, Row] = {
     "GET /api/task-groups/<id:group_id>/train": _in_project(V),
     "GET /api/task-groups/<id:group_id>/tests/<id:test_id>": _in_project(V),
     "GET /api/projects/<id:project_id>/environments": _in_project(V),
+    "GET /api/receipts/key": Row(V),
+    "GET /api/receipts/<sha>": _in_project(V),
     "GET /api/deployments": Row(V),
     "GET /api/deployments/<id:deployment_id>": _in_project(V),
     "GET /api/deployments/<id:deployment_id>/logs": _in_project(V),

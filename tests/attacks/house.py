@@ -14,7 +14,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from common.models import Job, Project, Run, Task
+from common.models import Job, Project, Receipt, Run, Task
 from common.models.account import ApiToken
 from common.names import new_id
 from common.sealing import digest, new_token
@@ -60,7 +60,7 @@ class House(World):
             "job_id": _a_job(self.secret.id), "user_id": somebody.id, "agent_id": "agent-00000000abcd",
             "token_id": new_id(), "owner": self.secret.repository_owner, "name": self.secret.slug, "number": "1",
             "service_path": "info/refs", "attachment_id": attached.json["attachment"]["id"], "provider_id": new_id(),
-            "delivery_id": new_id(),
+            "delivery_id": new_id(), "sha": _a_receipt(self.secret.id),
             "comment_id": new_id(),
             "session_id": new_id(),
         }  # fmt: skip
@@ -135,6 +135,23 @@ def _nobodies() -> Iterator[Principal]:
     yield _with("nonsense", "a word as a token")
     basic = base64.b64encode(f"maxim:{builders.PASSWORD}".encode()).decode()
     yield Principal("a password instead of a token", headers={"Authorization": f"Basic {basic}"})
+
+
+@transactional
+def _a_receipt(tx: Transaction, project_id: str) -> str:
+    """The commit that it is of."""
+    return tx.add(
+        Receipt(
+            project_id=project_id,
+            number=1,
+            kind="delivery",
+            commit_sha="e" * 40,
+            deployment_id=new_id(),
+            envelope="Acquisition",
+            digest="d" * 64,
+            at=tx.now(),
+        )
+    ).commit_sha
 
 
 @transactional

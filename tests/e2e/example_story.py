@@ -290,7 +290,9 @@ class Teller:
         me.post(f"/task-groups/{group['id']}/deploy-production", status=202)
         platform.wait_group(group["id"], "production")
         me.get("/deployments", projectId=self.project["id"], environment="production", limit=2)
-        me.get(f"/projects/{self.project['id']}/environments")
+        production, _staging = me.get(f"/projects/{self.project['id']}/environments")["environments"]
+        me.get(f"/receipts/{production['live']['commitSha']}")
+        me.get("/receipts/key")
 
     def going_back(self) -> None:
         me, platform = self.me, self.platform

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import requests
 
+from tests.e2e import receipts
 from tests.e2e.client import Client, Listener
 from tests.e2e.instance import Instance, running
 from tests.e2e.models import KEYS, SCRIPTED_MODELS, is_scripted, provider_of_demo
@@ -260,6 +261,14 @@ class Story:
         ], "what was heard differs from what is on record"
         self.say("Every event heard once and in order", f"{len(heard)} events of {len(EVENTS)} kinds")
 
+    def check_receipts(self) -> None:
+        """Whatever was in production is vouched for, and that can be checked without this platform."""
+        wanted = f"projectId={self.project['id']}&environment=production&limit=100"
+        rows = [row for row in self.api.get(f"/deployments?{wanted}")["deployments"] if row["version"]]
+        commits = {str(row["commitSha"]) for row in rows}
+        receipts.check_receipts(self.instance, self.clone_url(), commits, amount=len(rows))
+        self.say("Receipts verify elsewhere, a flipped byte does not", f"{len(rows)} of {len(commits)} commits")
+
     def close(self) -> None:
         if self.events is not None:
             self.events.close()
@@ -308,6 +317,7 @@ def tell(story: Story) -> None:
     story.give_up(group, bad)
     story.roll_back(live, "buenos dias")
     story.check_record()
+    story.check_receipts()
 
 
 def main() -> int:

@@ -13,6 +13,7 @@ from typing import TypeVar
 import pytest
 
 from common.errors import ProviderRefused
+from common.names import RECEIPTS_REF
 from common.providers.forge import Forge
 from common.values.repository import Repository
 from tests.providers.git_tree import WorkTree, git
@@ -161,6 +162,31 @@ class ForgeContract:
             forge.ensure_tag(repository, "v1", at=other)
         assert start in git("ls-remote", "origin", "refs/tags/v1", at=work.path)
 
+    def test_a_commit_has_one_note_that_can_be_replaced(
+        self, forge: Forge, repository: Repository, work: WorkTree
+    ) -> None:
+        start = forge.read_head(repository, "main") or ""
+        other = work.commit({"a": "a"}, on="task-1")
+        work.push("task-1")
+
+        twice(lambda: forge.ensure_note(repository, commit=start, text="one\n"))
+        twice(lambda: forge.ensure_note(repository, commit=other, text="two\n"))
+        twice(lambda: forge.ensure_note(repository, commit=start, text="one\nmore häuser\n"))
+
+        assert self._notes(work) == {start: "one\nmore häuser", other: "two"}
+
+    def _notes(self, work: WorkTree) -> dict[str, str]:
+        """Every note as a clone has it, by its commit."""
+        git("fetch", "--quiet", "--force", "origin", f"{RECEIPTS_REF}:{RECEIPTS_REF}", at=work.path)
+        listed = git("notes", f"--ref={RECEIPTS_REF}", "list", at=work.path).splitlines()
+        shas = [line.split()[1] for line in listed]
+        return {sha: git("notes", f"--ref={RECEIPTS_REF}", "show", sha, at=work.path) for sha in shas}
+
+    def test_a_tree_is_named(self, forge: Forge, repository: Repository, work: WorkTree) -> None:
+        head = forge.read_head(repository, "main") or ""
+
+        assert twice(lambda: forge.read_tree(repository, head)) == git("rev-parse", f"{head}^{{tree}}", at=work.path)
+
     def test_platform_branches_are_protected_from_pushes(
         self, forge: Forge, repository: Repository, work: WorkTree
     ) -> None:
@@ -223,6 +249,8 @@ class ForgeContract:
             lambda: forge.merge(absent, into="a", commit=NOWHERE, expected_head=NOWHERE, message="m"),
             lambda: forge.advance(absent, "a", old=None, new=NOWHERE),
             lambda: forge.ensure_tag(absent, "a", at=NOWHERE),
+            lambda: forge.read_tree(absent, NOWHERE),
+            lambda: forge.ensure_note(absent, commit=NOWHERE, text="a\n"),
             lambda: forge.ensure_protection(absent),
             lambda: forge.ensure_pull_request(absent, head="a", base="b", title="t", body=""),
             lambda: forge.read_pull_request(absent, 1),

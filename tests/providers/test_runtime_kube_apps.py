@@ -306,6 +306,7 @@ def test_production_runs_the_very_image_that_ran_on_staging(runtime: Runtime, cl
 
     assert ran.startswith("registry.test/shop@sha256:")
     assert made["spec"]["template"]["spec"]["containers"][0]["image"] == ran
+    assert settled(runtime, STAGING, "v1").image == ran
     assert settled(runtime, PRODUCTION, "v2").phase is AppPhase.LIVE
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from common.errors import ProviderRefused
 from common.jobs import CATALOGUE, RELEASE_RUN, RESTORE_RUNTIME, RUN_AGENT, SWEEP_AGENTS, TAKE_DOWN, WATCH_REPOSITORY
-from common.models import Deployment, Job, Project, Run, Task, WebhookDelivery
+from common.models import Deployment, Job, Project, Receipt, Run, Task, WebhookDelivery
+from common.names import RECEIPTS_REF
 from common.providers.forge import local_forge
 from common.providers.runtime import runtime
 from common.services.outgoing import collecting, webhook_settings
@@ -20,6 +21,7 @@ from common.states import JobState
 from common.transaction import Transaction, transactional
 from common.values.pull_request import PullState
 from tests.doubles.webhook_receiver import WebhookReceiver
+from tests.providers.git_tree import git
 from tests.providers.runtime_supervisor import get
 from tests.web.made import somebody
 from tests.workers.platform import Platform
@@ -49,6 +51,7 @@ def _walk(platform: Platform, receiver: WebhookReceiver) -> None:
     waiting = platform.ready(project, "Waiting", {"other.html": "<h1>other</h1>\n"})
     group = platform.to_production(platform.staged(delivered))
     assert group.state == "production"
+    (receipt,) = platform.all(Receipt)
     collecting.collect_notices()
     platform.run_jobs()
     assert len({one.headers["webhook-id"] for one in receiver.received}) == len(platform.all(WebhookDelivery)) == 4
@@ -73,6 +76,8 @@ def _walk(platform: Platform, receiver: WebhookReceiver) -> None:
     assert sorted(row.environment_ for row in live) == ["production", "staging"]
     assert all(get(row.url)[1] == "<h1>out</h1>\n" for row in live)
 
+    note = git("notes", f"--ref={RECEIPTS_REF}", "show", group.tested_sha, at=local_forge().repository_path(repository))
+    assert note == receipt.envelope
     pulls = [local_forge().read_pull_request(repository, number) for number in (1, 2, 3)]
     assert [pull and pull.state for pull in pulls] == [PullState.MERGED, PullState.OPEN, None]
     count = platform.clone(project)

@@ -18,6 +18,7 @@ from web.api.project_tests import project_tests
 from web.api.projects import projects
 from web.api.proofs import proofs
 from web.api.proposals import proposals
+from web.api.receipts import receipts
 from web.api.releases import release_views
 from web.api.reviews import reviews
 from web.api.run_talk import run_talk
@@ -42,4 +43,4 @@ ALL += [projects, samples, tasks, runs, webhooks]
 ALL += [model_providers, spend, caps, webhook]
 ALL += [run_tools, proposals, inbox, board]
 ALL += [steering, attachments, run_talk, reviews]
-ALL += [forge_repositories, proofs, project_tests]
+ALL += [forge_repositories, proofs, project_tests, receipts]

@@ -12,6 +12,7 @@ from common.values.health_look import HealthState
 from common.values.place import Place
 from web.api.deployments import DeploymentSchema
 from web.api.diffs import DiffSchema
+from web.api.receipts import NamedReceiptSchema
 from web.api.release_reads import count_commits, read_commits, read_default_head, read_diff
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, one, reply
@@ -183,6 +184,7 @@ class NamedGroupSchema(Schema):
 class EnvironmentSchema(Schema):
     """live: what serves; underWay: what is being deployed; taskGroup: the group whose version serves; null for none.
 
+    receipt: of live; null for staging, and for a version of before there were receipts.
     health: the last 24 hours, oldest first. Nobody looked in the time between two spans that do not touch.
     """
 
@@ -190,6 +192,7 @@ class EnvironmentSchema(Schema):
     live = fields.Nested(DeploymentSchema, allow_none=True)
     under_way = fields.Nested(DeploymentSchema, allow_none=True)
     task_group = fields.Nested(NamedGroupSchema, attribute="group", allow_none=True)
+    receipt = fields.Nested(NamedReceiptSchema, allow_none=True)
     health = fields.List(fields.Nested(HealthSpanSchema))
 
 

@@ -10,6 +10,7 @@ from common.services.delivery.task_groups import MOST_TASKS, NewGroup
 from common.services.paging import PageQuery
 from common.states import GroupState, Role
 from web.api.deployments import DeploymentSchema, StartedJobSchema
+from web.api.receipts import NamedReceiptSchema
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, PagingSchema, body, first, many, one, query, reply
 from web.http.fields import Boolean, Choice, Id, Name, Schema, Text, Timestamp
@@ -76,13 +77,16 @@ class TaskGroupSchema(ListedTaskGroupSchema):
 
 
 class GroupOfTaskSchema(Schema):
-    """The group that delivers a task. deliveredAt: when production first ran it; null until then."""
+    """The group that delivers a task. deliveredAt: when production first ran it; null until then. receipt: of that
+    delivery; null until then, and for one of before there were receipts.
+    """
 
     id = fields.String()
     name = fields.String(allow_none=True)
     staging_branch = fields.String(attribute="branch")
     status = Choice(GroupState, attribute="state")
     delivered_at = Timestamp(allow_none=True)
+    receipt = fields.Nested(NamedReceiptSchema, allow_none=True)
 
 
 class StartedDeploymentSchema(Schema):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "agent": ("agent_command", "Run an agent on this machine; see `aiworker agent --help`"),
+    "audit": ("audit_commands", "The audit: who did what, sealed, so that nobody can change it unnoticed"),
     "backup": ("backup_commands", "Write everything of this platform into one encrypted file, while it runs"),
     "completion": ("completion_command", "Print the script that completes commands in bash, zsh or fish"),
     "db": ("database_commands", "The database's schema"),
@@ -37,6 +38,7 @@ COMMANDS = {
     "logout": ("login_commands", "Log out: revoke the token that login made, and forget it"),
     "open": ("open_command:open_page", "Open the page of a task, a group or the project in the browser"),
     "project": ("commands", "Projects: a repository with its tasks and environments"),
+    "public-key": ("key_command:print_public_key", "Print the public key that receipts and the audit are checked with"),
     "restore": ("backup_commands", "Put a backup into the data directory and the database that the environment names"),
     "rollback": ("group_commands", "Go back to an older healthy version, of production unless staging is named"),
     "service": ("service_commands", "The platform as a service of systemd"),
@@ -46,6 +48,7 @@ COMMANDS = {
     "up": ("up_command", "Run the whole platform in the foreground, until Ctrl-C"),
     "use": ("login_commands", "List the instances that you are logged in to, or make one of them the current one"),
     "user": ("database_commands", "Users, directly in the database"),
+    "verify": ("verify_command", "Check the receipt of a production commit, without the platform"),
     "watch": ("watch", "Print events as they happen, one line each"),
     "whoami": ("login_commands", "Show which platform commands talk to, as whom, and why"),
 }

@@ -14,6 +14,7 @@ from common.providers.runtime import runtime
 from common.services.delivery import group_tests, merging, restoring, rollouts
 from common.services.delivery.group_tests import Trial
 from common.services.delivery.merging import FinishPlan, MergePlan, Step
+from common.services.delivery.receipt_contents import Served
 from common.services.delivery.restoring import LiveApp
 from common.services.delivery.rollouts import RolloutPlan
 from common.services.tasks import red_base
@@ -173,7 +174,7 @@ def deploy(job: Claimed) -> None:
         code, reason = state.code or "failed", state.reason or "it did not become healthy"
         rollouts.record_failed(job.lease, code=code, reason=reason)
     else:
-        _complete(job, plan, state.url)
+        _complete(job, plan, state)
 
 
 def _wait(job: Claimed, plan: RolloutPlan, state: AppState) -> None:
@@ -205,7 +206,7 @@ def _has_moved(plan: RolloutPlan) -> bool:
     return head not in {plan.advance_from, plan.version.commit}
 
 
-def _complete(job: Claimed, plan: RolloutPlan, url: str) -> None:
+def _complete(job: Claimed, plan: RolloutPlan, state: AppState) -> None:
     """The version serves: move the default branch or the staging branch to it, then record it as live."""
     repository, commit = plan.place.repository, plan.version.commit
     try:
@@ -220,7 +221,11 @@ def _complete(job: Claimed, plan: RolloutPlan, url: str) -> None:
             runtime().ensure_app(plan.app, with_source(forge(), plan.place, plan.previous))
         rollouts.record_failed(job.lease, code="base_moved", reason=error.message, rebuild=True)
         return
-    rollouts.record_live(job.lease, url=url, barrier=read_barrier(forge(), repository, commit, plan.older))
+    served = None
+    if plan.environment is Environment.PRODUCTION:
+        served = Served(forge().read_tree(repository, commit), state.image)
+    barrier = read_barrier(forge(), repository, commit, plan.older)
+    rollouts.record_live(job.lease, url=state.url, barrier=barrier, served=served)
 
 
 @job(jobs.TAKE_DOWN)

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from common.errors import ProviderRefused, ProviderUnavailable
-from common.names import OWNER_PATTERN
-from common.providers.forge import changes, credentials, git, history, pulls, repositories
+from common.names import OWNER_PATTERN, RECEIPTS_REF
+from common.providers.forge import changes, credentials, git, history, notes, pulls, repositories
 from common.providers.forge.diffs import read_diff
 from common.providers.forge.forge_protocol import (
     Blob,
@@ -229,6 +229,17 @@ class BareForge:
             found = history.read_ref(path, ref)
         if found not in {None, commit}:
             raise ProviderRefused(f"the tag {tag} points at {found}, not at {commit}", code="tag_moved")
+
+    def read_tree(self, repository: Repository, commit: str) -> str:
+        path = self._open(repository)
+        return history.tree_of(path, history.commit_at(path, commit))
+
+    def ensure_note(self, repository: Repository, *, commit: str, text: str) -> None:
+        path = self._open(repository)
+        head = history.read_ref(path, RECEIPTS_REF)
+        new = notes.noted(path, head=head, commit=history.commit_at(path, commit), text=text)
+        if new != head and not history.move(path, RECEIPTS_REF, new=new, old=head):
+            raise notes.moved()
 
     def ensure_protection(self, repository: Repository, *, allows_direct_push: bool = False) -> None:
         # The configuration hides the platform's refs from every push; the platform moves them with update-ref.

@@ -246,6 +246,15 @@ class Forge(Protocol):
     def ensure_tag(self, repository: Repository, tag: str, *, at: str) -> None:
         """Create the tag at the commit `at` unless it exists. Refused if it points elsewhere (`tag_moved`)."""
 
+    def read_tree(self, repository: Repository, commit: str) -> str:
+        """Return the SHA of the commit's tree, which names the content of every file."""
+
+    def ensure_note(self, repository: Repository, *, commit: str, text: str) -> None:
+        """Make `text` the commit's git note in RECEIPTS_REF (common/names.py), instead of another text.
+
+        text: ends with a line end. Notes of other commits stay. On the local forge nobody else can write them.
+        """
+
     def ensure_protection(self, repository: Repository, *, allows_direct_push: bool = False) -> None:
         """Let only the platform write the branches `staging` and `release/*` and the tags `released/*`.
 

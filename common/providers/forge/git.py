@@ -83,19 +83,23 @@ def run(
     timeout_seconds: float = 30,
     max_bytes: int | None = None,
     config: Sequence[tuple[str, str]] = (),
+    index_path: Path | None = None,
 ) -> GitAnswer:
     """Run one git command to its end. stdin must be small: it is written before any output is read.
 
     accept: the exit codes to return; any other raises ProviderUnavailable. An empty tuple accepts every exit code.
-    max_bytes: stop the process after this much output. Regardless of accept, raises CutShort after the time limit, a
-    signal or a full disk; ProviderRefused `too_large` at a limit of git_limits or MOST_OUTPUT_BYTES; and
-    ProviderRefused `broken_repository` for a directory that is not a repository.
+    index_path: the file that git keeps its index in; None: the repository's. max_bytes: stop the process after this
+    much output. Regardless of accept, raises CutShort after the time limit, a signal or a full disk; ProviderRefused
+    `too_large` at a limit of git_limits or MOST_OUTPUT_BYTES; and ProviderRefused `broken_repository` for a directory
+    that is not a repository.
     """
     most = MOST_OUTPUT_BYTES if max_bytes is None else max_bytes
     variables = environment(config)
     if repository_path is not None:
         # Set explicitly, so that git neither searches parent directories nor checks who owns the directory.
         variables["GIT_DIR"] = str(repository_path)
+    if index_path is not None:
+        variables["GIT_INDEX_FILE"] = str(index_path)
     process = _start(["git", *arguments], variables)
     errors = _ErrorOutput(process.stderr)
     try:

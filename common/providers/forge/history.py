@@ -97,6 +97,11 @@ def merge_base(path: Path, one: str, other: str) -> str:
     return found.line
 
 
+def tree_of(path: Path, commit: str) -> str:
+    """Return the SHA of an existing commit's tree."""
+    return git.run(path, "rev-parse", "--verify", "--end-of-options", f"{commit}^{{tree}}").line
+
+
 def parents(path: Path, commit: str) -> list[str]:
     """Return a commit's parents in git's order."""
     return git.run(path, "rev-list", "--parents", "--max-count=1", commit).line.split()[1:]

@@ -263,7 +263,8 @@ class KubernetesRuntime:
         restarts = reasons.restarts(pods)
         if judged.phase is AppPhase.LIVE:
             seconds = float(about.get(places.HEALTH_SECONDS, 0))
-            return AppState(AppPhase.LIVE, url, wanted, restarts=restarts, checked_seconds=seconds)
+            image = reasons.image_digest(pods)
+            return AppState(AppPhase.LIVE, url, wanted, None, None, restarts, seconds, image=image)
         former = self._serving(app, beside=wanted)
         seconds = reasons.ready_seconds(pods, datetime.now(UTC)) if pods else 0.0
         return AppState(judged.phase, url, former, judged.reason, judged.code, restarts, seconds)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from common.models.delivery import Deployment, HealthSpan, TaskGroup
+from common.models.delivery import Deployment, HealthSpan, Receipt, TaskGroup
 from common.services.access import Caller
 from common.services.delivery.deployments import live_deployment
 from common.services.delivery.health_history import spans_of
+from common.services.delivery.receipts import receipt_of
 from common.states import Environment, Role
 from common.transaction import Snapshot, snapshot
 
@@ -19,13 +20,15 @@ from common.transaction import Snapshot, snapshot
 class EnvironmentView:
     """live: what serves. under_way: the deployment that is pending or in progress. Each None if there is none.
 
-    group: the one whose version serves; None if it is none of a group's. health: of the last 24 hours, oldest first.
+    group: the one whose version serves; None if it is none of a group's. receipt: of live; None if it has none. health:
+    of the last 24 hours, oldest first.
     """
 
     environment: Environment
     live: Deployment | None
     under_way: Deployment | None
     group: TaskGroup | None
+    receipt: Receipt | None
     health: Sequence[HealthSpan]
 
 
@@ -41,4 +44,5 @@ def _view(read: Snapshot, project_id: str, environment: Environment) -> Environm
     live = live_deployment(read, project_id, environment)
     under_way = read.find(select(Deployment).where(Deployment.active_key == place))
     group = read.get(TaskGroup, live.task_group_id) if live is not None and live.task_group_id else None
-    return EnvironmentView(environment, live, under_way, group, spans_of(read, project_id, environment.value))
+    receipt = receipt_of(read, live.id) if live is not None else None
+    return EnvironmentView(environment, live, under_way, group, receipt, spans_of(read, project_id, environment.value))

@@ -19,6 +19,8 @@ from common.services.delivery import lifecycle, versions
 from common.services.delivery.deployments import version_of
 from common.services.delivery.membership import member_task_ids
 from common.services.delivery.publishing import forget_preview, preview_ended
+from common.services.delivery.receipt_contents import Served
+from common.services.delivery.receipts import issue_receipt
 from common.services.delivery.rollback_effects import groups_moved_by, record_moved
 from common.services.projects.places import app_of, place_of
 from common.services.projects.variables import mask_of_deployment
@@ -123,10 +125,13 @@ def record_progress(tx: Transaction, lease: Lease, *, message: str, url: str, af
 
 
 @transactional
-def record_live(tx: Transaction, lease: Lease, *, url: str, barrier: Barrier | None = None) -> None:
+def record_live(
+    tx: Transaction, lease: Lease, *, url: str, barrier: Barrier | None = None, served: Served | None = None
+) -> None:
     """The version passed its health check and serves. The one before it is superseded, or rolled back by this one.
 
-    barrier: what the version declares about rollbacks, None if nothing. Nothing happens if the deployment is over.
+    barrier: what the version declares about rollbacks, None if nothing. served: for the receipt of a version in
+    production. Nothing happens if the deployment is over.
     """
     found = tx.session.get(Deployment, lease.subject_id)
     if found is None or found.state not in ACTIVE_DEPLOYMENT:
@@ -142,6 +147,7 @@ def record_live(tx: Transaction, lease: Lease, *, url: str, barrier: Barrier | N
     lifecycle.complete_deployment(tx, deployment, url=url, barrier=barrier)
     record_moved(tx, deployment, moved)
     _apply_outcome(tx, deployment)
+    issue_receipt(tx, deployment, served or Served(), moved)
     tx.finish(lease)
 
 

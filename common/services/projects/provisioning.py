@@ -11,11 +11,13 @@ from sqlalchemy import ColumnElement, delete, select
 from common import jobs
 from common.jobs import Lease
 from common.models import (
+    AuditSeal,
     Comment,
     CommitVerdict,
     Deployment,
     EventRow,
     Feed,
+    FlakyTest,
     GroupMember,
     GroupTest,
     HealthSpan,
@@ -25,6 +27,7 @@ from common.models import (
     ProjectMember,
     Push,
     Question,
+    Receipt,
     Run,
     RunSession,
     Task,
@@ -160,9 +163,12 @@ def record_deleted(tx: Transaction, lease: Lease) -> None:
         (Push, Push.project_id == project_id),
         (CommitVerdict, CommitVerdict.project_id == project_id),
         (TestedCommit, TestedCommit.project_id == project_id),
+        (FlakyTest, FlakyTest.project_id == project_id),
+        (Receipt, Receipt.project_id == project_id),
         (Task, Task.project_id == project_id),
         (ProjectMember, ProjectMember.project_id == project_id),
         (EventRow, EventRow.feed_id == project_id),
+        (AuditSeal, AuditSeal.feed_id == project_id),
         (Project, Project.id == project_id),
     ]
     for model, condition in conditions:

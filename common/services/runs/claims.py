@@ -16,6 +16,7 @@ from common.services.runs.prompts import Brief, resumed_prompt, whole_prompt
 from common.services.spend.caps import minutes_left
 from common.services.spend.model_tokens import models_for_run
 from common.services.tasks.feedback import all_feedback_of, feedback_of
+from common.signing import digest_of
 from common.states import Priority
 from common.transaction import Snapshot, Transaction
 from common.values.claimed_run import (
@@ -49,6 +50,8 @@ def claimed(tx: Transaction, task: Task, run: Run) -> ClaimedRun:
     last = _last_run(tx, run)
     was_limited = last is not None and last.limited_until is not None
     fresh = whole_prompt(Brief(task, project, attachments, last is not None, was_limited), everything)
+    prompt = resumed_prompt(news, was_limited=was_limited) if has_session else fresh
+    run.prompt_digest, run.fresh_prompt_digest = digest_of(prompt), digest_of(fresh)
     return ClaimedRun(
         RunPass(run.id, run.round, secrets["token"], task.trace_parent),
         ClaimedTask(
@@ -58,7 +61,7 @@ def claimed(tx: Transaction, task: Task, run: Run) -> ClaimedRun:
             project.id, project.name, project.default_branch, project.test_command, project.agent_instructions
         ),
         Clone("", task.branch_name, project.default_branch, secrets["username"], secrets["password"]),
-        resumed_prompt(news, was_limited=was_limited) if has_session else fresh,
+        prompt,
         tuple(news if has_session else everything.current), _limits(tx, task, project),
         run.driver, has_session, place_of(project).repository,
         model=run.model,

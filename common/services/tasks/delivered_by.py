@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import func, select
 
-from common.models.delivery import Deployment, GroupMember, TaskGroup
+from common.models.delivery import Deployment, GroupMember, Receipt, TaskGroup
 from common.states import Environment, GroupState
 from common.transaction import Snapshot
 
@@ -16,13 +16,16 @@ _GIVEN_UP = (GroupState.CANCELLED, GroupState.CONFLICT)
 
 @dataclass(frozen=True)
 class DeliveringGroup:
-    """delivered_at: when production first ran it, aware UTC; None: it has not yet."""
+    """delivered_at: when production first ran it, aware UTC; None: it has not yet. receipt: of that delivery; None: not
+    yet, or it was before there were receipts.
+    """
 
     id: str
     name: str | None
     branch: str
     state: GroupState
     delivered_at: datetime | None
+    receipt: Receipt | None
 
 
 def delivering_group(read: Snapshot, task_id: str) -> DeliveringGroup | None:
@@ -39,4 +42,14 @@ def delivering_group(read: Snapshot, task_id: str) -> DeliveringGroup | None:
         Deployment.was_healthy,
     )
     delivered_at: datetime | None = read.session.execute(delivered).scalar()
-    return DeliveringGroup(group.id, group.name, group.branch, group.state, delivered_at)
+    receipt = None if delivered_at is None else _receipt_of(read, group.id)
+    return DeliveringGroup(group.id, group.name, group.branch, group.state, delivered_at, receipt)
+
+
+def _receipt_of(read: Snapshot, group_id: str) -> Receipt | None:
+    query = (
+        select(Receipt)
+        .join(Deployment, Deployment.id == Receipt.deployment_id)
+        .where(Deployment.task_group_id == group_id, Deployment.rollback_of.is_(None))
+    )
+    return read.find(query.order_by(Receipt.number).limit(1))

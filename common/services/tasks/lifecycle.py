@@ -262,14 +262,15 @@ def make_ready(tx: Transaction, task: Task) -> None:
 
 def approve(tx: Transaction, task: Task, approver: str) -> None:
     """Approve the verified commit: it may be delivered, and dependent tasks may start. approver: a name to show."""
-    task.approved_sha, task.approved_by, task.updated_at = task.head_sha, approver, tx.now()
+    task.approved_sha, task.approved_by = task.head_sha, approver
+    task.approved_at = task.updated_at = tx.now()
     tx.record(task.move_to(TaskState.APPROVED, By.PERSON))
     tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
 
 
 def void_approval(task: Task) -> None:
     """Clear the task's approval, if it has one."""
-    task.approved_sha = task.approved_by = task.later_push = None
+    task.approved_sha = task.approved_by = task.approved_at = task.later_push = None
 
 
 def reach_staging(tx: Transaction, task: Task) -> None:

@@ -100,6 +100,7 @@ GET /agents/agent-000000000000
 GET /agents/agent-000000000000/logs
 POST /agents/agent-000000000000/drain
 DELETE /agents/agent-000000000000
+GET /receipts/ID
 GET /deployments
 GET /deployments/ID
 GET /deployments/ID/logs

@@ -12,6 +12,7 @@ from common.models import Deployment, Job, Task, TaskGroup
 from common.providers.forge import local_forge
 from common.services import jobs as rows
 from common.services.delivery import merging, restoring, rollouts
+from common.services.delivery.receipt_contents import Served
 from common.states import Environment
 from common.transaction import Transaction, transactional
 from common.values.barrier import Barrier
@@ -72,12 +73,12 @@ class ProductionLine:
 
     def go_live(self, deployment_id: str, *, barrier: Barrier | None = None) -> Deployment:
         """Its job finds it healthy, and moves the default branch if it has to."""
-        lease = _claimed("deployment.deploy", deployment_id)
+        lease = claimed("deployment.deploy", deployment_id)
         plan = rollouts.begin_rollout(lease)
         assert plan is not None
         if plan.advance_from is not None:
             git("update-ref", f"refs/heads/{self.project.default_branch}", plan.version.commit, at=self.path)
-        rollouts.record_live(lease, url="http://localhost:4000", barrier=barrier)
+        rollouts.record_live(lease, url="http://localhost:4000", barrier=barrier, served=Served(self._tree))
         made: Deployment = get(Deployment, deployment_id)
         assert made.state == "completed"
         return made
@@ -87,14 +88,14 @@ class ProductionLine:
         dying = self.live()
         _ring_restore()
         restoring.record_restored(
-            _claimed(RESTORE_RUNTIME.name, "platform"), [restoring.Dying(dying.id, "it keeps dying", "keeps_dying")]
+            claimed(RESTORE_RUNTIME.name, "platform"), [restoring.Dying(dying.id, "it keeps dying", "keeps_dying")]
         )
         started = all_of(Deployment, Deployment.rollback_of == dying.id, Deployment.active_key.is_not(None))
         return self.go_live(started[0].id) if started else None
 
     def after_merge(self, group_id: str) -> None:
         """The job of a merged group goes on by itself."""
-        lease = _claimed("group.merge", group_id)
+        lease = claimed("group.merge", group_id)
         if merging.begin_merge(lease) is None:
             rows.finish_if_held(lease)
         else:
@@ -119,7 +120,7 @@ def _accepted(values: dict[str, Any]) -> dict[str, Any]:
     return {"acceptRolledBack": True} if values.get("acceptRolledBack") else {}
 
 
-def _claimed(kind: str, subject_id: str) -> Lease:
+def claimed(kind: str, subject_id: str) -> Lease:
     """The queued job of this kind, as a worker has it."""
     (job,) = all_of(Job, Job.kind == kind, Job.subject_id == subject_id, Job.state_ == "queued")
     lease = rows.claim_job(job.id)

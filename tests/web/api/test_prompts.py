@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 from flask.testing import FlaskClient
@@ -75,6 +76,8 @@ def test_the_first_prompt_holds_everything(world: World) -> None:
 
     prompt = claim["prompt"]
     assert claim["freshPrompt"] == prompt
+    told = get(Run, claim["run"]["id"])
+    assert told.prompt_digest == told.fresh_prompt_digest == hashlib.sha256(prompt.encode()).hexdigest()
     assert claim["attachments"][0].items() >= {"name": "screen.png", "mediaType": "image/png", "sizeBytes": 3}.items()
     wanted = [
         "# Greet", "Say hello to people.", "- {attachments}/screen.png (image/png, 3 bytes)", "# Rules",
@@ -108,6 +111,9 @@ def test_a_resumed_session_is_told_the_rejection_and_nothing_else(world: World) 
         "# A reviewer sent your work back\n\nNot friendly\n\napp.py:7: Too loud\n\n{code-around app.py:7}\n\n"
         "In general: Nice otherwise"
     )
+    told = get(Run, second["run"]["id"])
+    assert told.prompt_digest == hashlib.sha256(second["prompt"].encode()).hexdigest()
+    assert told.fresh_prompt_digest == hashlib.sha256(second["freshPrompt"].encode()).hexdigest()
     fresh = second["freshPrompt"]
     for text in ("Say hello to people.", "Write short functions.", "blue", "Not friendly", "Too loud", "git log"):
         assert text in fresh, text

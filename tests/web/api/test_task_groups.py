@@ -205,7 +205,7 @@ def test_a_task_names_the_group_that_delivers_it(world: World) -> None:
     group = world.group(project, [one, other], name="Sprint 1")
     assert named() == {
         "id": group["id"], "name": "Sprint 1", "stagingBranch": group["stagingBranch"], "status": "pending",
-        "deliveredAt": None,
+        "deliveredAt": None, "receipt": None,
     }  # fmt: skip
     world.post_group(group["id"], "remove", taskId=one)
     assert named() is None
@@ -220,3 +220,4 @@ def test_a_delivered_task_says_since_when(world: World) -> None:
     group = world.client.get(f"/api/tasks/{taken}").json["task"]["taskGroup"]
     assert (group["status"], group["id"]) == ("production", live.task_group_id)
     assert datetime.fromisoformat(group["deliveredAt"]) == get(Deployment, live.id).finished_at
+    assert (group["receipt"]["number"], group["receipt"]["commitSha"]) == (2, live.commit_sha)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from common.errors import ProviderRefused, ProviderUnavailable
-from common.names import is_platform_branch
-from common.providers.forge import changes, history
+from common.names import RECEIPTS_REF, is_platform_branch
+from common.providers.forge import changes, history, notes
 from common.providers.forge.diffs import read_diff
 from common.providers.forge.forge_protocol import Blob, Change, Commits, Diff, Listing, MergeConflict, Merged
 from common.providers.forge.gitea.mirror import Mirror
@@ -54,6 +54,17 @@ class Code:
             found = self._mirror.read_head(ref)
         if found not in {None, commit}:
             raise ProviderRefused(f"the tag {_name(ref)} points at {found}, not at {commit}", code="tag_moved")
+
+    def read_tree(self, commit: str) -> str:
+        return history.tree_of(self._mirror.path, self._mirror.commit(commit))
+
+    def ensure_note(self, *, commit: str, text: str) -> None:
+        commit, head = self._mirror.commit(commit), self._mirror.read_head(RECEIPTS_REF)
+        if head is not None:
+            self._mirror.commit(head)
+        new = notes.noted(self._mirror.path, head=head, commit=commit, text=text)
+        if new != head and not self._mirror.move(RECEIPTS_REF, new=new, old=head):
+            raise notes.moved()
 
     def merge(self, ref: str, *, commit: str, expected_head: str, message: str) -> Merged | MergeConflict:
         path, commit = self._mirror.path, self._mirror.commit(commit)

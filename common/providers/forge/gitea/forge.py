@@ -218,6 +218,12 @@ class GiteaForge:
     def ensure_tag(self, repository: Repository, tag: str, *, at: str) -> None:
         self._code(repository).ensure_tag(git.tag_ref(tag), at=at)
 
+    def read_tree(self, repository: Repository, commit: str) -> str:
+        return self._code(repository).read_tree(commit)
+
+    def ensure_note(self, repository: Repository, *, commit: str, text: str) -> None:
+        self._code(repository).ensure_note(commit=commit, text=text)
+
     def ensure_protection(self, repository: Repository, *, allows_direct_push: bool = False) -> None:
         protection = self._protection(self._open(repository))
         protection.ensure_platform_rules(owners_push=allows_direct_push)

@@ -26,6 +26,7 @@ _REFSPECS = (
     "+refs/heads/*:refs/remotes/heads/*",
     "+refs/tags/*:refs/remotes/tags/*",
     "+refs/pull/*:refs/remotes/pull/*",
+    "+refs/notes/*:refs/remotes/notes/*",
 )
 _NUDGE = "refs/heads/aiworker-was-here"
 _UNKNOWN = re.compile(r"error: 40[13]\b|Authentication failed|could not read Username")
@@ -88,7 +89,7 @@ class Mirror:
         return sha
 
     def fetch(self) -> None:
-        """Fetch all branches, tags and pull requests of the server; creates the mirror if needed."""
+        """Fetch all branches, tags, pull requests and notes of the server; creates the mirror if needed."""
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with locked(self.path.parent / f".{self.path.stem}.lock"):
             # Only the holder of this lock writes here: remaining git lock files are those of a killed git.

@@ -1392,4 +1392,5 @@ export const TEXTS = {
   "Let this test go": "Dejar ir esta prueba",
   "Let these {count} tests go": "Dejar ir estas {count} pruebas",
   Warned: "Con aviso",
+  Receipt: "Comprobante",
 };

@@ -5,6 +5,7 @@ import { t } from "../language.mjs";
 import { useLive, usePages, useRead } from "../loading.mjs";
 import { Badge, Listing, Loading, OutLink, Time } from "../parts/controls.mjs";
 import { HealthStrip } from "../parts/health-strip.mjs";
+import { Receipt } from "../parts/receipt.mjs";
 import { DeploymentLogs } from "../parts/deployment-logs.mjs";
 import { PreviewLink } from "../parts/visit.mjs";
 import { to } from "../routes.mjs";
@@ -98,6 +99,12 @@ function Head({ environment, live, known, shown, progress, stuck, leave, project
             ${taskGroup && html`<a href=${to.group(projectId, taskGroup.id)}>${taskGroup.name}</a>`}
             <${Time} at=${live.finishedAt} />
           </p>
+          ${
+            shown?.receipt &&
+            html`<p class="place-line" data-testid="receipt">
+              <span class="muted">${t("Receipt")}</span> <${Receipt} receipt=${shown.receipt} />
+            </p>`
+          }
           <p class="serving"><i></i><${OutLink} href=${live.url}>${live.url || t("no address")}<//></p>
         `
         : known

@@ -2,6 +2,7 @@
 import { html } from "../html.mjs";
 import { t } from "../language.mjs";
 import { Badge, OutLink, Time } from "../parts/controls.mjs";
+import { Receipt } from "../parts/receipt.mjs";
 import { PreviewLink } from "../parts/visit.mjs";
 import { to } from "../routes.mjs";
 import { actorName, idOf, isOwnForge, sha, shortId } from "../words.mjs";
@@ -107,6 +108,10 @@ export function Facts({ task }) {
         </a>
         <${Badge} word=${task.taskGroup.status} />
       <//>`
+    }
+    ${
+      task.taskGroup?.receipt &&
+      html`<${Fact} name=${t("Receipt")} testid="task-receipt"><${Receipt} receipt=${task.taskGroup.receipt} /><//>`
     }
     <${Fact} name=${t("Created")}><${Time} at=${task.createdAt} /><//>
     <${Fact} name=${t("People")} testid="task-people">

@@ -1,0 +1,230 @@
+"""The audit: no event can be changed, added or left out unnoticed. What was purged is told from what was removed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import delete, func, select, update
+
+from common.envelopes import public_key, read_keys
+from common.events import PLATFORM
+from common.models import AuditSeal, EventRow, Feed
+from common.services import audit
+from common.services.audit_checks import FeedFinding, check_audit
+from common.services.events import purge_events
+from common.settings import settings
+from common.transaction import Transaction, snapshot, transactional
+from tests.web.world import at_once
+
+FEED = "project-1"
+
+
+@pytest.fixture(autouse=True)
+def _on_both_databases(database_url: str, use_database: Callable[[str], None]) -> None:
+    use_database(database_url)
+
+
+@transactional
+def happen(tx: Transaction, amount: int, *, feed: str = FEED, days_ago: float = 0) -> None:
+    """Events of this feed, as transactions leave them."""
+    row = next(iter(tx.lock_all(Feed, [feed])), None) or tx.add(Feed(id=feed, seq=0))
+    for _ in range(amount):
+        row.seq += 1
+        tx.session.add(
+            EventRow(
+                feed_id=feed, seq=row.seq, name="task:created", data=f'{{"number":{row.seq}}}', actor="max",
+                request_id=None, task_id=None, at=tx.now() - timedelta(days=days_ago),
+            )
+        )  # fmt: skip
+
+
+@transactional
+def change(tx: Transaction, model: Any, *where: Any, **values: Any) -> None:
+    """Somebody with access to the database changes rows; without values: deletes them."""
+    statement = update(model).where(*where).values(**values) if values else delete(model).where(*where)
+    changed: Any = tx.session.execute(statement.execution_options(synchronize_session=False))
+    assert changed.rowcount > 0
+
+
+def found(feed: str = FEED) -> FeedFinding:
+    keys = read_keys(public_key(settings().security.signing_seed))
+    (finding,) = (one for one in check_audit(keys) if one.feed_id == feed)
+    return finding
+
+
+def amounts(finding: FeedFinding) -> tuple[int, int, int, str | None]:
+    return finding.sealed, finding.purged, finding.unsealed, finding.problem
+
+
+def test_events_are_as_they_were_sealed() -> None:
+    happen(3)
+    happen(2, feed=PLATFORM)
+    assert audit.seal_events() == 5
+    happen(1)
+
+    assert amounts(found()) == (3, 0, 1, None)
+    assert amounts(found(PLATFORM)) == (2, 0, 0, None)
+    assert audit.seal_events() == 1
+    assert audit.seal_events() == 0
+    assert amounts(found()) == (4, 0, 0, None)
+
+
+def test_a_long_past_is_sealed_in_ranges() -> None:
+    happen(audit.RANGE_EVENTS * 2 + 1)
+
+    assert audit.seal_events() == audit.RANGE_EVENTS * 2 + 1
+
+    with snapshot() as read:
+        assert [seal.number for seal in read.all(select(AuditSeal).order_by(AuditSeal.number))] == [1, 2, 3]
+    assert amounts(found()) == (audit.RANGE_EVENTS * 2 + 1, 0, 0, None)
+
+
+def test_several_sweeps_at_once_seal_each_event_once() -> None:
+    happen(audit.RANGE_EVENTS + 100)
+
+    sealed = at_once(audit.seal_events, lambda: happen(1), audit.seal_events, audit.seal_events)
+    audit.seal_events()
+
+    assert audit.RANGE_EVENTS <= sum(number or 0 for number in sealed) <= audit.RANGE_EVENTS + 101
+    assert amounts(found()) == (audit.RANGE_EVENTS + 101, 0, 0, None)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"actor": "sam"}, {"data": "{}"}, {"name": "task:updated"}, {"request_id": "x"}, {"task_id": "x"}, {"seq": 9}, {}],
+    ids=lambda values: next(iter(values), "gone"),
+)
+def test_a_changed_event_is_noticed(values: dict[str, Any]) -> None:
+    for _ in range(3):
+        happen(2)
+        audit.seal_events()
+    change(EventRow, EventRow.feed_id == FEED, EventRow.seq == 4, **values)
+
+    finding = found()
+
+    assert finding.sealed == 2
+    assert finding.problem is not None
+    assert finding.problem.startswith("events 3 to 4 are not as they were sealed at ")
+
+
+def test_a_changed_time_is_noticed() -> None:
+    happen(2)
+    audit.seal_events()
+    with snapshot() as read:
+        at = read.now() - timedelta(microseconds=1)
+    change(EventRow, EventRow.feed_id == FEED, EventRow.seq == 2, at=at)
+
+    assert "events 1 to 2 are not as they were" in (found().problem or "")
+
+
+def test_a_missing_seal_is_noticed() -> None:
+    for _ in range(3):
+        happen(2)
+        audit.seal_events()
+    change(AuditSeal, AuditSeal.number == 2)
+
+    assert found().problem == "seal 2 is missing"
+
+
+@pytest.mark.parametrize(
+    "values", [{"last_seq": 1}, {"kind": "purge"}, {"feed_id": "project-2"}, {"envelope": "{}"}], ids=str
+)
+def test_a_changed_seal_is_noticed(values: dict[str, Any]) -> None:
+    happen(2)
+    audit.seal_events()
+    change(AuditSeal, AuditSeal.number == 1, **values)
+
+    assert (found(values.get("feed_id", FEED)).problem or "").startswith("seal 1 was changed: ")
+
+
+def test_the_seal_of_another_feed_does_not_fit() -> None:
+    happen(2)
+    happen(2, feed="project-2")
+    audit.seal_events()
+    with snapshot() as read:
+        (other,) = read.all(select(AuditSeal).where(AuditSeal.feed_id == "project-2"))
+    change(AuditSeal, AuditSeal.feed_id == FEED, envelope=other.envelope, digest=other.digest)
+
+    assert found().problem == "seal 1 was changed: it signs something else"
+
+
+def test_what_was_purged_is_no_forgery() -> None:
+    happen(3, days_ago=40)
+    audit.seal_events()
+    happen(2, days_ago=35)
+    happen(2)
+    audit.seal_events()
+
+    assert purge_events(older_than_days=30) == 3
+    happen(1)
+
+    # The second range has younger events, too, and stays until all of it is old.
+    assert amounts(found()) == (4, 3, 1, None)
+    audit.seal_events()
+    assert amounts(found()) == (5, 3, 0, None)
+
+
+def test_events_that_were_never_sealed_are_sealed_before_they_are_purged() -> None:
+    happen(3, days_ago=40)
+    happen(2)
+
+    assert purge_events(older_than_days=30) == 3
+
+    assert amounts(found()) == (0, 3, 2, None)
+
+
+def test_a_purge_twice_is_a_purge_once() -> None:
+    happen(3, days_ago=40)
+    audit.seal_events()
+
+    assert [purge_events(older_than_days=30) for _ in range(2)] == [3, 0]
+
+    with snapshot() as read:
+        assert [seal.kind for seal in read.all(select(AuditSeal).order_by(AuditSeal.number))] == ["range", "purge"]
+
+
+def test_events_that_are_removed_without_a_purge_are_missed() -> None:
+    happen(3, days_ago=40)
+    audit.seal_events()
+    happen(3, days_ago=35)
+    audit.seal_events()
+    purge_events(older_than_days=38)
+
+    change(EventRow, EventRow.feed_id == FEED)
+
+    assert amounts(found())[:2] == (0, 3)
+    assert (found().problem or "").startswith("events 4 to 6 are not as they were")
+
+
+def test_only_this_platforms_key_counts() -> None:
+    happen(1)
+    audit.seal_events()
+
+    (finding,) = check_audit(read_keys(public_key(b"x" * 32)))
+
+    assert (finding.problem or "").startswith("seal 1 was changed: it is signed by another key")
+
+
+def test_a_feed_without_events_is_no_problem() -> None:
+    happen(0)
+
+    assert amounts(found()) == (0, 0, 0, None)
+    with snapshot() as read:
+        assert read.session.scalars(select(func.count()).select_from(AuditSeal)).one() == 0
+
+
+def test_sealing_and_purging_at_once_get_along() -> None:
+    happen(audit.RANGE_EVENTS * 2, days_ago=40)
+    happen(3)
+
+    at_once(audit.seal_events, lambda: purge_events(30), audit.seal_events, lambda: purge_events(30))
+    purge_events(30)
+    audit.seal_events()
+
+    finding = found()
+    assert finding.problem is None
+    assert finding.sealed + finding.purged == audit.RANGE_EVENTS * 2 + 3
+    assert finding.purged >= audit.RANGE_EVENTS

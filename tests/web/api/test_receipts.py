@@ -1,0 +1,230 @@
+"""Receipts: each version that goes to production is vouched for, and whose receipts a person may read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import pytest
+
+from common import envelopes
+from common.jobs import PUBLISH_RECEIPT
+from common.models import GroupTest, Receipt, Run, Task, TaskCheck
+from common.names import RECEIPTS_REF, new_id
+from common.services.delivery import rollouts
+from common.services.projects import provisioning
+from common.signing import digest_of, public_key
+from common.states import Role
+from common.transaction import Transaction, transactional
+from tests.providers.git_tree import git
+from tests.web.api.production_line import ProductionLine, claimed
+from tests.web.world import World, all_of, get, run_jobs
+
+
+@pytest.fixture
+def line(world: World) -> ProductionLine:
+    return ProductionLine(world)
+
+
+def receipts_of(line: ProductionLine, sha: str) -> list[dict[str, Any]]:
+    reply = line.world.client.get(f"/api/receipts/{sha}")
+    assert reply.status_code == 200, reply.json
+    found: list[dict[str, Any]] = reply.json["receipts"]
+    return found
+
+
+def opened(receipt: dict[str, Any]) -> dict[str, Any]:
+    """What the receipt says, checked with the public key alone."""
+    return envelopes.open_envelope(receipt["envelope"], envelopes.read_keys(public_key()))
+
+
+@transactional
+def _prove(tx: Transaction, task_id: str, group_id: str, sha: str) -> None:
+    """The rows that a run, its proof and the group's tests leave."""
+    run = Run(
+        id=new_id(), state_="ended", task_id=task_id, project_id=tx.get(Task, task_id).project_id, agent_id="agent-1",
+        round=1, driver="claude", model="opus", outcome="completed", claimed_sha=sha, token_digest=new_id(),
+        usage={"inputTokens": 700, "outputTokens": 30, "costUsd": 0.25}, prompt_digest="b" * 64, created_at=tx.now(),
+        started_at=tx.now(), seen_at=tx.now(), finished_at=tx.now(),
+    )  # fmt: skip
+    tx.add(run)
+    check = {"task_id": task_id, "run_id": run.id, "commit_sha": sha, "at": tx.now()}
+    tx.add(TaskCheck(name="tests", status="passed", message="They pass.", log="3 passed", **check))
+    tx.add(
+        GroupTest(group_id=group_id, attempt=1, position=1, commit_sha=sha, passed=True, log="5 passed", at=tx.now())
+    )
+
+
+def test_what_led_to_a_version_is_in_its_receipt(line: ProductionLine) -> None:
+    task_id = line.task("Greet", description="Say hello")
+    group_id = line.staged(task_id, name="Spring")
+    _prove(task_id, group_id, get(Task, task_id).approved_sha)
+    assert line.act(group_id, "deploy-production").status_code == 202
+    live = line.go_live(line.under_way().id)
+
+    (receipt,) = receipts_of(line, live.commit_sha)
+
+    statement = opened(receipt)
+    said = statement["predicate"]
+    assert (receipt["number"], receipt["kind"], receipt["deploymentId"]) == (1, "delivery", live.id)
+    assert statement["subject"][0]["digest"] == {
+        "gitCommit": live.commit_sha, "gitTree": git("rev-parse", f"{live.commit_sha}^{{tree}}", at=line.path)
+    }  # fmt: skip
+    assert (said["number"], said["previous"]) == (1, None)
+    (task,) = said["tasks"]
+    assert task["request"]["sha256"] == hashlib.sha256(b"Greet\n\nSay hello").hexdigest()
+    assert task["approval"]["by"] == "max"
+    (run,) = task["runs"]
+    assert (run["driver"], run["model"], run["promptSha256"]) == ("claude", "opus", "b" * 64)
+    assert run["usage"]["costUsd"] == 0.25
+    assert [(check["name"], check["status"], check["logSha256"]) for check in task["checks"]] == [
+        ("tests", "passed", digest_of("3 passed"))
+    ]
+    assert said["group"]["name"] == "Spring"
+    assert [test["logSha256"] for test in said["group"]["tests"]] == [digest_of("5 passed")]
+    assert said["staging"]["commitSha"] == live.commit_sha
+    assert "Say hello" not in json.dumps(statement)
+
+
+def test_values_of_variables_are_not_in_a_receipt(line: ProductionLine) -> None:
+    line.world.client.patch(f"/api/projects/{line.project.id}", json={"envVars": {"COLOUR": "canary-red"}})
+
+    first = opened(receipts_of(line, line.deliver().commit_sha)[0])
+    line.world.client.patch(f"/api/projects/{line.project.id}", json={"envVars": {"COLOUR": "canary-blue"}})
+    second = opened(receipts_of(line, line.deliver().commit_sha)[0])
+
+    assert "canary" not in json.dumps([first, second])
+    # Nor can a short value be guessed by its digest.
+    digests = [one["predicate"]["deployment"]["specSha256"] for one in (first, second)]
+    assert digests[0] == digests[1]
+
+
+def test_receipts_of_a_project_are_a_chain(line: ProductionLine) -> None:
+    elsewhere = ProductionLine(line.world, "Other")
+    delivered = [line.deliver(), line.deliver()]
+    elsewhere.deliver()
+    delivered.append(line.deliver())
+
+    chain = [receipts_of(line, one.commit_sha)[0] for one in delivered]
+
+    assert [one["number"] for one in chain] == [1, 2, 3]
+    assert [opened(one)["predicate"]["previous"] for one in chain] == [None, chain[0]["digest"], chain[1]["digest"]]
+    assert [one["digest"] for one in chain] == [hashlib.sha256(one["envelope"].encode()).hexdigest() for one in chain]
+
+
+def test_a_rollback_has_a_receipt_that_says_what_was_taken_back(line: ProductionLine) -> None:
+    first = line.deliver(line.task("Greet"))
+    task_id = line.task("Shout")
+    second = line.deliver(task_id)
+
+    line.roll_back()
+
+    delivery, rollback = receipts_of(line, first.commit_sha)
+    said = opened(rollback)["predicate"]
+    assert (delivery["kind"], rollback["kind"], rollback["number"]) == ("delivery", "rollback", 3)
+    assert said["left"]["commitSha"] == second.commit_sha
+    assert [(group["commitSha"], group["taskIds"]) for group in said["takenBack"]] == [(second.commit_sha, [task_id])]
+    assert said["deployment"]["by"] == line.world.max.username
+    assert said["previous"] == receipts_of(line, second.commit_sha)[0]["digest"]
+
+
+def test_an_environment_names_the_receipt_of_what_serves(line: ProductionLine) -> None:
+    live = line.deliver()
+    (receipt,) = receipts_of(line, live.commit_sha)
+
+    shown = line.world.client.get(f"/api/projects/{line.project.id}/environments").json["environments"]
+
+    named = {"number": 1, "commitSha": live.commit_sha, "digest": receipt["digest"]}
+    assert [one["receipt"] for one in shown] == [named, None]
+
+
+def test_staging_has_no_receipt(line: ProductionLine) -> None:
+    line.staged()
+
+    assert all_of(Receipt) == []
+
+
+def test_a_failed_deployment_has_no_receipt(line: ProductionLine) -> None:
+    group_id = line.staged()
+    assert line.act(group_id, "deploy-production").status_code == 202
+    failed = line.under_way()
+
+    rollouts.fail_rollout(failed.id, "it never answered")
+
+    assert line.world.client.get(f"/api/receipts/{failed.commit_sha}").status_code == 404
+
+
+def test_a_commit_is_found_by_its_first_digits(line: ProductionLine) -> None:
+    live = line.deliver()
+
+    assert receipts_of(line, live.commit_sha[:7]) == receipts_of(line, live.commit_sha)
+
+
+@pytest.mark.parametrize("sha", ["abc123", "HEAD", "A" * 40, "a" * 41, "main%20x"])
+def test_what_is_no_commit_has_no_receipt(line: ProductionLine, sha: str) -> None:
+    line.deliver()
+
+    assert line.world.client.get(f"/api/receipts/{sha}").status_code == 404
+
+
+def test_digits_that_several_commits_begin_with_are_refused(line: ProductionLine) -> None:
+    line.deliver()
+    line.deliver()
+    one, other = all_of(Receipt)
+    _rename(one, "abcdef1" + "0" * 33)
+    _rename(other, "abcdef1" + "1" * 33)
+
+    reply = line.world.client.get("/api/receipts/abcdef1")
+
+    assert reply.status_code == 400
+    assert reply.json["details"] == {"field": "sha", "message": "Several commits begin with it: give more digits"}
+
+
+@transactional
+def _rename(tx: Transaction, receipt: Receipt, sha: str) -> None:
+    row = tx.session.get(Receipt, (receipt.project_id, receipt.number))
+    assert row is not None
+    row.commit_sha = sha
+
+
+def test_receipts_of_a_restricted_project_do_not_exist_for_others(line: ProductionLine) -> None:
+    live = line.deliver()
+    line.world.client.patch(f"/api/projects/{line.project.id}", json={"restricted": True})
+    stranger = line.world.client_of("sam", Role.MEMBER)
+
+    reply = stranger.get(f"/api/receipts/{live.commit_sha}")
+
+    assert reply.status_code == 404
+    assert reply.json == stranger.get(f"/api/receipts/{live.commit_sha[::-1]}").json
+
+
+def test_the_public_key_is_served(line: ProductionLine) -> None:
+    live = line.deliver()
+    key = line.world.client.get("/api/receipts/key").json["key"]
+
+    assert key["publicKey"] == public_key()
+    envelope = json.loads(receipts_of(line, live.commit_sha)[0]["envelope"])
+    assert [signature["keyid"] for signature in envelope["signatures"]] == [key["id"]]
+
+
+def test_receipts_lie_in_the_repository_as_notes_on_the_commits(line: ProductionLine) -> None:
+    first, second = line.deliver(), line.deliver()
+    line.roll_back()
+
+    run_jobs(PUBLISH_RECEIPT)
+    run_jobs(PUBLISH_RECEIPT)
+
+    for live in (first, second):
+        note = git("notes", f"--ref={RECEIPTS_REF}", "show", live.commit_sha, at=line.path)
+        assert note.splitlines() == [one["envelope"] for one in receipts_of(line, live.commit_sha)]
+
+
+def test_a_deleted_project_takes_its_receipts_along(line: ProductionLine) -> None:
+    live = line.deliver()
+    line.world.client.delete(f"/api/projects/{line.project.id}")
+
+    provisioning.record_deleted(claimed("project.delete", line.project.id))
+
+    assert all_of(Receipt) == []
+    assert line.world.client.get(f"/api/receipts/{live.commit_sha}").status_code == 404

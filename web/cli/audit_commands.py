@@ -1,0 +1,62 @@
+"""`aiworker audit …`: whether the audit is as it was sealed, directly in the database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from common.envelopes import NotVerified, read_keys
+from common.services.audit_checks import FeedFinding, check_audit
+from common.signing import public_key
+from web.cli.api_error import ApiError
+from web.cli.operators import operating, operator
+from web.cli.terminal import Terminal, cell, pass_terminal
+
+
+@click.group()
+def audit() -> None:
+    """The audit: who did what, sealed, so that nobody can change it unnoticed."""
+
+
+@audit.command("verify")
+@click.option("--key", "files", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="A public key of before a change of the key; may be repeated.")  # fmt: skip
+@pass_terminal
+@click.pass_context
+def verify_audit(context: click.Context, terminal: Terminal, files: tuple[Path, ...]) -> None:
+    """Check every event against its seal.
+
+    One line for each feed: `platform`, and each project by its id. The exit status is 1 if anything is not as it was.
+    """
+    try:
+        keys = [key for pem in [public_key(), *(file.read_text() for file in files)] for key in read_keys(pem)]
+    except (NotVerified, OSError, UnicodeDecodeError) as error:
+        raise ApiError(f"the key can't be read: {error}") from error
+    with operating():
+        operator()
+        findings = []
+        for finding in check_audit(keys):
+            findings.append(finding)
+            if not terminal.is_json:
+                terminal.say(cell(_line(finding)))
+    if terminal.is_json:
+        terminal.write({"feeds": [_fields(finding) for finding in findings]})
+    context.exit(int(any(finding.problem for finding in findings)))
+
+
+def _line(finding: FeedFinding) -> str:
+    if finding.problem is not None:
+        return f"fail  {finding.feed_id}: {finding.problem}"
+    since = "not sealed yet" if finding.since is None else f"sealed since {finding.since:%Y-%m-%d %H:%M} UTC"
+    return (
+        f"ok    {finding.feed_id}: {finding.sealed} events are as they were, {finding.purged} purged, "
+        f"{finding.unsealed} not sealed yet; {since}"
+    )
+
+
+def _fields(finding: FeedFinding) -> dict[str, object]:
+    return {
+        "feed": finding.feed_id, "sealed": finding.sealed, "purged": finding.purged, "unsealed": finding.unsealed,
+        "since": None if finding.since is None else finding.since.isoformat(), "problem": finding.problem,
+    }  # fmt: skip

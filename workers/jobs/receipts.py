@@ -1,0 +1,15 @@
+"""The job that puts receipts where everybody finds them who has the repository."""
+
+from __future__ import annotations
+
+from common import jobs
+from common.providers.forge import forge
+from common.services.delivery import receipts
+from workers.job import Claimed, job
+
+
+@job(jobs.PUBLISH_RECEIPT)
+def publish_receipt(job: Claimed) -> None:
+    plan = receipts.begin_publish(job.lease)
+    if plan is not None:
+        forge().ensure_note(plan.place.repository, commit=plan.commit_sha, text=plan.text)
