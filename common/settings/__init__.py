@@ -23,6 +23,7 @@ from common.settings.models import ModelSettings, ProviderSettings, read_models
 from common.settings.private_files import SHORTEST_KEY_BYTES, close_to_others, kept_secret
 from common.settings.retention import RetentionSettings
 from common.settings.sandbox import SandboxSettings
+from common.settings.scans import ScanSettings
 from common.settings.telemetry import TelemetrySettings
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "ProviderSettings",
     "RuntimeSettings",
     "SandboxSettings",
+    "ScanSettings",
     "SecuritySettings",
     "Settings",
     "StoreSettings",
@@ -210,6 +212,7 @@ class Settings:
     sandbox: SandboxSettings = field(default_factory=SandboxSettings)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
+    scans: ScanSettings = field(default_factory=ScanSettings)
 
 
 def from_env(environ: Mapping[str, str] | None = None) -> Settings:
@@ -235,6 +238,7 @@ def from_env(environ: Mapping[str, str] | None = None) -> Settings:
         sandbox=SandboxSettings.from_env(environ),
         telemetry=TelemetrySettings.from_env(environ),
         retention=RetentionSettings.from_env(env),
+        scans=ScanSettings.from_env(env),
     )
 
 

@@ -25,6 +25,7 @@ from common.providers.runtime.cluster_examination import examine_cluster
 from common.services.health.database_examination import examine_database
 from common.services.health.schema import require_current
 from common.settings import Settings, settings
+from web.doctor.advisory_files import examine_advisories
 from web.doctor.driver_programs import examine_drivers
 from web.doctor.flower import examine_flower
 from web.doctor.redis_server import examine_redis
@@ -65,6 +66,7 @@ def _parts(chosen: Settings) -> Iterator[Finding]:
         ("redis", lambda: _redis(chosen, starts_with_up)),
         ("forge", lambda: _forge(chosen)),
         ("runtime", lambda: _runtime(chosen)),
+        ("advisories", lambda: examine_advisories(chosen.scans)),
         ("flower", lambda: examine_flower(chosen.store.data_dir)),
         # In a cluster the pods are the sandboxes.
         ("sandbox", lambda: iter(()) if chosen.runtime.kubernetes else examine_sandbox(chosen.sandbox)),
