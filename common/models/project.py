@@ -25,6 +25,7 @@ class Project(HasId, HasState[ProjectState], Base):
     starter: what its repository starts with; None: a README.md, or the import.
     test_report: where its tests write JUnit XML; None: where the usual runners do. tests_lost: `refuse` or `warn`, if
     tests of the base do not run any more. tests_first: `refuse`, `warn` or `off`, if new tests pass without the change.
+    secret_scan, dependency_scan: `refuse`, `warn` or `off`, if a change has secrets, or dependencies with known faults.
     egress, egress_hosts: what its programs may reach. caps: most tokens, costUsd, minutes and runs, in `task` (of each
     task), `day` and `total`.
     """
@@ -72,6 +73,8 @@ class Project(HasId, HasState[ProjectState], Base):
     allow_direct_push: Mapped[bool] = mapped_column(default=False)
     tests_lost: Mapped[str] = mapped_column(String(8), default="refuse", server_default="refuse")
     tests_first: Mapped[str] = mapped_column(String(8), default="warn", server_default="off")
+    secret_scan: Mapped[str] = mapped_column(String(8), default="warn", server_default="off")
+    dependency_scan: Mapped[str] = mapped_column(String(8), default="warn", server_default="off")
     test_report: Mapped[str | None] = mapped_column(String(200))
     forbidden_paths: Mapped[list[str]]
     limits: Mapped[dict[str, float]]

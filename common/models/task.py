@@ -47,6 +47,7 @@ class Task(HasId, HasState[TaskState], Base):
     rolled_back_at: since when a rollback keeps it out of production; None: none does. model: None: the project's.
     held_by: the person who works on its branch by hand, in the phase `held`; else None. caps: its most tokens, costUsd,
     minutes and runs; those that it lacks are the project's. accepted_losses: names of tests that a person lets go.
+    accepted_findings: names of what the scans of its proof found and a person lets go.
     parked_code, parked_reason: why it is parked, in the phase
     `parked`; else None. parked_until: when it goes on by itself; None: when the reason is gone.
     """
@@ -113,6 +114,7 @@ class Task(HasId, HasState[TaskState], Base):
     trace_parent: Mapped[str | None] = mapped_column(String(55))
     rolled_back_at: Mapped[datetime | None]
     accepted_losses: Mapped[list[str]] = mapped_column(default=list)
+    accepted_findings: Mapped[list[str]] = mapped_column(default=list)
 
     @property
     def phase(self) -> Phase | None:
@@ -243,7 +245,8 @@ class TaskCheck(HasId, Base):
     """One check of a run's result. status: running, passed, failed, skipped.
 
     log: the end of what the tests printed; of the check `diff`, the paths that are changed, one on a line; of
-    `lost_tests` and `new_tests` the tests. facts: the numbers in the message, by name.
+    `lost_tests` and `new_tests` the tests; of `secrets` and `dependencies` the findings (see `names_in`). facts: the
+    numbers in the message, by name.
     """
 
     __tablename__ = "task_checks"

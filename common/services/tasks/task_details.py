@@ -29,7 +29,10 @@ from common.statements import AnyAttribute, AnySelect, IsoTime, Row, Statement, 
 from common.states import Phase, ProposalState, Role
 from common.transaction import Snapshot, snapshot
 
-CHECKS = ("head", "diff", "merge", "paths", "kept_tests", "tests", "lost_tests", "new_tests", "preview")
+CHECKS = (
+    "head", "diff", "merge", "paths", "secrets", "dependencies", "kept_tests", "tests", "lost_tests", "new_tests",
+    "preview",
+)  # fmt: skip
 """The checks of a run's result, in their order."""
 
 OWN_COLUMNS = (

@@ -25,13 +25,14 @@ from common.services.projects.places import check_of, place_of
 from common.services.projects.variables import mask_of_project, mask_of_run
 from common.services.runs import run_end
 from common.services.runs.lifecycle import make_claimable
-from common.services.tasks import lifecycle, questions
+from common.services.tasks import lifecycle, questions, scanning
 from common.services.tasks.lifecycle import record_update
 from common.services.tasks.tasks import add_feedback
 from common.states import GROUP_LIVE, By, Outcome, Phase, RunState, TaskState
 from common.transaction import Transaction, transactional
 from common.values.check import Check
 from common.values.place import Place
+from common.values.scans import ScanPlan
 
 RIVAL_SECONDS = 120
 """How long a verification waits for the group that handed the task back because of a merge conflict: the same conflict
@@ -78,6 +79,7 @@ class ProofPlan:
     accepted_losses: frozenset[str]
     rival: tuple[str, str] | None
     tests: Check | None
+    scans: ScanPlan
 
 
 @dataclass(frozen=True)
@@ -196,6 +198,7 @@ def begin_proof(tx: Transaction, lease: Lease) -> ProofPlan | None:
     return ProofPlan(
         place_of(project), run.id, task.branch_name, run.claimed_sha, tuple(project.forbidden_paths),
         project.tests_lost, _tests_first(project, task), frozenset(task.accepted_losses), _rival(tx, task, run), tests,
+        scanning.scan_plan(tx, project, task, run.id),
     )  # fmt: skip
 
 

@@ -35,6 +35,7 @@ POST /tasks/ID/respond
 POST /tasks/ID/approve
 POST /tasks/ID/reject
 POST /tasks/ID/accept-lost-tests
+POST /tasks/ID/accept-findings
 GET /tasks/ID/tests
 POST /tasks/ID/cancel
 POST /tasks/ID/retry
@@ -129,6 +130,7 @@ BODIES = {
     "/respond": {"questionId": f"q-{NOWHERE}", "response": "x"},
     "/reject": {"reason": "x"},
     "/accept-lost-tests": {"names": ["x"]},
+    "/accept-findings": {"names": ["x"]},
     "/comments": {"body": "x"},
     f"/comments/{NOWHERE}": {"body": "x"},
     "/submit": {"verdict": "comment", "body": "x"},

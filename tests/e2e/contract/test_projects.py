@@ -16,7 +16,7 @@ SETTINGS = {
     "healthSeconds", "port", "secretEnvVars", "previewTtlHours", "maxParallelTasks", "restricted", "separateApprover",
     "forbiddenPaths", "limits", "agentInstructions", "secretsInChecks", "secretsInPreviews", "healthContains",
     "setupCommand", "cachePaths", "services", "egress", "egressHosts",
-    "keepTests", "testsLost", "testsFirst", "testReport",
+    "keepTests", "testsLost", "testsFirst", "testReport", "secretScan", "dependencyScan",
 }  # fmt: skip
 
 
@@ -86,6 +86,7 @@ def test_slugs_that_collide_are_numbered(platform: Platform, admin: Caller) -> N
         ("defaultBranch", "a..b"), ("defaultBranch", "-x"), ("healthPath", "no-slash"),
         ("port", 0), ("port", 70000), ("previewTtlHours", -1), ("maxParallelTasks", -1), ("restricted", "maybe"),
         ("forbiddenPaths", "x"), ("testsLost", "off"), ("testsFirst", "no"), ("testReport", "../report.xml"),
+        ("secretScan", "no"), ("dependencyScan", None),
     ],
 )  # fmt: skip
 def test_a_wrong_field_is_named(platform: Platform, admin: Caller, field: str, value: object) -> None:

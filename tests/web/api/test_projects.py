@@ -40,6 +40,8 @@ WHOLE: dict[str, Any] = {
     "separateApprover": True,
     "testsLost": "warn",
     "testsFirst": "refuse",
+    "secretScan": "refuse",
+    "dependencyScan": "off",
     "testReport": "reports/*.xml",
     "forbiddenPaths": ["infra/**", "*.lock"],
     "limits": {"maxCostUsd": 2.5, "maxTokens": 100000, "maxMinutes": 30},
@@ -101,6 +103,7 @@ WRONG: list[tuple[str, Any]] = [
     ("limits", {"maxCostUsd": -1}), ("limits", {"maxTokens": 0}), ("limits", {"maxTokens": 1.5}),
     ("limits", {"maxMinutes": "5"}), ("limits", {"maxMinutes": 0}), ("limits", {"max": 1}),
     ("agentInstructions", "x" * 50_001),
+    ("secretScan", "on"), ("secretScan", None), ("dependencyScan", ""),
     ("testsLost", "off"), ("testsFirst", None), ("testReport", ""), ("testReport", "/report.xml"),
     ("testReport", "a/../../b"), ("testReport", "!a"), ("testReport", ".git/report.xml"), ("testReport", "x" * 201),
 ]  # fmt: skip

@@ -7,6 +7,7 @@ import { mark, t } from "../language.mjs";
 import { ENVIRONMENTS } from "../states.mjs";
 import { say } from "../words.mjs";
 import { NetworkFields } from "./network-fields.mjs";
+import { SCAN_POLICIES, ScanPolicies } from "./scan-policies.mjs";
 import { POLICIES, TestPolicies, TestReportField } from "./test-policies.mjs";
 import { QuestionFields, questionDraft, questionRules } from "./question-rules.mjs";
 
@@ -85,7 +86,7 @@ export function draftOf(project = {}) {
   for (const [set] of CAPS) Object.assign(draft, capsDraft(`caps.${set}`, project.caps?.[set]));
   // A project of an older platform has neither; a new one begins with the platform's defaults.
   draft.hasCaps = !project.id || !!project.caps;
-  for (const { name, value } of POLICIES) draft[name] = project[name] ?? value;
+  for (const { name, value } of [...POLICIES, ...SCAN_POLICIES]) draft[name] = project[name] ?? value;
   draft.egress = project.id ? project.egress : "registries";
   draft.egressHosts = (project.egressHosts || []).join("\n");
   draft.forbiddenPaths = (project.forbiddenPaths || []).join("\n");
@@ -132,7 +133,7 @@ export function bodyOf(draft, before) {
     "caps",
     setChanges(caps, draft, before, (name) => `caps.${name}`),
   );
-  for (const { name } of POLICIES) set(name, draft[name], before[name]);
+  for (const { name } of [...POLICIES, ...SCAN_POLICIES]) set(name, draft[name], before[name]);
   set("egress", draft.egress, before.egress);
   set("egressHosts", lines(draft.egressHosts), lines(before.egressHosts));
   set("cachePaths", lines(draft.cachePaths), lines(before.cachePaths));
@@ -349,4 +350,5 @@ export const MoreFields = ({ form, secrets = [] }) => html`
     form=${form}
   />
   <${TestPolicies} form=${form} />
+  <${ScanPolicies} form=${form} />
 `;
