@@ -22,6 +22,7 @@ from common.key_formats import find_kinds, needed_in
 from common.masking import PRIVATE_KEY_BEGINS, PRIVATE_KEY_ENDS
 
 BASIC_AUTH = "Basic Auth Credentials"
+ARTIFACTORY = "Artifactory Credentials"
 AWS_KEY = "AWS Access Key"
 JSON_WEB_TOKEN = "JSON Web Token"  # noqa: S105 (a kind)
 FREE_FORMS = frozenset({"npm Token", "Authorization Header"})
@@ -33,6 +34,7 @@ LONGEST_PRIVATE_KEY = 20_000
 LEAST_ENTROPY, LEAST_HEX_ENTROPY = 3.5, 3.0
 """Bits a character. A word has less; a random value of 16 characters has 3.8 at an average, in hexadecimal 3.2."""
 LEAST_DIGITS = 2
+LEAST_CASE_CHANGES = 0.35
 SHORTEST_RANDOM, SHORTEST_SIGNATURE = 16, 20
 RUN = 6
 """So many characters in a row that are equal, or follow one another in the alphabet, do not occur in random values."""
@@ -119,7 +121,10 @@ def _is_sample(kind: str, line: str, start: int, end: int) -> bool:
     if kind == AWS_KEY and value[:_AWS_KEY_ID_CHARACTERS].isupper():
         # Pictures and programs in base64 contain the same characters by chance.
         return end - start > _AWS_KEY_ID_CHARACTERS or _IN_BASE64.search(line[max(start - 3, 0) : start]) is not None
-    return _count_digits(value) < LEAST_DIGITS
+    if kind == ARTIFACTORY:
+        # Its pattern also matches names in capitals.
+        return _count_digits(value) < LEAST_DIGITS
+    return not _count_digits(value) and (value.islower() or value.isupper())
 
 
 def _is_sample_web_token(value: str) -> bool:
@@ -131,7 +136,7 @@ def _is_sample_web_token(value: str) -> bool:
 
 def _is_sample_login(line: str, start: int, end: int) -> bool:
     """Whether `user:password@host` in a URL is a sample. The end may lie behind the @ and the host."""
-    address = line[line.rfind("://", 0, start) + 3 : start + 1000]
+    address = line[line.rfind("://", 0, start + 3) + 3 : start + 1000]
     login, _, rest = re.split(r"[\s\"'`<>]", address, maxsplit=1)[0].partition("@")
     user, _, password = login.partition(":")
     password = unquote(password)
@@ -229,11 +234,18 @@ def _entropy(detector: str) -> Callable[[str], float]:
 def _is_random(value: str) -> bool:
     if len(value) < SHORTEST_RANDOM or _is_filtered(value) or _SAMPLE_WORDS.search(value) or _has_run(value):
         return False
-    if not re.search(r"[A-Za-z]", value) or _count_digits(value) < LEAST_DIGITS:
+    if not re.search(r"[A-Za-z]", value) or (_count_digits(value) < LEAST_DIGITS and not _mixes_cases(value)):
         return False
     if re.fullmatch(r"[0-9a-fA-F]+", value):
         return _entropy("HexHighEntropyString")(value) >= LEAST_HEX_ENTROPY
     return _entropy("Base64HighEntropyString")(value) >= LEAST_ENTROPY
+
+
+def _mixes_cases(value: str) -> bool:
+    """Whether capital and small letters change places as often as in a random text, where every second pair differs.
+    In `camelCaseWords` every fourth may."""
+    pairs = sum(one.isupper() != other.isupper() for one, other in pairwise(value) if one.isalpha() and other.isalpha())
+    return pairs >= LEAST_CASE_CHANGES * len(value)
 
 
 def _count_digits(value: str) -> int:

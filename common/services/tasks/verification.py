@@ -251,7 +251,7 @@ def record_tests_wait(tx: Transaction, lease: Lease, results: Sequence[CheckResu
     task = _verifying(tx, lease)
     tx.hold(lease)
     waits = CheckResult("tests", "running", f"The tests have not begun: {reason}")
-    if task is not None and _store(tx, task, lease.subject_id, [*results, waits]):
+    if task is not None and _store(tx, task, lease.subject_id, _masked(tx, task, [*results, waits])):
         record_update(tx, task, "checks")
 
 

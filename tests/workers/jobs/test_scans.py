@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from common.errors import Conflict, Invalid
+from common.errors import Conflict, Invalid, ProviderRefused
 from common.models import Comment, EventRow, Task, TaskCheck
-from common.providers.forge import Change
+from common.providers.forge import Change, local_forge
 from common.services.tasks import findings, tasks
 from common.settings import settings
 from common.transaction import snapshot
 from common.values.scans import names_in
 from tests.made_secrets import LETTERS, aws_key_id, github_token, made, password, private_key
+from tests.providers.git_tree import git
 from tests.providers.test_advisories import advisory, write
 from tests.workers.jobs.test_which_tests_ran import checks_of
 from tests.workers.platform import Platform
@@ -214,6 +215,29 @@ def test_a_proof_is_scanned_once_however_often_its_tests_are_looked_at(
     platform.run_jobs()
     assert platform.get(Task, task.id).state == "ready_to_test"
     assert len(looks) == 1
+
+
+t = time.process_time()
+print("otel", time.process_time() - t)
+t = time.process_time()
+print("sentry", time.process_time() - t)
+
+
+def test_more_than_the_forge_reads_at_once_is_read_in_parts_up_to_a_limit(plain_platform: Platform) -> None:
+    project = plain_platform.project(FILES)
+    tree = plain_platform.clone(project)
+    base = git("rev-parse", "HEAD", at=tree.path)
+    head = tree.commit({f"{number}.txt": f"{number}\n" * (2**22 // 3) for number in range(10, 45)}, on="work")
+    tree.push("work")
+    forge, repository = local_forge(), plain_platform.repository(project.id)
+    changes = forge.read_changes(repository, base=base, head=head)
+    ids = [change.after.object_id for change in changes if change.after is not None]
+    search = secret_scan._Search(forge, repository, {})
+    with pytest.raises(ProviderRefused):
+        list(forge.read_blobs(repository, ids))
+
+    assert sorted(blob.object_id for blob in search._together(ids)) == sorted(ids)
+    assert sum(len(blob.content) for blob in search._blobs(ids)) <= secret_scan.MOST_BYTES
 
 
 # Dependencies

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import string
 import time
 import uuid
 
@@ -49,6 +50,9 @@ SECRETS: list[tuple[str, str, str]] = [
     (f'{{"client_secret": "{made("0123456789abcdef", 40)}"}}', "a.json", RANDOM_VALUE),
     (f"SECRET_TOKEN={password()}", ".env", RANDOM_VALUE),
     (f"  password: {password()}  # of production", "config/app.yml", RANDOM_VALUE),
+    ("https://max:Tr0u" + "b4d@git.corp.io/a/b", "setup.sh", "Basic Auth Credentials"),
+    ("TOKEN = 'glpat" + f"-{made(string.ascii_letters, 20)}'", "a.py", "GitLab Token"),
+    (f"password = '{made(string.ascii_letters, 24)}'", "a.py", RANDOM_VALUE),
     (f'KEY = "{aws_key_id()}"  # pragma: allowlist secret', "src/app.py", "AWS Access Key"),
 ]
 
@@ -79,6 +83,8 @@ HARMLESS: list[tuple[str, str]] = [
     ("-----BEGIN PRIVATE" + " KEY-----\n...\n-----END PRIVATE" + " KEY-----", "README.md"),
     (f"-----BEGIN CERTIFICATE-----\n{LONG[:64]}\n-----END CERTIFICATE-----", "ca.pem"),
     ('def test_login(): login(password="correct horse battery staple")', "tests/test_a.py"),
+    ("secret = 'myApplicationSecretName1'; token = 'oauth2ClientSecretKeyName'", "src/app.js"),
+    ("key = sk-ant" + "-a-key-that-nobody-may-see-again APPLICATIONSERVER APACHELICENSE", "docs/a.md"),
     ("token_path = 'config/certs/tenant-2024-07-key.pem'", "src/app.py"),
     ('"sub": "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZG1pbiJ9."', "tests/test_a.py"),
 ]
