@@ -44,19 +44,22 @@ _DETECTORS: tuple[tuple[str, str], ...] = (
 
 _WEB_TOKENS = "jwt.JwtTokenDetector"
 
-_ADDED: tuple[tuple[str, str], ...] = (
-    (r"a(?:iw|wa|we|wm|wr)_[A-Za-z0-9_-]{43}", "_"),
-    (r"sk-(?:ant|proj|svcacct|admin|or)-[A-Za-z0-9_-]{20,}", "sk-"),
-    (r"(?<![A-Za-z0-9_-])sk-[A-Za-z0-9]{32,}", "sk-"),
-    (r"github_pat_[A-Za-z0-9_]{22,}", "github_pat_"),
-    (r"AIza[A-Za-z0-9_-]{35}", "AIza"),
-    (r"hf_[A-Za-z0-9]{34,}", "hf_"),
-    (r"npm_[A-Za-z0-9]{36}", "npm_"),
-    (r":_authToken=\s{0,8}([^\s\"']{8,})", ":_authToken="),
-    (r"(?i)secret_?access_?key[\"']?\s{0,8}[:=]\s{0,8}[\"']?([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])", "key"),
-    (r"(?i)secret_?access_?key[\"']?\s{0,8}[:=]\s{0,8}[\"']?([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])", "KEY"),
-    (r"(?i)secret_?access_?key[\"']?\s{0,8}[:=]\s{0,8}[\"']?([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])", "Key"),
-    (r"(?i)authorization[\"']?\s{0,8}[:=]\s{0,8}[\"']?(?:basic|bearer|token)\s{1,8}([\w.~+/=-]{8,})", "uthorization"),
+_AWS = "AWS Access Key"
+_AWS_ASSIGNED = r"(?i)secret_?access_?key[\"']?\s{0,8}[:=]\s{0,8}[\"']?([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])"
+_BEARER = r"(?i)authorization[\"']?\s{0,8}[:=]\s{0,8}[\"']?(?:basic|bearer|token)\s{1,8}([\w.~+/=-]{8,})"
+_ADDED: tuple[tuple[str, str, str], ...] = (
+    ("AiWorker Token", r"a(?:iw|wa|we|wm|wr)_[A-Za-z0-9_-]{43}", "_"),
+    ("Model Provider Key", r"sk-(?:ant|proj|svcacct|admin|or)-[A-Za-z0-9_-]{20,}", "sk-"),
+    ("Model Provider Key", r"(?<![A-Za-z0-9_-])sk-[A-Za-z0-9]{32,}", "sk-"),
+    ("GitHub Token", r"github_pat_[A-Za-z0-9_]{22,}", "github_pat_"),
+    ("Google API Key", r"AIza[A-Za-z0-9_-]{35}", "AIza"),
+    ("Hugging Face Token", r"hf_[A-Za-z0-9]{34,}", "hf_"),
+    ("npm Token", r"npm_[A-Za-z0-9]{36}", "npm_"),
+    ("npm Token", r":_authToken=\s{0,8}([^\s\"']{8,})", ":_authToken="),
+    (_AWS, _AWS_ASSIGNED, "key"),
+    (_AWS, _AWS_ASSIGNED, "KEY"),
+    (_AWS, _AWS_ASSIGNED, "Key"),
+    ("Authorization Header", _BEARER, "uthorization"),
 )
 
 
@@ -66,9 +69,18 @@ def _by_need() -> dict[str, list[re.Pattern[str]]]:
     by_need: dict[str, list[re.Pattern[str]]] = {}
     for detector, needs in _DETECTORS:
         by_need.setdefault(needs, []).extend(_detector(detector).denylist)
-    for pattern, needs in _ADDED:
+    for _kind, pattern, needs in _ADDED:
         by_need.setdefault(needs, []).append(re.compile(pattern))
     return by_need
+
+
+@functools.cache
+def _kinds() -> dict[re.Pattern[str], str]:
+    """What the matches of each pattern are, in the words of detect-secrets."""
+    kinds = {re.compile(pattern): kind for kind, pattern, _needs in _ADDED}
+    for name, _needs in _DETECTORS:
+        kinds |= dict.fromkeys(_detector(name).denylist, str(_detector(name).secret_type))
+    return kinds
 
 
 @functools.cache
@@ -113,12 +125,24 @@ def find_keys(text: str, patterns: list[re.Pattern[str]]) -> Iterator[tuple[int,
     patterns: from `needed_in` of this text or of a longer one that contains it.
     """
     for pattern in patterns:
-        for match in pattern.finditer(text):
-            group = 1 if pattern.groups and len(match[1] or "") >= LEAST_CHARACTERS else 0
-            # A key may be longer than its pattern: characters that follow without a break are part of it.
-            yield match.start(group), _MORE.match(text, match.end(group)).end()  # type: ignore[union-attr]
+        yield from _matches(text, pattern)
     if "eyJ" in text:
         yield from _web_tokens(text)
+
+
+def find_kinds(text: str, patterns: list[re.Pattern[str]]) -> Iterator[tuple[str, int, int]]:
+    """Like find_keys, with what each key is, such as `GitHub Token`."""
+    for pattern in patterns:
+        yield from ((_kinds()[pattern], start, end) for start, end in _matches(text, pattern))
+    if "eyJ" in text:
+        yield from (("JSON Web Token", start, end) for start, end in _web_tokens(text))
+
+
+def _matches(text: str, pattern: re.Pattern[str]) -> Iterator[tuple[int, int]]:
+    for match in pattern.finditer(text):
+        group = 1 if pattern.groups and len(match[1] or "") >= LEAST_CHARACTERS else 0
+        # A key may be longer than its pattern: characters that follow without a break are part of it.
+        yield match.start(group), _MORE.match(text, match.end(group)).end()  # type: ignore[union-attr]
 
 
 def _web_tokens(text: str) -> Iterator[tuple[int, int]]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from urllib.parse import quote, quote_plus
@@ -30,8 +31,8 @@ _FEW = 100
 _WRAPPED_AT = (64, 76)
 """Line lengths of openssl and base64."""
 
-_KEY_BEGINS = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|PuTTY-User-Key-File-\d")
-_KEY_ENDS = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|Private-MAC: *[0-9a-f]*")
+PRIVATE_KEY_BEGINS = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|PuTTY-User-Key-File-\d")
+PRIVATE_KEY_ENDS = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|Private-MAC: *[0-9a-f]*")
 _KEY_LINE = re.compile(
     r"[A-Za-z0-9+/=]*[\"'\\,;]{0,3}"  # nothing but base64, or nothing at all
     r"|(?:Proc-Type|DEK-Info|Version|Comment|Hash|Charset|Encryption|(?:Public|Private)-Lines|Key-Derivation"
@@ -91,6 +92,14 @@ class Mask:
             for start, line in zip(starts, masked, strict=False):
                 spans += ((start + begin, start + end) for begin, end in find_keys(line, patterns))
         return _cut_out(masked, starts, spans) if spans else masked
+
+    def places(self, lines: Sequence[str]) -> list[tuple[int, int]]:
+        """The first and the last line, counted from 0, of each place where a value stands, whole, in the lines."""
+        starts = list(accumulate(map(len, lines), initial=0))
+        # What follows the text is no part of a value.
+        spans = self._known("".join(lines) + "\n", goes_on=False)
+        found = {(bisect_right(starts, begin) - 1, bisect_left(starts, end) - 1) for begin, end in spans}
+        return sorted(found)
 
     def _known(self, text: str, *, goes_on: bool) -> Iterator[Span]:
         """The positions of exact values."""
@@ -214,13 +223,13 @@ def _without_private_keys(lines: Sequence[str], *, is_inside: bool) -> list[str]
         shown = ""
         while True:
             if is_inside:
-                end = _KEY_ENDS.search(line)
+                end = PRIVATE_KEY_ENDS.search(line)
                 if end is None:
                     is_inside = _is_of_key(line) or bool(shown)
                     shown += IN_KEY if is_inside else line
                     break
                 shown, line, is_inside = shown.removesuffix(MASK) + MASK, line[end.end() :], False
-            begin, end = _KEY_BEGINS.search(line), _KEY_ENDS.search(line)
+            begin, end = PRIVATE_KEY_BEGINS.search(line), PRIVATE_KEY_ENDS.search(line)
             if end is not None and (begin is None or end.start() < begin.start()):
                 # The key's beginning was cut off: the lines before its end marker are its body.
                 _mask_body_before(masked)

@@ -32,6 +32,7 @@ class Project(HasId, HasState[ProjectState], Base):
     test_setup: patterns of files that define how the tests run. most_quarantined: flaky tests that may be in quarantine
     at once. red_base: None unless the tests of the default branch are known to fail.
     required_statuses: contexts of the repository's own CI that a commit needs to be proven.
+    secret_scan, dependency_scan: `refuse`, `warn` or `off`, if a change has secrets, or dependencies with known faults.
     egress, egress_hosts: what its programs may reach. caps: most tokens, costUsd, minutes and runs, in `task` (of each
     task), `day` and `total`.
     """
@@ -79,6 +80,8 @@ class Project(HasId, HasState[ProjectState], Base):
     allow_direct_push: Mapped[bool] = mapped_column(default=False)
     tests_lost: Mapped[str] = mapped_column(String(8), default="refuse", server_default="refuse")
     tests_first: Mapped[str] = mapped_column(String(8), default="warn", server_default="off")
+    secret_scan: Mapped[str] = mapped_column(String(8), default="warn", server_default="off")
+    dependency_scan: Mapped[str] = mapped_column(String(8), default="warn", server_default="off")
     test_report: Mapped[str | None] = mapped_column(String(200))
     test_setup: Mapped[list[str]] = mapped_column(default=list)
     most_quarantined: Mapped[int] = mapped_column(default=5, server_default=text("5"))

@@ -49,6 +49,7 @@ class Task(HasId, HasState[TaskState], Base):
     held_by: the person who works on its branch by hand, in the phase `held`; else None. caps: its most tokens, costUsd,
     minutes and runs; those that it lacks are the project's. accepted_losses: names of tests that a person lets go.
     may_change_test_setup: its tests are run as its branch defines them, not as the base does.
+    accepted_findings: names of what the scans of its proof found and a person lets go.
     parked_code, parked_reason: why it is parked, in the phase
     `parked`; else None. parked_until: when it goes on by itself; None: when the reason is gone.
     """
@@ -117,6 +118,7 @@ class Task(HasId, HasState[TaskState], Base):
     rolled_back_at: Mapped[datetime | None]
     accepted_losses: Mapped[list[str]] = mapped_column(default=list)
     may_change_test_setup: Mapped[bool] = mapped_column(default=False)
+    accepted_findings: Mapped[list[str]] = mapped_column(default=list)
 
     @property
     def phase(self) -> Phase | None:
@@ -247,7 +249,8 @@ class TaskCheck(HasId, Base):
     """One check of a run's result. status: running, passed, failed, skipped.
 
     log: the end of what the tests printed; of the check `diff`, the paths that are changed, one on a line; of
-    `lost_tests` and `new_tests` the tests; of `statuses` the statuses. facts: the numbers in the message, by name.
+    `lost_tests` and `new_tests` the tests; of `statuses` the statuses; of `secrets` and `dependencies` the findings
+    (see `names_in`). facts: the numbers in the message, by name.
     """
 
     __tablename__ = "task_checks"

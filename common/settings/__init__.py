@@ -22,6 +22,7 @@ from common.settings.models import ModelSettings, ProviderSettings, read_models
 from common.settings.private_files import SHORTEST_KEY_BYTES, close_to_others, kept_secret
 from common.settings.retention import RetentionSettings
 from common.settings.sandbox import SandboxSettings
+from common.settings.scans import ScanSettings
 from common.settings.security import SecuritySettings, signing_key_of
 from common.settings.telemetry import TelemetrySettings
 
@@ -34,6 +35,7 @@ __all__ = [
     "ProviderSettings",
     "RuntimeSettings",
     "SandboxSettings",
+    "ScanSettings",
     "SecuritySettings",
     "Settings",
     "StoreSettings",
@@ -194,6 +196,7 @@ class Settings:
     sandbox: SandboxSettings = field(default_factory=SandboxSettings)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
+    scans: ScanSettings = field(default_factory=ScanSettings)
 
 
 def from_env(environ: Mapping[str, str] | None = None) -> Settings:
@@ -219,6 +222,7 @@ def from_env(environ: Mapping[str, str] | None = None) -> Settings:
         sandbox=SandboxSettings.from_env(environ),
         telemetry=TelemetrySettings.from_env(environ),
         retention=RetentionSettings.from_env(env),
+        scans=ScanSettings.from_env(env),
     )
 
 

@@ -15,6 +15,7 @@ import requests
 from tests.e2e.contract.caller import Caller
 from tests.e2e.contract.fake_agent import FakeAgent, FakeRun
 from tests.e2e.contract.platform import NO_WAITING, PASSWORD, Platform, eventually
+from tests.made_secrets import github_token
 from tests.web.gateway.upstream import Script, Upstream
 
 Json = Any
@@ -325,23 +326,25 @@ class Teller:
         platform.admin.post(f"/tasks/{failing['id']}/cancel")
 
     def lost_tests(self) -> None:
-        """A task whose work drops tests, which a maintainer lets go."""
+        """A task whose work has a token and drops tests, all of which a maintainer lets go."""
         me, platform = self.me, self.platform
-        platform.admin.patch(f"/projects/{self.project['id']}", {"forbiddenPaths": []})
+        platform.admin.patch(f"/projects/{self.project['id']}", {"forbiddenPaths": [], "secretScan": "refuse"})
         task = self.new_task("Tidy the tests")
         path = f"/tasks/{task['id']}"
         kept = (
             "import unittest\n\nclass Kept(unittest.TestCase):\n    def test_kept(self):\n        self.assertTrue(1)\n"
         )
-        self.claim(task).complete({"test_greeting.py": kept})
+        self.claim(task).complete({"test_greeting.py": kept, "ci.txt": f"{github_token()}\n"})
 
-        def names() -> list[str]:
+        def names(code: str, part: int) -> list[str]:
             checks = platform.task(task["id"])["checks"]
-            lost = [check["log"] for check in checks if check["code"] == "tests_lost"]
-            return [line.partition(": ")[2] for line in lost[0].splitlines()] if lost else []
+            logs = [check["log"] for check in checks if check["code"] == code]
+            return [line.partition(": ")[part] for line in logs[0].splitlines()] if logs else []
 
-        eventually("the loss to be seen", names)
-        me.post(f"{path}/accept-lost-tests", {"names": names()})
+        eventually("the token to be found", lambda: names("secrets_found", 0))
+        me.post(f"{path}/accept-findings", {"names": names("secrets_found", 0)})
+        eventually("the loss to be seen", lambda: names("tests_lost", 2))
+        me.post(f"{path}/accept-lost-tests", {"names": names("tests_lost", 2)})
         platform.wait_task(task["id"], "ready_to_test")
         me.get(f"{path}/tests", limit=2)
         platform.admin.post(f"{path}/cancel")

@@ -20,6 +20,7 @@ from common.values.drivers import KNOWN_DRIVERS
 from common.values.egress import MOST_HOSTS, Egress
 from common.values.needs import MOST_CACHE_PATHS, ServiceKind, cache_path_fault, nested_path, version_fault
 from common.values.question_rules import ON_DEADLINE
+from common.values.scans import ON_FINDINGS
 from common.values.starters import STARTERS
 from common.values.test_report import ON_LOST_TESTS, ON_NEW_TESTS, report_path_fault
 from web.api.caps import CapGroupsSchema
@@ -180,6 +181,8 @@ class UpdateProjectSchema(Schema):
     keep_tests = Boolean()
     tests_lost = Choice(ON_LOST_TESTS)
     tests_first = Choice(ON_NEW_TESTS)
+    secret_scan = Choice(ON_FINDINGS)
+    dependency_scan = Choice(ON_FINDINGS)
     test_report = Line(200, allow_none=True, validate=refused_if(report_path_fault))
     test_setup = _path_patterns()
     most_quarantined = Integer(0, 100)
@@ -224,6 +227,7 @@ class ProjectSchema(Schema):
     testReport: where the tests write JUnit XML, a path or pattern; null: where the usual runners write it.
     testsLost: what becomes of work in which tests of the base do not run any more. keepTests: whether that is `refuse`.
     testsFirst: what becomes of work whose new tests pass without the change.
+    secretScan, dependencyScan: what becomes of work that adds secrets, or dependencies with a known fault.
     requiredStatuses: contexts of the repository's own CI that a commit needs to be proven.
     egress: what agents, tests and previews may reach. egressHosts: hosts beside the package registries, for
     `registries`.
@@ -268,6 +272,8 @@ class ProjectSchema(Schema):
     keep_tests = fields.Boolean()
     tests_lost = Choice(ON_LOST_TESTS)
     tests_first = Choice(ON_NEW_TESTS)
+    secret_scan = Choice(ON_FINDINGS)
+    dependency_scan = Choice(ON_FINDINGS)
     test_report = fields.String(allow_none=True)
     test_setup = fields.List(fields.String())
     most_quarantined = fields.Integer()

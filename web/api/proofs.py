@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import fields, validate
 
-from common.services.tasks import losses
+from common.services.tasks import findings, losses
 from common.services.tasks.verification import MOST_ACCEPTED
 from common.states import Role
 from common.values.test_report import LONGEST_NAME, MOST_TESTS, TestResult
@@ -72,3 +72,19 @@ def accept_lost_tests(task_id: str, names: list[str]) -> object:
     """Let lost tests go, in every proof of the task. Once all are, the refused commit is proven again, and the refusal
     does not count."""
     return losses.accept_lost_tests(task_id, names, by=who())
+
+
+class AcceptFindingsSchema(Schema):
+    """names: as the proof's checks secrets and dependencies name them, each before `: ` in a line of their log."""
+
+    names = fields.List(Line(LONGEST_NAME + 20), required=True, validate=validate.Length(1, MOST_ACCEPTED))
+
+
+@proofs.post("/tasks/<id:task_id>/accept-findings")
+@allow(Role.MAINTAINER)
+@body(AcceptFindingsSchema)
+@reply(one("task", WrittenTaskSchema))
+def accept_findings(task_id: str, names: list[str]) -> object:
+    """Let what the scans found go, in every proof of the task. Once all of a scan is, the refused commit is proven
+    again, and the refusal does not count."""
+    return findings.accept_findings(task_id, names, by=who())

@@ -25,6 +25,7 @@ from common.providers.runtime.cluster_examination import examine_cluster
 from common.services.health.database_examination import examine_database
 from common.services.health.schema import require_current
 from common.settings import Settings, settings
+from web.doctor.advisory_files import examine_advisories
 from web.doctor.driver_programs import examine_drivers
 from web.doctor.flower import examine_flower
 from web.doctor.redis_server import examine_redis
@@ -36,6 +37,8 @@ OLDEST_PYTHON = (3, 11)
 ANSWER_SECONDS = 3.0
 PART_SECONDS = 20.0
 """The time limit of all checks of one part."""
+READING_SECONDS = 300.0
+"""That of reading all advisories: some hundred thousand files."""
 
 
 def examine() -> Iterator[Finding]:
@@ -65,6 +68,7 @@ def _parts(chosen: Settings) -> Iterator[Finding]:
         ("redis", lambda: _redis(chosen, starts_with_up)),
         ("forge", lambda: _forge(chosen)),
         ("runtime", lambda: _runtime(chosen)),
+        ("advisories", lambda: examine_advisories(chosen.scans)),
         ("flower", lambda: examine_flower(chosen.store.data_dir)),
         # In a cluster the pods are the sandboxes.
         ("sandbox", lambda: iter(()) if chosen.runtime.kubernetes else examine_sandbox(chosen.sandbox)),
@@ -74,7 +78,7 @@ def _parts(chosen: Settings) -> Iterator[Finding]:
                                      starts_with_up, "warn")])),
     )  # fmt: skip
     for part, look in looks:
-        yield from within(PART_SECONDS, part, look)
+        yield from within(READING_SECONDS if part == "advisories" else PART_SECONDS, part, look)
 
 
 def within(seconds: float, part: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from common import jobs
 from common.errors import CutShort, ProviderRefused, ProviderUnavailable
 from common.providers.forge import forge
@@ -9,12 +11,13 @@ from common.providers.runtime import runtime
 from common.services.delivery import publishing
 from common.services.runs import scheduling, steering
 from common.services.tasks import verification
-from common.services.tasks.verification import CheckResult, RunPlan
+from common.services.tasks.verification import CheckResult, ProofPlan, RunPlan
 from common.values.repository import Credential
 from workers.job import Claimed, job
 from workers.jobs import proof_statuses
 from workers.jobs.proof import examine
 from workers.jobs.proof_tests import TestProof
+from workers.jobs.scans import scan
 from workers.runtime_calls import revoke_credential
 
 LOOK_AGAIN_SECONDS = 1.0
@@ -83,7 +86,7 @@ def verify_run(job: Claimed) -> None:
     proof = TestProof(forge(), runtime(), plan)
     results = examine(forge(), plan.place.repository, plan)
     if results[-1].status not in {"failed", "running"}:
-        _add_tests(job, proof, results)
+        _add_tests(job, plan, proof, results)
     if results[-1].status == "running":
         verification.record_checks(job.lease, results, after_seconds=_pause(results[-1]))
         return
@@ -98,13 +101,14 @@ def _pause(awaited: CheckResult) -> float:
     return proof_statuses.LOOK_AGAIN_SECONDS if awaited.name == verification.STATUSES else LOOK_AGAIN_SECONDS
 
 
-def _add_tests(job: Claimed, proof: TestProof, results: list[CheckResult]) -> None:
-    """Add the checks that run the tests, then that of the repository's own CI, up to one that fails or has to wait.
+def _add_tests(job: Claimed, plan: ProofPlan, proof: TestProof, results: list[CheckResult]) -> None:
+    """Add the scans, the checks that run the tests, and that of the repository's own CI, up to one that fails or has to
+    wait.
 
-    If the tests can't start, records the reason on the task and raises ProviderUnavailable again.
+    If they can't start, records the reason on the task and raises ProviderUnavailable again.
     """
     try:
-        for result in proof.results():
+        for result in chain(scan(forge(), plan), proof.results()):
             results.append(result)
             if result.status in {"failed", "running"}:
                 return

@@ -91,6 +91,8 @@ class ProjectValues(TypedDict, total=False):
     keep_tests: bool
     tests_lost: str
     tests_first: str
+    secret_scan: str
+    dependency_scan: str
     test_report: str | None
     test_setup: list[str]
     most_quarantined: int
@@ -284,6 +286,7 @@ def _defaults() -> ProjectValues:
         "health_seconds": dict(DEFAULT_HEALTH_SECONDS), "preview_ttl_hours": 72, "is_restricted": False,
         "separate_approver": False, "allow_direct_push": False, "tests_lost": "refuse", "tests_first": "warn",
         "test_setup": list(DEFAULT_TEST_SETUP), "most_quarantined": 5,
+        "secret_scan": "warn", "dependency_scan": "warn",
         "forbidden_paths": list(DEFAULT_FORBIDDEN_PATHS), "limits": {}, "agent_instructions": "", "question_rules": {},
         "secrets_in_checks": [], "secrets_in_previews": [], "cache_paths": [], "services": [],
         "egress": Egress.REGISTRIES.value, "egress_hosts": [], "required_statuses": [],

@@ -52,7 +52,8 @@ def variables_of(project: Project) -> dict[str, str]:
     return dict(unseal(project.env_sealed)) if project.env_sealed else {}
 
 
-def _secrets_of(project: Project) -> dict[str, str]:
+def secrets_of(project: Project) -> dict[str, str]:
+    """The secret variables (secretEnvVars)."""
     return dict(unseal(project.secret_env_sealed)) if project.secret_env_sealed else {}
 
 
@@ -69,7 +70,7 @@ def environment_of(project: Project, environment: Environment) -> Variables:
 
 
 def _named(project: Project, names: list[str]) -> dict[str, str]:
-    return {name: value for name, value in _secrets_of(project).items() if name in set(names)}
+    return {name: value for name, value in secrets_of(project).items() if name in set(names)}
 
 
 def mask_of_project(at: Transaction | Snapshot, project_id: str | None) -> Mask:

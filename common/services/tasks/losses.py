@@ -19,6 +19,7 @@ from common.services.tasks.tasks import lock_task
 from common.services.tasks.verification import MOST_ACCEPTED
 from common.states import By, Outcome, Phase, Role, TaskState
 from common.transaction import Snapshot, Transaction, snapshot, transactional
+from common.values.scans import SCANS
 from common.values.test_report import TestCase
 
 LOST = "tests_lost"
@@ -93,23 +94,32 @@ def accept_lost_tests(tx: Transaction, task_id: str, names: Sequence[str], *, by
         task.updated_at = tx.now()
         lifecycle.record_update(tx, task, "accepted_losses")
     if check.status == "failed" and lost <= set(task.accepted_losses):
-        _prove_again(tx, task, check)
+        prove_again(tx, task, check, "a person let the lost tests go")
     return task
 
 
-def _prove_again(tx: Transaction, task: Task, check: TaskCheck) -> None:
-    """Take the refusal back and prove the refused commit again, unless the task has gone on since."""
+def prove_again(tx: Transaction, task: Task, check: TaskCheck, why: str) -> None:
+    """Take the refusal by this check back and prove the refused commit again, unless the task has gone on since.
+
+    A run that was to do what the refusal asks for ends, because of `why`.
+    """
     waits = task.state is TaskState.NEEDS_INPUT or task.phase in {Phase.QUEUED, Phase.WORKING}
     refused = tx.session.get(Run, check.run_id)
     if not waits or refused is None or refused.round != task.round - 1:
         return
     run = run_end.live_run(tx, task.id)
     if run is not None:
-        run_end.end_run(tx, run, Outcome.CANCELLED, "a person let the lost tests go", by=By.PERSON)
+        run_end.end_run(tx, run, Outcome.CANCELLED, why, by=By.PERSON)
     tx.session.execute(
         delete(Comment)
         .where(Comment.task_id == task.id, Comment.kind == "refusal", Comment.delivered_run_id.is_(None))
-        .where(Comment.body.startswith(f"{LOST}: ", autoescape=True))
+        .where(Comment.body.startswith(f"{check.code}: ", autoescape=True))
+        .execution_options(synchronize_session=False)
+    )
+    # The project's rules and the advisories may have changed since.
+    tx.session.execute(
+        delete(TaskCheck)
+        .where(TaskCheck.run_id == refused.id, TaskCheck.name.in_(SCANS), TaskCheck.id != check.id)
         .execution_options(synchronize_session=False)
     )
     lifecycle.take_refusal_back(tx, task)

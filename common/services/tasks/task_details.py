@@ -30,8 +30,8 @@ from common.states import Phase, ProposalState, Role
 from common.transaction import Snapshot, snapshot
 
 CHECKS = (
-    "head", "diff", "merge", "paths", "test_setup", "kept_tests", "tests", "lost_tests", "new_tests", "statuses",
-    "preview",
+    "head", "diff", "merge", "paths", "secrets", "dependencies", "test_setup", "kept_tests", "tests", "lost_tests",
+    "new_tests", "statuses", "preview",
 )  # fmt: skip
 """The checks of a run's result, in their order."""
 

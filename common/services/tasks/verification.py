@@ -25,7 +25,7 @@ from common.services.projects.places import check_of, place_of
 from common.services.projects.variables import mask_of_project, mask_of_run
 from common.services.runs import run_end
 from common.services.runs.lifecycle import make_claimable
-from common.services.tasks import flaky_tests, lifecycle, questions
+from common.services.tasks import flaky_tests, lifecycle, questions, scanning
 from common.services.tasks.lifecycle import record_update
 from common.services.tasks.red_base import BASE_IS_RED
 from common.services.tasks.tasks import add_feedback
@@ -35,6 +35,7 @@ from common.transaction import Transaction, transactional
 from common.values.check import Check
 from common.values.commit_status import RequiredStatuses
 from common.values.place import Place
+from common.values.scans import ScanPlan
 
 RIVAL_SECONDS = 120
 """How long a verification waits for the group that handed the task back because of a merge conflict: the same conflict
@@ -88,6 +89,7 @@ class ProofPlan:
     quarantined: frozenset[str]
     rival: tuple[str, str] | None
     tests: Check | None
+    scans: ScanPlan
     statuses: RequiredStatuses | None = None
 
 
@@ -208,7 +210,7 @@ def begin_proof(tx: Transaction, lease: Lease) -> ProofPlan | None:
         place_of(project), run.id, task.branch_name, run.claimed_sha, tuple(project.forbidden_paths),
         project.tests_lost, _tests_first(project, task), frozenset(task.accepted_losses),
         tuple(project.test_setup), task.may_change_test_setup, flaky_tests.quarantined(tx, project.id),
-        _rival(tx, task, run), tests, _statuses(tx, project, run),
+        _rival(tx, task, run), tests, scanning.scan_plan(tx, project, task, run.id), _statuses(tx, project, run),
     )  # fmt: skip
 
 
@@ -269,7 +271,7 @@ def record_tests_wait(tx: Transaction, lease: Lease, results: Sequence[CheckResu
     task = _verifying(tx, lease)
     tx.hold(lease)
     waits = CheckResult("tests", "running", f"The tests have not begun: {reason}")
-    if task is not None and _store(tx, task, lease.subject_id, [*results, waits]):
+    if task is not None and _store(tx, task, lease.subject_id, _masked(tx, task, [*results, waits])):
         record_update(tx, task, "checks")
 
 

@@ -35,6 +35,7 @@ POST /tasks/ID/respond
 POST /tasks/ID/approve
 POST /tasks/ID/reject
 POST /tasks/ID/accept-lost-tests
+POST /tasks/ID/accept-findings
 GET /tasks/ID/tests
 GET /projects/ID/tests
 POST /projects/ID/tests/quarantine
@@ -135,6 +136,7 @@ BODIES = {
     "/accept-lost-tests": {"names": ["x"]},
     "/tests/quarantine": {"name": "x", "reason": "x"},
     "/tests/release": {"name": "x"},
+    "/accept-findings": {"names": ["x"]},
     "/comments": {"body": "x"},
     f"/comments/{NOWHERE}": {"body": "x"},
     "/submit": {"verdict": "comment", "body": "x"},

@@ -18,6 +18,7 @@ SETTINGS = {
     "setupCommand", "cachePaths", "services", "egress", "egressHosts",
     "keepTests", "testsLost", "testsFirst", "testReport", "testSetup", "mostQuarantined",
     "requiredStatuses",
+    "secretScan", "dependencyScan",
 }  # fmt: skip
 
 
@@ -89,6 +90,7 @@ def test_slugs_that_collide_are_numbered(platform: Platform, admin: Caller) -> N
         ("forbiddenPaths", "x"), ("testsLost", "off"), ("testsFirst", "no"), ("testReport", "../report.xml"),
         ("testSetup", ["x[a"]), ("mostQuarantined", -1),
         ("requiredStatuses", ["aiworker/proof"]),
+        ("secretScan", "no"), ("dependencyScan", None),
     ],
 )  # fmt: skip
 def test_a_wrong_field_is_named(platform: Platform, admin: Caller, field: str, value: object) -> None:

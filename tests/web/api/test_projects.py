@@ -40,6 +40,8 @@ WHOLE: dict[str, Any] = {
     "separateApprover": True,
     "testsLost": "warn",
     "testsFirst": "refuse",
+    "secretScan": "refuse",
+    "dependencyScan": "off",
     "testReport": "reports/*.xml",
     "requiredStatuses": [],
     "forbiddenPaths": ["infra/**", "*.lock"],
@@ -102,6 +104,7 @@ WRONG: list[tuple[str, Any]] = [
     ("limits", {"maxCostUsd": -1}), ("limits", {"maxTokens": 0}), ("limits", {"maxTokens": 1.5}),
     ("limits", {"maxMinutes": "5"}), ("limits", {"maxMinutes": 0}), ("limits", {"max": 1}),
     ("agentInstructions", "x" * 50_001),
+    ("secretScan", "on"), ("secretScan", None), ("dependencyScan", ""),
     ("testsLost", "off"), ("testsFirst", None), ("testReport", ""), ("testReport", "/report.xml"),
     ("testReport", "a/../../b"), ("testReport", "!a"), ("testReport", ".git/report.xml"), ("testReport", "x" * 201),
     # The forge of these tests has no CI; what is wrong where there is one is below.

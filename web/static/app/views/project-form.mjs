@@ -15,6 +15,7 @@ import {
   TestReportField,
   TestSetupField,
 } from "./test-policies.mjs";
+import { SCAN_POLICIES, ScanPolicies } from "./scan-policies.mjs";
 import { QuestionFields, questionDraft, questionRules } from "./question-rules.mjs";
 
 const TEXTS = [
@@ -94,7 +95,7 @@ export function draftOf(project = {}) {
   for (const [set] of CAPS) Object.assign(draft, capsDraft(`caps.${set}`, project.caps?.[set]));
   // A project of an older platform has neither; a new one begins with the platform's defaults.
   draft.hasCaps = !project.id || !!project.caps;
-  for (const { name, value } of POLICIES) draft[name] = project[name] ?? value;
+  for (const { name, value } of [...POLICIES, ...SCAN_POLICIES]) draft[name] = project[name] ?? value;
   draft.egress = project.id ? project.egress : "registries";
   draft.egressHosts = (project.egressHosts || []).join("\n");
   for (const name of PATTERNS) draft[name] = (project[name] || []).join("\n");
@@ -134,7 +135,7 @@ export function bodyOf(draft, before) {
     "caps",
     setChanges(caps, draft, before, (name) => `caps.${name}`),
   );
-  for (const { name } of POLICIES) set(name, draft[name], before[name]);
+  for (const { name } of [...POLICIES, ...SCAN_POLICIES]) set(name, draft[name], before[name]);
   set("egress", draft.egress, before.egress);
   set("egressHosts", lines(draft.egressHosts), lines(before.egressHosts));
   set("requiredStatuses", lines(draft.requiredStatuses), lines(before.requiredStatuses));
@@ -357,4 +358,5 @@ export const MoreFields = ({ form, secrets = [] }) => html`
     <${QuarantineField} form=${form} />
   </div>
   <${StatusesField} form=${form} />
+  <${ScanPolicies} form=${form} />
 `;

@@ -6,6 +6,7 @@ import { Badge, Button } from "../parts/controls.mjs";
 import { may } from "../session.mjs";
 import { told } from "../toasts.mjs";
 import { brief, say } from "../words.mjs";
+import { SCAN_ACCEPTS, SCAN_PARTS } from "./scan-lines.mjs";
 
 const ORDER = ["failed", "warned", "running", "passed", "skipped"];
 
@@ -49,7 +50,7 @@ const stated = ({ required }) => [
   tn(required, "The required status of the repository's own CI passes", "All {count} required statuses of its CI pass"),
 ];
 
-const PARTS = { tests: ran, lost_tests: compared, new_tests: proving, statuses: stated };
+const PARTS = { tests: ran, lost_tests: compared, new_tests: proving, statuses: stated, ...SCAN_PARTS };
 
 // By its numbers in the reader's language, where it has some; else as the platform said it.
 export function sentenceOf(check) {
@@ -66,18 +67,26 @@ const lostIn = (check) =>
 
 const MOST_NAMES = 1000;
 
-// Where the work was refused for lost tests: one click lets them go, and the same commit is proven again.
+const LOST = {
+  path: "accept-lost-tests",
+  namesIn: lostIn,
+  label: (count) => tn(count, "Let this test go", "Let these {count} tests go"),
+};
+const ACCEPTS = { tests_lost: LOST, ...SCAN_ACCEPTS };
+
+// Where the work was refused for what has names: one click lets them go, and the same commit is proven again.
 export function AcceptLost({ task, check, reload }) {
-  const names = lostIn(check);
-  if (check.code !== "tests_lost" || check.status !== "failed" || !may("maintainer")) return null;
+  const accepts = ACCEPTS[check.code];
+  if (!accepts || check.status !== "failed" || !may("maintainer")) return null;
+  const names = accepts.namesIn(check);
   if (!names.length || names.length > MOST_NAMES || task.phase === "verifying") return null;
   const accept = async () => {
-    await api.post(`/tasks/${task.id}/accept-lost-tests`, { names });
+    await api.post(`/tasks/${task.id}/${accepts.path}`, { names });
     told(t("Let go. The commit is proven again, and the refusal does not count."));
     await reload?.();
   };
-  return html`<${Button} act=${accept} small testid="accept-lost-tests">
-    ${tn(names.length, "Let this test go", "Let these {count} tests go")}
+  return html`<${Button} act=${accept} small testid=${accepts.path}>
+    ${accepts.label(names.length)}
   <//>`;
 }
 

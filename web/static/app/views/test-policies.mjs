@@ -4,9 +4,9 @@ import { html } from "../html.mjs";
 import { mark, t, tPairs } from "../language.mjs";
 import { SelectField, TextField } from "../parts/controls.mjs";
 
-const REFUSE = ["refuse", mark("Refuse the work")];
-const WARN = ["warn", mark("Warn the reviewer")];
-const OFF = ["off", mark("Do not look")];
+export const REFUSE = ["refuse", mark("Refuse the work")];
+export const WARN = ["warn", mark("Warn the reviewer")];
+export const OFF = ["off", mark("Do not look")];
 
 // value: what a new project begins with.
 export const POLICIES = [

@@ -1,0 +1,368 @@
+"""The scans of a proof: secrets in added lines, and versions with known faults in lock files, through the real job."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from common.errors import Conflict, Invalid, ProviderRefused
+from common.models import Comment, EventRow, Task, TaskCheck
+from common.providers.forge import Change, local_forge
+from common.services.tasks import findings, tasks
+from common.settings import settings
+from common.transaction import snapshot
+from common.values.scans import names_in
+from tests.made_secrets import LETTERS, aws_key_id, github_token, made, password, private_key
+from tests.providers.git_tree import git
+from tests.providers.test_advisories import advisory, write
+from tests.workers.jobs.test_which_tests_ran import checks_of
+from tests.workers.platform import Platform
+from workers.jobs import secret_scan
+
+OLD = f'OLD = "{aws_key_id()}"\n'
+FILES = {
+    "app.py": OLD + "PORT = 80\n",
+    "gone.py": f'TOKEN = "{github_token()}"\nA = 1\nB = 2\nC = 3\n',
+    "requirements.txt": "requests==2.19.0\nflask==3.0.0\n",
+}
+DIGEST = "0a" * 32
+
+
+def leaks() -> dict[str, str]:
+    """By the kind of the secret."""
+    return {
+        "AWS Access Key": "AK" + "IA" + made("ABCDEFGHIJKLMNOP234567", 16, seed=3),
+        "GitHub Token": "gh" + "p_" + made(LETTERS, 36, seed=3),
+        "Private Key": private_key(),
+        "Random Value of a Secret Name": password(),
+    }
+
+
+def everything_stored() -> str:
+    with snapshot() as read:
+        rows = [*read.all(select(TaskCheck)), *read.all(select(Comment)), *read.all(select(EventRow))]
+        return "\n".join(str(vars(row)) for row in rows)
+
+
+def places_in(check: TaskCheck) -> set[tuple[str, str]]:
+    """(kind, place) of every line of its log."""
+    parts = [line.partition(": ") for line in (check.log or "").splitlines()]
+    return {(name.rpartition(" ")[0], place) for name, _, place in parts}
+
+
+def secrets_check(platform: Platform, task: Task) -> TaskCheck:
+    return checks_of(platform, task)["secrets"]
+
+
+def test_a_secret_is_refused_by_file_line_and_kind_and_never_shown(platform: Platform) -> None:
+    project = platform.project(FILES, secret_scan="refuse")
+    key, token = leaks()["AWS Access Key"], leaks()["GitHub Token"]
+    task = platform.task(project)
+    app = f'{FILES["app.py"]}KEY = "{key}"\nlogin(token="{token}")  # pragma: allowlist secret\n'
+    platform.work(task, {"app.py": app, "deploy/id_rsa": f"{private_key()}\n", ".env": f"DB_PASSWORD={password()}\n"})
+
+    check = secrets_check(platform, task)
+    assert (check.status, check.code, check.facts["found"]) == ("failed", "secrets_found", 4)
+    places = ["app.py, line 3", "app.py, line 4", "deploy/id_rsa, line 1", ".env, line 1"]
+    assert places_in(check) == set(zip(leaks(), places, strict=True))
+    after = platform.get(Task, task.id)
+    assert (after.state, after.round, after.refusals) == ("in_progress", 2, 1)
+    (feedback,) = platform.all(Comment, Comment.task_id == task.id)
+    assert feedback.body.startswith("secrets_found: 4 secret(s) found: ")
+    stored = everything_stored()
+    assert [kind for kind, secret in leaks().items() if secret[:40] in stored or secret[-30:] in stored] == []
+
+
+HONEST: dict[str, dict[str, str | None]] = {
+    "an untouched secret": {"app.py": OLD + "PORT = 8080\n"},
+    "a moved line": {"app.py": "PORT = 80\n\n\ndef keys():\n    " + OLD},
+    "a removed secret": {"gone.py": "A = 1\nB = 2\nC = 3\n"},
+    "a renamed file": {"gone.py": None, "src/here.py": FILES["gone.py"] + "D = 4\n"},
+    "a line that went to another file": {"gone.py": "A = 1\n", "other.py": FILES["gone.py"].splitlines()[0] + "\n"},
+    "lock files and hashes": {
+        "uv.lock": f'[[package]]\nname = "a"\nversion = "1"\nhash = "sha256:{DIGEST}"\n',
+        "package-lock.json": json.dumps({"packages": {"node_modules/a": {"integrity": f"sha512-{made(LETTERS, 86)}"}}}),
+        "model.py": f'PASSWORD_SHA256 = "{DIGEST}"\nCOMMIT = "{DIGEST[:40]}"\n',
+    },
+    "a picture and minified code": {
+        "logo.svg": f'<svg><path d="M{made("0123456789 .", 4000)}"/></svg>\n',
+        "app.min.js": f"var a={{token:null,secret:b}},i='data:image/png;base64,{made(LETTERS + '+/', 4000)}';\n",
+    },
+}  # fmt: skip
+
+
+def test_honest_work_has_no_secret(plain_platform: Platform) -> None:
+    platform = plain_platform
+    project = platform.project(FILES, secret_scan="refuse", tests_lost="warn")
+    for work, files in HONEST.items():
+        task = platform.task(project, work)
+        platform.work(task, files)
+
+        check = secrets_check(platform, task)
+        assert (work, check.status, check.code, check.log) == (work, "passed", None, None)
+        tasks.cancel_task(task.id, by=platform.max)
+        platform.run_jobs()
+
+
+def test_what_is_no_text_is_named_and_what_is_too_large_needs_a_person(plain_platform: Platform) -> None:
+    platform = plain_platform
+    project = platform.project(FILES, secret_scan="refuse")
+    task = platform.task(project)
+    huge = "a line of a large text\n" * 200_000
+    picture = "\x89PNG\r\n\0" + aws_key_id()
+    sha = platform.work(task, {"logo.png": picture, "huge.txt": huge})
+
+    check = secrets_check(platform, task)
+    assert (check.status, check.facts) == ("failed", {"files": 2, "binary": 1, "found": 1, "accepted": 0})
+    assert "Not searched, as not text: logo.png." in (check.message or "")
+    assert (check.log or "").startswith("File too large to search ")
+    assert (check.log or "").endswith(": huge.txt")
+
+    findings.accept_findings(task.id, list(names_in(check.log)), by=platform.max)
+    platform.run_jobs()
+    assert platform.get(Task, task.id).head_sha == sha
+
+
+def test_a_secret_of_the_project_is_always_found(plain_platform: Platform) -> None:
+    platform = plain_platform
+    value, pem = "plain-words-only", private_key()
+    secret = {"PAY": value, "PEM": pem, "SHORT": "abc"}
+    project = platform.project(FILES, secret_scan="warn", secret_env_vars=secret, env_vars={"OPEN": "open-value-1"})
+    task = platform.task(project)
+    body = pem.splitlines()[3]
+    files = {"docs.md": f"Pay with {value}, abc, open-value-1.\n", "logo.bin": f"\0\0{value}", "a.txt": f"x\n{body}\n"}
+    platform.work(task, files)
+
+    check = secrets_check(platform, task)
+    named = "Value of the secret variable"
+    assert (check.status, check.code) == ("passed", "secrets_found")
+    assert places_in(check) == {
+        (f"{named} PAY", "docs.md, line 1"), (f"{named} PAY", "logo.bin, line 1"), (f"{named} PEM", "a.txt, line 2"),
+    }  # fmt: skip
+    assert value not in everything_stored()
+
+
+def test_a_person_lets_a_finding_go_which_costs_no_round(platform: Platform) -> None:
+    project = platform.project(FILES, secret_scan="refuse")
+    task = platform.task(project)
+    files = {"a.py": f'A = "{leaks()["AWS Access Key"]}"\n', "b.py": f'B = "{leaks()["GitHub Token"]}"\n'}
+    sha = platform.work(task, files)
+    one, two = names_in(secrets_check(platform, task).log)
+    with pytest.raises(Invalid):
+        findings.accept_findings(task.id, ["AWS Access Key 0000000000"], by=platform.max)
+
+    findings.accept_findings(task.id, [one], by=platform.max)
+    assert platform.get(Task, task.id).round == 2
+    for _twice in range(2):
+        findings.accept_findings(task.id, [two], by=platform.max)
+        platform.run_jobs()
+        proven = platform.get(Task, task.id)
+        assert (proven.state, proven.head_sha, proven.round, proven.refusals) == ("ready_to_test", sha, 1, 0)
+    check = secrets_check(platform, task)
+    assert (check.status, check.code, check.facts["accepted"]) == ("passed", None, 2)
+    assert "2 let go by a person." in (check.message or "")
+    assert not platform.all(Comment, Comment.task_id == task.id, Comment.delivered_run_id.is_(None))
+
+    tasks.reject_task(task.id, reason="Another secret, please", comments=[], by=platform.max)
+    platform.work(task, {"c.py": f'C = "{leaks()["AWS Access Key"]}"\n'})
+    assert secrets_check(platform, task).status == "passed", "the same key was let go"
+    tasks.reject_task(task.id, reason="And a new one", comments=[], by=platform.max)
+    platform.work(task, {"d.py": f'D = "{"AK" + "IA" + made("QRSTUVWXYZ234567", 16, seed=9)}"\n'})
+    check = secrets_check(platform, task)
+    assert (check.status, check.facts["found"]) == ("failed", 1)
+
+
+def test_a_task_without_findings_has_none_to_let_go(plain_platform: Platform) -> None:
+    platform = plain_platform
+    task = platform.ready(platform.project(FILES, secret_scan="off"), "Greet", {"a.txt": aws_key_id()})
+
+    assert "secrets" not in checks_of(platform, task)
+    with pytest.raises(Conflict):
+        findings.accept_findings(task.id, ["AWS Access Key 0000000000"], by=platform.max)
+
+
+def test_a_proof_is_scanned_once_however_often_its_tests_are_looked_at(
+    plain_platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform = plain_platform
+    looks: list[float] = []
+    whole = secret_scan._Search.check
+
+    def counted(self: secret_scan._Search, changes: list[Change], plan: object) -> object:
+        looks.append(time.monotonic())
+        return whole(self, changes, plan)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(secret_scan._Search, "check", counted)
+    gate = platform.folder / "gate"
+    project = platform.project(FILES, secret_scan="refuse", test_command=f"while ! test -f {gate}; do sleep 0.1; done")
+    task = platform.task(project)
+    claimed = platform.claim()
+    platform.finish(claimed, platform.push(claimed, {"a.txt": "a\n"}))
+    polls: list[int] = []
+
+    def polled() -> bool:
+        names = {check.name for check in platform.all(TaskCheck, TaskCheck.task_id == task.id)}
+        polls.extend([1] if "tests" in names else [])
+        return len(polls) > 5
+
+    platform.run_jobs(until=polled)
+    gate.touch()
+    platform.run_jobs()
+    assert platform.get(Task, task.id).state == "ready_to_test"
+    assert len(looks) == 1
+
+
+t = time.process_time()
+print("otel", time.process_time() - t)
+t = time.process_time()
+print("sentry", time.process_time() - t)
+
+
+def test_more_than_the_forge_reads_at_once_is_read_in_parts_up_to_a_limit(plain_platform: Platform) -> None:
+    project = plain_platform.project(FILES)
+    tree = plain_platform.clone(project)
+    base = git("rev-parse", "HEAD", at=tree.path)
+    head = tree.commit({f"{number}.txt": f"{number}\n" * (2**22 // 3) for number in range(10, 45)}, on="work")
+    tree.push("work")
+    forge, repository = local_forge(), plain_platform.repository(project.id)
+    changes = forge.read_changes(repository, base=base, head=head)
+    ids = [change.after.object_id for change in changes if change.after is not None]
+    search = secret_scan._Search(forge, repository, {})
+    with pytest.raises(ProviderRefused):
+        list(forge.read_blobs(repository, ids))
+
+    assert sorted(blob.object_id for blob in search._together(ids)) == sorted(ids)
+    assert sum(len(blob.content) for blob in search._blobs(ids)) <= secret_scan.MOST_BYTES
+
+
+# Dependencies
+
+
+@pytest.fixture
+def provide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """The operator provides advisories."""
+
+    def write_them(*documents: object) -> Path:
+        monkeypatch.setenv("AIWORKER_ADVISORIES", str(tmp_path / "osv"))
+        settings.cache_clear()
+        return write(tmp_path / "osv", *documents)
+
+    return write_them
+
+
+def dependencies_check(platform: Platform, task: Task) -> TaskCheck:
+    return checks_of(platform, task)["dependencies"]
+
+
+def test_a_new_version_with_a_known_fault_is_refused_by_its_advisory(
+    platform: Platform, provide: Callable[..., Path]
+) -> None:
+    pads = advisory("npm", "left-pad", "GHSA-2", summary="Pads: too much", events=[{"introduced": "1.0.0"}])
+    provide(advisory(), pads)
+    project = platform.project({**FILES, "requirements.txt": "requests==2.31.0\n"}, dependency_scan="refuse")
+    task = platform.task(project)
+    versions = {"node_modules/left-pad": {"version": "1.3.0"}, "node_modules/b": {"version": "1.0.0"}}
+    npm = json.dumps({"packages": versions})
+    # A downgrade is new, too.
+    files = {"requirements.txt": "requests==2.19.0\n", "package-lock.json": npm, "Gemfile.lock": "x\n"}
+    sha = platform.work(task, files)
+
+    check = dependencies_check(platform, task)
+    assert (check.status, check.code) == ("failed", "known_faults")
+    assert (check.log or "").splitlines() == [
+        "GHSA-1 of requests 2.19.0 (PyPI): requirements.txt: Leaks a header",
+        "GHSA-2 of left-pad 1.3.0 (npm): package-lock.json: Pads: too much",
+    ]
+    assert check.facts == {"packages": 3, "files": 2, "unread": 1, "found": 2, "accepted": 0}
+    assert "Not read, as of another format: Gemfile.lock." in (check.message or "")
+    assert platform.get(Task, task.id).round == 2
+
+    findings.accept_findings(task.id, list(names_in(check.log)), by=platform.max)
+    platform.run_jobs()
+    assert platform.get(Task, task.id).head_sha == sha
+
+
+HARMLESS: dict[str, dict[str, str | None]] = {
+    "a version that is not affected": {"requirements.txt": "requests==2.31.0\nflask==3.0.0\n"},
+    "one that was there before": {"requirements.txt": "# sorted\nflask==3.0.1\nrequests==2.19.0\n"},
+    "one that moved": {"requirements.txt": None, "requirements/base.txt": FILES["requirements.txt"]},
+    "one that went": {"requirements.txt": "flask==3.0.0\n"},
+    "no lock file": {"app.py": "PORT = 81\n"},
+}
+
+
+def test_what_is_not_new_or_not_affected_passes(plain_platform: Platform, provide: Callable[..., Path]) -> None:
+    platform = plain_platform
+    provide(advisory())
+    project = platform.project(FILES, dependency_scan="refuse")
+    for work, files in HARMLESS.items():
+        task = platform.task(project, work)
+        platform.work(task, files)
+
+        check = dependencies_check(platform, task)
+        assert (work, check.status, check.code, check.log) == (work, "passed", None, None), check.message
+        tasks.cancel_task(task.id, by=platform.max)
+        platform.run_jobs()
+
+
+def test_a_lock_file_that_cannot_be_read_is_a_finding(plain_platform: Platform, provide: Callable[..., Path]) -> None:
+    platform = plain_platform
+    provide(advisory())
+    task = platform.task(platform.project(FILES, dependency_scan="refuse"))
+    platform.work(task, {"uv.lock": "[[package\n"})
+
+    check = dependencies_check(platform, task)
+    assert (check.status, check.code) == ("failed", "known_faults")
+    assert (check.log or "").endswith(": uv.lock is not in its format")
+
+
+def test_without_advisories_nothing_is_looked_at(plain_platform: Platform) -> None:
+    task = plain_platform.ready(plain_platform.project(FILES), "Greet", {"requirements.txt": "requests==2.0.0\n"})
+
+    check = dependencies_check(plain_platform, task)
+    assert (check.status, check.message) == ("skipped", "The operator of this platform provides no advisories.")
+
+
+def test_broken_advisories_are_no_pass_where_faults_are_refused(
+    plain_platform: Platform, provide: Callable[..., Path]
+) -> None:
+    platform = plain_platform
+    folder = provide(advisory())
+    (folder / "x.json").write_text("{")
+    warned = platform.project(FILES, dependency_scan="warn")
+    refusing = platform.project(FILES, dependency_scan="refuse")
+    task = platform.ready(warned, "Greet", {"requirements.txt": "requests==2.0.0\n"})
+    check = dependencies_check(platform, task)
+    assert (check.status, check.code) == ("passed", "advisories_unreadable")
+    assert f"{folder}/x.json is no JSON" in (check.message or "")
+
+    task = platform.task(refusing)
+    claimed = platform.claim()
+    platform.finish(claimed, platform.push(claimed, {"requirements.txt": "requests==2.0.0\n"}))
+    waits = select(TaskCheck).where(TaskCheck.task_id == task.id, TaskCheck.name == "tests")
+
+    def is_waiting() -> bool:
+        with snapshot() as read:
+            return read.find(waits) is not None
+
+    platform.run_jobs(until=is_waiting)
+    assert (platform.get(Task, task.id).phase, platform.get(Task, task.id).round) == ("verifying", 1)
+    assert "x.json is no JSON" in (checks_of(platform, task)["tests"].message or "")
+
+    (folder / "x.json").unlink()
+    platform.run_jobs()
+    assert dependencies_check(platform, task).code == "known_faults"
+
+
+def test_a_new_project_is_warned(plain_platform: Platform) -> None:
+    project = plain_platform.project(FILES)
+    assert (project.secret_scan, project.dependency_scan) == ("warn", "warn")
+    task = plain_platform.ready(project, "Greet", {"a.py": f'A = "{leaks()["GitHub Token"]}"\n'})
+
+    check = secrets_check(plain_platform, task)
+    assert (check.status, check.code, check.facts["found"]) == ("passed", "secrets_found", 1)

@@ -1,0 +1,132 @@
+"""What looks like a secret in a text, and what does not although it looks random."""
+
+from __future__ import annotations
+
+import base64
+import json
+import string
+import time
+import uuid
+
+import pytest
+
+from tests.made_secrets import LETTERS, aws_key_id, github_token, made, password, private_key
+from workers.jobs.secret_texts import RANDOM_VALUE, Found, find_secrets
+
+DIGEST = made("0123456789abcdef", 64)
+LONG = made(LETTERS + "+/", 400)
+
+
+def found_in(text: str, path: str = "src/app.py") -> list[Found]:
+    lines = text.split("\n")
+    return list(find_secrets(path, lines, [True] * len(lines)))
+
+
+def kinds_in(text: str, path: str = "src/app.py") -> set[str]:
+    return {found.kind for found in found_in(text, path)}
+
+
+def web_token() -> str:
+    parts = ({"alg": "HS256", "typ": "JWT"}, {"sub": "max", "role": "maintainer"})
+    encoded = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts]
+    return ".".join([*encoded, made(LETTERS, 43)])
+
+
+SECRETS: list[tuple[str, str, str]] = [
+    (f'KEY = "{aws_key_id()}"', "src/app.py", "AWS Access Key"),
+    (f"key: {aws_key_id()}", "deploy/values.yaml", "AWS Access Key"),
+    (f"aws_secret_access_key = {made(LETTERS, 40)}", "credentials", "AWS Access Key"),
+    (f"fetch(url, {{headers: {{token: '{github_token()}'}}}})", "web/a.js", "GitHub Token"),
+    (f"git clone https://max:{password()}@git.corp.io/a/b", "setup.sh", "Basic Auth Credentials"),
+    (f"curl -H 'Authorization: Bearer {made(LETTERS, 40)}' x", "README.md", "Authorization Header"),
+    (f"token = '{web_token()}'", "a.rb", "JSON Web Token"),
+    (f"OPENAI = 'sk-proj-{made(LETTERS, 48)}'", "a.py", "Model Provider Key"),
+    (f"//registry.npmjs.org/:_authToken={made(LETTERS, 36)}", ".npmrc", "npm Token"),
+    (private_key(), "deploy/id_rsa", "Private Key"),
+    (private_key("").replace("\n", "\\n"), "src/config.json", "Private Key"),
+    ('"' + private_key("EC ").replace("\n", '\\n" +\n    "') + '"', "src/Key.java", "Private Key"),
+    (f'DB_PASSWORD = "{password()}"', "src/app.py", RANDOM_VALUE),
+    (f"const apiKey = '{password()}'", "src/app.ts", RANDOM_VALUE),
+    (f'{{"client_secret": "{made("0123456789abcdef", 40)}"}}', "a.json", RANDOM_VALUE),
+    (f"SECRET_TOKEN={password()}", ".env", RANDOM_VALUE),
+    (f"  password: {password()}  # of production", "config/app.yml", RANDOM_VALUE),
+    ("https://max:Tr0u" + "b4d@git.corp.io/a/b", "setup.sh", "Basic Auth Credentials"),
+    ("TOKEN = 'glpat" + f"-{made(string.ascii_letters, 20)}'", "a.py", "GitLab Token"),
+    (f"password = '{made(string.ascii_letters, 24)}'", "a.py", RANDOM_VALUE),
+    (f'KEY = "{aws_key_id()}"  # pragma: allowlist secret', "src/app.py", "AWS Access Key"),
+]
+
+
+@pytest.mark.parametrize(("text", "path", "kind"), SECRETS, ids=[f"{path}-{kind}" for _, path, kind in SECRETS])
+def test_a_secret_is_found(text: str, path: str, kind: str) -> None:
+    assert kind in kinds_in(f"# first\n{text}\n# last", path)
+
+
+HARMLESS: list[tuple[str, str]] = [
+    (f'"integrity": "sha512-{LONG[:86]}=="', "package-lock.json"),
+    (f'    {{ url = "https://files.example.org/a.whl", hash = "sha256:{DIGEST}", size = 1 }},', "uv.lock"),
+    (f"requests==2.32.0 --hash=sha256:{DIGEST}", "requirements.txt"),
+    (f"golang.org/x/net v0.1.0 h1:{LONG[:43]}=", "go.sum"),
+    (f'checksum = "{DIGEST}"', "Cargo.lock"),
+    (f'password_hash = "{DIGEST}"\nSHA256 = "{DIGEST}"\ncommit = "{DIGEST[:40]}"', "src/app.py"),
+    (f'TOKEN_ID = "{uuid.UUID(int=2**127 + 2**65 + 98765432123456789)}"', "src/app.py"),
+    (f'<path d="M{" ".join(f"{n}.{n * 7919 % 997}" for n in range(300))}z"/>', "logo.svg"),
+    (f'<img src="data:image/png;base64,{LONG}">', "index.html"),
+    ("!function(e,t){var n=t.token,r=e.password;n=r?n:'';return{secret:n,key:'a'}}(this,{});" * 90, "app.min.js"),
+    (f'module.exports = Buffer.from("{LONG}{aws_key_id()}{LONG}")', "wasm.js"),
+    ('password = os.environ["DB_PASSWORD"]\ntoken = get_token("first")\nsecret: ${{ secrets.TOKEN }}', "app.py"),
+    ('api_key = "your-api-key-goes-here-12345"\npassword: "changeme-changeme-99"', "docs/setup.md"),
+    ("key id AKIA" + "IOSFODNN7EXAMPLE, token gh" + "p_" + "x" * 36, "docs/setup.md"),
+    ("postgres://postgres:postgres@localhost:5432/app redis://:pa55word@redis:6379", "docker-compose.yml"),
+    ("https://user:password@example.com/path and https://${USER}:${TOKEN}@git.corp.io/a", "README.md"),
+    ('if "-----BEGIN PRIVATE' + ' KEY-----" in text:\n    raise ValueError("a key")', "src/app.py"),
+    ("-----BEGIN PRIVATE" + " KEY-----\n...\n-----END PRIVATE" + " KEY-----", "README.md"),
+    (f"-----BEGIN CERTIFICATE-----\n{LONG[:64]}\n-----END CERTIFICATE-----", "ca.pem"),
+    ('def test_login(): login(password="correct horse battery staple")', "tests/test_a.py"),
+    ("secret = 'myApplicationSecretName1'; token = 'oauth2ClientSecretKeyName'", "src/app.js"),
+    ("key = sk-ant" + "-a-key-that-nobody-may-see-again APPLICATIONSERVER APACHELICENSE", "docs/a.md"),
+    ("token_path = 'config/certs/tenant-2024-07-key.pem'", "src/app.py"),
+    ('"sub": "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZG1pbiJ9."', "tests/test_a.py"),
+]
+
+
+@pytest.mark.parametrize(("text", "path"), HARMLESS, ids=[f"{n}-{path}" for n, (_, path) in enumerate(HARMLESS)])
+def test_what_only_looks_random_is_no_secret(text: str, path: str) -> None:
+    assert found_in(text, path) == []
+
+
+def test_only_added_lines_count() -> None:
+    lines = [f'OLD = "{aws_key_id()}"', f'NEW = "{github_token()}"', *private_key().split("\n")]
+
+    assert [one.kind for one in find_secrets("a.py", lines, [False, True, *[False] * 10])] == ["GitHub Token"]
+    # A new body below an old first line is a new key.
+    (key,) = find_secrets("a.py", lines, [False, False, False, True, *[False] * 8])
+    assert (key.kind, key.line) == ("Private Key", 2)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "password" * 5000,
+        "secret=" * 5000,
+        "://a:" * 50_000,
+        "aws key " * 30_000,
+        ("-----BEGIN PRIVATE" + " KEY-----\n") * 30_000,
+        "eyJ" * 60_000,
+        "token: '" + "a1" * 60_000,
+    ],
+    ids=lambda line: line[:12],
+)
+def test_a_hostile_text_takes_linear_time(line: str) -> None:
+    def seconds(text: str) -> float:
+        start = time.monotonic()
+        found_in(text, ".env")
+        return time.monotonic() - start
+
+    seconds(line[: len(line) // 8])
+    assert seconds(line) < max(1.0, 40 * seconds(line[: len(line) // 8]))
+
+
+def test_a_finding_does_not_show_its_secret() -> None:
+    (found,) = found_in(f'KEY = "{aws_key_id()}"')
+    assert aws_key_id() not in repr(found)
