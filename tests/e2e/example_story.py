@@ -15,6 +15,7 @@ import requests
 from tests.e2e.contract.caller import Caller
 from tests.e2e.contract.fake_agent import FakeAgent, FakeRun
 from tests.e2e.contract.platform import NO_WAITING, PASSWORD, Platform, eventually
+from tests.e2e.example_tests import KEPT, LUCK
 from tests.made_secrets import github_token
 from tests.web.gateway.upstream import Script, Upstream
 
@@ -46,6 +47,7 @@ class Teller:
         self.going_back()
         self.other_ways()
         self.lost_tests()
+        self.flaky_tests()
         self.seldom()
         self.webhook()
         self.end()
@@ -331,10 +333,7 @@ class Teller:
         platform.admin.patch(f"/projects/{self.project['id']}", {"forbiddenPaths": [], "secretScan": "refuse"})
         task = self.new_task("Tidy the tests")
         path = f"/tasks/{task['id']}"
-        kept = (
-            "import unittest\n\nclass Kept(unittest.TestCase):\n    def test_kept(self):\n        self.assertTrue(1)\n"
-        )
-        self.claim(task).complete({"test_greeting.py": kept, "ci.txt": f"{github_token()}\n"})
+        self.claim(task).complete({"test_greeting.py": KEPT, "ci.txt": f"{github_token()}\n"})
 
         def names(code: str, part: int) -> list[str]:
             checks = platform.task(task["id"])["checks"]
@@ -348,6 +347,15 @@ class Teller:
         platform.wait_task(task["id"], "ready_to_test")
         me.get(f"{path}/tests", limit=2)
         platform.admin.post(f"{path}/cancel")
+
+    def flaky_tests(self) -> None:
+        """A task whose tests are red and green as chance has it, and one of them in quarantine."""
+        task, path = self.new_task("Toss coins"), f"/projects/{self.project['id']}/tests"
+        self.claim(task).complete({"test_luck.py": LUCK})
+        flaky = eventually("a flaky test to be noted", lambda: self.me.get(path)["flaky"])
+        self.me.post(f"{path}/quarantine", {"name": flaky[0]["name"], "days": 7, "reason": "It tosses a coin"})
+        self.me.post(f"{path}/release", {"name": flaky[0]["name"]})
+        self.platform.admin.post(f"/tasks/{task['id']}/cancel")
 
     def seldom(self) -> None:
         """A task that is taken over by hand, and one whose provider takes no calls."""

@@ -53,7 +53,7 @@ class ProjectTestsSchema(Schema):
     flaky = fields.List(fields.Nested(FlakyTestSchema))
 
 
-class QuarantineSchema(Schema):
+class QuarantineTestSchema(Schema):
     """days: for how long, from now on."""
 
     name = Line(LONGEST_NAME + 20, required=True)
@@ -61,7 +61,7 @@ class QuarantineSchema(Schema):
     reason = Line(500, required=True)
 
 
-class ReleaseSchema(Schema):
+class ReleaseTestSchema(Schema):
     name = Line(LONGEST_NAME + 20, required=True)
 
 
@@ -80,7 +80,7 @@ def read_project_tests(project_id: str) -> object:
 
 @project_tests.post("/projects/<id:project_id>/tests/quarantine")
 @allow(Role.MAINTAINER)
-@body(QuarantineSchema)
+@body(QuarantineTestSchema)
 @reply(one("test", FlakyTestSchema))
 def quarantine_test(project_id: str, name: str, days: int, reason: str) -> object:
     """Let failures of a flaky test count for nothing for some days. The caller answers for it; at most
@@ -90,7 +90,7 @@ def quarantine_test(project_id: str, name: str, days: int, reason: str) -> objec
 
 @project_tests.post("/projects/<id:project_id>/tests/release")
 @allow(Role.MAINTAINER)
-@body(ReleaseSchema)
+@body(ReleaseTestSchema)
 @reply(one("test", FlakyTestSchema))
 def release_test(project_id: str, name: str) -> object:
     """End a test's quarantine: its failures count again."""
