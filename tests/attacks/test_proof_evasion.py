@@ -102,6 +102,29 @@ def test_large_files_beside_the_tests_are_no_lie(plain_platform: Platform) -> No
     assert verdicts(plain_platform, work) == [("ready_to_test", [])]
 
 
+# What others did
+
+
+def test_a_merge_that_takes_back_what_no_test_covers_is_refused(plain_platform: Platform) -> None:
+    project = plain_platform.project(FILES)
+    task = plain_platform.task(project)
+    claimed = plain_platform.claim()
+    tree, branch = plain_platform.clone(claimed.project), claimed.task.branch_name
+    tree.commit({"readme": "read them\n", "price": "12\n"}, on="main")
+    tree.push("main")
+    git("checkout", "--quiet", "-B", branch, f"origin/{branch}", at=tree.path)
+    tree.commit({"index.html": "<h1>mine</h1>\n"}, on=branch)
+    git("merge", "--quiet", "--strategy=ours", "--message=Merge main", "main", at=tree.path)
+    sha = git("rev-parse", "HEAD", at=tree.path)
+    tree.push(branch)
+    plain_platform.finish(claimed, sha)
+    plain_platform.run_jobs()
+
+    (check,) = plain_platform.all(TaskCheck, TaskCheck.task_id == task.id, TaskCheck.status == "failed")
+    assert (check.name, check.code) == ("merge", "takes_back")
+    assert check.message == "A merge in it takes back what main changed: price, readme: take these from main again."
+
+
 # Forbidden paths
 
 

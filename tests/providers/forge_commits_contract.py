@@ -126,6 +126,23 @@ class CommitsContract:
         with refused("no_commit"):
             forge.read_commits(repository, base=NOWHERE, head=base)
 
+    def test_what_a_merge_takes_back_is_told(self, forge: Forge, repository: Repository, work: WorkTree) -> None:
+        start = work.commit({"theirs": "old\n", "both": "old\n"}, on="main")
+        work.commit({"theirs": "new\n", "both": "new\n", "more": "new\n"}, on="main")
+        mine = work.commit({"both": "mine\n", "own": "mine\n"}, on="task-1", start=start)
+        git("merge", "--quiet", "--strategy=ours", "--message=Merge", "main", at=work.path)
+        hidden = git("rev-parse", "HEAD", at=work.path)
+        mended = work.commit({"theirs": "new\n", "more": "new\n"}, on="task-1")
+        git("checkout", "--quiet", "-B", "task-2", mine, at=work.path)
+        git("merge", "--quiet", "--strategy-option=ours", "--message=Merge", "main", at=work.path)
+        honest = git("rev-parse", "HEAD", at=work.path)
+        work.push("main", "task-1", "task-2")
+        base = forge.read_head(repository, "main") or ""
+
+        assert twice(lambda: forge.read_taken_back(repository, base=base, head=hidden)) == ("more", "theirs")
+        for other in (mine, mended, honest, base):
+            assert forge.read_taken_back(repository, base=base, head=other) == ()
+
     def test_changes_are_read_with_what_is_in_them(self, forge: Forge, repository: Repository, work: WorkTree) -> None:
         base = work.commit({"kept": "1\n2\n3\n4\n5\n", "gone": "x\n", "ours\nodd": "old"}, on="main")
         (work.path / "link").symlink_to("kept")

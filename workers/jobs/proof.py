@@ -105,6 +105,11 @@ def _merge(forge: Forge, repository: Repository, plan: ProofPlan, base: str) -> 
     if conflict is not None:
         message = f"It conflicts with {branch} in {', '.join(conflict.files)}: merge {branch} into the branch."
         return CheckResult("merge", "failed", message, code="conflicts")
+    if taken_back := forge.read_taken_back(repository, base=base, head=commit):
+        message = (
+            f"A merge in it takes back what {branch} changed: {_named(taken_back)}: take these from {branch} again."
+        )
+        return CheckResult("merge", "failed", message, code="takes_back")
     if plan.rival is not None and forge.try_merge(repository, base=plan.rival[1], commit=commit) is not None:
         message = f"It merges with {branch}, but not with {plan.rival[0]}, which is being delivered first: it waits."
         return CheckResult("merge", "running", message)

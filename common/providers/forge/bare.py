@@ -14,7 +14,7 @@ from pathlib import Path
 
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.names import OWNER_PATTERN, RECEIPTS_REF
-from common.providers.forge import changes, credentials, git, history, notes, pulls, repositories
+from common.providers.forge import changes, credentials, git, history, merges, notes, pulls, repositories
 from common.providers.forge.diffs import read_diff
 from common.providers.forge.forge_protocol import (
     Blob,
@@ -172,6 +172,10 @@ class BareForge:
     def read_merge_base(self, repository: Repository, *, base: str, head: str) -> str:
         path = self._open(repository)
         return history.merge_base(path, history.commit_at(path, base), history.commit_at(path, head))
+
+    def read_taken_back(self, repository: Repository, *, base: str, head: str) -> tuple[str, ...]:
+        path = self._open(repository)
+        return merges.read_taken_back(path, base=history.commit_at(path, base), head=history.commit_at(path, head))
 
     def read_blobs(self, repository: Repository, ids: Sequence[str]) -> Iterator[Blob]:
         return changes.read_blobs(self._open(repository), ids)

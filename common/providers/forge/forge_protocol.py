@@ -211,6 +211,13 @@ class Forge(Protocol):
     def read_merge_base(self, repository: Repository, *, base: str, head: str) -> str:
         """Return the SHA of the commit at which `head` left `base`; both are SHAs. Refused: `unrelated`, as above."""
 
+    def read_taken_back(self, repository: Repository, *, base: str, head: str) -> tuple[str, ...]:
+        """Return the paths, sorted, in which a merge between `base` and `head` dropped what `base` had changed, though
+        the other side had not touched them, and which `head` still has as before. Both are SHAs.
+
+        Refused: `diff_too_large` if there are too many merges or changes.
+        """
+
     def read_blobs(self, repository: Repository, ids: Sequence[str]) -> Iterator[Blob]:
         """Yield each of these blobs once, in any order.
 

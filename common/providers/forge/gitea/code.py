@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.names import RECEIPTS_REF, is_platform_branch
-from common.providers.forge import changes, history, notes
+from common.providers.forge import changes, history, merges, notes
 from common.providers.forge.diffs import read_diff
 from common.providers.forge.forge_protocol import Blob, Change, Commits, Diff, Listing, MergeConflict, Merged
 from common.providers.forge.gitea.mirror import Mirror
@@ -93,6 +93,10 @@ class Code:
 
     def read_merge_base(self, *, base: str, head: str) -> str:
         return history.merge_base(self._mirror.path, self._mirror.commit(base), self._mirror.commit(head))
+
+    def read_taken_back(self, *, base: str, head: str) -> tuple[str, ...]:
+        base, head = self._mirror.commit(base), self._mirror.commit(head)
+        return merges.read_taken_back(self._mirror.path, base=base, head=head)
 
     def read_blobs(self, ids: Sequence[str]) -> Iterator[Blob]:
         return changes.read_blobs(self._mirror.path, ids)

@@ -185,6 +185,9 @@ class GiteaForge:
     def read_merge_base(self, repository: Repository, *, base: str, head: str) -> str:
         return self._code(repository).read_merge_base(base=base, head=head)
 
+    def read_taken_back(self, repository: Repository, *, base: str, head: str) -> tuple[str, ...]:
+        return self._code(repository).read_taken_back(base=base, head=head)
+
     def read_blobs(self, repository: Repository, ids: Sequence[str]) -> Iterator[Blob]:
         return self._code(repository).read_blobs(ids)
 

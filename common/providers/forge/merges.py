@@ -1,0 +1,76 @@
+"""Merges on a branch that take back what the branch they merge had changed, such as `git merge -s ours`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from common.errors import ProviderRefused
+from common.providers.forge import git, history
+from common.providers.forge.changes import read_changes
+from common.providers.forge.forge_protocol import Change, Entry
+
+MOST_MERGES = 50
+
+Leaf = tuple[str, str] | None
+"""Mode and object id of a path; None: there is none."""
+
+
+def read_taken_back(path: Path, *, base: str, head: str) -> tuple[str, ...]:
+    """The paths, sorted, that a merge between base and head has as they were before base's own history changed them,
+    although nothing on the other side had touched them, and that head still has so.
+
+    Raises ProviderRefused: `diff_too_large` if there are more than MOST_MERGES merges, and as read_changes.
+    """
+    listed = git.run(path, "rev-list", "--merges", "--parents", f"--max-count={MOST_MERGES + 1}", head, f"^{base}")
+    merges = [line.split() for line in listed.stdout.decode("ascii").splitlines()]
+    if len(merges) > MOST_MERGES:
+        raise ProviderRefused(
+            f"{head} has more than {MOST_MERGES} merges: put its work on one commit", code="diff_too_large"
+        )
+    dropped = {name for merge, *parents in merges for name in _dropped(path, base, merge, parents)}
+    if not dropped:
+        return ()
+    below = history.merge_base(path, base, head)
+    still = {name for name, _old, _new in _leaves(read_changes(path, merge_base=below, head=head))}
+    return tuple(sorted(dropped & still))
+
+
+def _dropped(path: Path, base: str, merge: str, parents: Sequence[str]) -> Iterator[str]:
+    for theirs in parents:
+        if not history.contains(path, ancestor=theirs, head=base):
+            continue
+        for ours in parents:
+            if ours != theirs:
+                yield from _dropped_from(path, theirs, ours, merge)
+
+
+def _dropped_from(path: Path, theirs: str, ours: str, merge: str) -> Iterator[str]:
+    try:
+        below = history.merge_base(path, theirs, ours)
+    except ProviderRefused as error:
+        if error.code != "unrelated":
+            raise
+        return
+    touched = {name for name, _old, _new in _leaves(read_changes(path, merge_base=below, head=ours))}
+    made = {name: new for name, _old, new in _leaves(read_changes(path, merge_base=theirs, head=merge))}
+    for name, old, _new in _leaves(read_changes(path, merge_base=below, head=theirs)):
+        if name not in touched and name in made and made[name] == old:
+            yield name
+
+
+def _leaves(changes: Sequence[Change]) -> Iterator[tuple[str, Leaf, Leaf]]:
+    """Each path that differs, with what it was and is; both paths of a rename."""
+    for change in changes:
+        before, after = change.before, change.after
+        if before is not None and after is not None and before.path == after.path:
+            yield before.path, _leaf(before), _leaf(after)
+            continue
+        if before is not None:
+            yield before.path, _leaf(before), None
+        if after is not None:
+            yield after.path, None, _leaf(after)
+
+
+def _leaf(entry: Entry) -> Leaf:
+    return entry.mode, entry.object_id
