@@ -12,7 +12,7 @@ from common.services.delivery.bisection import BaseIsRed, Culprit, Decision, Fla
 from common.values.build_results import TrialRun
 
 SEEDS = 100
-MEMBERS = 6
+MEMBERS = 8
 
 Chance = Callable[[int], float]
 """How likely the tests are to fail on the commit at a position."""

@@ -180,7 +180,8 @@ def _known_base(tx: Transaction, group: TaskGroup) -> tuple[bool, str | None, st
         return None
     if is_red(known, flaky_tests.quarantined(tx, project.id)):
         return False, known.reason, known.log
-    return (True, None, None) if known.passed else None
+    # Of more runs than one, some were red: they are no ground to rely on.
+    return (True, None, None) if known.passed and known.runs == 1 else None
 
 
 def _key(group: TaskGroup, commit_sha: str | None) -> tuple[str, str | None, str | None]:

@@ -1,0 +1,20 @@
+"""Trains of eight with a culprit and a flaky test: no innocent is taken out, and what is always red never lands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.workers.jobs.trains_of_eight import run_train
+from tests.workers.platform import Platform
+
+SEEDS = (1, 2, 3)
+
+
+def test_a_culprit_beside_a_flaky_test_does_not_land(plain_platform: Platform, tmp_path: Path) -> None:
+    ends = [run_train(plain_platform, tmp_path / f"{seed}", seed, culprit_rate=1) for seed in SEEDS]
+    assert set(ends) <= {"named", "stopped"}
+
+
+def test_a_culprit_that_is_flaky_itself_takes_nobody_with_it(plain_platform: Platform, tmp_path: Path) -> None:
+    for seed in SEEDS:
+        run_train(plain_platform, tmp_path / f"{seed}", seed, culprit_rate=0.8)
