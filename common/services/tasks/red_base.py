@@ -7,7 +7,7 @@ from collections.abc import Collection
 from common.events import BaseTested
 from common.models.project import Project
 from common.services.tasks.tested import Tested
-from common.transaction import Transaction, transactional
+from common.transaction import Transaction, snapshot, transactional
 from common.values.red_base import RedBase
 from common.values.test_report import TestResult
 
@@ -26,12 +26,24 @@ def is_red(tested: Tested, ignored: Collection[str] = ()) -> bool:
     return not tested.report.is_usable or not red or not red <= set(ignored)
 
 
-@transactional
-def record_base(tx: Transaction, project_id: str, commit_sha: str, tested: Tested, *, ignored: Collection[str]) -> None:
+def record_base(project_id: str, commit_sha: str, tested: Tested, *, ignored: Collection[str]) -> None:
     """Remember whether the default branch's head, this commit, is red, and tell of a change. Safe to repeat.
 
     ignored: tests in quarantine. A commit that stays red is told of again only for tests that were green before.
     """
+    with snapshot() as read:
+        project = read.get(Project, project_id)
+        known = project.red_base if project is not None else None
+    # Looked at first: a proof that waits comes by each second, and hardly ever is there anything to write.
+    is_news = is_red(tested, ignored) and (known is None or known.commit_sha != commit_sha)
+    if is_news or (known is not None and tested.passed):
+        _record_base(project_id, commit_sha, tested, ignored=ignored)
+
+
+@transactional
+def _record_base(
+    tx: Transaction, project_id: str, commit_sha: str, tested: Tested, *, ignored: Collection[str]
+) -> None:
     project = tx.lock(Project, project_id)
     known = project.red_base
     if not is_red(tested, ignored):
