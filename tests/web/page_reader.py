@@ -27,6 +27,10 @@ class PageReader:
         expect.set_options(timeout=PATIENCE_MS)
         self.page: Page = self._context.new_page()
         self.page.route("**/*", self._answer)
+        self._asked: set[Request] = set()
+        self.page.on("request", lambda request: self._asked.add(request))
+        self.page.on("requestfinished", lambda request: self._asked.discard(request))
+        self.page.on("requestfailed", lambda request: self._asked.discard(request))
         tokens = {**log_in(self._client, username), "expiresAt": 9e15}
         self._context.add_init_script(f"({_SIGN_IN})({json.dumps(tokens)})")
 
@@ -40,6 +44,13 @@ class PageReader:
         """The page is told this as by its socket's notices."""
         message = {"event": event, "projectId": project_id, "data": data}
         self.page.evaluate("async message => (await import('/static/app/notices.mjs')).notice(message)", message)
+
+    def settle(self) -> None:
+        """Wait until nothing is asked for any more, and what was answered is drawn."""
+        quiet = 0
+        while quiet < 2:
+            self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+            quiet = 0 if self._asked else quiet + 1
 
     def close(self) -> None:
         self._context.close()

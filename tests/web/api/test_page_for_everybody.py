@@ -72,8 +72,8 @@ def _views(world: World) -> dict[str, str]:
 
 
 def _settled(reader: PageReader, name: str) -> None:
-    reader.page.wait_for_load_state("networkidle")
     expect(reader.page.locator("main .loading"), name).to_have_count(0)
+    reader.settle()
     reader.page.wait_for_function(_IS_STILL)
 
 
@@ -293,4 +293,4 @@ def test_nothing_moves_when_a_live_message_makes_a_view_read_again(ada: PageRead
 
     assert moved == {}
     ada.page.evaluate("document.querySelector('main').prepend('Something that pushes all else down')")
-    ada.page.wait_for_function("window.shifts.length > 0")
+    ada.page.wait_for_function("() => window.shifts.length > 0")
