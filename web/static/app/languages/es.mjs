@@ -1314,7 +1314,7 @@ export const TEXTS = {
     "Las pruebas de la rama principal fallan por sí solas en {commit}: {reason}",
   "Its tests are not known to fail.": "No se sabe que sus pruebas fallen.",
   "Mend the tests of {branch}": "Arreglar las pruebas de {branch}",
-  "Its tests fail by themselves at {commit}: {reason}": "Sus pruebas fallan por sí solas en {commit}: {reason}",
+  "Its tests fail by themselves at {commit}: {reason}.": "Sus pruebas fallan por sí solas en {commit}: {reason}.",
   "No task is blamed for them, and no group goes on until they are mended.":
     "No se culpa a ninguna tarea, y ningún grupo avanza hasta que se arreglen.",
   "Have it mended": "Encargar el arreglo",

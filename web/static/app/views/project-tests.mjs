@@ -62,12 +62,12 @@ function RedBase({ of }) {
   return html`<section data-testid="base-red">
     <h2>${project.value.defaultBranch}</h2>
     <p class="banner bad">
-      ${t("Its tests fail by themselves at {commit}: {reason}", { commit: of.commitSha.slice(0, 12), reason: of.reason })}
+      ${t("Its tests fail by themselves at {commit}: {reason}.", { commit: of.commitSha.slice(0, 12), reason: of.reason })}
       ${" "}${t("No task is blamed for them, and no group goes on until they are mended.")}
     </p>
     <p class="muted">${t("Since")} <${Time} at=${of.since} /></p>
     ${of.tests.length > 0 && html`<ul>${of.tests.map((test) => html`<li key=${test}><code>${test}</code></li>`)}</ul>`}
-    ${may("member") && html`<${Button} kind="primary" act=${mend} testid="mend-base">${t("Have it mended")}<//>`}
+    ${may("member") && html`<p><${Button} kind="primary" act=${mend} testid="mend-base">${t("Have it mended")}<//></p>`}
     ${
       of.log &&
       html`<details>
