@@ -62,7 +62,10 @@ function RedBase({ of }) {
   return html`<section data-testid="base-red">
     <h2>${project.value.defaultBranch}</h2>
     <p class="banner bad">
-      ${t("Its tests fail by themselves at {commit}: {reason}.", { commit: of.commitSha.slice(0, 12), reason: of.reason })}
+      ${t("Its tests fail by themselves at {commit}: {reason}.", {
+        commit: of.commitSha.slice(0, 12),
+        reason: of.reason,
+      })}
       ${" "}${t("No task is blamed for them, and no group goes on until they are mended.")}
     </p>
     <p class="muted">${t("Since")} <${Time} at=${of.since} /></p>
@@ -72,7 +75,7 @@ function RedBase({ of }) {
       of.log &&
       html`<details>
         <summary>${t("Log")}</summary>
-        <pre tabindex="0">${of.log}</pre>
+        <pre tabindex="0" role="group" aria-label=${t("Log")}>${of.log}</pre>
       </details>`
     }
   </section>`;
@@ -86,10 +89,15 @@ function FlakyTests({ of: { flaky, mostQuarantined }, reload }) {
     ${
       flaky.length
         ? html`<p class="muted">
-              ${t("Red and green on one commit. In quarantine: {inside} of at most {most}.", { inside, most: mostQuarantined })}
+              ${t("Red and green on one commit. In quarantine: {inside} of at most {most}.", {
+                inside,
+                most: mostQuarantined,
+              })}
             </p>
             <ul class="rows" data-testid="flaky-tests">
-              ${flaky.map((test) => html`<${FlakyTest} key=${test.name} test=${test} choose=${choose} reload=${reload} />`)}
+              ${flaky.map(
+                (test) => html`<${FlakyTest} key=${test.name} test=${test} choose=${choose} reload=${reload} />`,
+              )}
             </ul>`
         : html`<${Empty} title=${t("No flaky test is known")}>
             ${t("A test that fails is run again. One that is green then is listed here.")}
@@ -143,11 +151,28 @@ function Quarantine({ test, close, reload }) {
   return html`<${Dialog} title=${t("Quarantine a test")} close=${close}>
     <form onSubmit=${save}>
       <p>
-        ${t("Until the quarantine ends, failures of this test count for nothing, in proofs and in groups. Each says so.")}
+        ${t(
+          "Until the quarantine ends, failures of this test count for nothing, in proofs and in groups. Each says so.",
+        )}
       </p>
       <p><code>${test.name}</code></p>
-      <${TextField} label=${t("Days")} name="days" form=${form} type="number" min="1" max="90" testid="quarantine-days" />
-      <${TextField} label=${t("Reason")} name="reason" form=${form} required maxlength="500" testid="quarantine-reason" />
+      <${TextField}
+        label=${t("Days")}
+        name="days"
+        form=${form}
+        type="number"
+        min="1"
+        max="90"
+        testid="quarantine-days"
+      />
+      <${TextField}
+        label=${t("Reason")}
+        name="reason"
+        form=${form}
+        required
+        maxlength="500"
+        testid="quarantine-reason"
+      />
       <${Fault} form=${form} />
       <footer>
         <button type="button" class="button" onClick=${close}>${t("Cancel")}</button>
