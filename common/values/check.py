@@ -8,6 +8,7 @@ from typing import Self
 
 from common.values.app import Space
 from common.values.constraints import Amount, Command, Commit, Identity, Quantity
+from common.values.coverage import Coverage
 from common.values.egress import Network
 from common.values.needs import Needs
 from common.values.repository import UNKNOWN_SOURCE, Source
@@ -109,7 +110,8 @@ class CheckState:
     reason: a sentence when FAILED, BROKEN or WAITING (`it exited with 1`, `no node accepts its pod`); None otherwise.
     code: when FAILED, one of CheckEnd; when WAITING, `quota`, `no_room` (nodes are full) or `no_node` (no node is
     suitable); when BROKEN, `service_missing`, `service_failed` or None. report: of the tests, once the command has
-    ended; None if the runtime reads no reports, or the command was not run.
+    ended; None if the runtime reads no reports, or the command was not run. coverage: None also if the tests wrote no
+    such report.
     """
 
     phase: CheckPhase
@@ -118,6 +120,7 @@ class CheckState:
     reason: str | None = None
     code: str | None = None
     report: TestReport | None = None
+    coverage: Coverage | None = None
 
     @property
     def died_by_signal(self) -> bool:

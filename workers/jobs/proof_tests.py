@@ -23,6 +23,7 @@ from workers.jobs.proof import is_test_file, kept_tests, read_changes
 from workers.jobs.red_tests import RedTests
 from workers.jobs.test_bodies import Bodies
 from workers.jobs.test_setup import SetupChange, SetupFiles
+from workers.jobs.untested_lines import check_coverage
 from workers.runtime_calls import forget_check, run_check, with_source
 
 EXIT_CODE_ONLY = "exit code only"
@@ -68,6 +69,7 @@ class TestProof:
         elif state.phase is CheckPhase.PASSED:
             report = tested.record_tested(check, state).report if _may_report(check) and state.report else None
             yield from self._compared(check, _passed(state, report), report)
+            yield from self._coverage(check, state)
         else:
             verdict = self._red.judge(check, state, may_report=_may_report(check))
             if verdict.report is None:
@@ -104,6 +106,11 @@ class TestProof:
         yield self._lost(found, report)
         if report.is_usable and self.plan.tests_first != "off":
             yield from self._proving(check, found, changes)
+
+    def _coverage(self, check: Check, state: CheckState) -> Iterator[CheckResult]:
+        if state.coverage is not None:
+            changes = read_changes(self.forge, self._repository, self.plan)
+            yield check_coverage(self.forge, self._repository, changes, check, state.coverage)
 
     def _changed_tests(self) -> list[Change]:
         return [change for change in read_changes(self.forge, self._repository, self.plan) if _is_of_tests(change)]

@@ -16,9 +16,11 @@ from pathlib import Path
 from common.machine.files import replace_file
 from common.values.app import Space
 from common.values.check import Check, CheckEnd, CheckPhase, CheckState
+from common.values.coverage import Coverage
 from common.values.json_codec import decode, encode
 from common.values.test_report import TestReport
 from workers.supervisor.checkout import CheckoutFailed, TooLarge
+from workers.supervisor.coverage_files import CoverageFiles
 from workers.supervisor.endings import Ending, watched
 from workers.supervisor.logs import Tail
 from workers.supervisor.report_files import Reports
@@ -47,6 +49,7 @@ class _Running:
         self.task: asyncio.Task[None] | None = None
         self.result: CheckState | None = None
         self.report: TestReport | None = None
+        self.coverage: Coverage | None = None
 
     def state(self) -> CheckState:
         return self.result or CheckState(CheckPhase.RUNNING, None, self.output.text())
@@ -122,7 +125,9 @@ class Checks:
             await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
         phase = CheckPhase.FAILED if ending.reason else CheckPhase.PASSED
         log_text = running.output.text()
-        state = CheckState(phase, ending.exit_code, log_text, ending.reason, ending.code, running.report)
+        state = CheckState(
+            phase, ending.exit_code, log_text, ending.reason, ending.code, running.report, running.coverage
+        )
         running.result = state
         try:
             file = self._result(namespace, wanted.check_id)
@@ -140,11 +145,13 @@ class Checks:
         )  # fmt: skip
         workplace = Workplace(self._tools, room)
         reports = Reports(workplace.code, workplace.home, wanted.test_report)
+        coverage = CoverageFiles(workplace.code)
         try:
             await self._tools.checkouts.make(
                 room.project_id, wanted.source, wanted.commit, workplace.code, overlay=wanted.overlay
             )
             await asyncio.to_thread(reports.note_commit)
+            await asyncio.to_thread(coverage.note_commit)
             workplace.make_home()
             await workplace.make_ready(running.output)
             await asyncio.to_thread(reports.begin)
@@ -156,6 +163,7 @@ class Checks:
                 # Ends background processes of the command too, whatever the outcome.
                 await unit.stop(0)
             running.report = await asyncio.to_thread(reports.read)
+            running.coverage = await asyncio.to_thread(coverage.read, began_ns=reports.began_ns)
             return ending
         except TooLarge as error:
             return Ending(None, str(error), CheckEnd.TOO_LARGE)

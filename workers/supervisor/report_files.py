@@ -12,7 +12,6 @@ import os
 import re
 import shlex
 import shutil
-import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +20,6 @@ from xml.etree.ElementTree import Element, ParseError
 import junitparser
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import iterparse
-from pathspec import GitIgnoreSpec
 
 from common.machine.text import path_text
 from common.values.test_report import (
@@ -33,12 +31,11 @@ from common.values.test_report import (
     TestResult,
 )
 from workers.supervisor import unittest_report
+from workers.supervisor.written_files import Unusable, content_of_run, matching_files
 
 MOST_FILES = 2_000
 MOST_BYTES = 32 * 2**20
 """Of all reports of a run together."""
-MOST_ENTRIES = 300_000
-"""Files and folders of the checkout that are looked at for reports."""
 MOST_DEPTH, MOST_ELEMENTS = 40, 400_000
 USUAL_PLACES = (
     "TEST-*.xml",  # unittest by xmlrunner
@@ -54,22 +51,19 @@ _RUNS_SCRIPT = re.compile(r"\b(?:npm|pnpm|yarn)\s+(?:run\s+)?(?:-\S+\s+)*test\b|
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
-class _Unusable(Exception):
-    """The report can't be used. The message says why."""
-
-
 @dataclass
 class Reports:
     """The reports of one check. Call `note_commit` after the checkout, `begin` before the command, `read` at its end.
 
     wanted: the project's pattern; None: what the usual runners write is found. home: the command's home folder.
+    began_ns: when the command began, by the file system's clock.
     """
 
     code: Path
     home: Path
     wanted: str | None
+    began_ns: int = 0
     _committed: set[str] = field(default_factory=set)
-    _began_ns: int = 0
 
     @property
     def _folder(self) -> Path:
@@ -86,7 +80,7 @@ class Reports:
         shutil.copyfile(unittest_report.__file__, self._folder / "python" / "sitecustomize.py")
         mark = self._folder / "began"
         mark.write_bytes(b"")
-        self._began_ns = mark.stat().st_mtime_ns
+        self.began_ns = mark.stat().st_mtime_ns
 
     def variables(self, command: str, given: Mapping[str, str]) -> dict[str, str]:
         """Environment variables by which pytest, unittest, node's runner and gotestsum write a report; none if the
@@ -128,7 +122,7 @@ class Reports:
         """Read the reports. Blocking; the check's processes have ended."""
         try:
             return TestReport(tuple(_named_apart(self._cases())))
-        except _Unusable as error:
+        except Unusable as error:
             return TestReport(problem=str(error))
 
     def _cases(self) -> Iterator[TestCase]:
@@ -137,16 +131,16 @@ class Reports:
             if shown in self._committed:
                 passed_over = f"{path_text(shown)} is part of the commit"
                 continue
-            content = _content(path, path_text(shown), began_ns=self._began_ns, most=left)
+            content = content_of_run(path, path_text(shown), began_ns=self.began_ns, left=left, most=MOST_BYTES)
             if content is None:
                 passed_over = f"{path_text(shown)} is older than the run"
                 continue
             left, count = left - len(content), count + 1
             if count > MOST_FILES:
-                raise _Unusable(f"there are more than {MOST_FILES} files")
+                raise Unusable(f"there are more than {MOST_FILES} files")
             yield from _parsed(content, path_text(shown), str(self.code))
         if not count:
-            raise _Unusable(passed_over or "no file was found")
+            raise Unusable(passed_over or "no file was found")
 
     def _files(self) -> Iterator[tuple[Path, str]]:
         if self.wanted is None:
@@ -157,46 +151,19 @@ class Reports:
 
     def _matches(self) -> list[str]:
         places = [f"/{self.wanted.lstrip('/')}"] if self.wanted is not None else [f"**/{p}" for p in USUAL_PLACES]
-        patterns, found, seen = GitIgnoreSpec.from_lines(places), [], 0
-        for folder, folders, files in os.walk(self.code):
-            folders[:] = sorted(set(folders) - {".git", "node_modules"})
-            seen += len(folders) + len(files)
-            if seen > MOST_ENTRIES:
-                break
-            inside = os.path.relpath(folder, self.code)
-            names = (name if inside == "." else f"{inside}/{name}" for name in sorted(files))
-            found += [name for name in names if patterns.match_file(name)]
-        return found
-
-
-def _content(path: Path, shown: str, *, began_ns: int, most: int) -> bytes | None:
-    """The file's content; None if it is older than the run. Raises _Unusable for what is no plain file."""
-    try:
-        opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        raise _Unusable(f"{shown} is a link or can't be read") from error
-    with os.fdopen(opened, "rb") as file:
-        about = os.fstat(opened)
-        if not stat.S_ISREG(about.st_mode) or about.st_nlink != 1:
-            raise _Unusable(f"{shown} is no file of its own")
-        if about.st_mtime_ns < began_ns:
-            return None
-        content = file.read(most + 1)
-    if len(content) > most:
-        raise _Unusable(f"the files are larger than {MOST_BYTES // 2**20} MiB together")
-    return content
+        return matching_files(self.code, places)
 
 
 def _parsed(content: bytes, shown: str, code: str) -> Iterator[TestCase]:
-    """Yield the tests of one file. Raises _Unusable."""
+    """Yield the tests of one file. Raises Unusable."""
     try:
         root = _root(content)
     except DefusedXmlException as error:
-        raise _Unusable(f"{shown} has a document type or entities") from error
+        raise Unusable(f"{shown} has a document type or entities") from error
     except (ParseError, ValueError, LookupError) as error:
-        raise _Unusable(f"{shown} is no valid XML") from error
+        raise Unusable(f"{shown} is no valid XML") from error
     if root is None or root.tag not in {"testsuites", "testsuite"}:
-        raise _Unusable(f"{shown} is no JUnit XML")
+        raise Unusable(f"{shown} is no JUnit XML")
     # Not by recursion, and in the file's order.
     waiting: list[tuple[Element, tuple[str, ...]]] = [(root, ())]
     while waiting:
@@ -218,7 +185,7 @@ def _root(content: bytes) -> Element | None:
         root = element if root is None else root
         depth, elements = depth + 1, elements + 1
         if depth > MOST_DEPTH or elements > MOST_ELEMENTS:
-            raise _Unusable("a file is nested too deeply or has too many elements")
+            raise Unusable("a file is nested too deeply or has too many elements")
     return root
 
 
@@ -242,14 +209,14 @@ def _case(case: junitparser.TestCase, suites: tuple[str, ...], code: str) -> Tes
 
 
 def _named_apart(cases: Iterator[TestCase]) -> Iterator[TestCase]:
-    """Number tests of the same name. Raises _Unusable if there are too many tests or their names are too long."""
+    """Number tests of the same name. Raises Unusable if there are too many tests or their names are too long."""
     seen: dict[str, int] = {}
     characters = 0
     for count, case in enumerate(cases, 1):
         characters += len(case.name)
         if count > MOST_TESTS:
-            raise _Unusable(f"there are more than {MOST_TESTS} tests")
+            raise Unusable(f"there are more than {MOST_TESTS} tests")
         if characters > MOST_NAME_CHARACTERS:
-            raise _Unusable("the names of the tests are too long")
+            raise Unusable("the names of the tests are too long")
         number = seen[case.name] = seen.get(case.name, 0) + 1
         yield case if number == 1 else TestCase(f"{case.name} ({number})", case.result, case.seconds)

@@ -46,6 +46,19 @@ def test_a_member_lets_a_task_change_how_its_tests_run(reader: PageReader, plain
     assert get(Task, task.id).may_change_test_setup
 
 
+def test_the_reviewer_reads_how_many_lines_no_test_touches(reader: PageReader, plain_world: World) -> None:
+    task = refused(plain_world)
+    (check,) = all_of(TaskCheck, TaskCheck.task_id == task.id)
+    about = {"name": "coverage", "status": "passed", "code": "lines_untested", "log": "page.py:12-13"}
+    put(TaskCheck, check.id, **about, facts={"added": 4, "uncovered": 2})
+    reader.open(f"#/projects/{task.project_id}/tasks/{task.id}")
+    expect(reader.see("task-check-line")).to_contain_text("4 added lines can run, 2 are touched by no test.")
+
+    put(TaskCheck, check.id, facts={"added": 1, "uncovered": 1})
+    reader.page.reload()
+    expect(reader.see("task-check-line")).to_contain_text("One added line can run, one is touched by no test.")
+
+
 def test_a_maintainer_lets_findings_go_with_one_click(reader: PageReader, plain_world: World) -> None:
     task = findings_of_scan.refused(plain_world)
     reader.open(f"#/projects/{task.project_id}/tasks/{task.id}")

@@ -1413,4 +1413,13 @@ export const TEXTS = {
   "{count} lock files of other formats were not read": "{count} archivos de bloqueo de otros formatos no se leyeron",
   "Let this finding go": "Dejar ir este hallazgo",
   "Let these {count} findings go": "Dejar ir estos {count} hallazgos",
+  "One added line can run": "Una línea añadida puede ejecutarse",
+  "{count} added lines can run": "{count} líneas añadidas pueden ejecutarse",
+  "one is touched by no test": "ninguna prueba toca una",
+  "{count} are touched by no test": "ninguna prueba toca {count}",
+  "every one is touched by a test": "las pruebas tocan todas",
+  "The coverage report knows none of the added lines":
+    "El informe de cobertura no conoce ninguna de las líneas añadidas",
+  "one file is too large to compare": "un archivo es demasiado grande para compararlo",
+  "{count} files are too large to compare": "{count} archivos son demasiado grandes para compararlos",
 };

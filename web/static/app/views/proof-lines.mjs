@@ -50,7 +50,28 @@ const stated = ({ required }) => [
   tn(required, "The required status of the repository's own CI passes", "All {count} required statuses of its CI pass"),
 ];
 
-const PARTS = { tests: ran, lost_tests: compared, new_tests: proving, statuses: stated, ...SCAN_PARTS };
+const unread = (count) =>
+  some(count, () => tn(count, "one file is too large to compare", "{count} files are too large to compare"));
+
+const touched = ({ added, uncovered, unread: large }) => {
+  if (!added) return [t("The coverage report knows none of the added lines"), ...unread(large)];
+  return [
+    tn(added, "One added line can run", "{count} added lines can run"),
+    uncovered
+      ? tn(uncovered, "one is touched by no test", "{count} are touched by no test")
+      : t("every one is touched by a test"),
+    ...unread(large),
+  ];
+};
+
+const PARTS = {
+  tests: ran,
+  lost_tests: compared,
+  new_tests: proving,
+  coverage: touched,
+  statuses: stated,
+  ...SCAN_PARTS,
+};
 
 // By its numbers in the reader's language, where it has some; else as the platform said it.
 export function sentenceOf(check) {

@@ -1,0 +1,132 @@
+"""The lines of a change that no test touches are told to the reviewer, and never refuse the work."""
+
+from __future__ import annotations
+
+import time
+from random import Random
+
+import pytest
+
+from common.models import Project, TaskCheck
+from tests.workers.jobs.test_which_tests_ran import checks_of
+from tests.workers.platform import Platform
+from workers.jobs.untested_lines import added_lines
+
+PAGE = "def title():\n    return 'Shop'\n\n\ndef price():\n    return 1\n"
+MORE = PAGE + "\n\ndef tax(rate):\n    if rate:\n        # Half of it.\n        return rate / 2\n    return 0\n"
+FILES = {"page.py": PAGE, "report": "", "old.py": PAGE}
+COMMAND = "[ ! -s report ] || cp report lcov.info"
+"""Stands for tests with a coverage tool, whose report is the file `report`."""
+NONE = "The coverage report knows none of the added lines."
+
+
+def lcov(path: str, executed: list[int], missed: list[int]) -> str:
+    lines = [f"DA:{line},1" for line in executed] + [f"DA:{line},0" for line in missed]
+    return "\n".join([f"SF:{path}", *lines, "end_of_record", ""])
+
+
+def said(check: TaskCheck | None) -> tuple[object, ...]:
+    assert check is not None
+    return check.status, check.code, check.message, check.log, check.facts
+
+
+def test_the_reviewer_sees_which_added_lines_no_test_touches(platform: Platform) -> None:
+    project = platform.project(FILES, test_command=COMMAND)
+    report = lcov("page.py", executed=[1, 2, 5, 9, 10], missed=[6, 12, 13])
+    task = platform.ready(project, "Tax", {"page.py": MORE, "report": report})
+
+    assert said(checks_of(platform, task).get("coverage")) == (
+        "passed", "lines_untested", "2 of 4 added line(s) that can run are touched by no test: page.py:12-13.",
+        "page.py:12-13", {"added": 4, "uncovered": 2},
+    )  # fmt: skip
+
+
+@pytest.fixture
+def project(plain_platform: Platform) -> Project:
+    return plain_platform.project(FILES, test_command=COMMAND)
+
+
+CHANGES: dict[str, tuple[dict[str, str | None], str, str | None]] = {
+    "all touched": (
+        {"page.py": MORE, "report": lcov("page.py", [9, 10, 12, 13], [6])},
+        "The tests touch every added line that can run: 4.", None,
+    ),
+    "a new file": (
+        {"new.py": PAGE, "report": lcov("new.py", [1, 5], [2, 6])},
+        "2 of 4 added line(s) that can run are touched by no test: new.py:2-2, new.py:6-6.", "new.py:2-2\nnew.py:6-6",
+    ),
+    "a removed file": (
+        {"old.py": None, "report": lcov("old.py", [1], [2])}, NONE, None,
+    ),
+    "a renamed file": (
+        {"old.py": None, "moved.py": PAGE.replace("1", "2"), "report": lcov("moved.py", [1, 2], [5, 6])},
+        "1 of 1 added line(s) that can run are touched by no test: moved.py:6-6.", "moved.py:6-6",
+    ),
+    "removed lines": (
+        {"page.py": PAGE[PAGE.index("def price"):], "report": lcov("page.py", [1], [2])},
+        NONE, None,
+    ),
+    "another file": (
+        {"page.py": MORE, "report": lcov("old.py", [1], [2])}, NONE, None,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_only_added_lines_count(plain_platform: Platform, project: Project, change: str) -> None:
+    files, message, log = CHANGES[change]
+    task = plain_platform.ready(project, "Work", files)
+
+    found = checks_of(plain_platform, task)["coverage"]
+    assert (found.status, found.code, found.message, found.log) == (
+        "passed", "lines_untested" if log else None, message, log,
+    )  # fmt: skip
+
+
+def test_without_a_report_there_is_no_check(plain_platform: Platform, project: Project) -> None:
+    task = plain_platform.ready(project, "Work", {"page.py": MORE})
+
+    assert "coverage" not in checks_of(plain_platform, task)
+
+
+def test_a_report_that_cannot_be_used_is_named_and_refuses_nothing(plain_platform: Platform, project: Project) -> None:
+    task = plain_platform.ready(project, "Work", {"page.py": MORE, "report": "hello\n"})
+
+    found = checks_of(plain_platform, task)["coverage"]
+    assert (found.status, found.message) == (
+        "skipped", "The coverage report was not used: lcov.info is no LCOV.",
+    )  # fmt: skip
+
+
+def test_a_file_that_the_tests_ran_without_is_left_out(plain_platform: Platform) -> None:
+    """Its lines in the report are those of the default branch."""
+    files = {**FILES, "Makefile": f"test:\n\t{COMMAND}\n"}
+    project = plain_platform.project(files, test_command="make test", test_setup=["Makefile"])
+    report = lcov("Makefile", [], [1, 2, 3])
+    task = plain_platform.ready(project, "Work", {"Makefile": files["Makefile"] + "\techo\n", "report": report})
+
+    found = checks_of(plain_platform, task)
+    assert found["test_setup"].code == "test_setup_kept"
+    assert found["coverage"].message == NONE
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "added"),
+    [
+        ("", "a b", [1, 2]), ("a b", "", []), ("a b c", "a b c", []), ("a c", "a b c", [2]), ("a b c", "a x c", [2]),
+        ("a a", "a a a", [3]), ("x a b c y", "x b c a y", [4]), ("a b c d", "c d", []),
+    ],
+)  # fmt: skip
+def test_added_lines_are_found_by_their_place(before: str, after: str, added: list[int]) -> None:
+    assert added_lines(before.encode().split(), after.encode().split()) == added
+
+
+def test_a_comparison_takes_bounded_time() -> None:
+    rows = [b"%d" % number for number in range(60_000)]
+    assert added_lines(rows, [*rows[:30_000], b"new", *rows[30_000:]]) == [30_001]
+    assert added_lines(rows, rows[::-1]) is None
+    few = [b"%d" % (number % 150) for number in range(15_000)]
+    mixed = Random(1).sample(few, len(few))
+    began = time.monotonic()
+    assert added_lines(few, mixed) is None
+    assert time.monotonic() - began < 10

@@ -1,0 +1,192 @@
+"""Reports of coverage: those of the usual tools are read, and what can't be trusted is refused with the reason."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from common.values.check import CheckPhase
+from common.values.coverage import Coverage, FileCoverage
+from tests.providers.runtime_contract import check_of, finished
+from tests.providers.runtime_supervisor import Repository, supervised
+from tests.workers.supervisor.test_setup import SPACE
+from workers.supervisor.coverage_files import MOST_ELEMENTS, MOST_LINES, CoverageFiles
+
+LINES = '<line number="1" hits="1"/><line number="2" hits="3"/><line number="4" hits="0"/>'
+PAGE = FileCoverage("src/page.py", "1-2", "4")
+DOCTYPE = '<!DOCTYPE coverage SYSTEM "http://cobertura.sourceforge.net/xml/coverage-04.dtd">'
+
+
+def cobertura(filename: str, *sources: str, lines: str = LINES, before: str = "") -> str:
+    roots = "".join(f"<source>{source}</source>" for source in sources)
+    inner = f'<class filename="{filename}"><methods/><lines>{lines}</lines></class>'
+    packages = f"<packages><package><classes>{inner}</classes></package></packages>"
+    return f'<?xml version="1.0" ?>{before}<coverage><sources>{roots}</sources>{packages}</coverage>'
+
+
+def lcov(path: str) -> str:
+    return f"TN:\nSF:{path}\nFN:1,title\nDA:1,1\nDA:2,3,abc\nBRDA:2,0,0,1\nDA:4,0\nLF:3\nLH:2\nend_of_record\n"
+
+
+@dataclass
+class Run:
+    """A check whose command is about to begin. files: in its checkout."""
+
+    files: CoverageFiles
+    outside: Path
+    began_ns: int = 0
+
+    @property
+    def code(self) -> Path:
+        return self.files.code
+
+    def put(self, name: str, content: str) -> Path:
+        path = self.code / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+        return path
+
+    def read(self) -> Coverage | None:
+        return self.files.read(began_ns=self.began_ns)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    made = Run(CoverageFiles(tmp_path / "code"), tmp_path / "outside")
+    made.put("src/page.py", "")
+    made.outside.mkdir()
+    made.files.note_commit()
+    return Run(made.files, made.outside, made.put("began", "").stat().st_mtime_ns)
+
+
+REPORTS: dict[str, tuple[str, Callable[[Path], str]]] = {
+    "a path from the root": ("coverage.xml", lambda code: cobertura("src/page.py", str(code))),
+    "below a source root": ("coverage.xml", lambda code: cobertura("page.py", "/elsewhere", f"{code}/src")),
+    "below a relative root": ("coverage.xml", lambda code: cobertura("page.py", "./src")),
+    "an absolute path": ("coverage.xml", lambda code: cobertura(f"{code}/src/page.py")),
+    "of istanbul, with a document type": (
+        "coverage/cobertura-coverage.xml", lambda code: cobertura("src/page.py", str(code), before=DOCTYPE),
+    ),
+    "of cargo": ("target/cobertura.xml", lambda code: cobertura("src/page.py", ".")),
+    "lcov": ("lcov.info", lambda code: lcov("src/page.py")),
+    "lcov with absolute paths": ("coverage.lcov", lambda code: lcov(f"{code}/src/page.py")),
+    "lcov in its folder": ("coverage/lcov.info", lambda code: lcov("src/page.py")),
+    "lcov with the ends of lines of Windows": (
+        "lcov.info", lambda code: lcov("src/page.py").replace("\n", "\r\n"),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("report", REPORTS)
+def test_what_a_tool_wrote_is_read(run: Run, report: str) -> None:
+    name, content = REPORTS[report]
+    run.put(name, content(run.code))
+
+    assert run.read() == Coverage((PAGE,))
+
+
+def test_a_part_of_the_repository_has_its_own_report(run: Run) -> None:
+    run.put("web/src/page.py", "")
+    run.put("web/coverage/lcov.info", lcov("src/page.py"))
+
+    assert run.read() == Coverage((FileCoverage("web/src/page.py", "1-2", "4"),))
+
+
+def test_a_line_that_any_report_executed_is_executed(run: Run) -> None:
+    run.put("coverage.xml", cobertura("src/page.py"))
+    run.put("coverage/lcov.info", "SF:src/page.py\nDA:4,1\nDA:2,0\nDA:6,0\nend_of_record\n")
+
+    assert run.read() == Coverage((FileCoverage("src/page.py", "1-2,4", "6"),))
+
+
+@pytest.mark.parametrize("path", ["/etc/hostname", "../outside/page.py", "gone.py", "", "a\0b"])
+def test_files_outside_of_the_checkout_do_not_count(run: Run, path: str) -> None:
+    (run.outside / "page.py").write_text("")
+    run.put("lcov.info", lcov(path))
+
+    assert run.read() == Coverage()
+
+
+def _link(run: Run) -> None:
+    (run.outside / "coverage.xml").write_text(cobertura("src/page.py"))
+    (run.code / "coverage.xml").symlink_to(run.outside / "coverage.xml")
+
+
+def _hard_link(run: Run) -> None:
+    (run.outside / "coverage.xml").write_text(cobertura("src/page.py"))
+    os.link(run.outside / "coverage.xml", run.code / "coverage.xml")
+
+
+def _pipe(run: Run) -> None:
+    os.mkfifo(run.code / "lcov.info")
+
+
+def _with(content: str, name: str = "coverage.xml") -> Callable[[Run], None]:
+    def make(run: Run) -> None:
+        run.put(name, content)
+
+    return make
+
+
+BOMB = '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]><coverage>&b;</coverage>'
+EXTERNAL = '<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/hostname">]><coverage>&a;</coverage>'
+MANY = "".join(f"DA:{number},1\n" for number in range(1, MOST_LINES + 2))
+REFUSED: dict[str, tuple[Callable[[Run], None], str]] = {
+    "link": (_link, "coverage.xml is a link or can't be read"),
+    "hard link": (_hard_link, "coverage.xml is no file of its own"),
+    "pipe": (_pipe, "lcov.info is no file of its own"),
+    "entities": (_with(BOMB), "coverage.xml has entities"),
+    "external entities": (_with(EXTERNAL), "coverage.xml has entities"),
+    "deep": (_with("<coverage>" * 99), "coverage.xml is nested too deeply or has too many elements"),
+    "many elements": (
+        _with(f"<coverage>{'<a/>' * MOST_ELEMENTS}</coverage>"),
+        "coverage.xml is nested too deeply or has too many elements",
+    ),
+    "huge": (_with(" " * (17 * 2**20)), "the files are larger than 16 MiB together"),
+    "many lines": (_with(f"SF:src/page.py\n{MANY}end_of_record\n", "lcov.info"), "it names too many files or lines"),
+    "no XML": (_with("ok"), "coverage.xml is no valid XML"),
+    "cut": (_with(cobertura("src/page.py")[:-9]), "coverage.xml is no valid XML"),
+    "another format": (_with("<coverage><project/></coverage>"), "coverage.xml is no Cobertura XML"),
+    "no LCOV": (_with("hello\n", "lcov.info"), "lcov.info is no LCOV"),
+    "no number": (_with("SF:src/page.py\nDA:x,1\n", "lcov.info"), "lcov.info has 'x' where a number belongs"),
+    "no hits": (_with(cobertura("a", lines='<line number="1"/>')), "coverage.xml has '' where a number belongs"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_trusted_is_refused(run: Run, case: str) -> None:
+    make, problem = REFUSED[case]
+    make(run)
+
+    assert run.read() == Coverage(problem=problem)
+
+
+def test_without_a_report_of_this_run_there_is_none(run: Run) -> None:
+    assert run.read() is None
+
+    path = run.put("coverage.xml", cobertura("src/page.py"))
+    os.utime(path, (1, 1))
+    assert run.read() is None
+
+    run.files.note_commit()
+    path.write_text(cobertura("src/page.py"))
+    assert run.read() is None
+
+
+def test_the_result_of_a_check_holds_the_coverage_also_after_a_restart(tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "repository")
+    files = {"page.py": "1\n2\n3\n4\n", "report": lcov("page.py")}
+    version = repository.version("x", repository.commit(**files))
+    check = check_of(version, SPACE, "c", "mkdir coverage && cat report >coverage/lcov.info")
+    for _start in range(2):
+        with supervised(tmp_path / "runtime") as running:
+            running.runtime.ensure_check(check)
+            state = finished(running.runtime, check)
+        assert (state.phase, state.coverage) == (
+            CheckPhase.PASSED,
+            Coverage((FileCoverage("page.py", "1-2", "4"),)),
+        ), state.log

@@ -1,0 +1,185 @@
+"""Finds and reads the coverage reports (Cobertura XML, LCOV) that a check's tests wrote.
+
+The rules of `written_files` hold for them, as for reports of tests.
+
+No tool is started or installed: a project whose tests write no report in a usual place has none.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import iterparse
+
+from common.machine.text import path_text
+from common.values.coverage import Coverage, FileCoverage, ranges_of
+from workers.supervisor.written_files import Unusable, content_of_run, matching_files
+
+COBERTURA_PLACES = (
+    "coverage.xml",  # coverage.py, pytest-cov, .NET
+    "cobertura-coverage.xml",  # istanbul, c8
+    "cobertura.xml",  # cargo tarpaulin, cargo llvm-cov
+)
+LCOV_PLACES = ("lcov.info", "coverage.lcov")
+MOST_REPORTS = 200
+MOST_BYTES = 16 * 2**20
+"""Of all reports of a run together."""
+MOST_DEPTH, MOST_ELEMENTS = 40, 600_000
+MOST_FILES, MOST_LINES, MOST_ROOTS = 20_000, 500_000, 20
+LAST_LINE = 10_000_000
+
+
+@dataclass
+class CoverageFiles:
+    """The coverage reports of one check. Call `note_commit` after the checkout, `read` at the command's end."""
+
+    code: Path
+    _committed: set[str] = field(default_factory=set)
+
+    def note_commit(self) -> None:
+        """Note what is part of the commit. Blocking."""
+        self._committed = set(self._matches())
+
+    def read(self, *, began_ns: int) -> Coverage | None:
+        """Read the reports; None if the run wrote none. Blocking. began_ns: see `Reports`."""
+        found, left, count = _Found(), MOST_BYTES, 0
+        try:
+            for name in self._matches():
+                if name in self._committed:
+                    continue
+                shown = path_text(name)
+                content = content_of_run(self.code / name, shown, began_ns=began_ns, left=left, most=MOST_BYTES)
+                if content is None:
+                    continue
+                left, count = left - len(content), count + 1
+                if count > MOST_REPORTS:
+                    raise Unusable(f"there are more than {MOST_REPORTS} files")
+                paths = _Paths(self.code, str(PurePosixPath(name).parent))
+                read = _read_lcov if PurePosixPath(name).name in LCOV_PLACES else _read_cobertura
+                read(content, shown, paths, found)
+        except Unusable as error:
+            return Coverage(problem=str(error))
+        return found.coverage() if count else None
+
+    def _matches(self) -> list[str]:
+        return matching_files(self.code, [f"**/{place}" for place in (*COBERTURA_PLACES, *LCOV_PLACES)])
+
+
+@dataclass
+class _Found:
+    """The lines of all reports: of each path, the number of a line → whether any of them executed it."""
+
+    _files: dict[str, dict[int, bool]] = field(default_factory=dict)
+    _count: int = 0
+
+    def add(self, path: str | None, line: int, hits: int) -> None:
+        """path: None for a file that is not in the checkout. Raises Unusable if there are too many lines."""
+        if path is None or not 1 <= line <= LAST_LINE:
+            return
+        lines = self._files.setdefault(path, {})
+        self._count += line not in lines
+        if self._count > MOST_LINES or len(self._files) > MOST_FILES:
+            raise Unusable("it names too many files or lines")
+        lines[line] = lines.get(line, False) or hits > 0
+
+    def coverage(self) -> Coverage:
+        return Coverage(tuple(_file(path, lines) for path, lines in sorted(self._files.items())))
+
+
+def _file(path: str, lines: Mapping[int, bool]) -> FileCoverage:
+    executed = ranges_of(line for line, is_executed in lines.items() if is_executed)
+    missed = ranges_of(line for line, is_executed in lines.items() if not is_executed)
+    return FileCoverage(path, executed, missed)
+
+
+@dataclass
+class _Paths:
+    """Where the files are that a report in `folder` of the checkout names."""
+
+    code: Path
+    folder: str
+    _known: dict[tuple[str, ...], str | None] = field(default_factory=dict)
+
+    def path_of(self, name: str, roots: Sequence[str] = ()) -> str | None:
+        """The path in the repository of a name that is absolute, below one of the roots, or relative to the report's
+        folder or one above it; None if there is no such file in the checkout."""
+        key = (name, *roots)
+        if key not in self._known:
+            self._known[key] = next(self._in_checkout(name, roots), None)
+        return self._known[key]
+
+    def _in_checkout(self, name: str, roots: Sequence[str]) -> Iterator[str]:
+        folder = PurePosixPath(self.folder)
+        tops = {str(self.code), os.path.realpath(self.code)}
+        for above in (folder, *folder.parents):
+            for root in (*roots, ""):
+                full = os.path.normpath(os.path.join(self.code, above, root, name))
+                for top in tops:
+                    if full.startswith(f"{top}/") and os.path.isfile(full):
+                        yield full.removeprefix(f"{top}/")
+
+
+def _read_lcov(content: bytes, shown: str, paths: _Paths, found: _Found) -> None:
+    """Records `SF:path`, `DA:line,hits[,checksum]`, `end_of_record` (geninfo(1)); the others are not needed."""
+    path: str | None = None
+    has_file = False
+    for line in content.decode("utf-8", "surrogateescape").splitlines():
+        kind, _, value = line.partition(":")
+        if kind == "SF":
+            path, has_file = paths.path_of(value), True
+        elif kind == "DA":
+            number, hits, *_checksum = [*value.split(","), ""]
+            found.add(path, _number(number, shown), _number(hits, shown))
+        elif kind == "end_of_record":
+            path = None
+    if content.strip() and not has_file:
+        raise Unusable(f"{shown} is no LCOV")
+
+
+def _read_cobertura(content: bytes, shown: str, paths: _Paths, found: _Found) -> None:
+    # A document type is allowed, as istanbul writes one; its address is never read.
+    events = iterparse(io.BytesIO(content), events=("start", "end"), forbid_entities=True, forbid_external=True)
+    try:
+        _read_elements(events, shown, paths, found)
+    except DefusedXmlException as error:
+        raise Unusable(f"{shown} has entities") from error
+    except (ParseError, ValueError, LookupError) as error:
+        raise Unusable(f"{shown} is no valid XML") from error
+
+
+def _read_elements(events: Iterator[tuple[str, Element]], shown: str, paths: _Paths, found: _Found) -> None:
+    """Read `sources/source`, and of each `class` its `filename` and all `line` below it."""
+    open_tags, roots, count, path, has_packages = list[str](), list[str](), 0, None, False
+    for event, element in events:
+        if event == "end":
+            open_tags.pop()
+            if element.tag == "source" and len(roots) < MOST_ROOTS:
+                roots.append((element.text or "").strip())
+            # What was read is let go, or a large report would be in memory as a whole.
+            element.clear()
+            continue
+        open_tags.append(element.tag)
+        count += 1
+        if len(open_tags) > MOST_DEPTH or count > MOST_ELEMENTS:
+            raise Unusable(f"{shown} is nested too deeply or has too many elements")
+        has_packages = has_packages or open_tags == ["coverage", "packages"]
+        if element.tag == "class":
+            path = paths.path_of(element.get("filename", ""), roots)
+        elif element.tag == "line" and "class" in open_tags:
+            found.add(path, _number(element.get("number"), shown), _number(element.get("hits"), shown))
+    if not has_packages:
+        raise Unusable(f"{shown} is no Cobertura XML")
+
+
+def _number(text: str | None, shown: str) -> int:
+    """A count. Raises Unusable if it is none."""
+    try:
+        return int(text or "")
+    except ValueError as error:
+        raise Unusable(f"{shown} has {(text or '')[:20]!r} where a number belongs") from error

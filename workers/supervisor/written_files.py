@@ -1,0 +1,56 @@
+"""Finds and reads files that a check's command wrote into its checkout.
+
+The repository's code wrote them, so nothing in them is trusted: only plain files of this run count, links are not
+followed, and what is read is bounded.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+from pathspec import GitIgnoreSpec
+
+MOST_ENTRIES = 300_000
+"""Files and folders of the checkout that are looked at."""
+
+
+class Unusable(Exception):
+    """The report can't be used. The message says why."""
+
+
+def matching_files(code: Path, places: Sequence[str]) -> list[str]:
+    """The paths in the checkout that match a pattern of `.gitignore`, sorted in each folder. Blocking."""
+    patterns, found, seen = GitIgnoreSpec.from_lines(places), list[str](), 0
+    for folder, folders, files in os.walk(code):
+        folders[:] = sorted(set(folders) - {".git", "node_modules"})
+        seen += len(folders) + len(files)
+        if seen > MOST_ENTRIES:
+            break
+        inside = os.path.relpath(folder, code)
+        names = (name if inside == "." else f"{inside}/{name}" for name in sorted(files))
+        found += [name for name in names if patterns.match_file(name)]
+    return found
+
+
+def content_of_run(path: Path, shown: str, *, began_ns: int, left: int, most: int) -> bytes | None:
+    """The file's content; None if it is older than the run. Raises Unusable for what is no plain file. Blocking.
+
+    left: how many bytes it may have, of the `most` that all files may have together.
+    """
+    try:
+        opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise Unusable(f"{shown} is a link or can't be read") from error
+    with os.fdopen(opened, "rb") as file:
+        about = os.fstat(opened)
+        if not stat.S_ISREG(about.st_mode) or about.st_nlink != 1:
+            raise Unusable(f"{shown} is no file of its own")
+        if about.st_mtime_ns < began_ns:
+            return None
+        content = file.read(left + 1)
+    if len(content) > left:
+        raise Unusable(f"the files are larger than {most // 2**20} MiB together")
+    return content
