@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from common.values.json_codec import decode
 
+BASE_RUNS = 2
+"""Red runs of a commit of the default branch after which it counts as red."""
+
 
 @dataclass(frozen=True)
 class TrialRun:

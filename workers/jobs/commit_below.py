@@ -11,6 +11,7 @@ from common.providers.runtime import Runtime
 from common.services.tasks import red_base, tested
 from common.services.tasks.tested import Tested
 from common.services.tasks.verification import ProofPlan
+from common.values.build_results import BASE_RUNS
 from common.values.check import Check, CheckPhase
 from workers.runtime_calls import forget_check, run_check
 
@@ -34,13 +35,13 @@ class CommitBelow:
         below = replace(check, commit=sha, overlay=None)
         below = replace(below, check_id=f"below-{sha[:24]}-{tested.digest_of(below)[:16]}")
         known = tested.read_tested(below)
-        while known is None or (not known.passed and known.runs < red_base.RUNS):
+        while known is None or (not known.passed and known.runs < BASE_RUNS):
             run = 1 if known is None else known.runs + 1
             once = below if run == 1 else replace(below, check_id=f"{below.check_id}-{run}")
             state = run_check(self.runtime, once)
             if state.phase is CheckPhase.RUNNING:
                 return None
-            known = tested.record_tested(once, state, run=run)
+            known = tested.record_run(once, state, run=run)
             forget_check(self.runtime, self.plan.place.space, once.check_id)
         if sha == self._head():
             red_base.record_base(self.plan.place.space.project_id, sha, known, ignored=self.plan.quarantined)

@@ -18,7 +18,7 @@ from common.services.delivery.receipt_contents import Served
 from common.services.delivery.restoring import LiveApp
 from common.services.delivery.rollouts import RolloutPlan
 from common.services.tasks import red_base
-from common.services.tasks.tested import record_tested
+from common.services.tasks.tested import record_run
 from common.states import Environment
 from common.values.app import MACHINE, AppPhase, AppState
 from common.values.check import CheckEnd, CheckPhase, CheckState
@@ -91,7 +91,7 @@ def _test(job: Claimed, plan: MergePlan) -> None:
     if tested.phase is CheckPhase.RUNNING:
         group_tests.record_testing(job.lease, after_seconds=LOOK_AGAIN_SECONDS)
         return
-    known = record_tested(trial.check, tested, run=trial.number)
+    known = record_run(trial.check, tested, run=trial.number)
     if trial.position == 0:
         red_base.record_base(plan.place.space.project_id, trial.check.commit, known, ignored=trial.quarantined)
     ignored = _in_quarantine(tested, trial)

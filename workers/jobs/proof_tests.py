@@ -21,6 +21,7 @@ from workers.jobs.commit_below import CommitBelow
 from workers.jobs.lost_tests import RAN, Comparison, all_lost, compare
 from workers.jobs.proof import is_test_file, kept_tests, read_changes
 from workers.jobs.red_tests import RedTests
+from workers.jobs.sentences import first_of
 from workers.jobs.test_bodies import Bodies
 from workers.jobs.test_setup import SetupChange, SetupFiles
 from workers.jobs.untested_lines import check_coverage
@@ -28,7 +29,6 @@ from workers.runtime_calls import forget_check, run_check, with_source
 
 EXIT_CODE_ONLY = "exit code only"
 MOST_OVERLAID = 500
-MOST_NAMED = 5
 _MAY_REPORT = re.compile(
     r"(?:^|[\s;&|(/'\"])(?:python[\d.]*|py\.?test[\d.]*|node|np[mx]|pnpm|yarn|bun|deno|go|gotestsum|cargo|mvnw?"
     r"|gradlew?|g?make|just|rake|tox|nox|uvx?|poetry|pdm|hatch|pipenv|bazel|docker)(?=[\s;&|)'\"]|$)"
@@ -67,7 +67,7 @@ class TestProof:
         if state.phase is CheckPhase.RUNNING:
             yield CheckResult("tests", "running", "The tests are running.")
         elif state.phase is CheckPhase.PASSED:
-            report = tested.record_tested(check, state).report if _may_report(check) and state.report else None
+            report = tested.record_run(check, state).report if _may_report(check) and state.report else None
             yield from self._compared(check, _passed(state, report), report)
             yield from self._coverage(check, state)
         else:
@@ -157,7 +157,7 @@ class TestProof:
             return CheckResult("lost_tests", "passed", f"{len(found.new)} new, none lost{rest}.", facts=facts)
         log = "\n".join(str(loss) for loss in losses[: MOST_ACCEPTED + 1])
         why = "" if report.is_usable else f" The tests gave no report: {report.problem}."
-        named = _named([loss.name for loss in losses])
+        named = first_of([loss.name for loss in losses])
         message = f"{len(losses)} test(s) of the commit below do not run any more or show nothing{rest}: {named}.{why}"
         if self.plan.tests_lost == "warn":
             return CheckResult("lost_tests", "passed", message, code="tests_lost", log=log, facts=facts)
@@ -193,7 +193,7 @@ class TestProof:
             message = f"{len(names)} test(s) are new or changed; {', '.join(parts)}."
             return CheckResult("new_tests", "passed", message, log=state.log, facts=facts)
         message = (
-            f"{len(passed)} new or changed test(s) pass without the change, so they prove nothing: {_named(passed)}."
+            f"{len(passed)} new or changed test(s) pass without the change, so they prove nothing: {first_of(passed)}."
         )
         log = "\n".join(passed)
         if self.plan.tests_first == "warn":
@@ -225,15 +225,10 @@ def _passed(state: CheckState, report: TestReport | None) -> CheckResult:
 
 
 def _of_setup(setup: SetupChange, *, may_change: bool, below: str) -> CheckResult:
-    named, log, facts = _named(setup.paths), "\n".join(setup.paths), {"files": len(setup.paths)}
+    named, log, facts = first_of(setup.paths), "\n".join(setup.paths), {"files": len(setup.paths)}
     if may_change:
         return CheckResult(
             "test_setup", "passed", f"It changes how the tests run, as it may: {named}.", log=log, facts=facts
         )
     message = f"It changes how the tests run: {named}. They were run as {below} defines them, without that."
     return CheckResult("test_setup", "passed", message, code="test_setup_kept", log=log, facts=facts)
-
-
-def _named(names: Sequence[str]) -> str:
-    more = len(names) - MOST_NAMED
-    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -16,10 +16,10 @@ from common.services.tasks.verification import CheckResult, ProofPlan
 from common.values.check import Check, CheckEnd, CheckPhase, CheckState
 from common.values.test_report import TestReport, TestResult
 from workers.jobs.commit_below import CommitBelow
+from workers.jobs.sentences import first_of
 from workers.runtime_calls import forget_check, run_check
 
 FLAKY, OWN_FLAKY, QUARANTINED = "flaky_tests", "tests_flaky", "quarantined_tests"
-MOST_NAMED = 5
 RUNS = 3
 
 
@@ -49,10 +49,10 @@ class RedTests:
             return self._by_exit_code(check, first)
         red = self._red(first.report)
         if not red:
-            named = first.report.names(TestResult.FAILED)
-            return self._quarantined(check, first, named) if named else self._by_exit_code(check, first)
+            failed = first.report.names(TestResult.FAILED)
+            return self._quarantined(check, first, failed) if failed else self._by_exit_code(check, first)
         runs = [first]
-        known = tested.record_tested(check, first)
+        known = tested.record_run(check, first)
         for number in range(2, RUNS + 1):
             again = run_check(self.runtime, _again(check, number))
             if again.phase is CheckPhase.RUNNING:
@@ -60,7 +60,7 @@ class RedTests:
             if again.report is None or not (again.report.is_usable and again.report.tests):
                 return self._by_exit_code(check, again)
             runs.append(again)
-            known = tested.record_tested(check, again, run=number)
+            known = tested.record_run(check, again, run=number)
             if number == RUNS - 1 and (still := red & self._red(again.report)):
                 return self._by_names(check, again, still, known)
         return self._by_chance(check, runs, red, known)
@@ -91,12 +91,12 @@ class RedTests:
         old = below.report.names(TestResult.FAILED) if red_base.is_red(below, self.plan.quarantined) else set()
         fresh = sorted(set(still) - old)
         if not fresh and below.report.is_usable:
-            named = _named(sorted(still))
+            named = first_of(sorted(still))
             branch = self.plan.place.default_branch
             message = f"{len(still)} test(s) fail, and they fail on the commit below too, in {branch}: {named}."
             return Verdict(_passed(message, red_base.BASE_IS_RED, state.log, failing=len(still)), known.report)
         rest = f" {len(still) - len(fresh)} other(s) fail on the commit below too." if len(fresh) < len(still) else ""
-        message = f"The tests fail: {_named(fresh)}.{rest}"
+        message = f"The tests fail: {first_of(fresh)}.{rest}"
         return Verdict(_failed(check, state, message, "tests_failed", failing=len(fresh)))
 
     def _by_chance(self, check: Check, runs: Sequence[CheckState], red: Collection[str], known: Tested) -> Verdict:
@@ -104,7 +104,7 @@ class RedTests:
         reports = [state.report for state in runs if state.report is not None]
         often = sorted(name for name in red if sum(name in self._red(report) for report in reports) > 1)
         if often:
-            message = f"The tests fail in {RUNS - 1} of {RUNS} runs: {_named(often)}."
+            message = f"The tests fail in {RUNS - 1} of {RUNS} runs: {first_of(often)}."
             return Verdict(_failed(check, runs[-1], message, "tests_failed", failing=len(often)))
         flaky = {name for report in reports for name in self._red(report)}
         below = self.below.tested(check)
@@ -112,15 +112,15 @@ class RedTests:
             return _running("Some tests are flaky: those of the commit below run, to see whether they are new.")
         own = sorted(flaky & set(self.own(below.report, known.report))) if below.report.is_usable else []
         if own:
-            message = f"New or changed tests are red and green on this one commit: {_named(own)}. Make them reliable."
+            message = f"New or changed tests are red and green on this one commit: {first_of(own)}. Make them reliable."
             return Verdict(_failed(check, runs[0], message, OWN_FLAKY, failing=len(own)))
-        message = f"{len(flaky)} test(s) are flaky, red and green on this one commit: {_named(sorted(flaky))}."
+        message = f"{len(flaky)} test(s) are flaky, red and green on this one commit: {first_of(sorted(flaky))}."
         log = runs[0].log
         return Verdict(_passed(message, FLAKY, log, flaky=len(flaky)), known.report)
 
     def _quarantined(self, check: Check, state: CheckState, names: Collection[str]) -> Verdict:
-        known = tested.record_tested(check, state)
-        message = f"The tests pass but for {len(names)} in quarantine: {_named(sorted(names))}."
+        known = tested.record_run(check, state)
+        message = f"The tests pass but for {len(names)} in quarantine: {first_of(sorted(names))}."
         return Verdict(_passed(message, QUARANTINED, state.log, quarantined=len(names)), known.report)
 
 
@@ -152,8 +152,3 @@ def _base_is_red(plan: ProofPlan, state: CheckState) -> CheckResult:
         f"fail, so nothing can be said of the work until {branch} is mended and merged into the branch."
     )
     return CheckResult("tests", "failed", message, code=red_base.BASE_IS_RED, log=state.log)
-
-
-def _named(names: Sequence[str]) -> str:
-    more = len(names) - MOST_NAMED
-    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

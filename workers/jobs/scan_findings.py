@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from common.machine.text import path_text
 from common.services.tasks.verification import MOST_ACCEPTED, CheckResult
 from common.settings import settings
+from workers.jobs.sentences import first_of
 
-MOST_NAMED = 5
 MOST_LINES = 2 * MOST_ACCEPTED
 LONGEST_PATH = 300
 
@@ -53,9 +53,8 @@ def findings_check(
     notes = [*notes, *([f"{let_go} let go by a person."] if let_go else [])]
     if not findings:
         return CheckResult(words.check, "passed", " ".join([f"No {words.what} was found.", *notes]), facts=facts)
-    shown = ", ".join(f"{finding.name} in {finding.place}" for finding in findings[:MOST_NAMED])
-    more = len(findings) - MOST_NAMED
-    parts = [f"{len(names)} {words.what}(s) found: {shown}{f' and {more} more' if more > 0 else ''}.", *notes]
+    shown = first_of([f"{finding.name} in {finding.place}" for finding in findings])
+    parts = [f"{len(names)} {words.what}(s) found: {shown}.", *notes]
     log = "\n".join(str(finding) for finding in findings[:MOST_LINES])
     if is_refused:
         message = " ".join([*parts, words.remedy])
@@ -72,8 +71,7 @@ def shown_path(path: str) -> str:
 def shown_paths(paths: Iterable[str]) -> str:
     """The first paths as text, sorted."""
     every = sorted(set(map(shown_path, paths)))
-    more = len(every) - MOST_NAMED
-    return ", ".join(every[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return first_of(every)
 
 
 def digest_of(value: str) -> str:

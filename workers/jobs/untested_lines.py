@@ -18,10 +18,10 @@ from common.values.check import Check
 from common.values.coverage import Coverage, FileCoverage, lines_of
 from common.values.repository import Repository
 from workers.jobs.scan_findings import shown_path
+from workers.jobs.sentences import first_of
 
 NAME = "coverage"
 UNTESTED = "lines_untested"
-MOST_NAMED = 5
 MOST_SHOWN = 2000
 MOST_FILES = 2000
 MOST_SECONDS = 60.0
@@ -153,9 +153,8 @@ def _result(found: Sequence[_Untested], added: int, passed_over: int) -> CheckRe
     elif not found:
         message = f"The tests touch every added line that can run: {added}.{rest}"
     else:
-        more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
-        named = ", ".join(map(str, found[:MOST_NAMED]))
-        message = f"{uncovered} of {added} added line(s) that can run are touched by no test: {named}{more}.{rest}"
+        named = first_of(list(map(str, found)))
+        message = f"{uncovered} of {added} added line(s) that can run are touched by no test: {named}.{rest}"
         log = "\n".join(map(str, found[:MOST_SHOWN]))
         return CheckResult(NAME, "passed", message, code=UNTESTED, log=log, facts=facts)
     return CheckResult(NAME, "passed", message, facts=facts)

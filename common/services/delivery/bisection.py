@@ -11,12 +11,10 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from common.values.build_results import TrialRun
+from common.values.build_results import BASE_RUNS, TrialRun
 
 WHOLE_RUNS = 3
 """Most runs of the whole branch if their results differ: the majority decides whether the group goes on."""
-BASE_RUNS = 2
-"""Red runs of the default branch's head after which it counts as red."""
 CONFIRMING_RUNS = 5
 """Runs of each of the two commits, with and without the suspected member, that must agree before it is named.
 

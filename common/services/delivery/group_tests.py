@@ -18,7 +18,6 @@ from common.models.project import Project
 from common.models.task import Task
 from common.services.delivery import lifecycle, trial_log
 from common.services.delivery.bisection import (
-    BASE_RUNS,
     BaseIsRed,
     Culprit,
     Decision,
@@ -39,7 +38,7 @@ from common.services.tasks.red_base import BASE_IS_RED, is_red
 from common.services.tasks.tasks import add_feedback
 from common.states import By, GroupState, TaskState
 from common.transaction import Transaction, transactional
-from common.values.build_results import BuildResults, TrialRun
+from common.values.build_results import BASE_RUNS, BuildResults, TrialRun
 from common.values.check import Check
 
 LONGEST_LOG = 4000
@@ -112,8 +111,7 @@ def record_tested(
     """Store the result of one run. Then another run follows, or the group goes on, loses a member, or fails.
 
     reason, log: why it failed, and the end of its output; masked here. ignored: tests in quarantine that failed, and
-    nothing else did. The result is dropped if the group was rebuilt
-    or ended since the run began.
+    nothing else did. The result is dropped if the group was rebuilt or ended since the run began.
     """
     group = _lock_current(tx, lease, trial)
     if group is None:

@@ -8,19 +8,18 @@ from common.events import BaseTested
 from common.models.project import Project
 from common.services.tasks.tested import Tested
 from common.transaction import Transaction, snapshot, transactional
+from common.values.build_results import BASE_RUNS
 from common.values.red_base import RedBase
 from common.values.test_report import TestResult
 
 BASE_IS_RED = "base_is_red"
-RUNS = 2
-"""Red runs after which a commit of the default branch counts as red."""
 MOST_NAMED = 100
 LONGEST_LOG = 20_000
 
 
 def is_red(tested: Tested, ignored: Collection[str] = ()) -> bool:
-    """Whether the commit failed in RUNS runs, by more than the ignored tests."""
-    if tested.passed or tested.runs < RUNS:
+    """Whether the commit failed in BASE_RUNS runs, by more than the ignored tests."""
+    if tested.passed or tested.runs < BASE_RUNS:
         return False
     red = tested.report.names(TestResult.FAILED)
     return not tested.report.is_usable or not red or not red <= set(ignored)

@@ -90,13 +90,21 @@ def _report(row: TestedCommit) -> TestReport:
     return TestReport(tuple(TestCase(name, TestResult(result), time) for name, result, time in json.loads(row.report)))
 
 
-@transactional
-def record_tested(tx: Transaction, check: Check, state: CheckState, *, run: int = 1) -> Tested:
+def record_run(check: Check, state: CheckState, *, run: int = 1) -> Tested:
     """Add a run of the check that has ended, secrets masked, to what is known of its commit, and return all of that.
 
     run: how many there were, with this one. Safe to repeat. A test has its best result: red once and green once, it is
     flaky and counts as green.
     """
+    # Looked at first: a proof that waits comes by each second with the same run.
+    known = read_tested(check)
+    if known is not None and known.runs >= run and known.passed == (state.phase is CheckPhase.PASSED):
+        return known
+    return _record(check, state, run)
+
+
+@transactional
+def _record(tx: Transaction, check: Check, state: CheckState, run: int) -> Tested:
     project_id = check.space.project_id
     mask = mask_of_project(tx, project_id)
     ran = Tested(
