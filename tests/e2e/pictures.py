@@ -126,12 +126,14 @@ def _addresses(ids: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     yield "question", f"{project}/tasks/{ids['asks']}"
     yield "task-in-production", f"{project}/tasks/{ids['done']}"
     yield "groups", f"{project}/groups"
+    yield "tests", f"{project}/tests"
+    yield "activity", f"{project}/activity"
     yield "group", f"{project}/groups/{ids['group']}"
     yield "deployments", f"{project}/deployments"
     yield "project-settings", f"{project}/settings"
     yield "agents", "/#/agents"
     yield "agent", f"/#/agents/{ids['agent']}"
-    for view in ("jobs", "spend", "models", "admin", "account"):
+    for view in ("inbox", "welcome", "jobs", "spend", "models", "admin", "account"):
         yield view, f"/#/{view}"
     yield "new-project", "/#/projects/new"
     yield "docs", "/docs/quickstart"

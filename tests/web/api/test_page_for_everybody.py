@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, WebSocketRoute, expect
 from common.models import Task
 from common.states import Environment, Role
 from tests.builders import log_in
+from tests.web.api.test_project_tests import note_tests
 from tests.web.made import a_live_run, a_proposal, a_question
 from tests.web.page_reader import PageReader
 from tests.web.world import World, get, head_of, put
@@ -50,6 +51,7 @@ def _views(world: World) -> dict[str, str]:
     group = world.group(project, world.approved(project))["id"]
     world.deployment(project, Environment.STAGING)
     world.deployment(project, Environment.PRODUCTION)
+    note_tests(project)
     of_project = f"#/projects/{project.id}"
     return {
         "board": f"{of_project}/tasks",
@@ -62,6 +64,7 @@ def _views(world: World) -> dict[str, str]:
         "groups": f"{of_project}/groups",
         "group": f"{of_project}/groups/{group}",
         "deployments": f"{of_project}/deployments",
+        "tests": f"{of_project}/tests",
         "activity": f"{of_project}/activity",
         "settings": f"{of_project}/settings",
         "agent": f"#/agents/{agent_id}",

@@ -24,11 +24,16 @@ def _note(tx: Transaction, project_id: str) -> None:
     flaky_tests.note_flakes(tx, project_id, [NAME], SHA)
 
 
-def known(world: World) -> Project:
-    """A project with a flaky test and a red default branch."""
-    project = world.project()
+def note_tests(project: Project) -> None:
+    """The project has a flaky test and a red default branch."""
     _note(project.id)
     red_base.record_base(project.id, SHA, RED, ignored=())
+
+
+def known(world: World) -> Project:
+    """A project with both."""
+    project = world.project()
+    note_tests(project)
     return project
 
 
