@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,8 @@ Json = Any
 
 PATIENCE_SECONDS = 180.0
 """A limit for what has failed: a real coding CLI takes a minute on a busy machine."""
+TRIES = 4
+"""Of a read that is answered with 503: on a busy machine git can take longer than the 5 s of an answer."""
 
 
 class Client:
@@ -50,7 +53,11 @@ class Client:
         return self._call("DELETE", path, None, status)
 
     def _call(self, method: str, path: str, body: Json, status: int) -> Json:
-        reply = self._session.request(method, f"{self.url}/api{path}", json=body, timeout=60)
+        for _ in range(TRIES):
+            reply = self._session.request(method, f"{self.url}/api{path}", json=body, timeout=60)
+            if method != "GET" or reply.status_code != 503 or status == 503:
+                break
+            time.sleep(int(reply.headers["Retry-After"]))
         assert reply.status_code == status, f"{method} {path}: {reply.status_code} {reply.text}"
         return reply.json() if reply.content else None
 

@@ -99,18 +99,19 @@ class Api:
     def call(self, method: str, path: str, body: JsonObject | None = None, **query: str | int | None) -> JsonObject:
         """The reply's JSON; empty if it has no body. query: None values are left out.
 
-        A POST carries an Idempotency-Key and is repeated with the same key if its answer is lost or a 503.
+        A GET is repeated if it is answered with 503: a forge that is slow to answer, say. A POST carries an
+        Idempotency-Key and is repeated with the same key after a 503, and also if its answer is lost.
         """
         headers = {"Authorization": f"Bearer {self.token()}"}
         is_keyed = method == "POST" and not path.startswith(_KEYLESS)
         if is_keyed:
             headers["Idempotency-Key"] = uuid.uuid4().hex
         asked = {name: value for name, value in query.items() if value is not None}
-        for tries_left in reversed(range(TRIES if is_keyed else 1)):
+        for tries_left in reversed(range(TRIES if is_keyed or method == "GET" else 1)):
             try:
                 reply = self._send(method, path, body, asked, headers)
             except _Lost as lost:
-                if not tries_left:
+                if not tries_left or not is_keyed:
                     raise ApiError(str(lost)) from lost
                 time.sleep(LOST_SECONDS)
                 continue

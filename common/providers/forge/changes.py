@@ -31,8 +31,7 @@ def read_changes(repository_path: Path, *, merge_base: str, head: str) -> tuple[
 
     Raises ProviderRefused: `too_large` if a commit has too many files, `diff_too_large` if too many changed.
     """
-    for commit in (merge_base, head):
-        require_bounded(repository_path, commit)
+    require_bounded(repository_path, merge_base, head)
     options = ("-r", "-M", "-z", "--raw", "--no-abbrev", "--no-commit-id")
     listed = git.run(repository_path, "diff-tree", *options, merge_base, head, max_bytes=_MAX_LIST_BYTES)
     if listed.stdout_is_cut:

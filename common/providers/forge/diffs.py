@@ -21,8 +21,7 @@ def read_diff(repository_path: Path, *, merge_base: str, base: str, head: str, m
 
     Raises ProviderRefused: `too_large` if a commit has too many files, `diff_too_large` if too many changed.
     """
-    require_bounded(repository_path, merge_base)
-    require_bounded(repository_path, head)
+    require_bounded(repository_path, merge_base, head)
     listed = git.run(
         repository_path, "diff-tree", *_OPTIONS, "-z", "--raw", "--numstat", merge_base, head, max_bytes=_MAX_LIST_BYTES
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -38,19 +39,23 @@ def commit_at(path: Path, sha: str) -> str:
 
 
 @functools.lru_cache(maxsize=4096)
-def require_bounded(path: Path, commit: str) -> None:
-    """Raise ProviderRefused (`too_large`) if the commit has too many files to list, compare or check out.
+def require_bounded(path: Path, *commits: str) -> None:
+    """Raise ProviderRefused (`too_large`) if one of the commits has too many files to list, compare or check out.
 
     Called before every command that walks the tree: not every server checks this when a commit is pushed.
     """
     try:
-        git_trees.require_bounded([commit], git=[*leash(), "git"], environ=git.environment() | {"GIT_DIR": str(path)})
+        git_trees.require_bounded(commits, git=[*leash(), "git"], environ=git.environment() | {"GIT_DIR": str(path)})
     except git_trees.TooLarge as error:
-        raise ProviderRefused(f"commit {commit} is too large: {error}", code="too_large") from error
+        raise ProviderRefused(f"{_named(commits)} is too large: {error}", code="too_large") from error
     except git_trees.TookTooLong as error:
-        raise CutShort(f"{commit}: {error}", retry_after_seconds=git_trees.MOST_SECONDS) from error
+        raise CutShort(f"{_named(commits)}: {error}", retry_after_seconds=git_trees.MOST_SECONDS) from error
     except (git_trees.Unreadable, OSError) as error:
-        raise ProviderUnavailable(f"the files of {commit} in {path.stem} can't be listed: {error}") from error
+        raise ProviderUnavailable(f"the files of {_named(commits)} in {path.stem} can't be listed: {error}") from error
+
+
+def _named(commits: Sequence[str]) -> str:
+    return f"commit {commits[0]}" if len(commits) == 1 else f"one of the commits {', '.join(commits)}"
 
 
 def read_ref(path: Path, ref: str) -> str | None:
@@ -113,8 +118,7 @@ def merged_tree(path: Path, head: str, commit: str) -> str | MergeConflict:
     Raises ProviderRefused as merge_base (`unrelated`) and require_bounded (`too_large`).
     """
     merge_base(path, head, commit)
-    require_bounded(path, head)
-    require_bounded(path, commit)
+    require_bounded(path, head, commit)
     result = git.run(
         path, "merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", head, commit, accept=(0, 1)
     )

@@ -1,4 +1,4 @@
-"""The command's calls when answers are lost: a POST is repeated with the key that it was first sent with."""
+"""The command's calls when answers are lost or late: a POST is repeated with the key that it was first sent with."""
 
 from __future__ import annotations
 
@@ -72,6 +72,14 @@ def test_a_post_is_repeated_with_the_same_key(flaky: Flaky, api: Api) -> None:
     assert len(keys) == 3
     assert len(set(keys)) == 1
     assert keys[0]
+
+
+def test_a_read_is_repeated_while_the_forge_is_slow(flaky: Flaky, api: Api) -> None:
+    flaky.answers = [(503, b'{"error":"Service unavailable"}'), (200, b'{"patch":"+"}')]
+
+    assert api.call("GET", "/tasks/1/diff") == {"patch": "+"}
+
+    assert flaky.asked == [("GET", "/api/tasks/1/diff", None)] * 2
 
 
 def test_another_post_has_another_key(flaky: Flaky, api: Api) -> None:
