@@ -52,7 +52,8 @@ class Check:
     command: a shell command. timeout_seconds: the whole process tree is killed this long after the command's start,
     which comes after the checkout and the setup command (see Needs). memory_limit, docker_image: see Spec.
     network: what the command may reach. test_report: where its tests write JUnit XML, a path or pattern in the
-    checkout; None: where the usual runners write it. overlay: files of another commit; None: none.
+    checkout; None: where the usual runners write it. overlay: files of another commit; None: none. only_files: names
+    of files of tests, such as `test_page.py`: pytest runs the tests of these alone; other runners, all. Empty: all.
     """
 
     space: Space
@@ -68,6 +69,7 @@ class Check:
     network: Network = field(default_factory=Network)
     test_report: str | None = None
     overlay: Overlay | None = None
+    only_files: tuple[str, ...] = ()
 
     def second_run(self) -> Self:
         """The same check with an id of its own, to be run once more."""

@@ -14,11 +14,12 @@ from common.providers.forge import Change, Entry, Forge
 from common.providers.runtime import Runtime
 from common.services.tasks import tested
 from common.services.tasks.verification import MOST_ACCEPTED, CheckResult, ProofPlan
-from common.values.check import Check, CheckPhase, CheckState, Overlay
+from common.values.check import Check, CheckPhase, CheckState
 from common.values.repository import Repository
 from common.values.test_report import TestReport, TestResult
 from workers.jobs.commit_below import CommitBelow
 from workers.jobs.lost_tests import RAN, Comparison, all_lost, compare
+from workers.jobs.new_tests import NewTests
 from workers.jobs.proof import is_test_file, kept_tests, read_changes
 from workers.jobs.red_tests import RedTests
 from workers.jobs.sentences import first_of
@@ -28,7 +29,6 @@ from workers.jobs.untested_lines import check_coverage
 from workers.runtime_calls import forget_check, run_check, with_source
 
 EXIT_CODE_ONLY = "exit code only"
-MOST_OVERLAID = 500
 _MAY_REPORT = re.compile(
     r"(?:^|[\s;&|(/'\"])(?:python[\d.]*|py\.?test[\d.]*|node|np[mx]|pnpm|yarn|bun|deno|go|gotestsum|cargo|mvnw?"
     r"|gradlew?|g?make|just|rake|tox|nox|uvx?|poetry|pdm|hatch|pipenv|bazel|docker)(?=[\s;&|)'\"]|$)"
@@ -105,7 +105,7 @@ class TestProof:
         found = self._comparison(base.report, report, changes)
         yield self._lost(found, report)
         if report.is_usable and self.plan.tests_first != "off":
-            yield from self._proving(check, found, changes)
+            yield from self._new.check(check, {*found.new, *found.changed}, changes)
 
     def _coverage(self, check: Check, state: CheckState) -> Iterator[CheckResult]:
         if state.coverage is not None:
@@ -126,6 +126,10 @@ class TestProof:
     @property
     def _red(self) -> RedTests:
         return RedTests(self.runtime, self.plan, self._below, self._own)
+
+    @property
+    def _new(self) -> NewTests:
+        return NewTests(self.runtime, self.plan, self._below)
 
     @property
     def _repository(self) -> Repository:
@@ -163,47 +167,10 @@ class TestProof:
             return CheckResult("lost_tests", "passed", message, code="tests_lost", log=log, facts=facts)
         return CheckResult("lost_tests", "failed", f"{message} Restore them.", code="tests_lost", log=log, facts=facts)
 
-    def _proving(self, check: Check, found: Comparison, changes: Sequence[Change]) -> Iterator[CheckResult]:
-        """Run the new and changed tests without the change: what passes there shows nothing of it."""
-        names = {*found.new, *found.changed}
-        if not names:
-            return
-        taken = sorted({change.after.path for change in changes if change.after is not None})
-        gone = {change.before.path for change in changes if change.before is not None} - set(taken)
-        if len(taken) + len(gone) > MOST_OVERLAID:
-            yield CheckResult("new_tests", "skipped", "Too many files of tests changed to run them without the change.")
-            return
-        overlay = Overlay(check.commit, tuple(taken), tuple(sorted(gone)))
-        control = replace(check, commit=self._below.sha(), check_id=f"{check.check_id}-control", overlay=overlay)
-        state = run_check(self.runtime, control)
-        if state.phase is CheckPhase.RUNNING:
-            yield CheckResult("new_tests", "running", "The new tests run once more without the change.")
-            return
-        yield self._proven(names, state)
-
-    def _proven(self, names: Collection[str], state: CheckState) -> CheckResult:
-        report = state.report or TestReport(problem="")
-        passed = sorted(set(names) & report.names(TestResult.PASSED))
-        failed = len(set(names) & report.names(TestResult.FAILED))
-        unable = len(names) - len(set(names) & report.names(*RAN))
-        facts = {"new": len(names), "passing": len(passed), "failing": failed, "unable": unable}
-        if not passed:
-            parts = [f"{failed} fail(s) without it"] if failed else []
-            parts += [f"{unable} can't run without it"] if unable else []
-            message = f"{len(names)} test(s) are new or changed; {', '.join(parts)}."
-            return CheckResult("new_tests", "passed", message, log=state.log, facts=facts)
-        message = (
-            f"{len(passed)} new or changed test(s) pass without the change, so they prove nothing: {first_of(passed)}."
-        )
-        log = "\n".join(passed)
-        if self.plan.tests_first == "warn":
-            return CheckResult("new_tests", "passed", message, code="tests_prove_nothing", log=log, facts=facts)
-        return CheckResult("new_tests", "failed", message, code="tests_prove_nothing", log=log, facts=facts)
-
     def forget(self) -> None:
         """Have the runtime forget the checks of this proof. Safe to repeat."""
-        for check_id in (self.plan.run_id, f"{self.plan.run_id}-control"):
-            forget_check(self.runtime, self.plan.place.space, check_id)
+        forget_check(self.runtime, self.plan.place.space, self.plan.run_id)
+        self._new.forget()
         self._red.forget()
 
 

@@ -155,7 +155,7 @@ class Checks:
             workplace.make_home()
             await workplace.make_ready(running.output)
             await asyncio.to_thread(reports.begin)
-            variables = reports.variables(wanted.command, workplace.variables.values)
+            variables = reports.variables(wanted.command, workplace.variables.values, wanted.only_files)
             unit = await workplace.start(shell_command(wanted.command), running.output, environ=variables)
             try:
                 ending = await watched(unit, workplace.bound, timeout_seconds=wanted.timeout_seconds)

@@ -12,7 +12,7 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError
@@ -82,14 +82,16 @@ class Reports:
         mark.write_bytes(b"")
         self.began_ns = mark.stat().st_mtime_ns
 
-    def variables(self, command: str, given: Mapping[str, str]) -> dict[str, str]:
-        """Environment variables by which pytest, unittest, node's runner and gotestsum write a report; none if the
-        project names its own."""
+    def variables(self, command: str, given: Mapping[str, str], only_files: Sequence[str] = ()) -> dict[str, str]:
+        """Environment variables by which pytest, unittest, node's runner and gotestsum write a report, if the project
+        names none of its own, and by which pytest runs the tests of some files alone (see Check)."""
+        only = f"-k {shlex.quote(' or '.join(only_files))}" if only_files else ""
+        pytest = given.get("PYTEST_ADDOPTS", "")
         if self.wanted is not None:
-            return {}
-        pytest = f"--junitxml={shlex.quote(str(self._folder / 'pytest.xml'))}"
+            return {"PYTEST_ADDOPTS": f"{pytest} {only}".strip()} if only else {}
+        report = f"--junitxml={shlex.quote(str(self._folder / 'pytest.xml'))}"
         added = {
-            "PYTEST_ADDOPTS": f"{given.get('PYTEST_ADDOPTS', '')} {pytest}".strip(),
+            "PYTEST_ADDOPTS": " ".join(filter(None, (pytest, only, report))),
             "GOTESTSUM_JUNITFILE": str(self._folder / "gotestsum.xml"),
         }
         if _UNITTEST_RUNNER.search(command):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -185,6 +186,40 @@ def test_new_tests_are_run_without_the_change(plain_platform: Platform) -> None:
         found = checks_of(platform, task)["new_tests"]
         assert (found.status, found.code, found.message) == (status, code, message)
         tasks.cancel_task(task.id, by=platform.max)
+
+
+def test_only_the_files_of_the_new_tests_are_run_without_the_change(plain_platform: Platform, tmp_path: Path) -> None:
+    platform = plain_platform
+    noted = f"open({str(tmp_path / 'runs')!r}, 'a').write('ran ')"
+    old = {**FILES, "tests/test_other.py": f"def test_other():\n    {noted}\n"}
+    new = {**UPPER, "tests/test_page.py": PAGE_TESTS + NEW}
+    # Of the base, of the work, and of the new tests: only their own file runs there.
+    platform.ready(platform.project(old, test_command=PYTEST), "Work", new)
+    assert (tmp_path / "runs").read_text() == "ran ran "
+
+    # The command's own -k wins over the platform's, and nothing that says otherwise is taken from it.
+    task = platform.ready(platform.project(old, test_command=f"{PYTEST} -k 'page or other'"), "Work", new)
+    assert (tmp_path / "runs").read_text() == "ran " * 5
+    assert checks_of(platform, task)["new_tests"].message == "1 test(s) are new or changed; 1 fail(s) without it."
+
+
+def test_all_tests_are_run_without_the_change_if_a_new_one_is_from_no_changed_file(
+    plain_platform: Platform, tmp_path: Path
+) -> None:
+    platform = plain_platform
+    noted = f"open({str(tmp_path / 'runs')!r}, 'a').write('ran ')"
+    cases = "import json\nimport pytest\nfrom page import title\nCASES = json.load(open('tests/cases.json'))\n"
+    cases += "@pytest.mark.parametrize('name', CASES)\ndef test_is_not(name):\n    assert name != title()\n"
+    old = {
+        "page.py": FILES["page.py"], "tests/test_cases.py": cases, "tests/cases.json": '["Mall"]',
+        "tests/test_other.py": f"def test_other():\n    {noted}\n",
+    }  # fmt: skip
+    task = platform.ready(
+        platform.project(old, test_command=f"{PYTEST} tests"), "Work",
+        {"page.py": 'def title():\n    return "Store"\n', "tests/cases.json": '["Mall", "Shop"]'},
+    )  # fmt: skip
+    assert (tmp_path / "runs").read_text() == "ran ran ran "
+    assert checks_of(platform, task)["new_tests"].message == "1 test(s) are new or changed; 1 fail(s) without it."
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,112 @@
+"""Runs the tests that a claimed commit adds or changes on the commit below, with only its files of tests laid over it:
+what passes there shows nothing of the change.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from common.providers.forge import Change
+from common.providers.runtime import Runtime
+from common.services.tasks.verification import CheckResult, ProofPlan
+from common.values.check import Check, CheckPhase, CheckState, Overlay
+from common.values.test_report import TestReport, TestResult
+from workers.jobs.commit_below import CommitBelow
+from workers.jobs.lost_tests import RAN
+from workers.jobs.sentences import first_of
+from workers.runtime_calls import forget_check, run_check
+
+MOST_OVERLAID = 500
+MOST_NAMED_FILES = 50
+_FILE_OF_PYTEST = re.compile(r"(?:.*/)?(\w+)\.py", re.ASCII)
+
+
+@dataclass(frozen=True)
+class NewTests:
+    """Safe to repeat: what was run is kept by the runtime until `forget`."""
+
+    runtime: Runtime
+    plan: ProofPlan
+    below: CommitBelow
+
+    def check(self, check: Check, names: Collection[str], changes: Sequence[Change]) -> Iterator[CheckResult]:
+        """Yield the check `new_tests`; nothing if there are no such tests.
+
+        names: of the new and changed tests. changes: of files of tests. Raises ProviderUnavailable if the command can't
+        be started yet.
+        """
+        if not names:
+            return
+        taken = sorted({change.after.path for change in changes if change.after is not None})
+        gone = {change.before.path for change in changes if change.before is not None} - set(taken)
+        if len(taken) + len(gone) > MOST_OVERLAID:
+            yield CheckResult("new_tests", "skipped", "Too many files of tests changed to run them without the change.")
+            return
+        overlay = Overlay(check.commit, tuple(taken), tuple(sorted(gone)))
+        control = replace(check, commit=self.below.sha(), check_id=_control_id(check.check_id), overlay=overlay)
+        state = self._run(control, files_of(names, taken))
+        if state.phase is CheckPhase.RUNNING:
+            yield CheckResult("new_tests", "running", "The new tests run once more without the change.")
+            return
+        yield self._judged(names, state)
+
+    def forget(self) -> None:
+        """Have the runtime forget these runs. Safe to repeat."""
+        for check_id in (_control_id(self.plan.run_id), _narrow_id(self.plan.run_id)):
+            forget_check(self.runtime, self.plan.place.space, check_id)
+
+    def _run(self, control: Check, only_files: tuple[str, ...]) -> CheckState:
+        """Run the tests of these files alone; all of them if that gives no report that says something."""
+        if only_files:
+            narrow = replace(control, check_id=_narrow_id(self.plan.run_id), only_files=only_files)
+            state = run_check(self.runtime, narrow)
+            if state.phase is CheckPhase.RUNNING or (state.report is not None and state.report.tests):
+                return state
+        return run_check(self.runtime, control)
+
+    def _judged(self, names: Collection[str], state: CheckState) -> CheckResult:
+        report = state.report or TestReport(problem="")
+        passed = sorted(set(names) & report.names(TestResult.PASSED))
+        failed = len(set(names) & report.names(TestResult.FAILED))
+        unable = len(names) - len(set(names) & report.names(*RAN))
+        facts = {"new": len(names), "passing": len(passed), "failing": failed, "unable": unable}
+        if not passed:
+            parts = [f"{failed} fail(s) without it"] if failed else []
+            parts += [f"{unable} can't run without it"] if unable else []
+            message = f"{len(names)} test(s) are new or changed; {', '.join(parts)}."
+            return CheckResult("new_tests", "passed", message, log=state.log, facts=facts)
+        message = (
+            f"{len(passed)} new or changed test(s) pass without the change, so they prove nothing: {first_of(passed)}."
+        )
+        log = "\n".join(passed)
+        if self.plan.tests_first == "warn":
+            return CheckResult("new_tests", "passed", message, code="tests_prove_nothing", log=log, facts=facts)
+        return CheckResult("new_tests", "failed", message, code="tests_prove_nothing", log=log, facts=facts)
+
+
+def files_of(names: Collection[str], paths: Collection[str]) -> tuple[str, ...]:
+    """Return the names of those files, among the paths, that pytest reports these tests from; empty if one of the tests
+    may be from another file.
+
+    >>> files_of(["tests.test_page.Page::test_title"], ["tests/test_page.py", "tests/page.json"])
+    ('test_page.py',)
+    >>> files_of(["tests.test_page::test_title", "tests.test_shop::test_price"], ["tests/test_page.py"])
+    ()
+    """
+    found = [_FILE_OF_PYTEST.fullmatch(path) for path in paths]
+    modules = {match[1] for match in found if match is not None}
+    of_tests = [modules & set(name.partition("::")[0].split(".")) for name in names]
+    if not all(of_tests):
+        return ()
+    files = sorted(f"{module}.py" for module in set().union(*of_tests))
+    return tuple(files) if len(files) <= MOST_NAMED_FILES else ()
+
+
+def _control_id(check_id: str) -> str:
+    return f"{check_id}-control"
+
+
+def _narrow_id(run_id: str) -> str:
+    return f"{run_id}-control-some"
