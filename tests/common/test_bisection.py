@@ -18,11 +18,11 @@ Chance = Callable[[int], float]
 """How likely the tests are to fail on the commit at a position."""
 
 
-def play(count: int, chance: Chance, seed: int = 0) -> tuple[Decision, list[TrialRun]]:
+def play(count: int, chance: Chance, seed: int = 0, green_runs: int = 1) -> tuple[Decision, list[TrialRun]]:
     """TrialRun what the search asks for until it decides."""
     draw = random.Random(seed)
     runs: list[TrialRun] = []
-    while isinstance(decision := decide(count, runs), RunNext):
+    while isinstance(decision := decide(count, runs, green_runs=green_runs), RunNext):
         runs.append(TrialRun(decision.position, passed=draw.random() >= chance(decision.position)))
         assert len(runs) < 50, "the search does not end"
     return decision, runs
@@ -69,6 +69,24 @@ def test_a_member_that_breaks_the_tests_now_and_then_is_the_only_one_ever_named(
 
 def test_a_culprit_among_tests_that_fail_at_random_is_the_only_one_ever_named() -> None:
     assert named(decisions(lambda position: 1 if position >= 4 else 0.2)) <= {4}
+
+
+def test_a_culprit_that_is_flaky_does_not_land_where_a_group_must_be_green_five_times() -> None:
+    found = Counter(play(MEMBERS, from_position(4, 0.8), seed, green_runs=5)[0] for seed in range(SEEDS))
+
+    assert found.keys() <= {Culprit(4), *(Flaky(position) for position in range(4, MEMBERS + 1))}
+
+
+def test_a_green_group_is_run_as_often_as_it_must_be_green() -> None:
+    decision, runs = play(MEMBERS, lambda _position: 0, green_runs=3)
+
+    assert (decision, Counter(runs)) == (Passed(), {TrialRun(MEMBERS, passed=True): 3})
+
+
+def test_one_red_run_stops_a_group_that_must_be_green_more_than_once() -> None:
+    runs = [TrialRun(2, passed=True), TrialRun(2, passed=False)]
+
+    assert decide(2, runs, green_runs=2) == Flaky(2)
 
 
 def test_a_red_default_branch_names_nobody() -> None:

@@ -186,6 +186,7 @@ class UpdateProjectSchema(Schema):
     test_report = Line(200, allow_none=True, validate=refused_if(report_path_fault))
     test_setup = _path_patterns()
     most_quarantined = Integer(0, 100)
+    group_test_runs = Integer(1, 10)
     required_statuses = fields.List(
         Line(LONGEST_CONTEXT, validate=refused_if(context_fault)), validate=[validate.Length(max=MOST_CONTEXTS), _once]
     )
@@ -277,6 +278,7 @@ class ProjectSchema(Schema):
     test_report = fields.String(allow_none=True)
     test_setup = fields.List(fields.String())
     most_quarantined = fields.Integer()
+    group_test_runs = fields.Integer()
     required_statuses = fields.List(fields.String())
     forbidden_paths = fields.List(fields.String())
     limits = Kept(LimitsSchema)

@@ -86,15 +86,15 @@ class Tally:
         return {run.position for run in self._runs if not run.passed}
 
 
-def decide(count: int, runs: Sequence[TrialRun]) -> Decision:
+def decide(count: int, runs: Sequence[TrialRun], *, green_runs: int = 1) -> Decision:
     """Return what to do next, given the runs so far of a group of `count` members. Their order does not matter.
 
-    The whole branch is tested first, twice if it is red; then the default branch's head; then the middle between the
+    green_runs: how often the whole branch must be green; if more than once, it must never be red. The whole branch is tested first, twice if it is red; then the default branch's head; then the middle between the
     last green and the first red commit, until they are neighbours; then these two again, to confirm.
     """
     tally = Tally(runs)
     if tally.passed(count):
-        return _judge_whole(count, tally)
+        return _judge_whole(count, tally, green_runs)
     if tally.failed(count) < WHOLE_RUNS - 1:
         return RunNext(count)
     unstable = tally.unstable()
@@ -107,10 +107,12 @@ def decide(count: int, runs: Sequence[TrialRun]) -> Decision:
     return _search(tally)
 
 
-def _judge_whole(count: int, tally: Tally) -> Decision:
+def _judge_whole(count: int, tally: Tally, green_runs: int) -> Decision:
     """Decide where the whole branch passed at least once."""
     if not tally.failed(count):
-        return Passed()
+        return Passed() if tally.passed(count) >= green_runs else RunNext(count)
+    if green_runs > 1:
+        return Flaky(count)
     if 2 * tally.passed(count) > WHOLE_RUNS:
         return Passed(is_flaky=True)
     return Flaky(count) if 2 * tally.failed(count) > WHOLE_RUNS else RunNext(count)

@@ -71,7 +71,7 @@ def next_trial(tx: Transaction, group: TaskGroup, project: Project) -> Trial:
         # Results of another command do not count. A new attempt gives the checks new names.
         group.attempt += 1 if group.build.command is not None else 0
         group.build = BuildResults(digest)
-    decision = decide(count, group.build.runs)
+    decision = decide(count, group.build.runs, green_runs=project.group_test_runs)
     assert isinstance(decision, RunNext), f"group {group.id} is {group.state} with the decision {decision}"
     position = decision.position
     number = Tally(group.build.runs).total(position) + 1
@@ -154,15 +154,15 @@ def _add_runs(group: TaskGroup, runs: Sequence[TrialRun], reason: str | None, lo
 
 def _decide(tx: Transaction, group: TaskGroup) -> Decision:
     """Decide what follows, using the stored result of the default branch's commit if an earlier group tested it."""
-    count = len(members_of(tx, group))
-    decision = decide(count, group.build.runs)
+    count, green_runs = len(members_of(tx, group)), tx.get(Project, group.project_id).group_test_runs
+    decision = decide(count, group.build.runs, green_runs=green_runs)
     if decision == RunNext(0) and not Tally(group.build.runs).total(0):
         known = _known_base(tx, group)
         if known is not None:
             passed, reason, log = known
             _add_runs(group, [TrialRun(0, passed)] * (1 if passed else BASE_RUNS), reason, log)
             trial_log.keep(tx, group, 0, passed=passed, reason=reason, log=log, is_known=True)
-            decision = decide(count, group.build.runs)
+            decision = decide(count, group.build.runs, green_runs=green_runs)
     return decision
 
 

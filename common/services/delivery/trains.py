@@ -102,7 +102,9 @@ def _present_step(group: TaskGroup, project: Project, members: Sequence[GroupMem
     for member in inside:
         if member.merged_sha is None:
             return PresentStep(Step.MERGE, member.task_id)
-    next_one = decide(len(inside), group.build.runs) if project.test_command and inside else None
+    next_one = None
+    if project.test_command and inside:
+        next_one = decide(len(inside), group.build.runs, green_runs=project.group_test_runs)
     if not isinstance(next_one, RunNext):
         return PresentStep(Step.TEST)
     position = next_one.position

@@ -18,3 +18,10 @@ def test_a_culprit_beside_a_flaky_test_does_not_land(plain_platform: Platform, t
 def test_a_culprit_that_is_flaky_itself_takes_nobody_with_it(plain_platform: Platform, tmp_path: Path) -> None:
     for seed in SEEDS:
         run_train(plain_platform, tmp_path / f"{seed}", seed, culprit_rate=0.8)
+
+
+def test_a_culprit_that_is_flaky_itself_does_not_land_where_five_runs_must_be_green(
+    plain_platform: Platform, tmp_path: Path
+) -> None:
+    ends = [run_train(plain_platform, tmp_path / f"{seed}", seed, culprit_rate=0.8, green_runs=5) for seed in SEEDS]
+    assert set(ends) <= {"named", "stopped"}

@@ -1334,6 +1334,9 @@ export const TEXTS = {
   "Until the quarantine ends, failures of this test count for nothing, in proofs and in groups. Each says so.":
     "Hasta que termine la cuarentena, los fallos de esta prueba no cuentan, ni en las pruebas de tareas ni en los grupos. Cada uno lo dice.",
   Days: "Días",
+  "Green runs before a group lands": "Veces en verde antes de integrar un grupo",
+  "With more than one, the tests of a group must be green so often in a row. That finds what a task breaks only now and then.":
+    "Con más de una, las pruebas de un grupo deben pasar tantas veces seguidas. Así se encuentra lo que una tarea rompe solo a veces.",
   "Tests in quarantine at once": "Pruebas en cuarentena a la vez",
   "Flaky tests whose failures a maintainer may let count for nothing.":
     "Pruebas inestables cuyos fallos un mantenedor puede hacer que no cuenten.",

@@ -9,6 +9,7 @@ import { say } from "../words.mjs";
 import { NetworkFields } from "./network-fields.mjs";
 import {
   POLICIES,
+  GroupTestRunsField,
   QuarantineField,
   StatusesField,
   TestPolicies,
@@ -34,7 +35,7 @@ const TEXTS = [
   "driver",
   "model",
 ];
-const NUMBERS = ["mostQuarantined", "replicas", "port", "previewTtlHours", "maxParallelTasks"];
+const NUMBERS = ["groupTestRuns", "mostQuarantined", "replicas", "port", "previewTtlHours", "maxParallelTasks"];
 const FLAGS = ["restricted", "separateApprover", "allowDirectPush"];
 const GIVEN = ["secretsInChecks", "secretsInPreviews"];
 const LIMITS = ["maxCostUsd", "maxTokens", "maxMinutes"];
@@ -355,6 +356,7 @@ export const MoreFields = ({ form, secrets = [] }) => html`
   <${TestPolicies} form=${form} />
   <div class="pair">
     <${TestSetupField} form=${form} />
+    <${GroupTestRunsField} form=${form} />
     <${QuarantineField} form=${form} />
   </div>
   <${StatusesField} form=${form} />

@@ -53,6 +53,23 @@ export function TestSetupField({ form }) {
   />`;
 }
 
+export function GroupTestRunsField({ form }) {
+  return html`<${TextField}
+    label=${t("Green runs before a group lands")}
+    hint=${t(
+      "With more than one, the tests of a group must be green so often in a row. " +
+        "That finds what a task breaks only now and then.",
+    )}
+    name="groupTestRuns"
+    testid="project-group-test-runs"
+    form=${form}
+    type="number"
+    min="1"
+    max="10"
+    placeholder="1"
+  />`;
+}
+
 export function QuarantineField({ form }) {
   return html`<${TextField}
     label=${t("Tests in quarantine at once")}
