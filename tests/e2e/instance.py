@@ -20,7 +20,7 @@ from common.machine.children import PARENT_DEATH_COMMAND
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 90
-STOP_SECONDS = 40
+STOP_SECONDS = 90
 
 
 def free_port() -> int:

@@ -29,7 +29,7 @@ class _Writer:
         self._project_ids = project_ids
 
     def write(self, numbers: range, start: threading.Barrier) -> list[str]:
-        start.wait(30)
+        start.wait(60)
         try:
             return [self._one(number) for number in numbers]
         finally:

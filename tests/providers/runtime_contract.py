@@ -22,7 +22,7 @@ from common.values.repository import Source
 T = TypeVar("T")
 MakeVersion = Callable[[str], Version]
 
-DEADLINE_SECONDS = 40.0
+DEADLINE_SECONDS = 90.0
 
 
 def until(look: Callable[[], T], *, what: str = "it") -> T:

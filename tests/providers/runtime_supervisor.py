@@ -160,7 +160,7 @@ class Supervisor:
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
+        return self.process.wait(60)
 
     def start_again(self) -> None:
         self.process = self.spawn()

@@ -120,7 +120,7 @@ def running(kind: str, folder: Path, max_bytes: int) -> Iterator[tuple[subproces
         yield process, port
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(60)
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ ON_ONE_DATABASE = pytest.mark.parametrize("platform", ["sqlite"], indirect=True)
 _numbers = itertools.count(1)
 
 
-def eventually(what: str, look: Callable[[], Json], seconds: float = 45) -> Json:
+def eventually(what: str, look: Callable[[], Json], seconds: float = 90) -> Json:
     """What `look` returns, as soon as that is true."""
     deadline = time.monotonic() + seconds
     while not (found := look()):

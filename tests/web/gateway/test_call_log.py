@@ -32,7 +32,7 @@ class Store:
         self.gate.set()
 
     def __call__(self, calls: Sequence[MadeCall]) -> None:
-        assert self.gate.wait(10)
+        assert self.gate.wait(60)
         if self.faults:
             raise self.faults.pop(0)
         if any(call.id == self.poisoned for call in calls):

@@ -16,7 +16,7 @@ import pytest
 from tests.e2e.instance import wait_until
 from web.launcher.children import Processes, Program
 
-DEADLINE_SECONDS = 30
+DEADLINE_SECONDS = 60
 ROOT = Path(__file__).parents[3]
 FOREVER = "import signal\nprint('up', flush=True)\nwhile True: signal.pause()"
 

@@ -61,7 +61,7 @@ class Pair:
 
     def close(self) -> None:
         self.client.close()
-        assert self._has_ended.wait(20)
+        assert self._has_ended.wait(60)
         self._poll.close()
         self._thread.join(20)
         assert not self._thread.is_alive()
@@ -189,4 +189,4 @@ def test_a_socket_that_ended_before_anybody_listened_says_so() -> None:
 
     connection.listen(Listening())
 
-    assert ended.wait(20)
+    assert ended.wait(60)

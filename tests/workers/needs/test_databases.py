@@ -39,7 +39,7 @@ def test_a_host_whose_server_dies_ends_and_leaves_nothing(databases: Databases) 
     [server] = psutil.Process(host.pid).children()
     server.kill()
 
-    assert host.wait(20) == 1
+    assert host.wait(60) == 1
     assert not databases.place.exists()
 
 
@@ -48,7 +48,7 @@ def test_a_host_whose_report_is_removed_ends_its_server(databases: Databases) ->
     [server] = psutil.Process(host.pid).children()
     databases.report.unlink()
 
-    assert host.wait(20) == 0
+    assert host.wait(60) == 0
     assert not server.is_running()
     assert not databases.place.exists()
 
@@ -66,7 +66,7 @@ def test_a_servers_password_is_in_no_argument_and_no_open_file(databases: Databa
         assert [path for path in readable if password in path.read_text(errors="replace")] == []
     finally:
         host.send_signal(signal.SIGTERM)
-        host.wait(20)
+        host.wait(60)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a directory that belongs to another user")

@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 Json = dict[str, Any]
-DEADLINE_SECONDS = 40.0
+DEADLINE_SECONDS = 90.0
 CLAIM_MEMBERS = ("driver", "model", "models", "prompt", "freshPrompt", "sessionDriver", "attachments",
                  "setupCommand", "cachePaths", "services", "network")  # fmt: skip
 

@@ -96,7 +96,7 @@ def test_without_a_good_enrolment_token_it_ends_with_one_line(
     else:
         (tmp_path / "enrolment").write_text(content)
 
-    assert start().wait(30) == 1
+    assert start().wait(60) == 1
 
     (line,) = (tmp_path / "agent.log").read_text().splitlines()
     assert line.startswith("aiworker agent: ")
@@ -105,7 +105,7 @@ def test_without_a_good_enrolment_token_it_ends_with_one_line(
 
 
 def test_an_unknown_driver_ends_it_with_one_line(platform: Platform, start: Start, tmp_path: Path) -> None:
-    assert start("--driver", "telepathy").wait(30) == 1
+    assert start("--driver", "telepathy").wait(60) == 1
     (line,) = (tmp_path / "agent.log").read_text().splitlines()
     assert line.startswith("aiworker agent: there is no driver 'telepathy'; choose one of: ")
     assert {"claude", "scripted"} <= set(line.rpartition(": ")[2].split(", "))
@@ -114,7 +114,7 @@ def test_an_unknown_driver_ends_it_with_one_line(platform: Platform, start: Star
 def test_two_agents_never_share_a_work_directory(platform: Platform, start: Start) -> None:
     start()
     eventually(lambda: platform.heartbeats, "the first agent is there")
-    assert start().wait(30) == 1
+    assert start().wait(60) == 1
 
 
 def test_an_answer_in_time_goes_on_in_the_same_run(platform: Platform, repository: Path, start: Start) -> None:

@@ -87,7 +87,7 @@ def test_a_drained_agent_finishes_what_it_has_and_exits(
 
     go.touch()
 
-    assert process.wait(30) == 0
+    assert process.wait(60) == 0
     assert ended(run)["outcome"] == "completed"
     assert later.state == "waiting to be claimed"
 
@@ -96,7 +96,7 @@ def test_sigterm_ends_an_idle_agent_at_once(platform: Platform, start: Start) ->
     process = start()
     eventually(lambda: "POST /runner/claim" in platform.seen, "the agent waits for a run")
     process.send_signal(signal.SIGTERM)
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
 
 
 @pytest.mark.parametrize(("signals", "drain_seconds", "code"), [(1, "0.2", 0), (2, "300", 1)])
@@ -114,7 +114,7 @@ def test_sigterm_is_a_drain_with_a_bound_and_a_second_one_ends_it(
     if signals == 2:
         process.send_signal(signal.SIGTERM)
 
-    assert process.wait(30) == code
+    assert process.wait(60) == code
     eventually(lambda: not psutil.pid_exists(int(pid.read_text())), "the command is killed")
     assert run.finish is None
 

@@ -203,4 +203,4 @@ def test_an_interrupt_does_not_end_it_and_the_end_of_its_input_does(tools: ToolS
             assert b'"id":%d' % number in process.stdout.readline()
             process.send_signal(signal.SIGINT)
         process.stdin.close()
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0

@@ -48,7 +48,7 @@ def test_it_works_without_enrolling_and_ends_when_it_is_drained(
     assert report["outcome"] == "completed"
     assert platform.registrations == []
     platform.directives.append({"do": "drain"})
-    assert agent.wait(30) == 0
+    assert agent.wait(60) == 0
 
 
 def test_one_that_the_platform_does_not_know_ends_with_one_line(

@@ -118,7 +118,7 @@ def test_closing_abandons_the_calls_under_way(tmp_path: Path) -> None:
     with ToolSocket(tmp_path, desk) as tools:
         caller = threading.Thread(target=send, args=(tools.path, line_of("wait")))
         caller.start()
-        assert desk.held.wait(10)
+        assert desk.held.wait(60)
         threads = {thread.name for thread in threading.enumerate()}
         assert {"run's tools", "tool call"} <= threads
     assert desk.ended.is_set()

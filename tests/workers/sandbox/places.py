@@ -42,7 +42,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         self._chunk(b"data: first\n\n")
-        place.go_on.wait(30)
+        place.go_on.wait(60)
         self._chunk(b"data: second\n\n")
         self._chunk(b"")
 
