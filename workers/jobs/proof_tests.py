@@ -28,6 +28,7 @@ from workers.jobs.test_setup import SetupChange, SetupFiles
 from workers.jobs.untested_lines import check_coverage
 from workers.runtime_calls import forget_check, run_check, with_source
 
+LONGEST_LIVE_LOG = 4000
 EXIT_CODE_ONLY = "exit code only"
 _MAY_REPORT = re.compile(
     r"(?:^|[\s;&|(/'\"])(?:python[\d.]*|py\.?test[\d.]*|node|np[mx]|pnpm|yarn|bun|deno|go|gotestsum|cargo|mvnw?"
@@ -65,7 +66,7 @@ class TestProof:
             yield kept_tests(self.forge, self._repository, self.plan)
         state = run_check(self.runtime, check)
         if state.phase is CheckPhase.RUNNING:
-            yield CheckResult("tests", "running", "The tests are running.")
+            yield CheckResult("tests", "running", "The tests are running.", log=state.log[-LONGEST_LIVE_LOG:])
         elif state.phase is CheckPhase.PASSED:
             report = tested.record_run(check, state).report if _may_report(check) and state.report else None
             yield from self._compared(check, _passed(state, report), report)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
@@ -46,6 +46,8 @@ MOST_REFUSALS = 3
 """Failed verifications in a row after which a person is asked."""
 STATUSES = "statuses"
 """The check of what the repository's own CI says."""
+LIVE_LOG_SECONDS = 5.0
+"""How often what running tests have printed is stored anew: each time all who look at the task read it."""
 MOST_ACCEPTED = 1000
 """Lost tests that a check names, and a person can let go."""
 
@@ -353,7 +355,7 @@ def _store(tx: Transaction, task: Task, run_id: str, results: Sequence[CheckResu
     changed = False
     for result in results:
         row = tx.find(select(TaskCheck).where(TaskCheck.run_id == run_id, TaskCheck.name == result.name))
-        if row is not None and (row.status, row.message) == (result.status, result.message):
+        if row is not None and not _has_news(row, result, tx.now()):
             continue
         changed = True
         if row is None:
@@ -362,6 +364,15 @@ def _store(tx: Transaction, task: Task, run_id: str, results: Sequence[CheckResu
         row.commit_sha, row.at, row.facts = run.claimed_sha, tx.now(), dict(result.facts)
         tx.add(row)
     return changed
+
+
+def _has_news(row: TaskCheck, result: CheckResult, now: datetime) -> bool:
+    """Whether the result is to be stored: it is another one, or a running check has printed more."""
+    if (row.status, row.message) != (result.status, result.message):
+        return True
+    if result.status != "running" or not result.log or row.log == result.log:
+        return False
+    return not row.log or row.at <= now - timedelta(seconds=LIVE_LOG_SECONDS)
 
 
 @transactional

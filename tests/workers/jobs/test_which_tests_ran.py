@@ -238,6 +238,27 @@ def test_new_tests_may_pass_without_the_change(
     assert (found and (found.status, found.code)) == expected
 
 
+def test_what_running_tests_print_is_read_before_their_end(plain_platform: Platform, tmp_path: Path) -> None:
+    platform, gate = plain_platform, tmp_path / "gate"
+    command = f"echo begun; until test -e {gate}; do sleep 0.05; done; echo ended"
+    task = platform.task(platform.project(FILES, test_command=command))
+    claimed = platform.claim()
+    platform.finish(claimed, platform.push(claimed, {"readme": "x\n"}))
+
+    def read() -> TaskCheck | None:
+        return next(iter(platform.all(TaskCheck, TaskCheck.task_id == task.id, TaskCheck.name == "tests")), None)
+
+    platform.run_jobs(until=lambda: (found := read()) is not None and found.log == "begun\n")
+    found = read()
+    assert found is not None
+    assert found.status == "running"
+    gate.touch()
+    platform.run_jobs()
+    found = read()
+    assert found is not None
+    assert (found.status, found.log) == ("passed", "begun\nended\n")
+
+
 def test_a_person_lets_lost_tests_go_which_costs_no_round(plain_platform: Platform) -> None:
     platform = plain_platform
     task = platform.task(platform.project(FILES, test_command=PYTEST))

@@ -1,4 +1,5 @@
-// What the platform proved of a task's commit, a sentence for each check, red first and open with the end of its log.
+// What the platform proved of a commit, a sentence for each check, red first. What is red or running is open, with
+// the end of its log.
 import { html } from "../html.mjs";
 import { t } from "../language.mjs";
 import { cls, Lines, Time } from "../parts/controls.mjs";
@@ -20,7 +21,7 @@ function Check({ check, task, reload }) {
   const lines = check.log.trimEnd().split("\n");
   const isRed = check.status === "failed";
   return html`<li class=${cls("has-log", isOld && "old")}>
-    <details open=${isRed}>
+    <details open=${isRed || check.status === "running"}>
       <summary>${line}</summary>
       <${AcceptLost} task=${task} check=${check} reload=${reload} />
       <${LetChangeSetup} task=${task} check=${check} reload=${reload} />
