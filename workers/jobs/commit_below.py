@@ -4,6 +4,7 @@ once more if they fail, before the commit counts as red.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 
 from common.providers.forge import Forge
@@ -13,20 +14,24 @@ from common.services.tasks.tested import Tested
 from common.services.tasks.verification import ProofPlan
 from common.values.build_results import BASE_RUNS
 from common.values.check import Check, CheckPhase
+from workers.jobs.commit_reads import merge_base_of
 from workers.runtime_calls import forget_check, run_check
 
 
 @dataclass(frozen=True)
 class CommitBelow:
-    """Safe to repeat: what was found out is stored, or kept by the runtime."""
+    """For one look at it, with the head that the default branch has then.
+
+    Safe to repeat: what was found out is stored, or kept by the runtime.
+    """
 
     forge: Forge
     runtime: Runtime
     plan: ProofPlan
 
     def sha(self) -> str:
-        return self.forge.read_merge_base(
-            self.plan.place.repository, base=self._head() or "", head=self.plan.claimed_sha or ""
+        return merge_base_of(
+            self.forge, self.plan.place.repository, base=self._head or "", head=self.plan.claimed_sha or ""
         )
 
     def tested(self, check: Check) -> Tested | None:
@@ -43,9 +48,10 @@ class CommitBelow:
                 return None
             known = tested.record_run(once, state, run=run)
             forget_check(self.runtime, self.plan.place.space, once.check_id)
-        if sha == self._head():
+        if sha == self._head:
             red_base.record_base(self.plan.place.space.project_id, sha, known, ignored=self.plan.quarantined)
         return known
 
+    @functools.cached_property
     def _head(self) -> str | None:
         return self.forge.read_head(self.plan.place.repository, self.plan.place.default_branch)

@@ -14,6 +14,7 @@ from common.path_patterns import compiled
 from common.providers.forge import Change, Entry, Forge
 from common.services.tasks.verification import CheckResult, ProofPlan
 from common.values.repository import Repository
+from workers.jobs.commit_reads import changes_between, conflict_of, taken_back_by
 
 _TOO_LARGE = frozenset({"too_large", "diff_too_large"})
 """Error codes of a forge for a commit that is too large to compare: the agent has to make it smaller."""
@@ -54,7 +55,7 @@ def examine(forge: Forge, repository: Repository, plan: ProofPlan) -> list[Check
 
 
 def _checks(forge: Forge, repository: Repository, plan: ProofPlan, base: str) -> Iterator[CheckResult]:
-    changes = forge.read_changes(repository, base=base, head=plan.claimed_sha or "")
+    changes = changes_between(forge, repository, base=base, head=plan.claimed_sha or "")
     yield _diff(changes)
     yield _merge(forge, repository, plan, base)
     yield _paths(changes, plan.forbidden_paths)
@@ -101,16 +102,16 @@ def _changed_paths(changes: Sequence[Change]) -> str:
 def _merge(forge: Forge, repository: Repository, plan: ProofPlan, base: str) -> CheckResult:
     """Check that the commit merges with the default branch and with the rival group, which is delivered before it."""
     branch, commit = plan.place.default_branch, plan.claimed_sha or ""
-    conflict = forge.try_merge(repository, base=base, commit=commit)
+    conflict = conflict_of(forge, repository, base=base, commit=commit)
     if conflict is not None:
         message = f"It conflicts with {branch} in {', '.join(conflict.files)}: merge {branch} into the branch."
         return CheckResult("merge", "failed", message, code="conflicts")
-    if taken_back := forge.read_taken_back(repository, base=base, head=commit):
+    if taken_back := taken_back_by(forge, repository, base=base, head=commit):
         message = (
             f"A merge in it takes back what {branch} changed: {_named(taken_back)}: take these from {branch} again."
         )
         return CheckResult("merge", "failed", message, code="takes_back")
-    if plan.rival is not None and forge.try_merge(repository, base=plan.rival[1], commit=commit) is not None:
+    if plan.rival is not None and conflict_of(forge, repository, base=plan.rival[1], commit=commit) is not None:
         message = f"It merges with {branch}, but not with {plan.rival[0]}, which is being delivered first: it waits."
         return CheckResult("merge", "running", message)
     return CheckResult("merge", "passed", f"It merges cleanly into {branch}.")
@@ -144,7 +145,7 @@ def kept_tests(forge: Forge, repository: Repository, plan: ProofPlan) -> CheckRe
 def read_changes(forge: Forge, repository: Repository, plan: ProofPlan) -> Sequence[Change]:
     """What the claimed commit changes since its merge base with the default branch."""
     base = forge.read_head(repository, plan.place.default_branch)
-    return forge.read_changes(repository, base=base or "", head=plan.claimed_sha or "")
+    return changes_between(forge, repository, base=base or "", head=plan.claimed_sha or "")
 
 
 def _kept_tests(forge: Forge, repository: Repository, changes: Sequence[Change]) -> CheckResult:

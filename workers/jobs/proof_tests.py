@@ -6,6 +6,7 @@ Where the tests write no report, the command's exit code is all there is, and th
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +25,7 @@ from workers.jobs.proof import is_test_file, kept_tests, read_changes
 from workers.jobs.red_tests import RedTests
 from workers.jobs.sentences import first_of
 from workers.jobs.test_bodies import Bodies
-from workers.jobs.test_setup import SetupChange, SetupFiles
+from workers.jobs.test_setup import SetupChange, SetupFiles, setup_change
 from workers.jobs.untested_lines import check_coverage
 from workers.runtime_calls import forget_check, run_check, with_source
 
@@ -40,7 +41,7 @@ _MAY_REPORT = re.compile(
 
 @dataclass
 class TestProof:
-    """The checks of one proof. Safe to repeat: what was found out is stored, or kept by the runtime."""
+    """The checks of one proof, for one look at it. Safe to repeat: what was found out is stored, or kept by the runtime."""
 
     __test__ = False
 
@@ -82,7 +83,7 @@ class TestProof:
         if not self.plan.test_setup:
             return None
         files = SetupFiles(self.forge, self._repository, self.plan.test_setup, check.command)
-        return files.change(read_changes(self.forge, self._repository, self.plan), self._below.sha())
+        return setup_change(files, self._below.sha(), self.plan.claimed_sha or "")
 
     def _compared(self, check: Check, ran: CheckResult, report: TestReport | None) -> Iterator[CheckResult]:
         """Yield `ran`, the check of the tests, in its place among those that compare the report with the base's."""
@@ -120,7 +121,7 @@ class TestProof:
         found = self._comparison(base, report, self._changed_tests())
         return {*found.new, *found.changed}
 
-    @property
+    @functools.cached_property
     def _below(self) -> CommitBelow:
         return CommitBelow(self.forge, self.runtime, self.plan)
 

@@ -6,6 +6,7 @@ Dependencies, lock files and fixtures are no part of it: a package file keeps th
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from common.path_patterns import compiled
 from common.providers.forge import Blob, Change, Entry, Forge
 from common.values.check import FileText, Overlay
 from common.values.repository import Repository
+from workers.jobs.commit_reads import changes_between
 from workers.jobs.setup_parts import has_parts, same_parts, with_parts_of
 
 _SCRIPT = re.compile(
@@ -94,6 +96,13 @@ class SetupFiles:
             yield _Pair(before, None)
         if after is not None:
             yield _Pair(None, after)
+
+
+# A waiting proof asks each second, and commits don't change.
+@functools.lru_cache(maxsize=16)
+def setup_change(files: SetupFiles, below: str, head: str) -> SetupChange | None:
+    """What a commit changes in the definitions of the commit below, where it left the default branch; None: nothing."""
+    return files.change(changes_between(files.forge, files.repository, base=below, head=head), below)
 
 
 def _is_in_part(entry: Entry) -> bool:

@@ -11,6 +11,7 @@ from common.errors import Invalid
 from common.models import Comment, Task, TaskCheck, TestedCommit
 from common.services.tasks import losses, tasks
 from tests.workers.platform import Platform
+from workers import registry
 
 PYTEST = f"PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 {sys.executable} -m pytest -q -p no:cacheprovider"
 PAGE_TESTS = """import unittest
@@ -257,6 +258,34 @@ def test_what_running_tests_print_is_read_before_their_end(plain_platform: Platf
     found = read()
     assert found is not None
     assert (found.status, found.log) == ("passed", "begun\nended\n")
+
+
+def test_a_look_at_running_tests_reads_nothing_but_heads_from_the_forge(
+    plain_platform: Platform, tmp_path: Path
+) -> None:
+    platform, gate = plain_platform, tmp_path / "gate"
+    files = {**FILES, "Makefile": "check:\n\ttrue\n"}
+    project = platform.project(files, test_command=f"until test -e {gate}; do sleep 0.05; done")
+    task = platform.task(project)
+    claimed = platform.claim()
+    platform.finish(claimed, platform.push(claimed, {"readme": "x\n"}))
+    platform.run_jobs(until=lambda: bool(platform.all(TaskCheck, TaskCheck.task_id == task.id)))
+    platform.run_jobs(until=lambda: bool(platform.due()))
+    asked: list[list[str]] = []
+    is_asking = True
+
+    def note(event: str, arguments: tuple[object, ...]) -> None:
+        if event == "subprocess.Popen" and is_asking:
+            asked.append([str(one) for one in arguments[1]])  # type: ignore[attr-defined]
+
+    sys.addaudithook(note)
+    for job in platform.due():
+        registry.registered[job.kind](job.id)
+    is_asking = False
+    assert [one for one in asked if "for-each-ref" not in one] == []
+    assert 1 <= len(asked) <= 4, asked
+    gate.touch()
+    platform.run_jobs()
 
 
 def test_a_person_lets_lost_tests_go_which_costs_no_round(plain_platform: Platform) -> None:
