@@ -32,6 +32,7 @@ class Project(HasId, HasState[ProjectState], Base):
     test_setup: patterns of files that define how the tests run. most_quarantined: flaky tests that may be in quarantine
     at once. red_base: None unless the tests of the default branch are known to fail.
     required_statuses: contexts of the repository's own CI that a commit needs to be proven.
+    agent_review: which agent reviews proven work, see AgentReview; None: none does.
     secret_scan, dependency_scan: `refuse`, `warn` or `off`, if a change has secrets, or dependencies with known faults.
     egress, egress_hosts: what its programs may reach. caps: most tokens, costUsd, minutes and runs, in `task` (of each
     task), `day` and `total`.
@@ -87,6 +88,7 @@ class Project(HasId, HasState[ProjectState], Base):
     most_quarantined: Mapped[int] = mapped_column(default=5, server_default=text("5"))
     red_base: Mapped[RedBase | None] = mapped_column(StoredValue(partial(decode, RedBase)))
     required_statuses: Mapped[list[str]] = mapped_column(default=list)
+    agent_review: Mapped[dict[str, object] | None]
     forbidden_paths: Mapped[list[str]]
     limits: Mapped[dict[str, float]]
     agent_instructions: Mapped[str] = mapped_column(LongText, default="")

@@ -48,6 +48,7 @@ class Teller:
         self.other_ways()
         self.lost_tests()
         self.flaky_tests()
+        self.agent_review()
         self.seldom()
         self.webhook()
         self.end()
@@ -356,6 +357,23 @@ class Teller:
         self.me.post(f"{path}/quarantine", {"name": flaky[0]["name"], "days": 7, "reason": "It tosses a coin"})
         self.me.post(f"{path}/release", {"name": flaky[0]["name"]})
         self.platform.admin.post(f"/tasks/{task['id']}/cancel")
+
+    def agent_review(self) -> None:
+        """A task whose proven work another agent reviews."""
+        path = f"/projects/{self.project['id']}"
+        self.platform.admin.patch(path, {"agentReview": {"mode": "advisory", "driver": "scripted"}})
+        task = self.new_task("Greet in Italian")
+        self.claim(task).complete({"greeting.txt": "ciao\n"})
+        review = self.claim(task)
+        remark = {"path": "greeting.txt", "line": 1, "body": "Formal would be *buongiorno*."}
+        review.api.post(
+            f"{review.path}/review",
+            {"verdict": "approve", "summary": "It greets in Italian, as asked.", "comments": [remark]},
+        )
+        review.finish(commitSha=review.claim["clone"]["commit"])
+        self.platform.wait_task(task["id"], "ready_to_test")
+        self.platform.admin.post(f"/tasks/{task['id']}/cancel")
+        self.platform.admin.patch(path, {"agentReview": None})
 
     def seldom(self) -> None:
         """A task that is taken over by hand, and one whose provider takes no calls."""

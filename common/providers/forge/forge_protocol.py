@@ -301,9 +301,11 @@ class Forge(Protocol):
         commit has more statuses than are read.
         """
 
-    def ensure_credential(self, repository: Repository, *, branch: str, run_id: str) -> Credential:
-        """Return a credential that reads the repository and pushes only this branch. Each call may change the
-        password."""
+    def ensure_credential(
+        self, repository: Repository, *, branch: str, run_id: str, may_push: bool = True
+    ) -> Credential:
+        """Return a credential that reads the repository and pushes only this branch, or nothing. Each call may change
+        the password."""
 
     def delete_credential(self, repository: Repository, *, run_id: str) -> bool:
         """Revoke the run's credential. Returns whether it is removed completely: if not, the server may still be

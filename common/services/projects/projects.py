@@ -97,6 +97,7 @@ class ProjectValues(TypedDict, total=False):
     test_setup: list[str]
     most_quarantined: int
     required_statuses: list[str]
+    agent_review: dict[str, object] | None
     forbidden_paths: list[str]
     limits: dict[str, float]
     agent_instructions: str
