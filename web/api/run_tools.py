@@ -99,7 +99,7 @@ class ProposeTasksSchema(Schema):
     )
 
 
-class ReviewCommentSchema(Schema):
+class RemarkSchema(Schema):
     """side: `old` if line counts in the version before the change."""
 
     makes = ReviewComment
@@ -109,11 +109,11 @@ class ReviewCommentSchema(Schema):
     body = AgentText(required=True, validate=validate.Length(min=1, max=LONGEST_GIVEN))
 
 
-class SubmitReviewSchema(Schema):
+class GiveVerdictSchema(Schema):
     verdict = Choice(Verdict, required=True)
     summary = AgentText(required=True, validate=validate.Length(min=1, max=LONGEST_GIVEN))
     comments = fields.List(
-        fields.Nested(ReviewCommentSchema),
+        fields.Nested(RemarkSchema),
         load_default=list,
         validate=validate.Length(max=MOST_COMMENTS, error=f"At most {MOST_COMMENTS}"),
     )
@@ -158,7 +158,7 @@ def propose_tasks(run_id: str, proposals: list[NewProposal]) -> object:
 
 @run_tools.post("/runs/<id:run_id>/review")
 @allow_run()
-@body(SubmitReviewSchema, most_bytes=MOST_PROPOSALS_BYTES)
+@body(GiveVerdictSchema, most_bytes=MOST_PROPOSALS_BYTES)
 @reply(one("run", RunSchema))
 def give_verdict(run_id: str, verdict: str, summary: str, comments: list[ReviewComment]) -> object:
     """Give the verdict of a review, once. Its comments appear on the task. Repeating it changes nothing."""
