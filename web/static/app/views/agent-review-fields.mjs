@@ -50,7 +50,6 @@ export const AgentReviewFields = ({ form }) => html`
       form=${form}
       testid="project-review-driver"
       list="known-drivers"
-      placeholder="codex"
       hint=${t("Best another one than that which does the work.")}
       spellcheck=${false}
     />
