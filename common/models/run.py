@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from common.models.base import TABLE_OPTIONS, Base, HasId, HasState, LongText
 from common.states import RUN_EDGES, By, RunState
+from common.values.agent_review import Purpose
 
 
 class Run(HasId, HasState[RunState], Base):
@@ -25,7 +26,8 @@ class Run(HasId, HasState[RunState], Base):
     limit_reason: until when the provider of models refuses this run's calls, and what it said; None: it does not.
     has_written: it has changed a file, as far as its transcript shows. stop_reason: why the platform wants it to end;
     None: it does not. prompt_digest: SHA-256 of the prompt that its agent received; None before, and for older runs.
-    fresh_prompt_digest: of the prompt for an agent that can't resume the session.
+    fresh_prompt_digest: of the prompt for an agent that can't resume the session. purpose: see Purpose; of a review,
+    claimed_sha is the commit that it looks at, and verdict what it said of it; None until then.
     """
 
     __tablename__ = "runs"
@@ -62,8 +64,14 @@ class Run(HasId, HasState[RunState], Base):
     limit_reason: Mapped[str | None] = mapped_column(UnicodeText)
     has_written: Mapped[bool] = mapped_column(default=False, server_default=false())
     stop_reason: Mapped[str | None] = mapped_column(UnicodeText)
+    purpose: Mapped[str] = mapped_column(String(8), default=Purpose.WORK.value, server_default=Purpose.WORK.value)
+    verdict: Mapped[str | None] = mapped_column(String(16))
     seen_at: Mapped[datetime]
     finished_at: Mapped[datetime | None] = mapped_column(index=True)
+
+    @property
+    def is_review(self) -> bool:
+        return self.purpose == Purpose.REVIEW
 
     def move_to(self, new: RunState, by: By) -> None:
         self.change_state(new, by)

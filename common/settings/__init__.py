@@ -178,6 +178,9 @@ class WorkSettings:
     stuck_repeats: int = 10
     """How often in a row the same call of a tool may fail (AIWORKER_STUCK_REPEATS), 10 by default: nobody needs more to
     see that it does not work. 0: any number."""
+    review_minutes: int = 60
+    """How long a proof waits until another agent can begin to review it (AIWORKER_REVIEW_MINUTES), an hour by default:
+    longer than most runs keep an agent busy."""
 
 
 @dataclass(frozen=True)
@@ -364,6 +367,7 @@ def _work(env: Environment) -> WorkSettings:
         model=env.text("AIWORKER_MODEL"),
         stuck_tokens=env.number("AIWORKER_STUCK_TOKENS", default=3_000_000),
         stuck_repeats=env.number("AIWORKER_STUCK_REPEATS", default=10, most=1000),
+        review_minutes=env.number("AIWORKER_REVIEW_MINUTES", default=60, least=1, most=10_080),
     )
 
 

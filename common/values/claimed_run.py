@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from common.values.agent_review import Purpose
 from common.values.egress import Network
 from common.values.model_provider import RunModels
 from common.values.repository import Repository
@@ -13,13 +14,18 @@ from common.values.repository import Repository
 class RunPass:
     """A run, and the token with which its agent reports on it. round: starts at 1, rises with every rejection.
 
-    trace_parent: the traceparent of what led to it; None: it belongs to no trace.
+    trace_parent: the traceparent of what led to it; None: it belongs to no trace. purpose: see Purpose.
     """
 
     id: str
     round: int
     token: str = field(repr=False)
     trace_parent: str | None = None
+    purpose: str = Purpose.WORK
+
+    @property
+    def is_review(self) -> bool:
+        return self.purpose == Purpose.REVIEW
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,8 @@ class ClaimedProject:
 class Clone:
     """The repository and branch of a run, to clone from and push to.
 
-    url: empty until the web layer has asked the forge for it. username, password: None if none are needed.
+    url: empty until the web layer has asked the forge for it. username, password: None if none are needed. commit: what
+    to check out, for a review; None: the branch's head.
     """
 
     url: str
@@ -57,6 +64,7 @@ class Clone:
     base_branch: str
     username: str | None = None
     password: str | None = field(default=None, repr=False)
+    commit: str | None = None
 
 
 @dataclass(frozen=True)

@@ -185,6 +185,7 @@ TABLE: dict[str, Row] = {
     "GET /api/runner/runs/<id:run_id>/task": Row(RUN),
     "GET /api/runner/runs/<id:run_id>/feedback": Row(RUN),
     "GET /api/runner/runs/<id:run_id>/tasks": Row(RUN),
+    "POST /api/runner/runs/<id:run_id>/review": Row(RUN, body={"verdict": "approve", "summary": "Good"}),
     "POST /api/runner/runs/<id:run_id>/proposals": Row(RUN, body={"proposals": [{"title": "Next"}]}),
     "PUT /api/runner/runs/<id:run_id>/session": Row(RUN),
     "GET /api/runner/runs/<id:run_id>/session": Row(RUN),

@@ -15,6 +15,7 @@ import requests
 from tests.e2e.contract.caller import Caller
 from tests.e2e.contract.fake_agent import FakeAgent, FakeRun
 from tests.e2e.contract.platform import NO_WAITING, PASSWORD, Platform, eventually
+from tests.e2e.example_reviews import review_by_a_person, review_by_an_agent
 from tests.e2e.example_tests import KEPT, LUCK
 from tests.made_secrets import github_token
 from tests.web.gateway.upstream import Script, Upstream
@@ -48,6 +49,7 @@ class Teller:
         self.other_ways()
         self.lost_tests()
         self.flaky_tests()
+        review_by_an_agent(self.platform, self.agent, self.new_task("Greet in Italian"))
         self.seldom()
         self.webhook()
         self.end()
@@ -181,7 +183,7 @@ class Teller:
         run.complete({"greeting.txt": "hola\nadios\n"})
         self.platform.wait_task(task["id"], "ready_to_test")
         self.look(path, run)
-        self.review(path)
+        review_by_a_person(me, self.platform, path)
         rival = self.new_task("Greet louder")
         self.claim(rival).complete({"greeting.txt": "HELLO\n"})
         self.platform.wait_task(rival["id"], "ready_to_test")
@@ -260,19 +262,6 @@ class Teller:
         me.get(f"/agents/{self.agent.id}/logs", limit=2)
         eventually("the call to be counted", lambda: self.platform.admin.get("/spend")["groups"])
         me.get("/spend", by="project")
-
-    def review(self, path: str) -> None:
-        me = self.me
-        me.get(f"{path}/file", path="greeting.txt", firstLine=1, lastLine=40)
-        head = self.platform.admin.get(path)["task"]["headSha"]
-        said = {"path": "greeting.txt", "line": 1, "side": "new", "commitSha": head, "body": "Too short"}
-        comment = me.post(f"{path}/review/comments", said, 201)["comment"]
-        me.patch(f"{path}/review/comments/{comment['id']}", {"body": "A little short"})
-        me.get(f"{path}/review")
-        me.delete(f"{path}/review/comments/{comment['id']}", 204)
-        self.platform.admin.post(f"{path}/review/comments", said, 201)
-        me.delete(f"{path}/review", 204)
-        me.post(f"{path}/review/submit", {"verdict": "comment", "body": "I read the rest tomorrow"})
 
     def release(self, task: Json) -> None:
         me, platform = self.me, self.platform

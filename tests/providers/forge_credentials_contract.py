@@ -35,6 +35,20 @@ class CredentialsContract:
         for branch in ("main", "task-2", "staging", "release/x"):
             assert forge.read_head(repository, branch) == head, branch
 
+    def test_a_run_that_reads_pushes_nothing(self, forge: Forge, repository: Repository, tmp_path: Path) -> None:
+        head = forge.read_head(repository, "main") or ""
+        for branch in ("task-1", "task-2"):
+            forge.ensure_branch(repository, branch, at=head)
+        for _ in range(2):
+            run_id = f"{repository.name}-1"
+            reader = forge.ensure_credential(repository, branch="task-1", run_id=run_id, may_push=False)
+        tree = WorkTree(tmp_path / "run", address(forge, repository, reader))
+        tree.commit({"a": "a"}, on="task-1")
+        for refspec in ("task-1", "task-1:main", "task-1:task-2", "task-1:new", ":task-2"):
+            tree.push(refspec, accept=(1, 128))
+        assert forge.read_head(repository, "task-1") == forge.read_head(repository, "task-2") == head
+        assert forge.read_head(repository, "new") is None
+
     def test_a_run_that_is_over_neither_pushes_nor_reads(
         self, forge: Forge, repository: Repository, tmp_path: Path
     ) -> None:

@@ -9,6 +9,7 @@ from marshmallow import fields
 from common.machine.text import camel_case
 from common.providers.forge import forge
 from common.states import Priority
+from common.values.agent_review import Purpose
 from common.values.claimed_run import ClaimedRun, Clone
 from common.values.egress import Egress
 from common.values.json_codec import Json, encode
@@ -17,13 +18,17 @@ from web.http.fields import Choice, Itself, Schema
 
 
 class RunnerRunSchema(Schema):
-    """traceParent: of the request that led to the run (W3C Trace Context); null unless the platform traces."""
+    """traceParent: of the request that led to the run (W3C Trace Context); null unless the platform traces.
+
+    purpose: `review` for a run that only reads clone.commit and gives its verdict.
+    """
 
     shows = "run"
     id = fields.String()
     round = fields.Integer()
     token = fields.String()
     trace_parent = fields.String(allow_none=True)
+    purpose = Choice(Purpose)
 
 
 class RunnerTaskSchema(Schema):
@@ -49,6 +54,7 @@ class RunnerCloneSchema(Schema):
     password = fields.String()
     branch = fields.String()
     base_branch = fields.String()
+    commit = fields.String(allow_none=True)
 
 
 class FeedbackCommentSchema(PlaceSchema):

@@ -60,7 +60,7 @@ def read_diff(view: TaskView) -> object:
     """The task's changes, for DiffSchema. ProviderUnavailable if the forge takes longer than 5 s."""
     place, proven = place_of(view.project), view.task.head_sha
     # After delivery the default branch contains the commit, and the diff to it is empty: use the run's base then.
-    started_at = next((run.base_sha for run in view.runs if run.base_sha), None)
+    started_at = next((run.base_sha for run in view.runs if run.base_sha and not run.is_review), None)
     found = look(
         lambda: _diff(forge(), place, view.task.branch_name, proven, started_at), f"the diff of task {view.task.id}"
     )

@@ -18,6 +18,6 @@ class Kept(fields.Nested):
         return dict(cast("Mapping[str, object]", value))
 
     def _serialize(  # type: ignore[override]
-        self, nested_obj: Mapping[str, object], attr: str | None, obj: object, **kwargs: object
-    ) -> dict[str, object]:
-        return dict(nested_obj)
+        self, nested_obj: Mapping[str, object] | None, attr: str | None, obj: object, **kwargs: object
+    ) -> dict[str, object] | None:
+        return None if nested_obj is None else dict(nested_obj)

@@ -15,6 +15,7 @@ from common.services.projects.places import branch_fault
 from common.services.projects.variables import MOST_VARIABLES, variable_fault
 from common.settings import settings
 from common.states import ProjectState
+from common.values.agent_review import ReviewMode
 from common.values.commit_status import LONGEST_CONTEXT, MOST_CONTEXTS, context_fault
 from common.values.drivers import KNOWN_DRIVERS
 from common.values.egress import MOST_HOSTS, Egress
@@ -49,6 +50,8 @@ _IMAGE = (
 )
 
 DRIVER_NAMES = tuple(driver.name for driver in KNOWN_DRIVERS)
+REVIEWERS = tuple(name for name in DRIVER_NAMES if name != "command")
+"""Drivers that can give a verdict: a command of a person's own has none of the platform's tools."""
 IS_MODEL = validate.Regexp(r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*\Z", error="Not a model's name")
 
 
@@ -86,6 +89,15 @@ class LimitsSchema(Schema):
     max_cost_usd = Number(0, 1_000_000)
     max_tokens = Integer(1, 10**12)
     max_minutes = Number(0.1, 100_000)
+
+
+class AgentReviewSchema(Schema):
+    """Which agent reviews proven work. model: null or absent: the driver's own choice. limits: of each review."""
+
+    mode = Choice(ReviewMode, required=True)
+    driver = Choice(REVIEWERS, required=True)
+    model = Line(100, allow_none=True, validate=IS_MODEL)
+    limits = Kept(LimitsSchema)
 
 
 class QuestionRulesSchema(Schema):
@@ -190,6 +202,7 @@ class UpdateProjectSchema(Schema):
     required_statuses = fields.List(
         Line(LONGEST_CONTEXT, validate=refused_if(context_fault)), validate=[validate.Length(max=MOST_CONTEXTS), _once]
     )
+    agent_review = Kept(AgentReviewSchema, allow_none=True)
     forbidden_paths = _path_patterns()
     limits = Kept(LimitsSchema)
     agent_instructions = Text(50_000)
@@ -230,6 +243,7 @@ class ProjectSchema(Schema):
     testsFirst: what becomes of work whose new tests pass without the change.
     secretScan, dependencyScan: what becomes of work that adds secrets, or dependencies with a known fault.
     requiredStatuses: contexts of the repository's own CI that a commit needs to be proven.
+    agentReview: which agent reviews proven work, and whether its verdict counts; null: none does.
     egress: what agents, tests and previews may reach. egressHosts: hosts beside the package registries, for
     `registries`.
     """
@@ -280,6 +294,7 @@ class ProjectSchema(Schema):
     most_quarantined = fields.Integer()
     group_test_runs = fields.Integer()
     required_statuses = fields.List(fields.String())
+    agent_review = Kept(AgentReviewSchema, allow_none=True)
     forbidden_paths = fields.List(fields.String())
     limits = Kept(LimitsSchema)
     agent_instructions = fields.String()

@@ -5,19 +5,25 @@ from __future__ import annotations
 from marshmallow import fields, validate
 
 from common.services.runs import run_tools as services
+from common.services.runs import verdicts
+from common.services.runs.verdicts import NewVerdict
 from common.services.tasks.proposals import MOST_PROPOSALS, NewProposal
 from common.states import Priority
+from common.values.agent_review import LONGEST_PATH, MOST_COMMENTS, ReviewComment, Verdict
 from web.api.proposals import ProposalSchema
 from web.api.runner import AgentText
+from web.api.runs import RunSchema
 from web.api.tasks import QuestionSchema
 from web.http.auth import allow_run, run
-from web.http.blueprint import Blueprint, body, reply
-from web.http.fields import Label, Schema, Timestamp
+from web.http.blueprint import Blueprint, body, one, reply
+from web.http.fields import Choice, Integer, Label, Schema, Timestamp
 from web.http.sparse import SparseSchema
 
 run_tools = Blueprint("run_tools", __name__, url_prefix="/api/runner")
 
 MOST_PROPOSALS_BYTES = 2 * 2**20
+LONGEST_GIVEN = 100_000
+"""Most characters of a text of a review; what is stored is cut to less."""
 
 
 class ToolTaskSchema(Schema):
@@ -93,6 +99,26 @@ class ProposeTasksSchema(Schema):
     )
 
 
+class RemarkSchema(Schema):
+    """side: `old` if line counts in the version before the change."""
+
+    makes = ReviewComment
+    path = AgentText(required=True, validate=validate.Length(min=1, max=LONGEST_PATH))
+    line = Integer(1, 10**7, required=True)
+    side = Choice(("new", "old"), load_default="new")
+    body = AgentText(required=True, validate=validate.Length(min=1, max=LONGEST_GIVEN))
+
+
+class GiveVerdictSchema(Schema):
+    verdict = Choice(Verdict, required=True)
+    summary = AgentText(required=True, validate=validate.Length(min=1, max=LONGEST_GIVEN))
+    comments = fields.List(
+        fields.Nested(RemarkSchema),
+        load_default=list,
+        validate=validate.Length(max=MOST_COMMENTS, error=f"At most {MOST_COMMENTS}"),
+    )
+
+
 class ProposedSchema(Schema):
     proposals = fields.List(fields.Nested(ProposalSchema))
 
@@ -128,3 +154,12 @@ def list_tasks_for_run(run_id: str) -> object:
 def propose_tasks(run_id: str, proposals: list[NewProposal]) -> object:
     """Propose follow-up tasks, at most 20 in a run. A person decides which are created. Repeating adds nothing."""
     return {"proposals": services.propose_tasks(run(), proposals)}
+
+
+@run_tools.post("/runs/<id:run_id>/review")
+@allow_run()
+@body(GiveVerdictSchema, most_bytes=MOST_PROPOSALS_BYTES)
+@reply(one("run", RunSchema))
+def give_verdict(run_id: str, verdict: str, summary: str, comments: list[ReviewComment]) -> object:
+    """Give the verdict of a review, once. Its comments appear on the task. Repeating it changes nothing."""
+    return verdicts.submit_review(run(), NewVerdict(Verdict(verdict), summary, comments))

@@ -8,9 +8,10 @@ from common.services.runs import transcripts as services
 from common.services.runs.log_entries import KINDS, entry_body
 from common.services.runs.transcripts import Wanted
 from common.states import Outcome, Role, RunState
+from common.values.agent_review import Purpose, Verdict
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, QueryInteger, one, query, reply
-from web.http.fields import Schema, Text, Timestamp
+from web.http.fields import Choice, Schema, Text, Timestamp
 
 runs = Blueprint("runs", __name__, url_prefix="/api")
 
@@ -19,12 +20,17 @@ LONGEST_SEARCH = 200
 
 
 class RunSchema(Schema):
-    """outcome: as the agent reported it, or `lost`; null while the run is live. commitSha: what the agent claims."""
+    """outcome: as the agent reported it, or `lost`; null while the run is live. commitSha: what the agent claims.
+
+    purpose: `work`, or `review` of the commit commitSha. verdict: of a review; null: it gave none.
+    """
 
     id = fields.String()
     task_id = fields.String()
     agent_id = fields.String()
     state = fields.String(attribute="state_", metadata={"enum": [str(state) for state in RunState]})
+    purpose = Choice(Purpose)
+    verdict = Choice(Verdict, allow_none=True)
     round = fields.Integer()
     driver = fields.String(allow_none=True)
     model = fields.String(allow_none=True)

@@ -205,7 +205,8 @@ def _run(runs: list[JsonObject], named: str | None) -> JsonObject:
     if not runs:
         raise ApiError("no agent has begun this task yet")
     if named is None:
-        return max(runs, key=lambda run: str(run["id"]))
+        work = [run for run in runs if run.get("purpose") != "review"]
+        return max(work or runs, key=lambda run: str(run["id"]))
     found = [run for run in runs if run["id"].endswith(named.lower())]
     if len(found) != 1:
         known = ", ".join(short_id(run["id"]) for run in runs)

@@ -1,4 +1,4 @@
-"""What the forge says of commits, asked once in a process: they don't change, and a job that waits looks each second."""
+"""What the forge says of commits, asked once in a process: they don't change, and a waiting job looks each second."""
 
 from __future__ import annotations
 

@@ -41,7 +41,10 @@ _MAY_REPORT = re.compile(
 
 @dataclass
 class TestProof:
-    """The checks of one proof, for one look at it. Safe to repeat: what was found out is stored, or kept by the runtime."""
+    """The checks of one proof, for one look at it.
+
+    Safe to repeat: what was found out is stored, or kept by the runtime.
+    """
 
     __test__ = False
 

@@ -9,9 +9,11 @@ from common.errors import CutShort, ProviderRefused, ProviderUnavailable
 from common.providers.forge import forge
 from common.providers.runtime import runtime
 from common.services.delivery import publishing
-from common.services.runs import scheduling, steering
-from common.services.tasks import verification
-from common.services.tasks.verification import CheckResult, ProofPlan, RunPlan
+from common.services.runs import reviewing, scheduling, steering
+from common.services.tasks import run_preparation, verification
+from common.services.tasks.run_preparation import RunPlan
+from common.services.tasks.verification import CheckResult, ProofPlan
+from common.values.agent_review import AGENT_REVIEW
 from common.values.repository import Credential
 from workers.job import Claimed, job
 from workers.jobs import proof_statuses
@@ -22,6 +24,8 @@ from workers.runtime_calls import revoke_credential
 
 LOOK_AGAIN_SECONDS = 1.0
 """How often to poll a running test."""
+PAUSES = {verification.STATUSES: proof_statuses.LOOK_AGAIN_SECONDS, AGENT_REVIEW: 5.0}
+"""How often to look at what takes longer, in seconds. The end of a review rings at once."""
 CLOSE_SECONDS = 10.0
 """How long the forge may take to process a run's last push before its credential is removed completely."""
 OF_THE_TASK = frozenset({"bad_name", "protected"})
@@ -33,9 +37,9 @@ def schedule_tasks(job: Claimed) -> None:
     scheduling.schedule_tasks(job.lease)
 
 
-@job(jobs.PREPARE_RUN, parked=verification.fail_prepare)
+@job(jobs.PREPARE_RUN, parked=run_preparation.fail_prepare)
 def prepare_run(job: Claimed) -> None:
-    plan = verification.begin_prepare(job.lease)
+    plan = run_preparation.begin_prepare(job.lease)
     if plan is None:
         return
     try:
@@ -43,7 +47,9 @@ def prepare_run(job: Claimed) -> None:
     except (ProviderRefused, ProviderUnavailable) as error:
         _record_unprepared(job, plan, error)
         return
-    verification.record_prepared(job.lease, username=credential.username, password=credential.password, base_sha=base)
+    run_preparation.record_prepared(
+        job.lease, username=credential.username, password=credential.password, base_sha=base
+    )
 
 
 def _branch_and_credential(plan: RunPlan) -> tuple[Credential, str]:
@@ -52,16 +58,18 @@ def _branch_and_credential(plan: RunPlan) -> tuple[Credential, str]:
     base = forge().read_head(place, plan.place.default_branch)
     if base is None:
         raise ProviderRefused(f"the default branch {plan.place.default_branch} does not exist", code="no_branch")
-    forge().ensure_branch(place, plan.branch, at=base)
-    return forge().ensure_credential(place, branch=plan.branch, run_id=plan.run_id), base
+    if not plan.is_review:
+        forge().ensure_branch(place, plan.branch, at=base)
+    may_push = not plan.is_review
+    return forge().ensure_credential(place, branch=plan.branch, run_id=plan.run_id, may_push=may_push), base
 
 
 def _record_unprepared(job: Claimed, plan: RunPlan, error: ProviderRefused | ProviderUnavailable) -> None:
     """Record that the run can't be prepared, which frees its agent. Raises the error again if a retry may help."""
     if isinstance(error, ProviderRefused) and error.code in OF_THE_TASK:
-        verification.record_prepare_refused(job.lease, error.message)
+        run_preparation.record_prepare_refused(job.lease, error.message)
     elif isinstance(error, ProviderRefused | CutShort) or plan.is_overdue:
-        verification.record_unprepared(job.lease, str(error))
+        run_preparation.record_unprepared(job.lease, str(error))
     else:
         raise error
 
@@ -73,9 +81,9 @@ def release_run(job: Claimed) -> None:
 
 @job(jobs.CLOSE_RUN)
 def close_run(job: Claimed) -> None:
-    plan = verification.begin_close(job.lease)
+    plan = run_preparation.begin_close(job.lease)
     if plan is not None and not revoke_credential(forge(), plan.place, plan.run_id):
-        verification.record_closing(job.lease, after_seconds=CLOSE_SECONDS)
+        run_preparation.record_closing(job.lease, after_seconds=CLOSE_SECONDS)
 
 
 @job(jobs.VERIFY_RUN, parked=verification.give_up_proof)
@@ -98,12 +106,12 @@ def verify_run(job: Claimed) -> None:
 
 
 def _pause(awaited: CheckResult) -> float:
-    return proof_statuses.LOOK_AGAIN_SECONDS if awaited.name == verification.STATUSES else LOOK_AGAIN_SECONDS
+    return PAUSES.get(awaited.name, LOOK_AGAIN_SECONDS)
 
 
 def _add_tests(job: Claimed, plan: ProofPlan, proof: TestProof, results: list[CheckResult]) -> None:
-    """Add the scans, the checks that run the tests, and that of the repository's own CI, up to one that fails or has to
-    wait.
+    """Add the scans, the checks that run the tests, that of the repository's own CI, and the review, up to one that
+    fails or has to wait.
 
     If they can't start, records the reason on the task and raises ProviderUnavailable again.
     """
@@ -117,6 +125,9 @@ def _add_tests(job: Claimed, plan: ProofPlan, proof: TestProof, results: list[Ch
         raise
     # The repository's own CI began with the push, so it runs while the tests do.
     results += proof_statuses.required_statuses(forge(), proof.plan)
+    # An opinion costs money: it is asked for only of what is proven otherwise.
+    if plan.is_reviewed and results[-1].status not in {"failed", "running"}:
+        results += filter(None, [reviewing.look(job.lease)])
 
 
 @job(jobs.PUBLISH_TASK, parked=publishing.give_up_publish)

@@ -33,6 +33,7 @@ from workers.runner.attachments import download
 from workers.runner.cancellation import Cancellation, Cancelled, Why
 from workers.runner.checkpoints import Checkpoints
 from workers.runner.client import Backoff, RunApi, RunOver, RunToken
+from workers.runner.commit_messages import message_of, title_of
 from workers.runner.disk_watch import LARGEST_KEPT_BYTES, DiskBounds, watched
 from workers.runner.driver_work import DriverWork, ProgramWork, ScriptedWork, ServedTools
 from workers.runner.drivers import driver_named
@@ -41,7 +42,7 @@ from workers.runner.drivers.protocol import DriverOutcome, OutcomeKind
 from workers.runner.leftovers import remove_runs
 from workers.runner.preparation import needs_of, prepare, remove_databases
 from workers.runner.program_turn import Patience
-from workers.runner.reports import RunLog, RunPlatform, shortened
+from workers.runner.reports import RunLog, RunPlatform
 from workers.runner.run_walls import Confinement, RefusalLog
 from workers.runner.steering import Steering
 from workers.runner.tool_api import ToolApi
@@ -58,10 +59,7 @@ logger = logging.getLogger("workers.runner")
 FORGE_RETRY_SECONDS = 300.0
 LEAST_FREE_BYTES = 16 * 2**20
 """If less is free on the disk, a failure is not counted against the driver."""
-_LONGEST_TITLE = 120
 _GZIP_HEADER = 10
-_LONGEST_SUMMARY = 16_000
-"""Most characters of a summary in a commit's message."""
 
 
 @dataclass(frozen=True)
@@ -213,7 +211,7 @@ class Attempt:
         download(working, self._claimed.attachments, self._workspace.attachments_dir, say=lambda it: log.add("log", it))
         with self._prepared(log), self._driver_work(program, log) as work:
             work.restore(working.get_session() if self._claimed.has_session else None)
-            return self._do(work, api, log)
+            return self._review(work) if self._claimed.run.is_review else self._do(work, api, log)
 
     def _tell_confinement(self, log: RunLog) -> None:
         """Say how the run is confined; from now on, also each host that its programs may not reach."""
@@ -242,6 +240,15 @@ class Attempt:
             yield
         finally:
             prepared.close()
+
+    def _review(self, work: DriverWork) -> _Report:
+        """Let the driver read and judge. What it changed is thrown away, and its session with it."""
+        with watched(self._workspace.directory, self._settings.disk, self._stop_filling):
+            outcome = work.execute(self._work)
+        self._work.check()
+        if outcome.kind is not OutcomeKind.COMPLETED:
+            return self._without_result(outcome)
+        return _Report("completed", outcome.summary, commit_sha=self._claimed.clone.commit)
 
     def _do(self, work: DriverWork, api: RunApi, log: RunLog) -> _Report:
         checkpoints = self._checkpoints = Checkpoints(
@@ -301,9 +308,9 @@ class Attempt:
             yield ScriptedWork(driver, claimed, workspace=workspace, platform=platform, trailers=self._trailers())
             return
         tool_api = ToolApi(self._url, self.id, self._token, self._work)
-        desk = ToolDesk(tool_api, hold_seconds=hold_seconds, on_over=self.drop)
+        desk = ToolDesk(tool_api, hold_seconds=hold_seconds, on_over=self.drop, is_review=claimed.run.is_review)
         with (
-            ToolSocket(workspace.directory, desk) as socket,
+            ToolSocket(workspace.directory, desk, is_review=claimed.run.is_review) as socket,
             Steering(self._url, self.id, self._token, on_over=self.drop) as steering,
         ):
             yield ProgramWork(
@@ -341,14 +348,14 @@ class Attempt:
     def _message(self, outcome: DriverOutcome) -> str:
         if outcome.kind is OutcomeKind.WAITING:
             return self._unfinished_message(outcome.summary)
-        return _joined(self._title, outcome.summary, "\n".join(self._trailers()))
+        return message_of(self._title, outcome.summary, "\n".join(self._trailers()))
 
     def _unfinished_message(self, summary: str = "") -> str:
-        return _joined(f"Unfinished: {self._title}", summary, "\n".join([*self._trailers(), UNFINISHED]))
+        return message_of(f"Unfinished: {self._title}", summary, "\n".join([*self._trailers(), UNFINISHED]))
 
     @property
     def _title(self) -> str:
-        return " ".join(self._claimed.task.title.split())[:_LONGEST_TITLE] or "Untitled task"
+        return title_of(self._claimed.task)
 
     def _trailers(self) -> list[str]:
         return [f"Task: {self._claimed.task.id}", f"Round: {self._claimed.run.round}"]
@@ -380,11 +387,6 @@ class Attempt:
     def _secrets(self) -> list[str]:
         models = self._claimed.models
         return [self._claimed.run.token, self._claimed.clone.password or "", models.token if models else ""]
-
-
-def _joined(title: str, summary: str, trailers: str) -> str:
-    body = shortened(summary.strip(), _LONGEST_SUMMARY).replace("\0", "")
-    return "\n\n".join(part for part in (title, body, trailers) if part) + "\n"
 
 
 def remove_leftovers(runs_dir: Path) -> None:

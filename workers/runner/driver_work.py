@@ -157,6 +157,7 @@ class ScriptedWork:
             run_id=claimed.run.id,
             round=claimed.run.round,
             task=claimed.task,
+            is_review=claimed.run.is_review,
             prompt=_completed(claimed.prompt, workspace),
             feedback=claimed.feedback,
             workspace=workspace.path,

@@ -1,8 +1,8 @@
 """The platform's tools for a coding CLI: an MCP server over stdio that forwards each call to the run's Unix socket.
 
-Started by the CLI as `python -I …/mcp_shim.py SOCKET`, in a folder that may hold hostile files: `-I` keeps that folder
-and PYTHONPATH out of sys.path. It holds no secret: the runner behind the socket has the run's token. It imports only
-the standard library and the MCP SDK, because the CLI waits for it at each start.
+Started by the CLI as `python -I …/mcp_shim.py [review] SOCKET`, in a folder that may hold hostile files: `-I` keeps
+that folder and PYTHONPATH out of sys.path. It holds no secret: the runner behind the socket has the run's token. It
+imports only the standard library and the MCP SDK, because the CLI waits for it at each start.
 """
 
 from __future__ import annotations
@@ -27,6 +27,10 @@ INSTRUCTIONS = """\
 Your way to the people who gave you this task: they do not read your replies. ask_user_question if something is \
 unclear; request_review when done; also get_task, get_feedback, report_progress, propose_tasks, list_project_tasks."""
 """At most 240 characters: Codex shows the model no more, and lists the tools only when the model looks for them."""
+
+REVIEW_INSTRUCTIONS = """\
+Your way to the people who want this review: they do not read your replies. submit_review once, with your verdict; \
+also get_task, get_feedback, report_progress."""
 
 _TEXT = {"type": "string", "minLength": 1}
 
@@ -123,6 +127,36 @@ TOOLS = (
 )  # fmt: skip
 
 
+SUBMIT_REVIEW = _tool(
+    "submit_review",
+    "Give your verdict on the work that you review. Call it once, when you have made up your mind; then end your turn.",
+    ("verdict", "summary"),
+    verdict={"type": "string", "enum": ["approve", "request_changes"], "description": "request_changes only for what "
+             "must be changed before the work is delivered."},
+    summary={**_TEXT, "description": "Your reasons, in a few sentences. Markdown."},
+    comments={
+        "type": "array",
+        "maxItems": 50,
+        "description": "Remarks on lines of the change.",
+        "items": {
+            "type": "object",
+            "properties": {
+                "path": {**_TEXT, "description": "The file, from the repository's root."},
+                "line": {"type": "integer", "minimum": 1, "description": "The line, as it is after the change."},
+                "side": {"type": "string", "enum": ["new", "old"], "description": "old: the line was removed, and is "
+                         "counted as it was before."},
+                "body": {**_TEXT, "description": "What is wrong, and what to do. Markdown."},
+            },
+            "required": ["path", "line", "body"],
+        },
+    },
+)  # fmt: skip
+REVIEW_TOOLS = (
+    *(tool for tool in TOOLS if tool.name in {"report_progress", "get_task", "get_feedback"}),
+    SUBMIT_REVIEW,
+)
+
+
 async def forward(socket_path: str, name: str, arguments: dict[str, object]) -> tuple[bool, str]:
     """Return whether the call succeeded, and its text. A socket that does not answer gives a text that says so.
 
@@ -154,9 +188,9 @@ async def _read_line(stream: SocketStream) -> bytes:
     return bytes(received.partition(b"\n")[0])
 
 
-def server_for(socket_path: str) -> Server:
+def server_for(socket_path: str, *, is_review: bool = False) -> Server:
     async def list_tools(_context: ServerRequestContext, _params: object) -> types.ListToolsResult:
-        return types.ListToolsResult(tools=list(TOOLS))
+        return types.ListToolsResult(tools=list(REVIEW_TOOLS if is_review else TOOLS))
 
     async def call_tool(context: ServerRequestContext, params: types.CallToolRequestParams) -> types.CallToolResult:
         async with anyio.create_task_group() as group:
@@ -165,7 +199,8 @@ def server_for(socket_path: str) -> Server:
             group.cancel_scope.cancel()
         return types.CallToolResult(content=[types.TextContent(type="text", text=text)], is_error=not ok)
 
-    return Server("aiworker", instructions=INSTRUCTIONS, on_list_tools=list_tools, on_call_tool=call_tool)
+    instructions = REVIEW_INSTRUCTIONS if is_review else INSTRUCTIONS
+    return Server("aiworker", instructions=instructions, on_list_tools=list_tools, on_call_tool=call_tool)
 
 
 async def _show_signs_of_life(context: ServerRequestContext) -> None:
@@ -177,19 +212,20 @@ async def _show_signs_of_life(context: ServerRequestContext) -> None:
         await context.session.report_progress(waited, message="Waiting for the platform")
 
 
-async def _serve(socket_path: str) -> None:
-    server = server_for(socket_path)
+async def _serve(socket_path: str, is_review: bool) -> None:
+    server = server_for(socket_path, is_review=is_review)
     async with stdio_server() as (read_stream, write_stream):
         await server.run(read_stream, write_stream, server.create_initialization_options())
 
 
 def main() -> None:
     """Serve until standard input ends."""
-    if len(sys.argv) != 2:
-        sys.exit("usage: mcp_shim.py SOCKET")
+    is_review = sys.argv[1:-1] == ["review"]
+    if len(sys.argv) != 2 + is_review:
+        sys.exit("usage: mcp_shim.py [review] SOCKET")
     # An interrupt of the CLI's turn reaches its whole process group; the tools must survive it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    anyio.run(_serve, sys.argv[1])
+    anyio.run(_serve, sys.argv[-1], is_review)
 
 
 if __name__ == "__main__":

@@ -226,6 +226,11 @@ class RunPlatform:
             self._cancellation.cancel(Why.LIMIT, f"The run cost more than {most_usd} USD.")
         self._cancellation.check()
 
+    def review(self, verdict: str, summary: str, comments: Sequence[Mapping[str, object]]) -> None:
+        self._add("tool", f"review: {verdict}")
+        body: Json = {"verdict": verdict, "summary": summary, "comments": [dict(comment) for comment in comments]}
+        self._reporting(lambda: self._api.call("POST", "/review", json=body))
+
     def ask(self, question: str, context: str | None = None, options: tuple[str, ...] = ()) -> str | None:
         self._add("tool", f"ask: {question}")
         answer = self._reporting(lambda: self._answer(question, context, options))

@@ -85,6 +85,9 @@ class ToolApi:
     def propose(self, proposals: Sequence[Mapping[str, str]]) -> Json:
         return self._call("POST", "/proposals", {"proposals": [dict(proposal) for proposal in proposals]})
 
+    def submit_review(self, verdict: str, summary: str, comments: Sequence[Json]) -> None:
+        self._call("POST", "/review", {"verdict": verdict, "summary": summary, "comments": [*comments]})
+
     def _call(self, method: str, path: str, body: Json | None = None, *, extra_seconds: float = 0) -> Json:
         return self._in_time(lambda api: api.call(method, path, json=body), self._call_seconds + extra_seconds)
 

@@ -67,11 +67,13 @@ class Desk(Protocol):
 class ToolSocket:
     """Serves `<directory>/tools.sock`, or a socket in a new private folder if that path is too long, until closed.
 
-    uid: the only user whose processes are served, and the socket's owner; None: this process's. A context manager.
+    uid: the only user whose processes are served, and the socket's owner; None: this process's. is_review: it has the
+    tools of a review. A context manager.
     """
 
-    def __init__(self, directory: Path, desk: Desk, *, uid: int | None = None) -> None:
+    def __init__(self, directory: Path, desk: Desk, *, uid: int | None = None, is_review: bool = False) -> None:
         self._desk = desk
+        self._is_review = is_review
         self._uid = os.geteuid() if uid is None else uid
         self._own_folder: Path | None = None
         self._lock = threading.Lock()
@@ -85,7 +87,7 @@ class ToolSocket:
     @property
     def server(self) -> ToolServer:
         """How a coding CLI starts the tools of this run."""
-        return tool_server(self.path)
+        return tool_server(self.path, is_review=self._is_review)
 
     def _free_path(self, directory: Path) -> Path:
         path = directory.absolute() / "tools.sock"
@@ -186,10 +188,14 @@ class ToolSocket:
         connection.close()
 
 
-def tool_server(socket_path: Path) -> ToolServer:
-    """The command with which a coding CLI starts the tools behind this socket, in any folder. It holds no secret."""
+def tool_server(socket_path: Path, *, is_review: bool = False) -> ToolServer:
+    """The command with which a coding CLI starts the tools behind this socket, in any folder. It holds no secret.
+
+    The socket is its last argument.
+    """
     # By its file: `-I -m` would need the installed package, and `-I` also ignores PYTHONPATH and the present folder.
-    return ToolServer(sys.executable, ("-I", str(Path(__file__).with_name("mcp_shim.py").absolute()), str(socket_path)))
+    shim = str(Path(__file__).with_name("mcp_shim.py").absolute())
+    return ToolServer(sys.executable, ("-I", shim, *(["review"] * is_review), str(socket_path)))
 
 
 def _is_process_of(connection: socket.socket, uid: int) -> bool:

@@ -14,7 +14,7 @@ from typing import TypeVar
 from common.errors import NotFound, ProviderRefused, ProviderUnavailable
 from common.machine.waiting import Deadline
 from workers.runner.cancellation import Cancelled
-from workers.runner.client import RunOver
+from workers.runner.client import Json, RunOver
 from workers.runner.tool_api import ToolApi, ToolQuestion
 from workers.runner.tool_socket import Reply, Request
 
@@ -34,6 +34,7 @@ REVIEW_WITHOUT_ANSWER = (
     "Noted, although a question of yours has no answer. It will be withdrawn when your turn ends. If you can't do "
     "without the answer, ask the question again instead."
 )
+VERDICT_NOTED = "Noted. End your turn now."
 RUN_OVER = "The run is over: the platform takes no more work for it. Stop now."
 
 
@@ -45,10 +46,13 @@ class ToolDesk:
     """Answers the tools of one run. Its methods may be called from any thread.
 
     hold_seconds: how long a question waits for its answer within the call; below the tool timeout of every coding CLI.
-    on_over: called with the reason when the platform takes no more calls for the run.
+    on_over: called with the reason when the platform takes no more calls for the run. is_review: the run reviews the
+    work of another agent.
     """
 
-    def __init__(self, api: ToolApi, *, hold_seconds: float, on_over: Callable[[str], None]) -> None:
+    def __init__(
+        self, api: ToolApi, *, hold_seconds: float, on_over: Callable[[str], None], is_review: bool = False
+    ) -> None:
         self._api = api
         self._hold_seconds = hold_seconds
         self._on_over = on_over
@@ -56,14 +60,19 @@ class ToolDesk:
         self._open: set[str] = set()
         self._review_summary: str | None = None
         self._tools: dict[str, Callable[[Request], str]] = {
-            "ask_user_question": self._ask,
             "report_progress": self._report_progress,
             "get_task": lambda _request: _as_text(self._api.read_task()),
             "get_feedback": lambda _request: _as_text(self._api.read_feedback()),
-            "list_project_tasks": lambda _request: _as_text(self._api.list_tasks()),
-            "propose_tasks": self._propose,
-            "request_review": self._request_review,
         }
+        if is_review:
+            self._tools["submit_review"] = self._submit_review
+        else:
+            self._tools |= {
+                "ask_user_question": self._ask,
+                "list_project_tasks": lambda _request: _as_text(self._api.list_tasks()),
+                "propose_tasks": self._propose,
+                "request_review": self._request_review,
+            }
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -80,7 +89,7 @@ class ToolDesk:
 
     @property
     def review_summary(self) -> str | None:
-        """The summary of the agent's last request_review; None if it made none."""
+        """The summary of the agent's last request_review, or of its verdict; None if it made none."""
         with self._lock:
             return self._review_summary
 
@@ -181,6 +190,24 @@ class ToolDesk:
             had_question = bool(self._open)
             self._open.clear()
         return REVIEW_WITHOUT_ANSWER if had_question else REVIEW_NOTED
+
+    def _submit_review(self, request: Request) -> str:
+        given = request.arguments
+        summary, comments = _text(given, "summary"), given.get("comments") or []
+        if not isinstance(comments, list) or not all(isinstance(comment, dict) for comment in comments):
+            raise _WrongArgument('"comments" must be a list of objects with "path", "line" and "body".')
+        self._api.submit_review(_text(given, "verdict"), summary, [_remark(comment) for comment in comments])
+        with self._lock:
+            self._review_summary = summary
+        return VERDICT_NOTED
+
+
+def _remark(given: Arguments) -> Json:
+    line, side = _count(given, "line"), _optional(given, "side", str)
+    if line is None:
+        raise _WrongArgument('Each of the "comments" needs a "line"; say in the summary what belongs to none.')
+    remark: Json = {"path": _text(given, "path"), "line": line, "body": _text(given, "body")}
+    return remark if side is None else {**remark, "side": side}
 
 
 def _text_of(asked: ToolQuestion) -> str:

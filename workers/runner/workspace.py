@@ -115,9 +115,10 @@ class Workspace:
         return self.confinement.for_programs(walls)
 
     def clone(self) -> None:
-        """Recreate the directory, with the run's branch checked out. Safe to repeat.
+        """Recreate the directory, with the run's branch checked out, or its commit. Safe to repeat.
 
-        Raises ProviderUnavailable if the forge is unavailable, ProviderRefused if it refuses or has no such branch.
+        Raises ProviderUnavailable if the forge is unavailable, ProviderRefused if it refuses, or has no such branch or
+        commit.
         """
         self.remove()
         for directory in (self.directory, self.home, self.session_dir, self.scratch):
@@ -135,6 +136,8 @@ class Workspace:
         arguments = ["clone", "--quiet", "--no-hardlinks", "--template=", "--branch", branch]
         self._git.run([[*arguments, "--", str(self._mirror), str(self.path)]], self.directory, place=None)
         self._ours(["update-ref", _CHECKPOINT, f"refs/heads/{branch}"])
+        if self.remote.commit is not None:
+            self._here(["checkout", "--quiet", "--detach", self.remote.commit])
 
     def head(self) -> str:
         """Return the SHA of HEAD in the working tree."""

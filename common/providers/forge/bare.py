@@ -309,7 +309,10 @@ class BareForge:
 
     # Credentials
 
-    def ensure_credential(self, repository: Repository, *, branch: str, run_id: str) -> Credential:
+    def ensure_credential(
+        self, repository: Repository, *, branch: str, run_id: str, may_push: bool = True
+    ) -> Credential:
+        # AiWorker itself serves the repository: it looks at each push whether the run may make one.
         path = self._open(repository)
         git.branch_ref(branch)
         return credentials.ensure(_credentials(path), branch=branch, run_id=run_id)

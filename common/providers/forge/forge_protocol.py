@@ -153,6 +153,9 @@ class MergeConflict:
 class Forge(Protocol):
     """One forge. The module's docstring says what holds for every method."""
 
+    def __hash__(self) -> int:
+        """Answers that never change are kept by the forge that gave them."""
+
     def ping(self) -> None:
         """Return if the forge is usable; raise ProviderUnavailable with the reason if not."""
 
@@ -301,9 +304,11 @@ class Forge(Protocol):
         commit has more statuses than are read.
         """
 
-    def ensure_credential(self, repository: Repository, *, branch: str, run_id: str) -> Credential:
-        """Return a credential that reads the repository and pushes only this branch. Each call may change the
-        password."""
+    def ensure_credential(
+        self, repository: Repository, *, branch: str, run_id: str, may_push: bool = True
+    ) -> Credential:
+        """Return a credential that reads the repository and pushes only this branch, or nothing. Each call may change
+        the password."""
 
     def delete_credential(self, repository: Repository, *, run_id: str) -> bool:
         """Revoke the run's credential. Returns whether it is removed completely: if not, the server may still be

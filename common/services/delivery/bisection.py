@@ -89,8 +89,9 @@ class Tally:
 def decide(count: int, runs: Sequence[TrialRun], *, green_runs: int = 1) -> Decision:
     """Return what to do next, given the runs so far of a group of `count` members. Their order does not matter.
 
-    green_runs: how often the whole branch must be green; if more than once, it must never be red. The whole branch is tested first, twice if it is red; then the default branch's head; then the middle between the
-    last green and the first red commit, until they are neighbours; then these two again, to confirm.
+    The whole branch is tested first, twice if it is red; then the default branch's head; then the middle between the
+    last green and the first red commit, until they are neighbours; then these two again, to confirm. green_runs: how
+    often the whole branch must be green; if more than once, it must never be red.
     """
     tally = Tally(runs)
     if tally.passed(count):

@@ -9,16 +9,16 @@ from sqlalchemy import select
 from common.jobs import Lease
 from common.models.delivery import Deployment
 from common.models.project import Project
-from common.models.run import Run
 from common.models.task import Task
 from common.names import preview_app
 from common.services.delivery import deployments, lifecycle
 from common.services.projects.places import app_of, place_of
 from common.services.projects.variables import mask_of_project
+from common.services.runs.lifecycle import newest_claim
 from common.services.tasks import lifecycle as tasks_lifecycle
 from common.services.tasks.lifecycle import record_update
 from common.services.tasks.verification import CheckResult, refuse, store_check
-from common.states import DeploymentState, Environment, Outcome, Phase, TaskState
+from common.states import DeploymentState, Environment, Phase, TaskState
 from common.transaction import Transaction, transactional
 from common.values.app import App
 from common.values.place import Place
@@ -60,11 +60,7 @@ def begin_publish(tx: Transaction, lease: Lease) -> PublishPlan | None:
     task = tx.session.get(Task, lease.subject_id)
     if task is None or task.phase is not Phase.VERIFYING or task.head_sha is None:
         return None
-    newest = tx.find(
-        select(Run)
-        .where(Run.task_id == task.id, Run.outcome == Outcome.COMPLETED)
-        .order_by(Run.created_at.desc(), Run.id.desc())
-    )
+    newest = newest_claim(tx, task.id)
     if newest is None or newest.claimed_sha != task.head_sha:
         return None
     body = "\n\n".join(part for part in (newest.summary, task.description, f"Task: {task.id}") if part)

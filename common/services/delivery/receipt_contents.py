@@ -22,6 +22,7 @@ from common.services.delivery.rollback_effects import MovedGroups
 from common.signing import digest_of
 from common.states import Environment
 from common.transaction import Transaction
+from common.values.agent_review import Purpose
 from common.values.json_codec import Json
 from common.values.stored_spec import read_spec, write_spec
 
@@ -162,13 +163,14 @@ def _task(tx: Transaction, task: Task, approved_sha: str) -> Json:
             "sha256": digest_of(f"{task.title}\n\n{task.description}"),
         },
         "runs": _runs(tx, task.id),
+        "reviews": _reviews(tx, task.id, approved_sha),
         "checks": _checks(tx, task.id, approved_sha),
         "approval": {"commitSha": approved_sha, "by": task.approved_by, "at": time_of(task.approved_at)},
     }
 
 
 def _runs(tx: Transaction, task_id: str) -> list[Json]:
-    query = select(Run).where(Run.task_id == task_id, Run.started_at.is_not(None))
+    query = select(Run).where(Run.task_id == task_id, Run.started_at.is_not(None), Run.purpose == Purpose.WORK)
     newest = tx.all(query.order_by(Run.created_at.desc(), Run.id.desc()).limit(MOST_RUNS))
     return [
         {
@@ -186,6 +188,26 @@ def _runs(tx: Transaction, task_id: str) -> list[Json]:
             "endedAt": time_of(run.finished_at),
         }
         for run in reversed(newest)
+    ]
+
+
+def _reviews(tx: Transaction, task_id: str, commit_sha: str) -> list[Json]:
+    """What other agents said of this commit, oldest first; those that gave no verdict are left out."""
+    of_commit = (Run.task_id == task_id, Run.purpose == Purpose.REVIEW, Run.claimed_sha == commit_sha)
+    query = select(Run).where(*of_commit, Run.verdict.is_not(None))
+    return [
+        {
+            "runId": run.id,
+            "agentId": run.agent_id,
+            "driver": run.driver,
+            "model": run.model,
+            "promptSha256": run.prompt_digest,
+            "verdict": run.verdict,
+            "summarySha256": digest_of(run.summary or ""),
+            "usage": {name: run.usage[name] for name in _USED if name in run.usage},
+            "endedAt": time_of(run.finished_at),
+        }
+        for run in tx.all(query.order_by(Run.created_at, Run.id))
     ]
 
 

@@ -98,6 +98,7 @@ class ProjectValues(TypedDict, total=False):
     most_quarantined: int
     group_test_runs: int
     required_statuses: list[str]
+    agent_review: dict[str, object] | None
     forbidden_paths: list[str]
     limits: dict[str, float]
     agent_instructions: str

@@ -67,13 +67,13 @@ def _is_new(read: Snapshot, project: Project) -> bool:
 
 
 def find_repository_of_run(owner: str, name: str, run_id: str) -> FoundRepository | None:
-    """The repository `owner/name` if this run is live and works on it, else None."""
+    """The repository `owner/name` if this run is live and works on it, else None. A review may not push."""
     with snapshot() as read:
         project = _project_at(read, owner, name)
         run = read.get(Run, run_id)
         if project is None or run is None or run.project_id != project.id or run.live_task_id is None:
             return None
-        return FoundRepository(place_of(project), may_push=True)
+        return FoundRepository(place_of(project), may_push=not run.is_review)
 
 
 def _project_at(read: Snapshot, owner: str, name: str) -> Project | None:

@@ -30,6 +30,7 @@ from common.statements import AnyRow, AnySelect
 from common.states import AgentState, RunState, TaskState
 from common.tracing import trace_parent, under
 from common.transaction import Transaction
+from common.values.agent_review import Purpose
 
 BATCH = 200
 
@@ -180,6 +181,38 @@ def _run(tx: Transaction, pair: Pair, agent_id: str, task: AnyRow) -> dict[str, 
         "secrets_sealed": seal({"token": token, "model_token": model_token}), "created_at": tx.now(),
         "seen_at": tx.now(),
     }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class NewReview:
+    """A review of a commit. model: None: the driver's own choice. agent_id: empty for a new agent of the fleet."""
+
+    commit_sha: str
+    driver: str
+    model: str | None
+    agent_id: str
+
+
+def assign_review(tx: Transaction, task: Task, new: NewReview) -> bool:
+    """Create the run, in state preparing. The task is locked and has no live run. False if the agent has no room."""
+    agents = _agents_with_room(tx, {new.agent_id} - {""})
+    if new.agent_id and agents.get(new.agent_id, _Agent(False, 0)).room <= 0:
+        return False
+    agent_id = new.agent_id or fleet.add_agent(tx).id
+    token, model_token = new_token("awr"), new_model_token()
+    run = tx.add(
+        Run(
+            state_=RunState.PREPARING, task_id=task.id, project_id=task.project_id, live_task_id=task.id,
+            agent_id=agent_id, round=task.round, driver=new.driver, model=new.model, usage={},
+            token_digest=digest(token), model_digest=digest(model_token), purpose=Purpose.REVIEW.value,
+            secrets_sealed=seal({"token": token, "model_token": model_token}), claimed_sha=new.commit_sha,
+            created_at=tx.now(), seen_at=tx.now(),
+        )
+    )  # fmt: skip
+    is_idle = new.agent_id in agents and agents[new.agent_id].is_idle
+    occupy_agents(tx, [Occupied(agent_id, is_idle, task.id, task.project_id, task.id)])
+    tx.enqueue(jobs.PREPARE_RUN, run.id, project_id=task.project_id)
+    return True
 
 
 def _trace_of(task: AnyRow) -> str | None:

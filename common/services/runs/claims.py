@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from sqlalchemy import select
@@ -13,12 +14,14 @@ from common.models.task import Attachment, Task
 from common.sealing import unseal
 from common.services.projects.places import network_of, place_of
 from common.services.runs.prompts import Brief, resumed_prompt, whole_prompt
+from common.services.runs.review_prompts import review_prompt
 from common.services.spend.caps import minutes_left
 from common.services.spend.model_tokens import models_for_run
 from common.services.tasks.feedback import all_feedback_of, feedback_of
 from common.signing import digest_of
 from common.states import Priority
 from common.transaction import Snapshot, Transaction
+from common.values.agent_review import Purpose, read_agent_review
 from common.values.claimed_run import (
     ClaimedAttachment,
     ClaimedProject,
@@ -42,6 +45,8 @@ def claimed(tx: Transaction, task: Task, run: Run) -> ClaimedRun:
     assert run.secrets_sealed is not None
     secrets = unseal(run.secrets_sealed)
     project = tx.get(Project, task.project_id)
+    if run.is_review:
+        return _claimed_review(tx, task, run, project, secrets)
     session_driver = session_driver_of(tx, task.id)
     has_session = session_driver is not None and run.driver in {None, session_driver}
     attachments = attachments_of(tx, task.id)
@@ -76,9 +81,41 @@ def claimed(tx: Transaction, task: Task, run: Run) -> ClaimedRun:
     )  # fmt: skip
 
 
+def _claimed_review(
+    tx: Transaction, task: Task, run: Run, project: Project, secrets: Mapping[str, str]
+) -> ClaimedRun:  # fmt: skip
+    """What a reviewer needs: to read the commit, and no more. The feedback that it reads is delivered to nobody."""
+    attachments = attachments_of(tx, task.id)
+    said = all_feedback_of(tx, task, run)
+    prompt = review_prompt(Brief(task, project, attachments), [*said.earlier, *said.current])
+    run.prompt_digest = run.fresh_prompt_digest = digest_of(prompt)
+    review = read_agent_review(project.agent_review)
+    return ClaimedRun(
+        RunPass(run.id, run.round, secrets["token"], task.trace_parent, run.purpose),
+        ClaimedTask(
+            task.id, task.title, task.description, task.branch_name, Priority(task.priority).label, tuple(task.labels)
+        ),
+        ClaimedProject(project.id, project.name, project.default_branch, project.test_command),
+        Clone(
+            "", task.branch_name, project.default_branch, secrets["username"], secrets["password"], run.claimed_sha
+        ),
+        prompt, (), _within_caps(tx, task, review.limits if review is not None else {}),
+        run.driver, False, place_of(project).repository,
+        model=run.model,
+        models=models_for_run(tx, run, secrets.get("model_token")),
+        fresh_prompt=prompt,
+        attachments=attachments,
+        network=network_of(project),
+    )  # fmt: skip
+
+
 def _limits(tx: Transaction, task: Task, project: Project) -> Limits:
     """The limits of one run of the task; a cap of minutes ends it when it is reached."""
-    limits = decode(Limits, {**project.limits, **task.limits}, key_of=camel_case, is_trusted=True)
+    return _within_caps(tx, task, {**project.limits, **task.limits})
+
+
+def _within_caps(tx: Transaction, task: Task, stored: Mapping[str, float]) -> Limits:
+    limits = decode(Limits, dict(stored), key_of=camel_case, is_trusted=True)
     left = minutes_left(tx, task)
     if left is None or (limits.max_minutes is not None and limits.max_minutes <= left):
         return limits
@@ -104,5 +141,6 @@ def attachments_of(at: Snapshot | Transaction, task_id: str) -> tuple[ClaimedAtt
 
 def _last_run(at: Snapshot | Transaction, run: Run) -> Run | None:
     """The task's last run before this one that had begun to work; None if there was none."""
-    begun = select(Run).where(Run.task_id == run.task_id, Run.id != run.id, Run.started_at.is_not(None))
+    of_task = (Run.task_id == run.task_id, Run.id != run.id, Run.purpose == Purpose.WORK)
+    begun = select(Run).where(*of_task, Run.started_at.is_not(None))
     return at.find(begun.order_by(Run.created_at.desc(), Run.id.desc()).limit(1))

@@ -17,7 +17,8 @@ from common.models.run import Run
 from common.services.spend.cap_warnings import warn_of_caps
 from common.services.spend.spend_counters import Spent, raise_counters, seconds_by_day
 from common.states import AgentState, By, Outcome, RunState
-from common.transaction import Transaction
+from common.transaction import Snapshot, Transaction
+from common.values.agent_review import Purpose
 
 
 def make_claimable(tx: Transaction, run: Run) -> None:
@@ -33,21 +34,25 @@ def start(tx: Transaction, run: Run) -> None:
     if run.state is RunState.READY:
         run.move_to(RunState.RUNNING, By.PLATFORM)
         run.started_at = tx.now()
-        raise_counters(tx, [(run.task_id, run.project_id, tx.now().date(), Spent(runs=1))])
-        warn_of_caps(tx, [run.task_id])
+        # The cap of runs is about attempts at the task.
+        if not run.is_review:
+            raise_counters(tx, [(run.task_id, run.project_id, tx.now().date(), Spent(runs=1))])
+            warn_of_caps(tx, [run.task_id])
 
 
 def end(tx: Transaction, run: Run, outcome: Outcome, reason: str | None, *, by: By) -> None:
     """End a run that is not over: its token becomes void, its agent free, and a job revokes its credential.
 
-    reason: masked by the caller.
+    After a review the proof looks again. reason: masked by the caller.
     """
     run.move_to(RunState.ENDED, by)
     run.outcome, run.reason, run.finished_at = outcome, reason, tx.now()
     tx.session.flush()
     tx.enqueue(jobs.CLOSE_RUN, run.id, project_id=run.project_id)
     tx.wake(f"run:{run.id}")
-    _free_agent(tx, run, completed=outcome is Outcome.COMPLETED)
+    _free_agent(tx, run, completed=outcome is Outcome.COMPLETED and not run.is_review)
+    if run.is_review and (work := newest_claim(tx, run.task_id)) is not None:
+        tx.enqueue(jobs.VERIFY_RUN, work.id, project_id=run.project_id)
     tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
     if run.started_at is not None:
         # After all locks: the counters of the platform are everybody's.
@@ -134,6 +139,12 @@ def lose_agent(tx: Transaction, agent: Agent) -> None:
     """Mark the agent offline. Does nothing if it already is."""
     if agent.state is not AgentState.OFFLINE:
         tx.record(agent.move_to(AgentState.OFFLINE, By.PLATFORM))
+
+
+def newest_claim(at: Snapshot | Transaction, task_id: str) -> Run | None:
+    """The newest of the task's runs that reported that its work is done; None: none has."""
+    is_claim = (Run.task_id == task_id, Run.outcome == Outcome.COMPLETED, Run.purpose == Purpose.WORK)
+    return at.find(select(Run).where(*is_claim).order_by(Run.created_at.desc(), Run.id.desc()).limit(1))
 
 
 def live_runs_of(tx: Transaction, agent_id: str) -> int:

@@ -176,6 +176,16 @@ class Matcher:
         driver = None if best is None else wanted or best.own_choice
         return Match(best, driver) if best is not None and driver is not None else None
 
+    def free_with(self, driver: str, required: frozenset[str]) -> Candidate | None:
+        """A free agent that can work with this driver and has these capabilities; None if there is none."""
+        return self._line(driver, required).first()
+
+    def reserve(self, driver: str, required: frozenset[str]) -> None:
+        """Keep an agent like that free. Does nothing if none is."""
+        found = self.free_with(driver, required)
+        if found is not None:
+            self.take(Match(found, driver))
+
     def take(self, match: Match) -> None:
         """The agent got the task: it has less room."""
         self._room[match.candidate] -= 1

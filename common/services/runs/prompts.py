@@ -76,7 +76,7 @@ class Brief:
 def whole_prompt(brief: Brief, feedback: AllFeedback) -> str:
     """Everything, for an agent that knows nothing of the task. Plain text with Markdown headings, the newest last."""
     task, project = brief.task, brief.project
-    parts = [f"# {task.title}", task.description, *_attachments(brief), "# Rules", RULES]
+    parts = [f"# {task.title}", task.description, *attachment_lines(brief), "# Rules", RULES]
     if project.test_command:
         parts.append(f"The tests: `{project.test_command}`")
     if project.agent_instructions:
@@ -86,17 +86,18 @@ def whole_prompt(brief: Brief, feedback: AllFeedback) -> str:
         parts += ["# Where the work stands", EARLIER_RUNS.format(base=project.default_branch)]
         parts += [LIMITED_RUN] if brief.was_limited else []
     if feedback.earlier:
-        parts += ["# What was said in earlier rounds", *map(_earlier, feedback.earlier[-MOST_EARLIER:])]
-    return _joined([*parts, *_told(feedback.current)])
+        parts += ["# What was said in earlier rounds", *map(shortly, feedback.earlier[-MOST_EARLIER:])]
+    return joined([*parts, *_told(feedback.current)])
 
 
 def resumed_prompt(news: Sequence[Feedback], *, was_limited: bool = False) -> str:
     """Only what the session does not know yet. was_limited: see Brief."""
     told = _told(news)
-    return _joined([LIMITED, *told] if was_limited else told or [CONTINUE])
+    return joined([LIMITED, *told] if was_limited else told or [CONTINUE])
 
 
-def _attachments(brief: Brief) -> list[str]:
+def attachment_lines(brief: Brief) -> list[str]:
+    """The part of a prompt about the files of the task; empty if it has none."""
     if not brief.attachments:
         return []
     files = [f"{ATTACHMENTS}{one.name} ({one.media_type}, {one.size_bytes} bytes)" for one in brief.attachments]
@@ -125,7 +126,8 @@ def _place(path: str, line: int, comment: FeedbackComment) -> str:
     return f"{path}:{lines} (as it was before your change)" if comment.side == OLD_SIDE else f"{path}:{lines}"
 
 
-def _earlier(item: Feedback) -> str:
+def shortly(item: Feedback) -> str:
+    """A piece of feedback in a line, and one for each of its comments."""
     lines = [f"- {HEADINGS.get(item.kind, item.kind)}: {_short(item.body)}"]
     lines += [f"  - {comment.path}:{comment.line or ''} {_short(comment.body)}" for comment in item.comments]
     return "\n".join(lines)
@@ -136,5 +138,6 @@ def _short(text: str) -> str:
     return one_line if len(one_line) <= LONGEST_EARLIER else f"{one_line[:LONGEST_EARLIER]} …"
 
 
-def _joined(parts: Sequence[str]) -> str:
+def joined(parts: Sequence[str]) -> str:
+    """The parts that are not empty, as paragraphs."""
     return "\n\n".join(part for part in parts if part)

@@ -33,6 +33,13 @@ def live_run(tx: Transaction, task_id: str) -> Run | None:
     return None if found is None else tx.lock(Run, found.id)
 
 
+def end_review(tx: Transaction, task_id: str, reason: str) -> None:
+    """End the task's review, if one is live: its proof has ended. The task is locked."""
+    run = live_run(tx, task_id)
+    if run is not None and run.is_review:
+        end_run(tx, run, Outcome.CANCELLED, reason)
+
+
 def end_run(tx: Transaction, run: Run, outcome: Outcome, reason: str | None, *, by: By = By.PLATFORM) -> None:
     """End the run and free its agent. Does nothing if the run is over. reason: masked here."""
     if run.state is not RunState.ENDED:
@@ -50,6 +57,7 @@ def lose_runs(
 ) -> int:
     """End these runs as lost and put their tasks into the backlog again; their branches stay.
 
+    A review concerns its task in no way: the proof has it done once more.
     is_fault: the problem is likely to last, so a run that was not claimed counts as an attempt of its task, too.
     restarted: those of the runs whose agent or platform was restarted, for which the task is not to blame.
     seen: agent id → the last known problem of its pod. Returns how many of the runs were not over.
@@ -62,8 +70,10 @@ def lose_runs(
         last = (seen or {}).get(run.agent_id)
         why = mask_of_run(tx, run)(f"{reason}; last seen: {last}" if last else reason)
         end_run(tx, run, Outcome.LOST, why if is_fault or was_at_work else "its agent did not claim it")
-        give_back(tx, run)
         lost += 1
+        if run.is_review:
+            continue
+        give_back(tx, run)
         if park_if_limited(tx, task, run):
             continue
         is_loss = was_at_work and run.id in restarted

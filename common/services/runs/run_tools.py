@@ -105,6 +105,8 @@ def propose_tasks(tx: Transaction, principal: RunPrincipal, wanted: Sequence[New
     run = tx.lock(Run, principal.run_id)
     if run.state is RunState.ENDED:
         raise Conflict(f"run {run.id} is over", field="run")
+    if run.is_review:
+        raise Invalid("proposals", "A review proposes no tasks: say it in the summary of your verdict")
     mask = mask_of_run(tx, run)
     new = [NewProposal(" ".join(mask(one.title).split()), cut(mask(one.description))) for one in wanted]
     for number, one in enumerate(new):

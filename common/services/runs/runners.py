@@ -242,6 +242,8 @@ def ask_question(
     text, options = cut(mask(text)), [cut(mask(option)) for option in options]
     context = cut(mask(context)) if context else context
     default_response = cut(mask(default_response)) if default_response else None
+    if run.is_review:
+        raise Invalid("question", "Nobody answers a review: give your verdict by what you can read")
     number = questions.count_asked_by(tx, run.id) + 1
     if number > MOST_QUESTIONS and questions.find_same(tx, task, text, context, options) is None:
         raise Invalid("question", f"This run has asked {MOST_QUESTIONS} questions: use the answers, or end the run")
@@ -264,8 +266,10 @@ def read_question(run: RunPrincipal, question_id: str) -> Question:
 
 @transactional
 def save_session(tx: Transaction, run_id: str, archive: bytes) -> None:
-    """Store the agent CLI's session for the next run of the task. Replaces the previous one."""
+    """Store the agent CLI's session for the next run of the task. Replaces the previous one. A review keeps none."""
     task, run = _live(tx, run_id)
+    if run.is_review:
+        return
     tx.session.execute(delete(RunSession).where(RunSession.task_id == task.id))
     for part, start in enumerate(range(0, max(1, len(archive)), SESSION_PART_BYTES)):
         piece = archive[start : start + SESSION_PART_BYTES]
@@ -304,6 +308,8 @@ def finish_run(
     """
     ended = tx.session.get(Run, run_id)
     is_repeated = ended is not None and (ended.outcome, ended.claimed_sha) == (outcome, commit_sha)
+    if ended is not None and ended.is_review:
+        return _finish_review(tx, run_id, outcome, summary, reason, cut_short=cut_short)
     # The run's credentials are deleted, so the repeated report can't be masked in the same way and compared.
     if ended is not None and is_repeated and is_same_when_masked(ended.summary or "", cut(summary)):
         return ended
@@ -329,6 +335,22 @@ def finish_run(
         fail(tx, task, reason or summary or "the agent gave no reason")
     else:
         _cancel(tx, task, run, reason, cut_short=cut_short)
+    return run
+
+
+def _finish_review(
+    tx: Transaction, run_id: str, outcome: Outcome, summary: str, reason: str | None, *, cut_short: bool
+) -> Run:  # fmt: skip
+    """End a review: its verdict, if it gave one, was stored before. Its task stays where it is."""
+    ended = tx.get(Run, run_id)
+    if ended.state is RunState.ENDED and ended.outcome == outcome:
+        return ended
+    _task, run = _live(tx, run_id)
+    mask = mask_of_run(tx, run)
+    if run.verdict is None:
+        run.summary = cut(mask(summary))
+    run.is_cut_short = cut_short
+    run_end.end_run(tx, run, outcome, cut(mask(reason)) if reason else None)
     return run
 
 

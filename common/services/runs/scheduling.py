@@ -27,6 +27,7 @@ from common.services.runs.waiting import (
     ready_agents,
     session_drivers,
     under_way,
+    waiting_reviews,
     waiting_tasks,
 )
 from common.services.spend.cap_book import CapBook
@@ -114,6 +115,9 @@ class _Pass:
         """Which task should go to which agent. A project whose last runs could not be prepared gets at most one."""
         pairs: list[Pair] = []
         tried: set[str] = set()
+        for driver, needs in waiting_reviews(self._read):
+            # Tasks leave it free: its proof, which looks every few seconds, takes it.
+            self._matcher.reserve(driver, needs)
         for task in self._claimable() if self._matcher.free else []:
             project = self._projects[task.project_id]
             match = self._matcher.match(task, project)

@@ -47,6 +47,7 @@ def write_message(tx: Transaction, task_id: str, text: str, *, interrupts: bool 
     if task.state in UNREAD:
         raise Conflict(f"task {task.id} is {task.state}: no agent will read this; write a new task")
     run = None if task.phase is Phase.HELD else run_end.live_run(tx, task.id)
+    run = None if run is not None and run.is_review else run
     if interrupts and (run is None or run.state is not RunState.RUNNING):
         raise Conflict(
             f"no agent is at work on task {task.id}, so there is nothing to interrupt; send the message without "

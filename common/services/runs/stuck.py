@@ -92,7 +92,8 @@ def _record(tx: Transaction, calls: Sequence[MadeCall]) -> tuple[int, list[tuple
     most = settings().work.stuck_tokens
     # They are in the session: this reads nothing.
     runs = [tx.session.get(Run, run_id) for run_id in sorted({call.run_id for call in calls})]
-    live = [run for run in runs if run is not None and run.state is RunState.RUNNING]
+    # A review changes no file.
+    live = [run for run in runs if run is not None and run.state is RunState.RUNNING and not run.is_review]
     idle = [run for run in live if most and not run.has_written and run.stop_reason is None and _read(run) >= most]
     return new, [(run.id, _read(run)) for run in idle]
 

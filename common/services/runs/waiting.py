@@ -17,11 +17,12 @@ from sqlalchemy.orm import aliased
 from common.models.agent import Agent
 from common.models.project import Project
 from common.models.run import Run, RunSession
-from common.models.task import Task, TaskDependency
+from common.models.task import Task, TaskCheck, TaskDependency
 from common.services.runs.claims import FIRST_DRIVER
 from common.statements import AnySelect
 from common.states import DELIVERABLE, UNDER_WAY, AgentState, Outcome, Phase, ProjectState, TaskState
 from common.transaction import Snapshot, Transaction
+from common.values.agent_review import AGENT_REVIEW, NO_AGENT, read_agent_review
 
 PAGE = 1000
 """Waiting tasks read at once."""
@@ -160,6 +161,21 @@ def descriptions_with(read: Snapshot, word: str, task_ids: Collection[str]) -> d
         return {}
     query = select(Task.id, Task.description).where(Task.id.in_(task_ids), Task.description.contains(word))
     return dict(read.session.execute(query).all())
+
+
+def waiting_reviews(read: Snapshot) -> list[tuple[str, frozenset[str]]]:
+    """The driver and the capabilities of each review of proven work that waits for an agent."""
+    query = (
+        select(Project.agent_review, Task.required_capabilities)
+        .select_from(Task)
+        .join(Project, Project.id == Task.project_id)
+        .join(TaskCheck, TaskCheck.task_id == Task.id)
+        .where(Task.state_ == TaskState.IN_PROGRESS, Task.phase_ == Phase.VERIFYING)
+        .where(TaskCheck.name == AGENT_REVIEW, TaskCheck.status == "running", TaskCheck.code == NO_AGENT)
+        .order_by(TaskCheck.at)
+    )
+    found = [(read_agent_review(review), needs) for review, needs in read.session.execute(query)]
+    return [(review.driver, frozenset(needs)) for review, needs in found if review is not None]
 
 
 def live_runs(at: Snapshot | Transaction, agent_ids: Collection[str] | None = None) -> dict[str, int]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import cast
 
-from sqlalchemy import select
+from sqlalchemy import case, func, select
 
 from common.models.project import Project
 from common.models.run import Run
@@ -20,6 +20,7 @@ from common.models.spend import PlatformSetting
 from common.models.task import Task
 from common.services.spend.spend_counters import ALL, PLATFORM, PROJECT, TASK, Counter, Key, read_counters
 from common.transaction import Snapshot, Transaction
+from common.values.agent_review import Purpose
 
 NAMES = ("tokens", "costUsd", "minutes", "runs")
 WHILE_AT_WORK = ("tokens", "costUsd", "minutes")
@@ -190,7 +191,11 @@ class LiveRuns:
 
     @classmethod
     def read(cls, at: Snapshot | Transaction) -> LiveRuns:
-        query = select(Run.task_id, Run.project_id, Run.started_at).where(Run.live_task_id.is_not(None))
+        # A review counts for none of the caps of runs, so it is never one that is still to be counted.
+        began = case(
+            (Run.purpose == Purpose.REVIEW, func.coalesce(Run.started_at, Run.created_at)), else_=Run.started_at
+        )
+        query = select(Run.task_id, Run.project_id, began).where(Run.live_task_id.is_not(None))
         return cls([(row[0], row[1], row[2]) for row in at.session.execute(query)], at.now())
 
     def seconds(self, key: Key) -> float:

@@ -18,6 +18,7 @@ from common.services.spend.caps import PLATFORM_CAPS, WHILE_AT_WORK, cap_uses, c
 from common.services.spend.model_providers import find_routes, name_of, usable_providers
 from common.settings import settings
 from common.transaction import Snapshot, Transaction, snapshot
+from common.values.agent_review import read_agent_review
 from common.values.model_provider import ModelProvider, Route, RunModels
 
 MODEL_TOKEN_PREFIX = "awm"  # noqa: S105 (a prefix)
@@ -77,7 +78,16 @@ def find_access(token: str, provider_name: str) -> ModelAccess | None:
     """What the token gives at this provider; None for an unknown token, and for one of a run that is over."""
     of_platform = select(PlatformSetting.value).where(PlatformSetting.name == PLATFORM_CAPS).scalar_subquery()
     query = (
-        select(Run, Task.created_by, Task.limits, Project.limits, Task.caps, Project.caps, of_platform)
+        select(
+            Run,
+            Task.created_by,
+            Task.limits,
+            Project.limits,
+            Project.agent_review,
+            Task.caps,
+            Project.caps,
+            of_platform,
+        )
         .join(Task, Task.id == Run.task_id)
         .join(Project, Project.id == Run.project_id)
         .where(Run.model_digest == digest(token), Run.live_task_id.is_not(None))
@@ -86,11 +96,13 @@ def find_access(token: str, provider_name: str) -> ModelAccess | None:
         found = read.session.execute(query).first()
         if found is None:
             return None
-        run, person, of_task, of_project, *caps = found
+        run, person, of_task, of_project, of_review, *caps = found
         routes = find_routes(read, provider_name)
         is_capped, capped = _capped(read, run, caps)
     provider = routes[0].provider if routes else None
-    used_up = run.stop_reason or capped or _used_up(run.usage, {**of_project, **of_task})
+    review = read_agent_review(of_review) if run.is_review else None
+    limits = {**of_project, **of_task} if review is None else review.limits
+    used_up = run.stop_reason or capped or _used_up(run.usage, limits)
     return ModelAccess(
         run.id, run.task_id, run.project_id, person, run.driver, provider, used_up, is_capped, routes[1:],
         run.limited_until, run.limit_reason,
@@ -108,7 +120,7 @@ def _capped(read: Snapshot, run: Run, caps: Sequence[Mapping[str, float] | None]
     return is_capped, None if reached is None else f"{USED_UP} {reached.reason}"
 
 
-def _used_up(usage: dict[str, float], limits: dict[str, float]) -> str | None:
+def _used_up(usage: Mapping[str, float], limits: Mapping[str, float]) -> str | None:
     """Which limit the run has reached, by what the gateway has counted."""
     most_tokens, most_usd = limits.get("maxTokens"), limits.get("maxCostUsd")
     if "calls" not in usage:

@@ -43,7 +43,8 @@ def clear_limit(tx: Transaction, run_id: str) -> None:
 def _guess(tx: Transaction, run: Run) -> timedelta:
     earlier = (
         select(Run.limited_until, Run.usage)
-        .where(Run.task_id == run.task_id, Run.id != run.id, Run.created_at <= run.created_at)
+        .where(Run.task_id == run.task_id, Run.purpose == run.purpose, Run.id != run.id)
+        .where(Run.created_at <= run.created_at)
         .order_by(Run.created_at.desc(), Run.id.desc())
         .limit(MOST_LOOKED_AT)
     )

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import ColumnElement, Select, func, or_, select, true
+from sqlalchemy import ColumnElement, Select, false, func, or_, select, true
 
 from common.models.run import Run
 from common.models.task import Comment, Question, Task
@@ -86,13 +86,15 @@ def is_given_at_claim(run: Run) -> ColumnElement[bool]:
 def messages_for(run: Run, after: int) -> Select[Comment]:
     """The messages with a seq greater than `after` that the run, which is claimed, has to fetch, oldest first.
 
-    Those that it was given before are among them: the answer may have been lost.
+    Those that it was given before are among them: the answer may have been lost. None for a review: people write to who
+    works on the task.
     """
     is_free = or_(Comment.delivered_run_id.is_(None), Comment.delivered_run_id == run.id)
     since = max(_EPOCH + after * _STEP, run.started_at or _EPOCH)
     return (
         select(Comment)
         .where(Comment.task_id == run.task_id, Comment.kind.in_(KINDS), Comment.created_at > since, is_free)
+        .where(false() if run.is_review else true())
         .order_by(Comment.created_at, Comment.id)
     )
 

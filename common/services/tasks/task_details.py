@@ -31,7 +31,7 @@ from common.transaction import Snapshot, snapshot
 
 CHECKS = (
     "head", "diff", "merge", "paths", "secrets", "dependencies", "test_setup", "kept_tests", "tests", "lost_tests",
-    "new_tests", "coverage", "statuses", "preview",
+    "new_tests", "coverage", "statuses", "agent_review", "preview",
 )  # fmt: skip
 """The checks of a run's result, in their order."""
 

@@ -282,19 +282,32 @@ def comment_on_task(tx: Transaction, task_id: str, comment: NewComment, *, by: C
     return row
 
 
-def add_feedback(tx: Transaction, task: Task, kind: str, body: str, comments: Sequence[NewComment] = ()) -> Comment:
-    """Add feedback for the next run. kind: rejection, refusal, group or note. comments: belong to the feedback."""
-    parent = add_comment(tx, task, kind, NewComment(body), parent_id=None)
+def add_feedback(
+    tx: Transaction,
+    task: Task,
+    kind: str,
+    body: str,
+    comments: Sequence[NewComment] = (),
+    *,
+    author: str | None = None,
+) -> Comment:
+    """Add feedback for the next run. kind: rejection, refusal, group, note or comment. comments: belong to it.
+
+    author: a name to show; None: who acts.
+    """
+    parent = add_comment(tx, task, kind, NewComment(body), parent_id=None, author=author)
     for comment in comments:
-        add_comment(tx, task, "comment", comment, parent_id=parent.id)
+        add_comment(tx, task, "comment", comment, parent_id=parent.id, author=author)
     return parent
 
 
-def add_comment(tx: Transaction, task: Task, kind: str, new: NewComment, *, parent_id: str | None) -> Comment:
-    """Add one comment, by who acts. parent_id: what it belongs to. The caller records the event."""
+def add_comment(
+    tx: Transaction, task: Task, kind: str, new: NewComment, *, parent_id: str | None, author: str | None = None
+) -> Comment:
+    """Add one comment. parent_id: what it belongs to. author: as in add_feedback. The caller records the event."""
     return tx.add(
         Comment(
-            task_id=task.id, parent_id=parent_id, kind=kind, author=actor(), body=new.body, path=new.path,
+            task_id=task.id, parent_id=parent_id, kind=kind, author=author or actor(), body=new.body, path=new.path,
             line=new.line, start_line=None if new.start_line == new.line else new.start_line, side=new.shown_side,
             commit_sha=None if new.path is None else new.commit_sha or task.head_sha, created_at=tx.now(),
         )

@@ -1,8 +1,9 @@
-"""Database side of the jobs that prepare a run, verify its result (the proof), and close it.
+"""Database side of the job that verifies the result of a run (the proof).
 
 An agent's report is only a claim. The platform checks, in this order, that the commit is the branch's head, changes
 something, merges, changes no forbidden path, keeps the tests, passes them, and has the statuses of the repository's own
-CI that the project requires. If a check fails, the task goes back to its agent, or to a person after MOST_REFUSALS.
+CI and the agent's review that the project asks for. If a check fails, the task goes back to its agent, or to a person
+after MOST_REFUSALS.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from common import jobs
 from common.jobs import Lease
@@ -19,19 +20,18 @@ from common.models.delivery import GroupMember, TaskGroup
 from common.models.project import Project
 from common.models.run import Run
 from common.models.task import Task, TaskCheck
-from common.sealing import seal, unseal
-from common.services.projects import holding
 from common.services.projects.places import check_of, place_of
 from common.services.projects.variables import mask_of_project, mask_of_run
 from common.services.runs import run_end
-from common.services.runs.lifecycle import make_claimable
+from common.services.runs.lifecycle import newest_claim
 from common.services.tasks import flaky_tests, lifecycle, questions, scanning
 from common.services.tasks.lifecycle import record_update
 from common.services.tasks.red_base import BASE_IS_RED
 from common.services.tasks.tasks import add_feedback
 from common.settings import settings
-from common.states import GROUP_LIVE, By, Outcome, Phase, RunState, TaskState
+from common.states import GROUP_LIVE, By, Phase, TaskState
 from common.transaction import Transaction, transactional
+from common.values.agent_review import AGENT_REVIEW, NO_REVIEW
 from common.values.check import Check
 from common.values.commit_status import RequiredStatuses
 from common.values.place import Place
@@ -48,22 +48,10 @@ STATUSES = "statuses"
 """The check of what the repository's own CI says."""
 LIVE_LOG_SECONDS = 5.0
 """How often what running tests have printed is stored anew: each time all who look at the task read it."""
+NO_FAULT = frozenset({BASE_IS_RED, NO_REVIEW})
+"""Codes for which the work is not to blame."""
 MOST_ACCEPTED = 1000
 """Lost tests that a check names, and a person can let go."""
-
-
-PREPARE_SECONDS = 30
-"""How long an agent waits for its run while the forge does not answer; after that the run is given up."""
-
-
-@dataclass(frozen=True)
-class RunPlan:
-    """Input of `run.prepare` and `run.close`. is_overdue: the agent has waited for PREPARE_SECONDS."""
-
-    place: Place
-    run_id: str
-    branch: str
-    is_overdue: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,7 +61,8 @@ class ProofPlan:
     tests_lost, tests_first: see Project; tests_first is `off` for tasks whose labels say that they change no behaviour.
     accepted_losses: names of tests that a person lets go. test_setup: patterns of files that define how the tests run;
     may_change_setup: the task may change them. quarantined: names of tests whose failures count for nothing.
-    statuses: what the repository's own CI has to say of the commit; None: nothing is required.
+    statuses: what the repository's own CI has to say of the commit; None: nothing is required. is_reviewed: another
+    agent reviews the commit.
     rival: (branch, head) of a live group that handed the task back because of a merge conflict; None if there is none,
     or after RIVAL_SECONDS.
     """
@@ -93,12 +82,13 @@ class ProofPlan:
     tests: Check | None
     scans: ScanPlan
     statuses: RequiredStatuses | None = None
+    is_reviewed: bool = False
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """status: passed, failed, skipped or running. code: stable; why it failed, or a warning if it passed. message: a
-    sentence. facts: the numbers in it, by name, for who says it in another language.
+    """status: passed, failed, skipped or running. code: stable; why it failed, a warning if it passed, or what it waits
+    for. message: a sentence. facts: the numbers in it, by name, for who says it in another language.
     """
 
     name: str
@@ -110,101 +100,13 @@ class CheckResult:
 
 
 @transactional
-def begin_prepare(tx: Transaction, lease: Lease) -> RunPlan | None:
-    """What to prepare; None if the run is over or already prepared."""
-    run = tx.session.get(Run, lease.subject_id)
-    if run is None or run.state is not RunState.PREPARING:
-        return None
-    task, project = tx.get(Task, run.task_id), tx.get(Project, run.project_id)
-    is_overdue = run.created_at < tx.now() - timedelta(seconds=PREPARE_SECONDS)
-    return RunPlan(place_of(project), run.id, task.branch_name, is_overdue)
-
-
-@transactional
-def record_prepared(tx: Transaction, lease: Lease, *, username: str, password: str, base_sha: str) -> None:
-    """The branch and the credential exist: the agent may claim the run. base_sha: the default branch's head."""
-    run = tx.get(Run, lease.subject_id)
-    if tx.get(Project, run.project_id).holds:
-        holding.release_project(tx, tx.lock(Project, run.project_id))
-    if tx.get(Task, run.task_id).error is not None:
-        task = tx.lock(Task, run.task_id)
-        task.error = None
-        record_update(tx, task, "error")
-    run = tx.lock(Run, lease.subject_id)
-    if run.state is RunState.PREPARING and run.secrets_sealed:
-        secrets = unseal(run.secrets_sealed)
-        run.secrets_sealed = seal({**secrets, "username": username, "password": password})
-        run.base_sha = base_sha
-        make_claimable(tx, run)
-    tx.finish(lease)
-
-
-@transactional
-def fail_prepare(tx: Transaction, run_id: str, reason: str) -> None:
-    """The run can't be prepared because of its task: it is lost, and the attempt counts."""
-    run = tx.get(Run, run_id)
-    _lose_unprepared(tx, run, tx.lock(Task, run.task_id), reason, counts=True)
-
-
-@transactional
-def record_prepare_refused(tx: Transaction, lease: Lease, reason: str) -> None:
-    """Like fail_prepare, and finish the job."""
-    fail_prepare(lease.subject_id, reason)
-    tx.finish(lease)
-
-
-@transactional
-def record_unprepared(tx: Transaction, lease: Lease, reason: str) -> None:
-    """No run of the project can be prepared: end this one, so that its agent is free, and hold the project's tasks."""
-    run = tx.get(Run, lease.subject_id)
-    project = tx.lock(Project, run.project_id)
-    task = tx.lock(Task, run.task_id)
-    masked = mask_of_run(tx, run)(reason)
-    if _lose_unprepared(tx, run, task, masked, counts=False):
-        holding.hold_project(tx, project, masked)
-    tx.finish(lease)
-
-
-def _lose_unprepared(tx: Transaction, run: Run, task: Task, reason: str, *, counts: bool) -> bool:
-    """Lose a run that could not be prepared. Returns False if it was already over. The task is locked.
-
-    The reason stays in the task's error until a run can be prepared.
-    """
-    run = tx.lock(Run, run.id)
-    if run.state is RunState.ENDED:
-        return False
-    reason = mask_of_run(tx, run)(reason)
-    run_end.end_run(tx, run, Outcome.LOST, reason)
-    task.error = reason[:2000]
-    lifecycle.requeue(tx, task, reason=reason, counts=counts)
-    record_update(tx, task, "error")
-    return True
-
-
-@transactional
-def begin_close(tx: Transaction, lease: Lease) -> RunPlan | None:
-    """The run whose credential is to be revoked; None if the run is deleted."""
-    run = tx.session.get(Run, lease.subject_id)
-    if run is None:
-        return None
-    task, project = tx.get(Task, run.task_id), tx.get(Project, run.project_id)
-    return RunPlan(place_of(project), run.id, task.branch_name)
-
-
-@transactional
-def record_closing(tx: Transaction, lease: Lease, *, after_seconds: float) -> None:
-    """The credential is revoked. Run the job again later, to remove what is left of it."""
-    tx.again(lease, after_seconds=after_seconds)
-
-
-@transactional
 def begin_proof(tx: Transaction, lease: Lease) -> ProofPlan | None:
     """What to verify; None if the task is not being verified, or if a newer run is."""
     run = tx.session.get(Run, lease.subject_id)
     if run is None:
         return None
     task = tx.get(Task, run.task_id)
-    if task.phase is not Phase.VERIFYING or _newest_completed(tx, task.id) != run.id:
+    if task.phase is not Phase.VERIFYING or newest_claim(tx, task.id) is not run:
         return None
     project = tx.get(Project, task.project_id)
     tests = check_of(project, run.id, run.claimed_sha) if run.claimed_sha is not None else None
@@ -213,6 +115,7 @@ def begin_proof(tx: Transaction, lease: Lease) -> ProofPlan | None:
         project.tests_lost, _tests_first(project, task), frozenset(task.accepted_losses),
         tuple(project.test_setup), task.may_change_test_setup, flaky_tests.quarantined(tx, project.id),
         _rival(tx, task, run), tests, scanning.scan_plan(tx, project, task, run.id), _statuses(tx, project, run),
+        project.agent_review is not None,
     )  # fmt: skip
 
 
@@ -245,16 +148,6 @@ def _rival(tx: Transaction, task: Task, run: Run) -> tuple[str, str] | None:
     return (group.branch, group.head_sha) if group is not None and group.head_sha is not None else None
 
 
-def _newest_completed(tx: Transaction, task_id: str) -> str | None:
-    query = (
-        select(Run.id)
-        .where(Run.task_id == task_id, Run.outcome == Outcome.COMPLETED)
-        .order_by(Run.created_at.desc(), Run.id.desc())
-        .limit(1)
-    )
-    return tx.session.execute(query).scalar_one_or_none()
-
-
 @transactional
 def record_checks(tx: Transaction, lease: Lease, results: Sequence[CheckResult], *, after_seconds: float) -> None:
     """Store the results so far, and run the job again later."""
@@ -284,6 +177,7 @@ def record_proven(tx: Transaction, lease: Lease, results: Sequence[CheckResult])
     if task is not None:
         _store(tx, task, lease.subject_id, _masked(tx, task, results))
         task.head_sha, task.updated_at = tx.get(Run, lease.subject_id).claimed_sha, tx.now()
+        _close_review(tx, task, lease.subject_id, results)
         task.needs_other_approver = tx.get(Project, task.project_id).separate_approver
         record_update(tx, task, "checks", "head_sha")
         tx.enqueue(jobs.PUBLISH_TASK, task.id, project_id=task.project_id)
@@ -297,18 +191,27 @@ def record_refused(tx: Transaction, lease: Lease, results: Sequence[CheckResult]
     if task is not None:
         results = _masked(tx, task, results)
         _store(tx, task, lease.subject_id, results)
+        _close_review(tx, task, lease.subject_id, results)
         failed = next(result for result in results if result.status == "failed")
         refuse(tx, task, failed)
     tx.finish(lease)
 
 
+def _close_review(tx: Transaction, task: Task, run_id: str, results: Sequence[CheckResult]) -> None:
+    """The proof has ended: so does a review that its results do not need, as of a commit that was pushed over."""
+    run_end.end_review(tx, task.id, "the proof of its commit has ended")
+    if all(result.name != AGENT_REVIEW for result in results):
+        unseen = (TaskCheck.run_id == run_id, TaskCheck.name == AGENT_REVIEW, TaskCheck.status == "running")
+        tx.session.execute(delete(TaskCheck).where(*unseen).execution_options(synchronize_session=False))
+
+
 def refuse(tx: Transaction, task: Task, failed: CheckResult) -> None:
     """Refuse the work of the task because of this failed check: queue it again, or ask a person after MOST_REFUSALS.
 
-    If the default branch is to blame, a person is asked at once, and it is no refusal. The task is locked and in
+    If the work is not to blame (NO_FAULT), a person is asked at once, and it is no refusal. The task is locked and in
     progress. The texts of `failed` are masked.
     """
-    if failed.code == BASE_IS_RED:
+    if failed.code in NO_FAULT:
         text = f"{failed.message} This is no fault of the task. How should it continue?"
         questions.ask(tx, task, text, context=failed.code, options=[], run_id=None)
         return
@@ -329,6 +232,7 @@ def give_up_proof(tx: Transaction, run_id: str, reason: str) -> None:
     run = tx.get(Run, run_id)
     task = tx.lock(Task, run.task_id)
     if task.phase is Phase.VERIFYING:
+        _close_review(tx, task, run_id, ())
         text = f"The platform could not verify the work: {mask_of_run(tx, run)(reason)} Answer this to try again."
         questions.ask(tx, task, text, context=None, options=[], run_id=None)
 
@@ -346,7 +250,7 @@ def _verifying(tx: Transaction, lease: Lease) -> Task | None:
     run = tx.get(Run, lease.subject_id)
     task = tx.lock(Task, run.task_id)
     is_current = task.state is TaskState.IN_PROGRESS and task.phase is Phase.VERIFYING
-    return task if is_current and _newest_completed(tx, task.id) == run.id else None
+    return task if is_current and newest_claim(tx, task.id) is run else None
 
 
 def _store(tx: Transaction, task: Task, run_id: str, results: Sequence[CheckResult]) -> bool:
@@ -393,6 +297,6 @@ def look_for_statuses(tx: Transaction, project_id: str) -> int:
 
 def store_check(tx: Transaction, task: Task, result: CheckResult) -> None:
     """Store a check that was made after the verification (of the preview) with the newest completed run."""
-    run_id = _newest_completed(tx, task.id)
-    if run_id is not None:
-        _store(tx, task, run_id, [result])
+    claim = newest_claim(tx, task.id)
+    if claim is not None:
+        _store(tx, task, claim.id, [result])

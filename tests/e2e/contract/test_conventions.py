@@ -125,6 +125,7 @@ GET /runner/runs/ID/task
 GET /runner/runs/ID/feedback
 GET /runner/runs/ID/tasks
 POST /runner/runs/ID/proposals
+POST /runner/runs/ID/review
 PUT /runner/runs/ID/session
 GET /runner/runs/ID/session
 POST /runner/runs/ID/finish

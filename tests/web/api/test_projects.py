@@ -44,6 +44,7 @@ WHOLE: dict[str, Any] = {
     "dependencyScan": "off",
     "testReport": "reports/*.xml",
     "requiredStatuses": [],
+    "agentReview": {"mode": "advisory", "driver": "codex", "model": "gpt-5", "limits": {"maxCostUsd": 2}},
     "forbiddenPaths": ["infra/**", "*.lock"],
     "limits": {"maxCostUsd": 2.5, "maxTokens": 100000, "maxMinutes": 30},
     "agentInstructions": "Write tests first.",
@@ -109,6 +110,12 @@ WRONG: list[tuple[str, Any]] = [
     ("testReport", "a/../../b"), ("testReport", "!a"), ("testReport", ".git/report.xml"), ("testReport", "x" * 201),
     # The forge of these tests has no CI; what is wrong where there is one is below.
     ("requiredStatuses", None), ("requiredStatuses", ["ci/build"]),
+    ("agentReview", {}), ("agentReview", {"mode": "off", "driver": "codex"}), ("agentReview", {"mode": "advisory"}),
+    *[("agentReview", {"mode": "blocking", "driver": driver}) for driver in ("", "cat", "command", None, 1)],
+    ("agentReview", {"mode": "blocking", "driver": "codex", "model": "a b"}),
+    ("agentReview", {"mode": "blocking", "driver": "codex", "limits": {"maxTokens": 0}}),
+    ("agentReview", {"mode": "blocking", "driver": "codex", "limits": None}),
+    ("agentReview", {"mode": "blocking", "driver": "codex", "more": 1}),
 ]  # fmt: skip
 
 READ_ONLY = ("id", "slug", "giteaRepoUrl", "k8sNamespace", "status", "state", "error", "createdAt", "createdBy")
@@ -340,3 +347,13 @@ def test_statuses_can_be_required_where_a_ci_sets_them(
     settings.cache_clear()
     assert plain_maintainer.get(path).json["project"]["requiredStatuses"] == contexts
     assert plain_maintainer.patch(path, json={"requiredStatuses": []}).json["project"]["requiredStatuses"] == []
+
+
+def test_a_project_may_have_its_work_reviewed_by_another_agent(plain_maintainer: FlaskClient) -> None:
+    project = plain_maintainer.post("/api/projects", json={"name": "Shop"}).json["project"]
+    assert project["agentReview"] is None
+    path = f"/api/projects/{project['id']}"
+    wanted = {"mode": "blocking", "driver": "codex", "limits": {"maxMinutes": 10}}
+    assert plain_maintainer.patch(path, json={"agentReview": wanted}).json["project"]["agentReview"] == wanted
+    assert plain_maintainer.patch(path, json={"name": "Shop 2"}).json["project"]["agentReview"] == wanted
+    assert plain_maintainer.patch(path, json={"agentReview": None}).json["project"]["agentReview"] is None

@@ -44,9 +44,7 @@ def _approve(tx: Transaction, task_id: str, sha: str) -> None:
     task.state_, task.head_sha, task.approved_sha, task.approved_by = TaskState.APPROVED, sha, sha, "max"
 
 
-def run_train(
-    platform: Platform, folder: Path, seed: int, *, culprit_rate: float, green_runs: int = 1
-) -> str:
+def run_train(platform: Platform, folder: Path, seed: int, *, culprit_rate: float, green_runs: int = 1) -> str:
     """Run one, and check that no innocent task is taken out. Returns what became of the culprit: `landed`, `named` or
     `stopped` with the whole group.
     """
@@ -60,9 +58,7 @@ def run_train(
         name = "culprit" if number == place else f"f{number}"
         _approve(task.id, tree.commit({name: "x\n"}, on=task.branch_name, start="origin/main"))
         tree.push(task.branch_name)
-    projects.update_project(
-        project.id, {"test_command": dice.command, "group_test_runs": green_runs}, by=platform.max
-    )
+    projects.update_project(project.id, {"test_command": dice.command, "group_test_runs": green_runs}, by=platform.max)
 
     group = platform.group(*members)
     platform.run_jobs(until=lambda: platform.get(TaskGroup, group.id).state in {"merged", "failed"})

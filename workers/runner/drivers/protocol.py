@@ -7,6 +7,7 @@ ProgramDriver (drivers/program.py).
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -45,6 +46,9 @@ class Platform(Protocol):
     def progress(self, message: str, done: int | None = None, total: int | None = None) -> None:
         """Report progress. Broadcast to subscribers, never stored."""
 
+    def review(self, verdict: str, summary: str, comments: Sequence[Mapping[str, object]]) -> None:
+        """Give the verdict of a review. Raises ProviderRefused for one that the platform does not take."""
+
     def usage(self, *, input_tokens: int, output_tokens: int, cached_tokens: int, cost_usd: float) -> None:
         """Report the run's totals so far. Cancels the run if they exceed the task's limits."""
 
@@ -82,6 +86,8 @@ class Session:
     """What confines the driver's commands."""
     cancellation: Cancellation
     platform: Platform
+    is_review: bool = False
+    """Whether the work of another agent is to be reviewed."""
 
 
 class OutcomeKind(StrEnum):

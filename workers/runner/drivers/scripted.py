@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from common.errors import ProviderRefused
 from workers.runner.commands import run_command
 from workers.runner.drivers.protocol import DriverOutcome, OutcomeKind, Session
 from workers.runner.drivers.steps import (
@@ -26,6 +27,7 @@ from workers.runner.drivers.steps import (
     Delete,
     Fail,
     Replace,
+    Review,
     RunCommand,
     Say,
     Sleep,
@@ -60,7 +62,8 @@ class ScriptedDriver:
 
     def work(self, session: Session) -> DriverOutcome:
         try:
-            steps = steps_for_round(session.task.description, session.round)
+            tag = "review" if session.is_review else "steps"
+            steps = steps_for_round(session.task.description, session.round, tag=tag)
         except StepError as error:
             return DriverOutcome(OutcomeKind.FAILED, reason=str(error))
         place = _restored(session, len(steps))
@@ -132,6 +135,11 @@ def _do(step: Step, session: Session, place: _Place) -> bool:
             session.cancellation.sleep(seconds)
         case Fail(reason):
             raise StepFailed(reason)
+        case Review(verdict, summary, comments):
+            try:
+                platform.review(verdict, summary, comments)
+            except ProviderRefused as error:
+                raise StepFailed(f"the platform refused the verdict: {error}") from error
         case RunCommand(command):
             _run(command, session)
         case ApplySuggestions():

@@ -1,15 +1,16 @@
 """The language of the scripted driver: fenced blocks tagged `steps` in a task's description.
 
 Each block is a YAML list of steps; block n is for round n, and the last block for every later round. A step is a
-mapping with one key: write, append, replace, delete, run, apply, say, ask, sleep or fail. Parsing is pure; every error
-is a StepError whose message contains the step's number, counted from 1.
+mapping with one key: write, append, replace, delete, run, apply, say, ask, sleep, fail or review. Parsing is pure;
+every error is a StepError whose message contains the step's number, counted from 1. What a reviewer does is in blocks
+tagged `review`.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,22 +83,34 @@ class Fail:
     reason: str
 
 
-Step = Write | Append | Replace | Delete | RunCommand | ApplySuggestions | Say | Ask | Sleep | Fail
+@dataclass(frozen=True)
+class Review:
+    """comments: each with path, line and body; the platform checks them."""
+
+    verdict: str
+    summary: str
+    comments: tuple[Mapping[str, object], ...] = ()
 
 
-def steps_for_round(description: str, round_number: int) -> list[Step]:
-    """Return the steps of a round, counted from 1. Raises StepError if they are invalid or there is no block."""
-    blocks = _blocks(description)
+Step = Write | Append | Replace | Delete | RunCommand | ApplySuggestions | Say | Ask | Sleep | Fail | Review
+
+
+def steps_for_round(description: str, round_number: int, *, tag: str = "steps") -> list[Step]:
+    """Return the steps of a round, counted from 1. Raises StepError if they are invalid or there is no block.
+
+    tag: `steps`, or `review` for those of a reviewer.
+    """
+    blocks = _blocks(description, tag)
     if not blocks:
         raise StepError(
-            "The scripted driver needs a fenced block tagged `steps` in the task's description, and there is none. "
+            f"The scripted driver needs a fenced block tagged `{tag}` in the task's description, and there is none. "
             "Add one, or give the task to another driver."
         )
     return parse_steps(blocks[min(max(round_number, 1), len(blocks)) - 1])
 
 
-def _blocks(description: str) -> list[str]:
-    """Return the bodies of the fenced blocks tagged `steps`, by Markdown's rules. A block without an end is ignored.
+def _blocks(description: str, tag: str) -> list[str]:
+    """Return the bodies of the fenced blocks with this tag, by Markdown's rules. A block without an end is ignored.
 
     Parsed line by line, because a regular expression over the whole text takes minutes on some hostile texts.
     """
@@ -107,7 +120,7 @@ def _blocks(description: str) -> list[str]:
         match = _FENCE.fullmatch(line)
         if not fence:
             if match:
-                fence, is_steps, body = match["fence"], match["tag"].split()[:1] == ["steps"], []
+                fence, is_steps, body = match["fence"], match["tag"].split()[:1] == [tag], []
         elif match and match["fence"].startswith(fence) and not match["tag"].strip():
             if is_steps:
                 blocks.append("\n".join(body) + "\n")
@@ -213,6 +226,14 @@ def _ask(value: _Value) -> Step:
     return Ask(value.field("question"), context, tuple(options))
 
 
+def _review(value: _Value) -> Step:
+    fields = value.fields("verdict", "summary", optional=("comments",))
+    comments = fields.get("comments") or []
+    if not isinstance(comments, list) or not all(isinstance(comment, dict) for comment in comments):
+        raise value.wrong("comments must be a list of mappings with path, line and body")
+    return Review(value.field("verdict"), value.field("summary"), tuple(comments))
+
+
 def _sleep(value: _Value) -> Step:
     seconds = value.value
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds):
@@ -233,6 +254,7 @@ _PARSERS: dict[str, Callable[[_Value], Step]] = {
     "ask": _ask,
     "sleep": _sleep,
     "fail": lambda value: Fail(value.text()),
+    "review": _review,
 }
 
 

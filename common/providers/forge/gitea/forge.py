@@ -286,7 +286,9 @@ class GiteaForge:
 
     # Credentials and the webhook
 
-    def ensure_credential(self, repository: Repository, *, branch: str, run_id: str) -> Credential:
+    def ensure_credential(
+        self, repository: Repository, *, branch: str, run_id: str, may_push: bool = True
+    ) -> Credential:
         found = self._open(repository)
         git.branch_ref(branch)
         server = self._server()
@@ -298,6 +300,7 @@ class GiteaForge:
             server.account,
             branch=branch,
             run_id=run_id,
+            may_push=may_push,
         )
 
     def delete_credential(self, repository: Repository, *, run_id: str) -> bool:

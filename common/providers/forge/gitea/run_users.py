@@ -37,8 +37,9 @@ def ensure(
     *,
     branch: str,
     run_id: str,
+    may_push: bool,
 ) -> Credential:
-    """Create the run's user, if needed, and return its name with a new password or token.
+    """Create the run's user, if needed, and return its name with a new password or token. may_push: else it reads.
 
     Raises ProviderRefused: `not_admin` if the platform's token can't create users, `no_login` if the server accepts
     neither a password nor creates a token.
@@ -63,8 +64,11 @@ def ensure(
         # 422: the user exists already; the call below sets the new password in either case.
         client.call("POST", "/admin/users", body=wanted, accept=(422,))
     _change(client, username, password, is_open=True)
-    client.call("PUT", f"{found.path}{at('collaborators', username)}", body={"permission": "write"})
-    protection.ensure_rule(branch, pushers=(username,), is_forced=True)
+    client.call(
+        "PUT", f"{found.path}{at('collaborators', username)}", body={"permission": "write" if may_push else "read"}
+    )
+    if may_push:
+        protection.ensure_rule(branch, pushers=(username,), is_forced=True)
     if not client.get("/user", login=(username, password), accept=(401, 403)).is_there:
         password = _new_token(client, features, account, username)
     return Credential(username, password)

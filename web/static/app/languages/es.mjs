@@ -1364,6 +1364,21 @@ export const TEXTS = {
   "Let it change how tests run": "Permitirle cambiar cómo se ejecutan las pruebas",
   "From the next proof on, its tests run as its branch defines them.":
     "Desde la próxima prueba, sus pruebas se ejecutan como las define su rama.",
+  "Review by another agent": "Revisión por otro agente",
+  "After the proof, of exactly the proven commit. A verdict is an opinion: it never replaces the proof.":
+    "Tras la prueba, exactamente del commit probado. Un veredicto es una opinión: nunca sustituye la prueba.",
+  "No review": "Sin revisión",
+  "People read the verdict": "Las personas leen el veredicto",
+  "Requested changes send the work back": "Los cambios pedidos devuelven el trabajo",
+  "The reviewer's driver": "Controlador del revisor",
+  "The reviewer's model": "Modelo del revisor",
+  "Best another one than that which does the work.": "Mejor uno distinto del que hace el trabajo.",
+  "Empty: the driver's own choice.": "Vacío: lo que elija el controlador.",
+  "Most cost a review": "Costo máximo por revisión",
+  "Most tokens a review": "Tokens máximos por revisión",
+  "Most minutes a review": "Minutos máximos por revisión",
+  "Review: approves": "Revisión: aprueba",
+  "Review: requests changes": "Revisión: pide cambios",
   "Required statuses": "Estados exigidos",
   "One a line: what the repository's own CI has to say of each commit, such as ci/build. Needs Gitea.":
     "Uno por línea: lo que la CI del propio repositorio debe decir de cada commit, como ci/build. Requiere Gitea.",

@@ -6,6 +6,7 @@ import { DriverFields } from "../parts/known.mjs";
 import { mark, t } from "../language.mjs";
 import { ENVIRONMENTS } from "../states.mjs";
 import { say } from "../words.mjs";
+import { AgentReviewFields, agentReview, agentReviewDraft } from "./agent-review-fields.mjs";
 import { NetworkFields } from "./network-fields.mjs";
 import {
   POLICIES,
@@ -92,7 +93,7 @@ export function draftOf(project = {}) {
   draft.envVars = Object.entries(project.envVars || {})
     .map(([name, value]) => `${name}=${value}`)
     .join("\n");
-  Object.assign(draft, questionDraft(project.questionRules));
+  Object.assign(draft, questionDraft(project.questionRules), agentReviewDraft(project.agentReview));
   for (const [set] of CAPS) Object.assign(draft, capsDraft(`caps.${set}`, project.caps?.[set]));
   // A project of an older platform has neither; a new one begins with the platform's defaults.
   draft.hasCaps = !project.id || !!project.caps;
@@ -129,6 +130,7 @@ export function bodyOf(draft, before) {
   set("healthSeconds", nested(draft, "healthSeconds", ENVIRONMENTS), nested(before, "healthSeconds", ENVIRONMENTS));
   set("limits", nested(draft, "limits", LIMITS) ?? {}, nested(before, "limits", LIMITS) ?? {});
   set("questionRules", questionRules(draft), questionRules(before));
+  set("agentReview", agentReview(draft), agentReview(before));
   set("envVars", variables(draft.envVars), variables(before.envVars));
   for (const name of PATTERNS) set(name, lines(draft[name]), lines(before[name]));
   const caps = CAPS.map(([name]) => name);
@@ -361,4 +363,5 @@ export const MoreFields = ({ form, secrets = [] }) => html`
   </div>
   <${StatusesField} form=${form} />
   <${ScanPolicies} form=${form} />
+  <${AgentReviewFields} form=${form} />
 `;

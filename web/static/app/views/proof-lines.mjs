@@ -11,7 +11,7 @@ import { SCAN_ACCEPTS, SCAN_PARTS } from "./scan-lines.mjs";
 const ORDER = ["failed", "warned", "running", "passed", "skipped"];
 
 // How a check counts for the eye: one that passed with a code is a warning.
-const toneOf = ({ status, code }) => (code && status !== "failed" ? "warned" : status);
+const toneOf = ({ status, code }) => (code && !["failed", "running"].includes(status) ? "warned" : status);
 const rank = (check) => ORDER.indexOf(toneOf(check));
 
 export const redFirst = (checks) => checks.toSorted((one, other) => rank(one) - rank(other));

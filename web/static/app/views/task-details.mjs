@@ -10,7 +10,7 @@ import { Attachments } from "./task-attachments.mjs";
 import { Facts } from "./task-facts.mjs";
 import { TaskCaps } from "./task-parked.mjs";
 import { Proposals } from "./task-proposals.mjs";
-import { Spent, stateOf, Usage } from "./task-runs.mjs";
+import { ReviewMark, Spent, stateOf, Usage } from "./task-runs.mjs";
 import { Timeline } from "./task-talk.mjs";
 
 export const Details = ({ task, reload }) =>
@@ -58,7 +58,7 @@ function RunTable({ task }) {
             (run) =>
               html`<tr key=${run.id}>
                 <td>${run.round}</td>
-                <td><${Badge} word=${stateOf(run)} /></td>
+                <td><${Badge} word=${stateOf(run)} /> <${ReviewMark} run=${run} /></td>
                 <td>${run.agentId && html`<a href=${to.agent(run.agentId)}>${shortId(run.agentId)}</a>`}</td>
                 <td>${[run.driver, run.model].filter(Boolean).join(" · ")}</td>
                 <td><${Time} at=${run.startedAt} /></td>

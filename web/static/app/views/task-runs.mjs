@@ -40,6 +40,15 @@ export function Spent({ of }) {
 
 export const stateOf = (run) => run.outcome || run.state;
 
+export const isReview = ({ purpose }) => purpose === "review";
+
+// A run that reviewed another one's work says so, with its verdict.
+export const ReviewMark = ({ run }) =>
+  isReview(run) &&
+  html`<span class="chip" data-testid="review-mark">
+    ${run.verdict === "approve" ? t("Review: approves") : run.verdict ? t("Review: requests changes") : t("Review")}
+  </span>`;
+
 // A run is claimed and its usage rises without an event: while it is live, the run is read every few seconds.
 function useLiveRun(run) {
   const [read, setRead] = useState(null);
@@ -66,6 +75,7 @@ export function RunLine({ run }) {
   return html`
     <p class="run-line">
       <${Badge} word=${stateOf(read || run)} testid="run-state" />
+      <${ReviewMark} run=${read || run} />
       ${run.agentId && html`<a href=${to.agent(run.agentId)}>${run.agentId}</a>`}
       <${Time} at=${run.startedAt} />
       ${(run.driver || run.model) && html`<span>${[run.driver, run.model].filter(Boolean).join(" · ")}</span>`}
@@ -95,7 +105,8 @@ export function Runs({ task }) {
               (one, at) =>
                 html`<option key=${one.id} value=${one.id}>
                   ${at === 0 ? t("Latest run") : t("Run {number}", { number: runs.length - at })} ·${" "}
-                  ${t("Round {number}", { number: one.round })} · ${say(stateOf(one))}
+                  ${t("Round {number}", { number: one.round })} · ${isReview(one) ? `${t("Review")} · ` : ""}
+                  ${say(stateOf(one))}
                 </option>`,
             )}
           </select>

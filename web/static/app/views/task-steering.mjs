@@ -14,7 +14,8 @@ import { actorName } from "../words.mjs";
 const TAKEN_FROM = ["in_progress", "needs_input", "ready_to_test", "failed"];
 
 // An agent that waits for an answer is there, too.
-export const isWorking = ({ runs }) => (runs || []).some(({ state }) => state === "running");
+export const isWorking = ({ runs }) =>
+  (runs || []).some(({ state, purpose }) => state === "running" && purpose !== "review");
 export function Steering({ task, reload }) {
   if (task.heldBy) return html`<${Held} task=${task} reload=${reload} />`;
   if (!isWorking(task) || !may("member")) return null;

@@ -8,7 +8,7 @@ import { Transcript } from "../parts/transcript/transcript.mjs";
 import { may } from "../session.mjs";
 import { actorName, say } from "../words.mjs";
 import { roundsOf } from "./task-rounds.mjs";
-import { RunLine, Spent, stateOf, waitsFor } from "./task-runs.mjs";
+import { isReview, RunLine, Spent, stateOf, waitsFor } from "./task-runs.mjs";
 import { isWorking, Steering } from "./task-steering.mjs";
 import { CommentForm, Said } from "./task-talk.mjs";
 
@@ -31,7 +31,7 @@ export function Work({ task, reload }) {
 function Chapter({ task, chapter, isLast }) {
   const { round, runs, asked } = chapter;
   const [open, setOpen] = useState(isLast);
-  const latest = runs.at(-1);
+  const latest = runs.findLast((run) => !isReview(run)) || runs.at(-1);
   return html`<details
     class="chapter"
     open=${open}

@@ -19,7 +19,7 @@ import { TaskHead, useTask } from "./task-head.mjs";
 import { WholeTask } from "./task-page.mjs";
 import { TaskCaps } from "./task-parked.mjs";
 import { Proposals } from "./task-proposals.mjs";
-import { Runs } from "./task-runs.mjs";
+import { isReview, Runs } from "./task-runs.mjs";
 import { Steering } from "./task-steering.mjs";
 import { Comments } from "./task-talk.mjs";
 
@@ -152,7 +152,8 @@ const VERY_END = Number.MAX_SAFE_INTEGER;
 
 // What the agent said last: the summary of a run that is over, else the end of what it says now.
 function LastWords({ task }) {
-  const run = (task.runs || []).reduce((newest, one) => (newest && newest.id > one.id ? newest : one), null);
+  const work = (task.runs || []).filter((one) => !isReview(one));
+  const run = work.reduce((newest, one) => (newest && newest.id > one.id ? newest : one), null);
   const runId = run?.id;
   const [said, setSaid] = useState(null);
   useEffect(() => {

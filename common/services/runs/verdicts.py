@@ -1,0 +1,82 @@
+"""The verdict of a review, as its agent gives it: stored with its remarks as comments on the task.
+
+Everything in it was written by an agent that read the repository: it is masked, cut and shown, and decides nothing
+beyond the check `agent_review`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from common.errors import Conflict, Invalid
+from common.models.run import Run
+from common.models.task import Task, TaskCheck
+from common.services.projects.variables import mask_of_run
+from common.services.runs.lifecycle import newest_claim
+from common.services.runs.log_entries import cut
+from common.services.runs.runners import RunPrincipal
+from common.services.tasks.lifecycle import record_update
+from common.services.tasks.tasks import NewComment, add_feedback
+from common.states import RunState
+from common.transaction import Transaction, transactional
+from common.values.agent_review import LONGEST_BODY, LONGEST_SUMMARY, ReviewComment, Verdict
+
+MOST_PATHS = 1000
+"""That the log of the check `diff` names: workers/jobs/proof.py."""
+_WORDS = {Verdict.APPROVE: "Approves", Verdict.REQUEST_CHANGES: "Requests changes"}
+
+
+@dataclass(frozen=True)
+class NewVerdict:
+    """comments: at most MOST_COMMENTS."""
+
+    verdict: Verdict
+    summary: str
+    comments: Sequence[ReviewComment] = ()
+
+
+@transactional
+def submit_review(tx: Transaction, principal: RunPrincipal, new: NewVerdict) -> Run:
+    """Store the verdict of the run, and its remarks for the people and the task's next run.
+
+    The first verdict stands; repeating it changes nothing. Conflict if the run is over. Invalid (verdict) for a run
+    that is no review, and for another verdict.
+    """
+    task, run = tx.lock(Task, principal.task_id), tx.lock(Run, principal.run_id)
+    if run.state is RunState.ENDED:
+        raise Conflict(f"run {run.id} is over", field="run")
+    if not run.is_review:
+        raise Invalid("verdict", "This run is no review: do the task, and end your turn")
+    if run.verdict is not None:
+        if run.verdict == new.verdict:
+            return run
+        raise Invalid("verdict", f"This review said {run.verdict} before, and that stands: end your turn")
+    mask = mask_of_run(tx, run)
+    run.verdict, run.summary = new.verdict, cut(mask(new.summary), LONGEST_SUMMARY)
+    changed = _changed_paths(tx, task)
+    comments = [_comment(one, mask(one.path), mask(one.body), changed, run) for one in new.comments]
+    said = f"{_WORDS[new.verdict]}: {run.summary}"
+    add_feedback(tx, task, "comment", said, comments, author=f"{run.driver} (review)")
+    record_update(tx, task, "comments")
+    return run
+
+
+def _comment(given: ReviewComment, path: str, body: str, changed: set[str] | None, run: Run) -> NewComment:
+    """The remark in its place; a general one if the change does not touch the file, which no diff shows then."""
+    body = cut(body, LONGEST_BODY)
+    if changed is not None and path not in changed:
+        return NewComment(f"{path}:{given.line}: {body}")
+    return NewComment(body, path, given.line, side=given.side, commit_sha=run.claimed_sha)
+
+
+def _changed_paths(tx: Transaction, task: Task) -> set[str] | None:
+    """The paths that the proven commit changes; None if they are too many to tell."""
+    work = newest_claim(tx, task.id)
+    if work is None:
+        return None
+    paths = select(TaskCheck.log).where(TaskCheck.run_id == work.id, TaskCheck.name == "diff")
+    lines = (tx.session.execute(paths).scalar() or "").splitlines()
+    return set(lines) if 0 < len(lines) < MOST_PATHS else None

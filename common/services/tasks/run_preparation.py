@@ -1,0 +1,128 @@
+"""Database side of the jobs that prepare a run and close it: its branch, and the credential of its agent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from common.jobs import Lease
+from common.models.project import Project
+from common.models.run import Run
+from common.models.task import Task
+from common.sealing import seal, unseal
+from common.services.projects import holding
+from common.services.projects.places import place_of
+from common.services.projects.variables import mask_of_run
+from common.services.runs import run_end
+from common.services.runs.lifecycle import make_claimable
+from common.services.tasks import lifecycle
+from common.services.tasks.lifecycle import record_update
+from common.states import Outcome, RunState
+from common.transaction import Transaction, transactional
+from common.values.place import Place
+
+PREPARE_SECONDS = 30
+"""How long an agent waits for its run while the forge does not answer; after that the run is given up."""
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """Input of `run.prepare` and `run.close`. is_overdue: the agent has waited for PREPARE_SECONDS. is_review: the run
+    only reads.
+    """
+
+    place: Place
+    run_id: str
+    branch: str
+    is_overdue: bool = False
+    is_review: bool = False
+
+
+@transactional
+def begin_prepare(tx: Transaction, lease: Lease) -> RunPlan | None:
+    """What to prepare; None if the run is over or already prepared."""
+    run = tx.session.get(Run, lease.subject_id)
+    if run is None or run.state is not RunState.PREPARING:
+        return None
+    task, project = tx.get(Task, run.task_id), tx.get(Project, run.project_id)
+    is_overdue = run.created_at < tx.now() - timedelta(seconds=PREPARE_SECONDS)
+    return RunPlan(place_of(project), run.id, task.branch_name, is_overdue, run.is_review)
+
+
+@transactional
+def record_prepared(tx: Transaction, lease: Lease, *, username: str, password: str, base_sha: str) -> None:
+    """The branch and the credential exist: the agent may claim the run. base_sha: the default branch's head."""
+    run = tx.get(Run, lease.subject_id)
+    if tx.get(Project, run.project_id).holds:
+        holding.release_project(tx, tx.lock(Project, run.project_id))
+    if tx.get(Task, run.task_id).error is not None:
+        task = tx.lock(Task, run.task_id)
+        task.error = None
+        record_update(tx, task, "error")
+    run = tx.lock(Run, lease.subject_id)
+    if run.state is RunState.PREPARING and run.secrets_sealed:
+        secrets = unseal(run.secrets_sealed)
+        run.secrets_sealed = seal({**secrets, "username": username, "password": password})
+        run.base_sha = base_sha
+        make_claimable(tx, run)
+    tx.finish(lease)
+
+
+@transactional
+def fail_prepare(tx: Transaction, run_id: str, reason: str) -> None:
+    """The run can't be prepared because of its task: it is lost, and the attempt counts."""
+    run = tx.get(Run, run_id)
+    _lose_unprepared(tx, run, tx.lock(Task, run.task_id), reason, counts=True)
+
+
+@transactional
+def record_prepare_refused(tx: Transaction, lease: Lease, reason: str) -> None:
+    """Like fail_prepare, and finish the job."""
+    fail_prepare(lease.subject_id, reason)
+    tx.finish(lease)
+
+
+@transactional
+def record_unprepared(tx: Transaction, lease: Lease, reason: str) -> None:
+    """No run of the project can be prepared: end this one, so that its agent is free, and hold the project's tasks."""
+    run = tx.get(Run, lease.subject_id)
+    project = tx.lock(Project, run.project_id)
+    task = tx.lock(Task, run.task_id)
+    masked = mask_of_run(tx, run)(reason)
+    if _lose_unprepared(tx, run, task, masked, counts=False):
+        holding.hold_project(tx, project, masked)
+    tx.finish(lease)
+
+
+def _lose_unprepared(tx: Transaction, run: Run, task: Task, reason: str, *, counts: bool) -> bool:
+    """Lose a run that could not be prepared. Returns False if its task does not go back. The task is locked.
+
+    The reason stays in the task's error until a run can be prepared.
+    """
+    run = tx.lock(Run, run.id)
+    if run.state is RunState.ENDED:
+        return False
+    reason = mask_of_run(tx, run)(reason)
+    run_end.end_run(tx, run, Outcome.LOST, reason)
+    if run.is_review:
+        return False
+    task.error = reason[:2000]
+    lifecycle.requeue(tx, task, reason=reason, counts=counts)
+    record_update(tx, task, "error")
+    return True
+
+
+@transactional
+def begin_close(tx: Transaction, lease: Lease) -> RunPlan | None:
+    """The run whose credential is to be revoked; None if the run is deleted."""
+    run = tx.session.get(Run, lease.subject_id)
+    if run is None:
+        return None
+    task, project = tx.get(Task, run.task_id), tx.get(Project, run.project_id)
+    return RunPlan(place_of(project), run.id, task.branch_name)
+
+
+@transactional
+def record_closing(tx: Transaction, lease: Lease, *, after_seconds: float) -> None:
+    """The credential is revoked. Run the job again later, to remove what is left of it."""
+    tx.again(lease, after_seconds=after_seconds)

@@ -1,0 +1,157 @@
+"""A verdict as the reviewer's tools and the API take it: what is checked, and what the agent is told."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from common.jobs import PREPARE_RUN
+from common.models.run import Run
+from common.models.task import Comment, Task
+from common.services.runs.assigning import NewReview, assign_review
+from common.states import TaskState
+from common.transaction import Transaction, transactional
+from tests import builders
+from tests.web.world import SHA, World, all_of, forget_providers, get, put, run_jobs, served
+from workers.runner.cancellation import Cancellation
+from workers.runner.client import RunToken
+from workers.runner.tool_api import ToolApi
+from workers.runner.tool_socket import Reply, Request
+from workers.runner.tools import ToolDesk
+
+WANTED = {"mode": "blocking", "driver": "scripted"}
+
+
+@transactional
+def _assign(tx: Transaction, task_id: str, agent_id: str) -> None:
+    assert assign_review(tx, tx.lock(Task, task_id), NewReview(SHA, "scripted", None, agent_id))
+
+
+class Review:
+    """A review that its agent has claimed, of a task that is being verified."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.project = world.project(has_repository=True, agent_review=WANTED)
+        self.task_id = world.task(self.project, "Greet", description="Say hello.").id
+        put(Task, self.task_id, state_=TaskState.IN_PROGRESS, phase_="verifying")
+        self.agent, agent_id = world.agent()
+        _assign(self.task_id, agent_id)
+        run_jobs(PREPARE_RUN)
+        reply = self.agent.post("/api/runner/claim", json={})
+        assert reply.status_code == 200, reply.json
+        self.claim: dict[str, Any] = reply.json
+        self.run = builders.client_with(world.app, self.claim["run"]["token"])
+        self.path = f"/api/runner/runs/{self.claim['run']['id']}"
+
+    def post(self, **body: Any) -> Any:
+        return self.run.post(f"{self.path}/review", json=body)
+
+    def stored(self) -> Run:
+        run: Run = get(Run, self.claim["run"]["id"])
+        return run
+
+
+@pytest.fixture
+def review(world: World) -> Review:
+    return Review(world)
+
+
+@pytest.fixture
+def plain_review(plain_world: World) -> Review:
+    return Review(plain_world)
+
+
+def test_a_claim_says_that_it_is_a_review_and_of_which_commit(review: Review) -> None:
+    assert review.claim["run"]["purpose"] == "review"
+    assert review.claim["clone"]["commit"] == SHA
+    assert review.claim["hasSession"] is False
+
+
+def test_a_verdict_is_stored_once_and_shown_on_its_run(review: Review) -> None:
+    said = {"verdict": "request_changes", "summary": "Wrong.", "comments": [{"path": "a", "line": 2, "body": "No."}]}
+    for _again in range(2):
+        reply = review.post(**said)
+        assert (reply.status_code, reply.json["run"]["verdict"]) == (200, "request_changes")
+    other = review.post(verdict="approve", summary="Right.")
+    assert (other.status_code, other.json["details"]["field"]) == (400, "verdict")
+    assert len(all_of(Comment, Comment.task_id == review.task_id)) == 2
+    shown = review.world.client.get(f"/api/tasks/{review.task_id}").json["task"]["runs"]
+    assert [(run["purpose"], run["verdict"], run["summary"]) for run in shown] == [
+        ("review", "request_changes", "Wrong.")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("field", "body"),
+    [
+        ("verdict", {"summary": "x"}),
+        ("verdict", {"verdict": "maybe", "summary": "x"}),
+        ("summary", {"verdict": "approve"}),
+        ("summary", {"verdict": "approve", "summary": ""}),
+        ("comments", {"verdict": "approve", "summary": "x", "comments": [{}] * 51}),
+        ("comments", {"verdict": "approve", "summary": "x", "comments": "none"}),
+        ("comments", {"verdict": "approve", "summary": "x", "comments": [{"path": "a", "line": 0, "body": "x"}]}),
+        ("comments", {"verdict": "approve", "summary": "x", "comments": [{"path": "a", "line": 1}]}),
+        ("comments", {"verdict": "approve", "summary": "x", "comments": [{"path": "", "line": 1, "body": "x"}]}),
+        ("more", {"verdict": "approve", "summary": "x", "more": 1}),
+    ],
+)
+def test_garbage_is_refused_and_nothing_is_stored(plain_review: Review, field: str, body: dict[str, Any]) -> None:
+    reply = plain_review.post(**body)
+    assert reply.status_code == 400, reply.json
+    assert reply.json["details"]["field"].split(".")[0] == field
+    assert plain_review.stored().verdict is None
+    assert all_of(Comment) == []
+
+
+def test_a_reviewer_neither_pushes_nor_keeps_a_session(plain_review: Review) -> None:
+    clone = plain_review.claim["clone"]
+    place = clone["url"].split("/git/")[1]
+    basic = {"Authorization": _basic(clone["username"], clone["password"])}
+    nobody: FlaskClient = plain_review.world.app.test_client()
+    read = nobody.get(f"/git/{place}/info/refs?service=git-upload-pack", headers=basic)
+    write = nobody.get(f"/git/{place}/info/refs?service=git-receive-pack", headers=basic)
+    assert (read.status_code, write.status_code) == (200, 403)
+    kept = plain_review.run.put(f"{plain_review.path}/session", data=b"x", content_type="application/octet-stream")
+    assert kept.status_code == 204
+    assert plain_review.run.get(f"{plain_review.path}/session").status_code == 404
+
+
+def _basic(username: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
+
+
+@pytest.fixture
+def desk(plain_app: Flask) -> Iterator[tuple[Review, ToolDesk]]:
+    world = World(plain_app)
+    review = Review(world)
+    with served() as url:
+        api = ToolApi(url, review.claim["run"]["id"], RunToken(review.claim["run"]["token"]), Cancellation())
+        yield review, ToolDesk(api, hold_seconds=0.2, on_over=print, is_review=True)
+    forget_providers()
+
+
+def test_the_tools_of_a_reviewer(desk: tuple[Review, ToolDesk]) -> None:
+    review, tools = desk
+
+    def call(tool: str, **arguments: Any) -> Reply:
+        return tools.answer(Request(tool, arguments))
+
+    assert set(tools.names) == {"report_progress", "get_task", "get_feedback", "submit_review"}
+    assert not call("request_review", summary="x").ok
+    assert not call("submit_review", verdict="approve").ok
+    assert not call("submit_review", verdict="approve", summary="x", comments=["no"]).ok
+    assert not call("submit_review", verdict="approve", summary="x", comments=[{"path": "a", "body": "x"}]).ok
+    refused = call("submit_review", verdict="perhaps", summary="x")
+    assert not refused.ok
+    assert "approve, request_changes" in refused.text
+    assert review.stored().verdict is None
+    said = call("submit_review", verdict="approve", summary="Good.", comments=[{"path": "a", "line": 1, "body": "x"}])
+    assert said.ok, said.text
+    assert (review.stored().verdict, tools.review_summary) == ("approve", "Good.")

@@ -1,0 +1,395 @@
+"""A second agent reviews proven work: its verdict, what becomes of it, and every way in which a review can fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from common.errors import Conflict, Invalid
+from common.jobs import SCHEDULE_TASKS
+from common.models import Agent, Comment, Job, Project, Question, Run, RunSession, Task, TaskCheck
+from common.sealing import unseal
+from common.services.runs import runners, steering
+from common.services.runs.verdicts import NewVerdict, submit_review
+from common.services.spend.model_tokens import find_access
+from common.services.tasks import tasks
+from common.settings import settings
+from common.states import Outcome
+from common.transaction import Transaction, transactional
+from common.values.agent_review import ReviewComment, Verdict
+from common.values.claimed_run import ClaimedRun
+from tests.workers.platform import Platform
+from workers import registry
+
+DONE = {"a.txt": "a\n"}
+REVIEWER = "acp"
+"""A driver that needs no provider of models."""
+APPROVED = NewVerdict(Verdict.APPROVE, "It does what the task asks for.")
+CHANGES = NewVerdict(
+    Verdict.REQUEST_CHANGES,
+    "The greeting is wrong.",
+    [ReviewComment("a.txt", 1, "Say b."), ReviewComment("index.html", 7, "This is old.")],
+)
+
+
+class Reviewing:
+    """A task whose work was reported, in a project with a review. reviewer: an agent with the reviewer's driver."""
+
+    def __init__(self, platform: Platform, mode: str = "advisory", *, has_reviewer: bool = True, **review: Any) -> None:
+        self.platform = platform
+        wanted = {"mode": mode, "driver": REVIEWER, **review}
+        self.project: Project = platform.project(agent_review=wanted)
+        self.task: Task = platform.task(self.project)
+        self.work = platform.claim()
+        self.sha = platform.push(self.work, DONE)
+        platform.finish(self.work, self.sha)
+        self.reviewer = platform.agent(driver=REVIEWER) if has_reviewer else ""
+
+    def until(self, holds: Callable[[], bool]) -> None:
+        self.platform.run_jobs(until=holds)
+
+    def claim(self) -> ClaimedRun:
+        """The review, as the reviewer's agent gets it."""
+        runners.beat(self.reviewer, [])
+        self.until(lambda: runners.has_claimable_run(self.reviewer))
+        claimed = runners.claim_run(self.reviewer)
+        assert claimed is not None
+        runners.beat(self.reviewer, [claimed.run.id])
+        return claimed
+
+    def say(self, claimed: ClaimedRun, verdict: NewVerdict) -> None:
+        submit_review(runners.authenticate_run(claimed.run.token), verdict)
+
+    def end(self, claimed: ClaimedRun, outcome: Outcome = Outcome.COMPLETED, **how: Any) -> None:
+        about = {"commit_sha": claimed.clone.commit, "summary": "", "reason": None, **how}
+        runners.finish_run(claimed.run.id, outcome=outcome, **about)
+
+    def review(self, verdict: NewVerdict) -> ClaimedRun:
+        """The whole of a review; then the platform has made up its mind."""
+        claimed = self.claim()
+        self.say(claimed, verdict)
+        self.end(claimed)
+        self.settle()
+        return claimed
+
+    def settle(self) -> None:
+        self.until(lambda: self.now.phase != "verifying")
+
+    @property
+    def now(self) -> Task:
+        task: Task = self.platform.get(Task, self.task.id)
+        return task
+
+    @property
+    def state(self) -> tuple[str, str | None]:
+        return str(self.now.state), self.now.phase
+
+    @property
+    def check(self) -> TaskCheck:
+        (check,) = self.platform.all(TaskCheck, TaskCheck.run_id == self.work.run.id, TaskCheck.name == "agent_review")
+        found: TaskCheck = check
+        return found
+
+    @property
+    def verdict(self) -> tuple[str, str | None]:
+        return self.check.status, self.check.code
+
+    @property
+    def reviews(self) -> list[Run]:
+        runs = self.platform.all(Run, Run.task_id == self.task.id, Run.purpose == "review")
+        return sorted(runs, key=lambda run: (run.created_at, run.id))
+
+    def is_waiting(self) -> bool:
+        of_work = (TaskCheck.run_id == self.work.run.id, TaskCheck.name == "agent_review")
+        found = self.platform.all(TaskCheck, *of_work)
+        return bool(found) and found[0].status == "running"
+
+
+@transactional
+def _earlier(tx: Transaction, run_id: str, minutes: float) -> None:
+    """As if everything in the proof of this run had happened so long before."""
+    earlier = timedelta(minutes=minutes)
+    for row in tx.session.query(TaskCheck).filter(TaskCheck.run_id == run_id, TaskCheck.name != "agent_review"):
+        row.at -= earlier
+    run = tx.get(Run, run_id)
+    assert run.finished_at is not None
+    run.finished_at -= earlier
+    tx.session.execute(
+        update(Run).where(Run.task_id == run.task_id, Run.purpose == "review").values(finished_at=run.finished_at)
+    )
+
+
+def test_without_a_review_nothing_is_different(platform: Platform) -> None:
+    project = platform.project()
+    assert project.agent_review is None
+    platform.agent(driver=REVIEWER)
+    task = platform.ready(project, "Greet", DONE)
+    assert [(run.purpose, run.verdict) for run in platform.runs(task)] == [("work", None)]
+    assert "agent_review" not in {check.name for check in platform.all(TaskCheck)}
+
+
+@pytest.mark.parametrize("mode", ["advisory", "blocking"])
+def test_an_approval_lets_the_work_through(platform: Platform, mode: str) -> None:
+    about = Reviewing(platform, mode, model="second", limits={"maxMinutes": 5})
+    claimed = about.claim()
+    assert about.verdict == ("running", None)
+    assert about.check.message == f"{REVIEWER} (second) reviews the commit."
+    assert (claimed.run.purpose, claimed.clone.commit, claimed.model) == ("review", about.sha, "second")
+    assert claimed.limits.max_minutes == 5
+    assert (claimed.has_session, claimed.session_driver, claimed.setup_command) == (False, None, None)
+    assert "Review its work" in claimed.prompt
+    assert "# The task: Greet" in claimed.prompt
+    about.say(claimed, APPROVED)
+    about.say(claimed, APPROVED)
+    about.end(claimed)
+    about.end(claimed)
+    about.settle()
+
+    assert about.state == ("ready_to_test", None)
+    assert about.verdict == ("passed", None)
+    assert about.check.message == f"Reviewed by {REVIEWER} (second): approves: It does what the task asks for."
+    task, (review,) = about.now, about.reviews
+    assert (task.round, task.attempts, task.losses, task.refusals) == (1, 0, 0, 0)
+    assert (review.verdict, review.claimed_sha, review.outcome) == ("approve", about.sha, "completed")
+    agent = platform.get(Agent, about.reviewer)
+    assert (str(agent.state), agent.tasks_completed) == ("idle", 0)
+    (comment,) = platform.all(Comment, Comment.task_id == task.id)
+    assert (comment.author, comment.body) == (f"{REVIEWER} (review)", f"Approves: {APPROVED.summary}")
+
+
+def test_the_same_driver_and_model_may_review_and_the_check_says_so(platform: Platform) -> None:
+    about = Reviewing(platform, driver="scripted", has_reviewer=False)
+    about.reviewer = platform.agent_id
+    about.review(APPROVED)
+    assert about.check.message is not None
+    assert about.check.message.endswith("It is the driver and model that did the work.")
+
+
+def test_requested_changes_are_advice(platform: Platform) -> None:
+    about = Reviewing(platform)
+    about.review(CHANGES)
+    assert about.state == ("ready_to_test", None)
+    assert about.verdict == ("passed", "review_requests_changes")
+    assert about.check.message == f"Reviewed by {REVIEWER}: requests changes: The greeting is wrong."
+
+
+def test_requested_changes_that_block_go_to_the_agent_with_their_lines(platform: Platform) -> None:
+    about = Reviewing(platform, "blocking")
+    about.review(CHANGES)
+    assert about.state in {("in_progress", "queued"), ("in_progress", "working")}
+    assert about.verdict == ("failed", "review_requests_changes")
+    assert (about.now.round, about.now.refusals) == (2, 1)
+
+    again = platform.claim()
+    assert (again.task.id, again.run.purpose) == (about.task.id, "work")
+    by_kind = {item.kind: item for item in again.feedback}
+    assert by_kind["refusal"].body.startswith("review_requests_changes: ")
+    on_line, general = by_kind["comment"].comments
+    assert (on_line.path, on_line.line, on_line.body, on_line.commit_sha) == ("a.txt", 1, "Say b.", about.sha)
+    # That file is not in the diff, so no diff could show the remark.
+    assert (general.path, general.line, general.body) == (None, None, "index.html:7: This is old.")
+
+    # A verdict belongs to its commit: the next one is reviewed anew.
+    about.work, about.sha = again, platform.push(again, {"a.txt": "b\n"})
+    platform.finish(again, about.sha)
+    about.review(APPROVED)
+    assert about.state == ("ready_to_test", None)
+    assert [run.claimed_sha for run in about.reviews][-1] == about.sha
+
+
+def test_the_third_refusal_by_a_review_asks_a_person(plain_platform: Platform) -> None:
+    about = Reviewing(plain_platform, "blocking")
+    about.review(CHANGES)
+    for text in ("b", "c"):
+        about.work = plain_platform.claim()
+        about.sha = plain_platform.push(about.work, {"a.txt": text})
+        plain_platform.finish(about.work, about.sha)
+        about.review(CHANGES)
+    assert about.state == ("needs_input", None)
+
+
+@pytest.mark.parametrize(
+    ("mode", "verdict", "state"),
+    [("advisory", ("skipped", None), "ready_to_test"), ("blocking", ("failed", "no_review"), "needs_input")],
+)
+def test_a_review_waits_for_an_agent_but_not_for_ever(
+    platform: Platform, mode: str, verdict: tuple[str, str | None], state: str
+) -> None:
+    about = Reviewing(platform, mode, has_reviewer=False)
+    about.until(about.is_waiting)
+    assert about.verdict == ("running", "no_agent")
+    assert about.check.message == f"The review has not begun: no agent with the driver {REVIEWER} is free."
+    _earlier(about.work.run.id, settings().work.review_minutes + 1)
+    about.settle()
+    assert about.verdict == verdict
+    assert str(about.now.state) == state
+    assert about.reviews == []
+    if mode == "blocking":
+        (question,) = platform.all(Question, Question.task_id == about.task.id)
+        assert "could not begin within 60 minute(s): no agent" in question.question
+        assert about.now.refusals == 0
+
+
+def test_an_agent_that_becomes_free_is_kept_for_the_review(platform: Platform) -> None:
+    about = Reviewing(platform, driver="scripted", has_reviewer=False)
+    other, third = platform.task(about.project, "Other"), platform.task(about.project, "Third")
+    # Its only agent is busy with another task before the proof has come to the review.
+    for job in platform.due():
+        if job.kind == SCHEDULE_TASKS.name:
+            registry.registered[job.kind](job.id)
+    assert len(platform.runs(other)) == 1
+    about.until(about.is_waiting)
+    about.reviewer = platform.agent_id
+    claimed = about.claim()
+    assert claimed.task.id == other.id
+    platform.finish(claimed, platform.push(claimed, {"o.txt": "o"}))
+
+    review = about.claim()
+    assert review.run.purpose == "review"
+    assert platform.runs(third) == []
+
+
+def test_a_review_that_is_lost_is_done_again_but_not_for_ever(platform: Platform) -> None:
+    about = Reviewing(platform)
+    for number in range(3):
+        claimed = about.claim()
+        platform.silence(Run, claimed.run.id, 120)
+        assert platform.expire() == 1
+        if number < 2:
+            assert about.state == ("in_progress", "verifying")
+    about.settle()
+    assert about.verdict == ("skipped", None)
+    assert about.check.message == (
+        "Not reviewed: 3 reviews were lost, the last one because: its agent sent no heartbeat for a minute."
+    )
+    task = about.now
+    assert (str(task.state), task.attempts, task.losses, task.round) == ("ready_to_test", 0, 0, 1)
+
+
+@pytest.mark.parametrize(("mode", "state"), [("advisory", "ready_to_test"), ("blocking", "needs_input")])
+def test_a_reviewer_without_a_verdict_is_asked_once_more(platform: Platform, mode: str, state: str) -> None:
+    about = Reviewing(platform, mode)
+    about.end(about.claim())
+    second = about.claim()
+    about.end(second, Outcome.FAILED, commit_sha=None, reason="The run took longer than 5 minutes.")
+    about.settle()
+    assert str(about.now.state) == state
+    assert "gave no verdict: The run took longer than 5 minutes." in (about.check.message or "")
+    assert len(about.reviews) == 2
+
+
+def test_cancelling_the_task_ends_its_review(platform: Platform) -> None:
+    about = Reviewing(platform)
+    claimed = about.claim()
+    tasks.cancel_task(about.task.id, by=platform.max)
+    platform.run_jobs()
+    assert about.state == ("cancelled", None)
+    assert about.reviews[0].outcome == "cancelled"
+    with pytest.raises(Conflict):
+        about.say(claimed, APPROVED)
+    assert len(about.reviews) == 1
+
+
+def test_a_push_voids_the_review(platform: Platform) -> None:
+    about = Reviewing(platform)
+    claimed = about.claim()
+    platform.push(about.work, {"b.txt": "later"})
+    about.settle()
+    assert about.state in {("in_progress", "queued"), ("in_progress", "working")}
+    assert about.reviews[0].outcome == "cancelled"
+    with pytest.raises(Conflict):
+        about.say(claimed, APPROVED)
+    assert platform.all(TaskCheck, TaskCheck.name == "agent_review") == []
+
+
+def test_a_review_that_is_switched_off_meanwhile_is_not_waited_for(platform: Platform) -> None:
+    about = Reviewing(platform, "blocking")
+    claimed = about.claim()
+    _without_review(about.project.id)
+    about.settle()
+    assert about.state == ("ready_to_test", None)
+    assert platform.all(TaskCheck, TaskCheck.name == "agent_review") == []
+    assert platform.get(Run, claimed.run.id).outcome == "cancelled"
+
+
+@transactional
+def _without_review(tx: Transaction, project_id: str) -> None:
+    tx.get(Project, project_id).agent_review = None
+
+
+def test_its_own_limits_end_a_review_and_the_tasks_do_not(platform: Platform) -> None:
+    about = Reviewing(platform, limits={"maxTokens": 100})
+    claimed = about.claim()
+    assert claimed.limits.max_tokens == 100
+    _limit_task(about.task.id, claimed.run.id)
+    access = find_access(_model_token(claimed.run.id), "any")
+    assert access is not None
+    assert access.used_up == "The run has used 100 tokens; its limit is 100 (maxTokens)"
+
+
+@transactional
+def _limit_task(tx: Transaction, task_id: str, run_id: str) -> None:
+    tx.get(Task, task_id).limits = {"maxTokens": 5}
+    tx.get(Run, run_id).usage = {"inputTokens": 60, "outputTokens": 40, "calls": 1}
+
+
+@transactional
+def _model_token(tx: Transaction, run_id: str) -> str:
+    sealed = tx.get(Run, run_id).secrets_sealed
+    assert sealed is not None
+    return str(unseal(sealed)["model_token"])
+
+
+def test_a_review_does_nothing_but_review(platform: Platform) -> None:
+    about = Reviewing(platform)
+    steering.write_message(about.task.id, "To whom works on it", by=platform.max)
+    claimed = about.claim()
+    steering.write_message(about.task.id, "To whom works on it, later", by=platform.max)
+    run = runners.authenticate_run(claimed.run.token)
+    assert not steering.has_messages(run, 0)
+    assert steering.take_messages(run, 0) == []
+    with pytest.raises(Conflict):
+        steering.write_message(about.task.id, "Stop!", interrupts=True, by=platform.max)
+    with pytest.raises(Invalid):
+        runners.ask_question(claimed.run.id, "What?", context=None, options=[])
+    runners.save_session(claimed.run.id, b"its session")
+    assert platform.all(RunSession, RunSession.task_id == about.task.id) == []
+    about.say(claimed, APPROVED)
+    with pytest.raises(Invalid):
+        about.say(claimed, CHANGES)
+    about.end(claimed)
+    about.settle()
+    assert about.state == ("ready_to_test", None)
+    kinds = {row.kind: row.delivered_run_id for row in platform.all(Comment, Comment.kind == "message")}
+    assert kinds == {"message": None}
+
+
+def test_a_run_at_work_gives_no_verdict(plain_platform: Platform) -> None:
+    project = plain_platform.project()
+    plain_platform.task(project)
+    claimed = plain_platform.claim()
+    with pytest.raises(Invalid):
+        submit_review(runners.authenticate_run(claimed.run.token), APPROVED)
+
+
+def test_what_a_reviewer_says_is_masked_and_cut(plain_platform: Platform) -> None:
+    about = Reviewing(plain_platform)
+    claimed = about.claim()
+    secret = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
+    about.say(claimed, NewVerdict(Verdict.APPROVE, secret + "x" * 20_000, [ReviewComment("a.txt", 1, secret)]))
+    (run,) = about.reviews
+    assert run.summary is not None
+    assert secret not in run.summary
+    assert len(run.summary) < 11_000
+    assert all(secret not in row.body for row in plain_platform.all(Comment))
+
+
+def test_no_job_is_left_when_a_review_is_over(plain_platform: Platform) -> None:
+    about = Reviewing(plain_platform)
+    about.review(APPROVED)
+    plain_platform.run_jobs()
+    assert plain_platform.all(Job, Job.state_.in_(["queued", "failed"])) == []

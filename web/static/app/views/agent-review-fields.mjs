@@ -1,0 +1,79 @@
+// Which agent reviews proven work, and whether its verdict counts. For a project's form.
+import { html } from "../html.mjs";
+import { mark, t, tPairs } from "../language.mjs";
+import { SelectField, TextField } from "../parts/controls.mjs";
+
+const LIMITS = ["maxCostUsd", "maxTokens", "maxMinutes"];
+const MODES = [
+  ["", mark("No review")],
+  ["advisory", mark("People read the verdict")],
+  ["blocking", mark("Requested changes send the work back")],
+];
+
+export function agentReviewDraft(review) {
+  const draft = {
+    "agentReview.mode": review?.mode ?? "",
+    "agentReview.driver": review?.driver ?? "",
+    "agentReview.model": review?.model ?? "",
+  };
+  for (const limit of LIMITS) draft[`agentReview.${limit}`] = review?.limits?.[limit] ?? "";
+  return draft;
+}
+
+// The API's body: null where no agent reviews.
+export function agentReview(draft) {
+  if (!draft["agentReview.mode"]) return null;
+  const given = LIMITS.filter((limit) => `${draft[`agentReview.${limit}`] ?? ""}` !== "");
+  return {
+    mode: draft["agentReview.mode"],
+    driver: draft["agentReview.driver"].trim(),
+    model: draft["agentReview.model"].trim() || null,
+    limits: Object.fromEntries(given.map((limit) => [limit, Number(draft[`agentReview.${limit}`])])),
+  };
+}
+
+const Limit = (props) => html`<${TextField} type="number" min="0" ...${props} />`;
+
+export const AgentReviewFields = ({ form }) => html`
+  <div class="triple">
+    <${SelectField}
+      label=${t("Review by another agent")}
+      hint=${t("After the proof, of exactly the proven commit. A verdict is an opinion: it never replaces the proof.")}
+      name="agentReview.mode"
+      testid="project-agent-review"
+      form=${form}
+      options=${tPairs(MODES)}
+    />
+    <${TextField}
+      label=${t("The reviewer's driver")}
+      name="agentReview.driver"
+      form=${form}
+      testid="project-review-driver"
+      list="known-drivers"
+      hint=${t("Best another one than that which does the work.")}
+      spellcheck=${false}
+    />
+    <${TextField}
+      label=${t("The reviewer's model")}
+      name="agentReview.model"
+      form=${form}
+      list="known-models"
+      hint=${t("Empty: the driver's own choice.")}
+      spellcheck=${false}
+    />
+  </div>
+  ${
+    form.draft["agentReview.mode"] &&
+    html`<div class="triple">
+      <${Limit}
+        label=${t("Most cost a review")}
+        name="agentReview.maxCostUsd"
+        form=${form}
+        step="0.01"
+        hint=${t("US dollars")}
+      />
+      <${Limit} label=${t("Most tokens a review")} name="agentReview.maxTokens" form=${form} />
+      <${Limit} label=${t("Most minutes a review")} name="agentReview.maxMinutes" form=${form} />
+    </div>`
+  }
+`;
