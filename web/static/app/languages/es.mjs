@@ -1384,6 +1384,8 @@ export const TEXTS = {
     "Uno por línea: lo que la CI del propio repositorio debe decir de cada commit, como ci/build. Requiere Gitea.",
   "The required status of the repository's own CI passes": "El estado exigido de la CI del propio repositorio pasa",
   "All {count} required statuses of its CI pass": "Los {count} estados exigidos de su CI pasan",
+  "One passed": "Una superada",
+  "{count} passed": "{count} superadas",
   "One test ran": "Se ejecutó una prueba",
   "{count} tests ran": "Se ejecutaron {count} pruebas",
   "one was skipped": "una se omitió",

@@ -158,7 +158,7 @@ function Changes({ task, diff, reload }) {
         may("member") &&
         html`<button
           type="button"
-          class="button primary"
+          class=${cls("button", review.count.value > 0 && "primary")}
           data-testid="review-finish"
           aria-expanded=${review.finishing.value !== null}
           onClick=${() => (review.finishing.value = review.finishing.value ? null : "comment")}

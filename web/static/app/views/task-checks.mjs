@@ -1,8 +1,9 @@
-// What the platform proved of a task, in one line, and below it a sentence for all that is red or a warning.
+// What the platform proved of a task, in one line: how much is green, and what is not. Below it a sentence for all that
+// is red or a warning.
 import { html } from "../html.mjs";
-import { t } from "../language.mjs";
-import { cls } from "../parts/controls.mjs";
-import { brief } from "../words.mjs";
+import { t, tn } from "../language.mjs";
+import { Badge, cls } from "../parts/controls.mjs";
+import { brief, say } from "../words.mjs";
 import { AcceptLost, CheckBadge, LetChangeSetup, redFirst, sentenceOf } from "./proof-lines.mjs";
 
 const isOld = ({ commitSha }, headSha) => Boolean(commitSha && headSha && commitSha !== headSha);
@@ -10,10 +11,18 @@ const isOld = ({ commitSha }, headSha) => Boolean(commitSha && headSha && commit
 export function CheckLine({ task, reload }) {
   const checks = redFirst(task.checks || []);
   if (!checks.length) return null;
+  const green = checks.filter((check) => check.status === "passed" && !check.code && !isOld(check, task.headSha));
+  const others = checks.filter((check) => !green.includes(check));
   const said = checks.filter(({ status, code }) => status === "failed" || code);
   return html`<div class="check-line" data-testid="task-check-line">
     <span class="muted">${t("Checks")}</span>
-    ${checks.map(
+    ${
+      green.length > 0 &&
+      html`<span key="green" title=${green.map(({ name }) => say(name)).join(", ")}>
+        <${Badge} word="passed" label=${tn(green.length, "One passed", "{count} passed")} />
+      </span>`
+    }
+    ${others.map(
       (check) =>
         html`<span key=${check.name} class=${isOld(check, task.headSha) ? "old" : ""} title=${brief(check.message)}>
           <${CheckBadge} check=${check} />
