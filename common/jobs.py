@@ -76,7 +76,7 @@ def _kind(
 PROVISION_PROJECT = _kind("project.provision", "project", Queue.SLOW, is_beginning=True)
 """Create the repository (empty or imported), its branch protection and the namespace."""
 PROTECT_PROJECT = _kind("project.protect", "project", Queue.SLOW)
-"""Update the forge's branch protection to the project's present settings."""
+"""Update the forge's branch protection to the project's present settings, and its webhook to what it tells today."""
 DELETE_PROJECT = _kind("project.delete", "project", Queue.SLOW)
 """Remove everything of the project at the forge and in the runtime, then its rows."""
 WATCH_REPOSITORY = _kind("project.watch_repository", "project", Queue.SLOW)
@@ -104,7 +104,7 @@ SWEEP_AGENTS = _kind("agent.sweep", "platform", Queue.SLOW)
 """Remove pods whose agents the platform does not know."""
 
 MERGE_GROUP = _kind("group.merge", "group", Queue.SLOW)
-"""Build the release branch and test it."""
+"""Build the release branch, test it, and wait for the statuses that the project requires of its own CI."""
 FINISH_GROUP = _kind("group.finish", "group", Queue.SLOW)
 """After production: close the pull requests as merged, tag the release."""
 

@@ -3,8 +3,9 @@
 `python -m workers.launch --commit SHA --source DIR --workspace DIR [--start-command TEXT]`. The source directory
 contains the files url, username and password, and perhaps overlay, the JSON of an Overlay. Afterwards workspace/code is
 the checkout and workspace/run a shell script: the start command, else the Procfile's web line, else a file server.
-Needs only the standard library and git. On failure the last line of the output is the reason, without secrets; exit
-code 20: there is nothing to run, 21: the checkout failed.
+With `--reports DIR --check-command=TEXT [--test-report=PATTERN] [--only-file=NAME]…` the checkout is a check's, and DIR
+is prepared for `workers.pod_reports`. Needs git. On failure the last line of the output is the reason, without secrets;
+exit code 20: there is nothing to run, 21: the checkout failed.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from common.machine import git_trees
@@ -23,6 +25,7 @@ from common.machine.files import remove_tree
 from common.machine.git_limits import limits
 from common.values.app import NOTHING_TO_RUN_EXIT
 from common.values.check import FileText, Overlay
+from workers import pod_reports
 from workers.commits import (
     NOTHING_TO_RUN,
     TRY_AGAIN_AFTER_SECONDS,
@@ -53,15 +56,31 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--source", type=Path, required=True)
     parser.add_argument("--workspace", type=Path, required=True)
     parser.add_argument("--start-command")
+    parser.add_argument("--reports", type=Path)
+    parser.add_argument("--check-command", default="")
+    parser.add_argument("--test-report")
+    parser.add_argument("--only-file", action="append", default=[])
     asked = parser.parse_args(arguments)
     try:
         code = asked.workspace / "code"
         check_out(asked.commit, asked.source, code)
+        if asked.reports is not None:
+            _prepare_reports(
+                code, asked.reports, asked.check_command, wanted=asked.test_report, only_files=asked.only_file
+            )
         (asked.workspace / "run").write_text(script(asked.start_command, code, asked.workspace), encoding="utf-8")
     except LaunchFailed as error:
         print(error, file=sys.stderr)
         return error.exit_code
     return 0
+
+
+def _prepare_reports(code: Path, folder: Path, command: str, *, wanted: str | None, only_files: Sequence[str]) -> None:
+    try:
+        pod_reports.prepare(code, folder, command=command, wanted=wanted, only_files=only_files)
+    except OSError as error:
+        message = f"the reports of its tests can't be prepared: {error.strerror}"
+        raise LaunchFailed(CHECKOUT_FAILED_EXIT, message) from error
 
 
 def check_out(commit: str, source: Path, code: Path) -> None:

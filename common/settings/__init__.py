@@ -144,8 +144,9 @@ class ForgeSettings:
     mirrors_dir: Path
     """Where copies of Gitea's repositories are cached: `mirrors` in the data directory."""
     status_minutes: int = 60
-    """How long a proof waits for a project's required statuses, from the agent's report on (AIWORKER_STATUS_MINUTES),
-    60 by default: longer than most CI takes, short enough that a CI that does not run is noticed the same day."""
+    """How long a proof waits for a project's required statuses, from the agent's report on, and a group from when its
+    tests have passed (AIWORKER_STATUS_MINUTES), 60 by default: longer than most CI takes, short enough that a CI that
+    does not run is noticed the same day."""
 
 
 @dataclass(frozen=True)

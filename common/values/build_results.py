@@ -20,11 +20,21 @@ class TrialRun:
 
 
 @dataclass(frozen=True)
+class MergedStatuses:
+    """What the repository's own CI says of the merged commit. since: when its tests had passed, in seconds since 1970
+    (UTC). status: running, passed or failed. says: the sentence about it; empty before it was asked."""
+
+    since: float
+    status: str = "running"
+    says: str = ""
+
+
+@dataclass(frozen=True)
 class BuildResults:
     """command: the digest of the test command; None before the first run. reason, log: of the last red run, or empty.
 
     verdict: `flaky` or `base_is_red` if bisection ended with one of these, else None. says: the sentence about the
-    verdict, or None.
+    verdict, or None. statuses: None until the tests have passed, and where the project requires none.
     """
 
     command: str | None = None
@@ -33,6 +43,7 @@ class BuildResults:
     log: str = ""
     verdict: str | None = None
     says: str | None = None
+    statuses: MergedStatuses | None = None
 
 
 def read_build(stored: Mapping[str, object]) -> BuildResults:

@@ -112,8 +112,7 @@ class CheckState:
     reason: a sentence when FAILED, BROKEN or WAITING (`it exited with 1`, `no node accepts its pod`); None otherwise.
     code: when FAILED, one of CheckEnd; when WAITING, `quota`, `no_room` (nodes are full) or `no_node` (no node is
     suitable); when BROKEN, `service_missing`, `service_failed` or None. report: of the tests, once the command has
-    ended; None if the runtime reads no reports, or the command was not run. coverage: None also if the tests wrote no
-    such report.
+    ended by itself; None if the runtime reads no reports. coverage: None also if the tests wrote no such report.
     """
 
     phase: CheckPhase

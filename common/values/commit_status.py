@@ -25,6 +25,15 @@ class StatusState(StrEnum):
 PASSING = frozenset({StatusState.SUCCESS, StatusState.WARNING})
 
 
+class StatusCode(StrEnum):
+    """Why a commit does not pass what a project requires of its CI."""
+
+    FAILED = "status_failed"
+    MISSING = "status_missing"
+    PENDING = "status_pending"
+    UNREADABLE = "statuses_unreadable"
+
+
 @dataclass(frozen=True)
 class CommitStatus:
     """creator: who set it, a login at the forge; None: the forge's own CI. target_url None: there is no page of it."""

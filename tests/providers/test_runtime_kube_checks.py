@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from common.providers.runtime import Runtime
+from common.providers.runtime import Runtime, check_reports
 from common.providers.runtime.reasons import judge_check
 from common.values.check import Check, CheckPhase, CheckState
 from tests.doubles.kubernetes import ClusterDouble
@@ -151,3 +151,45 @@ def test_too_slow_is_only_what_had_its_time(
 
     assert judged.phase is phase
     assert (words is None and judged.reason is None) or str(words) in str(judged.reason)
+
+
+def _ended(reports: dict[str, Any], *, seconds_ago: float = 5, **status: Any) -> dict[str, Any]:
+    """A pod whose check has ended, with this state of the container that reads its reports."""
+    pod = _pod({"terminated": {"exitCode": 1, "finishedAt": _at(-seconds_ago)}}, **{"phase": "Running", **status})
+    pod["status"]["initContainerStatuses"] = [{"name": "reports", "state": reports}]
+    return pod
+
+
+@pytest.mark.parametrize(
+    ("pod", "are_awaited"),
+    [
+        (_ended({"running": {}}), True),
+        (_ended({"waiting": {}}), True),
+        (_ended({"terminated": {"exitCode": 0}}), False),
+        (_ended({"terminated": {"exitCode": 137}}), False),
+        (_ended({"running": {}}, seconds_ago=91), False),
+        (_ended({"running": {}}, phase="Failed"), False),
+        (_pod({"terminated": {"exitCode": 1}}, phase="Running"), False),
+    ],
+)
+def test_reports_are_awaited_until_their_container_has_ended(pod: dict[str, Any], are_awaited: bool) -> None:
+    assert check_reports.are_awaited(pod, now=NOW) is are_awaited
+
+
+def test_what_reads_the_reports_has_no_secret_and_can_write_nothing(runtime: Runtime, cluster: ClusterDouble) -> None:
+    check = _check(test_report="reports/*.xml")
+    runtime.ensure_check(check)
+    finished(runtime, check)
+    (job,) = [thing for (plural, *_), thing in cluster.store.objects.items() if plural == "jobs"]
+    spec = job["spec"]["template"]["spec"]
+    checkout, reports = spec["initContainers"]
+    (main,) = spec["containers"]
+
+    assert reports["restartPolicy"] == "Always"
+    assert "envFrom" not in reports
+    assert {(one["name"], one["readOnly"]) for one in reports["volumeMounts"]} == {
+        ("workspace", True), ("tmp", True), ("reports", True),
+    }  # fmt: skip
+    assert [one["readOnly"] for one in main["volumeMounts"] if one["name"] == "reports"] == [True]
+    assert checkout["command"][-3:] == ["/reports", "--check-command=echo done", "--test-report=reports/*.xml"]
+    assert reports["image"] == "registry.test/aiworker:1"

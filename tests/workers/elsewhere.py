@@ -19,6 +19,7 @@ from common.transaction import Transaction, transactional
 from tests.doubles.gitea import GiteaDouble, basic
 from tests.doubles.gitea.model import Repo
 from tests.doubles.kubernetes import ClusterDouble
+from tests.doubles.kubernetes.node import Node
 from tests.doubles.settings import settings_of
 from tests.providers.git_tree import WorkTree
 from tests.workers.platform import Platform
@@ -70,12 +71,14 @@ def elsewhere(
     folder: Path,
     rings: bool = False,
     speed: float = 200.0,
+    node: Node | None = None,
     **environ: str,
 ) -> Iterator[Elsewhere]:
-    """rings: the server's webhooks are delivered. speed: of the cluster's clock. environ: more settings."""
+    """rings: the server's webhooks are delivered. speed: of the cluster's clock. node: what really runs pods.
+    environ: more settings."""
     folder.mkdir()
     server = GiteaDouble(folder, rings=rings)
-    with ClusterDouble(speed=speed) as cluster:
+    with ClusterDouble(speed=speed, node=node) as cluster:
         for name, value in (settings_of(server, cluster, folder) | environ).items():
             monkeypatch.setenv(name, value)
         _forget()

@@ -142,8 +142,8 @@ class GroupTestSchema(ListedGroupTestSchema):
 
 
 class PresentStepSchema(Schema):
-    """step: start, merge or test. taskId, position: of the merge or the test; null for none. run: which test of this
-    commit it is, from 1; null unless it is a test.
+    """step: start, merge, test or statuses (of the repository's own CI). taskId, position: of the merge or the test;
+    null for none. run: which test of this commit it is, from 1; null unless it is a test.
     """
 
     step = fields.String()

@@ -27,7 +27,9 @@ class ProblemSchema(Schema):
 
     kind: conflict, tests_failed, dependency, pushed, closed or changes_requested (the task was removed); later_push
     (a later push to the task's branch is not included); flaky (one commit both failed and passed its tests) or
-    base_is_red (the tests fail without any task), which concern no single task. files: the conflicting paths.
+    base_is_red (the tests fail without any task), which concern no single task; status_failed, status_missing,
+    status_pending or statuses_unreadable (the repository's own CI does not pass on the merged commit), which do not
+    either. files: the conflicting paths.
     detail: a description with the end of the log.
     """
 
@@ -38,7 +40,9 @@ class ProblemSchema(Schema):
 
 
 class GroupCheckSchema(Schema):
-    """status: running, passed, failed, flaky (one commit both failed and passed) or skipped."""
+    """name: tests, or statuses (of the repository's own CI, where the project requires any and the tests have passed).
+    status: running, passed, failed, flaky (one commit both failed and passed) or skipped.
+    """
 
     name = fields.String()
     status = fields.String()

@@ -11,7 +11,7 @@ from common.errors import ProviderRefused
 from common.names import STAGING_BRANCH
 from common.providers.forge import MergeConflict, forge
 from common.providers.runtime import runtime
-from common.services.delivery import group_tests, merging, restoring, rollouts
+from common.services.delivery import group_statuses, group_tests, merging, restoring, rollouts
 from common.services.delivery.group_tests import Trial
 from common.services.delivery.merging import FinishPlan, MergePlan, Step
 from common.services.delivery.receipt_contents import Served
@@ -25,6 +25,7 @@ from common.values.check import CheckEnd, CheckPhase, CheckState
 from common.values.health_look import HealthState, Look
 from common.values.test_report import TestResult
 from workers.job import Claimed, job
+from workers.jobs import proof_statuses
 from workers.jobs.rollback_barrier import read_barrier
 from workers.runtime_calls import forget_check, make_room, run_check, with_source
 
@@ -110,11 +111,25 @@ def _in_quarantine(tested: CheckState, trial: Trial) -> frozenset[str]:
     return red if red <= trial.quarantined else frozenset()
 
 
+def _await_statuses(job: Claimed, plan: MergePlan) -> None:
+    awaited = plan.awaited
+    assert awaited is not None
+    job.progress("waiting for the repository's own CI")
+    result = proof_statuses.statuses_of(forge(), plan.place.repository, awaited.commit_sha, awaited.required)
+    group_statuses.record_statuses(job.lease, awaited, result, after_seconds=proof_statuses.LOOK_AGAIN_SECONDS)
+
+
 def _stage(job: Claimed, plan: MergePlan) -> None:
     merging.record_staging(job.lease)
 
 
-STEPS = {Step.START: _start, Step.MERGE: _merge, Step.TEST: _test, Step.STAGE: _stage}
+STEPS = {
+    Step.START: _start,
+    Step.MERGE: _merge,
+    Step.TEST: _test,
+    Step.STATUSES: _await_statuses,
+    Step.STAGE: _stage,
+}
 
 
 @job(jobs.FINISH_GROUP, parked=merging.fail_finish)

@@ -44,6 +44,7 @@ def protect_project(job: Claimed) -> None:
     plan = provisioning.begin_protection(job.lease)
     if plan is not None:
         forge().ensure_protection(plan[0].repository, allows_direct_push=plan[1])
+        forge().ensure_webhook(plan[0].repository)
 
 
 @job(jobs.DELETE_PROJECT)

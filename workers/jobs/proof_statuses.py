@@ -1,13 +1,16 @@
-"""The check of the statuses that a project requires of the repository's own CI, on exactly the claimed commit."""
+"""The check of the statuses that a project requires of the repository's own CI, on exactly one commit: the claimed one
+of a task, or the merged one of a group."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from common.errors import ProviderRefused
 from common.providers.forge import Forge
 from common.services.tasks.verification import STATUSES, CheckResult, ProofPlan
-from common.values.commit_status import PASSING, CommitStatus, RequiredStatuses, StatusState
+from common.values.commit_status import PASSING, CommitStatus, RequiredStatuses, StatusCode, StatusState
+from common.values.repository import Repository
 
 LOOK_AGAIN_SECONDS = 15.0
 """How often to ask the forge for statuses that are awaited."""
@@ -17,14 +20,22 @@ def required_statuses(forge: Forge, plan: ProofPlan) -> list[CheckResult]:
     """Return the check, which passes, fails or has to wait; nothing if the project requires no statuses."""
     if plan.statuses is None:
         return []
+    result = statuses_of(forge, plan.place.repository, plan.claimed_sha or "", plan.statuses)
+    if result.code == StatusCode.UNREADABLE:
+        result = replace(result, message=f"{result.message} Push another commit.")
+    return [result]
+
+
+def statuses_of(forge: Forge, repository: Repository, commit: str, required: RequiredStatuses) -> CheckResult:
+    """Return the check of this commit, which passes, fails or has to wait."""
     try:
-        found = forge.read_ci_statuses(plan.place.repository, commit=plan.claimed_sha or "")
+        found = forge.read_ci_statuses(repository, commit=commit)
     except ProviderRefused as error:
         if error.code != "too_large":
             raise
-        message = f"The statuses of the commit can't be read: {error.message}. Push another commit."
-        return [CheckResult(STATUSES, "failed", message, code="statuses_unreadable")]
-    return [_judged(plan.statuses, {status.context: status for status in found})]
+        message = f"The statuses of the commit can't be read: {error.message}."
+        return CheckResult(STATUSES, "failed", message, code=StatusCode.UNREADABLE)
+    return _judged(required, {status.context: status for status in found})
 
 
 def _judged(required: RequiredStatuses, found: Mapping[str, CommitStatus]) -> CheckResult:
@@ -36,7 +47,7 @@ def _judged(required: RequiredStatuses, found: Mapping[str, CommitStatus]) -> Ch
     if failed:
         named = ", ".join(f"{status.context} ({status.state})" for status in failed)
         message = f"The repository's own CI does not pass on this commit: {named}."
-        return CheckResult(STATUSES, "failed", message, code="status_failed", log=log)
+        return CheckResult(STATUSES, "failed", message, code=StatusCode.FAILED, log=log)
     if missing or pending:
         return _awaited(required, missing, pending, log)
     count = len(required.contexts)
@@ -49,7 +60,7 @@ def _awaited(required: RequiredStatuses, missing: Sequence[str], pending: Sequen
     if not required.is_late:
         return CheckResult(STATUSES, "running", f"The repository's own CI is awaited: {', '.join(parts)}.", log=log)
     message = f"The repository's own CI did not end within {required.minutes} minute(s): {', '.join(parts)}."
-    code = "status_missing" if missing else "status_pending"
+    code = StatusCode.MISSING if missing else StatusCode.PENDING
     return CheckResult(STATUSES, "failed", message, code=code, log=log)
 
 

@@ -40,18 +40,18 @@ class CoverageFiles:
     """The coverage reports of one check. Call `note_commit` after the checkout, `read` at the command's end."""
 
     code: Path
-    _committed: set[str] = field(default_factory=set)
+    committed: set[str] = field(default_factory=set)
 
     def note_commit(self) -> None:
         """Note what is part of the commit. Blocking."""
-        self._committed = set(self._matches())
+        self.committed = set(self._matches())
 
     def read(self, *, began_ns: int) -> Coverage | None:
         """Read the reports; None if the run wrote none. Blocking. began_ns: see `Reports`."""
         found, left, count = _Found(), MOST_BYTES, 0
         try:
             for name in self._matches():
-                if name in self._committed:
+                if name in self.committed:
                     continue
                 shown = path_text(name)
                 content = content_of_run(self.code / name, shown, began_ns=began_ns, left=left, most=MOST_BYTES)

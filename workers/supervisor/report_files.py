@@ -51,60 +51,84 @@ _RUNS_SCRIPT = re.compile(r"\b(?:npm|pnpm|yarn)\s+(?:run\s+)?(?:-\S+\s+)*test\b|
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
+@dataclass(frozen=True)
+class Addition:
+    """What is added to an environment variable. joint: what stands between it and the value that the variable has;
+    None: it takes that value's place. is_first: whether it stands before that value."""
+
+    name: str
+    value: str
+    joint: str | None = None
+    is_first: bool = False
+
+    def to(self, value: str) -> str:
+        if self.joint is None or not value:
+            return self.value
+        return self.joint.join((self.value, value) if self.is_first else (value, self.value))
+
+
 @dataclass
 class Reports:
     """The reports of one check. Call `note_commit` after the checkout, `begin` before the command, `read` at its end.
 
     wanted: the project's pattern; None: what the usual runners write is found. home: the command's home folder.
-    began_ns: when the command began, by the file system's clock.
+    began_ns: when the command began, by the file system's clock. committed: paths that are part of the commit.
     """
 
     code: Path
     home: Path
     wanted: str | None
     began_ns: int = 0
-    _committed: set[str] = field(default_factory=set)
+    committed: set[str] = field(default_factory=set)
 
     @property
     def _folder(self) -> Path:
         return self.home / "test-reports"
 
+    @property
+    def mark(self) -> Path:
+        """A file that is as old as the run."""
+        return self._folder / "began"
+
     def note_commit(self) -> None:
         """Note what is part of the commit. Blocking."""
-        self._committed = set(self._matches())
+        self.committed = set(self._matches())
 
     def begin(self) -> None:
         """Note the time by the file system's own clock. Raises OSError. Blocking."""
         self._folder.mkdir(exist_ok=True)
         (self._folder / "python").mkdir(exist_ok=True)
         shutil.copyfile(unittest_report.__file__, self._folder / "python" / "sitecustomize.py")
-        mark = self._folder / "began"
-        mark.write_bytes(b"")
-        self.began_ns = mark.stat().st_mtime_ns
+        self.mark.write_bytes(b"")
+        self.began_ns = self.mark.stat().st_mtime_ns
 
     def variables(self, command: str, given: Mapping[str, str], only_files: Sequence[str] = ()) -> dict[str, str]:
+        """The variables of `additions`, added to those that the command is given."""
+        return {one.name: one.to(given.get(one.name, "")) for one in self.additions(command, only_files)}
+
+    def additions(self, command: str, only_files: Sequence[str] = ()) -> list[Addition]:
         """Environment variables by which pytest, unittest, node's runner and gotestsum write a report, if the project
-        names none of its own, and by which pytest runs the tests of some files alone (see Check)."""
-        only = f"-k {shlex.quote(' or '.join(only_files))}" if only_files else ""
-        pytest = given.get("PYTEST_ADDOPTS", "")
+        names none of its own, and by which pytest runs the tests of some files alone (see Check). Blocking: reads the
+        package file.
+        """
+        only = [f"-k {shlex.quote(' or '.join(only_files))}"] if only_files else []
         if self.wanted is not None:
-            return {"PYTEST_ADDOPTS": f"{pytest} {only}".strip()} if only else {}
+            return [Addition("PYTEST_ADDOPTS", option, " ") for option in only]
         report = f"--junitxml={shlex.quote(str(self._folder / 'pytest.xml'))}"
-        added = {
-            "PYTEST_ADDOPTS": " ".join(filter(None, (pytest, only, report))),
-            "GOTESTSUM_JUNITFILE": str(self._folder / "gotestsum.xml"),
-        }
+        added = [
+            Addition("PYTEST_ADDOPTS", " ".join([*only, report]), " "),
+            Addition("GOTESTSUM_JUNITFILE", str(self._folder / "gotestsum.xml")),
+        ]
         if _UNITTEST_RUNNER.search(command):
-            added["UNITTEST_REPORT"] = str(self._folder / "unittest.xml")
-            paths = (str(self._folder / "python"), given.get("PYTHONPATH", ""))
-            added["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+            added.append(Addition("UNITTEST_REPORT", str(self._folder / "unittest.xml")))
+            added.append(Addition("PYTHONPATH", str(self._folder / "python"), os.pathsep, is_first=True))
         if self._is_node_runner(command):
             place = json.dumps(str(self._folder / "node.xml"))
             options = (
                 "--test-reporter=spec --test-reporter-destination=stdout "
                 f"--test-reporter=junit --test-reporter-destination={place}"
             )
-            added["NODE_OPTIONS"] = f"{given.get('NODE_OPTIONS', '')} {options}".strip()
+            added.append(Addition("NODE_OPTIONS", options, " "))
         return added
 
     def _is_node_runner(self, command: str) -> bool:
@@ -130,7 +154,7 @@ class Reports:
     def _cases(self) -> Iterator[TestCase]:
         left, passed_over, count = MOST_BYTES, None, 0
         for path, shown in self._files():
-            if shown in self._committed:
+            if shown in self.committed:
                 passed_over = f"{path_text(shown)} is part of the commit"
                 continue
             content = content_of_run(path, path_text(shown), began_ns=self.began_ns, left=left, most=MOST_BYTES)

@@ -8,21 +8,24 @@ generation can't identify the rollout: writing an annotation increases it.)
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from common.errors import ProviderRefused, ProviderUnavailable
-from common.providers.runtime import places, preparing, reasons
+from common.providers.runtime import check_reports, places, reasons
 from common.providers.runtime.ingress_health import IngressRoute, wrong_answer
 from common.providers.runtime.kept_verdict import read_timeout, read_verdict, write_verdict
 from common.providers.runtime.kube import Cluster, connect
 from common.providers.runtime.manifests import Manifests
 from common.providers.runtime.objects import KubeObject
+from common.providers.runtime.pod_logs import containers_with_logs, has_restarted
 from common.providers.runtime.reasons import Judgement
 from common.settings import KubernetesSettings
 from common.values.app import App, AppPhase, AppState, Space, Version
 from common.values.check import Check, CheckPhase, CheckState
+from common.values.collected_reports import MOST_LINES, unpack
 from common.values.log_line import LogLine
 
 LOG_CHARACTERS = 64 * 1024
@@ -43,8 +46,17 @@ class KubernetesRuntime:
         self._cluster = cluster or connect(chosen.kubeconfig)
 
     def ping(self) -> None:
-        if self._cluster.read("/version") is None:
+        self._version()
+
+    def _version(self) -> KubeObject:
+        version = self._cluster.read("/version")
+        if version is None:
             raise ProviderUnavailable("the Kubernetes API has no /version; check that the address is an API server")
+        return version
+
+    @functools.cached_property
+    def _reads_reports(self) -> bool:
+        return check_reports.is_supported(self._version())
 
     def ensure_environment(self, space: Space) -> None:
         # Applied even if the namespace exists, so that additions of a newer AiWorker reach old projects.
@@ -132,9 +144,9 @@ class KubernetesRuntime:
     def app_logs(self, app: App, version_id: str, *, limit: int = 500) -> list[LogLine]:
         lines: list[str] = []
         for pod in self._pods(app, version_id):
-            for container in _with_logs(pod):
+            for container in containers_with_logs(pod):
                 text = self._log(pod, container, lines=limit)
-                if not text and _restarted(pod, container):
+                if not text and has_restarted(pod, container):
                     text = self._log(pod, container, lines=limit, previous="true")
                 lines += text.splitlines()
         # Every line begins with a timestamp, by which the lines of several pods are merged.
@@ -146,7 +158,7 @@ class KubernetesRuntime:
         if found is not None:
             return found
         self._prepare(check.space)
-        *secrets, job = self._manifests.check(check)
+        *secrets, job = self._manifests.check(check, has_reports=self._reads_reports)
         for secret in secrets:
             self._apply(secret)
         # Created, not applied: a Job is immutable, and an existing Job of this name is this check.
@@ -162,15 +174,27 @@ class KubernetesRuntime:
             return None
         pods = self._cluster.items(places.path("pods", space.namespace), labels=f"{places.CHECK}={name}")
         timeout = read_timeout(job["metadata"].get("annotations", {}))
-        judged = reasons.judge_check(job, pods, timeout_seconds=timeout, now=datetime.now(UTC))
+        now = datetime.now(UTC)
+        judged = reasons.judge_check(job, pods, timeout_seconds=timeout, now=now)
         if judged.phase is CheckPhase.RUNNING and not pods and (reason := self._why_no_pod(job)):
             return CheckState(CheckPhase.WAITING, None, "", reason, code="quota")
         log = "".join(
             self._log(pod, container, lines=CHECK_LOG_LINES, timestamps="false")
             for pod in pods
-            for container in _with_logs(pod)
+            for container in containers_with_logs(pod)
         )
-        return replace(judged, log=log[-LOG_CHARACTERS:])
+        judged = replace(judged, log=log[-LOG_CHARACTERS:])
+        return self._with_reports(judged, pods, now) if check_reports.has_reports(job) else judged
+
+    def _with_reports(self, judged: CheckState, pods: list[KubeObject], now: datetime) -> CheckState:
+        """The state with what the tests reported, once their command has ended; it is running until that is there."""
+        pod = check_reports.end_of(pods)
+        if pod is None or judged.phase not in {CheckPhase.PASSED, CheckPhase.FAILED}:
+            return judged
+        if check_reports.are_awaited(pod, now=now):
+            return CheckState(CheckPhase.RUNNING, None, judged.log)
+        found = unpack(self._log(pod, check_reports.NAME, lines=MOST_LINES, timestamps="false"))
+        return replace(judged, report=found.report, coverage=found.coverage)
 
     def _why_no_pod(self, job: KubeObject) -> str | None:
         """Return why the cluster refuses the Job's pod, such as the quota; None if it would accept the pod.
@@ -373,25 +397,3 @@ def _revision(thing: KubeObject) -> int:
 def _rollout(deployment: KubeObject) -> str:
     """Return the rollout's identity, which differs between two rollouts of the same version."""
     return f"{_revision(deployment)} {_wanted(deployment)}"
-
-
-def _with_logs(pod: KubeObject) -> list[str]:
-    """Return the containers whose logs to read: the checkout or the setup command if it failed, else the setup command
-    and the containers that have started."""
-    status = pod.get("status", {})
-    first = preparing.logged(status.get("initContainerStatuses", []))
-    for container in first:
-        ended = container.get("state", {}).get("terminated") or container.get("lastState", {}).get("terminated")
-        if ended and ended.get("exitCode"):
-            return [container["name"]]
-    begun = [one for one in first if one["name"] == preparing.SETUP] + status.get("containerStatuses", [])
-    return [container["name"] for container in begun if _has_begun(container)]
-
-
-def _has_begun(container: KubeObject) -> bool:
-    return bool({"running", "terminated"} & set(container.get("state", {}))) or bool(container.get("restartCount"))
-
-
-def _restarted(pod: KubeObject, name: str) -> bool:
-    containers = pod.get("status", {}).get("containerStatuses", [])
-    return any(one["name"] == name and one.get("restartCount", 0) > 0 for one in containers)

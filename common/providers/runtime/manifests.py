@@ -14,7 +14,7 @@ import math
 from typing import Any
 
 from common.errors import ProviderRefused
-from common.providers.runtime import hardening, places, preparing
+from common.providers.runtime import check_reports, hardening, places, preparing
 from common.providers.runtime.egress_policies import labels_of, look_outside, policies, variables_of
 from common.providers.runtime.objects import KubeObject
 from common.providers.runtime.placing import placement
@@ -180,8 +180,8 @@ class Manifests:
             made["metadata"]["annotations"][places.HEALTH_CONTAINS] = wanted.health.contains
         return made
 
-    def check(self, check: Check) -> list[KubeObject]:
-        """Return the secrets and the Job of a check, the Job last."""
+    def check(self, check: Check, *, has_reports: bool) -> list[KubeObject]:
+        """Return the secrets and the Job of a check, the Job last. has_reports: what its tests report is read."""
         name = places.check_name(check.check_id)
         marked = {places.CHECK: name}
         seconds = math.ceil(check.timeout_seconds) + preparing.setup_seconds(check.needs)
@@ -192,6 +192,8 @@ class Manifests:
             "check", check.docker_image or self._chosen.image, command, secret, check.memory_limit, check.space
         )
         pod = self._pod(running, self._checkout(check.commit, "true"), source, check.needs, check.check_id)
+        if has_reports:
+            pod = check_reports.with_reports(pod, check, self._chosen.image)
         spec = {
             # The Job's deadline counts from its creation, so it can't limit the command. The job that polls the check
             # ends it in time; the pod's deadline, which counts from scheduling, is the fallback.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from common.providers.runtime import hardening, places
+from common.providers.runtime import check_reports, hardening, places
 from common.providers.runtime.objects import KubeObject
 from common.values.needs import SETUP_SECONDS, Needs, ServiceKind, ServiceNeed
 from common.values.service_variables import DATABASE, USER, ServiceAddress, service_variables, with_service_variables
@@ -132,5 +132,5 @@ def _password(need: ServiceNeed, seed: str) -> str:
 
 
 def logged(containers: Sequence[KubeObject]) -> list[KubeObject]:
-    """The statuses of init containers whose logs people may want: all but those of databases."""
-    return [one for one in containers if not str(one.get("name", "")).startswith(SERVICE_PREFIX)]
+    """The statuses of init containers whose logs people may want: all but those of databases and the reports'."""
+    return [one for one in containers if not str(one.get("name", "")).startswith((SERVICE_PREFIX, check_reports.NAME))]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from common.providers.runtime import preparing
+from common.providers.runtime import check_reports, preparing
 from common.providers.runtime.objects import KubeObject
 from common.values.agent_pod import PodPhase, PodState
 from common.values.app import NOTHING_TO_RUN_EXIT, AppPhase
@@ -281,8 +281,13 @@ def _is_first(container: KubeObject) -> bool:
 
 
 def _first_problem(container: KubeObject, pod: KubeObject) -> tuple[str, str] | None:
-    """Return why an init container failed; None if it did not, or if the cluster removed the pod meanwhile."""
+    """Return why an init container failed; None if it did not, or if the cluster removed the pod meanwhile.
+
+    What reads the reports may fail: then there is none.
+    """
     name = str(container.get("name", ""))
+    if name == check_reports.NAME:
+        return None
     if name == "checkout":
         return _checkout_problem(container)
     states = container.get("state", {}), container.get("lastState", {})

@@ -28,7 +28,8 @@ from common.services.delivery.bisection import (
     command_digest,
     decide,
 )
-from common.services.delivery.lifecycle import forget_problem, lock_with_tasks, note_problem
+from common.services.delivery.group_statuses import lock_current, pass_tests
+from common.services.delivery.lifecycle import forget_problem, note_problem
 from common.services.delivery.membership import commit_at, members_of
 from common.services.projects.places import check_of
 from common.services.projects.variables import mask_of_project
@@ -36,7 +37,7 @@ from common.services.tasks import flaky_tests, tested
 from common.services.tasks.lifecycle import send_back
 from common.services.tasks.red_base import BASE_IS_RED, is_red
 from common.services.tasks.tasks import add_feedback
-from common.states import By, GroupState, TaskState
+from common.states import By, TaskState
 from common.transaction import Transaction, transactional
 from common.values.build_results import BASE_RUNS, BuildResults, TrialRun
 from common.values.check import Check
@@ -90,7 +91,7 @@ def record_testing(tx: Transaction, lease: Lease, *, after_seconds: float) -> No
 @transactional
 def record_untested(tx: Transaction, lease: Lease, trial: Trial) -> None:
     """The project has no test command: the merged branch passes untested."""
-    group = _lock_current(tx, lease, trial)
+    group = lock_current(tx, lease, trial.attempt)
     if group is None:
         tx.again(lease, after_seconds=0)
     else:
@@ -113,7 +114,7 @@ def record_tested(
     reason, log: why it failed, and the end of its output; masked here. ignored: tests in quarantine that failed, and
     nothing else did. The result is dropped if the group was rebuilt or ended since the run began.
     """
-    group = _lock_current(tx, lease, trial)
+    group = lock_current(tx, lease, trial.attempt)
     if group is None:
         tx.again(lease, after_seconds=0)
         return
@@ -137,13 +138,6 @@ def record_tested(
         if isinstance(decision, Culprit):
             _take_out_culprit(tx, group, decision)
         tx.again(lease, after_seconds=0)
-
-
-def _lock_current(tx: Transaction, lease: Lease, trial: Trial) -> TaskGroup | None:
-    """The group, locked; None if it was rebuilt or ended since the trial began."""
-    group = lock_with_tasks(tx, lease.subject_id)
-    is_current = group is not None and group.state is GroupState.MERGING and group.attempt == trial.attempt
-    return group if is_current else None
 
 
 def _add_runs(group: TaskGroup, runs: Sequence[TrialRun], reason: str | None, log: str | None) -> None:
@@ -229,11 +223,7 @@ def forget_red_base(tx: Transaction, group: TaskGroup) -> None:
 
 def _pass(tx: Transaction, lease: Lease, group: TaskGroup) -> None:
     forget_problem(group, None, BASE_IS_RED)
-    lifecycle.complete_merge(tx, group)
-    if group.wants_staging:
-        tx.again(lease, after_seconds=0)
-    else:
-        tx.finish(lease)
+    pass_tests(tx, lease, group)
 
 
 def _fail(tx: Transaction, group: TaskGroup, decision: BaseIsRed | Flaky) -> None:

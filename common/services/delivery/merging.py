@@ -1,7 +1,8 @@
 """Building a group's release branch: what the job group.merge reads and records, one step at a time.
 
 The branch starts at the default branch's head; each approved commit is merged in order, by expected SHA; then the
-result is tested (see common/services/delivery/group_tests.py).
+result is tested (see common/services/delivery/group_tests.py), and awaits the repository's own CI where the project
+requires that (see common/services/delivery/group_statuses.py).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from common.models.project import Project
 from common.models.task import Task
 from common.names import RELEASE_PREFIX, TAG_PREFIX
 from common.services.delivery import delivery_rules, deployments, lifecycle
+from common.services.delivery.group_statuses import AwaitedStatuses, awaited_statuses
 from common.services.delivery.group_tests import Trial, hand_back, next_trial
 from common.services.delivery.lifecycle import lock_with_tasks
 from common.services.delivery.membership import member_task_ids, members_of
@@ -37,13 +39,15 @@ class Step(StrEnum):
     """Merge the next member."""
     TEST = "test"
     """Test a commit of the branch."""
+    STATUSES = "statuses"
+    """Wait for what the repository's own CI says of the tested commit."""
     STAGE = "stage"
     """Deploy the merged group to staging."""
 
 
 @dataclass(frozen=True)
 class MergePlan:
-    """The next step. task_id, title, commit_sha, expected_head: for MERGE. trial: for TEST."""
+    """The next step. task_id, title, commit_sha, expected_head: for MERGE. trial: for TEST. awaited: for STATUSES."""
 
     step: Step
     place: Place
@@ -54,6 +58,7 @@ class MergePlan:
     commit_sha: str = ""
     expected_head: str = ""
     trial: Trial | None = None
+    awaited: AwaitedStatuses | None = None
 
 
 @transactional
@@ -80,6 +85,8 @@ def begin_merge(tx: Transaction, lease: Lease) -> MergePlan | None:
             return MergePlan(
                 Step.MERGE, place, group.id, group.branch, member.task_id, title, member.approved_sha, group.head_sha
             )
+    if awaited := awaited_statuses(tx, group, project):
+        return MergePlan(Step.STATUSES, place, group.id, group.branch, awaited=awaited)
     return MergePlan(Step.TEST, place, group.id, group.branch, trial=next_trial(tx, group, project))
 
 

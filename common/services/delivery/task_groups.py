@@ -320,13 +320,23 @@ def view(tx: Transaction, group: TaskGroup) -> GroupView:
 
 def _checks(group: TaskGroup, project: Project, waits_for: str | None = None) -> list[GroupCheck]:
     """The checks of the present attempt; empty before merging starts. waits_for: why the job waits, None if it runs."""
+    statuses = group.build.statuses
+    if statuses is None:
+        return _tests_check(group, project, group.tested_sha, waits_for)
+    says = f"Waiting: {waits_for}" if waits_for else statuses.says or "The repository's own CI is awaited."
+    tests = _tests_check(group, project, group.head_sha, None)
+    return [*tests, GroupCheck("statuses", statuses.status, says, group.head_sha)]
+
+
+def _tests_check(group: TaskGroup, project: Project, tested_sha: str | None, waits_for: str | None) -> list[GroupCheck]:
+    """tested_sha: the commit that passed the tests, None if none did."""
     is_flaky = group.build.verdict == FLAKY
-    if group.tested_sha is not None and project.test_command is None:
-        return [GroupCheck("tests", "skipped", "The project names no tests.", group.tested_sha)]
-    if group.tested_sha is not None:
+    if tested_sha is not None and project.test_command is None:
+        return [GroupCheck("tests", "skipped", "The project names no tests.", tested_sha)]
+    if tested_sha is not None:
         if is_flaky:
-            return [GroupCheck("tests", FLAKY, group.build.says or "", group.tested_sha)]
-        return [GroupCheck("tests", "passed", "The tests passed on the merged branch.", group.tested_sha)]
+            return [GroupCheck("tests", FLAKY, group.build.says or "", tested_sha)]
+        return [GroupCheck("tests", "passed", "The tests passed on the merged branch.", tested_sha)]
     if group.state is GroupState.FAILED:
         status = FLAKY if is_flaky else "failed"
         return [GroupCheck("tests", status, group.error or "The branch could not be tested.", group.head_sha)]

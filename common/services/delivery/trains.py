@@ -102,6 +102,8 @@ def _present_step(group: TaskGroup, project: Project, members: Sequence[GroupMem
     for member in inside:
         if member.merged_sha is None:
             return PresentStep(Step.MERGE, member.task_id)
+    if group.build.statuses is not None:
+        return PresentStep(Step.STATUSES)
     next_one = None
     if project.test_command and inside:
         next_one = decide(len(inside), group.build.runs, green_runs=project.group_test_runs)

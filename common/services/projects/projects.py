@@ -195,7 +195,9 @@ def update_project(tx: Transaction, project_id: str, values: ProjectValues, *, b
         _refuse_taken_name(tx, values["name"], by)
     if project.separate_approver and values.get("separate_approver") is False and not by.is_admin:
         raise Forbidden("only an administrator may switch separateApprover off")
-    if values.get("allow_direct_push", project.allow_direct_push) != project.allow_direct_push:
+    is_protected_anew = values.get("allow_direct_push", project.allow_direct_push) != project.allow_direct_push
+    # The webhook of an older project does not tell of statuses yet.
+    if is_protected_anew or values.get("required_statuses"):
         tx.enqueue(jobs.PROTECT_PROJECT, project.id, project_id=project.id)
     was_restricted = project.is_restricted
     _apply(project, values)

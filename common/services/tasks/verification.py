@@ -29,7 +29,7 @@ from common.services.tasks.lifecycle import record_update
 from common.services.tasks.red_base import BASE_IS_RED
 from common.services.tasks.tasks import add_feedback
 from common.settings import settings
-from common.states import GROUP_LIVE, By, Phase, TaskState
+from common.states import GROUP_LIVE, By, GroupState, Phase, TaskState
 from common.transaction import Transaction, transactional
 from common.values.agent_review import AGENT_REVIEW, NO_REVIEW
 from common.values.check import Check
@@ -281,7 +281,8 @@ def _has_news(row: TaskCheck, result: CheckResult, now: datetime) -> bool:
 
 @transactional
 def look_for_statuses(tx: Transaction, project_id: str) -> int:
-    """Have the project's verifications that wait for statuses look again at once. Returns how many there are."""
+    """Have the project's verifications and groups that wait for statuses look again at once. Returns how many there
+    are."""
     waiting = (
         select(TaskCheck.run_id)
         .join(Task, Task.id == TaskCheck.task_id)
@@ -292,7 +293,11 @@ def look_for_statuses(tx: Transaction, project_id: str) -> int:
     run_ids = tx.session.scalars(waiting).all()
     for run_id in run_ids:
         tx.enqueue(jobs.VERIFY_RUN, run_id, project_id=project_id)
-    return len(run_ids)
+    merging = select(TaskGroup).where(TaskGroup.project_id == project_id, TaskGroup.state_ == GroupState.MERGING)
+    groups = [group for group in tx.all(merging.order_by(TaskGroup.id)) if group.build.statuses is not None]
+    for group in groups:
+        tx.enqueue(jobs.MERGE_GROUP, group.id, project_id=project_id)
+    return len(run_ids) + len(groups)
 
 
 def store_check(tx: Transaction, task: Task, result: CheckResult) -> None:

@@ -3,7 +3,8 @@
 Without a node the controllers let pods do as they are scripted, which is quick. `ProcessNode` is for whole stories: the
 checkout runs as the container's own command does, with /source and /workspace led to folders of the pod's, then the
 program in the checkout with the variables of its Secret, on a port of its own, probed as a kubelet probes. So do
-agents, with /identity and /work led to folders of theirs.
+agents, with /identity and /work led to folders of theirs. A check's container that reads reports runs beside it, and is
+told to end when the check's has ended.
 `SimulatedNode` is what a control plane with simulated nodes shows: everything is ready, Jobs complete without having
 run, and nobody can be asked for logs.
 """
@@ -14,6 +15,7 @@ import base64
 import contextlib
 import http.client
 import os
+import re
 import shutil
 import signal
 import socket
@@ -147,8 +149,10 @@ class _Program(threading.Thread):
         self._folder = Path(tempfile.mkdtemp(prefix="pod-"))
         self._over = threading.Event()
         self._first: Object | None = next(iter(pod["spec"].get("initContainers", [])), None)
-        firsts = pod["spec"].get("initContainers", [])
-        self._setup: Object | None = next((one for one in firsts if one["name"] == "setup"), None)
+        firsts = {one["name"]: one for one in pod["spec"].get("initContainers", [])}
+        self._setup: Object | None = firsts.get("setup")
+        self._beside: Object | None = firsts.get("reports")
+        self._beside_process: subprocess.Popen[bytes] | None = None
         self._main = pod["spec"]["containers"][0]
         self._env: dict[str, str] = {}
         namespace = pod["metadata"]["namespace"]
@@ -186,6 +190,13 @@ class _Program(threading.Thread):
     def status(self) -> Object:
         has_begun = self._checkout_code == 0
         status = self._status()
+        if (process := self._beside_process) and self._beside:
+            code = process.poll()
+            state = {"running": {"startedAt": self._began}} if code is None else {"terminated": {"exitCode": code}}
+            about = {"name": "reports", "image": self._beside["image"], "imageID": "", "restartCount": 0, "ready": True}
+            status["initContainerStatuses"].append(about | {"state": state})
+            if code is None and status["phase"] in {"Succeeded", "Failed"}:
+                status["phase"] = "Running"
         return self._with_setup(self._setup, status) if self._setup and has_begun else status
 
     def _status(self) -> Object:
@@ -227,6 +238,11 @@ class _Program(threading.Thread):
             ours = {"PYTHONPATH": str(ROOT)}
             self._checkout_code = self._wait(self._first, ROOT, ours) if self._first else 0
             where = self._folder / "workspace" / "code" if self._first else ROOT
+            if self._beside and self._checkout_code == 0:
+                self._beside_process = self._begin(self._beside, ROOT, ours)
+                # A kubelet begins the next container some time after this one; here it would be at once.
+                while self._beside_process.poll() is None and not _catches_term(self._beside_process.pid):
+                    self._over.wait(0.01)
             if self._setup and self._checkout_code == 0:
                 self._setup_code = self._wait(self._setup, where, self._env)
             while self._checkout_code == 0 and self._setup_code == 0 and not self._over.is_set():
@@ -234,14 +250,23 @@ class _Program(threading.Thread):
                 code = self._wait(self._main, where, self._env if self._first else ours)
                 self._is_ready, self._restarts, self._code = False, self._restarts + 1, code
                 if is_once(self._pod):
+                    self._end_beside()
                     break
                 self._over.wait(RESTART_SECONDS)
             self._over.wait()
         finally:
+            if self._beside_process and self._beside_process.poll() is None:
+                _kill(self._beside_process)
             shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _wait(self, container: Object, where: Path, more: dict[str, str]) -> int:
-        """Run a container to its end, or to the pod's. Returns its exit code."""
+    def _end_beside(self) -> None:
+        if self._beside_process:
+            self._beside_process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._beside_process.wait(GRACE_SECONDS)
+            _kill(self._beside_process)
+
+    def _begin(self, container: Object, where: Path, more: dict[str, str]) -> subprocess.Popen[bytes]:
         env = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"} | more
         env |= {one["name"]: self._led(one["value"]) for one in container.get("env", [])}
         # All pods share one machine's ports, so each has another, on loopback alone.
@@ -250,10 +275,14 @@ class _Program(threading.Thread):
         if command[:2] == ["tini", "--"]:
             command = command[2:]  # of the image
         with (self._folder / f"{container['name']}.log").open("ab") as output:
-            process = subprocess.Popen(
+            return subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", "--", *command], cwd=where, env=env, stdin=subprocess.DEVNULL,
                 stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
+
+    def _wait(self, container: Object, where: Path, more: dict[str, str]) -> int:
+        """Run a container to its end, or to the pod's. Returns its exit code."""
+        process = self._begin(container, where, more)
         try:
             while process.poll() is None and not self._over.wait(self._pause()):
                 self._probe(container)
@@ -262,10 +291,7 @@ class _Program(threading.Thread):
                 process.terminate()
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(GRACE_SECONDS)
-            # Also what the program left behind: its container is gone, and all in it.
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            code = process.wait()
+            code = _kill(process)
         return code if code >= 0 else 128 - code
 
     def _pause(self) -> float:
@@ -291,6 +317,18 @@ class _Program(threading.Thread):
             if text == f"/{name}" or text.startswith(f"/{name}/"):
                 return str(self._folder / name) + text[len(name) + 1 :]
         return text
+
+
+def _catches_term(pid: int) -> bool:
+    (caught,) = re.findall(r"^SigCgt:\s*(\w+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE) or ["0"]
+    return bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> int:
+    """End the process and what it left behind: its container is gone, and all in it. Returns its exit code."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    return process.wait()
 
 
 def relay(url: str, host: str) -> tuple[int, str]:

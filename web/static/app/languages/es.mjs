@@ -1171,6 +1171,7 @@ export const TEXTS = {
   "Taken out": "Sacadas",
   "Test of {what}": "Prueba de {what}",
   Testing: "Probando",
+  "Waiting for the repository's own CI": "Esperando a la CI del propio repositorio",
   "Testing {what}, run {run}": "Probando {what}, ejecución {run}",
   "That begins as soon as it is merged and tested.": "Empieza en cuanto esté fusionado y probado.",
   "The default branch has moved since it was built. Build it again.":

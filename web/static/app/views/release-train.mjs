@@ -87,6 +87,7 @@ function Step({ train }) {
 function stepText(train, step) {
   if (step.step === "start") return t("Beginning at the default branch's head");
   if (step.step === "merge") return t("Merging “{title}”", { title: titleOf(train, step.taskId) });
+  if (step.step === "statuses") return t("Waiting for the repository's own CI");
   if (step.position === null) return t("Testing");
   return t("Testing {what}, run {run}", { what: whatOf(train, step), run: step.run });
 }
