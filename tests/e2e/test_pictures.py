@@ -22,6 +22,7 @@ def page(colour: str) -> dict[str, str]:
 
 
 def test_a_preview_is_pictured_before_and_after(tmp_path: Path, chromium_path: str, confining: SandboxFinding) -> None:
+    (tmp_path / "agents").mkdir()
     with (
         running(tmp_path, AIWORKER_AGENTS="0", AIWORKER_CHROMIUM=chromium_path) as instance,
         requests.Session() as session,
@@ -45,8 +46,8 @@ def test_a_preview_is_pictured_before_and_after(tmp_path: Path, chromium_path: s
         changed = platform.admin.get(f"{path}/events")["events"]
         assert any(one["data"].get("changed") == ["pictures"] for one in changed)
 
-        platform.admin.post(f"{path}/reject", {"reason": "Make it red"})
-        agent.claim().complete(page("red"))
+        platform.admin.post(f"{path}/reject", {"reason": "Make it blue"})
+        agent.claim().complete(page("blue"))
         platform.wait_task(task["id"], "ready_to_test")
 
         def newest() -> bool:
