@@ -86,6 +86,8 @@ SCHEDULE_TASKS = _kind("task.schedule", "platform", Queue.QUICK, is_beginning=Tr
 """Give claimable tasks to free agents."""
 PUBLISH_TASK = _kind("task.publish", "task", Queue.SLOW)
 """Open the pull request of verified work and start its preview; then the task is ready to test."""
+TAKE_PICTURES = _kind("task.pictures", "task", Queue.SLOW, attempts=2)
+"""Take pictures of a task's preview, and show them on its pull request; remove those of another commit there."""
 CLEAN_UP_TASK = _kind("task.clean_up", "task", Queue.SLOW)
 """Close the pull request of a finished or cancelled task and take its preview down."""
 

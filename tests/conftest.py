@@ -41,6 +41,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[_RUN_FOLDER] = config.stash[_RUN].enter_context(run_folder())
     # What reads the settings outside of a test's own instance must not find this checkout's.
     os.environ["AIWORKER_DATA_DIR"] = str(config.stash[_RUN_FOLDER] / "nobodys")
+    # Pictures of previews are taken where a test is about them: a browser takes a second for each.
+    os.environ["AIWORKER_CHROMIUM"] = "off"
     # How full the disk of the machine is that runs the tests is not what they are about.
     os.environ["AIWORKER_DISK_RESERVE_BYTES"] = os.environ["AIWORKER_AGENT_DISK_RESERVE_BYTES"] = "0"
 

@@ -290,6 +290,32 @@ class Attachment(HasId, Base):
     added_at: Mapped[datetime]
 
 
+class PreviewPicture(HasId, Base):
+    """A picture of the preview of a task's commit, or of what people use without the change.
+
+    kind: `after` (the preview) or `before`. commit_sha: the task's commit, which the picture belongs to. pictured_sha:
+    the commit that was running. content: a PNG; None: there is no picture, and problem says why. shown_at: since when
+    it is on the pull request; None: it is not.
+    """
+
+    __tablename__ = "preview_pictures"
+    __table_args__ = (UniqueConstraint("task_id", "kind", name="uq_preview_pictures_kind"), TABLE_OPTIONS)
+
+    task_id: Mapped[str] = mapped_column(String(40), ForeignKey("tasks.id", ondelete="CASCADE"))
+    kind: Mapped[str] = mapped_column(String(8))
+    commit_sha: Mapped[str] = mapped_column(String(40))
+    pictured_sha: Mapped[str] = mapped_column(String(40))
+    width: Mapped[int]
+    height: Mapped[int]
+    size_bytes: Mapped[int]
+    content: Mapped[bytes | None] = mapped_column(
+        LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb"), deferred=True
+    )
+    problem: Mapped[str | None] = mapped_column(String(500))
+    taken_at: Mapped[datetime] = mapped_column(index=True)
+    shown_at: Mapped[datetime | None]
+
+
 class Proposal(HasId, Base):
     """A task that an agent proposes to do next. state: proposed, accepted, dismissed.
 

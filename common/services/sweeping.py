@@ -20,7 +20,7 @@ from common.services.purging import purge
 from common.services.runs.agents import forget_agents
 from common.services.runs.fleet import fleet_settings
 from common.services.runs.transcripts import purge_transcripts
-from common.services.tasks import tested
+from common.services.tasks import preview_pictures, tested
 from common.services.tasks.question_deadlines import watch_questions
 from common.services.tasks.watching import watch_all
 from common.settings import settings
@@ -65,6 +65,7 @@ def sweep_old() -> None:
         purge_transcripts()
         purge_tests()
         purge_previews()
+        preview_pictures.purge_pictures()
         tested.purge_reports()
         purge_jobs()
         delivering.purge_deliveries()

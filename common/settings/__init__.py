@@ -19,6 +19,7 @@ from common.errors import Misconfigured
 from common.settings.environment import Environment
 from common.settings.kubernetes import MOST_PREVIEWS, FleetSettings, KubernetesSettings, read_kubernetes
 from common.settings.models import ModelSettings, ProviderSettings, read_models
+from common.settings.pictures import PictureSettings
 from common.settings.private_files import SHORTEST_KEY_BYTES, close_to_others, kept_secret
 from common.settings.retention import RetentionSettings
 from common.settings.sandbox import SandboxSettings
@@ -32,6 +33,7 @@ __all__ = [
     "ForgeSettings",
     "KubernetesSettings",
     "ModelSettings",
+    "PictureSettings",
     "ProviderSettings",
     "RuntimeSettings",
     "SandboxSettings",
@@ -201,6 +203,7 @@ class Settings:
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     scans: ScanSettings = field(default_factory=ScanSettings)
+    pictures: PictureSettings = field(default_factory=PictureSettings)
 
 
 def from_env(environ: Mapping[str, str] | None = None) -> Settings:
@@ -227,6 +230,7 @@ def from_env(environ: Mapping[str, str] | None = None) -> Settings:
         telemetry=TelemetrySettings.from_env(environ),
         retention=RetentionSettings.from_env(env),
         scans=ScanSettings.from_env(env),
+        pictures=PictureSettings.from_env(env),
     )
 
 

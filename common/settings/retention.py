@@ -26,8 +26,9 @@ class RetentionSettings:
     """Deliveries of the outgoing webhook that are over (AIWORKER_KEEP_DELIVERY_DAYS), 7 by default: long enough for
     somebody to notice that a receiver was down, and to send them again."""
     preview_days: int = 90
-    """Rows of previews that have ended (AIWORKER_KEEP_PREVIEW_DAYS), 90 by default. Their processes and pods are gone
-    long before; deployments to staging and production are always kept, because rollbacks need them."""
+    """Rows of previews that have ended, and pictures of previews (AIWORKER_KEEP_PREVIEW_DAYS), 90 by default. Their
+    processes and pods are gone long before; deployments to staging and production are always kept, because rollbacks
+    need them."""
     event_days: int | None = None
     """Events (AIWORKER_KEEP_EVENT_DAYS), which are also the audit. None: they are always kept, the default, because
     nothing else says who did what."""

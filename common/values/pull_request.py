@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -40,6 +40,15 @@ class PullComment:
     path: str | None = None
     line: int | None = None
     asks_for_change: bool = False
+
+
+@dataclass(frozen=True)
+class PullPicture:
+    """A picture for a pull request. name: of its file. title: what it shows, on one line. content: a PNG."""
+
+    name: str
+    title: str
+    content: bytes = field(repr=False)
 
 
 @dataclass(frozen=True)

@@ -144,6 +144,7 @@ TABLE: dict[str, Row] = {
     "POST /api/tasks/<id:task_id>/attachments": _in_project(M),
     "GET /api/tasks/<id:task_id>/attachments/<id:attachment_id>": _in_project(V),
     "DELETE /api/tasks/<id:task_id>/attachments/<id:attachment_id>": _in_project(M),
+    "GET /api/tasks/<id:task_id>/pictures/<id:picture_id>": _in_project(V),
     "GET /api/tasks/<id:task_id>/diff": _in_project(V),
     "GET /api/tasks/<id:task_id>/events": _in_project(V),
     "GET /api/runs/<id:run_id>": _in_project(V),

@@ -60,6 +60,7 @@ class House(World):
             "job_id": _a_job(self.secret.id), "user_id": somebody.id, "agent_id": "agent-00000000abcd",
             "token_id": new_id(), "owner": self.secret.repository_owner, "name": self.secret.slug, "number": "1",
             "service_path": "info/refs", "attachment_id": attached.json["attachment"]["id"], "provider_id": new_id(),
+            "picture_id": made.a_picture(task).id,
             "delivery_id": new_id(), "sha": _a_receipt(self.secret.id),
             "comment_id": new_id(),
             "session_id": new_id(),

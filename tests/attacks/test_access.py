@@ -16,7 +16,7 @@ MISSING = {
     "project_id": made.MISSING_ID, "task_id": made.MISSING_ID, "group_id": made.MISSING_ID, "run_id": made.MISSING_ID,
     "deployment_id": made.MISSING_ID, "job_id": made.MISSING_ID, "question_id": f"q-{made.MISSING_ID}",
     "proposal_id": made.MISSING_ID, "test_id": made.MISSING_ID,
-    "attachment_id": made.MISSING_ID, "sha": "f" * 40,
+    "attachment_id": made.MISSING_ID, "picture_id": made.MISSING_ID, "sha": "f" * 40,
 }  # fmt: skip
 
 

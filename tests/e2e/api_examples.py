@@ -35,7 +35,11 @@ def record(to: Path) -> list[str]:
         allowed = urlsplit(import_url).netloc
         hook = urlsplit(provider.url).netloc
         with running(
-            Path(name), AIWORKER_AGENTS="0", AIWORKER_IMPORT_ALLOW=allowed, AIWORKER_OUTGOING_ALLOW=hook
+            Path(name),
+            AIWORKER_AGENTS="0",
+            AIWORKER_IMPORT_ALLOW=allowed,
+            AIWORKER_OUTGOING_ALLOW=hook,
+            AIWORKER_CHROMIUM="",
         ) as instance:
             with requests.Session() as session:
                 platform = Platform(instance, session, Path(name), import_url)

@@ -249,6 +249,7 @@ class Teller:
     def look(self, path: str, run: FakeRun) -> None:
         me = self.me
         me.post(f"{path}/comments", {"body": "Looks good on a phone"}, 201)
+        me.call("GET", self.platform.picture_at(path), 200)
         me.get(path)
         me.get("/tasks", projectId=self.project["id"], state="ready_to_test", limit=20)
         me.get(f"{path}/diff")

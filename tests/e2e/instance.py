@@ -59,6 +59,8 @@ class Instance:
             "AIWORKER_ADMIN_PASSWORD": self.password,
             # Tests change nothing of the machine: .ci/packages installs.
             "AIWORKER_INSTALL_SANDBOX": "0",
+            # A browser for each preview would take its time from what a test is about.
+            "AIWORKER_CHROMIUM": "off",
             "AIWORKER_DISK_RESERVE_BYTES": "0",
             "AIWORKER_AGENT_DISK_RESERVE_BYTES": "0",
             **self._environ,

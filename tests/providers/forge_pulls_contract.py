@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from common.providers.forge import Forge
-from common.values.pull_request import PullState
+from common.values.pull_request import PullPicture, PullState
 from common.values.repository import Repository
+from tests.png import solid
 from tests.providers.forge_contract import refused, twice
 from tests.providers.git_tree import WorkTree
 
@@ -80,3 +81,16 @@ class PullsContract:
         twice(lambda: forge.ensure_comment(repository, number, key="checks", body="All passed"))
 
         assert twice(lambda: forge.read_comments(repository, number)) == []
+
+    def test_pictures_on_a_pull_request_are_no_persons_comment(
+        self, forge: Forge, repository: Repository, work: WorkTree
+    ) -> None:
+        work.commit({"a": "a"}, on="task-1")
+        work.push("task-1")
+        number = forge.ensure_pull_request(repository, head="task-1", base="main", title="A", body="").number
+        pictures = [PullPicture("after.png", "After", solid(4, 3, (0, 128, 0)))]
+
+        twice(lambda: forge.ensure_pictures(repository, number, version="a", body="It", pictures=pictures))
+        assert twice(lambda: forge.read_comments(repository, number)) == []
+        twice(lambda: forge.ensure_pictures(repository, number, version="none", body="", pictures=[]))
+        assert forge.read_comments(repository, number) == []

@@ -7,7 +7,7 @@ from typing import Any
 from common.models import GroupTest, TaskGroup
 from common.models.project import Project
 from common.models.run import Run
-from common.models.task import Proposal, Question, Task, TaskCheck
+from common.models.task import PreviewPicture, Proposal, Question, Task, TaskCheck
 from common.names import new_id, new_question_id
 from common.services.access import Caller
 from common.services.projects import projects
@@ -81,6 +81,19 @@ def a_proposal(tx: Transaction, task: Task, title: str = "Secret plan, part two"
             created_at=tx.now(),
         )
     )  # fmt: skip
+
+
+@transactional
+def a_picture(tx: Transaction, task: Task, content: bytes | None = b"Secret plan", **values: Any) -> PreviewPicture:
+    """Of the task's preview; without content one that could not be taken."""
+    about = {
+        "kind": "after", "commit_sha": SHA, "pictured_sha": SHA, "width": 1280, "height": 800,
+        "problem": None if content else "The browser left no picture.",
+    }  # fmt: skip
+    size = len(content or b"")
+    return tx.add(
+        PreviewPicture(task_id=task.id, content=content, size_bytes=size, taken_at=tx.now(), **{**about, **values})
+    )
 
 
 @transactional

@@ -13,6 +13,7 @@ from web.api.forge_repositories import forge_repositories
 from web.api.inbox import inbox
 from web.api.jobs import jobs
 from web.api.model_providers import model_providers
+from web.api.preview_pictures import preview_pictures
 from web.api.probes import health
 from web.api.project_tests import project_tests
 from web.api.projects import projects
@@ -43,4 +44,4 @@ ALL += [projects, samples, tasks, runs, webhooks]
 ALL += [model_providers, spend, caps, webhook]
 ALL += [run_tools, proposals, inbox, board]
 ALL += [steering, attachments, run_talk, reviews]
-ALL += [forge_repositories, proofs, project_tests, receipts]
+ALL += [forge_repositories, proofs, project_tests, receipts, preview_pictures]

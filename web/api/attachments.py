@@ -88,17 +88,23 @@ def sent(found: StoredFile) -> Verbatim:
     """The file as a reply. Only pictures have their own type and may be shown in place."""
     row = found.attachment
     is_picture = row.media_type in PICTURES
-    ascii_name = row.name.encode("ascii", "replace").decode().replace("?", "_").replace('"', "_").replace("\\", "_")
-    names = f"filename=\"{ascii_name}\"; filename*=UTF-8''{quote(row.name, safe='')}"
+    media_type = row.media_type if is_picture else "application/octet-stream"
+    return sent_apart(found.content, media_type, row.name, is_shown=is_picture)
+
+
+def sent_apart(content: bytes, media_type: str, name: str, *, is_shown: bool) -> Verbatim:
+    """A file that nobody trusts as a reply, which no browser runs as a page. is_shown: it may be shown in place."""
+    ascii_name = name.encode("ascii", "replace").decode().replace("?", "_").replace('"', "_").replace("\\", "_")
+    names = f"filename=\"{ascii_name}\"; filename*=UTF-8''{quote(name, safe='')}"
 
     @after_this_request
     def add_headers(response: Response) -> Response:
-        response.headers["Content-Disposition"] = f"{'inline' if is_picture else 'attachment'}; {names}"
+        response.headers["Content-Disposition"] = f"{'inline' if is_shown else 'attachment'}; {names}"
         response.headers["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'; sandbox"
         response.headers["X-Content-Type-Options"] = "nosniff"
         return response
 
-    return Verbatim(found.content, row.media_type if is_picture else "application/octet-stream")
+    return Verbatim(content, media_type)
 
 
 def _sent_file(body: bytes, name: str | None) -> NewFile:

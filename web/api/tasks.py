@@ -24,6 +24,7 @@ from web.api.deployments import DeploymentSchema
 from web.api.diffs import DiffSchema, read_diff
 from web.api.events import MOST, EventsSchema, events_reply
 from web.api.kept import Kept
+from web.api.preview_pictures import PreviewPictureSchema
 from web.api.project_schemas import DRIVER_NAMES, IS_MODEL, LimitsSchema
 from web.api.runs import RunSchema
 from web.api.spend import TaskSpendSchema
@@ -166,8 +167,8 @@ class TaskDetailsSchema(WrittenTaskSchema):
 
     proposals: how many follow-up tasks that its agents proposed wait for a decision. caps: its own; those that it lacks
     are the project's, then the platform's. capState: the caps that hold for it of which at least 80 % is used.
-    cloneLine: how its holder gets the branch; null for viewers, and unless somebody holds it. taskGroup: the group that
-    delivers it; null if none does.
+    pictures: of its preview, `before` first; a push deletes them. cloneLine: how its holder gets the branch; null for
+    viewers, and unless somebody holds it. taskGroup: the group that delivers it; null if none does.
     """
 
     shows = "task"
@@ -181,6 +182,7 @@ class TaskDetailsSchema(WrittenTaskSchema):
     comments = fields.List(fields.Nested(CommentSchema))
     proposals = fields.Integer()
     attachments = fields.List(fields.Nested(AttachmentSchema))
+    pictures = fields.List(fields.Nested(PreviewPictureSchema))
     spent = fields.Nested(TaskSpendSchema)
     cap_state = fields.List(fields.Nested(CapUseSchema))
     clone_line = fields.String(allow_none=True)

@@ -28,6 +28,7 @@ from common.settings import Settings, settings
 from web.doctor.advisory_files import examine_advisories
 from web.doctor.driver_programs import examine_drivers
 from web.doctor.flower import examine_flower
+from web.doctor.picture_browser import examine_pictures
 from web.doctor.redis_server import examine_redis
 from web.doctor.sandbox import examine_sandbox
 from web.health import backends
@@ -72,6 +73,7 @@ def _parts(chosen: Settings) -> Iterator[Finding]:
         ("flower", lambda: examine_flower(chosen.store.data_dir)),
         # In a cluster the pods are the sandboxes.
         ("sandbox", lambda: iter(()) if chosen.runtime.kubernetes else examine_sandbox(chosen.sandbox)),
+        ("pictures", lambda: examine_pictures(chosen)),
         # In a cluster the agents' image brings them.
         ("drivers", lambda: iter(()) if chosen.runtime.kubernetes else examine_drivers(chosen)),
         ("web", lambda: iter([_asked("web", lambda: _is_live(live_url), f"answers at {chosen.web.internal_url}",

@@ -28,7 +28,7 @@ from common.providers.forge.forge_protocol import (
     RepositoryState,
 )
 from common.values.commit_status import CommitStatus
-from common.values.pull_request import PullComment, PullRequest, PullState
+from common.values.pull_request import PullComment, PullPicture, PullRequest, PullState
 from common.values.repository import Credential, Repository, Source
 
 _OLDEST_GIT = (2, 38)
@@ -281,6 +281,12 @@ class BareForge:
 
     def ensure_comment(self, repository: Repository, number: int, *, key: str, body: str) -> None:
         pulls.ensure_comment(_pulls(self._open(repository)), number, key=key, body=body)
+
+    def ensure_pictures(
+        self, repository: Repository, number: int, *, version: str, body: str, pictures: Sequence[PullPicture]
+    ) -> None:
+        if self.read_pull_request(repository, number) is None:
+            raise ProviderRefused(f"there is no pull request {number}", code="no_pull_request")
 
     def read_comments(self, repository: Repository, number: int) -> list[PullComment]:
         self._open(repository)

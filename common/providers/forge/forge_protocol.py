@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Protocol
 
 from common.values.commit_status import CommitStatus
-from common.values.pull_request import PullComment, PullRequest
+from common.values.pull_request import PullComment, PullPicture, PullRequest
 from common.values.repository import Credential, Repository, Source
 
 
@@ -288,6 +288,16 @@ class Forge(Protocol):
 
     def ensure_comment(self, repository: Repository, number: int, *, key: str, body: str) -> None:
         """Create or update the platform's comment on the pull request that is identified by `key`."""
+
+    def ensure_pictures(
+        self, repository: Repository, number: int, *, version: str, body: str, pictures: Sequence[PullPicture]
+    ) -> None:
+        """Show these pictures below `body` in one comment of the platform's on the pull request, and no older ones.
+
+        version: names this set of pictures, such as a commit; one that is shown already is left as it is. Without
+        pictures the comment is removed. No-op on the local forge, whose pull requests AiWorker's own page shows, and on
+        servers that take no files with comments (Gitea before 1.18).
+        """
 
     def read_comments(self, repository: Repository, number: int) -> list[PullComment]:
         """Return people's comments on the pull request, oldest first. The local forge has none."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
+from common import jobs
 from common.jobs import Lease
 from common.models.delivery import Deployment
 from common.models.project import Project
@@ -109,6 +110,7 @@ def preview_ended(tx: Transaction, task: Task, deployment: Deployment) -> None:
     if deployment.state is DeploymentState.COMPLETED:
         task.preview_url = deployment.url
         store_check(tx, task, CheckResult("preview", "passed", f"The preview runs at {deployment.url}"))
+        tx.enqueue(jobs.TAKE_PICTURES, task.id, project_id=task.project_id)
     elif deployment.error_code in NEVER_RAN:
         task.preview_url = None
         store_check(tx, task, CheckResult("preview", "skipped", deployment.error or "There is nothing to run."))

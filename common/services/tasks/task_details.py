@@ -18,11 +18,21 @@ from common.models.delivery import Deployment, GroupMember
 from common.models.project import Project, ProjectMember
 from common.models.run import Run
 from common.models.spend import ModelCall, PlatformSetting
-from common.models.task import Attachment, Comment, Proposal, Question, Task, TaskCheck, TaskDependency
+from common.models.task import (
+    Attachment,
+    Comment,
+    PreviewPicture,
+    Proposal,
+    Question,
+    Task,
+    TaskCheck,
+    TaskDependency,
+)
 from common.services.access import Caller
 from common.services.people.standing import read_one
 from common.services.spend.caps import PLATFORM_CAPS, WARNED_FROM, CapUse, cap_uses, caps_in_force
 from common.services.spend.totals import TaskSpend, spent_by_tasks
+from common.services.tasks import preview_pictures
 from common.services.tasks.delivered_by import DeliveringGroup, delivering_group
 from common.services.tasks.task_lists import COLUMNS
 from common.statements import AnyAttribute, AnySelect, IsoTime, Row, Statement, StoredText
@@ -57,6 +67,7 @@ class TaskParts:
     comments: Sequence[Comment] = ()
     proposals: int = 0
     attachments: Sequence[Attachment] = ()
+    pictures: Sequence[PreviewPicture] = ()
     spent: TaskSpend = field(default_factory=TaskSpend)
     cap_state: Sequence[CapUse] = ()
     clone_line: str | None = None
@@ -74,6 +85,7 @@ class ReadParts(TypedDict, total=False):
     comments: Sequence[Comment]
     proposals: int
     attachments: Sequence[Attachment]
+    pictures: Sequence[PreviewPicture]
     spent: TaskSpend
     task_group: DeliveringGroup | None
 
@@ -97,6 +109,7 @@ _PARTS: dict[str, AnyAttribute] = {
     "comments": Comment.task_id,
     "proposals": Proposal.task_id,
     "attachments": Attachment.task_id,
+    "pictures": PreviewPicture.task_id,
     "calls": ModelCall.task_id,
     "task_group": GroupMember.task_id,
 }
@@ -192,6 +205,8 @@ def read_parts(read: Snapshot, task_id: str, found: Container[str] = EVERY_PART)
     if "attachments" in found:
         of_task = Attachment.task_id == task_id
         parts["attachments"] = read.all(select(Attachment).where(of_task).order_by(Attachment.added_at, Attachment.id))
+    if "pictures" in found:
+        parts["pictures"] = preview_pictures.list_rows(read, task_id)
     if "calls" in found or "runs" in found:
         parts["spent"] = spent_by_tasks(read, [task_id])[task_id]
     if "task_group" in found:

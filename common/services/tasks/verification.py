@@ -26,6 +26,7 @@ from common.services.runs import run_end
 from common.services.runs.lifecycle import newest_claim
 from common.services.tasks import flaky_tests, lifecycle, questions, scanning
 from common.services.tasks.lifecycle import record_update
+from common.services.tasks.preview_pictures import void_pictures
 from common.services.tasks.red_base import BASE_IS_RED
 from common.services.tasks.tasks import add_feedback
 from common.settings import settings
@@ -180,6 +181,7 @@ def record_proven(tx: Transaction, lease: Lease, results: Sequence[CheckResult])
         _close_review(tx, task, lease.subject_id, results)
         task.needs_other_approver = tx.get(Project, task.project_id).separate_approver
         record_update(tx, task, "checks", "head_sha")
+        void_pictures(tx, task, keep=task.head_sha)
         tx.enqueue(jobs.PUBLISH_TASK, task.id, project_id=task.project_id)
     tx.finish(lease)
 

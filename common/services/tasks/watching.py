@@ -23,6 +23,7 @@ from common.services.projects import holding
 from common.services.projects.places import place_of
 from common.services.tasks import lifecycle
 from common.services.tasks.lifecycle import record_update
+from common.services.tasks.preview_pictures import void_pictures
 from common.services.tasks.pushes import PendingPush, pending_pushes
 from common.services.tasks.tasks import add_feedback
 from common.settings import settings
@@ -122,6 +123,7 @@ def _follow(
         proven = (task.head_sha or "")[:12]
         text = f"the branch {task.branch_name} is at {head or 'nothing'} now, but {proven} was proven"
         _leave(tx, group, task, "pushed", text)
+        void_pictures(tx, task)
         _void(tx, task, f"moved: {text}: the commits since then have to be verified too.")
     elif seen is not None and seen.pull.state is PullState.CLOSED:
         _leave(tx, group, task, "closed", "its pull request was closed")

@@ -24,6 +24,8 @@ def describe(version: tuple[int, int, int]) -> dict[str, Any]:
     document: dict[str, Any] = json.loads(_DOCUMENT.read_text())
     definitions = copy.deepcopy(document["definitions"])
     rules = ("CreateBranchProtectionOption", "EditBranchProtectionOption", "BranchProtection")
+    if version >= (1, 18, 0):
+        _add_comment_files(document, definitions)
     if version >= (1, 19, 0):
         taken = document["paths"]["/users/{username}/tokens"]["post"]["parameters"][0]["schema"]["properties"]
         taken["scopes"] = {"type": "array", "items": {"type": "string"}}
@@ -40,6 +42,24 @@ def describe(version: tuple[int, int, int]) -> dict[str, Any]:
             }
         _add_tag_rules(document, definitions)
     return {**document, "definitions": definitions}
+
+
+def _add_comment_files(document: dict[str, Any], definitions: dict[str, Any]) -> None:
+    """Files of comments (routers/api/v1/repo/issue_comment_attachment.go and modules/structs/attachment.go of 1.18)."""
+    texts = {name: {"type": "string"} for name in ("name", "uuid", "browser_download_url", "created_at")}
+    numbers = {name: {"type": "integer"} for name in ("id", "size", "download_count")}
+    definitions["Attachment"] = {"type": "object", "properties": texts | numbers}
+    files = {"type": "array", "items": {"$ref": "#/definitions/Attachment"}}
+    definitions["Comment"]["properties"]["assets"] = files
+    document["paths"]["/repos/{owner}/{repo}/issues/comments/{id}/assets"] = {
+        "post": {
+            "parameters": [
+                {"in": "query", "name": "name", "type": "string"},
+                {"in": "formData", "name": "attachment", "type": "file", "required": True},
+            ],
+            "responses": {"201": {"schema": {"$ref": "#/definitions/Attachment"}}, "400": {}, "413": {}},
+        }
+    }
 
 
 def _add_jobs(document: dict[str, Any], definitions: dict[str, Any]) -> None:
@@ -103,9 +123,13 @@ class Contract:
         if found is None:
             return [f"there is no {method} {path} in the description"]
         parameters = [self._resolved(parameter) for parameter in found.get("parameters", [])]
+        is_form = any(parameter["in"] == "formData" for parameter in parameters)
         known = {parameter["name"] for parameter in parameters if parameter["in"] == "query"}
         wrong = [f"the query parameter {name} is not known" for name in query if name not in known]
-        if body is not None:
+        if is_form:
+            known_files = {parameter["name"] for parameter in parameters if parameter["in"] == "formData"}
+            wrong += [] if set(body or {}) == known_files else [f"the form has {sorted(body or {})}"]
+        elif body is not None:
             wrong += self._of_body(parameters, body)
         if status < 500:
             wrong += self._of_answer(found["responses"], status, answer)

@@ -82,6 +82,10 @@ class Repo:
     collaborators: dict[str, str] = field(default_factory=dict)
     tag_rules: dict[int, dict[str, Any]] = field(default_factory=dict)
     allows_manual_merge: bool = False
+    takes_files: bool = True
+    """Whether the server lets people add files (ATTACHMENT.ENABLED)."""
+    files: dict[str, bytes] = field(default_factory=dict)
+    """By their addresses. Those of a deleted comment are left here, as nothing asks for them."""
     is_unnoticed: bool = False
     """Whether the server failed to take note of what was pushed while it was empty: to it, it still is."""
     is_still_checking: int = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from tests.doubles.gitea.api import Call, now, route
@@ -101,6 +102,35 @@ def change_comment(call: Call, repo: Repo, number: str) -> tuple[int, Any]:
     comment["body"] = call.body["body"]
     call.model.tell("pull_request_comment", repo, action="edited", is_pull=True)
     return 200, _shown(comment)
+
+
+@route("DELETE", f"{_REPO}/issues/comments/{{number}}")
+def delete_comment(call: Call, repo: Repo, number: str) -> tuple[int, Any]:
+    kept = [comment for comment in repo.comments if comment["id"] != int(number)]
+    if len(kept) == len(repo.comments):
+        return _ABSENT
+    repo.comments[:] = kept
+    call.model.tell("pull_request_comment", repo, action="deleted", is_pull=True)
+    return 204, None
+
+
+@route("POST", f"{_REPO}/issues/comments/{{number}}/assets")
+def add_file(call: Call, repo: Repo, number: str) -> tuple[int, Any]:
+    comment = next((comment for comment in repo.comments if comment["id"] == int(number)), None)
+    if comment is None or call.version < (1, 18, 0) or not repo.takes_files:
+        return _ABSENT
+    name, media_type, content = call.body["attachment"]
+    # modules/upload: what a file is, is read from its content; PNG is among the types that are allowed by default.
+    if not content.startswith(b"\x89PNG\r\n\x1a\n"):
+        return 400, {"message": f"This file cannot be uploaded or modified due to its type {media_type}"}
+    made = {
+        "id": next(call.model.numbers), "name": call.query.get("name") or name, "size": len(content),
+        "download_count": 0, "created_at": now(call.model), "uuid": str(uuid.uuid4()),
+    }  # fmt: skip
+    made["browser_download_url"] = f"{repo.root_url}/attachments/{made['uuid']}"
+    repo.files[made["browser_download_url"]] = content
+    comment.setdefault("assets", []).append(made)
+    return 201, made
 
 
 @route("GET", f"{_REPO}/pulls/{{number}}/reviews")

@@ -157,8 +157,7 @@ class GiteaDouble:
         if raw == "/swagger.v1.json":
             return _json(200, self.document) if self.access.is_described else _json(404, None)
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        content = request.get_data()
-        body = json.loads(content) if content else None
+        body = _body_of(request)
         with self._lock:
             user = self.model.user_by_token(token) if scheme == "token" else self._person(request)
             path = raw.removeprefix("/api/v1")
@@ -220,6 +219,16 @@ class GiteaDouble:
                     old, new = before.get(ref, _NO_COMMIT), after.get(ref, _NO_COMMIT)
                     self.model.tell("push", repo, ref=ref, before=old, after=new, pusher={"login": user.login})
         return reply
+
+
+def _body_of(request: Request) -> Any:
+    """The JSON that was sent; of a form its files, by their fields: (name, media type, content)."""
+    if request.mimetype == "multipart/form-data":
+        sent = {field: (file.filename, file.mimetype, file.read()) for field, file in request.files.items()}
+        request.close()
+        return sent
+    content = request.get_data()
+    return json.loads(content) if content else None
 
 
 class _Quiet(WSGIRequestHandler):

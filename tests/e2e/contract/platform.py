@@ -109,6 +109,11 @@ class Platform:
 
         return eventually(f"the task to be {state}", look)
 
+    def picture_at(self, task_path: str) -> str:
+        """The path of a picture of the task's preview, once there is one."""
+        found = eventually("a picture of the preview", lambda: self.admin.get(task_path)["task"]["pictures"])
+        return f"{task_path}/pictures/{found[-1]['id']}"
+
     def ready_task(self, project: Json, agent: FakeAgent, files: dict[str, str], **fields: Json) -> Json:
         """A task whose commit is proven."""
         task = self.new_task(project, agent, **fields)

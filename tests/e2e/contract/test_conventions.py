@@ -56,6 +56,7 @@ POST /tasks/ID/hand-back
 GET /tasks/ID/attachments
 GET /tasks/ID/attachments/ID
 DELETE /tasks/ID/attachments/ID
+GET /tasks/ID/pictures/ID
 GET /tasks/ID/diff
 GET /tasks/ID/proposals
 POST /tasks/ID/proposals/ID/accept

@@ -13,8 +13,9 @@ from playwright.sync_api import Browser, WebSocketRoute, expect
 from common.models import Task
 from common.states import Environment, Role
 from tests.builders import log_in
+from tests.png import solid
 from tests.web.api.test_project_tests import note_tests
-from tests.web.made import a_live_run, a_proposal, a_question
+from tests.web.made import a_live_run, a_picture, a_proposal, a_question
 from tests.web.page_reader import PageReader
 from tests.web.world import World, get, head_of, put
 
@@ -48,6 +49,8 @@ def _views(world: World) -> dict[str, str]:
     proven = world.task(project, "Greet", state="ready_to_test", labels=["ui"], description=description)
     put(Task, proven.id, head_sha=head_of(project))
     a_proposal(proven)
+    a_picture(proven, solid(1280, 800, (0, 128, 0)))
+    a_picture(proven, None, kind="before")
     group = world.group(project, world.approved(project))["id"]
     world.deployment(project, Environment.STAGING)
     world.deployment(project, Environment.PRODUCTION)

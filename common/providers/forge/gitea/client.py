@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import quote
 
@@ -54,6 +54,14 @@ class ServerAnswer:
     @property
     def is_there(self) -> bool:
         return self.status < 300
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A picture (PNG) that is sent as a form's file `attachment`."""
+
+    name: str
+    content: bytes = field(repr=False)
 
 
 class Client:
@@ -101,16 +109,17 @@ class Client:
         query: Mapping[str, Query] | None = None,
         accept: tuple[int, ...] = (),
         login: tuple[str, str] | None = None,
+        upload: Upload | None = None,
     ) -> ServerAnswer:
         """Return the response if its status is 2xx or in `accept`; else raise ProviderUnavailable or ProviderRefused.
 
         path is relative to `/api/v1`, except for the API's description (`*.json`). login: user name and password or
-        token for Basic authentication; None: use the client's token.
+        token for Basic authentication; None: use the client's token. upload: sent in place of a body.
         """
         what = f"Gitea's {method} {path}"
 
         def ask() -> ServerAnswer:
-            return self._ask(what, method, path, body, query, login)
+            return self._ask(what, method, path, body, query, login, upload)
 
         def is_doubtful(answer: ServerAnswer, before: int) -> bool:
             # With Retry-After, the server must not be asked earlier: the caller gets the answer as it is.
@@ -129,6 +138,7 @@ class Client:
         body: Mapping[str, object] | None,
         query: Mapping[str, Query] | None,
         login: tuple[str, str] | None,
+        upload: Upload | None,
     ) -> ServerAnswer:
         """Make one request and return the response, whatever its status.
 
@@ -140,6 +150,7 @@ class Client:
                 method,
                 address,
                 json=body,
+                files={"attachment": (upload.name, upload.content, "image/png")} if upload else None,
                 params={key: str(value) for key, value in (query or {}).items()},
                 auth=login,
                 timeout=self._timeout,

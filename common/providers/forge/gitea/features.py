@@ -27,8 +27,8 @@ class Features:
 
     has_patterns: a protection rule may be a pattern such as `release/*`. has_force_lists: a rule may list who pushes
     by force. has_manual_merge: a pull request can be marked as merged by an existing commit. has_tag_rules: tags can
-    be protected by a pattern. has_actions_jobs: the jobs of its Actions can be listed. is_described: detected from the
-    server's description, not from its version alone.
+    be protected by a pattern. has_actions_jobs: the jobs of its Actions can be listed. has_comment_files: a comment
+    may have files. is_described: detected from the server's description, not from its version alone.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Features:
     has_manual_merge: bool
     has_tag_rules: bool = False
     has_actions_jobs: bool = False
+    has_comment_files: bool = False
     is_described: bool = True
 
     @property
@@ -92,6 +93,7 @@ def read_features(client: Client, name: str) -> Features:
             has_manual_merge=True,
             has_tag_rules=version >= (1, 23, 0),
             has_actions_jobs=version >= (1, 22, 0),
+            has_comment_files=version >= (1, 18, 0),
             is_described=False,
         )
     return Features(
@@ -102,6 +104,7 @@ def read_features(client: Client, name: str) -> Features:
         has_manual_merge="allow_manual_merge" in fields("EditRepoOption"),
         has_tag_rules="name_pattern" in fields("CreateTagProtectionOption"),
         has_actions_jobs="head_sha" in fields("ActionTask"),
+        has_comment_files="assets" in fields("Comment"),
     )
 
 

@@ -39,7 +39,7 @@ from common.providers.forge.gitea.pull_requests import Pulls
 from common.providers.forge.gitea.repository_setup import Account, Found
 from common.providers.forge.pulls import STATUS_STATES
 from common.values.commit_status import CommitStatus
-from common.values.pull_request import PullComment, PullRequest
+from common.values.pull_request import PullComment, PullPicture, PullRequest
 from common.values.repository import Credential, Repository, Source
 
 _KEPT_SECONDS = 600.0
@@ -256,6 +256,13 @@ class GiteaForge:
 
     def ensure_comment(self, repository: Repository, number: int, *, key: str, body: str) -> None:
         self._pulls(self._open(repository)).ensure_comment(number, key=key, body=body)
+
+    def ensure_pictures(
+        self, repository: Repository, number: int, *, version: str, body: str, pictures: Sequence[PullPicture]
+    ) -> None:
+        pulls = self._pulls(self._open(repository))
+        if self.features.has_comment_files:
+            pulls.ensure_pictures(number, version=version, body=body, pictures=pictures)
 
     def read_comments(self, repository: Repository, number: int) -> list[PullComment]:
         return self._pulls(self._open(repository)).read_comments(number)

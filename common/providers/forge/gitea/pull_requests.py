@@ -7,16 +7,19 @@ comments by their author and by a mark at their end that contains their key.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from common.errors import ProviderRefused, ProviderUnavailable
-from common.providers.forge.gitea.client import Client, Json
+from common.providers.forge.gitea.client import Client, Json, Upload
 from common.providers.forge.gitea.repository_setup import Account, Found
 from common.providers.forge.gitea.run_users import PREFIX
-from common.values.pull_request import PullComment, PullRequest, PullState
+from common.values.pull_request import PullComment, PullPicture, PullRequest, PullState
 
 _MARK = re.compile(r"<!-- aiworker:([\w./:-]+) -->\s*$")
 _MERGED_KEY = "merged-by:"
+_PICTURES_KEY = "pictures:"
+_ADDRESS = re.compile(r"https?://[^\s()<>\"]{1,500}")
+_UNFINISHED = f"{_PICTURES_KEY}unfinished"
 
 
 class Pulls:
@@ -87,7 +90,7 @@ class Pulls:
         return False
 
     def ensure_comment(self, number: int, *, key: str, body: str) -> None:
-        text = f"{body}\n\n<!-- aiworker:{key} -->"
+        text = _marked(body, key)
         for comment in self._comments(number):
             if self._key(comment) == key:
                 if comment.get("body") != text:
@@ -95,6 +98,37 @@ class Pulls:
                     self._client.call("PATCH", at_comment, body={"body": text})
                 return
         self._client.call("POST", f"{self._path}/issues/{number}/comments", body={"body": text})
+
+    def ensure_pictures(self, number: int, *, version: str, body: str, pictures: Sequence[PullPicture]) -> None:
+        """Show the pictures in one comment. Its mark names their version once all of them are there."""
+        finished = f"{_PICTURES_KEY}{version}"
+        is_shown = False
+        for comment in self._comments(number):
+            key = self._key(comment) or ""
+            if key == finished and pictures and not is_shown:
+                is_shown = True
+            elif key.startswith(_PICTURES_KEY):
+                # The files of a comment go with it.
+                self._client.call("DELETE", f"{self._path}/issues/comments/{comment['id']}", accept=(404,))
+        if is_shown or not pictures:
+            return
+        begun = {"body": _marked("Taking pictures of the preview.", _UNFINISHED)}
+        made = self._client.call("POST", f"{self._path}/issues/{number}/comments", body=begun).body
+        at_comment = f"{self._path}/issues/comments/{made['id']}"
+        try:
+            links = [f"**{one.title}**\n\n![{one.title}]({self._upload(at_comment, one)})" for one in pictures]
+        except ProviderRefused:
+            self._client.call("DELETE", at_comment, accept=(404,))
+            raise
+        self._client.call("PATCH", at_comment, body={"body": _marked("\n\n".join([body, *links]), finished)})
+
+    def _upload(self, at_comment: str, picture: PullPicture) -> str:
+        """Add the picture to the comment. Returns its address."""
+        answer = self._client.call("POST", f"{at_comment}/assets", upload=Upload(picture.name, picture.content))
+        url = str(answer.body.get("browser_download_url") or "")
+        if not _ADDRESS.fullmatch(url):
+            raise ProviderRefused(f"the server keeps {picture.name} at no usable address", code="refused")
+        return url
 
     def read_comments(self, number: int) -> list[PullComment]:
         """Return people's comments: on the pull request, in reviews, and on lines of code. Oldest first."""
@@ -177,6 +211,10 @@ class Pulls:
 
     def _at(self, number: int) -> str:
         return f"{self._path}/pulls/{number}"
+
+
+def _marked(body: str, key: str) -> str:
+    return f"{body}\n\n<!-- aiworker:{key} -->"
 
 
 def _branch(side: Json) -> str:

@@ -33,9 +33,9 @@ function contentOf(path) {
 
 const pathOf = (taskId, { id }) => `/tasks/${taskId}/attachments/${id}`;
 
-export function Picture({ taskId, of }) {
+// The content of what lies at this path, once it is read; null until then.
+export function useContent(path) {
   const [url, setUrl] = useState(null);
-  const path = pathOf(taskId, of);
   useEffect(() => {
     let gone = false;
     contentOf(path).then((content) => !gone && setUrl(content));
@@ -43,6 +43,11 @@ export function Picture({ taskId, of }) {
       gone = true;
     };
   }, [path]);
+  return url;
+}
+
+export function Picture({ taskId, of }) {
+  const url = useContent(pathOf(taskId, of));
   return url && html`<img class="preview" src=${url} alt=${of.name} loading="lazy" data-testid="attachment-picture" />`;
 }
 

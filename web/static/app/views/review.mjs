@@ -11,6 +11,7 @@ import { loadStyle } from "../parts/styles.mjs";
 import { useReview } from "../reviews.mjs";
 import { may } from "../session.mjs";
 import { keepMode, keepViewed, keptMode, viewedPaths } from "../viewed.mjs";
+import { PreviewPictures } from "./preview-pictures.mjs";
 import { Checks } from "./review-checks.mjs";
 import { Files } from "./review-files.mjs";
 import { FinishReview, verdictsFor } from "./review-finish.mjs";
@@ -33,6 +34,7 @@ export function Review({ task, reload }) {
   const failed = error && error.status !== 404 && !diff;
   return html`<div class="review">
     <${Checks} task=${task} reload=${reload} />
+    <${PreviewPictures} task=${task} />
     ${
       path &&
       html`<section data-testid="task-diff" class="review-changes" aria-label=${t("Changes")}>

@@ -1,0 +1,112 @@
+"""Pictures on Gitea's pull requests: one comment with its files, whatever is lost on the way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from common.errors import ProviderUnavailable
+from common.providers.forge.gitea import GiteaForge
+from common.values.pull_request import PullPicture
+from tests.doubles.gitea import Fault, GiteaDouble
+from tests.png import solid
+from tests.providers.forge_contract import refused
+from tests.providers.git_tree import WorkTree
+from tests.providers.gitea_shop import SHOP, client_of, forge, head, make, pushed, server, work
+
+__all__ = ["forge", "head", "server", "work"]
+
+GREEN, RED = solid(4, 3, (0, 128, 0)), solid(4, 3, (255, 0, 0))
+BOTH = (PullPicture("before.png", "Before", RED), PullPicture("after.png", "After", GREEN))
+
+
+def show(forge: GiteaForge, version: str = "abc", pictures: tuple[PullPicture, ...] = BOTH) -> None:
+    forge.ensure_pictures(SHOP, 1, version=version, body="The preview.", pictures=pictures)
+
+
+@pytest.fixture
+def pull(forge: GiteaForge, work: WorkTree) -> None:
+    """The shop has one pull request."""
+    pushed(work)
+    forge.ensure_pull_request(SHOP, head="task-1", base="main", title="A", body="")
+
+
+def test_the_comment_shows_the_pictures_in_their_order(server: GiteaDouble, forge: GiteaForge, pull: None) -> None:
+    show(forge)
+
+    repo = server.repo("aiworker", "shop")
+    (comment,) = repo.comments
+    first, second = (one["browser_download_url"] for one in comment["assets"])
+    assert comment["body"] == (
+        f"The preview.\n\n**Before**\n\n![Before]({first})\n\n**After**\n\n![After]({second})\n\n"
+        "<!-- aiworker:pictures:abc -->"
+    )
+    assert (repo.files[first], repo.files[second]) == (RED, GREEN)
+
+
+def test_pictures_of_a_version_are_sent_once_and_replace_those_of_another(
+    server: GiteaDouble, forge: GiteaForge, pull: None
+) -> None:
+    repo, posted = server.repo("aiworker", "shop"), "POST /repos/aiworker/shop/issues/1/comments"
+    for _ in range(2):
+        show(forge)
+        assert (len(repo.comments), server.effects[posted]) == (1, 1)
+
+    show(forge, "def", BOTH[1:])
+    assert [one["body"].count("![") for one in repo.comments] == [1]
+    assert repo.comments[0]["body"].endswith("<!-- aiworker:pictures:def -->")
+
+    for _ in range(2):
+        show(forge, "none", ())
+        assert repo.comments == []
+
+
+@pytest.mark.parametrize("lost", ["POST .*/comments$", "POST .*/assets$", "PATCH .*/comments/", "DELETE .*/comments/"])
+def test_a_lost_answer_leaves_one_comment_after_the_next_try(
+    server: GiteaDouble, forge: GiteaForge, pull: None, lost: str
+) -> None:
+    show(forge, "old")
+    server.faults.append(Fault(lost, "apply_then_500"))
+    with pytest.raises(ProviderUnavailable):
+        show(forge)
+
+    show(forge)
+
+    (comment,) = server.repo("aiworker", "shop").comments
+    assert comment["body"].count("![") == len(comment["assets"]) == 2
+    assert forge.read_comments(SHOP, 1) == []
+
+
+def test_other_comments_stay(server: GiteaDouble, forge: GiteaForge, pull: None) -> None:
+    repo, ada = server.repo("aiworker", "shop"), server.model.users["ada"]
+    server.comment(ada, repo, 1, "Nice\n\n<!-- aiworker:pictures:abc -->")
+    forge.ensure_comment(SHOP, 1, key="checks", body="All passed")
+
+    show(forge)
+    show(forge, "none", ())
+
+    assert [one["body"][:10] for one in repo.comments] == ["Nice\n\n<!--", "All passed"]
+
+
+def test_a_server_that_takes_no_files_is_left_without_a_comment(
+    server: GiteaDouble, forge: GiteaForge, pull: None
+) -> None:
+    server.repo("aiworker", "shop").takes_files = False
+    with refused("not_found"):
+        show(forge)
+    assert server.repo("aiworker", "shop").comments == []
+
+
+def test_an_old_server_is_asked_for_nothing(tmp_path: Path) -> None:
+    old = GiteaDouble(tmp_path, version="1.17.0")
+    forge = client_of(old, tmp_path)
+    make(forge)
+    before = old.effects.copy()
+
+    show(forge)
+
+    assert old.effects == before
+    assert old.violations == []
+    forge.close()
+    old.close()

@@ -1,0 +1,111 @@
+"""Pictures of previews over the API and on the page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from common.models import Task
+from common.services.projects import projects
+from common.states import Role
+from tests.png import solid
+from tests.web import made
+from tests.web.page_reader import PageReader
+from tests.web.world import World
+
+GREEN = solid(1280, 800, (0, 128, 0))
+RED = solid(1280, 800, (255, 0, 0))
+
+
+def pictured(world: World, **after: str | None) -> Task:
+    task = world.task(world.project(), "Greet", state="ready_to_test")
+    made.a_picture(task, GREEN, **after)
+    made.a_picture(task, RED, kind="before", pictured_sha="b" * 40)
+    return task
+
+
+def test_a_task_lists_its_pictures_before_first(world: World) -> None:
+    task = pictured(world)
+
+    before, after = world.client.get(f"/api/tasks/{task.id}").json["task"]["pictures"]
+
+    assert (before["kind"], before["picturedSha"], after["kind"], after["picturedSha"]) == (
+        "before", "b" * 40, "after", made.SHA,
+    )  # fmt: skip
+    assert {name: after[name] for name in ("width", "height", "sizeBytes", "problem", "commitSha")} == {
+        "width": 1280, "height": 800, "sizeBytes": len(GREEN), "problem": None, "commitSha": made.SHA,
+    }  # fmt: skip
+    reply = world.client.get(f"/api/tasks/{task.id}/pictures/{after['id']}")
+    assert (reply.status_code, reply.data) == (200, GREEN)
+    assert (reply.headers["Content-Type"], reply.headers["X-Content-Type-Options"]) == ("image/png", "nosniff")
+    assert reply.headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'; sandbox"
+    assert reply.headers["Content-Disposition"].startswith('inline; filename="after.png"')
+
+
+def test_a_picture_that_could_not_be_taken_says_why_and_has_no_bytes(plain_world: World) -> None:
+    task = plain_world.task(plain_world.project(), state="ready_to_test")
+    picture = made.a_picture(task, None)
+
+    (shown,) = plain_world.client.get(f"/api/tasks/{task.id}").json["task"]["pictures"]
+
+    assert (shown["problem"], shown["sizeBytes"]) == ("The browser left no picture.", 0)
+    assert plain_world.client.get(f"/api/tasks/{task.id}/pictures/{picture.id}").status_code == 404
+
+
+def test_a_picture_is_found_only_below_its_task_and_for_who_sees_it(plain_world: World) -> None:
+    task = plain_world.task(plain_world.project(), state="ready_to_test")
+    other = plain_world.task(plain_world.project("Other"))
+    picture = made.a_picture(task, GREEN)
+    vera = plain_world.client_of("vera", Role.VIEWER)
+    path = f"/api/tasks/{task.id}/pictures/{picture.id}"
+    assert vera.get(path).status_code == 200
+    assert vera.get(f"/api/tasks/{other.id}/pictures/{picture.id}").status_code == 404
+
+    projects.update_project(task.project_id, {"is_restricted": True}, by=made.somebody())
+
+    assert vera.get(path).status_code == 404
+
+
+@pytest.fixture
+def reader(browser: Browser, plain_world: World) -> Iterator[PageReader]:
+    someone = PageReader(browser, plain_world.app, plain_world.max.username)
+    yield someone
+    someone.close()
+
+
+def test_the_pictures_stand_side_by_side_and_open_large(reader: PageReader, plain_world: World) -> None:
+    task = pictured(plain_world)
+    reader.open(f"#/projects/{task.project_id}/tasks/{task.id}/review")
+    expect(reader.see("task-pictures").get_by_role("heading")).to_have_text("Preview as pictured")
+    before, after = reader.see("picture-before"), reader.see("picture-after")
+    expect(after.get_by_role("img", name="The preview of aaaaaaaa, as a browser saw it")).to_be_visible()
+    expect(before.get_by_role("img", name="What runs without the change, bbbbbbbb")).to_be_visible()
+    left, right = before.bounding_box(), after.bounding_box()
+    assert left is not None
+    assert right is not None
+    assert (left["y"], left["x"] < right["x"]) == (right["y"], True)
+
+    after.get_by_role("button").click()
+    large = reader.page.get_by_role("dialog").get_by_role("img")
+    expect(large).to_be_visible()
+    reader.page.keyboard.press("Escape")
+    expect(reader.page.get_by_role("dialog")).to_have_count(0)
+
+    reader.page.set_viewport_size({"width": 390, "height": 800})
+    expect(after.get_by_role("img")).to_be_visible()
+    above, below = before.bounding_box(), after.bounding_box()
+    assert above is not None
+    assert below is not None
+    assert (above["x"], above["y"] < below["y"]) == (below["x"], True)
+    assert reader.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_the_page_says_why_there_is_no_picture(reader: PageReader, plain_world: World) -> None:
+    task = plain_world.task(plain_world.project(), state="ready_to_test")
+    made.a_picture(task, None)
+    reader.open(f"#/projects/{task.project_id}/tasks/{task.id}")
+
+    expect(reader.see("picture-after")).to_contain_text("No picture: The browser left no picture.")
+    expect(reader.see("picture-after").get_by_role("button")).to_have_count(0)

@@ -1,0 +1,287 @@
+"""The platform's browser on pages that are made to harm it: a picture or a reason, and nothing else in reach."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from common.machine.bubblewrap import SandboxFinding
+from tests.png import pixel
+from workers import screenshots
+from workers.screenshots import Camera, NoPicture, Photographer
+
+GREEN, RED = (0, 128, 0), (255, 0, 0)
+COLOURED = "<!doctype html><style>html{{background:{}}}</style>"
+
+
+@dataclass
+class Site:
+    """A web server. pages: by path; a path without a page never answers. seen: the paths that were asked for."""
+
+    pages: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+    status: int = 200
+    seen: list[str] = field(default_factory=list)
+    over: threading.Event = field(default_factory=threading.Event)
+    port: int = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://localhost:{self.port}"
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    site: Site
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+
+    def do_GET(self) -> None:
+        site = self.server.site
+        site.seen.append(self.path)
+        page = site.pages.get(self.path, "" if self.path == "/favicon.ico" else None)
+        if page is None:
+            site.over.wait(60)
+            return
+        self.send_response(site.status if self.path == "/" else 200)
+        for name, value in {"Content-Type": "text/html", **(site.headers if self.path == "/" else {})}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(page.encode())
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base's own name)
+        """Nothing: a test's output is the test's."""
+
+
+def _serve(site: Site) -> _Server:
+    server = _Server(("127.0.0.1", 0), _Handler)
+    server.site, site.port = site, server.server_port
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    return server
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    made = Site()
+    server = _serve(made)
+    yield made
+    made.over.set()
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def other() -> Iterator[Site]:
+    """Another port of this machine, such as the platform's own."""
+    made = Site(pages={"/": COLOURED.format("red"), "/data": "secret"}, headers={"Access-Control-Allow-Origin": "*"})
+    server = _serve(made)
+    yield made
+    made.over.set()
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def camera(chromium_path: str, confining: SandboxFinding, tmp_path: Path) -> Camera:
+    return Camera(Path(chromium_path), tmp_path / "pictures", hidden=(tmp_path,))
+
+
+@pytest.fixture
+def photographer(camera: Camera) -> Iterator[Photographer]:
+    with camera.ready() as ready:
+        yield ready
+
+
+def test_a_picture_shows_the_page(photographer: Photographer, site: Site) -> None:
+    site.pages["/"] = COLOURED.format("green") + "<script>document.title = 1</script>"
+
+    content = photographer.take(site.url)
+
+    assert [pixel(content, x, y) for x, y in ((0, 0), (1279, 0), (640, 400), (1279, 799))] == [GREEN] * 4
+    # Nothing is left but the lock.
+    assert os.listdir(photographer.directory) == ["camera.lock"]
+
+
+def test_a_page_may_draw_itself_from_what_it_asks_its_server_for(photographer: Photographer, site: Site) -> None:
+    site.pages["/"] = """<!doctype html><script>
+      const draw = async () => document.documentElement.style.background = await (await fetch("/colour")).text();
+      setTimeout(draw, 500);
+    </script>"""
+    site.pages["/colour"] = "green"
+
+    assert pixel(photographer.take(site.url), 5, 5) == GREEN
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<script>alert('a'); confirm('b'); prompt('c')</script>",
+        "<script>addEventListener('beforeunload', (event) => event.preventDefault()); alert(1)</script>",
+        "<script>for (let i = 0; i < 20; i++) open('/', '_blank')</script>",
+        "<a id=a download=x href='data:application/octet-stream,xxxx'>x</a><script>a.click(); print()</script>",
+        "<script>navigator.geolocation.getCurrentPosition(() => {}); Notification.requestPermission()</script>",
+    ],
+    ids=["dialogs", "before it is left", "windows", "a download", "permissions"],
+)
+def test_what_asks_for_attention_is_in_nobodys_way(photographer: Photographer, site: Site, page: str) -> None:
+    site.pages["/"] = COLOURED.format("green") + page
+
+    assert pixel(photographer.take(site.url), 1000, 700) == GREEN
+
+
+def test_a_huge_page_has_a_picture_of_its_beginning(photographer: Photographer, site: Site) -> None:
+    site.pages["/"] = COLOURED.format("green") + "<div style='width:90000px;height:900000px'></div>"
+
+    assert pixel(photographer.take(site.url), 640, 400) == GREEN
+
+
+@pytest.mark.parametrize(
+    "waits",
+    [
+        "<img src=/never>",
+        "<p>x<script src=/never></script>",
+        "<script>new EventSource('/never'); fetch('/never')</script>",
+    ],
+)
+def test_a_page_that_never_finishes_loading_is_pictured_as_it_is(
+    photographer: Photographer, site: Site, waits: str
+) -> None:
+    site.pages["/"] = COLOURED.format("green") + waits
+
+    assert pixel(photographer.take(site.url), 5, 5) == GREEN
+
+
+def test_a_page_that_never_answers_or_never_rests_has_no_picture(
+    photographer: Photographer, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(screenshots, "MOST_SECONDS", 6.0)
+    site.pages["/busy"] = "<script>for (;;) {}</script>"
+
+    for path in ("/unanswered", "/busy"):
+        begun = time.monotonic()
+        with pytest.raises(NoPicture, match="within 6 s"):
+            photographer.take(site.url + path)
+        assert time.monotonic() - begun < 30
+
+
+@pytest.mark.parametrize("how", ["redirect", "script", "frame and fetch", "metadata"])
+def test_nothing_but_the_preview_is_reached(photographer: Photographer, site: Site, other: Site, how: str) -> None:
+    green = COLOURED.format("green")
+    site.pages["/"] = green
+    if how == "redirect":
+        site.status, site.headers = 302, {"Location": f"{other.url}/"}
+    elif how == "script":
+        site.pages["/"] += f"<script>location = 'http://127.0.0.1:{other.port}/'</script>"
+    elif how == "metadata":
+        site.status, site.headers = 302, {"Location": "http://169.254.169.254/latest/meta-data/"}
+    else:
+        site.pages["/"] += f"<iframe src={other.url}/></iframe><script>fetch('{other.url}/data'); " + (
+            f"fetch('http://[::1]:{other.port}/data'); new WebSocket('ws://127.0.0.1:{other.port}/data')</script>"
+        )
+
+    try:
+        content = photographer.take(site.url)
+    except NoPicture:
+        content = b""
+
+    assert site.seen[:1] == ["/"]
+    assert other.seen == []
+    assert not content or pixel(content, 640, 400) != RED
+
+
+@pytest.mark.parametrize("path", ["file:///etc/passwd", "file:///", "chrome://version", "javascript:1", "ftp://h/"])
+def test_only_web_pages_are_pictured(photographer: Photographer, path: str) -> None:
+    with pytest.raises(NoPicture, match="not an http or https address"):
+        photographer.take(path)
+
+
+def test_a_page_that_takes_all_memory_has_no_picture_and_harms_nothing(
+    photographer: Photographer, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.pages["/"] = "<script>const all = []; for (;;) all.push(new Uint8Array(2 ** 26).fill(1))</script>"
+    site.pages["/after"] = COLOURED.format("green")
+
+    with pytest.raises(NoPicture):
+        photographer.take(site.url)
+
+    assert pixel(photographer.take(f"{site.url}/after"), 5, 5) == GREEN
+
+
+def test_a_page_that_draws_noise_is_too_large(photographer: Photographer, site: Site) -> None:
+    site.pages["/"] = """<canvas id=c width=1280 height=800 style="position:fixed;inset:0"></canvas><script>
+      const context = c.getContext("2d"), picture = context.createImageData(1280, 800);
+      for (let i = 0; i < picture.data.length; i++) picture.data[i] = i % 4 === 3 ? 255 : Math.random() * 256;
+      context.putImageData(picture, 0, 0);
+    </script>"""
+
+    with pytest.raises(NoPicture, match="larger than 1 MiB"):
+        photographer.take(site.url)
+
+
+def test_a_server_that_does_not_answer_is_named_as_such(photographer: Photographer, site: Site) -> None:
+    with pytest.raises(NoPicture, match="can't be shown: net::ERR_"):
+        photographer.take("http://localhost:9")
+
+
+ANSWERS = r"""
+import base64, json, os, struct, sys
+def say(content): os.write(4, content + b"\0")
+def ask():
+    heard = b""
+    while not heard.endswith(b"\0"): heard += os.read(3, 1)
+    return json.loads(heard[:-1])
+def answer_all(data):
+    while True:
+        asked = ask()
+        say(json.dumps({"id": asked["id"], "result": {"data": data}}).encode())
+        if asked["method"] == "Page.navigate": say(b'{"method": "Page.loadEventFired"}')
+png = struct.pack(">8sI4sII", b"\x89PNG\r\n\x1a\n", 13, b"IHDR", 1280, 800)
+"""
+
+
+@pytest.mark.parametrize(
+    ("does", "says"),
+    [
+        ("sys.exit(3)", "exited with 3"),
+        ("os.kill(os.getpid(), 9)", "was killed by SIGKILL"),
+        ("while True: os.read(3, 1)", "within 3 s"),
+        ("say(b'hello'); ask(); ask()", "said what no browser says"),
+        ("say(b'[' * 100000); ask(); ask()", "said what no browser says"),
+        ("say(b'[1]'); ask(); ask()", "said what no browser says"),
+        ("while True: os.write(4, b'x' * 65536)", "said what no browser says"),
+        ("answer_all('')", "something else than a picture of 1280×800"),
+        ("answer_all(17)", "something else than a picture of 1280×800"),
+        ("answer_all('?')", "something else than a picture of 1280×800"),
+        ("answer_all(base64.b64encode(png[:20]).decode())", "something else than a picture of 1280×800"),
+        ("answer_all(base64.b64encode(png[:-1] + b'x').decode())", "something else than a picture of 1280×800"),
+        ("answer_all(base64.b64encode(png + bytes(2**20)).decode())", "larger than 1 MiB"),
+    ],
+)
+def test_what_the_browser_says_is_not_believed(
+    tmp_path: Path, confining: SandboxFinding, does: str, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(screenshots, "MOST_SECONDS", 3.0)
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "chromium"
+    program.write_text(f"#!{sys.executable}\n{ANSWERS}\n{does}\n")
+    program.chmod(0o755)
+
+    with Camera(program, tmp_path / "pictures").ready() as photographer, pytest.raises(NoPicture, match=says):
+        photographer.take("http://localhost:9")
+
+
+def test_one_picture_is_taken_at_a_time(camera: Camera) -> None:
+    with camera.ready(), pytest.raises(BlockingIOError), camera.ready():
+        pass
+    with camera.ready():
+        pass

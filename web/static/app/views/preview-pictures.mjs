@@ -1,0 +1,52 @@
+// What the platform's browser saw of a task's preview, beside what people use without the change.
+import { useState } from "preact/hooks";
+import { html } from "../html.mjs";
+import { t } from "../language.mjs";
+import { Time } from "../parts/controls.mjs";
+import { Dialog } from "../parts/dialogs.mjs";
+import { useContent } from "../parts/shown-pictures.mjs";
+import { sha } from "../words.mjs";
+
+const titles = () => ({ before: t("Before"), after: t("After") });
+
+const described = ({ kind, picturedSha }) =>
+  kind === "after"
+    ? t("The preview of {commit}, as a browser saw it", { commit: sha(picturedSha) })
+    : t("What runs without the change, {commit}, as a browser saw it", { commit: sha(picturedSha) });
+
+function Shot({ taskId, of }) {
+  const url = useContent(`/tasks/${taskId}/pictures/${of.id}`);
+  return url && html`<img src=${url} width=${of.width} height=${of.height} alt=${described(of)} />`;
+}
+
+function Sight({ taskId, of }) {
+  const [isLarge, setLarge] = useState(false);
+  const title = titles()[of.kind];
+  return html`<figure data-testid=${`picture-${of.kind}`}>
+    <figcaption>
+      <b>${title}</b> <code>${sha(of.picturedSha)}</code> <${Time} at=${of.takenAt} />
+    </figcaption>
+    ${
+      of.problem
+        ? html`<p class="muted">${t("No picture: {why}", { why: of.problem })}</p>`
+        : html`<button type="button" class="sight" title=${t("Show it large")} onClick=${() => setLarge(true)}>
+          <${Shot} taskId=${taskId} of=${of} />
+        </button>`
+    }
+    ${
+      isLarge &&
+      html`<${Dialog} title=${title} close=${() => setLarge(false)} wide>
+        <div class="sight-large"><${Shot} taskId=${taskId} of=${of} /></div>
+      <//>`
+    }
+  </figure>`;
+}
+
+export function PreviewPictures({ task }) {
+  const pictures = task.pictures || [];
+  if (!pictures.length) return null;
+  return html`<section class="sights" data-testid="task-pictures">
+    <h2>${t("Preview as pictured")}</h2>
+    <div>${pictures.map((one) => html`<${Sight} key=${one.id} taskId=${task.id} of=${one} />`)}</div>
+  </section>`;
+}
