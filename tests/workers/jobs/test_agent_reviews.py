@@ -16,14 +16,18 @@ from common.sealing import unseal
 from common.services.runs import runners, steering
 from common.services.runs.verdicts import NewVerdict, submit_review
 from common.services.spend.model_tokens import find_access
+from common.services.spend.provider_limits import mark_limited
 from common.services.tasks import tasks
 from common.settings import settings
 from common.states import Outcome
 from common.transaction import Transaction, transactional
 from common.values.agent_review import ReviewComment, Verdict
 from common.values.claimed_run import ClaimedRun
+from tests.workers.jobs.agent_fleet import Fleet, cluster, plain
 from tests.workers.platform import Platform
 from workers import registry
+
+__all__ = ["cluster", "plain"]
 
 DONE = {"a.txt": "a\n"}
 REVIEWER = "acp"
@@ -342,6 +346,66 @@ def _model_token(tx: Transaction, run_id: str) -> str:
     sealed = tx.get(Run, run_id).secrets_sealed
     assert sealed is not None
     return str(unseal(sealed)["model_token"])
+
+
+def test_a_cap_of_spending_keeps_a_review_from_beginning(platform: Platform) -> None:
+    about = Reviewing(platform)
+    _cap(about.task.id, minutes=0.000_001)
+    about.until(about.is_waiting)
+    assert about.verdict == ("running", None)
+    assert (about.check.message or "").startswith("The review has not begun: A cap of spending is reached")
+    assert about.reviews == []
+    # The cap of runs is about attempts at the task.
+    _cap(about.task.id, runs=1)
+    about.review(APPROVED)
+    assert about.verdict == ("passed", None)
+
+
+@transactional
+def _cap(tx: Transaction, task_id: str, **caps: float) -> None:
+    tx.get(Task, task_id).caps = caps
+
+
+def test_a_provider_that_takes_no_calls_is_waited_for(platform: Platform) -> None:
+    about = Reviewing(platform)
+    claimed = about.claim()
+    mark_limited(claimed.run.id, None, "Too many requests.")
+    about.end(claimed, Outcome.CANCELLED, commit_sha=None, reason="limited", cut_short=True)
+    about.until(lambda: "takes no calls" in (about.check.message or ""))
+    assert about.state == ("in_progress", "verifying")
+    assert (about.now.parked_code, about.now.attempts) == (None, 0)
+    _limit_is_over(claimed.run.id)
+    about.review(APPROVED)
+    assert about.state == ("ready_to_test", None)
+
+
+@transactional
+def _limit_is_over(tx: Transaction, run_id: str) -> None:
+    run = tx.get(Run, run_id)
+    run.limited_until = tx.now()
+    # Its agent was left alone for a minute.
+    assert run.finished_at is not None
+    run.finished_at -= timedelta(minutes=2)
+
+
+def test_a_review_in_a_cluster_gets_a_pod_of_its_own(plain: Fleet) -> None:
+    task = plain.task()
+    (agent,) = plain.started(task)
+    _with_review(plain.project.id, agent.driver)
+    claimed = runners.claim_run(agent.id)
+    assert claimed is not None
+    runners.beat(agent.id, [claimed.run.id])
+    sha = plain.platform.push(claimed, DONE)
+    plain.platform.finish(claimed, sha)
+    plain.until(lambda: [run for run in plain.runs(task, "ready") if run.is_review])
+    (review,) = plain.runs(task, "ready")
+    assert (review.claimed_sha, review.agent_id == agent.id) == (sha, False)
+    plain.until(lambda: review.agent_id in plain.pods())
+
+
+@transactional
+def _with_review(tx: Transaction, project_id: str, driver: str) -> None:
+    tx.get(Project, project_id).agent_review = {"mode": "advisory", "driver": driver}
 
 
 def test_a_review_does_nothing_but_review(platform: Platform) -> None:
