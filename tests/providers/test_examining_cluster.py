@@ -143,7 +143,8 @@ def test_what_registries_means_in_this_cluster_is_said(
     ("version", "status", "words"),
     [
         ("v1.24.17", "fail", "Kubernetes v1.24.17 is too old"),
-        ("v1.25.0-eks-1", "ok", "Kubernetes v1.25.0-eks-1 answers"),
+        ("v1.25.0-eks-1", "warn", "Kubernetes v1.25.0-eks-1 answers; which tests ran is not read"),
+        ("v1.29.0-eks-1", "ok", "Kubernetes v1.29.0-eks-1 answers"),
         ("weekly.2.x", "warn", "unknown version format"),
     ],
 )

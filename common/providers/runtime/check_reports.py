@@ -65,7 +65,7 @@ def _sidecar(main: KubeObject, image: str) -> KubeObject:
         "restartPolicy": "Always",
         "command": ["sh", "-c", _WAIT, "sh", *program],
         "env": main["env"],
-        "resources": hardening.resources("500m", "512Mi", "64Mi", is_preview=True),
+        "resources": hardening.resources("500m", "256Mi", "64Mi", is_preview=True),
         "securityContext": hardening.container(),
         "volumeMounts": [one | {"readOnly": True} for one in main["volumeMounts"]],
     }

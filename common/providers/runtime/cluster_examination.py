@@ -16,7 +16,7 @@ import requests
 from common.errors import AccessDenied, Misconfigured, ProviderRefused, ProviderUnavailable
 from common.findings import Finding
 from common.machine.addresses import addresses_of, is_own_address
-from common.providers.runtime import hardening, network_policy, permissions, places
+from common.providers.runtime import check_reports, hardening, network_policy, permissions, places
 from common.providers.runtime.egress_policies import look_outside
 from common.providers.runtime.permissions import NEEDED, Permission
 from common.settings import FleetSettings, ForgeSettings, KubernetesSettings, Settings
@@ -111,6 +111,11 @@ class _Examination:
             return Finding("warn", PART, f"{name} answers with an unknown version format; 1.25 or newer is needed")
         if (int(found[1]), int(found[2])) < OLDEST:
             return Finding("fail", PART, f"{name} is too old: restricted Pod Security needs 1.25; update the cluster")
+        if not check_reports.is_supported(version):
+            says = (
+                "which tests ran is not read, and projects with services do not start, before 1.29; update the cluster"
+            )
+            return Finding("warn", PART, f"{name} answers; {says}")
         return Finding("ok", PART, f"{name} answers")
 
     def _permissions(self) -> Iterator[Finding]:
