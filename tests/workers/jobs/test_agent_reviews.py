@@ -12,6 +12,7 @@ from sqlalchemy import update
 from common.errors import Conflict, Invalid
 from common.jobs import SCHEDULE_TASKS
 from common.models import Agent, Comment, Job, Project, Question, Run, RunSession, Task, TaskCheck
+from common.providers.forge import forge
 from common.sealing import unseal
 from common.services.runs import runners, steering
 from common.services.runs.verdicts import NewVerdict, submit_review
@@ -23,6 +24,9 @@ from common.states import Outcome
 from common.transaction import Transaction, transactional
 from common.values.agent_review import ReviewComment, Verdict
 from common.values.claimed_run import ClaimedRun
+from tests.doubles.gitea import basic
+from tests.providers.git_tree import WorkTree
+from tests.workers.elsewhere import Elsewhere
 from tests.workers.jobs.agent_fleet import Fleet, cluster, plain
 from tests.workers.platform import Platform
 from workers import registry
@@ -386,6 +390,24 @@ def _limit_is_over(tx: Transaction, run_id: str) -> None:
     # Its agent was left alone for a minute.
     assert run.finished_at is not None
     run.finished_at -= timedelta(minutes=2)
+
+
+def test_a_reviewer_gets_a_credential_of_gitea_that_only_reads(there: Elsewhere) -> None:
+    about = Reviewing(there)
+    claimed = about.claim()
+    address = basic(
+        forge().read_clone_url(there.repository(about.project.id)),
+        claimed.clone.username or "",
+        claimed.clone.password or "",
+    )
+    tree = WorkTree(there.folder / "review", address)
+    tree.commit({"b.txt": "b"}, on=claimed.task.branch_name, start=f"origin/{claimed.task.branch_name}")
+    tree.push(claimed.task.branch_name, accept=(1, 128))
+    assert forge().read_head(there.repository(about.project.id), claimed.task.branch_name) == about.sha
+    about.say(claimed, APPROVED)
+    about.end(claimed)
+    about.settle()
+    assert about.state == ("ready_to_test", None)
 
 
 def test_a_review_in_a_cluster_gets_a_pod_of_its_own(plain: Fleet) -> None:
