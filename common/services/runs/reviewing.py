@@ -134,7 +134,6 @@ def _free_agent(read: Snapshot, task: Task, wanted: AgentReview) -> str | None:
 @transactional
 def _begin(tx: Transaction, lease: Lease, agent_id: str) -> bool:
     """Give the agent a review of the commit. Returns False if something has changed meanwhile."""
-    tx.hold(lease)
     work = tx.get(Run, lease.subject_id)
     task, project = tx.lock(Task, work.task_id), tx.get(Project, work.project_id)
     wanted = read_agent_review(project.agent_review)
@@ -144,7 +143,10 @@ def _begin(tx: Transaction, lease: Lease, agent_id: str) -> bool:
         return False
     if wanted is None or not is_current or work.claimed_sha is None or run_end.live_run(tx, task.id) is not None:
         return False
-    return assign_review(tx, task, NewReview(work.claimed_sha, wanted.driver, wanted.model, agent_id))
+    is_assigned = assign_review(tx, task, NewReview(work.claimed_sha, wanted.driver, wanted.model, agent_id))
+    # Jobs are locked after agents. Without the lease another worker looks after the proof: then nothing is written.
+    tx.hold(lease)
+    return is_assigned
 
 
 def _judged(wanted: AgentReview, work: Run, run: Run) -> CheckResult:

@@ -62,9 +62,9 @@ def test_a_run_goes_from_claim_to_proof(platform: Platform, admin: Caller, agent
 
     claim = run.claim
     assert claim.keys() == CLAIM
-    assert claim["run"].keys() == {"id", "round", "token", "traceParent"}
+    assert claim["run"].keys() == {"id", "round", "token", "traceParent", "purpose"}
     assert claim["run"]["round"] == 1
-    assert claim["clone"].keys() == {"url", "username", "password", "branch", "baseBranch"}
+    assert claim["clone"].keys() == {"url", "username", "password", "branch", "baseBranch", "commit"}
     assert (claim["clone"]["branch"], claim["clone"]["baseBranch"]) == (task["branchName"], "main")
     assert claim["task"].keys() >= {"id", "title", "description", "branchName", "priority", "labels"}
     assert claim["project"].keys() >= {"id", "name", "defaultBranch", "testCommand", "agentInstructions"}

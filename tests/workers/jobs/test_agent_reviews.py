@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -12,6 +10,7 @@ from sqlalchemy import update
 from common.errors import Conflict, Invalid
 from common.jobs import SCHEDULE_TASKS
 from common.models import Agent, Comment, Job, Project, Question, Run, RunSession, Task, TaskCheck
+from common.providers.forge import forge
 from common.sealing import unseal
 from common.services.runs import runners, steering
 from common.services.runs.verdicts import NewVerdict, submit_review
@@ -22,95 +21,15 @@ from common.settings import settings
 from common.states import Outcome
 from common.transaction import Transaction, transactional
 from common.values.agent_review import ReviewComment, Verdict
-from common.values.claimed_run import ClaimedRun
+from tests.doubles.gitea import basic
+from tests.providers.git_tree import WorkTree
+from tests.workers.elsewhere import Elsewhere
 from tests.workers.jobs.agent_fleet import Fleet, cluster, plain
+from tests.workers.jobs.agent_reviews import APPROVED, CHANGES, DONE, REVIEWER, Reviewing
 from tests.workers.platform import Platform
 from workers import registry
 
 __all__ = ["cluster", "plain"]
-
-DONE = {"a.txt": "a\n"}
-REVIEWER = "acp"
-"""A driver that needs no provider of models."""
-APPROVED = NewVerdict(Verdict.APPROVE, "It does what the task asks for.")
-CHANGES = NewVerdict(
-    Verdict.REQUEST_CHANGES,
-    "The greeting is wrong.",
-    [ReviewComment("a.txt", 1, "Say b."), ReviewComment("index.html", 7, "This is old.")],
-)
-
-
-class Reviewing:
-    """A task whose work was reported, in a project with a review. reviewer: an agent with the reviewer's driver."""
-
-    def __init__(self, platform: Platform, mode: str = "advisory", *, has_reviewer: bool = True, **review: Any) -> None:
-        self.platform = platform
-        wanted = {"mode": mode, "driver": REVIEWER, **review}
-        self.project: Project = platform.project(agent_review=wanted)
-        self.task: Task = platform.task(self.project)
-        self.work = platform.claim()
-        self.sha = platform.push(self.work, DONE)
-        platform.finish(self.work, self.sha)
-        self.reviewer = platform.agent(driver=REVIEWER) if has_reviewer else ""
-
-    def until(self, holds: Callable[[], bool]) -> None:
-        self.platform.run_jobs(until=holds)
-
-    def claim(self) -> ClaimedRun:
-        """The review, as the reviewer's agent gets it."""
-        runners.beat(self.reviewer, [])
-        self.until(lambda: runners.has_claimable_run(self.reviewer))
-        claimed = runners.claim_run(self.reviewer)
-        assert claimed is not None
-        runners.beat(self.reviewer, [claimed.run.id])
-        return claimed
-
-    def say(self, claimed: ClaimedRun, verdict: NewVerdict) -> None:
-        submit_review(runners.authenticate_run(claimed.run.token), verdict)
-
-    def end(self, claimed: ClaimedRun, outcome: Outcome = Outcome.COMPLETED, **how: Any) -> None:
-        about = {"commit_sha": claimed.clone.commit, "summary": "", "reason": None, **how}
-        runners.finish_run(claimed.run.id, outcome=outcome, **about)
-
-    def review(self, verdict: NewVerdict) -> ClaimedRun:
-        """The whole of a review; then the platform has made up its mind."""
-        claimed = self.claim()
-        self.say(claimed, verdict)
-        self.end(claimed)
-        self.settle()
-        return claimed
-
-    def settle(self) -> None:
-        self.until(lambda: self.now.phase != "verifying")
-
-    @property
-    def now(self) -> Task:
-        task: Task = self.platform.get(Task, self.task.id)
-        return task
-
-    @property
-    def state(self) -> tuple[str, str | None]:
-        return str(self.now.state), self.now.phase
-
-    @property
-    def check(self) -> TaskCheck:
-        (check,) = self.platform.all(TaskCheck, TaskCheck.run_id == self.work.run.id, TaskCheck.name == "agent_review")
-        found: TaskCheck = check
-        return found
-
-    @property
-    def verdict(self) -> tuple[str, str | None]:
-        return self.check.status, self.check.code
-
-    @property
-    def reviews(self) -> list[Run]:
-        runs = self.platform.all(Run, Run.task_id == self.task.id, Run.purpose == "review")
-        return sorted(runs, key=lambda run: (run.created_at, run.id))
-
-    def is_waiting(self) -> bool:
-        of_work = (TaskCheck.run_id == self.work.run.id, TaskCheck.name == "agent_review")
-        found = self.platform.all(TaskCheck, *of_work)
-        return bool(found) and found[0].status == "running"
 
 
 @transactional
@@ -386,6 +305,24 @@ def _limit_is_over(tx: Transaction, run_id: str) -> None:
     # Its agent was left alone for a minute.
     assert run.finished_at is not None
     run.finished_at -= timedelta(minutes=2)
+
+
+def test_a_reviewer_gets_a_credential_of_gitea_that_only_reads(there: Elsewhere) -> None:
+    about = Reviewing(there)
+    claimed = about.claim()
+    address = basic(
+        forge().read_clone_url(there.repository(about.project.id)),
+        claimed.clone.username or "",
+        claimed.clone.password or "",
+    )
+    tree = WorkTree(there.folder / "review", address)
+    tree.commit({"b.txt": "b"}, on=claimed.task.branch_name, start=f"origin/{claimed.task.branch_name}")
+    tree.push(claimed.task.branch_name, accept=(1, 128))
+    assert forge().read_head(there.repository(about.project.id), claimed.task.branch_name) == about.sha
+    about.say(claimed, APPROVED)
+    about.end(claimed)
+    about.settle()
+    assert about.state == ("ready_to_test", None)
 
 
 def test_a_review_in_a_cluster_gets_a_pod_of_its_own(plain: Fleet) -> None:
