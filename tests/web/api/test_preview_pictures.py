@@ -90,6 +90,10 @@ def test_the_pictures_stand_side_by_side_and_open_large(reader: PageReader, plai
     after.get_by_role("button").click()
     large = reader.page.get_by_role("dialog").get_by_role("img")
     expect(large).to_be_visible()
+    small_box, large_box = after.bounding_box(), large.bounding_box()
+    assert small_box is not None
+    assert large_box is not None
+    assert large_box["width"] > 1.5 * small_box["width"]
     reader.page.keyboard.press("Escape")
     expect(reader.page.get_by_role("dialog")).to_have_count(0)
 
