@@ -51,8 +51,9 @@ LIMITED_RUN = """\
 The last run was interrupted, as the provider of its model took no calls for a while."""
 
 EARLIER_RUNS = """\
-Earlier runs have worked on this branch, and you do not know their sessions. Look at `git log` and `git diff {base}...`
-before you begin, and go on from there. A commit titled `Unfinished: …` is work that was interrupted."""
+Earlier runs have worked on this branch, and you do not know their sessions. Look at `git log` and
+`git diff origin/{base}...HEAD` before you begin, and go on from there. A commit titled `Unfinished: …` is work that was
+interrupted."""
 
 LONGEST_EARLIER = 1_000
 """Characters of an earlier feedback; the log of a test that failed rounds ago is of no use."""

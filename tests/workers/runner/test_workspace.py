@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import stat
 import subprocess
 import threading
@@ -15,6 +16,8 @@ from typing import Any
 import pytest
 
 from common.errors import CutShort, ProviderRefused, ProviderUnavailable
+from common.services.runs.prompts import EARLIER_RUNS
+from common.services.runs.review_prompts import RULES
 from common.values.claimed_run import Clone
 from tests.attacks.bombs import tree_bomb
 from tests.workers.broken_git import KILLED, NO_ROOM, NO_ROOM_THERE, BrokenGit, broken_git
@@ -120,6 +123,19 @@ def test_a_clone_tracks_its_branch_and_a_push_moves_it(tmp_path: Path, repositor
     assert git("log", "-1", "--format=%an <%ae> %cn", "task-1", cwd=repository) == (
         "AI agent <agent@aiworker.invalid> AI agent"
     )
+
+
+@pytest.mark.parametrize("text", [EARLIER_RUNS, RULES])
+def test_what_a_prompt_says_of_git_can_be_run_in_the_clone(
+    tmp_path: Path, repository: Path, forge_url: str, text: str
+) -> None:
+    workspace = a_workspace(tmp_path / "run", forge_url)
+    workspace.clone()
+    commands = [line for line in re.findall(r"`git ([^`]+)`", text) if "{" in line or line == "log"]
+    assert any("{base}" in line for line in commands)
+
+    for line in commands:
+        git(*line.format(base="main").split(), cwd=workspace.path)
 
 
 def test_a_forge_that_forgets_who_asked_is_asked_again(
