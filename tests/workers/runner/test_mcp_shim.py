@@ -27,6 +27,7 @@ class DeskOfTest:
 
     def __init__(self) -> None:
         self.gate = threading.Event()
+        self._counting = threading.Lock()
         self.waiting = 0
         self.abandoned = 0
 
@@ -36,7 +37,8 @@ class DeskOfTest:
         if request.tool == "bug":
             raise RuntimeError("a bug")
         if request.tool == "wait":
-            self.waiting += 1
+            with self._counting:
+                self.waiting += 1
             while not self.gate.wait(0.01):
                 if request.is_abandoned():
                     self.abandoned += 1
