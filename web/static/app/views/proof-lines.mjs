@@ -12,6 +12,7 @@ const ORDER = ["failed", "warned", "running", "passed", "skipped"];
 
 // How a check counts for the eye: one that passed with a code is a warning.
 const toneOf = ({ status, code }) => (code && !["failed", "running"].includes(status) ? "warned" : status);
+export const isGreen = (check) => toneOf(check) === "passed";
 const rank = (check) => ORDER.indexOf(toneOf(check));
 
 export const redFirst = (checks) => checks.toSorted((one, other) => rank(one) - rank(other));

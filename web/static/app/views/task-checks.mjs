@@ -4,14 +4,14 @@ import { html } from "../html.mjs";
 import { t, tn } from "../language.mjs";
 import { Badge, cls } from "../parts/controls.mjs";
 import { brief, say } from "../words.mjs";
-import { AcceptLost, CheckBadge, LetChangeSetup, redFirst, sentenceOf } from "./proof-lines.mjs";
+import { AcceptLost, CheckBadge, LetChangeSetup, isGreen, redFirst, sentenceOf } from "./proof-lines.mjs";
 
 const isOld = ({ commitSha }, headSha) => Boolean(commitSha && headSha && commitSha !== headSha);
 
 export function CheckLine({ task, reload }) {
   const checks = redFirst(task.checks || []);
   if (!checks.length) return null;
-  const green = checks.filter((check) => check.status === "passed" && !check.code && !isOld(check, task.headSha));
+  const green = checks.filter((check) => isGreen(check) && !isOld(check, task.headSha));
   const others = checks.filter((check) => !green.includes(check));
   const said = checks.filter(({ status, code }) => status === "failed" || code);
   return html`<div class="check-line" data-testid="task-check-line">
