@@ -12,7 +12,7 @@ from common.errors import ProviderRefused
 from common.machine.text import path_text
 from common.path_patterns import compiled
 from common.providers.forge import Change, Entry, Forge
-from common.services.tasks.verification import CheckResult, ProofPlan
+from common.services.tasks.verification import MOST_CHANGED_PATHS, CheckResult, ProofPlan
 from common.values.repository import Repository
 from workers.jobs.commit_reads import changes_between, conflict_of, taken_back_by
 
@@ -28,7 +28,6 @@ _TEST_DEFINITION = re.compile(
 )
 _SNIFFED_BYTES = 8000
 _MOST_NAMED = 20
-MOST_PATHS = 1000
 _REFUSALS = {"unrelated": "unrelated_history", "diff_too_large": "diff_too_large", "too_large": "too_large"}
 """The forge's error code → the check's code, for errors that are caused by the pushed commit."""
 
@@ -94,9 +93,9 @@ def _diff(changes: Sequence[Change]) -> CheckResult:
 
 
 def _changed_paths(changes: Sequence[Change]) -> str:
-    """The paths that are changed, one on a line, sorted; both of a rename. At most MOST_PATHS."""
+    """The paths that are changed, one on a line, sorted; both of a rename. At most MOST_CHANGED_PATHS."""
     paths = {entry.path for change in changes for entry in (change.before, change.after) if entry is not None}
-    return "\n".join(path_text(path).replace("\n", "\\n") for path in sorted(paths)[:MOST_PATHS])
+    return "\n".join(path_text(path).replace("\n", "\\n") for path in sorted(paths)[:MOST_CHANGED_PATHS])
 
 
 def _merge(forge: Forge, repository: Repository, plan: ProofPlan, base: str) -> CheckResult:

@@ -20,12 +20,11 @@ from common.services.runs.log_entries import cut
 from common.services.runs.runners import RunPrincipal
 from common.services.tasks.lifecycle import record_update
 from common.services.tasks.tasks import NewComment, add_feedback
+from common.services.tasks.verification import MOST_CHANGED_PATHS
 from common.states import RunState
 from common.transaction import Transaction, transactional
 from common.values.agent_review import LONGEST_BODY, LONGEST_SUMMARY, ReviewComment, Verdict
 
-MOST_PATHS = 1000
-"""That the log of the check `diff` names: workers/jobs/proof.py."""
 _WORDS = {Verdict.APPROVE: "Approves", Verdict.REQUEST_CHANGES: "Requests changes"}
 
 
@@ -79,4 +78,4 @@ def _changed_paths(tx: Transaction, task: Task) -> set[str] | None:
         return None
     paths = select(TaskCheck.log).where(TaskCheck.run_id == work.id, TaskCheck.name == "diff")
     lines = (tx.session.execute(paths).scalar() or "").splitlines()
-    return set(lines) if 0 < len(lines) < MOST_PATHS else None
+    return set(lines) if 0 < len(lines) < MOST_CHANGED_PATHS else None

@@ -51,6 +51,8 @@ LIVE_LOG_SECONDS = 5.0
 """How often what running tests have printed is stored anew: each time all who look at the task read it."""
 NO_FAULT = frozenset({BASE_IS_RED, NO_REVIEW})
 """Codes for which the work is not to blame."""
+MOST_CHANGED_PATHS = 1000
+"""That the log of the check `diff` names."""
 MOST_ACCEPTED = 1000
 """Lost tests that a check names, and a person can let go."""
 
