@@ -267,7 +267,9 @@ class Story:
         rows = [row for row in self.api.get(f"/deployments?{wanted}")["deployments"] if row["version"]]
         commits = {str(row["commitSha"]) for row in rows}
         receipts.check_receipts(self.instance, self.clone_url(), commits, amount=len(rows))
-        self.say("Receipts verify elsewhere, a flipped byte does not", f"{len(rows)} of {len(commits)} commits")
+        self.say(
+            "Receipts verify elsewhere, a flipped byte does not", f"{len(rows)} receipts of {len(commits)} commits"
+        )
 
     def close(self) -> None:
         if self.events is not None:
