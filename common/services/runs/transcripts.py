@@ -24,7 +24,7 @@ from common.settings import settings
 from common.states import Role
 from common.transaction import Snapshot, Transaction, snapshot, transactional
 
-MOST_BYTES = 8 * 2**20
+MOST_BYTES = 16 * 2**20
 """Largest transcript of one run. Further entries are left out, which the last entry says."""
 ENTRY_BYTES = 100
 """Bytes that an entry counts in addition to its text, so that empty lines count, too."""
