@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from common.values.json_codec import decode
 
@@ -13,10 +13,14 @@ BASE_RUNS = 2
 
 @dataclass(frozen=True)
 class TrialRun:
-    """One run of the tests on the commit at `position`: 0 is the default branch, p has the first p members merged."""
+    """One run of the tests on the commit at `position`: 0 is the default branch, p has the first p members merged.
+
+    seconds: how long it took, with the wait for room; 0 if nobody looked.
+    """
 
     position: int
     passed: bool
+    seconds: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,8 @@ class BuildResults:
     """command: the digest of the test command; None before the first run. reason, log: of the last red run, or empty.
 
     verdict: `flaky` or `base_is_red` if bisection ended with one of these, else None. says: the sentence about the
-    verdict, or None. statuses: None until the tests have passed, and where the project requires none.
+    verdict, or None. statuses: None until the tests have passed, and where the project requires none. since: when the
+    present run began, in seconds since 1970 (UTC); None if none runs. ignored: tests in quarantine that failed, masked.
     """
 
     command: str | None = None
@@ -44,6 +49,8 @@ class BuildResults:
     verdict: str | None = None
     says: str | None = None
     statuses: MergedStatuses | None = None
+    since: float | None = None
+    ignored: tuple[str, ...] = ()
 
 
 def read_build(stored: Mapping[str, object]) -> BuildResults:

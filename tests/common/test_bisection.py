@@ -8,7 +8,16 @@ from collections.abc import Callable
 
 import pytest
 
-from common.services.delivery.bisection import BaseIsRed, Culprit, Decision, Flaky, Passed, RunNext, decide
+from common.services.delivery.bisection import (
+    MORE_SECONDS,
+    BaseIsRed,
+    Culprit,
+    Decision,
+    Flaky,
+    Passed,
+    RunNext,
+    decide,
+)
 from common.values.build_results import TrialRun
 
 SEEDS = 100
@@ -75,6 +84,29 @@ def test_a_culprit_that_is_flaky_does_not_land_where_a_group_must_be_green_five_
     found = Counter(play(MEMBERS, from_position(4, 0.8), seed, green_runs=5)[0] for seed in range(SEEDS))
 
     assert found.keys() <= {Culprit(4), *(Flaky(position) for position in range(4, MEMBERS + 1))}
+
+
+def test_a_culprit_that_is_flaky_does_not_land_where_the_project_says_no_number() -> None:
+    found = Counter(play(MEMBERS, from_position(4, 0.8), seed, green_runs=0)[0] for seed in range(SEEDS))
+
+    assert found.keys() <= {Culprit(4), *(Flaky(position) for position in range(4, MEMBERS + 1))}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "times"), [(0.5, 5), (30.0, 5), (40.0, 4), (MORE_SECONDS, 2), (MORE_SECONDS + 1, 1)]
+)
+def test_a_group_is_run_five_times_or_as_often_as_its_tests_are_quick(seconds: float, times: int) -> None:
+    runs = [TrialRun(2, passed=True, seconds=seconds)]
+    while decide(2, runs, green_runs=0) == RunNext(2):
+        runs.append(TrialRun(2, passed=True, seconds=seconds))
+
+    assert (decide(2, runs, green_runs=0), len(runs)) == (Passed(), times)
+
+
+def test_slow_tests_that_are_red_once_and_then_green_twice_pass_where_the_project_says_no_number() -> None:
+    runs = [TrialRun(2, passed, seconds=600) for passed in (False, True, True)]
+
+    assert decide(2, runs, green_runs=0) == Passed(is_flaky=True)
 
 
 def test_a_green_group_is_run_as_often_as_it_must_be_green() -> None:

@@ -13,7 +13,6 @@ from tests.workers.jobs.trains_of_eight import run_train
 from tests.workers.platform import Platform
 
 SEEDS = range(20)
-GREEN_RUNS = 5
 
 
 @pytest.mark.timeout(1800)
@@ -24,16 +23,17 @@ def test_a_culprit_beside_a_flaky_test_does_not_land(plain_platform: Platform, t
 
 
 @pytest.mark.timeout(1800)
-def test_a_culprit_that_is_flaky_itself_takes_nobody_with_it(plain_platform: Platform, tmp_path: Path) -> None:
-    print(dict(Counter(run_train(plain_platform, tmp_path / f"{seed}", seed, culprit_rate=0.8) for seed in SEEDS)))
-
-
-@pytest.mark.timeout(1800)
-def test_a_culprit_that_is_flaky_itself_does_not_land_where_five_runs_must_be_green(
+def test_a_culprit_that_is_flaky_itself_takes_nobody_with_it_where_one_green_run_is_enough(
     plain_platform: Platform, tmp_path: Path
 ) -> None:
     ends = Counter(
-        run_train(plain_platform, tmp_path / f"{seed}", seed, culprit_rate=0.8, green_runs=GREEN_RUNS) for seed in SEEDS
+        run_train(plain_platform, tmp_path / f"{seed}", seed, culprit_rate=0.8, green_runs=1) for seed in SEEDS
     )
+    print(dict(ends))
+
+
+@pytest.mark.timeout(1800)
+def test_a_culprit_that_is_flaky_itself_does_not_land(plain_platform: Platform, tmp_path: Path) -> None:
+    ends = Counter(run_train(plain_platform, tmp_path / f"{seed}", seed, culprit_rate=0.8) for seed in SEEDS)
     print(dict(ends))
     assert ends["landed"] == 0

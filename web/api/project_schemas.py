@@ -198,7 +198,7 @@ class UpdateProjectSchema(Schema):
     test_report = Line(200, allow_none=True, validate=refused_if(report_path_fault))
     test_setup = _path_patterns()
     most_quarantined = Integer(0, 100)
-    group_test_runs = Integer(1, 10)
+    group_test_runs = Integer(0, 10)
     required_statuses = fields.List(
         Line(LONGEST_CONTEXT, validate=refused_if(context_fault)), validate=[validate.Length(max=MOST_CONTEXTS), _once]
     )

@@ -90,7 +90,7 @@ def _test(job: Claimed, plan: MergePlan) -> None:
     job.progress("testing the merged branch" if trial.position else "testing the default branch")
     tested = run_check(runtime(), with_source(forge(), plan.place, trial.check))
     if tested.phase is CheckPhase.RUNNING:
-        group_tests.record_testing(job.lease, after_seconds=LOOK_AGAIN_SECONDS)
+        group_tests.record_testing(job.lease, after_seconds=until_next_look(trial.seconds))
         return
     known = record_run(trial.check, tested, run=trial.number)
     if trial.position == 0:
@@ -202,7 +202,7 @@ def _wait(job: Claimed, plan: RolloutPlan, state: AppState) -> None:
 
 
 def until_next_look(started_seconds: float) -> float:
-    """How long to wait before the next look at a version that started this long ago: longer each time."""
+    """How long to wait before the next look at what started this long ago: longer each time."""
     return min(LOOK_AGAIN_SECONDS, max(FIRST_LOOK_SECONDS, started_seconds / 2))
 
 

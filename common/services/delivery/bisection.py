@@ -21,6 +21,13 @@ CONFIRMING_RUNS = 5
 At any rate of random failures, an innocent member is named in less than 1 of 1,000 groups of six (with 2 runs: in up
 to 1 of 20).
 """
+GREEN_RUNS = 5
+"""How often the whole branch must be green where the project says no number, as far as MORE_SECONDS allow.
+
+A member that breaks the tests in four of five runs is then green by luck in 1 of 3,000 groups; with one run, in 1 of 5.
+"""
+MORE_SECONDS = 120.0
+"""How long the runs after the first green one may take together where the project says no number."""
 
 
 @dataclass(frozen=True)
@@ -91,11 +98,12 @@ def decide(count: int, runs: Sequence[TrialRun], *, green_runs: int = 1) -> Deci
 
     The whole branch is tested first, twice if it is red; then the default branch's head; then the middle between the
     last green and the first red commit, until they are neighbours; then these two again, to confirm. green_runs: how
-    often the whole branch must be green; if more than once, it must never be red.
+    often the whole branch must be green; if more than once, it must never be red. 0: GREEN_RUNS times, or as often as
+    MORE_SECONDS allow.
     """
     tally = Tally(runs)
     if tally.passed(count):
-        return _judge_whole(count, tally, green_runs)
+        return _judge_whole(count, tally, green_runs or _affordable_runs(count, runs))
     if tally.failed(count) < WHOLE_RUNS - 1:
         return RunNext(count)
     unstable = tally.unstable()
@@ -106,6 +114,17 @@ def decide(count: int, runs: Sequence[TrialRun], *, green_runs: int = 1) -> Deci
     if not tally.passed(0):
         return RunNext(0)
     return _search(tally)
+
+
+def _affordable_runs(count: int, runs: Sequence[TrialRun]) -> int:
+    """GREEN_RUNS while one more green run is likely to fit into MORE_SECONDS, else those that there are.
+
+    1 if a run alone takes longer.
+    """
+    took = [run.seconds for run in runs if run.position == count and run.passed]
+    if max(took) > MORE_SECONDS:
+        return 1
+    return GREEN_RUNS if sum(took[1:]) + max(took) <= MORE_SECONDS else len(took)
 
 
 def _judge_whole(count: int, tally: Tally, green_runs: int) -> Decision:

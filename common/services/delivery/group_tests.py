@@ -53,6 +53,7 @@ class Trial:
     position: how many members the commit holds; 0 is the default branch. attempt: the group's attempt, whose rise makes
     the result void. check None: the project has no tests. number: how many runs of the commit there are in this
     attempt, with this one. quarantined: names of tests whose failures count for nothing.
+    seconds: how long it has been running.
     """
 
     attempt: int
@@ -60,6 +61,7 @@ class Trial:
     check: Check | None
     number: int = 1
     quarantined: frozenset[str] = frozenset()
+    seconds: float = 0.0
 
 
 def next_trial(tx: Transaction, group: TaskGroup, project: Project) -> Trial:
@@ -75,11 +77,15 @@ def next_trial(tx: Transaction, group: TaskGroup, project: Project) -> Trial:
     decision = decide(count, group.build.runs, green_runs=project.group_test_runs)
     assert isinstance(decision, RunNext), f"group {group.id} is {group.state} with the decision {decision}"
     position = decision.position
+    now = tx.now().timestamp()
+    if group.build.since is None:
+        group.build = replace(group.build, since=now)
     number = Tally(group.build.runs).total(position) + 1
     # Only a name: nothing is read out of it again.
     check_id = f"{group.id}-{group.attempt}-{position}-{number}"
     check = check_of(project, check_id, commit_at(tx, group, position), is_approved=True)
-    return Trial(group.attempt, position, check, number, flaky_tests.quarantined(tx, project.id))
+    seconds = now - (group.build.since or now)
+    return Trial(group.attempt, position, check, number, flaky_tests.quarantined(tx, project.id), seconds)
 
 
 @transactional
@@ -120,13 +126,15 @@ def record_tested(
         return
     mask = mask_of_project(tx, group.project_id)
     reason, log = mask(reason), mask.end_of(log)
-    _add_runs(group, [TrialRun(trial.position, passed)], reason, log)
+    in_quarantine = tuple(sorted({*group.build.ignored, *mask.lines(sorted(ignored))}))
+    group.build = replace(group.build, since=None, ignored=in_quarantine)
+    _add_runs(group, [TrialRun(trial.position, passed, trial.seconds)], reason, log)
     trial_log.keep(tx, group, trial.position, passed=passed, reason=reason, log=log)
     decision = _decide(tx, group)
     _remember(tx, group, trial, decision)
     if isinstance(decision, Passed):
-        if ignored:
-            names = mask(", ".join(sorted(ignored)))
+        if group.build.ignored:
+            names = ", ".join(group.build.ignored)
             note_problem(group, None, QUARANTINED, f"Tests in quarantine failed, which counts for nothing: {names}")
         if decision.is_flaky:
             _note_flaky(tx, group, len(members_of(tx, group)), "It went on, as most of them passed; no task is blamed.")
@@ -230,7 +238,10 @@ def _fail(tx: Transaction, group: TaskGroup, decision: BaseIsRed | Flaky) -> Non
     """Fail the group without blaming a task: all stay in it, and a person may retry it."""
     if isinstance(decision, Flaky):
         said = _note_flaky(
-            tx, group, decision.position, "No task is blamed, and all stay in the group: retry or cancel it."
+            tx,
+            group,
+            decision.position,
+            "No task is blamed, and all stay in the group. Mend the tests or put them into quarantine, and retry.",
         )
     else:
         branch = tx.get(Project, group.project_id).default_branch

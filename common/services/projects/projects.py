@@ -289,7 +289,7 @@ def _defaults() -> ProjectValues:
         "description": "", "default_branch": "main", "replicas": 1, "health_path": "/",
         "health_seconds": dict(DEFAULT_HEALTH_SECONDS), "preview_ttl_hours": 72, "is_restricted": False,
         "separate_approver": False, "allow_direct_push": False, "tests_lost": "refuse", "tests_first": "warn",
-        "test_setup": list(DEFAULT_TEST_SETUP), "most_quarantined": 5, "group_test_runs": 1,
+        "test_setup": list(DEFAULT_TEST_SETUP), "most_quarantined": 5, "group_test_runs": 0,
         "secret_scan": "warn", "dependency_scan": "warn",
         "forbidden_paths": list(DEFAULT_FORBIDDEN_PATHS), "limits": {}, "agent_instructions": "", "question_rules": {},
         "secrets_in_checks": [], "secrets_in_previews": [], "cache_paths": [], "services": [],

@@ -88,7 +88,7 @@ def test_slugs_that_collide_are_numbered(platform: Platform, admin: Caller) -> N
         ("defaultBranch", "a..b"), ("defaultBranch", "-x"), ("healthPath", "no-slash"),
         ("port", 0), ("port", 70000), ("previewTtlHours", -1), ("maxParallelTasks", -1), ("restricted", "maybe"),
         ("forbiddenPaths", "x"), ("testsLost", "off"), ("testsFirst", "no"), ("testReport", "../report.xml"),
-        ("testSetup", ["x[a"]), ("mostQuarantined", -1), ("groupTestRuns", 0), ("groupTestRuns", 11),
+        ("testSetup", ["x[a"]), ("mostQuarantined", -1), ("groupTestRuns", -1), ("groupTestRuns", 11),
         ("requiredStatuses", ["aiworker/proof"]), ("agentReview", {"mode": "off"}),
         ("secretScan", "no"), ("dependencyScan", None),
     ],

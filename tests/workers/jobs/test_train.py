@@ -9,7 +9,7 @@ from pathlib import Path
 
 from common.models import CommitVerdict, EventRow, GroupMember, Project, Task, TaskGroup
 from common.services.delivery import task_groups, trains
-from common.services.delivery.bisection import CONFIRMING_RUNS
+from common.services.delivery.bisection import CONFIRMING_RUNS, GREEN_RUNS
 from common.services.projects import projects
 from common.services.tasks import tasks
 from common.states import TaskState
@@ -45,8 +45,8 @@ class Scripted:
         return self._log.read_text().split()
 
 
-def _test_with(platform: Platform, project: Project, command: str) -> None:
-    projects.update_project(project.id, {"test_command": command}, by=platform.max)
+def _test_with(platform: Platform, project: Project, command: str, *, green_runs: int = 0) -> None:
+    projects.update_project(project.id, {"test_command": command, "group_test_runs": green_runs}, by=platform.max)
 
 
 def _approved(platform: Platform, project: Project, *changes: Mapping[str, str | None]) -> list[Task]:
@@ -95,7 +95,7 @@ def test_a_test_that_fails_at_random_takes_nobody_out(plain_platform: Platform, 
     tests = Scripted(tmp_path)
     project = platform.project(PLAIN)
     members = _approved(platform, project, *FILES)
-    _test_with(platform, project, tests.command)
+    _test_with(platform, project, tests.command, green_runs=1)
     outcomes = []
     for seed in (3, 32, 4):
         draw = random.Random(seed)
@@ -121,7 +121,7 @@ def test_a_whole_that_is_mostly_green_goes_on_and_says_that_it_is_flaky(
     tests = Scripted(tmp_path, "rgg")
     project = platform.project(PLAIN)
     (task,) = _approved(platform, project, *FILES[:1])
-    _test_with(platform, project, tests.command)
+    _test_with(platform, project, tests.command, green_runs=1)
 
     group = platform.staged(task)
 
@@ -207,7 +207,7 @@ def _shows_every_run(platform: Platform, group: TaskGroup, first: Task, second: 
         (first.id, None), (second.id, "tests_failed"),
     ]  # fmt: skip
     assert train.cars[1].detail == group.problems[0]["detail"]
-    search, rebuilt = train.tests[:-1], train.tests[-1]
+    search, rebuilt = train.tests[:-GREEN_RUNS], train.tests[-1]
     seen = Counter((test.position, test.task_id, test.passed) for test in search)
     assert seen == {
         (2, second.id, False): CONFIRMING_RUNS, (1, first.id, True): CONFIRMING_RUNS, (0, None, True): 1,
@@ -238,7 +238,7 @@ def test_another_test_command_makes_the_results_so_far_worthless(plain_platform:
     platform.run_jobs()
 
     group = platform.get(TaskGroup, group.id)
-    assert (group.state, group.problems, group.build.runs) == ("merged", [], (TrialRun(2, True),))
+    assert (group.state, group.problems, group.build.runs) == ("merged", [], (TrialRun(2, True),) * GREEN_RUNS)
 
 
 def test_a_push_before_staging_takes_the_task_out_and_the_rest_is_built_anew(platform: Platform) -> None:

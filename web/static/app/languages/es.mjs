@@ -1344,8 +1344,8 @@ export const TEXTS = {
     "Hasta que termine la cuarentena, los fallos de esta prueba no cuentan, ni en las pruebas de tareas ni en los grupos. Cada uno lo dice.",
   Days: "Días",
   "Green runs before a group lands": "Veces en verde antes de integrar un grupo",
-  "With more than one, the tests of a group must be green so often in a row. That finds what a task breaks only now and then.":
-    "Con más de una, las pruebas de un grupo deben pasar tantas veces seguidas. Así se encuentra lo que una tarea rompe solo a veces.",
+  "How often in a row the tests of a group must be green, which finds what a task breaks only now and then. 0: five times, or as often as two more minutes allow.":
+    "Cuántas veces seguidas deben pasar las pruebas de un grupo, lo que descubre lo que una tarea rompe solo de vez en cuando. 0: cinco veces, o las que quepan en dos minutos más.",
   "Tests in quarantine at once": "Pruebas en cuarentena a la vez",
   "Flaky tests whose failures a maintainer may let count for nothing.":
     "Pruebas inestables cuyos fallos un mantenedor puede hacer que no cuenten.",

@@ -57,16 +57,16 @@ export function GroupTestRunsField({ form }) {
   return html`<${TextField}
     label=${t("Green runs before a group lands")}
     hint=${t(
-      "With more than one, the tests of a group must be green so often in a row. " +
-        "That finds what a task breaks only now and then.",
+      "How often in a row the tests of a group must be green, which finds what a task breaks only now and then. " +
+        "0: five times, or as often as two more minutes allow.",
     )}
     name="groupTestRuns"
     testid="project-group-test-runs"
     form=${form}
     type="number"
-    min="1"
+    min="0"
     max="10"
-    placeholder="1"
+    placeholder="0"
   />`;
 }
 
