@@ -122,6 +122,7 @@ TABLE: dict[str, Row] = {
     "POST /api/projects/<id:project_id>/tests/release": _in_project(X, name="test_page"),
     "POST /api/tasks/<id:task_id>/accept-lost-tests": _in_project(X, names=["test_page"]),
     "POST /api/tasks/<id:task_id>/accept-findings": _in_project(X, names=["AWS Access Key 0a1b2c3d4e"]),
+    "POST /api/tasks/<id:task_id>/overrule-review": _in_project(X, reason="It is right as it is"),
     "POST /api/tasks/<id:task_id>/reject": _in_project(X, reason="No"),
     "POST /api/tasks/<id:task_id>/cancel": _in_project(M),
     "POST /api/tasks/<id:task_id>/retry": _in_project(M),

@@ -31,6 +31,7 @@ from common.values.agent_review import (
     AGENT_REVIEW,
     NO_AGENT,
     NO_REVIEW,
+    OVERRULED,
     AgentReview,
     ReviewMode,
     Verdict,
@@ -57,6 +58,8 @@ def look(lease: Lease) -> CheckResult | None:
         wanted = None if project is None else read_agent_review(project.agent_review)
         if work is None or task is None or wanted is None:
             return None
+        if work.overruled_at is not None:
+            return overruled(work)
         reviews = reviews_of(read, work.task_id, work.claimed_sha)
         if (known := _known(wanted, work, reviews)) is not None:
             return known
@@ -152,6 +155,12 @@ def _judged(wanted: AgentReview, work: Run, run: Run) -> CheckResult:
         return CheckResult(AGENT_REVIEW, "passed", message, log=run.summary)
     status = "failed" if wanted.mode is ReviewMode.BLOCKING else "passed"
     return CheckResult(AGENT_REVIEW, status, message, code=CHANGES_REQUESTED, log=run.summary)
+
+
+def overruled(work: Run) -> CheckResult:
+    """What a person who goes on without the review has made of the check. work: the run that claimed the commit."""
+    message = f"{work.overruled_by} went on without this review: {work.overruled_reason}"
+    return CheckResult(AGENT_REVIEW, "passed", message, code=OVERRULED)
 
 
 def _is_same(work: Run, review: Run) -> bool:

@@ -36,6 +36,7 @@ POST /tasks/ID/approve
 POST /tasks/ID/reject
 POST /tasks/ID/accept-lost-tests
 POST /tasks/ID/accept-findings
+POST /tasks/ID/overrule-review
 GET /tasks/ID/tests
 GET /projects/ID/tests
 POST /projects/ID/tests/quarantine
@@ -139,6 +140,7 @@ BODIES = {
     "/tests/quarantine": {"name": "x", "reason": "x"},
     "/tests/release": {"name": "x"},
     "/accept-findings": {"names": ["x"]},
+    "/overrule-review": {"reason": "x"},
     "/comments": {"body": "x"},
     f"/comments/{NOWHERE}": {"body": "x"},
     "/submit": {"verdict": "comment", "body": "x"},

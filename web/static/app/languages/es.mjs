@@ -1451,4 +1451,14 @@ export const TEXTS = {
     "El informe de cobertura no conoce ninguna de las líneas añadidas",
   "one file is too large to compare": "un archivo es demasiado grande para compararlo",
   "{count} files are too large to compare": "{count} archivos son demasiado grandes para compararlos",
+  "Go on without this review": "Seguir sin esta revisión",
+  "Go on without this review?": "¿Seguir sin esta revisión?",
+  "For this commit alone: what is pushed later is reviewed again.":
+    "Solo para este commit: lo que se envíe después se revisa de nuevo.",
+  Why: "Por qué",
+  "It is in the task's timeline and in the receipt.": "Queda en la cronología de la tarea y en el comprobante.",
+  "Go on without it": "Seguir sin ella",
+  "The commit goes on without this review.": "El commit sigue sin esta revisión.",
+  "Task review overruled": "Revisión de una tarea desestimada",
+  "went on without the review: {reason}": "siguió sin la revisión: {reason}",
 };
