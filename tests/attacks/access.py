@@ -128,6 +128,7 @@ TABLE: dict[str, Row] = {
     "POST /api/tasks/<id:task_id>/retry": _in_project(M),
     "POST /api/tasks/<id:task_id>/resume": _in_project(M),
     "POST /api/tasks/<id:task_id>/comments": _in_project(M, body="Mind this"),
+    "PATCH /api/tasks/<id:task_id>/comments/<id:comment_id>": _in_project(M, resolved=True),
     "GET /api/tasks/<id:task_id>/review": _in_project(M),
     "DELETE /api/tasks/<id:task_id>/review": _in_project(M),
     "POST /api/tasks/<id:task_id>/review/comments": _in_project(M, body="Mind this"),

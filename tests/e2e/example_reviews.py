@@ -23,6 +23,8 @@ def review_by_a_person(me: Caller, platform: Platform, path: str) -> None:
     platform.admin.post(f"{path}/review/comments", said, 201)
     me.delete(f"{path}/review", 204)
     me.post(f"{path}/review/submit", {"verdict": "comment", "body": "I read the rest tomorrow"})
+    said = platform.admin.get(path)["task"]["comments"][-1]
+    me.patch(f"{path}/comments/{said['id']}", {"resolved": True})
 
 
 def review_by_an_agent(me: Caller, platform: Platform, agent: FakeAgent, task: Json) -> None:

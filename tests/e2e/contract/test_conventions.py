@@ -45,6 +45,7 @@ POST /tasks/ID/cancel
 POST /tasks/ID/retry
 POST /tasks/ID/resume
 POST /tasks/ID/comments
+PATCH /tasks/ID/comments/ID
 GET /tasks/ID/review
 DELETE /tasks/ID/review
 POST /tasks/ID/review/comments
@@ -142,6 +143,7 @@ BODIES = {
     "/accept-findings": {"names": ["x"]},
     "/overrule-review": {"reason": "x"},
     "/comments": {"body": "x"},
+    f"{NOWHERE}/comments/{NOWHERE}": {"resolved": True},
     f"/comments/{NOWHERE}": {"body": "x"},
     "/submit": {"verdict": "comment", "body": "x"},
     "/messages": {"text": "x"},

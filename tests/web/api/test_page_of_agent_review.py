@@ -93,3 +93,20 @@ def test_a_review_that_is_awaited_can_be_gone_without(reader: PageReader, plain_
     reader.page.keyboard.press("Enter")
     expect(reader.page.get_by_text("The commit goes on without this review.")).to_be_visible()
     assert all_of(TaskCheck, TaskCheck.task_id == task.id)[0].code == "review_overruled"
+
+
+def test_a_remark_is_resolved_and_opened_again(reader: PageReader, plain_world: World) -> None:
+    review = Review(plain_world)
+    said = {"verdict": "request_changes", "summary": "Wrong.", "comments": [{"path": "a", "line": 2, "body": "No."}]}
+    assert review.post(**said).status_code == 200
+    reader.open(f"#/projects/{review.project.id}/tasks/{review.task_id}")
+    remark = reader.see("task-comments").locator("li").filter(has_text="No.")
+    remark.get_by_test_id("comment-resolve").click()
+    folded = remark.get_by_test_id("comment-resolved")
+    expect(folded.locator("summary")).to_contain_text(f"Resolved by {plain_world.max.username}")
+    expect(remark.get_by_text("No.")).to_be_hidden()
+
+    folded.locator("summary").click()
+    remark.get_by_role("button", name="Reopen").click()
+    expect(remark.get_by_text("No.")).to_be_visible()
+    expect(reader.see("comment-resolved")).to_have_count(0)

@@ -12,6 +12,10 @@ const open = new Map();
 const PLACE = ["id", "path", "line", "startLine", "side"];
 const isAt = (one, place) => PLACE.every((name) => (one[name] ?? null) === (place[name] ?? null));
 
+// Marks a comment as settled, or opens it again.
+export const resolveComment = (taskId, { id, resolvedAt }) =>
+  api.patch(`/tasks/${taskId}/comments/${id}`, { resolved: !resolvedAt });
+
 // {editors, pending, finishing, count, …}: signals. editors: line drafts; pending: comments as the API has them;
 // finishing: the verdict that is about to be given, or null.
 export function beginReview(taskId) {
@@ -56,6 +60,12 @@ export function beginReview(taskId) {
   review.remove = async ({ id }) => {
     await api.remove(`${path}/comments/${id}`);
     pending.value = pending.value.filter((one) => one.id !== id);
+  };
+  // What was said is settled, or open again. reload: reads the task again.
+  review.reload = null;
+  review.resolve = async (comment) => {
+    await resolveComment(taskId, comment);
+    await review.reload?.();
   };
   // Throws away everything that is written. Returns what brings it back.
   review.discard = async () => {

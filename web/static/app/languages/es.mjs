@@ -1461,4 +1461,7 @@ export const TEXTS = {
   "The commit goes on without this review.": "El commit sigue sin esta revisión.",
   "Task review overruled": "Revisión de una tarea desestimada",
   "went on without the review: {reason}": "siguió sin la revisión: {reason}",
+  Resolve: "Resolver",
+  Reopen: "Reabrir",
+  "Resolved by {name}": "Resuelto por {name}",
 };

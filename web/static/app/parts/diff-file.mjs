@@ -308,7 +308,7 @@ function Others({ lost, older, waiting, review }) {
         <summary>
           ${tn(said.length, "{count} comment on another version", "{count} comments on other versions")}
         </summary>
-        ${said.map((one) => html`<${Said} key=${one.id} comment=${one} shows />`)}
+        ${said.map((one) => html`<${Said} key=${one.id} comment=${one} review=${review} shows />`)}
       </details>`
     }
     ${mine.map(
