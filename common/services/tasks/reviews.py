@@ -1,8 +1,8 @@
 """Reviews of a task's change: a person collects comments in a draft, then submits them together with a verdict. What
 was said is resolved once it is settled.
 
-A draft is one person's on one task: nobody else sees it, and changing it is no event. Approving and rejecting follow
-the rules of `approve_task` and `reject_task`; a mere comment changes no state.
+A draft is one person's on one task: nobody else sees it, and its changes are told to that person's sockets alone.
+Approving and rejecting follow the rules of `approve_task` and `reject_task`; a mere comment changes no state.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ def add_to_review(tx: Transaction, task_id: str, new: NewComment, *, by: Caller)
     task = lock_task(tx, task_id, by, Role.MEMBER)
     if len(tx.all(_draft(task_id, by))) >= MOST_PENDING:
         raise Conflict(f"the review of task {task_id} has {MOST_PENDING} comments; submit it first", field="comments")
+    _tell(tx, task, by)
     return tx.add(
         PendingComment(
             task_id=task_id, user_id=by.user_id, body=new.body, path=new.path, line=new.line,
@@ -74,6 +75,7 @@ def change_in_review(tx: Transaction, task_id: str, comment_id: str, body: str, 
     if row is None:
         raise NotFound(f"pending comment {comment_id}")
     row.body, row.updated_at = body, tx.now()
+    _tell(tx, task, by)
     return row
 
 
@@ -85,6 +87,7 @@ def remove_from_review(tx: Transaction, task_id: str, comment_id: str, *, by: Ca
     if row is None:
         raise NotFound(f"pending comment {comment_id}")
     tx.session.delete(row)
+    _tell(tx, task, by)
 
 
 @transactional
@@ -171,3 +174,9 @@ def _pending(tx: Transaction, task_id: str, comment_id: str, by: Caller) -> Pend
 def _clear(tx: Transaction, task: Task, by: Caller) -> None:
     own = PendingComment.user_id == by.user_id
     tx.session.execute(delete(PendingComment).where(PendingComment.task_id == task.id, own))
+    _tell(tx, task, by)
+
+
+def _tell(tx: Transaction, task: Task, by: Caller) -> None:
+    """Their other windows read the draft again."""
+    tx.tell_person(by.user_id, "review:draft_changed", {"taskId": task.id, "projectId": task.project_id})
