@@ -1464,4 +1464,5 @@ export const TEXTS = {
   Resolve: "Resolver",
   Reopen: "Reabrir",
   "Resolved by {name}": "Resuelto por {name}",
+  "Touch another line's number for a range.": "Toca el número de otra línea para un intervalo.",
 };

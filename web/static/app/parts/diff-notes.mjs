@@ -163,6 +163,7 @@ function Editor({ draft, before, review }) {
       </button>
       ${draft.startLine && html`<span class="muted">${sayLines(draft)}</span>`}
     </p>
+    ${!draft.id && html`<p class="muted by-touch">${t("Touch another line's number for a range.")}</p>`}
   </div>`;
 }
 
