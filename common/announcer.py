@@ -48,6 +48,10 @@ class Announcement:
         text = feed.message(event, body, projectId=project_id)
         self.entries.append(feed.Entry("ephemeral", project_id, text, task_id=task_id))
 
+    def tell_person(self, user_id: str, event: str, body: Mapping[str, object]) -> None:
+        """Send an ephemeral message to all sockets of this user, and to nobody else."""
+        self.entries.append(feed.Entry("person", user_id, feed.message(event, body)))
+
     def wake(self, key: str) -> None:
         """Wake the long polls that wait for `key`."""
         self.entries.append(feed.Entry("wake", key))

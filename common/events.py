@@ -67,6 +67,16 @@ class TaskReviewed(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TaskReviewOverruled(Event):
+    """A person goes on with a proven commit without the review by another agent."""
+
+    name: ClassVar[str] = "task:review_overruled"
+    task_id: str
+    commit_sha: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class TaskNeedsInput(Event):
     name: ClassVar[str] = "task:needs_input"
     task_id: str

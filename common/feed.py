@@ -32,7 +32,8 @@ LONGEST = 10_000
 class Entry:
     """kind: `event` (durable: feed and seq are set), `ephemeral` (for followers of task_id, or of the feed if task_id
     is empty), `wake` (feed is the key that a long poll waits for), `access` (feed is a user's id: their logins, tokens
-    or memberships changed). message: the JSON text for clients; empty for the last two kinds.
+    or memberships changed), `person` (feed is a user's id: for their own sockets alone). message: the JSON text for
+    clients; empty for `wake` and `access`.
     """
 
     kind: str

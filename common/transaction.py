@@ -117,6 +117,10 @@ class Transaction:
         """After commit, send an ephemeral message to followers of the task, or of the project if task_id is empty."""
         self._announcement.tell(project_id, event, body, task_id=task_id)
 
+    def tell_person(self, user_id: str, event: str, body: Mapping[str, object]) -> None:
+        """After commit, send an ephemeral message to all sockets of this user, and to nobody else."""
+        self._announcement.tell_person(user_id, event, body)
+
     def wake(self, key: str) -> None:
         """After commit, wake the long polls that wait for `key`."""
         self._announcement.wake(key)

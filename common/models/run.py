@@ -28,6 +28,8 @@ class Run(HasId, HasState[RunState], Base):
     None: it does not. prompt_digest: SHA-256 of the prompt that its agent received; None before, and for older runs.
     fresh_prompt_digest: of the prompt for an agent that can't resume the session. purpose: see Purpose; of a review,
     claimed_sha is the commit that it looks at, and verdict what it said of it; None until then.
+    overruled_by, overruled_reason, overruled_at: the person who goes on with the claimed commit without the review by
+    another agent, and why; None: nobody does.
     """
 
     __tablename__ = "runs"
@@ -66,6 +68,9 @@ class Run(HasId, HasState[RunState], Base):
     stop_reason: Mapped[str | None] = mapped_column(UnicodeText)
     purpose: Mapped[str] = mapped_column(String(8), default=Purpose.WORK.value, server_default=Purpose.WORK.value)
     verdict: Mapped[str | None] = mapped_column(String(16))
+    overruled_by: Mapped[str | None] = mapped_column(String(140))
+    overruled_reason: Mapped[str | None] = mapped_column(UnicodeText)
+    overruled_at: Mapped[datetime | None]
     seen_at: Mapped[datetime]
     finished_at: Mapped[datetime | None] = mapped_column(index=True)
 

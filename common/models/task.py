@@ -204,7 +204,8 @@ class Comment(HasId, Base):
     belongs to. delivered_run_id: the run that received it; None until then. Each comment is delivered to one run.
     line: the last one that it is about; start_line: the first, None for a single line. side: `new` or `old`, the
     version whose lines are counted; None in rows from before sides, which means `new`. commit_sha: the head of the
-    diff that it was written on; None: unknown.
+    diff that it was written on; None: unknown. resolved_by, resolved_at: the person who marked it as settled, and when;
+    None: it is open.
     """
 
     __tablename__ = "comments"
@@ -222,6 +223,8 @@ class Comment(HasId, Base):
     created_at: Mapped[datetime]
     delivered_run_id: Mapped[str | None] = mapped_column(String(40))
     delivered_at: Mapped[datetime | None]
+    resolved_by: Mapped[str | None] = mapped_column(String(140))
+    resolved_at: Mapped[datetime | None]
 
 
 class PendingComment(HasId, Base):

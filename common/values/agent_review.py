@@ -11,6 +11,8 @@ AGENT_REVIEW = "agent_review"
 """The check of a proof that says what the reviewer says."""
 NO_REVIEW = "no_review"
 """Its code if the project requires a review and there was none: a person is asked."""
+OVERRULED = "review_overruled"
+"""Its code if a person goes on without the review."""
 NO_AGENT = "no_agent"
 """Its code while it waits for an agent."""
 MOST_COMMENTS = 50

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -40,20 +41,29 @@ def chromium(path: str) -> Iterator[Browser]:
 
 
 class Person:
-    """url: the instance's. problems: what the page did that it must not; empty is good."""
+    """url: the instance's. has_phone: a narrow screen, which is touched. problems: what the page did that it must not;
+    empty is good.
+    """
 
-    def __init__(self, browser: Browser, url: str) -> None:
+    def __init__(self, browser: Browser, url: str, *, has_phone: bool = False) -> None:
         self.url = url
         self.problems: list[str] = []
         self._host = urlsplit(url).netloc
-        self._context = browser.new_context(viewport={"width": 1280, "height": 800})
+        width, height = (390, 800) if has_phone else (1280, 800)
+        self._context = browser.new_context(
+            viewport={"width": width, "height": height}, has_touch=has_phone, is_mobile=has_phone
+        )
         self._context.set_default_timeout(PATIENCE_MS)
         expect.set_options(timeout=PATIENCE_MS)
         self._context.add_init_script(_REPORT_VIOLATIONS)
         self.page: Page = self._context.new_page()
-        self.page.on("console", self._heard)
-        self.page.on("pageerror", lambda error: self.problems.append(f"uncaught: {error}"))
-        self.page.on("request", self._asked)
+        self._watch(self.page)
+
+    def _watch(self, page: Page) -> None:
+        self.page = page
+        page.on("console", self._heard)
+        page.on("pageerror", lambda error: self.problems.append(f"uncaught: {error}"))
+        page.on("request", self._asked)
 
     def open(self) -> None:
         self.page.goto(self.url)
@@ -100,6 +110,14 @@ class Person:
             return opened.value.locator("body").inner_text().strip()
         finally:
             opened.value.close()
+
+    def second_window(self) -> Person:
+        """Another window of the same browser, at the same place."""
+        other = copy.copy(self)
+        other.problems = []
+        other._watch(self._context.new_page())
+        other.page.goto(self.page.url)
+        return other
 
     def close(self) -> None:
         self._context.close()

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.e2e.contract.caller import Caller
 from tests.e2e.contract.fake_agent import FakeAgent
-from tests.e2e.contract.platform import Platform
+from tests.e2e.contract.platform import Platform, eventually
 
 Json = Any
 
@@ -23,18 +23,22 @@ def review_by_a_person(me: Caller, platform: Platform, path: str) -> None:
     platform.admin.post(f"{path}/review/comments", said, 201)
     me.delete(f"{path}/review", 204)
     me.post(f"{path}/review/submit", {"verdict": "comment", "body": "I read the rest tomorrow"})
+    said = platform.admin.get(path)["task"]["comments"][-1]
+    me.patch(f"{path}/comments/{said['id']}", {"resolved": True})
 
 
-def review_by_an_agent(platform: Platform, agent: FakeAgent, task: Json) -> None:
+def review_by_an_agent(me: Caller, platform: Platform, agent: FakeAgent, task: Json) -> None:
     """The task is the agent's next one, and its project has no review of its own."""
     path = f"/projects/{task['projectId']}"
-    platform.admin.patch(path, {"agentReview": {"mode": "advisory", "driver": "scripted"}})
+    platform.admin.patch(path, {"agentReview": {"mode": "blocking", "driver": "scripted"}})
     agent.claim().complete({"greeting.txt": "ciao\n"})
     review = agent.claim()
     remark = {"path": "greeting.txt", "line": 1, "body": "Formal would be *buongiorno*."}
-    said = {"verdict": "approve", "summary": "It greets in Italian, as asked.", "comments": [remark]}
+    said = {"verdict": "request_changes", "summary": "It greets too informally.", "comments": [remark]}
     review.api.post(f"{review.path}/review", said)
     review.finish(commitSha=review.claim["clone"]["commit"])
+    eventually("the work to be refused", lambda: platform.task(task["id"])["round"] == 2)
+    me.post(f"/tasks/{task['id']}/overrule-review", {"reason": "Informal is what we want"})
     platform.wait_task(task["id"], "ready_to_test")
     platform.admin.post(f"/tasks/{task['id']}/cancel")
     platform.admin.patch(path, {"agentReview": None})

@@ -49,7 +49,7 @@ class Teller:
         self.other_ways()
         self.lost_tests()
         self.flaky_tests()
-        review_by_an_agent(self.platform, self.agent, self.new_task("Greet in Italian"))
+        review_by_an_agent(self.me, self.platform, self.agent, self.new_task("Greet in Italian"))
         self.seldom()
         self.webhook()
         self.end()

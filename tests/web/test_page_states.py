@@ -21,7 +21,7 @@ ENUMS: dict[str, type[Enum]] = {
     if isinstance(of, type) and issubclass(of, Enum) and of.__module__ == states.__name__ and of is not By
 }
 WITHOUT_TONE = {"Role", "Priority", "Environment"}
-LIVE_EVENTS = {"task:log", "task:progress", "deploy:progress", "auth:ok"}
+LIVE_EVENTS = {"task:log", "task:progress", "deploy:progress", "review:draft_changed", "auth:ok"}
 MODULES = {path.relative_to(STATIC).as_posix(): path.read_text("utf-8") for path in sorted(STATIC.glob("app/**/*.mjs"))}
 OTHERS = {name: text for name, text in MODULES.items() if STATIC / name != PATH}
 WORDS = {word for of in [*ENUMS.values(), HealthState] for word in words(of)}

@@ -36,7 +36,10 @@ class PlaceSchema(Schema):
 
 
 class CommentSchema(PlaceSchema):
-    """kind: comment, rejection, refusal, group, message, note. deliveredAt: null until a run has received it."""
+    """kind: comment, rejection, refusal, group, message, note. deliveredAt: null until a run has received it.
+
+    resolvedBy, resolvedAt: who marked it as settled, and when; null while it is open.
+    """
 
     id = fields.String()
     kind = fields.Function(lambda row: shown_kind(row.kind))
@@ -45,6 +48,8 @@ class CommentSchema(PlaceSchema):
     body = fields.String()
     created_at = Timestamp()
     delivered_at = Timestamp(allow_none=True)
+    resolved_by = fields.String(allow_none=True)
+    resolved_at = Timestamp(allow_none=True)
 
 
 class WriteCommentSchema(Schema):

@@ -1,9 +1,10 @@
-"""The tests of a task's proof: which ran, and which lost ones a person lets go."""
+"""The tests of a task's proof: which ran, and what of the proof a person lets go."""
 
 from __future__ import annotations
 
 from marshmallow import fields, validate
 
+from common.services.runs import overruling
 from common.services.tasks import findings, losses
 from common.services.tasks.verification import MOST_ACCEPTED
 from common.states import Role
@@ -14,6 +15,8 @@ from web.http.blueprint import Blueprint, QueryInteger, body, one, query, reply
 from web.http.fields import Choice, Line, Schema
 
 proofs = Blueprint("proofs", __name__, url_prefix="/api")
+
+LONGEST_REASON = 500
 
 
 class TestSchema(Schema):
@@ -88,3 +91,19 @@ def accept_findings(task_id: str, names: list[str]) -> object:
     """Let what the scans found go, in every proof of the task. Once all of a scan is, the refused commit is proven
     again, and the refusal does not count."""
     return findings.accept_findings(task_id, names, by=who())
+
+
+class OverruleReviewSchema(Schema):
+    """reason: why; it is on the task, and in the receipt of the version that the commit gets into."""
+
+    reason = Line(LONGEST_REASON, required=True)
+
+
+@proofs.post("/tasks/<id:task_id>/overrule-review")
+@allow(Role.MAINTAINER)
+@body(OverruleReviewSchema)
+@reply(one("task", WrittenTaskSchema))
+def overrule_review(task_id: str, reason: str) -> object:
+    """Go on with the proven commit without the review by another agent. What is pushed later is reviewed again. Whoever
+    may not approve the task may not do this either."""
+    return overruling.overrule_review(task_id, reason, by=who())

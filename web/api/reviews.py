@@ -9,12 +9,12 @@ from common.services.tasks import reviews as services
 from common.services.tasks.reviews import NewReview, Verdict
 from common.services.tasks.tasks import NewComment, read_task
 from common.states import Role
-from web.api.comments import FARTHEST_LINE, PlaceSchema, WriteCommentSchema, is_commit
+from web.api.comments import FARTHEST_LINE, CommentSchema, PlaceSchema, WriteCommentSchema, is_commit
 from web.api.diffs import FileLinesSchema, read_lines
 from web.api.tasks import WrittenTaskSchema
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, QueryInteger, body, one, query, reply
-from web.http.fields import Choice, Line, Schema, Text, Timestamp, not_blank
+from web.http.fields import Boolean, Choice, Line, Schema, Text, Timestamp, not_blank
 
 reviews = Blueprint("reviews", __name__, url_prefix="/api")
 
@@ -38,6 +38,12 @@ class ReviewSchema(Schema):
 
 class ChangePendingCommentSchema(Schema):
     body = Text(10_000, required=True, validate=not_blank)
+
+
+class ResolveCommentSchema(Schema):
+    """resolved: false opens the comment again."""
+
+    resolved = Boolean(required=True)
 
 
 class SubmitReviewSchema(Schema):
@@ -118,6 +124,15 @@ def submit_review(task_id: str, body: NewReview) -> object:
     Approving and rejecting need the role maintainer.
     """
     return services.submit_review(task_id, body, by=who())
+
+
+@reviews.patch("/tasks/<id:task_id>/comments/<id:comment_id>")
+@allow(Role.MEMBER)
+@body(ResolveCommentSchema)
+@reply(one("comment", CommentSchema))
+def resolve_comment(task_id: str, comment_id: str, resolved: bool) -> object:
+    """Mark a comment as settled, or open it again. The agent is not given one that is resolved before its next run."""
+    return services.resolve_comment(task_id, comment_id, resolved, by=who())
 
 
 @reviews.get("/tasks/<id:task_id>/file")

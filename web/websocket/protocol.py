@@ -143,6 +143,7 @@ class Conversation:
         if self.subscriber is None:
             self.subscriber = Subscriber(self._connection, session)
             self.hub.authority.watch(self.subscriber)
+            self.hub.topics.meet(self.subscriber)
         elif self.subscriber.caller.user_id != caller.user_id:
             # The subscriptions of this socket were granted to another user.
             self._refuse_token("Another user's token: open another socket")

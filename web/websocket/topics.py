@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from functools import partial
 
 from common.errors import Busy
 from common.feed import Entry
@@ -30,10 +31,20 @@ class Topics:
         self._topics: dict[str, Topic] = {}
         self._all_followers: set[Subscriber] = set()
         self._tasks: dict[str, set[Connection]] = {}
+        self._people: dict[str, set[Connection]] = {}
+
+    def meet(self, subscriber: Subscriber) -> None:
+        """From now on it gets what is for its user alone."""
+        with self._turn:
+            self._people.setdefault(subscriber.caller.user_id, set()).add(subscriber.connection)
 
     def forget(self, subscriber: Subscriber) -> None:
         """End all its subscriptions without a message."""
         with self._turn:
+            of_user = self._people.get(subscriber.caller.user_id, set())
+            of_user.discard(subscriber.connection)
+            if not of_user:
+                self._people.pop(subscriber.caller.user_id, None)
             for feed_id in list(subscriber.subscriptions):
                 self._unsubscribe(subscriber, feed_id)
             for task_id in list(subscriber.tasks):
@@ -180,6 +191,8 @@ class Topics:
                         self._deliver_event(entry, turn)
                     elif entry.kind == "ephemeral":
                         self._deliver_ephemeral(entry, turn)
+                    elif entry.kind == "person" and (sockets := self._people.get(entry.feed)):
+                        turn.add(("person", entry.feed), partial(list, sockets), frames.build_text(entry.message))
                 except Busy:
                     is_whole = False
                     break  # each further entry might wait as long

@@ -1,7 +1,8 @@
 """What a receipt says: everything that led to a version in production, read in the transaction that makes it live.
 
-It holds names, ids, times, counts and SHA-256 digests. Texts of requests and prompts, logs and values of variables are
-never in it: a receipt lies in the repository, where everybody reads it who can clone.
+It holds names, ids, times, counts and SHA-256 digests, and why a person overruled a review. Texts of requests and
+prompts, logs and values of variables are never in it: a receipt lies in the repository, where everybody reads it who
+can clone.
 """
 
 from __future__ import annotations
@@ -164,6 +165,7 @@ def _task(tx: Transaction, task: Task, approved_sha: str) -> Json:
         },
         "runs": _runs(tx, task.id),
         "reviews": _reviews(tx, task.id, approved_sha),
+        "overruled": _overruled(tx, task.id, approved_sha),
         "checks": _checks(tx, task.id, approved_sha),
         "approval": {"commitSha": approved_sha, "by": task.approved_by, "at": time_of(task.approved_at)},
     }
@@ -208,6 +210,15 @@ def _reviews(tx: Transaction, task_id: str, commit_sha: str) -> list[Json]:
             "endedAt": time_of(run.finished_at),
         }
         for run in tx.all(query.order_by(Run.created_at, Run.id))
+    ]
+
+
+def _overruled(tx: Transaction, task_id: str, commit_sha: str) -> list[Json]:
+    """Who went on with this commit without its review, and why, oldest first."""
+    claims = (Run.task_id == task_id, Run.claimed_sha == commit_sha, Run.overruled_at.is_not(None))
+    return [
+        {"by": run.overruled_by, "reason": run.overruled_reason, "at": time_of(run.overruled_at)}
+        for run in tx.all(select(Run).where(*claims).order_by(Run.overruled_at, Run.id))
     ]
 
 

@@ -17,6 +17,7 @@ from common.services.runs.prompts import Brief, resumed_prompt, whole_prompt
 from common.services.runs.review_prompts import review_prompt
 from common.services.spend.caps import minutes_left
 from common.services.spend.model_tokens import models_for_run
+from common.services.spend.review_budgets import limits_left
 from common.services.tasks.feedback import all_feedback_of, feedback_of
 from common.signing import digest_of
 from common.states import Priority
@@ -99,7 +100,7 @@ def _claimed_review(
         Clone(
             "", task.branch_name, project.default_branch, secrets["username"], secrets["password"], run.claimed_sha
         ),
-        prompt, (), _within_caps(tx, task, review.limits if review is not None else {}),
+        prompt, (), _within_caps(tx, task, limits_left(tx, run, review.limits if review is not None else {})),
         run.driver, False, place_of(project).repository,
         model=run.model,
         models=models_for_run(tx, run, secrets.get("model_token")),

@@ -22,6 +22,7 @@ from common.services.runs.matching import Matcher
 from common.services.runs.waiting import ready_agents
 from common.services.spend.caps import reached_cap
 from common.services.spend.model_offers import provider_apis
+from common.services.spend.review_budgets import reached_limit, reviews_of
 from common.services.tasks.verification import CheckResult
 from common.settings import settings
 from common.states import Outcome, Phase, ProjectState, RunState
@@ -30,8 +31,8 @@ from common.values.agent_review import (
     AGENT_REVIEW,
     NO_AGENT,
     NO_REVIEW,
+    OVERRULED,
     AgentReview,
-    Purpose,
     ReviewMode,
     Verdict,
     read_agent_review,
@@ -57,7 +58,9 @@ def look(lease: Lease) -> CheckResult | None:
         wanted = None if project is None else read_agent_review(project.agent_review)
         if work is None or task is None or wanted is None:
             return None
-        reviews = _reviews_of(read, work)
+        if work.overruled_at is not None:
+            return overruled(work)
+        reviews = reviews_of(read, work.task_id, work.claimed_sha)
         if (known := _known(wanted, work, reviews)) is not None:
             return known
         is_late = _is_late(read, work, reviews)
@@ -72,15 +75,6 @@ def look(lease: Lease) -> CheckResult | None:
     return CheckResult(AGENT_REVIEW, "running", f"The review has not begun: {_sentence(why)}", code=code)
 
 
-def _reviews_of(read: Snapshot, work: Run) -> Sequence[Run]:
-    """The reviews of the commit that this run claimed, oldest first."""
-    of_commit = select(Run).where(
-        Run.task_id == work.task_id, Run.purpose == Purpose.REVIEW, Run.claimed_sha == work.claimed_sha,
-        Run.created_at >= work.finished_at,
-    )  # fmt: skip
-    return read.all(of_commit.order_by(Run.created_at, Run.id))
-
-
 def _known(wanted: AgentReview, work: Run, reviews: Sequence[Run]) -> CheckResult | None:
     """What the reviews so far say; None if another one is due."""
     if not reviews:
@@ -90,6 +84,9 @@ def _known(wanted: AgentReview, work: Run, reviews: Sequence[Run]) -> CheckResul
         return _under_way(last.driver, last.model)
     if last.verdict is not None:
         return _judged(wanted, work, last)
+    reached = reached_limit(wanted.limits, reviews)
+    if reached is not None:
+        return _none(wanted, f"{_name(last.driver, last.model)} gave no verdict: it reached its limit of {reached}")
     lost = [run for run in reviews if _was_lost(run)]
     if len(lost) >= MOST_LOST:
         return _none(wanted, f"{len(lost)} reviews were lost, the last one because: {_reason(last)}")
@@ -158,6 +155,12 @@ def _judged(wanted: AgentReview, work: Run, run: Run) -> CheckResult:
         return CheckResult(AGENT_REVIEW, "passed", message, log=run.summary)
     status = "failed" if wanted.mode is ReviewMode.BLOCKING else "passed"
     return CheckResult(AGENT_REVIEW, status, message, code=CHANGES_REQUESTED, log=run.summary)
+
+
+def overruled(work: Run) -> CheckResult:
+    """What a person who goes on without the review has made of the check. work: the run that claimed the commit."""
+    message = f"{work.overruled_by} went on without this review: {work.overruled_reason}"
+    return CheckResult(AGENT_REVIEW, "passed", message, code=OVERRULED)
 
 
 def _is_same(work: Run, review: Run) -> bool:

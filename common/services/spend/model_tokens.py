@@ -16,6 +16,7 @@ from common.models.task import Task
 from common.sealing import digest, new_token
 from common.services.spend.caps import PLATFORM_CAPS, WHILE_AT_WORK, cap_uses, caps_in_force, first_reached
 from common.services.spend.model_providers import find_routes, name_of, usable_providers
+from common.services.spend.review_budgets import limits_left
 from common.settings import settings
 from common.transaction import Snapshot, Transaction, snapshot
 from common.values.agent_review import read_agent_review
@@ -99,9 +100,9 @@ def find_access(token: str, provider_name: str) -> ModelAccess | None:
         run, person, of_task, of_project, of_review, *caps = found
         routes = find_routes(read, provider_name)
         is_capped, capped = _capped(read, run, caps)
+        review = read_agent_review(of_review) if run.is_review else None
+        limits = {**of_project, **of_task} if review is None else limits_left(read, run, review.limits)
     provider = routes[0].provider if routes else None
-    review = read_agent_review(of_review) if run.is_review else None
-    limits = {**of_project, **of_task} if review is None else review.limits
     used_up = run.stop_reason or capped or _used_up(run.usage, limits)
     return ModelAccess(
         run.id, run.task_id, run.project_id, person, run.driver, provider, used_up, is_capped, routes[1:],

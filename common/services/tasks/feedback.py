@@ -1,8 +1,8 @@
 """Feedback for runs: rejections, refusals, results of a group, comments, messages, notes and answers.
 
-Each is delivered to one run, when it is claimed; messages that are written later reach the run while it works. A run
-that is claimed again gets the same feedback. The feedback of a lost run goes to the next one, unless the lost run
-stored a session, which knows it.
+Each is delivered to one run, when it is claimed, unless a person resolved the comment before; messages that are written
+later reach the run while it works. A run that is claimed again gets the same feedback. The feedback of a lost run goes
+to the next one, unless the lost run stored a session, which knows it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def feedback_of(tx: Transaction, task: Task, run: Run, *, has_session: bool = Fa
         is_new |= Comment.delivered_run_id.in_(_runs_after(tx, task, session.run))
         is_new |= (Comment.delivered_run_id == session.run.id) & (Comment.delivered_at > session.saved_at)
     of_task = select(Comment).where(Comment.task_id == task.id, is_given_at_claim(run), is_new)
-    rows = tx.all(of_task.order_by(Comment.created_at, Comment.id))
+    rows = _open(tx.all(of_task.order_by(Comment.created_at, Comment.id)))
     for row in rows:
         row.delivered_run_id, row.delivered_at = run.id, row.delivered_at or tx.now()
     answered = [row for row in _answered(tx, task) if row.round == task.round]
@@ -64,12 +64,18 @@ def all_feedback_of(at: Snapshot | Transaction, task: Task, run: Run) -> AllFeed
         *_of_answers([row for row in answered if row.round != task.round]),
     ]
     current = [
-        *_of_comments([row for row in rows if not tops.get(row.parent_id or row.id)]),
+        *_of_comments(_open([row for row in rows if not tops.get(row.parent_id or row.id)])),
         *_of_answers([row for row in answered if row.round == task.round]),
     ]
     return AllFeedback(
         [item for _at, item in sorted(earlier, key=lambda pair: pair[0])], [item for _at, item in current]
     )
+
+
+def _open(rows: Sequence[Comment]) -> list[Comment]:
+    """Without those that a person resolved before a run got them, but for what open ones belong to."""
+    needed = {row.parent_id for row in rows if row.resolved_at is None}
+    return [row for row in rows if row.resolved_at is None or row.id in needed]
 
 
 def _of_comments(rows: Sequence[Comment]) -> list[tuple[datetime, Feedback]]:

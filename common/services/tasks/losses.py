@@ -16,7 +16,7 @@ from common.services.projects.places import check_of
 from common.services.runs import run_end
 from common.services.tasks import lifecycle, tested
 from common.services.tasks.tasks import lock_task
-from common.services.tasks.verification import MOST_ACCEPTED
+from common.services.tasks.verification import MOST_ACCEPTED, NO_FAULT
 from common.states import By, Outcome, Phase, Role, TaskState
 from common.transaction import Snapshot, Transaction, snapshot, transactional
 from common.values.scans import SCANS
@@ -98,15 +98,16 @@ def accept_lost_tests(tx: Transaction, task_id: str, names: Sequence[str], *, by
     return task
 
 
-def prove_again(tx: Transaction, task: Task, check: TaskCheck, why: str) -> None:
+def prove_again(tx: Transaction, task: Task, check: TaskCheck, why: str) -> bool:
     """Take the refusal by this check back and prove the refused commit again, unless the task has gone on since.
 
-    A run that was to do what the refusal asks for ends, because of `why`.
+    A run that was to do what the refusal asks for ends, because of `why`. Returns whether it is proven again.
     """
     waits = task.state is TaskState.NEEDS_INPUT or task.phase in {Phase.QUEUED, Phase.WORKING}
     refused = tx.session.get(Run, check.run_id)
-    if not waits or refused is None or refused.round != task.round - 1:
-        return
+    is_refusal = check.code not in NO_FAULT
+    if not waits or refused is None or refused.round != task.round - is_refusal:
+        return False
     run = run_end.live_run(tx, task.id)
     if run is not None:
         run_end.end_run(tx, run, Outcome.CANCELLED, why, by=By.PERSON)
@@ -122,5 +123,7 @@ def prove_again(tx: Transaction, task: Task, check: TaskCheck, why: str) -> None
         .where(TaskCheck.run_id == refused.id, TaskCheck.name.in_(SCANS), TaskCheck.id != check.id)
         .execution_options(synchronize_session=False)
     )
-    lifecycle.take_refusal_back(tx, task)
+    if is_refusal:
+        lifecycle.take_refusal_back(tx, task)
     lifecycle.begin_proof(tx, task, refused.id)
+    return True

@@ -1,7 +1,8 @@
-"""Reviews of a task's change: a person collects comments in a draft, then submits them together with a verdict.
+"""Reviews of a task's change: a person collects comments in a draft, then submits them together with a verdict. What
+was said is resolved once it is settled.
 
-A draft is one person's on one task: nobody else sees it, and changing it is no event. Approving and rejecting follow
-the rules of `approve_task` and `reject_task`; a mere comment changes no state.
+A draft is one person's on one task: nobody else sees it, and its changes are told to that person's sockets alone.
+Approving and rejecting follow the rules of `approve_task` and `reject_task`; a mere comment changes no state.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from sqlalchemy import Select, delete, select
 
 from common.errors import Conflict, Invalid, NotFound
 from common.events import TaskReviewed
-from common.models.task import PendingComment, Task
+from common.models.task import Comment, PendingComment, Task
+from common.outbox import actor
 from common.services.access import Caller
 from common.services.tasks.lifecycle import record_update
 from common.services.tasks.tasks import NewComment, add_comment, add_feedback, approve_task, lock_task, reject_task
@@ -54,6 +56,7 @@ def add_to_review(tx: Transaction, task_id: str, new: NewComment, *, by: Caller)
     task = lock_task(tx, task_id, by, Role.MEMBER)
     if len(tx.all(_draft(task_id, by))) >= MOST_PENDING:
         raise Conflict(f"the review of task {task_id} has {MOST_PENDING} comments; submit it first", field="comments")
+    _tell(tx, task, by)
     return tx.add(
         PendingComment(
             task_id=task_id, user_id=by.user_id, body=new.body, path=new.path, line=new.line,
@@ -67,29 +70,30 @@ def add_to_review(tx: Transaction, task_id: str, new: NewComment, *, by: Caller)
 @transactional
 def change_in_review(tx: Transaction, task_id: str, comment_id: str, body: str, *, by: Caller) -> PendingComment:
     """Change the text of a comment of the caller's draft. NotFound unless it is there. Safe to repeat."""
-    lock_task(tx, task_id, by, Role.MEMBER)
+    task = lock_task(tx, task_id, by, Role.MEMBER)
     row = _pending(tx, task_id, comment_id, by)
     if row is None:
         raise NotFound(f"pending comment {comment_id}")
     row.body, row.updated_at = body, tx.now()
+    _tell(tx, task, by)
     return row
 
 
 @transactional
 def remove_from_review(tx: Transaction, task_id: str, comment_id: str, *, by: Caller) -> None:
     """Remove a comment from the caller's draft. NotFound unless it is there."""
-    lock_task(tx, task_id, by, Role.MEMBER)
+    task = lock_task(tx, task_id, by, Role.MEMBER)
     row = _pending(tx, task_id, comment_id, by)
     if row is None:
         raise NotFound(f"pending comment {comment_id}")
     tx.session.delete(row)
+    _tell(tx, task, by)
 
 
 @transactional
 def discard_review(tx: Transaction, task_id: str, *, by: Caller) -> None:
     """Throw the caller's draft away. Safe to repeat."""
-    lock_task(tx, task_id, by, Role.MEMBER)
-    _clear(tx, task_id, by)
+    _clear(tx, lock_task(tx, task_id, by, Role.MEMBER), by)
 
 
 @transactional
@@ -115,13 +119,32 @@ def submit_review(tx: Transaction, task_id: str, review: NewReview, *, by: Calle
         elif not said and not pending:
             raise Invalid("body", "Required, as there are no comments on lines")
         _publish(tx, task, said, pending)
-    _clear(tx, task_id, by)
+    _clear(tx, task, by)
     tx.record(
         TaskReviewed(
             feed=task.project_id, subject_task_id=task.id, task_id=task.id, verdict=verdict, comments=len(pending)
         )
     )
     return task
+
+
+@transactional
+def resolve_comment(tx: Transaction, task_id: str, comment_id: str, is_resolved: bool, *, by: Caller) -> Comment:
+    """Mark a comment of a person or a reviewer as settled, or open it again. Safe to repeat.
+
+    One that no run has received is given to none while it is resolved. NotFound unless it is the task's. Conflict for
+    what is no comment, such as a rejection.
+    """
+    task = lock_task(tx, task_id, by, Role.MEMBER)
+    row = tx.find(select(Comment).where(Comment.task_id == task.id, Comment.id == comment_id))
+    if row is None:
+        raise NotFound(f"comment {comment_id}")
+    if row.kind != "comment":
+        raise Conflict(f"{row.kind} {row.id} is no comment; only comments can be resolved")
+    if is_resolved != (row.resolved_at is not None):
+        row.resolved_by, row.resolved_at = (actor(), tx.now()) if is_resolved else (None, None)
+        record_update(tx, task, "comments")
+    return row
 
 
 def _publish(tx: Transaction, task: Task, said: str, pending: Sequence[NewComment]) -> None:
@@ -148,6 +171,12 @@ def _pending(tx: Transaction, task_id: str, comment_id: str, by: Caller) -> Pend
     return tx.find(_draft(task_id, by).where(PendingComment.id == comment_id))
 
 
-def _clear(tx: Transaction, task_id: str, by: Caller) -> None:
+def _clear(tx: Transaction, task: Task, by: Caller) -> None:
     own = PendingComment.user_id == by.user_id
-    tx.session.execute(delete(PendingComment).where(PendingComment.task_id == task_id, own))
+    tx.session.execute(delete(PendingComment).where(PendingComment.task_id == task.id, own))
+    _tell(tx, task, by)
+
+
+def _tell(tx: Transaction, task: Task, by: Caller) -> None:
+    """Their other windows read the draft again."""
+    tx.tell_person(by.user_id, "review:draft_changed", {"taskId": task.id, "projectId": task.project_id})

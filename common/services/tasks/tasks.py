@@ -205,19 +205,20 @@ def approve_task(tx: Transaction, task_id: str, *, by: Caller, commit_sha: str |
     commit_sha: the commit that the person looked at; Conflict if another one is verified by now. None: the present one.
     """
     task = lock_task(tx, task_id, by, Role.MAINTAINER)
-    project = tx.get(Project, task.project_id)
     if task.state is not TaskState.READY_TO_TEST:
         raise Conflict(f"task {task.id} is {task.state}; only ready_to_test can be approved")
-    if project.separate_approver or task.needs_other_approver:
-        _require_other(tx, task, by)
+    require_approver(tx, task, by)
     if commit_sha is not None and commit_sha != task.head_sha:
         raise Conflict(f"task {task.id} is at {task.head_sha} now; review that commit", field="commitSha")
     lifecycle.approve(tx, task, actor())
     return task
 
 
-def _require_other(tx: Transaction, task: Task, by: Caller) -> None:
-    """Forbidden if the caller wrote the task, changed its title or description, or pushed to its branch."""
+def require_approver(tx: Transaction, task: Task, by: Caller) -> None:
+    """Where another one has to approve, Forbidden if the caller wrote the task, changed its title or description, or
+    pushed to its branch."""
+    if not (task.needs_other_approver or tx.get(Project, task.project_id).separate_approver):
+        return
     if by.user_id in {task.created_by_id, *task.edited_by_ids}:
         raise Forbidden("you wrote or changed this task, so you may not approve it; ask another maintainer")
     if has_pushed(tx, task.id, by):

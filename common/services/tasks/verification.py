@@ -194,9 +194,13 @@ def record_refused(tx: Transaction, lease: Lease, results: Sequence[CheckResult]
     task = _verifying(tx, lease)
     if task is not None:
         results = _masked(tx, task, results)
+        failed = next(result for result in results if result.status == "failed")
+        if failed.name == AGENT_REVIEW and tx.get(Run, lease.subject_id).overruled_at is not None:
+            # A person overruled the review after the job had read what it says.
+            tx.again(lease, after_seconds=0)
+            return
         _store(tx, task, lease.subject_id, results)
         _close_review(tx, task, lease.subject_id, results)
-        failed = next(result for result in results if result.status == "failed")
         refuse(tx, task, failed)
     tx.finish(lease)
 

@@ -36,6 +36,7 @@ POST /tasks/ID/approve
 POST /tasks/ID/reject
 POST /tasks/ID/accept-lost-tests
 POST /tasks/ID/accept-findings
+POST /tasks/ID/overrule-review
 GET /tasks/ID/tests
 GET /projects/ID/tests
 POST /projects/ID/tests/quarantine
@@ -44,6 +45,7 @@ POST /tasks/ID/cancel
 POST /tasks/ID/retry
 POST /tasks/ID/resume
 POST /tasks/ID/comments
+PATCH /tasks/ID/comments/ID
 GET /tasks/ID/review
 DELETE /tasks/ID/review
 POST /tasks/ID/review/comments
@@ -139,7 +141,9 @@ BODIES = {
     "/tests/quarantine": {"name": "x", "reason": "x"},
     "/tests/release": {"name": "x"},
     "/accept-findings": {"names": ["x"]},
+    "/overrule-review": {"reason": "x"},
     "/comments": {"body": "x"},
+    f"{NOWHERE}/comments/{NOWHERE}": {"resolved": True},
     f"/comments/{NOWHERE}": {"body": "x"},
     "/submit": {"verdict": "comment", "body": "x"},
     "/messages": {"text": "x"},

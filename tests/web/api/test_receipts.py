@@ -46,7 +46,8 @@ def _prove(tx: Transaction, task_id: str, group_id: str, sha: str) -> None:
         id=new_id(), state_="ended", task_id=task_id, project_id=tx.get(Task, task_id).project_id, agent_id="agent-1",
         round=1, driver="claude", model="opus", outcome="completed", claimed_sha=sha, token_digest=new_id(),
         usage={"inputTokens": 700, "outputTokens": 30, "costUsd": 0.25}, prompt_digest="b" * 64, created_at=tx.now(),
-        started_at=tx.now(), seen_at=tx.now(), finished_at=tx.now(),
+        started_at=tx.now(), seen_at=tx.now(), finished_at=tx.now(), overruled_by="max",
+        overruled_reason="It greets as agreed", overruled_at=tx.now(),
     )  # fmt: skip
     tx.add(run)
     check = {"task_id": task_id, "run_id": run.id, "commit_sha": sha, "at": tx.now()}
@@ -75,6 +76,8 @@ def test_what_led_to_a_version_is_in_its_receipt(line: ProductionLine) -> None:
     (task,) = said["tasks"]
     assert task["request"]["sha256"] == hashlib.sha256(b"Greet\n\nSay hello").hexdigest()
     assert task["approval"]["by"] == "max"
+    (overruled,) = task["overruled"]
+    assert (overruled["by"], overruled["reason"]) == ("max", "It greets as agreed")
     (run,) = task["runs"]
     assert (run["driver"], run["model"], run["promptSha256"]) == ("claude", "opus", "b" * 64)
     assert run["usage"]["costUsd"] == 0.25

@@ -231,6 +231,11 @@ def tell_project(tx: Transaction, project_id: str, event: str, message: str) -> 
 
 
 @transactional
+def tell_person(tx: Transaction, user_id: str, event: str, message: str) -> None:
+    tx.tell_person(user_id, event, {"message": message})
+
+
+@transactional
 def wake(tx: Transaction, key: str) -> None:
     tx.wake(key)
 

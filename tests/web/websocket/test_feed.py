@@ -18,6 +18,7 @@ from tests.web.websocket.feed_server import (
     new_person,
     new_project,
     new_task,
+    tell_person,
     tell_project,
     tell_task,
     wake,
@@ -136,6 +137,21 @@ def test_the_51st_subscription_is_an_error(server: Server, admin: Person, member
         assert answers == ["subscribed"] * 50 + ["error"]
         assert client.ask("unsubscribe", projectId=ids[0])["event"] == "unsubscribed"
         assert client.ask("subscribe", projectId=ids[50])["event"] == "subscribed"
+
+
+def test_what_is_for_one_person_reaches_all_their_sockets_and_nobody_else(
+    server: Server, admin: Person, member: Person, project_id: str
+) -> None:
+    with Client(server.url, admin.token) as other, Client(server.url, member.token) as one:
+        other.ask("subscribe")
+        with Client(server.url, member.token) as two:
+            tell_person(member.caller.user_id, "review:draft_changed", "mine")
+            said = {"event": "review:draft_changed", "data": {"message": "mine"}}
+            assert [one.receive(), two.receive()] == [said, said]
+        tell_person(member.caller.user_id, "review:draft_changed", "again")
+        tell_project(project_id, "job:progress", "for all")
+        assert one.receive()["data"]["message"] == "again"
+        assert other.receive()["event"] == "job:progress"
 
 
 def test_nothing_comes_after_unsubscribing(server: Server, member: Person, project_id: str) -> None:

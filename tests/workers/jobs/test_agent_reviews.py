@@ -11,10 +11,8 @@ from common.errors import Conflict, Invalid
 from common.jobs import SCHEDULE_TASKS
 from common.models import Agent, Comment, Job, Project, Question, Run, RunSession, Task, TaskCheck
 from common.providers.forge import forge
-from common.sealing import unseal
 from common.services.runs import runners, steering
 from common.services.runs.verdicts import NewVerdict, submit_review
-from common.services.spend.model_tokens import find_access
 from common.services.spend.provider_limits import mark_limited
 from common.services.tasks import tasks
 from common.settings import settings
@@ -242,29 +240,6 @@ def test_a_review_that_is_switched_off_meanwhile_is_not_waited_for(platform: Pla
 @transactional
 def _without_review(tx: Transaction, project_id: str) -> None:
     tx.get(Project, project_id).agent_review = None
-
-
-def test_its_own_limits_end_a_review_and_the_tasks_do_not(platform: Platform) -> None:
-    about = Reviewing(platform, limits={"maxTokens": 100})
-    claimed = about.claim()
-    assert claimed.limits.max_tokens == 100
-    _limit_task(about.task.id, claimed.run.id)
-    access = find_access(_model_token(claimed.run.id), "any")
-    assert access is not None
-    assert access.used_up == "The run has used 100 tokens; its limit is 100 (maxTokens)"
-
-
-@transactional
-def _limit_task(tx: Transaction, task_id: str, run_id: str) -> None:
-    tx.get(Task, task_id).limits = {"maxTokens": 5}
-    tx.get(Run, run_id).usage = {"inputTokens": 60, "outputTokens": 40, "calls": 1}
-
-
-@transactional
-def _model_token(tx: Transaction, run_id: str) -> str:
-    sealed = tx.get(Run, run_id).secrets_sealed
-    assert sealed is not None
-    return str(unseal(sealed)["model_token"])
 
 
 def test_a_cap_of_spending_keeps_a_review_from_beginning(platform: Platform) -> None:

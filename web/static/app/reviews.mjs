@@ -4,6 +4,7 @@ import { useEffect, useMemo } from "preact/hooks";
 import { batch, computed, signal } from "@preact/signals";
 import { api } from "./api.mjs";
 import { lineDraft, lineDrafts } from "./drafts.mjs";
+import { listen } from "./live.mjs";
 import { may, user } from "./session.mjs";
 import { failed } from "./toasts.mjs";
 
@@ -12,6 +13,10 @@ const open = new Map();
 const PLACE = ["id", "path", "line", "startLine", "side"];
 const isAt = (one, place) => PLACE.every((name) => (one[name] ?? null) === (place[name] ?? null));
 
+// Marks a comment as settled, or opens it again.
+export const resolveComment = (taskId, { id, resolvedAt }) =>
+  api.patch(`/tasks/${taskId}/comments/${id}`, { resolved: !resolvedAt });
+
 // {editors, pending, finishing, count, …}: signals. editors: line drafts; pending: comments as the API has them;
 // finishing: the verdict that is about to be given, or null.
 export function beginReview(taskId) {
@@ -19,21 +24,49 @@ export function beginReview(taskId) {
   const pending = signal([]);
   const finishing = signal(null);
   const path = `/tasks/${taskId}/review`;
+  // It may have been read already.
+  const withOne = (comment) => [...pending.value.filter(({ id }) => id !== comment.id), comment];
   const without = (draft) => editors.value.filter((one) => one !== draft);
   // How many comments would be submitted.
   const count = computed(
     () => pending.value.length + editors.value.filter(({ id, body }) => !id && body.value.trim()).length,
   );
   const review = { editors, pending, finishing, count, end, users: 0, begun: null, fields: new WeakMap() };
+  // What was read before this person changed the draft here is older than what is shown.
+  let changes = 0;
+  let reads = 0;
   review.load = async () => {
-    if (may("member")) pending.value = (await api.get(path)).review.comments;
+    if (!may("member")) return;
+    const [before, mine] = [changes, ++reads];
+    const { comments } = (await api.get(path)).review;
+    if (mine !== reads) return;
+    if (before === changes) pending.value = comments;
+    else await review.load();
   };
-  // Begins a comment, or goes on with the one that is being written at this place.
+  const keep = (comments) => {
+    changes += 1;
+    pending.value = comments;
+  };
+  // Begins a comment, or goes on with the one that is being written at this place. Returns it.
   review.write = (place, body = "") => {
     const known = editors.value.find((one) => isAt(one, place));
-    if (known) return review.fields.get(known)?.focus();
+    if (known) {
+      review.fields.get(known)?.focus();
+      return known;
+    }
     review.begun = lineDraft(place, body);
     editors.value = [...editors.value, review.begun];
+    return review.begun;
+  };
+  // Makes a comment that is being written one on other lines. Returns what it is then; null if it is not written any
+  // more, or another one stands there.
+  review.extend = (draft, { line, startLine, side }) => {
+    if (!editors.value.includes(draft)) return null;
+    const moved = { ...draft, line, startLine, side };
+    if (editors.value.some((one) => one !== draft && isAt(one, moved))) return null;
+    review.begun = moved;
+    editors.value = editors.value.map((one) => (one === draft ? moved : one));
+    return moved;
   };
   review.change = ({ id, path: file, line, startLine, side, commitSha, body }) =>
     review.write({ id, path: file, line, startLine, side, commitSha }, body);
@@ -46,23 +79,29 @@ export function beginReview(taskId) {
     const body = text.value.trim();
     if (body && id) {
       const { comment } = await api.patch(`${path}/comments/${id}`, { body });
-      pending.value = pending.value.map((one) => (one.id === id ? comment : one));
+      keep(pending.value.map((one) => (one.id === id ? comment : one)));
     } else if (body) {
       const { comment } = await api.post(`${path}/comments`, { ...place, body });
-      pending.value = [...pending.value, comment];
+      keep(withOne(comment));
     }
     editors.value = without(draft);
   };
   review.remove = async ({ id }) => {
     await api.remove(`${path}/comments/${id}`);
-    pending.value = pending.value.filter((one) => one.id !== id);
+    keep(pending.value.filter((one) => one.id !== id));
+  };
+  // What was said is settled, or open again. reload: reads the task again.
+  review.reload = null;
+  review.resolve = async (comment) => {
+    await resolveComment(taskId, comment);
+    await review.reload?.();
   };
   // Throws away everything that is written. Returns what brings it back.
   review.discard = async () => {
     const [thrown, written] = [pending.value, editors.value];
     await api.remove(path);
     batch(() => {
-      pending.value = [];
+      keep([]);
       editors.value = [];
       finishing.value = null;
     });
@@ -72,7 +111,7 @@ export function beginReview(taskId) {
         const given = [...PLACE, "commitSha", "body"].filter((name) => name !== "id" && comment[name] !== null);
         const body = Object.fromEntries(given.map((name) => [name, comment[name]]));
         const reply = await api.post(`${path}/comments`, body);
-        pending.value = [...pending.value, reply.comment];
+        keep(withOne(reply.comment));
         // It was being changed: the comment has another id now.
         const change = written.find(({ id }) => id === comment.id);
         if (change) review.change({ ...reply.comment, body: change.body.value });
@@ -83,7 +122,7 @@ export function beginReview(taskId) {
   review.submit = async (verdict, body, commitSha) => {
     for (const draft of editors.value) await review.save(draft);
     await api.post(`${path}/submit`, { verdict, body, ...(commitSha && { commitSha }) });
-    pending.value = [];
+    keep([]);
     finishing.value = null;
   };
   return review;
@@ -98,9 +137,17 @@ export function useReview(taskId) {
   }, [key]);
   useEffect(() => {
     open.set(key, review);
-    if (++review.users === 1) review.load().catch((error) => error.status !== 403 && failed(error));
+    if (++review.users === 1) {
+      review.load().catch((error) => error.status !== 403 && failed(error));
+      // Another window of the same person changes the draft, too.
+      review.deaf = listen(({ event, data }) => {
+        const isOurs = event === "review:draft_changed" && data.taskId === taskId;
+        if (isOurs || event === "connected") review.load().catch(() => {});
+      });
+    }
     return () => {
       if (--review.users) return;
+      review.deaf();
       review.end();
       open.delete(key);
     };

@@ -1,5 +1,6 @@
 // One file of a diff: its head, its rows in chunks, and how lines are chosen for a comment: by a click, by dragging
-// over numbers or clicking another one with Shift, or by the arrow keys (with Shift for a range) and Enter.
+// over numbers or clicking another one with Shift, by touching another number while the comment is written, or by the
+// arrow keys (with Shift for a range) and Enter.
 import { useMemo, useRef, useState } from "preact/hooks";
 import { html } from "../html.mjs";
 import { t, tn } from "../language.mjs";
@@ -64,10 +65,13 @@ function placeOf(items, from, to, side) {
 
 // The row that was clicked last, for a click with Shift.
 let clicked = null;
+// The comment that a finger began last, and the line and side that it touched: {draft, line, side}.
+let touched = null;
 
 // Choosing lines. Nothing is drawn for it: classes and tab stops are set on what is there.
-function chooser({ body, items, drawers, open, isSplit }) {
+function chooser({ body, items, drawers, review, open, written, isSplit }) {
   let anchor = null;
+  let isTouch = false;
   let dragged = null;
   let wanted = null;
   const cellsOf = (index) => [...(body.current?.querySelectorAll(`[data-row="${index}"] td.nums[tabindex]`) || [])];
@@ -86,7 +90,18 @@ function chooser({ body, items, drawers, open, isSplit }) {
     const place = placeOf(items, from, to, side);
     mark(null, null);
     anchor = null;
-    if (place) open(place);
+    return place && open(place);
+  };
+  // By touch, another number makes the comment that is being written one on all lines up to it.
+  const extended = (row) => {
+    const draft = written();
+    if (!draft) return false;
+    const { line, side } = touched?.draft === draft ? touched : { ...draft, line: draft.startLine ?? draft.line };
+    const first = items.findIndex((item) => rowAt(item, side)?.[side] === line);
+    const place = first < 0 ? null : placeOf(items, first, row, side);
+    const longer = place && review.extend(draft, place);
+    if (longer) touched = { draft: longer, line, side };
+    return Boolean(longer);
   };
   const focusOn = (index, side) => {
     const cells = cellsOf(index);
@@ -133,6 +148,7 @@ function chooser({ body, items, drawers, open, isSplit }) {
     },
     onPointerDown: (event) => {
       dragged = null;
+      isTouch = event.pointerType === "touch";
       if (event.button || event.pointerType !== "mouse" || event.shiftKey) return;
       const cell = event.target.closest("td.nums[data-line]");
       if (cell) dragged = { from: rowOf(cell), to: rowOf(cell), side: sideOf(cell) };
@@ -159,8 +175,10 @@ function chooser({ body, items, drawers, open, isSplit }) {
         getSelection().removeAllRanges();
         return comment(clicked.row, row, sideOf(event.target));
       }
+      if (isTouch && event.target.closest("td.nums") && extended(row)) return;
       clicked = { items, row };
-      comment(row, row, sideOf(event.target));
+      const draft = comment(row, row, sideOf(event.target));
+      touched = isTouch && draft ? { draft, line: draft.line, side: draft.side } : null;
     },
   };
 }
@@ -187,7 +205,8 @@ export function DiffFile({ file, index, head, mode, review, may, notes, viewed, 
   const tools = useMemo(() => {
     const texts = new Map(items.map((item) => rowAt(item, "new")).flatMap((row) => (row ? [[row.new, row.text]] : [])));
     const open = (place) => review.write({ path: file.path, commitSha: head, ...place });
-    const chosen = chooser({ body, items, drawers, open, isSplit: mode === "split" });
+    const written = () => review.editors.value.findLast(({ path, id }) => path === file.path && !id);
+    const chosen = chooser({ body, items, drawers, review, open, written, isSplit: mode === "split" });
     return {
       ...chosen,
       drawers,
@@ -308,7 +327,7 @@ function Others({ lost, older, waiting, review }) {
         <summary>
           ${tn(said.length, "{count} comment on another version", "{count} comments on other versions")}
         </summary>
-        ${said.map((one) => html`<${Said} key=${one.id} comment=${one} shows />`)}
+        ${said.map((one) => html`<${Said} key=${one.id} comment=${one} review=${review} shows />`)}
       </details>`
     }
     ${mine.map(

@@ -6,6 +6,7 @@ import { actorName } from "../words.mjs";
 import { Button, Time } from "./controls.mjs";
 import { Markdown } from "./markdown.mjs";
 import { useTakePictures } from "./pictures.mjs";
+import { ResolveButton, ResolvedBy } from "./resolving.mjs";
 
 const FENCE = /^ {0,3}(`{3,}|~{3,})([^`]*)$/;
 
@@ -68,16 +69,27 @@ export const sayLines = ({ line, startLine, side }) => {
   return startLine ? t("lines {startLine} to {line}", values) : t("line {line}", values);
 };
 
-// shows: whether its lines are named, where it does not stand below them.
-export const Said = ({ comment, before = [], shows = false }) =>
-  html`<article class="note-said">
-  <p class="note-head">
+// shows: whether its lines are named, where it does not stand below them. A resolved one is folded.
+export function Said({ comment, before = [], shows = false, review }) {
+  const who = html`
     <b>${actorName(comment.author) || t("Someone")}</b>
     <${Time} at=${comment.createdAt} />
     ${(shows || comment.startLine) && comment.line && html`<span class="muted">${sayLines(comment)}</span>`}
-  </p>
-  <${Body} body=${comment.body} before=${before} />
-</article>`;
+  `;
+  const button = html`<${ResolveButton} comment=${comment} act=${review.resolve} />`;
+  const body = html`<${Body} body=${comment.body} before=${before} />`;
+  if (!comment.resolvedAt) {
+    return html`<article class="note-said">
+      <p class="note-head">${who}<span class="grow"></span>${button}</p>
+      ${body}
+    </article>`;
+  }
+  return html`<details class="note-said" data-testid="comment-resolved">
+    <summary class="note-head">${who} <${ResolvedBy} comment=${comment} /></summary>
+    ${body}
+    <p class="note-acts">${button}</p>
+  </details>`;
+}
 
 const Pending = ({ comment, before, review }) =>
   html`<article class="note-said pending" data-testid="pending-comment">
@@ -151,6 +163,7 @@ function Editor({ draft, before, review }) {
       </button>
       ${draft.startLine && html`<span class="muted">${sayLines(draft)}</span>`}
     </p>
+    ${!draft.id && html`<p class="muted by-touch">${t("Touch another line's number for a range.")}</p>`}
   </div>`;
 }
 
@@ -159,7 +172,7 @@ export function Notes({ of, before, review }) {
   const linesOf = (place) => (place.side === "old" ? [] : before(place));
   const rewritten = new Set(of.editors.map(({ id }) => id).filter(Boolean));
   return html`<div class="note">
-    ${of.said.map((one) => html`<${Said} key=${one.id} comment=${one} before=${linesOf(one)} />`)}
+    ${of.said.map((one) => html`<${Said} key=${one.id} comment=${one} before=${linesOf(one)} review=${review} />`)}
     ${of.pending
       .filter(({ id }) => !rewritten.has(id))
       .map((one) => html`<${Pending} key=${one.id} comment=${one} before=${linesOf(one)} review=${review} />`)}

@@ -15,6 +15,7 @@ const SENTENCES = {
   "taken back": () => th("{act}: production runs a version without it", { act: html`<b>${t("rolled it back")}</b>` }),
   "brought back": () => t("brought it back to production"),
   "task:reviewed": ({ verdict, comments }) => sayReview(verdict, comments),
+  "task:review_overruled": ({ reason }) => t("went on without the review: {reason}", { reason }),
   "task:needs_input": ({ question }) => t("asked: {question}", { question }),
   "question:answered": ({ response }) => t("answered: {response}", { response }),
   "question:reminded": ({ question, escalatedTo: other }) =>

@@ -4,6 +4,7 @@ import { html } from "../html.mjs";
 import { t } from "../language.mjs";
 import { cls, Lines, Time } from "../parts/controls.mjs";
 import { sha } from "../words.mjs";
+import { OverruleReview } from "./overrule-review.mjs";
 import { AcceptLost, CheckBadge, LetChangeSetup, redFirst, sentenceOf } from "./proof-lines.mjs";
 
 const TAIL = 40;
@@ -17,7 +18,8 @@ function Check({ check, task, reload }) {
     <code>${sha(check.commitSha)}</code>
     <${Time} at=${check.at} />
   `;
-  if (!check.log) return html`<li class=${cls(isOld && "old")}>${line}</li>`;
+  const overrule = html`<${OverruleReview} task=${task} check=${check} reload=${reload} />`;
+  if (!check.log) return html`<li class=${cls(isOld && "old")}>${line} ${overrule}</li>`;
   const lines = check.log.trimEnd().split("\n");
   const isRed = check.status === "failed";
   return html`<li class=${cls("has-log", isOld && "old")}>
@@ -25,6 +27,7 @@ function Check({ check, task, reload }) {
       <summary>${line}</summary>
       <${AcceptLost} task=${task} check=${check} reload=${reload} />
       <${LetChangeSetup} task=${task} check=${check} reload=${reload} />
+      ${overrule}
       <${Lines} lines=${isRed ? lines.slice(-TAIL) : lines} empty=${t("It printed nothing.")} testid="check-log" />
       ${isRed && lines.length > TAIL && html`<p class="muted">${t("The last {count} lines.", { count: TAIL })}</p>`}
     </details>

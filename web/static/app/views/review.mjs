@@ -114,6 +114,7 @@ function useKeys(acts) {
 
 function Changes({ task, diff, reload }) {
   const review = useReview(task.id);
+  review.reload = reload;
   useEffect(() => {
     // Another window of the same person may have submitted it.
     review.load().catch(() => {});

@@ -4,6 +4,7 @@ import { html } from "../html.mjs";
 import { t, tn } from "../language.mjs";
 import { Badge, cls } from "../parts/controls.mjs";
 import { brief, say } from "../words.mjs";
+import { OverruleReview } from "./overrule-review.mjs";
 import { AcceptLost, CheckBadge, LetChangeSetup, isGreen, redFirst, sentenceOf } from "./proof-lines.mjs";
 
 const isOld = ({ commitSha }, headSha) => Boolean(commitSha && headSha && commitSha !== headSha);
@@ -13,7 +14,9 @@ export function CheckLine({ task, reload }) {
   if (!checks.length) return null;
   const green = checks.filter((check) => isGreen(check) && !isOld(check, task.headSha));
   const others = checks.filter((check) => !green.includes(check));
-  const said = checks.filter(({ status, code }) => status === "failed" || code);
+  const said = checks.filter(
+    ({ name, status, code }) => status === "failed" || code || (name === "agent_review" && status === "running"),
+  );
   return html`<div class="check-line" data-testid="task-check-line">
     <span class="muted">${t("Checks")}</span>
     ${
@@ -34,6 +37,7 @@ export function CheckLine({ task, reload }) {
           ${check.status === "failed" ? brief(check.message) : sentenceOf(check)}${" "}
           <${AcceptLost} task=${task} check=${check} reload=${reload} />
           <${LetChangeSetup} task=${task} check=${check} reload=${reload} />
+          <${OverruleReview} task=${task} check=${check} reload=${reload} />
         </p>`,
     )}
   </div>`;

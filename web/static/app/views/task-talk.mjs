@@ -8,6 +8,8 @@ import { Fault, Loading, TextField, Time, Trouble, useForm } from "../parts/cont
 import { lazy } from "../parts/lazy.mjs";
 import { Markdown } from "../parts/markdown.mjs";
 import { useTakePictures } from "../parts/pictures.mjs";
+import { ResolveButton, ResolvedBy } from "../parts/resolving.mjs";
+import { resolveComment } from "../reviews.mjs";
 import { may } from "../session.mjs";
 import { actorName } from "../words.mjs";
 
@@ -44,7 +46,12 @@ export const Said = ({ of: one, open }) => html`
     <${Time} at=${one.createdAt} />
     ${kinds()[one.kind] && html`<span class="chip">${kinds()[one.kind]}</span>`}
     ${one.path && html`<code>${one.path}${one.line ? `:${one.line}` : ""}</code>`}
-    <span class="muted">${one.deliveredAt ? t("Read by the agent") : t("Waits for the agent's next run")}</span>
+    ${
+      one.deliveredAt
+        ? html`<span class="muted">${t("Read by the agent")}</span>`
+        : !one.resolvedAt && html`<span class="muted">${t("Waits for the agent's next run")}</span>`
+    }
+    ${one.resolvedAt && html`<${ResolvedBy} comment=${one} />`}
   </p>
   ${
     IS_OUTPUT.includes(one.kind)
@@ -77,12 +84,31 @@ export function CommentForm({ task, reload }) {
   </form>`;
 }
 
+// A resolved one is folded.
+function Comment({ task, of: one, open, reload }) {
+  const act = async (comment) => {
+    await resolveComment(task.id, comment);
+    await reload();
+  };
+  const said = html`<${Said} of=${one} open=${open} /> <${ResolveButton} comment=${one} act=${act} />`;
+  if (!one.resolvedAt) return said;
+  return html`<details data-testid="comment-resolved">
+    <summary>${actorName(one.author)}: <${ResolvedBy} comment=${one} /></summary>
+    ${said}
+  </details>`;
+}
+
 export function Comments({ task, reload }) {
   const comments = task.comments || [];
   return html`<section>
     <h2>${t("Comments")}</h2>
     <ul class="comments" data-testid="task-comments">
-      ${comments.map((one) => html`<li key=${one.id}><${Said} of=${one} open=${one === comments.at(-1)} /></li>`)}
+      ${comments.map(
+        (one) =>
+          html`<li key=${one.id}>
+            <${Comment} task=${task} of=${one} open=${one === comments.at(-1)} reload=${reload} />
+          </li>`,
+      )}
     </ul>
     ${
       may("member")

@@ -1,0 +1,85 @@
+"""Going on without a review by another agent, over HTTP: who may, and what the reason may be."""
+
+from __future__ import annotations
+
+import pytest
+
+from common.models import Run, Task, TaskCheck
+from common.names import new_id
+from common.states import Role
+from common.transaction import Transaction, transactional
+from tests import builders
+from tests.web.world import SHA, World, get, put
+
+WHY = "It greets as agreed"
+
+
+@transactional
+def _refuse(tx: Transaction, task_id: str, project_id: str) -> None:
+    run = Run(
+        id=f"run-{task_id}"[:40], task_id=task_id, project_id=project_id, agent_id="agent-1", round=1, usage={},
+        state_="ended", outcome="completed", claimed_sha=SHA, token_digest=task_id, created_at=tx.now(),
+        seen_at=tx.now(), finished_at=tx.now(),
+    )  # fmt: skip
+    check = TaskCheck(
+        id=new_id(), task_id=task_id, run_id=run.id, commit_sha=SHA, name="agent_review", status="failed",
+        code="review_requests_changes", message="Reviewed by codex: requests changes: Wrong.", log="Wrong.",
+        facts={}, at=tx.now(),
+    )  # fmt: skip
+    tx.add(run)
+    tx.add(check)
+
+
+def refused(world: World) -> Task:
+    """A task whose newest run was refused by a review."""
+    task = world.task(world.project(), state="in_progress")
+    put(Task, task.id, phase_="queued", round=2, refusals=1)
+    _refuse(task.id, task.project_id)
+    return task
+
+
+def test_a_maintainer_goes_on_without_the_review(world: World) -> None:
+    task = refused(world)
+    path = f"/api/tasks/{task.id}/overrule-review"
+
+    done = world.client.post(path, json={"reason": f" {WHY} "})
+
+    assert done.status_code == 200, done.data
+    assert (done.json["task"]["phase"], done.json["task"]["round"]) == ("verifying", 1)
+    read = world.client.get(f"/api/tasks/{task.id}").json["task"]
+    (check,) = read["checks"]
+    assert (check["status"], check["code"]) == ("passed", "review_overruled")
+    assert check["message"] == f"{world.max.username} went on without this review: {WHY}"
+    timeline = world.client.get(f"/api/tasks/{task.id}/events").json["events"]
+    assert [(one["actor"], one["data"]["reason"]) for one in timeline if one["event"] == "task:review_overruled"] == [
+        (world.max.username, WHY)
+    ]
+    again = world.client.post(path, json={"reason": WHY})
+    assert (again.status_code, "before" in again.get_data(as_text=True)) == (409, True)
+
+
+@pytest.mark.parametrize("body", [{}, {"reason": ""}, {"reason": "  "}, {"reason": "x" * 501}, {"reason": 1}])
+def test_a_reason_has_to_be_given(plain_world: World, body: dict[str, object]) -> None:
+    task = refused(plain_world)
+    said = plain_world.client.post(f"/api/tasks/{task.id}/overrule-review", json=body)
+    assert (said.status_code, said.json["details"]["field"]) == (400, "reason")
+    assert get(Task, task.id).round == 2
+
+
+def test_who_may_not_approve_may_not(plain_world: World) -> None:
+    task = refused(plain_world)
+    member = builders.a_user("mia", Role.MEMBER)
+    path = f"/api/tasks/{task.id}/overrule-review"
+    said = builders.client_of(plain_world.app, member).post(path, json={"reason": WHY})
+    assert said.status_code == 403
+    put(Task, task.id, needs_other_approver=True, created_by_id=plain_world.max.user_id)
+    assert plain_world.client.post(path, json={"reason": WHY}).status_code == 403
+    assert get(Task, task.id).round == 2
+
+
+def test_an_agent_may_not(plain_world: World) -> None:
+    task = refused(plain_world)
+    agent, _agent_id = plain_world.agent()
+    said = agent.post(f"/api/tasks/{task.id}/overrule-review", json={"reason": WHY})
+    assert said.status_code in {401, 403}
+    assert get(Task, task.id).round == 2

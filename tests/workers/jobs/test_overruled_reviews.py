@@ -1,0 +1,162 @@
+"""A person goes on without a review by another agent: what is proven again, and what it is too late for."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from common.errors import Conflict, Forbidden
+from common.jobs import VERIFY_RUN, Lease
+from common.models import Comment, EventRow, Project, Question, Run, Task
+from common.outbox import acting
+from common.services.runs.overruling import overrule_review
+from common.services.tasks import tasks, verification
+from common.services.tasks.verification import CheckResult
+from common.states import Outcome
+from common.transaction import Transaction, transactional
+from common.values.agent_review import AGENT_REVIEW
+from tests.workers.jobs.agent_reviews import APPROVED, CHANGES, Reviewing
+from tests.workers.platform import Platform
+
+WHY = "The greeting is as agreed"
+
+
+def overrule(about: Reviewing, why: str = WHY) -> None:
+    with acting("max"):
+        overrule_review(about.task.id, why, by=about.platform.max)
+
+
+def test_a_refusal_by_a_review_is_overruled_and_the_commit_goes_on(platform: Platform) -> None:
+    about = Reviewing(platform, "blocking")
+    about.review(CHANGES)
+    about.until(lambda: platform.runs(about.task)[-1].state == "ready")
+    again = platform.claim()
+    assert again.task.id == about.task.id
+
+    overrule(about)
+
+    assert about.state == ("in_progress", "verifying")
+    assert (about.now.round, about.now.refusals) == (1, 0)
+    assert platform.get(Run, again.run.id).outcome == "cancelled"
+    about.settle()
+    assert about.state == ("ready_to_test", None)
+    assert about.verdict == ("passed", "review_overruled")
+    assert about.check.message == f"max went on without this review: {WHY}"
+    assert len(about.reviews) == 1
+    (event,) = platform.all(EventRow, EventRow.name == "task:review_overruled")
+    said = {"taskId": about.task.id, "commitSha": about.sha, "reason": WHY}
+    assert (event.actor, json.loads(event.data)["data"]) == ("max", said)
+    work = platform.get(Run, about.work.run.id)
+    assert (work.overruled_by, work.overruled_reason) == ("max", WHY)
+    with pytest.raises(Conflict, match=r"overruled the review of task .* before"):
+        overrule(about)
+
+
+def test_a_refusal_that_no_run_has_read_is_taken_back(platform: Platform) -> None:
+    about = Reviewing(platform, "blocking")
+    about.review(CHANGES)
+    overrule(about)
+    assert platform.all(Comment, Comment.task_id == about.task.id, Comment.kind == "refusal") == []
+
+
+def test_a_person_who_is_asked_for_a_review_goes_on_without(platform: Platform) -> None:
+    about = Reviewing(platform, "blocking")
+    for _try in range(2):
+        about.end(about.claim(), Outcome.FAILED, commit_sha=None, reason="It crashed.")
+    about.settle()
+    assert (about.state, about.verdict) == (("needs_input", None), ("failed", "no_review"))
+
+    overrule(about)
+
+    about.settle()
+    assert about.state == ("ready_to_test", None)
+    assert (about.now.round, about.now.refusals) == (1, 0)
+    (question,) = platform.all(Question, Question.task_id == about.task.id)
+    assert str(question.state) == "withdrawn"
+
+
+def test_a_review_that_has_not_ended_is_not_waited_for(platform: Platform) -> None:
+    about = Reviewing(platform, "blocking")
+    claimed = about.claim()
+    overrule(about)
+    about.settle()
+    assert about.state == ("ready_to_test", None)
+    assert about.verdict == ("passed", "review_overruled")
+    assert platform.get(Run, claimed.run.id).outcome == "cancelled"
+    with pytest.raises(Conflict):
+        about.say(claimed, CHANGES)
+
+
+def test_it_is_no_word_on_the_next_commit(platform: Platform) -> None:
+    about = Reviewing(platform, "blocking")
+    about.review(CHANGES)
+    overrule(about)
+    about.settle()
+    tasks.reject_task(about.task.id, reason="Greet louder", comments=[], by=platform.max)
+    about.work = platform.claim()
+    about.sha = platform.push(about.work, {"a.txt": "LOUD"})
+    platform.finish(about.work, about.sha)
+    about.review(CHANGES)
+    assert about.verdict == ("failed", "review_requests_changes")
+
+
+def test_it_is_too_late_for_a_review_that_has_passed_or_is_void(platform: Platform) -> None:
+    about = Reviewing(platform, "blocking")
+    with pytest.raises(Conflict, match="has no review"):
+        overrule(about)
+    about.review(CHANGES)
+    about.work = platform.claim()
+    about.sha = platform.push(about.work, {"a.txt": "b"})
+    platform.finish(about.work, about.sha)
+    # The next commit is being proven: the verdict was on the one before.
+    with pytest.raises(Conflict, match="has no review of its newest commit"):
+        overrule(about)
+    about.review(APPROVED)
+    with pytest.raises(Conflict, match=r"the review of task .* has passed"):
+        overrule(about)
+    assert platform.all(EventRow, EventRow.name == "task:review_overruled") == []
+
+
+def test_a_task_that_went_on_stays_where_it_is(platform: Platform) -> None:
+    about = Reviewing(platform, "blocking")
+    about.review(CHANGES)
+    tasks.cancel_task(about.task.id, by=platform.max)
+    with pytest.raises(Conflict, match="has gone on"):
+        overrule(about)
+    assert about.state == ("cancelled", None)
+    assert platform.get(Run, about.work.run.id).overruled_at is None
+
+
+def test_who_may_not_approve_may_not_overrule(platform: Platform) -> None:
+    about = Reviewing(platform, "blocking")
+    about.review(CHANGES)
+    _written_by(platform.max.user_id, about.task.id)
+    with pytest.raises(Forbidden, match="ask another maintainer"):
+        overrule(about)
+
+
+@transactional
+def _written_by(tx: Transaction, user_id: str, task_id: str) -> None:
+    task = tx.get(Task, task_id)
+    task.created_by_id = user_id
+    tx.get(Project, task.project_id).separate_approver = True
+
+
+def test_a_verdict_that_was_read_just_before_refuses_nothing(platform: Platform) -> None:
+    about = Reviewing(platform, "blocking")
+    about.claim()
+    overrule(about)
+    read_before = CheckResult(AGENT_REVIEW, "failed", "Wrong.", code="review_requests_changes")
+    (job,) = [job for job in platform.due() if (job.kind, job.subject_id) == (VERIFY_RUN.name, about.work.run.id)]
+    verification.record_refused(_leased(job.id), [read_before])
+    assert about.state == ("in_progress", "verifying")
+    about.settle()
+    assert about.state == ("ready_to_test", None)
+
+
+@transactional
+def _leased(tx: Transaction, job_id: str) -> Lease:
+    lease = tx.queue.claim(job_id)
+    assert lease is not None
+    return lease

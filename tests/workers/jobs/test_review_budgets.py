@@ -1,0 +1,102 @@
+"""The limits of reviews by another agent: they end a review, and all tries of one commit share them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from common.models import Run, Task
+from common.sealing import unseal
+from common.services.spend.model_tokens import find_access
+from common.states import Outcome
+from common.transaction import Transaction, transactional
+from tests.workers.jobs.agent_reviews import APPROVED, REVIEWER, Reviewing
+from tests.workers.platform import Platform
+
+
+def test_its_own_limits_end_a_review_and_the_tasks_do_not(platform: Platform) -> None:
+    about = Reviewing(platform, limits={"maxTokens": 100})
+    claimed = about.claim()
+    assert claimed.limits.max_tokens == 100
+    _limit_task(about.task.id, claimed.run.id)
+    access = find_access(_model_token(claimed.run.id), "any")
+    assert access is not None
+    assert access.used_up == "The run has used 100 tokens; its limit is 100 (maxTokens)"
+
+
+@transactional
+def _limit_task(tx: Transaction, task_id: str, run_id: str) -> None:
+    tx.get(Task, task_id).limits = {"maxTokens": 5}
+    tx.get(Run, run_id).usage = {"inputTokens": 60, "outputTokens": 40, "calls": 1}
+
+
+@transactional
+def _model_token(tx: Transaction, run_id: str) -> str:
+    sealed = tx.get(Run, run_id).secrets_sealed
+    assert sealed is not None
+    return str(unseal(sealed)["model_token"])
+
+
+@pytest.mark.parametrize(
+    ("limits", "usage", "words"),
+    [
+        ({"maxCostUsd": 2}, {"costUsd": 2.01, "calls": 1}, "$2"),
+        ({"maxTokens": 100}, {"inputTokens": 60, "cacheWriteTokens": 10, "outputTokens": 30, "calls": 1}, "100 tokens"),
+        ({"maxMinutes": 5, "maxTokens": 1000}, {}, "5 minute(s)"),
+    ],
+)
+def test_a_review_that_reached_its_limit_is_not_tried_again(
+    platform: Platform, limits: dict[str, float], usage: dict[str, float], words: str
+) -> None:
+    about = Reviewing(platform, "blocking", limits=limits)
+    claimed = about.claim()
+    _has_used(claimed.run.id, usage, minutes=5)
+    about.end(claimed, Outcome.FAILED, commit_sha=None, reason="It was told to stop.")
+    about.settle()
+    assert about.state == ("needs_input", None)
+    assert about.verdict == ("failed", "no_review")
+    assert (about.check.message or "").endswith(f"{REVIEWER} gave no verdict: it reached its limit of {words}.")
+    assert len(about.reviews) == 1
+
+
+@pytest.mark.parametrize("is_lost", [True, False])
+def test_a_review_after_a_crash_has_what_the_first_try_left(platform: Platform, is_lost: bool) -> None:
+    about = Reviewing(platform, limits={"maxCostUsd": 2, "maxTokens": 100, "maxMinutes": 5})
+    first = about.claim()
+    _has_used(first.run.id, {"inputTokens": 60, "costUsd": 0.5, "calls": 1}, minutes=2)
+    if is_lost:
+        platform.silence(Run, first.run.id, 120)
+        assert platform.expire() == 1
+    else:
+        about.end(first, Outcome.FAILED, commit_sha=None, reason="The program crashed.")
+
+    second = about.claim()
+    assert (second.limits.max_cost_usd, second.limits.max_tokens) == (1.5, 40)
+    assert 2.5 < (second.limits.max_minutes or 0) <= 3
+    _has_used(second.run.id, {"inputTokens": 40, "calls": 1}, minutes=0)
+    access = find_access(_model_token(second.run.id), "any")
+    assert access is not None
+    assert access.used_up == "The run has used 40 tokens; its limit is 40 (maxTokens)"
+    about.end(second, Outcome.FAILED, commit_sha=None, reason=access.used_up)
+    about.settle()
+    assert "it reached its limit of 100 tokens" in (about.check.message or "")
+    assert len(about.reviews) == 2
+
+
+@transactional
+def _has_used(tx: Transaction, run_id: str, usage: dict[str, float], *, minutes: float) -> None:
+    run = tx.get(Run, run_id)
+    assert run.started_at is not None
+    run.usage = usage
+    run.started_at -= timedelta(minutes=minutes)
+
+
+def test_a_verdict_that_used_up_the_budget_counts(platform: Platform) -> None:
+    about = Reviewing(platform, limits={"maxTokens": 100})
+    claimed = about.claim()
+    _has_used(claimed.run.id, {"inputTokens": 100, "calls": 1}, minutes=0)
+    about.say(claimed, APPROVED)
+    about.end(claimed, Outcome.FAILED, commit_sha=None, reason="It was told to stop.")
+    about.settle()
+    assert about.verdict == ("passed", None)
