@@ -13,7 +13,7 @@ from playwright.sync_api import Locator, expect
 from tests.e2e.browser import PATIENCE_MS, Person, chromium
 from tests.e2e.browser_acts import create_project, write_task
 from tests.e2e.client import Client
-from tests.e2e.instance import Instance, running
+from tests.e2e.instance import Instance, running, wait_until
 from tests.e2e.origin import served_repository
 
 PAGE = "".join(f"line {number}\n" for number in range(1, 61))
@@ -262,3 +262,30 @@ def test_a_range_is_chosen_by_touch_on_a_phone(reviewer: Person, instance: Insta
     assert phone.page.evaluate("document.documentElement.scrollWidth") <= 390
     assert phone.problems == []
     phone.close()
+
+
+def test_a_task_is_cancelled_when_its_page_is_left_within_the_time_for_undo(
+    reviewer: Person, instance: Instance, origin: str
+) -> None:
+    create_project(reviewer, "Cancelled", origin)
+    write_task(reviewer, "Count to five", GREETING)
+    reviewer.wait("task-state", state="ready_to_test")
+    task_id = reviewer.page.url.rsplit("/", 1)[-1]
+    api = Client.login(instance.url, "admin", instance.password)
+
+    def cancel() -> Locator:
+        reviewer.click("task-cancel")
+        reviewer.click("task-cancel-confirm")
+        waits = reviewer.see("toast").filter(has_text="will be cancelled")
+        expect(waits).to_be_visible()
+        return waits
+
+    waits = cancel()
+    assert api.get(f"/tasks/{task_id}")["task"]["state"] == "ready_to_test"
+    waits.get_by_role("button", name="Undo").click()
+    expect(waits).to_have_count(0)
+    cancel()
+    reviewer.page.goto("about:blank")
+    wait_until("the task to be cancelled", lambda: api.get(f"/tasks/{task_id}")["task"]["state"] == "cancelled")
+    api.close()
+    assert reviewer.problems == []

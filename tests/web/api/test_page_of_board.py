@@ -327,9 +327,15 @@ def test_a_card_is_dragged_only_where_a_person_may_move_its_task(reader: PageRea
     expect(reader.see("board-column-backlog").get_by_test_id("task-card")).to_have_count(2)
     drag("Was backlog", "cancelled")
     reader.see("drop-cancel-confirm").click()
-    expect(reader.see("board-column-cancelled").get_by_test_id("task-card")).to_have_count(1)
+    waits = reader.see("toast").filter(has_text="“Was backlog” will be cancelled in 5 s.")
+    waits.get_by_role("button", name="Undo").click()
+    expect(waits).to_have_count(0)
+    drag("Was failed", "cancelled")
+    reader.see("drop-cancel-confirm").click()
+    expect(reader.see("board-column-cancelled").get_by_test_id("task-card")).to_have_text([re.compile("failed")])
+    expect(reader.see("toast").filter(has_text="1 task cancelled")).to_be_visible()
     states = {state: all_of(Task, Task.id == task.id)[0].state_ for state, task in tasks.items()}
-    assert states == {"failed": "backlog", "ready_to_test": "approved", "backlog": "cancelled"}
+    assert states == {"failed": "cancelled", "ready_to_test": "approved", "backlog": "backlog"}
 
 
 def test_the_browser_tells_of_what_is_new_only_when_it_was_asked_to(reader: PageReader, plain_world: World) -> None:

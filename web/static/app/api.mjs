@@ -47,8 +47,9 @@ function sentence(status, body, headers) {
   return body?.error || t("The server answered {status}.", { status });
 }
 
-// raw: a Blob that is the body; asBlob: the reply's content as a Blob, whatever it is.
-async function send(method, path, { body, raw, asBlob, query, key, token } = {}) {
+// raw: a Blob that is the body; asBlob: the reply's content as a Blob, whatever it is. keepalive: the call outlasts the
+// page.
+async function send(method, path, { body, raw, asBlob, query, key, token, keepalive } = {}) {
   const url = new URL(`/api${path}`, location.origin);
   for (const [name, value] of Object.entries(query || {})) {
     if (value !== undefined && value !== null && value !== "") url.searchParams.set(name, value);
@@ -65,6 +66,7 @@ async function send(method, path, { body, raw, asBlob, query, key, token } = {})
       headers,
       body: raw ?? (body === undefined ? undefined : JSON.stringify(body)),
       cache: "no-store",
+      keepalive,
     });
   } catch {
     throw new ApiError(0, t("The server can't be reached. Check that it is running and try again."));
@@ -148,13 +150,13 @@ const LONGEST_WAIT_SECONDS = 10;
 // What was sent and never answered, with its key: sent again by hand it is still the same act.
 const unsure = new Map();
 
-async function post(path, body = {}) {
+async function post(path, body = {}, { keepalive } = {}) {
   if (KEYLESS.test(path)) return call("POST", path, { body });
   const act = `${path} ${JSON.stringify(body)}`;
   const key = unsure.get(act) ?? newKey();
   for (let left = TRIES - 1; ; left -= 1) {
     try {
-      const reply = await call("POST", path, { body, key });
+      const reply = await call("POST", path, { body, key, keepalive });
       unsure.delete(act);
       return reply;
     } catch (error) {
@@ -191,7 +193,11 @@ export async function signIn(username, password) {
   return reply.user;
 }
 
+// What has to be sent before somebody signs out: async functions that throw nothing.
+export const beforeSignOut = new Set();
+
 export async function signOut() {
+  await Promise.all([...beforeSignOut].map((act) => act()));
   const kept = current();
   try {
     if (kept) await send("POST", "/auth/logout", { token: kept.accessToken });

@@ -10,14 +10,17 @@ export function dismiss(id) {
 }
 
 // link: {text, href}, or {text, act} for what may take back what was done.
-function show(kind, text, link = null) {
+function show(kind, text, link = null, ms = kind === "good" && !link?.act ? 4000 : 9000) {
   const id = next++;
   toasts.value = [...toasts.value.filter((toast) => toast.text !== text).slice(-3), { id, kind, text, link }];
-  setTimeout(() => dismiss(id), kind === "good" && !link?.act ? 4000 : 9000);
+  setTimeout(() => dismiss(id), ms);
+  return id;
 }
 
 // Something was done that `undo` (async) takes back.
 export const toldUndoable = (text, undo) => show("good", text, { text: t("Undo"), act: undo });
+// Something is about to be done. Returns the id of the message, for `dismiss`.
+export const toldFor = (ms, text, link) => show("good", text, link, ms);
 export const told = (text, link) => show("good", text, link);
 // Not a failure, but somebody may want to do something about it.
 export const warned = (text, link) => show("ask", text, link);

@@ -1465,4 +1465,6 @@ export const TEXTS = {
   Reopen: "Reabrir",
   "Resolved by {name}": "Resuelto por {name}",
   "Touch another line's number for a range.": "Toca el número de otra línea para un intervalo.",
+  "“{title}” will be cancelled in {seconds} s.": "«{title}» se cancelará en {seconds} s.",
+  "{count} tasks will be cancelled in {seconds} s.": "{count} tareas se cancelarán en {seconds} s.",
 };

@@ -1,6 +1,7 @@
 // What can be done with several tasks at once. Each is an act of its own: what is refused stays selected.
 import { useEffect, useState } from "preact/hooks";
 import { api } from "../api.mjs";
+import { cancelSoon } from "../cancelling.mjs";
 import { html } from "../html.mjs";
 import { Button } from "../parts/controls.mjs";
 import { Confirm } from "../parts/dialogs.mjs";
@@ -16,7 +17,6 @@ import { BY_URGENCY, say } from "../words.mjs";
 
 const DONE = {
   approved: [mark("{count} task approved."), mark("{count} tasks approved.")],
-  cancelled: [mark("{count} task cancelled."), mark("{count} tasks cancelled.")],
   changed: [mark("{count} task changed."), mark("{count} tasks changed.")],
 };
 
@@ -66,7 +66,10 @@ export function Selection() {
   const open = chosen.filter(({ state }) => !FINAL_TASK_STATES.includes(state));
   const approve = () =>
     withEach(ready, "approved", ({ id, headSha }) => api.post(`/tasks/${id}/approve`, { commitSha: headSha }));
-  const cancel = () => withEach(cancellable, "cancelled", ({ id }) => api.post(`/tasks/${id}/cancel`));
+  const cancel = async () => {
+    cancelSoon(cancellable);
+    clear();
+  };
   const group = async () => {
     const taskIds = approved.map(({ id }) => id).sort();
     const { taskGroup } = await api.post("/task-groups", { projectId: project.value.id, taskIds });

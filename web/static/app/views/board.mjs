@@ -1,6 +1,7 @@
 // A project's tasks in columns by state, moved by events, with the open task beside them.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { api } from "../api.mjs";
+import { cancelSoon } from "../cancelling.mjs";
 import { filterOf, isFiltering } from "../filters.mjs";
 import { html } from "../html.mjs";
 import { isPlain, isTyping, useKeyList, writing } from "../keys.mjs";
@@ -304,7 +305,7 @@ function Column({ state, tasks: some, taskId }) {
         title=${t("Cancel “{title}”?", { title: cancelling.title })}
         verb=${t("Cancel task")}
         testid="drop-cancel-confirm"
-        act=${() => move(cancelling, state)}
+        act=${async () => cancelSoon([cancelling])}
         close=${() => setCancelling(null)}
       >
         ${t("Its agent stops and its preview goes. The branch stays. A cancelled task can't be taken up again.")}

@@ -1,6 +1,7 @@
 // What a person may do to a task, offered only where its state and the person's role allow it.
 import { useState } from "preact/hooks";
 import { api } from "../api.mjs";
+import { cancelSoon } from "../cancelling.mjs";
 import { html } from "../html.mjs";
 import { t } from "../language.mjs";
 import { capChanges, CapFields, capsDraft } from "../parts/caps.mjs";
@@ -14,14 +15,6 @@ import { TakeOver } from "./task-steering.mjs";
 
 export function TaskActions({ task, reload, edit }) {
   const [cancelling, setCancelling] = useState(false);
-  // A 409 says that the state is another one by now, so the task is read again whatever the answer is.
-  const act = (verb, body) => async () => {
-    try {
-      await api.post(`/tasks/${task.id}/${verb}`, body);
-    } finally {
-      await reload();
-    }
-  };
   return html`<div class="actions task-actions">
     <${TakeOver} task=${task} reload=${reload} />
     ${
@@ -42,7 +35,7 @@ export function TaskActions({ task, reload, edit }) {
         title=${t("Cancel this task?")}
         verb=${t("Cancel task")}
         testid="task-cancel-confirm"
-        act=${act("cancel")}
+        act=${async () => cancelSoon([task], reload)}
         close=${() => setCancelling(false)}
       >
         ${t("Its agent stops and its preview goes.")}${" "}

@@ -1,0 +1,54 @@
+// Cancels tasks a little later, unless the person takes it back: a cancelled task can't be taken up again, so this is
+// the only undo. Until then nothing has happened, and the page does not say that it has. Leaving the page or logging
+// out cancels at once.
+import { api, beforeSignOut } from "./api.mjs";
+import { mark, t, tn } from "./language.mjs";
+import { keepTask } from "./tasks.mjs";
+import { dismiss, told, toldFor, warned } from "./toasts.mjs";
+
+const SECONDS = 5;
+const DONE = [mark("{count} task cancelled."), mark("{count} tasks cancelled.")];
+
+// What sends each that waits: (options) => a promise.
+const waiting = new Set();
+const sendAll = (options) => Promise.all([...waiting].map((now) => now(options)));
+
+// done: reads again what shows the tasks; async.
+export function cancelSoon(tasks, done) {
+  const words = { count: tasks.length, title: tasks[0].title, seconds: SECONDS };
+  const text =
+    tasks.length === 1
+      ? t("“{title}” will be cancelled in {seconds} s.", words)
+      : t("{count} tasks will be cancelled in {seconds} s.", words);
+  const stop = () => {
+    clearTimeout(timer);
+    waiting.delete(now);
+    dismiss(toast);
+  };
+  const now = (options) => {
+    stop();
+    return cancelAll(tasks, options).finally(done);
+  };
+  const timer = setTimeout(now, SECONDS * 1000);
+  waiting.add(now);
+  const toast = toldFor(SECONDS * 1000, text, { text: t("Undo"), act: stop });
+}
+
+async function cancelAll(tasks, options) {
+  const refused = [];
+  const cancel = async ({ id, title }) => {
+    try {
+      keepTask((await api.post(`/tasks/${id}/cancel`, {}, options)).task);
+    } catch (error) {
+      refused.push(`“${title}”: ${error.message}`);
+    }
+  };
+  if (options?.keepalive) await Promise.all(tasks.map(cancel));
+  else for (const task of tasks) await cancel(task);
+  const count = tasks.length - refused.length;
+  if (count) told(tn(count, ...DONE));
+  if (refused.length) warned(refused.join(" "));
+}
+
+addEventListener("pagehide", () => sendAll({ keepalive: true }));
+beforeSignOut.add(() => sendAll());
