@@ -1,6 +1,6 @@
 // Cancels tasks a little later, unless the person takes it back: a cancelled task can't be taken up again, so this is
-// the only undo. Until then nothing has happened, and the page does not say that it has. Leaving the page or logging out
-// cancels at once.
+// the only undo. Until then nothing has happened, and the page does not say that it has. Leaving the page or logging
+// out cancels at once.
 import { api, beforeSignOut } from "./api.mjs";
 import { mark, t, tn } from "./language.mjs";
 import { keepTask } from "./tasks.mjs";
