@@ -50,7 +50,8 @@ class PlatformNode:
         """Variables that every container of ours gets besides."""
         self._servers: dict[str, contextlib.ExitStack] = {}
         self._programs: dict[str, subprocess.Popen[bytes]] = {}
-        self._ports: dict[str, int] = {}
+        self._stores: set[str] = set()
+        """Of these there is a server."""
         self._ready: set[str] = set()
         self._web = ""
         self._looks = requests.Session()
@@ -71,7 +72,7 @@ class PlatformNode:
                 self._servers[uid] = self._serve(component, self._environment(pod, pod["spec"]["containers"][0]))
             return _status(pod, is_ready=True)
         if component == MIGRATION or (component == WEB and self._is_the_one(pod)):
-            if not {DATABASE, CACHE} <= set(self._ports):
+            if not {DATABASE, CACHE} <= self._stores:
                 return _status(pod, is_ready=False)
             if uid not in self._programs:
                 self._programs[uid] = self._begin(pod)
@@ -117,21 +118,17 @@ class PlatformNode:
     def _environment(self, pod: Object, container: Object) -> dict[str, str]:
         assert self.store is not None
         namespace = pod["metadata"]["namespace"]
-        held = [*self.store.all("configmaps", namespace), *self.store.all("secrets", namespace)]
+        with self.store.lock:
+            held = [*self.store.all("configmaps", namespace), *self.store.all("secrets", namespace)]
         found = environment_of(container, Manifests("", [one for one in held if "data" in one]))
         own = self._folder / pod["metadata"]["name"]
         own.mkdir(exist_ok=True)
         given = {name: self._led(value, own) for name, value in found.items()} | self._more
         given.pop("PROMETHEUS_MULTIPROC_DIR", None)  # a volume in memory
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        return {"PATH": path, "LANG": "C.UTF-8", "WEB_CONCURRENCY": "1", **given, **self._of_web(given)}
-
-    def _of_web(self, given: Mapping[str, str]) -> dict[str, str]:
-        return {
-            "AIWORKER_PORT": self.web_url.rpartition(":")[2],
-            "WEB_CONCURRENCY": "1",
-            "HOME": given.get("HOME", "/"),
-        }
+        # Pods share this machine's ports, and its processors.
+        ours = {"AIWORKER_PORT": self.web_url.rpartition(":")[2], "WEB_CONCURRENCY": "1"}
+        return {"PATH": path, "LANG": "C.UTF-8", **given, **ours}
 
     def _led(self, value: str, own: Path) -> str:
         """A value of the settings as it is on this machine."""
@@ -148,14 +145,13 @@ class PlatformNode:
             _make_database(self._socket, env)
             (self._folder / ".my.cnf").write_text(f"[client]\nsocket={self._socket}\n")
             self._elsewhere["@mysql/"] = f"@127.0.0.1:{server.port}/"
-            self._ports[component] = server.port
         else:
             address = stack.enter_context(redis_server())
             with redis.Redis(unix_socket_path=address.removeprefix("unix://")) as client:
                 client.config_set("requirepass", env["REDIS_PASSWORD"])
             wanted = f"redis://:{env['REDIS_PASSWORD']}@redis:6379/0"
             self._elsewhere[wanted] = address.replace("unix://", f"unix://:{env['REDIS_PASSWORD']}@")
-            self._ports[component] = 0
+        self._stores.add(component)
         return stack
 
     def _begin(self, pod: Object) -> subprocess.Popen[bytes]:
@@ -208,4 +204,11 @@ def _status(pod: Object, *, is_ready: bool, code: int | None = None) -> Object:
         "state": state,
     }  # fmt: skip
     ready = condition("Ready", str(is_ready), "", "")
-    return {"phase": phase, "conditions": [ready], "containerStatuses": [about]}
+    ended = {"terminated": {"exitCode": 0, "reason": "Completed"}}
+    firsts = [
+        {"name": one["name"], "image": one["image"], "imageID": "", "ready": True, "restartCount": 0, "state": ended}
+        for one in pod["spec"].get("initContainers", [])
+    ]
+    return {
+        "phase": phase, "conditions": [ready], "containerStatuses": [about], "initContainerStatuses": firsts
+    }  # fmt: skip

@@ -70,7 +70,11 @@ class Reader:
                 if until is not None:
                     wait_until(f"{block.where} to print that", lambda: until(output.read_text()), LONGEST_SECONDS)
                 else:
-                    wait_until(f"{block.where} to end, which said {output}", lambda: process.poll() is not None)
+                    wait_until(
+                        f"{block.where} to end, which said {output}",
+                        lambda: process.poll() is not None,
+                        LONGEST_SECONDS,
+                    )
             text = output.read_text(errors="replace")
         return Said(text, self._failed.read_text().splitlines())
 

@@ -24,12 +24,18 @@ from tests.doubles.gitea import GiteaDouble
 from tests.doubles.kubernetes import ClusterDouble
 from tests.servers import ROOT
 from tests.tls import make_certificate
-from tests.web.documentation.snippets import scripts
+from tests.web.documentation.snippets import Block, inline_codes, scripts
 
 PAGE = "docs/install-kubernetes.md"
 SPEED = 5
 """Of the cluster's clock: its ten minutes for a rollout are two of ours, which a busy machine may need."""
 PASSWORD = "a password of tests"
+
+NOT_TYPED = {
+    "kubectl -n aiworker exec deploy/worker -- aiworker doctor",  # as in a script of the page
+    "kubectl -n aiworker port-forward deploy/flower 5555",  # the double forwards no ports: test_page.py looks at it
+}
+"""Commands in sentences that this does not type."""
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -142,6 +148,11 @@ def look_and_work(at: Installation) -> None:
     ], seen.text  # fmt: skip
     assert "ok    web       answers" in seen.text
 
+    spoken_of = [code for _, code in inline_codes() if code.startswith("kubectl ") and code not in NOT_TYPED]
+    assert len(spoken_of) == 2
+    for code in spoken_of:
+        kubectl(at, code.removeprefix("kubectl "))
+
     def shows_an_event(said: str) -> bool:
         found = at.ask("GET", "/projects").json()["projects"]
         if found and "Say hello" in at.ask("GET", f"/tasks?projectId={found[0]['id']}").text:
@@ -181,6 +192,5 @@ def keep_and_leave(at: Installation) -> None:
 
 
 def kubectl(at: Installation, line: str) -> None:
-    script = scripts(PAGE)[0]
-    said = at.reader.run(type(script)(f"{PAGE}:0", "bash", frozenset(), f"kubectl {line}\n"))
+    said = at.reader.run(Block(line, "bash", frozenset(), f"kubectl {line}\n"))
     assert said.failed == [], said

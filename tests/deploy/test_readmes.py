@@ -6,7 +6,6 @@ docker and helm are models of their command lines (docker_model.py, helm_model.p
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -25,7 +24,7 @@ from tests.doubles.kubernetes.node import SimulatedNode
 from tests.servers import ROOT
 from tests.tls import make_certificate, tls_in_front_of
 from tests.web.conftest import app_on, plain_app
-from tests.web.documentation.snippets import scripts
+from tests.web.documentation.snippets import inline_codes, scripts
 from tests.web.world import served
 
 __all__ = ["app_on", "plain_app"]
@@ -53,17 +52,16 @@ def test_compose_is_started_and_asked(checkout: Path, tmp_path: Path) -> None:
     assert (checkout / "deploy/compose/.env").stat().st_mode & 0o777 == 0o600
 
 
-def test_what_sentences_about_compose_say_is_taken(checkout: Path, tmp_path: Path) -> None:
-    text = (ROOT / COMPOSE).read_text()
-    lines = re.findall(r"`(docker compose [^`]+)`", text)
+def test_what_sentences_say_of_docker_is_taken(checkout: Path, tmp_path: Path) -> None:
+    lines = [code for _, code in inline_codes() if code.startswith("docker ")]
     path = path_with(tmp_path / "bin", "docker")
 
-    assert len(lines) == 4
+    assert len(lines) == 5
     for line in lines:
+        where = checkout / "deploy/compose" if line.startswith("docker compose") else checkout
         done = subprocess.run(
-            ["bash", "-c", line], cwd=checkout / "deploy/compose", env={"PATH": path}, capture_output=True, text=True,
-            check=False,
-        )  # fmt: skip
+            ["bash", "-c", line], cwd=where, env={"PATH": path}, capture_output=True, text=True, check=False
+        )
         assert (done.returncode, done.stderr) == (0, ""), line
 
 

@@ -81,7 +81,7 @@ class _Stream:
 
     def __init__(self, headers: Message, connection: socket.socket) -> None:
         environ = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in headers.items()}
-        environ |= {"REQUEST_METHOD": "GET", "SERVER_NAME": "double", "werkzeug.socket": connection}
+        environ |= {"REQUEST_METHOD": "GET", "SERVER_NAME": "double"}
         self._lock = threading.Lock()
         # The server closes its own socket when the handler returns; this one is the stream's.
         environ["werkzeug.socket"] = connection.dup()

@@ -7,6 +7,7 @@ Scripts with programs of others are typed as they stand (RUNS in snippets.py); t
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 import json
 import re
@@ -100,6 +101,17 @@ def test_every_command_in_a_sentence_exists_with_its_options() -> None:
             wrong[f"{page} {code}"] = str(why)
 
     assert wrong == {}
+
+
+def test_every_program_of_the_tests_in_a_sentence_exists() -> None:
+    begins = re.compile(r"(\.venv/bin/)?python -m (tests\.|pytest )")
+    codes = [shlex.split(code) for _, code in inline_codes() if begins.match(code)]
+
+    assert len(codes) > 8
+    for words in codes:
+        assert importlib.util.find_spec(words[2]) is not None, words
+        paths = [word for word in words[3:] if word.endswith(".py")]
+        assert all((ROOT / path).is_file() for path in paths), words
 
 
 def _check(words: list[str], *, is_typed: bool = False) -> None:
