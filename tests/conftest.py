@@ -116,6 +116,13 @@ def redis_url() -> Iterator[str]:
         yield url
 
 
+def need(*programs: str) -> None:
+    """Leave the present test out where one of these programs is not installed."""
+    for name in programs:
+        if shutil.which(name) is None:
+            leave_out(f"{name} is not installed (on Debian: apt-get install {name})")
+
+
 @pytest.fixture(scope="session")
 def chromium_path() -> str:
     """Where the browser is."""

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 
-from tests.conftest import leave_out
+from tests.conftest import need
 from tests.deploy.manifests import Manifests, build
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _kubectl() -> None:
-    if shutil.which("kubectl") is None:
-        leave_out("kubectl is not installed (on Debian: apt-get install kubectl)")
+    need("kubectl")
 
 
 @pytest.fixture(scope="session")

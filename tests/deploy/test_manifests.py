@@ -13,7 +13,6 @@ import pytest
 from common.providers.runtime.cluster import KubernetesRuntime
 from common.providers.runtime.permissions import NEEDED
 from common.settings import Settings, from_env
-from tests.deploy.discovery import empty_cluster
 from tests.deploy.manifests import (
     COMMANDS,
     Manifests,
@@ -53,18 +52,9 @@ def test_every_manifest_is_what_the_api_knows(manifests: Manifests) -> None:
 
 def test_kubectl_would_apply_every_manifest(example: Manifests, tmp_path: Path) -> None:
     (tmp_path / "all.yaml").write_text(example.text)
-    with empty_cluster(tmp_path) as kubeconfig:
-        # Without a server's description of its kinds there is nothing to validate by: the schemas above do.
-        options = ["--kubeconfig", str(kubeconfig), "--cache-dir", str(tmp_path / "cache")]
-        command = [
-            "kubectl",
-            *options,
-            "apply",
-            "--dry-run=client",
-            "--validate=false",
-            "-f",
-            str(tmp_path / "all.yaml"),
-        ]
+    with ClusterDouble() as cluster, cluster.secure_kubeconfig(tmp_path) as kubeconfig:
+        options = ["--kubeconfig", kubeconfig, "--cache-dir", str(tmp_path / "cache")]
+        command = ["kubectl", *options, "apply", "--dry-run=client", "-f", str(tmp_path / "all.yaml")]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stderr) == (0, "")

@@ -40,6 +40,14 @@ def test_what_the_page_asks_of_the_cluster_is_there(example: Manifests) -> None:
     assert {name for _kind, name in named} <= {one["metadata"]["name"] for one in example.workloads()}
 
 
+def test_the_port_that_is_forwarded_is_the_programs(example: Manifests) -> None:
+    ((name, port),) = re.findall(r"port-forward deploy/([a-z-]+) (\d+)`", PAGE)
+
+    (container,) = example.workload(name)["spec"]["template"]["spec"]["containers"]
+    (variable, usual) = re.findall(r"--port=\$\{(\w+):-(\d+)\}", container["args"][2])[0]
+    assert example.settings().get(variable, usual) == port
+
+
 def test_the_page_leads_to_files_that_are_there() -> None:
     paths = set(re.findall(r"deploy/[a-z]+/[a-z.-]+(?:/[a-z.-]+)*", PAGE)) | set(re.findall(r"\]\((\w+\.md)\)", PAGE))
 

@@ -11,6 +11,7 @@ from tests.providers.runtime_permissions import rights_asked
 
 Object = dict[str, Any]
 
+TOKEN = "token-of-the-double"
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 INGRESS_CLASSES = "/apis/networking.k8s.io/v1/ingressclasses"
 RUNTIME_CLASSES = "/apis/node.k8s.io/v1/runtimeclasses"

@@ -20,6 +20,7 @@ from typing import IO, Any, NamedTuple
 
 from tests.doubles.kubernetes.node import Node, exit_code_of
 from tests.doubles.kubernetes.quotas import exceeded_by
+from tests.doubles.kubernetes.stateful_sets import keep_pods
 from tests.doubles.kubernetes.statuses import HEALTHY, Outcome, condition, job_pod_status, pod_status
 from tests.doubles.kubernetes.store import Object, Store, now_text
 
@@ -68,6 +69,8 @@ class Controllers:
             self._quota_looks.update(one["metadata"]["uid"] for one in self._store.all("resourcequotas"))
             for deployment in self._store.all("deployments"):
                 self._roll_out(deployment)
+            for stateful in self._store.all("statefulsets"):
+                keep_pods(self._store, stateful)
             for job in self._store.all("jobs"):
                 self._run_job(job)
             for pod in self._store.all("pods"):

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import unquote
 
-KINDS = {
-    "namespaces": "Namespace", "secrets": "Secret", "services": "Service", "pods": "Pod", "configmaps": "ConfigMap",
-    "serviceaccounts": "ServiceAccount", "resourcequotas": "ResourceQuota", "limitranges": "LimitRange",
-    "deployments": "Deployment", "replicasets": "ReplicaSet", "jobs": "Job", "ingresses": "Ingress",
-    "networkpolicies": "NetworkPolicy", "events": "Event",
-}  # fmt: skip
+from tests.doubles.kubernetes.discovery import KINDS
 
 
 class Refusal(Exception):

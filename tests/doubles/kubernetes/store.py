@@ -6,7 +6,7 @@ import copy
 import threading
 import uuid
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -111,6 +111,14 @@ def matches(thing: Object, selector: str) -> bool:
         elif term.startswith("!") == (term.lstrip("!") in labels):
             return False
     return True
+
+
+def is_chosen(thing: Object, query: Mapping[str, str]) -> bool:
+    """Whether a list or a watch with this query has the object: by its labels, and by its own name."""
+    wanted = query.get("fieldSelector", "")
+    assert not wanted or wanted.startswith("metadata.name="), f"the double knows no fieldSelector {wanted}"
+    is_named = not wanted or wanted == f"metadata.name={thing['metadata']['name']}"
+    return is_named and matches(thing, query.get("labelSelector", ""))
 
 
 def _notes(thing: Object) -> Object:

@@ -1,4 +1,4 @@
-"""What README and docs/ show to be copied: fenced blocks with their language, and the commands in them."""
+"""What README, docs/ and deploy/ show to be copied: fenced blocks with their language, and the commands in them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 
 ROOT = Path(__file__).parents[3]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-NOT_RUN = "not-run"
-"""Stands after a block's language where nothing here can run it: it needs a cluster, a server, a program of others."""
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "deploy").rglob("*.md"))]
+SCRIPTS = {"bash", "sh"}
 
 _MARKDOWN = MarkdownIt("commonmark").enable("table")
 _HEREDOC = re.compile(r"<<-?\s*'?(\w+)'?(.*)\n((?:.*\n)*?)\s*\1\n")
@@ -51,18 +50,48 @@ def _blocks(page: str, text: str, above: int = 0) -> Iterator[Block]:
             yield Block(f"{page}:{line}", language, frozenset(marks), token.content)
             if language == "markdown":
                 yield from _blocks(page, token.content, line)
-            elif language in {"bash", "sh"}:
+            elif language in SCRIPTS:
                 for _end, _rest, inside in _HEREDOC.findall(token.content):
                     yield from _blocks(page, inside, line)
 
 
+@dataclass(frozen=True)
+class Run:
+    """A test that types scripts of a page into bash as they stand. having: only those with this word; empty: all."""
+
+    test: str
+    having: str = ""
+
+
+RUNS = {
+    "deploy/compose/README.md": Run("tests/deploy/test_readmes.py"),
+    "deploy/helm/README.md": Run("tests/deploy/test_readmes.py"),
+    "deploy/reverse-proxy/README.md": Run("tests/deploy/test_readmes.py"),
+    "docs/backup.md": Run("tests/deploy/test_page_on_cluster.py", having="kubectl"),
+    "docs/install-kubernetes.md": Run("tests/deploy/test_page_on_cluster.py"),
+    "docs/kubernetes.md": Run("tests/deploy/test_policy_try.py"),
+    "docs/receipts.md": Run("tests/web/documentation/test_receipts_page.py"),
+}
+"""By page. Every other script is looked at command by command: test_snippets.py."""
+
+
+def scripts(page: str) -> list[Block]:
+    """The scripts of a page that a test types as they stand, in its order."""
+    return [block for block in blocks() if block.page == page and is_typed(block)]
+
+
+def is_typed(block: Block) -> bool:
+    run = RUNS.get(block.page)
+    return block.language in SCRIPTS and run is not None and run.having in block.text
+
+
 def inline_codes() -> Iterator[tuple[str, str]]:
-    """The page and the text of each code within a sentence or a cell."""
-    for path in PAGES:
+    """The page and the text of each code within a sentence or a cell. Decisions speak of their own time."""
+    for path in (path for path in PAGES if path.parent.name != "decisions"):
         for token in _MARKDOWN.parse(path.read_text("utf-8")):
             for child in token.children or ():
                 if child.type == "code_inline":
-                    yield path.name, child.content
+                    yield path.relative_to(ROOT).as_posix(), child.content
 
 
 def commands(script: str) -> Iterator[list[str]]:

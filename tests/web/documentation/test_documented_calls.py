@@ -18,9 +18,9 @@ from werkzeug.serving import make_server
 from common.states import ProjectState, Role
 from tests import builders
 from tests.web import made
-from tests.web.documentation.snippets import blocks, commands, inline_codes, program
+from tests.web.documentation.snippets import blocks, commands, inline_codes, is_typed, program
 
-BLOCKS = blocks()
+BLOCKS = [block for block in blocks() if not is_typed(block)]
 PAGES = sorted({block.page for block in BLOCKS if "curl " in block.text})
 _VARIABLE = re.compile(r"\$\{?(\w+)\}?")
 

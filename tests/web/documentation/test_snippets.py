@@ -1,11 +1,13 @@
-"""Every block and command that README and docs/ show is checked as far as it can be, and what can't be is counted.
+"""Every block that README, docs/ and deploy/ show is looked at: nothing can be added that no test runs or checks.
 
-Calls of the API are made in test_documented_calls.py.
+Scripts with programs of others are typed as they stand (RUNS in snippets.py); the commands of the rest are read here as
+`aiworker`, `make` and the settings read them. Calls of the API are made in test_documented_calls.py.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 import json
 import re
@@ -19,22 +21,18 @@ import yaml
 
 from common.settings import read_store, read_web
 from common.settings.environment import Environment
-from tests.web.documentation.snippets import NOT_RUN, ROOT, blocks, commands, inline_codes, program
+from tests.web.documentation.snippets import ROOT, RUNS, SCRIPTS, blocks, commands, inline_codes, is_typed, program
 from web.cli.main import cli
 from workers.runner import __main__ as runner
 from workers.runner.drivers.steps import steps_for_round
 
 BLOCKS = blocks()
-SCRIPTS = {"bash", "sh"}
 LANGUAGES = {*SCRIPTS, "json", "markdown", "mermaid", "python", "steps", "text"}
 """mermaid: tests/test_states_page.py compares it with the states. text: a drawing or an output."""
-COUNTED = {
-    "docs/backup.md": 1, "docs/install-kubernetes.md": 12, "docs/kubernetes.md": 1, "docs/receipts.md": 2
-}  # fmt: skip
-"""Blocks that nothing here can run, by page."""
 PLAIN = {"README.md": 1, "docs/review.md": 1}
 """Blocks of text, by page."""
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+_NOT_CHECKED = "{} is not checked; have a test type the block: see RUNS in snippets.py"
 
 
 class _Wrong(Exception):
@@ -47,18 +45,24 @@ def _no_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_block_says_what_it_is() -> None:
-    """What is not marked has a language that is checked."""
-    unknown = [one.where for one in BLOCKS if NOT_RUN not in one.marks and one.language not in LANGUAGES]
+    """It has a language that is checked, and no mark that would keep it from that."""
+    unknown = [one.where for one in BLOCKS if one.language not in LANGUAGES or one.marks]
 
     assert unknown == []
-    assert {mark for one in BLOCKS for mark in one.marks} == {NOT_RUN}
-    assert len(BLOCKS) > 30
+    assert len(BLOCKS) > 60
 
 
-def test_the_blocks_that_are_not_run_are_counted() -> None:
-    """Whoever adds one changes the number, and so says that it can't be helped."""
-    assert Counter(one.page for one in BLOCKS if NOT_RUN in one.marks) == COUNTED
+def test_the_blocks_of_text_are_counted() -> None:
+    """Nothing checks them. Whoever adds one changes the number, and so says that it can't be helped."""
     assert Counter(one.page for one in BLOCKS if one.language == "text") == PLAIN
+
+
+def test_every_page_that_is_typed_is_named_by_a_test_that_reads_all_of_it() -> None:
+    for page, run in RUNS.items():
+        text = (ROOT / run.test).read_text("utf-8")
+        assert f'"{page}"' in text, page
+        assert run.having or ".finish()" in text, page
+        assert [one for one in BLOCKS if one.page == page and is_typed(one)], page
 
 
 def test_every_script_is_one_that_bash_can_read() -> None:
@@ -75,7 +79,7 @@ def test_every_command_of_a_block_exists_with_its_options() -> None:
             continue
         for words in commands(one.text):
             try:
-                _check(words, is_run=NOT_RUN not in one.marks)
+                _check(words, is_typed=is_typed(one))
             except _Wrong as why:
                 wrong[f"{one.where} {shlex.join(words)}"] = str(why)
 
@@ -90,7 +94,7 @@ def test_every_command_in_a_sentence_exists_with_its_options() -> None:
             continue
         try:
             if code.startswith("make"):
-                _check(shlex.split(code), is_run=True)
+                _check(shlex.split(code))
             else:
                 _check_options(shlex.split(code)[1:])
         except _Wrong as why:
@@ -99,8 +103,19 @@ def test_every_command_in_a_sentence_exists_with_its_options() -> None:
     assert wrong == {}
 
 
-def _check(words: list[str], *, is_run: bool) -> None:
-    """Raise _Wrong for a command that does not exist, or that this test can't check though it should."""
+def test_every_program_of_the_tests_in_a_sentence_exists() -> None:
+    begins = re.compile(r"(\.venv/bin/)?python -m (tests\.|pytest )")
+    codes = [shlex.split(code) for _, code in inline_codes() if begins.match(code)]
+
+    assert len(codes) > 8
+    for words in codes:
+        assert importlib.util.find_spec(words[2]) is not None, words
+        paths = [word for word in words[3:] if word.endswith(".py")]
+        assert all((ROOT / path).is_file() for path in paths), words
+
+
+def _check(words: list[str], *, is_typed: bool = False) -> None:
+    """Raise _Wrong for a command that does not exist, or one of another program that no test types."""
     given, command = program(words)
     _check_variables(given)
     match command:
@@ -116,10 +131,12 @@ def _check(words: list[str], *, is_run: bool) -> None:
             inside = others[others.index("--") + 1 :]
             if inside[0] == "aiworker":
                 _check_arguments(inside[1:])
+            if not is_typed:
+                raise _Wrong(_NOT_CHECKED.format("kubectl"))
         case ["make", *others]:
             _check_make(others)
-        case _ if is_run:
-            raise _Wrong(f"{command[0]} is not checked; mark the block with {NOT_RUN}")
+        case _ if not is_typed:
+            raise _Wrong(_NOT_CHECKED.format(command[0]))
 
 
 def _check_variables(given: dict[str, str]) -> None:
@@ -216,13 +233,15 @@ def test_no_example_has_a_prompt_that_would_be_copied_too() -> None:
         ("kubectl -n x exec deploy/worker -- aiworker doktor", "No such command"),
         ("AIWORKER_PORT=http make up", "AIWORKER_PORT=http"),
         ("true | frobnicate", "frobnicate is not checked"),
+        ("kubectl get pods", "kubectl is not checked"),
+        ("kubectl -n x exec deploy/worker -- aiworker doctor", "kubectl is not checked"),
     ],
 )
 def test_what_is_wrong_is_noticed(line: str, why: str) -> None:
     *_, last = commands(line)
 
     with pytest.raises(_Wrong, match=re.escape(why)):
-        _check(last, is_run=True)
+        _check(last)
 
 
 def test_commands_are_found_in_a_script() -> None:

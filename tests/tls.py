@@ -1,0 +1,105 @@
+"""TLS in front of a server of the tests, for programs that send their secrets over TLS alone, as kubectl does."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import ssl
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+CHUNK_BYTES = 65_536
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Signed by itself: whoever shall trust it takes it for the authority."""
+
+    certificate: Path
+    key: Path
+
+
+def make_certificate(folder: Path, *names: str) -> Certificate:
+    """A certificate for these names and for 127.0.0.1, for one day. Writes page.crt and page.key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0] if names else "127.0.0.1")])
+    now = datetime.now(UTC)
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([address, *map(x509.DNSName, names)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    paths = Certificate(folder / "page.crt", folder / "page.key")
+    paths.certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    plain = serialization.NoEncryption()
+    paths.key.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain),
+    )
+    return paths
+
+
+@contextlib.contextmanager
+def tls_in_front_of(port: int, paths: Certificate) -> Iterator[int]:
+    """The port on 127.0.0.1 that speaks TLS and passes all that it is sent to this port there, and back."""
+    loop = asyncio.new_event_loop()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(paths.certificate, paths.key)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers = [writer]
+        try:
+            inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
+            writers.append(inner_writer)
+            await asyncio.gather(_pass_on(reader, inner_writer), _pass_on(inner_reader, writer))
+        except OSError:
+            pass
+        finally:
+            for one in writers:
+                one.transport.abort()
+
+    server = loop.run_until_complete(asyncio.start_server(serve, "127.0.0.1", 0, ssl=context))
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        yield int(server.sockets[0].getsockname()[1])
+    finally:
+        asyncio.run_coroutine_threadsafe(_end(server), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while content := await reader.read(CHUNK_BYTES):
+            writer.write(content)
+            await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+
+async def _end(server: asyncio.Server) -> None:
+    server.close()
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    # What was closed is told so in the loop's next round.
+    await asyncio.sleep(0)
