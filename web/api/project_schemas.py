@@ -17,6 +17,7 @@ from common.settings import settings
 from common.states import ProjectState
 from common.values.agent_review import ReviewMode
 from common.values.commit_status import LONGEST_CONTEXT, MOST_CONTEXTS, context_fault
+from common.values.coverage import ON_COVERAGE
 from common.values.drivers import KNOWN_DRIVERS
 from common.values.egress import MOST_HOSTS, Egress
 from common.values.needs import MOST_CACHE_PATHS, ServiceKind, cache_path_fault, nested_path, version_fault
@@ -199,6 +200,7 @@ class UpdateProjectSchema(Schema):
     test_setup = _path_patterns()
     most_quarantined = Integer(0, 100)
     group_test_runs = Integer(1, 10)
+    coverage = Choice(ON_COVERAGE)
     required_statuses = fields.List(
         Line(LONGEST_CONTEXT, validate=refused_if(context_fault)), validate=[validate.Length(max=MOST_CONTEXTS), _once]
     )
@@ -293,6 +295,7 @@ class ProjectSchema(Schema):
     test_setup = fields.List(fields.String())
     most_quarantined = fields.Integer()
     group_test_runs = fields.Integer()
+    coverage = Choice(ON_COVERAGE)
     required_statuses = fields.List(fields.String())
     agent_review = Kept(AgentReviewSchema, allow_none=True)
     forbidden_paths = fields.List(fields.String())

@@ -16,7 +16,7 @@ SETTINGS = {
     "healthSeconds", "port", "secretEnvVars", "previewTtlHours", "maxParallelTasks", "restricted", "separateApprover",
     "forbiddenPaths", "limits", "agentInstructions", "secretsInChecks", "secretsInPreviews", "healthContains",
     "setupCommand", "cachePaths", "services", "egress", "egressHosts",
-    "keepTests", "testsLost", "testsFirst", "testReport", "testSetup", "mostQuarantined", "groupTestRuns",
+    "keepTests", "testsLost", "testsFirst", "testReport", "testSetup", "mostQuarantined", "groupTestRuns", "coverage",
     "requiredStatuses", "agentReview",
     "secretScan", "dependencyScan",
 }  # fmt: skip
@@ -89,7 +89,7 @@ def test_slugs_that_collide_are_numbered(platform: Platform, admin: Caller) -> N
         ("port", 0), ("port", 70000), ("previewTtlHours", -1), ("maxParallelTasks", -1), ("restricted", "maybe"),
         ("forbiddenPaths", "x"), ("testsLost", "off"), ("testsFirst", "no"), ("testReport", "../report.xml"),
         ("testSetup", ["x[a"]), ("mostQuarantined", -1), ("groupTestRuns", 0), ("groupTestRuns", 11),
-        ("requiredStatuses", ["aiworker/proof"]), ("agentReview", {"mode": "off"}),
+        ("coverage", "on"), ("requiredStatuses", ["aiworker/proof"]), ("agentReview", {"mode": "off"}),
         ("secretScan", "no"), ("dependencyScan", None),
     ],
 )  # fmt: skip

@@ -10,6 +10,7 @@ import { AgentReviewFields, agentReview, agentReviewDraft } from "./agent-review
 import { NetworkFields } from "./network-fields.mjs";
 import {
   POLICIES,
+  CoverageField,
   GroupTestRunsField,
   QuarantineField,
   StatusesField,
@@ -356,6 +357,7 @@ export const MoreFields = ({ form, secrets = [] }) => html`
     form=${form}
   />
   <${TestPolicies} form=${form} />
+  <${CoverageField} form=${form} />
   <div class="pair">
     <${TestSetupField} form=${form} />
     <${GroupTestRunsField} form=${form} />
