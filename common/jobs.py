@@ -95,6 +95,8 @@ PREPARE_RUN = _kind("run.prepare", "run", Queue.SLOW, is_beginning=True, is_firs
 """Create the branch and the credential of a run; then its agent may claim it."""
 VERIFY_RUN = _kind("run.verify", "run", Queue.SLOW)
 """Verify the agent's result on the exact commit that it names."""
+MEASURE_COVERAGE = _kind("run.coverage", "run", Queue.SLOW, attempts=2)
+"""Run the tests of proven work once more, measured, and note which of its lines none of them touches."""
 RELEASE_RUN = _kind("run.release", "run", Queue.QUICK)
 """End the run of a task that a person has taken over, if its agent did not."""
 CLOSE_RUN = _kind("run.close", "run", Queue.SLOW)

@@ -3,9 +3,9 @@
 `python -m workers.launch --commit SHA --source DIR --workspace DIR [--start-command TEXT]`. The source directory
 contains the files url, username and password, and perhaps overlay, the JSON of an Overlay. Afterwards workspace/code is
 the checkout and workspace/run a shell script: the start command, else the Procfile's web line, else a file server.
-With `--reports DIR --check-command=TEXT [--test-report=PATTERN] [--only-file=NAME]…` the checkout is a check's, and DIR
-is prepared for `workers.pod_reports`. Needs git. On failure the last line of the output is the reason, without secrets;
-exit code 20: there is nothing to run, 21: the checkout failed.
+With `--reports DIR --check-command=TEXT [--test-report=PATTERN] [--only-file=NAME]… [--measure-coverage]` the checkout
+is a check's, and DIR is prepared for `workers.pod_reports`. Needs git. On failure the last line of the output is the
+reason, without secrets; exit code 20: there is nothing to run, 21: the checkout failed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 from common.machine import git_trees
@@ -60,14 +59,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--check-command", default="")
     parser.add_argument("--test-report")
     parser.add_argument("--only-file", action="append", default=[])
+    parser.add_argument("--measure-coverage", action="store_true")
     asked = parser.parse_args(arguments)
     try:
         code = asked.workspace / "code"
         check_out(asked.commit, asked.source, code)
         if asked.reports is not None:
-            _prepare_reports(
-                code, asked.reports, asked.check_command, wanted=asked.test_report, only_files=asked.only_file
-            )
+            _prepare_reports(code, asked)
         (asked.workspace / "run").write_text(script(asked.start_command, code, asked.workspace), encoding="utf-8")
     except LaunchFailed as error:
         print(error, file=sys.stderr)
@@ -75,9 +73,12 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _prepare_reports(code: Path, folder: Path, command: str, *, wanted: str | None, only_files: Sequence[str]) -> None:
+def _prepare_reports(code: Path, asked: argparse.Namespace) -> None:
     try:
-        pod_reports.prepare(code, folder, command=command, wanted=wanted, only_files=only_files)
+        pod_reports.prepare(
+            code, asked.reports, command=asked.check_command, wanted=asked.test_report, only_files=asked.only_file,
+            measures_coverage=asked.measure_coverage,
+        )  # fmt: skip
     except OSError as error:
         message = f"the reports of its tests can't be prepared: {error.strerror}"
         raise LaunchFailed(CHECKOUT_FAILED_EXIT, message) from error

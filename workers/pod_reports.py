@@ -20,6 +20,7 @@ from common.values.collected_reports import CollectedReports, pack
 from common.values.json_codec import decode, encode
 from common.values.test_report import TestReport
 from workers.supervisor.coverage_files import CoverageFiles
+from workers.supervisor.measuring import Measuring
 from workers.supervisor.report_files import Addition, Reports
 
 SCRIPT, KNOWN = "begin", "known.json"
@@ -31,29 +32,40 @@ class Known:
     """A checkout before any command ran in it. wanted: see Reports. began_ns: its time, by the file system's clock.
 
     reports, coverage: paths of the commit where reports are looked for; None if they are too many to be noted.
+    measures_coverage: see Check.
     """
 
     wanted: str | None
     began_ns: int
     reports: tuple[str, ...] | None
     coverage: tuple[str, ...] = ()
+    measures_coverage: bool = False
 
 
-def prepare(code: Path, folder: Path, *, command: str, wanted: str | None, only_files: Sequence[str] = ()) -> None:
+def prepare(
+    code: Path, folder: Path, *, command: str, wanted: str | None, only_files: Sequence[str], measures_coverage: bool
+) -> None:
     """Note what is part of the checkout `code`, and write the script that the check's shell reads before its command.
 
-    folder: of --reports. only_files: see Check. Raises OSError. Safe to repeat.
+    folder: of --reports. only_files, measures_coverage: see Check. Raises OSError. Safe to repeat.
     """
     reports, coverage = Reports(code, Path.home(), wanted), CoverageFiles(code)
     reports.note_commit()
     coverage.note_commit()
     reports.begin()
-    known = Known(wanted, reports.began_ns, tuple(sorted(reports.committed)), tuple(sorted(coverage.committed)))
+    additions = reports.additions(command, only_files)
+    if measures_coverage:
+        measuring = Measuring(code, Path.home())
+        measuring.begin()
+        additions += measuring.additions()
+    known = Known(
+        wanted, reports.began_ns, tuple(sorted(reports.committed)), tuple(sorted(coverage.committed)), measures_coverage
+    )
     text = json.dumps(encode(known))
     if len(text) > MOST_KNOWN_CHARACTERS:
         text = json.dumps(encode(Known(wanted, reports.began_ns, None)))
     (folder / KNOWN).write_text(text, encoding="ascii")
-    (folder / SCRIPT).write_text(script(reports.mark, reports.additions(command, only_files)), encoding="utf-8")
+    (folder / SCRIPT).write_text(script(reports.mark, additions), encoding="utf-8")
 
 
 def script(mark: Path, additions: Iterable[Addition]) -> str:
@@ -79,7 +91,8 @@ def collect(code: Path, folder: Path) -> CollectedReports:
         return CollectedReports(TestReport(problem="too many files of the commit are where reports are looked for"))
     reports = Reports(code, Path.home(), known.wanted, committed=set(known.reports))
     reports.began_ns = max(known.began_ns, _changed_ns(reports.mark))
-    coverage = CoverageFiles(code, set(known.coverage))
+    measuring = Measuring(code, Path.home()) if known.measures_coverage else None
+    coverage = CoverageFiles(code, set(known.coverage), measuring)
     return CollectedReports(reports.read(), coverage.read(began_ns=reports.began_ns))
 
 

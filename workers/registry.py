@@ -5,13 +5,13 @@ from __future__ import annotations
 from common.settings import settings
 from workers import sweep_timer, sweeps
 from workers.job import celery, registered
-from workers.jobs import agents, delivery, pictures, projects, receipts, runs, webhook
+from workers.jobs import agents, coverage, delivery, pictures, projects, receipts, runs, webhook
 
 app = celery
 
 # Beat stores its schedule in this directory. If the secret key is set by the operator, nothing else creates it.
 settings().store.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-MODULES = (projects, runs, agents, delivery, receipts, pictures, webhook, sweeps, sweep_timer)
+MODULES = (projects, runs, coverage, agents, delivery, receipts, pictures, webhook, sweeps, sweep_timer)
 
 __all__ = ["MODULES", "app", "registered"]

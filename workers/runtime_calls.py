@@ -26,17 +26,17 @@ def with_source(forge: Forge, place: Place, wanted: T) -> T:
     return replace(wanted, source=forge.read_source(place.repository))
 
 
-def run_check(runtime: Runtime, wanted: Check) -> CheckState:
+def run_check(runtime: Runtime, wanted: Check, *, makes_room: bool = True) -> CheckState:
     """Start the check, if needed, and return its state: running, passed or failed. Safe to repeat.
 
     Raises ProviderUnavailable, with the reason, if the command could not be started (yet): that is no verdict on the
     commit, and a later try may succeed.
 
     A command that was killed by a signal runs once more, as a second check, because the machine may have killed it. The
-    second verdict is final.
+    second verdict is final. makes_room: take down previews if it waits for a place to run.
     """
-    state = _run_once(runtime, wanted)
-    return _run_once(runtime, wanted.second_run()) if state.died_by_signal else state
+    state = _run_once(runtime, wanted, makes_room)
+    return _run_once(runtime, wanted.second_run(), makes_room) if state.died_by_signal else state
 
 
 def forget_check(runtime: Runtime, space: Space, check_id: str) -> None:
@@ -45,10 +45,11 @@ def forget_check(runtime: Runtime, space: Space, check_id: str) -> None:
         runtime.delete_check(space, known)
 
 
-def _run_once(runtime: Runtime, wanted: Check) -> CheckState:
+def _run_once(runtime: Runtime, wanted: Check, makes_room: bool) -> CheckState:
     state = runtime.ensure_check(wanted)
     if state.phase is CheckPhase.WAITING:
-        make_room(wanted.space, state.code)
+        if makes_room:
+            make_room(wanted.space, state.code)
         raise ProviderUnavailable(
             f"the check of {wanted.commit} waits: {state.reason}", retry_after_seconds=PLACE_SECONDS
         )

@@ -32,7 +32,8 @@ class Project(HasId, HasState[ProjectState], Base):
     test_setup: patterns of files that define how the tests run. most_quarantined: flaky tests that may be in quarantine
     at once. auto_quarantine: the rule that puts them there by itself, see AutoQuarantine; None: a person does.
     group_test_runs: how often the tests of a group must be green; 0: five times, or as often as two more minutes allow.
-    red_base: None unless the tests of the default branch are known to fail.
+    red_base: None unless the tests of the default branch are known to fail. coverage: `read`, `run` or `off`, if the
+    lines that its tests touch are read from their report, or else measured by the platform.
     required_statuses: contexts of the repository's own CI that a commit needs to be proven.
     agent_review: which agent reviews proven work, see AgentReview; None: none does.
     secret_scan, dependency_scan: `refuse`, `warn` or `off`, if a change has secrets, or dependencies with known faults.
@@ -90,6 +91,7 @@ class Project(HasId, HasState[ProjectState], Base):
     most_quarantined: Mapped[int] = mapped_column(default=5, server_default=text("5"))
     auto_quarantine: Mapped[dict[str, object] | None]
     group_test_runs: Mapped[int] = mapped_column(default=0, server_default=text("1"))
+    coverage: Mapped[str] = mapped_column(String(8), default="run", server_default="read")
     red_base: Mapped[RedBase | None] = mapped_column(StoredValue(partial(decode, RedBase)))
     required_statuses: Mapped[list[str]] = mapped_column(default=list)
     agent_review: Mapped[dict[str, object] | None]

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+ON_COVERAGE = ("read", "run", "off")
+_OTHER_TOOLS = re.compile(r"\s*(?:\./)?(?:go|gotestsum|cargo|mvnw?|gradlew?|rake|deno|bun|dotnet|docker|bazel)\s")
+_MAY_BE_MEASURED = re.compile(
+    r"(?:^|[\s;&|(/'\"])(?:python[\d.]*|py\.?test[\d.]*|node|np[mx]|pnpm|yarn|g?make|just|tox|nox|uvx?|poetry|pdm|hatch"
+    r"|pipenv)(?=[\s;&|)'\"]|$)"
+    r"|(?:^|[;&|(\n])\s*(?:\w+=\S*\s+)*\.{0,2}/\S|\b(?:ba|da|z)?sh\s+[^-\s]"
+)
 
 
 @dataclass(frozen=True)
@@ -25,6 +34,15 @@ class Coverage:
 
     files: tuple[FileCoverage, ...] = ()
     problem: str | None = None
+
+
+def may_be_measured(command: str) -> bool:
+    """Whether the test command may lead to Python or to node's runner, which the platform can have measure.
+
+    >>> [may_be_measured(command) for command in ("python3 -m pytest", "make test", "cargo test", "grep -q x a.html")]
+    [True, True, False, False]
+    """
+    return _MAY_BE_MEASURED.search(command) is not None and _OTHER_TOOLS.match(command) is None
 
 
 def ranges_of(lines: Iterable[int]) -> str:

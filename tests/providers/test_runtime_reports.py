@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,11 +37,28 @@ FILES = {
     "tests/test_other.py": "def test_other():\n    pass\n",
     "page.py": "a = 1\nb = 2\n",
     "cases.py": "import unittest\n\n\nclass Page(unittest.TestCase):\n    def test_title(self):\n        pass\n",
+    "tests/cases_measured.py": "import multiprocessing\nimport subprocess\nimport sys\n\nimport measured\n\n\n"
+    "def test_started():\n    subprocess.run([sys.executable, measured.__file__], check=True)\n\n\n"
+    "def test_forked():\n    child = multiprocessing.get_context('fork').Process(target=measured.forked)\n"
+    "    child.start()\n    child.join()\n",
+    "measured.py": "def never():\n    return 2\n\n\n"
+    "def forked():\n    return 6\n\n\nif __name__ == '__main__':\n    print()\n",
+    "page.js": "function title() {\n  return 1;\n}\n\n"
+    "function price() {\n  return 2;\n}\n\nmodule.exports = { title };\n",
+    "page.test.js": "const { title } = require('./page.js');\nrequire('node:test')('title', () => title());\n",
     "target/surefire-reports/TEST-committed.xml": ONE,
     "one.xml": ONE,
 }
 OTHER = "tests.test_other::test_other"
 NAMED = ("tests.test_page::test_title", "tests.test_page::test_price", "tests.test_page::test_later")
+MEASURED = {
+    f"{PYTEST}/cases_measured.py": ("measured.py", "2"),
+    f"cd tests && PYTHONPATH=$PYTHONPATH:.. {PYTEST.removesuffix(' tests')} cases_measured.py": ("measured.py", "2"),
+    f"{sys.executable} -m unittest cases": ("measured.py", "1-2,5-6,9-10"),
+    "node --test page.test.js": ("page.js", "5-7"),
+    "cd tests && node --test ../page.test.js": ("page.js", "5-7"),
+}
+"""By command: a file, and its lines that no test executes."""
 FAKE = pack(CollectedReports(TestReport((TestCase("made up", TestResult.PASSED),))))
 
 
@@ -104,6 +122,21 @@ class ReportsContract:
         state = _run(runtime, replace(a_check, command=f"printf '{lines}' >lcov.info"))
 
         assert state.coverage == Coverage((FileCoverage("page.py", "1", "2"),))
+
+    @pytest.mark.parametrize("command", MEASURED)
+    def test_coverage_is_measured_if_that_is_asked(self, runtime: Runtime, a_check: Check, command: str) -> None:
+        """Of pytest, unittest and node's runner, also of what the tests start, and of files that no test loads."""
+        name, missed = MEASURED[command]
+        if command.startswith("node") and shutil.which("node") is None:
+            pytest.skip("needs node")
+        state = _run(runtime, replace(a_check, command=f"{command} && ! ls -A | grep cov", measures_coverage=True))
+
+        assert (state.phase, state.log) == (CheckPhase.PASSED, state.log)
+        assert state.coverage is not None
+        assert {file.path: file.missed for file in state.coverage.files}[name] == missed
+
+    def test_coverage_is_not_measured_if_nobody_asks(self, runtime: Runtime, a_check: Check) -> None:
+        assert _run(runtime, replace(a_check, command=f"{PYTEST}/test_other.py")).coverage is None
 
     def test_what_the_command_prints_is_no_report(self, runtime: Runtime, a_check: Check) -> None:
         state = _run(runtime, replace(a_check, command=f"echo '{FAKE}'; rm -rf ~/test-reports; exit 3"))

@@ -101,8 +101,10 @@ class Platform:
     def project(self, files: Mapping[str, str] = PAGE, **values: Any) -> Project:
         """An active project whose default branch holds these files."""
         seconds = {"preview": 0, "staging": 0, "production": 0}
+        name = f"Project {len(self.all(Project)) + 1}"
+        # A second run of the tests of each task takes time: only where a test asks for it.
         made = projects.create_project(
-            {"name": f"Project {len(self.all(Project)) + 1}", "health_seconds": seconds, **values}, by=self.max
+            {"name": name, "health_seconds": seconds, "coverage": "read", **values}, by=self.max
         ).project
         self.run_jobs()
         tree = self.clone(made)

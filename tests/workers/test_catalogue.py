@@ -45,7 +45,7 @@ def _again(tx: Transaction, kind: str, subject_id: str, project_id: str | None) 
 def _walk(platform: Platform, receiver: WebhookReceiver) -> None:
     """A story in which every kind of job has something to do; what must be there once is counted."""
     webhook_settings.update_webhook({"url": receiver.url}, by=somebody())
-    project = platform.project(test_command="test -f index.html")
+    project = platform.project(test_command="python3 -c 0 && test -f index.html", coverage="run")
     repository = platform.repository(project.id)
     delivered = platform.approved(project, "Delivered", {"index.html": "<h1>out</h1>\n"})
     waiting = platform.ready(project, "Waiting", {"other.html": "<h1>other</h1>\n"})

@@ -19,6 +19,7 @@ from common.states import ProjectState
 from common.values.agent_review import ReviewMode
 from common.values.auto_quarantine import FEWEST_COMMITS, MOST_COMMITS
 from common.values.commit_status import LONGEST_CONTEXT, MOST_CONTEXTS, context_fault
+from common.values.coverage import ON_COVERAGE
 from common.values.drivers import KNOWN_DRIVERS
 from common.values.egress import MOST_HOSTS, Egress
 from common.values.needs import MOST_CACHE_PATHS, ServiceKind, cache_path_fault, nested_path, version_fault
@@ -212,6 +213,7 @@ class UpdateProjectSchema(Schema):
     most_quarantined = Integer(0, 100)
     auto_quarantine = Kept(AutoQuarantineSchema, allow_none=True)
     group_test_runs = Integer(0, 10)
+    coverage = Choice(ON_COVERAGE)
     required_statuses = fields.List(
         Line(LONGEST_CONTEXT, validate=refused_if(context_fault)), validate=[validate.Length(max=MOST_CONTEXTS), _once]
     )
@@ -308,6 +310,7 @@ class ProjectSchema(Schema):
     most_quarantined = fields.Integer()
     auto_quarantine = Kept(AutoQuarantineSchema, allow_none=True)
     group_test_runs = fields.Integer()
+    coverage = Choice(ON_COVERAGE)
     required_statuses = fields.List(fields.String())
     agent_review = Kept(AgentReviewSchema, allow_none=True)
     forbidden_paths = fields.List(fields.String())

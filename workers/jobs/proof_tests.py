@@ -61,11 +61,9 @@ class TestProof:
             yield kept_tests(self.forge, self._repository, self.plan)
             yield CheckResult("tests", "skipped", "The project names no tests.")
             return
-        check = with_source(self.forge, self.plan.place, self.plan.tests)
-        setup = self._changed_setup(check)
+        check, setup = self.prepared(self.plan.tests)
         if setup is not None:
             yield _of_setup(setup, may_change=self.plan.may_change_setup, below=self.plan.place.default_branch)
-            check = check if self.plan.may_change_setup else replace(check, overlay=setup.overlay)
         if check.test_report is None and not _MAY_REPORT.search(check.command):
             yield kept_tests(self.forge, self._repository, self.plan)
         state = run_check(self.runtime, check)
@@ -81,6 +79,14 @@ class TestProof:
                 yield verdict.result
             else:
                 yield from self._compared(check, verdict.result, verdict.report)
+
+    def prepared(self, tests: Check) -> tuple[Check, SetupChange | None]:
+        """The check that runs these tests, and what the commit changes of how they run, which that may take back."""
+        check = with_source(self.forge, self.plan.place, tests)
+        setup = self._changed_setup(check)
+        if setup is None or self.plan.may_change_setup:
+            return check, setup
+        return replace(check, overlay=setup.overlay), setup
 
     def _changed_setup(self, check: Check) -> SetupChange | None:
         if not self.plan.test_setup:
@@ -113,7 +119,7 @@ class TestProof:
             yield from self._new.check(check, {*found.new, *found.changed}, changes)
 
     def _coverage(self, check: Check, state: CheckState) -> Iterator[CheckResult]:
-        if state.coverage is not None:
+        if state.coverage is not None and self.plan.coverage != "off":
             changes = read_changes(self.forge, self._repository, self.plan)
             yield check_coverage(self.forge, self._repository, changes, check, state.coverage)
 

@@ -13,14 +13,13 @@ from difflib import SequenceMatcher
 
 from common.errors import ProviderRefused
 from common.providers.forge import Blob, Change, Forge
-from common.services.tasks.verification import CheckResult
+from common.services.tasks.verification import COVERAGE, CheckResult
 from common.values.check import Check
 from common.values.coverage import Coverage, FileCoverage, lines_of
 from common.values.repository import Repository
 from workers.jobs.scan_findings import shown_path
 from workers.jobs.sentences import first_of
 
-NAME = "coverage"
 UNTESTED = "lines_untested"
 MOST_SHOWN = 2000
 MOST_FILES = 2000
@@ -66,7 +65,7 @@ def check_coverage(
 
 
 def _skipped(message: str) -> CheckResult:
-    return CheckResult(NAME, "skipped", message)
+    return CheckResult(COVERAGE, "skipped", message)
 
 
 def _replaced(check: Check) -> set[str]:
@@ -156,5 +155,5 @@ def _result(found: Sequence[_Untested], added: int, passed_over: int) -> CheckRe
         named = first_of(list(map(str, found)))
         message = f"{uncovered} of {added} added line(s) that can run are touched by no test: {named}.{rest}"
         log = "\n".join(map(str, found[:MOST_SHOWN]))
-        return CheckResult(NAME, "passed", message, code=UNTESTED, log=log, facts=facts)
-    return CheckResult(NAME, "passed", message, facts=facts)
+        return CheckResult(COVERAGE, "passed", message, code=UNTESTED, log=log, facts=facts)
+    return CheckResult(COVERAGE, "passed", message, facts=facts)

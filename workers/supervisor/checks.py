@@ -1,7 +1,8 @@
 """The checks: commands that run once, each on its own clean checkout.
 
-At most AT_ONCE run at the same time; the others wait and report RUNNING. The result of a finished check is stored on
-disk, so it survives a restart of the supervisor; a check that is running then is forgotten.
+At most AT_ONCE run at the same time, and one of those that measure coverage; the others wait and report RUNNING. The
+result of a finished check is stored on disk, so it survives a restart of the supervisor; a check that is running then
+is forgotten.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import json
 import logging
 import shutil
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,8 +25,9 @@ from workers.supervisor.checkout import CheckoutFailed, TooLarge
 from workers.supervisor.coverage_files import CoverageFiles
 from workers.supervisor.endings import Ending, watched
 from workers.supervisor.logs import Tail
-from workers.supervisor.report_files import Reports
-from workers.supervisor.start_commands import shell_command
+from workers.supervisor.measuring import Measuring
+from workers.supervisor.report_files import Reports, added
+from workers.supervisor.start_commands import patient_command, shell_command
 from workers.supervisor.toolbox import Tools
 from workers.supervisor.workplace import SETUP_FAILED, NotReady, Room, Workplace
 
@@ -62,6 +65,7 @@ class Checks:
         self._directory = directory
         self._tools = tools
         self._turn = asyncio.Semaphore(AT_ONCE)
+        self._turn_to_measure = asyncio.Semaphore(1)
         self._running: dict[tuple[str, str], _Running] = {}
 
     def restore(self) -> None:
@@ -115,7 +119,7 @@ class Checks:
         namespace = wanted.space.namespace
         directory = self._directory / namespace / wanted.check_id
         try:
-            async with self._turn:
+            async with self._turn_to_measure if wanted.measures_coverage else nullcontext(), self._turn:
                 ending = await self._ending(wanted, directory, running)
         except _NotStarted as error:
             # No verdict, so the result is not stored: after a deletion, the check can be started again.
@@ -145,7 +149,8 @@ class Checks:
         )  # fmt: skip
         workplace = Workplace(self._tools, room)
         reports = Reports(workplace.code, workplace.home, wanted.test_report)
-        coverage = CoverageFiles(workplace.code)
+        measuring = Measuring(workplace.code, workplace.home) if wanted.measures_coverage else None
+        coverage = CoverageFiles(workplace.code, measuring=measuring)
         try:
             await self._tools.checkouts.make(
                 room.project_id, wanted.source, wanted.commit, workplace.code, overlay=wanted.overlay
@@ -155,8 +160,13 @@ class Checks:
             workplace.make_home()
             await workplace.make_ready(running.output)
             await asyncio.to_thread(reports.begin)
-            variables = reports.variables(wanted.command, workplace.variables.values, wanted.only_files)
-            unit = await workplace.start(shell_command(wanted.command), running.output, environ=variables)
+            additions = await asyncio.to_thread(reports.additions, wanted.command, wanted.only_files)
+            command = shell_command(wanted.command)
+            if measuring is not None:
+                await asyncio.to_thread(measuring.begin)
+                additions, command = [*additions, *measuring.additions()], patient_command(wanted.command)
+            variables = added(additions, workplace.variables.values)
+            unit = await workplace.start(command, running.output, environ=variables)
             try:
                 ending = await watched(unit, workplace.bound, timeout_seconds=wanted.timeout_seconds)
             finally:

@@ -1,8 +1,6 @@
 """Finds and reads the coverage reports (Cobertura XML, LCOV) that a check's tests wrote.
 
-The rules of `written_files` hold for them, as for reports of tests.
-
-No tool is started or installed: a project whose tests write no report in a usual place has none.
+The rules of `written_files` hold for them, as for reports of tests, and for those that `Measuring` had written.
 """
 
 from __future__ import annotations
@@ -19,6 +17,7 @@ from defusedxml.ElementTree import iterparse
 
 from common.machine.text import path_text
 from common.values.coverage import Coverage, FileCoverage, ranges_of
+from workers.supervisor.measuring import Measuring
 from workers.supervisor.written_files import Unusable, content_of_run, matching_files
 
 COBERTURA_PLACES = (
@@ -33,14 +32,19 @@ MOST_BYTES = 16 * 2**20
 MOST_DEPTH, MOST_ELEMENTS = 40, 600_000
 MOST_FILES, MOST_LINES, MOST_ROOTS = 20_000, 500_000, 20
 LAST_LINE = 10_000_000
+OWN_TOOL = "the tests measure by themselves and write no report of a known form, such as coverage.xml"
 
 
 @dataclass
 class CoverageFiles:
-    """The coverage reports of one check. Call `note_commit` after the checkout, `read` at the command's end."""
+    """The coverage reports of one check. Call `note_commit` after the checkout, `read` at the command's end.
+
+    measuring: None: only what the tests write by themselves is read.
+    """
 
     code: Path
     committed: set[str] = field(default_factory=set)
+    measuring: Measuring | None = None
 
     def note_commit(self) -> None:
         """Note what is part of the commit. Blocking."""
@@ -50,22 +54,28 @@ class CoverageFiles:
         """Read the reports; None if the run wrote none. Blocking. began_ns: see `Reports`."""
         found, left, count = _Found(), MOST_BYTES, 0
         try:
-            for name in self._matches():
-                if name in self.committed:
-                    continue
-                shown = path_text(name)
-                content = content_of_run(self.code / name, shown, began_ns=began_ns, left=left, most=MOST_BYTES)
+            for path, shown, folder in self._files():
+                content = content_of_run(path, shown, began_ns=began_ns, left=left, most=MOST_BYTES)
                 if content is None:
                     continue
                 left, count = left - len(content), count + 1
                 if count > MOST_REPORTS:
                     raise Unusable(f"there are more than {MOST_REPORTS} files")
-                paths = _Paths(self.code, str(PurePosixPath(name).parent))
-                read = _read_lcov if PurePosixPath(name).name in LCOV_PLACES else _read_cobertura
-                read(content, shown, paths, found)
+                read = _read_cobertura if path.suffix == ".xml" else _read_lcov
+                read(content, shown, _Paths(self.code, folder), found)
         except Unusable as error:
             return Coverage(problem=str(error))
+        if not count and self.measuring is not None and self.measuring.has_seen_others:
+            return Coverage(problem=OWN_TOOL)
         return found.coverage() if count else None
+
+    def _files(self) -> Iterator[tuple[Path, str, str]]:
+        """Yield each file, its name for people, and the folder of the checkout from which it names others."""
+        for name in self._matches():
+            if name not in self.committed:
+                yield self.code / name, path_text(name), str(PurePosixPath(name).parent)
+        for path in self.measuring.reports() if self.measuring is not None else ():
+            yield path, f"~/{path_text(path.name)}", "."
 
     def _matches(self) -> list[str]:
         return matching_files(self.code, [f"**/{place}" for place in (*COBERTURA_PLACES, *LCOV_PLACES)])

@@ -12,7 +12,7 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError
@@ -67,6 +67,14 @@ class Addition:
         return self.joint.join((self.value, value) if self.is_first else (value, self.value))
 
 
+def added(additions: Iterable[Addition], given: Mapping[str, str]) -> dict[str, str]:
+    """The variables that change if these are added, one after the other, to those that a command is given."""
+    changed: dict[str, str] = {}
+    for one in additions:
+        changed[one.name] = one.to(changed.get(one.name, given.get(one.name, "")))
+    return changed
+
+
 @dataclass
 class Reports:
     """The reports of one check. Call `note_commit` after the checkout, `begin` before the command, `read` at its end.
@@ -101,10 +109,6 @@ class Reports:
         shutil.copyfile(unittest_report.__file__, self._folder / "python" / "sitecustomize.py")
         self.mark.write_bytes(b"")
         self.began_ns = self.mark.stat().st_mtime_ns
-
-    def variables(self, command: str, given: Mapping[str, str], only_files: Sequence[str] = ()) -> dict[str, str]:
-        """The variables of `additions`, added to those that the command is given."""
-        return {one.name: one.to(given.get(one.name, "")) for one in self.additions(command, only_files)}
 
     def additions(self, command: str, only_files: Sequence[str] = ()) -> list[Addition]:
         """Environment variables by which pytest, unittest, node's runner and gotestsum write a report, if the project

@@ -41,7 +41,8 @@ def with_reports(pod: KubeObject, check: Check, image: str) -> KubeObject:
     (main,) = pod["containers"]
     wanted = [] if check.test_report is None else [f"--test-report={check.test_report}"]
     only = [f"--only-file={name}" for name in check.only_files]
-    arguments = ["--reports", _FOLDER, f"--check-command={check.command}", *wanted, *only]
+    measure = ["--measure-coverage"] if check.measures_coverage else []
+    arguments = ["--reports", _FOLDER, f"--check-command={check.command}", *wanted, *only, *measure]
     checkout = checkout | {"command": [*checkout["command"], *arguments], "volumeMounts": _mounts(checkout)}
     command = ["sh", "-c", _BEGIN, f"{_FOLDER}/begin", check.command]
     main = main | {"command": command, "volumeMounts": _mounts(main, is_read_only=True)}

@@ -99,6 +99,7 @@ class ProjectValues(TypedDict, total=False):
     most_quarantined: int
     auto_quarantine: dict[str, object] | None
     group_test_runs: int
+    coverage: str
     required_statuses: list[str]
     agent_review: dict[str, object] | None
     forbidden_paths: list[str]
@@ -295,6 +296,7 @@ def _defaults() -> ProjectValues:
         "health_seconds": dict(DEFAULT_HEALTH_SECONDS), "preview_ttl_hours": 72, "is_restricted": False,
         "separate_approver": False, "allow_direct_push": False, "tests_lost": "refuse", "tests_first": "warn",
         "test_setup": list(DEFAULT_TEST_SETUP), "most_quarantined": 5, "group_test_runs": 0,
+        "coverage": "run",
         "secret_scan": "warn", "dependency_scan": "warn",
         "forbidden_paths": list(DEFAULT_FORBIDDEN_PATHS), "limits": {}, "agent_instructions": "", "question_rules": {},
         "secrets_in_checks": [], "secrets_in_previews": [], "cache_paths": [], "services": [],

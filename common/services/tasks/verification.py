@@ -35,6 +35,7 @@ from common.transaction import Transaction, transactional
 from common.values.agent_review import AGENT_REVIEW, NO_REVIEW
 from common.values.check import Check
 from common.values.commit_status import RequiredStatuses
+from common.values.coverage import may_be_measured
 from common.values.place import Place
 from common.values.scans import ScanPlan
 
@@ -53,6 +54,8 @@ NO_FAULT = frozenset({BASE_IS_RED, NO_REVIEW})
 """Codes for which the work is not to blame."""
 MOST_CHANGED_PATHS = 1000
 """That the log of the check `diff` names."""
+COVERAGE = "coverage"
+"""The check of the lines that no test touches."""
 MOST_ACCEPTED = 1000
 """Lost tests that a check names, and a person can let go."""
 
@@ -66,6 +69,7 @@ class ProofPlan:
     may_change_setup: the task may change them. quarantined: names of tests whose failures count for nothing.
     statuses: what the repository's own CI has to say of the commit; None: nothing is required. is_reviewed: another
     agent reviews the commit.
+    coverage: see Project.
     rival: (branch, head) of a live group that handed the task back because of a merge conflict; None if there is none,
     or after RIVAL_SECONDS.
     """
@@ -86,6 +90,7 @@ class ProofPlan:
     scans: ScanPlan
     statuses: RequiredStatuses | None = None
     is_reviewed: bool = False
+    coverage: str = "read"
 
 
 @dataclass(frozen=True)
@@ -111,14 +116,17 @@ def begin_proof(tx: Transaction, lease: Lease) -> ProofPlan | None:
     task = tx.get(Task, run.task_id)
     if task.phase is not Phase.VERIFYING or newest_claim(tx, task.id) is not run:
         return None
-    project = tx.get(Project, task.project_id)
+    return proof_plan(tx, tx.get(Project, task.project_id), task, run)
+
+
+def proof_plan(tx: Transaction, project: Project, task: Task, run: Run) -> ProofPlan:
     tests = check_of(project, run.id, run.claimed_sha) if run.claimed_sha is not None else None
     return ProofPlan(
         place_of(project), run.id, task.branch_name, run.claimed_sha, tuple(project.forbidden_paths),
         project.tests_lost, _tests_first(project, task), frozenset(task.accepted_losses),
         tuple(project.test_setup), task.may_change_test_setup, flaky_tests.quarantined(tx, project.id),
         _rival(tx, task, run), tests, scanning.scan_plan(tx, project, task, run.id), _statuses(tx, project, run),
-        project.agent_review is not None,
+        project.agent_review is not None, project.coverage,
     )  # fmt: skip
 
 
@@ -181,11 +189,21 @@ def record_proven(tx: Transaction, lease: Lease, results: Sequence[CheckResult])
         _store(tx, task, lease.subject_id, _masked(tx, task, results))
         task.head_sha, task.updated_at = tx.get(Run, lease.subject_id).claimed_sha, tx.now()
         _close_review(tx, task, lease.subject_id, results)
-        task.needs_other_approver = tx.get(Project, task.project_id).separate_approver
+        project = tx.get(Project, task.project_id)
+        task.needs_other_approver = project.separate_approver
+        if _is_measured(project, results):
+            tx.enqueue(jobs.MEASURE_COVERAGE, lease.subject_id, project_id=task.project_id)
         record_update(tx, task, "checks", "head_sha")
         void_pictures(tx, task, keep=task.head_sha)
         tx.enqueue(jobs.PUBLISH_TASK, task.id, project_id=task.project_id)
     tx.finish(lease)
+
+
+def _is_measured(project: Project, results: Sequence[CheckResult]) -> bool:
+    """Whether the lines that the tests touch have to be found out, as the tests themselves did not report them."""
+    if project.coverage != "run" or project.test_command is None or not may_be_measured(project.test_command):
+        return False
+    return all(result.name != COVERAGE for result in results)
 
 
 @transactional
@@ -309,7 +327,7 @@ def look_for_statuses(tx: Transaction, project_id: str) -> int:
 
 
 def store_check(tx: Transaction, task: Task, result: CheckResult) -> None:
-    """Store a check that was made after the verification (of the preview) with the newest completed run."""
+    """Store a check that was made after the verification with the newest completed run."""
     claim = newest_claim(tx, task.id)
     if claim is not None:
-        _store(tx, task, claim.id, [result])
+        _store(tx, task, claim.id, _masked(tx, task, [result]))

@@ -17,7 +17,7 @@ SETTINGS = {
     "forbiddenPaths", "limits", "agentInstructions", "secretsInChecks", "secretsInPreviews", "healthContains",
     "setupCommand", "cachePaths", "services", "egress", "egressHosts",
     "keepTests", "testsLost", "testsFirst", "testReport", "testSetup", "mostQuarantined", "autoQuarantine",
-    "groupTestRuns", "requiredStatuses", "agentReview",
+    "groupTestRuns", "coverage", "requiredStatuses", "agentReview",
     "secretScan", "dependencyScan",
 }  # fmt: skip
 
@@ -89,7 +89,7 @@ def test_slugs_that_collide_are_numbered(platform: Platform, admin: Caller) -> N
         ("port", 0), ("port", 70000), ("previewTtlHours", -1), ("maxParallelTasks", -1), ("restricted", "maybe"),
         ("forbiddenPaths", "x"), ("testsLost", "off"), ("testsFirst", "no"), ("testReport", "../report.xml"),
         ("testSetup", ["x[a"]), ("mostQuarantined", -1), ("autoQuarantine", {"commits": 2}),
-        ("groupTestRuns", -1), ("groupTestRuns", 11),
+        ("groupTestRuns", -1), ("groupTestRuns", 11), ("coverage", "on"),
         ("requiredStatuses", ["aiworker/proof"]), ("agentReview", {"mode": "off"}),
         ("secretScan", "no"), ("dependencyScan", None),
     ],

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +16,9 @@ from common.values.coverage import Coverage, FileCoverage
 from tests.providers.runtime_contract import check_of, finished
 from tests.providers.runtime_supervisor import Repository, supervised
 from tests.workers.supervisor.test_setup import SPACE
-from workers.supervisor.coverage_files import MOST_ELEMENTS, MOST_LINES, CoverageFiles
+from workers.supervisor.coverage_files import MOST_ELEMENTS, MOST_LINES, OWN_TOOL, CoverageFiles
+from workers.supervisor.measuring import Measuring
+from workers.supervisor.report_files import added
 
 LINES = '<line number="1" hits="1"/><line number="2" hits="3"/><line number="4" hits="0"/>'
 PAGE = FileCoverage("src/page.py", "1-2", "4")
@@ -190,3 +194,59 @@ def test_the_result_of_a_check_holds_the_coverage_also_after_a_restart(tmp_path:
             CheckPhase.PASSED,
             Coverage((FileCoverage("page.py", "1-2", "4"),)),
         ), state.log
+
+
+@pytest.fixture
+def measured(run: Run) -> Run:
+    """Of a check that has its tests measured."""
+    run.files.measuring = Measuring(run.code, run.outside)
+    run.files.measuring.begin()
+    return run
+
+
+def test_what_was_measured_is_read_under_the_same_rules(measured: Run) -> None:
+    assert measured.files.measuring is not None
+    folder = measured.files.measuring.folder
+    (folder / "python-1.info").write_text(lcov("src/page.py"))
+    (folder / "python-2.info").write_text(lcov(f"{measured.outside}/secret.py"))
+    assert measured.read() == Coverage((PAGE,))
+
+    (folder / "python-2.info").unlink()
+    (folder / "python-2.info").symlink_to(folder / "python-1.info")
+    assert measured.read() == Coverage(problem="~/python-2.info is a link or can't be read")
+
+    (folder / "python-2.info").unlink()
+    (folder / "python-2.info").write_text("hello\n")
+    assert measured.read() == Coverage(problem="~/python-2.info is no LCOV")
+
+
+def test_tests_that_measure_by_themselves_are_told_apart(measured: Run) -> None:
+    assert measured.files.measuring is not None
+    (measured.files.measuring.folder / "others").touch()
+    assert measured.read() == Coverage(problem=OWN_TOOL)
+
+    measured.put("lcov.info", lcov("src/page.py"))
+    assert measured.read() == Coverage((PAGE,))
+
+
+def test_tests_with_a_tool_of_their_own_are_not_measured_a_second_time(measured: Run) -> None:
+    """Two tools in one process see a part each, so what either says would be wrong."""
+    assert measured.files.measuring is not None
+    measured.put("own.py", "import coverage\nown = coverage.Coverage(data_file=None)\nown.start()\nown.stop()\n")
+    environment = {**os.environ, **added(measured.files.measuring.additions(), os.environ)}
+    subprocess.run([sys.executable, "own.py"], cwd=measured.code, env=environment, check=True)
+
+    assert measured.read() == Coverage(problem=OWN_TOOL)
+
+
+def test_what_cannot_be_measured_runs_as_before(measured: Run) -> None:
+    """As where the tool is not for this Python."""
+    assert measured.files.measuring is not None
+    environment = {**os.environ, **added(measured.files.measuring.additions(), os.environ)}
+    measured.put("coverage/__init__.py", "raise RuntimeError('not for this one')\n")
+    measured.put("page.py", "print('ran')\n")
+    environment["PYTHONPATH"] += f"{os.pathsep}{measured.code}"
+    program = [sys.executable, "page.py"]
+    ended = subprocess.run(program, cwd=measured.code, env=environment, check=True, capture_output=True, text=True)
+
+    assert (ended.stdout, ended.stderr, measured.read()) == ("ran\n", "", None)

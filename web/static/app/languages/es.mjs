@@ -1467,6 +1467,11 @@ export const TEXTS = {
   "{count} lock files of other formats were not read": "{count} archivos de bloqueo de otros formatos no se leyeron",
   "Let this finding go": "Dejar ir este hallazgo",
   "Let these {count} findings go": "Dejar ir estos {count} hallazgos",
+  "Added lines that no test touches": "Líneas añadidas que ninguna prueba toca",
+  "Measured after the proof, by running the tests once more. Nobody waits for it, and it never refuses work.":
+    "Se miden tras la prueba, ejecutando las pruebas una vez más. Nadie espera por ello y nunca rechaza trabajo.",
+  "Measure them": "Medirlas",
+  "Only read the tests' own report": "Solo leer el informe de las propias pruebas",
   "One added line can run": "Una línea añadida puede ejecutarse",
   "{count} added lines can run": "{count} líneas añadidas pueden ejecutarse",
   "one is touched by no test": "ninguna prueba toca una",

@@ -11,6 +11,7 @@ import { AutoQuarantineFields, autoQuarantine, autoQuarantineDraft } from "./aut
 import { NetworkFields } from "./network-fields.mjs";
 import {
   POLICIES,
+  CoverageField,
   GroupTestRunsField,
   QuarantineField,
   StatusesField,
@@ -359,6 +360,7 @@ export const MoreFields = ({ form, secrets = [] }) => html`
     form=${form}
   />
   <${TestPolicies} form=${form} />
+  <${CoverageField} form=${form} />
   <div class="pair">
     <${TestSetupField} form=${form} />
     <${GroupTestRunsField} form=${form} />

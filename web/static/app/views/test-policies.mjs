@@ -12,6 +12,11 @@ export const OFF = ["off", mark("Do not look")];
 export const POLICIES = [
   { name: "testsLost", value: "refuse", options: [REFUSE, WARN] },
   { name: "testsFirst", value: "warn", options: [REFUSE, WARN, OFF] },
+  {
+    name: "coverage",
+    value: "run",
+    options: [["run", mark("Measure them")], ["read", mark("Only read the tests' own report")], OFF],
+  },
 ];
 const optionsOf = (wanted) => tPairs(POLICIES.find(({ name }) => name === wanted).options);
 
@@ -36,6 +41,19 @@ export function TestPolicies({ form }) {
       options=${optionsOf("testsFirst")}
     />
   </div>`;
+}
+
+export function CoverageField({ form }) {
+  return html`<${SelectField}
+    label=${t("Added lines that no test touches")}
+    hint=${t(
+      "Measured after the proof, by running the tests once more. Nobody waits for it, and it never refuses work.",
+    )}
+    name="coverage"
+    testid="project-coverage"
+    form=${form}
+    options=${optionsOf("coverage")}
+  />`;
 }
 
 export function TestSetupField({ form }) {

@@ -1,0 +1,139 @@
+"""Which lines no test touches is measured after the proof, by a run that decides nothing and that nobody waits for."""
+
+from __future__ import annotations
+
+import pytest
+
+from common.jobs import MEASURE_COVERAGE
+from common.models import Job, Project, Task, TaskCheck
+from common.providers.runtime import runtime
+from common.services.projects import projects
+from common.services.projects.places import place_of
+from tests.workers.jobs.test_untested_lines import said
+from tests.workers.jobs.test_which_tests_ran import PYTEST, checks_of
+from tests.workers.platform import Platform
+
+PAGE = "def title():\n    return 'Shop'\n"
+MORE = PAGE + "\n\ndef tax(rate):\n    if rate:\n        return rate / 2\n    return 0\n"
+TESTS = "from page import title\n\n\ndef test_title():\n    assert title() == 'Shop'\n"
+FILES = {"page.py": PAGE, "tests/test_page.py": TESTS, "tests/__init__.py": ""}
+TAX = "from page import tax, title\n\n\ndef test_tax():\n    assert tax(2) == 1\n\n\n" + TESTS.split("\n\n\n")[1]
+WORK: dict[str, str | None] = {"page.py": MORE, "tests/test_page.py": TAX}
+
+
+def measured(platform: Platform, task: Task) -> TaskCheck | None:
+    return checks_of(platform, task).get("coverage")
+
+
+def runs(platform: Platform) -> list[Job]:
+    return platform.all(Job, Job.kind == MEASURE_COVERAGE.name)
+
+
+def proven(platform: Platform, project: Project, files: dict[str, str | None] = WORK) -> Task:
+    """A task that a person may approve already, while its tests are not measured yet."""
+    task = platform.task(project)
+    claimed = platform.claim()
+    platform.finish(claimed, platform.push(claimed, files))
+    platform.run_jobs(until=lambda: platform.get(Task, task.id).state == "ready_to_test" and is_started(platform, task))
+    assert measured(platform, task) is None
+    return task
+
+
+def is_started(platform: Platform, task: Task) -> bool:
+    run = platform.runs(task)[-1]
+    space = place_of(platform.get(Project, task.project_id)).space
+    return runtime().read_check(space, f"{run.id}-coverage") is not None
+
+
+def test_a_new_project_sees_the_lines_without_doing_anything(platform: Platform) -> None:
+    project = platform.project(FILES, test_command=PYTEST, coverage="run")
+    task = platform.ready(project, "Tax", WORK)
+
+    assert said(measured(platform, task)) == (
+        "passed", "lines_untested", "1 of 7 added line(s) that can run are touched by no test: page.py:8-8.",
+        "page.py:8-8", {"added": 7, "uncovered": 1},
+    )  # fmt: skip
+    assert not is_started(platform, task)
+
+
+def test_a_person_does_not_wait_for_it(plain_platform: Platform) -> None:
+    project = plain_platform.project(FILES, test_command=PYTEST, coverage="run")
+    task = proven(plain_platform, project)
+
+    plain_platform.run_jobs()
+    check = measured(plain_platform, task)
+    assert check is not None
+    assert (check.code, check.commit_sha) == ("lines_untested", plain_platform.get(Task, task.id).head_sha)
+
+
+def test_tests_that_fail_when_measured_refuse_nothing(plain_platform: Platform) -> None:
+    project = plain_platform.project(FILES, test_command=PYTEST, coverage="run")
+    picky = TAX.replace("    assert tax", "    import sys\n    assert 'coverage' not in sys.modules\n    assert tax")
+    task = plain_platform.ready(project, "Tax", {**WORK, "tests/test_page.py": picky})
+
+    found = checks_of(plain_platform, task)
+    assert (found["tests"].status, found["coverage"].status, found["coverage"].code) == ("passed", "skipped", None)
+    assert found["coverage"].message == (
+        "It is not known which lines the tests touch: measured, they fail: it exited with 1."
+    )
+    assert "'coverage' not in sys.modules" in (found["coverage"].log or "")
+
+
+def test_a_push_voids_it(plain_platform: Platform) -> None:
+    platform = plain_platform
+    project = platform.project(FILES, test_command=PYTEST, coverage="run")
+    task = proven(platform, project)
+    tree = platform.clone(project)
+    branch = task.branch_name
+    tree.commit({"late": "x"}, on=branch, start=f"origin/{branch}")
+    tree.push(branch)
+
+    platform.look_at_repository(project)
+
+    assert platform.get(Task, task.id).state == "in_progress"
+    assert platform.all(TaskCheck, TaskCheck.name == "coverage") == []
+    assert (not is_started(platform, task), [job.state for job in runs(platform)]) == (True, ["done"])
+
+
+def test_the_setting_is_looked_at_again(plain_platform: Platform) -> None:
+    project = plain_platform.project(FILES, test_command=PYTEST, coverage="run")
+    task = proven(plain_platform, project)
+
+    projects.update_project(project.id, {"coverage": "read"}, by=plain_platform.max)
+    plain_platform.run_jobs()
+
+    assert measured(plain_platform, task) is None
+    assert not is_started(plain_platform, task)
+
+
+REPORT = "SF:page.py\nDA:5,0\nend_of_record\n"
+OTHERS: dict[str, tuple[str, str, str | None]] = {
+    "of an older project": ("read", PYTEST, None),
+    "switched off": ("off", f"{PYTEST} && cp report lcov.info", None),
+    "reported by the tests": (
+        "run", f"{PYTEST} && cp report lcov.info",
+        "1 of 1 added line(s) that can run are touched by no test: page.py:5-5.",
+    ),
+    "of another language": ("run", "cargo --version || true", None),
+    "of no tests": ("run", "grep -q title page.py", None),
+}  # fmt: skip
+"""Of `coverage`, the test command and what is said of the lines, where nothing is measured."""
+
+
+@pytest.mark.parametrize("case", OTHERS)
+def test_nothing_is_run_that_is_not_needed(plain_platform: Platform, case: str) -> None:
+    setting, command, message = OTHERS[case]
+    project = plain_platform.project({**FILES, "report": REPORT}, test_command=command, coverage=setting)
+    task = plain_platform.ready(project, "Tax", WORK)
+
+    check = measured(plain_platform, task)
+    assert (runs(plain_platform), check.message if check else None) == ([], message)
+
+
+def test_what_no_tool_measures_is_said(plain_platform: Platform) -> None:
+    project = plain_platform.project({**FILES, "Makefile": "test:\n\ttrue\n"}, test_command="make test", coverage="run")
+    task = plain_platform.ready(project, "Tax", {"page.py": MORE})
+
+    check = measured(plain_platform, task)
+    assert check is not None
+    assert (check.status, check.message) == ("skipped", "No tool measured which lines the tests touch.")
