@@ -99,6 +99,8 @@ class Teller:
         made = {
             "name": "Shop", "importUrl": platform.import_url, "testCommand": "python3 -m unittest -q",
             "healthSeconds": NO_WAITING, "forbiddenPaths": ["*.pem", "test_*.py"],
+            # Measured, a check would be there or not yet, as time goes.
+            "coverage": "read",
             "limits": {"maxMinutes": 60, "maxTokens": 2_000_000, "maxCostUsd": 5},
             "caps": {"task": {"runs": 20, "minutes": 240}, "day": {"tokens": 20_000_000}, "total": {"costUsd": 900}},
             "questionRules": {

@@ -17,6 +17,7 @@ import pytest
 
 from common.values.app import App, AppPhase, Space
 from common.values.check import CheckEnd, CheckPhase
+from common.values.coverage import FileCoverage
 from common.values.egress import Egress, Network
 from common.values.needs import Needs, ServiceKind
 from common.values.repository import Source
@@ -153,6 +154,17 @@ def test_databases_are_no_way_out_of_a_check(
     assert "read nothing" in said
     assert "(None,)" in said
     assert said[-1].startswith("refused ")
+
+
+def test_coverage_is_measured_in_the_sandbox(supervisor: Supervisor, space: Space, repository: Repository) -> None:
+    commit = repository.commit(page__py="a = 1\nif a > 1:\n    a = 2\n", test_page__py="import page\n")
+    check = check_of(repository.version("x", commit), space, "measured", f"{PYTHON} -m unittest test_page; true")
+    check = replace(check, measures_coverage=True, network=Network(Egress.NONE))
+    supervisor.runtime.ensure_check(check)
+    state = finished(supervisor.runtime, check)
+
+    assert state.coverage is not None
+    assert FileCoverage("page.py", "1-2", "3") in state.coverage.files
 
 
 @pytest.mark.parametrize("egress", list(Egress))
