@@ -42,7 +42,6 @@ accept_content = ["json"]
 task_serializer = "json"
 task_soft_time_limit = SOFT_LIMIT_SECONDS
 task_time_limit = HARD_LIMIT_SECONDS
-task_send_sent_event = True
 task_default_queue = "quick"
 task_create_missing_queues = True
 
@@ -51,7 +50,7 @@ worker_soft_shutdown_timeout = 20  # re-queue before a pod's 30 s of grace end
 worker_cancel_long_running_tasks_on_connection_loss = False  # steps are short and fenced
 worker_max_tasks_per_child = 500
 worker_max_memory_per_child = 400_000
-worker_send_task_events = True
+worker_send_task_events = False  # Flower switches them on in every worker, every 5 s, while it runs
 worker_hijack_root_logger = False
 worker_redirect_stdouts = False
 worker_enable_remote_control = True
