@@ -24,7 +24,6 @@ from sqlalchemy import (
     bindparam,
     delete,
     func,
-    insert,
     or_,
     select,
     update,
@@ -37,6 +36,7 @@ from common.announcer import Announcement
 from common.errors import LeaseLost
 from common.jobs import LEASE_SECONDS, Kind, Lease
 from common.machine.waiting import growing_delay
+from common.models.insertion import insert_rows
 from common.models.journal import Job
 from common.names import new_id
 from common.statements import Statement
@@ -55,16 +55,6 @@ def live_job(kind: str, subject_id: str) -> Select[Job]:
     return select(Job).where(Job.live_key == _live_key(kind, subject_id))
 
 
-def is_due(now: datetime, job_id: str) -> Select[str]:
-    """Query for the job's id, if it may be claimed."""
-    return select(Job.id).where(Job.id == job_id, *_is_due(now))
-
-
-def is_held(lease: Lease) -> Select[str]:
-    """Query for the job's id, while the lease is valid: no other worker has claimed the job, and it is not over."""
-    return select(Job.id).where(*_is_mine(lease))
-
-
 def due_jobs(now: datetime) -> Select[Job]:
     """Query for the jobs that may be claimed: they are due, and no worker holds them."""
     return select(Job).where(*_is_due(now))
@@ -80,12 +70,17 @@ def _live_key(kind: str, subject_id: str) -> str:
     return f"{kind}:{subject_id}"
 
 
-def _is_due(now: datetime) -> tuple[ColumnElement[bool], ...]:
+def _is_due(now: datetime | ColumnElement[datetime]) -> tuple[ColumnElement[bool], ...]:
     return (
-        Job.state_.in_(sources(JOB_EDGES, JobState.RUNNING, By.PLATFORM)),
+        _is_before(JobState.RUNNING),
         Job.next_at <= now,
         or_(Job.lease_until.is_(None), Job.lease_until < now),
     )
+
+
+def _is_before(new: JobState) -> ColumnElement[bool]:
+    """Whether the platform may move the job to this state."""
+    return or_(*(Job.state_ == old for old in sorted(sources(JOB_EDGES, new, By.PLATFORM))))
 
 
 def _is_mine(lease: Lease) -> tuple[ColumnElement[bool], ...]:
@@ -161,8 +156,7 @@ class JobQueue:
             }
             for subject_id, project_id, trace in subjects
         ]  # fmt: skip
-        self._session.flush()
-        self._session.execute(insert(Job), rows)
+        insert_rows(self._session, Job, rows)
         for row in rows:
             self._announcement.ring(kind.name, str(row["id"]))
 
@@ -171,21 +165,16 @@ class JobQueue:
 
         The attempt is counted now, before the work, so that a job which kills its process is counted, too.
         """
-        now = self._now()
-        is_claimed = self._update(
-            Job.id == job_id, *_is_due(now),
-            state_=JobState.RUNNING, fence=Job.fence + 1, attempts=Job.attempts + 1,
-            lease_until=now + timedelta(seconds=LEASE_SECONDS), started_at=func.coalesce(Job.started_at, now),
-        )  # fmt: skip
-        if not is_claimed:
-            return None
-        row = self._session.execute(
-            select(
-                Job.id, Job.kind, Job.subject_id, Job.project_id, Job.fence, Job.generation, Job.attempts,
-                Job.trace_parent,
-            ).where(Job.id == job_id)
-        )  # fmt: skip
-        return Lease(*row.one())
+        self._session.flush()
+        connection = self._session.connection()
+        if database.is_sqlite():
+            now = self._now()
+            claimed = _CLAIM.rows(connection, id=job_id, now=now, until=now + timedelta(seconds=LEASE_SECONDS))
+        else:
+            # The server's clock, without a round trip to ask for it.
+            is_claimed, _id = _CLAIM.run(connection, id=job_id)
+            claimed = _CLAIMED.rows(connection, id=job_id) if is_claimed else []
+        return Lease(*claimed[0]) if claimed else None
 
     def renew(self, lease: Lease) -> bool:
         """Extend the claim to LEASE_SECONDS from now. Returns False if another worker has the job or it is over."""
@@ -193,7 +182,7 @@ class JobQueue:
 
     def is_held(self, lease: Lease) -> bool:
         """Whether the lease is still valid: no other worker has claimed the job, and it is not over."""
-        return self._session.execute(is_held(lease)).first() is not None
+        return bool(HELD.rows(self._session.connection(), id=lease.job_id, fence=lease.fence))
 
     def hold(self, lease: Lease) -> Job:
         """Lock the job's row until commit and return it. Raises LeaseLost if the lease is not valid any more."""
@@ -206,10 +195,10 @@ class JobQueue:
     def finish(self, lease: Lease) -> None:
         """Mark the job done, or queue it at once if it was enqueued again since its claim. LeaseLost: see `hold`."""
         # A single statement in the usual case: enqueueing the same job waits for its row lock.
-        is_done = self._update(
-            *_is_mine(lease), Job.generation == lease.generation,
-            Job.state_.in_(sources(JOB_EDGES, JobState.DONE, By.PLATFORM)),
-            state_=JobState.DONE, live_key=None, lease_until=None, finished_at=self._now(), error=None, **NO_FAILURES,
+        self._session.flush()
+        is_done, _id = _FINISH.run(
+            self._session.connection(), id=lease.job_id, lease_fence=lease.fence, lease_generation=lease.generation,
+            ended_at=self._now(),
         )  # fmt: skip
         if is_done:
             self._tell_progress(lease, {"state": JobState.DONE})
@@ -353,6 +342,47 @@ def _enqueue() -> ClauseElement:
     next_at = func.least(Job.next_at, new_mysql.inserted.next_at)
     return new_mysql.on_duplicate_key_update(generation=Job.generation + 1, next_at=next_at)
 
+
+def _claim() -> ClauseElement:
+    """Claims a job that is due; on SQLite it returns the lease."""
+    now = database.clock("now")
+    claim = (
+        update(Job)
+        .where(Job.id == bindparam("id"), *_is_due(now))
+        .values(
+            state_=JobState.RUNNING, fence=Job.fence + 1, attempts=Job.attempts + 1,
+            lease_until=database.clock("until", ahead_seconds=LEASE_SECONDS),
+            started_at=func.coalesce(Job.started_at, now),
+        )
+    )  # fmt: skip
+    return claim.returning(*_LEASE) if database.is_sqlite() else claim
+
+
+def _finish() -> ClauseElement:
+    """Ends a job that is still held and was not enqueued again."""
+    is_mine = (Job.id == bindparam("id"), Job.fence == bindparam("lease_fence"), Job.state_ == JobState.RUNNING)
+    done: dict[str, object] = {**NO_FAILURES, "live_key": None, "lease_until": None, "error": None}
+    return (
+        update(Job)
+        .where(*is_mine, Job.generation == bindparam("lease_generation"), _is_before(JobState.DONE))
+        .values(state_=JobState.DONE, finished_at=bindparam("ended_at", type_=Job.finished_at.type), **done)
+    )
+
+
+_LEASE = (
+    Job.id, Job.kind, Job.subject_id, Job.project_id, Job.fence, Job.generation, Job.attempts, Job.trace_parent,
+)  # fmt: skip
+_CLAIM = Statement(_claim)
+_CLAIMED = Statement(lambda: select(*_LEASE).where(Job.id == bindparam("id")))
+_FINISH = Statement(_finish)
+DUE = Statement(lambda: select(Job.id).where(Job.id == bindparam("id"), *_is_due(database.clock("now"))))
+"""The id of the job `id`, if it may be claimed. now: only SQLite uses it; MariaDB and MySQL use their own clock."""
+HELD = Statement(
+    lambda: select(Job.id).where(
+        Job.id == bindparam("id"), Job.fence == bindparam("fence"), Job.state_ == JobState.RUNNING
+    )
+)
+"""The id of the job `id` while the lease with this fence is valid: nobody has claimed it since, and it is not over."""
 
 _ENQUEUE = Statement(_enqueue)
 _LIVE = Statement(lambda: select(Job.id).where(Job.live_key == bindparam("live_key")))
