@@ -6,12 +6,10 @@ job since, it raises LeaseLost, which rolls back the worker's transaction. `JOB_
 
 from __future__ import annotations
 
-import contextlib
-import contextvars
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import cast
 
@@ -34,7 +32,7 @@ from sqlalchemy.orm import Session
 from common import database
 from common.announcer import Announcement
 from common.errors import LeaseLost
-from common.jobs import LEASE_SECONDS, Kind, Lease
+from common.jobs import LEASE_SECONDS, Kind, Lease, chain_of_this_thread
 from common.machine.waiting import growing_delay
 from common.models.insertion import insert_rows
 from common.models.journal import Job
@@ -88,36 +86,6 @@ def _is_mine(lease: Lease) -> tuple[ColumnElement[bool], ...]:
     return Job.id == lease.job_id, Job.fence == lease.fence, Job.state_ == JobState.RUNNING
 
 
-@dataclass
-class Chain:
-    """What a worker process does with one job without giving it back between its steps.
-
-    lease: of the present step. following: of the next one, which is due at once; None: the job ended, or waits.
-    """
-
-    lease: Lease | None
-    until: float
-    following: Lease | None = None
-
-
-_chain: contextvars.ContextVar[Chain | None] = contextvars.ContextVar("chain", default=None)
-
-
-@contextlib.contextmanager
-def chained(seconds: float) -> Iterator[Chain]:
-    """Inside, a step that is due at once is claimed with the record of the one before it, and no message is sent.
-
-    seconds: after that, the next step is rung as usual, so that a long chain does not keep other jobs waiting. If the
-    process dies, the lease ends and the sweep rings, as after a claim.
-    """
-    chain = Chain(None, time.monotonic() + seconds)
-    token = _chain.set(chain)
-    try:
-        yield chain
-    finally:
-        _chain.reset(token)
-
-
 class JobQueue:
     """Reads and writes job rows in one transaction. now: that transaction's clock."""
 
@@ -125,6 +93,7 @@ class JobQueue:
         self._session = session
         self._now = now
         self._announcement = announcement
+        self._has_taken_along = False
 
     def enqueue(self, kind: Kind, subject_id: str, *, project_id: str | None, after_seconds: float = 0) -> str:
         """Insert the job, or have the live one for the same subject run once more. Returns the job's id."""
@@ -146,9 +115,13 @@ class JobQueue:
         return job_id
 
     def enqueue_new(self, kind: Kind, subjects: Sequence[tuple[str, str, str | None]]) -> None:
-        """Insert a job for each subject, at once: (id, project, traceparent). They are new, so none has a live job."""
+        """Insert a job for each subject, at once: (id, project, traceparent). They are new, so none has a live job.
+
+        The first one is claimed at once for a chain that takes jobs of this kind along.
+        """
         now = self._now()
-        rows = [
+        chain = chain_of_this_thread()
+        rows: list[dict[str, object]] = [
             {
                 "id": new_id(), "kind": kind.name, "subject_id": subject_id, "project_id": project_id,
                 "live_key": _live_key(kind.name, subject_id), "state_": JobState.QUEUED, "generation": 1,
@@ -156,8 +129,16 @@ class JobQueue:
             }
             for subject_id, project_id, trace in subjects
         ]  # fmt: skip
+        if rows and chain is not None and chain.takes(kind) and not self._has_taken_along:
+            self._has_taken_along = True
+            first, *rung = rows
+            until = now + timedelta(seconds=LEASE_SECONDS)
+            first |= {"state_": JobState.RUNNING, "attempts": 1, "fence": 1, "lease_until": until, "started_at": now}
+            chain.beside.append(Lease(str(first["id"]), kind.name, *_beside(subjects[0])))
+        else:
+            rung = rows
         insert_rows(self._session, Job, rows)
-        for row in rows:
+        for row in rung:
             self._announcement.ring(kind.name, str(row["id"]))
 
     def claim(self, job_id: str) -> Lease | None:
@@ -287,7 +268,7 @@ class JobQueue:
 
     def _go_on(self, lease: Lease, job: Job, after_seconds: float) -> None:
         """The job has another step: claim it at once for the chain that holds the lease, else queue it."""
-        chain = _chain.get()
+        chain = chain_of_this_thread()
         if after_seconds > 0 or chain is None or chain.lease != lease or time.monotonic() >= chain.until:
             self._requeue(job, after_seconds, is_rung=True)
             return
@@ -386,6 +367,12 @@ HELD = Statement(
 
 _ENQUEUE = Statement(_enqueue)
 _LIVE = Statement(lambda: select(Job.id).where(Job.live_key == bindparam("live_key")))
+
+
+def _beside(subject: tuple[str, str, str | None]) -> tuple[str, str, int, int, int, str | None]:
+    """The rest of the lease of a job that is new and claimed: its fence, generation and attempts are 1."""
+    subject_id, project_id, trace = subject
+    return subject_id, project_id, 1, 1, 1, trace
 
 
 def _others(project_id: str, except_for: Lease) -> tuple[ColumnElement[bool], ...]:

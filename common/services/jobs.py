@@ -17,7 +17,6 @@ from common.errors import Conflict, NotFound
 from common.jobs import CATALOGUE, UNAVAILABLE_HOURS, Lease
 from common.models.journal import Job, Mark
 from common.queue import DUE, HELD, live_job
-from common.queue import chained as chained
 from common.services.access import Caller
 from common.services.listing import page_seen
 from common.services.paging import Order, Page, PageQuery
