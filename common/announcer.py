@@ -139,8 +139,6 @@ class Announcer:
     def _try(self, announcement: Announcement) -> None:
         now = time.monotonic()
         try:
-            if announcement.entries:
-                feed.publish(announcement.entries)
             due = [(kind, job_id) for delay, kind, job_id in announcement.rings if delay <= 0]
             for delay, kind, job_id in announcement.rings:
                 if 0 < delay <= LONGEST_DELAY_SECONDS:
@@ -148,8 +146,12 @@ class Announcer:
             while self._later and self._later[0][0] <= now:
                 _at, _order, kind, job_id = heapq.heappop(self._later)
                 due.append((kind, job_id))
-            if due:
-                broker.ring(feed.client(), due)
+            # One round trip for all, and rings first: a worker begins while the entries are being appended. Nobody
+            # relies on an entry being there before a job's are: sockets go by the numbers of the events.
+            pipeline = feed.client().pipeline(transaction=False)
+            broker.ring(pipeline, due)
+            feed.append(pipeline, announcement.entries)
+            pipeline.execute()
         except (redis.RedisError, OSError) as error:
             # Only a delay: the sweep rings again, and stream readers query the database.
             if self._is_redis_up:

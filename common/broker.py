@@ -1,4 +1,4 @@
-"""The Celery app, configured by celeryconfig, and `ring`, which sends jobs' messages. A lost message only costs time:
+"""The Celery app, configured by celeryconfig, and `ring`, which writes jobs' messages. A lost message only costs time:
 the sweep sends it again.
 """
 
@@ -18,10 +18,9 @@ from common.jobs import CATALOGUE
 from common.settings import settings
 
 if TYPE_CHECKING:
-    import redis
-
     # Loading it takes a tenth of a web server's start, which only sends messages and writes them itself.
     from celery import Celery
+    from redis.client import Pipeline
 
 
 @functools.cache
@@ -32,19 +31,14 @@ def celery_app() -> Celery:
     return app
 
 
-def ring(client: redis.Redis, rings: Iterable[tuple[str, str]]) -> None:
-    """Send the ids of jobs to their queues, in one round trip: (kind, job id) each.
-
-    Raises redis.RedisError; some messages may have arrived all the same.
-    """
-    pipeline = client.pipeline(transaction=False)
+def ring(pipeline: Pipeline, rings: Iterable[tuple[str, str]]) -> None:
+    """Have the pipeline send the ids of jobs to their queues: (kind, job id) each."""
     for kind, job_id in rings:
         known = CATALOGUE[kind]
         key = f"{settings().instance}:{known.queue.value}"
         # Workers take messages from the right.
         push = pipeline.rpush if known.is_first else pipeline.lpush
         push(key, message(kind, known.queue.value, job_id))
-    pipeline.execute()
 
 
 def message(kind: str, queue: str, job_id: str) -> str:

@@ -17,7 +17,19 @@ from typing import Any, cast
 
 import pymysql.connections
 from pymysql.protocol import FieldDescriptorPacket, MysqlPacket
-from sqlalchemy import Connection, CursorResult, DateTime, Engine, Executable, create_engine, event, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    CursorResult,
+    DateTime,
+    Engine,
+    Executable,
+    bindparam,
+    create_engine,
+    event,
+    func,
+    text,
+)
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Dialect, make_url
 from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
@@ -259,10 +271,23 @@ def is_sqlite() -> bool:
 def read_now(connection: Connection) -> datetime:
     """The database's clock, aware UTC. Leases are measured by it, never by the clock of another machine."""
     if is_sqlite():
-        # SQLite is a library: its `now` is the clock of this machine, on which all of its processes run.
-        now = datetime.now(UTC)
-        return now.replace(microsecond=now.microsecond // 1000 * 1000)
+        return sqlite_now()
     return cast("datetime", connection.exec_driver_sql("SELECT UTC_TIMESTAMP(6)").scalar_one()).replace(tzinfo=UTC)
+
+
+def sqlite_now() -> datetime:
+    """SQLite is a library: its `now` is the clock of this machine, on which all of its processes run."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+def clock(name: str, *, ahead_seconds: int = 0) -> ColumnElement[datetime]:
+    """The database's clock inside a statement, so that it costs no round trip. On SQLite: the
+    parameter `name`, which is `sqlite_now`."""
+    if is_sqlite():
+        return bindparam(name, type_=UtcDateTime())
+    now = func.utc_timestamp(text("6"), type_=UtcDateTime())
+    return func.timestampadd(text("SECOND"), ahead_seconds, now, type_=UtcDateTime()) if ahead_seconds else now
 
 
 def commit(session: Session) -> None:
@@ -343,6 +368,7 @@ def rows_changed(session: Session, statement: Executable) -> int:
 __all__ = [
     "JsonText",
     "UtcDateTime",
+    "clock",
     "commit",
     "describe_url",
     "dispose_engines",
@@ -355,5 +381,6 @@ __all__ = [
     "raise_busy",
     "read_now",
     "rows_changed",
+    "sqlite_now",
     "sqlite_write_lock",
 ]

@@ -11,12 +11,13 @@ import functools
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 import redis
 from redis.backoff import NoBackoff
+from redis.client import Pipeline
 from redis.retry import Retry
 
 from common.settings import settings
@@ -119,9 +120,15 @@ class CircuitBreaker:
         self._seconds = self._until = 0.0
 
 
-def publish(entries: list[Entry]) -> None:
+def publish(entries: Iterable[Entry]) -> None:
     """Append to the stream, in order, in one round trip. Raises redis.RedisError; readers recover lost entries."""
     pipeline = client().pipeline(transaction=False)
+    append(pipeline, entries)
+    pipeline.execute()
+
+
+def append(pipeline: Pipeline, entries: Iterable[Entry]) -> None:
+    """Have the pipeline append to the stream, in order."""
     for entry in entries:
         fields: dict[Any, Any] = {"k": entry.kind, "f": entry.feed}
         if entry.message:
@@ -131,7 +138,6 @@ def publish(entries: list[Entry]) -> None:
         if entry.task_id:
             fields["t"] = entry.task_id
         pipeline.xadd(stream_name(), fields, maxlen=LONGEST, approximate=True)
-    pipeline.execute()
 
 
 def follow(*, block_seconds: float = 5.0) -> Iterator[list[Entry]]:

@@ -6,7 +6,11 @@ and records it, so running it twice has the same effect as running it once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import contextlib
+import contextvars
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -52,6 +56,50 @@ class Lease:
     generation: int
     attempts: int
     trace_parent: str | None = None
+
+
+@dataclass
+class Chain:
+    """What a worker process does without giving a job back between its steps.
+
+    lease: of the present step. until: on the monotonic clock; see `chained`. takes_along: names of kinds. following: of
+    the next step, which is due at once; None: the job ended, or waits. beside: of new jobs that the step enqueued.
+    Both may be of a transaction that was rolled back: look whether they are held.
+    """
+
+    lease: Lease | None
+    until: float
+    takes_along: frozenset[str] = frozenset()
+    following: Lease | None = None
+    beside: list[Lease] = field(default_factory=list)
+
+    def takes(self, kind: Kind) -> bool:
+        """Whether a new job of this kind is done here, and not by the worker that a ring would reach."""
+        return kind.name in self.takes_along and time.monotonic() < self.until
+
+
+_chain: contextvars.ContextVar[Chain | None] = contextvars.ContextVar("chain", default=None)
+
+
+def chain_of_this_thread() -> Chain | None:
+    """The chain inside which this is called; None outside of `chained`."""
+    return _chain.get()
+
+
+@contextlib.contextmanager
+def chained(seconds: float, takes_along: frozenset[str] = frozenset()) -> Iterator[Chain]:
+    """Inside, a step that is due at once is claimed with the record of the one before it, and no message is sent.
+
+    seconds: after that, the next step is rung as usual, so that a long chain does not keep other jobs waiting.
+    takes_along: names of the kinds of which a new job is claimed in the same way, one for each transaction. If the
+    process dies, the leases end and the sweep rings, as after any claim.
+    """
+    chain = Chain(None, time.monotonic() + seconds, takes_along)
+    token = _chain.set(chain)
+    try:
+        yield chain
+    finally:
+        _chain.reset(token)
 
 
 LEASE_SECONDS = 30

@@ -6,12 +6,10 @@ job since, it raises LeaseLost, which rolls back the worker's transaction. `JOB_
 
 from __future__ import annotations
 
-import contextlib
-import contextvars
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import cast
 
@@ -24,7 +22,6 @@ from sqlalchemy import (
     bindparam,
     delete,
     func,
-    insert,
     or_,
     select,
     update,
@@ -35,8 +32,9 @@ from sqlalchemy.orm import Session
 from common import database
 from common.announcer import Announcement
 from common.errors import LeaseLost
-from common.jobs import LEASE_SECONDS, Kind, Lease
+from common.jobs import LEASE_SECONDS, Kind, Lease, chain_of_this_thread
 from common.machine.waiting import growing_delay
+from common.models.insertion import insert_rows
 from common.models.journal import Job
 from common.names import new_id
 from common.statements import Statement
@@ -55,16 +53,6 @@ def live_job(kind: str, subject_id: str) -> Select[Job]:
     return select(Job).where(Job.live_key == _live_key(kind, subject_id))
 
 
-def is_due(now: datetime, job_id: str) -> Select[str]:
-    """Query for the job's id, if it may be claimed."""
-    return select(Job.id).where(Job.id == job_id, *_is_due(now))
-
-
-def is_held(lease: Lease) -> Select[str]:
-    """Query for the job's id, while the lease is valid: no other worker has claimed the job, and it is not over."""
-    return select(Job.id).where(*_is_mine(lease))
-
-
 def due_jobs(now: datetime) -> Select[Job]:
     """Query for the jobs that may be claimed: they are due, and no worker holds them."""
     return select(Job).where(*_is_due(now))
@@ -80,47 +68,22 @@ def _live_key(kind: str, subject_id: str) -> str:
     return f"{kind}:{subject_id}"
 
 
-def _is_due(now: datetime) -> tuple[ColumnElement[bool], ...]:
+def _is_due(now: datetime | ColumnElement[datetime]) -> tuple[ColumnElement[bool], ...]:
     return (
-        Job.state_.in_(sources(JOB_EDGES, JobState.RUNNING, By.PLATFORM)),
+        _is_before(JobState.RUNNING),
         Job.next_at <= now,
         or_(Job.lease_until.is_(None), Job.lease_until < now),
     )
 
 
+def _is_before(new: JobState) -> ColumnElement[bool]:
+    """Whether the platform may move the job to this state."""
+    return or_(*(Job.state_ == old for old in sorted(sources(JOB_EDGES, new, By.PLATFORM))))
+
+
 def _is_mine(lease: Lease) -> tuple[ColumnElement[bool], ...]:
     """The fence: the job is running, and no worker has claimed it after this lease."""
     return Job.id == lease.job_id, Job.fence == lease.fence, Job.state_ == JobState.RUNNING
-
-
-@dataclass
-class Chain:
-    """What a worker process does with one job without giving it back between its steps.
-
-    lease: of the present step. following: of the next one, which is due at once; None: the job ended, or waits.
-    """
-
-    lease: Lease | None
-    until: float
-    following: Lease | None = None
-
-
-_chain: contextvars.ContextVar[Chain | None] = contextvars.ContextVar("chain", default=None)
-
-
-@contextlib.contextmanager
-def chained(seconds: float) -> Iterator[Chain]:
-    """Inside, a step that is due at once is claimed with the record of the one before it, and no message is sent.
-
-    seconds: after that, the next step is rung as usual, so that a long chain does not keep other jobs waiting. If the
-    process dies, the lease ends and the sweep rings, as after a claim.
-    """
-    chain = Chain(None, time.monotonic() + seconds)
-    token = _chain.set(chain)
-    try:
-        yield chain
-    finally:
-        _chain.reset(token)
 
 
 class JobQueue:
@@ -130,6 +93,7 @@ class JobQueue:
         self._session = session
         self._now = now
         self._announcement = announcement
+        self._has_taken_along = False
 
     def enqueue(self, kind: Kind, subject_id: str, *, project_id: str | None, after_seconds: float = 0) -> str:
         """Insert the job, or have the live one for the same subject run once more. Returns the job's id."""
@@ -151,9 +115,13 @@ class JobQueue:
         return job_id
 
     def enqueue_new(self, kind: Kind, subjects: Sequence[tuple[str, str, str | None]]) -> None:
-        """Insert a job for each subject, at once: (id, project, traceparent). They are new, so none has a live job."""
+        """Insert a job for each subject, at once: (id, project, traceparent). They are new, so none has a live job.
+
+        The first one is claimed at once for a chain that takes jobs of this kind along.
+        """
         now = self._now()
-        rows = [
+        chain = chain_of_this_thread()
+        rows: list[dict[str, object]] = [
             {
                 "id": new_id(), "kind": kind.name, "subject_id": subject_id, "project_id": project_id,
                 "live_key": _live_key(kind.name, subject_id), "state_": JobState.QUEUED, "generation": 1,
@@ -161,9 +129,16 @@ class JobQueue:
             }
             for subject_id, project_id, trace in subjects
         ]  # fmt: skip
-        self._session.flush()
-        self._session.execute(insert(Job), rows)
-        for row in rows:
+        if rows and chain is not None and chain.takes(kind) and not self._has_taken_along:
+            self._has_taken_along = True
+            first, *rung = rows
+            until = now + timedelta(seconds=LEASE_SECONDS)
+            first |= {"state_": JobState.RUNNING, "attempts": 1, "fence": 1, "lease_until": until, "started_at": now}
+            chain.beside.append(Lease(str(first["id"]), kind.name, *_beside(subjects[0])))
+        else:
+            rung = rows
+        insert_rows(self._session, Job, rows)
+        for row in rung:
             self._announcement.ring(kind.name, str(row["id"]))
 
     def claim(self, job_id: str) -> Lease | None:
@@ -171,21 +146,16 @@ class JobQueue:
 
         The attempt is counted now, before the work, so that a job which kills its process is counted, too.
         """
-        now = self._now()
-        is_claimed = self._update(
-            Job.id == job_id, *_is_due(now),
-            state_=JobState.RUNNING, fence=Job.fence + 1, attempts=Job.attempts + 1,
-            lease_until=now + timedelta(seconds=LEASE_SECONDS), started_at=func.coalesce(Job.started_at, now),
-        )  # fmt: skip
-        if not is_claimed:
-            return None
-        row = self._session.execute(
-            select(
-                Job.id, Job.kind, Job.subject_id, Job.project_id, Job.fence, Job.generation, Job.attempts,
-                Job.trace_parent,
-            ).where(Job.id == job_id)
-        )  # fmt: skip
-        return Lease(*row.one())
+        self._session.flush()
+        connection = self._session.connection()
+        if database.is_sqlite():
+            now = self._now()
+            claimed = _CLAIM.rows(connection, id=job_id, now=now, until=now + timedelta(seconds=LEASE_SECONDS))
+        else:
+            # The server's clock, without a round trip to ask for it.
+            is_claimed, _id = _CLAIM.run(connection, id=job_id)
+            claimed = _CLAIMED.rows(connection, id=job_id) if is_claimed else []
+        return Lease(*claimed[0]) if claimed else None
 
     def renew(self, lease: Lease) -> bool:
         """Extend the claim to LEASE_SECONDS from now. Returns False if another worker has the job or it is over."""
@@ -193,7 +163,7 @@ class JobQueue:
 
     def is_held(self, lease: Lease) -> bool:
         """Whether the lease is still valid: no other worker has claimed the job, and it is not over."""
-        return self._session.execute(is_held(lease)).first() is not None
+        return bool(HELD.rows(self._session.connection(), id=lease.job_id, fence=lease.fence))
 
     def hold(self, lease: Lease) -> Job:
         """Lock the job's row until commit and return it. Raises LeaseLost if the lease is not valid any more."""
@@ -206,10 +176,10 @@ class JobQueue:
     def finish(self, lease: Lease) -> None:
         """Mark the job done, or queue it at once if it was enqueued again since its claim. LeaseLost: see `hold`."""
         # A single statement in the usual case: enqueueing the same job waits for its row lock.
-        is_done = self._update(
-            *_is_mine(lease), Job.generation == lease.generation,
-            Job.state_.in_(sources(JOB_EDGES, JobState.DONE, By.PLATFORM)),
-            state_=JobState.DONE, live_key=None, lease_until=None, finished_at=self._now(), error=None, **NO_FAILURES,
+        self._session.flush()
+        is_done, _id = _FINISH.run(
+            self._session.connection(), id=lease.job_id, lease_fence=lease.fence, lease_generation=lease.generation,
+            ended_at=self._now(),
         )  # fmt: skip
         if is_done:
             self._tell_progress(lease, {"state": JobState.DONE})
@@ -298,7 +268,7 @@ class JobQueue:
 
     def _go_on(self, lease: Lease, job: Job, after_seconds: float) -> None:
         """The job has another step: claim it at once for the chain that holds the lease, else queue it."""
-        chain = _chain.get()
+        chain = chain_of_this_thread()
         if after_seconds > 0 or chain is None or chain.lease != lease or time.monotonic() >= chain.until:
             self._requeue(job, after_seconds, is_rung=True)
             return
@@ -354,8 +324,55 @@ def _enqueue() -> ClauseElement:
     return new_mysql.on_duplicate_key_update(generation=Job.generation + 1, next_at=next_at)
 
 
+def _claim() -> ClauseElement:
+    """Claims a job that is due; on SQLite it returns the lease."""
+    now = database.clock("now")
+    claim = (
+        update(Job)
+        .where(Job.id == bindparam("id"), *_is_due(now))
+        .values(
+            state_=JobState.RUNNING, fence=Job.fence + 1, attempts=Job.attempts + 1,
+            lease_until=database.clock("until", ahead_seconds=LEASE_SECONDS),
+            started_at=func.coalesce(Job.started_at, now),
+        )
+    )  # fmt: skip
+    return claim.returning(*_LEASE) if database.is_sqlite() else claim
+
+
+def _finish() -> ClauseElement:
+    """Ends a job that is still held and was not enqueued again."""
+    is_mine = (Job.id == bindparam("id"), Job.fence == bindparam("lease_fence"), Job.state_ == JobState.RUNNING)
+    done: dict[str, object] = {**NO_FAILURES, "live_key": None, "lease_until": None, "error": None}
+    return (
+        update(Job)
+        .where(*is_mine, Job.generation == bindparam("lease_generation"), _is_before(JobState.DONE))
+        .values(state_=JobState.DONE, finished_at=bindparam("ended_at", type_=Job.finished_at.type), **done)
+    )
+
+
+_LEASE = (
+    Job.id, Job.kind, Job.subject_id, Job.project_id, Job.fence, Job.generation, Job.attempts, Job.trace_parent,
+)  # fmt: skip
+_CLAIM = Statement(_claim)
+_CLAIMED = Statement(lambda: select(*_LEASE).where(Job.id == bindparam("id")))
+_FINISH = Statement(_finish)
+DUE = Statement(lambda: select(Job.id).where(Job.id == bindparam("id"), *_is_due(database.clock("now"))))
+"""The id of the job `id`, if it may be claimed. now: only SQLite uses it; MariaDB and MySQL use their own clock."""
+HELD = Statement(
+    lambda: select(Job.id).where(
+        Job.id == bindparam("id"), Job.fence == bindparam("fence"), Job.state_ == JobState.RUNNING
+    )
+)
+"""The id of the job `id` while the lease with this fence is valid: nobody has claimed it since, and it is not over."""
+
 _ENQUEUE = Statement(_enqueue)
 _LIVE = Statement(lambda: select(Job.id).where(Job.live_key == bindparam("live_key")))
+
+
+def _beside(subject: tuple[str, str, str | None]) -> tuple[str, str, int, int, int, str | None]:
+    """The rest of the lease of a job that is new and claimed: its fence, generation and attempts are 1."""
+    subject_id, project_id, trace = subject
+    return subject_id, project_id, 1, 1, 1, trace
 
 
 def _others(project_id: str, except_for: Lease) -> tuple[ColumnElement[bool], ...]:

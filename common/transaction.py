@@ -32,6 +32,7 @@ from common.models.base import Base
 from common.models.insertion import insert_row
 from common.outbox import Outbox
 from common.queue import JobQueue
+from common.statements import Row, Statement
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -96,6 +97,11 @@ class Transaction:
 
     def all(self, query: Select[M]) -> list[M]:
         return list(self.session.scalars(query))
+
+    def rows(self, statement: Statement, **values: object) -> list[Row]:
+        """The rows of a statement that is asked often. values: of its parameters. Pending changes are written first."""
+        self.session.flush()
+        return statement.rows(self.session.connection(), **values)
 
     def add(self, row: M) -> M:
         """Insert the row at once, so that a violated constraint raises here."""
@@ -236,6 +242,10 @@ class Snapshot:
     def all(self, query: Select[M]) -> Sequence[M]:
         return self.session.scalars(query).all()
 
+    def rows(self, statement: Statement, **values: object) -> list[Row]:
+        """The rows of a statement that is asked often. values: of its parameters."""
+        return statement.rows(self.session.connection(), **values)
+
     def now(self) -> datetime:
         return database.read_now(self.session.connection())
 
@@ -250,6 +260,20 @@ def snapshot() -> Iterator[Snapshot]:
     try:
         with Session(database.engine(reads=True), expire_on_commit=False, autoflush=False) as session:
             yield Snapshot(session)
+    except PoolTimeoutError as error:
+        raise Busy("all database connections are in use") from error
+    except DBAPIError as error:
+        database.raise_busy(error)
+        raise
+
+
+def read_rows(statement: Statement, **values: object) -> list[Row]:
+    """As `snapshot`, for one statement that is asked often: it needs no session. values: of its parameters."""
+    joined = _open.get()
+    if joined is not None:
+        return statement.rows(joined.session.connection(), **values)
+    try:
+        return statement.read(**values)
     except PoolTimeoutError as error:
         raise Busy("all database connections are in use") from error
     except DBAPIError as error:

@@ -30,11 +30,12 @@ from common.errors import (
     ProviderRefused,
     ProviderUnavailable,
 )
-from common.jobs import Kind, Lease
+from common.jobs import PREPARE_RUN, Chain, Kind, Lease, chained
 from common.logs import configure_logs
 from common.services import jobs as rows
 from common.services.access import acting
 from common.services.health.schema import forget_connections
+from common.settings import settings
 from common.tracing import span, start_tracing, stop_tracing, under
 from workers import leases
 from workers.disk_room import has_room
@@ -46,6 +47,9 @@ Work = Callable[[Any], None]
 
 registered: dict[str, Callable[[str], None]] = {}
 """By kind: the function that runs one step of a job, given its id. Tests use it to run jobs without a broker."""
+
+_steps: dict[str, tuple[Work, rows.Parked | None]] = {}
+"""By kind: what one step of a claimed job does, and what happens when it is parked."""
 
 CHAIN_SECONDS = 5.0
 """For how long a worker goes on with the steps of one job before others get their turn."""
@@ -85,6 +89,7 @@ def job(kind: Kind, *, parked: rows.Parked | None = None) -> Callable[[Work], Wo
                 run_chain(job_id, work, parked)
 
         registered[kind.name] = run
+        _steps[kind.name] = work, parked
         celery.task(run_on, name=kind.name, queue=kind.queue.value)
         return work
 
@@ -99,13 +104,31 @@ def _has_to_wait(kind: Kind) -> bool:
 def run_chain(job_id: str, work: Work, parked: rows.Parked | None) -> None:
     """Claim and run the job, and its next steps as far as they are due at once. No-op as `run_job`."""
     lease = rows.claim_job(job_id, parked)
-    with rows.chained(CHAIN_SECONDS) as chain:
+    with chained(CHAIN_SECONDS, _taken_along()) as chain:
         while lease is not None:
             chain.lease, chain.following = lease, None
             _run(lease, work, parked)
             following = chain.following
+            # Somebody waits for what is taken along. Meanwhile nobody renews the lease of what follows: if it ends,
+            # another worker may have claimed that.
+            _do_beside(chain)
             # What was to follow may have been rolled back; and a step may fail after it was recorded what follows.
             lease = following if following is not None and rows.holds(following) else None
+
+
+def _do_beside(chain: Chain) -> None:
+    """Do the jobs that the step enqueued and that are claimed for this chain. Those that follow from them are rung."""
+    chain.lease, beside = None, list(chain.beside)
+    chain.beside.clear()
+    for lease in beside:
+        if rows.holds(lease):
+            _run(lease, *_steps[lease.kind])
+
+
+def _taken_along() -> frozenset[str]:
+    # With the local forge a run is prepared in milliseconds, so a quick worker may do it. Another may take seconds
+    # to answer: that is for the slow worker.
+    return frozenset({PREPARE_RUN.name}) if settings().forge.kind == "local" else frozenset()
 
 
 def run_job(job_id: str, work: Work, parked: rows.Parked | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 from sqlalchemy import Column, ColumnElement, Table, bindparam, insert, inspect
@@ -30,6 +30,19 @@ def insert_row(session: Session, row: Base) -> None:
     statement.run(session.connection(), **{column: held[name] for name, column, _default in attributes})
     make_transient_to_detached(row)
     session.add(row)
+
+
+def insert_rows(session: Session, model: type[Base], rows: Sequence[Mapping[str, object]]) -> None:
+    """Insert rows by their attributes, with one statement. The session does not know them; its changes are flushed."""
+    statement, attributes = _insertion(model)
+    session.flush()
+    statement.run_each(
+        session.connection(),
+        [
+            {column: row[name] if name in row else default() for name, column, default in attributes}
+            for row in rows
+        ],
+    )  # fmt: skip
 
 
 @functools.cache

@@ -12,17 +12,17 @@ from datetime import timedelta
 from sqlalchemy import select
 
 from common.announcer import Announcement, announcer
+from common.database import sqlite_now
 from common.errors import Conflict, NotFound
 from common.jobs import CATALOGUE, UNAVAILABLE_HOURS, Lease
 from common.models.journal import Job, Mark
-from common.queue import chained as chained
-from common.queue import is_due, is_held, live_job
+from common.queue import DUE, HELD, live_job
 from common.services.access import Caller
 from common.services.listing import page_seen
 from common.services.paging import Order, Page, PageQuery
 from common.services.projects.variables import mask_of_project
 from common.states import JobState
-from common.transaction import Transaction, snapshot, transactional
+from common.transaction import Transaction, read_rows, snapshot, transactional
 
 Parked = Callable[[str, str], None]
 """Called with (subject id, reason) when a job is parked, in the same transaction, to update the job's subject."""
@@ -41,9 +41,8 @@ def claim_job(job_id: str, parked: Parked | None = None) -> Lease | None:
     attempts left is parked.
     """
     # Most messages arrive after the job was claimed. Reading first takes no lock; a claim takes SQLite's only one.
-    with snapshot() as read:
-        if read.session.execute(is_due(read.now(), job_id)).first() is None:
-            return None
+    if not read_rows(DUE, id=job_id, now=sqlite_now()):
+        return None
     return _claim(job_id, parked)
 
 
@@ -75,8 +74,7 @@ def finish_if_held(lease: Lease) -> None:
 
 def holds(lease: Lease) -> bool:
     """Whether the lease is valid now: no other worker has claimed the job, and it is not over."""
-    with snapshot() as read:
-        return read.session.execute(is_held(lease)).first() is not None
+    return bool(read_rows(HELD, id=lease.job_id, fence=lease.fence))
 
 
 @transactional

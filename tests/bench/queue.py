@@ -40,7 +40,7 @@ START_SECONDS = 120
 RATE, SECONDS = 50, 4
 _WORKER = (
     "-m", "workers", "-Q", "sweep,quick", "-c", "2", "-n", "quick@%h", "--pool=prefork", "--without-gossip",
-    "--without-mingle", "-E", "--loglevel=WARNING",
+    "--without-mingle", "--loglevel=WARNING",
 )  # fmt: skip
 
 

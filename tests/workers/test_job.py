@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
+from sqlalchemy import select
 
 import workers.job
 from common import feed, jobs
@@ -165,3 +167,63 @@ def test_a_job_that_was_enqueued_meanwhile_runs_again_in_the_same_go(platform: P
 
     run_chain(job_id, work, None)
     assert (seen, _row(job_id)[0].state) == ([1, 2], JobState.DONE)
+
+
+@transactional
+def _enqueue_runs(tx: Transaction, lease: Lease, run_ids: list[str]) -> None:
+    """As the scheduler does with the runs that it assigned. There are no such runs: to prepare one does nothing."""
+    tx.queue.enqueue_new(jobs.PREPARE_RUN, [(run_id, "p", None) for run_id in run_ids])
+    tx.finish(lease)
+
+
+def _of(run_id: str) -> Job | None:
+    with snapshot() as read:
+        return read.find(select(Job).where(Job.subject_id == run_id))
+
+
+def test_of_the_runs_that_a_step_assigned_the_first_is_prepared_by_the_same_worker(platform: Platform) -> None:
+    job_id = _enqueue()
+    assert announcer().flush(10)
+    feed.client().flushall()
+
+    run_chain(job_id, lambda job: _enqueue_runs(job.lease, ["first", "second"]), None)
+
+    first, second = _of("first"), _of("second")
+    assert first is not None
+    assert second is not None
+    assert (first.state, first.fence, first.attempts, first.started_at is None) == (JobState.DONE, 1, 0, False)
+    assert (second.state, second.fence) == (JobState.QUEUED, 0)
+    assert announcer().flush(10)
+    assert feed.client().llen(f"{settings().instance}:{jobs.PREPARE_RUN.queue}") == 1, "only the second is rung"
+
+
+def test_a_run_that_a_dead_worker_took_along_is_prepared_by_another(platform: Platform) -> None:
+    lease = rows.claim_job(_enqueue())
+    assert lease is not None
+    with jobs.chained(5, frozenset({jobs.PREPARE_RUN.name})) as chain:
+        _enqueue_runs(lease, ["first"])
+    (taken,) = chain.beside
+    assert rows.holds(taken)
+    assert rows.claim_job(taken.job_id) is None, "nobody else has it while its lease is valid"
+    _let_lease_end(taken.job_id)
+
+    after = rows.claim_job(taken.job_id)
+
+    assert after is not None
+    assert (after.fence, after.attempts, rows.holds(taken)) == (2, 2, False)
+
+
+def test_what_a_rolled_back_step_took_along_is_not_done(platform: Platform) -> None:
+    job_id = _enqueue()
+
+    def work(job: Claimed) -> None:
+        _enqueue_runs(replace(job.lease, fence=7), ["first"])
+
+    run_chain(job_id, work, None)
+    assert _of("first") is None
+    assert _row(job_id)[0].state == JobState.RUNNING, "as its lease was taken to be lost"
+
+
+@transactional
+def _let_lease_end(tx: Transaction, job_id: str) -> None:
+    tx.lock(Job, job_id).lease_until = tx.now() - timedelta(seconds=1)

@@ -9,18 +9,14 @@ from flask import request
 from marshmallow import ValidationError, fields, validate, validates_schema
 
 from common.machine.text import without_controls
-from common.names import SHA_PATTERN
 from common.services.runs import runners as services
 from common.services.runs import transcripts
 from common.services.runs.agent_reports import AgentNews, AgentReport, Finding, SandboxReport
 from common.services.runs.agents import AgentView
 from common.services.runs.log_entries import KINDS
 from common.services.runs.transcripts import Line as LogLine
-from common.states import Outcome, QuestionState
-from common.values.claimed_run import ClaimedRun
+from common.states import QuestionState
 from web.api.agents import LEVELS, AgentSchema
-from web.api.claims import ClaimSchema
-from web.api.runs import RunSchema
 from web.api.tasks import QuestionSchema
 from web.http.auth import agent, allow_agent, allow_enrolment, allow_run, run
 from web.http.blueprint import Blueprint, QueryInteger, body, one, query, raw_body, reply
@@ -47,7 +43,6 @@ class AgentText(fields.String):
         return without_controls(super()._deserialize(value, attr, data, **kwargs))
 
 
-_IS_SHA = validate.Regexp(rf"^{SHA_PATTERN.pattern}\Z", error="Not a commit's 40 digits")
 _NOT_EMPTY = validate.Length(min=1, error="Must not be empty")
 
 
@@ -189,14 +184,6 @@ class AskQuestionSchema(Schema):
     default_response = AgentText(load_default=None, allow_none=True)
 
 
-class FinishRunSchema(Schema):
-    outcome = Choice([outcome for outcome in Outcome if outcome is not Outcome.LOST], required=True)
-    commit_sha = fields.String(load_default=None, allow_none=True, validate=_IS_SHA)
-    summary = AgentText(required=True)
-    reason = AgentText(load_default=None, allow_none=True)
-    cut_short = fields.Boolean(load_default=False)
-
-
 @runner.post("/register")
 @allow_enrolment
 @body(RegisterAgentSchema)
@@ -242,19 +229,6 @@ def heartbeat(
     news = AgentNews(drivers, findings, error or None, sandbox) if is_news else None
     lease_until, directives = services.beat(agent().agent_id, run_ids, news)
     return {"lease_until": lease_until, "directives": directives}
-
-
-@runner.post("/claim")
-@allow_agent
-@query(WaitSchema)
-@reply(ClaimSchema)
-def claim(wait: int) -> tuple[object, int]:
-    """The next run that was assigned to the agent, waiting at most `wait` seconds for it; 204 if there is none.
-
-    A run is handed out again until a heartbeat names it: an earlier reply may have been lost.
-    """
-    claimed = _claimed(agent().agent_id, wait)
-    return claimed, 204 if claimed is None else 200
 
 
 @runner.post("/runs/<id:run_id>/logs")
@@ -345,38 +319,3 @@ def save_session(run_id: str, body: bytes) -> None:
 def read_session(run_id: str) -> Verbatim:
     """The task's stored session; 404 if there is none."""
     return Verbatim(services.read_session(run()), "application/octet-stream")
-
-
-@runner.post("/runs/<id:run_id>/finish")
-@allow_run(even_over=True)
-@body(FinishRunSchema)
-@reply(one("run", RunSchema))
-def finish_run(
-    run_id: str, outcome: str, commit_sha: str | None, summary: str, reason: str | None, cut_short: bool
-) -> object:
-    """End the run. The platform proves what the agent claims. Repeating the report gives the same reply."""
-    return services.finish_run(
-        run_id,
-        outcome=Outcome(outcome),
-        commit_sha=commit_sha,
-        summary=summary,
-        reason=reason,
-        cut_short=cut_short,
-    )
-
-
-def _claimed(agent_id: str, wait_seconds: int) -> ClaimedRun | None:
-    """Wait without an open database session: each look uses a session of its own."""
-    claimed = services.claim_run(agent_id)
-    if claimed is not None or not wait_seconds:
-        return claimed
-    with Waiter(f"agent:{agent_id}", wait_seconds) as waiter:
-        claimed = _look_for_run(agent_id)
-        while claimed is None and waiter.wait():
-            claimed = _look_for_run(agent_id)
-    return claimed
-
-
-def _look_for_run(agent_id: str) -> ClaimedRun | None:
-    """Read before claiming: waiting agents must not compete for the database's write lock."""
-    return services.claim_run(agent_id) if services.has_claimable_run(agent_id) else None

@@ -165,7 +165,7 @@ class Catalogue:
         return Program(name, (sys.executable, *arguments), everything, CHECKOUT)
 
 
-_POOL = ["-c", "2", "--pool=timed-threads", "--without-gossip", "--without-mingle", "-E", "--loglevel=INFO"]
+_POOL = ["-c", "2", "--pool=timed-threads", "--without-gossip", "--without-mingle", "--loglevel=INFO"]
 
 
 def environment_of(settings: Settings) -> dict[str, str]:

@@ -11,7 +11,7 @@ import logging
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -30,18 +30,19 @@ from common.tracing import Span, span, trace_variables, under
 from common.values.claimed_run import ClaimedRun
 from workers.runner import sessions
 from workers.runner.attachments import download
+from workers.runner.attempt_settings import AttemptSettings
+from workers.runner.backoff import Backoff
 from workers.runner.cancellation import Cancellation, Cancelled, Why
 from workers.runner.checkpoints import Checkpoints
-from workers.runner.client import Backoff, RunApi, RunOver, RunToken
+from workers.runner.client import RunApi, RunOver, RunToken
 from workers.runner.commit_messages import message_of, title_of
-from workers.runner.disk_watch import LARGEST_KEPT_BYTES, DiskBounds, watched
+from workers.runner.disk_watch import LARGEST_KEPT_BYTES, watched
 from workers.runner.driver_work import DriverWork, ProgramWork, ScriptedWork, ServedTools
 from workers.runner.drivers import driver_named
 from workers.runner.drivers.offer import DriverOffer, ReadyProgram
 from workers.runner.drivers.protocol import DriverOutcome, OutcomeKind
 from workers.runner.leftovers import remove_runs
 from workers.runner.preparation import needs_of, prepare, remove_databases
-from workers.runner.program_turn import Patience
 from workers.runner.reports import RunLog, RunPlatform
 from workers.runner.run_walls import Confinement, RefusalLog
 from workers.runner.steering import Steering
@@ -50,7 +51,6 @@ from workers.runner.tool_socket import ToolSocket
 from workers.runner.tools import ToolDesk
 from workers.runner.workspace import UNFINISHED, Workspace
 from workers.sandbox.sandboxes import Sandboxes
-from workers.sandbox.walls import Bounds
 
 Result = TypeVar("Result")
 
@@ -60,25 +60,6 @@ FORGE_RETRY_SECONDS = 300.0
 LEAST_FREE_BYTES = 16 * 2**20
 """If less is free on the disk, a failure is not counted against the driver."""
 _GZIP_HEADER = 10
-
-
-@dataclass(frozen=True)
-class AttemptSettings:
-    """Settings of a run. Times in seconds.
-
-    checkpoint_seconds: how often the unfinished work is pushed. last_checkpoint_seconds: how long the last one may take
-    when the run ends without a result; shutdown_seconds: when this process ends. bounds: of each command of the run.
-    blocked: see Walls.
-    """
-
-    ask_hold_seconds: float = 45.0
-    checkpoint_seconds: float = 180.0
-    last_checkpoint_seconds: float = 45.0
-    shutdown_seconds: float = 15.0
-    patience: Patience = field(default_factory=Patience)
-    bounds: Bounds = field(default_factory=Bounds)
-    blocked: tuple[str, ...] = ()
-    disk: DiskBounds = field(default_factory=DiskBounds)
 
 
 @dataclass(frozen=True)
@@ -160,12 +141,15 @@ class Attempt:
                 report = self._report(api, log)
                 if report.reason:
                     log.add("log", report.reason, level="info" if report.outcome == "cancelled" else "error")
-            api.finish(
+            following = api.finish(
                 report.outcome, commit_sha=report.commit_sha, summary=report.summary, reason=report.reason,
-                cut_short=report.is_cut_short,
+                cut_short=report.is_cut_short, agent_token=self._settings.next_run.token(),
             )  # fmt: skip
             traced.note("aiworker.outcome", report.outcome)
             logger.info("run ended", extra={"run_id": self.id, "outcome": report.outcome})
+            if following is not None:
+                # It begins beside the removal of this run's files.
+                self._settings.next_run.take(following)
         except RunOver as error:
             self.drop(str(error))
             logger.warning("run dropped", extra={"run_id": self.id, "reason": str(error)})

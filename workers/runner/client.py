@@ -6,7 +6,6 @@ thread-safe: every thread has its own.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -17,18 +16,16 @@ import requests
 
 from common.errors import Invalid, NotFound, ProviderRefused, ProviderUnavailable, Unauthenticated
 from common.machine.text import camel_case, storable
-from common.machine.waiting import growing_delay
 from common.tracing import trace_headers
 from common.values.claimed_run import AskedQuestion, ClaimedRun, Directive
 from common.values.json_codec import Malformed, decode
+from workers.runner.backoff import Backoff
 from workers.runner.cancellation import Cancellation
 from workers.runner.drivers.findings import DriverFinding
 
 Result = TypeVar("Result")
 Json = dict[str, Any]
 
-FIRST_DELAY_SECONDS = 0.5
-LONGEST_DELAY_SECONDS = 10.0
 LONG_POLL_SECONDS = 25
 MOST_LINES = 500
 MOST_SESSION_BYTES = 16 * 2**20
@@ -38,23 +35,6 @@ _ANSWER_SECONDS = 30.0
 
 class RunOver(Exception):
     """The platform takes no more reports for this run: it has ended, or another agent has it. Stop it at once."""
-
-
-class Backoff:
-    """Exponential back-off with full jitter: 0.5 s at first, at most 10 s."""
-
-    def __init__(self) -> None:
-        self._failures = 0
-
-    def next_seconds(self, error: ProviderUnavailable | None = None) -> float:
-        """Return how long to wait before the next try: at least the server's Retry-After, at most 10 s."""
-        self._failures += 1
-        bound = growing_delay(self._failures, first_seconds=FIRST_DELAY_SECONDS, longest_seconds=LONGEST_DELAY_SECONDS)
-        asked = (error.retry_after_seconds if error else None) or 0.0
-        return max(random.uniform(0, bound), min(asked, LONGEST_DELAY_SECONDS))  # noqa: S311 (jitter, not a secret)
-
-    def reset(self) -> None:
-        self._failures = 0
 
 
 class Wire:
@@ -86,15 +66,19 @@ class Wire:
         content: bytes | None = None,
         wait_seconds: int | None = None,
         query: Mapping[str, str] | None = None,
+        agent_token: str | None = None,
     ) -> requests.Response:
         """Send one request and return its 2xx reply.
 
-        wait_seconds: how long the platform may hold the reply. query: more parameters. Raises ProviderUnavailable (no
+        wait_seconds: how long the platform may hold the reply. query: more parameters. agent_token: with which a run
+        asks for its agent's next one. Raises ProviderUnavailable (no
         connection, 5xx, 429), Unauthenticated (401), NotFound (404), RunOver (409) and ProviderRefused (any other).
         """
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json", **trace_headers()}
         if content is not None:
             headers["Content-Type"] = "application/octet-stream"
+        if agent_token is not None:
+            headers["AiWorker-Agent-Token"] = agent_token
         try:
             reply = self._http.request(
                 method,
@@ -122,9 +106,12 @@ class Wire:
         json: Json | None = None,
         wait_seconds: int | None = None,
         query: Mapping[str, str] | None = None,
+        agent_token: str | None = None,
     ) -> Json:
         """As `call`, for a reply that must be a JSON object. Raises ProviderUnavailable for a proxy's reply."""
-        reply = self.call(method, path, token=token, json=json, wait_seconds=wait_seconds, query=query)
+        reply = self.call(
+            method, path, token=token, json=json, wait_seconds=wait_seconds, query=query, agent_token=agent_token
+        )
         if reply.status_code == 204:
             return {}
         try:
@@ -302,12 +289,20 @@ class RunApi:
         return self._with_retries(read)
 
     def finish(
-        self, outcome: str, *, commit_sha: str | None, summary: str, reason: str | None, cut_short: bool = False
-    ) -> None:
-        """Report the end of the run, which invalidates its token. cut_short: the machine ended it, not the task."""
+        self, outcome: str, *, commit_sha: str | None, summary: str, reason: str | None, cut_short: bool = False,
+        agent_token: str | None = None,
+    ) -> ClaimedRun | None:  # fmt: skip
+        """Report the end of the run, which invalidates its token. cut_short: the machine ended it, not the task.
+
+        agent_token: the agent takes another run; returns that if the platform has one now.
+        """
         body = _without_nones({"outcome": outcome, "commitSha": commit_sha, "summary": summary, "reason": reason,
                                "cutShort": cut_short or None})  # fmt: skip
-        self._with_retries(lambda wire: self._post(wire, "/finish", body))
+        reply = self._with_retries(lambda wire: self._post(wire, "/finish", body, agent_token))
+        try:
+            return decode(ClaimedRun, reply["next"], key_of=camel_case) if reply.get("next") else None
+        except Malformed:
+            return None  # the platform hands it out again at the agent's next claim, which logs what is wrong with it
 
     def call(self, method: str, path: str, *, json: Json | None = None) -> Json:
         """Make a call below the run's own path, such as `/feedback`, and return its reply."""
@@ -320,8 +315,9 @@ class RunApi:
     def _path(self) -> str:
         return f"/runner/runs/{self.run_id}"
 
-    def _post(self, wire: Wire, path: str, body: Json) -> Json:
-        return wire.call_json("POST", self._path + path, token=self.token.value, json=fit(body))
+    def _post(self, wire: Wire, path: str, body: Json, agent_token: str | None = None) -> Json:
+        path = self._path + path
+        return wire.call_json("POST", path, token=self.token.value, json=fit(body), agent_token=agent_token)
 
     def _with_retries(self, send: Callable[[Wire], Result]) -> Result:
         backoff = Backoff()

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from common.errors import Forbidden, Misconfigured, NotFound, ProviderRefused, ProviderUnavailable, Unauthenticated
 from common.machine.files import replace_file
-from workers.runner.client import AgentApi, Backoff, RunOver, Wire
+from workers.runner.backoff import Backoff
+from workers.runner.client import AgentApi, RunOver, Wire
 from workers.runner.drivers.offer import DriverOffer
 
 VERSION = "1.0.0"

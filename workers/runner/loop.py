@@ -17,9 +17,11 @@ from common.errors import Misconfigured, NotFound, ProviderRefused, ProviderUnav
 from common.machine.disk import look
 from common.values.claimed_run import ClaimedRun, Directive
 from common.values.json_codec import Malformed
-from workers.runner.attempt import Attempt, AttemptSettings, remove_leftovers
+from workers.runner.attempt import Attempt, remove_leftovers
+from workers.runner.attempt_settings import AttemptSettings, NextRun
+from workers.runner.backoff import Backoff
 from workers.runner.cancellation import Cancellation, Cancelled, Why
-from workers.runner.client import AgentApi, Backoff, DriverReport, RunOver, Wire
+from workers.runner.client import AgentApi, DriverReport, RunOver, Wire
 from workers.runner.disk_watch import RUN_DISK_BYTES, DiskBounds
 from workers.runner.drivers.offer import DriverOffer
 from workers.runner.enrolment import Enrolment, Identity
@@ -285,8 +287,18 @@ class Runner:
                 bounds=self._settings.bounds,
                 blocked=self._settings.blocked,
                 disk=DiskBounds(self._settings.run_disk_bytes, self._settings.disk_reserve_bytes),
+                next_run=NextRun(self._token_for_next, self._take),
             ),
         )
+
+    def _token_for_next(self) -> str | None:
+        """The agent's token if it takes a run in the place of one that ends now; None: it does not, or `_claim_runs` is
+        to look first.
+        """
+        with self._changed:
+            is_willing = not (self._is_draining or self._offer.error) and len(self._runs) <= self._settings.slots
+        identity = self._identity
+        return identity.token if is_willing and identity is not None and self._has_room() else None
 
     def _execute(self, run: Attempt) -> None:
         try:

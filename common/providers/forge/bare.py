@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from common.errors import ProviderRefused, ProviderUnavailable
-from common.names import OWNER_PATTERN, RECEIPTS_REF
+from common.names import OWNER_PATTERN, RECEIPTS_REF, SHA_PATTERN
 from common.providers.forge import changes, credentials, git, history, merges, notes, pulls, repositories
 from common.providers.forge.diffs import read_diff
 from common.providers.forge.forge_protocol import (
@@ -138,6 +138,9 @@ class BareForge:
 
     def ensure_branch(self, repository: Repository, branch: str, *, at: str) -> str:
         path, ref = self._open(repository), git.branch_ref(branch)
+        # Usually it is new. git itself looks whether the commit is there and the branch is not.
+        if SHA_PATTERN.fullmatch(at) and not (path / ref).exists() and history.create(path, ref, at=at):
+            return at
         head = history.read_ref(path, ref)
         if head is None:
             commit = history.commit_at(path, at)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import re
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
@@ -29,6 +30,7 @@ MOST_OUTPUT_BYTES = 64 * 2**20
 _MOST_STDERR_BYTES = 64 * 1024
 _STDERR_SECONDS = 2.0
 """How long to wait for the end of the error output after git has ended."""
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*(/[A-Za-z0-9_][A-Za-z0-9_-]*)*")
 _IDENTITY = identity("AiWorker", "aiworker@localhost")
 
 
@@ -217,6 +219,11 @@ def is_valid_name(name: str) -> bool:
     # Excludes control characters, bidirectional marks and lone surrogates.
     if not name.isprintable():
         return False
+    # git's rules forbid nothing that letters, digits, hyphens and underscores can form: no process is needed to ask.
+    return _PLAIN_NAME.fullmatch(name) is not None or _accepts(name)
+
+
+def _accepts(name: str) -> bool:
     return run(None, "check-ref-format", f"refs/heads/{name}", accept=(0, 1)).code == 0
 
 

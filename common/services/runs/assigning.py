@@ -10,10 +10,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import insert, or_, select
+from sqlalchemy import or_, select
 
 from common import jobs
 from common.models.agent import Agent
+from common.models.insertion import insert_rows
 from common.models.project import Project
 from common.models.run import Run
 from common.models.task import Task
@@ -148,8 +149,7 @@ def _write(
     tx: Transaction, chosen: Sequence[tuple[Pair, str]], tasks: Mapping[str, AnyRow], idle: set[str]
 ) -> None:  # fmt: skip
     runs = [_run(tx, pair, agent_id, tasks[pair.task_id]) for pair, agent_id in chosen]
-    tx.session.flush()
-    tx.session.execute(insert(Run), runs)
+    insert_rows(tx.session, Run, runs)
     begun = [
         Begun(pair.task_id, pair.project_id, task.state == TaskState.IN_PROGRESS, task.preview_url)
         for pair, _agent_id in chosen

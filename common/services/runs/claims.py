@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from common.machine.text import camel_case
 from common.models.project import Project
@@ -20,6 +20,7 @@ from common.services.spend.model_tokens import models_for_run
 from common.services.spend.review_budgets import limits_left
 from common.services.tasks.feedback import all_feedback_of, feedback_of
 from common.signing import digest_of
+from common.statements import AnySelect, Statement
 from common.states import Priority
 from common.transaction import Snapshot, Transaction
 from common.values.agent_review import Purpose, read_agent_review
@@ -53,9 +54,9 @@ def claimed(tx: Transaction, task: Task, run: Run) -> ClaimedRun:
     attachments = attachments_of(tx, task.id)
     news = feedback_of(tx, task, run, has_session=has_session)
     everything = all_feedback_of(tx, task, run)
-    last = _last_run(tx, run)
-    was_limited = last is not None and last.limited_until is not None
-    fresh = whole_prompt(Brief(task, project, attachments, last is not None, was_limited), everything)
+    last = tx.rows(_LAST_RUN, task_id=run.task_id, run_id=run.id)
+    was_limited = bool(last) and last[0][0] is not None
+    fresh = whole_prompt(Brief(task, project, attachments, bool(last), was_limited), everything)
     prompt = resumed_prompt(news, was_limited=was_limited) if has_session else fresh
     run.prompt_digest, run.fresh_prompt_digest = digest_of(prompt), digest_of(fresh)
     return ClaimedRun(
@@ -100,7 +101,7 @@ def _claimed_review(
         Clone(
             "", task.branch_name, project.default_branch, secrets["username"], secrets["password"], run.claimed_sha
         ),
-        prompt, (), _within_caps(tx, task, limits_left(tx, run, review.limits if review is not None else {})),
+        prompt, (), _within_caps(tx, task, project, limits_left(tx, run, review.limits if review is not None else {})),
         run.driver, False, place_of(project).repository,
         model=run.model,
         models=models_for_run(tx, run, secrets.get("model_token")),
@@ -112,12 +113,12 @@ def _claimed_review(
 
 def _limits(tx: Transaction, task: Task, project: Project) -> Limits:
     """The limits of one run of the task; a cap of minutes ends it when it is reached."""
-    return _within_caps(tx, task, {**project.limits, **task.limits})
+    return _within_caps(tx, task, project, {**project.limits, **task.limits})
 
 
-def _within_caps(tx: Transaction, task: Task, stored: Mapping[str, float]) -> Limits:
+def _within_caps(tx: Transaction, task: Task, project: Project, stored: Mapping[str, float]) -> Limits:
     limits = decode(Limits, dict(stored), key_of=camel_case, is_trusted=True)
-    left = minutes_left(tx, task)
+    left = minutes_left(tx, task, project)
     if left is None or (limits.max_minutes is not None and limits.max_minutes <= left):
         return limits
     return replace(limits, max_minutes=max(left, LEAST_MINUTES))
@@ -125,23 +126,32 @@ def _within_caps(tx: Transaction, task: Task, stored: Mapping[str, float]) -> Li
 
 def session_driver_of(at: Snapshot | Transaction, task_id: str) -> str | None:
     """The driver that wrote the task's stored session; None if it has none."""
-    query = select(RunSession.run_id, RunSession.driver).where(RunSession.task_id == task_id, RunSession.part == 0)
-    found = at.session.execute(query).first()
-    return None if found is None else found.driver or FIRST_DRIVER
+    found = at.rows(_SESSION_DRIVER, task_id=task_id)
+    return found[0][0] or FIRST_DRIVER if found else None
 
 
 def attachments_of(at: Snapshot | Transaction, task_id: str) -> tuple[ClaimedAttachment, ...]:
     """The task's attachments without their bytes, oldest first."""
-    query = (
+    return tuple(ClaimedAttachment(*row) for row in at.rows(_ATTACHMENTS, task_id=task_id))
+
+
+_SESSION_DRIVER = Statement(
+    lambda: select(RunSession.driver).where(RunSession.task_id == bindparam("task_id"), RunSession.part == 0)
+)
+_ATTACHMENTS = Statement(
+    lambda: (
         select(Attachment.id, Attachment.name, Attachment.media_type, Attachment.size_bytes)
-        .where(Attachment.task_id == task_id)
+        .where(Attachment.task_id == bindparam("task_id"))
         .order_by(Attachment.added_at, Attachment.id)
     )
-    return tuple(ClaimedAttachment(*row) for row in at.session.execute(query))
+)
 
 
-def _last_run(at: Snapshot | Transaction, run: Run) -> Run | None:
-    """The task's last run before this one that had begun to work; None if there was none."""
-    of_task = (Run.task_id == run.task_id, Run.id != run.id, Run.purpose == Purpose.WORK)
-    begun = select(Run).where(*of_task, Run.started_at.is_not(None))
-    return at.find(begun.order_by(Run.created_at.desc(), Run.id.desc()).limit(1))
+def _last_run() -> AnySelect:
+    """Until when the task's last run before this one that had begun to work was limited."""
+    of_task = (Run.task_id == bindparam("task_id"), Run.id != bindparam("run_id"), Run.purpose == Purpose.WORK)
+    begun = select(Run.limited_until).where(*of_task, Run.started_at.is_not(None))
+    return begun.order_by(Run.created_at.desc(), Run.id.desc()).limit(1)
+
+
+_LAST_RUN = Statement(_last_run)

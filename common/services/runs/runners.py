@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Select, delete, select, update
+from sqlalchemy import bindparam, delete, or_, select, update
 
 from common.errors import Conflict, Invalid, NotFound, Unauthenticated
 from common.masking import is_same_when_masked
@@ -25,8 +25,9 @@ from common.services.spend.model_calls import is_counted
 from common.services.tasks import questions
 from common.services.tasks.feedback import give_back
 from common.services.tasks.lifecycle import begin_proof, fail, held_among, queue_again, requeue
+from common.statements import Statement
 from common.states import AgentState, By, Outcome, Phase, RunState, TaskState
-from common.transaction import Transaction, snapshot, transactional
+from common.transaction import Transaction, read_rows, snapshot, transactional
 from common.values.claimed_run import ClaimedRun, Directive
 
 MISSING_SECONDS = 20
@@ -164,21 +165,23 @@ def _show_state(tx: Transaction, agent: Agent) -> None:
 
 def has_claimable_run(agent_id: str) -> bool:
     """Whether `claim_run` would return a run now. Only reads, so waiting agents may call it often."""
-    with snapshot() as read:
-        return read.find(_claimable(agent_id)) is not None
+    return bool(read_rows(_CLAIMABLE, agent_id=agent_id))
 
 
-def _claimable(agent_id: str) -> Select[Run]:
-    return (
-        select(Run)
+_CLAIMABLE = Statement(
+    lambda: (
+        select(Run.id, Run.task_id)
         .where(
-            Run.agent_id == agent_id,
+            Run.agent_id == bindparam("agent_id"),
             Run.live_task_id.is_not(None),
-            Run.state_.in_([RunState.READY, RunState.RUNNING]),
+            or_(Run.state_ == RunState.READY, Run.state_ == RunState.RUNNING),
             Run.is_acknowledged.is_(False),
         )
         .order_by(Run.created_at, Run.id)
+        .limit(1)
     )
+)
+"""The run that the agent would claim now, and its task."""
 
 
 @transactional
@@ -187,11 +190,12 @@ def claim_run(tx: Transaction, agent_id: str) -> ClaimedRun | None:
 
     A run that no heartbeat has named yet is returned again, as the first answer may have been lost.
     """
-    candidate = tx.find(_claimable(agent_id))
-    if candidate is None:
+    found = tx.rows(_CLAIMABLE, agent_id=agent_id)
+    if not found:
         return None
-    task = tx.lock(Task, candidate.task_id)
-    run = tx.lock(Run, candidate.id)
+    run_id, task_id = found[0]
+    task = tx.lock(Task, task_id)
+    run = tx.lock(Run, run_id)
     if run.state is RunState.ENDED or run.secrets_sealed is None:
         return None
     lifecycle.start(tx, run)

@@ -11,8 +11,11 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
+from sqlalchemy import bindparam, or_, select
+
 from common.errors import LeaseLost
 from common.jobs import Lease
+from common.models.run import Run
 from common.models.task import Task
 from common.services.runs import fleet
 from common.services.runs.assigning import BATCH, Assigned, Pair, assign
@@ -34,8 +37,9 @@ from common.services.spend.cap_book import CapBook
 from common.services.spend.caps import OBSTACLE
 from common.services.spend.model_offers import provider_apis
 from common.services.tasks.lifecycle import show_obstacle
-from common.states import Phase, TaskState
-from common.transaction import Snapshot, Transaction, snapshot, transactional
+from common.statements import Statement
+from common.states import Phase, RunState, TaskState
+from common.transaction import Snapshot, Transaction, read_rows, snapshot, transactional
 
 AGEING_SECONDS = 3600
 """This much waiting time counts as one step of priority."""
@@ -58,6 +62,34 @@ def schedule_tasks(lease: Lease) -> int:
         made += _assign(lease, pairs[:BATCH])
         pairs = pairs[BATCH:]
     return (made + _end_pass(lease, pairs, made, is_partial=this_pass.is_partial)).runs
+
+
+def assign_next(agent_id: str) -> bool:
+    """Assign the agent, one of whose runs has just ended, the task that a pass would give it now, without such a pass.
+
+    Returns whether it has a run that it can claim soon. A pass may do the same at the same time: each choice is looked
+    at again, locked, so neither the task nor the agent's slot is given twice.
+    """
+    with snapshot() as read:
+        pairs = [pair for pair in _Pass(read).matched() if pair.agent_id == agent_id]
+    if pairs:
+        _assign_first(pairs)
+    return bool(read_rows(_COMING, agent_id=agent_id))
+
+
+_COMING = Statement(
+    lambda: (
+        select(Run.id)
+        .where(Run.agent_id == bindparam("agent_id"), Run.live_task_id.is_not(None))
+        .where(or_(Run.state_ == RunState.PREPARING, Run.state_ == RunState.READY))
+        .limit(1)
+    )
+)
+
+
+@transactional
+def _assign_first(tx: Transaction, pairs: Sequence[Pair]) -> Assigned:
+    return assign(tx, pairs[:1])
 
 
 @transactional

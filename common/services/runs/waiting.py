@@ -6,20 +6,22 @@ Everything is read in columns, outside of any transaction and without locks. It 
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select
 from sqlalchemy.orm import aliased
 
+from common.database import UtcDateTime
 from common.models.agent import Agent
 from common.models.project import Project
 from common.models.run import Run, RunSession
 from common.models.task import Task, TaskCheck, TaskDependency
 from common.services.runs.claims import FIRST_DRIVER
-from common.statements import AnySelect
+from common.statements import AnySelect, Statement
 from common.states import DELIVERABLE, UNDER_WAY, AgentState, Outcome, Phase, ProjectState, TaskState
 from common.transaction import Snapshot, Transaction
 from common.values.agent_review import AGENT_REVIEW, NO_AGENT, read_agent_review
@@ -97,30 +99,40 @@ def waiting_tasks(read: Snapshot) -> Iterator[list[WaitingTask]]:
 
     Those that wait in in_progress come first; then whoever waited longest. The last page has fewer than PAGE.
     """
-    closed = read.session.scalars(
-        select(Project.id).where(or_(Project.state_ != ProjectState.ACTIVE, Project.held_until > read.now()))
-    ).all()
+    closed = [row[0] for row in read.rows(_CLOSED, now=read.now())]
+    queued, backlog = _claimable()
+    # One query for each state: an index has their order, and the next page begins where the last one ended.
+    for first, query in ((_QUEUED, queued), (_BACKLOG, backlog)):
+        if closed:
+            query = query.where(Task.project_id.not_in(closed))
+            tasks = [WaitingTask(*row) for row in read.session.execute(_page(query))]
+        else:
+            tasks = [WaitingTask(*row) for row in read.rows(first)]
+        yield tasks
+        while len(tasks) == PAGE:
+            last = tasks[-1]
+            is_later = or_(Task.queued_at > last.queued_at, and_(Task.queued_at == last.queued_at, Task.id > last.id))
+            page = _page(query.where(Task.queued_at >= last.queued_at, is_later))
+            tasks = [WaitingTask(*row) for row in read.session.execute(page)]
+            yield tasks
+
+
+def _page(query: AnySelect) -> AnySelect:
+    return query.order_by(Task.queued_at, Task.id).limit(PAGE)
+
+
+@functools.cache
+def _claimable() -> tuple[AnySelect, AnySelect]:
+    """Queries for the tasks that wait in in_progress, and for those in the backlog, of whatever project."""
     waits_for = aliased(Task)
     unmet = (
         select(TaskDependency.task_id)
         .join(waits_for, waits_for.id == TaskDependency.depends_on_id)
-        .where(TaskDependency.task_id == Task.id, waits_for.state_.not_in(DELIVERABLE))
+        .where(TaskDependency.task_id == Task.id, and_(*(waits_for.state_ != state for state in sorted(DELIVERABLE))))
     )
     found = _task().where(~unmet.exists(), ~select(Run.id).where(Run.live_task_id == Task.id).exists())
-    if closed:
-        found = found.where(Task.project_id.not_in(closed))
     queued = found.where(Task.state_ == TaskState.IN_PROGRESS, Task.phase_ == Phase.QUEUED)
-    # One query for each state: an index has their order, and the next page begins where the last one ended.
-    for query in (queued, found.where(Task.state_ == TaskState.BACKLOG)):
-        page = query.order_by(Task.queued_at, Task.id).limit(PAGE)
-        while True:
-            tasks = [WaitingTask(*row) for row in read.session.execute(page)]
-            yield tasks
-            if len(tasks) < PAGE:
-                break
-            last = tasks[-1]
-            is_later = or_(Task.queued_at > last.queued_at, and_(Task.queued_at == last.queued_at, Task.id > last.id))
-            page = query.where(Task.queued_at >= last.queued_at, is_later).order_by(Task.queued_at, Task.id).limit(PAGE)
+    return queued, found.where(Task.state_ == TaskState.BACKLOG)
 
 
 def projects_of(read: Snapshot, project_ids: Collection[str]) -> dict[str, OpenProject]:
@@ -165,25 +177,20 @@ def descriptions_with(read: Snapshot, word: str, task_ids: Collection[str]) -> d
 
 def waiting_reviews(read: Snapshot) -> list[tuple[str, frozenset[str]]]:
     """The driver and the capabilities of each review of proven work that waits for an agent."""
-    query = (
-        select(Project.agent_review, Task.required_capabilities)
-        .select_from(Task)
-        .join(Project, Project.id == Task.project_id)
-        .join(TaskCheck, TaskCheck.task_id == Task.id)
-        .where(Task.state_ == TaskState.IN_PROGRESS, Task.phase_ == Phase.VERIFYING)
-        .where(TaskCheck.name == AGENT_REVIEW, TaskCheck.status == "running", TaskCheck.code == NO_AGENT)
-        .order_by(TaskCheck.at)
-    )
-    found = [(read_agent_review(review), needs) for review, needs in read.session.execute(query)]
+    found = [(read_agent_review(review), needs) for review, needs in read.rows(_WAITING_REVIEWS)]
     return [(review.driver, frozenset(needs)) for review, needs in found if review is not None]
 
 
 def live_runs(at: Snapshot | Transaction, agent_ids: Collection[str] | None = None) -> dict[str, int]:
     """Agent id → the number of its runs that are not over. agent_ids: None: of all agents."""
-    query = select(Run.agent_id, func.count()).where(Run.live_task_id.is_not(None)).group_by(Run.agent_id)
-    if agent_ids is not None:
-        query = query.where(Run.agent_id.in_(agent_ids))
+    if agent_ids is None:
+        return dict(at.rows(_LIVE_RUNS))
+    query = _live_runs().where(Run.agent_id.in_(agent_ids))
     return dict(at.session.execute(query).all())
+
+
+def _live_runs() -> AnySelect:
+    return select(Run.agent_id, func.count()).where(Run.live_task_id.is_not(None)).group_by(Run.agent_id)
 
 
 def ready_agents(read: Snapshot) -> list[ReadyAgent]:
@@ -192,23 +199,52 @@ def ready_agents(read: Snapshot) -> list[ReadyAgent]:
     No run goes to agents that did not claim a ready run, or whose machine cut a run short, within the last minute.
     """
     alive = read.now() - timedelta(seconds=AGENT_LOST_SECONDS)
-    is_unclaimed = (Run.outcome == Outcome.LOST) & Run.started_at.is_(None) & Run.base_sha.is_not(None)
-    unresponsive = select(Run.agent_id).where(Run.finished_at >= alive, is_unclaimed | Run.is_cut_short.is_(True))
-    deaf = set(read.session.scalars(unresponsive))
+    deaf = {row[0] for row in read.rows(_UNRESPONSIVE, alive=alive)}
     taken = live_runs(read)
-    query = select(
-        Agent.id, Agent.capabilities, Agent.drivers, Agent.findings, Agent.is_pod, Agent.slots
-    ).where(
-        Agent.state_.in_(READY_STATES), Agent.seen_at >= alive,
-        Agent.is_pod.is_(False) | Agent.last_task_id.is_(None),
-    )  # fmt: skip
+    ready = [
+        ReadyAgent(agent_id, frozenset(capabilities), drivers, findings, is_pod, slots - taken.get(agent_id, 0))
+        for agent_id, capabilities, drivers, findings, is_pod, slots in read.rows(_READY, alive=alive)
+        if agent_id not in deaf
+    ]
+    return sorted(ready, key=lambda agent: taken.get(agent.id, 0))
+
+
+def _unresponsive() -> AnySelect:
+    is_unclaimed = (Run.outcome == Outcome.LOST) & Run.started_at.is_(None) & Run.base_sha.is_not(None)
+    lately = Run.finished_at >= bindparam("alive", type_=UtcDateTime())
+    return select(Run.agent_id).where(lately, is_unclaimed | Run.is_cut_short.is_(True))
+
+
+def _ready() -> AnySelect:
     # Agents with the newest heartbeat are the most likely to be running.
-    rows = [row for row in read.session.execute(query.order_by(Agent.seen_at.desc())) if row.id not in deaf]
-    rows.sort(key=lambda row: taken.get(row.id, 0))
-    return [
-        ReadyAgent(
-            row.id, frozenset(row.capabilities), row.drivers, row.findings, row.is_pod,
-            row.slots - taken.get(row.id, 0),
+    return (
+        select(Agent.id, Agent.capabilities, Agent.drivers, Agent.findings, Agent.is_pod, Agent.slots)
+        .where(
+            or_(*(Agent.state_ == state for state in READY_STATES)),
+            Agent.seen_at >= bindparam("alive", type_=UtcDateTime()),
+            Agent.is_pod.is_(False) | Agent.last_task_id.is_(None),
         )
-        for row in rows
-    ]  # fmt: skip
+        .order_by(Agent.seen_at.desc())
+    )
+
+
+def _closed() -> AnySelect:
+    is_held = Project.held_until > bindparam("now", type_=UtcDateTime())
+    return select(Project.id).where(or_(Project.state_ != ProjectState.ACTIVE, is_held))
+
+
+def _waiting_reviews() -> AnySelect:
+    return (
+        select(Project.agent_review, Task.required_capabilities)
+        .select_from(Task)
+        .join(Project, Project.id == Task.project_id)
+        .join(TaskCheck, TaskCheck.task_id == Task.id)
+        .where(Task.state_ == TaskState.IN_PROGRESS, Task.phase_ == Phase.VERIFYING)
+        .where(TaskCheck.name == AGENT_REVIEW, TaskCheck.status == "running", TaskCheck.code == NO_AGENT)
+        .order_by(TaskCheck.at)
+    )
+
+
+_UNRESPONSIVE, _READY, _LIVE_RUNS = Statement(_unresponsive), Statement(_ready), Statement(_live_runs)
+_CLOSED, _WAITING_REVIEWS = Statement(_closed), Statement(_waiting_reviews)
+_QUEUED, _BACKLOG = Statement(lambda: _page(_claimable()[0])), Statement(lambda: _page(_claimable()[1]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from common.events import PLATFORM as PLATFORM_FEED
 from common.events import SpendWarning
@@ -12,7 +12,16 @@ from common.models.project import Project
 from common.models.task import Task
 from common.services.spend.caps import WARNED_FROM, CapUse, cap_uses, caps_in_force, platform_caps
 from common.services.spend.spend_counters import PLATFORM, TASK, lock_counter, note_warned
+from common.statements import Statement
 from common.transaction import Transaction
+
+_CAPS = Statement(
+    lambda: (
+        select(Task.id, Task.project_id, Task.caps, Project.caps)
+        .join(Project, Project.id == Task.project_id)
+        .where(Task.id == bindparam("task_id"))
+    )
+)
 
 
 def warn_of_caps(tx: Transaction, task_ids: Collection[str]) -> None:
@@ -20,8 +29,8 @@ def warn_of_caps(tx: Transaction, task_ids: Collection[str]) -> None:
     if not task_ids:
         return
     of_platform = platform_caps(tx)
-    caps = select(Task.id, Task.project_id, Task.caps, Project.caps).join(Project, Project.id == Task.project_id)
-    for task_id, project_id, of_task, of_project in tx.session.execute(caps.where(Task.id.in_(sorted(task_ids)))).all():
+    found = [row for one in sorted(task_ids) for row in tx.rows(_CAPS, task_id=one)]
+    for task_id, project_id, of_task, of_project in found:
         sets = caps_in_force(task_id, project_id, of_task, of_project, of_platform, tx.now())
         due = [use for use in cap_uses(tx, sets) if use.used >= WARNED_FROM * use.limit]
         for use in due:

@@ -19,6 +19,7 @@ from common.models.run import Run
 from common.models.spend import PlatformSetting
 from common.models.task import Task
 from common.services.spend.spend_counters import ALL, PLATFORM, PROJECT, TASK, Counter, Key, read_counters
+from common.statements import Statement
 from common.transaction import Snapshot, Transaction
 from common.values.agent_review import Purpose
 
@@ -34,6 +35,8 @@ OBSTACLE = "A cap of spending is reached"
 """How the error of a task begins that can't start because of a cap."""
 
 Caps = Mapping[str, float]
+
+_PLATFORM_CAPS = Statement(lambda: select(PlatformSetting.value).where(PlatformSetting.name == PLATFORM_CAPS))
 
 
 @dataclass(frozen=True)
@@ -136,8 +139,8 @@ def _part(caps: Mapping[str, object], name: str) -> Caps:
 
 def platform_caps(at: Snapshot | Transaction) -> dict[str, object]:
     """The platform's caps as they are stored."""
-    query = select(PlatformSetting.value).where(PlatformSetting.name == PLATFORM_CAPS)
-    return dict(at.session.execute(query).scalar_one_or_none() or {})
+    found = at.rows(_PLATFORM_CAPS)
+    return dict(found[0][0] or {}) if found else {}
 
 
 def caps_of_task(at: Snapshot | Transaction, task: Task, project: Project | None = None) -> list[CapSet]:
@@ -240,9 +243,9 @@ def reached_cap(at: Snapshot | Transaction, task: Task, *, is_at_work: bool = Fa
     return first_reached(uses, WHILE_AT_WORK if is_at_work else NAMES)
 
 
-def minutes_left(at: Snapshot | Transaction, task: Task) -> float | None:
+def minutes_left(at: Snapshot | Transaction, task: Task, project: Project) -> float | None:
     """The least that the caps of minutes leave to a run of the task; None: as long as it likes."""
-    uses = cap_uses(at, caps_of_task(at, task))
+    uses = cap_uses(at, caps_of_task(at, task, project))
     left = [use.limit - use.used for use in uses if use.cap == "minutes"]
     return max(0.0, min(left)) if left else None
 

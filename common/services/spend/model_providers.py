@@ -26,6 +26,7 @@ from common.sealing import seal, unseal
 from common.services.access import Caller
 from common.services.spend import fallbacks
 from common.settings import ProviderSettings, settings
+from common.statements import Statement
 from common.states import Role
 from common.transaction import Snapshot, Transaction, snapshot, transactional
 from common.values.model_provider import LOGINS, MODEL_APIS, ModelPrice, ModelProvider, Route
@@ -173,10 +174,14 @@ def delete_provider(tx: Transaction, provider_id: str, *, by: Caller) -> None:
     log.info("model provider deleted", provider=row.name, by=by.name)
 
 
+_ANY_STORED = Statement(lambda: select(ProviderRow.id).limit(1))
+
+
 def usable_providers(at: Snapshot | Transaction) -> list[ProviderRow | ProviderSettings]:
     """The enabled providers, with sealed keys: stored ones by age, then the environment's for APIs without those."""
     query = select(ProviderRow).where(ProviderRow.is_enabled).order_by(ProviderRow.created_at, ProviderRow.id)
-    rows = list(at.all(query))
+    # Many an installation has none: that takes a tenth of the time of the query.
+    rows = list(at.all(query)) if at.rows(_ANY_STORED) else []
     taken = {row.api for row in rows}
     return [*rows, *(one for one in settings().models.providers if one.api not in taken)]
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
-from sqlalchemy import ColumnElement, and_, or_, select, update
+from sqlalchemy import BindParameter, ClauseElement, ColumnElement, Table, and_, bindparam, or_, select, update
 from sqlalchemy.dialects import mysql, sqlite
 
 from common import database
 from common.models.spend import SpendCounter
+from common.statements import Statement
 from common.transaction import Snapshot, Transaction
 
 ALL = "all"
@@ -80,22 +81,34 @@ def lock_counter(tx: Transaction, key: Key) -> Counter:
 def _add(tx: Transaction, sums: Mapping[Key, Spent]) -> None:
     if not sums:
         return
-    values = [
-        {
-            "scope": key.scope, "subject_id": key.subject_id, "period": key.period, "tokens": spent.tokens,
-            "cost_usd": spent.cost_usd, "seconds": spent.seconds, "runs": spent.runs, "warned": [],
-        }
-        for key, spent in sorted(sums.items())
-    ]  # fmt: skip
+    tx.session.flush()
+    _RAISE.run_each(
+        tx.session.connection(),
+        [
+            {
+                "scope": key.scope, "subject_id": key.subject_id, "period": key.period, "tokens": spent.tokens,
+                "cost_usd": spent.cost_usd, "seconds": spent.seconds, "runs": spent.runs, "warned": [],
+            }
+            for key, spent in sorted(sums.items())
+        ],
+    )  # fmt: skip
+
+
+def _raise() -> ClauseElement:
+    """Inserts a counter, or adds to the one that is there."""
+    table = cast("Table", SpendCounter.__table__)
+    values: dict[str, BindParameter[object]] = {name: bindparam(name) for name in table.columns.keys()}  # noqa: SIM118
     names = ("tokens", "cost_usd", "seconds", "runs")
     if database.is_sqlite():
-        insert = sqlite.insert(SpendCounter).values(values)
-        raised: dict[str, object] = {name: getattr(SpendCounter, name) + insert.excluded[name] for name in names}
-        tx.session.execute(insert.on_conflict_do_update(index_elements=["scope", "subject_id", "period"], set_=raised))
-    else:
-        insert_mysql = mysql.insert(SpendCounter).values(values)
-        raised = {name: getattr(SpendCounter, name) + insert_mysql.inserted[name] for name in names}
-        tx.session.execute(insert_mysql.on_duplicate_key_update(raised))
+        insert = sqlite.insert(table).values(values)
+        raised: dict[str, object] = {name: table.c[name] + insert.excluded[name] for name in names}
+        return insert.on_conflict_do_update(index_elements=["scope", "subject_id", "period"], set_=raised)
+    insert_mysql = mysql.insert(table).values(values)
+    raised = {name: table.c[name] + insert_mysql.inserted[name] for name in names}
+    return insert_mysql.on_duplicate_key_update(raised)
+
+
+_RAISE = Statement(_raise)
 
 
 def read_counters(at: Snapshot | Transaction, keys: Collection[Key]) -> dict[Key, Counter]:

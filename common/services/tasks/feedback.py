@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, union_all, update
 
 from common.models.run import Run, RunSession
 from common.models.task import Comment, Question, Task
 from common.services.tasks.messages import exchange, is_given_at_claim, shown_kind
+from common.statements import Statement
 from common.states import Outcome, QuestionState
 from common.transaction import Snapshot, Transaction
 from common.values.claimed_run import Feedback, FeedbackComment
@@ -29,12 +30,23 @@ class AllFeedback:
     current: Sequence[Feedback] = ()
 
 
+_ANYTHING = Statement(
+    lambda: union_all(
+        select(Comment.id).where(Comment.task_id == bindparam("task_id")),
+        select(Question.id).where(Question.task_id == bindparam("task_id")),
+    ).limit(1)
+)
+"""Whether anybody has written about the task, which is new in most cases."""
+
+
 def feedback_of(tx: Transaction, task: Task, run: Run, *, has_session: bool = False) -> list[Feedback]:
     """Everything not delivered yet, oldest first, and the answers of this round. Marks it as delivered to this run.
 
     has_session: the run goes on with the stored session: what that knows is left out, and what was delivered after it
     was stored, in that run or a later one, is included.
     """
+    if not tx.rows(_ANYTHING, task_id=task.id):
+        return []
     session = _session_of(tx, task) if has_session else None
     is_new = Comment.delivered_run_id.is_(None) | (Comment.delivered_run_id == run.id)
     if session is not None:
@@ -53,6 +65,8 @@ def feedback_of(tx: Transaction, task: Task, run: Run, *, has_session: bool = Fa
 
 def all_feedback_of(at: Snapshot | Transaction, task: Task, run: Run) -> AllFeedback:
     """All feedback that the task got before the run was claimed, which knows nothing of its earlier runs."""
+    if not at.rows(_ANYTHING, task_id=task.id):
+        return AllFeedback()
     completed = select(Run.id).where(Run.task_id == task.id, Run.outcome == Outcome.COMPLETED)
     done = set(at.session.scalars(completed))
     of_task = select(Comment).where(Comment.task_id == task.id, is_given_at_claim(run))

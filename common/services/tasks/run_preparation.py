@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from sqlalchemy import bindparam, select
+
 from common.jobs import Lease
 from common.models.project import Project
 from common.models.run import Run
@@ -17,6 +19,7 @@ from common.services.runs import run_end
 from common.services.runs.lifecycle import make_claimable
 from common.services.tasks import lifecycle
 from common.services.tasks.lifecycle import record_update
+from common.statements import Statement
 from common.states import Outcome, RunState
 from common.transaction import Transaction, transactional
 from common.values.place import Place
@@ -49,14 +52,26 @@ def begin_prepare(tx: Transaction, lease: Lease) -> RunPlan | None:
     return RunPlan(place_of(project), run.id, task.branch_name, is_overdue, run.is_review)
 
 
+_AROUND = Statement(
+    lambda: (
+        select(Project.id, Project.holds, Task.id, Task.error)
+        .select_from(Run)
+        .join(Project, Project.id == Run.project_id)
+        .join(Task, Task.id == Run.task_id)
+        .where(Run.id == bindparam("run_id"))
+    )
+)
+"""What else of a run's preparation may have to be taken back."""
+
+
 @transactional
 def record_prepared(tx: Transaction, lease: Lease, *, username: str, password: str, base_sha: str) -> None:
     """The branch and the credential exist: the agent may claim the run. base_sha: the default branch's head."""
-    run = tx.get(Run, lease.subject_id)
-    if tx.get(Project, run.project_id).holds:
-        holding.release_project(tx, tx.lock(Project, run.project_id))
-    if tx.get(Task, run.task_id).error is not None:
-        task = tx.lock(Task, run.task_id)
+    ((project_id, holds, task_id, error),) = tx.rows(_AROUND, run_id=lease.subject_id)
+    if holds:
+        holding.release_project(tx, tx.lock(Project, project_id))
+    if error is not None:
+        task = tx.lock(Task, task_id)
         task.error = None
         record_update(tx, task, "error")
     run = tx.lock(Run, lease.subject_id)

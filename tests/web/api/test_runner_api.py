@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -10,12 +11,13 @@ import pytest
 from flask.testing import FlaskClient
 
 from common.jobs import PREPARE_RUN, SCHEDULE_TASKS
-from common.models import Agent, Question, Run, Task
+from common.models import Agent, Project, Question, Run, Task
 from common.services.tasks import questions, tasks
 from common.states import Role
 from common.values.claimed_run import ClaimedRun
 from tests import builders
 from tests.web.world import World, all_of, events, get, run_jobs, served
+from web.api.run_claims import AGENT_TOKEN
 from workers.runner.cancellation import Cancellation
 from workers.runner.client import AgentApi, RunApi, RunOver, RunToken, Wire
 
@@ -257,6 +259,42 @@ def test_a_completed_run_is_to_be_proven_and_its_repeated_report_is_the_same_rep
     assert run.post(f"{path_of(claim)}/finish", json=report).json == first.json
     other = run.post(f"{path_of(claim)}/finish", json=report | {"summary": "else"})
     assert other.status_code == 409
+
+
+def test_a_report_with_the_agents_token_is_answered_with_its_next_run(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Nothing prepares the next run before the test does.
+    monkeypatch.setattr(sys.modules["web.api.run_claims"], "PREPARE_SECONDS", 0)
+    agent, run, claim = start(world)
+    agent.post("/api/runner/heartbeat", json={"runIds": [claim["run"]["id"]]})
+    following = world.task(get(Project, claim["project"]["id"]))
+    report, asking = {"outcome": "failed", "summary": "no way"}, {AGENT_TOKEN: token_of(agent)}
+
+    assert "next" not in run.post(f"{path_of(claim)}/finish", json=report, headers=asking).json
+    assert get(Task, following.id).state == "in_progress", "assigned without a pass of the scheduler"
+    run_jobs(PREPARE_RUN)
+    again = run.post(f"{path_of(claim)}/finish", json=report, headers=asking).json
+
+    assert again["run"]["state"] == "ended"
+    assert again["next"]["task"]["id"] == following.id
+    assert agent.post("/api/runner/claim", json={}).json == again["next"], "the reply may have been lost"
+
+
+def test_only_the_agents_own_token_is_answered_with_a_next_run(world: World) -> None:
+    _agent, run, claim = start(world)
+    world.task(get(Project, claim["project"]["id"]))
+    other, _other_id = world.agent()
+    report = {"outcome": "failed", "summary": "no way"}
+
+    for token in (None, claim["run"]["token"], token_of(other), "nonsense"):
+        asking = {} if token is None else {AGENT_TOKEN: token}
+        reply = run.post(f"{path_of(claim)}/finish", json=report, headers=asking)
+        assert (reply.status_code, "next" in reply.json) == (200, False)
+
+
+def token_of(client: FlaskClient) -> str:
+    return str(client.environ_base["HTTP_AUTHORIZATION"]).removeprefix("Bearer ")
 
 
 @pytest.mark.parametrize(

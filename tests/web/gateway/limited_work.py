@@ -30,7 +30,8 @@ from tests.workers.runner.drivers.cli_runs import APIS, INSTALLED, MODELS, usabl
 from tests.workers.runner.places import sandboxes
 from web.gateway.limit_book import book
 from workers import sweeps
-from workers.runner.attempt import Attempt, AttemptSettings
+from workers.runner.attempt import Attempt
+from workers.runner.attempt_settings import AttemptSettings
 from workers.runner.drivers.offer import DriverOffer
 from workers.runner.drivers.programs import PROGRAM_DRIVERS
 

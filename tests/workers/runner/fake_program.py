@@ -16,7 +16,8 @@ from common.values.claimed_run import ClaimedRun
 from common.values.json_codec import decode
 from tests.workers.runner.places import sandboxes
 from tests.workers.runner.runner_platform import Platform, PlatformRun
-from workers.runner.attempt import Attempt, AttemptSettings
+from workers.runner.attempt import Attempt
+from workers.runner.attempt_settings import AttemptSettings
 from workers.runner.drivers.findings import DriverFinding
 from workers.runner.drivers.offer import DriverOffer
 from workers.runner.drivers.program import (

@@ -19,7 +19,8 @@ from tests.doubles.model_server import ModelServer
 from tests.workers.runner.drivers.cli_runs import APIS, MODELS, git, repository, usable_program
 from tests.workers.runner.places import sandboxes
 from tests.workers.runner.runner_platform import Platform, PlatformRun, eventually
-from workers.runner.attempt import Attempt, AttemptSettings
+from workers.runner.attempt import Attempt
+from workers.runner.attempt_settings import AttemptSettings
 from workers.runner.drivers.offer import DriverOffer
 from workers.runner.drivers.programs import PROGRAM_DRIVERS
 

@@ -92,6 +92,8 @@ class Platform:
         self.questions: dict[str, Json] = {}
         self.sessions: dict[str, bytes] = {}
         self.attachments: dict[str, bytes] = {}
+        self.handed_over: list[str] = []
+        """The runs that were handed out in the reply to the report of another."""
         self.loses_answers = 0
         self.failures: dict[str, list[int]] = {}
         self.seen: list[str] = []
@@ -289,7 +291,12 @@ class _Conversation(BaseHTTPRequestHandler):
                 return (404, {"error": "Resource not found"}) if kept is None else (200, kept)
             case "POST", ["finish"]:
                 run.finish, run.is_over = json.loads(content), True
-                return 200, {"run": {"id": run.claim["run"]["id"]}}
+                asks = self.headers.get("AiWorker-Agent-Token") in platform.agent_tokens
+                status, following = self._claim(0) if asks else (204, {})
+                if status == 204:
+                    return 200, {"run": {"id": run.claim["run"]["id"]}}
+                platform.handed_over.append(following["run"]["id"])
+                return 200, {"run": {"id": run.claim["run"]["id"]}, "next": following}
         return 404, {"error": "Resource not found"}
 
     def _ask(self, body: Json) -> tuple[int, Json]:

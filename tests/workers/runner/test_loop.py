@@ -44,6 +44,19 @@ def test_a_run_is_claimed_done_pushed_and_reported(
     assert list((tmp_path / "agent" / "runs").iterdir()) == []
 
 
+def test_the_next_run_comes_in_the_reply_to_a_report(
+    platform: Platform, repository: Path, start: Start, tmp_path: Path
+) -> None:
+    runs = [platform.add_run(f"run-{number}", repository, steps("- say: Hello")) for number in (1, 2, 3)]
+    start()
+
+    assert [ended(run)["outcome"] for run in runs] == ["completed"] * 3
+    assert platform.handed_over == ["run-2", "run-3"]
+    eventually(lambda: platform.heartbeats[-1] == [], "no run is left")
+    assert [names for names in platform.heartbeats if "run-2" in names], "its heartbeat says that the reply arrived"
+    assert list((tmp_path / "agent" / "runs").iterdir()) == []
+
+
 def test_a_run_without_changes_completes_at_the_branchs_head(
     platform: Platform, repository: Path, start: Start
 ) -> None:

@@ -24,7 +24,8 @@ from tests.workers.runner.runner_platform import (
     steps,
 )
 from workers.runner import attempt
-from workers.runner.attempt import Attempt, AttemptSettings
+from workers.runner.attempt import Attempt
+from workers.runner.attempt_settings import AttemptSettings
 from workers.runner.drivers.offer import DriverOffer
 from workers.sandbox.sandboxes import SandboxMode
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.workers.runner.fake_program import FakeDriver, attempt, without_place, write_program
 from tests.workers.runner.runner_platform import Platform, PlatformRun, git, head
-from workers.runner.attempt import AttemptSettings
+from workers.runner.attempt_settings import AttemptSettings
 
 
 class Fake:

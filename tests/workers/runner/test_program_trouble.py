@@ -13,7 +13,8 @@ import pytest
 
 from tests.workers.runner.fake_program import FakeDriver, attempt, write_program
 from tests.workers.runner.runner_platform import Platform, PlatformRun, ended, eventually, git, head
-from workers.runner.attempt import Attempt, AttemptSettings
+from workers.runner.attempt import Attempt
+from workers.runner.attempt_settings import AttemptSettings
 from workers.runner.cancellation import Why
 from workers.runner.program_turn import Patience
 from workers.sandbox.sandboxes import SandboxMode
