@@ -155,14 +155,16 @@ class JobQueue:
         now = self._now()
         rows = [
             {
-                "id": new_id(), "kind": kind.name, "subject_id": subject_id, "project_id": project_id,
-                "live_key": _live_key(kind.name, subject_id), "state_": JobState.QUEUED, "generation": 1,
-                "next_at": now, "attempts": 0, "fence": 0, "waits": 0, "created_at": now, "trace_parent": trace,
+                "id": new_id(), "subject_id": subject_id, "project_id": project_id,
+                "live_key": _live_key(kind.name, subject_id), "trace_parent": trace,
             }
             for subject_id, project_id, trace in subjects
         ]  # fmt: skip
         self._session.flush()
-        self._session.execute(insert(Job), rows)
+        _INSERT.run_each(
+            self._session.connection(), rows, kind=kind.name, state=JobState.QUEUED, generation=1, next_at=now,
+            attempts=0, fence=0, waits=0, created_at=now,
+        )  # fmt: skip
         for row in rows:
             self._announcement.ring(kind.name, str(row["id"]))
 
@@ -355,6 +357,7 @@ def _enqueue() -> ClauseElement:
 
 
 _ENQUEUE = Statement(_enqueue)
+_INSERT = Statement(lambda: insert(cast("Table", Job.__table__)).values({name: bindparam(name) for name in _NEW}))
 _LIVE = Statement(lambda: select(Job.id).where(Job.live_key == bindparam("live_key")))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 from sqlalchemy import Column, ColumnElement, Table, bindparam, insert, inspect
@@ -30,6 +30,19 @@ def insert_row(session: Session, row: Base) -> None:
     statement.run(session.connection(), **{column: held[name] for name, column, _default in attributes})
     make_transient_to_detached(row)
     session.add(row)
+
+
+def insert_values(
+    session: Session, model: type[Base], rows: Sequence[Mapping[str, object]], **same: object
+) -> None:  # fmt: skip
+    """Insert new rows at once, given by the names of the columns. They do not become the session's.
+
+    All rows set the same columns. same: what all of them have. The other columns get their default, or NULL.
+    """
+    if rows:
+        statement, attributes = _insertion(model)
+        unset = {column: default() for _name, column, default in attributes if column not in rows[0]}
+        statement.run_each(session.connection(), rows, **{**unset, **same})
 
 
 @functools.cache

@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select, type_coerce
 from sqlalchemy.orm import aliased
 
 from common.models.agent import Agent
@@ -19,7 +20,7 @@ from common.models.project import Project
 from common.models.run import Run, RunSession
 from common.models.task import Task, TaskCheck, TaskDependency
 from common.services.runs.claims import FIRST_DRIVER
-from common.statements import AnySelect
+from common.statements import AnySelect, SharedJson
 from common.states import DELIVERABLE, UNDER_WAY, AgentState, Outcome, Phase, ProjectState, TaskState
 from common.transaction import Snapshot, Transaction
 from common.values.agent_review import AGENT_REVIEW, NO_AGENT, read_agent_review
@@ -31,9 +32,11 @@ AGENT_LOST_SECONDS = 60
 READY_STATES = (AgentState.IDLE, AgentState.BUSY)
 
 
-@dataclass(frozen=True, slots=True)
-class WaitingTask:
-    """A task that waits for an agent, with what decides when it starts and on which agent."""
+class WaitingTask(NamedTuple):
+    """A task that waits for an agent, with what decides when it starts and on which agent.
+
+    has_waited: it was queued again after it was created.
+    """
 
     id: str
     project_id: str
@@ -45,7 +48,7 @@ class WaitingTask:
     model: str | None
     caps: Mapping[str, float]
     error: str | None
-    created_at: datetime
+    has_waited: bool
     queued_at: datetime
 
     @property
@@ -81,8 +84,9 @@ class ReadyAgent:
 def _task() -> AnySelect:
     """Query for what WaitingTask says, in its order."""
     return select(
-        Task.id, Task.project_id, Task.state_, Task.phase_, Task.priority, Task.required_capabilities, Task.driver,
-        Task.model, Task.caps, Task.error, Task.created_at, Task.queued_at,
+        Task.id, Task.project_id, Task.state_, Task.phase_, Task.priority,
+        type_coerce(Task.required_capabilities, SharedJson), Task.driver, Task.model,
+        type_coerce(Task.caps, SharedJson), Task.error, Task.queued_at != Task.created_at, Task.queued_at,
     )  # fmt: skip
 
 
@@ -114,7 +118,7 @@ def waiting_tasks(read: Snapshot) -> Iterator[list[WaitingTask]]:
     for query in (queued, found.where(Task.state_ == TaskState.BACKLOG)):
         page = query.order_by(Task.queued_at, Task.id).limit(PAGE)
         while True:
-            tasks = [WaitingTask(*row) for row in read.session.execute(page)]
+            tasks = [WaitingTask._make(row) for row in read.session.execute(page)]
             yield tasks
             if len(tasks) < PAGE:
                 break
@@ -196,19 +200,17 @@ def ready_agents(read: Snapshot) -> list[ReadyAgent]:
     unresponsive = select(Run.agent_id).where(Run.finished_at >= alive, is_unclaimed | Run.is_cut_short.is_(True))
     deaf = set(read.session.scalars(unresponsive))
     taken = live_runs(read)
-    query = select(
-        Agent.id, Agent.capabilities, Agent.drivers, Agent.findings, Agent.is_pod, Agent.slots
+    query: AnySelect = select(
+        Agent.id, type_coerce(Agent.capabilities, SharedJson), type_coerce(Agent.drivers, SharedJson),
+        type_coerce(Agent.findings, SharedJson), Agent.is_pod, Agent.slots,
     ).where(
         Agent.state_.in_(READY_STATES), Agent.seen_at >= alive,
         Agent.is_pod.is_(False) | Agent.last_task_id.is_(None),
     )  # fmt: skip
     # Agents with the newest heartbeat are the most likely to be running.
-    rows = [row for row in read.session.execute(query.order_by(Agent.seen_at.desc())) if row.id not in deaf]
-    rows.sort(key=lambda row: taken.get(row.id, 0))
+    rows = [row for row in read.session.execute(query.order_by(Agent.seen_at.desc())) if row[0] not in deaf]
+    rows.sort(key=lambda row: taken.get(row[0], 0))
     return [
-        ReadyAgent(
-            row.id, frozenset(row.capabilities), row.drivers, row.findings, row.is_pod,
-            row.slots - taken.get(row.id, 0),
-        )
-        for row in rows
-    ]  # fmt: skip
+        ReadyAgent(agent_id, frozenset(capabilities), drivers, findings, is_pod, slots - taken.get(agent_id, 0))
+        for agent_id, capabilities, drivers, findings, is_pod, slots in rows
+    ]
