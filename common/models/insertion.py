@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import cast
 
-from sqlalchemy import Column, ColumnElement, Table, bindparam, insert, inspect
+from sqlalchemy import ClauseElement, Column, ColumnElement, Table, bindparam, insert, inspect
 from sqlalchemy.orm import Session, make_transient_to_detached
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.sql.schema import CallableColumnDefault, ScalarElementColumnDefault
@@ -37,12 +37,26 @@ def insert_values(
 ) -> None:  # fmt: skip
     """Insert new rows at once, given by the names of the columns. They do not become the session's.
 
-    All rows set the same columns. same: what all of them have. The other columns get their default, or NULL.
+    All rows set the same columns, ids among them. same: what all of them have. The other columns get their default, the
+    same for all, or NULL.
     """
-    if rows:
-        statement, attributes = _insertion(model)
-        unset = {column: default() for _name, column, default in attributes if column not in rows[0]}
-        statement.run_each(session.connection(), rows, **{**unset, **same})
+    if not rows:
+        return
+    _statement, attributes = _insertion(model)
+    for _name, column, default in attributes:
+        # What is NULL is not sent: pymysql would write it into the statement for each row.
+        if column not in rows[0] and column not in same and (value := default()) is not None:
+            same[column] = value
+    _insertion_of(model, (*rows[0], *same)).run_each(session.connection(), rows, **same)
+
+
+@functools.cache
+def _insertion_of(model: type[Base], columns: tuple[str, ...]) -> Statement:
+    return Statement(lambda: _insert(model, columns))
+
+
+def _insert(model: type[Base], columns: Iterable[str]) -> ClauseElement:
+    return insert(cast("Table", model.__table__)).values({name: bindparam(name) for name in columns})
 
 
 @functools.cache
@@ -53,9 +67,7 @@ def _insertion(model: type[Base]) -> tuple[Statement, list[tuple[str, str, Defau
         (column,) = attribute.columns
         attributes.append((attribute.key, column.name, _default_of(column)))
     names = [column for _name, column, _default in attributes]
-    return Statement(
-        lambda: insert(cast("Table", model.__table__)).values({name: bindparam(name) for name in names})
-    ), attributes
+    return Statement(lambda: _insert(model, names)), attributes
 
 
 def _default_of(column: ColumnElement[object]) -> Default:
