@@ -25,9 +25,18 @@ class Event:
 
     def body(self) -> dict[str, object]:
         """The event's `data`, with camelCase names, without attributes that are None."""
-        hidden = {"feed", "subject_task_id"}
-        values = ((field.name, getattr(self, field.name)) for field in fields(self) if field.name not in hidden)
-        return {camel_case(name): value for name, value in values if value is not None}
+        values, kind = vars(self), type(self)
+        members = _shown.get(kind) or _shown.setdefault(kind, _members(kind))
+        return {name: values[field] for name, field in members if values[field] is not None}
+
+
+_shown: dict[type[Event], tuple[tuple[str, str], ...]] = {}
+
+
+def _members(kind: type[Event]) -> tuple[tuple[str, str], ...]:
+    """What an event's `data` may hold: each name, and the attribute that it shows."""
+    hidden = {"feed", "subject_task_id"}
+    return tuple((camel_case(field.name), field.name) for field in fields(kind) if field.name not in hidden)
 
 
 @dataclass(frozen=True, kw_only=True)

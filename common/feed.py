@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+import orjson
 import redis
 from redis.backoff import NoBackoff
 from redis.client import Pipeline
@@ -198,4 +199,9 @@ def _entry(fields: dict[str, str]) -> Entry:
 
 def message(event: str, body: Mapping[str, object], **beside: object) -> str:
     """A message to clients as JSON text: `event`, `data`, and the members of `beside` next to them."""
-    return json.dumps({"event": event, "data": body, **beside}, ensure_ascii=False, separators=(",", ":"))
+    said = {"event": event, "data": body, **beside}
+    try:
+        return orjson.dumps(said).decode()
+    except TypeError:
+        # It refuses what JSON can hold all the same, such as half of a surrogate pair.
+        return json.dumps(said, ensure_ascii=False, separators=(",", ":"))

@@ -78,19 +78,22 @@ class Outbox:
         self._announcement.entries[:0] = [
             entry for feed_id in sorted(by_feed) for entry in self._numbered(feed_id, by_feed[feed_id], rows)
         ]
-        _INSERT_EVENT.run_each(self._session.connection(), rows)
+        who, request_id = _actor.get()
+        _INSERT_EVENT.run_each(
+            self._session.connection(), rows, actor=who, request_id=request_id, at=self._now()
+        )  # fmt: skip
 
     def send(self) -> None:
         """Log the events and publish everything in the background. Call it after the commit."""
         who, request_id = _actor.get()
+        bound = log.bind(actor=who, request_id=request_id)
         for event in self._events:
             logged = {name: value for name, value in event.body().items() if name in LOGGED}
-            log.info(event.name, feed=event.feed, actor=who, request_id=request_id, **logged)
+            bound.info(event.name, feed=event.feed, **logged)
         announcer().announce(self._announcement)
 
     def _numbered(self, feed_id: str, events: Sequence[Event], rows: list[dict[str, object]]) -> Iterator[Entry]:
         """Number the feed's events. Adds their rows to `rows`."""
-        who, request_id = _actor.get()
         first = self._raise_seq(feed_id, len(events)) - len(events) + 1
         at = self._now().isoformat(timespec="microseconds").replace("+00:00", "Z")
         for seq, event in enumerate(events, start=first):
@@ -98,7 +101,6 @@ class Outbox:
             rows.append(
                 {
                     "feed_id": feed_id, "seq": seq, "name": event.name, "task_id": event.subject_task_id, "data": text,
-                    "actor": who, "request_id": request_id, "at": self._now(),
                 }
             )  # fmt: skip
             yield Entry("event", feed_id, text, seq=seq)

@@ -34,7 +34,7 @@ from common.announcer import Announcement
 from common.errors import LeaseLost
 from common.jobs import LEASE_SECONDS, Kind, Lease, chain_of_this_thread
 from common.machine.waiting import growing_delay
-from common.models.insertion import insert_rows
+from common.models.insertion import insert_values
 from common.models.journal import Job
 from common.names import new_id
 from common.statements import Statement
@@ -121,24 +121,26 @@ class JobQueue:
         """
         now = self._now()
         chain = chain_of_this_thread()
-        rows: list[dict[str, object]] = [
+        rows = [
             {
-                "id": new_id(), "kind": kind.name, "subject_id": subject_id, "project_id": project_id,
-                "live_key": _live_key(kind.name, subject_id), "state_": JobState.QUEUED, "generation": 1,
-                "next_at": now, "attempts": 0, "fence": 0, "waits": 0, "created_at": now, "trace_parent": trace,
+                "id": new_id(), "subject_id": subject_id, "project_id": project_id,
+                "live_key": _live_key(kind.name, subject_id), "trace_parent": trace,
             }
             for subject_id, project_id, trace in subjects
         ]  # fmt: skip
+        same = {"kind": kind.name, "generation": 1, "next_at": now, "waits": 0, "created_at": now}
+        self._session.flush()
         if rows and chain is not None and chain.takes(kind) and not self._has_taken_along:
             self._has_taken_along = True
-            first, *rung = rows
+            first, *rows = rows
             until = now + timedelta(seconds=LEASE_SECONDS)
-            first |= {"state_": JobState.RUNNING, "attempts": 1, "fence": 1, "lease_until": until, "started_at": now}
+            insert_values(
+                self._session, Job, [first], state=JobState.RUNNING, attempts=1, fence=1, lease_until=until,
+                started_at=now, **same,
+            )  # fmt: skip
             chain.beside.append(Lease(str(first["id"]), kind.name, *_beside(subjects[0])))
-        else:
-            rung = rows
-        insert_rows(self._session, Job, rows)
-        for row in rung:
+        insert_values(self._session, Job, rows, state=JobState.QUEUED, attempts=0, fence=0, **same)
+        for row in rows:
             self._announcement.ring(kind.name, str(row["id"]))
 
     def claim(self, job_id: str) -> Lease | None:

@@ -7,12 +7,15 @@ rows are tuples, converted by the types of their columns. Errors are the same DB
 
 from __future__ import annotations
 
+import functools
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, Protocol, TypeAlias, cast
 
-from sqlalchemy import ClauseElement, Connection, Dialect, Select, String, TypeDecorator
+from sqlalchemy import BindParameter, ClauseElement, Connection, Dialect, Select, String, TypeDecorator, bindparam
 from sqlalchemy import Row as ResultRow
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.exc import DBAPIError
@@ -45,6 +48,21 @@ class StoredText(TypeDecorator[str]):
     cache_ok = True
 
 
+class SharedJson(TypeDecorator[object]):
+    """A JSON value that many rows have, such as the capabilities of agents: read once, and never to be changed."""
+
+    impl = String
+    cache_ok = True
+
+    def process_result_value(self, value: object, dialect: Dialect) -> object:
+        return None if value is None else _read_once(cast("str", value))
+
+
+@functools.lru_cache(maxsize=1000)
+def _read_once(text: str) -> object:
+    return json.loads(text)
+
+
 Row = tuple[Any, ...]
 AnySelect: TypeAlias = Select[*Row]
 """A query for columns."""
@@ -53,6 +71,8 @@ AnyRow: TypeAlias = ResultRow[Any]
 AnyAttribute: TypeAlias = InstrumentedAttribute[Any]
 """A column of a model."""
 Convert = Callable[[object], object]
+Bound: TypeAlias = Sequence[object] | Mapping[str, object]
+"""The values of a statement as its driver takes them."""
 
 
 class _Inserting(Protocol):
@@ -117,30 +137,34 @@ class Statement:
         the server made or was told by LAST_INSERT_ID.
         """
         compiled = self._for(connection.dialect)
-        cursor = self._execute(connection.connection, connection.dialect, compiled, values)
+        cursor = self._send(connection.connection, connection.dialect, compiled, [_bound(compiled, values)])
         try:
             return cursor.rowcount, cast("_Inserting", cursor).lastrowid
         finally:
             cursor.close()
 
-    def run_each(self, connection: Connection, rows: Sequence[Mapping[str, object]]) -> None:
-        """Execute it for each of the rows, as part of the connection's transaction: an INSERT is sent once for all."""
-        if rows:
-            self._execute(connection.connection, connection.dialect, self._for(connection.dialect), *rows).close()
+    def run_each(self, connection: Connection, rows: Sequence[Mapping[str, object]], **same: object) -> None:
+        """Execute it for each of the rows, as part of the connection's transaction: an INSERT is sent once for all.
+
+        same: what all of them have, which is converted once.
+        """
+        if not rows:
+            return
+        compiled = self._for(connection.dialect)
+        self._send(connection.connection, connection.dialect, compiled, _bound_rows(compiled, rows, same)).close()
 
     def _fetched(self, borrowed: PoolProxiedConnection, dialect: Dialect, values: Mapping[str, object]) -> list[Row]:
         compiled = self._for(dialect)
-        cursor = self._execute(borrowed, dialect, compiled, values)
+        cursor = self._send(borrowed, dialect, compiled, [_bound(compiled, values)])
         try:
             rows = cast("list[Row]", cursor.fetchall())
         finally:
             cursor.close()
         return [_converted(row, compiled.reads) for row in rows] if compiled.reads else list(rows)
 
-    def _execute(
-        self, borrowed: PoolProxiedConnection, dialect: Dialect, compiled: _Compiled, *rows: Mapping[str, object]
+    def _send(
+        self, borrowed: PoolProxiedConnection, dialect: Dialect, compiled: _Compiled, parameters: Sequence[Bound]
     ) -> DBAPICursor:
-        parameters = [_bound(compiled, values) for values in rows]
         cursor = cast("DBAPIConnection", borrowed.dbapi_connection).cursor()
         try:
             if len(parameters) == 1:
@@ -162,6 +186,51 @@ class Statement:
         return compiled
 
 
+Places = tuple[BindParameter[str], ...]
+
+
+class ListStatement:
+    """A statement about any number of rows of texts, such as ids for `in_`, which an index is asked for one by one.
+
+    It is compiled for 1, 2, 4, ... rows: a list is filled up with its last row, so what the statement does for a row it
+    must be able to do twice.
+    """
+
+    def __init__(self, width: int, make: Callable[[Sequence[Places]], ClauseElement]) -> None:
+        """width: how many texts a row has. make: returns the statement for as many rows as it gets places for."""
+        self._width = width
+        self._make = make
+        self._sizes: dict[int, Statement] = {}
+
+    def rows(self, connection: Connection, given: Sequence[Sequence[str]], **values: object) -> list[Row]:
+        """As Statement.rows; given: at least one row."""
+        return self._of(given).rows(connection, **self._filled(given), **values)
+
+    def run(self, connection: Connection, given: Sequence[Sequence[str]], **values: object) -> int:
+        """As Statement.run; given: at least one row. Returns how many rows of the table it changed."""
+        changed, _last_id = self._of(given).run(connection, **self._filled(given), **values)
+        return changed
+
+    def _of(self, given: Sequence[Sequence[str]]) -> Statement:
+        size = _power_of_two(len(given))
+        if size not in self._sizes:
+            self._sizes[size] = Statement(lambda: self._make([self._places(number) for number in range(size)]))
+        return self._sizes[size]
+
+    def _places(self, number: int) -> Places:
+        return tuple(bindparam(f"given_{number}_{place}", type_=String()) for place in range(self._width))
+
+    @staticmethod
+    def _filled(given: Sequence[Sequence[str]]) -> dict[str, object]:
+        filled = [*given, *[given[-1]] * (_power_of_two(len(given)) - len(given))]
+        return {f"given_{number}_{at}": text for number, row in enumerate(filled) for at, text in enumerate(row)}
+
+
+def _power_of_two(count: int) -> int:
+    """The lowest one that is not below the count."""
+    return 1 << (count - 1).bit_length()
+
+
 def _as_sqlalchemy_raises(error: Exception, dialect: Dialect, *, is_lost: bool, text: str | None = None) -> Exception:
     """The error of the driver as SQLAlchemy raises it. text: the statement; None: there is no connection for one."""
     return DBAPIError.instance(
@@ -170,10 +239,29 @@ def _as_sqlalchemy_raises(error: Exception, dialect: Dialect, *, is_lost: bool, 
     )  # fmt: skip
 
 
-def _bound(compiled: _Compiled, values: Mapping[str, object]) -> Sequence[object] | Mapping[str, object]:
+def _bound(compiled: _Compiled, values: Mapping[str, object]) -> Bound:
     given = {**compiled.given, **values}
-    bound = {name: given[name] if convert is None else convert(given[name]) for name, convert in compiled.binds}
-    return tuple([bound[name] for name, _convert in compiled.binds]) if compiled.is_positional else bound
+    if compiled.is_positional:
+        return tuple(
+            [given[name] if convert is None else convert(given[name]) for name, convert in compiled.binds]
+        )  # fmt: skip
+    return {name: given[name] if convert is None else convert(given[name]) for name, convert in compiled.binds}
+
+
+def _bound_rows(compiled: _Compiled, rows: Sequence[Mapping[str, object]], same: Mapping[str, object]) -> list[Bound]:
+    converts = dict(compiled.binds)
+    shared = {name: _converted_by(converts[name], value) for name, value in {**compiled.given, **same}.items()}
+    own = [(name, convert) for name, convert in converts.items() if convert is not None and name in rows[0]]
+    bound = [{**shared, **row, **{name: convert(row[name]) for name, convert in own}} for row in rows]
+    if not compiled.is_positional:
+        return list(bound)
+    # At least two names, of which a tuple comes back: a table has more columns.
+    in_order = itemgetter(*[name for name, _convert in compiled.binds])
+    return [in_order(values) for values in bound]
+
+
+def _converted_by(convert: Convert | None, value: object) -> object:
+    return value if convert is None else convert(value)
 
 
 def _compile(statement: ClauseElement, dialect: Dialect) -> _Compiled:
@@ -198,4 +286,4 @@ def _converted(row: Row, reads: Sequence[tuple[int, Convert]]) -> Row:
     return tuple(values)
 
 
-__all__ = ["IsoTime", "Row", "Statement", "StoredText"]
+__all__ = ["IsoTime", "ListStatement", "Row", "SharedJson", "Statement", "StoredText"]

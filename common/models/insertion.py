@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import cast
 
-from sqlalchemy import Column, ColumnElement, Table, bindparam, insert, inspect
+from sqlalchemy import ClauseElement, Column, ColumnElement, Table, bindparam, insert, inspect
 from sqlalchemy.orm import Session, make_transient_to_detached
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.sql.schema import CallableColumnDefault, ScalarElementColumnDefault
@@ -32,17 +32,31 @@ def insert_row(session: Session, row: Base) -> None:
     session.add(row)
 
 
-def insert_rows(session: Session, model: type[Base], rows: Sequence[Mapping[str, object]]) -> None:
-    """Insert rows by their attributes, with one statement. The session does not know them; its changes are flushed."""
-    statement, attributes = _insertion(model)
-    session.flush()
-    statement.run_each(
-        session.connection(),
-        [
-            {column: row[name] if name in row else default() for name, column, default in attributes}
-            for row in rows
-        ],
-    )  # fmt: skip
+def insert_values(
+    session: Session, model: type[Base], rows: Sequence[Mapping[str, object]], **same: object
+) -> None:  # fmt: skip
+    """Insert new rows at once, given by the names of the columns. They do not become the session's.
+
+    All rows set the same columns, ids among them. same: what all of them have. The other columns get their default, the
+    same for all, or NULL.
+    """
+    if not rows:
+        return
+    _statement, attributes = _insertion(model)
+    for _name, column, default in attributes:
+        # What is NULL is not sent: pymysql would write it into the statement for each row.
+        if column not in rows[0] and column not in same and (value := default()) is not None:
+            same[column] = value
+    _insertion_of(model, (*rows[0], *same)).run_each(session.connection(), rows, **same)
+
+
+@functools.cache
+def _insertion_of(model: type[Base], columns: tuple[str, ...]) -> Statement:
+    return Statement(lambda: _insert(model, columns))
+
+
+def _insert(model: type[Base], columns: Iterable[str]) -> ClauseElement:
+    return insert(cast("Table", model.__table__)).values({name: bindparam(name) for name in columns})
 
 
 @functools.cache
@@ -53,9 +67,7 @@ def _insertion(model: type[Base]) -> tuple[Statement, list[tuple[str, str, Defau
         (column,) = attribute.columns
         attributes.append((attribute.key, column.name, _default_of(column)))
     names = [column for _name, column, _default in attributes]
-    return Statement(
-        lambda: insert(cast("Table", model.__table__)).values({name: bindparam(name) for name in names})
-    ), attributes
+    return Statement(lambda: _insert(model, names)), attributes
 
 
 def _default_of(column: ColumnElement[object]) -> Default:

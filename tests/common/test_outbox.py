@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from common.announcer import Announcement
 from common.events import TaskCreated
+from common.feed import message
 from common.models import Job
 from common.outbox import Outbox, acting, actor
 from common.transaction import Transaction, snapshot, transactional
@@ -82,3 +83,14 @@ def test_events_carry_who_acted_and_leave_before_messages(on_database: str) -> N
     assert [(row.seq, row.actor, row.request_id) for row in rows] == [(1, "ada", "req-1"), (2, "ada", "req-1")]
     assert [entry.message for entry in announcement.entries[1:3]] == [row.data for row in rows]
     assert [json.loads(row.data)["data"]["title"] for row in rows] == ["one", "three"]
+
+
+def test_a_message_holds_what_json_can_hold() -> None:
+    said = {"text": 'ü \u2028 "', "half": "\ud83d", "number": 1.5, "names": ("a", "b"), "nothing": None}
+
+    text = message("task:updated", said, projectId="p", seq=1)
+
+    assert json.loads(text) == {
+        "event": "task:updated", "data": {**said, "names": ["a", "b"]}, "projectId": "p", "seq": 1,
+    }  # fmt: skip
+    assert message("x", {"a": "ü"}) == '{"event":"x","data":{"a":"ü"}}'

@@ -1,18 +1,86 @@
-"""Statements that are compiled once, where the database is out of reach."""
+"""Statements that are compiled once: for lists of any length, for many rows, and where the database is out of reach."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
-from sqlalchemy import literal, select
+from sqlalchemy import Select, Update, case, literal, select, type_coerce, update
 from sqlalchemy.exc import DBAPIError
 
 from common import database
+from common.models import Feed, Mark
+from common.models.insertion import insert_values
 from common.settings import settings
-from common.statements import Statement
+from common.statements import ListStatement, Places, SharedJson, Statement
+from common.transaction import Transaction, snapshot, transactional
 
 ONE = Statement(lambda: select(literal(1)))
+
+
+def _named(ids: Sequence[Places]) -> Select[str, int]:
+    return select(Feed.id, Feed.seq).where(Feed.id.in_([one for (one,) in ids])).order_by(Feed.id)
+
+
+def _renamed(names: Sequence[Places]) -> Update:
+    new = case(*((Feed.id == old, new) for old, new in names))
+    return update(Feed).where(Feed.id.in_([old for old, _new in names])).values(id=new)
+
+
+NAMED = ListStatement(1, _named)
+RENAMED = ListStatement(2, _renamed)
+
+
+@transactional
+def _feeds(tx: Transaction, count: int) -> list[str]:
+    ids = [f"feed-{number}" for number in range(count)]
+    insert_values(tx.session, Feed, [{"id": feed_id} for feed_id in ids], seq=7)
+    return ids
+
+
+@transactional
+def _read(tx: Transaction, ids: Sequence[str]) -> list[tuple[object, ...]]:
+    return NAMED.rows(tx.session.connection(), [(one,) for one in ids])
+
+
+@transactional
+def _rename(tx: Transaction, names: Sequence[tuple[str, str]]) -> int:
+    return RENAMED.run(tx.session.connection(), names)
+
+
+@pytest.mark.usefixtures("on_database")
+@pytest.mark.parametrize("asked", [1, 2, 3, 5, 8])
+def test_a_list_of_any_length_finds_each_of_its_rows_once(asked: int) -> None:
+    ids = _feeds(9)
+
+    assert _read(ids[:asked]) == [(one, 7) for one in ids[:asked]]
+
+
+@pytest.mark.usefixtures("on_database")
+def test_each_row_of_a_list_changes_its_own() -> None:
+    ids, asked = _feeds(5), 3
+
+    assert _rename([(one, f"{one}-new") for one in ids[:asked]]) == asked
+    with snapshot() as read:
+        kept = set(read.session.scalars(select(Feed.id)))
+    assert kept == {f"{one}-new" for one in ids[:asked]} | set(ids[asked:])
+
+
+@pytest.mark.usefixtures("on_database")
+def test_rows_inserted_at_once_have_what_is_the_same_and_what_is_their_own() -> None:
+    _mark_two()
+
+    with snapshot() as read:
+        rows = read.all(select(Mark).order_by(Mark.name))
+        shared = list(read.session.scalars(select(type_coerce(Mark.value, SharedJson))))
+    assert [(row.name, row.value) for row in rows] == [("a", {"ü": [1]}), ("b", {"ü": [1]})]
+    assert rows[0].at == rows[1].at
+    assert shared == [{"ü": [1]}, {"ü": [1]}]
+
+
+@transactional
+def _mark_two(tx: Transaction) -> None:
+    insert_values(tx.session, Mark, [{"name": "a"}, {"name": "b"}], at=tx.now(), value={"ü": [1]})
 
 
 @pytest.fixture

@@ -12,8 +12,9 @@ import contextlib
 import json
 import re
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import cast
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import flask_sock
@@ -28,6 +29,9 @@ from web.websocket.connection import Connection
 from web.websocket.hub import Hub, hub
 from web.websocket.subscribers import Session, Subscriber, say
 from web.websocket.upgrade import Upgrade
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 AUTH_SECONDS = 10.0
 MOST_SUBSCRIPTIONS = 50
@@ -56,15 +60,27 @@ def open_socket(app: Flask) -> Response | None:
     """Open the socket that the request asks for; None: it asks for none, or for one that is refused.
 
     The reply is none that anybody receives, so nothing of what Flask does with a reply happens to it: that would be a
-    third of what a socket costs. The checks before a request are made as for every other; what they refuse goes Flask's
-    way, and is refused again there.
+    third of what a socket costs. Nor does flask-sock's view run, which makes a class for each socket. The checks before
+    a request are made as for every other; what they refuse goes Flask's way, and is refused again there.
     """
     if request.endpoint not in _ENDPOINTS:
         return None
     with contextlib.suppress(CallerError):
         if app.preprocess_request() is None:
-            return cast("Response", app.view_functions[request.endpoint]())
+            _serve(Upgrade(request.environ))
+            return _OPENED
     return None
+
+
+class _Opened(Response):
+    """Sends nothing."""
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        # So gunicorn closes its own descriptor of the socket, and sends nothing: the socket has another.
+        raise StopIteration
+
+
+_OPENED = _Opened()
 
 
 def _refuse_bad_handshake() -> Response | None:

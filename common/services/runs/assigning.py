@@ -7,14 +7,14 @@ another transaction has locked is left out rather than waited for: the next pass
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import or_, select
+from sqlalchemy import ClauseElement, or_, select
 
 from common import jobs
 from common.models.agent import Agent
-from common.models.insertion import insert_rows
+from common.models.insertion import insert_values
 from common.models.project import Project
 from common.models.run import Run
 from common.models.task import Task
@@ -27,7 +27,7 @@ from common.services.runs.lifecycle import Occupied, occupy_agents
 from common.services.runs.waiting import READY_STATES, is_waiting, live_runs, under_way
 from common.services.spend.model_tokens import new_model_token
 from common.services.tasks.lifecycle import Begun, begin_work
-from common.statements import AnyRow, AnySelect
+from common.statements import AnySelect, ListStatement, Places
 from common.states import AgentState, RunState, TaskState
 from common.tracing import trace_parent, under
 from common.transaction import Transaction
@@ -66,10 +66,8 @@ class Assigned:
 def assign(tx: Transaction, pairs: Sequence[Pair]) -> Assigned:
     """Create a run in state preparing for each pair, as far as its task still waits and its agent still has room."""
     room = _lock_projects(tx, {pair.project_id for pair in pairs})
-    query = select(
-        Task.id, Task.state_.label("state"), Task.round, Task.driver, Task.model, Task.preview_url, Task.trace_parent
-    ).where(Task.id.in_([pair.task_id for pair in pairs]), is_waiting())
-    tasks = _locked(tx, query.order_by(Task.id))
+    rows = _WAITING.rows(tx.session.connection(), _asked(pair.task_id for pair in pairs))
+    tasks = {row[0]: _Task(*row) for row in rows}
     wanted = [pair for pair in pairs if _still_holds(pair, tasks)]
     plain = [pair for pair in wanted if not pair.has_caps]
     made = _start(tx, plain, tasks, room)
@@ -80,7 +78,37 @@ def assign(tx: Transaction, pairs: Sequence[Pair]) -> Assigned:
     return replace(made, left_out=made.left_out + len(pairs) - len(wanted))
 
 
-def _still_holds(pair: Pair, tasks: Mapping[str, AnyRow]) -> bool:
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """A task that waits, and is locked."""
+
+    id: str
+    state: str
+    round: int
+    driver: str | None
+    model: str | None
+    preview_url: str | None
+    trace_parent: str | None
+
+
+def _waiting(ids: Sequence[Places]) -> ClauseElement:
+    columns = (Task.id, Task.state_, Task.round, Task.driver, Task.model, Task.preview_url, Task.trace_parent)
+    return _locked(select(*columns).where(Task.id.in_([one for (one,) in ids]), is_waiting()).order_by(Task.id))
+
+
+def _locked(query: AnySelect) -> AnySelect:
+    """Locks the rows, without those that another transaction has locked."""
+    return query.with_for_update(skip_locked=True)
+
+
+_WAITING = ListStatement(1, _waiting)
+
+
+def _asked(ids: Iterable[str]) -> list[tuple[str]]:
+    return [(one,) for one in sorted(set(ids))]
+
+
+def _still_holds(pair: Pair, tasks: Mapping[str, _Task]) -> bool:
     task = tasks.get(pair.task_id)
     return task is not None and (task.driver, task.model) == pair.own
 
@@ -98,14 +126,7 @@ def _lock_projects(tx: Transaction, project_ids: set[str]) -> Counter[str]:
     return room
 
 
-def _locked(tx: Transaction, query: AnySelect) -> dict[str, AnyRow]:
-    """The rows by their ids, locked; without those that another transaction has locked."""
-    return {row.id: row for row in tx.session.execute(query.with_for_update(skip_locked=True))}
-
-
-def _start(
-    tx: Transaction, pairs: Sequence[Pair], tasks: Mapping[str, AnyRow], room: Counter[str]
-) -> Assigned:  # fmt: skip
+def _start(tx: Transaction, pairs: Sequence[Pair], tasks: Mapping[str, _Task], room: Counter[str]) -> Assigned:
     if not pairs:
         return Assigned()
     agents = _agents_with_room(tx, {pair.agent_id for pair in pairs if pair.agent_id})
@@ -137,19 +158,29 @@ def _agents_with_room(tx: Transaction, agent_ids: set[str]) -> dict[str, _Agent]
     """The agents, locked, that runs may be given to: id → whether it is idle, and its free slots."""
     if not agent_ids:
         return {}
-    query = select(Agent.id, Agent.state_.label("state"), Agent.slots).where(
-        Agent.id.in_(agent_ids), Agent.state_.in_(READY_STATES)
-    )
-    rows = _locked(tx, query.order_by(Agent.id))
+    tx.session.flush()
+    rows = _READY.rows(tx.session.connection(), _asked(agent_ids))
     taken = live_runs(tx)
-    return {row.id: _Agent(row.state == AgentState.IDLE, row.slots - taken.get(row.id, 0)) for row in rows.values()}
+    return {
+        agent_id: _Agent(state == AgentState.IDLE, slots - taken.get(agent_id, 0)) for agent_id, state, slots in rows
+    }
 
 
-def _write(
-    tx: Transaction, chosen: Sequence[tuple[Pair, str]], tasks: Mapping[str, AnyRow], idle: set[str]
-) -> None:  # fmt: skip
-    runs = [_run(tx, pair, agent_id, tasks[pair.task_id]) for pair, agent_id in chosen]
-    insert_rows(tx.session, Run, runs)
+def _ready(ids: Sequence[Places]) -> ClauseElement:
+    is_ready = or_(*(Agent.state_ == state for state in READY_STATES))
+    found = select(Agent.id, Agent.state_, Agent.slots).where(Agent.id.in_([one for (one,) in ids]), is_ready)
+    return _locked(found.order_by(Agent.id))
+
+
+_READY = ListStatement(1, _ready)
+
+
+def _write(tx: Transaction, chosen: Sequence[tuple[Pair, str]], tasks: Mapping[str, _Task], idle: set[str]) -> None:
+    runs = [_run(pair, agent_id, tasks[pair.task_id]) for pair, agent_id in chosen]
+    tx.session.flush()
+    insert_values(
+        tx.session, Run, runs, state=RunState.PREPARING, usage={}, created_at=tx.now(), seen_at=tx.now()
+    )  # fmt: skip
     begun = [
         Begun(pair.task_id, pair.project_id, task.state == TaskState.IN_PROGRESS, task.preview_url)
         for pair, _agent_id in chosen
@@ -172,14 +203,13 @@ def _write(
     )
 
 
-def _run(tx: Transaction, pair: Pair, agent_id: str, task: AnyRow) -> dict[str, object]:
+def _run(pair: Pair, agent_id: str, task: _Task) -> dict[str, object]:
     token, model_token = new_token("awr"), new_model_token()
     return {
-        "id": new_id(), "state_": RunState.PREPARING, "task_id": pair.task_id, "project_id": pair.project_id,
-        "live_task_id": pair.task_id, "agent_id": agent_id, "round": task.round, "driver": pair.driver,
-        "model": pair.model, "usage": {}, "token_digest": digest(token), "model_digest": digest(model_token),
-        "secrets_sealed": seal({"token": token, "model_token": model_token}), "created_at": tx.now(),
-        "seen_at": tx.now(),
+        "id": new_id(), "task_id": pair.task_id, "project_id": pair.project_id, "live_task_id": pair.task_id,
+        "agent_id": agent_id, "round": task.round, "driver": pair.driver, "model": pair.model,
+        "token_digest": digest(token), "model_digest": digest(model_token),
+        "secrets_sealed": seal({"token": token, "model_token": model_token}),
     }  # fmt: skip
 
 
@@ -215,6 +245,6 @@ def assign_review(tx: Transaction, task: Task, new: NewReview) -> bool:
     return True
 
 
-def _trace_of(task: AnyRow) -> str | None:
+def _trace_of(task: _Task) -> str | None:
     with under(task.trace_parent):
         return trace_parent()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import case, func, select, update
+from sqlalchemy import ClauseElement, case, func, select, update
 
 from common import jobs
 from common.events import PLATFORM, AgentStatus
@@ -16,6 +16,7 @@ from common.models.agent import Agent
 from common.models.run import Run
 from common.services.spend.cap_warnings import warn_of_caps
 from common.services.spend.spend_counters import Spent, raise_counters, seconds_by_day
+from common.statements import ListStatement, Places
 from common.states import AgentState, By, Outcome, RunState
 from common.transaction import Snapshot, Transaction
 from common.values.agent_review import Purpose
@@ -95,15 +96,8 @@ class Occupied:
 
 def occupy_agents(tx: Transaction, occupied: Sequence[Occupied]) -> None:
     """Runs were assigned to these agents, which are locked: show the newest one, and that the agents are busy."""
-    last = case({one.agent_id: one.last_task_id for one in occupied}, value=Agent.id)
-    busy = case((Agent.state_ == AgentState.IDLE, AgentState.BUSY.value), else_=Agent.state_)
     tx.session.flush()
-    tx.session.execute(
-        update(Agent)
-        .where(Agent.id.in_([one.agent_id for one in occupied]))
-        .values(current_task_id=last, last_task_id=last, state_=busy)
-        .execution_options(synchronize_session=False)
-    )
+    _OCCUPY.run(tx.session.connection(), [(one.agent_id, one.last_task_id) for one in occupied])
     for one in occupied:
         if one.was_idle:
             tx.record(
@@ -112,6 +106,16 @@ def occupy_agents(tx: Transaction, occupied: Sequence[Occupied]) -> None:
                     status=AgentState.BUSY, last_task_id=one.first_task_id,
                 )
             )  # fmt: skip
+
+
+def _occupy(occupied: Sequence[Places]) -> ClauseElement:
+    last = case(*((Agent.id == agent_id, task_id) for agent_id, task_id in occupied))
+    busy = case((Agent.state_ == AgentState.IDLE, AgentState.BUSY.value), else_=Agent.state_)
+    changed = update(Agent).where(Agent.id.in_([agent_id for agent_id, _task_id in occupied]))
+    return changed.values(current_task_id=last, last_task_id=last, state_=busy)
+
+
+_OCCUPY = ListStatement(2, _occupy)
 
 
 def welcome_agent(tx: Transaction, agent: Agent) -> None:

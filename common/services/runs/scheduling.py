@@ -200,7 +200,7 @@ class _Pass:
         # The driver of a stored session matters if the task had a run before, and no person named a driver.
         resumed = [
             task.id for task, project in tasks
-            if task.queued_at != task.created_at and named_driver(task, project) is None
+            if task.has_waited and named_driver(task, project) is None
         ]  # fmt: skip
         self._matcher.know_sessions(session_drivers(self._read, resumed))
         open_ = [task.id for task, project in tasks if self._matcher.needs_description(task, project)]

@@ -11,8 +11,9 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select, type_coerce
 from sqlalchemy.orm import aliased
 
 from common.database import UtcDateTime
@@ -21,7 +22,7 @@ from common.models.project import Project
 from common.models.run import Run, RunSession
 from common.models.task import Task, TaskCheck, TaskDependency
 from common.services.runs.claims import FIRST_DRIVER
-from common.statements import AnySelect, Statement
+from common.statements import AnySelect, SharedJson, Statement
 from common.states import DELIVERABLE, UNDER_WAY, AgentState, Outcome, Phase, ProjectState, TaskState
 from common.transaction import Snapshot, Transaction
 from common.values.agent_review import AGENT_REVIEW, NO_AGENT, read_agent_review
@@ -33,9 +34,11 @@ AGENT_LOST_SECONDS = 60
 READY_STATES = (AgentState.IDLE, AgentState.BUSY)
 
 
-@dataclass(frozen=True, slots=True)
-class WaitingTask:
-    """A task that waits for an agent, with what decides when it starts and on which agent."""
+class WaitingTask(NamedTuple):
+    """A task that waits for an agent, with what decides when it starts and on which agent.
+
+    has_waited: it was queued again after it was created.
+    """
 
     id: str
     project_id: str
@@ -47,7 +50,7 @@ class WaitingTask:
     model: str | None
     caps: Mapping[str, float]
     error: str | None
-    created_at: datetime
+    has_waited: bool
     queued_at: datetime
 
     @property
@@ -83,8 +86,9 @@ class ReadyAgent:
 def _task() -> AnySelect:
     """Query for what WaitingTask says, in its order."""
     return select(
-        Task.id, Task.project_id, Task.state_, Task.phase_, Task.priority, Task.required_capabilities, Task.driver,
-        Task.model, Task.caps, Task.error, Task.created_at, Task.queued_at,
+        Task.id, Task.project_id, Task.state_, Task.phase_, Task.priority,
+        type_coerce(Task.required_capabilities, SharedJson), Task.driver, Task.model,
+        type_coerce(Task.caps, SharedJson), Task.error, Task.queued_at != Task.created_at, Task.queued_at,
     )  # fmt: skip
 
 
@@ -105,15 +109,15 @@ def waiting_tasks(read: Snapshot) -> Iterator[list[WaitingTask]]:
     for first, query in ((_QUEUED, queued), (_BACKLOG, backlog)):
         if closed:
             query = query.where(Task.project_id.not_in(closed))
-            tasks = [WaitingTask(*row) for row in read.session.execute(_page(query))]
+            tasks = [WaitingTask._make(row) for row in read.session.execute(_page(query))]
         else:
-            tasks = [WaitingTask(*row) for row in read.rows(first)]
+            tasks = [WaitingTask._make(row) for row in read.rows(first)]
         yield tasks
         while len(tasks) == PAGE:
             last = tasks[-1]
             is_later = or_(Task.queued_at > last.queued_at, and_(Task.queued_at == last.queued_at, Task.id > last.id))
             page = _page(query.where(Task.queued_at >= last.queued_at, is_later))
-            tasks = [WaitingTask(*row) for row in read.session.execute(page)]
+            tasks = [WaitingTask._make(row) for row in read.session.execute(page)]
             yield tasks
 
 
@@ -218,7 +222,14 @@ def _unresponsive() -> AnySelect:
 def _ready() -> AnySelect:
     # Agents with the newest heartbeat are the most likely to be running.
     return (
-        select(Agent.id, Agent.capabilities, Agent.drivers, Agent.findings, Agent.is_pod, Agent.slots)
+        select(
+            Agent.id,
+            type_coerce(Agent.capabilities, SharedJson),
+            type_coerce(Agent.drivers, SharedJson),
+            type_coerce(Agent.findings, SharedJson),
+            Agent.is_pod,
+            Agent.slots,
+        )
         .where(
             or_(*(Agent.state_ == state for state in READY_STATES)),
             Agent.seen_at >= bindparam("alive", type_=UtcDateTime()),

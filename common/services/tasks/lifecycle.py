@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import ClauseElement, and_, bindparam, or_, select, update
 
 from common import jobs
-from common.database import rows_changed
 from common.events import TaskStatusChanged, TaskUpdated
 from common.machine.text import camel_case
 from common.models.run import Run
 from common.models.task import Question, Task
 from common.services.spend.caps import reached_cap
+from common.statements import ListStatement, Places
 from common.states import By, Phase, QuestionState, TaskState
 from common.tracing import trace_parent
 from common.transaction import Transaction
@@ -47,16 +47,8 @@ def begin_work(tx: Transaction, begun: Sequence[Begun]) -> None:
     One statement, which compares each task's state once more; RuntimeError, before anything is committed, if one of
     them did not wait: they were not locked.
     """
-    queued = and_(Task.state_ == TaskState.IN_PROGRESS, Task.phase_ == Phase.QUEUED)
-    working = (
-        update(Task)
-        .where(Task.id.in_([one.task_id for one in begun]), or_(Task.state_ == TaskState.BACKLOG, queued))
-        .values(
-            state_=TaskState.IN_PROGRESS, phase_=Phase.WORKING, updated_at=tx.now(),
-            assigned_agent_id=select(Run.agent_id).where(Run.live_task_id == Task.id).scalar_subquery(),
-        )
-    )  # fmt: skip
-    if rows_changed(tx.session, working.execution_options(synchronize_session=False)) != len(begun):
+    tx.session.flush()
+    if _BEGIN_WORK.run(tx.session.connection(), [(one.task_id,) for one in begun], at=tx.now()) != len(begun):
         raise RuntimeError("a task that was to begin did not wait any more")
     for one in begun:
         about = {"feed": one.project_id, "subject_task_id": one.task_id, "task_id": one.task_id}
@@ -65,6 +57,21 @@ def begin_work(tx: Transaction, begun: Sequence[Begun]) -> None:
         else:
             old, new = TaskState.BACKLOG, TaskState.IN_PROGRESS
             tx.record(TaskStatusChanged(**about, old_state=old, new_state=new, preview_url=one.preview_url))
+
+
+def _begin_work(task_ids: Sequence[Places]) -> ClauseElement:
+    queued = and_(Task.state_ == TaskState.IN_PROGRESS, Task.phase_ == Phase.QUEUED)
+    return (
+        update(Task)
+        .where(Task.id.in_([task_id for (task_id,) in task_ids]), or_(Task.state_ == TaskState.BACKLOG, queued))
+        .values(
+            state_=TaskState.IN_PROGRESS, phase_=Phase.WORKING, updated_at=bindparam("at"),
+            assigned_agent_id=select(Run.agent_id).where(Run.live_task_id == Task.id).scalar_subquery(),
+        )
+    )  # fmt: skip
+
+
+_BEGIN_WORK = ListStatement(1, _begin_work)
 
 
 def show_obstacle(tx: Transaction, task: Task, obstacle: str | None) -> None:
