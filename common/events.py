@@ -160,13 +160,15 @@ class BaseTested(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class QuarantineBegun(Event):
-    """Until then, failures of a flaky test count for nothing."""
+    """Until then, failures of a flaky test count for nothing. owner: who answers for the project's rule that began it;
+    None: a person began it."""
 
     name: ClassVar[str] = "test:quarantined"
     project_id: str
     test: str
     until: str
     reason: str
+    owner: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from functools import partial
 
-from sqlalchemy import ForeignKey, Index, String, UnicodeText, UniqueConstraint, text
+from sqlalchemy import ForeignKey, Index, String, UnicodeText, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from common.database import StoredValue
@@ -21,6 +21,7 @@ from common.states import (
     Environment,
     GroupState,
 )
+from common.values.auto_quarantine import Evidence
 from common.values.barrier import Barrier
 from common.values.build_results import BuildResults, read_build
 from common.values.json_codec import decode
@@ -142,10 +143,13 @@ class FlakyTest(Base):
 
     name_digest: SHA-256 of the name. flaked_on: on how many commits it was both. ran_on: on how many it ran since it is
     known. last_at, last_sha: where it was last both; None: never. quarantined_until: until when its failures do not
-    count; None: they do. quarantined_by: who answers for that.
+    count; None: they do. quarantined_by: who answers for that. is_quarantined_by_rule: the project's rule put it there.
+    failed_in_quarantine: on how many commits it failed while its failures did not count. evidence: what the project's
+    rule counts; evidence_after: flakes up to then do not count for it; None: all do.
     """
 
     __tablename__ = "flaky_tests"
+    __table_args__ = (Index("ix_flaky_tests_owner", "quarantined_by", "quarantined_until"), TABLE_OPTIONS)
 
     project_id: Mapped[str] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True)
     name_digest: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -157,6 +161,10 @@ class FlakyTest(Base):
     quarantined_until: Mapped[datetime | None]
     quarantined_by: Mapped[str | None] = mapped_column(String(140))
     quarantine_reason: Mapped[str | None] = mapped_column(UnicodeText)
+    is_quarantined_by_rule: Mapped[bool] = mapped_column(default=False, server_default=false())
+    failed_in_quarantine: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    evidence: Mapped[Evidence | None] = mapped_column(StoredValue(partial(decode, Evidence)))
+    evidence_after: Mapped[datetime | None]
 
 
 class GroupTest(HasId, Base):

@@ -30,8 +30,9 @@ class Project(HasId, HasState[ProjectState], Base):
     test_report: where its tests write JUnit XML; None: where the usual runners do. tests_lost: `refuse` or `warn`, if
     tests of the base do not run any more. tests_first: `refuse`, `warn` or `off`, if new tests pass without the change.
     test_setup: patterns of files that define how the tests run. most_quarantined: flaky tests that may be in quarantine
-    at once. group_test_runs: how often the tests of a group must be green. red_base: None unless the tests of the
-    default branch are known to fail.
+    at once. auto_quarantine: the rule that puts them there by itself, see AutoQuarantine; None: a person does.
+    group_test_runs: how often the tests of a group must be green. red_base: None unless the tests of the default branch
+    are known to fail.
     required_statuses: contexts of the repository's own CI that a commit needs to be proven.
     agent_review: which agent reviews proven work, see AgentReview; None: none does.
     secret_scan, dependency_scan: `refuse`, `warn` or `off`, if a change has secrets, or dependencies with known faults.
@@ -87,6 +88,7 @@ class Project(HasId, HasState[ProjectState], Base):
     test_report: Mapped[str | None] = mapped_column(String(200))
     test_setup: Mapped[list[str]] = mapped_column(default=list)
     most_quarantined: Mapped[int] = mapped_column(default=5, server_default=text("5"))
+    auto_quarantine: Mapped[dict[str, object] | None]
     group_test_runs: Mapped[int] = mapped_column(default=1, server_default=text("1"))
     red_base: Mapped[RedBase | None] = mapped_column(StoredValue(partial(decode, RedBase)))
     required_statuses: Mapped[list[str]] = mapped_column(default=list)

@@ -13,13 +13,15 @@ from dataclasses import dataclass, field
 from sqlalchemy import ColumnElement, Select, or_, select, true
 
 from common.errors import Forbidden, NotFound
+from common.models.account import User
 from common.models.project import Project, ProjectMember
 from common.outbox import acting
 from common.states import Role
 from common.transaction import Snapshot, Transaction
 
 __all__ = [
-    "Caller", "Grants", "Standing", "acting", "noting_grants", "projects_seen", "sees_project", "visible_projects"
+    "Caller", "Grants", "Standing", "acting", "holds_role", "noting_grants", "projects_seen", "sees_project",
+    "visible_projects",
 ]  # fmt: skip
 
 Grants = dict[str, int]
@@ -139,6 +141,15 @@ class Caller:
                 raise NotFound("no project")
             return
         self.require_in(at, project_id, Role.MAINTAINER)
+
+
+def holds_role(at: Snapshot | Transaction, project: Project, username: str, role: Role) -> bool:
+    """Whether there is an active person of this name whose role in the project is this one or a higher one."""
+    user = at.find(select(User).where(User.username == username, User.is_active.is_(True)))
+    if user is None:
+        return False
+    held = Caller(user.id, user.username, Role(user.role)).role_in(at, project)
+    return held is not None and held >= role
 
 
 def projects_seen(at: Snapshot | Transaction, by: Caller) -> Sequence[str] | None:

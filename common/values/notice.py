@@ -24,6 +24,8 @@ class NoticeKind(StrEnum):
     """A group runs in production."""
     BASE_IS_RED = "base_is_red"
     """The tests of a project's default branch fail by themselves."""
+    QUARANTINED = "quarantined"
+    """A project's rule put a flaky test into quarantine."""
     TEST = "test"
     """An administrator tries the webhook."""
 

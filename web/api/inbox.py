@@ -14,9 +14,9 @@ inbox = Blueprint("inbox", __name__, url_prefix="/api")
 
 
 class InboxItemSchema(Schema):
-    """taskId: null for a release and a red default branch; taskGroupId: null for all but a release. state: the task's
-    or the group's. questionId: null unless the kind is question. detail: the question, or why it failed or waits; null
-    if there is none.
+    """taskId: null for a release, a red default branch and a test; taskGroupId: null for all but a release. state: the
+    task's or the group's, or `flaky` for a test. questionId: null unless the kind is question. detail: the question, or
+    why it failed or waits; null if there is none.
     """
 
     kind = Choice(services.Need)
@@ -49,6 +49,7 @@ class ReadInboxSchema(Schema):
 @reply(InboxSchema)
 def read_inbox(project_id: str | None) -> object:
     """What waits for a decision that the caller's role allows: questions of agents, releases, reviews, failed tasks,
-    and tasks at a cap of spending; of each kind the oldest first.
+    red default branches, tests that a rule for which the caller answers put into quarantine, and tasks at a cap of
+    spending; of each kind the oldest first.
     """
     return services.read_inbox(by=who(), project_id=project_id)

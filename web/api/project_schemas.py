@@ -13,9 +13,11 @@ from common.path_patterns import why_refused
 from common.providers.forge import check_import_address, is_of_forge
 from common.services.projects.places import branch_fault
 from common.services.projects.variables import MOST_VARIABLES, variable_fault
+from common.services.tasks.flaky_tests import MOST_DAYS
 from common.settings import settings
 from common.states import ProjectState
 from common.values.agent_review import ReviewMode
+from common.values.auto_quarantine import FEWEST_COMMITS, MOST_COMMITS
 from common.values.commit_status import LONGEST_CONTEXT, MOST_CONTEXTS, context_fault
 from common.values.drivers import KNOWN_DRIVERS
 from common.values.egress import MOST_HOSTS, Egress
@@ -98,6 +100,16 @@ class AgentReviewSchema(Schema):
     driver = Choice(REVIEWERS, required=True)
     model = Line(100, allow_none=True, validate=IS_MODEL)
     limits = Kept(LimitsSchema)
+
+
+class AutoQuarantineSchema(Schema):
+    """The rule that puts flaky tests into quarantine. commits: a test that was red and green on so many, those of one
+    task counted once. days: for how long. owner: the username of the maintainer who answers for it.
+    """
+
+    commits = Integer(FEWEST_COMMITS, MOST_COMMITS, required=True)
+    days = Integer(1, MOST_DAYS, required=True)
+    owner = Line(140, required=True)
 
 
 class QuestionRulesSchema(Schema):
@@ -198,6 +210,7 @@ class UpdateProjectSchema(Schema):
     test_report = Line(200, allow_none=True, validate=refused_if(report_path_fault))
     test_setup = _path_patterns()
     most_quarantined = Integer(0, 100)
+    auto_quarantine = Kept(AutoQuarantineSchema, allow_none=True)
     group_test_runs = Integer(1, 10)
     required_statuses = fields.List(
         Line(LONGEST_CONTEXT, validate=refused_if(context_fault)), validate=[validate.Length(max=MOST_CONTEXTS), _once]
@@ -242,6 +255,7 @@ class ProjectSchema(Schema):
     testsLost: what becomes of work in which tests of the base do not run any more. keepTests: whether that is `refuse`.
     testsFirst: what becomes of work whose new tests pass without the change.
     secretScan, dependencyScan: what becomes of work that adds secrets, or dependencies with a known fault.
+    autoQuarantine: the rule that puts flaky tests into quarantine; null: maintainers do so by hand.
     requiredStatuses: contexts of the repository's own CI that a commit needs to be proven.
     agentReview: which agent reviews proven work, and whether its verdict counts; null: none does.
     egress: what agents, tests and previews may reach. egressHosts: hosts beside the package registries, for
@@ -292,6 +306,7 @@ class ProjectSchema(Schema):
     test_report = fields.String(allow_none=True)
     test_setup = fields.List(fields.String())
     most_quarantined = fields.Integer()
+    auto_quarantine = Kept(AutoQuarantineSchema, allow_none=True)
     group_test_runs = fields.Integer()
     required_statuses = fields.List(fields.String())
     agent_review = Kept(AgentReviewSchema, allow_none=True)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from marshmallow import fields
 
 from common.services.tasks import flaky_tests as services
+from common.services.tasks.project_tests import read_tests
 from common.states import Role
+from common.values.auto_quarantine import Stopped
 from common.values.test_report import LONGEST_NAME
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, body, one, reply
-from web.http.fields import Integer, Line, Schema, Timestamp
+from web.http.fields import Choice, Integer, Line, Schema, Timestamp
 
 project_tests = Blueprint("project_tests", __name__, url_prefix="/api")
 
@@ -31,8 +33,9 @@ class RedBaseSchema(Schema):
 
 class FlakyTestSchema(Schema):
     """flakedOn: on how many commits it was red and green. ranOn: on how many it ran since it is known. lastSha, lastAt:
-    where it was last both. quarantinedUntil: until then its failures count for nothing; null: they count.
-    quarantinedBy: who answers for that.
+    where it was last both. failedInQuarantine: on how many commits it failed while that counted for nothing.
+    countedOn: how many flakes the project's autoQuarantine counts now. quarantinedUntil: until then its failures count
+    for nothing; null: they count. quarantinedBy: who answers for that. quarantinedByRule: autoQuarantine put it there.
     """
 
     name = fields.String()
@@ -40,16 +43,33 @@ class FlakyTestSchema(Schema):
     ran_on = fields.Integer()
     last_at = Timestamp(allow_none=True)
     last_sha = fields.String(allow_none=True)
+    failed_in_quarantine = fields.Integer()
+    counted_on = fields.Integer()
     quarantined_until = Timestamp(allow_none=True)
     quarantined_by = fields.String(allow_none=True)
     quarantine_reason = fields.String(allow_none=True)
+    quarantined_by_rule = fields.Boolean(attribute="is_quarantined_by_rule")
+
+
+class RuleStandingSchema(Schema):
+    """The project's autoQuarantine. stopped: why it puts no test into quarantine now: `owner`, who may not maintain the
+    project any more, or `full`, as mostQuarantined are there; null: it does.
+    """
+
+    commits = fields.Integer()
+    days = fields.Integer()
+    owner = fields.String()
+    stopped = Choice(Stopped, allow_none=True)
 
 
 class ProjectTestsSchema(Schema):
-    """redBase: null unless the tests of the default branch are known to fail. flaky: those in quarantine first."""
+    """redBase: null unless the tests of the default branch are known to fail. flaky: those in quarantine first.
+    autoQuarantine: null: maintainers put tests into quarantine by hand.
+    """
 
     red_base = fields.Nested(RedBaseSchema, allow_none=True)
     most_quarantined = fields.Integer()
+    auto_quarantine = fields.Nested(RuleStandingSchema, allow_none=True)
     flaky = fields.List(fields.Nested(FlakyTestSchema))
 
 
@@ -70,12 +90,7 @@ class ReleaseTestSchema(Schema):
 @reply(ProjectTestsSchema)
 def read_project_tests(project_id: str) -> object:
     """Whether the default branch's own tests fail, and the tests that were red and green on one commit."""
-    found = services.read_tests(project_id, by=who())
-    return {
-        "red_base": found.red_base,
-        "most_quarantined": found.most_quarantined,
-        "flaky": [services.shown(row, found.now) for row in found.flaky],
-    }
+    return read_tests(project_id, by=who())
 
 
 @project_tests.post("/projects/<id:project_id>/tests/quarantine")

@@ -46,7 +46,7 @@ class CommitBelow:
             state = run_check(self.runtime, once)
             if state.phase is CheckPhase.RUNNING:
                 return None
-            known = tested.record_run(once, state, run=run)
+            known = tested.record_run(once, state, run=run, is_landed=True)
             forget_check(self.runtime, self.plan.place.space, once.check_id)
         if sha == self._head:
             red_base.record_base(self.plan.place.space.project_id, sha, known, ignored=self.plan.quarantined)

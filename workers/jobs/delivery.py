@@ -92,7 +92,7 @@ def _test(job: Claimed, plan: MergePlan) -> None:
     if tested.phase is CheckPhase.RUNNING:
         group_tests.record_testing(job.lease, after_seconds=LOOK_AGAIN_SECONDS)
         return
-    known = record_run(trial.check, tested, run=trial.number)
+    known = record_run(trial.check, tested, run=trial.number, is_landed=trial.position == 0)
     if trial.position == 0:
         red_base.record_base(plan.place.space.project_id, trial.check.commit, known, ignored=trial.quarantined)
     ignored = _in_quarantine(tested, trial)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from common.providers.runtime import Runtime
-from common.services.tasks import red_base, tested
+from common.services.tasks import auto_quarantine, red_base, tested
 from common.services.tasks.tested import Tested
 from common.services.tasks.verification import CheckResult, ProofPlan
 from common.values.check import Check, CheckEnd, CheckPhase, CheckState
@@ -62,7 +62,7 @@ class RedTests:
             runs.append(again)
             known = tested.record_run(check, again, run=number)
             if number == RUNS - 1 and (still := red & self._red(again.report)):
-                return self._by_names(check, again, still, known)
+                return self._by_names(check, runs, still, known)
         return self._by_chance(check, runs, red, known)
 
     def forget(self) -> None:
@@ -84,10 +84,11 @@ class RedTests:
             return Verdict(_base_is_red(self.plan, state))
         return Verdict(_failed(check, state, f"The tests fail: {state.reason}.", "tests_failed"))
 
-    def _by_names(self, check: Check, state: CheckState, still: Collection[str], known: Tested) -> Verdict:
-        below = self.below.tested(check)
+    def _by_names(self, check: Check, runs: Sequence[CheckState], still: Collection[str], known: Tested) -> Verdict:
+        below, state = self.below.tested(check), runs[-1]
         if below is None:
             return _running("The tests fail: those of the commit below run, to see whether they fail there too.")
+        self._split(check, runs, below, known)
         old = below.report.names(TestResult.FAILED) if red_base.is_red(below, self.plan.quarantined) else set()
         fresh = sorted(set(still) - old)
         if not fresh and below.report.is_usable:
@@ -106,17 +107,32 @@ class RedTests:
         if often:
             message = f"The tests fail in {RUNS - 1} of {RUNS} runs: {first_of(often)}."
             return Verdict(_failed(check, runs[-1], message, "tests_failed", failing=len(often)))
-        flaky = {name for report in reports for name in self._red(report)}
         below = self.below.tested(check)
         if below is None:
             return _running("Some tests are flaky: those of the commit below run, to see whether they are new.")
-        own = sorted(flaky & set(self.own(below.report, known.report))) if below.report.is_usable else []
+        flaky, own = self._split(check, runs, below, known)
         if own:
             message = f"New or changed tests are red and green on this one commit: {first_of(own)}. Make them reliable."
             return Verdict(_failed(check, runs[0], message, OWN_FLAKY, failing=len(own)))
         message = f"{len(flaky)} test(s) are flaky, red and green on this one commit: {first_of(sorted(flaky))}."
         log = runs[0].log
         return Verdict(_passed(message, FLAKY, log, flaky=len(flaky)), known.report)
+
+    def _split(
+        self, check: Check, runs: Sequence[CheckState], below: Tested, known: Tested
+    ) -> tuple[set[str], list[str]]:
+        """The tests that were red in one of the runs, not in all, and those of them that are the commit's own. The
+        others count for the project's rule; if nothing tells which these are, none does."""
+        reports = [state.report for state in runs if state.report is not None]
+        red = [self._red(report) for report in reports]
+        flaky = {name for names in red for name in names if not all(name in others for others in red)}
+        if not flaky or not below.report.is_usable:
+            return flaky, []
+        own = flaky & set(self.own(below.report, known.report))
+        green = {name for report in reports for name in report.names(TestResult.PASSED)}
+        old = (flaky & green) - own
+        auto_quarantine.count_flakes_of_proof(check.space.project_id, self.plan.run_id, old, check.commit)
+        return flaky, sorted(own)
 
     def _quarantined(self, check: Check, state: CheckState, names: Collection[str]) -> Verdict:
         known = tested.record_run(check, state)

@@ -145,6 +145,16 @@ def _base_tested(_tx: Transaction, data: Data) -> Notice | None:
     return Notice(NoticeKind.BASE_IS_RED, sentence, "default branch", path, _cut(data["reason"]), about)
 
 
+def _quarantined(_tx: Transaction, data: Data) -> Notice | None:
+    """By a rule alone: of a quarantine by hand, whoever it concerns is told by whoever began it."""
+    if "owner" not in data:
+        return None
+    test, owner = data["test"], data["owner"]
+    sentence = f"the test {test} went into quarantine by the project's rule, for which {owner} answers"
+    about = {"test": test, "until": data["until"], "owner": owner}
+    return Notice(NoticeKind.QUARANTINED, sentence, test, "/#/projects/{project}/tests", _cut(data["reason"]), about)
+
+
 def _cut(text: str | None) -> str | None:
     if not text:
         return None
@@ -159,5 +169,6 @@ READERS: dict[str, Reader] = {
     "task-group:status_changed": _group_moved,
     "deploy:failed": _deployment_failed,
     "project:base_tested": _base_tested,
+    "test:quarantined": _quarantined,
 }
 """By the event's name. Other events ask nothing of anybody."""

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
-
 from common.errors import Invalid
-from common.models.account import User
 from common.models.project import Project
-from common.services.access import Caller
+from common.services.access import holds_role
 from common.states import Role
 from common.transaction import Transaction
 from common.values.question_rules import read_question_rules
@@ -15,11 +12,7 @@ from common.values.question_rules import read_question_rules
 
 def may_be_asked(tx: Transaction, project: Project, username: str) -> bool:
     """Whether there is an active person of this name who may answer questions in the project."""
-    user = tx.find(select(User).where(User.username == username, User.is_active.is_(True)))
-    if user is None:
-        return False
-    role = Caller(user.id, user.username, Role(user.role)).role_in(tx, project)
-    return role is not None and role >= Role.MEMBER
+    return holds_role(tx, project, username, Role.MEMBER)
 
 
 def check_question_rules(tx: Transaction, project: Project) -> None:

@@ -23,6 +23,7 @@ from common.services.access import Caller, sees_project
 from common.services.paging import Page, PageQuery, page_of
 from common.services.projects import lifecycle
 from common.services.projects.escalation import check_question_rules
+from common.services.projects.quarantine_owner import check_auto_quarantine
 from common.services.projects.variables import variables_of
 from common.services.spend.cap_settings import GroupChanges, changed_groups
 from common.services.spend.model_offers import check_model
@@ -96,6 +97,7 @@ class ProjectValues(TypedDict, total=False):
     test_report: str | None
     test_setup: list[str]
     most_quarantined: int
+    auto_quarantine: dict[str, object] | None
     group_test_runs: int
     required_statuses: list[str]
     agent_review: dict[str, object] | None
@@ -156,6 +158,7 @@ def create_project(tx: Transaction, values: ProjectValues, *, by: Caller) -> Pro
     tx.session.add(project)
     _flush_name(tx, project)
     check_question_rules(tx, project)
+    check_auto_quarantine(tx, project)
     # The creator of a restricted project may not be able to see it. If they can, this access is noted, so that a
     # repeated request with the same Idempotency-Key checks it again.
     if by.role_in(tx, project) is not None:
@@ -204,6 +207,8 @@ def update_project(tx: Transaction, project_id: str, values: ProjectValues, *, b
     _flush_name(tx, project)
     if "question_rules" in values:
         check_question_rules(tx, project)
+    if "auto_quarantine" in values:
+        check_auto_quarantine(tx, project)
     if project.is_restricted != was_restricted:
         # Running previews become guarded, or stop being guarded.
         tx.enqueue(jobs.RESTORE_RUNTIME, "platform", project_id=None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,8 +16,7 @@ from common.models.project import Project
 from common.outbox import actor
 from common.services.access import Caller
 from common.states import Role
-from common.transaction import Snapshot, Transaction, snapshot, transactional
-from common.values.red_base import RedBase
+from common.transaction import Snapshot, Transaction, transactional
 from common.values.test_report import TestReport, TestResult
 
 MOST_KEPT = 500
@@ -27,51 +26,40 @@ RAN = (TestResult.PASSED, TestResult.FAILED)
 
 
 @dataclass(frozen=True)
-class TestsOfProject:
-    """red_base: see Project. flaky: those in quarantine first, then the one seen last."""
-
-    __test__ = False
-
-    red_base: RedBase | None
-    most_quarantined: int
-    flaky: Sequence[FlakyTest]
-    now: datetime
-
-
-def read_tests(project_id: str, *, by: Caller) -> TestsOfProject:
-    """What is known of the project's tests beyond single commits."""
-    with snapshot() as read:
-        project = by.require_in(read, project_id, Role.VIEWER)
-        now = read.now()
-        rows = read.all(select(FlakyTest).where(FlakyTest.project_id == project_id))
-    order = sorted(rows, key=lambda row: row.last_at.timestamp() if row.last_at else 0.0, reverse=True)
-    order.sort(key=lambda row: not is_quarantined(row, now))
-    return TestsOfProject(project.red_base, project.most_quarantined, order, now)
-
-
-@dataclass(frozen=True)
 class ShownTest:
-    """A flaky test as people see it: of a quarantine that is over, nothing is left. See FlakyTest."""
+    """A flaky test as people see it: of a quarantine that is over, nothing is left. See FlakyTest.
+
+    counted_on: how many flakes the project's rule counts now.
+    """
 
     name: str
     flaked_on: int
     ran_on: int
     last_at: datetime | None
     last_sha: str | None
+    failed_in_quarantine: int
+    counted_on: int
     quarantined_until: datetime | None = None
     quarantined_by: str | None = None
     quarantine_reason: str | None = None
+    is_quarantined_by_rule: bool = False
 
 
 def shown(row: FlakyTest, now: datetime) -> ShownTest:
-    about = (row.name, row.flaked_on, row.ran_on, row.last_at, row.last_sha)
+    about = (row.name, row.flaked_on, row.ran_on, row.last_at, row.last_sha, row.failed_in_quarantine)
     if not is_quarantined(row, now):
-        return ShownTest(*about)
-    return ShownTest(*about, row.quarantined_until, row.quarantined_by, row.quarantine_reason)
+        return ShownTest(*about, counted_on(row, now))
+    until, by, reason = row.quarantined_until, row.quarantined_by, row.quarantine_reason
+    return ShownTest(*about, counted_on(row, now), until, by, reason, row.is_quarantined_by_rule)
 
 
-def is_quarantined(row: FlakyTest, now: datetime) -> bool:
+def is_quarantined(row: FlakyTest | ShownTest, now: datetime) -> bool:
     return row.quarantined_until is not None and row.quarantined_until > now
+
+
+def counted_on(row: FlakyTest, now: datetime) -> int:
+    """How many flakes of the test the project's rule counts: none from before its last quarantine ended."""
+    return row.evidence.counted(now, row.evidence_after) if row.evidence is not None else 0
 
 
 def quarantined(read: Snapshot | Transaction, project_id: str) -> frozenset[str]:
@@ -81,44 +69,64 @@ def quarantined(read: Snapshot | Transaction, project_id: str) -> frozenset[str]
 
 
 @transactional
-def quarantine(tx: Transaction, project_id: str, name: str, *, days: int, reason: str, by: Caller) -> FlakyTest:
+def quarantine(tx: Transaction, project_id: str, name: str, *, days: int, reason: str, by: Caller) -> ShownTest:
     """Let failures of the test count for nothing for so many days; again: from now on. The caller answers for it.
 
     NotFound for a test that was never flaky. Conflict if the project's mostQuarantined are in quarantine.
     """
     by.require_in(tx, project_id, Role.MAINTAINER)
     project = tx.lock(Project, project_id)
-    row = _row(tx, project_id, name)
+    row = row_of(tx, project_id, name)
     if row is None:
         raise NotFound(f"flaky test {name}")
     others = quarantined(tx, project_id) - {name}
     if len(others) >= project.most_quarantined:
         raise Conflict(f"{len(others)} tests are in quarantine, and the project's mostQuarantined allows no more")
-    row.quarantined_until = tx.now() + timedelta(days=days)
-    row.quarantined_by, row.quarantine_reason = actor(), reason
-    until = row.quarantined_until.isoformat(timespec="seconds").replace("+00:00", "Z")
-    tx.record(QuarantineBegun(feed=project_id, project_id=project_id, test=name, until=until, reason=reason))
-    return row
+    begin_quarantine(tx, row, days=days, reason=reason, who=actor())
+    return shown(row, tx.now())
+
+
+def begin_quarantine(
+    tx: Transaction, row: FlakyTest, *, days: int, reason: str, who: str, is_by_rule: bool = False
+) -> None:
+    """Let the test's failures count for nothing from now on. who: answers for that. The project is locked."""
+    until = tx.now() + timedelta(days=days)
+    row.quarantined_until, row.quarantined_by, row.quarantine_reason = until, who, reason
+    row.is_quarantined_by_rule = is_by_rule
+    # When the quarantine has ended, only new flakes lead to another one by the rule.
+    row.evidence_after = until
+    tx.record(
+        QuarantineBegun(
+            feed=row.project_id, project_id=row.project_id, test=row.name, reason=reason,
+            until=until.isoformat(timespec="seconds").replace("+00:00", "Z"), owner=who if is_by_rule else None,
+        )
+    )  # fmt: skip
 
 
 @transactional
-def release(tx: Transaction, project_id: str, name: str, *, by: Caller) -> FlakyTest:
-    """End the test's quarantine. Safe to repeat. NotFound for a test that was never flaky."""
+def release(tx: Transaction, project_id: str, name: str, *, by: Caller) -> ShownTest:
+    """End the test's quarantine. Safe to repeat. NotFound for a test that was never flaky.
+
+    The project's rule puts it there again only for flakes after that.
+    """
     by.require_in(tx, project_id, Role.MAINTAINER)
     tx.lock(Project, project_id)
-    row = _row(tx, project_id, name)
+    row = row_of(tx, project_id, name)
     if row is None:
         raise NotFound(f"flaky test {name}")
-    if is_quarantined(row, tx.now()):
+    now = tx.now()
+    if is_quarantined(row, now):
+        row.evidence_after = now
         tx.record(QuarantineEnded(feed=project_id, project_id=project_id, test=name))
     row.quarantined_until = row.quarantined_by = row.quarantine_reason = None
-    return row
+    row.is_quarantined_by_rule = False
+    return shown(row, now)
 
 
 def note_flakes(tx: Transaction, project_id: str, names: Collection[str], commit_sha: str) -> None:
     """Note that these tests were red and green on the commit: once for each commit."""
     for name in sorted(names):
-        row = _row(tx, project_id, name)
+        row = row_of(tx, project_id, name)
         if row is None:
             row = FlakyTest(
                 project_id=project_id, name_digest=_digest(name), name=name, flaked_on=0, ran_on=1, last_sha=None
@@ -131,12 +139,14 @@ def note_flakes(tx: Transaction, project_id: str, names: Collection[str], commit
 
 
 def count_run(tx: Transaction, project_id: str, report: TestReport) -> None:
-    """Count that the known flaky tests in this report ran on one more commit."""
+    """Count that the known flaky tests in this report ran on one more commit, and those in quarantine that failed."""
     rows = tx.all(select(FlakyTest).where(FlakyTest.project_id == project_id))
-    ran = report.names(*RAN) if rows else set()
+    ran, failed = (report.names(*results) if rows else set() for results in (RAN, [TestResult.FAILED]))
     for row in rows:
         if row.name in ran:
             row.ran_on += 1
+        if row.name in failed and is_quarantined(row, tx.now()):
+            row.failed_in_quarantine += 1
 
 
 def _forget_oldest(tx: Transaction, project_id: str) -> None:
@@ -146,8 +156,8 @@ def _forget_oldest(tx: Transaction, project_id: str) -> None:
         tx.session.delete(row)
 
 
-def _row(tx: Transaction, project_id: str, name: str) -> FlakyTest | None:
-    return tx.session.get(FlakyTest, (project_id, _digest(name)))
+def row_of(at: Snapshot | Transaction, project_id: str, name: str) -> FlakyTest | None:
+    return at.session.get(FlakyTest, (project_id, _digest(name)))
 
 
 def _digest(name: str) -> str:

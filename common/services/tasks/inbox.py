@@ -10,7 +10,7 @@ from enum import StrEnum
 from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
-from common.models.delivery import TaskGroup
+from common.models.delivery import FlakyTest, TaskGroup
 from common.models.project import Project, ProjectMember
 from common.models.task import Question, Task
 from common.services.access import Caller, sees_project
@@ -35,6 +35,8 @@ class Need(StrEnum):
     """A task was given up; a member tries it again or cancels it."""
     RED_BASE = "red_base"
     """The tests of the default branch fail by themselves; a member has them mended."""
+    QUARANTINED = "quarantined"
+    """A project's rule put a test into quarantine; its owner, the caller, has it mended or takes it out."""
     PARKED = "parked"
     """A task reached a cap of spending; a person raises the cap."""
 
@@ -42,7 +44,8 @@ class Need(StrEnum):
 @dataclass(frozen=True)
 class InboxItem:
     """One thing that waits. task_id: only for a task; task_group_id: only for a release. state: the task's or the
-    group's. detail: the question or the reason; None: there is none. since: aware UTC.
+    group's, `failed` for a red default branch, `flaky` for a test. detail: the question or the reason; None: there is
+    none. since: aware UTC.
     """
 
     kind: Need
@@ -94,6 +97,7 @@ def _parts(read: Snapshot, by: Caller, project_id: str | None) -> Iterator[Itera
     yield _tasks(read, Need.FAILED, member, Task.state_ == TaskState.FAILED)
     is_capped = and_(Task.phase_ == Phase.PARKED, Task.parked_code == Parked.CAP)
     yield _red_bases(read, member)
+    yield _quarantined(read, by, maintainer)
     yield _tasks(read, Need.PARKED, member, Task.state_ == TaskState.IN_PROGRESS, is_capped)
 
 
@@ -161,6 +165,23 @@ def _red_bases(read: Snapshot, reach: _Reach) -> Iterator[InboxItem]:
                 Need.RED_BASE, project_id, reach.projects[project_id][0], branch, "failed", since,
                 detail=red_base.reason,
             )  # fmt: skip
+
+
+def _quarantined(read: Snapshot, by: Caller, reach: _Reach) -> Iterator[InboxItem]:
+    if not reach.projects:
+        return
+    query = (
+        select(FlakyTest)
+        .where(FlakyTest.quarantined_by == by.username, FlakyTest.quarantined_until > read.now())
+        .where(FlakyTest.is_quarantined_by_rule.is_(True), reach.holds(FlakyTest.project_id))
+        .order_by(FlakyTest.quarantined_until)
+        .limit(MOST + 1)
+    )
+    for row in read.session.scalars(query):
+        yield InboxItem(
+            Need.QUARANTINED, row.project_id, reach.projects[row.project_id][0], row.name, "flaky",
+            row.last_at or read.now(), detail=row.quarantine_reason,
+        )  # fmt: skip
 
 
 def _releases(read: Snapshot, reach: _Reach) -> Iterator[InboxItem]:

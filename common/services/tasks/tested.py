@@ -13,8 +13,9 @@ from datetime import timedelta
 from sqlalchemy import delete, select
 
 from common.models.delivery import TestedCommit
+from common.models.project import Project
 from common.services.projects.variables import mask_of_project
-from common.services.tasks import flaky_tests
+from common.services.tasks import auto_quarantine, flaky_tests
 from common.transaction import Transaction, snapshot, transactional
 from common.values.check import Check, CheckPhase, CheckState
 from common.values.test_report import TestCase, TestReport, TestResult
@@ -90,22 +91,25 @@ def _report(row: TestedCommit) -> TestReport:
     return TestReport(tuple(TestCase(name, TestResult(result), time) for name, result, time in json.loads(row.report)))
 
 
-def record_run(check: Check, state: CheckState, *, run: int = 1) -> Tested:
+def record_run(check: Check, state: CheckState, *, run: int = 1, is_landed: bool = False) -> Tested:
     """Add a run of the check that has ended, secrets masked, to what is known of its commit, and return all of that.
 
-    run: how many there were, with this one. Safe to repeat. A test has its best result: red once and green once, it is
-    flaky and counts as green.
+    run: how many there were, with this one. is_landed: it is a commit of the default branch. Safe to repeat. A test has
+    its best result: red once and green once, it is flaky and counts as green.
     """
     # Looked at first: a proof that waits comes by each second with the same run.
     known = read_tested(check)
     if known is not None and known.runs >= run and known.passed == (state.phase is CheckPhase.PASSED):
         return known
-    return _record(check, state, run)
+    return _record(check, state, run, is_landed=is_landed)
 
 
 @transactional
-def _record(tx: Transaction, check: Check, state: CheckState, run: int) -> Tested:
+def _record(tx: Transaction, check: Check, state: CheckState, run: int, *, is_landed: bool) -> Tested:
     project_id = check.space.project_id
+    if is_landed:
+        # Before any other row: what is noted of a flake may put the test into quarantine.
+        tx.lock(Project, project_id)
     mask = mask_of_project(tx, project_id)
     ran = Tested(
         _masked(state.report or TestReport(problem="there is none of this runtime"), mask.lines),
@@ -125,6 +129,8 @@ def _record(tx: Transaction, check: Check, state: CheckState, run: int) -> Teste
     both, flaky = _together(_tested(row), ran)
     _put(row, both)
     flaky_tests.note_flakes(tx, project_id, flaky, check.commit)
+    if is_landed:
+        auto_quarantine.count_flakes(tx, project_id, flaky, check.commit, task_id=None)
     return both
 
 

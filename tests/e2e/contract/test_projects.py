@@ -16,8 +16,8 @@ SETTINGS = {
     "healthSeconds", "port", "secretEnvVars", "previewTtlHours", "maxParallelTasks", "restricted", "separateApprover",
     "forbiddenPaths", "limits", "agentInstructions", "secretsInChecks", "secretsInPreviews", "healthContains",
     "setupCommand", "cachePaths", "services", "egress", "egressHosts",
-    "keepTests", "testsLost", "testsFirst", "testReport", "testSetup", "mostQuarantined", "groupTestRuns",
-    "requiredStatuses", "agentReview",
+    "keepTests", "testsLost", "testsFirst", "testReport", "testSetup", "mostQuarantined", "autoQuarantine",
+    "groupTestRuns", "requiredStatuses", "agentReview",
     "secretScan", "dependencyScan",
 }  # fmt: skip
 
@@ -88,7 +88,8 @@ def test_slugs_that_collide_are_numbered(platform: Platform, admin: Caller) -> N
         ("defaultBranch", "a..b"), ("defaultBranch", "-x"), ("healthPath", "no-slash"),
         ("port", 0), ("port", 70000), ("previewTtlHours", -1), ("maxParallelTasks", -1), ("restricted", "maybe"),
         ("forbiddenPaths", "x"), ("testsLost", "off"), ("testsFirst", "no"), ("testReport", "../report.xml"),
-        ("testSetup", ["x[a"]), ("mostQuarantined", -1), ("groupTestRuns", 0), ("groupTestRuns", 11),
+        ("testSetup", ["x[a"]), ("mostQuarantined", -1), ("autoQuarantine", {"commits": 2}),
+        ("groupTestRuns", 0), ("groupTestRuns", 11),
         ("requiredStatuses", ["aiworker/proof"]), ("agentReview", {"mode": "off"}),
         ("secretScan", "no"), ("dependencyScan", None),
     ],

@@ -44,6 +44,7 @@ WHOLE: dict[str, Any] = {
     "dependencyScan": "off",
     "testReport": "reports/*.xml",
     "requiredStatuses": [],
+    "autoQuarantine": {"commits": 3, "days": 14, "owner": "ada"},
     "agentReview": {"mode": "advisory", "driver": "codex", "model": "gpt-5", "limits": {"maxCostUsd": 2}},
     "forbiddenPaths": ["infra/**", "*.lock"],
     "limits": {"maxCostUsd": 2.5, "maxTokens": 100000, "maxMinutes": 30},
@@ -110,6 +111,7 @@ WRONG: list[tuple[str, Any]] = [
     ("testReport", "a/../../b"), ("testReport", "!a"), ("testReport", ".git/report.xml"), ("testReport", "x" * 201),
     # The forge of these tests has no CI; what is wrong where there is one is below.
     ("requiredStatuses", None), ("requiredStatuses", ["ci/build"]),
+    ("autoQuarantine", {}), ("autoQuarantine", "on"), ("autoQuarantine", {"commits": 1, "days": 1, "owner": "max"}),
     ("agentReview", {}), ("agentReview", {"mode": "off", "driver": "codex"}), ("agentReview", {"mode": "advisory"}),
     *[("agentReview", {"mode": "blocking", "driver": driver}) for driver in ("", "cat", "command", None, 1)],
     ("agentReview", {"mode": "blocking", "driver": "codex", "model": "a b"}),

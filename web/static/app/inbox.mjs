@@ -21,6 +21,8 @@ const CHANGES = [
   "task-group:status_changed",
   "task:updated",
   "project:base_tested",
+  "test:quarantined",
+  "test:released",
 ];
 
 export const KINDS = {
@@ -29,6 +31,7 @@ export const KINDS = {
   review: mark("Ready to review"),
   failed: mark("Failed"),
   red_base: mark("Default branch is red"),
+  quarantined: mark("Tests in quarantine by a rule of yours"),
   parked: mark("At a cap of spending"),
 };
 const ASKED = {
@@ -37,6 +40,7 @@ const ASKED = {
   review: mark("Ready to review"),
   failed: mark("A task failed"),
   red_base: mark("The default branch is red"),
+  quarantined: mark("A rule put a test into quarantine"),
   parked: mark("A cap is reached"),
 };
 
@@ -46,7 +50,8 @@ export const trouble = signal(null);
 export const count = computed(() => inbox.value?.total || 0);
 export const sayCount = computed(() => `${count.value}${inbox.value?.isCut ? "+" : ""}`);
 
-export const keyOf = (item) => `${item.kind}:${item.questionId || item.taskGroupId || item.taskId || item.projectId}`;
+export const keyOf = (item) =>
+  `${item.kind}:${item.questionId || item.taskGroupId || item.taskId || `${item.projectId}:${item.title}`}`;
 export const placeOf = ({ projectId, taskId, taskGroupId }) =>
   taskId ? to.task(projectId, taskId) : taskGroupId ? to.group(projectId, taskGroupId) : to.tests(projectId);
 

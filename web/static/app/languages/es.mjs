@@ -1349,6 +1349,31 @@ export const TEXTS = {
   "Tests in quarantine at once": "Pruebas en cuarentena a la vez",
   "Flaky tests whose failures a maintainer may let count for nothing.":
     "Pruebas inestables cuyos fallos un mantenedor puede hacer que no cuenten.",
+  "A rule put a test into quarantine": "Una regla puso una prueba en cuarentena",
+  "A project's rule put a flaky test into quarantine.":
+    "La regla de un proyecto puso en cuarentena una prueba inestable.",
+  "By the project's rule, a test that was red and green on {commits} commits goes into quarantine for {days} days. {owner} answers for it.":
+    "Según la regla del proyecto, una prueba que estuvo en rojo y en verde en {commits} commits pasa {days} días en cuarentena. Responde {owner}.",
+  "Commits on which a test was red and green, those of one task counted once. Empty: maintainers do it by hand.":
+    "Commits en los que una prueba estuvo en rojo y en verde; los de una misma tarea cuentan una vez. Vacío: los mantenedores lo hacen a mano.",
+  "In quarantine by the project's rule, for which {who} answers: {reason}. Until":
+    "En cuarentena por la regla del proyecto, de la que responde {who}: {reason}. Hasta",
+  "In quarantine for": "En cuarentena durante",
+  "Quarantine by itself after": "Cuarentena automática después de",
+  "Tests in quarantine": "Pruebas en cuarentena",
+  "Tests in quarantine by a rule of yours": "Pruebas en cuarentena por una regla a su cargo",
+  "The rule counts {counted} of {commits}.": "La regla cuenta {counted} de {commits}.",
+  "The rule has stopped: as many tests are in quarantine as the project allows. No other one is added.":
+    "La regla se ha detenido: hay tantas pruebas en cuarentena como permite el proyecto. No se añade ninguna más.",
+  "The rule has stopped: {owner} may not maintain this project any more. Name another person in the settings.":
+    "La regla se ha detenido: {owner} ya no puede mantener este proyecto. Hay que nombrar a otra persona en los ajustes.",
+  "User name of a maintainer. Without that person the rule stops.":
+    "Nombre de usuario de un mantenedor. Sin esa persona, la regla se detiene.",
+  "Who answers for the rule": "Quién responde de la regla",
+  "failed in quarantine on {count} commit": "falló en cuarentena en {count} commit",
+  "failed in quarantine on {count} commits": "falló en cuarentena en {count} commits",
+  "put {test} into quarantine by the rule for which {owner} answers: {reason}":
+    "puso {test} en cuarentena por la regla de la que responde {owner}: {reason}",
   "Default branch is red": "La rama principal está en rojo",
   "The default branch is red": "La rama principal está en rojo",
   "Red default branch": "Rama principal en rojo",

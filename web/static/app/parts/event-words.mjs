@@ -33,7 +33,10 @@ const SENTENCES = {
     isRed
       ? t("the default branch is red at {commit}: {reason}", { commit: String(commitSha).slice(0, 8), reason })
       : t("the default branch is green again at {commit}", { commit: String(commitSha).slice(0, 8) }),
-  "test:quarantined": ({ test, reason }) => t("put {test} into quarantine: {reason}", { test, reason }),
+  "test:quarantined": ({ test, reason, owner }) =>
+    owner
+      ? t("put {test} into quarantine by the rule for which {owner} answers: {reason}", { test, owner, reason })
+      : t("put {test} into quarantine: {reason}", { test, reason }),
   "test:released": ({ test }) => t("ended the quarantine of {test}", { test }),
   "spend:warning": (data) =>
     data.period === "day"

@@ -7,6 +7,7 @@ import { mark, t } from "../language.mjs";
 import { ENVIRONMENTS } from "../states.mjs";
 import { say } from "../words.mjs";
 import { AgentReviewFields, agentReview, agentReviewDraft } from "./agent-review-fields.mjs";
+import { AutoQuarantineFields, autoQuarantine, autoQuarantineDraft } from "./auto-quarantine-fields.mjs";
 import { NetworkFields } from "./network-fields.mjs";
 import {
   POLICIES,
@@ -94,6 +95,7 @@ export function draftOf(project = {}) {
     .map(([name, value]) => `${name}=${value}`)
     .join("\n");
   Object.assign(draft, questionDraft(project.questionRules), agentReviewDraft(project.agentReview));
+  Object.assign(draft, autoQuarantineDraft(project.autoQuarantine));
   for (const [set] of CAPS) Object.assign(draft, capsDraft(`caps.${set}`, project.caps?.[set]));
   // A project of an older platform has neither; a new one begins with the platform's defaults.
   draft.hasCaps = !project.id || !!project.caps;
@@ -131,6 +133,7 @@ export function bodyOf(draft, before) {
   set("limits", nested(draft, "limits", LIMITS) ?? {}, nested(before, "limits", LIMITS) ?? {});
   set("questionRules", questionRules(draft), questionRules(before));
   set("agentReview", agentReview(draft), agentReview(before));
+  set("autoQuarantine", autoQuarantine(draft), autoQuarantine(before));
   set("envVars", variables(draft.envVars), variables(before.envVars));
   for (const name of PATTERNS) set(name, lines(draft[name]), lines(before[name]));
   const caps = CAPS.map(([name]) => name);
@@ -361,6 +364,7 @@ export const MoreFields = ({ form, secrets = [] }) => html`
     <${GroupTestRunsField} form=${form} />
     <${QuarantineField} form=${form} />
   </div>
+  <${AutoQuarantineFields} form=${form} />
   <${StatusesField} form=${form} />
   <${ScanPolicies} form=${form} />
   <${AgentReviewFields} form=${form} />

@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
-import { t, tn } from "../language.mjs";
+import { mark, t, tn } from "../language.mjs";
 import { useLive, useRead } from "../loading.mjs";
 import { Button, Empty, Fault, Loading, Page, TextField, Time, Trouble, useForm } from "../parts/controls.mjs";
 import { Dialog } from "../parts/dialogs.mjs";
@@ -15,6 +15,12 @@ import { actorName } from "../words.mjs";
 const EVENTS = ["project:base_tested", "test:quarantined", "test:released", "task:status_changed"];
 const MOST_LOG = 8000;
 const USUAL_DAYS = "14";
+const STOPPED = {
+  owner: mark(
+    "The rule has stopped: {owner} may not maintain this project any more. Name another person in the settings.",
+  ),
+  full: mark("The rule has stopped: as many tests are in quarantine as the project allows. No other one is added."),
+};
 
 export function ProjectTests() {
   const { id, name } = project.value;
@@ -81,11 +87,25 @@ function RedBase({ of }) {
   </section>`;
 }
 
-function FlakyTests({ of: { flaky, mostQuarantined }, reload }) {
+function Rule({ of }) {
+  const { commits, days, owner, stopped } = of;
+  const said = t(
+    "By the project's rule, a test that was red and green on {commits} commits goes into quarantine for {days} days. " +
+      "{owner} answers for it.",
+    { commits, days, owner },
+  );
+  return html`<div data-testid="quarantine-rule">
+    <p class="muted">${said}</p>
+    ${stopped && html`<p class="banner ask">${t(STOPPED[stopped], { owner })}</p>`}
+  </div>`;
+}
+
+function FlakyTests({ of: { flaky, mostQuarantined, autoQuarantine }, reload }) {
   const [chosen, choose] = useState(null);
   const inside = flaky.filter(({ quarantinedUntil }) => quarantinedUntil).length;
   return html`<section>
     <h2>${t("Flaky tests")}</h2>
+    ${autoQuarantine && html`<${Rule} of=${autoQuarantine} />`}
     ${
       flaky.length
         ? html`<p class="muted">
@@ -96,7 +116,14 @@ function FlakyTests({ of: { flaky, mostQuarantined }, reload }) {
             </p>
             <ul class="rows" data-testid="flaky-tests">
               ${flaky.map(
-                (test) => html`<${FlakyTest} key=${test.name} test=${test} choose=${choose} reload=${reload} />`,
+                (test) =>
+                  html`<${FlakyTest}
+                    key=${test.name}
+                    test=${test}
+                    rule=${autoQuarantine}
+                    choose=${choose}
+                    reload=${reload}
+                  />`,
               )}
             </ul>`
         : html`<${Empty} title=${t("No flaky test is known")}>
@@ -107,7 +134,14 @@ function FlakyTests({ of: { flaky, mostQuarantined }, reload }) {
   </section>`;
 }
 
-function FlakyTest({ test, choose, reload }) {
+function quarantineOf({ quarantinedByRule, quarantinedBy, quarantineReason }) {
+  const values = { who: actorName(quarantinedBy), reason: quarantineReason };
+  return quarantinedByRule
+    ? t("In quarantine by the project's rule, for which {who} answers: {reason}. Until", values)
+    : t("In quarantine by {who}: {reason}. Until", values);
+}
+
+function FlakyTest({ test, rule, choose, reload }) {
   const { id } = project.value;
   const release = async () => {
     await api.post(`/projects/${id}/tests/release`, { name: test.name });
@@ -123,12 +157,22 @@ function FlakyTest({ test, choose, reload }) {
       <small>
         ${rate}${test.lastAt && html`, ${t("last")} <${Time} at=${test.lastAt} />`}
         ${
-          test.quarantinedUntil &&
-          html`<br />${t("In quarantine by {who}: {reason}. Until", {
-            who: actorName(test.quarantinedBy),
-            reason: test.quarantineReason,
-          })} <${Time} at=${test.quarantinedUntil} />`
+          test.failedInQuarantine > 0 &&
+          html`; ${tn(
+            test.failedInQuarantine,
+            "failed in quarantine on {count} commit",
+            "failed in quarantine on {count} commits",
+          )}`
         }
+        ${
+          rule &&
+          !test.quarantinedUntil &&
+          html`<br />${t("The rule counts {counted} of {commits}.", {
+            counted: test.countedOn,
+            commits: rule.commits,
+          })}`
+        }
+        ${test.quarantinedUntil && html`<br />${quarantineOf(test)} <${Time} at=${test.quarantinedUntil} />`}
       </small>
     </span>
     ${

@@ -18,6 +18,7 @@ const kinds = () => [
   ["parked", t("Caps"), t("A task waits because it reached a cap of spending.")],
   ["release", t("Releases"), t("A release failed, or waits on staging for production.")],
   ["base_is_red", t("Red default branch"), t("The tests of a default branch fail by themselves.")],
+  ["quarantined", t("Tests in quarantine"), t("A project's rule put a flaky test into quarantine.")],
   ["finished", t("Finished"), t("A release runs in production.")],
 ];
 

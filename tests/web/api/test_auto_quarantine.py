@@ -1,0 +1,292 @@
+"""The rule that puts flaky tests into quarantine by itself: its limits, its owner, and what people see of it."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from common.models import FlakyTest, Project
+from common.models.account import User
+from common.services.outgoing.collecting import collect_notices
+from common.services.tasks import auto_quarantine, flaky_tests
+from common.states import Role
+from common.transaction import Transaction, transactional
+from common.values.auto_quarantine import EVIDENCE_DAYS, Evidence, Flake
+from common.values.test_report import TestCase, TestReport, TestResult
+from tests import builders
+from tests.web.world import World, all_of, at_once, events, put
+
+LUCK, COIN = "tests.page::test_luck", "tests.page::test_coin"
+RULE = {"commits": 3, "days": 7, "owner": "maxim"}
+
+
+@transactional
+def flake(tx: Transaction, project_id: str, sha: str, *names: str, task_id: str | None = None) -> None:
+    """The tests were red and green on the commit: the default branch's, or a task's that did not change them."""
+    tx.lock(Project, project_id)
+    flaky_tests.count_run(tx, project_id, TestReport(tuple(TestCase(name, TestResult.PASSED) for name in names)))
+    flaky_tests.note_flakes(tx, project_id, names, sha)
+    auto_quarantine.count_flakes(tx, project_id, names, sha, task_id=task_id)
+
+
+def flakes(project: Project, *commits: str, name: str = LUCK) -> None:
+    for commit in commits:
+        flake(project.id, commit * 40, name)
+
+
+@transactional
+def _put_test(tx: Transaction, name: str, values: dict[str, Any]) -> None:
+    tx.session.execute(update(FlakyTest).where(FlakyTest.name == name).values(**values))
+
+
+def found_of(world: World, project: Project) -> dict[str, Any]:
+    reply = world.client.get(f"/api/projects/{project.id}/tests")
+    assert reply.status_code == 200, reply.json
+    found: dict[str, Any] = reply.json
+    return found
+
+
+def inside(world: World, project: Project) -> list[str]:
+    return [test["name"] for test in found_of(world, project)["flaky"] if test["quarantinedUntil"]]
+
+
+def test_without_a_rule_no_flake_leads_to_a_quarantine(world: World) -> None:
+    project = world.project()
+    flakes(project, *"abcdef")
+
+    found = found_of(world, project)
+    assert (found["autoQuarantine"], inside(world, project), events("test:quarantined")) == (None, [], [])
+
+
+def test_the_rule_puts_a_test_into_quarantine_and_says_so(world: World) -> None:
+    project = world.project(auto_quarantine=RULE)
+    flakes(project, "a", "b")
+    _count_again(project.id, "b" * 40)
+    assert inside(world, project) == []
+    assert found_of(world, project)["flaky"][0]["countedOn"] == 2
+
+    flakes(project, "c")
+
+    found = found_of(world, project)
+    assert found["autoQuarantine"] == {**RULE, "stopped": None}
+    (test,) = found["flaky"]
+    reason = "red and green on 3 commits, all of one task counted as one; in all on 3 of the 3 on which it ran"
+    assert (test["quarantinedByRule"], test["quarantinedBy"], test["quarantineReason"]) == (True, "maxim", reason)
+    until = datetime.fromisoformat(test["quarantinedUntil"])
+    assert timedelta(days=6.9) < until - datetime.now(UTC) < timedelta(days=7.1)
+    (told,) = events("test:quarantined")
+    data = json.loads(told.data)["data"]
+    assert (told.actor, data["owner"], data["test"], data["reason"]) == ("platform", "maxim", LUCK, reason)
+    assert LUCK in _quarantined(project.id)
+
+
+@transactional
+def _quarantined(tx: Transaction, project_id: str) -> frozenset[str]:
+    return flaky_tests.quarantined(tx, project_id)
+
+
+@transactional
+def _count_again(tx: Transaction, project_id: str, sha: str) -> None:
+    auto_quarantine.count_flakes(tx, project_id, [LUCK], sha, task_id=None)
+
+
+def test_all_commits_of_a_task_count_as_one(world: World) -> None:
+    project = world.project(auto_quarantine=RULE)
+    for commit in "abcdef":
+        flake(project.id, commit * 40, LUCK, task_id="task-1")
+    flake(project.id, "1" * 40, LUCK, task_id="task-2")
+    assert inside(world, project) == []
+
+    flake(project.id, "2" * 40, LUCK, task_id="task-3")
+    assert inside(world, project) == [LUCK]
+
+
+def test_when_the_quarantine_is_full_nothing_is_added_and_the_page_says_so(world: World) -> None:
+    project = world.project(auto_quarantine=RULE, most_quarantined=1)
+    flakes(project, *"abc")
+    flakes(project, *"def", name=COIN)
+    found = found_of(world, project)
+    assert (inside(world, project), found["autoQuarantine"]["stopped"]) == ([LUCK], "full")
+
+    world.client.post(f"/api/projects/{project.id}/tests/release", json={"name": LUCK})
+    assert found_of(world, project)["autoQuarantine"]["stopped"] is None
+    flakes(project, "1", name=COIN)
+    assert inside(world, project) == [COIN]
+
+
+def test_two_flakes_at_once_do_not_share_the_last_place(world: World) -> None:
+    project = world.project(auto_quarantine=RULE, most_quarantined=1)
+    for name in (LUCK, COIN):
+        flakes(project, "a", "b", name=name)
+
+    at_once(lambda: flake(project.id, "c" * 40, LUCK), lambda: flake(project.id, "d" * 40, COIN))
+
+    assert len(inside(world, project)) == len(events("test:quarantined")) == 1
+
+
+def test_what_a_person_took_out_comes_back_only_for_new_flakes(world: World) -> None:
+    project = world.project(auto_quarantine=RULE)
+    flakes(project, *"abc")
+    released = world.client.post(f"/api/projects/{project.id}/tests/release", json={"name": LUCK}).json["test"]
+    assert (released["quarantinedUntil"], released["quarantinedByRule"], released["countedOn"]) == (None, False, 0)
+
+    flakes(project, "a", "b", "c", "d", "e")
+    assert inside(world, project) == []
+    flakes(project, "f")
+    assert inside(world, project) == [LUCK]
+
+
+def test_a_quarantine_by_the_rule_ends_by_itself_and_needs_new_flakes_again(world: World) -> None:
+    project = world.project(auto_quarantine=RULE)
+    flakes(project, *"abc")
+    ended = datetime.now(UTC) - timedelta(seconds=1)
+    before = tuple(Flake(commit * 40, None, ended.timestamp() - 60) for commit in "abc")
+    _put_test(LUCK, {"quarantined_until": ended, "evidence_after": ended, "evidence": Evidence(before)})
+    (test,) = found_of(world, project)["flaky"]
+    assert (test["quarantinedUntil"], test["quarantinedByRule"], test["countedOn"]) == (None, False, 0)
+
+    flakes(project, "d", "e")
+    assert inside(world, project) == []
+    flakes(project, "f")
+    assert inside(world, project) == [LUCK]
+
+
+def test_old_flakes_do_not_count(world: World) -> None:
+    project = world.project(auto_quarantine=RULE)
+    flakes(project, "a", "b")
+    long_ago = (datetime.now(UTC) - timedelta(days=EVIDENCE_DAYS + 1)).timestamp()
+    _put_test(LUCK, {"evidence": Evidence((Flake("a" * 40, None, long_ago), Flake("b" * 40, None, long_ago)))})
+
+    flakes(project, "c")
+    assert inside(world, project) == []
+    assert found_of(world, project)["flaky"][0]["countedOn"] == 1
+
+
+def test_what_fails_in_quarantine_is_counted_for_its_rate(world: World) -> None:
+    project = world.project(auto_quarantine=RULE)
+    flakes(project, *"abc")
+    _count_run(project.id, TestReport((TestCase(LUCK, TestResult.FAILED),)))
+    _count_run(project.id, TestReport((TestCase(LUCK, TestResult.PASSED),)))
+    world.client.post(f"/api/projects/{project.id}/tests/release", json={"name": LUCK})
+    _count_run(project.id, TestReport((TestCase(LUCK, TestResult.FAILED),)))
+
+    (test,) = found_of(world, project)["flaky"]
+    assert (test["flakedOn"], test["ranOn"], test["failedInQuarantine"]) == (3, 6, 1)
+
+
+@transactional
+def _count_run(tx: Transaction, project_id: str, report: TestReport) -> None:
+    flaky_tests.count_run(tx, project_id, report)
+
+
+def test_the_rule_stops_when_its_owner_may_not_maintain_the_project_any_more(world: World) -> None:
+    olga = builders.a_user("olga", Role.MAINTAINER)
+    project = world.project(auto_quarantine={**RULE, "owner": "olga"})
+    flakes(project, "a", "b")
+    put(User, olga.id, role=Role.MEMBER)
+
+    flakes(project, "c")
+    found = found_of(world, project)
+    assert (inside(world, project), found["autoQuarantine"]["stopped"]) == ([], "owner")
+
+    put(User, olga.id, role=Role.MAINTAINER, is_active=False)
+    flakes(project, "d")
+    assert inside(world, project) == []
+    path = f"/api/projects/{project.id}"
+    assert world.client.patch(path, json={"autoQuarantine": RULE}).status_code == 200
+    flakes(project, "e")
+    assert inside(world, project) == [LUCK]
+
+
+def test_the_rule_of_a_restricted_project_stops_when_its_owner_leaves_it(world: World) -> None:
+    olga = builders.a_user("olga", Role.MAINTAINER)
+    project = world.project(is_restricted=True)
+    path = f"/api/projects/{project.id}"
+    admin = world.client_of("root", Role.ADMIN)
+    refused = admin.patch(path, json={"autoQuarantine": {**RULE, "owner": "olga"}})
+    assert (refused.status_code, refused.json["details"]["field"]) == (400, "autoQuarantine.owner")
+
+    assert admin.put(f"{path}/members/{olga.id}", json={"role": "maintainer"}).status_code == 200
+    assert admin.patch(path, json={"autoQuarantine": {**RULE, "owner": "olga"}}).status_code == 200
+    assert admin.get(f"{path}/tests").json["autoQuarantine"]["stopped"] is None
+    admin.delete(f"{path}/members/{olga.id}")
+    flakes(project, *"abc")
+    found = admin.get(f"{path}/tests").json
+    assert found["autoQuarantine"]["stopped"] == "owner"
+    assert found["flaky"][0]["quarantinedUntil"] is None
+
+
+@pytest.mark.parametrize(
+    ("rule", "field"),
+    [
+        ({**RULE, "commits": 1}, "commits"), ({**RULE, "commits": 51}, "commits"), ({**RULE, "days": 0}, "days"),
+        ({**RULE, "days": 91}, "days"), ({**RULE, "owner": ""}, "owner"), ({**RULE, "owner": "nobody"}, "owner"),
+        ({**RULE, "owner": "mia"}, "owner"), ({"commits": 3, "days": 7}, "owner"), ({**RULE, "more": 1}, "more"),
+        ({**RULE, "commits": "3x"}, "commits"),
+    ],
+)  # fmt: skip
+def test_a_rule_that_is_none_is_refused_and_nothing_is_written(
+    plain_world: World, rule: dict[str, object], field: str
+) -> None:
+    builders.a_user("mia", Role.MEMBER)
+    project = plain_world.project(auto_quarantine=RULE)
+    path = f"/api/projects/{project.id}"
+
+    said = plain_world.client.patch(path, json={"autoQuarantine": rule, "description": "new"})
+
+    assert (said.status_code, said.json["details"]["field"]) == (400, f"autoQuarantine.{field}")
+    kept = plain_world.client.get(path).json["project"]
+    assert (kept["autoQuarantine"], kept["description"]) == (RULE, "")
+    made = plain_world.client.post("/api/projects", json={"name": "Other", "autoQuarantine": rule})
+    assert (made.status_code, made.json["details"]["field"]) == (400, f"autoQuarantine.{field}")
+    assert len(all_of(Project)) == 1
+
+
+def test_a_rule_is_replaced_as_a_whole_and_ended_with_null(plain_world: World) -> None:
+    project = plain_world.project()
+    path = f"/api/projects/{project.id}"
+    assert plain_world.client.get(path).json["project"]["autoQuarantine"] is None
+    assert plain_world.client.patch(path, json={"autoQuarantine": RULE}).json["project"]["autoQuarantine"] == RULE
+    assert plain_world.client.patch(path, json={"name": "Shop"}).json["project"]["autoQuarantine"] == RULE
+    member = plain_world.client_of("mia", Role.MEMBER)
+    assert member.patch(path, json={"autoQuarantine": None}).status_code == 403
+    assert plain_world.client.patch(path, json={"autoQuarantine": None}).json["project"]["autoQuarantine"] is None
+
+
+def test_a_quarantine_by_the_rule_needs_its_owner_until_somebody_decides(world: World) -> None:
+    other = world.client_of("olga", Role.MAINTAINER)
+    project = world.project(auto_quarantine=RULE)
+    flakes(project, *"abc")
+    flake(project.id, "a" * 40, COIN)
+    path = f"/api/projects/{project.id}/tests"
+    world.client.post(f"{path}/quarantine", json={"name": COIN, "reason": "a slow clock"})
+
+    (item,) = world.client.get("/api/inbox").json["items"]
+    assert (item["kind"], item["title"], item["state"], item["taskId"]) == ("quarantined", LUCK, "flaky", None)
+    assert "red and green on 3 commits" in item["detail"]
+    assert other.get("/api/inbox").json["items"] == []
+
+    world.client.post(f"{path}/quarantine", json={"name": LUCK, "reason": "I look into it"})
+    assert world.client.get("/api/inbox").json["items"] == []
+    (test, _other) = found_of(world, project)["flaky"]
+    assert test["quarantinedByRule"] is False
+
+
+def test_the_webhook_tells_of_a_quarantine_by_the_rule_alone(world: World) -> None:
+    admin = world.client_of("root", Role.ADMIN)
+    changes = {"url": "https://chat.example.org/hooks/abc", "enabled": True}
+    assert admin.patch("/api/webhook", json=changes).status_code == 200
+    project = world.project(auto_quarantine=RULE)
+    collect_notices()
+    flake(project.id, "a" * 40, COIN)
+    world.client.post(f"/api/projects/{project.id}/tests/quarantine", json={"name": COIN, "reason": "a slow clock"})
+    assert collect_notices() == 0
+
+    flakes(project, *"abc")
+    assert collect_notices() == 1
+    (sent,) = admin.get("/api/webhook/deliveries").json["webhookDeliveries"]
+    assert sent["kind"] == "quarantined"

@@ -1,0 +1,66 @@
+"""The rule that puts flaky tests into quarantine, on the page: where it is set, and what the page Tests says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from common.models import Project
+from tests.web.api.test_auto_quarantine import COIN, LUCK, RULE, flakes
+from tests.web.page_reader import PageReader
+from tests.web.world import World, get
+
+
+@pytest.fixture
+def reader(browser: Browser, plain_world: World) -> Iterator[PageReader]:
+    someone = PageReader(browser, plain_world.app, plain_world.max.username)
+    yield someone
+    someone.close()
+
+
+def test_a_maintainer_sets_the_rule_and_ends_it_again(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    reader.open(f"#/projects/{project.id}/settings")
+    commits = reader.see("project-auto-quarantine")
+    expect(commits).to_have_value("")
+    commits.fill("3")
+    reader.see("project-auto-quarantine-owner").fill("nobody")
+    reader.see("project-save").click()
+    expect(reader.page.get_by_role("alert")).to_contain_text("No active user of this name may maintain")
+    assert get(Project, project.id).auto_quarantine is None
+
+    reader.see("project-auto-quarantine-owner").fill(plain_world.max.username)
+    reader.see("project-save").click()
+    expect(reader.page.get_by_text("Saved.")).to_be_visible()
+    assert get(Project, project.id).auto_quarantine == {**RULE, "days": 14}
+
+    reader.page.reload()
+    expect(reader.see("project-auto-quarantine-days")).to_have_value("14")
+    commits.fill("")
+    reader.see("project-save").click()
+    expect(reader.page.get_by_text("Saved.")).to_be_visible()
+    assert get(Project, project.id).auto_quarantine is None
+
+
+def test_the_page_says_what_the_rule_did_and_why_it_stopped(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project(auto_quarantine=RULE, most_quarantined=1)
+    flakes(project, *"abc")
+    flakes(project, "d", "e", name=COIN)
+    reader.open("#/inbox")
+    expect(reader.see("inbox-quarantined")).to_contain_text(LUCK)
+    reader.see("inbox-item").click()
+
+    said = reader.see("flaky-test").filter(has_text=LUCK)
+    expect(said).to_contain_text(
+        "In quarantine by the project's rule, for which maxim answers: red and green on 3 commits"
+    )
+    expect(reader.see("flaky-test").filter(has_text=COIN)).to_contain_text("The rule counts 2 of 3.")
+    rule = reader.see("quarantine-rule")
+    expect(rule).to_contain_text("as many tests are in quarantine as the project allows")
+
+    reader.see("release-test").click()
+    expect(said).to_contain_text("The rule counts 0 of 3.")
+    expect(rule).not_to_contain_text("stopped")
+    expect(rule).to_contain_text("on 3 commits goes into quarantine for 7 days. maxim answers for it.")
