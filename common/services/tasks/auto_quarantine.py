@@ -18,6 +18,9 @@ from common.services.tasks import flaky_tests
 from common.transaction import Snapshot, Transaction, snapshot, transactional
 from common.values.auto_quarantine import AutoQuarantine, Evidence, Flake, Stopped, read_auto_quarantine
 
+MOST_AT_ONCE = 10
+"""Flakes on one commit that count. If there are more, something beside the tests was broken, such as the machine."""
+
 
 @dataclass(frozen=True)
 class RuleStanding:
@@ -48,6 +51,8 @@ def count_flakes_of_proof(project_id: str, run_id: str, names: Collection[str], 
 
     run_id: of the run that claims the commit. Safe to repeat: each commit is counted once.
     """
+    if len(names) > MOST_AT_ONCE:
+        return
     with snapshot() as read:
         # Looked at first: a proof that waits comes by each second with the same flakes.
         rows = [flaky_tests.row_of(read, project_id, name) for name in names]
@@ -66,11 +71,14 @@ def _count_flakes_of_proof(
 def count_flakes(
     tx: Transaction, project_id: str, names: Collection[str], commit_sha: str, *, task_id: str | None
 ) -> None:
-    """Count flakes that were noted on the commit, and put the tests into quarantine for which the rule says so.
+    """Count flakes that were noted on the commit, and put the tests into quarantine for which the rule says so. None
+    count if there are more than MOST_AT_ONCE.
 
     task_id: None for a commit of the default branch. The project is locked: no two of these see the same place free.
     """
     project = tx.lock(Project, project_id)
+    if len(names) > MOST_AT_ONCE:
+        return
     now = tx.now()
     for name in sorted(names):
         row = flaky_tests.row_of(tx, project_id, name)

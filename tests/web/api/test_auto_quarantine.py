@@ -13,6 +13,7 @@ from common.models import FlakyTest, Project
 from common.models.account import User
 from common.services.outgoing.collecting import collect_notices
 from common.services.tasks import auto_quarantine, flaky_tests
+from common.services.tasks.auto_quarantine import MOST_AT_ONCE
 from common.states import Role
 from common.transaction import Transaction, transactional
 from common.values.auto_quarantine import EVIDENCE_DAYS, Evidence, Flake
@@ -126,6 +127,27 @@ def test_two_flakes_at_once_do_not_share_the_last_place(world: World) -> None:
     at_once(lambda: flake(project.id, "c" * 40, LUCK), lambda: flake(project.id, "d" * 40, COIN))
 
     assert len(inside(world, project)) == len(events("test:quarantined")) == 1
+
+
+def test_two_flakes_of_one_test_at_once_both_count(world: World) -> None:
+    project = world.project(auto_quarantine=RULE)
+    flakes(project, "a")
+
+    at_once(lambda: flake(project.id, "b" * 40, LUCK), lambda: flake(project.id, "c" * 40, LUCK))
+
+    assert (inside(world, project), len(events("test:quarantined"))) == ([LUCK], 1)
+
+
+def test_what_breaks_many_tests_at_once_is_no_flake_of_theirs(world: World) -> None:
+    project = world.project(auto_quarantine=RULE)
+    many = [f"tests.page::test_{number}" for number in range(MOST_AT_ONCE + 1)]
+    for commit in "abc":
+        flake(project.id, commit * 40, *many)
+    assert {test["countedOn"] for test in found_of(world, project)["flaky"]} == {0}
+
+    for commit in "def":
+        flake(project.id, commit * 40, *many[:-1])
+    assert len(inside(world, project)) == project.most_quarantined
 
 
 def test_what_a_person_took_out_comes_back_only_for_new_flakes(world: World) -> None:
