@@ -174,7 +174,7 @@ def _quarantined(read: Snapshot, by: Caller, reach: _Reach) -> Iterator[InboxIte
         select(FlakyTest)
         .where(FlakyTest.quarantined_by == by.username, FlakyTest.quarantined_until > read.now())
         .where(FlakyTest.is_quarantined_by_rule.is_(True), reach.holds(FlakyTest.project_id))
-        .order_by(FlakyTest.last_at, FlakyTest.project_id, FlakyTest.name_digest)
+        .order_by(FlakyTest.quarantined_until)
         .limit(MOST + 1)
     )
     for row in read.session.scalars(query):
