@@ -32,8 +32,9 @@ SPOKEN = (
     "web/gateway/tries.py", "web/gateway/upstream.py", "web/http/blueprint.py", "web/http/errors.py",
     "web/http/fields.py", "web/http/json_strict.py", "workers/commits.py", "workers/job.py", "workers/jobs",
     "workers/launch.py", "workers/needs", "workers/runner/attempt.py", "workers/runner/disk_watch.py",
-    "workers/runner/driver_work.py", "workers/runner/drivers/offer.py", "workers/runner/drivers/refusals.py",
-    "workers/runner/drivers/scripted.py", "workers/runner/drivers/steps.py", "workers/runner/loop.py",
+    "workers/runner/driver_work.py", "workers/runner/drivers/acp.py", "workers/runner/drivers/command.py",
+    "workers/runner/drivers/offer.py", "workers/runner/drivers/refusals.py", "workers/runner/drivers/scripted.py",
+    "workers/runner/drivers/steps.py", "workers/runner/drivers/templates.py", "workers/runner/loop.py",
     "workers/runner/preparation.py", "workers/runner/program_run.py", "workers/runner/program_turn.py",
     "workers/runner/run_git.py", "workers/runner/workspace.py", "workers/screenshots.py", "workers/supervisor",
 )  # fmt: skip
@@ -74,7 +75,8 @@ UNHEARD = {
     "The preview of {commit} as AiWorker's browser saw it.", "The run took longer than ",
     "The session is not kept, so the next run begins a new one: {error}", "The work so far is kept in ",
     "There is no session that {name} can use, so a new one begins.", "Too many pods",
-    "You were interrupted: {reason} Go on with the task.", '[ ! -r "$0" ] || . "$0"; exec sh -c "$1"',
+    "You were interrupted: {reason} Go on with the task.",
+    "Your task is in the file {path}. Read all of it, and do it.", '[ ! -r "$0" ] || . "$0"; exec sh -c "$1"',
     '[ "$code" -le 1 ] || exit "$code"', "aiworker-reports {hashlib}", "an interrupted turn is followed by another",
     "appendonly no", "apt-get install bubblewrap slirp4netns", "authentication failed", "being terminated",
     "bool | int | float | str | list[Json] | dict[str, Json] | None", "could not read username", "could not resolve",
@@ -84,6 +86,7 @@ UNHEARD = {
     "group {id} has no commit with {position} members", "group {id} is {state} with the decision {decision}",
     "hung up", "if ! {is_done}then git apply {text}fi",
     "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])",
+    "import sys; sys.path.insert(0, {checkout}); from workers.runner.acp_client import main; sys.exit(main())",
     "internal server", "not found", "not yet ready to handle", "printf '%s\\n' \"$first\"",
     "printf '\\n{mark} %s\\n' $code", "requirepass {password}", "returned error: 40", "returned error: 429",
     "returned error: 5", "rpc failed", "schema is not current", "status unknown for quota",
@@ -95,16 +98,15 @@ UNHEARD = {
 # Too short to be found as prose. They count only where a value in them is a sentence itself.
 SHORT = {
     " by {creator}", "Gitea's {method} {path}", "Waiting: {waits_for}", "{context}: missing",
-    "{count} {what}(s) found: {shown}.",
-    "at {expected}", "git {arguments} in {name}", "git {name} {why}: {output}", "is at {found}",
-    "it {status}", "it {words}", "Step {number} ({kind}): {message}", "Step {number}{value}: {error}",
+    "{count} {what}(s) found: {shown}.", "at {expected}", "git {arguments} in {name}", "git {name} {why}: {output}",
+    "is at {found}", "it {status}", "it {words}", "Step {number} ({kind}): {message}", "Step {number}{value}: {error}",
     "{description} with {status}", "{name} in {place}", "{scope}'s cap",
     "{value} is not {what}", "{what} is {how}",
 }  # fmt: skip
 # Words that are values in sentences.
 WORDS = {
-    "A maintainer", "A member", "approves", "missing", "nothing", "pending", "platform", "project", "run", "runs",
-    "secret", "task",
+    "A maintainer", "A member", "The command", "The program", "approves", "missing", "nothing", "pending", "platform",
+    "project", "run", "runs", "secret", "task",
 }  # fmt: skip
 
 _PROSE = re.compile(r"[^\W\d_]{2,},? \S|^ ?[a-z]+ \{|\} [a-z]{2,}")

@@ -46,12 +46,19 @@ SAID = {
         "El proyecto ha usado hoy (UTC) 5 de 5 USD. Un mantenedor puede subir el límite diario para el proyecto: "
         "entonces la tarea continúa, o lo hace sola el 2026-12-01 a las 00:00 UTC."
     ),
+    # A phrase that was made a sentence.
+    "Not reviewed: 3 reviews were lost, the last one because: its agent sent no heartbeat for a minute.": (
+        "Sin revisar: se perdieron 3 revisiones, la última porque: su agente no ha dado señales durante un minuto."
+    ),
     # What an agent or a program said stays as it is.
     "Reviewed by Claude Code, opus: requests changes: The tests fail: why?": (
         "Revisado por Claude Code, opus: pide cambios: The tests fail: why?"
     ),
     "fatal: couldn't find remote ref main": "fatal: couldn't find remote ref main",
     "it is red": "it is red",
+    "this agent can't work with fake: The fake is not installed.": (
+        "este agente no puede trabajar con fake: The fake is not installed."
+    ),
     "": "",
 }
 

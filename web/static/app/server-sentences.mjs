@@ -65,9 +65,12 @@ function sayWord(value, change = (word) => word) {
   return word === english ? value : change(word);
 }
 
-// What is known of a text: { text: as it is shown, known: how many of its letters are the catalogue's }.
-const asItIs = (text) => ({ text, known: 0 });
-const better = (one, other) => (other.known > one.known ? other : one);
+// What is known of a text: { text: as it is shown, known: how many of its letters are the catalogue's, lead: how many
+// letters a value has that stands at its beginning }. Of two ways, the one that knows more is right; else the one that
+// takes less for a value at the beginning, where a sentence could be hidden.
+const asItIs = (text) => ({ text, known: 0, lead: text.length });
+const better = (one, other) =>
+  other.known > one.known || (other.known === one.known && other.lead < one.lead) ? other : one;
 
 function shownValue(name, value, by, depth) {
   if (STATES.test(name)) return asItIs(sayWord(value));
@@ -78,16 +81,25 @@ function shownValue(name, value, by, depth) {
 // As a sentence begins: a value may stand there now.
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
+// Whether the values speak for a pattern of few letters: one is known, and none hides the end of a sentence.
+const isTold = (values, shown) =>
+  !values.some((value) => SENTENCES[0].test(value)) &&
+  !values[0].includes(": ") &&
+  shown.some(({ known }, at) => known > letters([values[at]]) / 2);
+
 function filled(pattern, text, by, depth) {
   const values = valuesOf(pattern, text);
   if (!values) return asItIs(text);
   const shown = values.map((value, at) => shownValue(pattern.holes[at], value, by, depth));
   const inside = shown.reduce((sum, { known }) => sum + known, 0);
-  const isSaid = shown.some(({ known }, at) => known > letters([values[at]]) / 2);
-  if (pattern.own < FEW_LETTERS && !isSaid) return asItIs(text);
+  if (pattern.own < FEW_LETTERS && !isTold(values, shown)) return asItIs(text);
   const words = pattern.text.replace(/\{(\w+)\}/g, (_whole, name) => shown[pattern.holes.indexOf(name)].text);
   const isCapital = pattern.text.startsWith("{") && /^\p{Lu}/u.test(text);
-  return { text: isCapital ? capital(words) : words, known: pattern.own + inside };
+  return {
+    text: isCapital ? capital(words) : words,
+    known: pattern.own + inside,
+    lead: pattern.pieces[0] ? 0 : values[0].length,
+  };
 }
 
 const byPattern = (text, by, depth) =>
@@ -100,7 +112,7 @@ function byParts(text, [separator, between, most], by, depth) {
   const parts = text.split(separator);
   if (parts.length < 2) return asItIs(text);
   // The best for what begins with each part, from the last one on.
-  const best = [{ text: "", known: 0 }];
+  const best = [asItIs("")];
   for (let from = parts.length - 1; from >= 0; from -= 1) {
     const ends = parts.slice(from, from + (parts.length > MOST_PARTS ? 1 : most)).map((_part, at) => from + at + 1);
     const ways = ends
@@ -108,7 +120,11 @@ function byParts(text, [separator, between, most], by, depth) {
       .map((end) => {
         const first = translated(parts.slice(from, end).join(between), by, depth + 1);
         const rest = best[parts.length - end];
-        return { text: first.text + (end < parts.length ? between + rest.text : ""), known: first.known + rest.known };
+        return {
+          text: first.text + (end < parts.length ? between + rest.text : ""),
+          known: first.known + rest.known,
+          lead: first.lead,
+        };
       });
     best.push(ways.reduce(better));
   }
@@ -121,11 +137,14 @@ const JOINED = ["\n", "; ", ": "].map((separator) => [separator, separator, 1]);
 const LISTED = [", ", ", ", 1];
 
 function found(text, by, depth) {
-  if (Object.hasOwn(by.exact, text)) return { text: by.exact[text], known: letters([text]) };
+  if (Object.hasOwn(by.exact, text)) return { text: by.exact[text], known: letters([text]), lead: 0 };
   // Where a pattern knows no more than sentence after sentence, one of its values is a sentence before it.
   const first = better(byParts(text, SENTENCES, by, depth), byPattern(text, by, depth));
   const ways = depth ? [...JOINED, LISTED] : JOINED;
-  return ways.map((way) => byParts(text, way, by, depth)).reduce(better, first);
+  const whole = ways.map((way) => byParts(text, way, by, depth)).reduce(better, first);
+  // A phrase of another sentence may have been made one by itself.
+  const phrase = text.endsWith(".") ? translated(text.slice(0, -1), by, depth) : whole;
+  return phrase.known > whole.known ? { ...phrase, text: `${phrase.text}.` } : whole;
 }
 
 function translated(text, by, depth) {
@@ -133,9 +152,9 @@ function translated(text, by, depth) {
   if (!bare || depth > DEEPEST || text.length > LONGEST) return asItIs(text);
   const key = `${depth} ${bare}`;
   if (!by.kept.has(key)) by.kept.set(key, found(bare, by, depth));
-  const { text: words, known } = by.kept.get(key);
+  const { text: words, known, lead } = by.kept.get(key);
   const at = text.indexOf(bare);
-  return { text: text.slice(0, at) + words + text.slice(at + bare.length), known };
+  return { text: text.slice(0, at) + words + text.slice(at + bare.length), known, lead };
 }
 
 // texts: {English pattern: pattern}. Returns what says a text of the server's by them; what is unknown stays as it is.
