@@ -310,13 +310,14 @@ def used_keys(source: str) -> Iterator[str]:
 def catalogue(source: str) -> list[tuple[str, str]]:
     """The pairs of a catalogue in its order. Raises ValueError for a line of another form."""
     body = source.partition("= {\n")[2].rpartition("};")[0]
-    pair = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[A-Za-z]\w*):\s*("(?:[^"\\]|\\.)*"),\n?')
+    quoted = r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'"""
+    pair = re.compile(rf"\s*({quoted}|[A-Za-z]\w*):\s*({quoted}),\n?")
     pairs, at = [], 0
     while body[at:].strip():
         found = pair.match(body, at)
         if not found:
             raise ValueError(f"no pair of texts: {body[at : at + 80]!r}")
-        pairs.append((unescaped(found[1].strip('"') if found[1][0] == '"' else found[1]), unescaped(found[2][1:-1])))
+        pairs.append((unescaped(found[1][1:-1] if found[1][0] in "\"'" else found[1]), unescaped(found[2][1:-1])))
         at = found.end()
     return pairs
 

@@ -195,7 +195,8 @@ def test_no_line_is_longer_than_the_formatter_allows() -> None:
 
 def test_our_own_files_name_no_other_host() -> None:
     namespaces = ("http://www.w3.org/2000/svg",)
-    for path in OURS:
+    # A text of a catalogue may name an address as an example.
+    for path in (path for path in OURS if path.parent.name != "languages"):
         text = path.read_text("utf-8")
         for namespace in namespaces:
             text = text.replace(namespace, "")

@@ -10,9 +10,11 @@ import pytest
 
 from common import states
 from common.events import Event
+from common.machine.text import camel_case
 from common.states import By
 from common.values.health_look import HealthState
 from tests.web.page_states import PATH, module, words
+from tests.web.server_texts import ROOT
 from web.page import STATIC
 
 ENUMS: dict[str, type[Enum]] = {
@@ -99,3 +101,14 @@ def test_the_page_listens_for_events_that_there_are() -> None:
 
     assert len(heard) > 10
     assert heard - LIVE_EVENTS <= durable
+
+
+def test_a_timeline_names_every_field_that_is_recorded_as_changed() -> None:
+    sources = "\n".join(path.read_text("utf-8") for path in sorted((ROOT / "common/services").rglob("*.py")))
+    recorded = re.findall(r"record_update\(tx, task, ([^)*]+)\)", sources)
+    recorded += re.findall(r"changed = \[\n +name\n +for name in \(([^)]+)\)", sources)
+    names = {camel_case(name) for one in recorded for name in re.findall(r'"(\w+)"', one)}
+    table = re.findall(r"const FIELDS = \{(.*?)\n\};", MODULES["app/words.mjs"], re.DOTALL)[0]
+
+    assert {"acceptedLosses", "headSha", "title"} <= names
+    assert sorted(names - set(re.findall(r"(\w+): mark", table))) == []

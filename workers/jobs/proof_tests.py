@@ -166,8 +166,8 @@ class TestProof:
         losses = [loss for loss in found.losses if loss.name not in self.plan.accepted_losses]
         accepted = len(found.losses) - len(losses)
         facts = {"new": len(found.new), "lost": len(losses), "renamed": found.renamed, "accepted": accepted}
-        counted = {"renamed": found.renamed, "let go by a person": accepted}
-        rest = "".join(f", {count} {what}" for what, count in counted.items() if count)
+        renamed = f", {found.renamed} renamed" if found.renamed else ""
+        rest = renamed + (f", {accepted} let go by a person" if accepted else "")
         if not losses:
             return CheckResult("lost_tests", "passed", f"{len(found.new)} new, none lost{rest}.", facts=facts)
         log = "\n".join(str(loss) for loss in losses[: MOST_ACCEPTED + 1])

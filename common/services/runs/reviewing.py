@@ -148,9 +148,9 @@ def _begin(tx: Transaction, lease: Lease, agent_id: str) -> bool:
 
 def _judged(wanted: AgentReview, work: Run, run: Run) -> CheckResult:
     is_approved = run.verdict == Verdict.APPROVE
-    said = f"Reviewed by {_name(run.driver, run.model)}: {'approves' if is_approved else 'requests changes'}: "
+    verdict = "approves" if is_approved else "requests changes"
     same = " It is the driver and model that did the work." if _is_same(work, run) else ""
-    message = f"{said}{_line(run.summary or '')}{same}"
+    message = f"Reviewed by {_name(run.driver, run.model)}: {verdict}: {_line(run.summary or '')}{same}"
     if is_approved:
         return CheckResult(AGENT_REVIEW, "passed", message, log=run.summary)
     status = "failed" if wanted.mode is ReviewMode.BLOCKING else "passed"

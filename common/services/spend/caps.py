@@ -80,9 +80,10 @@ class ReachedCap:
     @property
     def reason(self) -> str:
         """Sentences for people: what is used up, and what to do."""
-        today = " today (UTC)" if self.until is not None else ""
-        used = f"The {self.use.scope} has used {_used_of(self.use)}{today}."
-        return f"{used} {self._who} can raise the {self._cap}: then the task goes on{self._by_itself}."
+        amount, most = _used_amount(self.use), _amount(self.use.cap, self.use.limit)
+        used = f"The {self.use.scope} has used {amount} of {most}{' today (UTC)' if self.until is not None else ''}."
+        remedy = f"{self._who} can raise the {self._cap}: then the task goes on{self._by_itself}."
+        return f"{used} {remedy}"
 
     @property
     def obstacle(self) -> str:
@@ -105,9 +106,9 @@ class ReachedCap:
         return "" if self.until is None else f", or it does so by itself on {self.until:%Y-%m-%d} at 00:00 UTC"
 
 
-def _used_of(use: CapUse) -> str:
+def _used_amount(use: CapUse) -> str:
     used = f"{use.used:,.4f}" if use.cap == "costUsd" else f"{use.used:,.1f}" if use.cap == "minutes" else None
-    return f"{used or f'{use.used:,.0f}'} of {_amount(use.cap, use.limit)}"
+    return used or f"{use.used:,.0f}"
 
 
 def _amount(cap: str, value: float) -> str:

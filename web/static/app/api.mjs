@@ -1,6 +1,7 @@
 // The only way to the REST API: Bearer token, one refresh on 401, errors as sentences.
 import { dropDrafts } from "./drafts.mjs";
 import { t } from "./language.mjs";
+import { loadServerTexts, serverField, serverText } from "./server-texts.mjs";
 import { current, forget, keep, reread } from "./session.mjs";
 
 // What a failed call throws. `message` is for a person, `status` 0 means that the server wasn't reached,
@@ -14,23 +15,14 @@ class ApiError extends Error {
   }
 }
 
-// "healthSeconds.staging" becomes "Health seconds staging".
-function words(field) {
-  const text = field
-    .replace(/[._]/g, " ")
-    .replace(/([a-z])([A-Z])/g, "$1 $2")
-    .toLowerCase();
-  return text.charAt(0).toUpperCase() + text.slice(1);
-}
-
 function sentence(status, body, headers) {
   const details = body?.details;
   const again = headers.get("Retry-After");
   if (status === 400 && details?.field) {
     const faults = body.errors?.length ? body.errors : [details];
-    return faults.map((fault) => `${words(fault.field)}: ${fault.message}`).join(" · ");
+    return faults.map((fault) => `${serverField(fault.field)}: ${serverText(fault.message)}`).join(" · ");
   }
-  if (details?.message) return details.message;
+  if (details?.message) return serverText(details.message);
   if (status === 403) return t("Your role doesn't allow this.");
   if (status === 404) return t("There is no such thing, or you may not see it.");
   if (status === 413) return t("That is too large.");
@@ -44,7 +36,7 @@ function sentence(status, body, headers) {
       : t("The server can't answer this now. Try again shortly.");
   if (status >= 500)
     return body?.requestId ? t("The server failed (request {id}).", { id: body.requestId }) : t("The server failed.");
-  return body?.error || t("The server answered {status}.", { status });
+  return serverText(body?.error) || t("The server answered {status}.", { status });
 }
 
 // raw: a Blob that is the body; asBlob: the reply's content as a Blob, whatever it is. keepalive: the call outlasts the
@@ -81,6 +73,7 @@ async function send(method, path, { body, raw, asBlob, query, key, token, keepal
   }
   if (reply.ok) return json;
   const again = reply.headers.get("Retry-After");
+  if (json) await loadServerTexts();
   const message = sentence(reply.status, json, reply.headers);
   throw new ApiError(reply.status, message, json?.details?.field ?? null, again === null ? null : Number(again));
 }

@@ -5,6 +5,7 @@ import { isParked, sayParked } from "./parts/parked.mjs";
 import { t } from "./language.mjs";
 import { project } from "./projects.mjs";
 import { to } from "./routes.mjs";
+import { loadServerTexts, serverText } from "./server-texts.mjs";
 import { alarmed, failed, told, warned } from "./toasts.mjs";
 import { brief, shortened } from "./words.mjs";
 
@@ -22,8 +23,9 @@ async function tellOfParking({ projectId, data }) {
 async function tellOfFailure({ projectId, data }) {
   const { task } = await api.get(`/tasks/${data.taskId}`);
   if (task.state !== "failed") return;
+  await loadServerTexts();
   const link = { href: to.task(projectId, task.id), text: t("Open") };
-  const reason = shortened(brief(task.error || t("no reason was given")), MOST_REASON);
+  const reason = shortened(brief(serverText(task.error) || t("no reason was given")), MOST_REASON);
   alarmed(t("“{title}” failed: {reason}", { title: task.title, reason }), link);
 }
 

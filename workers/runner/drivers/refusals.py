@@ -66,11 +66,13 @@ def classify_exit(exit: Exit, *, program: str, now: datetime | None = None) -> C
         return found
     if said:
         return Classified(Ending.BROKEN, f"{program} failed: {shortened(said)}")
-    how = f"was killed by signal {exit.code - 128}" if exit.code > 128 else f"exited with {exit.code}"
-    if exit.code == 0:
-        how = "ended without a result"
+    how = f"{program} exited with {exit.code}"
+    if exit.code > 128:
+        how = f"{program} was killed by signal {exit.code - 128}"
+    elif exit.code == 0:
+        how = f"{program} ended without a result"
     last = shortened(_last_line(exit.stderr))
-    return Classified(Ending.BROKEN, f"{program} {how}{f': {last}' if last else ''}.")
+    return Classified(Ending.BROKEN, f"{how}{f': {last}' if last else ''}.")
 
 
 def refusal(said: str, *, program: str, now: datetime | None = None) -> Classified | None:

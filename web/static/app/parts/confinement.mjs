@@ -2,6 +2,7 @@
 import { html } from "../html.mjs";
 import { t } from "../language.mjs";
 import { useRead } from "../loading.mjs";
+import { serverText } from "../server-texts.mjs";
 
 // of: {isConfining, says}, or null where nothing was reported: "confined", "open" or null.
 export const confinementOf = (of) => (of ? (of.isConfining ? "confined" : "open") : null);
@@ -11,7 +12,7 @@ export function Confinement({ of }) {
   if (!how) return null;
   return html`<span
     class=${`badge ${how === "open" ? "bad loud" : "good"}`}
-    title=${of.says}
+    title=${serverText(of.says)}
     data-testid="confinement"
     data-how=${how}
   >
@@ -24,6 +25,6 @@ export function RuntimeConfinement() {
   const { sandbox } = useRead("/health").value || {};
   if (confinementOf(sandbox) !== "open") return null;
   return html`<p class="banner bad" data-testid="runtime-unconfined">
-    <span><b>${t("Checks and previews run unconfined.")}</b> ${sandbox.says}</span>
+    <span><b>${t("Checks and previews run unconfined.")}</b> ${serverText(sandbox.says)}</span>
   </p>`;
 }

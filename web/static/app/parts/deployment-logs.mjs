@@ -3,6 +3,7 @@ import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { html } from "../html.mjs";
 import { t } from "../language.mjs";
 import { useLive, useRead } from "../loading.mjs";
+import { serverText } from "../server-texts.mjs";
 import { clock, exact, say, sha, shortId } from "../words.mjs";
 import { Loading, Trouble } from "./controls.mjs";
 import { Dialog } from "./dialogs.mjs";
@@ -23,7 +24,7 @@ export function DeploymentLogs({ deployment, close }) {
     close=${close}
     wide
   >
-    ${progress && html`<p class="muted">${progress}</p>`}
+    ${progress && html`<p class="muted">${serverText(progress)}</p>`}
     ${
       error
         ? html`<${Trouble} error=${error} again=${reload} />`

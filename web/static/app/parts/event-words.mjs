@@ -1,6 +1,7 @@
 // What happened, in the words of a timeline: the actor's name goes before.
 import { html } from "../html.mjs";
 import { t, th, tn } from "../language.mjs";
+import { serverText } from "../server-texts.mjs";
 import { actorName, say, sayField } from "../words.mjs";
 import { sayUse } from "./caps.mjs";
 
@@ -32,7 +33,10 @@ const SENTENCES = {
     t("pushed {commit} to {branch}", { commit: String(newSha).slice(0, 8), branch }),
   "project:base_tested": ({ commitSha, isRed, reason }) =>
     isRed
-      ? t("the default branch is red at {commit}: {reason}", { commit: String(commitSha).slice(0, 8), reason })
+      ? t("the default branch is red at {commit}: {reason}", {
+          commit: String(commitSha).slice(0, 8),
+          reason: serverText(reason),
+        })
       : t("the default branch is green again at {commit}", { commit: String(commitSha).slice(0, 8) }),
   "test:quarantined": ({ test, reason, owner }) =>
     owner
@@ -44,7 +48,10 @@ const SENTENCES = {
       ? t("tells that {use} is used today", { use: sayUse(data) })
       : t("tells that {use} is used", { use: sayUse(data) }),
   "deploy:failed": ({ environment, error }) =>
-    t("the {environment} deployment failed: {error}", { environment, error: error || t("no reason given") }),
+    t("the {environment} deployment failed: {error}", {
+      environment,
+      error: serverText(error) || t("no reason given"),
+    }),
   "task-group:status_changed": ({ oldStatus, newStatus }) =>
     oldStatus
       ? th("moved a group from {old} to {new}", { old: say(oldStatus), new: bold(newStatus) })

@@ -1,6 +1,7 @@
 // How healthy an environment was over the last day: a block for each span of looks, nothing where nobody looked.
 import { html } from "../html.mjs";
 import { t, tn } from "../language.mjs";
+import { serverText } from "../server-texts.mjs";
 import { ago, clock, now } from "../words.mjs";
 
 const DAY_MS = 86_400_000;
@@ -42,7 +43,9 @@ export function HealthStrip({ spans, testid }) {
     </svg>
     <figcaption>
       <span>${t("24 hours")}</span>
-      ${newest?.state === "failing" && newest.reason && html`<span class="bad-text">${newest.reason}</span>`}
+      ${
+        newest?.state === "failing" && newest.reason && html`<span class="bad-text">${serverText(newest.reason)}</span>`
+      }
       <span>
         ${
           newest
@@ -55,7 +58,9 @@ export function HealthStrip({ spans, testid }) {
 }
 
 const sayOf = (span) =>
-  [`${clock(span.since)} – ${clock(span.until)}`, STATES[span.state](), span.reason].filter(Boolean).join(" · ");
+  [`${clock(span.since)} – ${clock(span.until)}`, STATES[span.state](), serverText(span.reason)]
+    .filter(Boolean)
+    .join(" · ");
 
 // Those at whose beginning the process of the same version had been restarted again.
 const restartsOf = (spans) =>

@@ -2,6 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { html } from "../html.mjs";
 import { intl, t } from "../language.mjs";
+import { serverText } from "../server-texts.mjs";
 
 const TIME = { hour: "2-digit", minute: "2-digit", hour12: false };
 const DAY_AND_TIME = { month: "short", day: "numeric", ...TIME };
@@ -22,7 +23,7 @@ export function sayParked({ code, until }) {
 }
 
 export const ParkedChip = ({ of, testid }) =>
-  html`<span class="chip ask" title=${of.reason} data-testid=${testid}>${sayParked(of)}</span>`;
+  html`<span class="chip ask" title=${serverText(of.reason)} data-testid=${testid}>${sayParked(of)}</span>`;
 
 // "2 h 5 min", "4 min 09 s", "12 s".
 export function sayLeft(seconds) {

@@ -8,6 +8,7 @@ import { Badge, Button, Empty, Listing, Loading, Page, Time, Trouble } from "../
 import { Confirm } from "../parts/dialogs.mjs";
 import { hasDrivers } from "../parts/known.mjs";
 import { go, route, to } from "../routes.mjs";
+import { serverText } from "../server-texts.mjs";
 import { may } from "../session.mjs";
 import { AGENT_STATES, DRAINABLE_AGENT_STATES } from "../states.mjs";
 import { clock, exact, say, shortId } from "../words.mjs";
@@ -83,7 +84,10 @@ export function Agents() {
                   <td>
                     <a href=${to.agent(agent.id)}><b>${agent.podName}</b></a>
                     <small>${agent.id} · ${agent.driver} ${agent.version}</small>
-                    ${agent.error && html`<small class="bad-text" data-testid="agent-error">${agent.error}</small>`}
+                    ${
+                      agent.error &&
+                      html`<small class="bad-text" data-testid="agent-error">${serverText(agent.error)}</small>`
+                    }
                     <${Confinement} of=${agent.sandbox} />
                   </td>
                   <td><${Badge} word=${agent.status} /></td>
@@ -152,13 +156,13 @@ export function Agent({ id }) {
     lead=${html`<a href="#/agents">${t("Agents")}</a> · ${agent.id}`}
     actions=${actions}
   >
-    ${agent.error && html`<p class="banner bad" data-testid="agent-error">${agent.error}</p>`}
+    ${agent.error && html`<p class="banner bad" data-testid="agent-error">${serverText(agent.error)}</p>`}
     ${
       confinementOf(agent.sandbox) === "open" &&
       html`<p class="banner bad" data-testid="agent-unconfined">
         <span>
           <b>${t("Runs unconfined.")}</b>${" "}
-          ${t("What it starts can read whatever its user can read.")} ${agent.sandbox.says}
+          ${t("What it starts can read whatever its user can read.")} ${serverText(agent.sandbox.says)}
         </span>
       </p>`
     }
@@ -167,7 +171,7 @@ export function Agent({ id }) {
         agent.sandbox &&
         html`
           <dt>${t("Sandbox")}</dt>
-          <dd><${Confinement} of=${agent.sandbox} /> <span class="muted">${agent.sandbox.says}</span></dd>
+          <dd><${Confinement} of=${agent.sandbox} /> <span class="muted">${serverText(agent.sandbox.says)}</span></dd>
         `
       }
       <dt>${t("Drivers")}</dt>

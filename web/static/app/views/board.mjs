@@ -15,6 +15,7 @@ import { press } from "../pressed.mjs";
 import { keepProject, project } from "../projects.mjs";
 import { putQuery, route } from "../routes.mjs";
 import { selected } from "../selection.mjs";
+import { serverText } from "../server-texts.mjs";
 import { may } from "../session.mjs";
 import { TASK_STATES } from "../states.mjs";
 import { cards, cursors, further, heardOfTask, loadBoard, loadCards, loadMore, tasks, trouble } from "../tasks.mjs";
@@ -204,12 +205,18 @@ function Provisioning() {
     </p>`;
   if (status === "deleting") return html`<p class="banner bad">${t("This project is being deleted.")}</p>`;
   if (status === "active" && error)
-    return html`<p class="banner bad" data-testid="project-error">${t("In this project {error}", { error })}</p>`;
+    return html`<p class="banner bad" data-testid="project-error">
+      ${t("In this project {error}", { error: serverText(error) })}
+    </p>`;
   if (status !== "failed") return null;
   const retry = async () => keepProject((await api.post(`/projects/${id}/retry`)).project);
   return html`<div class="banner bad">
     <span>
-      ${error ? t("This project could not be set up: {error}", { error }) : t("This project could not be set up.")}
+      ${
+        error
+          ? t("This project could not be set up: {error}", { error: serverText(error) })
+          : t("This project could not be set up.")
+      }
     </span>
     ${may("maintainer") && html`<${Button} small act=${retry} testid="project-retry">${t("Try again")}<//>`}
   </div>`;

@@ -9,6 +9,7 @@ import { isParked, ParkedChip } from "../parts/parked.mjs";
 import { Priority } from "../parts/priority.mjs";
 import { go, route, to, withQuery } from "../routes.mjs";
 import { selected, toggle } from "../selection.mjs";
+import { serverText } from "../server-texts.mjs";
 import { may } from "../session.mjs";
 import { cards } from "../tasks.mjs";
 import { brief, say, shortened, shortId } from "../words.mjs";
@@ -63,12 +64,14 @@ export function Card({ task, on }) {
     ${
       task.state === "failed" &&
       task.error &&
-      html`<span class="bad-text" title=${task.error}>${shortened(brief(task.error), MOST_REASON)}</span>`
+      html`<span class="bad-text" title=${serverText(task.error)}>
+        ${shortened(brief(serverText(task.error)), MOST_REASON)}
+      </span>`
     }
     ${
       isKept(task) &&
-      html`<span class="muted" title=${task.error} data-testid="card-waits">
-        ${shortened(brief(task.error), MOST_REASON)}
+      html`<span class="muted" title=${serverText(task.error)} data-testid="card-waits">
+        ${shortened(brief(serverText(task.error)), MOST_REASON)}
       </span>`
     }
     ${

@@ -6,6 +6,7 @@ import { t, th, tn, tPairs } from "../language.mjs";
 import { useRead } from "../loading.mjs";
 import { Button, Fault, SelectField, TextField, useForm } from "../parts/controls.mjs";
 import { providersOf } from "../parts/known.mjs";
+import { serverText } from "../server-texts.mjs";
 import { may } from "../session.mjs";
 import { APIS, usualAddress } from "./provider-form.mjs";
 
@@ -26,7 +27,7 @@ export const Tested = ({ result }) =>
     data-testid="provider-tested"
     data-ok=${result.ok}
   >
-    ${result.ok ? sayAnswer(result) : result.error}
+    ${result.ok ? sayAnswer(result) : serverText(result.error)}
   </p>`;
 
 // A button that makes the call. small: in a row.

@@ -4,9 +4,10 @@ import { t, tn } from "../language.mjs";
 import { useRead } from "../loading.mjs";
 import { Loading, Trouble } from "../parts/controls.mjs";
 import { to } from "../routes.mjs";
+import { serverText } from "../server-texts.mjs";
 
 const said = ({ canWork, says, version }) =>
-  says || (canWork ? (version ? t("Works, version {version}", { version }) : t("Works")) : "");
+  serverText(says) || (canWork ? (version ? t("Works, version {version}", { version }) : t("Works")) : "");
 
 // An agent's drivers as chips; those that don't work say why.
 export function DriverChips({ agent }) {
@@ -36,7 +37,7 @@ export function Findings({ findings }) {
           </span>
           <span class="row-main">
             <b>${one.name} ${one.version || ""}</b>
-            ${one.says && html`<span class="muted">${one.says}</span>`}
+            ${one.says && html`<span class="muted">${serverText(one.says)}</span>`}
           </span>
         </li>`,
     )}
@@ -83,7 +84,8 @@ function Driver({ driver }) {
           ${broken.map(
             (one) =>
               html`<p key=${one.agentId}>
-                <a href=${to.agent(one.agentId)}>${one.podName || one.agentId}</a>: ${one.says || t("no reason given")}
+                <a href=${to.agent(one.agentId)}>${one.podName || one.agentId}</a>:
+                ${" "}${serverText(one.says) || t("no reason given")}
               </p>`,
           )}
         </details>`

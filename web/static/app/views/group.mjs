@@ -9,6 +9,7 @@ import { Confirm } from "../parts/dialogs.mjs";
 import { lazy } from "../parts/lazy.mjs";
 import { project } from "../projects.mjs";
 import { to } from "../routes.mjs";
+import { serverText } from "../server-texts.mjs";
 import { may } from "../session.mjs";
 import { CANCELLABLE_GROUP_STATES } from "../states.mjs";
 import { useTitle } from "../titles.mjs";
@@ -79,7 +80,7 @@ export function Group({ id }) {
         ${t("It was rolled back: production runs a version without it.")} <${Time} at=${group.rolledBackAt} />
       </p>`
     }
-    ${group.error && html`<p class="banner bad">${group.error}</p>`}
+    ${group.error && html`<p class="banner bad">${serverText(group.error)}</p>`}
     ${group.notes && html`<${Markdown} text=${group.notes} />`}
     <${Places} group=${group} plan=${plan.value?.plan} reload=${reload} />
     <${Problems} group=${group} />
@@ -172,7 +173,9 @@ function Problems({ group }) {
             ${one.files?.length > 0 && html`<p>${one.files.map((file) => html`<code key=${file}>${file}</code> `)}</p>`}
             ${
               one.detail &&
-              html`<pre class="lines" tabindex="0" role="group" aria-label=${t("Details")}>${one.detail}</pre>`
+              html`<pre class="lines" tabindex="0" role="group" aria-label=${t("Details")}>
+                ${serverText(one.detail)}
+              </pre>`
             }
           </li>`,
       )}
@@ -230,7 +233,7 @@ const Checks = ({ checks }) =>
           (check) =>
             html`<li key=${check.name}>
               <${Badge} word=${check.status} label=${say(check.name)} />
-              <span>${brief(check.message) || say(check.status)}</span>
+              <span>${brief(serverText(check.message)) || say(check.status)}</span>
               <code>${sha(check.commitSha)}</code>
               <${Time} at=${check.at} />
             </li>`,

@@ -4,10 +4,14 @@ import { html } from "../html.mjs";
 import { inbox, keyOf, KINDS, loadInbox, notifications, placeOf, trouble, wantNotifications } from "../inbox.mjs";
 import { Badge, Button, Empty, Loading, Page, Time, Trouble } from "../parts/controls.mjs";
 import { t } from "../language.mjs";
+import { serverText } from "../server-texts.mjs";
 import { useTitle } from "../titles.mjs";
 import { brief, shortened } from "../words.mjs";
 
 const MOST_DETAIL = 240;
+
+// A question is mostly an agent's; every other reason is the platform's.
+const detailOf = ({ kind, detail }) => (kind === "question" ? detail : serverText(detail));
 
 export function Inbox() {
   useTitle(t("Needs you"));
@@ -44,7 +48,7 @@ function Kind({ kind, items }) {
             <a class="row" href=${placeOf(item)} data-testid="inbox-item">
               <span class="row-main">
                 <b>${item.title}</b>
-                ${item.detail && html`<small>${shortened(brief(item.detail), MOST_DETAIL)}</small>`}
+                ${item.detail && html`<small>${shortened(brief(detailOf(item)), MOST_DETAIL)}</small>`}
               </span>
               <${Badge} word=${item.state} />
               <span class="muted">${item.projectName}</span>

@@ -6,6 +6,7 @@ import { t, tn } from "../language.mjs";
 import { useLive, usePages } from "../loading.mjs";
 import { Badge, Button, Empty, Listing, Page, Time } from "../parts/controls.mjs";
 import { project } from "../projects.mjs";
+import { serverText } from "../server-texts.mjs";
 import { may } from "../session.mjs";
 import { JOB_STATES } from "../states.mjs";
 import { say, shortId } from "../words.mjs";
@@ -80,8 +81,8 @@ export function Jobs() {
                 </span>
                 ${
                   job.error
-                    ? html`<small class="bad-text">${job.error}</small>`
-                    : job.progress?.message && html`<small>${job.progress.message}</small>`
+                    ? html`<small class="bad-text">${serverText(job.error)}</small>`
+                    : job.progress?.message && html`<small>${serverText(job.progress.message)}</small>`
                 }
                 ${
                   job.state === "running" &&

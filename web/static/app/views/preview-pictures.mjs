@@ -5,6 +5,7 @@ import { t } from "../language.mjs";
 import { Time } from "../parts/controls.mjs";
 import { Dialog } from "../parts/dialogs.mjs";
 import { useContent } from "../parts/shown-pictures.mjs";
+import { serverText } from "../server-texts.mjs";
 import { sha } from "../words.mjs";
 
 const titles = () => ({ before: t("Before"), after: t("After") });
@@ -28,7 +29,7 @@ function Sight({ taskId, of }) {
     </figcaption>
     ${
       of.problem
-        ? html`<p class="muted">${t("No picture: {why}", { why: of.problem })}</p>`
+        ? html`<p class="muted">${t("No picture: {why}", { why: serverText(of.problem) })}</p>`
         : html`<button type="button" class="sight" title=${t("Show it large")} onClick=${() => setLarge(true)}>
           <${Shot} taskId=${taskId} of=${of} />
         </button>`

@@ -8,6 +8,7 @@ import { Button, Empty, Fault, Loading, Page, TextField, Time, Trouble, useForm 
 import { Dialog } from "../parts/dialogs.mjs";
 import { project } from "../projects.mjs";
 import { go, to } from "../routes.mjs";
+import { serverText } from "../server-texts.mjs";
 import { may } from "../session.mjs";
 import { told } from "../toasts.mjs";
 import { actorName } from "../words.mjs";
@@ -70,7 +71,7 @@ function RedBase({ of }) {
     <p class="banner bad">
       ${t("Its tests fail by themselves at {commit}: {reason}.", {
         commit: of.commitSha.slice(0, 12),
-        reason: of.reason,
+        reason: serverText(of.reason),
       })}
       ${" "}${t("No task is blamed for them, and no group goes on until they are mended.")}
     </p>

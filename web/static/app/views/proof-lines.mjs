@@ -3,6 +3,7 @@ import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { t, tn } from "../language.mjs";
 import { Badge, Button } from "../parts/controls.mjs";
+import { serverText } from "../server-texts.mjs";
 import { may } from "../session.mjs";
 import { told } from "../toasts.mjs";
 import { brief, say } from "../words.mjs";
@@ -77,7 +78,9 @@ const PARTS = {
 // By its numbers in the reader's language, where it has some; else as the platform said it.
 export function sentenceOf(check) {
   const isCounted = check.name in PARTS && Object.keys(check.facts || {}).length > 0;
-  return isCounted ? `${PARTS[check.name](check.facts).join(", ")}.` : brief(check.message) || say(check.status);
+  return isCounted
+    ? `${PARTS[check.name](check.facts).join(", ")}.`
+    : brief(serverText(check.message)) || say(check.status);
 }
 
 // The names in a check's log, one a line after what became of each.

@@ -9,6 +9,7 @@ import { Receipt } from "../parts/receipt.mjs";
 import { DeploymentLogs } from "../parts/deployment-logs.mjs";
 import { PreviewLink } from "../parts/visit.mjs";
 import { to } from "../routes.mjs";
+import { serverText } from "../server-texts.mjs";
 import { may } from "../session.mjs";
 import { say, sha, shortId } from "../words.mjs";
 import { earlierThan, Rollback } from "./release-rollback.mjs";
@@ -45,7 +46,7 @@ export function Environment({ environment, projectId, shown, progress }) {
         known=${pages.items !== null}
         shown=${shown}
         progress=${progress}
-        stuck=${stuck && plan.value.rollback.reason}
+        stuck=${stuck && serverText(plan.value.rollback.reason)}
         leave=${() => setLeaving(live)}
         projectId=${projectId}
       />`
@@ -164,7 +165,7 @@ function Row({ one, isLive, environment, items, show }) {
         ${" "}
         <span class="muted">${one.branch}</span>
       </span>
-      ${one.error && html`<small class="bad-text">${one.error}</small>`}
+      ${one.error && html`<small class="bad-text">${serverText(one.error)}</small>`}
       ${
         one.rollbackOf &&
         html`<small>${t("Rolls back {version}", { version: versionOf(one.rollbackOf, items) })}</small>`

@@ -6,6 +6,7 @@ import { t } from "../language.mjs";
 import { useDeployProgress } from "../parts/deploy-progress.mjs";
 import { Badge, Button, OutLink, Time } from "../parts/controls.mjs";
 import { Confirm } from "../parts/dialogs.mjs";
+import { serverText } from "../server-texts.mjs";
 import { say, sha } from "../words.mjs";
 import { versionName, whatDeployingDoes, whatIsMissing } from "./release-words.mjs";
 
@@ -75,8 +76,8 @@ function Place({ environment, group, latest, plan, tasks, mayAct, progress, act 
             <code>${sha(latest.commitSha)}</code>
             <${Time} at=${latest.finishedAt || latest.startedAt} />
           </p>
-          ${latest.error && html`<p class="bad-text">${latest.error}</p>`}
-          ${latest.status === "in_progress" && html`<p class="muted">${progress[latest.id]}</p>`}
+          ${latest.error && html`<p class="bad-text">${serverText(latest.error)}</p>`}
+          ${latest.status === "in_progress" && html`<p class="muted">${serverText(progress[latest.id])}</p>`}
           ${
             latest.url && latest.status === "completed" && html`<p><${OutLink} href=${latest.url}>${latest.url}<//></p>`
           }

@@ -6,6 +6,7 @@ import { useRead } from "../loading.mjs";
 import { CheckField, Loading, SelectField, Time, useForm } from "../parts/controls.mjs";
 import { Confirm } from "../parts/dialogs.mjs";
 import { to } from "../routes.mjs";
+import { serverText } from "../server-texts.mjs";
 import { failed, told } from "../toasts.mjs";
 import { exact, sha } from "../words.mjs";
 import { versionName, whatRollingBackDoes } from "./release-words.mjs";
@@ -28,7 +29,9 @@ function Consequences({ deployment, plan }) {
   if (!plan) return html`<${Loading} />`;
   const { target, reason, tasks } = plan;
   if (reason)
-    return html`<p class="bad-text" data-testid="rollback-plan">${t("This can't be done: {reason}", { reason })}</p>`;
+    return html`<p class="bad-text" data-testid="rollback-plan">
+      ${t("This can't be done: {reason}", { reason: serverText(reason) })}
+    </p>`;
   return html`<div class="prose md" data-testid="rollback-plan">
     <p><b>${whatRollingBackDoes(deployment, plan)}</b></p>
     <p>

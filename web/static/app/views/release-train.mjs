@@ -7,6 +7,7 @@ import { Badge, Empty, Lines, Loading, Time, Trouble } from "../parts/controls.m
 import { Dialog } from "../parts/dialogs.mjs";
 import { project } from "../projects.mjs";
 import { to } from "../routes.mjs";
+import { serverText } from "../server-texts.mjs";
 import { brief, sha, shownState } from "../words.mjs";
 import { whyOut } from "./release-words.mjs";
 
@@ -161,7 +162,7 @@ function AllRuns({ train, show }) {
               <span>${whatOf(train, run)}</span>
               <small>
                 ${t("Build {attempt}", { attempt: run.attempt })} · <code>${sha(run.commitSha)}</code>
-                ${run.reason && html` · ${brief(run.reason)}`}
+                ${run.reason && html` · ${brief(serverText(run.reason))}`}
               </small>
             </span>
             <${Time} at=${run.at} />
@@ -177,7 +178,8 @@ function TestLog({ groupId, test, train, close }) {
   return html`<${Dialog} title=${t("Test of {what}", { what: whatOf(train, test) })} close=${close} wide>
     <p class="place-line">
       <${Badge} word=${test.passed ? "passed" : "failed"} label=${test.passed ? t("Passed") : t("Failed")} />
-      <code>${sha(test.commitSha)}</code> <${Time} at=${test.at} /> ${test.reason && html`<span>${test.reason}</span>`}
+      <code>${sha(test.commitSha)}</code> <${Time} at=${test.at} />
+      ${" "}${test.reason && html`<span>${serverText(test.reason)}</span>`}
     </p>
     ${
       error

@@ -22,6 +22,7 @@ import {
 import { Confirm } from "../parts/dialogs.mjs";
 import { keepProject, loadProjects, project } from "../projects.mjs";
 import { go } from "../routes.mjs";
+import { serverText } from "../server-texts.mjs";
 import { may } from "../session.mjs";
 import { told } from "../toasts.mjs";
 import { say } from "../words.mjs";
@@ -54,7 +55,11 @@ export function ProjectSettings() {
     ${
       one.error &&
       html`<p class="banner bad">
-        ${status === "failed" ? t("It could not be set up: {error}", { error: one.error }) : one.error}
+        ${
+          status === "failed"
+            ? t("It could not be set up: {error}", { error: serverText(one.error) })
+            : serverText(one.error)
+        }
       </p>`
     }
     <dl class="facts">

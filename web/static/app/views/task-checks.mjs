@@ -3,6 +3,7 @@
 import { html } from "../html.mjs";
 import { t, tn } from "../language.mjs";
 import { Badge, cls } from "../parts/controls.mjs";
+import { serverText } from "../server-texts.mjs";
 import { brief, say } from "../words.mjs";
 import { OverruleReview } from "./overrule-review.mjs";
 import { AcceptLost, CheckBadge, LetChangeSetup, isGreen, redFirst, sentenceOf } from "./proof-lines.mjs";
@@ -27,14 +28,18 @@ export function CheckLine({ task, reload }) {
     }
     ${others.map(
       (check) =>
-        html`<span key=${check.name} class=${isOld(check, task.headSha) ? "old" : ""} title=${brief(check.message)}>
+        html`<span
+          key=${check.name}
+          class=${isOld(check, task.headSha) ? "old" : ""}
+          title=${brief(serverText(check.message))}
+        >
           <${CheckBadge} check=${check} />
         </span>`,
     )}
     ${said.map(
       (check) =>
         html`<p key=${check.name} class=${cls(check.status === "failed" && "bad-text")}>
-          ${check.status === "failed" ? brief(check.message) : sentenceOf(check)}${" "}
+          ${check.status === "failed" ? brief(serverText(check.message)) : sentenceOf(check)}${" "}
           <${AcceptLost} task=${task} check=${check} reload=${reload} />
           <${LetChangeSetup} task=${task} check=${check} reload=${reload} />
           <${OverruleReview} task=${task} check=${check} reload=${reload} />

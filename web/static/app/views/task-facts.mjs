@@ -5,6 +5,7 @@ import { Badge, OutLink, Time } from "../parts/controls.mjs";
 import { Receipt } from "../parts/receipt.mjs";
 import { PreviewLink } from "../parts/visit.mjs";
 import { to } from "../routes.mjs";
+import { serverText } from "../server-texts.mjs";
 import { actorName, idOf, isOwnForge, sha, shortId } from "../words.mjs";
 
 const Fact = ({ name, children, testid }) => html`<dt>${name}</dt><dd data-testid=${testid}>${children}</dd>`;
@@ -20,7 +21,7 @@ function Preview({ task }) {
   return html`<${Fact} name=${t("Preview")}>
     ${task.previewUrl ? link : html`<span class="muted" data-testid="task-preview">${t("Not running")}</span>`}
     ${preview && preview.status !== "superseded" && html`<${Badge} word=${preview.status} />`}
-    ${preview?.error && html`<span class="bad-text">${preview.error}</span>`}
+    ${preview?.error && html`<span class="bad-text">${serverText(preview.error)}</span>`}
   <//>`;
 }
 

@@ -6,6 +6,7 @@ import { useLive, useRead } from "../loading.mjs";
 import { Badge, SentBack } from "../parts/controls.mjs";
 import { isParked, ParkedChip } from "../parts/parked.mjs";
 import { Priority } from "../parts/priority.mjs";
+import { serverText } from "../server-texts.mjs";
 import { keepTask } from "../tasks.mjs";
 import { useTitle } from "../titles.mjs";
 import { say, shownState } from "../words.mjs";
@@ -61,7 +62,9 @@ export function TaskHead({ task, reload, title, answered = false }) {
     </header>
     ${
       task.error &&
-      html`<p class=${`banner ${task.state === "backlog" ? "ask" : "bad"}`} data-testid="task-error">${task.error}</p>`
+      html`<p class=${`banner ${task.state === "backlog" ? "ask" : "bad"}`} data-testid="task-error">
+        ${serverText(task.error)}
+      </p>`
     }
     <${Parked} task=${task} reload=${reload} />
     <${Questions} task=${task} reload=${reload} answered=${answered} />

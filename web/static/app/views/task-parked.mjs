@@ -7,6 +7,7 @@ import { useAct } from "../loading.mjs";
 import { CapBars, isReached, sayAmount, sayUse, sayWhose } from "../parts/caps.mjs";
 import { Button } from "../parts/controls.mjs";
 import { Countdown, isParked, sayParked } from "../parts/parked.mjs";
+import { serverText } from "../server-texts.mjs";
 import { may } from "../session.mjs";
 import { told } from "../toasts.mjs";
 
@@ -53,7 +54,7 @@ export function Parked({ task, reload }) {
       ${sayParked(task.parked)}
       ${until && html`<${Countdown} until=${until} />`}
     </p>
-    <p>${reason}</p>
+    <p>${serverText(reason)}</p>
     <p class="muted">
       ${
         code === "cap"

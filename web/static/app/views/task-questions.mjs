@@ -7,6 +7,7 @@ import { Button, Fault, TextField, Time, useForm } from "../parts/controls.mjs";
 import { Markdown } from "../parts/markdown.mjs";
 import { useTakePictures } from "../parts/pictures.mjs";
 import { project } from "../projects.mjs";
+import { serverText } from "../server-texts.mjs";
 import { may } from "../session.mjs";
 import { failed } from "../toasts.mjs";
 import { actorName, exact, say } from "../words.mjs";
@@ -45,7 +46,9 @@ export function Questions({ task, reload, answered }) {
 }
 
 // A reason that the platform gives is one word with underscores; all else is what the agent wrote.
-const contextOf = ({ context }) => (/^[a-z]+(_[a-z]+)+$/.test(context) ? say(context) : context);
+const isPlatforms = ({ context }) => /^[a-z]+(_[a-z]+)+$/.test(context);
+const contextOf = (question) => (isPlatforms(question) ? say(question.context) : question.context);
+const wordsOf = (question) => (isPlatforms(question) ? serverText(question.question) : question.question);
 const isBlocking = (question) => question.blocking ?? true;
 const by = (person) =>
   person === "default" ? t("by default, as nobody answered in time") : t("by {name}", { name: actorName(person) });
@@ -79,7 +82,7 @@ function Question({ question, task, reload }) {
     <p class="callout-head">
       ${blocking ? t("Your answer is needed") : t("A question")} <${Time} at=${question.askedAt} />
     </p>
-    <div class="asked"><${Markdown} text=${question.question} /></div>
+    <div class="asked"><${Markdown} text=${wordsOf(question)} /></div>
     ${question.context && html`<${Markdown} text=${contextOf(question)} />`}
     <${Terms} question=${question} blocking=${blocking} />
     ${

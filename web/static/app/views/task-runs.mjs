@@ -7,6 +7,7 @@ import { Badge, Time } from "../parts/controls.mjs";
 import { Transcript } from "../parts/transcript/transcript.mjs";
 import { project } from "../projects.mjs";
 import { to } from "../routes.mjs";
+import { serverText } from "../server-texts.mjs";
 import { say } from "../words.mjs";
 
 const LIVE_READ_MS = 4000;
@@ -81,7 +82,7 @@ export function RunLine({ run }) {
       ${(run.driver || run.model) && html`<span>${[run.driver, run.model].filter(Boolean).join(" · ")}</span>`}
       <${Usage} of=${read?.usage || run.usage} testid="run-usage" />
     </p>
-    ${(run.reason || run.summary) && html`<p class="summary">${run.reason || run.summary}</p>`}
+    ${(run.reason || run.summary) && html`<p class="summary">${serverText(run.reason) || run.summary}</p>`}
   `;
 }
 

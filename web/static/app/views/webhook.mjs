@@ -5,6 +5,7 @@ import { html } from "../html.mjs";
 import { t } from "../language.mjs";
 import { usePages, useRead } from "../loading.mjs";
 import { Button, CheckField, Fault, Listing, TextField, Time, Trouble, useForm } from "../parts/controls.mjs";
+import { serverText } from "../server-texts.mjs";
 import { told } from "../toasts.mjs";
 import { Secret } from "./account.mjs";
 
@@ -127,7 +128,7 @@ function Delivery({ one, reload }) {
   return html`<li class="row" data-testid="webhook-delivery" data-state=${one.state}>
     <span class="row-main">
       <b>${one.text.split("\n")[0]}</b>
-      ${one.error && html`<small class="error">${one.error}${one.answer && `: ${one.answer}`}</small>`}
+      ${one.error && html`<small class="error">${serverText(one.error)}${one.answer && `: ${one.answer}`}</small>`}
       ${one.attempts > 1 && html`<small>${t("Tried {count} times", { count: one.attempts })}</small>`}
     </span>
     <span class=${`chip ${tone}`}>${said}</span>

@@ -1,0 +1,153 @@
+"""What the server says, on a page in Spanish: refusals, faults of fields, proofs, and problems of groups."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import cast
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from common.models import Task, TaskCheck, TaskGroup
+from tests.web.api.test_lost_tests import refused
+from tests.web.page_reader import PageReader
+from tests.web.server_texts import SHORT, translations
+from tests.web.world import World, all_of, put
+
+SPANISH = "() => localStorage.setItem('aiworker.language', 'es')"
+SAY_ALL = """async (texts) => {
+  const { loadServerTexts, serverText } = await import("/static/app/server-texts.mjs");
+  await loadServerTexts();
+  return texts.map((text) => serverText(text));
+}"""
+_FILES = "performance.getEntriesByType('resource').map(({ name }) => name).filter((name) => /es-server/.test(name))"
+
+SAID = {
+    "task 42 is in_progress; only ready_to_test can be approved": (
+        "la tarea 42 está en estado «En curso»; solo se puede aprobar si está lista para probar"
+    ),
+    "the deployment of 0123456789ab to production is in_progress; wait for it to end": (
+        "el despliegue de 0123456789ab en producción está en estado «En curso»; esperar a que termine"
+    ),
+    # A sentence in a sentence.
+    "given up after 3 lost runs; the last one: its agent sent no heartbeat for a minute": (
+        "abandonada tras 3 ejecuciones perdidas; la última: su agente no ha dado señales durante un minuto"
+    ),
+    "The tests fail: it used 300 MiB of memory, its limit is 256 MiB.": (
+        "Las pruebas fallan: usó 300 MiB de memoria; su límite es 256 MiB."
+    ),
+    # Sentences in a row, one of them with a rest that begins with a space.
+    "The tests fail: a.py::test_b and 2 more. 3 other(s) fail on the commit below too.": (
+        "Las pruebas fallan: a.py::test_b y 2 más. Otra(s) 3 falla(n) también en el commit base."
+    ),
+    "The project has used 5 of 5 USD today (UTC). A maintainer can raise the project's daily cap: then the task goes "
+    "on, or it does so by itself on 2026-12-01 at 00:00 UTC.": (
+        "El proyecto ha usado hoy (UTC) 5 de 5 USD. Un mantenedor puede subir el límite diario para el proyecto: "
+        "entonces la tarea continúa, o lo hace sola el 2026-12-01 a las 00:00 UTC."
+    ),
+    # A phrase that was made a sentence.
+    "Not reviewed: 3 reviews were lost, the last one because: its agent sent no heartbeat for a minute.": (
+        "Sin revisar: se perdieron 3 revisiones, la última porque: su agente no ha dado señales durante un minuto."
+    ),
+    # What an agent or a program said stays as it is.
+    "Reviewed by Claude Code, opus: requests changes: The tests fail: why?": (
+        "Revisado por Claude Code, opus: pide cambios: The tests fail: why?"
+    ),
+    "fatal: couldn't find remote ref main": "fatal: couldn't find remote ref main",
+    "it is red": "it is red",
+    "this agent can't work with fake: The fake is not installed.": (
+        "este agente no puede trabajar con fake: The fake is not installed."
+    ),
+    "": "",
+}
+
+
+@pytest.fixture
+def spaniard(browser: Browser, plain_world: World) -> Iterator[PageReader]:
+    someone = PageReader(browser, plain_world.app, plain_world.max.username)
+    someone.page.add_init_script(f"({SPANISH})()")
+    yield someone
+    someone.close()
+
+
+def _said(reader: PageReader, texts: list[str]) -> list[str]:
+    reader.page.add_init_script(f"({SPANISH})()")
+    reader.open()
+    reader.settle()
+    return cast("list[str]", reader.page.evaluate(SAY_ALL, texts))
+
+
+def test_a_sentence_is_known_by_its_form(source_reader: PageReader) -> None:
+    assert dict(zip(SAID, _said(source_reader, list(SAID)), strict=True)) == SAID
+
+
+def test_every_sentence_of_the_catalogue_is_recognised(source_reader: PageReader) -> None:
+    pairs = [(key, text) for key, text in translations()[0] if key not in SHORT]
+
+    def filled(text: str, names: list[str]) -> str:
+        return re.sub(r"\{(\w+)\}", lambda found: f"⟨{names.index(found[1])}⟩", text)
+
+    names = [re.findall(r"\{(\w+)\}", key) for key, _text in pairs]
+    wanted = [filled(text, some) for (_key, text), some in zip(pairs, names, strict=True)]
+    said = _said(source_reader, [filled(key, some) for (key, _text), some in zip(pairs, names, strict=True)])
+
+    assert [
+        (key, one) for (key, _text), one, other in zip(pairs, said, wanted, strict=True) if one.strip() != other.strip()
+    ] == []
+
+
+def test_a_fault_of_a_field_is_told_in_spanish(spaniard: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    spaniard.open(f"#/projects/{project.id}/tasks")
+    spaniard.see("task-new").click()
+    spaniard.see("task-title").fill("Say hello")
+    assert spaniard.page.evaluate(_FILES) == [], "the catalogue is loaded when it is needed"
+
+    spaniard.see("task-labels").fill("x" * 60)
+    spaniard.see("task-create").click()
+
+    expect(spaniard.page.get_by_role("alert")).to_have_text("Etiquetas, 0: Debe tener de 1 a 50 caracteres")
+    assert len(spaniard.page.evaluate(_FILES)) == 1
+
+
+def test_a_refused_proof_is_told_in_spanish(spaniard: PageReader, plain_world: World) -> None:
+    task = refused(plain_world)
+    (check,) = all_of(TaskCheck, TaskCheck.task_id == task.id)
+    message = "2 test(s) of the commit below do not run any more or show nothing: page::a, page::b. Restore them."
+    put(TaskCheck, check.id, message=message)
+    spaniard.open(f"#/projects/{task.project_id}/tasks/{task.id}")
+
+    shown = "2 prueba(s) del commit base ya no se ejecutan o no muestran nada: page::a, page::b. Restaurarlas."
+    expect(spaniard.see("task-check-line")).to_contain_text(shown)
+
+
+def test_a_refusal_is_told_in_spanish(spaniard: PageReader, plain_world: World) -> None:
+    task = plain_world.task(plain_world.project(), state="ready_to_test")
+    spaniard.open(f"#/projects/{task.project_id}/tasks/{task.id}")
+    expect(spaniard.see("task-state")).to_have_text("Listo para probar")
+
+    # Somebody else was quicker, which this page has not heard.
+    put(Task, task.id, state_="cancelled")
+    spaniard.see("task-approve").click()
+
+    expect(spaniard.page.get_by_text("está en estado «Cancelado»; solo se puede aprobar")).to_be_visible()
+
+
+def test_a_problem_of_a_group_is_told_in_spanish(spaniard: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    group = plain_world.group(project, plain_world.approved(project))
+    problem = {
+        "taskId": None,
+        "kind": "flaky",
+        "files": [],
+        "detail": "The tests are flaky: the tests failed in 1 of 3 runs at 0123456789ab (main). "
+        "No task is blamed, and all stay in the group: retry or cancel it.",
+    }
+    put(TaskGroup, group["id"], problems=[problem])
+    spaniard.open(f"#/projects/{project.id}/groups/{group['id']}")
+
+    expect(spaniard.see("group-problems").locator("pre")).to_have_text(
+        "Las pruebas son inestables: las pruebas fallaron en 1 de 3 ejecuciones en 0123456789ab (main). "
+        "No se culpa a ninguna tarea, y todas siguen en el grupo: volver a intentarlo o cancelarlo."
+    )
