@@ -33,9 +33,14 @@ def reviews_of(at: Snapshot | Transaction, task_id: str, commit_sha: str | None)
 
 def reached_limit(limits: Mapping[str, float], reviews: Sequence[Run]) -> str | None:
     """The limit that these reviews of one commit have used up, in words such as `$2`; None: each leaves something."""
-    words = {"maxCostUsd": "${:g}", "maxTokens": "{:g} tokens", "maxMinutes": "{:g} minute(s)"}
     left = _left(limits, reviews)
-    return next((words[name].format(limits[name]) for name in words if left.get(name, 1) < LEAST_LEFT[name]), None)
+    return next((_in_words(name, limit) for name, limit in limits.items() if left[name] < LEAST_LEFT[name]), None)
+
+
+def _in_words(name: str, limit: float) -> str:
+    if name == "maxCostUsd":
+        return f"${limit:g}"
+    return f"{limit:g} tokens" if name == "maxTokens" else f"{limit:g} minute(s)"
 
 
 def limits_left(at: Snapshot | Transaction, run: Run, limits: Mapping[str, float]) -> dict[str, float]:

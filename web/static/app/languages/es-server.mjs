@@ -325,8 +325,8 @@ export const TEXTS = {
   "It went on, as most of them passed; no task is blamed.":
     "Continuó, porque la mayoría se superó; no se culpa a ninguna tarea.",
   "the tests failed": "las pruebas fallaron",
-  "No task is blamed, and all stay in the group: retry or cancel it.":
-    "No se culpa a ninguna tarea, y todas siguen en el grupo: volver a intentarlo o cancelarlo.",
+  "No task is blamed, and all stay in the group. Mend the tests or put them into quarantine, and retry.":
+    "No se culpa a ninguna tarea, y todas siguen en el grupo. Arreglar las pruebas o ponerlas en cuarentena, y volver a intentarlo.",
   "The default branch {branch} is red without any task of the group: {tx}. No task is blamed, and all stay in the group. Fix {branch2}, or add a task that does, and retry.":
     "La rama por defecto {branch} está en rojo sin ninguna tarea del grupo: {tx}. No se culpa a ninguna tarea, y todas siguen en el grupo. Arreglar {branch2}, o añadir una tarea que lo haga, y volver a intentarlo.",
   "The tests are flaky: {tx}. {so}": "Las pruebas son inestables: {tx}. {so}",
@@ -1180,6 +1180,35 @@ export const TEXTS = {
   runs: "ejecuciones",
   task: "la tarea",
   nothing: "nada",
+  "It is not known which lines the tests touch: measured, they fail":
+    "No se sabe qué líneas tocan las pruebas: medidas, fallan",
+  "No active user of this name may maintain this project":
+    "Ningún usuario activo con este nombre puede mantener este proyecto",
+  "No tool measured which lines the tests touch.": "Ninguna herramienta midió qué líneas tocan las pruebas.",
+  "The tests run once more, to find the lines that none touches.":
+    "Las pruebas se ejecutan otra vez, para encontrar las líneas que ninguna toca.",
+  "coverage.py is not installed": "coverage.py no está instalado",
+  "red and green on {flaky_tests} commits, all of one task counted as one; in all on {flaked_on} of the {ran_on} on which it ran":
+    "roja y verde en {flaky_tests} commits, contando como uno todos los de una tarea; en total en {flaked_on} de los {ran_on} en que se ejecutó",
+  "task {id} has gone on since its review; there is nothing to overrule":
+    "la tarea {id} ha seguido desde su revisión; no hay nada que dejar sin efecto",
+  "task {id} has no review of its newest commit; there is nothing to overrule":
+    "la tarea {id} no tiene revisión de su último commit; no hay nada que dejar sin efecto",
+  "the review of task {id} has {status}; there is nothing to overrule":
+    "la revisión de la tarea {id} está en estado «{status}»; no hay nada que dejar sin efecto",
+  "the tests measure by themselves and write no report of a known form, such as coverage.xml":
+    "las pruebas miden por su cuenta y no escriben ningún informe de forma conocida, como coverage.xml",
+  "{limit} minute(s)": "{limit} minuto(s)",
+  "{limit} tokens": "{limit} tokens",
+  "{actor} overruled the review": "{actor} dejó sin efecto la revisión",
+  "{driver} gave no verdict: it reached its limit of {reached}":
+    "{driver} no dio veredicto: alcanzó su límite de {reached}",
+  "{kind} {id} is no comment; only comments can be resolved":
+    "{kind} {id} no es un comentario; solo se pueden resolver comentarios",
+  "{overruled_by} overruled the review of task {id} before":
+    "{overruled_by} ya dejó sin efecto la revisión de la tarea {id}",
+  "{overruled_by} went on without this review: {overruled_reason}":
+    "{overruled_by} siguió sin esta revisión: {overruled_reason}",
 };
 
 // The names of fields, for what is wrong with one.
@@ -1193,6 +1222,7 @@ export const FIELDS = {
   allowDirectPush: "Envíos directos",
   api: "API",
   assignedAgentId: "Agente",
+  autoQuarantine: "Cuarentena por regla",
   baseUrl: "URL base",
   before: "Antes de",
   beforeSeq: "Antes de",
@@ -1203,8 +1233,10 @@ export const FIELDS = {
   cached: "Desde caché",
   caps: "Límites",
   comments: "Comentarios",
+  commits: "Commits",
   commitSha: "Commit",
   costUsd: "Coste",
+  coverage: "Cobertura",
   cpuLimit: "Límite de CPU",
   current: "Contraseña actual",
   cursor: "Cursor",
@@ -1271,6 +1303,7 @@ export const FIELDS = {
   onDeadline: "Al vencer el plazo",
   order: "Orden",
   output: "Salida",
+  owner: "Responsable",
   page: "Página",
   password: "Contraseña",
   path: "Ruta",
@@ -1291,6 +1324,7 @@ export const FIELDS = {
   replicas: "Réplicas",
   requiredCapabilities: "Capacidades requeridas",
   requiredStatuses: "Estados exigidos",
+  resolved: "Resuelto",
   response: "Respuesta",
   restricted: "Restringido",
   result: "Resultado",
