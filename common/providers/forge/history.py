@@ -78,7 +78,8 @@ def _loose_head(path: Path, ref: str) -> str | None:
     Relies on git's layout (gitrepository-layout(5)): such a file is replaced as a whole and counts before packed refs.
     A branch points at a commit, never at a tag. A process takes a hundred times as long.
     """
-    if not ref.startswith("refs/heads/"):
+    # Without HEAD git takes the directory for none of its repositories.
+    if not ref.startswith("refs/heads/") or not (path / "HEAD").is_file():
         return None
     try:
         content = (path / ref).read_text(encoding="ascii")
