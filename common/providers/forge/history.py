@@ -73,19 +73,22 @@ def read_ref(path: Path, ref: str) -> str | None:
 
 
 def _loose_head(path: Path, ref: str) -> str | None:
-    """The commit of a branch whose ref is a file of its own; None: git has to be asked.
+    """The commit of a branch if both are files of their own; None: git has to be asked.
 
     Relies on git's layout (gitrepository-layout(5)): such a file is replaced as a whole and counts before packed refs.
     A branch points at a commit, never at a tag. A process takes a hundred times as long.
     """
-    if not ref.startswith("refs/heads/"):
+    # Without HEAD git takes the directory for none of its repositories.
+    if not ref.startswith("refs/heads/") or not (path / "HEAD").is_file():
         return None
     try:
         content = (path / ref).read_text(encoding="ascii")
     except (OSError, ValueError):
         return None
     sha = content.removesuffix("\n")
-    return sha if SHA_PATTERN.fullmatch(sha) else None
+    # Where the commit itself is not a file, it is in a pack or missing, which git finds out.
+    is_there = SHA_PATTERN.fullmatch(sha) is not None and (path / "objects" / sha[:2] / sha[2:]).is_file()
+    return sha if is_there else None
 
 
 def required_head(path: Path, ref: str) -> str:

@@ -283,7 +283,7 @@ def test_a_look_at_running_tests_reads_nothing_but_heads_from_the_forge(
         registry.registered[job.kind](job.id)
     is_asking = False
     assert [one for one in asked if "for-each-ref" not in one] == []
-    assert 1 <= len(asked) <= 4, asked
+    assert len(asked) <= 4, asked
     gate.touch()
     platform.run_jobs()
 
