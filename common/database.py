@@ -6,6 +6,7 @@ begins and ends is decided in common/transaction.py.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import sqlite3
@@ -22,7 +23,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Dialect, make_url
 from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
 from sqlalchemy.orm import Session
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from sqlalchemy.types import JSON, TypeDecorator
 
 from common.errors import Busy, CommitUnknown, DiskFull
@@ -101,6 +102,8 @@ class StoredValue(TypeDecorator[Any]):
 
 _engines: dict[tuple[int, str, bool], Engine] = {}
 _engines_lock = threading.Lock()
+_idle_reads: dict[Engine, list[PoolProxiedConnection]] = {}
+_MOST_IDLE_READS = 4
 
 
 def engine(*, reads: bool = False) -> Engine:
@@ -114,9 +117,36 @@ def engine(*, reads: bool = False) -> Engine:
     return _engines[key]
 
 
+def take_read_connection(of: Engine) -> PoolProxiedConnection:
+    """A connection of the engine for reads, for one statement. Raises the errors of the driver and of the pool."""
+    idle = _idle_reads.get(of)
+    # Not tested for emptiness first: another thread may take the last one in between.
+    with contextlib.suppress(IndexError):
+        if idle is not None:
+            return idle.pop()
+    return of.pool.connect()
+
+
+def give_back_read_connection(of: Engine, borrowed: PoolProxiedConnection) -> None:
+    """Give it back after a statement that went well, with its cursor closed.
+
+    Those to SQLite are kept beside the pool, whose part in a read costs as much as SQLite's. It has nothing to do
+    there: no server closes such a connection, and under AUTOCOMMIT a closed cursor leaves nothing to roll back.
+    """
+    idle = _idle_reads.setdefault(of, []) if of.dialect.name == "sqlite" else None
+    if idle is None or len(idle) >= _MOST_IDLE_READS:
+        borrowed.close()
+    else:
+        idle.append(borrowed)
+
+
 def dispose_engines() -> None:
     """Close this process's connections, and drop those inherited over a fork without closing them."""
     with _engines_lock:
+        for idle in _idle_reads.values():
+            for borrowed in idle:
+                borrowed.close()
+        _idle_reads.clear()
         for (pid, _url, _reads), made in list(_engines.items()):
             made.dispose(close=pid == os.getpid())
         _engines.clear()
@@ -347,6 +377,7 @@ __all__ = [
     "describe_url",
     "dispose_engines",
     "engine",
+    "give_back_read_connection",
     "is_lock_wait",
     "is_retried",
     "is_sqlite",
@@ -356,4 +387,5 @@ __all__ = [
     "read_now",
     "rows_changed",
     "sqlite_write_lock",
+    "take_read_connection",
 ]

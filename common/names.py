@@ -10,7 +10,6 @@ import secrets
 import threading
 import time
 import unicodedata
-import uuid
 
 OWNER_PATTERN = re.compile(r"[a-z0-9-]{1,40}")
 SHA_PATTERN = re.compile(r"[0-9a-f]{40}")
@@ -36,7 +35,8 @@ def new_id() -> str:
     """
     milliseconds, counter = _tick()
     value = milliseconds << 80 | 0x7 << 76 | counter >> 30 << 64 | 0x2 << 62 | counter % (1 << 30) << 32
-    return str(uuid.UUID(int=value | secrets.randbits(32)))
+    digits = f"{value | secrets.randbits(32):032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def _tick() -> tuple[int, int]:

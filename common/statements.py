@@ -100,13 +100,16 @@ class Statement:
     def _read(self, values: Mapping[str, object]) -> list[Row]:
         engine = database.engine(reads=True)
         try:
-            borrowed = engine.pool.connect()
+            borrowed = database.take_read_connection(engine)
         except engine.dialect.loaded_dbapi.Error as error:
             raise _as_sqlalchemy_raises(error, engine.dialect, is_lost=False) from error
         try:
-            return self._fetched(borrowed, engine.dialect, values)
-        finally:
+            rows = self._fetched(borrowed, engine.dialect, values)
+        except BaseException:
             borrowed.close()
+            raise
+        database.give_back_read_connection(engine, borrowed)
+        return rows
 
     def rows(self, connection: Connection, **values: object) -> list[Row]:
         """The rows, as part of the connection's transaction."""
