@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import sqlite3
 import threading
 import time
@@ -16,8 +15,6 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
-import pymysql.connections
-from pymysql.protocol import FieldDescriptorPacket, MysqlPacket
 from sqlalchemy import Connection, CursorResult, DateTime, Engine, Executable, create_engine, event, text
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Dialect, make_url
@@ -27,7 +24,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from sqlalchemy.types import JSON, TypeDecorator
 
 from common.errors import Busy, CommitUnknown, DiskFull
-from common.machine import patience
+from common.mariadb_connection import CONNECT_SECONDS, READ_SECONDS, PatientConnection
 from common.settings import settings
 from common.values.json_codec import Json, encode
 
@@ -35,8 +32,6 @@ WRITE_WAIT_SECONDS = 5.0
 """How long a writer waits for SQLite's lock before the caller gets a 503."""
 ROW_WAIT_SECONDS = 3
 """How long a writer waits for InnoDB's row locks: less than the total that a request may wait."""
-CONNECT_SECONDS = 3.0
-READ_SECONDS = 30.0
 POOL_SECONDS = 3
 UNCHECKED_SECONDS = 1.0
 """A connection that was returned to the pool this long ago is pinged before it is used again."""
@@ -196,51 +191,6 @@ def _make(url: str, *, reads: bool) -> Engine:
     return made
 
 
-class PatientConnection(pymysql.connections.Connection):
-    """A connection whose waits count towards the caller's bound (common/machine/patience.py)."""
-
-    _is_reading_result = False
-
-    def connect(self, sock: socket.socket | None = None) -> None:
-        self.connect_timeout = patience.bounded(CONNECT_SECONDS)
-        self._read_timeout = patience.bounded(READ_SECONDS)
-        super().connect(sock)
-
-    def _read_query_result(self, unbuffered: bool = False) -> object:
-        # A result is a packet for each column and row: counted once for all of them. Of a server that stops in the
-        # midst of a result, the one wait that follows has the bound.
-        self._read_timeout = patience.bounded(READ_SECONDS)
-        self._is_reading_result = True
-        try:
-            with patience.waiting():
-                return super()._read_query_result(unbuffered)  # type: ignore[misc]
-        finally:
-            self._is_reading_result = False
-
-    def _read_packet(self, packet_type: type[MysqlPacket] = MysqlPacket) -> object:
-        if self._is_reading_result:
-            if packet_type is FieldDescriptorPacket:
-                return self._described()
-            return super()._read_packet(packet_type)  # type: ignore[no-untyped-call]
-        self._read_timeout = patience.bounded(READ_SECONDS)
-        with patience.waiting():
-            return super()._read_packet(packet_type)  # type: ignore[no-untyped-call]
-
-    def _described(self) -> FieldDescriptorPacket:
-        """The description of a column. The same bytes describe the same column, and are read into parts once."""
-        data = super()._read_packet()._data  # type: ignore[no-untyped-call]
-        known = _columns.get(data)
-        if known is None:
-            if len(_columns) > _MOST_COLUMNS:
-                _columns.clear()
-            known = _columns[data] = FieldDescriptorPacket(data, self.encoding)
-        return known
-
-
-_columns: dict[bytes, FieldDescriptorPacket] = {}
-_MOST_COLUMNS = 5_000
-
-
 def _make_sqlite(url: str, *, reads: bool) -> Engine:
     made = create_engine(url, pool_size=20, max_overflow=40, pool_timeout=5, hide_parameters=True)
 
@@ -256,18 +206,26 @@ def _make_sqlite(url: str, *, reads: bool) -> Engine:
 
     @event.listens_for(made, "begin")
     def _begin(connection: Connection) -> None:
-        if reads:
-            return
-        # On the driver's cursor: SQLAlchemy's own way to a result costs ten times the statement.
-        cursor = connection.connection.cursor()
-        try:
-            cursor.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
-            raise OperationalError("BEGIN IMMEDIATE", None, error) from error
-        finally:
-            cursor.close()
+        if not reads:
+            _send(connection, "BEGIN IMMEDIATE")
 
+    dialect = made.dialect
+    # Else compiled anew for each savepoint, as each has a name of its own.
+    dialect.do_savepoint = lambda connection, name: _send(connection, f"SAVEPOINT {name}")  # type: ignore[method-assign]
+    dialect.do_release_savepoint = lambda connection, name: _send(connection, f"RELEASE {name}")  # type: ignore[method-assign]
+    dialect.do_rollback_to_savepoint = lambda connection, name: _send(connection, f"ROLLBACK TO {name}")  # type: ignore[method-assign]
     return made
+
+
+def _send(connection: Connection, statement: str) -> None:
+    """Execute it on the driver's cursor: SQLAlchemy's own way to a result costs ten times such a statement."""
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute(statement)
+    except sqlite3.OperationalError as error:
+        raise OperationalError(statement, None, error) from error
+    finally:
+        cursor.close()
 
 
 def _pragma(cursor: sqlite3.Cursor, pragma: str) -> None:

@@ -65,8 +65,8 @@ class _Inserting(Protocol):
 class _Compiled:
     """For one dialect. binds: the names in the order of the placeholders, each with how its value is converted.
 
-    is_positional: the driver takes a tuple, not a mapping. given: values that the statement itself holds. reads:
-    columns that have to be converted, by their place.
+    is_positional: the driver takes a tuple, not a mapping. given: values that the statement itself holds, by name.
+    reads: columns that have to be converted, by their place.
     """
 
     text: str
@@ -174,9 +174,10 @@ def _as_sqlalchemy_raises(error: Exception, dialect: Dialect, *, is_lost: bool, 
 
 
 def _bound(compiled: _Compiled, values: Mapping[str, object]) -> Sequence[object] | Mapping[str, object]:
-    given = {**compiled.given, **values}
-    bound = {name: given[name] if convert is None else convert(given[name]) for name, convert in compiled.binds}
-    return tuple([bound[name] for name, _convert in compiled.binds]) if compiled.is_positional else bound
+    given = {**compiled.given, **values} if compiled.given else values
+    if compiled.is_positional:
+        return tuple([given[name] if convert is None else convert(given[name]) for name, convert in compiled.binds])
+    return {name: given[name] if convert is None else convert(given[name]) for name, convert in compiled.binds}
 
 
 def _compile(statement: ClauseElement, dialect: Dialect) -> _Compiled:
@@ -191,7 +192,8 @@ def _compile(statement: ClauseElement, dialect: Dialect) -> _Compiled:
         convert = column.type._cached_result_processor(dialect, None)
         if convert is not None:
             reads.append((place, convert))
-    return _Compiled(str(compiled), compiled.positional, binds, compiled.params, reads)
+    given = {name: compiled.params[name] for bind, name in compiled.bind_names.items() if not bind.required}
+    return _Compiled(str(compiled), compiled.positional, binds, given, reads)
 
 
 def _converted(row: Row, reads: Sequence[tuple[int, Convert]]) -> Row:
