@@ -6,8 +6,8 @@ begins and ends is decided in common/transaction.py.
 
 from __future__ import annotations
 
+import contextlib
 import os
-import socket
 import sqlite3
 import threading
 import time
@@ -15,8 +15,6 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
-import pymysql.connections
-from pymysql.protocol import FieldDescriptorPacket, MysqlPacket
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -34,11 +32,11 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Dialect, make_url
 from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
 from sqlalchemy.orm import Session
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from sqlalchemy.types import JSON, TypeDecorator
 
 from common.errors import Busy, CommitUnknown, DiskFull
-from common.machine import patience
+from common.mariadb_connection import CONNECT_SECONDS, READ_SECONDS, PatientConnection
 from common.settings import settings
 from common.values.json_codec import Json, encode
 
@@ -46,8 +44,6 @@ WRITE_WAIT_SECONDS = 5.0
 """How long a writer waits for SQLite's lock before the caller gets a 503."""
 ROW_WAIT_SECONDS = 3
 """How long a writer waits for InnoDB's row locks: less than the total that a request may wait."""
-CONNECT_SECONDS = 3.0
-READ_SECONDS = 30.0
 POOL_SECONDS = 3
 UNCHECKED_SECONDS = 1.0
 """A connection that was returned to the pool this long ago is pinged before it is used again."""
@@ -113,6 +109,8 @@ class StoredValue(TypeDecorator[Any]):
 
 _engines: dict[tuple[int, str, bool], Engine] = {}
 _engines_lock = threading.Lock()
+_idle_reads: dict[Engine, list[PoolProxiedConnection]] = {}
+_MOST_IDLE_READS = 4
 
 
 def engine(*, reads: bool = False) -> Engine:
@@ -126,9 +124,36 @@ def engine(*, reads: bool = False) -> Engine:
     return _engines[key]
 
 
+def take_read_connection(of: Engine) -> PoolProxiedConnection:
+    """A connection of the engine for reads, for one statement. Raises the errors of the driver and of the pool."""
+    idle = _idle_reads.get(of)
+    # Not tested for emptiness first: another thread may take the last one in between.
+    with contextlib.suppress(IndexError):
+        if idle is not None:
+            return idle.pop()
+    return of.pool.connect()
+
+
+def give_back_read_connection(of: Engine, borrowed: PoolProxiedConnection) -> None:
+    """Give it back after a statement that went well, with its cursor closed.
+
+    Those to SQLite are kept beside the pool, whose part in a read costs as much as SQLite's. It has nothing to do
+    there: no server closes such a connection, and under AUTOCOMMIT a closed cursor leaves nothing to roll back.
+    """
+    idle = _idle_reads.setdefault(of, []) if of.dialect.name == "sqlite" else None
+    if idle is None or len(idle) >= _MOST_IDLE_READS:
+        borrowed.close()
+    else:
+        idle.append(borrowed)
+
+
 def dispose_engines() -> None:
     """Close this process's connections, and drop those inherited over a fork without closing them."""
     with _engines_lock:
+        for idle in _idle_reads.values():
+            for borrowed in idle:
+                borrowed.close()
+        _idle_reads.clear()
         for (pid, _url, _reads), made in list(_engines.items()):
             made.dispose(close=pid == os.getpid())
         _engines.clear()
@@ -178,51 +203,6 @@ def _make(url: str, *, reads: bool) -> Engine:
     return made
 
 
-class PatientConnection(pymysql.connections.Connection):
-    """A connection whose waits count towards the caller's bound (common/machine/patience.py)."""
-
-    _is_reading_result = False
-
-    def connect(self, sock: socket.socket | None = None) -> None:
-        self.connect_timeout = patience.bounded(CONNECT_SECONDS)
-        self._read_timeout = patience.bounded(READ_SECONDS)
-        super().connect(sock)
-
-    def _read_query_result(self, unbuffered: bool = False) -> object:
-        # A result is a packet for each column and row: counted once for all of them. Of a server that stops in the
-        # midst of a result, the one wait that follows has the bound.
-        self._read_timeout = patience.bounded(READ_SECONDS)
-        self._is_reading_result = True
-        try:
-            with patience.waiting():
-                return super()._read_query_result(unbuffered)  # type: ignore[misc]
-        finally:
-            self._is_reading_result = False
-
-    def _read_packet(self, packet_type: type[MysqlPacket] = MysqlPacket) -> object:
-        if self._is_reading_result:
-            if packet_type is FieldDescriptorPacket:
-                return self._described()
-            return super()._read_packet(packet_type)  # type: ignore[no-untyped-call]
-        self._read_timeout = patience.bounded(READ_SECONDS)
-        with patience.waiting():
-            return super()._read_packet(packet_type)  # type: ignore[no-untyped-call]
-
-    def _described(self) -> FieldDescriptorPacket:
-        """The description of a column. The same bytes describe the same column, and are read into parts once."""
-        data = super()._read_packet()._data  # type: ignore[no-untyped-call]
-        known = _columns.get(data)
-        if known is None:
-            if len(_columns) > _MOST_COLUMNS:
-                _columns.clear()
-            known = _columns[data] = FieldDescriptorPacket(data, self.encoding)
-        return known
-
-
-_columns: dict[bytes, FieldDescriptorPacket] = {}
-_MOST_COLUMNS = 5_000
-
-
 def _make_sqlite(url: str, *, reads: bool) -> Engine:
     made = create_engine(url, pool_size=20, max_overflow=40, pool_timeout=5, hide_parameters=True)
 
@@ -238,18 +218,26 @@ def _make_sqlite(url: str, *, reads: bool) -> Engine:
 
     @event.listens_for(made, "begin")
     def _begin(connection: Connection) -> None:
-        if reads:
-            return
-        # On the driver's cursor: SQLAlchemy's own way to a result costs ten times the statement.
-        cursor = connection.connection.cursor()
-        try:
-            cursor.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
-            raise OperationalError("BEGIN IMMEDIATE", None, error) from error
-        finally:
-            cursor.close()
+        if not reads:
+            _send(connection, "BEGIN IMMEDIATE")
 
+    dialect = made.dialect
+    # Else compiled anew for each savepoint, as each has a name of its own.
+    dialect.do_savepoint = lambda connection, name: _send(connection, f"SAVEPOINT {name}")  # type: ignore[method-assign]
+    dialect.do_release_savepoint = lambda connection, name: _send(connection, f"RELEASE {name}")  # type: ignore[method-assign]
+    dialect.do_rollback_to_savepoint = lambda connection, name: _send(connection, f"ROLLBACK TO {name}")  # type: ignore[method-assign]
     return made
+
+
+def _send(connection: Connection, statement: str) -> None:
+    """Execute it on the driver's cursor: SQLAlchemy's own way to a result costs ten times such a statement."""
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute(statement)
+    except sqlite3.OperationalError as error:
+        raise OperationalError(statement, None, error) from error
+    finally:
+        cursor.close()
 
 
 def _pragma(cursor: sqlite3.Cursor, pragma: str) -> None:
@@ -373,6 +361,7 @@ __all__ = [
     "describe_url",
     "dispose_engines",
     "engine",
+    "give_back_read_connection",
     "is_lock_wait",
     "is_retried",
     "is_sqlite",
@@ -383,4 +372,5 @@ __all__ = [
     "rows_changed",
     "sqlite_now",
     "sqlite_write_lock",
+    "take_read_connection",
 ]

@@ -57,6 +57,7 @@ class Outbox:
 
     def __init__(self, session: Session, now: Callable[[], datetime], announcement: Announcement) -> None:
         self._session = session
+        self._connection = session.connection()
         self._now = now
         self._announcement = announcement
         self._events: list[Event] = []
@@ -79,9 +80,7 @@ class Outbox:
             entry for feed_id in sorted(by_feed) for entry in self._numbered(feed_id, by_feed[feed_id], rows)
         ]
         who, request_id = _actor.get()
-        _INSERT_EVENT.run_each(
-            self._session.connection(), rows, actor=who, request_id=request_id, at=self._now()
-        )  # fmt: skip
+        _INSERT_EVENT.run_each(self._connection, rows, actor=who, request_id=request_id, at=self._now())
 
     def send(self) -> None:
         """Log the events and publish everything in the background. Call it after the commit."""
@@ -107,13 +106,12 @@ class Outbox:
 
     def _raise_seq(self, feed_id: str, by: int) -> int:
         """Raise the feed's counter, creating the feed if needed. Returns the new value."""
-        connection = self._session.connection()
         if database.is_sqlite():
-            raised = _RAISE.rows(connection, feed=feed_id, by=by)
+            raised = _RAISE.rows(self._connection, feed=feed_id, by=by)
             if raised:
                 return int(raised[0][0])
         else:
-            changed, new = _RAISE.run(connection, feed=feed_id, by=by)
+            changed, new = _RAISE.run(self._connection, feed=feed_id, by=by)
             if changed:
                 return new
         upsert: Any = sqlite.insert(Feed) if database.is_sqlite() else mysql.insert(Feed)

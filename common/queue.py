@@ -91,6 +91,7 @@ class JobQueue:
 
     def __init__(self, session: Session, now: Callable[[], datetime], announcement: Announcement) -> None:
         self._session = session
+        self._connection = session.connection()
         self._now = now
         self._announcement = announcement
         self._has_taken_along = False
@@ -105,12 +106,11 @@ class JobQueue:
             "attempts": 0, "fence": 0, "waits": 0, "created_at": self._now(), "trace_parent": trace_parent(),
         }  # fmt: skip
         self._session.flush()
-        connection = self._session.connection()
         if database.is_sqlite():
-            job_id = str(_ENQUEUE.rows(connection, **values)[0][0])
+            job_id = str(_ENQUEUE.rows(self._connection, **values)[0][0])
         else:
-            _ENQUEUE.run(connection, **values)
-            job_id = str(_LIVE.rows(connection, live_key=live_key)[0][0])
+            _ENQUEUE.run(self._connection, **values)
+            job_id = str(_LIVE.rows(self._connection, live_key=live_key)[0][0])
         self._announcement.ring(kind.name, job_id, after_seconds)
         return job_id
 

@@ -85,8 +85,8 @@ class _Inserting(Protocol):
 class _Compiled:
     """For one dialect. binds: the names in the order of the placeholders, each with how its value is converted.
 
-    is_positional: the driver takes a tuple, not a mapping. given: values that the statement itself holds. reads:
-    columns that have to be converted, by their place.
+    is_positional: the driver takes a tuple, not a mapping. given: values that the statement itself holds, by name.
+    reads: columns that have to be converted, by their place.
     """
 
     text: str
@@ -120,13 +120,16 @@ class Statement:
     def _read(self, values: Mapping[str, object]) -> list[Row]:
         engine = database.engine(reads=True)
         try:
-            borrowed = engine.pool.connect()
+            borrowed = database.take_read_connection(engine)
         except engine.dialect.loaded_dbapi.Error as error:
             raise _as_sqlalchemy_raises(error, engine.dialect, is_lost=False) from error
         try:
-            return self._fetched(borrowed, engine.dialect, values)
-        finally:
+            rows = self._fetched(borrowed, engine.dialect, values)
+        except BaseException:
             borrowed.close()
+            raise
+        database.give_back_read_connection(engine, borrowed)
+        return rows
 
     def rows(self, connection: Connection, **values: object) -> list[Row]:
         """The rows, as part of the connection's transaction."""
@@ -240,11 +243,9 @@ def _as_sqlalchemy_raises(error: Exception, dialect: Dialect, *, is_lost: bool, 
 
 
 def _bound(compiled: _Compiled, values: Mapping[str, object]) -> Bound:
-    given = {**compiled.given, **values}
+    given = {**compiled.given, **values} if compiled.given else values
     if compiled.is_positional:
-        return tuple(
-            [given[name] if convert is None else convert(given[name]) for name, convert in compiled.binds]
-        )  # fmt: skip
+        return tuple([given[name] if convert is None else convert(given[name]) for name, convert in compiled.binds])
     return {name: given[name] if convert is None else convert(given[name]) for name, convert in compiled.binds}
 
 
@@ -276,7 +277,8 @@ def _compile(statement: ClauseElement, dialect: Dialect) -> _Compiled:
         convert = column.type._cached_result_processor(dialect, None)
         if convert is not None:
             reads.append((place, convert))
-    return _Compiled(str(compiled), compiled.positional, binds, compiled.params, reads)
+    given = {name: compiled.params[name] for bind, name in compiled.bind_names.items() if not bind.required}
+    return _Compiled(str(compiled), compiled.positional, binds, given, reads)
 
 
 def _converted(row: Row, reads: Sequence[tuple[int, Convert]]) -> Row:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from flask import Flask, Response, request
+from flask import Flask, Request, Response, request
 from werkzeug.middleware.proxy_fix import ProxyFix
-from werkzeug.routing import Rule
+from werkzeug.routing import MapAdapter, Rule
 
 from common.error_reports import start_error_reports
 from common.logs import configure_logs
@@ -37,11 +37,15 @@ from web.http.errors import register_error_handlers
 from web.http.openapi import describe, init_openapi
 from web.http.paths import require_plain
 from web.http.request_counts import RequestCounts
-from web.http.request_id import request_id
+from web.http.request_id import request_id, request_id_of
 from web.http.traces import traced_request
 from web.metrics import init_metrics
 from web.page import page
 from web.websocket.protocol import init_feed, open_socket
+
+if TYPE_CHECKING:
+    from _typeshed import OptExcInfo
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 _FOR_ALL = [
     (name, name.lower(), value)
@@ -55,6 +59,8 @@ _FOR_API = [*_FOR_ALL, ("Cache-Control", "cache-control", "no-store")]
 """Headers of replies: name, name in lower case, value."""
 
 _API = [*api.ALL, provider_tests]
+
+Headers = list[tuple[str, str]]
 
 
 class MatchedRule(Rule):
@@ -77,6 +83,32 @@ class Application(Flask):
 
     url_rule_class = MatchedRule
     counts: RequestCounts
+
+    def wsgi_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """As Flask's, with the headers that every reply has.
+
+        They are added to the list that the server gets: werkzeug checks and copies each header of a Response twice.
+        """
+
+        def start(status: str, headers: Headers, exc_info: OptExcInfo | None = None) -> Callable[[bytes], object]:
+            return start_response(status, headers + _missing(environ, headers), exc_info)
+
+        return super().wsgi_app(environ, start)
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """As Flask's, but a host is read into its parts once. Handshakes of sockets go Flask's way."""
+        if request is None or "HTTP_UPGRADE" in request.environ:
+            return super().create_url_adapter(request)
+        environ = request.environ
+        return MapAdapter(
+            self.url_map, self._server_name(request.host), request.root_path, "", environ["wsgi.url_scheme"],
+            request.path, request.method, environ.get("QUERY_STRING", ""),
+        )  # fmt: skip
+
+    @functools.cached_property
+    def _server_name(self) -> Callable[[str], str]:
+        """The name of a host as rules are matched with it. Raises werkzeug's BadHost, which is not remembered."""
+        return functools.lru_cache(maxsize=256)(lambda host: self.url_map.bind(host).server_name)
 
     def full_dispatch_request(self) -> Response:
         """As Flask's: all that happens for a request, with the reply to an error. It is a span where there are any."""
@@ -167,7 +199,6 @@ def _bare_app() -> Application:
 
 
 def _finished(app: Application) -> Flask:
-    app.after_request(_add_headers)
     check_rules(app)
     hops = settings().web.trusted_proxies
     if hops:
@@ -175,13 +206,12 @@ def _finished(app: Application) -> Flask:
     return app
 
 
-def _add_headers(reply: Response) -> Response:
-    is_api = request.path.startswith("/api/")
+def _missing(environ: WSGIEnvironment, headers: Headers) -> Headers:
+    """The headers of all replies that this one lacks."""
     # An answer of a model provider, a file of the page and an attachment have some of their own.
-    own = {name.lower() for name in reply.headers.keys()}  # noqa: SIM118 (iterating yields pairs)
-    for name, lower, value in _FOR_API if is_api else _FOR_ALL:
-        if lower not in own:
-            reply.headers.add(name, value)
+    own = {name.lower() for name, _value in headers}
+    of_path = _FOR_API if environ["PATH_INFO"].lstrip("/").startswith("api/") else _FOR_ALL
+    missing = [(name, value) for name, lower, value in of_path if lower not in own]
     if "x-request-id" not in own:
-        reply.headers.add("X-Request-ID", request_id())
-    return reply
+        missing.append(("X-Request-ID", request_id_of(environ)))
+    return missing

@@ -6,9 +6,8 @@ import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import cast
 
-from sqlalchemy import ClauseElement, Column, ColumnElement, Table, bindparam, insert, inspect
+from sqlalchemy import ClauseElement, Column, ColumnElement, Connection, Table, bindparam, insert, inspect
 from sqlalchemy.orm import Session, make_transient_to_detached
-from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.sql.schema import CallableColumnDefault, ScalarElementColumnDefault
 
 from common.models.base import Base
@@ -17,17 +16,19 @@ from common.statements import Statement
 Default = Callable[[], object]
 
 
-def insert_row(session: Session, row: Base) -> None:
+def insert_row(session: Session, connection: Connection, row: Base) -> None:
     """Insert a new object at once and make it the session's, as adding and flushing it does.
 
-    Columns that were not set get their default, or NULL. Pending changes of the session are not flushed.
+    connection: the session's. Columns that were not set get their default, or NULL. Pending changes of the session are
+    not flushed.
     """
     statement, attributes = _insertion(type(row))
     held = row.__dict__
     for name, _column, default in attributes:
         if name not in held:
-            set_committed_value(row, name, default())
-    statement.run(session.connection(), **{column: held[name] for name, column, _default in attributes})
+            # Not by the attribute, which would note a change of an object whose state is set as a whole below.
+            held[name] = default()
+    statement.run(connection, **{column: held[name] for name, column, _default in attributes})
     make_transient_to_detached(row)
     session.add(row)
 

@@ -12,7 +12,7 @@ from common.services.paging import PageQuery
 from common.services.tasks import board as lists
 from common.services.tasks import questions
 from common.services.tasks import tasks as services
-from common.services.tasks.task_details import TaskParts, read_details
+from common.services.tasks.task_details import NO_PARTS, TaskParts, read_details
 from common.services.tasks.task_lists import list_project_tasks
 from common.services.tasks.tasks import NewComment, NewTask
 from common.states import Priority, Role, TaskState
@@ -192,6 +192,7 @@ class TaskDetailsSchema(WrittenTaskSchema):
 _write_parts = writer_of(
     TaskDetailsSchema(only=[name for name in TaskDetailsSchema._declared_fields if name in vars(TaskParts())])
 )
+_no_parts = cast("Mapping[str, object]", _write_parts(NO_PARTS))
 
 
 class ListTasksSchema(PagingSchema):
@@ -311,7 +312,8 @@ def create_task(body: NewTask) -> object:
 @reply(one("task", TaskDetailsSchema))
 def read_task(task_id: str) -> object:
     found = read_details(task_id, by=who())
-    return tagged(write_details(found, cast("Mapping[str, object]", _write_parts(found.parts))))
+    parts = _no_parts if found.parts is NO_PARTS else cast("Mapping[str, object]", _write_parts(found.parts))
+    return tagged(write_details(found, parts))
 
 
 @tasks.patch("/tasks/<id:task_id>")

@@ -20,7 +20,8 @@ from web.http import fields as own_fields
 from web.http.fields import AnyField, Schema, iso
 
 Write = Callable[[object], object]
-Find = Callable[[object], object]
+Find = Callable[[object, bool], object]
+"""Of an object, and whether it is a mapping: looked up once, not for each field."""
 
 _TEXTS = {
     fields.String, own_fields.Text, own_fields.Line, own_fields.Name, own_fields.Choice, own_fields.Id,
@@ -72,8 +73,9 @@ def writer_of(schema: ma.Schema) -> Write:
 
     def write(value: object) -> dict[str, object]:
         written: dict[str, object] = {}
+        is_mapping = isinstance(value, Mapping)
         for key, find in plan:
-            found = find(value)
+            found = find(value, is_mapping)
             if found is not ma.missing:
                 written[key] = found
         return written
@@ -88,9 +90,9 @@ def _step(schema: ma.Schema, name: str, field: AnyField) -> tuple[str, Find]:
     is_plain = field.dump_default is ma.missing and "." not in attribute
     convert = _conversion(field) if is_plain else None
     if convert is None:
-        return key, lambda value: field.serialize(name, value, accessor=schema.get_attribute)
+        return key, lambda value, _is_mapping: field.serialize(name, value, accessor=schema.get_attribute)
     if type(field) is own_fields.Itself:
-        return key, convert
+        return key, lambda value, _is_mapping: convert(value)
     shows = schema.shows if isinstance(schema, Schema) else None
     return key, _finder(attribute, shows, convert)
 
@@ -98,9 +100,9 @@ def _step(schema: ma.Schema, name: str, field: AnyField) -> tuple[str, Find]:
 def _finder(attribute: str, shows: str | None, convert: Write) -> Find:
     """Finds and converts an attribute or key of the object, or of what it shows. None stays None."""
 
-    def find(value: object) -> object:
-        if isinstance(value, Mapping):
-            found = value.get(attribute, ma.missing)
+    def find(value: object, is_mapping: bool) -> object:
+        if is_mapping:
+            found = value.get(attribute, ma.missing)  # type: ignore[attr-defined]
         else:
             found = getattr(value, attribute, ma.missing)
             if found is ma.missing and shows is not None:

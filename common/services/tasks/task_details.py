@@ -74,6 +74,10 @@ class TaskParts:
     task_group: DeliveringGroup | None = None
 
 
+NO_PARTS = TaskParts()
+"""Of a task that has none of it, as most have."""
+
+
 class ReadParts(TypedDict, total=False):
     """The fields of TaskParts that are read by the task's id; absent: there is nothing of it."""
 
@@ -154,7 +158,7 @@ def read_details(task_id: str, *, by: Caller) -> TaskDetails:
     cap_texts = own[5], project_caps, platform_caps
     has_caps = any(text not in {None, "{}", "null"} for text in cap_texts)
     _id, project_id, _title, _description, _state, phase, *_more = columns
-    parts = TaskParts()
+    parts = NO_PARTS
     if found or has_caps:
         with snapshot() as read:
             uses = _notable(read, task_id, project_id, cap_texts) if has_caps else ()

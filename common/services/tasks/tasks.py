@@ -339,7 +339,7 @@ _PLACE = Statement(
 
 def _require_place(tx: Transaction, project_id: str, by: Caller) -> None:
     """Raise unless the caller may create a task in the project, and the project takes any."""
-    rows = _PLACE.rows(tx.session.connection(), project=project_id, user=by.user_id)
+    rows = _PLACE.rows(tx.connection, project=project_id, user=by.user_id)
     state, is_restricted, member_role = rows[0] if rows else (None, True, None)
     held = None if state is None else by.role_by(is_restricted=is_restricted, member_role=member_role)
     try:

@@ -1,0 +1,127 @@
+"""Transactions of this process that SQLite commits together, because each commit waits for the disk.
+
+A transaction that is done does not commit at once if others come: those that begin meanwhile run on its connection, one
+after the other, each in a savepoint. Then all are committed as one. Nothing is promised less: a later one sees what the
+earlier ones did, as if they were committed, and nobody hears of a result, be it an error, before the commit. If that
+fails, it fails for all of them. All of this happens under `database.sqlite_write_lock`, except for waiting.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from common import database
+from common.errors import Busy
+
+MOST = 32
+"""Most transactions of a group."""
+QUIET_TURNS = 2
+"""The group is committed once nobody joined for so many turns of the other greenlets or threads. Under gevent the first
+turn is of those that could go on already, the second of those whose sockets had something to read.
+"""
+
+
+class CommitGroup:
+    """connection: that of the first transaction, which commits for all."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._size = 1
+        self._over = threading.Event()
+        self._error: Exception | None = None
+
+    def run(self, act: Callable[[Session], None]) -> None:
+        """Act as a part of the group. If it raises, what it wrote is undone, and what others wrote stays.
+
+        Call it with the lock held, and `wait` without it before anything is told of the result.
+        """
+        session = Session(self.connection, join_transaction_mode="create_savepoint", expire_on_commit=False)
+        self._size += 1
+        try:
+            session.connection()
+            act(session)
+            session.commit()
+        except BaseException as error:
+            if not self._undo(session):
+                # SQLite itself ends a transaction when its disk is full, for example: nothing of the group is left.
+                self._error = error if isinstance(error, Exception) else Busy("a transaction was interrupted")
+            raise
+        finally:
+            with contextlib.suppress(DBAPIError):
+                session.close()
+
+    def wait(self) -> None:
+        """Wait until the group is committed. Raises what ended it otherwise, as for a transaction of its own."""
+        self._over.wait()
+        if self._error is not None:
+            raise self._error
+
+    def _undo(self, session: Session) -> bool:
+        """Undo what the session wrote. Returns False if the whole transaction is gone."""
+        try:
+            session.rollback()
+        except DBAPIError:
+            return False
+        return self._is_open()
+
+    def _is_open(self) -> bool:
+        return bool(getattr(self.connection.connection.driver_connection, "in_transaction", False))
+
+    def gather(self) -> None:
+        """Let others join until nobody does. Called with the lock held, which is released meanwhile.
+
+        Raises the error that ended the transaction, if one did.
+        """
+        global _joinable
+        _joinable = self
+        database.sqlite_write_lock.release()
+        try:
+            self._let_join()
+        finally:
+            # However long it takes: the connection may not be used by two at once.
+            database.sqlite_write_lock.acquire()
+            if _joinable is self:
+                _joinable = None
+        if self._error is not None:
+            raise self._error
+
+    def _let_join(self) -> None:
+        seen, quiet = self._size, 0
+        while quiet < QUIET_TURNS and self._size < MOST and self._error is None:
+            time.sleep(0)
+            quiet = quiet + 1 if self._size == seen else 0
+            seen = self._size
+
+    def end(self, error: BaseException | None) -> None:
+        """Tell those that wait. error: why nothing was written; None: the group is committed."""
+        if error is not None and self._error is None:
+            self._error = error if isinstance(error, Exception) else Busy("a transaction was interrupted")
+        self._over.set()
+
+
+_joinable: CommitGroup | None = None
+
+
+def joinable() -> CommitGroup | None:
+    """The group that may be joined now; None: there is none. Call it with the lock held."""
+    return _joinable if _joinable is not None and _joinable._size < MOST and _joinable._error is None else None
+
+
+@contextlib.contextmanager
+def gathered(connection: Connection) -> Iterator[None]:
+    """Let others join the open transaction, then commit it inside. Call it with the lock held, and all flushed."""
+    group = CommitGroup(connection)
+    try:
+        group.gather()
+        yield
+    except BaseException as error:
+        group.end(error)
+        raise
+    group.end(None)
