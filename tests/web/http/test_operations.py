@@ -18,11 +18,13 @@ LONGEST_SUMMARY = 70
 NO_EXAMPLE = {"receive_gitea"}
 """Called by another program, with a body that is that program's."""
 SELDOM = {
-    "Deployment.error", "GivenFeedback.line", "GivenFeedback.path", "GivenFeedback.side", "GivenFeedback.startLine",
+    "Deployment.error", "Finished.next", "GivenFeedback.line", "GivenFeedback.path", "GivenFeedback.side",
+    "GivenFeedback.startLine",
     "Question.escalatedTo", "Transcript.leftOut", "DeploymentsPage.totalIsCapped", "JobsPage.totalIsCapped",
     "TaskGroupsPage.totalIsCapped", "TasksPage.totalIsCapped", "WebhookDeliveriesPage.totalIsCapped",
 }  # fmt: skip
-"""Fields of replies that no example shows, because they are absent where nothing went wrong or is very long."""
+"""Fields of replies that no example shows, because they are absent where nothing went wrong, nothing is very
+long, or no header asks for them."""
 
 
 @pytest.fixture
