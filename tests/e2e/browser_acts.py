@@ -6,6 +6,7 @@ import re
 
 from playwright.sync_api import expect
 
+from common.services.delivery.bisection import GREEN_RUNS
 from tests.e2e.browser import PATIENCE_MS, Person
 
 
@@ -73,10 +74,11 @@ def deliver(person: Person, group: str, task: str, expected: str, goes: str) -> 
 
 
 def look_at_release(person: Person, task: str, change: str) -> None:
-    """Read all that the open group says of itself: its test with its log, commits, changes, changelog."""
-    run = person.see("group-train").get_by_test_id("train-run")
-    expect(run).to_have_attribute("data-passed", "true")
-    run.click()
+    """Read all that the open group says of itself: its tests with their logs, commits, changes, changelog."""
+    runs = person.see("group-train").get_by_test_id("train-run")
+    expect(runs).to_have_count(GREEN_RUNS)
+    expect(runs.last).to_have_attribute("data-passed", "true")
+    runs.last.click()
     expect(person.see("train-log")).to_contain_text("OK")
     person.page.get_by_role("dialog").get_by_role("button", name="Close").click()
     for part, text in (("release-commits", None), ("release-diff", change), ("release-changelog", f"- {task}")):
