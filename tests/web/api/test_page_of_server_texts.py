@@ -142,12 +142,13 @@ def test_a_problem_of_a_group_is_told_in_spanish(spaniard: PageReader, plain_wor
         "kind": "flaky",
         "files": [],
         "detail": "The tests are flaky: the tests failed in 1 of 3 runs at 0123456789ab (main). "
-        "No task is blamed, and all stay in the group: retry or cancel it.",
+        "No task is blamed, and all stay in the group. Mend the tests or put them into quarantine, and retry.",
     }
     put(TaskGroup, group["id"], problems=[problem])
     spaniard.open(f"#/projects/{project.id}/groups/{group['id']}")
 
     expect(spaniard.see("group-problems").locator("pre")).to_have_text(
         "Las pruebas son inestables: las pruebas fallaron en 1 de 3 ejecuciones en 0123456789ab (main). "
-        "No se culpa a ninguna tarea, y todas siguen en el grupo: volver a intentarlo o cancelarlo."
+        "No se culpa a ninguna tarea, y todas siguen en el grupo. "
+        "Arreglar las pruebas o ponerlas en cuarentena, y volver a intentarlo."
     )
