@@ -7,6 +7,7 @@ imports only the standard library and the MCP SDK, because the CLI waits for it 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import sys
@@ -167,7 +168,9 @@ async def forward(socket_path: str, name: str, arguments: dict[str, object]) -> 
         return False, f"The arguments are longer than {MOST_BYTES} bytes. Shorten them."
     try:
         async with await anyio.connect_unix(socket_path) as stream:
-            await stream.send(line)
+            with contextlib.suppress(anyio.BrokenResourceError):
+                # Closed before all was sent: the answer that was sent before says why.
+                await stream.send(line)
             answer = await _read_line(stream)
         reply = json.loads(answer)
         return bool(reply["ok"]), str(reply["text"])

@@ -130,20 +130,23 @@ def test_calls_run_at_the_same_time(tools: ToolSocket, desk: DeskOfTest) -> None
             group.start_soon(call, session, "wait")
             group.start_soon(call, session, "wait")
             await anyio.to_thread.run_sync(lambda: eventually(lambda: desk.waiting == 2, "both calls are held"))
-            answer = await call(session, "get_task")
+            answer = await call(session, "get_task", text="x" * size)
             desk.gate.set()
         return answer
 
     assert with_client(tools, work) == (True, "get_task: {}")
 
 
-def test_more_calls_than_it_takes_are_refused(tools: ToolSocket, desk: DeskOfTest) -> None:
+@pytest.mark.parametrize("size", [0, 500_000], ids=["short", "longer than what fits into the socket"])
+def test_more_calls_than_it_takes_are_refused(tools: ToolSocket, desk: DeskOfTest, size: int) -> None:
+    """A call that is refused before all of it was sent, too."""
+
     async def work(session: ClientSession) -> tuple[bool, str]:
         async with anyio.create_task_group() as group:
             for _ in range(MOST_CALLS):
                 group.start_soon(call, session, "wait")
             await anyio.to_thread.run_sync(lambda: eventually(lambda: desk.waiting == MOST_CALLS, "all are held"))
-            answer = await call(session, "get_task")
+            answer = await call(session, "get_task", text="x" * size)
             desk.gate.set()
         return answer
 
