@@ -1,8 +1,10 @@
-"""Programs of the documentation that are not here, put first in PATH: models of docker and helm, and an editor."""
+"""Programs that the documentation's scripts find first: models of docker and helm, an editor, a browser, and a make."""
 
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -17,14 +19,26 @@ print(main(sys.argv[1:]))
 _EDITOR = """#!/bin/sh
 for file; do [ -f "$file" ] || { echo "$file: no such file" >&2; exit 1; }; done
 """
+_BROWSER = """#!/bin/sh
+printf '%s\\n' "$@" >>"$HOME/opened"
+"""
+# The Makefile of this checkout, wherever the reader is. The suite can't run within itself: those targets are only read.
+_MAKE = """#!/bin/sh
+case "$1" in test|test-real) set -- -n "$@";; esac
+exec {make} --no-print-directory -C {root} "$@"
+"""
 
 
-def path_with(folder: Path, *models: str) -> str:
-    """A PATH with these models, by the programs' names, and `editor-of-tests`, which changes nothing."""
+def path_with(folder: Path, *names: str) -> str:
+    """A PATH with these programs; besides, `editor-of-tests` changes nothing, and `browser-of-tests` notes in the file
+    `opened` at home what it is to show."""
     folder.mkdir()
-    written = {"editor-of-tests": _EDITOR}
-    for name in models:
-        written[name] = _MODEL.format(python=sys.executable, root=str(ROOT), module=f"{name}_model")
+    written = {"editor-of-tests": _EDITOR, "browser-of-tests": _BROWSER}
+    for name in names:
+        if name == "make":
+            written[name] = _MAKE.format(make=shutil.which("make"), root=shlex.quote(str(ROOT)))
+        else:
+            written[name] = _MODEL.format(python=sys.executable, root=str(ROOT), module=f"{name}_model")
     for name, text in written.items():
         (folder / name).write_text(text)
         (folder / name).chmod(0o755)

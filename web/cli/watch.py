@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket as sockets
 import sys
 import time
 from collections.abc import Iterator
@@ -95,8 +96,15 @@ def _connected(api: Api, project_id: str | None, after_seq: int | None) -> Itera
                 raise ApiError(f"the platform refused: {message.get('data', {}).get('message', message['event'])}")
             yield message
     finally:
-        with contextlib.suppress(simple_websocket.ConnectionClosed, OSError):
-            socket.close()
+        _close(socket)
+
+
+def _close(socket: simple_websocket.Client) -> None:
+    """Say goodbye and end the library's thread, for which the process waits."""
+    with contextlib.suppress(simple_websocket.ConnectionClosed, OSError):
+        # Client.close closes the socket under the thread, which then waits until its next ping. A shutdown wakes it.
+        super(simple_websocket.Client, socket).close()
+        socket.sock.shutdown(sockets.SHUT_RDWR)
 
 
 def _send(socket: simple_websocket.Client, event: str, **body: str | int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -90,6 +91,10 @@ def test_watching_ends_where_a_person_has_to_act(world: World, monkeypatch: pyte
         assert aiworker("task", "watch", other.id[-8:]) == f"{other.id[-8:]}  ready_to_test  Wave"
         set_state(task, TaskState.CANCELLED)
         assert aiworker("task", "watch", task.id, code=1).endswith(f"task {task.id[-8:]} is cancelled")
+        # The process would wait for the connection's thread.
+        wait_until(
+            "the connections to end", lambda: not any("websocket" in one.name for one in threading.enumerate()), 10
+        )
 
 
 def test_what_an_agent_did_is_read_again(world: World) -> None:

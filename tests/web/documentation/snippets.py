@@ -57,32 +57,50 @@ def _blocks(page: str, text: str, above: int = 0) -> Iterator[Block]:
 
 @dataclass(frozen=True)
 class Run:
-    """A test that types scripts of a page into bash as they stand. having: only those with this word; empty: all."""
+    """A test that types scripts of a page into bash as they stand.
 
+    having: only those with this word; empty: all. lacking: of these, only those without this word.
+    """
+
+    page: str
     test: str
     having: str = ""
+    lacking: str = ""
+
+    def types(self, block: Block) -> bool:
+        is_of_page = block.page == self.page and block.language in SCRIPTS
+        return is_of_page and self.having in block.text and (not self.lacking or self.lacking not in block.text)
 
 
-RUNS = {
-    "deploy/compose/README.md": Run("tests/deploy/test_readmes.py"),
-    "deploy/helm/README.md": Run("tests/deploy/test_readmes.py"),
-    "deploy/reverse-proxy/README.md": Run("tests/deploy/test_readmes.py"),
-    "docs/backup.md": Run("tests/deploy/test_page_on_cluster.py", having="kubectl"),
-    "docs/install-kubernetes.md": Run("tests/deploy/test_page_on_cluster.py"),
-    "docs/kubernetes.md": Run("tests/deploy/test_policy_try.py"),
-    "docs/receipts.md": Run("tests/web/documentation/test_receipts_page.py"),
-}
-"""By page. Every other script is looked at command by command: test_snippets.py."""
+TYPED_PAGES = "tests/web/documentation/test_typed_pages.py"
+RUNS = (
+    Run("README.md", TYPED_PAGES, lacking="curl "),
+    Run("deploy/compose/README.md", "tests/deploy/test_readmes.py"),
+    Run("deploy/helm/README.md", "tests/deploy/test_readmes.py"),
+    Run("deploy/reverse-proxy/README.md", "tests/deploy/test_readmes.py"),
+    Run("docs/agents.md", TYPED_PAGES),
+    Run("docs/api.md", TYPED_PAGES, lacking="curl "),
+    Run("docs/backup.md", "tests/deploy/test_page_on_cluster.py", having="kubectl"),
+    Run("docs/backup.md", TYPED_PAGES, lacking="kubectl"),
+    Run("docs/command.md", TYPED_PAGES),
+    Run("docs/gitea.md", TYPED_PAGES),
+    Run("docs/install-kubernetes.md", "tests/deploy/test_page_on_cluster.py"),
+    Run("docs/kubernetes.md", "tests/deploy/test_policy_try.py"),
+    Run("docs/operations.md", TYPED_PAGES, lacking="curl "),
+    Run("docs/quickstart.md", TYPED_PAGES),
+    Run("docs/receipts.md", "tests/web/documentation/test_receipts_page.py"),
+)
+"""Every other script is read command by command, test_snippets.py; its calls are sent, test_documented_calls.py."""
 
 
-def scripts(page: str) -> list[Block]:
-    """The scripts of a page that a test types as they stand, in its order."""
-    return [block for block in blocks() if block.page == page and is_typed(block)]
+def scripts(page: str, test: str = "") -> list[Block]:
+    """The scripts of a page that a test types as they stand, in its order. test: only those that this one types."""
+    runs = [run for run in RUNS if run.page == page and test in {"", run.test}]
+    return [block for block in blocks() if any(run.types(block) for run in runs)]
 
 
 def is_typed(block: Block) -> bool:
-    run = RUNS.get(block.page)
-    return block.language in SCRIPTS and run is not None and run.having in block.text
+    return any(run.types(block) for run in RUNS)
 
 
 def inline_codes() -> Iterator[tuple[str, str]]:

@@ -114,7 +114,7 @@ def test_the_guides_program_prints_what_is_ready(
     shell: _Shell, served: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     (code,) = [block.text for block in BLOCKS if block.language == "python"]
-    (line,) = [block.text for block in BLOCKS if "pip install" in block.text and "api/client" in block.text]
+    (line,) = [block.text for block in blocks() if "pip install" in block.text and "api/client" in block.text]
     address = line.partition("$AIWORKER_URL")[2].strip().strip('"')
     (tmp_path / "client.whl").write_bytes(shell.client.get(address).data)
     monkeypatch.syspath_prepend(str(tmp_path / "client.whl"))

@@ -58,11 +58,11 @@ def test_the_blocks_of_text_are_counted() -> None:
 
 
 def test_every_page_that_is_typed_is_named_by_a_test_that_reads_all_of_it() -> None:
-    for page, run in RUNS.items():
+    for run in RUNS:
         text = (ROOT / run.test).read_text("utf-8")
-        assert f'"{page}"' in text, page
-        assert run.having or ".finish()" in text, page
-        assert [one for one in BLOCKS if one.page == page and is_typed(one)], page
+        assert f'"{run.page}"' in text, run.page
+        assert run.having or ".finish()" in text, run.page
+        assert [one for one in BLOCKS if run.types(one)], run.page
 
 
 def test_every_script_is_one_that_bash_can_read() -> None:
