@@ -28,7 +28,7 @@ beside() {  # goes on as soon as the command has said the word, and ends it when
     cat "$said"
     grep -q -e "$word" "$said"
 }
-trap 'jobs -p | xargs -r kill; wait' EXIT
+trap 'trap - ERR; jobs -p | xargs -r kill 2>/dev/null; wait' EXIT
 """
 
 
