@@ -14,6 +14,7 @@ from common.models.insertion import insert_values
 from common.settings import settings
 from common.statements import ListStatement, Places, SharedJson, Statement
 from common.transaction import Transaction, snapshot, transactional
+from tests.sent_statements import statements
 
 ONE = Statement(lambda: select(literal(1)))
 
@@ -100,3 +101,13 @@ def test_a_refused_connection_is_the_error_that_sqlalchemy_raises() -> None:
 
     assert "Can't connect" in str(refused.value.orig)
     assert refused.value.statement is None
+
+
+@pytest.mark.usefixtures("on_database")
+def test_tests_see_what_is_sent_on_either_way() -> None:
+    """Those that count statements, or ask for their plans, would pass if they saw none."""
+    with statements() as sent, snapshot() as read:
+        ONE.read()
+        read.session.execute(select(Feed.id))
+
+    assert ["feeds" in text for text in sent] == [False, True]

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import Flask
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection
 
 from common import database
 from common.models.base import Base
 from common.states import DeploymentState, GroupState, JobState, Role, TaskState
 from tests import builders
+from tests.sent_statements import noting
 from tests.web.many_rows import ManyRows
 from workers import sweeps
 
@@ -69,20 +70,16 @@ def captured() -> Iterator[list[Sent]]:
     """Collect each statement that reads or deletes, once for each function."""
     found: dict[tuple[str, str], Sent] = {}
 
-    def note(_connection: Any, _cursor: Any, sql: str, parameters: Any, _context: Any, many: bool) -> None:
+    def note(sql: str, parameters: object, many: bool) -> None:
         if sql.split(None, 1)[0] in {"SELECT", "UPDATE", "DELETE"} and not many:
             origin = _origin()
             found.setdefault((re.sub(r"\d+", "", sql), origin), Sent(sql, parameters, origin))
 
-    engines = [database.engine(), database.engine(reads=True)]
-    for engine in engines:
-        event.listen(engine, "before_cursor_execute", note)
     result: list[Sent] = []
     try:
-        yield result
+        with noting(note):
+            yield result
     finally:
-        for engine in engines:
-            event.remove(engine, "before_cursor_execute", note)
         result.extend(found.values())
 
 
@@ -90,7 +87,7 @@ def _origin() -> str:
     frame = sys._getframe(1)
     while frame.f_back is not None:
         path = frame.f_code.co_filename
-        is_ours = re.search(r"/(common|web|workers)/(?!.*(database|transaction|paging|listing)\.py)", path)
+        is_ours = re.search(r"/(common|web|workers)/(?!.*(database|transaction|paging|listing|statements)\.py)", path)
         if is_ours and "/tests/" not in path and "site-packages" not in path:
             return f"{path[is_ours.start() + 1 :]}:{frame.f_code.co_name}"
         frame = frame.f_back

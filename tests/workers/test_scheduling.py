@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import event, select, update
+from sqlalchemy import select, update
 
 from common import database, jobs
 from common.errors import LeaseLost
@@ -18,6 +17,7 @@ from common.services.runs.assigning import Pair, assign
 from common.services.runs.scheduling import schedule_tasks
 from common.states import ProjectState
 from common.transaction import Transaction, transactional
+from tests.sent_statements import statements
 from tests.web.made import a_project, a_task
 from tests.workers.platform import Platform
 
@@ -40,21 +40,6 @@ def _claimed(tx: Transaction) -> Lease:
     return lease
 
 
-@contextmanager
-def _statements() -> Iterator[list[str]]:
-    """What is written or read inside a transaction."""
-    seen: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
-        seen.append(statement)
-
-    event.listen(database.engine(), "before_cursor_execute", note)
-    try:
-        yield seen
-    finally:
-        event.remove(database.engine(), "before_cursor_execute", note)
-
-
 def _tasks(project: Project, count: int) -> list[Task]:
     return [a_task(project, f"Task {number}", driver="scripted") for number in range(count)]
 
@@ -63,12 +48,12 @@ def test_a_batch_takes_as_many_statements_as_one_task(platform: Platform) -> Non
     project = _project()
     _tasks(project, 1)
     platform.agent()
-    with _statements() as one:
+    with statements() as one:
         assert schedule_tasks(_claimed()) == 1
     _tasks(project, 8)
     for _ in range(8):
         platform.agent()
-    with _statements() as eight:
+    with statements() as eight:
         assert schedule_tasks(_claimed()) == 8
     assert len(eight) <= len(one)
 

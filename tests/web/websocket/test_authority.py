@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import resource
 import shutil
 import time
@@ -10,13 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, event
 
 from common.errors import NotFound, Unauthenticated
 from common.services.people import accounts
 from common.services.projects import projects
 from common.states import Role
 from tests.databases import sqlite_url
+from tests.sent_statements import statements
 from tests.web.websocket.feed_server import Person, instance, log_in, new_admin, new_person, new_project
 from web.websocket.authority import CHECK_SECONDS, Authority
 from web.websocket.hub import Hub
@@ -40,21 +39,6 @@ def authority() -> Authority:
     return made
 
 
-@contextlib.contextmanager
-def counting() -> Iterator[list[str]]:
-    """The statements that are executed inside."""
-    seen: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
-        seen.append(statement)
-
-    event.listen(Engine, "before_cursor_execute", note)
-    try:
-        yield seen
-    finally:
-        event.remove(Engine, "before_cursor_execute", note)
-
-
 def test_what_the_second_socket_of_a_token_may_follow_is_known(admin: Person, authority: Authority) -> None:
     project_id = new_project(admin)
     person = new_person(admin, Role.MEMBER)
@@ -62,12 +46,12 @@ def test_what_the_second_socket_of_a_token_may_follow_is_known(admin: Person, au
     authority.require_feed(first, project_id)
     authority.read_visible(first)
     second = authority.admit(person.token)
-    with counting() as statements:
+    with statements() as sent:
         authority.require_feed(second, project_id)
         authority.read_visible(second)
 
     assert second is first
-    assert statements == []
+    assert sent == []
 
 
 def test_a_login_that_ended_is_refused_without_the_stream_saying_so(admin: Person, authority: Authority) -> None:
@@ -84,9 +68,9 @@ def test_without_the_stream_everything_is_asked_again(admin: Person, authority: 
     authority.hears_stream = False
     session = authority.admit(admin.token)
     for _ in range(2):
-        with counting() as statements:
+        with statements() as sent:
             authority.require_feed(session, project_id)
-        assert statements
+        assert sent
 
 
 def test_what_was_read_is_old_after_a_while(
@@ -97,10 +81,10 @@ def test_what_was_read_is_old_after_a_while(
     authority.require_feed(session, project_id)
     now = time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: now + CHECK_SECONDS)
-    with counting() as statements:
+    with statements() as sent:
         authority.require_feed(session, project_id)
 
-    assert statements
+    assert sent
 
 
 def test_a_change_of_the_user_counts_at_once(admin: Person, authority: Authority) -> None:
