@@ -9,7 +9,9 @@ import pytest
 
 from common.errors import Invalid
 from common.models import Comment, Task, TaskCheck, TestedCommit
+from common.providers.forge import local_forge
 from common.services.tasks import losses, tasks
+from tests.providers.git_tree import git
 from tests.workers.platform import Platform
 from workers import registry
 
@@ -271,6 +273,8 @@ def test_a_look_at_running_tests_reads_nothing_but_heads_from_the_forge(
     platform.finish(claimed, platform.push(claimed, {"readme": "x\n"}))
     platform.run_jobs(until=lambda: bool(platform.all(TaskCheck, TaskCheck.task_id == task.id)))
     platform.run_jobs(until=lambda: bool(platform.due()))
+    # Else heads are read from git's files.
+    git("pack-refs", "--all", at=local_forge().repository_path(platform.repository(project.id)))
     asked: list[list[str]] = []
     is_asking = True
 
@@ -283,7 +287,7 @@ def test_a_look_at_running_tests_reads_nothing_but_heads_from_the_forge(
         registry.registered[job.kind](job.id)
     is_asking = False
     assert [one for one in asked if "for-each-ref" not in one] == []
-    assert len(asked) <= 4, asked
+    assert 1 <= len(asked) <= 4, asked
     gate.touch()
     platform.run_jobs()
 
