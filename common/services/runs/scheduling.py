@@ -24,6 +24,7 @@ from common.services.runs.matching import STEPS_WORD, Matcher, chosen_model, nam
 from common.services.runs.waiting import (
     PAGE,
     OpenProject,
+    ReadyAgent,
     WaitingTask,
     descriptions_with,
     projects_of,
@@ -53,7 +54,7 @@ def schedule_tasks(lease: Lease) -> int:
     If no agent is free, the fleet creates one, up to its limit, and the run waits for its pod.
     """
     with snapshot() as read:
-        this_pass = _Pass(read)
+        this_pass = _Pass(read, [*ready_agents(read), *fleet.new_agents(read)])
         pairs = this_pass.matched()
     made = Assigned()
     if this_pass.obstacles or this_pass.capped:
@@ -65,13 +66,14 @@ def schedule_tasks(lease: Lease) -> int:
 
 
 def assign_next(agent_id: str) -> bool:
-    """Assign the agent, one of whose runs has just ended, the task that a pass would give it now, without such a pass.
+    """Assign the agent, one of whose runs has just ended, the task that it would get if it were the only one.
 
     Returns whether it has a run that it can claim soon. A pass may do the same at the same time: each choice is looked
     at again, locked, so neither the task nor the agent's slot is given twice.
     """
     with snapshot() as read:
-        pairs = [pair for pair in _Pass(read).matched() if pair.agent_id == agent_id]
+        # A request waits for this: the other agents are the pass's to match.
+        pairs = _Pass(read, [agent for agent in ready_agents(read) if agent.id == agent_id]).matched()
     if pairs:
         _assign_first(pairs)
     return bool(read_rows(_COMING, agent_id=agent_id))
@@ -129,7 +131,7 @@ def _show_why_not(tx: Transaction, obstacles: dict[str, str], capped: Collection
 class _Pass:
     """One pass of the scheduler over the tasks and agents, none of which is locked."""
 
-    def __init__(self, read: Snapshot) -> None:
+    def __init__(self, read: Snapshot, agents: Sequence[ReadyAgent]) -> None:
         self._read = read
         self._now: datetime = read.now()
         self._projects: dict[str, OpenProject] = {}
@@ -141,7 +143,7 @@ class _Pass:
         self.is_partial = False
         """Whether there may be tasks behind those that were read, and agents that could do them."""
         self._caps = CapBook(read)
-        self._matcher = Matcher([*ready_agents(read), *fleet.new_agents(read)], provider_apis(read))
+        self._matcher = Matcher(agents, provider_apis(read))
 
     def matched(self) -> list[Pair]:
         """Which task should go to which agent. A project whose last runs could not be prepared gets at most one."""
