@@ -197,6 +197,18 @@ def get(url: str, path: str = "/") -> tuple[int, str]:
             return error.code, error.read().decode()
 
 
+def get_unless_cut(url: str, path: str = "/") -> tuple[int, str] | None:
+    """`get`; None if the connection ends without a response.
+
+    Linux closes the connections of a process that ends before the socket on which it listens: an app may accept a
+    connection while it dies, and reset it.
+    """
+    try:
+        return get(url, path)
+    except OSError:
+        return None
+
+
 def lives(pid: int) -> bool:
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE

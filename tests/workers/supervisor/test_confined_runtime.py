@@ -30,7 +30,7 @@ from tests.providers.runtime_contract import (
     settled,
     until,
 )
-from tests.providers.runtime_supervisor import Repository, Supervisor, get, supervised, wait_until_gone
+from tests.providers.runtime_supervisor import Repository, Supervisor, get, get_unless_cut, supervised, wait_until_gone
 from tests.providers.test_runtime_sources import Served
 from tests.workers.needs.clients import MARIADB, POSTGRESQL, REDIS, attacks, needs_installed, redis, sql
 
@@ -308,8 +308,7 @@ def test_a_crashed_app_comes_back_in_its_sandbox(supervisor: Supervisor, space: 
     app = App(space, "task-1")
     url = supervisor.runtime.ensure_app(app, repository.web_app("v1")).url
     settled(supervisor.runtime, app, "v1")
-    with contextlib.suppress(OSError):
-        get(url, "/die")
+    get_unless_cut(url, "/die")
 
     def restarts() -> int:
         state = supervisor.runtime.read_app(app, "v1")
@@ -317,7 +316,7 @@ def test_a_crashed_app_comes_back_in_its_sandbox(supervisor: Supervisor, space: 
         return state.restarts
 
     until(lambda: restarts() == 1, what="the restart")
-    assert get(url) == (200, "v1")
+    until(lambda: get_unless_cut(url) == (200, "v1"), what="its answer")
 
 
 @pytest.mark.usefixtures("confining")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from common.values.check import CheckEnd, CheckPhase
 from common.values.needs import Needs
 from common.values.variable_set import Variables
 from tests.providers.runtime_contract import check_of, finished, settled, until
-from tests.providers.runtime_supervisor import RUN_WEB_APP, Repository, get, lives, supervised
+from tests.providers.runtime_supervisor import RUN_WEB_APP, Repository, get, get_unless_cut, lives, supervised
 
 SPACE = Space("shop-0000beef", "project-1")
 APP = App(SPACE, "task-1")
@@ -110,9 +109,13 @@ def test_an_app_starts_after_its_setup_and_restarts_without_it(
     first = get(url, "/pid")[1]
 
     assert get(url) == (200, "made by setup\n")
-    with contextlib.suppress(OSError):
-        get(url, "/die")
-    until(lambda: get(url, "/pid") not in {(200, first)} and get(url, "/pid")[0] == 200, what="the restart")
+    get_unless_cut(url, "/die")
+
+    def restarted() -> bool:
+        answer = get_unless_cut(url, "/pid")
+        return answer is not None and answer[0] == 200 and answer[1] != first
+
+    until(restarted, what="the restart")
     assert count.read_text() == "once\n"
 
 
