@@ -109,8 +109,9 @@ class StoredValue(TypeDecorator[Any]):
 
 _engines: dict[tuple[int, str, bool], Engine] = {}
 _engines_lock = threading.Lock()
-_idle_reads: dict[Engine, list[PoolProxiedConnection]] = {}
-_MOST_IDLE_READS = 4
+_idle_reads: dict[Engine, list[tuple[float, PoolProxiedConnection]]] = {}
+"""With the time at which each was given back."""
+_MOST_IDLE_READS = 8
 
 
 def engine(*, reads: bool = False) -> Engine:
@@ -130,28 +131,43 @@ def take_read_connection(of: Engine) -> PoolProxiedConnection:
     # Not tested for emptiness first: another thread may take the last one in between.
     with contextlib.suppress(IndexError):
         if idle is not None:
-            return idle.pop()
+            given_back_at, borrowed = idle.pop()
+            try:
+                _check_alive(borrowed.dbapi_connection, given_back_at)
+            except of.dialect.loaded_dbapi.Error as error:
+                borrowed.invalidate(error)
+            else:
+                return borrowed
     return of.pool.connect()
 
 
 def give_back_read_connection(of: Engine, borrowed: PoolProxiedConnection) -> None:
     """Give it back after a statement that went well, with its cursor closed.
 
-    Those to SQLite are kept beside the pool, whose part in a read costs as much as SQLite's. It has nothing to do
-    there: no server closes such a connection, and under AUTOCOMMIT a closed cursor leaves nothing to roll back.
+    Some are kept beside the pool, whose part in a read costs as much as SQLite's. It has nothing to do: under
+    AUTOCOMMIT a closed cursor leaves nothing to roll back, and whether a server is still there is checked here, too.
     """
-    idle = _idle_reads.setdefault(of, []) if of.dialect.name == "sqlite" else None
-    if idle is None or len(idle) >= _MOST_IDLE_READS:
+    idle = _idle_reads.setdefault(of, [])
+    if len(idle) >= _MOST_IDLE_READS:
         borrowed.close()
     else:
-        idle.append(borrowed)
+        idle.append((time.monotonic(), borrowed))
+
+
+def _check_alive(connection: object, given_back_at: float) -> None:
+    """Raise the driver's error if the server has closed the connection. Files of SQLite have no server.
+
+    A round trip: left out while the connection was in use a moment ago.
+    """
+    if isinstance(connection, PatientConnection) and time.monotonic() - given_back_at >= UNCHECKED_SECONDS:
+        connection.ping(reconnect=False)
 
 
 def dispose_engines() -> None:
     """Close this process's connections, and drop those inherited over a fork without closing them."""
     with _engines_lock:
         for idle in _idle_reads.values():
-            for borrowed in idle:
+            for _at, borrowed in idle:
                 borrowed.close()
         _idle_reads.clear()
         for (pid, _url, _reads), made in list(_engines.items()):
@@ -191,11 +207,8 @@ def _make(url: str, *, reads: bool) -> Engine:
 
     @event.listens_for(made, "checkout")
     def _ping(connection: PatientConnection, record: ConnectionPoolEntry, _proxy: object) -> None:
-        # A round trip for each request: left out while the connection was in use a moment ago.
-        if time.monotonic() - record.info.get("returned_at", -UNCHECKED_SECONDS) < UNCHECKED_SECONDS:
-            return
         try:
-            connection.ping(reconnect=False)
+            _check_alive(connection, record.info.get("returned_at", -UNCHECKED_SECONDS))
         except made.dialect.loaded_dbapi.Error as error:
             # The pool discards the connection and takes another.
             raise DisconnectionError from error

@@ -36,6 +36,7 @@ from web.http.document import Document
 from web.http.errors import register_error_handlers
 from web.http.openapi import describe, init_openapi
 from web.http.paths import require_plain
+from web.http.repeats import Headers, Repeats, raise_failed
 from web.http.request_counts import RequestCounts
 from web.http.request_id import request_id, request_id_of
 from web.http.traces import traced_request
@@ -60,8 +61,6 @@ _FOR_API = [*_FOR_ALL, ("Cache-Control", "cache-control", "no-store")]
 
 _API = [*api.ALL, provider_tests]
 
-Headers = list[tuple[str, str]]
-
 
 class MatchedRule(Rule):
     """A rule for matching paths. Code that builds addresses from it is made when the first one is asked for.
@@ -83,15 +82,20 @@ class Application(Flask):
 
     url_rule_class = MatchedRule
     counts: RequestCounts
+    repeats: Repeats
 
     def wsgi_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """As Flask's, with the headers that every reply has.
+        """As Flask's, with the headers that every reply has; but a reply that can be repeated is, without Flask.
 
         They are added to the list that the server gets: werkzeug checks and copies each header of a Response twice.
         """
+        if (repeated := self.repeats.answer(environ, start_response)) is not None:
+            return repeated
 
         def start(status: str, headers: Headers, exc_info: OptExcInfo | None = None) -> Callable[[bytes], object]:
-            return start_response(status, headers + _missing(environ, headers), exc_info)
+            complete = headers + _missing(environ, headers)
+            self.repeats.keep(environ, status, complete)
+            return start_response(status, complete, exc_info)
 
         return super().wsgi_app(environ, start)
 
@@ -136,6 +140,7 @@ class Application(Flask):
         """Authenticate the caller, then run the view in the caller's name."""
         # The proxy `request` is looked up again at each use, which adds up in what every request passes.
         current = request._get_current_object()  # type: ignore[attr-defined]
+        raise_failed(current.environ)
         require_plain(current.path)
         if current.routing_exception is not None:
             self.raise_routing_exception(current)
@@ -194,6 +199,7 @@ def _bare_app() -> Application:
     init_tokens(app)
     register_error_handlers(app)
     app.counts = init_metrics(app, *counters.ALL)
+    app.repeats = Repeats(app.counts)
     app.register_blueprint(gateway)
     return app
 

@@ -1,7 +1,7 @@
 """Measures requests of the API in the product's own web process, in turn with a bare Flask application.
 
 The web process is started by its line in the Procfile, over real rows in SQLite and in MariaDB where it is installed.
-`python -m tests.bench.api` measures this alone; `--profile` prints where the time of each request goes.
+`python -m tests.bench.api` measures this alone; `--profile SQLite` prints where the time of each request goes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import contextlib
 import json
 import statistics
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -59,6 +59,13 @@ def _login(server: Started, password: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {reply.json()['accessToken']}"}
 
 
+def _page(server: Started, token: Mapping[str, str], offset: int) -> list[dict[str, str]]:
+    asked = {"limit": 200, "offset": offset}
+    reply = requests.get(f"{server.url}/api/tasks", params=asked, headers=token, timeout=10)
+    reply.raise_for_status()
+    return list(reply.json()["tasks"])
+
+
 def kinds(server: Started, password: str, project_id: str) -> list[Asked]:
     """The requests that are measured. password: the administrator's."""
     token = _login(server, password)
@@ -69,6 +76,8 @@ def kinds(server: Started, password: str, project_id: str) -> list[Asked]:
     made.raise_for_status()
     first = requests.get(f"{server.url}{path}", headers=token, timeout=10)
     task_id = first.json()["tasks"][7]["id"]
+    # More than a process keeps the replies of.
+    other_ids = [one["id"] for offset in range(0, 4000, 200) for one in _page(server, token, offset)]
     new = json.dumps(body).encode()
     hello = request_bytes("GET", "/hello", {})
     listed, one = (request_bytes("GET", of, token) for of in (path, f"/api/tasks/{task_id}"))
@@ -77,11 +86,15 @@ def kinds(server: Started, password: str, project_id: str) -> list[Asked]:
     def pages(number: int) -> bytes:
         return request_bytes("GET", f"{path}&offset={number % (TASKS_OF_PROJECT - 50)}", token)
 
+    def others(number: int) -> bytes:
+        return request_bytes("GET", f"/api/tasks/{other_ids[number % len(other_ids)]}", token)
+
     found = [
         Asked("GET /tasks, 50 rows", lambda _: listed, lambda _: hello),
         # More pages than a process keeps, so each is read from the database.
         Asked("GET /tasks, 50 rows, another page each time", pages, lambda _: hello),
         Asked("GET one task", lambda _: one, lambda _: hello),
+        Asked("GET one task, another each time", others, lambda _: hello),
         Asked("POST /tasks", lambda _: created, lambda _: echo, 201),
     ]
     etag = first.headers.get("ETag")
@@ -152,9 +165,9 @@ def figures(tasks: int = 100_000, seconds: float = 2.0, times: int = 5, only: st
             yield Missing(f"API on {database}", str(reason))
 
 
-def profile(tasks: int, seconds: float, only: str | None) -> Iterator[Found]:
-    """The share of the server's CPU time in each module, for each kind of request, on SQLite."""
-    with _filled("SQLite", tasks) as (stores, project_id):
+def profile(database: str, tasks: int, seconds: float, only: str | None) -> Iterator[Found]:
+    """The share of the server's CPU time in each module, for each kind of request."""
+    with _filled(database, tasks) as (stores, project_id):
         samples = stores.folder / "samples"
         with procfile(
             "web", stores, config="tests/bench/sampled.conf.py", AIWORKER_BENCH_SAMPLES=str(samples)
@@ -188,11 +201,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--times", type=int, default=5)
     parser.add_argument("--only", help="a part of a kind's name")
-    parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--profile", metavar="DATABASE", choices=DATABASES, help="SQLite or MariaDB")
     chosen = parser.parse_args()
     found: Iterator[Found]
-    if chosen.profile:
-        found = profile(chosen.tasks, chosen.seconds, chosen.only)
+    if chosen.profile is not None:
+        found = profile(chosen.profile, chosen.tasks, chosen.seconds, chosen.only)
     else:
         found = figures(chosen.tasks, chosen.seconds, chosen.times, chosen.only)
     for one in found:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import pymysql
 import pytest
+from sqlalchemy import func, select
 from sqlalchemy.engine import make_url
 
 from common import database, mariadb_connection
+from common.statements import Statement
+
+NUMBER = Statement(lambda: select(func.connection_id()))
 
 QUERIES = (
     "SELECT 1 AS a, 'x' AS b",
@@ -50,3 +54,19 @@ def test_an_error_and_the_results_after_it_are_read(use_database: object, mariad
             with pytest.raises(database.DBAPIError):
                 connection.exec_driver_sql("SELECT nothing FROM nowhere")
             assert connection.exec_driver_sql("SELECT 1 AS a, 'x' AS b").all() == [(1, "x")]
+
+
+def test_a_kept_connection_that_the_server_closed_is_replaced(
+    use_database: object, mariadb_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_database(mariadb_database_url)  # type: ignore[operator]
+    with database.engine().connect() as other:
+        ((own,),) = NUMBER.read()
+        assert NUMBER.read() == [(own,)], "it is kept"
+        other.exec_driver_sql(f"KILL CONNECTION {own}")
+        monkeypatch.setattr(database, "UNCHECKED_SECONDS", 0.0)
+
+        ((after,),) = NUMBER.read()
+
+        assert after != own
+        assert NUMBER.read() == [(after,)]

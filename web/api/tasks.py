@@ -12,7 +12,7 @@ from common.services.paging import PageQuery
 from common.services.tasks import board as lists
 from common.services.tasks import questions
 from common.services.tasks import tasks as services
-from common.services.tasks.task_details import NO_PARTS, TaskParts, read_details
+from common.services.tasks.task_details import NO_PARTS, TaskParts, read_again, read_details
 from common.services.tasks.task_lists import list_project_tasks
 from common.services.tasks.tasks import NewComment, NewTask
 from common.states import Priority, Role, TaskState
@@ -30,7 +30,7 @@ from web.api.runs import RunSchema
 from web.api.spend import TaskSpendSchema
 from web.api.task_groups import GroupOfTaskSchema
 from web.api.task_rows import write_details, write_tasks
-from web.http.auth import allow, who
+from web.http.auth import allow, bearer_token, who
 from web.http.blueprint import Blueprint, PagingSchema, QueryInteger, body, many, one, query, reply
 from web.http.fields import (
     AgentId,
@@ -293,9 +293,7 @@ def list_tasks(page: PageQuery, *, mine: str, **wanted: str | None) -> object:
     standing = caller.standing
     if standing is None or standing.role is None or chosen.q is not None or chosen.label is not None:
         return lists.list_tasks(chosen, page, by=caller)
-    return versioned(
-        standing.version, lambda: write_tasks(list_project_tasks(chosen, page)), of_user=created_by_id or ""
-    )
+    return versioned(lambda: write_tasks(list_project_tasks(chosen, page)), of_user=created_by_id or "")
 
 
 @tasks.post("/tasks")
@@ -311,9 +309,11 @@ def create_task(body: NewTask) -> object:
 @allow(Role.VIEWER)
 @reply(one("task", TaskDetailsSchema))
 def read_task(task_id: str) -> object:
-    found = read_details(task_id, by=who())
+    caller, token = who(), bearer_token()
+    found = read_details(task_id, by=caller)
     parts = _no_parts if found.parts is NO_PARTS else cast("Mapping[str, object]", _write_parts(found.parts))
-    return tagged(write_details(found, parts))
+    seen = None if found.overview is None else (caller, found.overview)
+    return tagged(write_details(found, parts), lambda: read_again(token, task_id), seen)
 
 
 @tasks.patch("/tasks/<id:task_id>")

@@ -17,7 +17,7 @@ from flask import Flask, g, request
 from flask_jwt_extended import JWTManager, create_access_token, create_refresh_token
 
 from common.errors import Conflict, Forbidden, NotFound, Unauthenticated
-from common.services.access import Caller
+from common.services.access import Caller, Standing
 from common.services.people import accounts, login_tokens, tokens
 from common.services.runs import runners
 from common.services.runs.runners import AgentPrincipal, RunPrincipal
@@ -35,6 +35,9 @@ _BEARER = re.compile(r"Bearer ([A-Za-z0-9._~+/=-]{1,2048})", re.IGNORECASE)
 
 _PROJECT = re.compile(rf"(?:^|&)projectId=({UUID_PATTERN})(?:&|$)")
 """A `projectId` in a query string. One that is written otherwise is read by the view alone."""
+
+Admitted = tuple[Caller, Standing | None]
+"""A person, and their standing in the project that the request names: a Caller is equal to one with another."""
 
 Principal = Caller | AgentPrincipal | RunPrincipal | None
 """The caller. None: the holder of an enrolment token, who is not an agent yet."""
@@ -178,6 +181,21 @@ def bearer_token() -> str:
 def who() -> Caller:
     """The calling person; only in views with @allow."""
     return _principal(Caller)
+
+
+def again() -> tuple[Callable[[], Admitted], Admitted]:
+    """A function that admits the calling person again, at any later time, and what it returns now.
+
+    It raises CallerError once the token is not accepted any more; only in views with @allow.
+    """
+    token, caller = bearer_token(), who()
+    project_id = None if caller.standing is None else caller.standing.project_id
+
+    def admit() -> Admitted:
+        found = accounts.authenticate(token, project_id)
+        return found, found.standing
+
+    return admit, (caller, caller.standing)
 
 
 def agent() -> AgentPrincipal:

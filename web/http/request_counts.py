@@ -6,6 +6,8 @@ series of a route are looked up once.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from flask import Request
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
@@ -36,15 +38,28 @@ class RequestCounts:
         path = request.path
         if path in _UNTRACKED or path.startswith(_HEALTH):
             return
+        duration, total = self._series_of(request.method, route(request), status)
+        duration.observe(seconds)
+        total.inc()
+
+    def counter_of(self, method: str, route: str, status: int) -> Callable[[float], None]:
+        """A function that counts one more answered request of this kind, with its seconds."""
+        duration, total = self._series_of(method, route, status)
+
+        def count(seconds: float) -> None:
+            duration.observe(seconds)
+            total.inc()
+
+        return count
+
+    def _series_of(self, method: str, route: str, status: int) -> tuple[Histogram, Counter]:
         # Known methods, routes and statuses alone, so that nobody can make series without end.
-        key = request.method, route(request), status
+        key = method, route, status
         series = self._series.get(key)
         if series is None:
-            method, rule, _status = key
-            duration = self._seconds.labels(method=method, route=rule, status=status)
+            duration = self._seconds.labels(method=method, route=route, status=status)
             series = self._series[key] = duration, self._total.labels(method=method, status=status)
-        series[0].observe(seconds)
-        series[1].inc()
+        return series
 
     def count_exception(self, request: Request, seconds: float) -> None:
         """Count a request that ended in an exception that no handler of errors took."""

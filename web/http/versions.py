@@ -14,6 +14,8 @@ from flask import Response, request
 from werkzeug.http import parse_etags
 
 from web import VERSION
+from web.http.auth import again, who
+from web.http.repeats import is_repeatable
 
 _MOST_BYTES = 4 * 2**20
 """Bytes of replies that a process keeps."""
@@ -45,13 +47,17 @@ class _Kept:
 _kept = _Kept()
 
 
-def tagged(content: bytes) -> Response:
+def tagged(content: bytes, look: Callable[[], object], seen: object) -> Response:
     """The content with an ETag that is made from it: a client that has it already gets a 304 without a body.
 
-    For replies that depend on more than one version tells of, such as the time that a run has taken until now.
+    For replies that depend on more than one version tells of, such as the time that a run has taken until now. look,
+    seen: as of `is_repeatable`; seen is None if the reply depends on more than `look` returns.
     """
     tag = hashlib.blake2b(content, digest_size=12).hexdigest()
-    return _unchanged(tag) or Response(content, headers={"ETag": f'W/"{tag}"'}, content_type="application/json")
+    reply = _unchanged(tag) or Response(content, headers={"ETag": f'W/"{tag}"'}, content_type="application/json")
+    if seen is not None:
+        is_repeatable(reply.data, look, seen)
+    return reply
 
 
 def _unchanged(tag: str) -> Response | None:
@@ -62,22 +68,24 @@ def _unchanged(tag: str) -> Response | None:
     return Response(status=304, headers={"ETag": f'W/"{tag}"'})
 
 
-def versioned(version: str | None, write: Callable[[], bytes], *, of_user: str = "") -> Response:
-    """The reply to this request, which depends on its path, its query and the version alone.
+def versioned(write: Callable[[], bytes], *, of_user: str = "") -> Response:
+    """The reply to this request, which depends on its path, its query and the version in the caller's standing alone.
 
-    version: None: the reply has no ETag. of_user: the id of the user if the reply depends on who asks. The caller has
+    It has no ETag if there is no version. of_user: the id of the user if the reply depends on who asks. The view has
     checked that it may be seen: a kept reply is sent to everybody who asks for the same.
     """
-    if version is None:
+    standing = who().standing
+    if standing is None or (version := standing.version) is None:
         return Response(write(), content_type="application/json")
     current = request._get_current_object()  # type: ignore[attr-defined]
     tag = f"{VERSION}-{version}-{of_user}"
-    unchanged = _unchanged(tag)
-    if unchanged is not None:
-        return unchanged
-    key = current.path, current.query_string, of_user
-    content = _kept.find(key, tag)
-    if content is None:
-        content = write()
-        _kept.put(key, tag, content)
-    return Response(content, headers={"ETag": f'W/"{tag}"'}, content_type="application/json")
+    reply = _unchanged(tag)
+    if reply is None:
+        key = current.path, current.query_string, of_user
+        content = _kept.find(key, tag)
+        if content is None:
+            content = write()
+            _kept.put(key, tag, content)
+        reply = Response(content, headers={"ETag": f'W/"{tag}"'}, content_type="application/json")
+    is_repeatable(reply.data, *again())
+    return reply

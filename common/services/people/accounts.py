@@ -6,6 +6,7 @@ with the next request.
 
 from __future__ import annotations
 
+import functools
 import re
 import secrets
 from dataclasses import dataclass
@@ -25,11 +26,11 @@ from common.services.people.login_tokens import LONGEST_TOKEN as LONGEST_TOKEN
 from common.services.people.login_tokens import Claims, verify
 from common.services.people.passwords import LONGEST_PASSWORD as LONGEST_PASSWORD
 from common.services.people.sessions import UNKNOWN, Device, end_login, lock_logins, note_use
-from common.services.people.standing import read_one, standing_caller, with_standing
+from common.services.people.standing import Add, alone, read_one, standing_caller, with_standing
 from common.services.people.tokens import API_TOKEN_PREFIX as API_TOKEN_PREFIX
 from common.services.people.tokens import authenticate_api_token
 from common.settings import settings
-from common.statements import AnySelect, Statement
+from common.statements import AnySelect, Row, Statement
 from common.states import Role
 from common.transaction import Transaction, snapshot, transactional
 
@@ -55,20 +56,37 @@ def authenticate(token: str, project_id: str | None = None) -> Caller:
     project_id: the same query reads the caller's standing in this project. Unauthenticated if the token is malformed,
     expired or revoked, or the user is deleted or inactive.
     """
+    if project_id is None:
+        return authenticate_along(token, alone)[0]
+    caller, of_project = authenticate_along(token, with_standing, project=project_id)
+    return standing_caller(caller, project_id, of_project)
+
+
+def authenticate_along(token: str, add: Add, **values: object) -> tuple[Caller, Row]:
+    """As authenticate, with what the same query reads along with the caller.
+
+    add: adds the columns, and to which rows of other tables they belong; a function of a module, as its statements are
+    kept. values: the parameters that it adds.
+    """
     if len(token) > LONGEST_TOKEN:
         raise Unauthenticated
     if token.startswith(API_TOKEN_PREFIX):
-        return authenticate_api_token(token, project_id)
+        return authenticate_api_token(token, add, **values)
     claims = verify(token, "access")
     # Read with every request: a token that was verified before says nothing about what was ended since.
     found = read_one(
-        _LOGIN if project_id is None else _LOGIN_AT_PROJECT,
-        login=claims.login_id, user=claims.user_id, epoch=claims.epoch, now=datetime.now(UTC), project=project_id,
+        _login_along(add),
+        login=claims.login_id, of_login=claims.user_id, epoch=claims.epoch, now=datetime.now(UTC), **values,
     )  # fmt: skip
     if found is None:
         raise Unauthenticated
     user_id, username, role = found[:3]
-    return standing_caller(Caller(user_id, username, Role(role), claims.login_id), project_id, found[3:])
+    return Caller(user_id, username, Role(role), claims.login_id), found[3:]
+
+
+@functools.cache
+def _login_along(add: Add) -> Statement:
+    return Statement(lambda: add(_login()))
 
 
 def _login() -> AnySelect:
@@ -78,17 +96,13 @@ def _login() -> AnySelect:
         .join(User, User.id == Login.user_id)
         .where(
             Login.id == bindparam("login"),
-            User.id == bindparam("user"),
+            User.id == bindparam("of_login"),
             User.is_active.is_(True),
             User.token_epoch == bindparam("epoch"),
             Login.ended_at.is_(None),
             Login.expires_at > bindparam("now"),
         )
     )
-
-
-_LOGIN = Statement(_login)
-_LOGIN_AT_PROJECT = Statement(lambda: with_standing(_login()))
 
 
 def log_in(username: str, password: str, device: Device = UNKNOWN) -> OpenLogin:

@@ -8,6 +8,8 @@ does not. The time tells a database that was restored from a backup from what it
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sqlalchemy import and_, bindparam
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -19,6 +21,14 @@ from common.models.journal import EventRow, Feed
 from common.models.project import Project, ProjectMember
 from common.services.access import Caller, Standing
 from common.statements import AnySelect, Row, Statement
+
+Add = Callable[[AnySelect], AnySelect]
+"""Adds to the query for a user what is read along with them."""
+
+
+def alone(query: AnySelect) -> AnySelect:
+    """Nothing is read along."""
+    return query
 
 
 def with_standing(query: AnySelect) -> AnySelect:
@@ -32,10 +42,8 @@ def with_standing(query: AnySelect) -> AnySelect:
     )
 
 
-def standing_caller(caller: Caller, project_id: str | None, of_project: Row) -> Caller:
-    """The caller with what those columns say; without a standing if there is no project_id."""
-    if project_id is None:
-        return caller
+def standing_caller(caller: Caller, project_id: str, of_project: Row) -> Caller:
+    """The caller with what those columns say."""
     is_restricted, member_role, seq, at = of_project
     role = None if is_restricted is None else caller.role_by(is_restricted=is_restricted, member_role=member_role)
     version = None if seq is None or at is None else f"{seq:x}.{int(at.timestamp() * 1_000_000):x}"

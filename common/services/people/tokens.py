@@ -7,6 +7,7 @@ a token that was created with an API token is deleted with it.
 from __future__ import annotations
 
 import contextlib
+import functools
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -17,8 +18,8 @@ from common.models.account import ApiToken, EnrolmentToken, Login, User
 from common.sealing import digest, new_token
 from common.services.access import Caller
 from common.services.paging import Page, PageQuery, page_of
-from common.services.people.standing import read_one, standing_caller, with_standing
-from common.statements import AnySelect, Statement
+from common.services.people.standing import Add, read_one
+from common.statements import AnySelect, Row, Statement
 from common.states import Role
 from common.transaction import Transaction, snapshot, transactional
 
@@ -45,14 +46,14 @@ class NewEnrolmentToken:
     token: str
 
 
-def authenticate_api_token(token: str, project_id: str | None = None) -> Caller:
-    """The caller who owns this API token, with the lower of the token's and the user's role.
+def authenticate_api_token(token: str, add: Add, **values: object) -> tuple[Caller, Row]:
+    """The caller who owns this API token, with the lower of the token's and the user's role, and what is read along.
 
-    project_id: see accounts.authenticate. Unauthenticated if the token is unknown or expired, or the user is inactive.
+    add, values: see accounts.authenticate_along. Unauthenticated if the token is unknown or expired, or the user is
+    inactive.
     """
     now = datetime.now(UTC)
-    statement = _TOKEN if project_id is None else _TOKEN_AT_PROJECT
-    found = read_one(statement, digest=digest(token), project=project_id)
+    found = read_one(_token_along(add), digest=digest(token), **values)
     if found is None:
         raise Unauthenticated
     token_id, token_role, expires_at, last_used_at, user_id, username, role = found[:7]
@@ -62,8 +63,12 @@ def authenticate_api_token(token: str, project_id: str | None = None) -> Caller:
         # If the database is busy, accept the token all the same; its next use is noted instead.
         with contextlib.suppress(Busy):
             _note_use(token_id)
-    caller = Caller(user_id, username, Role(min(role, token_role)), token_id)
-    return standing_caller(caller, project_id, found[7:])
+    return Caller(user_id, username, Role(min(role, token_role)), token_id), found[7:]
+
+
+@functools.cache
+def _token_along(add: Add) -> Statement:
+    return Statement(lambda: add(_token()))
 
 
 def _token() -> AnySelect:
@@ -75,10 +80,6 @@ def _token() -> AnySelect:
         .join(User, User.id == ApiToken.user_id)
         .where(ApiToken.digest == bindparam("digest"), User.is_active.is_(True))
     )
-
-
-_TOKEN = Statement(_token)
-_TOKEN_AT_PROJECT = Statement(lambda: with_standing(_token()))
 
 
 @transactional

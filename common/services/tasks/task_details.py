@@ -14,6 +14,7 @@ from typing import TypedDict
 from sqlalchemy import ColumnElement, and_, bindparam, exists, func, select, type_coerce
 
 from common.errors import NotFound
+from common.models.account import User
 from common.models.delivery import Deployment, GroupMember
 from common.models.project import Project, ProjectMember
 from common.models.run import Run
@@ -29,6 +30,7 @@ from common.models.task import (
     TaskDependency,
 )
 from common.services.access import Caller
+from common.services.people.accounts import authenticate_along
 from common.services.people.standing import read_one
 from common.services.spend.caps import PLATFORM_CAPS, WARNED_FROM, CapUse, cap_uses, caps_in_force
 from common.services.spend.totals import TaskSpend, spent_by_tasks
@@ -96,12 +98,16 @@ class ReadParts(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class TaskDetails:
-    """columns: as task_lists.COLUMNS. own: as OWN_COLUMNS. project: id, name, URL of the repository."""
+    """columns: as task_lists.COLUMNS. own: as OWN_COLUMNS. project: id, name, URL of the repository.
+
+    overview: what the first statement read; None: more was read, or something depends on the time.
+    """
 
     columns: Row
     own: Row
     project: tuple[str, str, str]
     parts: TaskParts
+    overview: Row | None
 
 
 _PARTS: dict[str, AnyAttribute] = {
@@ -124,29 +130,35 @@ def _has(column: ColumnElement[str] | AnyAttribute) -> ColumnElement[bool]:
     return exists(select(1).where(column == Task.id)).label(None)
 
 
-def _overview() -> AnySelect:
+def _with_overview(query: AnySelect) -> AnySelect:
+    """The query for a user with the overview of the task whose id is its parameter `task`."""
     platform_caps = select(type_coerce(PlatformSetting.value, StoredText)).where(PlatformSetting.name == PLATFORM_CAPS)
     return (
-        select(
+        query.outerjoin(Task, Task.id == bindparam("task"))
+        .outerjoin(Project, Project.id == Task.project_id)
+        .outerjoin(ProjectMember, and_(ProjectMember.project_id == Project.id, ProjectMember.user_id == User.id))
+        .add_columns(
             *COLUMNS, *OWN_COLUMNS, Project.name, Project.repository_url, Project.is_restricted, ProjectMember.role,
             type_coerce(Project.caps, StoredText), platform_caps.scalar_subquery(), *map(_has, _PARTS.values()),
         )
-        .select_from(Task)
-        .join(Project, Project.id == Task.project_id)
-        .outerjoin(
-            ProjectMember, and_(ProjectMember.project_id == Project.id, ProjectMember.user_id == bindparam("user"))
-        )
-        .where(Task.id == bindparam("task"))
     )  # fmt: skip
 
 
-_OVERVIEW = Statement(_overview)
+_OVERVIEW = Statement(lambda: _with_overview(select().select_from(User).where(User.id == bindparam("of_user"))))
+
+
+def read_again(token: str, task_id: str) -> tuple[Caller, Row]:
+    """The caller who owns the token, and what `TaskDetails.overview` would be now, by one statement.
+
+    Says nothing about who may see it. Raises Unauthenticated.
+    """
+    return authenticate_along(token, _with_overview, task=task_id)
 
 
 def read_details(task_id: str, *, by: Caller) -> TaskDetails:
     """The task. NotFound if there is none, or the caller may not see it."""
-    row = read_one(_OVERVIEW, task=task_id, user=by.user_id)
-    if row is None:
+    row = read_one(_OVERVIEW, task=task_id, of_user=by.user_id)
+    if row is None or row[0] is None:
         raise NotFound(f"task {task_id}")
     columns, rest = row[: len(COLUMNS)], row[len(COLUMNS) :]
     own, rest = rest[: len(OWN_COLUMNS)], rest[len(OWN_COLUMNS) :]
@@ -165,7 +177,8 @@ def read_details(task_id: str, *, by: Caller) -> TaskDetails:
             parts = TaskParts(**read_parts(read, task_id, found), cap_state=uses)
     if phase == Phase.HELD and role >= Role.MEMBER:
         parts = TaskParts(**{**vars(parts), "clone_line": clone_line(columns[10], url)})
-    return TaskDetails(columns, own, (project_id, name, url), parts)
+    overview = None if found or has_caps else row
+    return TaskDetails(columns, own, (project_id, name, url), parts, overview)
 
 
 def clone_line(branch: str, repository_url: str) -> str:
