@@ -13,6 +13,7 @@ import statistics
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -77,7 +78,7 @@ def kinds(server: Started, password: str, project_id: str) -> list[Asked]:
     first = requests.get(f"{server.url}{path}", headers=token, timeout=10)
     task_id = first.json()["tasks"][7]["id"]
     # More than a process keeps the replies of.
-    other_ids = [one["id"] for offset in range(0, 4000, 200) for one in _page(server, token, offset)]
+    other_ids = cycle([one["id"] for offset in range(0, 4000, 200) for one in _page(server, token, offset)])
     new = json.dumps(body).encode()
     hello = request_bytes("GET", "/hello", {})
     listed, one = (request_bytes("GET", of, token) for of in (path, f"/api/tasks/{task_id}"))
@@ -86,8 +87,8 @@ def kinds(server: Started, password: str, project_id: str) -> list[Asked]:
     def pages(number: int) -> bytes:
         return request_bytes("GET", f"{path}&offset={number % (TASKS_OF_PROJECT - 50)}", token)
 
-    def others(number: int) -> bytes:
-        return request_bytes("GET", f"/api/tasks/{other_ids[number % len(other_ids)]}", token)
+    def others(_number: int) -> bytes:
+        return request_bytes("GET", f"/api/tasks/{next(other_ids)}", token)
 
     found = [
         Asked("GET /tasks, 50 rows", lambda _: listed, lambda _: hello),
