@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import ColumnElement, String, and_, column, func, literal_column, or_, select, table
+from sqlalchemy import ColumnElement, String, and_, column, func, literal_column, or_, select, table, text
 from sqlalchemy.dialects.mysql import match
 
 from common import database
@@ -28,6 +28,8 @@ from common.transaction import Snapshot
 
 MOST_WORDS = 20
 """Further words of a text are left out."""
+MOST_NAMED = 8
+"""So many words with the beginning that is looked for are named to SQLite's index."""
 MOST_PROJECTS = 200
 """So many projects are looked for in SQLite's index; of more, each task that was found is looked at."""
 WINDOW = 20_000
@@ -99,20 +101,51 @@ class _Sqlite:
         self, read: Snapshot, wanted: Wanted, holds: Sequence[ColumnElement[bool]], seen: Sequence[str] | None
     ) -> None:
         self._session = read.session
-        text = " AND ".join(f'title : "{" ".join(words)}" *' for words in wanted.parts)
+        asked = " AND ".join(f"title : {self._begins(words)}" for words in wanted.parts)
         if wanted.id_end is not None:
-            text = f'({text}) OR ends : "{wanted.id_end[::-1]}" *'
+            asked = f'({asked}) OR ends : "{wanted.id_end[::-1]}" *'
         if seen is not None and len(seen) <= MOST_PROJECTS:
             projects = " OR ".join(project_id.replace("-", "") for project_id in seen)
-            text = f"({text}) AND project : ({projects})"
+            asked = f"({asked}) AND project : ({projects})"
         elif seen is not None:
             holds = [*holds, Task.project_id.in_(seen)]
-        self._query = select(self._words.c.rowid).where(literal_column("task_words").op("MATCH")(text))
+        self._query = select(self._words.c.rowid).where(literal_column("task_words").op("MATCH")(asked))
         if holds:
             # As a condition, not as a join: the index of the words has to be read first, for its order.
             numbered = self._numbers.c.number == self._words.c.rowid
             task = select(Task.id).join_from(self._numbers, Task, Task.id == self._numbers.c.task_id)
             self._query = self._query.where(task.where(numbered, *holds).exists())
+
+    def _begins(self, words: tuple[str, ...]) -> str:
+        """The words one after the other, the last one by its beginning.
+
+        Of a beginning, FTS5 joins the rows of all words that have it before it gives the first one. Of whole words it
+        does not, so a few are named: a word that all of a million titles have then takes 1 ms instead of 80.
+        """
+        *before, last = words
+        known = self._words_with(last)
+        if not known:
+            return f'"{" ".join(words)}" *'
+        phrases = [f'"{" ".join([*before, word])}"' for word in known]
+        return f"({' OR '.join(phrases)})"
+
+    def _words_with(self, beginning: str) -> list[str]:
+        """The words in the index with this beginning; none if there are too many to name, or if it may fold letters
+        otherwise than Python.
+        """
+        if not beginning.isascii():
+            return []
+        # Of this connection alone, and nothing is stored in it.
+        self._session.execute(_LIST_WORDS)
+        found: list[str] = []
+        least = beginning
+        while (word := self._session.scalar(_FIRST_WORD, {"least": least})) and word.startswith(beginning):
+            found.append(word)
+            if len(found) > MOST_NAMED:
+                return []
+            # The rows of the index are by word: this skips all others of the word that was found.
+            least = f"{word}\x01"
+        return found
 
     def newest(self, page: PageQuery, most: int) -> list[tuple[str, str]]:
         """The ids with their cursors."""
@@ -130,6 +163,8 @@ class _Sqlite:
         return _counted(len(self._session.execute(self._query).all()))
 
 
+_LIST_WORDS = text("CREATE VIRTUAL TABLE IF NOT EXISTS temp.task_terms USING fts5vocab(main, task_words, instance)")
+_FIRST_WORD = text("SELECT term FROM temp.task_terms WHERE term >= :least LIMIT 1")
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
