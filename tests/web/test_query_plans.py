@@ -214,7 +214,7 @@ def test_no_query_reads_or_sorts_a_whole_table_that_grows(app: Flask) -> None:
     assert not found, "\n".join(" | ".join(one) for one in sorted(found))
 
 
-@pytest.mark.parametrize("path", ["/api/projects?limit=5"])
+@pytest.mark.parametrize("path", ["/api/agents?limit=5", "/api/agents?limit=5&status=idle", "/api/projects?limit=5"])
 def test_pages_of_few_things_are_read_in_their_order(app: Flask, path: str) -> None:
     """The tables are among FEW, as other statements read all of them: a list does not."""
     people = [builders.a_user("ada", Role.ADMIN), builders.a_user("mia")]
