@@ -1,8 +1,8 @@
 """What grows with the sockets of a process, the agents, the tasks of a group and the projects.
 
 Each cost is measured at several sizes, on both databases. What is promised to be flat is compared with the smallest
-size; a page of a list, with the smallest size that fills it. What is promised to be linear is divided by the size, and
-that is compared with the size before: only what grows faster than the size makes it rise.
+size; a page of a list, with the smallest one that has another page. What is promised to be linear is divided by the
+size, and that is compared with the size before: only what grows faster than the size makes it rise.
 `python -m tests.bench.sizes` measures this alone.
 """
 
@@ -24,9 +24,6 @@ from tests.bench.served import platform
 from tests.databases import sqlite_url
 from tests.servers import NotInstalled, mariadb_server, redis_server
 from web.app import create_app
-
-ROUNDS = 15
-"""Of what takes milliseconds: it needs more rounds than what takes seconds."""
 
 
 def figures(times: int = 5, *, most: int = 10_000) -> Iterator[Found]:
@@ -53,11 +50,10 @@ def _of_database(database: str, folder: Path, times: int, most: int) -> Iterator
     member, admin = (builders.client_of(app, one) for one in people)
     clients = sizes_rows.Clients(app, member, admin, people[0].id)
     gc.freeze()
-    rounds = max(times, ROUNDS)
     yield from sizes_groups.figures_of(database, admin, builders.caller_of(people[1]), folder, times, most)
     rows = sizes_rows.Grown(clients)
-    yield from rows.agents(database, rounds, most)
-    yield from rows.projects(database, rounds, most)
+    yield from rows.agents(database, times, most)
+    yield from rows.projects(database, times, most)
 
 
 def main() -> None:

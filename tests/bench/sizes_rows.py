@@ -32,7 +32,9 @@ from workers import sweeps
 
 SIZES = (1, 10, 100, 1_000)
 PAGE = 10
-"""Rows of the pages that are asked for: the second size fills them."""
+"""Rows of the pages that are asked for."""
+MORE_PAGES = 100
+"""The size from which on there is another page, which is when the rows are counted."""
 STATES = (TaskState.PRODUCTION,) * 7 + (TaskState.FAILED, TaskState.READY_TO_TEST, TaskState.APPROVED)
 """Of a project's tasks."""
 WAITING = 10_000_000
@@ -95,7 +97,7 @@ class Grown:
         get, member = self._clients.get, self._clients.member
         agent = builders.client_with(self._clients.app, agent_token(0))
         return {
-            Cost("GET /agents, first page", Promise.FLAT, since=PAGE): get(member, f"/api/agents?limit={PAGE}"),
+            Cost("GET /agents, first page", Promise.FLAT, since=MORE_PAGES): get(member, f"/api/agents?limit={PAGE}"),
             Cost("heartbeat", Promise.FLAT): lambda: _beat(agent),
             Cost("sweep for lost agents", Promise.FLAT): expire_agents,
             Cost("pass of the scheduler for one new task", Promise.LINEAR): _schedule,
@@ -106,8 +108,8 @@ class Grown:
         board = f"/api/board?projectId={id_of(0, kind=1)}"
         page = f"limit={PAGE}"
         return {
-            Cost("GET /projects, administrator", Promise.FLAT, since=PAGE): get(admin, f"/api/projects?{page}"),
-            Cost("GET /projects, member", Promise.FLAT, since=PAGE): get(member, f"/api/projects?{page}"),
+            Cost("GET /projects, administrator", Promise.FLAT, since=MORE_PAGES): get(admin, f"/api/projects?{page}"),
+            Cost("GET /projects, member", Promise.FLAT, since=MORE_PAGES): get(member, f"/api/projects?{page}"),
             Cost("board of one project", Promise.FLAT): get(member, board),
             Cost("GET /tasks, administrator", Promise.FLAT): get(admin, f"/api/tasks?{page}"),
             Cost("GET /tasks, member", Promise.LINEAR): get(member, f"/api/tasks?{page}"),
