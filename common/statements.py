@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from operator import itemgetter
 from typing import Any, Protocol, TypeAlias, cast
@@ -229,6 +229,40 @@ class ListStatement:
         return {f"given_{number}_{at}": text for number, row in enumerate(filled) for at, text in enumerate(row)}
 
 
+class UnionStatement:
+    """One query with many sets of values as a single statement: a UNION ALL of parts that are compiled once for all.
+
+    SQLAlchemy takes 0.4 ms to make each part of a union.
+    """
+
+    def __init__(self, part: ClauseElement) -> None:
+        """part: a select with bind parameters; its order and limit are to be in a subquery."""
+        self._part = part
+
+    def rows(self, connection: Connection, each: Sequence[Mapping[str, object]]) -> list[Row]:
+        """The rows of all parts, as part of the connection's transaction.
+
+        each: for each part the values of the same parameters; at least one part, at most 500 for SQLite.
+        """
+        part = _compile(self._part, connection.dialect)
+        texts, binds = [], []
+        for number in range(len(each)):
+            own = {name: f"{name}_{number}" for name in each[0]}
+            binds += [(own.get(name, name), convert) for name, convert in part.binds]
+            texts.append(part.text if part.is_positional else _renamed(part.text, own))
+        statement = Statement(lambda: self._part)
+        statement._compiled[connection.dialect.name] = replace(part, text=" UNION ALL ".join(texts), binds=binds)
+        values = {f"{name}_{number}": value for number, one in enumerate(each) for name, value in one.items()}
+        return statement.rows(connection, **values)
+
+
+def _renamed(text: str, names: Mapping[str, str]) -> str:
+    """The text with other names of parameters."""
+    for name, new in names.items():
+        text = text.replace(f"%({name})s", f"%({new})s")
+    return text
+
+
 def _power_of_two(count: int) -> int:
     """The lowest one that is not below the count."""
     return 1 << (count - 1).bit_length()
@@ -288,4 +322,4 @@ def _converted(row: Row, reads: Sequence[tuple[int, Convert]]) -> Row:
     return tuple(values)
 
 
-__all__ = ["IsoTime", "ListStatement", "Row", "SharedJson", "Statement", "StoredText"]
+__all__ = ["IsoTime", "ListStatement", "Row", "SharedJson", "Statement", "StoredText", "UnionStatement"]

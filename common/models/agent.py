@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import String, UnicodeText, false
+from sqlalchemy import Index, String, UnicodeText, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from common.events import PLATFORM, AgentStatus, Event
-from common.models.base import Base, HasState
+from common.models.base import TABLE_OPTIONS, Base, HasState
 from common.states import AGENT_EDGES, AgentState, By
 
 
@@ -23,6 +23,11 @@ class Agent(HasState[AgentState], Base):
     """
 
     __tablename__ = "agents"
+    __table_args__ = (
+        Index("ix_agents_created", "created_at", "id"),
+        Index("ix_agents_state_created", "state", "created_at", "id"),
+        TABLE_OPTIONS,
+    )
     lock_rank = 6
     edges = AGENT_EDGES
     state_type = AgentState

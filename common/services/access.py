@@ -20,8 +20,8 @@ from common.states import Role
 from common.transaction import Snapshot, Transaction
 
 __all__ = [
-    "Caller", "Grants", "Standing", "acting", "holds_role", "noting_grants", "projects_seen", "sees_project",
-    "visible_projects",
+    "Caller", "Grants", "Standing", "acting", "hidden_projects", "holds_role", "noting_grants", "projects_seen",
+    "roles_in", "sees_project", "visible_projects",
 ]  # fmt: skip
 
 Grants = dict[str, int]
@@ -152,6 +152,19 @@ def holds_role(at: Snapshot | Transaction, project: Project, username: str, role
     return held is not None and held >= role
 
 
+def roles_in(at: Snapshot | Transaction, projects: Sequence[Project], by: Caller) -> dict[str, Role]:
+    """As Caller.role_in, for many projects, with at most one statement: id → role, without those they may not see."""
+    asked = [] if by.is_admin else [project.id for project in projects if project.is_restricted]
+    query = select(ProjectMember.project_id, ProjectMember.role)
+    query = query.where(ProjectMember.user_id == by.user_id, ProjectMember.project_id.in_(asked))
+    held = dict(at.session.execute(query).all()) if asked else {}
+    roles = {
+        project.id: by.role_by(is_restricted=project.is_restricted, member_role=held.get(project.id))
+        for project in projects
+    }
+    return {project_id: role for project_id, role in roles.items() if role is not None}
+
+
 def projects_seen(at: Snapshot | Transaction, by: Caller) -> Sequence[str] | None:
     """The ids of the projects that the caller may see; None: every project, because nothing is hidden from them.
 
@@ -169,11 +182,17 @@ def sees_all(at: Snapshot | Transaction, by: Caller) -> bool:
     Who reads without a condition on projects because of this asks again afterwards: between the two, somebody may have
     restricted a project, or added a restricted one.
     """
-    if by.is_admin:
-        return True
+    return by.is_admin or at.session.execute(hidden_projects(by).limit(1)).first() is None
+
+
+def hidden_projects(by: Caller) -> Select[str]:
+    """The ids of the projects that a caller who is no administrator may not see, as a subquery.
+
+    `id NOT IN` these leaves a list of projects to the index that has its order; with `sees_project` SQLite reads all
+    that are not restricted, and sorts them.
+    """
     member = select(ProjectMember.project_id).where(ProjectMember.user_id == by.user_id)
-    hidden = select(Project.id).where(Project.is_restricted.is_(True), Project.id.not_in(member)).limit(1)
-    return at.session.execute(hidden).first() is None
+    return select(Project.id).where(Project.is_restricted.is_(True), Project.id.not_in(member)).correlate(None)
 
 
 def visible_projects(by: Caller) -> Select[str]:

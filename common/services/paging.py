@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Select, Subquery, and_, func, or_, select, union_all
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from common import database
 from common.errors import Invalid
 from common.models.project import Project
-from common.statements import AnyAttribute, Row
+from common.statements import AnyAttribute, Row, UnionStatement
 from common.transaction import Snapshot
 
 M = TypeVar("M")
@@ -139,10 +139,8 @@ def _merged(
     assert order.project is not None
     heads = _heads(read, query, order, page, seen)
     known = sorted(((at, key, project_id) for project_id, at, key in heads), reverse=True)[:wanted]
-    parts = [
-        _newest_of(query, order, page, project_id, wanted - rank) for rank, (_at, _key, project_id) in enumerate(known)
-    ]
-    rows = sorted(((row[0], row[1]) for row in _of_all(read, parts)), reverse=True)
+    parts = [(project_id, wanted - rank) for rank, (_at, _key, project_id) in enumerate(known)]
+    rows = sorted(((row[0], row[1]) for row in _newest_of_each(read, query, order, page, parts)), reverse=True)
     return [row_id for _at, row_id in rows[:wanted]]
 
 
@@ -153,8 +151,8 @@ def _heads(
     assert order.project is not None
     if not database.is_sqlite():
         # With the project's id as a constant: in a subquery for each project, MariaDB sorts all of the project's rows.
-        parts = [_newest_of(query, order, page, project_id, 1, order.project) for project_id in seen]
-        return [(row[2], row[0], row[1]) for row in _of_all(read, parts)]
+        rows = _newest_of_each(read, query, order, page, [(project_id, 1) for project_id in seen])
+        return [(row[2], row[0], row[1]) for row in rows]
     newest = query.where(order.project == Project.id, *order.after(page)).order_by(*order.newest_first)
     at, key = (
         newest.with_only_columns(column).limit(1).correlate(Project).scalar_subquery()
@@ -164,25 +162,22 @@ def _heads(
     return [(row[0], row[1], row[2]) for row in rows if row[2] is not None]
 
 
-def _newest_of(
-    query: Select[M], order: Order, page: PageQuery, project_id: str, most: int, *more: AnyAttribute
-) -> Subquery:
-    """The time and the id of the project's newest rows, and `more` columns."""
+def _newest_of_each(
+    read: Snapshot, query: Select[M], order: Order, page: PageQuery, parts: Sequence[tuple[str, int]]
+) -> Iterator[Row]:
+    """The time, the id and the project of the newest rows of projects. parts: each project, and how many rows."""
     assert order.project is not None
-    return (
-        query.with_only_columns(order.at, order.key, *more)
-        .where(order.project == project_id, *order.after(page))
+    newest = (
+        query.with_only_columns(order.at, order.key, order.project)
+        .where(order.project == bindparam("of_project"), *order.after(page))
         .order_by(*order.newest_first)
-        .limit(most)
+        .limit(bindparam("most"))
         .subquery()
     )
-
-
-def _of_all(read: Snapshot, parts: Sequence[Subquery]) -> Iterator[Row]:
-    """The rows of all parts."""
+    union = UnionStatement(select(*newest.columns))
     for first in range(0, len(parts), _MOST_PARTS):
-        selects = [select(*part.columns) for part in parts[first : first + _MOST_PARTS]]
-        yield from map(tuple, read.session.execute(union_all(*selects)))
+        each = [{"of_project": project_id, "most": most} for project_id, most in parts[first : first + _MOST_PARTS]]
+        yield from union.rows(read.session.connection(), each)
 
 
 def _page(

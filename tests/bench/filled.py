@@ -44,13 +44,13 @@ def fill(
     if engine.dialect.name == "sqlite":
         # A commit need not outlive the machine: it would wait for the disk.
         event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
-    project_ids = [_id(number, kind=1) for number in range(projects)]
+    project_ids = [id_of(number, kind=1) for number in range(projects)]
     with engine.begin() as connection:
-        _insert(connection, Project, [_project(number, id_) for number, id_ in enumerate(project_ids)])
-        _insert(connection, Feed, [{"id": id_, "seq": 0} for id_ in project_ids])
-        _insert(connection, Agent, [_agent(number, capabilities) for number in range(agents)])
+        insert_rows(connection, Project, [project_row(number, id_) for number, id_ in enumerate(project_ids)])
+        insert_rows(connection, Feed, [{"id": id_, "seq": 0} for id_ in project_ids])
+        insert_rows(connection, Agent, [agent_row(number, capabilities) for number in range(agents)])
         first = range(min(tasks, BATCH))
-        _insert(connection, Task, [_task(number, project_ids, states[number % len(states)]) for number in first])
+        insert_rows(connection, Task, [task_row(number, project_ids, states[number % len(states)]) for number in first])
     for batch in range(1, tasks // BATCH):
         with engine.begin() as connection:
             _copy_tasks(connection, batch)
@@ -60,7 +60,8 @@ def fill(
     return project_ids
 
 
-def _insert(connection: Connection, model: Any, rows: list[dict[str, Any]]) -> None:
+def insert_rows(connection: Connection, model: Any, rows: list[dict[str, Any]]) -> None:
+    """Insert what project_row, agent_row and task_row give."""
     if rows:
         table: Table = model.__table__
         connection.execute(table.insert(), rows)
@@ -94,12 +95,13 @@ def _clock(batch: int) -> str:
     return f"{0x019B7000 + batch:08x}"
 
 
-def _id(number: int, *, kind: int = 0) -> str:
+def id_of(number: int, *, kind: int = 0) -> str:
     """A version 7 UUID of the first batch. It ends in the number of the batch, as short ids are the last 8 digits."""
     return f"{_clock(0)}-{kind:04x}-7000-8000-{number:08x}0000"
 
 
-def _project(number: int, id_: str) -> dict[str, Any]:
+def project_row(number: int, id_: str) -> dict[str, Any]:
+    """An active project that everybody sees, in columns; task_row and agent_row likewise."""
     name = f"measured-{number}"
     return {
         "id": id_, "shown_name": name, "name": name, "slug": name, "namespace": namespace(name, id_),
@@ -110,20 +112,25 @@ def _project(number: int, id_: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _agent(number: int, capabilities: tuple[str, ...]) -> dict[str, Any]:
+def agent_token(number: int) -> str:
+    """The token of the agent of this number."""
+    return f"awa_measured-{number}"
+
+
+def agent_row(number: int, capabilities: tuple[str, ...]) -> dict[str, Any]:
     now = datetime.now(UTC)
     return {
         "id": f"agent-{number:012x}", "pod_name": f"measured-{number}", "capabilities": list(capabilities),
         "driver": "scripted", "drivers": ["scripted"], "version": "measured", "slots": 1,
-        "digest": digest(f"agent {number}"), "state": AgentState.IDLE, "created_at": now,
+        "digest": digest(agent_token(number)), "state": AgentState.IDLE, "created_at": now,
         # No sweep takes it for lost during the measurement.
         "seen_at": now + timedelta(days=1),
     }  # fmt: skip
 
 
-def _task(number: int, project_ids: list[str], state: TaskState) -> dict[str, Any]:
+def task_row(number: int, project_ids: list[str], state: TaskState) -> dict[str, Any]:
     at = _BEGAN_AT + timedelta(seconds=3600 / BATCH) * number
-    id_ = _id(number)
+    id_ = id_of(number)
     return {
         "id": id_, "project_id": project_ids[number % len(project_ids)],
         "title": f"Task {number} about {_words(number)}",

@@ -20,6 +20,7 @@ MODULES = {
     "start": "start_memory",
     "api": "api",
     "grow": "grow",
+    "sizes": "sizes",
     "ws": "ws",
     "queue": "queue",
     "schedule": "schedule",

@@ -19,6 +19,7 @@ TITLES = {
     "start": "Start and memory",
     "api": "API",
     "grow": "Growth",
+    "sizes": "Sockets, agents, groups and projects",
     "ws": "Live events",
     "queue": "Jobs",
     "schedule": "Scheduling",

@@ -72,7 +72,7 @@ def figures(times: int = 5) -> Iterator[Found]:
     ]
     with platform() as own, pinned(LOAD_CORES):
         own.settings()
-        sides: dict[str, Callable[[], contextlib.AbstractContextManager[Side]]] = {OURS: lambda: _ours(own)}
+        sides: dict[str, Callable[[], contextlib.AbstractContextManager[Side]]] = {OURS: lambda: ours(own)}
         for peer, program, name in peers:
             if peer.command is None:
                 yield peer.missing
@@ -120,13 +120,13 @@ def _measure(make: Callable[[], contextlib.AbstractContextManager[Side]]) -> Mea
         crowd.join(SOCKETS - 10)
         connected = (cpu_seconds(side.pid) - cpu) / (SOCKETS - 10)
         taken = (pss_bytes(side.pid) - memory) / (SOCKETS - 10)
-        fan_out = {window: _fan_out(side, crowd, window) for window in WINDOWS}
-        return Measures(connected * 1e6, taken / 1024, fan_out, _delays(side, crowd))
+        by_window = {window: fan_out(side, crowd, window) for window in WINDOWS}
+        return Measures(connected * 1e6, taken / 1024, by_window, _delays(side, crowd))
 
 
-def _fan_out(side: Side, crowd: Crowd, window: int, seconds: float = _SECONDS) -> tuple[float, float]:
+def fan_out(side: Side, crowd: Crowd, window: int, seconds: float = _SECONDS) -> tuple[float, float]:
     """Publish so many events when all sockets have got those before. Deliveries a second, and CPU µs of each."""
-    events = [_event(str(number)) for number in range(window)]
+    events = [an_event(str(number)) for number in range(window)]
     _publish_and_gather(side, crowd, events)
     before, cpu, began = crowd.received, cpu_seconds(side.pid), time.perf_counter()
     while time.perf_counter() - began < seconds:
@@ -154,7 +154,7 @@ def _delays(side: Side, crowd: Crowd, seconds: float = 3.0) -> list[float]:
     total, began = crowd.received, time.perf_counter()
     for number in range(int(RATE * seconds)):
         crowd.gather(total + len(crowd.sockets) * RATE * 3600, until=began + number / RATE)
-        side.publish([_event(str(number))])
+        side.publish([an_event(str(number))])
     crowd.gather(total + int(RATE * seconds) * len(crowd.sockets))
     crowd.looked_at = set()
     return delays
@@ -166,7 +166,7 @@ def _many(sides: Mapping[str, Callable[[], contextlib.AbstractContextManager[Sid
     for name, make in sides.items():
         with make() as side, Crowd(side.url, side.says) as crowd:
             crowd.join(MANY)
-            rate, cpu = _fan_out(side, crowd, 8, 2 * _SECONDS)
+            rate, cpu = fan_out(side, crowd, 8, 2 * _SECONDS)
             memory = f"{pss_bytes(side.pid) / 2**20:.0f} MB in all"
         base = what.format(BASE) if name == OURS else None
         yield Figure(what.format(name), rate, "a second", base, note=f"{cpu:.2f} µs of CPU each, {memory}")
@@ -178,7 +178,7 @@ def _stalled(own: Platform, times: int) -> Iterator[Found]:
     beside: list[tuple[float, float]] = []
     broken = 0
     for _ in range(times):
-        with _ours(own) as side, Crowd(side.url, side.says) as crowd:
+        with ours(own) as side, Crowd(side.url, side.says) as crowd:
             crowd.join(_READERS)
             parts: dict[int, list[bytes]] = {descriptor: [] for descriptor in list(crowd.sockets)[::30]}
             # In both: to keep what they got costs the load's core something.
@@ -186,11 +186,11 @@ def _stalled(own: Platform, times: int) -> Iterator[Found]:
                 set(parts),
                 lambda descriptor, data, parts=parts: parts[descriptor].append(data),
             )
-            alone.append(_fan_out(side, crowd, 8, 2 * _SECONDS))
+            alone.append(fan_out(side, crowd, 8, 2 * _SECONDS))
             stalled = crowd.join(_STALLED, reads=False)
             for _ in range(_TO_STALL):
-                _publish_and_gather(side, crowd, [_event("stall")] * 8)
-            beside.append(_fan_out(side, crowd, 8, 2 * _SECONDS))
+                _publish_and_gather(side, crowd, [an_event("stall")] * 8)
+            beside.append(fan_out(side, crowd, 8, 2 * _SECONDS))
             broken += sum(_is_broken(b"".join(part), is_whole=True) for part in parts.values())
             broken += sum(_is_broken(_rest_of(sock), is_whole=False) for sock in stalled)
     what = f"{OURS}: deliveries to {_READERS} sockets"
@@ -225,16 +225,17 @@ def _rest_of(sock: socket.socket) -> bytes:
     return data
 
 
-def _event(at: str) -> bytes:
+def an_event(at: str) -> bytes:
     """An event of about EVENT_BYTES."""
     body = f'{{"event":"job:progress","data":{{"number":"{at}","at":{time.perf_counter():.6f},"text":"'
     return body.encode() + b"x" * (EVENT_BYTES - len(body) - 4) + MARK + b'"}}'
 
 
 @contextlib.contextmanager
-def _ours(own: Platform) -> Iterator[Side]:
+def ours(own: Platform) -> Iterator[Side]:
+    """The relay, whose clients subscribe to a new project."""
     with procfile("relay", own) as relay:
-        project_id = _project(relay.url, own.token)
+        project_id = a_project(relay.url, own.token)
         says = [
             json.dumps({"event": "auth", "data": {"token": own.token}}).encode(),
             json.dumps({"event": "subscribe", "data": {"projectId": project_id}}).encode(),
@@ -243,7 +244,8 @@ def _ours(own: Platform) -> Iterator[Side]:
             yield Side(relay.pid, relay.url, says, publish)
 
 
-def _project(url: str, token: str) -> str:
+def a_project(url: str, token: str) -> str:
+    """The id of a new project."""
     request = urllib.request.Request(
         f"{url}/api/projects",
         json.dumps({"name": f"Measured {time.time_ns()}"}).encode(),

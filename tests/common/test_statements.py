@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import pytest
-from sqlalchemy import Select, Update, case, literal, select, type_coerce, update
+from sqlalchemy import Select, Update, bindparam, case, literal, select, type_coerce, update
 from sqlalchemy.exc import DBAPIError
 
 from common import database
 from common.models import Feed, Mark
 from common.models.insertion import insert_values
 from common.settings import settings
-from common.statements import ListStatement, Places, SharedJson, Statement
+from common.statements import ListStatement, Places, SharedJson, Statement, UnionStatement
 from common.transaction import Transaction, snapshot, transactional
 from tests.sent_statements import statements
 
@@ -55,6 +55,27 @@ def test_a_list_of_any_length_finds_each_of_its_rows_once(asked: int) -> None:
     ids = _feeds(9)
 
     assert _read(ids[:asked]) == [(one, 7) for one in ids[:asked]]
+
+
+@pytest.mark.usefixtures("on_database")
+@pytest.mark.parametrize("parts", [1, 3])
+def test_each_part_of_a_union_has_its_own_values_and_those_of_all(parts: int) -> None:
+    ids = _feeds(9)
+    newest = (
+        select(Feed.id)
+        .where(Feed.seq == 7, Feed.id >= bindparam("first"))
+        .order_by(Feed.id)
+        .limit(bindparam("most"))
+        .subquery()
+    )
+    union = UnionStatement(select(*newest.columns))
+    asked: list[dict[str, object]] = [{"first": ids[3 * part], "most": part} for part in range(parts)]
+
+    with statements() as sent, snapshot() as read:
+        rows = union.rows(read.session.connection(), asked)
+
+    assert sorted(rows) == [(ids[3 * part + place],) for part in range(parts) for place in range(part)]
+    assert len(sent) == 1
 
 
 @pytest.mark.usefixtures("on_database")

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from flask import Flask
 from sqlalchemy import Connection
 
@@ -211,3 +212,23 @@ def test_no_query_reads_or_sorts_a_whole_table_that_grows(app: Flask) -> None:
         }  # fmt: skip
     assert len(sent) > 100
     assert not found, "\n".join(" | ".join(one) for one in sorted(found))
+
+
+@pytest.mark.parametrize("path", ["/api/agents?limit=5", "/api/agents?limit=5&status=idle", "/api/projects?limit=5"])
+def test_pages_of_few_things_are_read_in_their_order(app: Flask, path: str) -> None:
+    """The tables are among FEW, as other statements read all of them: a list does not."""
+    people = [builders.a_user("ada", Role.ADMIN), builders.a_user("mia")]
+    ManyRows([person.id for person in people])
+    for client in [builders.client_of(app, person) for person in people]:
+        with captured() as sent:
+            assert client.get(path).status_code == 200
+        pages = [one for one in sent if " LIMIT " in one.sql and re.search(r"ORDER BY (agents|projects)\.", one.sql)]
+        with database.engine(reads=True).connect() as connection:
+            plans = [_plan(connection, one) for one in pages]
+        assert len(plans) == 1
+        assert not re.search("TEMP B-TREE FOR ORDER BY|filesort", plans[0]), plans
+
+
+def _plan(connection: Connection, sent: Sent) -> str:
+    explain = "EXPLAIN QUERY PLAN " if database.is_sqlite() else "EXPLAIN "
+    return "; ".join(str(tuple(row)) for row in connection.exec_driver_sql(explain + sent.sql, sent.parameters))

@@ -19,7 +19,7 @@ from common.models.project import Project, ProjectMember
 from common.names import namespace, new_id, numbered, short_id, slug
 from common.outbox import actor
 from common.sealing import seal
-from common.services.access import Caller, sees_project
+from common.services.access import Caller, hidden_projects, roles_in, sees_project
 from common.services.paging import Page, PageQuery, page_of
 from common.services.projects import lifecycle
 from common.services.projects.escalation import check_question_rules
@@ -171,10 +171,14 @@ def create_project(tx: Transaction, values: ProjectValues, *, by: Caller) -> Pro
 
 def list_projects(page: PageQuery, *, by: Caller) -> Page[ProjectView]:
     """The projects that the caller may see."""
+    query = select(Project)
+    if not by.is_admin:
+        query = query.where(Project.id.not_in(hidden_projects(by)))
     with snapshot() as read:
-        found = page_of(read, select(Project).where(sees_project(by)), Project.created_at, Project.id, page)
-        views = [view_of(project, shows_env=_manages(read, project, by)) for project in found.items]
-        return found.of(views)
+        found = page_of(read, query, Project.created_at, Project.id, page)
+        roles = roles_in(read, found.items, by)
+        managed = {project_id for project_id, role in roles.items() if role >= Role.MAINTAINER}
+        return found.of([view_of(project, shows_env=project.id in managed) for project in found.items])
 
 
 def read_project(project_id: str, *, by: Caller) -> ProjectView:

@@ -8,9 +8,11 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from common.masking import MASK
 from common.names import new_id
 from common.states import Role
 from tests import builders
+from tests.sent_statements import statements
 from tests.web.made import MISSING_ID, a_project
 
 
@@ -41,6 +43,23 @@ def test_who_may_do_what(
 
     assert statuses == {role: good if role >= least else 403 for role in Role}
     assert plain_app.test_client().open(path.format(id=project.id, user=MISSING_ID), method=method).status_code == 401
+
+
+def test_a_list_asks_once_for_the_roles_in_all_restricted_projects(app: Flask) -> None:
+    person = builders.a_user("mia", Role.MAINTAINER)
+    admin, client = builders.client_of(app, builders.a_user("ada", Role.ADMIN)), builders.client_of(app, person)
+    sent: dict[str, list[str]] = {}
+    for name, role in (("Hidden", None), ("Managed", "maintainer"), ("Seen", "viewer"), ("Done", "member")):
+        project = a_project(name, is_restricted=True, env_vars={"KEY": "canary"})
+        if role is not None:
+            url = f"/api/projects/{project.id}/members/{person.id}"
+            assert admin.put(url, json={"role": role}).status_code == 200
+        with statements() as sent[name]:
+            listed = client.get("/api/projects").json["projects"]
+
+    shown = {project["name"]: project["envVars"]["KEY"] for project in listed}
+    assert shown == {"Managed": "canary", "Seen": MASK, "Done": MASK}
+    assert len(sent["Managed"]) == len(sent["Done"])
 
 
 def test_a_restricted_project_does_not_exist_for_others(app: Flask) -> None:
