@@ -136,7 +136,7 @@ class _Sqlite:
         if not beginning.isascii():
             return []
         # Of this connection alone, and nothing is stored in it.
-        self._session.execute(_LIST_WORDS)
+        self._session.execute(LIST_WORDS)
         found: list[str] = []
         least = beginning
         while (word := self._session.scalar(_FIRST_WORD, {"least": least})) and word.startswith(beginning):
@@ -163,7 +163,8 @@ class _Sqlite:
         return _counted(len(self._session.execute(self._query).all()))
 
 
-_LIST_WORDS = text("CREATE VIRTUAL TABLE IF NOT EXISTS temp.task_terms USING fts5vocab(main, task_words, instance)")
+LIST_WORDS = text("CREATE VIRTUAL TABLE IF NOT EXISTS temp.task_terms USING fts5vocab(main, task_words, instance)")
+"""Makes the list of the words in the index, which a connection to SQLite has for itself."""
 _FIRST_WORD = text("SELECT term FROM temp.task_terms WHERE term >= :least LIMIT 1")
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
