@@ -15,11 +15,17 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import redis
 import structlog
 
 from common import broker, feed
+from common.machine.late_modules import late_module
+
+if TYPE_CHECKING:
+    import redis
+else:
+    redis = late_module("redis")
 
 log = structlog.get_logger()
 

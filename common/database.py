@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import (
     ColumnElement,
@@ -36,9 +36,14 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from sqlalchemy.types import JSON, TypeDecorator
 
 from common.errors import Busy, CommitUnknown, DiskFull
-from common.mariadb_connection import CONNECT_SECONDS, READ_SECONDS, PatientConnection
+from common.machine.late_modules import late_module
 from common.settings import settings
 from common.values.json_codec import Json, encode
+
+if TYPE_CHECKING:
+    from common import mariadb_connection
+else:
+    mariadb_connection = late_module("common.mariadb_connection")
 
 WRITE_WAIT_SECONDS = 5.0
 """How long a writer waits for SQLite's lock before the caller gets a 503."""
@@ -174,23 +179,25 @@ def _make(url: str, *, reads: bool) -> Engine:
         pool_size=10,
         max_overflow=20,
         connect_args={
-            "connect_timeout": CONNECT_SECONDS,
-            "read_timeout": READ_SECONDS,
-            "write_timeout": READ_SECONDS,
+            "connect_timeout": mariadb_connection.CONNECT_SECONDS,
+            "read_timeout": mariadb_connection.READ_SECONDS,
+            "write_timeout": mariadb_connection.READ_SECONDS,
             "init_command": f"SET time_zone='+00:00', innodb_lock_wait_timeout={ROW_WAIT_SECONDS}",
         },
     )
 
     @event.listens_for(made, "do_connect")
-    def _connect(_dialect: object, _record: object, arguments: Any, options: Any) -> PatientConnection:
-        return PatientConnection(*arguments, **options)
+    def _connect(
+        _dialect: object, _record: object, arguments: Any, options: Any
+    ) -> mariadb_connection.PatientConnection:
+        return mariadb_connection.PatientConnection(*arguments, **options)
 
     @event.listens_for(made, "checkin")
     def _returned(_connection: object, record: ConnectionPoolEntry) -> None:
         record.info["returned_at"] = time.monotonic()
 
     @event.listens_for(made, "checkout")
-    def _ping(connection: PatientConnection, record: ConnectionPoolEntry, _proxy: object) -> None:
+    def _ping(connection: mariadb_connection.PatientConnection, record: ConnectionPoolEntry, _proxy: object) -> None:
         # A round trip for each request: left out while the connection was in use a moment ago.
         if time.monotonic() - record.info.get("returned_at", -UNCHECKED_SECONDS) < UNCHECKED_SECONDS:
             return
