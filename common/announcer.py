@@ -93,6 +93,8 @@ class Announcer:
         # Not without the lock: the thread that `stop` is ending would not read this announcement.
         with self._lock:
             if self._thread is None:
+                # Loads the library here: a process whose exit stops a thread amid an import waits for that forever.
+                feed.client()
                 self._thread = threading.Thread(target=self._run, name="announcer", daemon=True)
                 self._thread.start()
 

@@ -126,6 +126,8 @@ class Hub:
     def _start(self) -> None:
         if self._threads:
             return
+        # Loads the library here: a process whose exit stops a thread amid an import waits for that forever.
+        feed.client()
         _call_on_sigterm(self.stop)
         before_exit.append(self.drain)
         bodies = (
