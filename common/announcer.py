@@ -45,6 +45,11 @@ class Announcement:
     rings: list[tuple[float, str, str]] = field(default_factory=list)
     entries: list[feed.Entry] = field(default_factory=list)
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether a worker or an agent waits for it."""
+        return bool(self.rings) or any(entry.kind == "wake" for entry in self.entries)
+
     def ring(self, kind: str, job_id: str, after_seconds: float = 0) -> None:
         """Have a worker try to claim the job after after_seconds."""
         self.rings.append((after_seconds, kind, job_id))
@@ -97,6 +102,9 @@ class Announcer:
                 feed.client()
                 self._thread = threading.Thread(target=self._run, name="announcer", daemon=True)
                 self._thread.start()
+        if announcement.is_awaited:
+            # Let the thread send it now: this one goes on writing a reply, or ends a job, which takes a millisecond.
+            time.sleep(0)
 
     def flush(self, seconds: float) -> bool:
         """Wait until every announcement was tried, except delayed rings. Returns False after `seconds`."""
