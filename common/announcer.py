@@ -15,11 +15,17 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import redis
 import structlog
 
 from common import broker, feed
+from common.machine.late_modules import late_module
+
+if TYPE_CHECKING:
+    import redis
+else:
+    redis = late_module("redis")
 
 log = structlog.get_logger()
 
@@ -38,6 +44,11 @@ class Announcement:
 
     rings: list[tuple[float, str, str]] = field(default_factory=list)
     entries: list[feed.Entry] = field(default_factory=list)
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether a worker or an agent waits for it."""
+        return bool(self.rings) or any(entry.kind == "wake" for entry in self.entries)
 
     def ring(self, kind: str, job_id: str, after_seconds: float = 0) -> None:
         """Have a worker try to claim the job after after_seconds."""
@@ -87,8 +98,13 @@ class Announcer:
         # Not without the lock: the thread that `stop` is ending would not read this announcement.
         with self._lock:
             if self._thread is None:
+                # Loads the library here: a process whose exit stops a thread amid an import waits for that forever.
+                feed.client()
                 self._thread = threading.Thread(target=self._run, name="announcer", daemon=True)
                 self._thread.start()
+        if announcement.is_awaited:
+            # Let the thread send it now: this one goes on writing a reply, or ends a job, which takes a millisecond.
+            time.sleep(0)
 
     def flush(self, seconds: float) -> bool:
         """Wait until every announcement was tried, except delayed rings. Returns False after `seconds`."""

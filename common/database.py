@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import (
     ColumnElement,
@@ -36,9 +36,14 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from sqlalchemy.types import JSON, TypeDecorator
 
 from common.errors import Busy, CommitUnknown, DiskFull
-from common.mariadb_connection import CONNECT_SECONDS, READ_SECONDS, PatientConnection
+from common.machine.late_modules import late_module
 from common.settings import settings
 from common.values.json_codec import Json, encode
+
+if TYPE_CHECKING:
+    from common import mariadb_connection
+else:
+    mariadb_connection = late_module("common.mariadb_connection")
 
 WRITE_WAIT_SECONDS = 5.0
 """How long a writer waits for SQLite's lock before the caller gets a 503."""
@@ -133,7 +138,8 @@ def take_read_connection(of: Engine) -> PoolProxiedConnection:
         if idle is not None:
             given_back_at, borrowed = idle.pop()
             try:
-                _check_alive(borrowed.dbapi_connection, given_back_at)
+                if of.dialect.name != "sqlite":
+                    _check_alive(cast("mariadb_connection.PatientConnection", borrowed.dbapi_connection), given_back_at)
             except of.dialect.loaded_dbapi.Error as error:
                 borrowed.invalidate(error)
             else:
@@ -154,12 +160,12 @@ def give_back_read_connection(of: Engine, borrowed: PoolProxiedConnection) -> No
         idle.append((time.monotonic(), borrowed))
 
 
-def _check_alive(connection: object, given_back_at: float) -> None:
-    """Raise the driver's error if the server has closed the connection. Files of SQLite have no server.
+def _check_alive(connection: mariadb_connection.PatientConnection, given_back_at: float) -> None:
+    """Raise the driver's error if the server has closed the connection.
 
     A round trip: left out while the connection was in use a moment ago.
     """
-    if isinstance(connection, PatientConnection) and time.monotonic() - given_back_at >= UNCHECKED_SECONDS:
+    if time.monotonic() - given_back_at >= UNCHECKED_SECONDS:
         connection.ping(reconnect=False)
 
 
@@ -190,23 +196,25 @@ def _make(url: str, *, reads: bool) -> Engine:
         pool_size=10,
         max_overflow=20,
         connect_args={
-            "connect_timeout": CONNECT_SECONDS,
-            "read_timeout": READ_SECONDS,
-            "write_timeout": READ_SECONDS,
+            "connect_timeout": mariadb_connection.CONNECT_SECONDS,
+            "read_timeout": mariadb_connection.READ_SECONDS,
+            "write_timeout": mariadb_connection.READ_SECONDS,
             "init_command": f"SET time_zone='+00:00', innodb_lock_wait_timeout={ROW_WAIT_SECONDS}",
         },
     )
 
     @event.listens_for(made, "do_connect")
-    def _connect(_dialect: object, _record: object, arguments: Any, options: Any) -> PatientConnection:
-        return PatientConnection(*arguments, **options)
+    def _connect(
+        _dialect: object, _record: object, arguments: Any, options: Any
+    ) -> mariadb_connection.PatientConnection:
+        return mariadb_connection.PatientConnection(*arguments, **options)
 
     @event.listens_for(made, "checkin")
     def _returned(_connection: object, record: ConnectionPoolEntry) -> None:
         record.info["returned_at"] = time.monotonic()
 
     @event.listens_for(made, "checkout")
-    def _ping(connection: PatientConnection, record: ConnectionPoolEntry, _proxy: object) -> None:
+    def _ping(connection: mariadb_connection.PatientConnection, record: ConnectionPoolEntry, _proxy: object) -> None:
         try:
             _check_alive(connection, record.info.get("returned_at", -UNCHECKED_SECONDS))
         except made.dialect.loaded_dbapi.Error as error:

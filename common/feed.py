@@ -13,15 +13,20 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import orjson
-import redis
-from redis.backoff import NoBackoff
-from redis.client import Pipeline
-from redis.retry import Retry
 
+from common.machine.late_modules import late_module
 from common.settings import settings
+
+if TYPE_CHECKING:
+    import redis
+    import redis.backoff
+    import redis.client
+    import redis.retry
+else:
+    redis = late_module("redis")
 
 FIRST_PAUSE_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 30.0
@@ -56,7 +61,7 @@ def _client(url: str, pid: int, timeout: float) -> redis.Redis:
         url,
         socket_timeout=timeout,
         socket_connect_timeout=min(timeout, 2),
-        retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
+        retry=redis.retry.Retry(redis.backoff.NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
         decode_responses=True,
     )
 
@@ -128,7 +133,7 @@ def publish(entries: Iterable[Entry]) -> None:
     pipeline.execute()
 
 
-def append(pipeline: Pipeline, entries: Iterable[Entry]) -> None:
+def append(pipeline: redis.client.Pipeline, entries: Iterable[Entry]) -> None:
     """Have the pipeline append to the stream, in order."""
     for entry in entries:
         fields: dict[Any, Any] = {"k": entry.kind, "f": entry.feed}

@@ -83,13 +83,14 @@ class Outbox:
         _INSERT_EVENT.run_each(self._connection, rows, actor=who, request_id=request_id, at=self._now())
 
     def send(self) -> None:
-        """Log the events and publish everything in the background. Call it after the commit."""
+        """Publish everything in the background and log the events. Call it after the commit."""
+        # First: somebody may wait for it.
+        announcer().announce(self._announcement)
         who, request_id = _actor.get()
         bound = log.bind(actor=who, request_id=request_id)
         for event in self._events:
             logged = {name: value for name, value in event.body().items() if name in LOGGED}
             bound.info(event.name, feed=event.feed, **logged)
-        announcer().announce(self._announcement)
 
     def _numbered(self, feed_id: str, events: Sequence[Event], rows: list[dict[str, object]]) -> Iterator[Entry]:
         """Number the feed's events. Adds their rows to `rows`."""

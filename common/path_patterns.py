@@ -11,8 +11,14 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from pathspec import GitIgnoreSpec
+from common.machine.late_modules import late_module
+
+if TYPE_CHECKING:
+    import pathspec
+else:
+    pathspec = late_module("pathspec")
 
 # Matching takes time polynomial in the path's length (up to 4,096), with these as exponents, and agents choose paths.
 _MOST_STARS, _MOST_DOUBLE_STARS = 3, 2
@@ -29,11 +35,11 @@ class PathPatterns:
             if reason is not None:
                 raise ValueError(f"the pattern {pattern!r} has no effect: {reason}")
         links = [line for pattern in patterns for line in _above(pattern)]
-        self._covered = GitIgnoreSpec.from_lines(
+        self._covered = pathspec.GitIgnoreSpec.from_lines(
             [*patterns, *(line for pattern in patterns for line in _name(pattern))]
         )
-        self._links = GitIgnoreSpec.from_lines(line for line in links if not line.endswith("/**"))
-        self._links_below = GitIgnoreSpec.from_lines(line for line in links if line.endswith("/**"))
+        self._links = pathspec.GitIgnoreSpec.from_lines(line for line in links if not line.endswith("/**"))
+        self._links_below = pathspec.GitIgnoreSpec.from_lines(line for line in links if line.endswith("/**"))
 
     def covers(self, path: str, *, leads_elsewhere: bool = False) -> bool:
         """Whether this leaf of a tree is forbidden. leads_elsewhere: it is a symbolic link or a submodule."""
@@ -80,7 +86,7 @@ def _why_no_match(pattern: str) -> str | None:
     if re.search(r"(?<!\\)\[", _BRACKET.sub("", pattern.replace("\\\\", ""))):
         return "Has a [ without its ]; write \\[ for a name that contains one"
     try:
-        compiled = GitIgnoreSpec.from_lines([pattern]).patterns
+        compiled = pathspec.GitIgnoreSpec.from_lines([pattern]).patterns
     except (ValueError, re.error):
         compiled = []
     if len(compiled) != 1 or compiled[0].include is not True or compiled[0].regex is None:
@@ -88,7 +94,7 @@ def _why_no_match(pattern: str) -> str | None:
     return None
 
 
-def _is_exactly(spec: GitIgnoreSpec, path: str) -> bool:
+def _is_exactly(spec: pathspec.GitIgnoreSpec, path: str) -> bool:
     """Whether the pattern matches the path itself, not only a directory above it."""
     parent = path.rpartition("/")[0]
     return spec.match_file(path) and not (parent and spec.match_file(parent))

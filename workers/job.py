@@ -9,6 +9,7 @@ as an attempt, and the job is parked after the last one.
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -54,6 +55,7 @@ _steps: dict[str, tuple[Work, rows.Parked | None]] = {}
 CHAIN_SECONDS = 5.0
 """For how long a worker goes on with the steps of one job before others get their turn."""
 PROGRESS_SECONDS = 0.5
+SWITCH_SECONDS = 0.0005
 LONGEST_PAUSE_SECONDS = 600.0
 """The longest pause before a step that was cut short is tried again."""
 
@@ -208,6 +210,9 @@ def _traced(lease: Lease) -> Iterator[None]:
 
 
 def _after_fork(**_arguments: object) -> None:
+    # A job waits for Celery's thread and the announcer's, and they for it, each as long as the other may go on: usually
+    # 5 ms, which is as much as a step takes.
+    sys.setswitchinterval(SWITCH_SECONDS)
     forget_connections()
     start_tracing("worker")
     start_error_reports("worker")

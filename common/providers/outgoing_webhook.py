@@ -21,12 +21,17 @@ import ssl
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import requests.utils
+from typing import TYPE_CHECKING
 
 from common.errors import Invalid
 from common.machine.addresses import Address, is_local_name, is_public, literal_address
+from common.machine.late_modules import late_module
 from common.values.notice import Dispatch, DispatchAnswer
+
+if TYPE_CHECKING:
+    import requests.utils
+else:
+    requests = late_module("requests")
 
 LONGEST_URL = 2000
 CONNECT_SECONDS = 5.0

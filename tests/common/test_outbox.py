@@ -20,7 +20,7 @@ from tests.common.test_transaction import _events, _record
 
 ROOT = Path(__file__).parents[2]
 RECORD_TWENTY = """
-from common import jobs
+from common import announcer, jobs
 from common.events import TaskCreated
 from common.transaction import Transaction, transactional
 
@@ -34,6 +34,7 @@ def record(tx: Transaction, feed: str, name: str) -> None:
 for step in range(20):
     record("p", str(step))
 record("q", "last")
+announcer.close(10)
 """
 
 

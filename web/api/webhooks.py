@@ -12,18 +12,24 @@ import hashlib
 import hmac
 import json
 import re
+from typing import TYPE_CHECKING
 
-import redis
 from flask import request
 
 from common import feed
 from common.errors import NotFound, Unauthenticated
+from common.machine.late_modules import late_module
 from common.names import SHA_PATTERN
 from common.providers.forge import ZERO_SHA, webhook_secret
 from common.services.tasks.webhooks import PushAtForge, ring_for_repository, ring_for_statuses
 from common.settings import settings
 from web.http.auth import public
 from web.http.blueprint import Blueprint, raw_body, reply
+
+if TYPE_CHECKING:
+    import redis
+else:
+    redis = late_module("redis")
 
 webhooks = Blueprint("webhooks", __name__, url_prefix="/api")
 

@@ -11,13 +11,15 @@ import http.client
 import socket
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import gevent
 import gevent.monkey
 import httptools
-import requests
-import urllib3
+
+if TYPE_CHECKING:
+    import requests
+    import urllib3
 
 CHUNK_BYTES = 2**16
 

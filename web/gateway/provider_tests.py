@@ -10,12 +10,12 @@ import json
 import re
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import requests
 import structlog
-import urllib3
 from marshmallow import fields
 
+from common.machine.late_modules import late_module
 from common.machine.waiting import Deadline
 from common.services.spend import model_providers as services
 from common.states import Role
@@ -25,6 +25,13 @@ from web.gateway.upstream import Request, UpstreamFault, open_call
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, body, never_replayed, reply
 from web.http.fields import Line, Schema
+
+if TYPE_CHECKING:
+    import requests
+    import urllib3
+else:
+    requests = late_module("requests")
+    urllib3 = late_module("urllib3")
 
 log = structlog.get_logger()
 

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import gevent
-import requests
 import structlog
-import urllib3
 
+from common.machine.late_modules import late_module
 from common.masking import KNOWN_FORMATS
 from common.names import new_id
 from common.services.spend.model_calls import MadeCall
@@ -27,6 +27,12 @@ from web.gateway.bodies import body_of, is_gevent
 from web.gateway.call_log import call_log
 from web.gateway.usage_readers import Reader, Usage
 from web.http.slow_heads import before_kill
+
+if TYPE_CHECKING:
+    import requests
+    import urllib3
+else:
+    urllib3 = late_module("urllib3")
 
 log = structlog.get_logger()
 

@@ -10,17 +10,21 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
 
-import requests
-import requests.adapters
-import urllib3
-
+from common.machine.late_modules import late_module
 from common.settings import settings
 from web.gateway.model_apis import credentials, upstream_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import requests
+    import requests.adapters
+    import urllib3
+
     from common.values.model_provider import ModelProvider
+else:
+    requests = late_module("requests")
+    urllib3 = late_module("urllib3")
 
 CONNECT_SECONDS = 10.0
 POOLED = 256

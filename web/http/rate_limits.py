@@ -9,12 +9,17 @@ import hashlib
 import threading
 import time
 from dataclasses import dataclass
-
-import redis
+from typing import TYPE_CHECKING
 
 from common import feed
+from common.machine.late_modules import late_module
 from common.settings import settings
 from web.http.errors import TooManyRequests
+
+if TYPE_CHECKING:
+    import redis
+else:
+    redis = late_module("redis")
 
 
 @dataclass(frozen=True)

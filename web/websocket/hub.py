@@ -16,14 +16,15 @@ import threading
 import time
 from collections.abc import Callable
 from types import FrameType
+from typing import TYPE_CHECKING
 
-import redis
 import structlog
 
 from common import feed
 from common.errors import Busy
 from common.events import ProjectStatusChanged
 from common.feed import Entry
+from common.machine.late_modules import late_module
 from web.http.slow_heads import before_exit
 from web.websocket import frames
 from web.websocket.authority import Authority
@@ -31,6 +32,11 @@ from web.websocket.connection import CLOSE_SECONDS, Connection, Listener
 from web.websocket.poll import Poll
 from web.websocket.subscribers import Subscriber
 from web.websocket.topics import Topics
+
+if TYPE_CHECKING:
+    import redis
+else:
+    redis = late_module("redis")
 
 log = structlog.get_logger()
 
@@ -120,6 +126,8 @@ class Hub:
     def _start(self) -> None:
         if self._threads:
             return
+        # Loads the library here: a process whose exit stops a thread amid an import waits for that forever.
+        feed.client()
         _call_on_sigterm(self.stop)
         before_exit.append(self.drain)
         bodies = (

@@ -17,7 +17,7 @@ from common.machine import git_trees
 from common.machine.git_limits import leash
 from common.machine.text import storable
 from common.names import SHA_PATTERN
-from common.providers.forge import git
+from common.providers.forge import git, loose_refs
 from common.providers.forge.forge_protocol import Commit, Commits, MergeConflict, Merged
 
 LONGEST_SUBJECT = 300
@@ -60,7 +60,7 @@ def _named(commits: Sequence[str]) -> str:
 
 def read_ref(path: Path, ref: str) -> str | None:
     """Return the commit of exactly this ref (annotated tags are peeled); None if there is no such ref."""
-    head = _loose_head(path, ref)
+    head = loose_refs.head_of(path, ref)
     if head is not None:
         return head
     # rev-parse would also find refs/tags/refs/heads/x for refs/heads/x; for-each-ref matches the full name only.
@@ -70,25 +70,6 @@ def read_ref(path: Path, ref: str) -> str | None:
         if name == ref:
             return ids[-1]
     return None
-
-
-def _loose_head(path: Path, ref: str) -> str | None:
-    """The commit of a branch if both are files of their own; None: git has to be asked.
-
-    Relies on git's layout (gitrepository-layout(5)): such a file is replaced as a whole and counts before packed refs.
-    A branch points at a commit, never at a tag. A process takes a hundred times as long.
-    """
-    # Without HEAD git takes the directory for none of its repositories.
-    if not ref.startswith("refs/heads/") or not (path / "HEAD").is_file():
-        return None
-    try:
-        content = (path / ref).read_text(encoding="ascii")
-    except (OSError, ValueError):
-        return None
-    sha = content.removesuffix("\n")
-    # Where the commit itself is not a file, it is in a pack or missing, which git finds out.
-    is_there = SHA_PATTERN.fullmatch(sha) is not None and (path / "objects" / sha[:2] / sha[2:]).is_file()
-    return sha if is_there else None
 
 
 def required_head(path: Path, ref: str) -> str:
@@ -113,6 +94,8 @@ def move(path: Path, ref: str, *, new: str, old: str | None) -> bool:
 
 def create(path: Path, ref: str, *, at: str) -> bool:
     """Create the branch at this commit. Returns False if git refuses, for whatever reason: it exists, for one."""
+    if loose_refs.create(path, ref, at=at):
+        return True
     return git.run(path, "update-ref", "--no-deref", ref, at, git.ZERO_SHA, accept=()).code == 0
 
 

@@ -19,12 +19,36 @@ _PLATFORM_BRANCHES = frozenset({STAGING_BRANCH, RELEASE_PREFIX.rstrip("/")})
 _BRANCH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 
 
+PLACE_COLUMNS = (
+    Project.repository_owner, Project.slug, Project.id, Project.namespace, Project.cpu_limit, Project.memory_limit,
+    Project.default_branch, Project.is_restricted,
+)  # fmt: skip
+"""What `place_from` takes, for queries that need no more of a project."""
+
+
 def place_of(project: Project) -> Place:
+    return place_from(
+        project.repository_owner, project.slug, project.id, project.namespace, project.cpu_limit, project.memory_limit,
+        project.default_branch, project.is_restricted,
+    )  # fmt: skip
+
+
+def place_from(
+    owner: str,
+    slug: str,
+    project_id: str,
+    namespace: str,
+    cpu_limit: str | None,
+    memory_limit: str | None,
+    default_branch: str,
+    is_restricted: bool,
+) -> Place:
+    """The place of the project that has these values in PLACE_COLUMNS."""
     return Place(
-        Repository(project.repository_owner, project.slug, project.id),
-        Space(project.namespace, project.id, project.cpu_limit, project.memory_limit),
-        project.default_branch,
-        project.is_restricted,
+        Repository(owner, slug, project_id),
+        Space(namespace, project_id, cpu_limit, memory_limit),
+        default_branch,
+        is_restricted,
     )
 
 

@@ -13,7 +13,7 @@ from common.models.run import Run
 from common.models.task import Task
 from common.sealing import seal, unseal
 from common.services.projects import holding
-from common.services.projects.places import place_of
+from common.services.projects.places import PLACE_COLUMNS, place_from, place_of
 from common.services.projects.variables import mask_of_run
 from common.services.runs import run_end
 from common.services.runs.lifecycle import make_claimable
@@ -21,7 +21,8 @@ from common.services.tasks import lifecycle
 from common.services.tasks.lifecycle import record_update
 from common.statements import Statement
 from common.states import Outcome, RunState
-from common.transaction import Transaction, transactional
+from common.transaction import Transaction, snapshot, transactional
+from common.values.agent_review import Purpose
 from common.values.place import Place
 
 PREPARE_SECONDS = 30
@@ -41,15 +42,27 @@ class RunPlan:
     is_review: bool = False
 
 
-@transactional
-def begin_prepare(tx: Transaction, lease: Lease) -> RunPlan | None:
+def begin_prepare(lease: Lease) -> RunPlan | None:
     """What to prepare; None if the run is over or already prepared."""
-    run = tx.session.get(Run, lease.subject_id)
-    if run is None or run.state is not RunState.PREPARING:
-        return None
-    task, project = tx.get(Task, run.task_id), tx.get(Project, run.project_id)
-    is_overdue = run.created_at < tx.now() - timedelta(seconds=PREPARE_SECONDS)
-    return RunPlan(place_of(project), run.id, task.branch_name, is_overdue, run.is_review)
+    # An agent waits: one read, and no lock.
+    with snapshot() as read:
+        found = read.rows(_PREPARING, run_id=lease.subject_id)
+        if not found:
+            return None
+        branch, created_at, purpose, *place = found[0]
+        is_overdue = created_at < read.now() - timedelta(seconds=PREPARE_SECONDS)
+    return RunPlan(place_from(*place), lease.subject_id, branch, is_overdue, purpose == Purpose.REVIEW)
+
+
+_PREPARING = Statement(
+    lambda: (
+        select(Task.branch_name, Run.created_at, Run.purpose, *PLACE_COLUMNS)
+        .select_from(Run)
+        .join(Task, Task.id == Run.task_id)
+        .join(Project, Project.id == Run.project_id)
+        .where(Run.id == bindparam("run_id"), Run.state_ == RunState.PREPARING)
+    )
+)
 
 
 _AROUND = Statement(

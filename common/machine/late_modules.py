@@ -1,0 +1,23 @@
+"""Modules that are loaded at their first use, for libraries that a process needs late or never (docs/decisions/0006).
+
+A web server needs them to be ready soon: it answers before it has talked to Redis, or to a model provider.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+
+class _LateModule(ModuleType):
+    def __getattr__(self, name: str) -> object:
+        return getattr(importlib.import_module(self.__name__), name)
+
+
+def late_module(name: str) -> ModuleType:
+    """What stands for the module of this name. The first look at an attribute loads it. Safe from several threads.
+
+    A daemon thread must not be the first: if the process ends while it imports, the exit waits for it forever.
+    A name that is in `except` is looked at only when something was raised.
+    """
+    return _LateModule(name)
