@@ -42,6 +42,7 @@ NOT_FOUND = "Resource not found"
 NOT_AUTHENTICATED = "Invalid or expired token"
 
 _PATHS = ("/", "/ws")
+_CONNECTION = frozenset({"upgrade", "keep-alive, upgrade"})
 _ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
@@ -66,12 +67,12 @@ def socket_opener(allows: Callable[[str], bool]) -> Callable[[WSGIEnvironment], 
     """
 
     def open_socket(environ: WSGIEnvironment) -> bool:
-        # Whoever sends a handshake in a rarer form than browsers and libraries do goes Flask's way, too.
+        # A handshake in a form that no browser and no library sends goes Flask's way, too.
         if (
-            environ.get("HTTP_UPGRADE", "").lower() != "websocket"
-            or environ.get("HTTP_CONNECTION", "").lower() != "upgrade"
-            or environ["PATH_INFO"] not in _PATHS
+            environ["PATH_INFO"] not in _PATHS
             or environ["REQUEST_METHOD"] != "GET"
+            or environ.get("HTTP_UPGRADE", "").lower() != "websocket"
+            or environ.get("HTTP_CONNECTION", "").lower() not in _CONNECTION
             or "HTTP_HOST" not in environ
             or "gunicorn.socket" not in environ
         ):
