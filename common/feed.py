@@ -34,6 +34,8 @@ LONGEST_PAUSE_SECONDS = 30.0
 LONGEST = 10_000
 """Approximate number of entries that the stream keeps. A reader that missed more reads the database."""
 
+_MOST_AT_ONCE = 500
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -160,11 +162,11 @@ def follow(*, block_seconds: float = 5.0) -> Iterator[list[Entry]]:
         last = newest[0][0] if newest else "0-0"
         yield []
         while True:
-            rows = _read(connection, last, block=int(block_seconds * 1000))
+            rows = _wait_and_read(connection, last, int(block_seconds * 1000))
+            if len(rows) > 1:
+                # Redis takes in what is sent to it in pieces: more of what came at once is there by now.
+                rows += _rows(connection.xread({stream_name(): rows[-1][0]}, count=_MOST_AT_ONCE))
             if rows:
-                # What waits is answered by the first entry of many that come at once. The others are there by now, and
-                # a batch costs its readers little more than an entry does.
-                rows += _read(connection, rows[-1][0])
                 last = rows[-1][0]
             yield [_entry(fields) for _id, fields in rows]
     finally:
@@ -176,9 +178,15 @@ def ping() -> None:
     client().ping()
 
 
-def _read(connection: redis.Redis, after: str, *, block: int | None = None) -> list[tuple[str, dict[str, str]]]:
-    """Entries after an id. block: milliseconds to wait for one; None: do not wait."""
-    return _rows(cast("Any", connection.xread({stream_name(): after}, count=500, block=block)))
+def _wait_and_read(connection: redis.Redis, after: str, milliseconds: int) -> list[tuple[str, dict[str, str]]]:
+    """Entries after an id. Waits at most so long for the first one."""
+    # What waits is answered by the first of the entries that come at once. The second question is with Redis by then,
+    # which answers it right after the first one, with all of them: no round trip lies between. A batch costs readers
+    # little more than an entry does.
+    pipeline = connection.pipeline(transaction=False)
+    pipeline.xread({stream_name(): after}, count=1, block=milliseconds)
+    pipeline.xread({stream_name(): after}, count=_MOST_AT_ONCE)
+    return _rows(pipeline.execute()[1])
 
 
 def _rows(answer: Any) -> list[tuple[str, dict[str, str]]]:

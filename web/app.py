@@ -42,7 +42,7 @@ from web.http.request_id import request_id, request_id_of
 from web.http.traces import traced_request
 from web.metrics import init_metrics
 from web.page import page
-from web.websocket.protocol import init_feed, open_socket
+from web.websocket.protocol import init_feed, socket_opener
 
 if TYPE_CHECKING:
     from _typeshed import OptExcInfo
@@ -78,17 +78,25 @@ class MatchedRule(Rule):
 
 
 class Application(Flask):
-    """Flask with one check in front of all views."""
+    """Flask with one check in front of all views.
+
+    open_socket: opens the socket that a request asks for; None: the application has no sockets.
+    """
 
     url_rule_class = MatchedRule
     counts: RequestCounts
     repeats: Repeats
+    allows_host: Callable[[str], bool]
+    open_socket: Callable[[WSGIEnvironment], bool] | None = None
 
     def wsgi_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """As Flask's, with the headers that every reply has; but a reply that can be repeated is, without Flask.
 
         They are added to the list that the server gets: werkzeug checks and copies each header of a Response twice.
         """
+        if "HTTP_UPGRADE" in environ and self.open_socket is not None and self.open_socket(environ):
+            # So gunicorn closes its own descriptor of the socket, and sends nothing: the socket has another.
+            raise StopIteration
         if (repeated := self.repeats.answer(environ, start_response)) is not None:
             return repeated
 
@@ -116,8 +124,6 @@ class Application(Flask):
 
     def full_dispatch_request(self) -> Response:
         """As Flask's: all that happens for a request, with the reply to an error. It is a span where there are any."""
-        if (opened := open_socket(self)) is not None:
-            return opened
         current = request._get_current_object()  # type: ignore[attr-defined]
         began = time.perf_counter()
         try:
@@ -168,6 +174,7 @@ def create_app() -> Flask:
     if settings().forge.kind == "local":
         app.register_blueprint(git)
     init_feed(app)
+    app.open_socket = socket_opener(app.allows_host)
     open_blueprints(app, "page", "feed")
     return _finished(app)
 
@@ -195,7 +202,7 @@ def _bare_app() -> Application:
     # No redirects to corrected paths: a wrong path is a 404, and no address is built from the Host header.
     app.url_map.merge_slashes = False
     app.url_map.converters.update(CONVERTERS)
-    init_arrival(app)
+    app.allows_host = init_arrival(app)
     init_tokens(app)
     register_error_handlers(app)
     app.counts = init_metrics(app, *counters.ALL)

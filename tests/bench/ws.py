@@ -25,15 +25,16 @@ from tests.bench.figures import Figure, Found, alternate
 from tests.bench.machine import LOAD_CORES, cpu_seconds, pinned, pss_bytes
 from tests.bench.peers import Peer, node_peer, python_peer
 from tests.bench.served import Platform, platform, procfile, started
-from tests.bench.ws_load import MARK, Crowd, cut
+from tests.bench.ws_load import EVENT_BYTES, Crowd, cut
 
 OURS, BASE, BEST = "AiWorker", "websockets", "uWebSockets.js"
 SOCKETS = 1_000
 MANY = 10_000
 WINDOWS = (1, 8, 64)
 GOALS = {8: ("≥ 5.7", "≥ 0.9"), 64: ("≥ 18", "≥ 0.9")}
-EVENT_BYTES = 300
 RATE = 100
+_END = b'^"}}'
+"""How every event ends. No other part of it has the first of these bytes."""
 _SECONDS = 1.5
 _READERS, _STALLED = 300, 10
 _TO_STALL = 120
@@ -137,7 +138,7 @@ def fan_out(side: Side, crowd: Crowd, window: int, seconds: float = _SECONDS) ->
 
 def _publish_and_gather(side: Side, crowd: Crowd, events: list[bytes]) -> None:
     side.publish(events)
-    crowd.gather(crowd.received + len(events) * len(crowd.sockets))
+    crowd.take(events)
 
 
 def _delays(side: Side, crowd: Crowd, seconds: float = 3.0) -> list[float]:
@@ -147,7 +148,7 @@ def _delays(side: Side, crowd: Crowd, seconds: float = 3.0) -> list[float]:
     def look(_descriptor: int, data: bytes) -> None:
         now = time.perf_counter()
         for part in data.split(b'"at":')[1:]:
-            if MARK in part:  # else the event has not arrived whole
+            if _END in part:  # else the event has not arrived whole
                 delays.append((now - float(part[: part.index(b",")])) * 1000)
 
     crowd.looked_at, crowd.look = set(list(crowd.sockets)[::20]), look
@@ -226,9 +227,9 @@ def _rest_of(sock: socket.socket) -> bytes:
 
 
 def an_event(at: str) -> bytes:
-    """An event of about EVENT_BYTES."""
+    """An event of EVENT_BYTES."""
     body = f'{{"event":"job:progress","data":{{"number":"{at}","at":{time.perf_counter():.6f},"text":"'
-    return body.encode() + b"x" * (EVENT_BYTES - len(body) - 4) + MARK + b'"}}'
+    return body.encode() + b"x" * (EVENT_BYTES - len(body) - len(_END)) + _END
 
 
 @contextlib.contextmanager

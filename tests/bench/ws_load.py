@@ -1,4 +1,7 @@
-"""Many WebSocket clients in one thread, as cheap as Python allows: they count messages and look into few of them."""
+"""Many WebSocket clients in one thread, as cheap as Python allows: they count bytes and look into few of them.
+
+All events of a server are equally long, so bytes tell how many came. Of some sockets every byte is compared.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,17 @@ import socket
 import struct
 import time
 from collections.abc import Callable
+from itertools import islice
 from urllib.parse import urlsplit
 
-MARK = b"^"
-"""A byte that every event has once, and no other message has, nor the head of a frame of an event."""
+EVENT_BYTES = 300
+"""The length of each event."""
 _PING, _PONG = b"\x89\0", b"\x8a\x80\0\0\0\0"
 """An empty ping, which is in no text, and the answer to it."""
 _AT_ONCE = 25
 _READ_BYTES = 256 * 1024
+_COMPARED = 20
+"""Clients of which every byte is compared."""
 _PATIENCE_SECONDS = 120.0
 
 
@@ -24,6 +30,14 @@ def text_frame(text: bytes) -> bytes:
     size = len(text)
     head = struct.pack("!BB", 0x81, 0x80 | size) if size < 126 else struct.pack("!BBH", 0x81, 0xFE, size)
     return head + b"\0\0\0\0" + text
+
+
+def event_frame(event: bytes) -> bytes:
+    """A server's frame of an event of EVENT_BYTES."""
+    return struct.pack("!BBH", 0x81, 126, EVENT_BYTES) + event
+
+
+_FRAME_BYTES = len(event_frame(bytes(EVENT_BYTES)))
 
 
 def cut(data: bytes) -> tuple[list[tuple[int, bytes]], bytes]:
@@ -44,9 +58,10 @@ def cut(data: bytes) -> tuple[list[tuple[int, bytes]], bytes]:
 
 
 class Crowd:
-    """Clients of one server. received: the events that all of them got so far.
+    """Clients of one server. received: the events that came so far, summed over all of them.
 
     says: the messages that each sends after the handshake; the last answer to them contains b'"subscribed"'.
+    look: called with what came of the sockets in looked_at.
     """
 
     def __init__(self, url: str, says: list[bytes]) -> None:
@@ -58,8 +73,13 @@ class Crowd:
         ).encode()
         self._says = b"".join(text_frame(message) for message in says)
         self._epoll = select.epoll()
+        # One buffer for all: a new one for each read costs more than the read.
+        self._buffer = memoryview(bytearray(_READ_BYTES))
+        self._receive: dict[int, Callable[[memoryview], int]] = {}
+        self._sizes: dict[int, int] = {}
+        self._total_bytes = 0
+        self._parts: dict[int, list[bytes]] = {}
         self.sockets: dict[int, socket.socket] = {}
-        self.received = 0
         self.looked_at: set[int] = set()
         self.look: Callable[[int, bytes], None] | None = None
 
@@ -85,29 +105,64 @@ class Crowd:
                 sock.setblocking(False)
                 if reads:
                     self.sockets[sock.fileno()] = sock
+                    self._receive[sock.fileno()] = sock.recv_into
+                    self._sizes[sock.fileno()] = 0
                     self._epoll.register(sock.fileno(), select.EPOLLIN)
             joined += new
         return joined
 
+    @property
+    def received(self) -> int:
+        return self._total_bytes // _FRAME_BYTES
+
+    def take(self, events: list[bytes]) -> None:
+        """Read until all clients have got these events. ValueError if one got anything else.
+
+        Of some clients every byte is compared, of the others the number of bytes.
+        """
+        self._sizes = dict.fromkeys(self.sockets, 0)
+        every = max(1, len(self.sockets) // _COMPARED)
+        self._parts = {descriptor: [] for descriptor in islice(self.sockets, 0, None, every)}
+        self.gather(self.received + len(events) * len(self.sockets))
+        frames = b"".join(map(event_frame, events))
+        if set(self._sizes.values()) != {len(frames)}:
+            raise ValueError("a client got more than the events, and another one less")
+        if any(b"".join(parts).replace(_PING, b"") != frames for parts in self._parts.values()):
+            raise ValueError("a client got something else than the events")
+        self._parts = {}
+
     def gather(self, total: int, until: float | None = None) -> None:
         """Read until `received` is total, or until this time (perf_counter). TimeoutError, ConnectionError."""
         deadline = time.perf_counter() + _PATIENCE_SECONDS
-        sockets, poll = self.sockets, self._epoll.poll
-        while self.received < total:
+        receive, buffer, sizes, poll = self._receive, self._buffer, self._sizes, self._epoll.poll
+        wanted = total * _FRAME_BYTES
+        while self._total_bytes < wanted:
             wait = (until or deadline) - time.perf_counter()
             if wait <= 0:
                 if until is None:
                     raise TimeoutError(f"{total - self.received} of {total} events did not come")
                 return
+            come = 0
             for descriptor, _events in poll(wait):
-                data = sockets[descriptor].recv(_READ_BYTES)
-                if not data:
+                size = receive[descriptor](buffer)
+                if not size:
                     raise ConnectionError("the server closed a socket")
-                self.received += data.count(MARK)
-                if _PING in data:
-                    sockets[descriptor].send(_PONG)
+                if descriptor in self._parts:
+                    self._parts[descriptor].append(bytes(buffer[:size]))
                 if descriptor in self.looked_at and self.look is not None:
-                    self.look(descriptor, data)
+                    self.look(descriptor, bytes(buffer[:size]))
+                if size % _FRAME_BYTES:
+                    size -= self._answer_pings(descriptor, size)
+                sizes[descriptor] += size
+                come += size
+            self._total_bytes += come
+
+    def _answer_pings(self, descriptor: int, size: int) -> int:
+        """Answer the pings among what is in the buffer. Returns how many bytes they have."""
+        pings = bytes(self._buffer[:size]).count(_PING)
+        if pings:
+            self.sockets[descriptor].send(_PONG * pings)
+        return pings * len(_PING)
 
     def _connect(self, reads: bool) -> socket.socket:
         sock = socket.socket()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import ipaddress
 import re
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from flask import Flask, request
@@ -53,8 +54,11 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def init_arrival(app: Flask) -> None:
-    """Refuse such requests. Call it before other modules register their before_request functions."""
+def init_arrival(app: Flask) -> Callable[[str], bool]:
+    """Refuse such requests. Call it before other modules register their before_request functions.
+
+    Returns what tells whether a host is served, for requests that Flask does not see.
+    """
     hosts = Hosts(settings())
     allows = functools.lru_cache(maxsize=256)(hosts.allow)
 
@@ -69,3 +73,4 @@ def init_arrival(app: Flask) -> None:
             raise Misdirected(current.host)
 
     app.before_request(refuse)
+    return allows

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import base64
 import binascii
-import contextlib
 import json
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import flask_sock
 from flask import Blueprint, Flask, Response, request
+from werkzeug.wsgi import get_host
 
-from common.errors import Busy, CallerError, NotFound, Unauthenticated
+from common.errors import Busy, NotFound, Unauthenticated
 from common.services import events
 from common.settings import settings
 from web.http.errors import error
@@ -31,7 +32,7 @@ from web.websocket.subscribers import Session, Subscriber, say
 from web.websocket.upgrade import Upgrade
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from _typeshed.wsgi import WSGIEnvironment
 
 AUTH_SECONDS = 10.0
 MOST_SUBSCRIPTIONS = 50
@@ -40,7 +41,8 @@ NOT_FOUND = "Resource not found"
 """Also the answer for a thing that the caller may not see."""
 NOT_AUTHENTICATED = "Invalid or expired token"
 
-_ENDPOINTS = frozenset({"feed.root", "feed.ws"})
+_PATHS = ("/", "/ws")
+_CONNECTION = frozenset({"upgrade", "keep-alive, upgrade"})
 _ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
@@ -51,53 +53,59 @@ def init_feed(app: Flask) -> None:
     blueprint = Blueprint("feed", __name__)
     blueprint.before_request(_refuse_bad_handshake)
     sock = flask_sock.Sock(app)
-    sock.route("/", bp=blueprint, endpoint="root")(_serve)
-    sock.route("/ws", bp=blueprint, endpoint="ws")(_serve)
+    for path, endpoint in zip(_PATHS, ("root", "ws"), strict=True):
+        sock.route(path, bp=blueprint, endpoint=endpoint)(_serve)
     app.register_blueprint(blueprint)
 
 
-def open_socket(app: Flask) -> Response | None:
-    """Open the socket that the request asks for; None: it asks for none, or for one that is refused.
+def socket_opener(allows: Callable[[str], bool]) -> Callable[[WSGIEnvironment], bool]:
+    """A function that opens the socket which a request asks for. allows: whether this instance has a host's name.
 
-    The reply is none that anybody receives, so nothing of what Flask does with a reply happens to it: that would be a
-    third of what a socket costs. Nor does flask-sock's view run, which makes a class for each socket. The checks before
-    a request are made as for every other; what they refuse goes Flask's way, and is refused again there.
+    It returns False for a request that asks for no socket, or for one that is refused: that request goes Flask's way,
+    and is refused there. It makes the same checks as are made there, but without what Flask prepares for a view, which
+    would be a fifth of what a socket costs. Nothing of what follows a view is missing: no reply is sent.
     """
-    if request.endpoint not in _ENDPOINTS:
-        return None
-    with contextlib.suppress(CallerError):
-        if app.preprocess_request() is None:
-            _serve(Upgrade(request.environ))
-            return _OPENED
-    return None
 
+    def open_socket(environ: WSGIEnvironment) -> bool:
+        # A handshake in a form that no browser and no library sends goes Flask's way, too.
+        if (
+            environ["PATH_INFO"] not in _PATHS
+            or environ["REQUEST_METHOD"] != "GET"
+            or environ.get("HTTP_UPGRADE", "").lower() != "websocket"
+            or environ.get("HTTP_CONNECTION", "").lower() not in _CONNECTION
+            or "HTTP_HOST" not in environ
+            or "gunicorn.socket" not in environ
+        ):
+            return False
+        host = get_host(environ)
+        if not allows(host) or _refusal(environ, host) is not None:
+            return False
+        _serve(Upgrade(environ))
+        return True
 
-class _Opened(Response):
-    """Sends nothing."""
-
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        # So gunicorn closes its own descriptor of the socket, and sends nothing: the socket has another.
-        raise StopIteration
-
-
-_OPENED = _Opened()
+    return open_socket
 
 
 def _refuse_bad_handshake() -> Response | None:
-    """Refuse pages of other sites and malformed handshakes before the upgrade."""
-    origin = request.headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc not in {request.host, urlsplit(settings().web.public_url).netloc}:
-        return error(403)
-    if request.headers.get("Sec-WebSocket-Version", "").strip() != "13":
-        return error(426, "Only WebSocket version 13 is supported", headers={"Sec-WebSocket-Version": "13"})
+    refusal = _refusal(request.environ, request.host)
+    return None if refusal is None else refusal()
+
+
+def _refusal(environ: WSGIEnvironment, host: str) -> Callable[[], Response] | None:
+    """The answer to a page of another site, or to a malformed handshake; None for one that is to be accepted."""
+    origin = environ.get("HTTP_ORIGIN")
+    if origin is not None and urlsplit(origin).netloc not in {host, urlsplit(settings().web.public_url).netloc}:
+        return partial(error, 403)
+    if environ.get("HTTP_SEC_WEBSOCKET_VERSION", "").strip() != "13":
+        return partial(error, 426, "Only WebSocket version 13 is supported", headers={"Sec-WebSocket-Version": "13"})
     try:
-        key = base64.b64decode(request.headers.get("Sec-WebSocket-Key", ""), validate=True)
+        key = base64.b64decode(environ.get("HTTP_SEC_WEBSOCKET_KEY", ""), validate=True)
     except (binascii.Error, ValueError):
         key = b""
     if len(key) != 16:
-        return error(400, "Sec-WebSocket-Key is missing or invalid")
+        return partial(error, 400, "Sec-WebSocket-Key is missing or invalid")
     if hub().is_full:
-        return error(503, headers={"Retry-After": "30"})
+        return partial(error, 503, headers={"Retry-After": "30"})
     return None
 
 

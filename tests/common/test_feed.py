@@ -1,0 +1,51 @@
+"""What is published arrives once and in order, and what comes at once arrives as one batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from itertools import islice
+
+import pytest
+
+from common import feed
+from common.feed import Entry
+
+
+@pytest.fixture
+def following(use_database: Callable[[str], None], tmp_path: object) -> Iterator[Iterator[list[Entry]]]:
+    """A reader of the stream that has begun."""
+    use_database(f"sqlite:///{tmp_path}/aiworker.db")
+    feed.client().flushall()
+    with closing(feed.follow(block_seconds=0.1)) as batches:  # type: ignore[type-var]
+        assert next(batches) == []
+        yield batches
+
+
+def _entries(count: int) -> list[Entry]:
+    return [Entry("event", "project", f'{{"number":{number}}}', seq=number) for number in range(1, count + 1)]
+
+
+def test_entries_arrive_once_and_in_order(following: Iterator[list[Entry]]) -> None:
+    for entry in _entries(3):
+        feed.publish([entry])
+        assert next(following) == [entry]
+
+
+def test_entries_that_come_at_once_are_one_batch(following: Iterator[list[Entry]]) -> None:
+    feed.publish(_entries(8))
+
+    assert next(following) == _entries(8)
+
+
+def test_more_than_a_batch_holds_arrives_whole(following: Iterator[list[Entry]]) -> None:
+    feed.publish(_entries(1_300))
+
+    arrived: list[Entry] = []
+    for batch in islice(following, 10):
+        arrived += batch
+    assert arrived == _entries(1_300)
+
+
+def test_a_batch_is_empty_when_nothing_came(following: Iterator[list[Entry]]) -> None:
+    assert next(following) == []
