@@ -278,11 +278,13 @@ def clock(name: str, *, ahead_seconds: int = 0) -> ColumnElement[datetime]:
     return func.timestampadd(text("SECOND"), ahead_seconds, now, type_=UtcDateTime()) if ahead_seconds else now
 
 
-def commit(session: Session) -> None:
+def commit(connection: Connection) -> None:
     """Commit. Raises CommitUnknown if the answer to COMMIT was lost; after any other error nothing was committed."""
-    session.flush()
+    transaction = connection.get_transaction()
+    if transaction is None:
+        raise RuntimeError("the transaction was rolled back, so there is nothing to commit")
     try:
-        session.commit()
+        transaction.commit()
     except DBAPIError as error:
         is_write_unsure = isinstance(error.orig, sqlite3.OperationalError) and "disk I/O" in str(error.orig)
         if error.connection_invalidated or is_write_unsure or _code(error) in _LOST_CODES:

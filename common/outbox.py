@@ -15,12 +15,12 @@ from typing import Any
 import structlog
 from sqlalchemy import BigInteger, ClauseElement, ColumnElement, bindparam, func, insert, select, update
 from sqlalchemy.dialects import mysql, sqlite
-from sqlalchemy.orm import Session
 
 from common import database
 from common.announcer import Announcement, announcer
 from common.events import Event
 from common.feed import Entry, message
+from common.late_sessions import LateSession
 from common.models.journal import EventRow, Feed
 from common.statements import Statement
 
@@ -55,9 +55,9 @@ def actor() -> str:
 class Outbox:
     """The events and messages of one transaction. now: that transaction's clock."""
 
-    def __init__(self, session: Session, now: Callable[[], datetime], announcement: Announcement) -> None:
-        self._session = session
-        self._connection = session.connection()
+    def __init__(self, late: LateSession, now: Callable[[], datetime], announcement: Announcement) -> None:
+        self._late = late
+        self._connection = late.connection
         self._now = now
         self._announcement = announcement
         self._events: list[Event] = []
@@ -68,7 +68,7 @@ class Outbox:
 
     def write(self) -> None:
         """Number and insert the events. Call it last: it locks feed rows, which come last in the order of locks."""
-        self._session.flush()
+        self._late.flush()
         if not self._events:
             return
         by_feed: dict[str, list[Event]] = defaultdict(list)
@@ -120,8 +120,8 @@ class Outbox:
             row = row.on_conflict_do_update(index_elements=["id"], set_={"seq": Feed.seq + by})
         else:
             row = row.on_duplicate_key_update(seq=Feed.seq + by)
-        self._session.execute(row)
-        return self._session.execute(select(Feed.seq).where(Feed.id == feed_id)).scalar_one()
+        self._connection.execute(row)
+        return self._connection.execute(select(Feed.seq).where(Feed.id == feed_id)).scalar_one()
 
 
 def _raise() -> ClauseElement:

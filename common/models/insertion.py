@@ -7,20 +7,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import cast
 
 from sqlalchemy import ClauseElement, Column, ColumnElement, Connection, Table, bindparam, insert, inspect
-from sqlalchemy.orm import Session, make_transient_to_detached
+from sqlalchemy.orm import make_transient_to_detached
 from sqlalchemy.sql.schema import CallableColumnDefault, ScalarElementColumnDefault
 
+from common.late_sessions import LateSession
 from common.models.base import Base
 from common.statements import Statement
 
 Default = Callable[[], object]
 
 
-def insert_row(session: Session, connection: Connection, row: Base) -> None:
+def insert_row(at: LateSession, row: Base) -> None:
     """Insert a new object at once and make it the session's, as adding and flushing it does.
 
-    connection: the session's. Columns that were not set get their default, or NULL. Pending changes of the session are
-    not flushed.
+    Columns that were not set get their default, or NULL. Pending changes of the session are not flushed.
     """
     statement, attributes = _insertion(type(row))
     held = row.__dict__
@@ -28,13 +28,13 @@ def insert_row(session: Session, connection: Connection, row: Base) -> None:
         if name not in held:
             # Not by the attribute, which would note a change of an object whose state is set as a whole below.
             held[name] = default()
-    statement.run(connection, **{column: held[name] for name, column, _default in attributes})
+    statement.run(at.connection, **{column: held[name] for name, column, _default in attributes})
     make_transient_to_detached(row)
-    session.add(row)
+    at.hold(row)
 
 
 def insert_values(
-    session: Session, model: type[Base], rows: Sequence[Mapping[str, object]], **same: object
+    connection: Connection, model: type[Base], rows: Sequence[Mapping[str, object]], **same: object
 ) -> None:  # fmt: skip
     """Insert new rows at once, given by the names of the columns. They do not become the session's.
 
@@ -48,7 +48,7 @@ def insert_values(
         # What is NULL is not sent: pymysql would write it into the statement for each row.
         if column not in rows[0] and column not in same and (value := default()) is not None:
             same[column] = value
-    _insertion_of(model, (*rows[0], *same)).run_each(session.connection(), rows, **same)
+    _insertion_of(model, (*rows[0], *same)).run_each(connection, rows, **same)
 
 
 @functools.cache

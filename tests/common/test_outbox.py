@@ -66,7 +66,7 @@ def test_events_carry_who_acted_and_leave_before_messages(on_database: str) -> N
 
     @transactional
     def tell(tx: Transaction) -> None:
-        outbox = Outbox(tx.session, tx.now, announcement)
+        outbox = Outbox(tx.late, tx.now, announcement)
         announcement.tell("q", "deploy:progress", {"percent": 1})
         for feed, title in (("q", "one"), ("p", "two"), ("q", "three")):
             outbox.record(TaskCreated(feed=feed, task_id=title, project_id=feed, title=title))
