@@ -6,6 +6,7 @@ job since, it raises LeaseLost, which rolls back the worker's transaction. `JOB_
 
 from __future__ import annotations
 
+import functools
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +28,6 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import mysql, sqlite
-from sqlalchemy.orm import Session
 
 from common import database
 from common.announcer import Announcement
@@ -97,27 +97,36 @@ class JobQueue:
         self._announcement = announcement
         self._has_taken_along = False
 
-    @property
-    def _session(self) -> Session:
-        return self._late.session
-
     def enqueue(self, kind: Kind, subject_id: str, *, project_id: str | None, after_seconds: float = 0) -> str:
         """Insert the job, or have the live one for the same subject run once more. Returns the job's id."""
-        due = self._now() + timedelta(seconds=after_seconds)
-        live_key = _live_key(kind.name, subject_id)
-        values: dict[str, object] = {
-            "id": new_id(), "kind": kind.name, "subject_id": subject_id, "project_id": project_id,
-            "live_key": live_key, "state": JobState.QUEUED, "generation": 1, "next_at": due,
-            "attempts": 0, "fence": 0, "waits": 0, "created_at": self._now(), "trace_parent": trace_parent(),
-        }  # fmt: skip
+        values = self._new_job(kind, subject_id, project_id, self._now() + timedelta(seconds=after_seconds))
         self._late.flush()
         if database.is_sqlite():
             job_id = str(_ENQUEUE.rows(self._connection, **values)[0][0])
         else:
-            _ENQUEUE.run(self._connection, **values)
-            job_id = str(_LIVE.rows(self._connection, live_key=live_key)[0][0])
+            _ENQUEUE.run_with_next(self._connection, None, **values)
+            job_id = str(_LIVE.rows(self._connection, live_key=values["live_key"])[0][0])
         self._announcement.ring(kind.name, job_id, after_seconds)
         return job_id
+
+    def enqueue_with_next(self, kind: Kind, subject_id: str, *, project_id: str | None) -> None:
+        """As `enqueue`, for who does not need the id: see Statement.run_with_next."""
+        if database.is_sqlite():
+            self.enqueue(kind, subject_id, project_id=project_id)
+            return
+        values = self._new_job(kind, subject_id, project_id, self._now())
+        self._late.flush()
+        _ENQUEUE.run_with_next(self._connection, None, **values)
+        ring = functools.partial(self._announcement.ring, kind.name)
+        _LIVE.run_with_next(self._connection, lambda rows: ring(str(rows[0][0])), live_key=values["live_key"])
+
+    def _new_job(self, kind: Kind, subject_id: str, project_id: str | None, due: datetime) -> dict[str, object]:
+        """The columns of a new job."""
+        return {
+            "id": new_id(), "kind": kind.name, "subject_id": subject_id, "project_id": project_id,
+            "live_key": _live_key(kind.name, subject_id), "state": JobState.QUEUED, "generation": 1, "next_at": due,
+            "attempts": 0, "fence": 0, "waits": 0, "created_at": self._now(), "trace_parent": trace_parent(),
+        }  # fmt: skip
 
     def enqueue_new(self, kind: Kind, subjects: Sequence[tuple[str, str, str | None]]) -> None:
         """Insert a job for each subject, at once: (id, project, traceparent). They are new, so none has a live job.
@@ -174,7 +183,7 @@ class JobQueue:
     def hold(self, lease: Lease) -> Job:
         """Lock the job's row until commit and return it. Raises LeaseLost if the lease is not valid any more."""
         mine = select(Job).where(*_is_mine(lease)).with_for_update().execution_options(populate_existing=True)
-        job = self._session.scalars(mine).first()
+        job = self._late.session.scalars(mine).first()
         if job is None:
             raise LeaseLost(lease.job_id)
         return job
@@ -209,7 +218,7 @@ class JobQueue:
 
     def waiting_since(self, lease: Lease, for_: str | None) -> datetime:
         """Since when the job has waited for `for_` without interruption; now, if it does not wait for it yet."""
-        job = self._session.get(Job, lease.job_id)
+        job = self._late.session.get(Job, lease.job_id)
         return (job.unavailable_since if job is not None and job.waits_for == for_ else None) or self._now()
 
     def wait(
@@ -253,7 +262,7 @@ class JobQueue:
         Returns how many were sent (at most MOST_SWEPT).
         """
         due = select(Job.kind, Job.id).where(*_is_due(self._now())).order_by(Job.next_at, Job.id).limit(MOST_SWEPT)
-        found = self._session.execute(due).all()
+        found = self._late.session.execute(due).all()
         for kind, job_id in found:
             self._announcement.ring(kind, job_id)
         return len(found)
@@ -261,7 +270,7 @@ class JobQueue:
     def is_project_busy(self, project_id: str, *, except_for: Lease) -> bool:
         """Whether a job of the project other than this one is running."""
         running = select(Job.id).where(*_others(project_id, except_for), Job.state_ == JobState.RUNNING)
-        return self._session.execute(running).first() is not None
+        return self._late.session.execute(running).first() is not None
 
     def drop_queued(self, project_id: str, *, except_for: Lease, kept: Kind) -> None:
         """Delete the project's queued jobs, except for this job and those of the kind `kept`."""
@@ -303,11 +312,11 @@ class JobQueue:
     def _update(self, *where: ColumnElement[bool], **values: object) -> bool:
         self._late.flush()
         statement = update(Job).where(*where).values(values).execution_options(synchronize_session=False)
-        return bool(database.rows_changed(self._session, statement))
+        return bool(database.rows_changed(self._late.session, statement))
 
     def _delete(self, *where: ColumnElement[bool]) -> None:
         self._late.flush()
-        self._session.execute(delete(Job).where(*where).execution_options(synchronize_session=False))
+        self._late.session.execute(delete(Job).where(*where).execution_options(synchronize_session=False))
 
 
 _NEW = (

@@ -24,6 +24,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from common import database
+from common.mariadb_connection import PatientConnection
 
 
 class IsoTime(TypeDecorator[str]):
@@ -71,6 +72,7 @@ AnyRow: TypeAlias = ResultRow[Any]
 AnyAttribute: TypeAlias = InstrumentedAttribute[Any]
 """A column of a model."""
 Convert = Callable[[object], object]
+Then: TypeAlias = Callable[[list[Row]], object] | None
 Bound: TypeAlias = Sequence[object] | Mapping[str, object]
 """The values of a statement as its driver takes them."""
 
@@ -145,6 +147,31 @@ class Statement:
             return cursor.rowcount, cast("_Inserting", cursor).lastrowid
         finally:
             cursor.close()
+
+    def run_with_next(self, connection: Connection, then: Then, **values: object) -> None:
+        """As `rows`, for who does not wait for the reply: on MariaDB and MySQL it is sent with the connection's next
+        statement, before that one, so it costs no round trip.
+
+        then: called with the rows before the next statement returns, or before the commit; None: there are none. That
+        may raise the errors of this one.
+        """
+        driver = connection.connection.dbapi_connection
+        if isinstance(driver, PatientConnection) and self._hand_over(driver, connection.dialect, then, values):
+            return
+        rows = self.rows(connection, **values)
+        if then is not None:
+            then(rows)
+
+    def _hand_over(
+        self, driver: PatientConnection, dialect: Dialect, then: Then,
+        values: Mapping[str, object],
+    ) -> bool:  # fmt: skip
+        """Returns False if it has to be sent alone."""
+        compiled = self._for(dialect)
+        text = driver.cursor().mogrify(compiled.text, _bound(compiled, values))
+        if then is None:
+            return driver.query_with_next(text, None)
+        return driver.query_with_next(text, lambda rows: then([_converted(row, compiled.reads) for row in rows]))
 
     def run_each(self, connection: Connection, rows: Sequence[Mapping[str, object]], **same: object) -> None:
         """Execute it for each of the rows, as part of the connection's transaction: an INSERT is sent once for all.

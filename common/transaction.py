@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import ColumnElement, Connection, Select, literal, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
@@ -30,7 +30,7 @@ from common.jobs import Kind, Lease
 from common.late_sessions import LateSession
 from common.machine import patience
 from common.models.base import Base
-from common.models.insertion import insert_row
+from common.models.insertion import insert_with_next
 from common.outbox import Outbox
 from common.queue import JobQueue
 from common.statements import Row, Statement
@@ -69,6 +69,11 @@ class Transaction:
         if self._now is None:
             self._now = database.read_now(self.connection)
         return self._now
+
+    def note_now(self, now: datetime | None) -> None:
+        """Take the time that a statement has read by `clock_to_note`, unless there is one. None: it has read none."""
+        if self._now is None:
+            self._now = now
 
     def lock(self, model: type[M], row_id: str) -> M:
         """Lock the row until the end of the transaction and return it, read anew. NotFound if it does not exist."""
@@ -116,9 +121,12 @@ class Transaction:
         self.session.flush()
         return row
 
-    def insert(self, row: M) -> M:
-        """As `add`, in a quarter of the time, for a row that depends on no other pending one."""
-        insert_row(self.late, row)
+    def insert_with_next(self, row: M) -> M:
+        """As `add`, in a small part of the time, for a row that depends on no other pending one.
+
+        On MariaDB and MySQL it is sent with the next statement, where a violated constraint raises.
+        """
+        insert_with_next(self.late, row)
         return row
 
     def record(self, event: Event | None) -> None:
@@ -146,6 +154,10 @@ class Transaction:
         """After commit, run a new job, or the live one for the same subject once more. Returns the job's id."""
         return self.queue.enqueue(kind, subject_id, project_id=project_id, after_seconds=after_seconds)
 
+    def enqueue_with_next(self, kind: Kind, subject_id: str, *, project_id: str | None) -> None:
+        """As `enqueue`, for who does not need the id: on MariaDB and MySQL it is sent with the next statement."""
+        self.queue.enqueue_with_next(kind, subject_id, project_id=project_id)
+
     def finish(self, lease: Lease) -> None:
         """Mark the job done, or run it again if it was enqueued meanwhile. LeaseLost if another worker has the job."""
         self.queue.finish(lease)
@@ -157,6 +169,11 @@ class Transaction:
     def hold(self, lease: Lease) -> None:
         """Lock the job until commit, so that no other worker can claim it. LeaseLost: see `finish`."""
         self.queue.hold(lease)
+
+
+def clock_to_note() -> ColumnElement[datetime]:
+    """A column of a transaction's first query, for `note_now`: asking alone is a round trip, but not on SQLite."""
+    return literal(None, database.UtcDateTime()) if database.is_sqlite() else database.clock("")
 
 
 def transactional(function: Callable[Concatenate[Transaction, P], R]) -> Callable[P, R]:

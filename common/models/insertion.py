@@ -17,8 +17,8 @@ from common.statements import Statement
 Default = Callable[[], object]
 
 
-def insert_row(at: LateSession, row: Base) -> None:
-    """Insert a new object at once and make it the session's, as adding and flushing it does.
+def insert_with_next(at: LateSession, row: Base) -> None:
+    """Insert a new object with the next statement, at the latest, and make it the session's now.
 
     Columns that were not set get their default, or NULL. Pending changes of the session are not flushed.
     """
@@ -28,7 +28,7 @@ def insert_row(at: LateSession, row: Base) -> None:
         if name not in held:
             # Not by the attribute, which would note a change of an object whose state is set as a whole below.
             held[name] = default()
-    statement.run(at.connection, **{column: held[name] for name, column, _default in attributes})
+    statement.run_with_next(at.connection, None, **{column: held[name] for name, column, _default in attributes})
     make_transient_to_detached(row)
     at.hold(row)
 
