@@ -77,7 +77,7 @@ class UtcDateTime(TypeDecorator[datetime]):
             return None
         if value.tzinfo is None:
             raise TypeError("a datetime without a time zone can't be stored")
-        return value.astimezone(UTC).replace(tzinfo=None)
+        return (value if value.tzinfo is UTC else value.astimezone(UTC)).replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         return None if value is None else value.replace(tzinfo=UTC)
@@ -283,9 +283,12 @@ def commit(connection: Connection) -> None:
     transaction = connection.get_transaction()
     if transaction is None:
         raise RuntimeError("the transaction was rolled back, so there is nothing to commit")
+    driver = connection.connection.dbapi_connection
     try:
         transaction.commit()
     except DBAPIError as error:
+        if isinstance(driver, PatientConnection) and not driver.is_commit_sent:
+            raise
         is_write_unsure = isinstance(error.orig, sqlite3.OperationalError) and "disk I/O" in str(error.orig)
         if error.connection_invalidated or is_write_unsure or _code(error) in _LOST_CODES:
             raise CommitUnknown from error

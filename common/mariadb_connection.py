@@ -38,12 +38,16 @@ Rows: TypeAlias = Sequence[tuple[object, ...]]
 """What a statement returned; none if it returns nothing."""
 
 
+Then: TypeAlias = Callable[[Rows, int], object] | None
+"""Called with the rows of a statement and the last id that it made or was told by LAST_INSERT_ID."""
+
+
 @dataclass(frozen=True)
 class _Later:
-    """A statement that is to be sent with the next one. then: called with its rows."""
+    """A statement that is to be sent with the next one."""
 
     statement: bytes
-    then: Callable[[Rows], object] | None
+    then: Then
 
 
 class PatientConnection(pymysql.connections.Connection):
@@ -52,6 +56,8 @@ class PatientConnection(pymysql.connections.Connection):
     _is_reading_result = False
     _is_over = False
     """Whether nothing was sent since a COMMIT or ROLLBACK that the server confirmed: there is nothing to roll back."""
+    is_commit_sent = False
+    """Whether the last call of `commit` came as far as to send COMMIT."""
     _later: Sequence[_Later] = ()
     _head = b""
     """What is sent in front of the next bytes."""
@@ -64,11 +70,11 @@ class PatientConnection(pymysql.connections.Connection):
         self._read_timeout = patience.bounded(READ_SECONDS)
         super().connect(sock)
 
-    def query_with_next(self, statement: str, then: Callable[[Rows], object] | None) -> bool:
+    def query_with_next(self, statement: str, then: Then) -> bool:
         """Send it with the next statement, in front of it, or before COMMIT. Never sent if ROLLBACK comes first.
 
-        then: called with its rows before the next statement returns, if all went well; None: it has none. If it fails,
-        the next statement raises its error, though the server may have executed that: as after any other error, roll
+        then: called before the next statement returns, if all went well; None: nobody wants the reply. If it fails, the
+        next statement raises its error, though the server may have executed that: as after any other error, roll
         back. Returns False, and does nothing, if the statement is too long.
         """
         encoded = statement.encode(self.encoding)
@@ -81,9 +87,11 @@ class PatientConnection(pymysql.connections.Connection):
         return self._query_together(sql, unbuffered) if self._later else super().query(sql, unbuffered)
 
     def commit(self) -> None:
+        self.is_commit_sent = False
         if self._later:
             # Not with COMMIT, which the server would execute even if one of them failed.
-            self._query_together("DO 0")
+            self._query_together()
+        self.is_commit_sent = True
         super().commit()
         self._is_over = True
 
@@ -93,19 +101,21 @@ class PatientConnection(pymysql.connections.Connection):
             super().rollback()
             self._is_over = True
 
-    def _query_together(self, sql: str | bytes, unbuffered: bool = False) -> int:
-        """Send what was to be sent later and the statement at once. Relies on the server, which executes the packets
-        that it has received one after the other, and replies to each.
+    def _query_together(self, sql: str | bytes | None = None, unbuffered: bool = False) -> int:
+        """Send what was to be sent later at once, and the statement, if there is one, with it. Relies on the server,
+        which executes the packets that it has received one after the other, and replies to each.
         """
         before, self._later = self._later, ()
         failed: Exception | None = None
-        found: list[Rows] = []
-        self._head = b"".join([_packet(one.statement) for one in before])
-        self._execute_command(COMMAND.COM_QUERY, sql)
+        found: list[tuple[Rows, int]] = []
+        first = before if sql is not None else before[:-1]
+        self._head = b"".join([_packet(one.statement) for one in first])
+        self._execute_command(COMMAND.COM_QUERY, before[-1].statement if sql is None else sql)
         for _one in before:
             try:
                 self._read_query_result()
-                found.append(() if self._result is None else cast("Rows", self._result.rows or ()))
+                assert self._result is not None
+                found.append((self._result.rows or (), self._result.insert_id or 0))
             except pymysql.err.MySQLError as error:
                 failed = failed or error
                 if self._sock is None:
@@ -113,15 +123,16 @@ class PatientConnection(pymysql.connections.Connection):
             # The reply to each statement is counted anew.
             self._next_seq_id = 1
         try:
-            self._affected_rows = cast("int", self._read_query_result(unbuffered))
+            if sql is not None:
+                self._affected_rows = cast("int", self._read_query_result(unbuffered))
         except pymysql.err.MySQLError:
             if failed is None or self._sock is None:
                 raise
         if failed is not None:
             raise failed
-        for one, rows in zip(before, found, strict=True):
+        for one, reply in zip(before, found, strict=True):
             if one.then is not None:
-                one.then(rows)
+                one.then(*reply)
         return self._affected_rows
 
     def _execute_command(self, command: int, sql: str | bytes) -> None:

@@ -118,7 +118,7 @@ class JobQueue:
         self._late.flush()
         _ENQUEUE.run_with_next(self._connection, None, **values)
         ring = functools.partial(self._announcement.ring, kind.name)
-        _LIVE.run_with_next(self._connection, lambda rows: ring(str(rows[0][0])), live_key=values["live_key"])
+        _LIVE.run_with_next(self._connection, lambda rows, _id: ring(str(rows[0][0])), live_key=values["live_key"])
 
     def _new_job(self, kind: Kind, subject_id: str, project_id: str | None, due: datetime) -> dict[str, object]:
         """The columns of a new job."""

@@ -24,7 +24,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from common import database
-from common.mariadb_connection import PatientConnection
+from common.mariadb_connection import PatientConnection, Then
 
 
 class IsoTime(TypeDecorator[str]):
@@ -72,7 +72,6 @@ AnyRow: TypeAlias = ResultRow[Any]
 AnyAttribute: TypeAlias = InstrumentedAttribute[Any]
 """A column of a model."""
 Convert = Callable[[object], object]
-Then: TypeAlias = Callable[[list[Row]], object] | None
 Bound: TypeAlias = Sequence[object] | Mapping[str, object]
 """The values of a statement as its driver takes them."""
 
@@ -152,26 +151,32 @@ class Statement:
         """As `rows`, for who does not wait for the reply: on MariaDB and MySQL it is sent with the connection's next
         statement, before that one, so it costs no round trip.
 
-        then: called with the rows before the next statement returns, or before the commit; None: there are none. That
-        may raise the errors of this one.
+        then: called before the next statement returns, or before the commit; None: nobody wants the reply. That may
+        raise the errors of this one.
         """
-        driver = connection.connection.dbapi_connection
-        if isinstance(driver, PatientConnection) and self._hand_over(driver, connection.dialect, then, values):
+        driver, dialect = connection.connection.dbapi_connection, connection.dialect
+        if isinstance(driver, PatientConnection) and self._hand_over(driver, dialect, then, values):
             return
-        rows = self.rows(connection, **values)
+        compiled = self._for(dialect)
+        cursor = self._send(connection.connection, dialect, compiled, [_bound(compiled, values)])
+        try:
+            rows, last_id = cast("list[Row]", cursor.fetchall()), cast("_Inserting", cursor).lastrowid
+        finally:
+            cursor.close()
         if then is not None:
-            then(rows)
+            then([_converted(row, compiled.reads) for row in rows], last_id)
 
     def _hand_over(
-        self, driver: PatientConnection, dialect: Dialect, then: Then,
-        values: Mapping[str, object],
+        self, driver: PatientConnection, dialect: Dialect, then: Then, values: Mapping[str, object]
     ) -> bool:  # fmt: skip
         """Returns False if it has to be sent alone."""
         compiled = self._for(dialect)
         text = driver.cursor().mogrify(compiled.text, _bound(compiled, values))
-        if then is None:
-            return driver.query_with_next(text, None)
-        return driver.query_with_next(text, lambda rows: then([_converted(row, compiled.reads) for row in rows]))
+        if then is None or not compiled.reads:
+            return driver.query_with_next(text, then)
+        return driver.query_with_next(
+            text, lambda rows, last_id: then([_converted(row, compiled.reads) for row in rows], last_id)
+        )
 
     def run_each(self, connection: Connection, rows: Sequence[Mapping[str, object]], **same: object) -> None:
         """Execute it for each of the rows, as part of the connection's transaction: an INSERT is sent once for all.

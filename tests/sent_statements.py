@@ -9,8 +9,8 @@ from sqlalchemy import Dialect, Engine, event
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.pool import PoolProxiedConnection
 
-from common.mariadb_connection import PatientConnection
-from common.statements import Bound, Statement, Then, _bound, _Compiled
+from common.mariadb_connection import PatientConnection, Then
+from common.statements import Bound, Statement, _bound, _Compiled
 
 Note = Callable[[str, object, bool], None]
 
