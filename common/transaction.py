@@ -121,13 +121,13 @@ class Transaction:
         self.session.flush()
         return row
 
-    def insert_with_next(self, row: M) -> M:
+    def insert_with_next(self, model: type[M], /, **values: object) -> M:
         """As `add`, in a small part of the time, for a row that depends on no other pending one.
 
-        On MariaDB and MySQL it is sent with the next statement, where a violated constraint raises.
+        values: of its attributes. On MariaDB and MySQL it is sent with the next statement, where a violated constraint
+        raises.
         """
-        insert_with_next(self.late, row)
-        return row
+        return insert_with_next(self.late, model, values)
 
     def record(self, event: Event | None) -> None:
         """Commit the event with this transaction, after those recorded before. None: nothing to record."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import cast
+from typing import TypeVar, cast
 
 from sqlalchemy import ClauseElement, Column, ColumnElement, Connection, Table, bindparam, insert, inspect
 from sqlalchemy.orm import make_transient_to_detached
@@ -14,23 +14,30 @@ from common.late_sessions import LateSession
 from common.models.base import Base
 from common.statements import Statement
 
+M = TypeVar("M", bound=Base)
 Default = Callable[[], object]
 
 
-def insert_with_next(at: LateSession, row: Base) -> None:
-    """Insert a new object with the next statement, at the latest, and make it the session's now.
+def insert_with_next(at: LateSession, model: type[M], values: Mapping[str, object]) -> M:
+    """Insert a new object, given by its attributes, with the next statement at the latest; the session holds it now.
 
-    Columns that were not set get their default, or NULL. Pending changes of the session are not flushed.
+    It is made as SQLAlchemy makes those that it loads: the constructor notes each attribute as a change, which costs as
+    much as the INSERT. Columns that were not set get their default, or NULL. Pending changes of the session are not
+    flushed.
     """
-    statement, attributes = _insertion(type(row))
+    statement, attributes = _insertion(model)
+    row = cast("M", inspect(model).class_manager.new_instance())
     held = row.__dict__
+    held.update(values)
     for name, _column, default in attributes:
         if name not in held:
-            # Not by the attribute, which would note a change of an object whose state is set as a whole below.
             held[name] = default()
+    if len(held) != len(attributes) + 1:
+        raise TypeError(f"{model.__name__} has no columns {values.keys() - {name for name, *_rest in attributes}}")
     statement.run_with_next(at.connection, None, **{column: held[name] for name, column, _default in attributes})
     make_transient_to_detached(row)
     at.hold(row)
+    return row
 
 
 def insert_values(

@@ -112,15 +112,15 @@ def create_task(tx: Transaction, new: NewTask, *, by: Caller) -> Task:
     _check_dependencies(tx, new.project_id, new.depends_on)
     check_model(tx, new.model)
     task_id = new_id()
-    task = Task(
-        id=task_id, state_=TaskState.BACKLOG, project_id=new.project_id, title=new.title, description=new.description,
-        priority=int(new.priority), labels=new.labels, required_capabilities=new.required_capabilities,
-        driver=new.driver, model=new.model, limits=new.limits, caps=changed_caps({}, new.caps),
-        branch_name=task_branch(task_id, new.title), created_by=actor(), created_by_id=by.user_id, edited_by_ids=[],
+    task = tx.insert_with_next(
+        Task, id=task_id, state_=TaskState.BACKLOG, project_id=new.project_id, title=new.title,
+        description=new.description, priority=int(new.priority), labels=new.labels,
+        required_capabilities=new.required_capabilities, driver=new.driver, model=new.model, limits=new.limits,
+        caps=changed_caps({}, new.caps), branch_name=task_branch(task_id, new.title), created_by=actor(),
+        created_by_id=by.user_id, edited_by_ids=[],
         created_at=tx.now(), updated_at=tx.now(), queued_at=tx.now(), trace_parent=trace_parent(),
         may_change_test_setup=new.may_change_test_setup,
     )  # fmt: skip
-    tx.insert_with_next(task)
     for depends_on_id in dict.fromkeys(new.depends_on):
         tx.add(TaskDependency(task_id=task_id, depends_on_id=depends_on_id))
     tx.record(
