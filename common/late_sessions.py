@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import instance_state
 
 
 class LateSession:
@@ -33,14 +34,21 @@ class LateSession:
             self._session.add(row)
 
     def flush(self) -> None:
-        """Write what was changed in the session."""
-        if self._session is not None:
-            self._session.flush()
+        """Write what was changed. Raises SQLAlchemy's PendingRollbackError after an error that somebody swallowed."""
+        if self._is_needed():
+            if not self.session.is_active:
+                # A statement on the driver's cursor would run, and on SQLite be committed, outside of the transaction.
+                self.session.connection()
+            self.session.flush()
 
     def end(self) -> None:
         """As flush, when nothing is changed any more. The connection's transaction stays open."""
-        if self._session is not None:
-            self._session.commit()
+        if self._is_needed():
+            self.session.commit()
+
+    def _is_needed(self) -> bool:
+        """Whether there is a session, or a row that was changed since it was inserted."""
+        return self._session is not None or any(instance_state(row).modified for row in self._rows)
 
     def close(self) -> None:
         """Detach all rows. What was not flushed is dropped."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar, cast
 
-from sqlalchemy import ClauseElement, Column, ColumnElement, Connection, Table, bindparam, insert, inspect
+from sqlalchemy import Column, ColumnElement, Connection, Table, bindparam, insert, inspect
 from sqlalchemy.orm import make_transient_to_detached
 from sqlalchemy.sql.schema import CallableColumnDefault, ScalarElementColumnDefault
 
@@ -25,7 +25,7 @@ def insert_with_next(at: LateSession, model: type[M], values: Mapping[str, objec
     much as the INSERT. Columns that were not set get their default, or NULL. Pending changes of the session are not
     flushed.
     """
-    statement, attributes = _insertion(model)
+    attributes = _attributes(model)
     row = cast("M", inspect(model).class_manager.new_instance())
     held = row.__dict__
     held.update(values)
@@ -34,7 +34,8 @@ def insert_with_next(at: LateSession, model: type[M], values: Mapping[str, objec
             held[name] = default()
     if len(held) != len(attributes) + 1:
         raise TypeError(f"{model.__name__} has no columns {values.keys() - {name for name, *_rest in attributes}}")
-    statement.run_with_next(at.connection, None, **{column: held[name] for name, column, _default in attributes})
+    sent = {column: value for name, column, _default in attributes if (value := held[name]) is not None}
+    _insertion_of(model, tuple(sent)).run_with_next(at.connection, None, **sent)
     make_transient_to_detached(row)
     at.hold(row)
     return row
@@ -50,8 +51,7 @@ def insert_values(
     """
     if not rows:
         return
-    _statement, attributes = _insertion(model)
-    for _name, column, default in attributes:
+    for _name, column, default in _attributes(model):
         # What is NULL is not sent: pymysql would write it into the statement for each row.
         if column not in rows[0] and column not in same and (value := default()) is not None:
             same[column] = value
@@ -60,22 +60,18 @@ def insert_values(
 
 @functools.cache
 def _insertion_of(model: type[Base], columns: tuple[str, ...]) -> Statement:
-    return Statement(lambda: _insert(model, columns))
-
-
-def _insert(model: type[Base], columns: Iterable[str]) -> ClauseElement:
-    return insert(cast("Table", model.__table__)).values({name: bindparam(name) for name in columns})
+    """For a row with these columns; the others get NULL."""
+    return Statement(lambda: insert(cast("Table", model.__table__)).values({name: bindparam(name) for name in columns}))
 
 
 @functools.cache
-def _insertion(model: type[Base]) -> tuple[Statement, list[tuple[str, str, Default]]]:
-    """The statement, and for each attribute its name, its column and what makes its default."""
+def _attributes(model: type[Base]) -> list[tuple[str, str, Default]]:
+    """For each attribute its name, its column and what makes its default."""
     attributes: list[tuple[str, str, Default]] = []
     for attribute in inspect(model).column_attrs:
         (column,) = attribute.columns
         attributes.append((attribute.key, column.name, _default_of(column)))
-    names = [column for _name, column, _default in attributes]
-    return Statement(lambda: _insert(model, names)), attributes
+    return attributes
 
 
 def _default_of(column: ColumnElement[object]) -> Default:
