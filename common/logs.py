@@ -20,10 +20,10 @@ class _Formatter(structlog.stdlib.ProcessorFormatter):
     """Writes a line of structlog's without an exception at once: the processors of all lines copy its record first."""
 
     def format(self, record: logging.LogRecord) -> str:
-        fields = record.msg
-        if not isinstance(fields, dict) or "exc_info" in fields or record.exc_info or record.stack_info:
+        is_of_structlog = "_logger" in record.__dict__ and isinstance(record.msg, dict)
+        if not is_of_structlog or "exc_info" in record.msg or record.exc_info or record.stack_info:
             return super().format(record)
-        return _without_keys(None, "", _render(None, "", fields))
+        return _without_keys(None, "", _render(None, "", record.msg))
 
 
 _render = structlog.processors.JSONRenderer()
