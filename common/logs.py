@@ -20,10 +20,11 @@ class _Formatter(structlog.stdlib.ProcessorFormatter):
     """Writes a line of structlog's without an exception at once: the processors of all lines copy its record first."""
 
     def format(self, record: logging.LogRecord) -> str:
-        is_of_structlog = "_logger" in record.__dict__ and isinstance(record.msg, dict)
-        if not is_of_structlog or "exc_info" in record.msg or record.exc_info or record.stack_info:
+        # structlog notes its logger in its records; others have the processors of libraries before them.
+        fields = record.msg if "_logger" in record.__dict__ else None
+        if not isinstance(fields, dict) or "exc_info" in fields or record.exc_info or record.stack_info:
             return super().format(record)
-        return _without_keys(None, "", _render(None, "", record.msg))
+        return _without_keys(None, "", _render(None, "", fields))
 
 
 _render = structlog.processors.JSONRenderer()
