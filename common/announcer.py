@@ -164,10 +164,9 @@ class Announcer:
                 due.append((kind, job_id))
             # One round trip for all, and rings first: a worker begins while the entries are being appended. Nobody
             # relies on an entry being there before a job's are: sockets go by the numbers of the events.
-            pipeline = feed.client().pipeline(transaction=False)
-            broker.ring(pipeline, due)
-            feed.append(pipeline, announcement.entries)
-            pipeline.execute()
+            commands = [*broker.ringing(due), *feed.appending(announcement.entries)]
+            if commands:
+                feed.exchange(commands)
         except (redis.RedisError, OSError) as error:
             # Only a delay: the sweep rings again, and stream readers query the database.
             if self._is_redis_up:

@@ -1,5 +1,5 @@
-"""The Celery app, configured by celeryconfig, and `ring`, which writes jobs' messages. A lost message only costs time:
-the sweep sends it again.
+"""The Celery app, configured by celeryconfig, and the messages of jobs. A lost message only costs time: the sweep sends
+it again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from common.settings import settings
 if TYPE_CHECKING:
     # Loading it takes a tenth of a web server's start, which only sends messages and writes them itself.
     from celery import Celery
-    from redis.client import Pipeline
 
 
 @functools.cache
@@ -32,12 +31,17 @@ def celery_app() -> Celery:
     return app
 
 
-def ring(pipeline: Pipeline, rings: Iterable[tuple[str, str]]) -> None:
-    """Have the pipeline send the ids of jobs to their queues: (kind, job id) each."""
-    for (queue, is_first), together in itertools.groupby(rings, key=_place):
+def ringing(rings: Iterable[tuple[str, str]]) -> list[list[str | int]]:
+    """The commands to Redis that send the ids of jobs to their queues: (kind, job id) each."""
+    return [
         # Workers take messages from the right.
-        push = pipeline.rpush if is_first else pipeline.lpush
-        push(f"{settings().instance}:{queue}", *[message(kind, queue, job_id) for kind, job_id in together])
+        [
+            "RPUSH" if is_first else "LPUSH",
+            f"{settings().instance}:{queue}",
+            *[message(kind, queue, job_id) for kind, job_id in together],
+        ]
+        for (queue, is_first), together in itertools.groupby(rings, key=_place)
+    ]
 
 
 def _place(rung: tuple[str, str]) -> tuple[str, bool]:

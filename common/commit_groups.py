@@ -13,9 +13,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, NestedTransaction
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import Session
 
 from common import database
 from common.errors import Busy
@@ -37,25 +36,22 @@ class CommitGroup:
         self._over = threading.Event()
         self._error: Exception | None = None
 
-    def run(self, act: Callable[[Session], None]) -> None:
+    def run(self, act: Callable[[Connection], None]) -> None:
         """Act as a part of the group. If it raises, what it wrote is undone, and what others wrote stays.
 
         Call it with the lock held, and `wait` without it before anything is told of the result.
         """
-        session = Session(self.connection, join_transaction_mode="create_savepoint", expire_on_commit=False)
         self._size += 1
+        savepoint: NestedTransaction | None = None
         try:
-            session.connection()
-            act(session)
-            session.commit()
+            savepoint = self.connection.begin_nested()
+            act(self.connection)
+            savepoint.commit()
         except BaseException as error:
-            if not self._undo(session):
+            if not self._undo(savepoint):
                 # SQLite itself ends a transaction when its disk is full, for example: nothing of the group is left.
                 self._error = error if isinstance(error, Exception) else Busy("a transaction was interrupted")
             raise
-        finally:
-            with contextlib.suppress(DBAPIError):
-                session.close()
 
     def wait(self) -> None:
         """Wait until the group is committed. Raises what ended it otherwise, as for a transaction of its own."""
@@ -63,10 +59,12 @@ class CommitGroup:
         if self._error is not None:
             raise self._error
 
-    def _undo(self, session: Session) -> bool:
-        """Undo what the session wrote. Returns False if the whole transaction is gone."""
+    def _undo(self, savepoint: NestedTransaction | None) -> bool:
+        """Undo what was written since the savepoint. Returns False if the whole transaction is gone."""
         try:
-            session.rollback()
+            # A session whose flush failed has rolled back already.
+            if savepoint is not None and savepoint.is_active:
+                savepoint.rollback()
         except DBAPIError:
             return False
         return self._is_open()

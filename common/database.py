@@ -82,7 +82,7 @@ class UtcDateTime(TypeDecorator[datetime]):
             return None
         if value.tzinfo is None:
             raise TypeError("a datetime without a time zone can't be stored")
-        return value.astimezone(UTC).replace(tzinfo=None)
+        return (value if value.tzinfo is UTC else value.astimezone(UTC)).replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         return None if value is None else value.replace(tzinfo=UTC)
@@ -299,12 +299,17 @@ def clock(name: str, *, ahead_seconds: int = 0) -> ColumnElement[datetime]:
     return func.timestampadd(text("SECOND"), ahead_seconds, now, type_=UtcDateTime()) if ahead_seconds else now
 
 
-def commit(session: Session) -> None:
+def commit(connection: Connection) -> None:
     """Commit. Raises CommitUnknown if the answer to COMMIT was lost; after any other error nothing was committed."""
-    session.flush()
+    transaction = connection.get_transaction()
+    if transaction is None:
+        raise RuntimeError("the transaction was rolled back, so there is nothing to commit")
+    driver = connection.connection.dbapi_connection
     try:
-        session.commit()
+        transaction.commit()
     except DBAPIError as error:
+        if not is_sqlite() and not cast("mariadb_connection.PatientConnection", driver).is_commit_sent:
+            raise
         is_write_unsure = isinstance(error.orig, sqlite3.OperationalError) and "disk I/O" in str(error.orig)
         if error.connection_invalidated or is_write_unsure or _code(error) in _LOST_CODES:
             raise CommitUnknown from error

@@ -16,6 +16,22 @@ from common.masking import KNOWN_FORMATS
 from common.settings import settings
 
 
+class _Formatter(structlog.stdlib.ProcessorFormatter):
+    """Writes a line of structlog's without an exception at once: the processors of all lines copy its record first."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        # structlog notes its logger in its records; others have the processors of libraries before them.
+        fields = record.msg if "_logger" in record.__dict__ else None
+        if not isinstance(fields, dict) or "exc_info" in fields or record.exc_info or record.stack_info:
+            return super().format(record)
+        return _without_keys(None, "", _render(None, "", fields))
+
+
+_render = structlog.processors.JSONRenderer()
+# Lines show nothing of these, and each is looked up for each line otherwise: see "Optimization" in logging's manual.
+logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+
+
 def configure_logs() -> None:
     """Configure structlog and the standard library's logging to write the same format. Safe to repeat."""
     shared: list[structlog.types.Processor] = [
@@ -31,12 +47,12 @@ def configure_logs() -> None:
     )
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
+        _Formatter(
             foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
-                structlog.processors.JSONRenderer(),
+                _render,
                 _without_keys,
             ],
         )

@@ -2,16 +2,22 @@
 
 The driver is written in Python and takes every column's description apart, for every result. Here they are taken apart
 once: the server describes the same columns by the same bytes, which are then compared and skipped.
+
+Each statement waits for its reply, which costs both programs more than most statements do. Those whose replies nobody
+waits for are sent together with the next one.
 """
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable
+import struct
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from io import BufferedReader
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import pymysql.connections
+from pymysql.constants import COMMAND
 from pymysql.protocol import MysqlPacket
 
 from common.machine import patience
@@ -23,13 +29,39 @@ _FIRST = 2
 _MOST_BYTES = 8_000
 """The driver receives no more than 8,192 at once."""
 _MOST_KNOWN = 32
+_LONGEST_LATER = 2**20
+"""Longer statements are sent alone: in the driver's protocol, one of 16 MiB or more has several packets."""
 _END_OF_COLUMNS = b"\xfe\x00\x00\x00\x00"
+
+
+Rows: TypeAlias = Sequence[tuple[object, ...]]
+"""What a statement returned; none if it returns nothing."""
+
+
+Then: TypeAlias = Callable[[Rows, int], object] | None
+"""Called with the rows of a statement and the last id that it made or was told by LAST_INSERT_ID."""
+
+
+@dataclass(frozen=True)
+class _Later:
+    """A statement that is to be sent with the next one."""
+
+    statement: bytes
+    then: Then
 
 
 class PatientConnection(pymysql.connections.Connection):
     """A connection whose waits count towards the caller's bound (common/machine/patience.py)."""
 
     _is_reading_result = False
+    _is_over = False
+    """Whether nothing was sent since a COMMIT or ROLLBACK that the server confirmed: there is nothing to roll back."""
+    is_commit_sent = False
+    """Whether the last call of `commit` came as far as to send COMMIT."""
+    _later: Sequence[_Later] = ()
+    _head = b""
+    """What is sent in front of the next bytes."""
+    _sock: socket.socket | None
     _rfile: BufferedReader
     _next_seq_id: int
 
@@ -37,6 +69,79 @@ class PatientConnection(pymysql.connections.Connection):
         self.connect_timeout = patience.bounded(CONNECT_SECONDS)
         self._read_timeout = patience.bounded(READ_SECONDS)
         super().connect(sock)
+
+    def query_with_next(self, statement: str, then: Then) -> bool:
+        """Send it with the next statement, in front of it, or before COMMIT. Never sent if ROLLBACK comes first.
+
+        then: called before the next statement returns, if all went well; None: nobody wants the reply. If it fails, the
+        next statement raises its error, though the server may have executed that: as after any other error, roll
+        back. Returns False, and does nothing, if the statement is too long.
+        """
+        encoded = statement.encode(self.encoding)
+        if len(encoded) > _LONGEST_LATER:
+            return False
+        self._later = [*self._later, _Later(encoded, then)]
+        return True
+
+    def query(self, sql: str | bytes, unbuffered: bool = False) -> int:
+        return self._query_together(sql, unbuffered) if self._later else super().query(sql, unbuffered)
+
+    def commit(self) -> None:
+        self.is_commit_sent = False
+        if self._later:
+            # Not with COMMIT, which the server would execute even if one of them failed.
+            self._query_together()
+        self.is_commit_sent = True
+        super().commit()
+        self._is_over = True
+
+    def rollback(self) -> None:
+        self._later = ()
+        if not self._is_over:
+            super().rollback()
+            self._is_over = True
+
+    def _query_together(self, sql: str | bytes | None = None, unbuffered: bool = False) -> int:
+        """Send what was to be sent later at once, and the statement, if there is one, with it. Relies on the server,
+        which executes the packets that it has received one after the other, and replies to each.
+        """
+        before, self._later = self._later, ()
+        failed: Exception | None = None
+        found: list[tuple[Rows, int]] = []
+        first = before if sql is not None else before[:-1]
+        self._head = b"".join([_packet(one.statement) for one in first])
+        self._execute_command(COMMAND.COM_QUERY, before[-1].statement if sql is None else sql)
+        for _one in before:
+            try:
+                self._read_query_result()
+                assert self._result is not None
+                found.append((self._result.rows or (), self._result.insert_id or 0))
+            except pymysql.err.MySQLError as error:
+                failed = failed or error
+                if self._sock is None:
+                    raise
+            # The reply to each statement is counted anew.
+            self._next_seq_id = 1
+        try:
+            if sql is not None:
+                self._affected_rows = cast("int", self._read_query_result(unbuffered))
+        except pymysql.err.MySQLError:
+            if failed is None or self._sock is None:
+                raise
+        if failed is not None:
+            raise failed
+        for one, reply in zip(before, found, strict=True):
+            if one.then is not None:
+                one.then(*reply)
+        return self._affected_rows
+
+    def _execute_command(self, command: int, sql: str | bytes) -> None:
+        self._is_over = False
+        super()._execute_command(command, sql)  # type: ignore[misc]
+
+    def _write_bytes(self, data: bytes) -> None:
+        head, self._head = self._head, b""
+        super()._write_bytes(head + data)  # type: ignore[misc]
 
     def _read_query_result(self, unbuffered: bool = False) -> object:
         # A result is a packet for each column and row: counted once for all of them. Of a server that stops in the
@@ -84,6 +189,11 @@ class PatientConnection(pymysql.connections.Connection):
                 self._next_seq_id = (_FIRST + count) % 256
                 return described
         return None
+
+
+def _packet(statement: bytes) -> bytes:
+    """The statement as the driver sends it."""
+    return struct.pack("<iB", len(statement) + 1, COMMAND.COM_QUERY) + statement
 
 
 class _Told:

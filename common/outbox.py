@@ -13,14 +13,14 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import BigInteger, ClauseElement, ColumnElement, bindparam, func, insert, select, update
+from sqlalchemy import BigInteger, ClauseElement, ColumnElement, String, bindparam, func, insert, select, update
 from sqlalchemy.dialects import mysql, sqlite
-from sqlalchemy.orm import Session
 
 from common import database
 from common.announcer import Announcement, announcer
 from common.events import Event
 from common.feed import Entry, message
+from common.late_sessions import LateSession
 from common.models.journal import EventRow, Feed
 from common.statements import Statement
 
@@ -55,9 +55,9 @@ def actor() -> str:
 class Outbox:
     """The events and messages of one transaction. now: that transaction's clock."""
 
-    def __init__(self, session: Session, now: Callable[[], datetime], announcement: Announcement) -> None:
-        self._session = session
-        self._connection = session.connection()
+    def __init__(self, late: LateSession, now: Callable[[], datetime], announcement: Announcement) -> None:
+        self._late = late
+        self._connection = late.connection
         self._now = now
         self._announcement = announcement
         self._events: list[Event] = []
@@ -68,8 +68,11 @@ class Outbox:
 
     def write(self) -> None:
         """Number and insert the events. Call it last: it locks feed rows, which come last in the order of locks."""
-        self._session.flush()
+        self._late.flush()
         if not self._events:
+            return
+        if len(self._events) == 1 and not database.is_sqlite():
+            self._write_with_next(self._events[0])
             return
         by_feed: dict[str, list[Event]] = defaultdict(list)
         for event in self._events:
@@ -81,6 +84,26 @@ class Outbox:
         ]
         who, request_id = _actor.get()
         _INSERT_EVENT.run_each(self._connection, rows, actor=who, request_id=request_id, at=self._now())
+
+    def _write_with_next(self, event: Event) -> None:
+        """Number and insert the event in one round trip, that of the commit: the server puts the number into the text.
+
+        It does so once the feed's row is locked, so the text says the number of the row, and `told` the same.
+        """
+        at = self._shown_time()
+        text = message(event.name, event.body(), projectId=event.feed, seq=0, at=at)
+        before, after = text[: -len(f'0,"at":"{at}"}}')], f',"at":"{at}"}}'
+
+        def told(_rows: object, seq: int) -> None:
+            # Events are sent before the other messages of the transaction.
+            self._announcement.entries.insert(0, Entry("event", event.feed, f"{before}{seq}{after}", seq=seq))
+
+        _RAISE_OR_CREATE.run_with_next(self._connection, told, feed=event.feed)
+        who, request_id = _actor.get()
+        _INSERT_NUMBERED.run_with_next(
+            self._connection, None, feed_id=event.feed, name=event.name, task_id=event.subject_task_id, before=before,
+            after=after, actor=who, request_id=request_id, at=self._now(),
+        )  # fmt: skip
 
     def send(self) -> None:
         """Publish everything in the background and log the events. Call it after the commit."""
@@ -95,7 +118,7 @@ class Outbox:
     def _numbered(self, feed_id: str, events: Sequence[Event], rows: list[dict[str, object]]) -> Iterator[Entry]:
         """Number the feed's events. Adds their rows to `rows`."""
         first = self._raise_seq(feed_id, len(events)) - len(events) + 1
-        at = self._now().isoformat(timespec="microseconds").replace("+00:00", "Z")
+        at = self._shown_time()
         for seq, event in enumerate(events, start=first):
             text = message(event.name, event.body(), projectId=feed_id, seq=seq, at=at)
             rows.append(
@@ -104,6 +127,9 @@ class Outbox:
                 }
             )  # fmt: skip
             yield Entry("event", feed_id, text, seq=seq)
+
+    def _shown_time(self) -> str:
+        return self._now().isoformat(timespec="microseconds").replace("+00:00", "Z")
 
     def _raise_seq(self, feed_id: str, by: int) -> int:
         """Raise the feed's counter, creating the feed if needed. Returns the new value."""
@@ -121,8 +147,8 @@ class Outbox:
             row = row.on_conflict_do_update(index_elements=["id"], set_={"seq": Feed.seq + by})
         else:
             row = row.on_duplicate_key_update(seq=Feed.seq + by)
-        self._session.execute(row)
-        return self._session.execute(select(Feed.seq).where(Feed.id == feed_id)).scalar_one()
+        self._connection.execute(row)
+        return self._connection.execute(select(Feed.seq).where(Feed.id == feed_id)).scalar_one()
 
 
 def _raise() -> ClauseElement:
@@ -134,7 +160,22 @@ def _raise() -> ClauseElement:
     return raised.values(seq=func.last_insert_id(new))
 
 
+def _raise_or_create() -> ClauseElement:
+    """The same for MariaDB and MySQL, also for a feed's first event."""
+    row = mysql.insert(Feed).values(id=bindparam("feed"), seq=func.last_insert_id(1))
+    return row.on_duplicate_key_update(seq=func.last_insert_id(Feed.seq + 1))
+
+
+def _insert_numbered() -> ClauseElement:
+    """Inserts an event with the number that the feed was raised to just before."""
+    values: dict[str, object] = {name: bindparam(name) for name in EventRow.__table__.columns.keys()}  # noqa: SIM118
+    text = func.concat(bindparam("before", type_=String()), func.last_insert_id(), bindparam("after", type_=String()))
+    return insert(EventRow).values({**values, "seq": func.last_insert_id(), "data": text})
+
+
 _RAISE = Statement(_raise)
+_RAISE_OR_CREATE = Statement(_raise_or_create)
+_INSERT_NUMBERED = Statement(_insert_numbered)
 _INSERT_EVENT = Statement(
     lambda: insert(EventRow).values({name: bindparam(name) for name in EventRow.__table__.columns.keys()})  # noqa: SIM118
 )

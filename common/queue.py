@@ -6,6 +6,7 @@ job since, it raises LeaseLost, which rolls back the worker's transaction. `JOB_
 
 from __future__ import annotations
 
+import functools
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -27,12 +28,12 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import mysql, sqlite
-from sqlalchemy.orm import Session
 
 from common import database
 from common.announcer import Announcement
 from common.errors import LeaseLost
 from common.jobs import LEASE_SECONDS, Kind, Lease, chain_of_this_thread
+from common.late_sessions import LateSession
 from common.machine.waiting import growing_delay
 from common.models.insertion import insert_values
 from common.models.journal import Job
@@ -89,30 +90,43 @@ def _is_mine(lease: Lease) -> tuple[ColumnElement[bool], ...]:
 class JobQueue:
     """Reads and writes job rows in one transaction. now: that transaction's clock."""
 
-    def __init__(self, session: Session, now: Callable[[], datetime], announcement: Announcement) -> None:
-        self._session = session
-        self._connection = session.connection()
+    def __init__(self, late: LateSession, now: Callable[[], datetime], announcement: Announcement) -> None:
+        self._late = late
+        self._connection = late.connection
         self._now = now
         self._announcement = announcement
         self._has_taken_along = False
 
     def enqueue(self, kind: Kind, subject_id: str, *, project_id: str | None, after_seconds: float = 0) -> str:
         """Insert the job, or have the live one for the same subject run once more. Returns the job's id."""
-        due = self._now() + timedelta(seconds=after_seconds)
-        live_key = _live_key(kind.name, subject_id)
-        values: dict[str, object] = {
-            "id": new_id(), "kind": kind.name, "subject_id": subject_id, "project_id": project_id,
-            "live_key": live_key, "state": JobState.QUEUED, "generation": 1, "next_at": due,
-            "attempts": 0, "fence": 0, "waits": 0, "created_at": self._now(), "trace_parent": trace_parent(),
-        }  # fmt: skip
-        self._session.flush()
+        values = self._new_job(kind, subject_id, project_id, self._now() + timedelta(seconds=after_seconds))
+        self._late.flush()
         if database.is_sqlite():
             job_id = str(_ENQUEUE.rows(self._connection, **values)[0][0])
         else:
-            _ENQUEUE.run(self._connection, **values)
-            job_id = str(_LIVE.rows(self._connection, live_key=live_key)[0][0])
+            _ENQUEUE.run_with_next(self._connection, None, **values)
+            job_id = str(_LIVE.rows(self._connection, live_key=values["live_key"])[0][0])
         self._announcement.ring(kind.name, job_id, after_seconds)
         return job_id
+
+    def enqueue_with_next(self, kind: Kind, subject_id: str, *, project_id: str | None) -> None:
+        """As `enqueue`, for who does not need the id: see Statement.run_with_next."""
+        if database.is_sqlite():
+            self.enqueue(kind, subject_id, project_id=project_id)
+            return
+        values = self._new_job(kind, subject_id, project_id, self._now())
+        self._late.flush()
+        _ENQUEUE.run_with_next(self._connection, None, **values)
+        ring = functools.partial(self._announcement.ring, kind.name)
+        _LIVE.run_with_next(self._connection, lambda rows, _id: ring(str(rows[0][0])), live_key=values["live_key"])
+
+    def _new_job(self, kind: Kind, subject_id: str, project_id: str | None, due: datetime) -> dict[str, object]:
+        """The columns of a new job."""
+        return {
+            "id": new_id(), "kind": kind.name, "subject_id": subject_id, "project_id": project_id,
+            "live_key": _live_key(kind.name, subject_id), "state": JobState.QUEUED, "generation": 1, "next_at": due,
+            "attempts": 0, "fence": 0, "waits": 0, "created_at": self._now(), "trace_parent": trace_parent(),
+        }  # fmt: skip
 
     def enqueue_new(self, kind: Kind, subjects: Sequence[tuple[str, str, str | None]]) -> None:
         """Insert a job for each subject, at once: (id, project, traceparent). They are new, so none has a live job.
@@ -129,17 +143,17 @@ class JobQueue:
             for subject_id, project_id, trace in subjects
         ]  # fmt: skip
         same = {"kind": kind.name, "generation": 1, "next_at": now, "waits": 0, "created_at": now}
-        self._session.flush()
+        self._late.flush()
         if rows and chain is not None and chain.takes(kind) and not self._has_taken_along:
             self._has_taken_along = True
             first, *rows = rows
             until = now + timedelta(seconds=LEASE_SECONDS)
             insert_values(
-                self._session, Job, [first], state=JobState.RUNNING, attempts=1, fence=1, lease_until=until,
+                self._connection, Job, [first], state=JobState.RUNNING, attempts=1, fence=1, lease_until=until,
                 started_at=now, **same,
             )  # fmt: skip
             chain.beside.append(Lease(str(first["id"]), kind.name, *_beside(subjects[0])))
-        insert_values(self._session, Job, rows, state=JobState.QUEUED, attempts=0, fence=0, **same)
+        insert_values(self._connection, Job, rows, state=JobState.QUEUED, attempts=0, fence=0, **same)
         for row in rows:
             self._announcement.ring(kind.name, str(row["id"]))
 
@@ -148,15 +162,14 @@ class JobQueue:
 
         The attempt is counted now, before the work, so that a job which kills its process is counted, too.
         """
-        self._session.flush()
-        connection = self._session.connection()
+        self._late.flush()
         if database.is_sqlite():
             now = self._now()
-            claimed = _CLAIM.rows(connection, id=job_id, now=now, until=now + timedelta(seconds=LEASE_SECONDS))
+            claimed = _CLAIM.rows(self._connection, id=job_id, now=now, until=now + timedelta(seconds=LEASE_SECONDS))
         else:
             # The server's clock, without a round trip to ask for it.
-            is_claimed, _id = _CLAIM.run(connection, id=job_id)
-            claimed = _CLAIMED.rows(connection, id=job_id) if is_claimed else []
+            is_claimed, _id = _CLAIM.run(self._connection, id=job_id)
+            claimed = _CLAIMED.rows(self._connection, id=job_id) if is_claimed else []
         return Lease(*claimed[0]) if claimed else None
 
     def renew(self, lease: Lease) -> bool:
@@ -165,12 +178,12 @@ class JobQueue:
 
     def is_held(self, lease: Lease) -> bool:
         """Whether the lease is still valid: no other worker has claimed the job, and it is not over."""
-        return bool(HELD.rows(self._session.connection(), id=lease.job_id, fence=lease.fence))
+        return bool(HELD.rows(self._connection, id=lease.job_id, fence=lease.fence))
 
     def hold(self, lease: Lease) -> Job:
         """Lock the job's row until commit and return it. Raises LeaseLost if the lease is not valid any more."""
         mine = select(Job).where(*_is_mine(lease)).with_for_update().execution_options(populate_existing=True)
-        job = self._session.scalars(mine).first()
+        job = self._late.session.scalars(mine).first()
         if job is None:
             raise LeaseLost(lease.job_id)
         return job
@@ -178,9 +191,9 @@ class JobQueue:
     def finish(self, lease: Lease) -> None:
         """Mark the job done, or queue it at once if it was enqueued again since its claim. LeaseLost: see `hold`."""
         # A single statement in the usual case: enqueueing the same job waits for its row lock.
-        self._session.flush()
+        self._late.flush()
         is_done, _id = _FINISH.run(
-            self._session.connection(), id=lease.job_id, lease_fence=lease.fence, lease_generation=lease.generation,
+            self._connection, id=lease.job_id, lease_fence=lease.fence, lease_generation=lease.generation,
             ended_at=self._now(),
         )  # fmt: skip
         if is_done:
@@ -205,7 +218,7 @@ class JobQueue:
 
     def waiting_since(self, lease: Lease, for_: str | None) -> datetime:
         """Since when the job has waited for `for_` without interruption; now, if it does not wait for it yet."""
-        job = self._session.get(Job, lease.job_id)
+        job = self._late.session.get(Job, lease.job_id)
         return (job.unavailable_since if job is not None and job.waits_for == for_ else None) or self._now()
 
     def wait(
@@ -223,7 +236,7 @@ class JobQueue:
         job = self.hold(lease)
         job.error, job.waits_for = reason[:2000], None
         self._move(job, JobState.FAILED)
-        self._session.flush()
+        self._late.flush()
 
     def retry(self, job: Job) -> None:
         """Queue a parked job, which is locked, again with all attempts. IllegalTransition in any other state."""
@@ -249,7 +262,7 @@ class JobQueue:
         Returns how many were sent (at most MOST_SWEPT).
         """
         due = select(Job.kind, Job.id).where(*_is_due(self._now())).order_by(Job.next_at, Job.id).limit(MOST_SWEPT)
-        found = self._session.execute(due).all()
+        found = self._late.session.execute(due).all()
         for kind, job_id in found:
             self._announcement.ring(kind, job_id)
         return len(found)
@@ -257,7 +270,7 @@ class JobQueue:
     def is_project_busy(self, project_id: str, *, except_for: Lease) -> bool:
         """Whether a job of the project other than this one is running."""
         running = select(Job.id).where(*_others(project_id, except_for), Job.state_ == JobState.RUNNING)
-        return self._session.execute(running).first() is not None
+        return self._late.session.execute(running).first() is not None
 
     def drop_queued(self, project_id: str, *, except_for: Lease, kept: Kind) -> None:
         """Delete the project's queued jobs, except for this job and those of the kind `kept`."""
@@ -297,13 +310,13 @@ class JobQueue:
             self._announcement.tell(lease.project_id, "job:progress", {**about, **body})
 
     def _update(self, *where: ColumnElement[bool], **values: object) -> bool:
-        self._session.flush()
+        self._late.flush()
         statement = update(Job).where(*where).values(values).execution_options(synchronize_session=False)
-        return bool(database.rows_changed(self._session, statement))
+        return bool(database.rows_changed(self._late.session, statement))
 
     def _delete(self, *where: ColumnElement[bool]) -> None:
-        self._session.flush()
-        self._session.execute(delete(Job).where(*where).execution_options(synchronize_session=False))
+        self._late.flush()
+        self._late.session.execute(delete(Job).where(*where).execution_options(synchronize_session=False))
 
 
 _NEW = (

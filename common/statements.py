@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from operator import itemgetter
-from typing import Any, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
 from sqlalchemy import BindParameter, ClauseElement, Connection, Dialect, Select, String, TypeDecorator, bindparam
 from sqlalchemy import Row as ResultRow
@@ -24,6 +24,9 @@ from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from common import database
+
+if TYPE_CHECKING:
+    from common.mariadb_connection import PatientConnection, Then
 
 
 class IsoTime(TypeDecorator[str]):
@@ -145,6 +148,37 @@ class Statement:
             return cursor.rowcount, cast("_Inserting", cursor).lastrowid
         finally:
             cursor.close()
+
+    def run_with_next(self, connection: Connection, then: Then, **values: object) -> None:
+        """As `rows`, for who does not wait for the reply: on MariaDB and MySQL it is sent with the connection's next
+        statement, before that one, so it costs no round trip.
+
+        then: called before the next statement returns, or before the commit; None: nobody wants the reply. That may
+        raise the errors of this one.
+        """
+        driver, dialect = connection.connection.dbapi_connection, connection.dialect
+        if dialect.name != "sqlite" and self._hand_over(cast("PatientConnection", driver), dialect, then, values):
+            return
+        compiled = self._for(dialect)
+        cursor = self._send(connection.connection, dialect, compiled, [_bound(compiled, values)])
+        try:
+            rows, last_id = cast("list[Row]", cursor.fetchall()), cast("_Inserting", cursor).lastrowid
+        finally:
+            cursor.close()
+        if then is not None:
+            then([_converted(row, compiled.reads) for row in rows], last_id)
+
+    def _hand_over(
+        self, driver: PatientConnection, dialect: Dialect, then: Then, values: Mapping[str, object]
+    ) -> bool:  # fmt: skip
+        """Returns False if it has to be sent alone."""
+        compiled = self._for(dialect)
+        text = driver.cursor().mogrify(compiled.text, _bound(compiled, values))
+        if then is None or not compiled.reads:
+            return driver.query_with_next(text, then)
+        return driver.query_with_next(
+            text, lambda rows, last_id: then([_converted(row, compiled.reads) for row in rows], last_id)
+        )
 
     def run_each(self, connection: Connection, rows: Sequence[Mapping[str, object]], **same: object) -> None:
         """Execute it for each of the rows, as part of the connection's transaction: an INSERT is sent once for all.

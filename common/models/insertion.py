@@ -3,38 +3,46 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar, cast
 
-from sqlalchemy import ClauseElement, Column, ColumnElement, Connection, Table, bindparam, insert, inspect
-from sqlalchemy.orm import Session, make_transient_to_detached
+from sqlalchemy import Column, ColumnElement, Connection, Table, bindparam, insert, inspect
+from sqlalchemy.orm import make_transient_to_detached
 from sqlalchemy.sql.schema import CallableColumnDefault, ScalarElementColumnDefault
 
+from common.late_sessions import LateSession
 from common.models.base import Base
 from common.statements import Statement
 
+M = TypeVar("M", bound=Base)
 Default = Callable[[], object]
 
 
-def insert_row(session: Session, connection: Connection, row: Base) -> None:
-    """Insert a new object at once and make it the session's, as adding and flushing it does.
+def insert_with_next(at: LateSession, model: type[M], values: Mapping[str, object]) -> M:
+    """Insert a new object, given by its attributes, with the next statement at the latest; the session holds it now.
 
-    connection: the session's. Columns that were not set get their default, or NULL. Pending changes of the session are
-    not flushed.
+    It is made as SQLAlchemy makes those that it loads: the constructor notes each attribute as a change, which costs as
+    much as the INSERT. Columns that were not set get their default, or NULL. Pending changes of the session are not
+    flushed.
     """
-    statement, attributes = _insertion(type(row))
+    attributes = _attributes(model)
+    row = cast("M", inspect(model).class_manager.new_instance())
     held = row.__dict__
+    held.update(values)
     for name, _column, default in attributes:
         if name not in held:
-            # Not by the attribute, which would note a change of an object whose state is set as a whole below.
             held[name] = default()
-    statement.run(connection, **{column: held[name] for name, column, _default in attributes})
+    if len(held) != len(attributes) + 1:
+        raise TypeError(f"{model.__name__} has no columns {values.keys() - {name for name, *_rest in attributes}}")
+    sent = {column: value for name, column, _default in attributes if (value := held[name]) is not None}
+    _insertion_of(model, tuple(sent)).run_with_next(at.connection, None, **sent)
     make_transient_to_detached(row)
-    session.add(row)
+    at.hold(row)
+    return row
 
 
 def insert_values(
-    session: Session, model: type[Base], rows: Sequence[Mapping[str, object]], **same: object
+    connection: Connection, model: type[Base], rows: Sequence[Mapping[str, object]], **same: object
 ) -> None:  # fmt: skip
     """Insert new rows at once, given by the names of the columns. They do not become the session's.
 
@@ -43,32 +51,27 @@ def insert_values(
     """
     if not rows:
         return
-    _statement, attributes = _insertion(model)
-    for _name, column, default in attributes:
+    for _name, column, default in _attributes(model):
         # What is NULL is not sent: pymysql would write it into the statement for each row.
         if column not in rows[0] and column not in same and (value := default()) is not None:
             same[column] = value
-    _insertion_of(model, (*rows[0], *same)).run_each(session.connection(), rows, **same)
+    _insertion_of(model, (*rows[0], *same)).run_each(connection, rows, **same)
 
 
 @functools.cache
 def _insertion_of(model: type[Base], columns: tuple[str, ...]) -> Statement:
-    return Statement(lambda: _insert(model, columns))
-
-
-def _insert(model: type[Base], columns: Iterable[str]) -> ClauseElement:
-    return insert(cast("Table", model.__table__)).values({name: bindparam(name) for name in columns})
+    """For a row with these columns; the others get NULL."""
+    return Statement(lambda: insert(cast("Table", model.__table__)).values({name: bindparam(name) for name in columns}))
 
 
 @functools.cache
-def _insertion(model: type[Base]) -> tuple[Statement, list[tuple[str, str, Default]]]:
-    """The statement, and for each attribute its name, its column and what makes its default."""
+def _attributes(model: type[Base]) -> list[tuple[str, str, Default]]:
+    """For each attribute its name, its column and what makes its default."""
     attributes: list[tuple[str, str, Default]] = []
     for attribute in inspect(model).column_attrs:
         (column,) = attribute.columns
         attributes.append((attribute.key, column.name, _default_of(column)))
-    names = [column for _name, column, _default in attributes]
-    return Statement(lambda: _insert(model, names)), attributes
+    return attributes
 
 
 def _default_of(column: ColumnElement[object]) -> Default:

@@ -42,10 +42,8 @@ def _without_ids(message: dict[str, Any]) -> dict[str, Any]:
     return message
 
 
-def _ring(client: redis.Redis, *kinds: str) -> None:
-    pipeline = client.pipeline(transaction=False)
-    broker.ring(pipeline, [(kind, KEY) for kind in kinds])
-    pipeline.execute()
+def _ring(*kinds: str) -> None:
+    feed.exchange(broker.ringing((kind, KEY) for kind in kinds))
 
 
 def test_a_ring_is_what_celery_would_send(client: redis.Redis) -> None:
@@ -56,7 +54,7 @@ def test_a_ring_is_what_celery_would_send(client: redis.Redis) -> None:
     app.conf.update(broker_transport_options=options, broker_url=f"redis+socket://{url.removeprefix('unix://')}")
     app.send_task(jobs.VERIFY_RUN.name, args=(KEY,), queue=jobs.Queue.SLOW, retry=False, ignore_result=True)
     app.close()
-    _ring(client, jobs.VERIFY_RUN.name)
+    _ring(jobs.VERIFY_RUN.name)
 
     by_celery = _without_ids(_taken(client, jobs.Queue.SLOW))
     assert _without_ids(_taken(client, jobs.Queue.SLOW)) == by_celery
@@ -64,7 +62,7 @@ def test_a_ring_is_what_celery_would_send(client: redis.Redis) -> None:
 
 def test_a_run_that_somebody_waits_for_overtakes(client: redis.Redis) -> None:
     kinds = [jobs.VERIFY_RUN.name, jobs.CLOSE_RUN.name, jobs.PREPARE_RUN.name]
-    _ring(client, *kinds)
+    _ring(*kinds)
 
     taken = [_taken(client, jobs.Queue.SLOW)["headers"]["task"] for _ in kinds]
     assert taken == [jobs.PREPARE_RUN.name, jobs.VERIFY_RUN.name, jobs.CLOSE_RUN.name]

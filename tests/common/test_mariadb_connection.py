@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pymysql
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import IntegrityError
 
 from common import database, mariadb_connection
 from common.statements import Statement
@@ -70,3 +73,93 @@ def test_a_kept_connection_that_the_server_closed_is_replaced(
 
         assert after != own
         assert NUMBER.read() == [(after,)]
+
+
+@pytest.fixture
+def connection(use_database: object, mariadb_database_url: str) -> Iterator[Connection]:
+    """For transactions; there is a table `t` of unique numbers."""
+    use_database(mariadb_database_url)  # type: ignore[operator]
+    with database.engine().connect() as opened:
+        opened.exec_driver_sql("CREATE TABLE t (n INT PRIMARY KEY)")
+        yield opened
+        opened.rollback()
+        opened.exec_driver_sql("DROP TABLE t")
+
+
+def _later(connection: Connection, statement: str, then: mariadb_connection.Then = None) -> None:
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, mariadb_connection.PatientConnection)
+    assert driver.query_with_next(statement, then)
+
+
+def _numbers() -> list[int]:
+    with database.engine(reads=True).connect() as connection:
+        return list(connection.exec_driver_sql("SELECT n FROM t ORDER BY n").scalars())
+
+
+def test_what_is_sent_with_the_next_statement_comes_before_it(connection: Connection) -> None:
+    found: list[object] = []
+    _later(connection, "INSERT INTO t VALUES (LAST_INSERT_ID(1))", lambda rows, last_id: found.append((rows, last_id)))
+    _later(connection, "SELECT n, 'x' FROM t", lambda rows, _id: found.append(rows))
+    _later(connection, "INSERT INTO t VALUES (2), (3)")
+    assert found == []
+
+    assert connection.exec_driver_sql("SELECT n FROM t ORDER BY n").scalars().all() == [1, 2, 3]
+    assert found == [((), 1), ((1, "x"),)]
+    assert connection.exec_driver_sql("UPDATE t SET n = n + 10").rowcount == 3
+
+
+def test_a_commit_comes_after_what_was_to_be_sent(connection: Connection) -> None:
+    _later(connection, "INSERT INTO t VALUES (1)")
+    connection.commit()
+
+    assert _numbers() == [1]
+
+
+def test_a_rollback_comes_in_its_place(connection: Connection) -> None:
+    connection.exec_driver_sql("INSERT INTO t VALUES (1)")
+    _later(connection, "INSERT INTO t VALUES (2)")
+    connection.rollback()
+    connection.exec_driver_sql("INSERT INTO t VALUES (3)")
+    connection.commit()
+
+    assert _numbers() == [3]
+
+
+@pytest.mark.parametrize("ends", ["SELECT 1", "SELECT nothing FROM nowhere", "COMMIT"])
+def test_if_one_fails_the_next_statement_raises_its_error(connection: Connection, ends: str) -> None:
+    told: list[object] = []
+    connection.exec_driver_sql("INSERT INTO t VALUES (1)")
+    _later(connection, "SELECT n FROM t", lambda rows, _id: told.append(rows))
+    _later(connection, "INSERT INTO t VALUES (1)")
+    _later(connection, "INSERT INTO t VALUES (2)", lambda rows, _id: told.append(rows))
+
+    act = connection.commit if ends == "COMMIT" else lambda: connection.exec_driver_sql(ends)
+    with pytest.raises(IntegrityError, match="Duplicate"):
+        act()
+    connection.rollback()
+
+    assert told == []
+    assert connection.exec_driver_sql("SELECT 'all replies were read'").scalar_one() == "all replies were read"
+    assert _numbers() == []
+
+
+def test_a_long_statement_is_not_taken(connection: Connection) -> None:
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, mariadb_connection.PatientConnection)
+
+    assert not driver.query_with_next(f"SELECT '{'x' * 2**21}'", None)
+
+
+def test_what_failed_is_rolled_back_though_nothing_was_committed_since(connection: Connection) -> None:
+    """A rollback is left out only if nothing was sent since the last end of a transaction."""
+    connection.commit()
+    connection.exec_driver_sql("SELECT n FROM t WHERE n = 5 FOR UPDATE")
+    connection.rollback()
+    with pytest.raises(database.DBAPIError):
+        connection.exec_driver_sql("SELECT nothing FROM nowhere")
+    connection.exec_driver_sql("INSERT INTO t VALUES (5)")
+    connection.rollback()
+    connection.rollback()
+
+    assert _numbers() == []

@@ -35,7 +35,7 @@ RENAMED = ListStatement(2, _renamed)
 @transactional
 def _feeds(tx: Transaction, count: int) -> list[str]:
     ids = [f"feed-{number}" for number in range(count)]
-    insert_values(tx.session, Feed, [{"id": feed_id} for feed_id in ids], seq=7)
+    insert_values(tx.connection, Feed, [{"id": feed_id} for feed_id in ids], seq=7)
     return ids
 
 
@@ -102,7 +102,7 @@ def test_rows_inserted_at_once_have_what_is_the_same_and_what_is_their_own() -> 
 
 @transactional
 def _mark_two(tx: Transaction) -> None:
-    insert_values(tx.session, Mark, [{"name": "a"}, {"name": "b"}], at=tx.now(), value={"ü": [1]})
+    insert_values(tx.connection, Mark, [{"name": "a"}, {"name": "b"}], at=tx.now(), value={"ü": [1]})
 
 
 @pytest.fixture

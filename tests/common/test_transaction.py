@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError, PendingRollbackError
 
 from common import database, jobs
 from common.errors import Busy, NotFound
@@ -48,6 +50,22 @@ def test_what_raises_leaves_nothing(on_database: str) -> None:
     assert _events("p") == []
     with snapshot() as read:
         assert read.session.execute(select(func.count()).select_from(Job)).scalar_one() == 0
+
+
+def test_an_error_that_is_swallowed_leaves_nothing_either(on_database: str) -> None:
+    @transactional
+    def swallow(tx: Transaction) -> None:
+        tx.add(Feed(id="q"))
+        tx.session.expunge_all()
+        with contextlib.suppress(IntegrityError):
+            tx.add(Feed(id="q"))
+        _record("p", "after")
+
+    with pytest.raises(PendingRollbackError):
+        swallow()
+    with snapshot() as read:
+        assert read.all(select(Feed)) == []
+        assert read.all(select(Job)) == []
 
 
 def test_an_inner_function_joins_the_open_transaction(on_database: str) -> None:

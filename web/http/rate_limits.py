@@ -9,7 +9,7 @@ import hashlib
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from common import feed
 from common.machine.late_modules import late_module
@@ -56,8 +56,7 @@ class Spent:
             _local.add(self.key, -1, 0)
             return
         try:
-            with feed.guarded_client() as client:
-                client.decr(self.key)
+            feed.guarded_exchange(("DECR", self.key))
         except redis.RedisError:
             # The caller has one request less until the window ends.
             return
@@ -87,12 +86,13 @@ _COUNT = "local n = redis.call('INCR', KEYS[1]) if n == 1 then redis.call('EXPIR
 _COUNT_DIGEST = hashlib.sha1(_COUNT.encode(), usedforsecurity=False).hexdigest()
 
 
-def _count(client: redis.Redis, key: str, kept_seconds: int) -> int:
+def _count(key: str, kept_seconds: int) -> int:
     """Raise the counter. One command, so that a counter never stays without an end."""
     try:
-        return int(client.evalsha(_COUNT_DIGEST, 1, key, kept_seconds))
+        count = feed.guarded_exchange(("EVALSHA", _COUNT_DIGEST, 1, key, kept_seconds))
     except redis.exceptions.NoScriptError:
-        return int(client.eval(_COUNT, 1, key, kept_seconds))
+        count = feed.guarded_exchange(("EVAL", _COUNT, 1, key, kept_seconds))
+    return cast("int", count)
 
 
 def spend(limit: Limit, who: str) -> Spent:
@@ -102,8 +102,7 @@ def spend(limit: Limit, who: str) -> Spent:
     ends_at = (window + 1) * limit.seconds
     key = f"{settings().instance}:limit:{limit.name}:{window}:{who}"
     try:
-        with feed.guarded_client() as client:
-            count, is_local = _count(client, key, limit.seconds + 5), False
+        count, is_local = _count(key, limit.seconds + 5), False
     except redis.RedisError:
         count, is_local = _local.add(key, 1, ends_at), True
     if count > limit.times:

@@ -66,7 +66,7 @@ class Assigned:
 def assign(tx: Transaction, pairs: Sequence[Pair]) -> Assigned:
     """Create a run in state preparing for each pair, as far as its task still waits and its agent still has room."""
     room = _lock_projects(tx, {pair.project_id for pair in pairs})
-    rows = _WAITING.rows(tx.session.connection(), _asked(pair.task_id for pair in pairs))
+    rows = _WAITING.rows(tx.connection, _asked(pair.task_id for pair in pairs))
     tasks = {row[0]: _Task(*row) for row in rows}
     wanted = [pair for pair in pairs if _still_holds(pair, tasks)]
     plain = [pair for pair in wanted if not pair.has_caps]
@@ -159,7 +159,7 @@ def _agents_with_room(tx: Transaction, agent_ids: set[str]) -> dict[str, _Agent]
     if not agent_ids:
         return {}
     tx.session.flush()
-    rows = _READY.rows(tx.session.connection(), _asked(agent_ids))
+    rows = _READY.rows(tx.connection, _asked(agent_ids))
     taken = live_runs(tx)
     return {
         agent_id: _Agent(state == AgentState.IDLE, slots - taken.get(agent_id, 0)) for agent_id, state, slots in rows
@@ -179,7 +179,7 @@ def _write(tx: Transaction, chosen: Sequence[tuple[Pair, str]], tasks: Mapping[s
     runs = [_run(pair, agent_id, tasks[pair.task_id]) for pair, agent_id in chosen]
     tx.session.flush()
     insert_values(
-        tx.session, Run, runs, state=RunState.PREPARING, usage={}, created_at=tx.now(), seen_at=tx.now()
+        tx.connection, Run, runs, state=RunState.PREPARING, usage={}, created_at=tx.now(), seen_at=tx.now()
     )  # fmt: skip
     begun = [
         Begun(pair.task_id, pair.project_id, task.state == TaskState.IN_PROGRESS, task.preview_url)

@@ -97,7 +97,7 @@ class Occupied:
 def occupy_agents(tx: Transaction, occupied: Sequence[Occupied]) -> None:
     """Runs were assigned to these agents, which are locked: show the newest one, and that the agents are busy."""
     tx.session.flush()
-    _OCCUPY.run(tx.session.connection(), [(one.agent_id, one.last_task_id) for one in occupied])
+    _OCCUPY.run(tx.connection, [(one.agent_id, one.last_task_id) for one in occupied])
     for one in occupied:
         if one.was_idle:
             tx.record(

@@ -83,7 +83,7 @@ def _add(tx: Transaction, sums: Mapping[Key, Spent]) -> None:
         return
     tx.session.flush()
     _RAISE.run_each(
-        tx.session.connection(),
+        tx.connection,
         [
             {
                 "scope": key.scope, "subject_id": key.subject_id, "period": key.period, "tokens": spent.tokens,

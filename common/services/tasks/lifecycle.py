@@ -48,7 +48,7 @@ def begin_work(tx: Transaction, begun: Sequence[Begun]) -> None:
     them did not wait: they were not locked.
     """
     tx.session.flush()
-    if _BEGIN_WORK.run(tx.session.connection(), [(one.task_id,) for one in begun], at=tx.now()) != len(begun):
+    if _BEGIN_WORK.run(tx.connection, [(one.task_id,) for one in begun], at=tx.now()) != len(begun):
         raise RuntimeError("a task that was to begin did not wait any more")
     for one in begun:
         about = {"feed": one.project_id, "subject_task_id": one.task_id, "task_id": one.task_id}

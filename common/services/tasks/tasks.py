@@ -28,7 +28,7 @@ from common.services.tasks.task_details import TaskParts, clone_line, read_parts
 from common.statements import Statement
 from common.states import By, Outcome, Phase, Priority, ProjectState, Role, TaskState
 from common.tracing import trace_parent
-from common.transaction import Snapshot, Transaction, snapshot, transactional
+from common.transaction import Snapshot, Transaction, clock_to_note, snapshot, transactional
 
 MOST_OPEN_DEPENDENCIES = 50
 
@@ -112,15 +112,15 @@ def create_task(tx: Transaction, new: NewTask, *, by: Caller) -> Task:
     _check_dependencies(tx, new.project_id, new.depends_on)
     check_model(tx, new.model)
     task_id = new_id()
-    task = Task(
-        id=task_id, state_=TaskState.BACKLOG, project_id=new.project_id, title=new.title, description=new.description,
-        priority=int(new.priority), labels=new.labels, required_capabilities=new.required_capabilities,
-        driver=new.driver, model=new.model, limits=new.limits, caps=changed_caps({}, new.caps),
-        branch_name=task_branch(task_id, new.title), created_by=actor(), created_by_id=by.user_id, edited_by_ids=[],
+    task = tx.insert_with_next(
+        Task, id=task_id, state_=TaskState.BACKLOG, project_id=new.project_id, title=new.title,
+        description=new.description, priority=int(new.priority), labels=new.labels,
+        required_capabilities=new.required_capabilities, driver=new.driver, model=new.model, limits=new.limits,
+        caps=changed_caps({}, new.caps), branch_name=task_branch(task_id, new.title), created_by=actor(),
+        created_by_id=by.user_id, edited_by_ids=[],
         created_at=tx.now(), updated_at=tx.now(), queued_at=tx.now(), trace_parent=trace_parent(),
         may_change_test_setup=new.may_change_test_setup,
     )  # fmt: skip
-    tx.insert(task)
     for depends_on_id in dict.fromkeys(new.depends_on):
         tx.add(TaskDependency(task_id=task_id, depends_on_id=depends_on_id))
     tx.record(
@@ -128,7 +128,7 @@ def create_task(tx: Transaction, new: NewTask, *, by: Caller) -> Task:
             feed=new.project_id, subject_task_id=task_id, task_id=task_id, project_id=new.project_id, title=new.title
         )
     )
-    tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
+    tx.enqueue_with_next(jobs.SCHEDULE_TASKS, "platform", project_id=None)
     return task
 
 
@@ -328,7 +328,7 @@ def _check_role(tx: Transaction, task_id: str, by: Caller, role: Role) -> None:
 
 _PLACE = Statement(
     lambda: (
-        select(Project.state_, Project.is_restricted, ProjectMember.role)
+        select(Project.state_, Project.is_restricted, ProjectMember.role, clock_to_note())
         .outerjoin(
             ProjectMember, and_(ProjectMember.project_id == Project.id, ProjectMember.user_id == bindparam("user"))
         )
@@ -340,7 +340,8 @@ _PLACE = Statement(
 def _require_place(tx: Transaction, project_id: str, by: Caller) -> None:
     """Raise unless the caller may create a task in the project, and the project takes any."""
     rows = _PLACE.rows(tx.connection, project=project_id, user=by.user_id)
-    state, is_restricted, member_role = rows[0] if rows else (None, True, None)
+    state, is_restricted, member_role, now = rows[0] if rows else (None, True, None, None)
+    tx.note_now(now)
     held = None if state is None else by.role_by(is_restricted=is_restricted, member_role=member_role)
     try:
         by.require_held(project_id, held, Role.MEMBER)

@@ -1,0 +1,52 @@
+"""Commands to Redis on kept connections: all are tried, errors are raised, and a closed connection is opened again."""
+
+from __future__ import annotations
+
+import pytest
+import redis
+
+from common import feed
+
+
+@pytest.fixture(autouse=True)
+def _empty(on_database: str) -> None:
+    feed.client().flushall()
+
+
+def test_replies_come_in_the_order_of_the_commands() -> None:
+    assert feed.exchange([("SET", "a", "ä\r\n"), ("GET", "a"), ("INCR", "n"), ("GET", "none")]) == [
+        "OK", "ä\r\n", 1, None,
+    ]  # fmt: skip
+
+
+def test_commands_after_a_refused_one_are_tried_and_its_error_is_raised() -> None:
+    with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
+        feed.exchange([("SET", "a", "text"), ("LPUSH", "a", 1), ("SET", "b", 2)])
+
+    assert feed.exchange([("GET", "a"), ("GET", "b")]) == ["text", "2"]
+
+
+def test_a_connection_that_redis_closed_is_opened_again() -> None:
+    feed.exchange([("SET", "a", 1)])
+    feed.client().client_kill_filter(_type="normal", skipme=True)
+
+    assert feed.exchange([("GET", "a")]) == ["1"]
+
+
+def test_closed_connections_are_opened_again() -> None:
+    feed.exchange([("SET", "a", 1)])
+    before = len(feed.client().client_list())
+    feed.close_client()
+
+    assert len(feed.client().client_list()) < before
+    assert feed.exchange([("GET", "a")]) == ["1"]
+
+
+def test_an_entry_arrives_as_it_was_published() -> None:
+    entries = [feed.Entry("event", "p", '{"ü":1}', seq=7), feed.Entry("ephemeral", "p", "{}", task_id="t")]
+    followed = feed.follow(block_seconds=0.1)
+    assert next(followed) == []
+    feed.publish([*entries, feed.Entry("wake", "k")])
+
+    assert next(followed) == [*entries, feed.Entry("wake", "k")]
+    followed.close()
