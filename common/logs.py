@@ -20,7 +20,8 @@ class _Formatter(structlog.stdlib.ProcessorFormatter):
     """Writes a line of structlog's without an exception at once: the processors of all lines copy its record first."""
 
     def format(self, record: logging.LogRecord) -> str:
-        fields = record.msg
+        # structlog notes its logger in its records; others have the processors of libraries before them.
+        fields = record.msg if "_logger" in record.__dict__ else None
         if not isinstance(fields, dict) or "exc_info" in fields or record.exc_info or record.stack_info:
             return super().format(record)
         return _without_keys(None, "", _render(None, "", fields))
