@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from common.announcer import Announcement
 from common.events import TaskCreated
-from common.feed import message
+from common.feed import Entry, follow, message
 from common.models import Job
 from common.outbox import Outbox, acting, actor
 from common.transaction import Transaction, snapshot, transactional
@@ -83,6 +83,25 @@ def test_events_carry_who_acted_and_leave_before_messages(on_database: str) -> N
     assert [(row.seq, row.actor, row.request_id) for row in rows] == [(1, "ada", "req-1"), (2, "ada", "req-1")]
     assert [entry.message for entry in announcement.entries[1:3]] == [row.data for row in rows]
     assert [json.loads(row.data)["data"]["title"] for row in rows] == ["one", "three"]
+
+
+def test_a_lone_event_is_stored_as_it_is_sent(on_database: str) -> None:
+    """MariaDB puts its number into the text."""
+    followed = follow(block_seconds=5)
+    assert next(followed) == []
+    titles = ["ü \u2028 \"\\ % %s '", "😀", '"seq":0,"at":']
+    for title in titles:
+        _record("p", title)
+
+    sent: list[Entry] = []
+    while len(sent) < len(titles):
+        sent += next(followed)
+    followed.close()
+    rows = _events("p")
+    assert [(entry.seq, entry.message) for entry in sent] == [(row.seq, row.data) for row in rows]
+    assert [(json.loads(row.data)["seq"], json.loads(row.data)["data"]["title"]) for row in rows] == [
+        (number, title) for number, title in enumerate(titles, start=1)
+    ]
 
 
 def test_a_message_holds_what_json_can_hold() -> None:
