@@ -6,53 +6,72 @@ event, clients with an ETag would go on showing what was before.
 
 from __future__ import annotations
 
+import re
 import sys
 from types import FrameType
-from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import event, inspect
-from sqlalchemy.orm import ORMExecuteState, Session
+from sqlalchemy.orm import Session
 
 from common import transaction
 from common.models.task import Task
+from common.outbox import Outbox
+from tests.sent_statements import noting
 
 _SHOWN = (
     "project_id", "title", "description", "state_", "phase_", "round", "priority", "assigned_agent_id", "branch_name",
     "head_sha", "pr_number", "pr_url", "preview_url", "error", "labels", "rolled_back_at", "parked_code",
     "parked_reason", "parked_until",
 )  # fmt: skip
+_COLUMNS = {inspect(Task).attrs[name].columns[0].name for name in _SHOWN}
 _ANY = "any project"
+_WRITES = re.compile(r"\s*(?:INSERT INTO|UPDATE) tasks\b(.*?)(?:\bWHERE\b|$)", re.DOTALL)
+_changed: WeakKeyDictionary[Outbox, set[str]] = WeakKeyDictionary()
+"""The projects whose tasks an open transaction has changed."""
 
 
 def watch() -> None:
-    """Watch all sessions of this process."""
-    event.listen(Session, "before_flush", _note_changes)
-    event.listen(Session, "do_orm_execute", _note_statement)
-    event.listen(Session, "before_commit", _check)
+    """Watch all transactions of this process. Repeating it changes nothing."""
+    if Outbox.write is not _write_checked:
+        event.listen(Session, "before_flush", _note_changes)
+        _noting.__enter__()
+        Outbox.write = _write_checked  # type: ignore[method-assign]
 
 
 def _note_changes(session: Session, _context: object, _instances: object) -> None:
+    changed = {row.project_id for row in session.new if isinstance(row, Task)}
     for row in session.dirty:
         if isinstance(row, Task) and any(inspect(row).attrs[name].history.has_changes() for name in _SHOWN):
-            session.info.setdefault("changed tasks in", set()).add(row.project_id)
-    session.info.setdefault("changed tasks in", set()).update(
-        row.project_id for row in session.new if isinstance(row, Task)
-    )
+            changed.add(row.project_id)
+    _note(changed)
 
 
-def _note_statement(state: ORMExecuteState) -> None:
-    mapper = state.bind_mapper
-    if (state.is_update or state.is_insert) and mapper is not None and mapper.class_ is Task:
-        state.session.info.setdefault("changed tasks in", set()).add(_ANY)
+_noting = noting(lambda sql, parameters, many: _note_statement(sql))
+"""Held, as it ends when nobody does."""
 
 
-def _check(session: Session) -> None:
-    session.flush()
-    changed: set[str] = session.info.pop("changed tasks in", set())
-    opened: Any = transaction._open.get()
-    if not changed or opened is None or _is_of_tests(sys._getframe()):
+def _note_statement(sql: str) -> None:
+    written = _WRITES.match(sql)
+    if written is not None and _COLUMNS & set(re.findall(r"\w+", written[1])):
+        _note({_ANY})
+
+
+def _note(projects: set[str]) -> None:
+    opened = transaction._open.get()
+    if opened is not None and projects:
+        _changed.setdefault(opened.outbox, set()).update(projects)
+
+
+_write = Outbox.write
+
+
+def _write_checked(self: Outbox) -> None:
+    _write(self)
+    changed = _changed.pop(self, set())
+    if not changed or _is_of_tests(sys._getframe()):
         return
-    told = {recorded.feed for recorded in opened.outbox._events}
+    told = {recorded.feed for recorded in self._events}
     silent = changed - told - {_ANY}
     if silent or not told:
         raise AssertionError(f"tasks of {silent or 'a project'} were changed without an event in its feed")
@@ -62,7 +81,7 @@ def _is_of_tests(frame: FrameType | None) -> bool:
     """Whether a helper of the tests opened the transaction, to bring about what long work would have led to."""
     is_of_tests = False
     while frame is not None:
-        if frame.f_code.co_name == "run" and frame.f_code.co_filename == transaction.__file__:
+        if frame.f_code.co_filename == transaction.__file__ and "function" in frame.f_locals:
             is_of_tests = str(frame.f_locals["function"].__module__).startswith("tests")
         frame = frame.f_back
     return is_of_tests
