@@ -151,14 +151,14 @@ def _start(
             redis = socket_path(data_dir, "redis")
             _wait(processes, signals, "valkey", lambda: _answers_at(redis), STORE_SECONDS)
         prepared = _prepare(data_dir, has_agents=options.agents > 0)
+        # From here on, a core is free beside the one on which the web server loads its modules.
+        if settings.runtime.kind == "local":
+            processes.start(catalogue.supervisor())
+            # Before the first answer: that the platform is there, and not healthy yet, would be told as a fault.
+            _await_supervisor(processes, socket_path(data_dir, "supervisor"))
     if signals.asked:
         raise _Stopped
-    # From here on, a core is free beside the one on which the web server loads its modules.
-    if settings.runtime.kind == "local":
-        processes.start(catalogue.supervisor())
     _wait(processes, signals, "web", lambda: _is_live(_local_address(settings)), LIVE_SECONDS)
-    if settings.runtime.kind == "local":
-        _await_supervisor(processes, socket_path(data_dir, "supervisor"))
     # The other programs start later: on two cores, the web server is ready sooner that way.
     processes.start(catalogue.worker(), catalogue.worker_slow())
     if options.agents and options.installs_drivers:
