@@ -165,7 +165,7 @@ def _check_alive(connection: mariadb_connection.PatientConnection, given_back_at
 
     A round trip: left out while the connection was in use a moment ago.
     """
-    if time.monotonic() - given_back_at >= UNCHECKED_SECONDS:
+    if not connection.open or time.monotonic() - given_back_at >= UNCHECKED_SECONDS:
         connection.ping(reconnect=False)
 
 

@@ -63,6 +63,7 @@ class PatientConnection(pymysql.connections.Connection):
     """What is sent in front of the next bytes."""
     _sock: socket.socket | None
     _rfile: BufferedReader
+    _force_close: Callable[[], None]
     _next_seq_id: int
 
     def connect(self, sock: socket.socket | None = None) -> None:
@@ -90,14 +91,21 @@ class PatientConnection(pymysql.connections.Connection):
         self.is_commit_sent = False
         if self._later:
             # Not with COMMIT, which the server would execute even if one of them failed.
-            self._query_together()
+            try:
+                self._query_together()
+            except pymysql.err.MySQLError:
+                # SQLAlchemy takes a COMMIT that fails for the end of a transaction, and rolls nothing back. What was
+                # executed after the failed statement would be committed by whoever gets the connection next.
+                self.rollback()
+                raise
         self.is_commit_sent = True
         super().commit()
         self._is_over = True
 
     def rollback(self) -> None:
+        """Nothing to do on a closed connection: the server has rolled back what it had not committed."""
         self._later = ()
-        if not self._is_over:
+        if self._sock is not None and not self._is_over:
             super().rollback()
             self._is_over = True
 
@@ -106,6 +114,16 @@ class PatientConnection(pymysql.connections.Connection):
         which executes the packets that it has received one after the other, and replies to each.
         """
         before, self._later = self._later, ()
+        try:
+            return self._replies_to(before, sql, unbuffered)
+        except pymysql.err.MySQLError:
+            raise
+        except BaseException:
+            # As in _read_query_result: replies may be left.
+            self._force_close()
+            raise
+
+    def _replies_to(self, before: Sequence[_Later], sql: str | bytes | None, unbuffered: bool) -> int:
         failed: Exception | None = None
         found: list[tuple[Rows, int]] = []
         first = before if sql is not None else before[:-1]
@@ -151,6 +169,12 @@ class PatientConnection(pymysql.connections.Connection):
         try:
             with patience.waiting():
                 return super()._read_query_result(True) if unbuffered else self._read_buffered()  # type: ignore[misc]
+        except pymysql.err.MySQLError:
+            raise
+        except BaseException:
+            # Such as the end of a job's time: what was not read would be taken for the reply to the next statement.
+            self._force_close()
+            raise
         finally:
             self._is_reading_result = False
 

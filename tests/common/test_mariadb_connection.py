@@ -144,6 +144,41 @@ def test_if_one_fails_the_next_statement_raises_its_error(connection: Connection
     assert _numbers() == []
 
 
+def test_what_failed_at_a_commit_is_not_committed_by_whoever_has_the_connection_next(connection: Connection) -> None:
+    connection.commit()
+    with database.engine().connect() as first:
+        first.begin()
+        for number in (1, 1, 2):
+            _later(first, f"INSERT INTO t VALUES ({number})")
+        with pytest.raises(IntegrityError, match="Duplicate"):
+            first.commit()
+        driver = first.connection.driver_connection
+    with database.engine().connect() as second:
+        assert second.connection.driver_connection is driver
+        second.exec_driver_sql("INSERT INTO t VALUES (3)")
+        second.commit()
+
+    assert _numbers() == [3]
+
+
+def test_a_reply_that_was_not_read_is_nobody_elses(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as one during which a job's time limit ended it."""
+    connection.commit()
+
+    def interrupt(*_: object) -> None:
+        raise InterruptedError
+
+    with database.engine().connect() as first:
+        _later(first, "INSERT INTO t VALUES (1)")
+        monkeypatch.setattr(mariadb_connection._Result, "read", interrupt)
+        with pytest.raises(InterruptedError):
+            first.exec_driver_sql("SELECT 'first'")
+        monkeypatch.undo()
+    with database.engine().connect() as second:
+        assert second.exec_driver_sql("SELECT 'second'").scalar_one() == "second"
+    assert _numbers() == []
+
+
 def test_a_long_statement_is_not_taken(connection: Connection) -> None:
     driver = connection.connection.driver_connection
     assert isinstance(driver, mariadb_connection.PatientConnection)
