@@ -170,10 +170,10 @@ def test_a_reply_that_was_not_read_is_nobody_elses(connection: Connection, monke
 
     with database.engine().connect() as first:
         _later(first, "INSERT INTO t VALUES (1)")
-        monkeypatch.setattr(mariadb_connection._Result, "read", interrupt)
-        with pytest.raises(InterruptedError):
-            first.exec_driver_sql("SELECT 'first'")
-        monkeypatch.undo()
+        with monkeypatch.context() as patched:
+            patched.setattr(mariadb_connection._Result, "read", interrupt)
+            with pytest.raises(InterruptedError):
+                first.exec_driver_sql("SELECT 'first'")
     with database.engine().connect() as second:
         assert second.exec_driver_sql("SELECT 'second'").scalar_one() == "second"
     assert _numbers() == []
