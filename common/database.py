@@ -42,6 +42,7 @@ from common.values.json_codec import Json, encode
 
 if TYPE_CHECKING:
     from common import mariadb_connection
+    from common.mariadb_connection import PatientConnection
 else:
     mariadb_connection = late_module("common.mariadb_connection")
 
@@ -139,7 +140,7 @@ def take_read_connection(of: Engine) -> PoolProxiedConnection:
             given_back_at, borrowed = idle.pop()
             try:
                 if of.dialect.name != "sqlite":
-                    _check_alive(cast("mariadb_connection.PatientConnection", borrowed.dbapi_connection), given_back_at)
+                    _check_alive(cast("PatientConnection", borrowed.dbapi_connection), given_back_at)
             except of.dialect.loaded_dbapi.Error as error:
                 borrowed.invalidate(error)
             else:
@@ -160,11 +161,8 @@ def give_back_read_connection(of: Engine, borrowed: PoolProxiedConnection) -> No
         idle.append((time.monotonic(), borrowed))
 
 
-def _check_alive(connection: mariadb_connection.PatientConnection, given_back_at: float) -> None:
-    """Raise the driver's error if the server has closed the connection.
-
-    A round trip: left out while the connection was in use a moment ago.
-    """
+def _check_alive(connection: PatientConnection, given_back_at: float) -> None:
+    """Raise the driver's error if it is closed. A round trip: left out while it was in use a moment ago."""
     if not connection.open or time.monotonic() - given_back_at >= UNCHECKED_SECONDS:
         connection.ping(reconnect=False)
 
@@ -204,9 +202,7 @@ def _make(url: str, *, reads: bool) -> Engine:
     )
 
     @event.listens_for(made, "do_connect")
-    def _connect(
-        _dialect: object, _record: object, arguments: Any, options: Any
-    ) -> mariadb_connection.PatientConnection:
+    def _connect(_dialect: object, _record: object, arguments: Any, options: Any) -> PatientConnection:
         return mariadb_connection.PatientConnection(*arguments, **options)
 
     @event.listens_for(made, "checkin")
@@ -214,7 +210,7 @@ def _make(url: str, *, reads: bool) -> Engine:
         record.info["returned_at"] = time.monotonic()
 
     @event.listens_for(made, "checkout")
-    def _ping(connection: mariadb_connection.PatientConnection, record: ConnectionPoolEntry, _proxy: object) -> None:
+    def _ping(connection: PatientConnection, record: ConnectionPoolEntry, _proxy: object) -> None:
         try:
             _check_alive(connection, record.info.get("returned_at", -UNCHECKED_SECONDS))
         except made.dialect.loaded_dbapi.Error as error:
@@ -308,7 +304,7 @@ def commit(connection: Connection) -> None:
     try:
         transaction.commit()
     except DBAPIError as error:
-        if not is_sqlite() and not cast("mariadb_connection.PatientConnection", driver).is_commit_sent:
+        if not is_sqlite() and not cast("PatientConnection", driver).is_commit_sent:
             raise
         is_write_unsure = isinstance(error.orig, sqlite3.OperationalError) and "disk I/O" in str(error.orig)
         if error.connection_invalidated or is_write_unsure or _code(error) in _LOST_CODES:
