@@ -81,9 +81,12 @@ def close_client() -> None:
     if _client.cache_info().currsize:
         client().connection_pool.disconnect(inuse_connections=False)
         _client.cache_clear()
-    idle = _idle(settings().store.redis_url, os.getpid())
-    while idle:
-        idle.pop().disconnect()  # type: ignore[no-untyped-call]
+    # Not looked for if there are none: a command that needs no platform must not read the settings.
+    if _idle.cache_info().currsize:
+        idle = _idle(settings().store.redis_url, os.getpid())
+        while idle:
+            idle.pop().disconnect()  # type: ignore[no-untyped-call]
+        _idle.cache_clear()
 
 
 def exchange(commands: Sequence[Command]) -> list[object]:
