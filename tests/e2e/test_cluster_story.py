@@ -21,11 +21,11 @@ from tests.e2e.story import tell
 
 pytestmark = pytest.mark.timeout(600)
 
-SPEED = 10
-"""A pod of the cluster is given four minutes to be healthy, and five to be an agent: half a minute of ours, which real
+SPEED = 6
+"""A pod of the cluster is given four minutes to be healthy, and five to be an agent: forty seconds of ours, which real
 processes on a busy machine need."""
 HEALTH_SECONDS = {"preview": 0, "staging": 20, "production": 20}
-"""Of the cluster's clock: two of ours, longer than the bad release does well."""
+"""Of the cluster's clock: three of ours, longer than the bad release does well."""
 
 
 @pytest.fixture
