@@ -77,7 +77,7 @@ def client(*, timeout: float = 1.0) -> redis.Redis:
 
 
 def close_client() -> None:
-    """Close the connections of `client()` that no thread uses; the next call opens new ones."""
+    """Close the connections of `client()` and `exchange` that no thread uses; the next call opens new ones."""
     if _client.cache_info().currsize:
         client().connection_pool.disconnect(inuse_connections=False)
         _client.cache_clear()

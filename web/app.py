@@ -2,6 +2,7 @@
 
 gunicorn serves `create_app()`. Steps of a request: its id, the route, the caller (web/http/auth.py), the check for
 undeclared input (web/http/blueprint.py), the stored reply to its Idempotency-Key, the view, the headers of the reply.
+Before them a socket is opened (web/websocket/protocol.py), or a kept reply repeated (web/http/repeats.py).
 """
 
 from __future__ import annotations
