@@ -29,7 +29,8 @@ class _Formatter(structlog.stdlib.ProcessorFormatter):
 
 _render = structlog.processors.JSONRenderer()
 # Lines show nothing of these, and each is looked up for each line otherwise: see "Optimization" in logging's manual.
-logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+# Not logProcesses, which gunicorn's own lines need.
+logging.logThreads = logging.logMultiprocessing = False
 
 
 def configure_logs() -> None:

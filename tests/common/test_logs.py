@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 
 import pytest
 import structlog
@@ -34,3 +35,10 @@ def test_each_line_has_its_fields_in_order(capsys: pytest.CaptureFixture[str]) -
     assert mapping["logger"] == "library"
     assert failed["event"] == "broken"
     assert "ValueError: no" in str(failed["exception"])
+
+
+def test_formats_of_others_find_the_process() -> None:
+    """gunicorn's names it, also when a worker that has our logs ends."""
+    record = logging.getLogger("gunicorn").makeRecord("gunicorn", logging.INFO, "arbiter.py", 1, "exiting", (), None)
+
+    assert logging.Formatter("[%(process)d] %(message)s").format(record) == f"[{os.getpid()}] exiting"
