@@ -67,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m workers.runner", description="An agent of an AiWorker platform.")
+    parser = argparse.ArgumentParser(prog="aiworker agent", description="An agent of an AiWorker platform.")
     parser.add_argument("--url", required=True, help="the platform's address, such as http://127.0.0.1:3000")
     who = parser.add_mutually_exclusive_group(required=True)
     who.add_argument("--token-file", type=Path, help="file that holds an enrolment token")
