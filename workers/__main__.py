@@ -12,9 +12,10 @@ from common.machine.lasting import lasting
 
 _LATER = (
     *("billiard.pool", "celery.app.amqp", "celery.app.control", "celery.app.events", "celery.app.log"),
-    *("celery.app.task", "celery.app.trace", "celery.apps.worker", "celery.backends.base", "celery.loaders.app"),
-    *("celery.worker.autoscale", "celery.worker.components", "celery.worker.consumer", "celery.worker.control"),
-    *("celery.worker.loops", "celery.worker.strategy", "kombu.transport.redis", "kombu.utils.scheduling"),
+    *("celery.app.task", "celery.app.trace", "celery.apps.worker", "celery.backends.base", "celery.events.receiver"),
+    *("celery.loaders.app", "celery.worker.autoscale", "celery.worker.components", "celery.worker.consumer"),
+    *("celery.worker.consumer.delayed_delivery", "celery.worker.control", "celery.worker.loops"),
+    *("celery.worker.strategy", "kombu.mixins", "kombu.transport.redis", "kombu.utils.scheduling"),
 )
 """What Celery imports when a worker starts: imported here, it is shared by all forks."""
 
@@ -27,6 +28,7 @@ with lasting():
     from celery.bin.base import CLIContext
     from celery.bin.worker import worker
 
+    from common import key_formats
     from common.services.health.schema import prepare_models
     from workers import thread_pool as thread_pool
     from workers.registry import app
@@ -35,6 +37,8 @@ with lasting():
         importlib.import_module(_module)
     app.finalize()
     prepare_models()
+    # Each line of the log is looked through for keys.
+    key_formats.load()
 
 
 def main() -> None:
