@@ -53,7 +53,8 @@ class Check:
     which comes after the checkout and the setup command (see Needs). memory_limit, docker_image: see Spec.
     network: what the command may reach. test_report: where its tests write JUnit XML, a path or pattern in the
     checkout; None: where the usual runners write it. overlay: files of another commit; None: none. only_files: names
-    of files of tests, such as `test_page.py`: pytest runs the tests of these alone; other runners, all. Empty: all.
+    of files of tests, such as `test_page.py`: pytest and, if test_report is None, unittest run the tests of these
+    alone; other runners, all. Empty: all.
     measures_coverage: have the tests measure which lines they execute, where a tool is known for them. It costs time,
     so the runtime may let others go first.
     """

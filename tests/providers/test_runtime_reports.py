@@ -37,6 +37,9 @@ FILES = {
     "tests/test_other.py": "def test_other():\n    pass\n",
     "page.py": "a = 1\nb = 2\n",
     "cases.py": "import unittest\n\n\nclass Page(unittest.TestCase):\n    def test_title(self):\n        pass\n",
+    "shop/__init__.py": "",
+    "shop/test_cases.py": "import cases\n\n\nclass Shop(cases.Page):\n    pass\n",
+    "shop/test_cases_more.py": "import cases\n\n\nclass More(cases.Page):\n    pass\n",
     "tests/cases_measured.py": "import multiprocessing\nimport subprocess\nimport sys\n\nimport measured\n\n\n"
     "def test_started():\n    subprocess.run([sys.executable, measured.__file__], check=True)\n\n\n"
     "def test_forked():\n    child = multiprocessing.get_context('fork').Process(target=measured.forked)\n"
@@ -101,6 +104,21 @@ class ReportsContract:
 
         assert state.report is not None
         assert [test.name for test in state.report.tests] == [OTHER]
+
+    @pytest.mark.parametrize(
+        ("command", "name"),
+        [
+            ("python3 -m unittest discover -s shop -t .", "shop.test_cases.Shop::test_title"),
+            ("PYTHONPATH=$PYTHONPATH:. python3 -m unittest discover -s shop", "test_cases.Shop::test_title"),
+        ],
+    )
+    def test_unittest_runs_the_tests_of_some_files_alone(
+        self, runtime: Runtime, a_check: Check, command: str, name: str
+    ) -> None:
+        state = _run(runtime, replace(a_check, command=command, only_files=("test_cases.py",)))
+
+        assert state.report is not None
+        assert [test.name for test in state.report.tests] == [name]
 
     def test_only_files_of_the_run_count(self, runtime: Runtime, a_check: Check) -> None:
         committed = "target/surefire-reports/TEST-committed.xml is part of the commit"

@@ -112,8 +112,8 @@ class Reports:
 
     def additions(self, command: str, only_files: Sequence[str] = ()) -> list[Addition]:
         """Environment variables by which pytest, unittest, node's runner and gotestsum write a report, if the project
-        names none of its own, and by which pytest runs the tests of some files alone (see Check). Blocking: reads the
-        package file.
+        names none of its own, and by which pytest and unittest run the tests of some files alone (see Check). Blocking:
+        reads the package file.
         """
         only = [f"-k {shlex.quote(' or '.join(only_files))}"] if only_files else []
         if self.wanted is not None:
@@ -126,6 +126,7 @@ class Reports:
         if _UNITTEST_RUNNER.search(command):
             added.append(Addition("UNITTEST_REPORT", str(self._folder / "unittest.xml")))
             added.append(Addition("PYTHONPATH", str(self._folder / "python"), os.pathsep, is_first=True))
+            added += [Addition("UNITTEST_FILES", ":".join(only_files))] if only_files else []
         if self._is_node_runner(command):
             place = json.dumps(str(self._folder / "node.xml"))
             options = (

@@ -1,8 +1,10 @@
-"""Has `python -m unittest` write a report (JUnit XML), as that runner has no option for it.
+"""Has `python -m unittest` write a report (JUnit XML), as that runner has no option for it, and run the tests of some
+files alone, as its own option `-k` would: a command that has this option keeps its own.
 
 Not used by the platform itself: the supervisor copies this file as `sitecustomize.py` into a folder of PYTHONPATH,
 where every Python of the check's command loads it. So it needs Python 3.7 or later and the standard library alone.
-UNITTEST_REPORT: the file to write.
+UNITTEST_REPORT: the file to write. UNITTEST_FILES: names of files of tests, such as `test_page.py:test_shop.py`;
+without it all tests run.
 """
 
 from __future__ import annotations
@@ -72,6 +74,11 @@ def _install() -> None:
             _write(self.ends)
 
     unittest.TextTestRunner.resultclass = Recording  # type: ignore[assignment]
+    files = os.environ.get("UNITTEST_FILES")
+    if files:
+        modules = [os.path.splitext(name)[0] for name in files.split(":")]
+        patterns = [pattern for module in modules for pattern in (f"{module}.*", f"*.{module}.*")]
+        unittest.TestLoader.testNamePatterns = patterns
 
 
 def _write(ends: dict[str, str]) -> None:
