@@ -22,10 +22,8 @@ from workers.jobs.proof_tests import TestProof
 from workers.jobs.scans import scan
 from workers.runtime_calls import revoke_credential
 
-LOOK_AGAIN_SECONDS = 1.0
-"""How often to poll a running test."""
 PAUSES = {verification.STATUSES: proof_statuses.LOOK_AGAIN_SECONDS, AGENT_REVIEW: 5.0}
-"""How often to look at what takes longer, in seconds. The end of a review rings at once."""
+"""How often to look at what others do, in seconds. The end of a review rings at once."""
 CLOSE_SECONDS = 10.0
 """How long the forge may take to process a run's last push before its credential is removed completely."""
 OF_THE_TASK = frozenset({"bad_name", "protected"})
@@ -96,17 +94,13 @@ def verify_run(job: Claimed) -> None:
     if results[-1].status not in {"failed", "running"}:
         _add_tests(job, plan, proof, results)
     if results[-1].status == "running":
-        verification.record_checks(job.lease, results, after_seconds=_pause(results[-1]))
+        verification.record_checks(job.lease, results, after_seconds=PAUSES.get(results[-1].name))
         return
     if results[-1].status == "failed":
         verification.record_refused(job.lease, results)
     else:
         verification.record_proven(job.lease, results)
     proof.forget()
-
-
-def _pause(awaited: CheckResult) -> float:
-    return PAUSES.get(awaited.name, LOOK_AGAIN_SECONDS)
 
 
 def _add_tests(job: Claimed, plan: ProofPlan, proof: TestProof, results: list[CheckResult]) -> None:

@@ -50,6 +50,8 @@ STATUSES = "statuses"
 """The check of what the repository's own CI says."""
 LIVE_LOG_SECONDS = 5.0
 """How often what running tests have printed is stored anew: each time all who look at the task read it."""
+FIRST_LOOK_SECONDS, LOOK_AGAIN_SECONDS = 0.1, 1.0
+"""How soon to look at a check that has just begun, and how often at one that takes long."""
 NO_FAULT = frozenset({BASE_IS_RED, NO_REVIEW})
 """Codes for which the work is not to blame."""
 MOST_CHANGED_PATHS = 1000
@@ -160,15 +162,36 @@ def _rival(tx: Transaction, task: Task, run: Run) -> tuple[str, str] | None:
 
 
 @transactional
-def record_checks(tx: Transaction, lease: Lease, results: Sequence[CheckResult], *, after_seconds: float) -> None:
-    """Store the results so far, and run the job again later."""
+def record_checks(
+    tx: Transaction, lease: Lease, results: Sequence[CheckResult], *, after_seconds: float | None = None
+) -> None:
+    """Store the results so far, and run the job again later. after_seconds: None: soon if the last check has just
+    begun, later the longer it takes.
+    """
     task = _verifying(tx, lease)
     if task is None:
         tx.finish(lease)
         return
     if _store(tx, task, lease.subject_id, _masked(tx, task, results)):
         record_update(tx, task, "checks")
+    if after_seconds is None:
+        after_seconds = until_next_look(_running_seconds(tx, lease.subject_id, results[-1]))
     tx.again(lease, after_seconds=after_seconds)
+
+
+def until_next_look(running_seconds: float) -> float:
+    """How long to wait before the next look at a check that has run for so long: longer each time."""
+    return min(LOOK_AGAIN_SECONDS, max(FIRST_LOOK_SECONDS, running_seconds / 16))
+
+
+def _running_seconds(tx: Transaction, run_id: str, check: CheckResult) -> float:
+    """How long the check, which is stored as running, has run."""
+    run = tx.get(Run, run_id)
+    row = tx.find(select(TaskCheck).where(TaskCheck.run_id == run_id, TaskCheck.name == check.name))
+    began = row.at if row is not None else tx.now()
+    # The tests, which print, began with the proof. They are stored anew when they have printed more.
+    began = run.finished_at if check.log and run.finished_at is not None else began
+    return (tx.now() - began).total_seconds()
 
 
 @transactional

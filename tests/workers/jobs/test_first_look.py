@@ -1,17 +1,29 @@
-"""A version is looked at soon after its start, then less and less often."""
+"""What has begun is looked at soon, then less and less often."""
 
 from __future__ import annotations
 
-from workers.jobs.delivery import FIRST_LOOK_SECONDS, LOOK_AGAIN_SECONDS, until_next_look
+from collections.abc import Callable
+
+import pytest
+
+from common.services.tasks import verification
+from workers.jobs import delivery
 
 
-def test_looks_grow_apart() -> None:
+@pytest.mark.parametrize(
+    ("until_next_look", "first", "longest"),
+    [
+        (delivery.until_next_look, delivery.FIRST_LOOK_SECONDS, delivery.LOOK_AGAIN_SECONDS),
+        (verification.until_next_look, verification.FIRST_LOOK_SECONDS, verification.LOOK_AGAIN_SECONDS),
+    ],
+)
+def test_looks_grow_apart(until_next_look: Callable[[float], float], first: float, longest: float) -> None:
     at, pauses = 0.0, []
-    while at < 5:
+    while at < 20:
         pauses.append(until_next_look(at))
         at += pauses[-1]
 
-    assert pauses[0] == FIRST_LOOK_SECONDS
+    assert pauses[0] == first
     assert pauses == sorted(pauses)
-    assert pauses[-1] == LOOK_AGAIN_SECONDS
-    assert len(pauses) < 12 + 5 / LOOK_AGAIN_SECONDS
+    assert pauses[-1] == longest
+    assert len(pauses) < 40 + 20 / longest

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from common.errors import Invalid
-from common.models import Comment, Task, TaskCheck, TestedCommit
+from common.models import Comment, Job, Task, TaskCheck, TestedCommit
 from common.providers.forge import local_forge
-from common.services.tasks import losses, tasks
+from common.services.tasks import losses, tasks, verification
 from tests.providers.git_tree import git
 from tests.workers.platform import Platform
 from workers import registry
@@ -272,6 +272,9 @@ def test_a_look_at_running_tests_reads_nothing_but_heads_from_the_forge(
     claimed = platform.claim()
     platform.finish(claimed, platform.push(claimed, {"readme": "x\n"}))
     platform.run_jobs(until=lambda: bool(platform.all(TaskCheck, TaskCheck.task_id == task.id)))
+    (tests,) = platform.all(TaskCheck, TaskCheck.task_id == task.id, TaskCheck.name == "tests")
+    (verifying,) = platform.all(Job, Job.kind == "run.verify")
+    assert (verifying.next_at - tests.at).total_seconds() == verification.FIRST_LOOK_SECONDS
     platform.run_jobs(until=lambda: bool(platform.due()))
     # Else heads are read from git's files.
     git("pack-refs", "--all", at=local_forge().repository_path(platform.repository(project.id)))
