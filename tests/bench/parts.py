@@ -25,6 +25,7 @@ MODULES = {
     "queue": "queue",
     "schedule": "schedule",
     "handover": "handover",
+    "proof": "proof",
     "gateway": "gateway",
     "sandbox": "sandbox_start",
     "page": "page",
@@ -35,6 +36,7 @@ _ARGUMENTS: dict[str, Callable[[int], dict[str, Any]]] = {
     "gateway": lambda _times: {"streams": 200, "rate": 100, "seconds": 10},
     "sandbox": lambda times: {"times": 8 * times},
     "page": lambda _times: {},
+    "proof": lambda times: {"times": min(times, 2)},
 }
 """What `figures` of a module takes, from the number of rounds. A module that is not named takes `times`."""
 PART_SECONDS = 3600

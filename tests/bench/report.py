@@ -24,6 +24,7 @@ TITLES = {
     "queue": "Jobs",
     "schedule": "Scheduling",
     "handover": "Handing out tasks",
+    "proof": "Proofs",
     "gateway": "Model gateway",
     "sandbox": "Sandbox",
     "page": "Page",
