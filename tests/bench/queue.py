@@ -22,6 +22,7 @@ from sqlalchemy import delete, func, select
 
 from common import jobs
 from common.announcer import announcer
+from common.database import is_sqlite
 from common.models.journal import Job
 from common.names import new_id
 from common.states import JobState
@@ -81,7 +82,8 @@ def _load(worker: int) -> tuple[float, float]:
     with snapshot() as read:
         times = read.session.execute(select(Job.created_at, Job.started_at).where(Job.started_at.is_not(None)))
         took = [(started - created).total_seconds() * 1000 for created, started in times if started is not None]
-    return statistics.median(took), cpu
+    # SQLite's clock has milliseconds only.
+    return statistics.median_grouped(took, interval=1 if is_sqlite() else 0.001), cpu
 
 
 def _peer(python: str, name: str, redis_url: str) -> tuple[float, float] | str:

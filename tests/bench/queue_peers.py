@@ -82,10 +82,10 @@ def pop() -> None:
 
 
 def cpu_of(pid: int) -> float:
-    """CPU milliseconds of a process and all below it."""
+    """CPU milliseconds of a process and all below it, with those that have ended: a pool replaces its own."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return (int(fields[11]) + int(fields[12])) * 1000 / TICK + sum(cpu_of(int(child)) for child in children)
+    return sum(map(int, fields[11:15])) * 1000 / TICK + sum(cpu_of(int(child)) for child in children)
 
 
 def main(name: str, rate: int, seconds: int) -> None:
