@@ -48,7 +48,7 @@ KNOWN: dict[str, str] = {
     "common/services/spend/today.py:spent_today": "sorts the sums of the calls of one day",
     "common/services/spend/totals.py:read_spend": "sorts the sums of the calls of the days that are asked for",
     "common/services/tasks/question_deadlines.py:watch_questions": "sorts the questions that are due",
-    "common/services/tasks/word_search.py:count": "reads at most WINDOW titles, in an index alone",
+    "common/services/tasks/word_search.py:count": "reads at most SAMPLE titles, in an index alone",
 }
 """Functions whose statements may read or sort a whole table, and why."""
 

@@ -14,9 +14,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, String, and_, column, func, literal_column, or_, select, table, text
+from sqlalchemy import ColumnElement, LargeBinary, String, and_, column, func, literal_column, or_, select, table, text
+from sqlalchemy import cast as cast_to
 from sqlalchemy.dialects.mysql import match
 
 from common import database
@@ -32,8 +33,10 @@ MOST_NAMED = 8
 """So many words with the beginning that is looked for are named to SQLite's index."""
 MOST_PROJECTS = 200
 """So many projects are looked for in SQLite's index; of more, each task that was found is looked at."""
-WINDOW = 20_000
-"""How many of the newest titles are read on MariaDB before its text index is asked: see _MariaDb."""
+SAMPLE, WINDOW = 4_000, 20_000
+"""How many of the newest titles are read on MariaDB before its text index is asked: some, which tell how common a word
+is, and more if there may be enough in them. See _MariaDb.
+"""
 COMMON_SHARE = 0.025
 """From this share of titles on, reading titles until enough have the word costs less than its rows in the index."""
 WORD_MARK, END_MARK = "\u0298\u0298", "\u0298i"
@@ -182,8 +185,8 @@ def _number(cursor: str) -> int:
 
 
 class _MariaDb:
-    """InnoDB's text index gives all rows of a match, some 5 µs each and in no order: too slow for words that many
-    titles have. Those are found by reading titles, newest first, in an index that holds them (0.4 µs each); the text
+    """InnoDB's text index gives all rows of a match, some 2 to 5 µs each and in no order: too slow for words that many
+    titles have. Those are found by reading titles, newest first, in an index that holds them (0.2 µs each); the text
     index is asked for the others.
     """
 
@@ -195,11 +198,11 @@ class _MariaDb:
         stored: ColumnElement[str] = literal_column("tasks.title_words", String)
         parts = [[WORD_MARK + word for word in words] for words in wanted.parts]
         text = " ".join(f"+{word}*" for words in parts for word in words)
-        reads = and_(*(stored.like(f"% {' '.join(words)}%") for words in parts))
+        reads = and_(*(_has(stored, " ".join(words)) for words in parts))
         if wanted.id_end is not None:
             end = END_MARK + wanted.id_end[::-1]
             text = f"({text}) {end}*"
-            reads = or_(reads, stored.like(f"% {end}%"))
+            reads = or_(reads, _has(stored, end))
         indexed = match(stored, against=text, in_boolean_mode=True)
         # The index knows no order of words: reading decides about those that have to follow each other.
         is_sure = all(len(words) == 1 for words in parts)
@@ -209,30 +212,45 @@ class _MariaDb:
     def newest(self, page: PageQuery, most: int) -> list[tuple[str, str]]:
         """The ids with their cursors."""
         after = ORDER.after(page)
-        in_window, is_all = self._window(after)
-        rows = self._session.execute(_reading().where(self._reads, *after, *in_window).limit(most)).all()
-        if len(rows) < most and not is_all:
+        rows = self._nearest(after, most)
+        if rows is None:
             rows = self._session.execute(_newest().where(self._indexed, *after).limit(most)).all()
         return [(row_id, encode_cursor(at, row_id)) for at, row_id in rows]
 
+    def _nearest(self, after: Sequence[ColumnElement[bool]], most: int) -> Sequence[Any] | None:
+        """The first rows that have the words, if they are among the next titles; None: not so many are."""
+        for size in (SAMPLE, WINDOW):
+            in_window, is_all = self._window(after, size)
+            rows = self._session.execute(_reading().where(self._reads, *after, *in_window).limit(most)).all()
+            if len(rows) == most or is_all:
+                return rows
+            if len(rows) * WINDOW < most * size:
+                break
+        return None
+
     def count(self) -> tuple[int, bool | None]:
-        in_window, is_all = self._window(())
+        in_window, is_all = self._window((), SAMPLE)
         near = _reading().with_only_columns(func.count(Task.id)).order_by(None).where(self._reads, *in_window)
         found = self._session.execute(near).scalar_one()
         if is_all:
             return _counted(found)
-        how = _reading().where(self._reads) if found >= WINDOW * COMMON_SHARE else _newest().where(self._indexed)
+        if found >= SAMPLE * COMMON_SHARE:
+            beyond = _reading().where(self._reads).order_by(None).offset(MOST_COUNTED).limit(1)
+            if self._session.execute(beyond).first() is not None:
+                return MOST_COUNTED, True
         # In whatever order: else all that the index finds would be sorted first.
-        how = how.order_by(None)
-        if self._session.execute(how.offset(MOST_COUNTED).limit(1)).first() is not None:
-            return MOST_COUNTED, True
-        all_indexed = select(func.count(Task.id)).where(self._indexed)
-        return _counted(self._session.execute(all_indexed).scalar_one())
+        some = _newest().where(self._indexed).order_by(None).limit(MOST_COUNTED + 1).subquery()
+        return _counted(self._session.execute(select(func.count()).select_from(some)).scalar_one())
 
-    def _window(self, after: Sequence[ColumnElement[bool]]) -> tuple[Sequence[ColumnElement[bool]], bool]:
-        """The condition for the newest WINDOW tasks, and whether these are all."""
-        passed = self._session.execute(_newest().where(*after).offset(WINDOW).limit(1)).first()
+    def _window(self, after: Sequence[ColumnElement[bool]], size: int) -> tuple[Sequence[ColumnElement[bool]], bool]:
+        """The condition for so many of the newest tasks, and whether these are all."""
+        passed = self._session.execute(_newest().where(*after).offset(size).limit(1)).first()
         return ((), True) if passed is None else ((Task.created_at >= passed[0],), False)
+
+
+def _has(stored: ColumnElement[str], words: str) -> ColumnElement[bool]:
+    """Whether a word begins like this. Bytes are compared in half of the time that LIKE takes."""
+    return func.instr(cast_to(stored, LargeBinary), f" {words}") > 0
 
 
 def _reading() -> AnySelect:

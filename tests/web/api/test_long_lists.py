@@ -134,10 +134,16 @@ HOSTILE = (
 )  # fmt: skip
 
 
+def _read_before_the_index(monkeypatch: pytest.MonkeyPatch, sample: int, window: int) -> None:
+    """MariaDB reads so many of the newest titles, and asks its text index where there are more than these."""
+    monkeypatch.setattr(word_search, "SAMPLE", sample)
+    monkeypatch.setattr(word_search, "WINDOW", window)
+
+
 @pytest.mark.parametrize("has_many", [False, True], ids=["few", "many"])
 def test_words_are_found_by_their_beginnings(app: Flask, monkeypatch: pytest.MonkeyPatch, has_many: bool) -> None:
-    # MariaDB reads the newest titles, and asks its text index where there are more than these.
-    monkeypatch.setattr(word_search, "WINDOW", 2 if has_many else 20_000)
+    if has_many:
+        _read_before_the_index(monkeypatch, 1, 2)
     # SQLite's index is asked for whole words where few have the beginning.
     monkeypatch.setattr(word_search, "MOST_NAMED", 1 if has_many else 8)
     admin = builders.client_of(app, builders.a_user("ada", Role.ADMIN))
@@ -160,8 +166,11 @@ def test_words_are_found_by_their_beginnings(app: Flask, monkeypatch: pytest.Mon
     assert titles(admin, q="peop", state="failed") == []
 
 
-def test_pages_of_words_follow_each_other(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(word_search, "WINDOW", 5)
+@pytest.mark.parametrize(("sample", "window"), [(2, 5), (1, 40), (40, 50)])
+def test_pages_of_words_follow_each_other(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, sample: int, window: int
+) -> None:
+    _read_before_the_index(monkeypatch, sample, window)
     mia = builders.a_user("mia")
     client, admin = builders.client_of(app, mia), builders.client_of(app, builders.a_user("ada", Role.ADMIN))
     shop, hidden, joined = a_project("Shop"), a_project("H", is_restricted=True), a_project("J", is_restricted=True)
