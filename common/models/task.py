@@ -196,6 +196,16 @@ class Question(Base):
     remind_at: Mapped[datetime | None] = mapped_column(index=True)
     escalated_to: Mapped[str | None] = mapped_column(String(140))
 
+    @property
+    def asked_by(self) -> str | None:
+        """`platform` if the platform itself asks; None: the agent does."""
+        return asker(self.run_id)
+
+
+def asker(run_id: str | None) -> str | None:
+    """Who asks a question of this run: see Question.asked_by."""
+    return "platform" if run_id is None else None
+
 
 class Comment(HasId, Base):
     """Feedback for the next run.

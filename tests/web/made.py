@@ -61,13 +61,15 @@ def changes_files(tx: Transaction, task: Task, *paths: str) -> None:
 
 
 @transactional
-def a_question(tx: Transaction, task: Task, text: str = "Which library?") -> Question:
-    """Asked, so that the task waits for a person."""
+def a_question(
+    tx: Transaction, task: Task, text: str = "Which library?", *, is_platforms: bool = False
+) -> Question:  # fmt: skip
+    """Asked by an agent or by the platform, so that the task waits for a person."""
     tx.lock(Task, task.id).state_ = str(TaskState.NEEDS_INPUT)
     return tx.add(
         Question(
             id=new_question_id(), task_id=task.id, round=1, fingerprint=new_id(), question=text, context=None,
-            options=[], state="pending", asked_at=tx.now(),
+            options=[], state="pending", asked_at=tx.now(), run_id=None if is_platforms else new_id(),
         )
     )  # fmt: skip
 

@@ -34,13 +34,15 @@ class OverlapSchema(Schema):
 
 
 class CardSchema(Schema):
-    """question: the beginning of the oldest open one. step: what the agent at work did last. checks: of the newest run
-    that was checked, how many are in each status. waitsFor: titles of the tasks that must be approved first.
-    overlaps: open tasks that change the same files, those with the most of them first; at most 3.
+    """question: the beginning of the oldest open one. askedBy: `platform` if the platform itself asks it, else null.
+    step: what the agent at work did last. checks: of the newest run that was checked, how many are in each status.
+    waitsFor: titles of the tasks that must be approved first. overlaps: open tasks that change the same files, those
+    with the most of them first; at most 3.
     """
 
     task_id = fields.String()
     question = fields.String(allow_none=True)
+    asked_by = fields.String(allow_none=True)
     step = fields.String(allow_none=True)
     cost_usd = fields.Float()
     checks = fields.Dict(keys=fields.String(), values=fields.Integer())

@@ -16,7 +16,7 @@ inbox = Blueprint("inbox", __name__, url_prefix="/api")
 class InboxItemSchema(Schema):
     """taskId: null for a release, a red default branch and a test; taskGroupId: null for all but a release. state: the
     task's or the group's, or `flaky` for a test. questionId: null unless the kind is question. detail: the question, or
-    why it failed or waits; null if there is none.
+    why it failed or waits; null if there is none. askedBy: `platform` for a question that the platform itself asks.
     """
 
     kind = Choice(services.Need)
@@ -28,6 +28,7 @@ class InboxItemSchema(Schema):
     title = fields.String()
     state = fields.String()
     detail = fields.String(allow_none=True)
+    asked_by = fields.String(allow_none=True)
     since = Timestamp()
 
 

@@ -115,14 +115,13 @@ class WrittenTaskSchema(TaskSchema):
 
 
 class QuestionSchema(SparseSchema):
-    """blocking: the agent waits for the answer. remindAt, deadlineAt: absent once they are over or if there is none.
-
-    escalatedTo: the person who was asked after nobody had answered. respondedBy: `default` if nobody answered in time,
-    and defaultResponse counts.
+    """askedBy: `platform` if no agent asks. blocking: the agent waits for the answer. remindAt, deadlineAt: absent once
+    they are over or if there is none. escalatedTo: the person who was asked after nobody had answered. respondedBy:
+    `default` if nobody answered in time, and defaultResponse counts.
     """
 
-    optional = frozenset(
-        {"response", "respondedAt", "respondedBy", "defaultResponse", "deadlineAt", "remindAt", "escalatedTo"}
+    optional = frozenset({"response", "respondedAt", "respondedBy", "defaultResponse", "deadlineAt"}) | frozenset(
+        {"remindAt", "escalatedTo", "askedBy"}
     )
     id = fields.String()
     question = fields.String()
@@ -138,6 +137,7 @@ class QuestionSchema(SparseSchema):
     deadline_at = Timestamp()
     remind_at = Timestamp()
     escalated_to = fields.String()
+    asked_by = fields.String()
 
 
 class TaskProjectSchema(Schema):

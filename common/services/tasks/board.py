@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import ColumnElement, Select, Text, func, or_, select, type_coerce
 
 from common.models.run import LogEntry, Run
-from common.models.task import Question, Task, TaskCheck, TaskDependency
+from common.models.task import Question, Task, TaskCheck, TaskDependency, asker
 from common.services.access import Caller, projects_seen, sees_all
 from common.services.listing import page_seen
 from common.services.paging import Page, PageQuery, page_of
@@ -49,14 +49,15 @@ class TaskFilter:
 
 @dataclass(frozen=True)
 class Card:
-    """What a card says besides its task. question: the oldest open one; None: there is none. step: what its agent did
-    last; None unless one is at work. checks: of the newest run that was checked: the number in each status.
-    waits_for: the titles of the tasks that have to be approved before it starts. overlaps: open tasks that change the
-    same files. cost_usd: of all its runs.
+    """What a card says besides its task. question: the oldest open one; None: there is none. asked_by: see Question.
+    step: what its agent did last; None unless one is at work. checks: of the newest run that was checked: the number in
+    each status. waits_for: the titles of the tasks that have to be approved before it starts. overlaps: open tasks that
+    change the same files. cost_usd: of all its runs.
     """
 
     task_id: str
     question: str | None = None
+    asked_by: str | None = None
     step: str | None = None
     cost_usd: float = 0.0
     checks: Mapping[str, int] = field(default_factory=dict)
@@ -163,21 +164,22 @@ def _cards(read: Snapshot, tasks: Sequence[Task]) -> list[Card]:
     )
     return [
         Card(
-            task_id, question=questions.get(task_id), step=steps.get(task_id), cost_usd=spent[task_id].cost_usd,
-            checks=checks.get(task_id, {}), waits_for=waits_for.get(task_id, ()),
-            overlaps=overlaps.get(task_id, ()),
+            task_id, question, asked_by, steps.get(task_id), spent[task_id].cost_usd, checks.get(task_id, {}),
+            waits_for.get(task_id, ()), overlaps.get(task_id, ()),
         )
         for task_id in ids
+        for question, asked_by in [questions.get(task_id, (None, None))]
     ]  # fmt: skip
 
 
-def _questions(read: Snapshot, task_ids: Iterable[str]) -> dict[str, str]:
+def _questions(read: Snapshot, task_ids: Iterable[str]) -> dict[str, tuple[str, str | None]]:
+    """The oldest open question of each task, and who asks it."""
     query = (
-        select(Question.task_id, func.substr(Question.question, 1, LONGEST_QUESTION))
+        select(Question.task_id, func.substr(Question.question, 1, LONGEST_QUESTION), Question.run_id)
         .where(Question.task_id.in_(task_ids), Question.state == QuestionState.PENDING)
         .order_by(Question.asked_at.desc(), Question.id.desc())
     )
-    return {task_id: str(question) for task_id, question in read.session.execute(query)}
+    return {task_id: (str(question), asker(run_id)) for task_id, question, run_id in read.session.execute(query)}
 
 
 def _steps(read: Snapshot, task_ids: Sequence[str]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from common.models.delivery import FlakyTest, TaskGroup
 from common.models.project import Project, ProjectMember
-from common.models.task import Question, Task
+from common.models.task import Question, Task, asker
 from common.services.access import Caller, sees_project
 from common.states import GroupState, Phase, ProjectState, QuestionState, Role, TaskState
 from common.transaction import Snapshot, snapshot
@@ -45,7 +45,7 @@ class Need(StrEnum):
 class InboxItem:
     """One thing that waits. task_id: only for a task; task_group_id: only for a release. state: the task's or the
     group's, `failed` for a red default branch, `flaky` for a test. detail: the question or the reason; None: there is
-    none. since: aware UTC.
+    none. asked_by: of a question, see Question. since: aware UTC.
     """
 
     kind: Need
@@ -58,6 +58,7 @@ class InboxItem:
     task_group_id: str | None = None
     question_id: str | None = None
     detail: str | None = None
+    asked_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,8 @@ def _may_approve(by: Caller, reach: _Reach) -> ColumnElement[bool]:
 
 def _questions(read: Snapshot, reach: _Reach) -> Iterator[InboxItem]:
     query = (
-        select(Question.id, Question.question, Question.asked_at, Task.id, Task.title, Task.state_, Task.project_id)
+        select(Question.id, Question.question, Question.run_id, Question.asked_at)
+        .add_columns(Task.id, Task.title, Task.state_, Task.project_id)
         .join(Task, Task.id == Question.task_id)
         .where(reach.holds(Task.project_id), Question.state == QuestionState.PENDING)
         .where(Task.state_.in_((TaskState.IN_PROGRESS, TaskState.NEEDS_INPUT)))
@@ -134,10 +136,10 @@ def _questions(read: Snapshot, reach: _Reach) -> Iterator[InboxItem]:
     )
     if not reach.projects:
         return
-    for question_id, question, at, task_id, title, state, project_id in read.session.execute(query):
+    for question_id, question, run_id, at, task_id, title, state, project_id in read.session.execute(query):
         yield InboxItem(
             Need.QUESTION, project_id, reach.projects[project_id][0], title, state, at, task_id=task_id,
-            question_id=question_id, detail=question,
+            question_id=question_id, detail=question, asked_by=asker(run_id),
         )  # fmt: skip
 
 

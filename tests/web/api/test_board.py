@@ -52,7 +52,9 @@ def test_the_board_has_every_column_and_says_what_its_cards_need(app: Flask) -> 
         "backlog": ["Later"], "in_progress": ["At work"], "needs_input": ["Asks"], "production": ["Over"],
     }  # fmt: skip
     cards = {card.pop("taskId"): card for card in board["cards"]}
-    nothing = {"question": None, "step": None, "costUsd": 0, "checks": {}, "waitsFor": [], "overlaps": []}
+    nothing = {
+        "question": None, "askedBy": None, "step": None, "costUsd": 0, "checks": {}, "waitsFor": [], "overlaps": [],
+    }  # fmt: skip
     assert cards == {
         working.id: {**nothing, "step": "pytest -q", "checks": {"passed": 2, "failed": 1}},
         asking.id: {**nothing, "question": "Which language?"},

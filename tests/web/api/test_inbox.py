@@ -62,6 +62,22 @@ def test_everything_that_waits_is_listed_with_what_it_waits_for(app: Flask) -> N
     assert {item["projectName"] for item in items} == {"Demo"}
 
 
+def test_who_asks_is_said_where_it_is_the_platform(app: Flask) -> None:
+    world = World(app)
+    project = world.project()
+    asking, stuck = world.task(project, "Ask"), world.task(project, "Stuck")
+    a_question(asking)
+    a_question(stuck, "How should it continue?", is_platforms=True)
+
+    items = world.client.get("/api/inbox").json["items"]
+    assert {item["title"]: item["askedBy"] for item in items} == {"Ask": None, "Stuck": "platform"}
+    cards = world.client.get("/api/board", query_string={"projectId": project.id}).json["cards"]
+    assert {card["taskId"]: card["askedBy"] for card in cards} == {asking.id: None, stuck.id: "platform"}
+    for task, who in ((asking, {}), (stuck, {"askedBy": "platform"})):
+        (question,) = world.client.get(f"/api/tasks/{task.id}").json["task"]["questions"]
+        assert {name: said for name, said in question.items() if name == "askedBy"} == who
+
+
 def test_who_may_not_decide_is_not_shown_it(waiting: World) -> None:
     for role in (Role.VIEWER, Role.MEMBER):
         waiting.client_of(role.label, role)

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, expect
 
 from common.models import Task, TaskCheck, TaskGroup
 from tests.web.api.test_lost_tests import refused
+from tests.web.made import a_question
 from tests.web.page_reader import PageReader
 from tests.web.server_texts import SHORT, translations
 from tests.web.world import World, all_of, put
@@ -120,6 +121,29 @@ def test_a_refused_proof_is_told_in_spanish(spaniard: PageReader, plain_world: W
 
     shown = "2 prueba(s) del commit base ya no se ejecutan o no muestran nada: page::a, page::b. Restaurarlas."
     expect(spaniard.see("task-check-line")).to_contain_text(shown)
+
+
+def test_what_the_platform_asks_is_told_in_spanish_wherever_it_is_shown(
+    spaniard: PageReader, plain_world: World
+) -> None:  # fmt: skip
+    project = plain_world.project()
+    stuck, asking = plain_world.task(project, "Stuck"), plain_world.task(project, "Asking")
+    a_question(
+        stuck, "The platform could not verify the work: no Answer this to try again.", is_platforms=True
+    )  # fmt: skip
+    a_question(asking, "The work was refused 3 times, the last time because: no. How should it continue?")
+    shown = "La plataforma no pudo verificar el trabajo: no Responder a esto para volver a intentarlo."
+    agents = "The work was refused 3 times, the last time because: no. How should it continue?"
+
+    spaniard.open(f"#/projects/{project.id}/tasks")
+    cards = spaniard.page.locator("[data-testid=task-card]")
+    expect(cards.filter(has_text="Stuck")).to_contain_text("La plataforma no pudo verificar")
+    expect(cards.filter(has_text="Asking")).to_contain_text("The work was refused 3 times")
+    spaniard.open("#/inbox")
+    expect(spaniard.page.get_by_text(shown)).to_be_visible()
+    expect(spaniard.page.get_by_text(agents)).to_be_visible()
+    spaniard.open(f"#/projects/{project.id}/tasks/{stuck.id}")
+    expect(spaniard.see("question")).to_contain_text(shown)
 
 
 def test_a_refusal_is_told_in_spanish(spaniard: PageReader, plain_world: World) -> None:

@@ -20,7 +20,7 @@ NO_EXAMPLE = {"receive_gitea"}
 SELDOM = {
     "Deployment.error", "Finished.next", "GivenFeedback.line", "GivenFeedback.path", "GivenFeedback.side",
     "GivenFeedback.startLine",
-    "Question.escalatedTo", "Transcript.leftOut", "DeploymentsPage.totalIsCapped", "JobsPage.totalIsCapped",
+    "Question.askedBy", "Question.escalatedTo", "Transcript.leftOut", "DeploymentsPage.totalIsCapped", "JobsPage.totalIsCapped",
     "TaskGroupsPage.totalIsCapped", "TasksPage.totalIsCapped", "WebhookDeliveriesPage.totalIsCapped",
 }  # fmt: skip
 """Fields of replies that no example shows, because they are absent where nothing went wrong, nothing is very

@@ -4,6 +4,7 @@ import { api } from "./api.mjs";
 import { mark, t } from "./language.mjs";
 import { listen } from "./live.mjs";
 import { to } from "./routes.mjs";
+import { loadServerTexts, questionText, serverText } from "./server-texts.mjs";
 import { signedIn, user } from "./session.mjs";
 import { shortened } from "./words.mjs";
 
@@ -106,10 +107,15 @@ export async function wantNotifications(yes) {
   notifications.value = Notification.permission === "denied" ? "denied" : read() ? "on" : "off";
 }
 
+// A question may be an agent's; every other reason is the platform's.
+export const detailOf = ({ kind, detail, askedBy }) =>
+  kind === "question" ? questionText(detail, askedBy) : serverText(detail);
+
 // Two tabs tell of one thing once: the browser replaces what has the same tag.
-function notify(item) {
+async function notify(item) {
   if (notifications.value !== "on" || document.hasFocus()) return;
-  const body = shortened([item.title, item.detail].filter(Boolean).join("\n"), MOST_TEXT);
+  await loadServerTexts();
+  const body = shortened([item.title, detailOf(item)].filter(Boolean).join("\n"), MOST_TEXT);
   const shown = new Notification(`${t(ASKED[item.kind])} · ${item.projectName}`, { body, tag: keyOf(item) });
   shown.onclick = () => {
     window.focus();

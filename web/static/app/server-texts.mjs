@@ -33,6 +33,9 @@ export function serverText(text) {
   return text;
 }
 
+// What is asked: the platform's questions in the present language, an agent's as it wrote them.
+export const questionText = (text, askedBy) => (askedBy === "platform" ? serverText(text) : text);
+
 // "healthSeconds.staging" as "Health seconds staging", or in the present language as "Sana durante, staging".
 export function serverField(field) {
   const fields = ready.value?.code === language.value ? ready.value.fields : null;

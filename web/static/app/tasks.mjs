@@ -16,7 +16,7 @@ export const cursors = signal({});
 // counting, and there are more.
 export const further = signal({});
 export const trouble = signal(null);
-// Task id → what its card says besides the task: {question, step, costUsd, checks, waitsFor, overlaps}.
+// Task id → what its card says besides the task: {question, askedBy, step, costUsd, checks, waitsFor, overlaps}.
 export const cards = signal(new Map());
 
 const remaining = ({ total, tasks: page }) => ({ count: Math.max(0, total - page.length), isCapped: false });
@@ -85,6 +85,7 @@ function cardOf(task, before) {
   const missing = (task.dependsOn || []).map((id) => tasks.value?.get(id)).filter((one) => one && !isDelivered(one));
   return {
     question: open?.question ?? null,
+    askedBy: open?.askedBy ?? null,
     step: task.state === "in_progress" ? (before?.step ?? null) : null,
     costUsd: task.spent?.costUsd ?? 0,
     checks,

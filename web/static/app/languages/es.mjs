@@ -945,6 +945,7 @@ export const TEXTS = {
   "Take this task over?": "¿Tomar esta tarea?",
   "Taken out of its group": "Sacada de su grupo",
   "The agent asked": "El agente preguntó",
+  "The platform asked": "La plataforma preguntó",
   "The agent goes on meanwhile, and reads the answer when it comes.":
     "Mientras tanto el agente continúa, y lee la respuesta cuando llega.",
   "The agent has said nothing yet. What it does appears here as it happens.":

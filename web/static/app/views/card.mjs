@@ -9,7 +9,7 @@ import { isParked, ParkedChip } from "../parts/parked.mjs";
 import { Priority } from "../parts/priority.mjs";
 import { go, route, to, withQuery } from "../routes.mjs";
 import { selected, toggle } from "../selection.mjs";
-import { serverText } from "../server-texts.mjs";
+import { questionText, serverText } from "../server-texts.mjs";
 import { may } from "../session.mjs";
 import { cards } from "../tasks.mjs";
 import { brief, say, shortened, shortId } from "../words.mjs";
@@ -76,7 +76,9 @@ export function Card({ task, on }) {
     }
     ${
       said?.question
-        ? html`<span class="card-note ask" data-testid="card-question">${shortened(said.question, MOST_REASON)}</span>`
+        ? html`<span class="card-note ask" data-testid="card-question">
+            ${shortened(brief(questionText(said.question, said.askedBy)), MOST_REASON)}
+          </span>`
         : said?.step &&
           busy &&
           html`<span class="card-note" data-testid="card-step">${shortened(said.step, MOST_STEP)}</span>`

@@ -1,17 +1,14 @@
 // Needs you: what waits for the person who is signed in, in all projects, what blocks an agent first.
 import { useEffect } from "preact/hooks";
 import { html } from "../html.mjs";
-import { inbox, keyOf, KINDS, loadInbox, notifications, placeOf, trouble, wantNotifications } from "../inbox.mjs";
+import { detailOf, inbox, keyOf, KINDS, loadInbox } from "../inbox.mjs";
+import { notifications, placeOf, trouble, wantNotifications } from "../inbox.mjs";
 import { Badge, Button, Empty, Loading, Page, Time, Trouble } from "../parts/controls.mjs";
 import { t } from "../language.mjs";
-import { serverText } from "../server-texts.mjs";
 import { useTitle } from "../titles.mjs";
 import { brief, shortened } from "../words.mjs";
 
 const MOST_DETAIL = 240;
-
-// A question is mostly an agent's; every other reason is the platform's.
-const detailOf = ({ kind, detail }) => (kind === "question" ? detail : serverText(detail));
 
 export function Inbox() {
   useTitle(t("Needs you"));

@@ -7,7 +7,7 @@ import { Button, Fault, TextField, Time, useForm } from "../parts/controls.mjs";
 import { Markdown } from "../parts/markdown.mjs";
 import { useTakePictures } from "../parts/pictures.mjs";
 import { project } from "../projects.mjs";
-import { serverText } from "../server-texts.mjs";
+import { questionText } from "../server-texts.mjs";
 import { may } from "../session.mjs";
 import { failed } from "../toasts.mjs";
 import { actorName, exact, say } from "../words.mjs";
@@ -28,7 +28,7 @@ export function Questions({ task, reload, answered }) {
         ${over.map(
           (one) =>
             html`<div key=${one.id}>
-              <${Markdown} text=${one.question} />
+              <${Markdown} text=${wordsOf(one)} />
               <p>
                 ${
                   one.response
@@ -46,9 +46,9 @@ export function Questions({ task, reload, answered }) {
 }
 
 // A reason that the platform gives is one word with underscores; all else is what the agent wrote.
-const isPlatforms = ({ context }) => /^[a-z]+(_[a-z]+)+$/.test(context);
-const contextOf = (question) => (isPlatforms(question) ? say(question.context) : question.context);
-const wordsOf = (question) => (isPlatforms(question) ? serverText(question.question) : question.question);
+const isReason = (context) => /^[a-z]+(_[a-z]+)+$/.test(context);
+const contextOf = ({ context }) => (isReason(context) ? say(context) : context);
+const wordsOf = ({ question, askedBy }) => questionText(question, askedBy);
 const isBlocking = (question) => question.blocking ?? true;
 const by = (person) =>
   person === "default" ? t("by default, as nobody answered in time") : t("by {name}", { name: actorName(person) });

@@ -5,6 +5,7 @@ import { t, tn } from "../language.mjs";
 import { Badge, Time } from "../parts/controls.mjs";
 import { Markdown } from "../parts/markdown.mjs";
 import { Transcript } from "../parts/transcript/transcript.mjs";
+import { questionText } from "../server-texts.mjs";
 import { may } from "../session.mjs";
 import { actorName, say } from "../words.mjs";
 import { roundsOf } from "./task-rounds.mjs";
@@ -90,9 +91,10 @@ function Asked({ task, of, isFirst }) {
 
 const Question = ({ of }) => html`
   <p class="comment-head">
-    <b>${t("The agent asked")}</b> <${Time} at=${of.askedAt} /> <span class="chip">${say(of.status)}</span>
+    <b>${of.askedBy === "platform" ? t("The platform asked") : t("The agent asked")}</b>
+    ${" "}<${Time} at=${of.askedAt} /> <span class="chip">${say(of.status)}</span>
   </p>
-  <${Markdown} text=${of.question} />
+  <${Markdown} text=${questionText(of.question, of.askedBy)} />
   ${
     of.response &&
     html`<div class="said">
