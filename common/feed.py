@@ -108,10 +108,7 @@ def exchange(commands: Sequence[Command]) -> list[object]:
         # Redis has closed it since it was used last. As `client()`, once more; a timeout would take as long again.
         replies = _replies(connection, packed, len(commands))
     idle.append(connection)
-    for reply in replies:
-        if isinstance(reply, redis.ResponseError):
-            raise reply
-    return replies
+    return _unless_refused(replies)
 
 
 def _packed(command: Command) -> bytes:
@@ -131,6 +128,14 @@ def _replies(connection: redis.connection.Connection, packed: Sequence[bytes], c
         except BaseException:
             connection.disconnect()  # type: ignore[no-untyped-call]
             raise
+    return replies
+
+
+def _unless_refused(replies: list[Any]) -> list[Any]:
+    """The replies. Raises the first error among them."""
+    for reply in replies:
+        if isinstance(reply, redis.ResponseError):
+            raise reply
     return replies
 
 
@@ -227,23 +232,39 @@ def follow(*, block_seconds: float = 5.0) -> Iterator[list[Entry]]:
     Raises redis.RedisError when the connection fails. Entries published after that are not repeated: the caller reads
     them from the database and calls this again.
     """
-    connection = redis.Redis.from_url(
+    client = redis.Redis.from_url(
         settings().store.redis_url, socket_timeout=block_seconds + 5, socket_connect_timeout=2, decode_responses=True
     )
+    connection = cast("redis.connection.Connection", client.connection_pool.make_connection())
+    name, milliseconds = stream_name(), int(block_seconds * 1000)
     try:
-        newest = cast("list[Any]", connection.xrevrange(stream_name(), count=1))
+        (newest,) = _answers(connection, [("XREVRANGE", name, "+", "-", "COUNT", 1)])
         last = newest[0][0] if newest else "0-0"
         yield []
         while True:
-            rows = _wait_and_read(connection, last, int(block_seconds * 1000))
+            # What waits is answered by the first of the entries that come at once. The second question is with Redis by
+            # then, which answers it right after the first one, with all of them: no round trip lies between. A batch
+            # costs readers little more than an entry does.
+            waits = ("XREAD", "COUNT", 1, "BLOCK", milliseconds, "STREAMS", name, last)
+            rows = _rows(_answers(connection, [waits, _reading(name, last)])[1])
             if len(rows) > 1:
                 # Redis takes in what is sent to it in pieces: more of what came at once is there by now.
-                rows += _rows(connection.xread({stream_name(): rows[-1][0]}, count=_MOST_AT_ONCE))
+                rows += _rows(_answers(connection, [_reading(name, rows[-1][0])])[0])
             if rows:
                 last = rows[-1][0]
             yield [_entry(fields) for _id, fields in rows]
     finally:
-        connection.close()
+        connection.disconnect()  # type: ignore[no-untyped-call]
+
+
+def _reading(name: str, after: str) -> Command:
+    return ("XREAD", "COUNT", _MOST_AT_ONCE, "STREAMS", name, after)
+
+
+def _answers(connection: redis.connection.Connection, commands: Sequence[Command]) -> list[Any]:
+    """The replies to the commands, sent in one round trip. Raises the first error among them."""
+    packed = [b"".join([_packed(command) for command in commands])]
+    return _unless_refused(_replies(connection, packed, len(commands)))
 
 
 def ping() -> None:
@@ -251,35 +272,22 @@ def ping() -> None:
     client().ping()
 
 
-def _wait_and_read(connection: redis.Redis, after: str, milliseconds: int) -> list[tuple[str, dict[str, str]]]:
-    """Entries after an id. Waits at most so long for the first one."""
-    # What waits is answered by the first of the entries that come at once. The second question is with Redis by then,
-    # which answers it right after the first one, with all of them: no round trip lies between. A batch costs readers
-    # little more than an entry does.
-    pipeline = connection.pipeline(transaction=False)
-    pipeline.xread({stream_name(): after}, count=1, block=milliseconds)
-    pipeline.xread({stream_name(): after}, count=_MOST_AT_ONCE)
-    return _rows(pipeline.execute()[1])
-
-
-def _rows(answer: Any) -> list[tuple[str, dict[str, str]]]:
+def _rows(answer: Any) -> list[tuple[str, list[str]]]:
+    """The ids with the fields: each name, and its value behind it."""
     if not answer:
         return []
-    if isinstance(answer, dict):  # RESP3
-        batches = next(iter(answer.values()))
-        return cast(
-            "list[tuple[str, dict[str, str]]]", batches[0] if batches and isinstance(batches[0], list) else batches
-        )
-    return cast("list[tuple[str, dict[str, str]]]", answer[0][1])
+    # By the stream's name in RESP3, else in a list of pairs.
+    return list(next(iter(answer.values())) if isinstance(answer, dict) else answer[0][1])
 
 
-def _entry(fields: dict[str, str]) -> Entry:
+def _entry(fields: Sequence[str]) -> Entry:
+    of = dict(zip(fields[::2], fields[1::2], strict=True))
     return Entry(
-        kind=fields.get("k", ""),
-        feed=fields.get("f", ""),
-        message=fields.get("m", ""),
-        seq=int(fields.get("s", "0")),
-        task_id=fields.get("t", ""),
+        kind=of.get("k", ""),
+        feed=of.get("f", ""),
+        message=of.get("m", ""),
+        seq=int(of.get("s", "0")),
+        task_id=of.get("t", ""),
     )
 
 
