@@ -50,7 +50,7 @@ STATUSES = "statuses"
 """The check of what the repository's own CI says."""
 LIVE_LOG_SECONDS = 5.0
 """How often what running tests have printed is stored anew: each time all who look at the task read it."""
-FIRST_LOOK_SECONDS, LOOK_AGAIN_SECONDS = 0.1, 1.0
+FIRST_LOOK_SECONDS, LOOK_AGAIN_SECONDS = 0.1, 0.5
 """How soon to look at a check that has just begun, and how often at one that takes long."""
 NO_FAULT = frozenset({BASE_IS_RED, NO_REVIEW})
 """Codes for which the work is not to blame."""
