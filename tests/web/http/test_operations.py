@@ -19,8 +19,8 @@ NO_EXAMPLE = {"receive_gitea"}
 """Called by another program, with a body that is that program's."""
 SELDOM = {
     "Deployment.error", "Finished.next", "GivenFeedback.line", "GivenFeedback.path", "GivenFeedback.side",
-    "GivenFeedback.startLine",
-    "Question.askedBy", "Question.escalatedTo", "Transcript.leftOut", "DeploymentsPage.totalIsCapped", "JobsPage.totalIsCapped",
+    "GivenFeedback.startLine", "Question.askedBy",
+    "Question.escalatedTo", "Transcript.leftOut", "DeploymentsPage.totalIsCapped", "JobsPage.totalIsCapped",
     "TaskGroupsPage.totalIsCapped", "TasksPage.totalIsCapped", "WebhookDeliveriesPage.totalIsCapped",
 }  # fmt: skip
 """Fields of replies that no example shows, because they are absent where nothing went wrong, nothing is very
