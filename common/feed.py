@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import orjson
 
@@ -131,7 +131,7 @@ def _replies(connection: redis.connection.Connection, packed: Sequence[bytes], c
     return replies
 
 
-def _unless_refused(replies: list[Any]) -> list[Any]:
+def _unless_refused(replies: list[object]) -> list[object]:
     """The replies. Raises the first error among them."""
     for reply in replies:
         if isinstance(reply, redis.ResponseError):
@@ -239,7 +239,7 @@ def follow(*, block_seconds: float = 5.0) -> Iterator[list[Entry]]:
     name, milliseconds = stream_name(), int(block_seconds * 1000)
     try:
         (newest,) = _answers(connection, [("XREVRANGE", name, "+", "-", "COUNT", 1)])
-        last = newest[0][0] if newest else "0-0"
+        last = cast("list[_Row]", newest)[0][0] if newest else "0-0"
         yield []
         while True:
             # What waits is answered by the first of the entries that come at once. The second question is with Redis by
@@ -261,7 +261,7 @@ def _reading(name: str, after: str) -> Command:
     return ("XREAD", "COUNT", _MOST_AT_ONCE, "STREAMS", name, after)
 
 
-def _answers(connection: redis.connection.Connection, commands: Sequence[Command]) -> list[Any]:
+def _answers(connection: redis.connection.Connection, commands: Sequence[Command]) -> list[object]:
     """The replies to the commands, sent in one round trip. Raises the first error among them."""
     packed = [b"".join([_packed(command) for command in commands])]
     return _unless_refused(_replies(connection, packed, len(commands)))
@@ -272,12 +272,16 @@ def ping() -> None:
     client().ping()
 
 
-def _rows(answer: Any) -> list[tuple[str, list[str]]]:
-    """The ids with the fields: each name, and its value behind it."""
+_Row = tuple[str, Sequence[str]]
+"""The id of an entry with its fields: each name, and its value behind it."""
+
+
+def _rows(answer: object) -> list[_Row]:
     if not answer:
         return []
-    # By the stream's name in RESP3, else in a list of pairs.
-    return list(next(iter(answer.values())) if isinstance(answer, dict) else answer[0][1])
+    if isinstance(answer, dict):  # RESP3: by the stream's name
+        return list(next(iter(answer.values())))
+    return list(cast("Sequence[tuple[str, Sequence[_Row]]]", answer)[0][1])
 
 
 def _entry(fields: Sequence[str]) -> Entry:

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-MOST_ANY = 91
+MOST_ANY = 87
 """May only fall: lower it with every `Any` that goes. What is left is the edge: JSON, SQL, the cluster."""
 MOST_ANY_OF_WEB = 18
 

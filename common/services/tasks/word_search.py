@@ -14,7 +14,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import cast
 
 from sqlalchemy import ColumnElement, LargeBinary, String, and_, column, func, literal_column, or_, select, table, text
 from sqlalchemy import cast as cast_to
@@ -214,16 +214,17 @@ class _MariaDb:
         after = ORDER.after(page)
         rows = self._nearest(after, most)
         if rows is None:
-            rows = self._session.execute(_newest().where(self._indexed, *after).limit(most)).all()
+            found = self._session.execute(_newest().where(self._indexed, *after).limit(most))
+            rows = [(at, row_id) for at, row_id in found]
         return [(row_id, encode_cursor(at, row_id)) for at, row_id in rows]
 
-    def _nearest(self, after: Sequence[ColumnElement[bool]], most: int) -> Sequence[Any] | None:
-        """The first rows that have the words, if they are among the next titles; None: not so many are."""
+    def _nearest(self, after: Sequence[ColumnElement[bool]], most: int) -> list[tuple[datetime, str]] | None:
+        """The times and ids of the first tasks that have the words; None if not so many are among the next titles."""
         for size in (SAMPLE, WINDOW):
             in_window, is_all = self._window(after, size)
             rows = self._session.execute(_reading().where(self._reads, *after, *in_window).limit(most)).all()
             if len(rows) == most or is_all:
-                return rows
+                return [(at, row_id) for at, row_id in rows]
             if len(rows) * WINDOW < most * size:
                 break
         return None
