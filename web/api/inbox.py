@@ -49,7 +49,7 @@ class ReadInboxSchema(Schema):
 @query(ReadInboxSchema)
 @reply(InboxSchema)
 def read_inbox(project_id: str | None) -> object:
-    """What waits for a decision that the caller's role allows: questions of agents, releases, reviews, failed tasks,
+    """What waits for a decision that the caller's role allows: questions, releases, reviews, failed tasks,
     red default branches, tests that a rule for which the caller answers put into quarantine, and tasks at a cap of
     spending; of each kind the oldest first.
     """

@@ -20,7 +20,7 @@ from workers.runtime_calls import forget_check, run_check
 
 MOST_OVERLAID = 500
 MOST_NAMED_FILES = 50
-_FILE_OF_PYTEST = re.compile(r"(?:.*/)?(\w+)\.py", re.ASCII)
+_FILE_OF_PYTHON = re.compile(r"(?:.*/)?(\w+)\.py", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -87,15 +87,15 @@ class NewTests:
 
 
 def files_of(names: Collection[str], paths: Collection[str]) -> tuple[str, ...]:
-    """Return the names of those files, among the paths, that pytest reports these tests from; empty if one of the tests
-    may be from another file.
+    """Return the names of those files, among the paths, that pytest or unittest reports these tests from; empty if one
+    of the tests may be from another file.
 
     >>> files_of(["tests.test_page.Page::test_title"], ["tests/test_page.py", "tests/page.json"])
     ('test_page.py',)
     >>> files_of(["tests.test_page::test_title", "tests.test_shop::test_price"], ["tests/test_page.py"])
     ()
     """
-    found = [_FILE_OF_PYTEST.fullmatch(path) for path in paths]
+    found = [_FILE_OF_PYTHON.fullmatch(path) for path in paths]
     modules = {match[1] for match in found if match is not None}
     of_tests = [modules & set(name.partition("::")[0].split(".")) for name in names]
     if not all(of_tests):

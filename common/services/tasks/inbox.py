@@ -26,7 +26,7 @@ class Need(StrEnum):
     """What a person is asked to do. Members are in the order of the list."""
 
     QUESTION = "question"
-    """An agent asked; a member answers."""
+    """An agent or the platform asked; a member answers."""
     RELEASE = "release"
     """A group failed, or it was made for production and runs on staging; a maintainer goes on with it."""
     REVIEW = "review"

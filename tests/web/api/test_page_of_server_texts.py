@@ -128,12 +128,11 @@ def test_what_the_platform_asks_is_told_in_spanish_wherever_it_is_shown(
 ) -> None:  # fmt: skip
     project = plain_world.project()
     stuck, asking = plain_world.task(project, "Stuck"), plain_world.task(project, "Asking")
-    a_question(
-        stuck, "The platform could not verify the work: no Answer this to try again.", is_platforms=True
-    )  # fmt: skip
-    a_question(asking, "The work was refused 3 times, the last time because: no. How should it continue?")
+    a_question(stuck, "The platform could not verify the work: no Answer this to try again.", is_platforms=True)
     shown = "La plataforma no pudo verificar el trabajo: no Responder a esto para volver a intentarlo."
+    # An agent's stays as it wrote it, even in the platform's words.
     agents = "The work was refused 3 times, the last time because: no. How should it continue?"
+    a_question(asking, agents)
 
     spaniard.open(f"#/projects/{project.id}/tasks")
     cards = spaniard.page.locator("[data-testid=task-card]")

@@ -1,8 +1,17 @@
 // Needs you: what waits for the person who is signed in, in all projects, what blocks an agent first.
 import { useEffect } from "preact/hooks";
 import { html } from "../html.mjs";
-import { detailOf, inbox, keyOf, KINDS, loadInbox } from "../inbox.mjs";
-import { notifications, placeOf, trouble, wantNotifications } from "../inbox.mjs";
+import {
+  detailOf,
+  inbox,
+  keyOf,
+  KINDS,
+  loadInbox,
+  notifications,
+  placeOf,
+  trouble,
+  wantNotifications,
+} from "../inbox.mjs";
 import { Badge, Button, Empty, Loading, Page, Time, Trouble } from "../parts/controls.mjs";
 import { t } from "../language.mjs";
 import { useTitle } from "../titles.mjs";
