@@ -300,3 +300,32 @@ def test_escape_keeps_what_was_written_and_the_keyboard_goes_where_one_looks(rea
     expect(menu).to_have_attribute("aria-expanded", "false")
     expect(reader.page.locator(".panel")).to_be_visible()
     assert reader.problems == []
+
+
+# Escape in the very moment in which what is opened is there, before the browser has painted it.
+_ESCAPE_ON_SIGHT = """([opener, seen]) => new Promise((resolve) => {
+  const watch = new MutationObserver(() => {
+    if (!document.querySelector(seen)) return;
+    watch.disconnect();
+    document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", bubbles: true }));
+    resolve();
+  });
+  watch.observe(document, { subtree: true, childList: true, attributes: true });
+  document.querySelector(opener).click();
+})"""
+
+
+def test_escape_belongs_to_what_is_seen_last_from_its_first_moment(reader: Person, talk: Talk) -> None:
+    talk.look(reader)
+    panel = reader.page.locator(".panel")
+    reader.page.set_viewport_size({"width": 390, "height": 800})
+    reader.page.evaluate(_ESCAPE_ON_SIGHT, [".topbar button", ".topbar button[aria-expanded=true]"])
+    expect(reader.page.get_by_role("button", name="Menu")).to_have_attribute("aria-expanded", "false")
+    expect(panel).to_be_visible()
+
+    panel.get_by_role("button", name="Close").click()
+    expect(panel).to_have_count(0)
+    expect(reader.see("task-card")).to_have_count(1)
+    reader.page.evaluate(_ESCAPE_ON_SIGHT, ["a.card", ".panel"])
+    expect(panel).to_have_count(0)
+    assert reader.problems == []

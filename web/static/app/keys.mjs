@@ -1,6 +1,6 @@
 // Which keys do what: views say theirs, and `?` lists them. Also what Ctrl-K and `?` have opened.
 import { signal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { mark } from "./language.mjs";
 
 // What stands over the page: "palette", "keys" or null.
@@ -41,20 +41,28 @@ function search(event) {
   field.select();
 }
 
+// Calls `act` for each key that is pressed, from before anything of the view is seen: a key pressed on sight of it must
+// not go to what lies below. isFirst: asked before all others, which it may keep from hearing of it.
+export function useKeyDown(act, { isOn = true, isFirst = false } = {}) {
+  const latest = useRef();
+  latest.current = act;
+  useLayoutEffect(() => {
+    const pressed = (event) => latest.current(event);
+    if (isOn) addEventListener("keydown", pressed, isFirst);
+    return () => removeEventListener("keydown", pressed, isFirst);
+  }, [isOn, isFirst]);
+}
+
 // The keys that work on every view.
 export function useKeysOfPage() {
-  useEffect(() => {
-    const pressed = (event) => {
-      const isPalette = event.key?.toLowerCase() === "k" && (event.ctrlKey || event.metaKey);
-      if (isPalette && !event.altKey && !event.shiftKey) {
-        event.preventDefault();
-        overlay.value = overlay.value === "palette" ? null : "palette";
-      } else if (isPlain(event) && !isTyping(event)) {
-        if (event.key === "/") search(event);
-        if (event.key === "?") overlay.value = "keys";
-      }
-    };
-    addEventListener("keydown", pressed);
-    return () => removeEventListener("keydown", pressed);
-  }, []);
+  useKeyDown((event) => {
+    const isPalette = event.key?.toLowerCase() === "k" && (event.ctrlKey || event.metaKey);
+    if (isPalette && !event.altKey && !event.shiftKey) {
+      event.preventDefault();
+      overlay.value = overlay.value === "palette" ? null : "palette";
+    } else if (isPlain(event) && !isTyping(event)) {
+      if (event.key === "/") search(event);
+      if (event.key === "?") overlay.value = "keys";
+    }
+  });
 }

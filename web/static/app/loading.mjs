@@ -25,6 +25,16 @@ export function useLive(concerns, act) {
   }, []);
 }
 
+// Calls `act` every `ms` milliseconds while `isOn` and the page can be seen: for what no event tells.
+export function useEvery(ms, act, isOn = true) {
+  const latest = useRef();
+  latest.current = act;
+  useEffect(() => {
+    const timer = isOn ? setInterval(() => !document.hidden && latest.current(), ms) : 0;
+    return () => clearInterval(timer);
+  }, [ms, isOn]);
+}
+
 export const useProjectFeed = (projectId) =>
   useEffect(() => (projectId ? watchProject(projectId) : undefined), [projectId]);
 export const useTaskLogs = (taskId) => useEffect(() => (taskId ? followTask(taskId) : undefined), [taskId]);

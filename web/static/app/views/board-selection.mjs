@@ -3,6 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { cancelSoon } from "../cancelling.mjs";
 import { html } from "../html.mjs";
+import { useKeyDown } from "../keys.mjs";
 import { Button } from "../parts/controls.mjs";
 import { Confirm } from "../parts/dialogs.mjs";
 import { mark, t, tn } from "../language.mjs";
@@ -51,14 +52,8 @@ export function Selection() {
   const [label, setLabel] = useState("");
   const chosen = [...selected.value].map((id) => tasks.value?.get(id)).filter(Boolean);
   const among = (...states) => chosen.filter(({ state }) => states.includes(state));
-  useEffect(() => {
-    const pressed = (event) => event.key === "Escape" && !event.target.closest("dialog,.panel") && clear();
-    addEventListener("keydown", pressed);
-    return () => {
-      removeEventListener("keydown", pressed);
-      clear();
-    };
-  }, []);
+  useKeyDown((event) => event.key === "Escape" && !event.target.closest("dialog,.panel") && clear());
+  useEffect(() => clear, []);
   if (!chosen.length) return null;
   const ready = among("ready_to_test");
   const approved = among("approved");

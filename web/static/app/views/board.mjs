@@ -4,9 +4,10 @@ import { api } from "../api.mjs";
 import { cancelSoon } from "../cancelling.mjs";
 import { filterOf, isFiltering } from "../filters.mjs";
 import { html } from "../html.mjs";
-import { isPlain, isTyping, useKeyList, writing } from "../keys.mjs";
+import { isPlain, isTyping, useKeyDown, useKeyList, writing } from "../keys.mjs";
 import { mark, t, th } from "../language.mjs";
 import { listen } from "../live.mjs";
+import { useEvery } from "../loading.mjs";
 import { Badge, Button, cls, Empty, Icon, Loading, Trouble } from "../parts/controls.mjs";
 import { Confirm } from "../parts/dialogs.mjs";
 import { lazy } from "../parts/lazy.mjs";
@@ -96,24 +97,15 @@ export function Board({ taskId }) {
     sent.current = query.q || "";
     setTyped(sent.current);
   }, [query.q]);
-  useEffect(() => {
-    const isAtWork = () => [...(tasks.value?.values() || [])].some(({ state }) => state === "in_progress");
-    const timer = setInterval(() => !document.hidden && isAtWork() && loadCards().catch(() => {}), STEPS_MS);
-    return () => clearInterval(timer);
-  }, []);
+  const isAtWork = () => [...(tasks.value?.values() || [])].some(({ state }) => state === "in_progress");
+  useEvery(STEPS_MS, () => isAtWork() && loadCards().catch(() => {}));
   useKeyList(KEYS);
-  useEffect(() => {
-    const pressed = (event) => {
-      if (event.key !== "c" || !isPlain(event) || isTyping(event) || !may("member")) return;
-      event.preventDefault();
-      writing.value = true;
-    };
-    addEventListener("keydown", pressed);
-    return () => {
-      removeEventListener("keydown", pressed);
-      writing.value = false;
-    };
-  }, []);
+  useKeyDown((event) => {
+    if (event.key !== "c" || !isPlain(event) || isTyping(event) || !may("member")) return;
+    event.preventDefault();
+    writing.value = true;
+  });
+  useEffect(() => () => (writing.value = false), []);
 
   return html`<div class=${`work ${taskId ? "has-panel" : ""}`}>
     <main class="board-page" id="main">

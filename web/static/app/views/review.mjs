@@ -2,6 +2,7 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
+import { isPlain, useKeyDown } from "../keys.mjs";
 import { t, tn } from "../language.mjs";
 import { useRead } from "../loading.mjs";
 import { cls, Loading, Trouble } from "../parts/controls.mjs";
@@ -96,20 +97,14 @@ function walker(box) {
 }
 
 function useKeys(acts) {
-  const latest = useRef(acts);
-  latest.current = acts;
-  useEffect(() => {
-    const pressed = (event) => {
-      const act = latest.current[event.key];
-      if (!act || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-      if (event.target.closest?.(TYPED) && event.target.type !== "checkbox") return;
-      if (document.querySelector("dialog[open]")) return;
-      event.preventDefault();
-      act();
-    };
-    addEventListener("keydown", pressed);
-    return () => removeEventListener("keydown", pressed);
-  }, []);
+  useKeyDown((event) => {
+    const act = acts[event.key];
+    if (!act || !isPlain(event) || event.defaultPrevented) return;
+    if (event.target.closest?.(TYPED) && event.target.type !== "checkbox") return;
+    if (document.querySelector("dialog[open]")) return;
+    event.preventDefault();
+    act();
+  });
 }
 
 function Changes({ task, diff, reload }) {

@@ -3,7 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { api, signOut } from "../api.mjs";
 import { html } from "../html.mjs";
 import { count, sayCount } from "../inbox.mjs";
-import { overlay, useKeysOfPage } from "../keys.mjs";
+import { overlay, useKeyDown, useKeysOfPage } from "../keys.mjs";
 import { mark, t } from "../language.mjs";
 import { connection, listen } from "../live.mjs";
 import { LinkBanner } from "../parts/link-banner.mjs";
@@ -180,16 +180,13 @@ function useOthersProjects() {
 
 // Escape closes the menu alone, and not what lies below it.
 function useEscape(open, close) {
-  useEffect(() => {
-    const pressed = (event) => {
-      if (event.key !== "Escape") return;
-      event.stopImmediatePropagation();
-      close();
-      document.querySelector(".topbar button").focus();
-    };
-    if (open) addEventListener("keydown", pressed, true);
-    return () => removeEventListener("keydown", pressed, true);
-  }, [open]);
+  const pressed = (event) => {
+    if (event.key !== "Escape") return;
+    event.stopImmediatePropagation();
+    close();
+    document.querySelector(".topbar button").focus();
+  };
+  useKeyDown(pressed, { isOn: open, isFirst: true });
 }
 
 const Dot = () =>

@@ -1,6 +1,6 @@
 // One task on a page of its own, in three tabs: its review, the work on it, and all that is on record of it.
-import { useEffect } from "preact/hooks";
 import { html } from "../html.mjs";
+import { useKeyDown } from "../keys.mjs";
 import { t } from "../language.mjs";
 import { Loading, Trouble } from "../parts/controls.mjs";
 import { Pictures } from "../parts/pictures.mjs";
@@ -18,13 +18,9 @@ const names = () => ({ review: t("Review"), work: t("Work"), details: t("Details
 export function WholeTask({ id, tab }) {
   const { task, error, reload } = useTask(id);
   const panel = to.task(project.value.id, id);
-  useEffect(() => {
-    const pressed = (event) => {
-      if (event.key === "Escape" && !event.target.closest("input,textarea,select,dialog")) go(panel);
-    };
-    addEventListener("keydown", pressed);
-    return () => removeEventListener("keydown", pressed);
-  }, [panel]);
+  useKeyDown((event) => {
+    if (event.key === "Escape" && !event.target.closest("input,textarea,select,dialog")) go(panel);
+  });
   return html`<main class="page task-page" id="main">
     <nav class="crumbs" aria-label=${t("Where this task is")}>
       <a href=${panel} data-testid="task-board">${t("Board")}</a> <span class="muted">${shortId(id)}</span>

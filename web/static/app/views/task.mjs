@@ -2,6 +2,7 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
+import { isPlain, useKeyDown } from "../keys.mjs";
 import { t } from "../language.mjs";
 import { listen } from "../live.mjs";
 import { Icon, Loading, Trouble } from "../parts/controls.mjs";
@@ -31,20 +32,12 @@ export function TaskPanel({ id }) {
   const { task, error, reload } = useTask(id);
   const [wide, setWide] = useState(false);
   const close = () => go(withQuery(to.project(project.value.id), route.value.query));
-  const latest = useRef();
-  latest.current = { task, close };
-  useEffect(() => {
-    const pressed = (event) => {
-      if (event.ctrlKey || event.metaKey || event.altKey) return;
-      if (event.target.closest("input,textarea,select,dialog")) return;
-      if (event.key === "Escape") latest.current.close();
-      // On another card, it is that one's.
-      if (event.key === "o" && latest.current.task && !event.target.closest(".card"))
-        go(to.taskPage(latest.current.task));
-    };
-    addEventListener("keydown", pressed);
-    return () => removeEventListener("keydown", pressed);
-  }, []);
+  useKeyDown((event) => {
+    if (!isPlain(event) || event.target.closest("input,textarea,select,dialog")) return;
+    if (event.key === "Escape") close();
+    // On another card, it is that one's.
+    if (event.key === "o" && task && !event.target.closest(".card")) go(to.taskPage(task));
+  });
   const panel = useRef();
   // At once: a card that is drawn anew meanwhile would have lost the focus.
   useLayoutEffect(() => {
