@@ -1,9 +1,9 @@
 // The agents: who is there, what each is doing, and taking one out of service.
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { t, th } from "../language.mjs";
-import { useLive, usePages, useRead } from "../loading.mjs";
+import { useEvery, useLive, usePages, useRead } from "../loading.mjs";
 import { Badge, Button, Empty, Listing, Loading, Page, Time, Trouble } from "../parts/controls.mjs";
 import { Confirm } from "../parts/dialogs.mjs";
 import { hasDrivers } from "../parts/known.mjs";
@@ -126,11 +126,8 @@ export function Agent({ id }) {
       logs.reload();
     },
   );
-  useEffect(() => {
-    // An agent's log has no feed of its own: who watches it asks again.
-    const timer = setInterval(() => !document.hidden && logs.reload(), 5000);
-    return () => clearInterval(timer);
-  }, [logs.reload]);
+  // An agent's log has no feed of its own: who watches it asks again.
+  useEvery(5000, logs.reload);
   const agent = value?.agent;
   if (error && !agent) return html`<${Page} title=${t("Agent")}><${Trouble} error=${error} again=${reload} /><//>`;
   if (!agent) return html`<${Loading} />`;

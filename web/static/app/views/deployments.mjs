@@ -1,8 +1,7 @@
 // What runs where, how healthy it is, what ran before, and going back to it.
-import { useEffect } from "preact/hooks";
 import { html } from "../html.mjs";
 import { t } from "../language.mjs";
-import { useLive, useRead } from "../loading.mjs";
+import { useEvery, useLive, useRead } from "../loading.mjs";
 import { useDeployProgress } from "../parts/deploy-progress.mjs";
 import { Page } from "../parts/controls.mjs";
 import { project } from "../projects.mjs";
@@ -16,10 +15,7 @@ export function Deployments() {
   const { value, reload } = useRead(`/projects/${projectId}/environments`);
   const progress = useDeployProgress();
   useLive(({ event }) => event.startsWith("deploy:") && event !== "deploy:progress", reload);
-  useEffect(() => {
-    const timer = setInterval(() => !document.hidden && reload(), LOOK_MS);
-    return () => clearInterval(timer);
-  }, [reload]);
+  useEvery(LOOK_MS, reload);
   const place = (environment) =>
     html`<${Environment}
       key=${environment}

@@ -1,9 +1,9 @@
 // One task group as a release: how far it is, where it runs and goes next, how it was built, and what is in it.
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { t } from "../language.mjs";
-import { useLive, useRead } from "../loading.mjs";
+import { useEvery, useLive, useRead } from "../loading.mjs";
 import { Badge, Button, Loading, Page, Time, Trouble } from "../parts/controls.mjs";
 import { Confirm } from "../parts/dialogs.mjs";
 import { lazy } from "../parts/lazy.mjs";
@@ -58,7 +58,8 @@ export function Group({ id }) {
       (TOLD.includes(event) && inside.has(data?.taskId)),
     reload,
   );
-  useWatch(group?.status === "merging", train.reload);
+  // Test runs end without an event.
+  useEvery(WATCH_MS, train.reload, group?.status === "merging");
   if (error && !group) return html`<${Page} title=${t("Group")}><${Trouble} error=${error} again=${readGroup} /><//>`;
   if (!group) return html`<${Loading} />`;
   const lead = html`
@@ -88,14 +89,6 @@ export function Group({ id }) {
     <${Contents} key=${`${group.headSha} ${group.taskIds.length}`} group=${group} />
     <${Checks} checks=${group.checks || []} />
   <//>`;
-}
-
-// Test runs end without an event.
-function useWatch(isWatched, act) {
-  useEffect(() => {
-    const timer = isWatched ? setInterval(() => !document.hidden && act(), WATCH_MS) : 0;
-    return () => clearInterval(timer);
-  }, [isWatched, act]);
 }
 
 function Steps({ status }) {

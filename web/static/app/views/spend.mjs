@@ -3,7 +3,7 @@ import { useMemo, useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { mark, t, tn, tPairs } from "../language.mjs";
-import { useRead } from "../loading.mjs";
+import { useEvery, useRead } from "../loading.mjs";
 import { compact, dollars, whole } from "../money.mjs";
 import { Button, cls, Empty, Loading, Page, Trouble } from "../parts/controls.mjs";
 import { DayBars, sayDay } from "../parts/chart.mjs";
@@ -35,6 +35,8 @@ const MEASURES = [
 ];
 const MOST_SERIES = 5;
 const DAY_MS = 86_400_000;
+// No event tells of a call.
+const LOOK_MS = 10_000;
 
 // Days are those of UTC, as the server counts them.
 const dayOf = (time) => new Date(time).toISOString().slice(0, 10);
@@ -69,6 +71,7 @@ export function Spend() {
   const grouped = useRead(isSplit ? "/spend" : null, { ...query, by });
   const { value, error, reload } = isSplit ? grouped : perDay;
   const days = perDay.value;
+  useEvery(LOOK_MS, () => Promise.all([grouped.reload(), perDay.reload()]));
   const choose = (set) => (event) => set(event.target.value);
   const save = (wanted, name) => async () => saveAs(await api.blob("/spend", { ...wanted, format: "csv" }), name);
   const total = days?.total || {};

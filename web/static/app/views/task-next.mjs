@@ -3,7 +3,7 @@ import { useCallback, useEffect, useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { t } from "../language.mjs";
-import { useLive, useRead } from "../loading.mjs";
+import { useEvery, useLive, useRead } from "../loading.mjs";
 import { nextStep } from "../next-steps.mjs";
 import { Button } from "../parts/controls.mjs";
 import { lazy } from "../parts/lazy.mjs";
@@ -69,11 +69,7 @@ const AGAIN_MS = 20_000;
 
 function useFresh(task, reload) {
   useLive(({ event, data }) => CHANGES.includes(event) && data?.taskId !== task.id, reload);
-  const waits = isWaiting(task);
-  useEffect(() => {
-    const timer = waits ? setInterval(() => !document.hidden && reload(), AGAIN_MS) : 0;
-    return () => clearInterval(timer);
-  }, [waits, reload]);
+  useEvery(AGAIN_MS, reload, isWaiting(task));
 }
 
 function useAround(task) {

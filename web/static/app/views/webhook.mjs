@@ -1,9 +1,9 @@
 // The outgoing webhook: where it goes, what it tells of, whether it works. For admins.
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { t } from "../language.mjs";
-import { usePages, useRead } from "../loading.mjs";
+import { useEvery, usePages, useRead } from "../loading.mjs";
 import { Button, CheckField, Fault, Listing, TextField, Time, Trouble, useForm } from "../parts/controls.mjs";
 import { serverText } from "../server-texts.mjs";
 import { told } from "../toasts.mjs";
@@ -102,10 +102,7 @@ function Signing({ changed }) {
 function Deliveries({ webhook, pages }) {
   // What waits for its next try is told by no event.
   const waits = pages.items?.some(({ finishedAt, attempts }) => !finishedAt && attempts === 0);
-  useEffect(() => {
-    const timer = waits ? setInterval(pages.reload, LOOK_AGAIN_MS) : 0;
-    return () => clearInterval(timer);
-  }, [waits, pages.reload]);
+  useEvery(LOOK_AGAIN_MS, pages.reload, Boolean(waits));
   const test = async () => {
     await api.post("/webhook/test");
     await pages.reload();
