@@ -15,6 +15,7 @@ from flask import Blueprint, Flask, Response
 from marshmallow import fields
 
 from web import VERSION
+from web.http import field_words
 from web.http import fields as own_fields
 from web.http.auth import public
 from web.http.blueprint import CONVERTERS, AgentIdConverter, IdConverter, QuestionIdConverter
@@ -131,10 +132,12 @@ def describe(blueprints: list[ApiBlueprint]) -> Document:
         api.register_converter(converter, lambda found: {"type": "string", "pattern": f"^{found.regex}$"})
     for blueprint in blueprints:
         api.register_blueprint(blueprint)
-    # The reply is not JSON, so no schema describes it.
     described: Document = api.spec.to_dict()
+    classes = {name: key[0] for key, name in api.ma_plugin.converter.refs.items()}
+    field_words.add_words(described["components"]["schemas"], classes)
     paths = described["paths"]
     add_words(paths, app)
+    # The reply is not JSON, so no schema describes it.
     paths["/api/metrics"] = {"get": _METRICS}
     described["components"]["responses"]["DEFAULT_ERROR"]["content"]["application/json"]["examples"] = _ERRORS
     return described

@@ -1,0 +1,85 @@
+"""Every schema and field of the API's description says what it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask import Flask
+from marshmallow import fields
+
+from web.http.field_words import EVERYWHERE, family, said_of, written_words
+from web.http.fields import Schema
+
+
+class _PlaceSchema(Schema):
+    """Where it is. path, line: null for the whole task.
+
+    startLine: the first of a range; `null`: there is none.
+    """
+
+    path = fields.String()
+    line = fields.Integer()
+    start_line = fields.Integer()
+
+
+class _RemarkSchema(_PlaceSchema):
+    """line: autoQuarantine: put it there. It has two sentences."""
+
+
+class _SameSchema(_PlaceSchema):
+    pass
+
+
+NAMES = ("path", "line", "startLine")
+
+
+def test_a_docstring_tells_of_a_schema_and_its_fields() -> None:
+    assert said_of(_PlaceSchema, NAMES) == (
+        "Where it is.",
+        {
+            "path": "Null for the whole task.",
+            "line": "Null for the whole task.",
+            "startLine": "The first of a range; `null`: there is none.",
+        },
+    )
+
+
+def test_what_a_schema_extends_tells_the_rest() -> None:
+    about, words = said_of(_RemarkSchema, NAMES)
+
+    assert (about, words["line"]) == ("", "autoQuarantine: put it there. It has two sentences.")
+    assert words["path"] == said_of(_SameSchema, NAMES)[1]["path"] == "Null for the whole task."
+    assert said_of(_SameSchema, NAMES)[0] == ""
+
+
+@pytest.fixture
+def described(plain_app: Flask) -> list[tuple[str, str, dict[str, Any]]]:
+    """The name of a schema, that of a field, and what is said of it."""
+    document = plain_app.test_client().get("/api/openapi.json").get_json()
+    return [
+        (name, field, said)
+        for name, schema in document["components"]["schemas"].items()
+        for field, said in schema.get("properties", {}).items()
+    ]
+
+
+def _is_schema(said: dict[str, Any]) -> bool:
+    """Whether the field is another schema, or a list of such, which says itself what it is."""
+    parts = [said, said.get("items", {}), *said.get("anyOf", ())]
+    return any("$ref" in part for part in parts)
+
+
+def test_every_field_is_described(described: list[tuple[str, str, dict[str, Any]]]) -> None:
+    silent = [f"{name}.{field}" for name, field, said in described if not (_is_schema(said) or said.get("description"))]
+
+    assert silent == [], "say what they are in the docstring of the schema or in web/api/fields.toml"
+    assert len(described) > 1000
+
+
+def test_all_written_words_are_of_a_field(described: list[tuple[str, str, dict[str, Any]]]) -> None:
+    for table, words in written_words().items():
+        known = {field for name, field, _said in described if table == EVERYWHERE or table in family(name)}
+        assert sorted(words.keys() - known) == [], table
+    said = {one.get("description") for _name, _field, one in described}
+    assert [field for field, words in written_words()[EVERYWHERE].items() if words not in said] == []
