@@ -60,6 +60,19 @@ def test_a_task_that_fails_is_told_with_the_reason(reader: PageReader, plain_wor
     expect(reader.see("toast").filter(has_text="no driver knows prose")).to_be_visible()
 
 
+def test_a_project_that_somebody_else_makes_appears_by_itself(reader: PageReader, plain_world: World) -> None:
+    plain_world.project()
+    reader.page.clock.install()
+    reader.open()
+    choice = reader.page.get_by_label("Project", exact=True).locator("option")
+    expect(choice).to_have_count(1)
+    plain_world.project("Later")
+
+    reader.page.clock.run_for(31_000)
+
+    expect(choice.filter(has_text="Later")).to_have_count(1)
+
+
 def test_what_a_rollback_took_back_does_not_read_production(reader: PageReader, plain_world: World) -> None:
     line = ProductionLine(plain_world)
     kept, taken = line.task("Kept"), line.task("Taken back")

@@ -28,7 +28,8 @@ export async function loadProjects() {
       found.push(...reply.projects);
       cursor = reply.nextCursor;
     } while (cursor);
-    projects.value = found;
+    // What is the same is not drawn anew.
+    if (JSON.stringify(found) !== JSON.stringify(projects.value)) projects.value = found;
     trouble.value = null;
   } catch (error) {
     trouble.value = error;

@@ -8,7 +8,7 @@ import { mark, t } from "../language.mjs";
 import { connection, listen } from "../live.mjs";
 import { LinkBanner } from "../parts/link-banner.mjs";
 import { notice } from "../notices.mjs";
-import { useLive, useProjectFeed } from "../loading.mjs";
+import { useEvery, useLive, useProjectFeed } from "../loading.mjs";
 import { Avatar } from "../parts/avatar.mjs";
 import { Button, Empty, Icon, Loading, Page, Trouble } from "../parts/controls.mjs";
 import { lazy } from "../parts/lazy.mjs";
@@ -46,6 +46,9 @@ const SAID = {
   connecting: mark("Connecting… what you see may be old"),
   off: mark("Not connected"),
 };
+// How often the list of projects is read: while one is being deleted, and otherwise.
+const ENDING_MS = 4000;
+const OTHERS_MS = 30_000;
 
 export function App() {
   useEffect(nameTab, []);
@@ -104,11 +107,9 @@ function Frame() {
   useKeysOfPage();
   useEffect(() => listen(notice), []);
   const ending = projects.value?.some(({ status }) => status === "deleting");
-  useEffect(() => {
-    // The last of a project goes without an event: its feed is gone too.
-    const timer = ending ? setInterval(loadProjects, 4000) : 0;
-    return () => clearInterval(timer);
-  }, [ending]);
+  // The last of a project goes without an event: its feed is gone too. Projects that others make have feeds that nobody
+  // follows here yet.
+  useEvery(ending ? ENDING_MS : OTHERS_MS, loadProjects);
   if (away) return html`<main class="page"><${Trouble} error=${away} again=${begin} /></main>`;
   if (!user.value) return html`<${Loading} />`;
   return html`<div class=${`frame ${open ? "nav-open" : ""}`}>
@@ -165,7 +166,7 @@ async function refreshProject() {
   }
 }
 
-// Projects that others make have feeds that nobody follows here yet: looked for when this page was away or behind.
+// Projects that others make are looked for at once when this page was away or behind.
 function useOthersProjects() {
   useEffect(() => {
     const back = () => !document.hidden && loadProjects();
