@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import requests
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select, update
@@ -36,6 +37,9 @@ from common.values.repository import Repository
 from tests import builders
 from tests.servers import ROOT
 from workers.registry import registered
+
+PATIENCE_SECONDS = 120
+"""How long a server may take until it answers: nothing here measures speed."""
 
 SHA = "a" * 40
 
@@ -228,7 +232,9 @@ def _deployment(
 
 @contextlib.contextmanager
 def served() -> Iterator[str]:
-    """This test's instance behind a real server; the address. It inherits its socket: no port is lost to others."""
+    """This test's instance behind a real server that answers; the address. It inherits its socket: no port is lost to
+    others.
+    """
     command = [sys.executable, "-m", "gunicorn", "--config", "web/gunicorn.conf.py", "web.app:create_app()"]
     with socket.create_server(("127.0.0.1", 0)) as listener:
         descriptor = listener.fileno()
@@ -237,8 +243,11 @@ def served() -> Iterator[str]:
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONWARNINGS": ""},
         )  # fmt: skip
         port = listener.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
     try:
-        yield f"http://127.0.0.1:{port}"
+        # A machine that is busy enough takes longer to load it than a client waits.
+        requests.get(f"{address}/api/health/live", timeout=PATIENCE_SECONDS).raise_for_status()
+        yield address
     finally:
         server.kill()
         server.wait()

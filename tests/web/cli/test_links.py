@@ -10,6 +10,7 @@ from click.shell_completion import BashComplete
 
 from tests.web.cli.test_main import aiworker, aiworker_json
 from tests.web.made import a_project, a_task
+from web.cli import id_completion
 from web.cli.main import cli
 
 
@@ -80,7 +81,8 @@ def completed(*words: str) -> list[str]:
 
 
 @pytest.mark.usefixtures("ours")
-def test_ids_and_names_are_completed_from_the_platform(clone: Path) -> None:
+def test_ids_and_names_are_completed_from_the_platform(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(id_completion, "SECONDS", 60)
     shop, blog = a_project("Shop"), a_project("Blog")
     sell, write = a_task(shop, "Sell"), a_task(blog, "Write")
 
