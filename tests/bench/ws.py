@@ -265,7 +265,9 @@ def _stream(own: Platform, project_id: str) -> Iterator[Publish]:
         head = ("XADD", feed.stream_name(), "MAXLEN", "~", feed.LONGEST, "*", "k", "ephemeral", "f", project_id, "m")
 
         def publish(events: list[bytes]) -> None:
-            connection.send_packed_command([part for one in events for part in connection.pack_command(*head, one)])
+            packed = [part for one in events for part in connection.pack_command(*head, one)]
+            # All at once, as the peers get them, too.
+            connection.send_packed_command([b"".join(packed)])
 
         yield publish
 
