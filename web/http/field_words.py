@@ -1,4 +1,4 @@
-"""What the API's description says of each schema and each of its fields, in words.
+"""What the API's description says of schemas and of each of their fields, in words.
 
 A schema's docstring begins with what it is, and then says of its fields what their names do not: `commitSha: the head
 of the default branch whose tests fail. since, until: …`. What many schemas have in common is in web/api/fields.toml, so
@@ -36,7 +36,7 @@ def written_words() -> dict[str, dict[str, str]]:
 
 
 def add_words(schemas: Document, classes: Mapping[str, type[AnySchema]]) -> None:
-    """Give each schema and each of its fields its description; a field that is another schema needs none.
+    """Give each field its description, and each schema that has one; a field that is another schema needs none.
 
     schemas: of the API's description, changed in place. classes: those that they were made from, by name.
     """

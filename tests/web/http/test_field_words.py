@@ -1,4 +1,4 @@
-"""Every schema and field of the API's description says what it is."""
+"""Every field of the API's description says what it is, unless it is a schema of its own."""
 
 from __future__ import annotations
 
