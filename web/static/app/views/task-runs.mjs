@@ -1,8 +1,9 @@
 // The runs of a task: which one is looked at, what it has used so far, and its transcript.
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { t, tn } from "../language.mjs";
+import { useEvery } from "../loading.mjs";
 import { Badge, Time } from "../parts/controls.mjs";
 import { Transcript } from "../parts/transcript/transcript.mjs";
 import { project } from "../projects.mjs";
@@ -54,19 +55,14 @@ export const ReviewMark = ({ run }) =>
 function useLiveRun(run) {
   const [read, setRead] = useState(null);
   const live = run && !run.finishedAt;
-  useEffect(() => {
-    if (!live) return undefined;
-    const look = async () => {
-      if (document.hidden) return;
-      try {
-        setRead((await api.get(`/runs/${run.id}`)).run);
-      } catch {
-        // The task's own reading tells what is wrong.
-      }
-    };
-    const timer = setInterval(look, LIVE_READ_MS);
-    return () => clearInterval(timer);
-  }, [run?.id, live]);
+  const look = async () => {
+    try {
+      setRead((await api.get(`/runs/${run.id}`)).run);
+    } catch {
+      // The task's own reading tells what is wrong.
+    }
+  };
+  useEvery(LIVE_READ_MS, look, Boolean(live));
   return live && read?.id === run.id ? read : null;
 }
 
