@@ -3,9 +3,9 @@
 The text to find is split at spaces. Each part has to be in the title: its words one after the other, the last one by
 its beginning. A text that looks like the end of an id also finds the task whose id ends with it. Case does not matter.
 
-Migration 0020 makes both indexes, and the database keeps them right: SQLite by triggers on `tasks`, MariaDB because the
-indexed column is computed from the title and the id. Words of the caller reach an index only as letters and digits, so
-no operator of its language does.
+Migrations 0020 and 0037 make the indexes, and the database keeps them right: SQLite by triggers on `tasks`, MariaDB
+because the indexed column is computed from the title and the id. Words of the caller reach an index only as letters and
+digits, so no operator of its language does.
 """
 
 from __future__ import annotations
@@ -16,7 +16,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import ColumnElement, LargeBinary, String, and_, column, func, literal_column, or_, select, table, text
+from sqlalchemy import (
+    ColumnElement,
+    LargeBinary,
+    Select,
+    String,
+    TableClause,
+    and_,
+    column,
+    func,
+    literal_column,
+    or_,
+    select,
+    table,
+    text,
+)
 from sqlalchemy import cast as cast_to
 from sqlalchemy.dialects.mysql import match
 
@@ -95,29 +109,46 @@ def find_by_words(
 class _Sqlite:
     """FTS5 gives the rows of a match in the order of their numbers, which are those in which tasks were created, so a
     query ends with its page however common a word is.
+
+    It takes in 64 new tasks at once. Those that wait are put into an index in memory for the query, which FTS5 makes of
+    the same words.
     """
 
-    _words = table("task_words", column("rowid"))
     _numbers = table("task_numbers", column("number"), column("task_id", String))
 
     def __init__(
         self, read: Snapshot, wanted: Wanted, holds: Sequence[ColumnElement[bool]], seen: Sequence[str] | None
     ) -> None:
         self._session = read.session
-        asked = " AND ".join(f"title : {self._begins(words)}" for words in wanted.parts)
-        if wanted.id_end is not None:
-            asked = f'({asked}) OR ends : "{wanted.id_end[::-1]}" *'
+        self._ids = "" if wanted.id_end is None else f'ends : "{wanted.id_end[::-1]}" *'
+        self._projects = ""
         if seen is not None and len(seen) <= MOST_PROJECTS:
-            projects = " OR ".join(project_id.replace("-", "") for project_id in seen)
-            asked = f"({asked}) AND project : ({projects})"
+            self._projects = " OR ".join(project_id.replace("-", "") for project_id in seen)
         elif seen is not None:
             holds = [*holds, Task.project_id.in_(seen)]
-        self._query = select(self._words.c.rowid).where(literal_column("task_words").op("MATCH")(asked))
-        if holds:
+        self._holds = holds
+        newest = self._session.scalar(_NEWEST_INDEXED)
+        # Before the index is asked: what it takes in meanwhile is found among these, and only there.
+        self._session.execute(HOLD_WAITING)
+        self._session.execute(_FORGET_WAITING)
+        self._session.execute(_TAKE_WAITING, {"newest": newest})
+        self._waiting = self._query(_WAITING, [_beginning(words) for words in wanted.parts])
+        self._indexed = self._query(_INDEXED, [self._begins(words) for words in wanted.parts])
+        self._indexed = self._indexed.where(_INDEXED.c.rowid <= newest)
+
+    def _query(self, words: TableClause, parts: Sequence[str]) -> Select[tuple[int]]:
+        asked = " AND ".join(f"title : {part}" for part in parts)
+        if self._ids:
+            asked = f"({asked}) OR {self._ids}"
+        if self._projects:
+            asked = f"({asked}) AND project : ({self._projects})"
+        query = select(words.c.rowid).where(literal_column(words.name).op("MATCH")(asked))
+        if self._holds:
             # As a condition, not as a join: the index of the words has to be read first, for its order.
-            numbered = self._numbers.c.number == self._words.c.rowid
+            numbered = self._numbers.c.number == words.c.rowid
             task = select(Task.id).join_from(self._numbers, Task, Task.id == self._numbers.c.task_id)
-            self._query = self._query.where(task.where(numbered, *holds).exists())
+            query = query.where(task.where(numbered, *self._holds).exists())
+        return query
 
     def _begins(self, words: tuple[str, ...]) -> str:
         """The words one after the other, the last one by its beginning.
@@ -128,7 +159,7 @@ class _Sqlite:
         *before, last = words
         known = self._words_with(last)
         if not known:
-            return f'"{" ".join(words)}" *'
+            return _beginning(words)
         phrases = [f'"{" ".join([*before, word])}"' for word in known]
         return f"({' OR '.join(phrases)})"
 
@@ -152,20 +183,46 @@ class _Sqlite:
 
     def newest(self, page: PageQuery, most: int) -> list[tuple[str, str]]:
         """The ids with their cursors."""
-        query = self._query.order_by(self._words.c.rowid.desc()).limit(most)
-        if page.cursor is not None:
-            query = query.where(self._words.c.rowid < _number(page.cursor))
-        numbers = list(self._session.scalars(query))
+        before = None if page.cursor is None else _number(page.cursor)
+        numbers = self._newest_of(self._waiting, _WAITING, before, most)
+        numbers += self._newest_of(self._indexed, _INDEXED, before, most - len(numbers))
         known = select(self._numbers.c.number, self._numbers.c.task_id).where(self._numbers.c.number.in_(numbers))
         ids = {row[0]: row[1] for row in self._session.execute(known)}
         return [(ids[number], _cursor_at(number)) for number in numbers if number in ids]
 
+    def _newest_of(
+        self, query: Select[tuple[int]], words: TableClause, before: int | None, most: int
+    ) -> list[int]:  # fmt: skip
+        if before is not None:
+            query = query.where(words.c.rowid < before)
+        return list(self._session.scalars(query.order_by(words.c.rowid.desc()).limit(most))) if most else []
+
     def count(self) -> tuple[int, bool | None]:
-        if self._session.execute(self._query.offset(MOST_COUNTED).limit(1)).first() is not None:
+        waiting = len(self._session.execute(self._waiting).all())
+        if self._session.execute(self._indexed.offset(max(MOST_COUNTED - waiting, 0)).limit(1)).first() is not None:
             return MOST_COUNTED, True
-        return _counted(len(self._session.execute(self._query).all()))
+        return _counted(waiting + len(self._session.execute(self._indexed).all()))
 
 
+def _beginning(words: tuple[str, ...]) -> str:
+    return f'"{" ".join(words)}" *'
+
+
+_INDEXED = table("task_words", column("rowid"))
+_WAITING = table("task_words_waiting", column("rowid"))
+_NEWEST_INDEXED = text("SELECT number FROM task_words_newest")
+HOLD_WAITING = text(
+    "CREATE VIRTUAL TABLE IF NOT EXISTS temp.task_words_waiting USING fts5(title, ends, project, content='', "
+    "tokenize='unicode61 remove_diacritics 0')"
+)
+"""Makes the index of the tasks that wait for theirs, which a connection to SQLite has for itself, in memory."""
+_FORGET_WAITING = text("INSERT INTO temp.task_words_waiting (task_words_waiting) VALUES ('delete-all')")
+_END = " || ".join(f"substr(tasks.id, -{digit}, 1)" for digit in range(1, 13))
+_TAKE_WAITING = text(
+    "INSERT INTO temp.task_words_waiting (rowid, title, ends, project) "  # noqa: S608
+    f"SELECT number, title, {_END}, replace(project_id, '-', '') "
+    "FROM task_numbers JOIN tasks ON tasks.id = task_numbers.task_id WHERE number > :newest ORDER BY number"
+)
 LIST_WORDS = text("CREATE VIRTUAL TABLE IF NOT EXISTS temp.task_terms USING fts5vocab(main, task_words, instance)")
 """Makes the list of the words in the index, which a connection to SQLite has for itself."""
 _FIRST_WORD = text("SELECT term FROM temp.task_terms WHERE term >= :least LIMIT 1")
