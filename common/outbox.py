@@ -24,7 +24,7 @@ from common.late_sessions import LateSession
 from common.models.journal import EventRow, Feed
 from common.statements import Statement
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 LOGGED = frozenset(
     {

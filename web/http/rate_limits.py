@@ -24,11 +24,16 @@ else:
 
 @dataclass(frozen=True)
 class Limit:
-    """At most `times` within a window of `seconds`. Windows are aligned to the clock, not to the first request."""
+    """At most `times` within a window of `seconds`. Windows are aligned to the clock, not to the first request.
+
+    at_once: so many a process takes from the common count at a time, for what is asked often. It refuses nothing while
+    it has some left; what it does not use is lost to the other processes until the window ends.
+    """
 
     name: str
     times: int
     seconds: int
+    at_once: int = 1
 
 
 LOGINS_BY_NAME = Limit("login-name", 10, 60)
@@ -41,7 +46,8 @@ LOGINS_BY_ADDRESS = Limit("login-address", 60, 60)
 
 def writes() -> Limit:
     """Writing requests of one person, by all of their tokens together."""
-    return Limit("writes", settings().web.writes_per_minute, 60)
+    times = settings().web.writes_per_minute
+    return Limit("writes", times, 60, at_once=max(1, min(times // 50, 16)))
 
 
 @dataclass(frozen=True)
@@ -82,16 +88,45 @@ class _LocalCounts:
 _local = _LocalCounts()
 
 
-_COUNT = "local n = redis.call('INCR', KEYS[1]) if n == 1 then redis.call('EXPIRE', KEYS[1], ARGV[1]) end return n"
+class _Taken:
+    """What this process has taken from common counts and not used yet."""
+
+    def __init__(self) -> None:
+        self._left: dict[str, tuple[int, float]] = {}
+        self._lock = threading.Lock()
+
+    def use(self, key: str) -> bool:
+        """Use one of them. Returns False if there is none."""
+        with self._lock:
+            left, until = self._left.get(key, (0, 0.0))
+            if left:
+                self._left[key] = (left - 1, until)
+            return left > 0
+
+    def add(self, key: str, count: int, until: float) -> None:
+        now = time.time()
+        with self._lock:
+            if len(self._left) > 1_000:
+                self._left = {kept: entry for kept, entry in self._left.items() if entry[1] > now}
+            self._left[key] = (self._left.get(key, (0, until))[0] + count, until)
+
+
+_taken = _Taken()
+
+
+_COUNT = (
+    "local n = redis.call('INCRBY', KEYS[1], ARGV[2]) "
+    "if n == tonumber(ARGV[2]) then redis.call('EXPIRE', KEYS[1], ARGV[1]) end return n"
+)
 _COUNT_DIGEST = hashlib.sha1(_COUNT.encode(), usedforsecurity=False).hexdigest()
 
 
-def _count(key: str, kept_seconds: int) -> int:
+def _count(key: str, by: int, kept_seconds: int) -> int:
     """Raise the counter. One command, so that a counter never stays without an end."""
     try:
-        count = feed.guarded_exchange(("EVALSHA", _COUNT_DIGEST, 1, key, kept_seconds))
+        count = feed.guarded_exchange(("EVALSHA", _COUNT_DIGEST, 1, key, kept_seconds, by))
     except redis.exceptions.NoScriptError:
-        count = feed.guarded_exchange(("EVAL", _COUNT, 1, key, kept_seconds))
+        count = feed.guarded_exchange(("EVAL", _COUNT, 1, key, kept_seconds, by))
     return cast("int", count)
 
 
@@ -101,10 +136,16 @@ def spend(limit: Limit, who: str) -> Spent:
     window = int(now // limit.seconds)
     ends_at = (window + 1) * limit.seconds
     key = f"{settings().instance}:limit:{limit.name}:{window}:{who}"
+    if limit.at_once > 1 and _taken.use(key):
+        return Spent(key, is_local=False)
     try:
-        count, is_local = _count(key, limit.seconds + 5), False
+        count, is_local = _count(key, limit.at_once, limit.seconds + 5), False
     except redis.RedisError:
         count, is_local = _local.add(key, 1, ends_at), True
-    if count > limit.times:
+    # Of those that were taken at once, the last ones may be above the limit.
+    allowed = (1 if is_local else limit.at_once) - max(0, count - limit.times)
+    if allowed < 1:
         raise TooManyRequests(ends_at - now)
+    if allowed > 1:
+        _taken.add(key, allowed - 1, ends_at)
     return Spent(key, is_local)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from flask import Flask
 
 from common.settings import settings
+from web.http import rate_limits
 from web.http.errors import TooManyRequests
 from web.http.rate_limits import Limit, spend
 
@@ -33,6 +35,33 @@ def test_above_the_limit_the_caller_is_told_to_wait() -> None:
 
     assert 0 < raised.value.retry_after_seconds <= 3600
     spend(LIMIT, "somebody else")
+
+
+@pytest.mark.usefixtures("_counted")
+@pytest.mark.parametrize("times", [3, 8, 11, 16])
+def test_as_many_pass_if_several_are_taken_at_once(times: int) -> None:
+    limit = Limit("several", times, 3600, at_once=4)
+    for _time in range(times):
+        spend(limit, "a")
+
+    for _time in range(9):
+        with pytest.raises(TooManyRequests):
+            spend(limit, "a")
+    spend(limit, "somebody else")
+
+
+def test_what_another_process_took_is_not_passed_twice(plain_app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = Limit("shared", 10, 3600, at_once=4)
+    processes = [rate_limits._Taken() for _number in range(2)]
+    passed = 0
+    for number in range(40):
+        # Each process knows only what it took itself; the count in Redis is common.
+        monkeypatch.setattr(rate_limits, "_taken", processes[number % 2])
+        with contextlib.suppress(TooManyRequests):
+            spend(limit, "a")
+            passed += 1
+
+    assert passed == 10
 
 
 @pytest.mark.usefixtures("_counted")
