@@ -21,7 +21,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NoReturn
@@ -32,6 +32,8 @@ from common.settings import settings
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
+_MOST_PRINTED = 32 * 1024
+"""Bytes of what is printed while modules are loaded; half of a pipe."""
 # Loaded before the first fork: afterwards a fork needs no import.
 _prctl = ctypes.CDLL(None).prctl
 
@@ -148,10 +150,8 @@ def _be_template(modules: Sequence[Module], outputs: Sequence[int], report: int,
     """Load the modules, fork a program for each, write their process ids to `report`, and end."""
     try:
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        for number in (1, 2):
-            os.dup2(outputs[0], number)
         template = os.getpid()
-        with lasting():
+        with _written_at_the_end(outputs[0]), lasting():
             for module in modules:
                 importlib.import_module(module.name)
         for module, output in zip(modules, outputs, strict=True):
@@ -164,6 +164,27 @@ def _be_template(modules: Sequence[Module], outputs: Sequence[int], report: int,
     finally:
         sys.stderr.flush()
         os._exit(0)
+
+
+@contextlib.contextmanager
+def _written_at_the_end(output: int) -> Iterator[None]:
+    """Keep what is printed inside, and then write the end of it, which a pipe holds: nobody reads `output` yet."""
+    kept = os.memfd_create("printed")
+    try:
+        _print_to(kept)
+        yield
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        size = os.lseek(kept, 0, os.SEEK_END)
+        os.write(output, os.pread(kept, _MOST_PRINTED, max(0, size - _MOST_PRINTED)))
+        _print_to(output)
+        os.close(kept)
+
+
+def _print_to(file: int) -> None:
+    for number in (1, 2):
+        os.dup2(file, number)
 
 
 def _become(module: Module, output: int, launcher: int, template: int | None) -> NoReturn:

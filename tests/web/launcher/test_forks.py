@@ -119,6 +119,22 @@ def test_a_fork_that_cannot_start_shows_why(tmp_path: Path) -> None:
         assert "    it can't start" in lines
 
 
+def test_a_module_may_write_more_than_a_pipe_holds_while_it_is_loaded(tmp_path: Path) -> None:
+    loud = f"{LOADED}print('first'); print('a warning\\n' * 100_000); print('last')"
+    with launched(tmp_path, loaded=loud) as (_launcher, _lines):
+        assert told(tmp_path)["loaded_by"]
+        written = (tmp_path / "logs" / "program.log").read_text()
+        assert "a warning" in written
+        assert "last" in written
+        assert told(tmp_path, "other")["name"] == "other"
+
+
+def test_a_module_that_writes_much_and_cannot_be_loaded_shows_why(tmp_path: Path) -> None:
+    loud = "print('a warning\\n' * 100_000); raise ImportError('gone')"
+    with launched(tmp_path, loaded=loud) as (_launcher, lines):
+        assert "    ImportError: gone" in lines
+
+
 def test_a_module_that_cannot_be_loaded_is_tried_again(tmp_path: Path) -> None:
     with launched(tmp_path, loaded="raise ImportError('gone')") as (_launcher, lines):
         assert next(lines).isdigit()
