@@ -62,16 +62,11 @@ def begin_restore(tx: Transaction, lease: Lease, running: set[tuple[str, str]]) 
     running: (namespace, app) of every app of the platform in the runtime. An environment with a deployment under way
     is left out: that deployment takes care of it.
     """
-    projects = {
-        project.id: project for project in tx.all(select(Project).where(Project.state_ != ProjectState.DELETING))
-    }
-    rows = [
-        row
-        for row in tx.all(
-            select(Deployment).where(Deployment.live_key.is_not(None) | Deployment.active_key.is_not(None))
-        )
-        if row.project_id in projects
-    ]
+    wanted_rows = tx.all(
+        select(Deployment).where(Deployment.live_key.is_not(None) | Deployment.active_key.is_not(None))
+    )
+    projects = _projects(tx, {row.project_id for row in wanted_rows}, {namespace for namespace, _name in running})
+    rows = [row for row in wanted_rows if row.project_id in projects]
     busy = {row.active_key for row in rows if row.active_key}
     are_many = len({row.project_id for row in rows if row.live_key and _is_held(row)}) >= MANY_PROJECTS
     live = tuple(
@@ -87,6 +82,12 @@ def begin_restore(tx: Transaction, lease: Lease, running: set[tuple[str, str]]) 
         if namespace in by_namespace
     )
     return RestorePlan(live, orphans)
+
+
+def _projects(tx: Transaction, ids: Collection[str], namespaces: Collection[str]) -> dict[str, Project]:
+    """Those that have one of the ids or namespaces, and are not being deleted, by their ids."""
+    is_one = Project.id.in_(sorted(ids)) | Project.namespace.in_(sorted(namespaces))
+    return {row.id: row for row in tx.all(select(Project).where(is_one, Project.state_ != ProjectState.DELETING))}
 
 
 def _live_app(project: Project, row: Deployment, *, is_held: bool) -> LiveApp:
