@@ -35,6 +35,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from sqlalchemy.types import JSON, TypeDecorator
 
+from common import sqlite_connection
 from common.errors import Busy, CommitUnknown, DiskFull
 from common.machine.late_modules import late_module
 from common.settings import settings
@@ -182,7 +183,9 @@ def dispose_engines() -> None:
 def _make(url: str, *, reads: bool) -> Engine:
     # hide_parameters: messages of failed statements reach logs and job rows, where no values may appear.
     if url.startswith("sqlite"):
-        return _make_sqlite(url, reads=reads)
+        made = create_engine(url, pool_size=20, max_overflow=40, pool_timeout=5, hide_parameters=True)
+        sqlite_connection.prepare(made, reads=reads)
+        return made
     made = create_engine(
         url,
         isolation_level="AUTOCOMMIT" if reads else "READ COMMITTED",
@@ -218,55 +221,6 @@ def _make(url: str, *, reads: bool) -> Engine:
             raise DisconnectionError from error
 
     return made
-
-
-def _make_sqlite(url: str, *, reads: bool) -> Engine:
-    made = create_engine(url, pool_size=20, max_overflow=40, pool_timeout=5, hide_parameters=True)
-
-    @event.listens_for(made, "connect")
-    def _connect(connection: sqlite3.Connection, _record: object) -> None:
-        # Keep the driver from sending BEGIN itself: the begin event below does.
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        # busy_timeout 0: a wait inside SQLite would block every greenlet of the process; common/transaction.py waits.
-        for pragma in ("busy_timeout=0", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            _pragma(cursor, pragma)
-        cursor.close()
-
-    @event.listens_for(made, "begin")
-    def _begin(connection: Connection) -> None:
-        if not reads:
-            _send(connection, "BEGIN IMMEDIATE")
-
-    dialect = made.dialect
-    # Else compiled anew for each savepoint, as each has a name of its own.
-    dialect.do_savepoint = lambda connection, name: _send(connection, f"SAVEPOINT {name}")  # type: ignore[method-assign]
-    dialect.do_release_savepoint = lambda connection, name: _send(connection, f"RELEASE {name}")  # type: ignore[method-assign]
-    dialect.do_rollback_to_savepoint = lambda connection, name: _send(connection, f"ROLLBACK TO {name}")  # type: ignore[method-assign]
-    return made
-
-
-def _send(connection: Connection, statement: str) -> None:
-    """Execute it on the driver's cursor: SQLAlchemy's own way to a result costs ten times such a statement."""
-    cursor = connection.connection.cursor()
-    try:
-        cursor.execute(statement)
-    except sqlite3.OperationalError as error:
-        raise OperationalError(statement, None, error) from error
-    finally:
-        cursor.close()
-
-
-def _pragma(cursor: sqlite3.Cursor, pragma: str) -> None:
-    # Turning WAL on needs an exclusive lock, which another process that starts at the same time may hold.
-    for attempt in range(200):
-        try:
-            cursor.execute(f"PRAGMA {pragma}")
-            return
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or attempt == 199:
-                raise
-            threading.Event().wait(0.025)
 
 
 def is_sqlite() -> bool:

@@ -12,39 +12,23 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import cast
 
-from sqlalchemy import (
-    BindParameter,
-    ClauseElement,
-    ColumnElement,
-    Select,
-    Table,
-    bindparam,
-    delete,
-    func,
-    or_,
-    select,
-    update,
-)
-from sqlalchemy.dialects import mysql, sqlite
+from sqlalchemy import ColumnElement, Select, delete, select, update
 
 from common import database
 from common.announcer import Announcement
 from common.errors import LeaseLost
+from common.job_statements import CLAIM, CLAIMED, ENQUEUE, FINISH, HELD, LIVE, NO_FAILURES, is_due
 from common.jobs import LEASE_SECONDS, Kind, Lease, chain_of_this_thread
 from common.late_sessions import LateSession
 from common.machine.waiting import growing_delay
 from common.models.insertion import insert_values
 from common.models.journal import Job
 from common.names import new_id
-from common.statements import Statement
-from common.states import JOB_EDGES, LIVE_JOB, By, JobState, sources
+from common.states import LIVE_JOB, By, JobState
 from common.tracing import trace_parent
 
 MOST_SWEPT = 200
-NO_FAILURES: dict[str, object] = {"attempts": 0, "waits": 0, "unavailable_since": None, "waits_for": None}
-"""The columns of a job row that count failures, with their initial values."""
 LONGEST_WAIT_SECONDS = 300
 """Longest wait, even if a provider asks for more."""
 
@@ -56,7 +40,7 @@ def live_job(kind: str, subject_id: str) -> Select[Job]:
 
 def due_jobs(now: datetime) -> Select[Job]:
     """Query for the jobs that may be claimed: they are due, and no worker holds them."""
-    return select(Job).where(*_is_due(now))
+    return select(Job).where(*is_due(now))
 
 
 def back_off(times: int) -> float:
@@ -67,19 +51,6 @@ def back_off(times: int) -> float:
 
 def _live_key(kind: str, subject_id: str) -> str:
     return f"{kind}:{subject_id}"
-
-
-def _is_due(now: datetime | ColumnElement[datetime]) -> tuple[ColumnElement[bool], ...]:
-    return (
-        _is_before(JobState.RUNNING),
-        Job.next_at <= now,
-        or_(Job.lease_until.is_(None), Job.lease_until < now),
-    )
-
-
-def _is_before(new: JobState) -> ColumnElement[bool]:
-    """Whether the platform may move the job to this state."""
-    return or_(*(Job.state_ == old for old in sorted(sources(JOB_EDGES, new, By.PLATFORM))))
 
 
 def _is_mine(lease: Lease) -> tuple[ColumnElement[bool], ...]:
@@ -102,10 +73,10 @@ class JobQueue:
         values = self._new_job(kind, subject_id, project_id, self._now() + timedelta(seconds=after_seconds))
         self._late.flush()
         if database.is_sqlite():
-            job_id = str(_ENQUEUE.rows(self._connection, **values)[0][0])
+            job_id = str(ENQUEUE.rows(self._connection, **values)[0][0])
         else:
-            _ENQUEUE.run_with_next(self._connection, None, **values)
-            job_id = str(_LIVE.rows(self._connection, live_key=values["live_key"])[0][0])
+            ENQUEUE.run_with_next(self._connection, None, **values)
+            job_id = str(LIVE.rows(self._connection, live_key=values["live_key"])[0][0])
         self._announcement.ring(kind.name, job_id, after_seconds)
         return job_id
 
@@ -116,9 +87,9 @@ class JobQueue:
             return
         values = self._new_job(kind, subject_id, project_id, self._now())
         self._late.flush()
-        _ENQUEUE.run_with_next(self._connection, None, **values)
+        ENQUEUE.run_with_next(self._connection, None, **values)
         ring = functools.partial(self._announcement.ring, kind.name)
-        _LIVE.run_with_next(self._connection, lambda rows, _id: ring(str(rows[0][0])), live_key=values["live_key"])
+        LIVE.run_with_next(self._connection, lambda rows, _id: ring(str(rows[0][0])), live_key=values["live_key"])
 
     def _new_job(self, kind: Kind, subject_id: str, project_id: str | None, due: datetime) -> dict[str, object]:
         """The columns of a new job."""
@@ -165,11 +136,11 @@ class JobQueue:
         self._late.flush()
         if database.is_sqlite():
             now = self._now()
-            claimed = _CLAIM.rows(self._connection, id=job_id, now=now, until=now + timedelta(seconds=LEASE_SECONDS))
+            claimed = CLAIM.rows(self._connection, id=job_id, now=now, until=now + timedelta(seconds=LEASE_SECONDS))
         else:
             # The server's clock, without a round trip to ask for it.
-            is_claimed, _id = _CLAIM.run(self._connection, id=job_id)
-            claimed = _CLAIMED.rows(self._connection, id=job_id) if is_claimed else []
+            is_claimed, _id = CLAIM.run(self._connection, id=job_id)
+            claimed = CLAIMED.rows(self._connection, id=job_id) if is_claimed else []
         return Lease(*claimed[0]) if claimed else None
 
     def renew(self, lease: Lease) -> bool:
@@ -192,7 +163,7 @@ class JobQueue:
         """Mark the job done, or queue it at once if it was enqueued again since its claim. LeaseLost: see `hold`."""
         # A single statement in the usual case: enqueueing the same job waits for its row lock.
         self._late.flush()
-        is_done, _id = _FINISH.run(
+        is_done, _id = FINISH.run(
             self._connection, id=lease.job_id, lease_fence=lease.fence, lease_generation=lease.generation,
             ended_at=self._now(),
         )  # fmt: skip
@@ -261,7 +232,7 @@ class JobQueue:
 
         Returns how many were sent (at most MOST_SWEPT).
         """
-        due = select(Job.kind, Job.id).where(*_is_due(self._now())).order_by(Job.next_at, Job.id).limit(MOST_SWEPT)
+        due = select(Job.kind, Job.id).where(*is_due(self._now())).order_by(Job.next_at, Job.id).limit(MOST_SWEPT)
         found = self._late.session.execute(due).all()
         for kind, job_id in found:
             self._announcement.ring(kind, job_id)
@@ -317,71 +288,6 @@ class JobQueue:
     def _delete(self, *where: ColumnElement[bool]) -> None:
         self._late.flush()
         self._late.session.execute(delete(Job).where(*where).execution_options(synchronize_session=False))
-
-
-_NEW = (
-    "id", "kind", "subject_id", "project_id", "live_key", "state", "generation", "next_at", "attempts", "fence",
-    "waits", "created_at", "trace_parent",
-)  # fmt: skip
-"""The columns of a new job that are not NULL, or may be set."""
-
-
-def _enqueue() -> ClauseElement:
-    """Inserts a job, or has the live one run once more; on SQLite it returns the id."""
-    table = cast("Table", Job.__table__)
-    values: dict[str, BindParameter[object]] = {name: bindparam(name) for name in _NEW}
-    if database.is_sqlite():
-        new = sqlite.insert(table).values(values)
-        earlier = {"generation": Job.generation + 1, "next_at": func.min(Job.next_at, new.excluded.next_at)}
-        return new.on_conflict_do_update(index_elements=["live_key"], set_=earlier).returning(Job.id)
-    new_mysql = mysql.insert(table).values(values)
-    next_at = func.least(Job.next_at, new_mysql.inserted.next_at)
-    return new_mysql.on_duplicate_key_update(generation=Job.generation + 1, next_at=next_at)
-
-
-def _claim() -> ClauseElement:
-    """Claims a job that is due; on SQLite it returns the lease."""
-    now = database.clock("now")
-    claim = (
-        update(Job)
-        .where(Job.id == bindparam("id"), *_is_due(now))
-        .values(
-            state_=JobState.RUNNING, fence=Job.fence + 1, attempts=Job.attempts + 1,
-            lease_until=database.clock("until", ahead_seconds=LEASE_SECONDS),
-            started_at=func.coalesce(Job.started_at, now),
-        )
-    )  # fmt: skip
-    return claim.returning(*_LEASE) if database.is_sqlite() else claim
-
-
-def _finish() -> ClauseElement:
-    """Ends a job that is still held and was not enqueued again."""
-    is_mine = (Job.id == bindparam("id"), Job.fence == bindparam("lease_fence"), Job.state_ == JobState.RUNNING)
-    done: dict[str, object] = {**NO_FAILURES, "live_key": None, "lease_until": None, "error": None}
-    return (
-        update(Job)
-        .where(*is_mine, Job.generation == bindparam("lease_generation"), _is_before(JobState.DONE))
-        .values(state_=JobState.DONE, finished_at=bindparam("ended_at", type_=Job.finished_at.type), **done)
-    )
-
-
-_LEASE = (
-    Job.id, Job.kind, Job.subject_id, Job.project_id, Job.fence, Job.generation, Job.attempts, Job.trace_parent,
-)  # fmt: skip
-_CLAIM = Statement(_claim)
-_CLAIMED = Statement(lambda: select(*_LEASE).where(Job.id == bindparam("id")))
-_FINISH = Statement(_finish)
-DUE = Statement(lambda: select(Job.id).where(Job.id == bindparam("id"), *_is_due(database.clock("now"))))
-"""The id of the job `id`, if it may be claimed. now: only SQLite uses it; MariaDB and MySQL use their own clock."""
-HELD = Statement(
-    lambda: select(Job.id).where(
-        Job.id == bindparam("id"), Job.fence == bindparam("fence"), Job.state_ == JobState.RUNNING
-    )
-)
-"""The id of the job `id` while the lease with this fence is valid: nobody has claimed it since, and it is not over."""
-
-_ENQUEUE = Statement(_enqueue)
-_LIVE = Statement(lambda: select(Job.id).where(Job.live_key == bindparam("live_key")))
 
 
 def _beside(subject: tuple[str, str, str | None]) -> tuple[str, str, int, int, int, str | None]:

@@ -14,9 +14,10 @@ from sqlalchemy import select
 from common.announcer import Announcement, announcer
 from common.database import sqlite_now
 from common.errors import Conflict, NotFound
+from common.job_statements import DUE, HELD
 from common.jobs import CATALOGUE, UNAVAILABLE_HOURS, Lease
 from common.models.journal import Job, Mark
-from common.queue import DUE, HELD, live_job
+from common.queue import live_job
 from common.services.access import Caller
 from common.services.listing import page_seen
 from common.services.paging import Order, Page, PageQuery

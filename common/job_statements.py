@@ -1,0 +1,97 @@
+"""The statements of the job queue that are sent often: compiled once, and run without the ORM by `common.queue`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import cast
+
+from sqlalchemy import BindParameter, ClauseElement, ColumnElement, Table, bindparam, func, or_, select, update
+from sqlalchemy.dialects import mysql, sqlite
+
+from common import database
+from common.jobs import LEASE_SECONDS
+from common.models.journal import Job
+from common.statements import Statement
+from common.states import JOB_EDGES, By, JobState, sources
+
+NO_FAILURES: dict[str, object] = {"attempts": 0, "waits": 0, "unavailable_since": None, "waits_for": None}
+"""The columns of a job row that count failures, with their initial values."""
+
+
+def is_due(now: datetime | ColumnElement[datetime]) -> tuple[ColumnElement[bool], ...]:
+    """The conditions for a job that may be claimed: it is due, and no worker holds it."""
+    return (
+        _is_before(JobState.RUNNING),
+        Job.next_at <= now,
+        or_(Job.lease_until.is_(None), Job.lease_until < now),
+    )
+
+
+def _is_before(new: JobState) -> ColumnElement[bool]:
+    """Whether the platform may move the job to this state."""
+    return or_(*(Job.state_ == old for old in sorted(sources(JOB_EDGES, new, By.PLATFORM))))
+
+
+_NEW = (
+    "id", "kind", "subject_id", "project_id", "live_key", "state", "generation", "next_at", "attempts", "fence",
+    "waits", "created_at", "trace_parent",
+)  # fmt: skip
+"""The columns of a new job that are not NULL, or may be set."""
+
+
+def _enqueue() -> ClauseElement:
+    """Inserts a job, or has the live one run once more; on SQLite it returns the id."""
+    table = cast("Table", Job.__table__)
+    values: dict[str, BindParameter[object]] = {name: bindparam(name) for name in _NEW}
+    if database.is_sqlite():
+        new = sqlite.insert(table).values(values)
+        earlier = {"generation": Job.generation + 1, "next_at": func.min(Job.next_at, new.excluded.next_at)}
+        return new.on_conflict_do_update(index_elements=["live_key"], set_=earlier).returning(Job.id)
+    new_mysql = mysql.insert(table).values(values)
+    next_at = func.least(Job.next_at, new_mysql.inserted.next_at)
+    return new_mysql.on_duplicate_key_update(generation=Job.generation + 1, next_at=next_at)
+
+
+def _claim() -> ClauseElement:
+    """Claims a job that is due; on SQLite it returns the lease."""
+    now = database.clock("now")
+    claim = (
+        update(Job)
+        .where(Job.id == bindparam("id"), *is_due(now))
+        .values(
+            state_=JobState.RUNNING, fence=Job.fence + 1, attempts=Job.attempts + 1,
+            lease_until=database.clock("until", ahead_seconds=LEASE_SECONDS),
+            started_at=func.coalesce(Job.started_at, now),
+        )
+    )  # fmt: skip
+    return claim.returning(*_LEASE) if database.is_sqlite() else claim
+
+
+def _finish() -> ClauseElement:
+    """Ends a job that is still held and was not enqueued again."""
+    is_mine = (Job.id == bindparam("id"), Job.fence == bindparam("lease_fence"), Job.state_ == JobState.RUNNING)
+    done: dict[str, object] = {**NO_FAILURES, "live_key": None, "lease_until": None, "error": None}
+    return (
+        update(Job)
+        .where(*is_mine, Job.generation == bindparam("lease_generation"), _is_before(JobState.DONE))
+        .values(state_=JobState.DONE, finished_at=bindparam("ended_at", type_=Job.finished_at.type), **done)
+    )
+
+
+_LEASE = (
+    Job.id, Job.kind, Job.subject_id, Job.project_id, Job.fence, Job.generation, Job.attempts, Job.trace_parent,
+)  # fmt: skip
+CLAIM = Statement(_claim)
+CLAIMED = Statement(lambda: select(*_LEASE).where(Job.id == bindparam("id")))
+FINISH = Statement(_finish)
+DUE = Statement(lambda: select(Job.id).where(Job.id == bindparam("id"), *is_due(database.clock("now"))))
+"""The id of the job `id`, if it may be claimed. now: only SQLite uses it; MariaDB and MySQL use their own clock."""
+HELD = Statement(
+    lambda: select(Job.id).where(
+        Job.id == bindparam("id"), Job.fence == bindparam("fence"), Job.state_ == JobState.RUNNING
+    )
+)
+"""The id of the job `id` while the lease with this fence is valid: nobody has claimed it since, and it is not over."""
+
+ENQUEUE = Statement(_enqueue)
+LIVE = Statement(lambda: select(Job.id).where(Job.live_key == bindparam("live_key")))
