@@ -7,6 +7,8 @@ begins and ends is decided in common/transaction.py.
 from __future__ import annotations
 
 import contextlib
+import functools
+import json
 import os
 import sqlite3
 import threading
@@ -85,6 +87,11 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value.tzinfo is None:
             raise TypeError("a datetime without a time zone can't be stored")
         return (value if value.tzinfo is UTC else value.astimezone(UTC)).replace(tzinfo=None)
+
+    def bind_processor(self, dialect: Dialect) -> Any:
+        """Remembers the last few values: a transaction writes one time into several rows and columns."""
+        convert = super().bind_processor(dialect)
+        return None if convert is None else functools.lru_cache(maxsize=16)(convert)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         return None if value is None else value.replace(tzinfo=UTC)
@@ -183,7 +190,9 @@ def dispose_engines() -> None:
 def _make(url: str, *, reads: bool) -> Engine:
     # hide_parameters: messages of failed statements reach logs and job rows, where no values may appear.
     if url.startswith("sqlite"):
-        made = create_engine(url, pool_size=20, max_overflow=40, pool_timeout=5, hide_parameters=True)
+        made = create_engine(
+            url, pool_size=20, max_overflow=40, pool_timeout=5, hide_parameters=True, json_serializer=_json_text
+        )
         sqlite_connection.prepare(made, reads=reads)
         return made
     made = create_engine(
@@ -192,6 +201,7 @@ def _make(url: str, *, reads: bool) -> Engine:
         # Under AUTOCOMMIT there is nothing to roll back: without this, each return to the pool is a round trip.
         pool_reset_on_return=None if reads else "rollback",
         hide_parameters=True,
+        json_serializer=_json_text,
         pool_recycle=1800,
         pool_timeout=POOL_SECONDS,
         pool_size=10,
@@ -221,6 +231,15 @@ def _make(url: str, *, reads: bool) -> Engine:
             raise DisconnectionError from error
 
     return made
+
+
+_EMPTY: dict[type, str] = {list: "[]", dict: "{}"}
+
+
+def _json_text(value: object) -> str:
+    """As json.dumps, which takes long for the empty lists and mappings that most rows have."""
+    empty = None if value else _EMPTY.get(type(value))
+    return json.dumps(value) if empty is None else empty
 
 
 def is_sqlite() -> bool:

@@ -94,4 +94,13 @@ HELD = Statement(
 """The id of the job `id` while the lease with this fence is valid: nobody has claimed it since, and it is not over."""
 
 ENQUEUE = Statement(_enqueue)
+RUN_AGAIN = Statement(
+    lambda: (
+        update(Job)
+        .where(Job.live_key == bindparam("live_key"))
+        .values(generation=Job.generation + 1, next_at=func.min(Job.next_at, bindparam("due", type_=Job.next_at.type)))
+        .returning(Job.id)
+    )
+)
+"""On SQLite: has the live job run once more, and returns its id; nothing if there is none."""
 LIVE = Statement(lambda: select(Job.id).where(Job.live_key == bindparam("live_key")))

@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, Select, delete, select, update
 from common import database
 from common.announcer import Announcement
 from common.errors import LeaseLost
-from common.job_statements import CLAIM, CLAIMED, ENQUEUE, FINISH, HELD, LIVE, NO_FAILURES, is_due
+from common.job_statements import CLAIM, CLAIMED, ENQUEUE, FINISH, HELD, LIVE, NO_FAILURES, RUN_AGAIN, is_due
 from common.jobs import LEASE_SECONDS, Kind, Lease, chain_of_this_thread
 from common.late_sessions import LateSession
 from common.machine.waiting import growing_delay
@@ -83,7 +83,13 @@ class JobQueue:
     def enqueue_with_next(self, kind: Kind, subject_id: str, *, project_id: str | None) -> None:
         """As `enqueue`, for who does not need the id: see Statement.run_with_next."""
         if database.is_sqlite():
-            self.enqueue(kind, subject_id, project_id=project_id)
+            self._late.flush()
+            # Who enqueues so has one job for all, which is mostly live while many do.
+            live = RUN_AGAIN.rows(self._connection, live_key=_live_key(kind.name, subject_id), due=self._now())
+            if live:
+                self._announcement.ring(kind.name, str(live[0][0]))
+            else:
+                self.enqueue(kind, subject_id, project_id=project_id)
             return
         values = self._new_job(kind, subject_id, project_id, self._now())
         self._late.flush()

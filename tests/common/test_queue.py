@@ -64,6 +64,12 @@ def _put(tx: Transaction, job_id: str, state: JobState) -> None:
 
 
 @transactional
+def _put_off(tx: Transaction, job_id: str) -> None:
+    """Have the job due in an hour."""
+    tx.lock(Job, job_id).next_at = tx.now() + timedelta(hours=1)
+
+
+@transactional
 def _do(tx: Transaction, verb: Verb, lease: Lease) -> object:
     return verb(tx, lease)
 
@@ -144,6 +150,36 @@ def test_a_job_keeps_its_key_while_it_lives_and_no_longer(on_database: str) -> N
     assert (job.live_key, job.lease_until, job.error) == (None, None, "refused")
     assert job.finished_at is not None
     assert _enqueue() != first.job_id
+
+
+@pytest.mark.parametrize("with_next", [False, True], ids=["at once", "with the next statement"])
+def test_a_live_job_that_is_enqueued_again_runs_once_more(on_database: str, with_next: bool) -> None:
+    @transactional
+    def enqueue(tx: Transaction) -> None:
+        if with_next:
+            tx.enqueue_with_next(jobs.SCHEDULE_TASKS, "platform", project_id=None)
+        else:
+            tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
+
+    def ids() -> list[str]:
+        with snapshot() as read:
+            return [job.id for job in read.all(select(Job).order_by(Job.created_at, Job.id))]
+
+    enqueue()
+    (first,) = ids()
+    _put(first, JobState.QUEUED)
+    _put_off(first)
+    enqueue()
+    # It is as due as the one that was enqueued last.
+    lease = _claim(first)
+    assert (ids(), lease.generation) == ([first], 2)
+    enqueue()
+    _do(VERBS["finish"][2], lease)
+    assert (_job(first).state, _job(first).generation) == (JobState.QUEUED, 3)
+    _do(VERBS["finish"][2], _claim(first))
+    assert _job(first).state is JobState.DONE
+    enqueue()
+    assert len(ids()) == 2
 
 
 def test_a_retried_job_begins_anew(on_database: str) -> None:

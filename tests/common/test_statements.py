@@ -132,3 +132,17 @@ def test_tests_see_what_is_sent_on_either_way() -> None:
         read.session.execute(select(Feed.id))
 
     assert ["feeds" in text for text in sent] == [False, True]
+
+
+@pytest.mark.parametrize("value", [[], {}, [[]], {"a": []}, "", 0, False, ["a"]], ids=repr)
+def test_a_json_value_comes_back_as_it_was(on_database: str, value: object) -> None:
+    @transactional
+    def put(tx: Transaction) -> None:
+        tx.add(Mark(name="kept", at=tx.now(), value=value))
+
+    put()
+    with snapshot() as read:
+        mark = read.get(Mark, "kept")
+        assert mark is not None
+        assert mark.value == value
+        assert type(mark.value) is type(value)
