@@ -249,7 +249,7 @@ class _Attempt(Generic[R]):
 def _run_on_sqlite(attempt: _Attempt[R]) -> None:
     """Run and commit it: alone, as the first of a group, or as part of one."""
     failure: Exception | None = None
-    with _held(database.sqlite_write_lock):
+    with _write_lock():
         group = commit_groups.joinable()
         if group is None:
             with contextlib.closing(_begun()) as connection:
@@ -268,11 +268,19 @@ def _run_on_sqlite(attempt: _Attempt[R]) -> None:
 
 
 @contextlib.contextmanager
-def _held(lock: threading.Lock) -> Iterator[None]:
-    with patience.waiting():
-        is_held = lock.acquire(timeout=patience.bounded(database.WRITE_WAIT_SECONDS))
-    if not is_held:
-        raise Busy("the database was busy for too long")
+def _write_lock() -> Iterator[None]:
+    """Hold the lock of those that write to SQLite. Raises Busy if that takes too long."""
+    lock = database.sqlite_write_lock
+    if not lock.acquire(blocking=False):
+        thread = threading.get_ident()
+        commit_groups.waiting.add(thread)
+        try:
+            with patience.waiting():
+                is_held = lock.acquire(timeout=patience.bounded(database.WRITE_WAIT_SECONDS))
+        finally:
+            commit_groups.waiting.discard(thread)
+        if not is_held:
+            raise Busy("the database was busy for too long")
     try:
         yield
     finally:
