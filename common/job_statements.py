@@ -53,13 +53,14 @@ def _enqueue() -> ClauseElement:
 
 
 def _claim() -> ClauseElement:
-    """Claims a job that is due; on SQLite it returns the lease."""
+    """Claims a job that is due. On SQLite it returns the lease; on MariaDB and MySQL the reply's id is the fence."""
     now = database.clock("now")
+    fence = Job.fence + 1 if database.is_sqlite() else func.last_insert_id(Job.fence + 1)
     claim = (
         update(Job)
         .where(Job.id == bindparam("id"), *is_due(now))
         .values(
-            state_=JobState.RUNNING, fence=Job.fence + 1, attempts=Job.attempts + 1,
+            state_=JobState.RUNNING, fence=fence, attempts=Job.attempts + 1,
             lease_until=database.clock("until", ahead_seconds=LEASE_SECONDS),
             started_at=func.coalesce(Job.started_at, now),
         )
@@ -74,7 +75,7 @@ def _finish() -> ClauseElement:
     return (
         update(Job)
         .where(*is_mine, Job.generation == bindparam("lease_generation"), _is_before(JobState.DONE))
-        .values(state_=JobState.DONE, finished_at=bindparam("ended_at", type_=Job.finished_at.type), **done)
+        .values(state_=JobState.DONE, finished_at=database.clock("now"), **done)
     )
 
 

@@ -144,9 +144,11 @@ class JobQueue:
             now = self._now()
             claimed = CLAIM.rows(self._connection, id=job_id, now=now, until=now + timedelta(seconds=LEASE_SECONDS))
         else:
-            # The server's clock, without a round trip to ask for it.
-            is_claimed, _id = CLAIM.run(self._connection, id=job_id)
-            claimed = CLAIMED.rows(self._connection, id=job_id) if is_claimed else []
+            # The server's clock, and one round trip for both: the reply to the claim is the new fence, or 0.
+            fences: list[int] = []
+            CLAIM.run_with_next(self._connection, lambda _rows, fence: fences.append(fence), id=job_id)
+            claimed = CLAIMED.rows(self._connection, id=job_id)
+            claimed = claimed if any(fences) else []
         return Lease(*claimed[0]) if claimed else None
 
     def renew(self, lease: Lease) -> bool:
@@ -169,10 +171,11 @@ class JobQueue:
         """Mark the job done, or queue it at once if it was enqueued again since its claim. LeaseLost: see `hold`."""
         # A single statement in the usual case: enqueueing the same job waits for its row lock.
         self._late.flush()
+        # The server's own clock needs no round trip to ask for it.
+        now = {"now": self._now()} if database.is_sqlite() else {}
         is_done, _id = FINISH.run(
-            self._connection, id=lease.job_id, lease_fence=lease.fence, lease_generation=lease.generation,
-            ended_at=self._now(),
-        )  # fmt: skip
+            self._connection, id=lease.job_id, lease_fence=lease.fence, lease_generation=lease.generation, **now
+        )
         if is_done:
             self._tell_progress(lease, {"state": JobState.DONE})
             return
