@@ -32,6 +32,13 @@ CHAIN = [
     "aiworker-worker: job run.verify",
     "aiworker-worker: job task.publish",
 ]
+JOB_OF_A_PUSH = """
+    INSERT INTO jobs (id, kind, subject_id, project_id, live_key, state, generation, next_at, attempts, fence, waits,
+        created_at)
+    SELECT 'pushed', 'project.watch_repository', id, id, 'project.watch_repository:' || id, 'queued', 1, created_at,
+        0, 0, 0, created_at FROM projects WHERE id = ?
+"""
+"""It reads the project whose id is given."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +117,7 @@ def test_errors_of_web_workers_and_the_supervisor_are_reported(watched: Watched)
     wait_until("the project", lambda: client.get(path)["project"]["status"] == "active")
     with closing(sqlite3.connect(data_dir / "aiworker.db", timeout=30)) as database, database:
         database.execute("UPDATE projects SET egress_hosts = '{', services = '{' WHERE id = ?", (project["id"],))
+        database.execute(JOB_OF_A_PUSH, (project["id"],))
     client.get(path, 500)
     with socket.socket(socket.AF_UNIX) as supervisor:
         supervisor.settimeout(30)
