@@ -81,6 +81,7 @@ class Announcer:
         self._order = itertools.count()
         self._idle = threading.Event()
         self._idle.set()
+        self._counting = threading.Lock()
         self._is_redis_up = True
         self._thread: threading.Thread | None = None
         self._is_stopping = threading.Event()
@@ -90,9 +91,10 @@ class Announcer:
         """Queue the announcement and return at once; it is dropped if the queue is full. Safe from any thread."""
         if not announcement.rings and not announcement.entries:
             return
-        self._idle.clear()
         try:
-            self._queue.put_nowait(announcement)
+            with self._counting:
+                self._idle.clear()
+                self._queue.put_nowait(announcement)
         except queue.Full:
             return
         # Not without the lock: the thread that `stop` is ending would not read this announcement.
@@ -136,10 +138,13 @@ class Announcer:
             except queue.Empty:
                 announcement = Announcement()
             self._try(announcement)
-            if self._queue.empty():
-                self._idle.set()
-                if self._is_stopping.is_set():
-                    return
+            # Together: what is announced in between would be taken for tried.
+            with self._counting:
+                is_done = self._queue.empty()
+                if is_done:
+                    self._idle.set()
+            if is_done and self._is_stopping.is_set():
+                return
 
     def _gathered(self, first: Announcement) -> Announcement:
         """Merge `first` with the queued announcements: one round trip for all entries, one ring per job."""

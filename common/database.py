@@ -88,7 +88,7 @@ class UtcDateTime(TypeDecorator[datetime]):
             raise TypeError("a datetime without a time zone can't be stored")
         return (value if value.tzinfo is UTC else value.astimezone(UTC)).replace(tzinfo=None)
 
-    def bind_processor(self, dialect: Dialect) -> Any:
+    def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], object] | None:
         """Remembers the last few values: a transaction writes one time into several rows and columns."""
         convert = super().bind_processor(dialect)
         return None if convert is None else functools.lru_cache(maxsize=16)(convert)

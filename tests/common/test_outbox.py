@@ -8,9 +8,10 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
 from sqlalchemy import select
 
-from common.announcer import Announcement
+from common.announcer import Announcement, Announcer
 from common.events import TaskCreated
 from common.feed import Entry, follow, message
 from common.models import Job
@@ -114,3 +115,41 @@ def test_a_message_holds_what_json_can_hold() -> None:
         "event": "task:updated", "data": {**said, "names": ["a", "b"]}, "projectId": "p", "seq": 1,
     }  # fmt: skip
     assert message("x", {"a": "ü"}) == '{"event":"x","data":{"a":"ü"}}'
+
+
+def test_what_is_announced_in_the_moment_of_the_last_ones_end_is_waited_for(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, is_put, may_go_on = Announcer(), threading.Event(), threading.Event()
+    is_empty = one._queue.empty
+    tried: list[str] = []
+
+    def announce(feed: str) -> None:
+        one.announce(Announcement(entries=[Entry("event", feed)]))
+        if feed == "second":
+            is_put.set()
+
+    second = threading.Thread(target=announce, args=("second",))
+
+    def found_empty() -> bool:
+        if tried == ["first"]:
+            found = is_empty()
+            second.start()
+            is_put.wait(0.2)
+            return found
+        return is_empty()
+
+    def try_(announcement: Announcement) -> None:
+        if tried:
+            assert may_go_on.wait(10)
+        tried.extend(entry.feed for entry in announcement.entries)
+
+    monkeypatch.setattr(one._queue, "empty", found_empty)
+    monkeypatch.setattr(one, "_try", try_)
+    announce("first")
+    assert is_put.wait(10)
+
+    assert not one.flush(0.1)
+    may_go_on.set()
+    assert one.flush(10)
+    assert tried == ["first", "second"]

@@ -35,7 +35,7 @@ def made_apps(folder: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> 
     def make(database_url: str) -> Flask:
         monkeypatch.setenv("AIWORKER_DATABASE_URL", database_url)
         settings.cache_clear()
-        redis_client().flushall()
+        redis_client(timeout=60).flushall()
         return create_app()
 
     yield make
