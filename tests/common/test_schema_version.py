@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -61,3 +62,18 @@ def _version(url: str) -> str:
         version = connection.execute(text("select version_num from alembic_version")).scalar_one()
     engine.dispose()
     return str(version)
+
+
+def test_an_upgrade_waits_for_another_process_that_writes(tmp_path: Path) -> None:
+    path = tmp_path / "aiworker.db"
+    create_schema(sqlite_url(path))
+    environ = {**os.environ, "AIWORKER_DATABASE_URL": sqlite_url(path), "AIWORKER_DATA_DIR": str(tmp_path / "data")}
+    writer = sqlite3.connect(path, isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    command = [sys.executable, "-m", "web.cli", "db", "upgrade"]
+    with subprocess.Popen(command, cwd=ROOT, env=environ, stderr=subprocess.PIPE, text=True) as upgrade:
+        with pytest.raises(subprocess.TimeoutExpired):
+            upgrade.wait(2)
+        writer.execute("COMMIT")
+        assert upgrade.wait(60) == 0
+    writer.close()

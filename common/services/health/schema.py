@@ -22,6 +22,7 @@ from common.errors import Misconfigured
 from common.machine.locks import locked
 from common.settings import settings
 
+_WAIT_SECONDS = 60
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 
 
@@ -135,6 +136,7 @@ def _alone() -> Iterator[Connection]:
             locked(store.data_dir / ".migrate.lock"),
             database.engine().connect() as connection,
             _without_cascades(connection),
+            _waiting_for_writers(connection),
         ):
             yield connection
             connection.commit()
@@ -149,6 +151,18 @@ def _alone() -> Iterator[Connection]:
         finally:
             connection.execute(text("SELECT RELEASE_LOCK('aiworker-migrate')"))
             connection.commit()
+
+
+@contextmanager
+def _waiting_for_writers(connection: Connection) -> Iterator[None]:
+    """Have SQLite itself wait while another process writes: nothing else goes on in this one."""
+    cursor = connection.connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout={_WAIT_SECONDS * 1000}")
+    try:
+        yield
+    finally:
+        cursor.execute("PRAGMA busy_timeout=0")
+        cursor.close()
 
 
 @contextmanager
