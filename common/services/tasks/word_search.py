@@ -110,7 +110,7 @@ class _Sqlite:
     """FTS5 gives the rows of a match in the order of their numbers, which are those in which tasks were created, so a
     query ends with its page however common a word is.
 
-    It takes in 64 new tasks at once. Those that wait are put into an index in memory for the query, which FTS5 makes of
+    It takes in 64 new tasks at once. Those that wait are put into a temporary index for the query, which FTS5 makes of
     the same words.
     """
 
@@ -215,7 +215,7 @@ HOLD_WAITING = text(
     "CREATE VIRTUAL TABLE IF NOT EXISTS temp.task_words_waiting USING fts5(title, ends, project, content='', "
     "tokenize='unicode61 remove_diacritics 0')"
 )
-"""Makes the index of the tasks that wait for theirs, which a connection to SQLite has for itself, in memory."""
+"""Makes the index of the tasks that wait for theirs, which a connection to SQLite has for itself."""
 _FORGET_WAITING = text("INSERT INTO temp.task_words_waiting (task_words_waiting) VALUES ('delete-all')")
 _END = " || ".join(f"substr(tasks.id, -{digit}, 1)" for digit in range(1, 13))
 _TAKE_WAITING = text(
