@@ -135,8 +135,13 @@ def _alone() -> Iterator[Connection]:
         with (
             locked(store.data_dir / ".migrate.lock"),
             database.engine().connect() as connection,
-            _without_cascades(connection),
-            _waiting_for_writers(connection),
+            # Some migrations rebuild a table and drop the old one, which would delete every row that refers to it.
+            # SQLite's documentation recommends this (lang_altertable.html, 7).
+            _pragma(connection, "foreign_keys=OFF", "foreign_keys=ON"),
+            # SQLite itself waits while another process writes: nothing else goes on in this one.
+            _pragma(connection, f"busy_timeout={_WAIT_SECONDS * 1000}", "busy_timeout=0"),
+            # The rows of a big table are sorted for a new index, which would take much memory.
+            _pragma(connection, "temp_store=FILE", "temp_store=MEMORY"),
         ):
             yield connection
             connection.commit()
@@ -154,31 +159,16 @@ def _alone() -> Iterator[Connection]:
 
 
 @contextmanager
-def _waiting_for_writers(connection: Connection) -> Iterator[None]:
-    """Have SQLite itself wait while another process writes: nothing else goes on in this one."""
+def _pragma(connection: Connection, inside: str, after: str) -> Iterator[None]:
+    """A setting of this SQLite connection inside. Many work only before a transaction is open."""
     cursor = connection.connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout={_WAIT_SECONDS * 1000}")
-    try:
-        yield
-    finally:
-        cursor.execute("PRAGMA busy_timeout=0")
-        cursor.close()
-
-
-@contextmanager
-def _without_cascades(connection: Connection) -> Iterator[None]:
-    """Do not enforce foreign keys of this SQLite connection inside.
-
-    Some migrations rebuild a table and drop the old one, which would delete every row that refers to it. SQLite's
-    documentation recommends this (lang_altertable.html, 7). It works only before a transaction is open.
-    """
-    driver: Any = connection.connection.driver_connection
-    driver.execute("PRAGMA foreign_keys=OFF")
+    cursor.execute(f"PRAGMA {inside}")
     try:
         yield
     finally:
         connection.rollback()
-        driver.execute("PRAGMA foreign_keys=ON")
+        cursor.execute(f"PRAGMA {after}")
+        cursor.close()
 
 
 def forget_connections() -> None:
