@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import (
     ColumnElement,
@@ -89,12 +90,18 @@ class UtcDateTime(TypeDecorator[datetime]):
         return (value if value.tzinfo is UTC else value.astimezone(UTC)).replace(tzinfo=None)
 
     def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], object] | None:
-        """Remembers the last few values: a transaction writes one time into several rows and columns."""
-        convert = super().bind_processor(dialect)
-        return None if convert is None else functools.lru_cache(maxsize=16)(convert)
+        """One for all columns that remembers the last few values: a transaction writes one time into many of them."""
+        if dialect not in _to_stored:
+            convert = super().bind_processor(dialect)
+            _to_stored[dialect] = None if convert is None else functools.lru_cache(maxsize=16)(convert)
+        return _to_stored[dialect]
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         return None if value is None else value.replace(tzinfo=UTC)
+
+
+_to_stored: WeakKeyDictionary[Dialect, Callable[[datetime | None], object] | None] = WeakKeyDictionary()
+"""By dialect: what makes a time as the driver stores it."""
 
 
 class JsonText(TypeDecorator[Any]):
