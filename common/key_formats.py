@@ -114,9 +114,17 @@ def needed_in(text: str) -> list[re.Pattern[str]]:
     ]
 
 
+_QUICKER = {
+    r"\d{8,10}:[0-9A-Za-z_-]{35}": r":(?<=\d{8}:)[0-9A-Za-z_-]{35}",
+    r"[MNO][a-zA-Z\d_-]{23,25}\.[a-zA-Z\d_-]{6}\.[a-zA-Z\d_-]{27}": r"\.[a-zA-Z\d_-]{6}\.[a-zA-Z\d_-]{27}",
+}
+"""Patterns of detect-secrets, each with one that matches in every text in which it does, and is searched for faster."""
+
+
 @functools.cache
 def _in_lines(pattern: re.Pattern[str]) -> re.Pattern[str]:
-    return re.compile(pattern.pattern, pattern.flags | re.MULTILINE)
+    """For whether the pattern matches somewhere in a text, not for where."""
+    return re.compile(_QUICKER.get(pattern.pattern, pattern.pattern), pattern.flags | re.MULTILINE)
 
 
 def find_keys(text: str, patterns: list[re.Pattern[str]]) -> Iterator[tuple[int, int]]:

@@ -44,6 +44,9 @@ _KEY_TAIL = re.compile(r"(?:[A-Za-z0-9+/]{40}={0,2}|[A-Za-z0-9+/]{2}={1,2})[\"'\
 _KEY_LAST = re.compile(r"(?:\A|\s)[A-Za-z0-9+/]{1,76}={0,2}[\"'\\,;]{0,3}\s*\Z")
 """The last line of a key. It may be as short as a word, so it counts only directly before the key's end marker."""
 
+_MARKS = ("eyJ", "PRIVATE KEY", "PuTTY-User-Key")
+"""Each key of a known format that has no pattern in `key_formats` contains one of these."""
+
 _MASKED = re.compile(r"\*{3,}")
 
 Span = tuple[int, int]
@@ -71,6 +74,8 @@ class Mask:
 
     def __call__(self, text: str) -> str:
         """The text with every secret in it replaced by MASK."""
+        if not self._index and not any(mark in text for mark in _MARKS) and not needed_in(text):
+            return text
         return "\n".join(self.lines(text.split("\n")))
 
     def end_of(self, text: str) -> str:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from common import key_formats
 from common.masking import IN_KEY, KNOWN_FORMATS, MASK, Mask, is_same_when_masked
 
 ROOT = Path(__file__).parents[2]
@@ -22,7 +23,8 @@ KEYS = [
     "AKIAIOSFODNN7EXAMPLE", "ghp_" + "a1B2" * 9, "glpat-" + "x1" * 10, "xoxb-123456789012-abcdefghijkl",
     "sk_" + "live_" + "4eC39HqLyjWDarjtT1zdp7dc", "SG." + "a" * 22 + "." + "b" * 43, "AIza" + "S" * 35, JWT,
     "sk-ant-api03-" + "k9" * 20, "sk-proj-" + "k9" * 20, "github_pat_" + "a" * 40, "npm_" + "a1" * 18,
-    "awr_" + "t" * 43, "aiw_" + "t" * 43, "hf_" + "a" * 34,
+    "awr_" + "t" * 43, "aiw_" + "t" * 43, "hf_" + "a" * 34, "12345678:" + "a" * 35, "1234567890:" + "A-" * 17 + "b",
+    "M" + "a1" * 12 + "." + "b" * 6 + "." + "c" * 27, "O" + "a" * 23 + "." + "b" * 6 + "." + "c" * 27,
 ]  # fmt: skip
 
 
@@ -118,6 +120,14 @@ def test_a_key_of_a_known_format_is_masked(key: str) -> None:
     for text in (f"token={key} x", f'"{key}"', f"see {key}", key):
         assert key not in KNOWN_FORMATS(text)
         assert key[-12:] not in KNOWN_FORMATS(text)
+
+
+def test_patterns_that_are_searched_in_another_way_are_still_those_of_the_library() -> None:
+    """Else a new version of it would silently make each line of the log slower."""
+    key_formats.load()
+    known = {pattern.pattern for patterns in key_formats._by_need().values() for pattern in patterns}
+
+    assert known >= key_formats._QUICKER.keys()
 
 
 def test_every_pattern_is_tried_where_it_matches_a_line() -> None:
