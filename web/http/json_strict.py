@@ -31,13 +31,7 @@ def parse_object(raw: bytes) -> JsonObject:
     text = _decode(raw)
     _limit_depth(text)
     try:
-        value = json.loads(
-            text,
-            object_pairs_hook=_object,
-            parse_int=_whole,
-            parse_float=_finite,
-            parse_constant=_constant,
-        )
+        value = _DECODER.decode(text)
     except json.JSONDecodeError as error:
         message = f"Not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}"
         raise Invalid(BODY, message) from error
@@ -67,6 +61,8 @@ def _decode(raw: bytes) -> str:
 
 def _limit_depth(text: str) -> None:
     # Before parsing: the parser recurses, and can't be left safely by a RecursionError in C.
+    if text.count("[") + text.count("{") <= DEEPEST:
+        return
     depth = 0
     for token in _STRUCTURE.finditer(text):
         character = text[token.start()]
@@ -116,6 +112,10 @@ def _check_texts(value: Json, path: str) -> None:
         for name, item in value.items():
             check_text(name, f"{path or BODY}")
             _check_texts(item, f"{path}.{name}" if path else name)
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_whole, parse_float=_finite, parse_constant=_constant)
+"""Holds no state between texts, as the one that json.loads keeps for itself."""
 
 
 def _shown(name: str) -> str:

@@ -20,8 +20,6 @@ from web.http import fields as own_fields
 from web.http.fields import AnyField, Schema, iso
 
 Write = Callable[[object], object]
-Find = Callable[[object, bool], object]
-"""Of an object, and whether it is a mapping: looked up once, not for each field."""
 
 _TEXTS = {
     fields.String, own_fields.Text, own_fields.Line, own_fields.Name, own_fields.Choice, own_fields.Id,
@@ -70,46 +68,44 @@ def writer_of(schema: ma.Schema) -> Write:
     if schema._hooks.get("pre_dump") or schema._hooks.get("post_dump"):
         return schema.dump
     plan = [_step(schema, name, field) for name, field in schema.dump_fields.items()]
+    shows = schema.shows if isinstance(schema, Schema) else None
 
     def write(value: object) -> dict[str, object]:
         written: dict[str, object] = {}
         is_mapping = isinstance(value, Mapping)
-        for key, find in plan:
-            found = find(value, is_mapping)
-            if found is not ma.missing:
+        for key, attribute, convert in plan:
+            # No function for each kind of field: a call costs more than what most fields need.
+            if attribute is None:
+                found = convert(value)
+            elif is_mapping:
+                found = value.get(attribute, ma.missing)  # type: ignore[attr-defined]
+            else:
+                found = getattr(value, attribute, ma.missing)
+                if found is ma.missing and shows is not None:
+                    found = getattr(getattr(value, shows, None), attribute, ma.missing)
+            if found is ma.missing:
+                continue
+            if found is None or attribute is None or (convert is _text and type(found) is str):
                 written[key] = found
+            else:
+                written[key] = convert(found)
         return written
 
     return write
 
 
-def _step(schema: ma.Schema, name: str, field: AnyField) -> tuple[str, Find]:
-    """The key, and the function that finds its value in the whole object and converts it."""
+def _step(schema: ma.Schema, name: str, field: AnyField) -> tuple[str, str | None, Write]:
+    """The key, the attribute or key of the object that has the value, and what converts it unless it is None.
+
+    No attribute: the conversion is of the whole object.
+    """
     key = field.data_key if field.data_key is not None else name
     attribute = field.attribute or name
     is_plain = field.dump_default is ma.missing and "." not in attribute
     convert = _conversion(field) if is_plain else None
     if convert is None:
-        return key, lambda value, _is_mapping: field.serialize(name, value, accessor=schema.get_attribute)
-    if type(field) is own_fields.Itself:
-        return key, lambda value, _is_mapping: convert(value)
-    shows = schema.shows if isinstance(schema, Schema) else None
-    return key, _finder(attribute, shows, convert)
-
-
-def _finder(attribute: str, shows: str | None, convert: Write) -> Find:
-    """Finds and converts an attribute or key of the object, or of what it shows. None stays None."""
-
-    def find(value: object, is_mapping: bool) -> object:
-        if is_mapping:
-            found = value.get(attribute, ma.missing)  # type: ignore[attr-defined]
-        else:
-            found = getattr(value, attribute, ma.missing)
-            if found is ma.missing and shows is not None:
-                found = getattr(getattr(value, shows, None), attribute, ma.missing)
-        return found if found is None or found is ma.missing else convert(found)
-
-    return find
+        return key, None, lambda value: field.serialize(name, value, accessor=schema.get_attribute)
+    return key, None if type(field) is own_fields.Itself else attribute, convert
 
 
 def _conversion(field: AnyField) -> Write | None:
