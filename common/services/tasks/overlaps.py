@@ -41,13 +41,14 @@ class Overlap:
 def read_overlaps(read: Snapshot, project_id: str) -> dict[str, list[Overlap]]:
     """For each open task of the project the others that it meets, most files first, at most MOST_OVERLAPS."""
     titles: dict[str, str] = {}
-    newest: dict[str, tuple[datetime, str]] = {}
-    for task_id, title, at, paths in read.session.execute(_query(project_id)):
+    newest: dict[str, tuple[datetime, str, str]] = {}
+    for task_id, title, at, check_id, paths in read.session.execute(_query(project_id)):
         titles[task_id] = title
-        if task_id not in newest or newest[task_id][0] < at:
-            newest[task_id] = (at, paths or "")
+        # Two may be of one millisecond.
+        if task_id not in newest or newest[task_id] < (at, check_id, ""):
+            newest[task_id] = (at, check_id, paths or "")
     by_path: defaultdict[str, list[str]] = defaultdict(list)
-    for task_id, (_at, paths) in newest.items():
+    for task_id, (_at, _check_id, paths) in newest.items():
         for path in paths.split("\n"):
             if path:
                 by_path[path].append(task_id)
@@ -58,7 +59,7 @@ def read_overlaps(read: Snapshot, project_id: str) -> dict[str, list[Overlap]]:
     return {task_id: _most(others, titles) for task_id, others in shared.items() if others}
 
 
-def _query(project_id: str) -> Select[str, str, datetime, str]:
+def _query(project_id: str) -> Select[str, str, datetime, str, str]:
     # In a table of its own: MySQL accepts no LIMIT in a subquery of IN.
     tasks = (
         select(Task.id, Task.title)
@@ -68,7 +69,7 @@ def _query(project_id: str) -> Select[str, str, datetime, str]:
         .subquery()
     )
     return (
-        select(tasks.c.id, tasks.c.title, TaskCheck.at, func.substr(TaskCheck.log, 1, LONGEST_PATHS))
+        select(tasks.c.id, tasks.c.title, TaskCheck.at, TaskCheck.id, func.substr(TaskCheck.log, 1, LONGEST_PATHS))
         .join(tasks, tasks.c.id == TaskCheck.task_id)
         .where(TaskCheck.name == "diff", TaskCheck.status == "passed")
     )
