@@ -6,9 +6,10 @@ format that an exception's message contains are masked.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 
@@ -16,15 +17,35 @@ from common.masking import KNOWN_FORMATS
 from common.settings import settings
 
 
-class _Formatter(structlog.stdlib.ProcessorFormatter):
-    """Writes a line of structlog's without an exception at once: the processors of all lines copy its record first."""
+class _Lines(logging.StreamHandler[TextIO]):
+    """Writes lines to standard output."""
 
-    def format(self, record: logging.LogRecord) -> str:
-        # structlog notes its logger in its records; others have the processors of libraries before them.
-        fields = record.msg if "_logger" in record.__dict__ else None
-        if not isinstance(fields, dict) or "exc_info" in fields or record.exc_info or record.stack_info:
-            return super().format(record)
-        return _without_keys(None, "", _render(None, "", fields))
+    def write(self, line: str) -> None:
+        """As a record's, which is formatted already. Raises what the stream raises."""
+        self.acquire()
+        try:
+            self.stream.write(line + self.terminator)
+            self.stream.flush()
+        finally:
+            self.release()
+
+
+def _write_at_once(
+    logger: structlog.typing.WrappedLogger, method: str, fields: structlog.typing.EventDict
+) -> structlog.typing.ProcessorReturnValue:
+    """The last step of a line of structlog's: write it, and go no further.
+
+    A record of the standard library costs more than the line. It is made only for what has an exception, where another
+    handler wants it, as in tests, and if the line can't be written, which that library then says.
+    """
+    handlers = logging.root.handlers
+    output = handlers[0] if len(handlers) == 1 else None
+    if isinstance(output, _Lines) and "exc_info" not in fields and "stack_info" not in fields:
+        line = _without_keys(None, "", _render(None, "", fields))
+        with contextlib.suppress(OSError, ValueError):
+            output.write(line)
+            raise structlog.DropEvent
+    return structlog.stdlib.ProcessorFormatter.wrap_for_formatter(logger, method, fields)
 
 
 _render = structlog.processors.JSONRenderer()
@@ -41,14 +62,14 @@ def configure_logs() -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[*shared, _write_at_once],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.make_filtering_bound_logger(_level()),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = _Lines(sys.stdout)
     handler.setFormatter(
-        _Formatter(
+        structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,

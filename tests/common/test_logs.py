@@ -16,7 +16,12 @@ def _lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
-def test_each_line_has_its_fields_in_order(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("is_alone", [True, False])
+def test_each_line_has_its_fields_in_order(
+    is_alone: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a server nobody but the output wants a line; in a test pytest does, too."""
+    monkeypatch.setattr(logging.root, "handlers", [] if is_alone else [logging.NullHandler()])
     configure_logs()
     log = structlog.get_logger()
     log.bind(actor="ada").info("task:created", feed="p", key="ghp_" + "a" * 36)
@@ -42,3 +47,21 @@ def test_formats_of_others_find_the_process() -> None:
     record = logging.getLogger("gunicorn").makeRecord("gunicorn", logging.INFO, "arbiter.py", 1, "exiting", (), None)
 
     assert logging.Formatter("[%(process)d] %(message)s").format(record) == f"[{os.getpid()}] exiting"
+
+
+def test_a_line_that_can_not_be_written_ends_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.root, "handlers", [])
+    configure_logs()
+    (output,) = logging.root.handlers
+    assert isinstance(output, logging.StreamHandler)
+    reads, writes = os.pipe()
+    os.close(reads)
+    with open(os.devnull, "w") as sink, os.fdopen(writes, "w") as gone:
+        output.setStream(gone)
+        structlog.get_logger().info("lost")
+        # Else closing it tries again.
+        os.dup2(sink.fileno(), writes)
+
+    assert "BrokenPipeError" in capsys.readouterr().err

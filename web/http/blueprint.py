@@ -316,7 +316,7 @@ def _title(name: str) -> str:
 
 def _load(reader: Schema, given: Mapping[str, object]) -> object:
     try:
-        return cast("object", reader.load(given))
+        return cast("object", reader.load(given, partial=reader.may_be_absent))
     except ma.ValidationError as error:
         raise Faults(faults_of(error.messages)) from error
 
@@ -331,13 +331,14 @@ def _json_body() -> JsonObject:
 
 
 def _body_bytes() -> bytes:
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+    current = request._get_current_object()  # type: ignore[attr-defined]
+    if current.environ.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
         raise UnsupportedMedia("a compressed body")
-    raw = request.get_data()
+    raw = current.get_data()
     # A chunked body has no Content-Length, and werkzeug 3.1 cuts it off at the limit without an error.
-    if request.content_length is None and len(raw) >= (request.max_content_length or len(raw) + 1):
+    if current.content_length is None and len(raw) >= (current.max_content_length or len(raw) + 1):
         raise RequestEntityTooLarge
-    return raw
+    return cast("bytes", raw)
 
 
 def _query_parameters() -> dict[str, str]:

@@ -6,6 +6,7 @@ for a number, nor an unknown key. The same classes describe the API at /api/open
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -88,6 +89,13 @@ class Schema(ma.Schema):
         field_obj.data_key = camel_case(field_obj.data_key or field_name)
         field_obj.error_messages["required"] = "Required"
         field_obj.error_messages["null"] = "Must not be null"
+
+    @functools.cached_property
+    def may_be_absent(self) -> frozenset[str]:
+        """The fields that need not be sent, and then are not in what was read: marshmallow need not look at them."""
+        return frozenset(
+            name for name, field in self.load_fields.items() if not field.required and field.load_default is ma.missing
+        )
 
     def get_attribute(self, obj: object, attr: str, default: object) -> object:
         """An attribute of the object, else of what it shows, else the default."""
