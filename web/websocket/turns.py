@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Iterable
 
 from web.websocket.connection import LOCK, Connection
 
-_AT_ONCE = 50
+_AT_ONCE = 200
 """Sockets that are written to before others get a turn: with gevent, other greenlets."""
 
 
