@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import BindParameter, ClauseElement, ColumnElement, Table, bindparam, func, or_, select, update
+from sqlalchemy import ClauseElement, ColumnElement, Table, bindparam, func, or_, select, update
 from sqlalchemy.dialects import mysql, sqlite
 
 from common import database
@@ -39,10 +39,12 @@ _NEW = (
 """The columns of a new job that are not NULL, or may be set."""
 
 
-def _enqueue() -> ClauseElement:
-    """Inserts a job, or has the live one run once more; on SQLite it returns the id."""
+def _enqueue(**times: ColumnElement[datetime]) -> ClauseElement:
+    """Inserts a job, or has the live one run once more; on SQLite it returns the id. times: columns that are no
+    parameters.
+    """
     table = cast("Table", Job.__table__)
-    values: dict[str, BindParameter[object]] = {name: bindparam(name) for name in _NEW}
+    values: dict[str, object] = {**{name: bindparam(name) for name in _NEW}, **times}
     if database.is_sqlite():
         new = sqlite.insert(table).values(values)
         earlier = {"generation": Job.generation + 1, "next_at": func.min(Job.next_at, new.excluded.next_at)}
@@ -95,6 +97,8 @@ HELD = Statement(
 """The id of the job `id` while the lease with this fence is valid: nobody has claimed it since, and it is not over."""
 
 ENQUEUE = Statement(_enqueue)
+ENQUEUE_NOW = Statement(lambda: _enqueue(next_at=database.clock(""), created_at=database.clock("")))
+"""On MariaDB and MySQL: due at once by the server's own clock, which need not be asked for first."""
 RUN_AGAIN = Statement(
     lambda: (
         update(Job)

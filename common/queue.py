@@ -18,13 +18,25 @@ from sqlalchemy import ColumnElement, Select, delete, select, update
 from common import database
 from common.announcer import Announcement
 from common.errors import LeaseLost
-from common.job_statements import CLAIM, CLAIMED, ENQUEUE, FINISH, HELD, LIVE, NO_FAILURES, RUN_AGAIN, is_due
+from common.job_statements import (
+    CLAIM,
+    CLAIMED,
+    ENQUEUE,
+    ENQUEUE_NOW,
+    FINISH,
+    HELD,
+    LIVE,
+    NO_FAILURES,
+    RUN_AGAIN,
+    is_due,
+)
 from common.jobs import LEASE_SECONDS, Kind, Lease, chain_of_this_thread
 from common.late_sessions import LateSession
 from common.machine.waiting import growing_delay
 from common.models.insertion import insert_values
 from common.models.journal import Job
 from common.names import new_id
+from common.statements import Statement
 from common.states import LIVE_JOB, By, JobState
 from common.tracing import trace_parent
 
@@ -70,12 +82,12 @@ class JobQueue:
 
     def enqueue(self, kind: Kind, subject_id: str, *, project_id: str | None, after_seconds: float = 0) -> str:
         """Insert the job, or have the live one for the same subject run once more. Returns the job's id."""
-        values = self._new_job(kind, subject_id, project_id, self._now() + timedelta(seconds=after_seconds))
+        insertion, values = self._insertion(kind, subject_id, project_id, after_seconds)
         self._late.flush()
         if database.is_sqlite():
-            job_id = str(ENQUEUE.rows(self._connection, **values)[0][0])
+            job_id = str(insertion.rows(self._connection, **values)[0][0])
         else:
-            ENQUEUE.run_with_next(self._connection, None, **values)
+            insertion.run_with_next(self._connection, None, **values)
             job_id = str(LIVE.rows(self._connection, live_key=values["live_key"])[0][0])
         self._announcement.ring(kind.name, job_id, after_seconds)
         return job_id
@@ -91,19 +103,25 @@ class JobQueue:
             else:
                 self.enqueue(kind, subject_id, project_id=project_id)
             return
-        values = self._new_job(kind, subject_id, project_id, self._now())
+        insertion, values = self._insertion(kind, subject_id, project_id, 0)
         self._late.flush()
-        ENQUEUE.run_with_next(self._connection, None, **values)
+        insertion.run_with_next(self._connection, None, **values)
         ring = functools.partial(self._announcement.ring, kind.name)
         LIVE.run_with_next(self._connection, lambda rows, _id: ring(str(rows[0][0])), live_key=values["live_key"])
 
-    def _new_job(self, kind: Kind, subject_id: str, project_id: str | None, due: datetime) -> dict[str, object]:
-        """The columns of a new job."""
-        return {
+    def _insertion(
+        self, kind: Kind, subject_id: str, project_id: str | None, after_seconds: float
+    ) -> tuple[Statement, dict[str, object]]:
+        """The statement that inserts a new job, and its parameters."""
+        values: dict[str, object] = {
             "id": new_id(), "kind": kind.name, "subject_id": subject_id, "project_id": project_id,
-            "live_key": _live_key(kind.name, subject_id), "state": JobState.QUEUED, "generation": 1, "next_at": due,
-            "attempts": 0, "fence": 0, "waits": 0, "created_at": self._now(), "trace_parent": trace_parent(),
+            "live_key": _live_key(kind.name, subject_id), "state": JobState.QUEUED, "generation": 1, "attempts": 0,
+            "fence": 0, "waits": 0, "trace_parent": trace_parent(),
         }  # fmt: skip
+        if not (after_seconds or database.is_sqlite()):
+            return ENQUEUE_NOW, values
+        now = self._now()
+        return ENQUEUE, {**values, "next_at": now + timedelta(seconds=after_seconds), "created_at": now}
 
     def enqueue_new(self, kind: Kind, subjects: Sequence[tuple[str, str, str | None]]) -> None:
         """Insert a job for each subject, at once: (id, project, traceparent). They are new, so none has a live job.

@@ -12,7 +12,7 @@ from datetime import timedelta
 from sqlalchemy import select
 
 from common.announcer import Announcement, announcer
-from common.database import sqlite_now
+from common.database import is_sqlite, sqlite_now
 from common.errors import Conflict, NotFound
 from common.job_statements import DUE, HELD
 from common.jobs import CATALOGUE, UNAVAILABLE_HOURS, Lease
@@ -41,8 +41,9 @@ def claim_job(job_id: str, parked: Parked | None = None) -> Lease | None:
     Attempts are counted here, before the work, so that a job which kills its process is counted, too. A job without
     attempts left is parked.
     """
-    # Most messages arrive after the job was claimed. Reading first takes no lock; a claim takes SQLite's only one.
-    if not read_rows(DUE, id=job_id, now=sqlite_now()):
+    # Many messages arrive after the job was claimed. Reading first takes no lock; a claim takes SQLite's only one. On
+    # MariaDB and MySQL it takes that of the row, so reading would only delay the claim.
+    if is_sqlite() and not read_rows(DUE, id=job_id, now=sqlite_now()):
         return None
     return _claim(job_id, parked)
 
