@@ -87,8 +87,10 @@ class JobQueue:
         if database.is_sqlite():
             job_id = str(insertion.rows(self._connection, **values)[0][0])
         else:
-            insertion.run_with_next(self._connection, None, **values)
-            job_id = str(LIVE.rows(self._connection, live_key=values["live_key"])[0][0])
+            # As MariaDB and MySQL count it, an inserted row is one, and one that was there and changed is two.
+            changed, _id = insertion.run(self._connection, **values)
+            is_new = changed == 1
+            job_id = str(values["id"] if is_new else LIVE.rows(self._connection, live_key=values["live_key"])[0][0])
         self._announcement.ring(kind.name, job_id, after_seconds)
         return job_id
 
