@@ -88,7 +88,7 @@ CLAIM = Statement(_claim)
 CLAIMED = Statement(lambda: select(*_LEASE).where(Job.id == bindparam("id")))
 FINISH = Statement(_finish)
 DUE = Statement(lambda: select(Job.id).where(Job.id == bindparam("id"), *is_due(database.clock("now"))))
-"""The id of the job `id`, if it may be claimed. now: only SQLite uses it; MariaDB and MySQL use their own clock."""
+"""The id of the job `id`, if it may be claimed. Asked on SQLite alone, where now is `sqlite_now`."""
 HELD = Statement(
     lambda: select(Job.id).where(
         Job.id == bindparam("id"), Job.fence == bindparam("fence"), Job.state_ == JobState.RUNNING

@@ -18,11 +18,11 @@ def prepare(made: Engine, *, reads: bool) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
         # busy_timeout 0: a wait inside SQLite would block every greenlet of the process; common/transaction.py waits.
-        # temp_store MEMORY: else a statement with a trigger or RETURNING, or one in a savepoint, writes the old pages
-        # into a temporary file, for a new task 16 of them.
-        waits, stores = ("busy_timeout=0",), ("journal_mode=WAL", "synchronous=FULL", "temp_store=MEMORY")
-        for pragma in (*waits, *stores, "foreign_keys=ON"):
+        for pragma in ("busy_timeout=0", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             _pragma(cursor, pragma)
+        # Else a statement with a trigger or RETURNING, or one in a savepoint, writes the old pages into a temporary
+        # file, for a new task 16 of them.
+        _pragma(cursor, "temp_store=MEMORY")
         cursor.close()
 
     @event.listens_for(made, "begin")
