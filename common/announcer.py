@@ -31,8 +31,10 @@ log = structlog.get_logger()
 
 MOST_ENTRIES = 200
 """Most entries published in one round trip."""
-LONGEST_DELAY_SECONDS = 4.0
-"""Job messages with a longer delay are not sent from here: the sweep sends them when the job is due."""
+LONGEST_DELAY_SECONDS = 6.0
+"""Job messages with a longer delay are not sent from here: the sweep, which comes every 5 s, sends them when the job is
+due.
+"""
 
 
 @dataclass

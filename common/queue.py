@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Select, delete, select, update
 
 from common import database
-from common.announcer import Announcement
+from common.announcer import LONGEST_DELAY_SECONDS, Announcement
 from common.errors import LeaseLost
 from common.job_statements import (
     CLAIM,
@@ -41,6 +41,8 @@ from common.states import LIVE_JOB, By, JobState
 from common.tracing import trace_parent
 
 MOST_SWEPT = 200
+AFTER_LEASE_SECONDS = 0.1
+"""How long after the end of a lease a job is rung, so that the claim does not come too early."""
 LONGEST_WAIT_SECONDS = 300
 """Longest wait, even if a provider asks for more."""
 
@@ -259,13 +261,29 @@ class JobQueue:
     def ring_due(self) -> int:
         """Send messages for due jobs: those whose message was lost, whose worker died, or whose wait is over.
 
-        Returns how many were sent (at most MOST_SWEPT).
+        Jobs whose lease ends before the next sweep get theirs when it has ended. Returns how many are due (at most
+        MOST_SWEPT).
         """
-        due = select(Job.kind, Job.id).where(*is_due(self._now())).order_by(Job.next_at, Job.id).limit(MOST_SWEPT)
+        now = self._now()
+        due = select(Job.kind, Job.id).where(*is_due(now)).order_by(Job.next_at, Job.id).limit(MOST_SWEPT)
         found = self._late.session.execute(due).all()
         for kind, job_id in found:
             self._announcement.ring(kind, job_id)
+        for kind, job_id, seconds in self._ending(now):
+            self._announcement.ring(kind, job_id, seconds + AFTER_LEASE_SECONDS)
         return len(found)
+
+    def _ending(self, now: datetime) -> list[tuple[str, str, float]]:
+        """The jobs whose lease ends before the next sweep, and in how many seconds.
+
+        Their workers have died: one that lives renews a lease long before its end.
+        """
+        last = now + timedelta(seconds=LONGEST_DELAY_SECONDS - AFTER_LEASE_SECONDS)
+        ending = select(Job.kind, Job.id, Job.lease_until).where(
+            Job.state_ == JobState.RUNNING, Job.lease_until >= now, Job.lease_until < last
+        )
+        found = self._late.session.execute(ending.limit(MOST_SWEPT)).all()
+        return [(kind, job_id, (until - now).total_seconds()) for kind, job_id, until in found if until is not None]
 
     def is_project_busy(self, project_id: str, *, except_for: Lease) -> bool:
         """Whether a job of the project other than this one is running."""

@@ -1,9 +1,12 @@
-"""A ring is the message that Celery would send, so stock workers run it; what somebody waits for comes first."""
+"""A ring is the message that Celery would send, so stock workers run it; what somebody waits for comes first, and a job
+whose worker died is rung when its lease ends.
+"""
 
 from __future__ import annotations
 
 import base64
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +14,12 @@ import redis
 from celery import Celery
 
 from common import broker, feed, jobs
+from common.announcer import announcer
+from common.models.journal import Job
+from common.services import jobs as rows
 from common.settings import settings
+from common.transaction import Transaction, transactional
+from tests.e2e.instance import wait_until
 
 KEY = "00000000-0000-0000-0000-000000000000"
 
@@ -66,3 +74,41 @@ def test_a_run_that_somebody_waits_for_overtakes(client: redis.Redis) -> None:
 
     taken = [_taken(client, jobs.Queue.SLOW)["headers"]["task"] for _ in kinds]
     assert taken == [jobs.PREPARE_RUN.name, jobs.VERIFY_RUN.name, jobs.CLOSE_RUN.name]
+
+
+@transactional
+def _enqueue(tx: Transaction) -> str:
+    return tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
+
+
+@transactional
+def _end_lease(tx: Transaction, job_id: str, *, in_seconds: float) -> None:
+    tx.lock(Job, job_id).lease_until = tx.now() + timedelta(seconds=in_seconds)
+
+
+def test_a_job_whose_worker_died_is_rung_when_its_lease_ends(client: redis.Redis) -> None:
+    job_id = _enqueue()
+    assert rows.claim_job(job_id) is not None
+    _end_lease(job_id, in_seconds=1)
+    assert announcer().flush(10)
+    client.flushall()
+
+    assert rows.sweep_jobs() == 0
+    assert rows.claim_job(job_id) is None
+    name = f"{settings().instance}:{jobs.SCHEDULE_TASKS.queue.value}"
+    wait_until("the job to be rung", lambda: bool(client.llen(name)), 10)
+    assert rows.claim_job(job_id) is not None
+
+
+def test_a_job_that_a_worker_holds_is_not_rung(client: redis.Redis) -> None:
+    @transactional
+    def rung_by_a_sweep(tx: Transaction) -> list[tuple[float, str, str]]:
+        tx.queue.ring_due()
+        return list(tx.queue._announcement.rings)
+
+    job_id = _enqueue()
+    assert rows.claim_job(job_id) is not None
+    assert rung_by_a_sweep() == []
+    _end_lease(job_id, in_seconds=3)
+    ((seconds, _kind, rung),) = rung_by_a_sweep()
+    assert (rung, 2 < seconds < 4) == (job_id, True)
