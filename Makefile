@@ -5,7 +5,7 @@
 #   GITEA_URL=… GITEA_TOKEN=…   the server that `make test-real` tests against (a site administrator's token)
 #   KUBECONFIG=…        the cluster that `make test-real` tests against
 #   ONLY=page           what `make bench` measures alone: start, api, grow, sizes, ws, queue, schedule, handover,
-#                       proof, gateway, sandbox, page, scale or failover
+#                       proof, gateway, sandbox, page, scale, failover or kills
 #   SECONDS_EACH=600    how long each of the two measurements of `make soak` takes
 #   ARGS='…'            more arguments for pytest, the benchmark, the demonstration or `aiworker up`
 

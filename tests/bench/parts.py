@@ -31,6 +31,7 @@ MODULES = {
     "page": "page",
     "scale": "scale",
     "failover": "failover",
+    "kills": "kills",
 }
 _ARGUMENTS: dict[str, Callable[[int], dict[str, Any]]] = {
     "gateway": lambda _times: {"streams": 200, "rate": 100, "seconds": 10},

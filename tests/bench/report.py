@@ -30,6 +30,7 @@ TITLES = {
     "page": "Page",
     "scale": "More processes",
     "failover": "Failover",
+    "kills": "Killed workers",
 }
 
 
