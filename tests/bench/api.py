@@ -25,6 +25,7 @@ from tests.bench.figures import Figure, Found, Missing, shown
 from tests.bench.filled import fill
 from tests.bench.machine import LOAD_CORES, cpu_seconds, pinned
 from tests.bench.served import DATABASES, Platform, Started, platform, procfile
+from tests.bench.sql_alone import rates, statements_of
 from tests.servers import NotInstalled
 
 CONNECTIONS = 16
@@ -40,6 +41,7 @@ GOALS = {
     ("POST /tasks", "MariaDB"): "≥ 0.3",
 }
 """Of the rate of the bare application, by what is asked and the database."""
+OTHER_PAGES = "GET /tasks, 50 rows, another page each time"
 STATES = (TaskState.BACKLOG, TaskState.FAILED, TaskState.CANCELLED, TaskState.PRODUCTION)
 
 
@@ -93,7 +95,7 @@ def kinds(server: Started, password: str, project_id: str) -> list[Asked]:
     found = [
         Asked("GET /tasks, 50 rows", lambda _: listed, lambda _: hello),
         # More pages than a process keeps, so each is read from the database.
-        Asked("GET /tasks, 50 rows, another page each time", pages, lambda _: hello),
+        Asked(OTHER_PAGES, pages, lambda _: hello),
         Asked("GET one task", lambda _: one, lambda _: hello),
         Asked("GET one task, another each time", others, lambda _: hello),
         Asked("POST /tasks", lambda _: created, lambda _: echo, 201),
@@ -144,6 +146,11 @@ def _of_database(name: str, tasks: int, seconds: float, times: int, only: str | 
                 theirs.append(measure(bare, kind.bare, 201 if kind.status == 201 else 200, seconds))
                 ours.append(measure(product, kind.make, kind.status, seconds))
             yield from _compared(kind.what, name, ours, theirs)
+            if kind.what == OTHER_PAGES:
+                sent = statements_of(stores, f"/api/tasks?projectId={project_id}&limit=50&offset={{}}")
+                what, base = f"the SQL alone of {kind.what}, {name}", f"bare Flask beside {kind.what}, {name}"
+                note = f"{len(sent)} statements, one connection"
+                yield Figure(what, rates(stores, sent, seconds, times), "a second", ratio_of=base, note=note)
 
 
 def _compared(what: str, database: str, ours: list[Measured], bare: list[Measured]) -> Iterator[Found]:

@@ -1,6 +1,6 @@
 """Measures the queue: from a job's commit to its start in a worker of the platform, and what a job costs the worker.
 
-Beside it, in turn: bare Redis lists (the limit), and dramatiq and huey where an interpreter has them.
+Beside it, in turn: bare Redis lists (the limit), and dramatiq, huey, taskiq and rq where an interpreter has them.
 `python -m tests.bench.queue --peers …/bin/python` measures this alone.
 """
 
@@ -36,7 +36,7 @@ from tests.servers import ROOT, NotInstalled, mariadb_server, redis_server
 
 GOALS = {"dramatiq": "≤ 0.25", "huey": "≤ 1.5"}
 _WHAT = "Job to start"
-PEERS = ("lists", "dramatiq", "huey")
+PEERS = ("lists", "dramatiq", "huey", "taskiq", "rq")
 START_SECONDS = 120
 RATE, SECONDS = 50, 4
 _WORKER = (
@@ -131,9 +131,9 @@ def _on(name: str, url: str, folder: Path, redis_url: str, times: int, python: s
 
 
 def figures(times: int = 5, peers: str | None = None) -> Iterator[Found]:
-    """Each figure with its name. peers: a Python that has dramatiq and huey; None: one of the benchmark's cache."""
+    """Each figure with its name. peers: a Python that has the other queues; None: one of the benchmark's cache."""
     if peers is None:
-        installed = python_peer("queues", "dramatiq[redis]", "huey", "redis")
+        installed = python_peer("queues", "dramatiq[redis]", "huey", "taskiq", "taskiq-redis", "rq", "redis")
         yield from installed.versions
         if installed.command is None:
             yield installed.missing

@@ -1,4 +1,5 @@
-"""One queue of another project under the same load, with nothing of AiWorker: dramatiq, huey, or bare Redis lists.
+"""One queue of another project under the same load, with nothing of AiWorker: dramatiq, huey, taskiq, rq, or bare Redis
+lists.
 
 `PEER_REDIS_URL=… python queue_peers.py <name> <a second> <seconds>` starts its workers, sends that load, and prints a
 line of JSON: milliseconds from sending to starting, sorted, and CPU milliseconds of the workers for a job.
@@ -6,6 +7,7 @@ line of JSON: milliseconds from sending to starting, sorted, and CPU millisecond
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib
 import json
@@ -54,11 +56,25 @@ if URL:
 
         huey = RedisHuey("measured", url=URL, results=False)
         by_huey = huey.task()(note)
+    with contextlib.suppress(ImportError):
+        from taskiq_redis import ListQueueBroker
+
+        taskiq = ListQueueBroker(URL, queue_name="peer:taskiq")
+        by_taskiq = taskiq.task(task_name="note")(note)
+    with contextlib.suppress(ImportError):
+        from rq import Queue
+
+        by_rq = Queue("measured", connection=connection())
 
 HERE = Path(__file__).parent
+LOOP = asyncio.new_event_loop()
+"""taskiq's client is asynchronous."""
 WORKERS = {
     "dramatiq": ["-m", "dramatiq", "queue_peers", "--processes", "2", "--threads", "8"],
     "huey": ["-m", "huey.bin.huey_consumer", "queue_peers.huey", "-w", "2", "-k", "process"],
+    "taskiq": ["-m", "taskiq", "worker", "queue_peers:taskiq", "--workers", "2"],
+    # With the job's module loaded, as its documentation advises: it forks a process for each job.
+    "rq": ["-c", f"import queue_peers, rq.cli; rq.cli.main(['worker-pool', '-u', '{URL}', '-n', '2', 'measured'])"],
     "lists": [__file__, "pop"],
 }
 
@@ -69,6 +85,10 @@ def send(name: str) -> None:
     elif name == "huey":
         # Its consumer knows the task by the name of the module, which is another one in the program that sends.
         importlib.import_module("queue_peers").by_huey(time.time())
+    elif name == "taskiq":
+        LOOP.run_until_complete(by_taskiq.kiq(time.time()))
+    elif name == "rq":
+        by_rq.enqueue("queue_peers.note", time.time(), result_ttl=0)
     else:
         client().lpush("peer:list", repr(time.time()))
 

@@ -1,4 +1,5 @@
-"""Measures the sockets of the relay, as the Procfile starts it, against servers that do the least there is to do.
+"""Measures the sockets of the relay, as the Procfile starts it, against servers that do the least there is to do, and
+against one system call for each delivery.
 
 The platform's clients authenticate and subscribe to a project, and its events come through the Redis stream, from which
 the hub also learns what it may not deliver. The peers verify nothing and get the events by a connection of their own.
@@ -12,6 +13,7 @@ import math
 import os
 import socket
 import statistics
+import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
@@ -28,6 +30,8 @@ from tests.bench.served import Platform, platform, procfile, started
 from tests.bench.ws_load import EVENT_BYTES, Crowd, cut
 
 OURS, BASE, BEST = "AiWorker", "websockets", "uWebSockets.js"
+WRITES = "one system call a delivery"
+"""The limit, unless what goes to a socket is joined."""
 SOCKETS = 1_000
 MANY = 10_000
 WINDOWS = (1, 8, 64)
@@ -71,10 +75,12 @@ def figures(times: int = 5) -> Iterator[Found]:
         (node_peer("ws", "ws"), "with_ws.cjs", "ws"),
         (node_peer("uws", "@trufflesuite/uws-js-unofficial"), "with_uws.cjs", BEST),
     ]
+    # Needs nothing but Python.
+    writes = Peer("writes", [sys.executable], _PEERS)
     with platform() as own, pinned(LOAD_CORES):
         own.settings()
         sides: dict[str, Callable[[], contextlib.AbstractContextManager[Side]]] = {OURS: lambda: ours(own)}
-        for peer, program, name in peers:
+        for peer, program, name in [*peers, (writes, "with_writes.py", WRITES)]:
             if peer.command is None:
                 yield peer.missing
             else:
@@ -89,7 +95,7 @@ def figures(times: int = 5) -> Iterator[Found]:
 
 def _compared(name: str, rounds: list[Measures]) -> Iterator[Figure]:
     is_ours = name == OURS
-    base = BASE if is_ours else None
+    base = BASE if name in {OURS, WRITES} else None
     for window in WINDOWS:
         what = f"{{}}: deliveries to {SOCKETS:,} sockets, window {window}"
         goals = GOALS.get(window, (None, None)) if is_ours else (None, None)
