@@ -127,8 +127,14 @@ _joinable: CommitGroup | None = None
 
 
 def joinable() -> CommitGroup | None:
-    """The group that may be joined now; None: there is none. Call it with the lock held."""
-    return _joinable if _joinable is not None and _joinable._size < MOST and _joinable._error is None else None
+    """The group that may be joined now; None: there is none. Call it with the lock held.
+
+    One of another database may not: the tests of a process change theirs while something of the last one may still end.
+    """
+    group = _joinable
+    if group is None or group._size >= MOST or group._error is not None:
+        return None
+    return group if group.connection.engine is database.engine() else None
 
 
 @contextlib.contextmanager

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select
@@ -15,6 +17,7 @@ from common.errors import NotFound
 from common.events import TaskCreated
 from common.models import EventRow, Feed
 from common.transaction import Transaction, snapshot, transactional
+from tests.databases import sqlite_url
 from tests.e2e.instance import wait_until
 
 Start = Callable[[Callable[[], object]], "Future[object]"]
@@ -73,6 +76,20 @@ def test_what_comes_meanwhile_is_committed_with_the_first(start: Start) -> None:
 
     assert [one.result(10) for one in [first, *others]] == ["a", "b", "c"]
     assert _names() == [(1, "a"), (2, "b"), (3, "c")]
+
+
+def test_only_what_is_for_the_same_database_joins(
+    start: Start, use_database: Callable[[str], None], sqlite_template: Path, tmp_path: Path
+) -> None:
+    first = _first(start)
+    group = commit_groups._joinable
+    use_database(sqlite_url(Path(shutil.copy(sqlite_template, tmp_path / "another.db"))))
+    other = start(lambda: _record("b"))
+    wait_until("the other is done", lambda: _size() == 2 or commit_groups._joinable is not group, 10)
+    _commit()
+
+    assert (first.result(10), other.result(10)) == ("a", "b")
+    assert _names() == [(1, "b")]
 
 
 def test_one_that_raises_undoes_its_own_writes_alone(start: Start) -> None:

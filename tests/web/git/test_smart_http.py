@@ -61,6 +61,8 @@ def served_app(app: Flask) -> Iterator[int]:
     """The port on which the app answers, its forge on this test's data."""
     local_forge.cache_clear()
     server = make_server("127.0.0.1", 0, app, threaded=True)
+    # `server_close` then waits for what still answers: git's client is done a moment before.
+    server.daemon_threads = False
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
