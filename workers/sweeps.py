@@ -14,7 +14,7 @@ from workers.job import celery
 
 
 def sweep() -> None:
-    """Every 5 s: send every due job to the broker again."""
+    """Every 5 s: send every due job to the broker again, and soon those whose lease is about to end."""
     jobs.sweep_jobs()
 
 

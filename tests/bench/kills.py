@@ -10,7 +10,6 @@ import signal
 import socket
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,7 +32,8 @@ class Silent:
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
-        self._asked: dict[str, float] = {}
+        self.asked: set[str] = set()
+        """The repositories that were asked for, by their paths."""
         self._kept: list[socket.socket] = []
         self.again: dict[str, datetime] = {}
         """When a repository was asked for the second time, by its path."""
@@ -44,16 +44,13 @@ class Silent:
             while True:
                 connection, _address = self._listener.accept()
                 path = connection.recv(4096).split(b" ")[1].decode().split(".git")[0].lstrip("/")
-                if path not in self._asked:
-                    self._asked[path] = time.monotonic()
+                if path not in self.asked:
+                    self.asked.add(path)
                     self._kept.append(connection)
                     continue
                 self.again.setdefault(path, datetime.now(UTC))
                 connection.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
                 connection.close()
-
-    def is_asked(self, path: str) -> bool:
-        return path in self._asked
 
     def close(self) -> None:
         self._listener.close()
@@ -79,7 +76,7 @@ def _killed(instance: Instance, people: Client, engine: Engine, server: Silent, 
     """Kills the worker that imports a new project. Seconds from the kill, and from its lease's end, to the next try."""
     body = {"name": name, "importUrl": f"http://{server.address}/{name}.git"}
     project_id = people.post("/projects", body, 201)["project"]["id"]
-    wait_until("the import to wait for its server", lambda: server.is_asked(name))
+    wait_until("the import to wait for its server", lambda: name in server.asked)
     worker = _worker(instance, server.address)
     at = datetime.now(UTC)
     os.kill(worker.pid, signal.SIGKILL)
