@@ -123,4 +123,5 @@ def test_a_redis_that_is_back_counts_again(
 
     assert [comment(client) for _number in range(3)] == [404] * 3
     with redis.Redis.from_url(redis_url, decode_responses=True) as reader:
-        assert [reader.get(key) for key in reader.keys("*:limit:writes:*")] == ["3"]
+        # One counter a minute: the minute may have turned once meanwhile.
+        assert sum(int(reader.get(key) or 0) for key in reader.keys("*:limit:writes:*")) == 3
