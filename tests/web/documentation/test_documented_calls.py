@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,10 +12,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.routing import Map
-from werkzeug.serving import make_server
 
 from common.states import ProjectState, Role
-from tests import builders
+from tests import app_server, builders
 from tests.web import made
 from tests.web.documentation.snippets import blocks, commands, inline_codes, is_typed, program
 
@@ -101,13 +99,8 @@ def test_every_call_of_a_page_is_answered(shell: _Shell, page: str) -> None:
 
 @pytest.fixture
 def served(plain_app: Flask) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, plain_app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with app_server.served(plain_app) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 def test_the_guides_program_prints_what_is_ready(

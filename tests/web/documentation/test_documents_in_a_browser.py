@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 
 import pytest
 from flask import Flask
 from playwright.sync_api import expect
-from werkzeug.serving import WSGIRequestHandler, make_server
 
+from tests.app_server import served
 from tests.e2e.browser import Person, chromium
 from web.documentation import documents
 from web.page import page
-
-
-class _Quiet(WSGIRequestHandler):
-    def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002
-        """Nobody reads it."""
 
 
 @pytest.fixture(scope="module")
@@ -25,16 +19,10 @@ def person(chromium_path: str) -> Iterator[Person]:
     """Somebody who is signed in nowhere; there is nothing but the page's files."""
     app = Flask("page", static_folder=None)
     app.register_blueprint(page)
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Quiet)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    with chromium(chromium_path) as browser:
-        someone = Person(browser, f"http://127.0.0.1:{server.server_port}")
+    with served(app, waits=False) as port, chromium(chromium_path) as browser:
+        someone = Person(browser, f"http://127.0.0.1:{port}")
         yield someone
         someone.close()
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 def test_every_page_fits_a_phone_and_is_led_to_by_keyboard(person: Person) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from urllib.parse import quote
 import pytest
 from flask import Flask
 from sqlalchemy import select
-from werkzeug.serving import make_server
 
 from common import jobs
 from common.models.journal import Job
@@ -26,12 +24,11 @@ from common.states import Role, TaskState
 from common.transaction import snapshot
 from common.values.repository import Repository
 from tests import builders
+from tests.app_server import served
 from tests.e2e.instance import wait_until
 from tests.providers.git_tree import WorkTree, git
 from tests.web.made import a_live_run, a_project, a_task, end, set_state, somebody
 from tests.web.world import put
-
-PATIENCE_SECONDS = 60
 
 
 class Shop:
@@ -60,17 +57,10 @@ class Shop:
 def served_app(app: Flask) -> Iterator[int]:
     """The port on which the app answers, its forge on this test's data."""
     local_forge.cache_clear()
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    # `server_close` then waits for what still answers: git's client is done a moment before.
-    server.daemon_threads = False
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
     try:
-        yield server.server_port
+        with served(app) as port:
+            yield port
     finally:
-        server.shutdown()
-        thread.join(PATIENCE_SECONDS)
-        server.server_close()
         local_forge.cache_clear()
 
 

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 from common.models import Deployment, Project, Task, TaskGroup
 from common.models.task import Comment
 from common.services.projects import projects
 from common.services.tasks import tasks, watching
 from common.transaction import snapshot
+from tests.app_server import served
 from tests.doubles.gitea.pulls import add_review, change_pull
 from tests.e2e.instance import free_port
 from tests.providers.git_tree import git
@@ -28,25 +25,6 @@ from web.app import create_app
 pytestmark = pytest.mark.timeout(300)
 
 _IDS = re.compile(r"\b[0-9a-f]{8,40}\b")
-
-
-class _Quiet(WSGIRequestHandler):
-    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 (the base's own name)
-        """Nothing: a test's output is the test's."""
-
-
-@contextlib.contextmanager
-def served(port: int) -> Iterator[None]:
-    """The API of this process's platform, on a port."""
-    server = make_server("127.0.0.1", port, create_app(), threaded=True, request_handler=_Quiet)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        server.shutdown()
-        thread.join(10)
-        server.server_close()
 
 
 class People:
@@ -175,7 +153,7 @@ def test_the_end_is_the_same_with_every_webhook_lost(
         elsewhere(
             plain_remote_platform, monkeypatch, folder=tmp_path / "rung", rings=True, AIWORKER_WEBHOOK_URL=address
         ) as platform,
-        served(port),
+        served(create_app(), port),
     ):
         project = tell(platform)
         assert platform.server.bell is not None
