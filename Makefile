@@ -18,6 +18,9 @@ SECONDS_EACH ?= 600
 .PHONY: help up test test-real check demo pictures examples client bench soak migration lock sbom wheel image clean
 .DEFAULT_GOAL := help
 export GITEA_URL GITEA_TOKEN KUBECONFIG
+# Keep what is compiled, whatever the environment says: nothing is compiled when it is installed, so each process and each
+# command would compile the same modules again, which takes longer than what most of them do.
+export PYTHONDONTWRITEBYTECODE :=
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -26,10 +29,7 @@ up: ## Install what is missing and start the whole platform in the foreground
 	@.ci/venv requirements.lock
 	@exec $(BIN)/aiworker up $(ARGS)
 
-# The tests' processes keep what they compile, whatever the environment says: each worker of pytest-xdist and each of the
-# thousands of children would compile the same modules again. One collection first, so that not all workers rewrite
-# the assertions of the same files.
-test: export PYTHONDONTWRITEBYTECODE :=
+# One collection first, so that not all workers of pytest-xdist rewrite the assertions of the same files.
 test: ## Check style, types and architecture, and run every test
 	@.ci/venv requirements-dev.lock
 	@.ci/packages & packages=$$!; .ci/check; checked=$$?; wait $$packages && exit $$checked
