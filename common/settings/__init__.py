@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from common.errors import Misconfigured
+from common.machine.ports import APP_PORTS, PortRange
 from common.settings.environment import Environment
 from common.settings.kubernetes import MOST_PREVIEWS, FleetSettings, KubernetesSettings, read_kubernetes
 from common.settings.models import ModelSettings, ProviderSettings, read_models
@@ -163,6 +164,8 @@ class RuntimeSettings:
     """The host in the local runtime's URLs (AIWORKER_RUNTIME_HOST), `localhost` by default."""
     bind_host: str
     """The address on which apps of the local runtime listen (AIWORKER_RUNTIME_BIND), 127.0.0.1 by default."""
+    ports: PortRange = APP_PORTS
+    """The ports of the local runtime's apps (AIWORKER_RUNTIME_PORTS). An app that has another one keeps it."""
     kubernetes: KubernetesSettings | None = None
     """None with the local runtime."""
 
@@ -383,5 +386,6 @@ def _runtime(env: Environment, data_dir: Path, *, instance: str, internal_url: s
         supervisor_dir=data_dir / "runtime",
         public_host=env.string("AIWORKER_RUNTIME_HOST", default="localhost"),
         bind_host=env.string("AIWORKER_RUNTIME_BIND", default="127.0.0.1"),
+        ports=env.ports("AIWORKER_RUNTIME_PORTS", default=APP_PORTS),
         kubernetes=read_kubernetes(env, instance=instance, internal_url=internal_url) if kind == "kubernetes" else None,
     )

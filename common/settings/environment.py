@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from common.errors import Misconfigured
+from common.machine.ports import PortRange
 
 
 class Environment:
@@ -66,6 +67,14 @@ class Environment:
         if value not in of:
             raise Misconfigured(f"{name}={value} is not one of {', '.join(of)}")
         return value
+
+    def ports(self, name: str, *, default: PortRange) -> PortRange:
+        """A range of ports, such as `20000-29999`."""
+        value = self.text(name)
+        try:
+            return default if value is None else PortRange.parse(value)
+        except ValueError as error:
+            raise Misconfigured(f"{name}={error}") from error
 
     def names(self, name: str) -> tuple[str, ...]:
         """The comma-separated parts; empty if the variable is not set."""

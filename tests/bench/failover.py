@@ -26,7 +26,8 @@ from tests.bench.machine import LOAD_CORES
 from tests.bench.served import Platform, platform, procfile, started
 from tests.databases import create_schema
 from tests.e2e.client import Client, Listener
-from tests.e2e.instance import free_port, wait_until
+from tests.e2e.instance import wait_until
+from tests.ports import free_port
 from tests.servers import MariaDB, NotInstalled, mariadb_server
 
 AWAY_SECONDS = 2.0

@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 import secrets
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from pathlib import Path
 from common.machine.children import PARENT_DEATH_COMMAND
 from tests.bench.machine import LOAD_CORES, SERVER_CORES, pinned
 from tests.databases import sqlite_url
+from tests.ports import free_port
 from tests.servers import ROOT, mariadb_server, redis_server
 
 START_SECONDS = 60
@@ -102,7 +102,7 @@ def procfile(
     config: another configuration of gunicorn. environ: more settings, such as WEB_CONCURRENCY="2". What it prints is
     in `<folder>/<name>.log`.
     """
-    port = _free_port()
+    port = free_port()
     line = procfile_line(name)
     if app is not None:
         line = re.sub(r'"web\.app:create_\w+\(\)"', f'"{app}"', line)
@@ -172,9 +172,3 @@ def _run(line: str, environ: dict[str, str]) -> str:
     if done.returncode:
         raise RuntimeError(f"{line}: {done.stderr[-2000:]}")
     return done.stdout
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -28,6 +28,7 @@ from tests.bench.machine import LOAD_CORES, cpu_seconds, pinned, pss_bytes
 from tests.bench.peers import Peer, node_peer, python_peer
 from tests.bench.served import Platform, platform, procfile, started
 from tests.bench.ws_load import EVENT_BYTES, Crowd, cut
+from tests.ports import free_port
 
 OURS, BASE, BEST = "AiWorker", "websockets", "uWebSockets.js"
 WRITES = "one system call a delivery"
@@ -281,7 +282,7 @@ def _stream(own: Platform, project_id: str) -> Iterator[Publish]:
 @contextlib.contextmanager
 def _peer(own: Platform, peer: Peer, program: str) -> Iterator[Side]:
     assert peer.command is not None
-    port, publisher_port = _free_port(), _free_port()
+    port, publisher_port = free_port(), free_port()
     command = [*peer.command, str(_PEERS / program), str(port), str(publisher_port)]
     environ = {"PATH": os.environ["PATH"], **peer.environ}
     with started(command, environ, own.folder / "peer.log") as pid, _connected(publisher_port) as publisher:
@@ -300,9 +301,3 @@ def _connected(port: int) -> socket.socket:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.05)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

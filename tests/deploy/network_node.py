@@ -24,6 +24,7 @@ from tests.deploy.manifests import Object, takes
 from tests.doubles.kubernetes.node import relay
 from tests.doubles.kubernetes.statuses import condition
 from tests.doubles.kubernetes.store import Store
+from tests.ports import free_port
 
 
 class NetworkNode:
@@ -99,9 +100,7 @@ class _Pod:
         if container["image"] == "busybox":
             command = ["busybox", *container["args"]]
         else:
-            with socket.socket() as free:
-                free.bind(("127.0.0.1", 0))
-                port = free.getsockname()[1]
+            port = free_port()
             command = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", str(port)]
             self.address = f"http://127.0.0.1:{port}"
         self._is_over = threading.Event()

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -26,6 +25,7 @@ from tests.doubles.kubernetes.node import is_jobs
 from tests.doubles.kubernetes.statuses import condition
 from tests.doubles.kubernetes.store import Store, now_text
 from tests.doubles.kubernetes.streams import Running, started
+from tests.ports import free_port
 from tests.servers import ROOT, mariadb_server, redis_server
 
 COMPONENT = "app.kubernetes.io/component"
@@ -56,9 +56,7 @@ class PlatformNode:
         self._web = ""
         self._looks = requests.Session()
         self._looks.trust_env = False
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.web_url = f"http://127.0.0.1:{free.getsockname()[1]}"
+        self.web_url = f"http://127.0.0.1:{free_port()}"
         # This machine, by a name that a pod on another one might use.
         self._elsewhere["http://web.aiworker.svc:3000"] = self.web_url.replace("127.0.0.1", "127.1")
 

@@ -6,7 +6,6 @@ import contextlib
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,16 +16,11 @@ import psutil
 import requests
 
 from common.machine.children import PARENT_DEATH_COMMAND
+from tests.ports import APP_PORTS, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 90
 STOP_SECONDS = 90
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def wait_until(what: str, look: Callable[[], bool], seconds: float = 90) -> None:
@@ -63,6 +57,7 @@ class Instance:
             "AIWORKER_CHROMIUM": "off",
             "AIWORKER_DISK_RESERVE_BYTES": "0",
             "AIWORKER_AGENT_DISK_RESERVE_BYTES": "0",
+            "AIWORKER_RUNTIME_PORTS": str(APP_PORTS),
             **self._environ,
         }
 

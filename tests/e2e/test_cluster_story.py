@@ -15,9 +15,10 @@ from tests.doubles.kubernetes import ClusterDouble
 from tests.doubles.kubernetes.node import ProcessNode
 from tests.doubles.settings import settings_of
 from tests.e2e.elsewhere import Places, StoryElsewhere
-from tests.e2e.instance import free_port, running, wait_until
+from tests.e2e.instance import running, wait_until
 from tests.e2e.origin import served_repository
 from tests.e2e.story import tell
+from tests.ports import free_port
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -19,9 +19,11 @@ import psutil
 from common.errors import ProviderUnavailable
 from common.machine.children import PARENT_DEATH_COMMAND, base_environment
 from common.machine.git_environment import git_environment
+from common.machine.ports import PortRange
 from common.providers.runtime import ProcessRuntime
 from common.values.app import Version
 from common.values.repository import Source
+from tests.ports import APP_PORTS
 from tests.providers.runtime_contract import until, version_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -134,11 +136,12 @@ class Supervisor:
         *,
         socket: Path | None = None,
         bind: str = "127.0.0.1",
+        ports: PortRange = APP_PORTS,
         disk_bytes: int | None = None,
         **environ: str,
     ) -> None:
         self.directory = directory
-        self.bind = bind
+        self.bind, self.ports = bind, ports
         self.socket = socket or directory / "s.sock"
         self.runtime = ProcessRuntime(self.socket)
         self._options = [] if disk_bytes is None else ["--disk-bytes", str(disk_bytes)]
@@ -148,7 +151,7 @@ class Supervisor:
 
     def spawn(self, **options: Any) -> subprocess.Popen[str]:
         options_of_it = ["--dir", str(self.directory), "--socket", str(self.socket), "--watch-seconds", WATCH_SECONDS]
-        options_of_it += ["--bind", self.bind, *self._options]
+        options_of_it += ["--bind", self.bind, "--ports", str(self.ports), *self._options]
         # It must not outlive tests that are cut off: they leave no chance to stop it.
         command = [*PARENT_DEATH_COMMAND, sys.executable, "-m", "workers.supervisor", *options_of_it]
         env = {**os.environ, **self._environ}

@@ -15,11 +15,12 @@ import psutil
 import pytest
 
 from common.errors import ProviderRefused, ProviderUnavailable
+from common.machine.ports import PortRange
 from common.providers.runtime import ProcessRuntime, runtime
 from common.settings import settings
 from common.values.app import App, AppPhase, Space
 from common.values.check import CheckEnd, CheckPhase, CheckState
-from tests.e2e.instance import free_port
+from tests.ports import APP_PORTS, free_port
 from tests.providers.runtime_contract import check_of, finished, settled, until
 from tests.providers.runtime_supervisor import ROOT, Repository, Supervisor, get, lives, supervised, wait_until_gone
 
@@ -107,6 +108,23 @@ def test_a_remembered_port_that_another_program_took_is_replaced(
     finally:
         foreigner.kill()
         foreigner.wait()
+
+
+def test_apps_get_ports_of_the_range_and_keep_what_they_have(supervisor: Supervisor, repository: Repository) -> None:
+    first, other = PortRange(APP_PORTS.first, APP_PORTS.last - 100), PortRange(APP_PORTS.last - 99, APP_PORTS.last)
+    supervisor.stop()
+    supervisor.ports = first
+    supervisor.start_again()
+    kept = supervisor.runtime.ensure_app(APP, repository.web_app("v1")).url
+    supervisor.stop()
+    supervisor.ports = other
+    supervisor.start_again()
+
+    new = supervisor.runtime.ensure_app(App(SPACE, "staging"), repository.web_app("v2")).url
+
+    assert first.first <= (urlsplit(kept).port or 0) <= first.last
+    assert other.first <= (urlsplit(new).port or 0) <= other.last
+    assert supervisor.runtime.ensure_app(APP, repository.web_app("v1")).url == kept
 
 
 def test_a_stopped_supervisor_leaves_nothing_running(supervisor: Supervisor, repository: Repository) -> None:

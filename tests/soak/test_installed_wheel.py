@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.instance import free_port
+from tests.ports import free_port
 from tests.servers import ROOT
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from tests.doubles.model_server import ModelServer
 from tests.doubles.model_wire import Fault
+from tests.ports import free_port
 from tests.workers.runner.drivers.cli_runs import INSTALLED, Ran, try_program
-from web.launcher.prerequisites import free_port
 from workers.runner.drivers.program import Ending
 
 pytestmark = pytest.mark.timeout(900)
@@ -46,6 +46,6 @@ def test_a_fault_of_the_provider_is_a_refusal(name: str, tmp_path: Path) -> None
 # Codex waits for the network without an end: the run's limits end it.
 @pytest.mark.parametrize("name", ["gemini", "opencode"])
 def test_a_provider_that_is_not_there_is_a_refusal(name: str, tmp_path: Path) -> None:
-    ran = try_program(name, tmp_path, f"http://127.0.0.1:{free_port('127.0.0.1')}", longest_seconds=LONGEST_SECONDS)
+    ran = try_program(name, tmp_path, f"http://127.0.0.1:{free_port()}", longest_seconds=LONGEST_SECONDS)
 
     _is_a_refusal(ran)

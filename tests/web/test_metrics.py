@@ -14,7 +14,7 @@ from common.services.spend.model_calls import record_calls
 from common.services.spend.today import MOST_SERIES
 from common.settings import settings
 from common.values.model_provider import TokenCount
-from tests.e2e.instance import free_port
+from tests.ports import free_port
 from tests.web.api.test_spend import a_call
 from tests.web.conftest import AppOn
 from tests.web.made import a_project, a_task

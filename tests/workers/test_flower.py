@@ -13,8 +13,8 @@ import yaml
 from common.machine.children import PARENT_DEATH_COMMAND
 from common.settings import from_env
 from tests.e2e.instance import wait_until
+from tests.ports import free_port
 from tests.servers import ROOT
-from web.launcher.prerequisites import free_port
 from web.launcher.programs import FLOWER_USER, Catalogue
 
 CLOSED = ("/", "/workers", "/metrics", "/healthcheck", "/api/workers")
@@ -22,7 +22,7 @@ CLOSED = ("/", "/workers", "/metrics", "/healthcheck", "/api/workers")
 
 def test_nothing_is_shown_without_the_login(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = from_env({"AIWORKER_DATA_DIR": str(tmp_path), "AIWORKER_REDIS_URL": redis_url})
-    program = Catalogue(settings, flower_port=free_port("127.0.0.1"), flower_password="secret").flower()
+    program = Catalogue(settings, flower_port=free_port(), flower_password="secret").flower()
     port = program.argv[-1].partition("=")[2]
     url = f"http://127.0.0.1:{port}"
     flower = subprocess.Popen(
@@ -52,7 +52,7 @@ def test_nothing_is_shown_without_the_login(tmp_path: Path, redis_url: str, monk
 
 def test_workers_tell_what_they_run_while_flower_runs(tmp_path: Path, redis_url: str) -> None:
     settings = from_env({"AIWORKER_DATA_DIR": str(tmp_path), "AIWORKER_REDIS_URL": redis_url})
-    catalogue = Catalogue(settings, flower_port=free_port("127.0.0.1"), flower_password="secret")
+    catalogue = Catalogue(settings, flower_port=free_port(), flower_password="secret")
     port = catalogue.flower().argv[-1].partition("=")[2]
     with contextlib.ExitStack() as running:
         # Its sweeps fail without a schema in the database: that is told, too.

@@ -90,6 +90,7 @@ class Catalogue:
             "socket": socket_path(self.settings.store.data_dir, "supervisor"),
             "public-host": runtime.public_host,
             "bind": runtime.bind_host,
+            "ports": runtime.ports,
         }
         argv = (sys.executable, "-m", "workers.supervisor", *_options(options))
         return Program("supervisor", argv, self._untrusted(), CHECKOUT)

@@ -21,6 +21,7 @@ from common.error_reports import start_error_reports
 from common.errors import Misconfigured
 from common.machine.children import exit_words
 from common.machine.locks import locked
+from common.machine.ports import APP_PORTS, PortRange
 from common.settings.private_files import PRIVATE_UMASK
 from common.settings.sandbox import SandboxSettings
 from common.values.confinement import Confinement
@@ -74,9 +75,17 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--socket", type=Path, help="the Unix socket to listen on; by default supervisor.sock in --dir")
     parser.add_argument("--public-host", default="localhost", help="the host in the apps' addresses")
     parser.add_argument("--bind", default="127.0.0.1", help="the address that the apps' ports listen on")
+    parser.add_argument("--ports", type=_ports, default=APP_PORTS, help=f"the apps' ports; by default {APP_PORTS}")
     parser.add_argument("--watch-seconds", type=float, default=2.0, help="seconds between checks of a live version")
     parser.add_argument("--disk-bytes", type=int, default=10 * 2**30, help="the most that one checkout may grow to")
     return parser.parse_args()
+
+
+def _ports(text: str) -> PortRange:
+    try:
+        return PortRange.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _make_private(directory: Path) -> None:
@@ -163,8 +172,8 @@ async def _serve(directory: Path, socket: Path, arguments: argparse.Namespace, s
     async with _guarded(processes.directory):
         checkouts, caches = Checkouts(directory / "mirrors"), Caches(directory / "caches")
         tools = Tools(
-            directory, Overload(), processes, checkouts, caches, Ports(), arguments.watch_seconds, arguments.disk_bytes,
-            sandbox,
+            directory, Overload(), processes, checkouts, caches, Ports(arguments.ports), arguments.watch_seconds,
+            arguments.disk_bytes, sandbox,
         )  # fmt: skip
         apps = Apps(directory / "apps", arguments.bind, tools)
         checks = Checks(directory / "checks", tools)

@@ -1,35 +1,38 @@
-"""Finds free ports on this machine.
-
-The ports are below the kernel's ephemeral range (32768 and up), so no outgoing connection takes an app's stored port
-while the supervisor is not running.
-"""
+"""Finds free ports on this machine."""
 
 from __future__ import annotations
 
 import random
 import socket
 
-FIRST, LAST = 20000, 29999
+from common.machine.ports import PortRange
+
+MOST_TRIED = 200
 
 
 class NoFreePort(Exception):
-    """None of 200 tried ports was free."""
+    """None of the ports that were tried was free."""
 
 
 class Ports:
-    """Allocates free ports; never the same port twice at a time."""
+    """Allocates free ports of a range; never the same port twice at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, of: PortRange) -> None:
+        self._all = of
         self._out: set[int] = set()
         self._random = random.SystemRandom()
 
     def take(self, host: str, wanted: int | None = None) -> int:
-        """Return `wanted` if it is free, else any free port. Release it with `free`. Raises NoFreePort."""
-        for port in ([wanted] if wanted else []) + self._random.sample(range(FIRST, LAST + 1), 200):
+        """Return `wanted` if it is free, else any free port. Release it with `free`. Raises NoFreePort.
+
+        wanted: may be of another range, such as that of an earlier start.
+        """
+        of = range(self._all.first, self._all.last + 1)
+        for port in ([wanted] if wanted else []) + self._random.sample(of, min(len(of), MOST_TRIED)):
             if port not in self._out and _is_free(host, port):
                 self._out.add(port)
                 return port
-        raise NoFreePort(f"no free port from {FIRST} to {LAST} on {host}")
+        raise NoFreePort(f"no free port in {self._all} on {host}")
 
     def free(self, port: int) -> None:
         self._out.discard(port)

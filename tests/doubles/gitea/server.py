@@ -23,6 +23,7 @@ from tests.doubles.gitea.api import Call, answer
 from tests.doubles.gitea.bell import Bell
 from tests.doubles.gitea.contract import Contract, describe
 from tests.doubles.gitea.model import Model, Repo, User
+from tests.ports import free_port
 
 _GIT = re.compile(r"/(?P<owner>[^/]+)/(?P<name>[^/]+)\.git/(?P<service>info/refs|git-upload-pack|git-receive-pack)")
 _NO_COMMIT = "0" * 40
@@ -70,7 +71,7 @@ class GiteaDouble:
         self.token = _TOKEN
         self._lock = threading.RLock()
         self._ended = threading.Event()
-        self._server = make_server("127.0.0.1", port, self._serve, threaded=True, request_handler=_Quiet)
+        self._server = make_server("127.0.0.1", port or free_port(), self._serve, threaded=True, request_handler=_Quiet)
         self.url = self.model.root_url = f"http://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         self._thread.start()

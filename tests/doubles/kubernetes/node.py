@@ -18,7 +18,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -31,6 +30,7 @@ import requests
 
 from tests.doubles.kubernetes.statuses import condition, image_id
 from tests.doubles.kubernetes.store import Object, Store, now_text
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[3]
 RESTART_SECONDS = 0.5
@@ -163,7 +163,7 @@ class _Program(threading.Thread):
             if "secret" in volume:
                 for key, value in secret(namespace, volume["secret"]["secretName"]).items():
                     (self._folder / volume["name"] / key).write_text(value)
-        self._port = _free_port()
+        self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._checkout_code: int | None = None
         self._setup_code: int | None = None if self._setup else 0
@@ -385,9 +385,3 @@ def _status(
         }  # fmt: skip
         status["initContainerStatuses"] = [before]
     return status
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

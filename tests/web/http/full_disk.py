@@ -27,7 +27,7 @@ from common.settings import settings
 from common.states import Role
 from tests import builders
 from tests.e2e.instance import wait_until
-from web.launcher.prerequisites import free_port
+from tests.ports import free_port
 from web.launcher.programs import Catalogue
 
 SIZE_BYTES = 24 * 2**20
@@ -37,7 +37,7 @@ PATIENCE_SECONDS = 60
 def main(directory: Path, redis_url: str, kind: str) -> None:
     if kind == "tmpfs":
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE_BYTES}", "tmpfs", directory], check=True)
-    port = free_port("127.0.0.1")
+    port = free_port()
     os.environ |= {
         "AIWORKER_DATA_DIR": str(directory / "data"),
         "AIWORKER_REDIS_URL": redis_url,

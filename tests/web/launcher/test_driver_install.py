@@ -24,8 +24,8 @@ from common.settings.environment import Environment
 from common.settings.models import read_models
 from common.values.drivers import KnownDriver, Package
 from tests.conftest import leave_out
+from tests.ports import free_port
 from web.launcher.driver_install import install_driver, install_program, wanted_by_providers
-from web.launcher.prerequisites import free_port
 
 SCRIPT = "#!/bin/sh\necho 1.2.3\n"
 
@@ -145,7 +145,7 @@ def test_a_registry_that_lacks_it_is_said(registry: Registry, tmp_path: Path) ->
 def test_a_registry_that_is_not_there_is_said(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("npm_config_registry", f"http://127.0.0.1:{free_port('127.0.0.1')}")
+    monkeypatch.setenv("npm_config_registry", f"http://127.0.0.1:{free_port()}")
 
     assert "npm's registry can't be reached" in _fails(registry.driver(), tmp_path)
 

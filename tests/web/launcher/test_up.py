@@ -17,8 +17,8 @@ import psutil
 import pytest
 
 from tests.e2e.instance import wait_until
+from tests.ports import free_port
 from tests.servers import ROOT, is_gone
-from web.launcher.prerequisites import free_port
 
 LAUNCH = """
 import sys
@@ -71,7 +71,7 @@ def read_until(launcher: subprocess.Popen[str], part: str) -> str:
 
 
 def test_the_platform_starts_stops_and_goes_on_with_its_data(tmp_path: Path) -> None:
-    port = free_port("127.0.0.1")
+    port = free_port()
     with launched(tmp_path / "data", port, "flower") as launcher:
         first = read_until(launcher, "Stop it with Ctrl-C")
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/health/live") as reply:

@@ -16,7 +16,7 @@ from common.services.tasks import tasks, watching
 from common.transaction import snapshot
 from tests.app_server import served
 from tests.doubles.gitea.pulls import add_review, change_pull
-from tests.e2e.instance import free_port
+from tests.ports import free_port
 from tests.providers.git_tree import git
 from tests.workers.elsewhere import Elsewhere, elsewhere
 from tests.workers.platform import Platform

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from tests.ports import free_port
+
 Json = dict[str, Any]
 DEADLINE_SECONDS = 90.0
 CLAIM_MEMBERS = ("driver", "model", "models", "prompt", "freshPrompt", "sessionDriver", "attachments",
@@ -98,7 +100,7 @@ class Platform:
         self.failures: dict[str, list[int]] = {}
         self.seen: list[str] = []
         self.queries: list[str] = []
-        self.port = 0
+        self.port = free_port()
         self._server: ThreadingHTTPServer | None = None
         self._is_closing = False
 
@@ -116,7 +118,6 @@ class Platform:
         Bound.platform = platform
         self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Bound)
         self._server.daemon_threads = True
-        self.port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def stop(self) -> None:

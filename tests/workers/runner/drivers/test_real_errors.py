@@ -8,12 +8,12 @@ import pytest
 
 from tests.doubles.model_server import ModelServer
 from tests.doubles.model_wire import Fault
+from tests.ports import free_port
 from tests.workers.runner.drivers.cli_runs import (
     INSTALLED,
     MODELS,
     try_program,
 )
-from web.launcher.prerequisites import free_port
 from workers.runner.drivers.program import Ending
 
 pytestmark = pytest.mark.timeout(300)
@@ -48,7 +48,7 @@ def test_a_fault_of_the_provider_is_a_refusal(name: str, tmp_path: Path) -> None
 # Codex waits for the network without an end: the run's limits end it. OpenCode and Gemini wait long: tests/soak.
 @pytest.mark.parametrize("name", ["claude", "qwen"])
 def test_a_provider_that_is_not_there_is_a_refusal(name: str, tmp_path: Path) -> None:
-    ran = try_program(name, tmp_path, f"http://127.0.0.1:{free_port('127.0.0.1')}")
+    ran = try_program(name, tmp_path, f"http://127.0.0.1:{free_port()}")
 
     assert ran.classified is not None
     assert ran.classified.ending is Ending.REFUSED, (ran.classified, ran.code, ran.stderr, ran.lines)
