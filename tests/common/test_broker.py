@@ -26,7 +26,7 @@ KEY = "00000000-0000-0000-0000-000000000000"
 
 @pytest.fixture
 def client(on_database: str) -> redis.Redis:
-    found = feed.client()
+    found = feed.client(timeout=60)
     found.flushall()
     return found
 
@@ -89,9 +89,9 @@ def _end_lease(tx: Transaction, job_id: str, *, in_seconds: float) -> None:
 def test_a_job_whose_worker_died_is_rung_when_its_lease_ends(client: redis.Redis) -> None:
     job_id = _enqueue()
     assert rows.claim_job(job_id) is not None
-    _end_lease(job_id, in_seconds=3)
     assert announcer().flush(10)
     client.flushall()
+    _end_lease(job_id, in_seconds=3)
 
     assert rows.sweep_jobs() == 0
     name = f"{settings().instance}:{jobs.SCHEDULE_TASKS.queue.value}"

@@ -16,7 +16,7 @@ from common.feed import Entry
 def following(use_database: Callable[[str], None], tmp_path: object) -> Iterator[Iterator[list[Entry]]]:
     """A reader of the stream that has begun."""
     use_database(f"sqlite:///{tmp_path}/aiworker.db")
-    feed.client().flushall()
+    feed.client(timeout=60).flushall()
     with closing(feed.follow(block_seconds=0.1)) as batches:  # type: ignore[type-var]
         assert next(batches) == []
         yield batches

@@ -28,7 +28,7 @@ Verb = Callable[[Transaction, Lease], object]
 VERBS: dict[str, tuple[JobState, By, Verb]] = {
     "claim": (JobState.RUNNING, By.PLATFORM, lambda tx, lease: tx.queue.claim(lease.job_id)),
     "finish": (JobState.DONE, By.PLATFORM, lambda tx, lease: tx.finish(lease)),
-    "again": (JobState.QUEUED, By.PLATFORM, lambda tx, lease: tx.again(lease, after_seconds=1)),
+    "again": (JobState.QUEUED, By.PLATFORM, lambda tx, lease: tx.again(lease, after_seconds=3600)),
     "fail": (JobState.QUEUED, By.PLATFORM, lambda tx, lease: tx.queue.fail(lease, "no")),
     "wait": (
         JobState.QUEUED,

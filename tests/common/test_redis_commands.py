@@ -10,7 +10,7 @@ from common import feed
 
 @pytest.fixture(autouse=True)
 def _empty(on_database: str) -> None:
-    feed.client().flushall()
+    feed.client(timeout=60).flushall()
 
 
 def test_replies_come_in_the_order_of_the_commands() -> None:

@@ -345,8 +345,8 @@ def test_a_card_is_dragged_only_where_a_person_may_move_its_task(reader: PageRea
     expect(waits).to_have_count(0)
     drag("Was failed", "cancelled")
     reader.see("drop-cancel-confirm").click()
-    expect(reader.see("board-column-cancelled").get_by_test_id("task-card")).to_have_text([re.compile("failed")])
     expect(reader.see("toast").filter(has_text="1 task cancelled")).to_be_visible()
+    expect(reader.see("board-column-cancelled").get_by_test_id("task-card")).to_have_text([re.compile("failed")])
     states = {state: all_of(Task, Task.id == task.id)[0].state_ for state, task in tasks.items()}
     assert states == {"failed": "cancelled", "ready_to_test": "approved", "backlog": "backlog"}
 

@@ -97,7 +97,7 @@ def test_what_is_no_answer_is_said(admin: FlaskClient, provider: Upstream, scrip
 def test_a_silent_provider_ends_the_test(
     admin: FlaskClient, provider: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(provider_tests, "SILENCE_SECONDS", 0.1)
+    monkeypatch.setattr(provider_tests, "SILENCE_SECONDS", 2)
     provider.script = Script([b"{"], fault="silence")
 
     reply = admin.post(a_provider(admin, provider))

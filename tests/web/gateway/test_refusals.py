@@ -72,7 +72,8 @@ def test_the_token_ends_with_its_run(agent: RunningAgent) -> None:
     def is_refused() -> bool:
         return agent.call(SONNET).status_code == 401
 
-    wait_until("the token is refused", is_refused, seconds=2)
+    assert accesses.REMEMBERED_SECONDS <= 1
+    wait_until("the token is refused", is_refused)
 
 
 @every_format

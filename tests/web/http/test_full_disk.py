@@ -68,6 +68,7 @@ def test_health_says_that_no_new_work_begins(
 ) -> None:
     app: Flask = app_on(sqlite_database_url)
     monkeypatch.setenv("AIWORKER_DISK_RESERVE_BYTES", str(2**50))
+    monkeypatch.setattr("web.health.ANSWER_SECONDS", 60.0)
     settings.cache_clear()
 
     reply = app.test_client().get("/api/health")

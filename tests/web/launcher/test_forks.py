@@ -78,7 +78,7 @@ def launched(folder: Path, *words: str, loaded: str = LOADED) -> Iterator[tuple[
 def told(folder: Path, name: str = "program") -> dict[str, Any]:
     """What the fork wrote about itself, which is in its log."""
     log = folder / "logs" / f"{name}.log"
-    wait_until("the fork's line", lambda: log.exists() and log.read_text().endswith("\n"))
+    wait_until("the fork's line", lambda: log.exists() and log.read_text().endswith("}\n"))
     about: dict[str, Any] = json.loads(log.read_text().splitlines()[-1])
     return about
 

@@ -56,7 +56,15 @@ def started_by(launcher: subprocess.Popen[str]) -> list[psutil.Process]:
 def named_by_forks(launcher: subprocess.Popen[str]) -> set[str]:
     """The names of the launcher's forks, which have its arguments."""
     arguments = psutil.Process(launcher.pid).cmdline()
-    return {child.name() for child in started_by(launcher) if child.cmdline() == arguments}
+    return {name for name, command in map(_about, started_by(launcher)) if command == arguments}
+
+
+def _about(child: psutil.Process) -> tuple[str, list[str]]:
+    """Its name and command line; '' and [] of one that has ended, such as a look for a program's version."""
+    try:
+        return child.name(), child.cmdline()
+    except psutil.NoSuchProcess:
+        return "", []
 
 
 def read_until(launcher: subprocess.Popen[str], part: str) -> str:
@@ -104,7 +112,7 @@ def test_the_platform_starts_stops_and_goes_on_with_its_data(tmp_path: Path) -> 
 
 def _see_sweeps_go_on_after_a_lost_broker(data_dir: Path, children: list[psutil.Process]) -> None:
     wait_until("the first sweep", lambda: _swept_at(data_dir) is not None)
-    (valkey,) = [child for child in children if "valkey" in child.name()]
+    (valkey,) = [child for child in children if "valkey" in _about(child)[0]]
     valkey.kill()
     # The first one may have been under way already.
     for _ in range(2):

@@ -39,7 +39,10 @@ def authority() -> Authority:
     return made
 
 
-def test_what_the_second_socket_of_a_token_may_follow_is_known(admin: Person, authority: Authority) -> None:
+def test_what_the_second_socket_of_a_token_may_follow_is_known(
+    admin: Person, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("web.websocket.authority.CHECK_SECONDS", 600.0)
     project_id = new_project(admin)
     person = new_person(admin, Role.MEMBER)
     first = authority.admit(person.token)

@@ -117,8 +117,9 @@ def test_a_revocation_that_was_never_published_closes_the_socket_too(server: Ser
 
 
 def test_a_token_that_expires_closes_the_socket_unless_a_fresh_one_came(server: Server, member: Person) -> None:
-    short = access_token(member.login, seconds=3)
-    with Client(server.url, short) as forgetful, Client(server.url, short) as careful:
+    with Client(server.url, member.token) as forgetful, Client(server.url, member.token) as careful:
+        short = access_token(member.login, seconds=4)
+        assert [client.auth(short)["event"] for client in (forgetful, careful)] == ["auth:ok"] * 2
         assert careful.auth(access_token(member.login))["event"] == "auth:ok"
         assert forgetful.close_code() == 4401
         assert careful.ask("subscribe", projectId="platform")["event"] == "subscribed"
