@@ -232,7 +232,7 @@ def test_a_server_that_does_not_answer_is_given_up(server: GiteaDouble, examine:
 def test_a_server_that_stops_answering_is_given_up_at_once(server: GiteaDouble, examine: Examine) -> None:
     server.faults.append(Fault(NOBODY, "hang"))
 
-    found = examine((0.5, 0.3))
+    found = examine((2.0, 2.0))
 
     assert found[-1].status == "fail"
     assert f"/admin/users/{NOBODY} was not answered in time" in found[-1].says

@@ -45,12 +45,12 @@ def test_every_check_has_a_clean_checkout(runtime: ProcessRuntime, version: Vers
 
 def test_a_check_that_takes_too_long_is_killed_with_all_it_started(runtime: ProcessRuntime, version: Version) -> None:
     command = "sleep 600 & echo $!; setsid sleep 600 & echo $!; wait"
-    check = replace(check_of(version, SPACE, "c", command), timeout_seconds=1)
+    check = replace(check_of(version, SPACE, "c", command), timeout_seconds=3)
     runtime.ensure_check(check)
     state = finished(runtime, check)
 
     assert (state.phase, state.exit_code) == (CheckPhase.FAILED, None)
-    assert state.reason == "it took longer than 1 s"
+    assert state.reason == "it took longer than 3 s"
     pids = [int(line) for line in state.log.split()]
     assert len(pids) == 2
     assert not any(lives(pid) for pid in pids)

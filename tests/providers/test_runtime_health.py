@@ -14,6 +14,10 @@ from tests.providers.runtime_contract import settled
 from tests.providers.runtime_supervisor import RUN_WEB_APP, Repository, supervised
 
 SPACE = Space("shop-0000beef", "project-1")
+BAD_SECONDS = 6
+"""What is never healthy is given up then: after its start, also on a busy machine."""
+PATIENT = {"start_seconds": 60}
+"""For versions that are to become healthy."""
 
 APP = """
 import http.server, os
@@ -63,14 +67,14 @@ def outcomes(runtime: ProcessRuntime, repository: Repository, *wanted: dict[str,
     commit = repository.commit(app__py=APP)
     apps = [App(SPACE, f"task-{number:08}") for number in range(len(wanted))]
     for app, fields in zip(apps, wanted, strict=True):
-        options = {"start_command": RUN_WEB_APP, "start_seconds": 3, **fields}
+        options = {"start_command": RUN_WEB_APP, "start_seconds": BAD_SECONDS, **fields}
         runtime.ensure_app(app, repository.version("v1", commit, **options))
     return [settled(runtime, app, "v1") for app in apps]
 
 
 def test_an_answer_below_400_on_the_same_host_is_healthy(runtime: ProcessRuntime, repository: Repository) -> None:
     paths = ["/", "/399", "/to//200", "/to//to//200", "/to/http://HOST/200"]
-    found = outcomes(runtime, repository, *({"health": Health(path)} for path in paths))
+    found = outcomes(runtime, repository, *({"health": Health(path), **PATIENT} for path in paths))
 
     assert [(path, state.phase, state.reason) for path, state in zip(paths, found, strict=True)] == [
         (path, AppPhase.LIVE, None) for path in paths
@@ -96,7 +100,7 @@ def test_an_error_a_redirect_elsewhere_and_one_without_end_are_not(
 
 
 def test_the_text_has_to_be_there(runtime: ProcessRuntime, repository: Repository) -> None:
-    good = [{"health": Health(path, "all is well")} for path in ("/", "/chunks", "/long", "/to//200")]
+    good = [{"health": Health(path, "all is well"), **PATIENT} for path in ("/", "/chunks", "/long", "/to//200")]
     bad = [{"health": Health(path, "we are open")} for path in ("/", "/chunks", "/long", "/to//200")]
     found = outcomes(runtime, repository, *good, *bad)
 
@@ -109,7 +113,7 @@ def test_the_text_has_to_be_there(runtime: ProcessRuntime, repository: Repositor
 def test_a_version_of_an_older_platform_keeps_what_was_promised_to_it(
     runtime: ProcessRuntime, repository: Repository
 ) -> None:
-    paths = ("/404", "/to/https://login.example/", "/500")
-    found = outcomes(runtime, repository, *({"health": Health(path, below=500)} for path in paths))
+    good, bad = ("/404", "/to/https://login.example/"), {"health": Health("/500", below=500)}
+    found = outcomes(runtime, repository, *({"health": Health(path, below=500), **PATIENT} for path in good), bad)
 
     assert [state.phase for state in found] == [AppPhase.LIVE, AppPhase.LIVE, AppPhase.FAILED]

@@ -197,9 +197,10 @@ def test_a_version_that_does_not_come_up_says_why(
 
 
 def test_the_quota_of_a_new_namespace_is_waited_for(runtime: Runtime, cluster: ClusterDouble) -> None:
-    cluster.controllers.quota_ticks = 20
+    cluster.controllers.quota_ticks = 10**9
     runtime.ensure_app(STAGING, version("v1"))
     until(lambda: "status unknown" in str(cluster.object("deployments", SPACE.namespace, "staging").get("status")))
+    cluster.controllers.quota_ticks = 0
 
     assert settled(runtime, STAGING, "v1").phase is AppPhase.LIVE
 

@@ -160,9 +160,10 @@ def test_agents_have_the_proxy_of_the_cluster(cluster: ClusterDouble, tmp_path: 
 
 
 def test_a_quota_that_is_new_or_used_up_is_waited_for(fleet: Fleet, cluster: ClusterDouble) -> None:
-    cluster.controllers.quota_ticks = 10
+    cluster.controllers.quota_ticks = 10**9
     with pytest.raises(ProviderUnavailable, match="status unknown for quota"):
         fleet.ensure_agent(POD)
+    cluster.controllers.quota_ticks = 0
     until(lambda: _is_made(fleet))
     fleet.delete_agent(NAME)
 

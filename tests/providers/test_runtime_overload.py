@@ -34,7 +34,7 @@ def repository(tmp_path: Path) -> Repository:
 def failures(runtime: ProcessRuntime, repository: Repository, projects: int) -> list[AppState]:
     """How live versions of so many projects end that all turn bad at the same moment and stay so."""
     commit = repository.commit(app__py=BAD, says="v1")
-    wanted = repository.version("v1", commit, start_command=RUN_WEB_APP, start_seconds=2)
+    wanted = repository.version("v1", commit, start_command=RUN_WEB_APP, start_seconds=5)
     apps = [App(Space(f"shop-{number}", f"project-{number}"), "production") for number in range(projects)]
     urls = [runtime.ensure_app(app, wanted).url for app in apps]
     assert [settled(runtime, app, "v1").phase for app in apps] == [AppPhase.LIVE] * projects

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import signal
 import threading
 from collections.abc import Iterator
@@ -156,7 +157,7 @@ def test_a_candidate_that_turns_bad_while_it_is_watched_fails(runtime: ProcessRu
 def test_a_candidate_that_ends_while_it_is_watched_says_how(runtime: ProcessRuntime, repository: Repository) -> None:
     """Its port is closed before its process ends, as it is when a process is killed for its memory."""
     closes = "status, body = 200, open('says').read(); asked = len(keep); keep.append(asked)"
-    app = WEB_APP.replace('status, body = 200, open("says").read()', closes) + "time.sleep(0.6)\nos._exit(7)\n"
+    app = WEB_APP.replace('status, body = 200, open("says").read()', closes) + "time.sleep(0.2)\nos._exit(7)\n"
     app = app.replace(
         "        self.wfile.write(body.encode())\n",
         "        self.wfile.write(body.encode())\n        if asked == 1:\n            self.server.shutdown()\n"
@@ -186,7 +187,7 @@ def test_a_candidate_that_never_answers_times_out(runtime: ProcessRuntime, repos
 
 
 def test_a_candidate_that_only_answers_errors_is_unhealthy(runtime: ProcessRuntime, repository: Repository) -> None:
-    version = repository.web_app("ill", variables=Variables({"TURNS_BAD_AFTER": "0"}), start_seconds=2)
+    version = repository.web_app("ill", variables=Variables({"TURNS_BAD_AFTER": "0"}), start_seconds=5)
     runtime.ensure_app(APP, version)
     state = settled(runtime, APP, "ill")
 
@@ -252,7 +253,7 @@ def test_a_live_version_that_turns_bad_is_started_again(runtime: ProcessRuntime,
     url = runtime.ensure_app(APP, repository.web_app("v1", variables=Variables({"TURNS_BAD_AFTER": "3"}))).url
     settled(runtime, APP, "v1")
 
-    until(lambda: _restarts(runtime) == 1)
+    until(lambda: _restarts(runtime) >= 1)
     until(lambda: get_unless_cut(url) == (200, "v1"))
 
 
@@ -267,14 +268,15 @@ def test_a_live_version_that_stays_bad_after_its_restart_fails(runtime: ProcessR
     state = runtime.read_app(APP, "v1")
     assert state is not None
     assert (state.code, state.restarts) == ("keeps_dying", 1)
-    assert str(state.reason).endswith("it was not healthy within 10 s: it answered GET / with 500")
+    # 10 s, or more on a machine on which its first start took long.
+    assert re.search(r"it was not healthy within [0-9.]+ s: it answered GET / with 500$", str(state.reason))
 
 
 def test_a_process_tree_over_its_memory_is_killed(runtime: ProcessRuntime, repository: Repository) -> None:
     url = runtime.ensure_app(APP, repository.web_app("v1", memory_limit="100Mi")).url
     settled(runtime, APP, "v1")
     pid = int(get(url, "/pid")[1])
-    get(url, "/eat")
+    get_unless_cut(url, "/eat")
 
     wait_until_gone(pid)
     until(lambda: any("its limit is 100 MiB" in line.text for line in runtime.app_logs(APP, "v1")))

@@ -92,7 +92,9 @@ def other() -> Iterator[Site]:
 
 
 @pytest.fixture
-def camera(chromium_path: str, confining: SandboxFinding, tmp_path: Path) -> Camera:
+def camera(chromium_path: str, confining: SandboxFinding, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Camera:
+    # However busy the machine is.
+    monkeypatch.setattr(screenshots, "MOST_SECONDS", 100.0)
     return Camera(Path(chromium_path), tmp_path / "pictures", hidden=(tmp_path,))
 
 
@@ -270,7 +272,8 @@ png = struct.pack(">8sI4sII", b"\x89PNG\r\n\x1a\n", 13, b"IHDR", 1280, 800)
 def test_what_the_browser_says_is_not_believed(
     tmp_path: Path, confining: SandboxFinding, does: str, says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(screenshots, "MOST_SECONDS", 3.0)
+    if "within" in says:
+        monkeypatch.setattr(screenshots, "MOST_SECONDS", 3.0)
     (tmp_path / "bin").mkdir()
     program = tmp_path / "bin" / "chromium"
     program.write_text(f"#!{sys.executable}\n{ANSWERS}\n{does}\n")

@@ -130,7 +130,7 @@ def test_production_takes_back_what_staging_did_not_notice(plain_platform: Platf
     project = platform.project(APP, start_command=START, health_seconds=seconds)
     platform.to_production(platform.staged(platform.approved(project, "Good", {"says": "good\n"})))
     good = _live(platform, project.id, "production")
-    bad = WEB_APP.replace('os.environ.get("TURNS_BAD_AFTER", "1000")', '"1.5"')
+    bad = WEB_APP.replace('os.environ.get("TURNS_BAD_AFTER", "1000")', '"2.5"')
     group = platform.staged(platform.approved(project, "Bad", {"app.py": bad, "says": "bad\n"}))
     group = platform.to_production(group)
     assert group.state == "staging"
@@ -175,7 +175,7 @@ def test_a_live_version_that_keeps_dying_is_taken_back(plain_platform: Platform)
     platform = plain_platform
     project = platform.project(APP, start_command=START, health_seconds={"preview": 0, "staging": 0, "production": 1})
     platform.to_production(platform.staged(platform.approved(project, "Good", {"says": "good\n"})))
-    bad = WEB_APP.replace('os.environ.get("TURNS_BAD_AFTER", "1000")', '"2"')
+    bad = WEB_APP.replace('os.environ.get("TURNS_BAD_AFTER", "1000")', '"4"')
     platform.to_production(platform.staged(platform.approved(project, "Bad", {"app.py": bad, "says": "bad\n"})))
     dying = _live(platform, project.id, "production")
 
@@ -396,5 +396,5 @@ def test_what_a_project_asks_of_a_healthy_answer_reaches_the_runtime(plain_platf
     spec = replace(version.spec, health=replace(version.spec.health, contains="<h2>"))
     wanted = runtime_calls.with_source(local_forge(), place, replace(version, version_id="other", spec=spec))
     other = app_of(place, "other")
-    runtime().ensure_app(other, replace(wanted, start_seconds=1))
+    runtime().ensure_app(other, replace(wanted, start_seconds=5))
     assert str(settled(runtime(), other, "other").reason).endswith("and without the text '<h2>'")

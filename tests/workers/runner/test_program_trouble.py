@@ -176,8 +176,8 @@ def test_every_few_minutes_the_work_is_kept_while_it_goes_on(trouble: Trouble) -
         f"until [ -e {go} ]; do sleep 0.05; done; git diff --cached --name-only > staged;"
         " git commit -q -m Own; echo two > more; end true 'All done'"
     )
-    _, run = trouble.begin(script, checkpoint_seconds=0.2)
     before = head(trouble.repository)
+    _, run = trouble.begin(script, checkpoint_seconds=0.2)
     eventually(lambda: head(trouble.repository) != before and trouble.platform.sessions, "a checkpoint is pushed")
     assert trouble.show("kept") == "one"
     assert git("ls-tree", "--name-only", "task-1", cwd=trouble.repository).split() == [

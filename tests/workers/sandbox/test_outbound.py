@@ -22,7 +22,7 @@ from workers.sandbox.walls import Door, Reach
 
 TRY = (
     "import socket, sys\nfor a in sys.argv[1:]:\n"
-    "  host, port = a.split(':'); s = socket.socket(); s.settimeout(3)\n"
+    "  host, port = a.split(':'); s = socket.socket(); s.settimeout(30)\n"
     "  try: s.connect((host, int(port))); s.sendall(b'GET /a HTTP/1.0\\r\\n\\r\\n'); print(s.recv(12).decode())\n"
     "  except OSError as error: print(type(error).__name__, error.errno)"
 )
