@@ -1,7 +1,7 @@
 """Ports for the servers that tests start, and for the apps of their supervisors.
 
 They are below those that the kernel chooses, for outgoing connections and servers. So none of these takes a port after
-it was chosen, or while its server is stopped. Each process of pytest-xdist has its own.
+it was chosen, or while its server is stopped. Each process of pytest-xdist has its own, where there are at most six.
 """
 
 from __future__ import annotations

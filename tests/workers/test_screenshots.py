@@ -92,9 +92,7 @@ def other() -> Iterator[Site]:
 
 
 @pytest.fixture
-def camera(chromium_path: str, confining: SandboxFinding, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Camera:
-    # However busy the machine is.
-    monkeypatch.setattr(screenshots, "MOST_SECONDS", 100.0)
+def camera(chromium_path: str, confining: SandboxFinding, tmp_path: Path) -> Camera:
     return Camera(Path(chromium_path), tmp_path / "pictures", hidden=(tmp_path,))
 
 
