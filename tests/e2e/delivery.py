@@ -22,6 +22,7 @@ import requests
 from common.machine.children import PARENT_DEATH_COMMAND
 from tests.e2e.instance import ROOT, Instance, wait_until
 from tests.e2e.story import Story
+from tests.processes import lives, words
 
 LISTENING = "0A"
 """The state of such a socket in the kernel's tables."""
@@ -138,19 +139,19 @@ class Traces:
 
     def kill(self, *programs: str) -> None:
         """kill -9 of every process of it that has one of these as its name or among its arguments."""
-        doomed = [process for process in self.processes() if not set(programs).isdisjoint(_names(process))]
+        doomed = [process for process in self.processes() if not set(programs).isdisjoint(words(process))]
         assert len(doomed) >= len(programs), doomed
         for process in doomed:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         # Frozen, their parent can't collect them: they stay as zombies.
-        wait_until("their end", lambda: not any(_is_alive(process) for process in doomed))
+        wait_until("their end", lambda: not any(lives(process.pid) for process in doomed))
 
     def processes(self) -> list[psutil.Process]:
         """The living ones that it started, and all others that run in its folder or name it in their arguments."""
         started = self._instance.family()
         found = [process for process in psutil.process_iter() if process in started or self._is_named_by(process)]
-        return [process for process in found if _is_alive(process)]
+        return [process for process in found if lives(process.pid)]
 
     def orphans(self) -> list[psutil.Process]:
         """Those that are nobody's any more."""
@@ -172,19 +173,6 @@ class Traces:
         with contextlib.suppress(psutil.Error):
             return folder in " ".join([process.cwd(), *process.cmdline()])
         return False
-
-
-def _names(process: psutil.Process) -> list[str]:
-    with contextlib.suppress(psutil.Error):
-        # A fork of `aiworker up` has the arguments of that, and a name of its own.
-        return [process.name(), *process.cmdline()]
-    return []
-
-
-def _is_alive(process: psutil.Process) -> bool:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        return process.status() != psutil.STATUS_ZOMBIE
-    return False
 
 
 def listening(process: psutil.Process) -> set[int]:

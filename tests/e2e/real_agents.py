@@ -17,6 +17,7 @@ from tests.e2e.models import SCRIPTED_MODELS
 from tests.e2e.origin import served_repository
 from tests.e2e.story import Story
 from tests.e2e.story_tasks import FIRST, QUESTION
+from tests.processes import words
 
 ORDER = ("I'll read it first.", QUESTION, "Thanks: Spanish.", "I'll test and commit it.", "It greets in Spanish now.")
 OWN_QUESTION_TOOLS = {"AskUserQuestion", "request_user_input", "ask_user", "ask_user_question", "question"}
@@ -145,16 +146,9 @@ def counted_to_the_token(story: Story, task_id: str, runs: list[Any], model: Mod
 
 
 def _below_agents(instance: Instance) -> list[psutil.Process]:
-    agents = [one for one in instance.family() if any(part in _command_of(one) for part in AGENT_PARTS)]
+    agents = [one for one in instance.family() if any(part in " ".join(words(one)) for part in AGENT_PARTS)]
     assert agents, "no agent runs"
     return [*agents, *(child for agent in agents for child in agent.children(recursive=True))]
-
-
-def _command_of(process: psutil.Process) -> str:
-    try:
-        return " ".join(process.cmdline())
-    except psutil.NoSuchProcess:
-        return ""
 
 
 def _words_of(process: psutil.Process) -> list[str]:

@@ -13,6 +13,7 @@ from tests.e2e.delivery import Traces, agent, listening
 from tests.e2e.instance import running, wait_until
 from tests.e2e.origin import served_repository
 from tests.e2e.story import Story
+from tests.processes import words
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -98,5 +99,5 @@ def _only_these_are_left(story: Story, traces: Traces, numbers: range, urls: lis
 
 def _ports(traces: Traces) -> set[int]:
     """Where previews may listen: what the supervisor listens on."""
-    supervisors = [one for one in traces.processes() if "workers.supervisor" in one.cmdline()]
+    supervisors = [one for one in traces.processes() if "workers.supervisor" in words(one)]
     return set().union(*(listening(process) for process in supervisors))

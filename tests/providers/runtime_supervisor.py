@@ -14,8 +14,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from common.errors import ProviderUnavailable
 from common.machine.children import PARENT_DEATH_COMMAND, base_environment
 from common.machine.git_environment import git_environment
@@ -24,6 +22,7 @@ from common.providers.runtime import ProcessRuntime
 from common.values.app import Version
 from common.values.repository import Source
 from tests.ports import APP_PORTS
+from tests.processes import lives
 from tests.providers.runtime_contract import until, version_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -210,13 +209,6 @@ def get_unless_cut(url: str, path: str = "/") -> tuple[int, str] | None:
         return get(url, path)
     except OSError:
         return None
-
-
-def lives(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 def wait_until_gone(*pids: int) -> None:

@@ -20,6 +20,7 @@ from common.providers.forge import BareForge
 from common.values.repository import Repository
 from tests.attacks.bombs import deep_tree, file_of_zeros, tree_bomb
 from tests.e2e.instance import wait_until
+from tests.processes import words
 from tests.providers.git_tree import WorkTree, git
 
 SHOP = Repository("aiworker", "shop", "project-1")
@@ -82,14 +83,8 @@ class Server:
 
     def backends(self) -> list[psutil.Process]:
         """The git processes that it runs now."""
-        found = []
-        for child in psutil.Process(self.process.pid).children(recursive=True):
-            try:
-                if "git" in child.name() and child.status() != psutil.STATUS_ZOMBIE:
-                    found.append(child)
-            except psutil.NoSuchProcess:
-                continue
-        return found
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        return [child for child in children if "git" in "".join(words(child)[:1])]
 
 
 @contextmanager

@@ -13,9 +13,10 @@ from common.values.app import Space, Version
 from common.values.check import CheckPhase
 from common.values.variable_set import Variables
 from tests.attacks.bombs import tree_bomb
+from tests.processes import lives
 from tests.providers.git_tree import git
 from tests.providers.runtime_contract import check_of, finished, until
-from tests.providers.runtime_supervisor import Repository, lives, supervised
+from tests.providers.runtime_supervisor import Repository, supervised
 
 SPACE = Space("shop-0000beef", "project-1")
 

@@ -17,6 +17,7 @@ import pytest
 from common.providers.runtime import ProcessRuntime
 from common.values.app import App, AppPhase, Health, Space
 from common.values.variable_set import Variables
+from tests.processes import lives
 from tests.providers.runtime_contract import ChecksContract, MakeVersion, RuntimeContract, settled, until
 from tests.providers.runtime_supervisor import (
     RUN_WEB_APP,
@@ -25,7 +26,6 @@ from tests.providers.runtime_supervisor import (
     Supervisor,
     get,
     get_unless_cut,
-    lives,
     supervised,
     wait_until_gone,
 )

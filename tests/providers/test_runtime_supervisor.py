@@ -21,8 +21,9 @@ from common.settings import settings
 from common.values.app import App, AppPhase, Space
 from common.values.check import CheckEnd, CheckPhase, CheckState
 from tests.ports import APP_PORTS, free_port
+from tests.processes import lives, words
 from tests.providers.runtime_contract import check_of, finished, settled, until
-from tests.providers.runtime_supervisor import ROOT, Repository, Supervisor, get, lives, supervised, wait_until_gone
+from tests.providers.runtime_supervisor import ROOT, Repository, Supervisor, get, supervised, wait_until_gone
 
 SPACE = Space("shop-0000beef", "project-1")
 APP = App(SPACE, "production")
@@ -256,7 +257,7 @@ def test_the_supervisor_imports_none_of_the_platforms_weight() -> None:
 def _guards(supervisor: Supervisor) -> list[psutil.Process]:
     """The guards that run; one that has been killed is none, also before its parent has noticed."""
     children = psutil.Process(supervisor.process.pid).children()
-    return [one for one in children if lives(one.pid) and "workers.supervisor.guard" in one.cmdline()]
+    return [one for one in children if "workers.supervisor.guard" in words(one)]
 
 
 def _family(supervisor: Supervisor, repository: Repository) -> list[int]:

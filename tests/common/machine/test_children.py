@@ -13,7 +13,8 @@ import pytest
 
 from common.machine.children import base_environment, exit_words, has_ended, kill_group, tied_to_parent
 from tests.e2e.instance import wait_until
-from tests.servers import ROOT, is_gone
+from tests.processes import lives
+from tests.servers import ROOT
 
 PARENT = """
 import subprocess, sys
@@ -30,10 +31,10 @@ def test_a_tied_child_dies_with_a_parent_that_is_killed() -> None:
     with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, cwd=ROOT) as parent:
         assert parent.stdout is not None
         child = int(parent.stdout.readline())
-        assert not is_gone(child)
+        assert lives(child)
         parent.kill()
 
-    wait_until("the child to die", lambda: is_gone(child))
+    wait_until("the child to die", lambda: not lives(child))
 
 
 def test_without_setpriv_there_are_no_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,7 +56,7 @@ def test_a_group_is_killed_whole_and_again() -> None:
 
         # It is still there to be waited for, and its number is nobody else's.
         assert psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE
-        wait_until("the child in the background to die", lambda: is_gone(inner))
+        wait_until("the child in the background to die", lambda: not lives(inner))
         kill_group(process.pid, signal.SIGTERM)
     assert process.returncode == -signal.SIGKILL
     kill_group(process.pid)

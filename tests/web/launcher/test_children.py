@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from tests.e2e.instance import wait_until
+from tests.processes import lives
 from web.launcher.children import Processes, Program
 
 DEADLINE_SECONDS = 60
@@ -51,10 +51,6 @@ def step_until(processes: Processes, condition: Callable[[], bool]) -> None:
         processes.step(0.02)
 
 
-def is_running(pid: int) -> bool:
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-
-
 def test_a_program_that_is_killed_is_started_again(processes: Processes, said: Said) -> None:
     processes.start(program("one", FOREVER))
     step_until(processes, lambda: processes.tail("one") == ["up"])
@@ -88,10 +84,10 @@ def test_the_children_of_a_program_end_with_it(processes: Processes) -> None:
     grandchild = int(processes.tail("parent")[0])
     parent = processes.pid("parent")
     assert parent is not None
-    assert is_running(grandchild)
+    assert lives(grandchild)
 
     os.kill(parent, signal.SIGKILL)
-    step_until(processes, lambda: not is_running(grandchild))
+    step_until(processes, lambda: not lives(grandchild))
 
     processes.stop(["parent"], patience_seconds=5)
 
@@ -125,7 +121,7 @@ def test_a_program_that_ignores_the_request_to_stop_is_killed(processes: Process
 
     processes.stop(["deaf"], patience_seconds=0.1)
 
-    assert not is_running(pid)
+    assert not lives(pid)
     assert said.has("deaf did not end within")
 
 
@@ -147,11 +143,11 @@ def test_children_die_with_a_launcher_that_is_killed(tmp_path: Path) -> None:
     with launcher:
         assert launcher.stdout is not None
         child = int(launcher.stdout.readline())
-        assert is_running(child)
+        assert lives(child)
 
         launcher.kill()
 
-    wait_until("the child to end with its launcher", lambda: not is_running(child))
+    wait_until("the child to end with its launcher", lambda: not lives(child))
 
 
 def test_only_important_lines_reach_the_terminal(processes: Processes, said: Said, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 
 from tests.e2e.instance import wait_until
+from tests.processes import lives
 from tests.servers import ROOT
 
 LAUNCHER = """
@@ -148,11 +149,11 @@ def test_a_module_that_cannot_be_loaded_is_tried_again(tmp_path: Path) -> None:
 def test_a_fork_dies_with_its_launcher(tmp_path: Path) -> None:
     with launched(tmp_path) as (launcher, lines):
         told(tmp_path)
-        fork = psutil.Process(int(next(lines)))
+        fork = int(next(lines))
 
         launcher.kill()
 
-        wait_until("the fork to end", lambda: not fork.is_running() or fork.status() == psutil.STATUS_ZOMBIE)
+        wait_until("the fork to end", lambda: not lives(fork))
 
 
 def test_a_launcher_with_a_second_thread_forks_nothing() -> None:

@@ -18,7 +18,8 @@ import pytest
 
 from tests.e2e.instance import wait_until
 from tests.ports import free_port
-from tests.servers import ROOT, is_gone
+from tests.processes import lives, words
+from tests.servers import ROOT
 
 LAUNCH = """
 import sys
@@ -55,16 +56,9 @@ def started_by(launcher: subprocess.Popen[str]) -> list[psutil.Process]:
 
 def named_by_forks(launcher: subprocess.Popen[str]) -> set[str]:
     """The names of the launcher's forks, which have its arguments."""
-    arguments = psutil.Process(launcher.pid).cmdline()
-    return {name for name, command in map(_about, started_by(launcher)) if command == arguments}
-
-
-def _about(child: psutil.Process) -> tuple[str, list[str]]:
-    """Its name and command line; '' and [] of one that has ended, such as a look for a program's version."""
-    try:
-        return child.name(), child.cmdline()
-    except psutil.NoSuchProcess:
-        return "", []
+    _, *arguments = words(psutil.Process(launcher.pid))
+    # Some have ended by now, such as a look for a program's version.
+    return {found[0] for found in map(words, started_by(launcher)) if found[1:] == arguments}
 
 
 def read_until(launcher: subprocess.Popen[str], part: str) -> str:
@@ -90,7 +84,7 @@ def test_the_platform_starts_stops_and_goes_on_with_its_data(tmp_path: Path) -> 
         assert launcher.stdout is not None
         assert launcher.stdout.read().rstrip().endswith("Stopped.")
         assert launcher.wait() == 0
-    assert all(is_gone(child.pid) for child in children)
+    assert not any(lives(child.pid) for child in children)
     assert {log.stem for log in (tmp_path / "data" / "logs").glob("*.log")} == LOGS
     assert (tmp_path / "data" / "agent" / "enrolment-token").stat().st_mode & 0o777 == 0o600
 
@@ -112,7 +106,7 @@ def test_the_platform_starts_stops_and_goes_on_with_its_data(tmp_path: Path) -> 
 
 def _see_sweeps_go_on_after_a_lost_broker(data_dir: Path, children: list[psutil.Process]) -> None:
     wait_until("the first sweep", lambda: _swept_at(data_dir) is not None)
-    (valkey,) = [child for child in children if "valkey" in _about(child)[0]]
+    (valkey,) = [child for child in children if "valkey" in "".join(words(child)[:1])]
     valkey.kill()
     # The first one may have been under way already.
     for _ in range(2):

@@ -21,6 +21,7 @@ from common.values.coverage import FileCoverage
 from common.values.egress import Egress, Network
 from common.values.needs import Needs, ServiceKind
 from common.values.repository import Source
+from tests.processes import lives
 from tests.providers.runtime_contract import (
     ChecksContract,
     MakeVersion,
@@ -346,4 +347,4 @@ def test_a_stopped_app_leaves_no_sandbox(supervisor: Supervisor, space: Space, r
     assert len(inside) >= 3
     supervisor.runtime.delete_app(app)
 
-    assert not [one for one in inside if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+    assert not [one for one in inside if lives(one.pid)]

@@ -16,6 +16,7 @@ from common.values.app import App, AppPhase, Space
 from common.values.check import Check, CheckPhase
 from common.values.needs import Needs, ServiceKind, ServiceNeed
 from common.values.variable_set import Variables
+from tests.processes import lives, words
 from tests.providers.runtime_contract import check_of, finished, settled, until
 from tests.providers.runtime_supervisor import Repository, Supervisor, get, supervised
 from tests.workers.needs.clients import MARIADB, POSTGRESQL, REDIS, mariadb, needs_installed, redis, sql
@@ -53,7 +54,7 @@ def workers_in(root: Path) -> list[int]:
     found = []
     for process in psutil.process_iter():
         try:
-            if process.cwd().startswith(str(root)) and process.status() != psutil.STATUS_ZOMBIE:
+            if process.cwd().startswith(str(root)) and lives(process.pid):
                 found.append(process.pid)
         except psutil.Error:
             continue
@@ -180,7 +181,7 @@ def test_databases_of_a_killed_supervisor_are_gone_after_its_restart(
     children = psutil.Process(supervisor.process.pid).children()
     psutil.Process(supervisor.process.pid).suspend()
     for child in children:
-        if "workers.supervisor.guard" in child.cmdline():
+        if "workers.supervisor.guard" in words(child):
             os.kill(child.pid, signal.SIGKILL)
     supervisor.kill()
     supervisor.start_again()

@@ -13,8 +13,9 @@ from common.values.app import App, AppPhase, Space
 from common.values.check import CheckEnd, CheckPhase
 from common.values.needs import Needs
 from common.values.variable_set import Variables
+from tests.processes import lives
 from tests.providers.runtime_contract import check_of, finished, settled, until
-from tests.providers.runtime_supervisor import RUN_WEB_APP, Repository, get, get_unless_cut, lives, supervised
+from tests.providers.runtime_supervisor import RUN_WEB_APP, Repository, get, get_unless_cut, supervised
 
 SPACE = Space("shop-0000beef", "project-1")
 APP = App(SPACE, "task-1")

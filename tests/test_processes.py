@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import psutil
+
+from tests.e2e.instance import wait_until
+from tests.processes import lives, words
+
+
+def test_one_that_runs_has_a_name_and_arguments() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()", "mark"], stdin=subprocess.PIPE) as process:
+        found = psutil.Process(process.pid)
+        wait_until("the program to begin", lambda: "mark" in words(found))
+
+        assert lives(process.pid)
+        assert words(found) == [found.name(), sys.executable, "-c", "input()", "mark"]
+
+
+def test_one_that_has_ended_has_none_before_it_is_collected_and_after() -> None:
+    process = subprocess.Popen([sys.executable, "-c", "input()", "mark"], stdin=subprocess.PIPE)
+    found = psutil.Process(process.pid)
+    process.kill()
+    wait_until("the zombie", lambda: found.status() == psutil.STATUS_ZOMBIE)
+
+    assert not lives(process.pid)
+    assert words(found) == []
+
+    process.communicate()
+    assert not lives(process.pid)
+    assert words(found) == []
