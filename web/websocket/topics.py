@@ -102,6 +102,8 @@ class Topics:
         """Queue the next rows, or make the subscription live. False when there is nothing more to replay."""
         if not subscriber.connection.is_open:
             return False
+        # What comes while the rows are read may be newer than all of them, without a gap.
+        known = topic.seq
         try:
             rows = events.events_after(feed_id, subscription.seq, events.PAGE)
         except Busy:
@@ -110,7 +112,7 @@ class Topics:
         with self._turn:
             if subscriber.subscriptions.get(feed_id) is not subscription:
                 return False
-            has_gap = rows[0].seq != subscription.seq + 1 if rows else subscription.seq < topic.seq
+            has_gap = rows[0].seq != subscription.seq + 1 if rows else subscription.seq < known
             if has_gap:
                 _resync(subscriber, topic, feed_id, max(topic.seq, rows[-1].seq if rows else 0))
                 return False

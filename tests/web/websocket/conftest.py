@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from common.states import Role
 from tests.databases import sqlite_url
 from tests.web.websocket.feed_server import Person, Server, instance, new_admin, new_person, new_project, running_server
+from tests.web.websocket.pairs import Pair, pairs
 
 
 @pytest.fixture(scope="module")
@@ -34,3 +35,9 @@ def member(admin: Person) -> Person:
 @pytest.fixture
 def project_id(admin: Person) -> str:
     return new_project(admin)
+
+
+@pytest.fixture
+def new_pair() -> Iterator[Callable[[], Pair]]:
+    with pairs() as make:
+        yield make

@@ -2,43 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
+from tests.web.websocket.pairs import Pair, received
 from web.websocket import frames
-from web.websocket.connection import Connection
-from web.websocket.poll import Poll
 from web.websocket.turns import Turn
-
-Pair = tuple[Connection, socket.socket]
-
-
-@pytest.fixture
-def new_pair() -> Iterator[Callable[[], Pair]]:
-    poll = Poll()
-    with contextlib.ExitStack() as stack:
-
-        def make() -> Pair:
-            ours, theirs = socket.socketpair()
-            stack.enter_context(theirs)
-            theirs.setblocking(False)
-            connection = Connection(ours.detach(), poll)
-            stack.callback(connection.check, float("inf"))
-            stack.callback(connection.close, frames.GOING_AWAY)
-            return connection, theirs
-
-        yield make
-
-
-def received(theirs: socket.socket) -> bytes:
-    try:
-        return theirs.recv(2**20)
-    except BlockingIOError:
-        return b""
 
 
 def frame(text: str) -> bytes:
