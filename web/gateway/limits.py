@@ -22,7 +22,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
@@ -53,12 +53,13 @@ _COUNTERS = (
 class Limit:
     """A refusal. reason: what the provider said. until: aware UTC; None: it does not say.
 
-    is_for_payment: it ends when somebody pays, and not by itself.
+    is_for_payment: it ends when somebody pays, and not by itself. said_at: aware UTC, when the answer was there.
     """
 
     reason: str
     until: datetime | None = None
     is_for_payment: bool = False
+    said_at: datetime = field(kw_only=True)
 
 
 def read_limit(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> Limit | None:
@@ -70,7 +71,7 @@ def read_limit(status: int, headers: Mapping[str, str], body: bytes, now: dateti
     found = next((at for at in _times(headers, error, now) if at is not None), None)
     until = found if found is not None and found <= now + LONGEST else None
     is_unpaid = "insufficient_quota" in {error.get("code"), error.get("type")}
-    return Limit(reason, until, is_for_payment=is_unpaid and until is None)
+    return Limit(reason, until, is_for_payment=is_unpaid and until is None, said_at=now)
 
 
 def _times(headers: Mapping[str, str], error: Mapping[str, object], now: datetime) -> Iterator[datetime | None]:

@@ -65,7 +65,8 @@ class Tries:
             return has_fallback
         chosen = settings().models
         in_a_row = book.note_refusal(self._access.task_id, began)
-        is_short = limit.until is not None and limit.until <= self._now + timedelta(seconds=chosen.short_limit_seconds)
+        longest_short = timedelta(seconds=chosen.short_limit_seconds)
+        is_short = limit.until is not None and limit.until - limit.said_at <= longest_short
         if is_short and in_a_row < MOST_IN_A_ROW:
             return False
         until = None if is_short else limit.until
@@ -76,7 +77,7 @@ class Tries:
         self._reasons.append(f"{route.provider.name}: {KNOWN_FORMATS(limit.reason)}")
         if until is not None:
             self._times.append(until)
-        book.note_limit(route, self._model, until or self._now + UNKNOWN_LIMIT)
+        book.note_limit(route, self._model, until or limit.said_at + UNKNOWN_LIMIT)
         log.info(
             "a model provider is limited", provider=route.provider.name, run=self._access.run_id,
             until=until and until.isoformat(), reason=limit.reason,

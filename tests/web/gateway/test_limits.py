@@ -82,7 +82,7 @@ UNIFIED = {
     ],
 )
 def test_the_headers_name_the_time(headers: dict[str, str], expected: datetime) -> None:
-    assert read(headers) == Limit("Too many", expected)
+    assert read(headers) == Limit("Too many", expected, said_at=NOW)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_an_error_in_a_list_is_read_too() -> None:
     """As Gemini answers a stream without `alt=sse`."""
     found = read_limit(429, {}, json.dumps([{"error": retry_info("20s")}]).encode(), NOW)
 
-    assert found == Limit("You exceeded your current quota", after(seconds=20))
+    assert found == Limit("You exceeded your current quota", after(seconds=20), said_at=NOW)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_an_error_in_a_list_is_read_too() -> None:
     ],
 )
 def test_nonsense_names_no_time(headers: dict[str, str]) -> None:
-    assert read(headers) == Limit("Too many")
+    assert read(headers) == Limit("Too many", said_at=NOW)
 
 
 @pytest.mark.parametrize("body", [b"", b"busy", b"[]", b"null", b'{"error": "x"}', b'{"error": {"details": 1}}'])
