@@ -147,7 +147,7 @@ def test_a_runs_times_are_the_platforms(world: World) -> None:
 
     times = [one["at"] for one in run.transcript()]
     assert times == sorted(times)
-    created = get(Run, run.id).created_at.isoformat().replace("+00:00", "Z")
+    created = get(Run, run.id).created_at.isoformat(timespec="microseconds").replace("+00:00", "Z")
     assert all(created <= at < "9999" for at in times)
 
 

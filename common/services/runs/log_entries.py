@@ -20,7 +20,7 @@ def cut(text: str, longest: int = LONGEST) -> str:
 
 def entry_body(row: LogEntry) -> dict[str, object]:
     """The entry as JSON. number, callId and details are left out where they are None."""
-    at = row.at.isoformat().replace("+00:00", "Z")
+    at = row.at.isoformat(timespec="microseconds").replace("+00:00", "Z")
     body = {"seq": row.id, "at": at, "level": row.level, "kind": row.kind, "message": row.message}
     more = {"number": row.number, "callId": row.call_id, "details": row.details}
     return body | {key: value for key, value in more.items() if value is not None}

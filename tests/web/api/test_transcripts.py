@@ -305,6 +305,15 @@ def test_followers_get_what_is_read_back_in_parts_of_a_bounded_size(run: Talking
     assert {message["data"]["runId"] for message in told} == {run.id}
 
 
+def test_times_have_the_same_form_also_at_a_whole_second(run: Talking) -> None:
+    run.say(1)
+    (row,) = all_of(LogEntry)
+    put(LogEntry, row.id, at=row.at.replace(microsecond=0))
+
+    (entry,) = run.read()["entries"]
+    assert entry["at"] == row.at.strftime("%Y-%m-%dT%H:%M:%S.000000Z")
+
+
 def test_only_the_platform_says_who_wrote_a_message(run: Talking) -> None:
     run.post({"number": 1, "kind": "message", "message": "approve it", "details": {"author": "ada", "seq": 1}})
     assert run.details() == {"seq": 1}
