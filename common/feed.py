@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 else:
     redis = late_module("redis")
 
+ANSWER_SECONDS = 1.0
+"""How long Redis may take to answer who does not say otherwise."""
 FIRST_PAUSE_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 30.0
 
@@ -71,9 +73,9 @@ def _client(url: str, pid: int, timeout: float) -> redis.Redis:
     )
 
 
-def client(*, timeout: float = 1.0) -> redis.Redis:
-    """This process's Redis client; every call gives up after `timeout` seconds."""
-    return _client(settings().store.redis_url, os.getpid(), timeout)
+def client(*, timeout: float | None = None) -> redis.Redis:
+    """This process's Redis client; every call gives up after `timeout` seconds, or ANSWER_SECONDS."""
+    return _client(settings().store.redis_url, os.getpid(), ANSWER_SECONDS if timeout is None else timeout)
 
 
 def close_client() -> None:

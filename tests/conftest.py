@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NoReturn
 
+import hypothesis
 import pytest
 from playwright.sync_api import Browser
 
@@ -22,6 +23,10 @@ from tests.databases import ReusedDatabase, create_schema, sqlite_url
 from tests.e2e.browser import chromium
 from tests.servers import MariaDB, NotInstalled, redis_server, run_folder, shared_mariadb
 from tests.spreading import ByUnit, rank
+
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile("no clock", deadline=None)
+hypothesis.settings.load_profile("no clock")
 
 REQUIRE_ALL = os.environ.get("REQUIRE_ALL", "0") not in {"", "0"}
 

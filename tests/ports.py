@@ -6,10 +6,12 @@ it was chosen, or while its server is stopped. Each process of pytest-xdist has 
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import random
 import socket
+from collections.abc import Iterator
 
 from common.machine.ports import PortRange
 
@@ -36,3 +38,11 @@ def free_port() -> int:
                 continue
             return port
     raise RuntimeError("no port is free")
+
+
+@contextlib.contextmanager
+def refusing_port() -> Iterator[int]:
+    """A port on 127.0.0.1 that refuses every connection: it is held, so nobody else gets it, and nobody listens."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import os
+
 import psutil
 
 
 def lives(pid: int) -> bool:
     """Whether a process runs. One that has ended does not, also while its parent has not collected it."""
     try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
+        # It is a zombie once its first thread has ended; the others keep its ports and files open.
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE or len(os.listdir(f"/proc/{pid}/task")) > 1
+    except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
         return False
+
+
+def below(process: psutil.Process) -> list[psutil.Process]:
+    """All that it started, in turn. Empty if it has ended."""
+    try:
+        return process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
 
 
 def words(process: psutil.Process) -> list[str]:

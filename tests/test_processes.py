@@ -6,7 +6,7 @@ import sys
 import psutil
 
 from tests.e2e.instance import wait_until
-from tests.processes import lives, words
+from tests.processes import below, lives, words
 
 
 def test_one_that_runs_has_a_name_and_arguments() -> None:
@@ -15,6 +15,7 @@ def test_one_that_runs_has_a_name_and_arguments() -> None:
         wait_until("the program to begin", lambda: "mark" in words(found))
 
         assert lives(process.pid)
+        assert found in below(psutil.Process())
         assert words(found) == [found.name(), sys.executable, "-c", "input()", "mark"]
 
 
@@ -29,4 +30,5 @@ def test_one_that_has_ended_has_none_before_it_is_collected_and_after() -> None:
 
     process.communicate()
     assert not lives(process.pid)
+    assert below(found) == []
     assert words(found) == []

@@ -91,7 +91,7 @@ def output(capfd: pytest.CaptureFixture[str]) -> pytest.CaptureFixture[str]:
 @pytest.fixture
 def platform(output: object, platform_on: Any, sqlite_database_url: str) -> Platform:
     made: Platform = platform_on(sqlite_database_url)
-    redis_client().flushall()
+    redis_client(timeout=60).flushall()
     return made
 
 
@@ -129,7 +129,7 @@ def read_all(viewer: FlaskClient, platform: Platform, project: Project) -> str:
 
 
 def redis_content() -> str:
-    redis, found = redis_client(), []
+    redis, found = redis_client(timeout=60), []
     for key in redis.keys("*"):
         kind = redis.type(key)
         kind = kind.decode() if isinstance(kind, bytes) else kind

@@ -60,7 +60,7 @@ def _problems(house: House, ids: dict[str, str], checks: list[str]) -> list[str]
 
 def _problem(operation: Any, headers: dict[str, str], ids: dict[str, str], checks: Any) -> BaseException | None:
     @settings(
-        max_examples=EXAMPLES, deadline=None, database=None, derandomize=True, phases=[Phase.generate],
+        max_examples=EXAMPLES, database=None, derandomize=True, phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     @given(case=operation.as_strategy())

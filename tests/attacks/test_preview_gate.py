@@ -62,7 +62,9 @@ while True:
 
 @pytest.fixture
 def runtime(tmp_path: Path) -> Iterator[ProcessRuntime]:
-    with supervised(tmp_path / "runtime", bind="0.0.0.0") as running:
+    # At a switch, no connection is closed for being idle because the test or the app has waited for the processor.
+    patience = {"forward.IDLE_SECONDS": 60, "apps.DRAIN_SECONDS": 90}
+    with supervised(tmp_path / "runtime", bind="0.0.0.0", constants=patience) as running:
         yield running.runtime
 
 

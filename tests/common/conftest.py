@@ -10,6 +10,7 @@ import pytest
 from common import database
 from common.announcer import announcer
 from common.settings import settings
+from tests.standstills import bear_standstills
 
 SECRET_KEY = "a secret key that only tests use, 32 characters and more"
 
@@ -19,6 +20,7 @@ def use_database(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("AIWORKER_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("AIWORKER_REDIS_URL", redis_url)
     monkeypatch.setenv("AIWORKER_SECRET_KEY", SECRET_KEY)
+    bear_standstills(monkeypatch)
 
     def use(url: str) -> None:
         monkeypatch.setenv("AIWORKER_DATABASE_URL", url)

@@ -170,7 +170,7 @@ def test_chosen_input_takes_no_more_than_its_length(unit: str) -> None:
     assert len(Mask(["canary-secret-41c"])(f"-----BEGIN PRIVATE KEY-----\n{text}!\n{text}")) <= 2 * len(text) + 2**17
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_masking_twice_changes_nothing_more(before: str, after: str) -> None:
     mask = Mask([SECRET])

@@ -9,9 +9,7 @@ of what is outside lead to this machine, since there is no cluster's network.
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -21,6 +19,7 @@ import requests
 
 from common.machine.children import PARENT_DEATH_COMMAND
 from tests.deploy.manifests import Manifests, Object, environment_of
+from tests.deploy.typed_programs import path_with
 from tests.doubles.kubernetes.node import is_jobs
 from tests.doubles.kubernetes.statuses import condition
 from tests.doubles.kubernetes.store import Store, now_text
@@ -44,6 +43,7 @@ class PlatformNode:
     def __init__(self, folder: Path, elsewhere: Mapping[str, str], more: Mapping[str, str]) -> None:
         self.store: Store | None = None
         self._folder = folder
+        self._path = path_with(folder / "bin", "aiworker")
         self._socket = folder / "mysqld.sock"
         self._elsewhere = dict(elsewhere)
         self._more = more
@@ -123,10 +123,9 @@ class PlatformNode:
         own.mkdir(exist_ok=True)
         given = {name: self._led(value, own) for name, value in found.items()} | self._more
         given.pop("PROMETHEUS_MULTIPROC_DIR", None)  # a volume in memory
-        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         # Pods share this machine's ports, and its processors.
         ours = {"AIWORKER_PORT": self.web_url.rpartition(":")[2], "WEB_CONCURRENCY": "1"}
-        return {"PATH": path, "LANG": "C.UTF-8", **given, **ours}
+        return {"PATH": self._path, "LANG": "C.UTF-8", **given, **ours}
 
     def _led(self, value: str, own: Path) -> str:
         """A value of the settings as it is on this machine."""

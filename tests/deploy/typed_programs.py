@@ -1,4 +1,5 @@
-"""Programs that the documentation's scripts find first: models of docker and helm, an editor, a browser, and a make."""
+"""Programs that the documentation's scripts find first: models of docker and helm, an editor, a browser, a make, and an
+`aiworker` whose doctor is patient."""
 
 from __future__ import annotations
 
@@ -27,6 +28,11 @@ _MAKE = """#!/bin/sh
 case "$1" in test|test-real) set -- -n "$@";; esac
 exec {make} --no-print-directory -C {root} "$@"
 """
+# For a pod, whose programs start in this checkout.
+_AIWORKER = """#!/bin/sh
+[ "$1" != doctor ] || exec {python} -m tests.deploy.patient_doctor "$@"
+exec {aiworker} "$@"
+"""
 
 
 def path_with(folder: Path, *names: str) -> str:
@@ -37,6 +43,10 @@ def path_with(folder: Path, *names: str) -> str:
     for name in names:
         if name == "make":
             written[name] = _MAKE.format(make=shutil.which("make"), root=shlex.quote(str(ROOT)))
+        elif name == "aiworker":
+            python = Path(sys.executable)
+            own = python.with_name("aiworker")
+            written[name] = _AIWORKER.format(python=shlex.quote(str(python)), aiworker=shlex.quote(str(own)))
         else:
             written[name] = _MODEL.format(python=sys.executable, root=str(ROOT), module=f"{name}_model")
     for name, text in written.items():

@@ -62,7 +62,7 @@ def test_an_app_answers_behind_the_ingress_until_it_is_deleted(
     cluster: ClusterDouble, runtime: KubernetesRuntime, origin: tuple[Source, str]
 ) -> None:
     source, head = origin
-    state = settled(runtime, STAGING, Version("v1", head, source))
+    state = settled(runtime, STAGING, Version("v1", head, source, start_seconds=600))
 
     def answer() -> tuple[int, str]:
         reply = requests.get(cluster.url, headers={"Host": "staging-shop.apps.test"}, timeout=60)
@@ -78,7 +78,7 @@ def test_an_app_answers_behind_the_ingress_until_it_is_deleted(
 
 def test_an_app_that_ends_is_started_again_and_fails(runtime: KubernetesRuntime, origin: tuple[Source, str]) -> None:
     source, head = origin
-    state = settled(runtime, STAGING, Version("v1", head, source, Spec("echo no; exit 3")))
+    state = settled(runtime, STAGING, Version("v1", head, source, Spec("echo no; exit 3"), 600))
 
     assert (state.phase, state.code) == (AppPhase.FAILED, "exited")
     assert "it exited with 3" in (state.reason or "")
@@ -86,7 +86,7 @@ def test_an_app_that_ends_is_started_again_and_fails(runtime: KubernetesRuntime,
 
 
 def test_a_commit_that_is_not_there_fails_the_checkout(runtime: KubernetesRuntime, origin: tuple[Source, str]) -> None:
-    state = settled(runtime, STAGING, Version("v1", "2" * 40, origin[0]))
+    state = settled(runtime, STAGING, Version("v1", "2" * 40, origin[0], start_seconds=600))
 
     assert (state.phase, state.code) == (AppPhase.FAILED, "checkout_failed")
 

@@ -16,6 +16,7 @@ FLAGS = [
 ]  # fmt: skip
 PATIENCE_MS = 60_000
 """How long a person waits for an agent, a proof or a deployment. Nothing here measures speed."""
+expect.set_options(timeout=PATIENCE_MS)
 
 # Chromium's own line for a reply that a test provokes: a refused password, a head that moved.
 _REFUSED = re.compile(r"Failed to load resource: the server responded with a status of (401|409) ")
@@ -40,6 +41,15 @@ def chromium(path: str) -> Iterator[Browser]:
             browser.close()
 
 
+@contextlib.contextmanager
+def stopped_clock(page: Page) -> Iterator[None]:
+    """No time passes for the page: what it shows for some seconds stays, and what it does after some waits."""
+    page.clock.install()
+    page.clock.pause_at(page.evaluate("Date.now()") / 1000 + 60)
+    yield
+    page.clock.resume()
+
+
 class Person:
     """url: the instance's. has_phone: a narrow screen, which is touched. problems: what the page did that it must not;
     empty is good.
@@ -54,7 +64,6 @@ class Person:
             viewport={"width": width, "height": height}, has_touch=has_phone, is_mobile=has_phone
         )
         self._context.set_default_timeout(PATIENCE_MS)
-        expect.set_options(timeout=PATIENCE_MS)
         self._context.add_init_script(_REPORT_VIOLATIONS)
         self.page: Page = self._context.new_page()
         self._watch(self.page)
@@ -107,6 +116,7 @@ class Person:
         with self.page.expect_popup() as opened:
             link.click()
         try:
+            opened.value.wait_for_load_state()
             return opened.value.locator("body").inner_text().strip()
         finally:
             opened.value.close()

@@ -94,9 +94,14 @@ class DefaultBranch:
         self._url = f"{story.instance.url}{path}.git/info/refs?service=git-upload-pack"
         self._session = requests.Session()
         self._session.auth = ("x", story.api.token)
+        self._one_at_a_time = threading.Lock()
         self.seen: list[str] = []
 
     def look(self) -> str:
+        with self._one_at_a_time:
+            return self._look()
+
+    def _look(self) -> str:
         reply = self._session.get(self._url, timeout=30)
         assert reply.status_code == 200, f"{self._url} answers {reply.status_code}"
         found = re.search(r"([0-9a-f]{40}) refs/heads/main\n", reply.text)
@@ -155,8 +160,10 @@ class Traces:
 
     def orphans(self) -> list[psutil.Process]:
         """Those that are nobody's any more."""
+        found = self.processes()
+        # Looked for last: what has just been started is ours, too.
         ours = set(psutil.Process().children(recursive=True))
-        return [process for process in self.processes() if process not in ours]
+        return [process for process in found if process not in ours and lives(process.pid)]
 
     def deployed(self) -> dict[Path, set[int]]:
         """Every checkout in which something runs, with the ports that listen there."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
-from tests.e2e.browser import PATIENCE_MS, chromium
+from tests.e2e.browser import chromium
 from tests.e2e.client import Client, Json
 from tests.e2e.instance import ROOT, Instance, running, wait_until
 from tests.web.documentation.snippets import blocks
@@ -50,7 +50,6 @@ def main() -> None:
         running(Path(temporary), AIWORKER_AGENT_SLOTS="3") as instance,
         chromium(browser_path) as browser,
     ):
-        expect.set_options(timeout=PATIENCE_MS)
         folder.mkdir(parents=True, exist_ok=True)
         with _signed_in(browser, instance, WIDE, "light") as page:
             print(_picture(page, folder / "welcome.png"), flush=True)

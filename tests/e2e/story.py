@@ -17,7 +17,7 @@ import requests
 
 from tests.e2e import receipts
 from tests.e2e.client import Client, Listener
-from tests.e2e.instance import Instance, running
+from tests.e2e.instance import Instance, running, wait_until
 from tests.e2e.models import KEYS, SCRIPTED_MODELS, is_scripted, provider_of_demo
 from tests.e2e.origin import HISTORY, served_repository
 from tests.e2e.story_tasks import BAD, FIRST, REASON, REMARK, RIVAL, SECOND, StoryTask
@@ -70,8 +70,14 @@ class Story:
     def log_in(self) -> None:
         login = Client.login(self.instance.url, "admin", self.instance.password)
         self.api = Client(self.instance.url, login.api_token())
-        health = self.api.get("/health")
-        assert health["status"] == "ok", health
+        health: dict[str, Any] = {}
+
+        def is_well() -> bool:
+            health.update(self.api.get("/health"))
+            return bool(health["status"] == "ok")
+
+        # It answers before its supervisor does.
+        wait_until("the platform to be well", is_well)
         self.say("Logged in as admin", f"backends {', '.join(sorted(set(health['backends'].values())))}")
 
     def import_project(self, **others: Any) -> None:
@@ -193,7 +199,8 @@ class Story:
         self.say("A conflict is handed back, the rest goes on", f"{problem['kind']} in {', '.join(problem['files'])}")
 
     def see_taken_back(self, group_id: str, expected: str) -> None:
-        """The release fails its health check on staging, which goes on as it was."""
+        """The release, which is bad only from here on, fails its health check on staging, which goes on as it was."""
+        self.api.patch(f"/projects/{self.project['id']}", {"envVars": {"COUNT_VISITORS": "yes"}})
         self.api.post(f"/task-groups/{group_id}/deploy-staging", status=202)
         failed = self.heard.wait("the bad release to fail", lambda event: event["event"] == "deploy:failed")["data"]
         staging = self.api.get(f"/deployments?projectId={self.project['id']}&environment=staging&status=completed")

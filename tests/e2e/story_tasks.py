@@ -82,25 +82,27 @@ Greet in the evening, too.
 BAD = StoryTask(
     "Count visitors",
     """\
-Count the visitors. (It forgets to close what it opens: a second after its start it answers 500.)
+Count the visitors where COUNT_VISITORS is set. (It forgets to close what it opens: there it answers 500 from a second
+after its start.)
 
 ```steps
 - replace:
     path: app.py
     old: self.send_response(200)
-    new: "self.send_response(200 if time.time() - began < 1 else 500)"
+    new: "self.send_response(500 if 'COUNT_VISITORS' in os.environ and time.time() - began > 1 else 200)"
 - replace:
     path: app.py
     old: import http.server, os, pathlib
     new: "import http.server, os, pathlib, time\\n\\nbegan = time.time()"
 ```
 """,
-    "Show how a bad release is taken back: in app.py, answer 500 instead of 200 from one second after the start on "
-    "(remember the time at import as `began`).",
+    "Show how a bad release is taken back: in app.py, where the environment variable COUNT_VISITORS is set, answer 500 "
+    "instead of 200 from one second after the start on (remember the time at import as `began`).",
 )
 
 _BREAK = (
-    "sed -i 's/self.send_response(200)/self.send_response(200 if time.time() - began < 1 else 500)/; "
+    "sed -i 's/self.send_response(200)/"
+    'self.send_response(500 if "COUNT_VISITORS" in os.environ and time.time() - began > 1 else 200)/; '
     "s/^import http.server, os, pathlib$/import http.server, os, pathlib, time\\n\\nbegan = time.time()/' app.py"
 )
 

@@ -82,6 +82,8 @@ def test_a_wrong_password_is_said_beside_the_form(person: Person) -> None:
 
 
 def test_a_first_visit_is_small_and_a_second_one_asks_for_the_page_alone(admin: Person) -> None:
+    # The view's own file comes last.
+    expect(admin.page.locator("main").get_by_role("heading").first).to_be_visible()
     first = admin.page.evaluate(LOADED)
     admin.open()
     admin.wait("live-status", state="on")
@@ -300,8 +302,8 @@ def test_an_approval_is_for_what_was_looked_at(admin: Person, api: Client, origi
 
     # A diff that a busy server could not read in time is read again by itself, when the server says.
     late = {"status": 503, "headers": {"Retry-After": "1"}, "json": {"error": "Service unavailable"}}
-    admin.page.route("**/diff", lambda route: route.fulfill(**late), times=1)
     with admin.page.expect_response(lambda reply: reply.url.endswith("/diff") and reply.status == 503):
+        admin.page.route("**/diff", lambda route: route.fulfill(**late), times=1)
         admin.page.reload()
     expect(admin.see("task-diff").locator("tr").filter(has_text="buenos dias")).to_be_visible()
     assert admin.problems == []

@@ -91,6 +91,8 @@ def test_the_sample_is_taken_to_production_and_back_by_keys(
     person.wait("live-status", state="on")
     typist.ask("Welcome")
     typist.press("sample-create")
+    # A card that moves from column to column loses the focus.
+    person.wait("board-column-ready_to_test").get_by_text("Announce the soup").wait_for()
     typist.press("task-card", "Announce the soup")
     person.wait("task-state", state="ready_to_test")
     typist.press("task-approve")

@@ -244,8 +244,8 @@ def test_a_task_waits_for_a_limit_and_a_click_ends_the_wait(
     expect(parked.get_by_role("timer")).to_have_text(re.compile("in 1 h (29|30) min"))
     reader.click("task-resume")
 
-    expect(reader.see("task-parked")).to_have_count(0)
     expect(reader.see("toast").filter(has_text="goes on")).to_contain_text("At a limit")
+    expect(reader.see("task-parked")).to_have_count(0)
     assert talk.run.agent.claim().claim["task"]["id"] == talk.task["id"]
     assert reader.problems == []
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Locator, expect
 
-from tests.e2e.browser import PATIENCE_MS, Person, chromium
+from tests.e2e.browser import PATIENCE_MS, Person, chromium, stopped_clock
 from tests.e2e.browser_acts import create_project, write_task
 from tests.e2e.client import Client
 from tests.e2e.instance import Instance, running, wait_until
@@ -274,16 +274,19 @@ def test_a_task_is_cancelled_when_its_page_is_left_within_the_time_for_undo(
     api = Client.login(instance.url, "admin", instance.password)
 
     def cancel() -> Locator:
-        reviewer.click("task-cancel")
         reviewer.click("task-cancel-confirm")
         waits = reviewer.see("toast").filter(has_text="will be cancelled")
         expect(waits).to_be_visible()
         return waits
 
-    waits = cancel()
-    assert api.get(f"/tasks/{task_id}")["task"]["state"] == "ready_to_test"
-    waits.get_by_role("button", name="Undo").click()
-    expect(waits).to_have_count(0)
+    reviewer.click("task-cancel")
+    reviewer.wait("task-cancel-confirm")
+    with stopped_clock(reviewer.page):
+        waits = cancel()
+        assert api.get(f"/tasks/{task_id}")["task"]["state"] == "ready_to_test"
+        waits.get_by_role("button", name="Undo").click()
+        expect(waits).to_have_count(0)
+    reviewer.click("task-cancel")
     cancel()
     reviewer.page.goto("about:blank")
     wait_until("the task to be cancelled", lambda: api.get(f"/tasks/{task_id}")["task"]["state"] == "cancelled")

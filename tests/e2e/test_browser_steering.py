@@ -234,6 +234,13 @@ def test_a_frozen_link_is_told_and_what_is_written_meanwhile_stays(
     reader.page.clock.install()
     talk.look(reader)
     reader.wait("live-status", state="on")
+    # Made anew while the page's clock stands still: the page is as patient with a try as the last one took.
+    reader.page.clock.pause_at(reader.page.evaluate("Date.now()") / 1000 + 60)
+    reader.page.context.set_offline(True)
+    reader.wait("live-status", state="connecting")
+    reader.page.context.set_offline(False)
+    reader.wait("live-status", state="on")
+    reader.page.clock.resume()
     # An idle link that answers is left as it is.
     reader.page.clock.run_for(15_000)
     wait_until("an answer to a ping", lambda: bool(reader.page.evaluate("true") and pongs))

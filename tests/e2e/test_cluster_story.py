@@ -111,9 +111,13 @@ def _cluster_is_in_order(cluster: ClusterDouble) -> None:
 def _agents_were_pods(story: StoryElsewhere, cluster: ClusterDouble) -> None:
     """One for each run, none of which is left."""
     wait_until("agents to be gone", lambda: cluster.names("pods", "aiw-agents") == [])
-    assert cluster.names("secrets", "aiw-agents") == []
+    wait_until("their secrets to be gone", lambda: cluster.names("secrets", "aiw-agents") == [])
+
+    def statuses() -> set[str]:
+        return {agent["status"] for agent in story.api.get("/agents?limit=100")["agents"]}
+
+    wait_until("it to be noted", lambda: statuses() == {"offline"})
     made = [one["metadata"]["name"] for one in cluster.sent if one["kind"] == "Pod"]
     agents = story.api.get("/agents?limit=100")["agents"]
     assert sorted(agent["podName"] for agent in agents) == sorted(made)
     assert len(made) >= 6
-    assert {agent["status"] for agent in agents} == {"offline"}

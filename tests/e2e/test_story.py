@@ -130,6 +130,7 @@ def test_two_instances_never_touch(tmp_path: Path, origin: str) -> None:
         task_id = stories[0].write_task("Only here", INTERRUPTED.replace("- sleep: 6\n", ""))
         stories[0].wait_ready(task_id, "one")
         assert stories[1].api.get("/tasks")["total"] == 0
+        wait_until("its agent to be there", lambda: stories[1].api.get("/agents")["total"] > 0)
         assert stories[1].api.get("/agents")["total"] == 1
         assert requests.get(
             f"{second.url}/api/projects", headers={"Authorization": f"Bearer {stories[0].api.token}"}, timeout=10

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import signal
@@ -9,7 +10,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ WEB_APP = """
 import http.server, json, os, subprocess, sys, time
 
 began = time.monotonic()
-keep = []
+keep, answers = [], []
 
 
 class App(http.server.BaseHTTPRequestHandler):
@@ -45,6 +46,11 @@ class App(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         status, body = 200, open("says").read()
         if time.monotonic() - began > float(os.environ.get("TURNS_BAD_AFTER", "1000")):
+            status = 500
+        answers.append(self.path)
+        if len(answers) > int(os.environ.get("GOOD_ANSWERS", "1000000")):
+            status = 500
+        if os.path.exists("bad"):
             status = 500
         if self.path == "/env":
             body = json.dumps(dict(os.environ))
@@ -58,6 +64,8 @@ class App(http.server.BaseHTTPRequestHandler):
             keep.append(b"x" * 120_000_000)
         elif self.path == "/die":
             os._exit(7)
+        elif self.path == "/turn-bad":
+            open("bad", "w").close()
         elif self.path == "/talk":
             for number in range(60_000):
                 print(f"line {number} " + "." * 40)
@@ -77,6 +85,24 @@ print("\\x1b[31mhello\\x1b[0m from", open("says").read(), flush=True)
 Server((os.environ["HOST"], int(os.environ["PORT"])), App).serve_forever()
 """
 RUN_WEB_APP = f"{shlex.quote(sys.executable)} -I app.py"
+
+
+def bad_after(answers: int) -> str:
+    """WEB_APP, which answers so often, then 500. Counted, not timed: a gate of 0 s needs one answer, however late."""
+    return WEB_APP.replace('os.environ.get("GOOD_ANSWERS", "1000000")', str(answers))
+
+
+_WITH_CONSTANTS = """
+import importlib, json, sys
+from workers.supervisor.__main__ import main
+
+for name, value in json.loads(sys.argv.pop(1)).items():
+    place, constant = name.split(".")
+    module = importlib.import_module(f"workers.supervisor.{place}")
+    assert hasattr(module, constant), name
+    setattr(module, constant, value)
+sys.exit(main())
+"""
 
 
 class Repository:
@@ -127,7 +153,11 @@ class Repository:
 
 
 class Supervisor:
-    """A supervisor process. `runtime` is a client of it. It confines nothing unless `environ` says so."""
+    """A supervisor process. `runtime` is a client of it. It confines nothing unless `environ` says so.
+
+    constants: other values of its modules' constants, such as {"forward.IDLE_SECONDS": 60}: for tests that assert
+    nothing about that time. Most would fail if a busy machine let them, or an app, wait for longer than it.
+    """
 
     def __init__(
         self,
@@ -137,6 +167,7 @@ class Supervisor:
         bind: str = "127.0.0.1",
         ports: PortRange = APP_PORTS,
         disk_bytes: int | None = None,
+        constants: Mapping[str, float] | None = None,
         **environ: str,
     ) -> None:
         self.directory = directory
@@ -144,6 +175,7 @@ class Supervisor:
         self.socket = socket or directory / "s.sock"
         self.runtime = ProcessRuntime(self.socket)
         self._options = [] if disk_bytes is None else ["--disk-bytes", str(disk_bytes)]
+        self._program = ["-c", _WITH_CONSTANTS, json.dumps(constants)] if constants else ["-m", "workers.supervisor"]
         self._environ = {"AIWORKER_SANDBOX": "off", **environ}
         self.process = self.spawn()
         until(self._answers, what="the supervisor's start")
@@ -152,7 +184,7 @@ class Supervisor:
         options_of_it = ["--dir", str(self.directory), "--socket", str(self.socket), "--watch-seconds", WATCH_SECONDS]
         options_of_it += ["--bind", self.bind, "--ports", str(self.ports), *self._options]
         # It must not outlive tests that are cut off: they leave no chance to stop it.
-        command = [*PARENT_DEATH_COMMAND, sys.executable, "-m", "workers.supervisor", *options_of_it]
+        command = [*PARENT_DEATH_COMMAND, sys.executable, *self._program, *options_of_it]
         env = {**os.environ, **self._environ}
         return subprocess.Popen(command, cwd=ROOT, env=env, text=True, **options)
 
@@ -179,9 +211,10 @@ class Supervisor:
 
 @contextmanager
 def supervised(
-    directory: Path, *, bind: str = "127.0.0.1", disk_bytes: int | None = None, **environ: str
-) -> Iterator[Supervisor]:
-    supervisor = Supervisor(directory, bind=bind, disk_bytes=disk_bytes, **environ)
+    directory: Path, *, bind: str = "127.0.0.1", disk_bytes: int | None = None,
+    constants: Mapping[str, float] | None = None, **environ: str,
+) -> Iterator[Supervisor]:  # fmt: skip
+    supervisor = Supervisor(directory, bind=bind, disk_bytes=disk_bytes, constants=constants, **environ)
     try:
         yield supervisor
     finally:

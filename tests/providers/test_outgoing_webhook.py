@@ -153,6 +153,9 @@ def test_a_receiver_that_sends_single_bytes_is_left() -> None:
 
 
 def test_a_receiver_that_is_not_there_is_told_of() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # it does not listen, and nobody else can
         host = f"127.0.0.1:{taken.getsockname()[1]}"
-    assert "can't be reached (Connection refused)" in str(send(dispatch(f"http://{host}/"), [host]).error)
+        answer = send(dispatch(f"http://{host}/"), [host])
+
+    assert "can't be reached (Connection refused)" in str(answer.error)

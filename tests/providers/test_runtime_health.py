@@ -14,7 +14,7 @@ from tests.providers.runtime_contract import settled
 from tests.providers.runtime_supervisor import RUN_WEB_APP, Repository, supervised
 
 SPACE = Space("shop-0000beef", "project-1")
-BAD_SECONDS = 6
+BAD_SECONDS = 12
 """What is never healthy is given up then: after its start, also on a busy machine."""
 PATIENT = {"start_seconds": 60}
 """For versions that are to become healthy."""
@@ -53,7 +53,8 @@ http.server.ThreadingHTTPServer((os.environ["HOST"], int(os.environ["PORT"])), A
 
 @pytest.fixture
 def runtime(tmp_path: Path) -> Iterator[ProcessRuntime]:
-    with supervised(tmp_path / "runtime") as running:
+    # All start at once: in turns, what is never healthy would keep the next waiting for some seconds.
+    with supervised(tmp_path / "runtime", constants={"overload.STARTS_AT_ONCE": 8}) as running:
         yield running.runtime
 
 

@@ -154,8 +154,8 @@ def test_a_field_of_another_manager_is_never_taken(runtime: Runtime, cluster: Cl
 
 def test_a_namespace_that_is_being_removed_is_waited_for(runtime: Runtime, cluster: ClusterDouble) -> None:
     runtime.ensure_app(STAGING, version("v1"))
-    runtime.delete_environment(SPACE)
-    if SPACE.namespace in cluster.names("namespaces"):
+    with cluster.standing_still():
+        runtime.delete_environment(SPACE)
         with pytest.raises(ProviderUnavailable, match="being deleted"):
             runtime.ensure_app(STAGING, version("v1"))
     until(lambda: SPACE.namespace not in cluster.names("namespaces"))

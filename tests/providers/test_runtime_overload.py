@@ -12,17 +12,14 @@ import pytest
 from common.providers.runtime import ProcessRuntime
 from common.values.app import App, AppPhase, AppState, Space
 from tests.providers.runtime_contract import settled, until
-from tests.providers.runtime_supervisor import RUN_WEB_APP, WEB_APP, Repository, get, supervised
+from tests.providers.runtime_supervisor import Repository, get, supervised
 from workers.supervisor.overload import LEAST_PROJECTS, STARTS_AT_ONCE, Overload, StartTurn
-
-BAD = WEB_APP.replace("status, body = 200", 'status, body = 500 if os.path.exists("bad") else 200').replace(
-    "os._exit(7)", 'open("bad", "w").close()'
-)
 
 
 @pytest.fixture
 def runtime(tmp_path: Path) -> Iterator[ProcessRuntime]:
-    with supervised(tmp_path / "runtime") as running:
+    # A restart has less time than usual, so that the tests wait less for what stays bad.
+    with supervised(tmp_path / "runtime", constants={"version.RECOVERY_SECONDS": 5}) as running:
         yield running.runtime
 
 
@@ -33,13 +30,12 @@ def repository(tmp_path: Path) -> Repository:
 
 def failures(runtime: ProcessRuntime, repository: Repository, projects: int) -> list[AppState]:
     """How live versions of so many projects end that all turn bad at the same moment and stay so."""
-    commit = repository.commit(app__py=BAD, says="v1")
-    wanted = repository.version("v1", commit, start_command=RUN_WEB_APP, start_seconds=5)
+    wanted = repository.web_app("v1")
     apps = [App(Space(f"shop-{number}", f"project-{number}"), "production") for number in range(projects)]
     urls = [runtime.ensure_app(app, wanted).url for app in apps]
     assert [settled(runtime, app, "v1").phase for app in apps] == [AppPhase.LIVE] * projects
     for url in urls:
-        get(url, "/die")
+        get(url, "/turn-bad")
 
     def failed(app: App) -> AppState | None:
         state = runtime.read_app(app, "v1")

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from common.providers.runtime import ProcessRuntime
-from common.values.app import App, AppPhase, Health, Space
+from common.values.app import App, AppPhase, AppState, Health, Space
 from common.values.variable_set import Variables
 from tests.processes import lives
 from tests.providers.runtime_contract import ChecksContract, MakeVersion, RuntimeContract, settled, until
@@ -35,9 +35,18 @@ APP = App(SPACE, "staging")
 
 
 @pytest.fixture
-def supervisor(tmp_path: Path) -> Iterator[Supervisor]:
-    with supervised(tmp_path / "runtime", AIWORKER_SECRET_KEY="0123456789abcdef" * 2) as running:
+def supervisor(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Supervisor]:
+    constants = getattr(request, "param", None)
+    with supervised(tmp_path / "runtime", constants=constants, AIWORKER_SECRET_KEY="0123456789abcdef" * 2) as running:
         yield running
+
+
+def patient(seconds: dict[str, float]) -> pytest.MarkDecorator:
+    """For a test whose supervisor has these constants instead."""
+    return pytest.mark.parametrize("supervisor", [seconds], indirect=True, ids=["patient"])
+
+
+patient_at_switches = patient({"forward.IDLE_SECONDS": 60, "apps.DRAIN_SECONDS": 90})
 
 
 @pytest.fixture
@@ -64,6 +73,7 @@ class TestProcessRuntime(RuntimeContract, ChecksContract):
         return lambda version_id: repository.web_app(version_id, start_command="echo no such luck; exit 4")
 
 
+@patient_at_switches
 def test_a_switch_is_seen_by_nobody(runtime: ProcessRuntime, repository: Repository) -> None:
     url = runtime.ensure_app(APP, repository.web_app("old")).url
     settled(runtime, APP, "old")
@@ -95,6 +105,7 @@ def test_a_switch_is_seen_by_nobody(runtime: ProcessRuntime, repository: Reposit
     assert own == sorted(own, reverse=True)  # old … old new … new
 
 
+@patient_at_switches
 def test_a_connection_that_is_kept_open_moves_to_the_new_version(
     runtime: ProcessRuntime, repository: Repository
 ) -> None:
@@ -115,6 +126,7 @@ def test_a_connection_that_is_kept_open_moves_to_the_new_version(
     connection.close()
 
 
+@patient_at_switches
 def test_a_request_in_flight_ends_on_the_old_version(runtime: ProcessRuntime, repository: Repository) -> None:
     url = runtime.ensure_app(APP, repository.web_app("old")).url
     settled(runtime, APP, "old")
@@ -153,6 +165,7 @@ def test_a_candidate_that_turns_bad_while_it_is_watched_fails(runtime: ProcessRu
     assert state.reason.endswith("it answered GET / with 500")
 
 
+@patient({"version.DEATH_SECONDS": 60})
 def test_a_candidate_that_ends_while_it_is_watched_says_how(runtime: ProcessRuntime, repository: Repository) -> None:
     """Its port is closed before its process ends, as it is when a process is killed for its memory."""
     closes = "status, body = 200, open('says').read(); asked = len(keep); keep.append(asked)"
@@ -186,7 +199,7 @@ def test_a_candidate_that_never_answers_times_out(runtime: ProcessRuntime, repos
 
 
 def test_a_candidate_that_only_answers_errors_is_unhealthy(runtime: ProcessRuntime, repository: Repository) -> None:
-    version = repository.web_app("ill", variables=Variables({"TURNS_BAD_AFTER": "0"}), start_seconds=5)
+    version = repository.web_app("ill", variables=Variables({"TURNS_BAD_AFTER": "0"}), start_seconds=10)
     runtime.ensure_app(APP, version)
     state = settled(runtime, APP, "ill")
 
@@ -214,6 +227,7 @@ def test_a_version_that_was_live_can_come_back(runtime: ProcessRuntime, reposito
     until(lambda: get(url) == (200, "old"))
 
 
+@patient({"forward.CONNECT_SECONDS": 60})
 def test_a_killed_live_process_comes_back_at_the_same_url(runtime: ProcessRuntime, repository: Repository) -> None:
     url = runtime.ensure_app(APP, repository.web_app("v1")).url
     settled(runtime, APP, "v1")
@@ -228,6 +242,7 @@ def test_a_killed_live_process_comes_back_at_the_same_url(runtime: ProcessRuntim
     assert (state.phase, state.restarts) == (AppPhase.LIVE, 1)
 
 
+@patient({"forward.CONNECT_SECONDS": 60, "version.SPREAD_SECONDS": 60})
 def test_a_version_that_keeps_dying_fails_and_the_older_one_can_be_ensured(
     runtime: ProcessRuntime, repository: Repository
 ) -> None:
@@ -237,7 +252,7 @@ def test_a_version_that_keeps_dying_fails_and_the_older_one_can_be_ensured(
         pid = int(get(url, "/pid")[1])
         psutil.Process(pid).kill()
         wait_until_gone(pid)
-        until(lambda n=restarts: _restarts(runtime) > n or _phase(runtime) is AppPhase.FAILED)  # type: ignore[misc]
+        until(lambda n=restarts: _restarts(runtime) > n or _state(runtime).phase is AppPhase.FAILED)  # type: ignore[misc]
     state = runtime.read_app(APP, "v1")
 
     assert state is not None
@@ -249,22 +264,27 @@ def test_a_version_that_keeps_dying_fails_and_the_older_one_can_be_ensured(
 
 
 def test_a_live_version_that_turns_bad_is_started_again(runtime: ProcessRuntime, repository: Repository) -> None:
-    url = runtime.ensure_app(APP, repository.web_app("v1", variables=Variables({"TURNS_BAD_AFTER": "3"}))).url
+    # Its start makes it good again: it is started again once.
+    url = runtime.ensure_app(APP, repository.web_app("v1", start_command=f"rm -f bad; {RUN_WEB_APP}")).url
     settled(runtime, APP, "v1")
+    get(url, "/turn-bad")
 
     until(lambda: _restarts(runtime) == 1)
     until(lambda: get_unless_cut(url) == (200, "v1"))
 
 
+@patient({"version.LONGEST_DELAY_SECONDS": 60})
 def test_a_live_version_that_stays_bad_after_its_restart_fails(runtime: ProcessRuntime, repository: Repository) -> None:
-    app = WEB_APP.replace("status, body = 200", 'status, body = 500 if os.path.exists("bad") else 200')
-    commit = repository.commit(app__py=app.replace("os._exit(7)", 'open("bad", "w").close()'), says="v1")
-    url = runtime.ensure_app(APP, repository.version("v1", commit, start_command=RUN_WEB_APP)).url
+    # A restart has three times what the first start took, from 10 s up, and no more than a first start has.
+    url = runtime.ensure_app(APP, repository.web_app("v1", start_seconds=10)).url
     settled(runtime, APP, "v1")
-    get(url, "/die")
+    get(url, "/turn-bad")
 
-    until(lambda: _phase(runtime) is AppPhase.FAILED)
-    state = runtime.read_app(APP, "v1")
+    def failed() -> AppState | None:
+        state = _state(runtime)
+        return state if state.phase is AppPhase.FAILED else None
+
+    state = until(failed)
     assert state is not None
     assert (state.code, state.restarts) == ("keeps_dying", 1)
     assert str(state.reason).endswith("it was not healthy within 10 s: it answered GET / with 500")
@@ -326,8 +346,12 @@ def test_a_fixed_port_that_is_taken_is_told_otherwise_in_PORT(runtime: ProcessRu
 def test_logs_are_plain_capped_and_tell_what_the_supervisor_did(
     runtime: ProcessRuntime, repository: Repository, tmp_path: Path
 ) -> None:
+    # It says hello when it is first asked: what it prints at its start may come before the line about the start.
+    app = WEB_APP.replace("\nprint(", "\ngreet = lambda: print(")
+    app = app.replace("answers.append(self.path)", "answers.append(self.path); len(answers) == 1 and greet()")
+    commit = repository.commit(app__py=app, says="v1")
     began = datetime.now(UTC) - timedelta(seconds=1)
-    url = runtime.ensure_app(APP, repository.web_app("v1")).url
+    url = runtime.ensure_app(APP, repository.version("v1", commit, start_command=RUN_WEB_APP)).url
     settled(runtime, APP, "v1")
     kept = runtime.app_logs(APP, "v1")
     lines = [line.text for line in kept]
@@ -362,13 +386,11 @@ def test_with_nothing_live_the_port_answers_503(runtime: ProcessRuntime, reposit
     assert get(url)[0] == 503
 
 
+def _state(runtime: ProcessRuntime) -> AppState:
+    state = runtime.read_app(APP, "v1")
+    assert state is not None
+    return state
+
+
 def _restarts(runtime: ProcessRuntime) -> int:
-    state = runtime.read_app(APP, "v1")
-    assert state is not None
-    return state.restarts
-
-
-def _phase(runtime: ProcessRuntime) -> AppPhase:
-    state = runtime.read_app(APP, "v1")
-    assert state is not None
-    return state.phase
+    return _state(runtime).restarts

@@ -17,6 +17,7 @@ from common.models.account import User
 from common.settings import settings
 from common.states import Role
 from tests import builders
+from tests.standstills import bear_standstills
 from web.app import create_app
 from web.websocket.hub import end_hub
 
@@ -31,6 +32,7 @@ def made_apps(folder: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("AIWORKER_DATA_DIR", str(folder / "data"))
     monkeypatch.setenv("AIWORKER_REDIS_URL", redis_url)
     monkeypatch.setenv("AIWORKER_SECRET_KEY", SECRET_KEY)
+    bear_standstills(monkeypatch)
 
     def make(database_url: str) -> Flask:
         monkeypatch.setenv("AIWORKER_DATABASE_URL", database_url)

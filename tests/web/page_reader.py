@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Flask
-from playwright.sync_api import Browser, Locator, Page, Request, Route, expect
+from playwright.sync_api import Browser, Locator, Page, Request, Route
 
 from tests.builders import log_in
 
@@ -24,7 +24,6 @@ class PageReader:
         self._client = app.test_client()
         self._context = browser.new_context(viewport={"width": 1280, "height": 800})
         self._context.set_default_timeout(PATIENCE_MS)
-        expect.set_options(timeout=PATIENCE_MS)
         self.page: Page = self._context.new_page()
         self.page.route("**/*", self._answer)
         self._asked: set[Request] = set()

@@ -15,6 +15,7 @@ from common.providers.runtime import runtime
 from common.settings import settings, socket_path
 from tests import version_guard
 from tests.providers.runtime_supervisor import Supervisor
+from tests.standstills import bear_standstills
 from tests.workers.platform import Platform
 
 version_guard.watch()
@@ -36,6 +37,7 @@ def platform_on(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("AIWORKER_DATA_DIR", str(data))
     monkeypatch.setenv("AIWORKER_REDIS_URL", redis_url)
     monkeypatch.setenv("AIWORKER_SECRET_KEY", SECRET_KEY)
+    bear_standstills(monkeypatch)
     made: list[Supervisor] = []
 
     def make(database_url: str, *, is_local: bool = True) -> Platform:

@@ -42,7 +42,7 @@ def test_nothing_is_shown_without_the_login(tmp_path: Path, redis_url: str, monk
 
         # The probe of the manifests knows the login.
         monkeypatch.setenv("FLOWER_BASIC_AUTH", f"{FLOWER_USER}:secret")
-        assert _probe(port).returncode == 0
+        wait_until("the probe to be answered", lambda: _probe(port).returncode == 0)
         monkeypatch.setenv("FLOWER_BASIC_AUTH", f"{FLOWER_USER}:wrong")
         assert _probe(port).returncode == 1
     finally:

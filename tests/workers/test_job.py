@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -22,6 +22,16 @@ from common.states import JobState
 from common.transaction import Transaction, snapshot, transactional
 from tests.workers.platform import Platform
 from workers.job import Claimed, run_chain, run_job
+
+
+@pytest.fixture
+def platform(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
+    """However busy this machine is, it cuts no chain short, and Redis hears what it is told."""
+    monkeypatch.setattr(workers.job, "CHAIN_SECONDS", 600)
+    monkeypatch.setattr(feed, "ANSWER_SECONDS", 60)
+    feed.close_client()
+    yield platform
+    feed.close_client()
 
 
 @transactional

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from tests.e2e.instance import wait_until
 from tests.servers import ROOT
 from workers.thread_pool import OVERDUE_EXIT, TimedThreads
 
+SOFT_SECONDS = 0.01
 OVERDUE = """
 import threading
 from workers.thread_pool import TimedThreads
@@ -42,7 +44,7 @@ print(len(asked))
 
 @pytest.fixture
 def pool() -> Iterator[TimedThreads]:
-    made = TimedThreads(limit=1, soft_timeout=0.01)
+    made = TimedThreads(limit=1, soft_timeout=SOFT_SECONDS)
     yield made
     made.on_stop()
 
@@ -55,8 +57,11 @@ def answered(pool: TimedThreads, target: Any) -> list[object]:
 
 
 def test_a_job_above_the_soft_limit_is_interrupted_and_the_next_one_is_not(pool: TimedThreads) -> None:
+    begun = threading.Event()
+
     def endless() -> str:
         try:
+            begun.set()
             while True:
                 pass
         except SoftTimeLimitExceeded:
@@ -65,20 +70,23 @@ def test_a_job_above_the_soft_limit_is_interrupted_and_the_next_one_is_not(pool:
     first = answered(pool, endless)
     second = answered(pool, lambda: "done")
 
-    def ended() -> bool:
-        pool.enforce_limits()
-        return bool(first)
-
-    wait_until("the endless job to end", ended)
+    assert begun.wait(60)
+    over_at = time.monotonic() + SOFT_SECONDS
+    wait_until("the endless job to be above the limit", lambda: time.monotonic() > over_at)
+    # Once: by the next look the other job may have begun, and it may be kept from running for as long.
+    pool.enforce_limits()
+    wait_until("the endless job to end", lambda: bool(first))
     wait_until("the next job", lambda: bool(second))
     assert (first, second) == (["interrupted"], ["done"])
 
 
 def test_jobs_run_side_by_side() -> None:
     pool = TimedThreads(limit=2)
-    both = threading.Barrier(2)
-    answers = [answered(pool, both.wait) for _ in range(2)]
+    # The third is this test: a job that has not begun would not be waited for.
+    together = threading.Barrier(3)
+    answers = [answered(pool, together.wait) for _ in range(2)]
 
+    together.wait(60)
     pool.on_stop()
 
     assert all(answers)

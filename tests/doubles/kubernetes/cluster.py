@@ -54,6 +54,7 @@ class ClusterDouble:
         self.sent: list[Object] = []
         self.is_over = threading.Event()
         self.ingress_status = 200
+        self._turn = threading.Lock()
 
     def __enter__(self) -> ClusterDouble:
         cluster = self
@@ -126,11 +127,18 @@ class ClusterDouble:
             assert found is not None, f"no {plural} {namespace}/{name}"
             return copy.deepcopy(found)
 
+    @contextlib.contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """Its controllers do nothing meanwhile: what is being deleted stays so."""
+        with self._turn:
+            yield
+
     def _control(self) -> None:
         pause = TICK_SECONDS
         while not self.is_over.wait(pause):
             began = time.thread_time()
-            self.controllers.tick()
+            with self._turn:
+                self.controllers.tick()
             # The more there is to look at, the less often: at most an eighth of a processor.
             pause = min(max(TICK_SECONDS, 7 * (time.thread_time() - began)), LONGEST_TICK_SECONDS)
 

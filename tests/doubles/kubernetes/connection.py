@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import math
 import socket
 import struct
 import time
@@ -163,7 +164,10 @@ class Connection(http.server.BaseHTTPRequestHandler):
         hand_through(self.headers, self.connection, running, self.double.is_over)
 
     def _watch(self, plural: str, namespace: str, query: dict[str, str]) -> None:
-        """Events after resourceVersion, as lines of JSON; ends after timeoutSeconds, as watches do."""
+        """Events after resourceVersion, as lines of JSON; ends after timeoutSeconds, as watches do.
+
+        What there is already is sent in any case, also when that time is over before the first look.
+        """
         store = self.double.store
         seen = int(query.get("resourceVersion", "0"))
         until = time.monotonic() + float(query.get("timeoutSeconds", "5"))
@@ -172,10 +176,12 @@ class Connection(http.server.BaseHTTPRequestHandler):
         self.send_header("Connection", "close")
         self.end_headers()
         self.close_connection = True
-        while (left := until - time.monotonic()) > 0 and not self.double.is_over.is_set():
+        left = math.inf
+        while left > 0 and not self.double.is_over.is_set():
+            left = until - time.monotonic()
             with store.lock:
                 events = [one for one in store.log if one[0] > seen and one[2][0] == plural]
-                if not events:
+                if not events and left > 0:
                     store.changed.wait(min(left, 0.1))
             for version, kind, key, thing in events:
                 seen = version

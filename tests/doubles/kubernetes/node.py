@@ -14,6 +14,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import http.client
+import math
 import os
 import re
 import shutil
@@ -38,7 +39,9 @@ LOOK_SECONDS = 0.05
 READY_LOOK_SECONDS = 0.2
 CHECKOUT = "workers.launch"
 AGENT = "workers.runner"
-GRACE_SECONDS = 10
+GRACE_SECONDS = 30
+"""For a pod that does not say how long it has to end."""
+CLOSE_SECONDS = 10
 
 
 class NoLogs(Exception):
@@ -128,9 +131,9 @@ class ProcessNode:
         programs = list(self._programs.values())
         self._programs.clear()
         for program in programs:
-            program.end()
+            program.end(within_seconds=CLOSE_SECONDS)
         for program in programs:
-            program.join(10)
+            program.join(CLOSE_SECONDS)
 
     def _secret(self, namespace: str, name: str) -> dict[str, str]:
         assert self.store is not None
@@ -148,6 +151,7 @@ class _Program(threading.Thread):
         self._pod = pod
         self._folder = Path(tempfile.mkdtemp(prefix="pod-"))
         self._over = threading.Event()
+        self._grace_seconds = pod["spec"].get("terminationGracePeriodSeconds", GRACE_SECONDS)
         self._first: Object | None = next(iter(pod["spec"].get("initContainers", [])), None)
         firsts = {one["name"]: one for one in pod["spec"].get("initContainers", [])}
         self._setup: Object | None = firsts.get("setup")
@@ -177,8 +181,10 @@ class _Program(threading.Thread):
     def address(self) -> str | None:
         return f"http://127.0.0.1:{self._port}" if self._is_ready else None
 
-    def end(self) -> None:
-        """It is told to end, and killed at once. The folder goes when its thread ends."""
+    def end(self, *, within_seconds: float = math.inf) -> None:
+        """An agent is told to end, and has as long as its pod says, but no longer than this; all else is killed at
+        once. The folder goes when its thread ends."""
+        self._grace_seconds = min(self._grace_seconds, within_seconds)
         self._over.set()
 
     def said(self, container: str) -> str:
@@ -263,7 +269,7 @@ class _Program(threading.Thread):
         if self._beside_process:
             self._beside_process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._beside_process.wait(GRACE_SECONDS)
+                self._beside_process.wait(self._grace_seconds)
             _kill(self._beside_process)
 
     def _begin(self, container: Object, where: Path, more: dict[str, str]) -> subprocess.Popen[bytes]:
@@ -290,7 +296,7 @@ class _Program(threading.Thread):
             if process.poll() is None and container.get("name") == "agent":
                 process.terminate()
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(GRACE_SECONDS)
+                    process.wait(self._grace_seconds)
             code = _kill(process)
         return code if code >= 0 else 128 - code
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
 
 import requests
+
+from tests.e2e.client import TRIES
 
 Json = Any
 
@@ -34,7 +37,11 @@ class Caller:
         """The reply, which has the expected status and keeps every promise that holds for all."""
         if json is not _UNSAID:
             options["json"] = json
-        reply = self.send(method, path, **options)
+        for _ in range(TRIES):
+            reply = self.send(method, path, **options)
+            if method != "GET" or reply.status_code != 503 or status == 503:
+                break
+            time.sleep(int(reply.headers["Retry-After"]))
         assert reply.status_code == status, f"{method} {path}: {reply.status_code}, not {status}: {reply.text[:600]}"
         return reply
 

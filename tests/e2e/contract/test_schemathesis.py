@@ -29,7 +29,7 @@ def test_made_up_requests_are_answered_as_described(platform: Platform) -> None:
             continue
 
         @settings(
-            max_examples=EXAMPLES, deadline=None, database=None, derandomize=True, phases=[Phase.generate],
+            max_examples=EXAMPLES, database=None, derandomize=True, phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )  # fmt: skip
         @given(case=operation.as_strategy())

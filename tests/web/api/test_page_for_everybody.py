@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -126,6 +127,7 @@ def test_the_page_speaks_the_language_that_was_chosen(ada: PageReader, plain_wor
     project = plain_world.project()
     plain_world.task(project, state="needs_input")
     page = ada.page
+    page.clock.set_fixed_time(datetime.now(UTC))
     ada.open(f"#/projects/{project.id}/tasks")
     expect(ada.see("board-column-needs_input").locator("h2")).to_contain_text("Needs input")
     assert page.evaluate(_CATALOGUES) == []
@@ -273,13 +275,20 @@ _WATCH_SHIFTS = """() => {
 
 def test_nothing_moves_when_a_live_message_makes_a_view_read_again(ada: PageReader, plain_world: World) -> None:
     sockets: list[WebSocketRoute] = []
+    replies = {"auth": "auth:ok", "ping": "pong"}
+
+    def reply(socket: WebSocketRoute, asked: str) -> None:
+        if name := replies.get(json.loads(asked)["event"]):
+            socket.send(json.dumps({"event": name, "data": {}}))
 
     def answer(socket: WebSocketRoute) -> None:
         sockets.append(socket)
-        socket.on_message(lambda text: "auth" in text and socket.send(json.dumps({"event": "auth:ok", "data": {}})))
+        socket.on_message(lambda asked: reply(socket, str(asked)))
 
     ada.page.route_web_socket("**/ws", answer)
     views = _views(plain_world)
+    # "Just now" stays that: what is a minute old is written otherwise, and what stands beside it moves.
+    ada.page.clock.set_fixed_time(datetime.now(UTC))
     project_id, failed = views["failed task"].split("/")[2::2]
     moved = {}
 

@@ -12,6 +12,7 @@ from common.models import Run, Task, TaskGroup
 from common.services.tasks.lifecycle import record_update
 from common.states import Priority
 from common.transaction import Transaction, transactional
+from tests.e2e.browser import stopped_clock
 from tests.web.api.production_line import ProductionLine
 from tests.web.made import a_live_run, a_question, changes_files
 from tests.web.page_reader import PageReader
@@ -339,10 +340,12 @@ def test_a_card_is_dragged_only_where_a_person_may_move_its_task(reader: PageRea
     drag("Was failed", "backlog")
     expect(reader.see("board-column-backlog").get_by_test_id("task-card")).to_have_count(2)
     drag("Was backlog", "cancelled")
-    reader.see("drop-cancel-confirm").click()
-    waits = reader.see("toast").filter(has_text="“Was backlog” will be cancelled in 5 s.")
-    waits.get_by_role("button", name="Undo").click()
-    expect(waits).to_have_count(0)
+    expect(reader.see("drop-cancel-confirm")).to_be_visible()
+    with stopped_clock(reader.page):
+        reader.see("drop-cancel-confirm").click()
+        waits = reader.see("toast").filter(has_text="“Was backlog” will be cancelled in 5 s.")
+        waits.get_by_role("button", name="Undo").click()
+        expect(waits).to_have_count(0)
     drag("Was failed", "cancelled")
     reader.see("drop-cancel-confirm").click()
     expect(reader.see("toast").filter(has_text="1 task cancelled")).to_be_visible()

@@ -154,7 +154,6 @@ def test_what_was_taken_back_comes_back_only_when_somebody_says_so(machine: type
     few = settings(
         max_examples=8,
         stateful_step_count=12,
-        deadline=None,
         derandomize=True,
         database=None,
         phases=[Phase.generate],

@@ -168,6 +168,13 @@ def test_only_the_chosen_kinds_are_sent(
     assert [one.json["data"]["title"] for one in receiver.received] == ["B"]
 
 
+@pytest.fixture
+def long_delays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing becomes due by itself, however long the machine stands still."""
+    monkeypatch.setattr(delivering, "DELAYS_SECONDS", tuple(86_400 for _delay in delivering.DELAYS_SECONDS))
+
+
+@pytest.mark.usefixtures("long_delays")
 def test_a_receiver_that_refuses_is_tried_again_with_the_same_id_and_then_given_up(
     world: World, admin: FlaskClient, receiver: WebhookReceiver
 ) -> None:
@@ -208,6 +215,7 @@ def _let_time_pass(delivery_id: str) -> None:
         put(Job, job.id, next_at=row.created_at)
 
 
+@pytest.mark.usefixtures("long_delays")
 def test_a_message_that_fails_does_not_hold_up_the_next(
     plain_world: World, plain_admin: FlaskClient, receiver: WebhookReceiver
 ) -> None:

@@ -39,8 +39,8 @@ def test_what_was_announced_is_published_before_the_end() -> None:
     for number in range(50):
         announcer.announce(Announcement(entries=[feed.Entry("wake", str(number))]))
     assert announcer.stop(60)
-    assert feed.client().xlen(feed.stream_name()) == 50
+    assert feed.client(timeout=60).xlen(feed.stream_name()) == 50
 
     announcer.announce(Announcement(entries=[feed.Entry("wake", "again")]))
     assert announcer.stop(60)
-    assert feed.client().xlen(feed.stream_name()) == 51
+    assert feed.client(timeout=60).xlen(feed.stream_name()) == 51

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-import socket
+import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,7 +12,7 @@ from common.models import Project
 from common.models.run import Run
 from common.sealing import digest
 from common.services.spend.model_tokens import new_model_token
-from tests.e2e.instance import wait_until
+from tests.ports import refusing_port
 from tests.web.gateway.answers import FORMATS, Format
 from tests.web.gateway.conftest import KEY, RunningAgent
 from tests.web.gateway.upstream import Script
@@ -63,16 +64,15 @@ def test_a_model_token_is_good_for_nothing_else(plain_agent: RunningAgent) -> No
         assert client.get(path, headers=bearer).status_code == 401, path
 
 
-def test_the_token_ends_with_its_run(agent: RunningAgent) -> None:
+def test_the_token_ends_with_its_run(agent: RunningAgent, monkeypatch: pytest.MonkeyPatch) -> None:
     agent.provider("anthropic")
     assert agent.call(SONNET).status_code == 200
 
     end(agent.run)
+    noticed = time.monotonic() + accesses.REMEMBERED_SECONDS
+    monkeypatch.setattr(accesses, "time", SimpleNamespace(monotonic=lambda: noticed))
 
-    def is_refused() -> bool:
-        return agent.call(SONNET).status_code == 401
-
-    wait_until("the token is refused", is_refused, seconds=2)
+    assert agent.call(SONNET).status_code == 401
 
 
 @every_format
@@ -143,11 +143,9 @@ def test_an_error_of_the_provider_passes_and_is_recorded(plain_agent: RunningAge
 
 @every_format
 def test_a_provider_that_is_down_is_a_502(plain_agent: RunningAgent, format_: Format) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    plain_agent.provider(format_.name, base_url=f"http://127.0.0.1:{port}")
-
-    reply = plain_agent.call(format_)
+    with refusing_port() as port:
+        plain_agent.provider(format_.name, base_url=f"http://127.0.0.1:{port}")
+        reply = plain_agent.call(format_)
 
     assert reply.status_code == 502
     assert _is_in_the_form_of(format_.name, reply.json)

@@ -50,7 +50,8 @@ class Server:
 
 @contextlib.contextmanager
 def serving() -> Iterator[Server]:
-    command = [sys.executable, "-m", "gunicorn", "--config", "web/gunicorn.conf.py", "web.app:create_gateway()"]
+    command = [sys.executable, "-m", "gunicorn", "--config", "web/gunicorn.conf.py", "--graceful-timeout", "60"]
+    command.append("tests.web.gateway.patient_gateway:create_gateway()")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         descriptor = listener.fileno()
         process = subprocess.Popen(

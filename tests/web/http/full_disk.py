@@ -101,12 +101,16 @@ def _write(session: requests.Session, url: str, name: str) -> tuple[int, Any]:
 def _health(session: requests.Session, url: str, *, is_told: bool) -> str:
     """What it says of the disk. is_told: it has to say something else than before, once it has looked anew."""
 
-    def disk() -> str:
-        return str(session.get(f"{url}/health", timeout=20).json()["disk"])
+    said = ""
 
-    if is_told:
-        wait_until("the full disk to be told", lambda: disk() != "ok")
-    return disk()
+    def is_read() -> bool:
+        nonlocal said
+        # None while nothing is known, as when a look takes too long.
+        said = session.get(f"{url}/health", timeout=20).json()["disk"] or ""
+        return said != "" and not (is_told and said == "ok")
+
+    wait_until("the disk to be told of", is_read)
+    return said
 
 
 def _tmpfs(directory: Path) -> tuple[Callable[[], None], Callable[[], None]]:

@@ -16,12 +16,18 @@ from common.settings import settings
 from common.states import Role
 from tests import builders
 from tests.database_proxy import DatabaseProxy
+from tests.standstills import wait_as_in_the_product
 from tests.web.conftest import AppOn
 from tests.web.made import a_project, a_task
 
 PROMISED_SECONDS = 5
 SPARE_SECONDS = 5
 """For a machine that is busy: a wait of the former length is still ten times as long."""
+
+
+@pytest.fixture(autouse=True)
+def _real_waits(app_on: AppOn, monkeypatch: pytest.MonkeyPatch) -> None:
+    wait_as_in_the_product(monkeypatch)
 
 
 def test_a_frozen_database_is_a_503_within_seconds(app_on: AppOn, mariadb_database_url: str) -> None:
@@ -103,7 +109,10 @@ def client(app_on: AppOn, sqlite_database_url: str, server: Path, monkeypatch: p
     return made
 
 
-def test_a_frozen_redis_is_asked_by_one_request_and_not_by_all(client: FlaskClient, frozen: FrozenRedis) -> None:
+def test_a_frozen_redis_is_asked_by_one_request_and_not_by_all(
+    client: FlaskClient, frozen: FrozenRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "FIRST_PAUSE_SECONDS", feed.LONGEST_PAUSE_SECONDS)
     assert [comment(client) for _number in range(6)] == [404] * 6
 
     assert len(frozen.taken) == 1

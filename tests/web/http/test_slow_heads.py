@@ -11,6 +11,7 @@ import pytest
 from flask import Flask
 from websockets.sync.client import connect
 
+from tests.builders import a_token, a_user
 from tests.web.world import served
 
 SLOW = 20
@@ -44,6 +45,7 @@ def _trickle(slow: list[socket.socket]) -> list[socket.socket]:
 
 def test_slow_heads_are_cut_off_and_nothing_else_is(plain_app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIWORKER_HEAD_SECONDS", "1")
+    token = a_token(a_user("max"))
     with served() as url:
         port = int(url.rpartition(":")[2])
         idle = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
@@ -59,13 +61,15 @@ def test_slow_heads_are_cut_off_and_nothing_else_is(plain_app: Flask, monkeypatc
         pipelined = socket.create_connection(("127.0.0.1", port), 60)
 
         with connect(f"ws://127.0.0.1:{port}/ws", open_timeout=60) as live:
+            live.send(json.dumps({"event": "auth", "data": {"token": token}}))
+            assert '"auth:ok"' in str(live.recv(timeout=60))
             slow = [socket.create_connection(("127.0.0.1", port), 60) for _number in range(SLOW)]
             for connection in slow:
                 connection.sendall(b"GET /api/health/live HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")
             assert _trickle(slow) == []
 
-            live.send(json.dumps({"event": "auth", "data": {"token": "none"}}))
-            assert "Invalid or expired token" in str(live.recv(timeout=60))
+            live.send(json.dumps({"event": "ping", "data": {}}))
+            assert '"pong"' in str(live.recv(timeout=60))
         idle.request("GET", "/api/health/live")
         assert idle.getresponse().read() == b'{"status":"ok"}'
         upload.sendall(body[10:])

@@ -84,7 +84,8 @@ def test_the_platform_starts_stops_and_goes_on_with_its_data(tmp_path: Path) -> 
         assert launcher.stdout is not None
         assert launcher.stdout.read().rstrip().endswith("Stopped.")
         assert launcher.wait() == 0
-    assert not any(lives(child.pid) for child in children)
+    # What had to be killed is not waited for.
+    wait_until("the end of all of it", lambda: not any(lives(child.pid) for child in children))
     assert {log.stem for log in (tmp_path / "data" / "logs").glob("*.log")} == LOGS
     assert (tmp_path / "data" / "agent" / "enrolment-token").stat().st_mode & 0o777 == 0o600
 
@@ -94,7 +95,8 @@ def test_the_platform_starts_stops_and_goes_on_with_its_data(tmp_path: Path) -> 
     with launched(tmp_path / "data", port) as launcher:
         second = read_until(launcher, "Stop it with Ctrl-C")
         wait_until("an idle platform's processes", lambda: len(started_by(launcher)) == IDLE_PROCESSES - 1)
-        assert named_by_forks(launcher) == {"worker", "worker-slow"}
+        # A fork gives itself its name.
+        wait_until("the forks' names", lambda: named_by_forks(launcher) == {"worker", "worker-slow"})
         launcher.send_signal(signal.SIGTERM)
         assert launcher.wait() == 0
     everything = [tmp_path / "data", *(tmp_path / "data").rglob("*")]

@@ -25,7 +25,7 @@ from common.values.pull_request import PullState
 from tests.e2e.instance import wait_until
 from tests.providers.git_tree import git
 from tests.providers.runtime_contract import settled, until
-from tests.providers.runtime_supervisor import WEB_APP, get
+from tests.providers.runtime_supervisor import WEB_APP, bad_after, get
 from tests.workers.platform import Platform
 from workers import runtime_calls
 
@@ -114,10 +114,11 @@ def test_a_version_that_turns_bad_in_its_gate_is_never_seen(plain_platform: Plat
 
     client = threading.Thread(target=ask)
     client.start()
-    bad = WEB_APP.replace('os.environ.get("TURNS_BAD_AFTER", "1000")', '"1"')
-    group = platform.staged(platform.approved(project, "Bad", {"app.py": bad, "says": "bad\n"}))
-    done.set()
-    client.join()
+    try:
+        group = platform.staged(platform.approved(project, "Bad", {"app.py": bad_after(1), "says": "bad\n"}))
+    finally:
+        done.set()
+        client.join()
     assert group.state == "failed"
     assert "500" in group.error
     assert saw == {(200, "good\n")}
@@ -130,8 +131,7 @@ def test_production_takes_back_what_staging_did_not_notice(plain_platform: Platf
     project = platform.project(APP, start_command=START, health_seconds=seconds)
     platform.to_production(platform.staged(platform.approved(project, "Good", {"says": "good\n"})))
     good = _live(platform, project.id, "production")
-    bad = WEB_APP.replace('os.environ.get("TURNS_BAD_AFTER", "1000")', '"2.5"')
-    group = platform.staged(platform.approved(project, "Bad", {"app.py": bad, "says": "bad\n"}))
+    group = platform.staged(platform.approved(project, "Bad", {"app.py": bad_after(1), "says": "bad\n"}))
     group = platform.to_production(group)
     assert group.state == "staging"
     assert "500" in group.error
@@ -175,8 +175,8 @@ def test_a_live_version_that_keeps_dying_is_taken_back(plain_platform: Platform)
     platform = plain_platform
     project = platform.project(APP, start_command=START, health_seconds={"preview": 0, "staging": 0, "production": 1})
     platform.to_production(platform.staged(platform.approved(project, "Good", {"says": "good\n"})))
-    bad = WEB_APP.replace('os.environ.get("TURNS_BAD_AFTER", "1000")', '"4"')
-    platform.to_production(platform.staged(platform.approved(project, "Bad", {"app.py": bad, "says": "bad\n"})))
+    bad = {"app.py": bad_after(15), "says": "bad\n"}
+    platform.to_production(platform.staged(platform.approved(project, "Bad", bad)))
     dying = _live(platform, project.id, "production")
 
     def taken_back() -> bool:

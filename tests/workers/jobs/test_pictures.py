@@ -22,6 +22,7 @@ from tests.doubles.gitea import GiteaDouble, basic
 from tests.png import pixel
 from tests.providers.git_tree import WorkTree, git
 from tests.workers.platform import Platform
+from workers import screenshots
 from workers.jobs import pictures
 from workers.screenshots import NoPicture, Photographer
 
@@ -36,6 +37,8 @@ def page(colour: str) -> dict[str, str | None]:
 def taking(chromium_path: str, confining: SandboxFinding, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Pictures are taken here."""
     monkeypatch.setenv("AIWORKER_CHROMIUM", chromium_path)
+    monkeypatch.setattr(screenshots, "MOST_SECONDS", 120.0)
+    monkeypatch.setattr(screenshots, "LOAD_SECONDS", 60.0)
     settings.cache_clear()
     yield
     settings.cache_clear()

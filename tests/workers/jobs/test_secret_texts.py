@@ -119,9 +119,9 @@ def test_only_added_lines_count() -> None:
 )
 def test_a_hostile_text_takes_linear_time(line: str) -> None:
     def seconds(text: str) -> float:
-        start = time.monotonic()
+        start = time.process_time()
         found_in(text, ".env")
-        return time.monotonic() - start
+        return time.process_time() - start
 
     seconds(line[: len(line) // 8])
     assert seconds(line) < max(1.0, 40 * seconds(line[: len(line) // 8]))

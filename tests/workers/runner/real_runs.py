@@ -5,6 +5,7 @@ The model is the scripted server; the platform and the repository are those of t
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -83,10 +84,11 @@ def no_secret_below(folder: Path) -> None:
                 assert PASSWORD not in seen
         except (psutil.Error, OSError):
             continue
-    for path in folder.rglob("*"):
-        if path.is_file() and path.stat().st_size < 2**20:
+    for directory, _folders, names in os.walk(folder):
+        for path in (Path(directory, name) for name in names):
+            # The program, git and the runner remove what they need no more.
             try:
-                content = path.read_bytes()
+                content = path.read_bytes() if path.is_file() and path.stat().st_size < 2**20 else b""
             except OSError:
                 continue
             assert RUN_TOKEN.encode() not in content, path

@@ -40,6 +40,11 @@ def eventually(condition: Callable[[], Any], what: str, *, seconds: float = DEAD
     raise AssertionError(f"it never came to this: {what}")
 
 
+def wait_for_line(run: PlatformRun, message: str) -> None:
+    """Wait for a line of the run's log that is this and no more: a command is shown before it says anything."""
+    eventually(lambda: any(line["message"] == message for line in run.lines), f"the run says {message}")
+
+
 def git(*arguments: str, cwd: Path) -> str:
     """Run git with an identity of the test's own; returns its output, stripped."""
     identity = ["-c", "user.name=Test", "-c", "user.email=test@example.invalid", "-c", "init.defaultBranch=main"]

@@ -17,6 +17,7 @@ from tests.workers.runner.runner_platform import (
     git,
     head,
     steps,
+    wait_for_line,
 )
 
 
@@ -186,7 +187,7 @@ def test_a_platform_that_fails_and_restarts_loses_nothing(
     command = f"echo started; until [ -e {go} ]; do sleep 0.05; done; echo went on"
     run = platform.add_run("run-1", repository, steps(f'- run: "{command}"', "- write: {path: a, content: b}"))
     start()
-    eventually(lambda: "started" in run.log, "the run works")
+    wait_for_line(run, "started")
 
     platform.stop()
     go.touch()
@@ -215,7 +216,7 @@ def test_a_run_that_is_handed_out_again_goes_on_with_its_new_token(
     command = f"echo started; until [ -e {go} ]; do sleep 0.05; done"
     run = platform.add_run("run-1", repository, steps(f'- run: "{command}"'))
     start("--slots", "2")
-    eventually(lambda: "started" in run.log, "the run works")
+    wait_for_line(run, "started")
 
     with platform.lock:
         run.claim["run"]["token"] = "another"

@@ -22,6 +22,7 @@ from tests.workers.runner.runner_platform import (
     git,
     head,
     steps,
+    wait_for_line,
 )
 from workers.runner import attempt
 from workers.runner.attempt import Attempt
@@ -64,7 +65,7 @@ def test_a_run_that_is_over_is_dropped_without_a_report(
     command = f"echo $$ > {pid}; while true; do echo tick; sleep 0.1; done"
     run = platform.add_run("run-1", repository, steps(f'- run: "{command}"'))
     start()
-    eventually(lambda: "tick" in run.log, "the run works")
+    wait_for_line(run, "tick")
 
     run.is_over = True
 
@@ -81,9 +82,11 @@ def test_a_drained_agent_finishes_what_it_has_and_exits(
     command = f"echo started; until [ -e {go} ]; do sleep 0.05; done"
     run = platform.add_run("run-1", repository, steps(f'- run: "{command}"'))
     process = start()
-    eventually(lambda: "started" in run.log, "the run works")
+    wait_for_line(run, "started")
     platform.direct({"do": "drain"})
-    eventually(lambda: not platform.directives, "the agent knows")
+    eventually(lambda: not platform.directives, "the agent is told")
+    told = len(platform.heartbeats)
+    eventually(lambda: len(platform.heartbeats) > told, "the next heartbeat, which comes after it obeyed")
     later = platform.add_run("run-2", repository, steps("- say: never"))
 
     go.touch()
@@ -107,7 +110,7 @@ def test_sigterm_is_a_drain_with_a_bound_and_a_second_one_ends_it(
     pid = tmp_path / "pid"
     run = platform.add_run("run-1", repository, steps(f'- run: "echo $$ > {pid}; echo started; sleep 300"'))
     process = start(AIWORKER_DRAIN_SECONDS=drain_seconds)
-    eventually(lambda: "started" in run.log, "the run works")
+    wait_for_line(run, "started")
 
     process.send_signal(signal.SIGTERM)
     # Two signals at once are one: the second must come after the first was taken.
@@ -142,7 +145,7 @@ def test_a_killed_agents_commands_are_killed_by_the_next_one(
     pid = tmp_path / "pid"
     run = platform.add_run("run-1", repository, steps(f'- run: "echo $$ > {pid}; echo started; sleep 300"'))
     process = start()
-    eventually(lambda: "started" in run.log, "the run works")
+    wait_for_line(run, "started")
     process.kill()
     process.wait()
 

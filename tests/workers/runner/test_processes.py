@@ -99,7 +99,7 @@ def test_a_reader_is_woken(tmp_path: Path) -> None:
     ("trap", "grace_seconds", "code"),
     [
         ("trap 'exit 9' INT", 30.0, 9),
-        ("trap '' INT; trap 'exit 8' TERM", 4.0, 8),
+        ("trap '' INT; trap 'exit 8' TERM", 10.0, 8),
         ("trap '' INT TERM", 0.3, 128 + signal.SIGKILL),
     ],
 )

@@ -206,7 +206,7 @@ def test_no_step_reaches_outside_the_workspace_or_into_git(
     assert (session.workspace / "link-out").is_symlink()
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from(["..", ".", "a", ".git", "/", "", "\\", "\t", "é", "link"]), min_size=1, max_size=5))
 def test_any_path_stays_inside_or_is_refused(session: Session, parts: list[str]) -> None:
     link = session.workspace / "link"

@@ -15,7 +15,12 @@ from workers.sandbox import confinement
 from workers.sandbox.control_groups import Group, make_group, remove_all
 from workers.sandbox.walls import Bounds
 
-HOG = "x = bytearray(1)\nwhile True: x += bytes(10_000_000)"
+HOG = """
+import time
+x = bytearray(1)
+while len(x) < 2**30: x += bytes(10_000_000); time.sleep(0.001)
+time.sleep(1000)
+"""
 BOMB = "import os, time\nfor _ in range(300): os.fork() or time.sleep(1000)\nprint('forked'); time.sleep(1000)"
 MEMORY = Bounds(memory_bytes=100_000_000, processes=None)
 PROCESSES = Bounds(processes=40)
@@ -44,7 +49,7 @@ def test_memory_is_bounded_by_a_group(groups: None, starter: Starter) -> None:
 
 
 def test_memory_is_bounded_by_counting(without_groups: None, starter: Starter) -> None:
-    ended = starter.python(HOG + "; __import__('time').sleep(0.001)", walls=starter.walls(bounds=MEMORY))
+    ended = starter.python(HOG, walls=starter.walls(bounds=MEMORY))
 
     assert ended.status in {-signal.SIGKILL, 128 + signal.SIGKILL}
     assert ended.broken_bound == "memory"

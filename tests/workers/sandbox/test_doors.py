@@ -119,11 +119,13 @@ def test_two_readings_of_one_request_are_refused(starter: Starter, place: Place)
 
 
 def test_nothing_behind_a_door_is_said(starter: Starter) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
+    with socket.socket() as closed:
+        # Nobody else gets the port meanwhile, and nobody listens on it.
+        closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
-    walls = starter.walls(doors=(Door("127.0.0.1", port, paths=("/git/",)),))
+        walls = starter.walls(doors=(Door("127.0.0.1", port, paths=("/git/",)),))
 
-    ended = starter.run("sh", "-c", GET, "sh", f"http://127.0.0.1:{port}/git/", walls=walls)
+        ended = starter.run("sh", "-c", GET, "sh", f"http://127.0.0.1:{port}/git/", walls=walls)
 
     assert ended.output.endswith("502 ")
 

@@ -25,7 +25,7 @@ def kept(*chunks: bytes) -> str:
     return tail.text()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.integers(0, len(OUTPUT)), max_size=4))
 def test_a_secret_is_masked_wherever_the_output_is_cut(cuts: list[int]) -> None:
     places = sorted([0, *cuts, len(OUTPUT)])

@@ -1,0 +1,22 @@
+"""`python -m tests.deploy.patient_doctor doctor`: what `aiworker doctor` does, but it waits a minute for each answer.
+
+It otherwise waits some seconds, which an answer may take on a busy machine.
+"""
+
+from __future__ import annotations
+
+from common import feed
+from common.providers.forge.gitea.server_examination import examine_gitea
+from common.providers.runtime.cluster_examination import examine_cluster
+from web.cli.main import main
+from web.doctor import checks, redis_server
+
+PATIENCE_SECONDS = 60.0
+
+feed.ANSWER_SECONDS = checks.ANSWER_SECONDS = redis_server.ANSWER_SECONDS = checks.PART_SECONDS = PATIENCE_SECONDS
+for examine in (examine_gitea, examine_cluster):
+    assert list(examine.__kwdefaults__ or ()) == ["timeout_seconds"]
+    examine.__kwdefaults__ = {"timeout_seconds": (PATIENCE_SECONDS, PATIENCE_SECONDS)}
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+"""A busy machine stands still for seconds: what the product then says is right, and not what most tests are about."""
+
+from __future__ import annotations
+
+import pytest
+
+from common import feed
+from common.machine import patience
+from web.http import provider_read
+
+LONG_SECONDS = 60.0
+_WAITS = [
+    (module, name, getattr(module, name))
+    for module, name in ((feed, "ANSWER_SECONDS"), (patience, "API_SECONDS"), (provider_read, "LOOK_SECONDS"))
+]
+
+
+def bear_standstills(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on this process waits for Redis, databases, git and providers for as long as they may stand still."""
+    for module, name, _seconds in _WAITS:
+        monkeypatch.setattr(module, name, LONG_SECONDS)
+
+
+def wait_as_in_the_product(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of servers that do not answer: the opposite of `bear_standstills`."""
+    for module, name, seconds in _WAITS:
+        monkeypatch.setattr(module, name, seconds)
