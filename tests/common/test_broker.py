@@ -20,6 +20,7 @@ from common.services import jobs as rows
 from common.settings import settings
 from common.transaction import Transaction, transactional
 from tests.e2e.instance import wait_until
+from tests.rings import rung
 
 KEY = "00000000-0000-0000-0000-000000000000"
 
@@ -38,12 +39,6 @@ def _taken(client: redis.Redis, queue: jobs.Queue) -> dict[str, Any]:
     message: dict[str, Any] = json.loads(text)
     message["body"] = json.loads(base64.b64decode(message["body"]))
     return message
-
-
-def _rung(client: redis.Redis, queue: jobs.Queue) -> list[str]:
-    """The jobs whose messages wait for a worker."""
-    texts: Any = client.lrange(f"{settings().instance}:{queue.value}", 0, -1)
-    return [json.loads(base64.b64decode(json.loads(text)["body"]))[0][0] for text in texts]
 
 
 def _without_ids(message: dict[str, Any]) -> dict[str, Any]:
@@ -105,7 +100,7 @@ def test_a_job_whose_worker_died_is_rung_when_its_lease_ends(client: redis.Redis
 
     assert swept_before_the_lease_ends() == 0
     # A ring of a test before this one may come late.
-    wait_until("the job to be rung", lambda: job_id in _rung(client, jobs.SCHEDULE_TASKS.queue), 10)
+    wait_until("the job to be rung", lambda: job_id in rung(jobs.SCHEDULE_TASKS.queue), 10)
     assert rows.claim_job(job_id) is not None
 
 

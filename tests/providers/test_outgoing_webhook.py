@@ -15,6 +15,7 @@ from common.errors import Invalid
 from common.providers.outgoing_webhook import check_webhook_address, send, signed_headers
 from common.values.notice import Dispatch
 from tests.doubles.webhook_receiver import WebhookReceiver
+from tests.ports import refusing_port
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -153,9 +154,8 @@ def test_a_receiver_that_sends_single_bytes_is_left() -> None:
 
 
 def test_a_receiver_that_is_not_there_is_told_of() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # it does not listen, and nobody else can
-        host = f"127.0.0.1:{taken.getsockname()[1]}"
+    with refusing_port() as port:
+        host = f"127.0.0.1:{port}"
         answer = send(dispatch(f"http://{host}/"), [host])
 
     assert "can't be reached (Connection refused)" in str(answer.error)

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import select, update
 
-from common.jobs import RESTORE_RUNTIME, Kind
+from common.jobs import RESTORE_RUNTIME
 from common.models import Deployment, EventRow, Job, Project, Question, Run, Task, TaskGroup
 from common.models.base import Base
 from common.providers.forge import local_forge
@@ -73,17 +73,14 @@ class Platform:
             query = select(Job).where(Job.state_ == "queued", Job.next_at <= read.now()).order_by(Job.next_at, Job.id)
             return list(read.all(query))
 
-    def run_jobs(self, *, until: Callable[[], bool] | None = None, without: Kind | None = None) -> None:
-        """Run due jobs until nothing is queued, or `until` holds. Waits between looks are cut short.
-
-        without: jobs of this kind are left where they are.
-        """
+    def run_jobs(self, *, until: Callable[[], bool] | None = None) -> None:
+        """Run due jobs until nothing is queued, or `until` holds. Waits between looks are cut short."""
         deadline = time.monotonic() + SETTLE_SECONDS
         pause = FIRST_PAUSE_SECONDS
         while time.monotonic() < deadline:
             if until is not None and until():
                 return
-            due = [job for job in self.due() if without is None or job.kind != without.name]
+            due = self.due()
             for job in due:
                 registry.registered[job.kind](job.id)
             if not due:

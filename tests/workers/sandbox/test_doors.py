@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import refusing_port
 from tests.workers.sandbox.conftest import SECONDS, Starter
 from tests.workers.sandbox.places import Place, echo_server, web_server
 from workers.sandbox.walls import Door, Reach
@@ -119,10 +120,7 @@ def test_two_readings_of_one_request_are_refused(starter: Starter, place: Place)
 
 
 def test_nothing_behind_a_door_is_said(starter: Starter) -> None:
-    with socket.socket() as closed:
-        # Nobody else gets the port meanwhile, and nobody listens on it.
-        closed.bind(("127.0.0.1", 0))
-        port = closed.getsockname()[1]
+    with refusing_port() as port:
         walls = starter.walls(doors=(Door("127.0.0.1", port, paths=("/git/",)),))
 
         ended = starter.run("sh", "-c", GET, "sh", f"http://127.0.0.1:{port}/git/", walls=walls)
