@@ -29,7 +29,7 @@ else:
     redis = late_module("redis")
 
 ANSWER_SECONDS = 1.0
-"""How long Redis may take to answer who does not say otherwise."""
+"""How long a call of Redis may take, unless the caller says otherwise."""
 FIRST_PAUSE_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 30.0
 

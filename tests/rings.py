@@ -1,4 +1,4 @@
-"""The messages that wait in Redis for a worker."""
+"""The messages that wait in Redis for a worker, and those that this process has yet to send."""
 
 from __future__ import annotations
 
@@ -7,11 +7,18 @@ import json
 from typing import Any
 
 from common import feed
+from common.announcer import announcer
 from common.jobs import Queue
 from common.settings import settings
 
 
 def rung(queue: Queue) -> list[str]:
-    """The jobs that the queue's messages are about, in no order. A test before this one may have left some."""
+    """The jobs that the queue's messages are about, the newest first."""
     texts: Any = feed.client(timeout=60).lrange(f"{settings().instance}:{queue.value}", 0, -1)
     return [json.loads(base64.b64decode(json.loads(text)["body"]))[0][0] for text in texts]
+
+
+def settle() -> None:
+    """Send what is announced, and forget what is for later: the next test would get it, up to 6 s after this one."""
+    announcer().flush(5)
+    announcer()._later.clear()

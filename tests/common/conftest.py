@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from common import database
-from common.announcer import announcer
 from common.settings import settings
+from tests import rings
 from tests.standstills import bear_standstills
 
 SECRET_KEY = "a secret key that only tests use, 32 characters and more"
@@ -27,7 +27,7 @@ def use_database(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch
         settings.cache_clear()
 
     yield use
-    announcer().flush(5)
+    rings.settle()
     database.dispose_engines()
     settings.cache_clear()
 

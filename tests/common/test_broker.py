@@ -99,7 +99,6 @@ def test_a_job_whose_worker_died_is_rung_when_its_lease_ends(client: redis.Redis
         return rows.sweep_jobs()
 
     assert swept_before_the_lease_ends() == 0
-    # A ring of a test before this one may come late.
     wait_until("the job to be rung", lambda: job_id in rung(jobs.SCHEDULE_TASKS.queue), 10)
     assert rows.claim_job(job_id) is not None
 

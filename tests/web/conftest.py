@@ -11,12 +11,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from common import database
-from common.announcer import announcer
 from common.feed import client as redis_client
 from common.models.account import User
 from common.settings import settings
 from common.states import Role
-from tests import builders
+from tests import builders, rings
 from tests.standstills import bear_standstills
 from web.app import create_app
 from web.websocket.hub import end_hub
@@ -43,7 +42,7 @@ def made_apps(folder: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> 
     yield make
     # It would read the stream and the database of whatever the next test is.
     assert end_hub(10)
-    announcer().flush(5)
+    rings.settle()
     database.dispose_engines()
     settings.cache_clear()
 

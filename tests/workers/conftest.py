@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 
 from common import database
-from common.announcer import announcer
 from common.logs import configure_logs
 from common.providers.forge import forge, local_forge
 from common.providers.runtime import runtime
 from common.settings import settings, socket_path
-from tests import version_guard
+from tests import rings, version_guard
 from tests.providers.runtime_supervisor import Supervisor
 from tests.standstills import bear_standstills
 from tests.workers.platform import Platform
@@ -55,7 +54,7 @@ def platform_on(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch)
     for supervisor in made:
         if supervisor.process.poll() is None:
             supervisor.stop()
-    announcer().flush(5)
+    rings.settle()
     database.dispose_engines()
     _forget()
 

@@ -23,6 +23,15 @@ def server(sqlite_template: Path, redis_url: str, tmp_path_factory: pytest.TempP
 
 
 @pytest.fixture(scope="module")
+def lone_admin(sqlite_template: Path, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
+    """The administrator of an instance that has no server."""
+    data_dir = tmp_path_factory.mktemp("lone")
+    shutil.copy(sqlite_template, data_dir / "aiworker.db")
+    with instance(sqlite_url(data_dir / "aiworker.db"), redis_url, data_dir):
+        yield new_admin()
+
+
+@pytest.fixture(scope="module")
 def admin(server: Server) -> Person:
     return new_admin()
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import resource
-import shutil
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,9 +11,8 @@ from common.errors import NotFound, Unauthenticated
 from common.services.people import accounts
 from common.services.projects import projects
 from common.states import Role
-from tests.databases import sqlite_url
 from tests.sent_statements import statements
-from tests.web.websocket.feed_server import Person, instance, log_in, new_admin, new_person, new_project
+from tests.web.websocket.feed_server import Person, log_in, new_person, new_project
 from web.websocket.authority import CHECK_SECONDS, Authority
 from web.websocket.hub import Hub
 from web.websocket.topics import Topics
@@ -25,11 +21,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::celery.exceptions.CPendingDepre
 
 
 @pytest.fixture(scope="module")
-def admin(sqlite_template: Path, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
-    data_dir = tmp_path_factory.mktemp("authority")
-    shutil.copy(sqlite_template, data_dir / "aiworker.db")
-    with instance(sqlite_url(data_dir / "aiworker.db"), redis_url, data_dir):
-        yield new_admin()
+def admin(lone_admin: Person) -> Person:
+    return lone_admin
 
 
 @pytest.fixture

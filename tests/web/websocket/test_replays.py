@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import re
-import shutil
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from common.feed import Entry
 from common.services import events
-from tests.databases import sqlite_url
-from tests.web.websocket.feed_server import Person, instance, new_admin, new_project, new_task
+from tests.web.websocket.feed_server import Person, new_project, new_task
 from tests.web.websocket.pairs import Pair, received
 from web.websocket.authority import Authority
 from web.websocket.subscribers import Subscriber
@@ -22,11 +19,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::celery.exceptions.CPendingDepre
 
 
 @pytest.fixture(scope="module")
-def admin(sqlite_template: Path, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
-    data_dir = tmp_path_factory.mktemp("replays")
-    shutil.copy(sqlite_template, data_dir / "aiworker.db")
-    with instance(sqlite_url(data_dir / "aiworker.db"), redis_url, data_dir):
-        yield new_admin()
+def admin(lone_admin: Person) -> Person:
+    return lone_admin
 
 
 def test_who_is_ahead_of_a_stream_that_lags_misses_nothing(
