@@ -21,6 +21,17 @@ TRIES = 4
 """Of a read that is answered with 503: on a busy machine git can take longer than the 5 s of an answer."""
 
 
+def read_when_told(send: Callable[[], requests.Response]) -> requests.Response:
+    """The reply to a read, which is sent again when a busy server says so."""
+    reply = send()
+    for _ in range(TRIES - 1):
+        if reply.status_code != 503:
+            break
+        time.sleep(int(reply.headers["Retry-After"]))
+        reply = send()
+    return reply
+
+
 class Client:
     """token: a login's access token or an API token."""
 
@@ -53,11 +64,10 @@ class Client:
         return self._call("DELETE", path, None, status)
 
     def _call(self, method: str, path: str, body: Json, status: int) -> Json:
-        for _ in range(TRIES):
-            reply = self._session.request(method, f"{self.url}/api{path}", json=body, timeout=60)
-            if method != "GET" or reply.status_code != 503 or status == 503:
-                break
-            time.sleep(int(reply.headers["Retry-After"]))
+        def send() -> requests.Response:
+            return self._session.request(method, f"{self.url}/api{path}", json=body, timeout=60)
+
+        reply = send() if method != "GET" or status == 503 else read_when_told(send)
         assert reply.status_code == status, f"{method} {path}: {reply.status_code} {reply.text}"
         return reply.json() if reply.content else None
 

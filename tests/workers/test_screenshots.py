@@ -94,9 +94,7 @@ def other() -> Iterator[Site]:
 
 
 @pytest.fixture
-def camera(chromium_path: str, confining: SandboxFinding, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Camera:
-    # A test that is about this bound sets its own.
-    monkeypatch.setattr(screenshots, "MOST_SECONDS", 120.0)
+def camera(chromium_path: str, confining: SandboxFinding, tmp_path: Path) -> Camera:
     return Camera(Path(chromium_path), tmp_path / "pictures", hidden=(tmp_path,))
 
 
@@ -285,7 +283,8 @@ png = struct.pack(">8sI4sII", b"\x89PNG\r\n\x1a\n", 13, b"IHDR", 1280, 800)
 def test_what_the_browser_says_is_not_believed(
     tmp_path: Path, confining: SandboxFinding, does: str, says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(screenshots, "MOST_SECONDS", 3.0 if "within" in says else 120.0)
+    if "within" in says:
+        monkeypatch.setattr(screenshots, "MOST_SECONDS", 3.0)
     if says.startswith(("exited", "was killed")):
         monkeypatch.setattr(screenshots, "_END_SECONDS", 60.0)
     (tmp_path / "bin").mkdir()

@@ -43,10 +43,10 @@ class Tries:
         if given.method == "POST":
             sent = [(one, rerouted(given, one, model)) for one in access.fallbacks]
             everything += [(one, request) for one, request in sent if request is not None]
-        self._now = datetime.now(UTC)
+        now = datetime.now(UTC)
         self._access = access
         self._model = model
-        known = [book.limit_of(one, model, self._now) for one, _request in everything]
+        known = [book.limit_of(one, model, now) for one, _request in everything]
         self._times = [at for at in known if at is not None]
         self._reasons: list[str] = []
         self._is_for_payment = True

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import time
 from typing import Any
 
 import requests
 
-from tests.e2e.client import TRIES
+from tests.e2e.client import read_when_told
 
 Json = Any
 
@@ -37,11 +36,11 @@ class Caller:
         """The reply, which has the expected status and keeps every promise that holds for all."""
         if json is not _UNSAID:
             options["json"] = json
-        for _ in range(TRIES):
-            reply = self.send(method, path, **options)
-            if method != "GET" or reply.status_code != 503 or status == 503:
-                break
-            time.sleep(int(reply.headers["Retry-After"]))
+
+        def send() -> requests.Response:
+            return self.send(method, path, **options)
+
+        reply = send() if method != "GET" or status == 503 else read_when_told(send)
         assert reply.status_code == status, f"{method} {path}: {reply.status_code}, not {status}: {reply.text[:600]}"
         return reply
 

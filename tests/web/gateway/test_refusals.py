@@ -69,6 +69,7 @@ def test_the_token_ends_with_its_run(agent: RunningAgent, monkeypatch: pytest.Mo
     assert agent.call(SONNET).status_code == 200
 
     end(agent.run)
+    assert accesses.REMEMBERED_SECONDS <= 1
     noticed = time.monotonic() + accesses.REMEMBERED_SECONDS
     monkeypatch.setattr(accesses, "time", SimpleNamespace(monotonic=lambda: noticed))
 

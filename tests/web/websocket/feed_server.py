@@ -83,8 +83,7 @@ class Server:
 def running_server(data_dir: Path) -> Iterator[Server]:
     """A server of this process's instance. It inherits a listening socket, so that no port can be lost to others."""
     log_path = data_dir / "gunicorn.log"
-    command = [sys.executable, "-m", "gunicorn", "--config", "web/gunicorn.conf.py", "--graceful-timeout", "60"]
-    command.append("tests.web.websocket.feed_app:app")
+    command = [sys.executable, "-m", "gunicorn", "--config", "web/gunicorn.conf.py", "tests.web.websocket.feed_app:app"]
     with socket.create_server(("127.0.0.1", 0)) as listener, log_path.open("wb") as log:
         descriptor = listener.fileno()
         process = subprocess.Popen(

@@ -244,7 +244,7 @@ def test_a_server_that_stops_says_goodbye_and_is_gone(server: Server, admin: Per
     assert b"false" in poll.getresponse().read()
     poll.close()
 
-    assert server.process.wait(90) == 0
+    assert server.process.wait(60) == 0
     assert "graceful timeout" not in server.log()
 
 
