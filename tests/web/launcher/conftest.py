@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from common import database
-from common.announcer import announcer
 from common.settings import settings
+from tests import rings
 from tests.databases import sqlite_url
 from tests.web.launcher.backups import Use, filled
 
@@ -22,7 +22,7 @@ def use(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iter
     monkeypatch.setenv("AIWORKER_REDIS_URL", redis_url)
 
     def become(name: str, database_url: str | None = None) -> Path:
-        announcer().flush(5)
+        rings.settle()
         database.dispose_engines()
         monkeypatch.setenv("AIWORKER_DATA_DIR", str(tmp_path / name))
         monkeypatch.setenv("AIWORKER_DATABASE_URL", database_url or sqlite_url(tmp_path / name / "aiworker.db"))
@@ -30,7 +30,7 @@ def use(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iter
         return tmp_path / name
 
     yield become
-    announcer().flush(5)
+    rings.settle()
     database.dispose_engines()
     settings.cache_clear()
 

@@ -23,7 +23,6 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from common import database
-from common.announcer import announcer
 from common.events import TaskCreated
 from common.models.project import Project
 from common.names import new_id
@@ -36,6 +35,7 @@ from common.services.tasks import tasks
 from common.settings import settings
 from common.states import Role
 from common.transaction import Transaction, transactional
+from tests import rings
 from tests.servers import ROOT
 
 PASSWORD = "correct horse"
@@ -54,7 +54,7 @@ def instance(database_url: str, redis_url: str, data_dir: Path) -> Iterator[None
         try:
             yield
         finally:
-            announcer().flush(5)
+            rings.settle()
             database.dispose_engines()
             settings.cache_clear()
 
