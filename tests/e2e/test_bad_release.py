@@ -1,4 +1,4 @@
-"""A release that answers 500 soon after its start is taken back, unasked, and production never shows it."""
+"""A release that answers 500 some seconds after its start is taken back, unasked, and production never shows it."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ GOOD_TASK = """\
 - write: {path: greeting.txt, content: good}
 ```
 """
-# Counted, not timed: the one answer that staging without a gate asks for is good, however late it comes.
+# The first answer is good however late it comes: staging without a gate asks for no other.
 BAD_TASK = """\
 ```steps
 - write: {path: greeting.txt, content: bad}
 - replace:
     path: app.py
     old: self.send_response(200)
-    new: "self.send_response(200 if next(answers) < 2 else 500)"
+    new: "self.send_response(200 if next(answers) < 1 or time.time() - began < 3 else 500)"
 - replace:
     path: app.py
     old: import http.server, os, pathlib
-    new: "import http.server, itertools, os, pathlib\\n\\nanswers = itertools.count()"
+    new: "import http.server, itertools, os, pathlib, time\\n\\nanswers, began = itertools.count(), time.time()"
 ```
 """
 
