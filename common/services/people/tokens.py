@@ -118,7 +118,8 @@ def create_api_token(
 def _parent(tx: Transaction, by: Caller) -> ApiToken | None:
     """The API token that the caller used, locked so that it can't be revoked meanwhile; None for a login.
 
-    Unauthenticated if it was just revoked.
+    A login is locked, too: a new password of its owner deletes the tokens that are there, and none comes after them.
+    Unauthenticated if either has just ended.
     """
     parents = tx.lock_all(ApiToken, [by.token_id])
     if parents:
@@ -127,8 +128,12 @@ def _parent(tx: Transaction, by: Caller) -> ApiToken | None:
                 f"tokens can be created with tokens at most {MOST_GENERATIONS} times in a row; log in instead"
             )
         return parents[0]
-    if by.token_id and tx.session.get(Login, by.token_id) is None:
-        raise Unauthenticated
+    if by.token_id:
+        # In the order of a change of the password.
+        tx.lock_all(User, [by.user_id])
+        logins = tx.lock_all(Login, [by.token_id])
+        if not logins or logins[0].ended_at is not None:
+            raise Unauthenticated
     return None
 
 

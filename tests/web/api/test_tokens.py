@@ -9,7 +9,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from common.errors import Unauthenticated
 from common.models.account import ApiToken, User
+from common.services.people import accounts, tokens
 from common.services.runs.agents import create_local_enrolment
 from common.states import Role
 from tests import builders
@@ -130,6 +132,19 @@ def test_a_new_password_ends_every_token_of_its_owner_and_nobody_elses(app: Flas
     assert not lets_in(app, enrolment["token"])
     assert is_good(app, others["token"])
     assert lets_in(app, own_enrolment["token"])
+
+
+def test_a_request_of_an_ended_login_makes_no_token(app: Flask, admin: FlaskClient) -> None:
+    """It was admitted just before a new password ended the login, and deleted the tokens that there were."""
+    bea = builders.a_user("bea", Role.ADMIN)
+    reply = app.test_client().post("/api/auth/login", json={"username": "bea", "password": builders.PASSWORD})
+    admitted = accounts.authenticate(reply.json["accessToken"])
+    assert admin.patch(f"/api/users/{bea.id}", json={"password": "another long passphrase"}).status_code == 200
+    with pytest.raises(Unauthenticated):
+        tokens.create_api_token(by=admitted, name="kept")
+    with pytest.raises(Unauthenticated):
+        tokens.create_enrolment_token(by=admitted)
+    assert world.all_of(ApiToken, ApiToken.user_id == bea.id) == []
 
 
 def test_enrolment_tokens_are_listed_and_revoked_by_administrators(app: Flask, admin: FlaskClient) -> None:
