@@ -118,6 +118,22 @@ def test_models_of_any_name_make_no_series_without_end(app: Flask, admin: FlaskC
     assert sum(found.values()) == len(calls)
 
 
+def test_methods_of_any_name_make_no_series_without_end(plain_app: Flask, plain_admin: FlaskClient) -> None:
+    anybody = plain_app.test_client()
+    for number in range(20):
+        for path in ("/api/tasks", "/nothing/is/here"):
+            assert anybody.open(path, method=f"PROBE{number}").status_code in {404, 405}
+
+    counted = [
+        (sample.labels["method"], sample.value)
+        for family in text_string_to_metric_families(plain_admin.get("/metrics").text)
+        for sample in family.samples
+        if sample.name == "flask_http_request_total" and sample.labels["method"] not in {"GET", "POST"}
+    ]
+    assert {method for method, _count in counted} == {"other"}
+    assert sum(count for _method, count in counted) == 40
+
+
 def test_an_admin_sees_how_much_of_the_platforms_caps_is_used(admin: FlaskClient, viewer: FlaskClient) -> None:
     assert not any(sample[0] == "aiworker_cap_used_ratio" for sample in read(admin))
     caps = {"day": {"costUsd": 2}, "total": {"tokens": 1000}, "task": {"runs": 1}}

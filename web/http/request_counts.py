@@ -14,6 +14,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 _UNTRACKED = frozenset({"/api/metrics", "/metrics", "/ws"})
 _HEALTH = "/api/health"
 """Asked for all the time, by whom nobody waits for."""
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+"""A request may name any other, and each would be a series of its own."""
 
 
 class RequestCounts:
@@ -38,7 +40,7 @@ class RequestCounts:
         path = request.path
         if path in _UNTRACKED or path.startswith(_HEALTH):
             return
-        duration, total = self._series_of(request.method, route(request), status)
+        duration, total = self._series_of(_method(request), route(request), status)
         duration.observe(seconds)
         total.inc()
 
@@ -63,8 +65,13 @@ class RequestCounts:
 
     def count_exception(self, request: Request, seconds: float) -> None:
         """Count a request that ended in an exception that no handler of errors took."""
-        self._exceptions.labels(method=request.method, status=500).inc()
+        self._exceptions.labels(method=_method(request), status=500).inc()
         self.count(request, 500, seconds)
+
+
+def _method(of: Request) -> str:
+    """The label of a request's method; `other` for one that no view has."""
+    return of.method if of.method in _METHODS else "other"
 
 
 def route(of: Request) -> str:
