@@ -7,6 +7,7 @@ same, or whose reply would be another one or an error, is answered by Flask as i
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from flask import request
 
-from common.errors import Busy, CallerError
+from common.errors import Busy
 from common.machine import patience
 from common.tracing import is_tracing
 from web.http.request_counts import RequestCounts, route
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 MOST_BYTES = 4 * 2**20
-"""Bytes of replies and of requests that a process keeps."""
+"""Bytes that a process keeps: of replies, of requests, and of what the replies depend on."""
 _OWN_BYTES = 1000
 """About what an entry takes beside them."""
 
@@ -93,11 +94,11 @@ class Repeats:
         try:
             with patience.at_most(patience.API_SECONDS):
                 is_same = kept.of.look() == kept.of.seen
-        except CallerError:
-            is_same = False
         except Busy as busy:
             environ[_FAILED] = busy
             return None
+        except Exception:  # noqa: BLE001 (Flask, which is asked next, meets it again, and answers, counts and logs it)
+            is_same = False
         if not is_same:
             self._drop(key)
             return None
@@ -115,7 +116,7 @@ class Repeats:
             return
         key = _key(environ)
         own = [(name, value) for name, value in headers if name.lower() != _REQUEST_ID]
-        size = _OWN_BYTES + len(repeatable.content) + sum(len(part) for part in key if part is not None)
+        size = _OWN_BYTES + _bytes_of((*key, repeatable.content, repeatable.seen))
         count = self._counts.counter_of("GET", route(request), int(status[:3]))
         self._drop(key)
         self._kept[key] = _Kept(repeatable, status, own, size, count)
@@ -127,6 +128,11 @@ class Repeats:
         kept = self._kept.pop(key, None)
         if kept is not None:
             self._bytes -= kept.size
+
+
+def _bytes_of(value: object) -> int:
+    """About what it takes in memory; a row counts with all that is in it."""
+    return sys.getsizeof(value) + (sum(map(_bytes_of, value)) if isinstance(value, tuple) else 0)
 
 
 def _goes_another_way(environ: WSGIEnvironment) -> bool:

@@ -17,31 +17,41 @@ from web import VERSION
 from web.http.auth import again, who
 from web.http.repeats import is_repeatable
 
-_MOST_BYTES = 4 * 2**20
-"""Bytes of replies that a process keeps."""
+MOST_BYTES = 4 * 2**20
+"""Bytes of replies, and of the requests for them, that a process keeps."""
+_OWN_BYTES = 500
+"""About what an entry takes beside them."""
+
+
+_Key = tuple[str, bytes, str]
 
 
 class _Kept:
     """The replies of this process to the same request, as long as the version is the same. The oldest go first."""
 
     def __init__(self) -> None:
-        self._replies: OrderedDict[object, tuple[str, bytes]] = OrderedDict()
+        self._replies: OrderedDict[_Key, tuple[str, bytes]] = OrderedDict()
         self._bytes = 0
 
-    def find(self, key: object, tag: str) -> bytes | None:
+    def find(self, key: _Key, tag: str) -> bytes | None:
         kept = self._replies.get(key)
         return kept[1] if kept is not None and kept[0] == tag else None
 
-    def put(self, key: object, tag: str, content: bytes) -> None:
-        self._drop(self._replies.pop(key, None))
+    def put(self, key: _Key, tag: str, content: bytes) -> None:
+        self._drop(key)
         self._replies[key] = tag, content
-        self._bytes += len(content)
-        while self._bytes > _MOST_BYTES:
-            self._drop(self._replies.popitem(last=False)[1])
+        self._bytes += _size(key, content)
+        while self._bytes > MOST_BYTES:
+            self._drop(next(iter(self._replies)))
 
-    def _drop(self, kept: tuple[str, bytes] | None) -> None:
+    def _drop(self, key: _Key) -> None:
+        kept = self._replies.pop(key, None)
         if kept is not None:
-            self._bytes -= len(kept[1])
+            self._bytes -= _size(key, kept[1])
+
+
+def _size(key: _Key, content: bytes) -> int:
+    return _OWN_BYTES + len(content) + sum(map(len, key))
 
 
 _kept = _Kept()
@@ -53,11 +63,17 @@ def tagged(content: bytes, look: Callable[[], object], seen: object) -> Response
     For replies that depend on more than one version tells of, such as the time that a run has taken until now. look,
     seen: as of `is_repeatable`; seen is None if the reply depends on more than `look` returns.
     """
+    content = _exact(content)
     tag = hashlib.blake2b(content, digest_size=12).hexdigest()
     reply = _unchanged(tag) or Response(content, headers={"ETag": f'W/"{tag}"'}, content_type="application/json")
     if seen is not None:
         is_repeatable(reply.data, look, seen)
     return reply
+
+
+def _exact(content: bytes) -> bytes:
+    """The same in memory of its own size: orjson leaves it in up to twice as much, and at least in 4 KiB."""
+    return bytes(memoryview(content))
 
 
 def _unchanged(tag: str) -> Response | None:
@@ -84,7 +100,7 @@ def versioned(write: Callable[[], bytes], *, of_user: str = "") -> Response:
         key = current.path, current.query_string, of_user
         content = _kept.find(key, tag)
         if content is None:
-            content = write()
+            content = _exact(write())
             _kept.put(key, tag, content)
         reply = Response(content, headers={"ETag": f'W/"{tag}"'}, content_type="application/json")
     is_repeatable(reply.data, *again())

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import gc
+import tracemalloc
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -20,7 +23,7 @@ from tests import builders
 from tests.web.made import a_project, a_question, a_task
 from tests.web.world import put
 from web.app import Application
-from web.http import repeats
+from web.http import repeats, versions
 from web.http.repeats import Repeats, is_repeatable, raise_failed
 
 Reply = tuple[str, dict[str, str], bytes]
@@ -215,6 +218,55 @@ def test_the_oldest_replies_go_when_there_are_too_many(plain_app: Flask) -> None
         return kept.answer(environ, lambda *_start: None) is not None  # type: ignore[arg-type]
 
     assert [is_kept(environ) for environ in (first, second, third_one)] == [False, True, True]
+
+
+def test_what_is_kept_has_a_bound_whatever_is_asked(plain_member: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A 304 is empty, but depends on the whole task; and each tag, and each form of a query, is one request more."""
+    most = 2**20
+    monkeypatch.setattr(repeats, "MOST_BYTES", most)
+    monkeypatch.setattr(versions, "MOST_BYTES", most)
+    task = a_task(a_project(), description="Ä line of a long description. " * 3000)
+    tag = plain_member.get(page_of(task)).headers["ETag"]
+    plain_member.get(list_with(task))
+    with traced_memory() as taken:
+        for number in range(100):
+            has_it = {"If-None-Match": f'"{number}", {tag}'}
+            assert plain_member.get(page_of(task), headers=has_it).status_code == 304
+        assert taken() < 3 * most
+        for number in range(1000):
+            path = f"/api/tasks?projectId={task.project_id}&state=production&offset={number:018}"
+            assert plain_member.get(path).status_code == 200
+        assert taken() < 3 * most
+
+
+@contextlib.contextmanager
+def traced_memory() -> Iterator[Callable[[], int]]:
+    """A function that tells how many bytes more are used now than at first."""
+    gc.collect()
+    tracemalloc.start()
+
+    def taken() -> int:
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    try:
+        yield taken
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_fails_is_answered_by_flask(plain_app: Flask) -> None:
+    """It meets the same error, and answers and counts it as any other."""
+    assert isinstance(plain_app, Application)
+    kept = Repeats(plain_app.counts)
+
+    def look() -> object:
+        raise ValueError("the database's file is damaged")
+
+    environ = keep(plain_app, kept, "/a", look)
+
+    assert kept.answer(environ, lambda *_start: None) is None  # type: ignore[arg-type]
+    raise_failed(environ)
 
 
 def test_a_busy_database_is_waited_for_once(plain_app: Flask) -> None:
