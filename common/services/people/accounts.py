@@ -109,6 +109,9 @@ def log_in(username: str, password: str, device: Device = UNKNOWN) -> OpenLogin:
     """Open a login. Unauthenticated (`Invalid credentials`) takes equally long for unknown and known user names."""
     with snapshot() as read:
         user = read.find(select(User).where(User.username == username))
+    if user is not None and user.username != username:
+        # To MariaDB, `ada ` is `ada`, too; each spelling would have attempts of its own.
+        user = None
     is_right = passwords.matches(user.password_hash if user is not None and user.is_active else None, password)
     if user is None or not is_right:
         raise Unauthenticated("Invalid credentials")

@@ -32,8 +32,12 @@ def test_a_login_gives_tokens_that_open_the_api(app: Flask, anyone: FlaskClient,
 
 
 @pytest.mark.parametrize(
-    "credentials", [("ada", "wrong password"), ("nobody", builders.PASSWORD), ("gone", builders.PASSWORD)]
-)
+    "credentials",
+    [
+        ("ada", "wrong password"), ("nobody", builders.PASSWORD), ("gone", builders.PASSWORD),
+        ("ada ", builders.PASSWORD), ("ADA", builders.PASSWORD),
+    ],
+)  # fmt: skip
 def test_a_failed_login_does_not_say_why(anyone: FlaskClient, admin_user: User, credentials: tuple[str, str]) -> None:
     builders.a_user("gone", is_active=False)
     username, password = credentials
