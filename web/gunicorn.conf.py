@@ -47,6 +47,7 @@ accesslog = None
 errorlog = "-"
 control_socket_disable = True  # it would be in the home directory, which may be read-only or shared
 forwarded_allow_ips = "127.0.0.1,::1"
+forwarder_headers = ""  # by default SCRIPT_NAME and PATH_INFO, with which a request gets past a proxy's rules for paths
 
 _PR_SET_PDEATHSIG = 1
 _MOST_FILES = 65_536

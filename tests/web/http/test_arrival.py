@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import socket
 from pathlib import Path
@@ -118,3 +119,15 @@ def test_a_real_server_knows_no_path_with_two_slashes_first(plain_app: Flask) ->
         with socket.create_connection(("127.0.0.1", port), 60) as plain:
             plain.sendall(b"GET /api/docs HTTP/1.0\r\n\r\n")
             assert b" 200 " in plain.makefile("rb").readline()
+
+
+def test_a_header_does_not_change_the_path(plain_app: Flask) -> None:
+    """A proxy whose rules name a path, such as that of /metrics, has seen another one."""
+    with served() as url:
+        connection = http.client.HTTPConnection("127.0.0.1", int(url.rpartition(":")[2]), timeout=30)
+        with contextlib.closing(connection):
+            for headers in ({"SCRIPT_NAME": "/open"}, {"PATH_INFO": "/api/health/live"}):
+                connection.request("GET", "/open/api/health/live", headers=headers)
+                reply = connection.getresponse()
+                reply.read()
+                assert reply.status == 404
