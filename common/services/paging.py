@@ -263,6 +263,7 @@ def decode_cursor(cursor: str) -> tuple[datetime, str]:
         when = datetime.fromisoformat(at)
         if not key or when.tzinfo is None:
             raise ValueError(text)
-    except (ValueError, binascii.Error, UnicodeDecodeError) as error:
+        # As UTC, which the first and the last hours that can be written do not have.
+        return when.astimezone(UTC), key
+    except (ValueError, OverflowError, binascii.Error, UnicodeDecodeError) as error:
         raise Invalid("cursor", "Not a cursor of this list") from error
-    return when, key

@@ -55,9 +55,9 @@ def list_project_tasks(wanted: TaskFilter, page: PageQuery) -> Page[Row]:
         before, before_id = decode_cursor(page.cursor)
         window = {"most": page.limit + 1, "offset": 0, "before": before, "before_id": before_id}
     try:
-        # Counted first: a task that is added in between is then no row without a place in the total.
-        total = _count(names).read(**values)[0][0]
         rows = _rows(names, page.cursor is not None).read(**values, **window)
+        # Counted last: a task that is added in between is then no row without a place in the total.
+        total = _count(names).read(**values)[0][0]
     except PoolTimeoutError as error:
         raise Busy("all database connections are in use") from error
     except DBAPIError as error:

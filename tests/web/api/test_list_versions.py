@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from datetime import UTC, datetime
 from typing import Any
@@ -171,3 +172,15 @@ def test_pages_follow_each_other_by_cursor(member: FlaskClient) -> None:
         query = None if page["nextCursor"] is None else f"&limit=2&cursor={page['nextCursor']}"
 
     assert seen == titles[::-1]
+
+
+@pytest.mark.parametrize(
+    "at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-01-01T00:00:00", "x", ""]
+)
+@pytest.mark.parametrize("path", ["/api/projects?", "/api/tasks?projectId={}&"])
+def test_a_cursor_that_no_page_gave_is_refused(member: FlaskClient, path: str, at: str) -> None:
+    cursor = base64.urlsafe_b64encode(f"{at}|x".encode()).decode().rstrip("=")
+
+    reply = member.get(f"{path.format(a_project().id)}cursor={cursor}")
+
+    assert (reply.status_code, reply.json["details"]["field"]) == (400, "cursor")
