@@ -25,6 +25,8 @@ from sqlalchemy import (
     DateTime,
     Engine,
     Executable,
+    SQLColumnExpression,
+    String,
     bindparam,
     create_engine,
     event,
@@ -273,6 +275,11 @@ def clock(name: str, *, ahead_seconds: int = 0) -> ColumnElement[datetime]:
         return bindparam(name, type_=UtcDateTime())
     now = func.utc_timestamp(text("6"), type_=UtcDateTime())
     return func.timestampadd(text("SECOND"), ahead_seconds, now, type_=UtcDateTime()) if ahead_seconds else now
+
+
+def lower(column: SQLColumnExpression[str]) -> ColumnElement[str]:
+    """The column in lower case, as common.machine.text.lower_letters makes it: SQLite's own way knows ASCII alone."""
+    return func.lower_letters(column, type_=String()) if is_sqlite() else func.lower(column)
 
 
 def commit(connection: Connection) -> None:

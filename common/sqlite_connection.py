@@ -8,6 +8,8 @@ import threading
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import OperationalError
 
+from common.machine.text import lower_letters
+
 
 def prepare(made: Engine, *, reads: bool) -> None:
     """Have the connections of the engine set up. reads: they only read, so their transactions take no lock."""
@@ -16,6 +18,7 @@ def prepare(made: Engine, *, reads: bool) -> None:
     def _connect(connection: sqlite3.Connection, _record: object) -> None:
         # Keep the driver from sending BEGIN itself: the begin event below does.
         connection.isolation_level = None
+        connection.create_function("lower_letters", 1, lower_letters, deterministic=True)
         cursor = connection.cursor()
         # busy_timeout 0: a wait inside SQLite would block every greenlet of the process; common/transaction.py waits.
         for pragma in ("busy_timeout=0", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):

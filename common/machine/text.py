@@ -55,6 +55,18 @@ def has_invisible(text: str) -> bool:
     return _INVISIBLE.search(_JOINED_EMOJI.sub("", text)) is not None
 
 
+def lower_letters(text: str) -> str:
+    """The text in lower case, letter by letter, as MariaDB's LOWER makes it: as many letters as before, so a part of it
+    is the same alone.
+
+    `str.lower` makes two letters of `İ`, and of `Σ` another one at the end of a word.
+    """
+    lower = text.lower()
+    if len(lower) == len(text) and "Σ" not in text:
+        return lower
+    return "".join(letter.lower()[0] for letter in text)
+
+
 def storable(text: str) -> str:
     """The text without NUL, and with `?` for lone surrogates, so that it can be stored as UTF-8."""
     return text.replace("\0", "").encode("utf-8", "replace").decode()

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import ColumnElement, Select, Text, func, or_, select, type_coerce
 
+from common import database
+from common.machine.text import lower_letters
 from common.models.run import LogEntry, Run
 from common.models.task import Question, Task, TaskCheck, TaskDependency, asker
 from common.services.access import Caller, projects_seen, sees_all
@@ -111,7 +113,7 @@ def read_board(wanted: TaskFilter, page: PageQuery, *, by: Caller) -> Board:
 def _query(wanted: TaskFilter) -> Select[Task]:
     """The tasks that are asked for, of any project."""
     query = select(Task).where(*_conditions(wanted))
-    return query.where(_names(wanted.q.lower())) if wanted.q else query
+    return query.where(_names(lower_letters(wanted.q))) if wanted.q else query
 
 
 def _conditions(wanted: TaskFilter) -> list[ColumnElement[bool]]:
@@ -132,7 +134,7 @@ def _conditions(wanted: TaskFilter) -> list[ColumnElement[bool]]:
 
 def _names(text: str) -> ColumnElement[bool]:
     """Whether a task's title contains the text, or its short id is or ends with it."""
-    in_title = func.lower(Task.title).contains(text, autoescape=True)
+    in_title = database.lower(Task.title).contains(text, autoescape=True)
     return or_(in_title, Task.id.endswith(text)) if _END_OF_ID.fullmatch(text) else in_title
 
 

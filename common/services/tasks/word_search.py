@@ -14,6 +14,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from string import ascii_lowercase, ascii_uppercase
 from typing import cast
 
 from sqlalchemy import (
@@ -36,6 +37,7 @@ from sqlalchemy.dialects.mysql import match
 
 from common import database
 from common.errors import Invalid
+from common.machine.text import lower_letters
 from common.models.task import Task
 from common.services.paging import MOST_COUNTED, Order, Page, PageQuery, decode_cursor, encode_cursor
 from common.statements import AnySelect
@@ -60,14 +62,15 @@ letters without which that index leaves it out.
 
 _END_OF_ID = re.compile(r"[0-9a-f]{4,12}")
 _WORD = re.compile(r"[^\W_]+")
+_LOWER_ASCII = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 ORDER = Order(Task.created_at, Task.id, Task.project_id)
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """parts: the words of each part of a text, in lower case. id_end: what the task's id may end with instead; None:
-    the text is no such end.
+    """parts: the words of each part of a text, in lower case; for SQLite their letters of ASCII alone, as FTS5 has its
+    own way with others. id_end: what the task's id may end with instead; None: the text is no such end.
     """
 
     parts: tuple[tuple[str, ...], ...]
@@ -75,7 +78,7 @@ class Wanted:
 
     @classmethod
     def of(cls, text: str) -> Wanted:
-        lower = text.lower()
+        lower = text.translate(_LOWER_ASCII) if database.is_sqlite() else lower_letters(text)
         parts: list[tuple[str, ...]] = []
         for part in lower.split():
             words = tuple(_WORD.findall(part))[: MOST_WORDS - sum(map(len, parts))]

@@ -70,3 +70,10 @@ def test_a_path_is_shown_whatever_its_bytes() -> None:
     path = b"docs/\xff\xc3\xa9".decode("utf-8", "surrogateescape")
 
     assert text.path_text(path) == "docs/\ufffdé"
+
+
+@pytest.mark.parametrize(
+    ("written", "lower"), [("İstanbul", "istanbul"), ("ΟΔΟΣ", "οδοσ"), ("ÜBER Straße", "über straße"), ("", "")]
+)
+def test_letters_are_made_lower_one_by_one(written: str, lower: str) -> None:
+    assert text.lower_letters(written) == lower

@@ -148,3 +148,26 @@ def _check(
     tx: Transaction, task: Task, run_id: str, name: str, status: str, log: str | None = None, at: datetime | None = None
 ) -> None:  # fmt: skip
     tx.add(TaskCheck(task_id=task.id, run_id=run_id, name=name, status=status, log=log, at=at or tx.now()))
+
+
+OTHER_CASE = {
+    "Übersicht bauen": "üBERSICHT", "Éclair": "éCL", "ÑANDÚ": "ñandú", "Исправить вход": "исправить ВХ",
+    "ΟΔΟΣ": "οδο", "İstanbul planen": "İSTANBUL", "Straße": "STRAßE",
+}  # fmt: skip
+
+
+def test_a_title_is_found_in_either_case_whatever_its_letters(app: Flask) -> None:
+    world = World(app)
+    project = world.project()
+    for title in OTHER_CASE:
+        world.task(project, title)
+
+    for title, other in OTHER_CASE.items():
+        for asked in (title, other):
+            assert _found(world, q=asked) == _found(world, projectId=project.id, q=asked) == {title}, asked
+            shown = _titles(_board(world, project, q=asked))
+            assert {title for some in shown.values() for title in some} == {title}, asked
+
+
+def _found(world: World, **asked: str) -> set[str]:
+    return {task["title"] for task in world.client.get("/api/tasks", query_string=asked).json["tasks"]}
