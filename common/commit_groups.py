@@ -52,8 +52,20 @@ class CommitGroup:
         except BaseException as error:
             if not self._undo(savepoint):
                 # SQLite itself ends a transaction when its disk is full, for example: nothing of the group is left.
-                self._error = error if isinstance(error, Exception) else Busy("a transaction was interrupted")
+                self._error = _for_all(error)
             raise
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nobody may join any more; it is committed soon."""
+        return self._size >= MOST
+
+    def wait_until_over(self, seconds: float) -> bool:
+        """Wait until the group is committed or has failed. Returns False if that took longer.
+
+        Call it without the lock: SQLite's own is the group's until then, and the group needs this one to commit.
+        """
+        return self._over.wait(seconds)
 
     def wait(self) -> None:
         """Wait until the group is committed. Raises what ended it otherwise, as for a transaction of its own."""
@@ -102,8 +114,13 @@ class CommitGroup:
     def end(self, error: BaseException | None) -> None:
         """Tell those that wait. error: why nothing was written; None: the group is committed."""
         if error is not None and self._error is None:
-            self._error = error if isinstance(error, Exception) else Busy("a transaction was interrupted")
+            self._error = _for_all(error)
         self._over.set()
+
+
+def _for_all(error: BaseException) -> Exception:
+    """What the others of a group are told: an error of the database, but not the end of one job's time, for example."""
+    return error if isinstance(error, DBAPIError | Busy) else Busy("a transaction was interrupted")
 
 
 def _let_others_go_on() -> None:
@@ -127,12 +144,12 @@ _joinable: CommitGroup | None = None
 
 
 def joinable() -> CommitGroup | None:
-    """The group that may be joined now; None: there is none. Call it with the lock held.
+    """The group that is open now, which may be full; None: there is none. Call it with the lock held.
 
     One of another database may not: the tests of a process change theirs while something of the last one may still end.
     """
     group = _joinable
-    if group is None or group._size >= MOST or group._error is not None:
+    if group is None or group._error is not None:
         return None
     return group if group.connection.engine is database.engine() else None
 

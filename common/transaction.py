@@ -24,6 +24,7 @@ from sqlalchemy.orm import Session
 
 from common import commit_groups, database
 from common.announcer import Announcement
+from common.commit_groups import CommitGroup
 from common.errors import Busy, NotFound
 from common.events import Event
 from common.jobs import Kind, Lease
@@ -248,6 +249,15 @@ class _Attempt(Generic[R]):
 
 def _run_on_sqlite(attempt: _Attempt[R]) -> None:
     """Run and commit it: alone, as the first of a group, or as part of one."""
+    deadline = time.monotonic() + patience.bounded(database.WRITE_WAIT_SECONDS)
+    while (full := _run_in_turn(attempt)) is not None:
+        with patience.waiting():
+            if not full.wait_until_over(max(0.0, deadline - time.monotonic())):
+                raise Busy("the database was busy for too long")
+
+
+def _run_in_turn(attempt: _Attempt[R]) -> CommitGroup | None:
+    """The same, unless the group that is open has no room: then it is returned, and nothing was run."""
     failure: Exception | None = None
     with _write_lock():
         group = commit_groups.joinable()
@@ -256,7 +266,9 @@ def _run_on_sqlite(attempt: _Attempt[R]) -> None:
                 attempt.run(connection)
                 with commit_groups.gathered(connection):
                     database.commit(connection)
-            return
+            return None
+        if group.is_full:
+            return group
         try:
             group.run(attempt.run)
         except Exception as error:  # noqa: BLE001 (raised below)
@@ -265,6 +277,7 @@ def _run_on_sqlite(attempt: _Attempt[R]) -> None:
     group.wait()
     if failure is not None:
         raise failure
+    return None
 
 
 @contextlib.contextmanager

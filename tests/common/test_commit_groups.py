@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from billiard.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from common import commit_groups, database
-from common.errors import NotFound
+from common.errors import Busy, NotFound
 from common.events import TaskCreated
 from common.models import EventRow, Feed
 from common.transaction import Transaction, snapshot, transactional
@@ -161,3 +163,36 @@ def test_one_that_was_interrupted_ends_the_waiting_of_the_others(start: Start) -
     _commit()
     assert first.result(10) == "a"
     assert _names() == [(1, "a")]
+
+
+def test_who_finds_a_group_full_writes_after_it(
+    use_database: Callable[[str], None], sqlite_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They must not wait for SQLite's lock, which the group has, while they hold the one that it needs to commit."""
+    use_database(sqlite_database_url)
+    monkeypatch.setattr(commit_groups, "MOST", 3)
+    names = [f"task {number}" for number in range(60)]
+    with ThreadPoolExecutor(len(names)) as threads:
+        together = threading.Barrier(len(names))
+
+        def write(name: str) -> str:
+            together.wait()
+            return _record(name)
+
+        assert list(threads.map(write, names)) == names
+
+
+def test_the_end_of_one_jobs_time_is_not_the_others(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_connection: object) -> None:
+        raise SoftTimeLimitExceeded
+
+    monkeypatch.setattr(database, "commit", interrupted)
+    first = _first(start)
+    second = start(lambda: _record("b"))
+    wait_until("the second transaction is done", lambda: _size() == 2, 10)
+    _commit()
+
+    with pytest.raises(SoftTimeLimitExceeded):
+        first.result(10)
+    with pytest.raises(Busy, match="interrupted"):
+        second.result(10)
