@@ -155,7 +155,14 @@ class PatientConnection(pymysql.connections.Connection):
 
     def _execute_command(self, command: int, sql: str | bytes) -> None:
         self._is_over = False
-        super()._execute_command(command, sql)  # type: ignore[misc]
+        try:
+            super()._execute_command(command, sql)  # type: ignore[misc]
+        except pymysql.err.MySQLError:
+            raise
+        except BaseException:
+            # It may have been sent: its reply would be taken for that to the next statement.
+            self._force_close()
+            raise
 
     def _write_bytes(self, data: bytes) -> None:
         head, self._head = self._head, b""

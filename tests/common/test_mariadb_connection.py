@@ -179,6 +179,29 @@ def test_a_reply_that_was_not_read_is_nobody_elses(connection: Connection, monke
     assert _numbers() == []
 
 
+@pytest.mark.parametrize("ends", ["COMMIT", "ROLLBACK", "SELECT 'first'"])
+def test_a_reply_that_was_not_waited_for_is_nobody_elses(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    """A time limit may end a job after its statement was sent, and before its reply is read."""
+    connection.commit()
+    send = pymysql.connections.Connection._execute_command  # type: ignore[attr-defined]
+
+    def send_and_interrupt(self: object, command: int, sql: str | bytes) -> None:
+        send(self, command, sql)
+        if sql in {ends, ends.encode()}:
+            raise InterruptedError
+
+    with database.engine().connect() as first, monkeypatch.context() as patched:
+        first.exec_driver_sql("INSERT INTO t VALUES (1)")
+        end = {"COMMIT": first.commit, "ROLLBACK": first.rollback}.get(ends, lambda: first.exec_driver_sql(ends))
+        patched.setattr(pymysql.connections.Connection, "_execute_command", send_and_interrupt)
+        with pytest.raises(InterruptedError):
+            end()
+    with database.engine().connect() as second:
+        assert second.exec_driver_sql("SELECT 'second'").scalar_one() == "second"
+
+
 def test_a_long_statement_is_not_taken(connection: Connection) -> None:
     driver = connection.connection.driver_connection
     assert isinstance(driver, mariadb_connection.PatientConnection)
