@@ -69,8 +69,10 @@ _LOST_CODES = frozenset({1053, 1317, 1927, 2006, 2013})
 _FULL_CODES = frozenset({3, 1021, 1026, 1114})
 _UNREACHABLE_CODES = frozenset({1040, 1044, 1045, 1049, 1053, 2002, 2003, 2005})
 
-sqlite_write_lock = threading.Lock()
-"""Allows one writer per process: two greenlets in BEGIN IMMEDIATE would deadlock a process under gevent."""
+sqlite_write_lock = threading.RLock()
+"""Allows one writer per process: two greenlets in BEGIN IMMEDIATE would deadlock a process under gevent. It knows who
+has it, so that a thread that is interrupted knows whether it does.
+"""
 
 
 class UtcDateTime(TypeDecorator[datetime]):

@@ -290,6 +290,11 @@ def _write_lock() -> Iterator[None]:
         try:
             with patience.waiting():
                 is_held = lock.acquire(timeout=patience.bounded(database.WRITE_WAIT_SECONDS))
+        except BaseException:
+            # The end of a job's time is raised after the wait, when the lock may be held.
+            if lock._is_owned():  # type: ignore[attr-defined]
+                lock.release()
+            raise
         finally:
             commit_groups.waiting.discard(thread)
         if not is_held:

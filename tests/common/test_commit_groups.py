@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import shutil
 import sqlite3
 import threading
@@ -180,6 +181,25 @@ def test_who_finds_a_group_full_writes_after_it(
             return _record(name)
 
         assert list(threads.map(write, names)) == names
+
+
+def test_one_that_is_interrupted_while_it_waits_for_the_lock_does_not_keep_it(start: Start) -> None:
+    """The exception is raised when the thread runs again, which is when it has the lock."""
+    threads: list[int] = []
+
+    def write() -> None:
+        threads.append(threading.get_ident())
+        _record("a")
+
+    with database.sqlite_write_lock:
+        waiting = start(write)
+        wait_until("it to wait", lambda: commit_groups.waiting == set(threads) != set(), 10)
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(threads[0]), ctypes.py_object(SoftTimeLimitExceeded))
+    with pytest.raises(SoftTimeLimitExceeded):
+        waiting.result(10)
+    _commit()
+
+    assert start(lambda: _record("b")).result(10) == "b"
 
 
 def test_the_end_of_one_jobs_time_is_not_the_others(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
