@@ -15,11 +15,12 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import structlog
 
 from common import broker, feed
+from common.jobs import Queue
 from common.machine.late_modules import late_module
 
 if TYPE_CHECKING:
@@ -184,6 +185,16 @@ class Announcer:
             log.exception("an announcement failed")
         else:
             self._is_redis_up = True
+
+
+def full_queues(most: int) -> list[Queue]:
+    """The queues with so many messages that nobody has taken yet. None if Redis does not answer."""
+    queues = list(Queue)
+    try:
+        lengths = feed.exchange([broker.counting(queue) for queue in queues])
+    except (redis.RedisError, OSError):
+        return []
+    return [queue for queue, length in zip(queues, lengths, strict=True) if cast("int", length) >= most]
 
 
 _announcers: dict[int, Announcer] = {}

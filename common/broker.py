@@ -14,7 +14,7 @@ import socket
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from common.jobs import CATALOGUE
+from common.jobs import CATALOGUE, Queue
 from common.names import new_id
 from common.settings import settings
 
@@ -42,6 +42,11 @@ def ringing(rings: Iterable[tuple[str, str]]) -> list[list[str | int]]:
         ]
         for (queue, is_first), together in itertools.groupby(rings, key=_place)
     ]
+
+
+def counting(queue: Queue) -> list[str | int]:
+    """The command to Redis that counts the messages of a queue that nobody has taken yet."""
+    return ["LLEN", f"{settings().instance}:{queue}"]
 
 
 def _place(rung: tuple[str, str]) -> tuple[str, bool]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -30,7 +30,7 @@ from common.job_statements import (
     RUN_AGAIN,
     is_due,
 )
-from common.jobs import LEASE_SECONDS, Kind, Lease, chain_of_this_thread
+from common.jobs import CATALOGUE, LEASE_SECONDS, Kind, Lease, Queue, chain_of_this_thread
 from common.late_sessions import LateSession
 from common.machine.waiting import growing_delay
 from common.models.insertion import insert_values
@@ -258,14 +258,16 @@ class JobQueue:
         """Store why the job has to wait, without counting a failure. None: it does not wait any more."""
         self._update(*_is_mine(lease), error=reason)
 
-    def ring_due(self) -> int:
+    def ring_due(self, *, except_for: Collection[Queue] = ()) -> int:
         """Send messages for due jobs: those whose message was lost, whose worker died, or whose wait is over.
 
-        Jobs whose lease ends before the next sweep get theirs when it has ended. Returns how many are due (at most
-        MOST_SWEPT).
+        Jobs whose lease ends before the next sweep get theirs when it has ended. except_for: queues whose jobs get none
+        this time. Returns how many of the others are due (at most MOST_SWEPT).
         """
         now = self._now()
         due = select(Job.kind, Job.id).where(*is_due(now)).order_by(Job.next_at, Job.id).limit(MOST_SWEPT)
+        if except_for:
+            due = due.where(Job.kind.not_in([kind.name for kind in CATALOGUE.values() if kind.queue in except_for]))
         found = self._late.session.execute(due).all()
         for kind, job_id in found:
             self._announcement.ring(kind, job_id)

@@ -6,18 +6,18 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import timedelta
 
 from sqlalchemy import select
 
-from common.announcer import Announcement, announcer
+from common.announcer import Announcement, announcer, full_queues
 from common.database import is_sqlite, sqlite_now
 from common.errors import Conflict, NotFound
 from common.job_statements import DUE, HELD
-from common.jobs import CATALOGUE, UNAVAILABLE_HOURS, Lease
+from common.jobs import CATALOGUE, UNAVAILABLE_HOURS, Lease, Queue
 from common.models.journal import Job, Mark
-from common.queue import live_job
+from common.queue import MOST_SWEPT, live_job
 from common.services.access import Caller
 from common.services.listing import page_seen
 from common.services.paging import Order, Page, PageQuery
@@ -146,10 +146,18 @@ def wait_for_access(tx: Transaction, lease: Lease, reason: str, parked: Parked |
     tx.queue.wait(lease, masked, since=since, for_=ACCESS, after_seconds=soon)
 
 
+def sweep_jobs() -> int:
+    """Send messages for due jobs (see JobQueue.ring_due) and record the time of the sweep. Returns how many.
+
+    A queue whose messages nobody takes gets no more of them: with each sweep they would become more, until Redis is
+    full and takes no message of any queue.
+    """
+    return _sweep_jobs(full_queues(MOST_SWEPT))
+
+
 @transactional
-def sweep_jobs(tx: Transaction) -> int:
-    """Send messages for due jobs (see JobQueue.ring_due) and record the time of the sweep. Returns how many."""
-    rung = tx.queue.ring_due()
+def _sweep_jobs(tx: Transaction, full: Collection[Queue]) -> int:
+    rung = tx.queue.ring_due(except_for=full)
     set_mark(tx, "sweep", {"rung": rung})
     return rung
 
