@@ -163,8 +163,8 @@ class TaskDependency(Base):
 
 
 class Question(Base):
-    """A question of an agent or, without a run_id, of the platform. fingerprint: a hash of its text, unique per round,
-    so repeating it adds no row.
+    """A question of an agent or, without a run_id, of the platform. fingerprint: a hash of its text and, if a proof
+    asks, of the proven run's id, unique per round, so repeating it adds no row.
 
     is_blocking: the agent waits for the answer. default_response: the answer that counts at the deadline; None: none
     does. deadline_at, remind_at: None: none is set, or it is done. escalated_to: the person who was asked after nobody

@@ -33,12 +33,16 @@ def ask(
     run_id: str | None,
     is_blocking: bool = True,
     default_response: str | None = None,
+    proven_run_id: str | None = None,
 ) -> tuple[Question, bool]:
     """Store a question. If it blocks, the task, which is locked, waits for a person. Returns it, and whether it is new.
 
     run_id: None if the platform itself asks. A question that was withdrawn, and is asked again, is open again.
+    proven_run_id: the run whose proof asks, None if none does. For another run, the same text is a new question:
+    a returned answer would leave the task in its proof.
     """
-    same = find_same(tx, task, text, context, options)
+    fingerprint = _fingerprint(text, context, [*options, proven_run_id] if proven_run_id else options)
+    same = _find(tx, task, fingerprint)
     if same is not None and same.state == QuestionState.PENDING:
         _ask_again(tx, task, same, is_blocking=is_blocking)
         return same, False
@@ -46,7 +50,7 @@ def ask(
         return same, False
     question = same or Question(
         id=new_question_id(), task_id=task.id, round=task.round, question=text, context=context, options=options,
-        fingerprint=_fingerprint(text, context, options),
+        fingerprint=fingerprint,
     )  # fmt: skip
     question.state, question.run_id, question.asked_at = QuestionState.PENDING, run_id, tx.now()
     question.is_blocking, question.default_response, question.escalated_to = is_blocking, default_response, None
@@ -66,9 +70,13 @@ def _ask_again(tx: Transaction, task: Task, question: Question, *, is_blocking: 
 
 
 def find_same(tx: Transaction, task: Task, text: str, context: str | None, options: list[str]) -> Question | None:
-    """The same question in this round; None if it was not asked."""
+    """The same question of an agent in this round; None if it was not asked."""
+    return _find(tx, task, _fingerprint(text, context, options))
+
+
+def _find(tx: Transaction, task: Task, fingerprint: str) -> Question | None:
     of_round = (Question.task_id == task.id, Question.round == task.round)
-    return tx.find(select(Question).where(*of_round, Question.fingerprint == _fingerprint(text, context, options)))
+    return tx.find(select(Question).where(*of_round, Question.fingerprint == fingerprint))
 
 
 def count_asked_by(tx: Transaction, run_id: str) -> int:

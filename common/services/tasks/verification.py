@@ -262,7 +262,9 @@ def refuse(tx: Transaction, task: Task, failed: CheckResult) -> None:
     """
     if failed.code in NO_FAULT:
         text = f"{failed.message} This is no fault of the task. How should it continue?"
-        questions.ask(tx, task, text, context=failed.code, options=[], run_id=None)
+        claim = newest_claim(tx, task.id)
+        proven = claim.id if claim is not None else None
+        questions.ask(tx, task, text, context=failed.code, options=[], run_id=None, proven_run_id=proven)
         return
     tail = f"\n\n{failed.log[-4000:]}" if failed.log else ""
     add_feedback(tx, task, "refusal", f"{failed.code}: {failed.message}{tail}")
@@ -283,7 +285,7 @@ def give_up_proof(tx: Transaction, run_id: str, reason: str) -> None:
     if task.phase is Phase.VERIFYING:
         _close_review(tx, task, run_id, ())
         text = f"The platform could not verify the work: {mask_of_run(tx, run)(reason)} Answer this to try again."
-        questions.ask(tx, task, text, context=None, options=[], run_id=None)
+        questions.ask(tx, task, text, context=None, options=[], run_id=None, proven_run_id=run_id)
 
 
 def _masked(tx: Transaction, task: Task, results: Sequence[CheckResult]) -> list[CheckResult]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from common.models import Comment, Project, Task, TaskCheck
+from common.models import Comment, Project, Question, Task, TaskCheck
 from common.providers.forge import local_forge
 from common.values.claimed_run import ClaimedRun
 from tests.attacks.bombs import tree_bomb
@@ -159,6 +159,26 @@ def test_a_push_after_the_approval_voids_it(plain_platform: Platform) -> None:
     platform.look_at_repository(project)
     voided = platform.get(Task, task.id)
     assert (voided.state, voided.approved_sha, voided.round) == ("in_progress", None, 2)
+
+
+def test_a_proof_that_could_not_be_made_is_asked_about_each_time(plain_platform: Platform) -> None:
+    platform = plain_platform
+    project = platform.project(FILES)
+    task = platform.task(project)
+    repository = local_forge().repository_path(platform.repository(project.id))
+    for number in range(2):
+        claimed = platform.claim()
+        platform.finish(claimed, platform.push(claimed, {"index.html": f"{number}\n"}))
+        repository.rename(repository.with_name("away"))
+        platform.run_jobs()
+        repository.with_name("away").rename(repository)
+
+        assert platform.get(Task, task.id).state == "needs_input"
+        (question,) = platform.all(Question, Question.task_id == task.id, Question.state == "pending")
+        assert question.question.startswith("The platform could not verify the work: ")
+        platform.answer(question, "The repository is back")
+    texts = [question.question for question in platform.all(Question, Question.task_id == task.id)]
+    assert (len(texts), len(set(texts))) == (2, 1)
 
 
 @pytest.mark.parametrize(

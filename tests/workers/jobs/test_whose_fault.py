@@ -76,6 +76,20 @@ def test_without_names_a_red_base_asks_a_person_and_costs_no_round(plain_platfor
     assert "This is no fault of the task." in question.question
 
 
+def test_a_base_that_is_still_red_after_the_answer_is_asked_about_again(plain_platform: Platform) -> None:
+    platform = plain_platform
+    task = platform.task(platform.project({"page.txt": "Market\n"}, test_command="grep -q Shop page.txt"))
+    platform.work(task, {"readme": "x\n"})
+    (first,) = platform.all(Question, Question.task_id == task.id)
+    platform.answer(first, "The base is mended")
+
+    platform.work(task, {"readme": "y\n"})
+
+    asked = platform.get(Task, task.id)
+    (second,) = platform.all(Question, Question.task_id == task.id, Question.state == "pending")
+    assert (asked.state, asked.round, second.question) == ("needs_input", 1, first.question)
+
+
 def test_a_mended_base_is_told(plain_platform: Platform) -> None:
     platform = plain_platform
     project = platform.project(RED_FILES, test_command=PYTEST)
