@@ -30,7 +30,7 @@ from common.services.tasks.preview_pictures import void_pictures
 from common.services.tasks.red_base import BASE_IS_RED
 from common.services.tasks.tasks import add_feedback
 from common.settings import settings
-from common.states import GROUP_LIVE, By, GroupState, Phase, TaskState
+from common.states import GROUP_LIVE, By, GroupState, Phase
 from common.transaction import Transaction, transactional
 from common.values.agent_review import AGENT_REVIEW, NO_REVIEW
 from common.values.check import Check
@@ -74,6 +74,7 @@ class ProofPlan:
     coverage: see Project.
     rival: (branch, head) of a live group that handed the task back because of a merge conflict; None if there is none,
     or after RIVAL_SECONDS.
+    is_void: the task is not being verified, or a newer run is: nobody needs a result.
     """
 
     place: Place
@@ -93,6 +94,7 @@ class ProofPlan:
     statuses: RequiredStatuses | None = None
     is_reviewed: bool = False
     coverage: str = "read"
+    is_void: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,14 +113,17 @@ class CheckResult:
 
 @transactional
 def begin_proof(tx: Transaction, lease: Lease) -> ProofPlan | None:
-    """What to verify; None if the task is not being verified, or if a newer run is."""
+    """What to verify; None if the run is gone."""
     run = tx.session.get(Run, lease.subject_id)
     if run is None:
         return None
     task = tx.get(Task, run.task_id)
-    if task.phase is not Phase.VERIFYING or newest_claim(tx, task.id) is not run:
-        return None
-    return proof_plan(tx, tx.get(Project, task.project_id), task, run)
+    plan = proof_plan(tx, tx.get(Project, task.project_id), task, run)
+    return replace(plan, is_void=not _is_current(tx, task, run))
+
+
+def _is_current(tx: Transaction, task: Task, run: Run) -> bool:
+    return task.phase is Phase.VERIFYING and newest_claim(tx, task.id) is run
 
 
 def proof_plan(tx: Transaction, project: Project, task: Task, run: Run) -> ProofPlan:
@@ -170,7 +175,8 @@ def record_checks(
     """
     task = _verifying(tx, lease)
     if task is None:
-        tx.finish(lease)
+        # The next look has the runtime forget the checks that this one may have begun.
+        tx.again(lease, after_seconds=0)
         return
     if _store(tx, task, lease.subject_id, _masked(tx, task, results)):
         record_update(tx, task, "checks")
@@ -282,7 +288,7 @@ def give_up_proof(tx: Transaction, run_id: str, reason: str) -> None:
     """The verification itself could not be carried out: ask a person."""
     run = tx.get(Run, run_id)
     task = tx.lock(Task, run.task_id)
-    if task.phase is Phase.VERIFYING:
+    if _is_current(tx, task, run):
         _close_review(tx, task, run_id, ())
         text = f"The platform could not verify the work: {mask_of_run(tx, run)(reason)} Answer this to try again."
         questions.ask(tx, task, text, context=None, options=[], run_id=None, proven_run_id=run_id)
@@ -300,8 +306,7 @@ def _masked(tx: Transaction, task: Task, results: Sequence[CheckResult]) -> list
 def _verifying(tx: Transaction, lease: Lease) -> Task | None:
     run = tx.get(Run, lease.subject_id)
     task = tx.lock(Task, run.task_id)
-    is_current = task.state is TaskState.IN_PROGRESS and task.phase is Phase.VERIFYING
-    return task if is_current and newest_claim(tx, task.id) is run else None
+    return task if _is_current(tx, task, run) else None
 
 
 def _store(tx: Transaction, task: Task, run_id: str, results: Sequence[CheckResult]) -> bool:

@@ -7,11 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from common.models import Comment, Project, Question, Task, TaskCheck
+from common.jobs import VERIFY_RUN
+from common.models import Comment, Job, Project, Question, Task, TaskCheck
 from common.providers.forge import local_forge
+from common.providers.runtime import runtime
+from common.services import jobs as rows
+from common.services.projects.places import place_of
+from common.services.tasks import tasks, verification
+from common.services.tasks.verification import CheckResult
 from common.values.claimed_run import ClaimedRun
 from tests.attacks.bombs import tree_bomb
 from tests.providers.git_tree import git
+from tests.providers.runtime_contract import until
 from tests.workers.platform import Platform
 from workers.jobs.proof import is_test_file
 
@@ -226,3 +233,46 @@ def test_tests_that_die_by_a_signal_twice_on_one_commit_are_red(
     assert (check.code, platform.get(Task, task.id).round) == ("tests_failed", 2)
     assert message in check.message
     assert (tmp_path / "runs").read_text() == "ran\n" * runs
+
+
+class Endless:
+    """A task whose tests run, and never end by themselves."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._project = platform.project(FILES, test_command="sleep 600")
+        self.task = platform.task(self._project)
+        claimed = platform.claim()
+        self._run_id = claimed.run.id
+        platform.finish(claimed, platform.push(claimed, {"index.html": "x\n"}))
+        platform.run_jobs(until=self.are_running)
+
+    @property
+    def job(self) -> Job:
+        (job,) = self._platform.all(Job, Job.kind == VERIFY_RUN.name, Job.subject_id == self._run_id)
+        return job
+
+    def are_running(self) -> bool:
+        space = place_of(self._platform.get(Project, self._project.id)).space
+        return runtime().read_check(space, self._run_id) is not None
+
+
+def test_the_tests_of_a_cancelled_task_are_stopped(plain_platform: Platform) -> None:
+    """They would take the place of others for 15 minutes."""
+    about = Endless(plain_platform)
+
+    tasks.cancel_task(about.task.id, by=plain_platform.max)
+    plain_platform.run_jobs()
+
+    assert (about.are_running(), about.job.state) == (False, "done")
+
+
+def test_tests_that_began_while_the_task_was_cancelled_are_stopped(plain_platform: Platform) -> None:
+    about = Endless(plain_platform)
+    lease = until(lambda: rows.claim_job(about.job.id), what="the next look at the tests")
+
+    tasks.cancel_task(about.task.id, by=plain_platform.max)
+    verification.record_checks(lease, [CheckResult("tests", "running", "The tests are running.")])
+    plain_platform.run_jobs()
+
+    assert (about.are_running(), about.job.state) == (False, "done")
