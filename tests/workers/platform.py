@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -231,6 +232,14 @@ class Platform:
         self._clones += 1
         path = local_forge().repository_path(self.repository(project.id))
         return WorkTree(self.folder / f"clone-{self._clones}", str(path))
+
+    @contextmanager
+    def without_repository(self, project: Project) -> Iterator[None]:
+        """Meanwhile the forge does not have the project's repository."""
+        path = local_forge().repository_path(self.repository(project.id))
+        path.rename(path.with_name("away"))
+        yield
+        path.with_name("away").rename(path)
 
     def silence(self, model: type[Base], row_id: str, seconds: float) -> None:
         """As if nothing had been heard of it for that long."""

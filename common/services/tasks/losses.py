@@ -9,11 +9,11 @@ from sqlalchemy import delete, select
 
 from common.errors import Conflict, Invalid, NotFound
 from common.models.project import Project
-from common.models.run import Run
 from common.models.task import Comment, Task, TaskCheck
 from common.services.access import Caller
 from common.services.projects.places import check_of
 from common.services.runs import run_end
+from common.services.runs.lifecycle import newest_claim
 from common.services.tasks import lifecycle, tested
 from common.services.tasks.tasks import lock_task
 from common.services.tasks.verification import MOST_ACCEPTED, NO_FAULT
@@ -69,9 +69,9 @@ def _visible(read: Snapshot, task_id: str, by: Caller) -> tuple[Task, Project]:
 def accept_lost_tests(tx: Transaction, task_id: str, names: Sequence[str], *, by: Caller) -> Task:
     """Let these tests go, for every proof of the task. Safe to repeat.
 
-    If no other lost test is left, the refused commit is proven again at once: the refusal does not count, and a run
-    that was to restore the tests ends. Invalid (`names`) for tests that its newest proof did not name as lost. Conflict
-    if it named none.
+    If no other lost test is left, the refused commit is proven again at once, unless the task has gone on since: the
+    refusal does not count, and a run that was to restore the tests ends. Invalid (`names`) for tests that its newest
+    proof did not name as lost. Conflict if it named none.
     """
     task = lock_task(tx, task_id, by, Role.MAINTAINER)
     check = tx.find(
@@ -101,12 +101,13 @@ def accept_lost_tests(tx: Transaction, task_id: str, names: Sequence[str], *, by
 def prove_again(tx: Transaction, task: Task, check: TaskCheck, why: str) -> bool:
     """Take the refusal by this check back and prove the refused commit again, unless the task has gone on since.
 
+    It has, too, if a later run claimed to be done and could not be verified: only the newest claim is ever proven.
     A run that was to do what the refusal asks for ends, because of `why`. Returns whether it is proven again.
     """
     waits = task.state is TaskState.NEEDS_INPUT or task.phase in {Phase.QUEUED, Phase.WORKING}
-    refused = tx.session.get(Run, check.run_id)
+    refused = newest_claim(tx, task.id)
     is_refusal = check.code not in NO_FAULT
-    if not waits or refused is None or refused.round != task.round - is_refusal:
+    if not waits or refused is None or refused.id != check.run_id or refused.round != task.round - is_refusal:
         return False
     run = run_end.live_run(tx, task.id)
     if run is not None:

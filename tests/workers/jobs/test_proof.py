@@ -172,13 +172,11 @@ def test_a_proof_that_could_not_be_made_is_asked_about_each_time(plain_platform:
     platform = plain_platform
     project = platform.project(FILES)
     task = platform.task(project)
-    repository = local_forge().repository_path(platform.repository(project.id))
     for number in range(2):
         claimed = platform.claim()
         platform.finish(claimed, platform.push(claimed, {"index.html": f"{number}\n"}))
-        repository.rename(repository.with_name("away"))
-        platform.run_jobs()
-        repository.with_name("away").rename(repository)
+        with platform.without_repository(project):
+            platform.run_jobs()
 
         assert platform.get(Task, task.id).state == "needs_input"
         (question,) = platform.all(Question, Question.task_id == task.id, Question.state == "pending")

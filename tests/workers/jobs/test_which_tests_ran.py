@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import Invalid
-from common.models import Comment, Job, Task, TaskCheck, TestedCommit
+from common.models import Comment, Job, Question, Task, TaskCheck, TestedCommit
 from common.providers.forge import local_forge
 from common.services.tasks import losses, tasks, verification
 from tests.providers.git_tree import git
@@ -316,3 +316,27 @@ def test_a_person_lets_lost_tests_go_which_costs_no_round(plain_platform: Platfo
     found = losses.read_tests(task.id, by=platform.max)
     assert (found.commit_sha, found.problem) == (sha, None)
     assert [(test.name, test.result) for test in found.tests] == [("tests.test_other::test_other", "passed")]
+
+
+def test_lost_tests_that_are_let_go_after_a_later_claim_wait_for_the_answer_about_that(
+    plain_platform: Platform,
+) -> None:
+    platform = plain_platform
+    project = platform.project(FILES, test_command=PYTEST)
+    task = platform.task(project)
+    platform.work(task, {"tests/test_page.py": changed("def test_", "def check_")})
+    later = platform.claim()
+    platform.finish(later, platform.push(later, {"more": "x\n"}))
+    with platform.without_repository(project):
+        platform.run_jobs()
+
+    losses.accept_lost_tests(task.id, RED, by=platform.max)
+    platform.run_jobs()
+
+    asked = platform.get(Task, task.id)
+    assert (asked.state, asked.round, asked.accepted_losses) == ("needs_input", 2, RED)
+    (question,) = platform.all(Question, Question.task_id == task.id, Question.state == "pending")
+    platform.answer(question, "The repository is back")
+    sha = platform.work(task, {"more": "y\n"})
+    proven = platform.get(Task, task.id)
+    assert (proven.state, proven.head_sha) == ("ready_to_test", sha)
