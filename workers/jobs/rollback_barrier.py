@@ -5,7 +5,8 @@ The file is `.aiworker/rollback.yml`:
     oldest: this            # only versions with an identical file; or a full commit SHA: only versions that contain it
     reason: Migration 12 drops the column that older versions read
 
-An invalid file blocks every rollback, because its intention is unknown. A version's declaration stays valid after it:
+An invalid file blocks every rollback, because its intention is unknown. A commit that the repository has lost is always
+blocked: what it declared is unknown, and it can't be deployed. A version's declaration stays valid after it:
 a later version without the file, or with another one, does not revoke it (common/services/delivery/versions.py).
 """
 
@@ -22,19 +23,26 @@ from common.values.barrier import Barrier
 from common.values.repository import Repository
 
 PATH = ".aiworker/rollback.yml"
+_NO_YAML = (yaml.YAMLError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What PyYAML raises for a text: besides its own errors those of Python, where a value does not fit its tag, or of
+nesting."""
 
 
 def read_barrier(forge: Forge, repository: Repository, commit: str, older: Sequence[str]) -> Barrier | None:
     """Return which of the older commits a rollback may not deploy; None if the commit declares nothing."""
-    declared = forge.read_file(repository, commit=commit, path=PATH)
-    if declared is None:
-        return None
     try:
+        declared = forge.read_file(repository, commit=commit, path=PATH)
+        if declared is None:
+            return None
         oldest, reason = _parse(declared)
     except ValueError as error:
         return Barrier(f"{PATH} can't be understood: {error}", tuple(older))
+    except ProviderRefused as error:
+        if error.code != "too_large":
+            raise
+        return Barrier(f"{PATH} can't be understood: {error}", tuple(older))
     if oldest == "this":
-        blocked = [sha for sha in older if forge.read_file(repository, commit=sha, path=PATH) != declared]
+        blocked = [sha for sha in older if not _declares(forge, repository, sha, declared)]
     else:
         blocked = [sha for sha in older if not _contains(forge, repository, oldest, sha)]
     return Barrier(reason, tuple(blocked))
@@ -43,7 +51,7 @@ def read_barrier(forge: Forge, repository: Repository, commit: str, older: Seque
 def _parse(declared: bytes) -> tuple[str, str]:
     try:
         content = yaml.safe_load(declared)
-    except yaml.YAMLError as error:
+    except _NO_YAML as error:
         raise ValueError("it is not YAML") from error
     if not isinstance(content, dict):
         raise ValueError("it is not a mapping of oldest and reason")
@@ -57,6 +65,15 @@ def _parse(declared: bytes) -> tuple[str, str]:
     if isinstance(reason, dict | list | tuple | set):
         raise ValueError("reason is not text")
     return oldest, str(reason or "the version declares that its data changes can't be undone")
+
+
+def _declares(forge: Forge, repository: Repository, commit: str, declared: bytes) -> bool:
+    try:
+        return forge.read_file(repository, commit=commit, path=PATH) == declared
+    except ProviderRefused as error:
+        if error.code not in {"no_commit", "too_large"}:
+            raise
+        return False
 
 
 def _contains(forge: Forge, repository: Repository, ancestor: str, head: str) -> bool:
