@@ -6,7 +6,8 @@ uses at most the backlog's memory before it is closed. (`simple_websocket`'s own
 gevent.)
 
 Reading never waits either. Each of the client's messages is handled in a thread that lives as long as that takes;
-meanwhile nothing more is read of this client.
+meanwhile nothing more is read of this client. The poll reads one chunk of a client at a time; the rest is read in such
+a thread, which lets others run after each chunk.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import structlog
 from web.websocket import frames
 from web.websocket.frames import Messages, Refused
 from web.websocket.poll import ENDING, WRITABLE, Poll, spawn
+from web.websocket.rates import Rate
 
 log = structlog.get_logger()
 
@@ -35,9 +37,8 @@ CLOSE_SECONDS = 2.0
 """How long a client has to read the close frame and answer it."""
 PING_SECONDS = 20.0
 """A client that has sent nothing for this long gets a ping; after twice as long it is closed."""
-BURST = 120
-"""Frames a client may send at once: a login, all its subscriptions and all its follows."""
-FRAMES_PER_SECOND = 10.0
+MOST_DROPPED_BYTES = 4 * 2**20
+"""How much is still read of a client that is being closed: a message that is too long, or what was on its way."""
 
 _READ_BYTES = 16 * 1024
 _MOST_PARTS = 64
@@ -60,9 +61,9 @@ class Connection:
     """A socket after the handshake, which this object owns. deadline: when it is closed (monotonic); None: never."""
 
     __slots__ = (
-        "_backlog", "_buffer", "_closing_at", "_descriptor", "_heard_at", "_is_answered", "_is_busy", "_is_ending",
-        "_is_over", "_is_pinged", "_is_readable", "_is_stalled", "_listener", "_messages", "_offset", "_pending",
-        "_pending_bytes", "_poll", "_progress_at", "_tokens", "_tokens_at", "_written", "deadline",
+        "_backlog", "_buffer", "_closing_at", "_descriptor", "_dropped_bytes", "_heard_at", "_is_answered", "_is_busy",
+        "_is_ending", "_is_over", "_is_pinged", "_is_readable", "_is_stalled", "_listener", "_messages", "_offset",
+        "_pending", "_pending_bytes", "_poll", "_progress_at", "_rate", "_written", "deadline",
     )  # fmt: skip
 
     def __init__(self, descriptor: int, poll: Poll, *, deadline: float | None = None) -> None:
@@ -79,6 +80,7 @@ class Connection:
         self._progress_at = 0.0
         self._written: threading.Event | None = None
         self._closing_at: float | None = None
+        self._dropped_bytes = 0  # read while closing
         self._is_answered = False  # both sides have sent a close frame, or ours is queued
         self._is_over = False
         # Reading. Buffers exist only while a message is incomplete.
@@ -88,8 +90,8 @@ class Connection:
         self._is_ending = False
         self._is_busy = False  # a thread reads, or handles a message
         self._is_pinged = False
-        self._heard_at = self._tokens_at = time.monotonic()
-        self._tokens = float(BURST)
+        self._heard_at = time.monotonic()
+        self._rate = Rate()
         os.set_blocking(descriptor, False)
 
     def listen(self, listener: Listener) -> None:
@@ -282,15 +284,20 @@ class Connection:
             if self._is_busy or self._is_over:
                 return
             self._is_busy = True
-        if (text := self._next()) is not None:
-            spawn(self._converse, text)
+        if self._receive():
+            text = self._message()
+            if text is None and not self._is_readable:
+                self._next()  # which writes the answers
+            else:
+                spawn(self._converse, text)
 
     def _converse(self, text: str | None) -> None:
+        """Handle this message and those that follow. text: None if there may be none."""
         assert self._listener is not None
         try:
-            while text is not None:
+            while text is not None or (text := self._next()) is not None:
                 self._listener.hear(text)
-                text = self._next()  # which writes the answers once there is no message left
+                text = None  # the next one, if any; `_next` writes the answers once there is none left
         except Exception as error:
             # A bug. This socket ends; the others are served.
             log.error("a socket's message failed", exc_info=error)
@@ -298,60 +305,70 @@ class Connection:
             self._next()  # what comes while closing is no message
 
     def _next(self) -> str | None:
-        """The client's next message. None if none has arrived: then another thread may read. Never waits.
+        """The client's next message. None if none has arrived: then another thread may read.
 
-        Answers pings and close frames; closes on a protocol error.
+        Waits for nothing, but lets other threads run after each chunk of a client that sends without a pause.
         """
-        while True:
-            try:
-                text = self._parse() if self._buffer else None
-            except Refused as refused:
-                self._buffer = self._messages = None
-                self.close(refused.code, refused.reason)
-                text = None
-            if text is not None:
-                return text
+        while (text := self._message()) is None:
             self.flush()
-            if (chunk := self._receive()) is None:
+            if not self._receive():
                 return None
-            if self._buffer is None:
-                self._buffer = bytearray(chunk)
-            else:
-                self._buffer += chunk
+            if self._is_readable:
+                time.sleep(0)
+        return text
 
-    def _receive(self) -> bytes | None:
+    def _message(self) -> str | None:
+        """The next message of what was received. Answers pings and close frames; closes on a protocol error."""
+        try:
+            return self._parse() if self._buffer else None
+        except Refused as refused:
+            self._buffer = self._messages = None
+            self.close(refused.code, refused.reason)
+            return None
+
+    def _receive(self) -> bool:
+        """Receive a chunk. False if there is none: then another thread may read."""
         with LOCK:
-            chunk = b""
-            if self._is_readable and not self._is_over:
-                try:
-                    chunk = os.read(self._descriptor, _READ_BYTES)
-                except BlockingIOError:
-                    self._is_readable = False
-                except OSError:
-                    self._end()
-                else:
-                    # After less than was asked for, there is nothing more until the next report, except the end.
-                    self._is_readable = self._is_ending or len(chunk) == _READ_BYTES
-                    if not chunk:
-                        self._end()
+            chunk = self._read() if self._is_readable and not self._is_over else b""
             if not chunk:
                 self._is_busy = False
                 if self._is_over:
                     self._tell_end()
-                return None
+                return False
         self._heard_at = time.monotonic()
         self._is_pinged = False
+        self._buffer = self._buffer or bytearray()
+        self._buffer += chunk
+        return True
+
+    def _read(self) -> bytes:
+        try:
+            chunk = os.read(self._descriptor, _READ_BYTES)
+        except BlockingIOError:
+            self._is_readable = False
+            return b""
+        except OSError:
+            chunk = b""
+        # After less than was asked for, there is nothing more until the next report, except the end.
+        self._is_readable = self._is_ending or len(chunk) == _READ_BYTES
+        self._dropped_bytes += 0 if self.is_open else len(chunk)
+        if not chunk or self._dropped_bytes > MOST_DROPPED_BYTES:
+            self._end()
+            return b""
         return chunk
 
     def _parse(self) -> str | None:
         assert self._buffer is not None
         while (frame := frames.take(self._buffer)) is not None:
             if not self.is_open:
-                # Read and dropped while closing: unread bytes would reset the connection.
+                # Read and dropped while closing: unread bytes would reset the connection. Above the rate, the rest of
+                # what was received is dropped at once, so that much of it costs little.
                 if frame.opcode == frames.CLOSE:
                     self._answer()
+                else:
+                    self._rate.count()
                 continue
-            self._count()
+            self._rate.count()
             if frame.opcode == frames.CLOSE:
                 self.close(frames.answer_to_close(frame.payload))
                 self._answer()
@@ -381,10 +398,3 @@ class Connection:
             self._is_pinged = True
             self.queue(frames.build(frames.PING, b""))
             self.flush()
-
-    def _count(self) -> None:
-        now = time.monotonic()
-        self._tokens = min(float(BURST), self._tokens + (now - self._tokens_at) * FRAMES_PER_SECOND) - 1
-        self._tokens_at = now
-        if self._tokens < 0:
-            raise Refused(frames.POLICY, "too many messages")

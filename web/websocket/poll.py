@@ -18,6 +18,8 @@ READABLE, WRITABLE = select.POLLIN, select.POLLOUT
 ENDING = select.POLLHUP | select.POLLERR | 0x2000  # EPOLLRDHUP: the client sends nothing any more
 _EDGE = 1 << 31
 _PAUSE_SECONDS = 0.2
+_AT_ONCE = 32
+"""Sockets that are served before others get a turn: with gevent, other greenlets."""
 
 
 def spawn(act: Callable[..., None], *args: object) -> None:
@@ -71,13 +73,13 @@ class Poll:
 
     def _waiter(self) -> Callable[[], list[tuple[int, int]]]:
         if not monkey.is_module_patched("threading"):
-            return lambda: list(self._epoll.poll(_PAUSE_SECONDS))
+            return lambda: list(self._epoll.poll(_PAUSE_SECONDS, _AT_ONCE))
         # An epoll is itself a file that becomes readable: one watcher of gevent's loop serves all sockets.
         loop = gevent.get_hub()
         watcher = loop.loop.io(self._epoll.fileno(), 1)
 
         def wait() -> list[tuple[int, int]]:
             loop.wait(watcher)
-            return list(self._epoll.poll(0))
+            return list(self._epoll.poll(0, _AT_ONCE))
 
         return wait

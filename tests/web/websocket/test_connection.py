@@ -12,8 +12,9 @@ import pytest
 
 from tests.e2e.instance import wait_until
 from web.websocket import frames
-from web.websocket.connection import MOST_PENDING, STALL_SECONDS, Connection
+from web.websocket.connection import MOST_DROPPED_BYTES, MOST_PENDING, STALL_SECONDS, Connection
 from web.websocket.poll import Poll
+from web.websocket.rates import BURST
 
 CLOSING = bytes([0x88, 0x80, 0, 0, 0, 0])
 FRAME = frames.build_text("x" * 10_000)
@@ -171,6 +172,24 @@ def test_nothing_is_heard_of_a_client_that_is_being_closed(pair: Pair) -> None:
     pair.read_all()
 
     assert pair.heard == ["hello"]
+
+
+def test_a_client_that_goes_on_sending_while_it_is_closed_is_cut_off(pair: Pair) -> None:
+    pair.connection.close(1008, "too many messages")
+    sent = 0
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        while sent < 10 * MOST_DROPPED_BYTES:
+            sent += pair.client.send(b"\x8a\x80...." * 10_000)
+
+    assert sent < 2 * MOST_DROPPED_BYTES
+
+
+def test_a_close_is_heard_behind_what_was_on_its_way(pair: Pair) -> None:
+    pair.connection.close(1001, "bye")
+    pair.client.sendall(b"\x8a\x80...." * BURST + CLOSING)
+
+    assert pair.client.recv(1_000) == frames.build_close(1001, "bye")
+    assert pair.client.recv(1) == b""
 
 
 def test_a_socket_that_ended_before_anybody_listened_says_so() -> None:

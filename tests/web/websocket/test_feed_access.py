@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import http.client
 import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -20,6 +22,7 @@ from tests.web.websocket.feed_server import (
     log_in,
     without_stream,
 )
+from tests.web.websocket.raw_client import PONG, RawClient, frame
 
 pytestmark = pytest.mark.filterwarnings("ignore::celery.exceptions.CPendingDeprecationWarning")
 
@@ -148,6 +151,30 @@ def test_a_flood_closes_with_1008(server: Server, member: Person) -> None:
             for _ in range(500):
                 client.send("dance")
         assert client.close_code() == 1008
+
+
+def test_who_goes_on_sending_while_being_closed_delays_nobody(server: Server) -> None:
+    pongs = frame(PONG, b"..") * 100_000
+
+    def flood() -> None:
+        while not served.is_set():
+            with contextlib.suppress(ConnectionError), RawClient(server) as client:
+                while not served.is_set():
+                    client.socket.sendall(pongs)
+
+    served = threading.Event()
+    with ThreadPoolExecutor() as threads:
+        flooding = [threads.submit(flood) for _ in range(4)]
+        try:
+            # Meanwhile the others are closed with 1008 and send as fast as they can, again and again.
+            for _ in range(20):
+                with contextlib.closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)) as other:
+                    other.request("GET", "/")
+                    assert other.getresponse().read()
+        finally:
+            served.set()
+        for flooder in flooding:
+            flooder.result()
 
 
 def test_a_message_of_bytes_closes_with_1003(server: Server, member: Person) -> None:
