@@ -75,7 +75,7 @@ class Authority:
         if self._is_fresh(session.visible_at):
             return
         changes, began = self._changes, time.monotonic()
-        session.visible = events.visible_feeds(session.caller)
+        self._topics.read_visible(session)
         session.visible_at = began if changes == self._changes else 0.0
 
     def watch(self, subscriber: Subscriber) -> None:
@@ -95,7 +95,7 @@ class Authority:
         self.forget(subscriber)
         with self._lock:
             if session.visible_at == 0.0:
-                session.visible = before.visible
+                session.visible, session.additions = before.visible, before.additions
             session.checked_at = 0.0
             subscriber.session = session
         self.watch(subscriber)

@@ -31,6 +31,7 @@ class Session:
     expires_at: when the token expires (Unix time); None for an API token. checked_at: when the token was last found
     valid (monotonic); 0 requests a check at once. granted: feeds that the caller may follow → when that was read.
     visible: all of them (None: every feed), which is read only for sockets that follow everything. visible_at: when.
+    additions: the topics' count of additions when `visible` was read; -1: it was not.
     """
 
     token: str
@@ -41,6 +42,7 @@ class Session:
     granted: dict[str, float] = field(default_factory=dict)
     visible: set[str] | None = field(default_factory=set)
     visible_at: float = 0.0
+    additions: int = -1
 
     def has_expired(self) -> bool:
         """Whether the token's own expiry has passed. The check is less strict: it allows for clock differences."""

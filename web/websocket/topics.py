@@ -19,7 +19,7 @@ from common.services import events
 from common.services.access import Caller
 from web.websocket import frames
 from web.websocket.connection import Connection
-from web.websocket.subscribers import Subscriber, Subscription, Topic, say
+from web.websocket.subscribers import Session, Subscriber, Subscription, Topic, say
 from web.websocket.turns import Turn
 
 
@@ -32,6 +32,8 @@ class Topics:
         self._all_followers: set[Subscriber] = set()
         self._tasks: dict[str, set[Connection]] = {}
         self._people: dict[str, set[Connection]] = {}
+        # Counts the times that feeds were added which may be newer than what was read before of who may see which.
+        self._additions = 0
 
     def meet(self, subscriber: Subscriber) -> None:
         """From now on it gets what is for its user alone."""
@@ -63,8 +65,8 @@ class Topics:
             topic = self._topics.get(feed_id)
             if topic is None:
                 # Without a head, the topic's last subscriber has gone since the look: rare enough to wait here.
-                topic = Topic(events.feed_heads([feed_id]).get(feed_id, 0) if head is None else head)
-                self._topics[feed_id] = topic
+                newest = events.feed_heads([feed_id]).get(feed_id, 0) if head is None else head
+                topic = self._begin_topic(feed_id, newest)
             subscription = self._begin(subscriber, feed_id, topic, after_seq, max(head or 0, topic.seq))
         while subscription is not None and self._replay_page(subscriber, subscription, topic, feed_id):
             subscriber.connection.flush()
@@ -76,6 +78,18 @@ class Topics:
         if topic is not None and (after_seq or 0) <= topic.seq:
             return None
         return events.feed_heads([feed_id]).get(feed_id, 0)
+
+    def _begin_topic(self, feed_id: str, head: int) -> Topic:
+        """Add the topic for the feed's first subscription. Busy if the database is unavailable."""
+        if not self._all_followers:
+            return self._topics.setdefault(feed_id, Topic(head))
+        # The feed is newer than the subscriptions to all feeds. They get what has not been heard of it yet.
+        topic, turn = self._new_topic(feed_id), Turn()
+        try:
+            self._catch_up(topic, feed_id, head, turn)
+        finally:
+            self._end(turn, [feed_id])
+        return topic
 
     def _begin(
         self, subscriber: Subscriber, feed_id: str, topic: Topic, after_seq: int | None, head: int
@@ -128,12 +142,30 @@ class Topics:
         unavailable."""
         heads = None if self._all_followers else events.feed_heads(None)
         with self._turn:
-            if not self._all_followers:
-                for feed_id, seq in (events.feed_heads(None) if heads is None else heads).items():
-                    self._topics.setdefault(feed_id, Topic(seq))
+            if self._all_followers:
+                heads = {}
+            else:
+                heads = events.feed_heads(None) if heads is None else heads
+                self._additions += 1
+            if subscriber.session.additions != self._additions:
+                self._see(subscriber.session, events.visible_feeds(subscriber.caller))
+            for feed_id, seq in heads.items():
+                self._topics.setdefault(feed_id, Topic(seq))
             subscriber.follows_all = True
             self._all_followers.add(subscriber)
             subscriber.connection.queue(say("subscribed"))
+
+    def read_visible(self, session: Session) -> None:
+        """Read which feeds the session's caller may see. Busy, with nothing changed, if the database is unavailable.
+
+        What was read when a feed was added is never replaced by what was read before.
+        """
+        additions, seen = self._additions, events.visible_feeds(session.caller)
+        with self._turn:
+            self._see(session, seen if additions == self._additions else events.visible_feeds(session.caller))
+
+    def _see(self, session: Session, visible: set[str] | None) -> None:
+        session.visible, session.additions = visible, self._additions
 
     def follow(self, subscriber: Subscriber, task_id: str, project_id: str) -> None:
         with self._turn:
@@ -279,8 +311,9 @@ class Topics:
         for session in sessions:
             if session.caller not in seen:
                 seen[session.caller] = events.visible_feeds(session.caller)
+        self._additions += 1
         for session in sessions:
-            session.visible = seen[session.caller]
+            self._see(session, seen[session.caller])
         return self._topics.setdefault(feed_id, Topic(0))
 
     def look(self) -> None:

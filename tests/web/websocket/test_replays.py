@@ -9,7 +9,9 @@ import pytest
 
 from common.feed import Entry
 from common.services import events
-from tests.web.websocket.feed_server import Person, new_project, new_task
+from common.services.access import Caller
+from common.states import Role
+from tests.web.websocket.feed_server import Person, new_person, new_project, new_task
 from tests.web.websocket.pairs import Pair, received
 from web.websocket.authority import Authority
 from web.websocket.subscribers import Subscriber
@@ -54,3 +56,94 @@ def test_who_is_ahead_of_a_stream_that_lags_misses_nothing(
     said = received(lates).decode(errors="replace")
     assert '"resync"' not in said
     assert [int(seq) for seq in re.findall(r'"seq":\s*(\d+)', said)][1:] == list(range(has_read + 1, newest + 1))
+
+
+def follower_of_all(topics: Topics, authority: Authority, person: Person, pair: Pair) -> Subscriber:
+    session = authority.admit(person.token)
+    authority.read_visible(session)
+    made = Subscriber(pair[0], session)
+    authority.watch(made)
+    topics.follow_all(made)
+    return made
+
+
+def bring(topics: Topics, project_id: str, after: int = 0) -> None:
+    """The stream brings the project's events, as far as there are any."""
+    rows = events.events_after(project_id, after)
+    assert topics.deliver([Entry("event", project_id, row.text, row.seq) for row in rows])
+
+
+def seqs(pair: Pair, project_id: str) -> list[int]:
+    """The events of the project that the client gets now."""
+    pair[0].flush()
+    said = received(pair[1]).decode(errors="replace")
+    return [int(seq) for seq in re.findall(f'}},"projectId":"{project_id}","seq":(\\d+)', said)]
+
+
+@pytest.mark.parametrize("after_seq", [None, 0])
+def test_who_follows_all_misses_nothing_of_a_project_that_has_a_subscriber_at_once(
+    admin: Person, new_pair: Callable[[], Pair], after_seq: int | None
+) -> None:
+    topics = Topics()
+    authority = Authority(topics)
+    member, other, first = new_pair(), new_pair(), new_pair()
+    follower_of_all(topics, authority, new_person(admin, Role.MEMBER), member)
+    follower_of_all(topics, authority, admin, other)
+    project_id = new_project(admin)
+    new_task(admin, project_id)
+    head = events.feed_heads([project_id])[project_id]
+    topics.subscribe(Subscriber(first[0], authority.admit(admin.token)), project_id, after_seq)
+    bring(topics, project_id)
+    new_task(admin, project_id)
+    bring(topics, project_id, head)
+
+    last = events.feed_heads([project_id])[project_id]
+    assert last > head > 1
+    assert seqs(member, project_id) == list(range(1, last + 1))
+    assert seqs(other, project_id) == list(range(1, last + 1))
+    assert seqs(first, project_id) == list(range((head if after_seq is None else 0) + 1, last + 1))
+
+
+def test_a_project_that_is_made_while_rights_are_read_is_not_forgotten(
+    admin: Person, new_pair: Callable[[], Pair], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topics = Topics()
+    authority = Authority(topics)
+    pair = new_pair()
+    follower = follower_of_all(topics, authority, new_person(admin, Role.MEMBER), pair)
+    made: list[str] = []
+
+    def reads_slowly(by: Caller, read: Callable[[Caller], set[str] | None] = events.visible_feeds) -> set[str] | None:
+        monkeypatch.undo()
+        found = read(by)
+        made.append(new_project(admin))
+        bring(topics, made[0])
+        return found
+
+    monkeypatch.setattr(events, "visible_feeds", reads_slowly)
+    authority.read_visible(follower.session)
+    new_task(admin, made[0])
+    bring(topics, made[0], 1)
+
+    assert seqs(pair, made[0]) == [1, 2]
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_project_that_is_made_while_somebody_begins_to_follow_all_is_not_forgotten(
+    admin: Person, new_pair: Callable[[], Pair], is_first: bool
+) -> None:
+    topics = Topics()
+    authority = Authority(topics)
+    person, pair = new_person(admin, Role.MEMBER), new_pair()
+    if not is_first:
+        follower_of_all(topics, authority, admin, new_pair())
+    session = authority.admit(person.token)
+    authority.read_visible(session)
+    project_id = new_project(admin)
+    if not is_first:
+        bring(topics, project_id)
+    topics.follow_all(Subscriber(pair[0], session))
+    new_task(admin, project_id)
+    bring(topics, project_id)
+
+    assert seqs(pair, project_id) == [2]
