@@ -139,8 +139,8 @@ class Connection:
             self._end()
             return
         if written < len(data):
+            self._offset = written  # before the rest is appended: that may give up, and then completes the begun frame
             self._append(data, count)
-            self._offset = written
             self._stall()
 
     def wait_until_written(self) -> None:

@@ -12,7 +12,14 @@ import pytest
 
 from tests.e2e.instance import wait_until
 from web.websocket import frames
-from web.websocket.connection import MOST_DROPPED_BYTES, MOST_PENDING, STALL_SECONDS, Connection
+from web.websocket.connection import (
+    LOCK,
+    MOST_DROPPED_BYTES,
+    MOST_PENDING,
+    MOST_PENDING_BYTES,
+    STALL_SECONDS,
+    Connection,
+)
 from web.websocket.poll import Poll
 from web.websocket.rates import BURST
 
@@ -92,6 +99,17 @@ def test_a_client_that_lets_too_much_wait_gets_whole_frames_and_1013(pair: Pair)
 
     assert count > 0
     assert rest.startswith(frames.build_close(1013, "too much waits to be read"))
+
+
+def test_more_at_once_than_may_wait_ends_after_a_whole_frame_with_1013_too(pair: Pair) -> None:
+    count = 2 * MOST_PENDING_BYTES // len(FRAME)
+    with LOCK:
+        pair.connection.deliver(FRAME * count, count)
+
+    received, rest = cut_in_frames(pair.read_all(), FRAME)
+
+    assert 0 < received < count
+    assert rest == frames.build_close(1013, "too much waits to be read")
 
 
 def test_what_waits_is_bounded_in_number_too(pair: Pair) -> None:
