@@ -17,10 +17,14 @@ from common.errors import Busy
 from common.feed import Entry
 from common.services import events
 from common.services.access import Caller
+from common.services.events import StoredEvent
 from web.websocket import frames
 from web.websocket.connection import Connection
 from web.websocket.subscribers import Session, Subscriber, Subscription, Topic, say
 from web.websocket.turns import Turn
+
+_PART_CHARACTERS = 2**19
+"""About how much of a replay is queued at once: at most 2 MiB as UTF-8, for which a client's backlog has room."""
 
 
 class Topics:
@@ -68,9 +72,8 @@ class Topics:
                 newest = events.feed_heads([feed_id]).get(feed_id, 0) if head is None else head
                 topic = self._begin_topic(feed_id, newest)
             subscription = self._begin(subscriber, feed_id, topic, after_seq, max(head or 0, topic.seq))
-        while subscription is not None and self._replay_page(subscriber, subscription, topic, feed_id):
-            subscriber.connection.flush()
-            subscriber.connection.wait_until_written()
+        if subscription is not None:
+            self._replay(subscriber, subscription, topic, feed_id)
 
     def _head_for(self, feed_id: str, after_seq: int | None) -> int | None:
         """The feed's newest seq; None if the topic knows enough: it has all up to its own seq, and gets the rest."""
@@ -112,30 +115,35 @@ class Topics:
         subscriber.connection.queue(say("subscribed", projectId=feed_id, seq=after_seq))
         return None if subscription.is_live else subscription
 
-    def _replay_page(self, subscriber: Subscriber, subscription: Subscription, topic: Topic, feed_id: str) -> bool:
-        """Queue the next rows, or make the subscription live. False when there is nothing more to replay."""
-        if not subscriber.connection.is_open:
-            return False
-        # What comes while the rows are read may be newer than all of them, without a gap.
-        known = topic.seq
-        try:
-            rows = events.events_after(feed_id, subscription.seq, events.PAGE)
-        except Busy:
-            subscriber.connection.close(frames.TRY_AGAIN_LATER, "the database can't be reached")
-            return False
-        with self._turn:
-            if subscriber.subscriptions.get(feed_id) is not subscription:
-                return False
-            has_gap = rows[0].seq != subscription.seq + 1 if rows else subscription.seq < known
-            if has_gap:
-                _resync(subscriber, topic, feed_id, max(topic.seq, rows[-1].seq if rows else 0))
-                return False
-            if rows:
-                subscriber.connection.queue(b"".join([frames.build_text(row.text) for row in rows]), len(rows))
-                subscription.seq = rows[-1].seq
-            subscription.is_live = subscription.seq >= topic.seq and len(rows) < events.PAGE
-            topic.place(feed_id, subscriber, subscription)
-            return not subscription.is_live
+    def _replay(self, subscriber: Subscriber, subscription: Subscription, topic: Topic, feed_id: str) -> None:
+        """Queue the rows that the subscription has not got, as the client reads them, until it is live or ended."""
+        while subscriber.connection.is_open:
+            # What comes while the rows are read may be newer than all of them, without a gap.
+            known = topic.seq
+            try:
+                rows = events.events_after(feed_id, subscription.seq, events.PAGE)
+            except Busy:
+                subscriber.connection.close(frames.TRY_AGAIN_LATER, "the database can't be reached")
+                return
+            parts = _parts(rows)
+            for number, part in enumerate(parts, 1):
+                with self._turn:
+                    if subscriber.subscriptions.get(feed_id) is not subscription:
+                        return
+                    has_gap = part[0].seq != subscription.seq + 1 if part else subscription.seq < known
+                    if has_gap:
+                        _resync(subscriber, topic, feed_id, max(topic.seq, part[-1].seq if part else 0))
+                        return
+                    if part:
+                        subscriber.connection.queue(b"".join([frames.build_text(row.text) for row in part]), len(part))
+                        subscription.seq = part[-1].seq
+                    has_all = number == len(parts) and len(rows) < events.PAGE
+                    subscription.is_live = has_all and subscription.seq >= topic.seq
+                    topic.place(feed_id, subscriber, subscription)
+                    if subscription.is_live:
+                        return
+                subscriber.connection.flush()
+                subscriber.connection.wait_until_written()
 
     def follow_all(self, subscriber: Subscriber) -> None:
         """Deliver new events of every feed that its session sees. Busy, with nothing changed, if the database is
@@ -337,6 +345,19 @@ class Topics:
                         self._start_anew(topic, feed_id, head, turn)  # the database was restored from a backup
             finally:
                 self._end(turn, heads)
+
+
+def _parts(rows: list[StoredEvent]) -> list[list[StoredEvent]]:
+    """The rows in parts of _PART_CHARACTERS, or of one row that is longer. One empty part if there are no rows."""
+    parts: list[list[StoredEvent]] = [[]]
+    size = 0
+    for row in rows:
+        if parts[-1] and size + len(row.text) > _PART_CHARACTERS:
+            parts.append([])
+            size = 0
+        parts[-1].append(row)
+        size += len(row.text)
+    return parts
 
 
 def _resync(subscriber: Subscriber, topic: Topic, feed_id: str, seq: int) -> None:

@@ -25,6 +25,7 @@ from tests.web.websocket.feed_server import (
     without_stream,
     write_events,
 )
+from web.websocket.connection import MOST_PENDING_BYTES
 
 pytestmark = pytest.mark.filterwarnings("ignore::celery.exceptions.CPendingDeprecationWarning")
 
@@ -57,6 +58,16 @@ def test_what_was_missed_comes_first_then_what_happens(server: Server, member: P
         assert client.seqs(project_id, head) == list(range(4, head + 1))
         write_events(project_id, 2)
         assert client.seqs(project_id, head + 2) == [head + 1, head + 2]
+
+
+def test_more_than_may_wait_is_replayed_to_who_reads_it(server: Server, member: Person, project_id: str) -> None:
+    write_events(project_id, 100, size=MOST_PENDING_BYTES // 50)
+    head = events.feed_heads([project_id])[project_id]
+    with Client(server.url, member.token) as client:
+        client.send("subscribe", projectId=project_id, afterSeq=0)
+        assert client.seqs(project_id, head) == list(range(1, head + 1))
+        write_events(project_id)
+        assert client.seqs(project_id, head + 1) == [head + 1]
 
 
 def test_an_event_that_was_never_published_arrives_from_the_database(
