@@ -34,6 +34,8 @@ REFUSED = (
     ("GET /ws", {"Host": "evil.example", "Origin": "http://evil.example"}, 421),
     ("GET /ws", {"Origin": "http://evil.example"}, 403),
     ("GET /ws", {"Origin": "null"}, 403),
+    ("GET /ws", {"Origin": "http://["}, 403),
+    ("GET /", {"Origin": "http://[evil]x"}, 403),
     ("GET /ws", {"Sec-WebSocket-Version": "12"}, 426),
     ("GET /ws", {"Sec-WebSocket-Key": "c2hvcnQ="}, 400),
     ("GET /ws", {"Sec-WebSocket-Key": "no base64!"}, 400),

@@ -94,7 +94,7 @@ def _refuse_bad_handshake() -> Response | None:
 def _refusal(environ: WSGIEnvironment, host: str) -> Callable[[], Response] | None:
     """The answer to a page of another site, or to a malformed handshake; None for one that is to be accepted."""
     origin = environ.get("HTTP_ORIGIN")
-    if origin is not None and urlsplit(origin).netloc not in {host, urlsplit(settings().web.public_url).netloc}:
+    if origin is not None and not _is_own(origin, host):
         return partial(error, 403)
     if environ.get("HTTP_SEC_WEBSOCKET_VERSION", "").strip() != "13":
         return partial(error, 426, "Only WebSocket version 13 is supported", headers={"Sec-WebSocket-Version": "13"})
@@ -107,6 +107,14 @@ def _refusal(environ: WSGIEnvironment, host: str) -> Callable[[], Response] | No
     if hub().is_full:
         return partial(error, 503, headers={"Retry-After": "30"})
     return None
+
+
+def _is_own(origin: str, host: str) -> bool:
+    """Whether the page that opens the socket was served by this instance. host: which the request names."""
+    try:
+        return urlsplit(origin).netloc in {host, urlsplit(settings().web.public_url).netloc}
+    except ValueError:  # no address
+        return False
 
 
 def _serve(ws: Upgrade) -> None:
