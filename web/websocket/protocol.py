@@ -22,6 +22,7 @@ from flask import Blueprint, Flask, Response, request
 from werkzeug.wsgi import get_host
 
 from common.errors import Busy, NotFound, Unauthenticated
+from common.machine.text import storable
 from common.services import events
 from common.settings import settings
 from web.http.errors import error
@@ -147,7 +148,7 @@ class Conversation:
         elif event is None or body is None:
             self._complain('A message is {"event": "…", "data": {…}}')
         elif event not in _HANDLERS:
-            self._complain(f"Unknown event {event[:40]}")
+            self._complain(f"Unknown event {storable(event[:40])}")
         else:
             try:
                 _HANDLERS[event](self, self.subscriber, body)

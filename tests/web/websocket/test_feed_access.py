@@ -99,6 +99,9 @@ def test_nonsense_is_an_error_and_the_socket_goes_on(server: Server, member: Per
             assert client.receive()["event"] == "error"
         for wrong in (-1, True, "3", None, 1.5):
             assert client.ask("subscribe", projectId="platform", afterSeq=wrong)["event"] == "error"
+        for name in ("\ud800", "x\udfff", "\0"):
+            assert client.ask(name)["event"] == "error"
+            assert client.ask("subscribe", projectId=name)["event"] == "error"
         assert client.ask("subscribe", projectId="platform")["event"] == "subscribed"
 
 
