@@ -54,7 +54,7 @@ def merge_group(job: Claimed) -> None:
         if error.code == "head_moved":
             merging.record_head_moved(job.lease)
         else:
-            merging.record_merge_refused(job.lease, error.message)
+            merging.record_merge_refused(job.lease, plan, error.message)
 
 
 def _start(job: Claimed, plan: MergePlan) -> None:

@@ -20,7 +20,7 @@ from common.models.project import Project
 from common.models.task import Task
 from common.names import RELEASE_PREFIX, TAG_PREFIX
 from common.services.delivery import delivery_rules, deployments, lifecycle
-from common.services.delivery.group_statuses import AwaitedStatuses, awaited_statuses
+from common.services.delivery.group_statuses import AwaitedStatuses, awaited_statuses, lock_current
 from common.services.delivery.group_tests import Trial, hand_back, next_trial
 from common.services.delivery.lifecycle import lock_with_tasks
 from common.services.delivery.membership import member_task_ids, members_of
@@ -47,12 +47,16 @@ class Step(StrEnum):
 
 @dataclass(frozen=True)
 class MergePlan:
-    """The next step. task_id, title, commit_sha, expected_head: for MERGE. trial: for TEST. awaited: for STATUSES."""
+    """The next step. attempt: the group's attempt, whose rise makes the result void.
+
+    task_id, title, commit_sha, expected_head: for MERGE. trial: for TEST. awaited: for STATUSES.
+    """
 
     step: Step
     place: Place
     group_id: str
     branch: str
+    attempt: int
     task_id: str = ""
     title: str = ""
     commit_sha: str = ""
@@ -70,7 +74,7 @@ def begin_merge(tx: Transaction, lease: Lease) -> MergePlan | None:
     project = tx.get(Project, group.project_id)
     place = place_of(project)
     if group.state is GroupState.MERGED and group.wants_staging:
-        return MergePlan(Step.STAGE, place, group.id, group.branch)
+        return MergePlan(Step.STAGE, place, group.id, group.branch, group.attempt)
     if group.state is GroupState.PENDING:
         lifecycle.start_merging(tx, group)
     if group.state is GroupState.MERGING:
@@ -78,16 +82,19 @@ def begin_merge(tx: Transaction, lease: Lease) -> MergePlan | None:
     if group.state is not GroupState.MERGING:
         return None
     if group.base_sha is None or group.head_sha is None:
-        return MergePlan(Step.START, place, group.id, group.branch)
+        return MergePlan(Step.START, place, group.id, group.branch, group.attempt)
     for member in members_of(tx, group):
         if member.merged_sha is None:
             title = tx.get(Task, member.task_id).title
             return MergePlan(
-                Step.MERGE, place, group.id, group.branch, member.task_id, title, member.approved_sha, group.head_sha
-            )
+                Step.MERGE, place, group.id, group.branch, group.attempt, member.task_id, title, member.approved_sha,
+                group.head_sha,
+            )  # fmt: skip
     if awaited := awaited_statuses(tx, group, project):
-        return MergePlan(Step.STATUSES, place, group.id, group.branch, awaited=awaited)
-    return MergePlan(Step.TEST, place, group.id, group.branch, trial=next_trial(tx, group, project))
+        return MergePlan(Step.STATUSES, place, group.id, group.branch, group.attempt, awaited=awaited)
+    # It may begin another attempt.
+    trial = next_trial(tx, group, project)
+    return MergePlan(Step.TEST, place, group.id, group.branch, group.attempt, trial=trial)
 
 
 def _take_waiting_out(tx: Transaction, group: TaskGroup) -> None:
@@ -126,8 +133,12 @@ def record_merged_member(tx: Transaction, lease: Lease, plan: MergePlan, *, head
 
 @transactional
 def record_conflict(tx: Transaction, lease: Lease, plan: MergePlan, *, files: Sequence[str]) -> None:
-    """The plan's member conflicts: it is taken out and given back to its agent with the files; the rest goes on."""
-    group = _merging(tx, lease)
+    """The plan's member conflicts: it is taken out and given back to its agent with the files; the rest goes on.
+
+    Nothing of this happens if the group was rebuilt or ended since the plan was made: what the member conflicted with
+    may have been taken out.
+    """
+    group = lock_current(tx, lease, plan.attempt)
     if group is not None:
         against = tx.get(Project, group.project_id).default_branch
         detail = (
@@ -174,7 +185,11 @@ def fail_merge(tx: Transaction, group_id: str, reason: str) -> None:
 
 
 @transactional
-def record_merge_refused(tx: Transaction, lease: Lease, reason: str) -> None:
+def record_merge_refused(tx: Transaction, lease: Lease, plan: MergePlan, reason: str) -> None:
+    """The forge or the runtime refused the plan's step: fail the group, unless it was rebuilt or ended since then."""
+    if lock_current(tx, lease, plan.attempt) is None:
+        tx.again(lease, after_seconds=0)
+        return
     fail_merge(lease.subject_id, reason)
     tx.finish(lease)
 

@@ -49,7 +49,7 @@ def _test_with(platform: Platform, project: Project, command: str, *, green_runs
     projects.update_project(project.id, {"test_command": command, "group_test_runs": green_runs}, by=platform.max)
 
 
-def _approved(platform: Platform, project: Project, *changes: Mapping[str, str | None]) -> list[Task]:
+def approved(platform: Platform, project: Project, *changes: Mapping[str, str | None]) -> list[Task]:
     """Approved tasks with these changes; how work is proven is not what these tests are about."""
     tree = platform.clone(project)
     made = [platform.task(project, f"Task {number}") for number in range(len(changes))]
@@ -94,7 +94,7 @@ def test_a_test_that_fails_at_random_takes_nobody_out(plain_platform: Platform, 
     platform = plain_platform
     tests = Scripted(tmp_path)
     project = platform.project(PLAIN)
-    members = _approved(platform, project, *FILES)
+    members = approved(platform, project, *FILES)
     _test_with(platform, project, tests.command, green_runs=1)
     outcomes = []
     for seed in (3, 32, 4):
@@ -120,7 +120,7 @@ def test_a_whole_that_is_mostly_green_goes_on_and_says_that_it_is_flaky(
     platform = plain_platform
     tests = Scripted(tmp_path, "rgg")
     project = platform.project(PLAIN)
-    (task,) = _approved(platform, project, *FILES[:1])
+    (task,) = approved(platform, project, *FILES[:1])
     _test_with(platform, project, tests.command, green_runs=1)
 
     group = platform.staged(task)
@@ -136,7 +136,7 @@ def test_a_whole_that_is_mostly_green_goes_on_and_says_that_it_is_flaky(
 def test_a_red_default_branch_blames_nobody_and_is_tested_once(plain_platform: Platform, tmp_path: Path) -> None:
     platform = plain_platform
     project = platform.project({**PLAIN, "broken": "x\n"})
-    members = _approved(platform, project, *FILES[:2])
+    members = approved(platform, project, *FILES[:2])
     ran = tmp_path / "ran"
     command = f"git rev-parse HEAD >> {ran}; ! test -e broken || {{ echo it is broken; false; }}"
     _test_with(platform, project, command)
@@ -168,7 +168,7 @@ def test_a_red_default_branch_blames_nobody_and_is_tested_once(plain_platform: P
 def test_a_group_that_mends_the_default_branch_goes_on(plain_platform: Platform) -> None:
     platform = plain_platform
     project = platform.project({**PLAIN, "broken": "x\n"})
-    other, mend = _approved(platform, project, FILES[0], {"broken": None})
+    other, mend = approved(platform, project, FILES[0], {"broken": None})
     _test_with(platform, project, "! test -e broken")
 
     failed = platform.staged(other)
@@ -182,7 +182,7 @@ def test_a_group_that_mends_the_default_branch_goes_on(plain_platform: Platform)
 def test_a_culprit_is_told_what_was_run_with_it_and_without_it(plain_platform: Platform) -> None:
     platform = plain_platform
     project = platform.project({**PLAIN, "f0": "", "f1": ""})
-    first, second = _approved(platform, project, {"f0": "1\n"}, {"f1": "1\n"})
+    first, second = approved(platform, project, {"f0": "1\n"}, {"f1": "1\n"})
     _test_with(platform, project, "cat f0 f1; test $(cat f0 f1 | wc -l) -lt 2")
 
     group = platform.staged(first, second)
@@ -223,7 +223,7 @@ def _shows_every_run(platform: Platform, group: TaskGroup, first: Task, second: 
 def test_another_test_command_makes_the_results_so_far_worthless(plain_platform: Platform) -> None:
     platform = plain_platform
     project = platform.project(PLAIN)
-    members = _approved(platform, project, *FILES[:2])
+    members = approved(platform, project, *FILES[:2])
     _test_with(platform, project, "false")
     group = platform.group(*members)
 
@@ -243,7 +243,7 @@ def test_another_test_command_makes_the_results_so_far_worthless(plain_platform:
 
 def test_a_push_before_staging_takes_the_task_out_and_the_rest_is_built_anew(platform: Platform) -> None:
     project = platform.project(PLAIN)
-    pushed, other = _approved(platform, project, *FILES[:2])
+    pushed, other = approved(platform, project, *FILES[:2])
     group = platform.group(pushed, other)
     platform.run_jobs()
     assert platform.get(TaskGroup, group.id).state == "merged"
@@ -263,7 +263,7 @@ def test_a_push_before_staging_takes_the_task_out_and_the_rest_is_built_anew(pla
 def test_a_push_to_the_only_task_ends_the_group_before_anything_is_merged(plain_platform: Platform) -> None:
     platform = plain_platform
     project = platform.project(PLAIN)
-    (pushed,) = _approved(platform, project, *FILES[:1])
+    (pushed,) = approved(platform, project, *FILES[:1])
     group = platform.group(pushed)
 
     _push_to(platform, project, pushed, {"later": "x\n"})
@@ -277,7 +277,7 @@ def test_a_push_to_the_only_task_ends_the_group_before_anything_is_merged(plain_
 def test_a_push_on_staging_is_left_out_and_told(plain_platform: Platform) -> None:
     platform = plain_platform
     project = platform.project(PLAIN)
-    pushed, other = _approved(platform, project, *FILES[:2])
+    pushed, other = approved(platform, project, *FILES[:2])
     group = platform.staged(pushed, other)
 
     earlier = _push_to(platform, project, pushed, {"later": "x\n"})
@@ -301,7 +301,7 @@ def test_a_push_that_was_left_out_stays_so_when_the_group_is_built_anew(plain_pl
     """Only a newer one voids the approval; and outside of the group every one does."""
     platform = plain_platform
     project = platform.project(PLAIN)
-    pushed, other = _approved(platform, project, *FILES[:2])
+    pushed, other = approved(platform, project, *FILES[:2])
     group = platform.staged(pushed, other)
     _push_to(platform, project, pushed, {"later": "x\n"})
     task_groups.retry_task_group(group.id, by=platform.max)
@@ -318,7 +318,7 @@ def test_a_push_that_was_left_out_stays_so_when_the_group_is_built_anew(plain_pl
 def test_a_push_that_was_taken_back_on_staging_is_no_longer_told(plain_platform: Platform) -> None:
     platform = plain_platform
     project = platform.project(PLAIN)
-    (pushed,) = _approved(platform, project, *FILES[:1])
+    (pushed,) = approved(platform, project, *FILES[:1])
     group = platform.staged(pushed)
     sha = _push_to(platform, project, pushed, {"later": "x\n"})
     assert platform.get(Task, pushed.id).later_push == sha
@@ -334,7 +334,7 @@ def test_a_push_that_was_taken_back_on_staging_is_no_longer_told(plain_platform:
 def test_nothing_of_a_cancelled_task_is_merged(plain_platform: Platform) -> None:
     platform = plain_platform
     project = platform.project(PLAIN)
-    unwanted, other = _approved(platform, project, *FILES[:2])
+    unwanted, other = approved(platform, project, *FILES[:2])
     group = platform.group(unwanted, other)
     platform.run_jobs()
 
