@@ -40,6 +40,8 @@ class BuildResults:
     verdict: `flaky` or `base_is_red` if bisection ended with one of these, else None. says: the sentence about the
     verdict, or None. statuses: None until the tests have passed, and where the project requires none. since: when the
     present run began, in seconds since 1970 (UTC); None if none runs. ignored: tests in quarantine that failed, masked.
+    green_runs: the project's `group_test_runs` when the first run was planned, by which the results are judged even if
+    it is changed; None before that.
     """
 
     command: str | None = None
@@ -51,6 +53,7 @@ class BuildResults:
     statuses: MergedStatuses | None = None
     since: float | None = None
     ignored: tuple[str, ...] = ()
+    green_runs: int | None = None
 
 
 def read_build(stored: Mapping[str, object]) -> BuildResults:

@@ -74,7 +74,10 @@ def next_trial(tx: Transaction, group: TaskGroup, project: Project) -> Trial:
         # Results of another command do not count. A new attempt gives the checks new names.
         group.attempt += 1 if group.build.command is not None else 0
         group.build = BuildResults(digest)
-    decision = decide(count, group.build.runs, green_runs=project.group_test_runs)
+    if group.build.green_runs is None:
+        # With another number, the runs so far might already have an end that nobody recorded.
+        group.build = replace(group.build, green_runs=project.group_test_runs)
+    decision = decide(count, group.build.runs, green_runs=green_runs_of(group, project))
     assert isinstance(decision, RunNext), f"group {group.id} is {group.state} with the decision {decision}"
     position = decision.position
     now = tx.now().timestamp()
@@ -86,6 +89,11 @@ def next_trial(tx: Transaction, group: TaskGroup, project: Project) -> Trial:
     check = check_of(project, check_id, commit_at(tx, group, position), is_approved=True)
     seconds = now - (group.build.since or now)
     return Trial(group.attempt, position, check, number, flaky_tests.quarantined(tx, project.id), seconds)
+
+
+def green_runs_of(group: TaskGroup, project: Project) -> int:
+    """How often the group's branch must be green, in this attempt: see `bisection.decide`."""
+    return project.group_test_runs if group.build.green_runs is None else group.build.green_runs
 
 
 @transactional
@@ -156,7 +164,7 @@ def _add_runs(group: TaskGroup, runs: Sequence[TrialRun], reason: str | None, lo
 
 def _decide(tx: Transaction, group: TaskGroup) -> Decision:
     """Decide what follows, using the stored result of the default branch's commit if an earlier group tested it."""
-    count, green_runs = len(members_of(tx, group)), tx.get(Project, group.project_id).group_test_runs
+    count, green_runs = len(members_of(tx, group)), green_runs_of(group, tx.get(Project, group.project_id))
     decision = decide(count, group.build.runs, green_runs=green_runs)
     if decision == RunNext(0) and not Tally(group.build.runs).total(0):
         known = _known_base(tx, group)

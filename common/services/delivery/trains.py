@@ -14,6 +14,7 @@ from common.models.project import Project
 from common.models.task import Task
 from common.services.access import Caller
 from common.services.delivery.bisection import RunNext, Tally, decide
+from common.services.delivery.group_tests import green_runs_of
 from common.services.delivery.membership import group_seen_by
 from common.services.delivery.merging import Step
 from common.states import GroupState
@@ -106,7 +107,7 @@ def _present_step(group: TaskGroup, project: Project, members: Sequence[GroupMem
         return PresentStep(Step.STATUSES)
     next_one = None
     if project.test_command and inside:
-        next_one = decide(len(inside), group.build.runs, green_runs=project.group_test_runs)
+        next_one = decide(len(inside), group.build.runs, green_runs=green_runs_of(group, project))
     if not isinstance(next_one, RunNext):
         return PresentStep(Step.TEST)
     position = next_one.position

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
 from common.models import CommitVerdict, EventRow, GroupMember, Project, Task, TaskGroup
 from common.services.delivery import task_groups, trains
 from common.services.delivery.bisection import CONFIRMING_RUNS, GREEN_RUNS
@@ -239,6 +241,30 @@ def test_another_test_command_makes_the_results_so_far_worthless(plain_platform:
 
     group = platform.get(TaskGroup, group.id)
     assert (group.state, group.problems, group.build.runs) == ("merged", [], (TrialRun(2, True),) * GREEN_RUNS)
+
+
+@pytest.mark.parametrize(("results", "before", "after"), [("gg", 5, 1), ("rg", 1, 5)])
+def test_another_number_of_runs_counts_from_the_next_attempt_on(
+    plain_platform: Platform, tmp_path: Path, results: str, before: int, after: int
+) -> None:
+    """What the runs so far mean does not change while the group is tested."""
+    platform = plain_platform
+    project = platform.project(PLAIN)
+    tests = Scripted(tmp_path, results)
+    members = approved(platform, project, *FILES[:1])
+    _test_with(platform, project, tests.command, green_runs=before)
+    group = platform.group(*members)
+    platform.run_jobs(until=lambda: len(platform.get(TaskGroup, group.id).build.runs) == 2)
+
+    _test_with(platform, project, tests.command, green_runs=after)
+    platform.run_jobs()
+
+    group = platform.get(TaskGroup, group.id)
+    assert (group.state, group.error, len(group.build.runs)) == ("merged", None, 5 if before == 5 else 3)
+    tests.follow("")
+    task_groups.retry_task_group(group.id, by=platform.max)
+    platform.run_jobs()
+    assert len(platform.get(TaskGroup, group.id).build.runs) == after
 
 
 def test_a_push_before_staging_takes_the_task_out_and_the_rest_is_built_anew(platform: Platform) -> None:
