@@ -265,7 +265,8 @@ def restore_runtime(job: Claimed) -> None:
             # The repository is broken, so an older version can't be cloned either. Other apps are not affected.
             log.warning("a live version can't be restored", deployment=live.version.version_id, reason=error.message)
             continue
-        seen.append((live, state))
+        if state is not None:
+            seen.append((live, state))
     dying = [each for live, state in seen if (each := _dying(live, state)) is not None]
     restoring.record_restored(job.lease, dying, [_look(live, state) for live, state in seen])
 
@@ -282,10 +283,11 @@ def _look(live: LiveApp, state: AppState) -> Look:
     return Look(live.version.version_id, SEEN[state.phase], state.restarts, state.reason)
 
 
-def _restored(live: LiveApp, running: str | None) -> AppState:
+def _restored(live: LiveApp, running: str | None) -> AppState | None:
     """Return the state of a live app. It is deployed again first if another version runs or its guard setting differs.
 
-    running: the version that the runtime lists for this app, None if none.
+    running: the version that the runtime lists for this app, None if none. Returns None if the version is to serve no
+    more.
     """
     is_retried = False
     state = runtime().read_app(live.app, live.version.version_id)
@@ -294,4 +296,5 @@ def _restored(live: LiveApp, running: str | None) -> AppState:
         if not is_retried:
             return state
     wanted = with_source(forge(), live.place, dataclasses.replace(live.version, is_retried=is_retried))
-    return runtime().ensure_app(live.app, wanted)
+    # Another version may have gone live since the job began, which looks at one app after the other.
+    return runtime().ensure_app(live.app, wanted) if restoring.should_serve(live.version.version_id) else None

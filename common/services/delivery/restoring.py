@@ -18,7 +18,7 @@ from common.services.delivery.deployments import version_of, without_gate
 from common.services.projects.places import app_of, place_of
 from common.services.projects.variables import mask_of_deployment
 from common.states import Environment, ProjectState
-from common.transaction import Transaction, transactional
+from common.transaction import Snapshot, Transaction, snapshot, transactional
 from common.values.app import MACHINE, App, Version
 from common.values.health_look import Look
 from common.values.place import Place
@@ -93,6 +93,20 @@ def _projects(tx: Transaction, ids: Collection[str], namespaces: Collection[str]
 def _live_app(project: Project, row: Deployment, *, is_held: bool) -> LiveApp:
     place = place_of(project)
     return LiveApp(place, app_of(place, row.app_name), without_gate(version_of(row)), is_held)
+
+
+def should_serve(deployment_id: str) -> bool:
+    """Whether the version still serves, with no other deployment of its app under way. Asked before it is put back."""
+    with snapshot() as read:
+        row = read.get(Deployment, deployment_id)
+        if row is None or row.live_key is None or _is_deleted(read, row.project_id):
+            return False
+        return read.find(select(Deployment).where(Deployment.active_key == row.live_key)) is None
+
+
+def _is_deleted(read: Snapshot, project_id: str) -> bool:
+    project = read.get(Project, project_id)
+    return project is None or project.state is ProjectState.DELETING
 
 
 @transactional

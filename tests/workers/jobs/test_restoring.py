@@ -1,0 +1,45 @@
+"""The job that keeps the runtime as it should be, while people and other jobs change what that is."""
+
+from __future__ import annotations
+
+import pytest
+
+from common.jobs import RESTORE_RUNTIME, Lease
+from common.models import Deployment, TaskGroup
+from common.providers.forge import forge
+from common.providers.runtime import runtime
+from common.services.delivery import restoring, task_groups
+from common.services.delivery.restoring import RestorePlan
+from common.services.projects.places import app_of, place_of
+from tests.e2e.instance import wait_until
+from tests.workers.elsewhere import Elsewhere
+from workers import registry
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def test_a_version_that_went_live_since_the_job_began_is_not_replaced(
+    plain: Elsewhere, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = plain.project()
+    plain.to_production(plain.staged(plain.approved(project, "One", {"one": "1\n"})))
+    (old,) = plain.all(Deployment, Deployment.live_key == f"{project.id}:production")
+    group = plain.staged(plain.approved(project, "Two", {"two": "2\n"}))
+    app, real = app_of(place_of(project), "production"), restoring.begin_restore
+
+    def slow(lease: Lease, running: set[tuple[str, str]]) -> RestorePlan:
+        plan = real(lease, running)
+        head = forge().read_head(plain.repository(project.id), "main")
+        task_groups.deploy_to_production(group.id, default_head=head, by=plain.max)
+        plain.run_jobs(until=lambda: plain.get(TaskGroup, group.id).state == "production")
+        wait_until("the old version to be gone", lambda: runtime().read_app(app, old.id) is None)
+        return plan
+
+    plain.restore()
+    (job,) = (job for job in plain.due() if job.kind == RESTORE_RUNTIME.name)
+    monkeypatch.setattr(restoring, "begin_restore", slow)
+    registry.registered[job.kind](job.id)
+
+    (live,) = plain.all(Deployment, Deployment.live_key == f"{project.id}:production")
+    assert live.id != old.id
+    assert [version for _namespace, name, version in runtime().list_apps() if name == "production"] == [live.id]
