@@ -41,7 +41,7 @@ R = TypeVar("R")
 M = TypeVar("M", bound=Base)
 
 TRIES = 6
-"""How often a function is run if it meets deadlocks; after that the caller gets a 503."""
+"""How often a function is run if it meets deadlocks or duplicates; after deadlocks the caller then gets a 503."""
 
 _open: contextvars.ContextVar[Transaction | None] = contextvars.ContextVar("transaction", default=None)
 
@@ -183,6 +183,9 @@ def transactional(function: Callable[Concatenate[Transaction, P], R]) -> Callabl
     The outermost call commits when the function returns and rolls back when it raises. After a deadlock or a connection
     lost before COMMIT, the whole function runs again, so it must do nothing but database work. Raises Busy if all tries
     fail. Raises CommitUnknown, without another try, if the answer to COMMIT was lost.
+
+    It also runs again if a row with the same unique key was there when it inserted one: a function that looks for such
+    a row first finds it then. IntegrityError if that does not help.
     """
 
     @functools.wraps(function)
@@ -194,7 +197,8 @@ def transactional(function: Callable[Concatenate[Transaction, P], R]) -> Callabl
             try:
                 return _run_once(lambda tx: function(tx, *args, **kwargs))
             except DBAPIError as error:
-                if attempt == TRIES or patience.is_over() or not database.is_retried(error):
+                is_repeated = database.is_retried(error) or database.is_duplicate(error)
+                if attempt == TRIES or patience.is_over() or not is_repeated:
                     database.raise_busy(error)
                     raise
                 time.sleep(random.uniform(0.005, 0.02 * 2**attempt))  # noqa: S311 (jitter, not a secret)

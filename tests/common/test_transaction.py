@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -78,6 +79,41 @@ def test_an_inner_function_joins_the_open_transaction(on_database: str) -> None:
 
     outer()
     assert [row.seq for row in _events("p")] == [1, 2]
+
+
+def test_what_another_transaction_inserted_since_it_was_looked_for_is_found(
+    use_database: object, mariadb_database_url: str
+) -> None:
+    """Not on SQLite, where one transaction at a time writes."""
+    use_database(mariadb_database_url)  # type: ignore[operator]
+    found: list[Feed | None] = []
+
+    @transactional
+    def insert(tx: Transaction) -> None:
+        tx.add(Feed(id="q"))
+
+    @transactional
+    def insert_if_missing(tx: Transaction) -> None:
+        found.append(tx.find(select(Feed).where(Feed.id == "q")))
+        if len(found) == 1:
+            pool.submit(insert).result()
+        if found[-1] is None:
+            tx.add(Feed(id="q"))
+
+    with ThreadPoolExecutor(1) as pool:
+        insert_if_missing()
+
+    assert [row is None for row in found] == [True, False]
+
+
+def test_a_row_that_is_inserted_without_looking_is_a_bug(on_database: str) -> None:
+    @transactional
+    def insert(tx: Transaction) -> None:
+        tx.add(Feed(id="q"))
+
+    insert()
+    with pytest.raises(IntegrityError):
+        insert()
 
 
 def test_locks_out_of_order_are_a_bug(on_database: str) -> None:

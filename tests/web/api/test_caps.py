@@ -24,7 +24,7 @@ from common.transaction import Transaction, snapshot, transactional
 from common.values.model_provider import TokenCount
 from tests.servers import ROOT
 from tests.web.api.asking import Asking
-from tests.web.world import World, all_of, events, get, put, run_jobs
+from tests.web.world import World, all_of, at_once, events, get, put, run_jobs
 
 
 def now() -> datetime:
@@ -199,6 +199,18 @@ def test_a_platforms_cap_is_an_administrators(world: World) -> None:
 
     assert (shown["total"], shown["day"], shown["changedBy"]) == ({}, {"runs": 9}, "root")
     assert asking.state == ("in_progress", "queued")
+
+
+def test_the_first_caps_of_two_administrators_at_once_are_both_kept(world: World) -> None:
+    admins = [world.client_of(name, Role.ADMIN) for name in ("ada", "root")]
+
+    at_once(
+        lambda: patch(admins[0], "caps", total={"tokens": 500}),
+        lambda: patch(admins[1], "caps", day={"runs": 9}),
+    )
+
+    caps = admins[0].get("/api/caps").json["caps"]
+    assert (caps["total"], caps["day"]) == ({"tokens": 500}, {"runs": 9})
 
 
 def test_a_run_is_given_the_minutes_that_are_left(world: World) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -156,6 +158,22 @@ def test_of_two_deployments_to_production_at_once_one_is_accepted(world: World) 
 
     assert sorted(reply.status_code for reply in replies) == [202, 409]
     assert len(all_of(Deployment, Deployment.environment_ == Environment.PRODUCTION)) == 1
+
+
+def test_of_groups_that_go_to_staging_at_once_one_is_accepted(world: World) -> None:
+    project = world.project()
+    group_ids = [world.group(project, [task_id])["id"] for task_id in world.approved(project, "One", "Two", "Three")]
+    for group_id in group_ids:
+        put(TaskGroup, group_id, state_="merged", base_sha=SHA, head_sha=SHA, tested_sha=SHA)
+
+    def deploy(group_id: str) -> Any:
+        return world.app_client().post(f"/api/task-groups/{group_id}/deploy-staging", json={})
+
+    replies = at_once(*[partial(deploy, group_id) for group_id in group_ids])
+
+    assert sorted(reply.status_code for reply in replies) == [202, 409, 409]
+    assert {reply.json["details"]["field"] for reply in replies if reply.status_code == 409} == {"environment"}
+    assert sorted(get(TaskGroup, group_id).state for group_id in group_ids) == ["deploying_staging", "merged", "merged"]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -109,6 +110,21 @@ def test_of_groups_that_want_the_same_task_at_once_one_is_made(world: World) -> 
 
     assert sorted(reply.status_code for reply in replies) == [201] + [409] * 7
     assert len(all_of(TaskGroup)) == 1
+
+
+def test_groups_of_one_name_made_at_once_get_branches_of_their_own(world: World) -> None:
+    project = world.project()
+    task_ids = world.approved(project, "One", "Two", "Three", "Four")
+
+    def make(task_id: str) -> Any:
+        body = {"projectId": project.id, "taskIds": [task_id], "name": "Rush"}
+        return world.app_client().post("/api/task-groups", json=body)
+
+    replies = at_once(*[partial(make, task_id) for task_id in task_ids])
+
+    assert [reply.status_code for reply in replies] == [201] * 4
+    branches = sorted(reply.json["taskGroup"]["stagingBranch"] for reply in replies)
+    assert branches == ["release/rush", "release/rush-2", "release/rush-3", "release/rush-4"]
 
 
 def test_lists_are_filtered_and_count_what_may_be_seen(world: World) -> None:
