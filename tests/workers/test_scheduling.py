@@ -13,10 +13,12 @@ from common import database, jobs
 from common.errors import LeaseLost
 from common.jobs import Lease
 from common.models import Agent, EventRow, Job, Project, Run, Task
+from common.services.runs import runners
 from common.services.runs.assigning import Pair, assign
-from common.services.runs.scheduling import schedule_tasks
-from common.states import ProjectState
+from common.services.runs.scheduling import assign_next, schedule_tasks
+from common.states import Outcome, ProjectState
 from common.transaction import Transaction, transactional
+from common.values.claimed_run import ClaimedRun
 from tests.sent_statements import statements
 from tests.web.made import a_project, a_task
 from tests.workers.platform import Platform
@@ -103,6 +105,55 @@ def test_agents_with_the_fewest_capabilities_come_first(platform: Platform) -> N
 
     assert schedule_tasks(_claimed()) == 2
     assert {run.task_id: run.agent_id for run in platform.all(Run)} == {first.id: plain, second.id: able}
+
+
+def _claims(platform: Platform, agent_id: str) -> ClaimedRun:
+    """The agent claims what the scheduler gives it."""
+    platform.run_jobs()
+    claimed = runners.claim_run(agent_id)
+    assert claimed is not None
+    runners.beat(agent_id, [claimed.run.id])
+    return claimed
+
+
+def test_an_agent_whose_run_ends_leaves_steps_to_the_busy_agent_that_follows_them(platform: Platform) -> None:
+    project = platform.project()
+    commanded, scripted = platform.agent(driver="command"), platform.agent(driver="scripted")
+    platform.task(project, driver="command")
+    platform.task(project, driver="scripted")
+    ending, at_work = _claims(platform, commanded), _claims(platform, scripted)
+    steps = platform.task(project)
+
+    platform.finish(ending, None, Outcome.FAILED)
+    assert not assign_next(commanded)
+    assert platform.runs(steps) == []
+
+    platform.finish(at_work, None, Outcome.FAILED)
+    assert assign_next(scripted)
+    assert [(run.agent_id, run.driver) for run in platform.runs(steps)] == [(scripted, "scripted")]
+
+
+def test_an_agent_whose_run_ends_leaves_a_session_to_the_busy_agent_with_its_driver(platform: Platform) -> None:
+    project = platform.project()
+    commanded = platform.agent(driver="command")
+    task = platform.task(project, description="In words")
+    begun = _claims(platform, commanded)
+    runners.save_session(begun.run.id, b"kept")
+    question, _rules = runners.ask_question(begun.run.id, "Which?", context=None, options=[])
+    platform.finish(begun, None, Outcome.WAITING)
+    scripted = platform.agent(driver="scripted")
+    for driver in ("command", "scripted"):
+        platform.task(project, driver=driver)
+    at_work, ending = _claims(platform, commanded), _claims(platform, scripted)
+    platform.answer(question, "This one")
+
+    platform.finish(ending, None, Outcome.FAILED)
+    assert not assign_next(scripted)
+    assert [run.id for run in platform.runs(task)] == [begun.run.id]
+
+    platform.finish(at_work, None, Outcome.FAILED)
+    assert assign_next(commanded)
+    assert [(run.agent_id, run.driver) for run in platform.runs(task)] == [(commanded, "command")] * 2
 
 
 def _pair(task: Task, agent_id: str) -> Pair:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import bindparam, or_, select
@@ -66,17 +67,26 @@ def schedule_tasks(lease: Lease) -> int:
 
 
 def assign_next(agent_id: str) -> bool:
-    """Assign the agent, one of whose runs has just ended, the task that it would get if it were the only one.
+    """Assign the agent, one of whose runs has just ended, the task that it would get if no other had a free slot.
 
     Returns whether it has a run that it can claim soon. A pass may do the same at the same time: each choice is looked
     at again, locked, so neither the task nor the agent's slot is given twice.
     """
     with snapshot() as read:
-        # A request waits for this: the other agents are the pass's to match.
-        pairs = _Pass(read, [agent for agent in ready_agents(read) if agent.id == agent_id]).matched()
+        agents = _with_room_for(agent_id, [*ready_agents(read), *fleet.new_agents(read)])
+        pairs = _Pass(read, agents).matched()
     if pairs:
         _assign_first(pairs)
     return bool(read_rows(_COMING, agent_id=agent_id))
+
+
+def _with_room_for(agent_id: str, agents: Sequence[ReadyAgent]) -> list[ReadyAgent]:
+    """The agent, and others without room: a task waits for those of them that suit it better."""
+    # A request waits for this. Of agents without room only the drivers count, and most agents have the same ones:
+    # SharedJson reads equal values once, so the objects are the same.
+    others = {(id(agent.drivers), id(agent.findings), agent.is_pod): agent for agent in agents if agent.id != agent_id}
+    own = [agent for agent in agents if agent.id == agent_id]
+    return own + [replace(agent, room=0) for agent in others.values()]
 
 
 _COMING = Statement(
