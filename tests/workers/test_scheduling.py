@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import threading
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
@@ -16,11 +19,14 @@ from common.models import Agent, EventRow, Job, Project, Run, Task
 from common.services.runs import runners
 from common.services.runs.assigning import Pair, assign
 from common.services.runs.scheduling import assign_next, schedule_tasks
-from common.states import Outcome, ProjectState
+from common.services.spend.cap_settings import update_platform_caps
+from common.states import Outcome, ProjectState, Role
 from common.transaction import Transaction, transactional
 from common.values.claimed_run import ClaimedRun
-from tests.sent_statements import statements
+from tests.builders import a_user, caller_of
+from tests.sent_statements import noting, statements
 from tests.web.made import a_project, a_task
+from tests.web.world import at_once
 from tests.workers.platform import Platform
 
 
@@ -187,6 +193,48 @@ def test_a_limit_of_the_project_holds_for_choices_of_two_schedulers(platform: Pl
 
     assert _assign(*pairs[:1]) == (1, 0)
     assert _assign(*pairs[1:]) == (1, 2)
+
+
+@pytest.mark.parametrize("scope", ["project", "platform"])
+def test_agents_that_ask_at_once_get_no_run_beyond_a_cap_of_runs(platform: Platform, scope: str) -> None:
+    caps = {"total": {"runs": 2}}
+    project = _project(caps=caps if scope == "project" else {})
+    if scope == "platform":
+        update_platform_caps(caps, by=caller_of(a_user("ada", Role.ADMIN)))
+    for number in range(8):
+        a_task(project, driver="scripted", required_capabilities=[f"only-{number}"])
+    agents = [platform.agent(capabilities=[f"only-{number}"]) for number in range(8)]
+
+    at_once(*(functools.partial(assign_next, agent_id) for agent_id in agents))
+
+    assert len(platform.all(Run)) == 2
+
+
+@pytest.mark.parametrize("read", ["FROM spend_counters", "coalesce(runs.started_at"])
+def test_a_run_that_is_claimed_while_its_cap_is_looked_at_counts(
+    platform_on: Callable[[str], Platform], mariadb_database_url: str, read: str
+) -> None:
+    """SQLite has one writer at a time. read: the statement before which it is claimed."""
+    platform = platform_on(mariadb_database_url)
+    project = platform.project(caps={"total": {"runs": 1}})
+    platform.task(project)
+    first, second = platform.agent(), platform.agent()
+    platform.run_jobs()
+    (run,) = platform.all(Run)
+    claims: list[threading.Thread] = []
+
+    def claim(sql: str, _parameters: object, _many: bool) -> None:
+        if read in sql and not claims:
+            claims.append(threading.Thread(target=runners.claim_run, args=(run.agent_id,)))
+            claims[0].start()
+            claims[0].join()
+
+    waiting, free = platform.task(project), second if run.agent_id == first else first
+    with noting(claim):
+        assert _assign(dataclasses.replace(_pair(waiting, free), has_caps=True)) == (0, 0)
+
+    assert platform.get(Run, run.id).state == "running"
+    assert platform.runs(waiting) == []
 
 
 def test_a_task_that_somebody_changes_now_is_left_out_and_taken_soon(

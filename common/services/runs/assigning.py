@@ -25,6 +25,7 @@ from common.services.runs import fleet
 from common.services.runs.capped import stop_at_cap
 from common.services.runs.lifecycle import Occupied, occupy_agents
 from common.services.runs.waiting import READY_STATES, is_waiting, live_runs, under_way
+from common.services.spend.caps import has_cap_of_runs, lock_platform_cap_of_runs
 from common.services.spend.model_tokens import new_model_token
 from common.services.tasks.lifecycle import Begun, begin_work
 from common.statements import AnySelect, ListStatement, Places
@@ -65,7 +66,11 @@ class Assigned:
 
 def assign(tx: Transaction, pairs: Sequence[Pair]) -> Assigned:
     """Create a run in state preparing for each pair, as far as its task still waits and its agent still has room."""
-    room = _lock_projects(tx, {pair.project_id for pair in pairs})
+    capped = {pair.project_id for pair in pairs if pair.has_caps}
+    if capped:
+        # Others that assign tasks at this moment are to see the runs that count towards the same caps.
+        lock_platform_cap_of_runs(tx)
+    room = _lock_projects(tx, {pair.project_id for pair in pairs}, capped)
     rows = _WAITING.rows(tx.connection, _asked(pair.task_id for pair in pairs))
     tasks = {row[0]: _Task(*row) for row in rows}
     wanted = [pair for pair in pairs if _still_holds(pair, tasks)]
@@ -113,10 +118,15 @@ def _still_holds(pair: Pair, tasks: Mapping[str, _Task]) -> bool:
     return task is not None and (task.driver, task.model) == pair.own
 
 
-def _lock_projects(tx: Transaction, project_ids: set[str]) -> Counter[str]:
-    """Lock those of the projects that start only so many tasks at once. Returns how many more, for those."""
-    narrow = or_(Project.holds > 0, Project.max_parallel_tasks.is_not(None))
-    ids = tx.session.scalars(select(Project.id).where(Project.id.in_(project_ids), narrow)).all()
+def _lock_projects(tx: Transaction, project_ids: set[str], capped: set[str]) -> Counter[str]:
+    """Lock those of the projects that start only so many tasks at once, or that have a cap of runs.
+
+    capped: those of them whose tasks have caps. Returns how many more tasks may start, for those with such a limit.
+    """
+    is_narrow = or_(Project.holds > 0, Project.max_parallel_tasks.is_not(None))
+    query = select(Project.id, is_narrow, Project.caps)
+    rows = tx.session.execute(query.where(Project.id.in_(project_ids), or_(is_narrow, Project.id.in_(capped))))
+    ids = [project_id for project_id, narrow, caps in rows if narrow or has_cap_of_runs(caps)]
     room: Counter[str] = Counter()
     for project in tx.lock_all(Project, ids) if ids else []:
         if project.holds:

@@ -144,6 +144,17 @@ def platform_caps(at: Snapshot | Transaction) -> dict[str, object]:
     return dict(found[0][0] or {}) if found else {}
 
 
+def has_cap_of_runs(caps: Mapping[str, object]) -> bool:
+    """Whether all tasks of a project, or of the platform, share a cap of runs. caps: of it, as they are stored."""
+    return any("runs" in _part(caps, period) for period in ("day", "total"))
+
+
+def lock_platform_cap_of_runs(tx: Transaction) -> None:
+    """Lock the platform's caps if one is a cap of runs. Call it before any other row is locked."""
+    if has_cap_of_runs(platform_caps(tx)):
+        tx.session.get(PlatformSetting, PLATFORM_CAPS, with_for_update=True)
+
+
 def caps_of_task(at: Snapshot | Transaction, task: Task, project: Project | None = None) -> list[CapSet]:
     """The caps that hold for a task now. project: the task's; None: it is read."""
     of_project = project.caps if project is not None else _caps_of_project(at, task.project_id)
@@ -240,7 +251,10 @@ def reached_cap(at: Snapshot | Transaction, task: Task, *, is_at_work: bool = Fa
 
     is_at_work: of a run that has begun, which the cap of runs allows.
     """
-    uses = cap_uses(at, caps_of_task(at, task))
+    sets = caps_of_task(at, task)
+    # Before the counters: a run that is claimed between the two reads is then counted twice, not left out.
+    live = live_runs_for(at, sets)
+    uses = uses_of(sets, read_counters(at, [one.key for one in sets]), live)
     return first_reached(uses, WHILE_AT_WORK if is_at_work else NAMES)
 
 
