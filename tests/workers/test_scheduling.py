@@ -10,12 +10,13 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
 from common import database, jobs
 from common.errors import LeaseLost
 from common.jobs import Lease
 from common.models import Agent, EventRow, Job, Project, Run, Task
+from common.services.projects import projects
 from common.services.runs import runners
 from common.services.runs.assigning import Pair, assign
 from common.services.runs.scheduling import assign_next, schedule_tasks
@@ -24,6 +25,7 @@ from common.states import Outcome, ProjectState, Role
 from common.transaction import Transaction, transactional
 from common.values.claimed_run import ClaimedRun
 from tests.builders import a_user, caller_of
+from tests.e2e.instance import wait_until
 from tests.sent_statements import noting, statements
 from tests.web.made import a_project, a_task
 from tests.web.world import at_once
@@ -193,6 +195,49 @@ def test_a_limit_of_the_project_holds_for_choices_of_two_schedulers(platform: Pl
 
     assert _assign(*pairs[:1]) == (1, 0)
     assert _assign(*pairs[1:]) == (1, 2)
+
+
+def test_a_project_that_is_being_deleted_gets_no_run(platform: Platform) -> None:
+    """As if it was deleted after the scheduler had chosen."""
+    project = _project()
+    (task,) = _tasks(project, 1)
+    projects.delete_project(project.id, by=platform.max)
+
+    assert _assign(_pair(task, platform.agent())) == (0, 1)
+
+
+def test_the_deletion_of_a_project_ends_a_run_that_is_just_being_created(
+    platform_on: Callable[[str], Platform], mariadb_database_url: str
+) -> None:
+    """SQLite has one writer at a time."""
+    platform = platform_on(mariadb_database_url)
+    project = platform.project()
+    task, agent_id = platform.task(project), platform.agent()
+
+    def delete() -> None:
+        projects.delete_project(project.id, by=platform.max)
+        platform.run_jobs()
+
+    deletion = threading.Thread(target=delete)
+
+    @transactional
+    def assign_while_it_is_deleted(tx: Transaction) -> None:
+        assert assign(tx, [_pair(task, agent_id)]).runs == 1
+        deletion.start()
+        wait_until("the deletion to wait or to end", lambda: _is_waiting_for_a_lock() or not deletion.is_alive())
+
+    assign_while_it_is_deleted()
+    deletion.join()
+
+    assert platform.all(Project) == []
+    agent = platform.get(Agent, agent_id)
+    assert (agent.state, agent.current_task_id) == ("idle", None)
+
+
+def _is_waiting_for_a_lock() -> bool:
+    with database.engine(reads=True).connect() as connection:
+        waiting = "SELECT COUNT(*) FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT'"
+        return bool(connection.execute(text(waiting)).scalar())
 
 
 @pytest.mark.parametrize("scope", ["project", "platform"])

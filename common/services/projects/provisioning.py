@@ -124,6 +124,8 @@ def begin_deletion(tx: Transaction, lease: Lease) -> DeletionPlan | None:
     project = tx.session.get(Project, lease.subject_id)
     if project is None:
         return None
+    # A run that is just being created becomes visible first: its task is locked until then.
+    tx.session.execute(select(Task.id).where(Task.project_id == project.id).order_by(Task.id).with_for_update())
     live = select(Run.id).where(Run.project_id == project.id, Run.live_task_id.is_not(None))
     run_end.abandon_runs(tx, tx.session.scalars(live).all(), "the project is being deleted")
     tx.queue.drop_queued(project.id, except_for=lease, kept=jobs.CLOSE_RUN)

@@ -29,7 +29,7 @@ from common.services.spend.caps import has_cap_of_runs, lock_platform_cap_of_run
 from common.services.spend.model_tokens import new_model_token
 from common.services.tasks.lifecycle import Begun, begin_work
 from common.statements import AnySelect, ListStatement, Places
-from common.states import AgentState, RunState, TaskState
+from common.states import AgentState, ProjectState, RunState, TaskState
 from common.tracing import trace_parent, under
 from common.transaction import Transaction
 from common.values.agent_review import Purpose
@@ -98,7 +98,10 @@ class _Task:
 
 def _waiting(ids: Sequence[Places]) -> ClauseElement:
     columns = (Task.id, Task.state_, Task.round, Task.driver, Task.model, Task.preview_url, Task.trace_parent)
-    return _locked(select(*columns).where(Task.id.in_([one for (one,) in ids]), is_waiting()).order_by(Task.id))
+    # A subquery: the projects are not locked. Who deletes a project locks its tasks before it ends their runs.
+    is_open = select(Project.id).where(Project.id == Task.project_id, Project.state_ == ProjectState.ACTIVE).exists()
+    found = select(*columns).where(Task.id.in_([one for (one,) in ids]), is_waiting(), is_open)
+    return _locked(found.order_by(Task.id))
 
 
 def _locked(query: AnySelect) -> AnySelect:
