@@ -142,20 +142,19 @@ def _lock_projects(tx: Transaction, project_ids: set[str], capped: set[str]) -> 
 def _start(tx: Transaction, pairs: Sequence[Pair], tasks: Mapping[str, _Task], room: Counter[str]) -> Assigned:
     if not pairs:
         return Assigned()
-    agents = _agents_with_room(tx, {pair.agent_id for pair in pairs if pair.agent_id})
+    agents = _agents_with_room(tx, {pair.agent_id for pair in pairs})
     chosen: list[tuple[Pair, str]] = []
     for pair in pairs:
         is_new = tasks[pair.task_id].state == TaskState.BACKLOG
         if is_new and pair.project_id in room and room[pair.project_id] <= 0:
             continue
-        if pair.agent_id and agents.get(pair.agent_id, _Agent(False, 0)).room <= 0:
+        agent = agents.get(pair.agent_id)
+        if agent is None or agent.room <= 0:
             continue
-        agent_id = pair.agent_id or fleet.add_agent(tx).id
-        if pair.agent_id:
-            agents[agent_id] = replace(agents[agent_id], room=agents[agent_id].room - 1)
+        agents[pair.agent_id] = replace(agent, room=agent.room - 1)
         if is_new and pair.project_id in room:
             room[pair.project_id] -= 1
-        chosen.append((pair, agent_id))
+        chosen.append((pair, pair.agent_id or fleet.add_agent(tx).id))
     if chosen:
         _write(tx, chosen, tasks, {agent_id for agent_id, agent in agents.items() if agent.is_idle})
     return Assigned(len(chosen), len(pairs) - len(chosen))
@@ -168,15 +167,20 @@ class _Agent:
 
 
 def _agents_with_room(tx: Transaction, agent_ids: set[str]) -> dict[str, _Agent]:
-    """The agents, locked, that runs may be given to: id → whether it is idle, and its free slots."""
-    if not agent_ids:
-        return {}
+    """The agents, locked, that runs may be given to: id → whether it is idle, and its free slots.
+
+    The empty id stands for all new agents of the fleet.
+    """
+    existing = agent_ids - {""}
     tx.session.flush()
-    rows = _READY.rows(tx.connection, _asked(agent_ids))
-    taken = live_runs(tx)
-    return {
+    rows = _READY.rows(tx.connection, _asked(existing)) if existing else []
+    taken = live_runs(tx) if existing else {}
+    agents = {
         agent_id: _Agent(state == AgentState.IDLE, slots - taken.get(agent_id, 0)) for agent_id, state, slots in rows
     }
+    if "" in agent_ids:
+        agents[""] = _Agent(False, fleet.lock_room(tx))
+    return agents
 
 
 def _ready(ids: Sequence[Places]) -> ClauseElement:
@@ -237,9 +241,11 @@ class NewReview:
 
 
 def assign_review(tx: Transaction, task: Task, new: NewReview) -> bool:
-    """Create the run, in state preparing. The task is locked and has no live run. False if the agent has no room."""
-    agents = _agents_with_room(tx, {new.agent_id} - {""})
-    if new.agent_id and agents.get(new.agent_id, _Agent(False, 0)).room <= 0:
+    """Create the run, in state preparing. The task is locked and has no live run. False if the agent, or the fleet for
+    a new one, has no room.
+    """
+    agent = _agents_with_room(tx, {new.agent_id}).get(new.agent_id)
+    if agent is None or agent.room <= 0:
         return False
     agent_id = new.agent_id or fleet.add_agent(tx).id
     token, model_token = new_token("awr"), new_model_token()
@@ -252,8 +258,7 @@ def assign_review(tx: Transaction, task: Task, new: NewReview) -> bool:
             created_at=tx.now(), seen_at=tx.now(),
         )
     )  # fmt: skip
-    is_idle = new.agent_id in agents and agents[new.agent_id].is_idle
-    occupy_agents(tx, [Occupied(agent_id, is_idle, task.id, task.project_id, task.id)])
+    occupy_agents(tx, [Occupied(agent_id, agent.is_idle, task.id, task.project_id, task.id)])
     tx.enqueue(jobs.PREPARE_RUN, run.id, project_id=task.project_id)
     return True
 

@@ -10,14 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from typing import cast
 
-from sqlalchemy import func, select
+from sqlalchemy import ClauseElement, Table, bindparam, func, select
+from sqlalchemy.dialects import mysql
 
-from common import jobs
+from common import database, jobs
 from common.jobs import Lease
 from common.masking import KNOWN_FORMATS
 from common.models.agent import Agent
-from common.models.journal import Job
+from common.models.journal import Job, Mark
 from common.models.run import LogEntry, Run
 from common.names import new_agent_id
 from common.sealing import digest, new_token, seal, unseal
@@ -25,6 +27,7 @@ from common.services.projects.variables import mask_of_run
 from common.services.runs import lifecycle, run_end
 from common.services.runs.waiting import ReadyAgent
 from common.settings import FleetSettings, settings
+from common.statements import Statement
 from common.states import LIVE_JOB, AgentState, By
 from common.transaction import Snapshot, Transaction, transactional
 from common.values.agent_pod import AgentPod
@@ -65,6 +68,25 @@ def room(at: Snapshot | Transaction) -> int:
     return 0 if chosen is None else max(0, chosen.most - _count(at, Agent.state_ != AgentState.OFFLINE))
 
 
+def lock_room(tx: Transaction) -> int:
+    """How many agents may be created now. Nobody else creates one until the transaction ends."""
+    if fleet_settings() is None:
+        return 0
+    if not database.is_sqlite():
+        # SQLite has one writer at a time.
+        _LOCK.run(tx.connection, at=tx.now())
+    return room(tx)
+
+
+def _lock() -> ClauseElement:
+    """Inserts the fleet's mark, or changes it: both lock the row."""
+    values = {"name": "fleet", "at": bindparam("at"), "value": {}}
+    return mysql.insert(cast("Table", Mark.__table__)).values(values).on_duplicate_key_update(at=bindparam("at"))
+
+
+_LOCK = Statement(_lock)
+
+
 def new_agents(read: Snapshot) -> list[ReadyAgent]:
     """What the scheduler matches tasks with before it creates agents: none, or one with room for all there may be."""
     chosen = fleet_settings()
@@ -74,7 +96,7 @@ def new_agents(read: Snapshot) -> list[ReadyAgent]:
 
 
 def add_agent(tx: Transaction) -> Agent:
-    """Create an agent. A job creates its pod; a run may be assigned to it at once."""
+    """Create an agent. A job creates its pod; a run may be assigned to it at once. lock_room has said that it may."""
     chosen = fleet_settings()
     assert chosen is not None
     token, agent_id = new_token("awa"), new_agent_id()
@@ -104,7 +126,9 @@ def add_waiting_agents(tx: Transaction) -> int:
     if _count(tx, *failed):
         return 0
     waiting = _count(tx, Agent.state_.in_([AgentState.STARTING, AgentState.IDLE]), Agent.last_task_id.is_(None))
-    missing = min(chosen.least - waiting, room(tx))
+    missing = chosen.least - waiting
+    if missing > 0:
+        missing = min(missing, lock_room(tx))
     for _ in range(missing):
         add_agent(tx)
     return max(0, missing)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 
 from common.errors import Unauthenticated
 from common.jobs import RUN_AGENT, SWEEP_AGENTS
-from common.models import Job, Run
+from common.models import Job, Run, Task
 from common.models.agent import Agent
 from common.sealing import unseal
 from common.services.runs import agents, runners
+from common.services.runs.assigning import NewReview, Pair, assign, assign_review
 from common.services.tasks import tasks
 from common.states import Role
+from common.transaction import Transaction, transactional
 from tests.builders import a_user, caller_of
+from tests.web.world import at_once
 from tests.workers.jobs.agent_fleet import NAMESPACE, Fleet, change, cluster, on, plain, ring
 from workers import registry
 
@@ -63,6 +68,29 @@ def test_there_are_never_more_than_the_most_and_each_takes_one_run(on: Fleet) ->
     on.until(lambda: len(on.platform.all(Run, Run.state_ == "ready")) == 3)
     assert len(on.agents()) == 3
     assert agent.id not in {one.id for one in on.agents()}
+
+
+def test_choices_that_were_made_at_the_same_time_make_no_more_than_the_most(on: Fleet) -> None:
+    """As if the scheduler and two proofs that want a review had each found room for one."""
+    on.set(AIWORKER_AGENTS_MAX="1")
+    first, second, third = (on.task(f"Work {number}") for number in range(3))
+
+    made = at_once(
+        functools.partial(_review, first.id), functools.partial(_review, second.id), functools.partial(_work, third)
+    )
+
+    assert sorted(made) == [False, False, True]
+    assert len(on.agents()) == 1
+
+
+@transactional
+def _review(tx: Transaction, task_id: str) -> bool:
+    return assign_review(tx, tx.lock(Task, task_id), NewReview("a" * 40, "scripted", None, ""))
+
+
+@transactional
+def _work(tx: Transaction, task: Task) -> bool:
+    return assign(tx, [Pair(task.id, task.project_id, "", "scripted", None, (None, None), has_caps=False)]).runs == 1
 
 
 def test_one_that_waits_is_taken_before_one_is_made(on: Fleet) -> None:
