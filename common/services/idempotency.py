@@ -20,11 +20,11 @@ from common.errors import Conflict, KeyReused
 from common.models.journal import IdempotencyKey
 from common.sealing import seal, unseal
 from common.services.access import Caller, noting_grants
-from common.transaction import Transaction, transactional
+from common.services.purging import purge
+from common.transaction import Transaction, snapshot, transactional
 
 KEPT_HOURS = 24
 LONGEST_KEY = 255
-MOST_PURGED = 500
 
 _LOCK_WAIT_TIMEOUT = 1205
 
@@ -88,11 +88,9 @@ def _take(tx: Transaction, key: str, caller: str, route: str, body_digest: str) 
         raise Conflict("the first request with this key is still under way", field="Idempotency-Key") from error
 
 
-@transactional
-def purge_idempotency_keys(tx: Transaction) -> int:
-    """Delete keys older than KEPT_HOURS. Returns how many (at most MOST_PURGED per call)."""
-    before = tx.now() - timedelta(hours=KEPT_HOURS)
-    old = tx.all(select(IdempotencyKey).where(IdempotencyKey.created_at < before).limit(MOST_PURGED))
-    for row in old:
-        tx.session.delete(row)
-    return len(old)
+def purge_idempotency_keys() -> int:
+    """Delete keys older than KEPT_HOURS. Returns how many. Safe to repeat."""
+    with snapshot() as read:
+        old = read.now() - timedelta(hours=KEPT_HOURS)
+    # By their time, as the primary key has two columns.
+    return purge(IdempotencyKey.created_at, IdempotencyKey.created_at < old, order=IdempotencyKey.created_at)

@@ -16,8 +16,9 @@ MOST_BATCHES = 100
 def purge(key: AnyAttribute, *where: ColumnElement[bool], order: AnyAttribute | None = None) -> int:
     """Delete the rows that match, each batch in a transaction of its own. Returns how many. Safe to repeat.
 
-    key: the primary key's column. where: conditions that only old rows meet, which an index has. order: the column of
-    that index after its equalities: the oldest rows are deleted first.
+    key: the primary key's column, or another one that has an index and few rows of the same value. where: conditions
+    that only old rows meet, which an index has. order: the column of that index after its equalities: the oldest rows
+    are deleted first.
     """
     gone = 0
     for _ in range(MOST_BATCHES):
@@ -26,6 +27,11 @@ def purge(key: AnyAttribute, *where: ColumnElement[bool], order: AnyAttribute | 
         if batch < BATCH:
             break
     return gone
+
+
+def was_cut_short(gone: int) -> bool:
+    """Whether a call that deleted this many rows may have left some, as it came to MOST_BATCHES."""
+    return gone >= BATCH * MOST_BATCHES
 
 
 @transactional

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from common.models import Job, Mark
-from common.services import sweeping
+import pytest
+from sqlalchemy import func, select
+
+from common.models import IdempotencyKey, Job, Login, Mark
+from common.models.insertion import insert_values
+from common.services import purging, sweeping
 from common.states import JobState
-from common.transaction import Transaction, transactional
+from common.transaction import Transaction, snapshot, transactional
+from tests.builders import a_user
 from tests.workers.platform import Platform
 from workers import sweeps
 
@@ -47,3 +52,47 @@ def test_the_platforms_own_jobs_are_thrown_away_soon_and_others_later(platform: 
     _age_jobs(timedelta(days=8))
     sweeping.purge_jobs()
     assert platform.all(Job, Job.state_ == JobState.DONE) == []
+
+
+@transactional
+def _add_old_keys(tx: Transaction, amount: int) -> None:
+    insert_values(
+        tx.connection, IdempotencyKey, [{"key": f"key {number}"} for number in range(amount)], caller="user:someone",
+        route="POST /api/tasks", body_digest="", status=201, body=b"", created_at=tx.now() - timedelta(hours=25),
+    )  # fmt: skip
+
+
+@transactional
+def _add_old_logins(tx: Transaction, user_id: str, amount: int) -> None:
+    for number in range(amount):
+        past, future = tx.now() - timedelta(days=2), tx.now() + timedelta(days=2)
+        ended_at, expires_at = (past, future) if number % 2 else (None, past)
+        tx.session.add(
+            Login(user_id=user_id, refresh_id=str(number), created_at=past, ended_at=ended_at, expires_at=expires_at)
+        )
+
+
+def _count(model: type[IdempotencyKey | Login]) -> int:
+    with snapshot() as read:
+        return read.session.scalar(select(func.count()).select_from(model)) or 0
+
+
+def test_one_purge_deletes_what_a_busy_instance_stores_in_ten_minutes(platform: Platform) -> None:
+    _add_old_keys(1_200)
+    _add_old_logins(a_user("mia").id, 1_200)
+
+    sweeping.sweep_old()
+
+    assert (_count(IdempotencyKey), _count(Login)) == (0, 0)
+
+
+def test_a_purge_that_comes_to_its_limit_goes_on_at_the_next_sweep(
+    plain_platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(purging, "MOST_BATCHES", 1)
+    _add_old_logins(a_user("mia").id, 1_200)
+
+    for _ in range(2):
+        sweeping.sweep_old()
+
+    assert _count(Login) == 0

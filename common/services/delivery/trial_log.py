@@ -50,8 +50,8 @@ def keep(
         )
 
 
-def purge_tests() -> None:
-    """Delete the runs that ended before AIWORKER_KEEP_LOG_DAYS."""
+def purge_tests() -> int:
+    """Delete the runs that ended before AIWORKER_KEEP_LOG_DAYS. Returns how many. Safe to repeat."""
     with snapshot() as read:
         old = read.now() - timedelta(days=settings().retention.log_days)
-    purge(GroupTest.id, GroupTest.at < old)
+    return purge(GroupTest.id, GroupTest.at < old)

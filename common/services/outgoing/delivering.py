@@ -144,12 +144,12 @@ def test_webhook(tx: Transaction, *, by: Caller) -> DeliveryView:
     return _view(delivery)
 
 
-def purge_deliveries() -> None:
-    """Delete deliveries that are over and older than AIWORKER_KEEP_DELIVERY_DAYS."""
+def purge_deliveries() -> int:
+    """Delete deliveries that are over and older than AIWORKER_KEEP_DELIVERY_DAYS. Returns how many. Safe to repeat."""
     with snapshot() as read:
         old = read.now() - timedelta(days=settings().retention.delivery_days)
     is_over = WebhookDelivery.next_at.is_(None)
-    purge(WebhookDelivery.id, WebhookDelivery.created_at < old, is_over)
+    return purge(WebhookDelivery.id, WebhookDelivery.created_at < old, is_over)
 
 
 def _first(tx: Transaction) -> WebhookDelivery | None:

@@ -29,6 +29,7 @@ from common.services.people.sessions import UNKNOWN, Device, end_login, lock_log
 from common.services.people.standing import Add, alone, read_one, standing_caller, with_standing
 from common.services.people.tokens import API_TOKEN_PREFIX as API_TOKEN_PREFIX
 from common.services.people.tokens import authenticate_api_token
+from common.services.purging import purge
 from common.settings import settings
 from common.statements import AnySelect, Row, Statement
 from common.states import Role
@@ -352,17 +353,12 @@ def _insert_first_admin(tx: Transaction, password_hash: str) -> bool:
     return True
 
 
-@transactional
-def purge_logins(tx: Transaction) -> int:
-    """Delete logins that ended more than a day ago. Returns how many (at most 500 per call)."""
-    before = tx.now() - timedelta(days=1)
+def purge_logins() -> int:
+    """Delete logins that ended more than a day ago. Returns how many. Safe to repeat."""
+    with snapshot() as read:
+        old = read.now() - timedelta(days=1)
     # Each by its own index.
-    expired = select(Login.id).where(Login.expires_at < before).limit(500)
-    ended = select(Login.id).where(Login.ended_at < before).limit(500)
-    ids = sorted({*tx.session.scalars(expired), *tx.session.scalars(ended)})[:500]
-    for login in tx.lock_all(Login, ids):
-        tx.session.delete(login)
-    return len(ids)
+    return sum(purge(Login.id, end < old, order=end) for end in (Login.expires_at, Login.ended_at))
 
 
 def _check_username(username: str) -> None:

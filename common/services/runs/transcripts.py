@@ -270,8 +270,8 @@ def _left_out(read: Snapshot, run: Run) -> int:
     return max(0, run.entries_received - (last or 0))
 
 
-def purge_transcripts() -> None:
-    """Delete entries older than AIWORKER_KEEP_TRANSCRIPT_DAYS."""
+def purge_transcripts() -> int:
+    """Delete entries older than AIWORKER_KEEP_TRANSCRIPT_DAYS. Returns how many. Safe to repeat."""
     with snapshot() as read:
         old = read.now() - timedelta(days=settings().retention.transcript_days)
-    purge(LogEntry.id, LogEntry.at < old)
+    return purge(LogEntry.id, LogEntry.at < old)
