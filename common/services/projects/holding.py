@@ -1,6 +1,8 @@
 """Holds projects whose runs can't be prepared, so that their tasks occupy no agents. The project shows the reason.
 
-A hold ends by itself. After it, one task at a time is tried, and the first run that can be prepared clears the hold.
+A hold ends by itself. After it, one task at a time is tried, and the first run that can be prepared clears the hold. A
+project is held, too, while its repository can't be read; that hold is cleared as soon as it can be. held_until is None
+unless the project is held or waits for the run that clears the hold; holds is 0 if no run has failed.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ from common.transaction import Transaction
 HOLD_SECONDS = 30
 """The first hold; each further one in a row is twice as long."""
 LONGEST_HOLD_SECONDS = 300
+UNREADABLE_SECONDS = 60
+"""The hold of a project whose repository can't be read. While work is watched, the next look comes after 30 s."""
 PROBE_SECONDS = 60
 """How long a project's other tasks wait, at most, for the one run that tests whether runs can be prepared again."""
 
@@ -25,8 +29,26 @@ def hold_project(tx: Transaction, project: Project, reason: str) -> None:
     project.holds += 1
     seconds = growing_delay(project.holds, first_seconds=HOLD_SECONDS, longest_seconds=LONGEST_HOLD_SECONDS)
     project.held_until = tx.now() + timedelta(seconds=seconds)
-    if project.state is ProjectState.ACTIVE:
-        _set_error(tx, project, f"no task can start: {reason}"[:2000])
+    _set_reason(tx, project, reason)
+
+
+def hold_unreadable(tx: Transaction, project: Project, reason: str) -> None:
+    """Start no task of the project, which is locked, as its repository can't be read. Stores the reason as its error.
+
+    Does not end or shorten a hold by runs that could not be prepared.
+    """
+    until = tx.now() + timedelta(seconds=UNREADABLE_SECONDS)
+    project.held_until = until if project.held_until is None else max(project.held_until, until)
+    _set_reason(tx, project, reason)
+
+
+def release_readable(tx: Transaction, project: Project) -> None:
+    """End a hold of the project, which is locked, by `hold_unreadable`: its repository can be read.
+
+    A hold by runs that could not be prepared stays, as they need more than that.
+    """
+    if not project.holds:
+        release_project(tx, project)
 
 
 def release_project(tx: Transaction, project: Project) -> None:
@@ -34,6 +56,11 @@ def release_project(tx: Transaction, project: Project) -> None:
     project.holds, project.held_until = 0, None
     if project.state is ProjectState.ACTIVE:
         _set_error(tx, project, None)
+
+
+def _set_reason(tx: Transaction, project: Project, reason: str) -> None:
+    if project.state is ProjectState.ACTIVE:
+        _set_error(tx, project, f"no task can start: {reason}"[:2000])
 
 
 def _set_error(tx: Transaction, project: Project, error: str | None) -> None:

@@ -126,13 +126,13 @@ def _lock_projects(tx: Transaction, project_ids: set[str], capped: set[str]) -> 
 
     capped: those of them whose tasks have caps. Returns how many more tasks may start, for those with such a limit.
     """
-    is_narrow = or_(Project.holds > 0, Project.max_parallel_tasks.is_not(None))
+    is_narrow = or_(Project.held_until.is_not(None), Project.max_parallel_tasks.is_not(None))
     query = select(Project.id, is_narrow, Project.caps)
     rows = tx.session.execute(query.where(Project.id.in_(project_ids), or_(is_narrow, Project.id.in_(capped))))
     ids = [project_id for project_id, narrow, caps in rows if narrow or has_cap_of_runs(caps)]
     room: Counter[str] = Counter()
     for project in tx.lock_all(Project, ids) if ids else []:
-        if project.holds:
+        if project.held_until is not None:
             holding.begin_probe(tx, project)
         if project.max_parallel_tasks is not None:
             room[project.id] = project.max_parallel_tasks - under_way(tx, [project.id])[project.id]

@@ -174,7 +174,7 @@ class _Pass:
                     self._caps.has_caps(task, project),
                 )
             )  # fmt: skip
-            if project.holds:
+            if project.is_held:
                 tried.add(project.id)
             self._matcher.take(match)
             self._under_way[project.id] += 0 if task.is_queued else 1

@@ -61,10 +61,10 @@ class WaitingTask(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class OpenProject:
-    """A project whose tasks may start."""
+    """A project whose tasks may start. is_held: only one of them, as the last runs could not be prepared."""
 
     id: str
-    holds: int
+    is_held: bool
     max_parallel_tasks: int | None
     driver: str | None
     model: str | None
@@ -143,9 +143,10 @@ def projects_of(read: Snapshot, project_ids: Collection[str]) -> dict[str, OpenP
     """The projects by their ids."""
     if not project_ids:
         return {}
-    query = select(
-        Project.id, Project.holds, Project.max_parallel_tasks, Project.driver, Project.model, Project.caps
-    ).where(Project.id.in_(project_ids))
+    is_held = Project.held_until.is_not(None)
+    query = select(Project.id, is_held, Project.max_parallel_tasks, Project.driver, Project.model, Project.caps).where(
+        Project.id.in_(project_ids)
+    )
     return {row[0]: OpenProject(*row) for row in read.session.execute(query)}
 
 

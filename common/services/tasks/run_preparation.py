@@ -67,7 +67,7 @@ _PREPARING = Statement(
 
 _AROUND = Statement(
     lambda: (
-        select(Project.id, Project.holds, Task.id, Task.error)
+        select(Project.id, Project.held_until, Task.id, Task.error)
         .select_from(Run)
         .join(Project, Project.id == Run.project_id)
         .join(Task, Task.id == Run.task_id)
@@ -80,8 +80,8 @@ _AROUND = Statement(
 @transactional
 def record_prepared(tx: Transaction, lease: Lease, *, username: str, password: str, base_sha: str) -> None:
     """The branch and the credential exist: the agent may claim the run. base_sha: the default branch's head."""
-    ((project_id, holds, task_id, error),) = tx.rows(_AROUND, run_id=lease.subject_id)
-    if holds:
+    ((project_id, held_until, task_id, error),) = tx.rows(_AROUND, run_id=lease.subject_id)
+    if held_until is not None:
         holding.release_project(tx, tx.lock(Project, project_id))
     if error is not None:
         task = tx.lock(Task, task_id)

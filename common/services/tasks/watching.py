@@ -73,8 +73,8 @@ def record_heads(
     heads: branch → its head, None if the branch is gone. pulls: by number; None: nothing was read.
     """
     project = tx.get(Project, lease.subject_id)
-    if project.holds:
-        holding.release_project(tx, tx.lock(Project, project.id))
+    if project.held_until is not None:
+        holding.release_readable(tx, tx.lock(Project, project.id))
     watched = select(Task.id).where(Task.project_id == lease.subject_id, _is_watched())
     tasks = tx.lock_all(Task, tx.session.scalars(watched).all())
     groups = _lock_groups(tx, tasks)
@@ -92,7 +92,7 @@ def record_heads(
 @transactional
 def record_unreadable(tx: Transaction, lease: Lease, reason: str) -> None:
     """The repository can't be read, and trying again does not help: hold the project's tasks."""
-    holding.hold_project(tx, tx.lock(Project, lease.subject_id), reason)
+    holding.hold_unreadable(tx, tx.lock(Project, lease.subject_id), reason)
     tx.finish(lease)
 
 

@@ -182,12 +182,36 @@ def test_a_repository_that_breaks_under_proven_work_is_told_on_the_project(plain
     head.unlink()
 
     platform.look_at_repository(project)
+    waiting = platform.task(project, "Wait")
+    _look(platform)
     assert "not a git repository" in platform.get(Project, project.id).error
     assert platform.all(Job, Job.state_ == "failed") == []
+    assert platform.runs(waiting) == []
 
     head.write_text(kept)
     platform.look_at_repository(project)
     assert platform.get(Project, project.id).error is None
+
+
+def test_looks_at_a_repository_end_no_hold_of_runs_that_can_not_be_prepared(plain_platform: Platform) -> None:
+    """It can be read, which says nothing of what else a run needs: here the default branch."""
+    platform = plain_platform
+    project = platform.project()
+    platform.ready(project, "Greet", {"index.html": "<h1>x</h1>\n"})
+    git("update-ref", "-d", "refs/heads/main", at=_place(platform, project))
+    for title in ("One", "Two"):
+        platform.task(project, title)
+    _look(platform)
+    held, runs = platform.get(Project, project.id), len(platform.all(Run))
+    assert held.holds == 1
+
+    for _ in range(2):
+        platform.look_at_repository(project)
+        _look(platform)
+
+    seen = platform.get(Project, project.id)
+    assert (seen.holds, seen.held_until, seen.error) == (1, held.held_until, held.error)
+    assert len(platform.all(Run)) == runs
 
 
 def test_a_missing_repository_keeps_no_other_projects_versions_down(plain_platform: Platform) -> None:
