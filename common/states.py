@@ -134,6 +134,9 @@ TASK_EDGES: Edges = {
 DELIVERABLE = frozenset({TaskState.APPROVED, TaskState.STAGING, TaskState.PRODUCTION})
 """States in which a task counts as done for the tasks that depend on it."""
 
+OVER = frozenset({TaskState.PRODUCTION, TaskState.CANCELLED})
+"""States that a task never leaves."""
+
 UNDER_WAY = frozenset({TaskState.IN_PROGRESS, TaskState.NEEDS_INPUT})
 """States that count towards a project's maxParallelTasks, but for parked tasks."""
 

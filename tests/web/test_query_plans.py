@@ -36,6 +36,7 @@ FEW = {
     "platform_settings": "one for each setting",
     "project_members": "people in projects",
     "projects": "what people set up",
+    "run_sessions": "the sessions of tasks that may go on; those of others are deleted",
     "users": "people",
     "webhook_positions": "one for each project",
     "alembic_version": "one row",

@@ -7,9 +7,11 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select
 
-from common.models import IdempotencyKey, Job, Login, Mark
+from common.models import IdempotencyKey, Job, Login, Mark, Project, RunSession, Task
 from common.models.insertion import insert_values
 from common.services import purging, sweeping
+from common.services.runs import runners
+from common.services.tasks import tasks
 from common.states import JobState
 from common.transaction import Transaction, snapshot, transactional
 from tests.builders import a_user
@@ -96,3 +98,28 @@ def test_a_purge_that_comes_to_its_limit_goes_on_at_the_next_sweep(
         sweeping.sweep_old()
 
     assert _count(Login) == 0
+
+
+def _with_session(platform: Platform, project: Project, title: str) -> Task:
+    """A task that is ready to test, with a stored session of two parts."""
+    task = platform.task(project, title)
+    claimed = platform.claim()
+    runners.save_session(claimed.run.id, bytes(runners.SESSION_PART_BYTES + 1))
+    platform.finish(claimed, platform.push(claimed, {title: title}))
+    platform.run_jobs()
+    return task
+
+
+def test_stored_sessions_are_deleted_once_their_task_is_over(platform: Platform) -> None:
+    project = platform.project()
+    rejectable, cancelled, delivered = (_with_session(platform, project, title) for title in ("One", "Two", "Three"))
+    tasks.approve_task(delivered.id, by=platform.max)
+    platform.to_production(platform.staged(delivered))
+    tasks.cancel_task(cancelled.id, by=platform.max)
+    platform.run_jobs()
+    assert platform.get(Task, delivered.id).state == "production"
+    assert len(platform.all(RunSession)) == 6
+
+    sweeping.sweep_old()
+
+    assert [(row.task_id, row.part) for row in platform.all(RunSession)] == [(rejectable.id, 0), (rejectable.id, 1)]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import bindparam, delete, or_, select, update
+from sqlalchemy import bindparam, delete, exists, or_, select, update
 
 from common.errors import Conflict, Invalid, NotFound, Unauthenticated
 from common.masking import is_same_when_masked
@@ -16,6 +16,7 @@ from common.models.task import Question, Task
 from common.names import new_agent_id
 from common.sealing import digest, new_token
 from common.services.projects.variables import mask_of_run
+from common.services.purging import purge
 from common.services.runs import capped, lifecycle, run_end, stuck
 from common.services.runs.agent_reports import AgentNews, AgentReport, fault_of, show_report, with_news
 from common.services.runs.claims import claimed
@@ -26,7 +27,7 @@ from common.services.tasks import questions
 from common.services.tasks.feedback import give_back
 from common.services.tasks.lifecycle import begin_proof, fail, held_among, queue_again, requeue
 from common.statements import Statement
-from common.states import AgentState, By, Outcome, Phase, RunState, TaskState
+from common.states import OVER, AgentState, By, Outcome, Phase, RunState, TaskState
 from common.transaction import Transaction, read_rows, snapshot, transactional
 from common.values.claimed_run import ClaimedRun, Directive
 
@@ -291,6 +292,16 @@ def read_session(run: RunPrincipal) -> bytes:
     if not parts:
         raise NotFound(f"session of task {run.task_id}")
     return b"".join(part.archive for part in parts)
+
+
+def purge_sessions() -> int:
+    """Delete the stored sessions of tasks that are in production or cancelled, which no run will resume.
+
+    Returns how many parts. Safe to repeat.
+    """
+    is_over = exists().where(Task.id == RunSession.task_id, Task.state_.in_(sorted(OVER)))
+    # Few at once, as a session may have 16 MiB.
+    return purge(RunSession.task_id, is_over, at_once=5)
 
 
 @transactional
