@@ -41,6 +41,8 @@ from common.states import LIVE_JOB, By, JobState
 from common.tracing import trace_parent
 
 MOST_SWEPT = 200
+MOST_REPLACED = 500
+"""Parked jobs that are deleted at once. There is one, but for those that an older version left."""
 AFTER_LEASE_SECONDS = 0.1
 """How long after the end of a lease a job is rung, so that the claim does not come too early."""
 LONGEST_WAIT_SECONDS = 300
@@ -234,11 +236,19 @@ class JobQueue:
         self._requeue(job, wait, is_rung=True)
 
     def park(self, lease: Lease, reason: str) -> None:
-        """Park the job: it does not run again until a person retries it."""
+        """Park the job: it does not run again until a person retries it.
+
+        Deletes the jobs of this kind that were parked before for the same subject: this one stands for them, too.
+        """
         job = self.hold(lease)
         job.error, job.waits_for = reason[:2000], None
         self._move(job, JobState.FAILED)
         self._late.flush()
+        # What the sweep enqueues would leave a row every few seconds for as long as a provider refuses it.
+        same = (Job.subject_id == job.subject_id, Job.state_ == JobState.FAILED, Job.kind == job.kind, Job.id != job.id)
+        earlier = self._late.session.scalars(select(Job.id).where(*same).limit(MOST_REPLACED)).all()
+        if earlier:
+            self._delete(Job.id.in_(earlier), *same)
 
     def retry(self, job: Job) -> None:
         """Queue a parked job, which is locked, again with all attempts. IllegalTransition in any other state."""

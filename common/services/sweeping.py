@@ -104,7 +104,7 @@ def purge_platform_jobs() -> None:
 def purge_jobs() -> int:
     """Delete jobs that were done before AIWORKER_KEEP_JOB_DAYS. Returns how many. Safe to repeat.
 
-    Failed jobs stay until they are retried or their project is deleted.
+    Failed jobs stay until they are retried, the same job fails again, or their project is deleted.
     """
     with snapshot() as read:
         old = read.now() - timedelta(days=settings().retention.job_days)

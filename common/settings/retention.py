@@ -21,7 +21,7 @@ class RetentionSettings:
     releases."""
     job_days: int = 7
     """Jobs that are done (AIWORKER_KEEP_JOB_DAYS), 7 by default: they only say that something happened, and events say
-    that, too. Failed jobs stay until they are retried."""
+    that, too. Failed jobs stay until they are retried, or fail again."""
     delivery_days: int = 7
     """Deliveries of the outgoing webhook that are over (AIWORKER_KEEP_DELIVERY_DAYS), 7 by default: long enough for
     somebody to notice that a receiver was down, and to send them again."""

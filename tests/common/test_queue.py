@@ -195,6 +195,26 @@ def test_a_retried_job_begins_anew(on_database: str) -> None:
     assert _claim(lease.job_id).fence == 3
 
 
+def test_a_job_that_is_parked_again_and_again_leaves_one_row(on_database: str) -> None:
+    """As what a sweep enqueues every few seconds, for as long as a provider refuses it."""
+
+    def parked(kind: jobs.Kind = jobs.TAKE_DOWN, subject_id: str = "one") -> str:
+        lease = _claim(_enqueue(kind, subject_id))
+        _do(VERBS["park"][2], lease)
+        return lease.job_id
+
+    done = _claim(_enqueue(jobs.TAKE_DOWN, "one"))
+    _do(VERBS["finish"][2], done)
+    others = {parked(jobs.TAKE_DOWN, "another"), parked(jobs.DEPLOY, "one"), done.job_id}
+
+    newest = [parked() for _ in range(3)][-1]
+
+    with snapshot() as read:
+        assert {job.id for job in read.all(select(Job))} == {*others, newest}
+    _do(lambda tx, _lease: tx.queue.retry(tx.get(Job, newest)), done)
+    assert _job(newest).state is JobState.QUEUED
+
+
 def test_a_wait_is_no_attempt_and_has_an_end(on_database: str) -> None:
     lease = _claim(_enqueue())
 
