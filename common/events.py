@@ -130,7 +130,10 @@ class SpendWarning(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class AgentStatus(Event):
-    """Recorded in the feed of the project whose task the agent takes or leaves, else in the platform's feed."""
+    """Recorded in the feed of the project whose task the agent takes or leaves, else in the platform's feed.
+
+    last_task_id: None in the platform's feed, which everybody reads.
+    """
 
     name: ClassVar[str] = "agent:status"
     agent_id: str

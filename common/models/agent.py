@@ -54,12 +54,15 @@ class Agent(HasState[AgentState], Base):
     seen_at: Mapped[datetime]
 
     def move_to(self, new: AgentState, by: By, *, feed: str = PLATFORM, task_id: str | None = None) -> Event:
-        """feed: the id of the project whose task the agent takes or leaves, or PLATFORM."""
+        """feed: the id of the project whose task the agent takes or leaves, or PLATFORM.
+
+        Everybody reads the platform's feed, so an event there names no task: its project may be restricted.
+        """
         self.change_state(new, by)
         return AgentStatus(
             feed=feed,
             subject_task_id=task_id,
             agent_id=self.id,
             status=new,
-            last_task_id=self.last_task_id,
+            last_task_id=None if feed == PLATFORM else self.last_task_id,
         )

@@ -6,7 +6,7 @@ import pytest
 
 from common.models import Agent, Project
 from common.states import Role
-from tests.web.world import World, put
+from tests.web.world import World, events, put
 
 MISSING = "agent-000000000000"
 
@@ -71,6 +71,23 @@ def test_a_busy_agent_names_its_task_to_those_who_may_see_it(world: World) -> No
     run.post(f"{path}/finish", json={"outcome": "completed", "summary": "done", "commitSha": "b" * 40})
     done = admin.get(f"/api/agents/{agent_id}").json["agent"]
     assert (done["status"], done["currentTaskId"], done["tasksCompleted"]) == ("idle", None, 1)
+
+
+def test_events_that_everybody_reads_name_no_task(world: World) -> None:
+    project = world.project(has_repository=True)
+    task = world.task(project)
+    agent, agent_id = world.agent()
+    world.claim(agent)
+    put(Project, project.id, is_restricted=True)
+    assert world.client_of("ada", Role.ADMIN).post(f"/api/agents/{agent_id}/drain", json={}).status_code == 200
+
+    heard = world.client_of("vic", Role.VIEWER).get("/api/events")
+
+    (drained,) = (one for one in heard.json["events"] if one["data"].get("status") == "draining")
+    assert (drained["projectId"], drained["data"]) == ("platform", {"agentId": agent_id, "status": "draining"})
+    assert task.id not in heard.text
+    (busy,) = events("agent:status", agent=agent_id, task=task.id)
+    assert busy.feed_id == project.id
 
 
 def test_logs_are_the_newest_oldest_first_and_by_level(world: World) -> None:
