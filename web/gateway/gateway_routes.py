@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from urllib.parse import unquote_plus
 
+import gevent
 import structlog
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
@@ -18,6 +20,7 @@ from common.errors import Busy, Misconfigured
 from common.services.spend.model_tokens import MODEL_TOKEN_PREFIX, ModelAccess
 from common.values.model_provider import MODEL_APIS, ModelProvider
 from web.gateway.accesses import access_of
+from web.gateway.bodies import is_gevent
 from web.gateway.limits import Limit, read_limit
 from web.gateway.model_apis import (
     ENDPOINTS,
@@ -40,6 +43,8 @@ gateway = Blueprint("gateway", __name__, url_prefix="/gateway")
 log = structlog.get_logger()
 
 MOST_REQUEST_BYTES = 32 * 2**20
+BODY_SECONDS = 300.0
+"""How long a request's body may take to arrive. The largest one needs 110 kB/s for it."""
 MOST_ERROR_BYTES = 2**20
 """An error of a provider's is read to its end before it is passed on, so that a repeated key can be masked."""
 _TOKEN = re.compile(rf"{MODEL_TOKEN_PREFIX}_[A-Za-z0-9_-]{{20,100}}")
@@ -52,13 +57,13 @@ def pass_on(provider_name: str, path: str) -> Response:
     """Pass the call on to the provider and its answer back, unchanged."""
     api = provider_name if provider_name in MODEL_APIS else api_of_path(path)
     try:
-        access = _admit(provider_name)
-        provider = access.provider
-        if provider is None:
-            raise Refused(404, f"There is no enabled model provider {provider_name}; an administrator can add one")
+        _access, provider = _admit(provider_name)
         api = provider.api
-        endpoint = _endpoint(provider, path)
-        return _passed(access, provider, endpoint, path)
+        _endpoint(provider, path)
+        body = _body()
+        # A caller may send the body much later than the head. By then, the run may be over or have reached a cap.
+        access, provider = _admit(provider_name)
+        return _passed(access, provider, _endpoint(provider, path), path, body)
     except Refused as refused:
         return _refusal(api, refused)
     except RequestEntityTooLarge:
@@ -76,7 +81,8 @@ def pass_on(provider_name: str, path: str) -> Response:
         return _refusal(api, Refused(503, "The platform's database does not answer; try again", 2))
 
 
-def _admit(provider_name: str) -> ModelAccess:
+def _admit(provider_name: str) -> tuple[ModelAccess, ModelProvider]:
+    """What the request's token gives now. Raises Refused if it may make no call, or not this one."""
     token = _model_token()
     access = None if token is None else access_of(token, provider_name)
     if access is None:
@@ -88,7 +94,9 @@ def _admit(provider_name: str) -> ModelAccess:
         raise Refused(400, access.used_up)
     if request.method == "POST":
         require_not_limited(access)
-    return access
+    if access.provider is None:
+        raise Refused(404, f"There is no enabled model provider {provider_name}; an administrator can add one")
+    return access, access.provider
 
 
 def _model_token() -> str | None:
@@ -111,10 +119,9 @@ def _endpoint(provider: ModelProvider, path: str) -> Endpoint:
     return found
 
 
-def _passed(access: ModelAccess, provider: ModelProvider, endpoint: Endpoint, path: str) -> Response:
+def _passed(access: ModelAccess, provider: ModelProvider, endpoint: Endpoint, path: str, body: bytes) -> Response:
     """The answer of the provider, or of its fallback while the provider is limited."""
     headers = {name.lower(): value for name, value in request.headers.items()}
-    body = _body()
     model = model_in_path(path) or _model_in(body)
     if provider.models and request.method == "POST":
         _require_offered(provider, path, body)
@@ -171,10 +178,13 @@ def _error_content(call: Call, status: int, raw: object, key: str | None) -> byt
 
 
 def _body() -> bytes:
+    """The whole body. Raises Refused if it has not arrived after BODY_SECONDS."""
     request.max_content_length = MOST_REQUEST_BYTES
     if (request.content_length or 0) > MOST_REQUEST_BYTES:
         raise RequestEntityTooLarge
-    body = request.get_data(cache=False)
+    too_slow = Refused(408, f"The request took longer than {BODY_SECONDS:g} s to arrive")
+    with gevent.Timeout(BODY_SECONDS, too_slow) if is_gevent() else nullcontext():
+        body = request.get_data(cache=False)
     # A chunked body has no Content-Length, and werkzeug 3.1 cuts it off at the limit without an error.
     if request.content_length is None and len(body) >= MOST_REQUEST_BYTES:
         raise RequestEntityTooLarge
@@ -212,7 +222,7 @@ def _refusal(api: str, refused: Refused) -> Response:
     reply = Response(error_body(api, refused.status, refused.message), refused.status, content_type="application/json")
     if refused.retry_after_seconds is not None:
         reply.headers["Retry-After"] = str(refused.retry_after_seconds)
-    if refused.status == 413:
+    if refused.status in {408, 413}:
         # The rest of the body is not read.
         reply.headers["Connection"] = "close"
     return reply

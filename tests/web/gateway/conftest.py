@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import io
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -43,10 +45,12 @@ class RunningAgent:
         model_providers.create_provider(NewProvider(name, api, base_url, **values), by=somebody())  # type: ignore[arg-type]
 
     def call(self, format_: Format, *, path: str = "", name: str = "", **options: object) -> TestResponse:
-        """The whole answer to a request of the format."""
+        """The whole answer to a request of the format. options: of the client; input_stream: instead of the body."""
         headers = {"Content-Type": "application/json", "x-api-key": self.token, **options.pop("headers", {})}  # type: ignore[dict-item]
+        if "input_stream" not in options:
+            options["data"] = format_.request
         address = f"/gateway/{name or format_.name}/{path or format_.path}"
-        return self.app.test_client().post(address, data=format_.request, headers=headers, buffered=True, **options)  # type: ignore[arg-type]
+        return self.app.test_client().post(address, headers=headers, buffered=True, **options)  # type: ignore[arg-type]
 
     def calls(self) -> list[ModelCall]:
         """The recorded ones, in order."""
@@ -61,6 +65,20 @@ class RunningAgent:
     def is_over(self) -> None:
         end(self.run)
         accesses.forget_all()
+
+
+class LateBody(io.BytesIO):
+    """A request's body that arrives after something else has happened."""
+
+    def __init__(self, body: bytes, first: Callable[[], object]) -> None:
+        super().__init__(body)
+        self._first: Callable[[], object] | None = first
+
+    def readinto(self, buffer: Any) -> int:
+        first, self._first = self._first, None
+        if first is not None:
+            first()
+        return super().readinto(buffer)
 
 
 @pytest.fixture

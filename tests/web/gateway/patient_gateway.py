@@ -1,15 +1,19 @@
 """The gateway, which waits for a database that stands still for longer than the product does before it ends.
 
 Served with `--graceful-timeout 60`: what is under way is recorded 3 s after the signal, as in the product.
+TEST_BODY_SECONDS: how long a request's body may take to arrive.
 """
 
 from __future__ import annotations
 
+import os
+
 from web.app import create_gateway
-from web.gateway import call_log
+from web.gateway import call_log, gateway_routes
 from web.http import slow_heads
 
 call_log.PARTING_SECONDS = 30.0
 slow_heads._RECORDING_SECONDS = 57.0
+gateway_routes.BODY_SECONDS = float(os.environ.get("TEST_BODY_SECONDS", gateway_routes.BODY_SECONDS))
 
 __all__ = ["create_gateway"]

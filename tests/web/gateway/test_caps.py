@@ -21,7 +21,7 @@ from common.services.spend.model_calls import record_calls
 from common.services.spend.model_tokens import new_model_token
 from common.transaction import Transaction, transactional
 from tests.web.gateway.answers import FORMATS, Format
-from tests.web.gateway.conftest import RunningAgent
+from tests.web.gateway.conftest import LateBody, RunningAgent
 from tests.web.gateway.upstream import Script
 from tests.web.made import a_live_run, a_task, somebody
 from tests.web.world import all_of, put
@@ -67,6 +67,18 @@ def test_a_run_stops_within_one_call_after_its_cap(agent: RunningAgent) -> None:
         "The budget is used up. The task has used 2,270 of 2,269 tokens. A member can raise the task's cap: then the "
         "task goes on."
     )
+
+
+def test_a_body_that_arrives_after_its_cap_is_reached_is_passed_on_to_nobody(agent: RunningAgent) -> None:
+    """Else a run could open as many calls as it likes in advance, and complete one after the other."""
+    put(Task, agent.task.id, caps={"tokens": 1})
+    _answering(agent)
+    late = LateBody(SONNET.request, lambda: agent.call(SONNET))
+
+    reply = agent.call(SONNET, input_stream=late, content_length=len(SONNET.request))
+
+    assert (reply.status_code, "The budget is used up" in str(error_message(reply.data))) == (400, True)
+    assert len(agent.upstream.asked) == 1
 
 
 @every_format

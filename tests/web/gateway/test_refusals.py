@@ -14,7 +14,7 @@ from common.sealing import digest
 from common.services.spend.model_tokens import new_model_token
 from tests.ports import refusing_port
 from tests.web.gateway.answers import FORMATS, Format
-from tests.web.gateway.conftest import KEY, RunningAgent
+from tests.web.gateway.conftest import KEY, LateBody, RunningAgent
 from tests.web.gateway.upstream import Script
 from tests.web.made import end
 from tests.web.world import put
@@ -74,6 +74,16 @@ def test_the_token_ends_with_its_run(agent: RunningAgent, monkeypatch: pytest.Mo
     monkeypatch.setattr(accesses, "time", SimpleNamespace(monotonic=lambda: noticed))
 
     assert agent.call(SONNET).status_code == 401
+
+
+def test_a_body_that_arrives_after_the_end_of_its_run_is_passed_on_to_nobody(agent: RunningAgent) -> None:
+    agent.provider("anthropic")
+    late = LateBody(SONNET.request, agent.is_over)
+
+    assert agent.call(SONNET, input_stream=late, content_length=len(SONNET.request)).status_code == 401
+
+    assert agent.upstream.asked == []
+    assert agent.calls() == []
 
 
 @every_format

@@ -179,6 +179,22 @@ def test_a_call_under_way_is_recorded_before_the_process_ends(plain_agent: Runni
     assert str(call.error).startswith("the platform was stopped")
 
 
+def test_a_body_that_does_not_arrive_is_given_up(plain_agent: RunningAgent, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEST_BODY_SECONDS", "0.5")
+    plain_agent.provider("anthropic")
+    with serving() as server:
+        connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=60)
+        with contextlib.closing(connection):
+            connection.putrequest("POST", "/gateway/anthropic/v1/messages")
+            connection.putheader("x-api-key", plain_agent.token)
+            connection.putheader("Content-Length", str(len(SONNET.request)))
+            connection.endheaders(SONNET.request[:10])
+            answer = connection.getresponse()
+            assert (answer.status, "to arrive" in answer.read().decode()) == (408, True)
+
+    assert plain_agent.upstream.asked == []
+
+
 def test_the_gateways_process_serves_nothing_else(plain_agent: RunningAgent) -> None:
     with serving() as server:
         statuses = {
