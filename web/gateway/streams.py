@@ -101,7 +101,7 @@ class Call:
         known = usage.count()
         is_input_known = known.input or known.cached or known.cache_write
         guessed_input = known.input if is_input_known else self.body_bytes // BYTES_PER_TOKEN
-        output = max(known.output, usage.events)
+        output = max(known.output, usage.events, usage.body_bytes // BYTES_PER_TOKEN)
         return TokenCount(guessed_input, known.cached, known.cache_write, output, known.cache_write_hour), ESTIMATED
 
     def _masked(self, error: str | None) -> str | None:

@@ -7,6 +7,7 @@ events that can contain a usage are parsed.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -17,9 +18,15 @@ LONGEST_LINE_BYTES = 2**24
 """A longer line of a stream, and a longer answer in JSON, is passed on but not read."""
 
 
+_PART_START = re.compile(r"[^\s,]")
+
+
 @dataclass
 class Usage:
-    """What an answer has said so far. is_final: it has named the usage of the whole call. events: of the stream."""
+    """What an answer has said so far. is_final: it has named the usage of the whole call.
+
+    events: of a stream. body_bytes: the size of an answer that is no stream, or that can't be read.
+    """
 
     model: str | None = None
     input: int = 0
@@ -29,6 +36,7 @@ class Usage:
     output: int = 0
     is_final: bool = False
     events: int = 0
+    body_bytes: int = 0
 
     def count(self) -> TokenCount:
         return TokenCount(self.input, self.cached, self.cache_write, self.output, self.cache_write_hour)
@@ -99,37 +107,42 @@ class EventReader:
 
 
 class DocumentReader:
-    """Reads an answer in JSON, which may be a list of parts. Keeps it until it is complete."""
+    """Reads an answer in JSON, which may be a list of parts. Keeps it until it is over.
 
-    __slots__ = ("_pieces", "_size", "_take", "usage")
+    Of a list that was cut off, the parts that are complete are read.
+    """
+
+    __slots__ = ("_pieces", "_take", "usage")
 
     def __init__(self, take: Take) -> None:
         self.usage = Usage()
         self._take = take
         self._pieces: list[bytes] = []
-        self._size = 0
 
     def feed(self, chunk: bytes) -> None:
-        self._size += len(chunk)
-        if self._size <= LONGEST_LINE_BYTES:
+        self.usage.body_bytes += len(chunk)
+        if self.usage.body_bytes <= LONGEST_LINE_BYTES:
             self._pieces.append(chunk)
 
     def finish(self) -> None:
-        document = _parsed(b"".join(self._pieces)) if self._size <= LONGEST_LINE_BYTES else None
+        text = b"".join(self._pieces) if self.usage.body_bytes <= LONGEST_LINE_BYTES else b""
         self._pieces.clear()
+        document = _parsed(text)
+        if document is None:
+            document = _parsed_parts(text)
         for part in document if isinstance(document, list) else [document]:
             if isinstance(part, dict):
                 self._take(self.usage, part)
 
 
 class BlindReader:
-    """For answers that cannot be read, such as compressed ones, and for those without a usage."""
+    """For answers that cannot be read, such as compressed ones, and for those without a usage: counts their bytes."""
 
     def __init__(self) -> None:
         self.usage = Usage()
 
     def feed(self, chunk: bytes) -> None:
-        """Ignore the chunk."""
+        self.usage.body_bytes += len(chunk)
 
     def finish(self) -> None:
         """There is nothing to read."""
@@ -153,6 +166,21 @@ def _parsed(text: bytes) -> object:
         return json.loads(text)
     except (ValueError, RecursionError):
         return None
+
+
+def _parsed_parts(text: bytes) -> list[object]:
+    """The complete parts at the beginning of a list that has no end."""
+    read, parts = text.decode("utf-8", "replace").lstrip(), []
+    if not read.startswith("["):
+        return []
+    decoder, at = json.JSONDecoder(), 1
+    try:
+        while (found := _PART_START.search(read, at)) is not None:
+            part, at = decoder.raw_decode(read, found.start())
+            parts.append(part)
+    except (ValueError, RecursionError):
+        pass
+    return parts
 
 
 def _number(of: Event, name: str) -> int | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+
 import pytest
 
 from common.services.runs.runners import save_usage
@@ -228,6 +230,19 @@ def test_an_answer_without_a_usage_is_estimated(plain_agent: RunningAgent) -> No
     (call,) = plain_agent.calls()
     assert call.input_tokens == len(FORMATS["chat"].request) // 4
     assert call.output_tokens >= 3
+    assert "estimated" in str(call.error)
+
+
+def test_a_compressed_answer_is_estimated(plain_agent: RunningAgent) -> None:
+    """Servers may compress what nobody asked them to compress."""
+    plain_agent.provider("anthropic")
+    content = gzip.compress(b"".join(FORMATS["anthropic"].stream))
+    plain_agent.upstream.script = Script([content], content_type=SSE, headers={"Content-Encoding": "gzip"})
+
+    assert plain_agent.call(FORMATS["anthropic"]).data == content
+
+    (call,) = plain_agent.calls()
+    assert (call.input_tokens, call.output_tokens) == (len(FORMATS["anthropic"].request) // 4, len(content) // 4)
     assert "estimated" in str(call.error)
 
 

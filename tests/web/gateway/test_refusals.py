@@ -243,6 +243,32 @@ def test_half_a_stream_ends_without_the_mark_of_the_end(plain_agent: RunningAgen
     assert "the provider ended the answer too early" in str(call.error)
 
 
+def test_a_document_that_is_cut_off_is_estimated(plain_agent: RunningAgent) -> None:
+    """Its usage comes last. Else, a program that hangs up before would work for nothing and without limits."""
+    plain_agent.provider("anthropic")
+    half = SONNET.whole[:-1] + b" " * 4000
+    plain_agent.upstream.script = Script([half], fault="half")
+
+    with pytest.raises(ConnectionResetError):
+        plain_agent.call(SONNET)
+
+    (call,) = plain_agent.calls()
+    assert (call.input_tokens, call.output_tokens) == (len(SONNET.request) // 4, len(half) // 4)
+    assert "estimated" in str(call.error)
+
+
+def test_a_list_that_is_cut_off_is_counted_by_its_complete_parts(plain_agent: RunningAgent) -> None:
+    gemini = FORMATS["gemini"]
+    plain_agent.provider("gemini")
+    plain_agent.upstream.script = Script([gemini.whole[:-1]], fault="half")
+
+    with pytest.raises(ConnectionResetError):
+        plain_agent.call(gemini)
+
+    (call,) = plain_agent.calls()
+    assert (call.input_tokens, call.cached_tokens, call.output_tokens) == (600, 300, 26)
+
+
 def test_malformed_chunks_are_no_whole_answer(plain_agent: RunningAgent) -> None:
     plain_agent.provider("anthropic")
     plain_agent.upstream.script = Script(SONNET.stream[:4], content_type=SSE, fault="malformed")

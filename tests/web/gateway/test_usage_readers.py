@@ -86,6 +86,21 @@ def test_a_document_that_is_too_large_is_not_kept(monkeypatch: pytest.MonkeyPatc
     assert not reader.usage.is_final
 
 
+@pytest.mark.parametrize(
+    "rest",
+    [b"", b" ,", b', {"usageMetadata": {"candidatesTokenCount": 99', b', {"a": "\xc3', b", " + b"[" * 100_000],
+    ids=["nothing", "a comma", "half a part", "half a letter", "too deep"],
+)
+def test_the_complete_parts_of_a_list_without_an_end_are_read(rest: bytes) -> None:
+    reader = reader_for("gemini", "application/json", "")
+    parts = [{"usageMetadata": {"promptTokenCount": 7, "candidatesTokenCount": number}} for number in (5, 12)]
+
+    reader.feed(b" [" + b",\n".join(json.dumps(part).encode() for part in parts) + rest)
+    reader.finish()
+
+    assert reader.usage.count() == TokenCount(7, 0, 0, 12)
+
+
 def test_a_usage_that_rises_is_not_added_up() -> None:
     chunks = [{"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": number}} for number in (1, 2, 3)]
     content = b"".join(b"data: " + json.dumps(chunk).encode() + b"\n\n" for chunk in chunks)
