@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from datetime import UTC, datetime
 from urllib.parse import unquote_plus
 
@@ -21,6 +21,7 @@ from common.services.spend.model_tokens import MODEL_TOKEN_PREFIX, ModelAccess
 from common.values.model_provider import MODEL_APIS, ModelProvider
 from web.gateway.accesses import access_of
 from web.gateway.bodies import is_gevent
+from web.gateway.calls_at_once import MOST_WITH_A_CAP, under_way
 from web.gateway.limits import Limit, read_limit
 from web.gateway.model_apis import (
     ENDPOINTS,
@@ -57,13 +58,21 @@ def pass_on(provider_name: str, path: str) -> Response:
     """Pass the call on to the provider and its answer back, unchanged."""
     api = provider_name if provider_name in MODEL_APIS else api_of_path(path)
     try:
-        _access, provider = _admit(provider_name)
+        first, provider = _admit(provider_name)
         api = provider.api
-        _endpoint(provider, path)
+        endpoint = _endpoint(provider, path)
         body = _body()
-        # A caller may send the body much later than the head. By then, the run may be over or have reached a cap.
-        access, provider = _admit(provider_name)
-        return _passed(access, provider, _endpoint(provider, path), path, body)
+        with ExitStack() as ends:
+            at_once = ends.enter_context(under_way(first.run_id)) if endpoint.format is not None else 0
+            # A caller may send the body much later than the head. By then, the run may be over or have reached a cap.
+            access, provider = _admit(provider_name)
+            if access.is_capped and at_once > MOST_WITH_A_CAP:
+                # 503: not every CLI tries again after a 429.
+                raise Refused(503, f"A run with a cap may have {MOST_WITH_A_CAP} calls under way; try again", 1)
+            reply = _passed(access, provider, _endpoint(provider, path), path, body)
+            if isinstance(reply.response, Answer):
+                reply.response.at_end(ends.pop_all().close)
+            return reply
     except Refused as refused:
         return _refusal(api, refused)
     except RequestEntityTooLarge:

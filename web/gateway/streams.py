@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -122,6 +122,7 @@ class Answer:
     ) -> None:
         self._call, self._answer, self._reader, self._status = call, answer, reader, status
         self._is_over = False
+        self._at_end: Callable[[], object] = lambda: None
         self._stopped: str | None = None
         _open.add(self)
         self._watch = _Watch(client, answer) if client is not None and is_gevent() else None
@@ -158,6 +159,10 @@ class Answer:
         """Called by the server when the answer was sent, or can't be: then the caller has gone away."""
         self._finish("the caller closed the connection")
 
+    def at_end(self, call: Callable[[], object]) -> None:
+        """Have this called once the answer is over and its call is recorded."""
+        self._at_end = call
+
     def stop(self, reason: str) -> None:
         """End the answer now, as if the provider had ended it."""
         self._stopped = reason
@@ -193,7 +198,10 @@ class Answer:
                 provider=self._call.provider.name,
                 reason=fault,
             )
-        self._call.end(self._status, self._reader.usage, fault)
+        try:
+            self._call.end(self._status, self._reader.usage, fault)
+        finally:
+            self._at_end()
 
 
 _open: set[Answer] = set()

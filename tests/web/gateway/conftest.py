@@ -46,11 +46,12 @@ class RunningAgent:
 
     def call(self, format_: Format, *, path: str = "", name: str = "", **options: object) -> TestResponse:
         """The whole answer to a request of the format. options: of the client; input_stream: instead of the body."""
+        options.setdefault("buffered", True)
         headers = {"Content-Type": "application/json", "x-api-key": self.token, **options.pop("headers", {})}  # type: ignore[dict-item]
         if "input_stream" not in options:
             options["data"] = format_.request
         address = f"/gateway/{name or format_.name}/{path or format_.path}"
-        return self.app.test_client().post(address, headers=headers, buffered=True, **options)  # type: ignore[arg-type]
+        return self.app.test_client().post(address, headers=headers, **options)  # type: ignore[arg-type]
 
     def calls(self) -> list[ModelCall]:
         """The recorded ones, in order."""

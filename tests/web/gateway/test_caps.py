@@ -25,7 +25,8 @@ from tests.web.gateway.conftest import LateBody, RunningAgent
 from tests.web.gateway.upstream import Script
 from tests.web.made import a_live_run, a_task, somebody
 from tests.web.world import all_of, put
-from web.gateway import accesses, call_log
+from web.gateway import accesses, call_log, calls_at_once
+from web.gateway.calls_at_once import MOST_WITH_A_CAP
 from web.gateway.model_apis import error_message
 
 SSE = "text/event-stream"
@@ -79,6 +80,38 @@ def test_a_body_that_arrives_after_its_cap_is_reached_is_passed_on_to_nobody(age
 
     assert (reply.status_code, "The budget is used up" in str(error_message(reply.data))) == (400, True)
     assert len(agent.upstream.asked) == 1
+
+
+def test_calls_at_once_pass_a_cap_by_a_bounded_number(agent: RunningAgent) -> None:
+    put(Task, agent.task.id, caps={"tokens": 1})
+    _answering(agent)
+    under_way = [agent.call(SONNET, buffered=False) for _ in range(MOST_WITH_A_CAP)]
+    assert [reply.status_code for reply in under_way] == [200] * MOST_WITH_A_CAP
+
+    one_more = agent.call(SONNET)
+
+    assert (one_more.status_code, one_more.headers["Retry-After"]) == (503, "1")
+    assert "try again" in str(error_message(one_more.data))
+    for reply in under_way:
+        reply.close()
+    assert agent.call(SONNET).status_code == 400
+    assert len(agent.upstream.asked) == MOST_WITH_A_CAP
+
+
+@pytest.mark.parametrize("caps", [{}, {"tokens": 10**6}], ids=["no cap", "a cap far away"])
+def test_calls_that_are_over_leave_room_for_others(plain_agent: RunningAgent, caps: dict[str, int]) -> None:
+    put(Task, plain_agent.task.id, caps=caps)
+    _answering(plain_agent)
+    under_way = [plain_agent.call(SONNET, buffered=False) for _ in range(MOST_WITH_A_CAP - 1 if caps else 40)]
+
+    for script in (Script(SONNET.stream, content_type=SSE), Script(status=302), Script(status=400)) * 2:
+        plain_agent.upstream.script = script
+        assert plain_agent.call(SONNET).status_code in {200, 400, 502}
+
+    for reply in under_way:
+        reply.close()
+    assert plain_agent.call(SONNET).status_code == 400  # of the provider
+    assert calls_at_once._numbers == {}
 
 
 @every_format
