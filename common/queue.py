@@ -235,13 +235,24 @@ class JobQueue:
         wait = back_off(job.waits) if after_seconds is None else min(after_seconds, LONGEST_WAIT_SECONDS)
         self._requeue(job, wait, is_rung=True)
 
+    def is_enqueued_again(self, lease: Lease) -> bool:
+        """Whether the job was enqueued again since its claim."""
+        generation = select(Job.generation).where(Job.id == lease.job_id)
+        return self._late.session.scalars(generation).first() not in {None, lease.generation}
+
     def park(self, lease: Lease, reason: str) -> None:
         """Park the job: it does not run again until a person retries it.
 
-        Deletes the jobs of this kind that were parked before for the same subject: this one stands for them, too.
+        If it was enqueued again since its claim, it is not parked: it runs again after a back-off, with all attempts.
+        Else the jobs of this kind that were parked before for the same subject are deleted: this one stands for them.
         """
         job = self.hold(lease)
-        job.error, job.waits_for = reason[:2000], None
+        job.error = reason[:2000]
+        if job.generation != lease.generation:
+            job.attempts = 0
+            self._requeue(job, back_off(1), is_rung=True)
+            return
+        job.waits_for = None
         self._move(job, JobState.FAILED)
         self._late.flush()
         # What the sweep enqueues would leave a row every few seconds for as long as a provider refuses it.

@@ -107,10 +107,13 @@ def fail_attempt(
 
 @transactional
 def give_up(tx: Transaction, lease: Lease, reason: str, parked: Parked | None = None) -> None:
-    """Park the job at once, because another attempt would fail in the same way."""
+    """Park the job at once, because another attempt would fail in the same way.
+
+    If it was enqueued again since its claim, it is run again instead, with all attempts: see JobQueue.park.
+    """
     reason = mask_of_project(tx, lease.project_id)(reason)
     # Update the subject first: its rows come before the job's in the order of locks.
-    if parked is not None:
+    if parked is not None and not tx.queue.is_enqueued_again(lease):
         parked(lease.subject_id, reason)
     tx.queue.park(lease, reason)
 

@@ -182,6 +182,22 @@ def test_a_live_job_that_is_enqueued_again_runs_once_more(on_database: str, with
     assert len(ids()) == 2
 
 
+def test_a_job_that_is_enqueued_again_during_its_last_attempt_is_not_parked(on_database: str) -> None:
+    lease = _claim(_enqueue())
+    _do(VERBS["fail"][2], lease)
+    _put(lease.job_id, JobState.QUEUED)
+    last = _claim(lease.job_id)
+    assert _enqueue() == last.job_id
+
+    _do(VERBS["park"][2], last)
+
+    job = _job(last.job_id)
+    assert (job.state, job.attempts, job.error, job.finished_at) == (JobState.QUEUED, 0, "refused", None)
+    _put(job.id, JobState.QUEUED)
+    _do(VERBS["park"][2], _claim(job.id))
+    assert _job(job.id).state is JobState.FAILED
+
+
 def test_a_retried_job_begins_anew(on_database: str) -> None:
     lease = _claim(_enqueue())
     _do(VERBS["wait"][2], lease)

@@ -13,7 +13,7 @@ from sqlalchemy import select
 import workers.job
 from common import feed, jobs
 from common.announcer import announcer
-from common.errors import CutShort, ProviderUnavailable
+from common.errors import CutShort, ProviderRefused, ProviderUnavailable
 from common.jobs import Lease
 from common.models import Job
 from common.services import jobs as rows
@@ -177,6 +177,26 @@ def test_a_job_that_was_enqueued_meanwhile_runs_again_in_the_same_go(platform: P
 
     run_chain(job_id, work, None)
     assert (seen, _row(job_id)[0].state) == ([1, 2], JobState.DONE)
+
+
+def test_a_job_that_was_enqueued_during_its_last_attempt_is_not_given_up(platform: Platform) -> None:
+    """Its subject is not told that it failed: what is wanted now was not tried yet."""
+    job_id = _enqueue()
+    seen: list[int] = []
+    parked: list[str] = []
+
+    def work(job: Claimed) -> None:
+        seen.append(job.lease.generation)
+        if len(seen) == 1:
+            _enqueue()
+        raise ProviderRefused(f"refused {len(seen)}")
+
+    run_job(job_id, work, lambda _subject, reason: parked.append(reason))
+    assert (_row(job_id)[0].state, parked) == (JobState.QUEUED, [])
+
+    _make_due(job_id)
+    run_job(job_id, work, lambda _subject, reason: parked.append(reason))
+    assert (seen, _row(job_id)[0].state, parked) == ([1, 2], JobState.FAILED, ["refused 2"])
 
 
 @transactional
