@@ -19,12 +19,13 @@ def sweep() -> None:
 
 
 def sweep_agents() -> None:
-    """Every 5 s: expire silent agents and their runs; let parked tasks go on whose time has come; wake the jobs that
-    schedule tasks and restore the runtime; collect what the outgoing webhook tells of.
+    """Every 5 s: expire silent agents and their runs; let parked tasks go on whose time has come or whose cap leaves
+    room; wake the jobs that schedule tasks and restore the runtime; collect what the outgoing webhook tells of.
     """
     with acting("platform"):
         agents.expire_agents()
         parked.resume_due()
+        parked.resume_within_caps()
         sweeping.enqueue_periodic_jobs()
         # Last: whatever is wrong with it keeps nothing else from its time.
         collecting.collect_notices()

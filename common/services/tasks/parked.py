@@ -1,17 +1,26 @@
-"""Parked tasks: those whose time has come go on by themselves, and a person may have one go on at once."""
+"""Parked tasks: those whose time has come, or whose cap leaves room again, go on by themselves; a person may have one
+go on at once.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import select, type_coerce
 
 from common.errors import Conflict
+from common.models.project import Project
 from common.models.task import Task
 from common.services.access import Caller
+from common.services.spend.cap_book import CapBook
 from common.services.spend.caps import reached_cap
 from common.services.tasks import lifecycle
 from common.services.tasks.tasks import lock_task
-from common.states import By, Phase, Role
-from common.transaction import Transaction, transactional
+from common.statements import SharedJson, Statement
+from common.states import By, Phase, Role, TaskState
+from common.transaction import Transaction, read_rows, snapshot, transactional
+from common.values.parking import Parked
 
 MOST_AT_ONCE = 100
 """Tasks that one call lets go on; the next call, 5 s later, takes the next ones."""
@@ -30,6 +39,48 @@ def resume_due(tx: Transaction) -> int:
     for task in tx.lock_all(Task, tx.session.scalars(due).all()):
         # It may have been resumed, cancelled or parked anew since the query.
         if task.parked_until is not None and task.parked_until <= tx.now():
+            lifecycle.unpark(tx, task, by=By.PLATFORM)
+            resumed += 1
+    return resumed
+
+
+class _Capped(NamedTuple):
+    """A task or a project with its own caps."""
+
+    id: str
+    caps: Mapping[str, float]
+
+
+def resume_within_caps() -> int:
+    """Let the tasks go on that were parked at a cap which leaves room again. Returns how many. Safe to repeat.
+
+    A run that no agent has claimed counts towards the caps of runs; if it ends so, it has used nothing.
+    """
+    parked = [(_Capped(*row[:2]), _Capped(*row[2:])) for row in read_rows(_AT_CAP)]
+    if not parked:
+        return 0
+    with snapshot() as read:
+        book = CapBook(read)
+        book.know(parked)
+        found = [task.id for task, project in parked if book.reached(task, project) is None]
+    return _resume_within_caps(found[:MOST_AT_ONCE]) if found else 0
+
+
+_AT_CAP = Statement(
+    lambda: (
+        select(Task.id, type_coerce(Task.caps, SharedJson), Project.id, type_coerce(Project.caps, SharedJson))
+        .join(Project, Project.id == Task.project_id)
+        .where(Task.state_ == TaskState.IN_PROGRESS, Task.phase_ == Phase.PARKED, Task.parked_code == Parked.CAP)
+    )
+)
+
+
+@transactional
+def _resume_within_caps(tx: Transaction, task_ids: Sequence[str]) -> int:
+    resumed = 0
+    for task in tx.lock_all(Task, task_ids):
+        is_parked = task.phase is Phase.PARKED and task.parked_code == Parked.CAP
+        if is_parked and reached_cap(tx, task) is None:
             lifecycle.unpark(tx, task, by=By.PLATFORM)
             resumed += 1
     return resumed

@@ -25,6 +25,7 @@ from common.values.model_provider import TokenCount
 from tests.servers import ROOT
 from tests.web.api.asking import Asking
 from tests.web.world import World, all_of, at_once, events, get, put, run_jobs
+from workers.sweeps import sweep_agents
 
 
 def now() -> datetime:
@@ -267,6 +268,29 @@ def test_a_queued_task_is_parked_before_it_gets_a_run(world: World) -> None:
 
     assert "has used 600 of 500 tokens" in parked(asking)[1]
     assert len(all_of(Run)) == 1
+
+
+@pytest.mark.parametrize("period", ["total", "day"])
+def test_a_task_goes_on_when_the_run_that_took_its_place_ends_unclaimed(world: World, period: str) -> None:
+    asking = Asking(world, caps={period: {"runs": 2}})
+    question = asking.ask()
+    asking.finish("waiting")
+    world.agent()
+    other = world.task(asking.project)
+    run_jobs(SCHEDULE_TASKS)
+    assert asking.answer(question) == 200
+    run_jobs(SCHEDULE_TASKS)
+    sweep_agents()
+    assert "has used 2 of 2 runs" in parked(asking)[1]
+
+    assert world.client.post(f"/api/tasks/{other.id}/cancel").status_code == 200
+    sweep_agents()
+
+    assert asking.state == ("in_progress", "queued")
+    run_jobs(SCHEDULE_TASKS)
+    assert asking.state == ("in_progress", "working")
+    sweep_agents()
+    assert asking.state == ("in_progress", "working")
 
 
 def test_people_are_warned_once_for_each_cap_and_again_after_it_was_raised(world: World) -> None:
