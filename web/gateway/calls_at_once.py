@@ -1,7 +1,7 @@
 """How many calls each run has under way in this process.
 
 A cap is checked before a call, by what is counted then. So calls that a run makes at once may pass its cap together.
-The bound on their number is the bound on how far.
+How far is bounded by their number.
 """
 
 from __future__ import annotations

@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import requests
-    import requests.adapters
     import urllib3
 
     from common.values.model_provider import ModelProvider
+    from web.gateway import sending
 else:
     requests = late_module("requests")
+    sending = late_module("web.gateway.sending")
     urllib3 = late_module("urllib3")
 
 CONNECT_SECONDS = 10.0
@@ -67,7 +68,8 @@ class Request:
 def open_call(provider: ModelProvider, request: Request, *, silence_seconds: float | None = None) -> requests.Response:
     """Send the request with the provider's key. Returns the answer, with its body unread, once its headers are there.
 
-    silence_seconds: how long the provider may send nothing; None: as long as the settings say.
+    silence_seconds: how long the provider may neither take some of the request nor send some of the answer; None: as
+    long as the settings say.
     Raises UpstreamFault if the provider can't be reached, is silent for too long or redirects.
     """
     silence_seconds = silence_seconds or settings().models.silence_seconds
@@ -75,9 +77,10 @@ def open_call(provider: ModelProvider, request: Request, *, silence_seconds: flo
     # An answer that is compressed could not be read for its usage.
     headers |= {"accept-encoding": "identity", "via": own_via()} | credentials(provider, request.headers)
     url = upstream_url(provider, request.path, request.query)
+    body = sending.Body(request.body, silence_seconds) if request.body else None
     try:
         answer = _session().request(
-            request.method, url, data=request.body or None, headers=headers, stream=True, allow_redirects=False,
+            request.method, url, data=body, headers=headers, stream=True, allow_redirects=False,
             timeout=(CONNECT_SECONDS, silence_seconds), **_way_out(provider.base_url),
         )  # fmt: skip
     except requests.Timeout as error:
@@ -159,7 +162,7 @@ def _made() -> requests.Session:
     session.headers.clear()
     session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
     # No call is sent a second time: it may have cost something. The CLIs try again by themselves.
-    adapter = requests.adapters.HTTPAdapter(pool_connections=32, pool_maxsize=POOLED, max_retries=0)
+    adapter = sending.Adapter(pool_connections=32, pool_maxsize=POOLED, max_retries=0)
     session.mount("http://", adapter)
     session.mount("https://", adapter)
     return session

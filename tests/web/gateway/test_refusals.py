@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -12,18 +13,21 @@ from common.models import Project
 from common.models.run import Run
 from common.sealing import digest
 from common.services.spend.model_tokens import new_model_token
+from common.settings import settings
 from tests.ports import refusing_port
 from tests.web.gateway.answers import FORMATS, Format
 from tests.web.gateway.conftest import KEY, LateBody, RunningAgent
 from tests.web.gateway.upstream import Script
 from tests.web.made import end
 from tests.web.world import put
-from web.gateway import accesses, gateway_routes
+from web.gateway import accesses, gateway_routes, upstream
 from web.gateway.model_apis import error_message
 from web.gateway.upstream import own_via
 
 SSE = "text/event-stream"
 SONNET = FORMATS["anthropic"]
+LARGE = replace(SONNET, request=SONNET.request[:-1] + b" " * 30_000_000 + b"}")
+"""Larger than what the kernel takes of a connection that nobody reads."""
 every_format = pytest.mark.parametrize("format_", FORMATS.values(), ids=FORMATS)
 
 
@@ -163,6 +167,39 @@ def test_a_provider_that_is_down_is_a_502(plain_agent: RunningAgent, format_: Fo
     assert "can't be reached (" in str(error_message(reply.data))
     (call,) = plain_agent.calls()
     assert (call.status, call.first_byte_ms) == (0, None)
+
+
+@pytest.mark.parametrize("calls_before", [0, 1], ids=["a new connection", "a connection used before"])
+def test_a_provider_that_stops_reading_is_given_up(
+    plain_agent: RunningAgent, monkeypatch: pytest.MonkeyPatch, calls_before: int
+) -> None:
+    monkeypatch.setenv("AIWORKER_GATEWAY_SILENCE_SECONDS", "1")
+    settings.cache_clear()
+    monkeypatch.setattr(upstream, "CONNECT_SECONDS", 60.0)
+    plain_agent.provider("anthropic")
+    for _ in range(calls_before):
+        assert plain_agent.call(SONNET).status_code == 200
+    plain_agent.upstream.script = Script(pause=plain_agent.upstream.is_over.wait)
+
+    reply = plain_agent.call(LARGE)
+
+    assert reply.status_code == 504
+    assert "did not answer in time" in str(error_message(reply.data))
+    assert plain_agent.upstream.connections == 1
+
+
+def test_a_large_request_may_take_long_to_be_sent(plain_agent: RunningAgent, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the time limit for connecting nor that for silence holds for all of it."""
+    monkeypatch.setenv("AIWORKER_GATEWAY_SILENCE_SECONDS", "4")
+    settings.cache_clear()
+    monkeypatch.setattr(upstream, "CONNECT_SECONDS", 0.5)
+    plain_agent.provider("anthropic")
+    is_over = plain_agent.upstream.is_over
+    plain_agent.upstream.script = Script([SONNET.whole], pause=lambda: is_over.wait(0.6))
+
+    assert plain_agent.call(LARGE).status_code == 200
+
+    assert plain_agent.upstream.asked[0].body == LARGE.request
 
 
 def test_a_redirect_is_not_followed(plain_agent: RunningAgent) -> None:

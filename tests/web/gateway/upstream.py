@@ -6,9 +6,11 @@ import contextlib
 import json
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+READ_BYTES = 3_000_000
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Script:
     """How the next requests are answered. pieces: each is sent as a chunk of its own. gate: waited for after the first
     piece. fault: `half`: the connection ends in the middle; `silence`: nothing more comes; `malformed`: a chunk
     without a length; `two`: a second answer follows. length: announced, instead of sending chunks. is_bytewise: each
-    byte is sent by itself.
+    byte is sent by itself. pause: called before each READ_BYTES of a request are read.
     """
 
     pieces: Sequence[bytes] = (b"{}",)
@@ -37,6 +39,7 @@ class Script:
     fault: str = ""
     length: int | None = None
     is_bytewise: bool = False
+    pause: Callable[[], object] | None = None
 
 
 class Upstream:
@@ -68,7 +71,11 @@ class Upstream:
                 while (header := incoming.readline().strip()) != b"":
                     name, _colon, value = header.decode("latin-1").partition(":")
                     headers[name.lower()] = value.strip()
-                body = incoming.read(int(headers.get("content-length", "0")))
+                body, length = b"", int(headers.get("content-length", "0"))
+                while len(body) < length:
+                    if self.script.pause is not None:
+                        self.script.pause()
+                    body += incoming.read(min(READ_BYTES, length - len(body)))
                 self.asked.append(Asked(method, target, headers, body))
                 if not self._answer(client, self.script):
                     return

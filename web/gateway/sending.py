@@ -1,0 +1,85 @@
+"""Sends requests to model providers, with a time limit for each piece of a body instead of one for all of it.
+
+urllib3 leaves the limit for connecting on the socket while it sends, and a socket's limit holds for all that is handed
+to it at once: a large request on a slow connection would seem to be a provider that can't be reached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import requests.adapters
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+PIECE_BYTES = 2**16
+
+
+class Body:
+    """A request's body. seconds: how long the other side may take none of it before ReadTimeoutError is raised."""
+
+    def __init__(self, content: bytes, seconds: float) -> None:
+        self._content = content
+        self.seconds = seconds
+
+    def __len__(self) -> int:
+        return len(self._content)
+
+    def __iter__(self) -> Iterator[bytes]:
+        for at in range(0, len(self._content), PIECE_BYTES):
+            yield self._content[at : at + PIECE_BYTES]
+
+
+class _Connection(HTTPConnection):
+    _seconds: float | None = None
+
+    def request(self, method: str, url: str, body: object = None, headers: object = None, **options: bool) -> None:
+        self._seconds = body.seconds if isinstance(body, Body) else None
+        try:
+            super().request(method, url, body, headers, **options)  # type: ignore[arg-type]
+        finally:
+            self._seconds = None
+
+    def send(self, data: object) -> None:
+        """Called for the head of a request, then for each piece of its body."""
+        if self._seconds is None:
+            super().send(data)  # type: ignore[arg-type]
+            return
+        if self.sock is None:
+            # With the limit for connecting.
+            self.connect()
+        self.sock.settimeout(self._seconds)
+        try:
+            super().send(data)  # type: ignore[arg-type]
+        except TimeoutError as error:
+            message = "it stopped reading the request"
+            raise urllib3.exceptions.ReadTimeoutError(None, self.host, message) from error  # type: ignore[arg-type]
+
+
+class _TlsConnection(_Connection, HTTPSConnection):
+    pass
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _TlsPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
+_POOLS = {"http": _Pool, "https": _TlsPool}
+
+
+class Adapter(requests.adapters.HTTPAdapter):
+    """Bodies of the class Body are sent with their own time limit, also through a proxy."""
+
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **options: object) -> None:
+        super().init_poolmanager(connections, maxsize, block, **options)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy: str, **options: object) -> urllib3.ProxyManager:
+        manager: urllib3.ProxyManager = super().proxy_manager_for(proxy, **options)
+        if not proxy.lower().startswith("socks"):
+            manager.pool_classes_by_scheme = _POOLS
+        return manager
