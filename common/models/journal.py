@@ -47,8 +47,8 @@ class AuditSeal(Base):
     """A range of a feed's events, signed, so that none of them can be changed or left out unnoticed.
 
     number: from 1 in each feed, without gaps. kind: `range`: first_seq to last_seq (both inclusive) are as they were
-    when it was made; `purge`: the events up to last_seq were deleted for their age. envelope: see common/envelopes.py.
-    digest: SHA-256 of the envelope, by which the next seal names it.
+    when it was made; `purge`: the events up to last_seq were deleted, for their age or because the project is being
+    deleted. envelope: see common/envelopes.py. digest: SHA-256 of the envelope, by which the next seal names it.
     """
 
     __tablename__ = "audit_seals"

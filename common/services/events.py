@@ -137,10 +137,14 @@ def purge_events(older_than_days: float = KEPT_DAYS) -> int:
     with snapshot() as read:
         before = read.now() - timedelta(days=older_than_days)
         feed_ids = list(read.session.scalars(select(Feed.id)))
+    return sum(purge_feed(feed_id, before) for feed_id in feed_ids)
+
+
+def purge_feed(feed_id: str, before: datetime) -> int:
+    """As `purge_events`, for one feed. before: aware UTC."""
     purged = 0
-    for feed_id in feed_ids:
-        while gone := _purge_oldest(feed_id, before):
-            purged += gone
+    while gone := _purge_oldest(feed_id, before):
+        purged += gone
     return purged
 
 
@@ -169,6 +173,7 @@ __all__ = [
     "list_events",
     "may_follow_task",
     "purge_events",
+    "purge_feed",
     "task_events",
     "visible_among",
     "visible_feeds",

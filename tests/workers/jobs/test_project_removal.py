@@ -8,19 +8,26 @@ from typing import Any
 import pytest
 
 from common import jobs
+from common.envelopes import read_keys
 from common.errors import NotFound
-from common.models import Job, Project
+from common.models import AuditSeal, EventRow, Job, LogEntry, Project
+from common.models.insertion import insert_values
 from common.names import preview_app
 from common.providers.forge import forge
 from common.services import jobs as rows
+from common.services import purging
+from common.services.audit_checks import check_audit
 from common.services.projects import projects
 from common.services.tasks import watching
 from common.settings import settings
+from common.signing import public_key
 from common.states import JobState
-from common.transaction import Transaction
+from common.transaction import Transaction, transactional
 from tests.doubles.gitea import Fault
 from tests.e2e.instance import wait_until
 from tests.workers.elsewhere import Elsewhere
+from tests.workers.platform import Platform
+from workers import registry
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -176,3 +183,32 @@ def test_the_rows_stay_while_another_job_of_the_project_is_at_work(there: Elsewh
     rows.finish_if_held(lease)
     there.run_jobs()
     assert_gone(there, project)
+
+
+@transactional
+def _add_entries(tx: Transaction, run_id: str, amount: int) -> None:
+    entries = [{"number": number} for number in range(1, amount + 1)]
+    about = {"agent_id": "a", "run_id": run_id, "at": tx.now(), "level": "info", "kind": "log", "message": "said"}
+    insert_values(tx.connection, LogEntry, entries, **about)
+
+
+def test_a_long_past_goes_in_small_steps_before_the_rest(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that no transaction keeps others from writing for long, or takes longer than the database lets it."""
+    monkeypatch.setattr(purging, "MOST_BATCHES", 2)
+    project, other = platform.project(), platform.project()
+    for one in (other, project):
+        platform.task(one)
+        _add_entries(platform.claim().run.id, 2_500)
+        platform.agent_id = ""
+    _shown, deletion = projects.delete_project(project.id, by=platform.max)
+    left = []
+
+    while platform.get(Job, deletion.id).state != JobState.DONE:
+        registry.registered[deletion.kind](deletion.id)
+        left.append((len(platform.all(LogEntry, LogEntry.message == "said")), len(platform.all(Project))))
+        findings = check_audit(read_keys(public_key()))
+        assert [one.problem for one in findings if one.problem] == []
+
+    assert left == [(4_000, 2), (3_000, 2), (2_500, 1)]
+    for model in (EventRow, AuditSeal):
+        assert platform.all(model, model.feed_id == project.id) == []
