@@ -131,9 +131,11 @@ def _endpoint(provider: ModelProvider, path: str) -> Endpoint:
 def _passed(access: ModelAccess, provider: ModelProvider, endpoint: Endpoint, path: str, body: bytes) -> Response:
     """The answer of the provider, or of its fallback while the provider is limited."""
     headers = {name.lower(): value for name, value in request.headers.items()}
-    model = model_in_path(path) or _model_in(body)
+    is_exact = bool(provider.models) or any(one.prices for one in (provider, *(on.provider for on in access.fallbacks)))
+    model = model_in_path(path) or (_model_of(body) if is_exact else _first_model_in(body))
     if provider.models and request.method == "POST":
-        _require_offered(provider, path, body)
+        _require_offered(provider, model)
+    model = model or ""
     given = Request(request.method, path, _query(), headers, body)
     tries = Tries(access, given, model)
     for route, sent in tries.routes:
@@ -207,24 +209,31 @@ def _query() -> str:
     return "&".join(parts)
 
 
-def _model_in(body: bytes) -> str:
-    """The name of the model in a request, for the records; empty if it is not found. In texts, quotes are escaped."""
+def _first_model_in(body: bytes) -> str:
+    """The name of the first model in a request, for the records alone: nothing keeps a caller from naming another one
+    before it. Empty if there is none. In texts, quotes are escaped.
+    """
     found = _MODEL.search(body)
     return found[1].decode("utf-8", "replace") if found else ""
 
 
-def _require_offered(provider: ModelProvider, path: str, body: bytes) -> None:
-    """Raise Refused unless the provider offers the request's model."""
-    model = model_in_path(path)
+def _model_of(body: bytes) -> str | None:
+    """The name of the model that a request asks for; empty if it names none, None if it is not JSON."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    model = document.get("model") if isinstance(document, dict) else None
+    return model if isinstance(model, str) else ""
+
+
+def _require_offered(provider: ModelProvider, model: str | None) -> None:
+    """Raise Refused unless the provider offers the request's model. None: it is unknown."""
     if model is None:
-        try:
-            document = json.loads(body)
-        except (ValueError, RecursionError) as error:
-            raise Refused(400, "The request is not JSON, so its model is unknown") from error
-        model = document.get("model") if isinstance(document, dict) else None
+        raise Refused(400, "The request is not JSON, so its model is unknown")
     if model not in provider.models:
-        offered = ", ".join(provider.models)
-        raise Refused(404, f"The provider {provider.name} does not offer the model {model}; it offers: {offered}")
+        asked, offered = model or None, ", ".join(provider.models)
+        raise Refused(404, f"The provider {provider.name} does not offer the model {asked}; it offers: {offered}")
 
 
 def _refusal(api: str, refused: Refused) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from dataclasses import replace
 
 import pytest
 
@@ -206,6 +207,27 @@ def test_own_prices_come_before_the_price_list(plain_agent: RunningAgent) -> Non
     plain_agent.call(FORMATS["anthropic"])
 
     assert plain_agent.calls()[0].cost_usd == pytest.approx((120 + 30 + 4000 * 0.5 + 77 * 2) / 1_000_000)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"metadata": {"model": "cheap"}, "model": "dear", "messages": []}',
+        b'{"metadata": {"model": "cheap"}, "mod\\u0065l": "dear", "messages": []}',
+        b'{"model": "cheap", "messages": [], "model": "dear"}',
+    ],
+    ids=["nested", "escaped", "twice"],
+)
+def test_the_price_is_that_of_the_model_that_is_asked_for(plain_agent: RunningAgent, body: bytes) -> None:
+    prices = {"cheap": {"input": 0.001, "output": 0.001}, "dear": {"input": 1000, "output": 1000}}
+    plain_agent.provider("openai", prices=prices)
+    plain_agent.upstream.script = Script([FORMATS["chat"].whole])
+
+    reply = plain_agent.call(replace(FORMATS["chat"], request=body))
+
+    assert reply.status_code == 200
+    (call,) = plain_agent.calls()
+    assert (call.model, call.cost_usd) == ("dear", pytest.approx(511 * 1000 / 1_000_000))
 
 
 def test_a_model_without_a_price_is_counted_as_unpriced(plain_agent: RunningAgent) -> None:
