@@ -151,7 +151,7 @@ def error_message(body: bytes) -> str | None:
     """The message in an error of any of the APIs; None if there is none."""
     try:
         read = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if isinstance(read, list) and read:
         read = read[0]

@@ -145,7 +145,7 @@ class _Test:
             raise _Failed(f"It answered {answer.status_code}: {said[:LONGEST_ERROR]}", model)
         try:
             read = json.loads(content)
-        except ValueError:
+        except (ValueError, RecursionError):
             read = None
         if not isinstance(read, dict):
             raise _Failed("It answered with something else than the API's JSON: check its baseUrl and api", model)

@@ -156,6 +156,18 @@ def test_an_error_of_the_provider_passes_and_is_recorded(plain_agent: RunningAge
     assert plain_agent.usage()["calls"] == 1
 
 
+def test_an_error_that_is_nested_too_deeply_is_passed_on_and_recorded(plain_agent: RunningAgent) -> None:
+    plain_agent.provider("anthropic")
+    content = b'{"error":' + b"[" * 100_000
+    plain_agent.upstream.script = Script([content], status=400)
+
+    reply = plain_agent.call(SONNET)
+
+    assert (reply.status_code, reply.data) == (400, content)
+    (call,) = plain_agent.calls()
+    assert (call.status, call.error) == (400, "the provider answered 400")
+
+
 @every_format
 def test_a_provider_that_is_down_is_a_502(plain_agent: RunningAgent, format_: Format) -> None:
     with refusing_port() as port:
