@@ -41,7 +41,8 @@ class BuildResults:
     verdict, or None. statuses: None until the tests have passed, and where the project requires none. since: when the
     present run began, in seconds since 1970 (UTC); None if none runs. ignored: tests in quarantine that failed, masked.
     green_runs: the project's `group_test_runs` when the first run was planned, by which the results are judged even if
-    it is changed; None before that.
+    it is changed; None before that. check_id: the runtime's check for the present run; empty if there is none. left:
+    checks of earlier attempts, which may still run.
     """
 
     command: str | None = None
@@ -54,6 +55,13 @@ class BuildResults:
     since: float | None = None
     ignored: tuple[str, ...] = ()
     green_runs: int | None = None
+    check_id: str = ""
+    left: tuple[str, ...] = ()
+
+    @property
+    def unfinished(self) -> tuple[str, ...]:
+        """The checks to be stopped if nobody needs these results any more."""
+        return (*self.left, self.check_id) if self.check_id else self.left
 
 
 def read_build(stored: Mapping[str, object]) -> BuildResults:

@@ -57,6 +57,16 @@ def merge_group(job: Claimed) -> None:
             merging.record_merge_refused(job.lease, plan, error.message)
 
 
+def _forget(job: Claimed, plan: MergePlan) -> None:
+    for check_id in plan.left:
+        try:
+            forget_check(runtime(), plan.place.space, check_id)
+        except ProviderRefused as error:
+            # It ends by its own time limit. The group does not depend on it.
+            log.warning("a test can't be stopped", check=check_id, reason=error.message)
+    merging.record_forgotten(job.lease, plan)
+
+
 def _start(job: Claimed, plan: MergePlan) -> None:
     place = plan.place.repository
     base = forge().read_head(place, plan.place.default_branch)
@@ -124,6 +134,7 @@ def _stage(job: Claimed, plan: MergePlan) -> None:
 
 
 STEPS = {
+    Step.FORGET: _forget,
     Step.START: _start,
     Step.MERGE: _merge,
     Step.TEST: _test,

@@ -73,7 +73,7 @@ def next_trial(tx: Transaction, group: TaskGroup, project: Project) -> Trial:
     if group.build.command != digest:
         # Results of another command do not count. A new attempt gives the checks new names.
         group.attempt += 1 if group.build.command is not None else 0
-        group.build = BuildResults(digest)
+        group.build = BuildResults(digest, left=group.build.unfinished)
     if group.build.green_runs is None:
         # With another number, the runs so far might already have an end that nobody recorded.
         group.build = replace(group.build, green_runs=project.group_test_runs)
@@ -86,6 +86,7 @@ def next_trial(tx: Transaction, group: TaskGroup, project: Project) -> Trial:
     number = Tally(group.build.runs).total(position) + 1
     # Only a name: nothing is read out of it again.
     check_id = f"{group.id}-{group.attempt}-{position}-{number}"
+    group.build = replace(group.build, check_id=check_id)
     check = check_of(project, check_id, commit_at(tx, group, position), is_approved=True)
     seconds = now - (group.build.since or now)
     return Trial(group.attempt, position, check, number, flaky_tests.quarantined(tx, project.id), seconds)
@@ -135,7 +136,7 @@ def record_tested(
     mask = mask_of_project(tx, group.project_id)
     reason, log = mask(reason), mask.end_of(log)
     in_quarantine = tuple(sorted({*group.build.ignored, *mask.lines(sorted(ignored))}))
-    group.build = replace(group.build, since=None, ignored=in_quarantine)
+    group.build = replace(group.build, since=None, check_id="", ignored=in_quarantine)
     _add_runs(group, [TrialRun(trial.position, passed, trial.seconds)], reason, log)
     trial_log.keep(tx, group, trial.position, passed=passed, reason=reason, log=log)
     decision = _decide(tx, group)

@@ -73,7 +73,7 @@ def restart_merge(tx: Transaction, group: TaskGroup, by: By, *, is_retry: bool =
     for member in tx.all(select(GroupMember).where(GroupMember.group_id == group.id)):
         member.merged_sha = None
     group.base_sha = group.head_sha = group.tested_sha = group.error = None
-    group.build, group.attempt = BuildResults(), group.attempt + 1
+    group.build, group.attempt = BuildResults(left=group.build.unfinished), group.attempt + 1
     group.wants_staging = group.wants_staging or was_staged
     tx.enqueue(jobs.MERGE_GROUP, group.id, project_id=group.project_id)
 

@@ -8,7 +8,7 @@ requires that (see common/services/delivery/group_statuses.py).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from sqlalchemy import select
@@ -33,6 +33,8 @@ from common.values.place import Place
 
 
 class Step(StrEnum):
+    FORGET = "forget"
+    """Stop tests whose results nobody needs any more."""
     START = "start"
     """Point the release branch at the default branch's head."""
     MERGE = "merge"
@@ -49,7 +51,8 @@ class Step(StrEnum):
 class MergePlan:
     """The next step. attempt: the group's attempt, whose rise makes the result void.
 
-    task_id, title, commit_sha, expected_head: for MERGE. trial: for TEST. awaited: for STATUSES.
+    task_id, title, commit_sha, expected_head: for MERGE. trial: for TEST. awaited: for STATUSES. left: the runtime's
+    checks, for FORGET.
     """
 
     step: Step
@@ -63,6 +66,7 @@ class MergePlan:
     expected_head: str = ""
     trial: Trial | None = None
     awaited: AwaitedStatuses | None = None
+    left: tuple[str, ...] = ()
 
 
 @transactional
@@ -79,6 +83,8 @@ def begin_merge(tx: Transaction, lease: Lease) -> MergePlan | None:
         lifecycle.start_merging(tx, group)
     if group.state is GroupState.MERGING:
         _take_waiting_out(tx, group)
+    if left := group.build.left if group.state is GroupState.MERGING else group.build.unfinished:
+        return MergePlan(Step.FORGET, place, group.id, group.branch, group.attempt, left=left)
     if group.state is not GroupState.MERGING:
         return None
     if group.base_sha is None or group.head_sha is None:
@@ -109,6 +115,17 @@ def _take_waiting_out(tx: Transaction, group: TaskGroup) -> None:
             lifecycle.note_problem(group, task_id, "dependency", f"{which}: deliver them together")
     if not lifecycle.end_if_empty(tx, group, by=By.PLATFORM) and was_merged:
         lifecycle.restart_merge(tx, group, By.PLATFORM)
+
+
+@transactional
+def record_forgotten(tx: Transaction, lease: Lease, plan: MergePlan) -> None:
+    """The plan's checks are stopped."""
+    group = lock_with_tasks(tx, lease.subject_id)
+    if group is not None:
+        build = group.build
+        left = tuple(name for name in build.left if name not in plan.left)
+        group.build = replace(build, left=left, check_id="" if build.check_id in plan.left else build.check_id)
+    tx.again(lease, after_seconds=0)
 
 
 @transactional

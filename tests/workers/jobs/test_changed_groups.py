@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
+
 from common.jobs import MERGE_GROUP, Lease
-from common.models import Job, Task, TaskGroup
+from common.models import Job, Project, Task, TaskGroup
+from common.providers.runtime import runtime
 from common.services import jobs
 from common.services.delivery import merging, task_groups, trains
 from common.services.delivery.merging import MergePlan
+from common.services.projects import projects
+from common.services.projects.places import place_of
 from tests.workers.jobs.test_train import FILES, PLAIN, approved
 from tests.workers.platform import Platform
 
@@ -60,3 +65,33 @@ def test_a_refused_merge_of_a_task_that_was_taken_out_meanwhile_does_not_fail_th
 
     group = platform.get(TaskGroup, group.id)
     assert (group.state, group.error) == ("merged", None)
+
+
+@pytest.mark.parametrize("is_rebuilt", [False, True])
+def test_the_tests_of_a_group_that_is_cancelled_or_rebuilt_are_stopped(
+    plain_platform: Platform, is_rebuilt: bool
+) -> None:
+    """They would take the place of others for 15 minutes."""
+    platform = plain_platform
+    project = platform.project(PLAIN)
+    first, second = approved(platform, project, *FILES[:2])
+    projects.update_project(project.id, {"test_command": "sleep 600"}, by=platform.max)
+    group = platform.group(first, second)
+    space = place_of(platform.get(Project, project.id)).space
+
+    def running() -> str:
+        name = platform.get(TaskGroup, group.id).build.check_id
+        return name if name and runtime().read_check(space, name) is not None else ""
+
+    platform.run_jobs(until=lambda: running() != "")
+    name = running()
+    if is_rebuilt:
+        projects.update_project(project.id, {"test_command": None}, by=platform.max)
+        task_groups.remove_from_group(group.id, first.id, by=platform.max)
+    else:
+        task_groups.cancel_task_group(group.id, by=platform.max)
+    platform.run_jobs()
+
+    ended = platform.get(TaskGroup, group.id)
+    assert (ended.state, ended.build.unfinished) == ("merged" if is_rebuilt else "cancelled", ())
+    assert runtime().read_check(space, name) is None
