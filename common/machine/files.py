@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
 from pathlib import Path
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def write_new(path: Path, content: bytes, *, mode: int = 0o600, is_synced: bool = True) -> None:
@@ -55,13 +58,53 @@ def sync_directory(path: Path) -> None:
 def remove_tree(path: Path) -> None:
     """Remove a directory and its contents. OSError if something can't be removed, or if `path` is a file or a link.
 
-    Directories without write permission, such as builds leave, are made writable first. Safe to repeat.
+    Directories without write permission, such as builds leave, are made writable first. They may be nested to any
+    depth. Safe to repeat.
     """
-    shutil.rmtree(path, ignore_errors=True)
+    with contextlib.suppress(RecursionError):
+        shutil.rmtree(path, ignore_errors=True)
     if not os.path.lexists(path):
         return
-    for place, directories, _ in os.walk(path):
-        for directory in (Path(place, name) for name in directories):
-            if not directory.is_symlink():
-                directory.chmod(0o700)
-    shutil.rmtree(path)
+    if path.is_symlink():
+        raise NotADirectoryError(f"{path} is a symbolic link")
+    path.chmod(0o700)
+    top = os.open(path, _DIRECTORY)
+    try:
+        _remove_contents(top)
+    finally:
+        os.close(top)
+    path.rmdir()
+
+
+def _remove_contents(top: int) -> None:
+    """Remove what is in the open directory.
+
+    Each directory is moved into `top` before it is emptied. shutil.rmtree is recursive instead and keeps the directory
+    of every level open: it fails at about 1000 levels.
+    """
+    waiting = _emptied(top, top)
+    while waiting:
+        name = waiting.pop()
+        directory = os.open(name, _DIRECTORY, dir_fd=top)
+        try:
+            waiting += _emptied(directory, top)
+        finally:
+            os.close(directory)
+        os.rmdir(name, dir_fd=top)
+
+
+def _emptied(directory: int, top: int) -> list[str]:
+    """Remove the files of an open directory and move its directories into `top`. Returns their new names."""
+    with os.scandir(directory) as found:
+        entries = list(found)
+    moved = []
+    for entry in entries:
+        if not entry.is_dir(follow_symlinks=False):
+            os.unlink(entry.name, dir_fd=directory)
+            continue
+        # To move a directory or to list it needs rights on the directory itself.
+        os.chmod(entry.name, 0o700, dir_fd=directory)
+        name = secrets.token_hex(16)
+        os.rename(entry.name, name, src_dir_fd=directory, dst_dir_fd=top)
+        moved.append(name)
+    return moved

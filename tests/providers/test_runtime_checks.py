@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from common.machine.git_trees import DEEPEST
 from common.providers.runtime import ProcessRuntime
 from common.values.app import Space, Version
 from common.values.check import CheckPhase
 from common.values.variable_set import Variables
-from tests.attacks.bombs import tree_bomb
+from tests.attacks.bombs import deep_tree, tree_bomb
+from tests.deep_folders import DEPTH, remove_deep
 from tests.processes import lives
 from tests.providers.git_tree import git
 from tests.providers.runtime_contract import check_of, finished, until
@@ -25,6 +27,7 @@ SPACE = Space("shop-0000beef", "project-1")
 def runtime(tmp_path: Path) -> Iterator[ProcessRuntime]:
     with supervised(tmp_path / "runtime", AIWORKER_SECRET_KEY="0123456789abcdef" * 2) as running:
         yield running.runtime
+    remove_deep(tmp_path / "runtime")
 
 
 @pytest.fixture
@@ -69,6 +72,40 @@ def test_a_commit_of_endless_files_is_red_and_keeps_no_other_waiting(
     assert (state.phase, state.exit_code) == (CheckPhase.FAILED, None)
     assert state.reason is not None
     assert state.reason.startswith("too_large: ")
+
+
+def test_folders_of_any_depth_that_a_check_made_are_removed(
+    runtime: ProcessRuntime, version: Version, tmp_path: Path
+) -> None:
+    nested = f"i=0; while [ $i -lt {DEPTH} ]; do mkdir d && cd d || exit 3; i=$((i+1)); done"
+    check = check_of(version, SPACE, "c", nested)
+    runtime.ensure_check(check)
+
+    assert finished(runtime, check).phase is CheckPhase.PASSED
+    assert [path.name for path in (tmp_path / "runtime/checks").glob("*/*")] == ["c.json"]
+
+
+def test_a_commit_with_the_deepest_folders_that_may_be_pushed_is_checked(
+    runtime: ProcessRuntime, version: Version, tmp_path: Path
+) -> None:
+    deep = deep_tree(tmp_path / "repository", depth=DEEPEST - 1)
+    git("branch", "deep", deep, at=tmp_path / "repository")
+    check = replace(check_of(version, SPACE, "c", "git rev-parse HEAD"), commit=deep)
+    runtime.ensure_check(check)
+    state = finished(runtime, check)
+
+    assert (state.phase, state.log) == (CheckPhase.PASSED, f"{deep}\n"), state.reason
+
+
+def test_a_check_that_a_bug_ends_is_broken(version: Version, tmp_path: Path) -> None:
+    # A TypeError that nothing expects: the output of git is to be read in pieces of half a byte.
+    with supervised(tmp_path / "runtime", constants={"checkout.MOST_ERROR_BYTES": 0.5}) as running:
+        check = check_of(version, SPACE, "c", "true")
+        running.runtime.ensure_check(check)
+        state = finished(running.runtime, check)
+
+    assert state.phase is CheckPhase.BROKEN
+    assert state.reason == "the local runtime has an error (TypeError); its log says more"
 
 
 def test_what_a_passing_check_left_in_the_background_is_killed(runtime: ProcessRuntime, version: Version) -> None:

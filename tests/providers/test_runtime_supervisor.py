@@ -20,10 +20,12 @@ from common.providers.runtime import ProcessRuntime, runtime
 from common.settings import settings
 from common.values.app import App, AppPhase, Space
 from common.values.check import CheckEnd, CheckPhase, CheckState
+from tests.deep_folders import deep_folders
 from tests.ports import APP_PORTS, free_port
 from tests.processes import lives, words
 from tests.providers.runtime_contract import check_of, finished, settled, until
 from tests.providers.runtime_supervisor import ROOT, Repository, Supervisor, get, supervised, wait_until_gone
+from workers.needs.databases import root_of
 
 SPACE = Space("shop-0000beef", "project-1")
 APP = App(SPACE, "production")
@@ -207,6 +209,22 @@ def test_a_directory_that_an_older_supervisor_left_is_taken_over(repository: Rep
         kept = supervisor.runtime.read_check(SPACE, "old")
     assert urlsplit(state.url).port == port
     assert kept == CheckState(CheckPhase.FAILED, None, "said", "it was killed by SIGKILL", CheckEnd.KILLED)
+
+
+def test_deep_folders_of_a_killed_supervisor_are_removed_at_the_next_start(
+    supervisor: Supervisor, repository: Repository
+) -> None:
+    url = supervisor.runtime.ensure_app(APP, repository.web_app("v1")).url
+    settled(supervisor.runtime, APP, "v1")
+    supervisor.kill()
+    versions = supervisor.directory / "apps" / SPACE.namespace / APP.name / "versions"
+    check = supervisor.directory / "checks" / SPACE.namespace / "c"
+    databases = root_of(supervisor.directory) / "0123456789ab" / "postgres" / "deep"
+    with deep_folders(versions / "v1" / "code" / "deep"), deep_folders(check), deep_folders(databases):
+        supervisor.start_again()
+
+        assert [place for place in (versions, check, root_of(supervisor.directory)) if place.exists()] == []
+    assert supervisor.runtime.ensure_app(APP, repository.web_app("v2")).url == url
 
 
 def test_a_request_in_another_language_is_refused(supervisor: Supervisor) -> None:

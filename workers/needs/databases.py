@@ -153,7 +153,9 @@ def clear(place: Path) -> None:
     """
     if not place.is_dir() or place.is_symlink():
         return
-    for record in place.glob("**/postmaster.pid"):
+    # A data directory lies in the place of a run, and that in the root. They are not searched: `**` is recursive, and
+    # fails at about 1000 levels of folders, which a client of a server may have made.
+    for record in (*place.glob("*/postmaster.pid"), *place.glob("*/*/postmaster.pid")):
         # A confined one's segments have ended with its sandbox; what its files say is a hostile client's to choose.
         if not any(part.startswith(CONFINED) for part in record.relative_to(place.parent).parts):
             _free_shared_memory(record)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
 from pathlib import Path
 
 from common.machine.files import remove_tree
 from workers.runner.commands import kill_all_below
-
-_REMOVE_SECONDS = 600
 
 
 def remove_run(directory: Path) -> None:
@@ -17,16 +14,7 @@ def remove_run(directory: Path) -> None:
     if not directory.exists():
         return
     kill_all_below(directory / "home")
-    try:
-        remove_tree(directory)
-    except RecursionError:
-        # Folders in folders, thousands of them: Python's way is recursive, rm's is not.
-        subprocess.run(
-            ["rm", "-rf", "--", str(directory)], stdin=subprocess.DEVNULL, capture_output=True, check=False,
-            timeout=_REMOVE_SECONDS,
-        )  # fmt: skip
-        if directory.exists():
-            raise OSError(f"{directory} can't be removed") from None
+    remove_tree(directory)
 
 
 def remove_runs(runs_dir: Path) -> None:
@@ -35,5 +23,5 @@ def remove_runs(runs_dir: Path) -> None:
         return
     kill_all_below(runs_dir)
     for directory in runs_dir.iterdir():
-        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        with contextlib.suppress(OSError):
             remove_run(directory)

@@ -11,7 +11,6 @@ import contextlib
 import ipaddress
 import json
 import logging
-import shutil
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from workers.supervisor.gate import Gate
 from workers.supervisor.health import VersionFailed
 from workers.supervisor.logs import LogFile, last_lines
 from workers.supervisor.ports import NoFreePort
+from workers.supervisor.removals import remove_or_log
 from workers.supervisor.toolbox import Tools
 from workers.supervisor.version import RunningVersion
 
@@ -201,7 +201,7 @@ class Apps:
     async def restore(self) -> None:
         """Take every stored port again, and delete the checkouts of an earlier supervisor."""
         for file in self._directory.glob("*/*/app.json"):
-            shutil.rmtree(file.parent / "versions", ignore_errors=True)
+            remove_or_log(file.parent / "versions")
             space = Space(file.parent.parent.name, _read(file).project_id)
             with contextlib.suppress(NoPort):  # `ensure` tries again
                 await self._opened(App(space, file.parent.name))
@@ -222,14 +222,14 @@ class Apps:
             app = self._apps.pop((namespace, name), None)
             if app is not None:
                 await app.close()
-            await asyncio.to_thread(shutil.rmtree, self._directory / namespace / name, ignore_errors=True)
+            await asyncio.to_thread(remove_or_log, self._directory / namespace / name)
             with contextlib.suppress(OSError):  # the namespace still has other apps
                 (self._directory / namespace).rmdir()
 
     async def delete_namespace(self, namespace: str) -> None:
         names = [name for of, name in self._apps if of == namespace]
         await asyncio.gather(*(self.delete(namespace, name) for name in names))
-        await asyncio.to_thread(shutil.rmtree, self._directory / namespace, ignore_errors=True)
+        await asyncio.to_thread(remove_or_log, self._directory / namespace)
 
     def listed(self) -> list[tuple[str, str, str | None]]:
         return [(namespace, name, app.wanted_id) for (namespace, name), app in sorted(self._apps.items())]

@@ -8,7 +8,6 @@ never in an argument, which every user of the machine could read.
 from __future__ import annotations
 
 import asyncio
-import shutil
 from pathlib import Path
 
 from common.machine import git_trees
@@ -20,6 +19,7 @@ from common.values.check import Overlay
 from common.values.repository import Source
 from workers.commits import TRY_AGAIN_AFTER_SECONDS, checkout_environment, why_git_failed
 from workers.overlays import git_commands, write_texts
+from workers.supervisor.removals import remove_or_log
 
 GIT_SECONDS = 600
 LAST_DELAY_SECONDS = 5.0
@@ -56,7 +56,7 @@ class Checkouts:
     ) -> None:
         """Empty the directory `to` and check out the commit there, then the overlay's files. Raises CheckoutFailed."""
         mirror = self._mirror(project_id)
-        await asyncio.to_thread(shutil.rmtree, to, ignore_errors=True)
+        await asyncio.to_thread(remove_or_log, to)
         async with self._locks.setdefault(project_id, asyncio.Lock()):
             await self._ensure_mirror(project_id, mirror)
             for wanted in (commit,) if overlay is None else (commit, overlay.commit):
@@ -86,7 +86,7 @@ class Checkouts:
             await asyncio.to_thread(forget_locks, mirror)
         elif not mirror.exists():
             new = mirror.with_suffix(".new")
-            await asyncio.to_thread(shutil.rmtree, new, ignore_errors=True)
+            await asyncio.to_thread(remove_or_log, new)
             new.parent.mkdir(parents=True, exist_ok=True)
             await _git("init", "--quiet", "--bare", "--template=", str(new))
             new.rename(mirror)
@@ -97,7 +97,7 @@ class Checkouts:
 
     def forget(self, project_id: str) -> None:
         """Delete the project's mirror. Blocking."""
-        shutil.rmtree(self._mirror(project_id), ignore_errors=True)
+        remove_or_log(self._mirror(project_id))
         self._locks.pop(project_id, None)
         self._unlocked.discard(project_id)
 

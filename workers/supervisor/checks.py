@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import shutil
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +25,7 @@ from workers.supervisor.coverage_files import CoverageFiles
 from workers.supervisor.endings import Ending, watched
 from workers.supervisor.logs import Tail
 from workers.supervisor.measuring import Measuring
+from workers.supervisor.removals import remove_or_log
 from workers.supervisor.report_files import Reports, added
 from workers.supervisor.start_commands import patient_command, shell_command
 from workers.supervisor.toolbox import Tools
@@ -71,7 +71,7 @@ class Checks:
     def restore(self) -> None:
         """Delete the checkouts of checks that an earlier supervisor was running."""
         for place in self._directory.glob("*/*/"):
-            shutil.rmtree(place, ignore_errors=True)
+            remove_or_log(place)
 
     def ensure(self, wanted: Check) -> CheckState:
         """Start the check unless it is known; return its state."""
@@ -103,7 +103,7 @@ class Checks:
 
     async def delete_namespace(self, namespace: str) -> None:
         await asyncio.gather(*(self.delete(of, check_id) for of, check_id in list(self._running) if of == namespace))
-        await asyncio.to_thread(shutil.rmtree, self._directory / namespace, ignore_errors=True)
+        await asyncio.to_thread(remove_or_log, self._directory / namespace)
 
     async def close(self) -> None:
         tasks = {running.task for running in self._running.values() if running.task is not None}
@@ -125,8 +125,14 @@ class Checks:
             # No verdict, so the result is not stored: after a deletion, the check can be started again.
             running.result = CheckState(CheckPhase.BROKEN, None, running.output.text(), str(error), error.code)
             return
+        except Exception as error:
+            # Nothing else tells of a bug: callers would wait for the check for ever.
+            log.exception("check %s was ended by a bug", wanted.check_id)
+            words = f"the local runtime has an error ({type(error).__name__}); its log says more"
+            running.result = CheckState(CheckPhase.BROKEN, None, running.output.text(), words)
+            return
         finally:
-            await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+            await asyncio.to_thread(remove_or_log, directory)
         phase = CheckPhase.FAILED if ending.reason else CheckPhase.PASSED
         log_text = running.output.text()
         state = CheckState(

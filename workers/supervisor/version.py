@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import shutil
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -25,6 +24,7 @@ from workers.supervisor.excesses import Excesses
 from workers.supervisor.health import Listener, VersionFailed, probe
 from workers.supervisor.logs import LogFile
 from workers.supervisor.ports import NoFreePort
+from workers.supervisor.removals import remove_or_log
 from workers.supervisor.start_commands import Command, starting
 from workers.supervisor.toolbox import Tools
 from workers.supervisor.units import LOOPBACK, Streams, Unit
@@ -156,7 +156,7 @@ class RunningVersion:
         self.is_answering = False
         await self._end_unit(grace_seconds)
         await self._workplace.close()
-        await asyncio.to_thread(shutil.rmtree, self._place, ignore_errors=True)
+        await asyncio.to_thread(remove_or_log, self._place)
 
     # --- checkout and start
 

@@ -6,6 +6,7 @@ followed, and what is read is bounded.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Sequence
@@ -24,15 +25,27 @@ class Unusable(Exception):
 def matching_files(code: Path, places: Sequence[str]) -> list[str]:
     """The paths in the checkout that match a pattern of `.gitignore`, sorted in each folder. Blocking."""
     patterns, found, seen = GitIgnoreSpec.from_lines(places), list[str](), 0
-    for folder, folders, files in os.walk(code):
-        folders[:] = sorted(set(folders) - {".git", "node_modules"})
+    # os.walk is recursive: it fails at about 1000 levels.
+    waiting = [""]
+    while waiting:
+        inside = waiting.pop()
+        folders, files = _names(code / inside)
         seen += len(folders) + len(files)
         if seen > MOST_ENTRIES:
             break
-        inside = os.path.relpath(folder, code)
-        names = (name if inside == "." else f"{inside}/{name}" for name in sorted(files))
-        found += [name for name in names if patterns.match_file(name)]
+        within = f"{inside}/" if inside else ""
+        found += [f"{within}{name}" for name in files if patterns.match_file(f"{within}{name}")]
+        waiting += [f"{within}{name}" for name in reversed(folders) if not (code / within / name).is_symlink()]
     return found
+
+
+def _names(folder: Path) -> tuple[list[str], list[str]]:
+    """The sorted names of its folders, links to folders among them, and of its files; none if it can't be read."""
+    folders, files = list[str](), list[str]()
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            (folders if entry.is_dir() else files).append(entry.name)
+    return sorted(set(folders) - {".git", "node_modules"}), sorted(files)
 
 
 def content_of_run(path: Path, shown: str, *, began_ns: int, left: int, most: int) -> bytes | None:

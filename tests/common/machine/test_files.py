@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from common.machine.files import remove_tree, replace_file, write_new
+from tests.deep_folders import deep_folders
 
 
 def _names(directory: Path) -> list[str]:
@@ -110,6 +111,19 @@ def test_a_tree_goes_whatever_its_modes(tmp_path: Path) -> None:
 
     assert _names(tmp_path) == ["kept"]
     assert stat.S_IMODE((tmp_path / "kept").stat().st_mode) == 0o500
+
+
+def test_a_tree_goes_however_deep_it_is(tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "file").touch()
+    with deep_folders(tmp_path / "build", name="node_modules") as innermost:
+        # More folders than Python's recursion allows, and a path that is longer than the system's longest.
+        os.symlink(tmp_path / "kept", "link", dir_fd=innermost)
+
+        remove_tree(tmp_path / "build")
+
+    assert _names(tmp_path) == ["kept"]
+    assert _names(tmp_path / "kept") == ["file"]
 
 
 def test_a_link_is_no_tree(tmp_path: Path) -> None:
