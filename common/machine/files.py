@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import shutil
+import stat
 from pathlib import Path
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -65,8 +67,8 @@ def remove_tree(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     if not os.path.lexists(path):
         return
-    if path.is_symlink():
-        raise NotADirectoryError(f"{path} is a symbolic link")
+    if not stat.S_ISDIR(path.lstat().st_mode):
+        raise NotADirectoryError(errno.ENOTDIR, "a file or a symbolic link is no directory", str(path))
     path.chmod(0o700)
     top = os.open(path, _DIRECTORY)
     try:

@@ -47,6 +47,21 @@ def test_every_check_has_a_clean_checkout(runtime: ProcessRuntime, version: Vers
         assert state.log == "README\n"
 
 
+def test_folders_without_write_permission_reach_no_later_check(
+    runtime: ProcessRuntime, version: Version, tmp_path: Path
+) -> None:
+    # Such as Go's cache of modules. Root removes them in any case, so only another user sees this test fail.
+    locked = "mkdir -p build/lib ~/go/mod && touch build/lib/litter ~/go/mod/litter && chmod -R a-w build ~/go"
+    for command in (locked, "find . ~ -name litter"):
+        check = check_of(version, SPACE, "c", command)
+        runtime.ensure_check(check)
+        state = finished(runtime, check)
+
+        assert (state.phase, state.log) == (CheckPhase.PASSED, "")
+        assert [path.name for path in (tmp_path / "runtime/checks").glob("*/*")] == ["c.json"]
+        runtime.delete_check(SPACE, "c")
+
+
 def test_a_check_that_takes_too_long_is_killed_with_all_it_started(runtime: ProcessRuntime, version: Version) -> None:
     command = "sleep 600 & echo $!; setsid sleep 600 & echo $!; wait"
     check = replace(check_of(version, SPACE, "c", command), timeout_seconds=3)

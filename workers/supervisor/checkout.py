@@ -12,6 +12,7 @@ from pathlib import Path
 
 from common.machine import git_trees
 from common.machine.children import kill_group
+from common.machine.files import remove_tree
 from common.machine.git_limits import leash, met_limit, was_cut_short
 from common.machine.git_locks import forget_locks
 from common.machine.log_files import OutputTail
@@ -56,7 +57,11 @@ class Checkouts:
     ) -> None:
         """Empty the directory `to` and check out the commit there, then the overlay's files. Raises CheckoutFailed."""
         mirror = self._mirror(project_id)
-        await asyncio.to_thread(remove_or_log, to)
+        try:
+            await asyncio.to_thread(remove_tree, to)
+        except OSError as error:
+            # What stays would be among the files of this commit.
+            raise CheckoutFailed(f"files of an earlier checkout can't be removed: {error.strerror}") from error
         async with self._locks.setdefault(project_id, asyncio.Lock()):
             await self._ensure_mirror(project_id, mirror)
             for wanted in (commit,) if overlay is None else (commit, overlay.commit):

@@ -103,7 +103,8 @@ def test_a_tree_goes_whatever_its_modes(tmp_path: Path) -> None:
     (inner / "file").touch()
     (tmp_path / "kept").mkdir(mode=0o500)
     (inner / "link").symlink_to(tmp_path / "kept")
-    for directory in (inner, inner.parent):
+    inner.chmod(0o000)
+    for directory in (inner.parent, tmp_path / "build"):
         directory.chmod(0o500)
 
     remove_tree(tmp_path / "build")
@@ -133,3 +134,11 @@ def test_a_link_is_no_tree(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="symbolic link"):
         remove_tree(tmp_path / "link")
     assert _names(tmp_path) == ["kept", "link"]
+
+
+def test_a_file_is_no_tree(tmp_path: Path) -> None:
+    write_new(tmp_path / "file", b"content", mode=0o600)
+
+    with pytest.raises(NotADirectoryError):
+        remove_tree(tmp_path / "file")
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o600

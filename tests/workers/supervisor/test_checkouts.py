@@ -9,7 +9,7 @@ import pytest
 
 from common.values.repository import Source
 from tests.providers.runtime_supervisor import Repository
-from workers.supervisor.checkout import Checkouts
+from workers.supervisor.checkout import CheckoutFailed, Checkouts
 
 
 @pytest.fixture
@@ -61,6 +61,19 @@ def test_nothing_is_written_through_a_link_of_it(tmp_path: Path, repository: Rep
     code = check_out(tmp_path, repository, repository.commit_all())
 
     assert (code / "way").is_symlink()
+    assert not list(outside.iterdir())
+
+
+def test_a_checkout_into_a_directory_that_cannot_be_removed_is_refused(
+    tmp_path: Path, repository: Repository, mark: Path
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (tmp_path / "runtime").mkdir()
+    (tmp_path / "runtime" / "code").symlink_to(outside)
+
+    with pytest.raises(CheckoutFailed, match="of an earlier checkout"):
+        check_out(tmp_path, repository, repository.commit_all())
     assert not list(outside.iterdir())
 
 
