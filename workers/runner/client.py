@@ -72,7 +72,8 @@ class Wire:
 
         wait_seconds: how long the platform may hold the reply. query: more parameters. agent_token: with which a run
         asks for its agent's next one. Raises ProviderUnavailable (no
-        connection, 5xx, 429), Unauthenticated (401), NotFound (404), RunOver (409) and ProviderRefused (any other).
+        connection, 5xx, 429), Unauthenticated (401), NotFound (404), RunOver (409) and ProviderRefused (any other, and
+        what JSON can't hold).
         """
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json", **trace_headers()}
         if content is not None:
@@ -92,6 +93,8 @@ class Wire:
             )
         except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
             raise ProviderRefused(f"{self.url} is not an http or https address") from error
+        except requests.exceptions.InvalidJSONError as error:
+            raise ProviderRefused(f"{method} {path} holds what JSON can't: {error}") from error
         except requests.RequestException as error:
             raise ProviderUnavailable(f"{self.url} does not answer ({type(error).__name__})") from error
         _raise_for_status(reply, f"{method} {path}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -122,7 +123,10 @@ class Transcript:
 
 
 def bounded_input(value: Mapping[str, object]) -> object:
-    """A tool's input as JSON of bounded size: long texts lose their middle, deep and long collections their rest."""
+    """A tool's input as JSON of bounded size: long texts lose their middle, deep and long collections their rest.
+
+    Numbers that JSON can't hold become texts.
+    """
     bounded = _bounded(value, _DEEPEST)
     size = len(json.dumps(bounded))
     if size > LARGEST_INPUT:
@@ -133,7 +137,7 @@ def bounded_input(value: Mapping[str, object]) -> object:
 def _bounded(value: object, depth: int) -> object:
     if isinstance(value, str):
         return shortened(value, LONGEST_STRING)
-    if value is None or isinstance(value, bool | int | float):
+    if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
         return value
     if depth == 0:
         return "…"

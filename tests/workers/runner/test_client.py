@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.errors import ProviderRefused
 from web.http.json_strict import parse_object
-from workers.runner.client import fit
+from workers.runner.client import Wire, fit
 
 
 def test_what_no_database_keeps_is_left_out() -> None:
@@ -21,3 +23,8 @@ def test_what_no_database_keeps_is_left_out() -> None:
 @given(st.dictionaries(st.sampled_from(["message", "question"]), st.text(st.characters(codec=None))))
 def test_the_platform_takes_whatever_is_fit(body: dict[str, str]) -> None:
     assert parse_object(json.dumps(fit(body)).encode()) == fit(body)
+
+
+def test_a_body_that_json_can_not_hold_is_not_tried_again() -> None:
+    with Wire("http://127.0.0.1:9") as wire, pytest.raises(ProviderRefused, match="JSON"):
+        wire.call("POST", "/runner/heartbeat", token="t", json={"number": float("inf")})

@@ -146,6 +146,16 @@ def test_a_line_of_50_mb_is_cut_and_said(trouble: Trouble) -> None:
     assert "after" in run.log
 
 
+def test_a_number_that_json_can_not_hold_is_shown_as_text(trouble: Trouble) -> None:
+    report, run = trouble.execute(
+        """session s; echo '{"event": "call", "id": "c", "name": "Wait", "input": {"seconds": [1e999, NaN, 2.5]}}'
+        end true done"""
+    )
+    assert (report["outcome"], report["summary"]) == ("completed", "done")
+    (call,) = [line for line in run.lines if line["kind"] == "tool"]
+    assert call["details"]["input"] == {"seconds": ["inf", "nan", 2.5]}
+
+
 def test_exit_0_without_work_says_so(trouble: Trouble) -> None:
     before = head(trouble.repository)
     report, _ = trouble.execute("session s; end true ''")
