@@ -39,7 +39,7 @@ class MessagesSchema(Schema):
 def read_messages(run_id: str, after: int, wait: int) -> object:
     """People's messages after `after`, oldest first, as soon as there is one and at the latest after `wait` seconds.
 
-    They count as delivered; the same request again gets them again.
+    They count as delivered once a request has their seq as `after`; the same request again gets them again.
     """
     return {"messages": _messages(after, wait)}
 
@@ -47,6 +47,8 @@ def read_messages(run_id: str, after: int, wait: int) -> object:
 def _messages(after: int, wait_seconds: int) -> list[PersonMessage]:
     """Wait without an open database session, and read before writing: most looks find nothing."""
     caller = run()
+    if after and steering.has_acknowledged(caller, after):
+        steering.acknowledge_messages(caller, after)
     if steering.has_messages(caller, after):
         return steering.take_messages(caller, after)
     if not wait_seconds:

@@ -53,8 +53,9 @@ class Inbox:
 class Steering:
     """Fetches a run's messages into `inbox` while the `with` block runs, but for the time between `stop` and `go_on`.
 
-    What is fetched counts as delivered for the platform; what is not goes to the task's next run. A platform that has
-    no messages ends it quietly. on_over: called with a reason if the run is over.
+    What is fetched counts as delivered for the platform once the next fetch names it in `after`; anything else goes to
+    the task's next run. A platform that has no messages ends it quietly. on_over: called with a reason if the run is
+    over.
     """
 
     def __init__(self, url: str, run_id: str, token: RunToken, *, on_over: Callable[[str], None]) -> None:

@@ -20,10 +20,17 @@ from common.services.runs.log_entries import cut, note
 from common.services.runs.runners import RunPrincipal
 from common.services.tasks import lifecycle
 from common.services.tasks.feedback import give_back
-from common.services.tasks.messages import PersonMessage, add_message, deliver, messages_for
+from common.services.tasks.messages import (
+    PersonMessage,
+    acknowledged_by,
+    add_message,
+    deliver,
+    message_of,
+    messages_for,
+)
 from common.services.tasks.tasks import add_feedback, lock_task
 from common.states import By, Outcome, Phase, Role, RunState, TaskState
-from common.transaction import Transaction, snapshot, transactional
+from common.transaction import Snapshot, Transaction, snapshot, transactional
 
 RELEASE_SECONDS = 90
 """How long the agent of a task that was taken over may push what it has done: it is told within 15 s, by its heartbeat,
@@ -64,23 +71,44 @@ def write_message(tx: Transaction, task_id: str, text: str, *, interrupts: bool 
 def has_messages(run: RunPrincipal, after: int) -> bool:
     """Whether `take_messages` would return any. Conflict if the run is over. Only reads, so it may be called often."""
     with snapshot() as read:
-        row = read.get(Run, run.run_id)
-        if row is None or row.live_task_id is None:
-            raise Conflict(f"run {run.run_id} is over: stop working on it")
-        return read.find(messages_for(row, after)) is not None
+        return read.find(messages_for(_live_run(read, run), after)) is not None
+
+
+def take_messages(run: RunPrincipal, after: int) -> list[PersonMessage]:
+    """The messages for the run with a seq greater than `after`, oldest first. None while a person holds the task.
+
+    Conflict if the run is over. They are not delivered yet: the agent may have stopped waiting for this reply.
+    """
+    with snapshot() as read:
+        row, task = _live_run(read, run), read.get(Task, run.task_id)
+        is_held = task is not None and task.phase is Phase.HELD
+        return [] if is_held else [message_of(it) for it in read.all(messages_for(row, after))]
+
+
+def has_acknowledged(run: RunPrincipal, after: int) -> bool:
+    """Whether `acknowledge_messages` would mark any. Conflict if the run is over. Only reads."""
+    with snapshot() as read:
+        return read.find(acknowledged_by(_live_run(read, run), after)) is not None
 
 
 @transactional
-def take_messages(tx: Transaction, run: RunPrincipal, after: int) -> list[PersonMessage]:
-    """The messages for the run with a seq greater than `after`, oldest first; they count as delivered to it.
+def acknowledge_messages(tx: Transaction, run: RunPrincipal, after: int) -> None:
+    """Mark the messages up to the seq `after` as delivered to the run, which asks for later ones. Safe to repeat.
 
-    Safe to repeat: with the same `after` it gets the same ones again. None while a person holds the task.
+    What the run does not acknowledge before it ends is feedback of the task's next run. Conflict if the run is over.
     """
-    task = tx.lock(Task, run.task_id)
+    tx.lock(Task, run.task_id)
     row = tx.lock(Run, run.run_id)
     if row.state is RunState.ENDED:
         raise Conflict(f"run {row.id} is over: stop working on it")
-    return [] if task.phase is Phase.HELD else deliver(tx, row, tx.all(messages_for(row, after)))
+    deliver(tx, row, tx.all(acknowledged_by(row, after)))
+
+
+def _live_run(read: Snapshot, run: RunPrincipal) -> Run:
+    row = read.get(Run, run.run_id)
+    if row is None or row.live_task_id is None:
+        raise Conflict(f"run {run.run_id} is over: stop working on it")
+    return row
 
 
 @transactional

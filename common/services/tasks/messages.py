@@ -1,7 +1,7 @@
 """Messages of people to a task's agent: rows, their order, and which run gets them how.
 
 A message from before a run was claimed belongs to its feedback. The live run fetches later ones one by one. What no run
-has received is feedback of the next one.
+has acknowledged, by asking for what comes after it, is feedback of the next one.
 """
 
 from __future__ import annotations
@@ -86,21 +86,29 @@ def is_given_at_claim(run: Run) -> ColumnElement[bool]:
 def messages_for(run: Run, after: int) -> Select[Comment]:
     """The messages with a seq greater than `after` that the run, which is claimed, has to fetch, oldest first.
 
-    Those that it was given before are among them: the answer may have been lost. None for a review: people write to who
+    Those that it was sent before are among them: the answer may have been lost. None for a review: people write to who
     works on the task.
     """
     is_free = or_(Comment.delivered_run_id.is_(None), Comment.delivered_run_id == run.id)
-    since = max(_EPOCH + after * _STEP, run.started_at or _EPOCH)
+    return _of_run(run).where(Comment.created_at > _EPOCH + after * _STEP, is_free)
+
+
+def acknowledged_by(run: Run, after: int) -> Select[Comment]:
+    """The messages up to the seq `after` that the run has fetched, as it says by it, and that are not marked so yet."""
+    return _of_run(run).where(Comment.created_at <= _EPOCH + after * _STEP, Comment.delivered_run_id.is_(None))
+
+
+def _of_run(run: Run) -> Select[Comment]:
     return (
         select(Comment)
-        .where(Comment.task_id == run.task_id, Comment.kind.in_(KINDS), Comment.created_at > since, is_free)
+        .where(Comment.task_id == run.task_id, Comment.kind.in_(KINDS))
+        .where(Comment.created_at > (run.started_at or _EPOCH))
         .where(false() if run.is_review else true())
         .order_by(Comment.created_at, Comment.id)
     )
 
 
-def deliver(tx: Transaction, run: Run, rows: Sequence[Comment]) -> list[PersonMessage]:
-    """Mark the messages as delivered to the run. Safe to repeat."""
+def deliver(tx: Transaction, run: Run, rows: Sequence[Comment]) -> None:
+    """Mark the messages as delivered to the run."""
     for row in rows:
-        row.delivered_run_id, row.delivered_at = run.id, row.delivered_at or tx.now()
-    return [message_of(row) for row in rows]
+        row.delivered_run_id, row.delivered_at = run.id, tx.now()

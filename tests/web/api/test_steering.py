@@ -14,6 +14,7 @@ from common.services.projects.projects import put_member
 from common.states import Role
 from tests import builders
 from tests.web.world import World, all_of, at_once, get, put, run_jobs
+from tests.workers.runner.runner_platform import eventually
 
 
 class Shop:
@@ -40,6 +41,10 @@ class Shop:
         assert reply.status_code == 200, reply.json
         messages: list[dict[str, Any]] = reply.json["messages"]
         return messages
+
+    def acknowledge(self) -> None:
+        """Fetch what there is, and ask for what comes after it, as an agent does at once."""
+        assert self.fetch(after=self.fetch()[-1]["seq"]) == []
 
     def finish(self, outcome: str = "cancelled", **more: Any) -> Any:
         return self.run.post(
@@ -112,19 +117,46 @@ def test_a_message_is_shown_with_its_author_and_without_secrets_in_the_transcrip
     assert (entry["message"], entry["details"]["author"], entry["details"]["interrupts"]) == ("use ***", "mia", True)
     (comment,) = shop.read()["comments"]
     assert (comment["kind"], comment["author"], comment["deliveredAt"]) == ("message", "mia", None)
-    shop.fetch()
+    shop.acknowledge()
     assert shop.read()["comments"][0]["deliveredAt"]
 
 
 def test_what_no_run_fetched_is_feedback_of_the_next_one(shop: Shop) -> None:
     shop.say("fetched")
-    shop.fetch()
+    shop.acknowledge()
     shop.say("not fetched", interrupt=True)
     path = f"/api/runner/runs/{shop.run_id}/session"
     assert shop.run.put(path, data=b"x", content_type="application/octet-stream").status_code == 204
     shop.finish()
     assert [(one["kind"], one["body"]) for one in shop.claim_next()["feedback"]] == [("message", "not fetched")]
     assert shop.fetch() == []
+
+
+def test_what_a_completed_run_never_acknowledged_is_feedback_of_the_next_one(shop: Shop) -> None:
+    shop.say("use tabs")
+    shop.acknowledge()
+    shop.say("no, spaces")
+    assert [one["text"] for one in shop.fetch()] == ["use tabs", "no, spaces"]  # the agent no longer reads this reply
+    assert [bool(one["deliveredAt"]) for one in shop.read()["comments"]] == [True, False]
+    assert shop.finish("completed", summary="done", commitSha="a" * 40).status_code == 200
+
+    put(Task, shop.task.id, state_="ready_to_test", phase_=None, head_sha="a" * 40)
+    assert shop.post("reject", shop.world.client, reason="Not friendly").status_code == 200
+
+    feedback = [(one["kind"], one["body"]) for one in shop.claim_next()["feedback"]]
+    assert feedback == [("message", "no, spaces"), ("rejection", "Not friendly")]
+    assert all(one["deliveredAt"] for one in shop.read()["comments"])
+
+
+def test_a_message_is_acknowledged_before_the_run_waits_for_the_next(shop: Shop) -> None:
+    shop.say("use tabs")
+    (message,) = shop.fetch()
+    waiting = threading.Thread(target=lambda: shop.fetch(after=message["seq"], wait=25))
+    waiting.start()
+    eventually(lambda: shop.read()["comments"][0]["deliveredAt"], "the message counts as delivered", seconds=15)
+    shop.say("go on")
+    waiting.join(20)
+    assert not waiting.is_alive()
 
 
 def test_a_message_before_the_claim_is_feedback_and_one_after_it_is_fetched(world: World) -> None:
