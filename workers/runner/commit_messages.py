@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from common.machine.text import storable
 from common.values.claimed_run import ClaimedTask
 from workers.runner.reports import shortened
 
@@ -16,6 +17,8 @@ def title_of(task: ClaimedTask) -> str:
 
 
 def message_of(title: str, summary: str, trailers: str) -> str:
-    """The whole message; a part that is empty is left out."""
-    body = shortened(summary.strip(), _LONGEST_SUMMARY).replace("\0", "")
+    """The whole message; a part that is empty is left out. Git takes neither NUL nor lone surrogates, so they are
+    removed or replaced.
+    """
+    body = shortened(storable(summary).strip(), _LONGEST_SUMMARY)
     return "\n\n".join(part for part in (title, body, trailers) if part) + "\n"

@@ -156,6 +156,14 @@ def test_a_number_that_json_can_not_hold_is_shown_as_text(trouble: Trouble) -> N
     assert call["details"]["input"] == {"seconds": ["inf", "nan", 2.5]}
 
 
+def test_a_summary_that_git_can_not_take_fails_no_run(trouble: Trouble) -> None:
+    report, _ = trouble.execute(
+        """session s; echo x > x; echo '{"event": "end", "ok": true, "text": "a\\u0000b \\ud800 c"}'"""
+    )
+    assert (report["outcome"], report.get("reason")) == ("completed", None)
+    assert git("log", "-1", "--format=%b", "task-1", cwd=trouble.repository).startswith("ab ? c")
+
+
 def test_exit_0_without_work_says_so(trouble: Trouble) -> None:
     before = head(trouble.repository)
     report, _ = trouble.execute("session s; end true ''")
