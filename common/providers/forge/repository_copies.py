@@ -18,6 +18,8 @@ from common.providers.forge import git
 CHECK_SECONDS = 600.0
 _TRIES = 20
 """How often a repository is looked through anew because git packed it meanwhile. Each time finds larger packs."""
+_RECORDS = "aiworker/"
+"""The folder of the platform's own files. Their lock files are named `lock` (common/providers/forge/records.py)."""
 _DERIVED = ("multi-pack-index", "commit-graph")
 """Files of these names are made from others, and would refer to packs of another moment."""
 
@@ -86,14 +88,15 @@ def _is_passing(name: str) -> bool:
 
 
 def _walk(path: Path, *, but: str = "") -> Iterator[str]:
-    """Paths of the files below, without lock files."""
+    """Paths of the files below, without lock files. A branch may be named `lock`; no ref's name ends with `.lock`."""
     for place, directories, names in os.walk(path):
         if place == str(path) and but in directories:
             directories.remove(but)
         inside = os.path.relpath(place, path)
         for name in names:
-            if name != "lock" and not name.endswith(".lock"):
-                yield name if inside == "." else f"{inside}/{name}"
+            found = name if inside == "." else f"{inside}/{name}"
+            if not name.endswith(".lock") and not (name == "lock" and found.startswith(_RECORDS)):
+                yield found
 
 
 def complete_copy(path: Path) -> None:

@@ -82,6 +82,22 @@ def record(tx: Transaction, name: str, sha: str) -> None:
     tx.add(Mark(name=name, at=tx.now(), value={"sha": sha}))
 
 
+def test_a_branch_may_have_the_name_of_a_lock_file(use: Use, old: Path, tmp_path: Path) -> None:
+    inside = "repositories/aiworker/shop.git"
+    for ref in ("refs/heads/lock", "refs/heads/fix/lock", "refs/heads/aiworker/lock", "refs/tags/lock"):
+        git("update-ref", ref, "main", at=old / inside)
+    (old / inside / "aiworker" / "lock").touch()
+    (old / inside / "aiworker" / "statuses" / "lock").touch()
+    before = git("for-each-ref", at=old / inside)
+    backed_up(tmp_path / "backup")
+
+    new = use("new")
+    restored(tmp_path / "backup")
+
+    assert git("for-each-ref", at=new / inside) == before
+    assert list((new / inside / "aiworker").rglob("lock")) == []
+
+
 def test_objects_that_git_packs_anew_meanwhile_are_found(old: Path) -> None:
     (pinned,) = repository_copies.pin(old / "repositories")
     files = repository_copies.object_files(pinned)
