@@ -9,6 +9,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +27,8 @@ from tests.providers.git_tree import WorkTree, git
 SHOP = Repository("aiworker", "shop", "project-1")
 
 # One application for both servers. Whoever logs in as `person` may push what isn't the platform's, `reader` nothing,
-# and a run's credential its one branch: what the platform's own route decides from its database.
+# and a run's credential its one branch: what the platform's own route decides from its database. A push of `judged` is
+# read before git reads it, as that route does.
 _APPLICATION = """
 import os
 from pathlib import Path
@@ -35,6 +37,7 @@ from flask import Flask, Response, request
 
 from common.providers.forge import BareForge
 from common.values.repository import Repository
+from web.git.push_commands import PushRules
 from web.git.smart_http import serve_git
 
 app = Flask(__name__)
@@ -59,6 +62,7 @@ def git(test: str, owner: str, name: str, service_path: str) -> Response:
         forge.repository_path(repository), service_path=service_path, may_write=user != "reader",
         hidden_refs=("refs/heads/staging", "refs/heads/release/"), only_refs=only_refs, user=user,
         max_bytes=int(os.environ["MAX_BYTES"]), push_check=forge.push_check(max_file_bytes=64 * 2**20),
+        judge=(lambda commands: PushRules()) if user == "judged" else None,
     )
 """
 
@@ -276,6 +280,32 @@ def test_a_compressed_request_is_understood(a_server: Server, forge: BareForge) 
     assert status == 200
     assert answer.startswith(b"0008NAK\n")
     assert b"PACK" in answer
+
+
+def test_a_small_push_that_unpacks_to_gibibytes_is_unpacked_up_to_the_limit(server: Server, forge: BareForge) -> None:
+    """Its pack is 8 GiB of zeros. The server takes 100 MiB."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    command = f"{'0' * 40} {'1' * 40} refs/heads/x\0report-status side-band-64k".encode()
+    start = packer.compress(f"{len(command) + 4:04x}".encode() + command + b"0000") + packer.flush(zlib.Z_FULL_FLUSH)
+    # The blocks are alike from the second on: each refers to nothing before it.
+    _, zeros = (packer.compress(bytes(2**26)) + packer.flush(zlib.Z_FULL_FLUSH) for _ in range(2))
+
+    def used_seconds() -> float:
+        process = psutil.Process(server.process.pid)
+        return sum(sum(each.cpu_times()[:2]) for each in {process, *process.children()} - set(server.backends()))
+
+    assert get(server.url("judged") + "/info/refs?service=git-receive-pack")[0] == 200
+    before = used_seconds()
+
+    status, _answer = get(
+        server.url("judged") + "/git-receive-pack",
+        body=start + zeros * 128,
+        headers={"Content-Type": "application/x-git-receive-pack-request", "Content-Encoding": "gzip"},
+    )
+
+    assert status == 200
+    assert used_seconds() - before < 4
+    assert forge.read_head(SHOP, "x") is None
 
 
 def test_a_body_in_another_encoding_is_refused(a_server: Server) -> None:

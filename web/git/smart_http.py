@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import io
 import itertools
 import os
 import re
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 import structlog
 from flask import Response, request
@@ -76,10 +78,11 @@ def serve_git(
         return refusal(413, f"A push may have at most {max_bytes} bytes.")
     # Replaces the application's limit for JSON. Twice the limit, to read a chunked body that is too large to its end.
     request.max_content_length = 2 * limit
+    stream = cast("IO[bytes]", _Yielding(request.stream))
     push, rules = None, PushRules()
     if service_path == "git-receive-pack" and judge is not None:
         try:
-            push = read_push(request.stream, is_compressed=encoding in {"gzip", "x-gzip"})
+            push = read_push(stream, is_compressed=encoding in {"gzip", "x-gzip"})
         except BadPush as error:
             return refusal(400, str(error))
         rules = judge(push.commands)
@@ -91,9 +94,9 @@ def serve_git(
         config.append(checked_by)
     variables = git.environment(config) | check_variables | _cgi(repository_path / service_path, service, user)
     if push is None:
-        return _Exchange(variables, request.stream, limit).respond()
+        return _Exchange(variables, stream, stream, limit).respond()
     variables.pop("HTTP_CONTENT_ENCODING", None)
-    return _with_notice(_Exchange(variables, push.body, limit).respond(), push, rules)
+    return _with_notice(_Exchange(variables, push.body, stream, limit).respond(), push, rules)
 
 
 def _with_notice(reply: Response, push: Push, rules: PushRules) -> Response:
@@ -154,14 +157,31 @@ def _backend() -> str:
     return os.path.join(git.run(None, "--exec-path").line, "git-http-backend")
 
 
+class _Yielding(io.RawIOBase):
+    """The request's body. Lets other requests go on at each read, which gevent does not while there is data to read."""
+
+    def __init__(self, body: IO[bytes]) -> None:
+        super().__init__()
+        self._body = body
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1, /) -> bytes:
+        time.sleep(0)
+        return self._body.read(size)
+
+
 class _Exchange:
     """One http-backend process that reads the request's body and writes the response's body.
+
+    body: what git reads. received: the body as the client sends it, which may be compressed.
 
     A thread feeds the request to the child, so that full pipes can't block both sides. Iterating yields the response.
     close() ends the child at any point and may be called again.
     """
 
-    def __init__(self, variables: dict[str, str], body: IO[bytes], limit: int) -> None:
+    def __init__(self, variables: dict[str, str], body: IO[bytes], received: IO[bytes], limit: int) -> None:
         try:
             self._child = subprocess.Popen(
                 [*leash(), _backend()],
@@ -177,7 +197,7 @@ class _Exchange:
         assert self._child.stdin is not None
         assert self._child.stdout is not None
         self._stdin, self._stdout = self._child.stdin, self._child.stdout
-        self._body, self._limit = body, limit
+        self._body, self._received, self._limit = body, received, limit
         self._is_closed = False
         self._timer = threading.Timer(_LONGEST_SECONDS, git.kill, [self._child])
         self._timer.daemon = True
@@ -219,18 +239,20 @@ class _Exchange:
         return self._stdout.read1(_CHUNK_BYTES)  # type: ignore[attr-defined, no-any-return]
 
     def _feed(self) -> None:
-        """Copy the body to the child. After the child has closed its input, read on within the limit."""
-        passed, is_wanted = 0, True
+        """Copy the body to the child, up to the limit. Then read what the client still sends."""
+        passed = 0
         # If the client disconnects or exceeds the limit, the child sees the end of its input and reports it.
         with contextlib.suppress(Exception):
             while chunk := self._body.read(_CHUNK_BYTES):
                 passed += len(chunk)
-                if passed > self._limit and is_wanted:
-                    is_wanted = False
-                    self._close_stdin()
-                if is_wanted:
-                    is_wanted = self._write(chunk)
+                if passed > self._limit or not self._write(chunk):
+                    break
+                time.sleep(0)
         self._close_stdin()
+        # As it was sent: a small body may unpack to thousands of times its size.
+        with contextlib.suppress(Exception):
+            while self._received.read(_CHUNK_BYTES):
+                pass
 
     def _write(self, chunk: bytes) -> bool:
         try:
