@@ -21,12 +21,21 @@ const HAS_DIFF = ["ready_to_test", "approved", "staging", "production", "in_prog
 const NARROWEST_SPLIT = 720;
 const TYPED = "input,textarea,select,dialog,[contenteditable]";
 
-export function Review({ task, reload }) {
+// The task's diff: {path, diff, error, isOld, readAgain}. path: null where there is none. isOld: the diff is of another
+// commit than the task's by now. It stays while the newer one is read, and where that fails.
+export function useDiff(task) {
   const path = task.branchName && HAS_DIFF.includes(task.state) ? `/tasks/${task.id}/diff` : null;
   const { value: diff, error, reload: readAgain } = useRead(path);
+  const isOld = Boolean(diff?.patch && task.headSha) && diff.headSha !== task.headSha;
   useEffect(() => {
     if (diff && diff.headSha !== task.headSha) readAgain();
-  }, [task.headSha, task.state]);
+  }, [task.headSha, task.state, isOld]);
+  return { path, diff, error, isOld, readAgain };
+}
+
+// changes: by useDiff.
+export function Review({ task, changes, reload }) {
+  const { path, diff, error, isOld, readAgain } = changes;
   const [isStyled, setStyled] = useState(false);
   useEffect(() => {
     loadStyle("/static/css/review.css").then(() => setStyled(true));
@@ -39,6 +48,7 @@ export function Review({ task, reload }) {
     ${
       path &&
       html`<section data-testid="task-diff" class="review-changes" aria-label=${t("Changes")}>
+        ${isOld && error && html`<${Trouble} error=${error} again=${readAgain} />`}
         ${
           failed
             ? html`<${Trouble} error=${error} again=${readAgain} />`

@@ -10,10 +10,11 @@ import { useReview } from "../reviews.mjs";
 import { may, user } from "../session.mjs";
 import { told } from "../toasts.mjs";
 import { idOf } from "../words.mjs";
-import { Review as Changes } from "./review.mjs";
+import { Review as Changes, useDiff } from "./review.mjs";
 
 export function Review({ task, reload }) {
   const review = useReview(task.id);
+  const changes = useDiff(task);
   const [rejecting, setRejecting] = useState(false);
   const isOpen = task.state === "ready_to_test" && may("maintainer");
   useEffect(() => {
@@ -21,27 +22,33 @@ export function Review({ task, reload }) {
   }, [isOpen]);
   const answer = { review, rejecting, setRejecting };
   return html`
-    ${isOpen && html`<${Decision} task=${task} answer=${answer} reload=${reload} />`}
+    ${isOpen && html`<${Decision} task=${task} changes=${changes} answer=${answer} reload=${reload} />`}
     ${rejecting && html`<${Rejection} task=${task} answer=${answer} reload=${reload} />`}
-    <${Changes} task=${task} reload=${reload} />
+    <${Changes} task=${task} changes=${changes} reload=${reload} />
   `;
 }
 
-function Decision({ task, answer, reload }) {
+function Decision({ task, changes, answer, reload }) {
   const own = project.value?.separateApprover && [user.value.id, user.value.username].includes(idOf(task.createdBy));
   const count = answer.review.count.value;
-  // A 409 says that the state is another one by now, so the task is read again whatever the answer is.
-  const approve = () => api.post(`/tasks/${task.id}/approve`, { commitSha: task.headSha }).finally(reload);
+  // What is approved is the commit that is shown: a newer one has not been looked at. A 409 says that the state or the
+  // commit is another one by now, so the task is read again whatever the answer is.
+  const approve = () =>
+    api
+      .post(`/tasks/${task.id}/approve`, { commitSha: changes.diff?.patch ? changes.diff.headSha : task.headSha })
+      .finally(reload);
   return html`<div class="actions decision">
     <${Button}
       kind="primary"
       testid="task-approve"
       act=${approve}
-      disabled=${own}
+      disabled=${own || changes.isOld}
       title=${
         own
           ? t("This project wants the approval of a person who neither wrote the task nor pushed to its branch")
-          : undefined
+          : changes.isOld
+            ? t("There is a newer commit than the one that is shown")
+            : undefined
       }
     >
       ${t("Approve")}
