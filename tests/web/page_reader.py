@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from flask import Flask
 from playwright.sync_api import Browser, Locator, Page, Request, Route
+from werkzeug.test import TestResponse
 
 from tests.builders import log_in
 
@@ -54,10 +55,14 @@ class PageReader:
     def close(self) -> None:
         self._context.close()
 
-    def _answer(self, route: Route, request: Request) -> None:
+    def send(self, request: Request) -> TestResponse:
+        """What the app answers to a request of the page."""
         address = urlsplit(request.url)
-        reply = self._client.open(
+        return self._client.open(
             f"{address.path}?{address.query}", method=request.method, headers=request.headers,
             data=request.post_data_buffer,
         )  # fmt: skip
+
+    def _answer(self, route: Route, request: Request) -> None:
+        reply = self.send(request)
         route.fulfill(status=reply.status_code, headers=dict(reply.headers), body=reply.data)

@@ -140,8 +140,19 @@ const KEYLESS = /^\/(auth|tokens|users|agents\/enrolment-tokens|model-providers)
 const TRIES = 3;
 const LONGEST_WAIT_SECONDS = 10;
 
-// What was sent and never answered, with its key: sent again by hand it is still the same act.
+// What may have taken effect though no answer said so, with its key: sent again by hand it is still the same act.
 const unsure = new Map();
+
+// The server's own word that it can't tell yet what became of the first request with this key.
+const isUnderWay = ({ status, field }) => status === 409 && field === "Idempotency-Key";
+
+// Whether the act may have taken effect, by this request or an earlier one with its key. The answer may have been lost
+// after the effect (0, or a proxy's 5xx), or the answer to COMMIT (503). 401 and 429 are said before the key is read.
+const isUnsure = (error) =>
+  error.status === 0 || error.status >= 500 || [401, 429].includes(error.status) || isUnderWay(error);
+
+// What is sent again by itself, as another answer is likely.
+const isPassing = (error) => error.status === 0 || error.status === 503 || isUnderWay(error);
 
 async function post(path, body = {}, { keepalive } = {}) {
   if (KEYLESS.test(path)) return call("POST", path, { body });
@@ -153,10 +164,9 @@ async function post(path, body = {}, { keepalive } = {}) {
       unsure.delete(act);
       return reply;
     } catch (error) {
-      // The answer may have been lost after the effect (0), or the answer to COMMIT (503).
-      if (error.status !== 0 && error.status !== 503) unsure.delete(act);
-      else unsure.set(act, key);
-      if (!left || !unsure.has(act)) throw error;
+      if (isUnsure(error)) unsure.set(act, key);
+      else unsure.delete(act);
+      if (!left || !isPassing(error)) throw error;
       const seconds = Math.min(error.retryAfter ?? 0.8, LONGEST_WAIT_SECONDS);
       await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
     }

@@ -1,0 +1,78 @@
+"""What somebody does at the page is done once, though its answer did not arrive and the request is sent again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Request, Route, expect
+
+from common.models import Task
+from tests.web.page_reader import PageReader
+from tests.web.world import World, all_of
+
+UNDER_WAY = {"field": "Idempotency-Key", "message": "the first request with this key is still under way"}
+
+
+@pytest.fixture
+def reader(browser: Browser, plain_world: World) -> Iterator[PageReader]:
+    someone = PageReader(browser, plain_world.app, plain_world.max.username)
+    yield someone
+    someone.close()
+
+
+def write_task(reader: PageReader, project_id: str) -> None:
+    reader.open(f"#/projects/{project_id}/tasks")
+    reader.see("task-new").click()
+    reader.see("task-title").fill("Greet in Spanish")
+    reader.see("task-create").click()
+
+
+@pytest.mark.parametrize("status", [502, 504])
+def test_a_task_is_created_once_though_a_proxy_gave_up_waiting(
+    reader: PageReader, plain_world: World, status: int
+) -> None:
+    project = plain_world.project()
+
+    def give_up(route: Route, request: Request) -> None:
+        if request.method == "POST":
+            reader.send(request)
+            route.fulfill(status=status, content_type="text/html", body="<h1>Bad gateway</h1>")
+        else:
+            route.fallback()
+
+    reader.page.route("**/api/tasks", give_up)
+    write_task(reader, project.id)
+    expect(reader.page.get_by_role("alert")).to_contain_text("The server failed")
+    reader.page.unroute("**/api/tasks")
+
+    reader.see("task-create").click()
+
+    expect(reader.see("task-create")).to_have_count(0)
+    expect(reader.see("task-card")).to_have_count(1)
+    assert len(all_of(Task)) == 1
+
+
+def test_a_request_that_is_still_under_way_is_asked_about_again(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    keys = []
+
+    def answer(route: Route, request: Request) -> None:
+        if request.method != "POST":
+            return route.fallback()
+        keys.append(request.headers["idempotency-key"])
+        if len(keys) == 1:
+            reader.send(request)
+            return route.abort()
+        if len(keys) == 2:
+            return route.fulfill(status=409, json={"error": "Conflict", "details": UNDER_WAY})
+        return route.fallback()
+
+    reader.page.route("**/api/tasks", answer)
+
+    write_task(reader, project.id)
+
+    expect(reader.see("task-create")).to_have_count(0)
+    assert len(keys) == 3
+    assert len(set(keys)) == 1
+    assert len(all_of(Task)) == 1
