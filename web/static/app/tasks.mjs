@@ -28,12 +28,18 @@ let asked = 0;
 let loading = false;
 let dirty = new Set();
 let timer = 0;
+// Reads of single tasks are numbered as they are asked: task id → the number of the one that is shown.
+let reads = 0;
+let shownReads = new Map();
 
 const put = (fresh) => {
   const all = new Map(tasks.value || []);
   for (const task of fresh) all.set(task.id, { ...all.get(task.id), ...task });
   tasks.value = all;
 };
+
+// Answers may come in another order than they were asked for: what was asked later is not undone.
+const isOvertaken = (id, read) => (shownReads.get(id) ?? 0) > read;
 
 const byTask = (some) => new Map(some.map(({ taskId, ...card }) => [taskId, card]));
 
@@ -43,6 +49,7 @@ export async function loadBoard(projectId, filter) {
   if (projectId !== shown.projectId || JSON.stringify(filter) !== JSON.stringify(shown.filter)) tasks.value = null;
   shown = { projectId, filter };
   dirty = new Set();
+  shownReads = new Map();
   loading = true;
   try {
     const { columns, cards: said } = await api.get("/board", { projectId, ...filter, limit: PAGE });
@@ -72,9 +79,12 @@ export async function loadCards() {
   const mine = asked;
   const { projectId, filter } = shown;
   if (loading || !tasks.value) return;
+  const read = ++reads;
   const { cards: said } = await api.get("/board", { projectId, ...filter, limit: PAGE });
   await released();
-  if (mine === asked) cards.value = new Map([...cards.value, ...byTask(said)]);
+  if (mine !== asked) return;
+  const fresh = said.filter(({ taskId }) => !isOvertaken(taskId, read));
+  cards.value = new Map([...cards.value, ...byTask(fresh)]);
 }
 
 // What the card of a task says that was read by itself.
@@ -136,13 +146,16 @@ async function readDirty(again) {
   // What a search or a filter lets through is the server's to say.
   if (ids.length > 12 || isFiltered()) return again();
   const mine = asked;
+  const read = ++reads;
   try {
     const replies = await Promise.all(
       ids.map((id) => api.get(`/tasks/${id}`).catch((error) => (error.status === 404 ? null : Promise.reject(error)))),
     );
     await released();
     if (mine !== asked) return;
-    const fresh = replies.filter(Boolean).map(({ task }) => task);
+    const known = replies.filter(Boolean).map(({ task }) => task);
+    const fresh = known.filter(({ id }) => !isOvertaken(id, read));
+    for (const { id } of fresh) shownReads.set(id, read);
     batch(() => {
       put(fresh);
       cards.value = new Map([
