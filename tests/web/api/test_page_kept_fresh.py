@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+
 import pytest
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Route, WebSocketRoute, expect
 
 from common.models import Task
-from tests.web.page_reader import PageReader
+from tests.web.page_reader import ORIGIN, PageReader
 from tests.web.world import World, put
 
 HEAR = """async message => (await import('/static/app/tasks.mjs')).heardOfTask(message, () => {})"""
@@ -46,6 +49,54 @@ def test_an_older_answer_that_comes_last_does_not_move_a_card_back(reader: PageR
     reader.settle()
 
     expect(reader.see("board-column-ready_to_test").get_by_test_id("task-card")).to_have_count(1)
+
+
+def test_activity_shows_what_happens_while_an_answer_is_under_way(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    send = _socket(reader)
+    reader.open(f"#/projects/{project.id}/activity")
+    told = reader.see("activity-event")
+    expect(told.first).to_be_visible()
+    expect(reader.see("live-status").first).to_have_attribute("data-state", "on")
+    reader.settle()
+    path = "**/api/events?*afterSeq*"
+    late: list[Route] = []
+    reader.page.route(path, lambda route: late.append(route))
+    with reader.page.expect_request(path) as first:
+        plain_world.task(project, "First")
+        send("task:created", project.id, 101)
+    older = plain_world.client.get(first.value.url.removeprefix(ORIGIN)).json
+    with reader.page.expect_request(path):
+        plain_world.task(project, "Second")
+        send("task:created", project.id, 102)
+
+    with reader.page.expect_response(path):
+        late[0].fulfill(json=older)
+    expect(told.filter(has_text="First")).to_have_count(1)
+    late[1].fallback()
+
+    expect(told.filter(has_text="Second")).to_have_count(1)
+    expect(told.filter(has_text="First")).to_have_count(1)
+
+
+def _socket(reader: PageReader) -> Callable[[str, str, int], None]:
+    """The page's socket, once it is open: what is sent to it is a live message of this project."""
+    opened: list[WebSocketRoute] = []
+
+    def answer(socket: WebSocketRoute) -> None:
+        opened.append(socket)
+        socket.on_message(lambda asked: _reply(socket, json.loads(asked)["event"]))
+
+    def send(event: str, project_id: str, seq: int) -> None:
+        opened[-1].send(json.dumps({"event": event, "projectId": project_id, "seq": seq, "data": {}}))
+
+    reader.page.route_web_socket("**/ws", answer)
+    return send
+
+
+def _reply(socket: WebSocketRoute, asked: str) -> None:
+    if name := {"auth": "auth:ok", "ping": "pong"}.get(asked):
+        socket.send(json.dumps({"event": name, "data": {}}))
 
 
 def _hear_of(reader: PageReader, project_id: str, task_id: str, state: str) -> None:

@@ -43,9 +43,14 @@ function useEvents(projectId, type, actor) {
     const newest = latest.current.events?.[0];
     if (!newest) return read();
     const { events } = await ask({ afterSeq: newest.seq, limit: MOST_NEW });
-    if (latest.current.key !== key || latest.current.events[0] !== newest) return undefined;
+    if (latest.current.key !== key) return undefined;
     if (events.length === MOST_NEW) return read();
-    return setState((old) => ({ ...old, events: [...events.reverse(), ...old.events] }));
+    // Another answer may have come meanwhile: what it brought is there already.
+    return setState((old) => {
+      if (!old.events) return old;
+      const last = old.events[0]?.seq ?? 0;
+      return { ...old, events: [...events.filter(({ seq }) => seq > last).reverse(), ...old.events] };
+    });
   };
   useEffect(() => {
     setState({ events: null, hasMore: false, error: null });
