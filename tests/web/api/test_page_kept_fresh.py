@@ -51,6 +51,37 @@ def test_an_older_answer_that_comes_last_does_not_move_a_card_back(reader: PageR
     expect(reader.see("board-column-ready_to_test").get_by_test_id("task-card")).to_have_count(1)
 
 
+def test_a_column_is_counted_anew_when_a_task_leaves_it_that_is_not_shown(
+    reader: PageReader, plain_world: World
+) -> None:
+    project = plain_world.project()
+    oldest = [plain_world.task(project, f"Task {number}") for number in range(53)][:2]
+    reader.open(f"#/projects/{project.id}/tasks")
+    backlog, at_work = (reader.see(f"board-column-{state}").locator(".count") for state in ("backlog", "in_progress"))
+    expect(backlog).to_have_text("53")
+
+    for task in oldest:
+        put(Task, task.id, state_="in_progress", phase_="queued")
+        _hear_of(reader, project.id, task.id, "in_progress")
+
+    expect(at_work).to_have_text("2")
+    expect(backlog).to_have_text("51")
+    reader.see("load-more").click()
+    expect(reader.see("board-column-backlog").get_by_test_id("task-card")).to_have_count(51)
+    expect(backlog).to_have_text("51")
+
+
+def test_a_task_that_is_opened_by_its_address_is_counted_once(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    oldest, *_ = [plain_world.task(project, f"Task {number}") for number in range(52)]
+
+    reader.open(f"#/projects/{project.id}/tasks/{oldest.id}")
+
+    column = reader.see("board-column-backlog")
+    expect(column.get_by_test_id("task-card")).to_have_count(51)
+    expect(column.locator(".count")).to_have_text("52")
+
+
 def test_activity_shows_what_happens_while_an_answer_is_under_way(reader: PageReader, plain_world: World) -> None:
     project = plain_world.project()
     send = _socket(reader)

@@ -19,7 +19,17 @@ export const trouble = signal(null);
 // Task id → what its card says besides the task: {question, askedBy, step, costUsd, checks, waitsFor, overlaps}.
 export const cards = signal(new Map());
 
-const remaining = ({ total, tasks: page }) => ({ count: Math.max(0, total - page.length), isCapped: false });
+// What `further` says of these columns, of which `all` is here.
+function remaining(columns, all) {
+  const known = {};
+  for (const { state } of all.values()) known[state] = (known[state] || 0) + 1;
+  return Object.fromEntries(
+    columns.map(({ state, total }) => [state, { count: Math.max(0, total - (known[state] || 0)), isCapped: false }]),
+  );
+}
+
+// How long after a task came that was on a page not read the columns are counted anew, at most.
+const RECOUNT_MS = 1000;
 
 // filter: what GET /board and GET /tasks take alike, such as {q, label}; {} for all.
 let shown = { projectId: null, filter: {} };
@@ -28,12 +38,16 @@ let asked = 0;
 let loading = false;
 let dirty = new Set();
 let timer = 0;
+let recounting = 0;
+// Counts what was put among the tasks.
+let changes = 0;
 // Reads of single tasks are numbered as they are asked: task id → the number of the one that is shown.
 let reads = 0;
 let shownReads = new Map();
 
 const put = (fresh) => {
   const all = new Map(tasks.value || []);
+  changes += 1;
   for (const task of fresh) all.set(task.id, { ...all.get(task.id), ...task });
   tasks.value = all;
 };
@@ -57,10 +71,11 @@ export async function loadBoard(projectId, filter) {
     if (mine !== asked) return;
     const unread = columns.filter(({ nextCursor }) => nextCursor);
     batch(() => {
-      tasks.value = new Map(columns.flatMap((column) => column.tasks).map((task) => [task.id, task]));
+      const all = new Map(columns.flatMap((column) => column.tasks).map((task) => [task.id, task]));
+      tasks.value = all;
       cards.value = byTask(said);
       cursors.value = Object.fromEntries(unread.map(({ state, nextCursor }) => [state, nextCursor]));
-      further.value = Object.fromEntries(unread.map((column) => [column.state, remaining(column)]));
+      further.value = remaining(unread, all);
       trouble.value = null;
     });
   } catch (error) {
@@ -74,17 +89,40 @@ export async function loadBoard(projectId, filter) {
   }
 }
 
-// Reads again what the cards say, such as what agents do now: nothing is heard of that.
+// Reads again how many tasks the columns have and what the cards say, such as what agents do now: nothing is heard of
+// that.
 export async function loadCards() {
   const mine = asked;
   const { projectId, filter } = shown;
   if (loading || !tasks.value) return;
   const read = ++reads;
-  const { cards: said } = await api.get("/board", { projectId, ...filter, limit: PAGE });
+  const before = changes;
+  const { columns, cards: said } = await api.get("/board", { projectId, ...filter, limit: PAGE });
   await released();
   if (mine !== asked) return;
   const fresh = said.filter(({ taskId }) => !isOvertaken(taskId, read));
   cards.value = new Map([...cards.value, ...byTask(fresh)]);
+  // What was counted may be older than what is here by now.
+  if (before !== changes || dirty.size) return recountSoon();
+  further.value = remaining(
+    columns.filter(({ state }) => cursors.value[state]),
+    tasks.value,
+  );
+}
+
+// A task that was on a page not read is counted there, too, until the columns are counted anew.
+function recountSoon() {
+  recounting ||= setTimeout(() => {
+    recounting = 0;
+    loadCards().catch(failed);
+  }, RECOUNT_MS);
+}
+
+// Puts whole tasks among those that are here.
+function keep(fresh) {
+  const isNew = fresh.some(({ id }) => !tasks.value.has(id));
+  put(fresh);
+  if (isNew && Object.keys(cursors.value).length) recountSoon();
 }
 
 // What the card of a task says that was read by itself.
@@ -119,7 +157,7 @@ export async function loadMore(state) {
 }
 
 export function keepTask(task) {
-  if (task.projectId === shown.projectId && tasks.value) put([task]);
+  if (task.projectId === shown.projectId && tasks.value) keep([task]);
 }
 
 // Takes one live message: moves the card at once, unless a pointer is down, then reads what else changed. `again` reads
@@ -157,7 +195,7 @@ async function readDirty(again) {
     const fresh = known.filter(({ id }) => !isOvertaken(id, read));
     for (const { id } of fresh) shownReads.set(id, read);
     batch(() => {
-      put(fresh);
+      keep(fresh);
       cards.value = new Map([
         ...cards.value,
         ...fresh.map((task) => [task.id, cardOf(task, cards.value.get(task.id))]),
