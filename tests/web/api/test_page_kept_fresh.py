@@ -82,6 +82,24 @@ def test_a_task_that_is_opened_by_its_address_is_counted_once(reader: PageReader
     expect(column.locator(".count")).to_have_text("52")
 
 
+def test_a_task_that_is_opened_does_not_join_a_board_whose_search_leaves_it_out(
+    reader: PageReader, plain_world: World
+) -> None:
+    project = plain_world.project()
+    task = plain_world.task(project, "Greet")
+    plain_world.task(project, "Search")
+    reader.open(f"#/projects/{project.id}/tasks?q=search")
+    cards = reader.see("task-card")
+    expect(cards).to_have_count(1)
+
+    reader.page.evaluate("hash => { location.hash = hash }", f"#/projects/{project.id}/tasks/{task.id}?q=search")
+    expect(reader.see("task-state")).to_be_visible()
+    reader.settle()
+
+    expect(cards).to_have_count(1)
+    expect(cards).to_contain_text("Search")
+
+
 def test_activity_shows_what_happens_while_an_answer_is_under_way(reader: PageReader, plain_world: World) -> None:
     project = plain_world.project()
     send = _socket(reader)

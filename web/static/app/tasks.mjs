@@ -156,8 +156,11 @@ export async function loadMore(state) {
   cursors.value = reply.nextCursor ? { ...rest, [state]: reply.nextCursor } : rest;
 }
 
+// Takes a task as a reply gave it. With a search or a filter only one that is here: what else they let through is the
+// server's to say.
 export function keepTask(task) {
-  if (task.projectId === shown.projectId && tasks.value) keep([task]);
+  if (task.projectId !== shown.projectId || !tasks.value) return;
+  if (!isFiltered() || tasks.value.has(task.id)) keep([task]);
 }
 
 // Takes one live message: moves the card at once, unless a pointer is down, then reads what else changed. `again` reads
