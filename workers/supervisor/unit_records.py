@@ -6,6 +6,7 @@ The guard of each supervisor consists of this module, so it imports no sandbox a
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import shutil
@@ -26,11 +27,11 @@ KILL_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Record:
-    """pid, started: of the session leader (started: psutil's create_time). None: it was just being started."""
+    """pid, started: of the session leader (started: see started_at). None: it was just being started."""
 
     mark: str
     pid: int | None
-    started: float | None
+    started: tuple[str, int] | None
 
 
 def members(records: Collection[Record], *, leader_may_be_gone: bool) -> list[psutil.Process]:
@@ -88,26 +89,52 @@ def _has_session(record: Record, leader_may_be_gone: bool) -> bool:
     if record.pid is None:
         return False
     started = started_at(record.pid)
-    return leader_may_be_gone if started is None else record.started is None or abs(started - record.started) < 0.5
+    return leader_may_be_gone if started is None else record.started in (None, started)
 
 
-def started_at(pid: int) -> float | None:
-    """psutil's create_time of a process; None if it has ended."""
+def started_at(pid: int) -> tuple[str, int] | None:
+    """When a process started: the id of the machine's boot, and the clock ticks since then. None if it has ended.
+
+    No other process with this pid has the same. psutil's create_time changes when the machine's clock is set.
+    """
     try:
-        return psutil.Process(pid).create_time()
-    except psutil.Error:
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:
         return None
+    # The 22nd field of all, see proc(5). The name of the program, the second one, may hold spaces and parentheses.
+    return _boot_id(), int(fields[19])
+
+
+@functools.cache
+def _boot_id() -> str:
+    """Empty where the system does not tell it."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def write(file: Path, record: Record) -> None:
     """Store a record. Its mark is the name of the file."""
-    file.write_text(json.dumps([record.pid, record.started]), encoding="utf-8")
+    file.write_text(json.dumps([record.pid, *(record.started or (None, None))]), encoding="utf-8")
 
 
 def _read(file: Path) -> Record:
     try:
-        pid, started = json.loads(file.read_text(encoding="utf-8"))
+        fields = json.loads(file.read_text(encoding="utf-8"))
+        if len(fields) == 2:
+            return _read_older(file.stem, *fields)
+        pid, boot_id, ticks = fields
     except (OSError, ValueError):
         # The file is incomplete, because its writer was killed. Its name, which is the mark, is valid.
         return Record(file.stem, None, None)
-    return Record(file.stem, pid, started)
+    return Record(file.stem, pid, None if ticks is None else (boot_id, ticks))
+
+
+def _read_older(mark: str, pid: int | None, created_at: float | None) -> Record:
+    """A record of an older AiWorker, which stored psutil's create_time."""
+    if pid is not None and created_at is not None:
+        with contextlib.suppress(psutil.Error):
+            if abs(psutil.Process(pid).create_time() - created_at) < 0.5:
+                return Record(mark, pid, started_at(pid))
+    return Record(mark, None, None)

@@ -1,0 +1,89 @@
+"""The processes of a recorded unit are found by it, and no others, whatever happens to the machine's clock."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from psutil import _pslinux
+
+from workers.supervisor.unit_records import Record, family, kill_recorded, members, started_at, write
+
+MARK = "0123456789abcdef-0123456789abcdef"
+
+
+@pytest.fixture
+def leader() -> Iterator[subprocess.Popen[bytes]]:
+    """A session leader without a mark in its environment."""
+    process = subprocess.Popen(["sleep", "600"], start_new_session=True, env={})
+    yield process
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> Path:
+    made = tmp_path / "records"
+    made.mkdir()
+    return made
+
+
+def set_clock(monkeypatch: pytest.MonkeyPatch, *, by_seconds: float) -> None:
+    """As when the machine's clock is set: the kernel's time of its boot moves along."""
+    boot_time = _pslinux.boot_time()
+    monkeypatch.setattr(_pslinux, "boot_time", lambda: boot_time + by_seconds)
+
+
+@pytest.mark.parametrize("by_seconds", [-3600, 3600])
+def test_a_running_unit_is_found_after_the_clock_was_set(
+    leader: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch, by_seconds: float
+) -> None:
+    record = Record(MARK, leader.pid, started_at(leader.pid))
+    set_clock(monkeypatch, by_seconds=by_seconds)
+
+    assert [process.pid for process in family(record)] == [leader.pid]
+    assert [process.pid for process in members([record], leader_may_be_gone=True)] == [leader.pid]
+
+
+def test_a_recorded_unit_is_killed_after_the_clock_was_set(
+    leader: subprocess.Popen[bytes], records: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(records / f"{MARK}.json", Record(MARK, leader.pid, started_at(leader.pid)))
+    set_clock(monkeypatch, by_seconds=3600)
+
+    kill_recorded(records)
+
+    assert leader.wait(20) == -9
+    assert not records.exists()
+
+
+def test_a_unit_that_an_older_supervisor_recorded_is_killed(leader: subprocess.Popen[bytes], records: Path) -> None:
+    created_at = psutil.Process(leader.pid).create_time()
+    (records / f"{MARK}.json").write_text(json.dumps([leader.pid, created_at]))
+
+    kill_recorded(records)
+
+    assert leader.wait(20) == -9
+
+
+@pytest.mark.parametrize("case", ["other start", "other boot", "older record", "older record without a start"])
+def test_another_process_with_the_recorded_pid_is_left_alone(
+    leader: subprocess.Popen[bytes], records: Path, case: str
+) -> None:
+    boot_id, ticks = started_at(leader.pid) or ("", 0)
+    recorded = {
+        "other start": [leader.pid, boot_id, ticks - 1],
+        "other boot": [leader.pid, "5d0c4e3c-0000-4000-8000-000000000000", ticks],
+        "older record": [leader.pid, psutil.Process(leader.pid).create_time() - 5],
+        "older record without a start": [leader.pid, None],
+    }
+    (records / f"{MARK}.json").write_text(json.dumps(recorded[case]))
+
+    kill_recorded(records)
+
+    assert leader.poll() is None
+    assert not records.exists()
