@@ -54,7 +54,10 @@ def why_git_failed(output: bytes, exit_code: int | None, password: str | None = 
 
 
 def start_line(start_command: str | None, code: Path) -> str | None:
-    """Return the shell command that starts this checkout: the given one, else its Procfile's web line, else None."""
+    """Return the shell command that starts this checkout: the given one, else its Procfile's web line, else None.
+
+    A web line with a NUL is none: no program can be given it.
+    """
     if start_command:
         return start_command
     try:
@@ -63,7 +66,7 @@ def start_line(start_command: str | None, code: Path) -> str | None:
     except OSError:
         return None
     match = _PROCFILE_WEB.search(text)
-    return match[1] if match else None
+    return match[1] if match and "\0" not in match[1] else None
 
 
 def is_website(code: Path) -> bool:

@@ -174,6 +174,12 @@ def test_a_procfile_is_read_only_from_the_repository(repository: Repository, sec
     assert start_line(None, repository.path) is None
 
 
+def test_a_line_of_a_procfile_that_no_shell_can_be_given_is_not_run(repository: Repository) -> None:
+    (repository.path / "Procfile").write_bytes(b"web: python3 app.py \0 x\n")
+
+    assert start_line(None, repository.path) is None
+
+
 def test_a_huge_procfile_is_not_read_to_its_end(repository: Repository) -> None:
     (repository.path / "Procfile").write_bytes(b"web: " + b"x" * 10 * PROCFILE_BYTES)
 

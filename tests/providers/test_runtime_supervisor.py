@@ -227,6 +227,16 @@ def test_deep_folders_of_a_killed_supervisor_are_removed_at_the_next_start(
     assert supervisor.runtime.ensure_app(APP, repository.web_app("v2")).url == url
 
 
+def test_a_version_whose_start_a_bug_ends_has_failed(repository: Repository, tmp_path: Path) -> None:
+    # A TypeError that nothing expects: the output of git is to be read in pieces of half a byte.
+    with supervised(tmp_path / "runtime", constants={"checkout.MOST_ERROR_BYTES": 0.5}) as supervisor:
+        supervisor.runtime.ensure_app(APP, repository.web_app("v1"))
+        state = settled(supervisor.runtime, APP, "v1")
+
+    assert (state.phase, state.code) == (AppPhase.FAILED, "not_started")
+    assert state.reason == "the local runtime has an error (TypeError); its log says more"
+
+
 def test_a_request_in_another_language_is_refused(supervisor: Supervisor) -> None:
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(str(supervisor.socket))

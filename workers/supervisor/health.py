@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from urllib.parse import urljoin, urlsplit
 
 from common.values.app import Health
 from workers.supervisor.units import Streams
+
+log = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 5.0
 MOST_REDIRECTS = 5
@@ -25,6 +28,18 @@ class VersionFailed(Exception):
         super().__init__(reason)
         self.code = code
         self.reason = reason
+
+
+def failure_of(error: Exception) -> VersionFailed:
+    """The failure of a version whose start ended with this error. One that is no VersionFailed is a bug: it is logged.
+
+    Nothing else tells of a bug: callers would wait for the start for ever.
+    """
+    if isinstance(error, VersionFailed):
+        return error
+    log.error("the start of a version was ended by a bug", exc_info=error)
+    words = f"the local runtime has an error ({type(error).__name__}); its log says more"
+    return VersionFailed("not_started", words)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from common.values.check import CheckEnd
 from workers.commits import NOTHING_TO_RUN
 from workers.supervisor.checkout import CheckoutFailed
 from workers.supervisor.excesses import Excesses
-from workers.supervisor.health import Listener, VersionFailed, probe
+from workers.supervisor.health import Listener, VersionFailed, failure_of, probe
 from workers.supervisor.logs import LogFile
 from workers.supervisor.ports import NoFreePort
 from workers.supervisor.removals import remove_or_log
@@ -142,8 +142,8 @@ class RunningVersion:
                 turn.end()
             self._start_took_seconds = time.monotonic() - began
             await self._hold_healthy()
-        except VersionFailed as failure:
-            self.fail(failure)
+        except Exception as error:  # noqa: BLE001 (a bug is logged as such)
+            self.fail(failure_of(error))
             await self._clear(TERM_SECONDS)
             self._log.close()
             return
