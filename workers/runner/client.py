@@ -71,9 +71,8 @@ class Wire:
         """Send one request and return its 2xx reply.
 
         wait_seconds: how long the platform may hold the reply. query: more parameters. agent_token: with which a run
-        asks for its agent's next one. Raises ProviderUnavailable (no
-        connection, 5xx, 429), Unauthenticated (401), NotFound (404), RunOver (409) and ProviderRefused (any other, and
-        what JSON can't hold).
+        asks for its agent's next one. Raises ProviderUnavailable (no connection, 5xx, 429, a proxy's 404),
+        Unauthenticated (401), NotFound (404), RunOver (409) and ProviderRefused (any other, and what JSON can't hold).
         """
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json", **trace_headers()}
         if content is not None:
@@ -356,31 +355,31 @@ def _raise_for_status(reply: requests.Response, call: str) -> None:
     status = reply.status_code
     if 200 <= status < 300:
         return
-    message = f"{call}: {status} {_reason(reply)}"
+    body = _error_of(reply)
+    message = f"{call}: {status} {_reason(body) or reply.reason}"
     reply.close()
-    if status >= 500 or status in {408, 425, 429}:
+    # A proxy says 404, too, while the platform behind it restarts.
+    if status >= 500 or status in {408, 425, 429} or (status == 404 and not body):
         asked = reply.headers.get("Retry-After", "")
         raise ProviderUnavailable(message, retry_after_seconds=float(asked) if asked.isdigit() else None)
-    if status == 401:
-        raise Unauthenticated(message)
-    if status == 404:
-        raise NotFound(message)
-    if status == 409:
-        raise RunOver(message)
-    raise ProviderRefused(message)
+    kinds: dict[int, type[Exception]] = {401: Unauthenticated, 404: NotFound, 409: RunOver}
+    raise kinds.get(status, ProviderRefused)(message)
 
 
-def _reason(reply: requests.Response) -> str:
-    """Return the platform's error message, at most 300 characters."""
+def _error_of(reply: requests.Response) -> Json:
+    """The body of the platform's error; empty if somebody else answered."""
     try:
         body = reply.json()
     except (requests.exceptions.JSONDecodeError, UnicodeDecodeError):
-        return str(reply.reason)
-    if not isinstance(body, dict):
-        return str(reply.reason)
+        return {}
+    return body if isinstance(body, dict) and "error" in body else {}
+
+
+def _reason(body: Json) -> str:
+    """Return the platform's error message, at most 300 characters."""
     details = body.get("details")
     message = details.get("message") if isinstance(details, dict) else None
-    return str(message or body.get("error") or reply.reason)[:300]
+    return str(message or body.get("error") or "")[:300]
 
 
 def _question(reply: Json) -> AskedQuestion:

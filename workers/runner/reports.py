@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self, TypeVar
 
-from common.errors import ProviderRefused
+from common.errors import NotFound, ProviderRefused
 from common.machine.waiting import Deadline
 from common.masking import Mask
 from common.values.claimed_run import Limits
@@ -129,7 +129,7 @@ class RunLog:
             while batch := self._next_batch():
                 try:
                     self._api.send_logs(self._numbered(batch))
-                except ProviderRefused as error:
+                except (NotFound, ProviderRefused) as error:
                     # A rejected batch must not end the run; a line in the log says that entries are missing.
                     message = f"{len(batch)} entries were refused: {error}"
                     batch = [{"level": "warn", "message": message, "kind": "log"}]
@@ -137,7 +137,7 @@ class RunLog:
                 self._sent += len(batch)
         except RunOver as error:
             self._on_over(str(error))
-        except (Cancelled, ProviderRefused):
+        except (Cancelled, NotFound, ProviderRefused):
             return
 
     def _numbered(self, batch: Sequence[Json]) -> list[Json]:

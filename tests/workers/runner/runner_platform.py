@@ -102,6 +102,8 @@ class Platform:
         self.handed_over: list[str] = []
         """The runs that were handed out in the reply to the report of another."""
         self.loses_answers = 0
+        self.is_away = False
+        """A proxy in front of it answers that it knows no such page."""
         self.failures: dict[str, list[int]] = {}
         self.seen: list[str] = []
         self.queries: list[str] = []
@@ -218,6 +220,8 @@ class _Conversation(BaseHTTPRequestHandler):
         platform, token = self.platform, (self.headers.get("Authorization") or "").removeprefix("Bearer ")
         platform.seen.append(f"{self.command} {path}")
         platform.queries.append(urlsplit(self.path).query)
+        if platform.is_away:
+            return 404, b"404 page not found\n"
         for pattern, statuses in platform.failures.items():
             if statuses and re.search(pattern, path):
                 return statuses.pop(0), {"error": "Told to fail"}

@@ -156,6 +156,22 @@ def test_a_number_that_json_can_not_hold_is_shown_as_text(trouble: Trouble) -> N
     assert call["details"]["input"] == {"seconds": ["inf", "nan", 2.5]}
 
 
+def test_a_platform_that_restarts_behind_a_proxy_gets_the_work_and_its_transcript(trouble: Trouble) -> None:
+    go = trouble.folder / "go"
+    wait = f"until [ -e {go} ]; do sleep 0.05; done"
+    _, run = trouble.begin(f"session s; text there; {wait}; text later; echo x > x; end true done")
+    eventually(lambda: "there" in run.log, "it works")
+
+    trouble.platform.is_away = True
+    before = len(trouble.platform.seen)
+    go.touch()
+    eventually(lambda: "POST /runner/runs/run-1/logs" in trouble.platform.seen[before:], "the proxy answers")
+    trouble.platform.is_away = False
+
+    assert (ended(run)["outcome"], trouble.show("x")) == ("completed", "x")
+    assert "later\nPushing task-1" in run.log
+
+
 def test_a_summary_that_git_can_not_take_fails_no_run(trouble: Trouble) -> None:
     report, _ = trouble.execute(
         """session s; echo x > x; echo '{"event": "end", "ok": true, "text": "a\\u0000b \\ud800 c"}'"""
