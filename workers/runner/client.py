@@ -345,7 +345,7 @@ def fit(value: Json) -> Json:
     if isinstance(value, str):
         return storable(value)
     if isinstance(value, dict):
-        return {key: fit(item) for key, item in value.items()}
+        return {storable(key): fit(item) for key, item in value.items()}
     if isinstance(value, list):
         return [fit(item) for item in value]
     return value

@@ -31,6 +31,8 @@ LONGEST_ENTRY = 16_000
 """Most characters of an entry's message, as the platform stores it."""
 _MOST_BATCH_CHARACTERS = 2**21
 """Escaped in JSON, this is less than the platform accepts in one request."""
+_MOST_REFUSALS = 50
+"""After so many refusals of a batch, what is refused of it is not divided any more."""
 _TAIL = 4000
 _GATHER_SECONDS = 0.3
 
@@ -127,18 +129,32 @@ class RunLog:
     def _send_all(self) -> None:
         try:
             while batch := self._next_batch():
-                try:
-                    self._api.send_logs(self._numbered(batch))
-                except (NotFound, ProviderRefused) as error:
-                    # A rejected batch must not end the run; a line in the log says that entries are missing.
-                    message = f"{len(batch)} entries were refused: {error}"
-                    batch = [{"level": "warn", "message": message, "kind": "log"}]
-                    self._api.send_logs(self._numbered(batch))
-                self._sent += len(batch)
+                self._send(batch)
         except RunOver as error:
             self._on_over(str(error))
         except (Cancelled, NotFound, ProviderRefused):
             return
+
+    def _send(self, batch: Sequence[Json]) -> None:
+        """Send these entries. Of a batch that is refused, only entries that are refused alone are left out.
+
+        A refusal must not end the run; a line in the log says that entries are missing.
+        """
+        waiting, refusals = [batch], 0
+        while waiting:
+            part = waiting.pop()
+            try:
+                self._api.send_logs(self._numbered(part))
+            except (NotFound, ProviderRefused) as error:
+                refusals += 1
+                if len(part) > 1 and refusals <= _MOST_REFUSALS:
+                    middle = len(part) // 2
+                    waiting += [part[middle:], part[:middle]]
+                    continue
+                which = "An entry was" if len(part) == 1 else f"{len(part)} entries were"
+                part = [{"level": "warn", "message": f"{which} refused: {error}", "kind": "log"}]
+                self._api.send_logs(self._numbered(part))
+            self._sent += len(part)
 
     def _numbered(self, batch: Sequence[Json]) -> list[Json]:
         return [{**entry, "number": number} for number, entry in enumerate(batch, self._sent + 1)]

@@ -28,6 +28,8 @@ LONGEST_STRING = 8000
 LARGEST_INPUT = 24_000
 """Most characters of a tool's whole input. With a diff it stays below the platform's 64 KiB."""
 LONGEST_CALL_ID = 80
+_LARGEST_NUMBER = 2**63 - 1
+"""The largest whole number that the platform takes."""
 _DEEPEST = 8
 _MOST_ITEMS = 200
 _COMMANDS = ("command", "cmd", "script")
@@ -125,7 +127,7 @@ class Transcript:
 def bounded_input(value: Mapping[str, object]) -> object:
     """A tool's input as JSON of bounded size: long texts lose their middle, deep and long collections their rest.
 
-    Numbers that JSON can't hold become texts.
+    Numbers that JSON can't hold, or that the platform doesn't take, become texts.
     """
     bounded = _bounded(value, _DEEPEST)
     size = len(json.dumps(bounded))
@@ -137,8 +139,12 @@ def bounded_input(value: Mapping[str, object]) -> object:
 def _bounded(value: object, depth: int) -> object:
     if isinstance(value, str):
         return shortened(value, LONGEST_STRING)
-    if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
+    if value is None or isinstance(value, bool):
         return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, int):
+        return value if abs(value) <= _LARGEST_NUMBER else str(value)
     if depth == 0:
         return "…"
     if isinstance(value, Mapping):

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from workers.runner.client import Json
+from common.errors import ProviderRefused
+from web.http.json_strict import parse_object
+from workers.runner.client import MOST_LINES, Json, fit
 from workers.runner.drivers.program import End, Event, Note, Plan, SessionStarted, Text, Thinking, ToolCall, ToolResult
 from workers.runner.edit_diffs import LONGEST_DIFF, diff_of
 from workers.runner.reports import LONGEST_ENTRY, RunLog, shortened
@@ -23,10 +25,15 @@ class Receiver:
 
     run_id = "run-1"
 
-    def __init__(self) -> None:
+    def __init__(self, refused: Collection[str] = ()) -> None:
         self.lines: list[Json] = []
+        self.calls = 0
+        self._refused = refused
 
     def send_logs(self, lines: Sequence[Json]) -> None:
+        self.calls += 1
+        if any(line["message"] in self._refused for line in lines):
+            raise ProviderRefused("400 as told")
         self.lines += lines
 
 
@@ -116,13 +123,47 @@ def test_a_tools_input_is_bounded(tmp_path: Path) -> None:
     assert "characters left out" in long["details"]["input"]["content"]
 
 
-@given(st.dictionaries(st.text(max_size=5), st.recursive(
+ANY_KEY = st.text(st.characters(codec=None), max_size=5)
+
+
+@given(st.dictionaries(ANY_KEY, st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.binary(max_size=3),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(ANY_KEY, inner, max_size=3),
 )))  # fmt: skip
-def test_any_input_becomes_json(arguments: dict[str, Any]) -> None:
-    json.dumps(bounded_input(arguments))
+@example({"number": 2**63, "deep": [{"a\0b\ud800": -(2**64)}]})
+def test_any_input_becomes_json_that_the_platform_takes(arguments: dict[str, Any]) -> None:
+    body = fit({"input": bounded_input(arguments)})
+    assert parse_object(json.dumps(body, allow_nan=False).encode()) == body
     diff_of(arguments, Path("/nonexistent"))
+
+
+def test_numbers_and_keys_that_the_platform_does_not_take_become_texts(tmp_path: Path) -> None:
+    (call,) = written(tmp_path, ToolCall("c", "t", {"large": 2**63, "largest": 2**63 - 1, "none": float("nan")}))
+    assert call["details"]["input"] == {"large": str(2**63), "largest": 2**63 - 1, "none": "nan"}
+
+
+def test_only_the_entries_that_the_platform_refuses_are_left_out(tmp_path: Path) -> None:
+    receiver = Receiver(refused={"3", "77"})
+    with RunLog(receiver, on_over=lambda _: None, secrets=()) as log:  # type: ignore[arg-type]
+        for number in range(100):
+            log.add("log", str(number))
+    assert [line["number"] for line in receiver.lines] == list(range(1, 101))
+    assert [line["message"] for line in receiver.lines if line["level"] == "warn"] == [
+        "An entry was refused: 400 as told"
+    ] * 2
+    assert [line["message"] for line in receiver.lines if line["level"] == "info"] == [
+        str(number) for number in range(100) if number not in {3, 77}
+    ]
+
+
+def test_a_platform_that_refuses_most_entries_is_not_asked_for_each(tmp_path: Path) -> None:
+    receiver = Receiver(refused={str(number) for number in range(MOST_LINES)})
+    with RunLog(receiver, on_over=lambda _: None, secrets=()) as log:  # type: ignore[arg-type]
+        log.add("log", "\n".join(map(str, range(MOST_LINES + 3))))
+    assert receiver.calls < 150
+    assert [line["message"] for line in receiver.lines[-4:]] == [
+        "250 entries were refused: 400 as told", "500", "501", "502",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
