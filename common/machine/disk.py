@@ -1,8 +1,11 @@
-"""Free space on a disk, and whether it is enough for new work to begin."""
+"""Free space on a disk, whether it is enough for new work to begin, and how much of it a directory occupies."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
+import stat
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -56,3 +59,25 @@ def look(path: Path, reserve_bytes: int | None) -> Disk:
     usage = shutil.disk_usage(where)
     reserve = max(LEAST_BYTES, int(usage.total * LEAST_SHARE)) if reserve_bytes is None else reserve_bytes
     return Disk(where, usage.free, reserve)
+
+
+def bytes_below(directory: Path, most_bytes: int | None = None) -> int:
+    """The bytes that everything below the directory occupies on the disk; a file with several names counts once.
+
+    Links are not followed. What disappears meanwhile is left out, and what lies deeper than the system takes paths.
+    most_bytes: counting ends above it; None: everything is counted.
+    """
+    total, linked, waiting = 0, set[tuple[int, int]](), [str(directory)]
+    while waiting and (most_bytes is None or total <= most_bytes):
+        with contextlib.suppress(OSError), os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                with contextlib.suppress(OSError):
+                    found = entry.stat(follow_symlinks=False)
+                    if stat.S_ISDIR(found.st_mode):
+                        waiting.append(entry.path)
+                    elif found.st_nlink > 1:
+                        if (found.st_dev, found.st_ino) in linked:
+                            continue
+                        linked.add((found.st_dev, found.st_ino))
+                    total += found.st_blocks * 512
+    return total

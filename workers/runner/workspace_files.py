@@ -18,7 +18,6 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 MOST_LARGE_FILES = 1000
 """More than this many large files are not told apart."""
-_DEEPEST = 100
 
 
 class Outside(PermissionError):
@@ -117,21 +116,11 @@ def large_files(root: Path, largest_bytes: int) -> list[str]:
     return found
 
 
-def size_of(root: Path, most_bytes: int) -> int:
-    """The bytes on disk of all that is below a folder; counting ends above most_bytes."""
-    total = 0
-    for _, size in _files(root):
-        total += size
-        if total > most_bytes:
-            break
-    return total
-
-
 def _files(root: Path) -> Iterator[tuple[str, int]]:
     """(path from the root, bytes on disk) of each regular file. Follows no link."""
-    waiting = [("", 0)]
+    waiting = [""]
     while waiting:
-        folder, depth = waiting.pop()
+        folder = waiting.pop()
         with contextlib.suppress(OSError), os.scandir(root / folder) as entries:
             for entry in entries:
                 name = f"{folder}/{entry.name}" if folder else entry.name
@@ -139,8 +128,8 @@ def _files(root: Path) -> Iterator[tuple[str, int]]:
                     found = entry.stat(follow_symlinks=False)
                     if stat.S_ISREG(found.st_mode):
                         yield name, found.st_blocks * 512
-                    elif stat.S_ISDIR(found.st_mode) and depth < _DEEPEST:
-                        waiting.append((name, depth + 1))
+                    elif stat.S_ISDIR(found.st_mode):
+                        waiting.append(name)
 
 
 def _open_file(root: Path, name: str, without: str | None) -> int:

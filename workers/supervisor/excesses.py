@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import stat
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,7 +76,7 @@ class Excesses:
         if not has_shrunk and passed_seconds < max(MEASURE_SECONDS, pause_seconds):
             return None
         self._last_free, began = now.free_bytes, time.monotonic()
-        used = await asyncio.to_thread(bytes_below, bound.directory)
+        used = await asyncio.to_thread(disk.bytes_below, bound.directory)
         self._measured_at = time.monotonic()
         self._took_seconds = self._measured_at - began
         is_scarce = not now.has_room and self._first_free - now.free_bytes > SMALL_BYTES
@@ -98,29 +95,3 @@ def bytes_of(memory_limit: str | None) -> int | None:
     (536870912, 1000000000, 1536)
     """
     return int(amount(memory_limit)) if memory_limit else None
-
-
-def bytes_below(directory: Path) -> int:
-    """The bytes that everything below the directory occupies on the disk; a file with several names counts once."""
-    total, linked = 0, set[tuple[int, int]]()
-    for found in _below(directory):
-        if found.st_nlink > 1 and not stat.S_ISDIR(found.st_mode):
-            if (found.st_dev, found.st_ino) in linked:
-                continue
-            linked.add((found.st_dev, found.st_ino))
-        total += found.st_blocks * 512
-    return total
-
-
-def _below(directory: Path) -> Iterator[os.stat_result]:
-    """What lies below the directory. Links are not followed; what disappears meanwhile is left out."""
-    waiting = [str(directory)]
-    while waiting:
-        try:
-            with os.scandir(waiting.pop()) as entries:
-                for entry in entries:
-                    yield entry.stat(follow_symlinks=False)
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append(entry.path)
-        except OSError:
-            continue

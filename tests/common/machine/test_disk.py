@@ -27,3 +27,21 @@ def test_it_warns_before_it_stops(tmp_path: Path) -> None:
 
     assert (found.state, found.has_room) == (DiskState.SCARCE, True)
     assert disk.Disk(tmp_path, 0, 0).state is DiskState.FULL
+
+
+def test_a_file_with_several_names_counts_once(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"x" * 2**20)
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "b").hardlink_to(tmp_path / "a")
+    (tmp_path / "link").symlink_to("/usr")
+
+    assert 2**20 <= disk.bytes_below(tmp_path) < 2 * 2**20
+
+
+def test_counting_ends_above_what_was_asked_for(tmp_path: Path) -> None:
+    for number in range(3):
+        (tmp_path / f"{number}" / "below").mkdir(parents=True)
+        (tmp_path / f"{number}" / "file").write_bytes(b"x" * 2**20)
+
+    assert 2**20 < disk.bytes_below(tmp_path, 2**20) < 3 * 2**20
+    assert disk.bytes_below(tmp_path, 2**30) == disk.bytes_below(tmp_path) > 3 * 2**20

@@ -11,7 +11,6 @@ from common.values.app import App, AppPhase, Space
 from common.values.check import CheckEnd, CheckPhase
 from tests.providers.runtime_contract import check_of, finished, settled, until
 from tests.providers.runtime_supervisor import Repository, Supervisor, supervised
-from workers.supervisor.excesses import bytes_below
 
 SPACE = Space("shop-0000beef", "project-1")
 FILL = "dd if=/dev/zero of={} bs=1M count=80 2>/dev/null; sleep 600"
@@ -48,12 +47,3 @@ def test_a_version_that_fills_the_disk_fails(supervisor: Supervisor, repository:
 
     assert (state.phase, state.code) == (AppPhase.FAILED, "disk")
     until(lambda: not list(supervisor.directory.glob("apps/*/*/versions/*")), what="the end of its files")
-
-
-def test_a_file_with_several_names_counts_once(tmp_path: Path) -> None:
-    (tmp_path / "a").write_bytes(b"x" * 2**20)
-    (tmp_path / "below").mkdir()
-    (tmp_path / "below" / "b").hardlink_to(tmp_path / "a")
-    (tmp_path / "link").symlink_to("/usr")
-
-    assert 2**20 <= bytes_below(tmp_path) < 2 * 2**20
