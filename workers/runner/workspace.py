@@ -342,9 +342,11 @@ class Workspace:
             # With what git knows of the files there, only those that changed are read.
             # Its time must stay: files that changed within the same moment are found by it.
             copy_out(self.path, ".git/index", index, most_bytes=_LARGEST_INDEX_BYTES)
-            add = ["add", "--all", "--", "."]
-            if largest_file_bytes is not None:
-                add += [f":(exclude,top,literal){name}" for name in large_files(self.path, largest_file_bytes)]
+            # In a file: the names of many files are more than a command line holds.
+            paths = folder / "paths"
+            large = [] if largest_file_bytes is None else large_files(self.path, largest_file_bytes)
+            paths.write_bytes(os.fsencode("\0".join([".", *(f":(exclude,top,literal){name}" for name in large)])))
+            add = ["add", "--all", f"--pathspec-from-file={paths}", "--pathspec-file-nul"]
             tree, head, head_tree, pushed_tree, merged = self._answers(
                 _verify("HEAD^{commit}"), _verify("HEAD^{tree}"), _verify(f"{pushed}^{{tree}}"), _verify("MERGE_HEAD"),
                 after=[add, ["write-tree"]], writable=[folder], more={"GIT_INDEX_FILE": str(index)},
