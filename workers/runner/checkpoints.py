@@ -16,7 +16,6 @@ from common.errors import Invalid, NotFound, ProviderRefused, ProviderUnavailabl
 from common.machine.files import remove_tree
 from workers.runner.cancellation import Cancellation, Cancelled, Why
 from workers.runner.client import RunOver
-from workers.runner.commands import kill_all_below
 from workers.runner.workspace import Workspace
 
 logger = logging.getLogger("workers.runner")
@@ -83,7 +82,7 @@ class Checkpoints:
         largest_file_bytes: of a run that has filled the disk: its temporary files are removed first, and larger files
         are left out.
         """
-        kill_all_below(self._workspace.home)
+        self._workspace.end_commands()
         if largest_file_bytes is not None:
             with contextlib.suppress(OSError, RecursionError):
                 remove_tree(self._workspace.scratch)

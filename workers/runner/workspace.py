@@ -35,7 +35,7 @@ from workers.runner.commands import kill_all_below
 from workers.runner.leftovers import remove_run
 from workers.runner.run_git import FIRST, RunGit
 from workers.runner.run_walls import Confinement, Place
-from workers.runner.workspace_files import copy_out, large_files, unlink_inside
+from workers.runner.workspace_files import copy_out, large_files, unlink_git_locks
 from workers.sandbox.walls import Walls
 
 UNFINISHED = "Unfinished: yes"
@@ -169,9 +169,7 @@ class Workspace:
         The commit contains what this run pushed before. An unfinished merge is committed too, even with conflict
         markers: the platform's checks will find them. HEAD and its index are moved to the commit.
         """
-        # A killed git leaves its index lock. After kill_all_below no git of the agent is running any more.
-        kill_all_below(self.home)
-        unlink_inside(self.path, ".git/index.lock")
+        self.end_commands()
         found = self._find()
         parents = self._parents(found)
         is_same = parents == [found.head] and found.tree == found.head_tree and not found.merged
@@ -231,6 +229,11 @@ class Workspace:
         if not self._push_head(head):
             raise ProviderRefused(f"{branch} was moved twice while this run pushed it", code="diverged")
         return head
+
+    def end_commands(self) -> None:
+        """Kill what is left of the driver, and remove the locks that a killed git of it leaves. Safe to repeat."""
+        kill_all_below(self.home)
+        unlink_git_locks(self.path)
 
     def remove(self) -> None:
         """Kill the run's processes and delete its directory. Safe to repeat."""

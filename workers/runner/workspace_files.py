@@ -93,6 +93,15 @@ def unlink_inside(root: Path, name: str) -> None:
         os.unlink(last, dir_fd=place)
 
 
+def unlink_git_locks(root: Path) -> None:
+    """Remove the locks of git's index, HEAD, refs and configuration. No git may be running in this working tree."""
+    locks = [name for name in list_inside(root, ".git") if name.endswith(".lock")]
+    # No ref has a name that ends with .lock.
+    locks += [f"refs/{name}" for name, _ in _files(root / ".git" / "refs") if name.endswith(".lock")]
+    for name in locks:
+        unlink_inside(root, f".git/{name}")
+
+
 def list_inside(root: Path, name: str) -> list[str]:
     """The names in a folder, sorted; empty if there is none. Links are followed within the root."""
     try:

@@ -12,6 +12,7 @@ from tests.workers.broken_git import KILLED, BrokenGit, broken_git
 from tests.workers.runner.places import confinement
 from tests.workers.runner.runner_platform import git, head, make_repository
 from workers.runner.cancellation import Cancellation
+from workers.runner.checkpoints import Checkpoints
 from workers.runner.workspace import UNFINISHED, Workspace
 from workers.runner.workspace_files import MOST_LARGE_FILES
 
@@ -284,3 +285,56 @@ def test_large_files_are_left_out_however_many_and_deep_they_are(workspace: Work
     assert commit is not None
     assert workspace.push_aside(commit)
     assert files(repository) == ["README.md", "app.txt", "odd", "work.py"]
+
+
+LOCKS = ("index.lock", "HEAD.lock", "packed-refs.lock", "refs/heads/task-1.lock", "refs/heads/own.lock",
+         "refs/aiworker/head.lock")  # fmt: skip
+
+
+def leave_locks(workspace: Workspace) -> None:
+    """What a git leaves that was killed at the wrong moment."""
+    for name in LOCKS:
+        lock = workspace.path / ".git" / name
+        lock.parent.mkdir(exist_ok=True)
+        lock.touch()
+
+
+def test_the_locks_of_a_killed_git_are_no_obstacle_to_the_last_commit(workspace: Workspace, repository: Path) -> None:
+    git("checkout", "--quiet", "-b", "own", cwd=workspace.path)
+    (workspace.path / "work.py").write_text("hours of work\n")
+    leave_locks(workspace)
+
+    assert workspace.push(workspace.commit_all("Do it")) == head(repository)
+
+    assert "work.py" in files(repository)
+    assert git("status", "--porcelain", cwd=workspace.path) == ""
+
+
+def test_the_locks_of_a_killed_git_are_no_obstacle_to_the_last_checkpoint(
+    workspace: Workspace, repository: Path
+) -> None:
+    said: list[str] = []
+    checkpoints = Checkpoints(workspace, message=MESSAGE, store=lambda head, cancellation: None, say=said.append)
+    (workspace.path / "work.py").write_text("hours of work\n")
+    leave_locks(workspace)
+
+    checkpoints.take_last(60)
+
+    assert said == [f"The work so far is kept in {head(repository)[:12]}."]
+    assert "work.py" in files(repository)
+
+
+def test_locks_are_removed_in_the_clone_alone(workspace: Workspace, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    (outside / "refs").mkdir(parents=True)
+    for lock in (outside / "HEAD.lock", outside / "refs" / "a.lock"):
+        lock.touch()
+    (workspace.path / ".git").rename(workspace.path / "moved")
+    (workspace.path / ".git").symlink_to(outside)
+    workspace.end_commands()
+    (workspace.path / ".git").unlink()
+    (workspace.path / "moved").rename(workspace.path / ".git")
+    (workspace.path / ".git" / "refs" / "led").symlink_to(outside / "refs")
+    workspace.end_commands()
+
+    assert sorted(it.name for it in outside.rglob("*.lock")) == ["HEAD.lock", "a.lock"]
