@@ -16,6 +16,7 @@ from common.services.health import schema
 from common.services.paging import MOST, PageQuery
 from common.services.people import accounts, tokens
 from common.settings import settings
+from common.settings.restore_mark import require_restored
 from common.states import Role
 from web.cli.operators import first_administrator, operating, operator
 from web.cli.terminal import Terminal
@@ -36,6 +37,7 @@ def upgrade() -> None:
 
     With AIWORKER_ADMIN_PASSWORD, create the first administrator.
     """
+    require_restored(settings().store.data_dir)
     schema.upgrade()
     if settings().security.admin_password is not None:
         accounts.ensure_first_admin()

@@ -1,7 +1,8 @@
 """Restores a backup of web/launcher/backup.py into an empty data directory and an empty database.
 
 The whole file is decrypted and checked before anything is written. What is there already is replaced only if the
-operator says so: the data directory's content is then moved aside, and moved back if the restore fails.
+operator says so: the data directory's content is then moved aside, and moved back if the restore fails or is ended by
+Ctrl-C, HUP or TERM. After kill -9, a mark in the data directory keeps the platform from starting on a part of a backup.
 """
 
 from __future__ import annotations
@@ -10,16 +11,18 @@ import gzip
 import json
 import os
 import shutil
+import signal
 import tarfile
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
+from types import FrameType
 from typing import IO
 
 from common.errors import Misconfigured, ProviderRefused, ProviderUnavailable
-from common.machine.files import remove_tree, write_new
+from common.machine.files import remove_tree, sync_directory, write_new
 from common.providers.forge import repository_copies
 from common.services.health import portable_rows, schema
 from common.services.health.portable_rows import TablePart
@@ -27,12 +30,13 @@ from common.services.health.sweep_age import sweep_age_seconds
 from common.settings import given_key, settings
 from common.settings.environment import Environment
 from common.settings.private_files import PRIVATE_UMASK, key_path
+from common.settings.restore_mark import RESTORE_MARK
 from common.settings.whereabouts import Whereabouts
 from web.launcher.backup import MANIFEST, PORTS, REPOSITORIES, SECRET_KEY, TABLES, Contents, Progress
 from web.launcher.backup_file import BackupReader, Heading
 from web.launcher.prerequisites import own_directory
 
-LEFT_ALONE = frozenset({"lock", "logs", "drivers"})
+LEFT_ALONE = frozenset({"lock", "logs", "drivers", RESTORE_MARK})
 """What may be in the data directory before, and stays there: it is no state."""
 IN_USE_SECONDS = 60.0
 """A platform that runs sweeps every few seconds. Only a database server can be used by other machines."""
@@ -86,7 +90,8 @@ def restore_backup(
 
     replaces: whether existing data may be replaced. Returns what is restored, and where the data directory's earlier
     content is; None if there was none. Raises Misconfigured, having changed nothing that was there before; with
-    another database than SQLite, replaced rows are lost if the restore fails after its checks.
+    another database than SQLite, replaced rows are lost if the restore fails after its checks, and the mark stays.
+    Call it from the main thread: signals that end the process are turned into SystemExit.
     """
     checked = check_backup(file, passphrase, progress)
     given = given_key(Environment(os.environ))
@@ -99,7 +104,8 @@ def restore_backup(
     _require_no_data(place, replaces=replaces)
     is_new = not place.data_dir.exists()
     try:
-        with own_directory(place.data_dir), ExitStack() as undo:
+        with _unwinding(), own_directory(place.data_dir), ExitStack() as unmark, ExitStack() as undo:
+            _mark(place.data_dir, unmark)
             aside = _move_aside(place, undo)
             undo.callback(_remove_written, place)
             if given is None:
@@ -107,15 +113,51 @@ def restore_backup(
             settings.cache_clear()
             _require_empty_database(place, replaces=replaces)
             _unpack_files(file, passphrase, progress)
+            # Now that all else has succeeded.
+            if portable_rows.has_tables():
+                portable_rows.drop_tables()
+            if place.database_path is None:
+                unmark.pop_all()  # rows of a server can't be put back
             _fill_database(file, passphrase, checked.heading.schema, progress)
             os.sync()
             undo.pop_all()
+            (place.data_dir / RESTORE_MARK).unlink()
     except OSError as error:
         raise Misconfigured(f"the backup can't be restored: {error}") from error
     finally:
         if is_new and _is_empty(place.data_dir):
             remove_tree(place.data_dir)
     return checked.contents, aside
+
+
+@contextmanager
+def _unwinding() -> Iterator[None]:
+    """Let HUP and TERM end the restore as Ctrl-C does, which puts everything back. Further signals are ignored then."""
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        for each in before:
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
+
+    numbers = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)
+    # What nohup has the process ignore stays ignored.
+    before = {each: signal.getsignal(each) for each in numbers if signal.getsignal(each) != signal.SIG_IGN}
+    for each in before:
+        signal.signal(each, end)
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def _mark(data_dir: Path, unmark: ExitStack) -> None:
+    """Mark the directory until `unmark` is closed. The mark of a restore that did not end stays there."""
+    mark = data_dir / RESTORE_MARK
+    if not mark.exists():
+        write_new(mark, b"")
+        unmark.callback(mark.unlink, missing_ok=True)
+        sync_directory(data_dir)
 
 
 def _require_no_data(place: Whereabouts, *, replaces: bool) -> None:
@@ -206,12 +248,7 @@ def _unpack_files(file: IO[bytes], passphrase: str, progress: Progress) -> None:
 
 
 def _fill_database(file: IO[bytes], passphrase: str, revision: str, progress: Progress) -> None:
-    """Make the schema that the backup was made with, put the rows in, and upgrade it to this version's.
-
-    Tables that are there are removed, now that all else has succeeded.
-    """
-    if portable_rows.has_tables():
-        portable_rows.drop_tables()
+    """Make the schema that the backup was made with, put the rows in, and upgrade it to this version's."""
     schema.upgrade(revision)
     parts = (
         _part(member.name, content.read())

@@ -25,6 +25,7 @@ from common.machine.git_locks import forget_locks
 from common.machine.locks import STARTING, locked
 from common.machine.waiting import Deadline
 from common.settings import Settings, socket_path
+from common.settings.restore_mark import require_restored
 from web.launcher import prerequisites
 from web.launcher.children import Processes
 from web.launcher.confinement import ensure_sandbox
@@ -98,6 +99,7 @@ def run_up(settings: Settings, options: UpOptions) -> int:
     prerequisites.check_programs()
     confinement = _confinement(settings, options)
     with prerequisites.own_directory(settings.store.data_dir):
+        require_restored(settings.store.data_dir)
         prerequisites.check_port(settings.web.host, settings.web.port)
         os.environ.update(environment_of(settings))
         common_settings.settings.cache_clear()

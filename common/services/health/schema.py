@@ -21,6 +21,7 @@ from common import database
 from common.errors import Misconfigured
 from common.machine.locks import locked
 from common.settings import settings
+from common.settings.restore_mark import require_restored
 
 _WAIT_SECONDS = 60
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
@@ -59,8 +60,9 @@ def is_current() -> bool:
 def require_current() -> None:
     """Raise Misconfigured, with the remedy, unless the database answers and has this version's schema.
 
-    A missing file of SQLite is not created.
+    Also if it is being restored, or a restore did not end. A missing file of SQLite is not created.
     """
+    require_restored(settings().store.data_dir)
     path = settings().store.database_path
     if path is not None and not path.is_file():
         raise Misconfigured(f"there is no database at {path}; make it with: aiworker db upgrade")

@@ -19,7 +19,7 @@ from common.transaction import Transaction, snapshot, transactional
 from common.values.repository import Repository
 from tests import builders
 from tests.web.made import a_project, a_task
-from web.launcher.backup import Contents, write_backup
+from web.launcher.backup import Contents, Progress, write_backup
 from web.launcher.restore import restore_backup
 
 PASSPHRASE = "the passphrase of the tests"
@@ -75,7 +75,9 @@ def backed_up(to: Path) -> Contents:
     return write_backup(to, PASSPHRASE, settings(), no_progress)
 
 
-def restored(file: Path, *, replaces: bool = False, passphrase: str = PASSPHRASE) -> Path | None:
+def restored(
+    file: Path, *, replaces: bool = False, passphrase: str = PASSPHRASE, progress: Progress = no_progress
+) -> Path | None:
     """What `aiworker restore` does, in the platform of this process. Returns where the earlier data is."""
     with file.open("rb") as source:
-        return restore_backup(source, passphrase, look_around(), no_progress, replaces=replaces)[1]
+        return restore_backup(source, passphrase, look_around(), progress, replaces=replaces)[1]

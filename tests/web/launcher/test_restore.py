@@ -5,8 +5,12 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import shutil
+import signal
 import stat
+import subprocess
+import sys
 import tarfile
 from datetime import timedelta
 from pathlib import Path
@@ -20,10 +24,11 @@ from common.errors import Misconfigured
 from common.models import Mark
 from common.services.health import schema
 from common.settings import settings
+from common.settings.restore_mark import require_restored
 from common.transaction import Transaction, transactional
 from tests import builders
 from tests.providers.git_tree import git
-from tests.servers import MariaDB
+from tests.servers import ROOT, MariaDB
 from tests.web.launcher.backups import (
     PASSPHRASE,
     SHOP,
@@ -35,6 +40,7 @@ from tests.web.launcher.backups import (
     secrets,
 )
 from web.launcher import backup_file
+from web.launcher.backup import Progress
 from web.launcher.prerequisites import own_directory
 
 
@@ -192,6 +198,73 @@ def test_a_restore_that_fails_puts_everything_back(use: Use, old: Path, tmp_path
     assert all_rows() == before
     assert (new / "secret_key").read_bytes() == key
     assert not list(new.glob("replaced-*"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
+def test_a_restore_that_a_signal_ends_puts_everything_back(
+    use: Use, old: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    backed_up(tmp_path / "backup")
+    new = use("new")
+    schema.upgrade()
+    builders.a_user("nobody-else")
+    before = all_rows()
+    database.dispose_engines()
+
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        restored(tmp_path / "backup", replaces=True, progress=signalling(number))
+
+    assert all_rows() == before
+    assert not list(new.glob("replaced-*"))
+    require_restored(new)
+    assert restored(tmp_path / "backup", replaces=True) is not None
+
+
+def signalling(number: signal.Signals) -> Progress:
+    """Sends the signal to this process, and once more, when the database is being filled."""
+
+    def progress(what: str, done: int, total: int) -> None:
+        if what == "filling the database":
+            try:
+                os.kill(os.getpid(), number)
+            finally:
+                os.kill(os.getpid(), number)
+
+    return progress
+
+
+def test_nothing_starts_on_what_a_killed_restore_left(
+    use: Use, old: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backed_up(tmp_path / "backup")
+    new = use("new")
+    schema.upgrade()
+    database.dispose_engines()
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    killed = subprocess.run([sys.executable, "-c", KILLED_RESTORE, tmp_path / "backup"], check=False)
+    assert killed.returncode == -signal.SIGKILL
+
+    for words in (["db", "upgrade"], ["db", "status"], ["backup", tmp_path / "another"], ["up"]):
+        refused = subprocess.run(
+            [sys.executable, "-m", "web.cli", *words], input="", capture_output=True, text=True, check=False
+        )
+        assert (refused.returncode, len(refused.stderr.splitlines())) == (1, 1)
+        assert f"a restore into {new} is going on, or did not end; repeat it" in refused.stderr
+    with pytest.raises(Misconfigured, match="there is data already"):
+        restored(tmp_path / "backup")
+    restored(tmp_path / "backup", replaces=True)
+
+    assert secrets() == {"KEY": "a secret value"}
+    require_restored(new)
+
+
+KILLED_RESTORE = """
+import signal, sys
+from pathlib import Path
+from tests.web.launcher.backups import restored
+from tests.web.launcher.test_restore import signalling
+restored(Path(sys.argv[1]), replaces=True, progress=signalling(signal.SIGKILL))
+"""
 
 
 def test_an_older_backup_is_upgraded(use: Use, old: Path, tmp_path: Path) -> None:
