@@ -142,10 +142,19 @@ def _judge(access: _Access, commands: Sequence[Command], noted: list[str]) -> Pu
     pushed = [
         NewPush(one.ref.removeprefix(_BRANCHES), None if one.old == ZERO_SHA else one.old, one.new)
         for one in commands
-        if one.ref.startswith(_BRANCHES) and one.ref not in rules.hidden_refs and one.new != ZERO_SHA
+        if one.ref.startswith(_BRANCHES)
+        and one.ref not in rules.hidden_refs
+        and one.new != ZERO_SHA
+        # No task has a branch whose name is not UTF-8, and the database can't be asked for it.
+        and _is_utf_8(one.ref)
     ]
     noted += note_pushes(access.place.project_id, pushed, by=access.person) if pushed else []
     return rules
+
+
+def _is_utf_8(ref: str) -> bool:
+    """Whether the ref's name is text. If not, the bytes in it that are none were read as surrogates."""
+    return ref == ref.encode(errors="replace").decode()
 
 
 def _may_move_default(access: _Access) -> bool:

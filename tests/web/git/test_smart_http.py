@@ -184,6 +184,18 @@ def test_nobody_is_told_what_is_missing_but_a_password(plain_app: Flask) -> None
     assert reply.headers["WWW-Authenticate"].startswith("Basic ")
 
 
+def test_a_branch_whose_name_is_not_utf_8_is_pushed_as_any_other(shop: Shop, tmp_path: Path) -> None:
+    tree = WorkTree(tmp_path / "tree", shop.url(_token("max", Role.MAINTAINER)))
+    pushed = tree.commit({"a.txt": "x"}, on="feature")
+    name = os.fsdecode(b"caf\xe9")
+
+    tree.push(f"feature:refs/heads/{name}", f"feature:refs/tags/{name}", "feature")
+
+    refs = git("for-each-ref", "--points-at", pushed, at=local_forge().repository_path(shop.where))
+    assert len(refs.splitlines()) == 3
+    wait_until("the push to ring", lambda: shop.watch_jobs() == 1)
+
+
 def test_a_larger_push_than_a_json_body_may_be_passes(shop: Shop, tmp_path: Path) -> None:
     tree = WorkTree(tmp_path / "tree", shop.url(_token("max", Role.MAINTAINER)))
     noise = os.urandom(3_000_000)
