@@ -200,7 +200,9 @@ def _database_files(place: Whereabouts) -> list[Path]:
 def _move_aside(place: Whereabouts, undo: ExitStack) -> Path | None:
     """Move what is there to a folder of its own; undone when `undo` is closed. Returns the folder; None if not made."""
     inside = _state_in(place.data_dir)
-    outside = [path for path in _database_files(place) if path.exists() and path not in inside]
+    places = [path.resolve() for path in inside]  # a file may be named through a link, or lie in a folder
+    files = [path for path in _database_files(place) if path.exists()]
+    outside = [path for path in files if not any(path.resolve().is_relative_to(one) for one in places)]
     stamp = f"{_ASIDE}{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     folder = place.data_dir / stamp
     if inside:
@@ -211,6 +213,8 @@ def _move_aside(place: Whereabouts, undo: ExitStack) -> Path | None:
     for old, new in moves:
         old.rename(new)
         undo.callback(new.rename, old)
+    if len(outside) < len(files):
+        files[0].parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # which SQLite does not do
     return folder if inside else None
 
 
