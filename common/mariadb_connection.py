@@ -53,6 +53,8 @@ class _Later:
 class PatientConnection(pymysql.connections.Connection):
     """A connection whose waits count towards the caller's bound (common/machine/patience.py)."""
 
+    read_seconds: float | None = READ_SECONDS
+    """How long to wait for the server at most, each time. None: as long as the connection lasts, also in a request."""
     _is_reading_result = False
     _is_over = False
     """Whether nothing was sent since a COMMIT or ROLLBACK that the server confirmed: there is nothing to roll back."""
@@ -68,8 +70,11 @@ class PatientConnection(pymysql.connections.Connection):
 
     def connect(self, sock: socket.socket | None = None) -> None:
         self.connect_timeout = patience.bounded(CONNECT_SECONDS)
-        self._read_timeout = patience.bounded(READ_SECONDS)
+        self._read_timeout = self._bound()
         super().connect(sock)
+
+    def _bound(self) -> float | None:
+        return None if self.read_seconds is None else patience.bounded(self.read_seconds)
 
     def query_with_next(self, statement: str, then: Then) -> bool:
         """Send it with the next statement, in front of it, or before COMMIT. Never sent if ROLLBACK comes first.
@@ -171,7 +176,7 @@ class PatientConnection(pymysql.connections.Connection):
     def _read_query_result(self, unbuffered: bool = False) -> object:
         # A result is a packet for each column and row: counted once for all of them. Of a server that stops in the
         # midst of a result, the one wait that follows has the bound.
-        self._read_timeout = patience.bounded(READ_SECONDS)
+        self._read_timeout = self._bound()
         self._is_reading_result = True
         try:
             with patience.waiting():
@@ -198,7 +203,7 @@ class PatientConnection(pymysql.connections.Connection):
     def _read_packet(self, packet_type: type[MysqlPacket] = MysqlPacket) -> object:
         if self._is_reading_result:
             return super()._read_packet(packet_type)  # type: ignore[no-untyped-call]
-        self._read_timeout = patience.bounded(READ_SECONDS)
+        self._read_timeout = self._bound()
         with patience.waiting():
             return super()._read_packet(packet_type)  # type: ignore[no-untyped-call]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from alembic import context
 
+# Alembic uses its classes for MariaDB and MySQL once they are defined.
+from common.migrations import repeated  # noqa: F401
 from common.models import Base, is_word_index
 
 connection = context.config.attributes["connection"]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import importlib
 import json
+import re
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -13,13 +15,17 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from alembic import command
+from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 
 from common import database
+from common.errors import Misconfigured
+from common.mariadb_connection import PatientConnection
 from common.path_patterns import PathPatterns
-from common.sealing import seal
-from common.services.health.schema import _alone, _config, _revisions, upgrade
+from common.sealing import seal, unseal
+from common.services.health.schema import _alone, _config, _revisions, is_current, upgrade
 from tests.databases import sqlite_url
+from tests.servers import MariaDB
 
 PROOF = importlib.import_module("common.migrations.versions.0004_proof_and_approval")
 AS_GITIGNORE = PROOF.as_gitignore
@@ -151,11 +157,7 @@ def test_every_row_of_the_former_version_is_kept_there_and_back(
     use_database(sqlite_url(tmp_path / "old.db") if is_sqlite else request.getfixturevalue("mariadb").new_database())
     engine = database.engine()
     alembic("upgrade", BEFORE)
-    tables = [name for name in sa.inspect(engine).get_table_names() if name != "alembic_version"]
-    with _unchecked(engine) as connection:
-        for name in tables:
-            table = sa.Table(name, sa.MetaData(), autoload_with=connection)
-            connection.execute(table.insert().values({column.name: _referring(column) for column in table.columns}))
+    tables = _fill(engine)
 
     upgrade()
     assert {name: _count(engine, name) for name in tables} == dict.fromkeys(tables, 1)
@@ -165,11 +167,135 @@ def test_every_row_of_the_former_version_is_kept_there_and_back(
     assert {name: _count(engine, name) for name in tables} == dict.fromkeys(tables, 1)
 
 
+def _fill(engine: sa.Engine) -> list[str]:
+    """Put one row into each table. Returns the tables' names."""
+    tables = [name for name in sa.inspect(engine).get_table_names() if name != "alembic_version"]
+    with _unchecked(engine) as connection:
+        for name in tables:
+            table = sa.Table(name, sa.MetaData(), autoload_with=connection)
+            connection.execute(table.insert().values({column.name: _referring(column) for column in table.columns}))
+    return tables
+
+
 def alembic(verb: str, revision: str) -> None:
     with _alone() as connection:
         config = _config()
         config.attributes["connection"] = connection
         getattr(command, verb)(config, revision)
+
+
+def test_an_upgrade_that_ends_after_any_statement_is_finished_by_later_ones(
+    use_database: Callable[[str], None], mariadb: MariaDB, mariadb_database_url: str
+) -> None:
+    """On MariaDB, where each DDL statement is committed by itself: every upgrade here makes one of them, and ends."""
+    use_database(mariadb_database_url)
+    wanted = _schema(database.engine())
+    database.dispose_engines()
+    use_database(mariadb.new_database())
+    engine = database.engine()
+    alembic("upgrade", BEFORE)
+    tables = _fill(engine)
+    with engine.begin() as connection:
+        connection.execute(sa.text('UPDATE projects SET env_vars = \'{"A": "b"}\', keep_tests = 0'))
+        connection.execute(sa.text("UPDATE task_groups SET accept_rolled_back = 1"))
+
+    ended: set[str] = set()
+
+    @sa.event.listens_for(engine, "after_cursor_execute")
+    def _end(_connection: object, _cursor: object, statement: str, *_others: object) -> None:
+        # Once after each: some statements may be executed again.
+        if statement.lstrip().startswith(("ALTER", "CREATE", "DROP")) and statement not in ended:
+            ended.add(statement)
+            raise _Ended
+
+    scripts = ScriptDirectory.from_config(_config())
+    while not _has_upgraded(scripts):
+        pass
+
+    assert len(ended) > 100
+    assert _schema(engine) == wanted
+    assert {name: _count(engine, name) for name in tables} == dict.fromkeys(tables, 1)
+    project, group = rows(engine, "projects")["same"], rows(engine, "task_groups")["same"]
+    assert (unseal(project["env_sealed"]), project["tests_lost"]) == ({"A": "b"}, "warn")
+    assert group["accepted_rolled_back_at"] == group["created_at"]
+
+
+class _Ended(Exception):
+    """Ends an upgrade as if its process were killed: what was not committed is rolled back."""
+
+
+def _has_upgraded(scripts: ScriptDirectory) -> bool:
+    """As `upgrade`, with scripts that are read once only."""
+    config = _config()
+    try:
+        with _alone() as connection, EnvironmentContext(
+            config, scripts, fn=lambda revision, _context: scripts._upgrade_revs("head", revision)
+        ):  # fmt: skip
+            config.attributes["connection"] = connection
+            scripts.run_env()
+    except _Ended:
+        return False
+    return True
+
+
+def _schema(engine: sa.Engine) -> dict[str, list[str]]:
+    """The lines of each table's definition, in any order: interrupted upgrades may add its columns in another."""
+    with engine.connect() as connection:
+        names = sa.inspect(connection).get_table_names()
+        made = {name: connection.execute(sa.text(f"SHOW CREATE TABLE {name}")).one()[1] for name in names}
+    made = {name: re.sub(r" AUTO_INCREMENT=\d+", "", text) for name, text in made.items()}
+    return {name: sorted(line.rstrip(",") for line in text.splitlines()) for name, text in made.items()}
+
+
+def test_an_upgrade_waits_for_the_server_longer_than_other_statements(
+    use_database: Callable[[str], None], mariadb: MariaDB, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = mariadb.new_database()
+    use_database(url)
+    alembic("upgrade", "0034")
+    database.dispose_engines()
+    monkeypatch.setattr(PatientConnection, "read_seconds", 0.2)
+    with mariadb.connect(sa.make_url(url).database) as reader, reader.cursor() as cursor:
+        # As a backup does: until it ends, no index is added to the table.
+        cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+        cursor.execute("SELECT * FROM agents")
+
+        with ThreadPoolExecutor(1) as threads:
+            upgrading = threads.submit(upgrade)
+            with pytest.raises(TimeoutError):
+                upgrading.result(1)
+            reader.rollback()
+            upgrading.result(60)
+
+    assert is_current()
+
+
+def test_an_upgrade_waits_for_another_one(
+    use_database: Callable[[str], None], mariadb: MariaDB, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_database(mariadb.new_database())
+    monkeypatch.setattr(PatientConnection, "read_seconds", 0.2)
+    with mariadb.connect() as other, other.cursor() as cursor, ThreadPoolExecutor(1) as threads:
+        cursor.execute("SELECT GET_LOCK('aiworker-migrate', 0)")
+        upgrading = threads.submit(upgrade)
+        with pytest.raises(TimeoutError):
+            upgrading.result(1)
+        cursor.execute("SELECT RELEASE_LOCK('aiworker-migrate')")
+        upgrading.result(60)
+
+    assert is_current()
+
+
+def test_a_table_of_another_program_is_no_part_of_the_schema(
+    use_database: Callable[[str], None], mariadb: MariaDB
+) -> None:
+    url = mariadb.new_database()
+    use_database(url)
+    with mariadb.connect(sa.make_url(url).database) as other, other.cursor() as cursor:
+        cursor.execute("CREATE TABLE users (id INTEGER)")
+
+    with pytest.raises(Misconfigured, match="users"):
+        upgrade()
 
 
 @contextlib.contextmanager

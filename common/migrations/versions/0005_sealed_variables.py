@@ -10,6 +10,7 @@ from alembic import op
 from sqlalchemy.dialects import mysql
 
 from common import database
+from common.migrations.repeated import has_column
 from common.sealing import seal, unseal
 
 revision = "0005"
@@ -26,7 +27,8 @@ def upgrade() -> None:
     op.add_column("projects", sa.Column("env_sealed", _SEALED, nullable=True))
     op.add_column("projects", _json("secrets_in_checks", "[]"))
     op.add_column("projects", _json("secrets_in_previews", "[]"))
-    for row in _rows("env_vars", "secret_env_names"):
+    # On MariaDB, an upgrade that was interrupted after this column was dropped begins the migration anew.
+    for row in _rows("env_vars", "secret_env_names") if has_column("projects", "env_vars") else ():
         # What has run with all of its secrets goes on with them, until somebody takes them away.
         named = {"secrets_in_checks": row.secret_env_names, "secrets_in_previews": row.secret_env_names}
         _change(row.id, {"env_sealed": seal(row.env_vars) if row.env_vars else None, **named})

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from common import database
+from common.migrations.repeated import has_column
 
 revision = "0008"
 down_revision = "0007"
@@ -46,8 +47,10 @@ def upgrade() -> None:
         with op.batch_alter_table(table, recreate="never") as batch_op:
             for name in names:
                 batch_op.add_column(sa.Column(name, database.UtcDateTime(), nullable=True))
-    accepted = _groups.update().where(_groups.c.accept_rolled_back.is_(sa.true()))
-    op.execute(accepted.values(accepted_rolled_back_at=_groups.c.created_at))
+    # On MariaDB, an upgrade that was interrupted after this column was dropped begins the migration anew.
+    if has_column("task_groups", "accept_rolled_back"):
+        accepted = _groups.update().where(_groups.c.accept_rolled_back.is_(sa.true()))
+        op.execute(accepted.values(accepted_rolled_back_at=_groups.c.created_at))
     with op.batch_alter_table("task_groups", recreate="never") as batch_op:
         batch_op.drop_column("accept_rolled_back")
     _mark_what_was_taken_back()

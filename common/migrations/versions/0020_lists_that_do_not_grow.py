@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from common.migrations.repeated import has_column, has_index
+
 revision = "0020"
 down_revision = "0019"
 branch_labels = None
@@ -137,12 +139,15 @@ def _index_words_on_mariadb() -> None:
     # Two letters begin each word, because InnoDB leaves out words shorter than three, and words such as `about`. Others
     # begin the word made of the id's end, so that no word of a title is taken for one.
     words = "REPLACE(REGEXP_REPLACE(CONCAT(' ', LOWER(title)), '[^[:alnum:]]+', ' '), ' ', ' \u0298\u0298')"
-    # As it is: `op.execute` would take `:alnum` for a parameter.
-    op.get_bind().exec_driver_sql(
-        "ALTER TABLE tasks ADD COLUMN title_words VARCHAR(500) GENERATED ALWAYS AS "
-        f"(CONCAT({words}, ' \u0298i', REVERSE(RIGHT(id, {END_DIGITS})))) STORED"
-    )
-    op.execute("CREATE FULLTEXT INDEX ft_tasks_title_words ON tasks (title_words)")
+    # An upgrade that was interrupted here begins the migration anew.
+    if not has_column("tasks", "title_words"):
+        # As it is: `op.execute` would take `:alnum` for a parameter.
+        op.get_bind().exec_driver_sql(
+            "ALTER TABLE tasks ADD COLUMN title_words VARCHAR(500) GENERATED ALWAYS AS "
+            f"(CONCAT({words}, ' \u0298i', REVERSE(RIGHT(id, {END_DIGITS})))) STORED"
+        )
+    if not has_index("tasks", "ft_tasks_title_words"):
+        op.execute("CREATE FULLTEXT INDEX ft_tasks_title_words ON tasks (title_words)")
     # For words that many titles have: these are found by reading, newest first.
     op.create_index("ix_tasks_created_words", "tasks", ["created_at", "id", "title_words"])
 

@@ -9,6 +9,7 @@ from alembic import op
 from sqlalchemy.dialects import mysql
 
 from common import database
+from common.migrations.repeated import has_column
 
 revision = "0023"
 down_revision = "0022"
@@ -38,7 +39,9 @@ def upgrade() -> None:
         batch.add_column(sa.Column("tests_first", sa.String(8), nullable=False, server_default="off"))
         batch.add_column(sa.Column("test_report", sa.String(200)))
     # What was allowed to lose tests is told about them now, and still not refused.
-    op.execute(sa.text("UPDATE projects SET tests_lost = 'warn' WHERE NOT keep_tests"))
+    # On MariaDB, an upgrade that was interrupted after this column was dropped begins the migration anew.
+    if has_column("projects", "keep_tests"):
+        op.execute(sa.text("UPDATE projects SET tests_lost = 'warn' WHERE NOT keep_tests"))
     op.drop_column("projects", "keep_tests")
     for table, column, text in (("tasks", "accepted_losses", "[]"), ("task_checks", "facts", "{}")):
         # SQLite takes no expression for rows that are there, MySQL nothing but one.

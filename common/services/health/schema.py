@@ -11,7 +11,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
@@ -23,13 +23,16 @@ from common.machine.locks import locked
 from common.settings import settings
 from common.settings.restore_mark import require_restored
 
+if TYPE_CHECKING:
+    from common.mariadb_connection import PatientConnection
+
 _WAIT_SECONDS = 60
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 
 
 def upgrade(to: str = "head") -> None:
-    """Upgrade the schema to this version, or to an older revision. Safe to repeat. If several processes do so at once,
-    they wait for the first.
+    """Upgrade the schema to this version, or to an older revision. If several processes do so at once, they wait for
+    the first. Safe to repeat, also after one that ended in the middle of a migration (common/migrations/repeated.py).
 
     Misconfigured if the database can't be reached, or if a newer version has upgraded it.
     """
@@ -149,15 +152,15 @@ def _alone() -> Iterator[Connection]:
             connection.commit()
         return
     with database.engine().connect() as connection:
+        # Not returned to the pool: closing it gives the lock back, also after an error, with nothing committed.
+        connection.detach()
+        # Changing a large table may take long, and the server goes on with it when the client no longer waits.
+        cast("PatientConnection", connection.connection.dbapi_connection).read_seconds = None
         if connection.execute(text("SELECT GET_LOCK('aiworker-migrate', 120)")).scalar_one() != 1:
             raise Misconfigured("another process has been migrating the database for two minutes; look at its log")
         connection.commit()
-        try:
-            yield connection
-            connection.commit()
-        finally:
-            connection.execute(text("SELECT RELEASE_LOCK('aiworker-migrate')"))
-            connection.commit()
+        yield connection
+        connection.commit()
 
 
 @contextmanager
