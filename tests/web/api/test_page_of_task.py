@@ -264,6 +264,21 @@ def test_pictures_go_with_a_new_task(reader: PageReader, plain_world: World) -> 
     expect(reader.see("inline-picture").last).to_have_attribute("src", re.compile("^data:image/png"))
 
 
+def test_a_text_that_is_nested_too_deeply_is_shown_as_it_was_written(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    hard = [">" * 3000 + " a quote", "- " * 2000 + "a list", "1. " * 2000 + "numbers", "a." * 4000 + "@mail"]
+    task = plain_world.task(project, "Greet", description=hard[0])
+    for body in (*hard, "- " * 30 + "\n\n> > **fine**"):
+        assert plain_world.client.post(f"/api/tasks/{task.id}/comments", json={"body": body}).status_code == 201
+
+    reader.open(f"#/projects/{project.id}/tasks/{task.id}")
+
+    comments = reader.see("task-comments")
+    expect(comments.locator("blockquote blockquote strong")).to_have_text("fine")
+    expect(comments.locator(".unread")).to_have_text(hard)
+    expect(reader.page.locator(".panel .unread").first).to_have_text(hard[0])
+
+
 @pytest.mark.parametrize("tab", ["nonsense", "review/more"])
 def test_an_address_that_names_no_tab(reader: PageReader, plain_world: World, tab: str) -> None:
     task = plain_world.task(plain_world.project())

@@ -56,6 +56,17 @@ function image({ href, text }) {
   return `<img class="preview" alt="${escaped(text || name)}" title="${escaped(name)}">`;
 }
 
+// The library calls itself for each quote or list within another, and looks at a long stretch without a space, or of
+// spaces alone, once for each of its characters: such texts would end in an error, or stop the page for seconds.
+const LONGEST_TEXT = 100_000;
+const LONGEST_STRETCH = 4000;
+const TOO_NESTED = /^(?![ \t]*([-*])(?:[ \t]*\1)*[ \t]*$)(?:[ \t]*(?:>|(?:[-*+]|\d{1,9}[.)])(?=[ \t]))){50}/m;
+
+const isHard = (text) =>
+  text.length > LONGEST_TEXT ||
+  [/\s+/, /\S+/].some((gap) => text.split(gap).some(({ length }) => length > LONGEST_STRETCH)) ||
+  TOO_NESTED.test(text);
+
 async function load() {
   const [{ default: DOMPurify }, { Marked }] = await Promise.all([import("dompurify"), import("marked")]);
   // HTML in the text is shown as it was written: agents speak of tags, and none of them is to become one.
@@ -79,9 +90,19 @@ async function load() {
     node.setAttribute("target", "_blank");
     node.setAttribute("rel", "noopener noreferrer");
   });
-  return (text) => purify.sanitize(marked.parse(text), ALLOWED);
+  return (text) => {
+    if (isHard(text)) return undefined;
+    try {
+      return purify.sanitize(marked.parse(text), ALLOWED);
+    } catch (error) {
+      // One text that the library can't read must not take away the view around it.
+      console.error(error);
+      return undefined;
+    }
+  };
 }
 
+// The text as HTML that is safe to set; undefined for a text that is better shown as it was written.
 let toHtml = null;
 let loading = null;
 
@@ -98,7 +119,7 @@ function ready() {
   return loading;
 }
 
-// Until the library is there, and without it, the text is shown as it was written.
+// Until the library is there, and without it, the text is shown as it was written; so is one that it can't read.
 export function Markdown({ text }) {
   const [, setReady] = useState(toHtml !== null);
   useEffect(() => {
