@@ -8,12 +8,20 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Route, expect
 
+from common.machine.text import has_invisible
 from common.models import Task
 from tests.web.live_feed import LiveFeed
 from tests.web.page_reader import PageReader
 from tests.web.world import World, get, put
 
 OLDER, NEWER = "a" * 40, "b" * 40
+# What a compiler compares with is longer than it looks: the end of the line seems to be a comment.
+MISLEADING = 'if role != "user\u202e \u2066// Check if admin\u2069 \u2066":'
+MARKED = 'if role != "userU+202E U+2066// Check if adminU+2069 U+2066":'
+FIND_INVISIBLE = """async () => {
+  const { hasInvisible } = await import("/static/app/parts/invisible.mjs");
+  return Array.from({ length: 0x110000 }, (_, code) => code).filter((code) => hasInvisible(String.fromCodePoint(code)));
+}"""
 
 
 @pytest.fixture
@@ -82,3 +90,51 @@ def test_a_commit_that_the_page_has_not_heard_of_is_not_approved(reader: PageRea
 
     expect(reader.see("toast")).to_contain_text("review that commit")
     assert get(Task, task.id).state == "ready_to_test"
+
+
+def test_characters_that_change_how_a_change_reads_are_shown(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    task = plain_world.task(project, "Greet", state="ready_to_test")
+    put(Task, task.id, head_sha=OLDER, branch_name="task/greet")
+    reader.page.route(f"**/api/tasks/{task.id}/diff", lambda route: route.fulfill(json=a_diff(OLDER, MISLEADING)))
+
+    reader.open(f"#/projects/{project.id}/tasks/{task.id}/review")
+
+    added = reader.page.locator("tr.insert td.code")
+    expect(added).to_have_text(MARKED)
+    # Still so once it is coloured.
+    expect(added.locator("[class^=hljs]").first).to_be_visible()
+    expect(added).to_have_text(MARKED)
+    expect(reader.page.locator(".diff-head")).to_contain_text("Invisible characters")
+
+
+def test_characters_that_change_how_output_reads_are_shown(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project(has_repository=True)
+    task = plain_world.task(project, "Greet")
+    agent, _agent_id = plain_world.agent()
+    run, claim = plain_world.claim(agent)
+    patch = f"--- a/x.py\n+++ b/x.py\n@@ -1,1 +1,2 @@\n a = 1\n+{MISLEADING}"
+    lines = [
+        {"kind": "tool", "message": "Edit", "callId": "c-1", "details": {"name": "Edit", "diff": patch}},
+        {"kind": "result", "message": MISLEADING, "callId": "c-1", "details": {"ok": True}},
+    ]
+    numbered = [{"level": "info", "number": number, **line} for number, line in enumerate(lines, 1)]
+    assert run.post(f"/api/runner/runs/{claim['run']['id']}/logs", json={"lines": numbered}).status_code < 300
+
+    reader.open(f"#/projects/{project.id}/tasks/{task.id}/work")
+
+    expect(reader.see("transcript-diff")).to_contain_text(MARKED)
+    reader.page.locator(".call > summary").click()
+    expect(reader.see("call-output")).to_have_text(MARKED)
+
+
+def test_what_is_shown_is_what_names_may_not_contain(source_reader: PageReader) -> None:
+    source_reader.open()
+
+    found = source_reader.page.evaluate(FIND_INVISIBLE)
+
+    assert found == [code for code in range(0x110000) if has_invisible(chr(code))]
+    joined = "async text => (await import('/static/app/parts/invisible.mjs')).hasInvisible(text)"
+    assert not source_reader.page.evaluate(
+        joined, "by \U0001f469\U0001f3fd\u200d\U0001f4bb and \u2764\ufe0f\u200d\U0001f525"
+    )

@@ -1316,6 +1316,7 @@ export const TEXTS = {
     "Avisa a un chat, a un teléfono o a un programa propio de lo que necesita a una persona.",
   "The agent goes on from here on the same branch, with this and the comments on lines below.":
     "El agente sigue desde aquí en la misma rama, con esto y con los comentarios de las líneas de abajo.",
+  "Invisible characters": "Caracteres invisibles",
   "There is a newer commit than the one that is shown": "Hay un commit más nuevo que el que se muestra",
   "This project wants the approval of a person who neither wrote the task nor pushed to its branch":
     "Este proyecto exige la aprobación de una persona que no haya escrito la tarea ni enviado cambios a su rama",

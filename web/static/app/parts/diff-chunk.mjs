@@ -6,6 +6,7 @@ import { Button } from "./controls.mjs";
 import { Notes } from "./diff-notes.mjs";
 import { rowAt } from "./diff-rows.mjs";
 import { coloured, pieces } from "./highlight.mjs";
+import { visible } from "./invisible.mjs";
 
 export const CHUNK = 80;
 export const STEP = 20;
@@ -33,10 +34,10 @@ const SIGNS = { insert: "+", delete: "−", context: "" };
 const Code = ({ row, colours }) =>
   pieces(row.text, colours, row.mark).map(([text, name, isMarked], index) =>
     isMarked
-      ? html`<mark key=${index} class=${name}>${text}</mark>`
+      ? html`<mark key=${index} class=${name}>${visible(text)}</mark>`
       : name
-        ? html`<span key=${index} class=${name}>${text}</span>`
-        : text,
+        ? html`<span key=${index} class=${name}>${visible(text)}</span>`
+        : visible(text),
   );
 
 const sayCell = (side, number) =>
@@ -131,7 +132,7 @@ function Gap({ item, index, columns, expand }) {
               }
             `)
       }
-      ${item.header && html`<code>${item.header}</code>`}
+      ${item.header && html`<code>${visible(item.header)}</code>`}
     </td>
   </tr>`;
 }

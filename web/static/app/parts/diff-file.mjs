@@ -8,6 +8,7 @@ import { cls } from "./controls.mjs";
 import { CHUNK, Chunk, STEP } from "./diff-chunk.mjs";
 import { Said } from "./diff-notes.mjs";
 import { decidesTests, itemsOf, paired, rowAt } from "./diff-rows.mjs";
+import { hasInvisible, visible } from "./invisible.mjs";
 
 const STEPS = { ArrowDown: 1, ArrowUp: -1, PageDown: STEP, PageUp: -STEP, Home: -Infinity, End: Infinity };
 const STATUSES = { added: () => t("New"), deleted: () => t("Deleted"), renamed: () => t("Renamed") };
@@ -198,6 +199,11 @@ export function DiffFile({ file, index, head, mode, review, may, notes, viewed, 
     const plain = itemsOf(file, more.lines, more.total);
     return mode === "split" ? paired(plain) : plain;
   }, [file, more, mode]);
+  // What is deleted misleads nobody any more.
+  const isMisleading = useMemo(
+    () => file.blocks.some(({ rows }) => rows.some(({ type, text }) => type !== "delete" && hasInvisible(text))),
+    [file],
+  );
   const chunks = useMemo(
     () => Array.from({ length: Math.ceil(items.length / CHUNK) }, (_, at) => items.slice(at * CHUNK, (at + 1) * CHUNK)),
     [items],
@@ -252,6 +258,7 @@ export function DiffFile({ file, index, head, mode, review, may, notes, viewed, 
     return { part, tools, own, vnode };
   });
   kept.current = drawn;
+  const path = file.oldPath && file.oldPath !== file.path ? `${file.oldPath} → ${file.path}` : file.path;
   const count = notes.pending.length + notes.waiting.length + notes.said.length;
   return html`<section class=${cls("diff-file", isFolded && "folded")} data-path=${file.path} data-index=${index}>
     <header class="diff-head">
@@ -262,9 +269,10 @@ export function DiffFile({ file, index, head, mode, review, may, notes, viewed, 
         onClick=${() => setFold(!isFolded)}
       >
         <span class="sr">${isFolded ? t("Show") : t("Hide")} </span>
-        <code>${file.oldPath && file.oldPath !== file.path ? `${file.oldPath} → ${file.path}` : file.path}</code>
+        <code>${visible(path)}</code>
       </button>
       ${STATUSES[file.status] && html`<span class="chip">${STATUSES[file.status]()}</span>`}
+      ${isMisleading && html`<span class="chip bad">${t("Invisible characters")}</span>`}
       ${decidesTests(file.path) && html`<span class="chip">${t("Tests depend on it")}</span>`}
       ${count > 0 && html`<span class="chip">${tn(count, "{count} comment", "{count} comments")}</span>`}
       <span class="grow"></span>

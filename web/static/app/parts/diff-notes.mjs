@@ -4,6 +4,7 @@ import { html } from "../html.mjs";
 import { t } from "../language.mjs";
 import { actorName } from "../words.mjs";
 import { Button, Time } from "./controls.mjs";
+import { visible } from "./invisible.mjs";
 import { Markdown } from "./markdown.mjs";
 import { useTakePictures } from "./pictures.mjs";
 import { ResolveButton, ResolvedBy } from "./resolving.mjs";
@@ -49,8 +50,8 @@ const Suggestion = ({ before, after }) =>
   html`<div class="suggestion" data-testid="suggestion">
   <span class="suggestion-head">${t("Suggested change")}</span>
   <pre tabindex="0" role="group" aria-label=${t("Suggested change")}>
-    ${before.map((line, index) => html`<del key=${`-${index}`}>${line || " "}</del>`)}
-    ${after.map((line, index) => html`<ins key=${`+${index}`}>${line || " "}</ins>`)}
+    ${before.map((line, index) => html`<del key=${`-${index}`}>${visible(line) || " "}</del>`)}
+    ${after.map((line, index) => html`<ins key=${`+${index}`}>${visible(line) || " "}</ins>`)}
   </pre>
 </div>`;
 

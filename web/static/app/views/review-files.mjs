@@ -3,6 +3,7 @@ import { html } from "../html.mjs";
 import { t } from "../language.mjs";
 import { cls } from "../parts/controls.mjs";
 import { Counts } from "../parts/diff-file.mjs";
+import { visible } from "../parts/invisible.mjs";
 
 // Files by their folder, in the order of the diff.
 function folders(files) {
@@ -25,13 +26,13 @@ export function Files({ files, viewed, show }) {
     ${folders(files).map(
       ([folder, inside]) =>
         html`<div key=${folder} class="folder">
-          ${folder && html`<p class="muted">${folder}/</p>`}
+          ${folder && html`<p class="muted">${visible(folder)}/</p>`}
           <ul>
             ${inside.map(
               ({ file, index, name }) =>
                 html`<li key=${file.path} class=${cls(file.status, viewed.has(file.path) && "seen")}>
                   <button type="button" title=${file.path} onClick=${() => show(index)}>
-                    <span>${name}</span>
+                    <span>${visible(name)}</span>
                     ${viewed.has(file.path) && html`<span class="sr">${t("Viewed")}</span>`}
                     <${Counts} of=${file} />
                   </button>

@@ -5,6 +5,7 @@ import { html } from "../../html.mjs";
 import { t } from "../../language.mjs";
 import { actorName, clock, exact } from "../../words.mjs";
 import { cls, Icon } from "../controls.mjs";
+import { visible } from "../invisible.mjs";
 import { Markdown } from "../markdown.mjs";
 import { commandOf, duration, gist, inputText, patchLines, stepsOf, toolName } from "./rows.mjs";
 
@@ -29,7 +30,9 @@ function Output({ text, testid }) {
   const [all, setAll] = useState(false);
   const lines = useMemo(() => text.replace(/\n$/, "").split("\n"), [text]);
   const long = lines.length > LINES_SHOWN || text.length > CHARACTERS_SHOWN;
-  const shown = all || !long ? lines.join("\n") : lines.slice(-LINES_SHOWN).join("\n").slice(-CHARACTERS_SHOWN);
+  const shown = visible(
+    all || !long ? lines.join("\n") : lines.slice(-LINES_SHOWN).join("\n").slice(-CHARACTERS_SHOWN),
+  );
   return html`
     ${
       long &&
@@ -43,7 +46,7 @@ function Output({ text, testid }) {
 
 function Patch({ lines }) {
   return html`<pre class="patch" tabindex="0" role="group" aria-label=${t("Changes")} data-testid="transcript-diff">
-    ${lines.map(({ kind, text }, at) => html`<span key=${at} class=${kind}>${text || " "}</span>`)}
+    ${lines.map(({ kind, text }, at) => html`<span key=${at} class=${kind}>${visible(text) || " "}</span>`)}
   </pre>`;
 }
 
@@ -73,7 +76,7 @@ function mark(result, live) {
 
 function Call({ row, live, isFound }) {
   const { entry, result } = row;
-  const command = commandOf(entry);
+  const command = visible(commandOf(entry) ?? "");
   const diff = typeof entry.details?.diff === "string" ? entry.details.diff : null;
   const [tone, said, sign] = mark(result, live);
   const exit = result?.details?.exitCode;
@@ -82,7 +85,7 @@ function Call({ row, live, isFound }) {
       ${sign ?? html`<span class="pulse"></span>`}<span class="sr">${said}</span>
     </span>
     <b>${toolName(entry)}</b>
-    <code class="gist">${gist(entry)}</code>
+    <code class="gist">${visible(gist(entry))}</code>
     ${Number.isInteger(exit) && exit !== 0 && html`<span class="chip bad">${t("exit {code}", { code: exit })}</span>`}
     <small>${duration(result?.details?.durationMs)}</small>
   `;
@@ -93,7 +96,7 @@ function Call({ row, live, isFound }) {
       ${
         input &&
         html`<pre class="output" tabindex="0" role="group" aria-label=${t("Input")} data-testid="call-input">
-        ${input}
+        ${visible(input)}
       </pre>`
       }
       ${
@@ -156,8 +159,8 @@ function body({ row, live, isFound }) {
   if (entry.kind === "tool" && (entry.callId || entry.details))
     return html`<${Call} row=${row} live=${live} isFound=${isFound} />`;
   if (entry.kind === "result")
-    return html`<pre tabindex="0" role="group" aria-label=${t("Output")}>${entry.message}</pre>`;
-  return html`<pre>${entry.message}</pre>`;
+    return html`<pre tabindex="0" role="group" aria-label=${t("Output")}>${visible(entry.message)}</pre>`;
+  return html`<pre>${visible(entry.message)}</pre>`;
 }
 
 const LEVELS = { error: "erro", warn: "warn", warning: "warn" };
