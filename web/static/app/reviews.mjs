@@ -77,14 +77,18 @@ export function beginReview(taskId) {
   review.save = async (draft) => {
     const { body: text, id, ...place } = draft;
     const body = text.value.trim();
+    let comment = null;
     if (body && id) {
-      const { comment } = await api.patch(`${path}/comments/${id}`, { body });
+      ({ comment } = await api.patch(`${path}/comments/${id}`, { body }));
       keep(pending.value.map((one) => (one.id === id ? comment : one)));
     } else if (body) {
-      const { comment } = await api.post(`${path}/comments`, { ...place, body });
+      ({ comment } = await api.post(`${path}/comments`, { ...place, body }));
       keep(withOne(comment));
     }
-    editors.value = without(draft);
+    if (!comment || text.value.trim() === body) return void (editors.value = without(draft));
+    // What was written while it was being sent is a change of it, not sent yet.
+    review.begun = { ...draft, id: comment.id };
+    editors.value = editors.value.map((one) => (one === draft ? review.begun : one));
   };
   review.remove = async ({ id }) => {
     await api.remove(`${path}/comments/${id}`);
@@ -123,6 +127,8 @@ export function beginReview(taskId) {
     for (const draft of editors.value) await review.save(draft);
     await api.post(`${path}/submit`, { verdict, body, ...(commitSha && { commitSha }) });
     keep([]);
+    // What was written while all this was being sent changes nothing that is pending any more: it is a new comment.
+    editors.value = editors.value.map((draft) => ({ ...draft, id: undefined }));
     finishing.value = null;
   };
   return review;

@@ -511,6 +511,7 @@ export const TEXTS = {
   "Depends on": "Depende de",
   "It waits until these are approved.": "Espera hasta que estas estén aprobadas.",
   Discard: "Descartar",
+  "What you wrote here is not saved yet.": "Lo que escribió aquí aún no está guardado.",
   "Create task": "Crear tarea",
   "Add files": "Añadir archivos",
   "or drop them here: the agent gets them with the task.": "o soltarlos aquí: el agente los recibe con la tarea.",

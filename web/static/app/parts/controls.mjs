@@ -182,22 +182,40 @@ export function CheckField({ label, hint, name, form }) {
   </label>`;
 }
 
-// {draft, change, busy, fault, submit(act)}: a fault stays beside the form until the next try.
-// keepAs: the key in ../drafts.mjs under which the draft outlives the form until it is sent or reset, if it is to.
-export function useForm(initial, keepAs) {
-  const [draft, setDraft] = useState(() => ({ ...initial, ...(keepAs && keptDraft(keepAs)) }));
+// {draft, change, busy, fault, submit(act), reset, saved(values), isKept}: a fault stays beside the form until the next
+// try. saved: these values, {name: value}, need not be sent any more.
+// keepAs: the key in ../drafts.mjs under which what was changed outlives the form until it is sent or reset, if it is
+// to. unkept: names of what is never kept, such as secrets. isKept: whether the form began with what was kept.
+export function useForm(initial, keepAs, unkept = []) {
+  const [kept] = useState(() => keepAs && keptDraft(keepAs));
+  const [draft, setDraft] = useState(() => ({ ...initial, ...kept }));
+  const [isKept, setKept] = useState(Boolean(kept));
   const [fault, setFault] = useState(null);
   const [busy, setBusy] = useState(false);
-  const keep = (value) => keepAs && keepDraft(keepAs, value);
-  const change = (name, value) =>
-    setDraft((old) => {
-      const fresh = { ...old, [name]: value };
-      keep(fresh);
-      return fresh;
-    });
+  const begun = useRef(initial);
+  const latest = useRef(draft);
+  // Only what was changed: what others change in the meantime is not taken back by an old draft.
+  const keep = () => {
+    if (!keepAs) return;
+    const changed = Object.entries(latest.current).filter(
+      ([name, value]) => value !== begun.current[name] && !unkept.includes(name),
+    );
+    keepDraft(keepAs, changed.length ? Object.fromEntries(changed) : null);
+  };
+  const take = (values) => {
+    latest.current = values;
+    setDraft(values);
+    keep();
+  };
+  const change = (name, value) => take({ ...latest.current, [name]: value });
+  const saved = (values) => {
+    begun.current = values;
+    setKept(false);
+    keep();
+  };
   const reset = () => {
-    keep(null);
-    setDraft(initial);
+    saved(initial);
+    take(initial);
   };
   const submit = (act) => async (event) => {
     event?.preventDefault();
@@ -206,7 +224,7 @@ export function useForm(initial, keepAs) {
     setFault(null);
     try {
       await act(draft);
-      keep(null);
+      if (latest.current === draft) saved(draft);
     } catch (error) {
       if (error.status === undefined) failed(error);
       else setFault(error);
@@ -214,8 +232,16 @@ export function useForm(initial, keepAs) {
       setBusy(false);
     }
   };
-  return { draft, change, busy, fault, submit, reset };
+  return { draft, change, busy, fault, submit, reset, saved, isKept };
 }
+
+// Says that a form goes on with what was written in it before.
+export const KeptDraft = ({ form }) =>
+  form.isKept &&
+  html`<p class="banner busy" data-testid="draft-kept">
+    <span>${t("What you wrote here is not saved yet.")}</span>
+    <button type="button" class="button small" onClick=${() => form.reset()}>${t("Discard")}</button>
+  </p>`;
 
 export const Fault = ({ form }) => (form.fault ? html`<p class="fault" role="alert">${form.fault.message}</p>` : null);
 

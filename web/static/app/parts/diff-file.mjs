@@ -4,7 +4,7 @@
 import { useMemo, useRef, useState } from "preact/hooks";
 import { html } from "../html.mjs";
 import { t, tn } from "../language.mjs";
-import { cls } from "./controls.mjs";
+import { Button, cls } from "./controls.mjs";
 import { CHUNK, Chunk, STEP } from "./diff-chunk.mjs";
 import { Said } from "./diff-notes.mjs";
 import { decidesTests, itemsOf, paired, rowAt } from "./diff-rows.mjs";
@@ -343,13 +343,9 @@ function Others({ lost, older, waiting, review }) {
         html`<p key=${`${kind} ${one.side} ${one.line}`} class="note-head">
           <span class="chip ask">${t("Pending")}</span>
           <span>${kind === "editors" ? one.body.value : one.body}</span>
-          <button
-            type="button"
-            class="button small ghost"
-            onClick=${() => (kind === "editors" ? review.drop(one) : review.remove(one))}
-          >
+          <${Button} small kind="ghost" act=${async () => (kind === "editors" ? review.drop(one) : review.remove(one))}>
             ${t("Remove")}
-          </button>
+          <//>
         </p>`,
     )}
   </div>`;

@@ -11,6 +11,7 @@ import {
   Fault,
   Field,
   Icon,
+  KeptDraft,
   Listing,
   Loading,
   Page,
@@ -95,7 +96,12 @@ export function Groups() {
 export function NewGroup({ projectId, close }) {
   const pages = usePages("/tasks", "tasks", { projectId, state: "approved" });
   const [left, setLeft] = useState(new Set());
-  const form = useForm({ name: "", notes: "", targetBranch: "staging", acceptRolledBack: false });
+  const begun = { name: "", notes: "", targetBranch: "staging", acceptRolledBack: false };
+  const form = useForm(begun, `new-group.${projectId}`);
+  const cancel = () => {
+    form.reset();
+    close();
+  };
   // Listed newest first; the order of the ids is the order of merging.
   const approved = [...(pages.items || [])].sort((a, b) => (a.id < b.id ? -1 : 1));
   const chosen = approved.filter(({ id }) => !left.has(id));
@@ -118,6 +124,7 @@ export function NewGroup({ projectId, close }) {
     <//>`;
   return html`<${Dialog} title=${t("New group")} close=${close} wide>
     <form onSubmit=${create}>
+      <${KeptDraft} form=${form} />
       <${Field}
         label=${t("Approved tasks")}
         hint=${t("Merged in this order, oldest first. One that is in another group is refused.")}
@@ -176,7 +183,7 @@ export function NewGroup({ projectId, close }) {
       }
       <${Fault} form=${form} />
       <footer>
-        <button type="button" class="button" onClick=${close}>${t("Cancel")}</button>
+        <button type="button" class="button" onClick=${cancel}>${t("Cancel")}</button>
         <button class="button primary" data-testid="group-create" disabled=${form.busy || !chosen.length}>
           ${t("Create group of {count}", { count: chosen.length })}
         </button>

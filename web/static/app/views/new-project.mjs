@@ -1,20 +1,20 @@
 // Making a project: a name is enough, everything else has a default.
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
-import { Fault, Page, SelectField, TextField, useForm } from "../parts/controls.mjs";
+import { Fault, KeptDraft, Page, SelectField, TextField, useForm } from "../parts/controls.mjs";
 import { lazy } from "../parts/lazy.mjs";
 import { t } from "../language.mjs";
 import { keepProject } from "../projects.mjs";
 import { go, to } from "../routes.mjs";
 import { may } from "../session.mjs";
-import { bodyOf, draftOf, MoreFields, RunFields } from "./project-form.mjs";
+import { bodyOf, draftOf, MoreFields, RunFields, UNKEPT } from "./project-form.mjs";
 
 // For administrators of a platform with a Gitea.
 const Nothing = () => null;
 const ForgeRepositories = lazy(() => import("../parts/forge-repositories.mjs"), "ForgeRepositories", Nothing);
 
 export function NewProject() {
-  const form = useForm({ ...draftOf(), starter: "page" });
+  const form = useForm({ ...draftOf(), starter: "page" }, "new-project", UNKEPT);
   const create = form.submit(async ({ starter, ...draft }) => {
     const body = bodyOf(draft, draftOf());
     if (starter && !body.importUrl) body.starter = starter;
@@ -33,6 +33,7 @@ export function NewProject() {
   `;
   return html`<${Page} title=${t("New project")} lead=${lead}>
     <form class="sheet" onSubmit=${create}>
+      <${KeptDraft} form=${form} />
       <${TextField}
         label=${t("Name")}
         name="name"
@@ -80,7 +81,7 @@ export function NewProject() {
       <details><summary>${t("More")}</summary><${MoreFields} form=${form} /></details>
       <${Fault} form=${form} />
       <footer>
-        <a class="button" href="#/">${t("Cancel")}</a>
+        <a class="button" href="#/" onClick=${() => form.reset()}>${t("Cancel")}</a>
         <button class="button primary" data-testid="project-create" disabled=${form.busy}>
           ${t("Create project")}
         </button>

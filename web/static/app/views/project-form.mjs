@@ -43,6 +43,8 @@ const FLAGS = ["restricted", "separateApprover", "allowDirectPush"];
 const GIVEN = ["secretsInChecks", "secretsInPreviews"];
 const LIMITS = ["maxCostUsd", "maxTokens", "maxMinutes"];
 const PATTERNS = ["forbiddenPaths", "testSetup"];
+// What a draft never keeps: the address of a repository may hold a password.
+export const UNKEPT = ["secretEnvVars", "importUrl"];
 const CAPS = [
   ["task", mark("Caps of each task"), mark("Over all its runs; a task may have its own.")],
   ["day", mark("Caps of the project per day"), mark("From midnight to midnight UTC, over all its tasks.")],

@@ -11,6 +11,7 @@ import {
   CloneAddress,
   Empty,
   Fault,
+  KeptDraft,
   Loading,
   Page,
   SelectField,
@@ -28,7 +29,7 @@ import { told } from "../toasts.mjs";
 import { say } from "../words.mjs";
 import { roleOptions } from "./admin.mjs";
 import { ForbiddenPathsToday } from "./forbidden-paths.mjs";
-import { bodyOf, draftOf, MoreFields, RunFields } from "./project-form.mjs";
+import { bodyOf, draftOf, MoreFields, RunFields, UNKEPT } from "./project-form.mjs";
 
 export function ProjectSettings() {
   const { value, error, reload } = useRead(`/projects/${project.value.id}`);
@@ -124,13 +125,15 @@ export function ProjectSettings() {
 
 function Form({ of, saved }) {
   const [before, setBefore] = useState(draftOf(of));
-  const form = useForm(before);
+  const form = useForm(before, `settings.${of.id}`, UNKEPT);
   const save = form.submit(async (draft) => {
     const body = bodyOf({ ...draft, importUrl: "", defaultBranch: before.defaultBranch }, before);
     if (!Object.keys(body).length) return told(t("Nothing has changed."));
     const { project: fresh } = await api.patch(`/projects/${of.id}`, body);
     keepProject(fresh);
-    setBefore({ ...draft, secretEnvVars: "" });
+    const sent = { ...draft, secretEnvVars: "" };
+    setBefore(sent);
+    form.saved(sent);
     form.change("secretEnvVars", "");
     told(t("Saved."));
     await saved();
@@ -139,6 +142,7 @@ function Form({ of, saved }) {
   return html`<section>
     <h2>${t("Settings")}</h2>
     <form class="sheet" onSubmit=${save}>
+      <${KeptDraft} form=${form} />
       <${TextField} label=${t("Name")} name="name" form=${form} required maxlength="100" />
       <${TextField} label=${t("Description")} name="description" form=${form} rows="2" />
       <${RunFields} form=${form} />

@@ -5,7 +5,7 @@ import { cancelSoon } from "../cancelling.mjs";
 import { html } from "../html.mjs";
 import { t } from "../language.mjs";
 import { capChanges, CapFields, capsDraft } from "../parts/caps.mjs";
-import { Fault, SelectField, TextField, useForm } from "../parts/controls.mjs";
+import { Fault, KeptDraft, SelectField, TextField, useForm } from "../parts/controls.mjs";
 import { Confirm, Dialog } from "../parts/dialogs.mjs";
 import { useTakePictures } from "../parts/pictures.mjs";
 import { may } from "../session.mjs";
@@ -51,14 +51,19 @@ export function TaskActions({ task, reload, edit }) {
 
 export function EditTask({ task, reload, close }) {
   const pictures = useTakePictures();
-  const form = useForm({
+  const begun = {
     title: task.title,
     description: task.description || "",
     priority: task.priority,
     notes: task.notes || "",
     labels: (task.labels || []).join(", "),
     ...capsDraft("caps", task.caps),
-  });
+  };
+  const form = useForm(begun, `edit-task.${task.id}`);
+  const cancel = () => {
+    form.reset();
+    close();
+  };
   const save = form.submit(async (draft) => {
     const { title, description, priority, notes } = draft;
     const fresh = { title: title.trim(), description, priority, notes, labels: lines(draft.labels) };
@@ -80,6 +85,7 @@ export function EditTask({ task, reload, close }) {
   });
   return html`<${Dialog} title=${t("Edit task")} close=${close} wide>
     <form onSubmit=${save}>
+      <${KeptDraft} form=${form} />
       <${TextField} label=${t("Title")} name="title" form=${form} required maxlength="200" />
       <${TextField}
         label=${t("Description")}
@@ -117,7 +123,7 @@ export function EditTask({ task, reload, close }) {
       }
       <${Fault} form=${form} />
       <footer>
-        <button type="button" class="button" onClick=${close}>${t("Cancel")}</button>
+        <button type="button" class="button" onClick=${cancel}>${t("Cancel")}</button>
         <button class="button primary" disabled=${form.busy}>${t("Save")}</button>
       </footer>
     </form>

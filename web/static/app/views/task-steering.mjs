@@ -109,7 +109,7 @@ export function TakeOver({ task, reload }) {
 }
 
 function Held({ task, reload }) {
-  const form = useForm({ note: "" });
+  const form = useForm({ note: "" }, `hand-back.${task.id}`);
   const holder = actorName(task.heldBy);
   const address = task.project?.giteaRepoUrl;
   const line = task.cloneLine || `git clone --branch ${task.branchName} ${address}`;

@@ -77,6 +77,7 @@ export function CommentForm({ task, reload }) {
       testid="comment-body"
       ...${pictures}
       required
+      readonly=${form.busy}
       hint=${t("The agent is given it with its next run.")}
     />
     <${Fault} form=${form} />

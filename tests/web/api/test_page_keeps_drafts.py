@@ -1,0 +1,164 @@
+"""What somebody writes on the page stays until it is sent, and what could not be done is told."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Request, Route, expect
+
+from common.models import Project, Task
+from common.states import Priority
+from tests.builders import log_in
+from tests.web.page_reader import PageReader
+from tests.web.world import SHA, World, get, put
+
+OTHER_SHA = "b" * 40
+PATCH = """diff --git a/x.py b/x.py
+--- a/x.py
++++ b/x.py
+@@ -1,1 +1,1 @@
+-a = 1
++a = 2
+"""
+FILE = {"path": "x.py", "oldPath": None, "status": "modified", "additions": 1, "deletions": 1}
+DIFF = {"headSha": SHA, "baseSha": OTHER_SHA, "truncated": False, "patch": PATCH, "files": [FILE]}
+END_SESSION = "async () => (await import('/static/app/session.mjs')).forget()"
+"""What the page does once its tokens are refused."""
+SIGN_IN = "async tokens => (await import('/static/app/session.mjs')).keep(tokens)"
+
+
+@pytest.fixture
+def reader(source_reader: PageReader) -> PageReader:
+    return source_reader
+
+
+def test_a_comment_is_not_changed_while_it_is_being_sent(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    task = plain_world.task(project)
+    reader.open(f"#/projects/{project.id}/tasks/{task.id}")
+    held: list[Route] = []
+    reader.page.route(f"**/api/tasks/{task.id}/comments", lambda route: held.append(route))
+    field = reader.see("comment-body")
+    field.fill("First")
+
+    with reader.page.expect_request(f"**/api/tasks/{task.id}/comments"):
+        reader.see("comment-submit").click()
+
+    expect(field).not_to_be_editable()
+    held[0].fallback()
+    expect(field).to_be_editable()
+    expect(field).to_have_value("")
+    expect(reader.see("task-comments")).to_contain_text("First")
+
+
+def test_what_is_written_while_a_line_comment_is_sent_becomes_a_change_of_it(
+    reader: PageReader, plain_world: World
+) -> None:
+    project, task = _reviewed(reader, plain_world)
+    held: list[Route] = []
+    path = f"**/api/tasks/{task.id}/review/comments"
+    reader.page.route(path, lambda route: held.append(route))
+    reader.open(f"#/projects/{project.id}/tasks/{task.id}/review")
+    reader.page.locator("td.nums[tabindex]").last.focus()
+    reader.page.keyboard.press("Enter")
+    field = reader.see("diff-comment")
+    field.fill("First")
+    with reader.page.expect_request(path):
+        reader.see("diff-comment-add").click()
+    field.fill("First, and second")
+    held[0].fallback()
+
+    expect(reader.see("diff-comment-add")).to_have_text("Save")
+    expect(field).to_have_value("First, and second")
+    reader.see("diff-comment-add").click()
+    expect(reader.see("pending-comment")).to_contain_text("First, and second")
+    expect(reader.see("pending-comment")).to_have_count(1)
+
+
+def test_a_change_of_a_task_outlives_the_session_and_takes_nothing_else_back(
+    reader: PageReader, plain_world: World
+) -> None:
+    project = plain_world.project()
+    task = plain_world.task(project, description="Short.")
+    reader.open(f"#/projects/{project.id}/tasks/{task.id}")
+    reader.see("task-edit").click()
+    description = reader.page.locator("dialog textarea[name=description]")
+    description.fill("An hour of careful writing.")
+
+    _sign_in_again(reader, plain_world)
+    put(Task, task.id, priority=int(Priority.URGENT))
+    reader.page.reload()
+    reader.see("task-edit").click()
+    expect(description).to_have_value("An hour of careful writing.")
+    expect(reader.see("draft-kept")).to_be_visible()
+    reader.page.get_by_role("button", name="Save").click()
+    expect(description).to_have_count(0)
+
+    changed = get(Task, task.id)
+    assert (changed.description, changed.priority) == ("An hour of careful writing.", int(Priority.URGENT))
+    reader.see("task-edit").click()
+    expect(reader.see("draft-kept")).to_have_count(0)
+    description.fill("Not meant.")
+    reader.page.locator("dialog").get_by_role("button", name="Cancel").click()
+    reader.see("task-edit").click()
+    expect(description).to_have_value("An hour of careful writing.")
+
+
+def test_settings_that_are_not_saved_outlive_the_session_but_no_secret_does(
+    reader: PageReader, plain_world: World
+) -> None:
+    project = plain_world.project()
+    reader.open(f"#/projects/{project.id}/settings")
+    description = reader.page.locator("[name=description]")
+    description.fill("A shop.")
+    secrets = reader.page.locator("[name=secretEnvVars]")
+    secrets.fill("KEY=hunter2")
+
+    _sign_in_again(reader, plain_world)
+
+    expect(description).to_have_value("A shop.")
+    expect(secrets).to_have_value("")
+    reader.see("draft-kept").get_by_role("button", name="Discard").click()
+    expect(description).to_have_value("")
+    expect(reader.see("draft-kept")).to_have_count(0)
+    description.fill("A museum.")
+    reader.see("project-save").click()
+    expect(reader.page.get_by_text("Saved.")).to_be_visible()
+    assert get(Project, project.id).description == "A museum."
+    reader.page.reload()
+    expect(description).to_have_value("A museum.")
+    expect(reader.see("draft-kept")).to_have_count(0)
+
+
+def test_a_pending_comment_that_could_not_be_removed_is_told(reader: PageReader, plain_world: World) -> None:
+    project, task = _reviewed(reader, plain_world)
+    older = {"path": "x.py", "line": 1, "side": "new", "commitSha": OTHER_SHA, "body": "Look"}
+    assert plain_world.client.post(f"/api/tasks/{task.id}/review/comments", json=older).status_code == 201
+
+    def refuse(route: Route, request: Request) -> None:
+        if request.method == "DELETE":
+            route.fulfill(status=409, json={"error": "Conflict", "details": {"message": "It is being submitted."}})
+        else:
+            route.fallback()
+
+    reader.page.route(f"**/api/tasks/{task.id}/review/comments/*", refuse)
+    reader.open(f"#/projects/{project.id}/tasks/{task.id}/review")
+
+    reader.page.locator(".note.others").get_by_role("button", name="Remove").click()
+
+    expect(reader.see("toast")).to_contain_text("It is being submitted.")
+
+
+def _reviewed(reader: PageReader, world: World) -> tuple[Project, Task]:
+    """A task to be reviewed, with a change of one line."""
+    project = world.project()
+    task = world.task(project, state="ready_to_test")
+    put(Task, task.id, head_sha=SHA, branch_name="task-1")
+    reader.page.route(f"**/api/tasks/{task.id}/diff", lambda route: route.fulfill(json=DIFF))
+    return project, task
+
+
+def _sign_in_again(reader: PageReader, world: World) -> None:
+    reader.page.evaluate(END_SESSION)
+    expect(reader.see("login-username")).to_be_visible()
+    reader.page.evaluate(SIGN_IN, log_in(world.client, world.max.username))
+    expect(reader.see("who")).to_be_visible()
