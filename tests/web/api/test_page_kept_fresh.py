@@ -1,8 +1,9 @@
-"""What events change on the open page: the newest state stays, whatever the order of the answers."""
+"""What the open page shows when something changes: the newest, whatever the order in which answers come."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 
 import pytest
@@ -126,6 +127,33 @@ def test_activity_shows_what_happens_while_an_answer_is_under_way(reader: PageRe
 
     expect(told.filter(has_text="Second")).to_have_count(1)
     expect(told.filter(has_text="First")).to_have_count(1)
+
+
+def test_the_palette_opens_no_task_that_was_found_for_an_earlier_text(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    plain_world.task(project, "Greet")
+    wanted = plain_world.task(project, "Search")
+    reader.open(f"#/projects/{project.id}/tasks")
+    expect(reader.see("task-card")).to_have_count(2)
+    reader.page.keyboard.press("Control+k")
+    field, found = reader.see("palette-input"), reader.see("palette-item")
+    field.fill("tests")
+    expect(found).to_have_count(1)
+    field.fill("gree")
+    expect(found).to_contain_text("Greet")
+    held: list[Route] = []
+    path = "**/api/tasks?*q=sear*"
+    reader.page.route(path, lambda route: held.append(route))
+
+    with reader.page.expect_request(path):
+        field.fill("sear")
+    expect(found).to_have_count(0)
+    field.press("Enter")
+    held[0].fallback()
+
+    expect(found).to_contain_text("Search")
+    field.press("Enter")
+    expect(reader.page).to_have_url(re.compile(f"/tasks/{wanted.id}$"))
 
 
 def _socket(reader: PageReader) -> Callable[[str, str, int], None]:

@@ -34,7 +34,6 @@ function commands() {
         goTo(t("Groups"), to.groups(id), "groups"),
         goTo(t("Deployments"), to.deployments(id), "deploy"),
         goTo(t("Tests"), to.tests(id), "tests"),
-        goTo(t("Tests"), to.tests(id), "tests"),
         goTo(t("Activity"), to.activity(id), "activity"),
         goTo(t("Project settings"), to.settings(id), "settings"),
       ]
@@ -85,21 +84,19 @@ function matching(all, typed) {
   return [...found].sort((a, b) => begins(a) - begins(b));
 }
 
-// The tasks of the present project whose title has the text, or whose short id ends with it.
+// The tasks of the present project whose title has the text, or whose short id ends with it; null until they are known.
 function useTasks(typed) {
-  const [found, setFound] = useState([]);
+  const [found, setFound] = useState(null);
   const id = projectId.value;
   const q = typed.trim();
+  const isAsked = Boolean(id) && q.length >= 2;
   useEffect(() => {
-    if (!id || q.length < 2) {
-      setFound([]);
-      return undefined;
-    }
+    if (!isAsked) return undefined;
     let gone = false;
     const timer = setTimeout(async () => {
       try {
         const { tasks } = await api.get("/tasks", { projectId: id, q, limit: MOST_TASKS });
-        if (!gone) setFound(tasks);
+        if (!gone) setFound({ id, q, tasks });
       } catch (error) {
         if (!gone) failed(error);
       }
@@ -109,7 +106,10 @@ function useTasks(typed) {
       clearTimeout(timer);
     };
   }, [id, q]);
-  return found.map((task) => ({ key: task.id, text: task.title, task, act: () => go(to.task(id, task.id)) }));
+  if (!isAsked) return [];
+  // Those of an earlier text stay away: Enter would open one that was not meant.
+  if (found?.id !== id || found.q !== q) return null;
+  return found.tasks.map((task) => ({ key: task.id, text: task.title, task, act: () => go(to.task(id, task.id)) }));
 }
 
 export function Palette() {
@@ -117,7 +117,8 @@ export function Palette() {
   const [at, setAt] = useState(0);
   const list = useId();
   const box = useRef();
-  const items = [...matching(commands(), typed), ...useTasks(typed)];
+  const found = useTasks(typed);
+  const items = [...matching(commands(), typed), ...(found || [])];
   const chosen = Math.min(at, items.length - 1);
   useLayoutEffect(() => box.current?.querySelector('[aria-selected="true"]')?.scrollIntoView({ block: "nearest" }));
   const take = (item) => {
@@ -170,7 +171,7 @@ export function Palette() {
             </li>`,
         )}
       </ul>
-      <p class="muted" role="status">${!items.length && t("Nothing is called that.")}</p>
+      <p class="muted" role="status">${!items.length && found && t("Nothing is called that.")}</p>
     </div>
   <//>`;
 }
