@@ -9,9 +9,10 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Route, WebSocketRoute, expect
 
-from common.models import Task
+from common.models import Task, User
+from common.states import Role
 from tests.web.page_reader import ORIGIN, PageReader
-from tests.web.world import World, put
+from tests.web.world import World, all_of, put
 
 HEAR = """async message => (await import('/static/app/tasks.mjs')).heardOfTask(message, () => {})"""
 """The board is told this as by its socket."""
@@ -154,6 +155,38 @@ def test_the_palette_opens_no_task_that_was_found_for_an_earlier_text(reader: Pa
     expect(found).to_contain_text("Search")
     field.press("Enter")
     expect(reader.page).to_have_url(re.compile(f"/tasks/{wanted.id}$"))
+
+
+def test_a_role_that_was_taken_away_is_seen_when_something_is_refused(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    reader.open(f"#/projects/{project.id}/tasks")
+    reader.see("task-new").click()
+    reader.see("task-title").fill("Greet")
+    _give_role(plain_world, Role.VIEWER)
+
+    reader.see("task-create").click()
+
+    expect(reader.see("who")).to_contain_text("Viewer")
+    expect(reader.see("task-new")).to_have_count(0)
+    expect(reader.see("task-title")).to_have_value("Greet")
+
+
+def test_a_role_that_was_changed_is_seen_after_a_while(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    reader.page.clock.install()
+    reader.open(f"#/projects/{project.id}/tasks")
+    expect(reader.see("task-new")).to_be_visible()
+    _give_role(plain_world, Role.VIEWER)
+
+    reader.page.clock.run_for(31_000)
+
+    expect(reader.see("who")).to_contain_text("Viewer")
+    expect(reader.see("task-new")).to_have_count(0)
+
+
+def _give_role(world: World, role: Role) -> None:
+    (row,) = all_of(User, User.username == world.max.username)
+    put(User, row.id, role=role)
 
 
 def _socket(reader: PageReader) -> Callable[[str, str, int], None]:

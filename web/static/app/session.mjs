@@ -12,6 +12,8 @@ let tokens = read();
 // The caller ({id, username, role}); null while nobody is signed in or it isn't known yet.
 export const user = signal(null);
 export const signedIn = signal(tokens !== null);
+// How many calls were refused with a 403: the caller's role may be another one than it was.
+export const refusals = signal(0);
 
 function read() {
   try {

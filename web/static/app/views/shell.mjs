@@ -14,7 +14,7 @@ import { Button, Empty, Icon, Loading, Page, Trouble } from "../parts/controls.m
 import { lazy } from "../parts/lazy.mjs";
 import { keepProject, loadProjects, project, projectId, projects, trouble } from "../projects.mjs";
 import { go, route, to } from "../routes.mjs";
-import { may, signedIn, user } from "../session.mjs";
+import { may, refusals, signedIn, user } from "../session.mjs";
 import { nameTab } from "../titles.mjs";
 import { dismiss, failed, toasts } from "../toasts.mjs";
 import { say } from "../words.mjs";
@@ -46,8 +46,9 @@ const SAID = {
   connecting: mark("Connecting… what you see may be old"),
   off: mark("Not connected"),
 };
-// How often the list of projects is read: while one is being deleted, and otherwise.
+// How often the list of projects is read while one is being deleted.
 const ENDING_MS = 4000;
+// How often it is read otherwise, and the caller's role.
 const OTHERS_MS = 30_000;
 
 export function App() {
@@ -92,10 +93,7 @@ function Frame() {
   const [away, setAway] = useState(null);
   const begin = () => {
     setAway(null);
-    api.get("/auth/me").then(
-      (reply) => (user.value = reply.user),
-      (error) => error.status !== 401 && setAway(error),
-    );
+    readUser().catch((error) => error.status !== 401 && setAway(error));
     loadProjects();
   };
   useEffect(begin, []);
@@ -104,6 +102,7 @@ function Frame() {
   useProjectFeed(projectId.value);
   useLive(({ event }) => event === "project:status_changed", refreshProject);
   useOthersProjects();
+  useRole();
   useKeysOfPage();
   useEffect(() => listen(notice), []);
   const ending = projects.value?.some(({ status }) => status === "deleting");
@@ -177,6 +176,36 @@ function useOthersProjects() {
       document.removeEventListener("visibilitychange", back);
     };
   }, []);
+}
+
+// Reads who is signed in, with the role as it is now.
+async function readUser() {
+  const before = user.value;
+  const { user: fresh } = await api.get("/auth/me");
+  // Somebody signed out or in meanwhile.
+  if (!signedIn.value || user.value !== before) return;
+  // What is the same is not drawn anew.
+  if (JSON.stringify(fresh) !== JSON.stringify(before)) user.value = fresh;
+}
+
+// No event tells of a role that was changed: it is read again when this page was away, when something was refused, and
+// now and then.
+function useRole() {
+  const again = () => user.value && readUser().catch(() => {});
+  const refused = refusals.value;
+  useEffect(() => {
+    if (refused) again();
+  }, [refused]);
+  useEffect(() => {
+    // The first connection comes when the page has just been opened, which reads it, too.
+    let isAgain = connection.value === "on";
+    return listen(({ event }) => {
+      if (event !== "connected") return;
+      if (isAgain) again();
+      isAgain = true;
+    });
+  }, []);
+  useEvery(OTHERS_MS, again);
 }
 
 // Escape closes the menu alone, and not what lies below it.
