@@ -227,6 +227,27 @@ def test_deep_folders_of_a_killed_supervisor_are_removed_at_the_next_start(
     assert supervisor.runtime.ensure_app(APP, repository.web_app("v2")).url == url
 
 
+@pytest.mark.parametrize("content", [b"", bytes(40), b'{"port": 1'], ids=["empty", "zeros", "cut off"])
+def test_files_that_a_power_loss_emptied_count_as_absent(
+    supervisor: Supervisor, repository: Repository, content: bytes
+) -> None:
+    version = repository.web_app("v1")
+    check = check_of(version, SPACE, "c", "echo hi")
+    supervisor.runtime.ensure_app(APP, version)
+    supervisor.runtime.ensure_check(check)
+    finished(supervisor.runtime, check)
+    supervisor.kill()
+    (supervisor.directory / "apps" / SPACE.namespace / APP.name / "app.json").write_bytes(content)
+    (supervisor.directory / "checks" / SPACE.namespace / "c.json").write_bytes(content)
+    supervisor.start_again()
+
+    assert supervisor.runtime.read_check(SPACE, "c") is None
+    supervisor.runtime.ensure_check(check)
+    assert finished(supervisor.runtime, check).log == "hi\n"
+    supervisor.runtime.ensure_app(APP, version)
+    assert settled(supervisor.runtime, APP, "v1").phase is AppPhase.LIVE
+
+
 def test_a_version_whose_start_a_bug_ends_has_failed(repository: Repository, tmp_path: Path) -> None:
     # A TypeError that nothing expects: the output of git is to be read in pieces of half a byte.
     with supervised(tmp_path / "runtime", constants={"checkout.MOST_ERROR_BYTES": 0.5}) as supervisor:

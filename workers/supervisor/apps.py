@@ -17,7 +17,7 @@ from pathlib import Path
 
 from common.machine.files import replace_file
 from common.values.app import App, AppPhase, AppState, Space, Version
-from common.values.json_codec import decode, encode
+from common.values.json_codec import encode
 from common.values.log_line import LogLine
 from workers.supervisor.forward import Forwarder
 from workers.supervisor.gate import Gate
@@ -25,6 +25,7 @@ from workers.supervisor.health import VersionFailed
 from workers.supervisor.logs import LogFile, last_lines
 from workers.supervisor.ports import NoFreePort
 from workers.supervisor.removals import remove_or_log
+from workers.supervisor.state_files import read_state
 from workers.supervisor.toolbox import Tools
 from workers.supervisor.version import RunningVersion
 
@@ -67,7 +68,8 @@ class RunningApp:
     async def open(self, host: str) -> None:
         """Listen on the app's stored port; on another one if there is none or it is taken. Raises NoPort."""
         file = self._directory / "app.json"
-        kept = _read(file).port if file.exists() else None
+        known = read_state(file, KeptApp)
+        kept = None if known is None else known.port
         try:
             self.port = self._tools.ports.take(host, kept)
             await self._forwarder.open(host, self.port)
@@ -202,7 +204,10 @@ class Apps:
         """Take every stored port again, and delete the checkouts of an earlier supervisor."""
         for file in self._directory.glob("*/*/app.json"):
             remove_or_log(file.parent / "versions")
-            space = Space(file.parent.parent.name, _read(file).project_id)
+            kept = read_state(file, KeptApp)
+            if kept is None:
+                continue
+            space = Space(file.parent.parent.name, kept.project_id)
             with contextlib.suppress(NoPort):  # `ensure` tries again
                 await self._opened(App(space, file.parent.name))
 
@@ -249,10 +254,6 @@ class Apps:
 
     def _lock(self, namespace: str, name: str) -> asyncio.Lock:
         return self._locks.setdefault((namespace, name), asyncio.Lock())
-
-
-def _read(file: Path) -> KeptApp:
-    return decode(KeptApp, json.loads(file.read_text(encoding="utf-8")))
 
 
 def _is_loopback(host: str) -> bool:

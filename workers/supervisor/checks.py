@@ -18,7 +18,7 @@ from common.machine.files import replace_file
 from common.values.app import Space
 from common.values.check import Check, CheckEnd, CheckPhase, CheckState
 from common.values.coverage import Coverage
-from common.values.json_codec import decode, encode
+from common.values.json_codec import encode
 from common.values.test_report import TestReport
 from workers.supervisor.checkout import CheckoutFailed, TooLarge
 from workers.supervisor.coverage_files import CoverageFiles
@@ -28,6 +28,7 @@ from workers.supervisor.measuring import Measuring
 from workers.supervisor.removals import remove_or_log
 from workers.supervisor.report_files import Reports, added
 from workers.supervisor.start_commands import patient_command, shell_command
+from workers.supervisor.state_files import read_state
 from workers.supervisor.toolbox import Tools
 from workers.supervisor.workplace import SETUP_FAILED, NotReady, Room, Workplace
 
@@ -88,10 +89,7 @@ class Checks:
         running = self._running.get((space.namespace, check_id))
         if running is not None:
             return running.state()
-        try:
-            return read_result(self._result(space.namespace, check_id))
-        except FileNotFoundError:
-            return None
+        return read_result(self._result(space.namespace, check_id))
 
     async def delete(self, namespace: str, check_id: str) -> None:
         running = self._running.get((namespace, check_id))
@@ -195,12 +193,14 @@ class Checks:
             await workplace.close()
 
 
-def read_result(file: Path) -> CheckState:
-    """Return a result that was stored on disk. Raises FileNotFoundError if there is none.
+def read_result(file: Path) -> CheckState | None:
+    """Return a result that was stored on disk; None if there is none, or only what a power loss left of it.
 
     Older AiWorkers stored no code; then it is derived from the text of the reason.
     """
-    state = decode(CheckState, json.loads(file.read_text(encoding="utf-8")))
+    state = read_state(file, CheckState)
+    if state is None:
+        return None
     if state.phase is not CheckPhase.FAILED or state.code is not None:
         return state
     reason = state.reason or ""
