@@ -15,22 +15,30 @@ class RotatedLog:
     def __init__(self, path: Path, *, most_bytes: int, begins_anew: bool = False) -> None:
         self.path = path
         self._most_bytes = most_bytes
+        self._is_closed = False
+        self._bytes = 0
         if begins_anew and path.exists():
             path.replace(_older(path))
         self._open()
 
     def write(self, chunk: bytes) -> None:
         """Append the chunk. It is dropped on an error, so that a full disk does not stop the reading of output."""
-        # ValueError: the file is closed; output that a killed program left in its pipe may come after that.
-        with contextlib.suppress(OSError, ValueError):
+        if self._is_closed:
+            # Output that a killed program left in its pipe.
+            return
+        with contextlib.suppress(OSError):
             if self._bytes and self._bytes + len(chunk) > self._most_bytes:
                 self.path.replace(_older(self.path))
                 self._file.close()
+                self._bytes = 0
+            # It is closed also if the new file could not be opened the last time.
+            if self._file.closed:
                 self._open()
             self._file.write(chunk)
             self._bytes += len(chunk)
 
     def close(self) -> None:
+        self._is_closed = True
         self._file.close()
 
     def _open(self) -> None:

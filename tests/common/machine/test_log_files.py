@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 
@@ -52,10 +55,31 @@ def test_what_can_not_be_written_is_dropped(tmp_path: Path) -> None:
     full.close()
 
     closed = RotatedLog(tmp_path / "x.log", most_bytes=10)
+    closed.write(b"12345678")
     closed.close()
     closed.write(b"late")
 
-    assert read_rotated(tmp_path / "x.log") == b""
+    assert read_rotated(tmp_path / "x.log") == b"12345678"
+
+
+@pytest.mark.parametrize("later", [b"1", b"123456789"])
+def test_a_log_goes_on_after_a_new_file_could_not_be_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later: bytes
+) -> None:
+    log = RotatedLog(tmp_path / "x.log", most_bytes=10)
+    log.write(b"12345678")
+
+    def refuse(*_: Any, **__: Any) -> NoReturn:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as full_disk:
+        full_disk.setattr(Path, "open", refuse)
+        for _ in range(2):
+            log.write(b"lost")
+    log.write(later)
+    log.close()
+
+    assert read_rotated(tmp_path / "x.log") == b"12345678" + later
 
 
 def test_no_log_reads_as_nothing(tmp_path: Path) -> None:
