@@ -237,6 +237,30 @@ def test_a_person_pushes_branches_and_tags_but_not_the_platforms(
     assert refs == ["refs/heads/feature", "refs/heads/main", "refs/heads/staging-2", "refs/tags/v1"]
 
 
+def test_packing_after_a_push_removes_no_object(a_server: Server, forge: BareForge, tmp_path: Path) -> None:
+    """A backup may still be copying what a branch named that has gone since."""
+    repository = forge.repository_path(SHOP)
+    work = WorkTree(tmp_path / "work", a_server.url("person"))
+    gone = work.commit({"a": "a"}, on="feature")
+    work.push("feature")
+    git("update-ref", "-d", "refs/heads/feature", at=repository)
+    for number in range(2):
+        git("repack", "--quiet", at=repository)
+        work.commit({"b": str(number)}, on="main")
+        work.push("main")
+    git("repack", "--quiet", at=repository)
+    git("config", "gc.autoPackLimit", "1", at=repository)
+    git("config", "gc.autoDetach", "false", at=repository)
+    for path in repository.glob("objects/**/*"):
+        os.utime(path, (1, 1))
+    last = work.commit({"b": "2"}, on="main")
+
+    work.push("main")
+
+    assert not (repository / "objects" / last[:2] / last[2:]).exists()  # it is packed
+    git("cat-file", "-e", f"{gone}^{{tree}}", at=repository)
+
+
 def test_who_may_not_write_reads_only(a_server: Server, forge: BareForge, tmp_path: Path) -> None:
     work = WorkTree(tmp_path / "work", a_server.url("reader"))
     head = forge.read_head(SHOP, "main")

@@ -32,6 +32,10 @@ _STDERR_SECONDS = 2.0
 """How long to wait for the end of the error output after git has ended."""
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*(/[A-Za-z0-9_][A-Za-z0-9_-]*)*")
 _IDENTITY = identity("AiWorker", "aiworker@localhost")
+_NEVER_PRUNE = (("gc.pruneExpire", "never"), ("gc.cruftPacks", "true"))
+"""Git packs a repository after a push, but removes no object: a backup may still be copying what a branch named before.
+Objects that no ref names are packed too, or they would count as reasons to pack again.
+"""
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ class GitAnswer:
 
 def environment(config: Mapping[str, str] | Sequence[tuple[str, str]] = ()) -> dict[str, str]:
     """Return the complete environment of a git process. `config` overrides all other configuration; keys may repeat."""
-    pairs = [("core.hooksPath", "/dev/null"), ("safe.directory", "*"), LARGE_FILES]
+    pairs = [("core.hooksPath", "/dev/null"), ("safe.directory", "*"), LARGE_FILES, *_NEVER_PRUNE]
     pairs += list(config.items() if isinstance(config, Mapping) else config)
     base = {
         "PATH": os.environ.get("PATH", SEARCH_PATH),

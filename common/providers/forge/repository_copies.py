@@ -1,7 +1,7 @@
 """Copies of the local forge's repositories, taken while they are in use.
 
 What changes in place (refs, HEAD, records) is small and read at once, by `pin`. Objects are only ever added, or packed
-anew, so they are copied afterwards without haste: whatever the refs named is still there.
+anew (see git.environment), so they are copied afterwards without haste: whatever the refs named is still there.
 """
 
 from __future__ import annotations
