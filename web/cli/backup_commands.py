@@ -97,6 +97,10 @@ def _passphrase(*, is_new: bool) -> str:
         if not sys.stdin.isatty():
             raise Misconfigured("there is nobody to ask for the passphrase; set AIWORKER_BACKUP_PASSPHRASE_FILE")
         given = click.prompt("Passphrase", hide_input=True, confirmation_prompt=is_new, err=True)
+    try:
+        given.encode()
+    except UnicodeEncodeError as error:
+        raise Misconfigured("the passphrase is not UTF-8") from error
     if is_new and len(given) < SHORTEST_PASSPHRASE:
         raise Misconfigured(f"the passphrase is too short; take at least {SHORTEST_PASSPHRASE} characters")
     return str(given)

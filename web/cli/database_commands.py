@@ -5,6 +5,7 @@ They act as the local operator: access to the database needs no password.
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
 from typing import TypedDict
 
@@ -113,6 +114,8 @@ def token(context: click.Context) -> None:
 @click.pass_obj
 def create_token(terminal: Terminal, name: str, username: str | None, role: str | None, days: float | None) -> None:
     """Create a token and print it; it can't be shown again."""
+    if days is not None and math.isnan(days):
+        raise click.BadParameter("nan is not a number of days", param_hint="--days")
     expires_at = None if days is None else datetime.now(UTC) + timedelta(days=days)
     made = tokens.create_api_token(
         by=_owner(username), name=name, role=Role.of(role) if role else None, expires_at=expires_at

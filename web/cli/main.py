@@ -6,6 +6,7 @@ error prints one line with its remedy and exits with status 1; what was typed wr
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -59,6 +60,8 @@ COMPLETES = "_AIWORKER_COMPLETE"
 
 WITHOUT_JSON = {"agent", "completion", "service", "up"}
 """Commands that print nothing for programs."""
+
+_UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class _LateCommands(click.Group):
@@ -119,6 +122,7 @@ def cli(context: click.Context, url: str | None, token: str | None, is_json: boo
 
 def main() -> None:
     """Run the program. Errors that the user can fix are printed without a traceback."""
+    _open_closed_streams()
     try:
         code = cli.main(prog_name="aiworker", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
@@ -134,8 +138,15 @@ def main() -> None:
         click.echo("aiworker: nothing was done", err=True)
         sys.exit(1)
     except BrokenPipeError:
-        # The reader of the output has ended, as `head` does: print nothing more, not even while exiting.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of the output has ended, as `head` does.
+        _print_nothing_more()
+        sys.exit(1)
+    except OSError as error:
+        # Most likely the output goes to a file on a full disk.
+        if error.errno not in _UNWRITABLE:
+            raise
+        _print_nothing_more()
+        click.echo(f"aiworker: can't write: {error.strerror}", err=True)
         sys.exit(1)
     except (Misconfigured, ApiError, CallerError) as error:
         click.echo(f"aiworker: {error}", err=True)
@@ -143,3 +154,15 @@ def main() -> None:
     except Busy as error:
         click.echo(f"aiworker: {error}; try again in a moment, or run: aiworker doctor", err=True)
         sys.exit(1)
+
+
+def _open_closed_streams() -> None:
+    """Open /dev/null for each standard stream that the shell closed. The next file would get its number otherwise."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
+
+
+def _print_nothing_more() -> None:
+    """Discard the rest of the output, also what Python writes while it exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

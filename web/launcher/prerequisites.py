@@ -63,6 +63,8 @@ def own_directory(data_dir: Path) -> Iterator[None]:
         try:
             data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = stack.enter_context(locked(path, wait=False))
+            os.truncate(descriptor, 0)
+            os.write(descriptor, f"{os.getpid()}\n".encode())
         except BlockingIOError as error:
             owner = path.read_text().strip() or "unknown"
             raise Misconfigured(
@@ -70,8 +72,6 @@ def own_directory(data_dir: Path) -> Iterator[None]:
             ) from error
         except OSError as error:
             raise unwritable(data_dir, error) from error
-        os.truncate(descriptor, 0)
-        os.write(descriptor, f"{os.getpid()}\n".encode())
         yield
 
 

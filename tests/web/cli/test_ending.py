@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -11,6 +14,7 @@ from common import feed
 from common.announcer import Announcement, Announcer
 from common.states import Role
 from tests import builders
+from tests.servers import ROOT
 from tests.web.cli.test_main import aiworker
 from tests.web.world import served
 
@@ -44,3 +48,40 @@ def test_what_was_announced_is_published_before_the_end() -> None:
     announcer.announce(Announcement(entries=[feed.Entry("wake", "again")]))
     assert announcer.stop(60)
     assert feed.client(timeout=60).xlen(feed.stream_name()) == 51
+
+
+@pytest.mark.parametrize(
+    ("redirected", "code", "said"),
+    [
+        (">/dev/full", 1, "aiworker: can't write: No space left on device\n"),
+        (">&-", 0, ""),
+        ("<&- >&-", 0, ""),
+        ("2>&-", 0, ""),
+    ],
+)
+@pytest.mark.usefixtures("plain_app")
+def test_an_output_that_takes_nothing_is_told_in_one_line(redirected: str, code: int, said: str) -> None:
+    builders.a_user("ada", Role.ADMIN)
+
+    ended = in_a_shell(f"user list {redirected}")
+
+    assert (ended.returncode, ended.stderr) == (code, said)
+
+
+@pytest.mark.usefixtures("plain_app")
+def test_nobody_is_asked_where_there_is_no_input() -> None:
+    builders.a_user("ada", Role.ADMIN)
+
+    for command in ("user password ada", "backup -"):
+        ended = in_a_shell(f"{command} <&- | cat >/dev/null; exit ${{PIPESTATUS[0]}}")
+        assert ended.returncode == 1
+        assert "aiworker: " in ended.stderr.splitlines()[-1]
+        assert "Traceback" not in ended.stderr
+
+
+def in_a_shell(words: str) -> subprocess.CompletedProcess[str]:
+    """The command as bash starts it, with its redirections."""
+    return subprocess.run(
+        ["/bin/bash", "-c", f"{sys.executable} -m web.cli {words}"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip

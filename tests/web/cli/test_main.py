@@ -173,6 +173,7 @@ def test_users_and_tokens_are_kept_on_the_database(plain_app: Flask) -> None:
     assert "last active administrator" in aiworker("user", "role", "ada", "viewer", code=1)
     assert "there is no user nobody" in aiworker("user", "role", "nobody", "viewer", code=1)
 
+    assert "not a number of days" in aiworker("token", "create", "ci", "--days", "nan", code=2, lines=4)
     token = aiworker("token", "create", "ci", "--user", "vic", "--days", "1")
     client = builders.client_with(plain_app, token)
     assert client.get("/api/auth/me").json["user"]["username"] == "vic"

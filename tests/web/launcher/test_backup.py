@@ -170,5 +170,8 @@ def test_the_commands_say_what_they_do(
     use("new")
     assert "The backup is whole" in aiworker("restore", "--check", file)
     assert not (tmp_path / "new").exists()
+    not_text = {**os.environ, "AIWORKER_BACKUP_PASSPHRASE": os.fsdecode(b"\xff" * 9), "PYTHONPATH": str(ROOT)}
+    refused = subprocess.run([*piped[:3], "restore", file], env=not_text, capture_output=True, text=True, check=False)
+    assert (refused.returncode, refused.stderr.splitlines()[1:]) == (1, ["aiworker: the passphrase is not UTF-8"])
     assert json.loads(aiworker("--json", "restore", file).splitlines()[-1])["backup"]["repositories"] == 1
     assert secrets() == {"KEY": "a secret value"}

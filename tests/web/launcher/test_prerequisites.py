@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -96,6 +97,18 @@ def test_a_data_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
         prerequisites.own_directory(tmp_path / "file" / "data"),
     ):
         pass
+
+
+def test_a_full_disk_is_told_in_one_line(tmp_path: Path) -> None:
+    """The lock file is there already, so opening it needs no room."""
+    (tmp_path / "lock").touch()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        with pytest.raises(Misconfigured, match="is not writable"), prerequisites.own_directory(tmp_path):
+            pass
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_socket_outside_of_the_data_directory_gets_a_private_one(tmp_path: Path) -> None:
