@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import ProviderUnavailable
-from common.providers.forge.gitea import GiteaForge
+from common.providers.forge.gitea import GiteaForge, client
 from common.providers.forge.gitea.features import parse_version
 from common.values.pull_request import PullComment, PullState
 from common.values.repository import Repository
@@ -15,7 +15,7 @@ from tests.doubles.gitea import Fault, GiteaDouble, basic
 from tests.doubles.gitea.pulls import add_review
 from tests.providers.forge_contract import refused
 from tests.providers.git_tree import WorkTree, git
-from tests.providers.gitea_shop import SHOP, again, forge, head, make, pushed, server, work
+from tests.providers.gitea_shop import SHOP, again, client_of, forge, head, make, pushed, server, work
 
 __all__ = ["forge", "head", "server", "work"]
 
@@ -59,6 +59,40 @@ def test_where_merging_can_not_be_marked_a_comment_says_it(
     assert pull is not None
     assert (pull.state, pull.merged_commit) == (PullState.MERGED, commit)
     assert len(server.repo("aiworker", "shop").comments) == 1
+
+
+@pytest.mark.parametrize("version", ["1.15.0", "1.22.0"])
+def test_a_pull_request_is_made_and_found_among_very_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    monkeypatch.setattr(client, "_MOST_PAGES", 4)
+    server = GiteaDouble(tmp_path, version=version)
+    forge = client_of(server, tmp_path)
+    make(forge)
+    person = server.person("ada", writes=("aiworker", "shop"))
+    pushed(WorkTree(tmp_path / "work", basic(forge.read_clone_url(SHOP), person.login, person.password)))
+    repo = server.repo("aiworker", "shop")
+    for number in range(1, 301):
+        about = {"number": number, "head": f"old-{number}", "base": "main", "title": "Old", "body": ""}
+        repo.pulls[number] = {**about, "state": "closed", "merged": False, "merge_commit_sha": None}
+
+    def ensure() -> int:
+        return forge.ensure_pull_request(SHOP, head="task-1", base="main", title="A", body="").number
+
+    assert [ensure(), ensure()] == [301, 301]
+    repo.pulls[301]["state"] = "closed"
+    assert ensure() == 301
+    assert repo.pulls[301]["state"] == "open"
+    # Made by a person after the platform's was closed: what is open counts.
+    repo.pulls[302] = {**repo.pulls[301], "number": 302}
+    repo.pulls[301]["state"] = "closed"
+    assert ensure() == 302
+    # The newest counts if none is open.
+    repo.pulls[302]["state"] = "closed"
+    assert ensure() == 302
+    forge.close()
+    server.close()
+    assert server.violations == []
 
 
 def test_what_people_say_is_read_and_what_programs_say_is_not(

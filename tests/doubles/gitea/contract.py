@@ -33,6 +33,9 @@ def describe(version: tuple[int, int, int]) -> dict[str, Any]:
             definitions[name]["properties"]["rule_name"] = {"type": "string"}
     if version >= (1, 22, 0):
         _add_jobs(document, definitions)
+        document["paths"]["/repos/{owner}/{repo}/pulls/{base}/{head}"] = {
+            "get": {"responses": {"200": {"schema": {"$ref": "#/definitions/PullRequest"}}}}
+        }
     if version >= (1, 23, 0):
         for name in rules:
             definitions[name]["properties"] |= {

@@ -14,7 +14,10 @@ _ABSENT: tuple[int, Any] = (404, {"message": "The target couldn't be found."})
 
 @route("GET", f"{_REPO}/pulls")
 def list_pulls(call: Call, repo: Repo) -> tuple[int, Any]:
-    found = sorted(repo.pulls.values(), key=lambda pull: -int(pull["number"]))
+    # models/issues/pull_list.go: open ones by default; without `sort`, newest first.
+    state = call.query.get("state", "open")
+    found = [pull for pull in repo.pulls.values() if state in {"all", pull["state"]}]
+    found.sort(key=lambda pull: -int(pull["number"]))
     return 200, [repo.pull_json(pull) for pull in call.page(found)]
 
 
@@ -157,6 +160,13 @@ def create_review(call: Call, repo: Repo, number: str) -> tuple[int, Any]:
         call, repo, int(number), state=call.body["event"], body=call.body.get("body", ""), remarks=remarks
     )  # fmt: skip
     return 200, _shown(repo.reviews[-1])
+
+
+@route("GET", f"{_REPO}/pulls/{{base}}/{{head}}")
+def read_pull_by_branches(call: Call, repo: Repo, base: str, head: str) -> tuple[int, Any]:
+    # models/issues/pull.go, GetPullRequestByBaseHeadInfo: the first that the database finds, whatever its state.
+    found = [pull for pull in repo.pulls.values() if (pull["base"], pull["head"]) == (base, head)]
+    return (200, repo.pull_json(found[0])) if found and call.version >= (1, 22, 0) else _ABSENT
 
 
 def add_review(call: Call, repo: Repo, pull: int, *, state: str, body: str, remarks: list[dict[str, Any]]) -> None:

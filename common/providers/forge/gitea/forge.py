@@ -362,7 +362,8 @@ class GiteaForge:
         return Protection(self._client, found, server.features, server.account)
 
     def _pulls(self, found: Found) -> Pulls:
-        return Pulls(self._client, found, self._server().account)
+        server = self._server()
+        return Pulls(self._client, found, server.account, finds_by_branches=server.features.finds_by_branches)
 
 
 def _no_repository(repository: Repository) -> ProviderRefused:

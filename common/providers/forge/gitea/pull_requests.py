@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from common.errors import ProviderRefused, ProviderUnavailable
-from common.providers.forge.gitea.client import Client, Json, Upload
+from common.providers.forge.gitea.client import Client, Json, Upload, at
 from common.providers.forge.gitea.repository_setup import Account, Found
 from common.providers.forge.gitea.run_users import PREFIX
 from common.values.pull_request import PullComment, PullPicture, PullRequest, PullState
@@ -25,11 +25,12 @@ _UNFINISHED = f"{_PICTURES_KEY}unfinished"
 class Pulls:
     """The pull requests of one repository."""
 
-    def __init__(self, client: Client, found: Found, account: Account) -> None:
+    def __init__(self, client: Client, found: Found, account: Account, *, finds_by_branches: bool) -> None:
         self._client = client
         self._page = found.page
         self._path = found.path
         self._account = account
+        self._finds_by_branches = finds_by_branches
 
     def ensure(self, *, head: str, base: str, title: str, body: str) -> PullRequest:
         """Create, adopt or reopen the pull request, with this title and body. A merged one is returned unchanged.
@@ -41,7 +42,7 @@ class Pulls:
             wanted = {"head": head, "base": base, "title": title, "body": body}
             # 409 (422 on some versions): the pull request exists already.
             answer = self._client.call("POST", f"{self._path}/pulls", body=wanted, accept=(409, 422))
-            found = answer.body if answer.is_there else self._find(head, base)
+            found = answer.body if answer.is_there else self._find_listed(head, base)
             if found is None:
                 raise ProviderRefused(
                     f"the pull request from {head} to {base} can't be created: {_message(answer.body)}", code="refused"
@@ -181,13 +182,32 @@ class Pulls:
         return self._key(entry) is None
 
     def _find(self, head: str, base: str) -> Json | None:
-        """Return the open pull request of these branches, else the newest closed one; None if there is none."""
-        ours = [
-            pull
-            for pull in self._client.pages(f"{self._path}/pulls", {"state": "all", "sort": "recentupdate"})
-            if (_branch(pull["head"]), _branch(pull["base"])) == (head, base) and _is_inside(pull)
-        ]
-        return next((pull for pull in ours if pull["state"] == "open"), max(ours, key=_number, default=None))
+        """Return the open pull request of these branches, else the newest closed one; None if there is none.
+
+        There may be very many of other branches: a task has one each.
+        """
+        # The server takes a base of one segment only (routers/api/v1/api.go: `/{base}/*`).
+        if self._finds_by_branches and "/" not in base + head:
+            answer = self._client.get(f"{self._path}/pulls{at(base, head)}", accept=(404,))
+            if not answer.is_there:
+                return None
+            # It is any of those that these branches have had.
+            if answer.body["state"] == "open":
+                return answer.body
+        return self._find_listed(head, base)
+
+    def _find_listed(self, head: str, base: str) -> Json | None:
+        """As _find, but a closed one may be missed if there are some 10,000 newer ones."""
+        for state in ("open", "closed"):
+            try:
+                # Newest first.
+                for pull in self._client.pages(f"{self._path}/pulls", {"state": state}):
+                    if (_branch(pull["head"]), _branch(pull["base"])) == (head, base) and _is_inside(pull):
+                        return pull
+            except ProviderRefused as error:
+                if state == "open" or error.code != "too_large":
+                    raise
+        return None
 
     def _pull(self, pull: Json) -> PullRequest:
         number = pull["number"]
@@ -225,10 +245,6 @@ def _branch(side: Json) -> str:
 def _is_inside(pull: Json) -> bool:
     """Whether head and base are in the same repository. The head may have no repository if its branch is deleted."""
     return pull["head"].get("repo_id") in {pull["base"].get("repo_id"), -1, 0, None}
-
-
-def _number(pull: Json) -> int:
-    return int(pull["number"])
 
 
 def _login(entry: Json) -> str:
