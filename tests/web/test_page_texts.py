@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 import pytest
@@ -52,6 +53,10 @@ def test_no_text_for_a_person_passes_the_catalogue_by() -> None:
 def test_no_text_is_translated_when_its_module_is_loaded() -> None:
     assert said_at_load('const A = { b: t("One"), c: mark("Two") };\nconst d = () => t("Three");') == ["One"]
     assert {name: said_at_load(source) for name, source in modules().items() if said_at_load(source)} == {}
+
+
+def test_no_number_is_written_as_in_another_language_than_the_page_has() -> None:
+    assert [name for name, source in modules().items() if re.search(r"\.toLocaleString\(\)|\.toFixed\(", source)] == []
 
 
 @pytest.mark.parametrize(

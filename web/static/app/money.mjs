@@ -1,4 +1,4 @@
-// How money and tokens are said.
+// How money, tokens and other numbers are said.
 import { intl } from "./language.mjs";
 
 const CENTS = { minimumFractionDigits: 2, maximumFractionDigits: 2 };
@@ -14,4 +14,6 @@ export function dollars(cost) {
 
 const SHORT = { notation: "compact", maximumFractionDigits: 1 };
 export const compact = (number) => intl("NumberFormat", SHORT).format(number ?? 0);
+const TENTHS = { minimumFractionDigits: 1, maximumFractionDigits: 1 };
+export const tenths = (number) => intl("NumberFormat", TENTHS).format(number ?? 0);
 export const whole = (number) => intl("NumberFormat").format(number ?? 0);

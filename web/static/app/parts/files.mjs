@@ -3,12 +3,13 @@ import { useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { t } from "../language.mjs";
+import { tenths } from "../money.mjs";
 import { cls } from "./controls.mjs";
 
 export function size(bytes) {
   if (!Number.isFinite(bytes)) return "";
   if (bytes < 1024) return `${bytes} B`;
-  return bytes < 2 ** 20 ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+  return bytes < 2 ** 20 ? `${tenths(bytes / 1024)} KiB` : `${tenths(bytes / 2 ** 20)} MiB`;
 }
 
 // Gives the content to the browser to save under this name.

@@ -4,6 +4,7 @@ import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { t, tn } from "../language.mjs";
 import { useEvery } from "../loading.mjs";
+import { dollars, whole } from "../money.mjs";
 import { Badge, Time } from "../parts/controls.mjs";
 import { Transcript } from "../parts/transcript/transcript.mjs";
 import { project } from "../projects.mjs";
@@ -13,8 +14,7 @@ import { say } from "../words.mjs";
 
 const LIVE_READ_MS = 4000;
 
-const dollars = (cost) => `$${cost < 1 ? cost.toFixed(4).replace(/0{1,2}$/, "") : cost.toFixed(2)}`;
-const count = (tokens) => t("{number} tokens", { number: tokens.toLocaleString() });
+const count = (tokens) => t("{number} tokens", { number: whole(tokens) });
 
 // What a run or a task has used: {inputTokens, cachedTokens, outputTokens, tokens, costUsd}; each may be absent.
 export function Usage({ of, testid }) {
@@ -35,7 +35,7 @@ export function Spent({ of }) {
   if (!of?.runs || !(of.tokens || of.costUsd || of.minutes)) return null;
   return html`<span class="muted" data-testid="task-spent">
     ${t("All runs:")}${" "}
-    ${of.minutes > 0 && `${t("{number} min", { number: Math.ceil(of.minutes).toLocaleString() })} `}
+    ${of.minutes > 0 && `${t("{number} min", { number: whole(Math.ceil(of.minutes)) })} `}
     <${Usage} of=${of} />
   </span>`;
 }

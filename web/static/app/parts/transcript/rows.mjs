@@ -1,5 +1,6 @@
 // What the entries of a transcript are shown as: a call joined with its result, the newest plan apart. No drawing here.
 import { t } from "../../language.mjs";
+import { tenths } from "../../money.mjs";
 
 // The kinds to choose from, as rows have them: a result belongs to its call.
 export const kinds = () => [
@@ -97,14 +98,16 @@ export function inputText({ details }) {
   return left.length ? JSON.stringify(Object.fromEntries(left), null, 2) : null;
 }
 
+// Rounded before it is divided: no remainder is a whole minute or hour.
 export function duration(ms) {
   if (!Number.isFinite(ms)) return "";
-  if (ms < 1000) return t("{number} ms", { number: Math.round(ms) });
-  if (ms < 60_000) return t("{number} s", { number: (ms / 1000).toFixed(1) });
-  return t("{minutes} min {seconds} s", {
-    minutes: Math.floor(ms / 60_000),
-    seconds: Math.round((ms % 60_000) / 1000),
-  });
+  if (Math.round(ms) < 1000) return t("{number} ms", { number: Math.round(ms) });
+  if (Math.round(ms / 100) < 600) return t("{number} s", { number: tenths(ms / 1000) });
+  const seconds = Math.round(ms / 1000);
+  if (seconds < 3600)
+    return t("{minutes} min {seconds} s", { minutes: Math.floor(seconds / 60), seconds: seconds % 60 });
+  const minutes = Math.round(ms / 60_000);
+  return t("{hours} h {minutes} min", { hours: Math.floor(minutes / 60), minutes: minutes % 60 });
 }
 
 // The lines of a unified diff as {kind, text}; kind: head, hunk, plus, minus or same.

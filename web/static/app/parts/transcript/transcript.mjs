@@ -2,6 +2,7 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { html } from "../../html.mjs";
 import { t, tn } from "../../language.mjs";
+import { whole as grouped } from "../../money.mjs";
 import { Icon, Loading, Trouble } from "../controls.mjs";
 import { Plan, Row } from "./entries.mjs";
 import { useTranscript } from "./feed.mjs";
@@ -65,8 +66,8 @@ function Tools({ typed, setTyped, kind, setKind, whole }) {
       </select>
     </label>
     <small data-testid="transcript-count">
-      ${tn(count, "{number} entry", "{number} entries", { number: count.toLocaleString() })}
-      ${leftOut > 0 && `, ${t("{number} more were left out", { number: leftOut.toLocaleString() })}`}
+      ${tn(count, "{number} entry", "{number} entries", { number: grouped(count) })}
+      ${leftOut > 0 && `, ${t("{number} more were left out", { number: grouped(leftOut) })}`}
     </small>
   </div>`;
 }
@@ -116,7 +117,7 @@ function Rows({ rows: all, kind, q, live, reading, progress }) {
       ${
         from > 0 &&
         html`<button type="button" class="button small ghost" data-testid="transcript-earlier" onClick=${showEarlier}>
-          ${t("Show earlier ({number})", { number: from.toLocaleString() })}
+          ${t("Show earlier ({number})", { number: grouped(from) })}
         </button>`
       }
       <ol class="log">
@@ -133,7 +134,7 @@ function Rows({ rows: all, kind, q, live, reading, progress }) {
       html`<button type="button" class="button small jump" data-testid="transcript-jump" onClick=${jump}>
         ${
           to < rows.length
-            ? t("Jump to latest ({number} more)", { number: (rows.length - to).toLocaleString() })
+            ? t("Jump to latest ({number} more)", { number: grouped(rows.length - to) })
             : t("Jump to latest")
         }
       </button>`
