@@ -87,6 +87,19 @@ def test_a_server_in_trouble_is_unavailable(server: GiteaDouble, tmp_path: Path,
     assert server.effects["POST /orgs/aiworker/repos"] == 1
 
 
+@pytest.mark.parametrize("match", ["GET .*/user$", "GET .*/aiworker/shop$", "GET .*/hooks$"])
+def test_a_page_in_place_of_an_answer_means_that_the_server_is_unavailable(
+    server: GiteaDouble, tmp_path: Path, head: str, match: str
+) -> None:
+    fault = Fault(match, "page")
+    server.faults.append(fault)
+
+    with contextlib.closing(client_of(server, tmp_path)) as forge:
+        again(lambda: forge.ensure_webhook(SHOP))
+
+    assert fault.has_struck
+
+
 @pytest.mark.parametrize("do", ["500", "reset", "unknown"])
 @pytest.mark.parametrize("match", ["GET .*/pulls/1$", "GET .*/info/refs", "POST .*/git-upload-pack"])
 def test_a_read_is_asked_for_again_before_anybody_hears_of_it(

@@ -42,14 +42,15 @@ class Query(Protocol):
 class ServerAnswer:
     """A response. body: the parsed JSON; None if there is no body or it is not JSON.
 
-    date: the Date header (RFC 9110); None if absent. retry_after: seconds from the Retry-After header, at most an
-    hour; None if absent.
+    is_json: whether the body is JSON: `null` is. date: the Date header (RFC 9110); None if absent. retry_after: seconds
+    from the Retry-After header, at most an hour; None if absent.
     """
 
     status: int
     body: Json
     date: str | None = None
     retry_after: float | None = None
+    is_json: bool = True
 
     @property
     def is_there(self) -> bool:
@@ -112,6 +113,7 @@ class Client:
         upload: Upload | None = None,
     ) -> ServerAnswer:
         """Return the response if its status is 2xx or in `accept`; else raise ProviderUnavailable or ProviderRefused.
+        A GET that is answered with 200 and without JSON is ProviderUnavailable, too.
 
         path is relative to `/api/v1`, except for the API's description (`*.json`). login: user name and password or
         token for Basic authentication; None: use the client's token. upload: sent in place of a body.
@@ -126,6 +128,11 @@ class Client:
             return answer.retry_after is None and before < retries_for(method, answer.status)
 
         found = ask_with_retries(ask, is_doubtful)
+        if method == "GET" and found.status == 200 and not found.is_json and not path.endswith(".json"):
+            # Such as a proxy's page that says what a 503 would.
+            raise ProviderUnavailable(
+                f"{what} was answered without JSON: it is being maintained, or the server at GITEA_URL is not Gitea"
+            )
         if found.status in accept or 200 <= found.status < 300:
             return found
         raise _error(found, what)
@@ -168,7 +175,8 @@ class Client:
         self._session.cookies.clear()
         asked = answer.headers.get("Retry-After", "")
         wait = min(float(asked), _LONGEST_WAIT) if asked.isdigit() else None
-        return ServerAnswer(answer.status_code, _json(content), answer.headers.get("Date"), wait)
+        body, is_json = _json(content)
+        return ServerAnswer(answer.status_code, body, answer.headers.get("Date"), wait, is_json)
 
 
 def at(*parts: str | int) -> str:
@@ -188,11 +196,12 @@ def _read(answer: requests.Response, what: str) -> bytes:
     return bytes(content)
 
 
-def _json(content: bytes) -> Json:
+def _json(content: bytes) -> tuple[Json, bool]:
+    """The JSON value, and whether there is one."""
     try:
-        return json.loads(content)
+        return json.loads(content), True
     except ValueError:
-        return None
+        return None, False
 
 
 def _error(answer: ServerAnswer, what: str) -> Exception:
