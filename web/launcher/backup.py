@@ -16,6 +16,7 @@ import tarfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import IO
 
@@ -135,7 +136,7 @@ def _write_repository(tar: tarfile.TarFile, repository: PinnedRepository) -> Non
     folder = f"{REPOSITORIES}/{repository.owner}/{repository.name}"
     for name, content in repository.small_files.items():
         _add(tar, f"{folder}/{name}", content)
-    for name, path in repository_copies.object_files(repository):
+    for name, path in chain(repository_copies.object_files(repository), repository_copies.status_files(repository)):
         try:
             file = path.open("rb")
         except FileNotFoundError:

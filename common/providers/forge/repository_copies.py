@@ -1,7 +1,8 @@
 """Copies of the local forge's repositories, taken while they are in use.
 
 What changes in place (refs, HEAD, records) is small and read at once, by `pin`. Objects are only ever added, or packed
-anew (see git.environment), so they are copied afterwards without haste: whatever the refs named is still there.
+anew (see git.environment), so they are copied afterwards without haste: whatever the refs named is still there. So are
+the statuses of commits, of which there is a file for each tested commit, and none is ever removed.
 """
 
 from __future__ import annotations
@@ -20,13 +21,16 @@ _TRIES = 20
 """How often a repository is looked through anew because git packed it meanwhile. Each time finds larger packs."""
 _RECORDS = "aiworker/"
 """The folder of the platform's own files. Their lock files are named `lock` (common/providers/forge/records.py)."""
+_STATUSES = "aiworker/statuses"
 _DERIVED = ("multi-pack-index", "commit-graph")
 """Files of these names are made from others, and would refer to packs of another moment."""
 
 
 @dataclass(frozen=True)
 class PinnedRepository:
-    """A repository as it is at one moment. small_files: content of each file that is no object, by its path inside."""
+    """A repository as it is at one moment. small_files: content of each file that is no object and holds no
+    statuses, by its path inside.
+    """
 
     path: Path
     owner: str
@@ -47,8 +51,8 @@ def pin(root: Path) -> list[PinnedRepository]:
 def _small_files(path: Path) -> dict[str, bytes]:
     # packed-refs last: git writes a ref there before it removes the ref's own file.
     found: dict[str, bytes] = {}
-    names = sorted(_walk(path, but="objects"), key=lambda name: (name == "packed-refs", name))
-    for name in names:
+    walked = [name for name in _walk(path, but="objects") if not name.startswith(f"{_STATUSES}/")]
+    for name in sorted(walked, key=lambda name: (name == "packed-refs", name)):
         try:
             found[name] = (path / name).read_bytes()
         except FileNotFoundError:
@@ -57,6 +61,15 @@ def _small_files(path: Path) -> dict[str, bytes]:
         with contextlib.suppress(FileNotFoundError):
             found["packed-refs"] = (path / "packed-refs").read_bytes()
     return found
+
+
+def status_files(repository: PinnedRepository) -> Iterator[tuple[str, Path]]:
+    """Yield the path inside the repository, and the file, of the statuses of each commit as they are now.
+
+    Newer than the pinned moment: as if a status had been set, and not recorded yet.
+    """
+    for path in sorted((repository.path / _STATUSES).glob("*.json")):
+        yield f"{_STATUSES}/{path.name}", path
 
 
 def object_files(repository: PinnedRepository) -> Iterator[tuple[str, Path]]:

@@ -112,6 +112,24 @@ def test_objects_that_git_packs_anew_meanwhile_are_found(old: Path) -> None:
     assert copied.count(True) >= 3
 
 
+def test_statuses_are_copied_when_writers_no_longer_wait(use: Use, old: Path, tmp_path: Path) -> None:
+    """There is a file for each tested commit, and none is ever removed."""
+
+    def forge(data_dir: Path) -> BareForge:
+        return BareForge(data_dir / "repositories", public_url="", internal_url="", import_allow=())
+
+    head = forge(old).read_head(SHOP, "main") or ""
+    forge(old).ensure_status(SHOP, commit=head, context="tests", state="success", description="", target_url=None)
+
+    (pinned,) = repository_copies.pin(old / "repositories")
+
+    assert not [name for name in pinned.small_files if "statuses" in name]
+    backed_up(tmp_path / "backup")
+    new = use("new")
+    restored(tmp_path / "backup")
+    assert [one.state for one in forge(new).read_statuses(SHOP, head)] == ["success"]
+
+
 def test_a_repository_that_is_removed_meanwhile_ends_the_backup(old: Path) -> None:
     (pinned,) = repository_copies.pin(old / "repositories")
     BareForge(old / "repositories", public_url="", internal_url="", import_allow=()).delete_repository(SHOP)
