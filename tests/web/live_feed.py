@@ -9,10 +9,9 @@ from playwright.sync_api import Page, WebSocketRoute
 
 
 class LiveFeed:
-    """Answers as web/websocket/protocol.py does.
+    """Answers as web/websocket/protocol.py does, and tells events of a project only to who has subscribed to it.
 
-    refusals: for a project's id, what its next subscriptions are refused with, first to last. subscribed: the project
-    of each `subscribe` that was heard.
+    refusals: for a project's id, what its next subscriptions are refused with, first to last.
     """
 
     SEQ = 100
@@ -20,27 +19,35 @@ class LiveFeed:
 
     def __init__(self, page: Page) -> None:
         self.refusals: dict[str, list[str]] = {}
-        self.subscribed: list[str] = []
+        self._subscribed: set[str] = set()
         self._sockets: list[WebSocketRoute] = []
         page.route_web_socket("**/ws", self._open)
 
-    def tell(self, event: str, project_id: str | None = None, seq: int | None = None, **data: Any) -> None:
-        message = {"event": event, "projectId": project_id, "seq": seq, "data": data}
-        self._sockets[-1].send(json.dumps({key: value for key, value in message.items() if value is not None}))
+    def tell(self, event: str, project_id: str, seq: int, **data: Any) -> None:
+        if project_id in self._subscribed:
+            self._say(event, projectId=project_id, seq=seq, data=data)
+
+    def end_access(self, project_id: str) -> None:
+        self._subscribed.discard(project_id)
+        self._say("unsubscribed", data={"projectId": project_id, "reason": "access ended"})
+
+    def _say(self, event: str, **rest: Any) -> None:
+        self._sockets[-1].send(json.dumps({"event": event, "data": {}, **rest}))
 
     def _open(self, socket: WebSocketRoute) -> None:
         self._sockets.append(socket)
+        self._subscribed.clear()
         socket.on_message(lambda text: self._hear(json.loads(text)))
 
     def _hear(self, message: dict[str, Any]) -> None:
         if message["event"] == "auth":
-            self.tell("auth:ok")
+            self._say("auth:ok")
         elif message["event"] == "ping":
-            self.tell("pong")
+            self._say("pong")
         elif message["event"] == "subscribe":
             project_id = message["data"]["projectId"]
-            self.subscribed.append(project_id)
             if refusals := self.refusals.get(project_id):
-                self.tell("error", message=refusals.pop(0))
+                self._say("error", data={"message": refusals.pop(0)})
             else:
-                self.tell("subscribed", projectId=project_id, seq=self.SEQ)
+                self._subscribed.add(project_id)
+                self._say("subscribed", data={"projectId": project_id, "seq": self.SEQ})

@@ -18,16 +18,22 @@ const LEAST_PATIENCE_MS = 1500;
 const LOOKED_AT_MS = 2000;
 const LONGEST_MS = 30_000;
 const TRY_AGAIN_LATER = 1013;
+// The first pause before a subscription that was refused is asked for again; each further one is twice as long.
+const REFUSED_MS = 2000;
 const listeners = new Set();
 const seen = new Map(); // project id → the last seq that was heard
 const wanted = new Map(); // project id → how many views want it
 const followed = new Map(); // task id → how many views want it
+const asked = new Set(); // projects whose subscription was asked for and not answered yet
+const refused = new Set(); // wanted projects of which the server tells nothing
 let socket = null;
 let tries = 0;
 let retry = 0;
 let renewal = 0;
 let pinging = 0;
 let silence = 0;
+let asking = 0;
+let refusals = 0;
 let begun = 0;
 let took = LONGEST_MS;
 
@@ -46,6 +52,8 @@ function send(event, data) {
 }
 
 function subscribe(projectId) {
+  asked.add(projectId);
+  refused.delete(projectId);
   const data = { projectId };
   if (seen.has(projectId)) data.afterSeq = seen.get(projectId);
   send("subscribe", data);
@@ -66,6 +74,8 @@ function want(wishes, id, begin, end) {
 export const watchProject = (id) =>
   want(wanted, id, subscribe, (gone) => {
     seen.delete(gone);
+    asked.delete(gone);
+    refused.delete(gone);
     send("unsubscribe", { projectId: gone });
   });
 
@@ -76,6 +86,25 @@ export const followTask = (id) =>
     (taskId) => send("follow", { taskId }),
     (taskId) => send("unfollow", { taskId }),
   );
+
+// Asks for each refused subscription again. Called, too, when this person is likely to be granted one.
+export function askAgain() {
+  clearTimeout(asking);
+  asking = 0;
+  for (const projectId of [...refused]) subscribe(projectId);
+}
+
+// What happens until one is granted is not told, so that the state is read again then.
+function refuse(projectIds) {
+  for (const projectId of projectIds) {
+    asked.delete(projectId);
+    seen.delete(projectId);
+    refused.add(projectId);
+  }
+  if (!refused.size || asking) return;
+  asking = setTimeout(askAgain, Math.min(LONGEST_MS, REFUSED_MS * 2 ** refusals) * (0.5 + Math.random() / 2));
+  refusals = Math.min(refusals + 1, 4);
+}
 
 // Gives the socket up unless something is heard in time.
 function awaitWord(ms = SILENCE_MS) {
@@ -99,7 +128,14 @@ function heard(text) {
   const message = JSON.parse(text);
   const projectId = message.projectId ?? message.data?.projectId;
   if (message.event === "auth:ok") return ready();
+  // An error does not name what it refuses, but answers come in the order in which they were asked for.
+  if (message.event === "error") refuse([...asked]);
+  // With a reason, the server has ended it. Without, this page has.
+  if (message.event === "unsubscribed" && message.data?.reason && wanted.has(projectId)) refuse([projectId]);
   if (message.event === "subscribed") {
+    asked.delete(projectId);
+    refused.delete(projectId);
+    if (!asked.size && !refused.size) refusals = 0;
     const seq = message.data?.seq ?? message.seq;
     // With afterSeq the missed events follow. Without, the live ones begin here, and what was read before may be older.
     if (!seen.has(projectId) && Number.isInteger(seq)) {
@@ -177,8 +213,12 @@ function drop() {
 }
 
 function stopTimers() {
-  for (const timer of [retry, renewal, pinging, silence]) clearTimeout(timer);
+  for (const timer of [retry, renewal, pinging, silence, asking]) clearTimeout(timer);
   silence = 0;
+  asking = 0;
+  refusals = 0;
+  asked.clear();
+  refused.clear();
 }
 
 async function lost(code) {

@@ -5,7 +5,7 @@ import { html } from "../html.mjs";
 import { count, sayCount } from "../inbox.mjs";
 import { overlay, useKeyDown, useKeysOfPage } from "../keys.mjs";
 import { mark, t } from "../language.mjs";
-import { connection, listen } from "../live.mjs";
+import { askAgain, connection, listen } from "../live.mjs";
 import { LinkBanner } from "../parts/link-banner.mjs";
 import { notice } from "../notices.mjs";
 import { useEvery, useLive, useProjectFeed } from "../loading.mjs";
@@ -100,6 +100,8 @@ function Frame() {
   useEffect(() => setOpen(false), [route.value]);
   useEscape(open, () => setOpen(false));
   useProjectFeed(projectId.value);
+  // Listed by now, a project that was refused before is this person's to see.
+  useEffect(askAgain, [project.value?.id]);
   useLive(({ event }) => event === "project:status_changed", refreshProject);
   useOthersProjects();
   useRole();

@@ -1,0 +1,49 @@
+"""The page's subscriptions: what it does where the server refuses or ends one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.web.live_feed import LiveFeed
+from tests.web.page_reader import PageReader
+from tests.web.world import World
+
+
+@pytest.fixture
+def reader(browser: Browser, plain_world: World) -> Iterator[PageReader]:
+    someone = PageReader(browser, plain_world.app, plain_world.max.username)
+    yield someone
+    someone.close()
+
+
+@pytest.mark.parametrize("refusals", [1, 2])
+def test_a_refused_subscription_is_asked_for_again(reader: PageReader, plain_world: World, refusals: int) -> None:
+    project = plain_world.project()
+    feed = LiveFeed(reader.page)
+    feed.refusals[project.id] = ["The database can't be reached; try again"] * refusals
+    reader.open(f"#/projects/{project.id}/tasks")
+    expect(reader.see("live-status").first).to_have_attribute("data-state", "on")
+    reader.settle()
+
+    task = plain_world.task(project, "Greet")
+    feed.tell("task:created", project.id, feed.SEQ + 1, taskId=task.id)
+
+    expect(reader.see("task-card")).to_have_count(1)
+
+
+def test_an_ended_subscription_is_asked_for_again(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    feed = LiveFeed(reader.page)
+    reader.open(f"#/projects/{project.id}/tasks")
+    expect(reader.see("live-status").first).to_have_attribute("data-state", "on")
+    reader.settle()
+
+    feed.refusals[project.id] = ["Resource not found"]
+    feed.end_access(project.id)
+    task = plain_world.task(project, "Greet")
+    feed.tell("task:created", project.id, feed.SEQ + 1, taskId=task.id)
+
+    expect(reader.see("task-card")).to_have_count(1)
