@@ -28,7 +28,7 @@ function remaining(columns, all) {
   );
 }
 
-// How long after a task came that was on a page not read the columns are counted anew, at most.
+// The columns are counted anew at once when a task comes that was on a page not read, but not more often than this.
 const RECOUNT_MS = 1000;
 
 // filter: what GET /board and GET /tasks take alike, such as {q, label}; {} for all.
@@ -39,6 +39,7 @@ let loading = false;
 let dirty = new Set();
 let timer = 0;
 let recounting = 0;
+let countedAt = -RECOUNT_MS;
 // Counts what was put among the tasks.
 let changes = 0;
 // Reads of single tasks are numbered as they are asked: task id → the number of the one that is shown.
@@ -112,10 +113,15 @@ export async function loadCards() {
 
 // A task that was on a page not read is counted there, too, until the columns are counted anew.
 function recountSoon() {
-  recounting ||= setTimeout(() => {
-    recounting = 0;
-    loadCards().catch(failed);
-  }, RECOUNT_MS);
+  const wait = countedAt + RECOUNT_MS - performance.now();
+  recounting ||= setTimeout(
+    () => {
+      recounting = 0;
+      countedAt = performance.now();
+      loadCards().catch(failed);
+    },
+    Math.max(0, wait),
+  );
 }
 
 // Puts whole tasks among those that are here.
