@@ -102,6 +102,9 @@ export const TEXTS = {
   "{what} returned more than {max_body_bytes} bytes": "{what} devolvió más de {max_body_bytes} bytes",
   "{what} took longer than {whole_seconds} s": "{what} tardó más de {whole_seconds} s",
   "{what} was answered with {reason}": "la respuesta a {what} fue {reason}",
+  "{what} was answered without JSON: it is being maintained, or the server at GITEA_URL is not Gitea":
+    "la respuesta a {what} no tenía JSON: está en mantenimiento, o el servidor en GITEA_URL no es Gitea",
+  "it does not answer within {whole_seconds} s": "no responde en {whole_seconds} s",
   "{what}: the server does not accept the token; set GITEA_TOKEN to a valid one":
     "{what}: el servidor no acepta el token; poner en GITEA_TOKEN uno válido",
   "{what} is not allowed ({reason}); set GITEA_TOKEN to a site administrator's token with all scopes":
@@ -942,6 +945,10 @@ export const TEXTS = {
   "a file can't be replaced: {strerror}": "no se puede reemplazar un archivo: {strerror}",
   "the files of {commit} can't be counted: {error}": "no se pueden contar los archivos de {commit}: {error}",
   "the old files in {code} can't be removed": "no se pueden quitar los archivos antiguos de {code}",
+  "files of an earlier checkout can't be removed: {strerror}":
+    "no se pueden quitar los archivos de una copia anterior: {strerror}",
+  "the local runtime has an error ({name}); its log says more":
+    "el entorno local tiene un error ({name}); su registro dice más",
   "git took longer than {git_seconds} s": "git tardó más de {git_seconds} s",
   "git can't be started: {strerror}": "no se puede iniciar git: {strerror}",
   "{root} belongs to another user: remove it": "{root} pertenece a otro usuario: quitarlo",
