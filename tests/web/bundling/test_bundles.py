@@ -27,7 +27,7 @@ HTML = """<head>
 SOURCES = {
     "index.html": HTML,
     "icon.svg": "<svg/>",
-    "css/a.css": "a {}\n",
+    "css/a.css": "a {\n  margin: 0;\n}\n",
     "css/b.css": "b {}\n",
     "vendor/lib-1/lib.mjs": "var x=1;export{x as lib};",
     "app/main.mjs": 'import { base } from "./base.mjs";\nbase(() => import("./one.mjs"), () => import("./two.mjs"));\n',
@@ -90,7 +90,7 @@ def test_the_page_has_one_style_sheet_in_the_order_of_the_sources(tmp_path: Path
     made = _bundle(tmp_path)
 
     (style,) = re.findall(r'<link rel="stylesheet" href="/static/([^"]+)">', made.html)
-    assert made.files[style] == b"/* css/a.css */\na {}\n/* css/b.css */\nb {}\n"
+    assert made.files[style] == b"/* css/a.css */\na {\nmargin: 0;\n}\n/* css/b.css */\nb {}\n"
 
 
 def test_other_files_of_ours_are_named_by_their_content(tmp_path: Path) -> None:
