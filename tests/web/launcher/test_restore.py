@@ -12,6 +12,7 @@ import stat
 import subprocess
 import sys
 import tarfile
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -227,7 +228,20 @@ def test_a_restore_that_fails_puts_everything_back(use: Use, old: Path, tmp_path
     assert not list(new.glob("replaced-*"))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
+SIGNALS = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)
+
+
+@pytest.fixture
+def _no_signal_is_ignored() -> Iterator[None]:
+    """As Ctrl-C is by what a shell starts in the background."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("_no_signal_is_ignored")
+@pytest.mark.parametrize("number", SIGNALS)
 def test_a_restore_that_a_signal_ends_puts_everything_back(
     use: Use, old: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
