@@ -31,6 +31,14 @@ def plain_world(plain_app: Flask) -> Iterator[World]:
 
 
 @pytest.fixture
+def reader(browser: Browser, plain_world: World) -> Iterator[PageReader]:
+    """Someone at the page."""
+    someone = PageReader(browser, plain_world.app, plain_world.max.username)
+    yield someone
+    someone.close()
+
+
+@pytest.fixture
 def source_reader(browser: Browser, plain_world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[PageReader]:
     """Someone at the page whose modules a test may call by themselves: joined files do not give them out."""
     monkeypatch.setenv("AIWORKER_PAGE_SOURCES", "1")

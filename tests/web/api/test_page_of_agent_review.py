@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from common.models import Project, Task, TaskCheck
 from common.transaction import Transaction, transactional
@@ -13,13 +10,6 @@ from tests.web.api.test_agent_reviews import Review
 from tests.web.api.test_overruled_reviews import refused
 from tests.web.page_reader import PageReader
 from tests.web.world import SHA, World, all_of, get, put
-
-
-@pytest.fixture
-def reader(browser: Browser, plain_world: World) -> Iterator[PageReader]:
-    someone = PageReader(browser, plain_world.app, plain_world.max.username)
-    yield someone
-    someone.close()
 
 
 @transactional

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from common.models import Project
 from tests.web.api.test_auto_quarantine import COIN, LUCK, RULE, flakes
 from tests.web.page_reader import PageReader
 from tests.web.world import World, get
-
-
-@pytest.fixture
-def reader(browser: Browser, plain_world: World) -> Iterator[PageReader]:
-    someone = PageReader(browser, plain_world.app, plain_world.max.username)
-    yield someone
-    someone.close()
 
 
 def test_a_maintainer_sets_the_rule_and_ends_it_again(reader: PageReader, plain_world: World) -> None:

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from playwright.sync_api import Browser, Request, Route, expect
+from playwright.sync_api import Request, Route, expect
 
 from common.models import Task
 from tests.web.page_reader import PageReader
 from tests.web.world import World, all_of
 
 UNDER_WAY = {"field": "Idempotency-Key", "message": "the first request with this key is still under way"}
-
-
-@pytest.fixture
-def reader(browser: Browser, plain_world: World) -> Iterator[PageReader]:
-    someone = PageReader(browser, plain_world.app, plain_world.max.username)
-    yield someone
-    someone.close()
 
 
 def write_task(reader: PageReader, project_id: str) -> None:

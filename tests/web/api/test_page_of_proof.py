@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from common.models import Task, TaskCheck
 from tests.web.api import test_findings as findings_of_scan
 from tests.web.api.test_lost_tests import refused
 from tests.web.page_reader import PageReader
 from tests.web.world import World, all_of, get, put
-
-
-@pytest.fixture
-def reader(browser: Browser, plain_world: World) -> Iterator[PageReader]:
-    someone = PageReader(browser, plain_world.app, plain_world.max.username)
-    yield someone
-    someone.close()
 
 
 def test_a_maintainer_lets_lost_tests_go_with_one_click(reader: PageReader, plain_world: World) -> None:

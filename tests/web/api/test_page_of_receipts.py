@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-from playwright.sync_api import Browser, Locator, expect
+from playwright.sync_api import Locator, expect
 
 from common import envelopes
 from common.models import Receipt
@@ -14,13 +12,6 @@ from common.signing import public_key
 from tests.web.api.production_line import ProductionLine
 from tests.web.page_reader import PageReader
 from tests.web.world import World, all_of
-
-
-@pytest.fixture
-def reader(browser: Browser, plain_world: World) -> Iterator[PageReader]:
-    someone = PageReader(browser, plain_world.app, plain_world.max.username)
-    yield someone
-    someone.close()
 
 
 def saved(reader: PageReader, near: Locator, folder: Path) -> str:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
-from playwright.sync_api import Browser, Route, expect
+from playwright.sync_api import Route, expect
 
 from common.machine.text import has_invisible
 from common.models import Task
@@ -22,13 +20,6 @@ FIND_INVISIBLE = """async () => {
   const { hasInvisible } = await import("/static/app/parts/invisible.mjs");
   return Array.from({ length: 0x110000 }, (_, code) => code).filter((code) => hasInvisible(String.fromCodePoint(code)));
 }"""
-
-
-@pytest.fixture
-def reader(browser: Browser, plain_world: World) -> Iterator[PageReader]:
-    someone = PageReader(browser, plain_world.app, plain_world.max.username)
-    yield someone
-    someone.close()
 
 
 def a_diff(head_sha: str, line: str) -> dict[str, Any]:

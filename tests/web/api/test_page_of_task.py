@@ -28,13 +28,6 @@ PASTE = """(field, bytes) => {
 }"""
 
 
-@pytest.fixture
-def reader(browser: Browser, plain_world: World) -> Iterator[PageReader]:
-    someone = PageReader(browser, plain_world.app, plain_world.max.username)
-    yield someone
-    someone.close()
-
-
 def paste(field: Locator) -> None:
     """Paste a picture, and wait until it is sent and the text refers to it."""
     field.evaluate(PASTE, list(PICTURE))

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from common.models import Task
 from common.services.projects import projects
@@ -66,13 +63,6 @@ def test_a_picture_is_found_only_below_its_task_and_for_who_sees_it(plain_world:
     projects.update_project(task.project_id, {"is_restricted": True}, by=made.somebody())
 
     assert vera.get(path).status_code == 404
-
-
-@pytest.fixture
-def reader(browser: Browser, plain_world: World) -> Iterator[PageReader]:
-    someone = PageReader(browser, plain_world.app, plain_world.max.username)
-    yield someone
-    someone.close()
 
 
 def test_the_pictures_stand_side_by_side_and_open_large(reader: PageReader, plain_world: World) -> None:

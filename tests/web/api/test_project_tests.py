@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from common.models import Project, Task
 from common.services.tasks import flaky_tests, red_base
@@ -87,13 +84,6 @@ def test_a_red_default_branch_needs_somebody_until_it_is_green(world: World) -> 
     red_base.record_base(project.id, "b" * 40, green, ignored=())
     assert world.client.get("/api/inbox", query_string={"projectId": project.id}).json["items"] == []
     assert get(Project, project.id).red_base is None
-
-
-@pytest.fixture
-def reader(browser: Browser, plain_world: World) -> Iterator[PageReader]:
-    someone = PageReader(browser, plain_world.app, plain_world.max.username)
-    yield someone
-    someone.close()
 
 
 def test_the_page_has_a_red_default_branch_mended_and_puts_a_test_into_quarantine(
