@@ -31,9 +31,9 @@ def purge(
     return gone
 
 
-def was_cut_short(gone: int) -> bool:
-    """Whether a call that deleted this many rows may have left some, as it came to MOST_BATCHES."""
-    return gone >= BATCH * MOST_BATCHES
+def was_cut_short(gone: int, *, at_once: int = BATCH) -> bool:
+    """Whether a call that deleted this many rows may have left some, as it came to MOST_BATCHES. at_once: as in it."""
+    return gone >= at_once * MOST_BATCHES
 
 
 @transactional

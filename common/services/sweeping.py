@@ -19,7 +19,7 @@ from common.services.people.accounts import purge_logins
 from common.services.purging import purge, was_cut_short
 from common.services.runs.agents import forget_agents
 from common.services.runs.fleet import fleet_settings
-from common.services.runs.runners import purge_sessions
+from common.services.runs.runners import SESSIONS_AT_ONCE, purge_sessions
 from common.services.runs.transcripts import purge_transcripts
 from common.services.tasks import preview_pictures, tested
 from common.services.tasks.question_deadlines import watch_questions
@@ -69,12 +69,12 @@ def _purge_old() -> None:
         purge_idempotency_keys(), purge_logins(), purge_transcripts(), purge_tests(), purge_previews(),
         preview_pictures.purge_pictures(), purge_jobs(), delivering.purge_deliveries(),
     )  # fmt: skip
-    purge_sessions()
+    sessions = purge_sessions()
     tested.purge_reports()
     collecting.purge_positions()
     forget_agents()
     # Otherwise a busy instance would get more rows in PURGE_SECONDS than one call deletes.
-    if was_cut_short(max(purged)):
+    if was_cut_short(max(purged)) or was_cut_short(sessions, at_once=SESSIONS_AT_ONCE):
         _purge_at_next_sweep()
 
 

@@ -100,6 +100,28 @@ def test_a_purge_that_comes_to_its_limit_goes_on_at_the_next_sweep(
     assert _count(Login) == 0
 
 
+def test_a_purge_of_sessions_that_comes_to_its_limit_does_too(
+    plain_platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(purging, "MOST_BATCHES", 1)
+    project = plain_platform.project()
+    ids = [plain_platform.task(project, f"Task {number}").id for number in range(runners.SESSIONS_AT_ONCE + 2)]
+    for task_id in ids:
+        tasks.cancel_task(task_id, by=plain_platform.max)
+    _add_sessions(ids)
+
+    for _ in range(2):
+        sweeping.sweep_old()
+
+    assert _count(RunSession) == 0
+
+
+@transactional
+def _add_sessions(tx: Transaction, task_ids: list[str]) -> None:
+    for task_id in task_ids:
+        tx.add(RunSession(task_id=task_id, part=0, run_id="run-1", archive=b"x", saved_at=tx.now()))
+
+
 def _with_session(platform: Platform, project: Project, title: str) -> Task:
     """A task that is ready to test, with a stored session of two parts."""
     task = platform.task(project, title)

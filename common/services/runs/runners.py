@@ -38,6 +38,8 @@ MOST_QUESTIONS = 20
 """Most questions of one run. An answer that comes after the run's end starts a new run."""
 
 SESSION_PART_BYTES = 2**20
+SESSIONS_AT_ONCE = 5
+"""Parts of sessions that a purge looks for at once; those of their tasks go with them, up to 16 MiB each."""
 
 
 @dataclass(frozen=True)
@@ -300,8 +302,7 @@ def purge_sessions() -> int:
     Returns how many parts. Safe to repeat.
     """
     is_over = exists().where(Task.id == RunSession.task_id, Task.state_.in_(sorted(OVER)))
-    # Few at once, as a session may have 16 MiB.
-    return purge(RunSession.task_id, is_over, at_once=5)
+    return purge(RunSession.task_id, is_over, at_once=SESSIONS_AT_ONCE)
 
 
 @transactional
