@@ -2,7 +2,7 @@
 import { dropDrafts } from "./drafts.mjs";
 import { t } from "./language.mjs";
 import { loadServerTexts, serverField, serverText } from "./server-texts.mjs";
-import { current, forget, keep, reread } from "./session.mjs";
+import { current, forget, keep, refusals, reread } from "./session.mjs";
 
 // What a failed call throws. `message` is for a person, `status` 0 means that the server wasn't reached,
 // `retryAfter` is in seconds, null where the server asked for none.
@@ -72,6 +72,7 @@ async function send(method, path, { body, raw, asBlob, query, key, token, keepal
     // A proxy's page, say: the status alone speaks then.
   }
   if (reply.ok) return json;
+  if (reply.status === 403) refusals.value += 1;
   const again = reply.headers.get("Retry-After");
   if (json) await loadServerTexts();
   const message = sentence(reply.status, json, reply.headers);

@@ -1,7 +1,6 @@
 // Short messages at the edge of the page: what failed, in the server's words, and what was done.
 import { signal } from "@preact/signals";
 import { t } from "./language.mjs";
-import { refusals } from "./session.mjs";
 
 export const toasts = signal([]);
 let next = 1;
@@ -31,7 +30,6 @@ export const alarmed = (text, link) => show("bad", text, link);
 
 export function failed(error) {
   if (error?.status === 401) return;
-  if (error?.status === 403) refusals.value += 1;
   if (error?.status === undefined) console.error(error);
   show("bad", error?.message || String(error));
 }

@@ -3,7 +3,6 @@ import { useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { keepDraft, keptDraft } from "../drafts.mjs";
 import { html } from "../html.mjs";
 import { t, tn } from "../language.mjs";
-import { refusals } from "../session.mjs";
 import { failed, told } from "../toasts.mjs";
 import { useAct } from "../loading.mjs";
 import { ago, exact, isOwnForge, say, tone, webUrl } from "../words.mjs";
@@ -229,7 +228,6 @@ export function useForm(initial, keepAs, unkept = []) {
     } catch (error) {
       if (error.status === undefined) failed(error);
       else setFault(error);
-      if (error.status === 403) refusals.value += 1;
     } finally {
       setBusy(false);
     }
