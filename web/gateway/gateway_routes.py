@@ -5,10 +5,10 @@ Everything that the gateway itself refuses is answered in the form of the provid
 
 from __future__ import annotations
 
-import json
 import re
 from contextlib import ExitStack, nullcontext
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
 
 import gevent
@@ -17,6 +17,7 @@ from flask import Blueprint, Response, request
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from common.errors import Busy, Misconfigured
+from common.machine.late_modules import late_module
 from common.services.spend.model_tokens import MODEL_TOKEN_PREFIX, ModelAccess
 from common.values.model_provider import MODEL_APIS, ModelProvider
 from web.gateway.accesses import access_of
@@ -40,6 +41,11 @@ from web.gateway.usage_readers import reader_for
 from web.http.auth import public
 from web.http.request_id import request_id
 
+if TYPE_CHECKING:
+    from web.gateway import request_json
+else:
+    request_json = late_module("web.gateway.request_json")
+
 gateway = Blueprint("gateway", __name__, url_prefix="/gateway")
 log = structlog.get_logger()
 
@@ -49,7 +55,6 @@ BODY_SECONDS = 300.0
 MOST_ERROR_BYTES = 2**20
 """An error of a provider's is read to its end before it is passed on, so that a repeated key can be masked."""
 _TOKEN = re.compile(rf"{MODEL_TOKEN_PREFIX}_[A-Za-z0-9_-]{{20,100}}")
-_MODEL = re.compile(rb'"model"\s*:\s*"([^"\\\x00-\x1f]{1,100})"')
 
 
 @gateway.route("/<provider_name>/<path:path>", methods=["GET", "POST"])
@@ -131,8 +136,7 @@ def _endpoint(provider: ModelProvider, path: str) -> Endpoint:
 def _passed(access: ModelAccess, provider: ModelProvider, endpoint: Endpoint, path: str, body: bytes) -> Response:
     """The answer of the provider, or of its fallback while the provider is limited."""
     headers = {name.lower(): value for name, value in request.headers.items()}
-    is_exact = bool(provider.models) or any(one.prices for one in (provider, *(on.provider for on in access.fallbacks)))
-    model = model_in_path(path) or (_model_of(body) if is_exact else _first_model_in(body))
+    model = model_in_path(path) or request_json.model_of(body)
     if provider.models and request.method == "POST":
         _require_offered(provider, model)
     model = model or ""
@@ -209,28 +213,10 @@ def _query() -> str:
     return "&".join(parts)
 
 
-def _first_model_in(body: bytes) -> str:
-    """The name of the first model in a request, for the records alone: nothing keeps a caller from naming another one
-    before it. Empty if there is none. In texts, quotes are escaped.
-    """
-    found = _MODEL.search(body)
-    return found[1].decode("utf-8", "replace") if found else ""
-
-
-def _model_of(body: bytes) -> str | None:
-    """The name of the model that a request asks for; empty if it names none, None if it is not JSON."""
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    model = document.get("model") if isinstance(document, dict) else None
-    return model if isinstance(model, str) else ""
-
-
 def _require_offered(provider: ModelProvider, model: str | None) -> None:
     """Raise Refused unless the provider offers the request's model. None: it is unknown."""
     if model is None:
-        raise Refused(400, "The request is not JSON, so its model is unknown")
+        raise Refused(400, "The request is no JSON object, so its model is unknown")
     if model not in provider.models:
         asked, offered = model or None, ", ".join(provider.models)
         raise Refused(404, f"The provider {provider.name} does not offer the model {asked}; it offers: {offered}")

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
+from common.machine.late_modules import late_module
 from common.values.model_provider import Route
 from web.gateway.model_apis import model_in_path, path_with_model
 from web.gateway.upstream import Request
+
+if TYPE_CHECKING:
+    from web.gateway import request_json
+else:
+    request_json = late_module("web.gateway.request_json")
 
 
 def rerouted(request: Request, route: Route, model: str) -> Request | None:
@@ -21,11 +27,5 @@ def rerouted(request: Request, route: Route, model: str) -> Request | None:
         return replace(request, path=path_with_model(request.path, wanted))
     if "content-encoding" in request.headers:
         return None
-    try:
-        document = json.loads(request.body)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(document, dict):
-        return None
-    body = json.dumps({**document, "model": wanted}, ensure_ascii=False, separators=(",", ":"))
-    return replace(request, body=body.encode("utf-8", "surrogatepass"))
+    body = request_json.with_model(request.body, wanted)
+    return None if body is None else replace(request, body=body)

@@ -1,0 +1,94 @@
+"""The model that a request names."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+
+import pytest
+
+from web.gateway.request_json import model_of, with_model
+
+MIB = 2**20
+
+
+@pytest.mark.parametrize(
+    ("body", "model"),
+    [
+        (b'{"model":"a"}', "a"),
+        (b'{"messages":[{"model":"other"}],"model" : "a"}', "a"),
+        (b'{"model":"other","model":"a"}', "a"),
+        (b'{"mod\\u0065l":"\\u00e9\\ud83d\\ude00"}', "é😀"),
+        (b'{"model":"a","text":"cut at \\ud83d"}', "a"),
+        (b'{"model":"a","text":"cut at \\uD83D","number":1e999}', "a"),
+        (b"{}", ""),
+        (b'{"messages":[{"model":"other"}]}', ""),
+        (b'{"model":null}', ""),
+        (b'{"model":["a"]}', ""),
+        (b'{"model":"' + b"a" * 1000 + b'"}', ""),
+        (b"[]", None),
+        (b'"model"', None),
+        (b"", None),
+        (b'{"model":"a"', None),
+        (b'{"model":"a"} {}', None),
+        (b'{"text":"cut at \\ud83d","model":"a"', None),
+        (b'{"list":' + b"[" * 100_000 + b"]" * 100_000 + b"}", None),
+    ],
+)
+def test_it_is_the_one_that_a_provider_takes(body: bytes, model: str | None) -> None:
+    assert model_of(body) == model
+
+
+@pytest.mark.parametrize(
+    ("body", "changed"),
+    [
+        (b'{"model": "a", "number": 1.50}', b'{"model": "\xc3\xa9\\"b", "number": 1.50}'),
+        (b'{"inner":{"model":"a"},"model":"a"}', b'{"inner":{"model":"a"},"model":"\xc3\xa9\\"b"}'),
+        (b'{"model":"other","model":"a"}', b'{"model":"other","model":"\xc3\xa9\\"b"}'),
+        (b'{"text":"\\"model\\":\\"a\\"","model":"a"}', b'{"text":"\\"model\\":\\"a\\"","model":"\xc3\xa9\\"b"}'),
+        (b'{"model":"a","text":"cut at \\ud83d"}', b'{"model":"\xc3\xa9\\"b","text":"cut at \\ud83d"}'),
+        (b' {"inner":{"model":"a"}}', b' {"model":"\xc3\xa9\\"b","inner":{"model":"a"}}'),
+        (b"{ }", b'{"model":"\xc3\xa9\\"b"}'),
+        (b'{"model":"\xc3\xa9\\"b","inner":{"model":"a"}}', b'{"model":"\xc3\xa9\\"b","inner":{"model":"a"}}'),
+        (b'{"model":null}', None),
+        (b'[{"model":"a"}]', None),
+        (b'{"model":"a"', None),
+        (b"", None),
+    ],
+)
+def test_only_the_models_name_changes(body: bytes, changed: bytes | None) -> None:
+    assert with_model(body, 'é"b') == changed
+    assert changed is None or model_of(changed) == 'é"b'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"model":"a","list":[' + b"[]," * (4 * MIB) + b"[]]}",
+        b'{"list":[' + b"[]," * (4 * MIB) + b'[]],"text":"\\ud83d","model":"a"}',
+        b'{"model":"a",' + b",".join(b'"%x":1' % number for number in range(MIB)) + b"}",
+    ],
+    ids=["values", "with half a character", "fields"],
+)
+def test_a_large_request_is_not_made_into_objects(body: bytes) -> None:
+    """They would hold the process for seconds."""
+    tracemalloc.start()
+    try:
+        assert model_of(body) == "a"
+        most_read = tracemalloc.get_traced_memory()[1]
+        tracemalloc.reset_peak()
+        changed = with_model(body, "b")
+        most_changed = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert changed == body.replace(b'"model":"a"', b'"model":"b"')
+    assert most_read < 3 * len(body)
+    assert most_changed < 5 * len(body)
+
+
+def test_a_request_without_its_model_in_the_first_places_is_left_alone() -> None:
+    """Each place takes a walk over the whole request."""
+    inner = [{"model": "a"}] * 100
+
+    assert with_model(json.dumps({"list": inner, "model": "a"}).encode(), "b") is None

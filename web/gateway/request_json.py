@@ -1,0 +1,61 @@
+"""Reads and changes the model that a request's body names.
+
+An agent may send 32 MiB of anything. Made into Python objects, they would hold the process for seconds and take a
+gigabyte; msgspec walks over what is not asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+
+import msgspec
+
+LONGEST_NAME = 1000
+"""Of a model, in bytes as it is written."""
+MOST_NAMED = 8
+"""In how many places a request may name a model before the one that counts."""
+
+_NAMED = re.compile(rb'"model"\s*+:\s*+("(?:[^"\\]++|\\.)*+")')
+
+
+class _Request(msgspec.Struct):
+    model: msgspec.Raw = msgspec.Raw(b'""')
+
+
+_request = msgspec.json.Decoder(_Request)
+_text = msgspec.json.Decoder(str)
+
+
+def model_of(body: bytes) -> str | None:
+    """The name of the model that a request asks for; empty if it names none, None if it is no object in JSON."""
+    try:
+        written = bytes(_asked(body).model)
+        return _text.decode(written) if written[:1] == b'"' and len(written) <= LONGEST_NAME else ""
+    except (msgspec.DecodeError, RecursionError):
+        return None
+
+
+def with_model(body: bytes, model: str) -> bytes | None:
+    """The same request for this model, and as it is written in all else; None if its own can't be found."""
+    if model_of(body) == model:
+        return body
+    name = msgspec.json.encode(model)
+    for found in islice(_NAMED.finditer(body), MOST_NAMED):
+        changed = body[: found.start(1)] + name + body[found.end(1) :]
+        # Else it was the model of something within the request.
+        if model_of(changed) == model:
+            return changed
+    first, _brace, rest = body.partition(b"{")
+    changed = first + b'{"model":' + name + (b"}" if rest.strip() == b"}" else b"," + rest)
+    return changed if model_of(changed) == model else None
+
+
+def _asked(body: bytes) -> _Request:
+    try:
+        return _request.decode(body)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        # JavaScript writes half of a character at which a text was cut as a lone surrogate, which msgspec refuses.
+        return _request.decode(body.replace(rb"\ud", rb"\u0").replace(rb"\uD", rb"\u0"))
