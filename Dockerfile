@@ -58,7 +58,10 @@ USER 10001
 # An agent's container is itself the sandbox: give it nothing but the agent.
 ENV AIWORKER_AGENT_DRIVERS_DIR=/opt/aiworker-drivers \
     AIWORKER_SANDBOX=off
-RUN aiworker drivers install claude codex gemini opencode qwen && npm cache clean --force
+# A cluster may run an agent as another user than this one (AIWORKER_KUBE_RUN_AS_USER).
+RUN aiworker drivers install claude codex gemini opencode qwen \
+    && npm cache clean --force \
+    && chmod -R a+rX /opt/aiworker-drivers
 CMD ["aiworker", "agent", "--help"]
 
 # Without a target: the platform.

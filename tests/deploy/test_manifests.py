@@ -88,6 +88,15 @@ def test_our_pods_run_as_the_images_user(manifests: Manifests) -> None:
     assert users == {int(uid[1])}
 
 
+def test_the_images_drivers_are_for_whatever_user_an_agent_runs_as() -> None:
+    """`aiworker drivers install` makes folders that are closed to others."""
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    (folder,) = re.findall(r"AIWORKER_AGENT_DRIVERS_DIR=(\S+)", dockerfile)
+    (command,) = re.findall(r"^RUN aiworker drivers install (?:.*\\\n)*.*$", dockerfile, re.MULTILINE)
+
+    assert f"chmod -R a+rX {folder}" in command
+
+
 def test_only_those_who_ask_the_cluster_have_a_token(manifests: Manifests) -> None:
     accounts = {one["metadata"]["name"]: one for one in manifests.of("ServiceAccount")}
     bound = {subject["name"] for one in manifests.of("ClusterRoleBinding") for subject in one["subjects"]}

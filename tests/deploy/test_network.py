@@ -93,5 +93,5 @@ def test_agents_alone_reach_the_gateway_and_it_reaches_models(example: Manifests
     assert takes(peer["namespaceSelector"], {"kubernetes.io/metadata.name": chosen.runtime.kubernetes.fleet.namespace})
     assert not takes(peer["namespaceSelector"], {"kubernetes.io/metadata.name": own})
     assert chosen.models.gateway_url == f"http://gateway.{own}.svc:3002"
-    assert example.selected(_policy(example, "out-to-models")["podSelector"]) == {"gateway"}
+    assert example.selected(_policy(example, "out-to-models")["podSelector"]) == {"gateway", "web"}, "web tests them"
     assert {"protocol": "TCP", "port": 443} in _policy(example, "out-to-models")["egress"][0]["ports"]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from common.machine.program_search import find_program
-from common.settings import settings
+from common.settings.private_files import PRIVATE_UMASK
 from common.settings.whereabouts import look_around
 from web.cli.terminal import Terminal
 from web.launcher.driver_install import drivers_folder, install_driver, installable
@@ -44,7 +46,9 @@ def install(terminal: Terminal, names: tuple[str, ...]) -> None:
 
     At the versions that were tried.
     """
-    folder = drivers_folder(settings().store.data_dir)
+    # Not by the settings, which make a secret key: this is done while an image is built, too.
+    folder = drivers_folder(look_around().data_dir)
+    os.umask(PRIVATE_UMASK)
     installed = [
         {"name": name, "path": str(install_driver(name, folder, say=lambda line: click.echo(line, err=True)))}
         for name in names

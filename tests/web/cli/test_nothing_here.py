@@ -128,3 +128,10 @@ def test_the_list_of_drivers_creates_nothing(empty: Path) -> None:
     aiworker(empty, "drivers")
 
     assert list(empty.iterdir()) == []
+
+
+def test_an_installation_of_drivers_makes_no_secret_key(empty: Path) -> None:
+    """It is done while an image is built: whoever has the image would have the key."""
+    aiworker(empty, "drivers install nonsense", code=1)
+
+    assert list(empty.iterdir()) == []
