@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from flask import Blueprint, Flask, Response, g
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from prometheus_flask_exporter import PrometheusMetrics
@@ -49,11 +49,25 @@ def init_metrics(app: Flask, *counters: Collector) -> RequestCounts:
         platform.register(PlatformCollector(g.get("principal")))
         return Response(text + generate_latest(platform).decode(), content_type=content_type)
 
+    def read_without_database(_error: Busy) -> Response:
+        """Also where it was needed to know the caller: what is told then is what /api/health tells everybody."""
+        platform = CollectorRegistry()
+        platform.register(DatabaseAway())
+        return Response(generate_latest(platform), content_type=CONTENT_TYPE_LATEST)
+
+    blueprint.register_error_handler(Busy, read_without_database)
     ruled = public(read_metrics) if settings().web.metrics_public else allow(Role.VIEWER)(read_metrics)
     blueprint.add_url_rule("/api/metrics", "api_metrics", ruled)
     blueprint.add_url_rule("/metrics", "metrics", ruled)
     app.register_blueprint(blueprint)
     return counts
+
+
+class DatabaseAway(Collector):
+    """The number that is told when the database does not answer."""
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        yield _database_up(False)
 
 
 class PlatformCollector(Collector):
@@ -72,9 +86,9 @@ class PlatformCollector(Collector):
             spent = [] if self._by is None else spent_today(self._by)
             uses = read_platform_caps(by=self._by).uses if self._by is not None and self._by.is_admin else ()
         except Busy:
-            yield GaugeMetricFamily("aiworker_database_up", "Whether the database answers", value=0)
+            yield _database_up(False)
             return
-        yield GaugeMetricFamily("aiworker_database_up", "Whether the database answers", value=1)
+        yield _database_up(True)
         free = "Free bytes on the disk of this process's data directory"
         yield GaugeMetricFamily("aiworker_disk_free_bytes", free, value=look_at_disk().free_bytes)
         yield from _by_state(found)
@@ -91,6 +105,10 @@ class PlatformCollector(Collector):
             yield from _of_today(spent)
         if uses:
             yield _of_caps(uses)
+
+
+def _database_up(answers: bool) -> GaugeMetricFamily:
+    return GaugeMetricFamily("aiworker_database_up", "Whether the database answers", value=int(answers))
 
 
 def _of_today(spent: list[SpentToday]) -> Iterator[GaugeMetricFamily]:

@@ -66,6 +66,19 @@ def test_it_answers_without_its_database(
     assert read(client) == {**counted, ("aiworker_database_up",): 0}
 
 
+def test_a_scraper_with_a_token_hears_that_the_database_is_away(
+    app: Flask, admin: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked whose the token is; without a token, as ever, nothing is told."""
+    assert read(admin)["aiworker_database_up",] == 1
+    monkeypatch.setenv("AIWORKER_DATABASE_URL", f"mysql+pymysql://nobody@127.0.0.1:{free_port()}/gone")
+    settings.cache_clear()
+    database.dispose_engines()
+
+    assert read(admin) == {("aiworker_database_up",): 0}
+    assert app.test_client().get("/metrics").status_code == 401
+
+
 def test_a_viewer_counts_only_the_projects_that_exist_for_them(admin: FlaskClient, viewer: FlaskClient) -> None:
     for name, is_restricted in (("Open", False), ("Hidden", True)):
         project = admin.post("/api/projects", json={"name": name, "restricted": is_restricted}).json["project"]
