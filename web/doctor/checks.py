@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import queue
+import secrets
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -25,6 +26,8 @@ from common.providers.runtime.cluster_examination import examine_cluster
 from common.services.health.database_examination import examine_database
 from common.services.health.schema import require_current
 from common.settings import Settings, settings
+from common.settings.private_files import SHORTEST_KEY_BYTES
+from common.settings.whereabouts import look_around
 from web.doctor.advisory_files import examine_advisories
 from web.doctor.driver_programs import examine_drivers
 from web.doctor.flower import examine_flower
@@ -52,6 +55,7 @@ def examine() -> Iterator[Finding]:
     data_dir = Path(os.environ.get("AIWORKER_DATA_DIR") or ".aiworker").expanduser().absolute()
     yield _data_dir(data_dir)
     try:
+        _do_without_key()
         chosen = settings()
     except Misconfigured as error:
         yield Finding("fail", "settings", str(error))
@@ -59,6 +63,15 @@ def examine() -> Iterator[Finding]:
     yield Finding("ok", "settings", f"public address {chosen.web.public_url}")
     yield _disk(data_dir, chosen.store.disk_reserve_bytes)
     yield from _parts(chosen)
+
+
+def _do_without_key() -> None:
+    """Have the settings of this process make no secret key where there is none. Raises Misconfigured.
+
+    Nothing has been sealed or signed there yet.
+    """
+    if not look_around().has_key:
+        os.environ["AIWORKER_SECRET_KEY"] = secrets.token_hex(SHORTEST_KEY_BYTES)
 
 
 def _parts(chosen: Settings) -> Iterator[Finding]:
@@ -136,6 +149,9 @@ def _redis(chosen: Settings, starts_with_up: str) -> Iterator[Finding]:
 def _forge(chosen: Settings) -> Iterator[Finding]:
     if chosen.forge.kind == "gitea":
         yield from examine_gitea(chosen.forge)
+    elif not chosen.store.data_dir.exists():
+        # Asking it would create its folder.
+        yield Finding("warn", "forge", "has no repositories yet; the first start makes their folder: aiworker up")
     else:
         yield _asked("forge", lambda: forge().ping(), f"{chosen.forge.kind} is ready")
 

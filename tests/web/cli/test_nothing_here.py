@@ -135,3 +135,11 @@ def test_an_installation_of_drivers_makes_no_secret_key(empty: Path) -> None:
     aiworker(empty, "drivers install nonsense", code=1)
 
     assert list(empty.iterdir()) == []
+
+
+def test_the_doctor_creates_nothing(empty: Path) -> None:
+    """A restore wants an empty place, and who looks first wants it to stay one."""
+    (said,) = aiworker(empty, "doctor")
+
+    assert f"{empty}/.aiworker does not exist yet; the first start creates it: aiworker up" in said
+    assert list(empty.iterdir()) == []
