@@ -9,11 +9,10 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import select
 from collections.abc import Callable, Mapping
 from typing import cast
 
-from common.machine.waiting import Deadline
+from common.machine.waiting import Deadline, wait_readable
 
 MOST_MESSAGE_BYTES = 8 * 2**20
 """A picture of 1 MiB has 1.4 MiB here; those that are larger are only to be named as such."""
@@ -72,7 +71,7 @@ class DevTools:
 
     def _read(self, deadline: Deadline) -> Message:
         while b"\0" not in self._heard:
-            if not select.select([self._answers], [], [], deadline.left_seconds)[0]:
+            if not wait_readable(self._answers, deadline.left_seconds):
                 raise BrowserLate
             piece = os.read(self._answers, 2**16)
             if not piece or len(self._heard) > MOST_MESSAGE_BYTES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import time
 
 
@@ -27,3 +28,13 @@ def growing_delay(failures: int, *, first_seconds: float, longest_seconds: float
     failures: from 1. Callers that share a server with many others wait a random part of it (full jitter).
     """
     return min(longest_seconds, first_seconds * 2.0 ** min(failures - 1, 30))
+
+
+def wait_readable(descriptor: int, seconds: float) -> bool:
+    """Wait until there is something to read, or the other side has closed. False: not within this time.
+
+    For any descriptor: select(2) takes those below 1024 alone, and a process with many connections has greater ones.
+    """
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))

@@ -10,16 +10,15 @@ import contextlib
 import fcntl
 import ipaddress
 import os
-import select
 import subprocess
 import sys
-import time
 from collections.abc import Iterable
 from pathlib import Path
 
 import psutil
 
 from common.machine.bubblewrap import SandboxFinding
+from common.machine.waiting import wait_readable
 from workers.sandbox.egress_rules import NEVER, own_addresses
 
 READY_SECONDS = 30.0
@@ -70,9 +69,7 @@ class Outbound:
             )
             os.close(ready_writing)
             ready_writing = -1
-            until = time.monotonic() + READY_SECONDS
-            readable, _, _ = select.select([ready_reading], [], [], max(until - time.monotonic(), 0))
-            if not readable or os.read(ready_reading, 1) != b"1":
+            if not wait_readable(ready_reading, READY_SECONDS) or os.read(ready_reading, 1) != b"1":
                 self._process.kill()
                 said = self._process.communicate()[1].decode(errors="replace").strip().splitlines()
                 raise OSError(f"slirp4netns can't make the network: {said[-1][:200] if said else 'no reason given'}")

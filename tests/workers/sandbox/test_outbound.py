@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import secrets
 import subprocess
 from collections.abc import Iterator
@@ -97,6 +98,19 @@ def test_doors_and_dial_work_beside_it(outbound: SandboxFinding, starter: Starte
         ended = starter.python(TRY, f"127.0.0.1:{place.port}", walls=walls)
 
     assert ended.output == "HTTP/1.1 200\n"
+
+
+def test_it_is_made_by_a_process_with_many_connections(outbound: SandboxFinding, starter: Starter) -> None:
+    """The supervisor has two for each visitor of an app."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.ExitStack() as stack:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        while stack.enter_context(open(os.devnull, "rb")).fileno() < 1024:
+            pass
+        ended = starter.run("echo", "made", walls=starter.walls(reach=Reach.OUTBOUND))
+
+    assert ended.output == "made\n", ended
 
 
 def test_nothing_runs_on_after_it(outbound: SandboxFinding, starter: Starter) -> None:
