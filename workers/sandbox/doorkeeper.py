@@ -15,7 +15,7 @@ import signal
 import socket
 import struct
 import threading
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -213,7 +213,11 @@ def control_pair() -> tuple[socket.socket, socket.socket]:
 
 
 def receive_sockets(control: socket.socket) -> tuple[bytes, list[socket.socket], int]:
-    """Receive a message, the sockets with it, and its sender's process (0: not known). Raises OSError."""
+    """Receive a message, the sockets with it, and its sender's process (0: not known).
+
+    Raises OSError, with nothing left open, also if something else than sockets for TCP came: a command may have taken
+    the socket of its sandbox's first program.
+    """
     room = socket.CMSG_SPACE(_MOST_SOCKETS * 4) + socket.CMSG_SPACE(_CREDENTIALS.size)
     message, ancillary, _, _ = control.recvmsg(4096, room, socket.MSG_CMSG_CLOEXEC)
     numbers, pid = array.array("i"), 0
@@ -222,7 +226,23 @@ def receive_sockets(control: socket.socket) -> tuple[bytes, list[socket.socket],
             numbers.frombytes(content[: len(content) - len(content) % numbers.itemsize])
         elif (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS):
             pid = _CREDENTIALS.unpack(content)[0]
-    return message, [socket.socket(fileno=number) for number in numbers], pid
+    return message, _as_sockets(numbers), pid
+
+
+def _as_sockets(numbers: Sequence[int]) -> list[socket.socket]:
+    made: list[socket.socket] = []
+    try:
+        for number in numbers:
+            made.append(socket.socket(fileno=number))
+            if (made[-1].family, made[-1].type) != (socket.AF_INET, socket.SOCK_STREAM):
+                raise OSError("it sent something else than sockets")
+    except OSError:
+        for one in made:
+            one.close()
+        for number in numbers[len(made) :]:
+            os.close(number)
+        raise
+    return made
 
 
 def _services(guarded: Guarded, dialling: ThreadPoolExecutor) -> list[Callable[[Streams], Awaitable[None]]]:

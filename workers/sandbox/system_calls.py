@@ -1,8 +1,9 @@
 """The filter of system calls for confined commands: what reaches past namespaces is refused.
 
 Namespaces do not cover the sockets between a virtual machine and its host (AF_VSOCK), the kernel's keyrings, nor typing
-into somebody's terminal; and io_uring makes sockets past every filter. Everything else is allowed, nested sandboxes
-included. On an architecture that is not listed there is no filter.
+into somebody's terminal; io_uring makes sockets past every filter; and a command could take the socket to the process
+outside from the sandbox's first program. Everything else is allowed, nested sandboxes included. On an architecture that
+is not listed there is no filter.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ _NOT_PERMITTED, _NO_SUCH_CALL, _NO_SUCH_FAMILY = 1, 38, 97
 _VSOCK = 40
 _TYPE_INTO_TERMINAL, _CONSOLE = 0x5412, 0x541C
 _IO_URING = (425, 426, 427)
+_TAKE_DESCRIPTOR = (438,)
 _X32 = 0x40000000
 
 
@@ -61,6 +63,7 @@ def _block(calls: _Calls) -> bytes:
     for numbers, error in (
         (calls.keys, _NO_SUCH_CALL),
         (_IO_URING, _NO_SUCH_CALL),
+        (_TAKE_DESCRIPTOR, _NO_SUCH_CALL),
         (calls.hidden_sockets, _NO_SUCH_CALL),
     ):
         for number in numbers:

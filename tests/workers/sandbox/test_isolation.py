@@ -35,18 +35,20 @@ def test_sockets_without_a_file_are_the_machines_alone(starter: Starter) -> None
 
 def test_what_reaches_past_namespaces_is_refused(either_starter: Starter) -> None:
     code = (
-        "import ctypes, errno, fcntl, platform, socket, sys\n"
+        "import ctypes, errno, fcntl, os, platform, socket, sys\n"
         "libc = ctypes.CDLL(None, use_errno=True)\n"
-        "def tried(number, *rest): libc.syscall(number, *rest); print(errno.errorcode.get(ctypes.get_errno()))\n"
+        "def tried(number, *rest):\n"
+        "    ctypes.set_errno(0); libc.syscall(number, *rest); print(errno.errorcode.get(ctypes.get_errno()))\n"
         "try: socket.socket(40, 1)\n"
         "except OSError as error: print(errno.errorcode[error.errno])\n"
         "tried(250 if platform.machine() == 'x86_64' else 219, 0, -3, 0)\n"  # keyctl
         "tried(425, 8, 0)\n"  # io_uring_setup
+        "tried(438, os.pidfd_open(os.getpid()), 0, 0)\n"  # pidfd_getfd
         "try: fcntl.ioctl(0, 0x5412, b'x')\n"  # typing into a terminal
         "except OSError as error: print(errno.errorcode[error.errno])\n"
     )
 
-    assert either_starter.python(code).output.split() == ["EAFNOSUPPORT", "ENOSYS", "ENOSYS", "EPERM"]
+    assert either_starter.python(code).output.split() == ["EAFNOSUPPORT", "ENOSYS", "ENOSYS", "ENOSYS", "EPERM"]
 
 
 def test_a_sandbox_may_have_a_sandbox_inside(starter: Starter) -> None:
