@@ -157,7 +157,8 @@ def create_project(tx: Transaction, values: ProjectValues, *, by: Caller) -> Pro
     )
     _apply(project, values)
     tx.session.add(project)
-    _flush_name(tx, project)
+    # If another request has just taken the name or the slug, this runs again and sees which.
+    tx.session.flush()
     check_question_rules(tx, project)
     check_auto_quarantine(tx, project)
     # The creator of a restricted project may not be able to see it. If they can, this access is noted, so that a
@@ -362,7 +363,7 @@ def _refuse_taken_name(tx: Transaction, name: str, by: Caller) -> None:
 
 
 def _flush_name(tx: Transaction, project: Project) -> None:
-    """Write the row. Conflict (name) if another request has just given the name to a project that everybody sees."""
+    """Write the row of a project that was there. Conflict (name) if everybody sees another one of this name."""
     name = project.name
     try:
         tx.session.flush()

@@ -14,6 +14,7 @@ from common.settings import settings
 from common.states import ProjectState, Role
 from tests import builders
 from tests.web.made import a_project, set_state
+from tests.web.world import at_once
 
 WHOLE: dict[str, Any] = {
     "name": "My New Project",
@@ -266,6 +267,22 @@ def test_a_taken_name_is_a_conflict_and_a_taken_slug_is_numbered(maintainer: Fla
 
     assert (taken.status_code, taken.json["details"]["field"]) == (409, "name")
     assert numbered.json["project"]["giteaRepoUrl"].endswith("/shop-2")
+
+
+def test_names_of_one_slug_at_the_same_moment_are_no_conflict(app: Flask) -> None:
+    admin = builders.a_user("root", Role.ADMIN)
+
+    def make(name: str) -> Any:
+        return builders.client_of(app, admin).post("/api/projects", json={"name": name})
+
+    for number in range(3):
+        one, other = f"My app {number}", f"My-app {number}"
+        replies = at_once(lambda name=one: make(name), *[lambda name=other: make(name)] * 2)
+
+        made = [reply.json["project"]["giteaRepoUrl"].rpartition("/")[2] for reply in replies if reply.status_code == 201]
+        assert sorted(made) == [f"my-app-{number}", f"my-app-{number}-2"]
+        (taken,) = [reply for reply in replies if reply.status_code != 201]
+        assert (taken.status_code, taken.json["details"]["field"]) == (409, "name")
 
 
 def test_a_change_is_kept_and_what_may_be_nothing_becomes_null(maintainer: FlaskClient) -> None:
