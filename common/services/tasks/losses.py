@@ -104,7 +104,7 @@ def prove_again(tx: Transaction, task: Task, check: TaskCheck, why: str) -> bool
     It has, too, if a later run claimed to be done and could not be verified: only the newest claim is ever proven.
     A run that was to do what the refusal asks for ends, because of `why`. Returns whether it is proven again.
     """
-    waits = task.state is TaskState.NEEDS_INPUT or task.phase in {Phase.QUEUED, Phase.WORKING}
+    waits = task.state is TaskState.NEEDS_INPUT or task.phase in {Phase.QUEUED, Phase.WORKING, Phase.PARKED}
     refused = newest_claim(tx, task.id)
     is_refusal = check.code not in NO_FAULT
     if not waits or refused is None or refused.id != check.run_id or refused.round != task.round - is_refusal:

@@ -53,6 +53,19 @@ def test_letting_all_lost_tests_go_proves_the_commit_again(world: World) -> None
     assert any("acceptedLosses" in event.data for event in events("task:updated"))
 
 
+def test_work_that_was_parked_since_is_proven_again_too(world: World) -> None:
+    """A proof costs nothing at a model, so neither a cap nor a provider's limit is in its way."""
+    task = refused(world)
+    put(Task, task.id, phase_="parked", parked_code="cap", parked_reason="The task's cap is used up.")
+    path = f"/api/tasks/{task.id}/accept-lost-tests"
+
+    assert world.client.post(path, json={"names": ["page::test_title", "page::test_length"]}).status_code == 200
+
+    after = get(Task, task.id)
+    assert (after.phase, after.round, after.parked_code, after.parked_reason) == ("verifying", 1, None, None)
+    assert any('"parked"' in event.data for event in events("task:updated"))
+
+
 def test_a_task_that_went_on_keeps_its_round(world: World) -> None:
     task = refused(world)
     put(Task, task.id, state_="approved", phase_=None, round=3)

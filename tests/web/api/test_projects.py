@@ -279,8 +279,8 @@ def test_names_of_one_slug_at_the_same_moment_are_no_conflict(app: Flask) -> Non
         one, other = f"My app {number}", f"My-app {number}"
         replies = at_once(lambda name=one: make(name), *[lambda name=other: make(name)] * 2)
 
-        made = [reply.json["project"]["giteaRepoUrl"].rpartition("/")[2] for reply in replies if reply.status_code == 201]
-        assert sorted(made) == [f"my-app-{number}", f"my-app-{number}-2"]
+        made = [reply.json["project"]["giteaRepoUrl"] for reply in replies if reply.status_code == 201]
+        assert sorted(url.rpartition("/")[2] for url in made) == [f"my-app-{number}", f"my-app-{number}-2"]
         (taken,) = [reply for reply in replies if reply.status_code != 201]
         assert (taken.status_code, taken.json["details"]["field"]) == (409, "name")
 
