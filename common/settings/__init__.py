@@ -17,8 +17,10 @@ from urllib.parse import urlsplit
 
 from common.errors import Misconfigured
 from common.machine.ports import APP_PORTS, PortRange
-from common.settings.environment import Environment
+from common.settings.driver_names import DRIVER_NAMES
+from common.settings.environment import Environment, web_address
 from common.settings.kubernetes import MOST_PREVIEWS, FleetSettings, KubernetesSettings, read_kubernetes
+from common.settings.log_level import read_log_level
 from common.settings.models import ModelSettings, ProviderSettings, read_models
 from common.settings.pictures import PictureSettings
 from common.settings.private_files import SHORTEST_KEY_BYTES, close_to_others, kept_secret
@@ -29,6 +31,7 @@ from common.settings.security import SecuritySettings, signing_key_of
 from common.settings.telemetry import TelemetrySettings
 
 __all__ = [
+    "DRIVER_NAMES",
     "MOST_PREVIEWS",
     "FleetSettings",
     "ForgeSettings",
@@ -51,10 +54,6 @@ __all__ = [
     "settings",
     "socket_path",
 ]
-
-
-DRIVER_NAMES = ("claude", "codex", "gemini", "opencode", "qwen", "acp", "command", "scripted")
-"""Those of common/values/drivers.py, which lies above the settings."""
 
 
 @dataclass(frozen=True)
@@ -228,7 +227,7 @@ def from_env(environ: Mapping[str, str] | None = None) -> Settings:
         work=_work(env),
         models=read_models(env, internal_url=web.internal_url),
         instance=instance,
-        log_level=env.string("AIWORKER_LOG_LEVEL", "LOG_LEVEL", default="INFO").upper(),
+        log_level=read_log_level(env),
         sandbox=SandboxSettings.from_env(environ),
         telemetry=TelemetrySettings.from_env(environ),
         retention=RetentionSettings.from_env(env),
@@ -269,14 +268,13 @@ settings = _Once()
 def read_web(env: Environment) -> WebSettings:
     """Raises Misconfigured."""
     port = env.number("AIWORKER_PORT", "PORT", default=3000, least=1, most=65535)
-    public_url = env.string("AIWORKER_PUBLIC_URL", default=f"http://localhost:{port}").rstrip("/")
-    if urlsplit(public_url).scheme not in {"http", "https"} or not urlsplit(public_url).netloc:
-        raise Misconfigured(f"AIWORKER_PUBLIC_URL={public_url} is not an http or https address")
+    public_url = env.address("AIWORKER_PUBLIC_URL", such_as="https://aiworker.example")
+    internal_url = env.address("AIWORKER_INTERNAL_URL", such_as="http://localhost:3000")
     return WebSettings(
         host=env.string("AIWORKER_HOST", default="127.0.0.1"),
         port=port,
-        public_url=public_url,
-        internal_url=env.string("AIWORKER_INTERNAL_URL", default=f"http://127.0.0.1:{port}").rstrip("/"),
+        public_url=(public_url or f"http://localhost:{port}").rstrip("/"),
+        internal_url=(internal_url or f"http://127.0.0.1:{port}").rstrip("/"),
         metrics_public=env.flag("AIWORKER_METRICS_PUBLIC"),
         max_body_bytes=env.number("AIWORKER_MAX_BODY_BYTES", default=2**20, least=1024),
         git_max_body_bytes=env.number("AIWORKER_GIT_MAX_BODY_BYTES", default=2**31, least=2**20, most=2**40),
@@ -304,6 +302,8 @@ def read_store(env: Environment) -> StoreSettings:
     redis_url = env.text("AIWORKER_REDIS_URL", "REDIS_URL")
     if redis_url and not redis_url.startswith(("redis://", "rediss://", "unix://")):
         raise Misconfigured("AIWORKER_REDIS_URL must start with redis://, rediss:// or unix://")
+    if redis_url and not _is_readable(redis_url):
+        raise Misconfigured("AIWORKER_REDIS_URL must be an address such as redis://redis.example:6379/0")
     return StoreSettings(
         data_dir=data_dir,
         database_url=database_url,
@@ -311,6 +311,13 @@ def read_store(env: Environment) -> StoreSettings:
         redis_embedded=redis_url is None,
         disk_reserve_bytes=env.optional_number("AIWORKER_DISK_RESERVE_BYTES", most=2**50),
     )
+
+
+def _is_readable(redis_url: str) -> bool:
+    try:  # as Redis's library reads it
+        return redis_url.startswith("unix://") or urlsplit(redis_url).port != 0
+    except ValueError:
+        return False
 
 
 def socket_path(data_dir: Path, name: str) -> Path:
@@ -351,8 +358,9 @@ def _forge(env: Environment, data_dir: Path, public_url: str) -> ForgeSettings:
     gitea_token = env.text("AIWORKER_GITEA_TOKEN", "GITEA_TOKEN")
     if kind == "gitea" and not (gitea_url and gitea_token):
         raise Misconfigured("AIWORKER_FORGE=gitea needs GITEA_URL and GITEA_TOKEN")
-    if gitea_url and (urlsplit(gitea_url).scheme not in {"http", "https"} or "@" in gitea_url):
+    if gitea_url and (web_address(gitea_url) is None or "@" in gitea_url):
         raise Misconfigured("GITEA_URL must be an http or https address without a user name and password")
+    webhook_url = env.address("AIWORKER_WEBHOOK_URL", such_as="https://aiworker.example/api/webhooks/gitea")
     return ForgeSettings(
         kind=kind,
         owner=env.string("AIWORKER_FORGE_OWNER", default="aiworker"),
@@ -360,7 +368,7 @@ def _forge(env: Environment, data_dir: Path, public_url: str) -> ForgeSettings:
         import_allow=tuple(host.lower() for host in env.names("AIWORKER_IMPORT_ALLOW")),
         gitea_url=gitea_url.rstrip("/") if gitea_url else None,
         gitea_token=gitea_token,
-        webhook_url=env.string("AIWORKER_WEBHOOK_URL", default=f"{public_url}/api/webhooks/gitea"),
+        webhook_url=webhook_url or f"{public_url}/api/webhooks/gitea",
         mirrors_dir=data_dir / "mirrors",
         status_minutes=env.number("AIWORKER_STATUS_MINUTES", default=60, least=1, most=1440),
     )

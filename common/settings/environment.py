@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
 
 from common.errors import Misconfigured
 from common.machine.ports import PortRange
@@ -18,15 +20,20 @@ class Environment:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
 
-    def text(self, *names: str, default: str | None = None) -> str | None:
+    def found(self, *names: str) -> tuple[str, str] | None:
+        """The first of the variables that is set, and its value."""
         for name in names:
             value = self._environ.get(name, "").strip()
             if value:
-                return value
+                return name, value
             file = self._environ.get(f"{name}_FILE", "").strip()
             if file:
-                return self._content(name, file)
-        return default
+                return name, self._content(name, file)
+        return None
+
+    def text(self, *names: str, default: str | None = None) -> str | None:
+        found = self.found(*names)
+        return default if found is None else found[1]
 
     @staticmethod
     def _content(name: str, file: str) -> str:
@@ -49,12 +56,25 @@ class Environment:
 
     def optional_number(self, *names: str, least: int = 0, most: int = 2**31) -> int | None:
         """A whole number; None if the variable is not set."""
-        value = self.text(*names)
-        if value is None:
+        found = self.found(*names)
+        if found is None:
             return None
-        if not value.isdigit() or not least <= int(value) <= most:
-            raise Misconfigured(f"{names[0]}={value} is not a whole number from {least} to {most}")
-        return int(value)
+        name, value = found
+        number = _whole_number(value)
+        if number is None or not least <= number <= most:
+            raise Misconfigured(f"{name}={value} is not a whole number from {least} to {most}")
+        return number
+
+    def address(self, *names: str, such_as: str) -> str | None:
+        """An http or https address; None if the variable is not set. such_as: an example for the error's message."""
+        found = self.found(*names)
+        if found is None:
+            return None
+        name, value = found
+        if web_address(value) is None:
+            shown = name if "@" in value else f"{name}={value}"  # it may contain a password
+            raise Misconfigured(f"{shown} is not an http or https address such as {such_as}")
+        return value
 
     def flag(self, name: str, *, default: bool = False) -> bool:
         value = (self.text(name) or str(int(default))).lower()
@@ -79,3 +99,33 @@ class Environment:
     def names(self, name: str) -> tuple[str, ...]:
         """The comma-separated parts; empty if the variable is not set."""
         return tuple(part.strip() for part in (self.text(name) or "").split(",") if part.strip())
+
+    def networks(self, name: str, *, strict: bool) -> tuple[str, ...]:
+        """Comma-separated networks in CIDR notation, each once; an address is a network of one.
+
+        strict: refuse an address within a network, such as 10.0.0.5/8; otherwise it stands for the network.
+        """
+        found: dict[str, None] = {}
+        for text in self.names(name):
+            try:
+                found[str(ipaddress.ip_network(text, strict=strict))] = None
+            except ValueError as error:
+                raise Misconfigured(f"{name}: {text!r} is not a network such as 10.0.0.0/8 or 10.0.0.5") from error
+        return tuple(found)
+
+
+def web_address(text: str) -> SplitResult | None:
+    """The parts of an http or https address with a host; None if the text is none."""
+    try:
+        parts = urlsplit(text)
+        is_address = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets without an IPv6 address, or no port
+        return None
+    return parts if is_address else None
+
+
+def _whole_number(text: str) -> int | None:
+    try:
+        return int(text) if text.isdecimal() else None
+    except ValueError:  # more digits than Python converts
+        return None

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from common.errors import Misconfigured
-from common.settings.environment import Environment
+from common.settings.driver_names import DRIVER_NAMES
+from common.settings.environment import Environment, web_address
 from common.settings.quantities import amount
 
 MOST_PREVIEWS = 20
@@ -150,7 +151,7 @@ def read_kubernetes(env: Environment, *, instance: str, internal_url: str) -> Ku
     domain, image = env.text("AIWORKER_KUBE_DOMAIN"), env.text("AIWORKER_KUBE_IMAGE")
     if not domain or not image:
         raise Misconfigured("AIWORKER_RUNTIME=kubernetes needs AIWORKER_KUBE_DOMAIN and AIWORKER_KUBE_IMAGE")
-    ingress_url = env.text("AIWORKER_KUBE_INGRESS_URL")
+    ingress_url = env.address("AIWORKER_KUBE_INGRESS_URL", such_as="http://ingress.example:8080")
     return KubernetesSettings(
         kubeconfig=env.text("AIWORKER_KUBECONFIG", "KUBECONFIG"),
         domain=domain.strip(".").lower(),
@@ -165,15 +166,15 @@ def read_kubernetes(env: Environment, *, instance: str, internal_url: str) -> Ku
         run_as_user=env.number("AIWORKER_KUBE_RUN_AS_USER", default=10001, least=1),
         cpu=_quantity(env, "AIWORKER_KUBE_CPU", default="1"),
         memory=_quantity(env, "AIWORKER_KUBE_MEMORY", default="512Mi"),
-        code_size=env.string("AIWORKER_KUBE_CODE_SIZE", default="2Gi"),
-        tmp_size=env.string("AIWORKER_KUBE_TMP_SIZE", default="512Mi"),
+        code_size=_quantity(env, "AIWORKER_KUBE_CODE_SIZE", default="2Gi"),
+        tmp_size=_quantity(env, "AIWORKER_KUBE_TMP_SIZE", default="512Mi"),
         quota_cpu=_quantity(env, "AIWORKER_KUBE_QUOTA_CPU", default="16"),
         quota_memory=_quantity(env, "AIWORKER_KUBE_QUOTA_MEMORY", default="32Gi"),
         quota_pods=env.number("AIWORKER_KUBE_QUOTA_PODS", default=50, least=1),
         preview_cpu=_quantity(env, "AIWORKER_KUBE_PREVIEW_CPU", default="500m"),
         previews_cpu=_quantity(env, "AIWORKER_KUBE_PREVIEWS_CPU", default="10"),
         previews_memory=_quantity(env, "AIWORKER_KUBE_PREVIEWS_MEMORY", default="10Gi"),
-        egress=env.names("AIWORKER_KUBE_EGRESS"),
+        egress=env.networks("AIWORKER_KUBE_EGRESS", strict=False),
         forge_url=env.text("AIWORKER_GITEA_URL", "GITEA_URL"),
         egress_proxy=_egress_proxy(env),
         fleet=_fleet(env, image=image, instance=instance, internal_url=internal_url),
@@ -184,12 +185,8 @@ def _egress_proxy(env: Environment) -> str | None:
     url = env.text("AIWORKER_EGRESS_PROXY")
     if url is None:
         return None
-    try:
-        parts = urlsplit(url)
-        is_url = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        is_url = False
-    if not is_url or "@" in parts.netloc or parts.path.strip("/") or parts.query:
+    parts = web_address(url)
+    if parts is None or "@" in parts.netloc or parts.path.strip("/") or parts.query:
         raise Misconfigured("AIWORKER_EGRESS_PROXY must be an http or https address such as http://proxy.example:3128")
     return url.rstrip("/")
 
@@ -225,6 +222,16 @@ def _tolerations(env: Environment) -> tuple[Toleration, ...]:
     return tuple(found)
 
 
+def _drivers(env: Environment) -> tuple[str, ...]:
+    name = "AIWORKER_AGENTS_DRIVER"
+    drivers = env.names(name) or ("scripted",)
+    for driver in drivers:
+        # A runner takes `auto` too, alone: every driver that works.
+        if driver not in DRIVER_NAMES and drivers != ("auto",):
+            raise Misconfigured(f"{name}: {driver!r} is not one of {', '.join(DRIVER_NAMES)}")
+    return drivers
+
+
 def _fleet(env: Environment, *, image: str, instance: str, internal_url: str) -> FleetSettings | None:
     most = env.number("AIWORKER_AGENTS_MAX", default=0, most=1000)
     least = env.number("AIWORKER_AGENTS_MIN", default=0, most=1000)
@@ -242,12 +249,12 @@ def _fleet(env: Environment, *, image: str, instance: str, internal_url: str) ->
         url=internal_url,
         namespace=env.string("AIWORKER_AGENTS_NAMESPACE", default=f"{instance}-agents"),
         image=env.string("AIWORKER_AGENTS_IMAGE", default=image),
-        drivers=env.names("AIWORKER_AGENTS_DRIVER") or ("scripted",),
+        drivers=_drivers(env),
         capabilities=env.names("AIWORKER_AGENTS_CAPABILITIES"),
-        cpu=env.string("AIWORKER_AGENTS_CPU", default="2"),
-        memory=env.string("AIWORKER_AGENTS_MEMORY", default="2Gi"),
-        disk=env.string("AIWORKER_AGENTS_DISK", default="8Gi"),
+        cpu=_quantity(env, "AIWORKER_AGENTS_CPU", default="2"),
+        memory=_quantity(env, "AIWORKER_AGENTS_MEMORY", default="2Gi"),
+        disk=_quantity(env, "AIWORKER_AGENTS_DISK", default="8Gi"),
         start_seconds=env.number("AIWORKER_AGENTS_START_SECONDS", default=300, least=10),
         lifetime_seconds=env.number("AIWORKER_AGENTS_LIFETIME_SECONDS", default=12 * 3600, least=600),
-        egress=env.names("AIWORKER_AGENTS_EGRESS"),
+        egress=env.networks("AIWORKER_AGENTS_EGRESS", strict=False),
     )

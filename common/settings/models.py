@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 from common.errors import Misconfigured
-from common.settings.environment import Environment
+from common.settings.environment import Environment, web_address
 
 
 @dataclass(frozen=True)
@@ -99,10 +98,6 @@ def _provider(
 
 
 def _check_address(variable: str, url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        is_address = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        is_address = False
-    if not is_address or "@" in parts.netloc or parts.query or parts.fragment:
+    parts = web_address(url)
+    if parts is None or "@" in parts.netloc or parts.query or parts.fragment:
         raise Misconfigured(f"{variable} must be an http or https address without a user name, password or query")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -45,8 +44,8 @@ class SandboxSettings:
         env = Environment(os.environ if environ is None else environ)
         return cls(
             mode=env.choice("AIWORKER_SANDBOX", default="auto", of=MODES),
-            egress_hosts=_checked(env, "AIWORKER_EGRESS_HOSTS", host_and_port),
-            blocked=_checked(env, "AIWORKER_SANDBOX_BLOCKED", _network),
+            egress_hosts=_hosts(env, "AIWORKER_EGRESS_HOSTS"),
+            blocked=env.networks("AIWORKER_SANDBOX_BLOCKED", strict=True),
             memory_bytes=env.optional_number("AIWORKER_SANDBOX_MEMORY_BYTES", least=2**26, most=2**50),
             processes=env.number("AIWORKER_SANDBOX_PROCESSES", default=1024, least=16, most=2**20),
             file_bytes=env.optional_number("AIWORKER_SANDBOX_FILE_BYTES", least=2**20, most=2**50),
@@ -58,15 +57,8 @@ class SandboxSettings:
         return self.memory_bytes or machine * 3 // 4
 
 
-def _checked(env: Environment, name: str, check: Callable[[str], str]) -> tuple[str, ...]:
+def _hosts(env: Environment, name: str) -> tuple[str, ...]:
     try:
-        return tuple(dict.fromkeys(map(check, env.names(name))))
+        return tuple(dict.fromkeys(map(host_and_port, env.names(name))))
     except ValueError as error:
         raise Misconfigured(f"{name}: {error}") from error
-
-
-def _network(text: str) -> str:
-    try:
-        return str(ipaddress.ip_network(text))
-    except ValueError as error:
-        raise ValueError(f"{text!r} is not a network such as 10.0.0.0/8 or 10.0.0.5") from error

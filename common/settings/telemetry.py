@@ -6,10 +6,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
-from urllib.parse import urlsplit
 
 from common.errors import Misconfigured
-from common.settings.environment import Environment
+from common.settings.environment import Environment, web_address
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,6 @@ class TelemetrySettings:
 
 
 def _address(name: str, value: str | None) -> str | None:
-    if value is not None and (urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).hostname):
+    if value is not None and web_address(value) is None:
         raise Misconfigured(f"{name} is not an http or https address")
     return value

@@ -18,6 +18,8 @@ KUBERNETES = SECRET | {
     "AIWORKER_KUBE_IMAGE": "registry.test/aiworker:1",
 }
 
+AGENTS = {"AIWORKER_AGENTS_MAX": "2", "AIWORKER_INTERNAL_URL": "http://web.aiworker.svc:3000"}
+
 
 def test_the_local_runtime_knows_no_cluster() -> None:
     assert from_env(SECRET).runtime.kubernetes is None
@@ -109,7 +111,51 @@ def test_quantities_are_added(parts: tuple[str, ...], text: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["0", "0Gi", "much", "-1"])
-@pytest.mark.parametrize("name", ["AIWORKER_KUBE_QUOTA_CPU", "AIWORKER_KUBE_MEMORY", "AIWORKER_KUBE_PREVIEWS_MEMORY"])
+@pytest.mark.parametrize(
+    "name",
+    ["AIWORKER_KUBE_QUOTA_CPU", "AIWORKER_KUBE_MEMORY", "AIWORKER_KUBE_PREVIEWS_MEMORY", "AIWORKER_KUBE_CODE_SIZE",
+     "AIWORKER_KUBE_TMP_SIZE", "AIWORKER_AGENTS_CPU", "AIWORKER_AGENTS_MEMORY", "AIWORKER_AGENTS_DISK"],
+)  # fmt: skip
 def test_a_limit_that_is_none_is_refused_by_its_name(name: str, value: str) -> None:
     with pytest.raises(Misconfigured, match=name):
-        from_env(KUBERNETES | {name: value})
+        from_env(KUBERNETES | AGENTS | {name: value})
+
+
+@pytest.mark.parametrize(
+    "value", ["git.example.org", "http://10.1.2.3", "10.1.2.3:3000", "10.0.0.0/33", "10.1.0.0/16,x"]
+)
+@pytest.mark.parametrize("name", ["AIWORKER_KUBE_EGRESS", "AIWORKER_AGENTS_EGRESS"])
+def test_a_host_in_place_of_a_network_is_refused_by_name(name: str, value: str) -> None:
+    with pytest.raises(Misconfigured, match=rf"^{name}: '.*' is not a network such as 10.0.0.0/8"):
+        from_env(KUBERNETES | AGENTS | {name: value})
+
+
+def test_an_address_is_a_network_of_one_and_what_is_behind_the_mask_does_not_count() -> None:
+    networks = {"AIWORKER_KUBE_EGRESS": "10.1.2.3/16, fd00::7", "AIWORKER_AGENTS_EGRESS": "203.0.113.10"}
+
+    chosen = from_env(KUBERNETES | AGENTS | networks).runtime.kubernetes
+
+    assert chosen is not None
+    assert chosen.fleet is not None
+    assert (chosen.egress, chosen.fleet.egress) == (("10.1.0.0/16", "fd00::7/128"), ("203.0.113.10/32",))
+
+
+@pytest.mark.parametrize("value", ["cluade", "claude, robot", "auto, claude"])
+def test_an_unknown_driver_of_agents_is_refused_by_name(value: str) -> None:
+    with pytest.raises(Misconfigured, match=r"^AIWORKER_AGENTS_DRIVER: '.*' is not one of claude, .*scripted"):
+        from_env(KUBERNETES | AGENTS | {"AIWORKER_AGENTS_DRIVER": value})
+
+
+@pytest.mark.parametrize("value", ["", "claude", "qwen, scripted", "auto"])
+def test_drivers_of_agents_are_read_in_their_order(value: str) -> None:
+    chosen = from_env(KUBERNETES | AGENTS | {"AIWORKER_AGENTS_DRIVER": value}).runtime.kubernetes
+
+    assert chosen is not None
+    assert chosen.fleet is not None
+    assert ", ".join(chosen.fleet.drivers) == (value or "scripted")
+
+
+@pytest.mark.parametrize("value", ["ingress:8080", "http://[fe80::1"])
+def test_an_ingress_without_a_web_address_is_refused_by_name(value: str) -> None:
+    with pytest.raises(Misconfigured, match=r"^AIWORKER_KUBE_INGRESS_URL=.* is not an http or https address"):
+        from_env(KUBERNETES | {"AIWORKER_KUBE_INGRESS_URL": value})

@@ -14,11 +14,12 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from common.error_reports import start_error_reports
 from common.errors import Misconfigured
 from common.machine.locks import locked
+from common.settings.environment import Environment, web_address
+from common.settings.log_level import read_log_level
 from common.settings.private_files import PRIVATE_UMASK
 from common.settings.sandbox import SandboxSettings
 from common.tracing import start_tracing
@@ -85,8 +86,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _settings(arguments: argparse.Namespace) -> RunnerSettings:
-    address = urlsplit(arguments.url)
-    if address.scheme not in {"http", "https"} or not address.netloc:
+    if web_address(arguments.url) is None:
         raise Misconfigured(f"--url {arguments.url} is not an http or https address")
     if not 1 <= arguments.slots <= 100:
         raise Misconfigured(f"--slots {arguments.slots} is not a number from 1 to 100")
@@ -153,8 +153,8 @@ def _only_one(work_dir: Path) -> Iterator[None]:
 def _log_to_stderr() -> None:
     stream = logging.StreamHandler(sys.stderr)
     stream.setFormatter(JsonLines())
-    logging.basicConfig(level=os.environ.get("LOG_LEVEL", "INFO").upper(), handlers=[stream])
-    # urllib3 logs request addresses at DEBUG; they must not be logged at any LOG_LEVEL.
+    logging.basicConfig(level=read_log_level(Environment(os.environ)), handlers=[stream])
+    # urllib3 logs request addresses at DEBUG; they must not be logged at any level.
     logging.getLogger("urllib3").setLevel(logging.WARNING)
 
 

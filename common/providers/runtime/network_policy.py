@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from common.machine.addresses import Address, addresses_of
@@ -26,7 +25,7 @@ class EgressRules:
     def is_open(self, address: Address) -> bool:
         if self.is_public_open and address.is_global:
             return True
-        return any(address in network for network in _networks(self.egress))
+        return any(address in ipaddress.ip_network(network) for network in self.egress)
 
 
 def service_namespace(host: str) -> str | None:
@@ -44,14 +43,3 @@ def unreachable(host: str, rules: EgressRules) -> str | None:
         f"{host} is {blocked[0]}: pods reach it only if {rules.setting} contains its network, "
         f"or if it lies in a namespace labelled {'='.join(PART_OF)}"
     )
-
-
-def _networks(egress: Sequence[str]) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
-    found = []
-    for text in egress:
-        try:
-            found.append(ipaddress.ip_network(text, strict=False))
-        except ValueError:
-            # An invalid network is reported by the cluster when the policy is applied.
-            continue
-    return found

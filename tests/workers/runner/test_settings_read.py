@@ -1,7 +1,10 @@
-"""What an agent reads from its environment about the sandbox of its runs."""
+"""What an agent reads from its environment and its arguments."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,3 +48,32 @@ def test_a_wrong_value_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 
     with pytest.raises(Misconfigured, match=name):
         read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("LOG_LEVEL", "loud", "LOG_LEVEL=loud is not one of DEBUG, INFO"),
+        ("AIWORKER_LOG_LEVEL", "loud", "AIWORKER_LOG_LEVEL=loud is not one of DEBUG, INFO"),
+    ],
+)
+def test_an_agent_says_in_one_line_which_log_level_is_unknown(
+    tmp_path: Path, name: str, value: str, words: str
+) -> None:
+    environ = {one: it for one, it in os.environ.items() if not one.endswith("LOG_LEVEL")} | {name: value}
+    arguments = ["--url", "http://127.0.0.1:9", "--token-file", "token", "--work-dir", str(tmp_path)]
+    ended = subprocess.run(
+        [sys.executable, "-m", "workers.runner", *arguments], env=environ, capture_output=True, text=True, timeout=60
+    )
+
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"aiworker agent: {words}")
+    assert len(ended.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("url", ["web:3000", "http://", "http://[fe80::1", "http://web:port"])
+def test_an_address_of_the_platform_that_is_none_is_named(tmp_path: Path, url: str) -> None:
+    arguments = ["--url", url, "--token-file", "token", "--work-dir", str(tmp_path)]
+
+    with pytest.raises(Misconfigured, match=r"^--url .* is not an http or https address$"):
+        _settings(_parser().parse_args(arguments))

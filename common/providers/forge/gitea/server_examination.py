@@ -172,10 +172,7 @@ def _owner(client: Client, owner: str, login: str) -> Finding:
 
 def examine_webhook(url: str, *, gitea_url: str) -> Finding:
     """Check whether Gitea can call the webhook address url, judged by host names only."""
-    parts = urlsplit(url)
-    host, theirs = parts.hostname, urlsplit(gitea_url).hostname or ""
-    if parts.scheme not in {"http", "https"} or not host:
-        return Finding("fail", PART, f"AIWORKER_WEBHOOK_URL={url} is not an http or https address")
+    host, theirs = urlsplit(url).hostname or "", urlsplit(gitea_url).hostname or ""
     if is_own_address(host) and not is_own_address(theirs):
         says = f"on Gitea's machine, {url} is that machine itself; set AIWORKER_WEBHOOK_URL to AiWorker's address"
         return Finding("warn", PART, f"{says}; {_WITHOUT_WEBHOOKS}")

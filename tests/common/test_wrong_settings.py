@@ -1,0 +1,109 @@
+"""A wrong value of a setting stops the start with one line that names its variable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from common.errors import Misconfigured
+from common.settings import from_env
+from common.settings.environment import Environment
+
+SECRET = {"AIWORKER_SECRET_KEY": "0123456789abcdef" * 2}
+ADDRESSES = (
+    "AIWORKER_PUBLIC_URL", "AIWORKER_INTERNAL_URL", "AIWORKER_GATEWAY_URL", "AIWORKER_WEBHOOK_URL", "GITEA_URL",
+    "OTEL_EXPORTER_OTLP_ENDPOINT", "SENTRY_DSN", "OPENAI_BASE_URL",
+)  # fmt: skip
+
+
+def refused(name: str, value: str, tmp_path: Path) -> str:
+    """What is said about this value."""
+    with pytest.raises(Misconfigured) as raised:
+        from_env({**SECRET, "AIWORKER_DATA_DIR": str(tmp_path), name: value})
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["localhost:3923", "web", "ftp://web", "http://", "http://:3000", "http://[fe80::1", "http://web:99999", "http://web:x"],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ADDRESSES)
+def test_what_is_no_web_address_is_refused_by_name(name: str, value: str, tmp_path: Path) -> None:
+    said = refused(name, value, tmp_path)
+
+    assert said.startswith(name)
+    assert "http or https address" in said
+
+
+@pytest.mark.parametrize("name", ADDRESSES)
+def test_a_password_in_a_wrong_address_is_not_shown(name: str, tmp_path: Path) -> None:
+    assert "secret" not in refused(name, "ftp://me:secret@web", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["http://localhost:3923", "https://aiworker.example/", "http://[fe80::1]:3000", "HTTP://WEB", "http://web/below"],
+)
+@pytest.mark.parametrize("name", ADDRESSES)
+def test_a_web_address_is_taken(name: str, value: str, tmp_path: Path) -> None:
+    from_env({**SECRET, "AIWORKER_DATA_DIR": str(tmp_path), name: value})
+
+
+@pytest.mark.parametrize("name", ADDRESSES)
+def test_an_empty_address_counts_as_not_set(name: str, tmp_path: Path) -> None:
+    environ = {**SECRET, "AIWORKER_DATA_DIR": str(tmp_path)}
+
+    assert from_env({**environ, name: " "}) == from_env(environ)
+
+
+def test_a_wrong_internal_url_is_told_what_it_should_look_like(tmp_path: Path) -> None:
+    assert refused("AIWORKER_INTERNAL_URL", "localhost:3923", tmp_path) == (
+        "AIWORKER_INTERNAL_URL=localhost:3923 is not an http or https address such as http://localhost:3000"
+    )
+
+
+@pytest.mark.parametrize("value", ["²", "½", "-1", "+1", "1.5", "1_000", "0x10", "many", "9" * 5000])
+@pytest.mark.parametrize("name", ["PORT", "AIWORKER_PORT", "AIWORKER_DISK_RESERVE_BYTES", "AIWORKER_KEEP_JOB_DAYS"])
+def test_what_is_no_whole_number_is_refused_by_name(name: str, value: str, tmp_path: Path) -> None:
+    assert refused(name, value, tmp_path).startswith(f"{name}={value} is not a whole number from ")
+
+
+def test_numbers_may_have_leading_zeros_and_other_digits() -> None:
+    assert [Environment({"X": value}).number("X", default=1) for value in ("007", "٣", " 5 ", "")] == [7, 3, 5, 1]
+
+
+@pytest.mark.parametrize("name", ["LOG_LEVEL", "AIWORKER_LOG_LEVEL"])
+def test_an_unknown_log_level_is_refused_by_name(name: str, tmp_path: Path) -> None:
+    assert refused(name, "loud", tmp_path) == f"{name}=loud is not one of DEBUG, INFO, WARNING, ERROR, CRITICAL"
+
+
+@pytest.mark.parametrize(
+    ("environ", "level"),
+    [
+        ({}, "INFO"),
+        ({"LOG_LEVEL": "debug"}, "DEBUG"),
+        ({"LOG_LEVEL": "debug", "AIWORKER_LOG_LEVEL": "Warn"}, "WARN"),
+        ({"LOG_LEVEL": "NOTSET"}, "NOTSET"),
+        ({"LOG_LEVEL": "fatal", "AIWORKER_LOG_LEVEL": ""}, "FATAL"),
+    ],
+)
+def test_log_levels_are_those_of_python(environ: dict[str, str], level: str, tmp_path: Path) -> None:
+    assert from_env({**SECRET, "AIWORKER_DATA_DIR": str(tmp_path), **environ}).log_level == level
+
+
+@pytest.mark.parametrize("value", ["redis://[x", "redis://redis:port/0", "rediss://:pass#word@redis:6379"])
+def test_a_redis_url_that_cannot_be_read_is_refused_by_name(value: str, tmp_path: Path) -> None:
+    assert refused("AIWORKER_REDIS_URL", value, tmp_path).startswith("AIWORKER_REDIS_URL must be an address such as ")
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["redis://redis", "redis://:secret@redis:6379/0", "rediss://[::1]:6379?ssl_cert_reqs=none", "unix:///run/redis.sock",
+     "unix://user:secret@/run/redis.sock?db=1"],
+)  # fmt: skip
+def test_a_redis_url_is_taken(value: str, tmp_path: Path) -> None:
+    environ = {**SECRET, "AIWORKER_DATA_DIR": str(tmp_path), "REDIS_URL": value}
+
+    assert from_env(environ).store.redis_url == value
