@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import psutil
 import pytest
 
@@ -60,3 +62,46 @@ def test_a_wrong_value_is_one_line_that_names_the_variable(name: str, value: str
 
     assert name in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("environ", "blocked"),
+    [
+        ({}, ()),
+        ({"DATABASE_URL": "mysql://aiworker:secret@192.0.2.7/aiworker"}, ("192.0.2.7/32",)),
+        ({"AIWORKER_DATABASE_URL": "mariadb+pymysql://me:1#2/3?4@192.0.2.7:3306/aiworker"}, ("192.0.2.7/32",)),
+        ({"DATABASE_URL": "mysql://[2001:db8::7]:3306/aiworker?charset=utf8mb4"}, ("2001:db8::7/128",)),
+        ({"DATABASE_URL": "mysql+pymysql:///aiworker?unix_socket=/run/mysqld.sock"}, ()),
+        ({"DATABASE_URL": "sqlite:////data/aiworker.db"}, ()),
+        ({"DATABASE_URL": "postgres://192.0.2.7/another"}, ("192.0.2.7/32",)),
+        ({"REDIS_URL": "rediss://:p@ss@192.0.2.8:6379/0"}, ("192.0.2.8/32",)),
+        ({"REDIS_URL": "unix:///run/redis.sock"}, ()),
+        ({"REDIS_URL": "redis://[x"}, ()),
+        ({"DATABASE_URL": "mysql://a:b@127.0.0.1/aiworker", "REDIS_URL": "redis://localhost:6379"}, ()),
+        (
+            {"AIWORKER_SANDBOX_BLOCKED": "10.1.0.0/16, 192.0.2.8", "DATABASE_URL": "mysql://192.0.2.7/aiworker",
+             "REDIS_URL": "redis://192.0.2.8", "AIWORKER_REDIS_URL": "redis://192.0.2.9"},
+            ("10.1.0.0/16", "192.0.2.8/32", "192.0.2.7/32", "192.0.2.9/32"),
+        ),
+    ],
+)  # fmt: skip
+def test_the_database_and_redis_of_other_machines_are_blocked(
+    environ: dict[str, str], blocked: tuple[str, ...]
+) -> None:
+    assert SandboxSettings.with_stores_blocked(environ).blocked == blocked
+    assert SandboxSettings.with_stores_blocked(environ).processes == 1024
+
+
+def test_the_database_may_be_named_by_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "url"
+    file.write_text("mysql://aiworker:secret@192.0.2.7/aiworker\n")
+
+    assert SandboxSettings.with_stores_blocked({"DATABASE_URL_FILE": str(file)}).blocked == ("192.0.2.7/32",)
+
+
+def test_a_store_without_an_address_here_is_said_without_its_password(caplog: pytest.LogCaptureFixture) -> None:
+    found = SandboxSettings.with_stores_blocked({"DATABASE_URL": "mysql://aiworker:secret@no.invalid/aiworker"})
+
+    assert found.blocked == ()
+    assert "no.invalid" in caplog.text
+    assert "secret" not in caplog.text

@@ -12,13 +12,12 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import web
 from common.errors import Misconfigured
-from common.machine.addresses import addresses_of
 from common.machine.packaged_valkey import packaged_valkey
 from common.settings import Settings, socket_path
+from common.settings.sandbox import store_networks
 from web.launcher.children import Program
 from web.launcher.driver_install import MODEL_KEYS, drivers_folder
 
@@ -149,7 +148,7 @@ class Catalogue:
     def _untrusted(self) -> dict[str, str]:
         """The environment of what starts foreign code: no secret, and the addresses that such code may not reach."""
         stores = self.settings.store
-        blocked = ",".join((*self.settings.sandbox.blocked, *_addresses_of(stores.database_url, stores.redis_url)))
+        blocked = ",".join((*self.settings.sandbox.blocked, *_store_networks(stores.database_url, stores.redis_url)))
         return {**_without_secrets(os.environ), **({"AIWORKER_SANDBOX_BLOCKED": blocked} if blocked else {})}
 
     def _worker(self, name: str, arguments: list[str]) -> Program:
@@ -186,12 +185,8 @@ def environment_of(settings: Settings) -> dict[str, str]:
     return variables
 
 
-@functools.cache
-def _addresses_of(*urls: str) -> list[str]:
-    """The addresses of a database and a Redis that are on other machines. A lookup of their names may take seconds."""
-    hosts = {urlsplit(url).hostname for url in urls} - {None}
-    found = {address for host in hosts for address in addresses_of(str(host)) if not address.is_loopback}
-    return sorted(map(str, found))
+# Each program asks, and a lookup may take seconds.
+_store_networks = functools.cache(store_networks)
 
 
 def enrolment_token_path(data_dir: Path) -> Path:

@@ -92,7 +92,7 @@ def _settings(arguments: argparse.Namespace) -> RunnerSettings:
         raise Misconfigured(f"--slots {arguments.slots} is not a number from 1 to 100")
     drivers = wanted_names(arguments.driver)
     DriverOffer(drivers)
-    sandbox = SandboxSettings.from_env()
+    sandbox = SandboxSettings.with_stores_blocked()
     return RunnerSettings(
         url=arguments.url.rstrip("/"),
         token_path=arguments.token_file and arguments.token_file.absolute(),

@@ -52,7 +52,7 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         start_error_reports("supervisor")
-        sandbox = SandboxSettings.from_env()
+        sandbox = SandboxSettings.with_stores_blocked()
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         with locked(directory / "lock", wait=False):
             _make_private(socket.parent)

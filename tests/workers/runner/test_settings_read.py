@@ -42,6 +42,14 @@ def test_an_agent_reads_what_the_supervisor_reads(tmp_path: Path, monkeypatch: p
     assert found.run_disk_bytes == 2**32
 
 
+def test_the_stores_that_its_environment_names_are_blocked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIWORKER_SANDBOX_BLOCKED", "10.1.0.0/16")
+    monkeypatch.setenv("AIWORKER_DATABASE_URL", "mysql://aiworker:secret@192.0.2.7/aiworker")
+    monkeypatch.setenv("AIWORKER_REDIS_URL", "redis://192.0.2.8:6379/0")
+
+    assert read(tmp_path).blocked == ("10.1.0.0/16", "192.0.2.7/32", "192.0.2.8/32")
+
+
 @pytest.mark.parametrize("name", ["AIWORKER_SANDBOX", "AIWORKER_SANDBOX_BLOCKED", "AIWORKER_AGENT_RUN_DISK_BYTES"])
 def test_a_wrong_value_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "wrong")

@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from common.machine.bubblewrap import SandboxFinding
 from common.values.app import App, AppPhase, Space
 from common.values.check import CheckEnd, CheckPhase
 from common.values.coverage import FileCoverage
@@ -41,13 +42,17 @@ PYTHON = shlex.quote(sys.executable)
 RUN_HOSTILE = f"{PYTHON} -I hostile.py wanted.json"
 CANARY = "canary-7f3a"
 PROCESSES = 200
+DATABASE, STORE = "192.0.2.7", "192.0.2.8"
+"""Of the platform, on other machines."""
 
 
 @pytest.fixture(scope="module")
-def supervisor(confining: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervisor]:
+def supervisor(confining: SandboxFinding, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervisor]:
     environ = {
         "AIWORKER_SANDBOX": "required", "AIWORKER_SANDBOX_PROCESSES": str(PROCESSES),
         "AIWORKER_SECRET_KEY": f"{CANARY}-in-the-environment",
+        "AIWORKER_DATABASE_URL": f"mysql://aiworker:{CANARY}@{DATABASE}/aiworker",
+        "AIWORKER_REDIS_URL": f"redis://:{CANARY}@{STORE}:6379/0",
     }  # fmt: skip
     with supervised(tmp_path_factory.mktemp("confined") / "runtime", **environ) as running:
         yield running
@@ -124,6 +129,17 @@ def test_it_says_that_it_confines(supervisor: Supervisor) -> None:
     assert said is not None
     assert said.is_confining
     assert "confined" in said.says
+
+
+def test_an_open_network_has_no_way_to_the_platforms_database_and_redis(
+    outbound: SandboxFinding, supervisor: Supervisor, space: Space, repository: Repository
+) -> None:
+    version = repository.version("x", repository.commit(a="1"))
+    check = replace(check_of(version, space, "c", "ip route"), network=Network(Egress.OPEN))
+    supervisor.runtime.ensure_check(check)
+    routes = finished(supervisor.runtime, check).log.splitlines()
+
+    assert {f"unreachable {DATABASE}", f"unreachable {STORE}"} <= {" ".join(line.split()[:2]) for line in routes}
 
 
 @pytest.mark.parametrize("egress", [Egress.NONE, Egress.OPEN])
