@@ -581,9 +581,10 @@ export const TEXTS = {
     "los adjuntos de la tarea {id} pueden tener {most} en conjunto; eliminar uno antes",
   "Must have a visible character that is no dot, and name a file, not a folder":
     "Debe tener un carácter visible que no sea un punto, y nombrar un archivo, no una carpeta",
-  "the newest proof of task {id} names no findings": "la última prueba de la tarea {id} no nombra ningún hallazgo",
+  "the newest proof of task {id} names no findings":
+    "la última verificación de la tarea {id} no nombra ningún hallazgo",
   "{strange} is not among the findings of the newest proof":
-    "{strange} no está entre los hallazgos de la última prueba",
+    "{strange} no está entre los hallazgos de la última verificación",
   "at most {most_kept} findings can be let go by name; set the project's scans to warn":
     "se pueden dejar ir por su nombre {most_kept} hallazgos como máximo; poner en el proyecto que los análisis avisen",
   "a person let the findings go": "una persona dejó ir los hallazgos",
@@ -594,9 +595,10 @@ export const TEXTS = {
   "no tests were run": "no se ejecutó ninguna prueba",
   "there is no report of this commit for the project's present commands":
     "no hay informe de este commit para los comandos actuales del proyecto",
-  "the newest proof of task {id} names no lost tests": "la última prueba de la tarea {id} no nombra pruebas perdidas",
+  "the newest proof of task {id} names no lost tests":
+    "la última verificación de la tarea {id} no nombra pruebas perdidas",
   "{strange} is not among the lost tests of the newest proof":
-    "{strange} no está entre las pruebas perdidas de la última prueba",
+    "{strange} no está entre las pruebas perdidas de la última verificación",
   "at most {most_kept} tests can be let go by name; set the project's testsLost to warn":
     "se pueden dejar ir por su nombre {most_kept} pruebas como máximo; poner en el proyecto que testsLost avise",
   "a person let the lost tests go": "una persona dejó ir las pruebas perdidas",
@@ -632,7 +634,7 @@ export const TEXTS = {
   "no file was found": "no se encontró ningún archivo",
   "there is none of this runtime": "no hay ninguno de este entorno de ejecución",
   "The tests have not begun: {reason}": "Las pruebas no han empezado: {reason}",
-  "the proof of its commit has ended": "la prueba de su commit ha terminado",
+  "the proof of its commit has ended": "la verificación de su commit ha terminado",
   "{message} This is no fault of the task. How should it continue?":
     "{message} No es culpa de la tarea. ¿Cómo debería continuar?",
   "The work was refused {refusals} times, the last time because: {reason}. How should it continue?":
@@ -640,7 +642,7 @@ export const TEXTS = {
   "The platform could not verify the work: {reason} Answer this to try again.":
     "La plataforma no pudo verificar el trabajo: {reason} Responder a esto para volver a intentarlo.",
   "the branch {branch_name} is at {head} now, but {proven} was proven":
-    "la rama {branch_name} está ahora en {head}, pero se probó {proven}",
+    "la rama {branch_name} está ahora en {head}, pero se verificó {proven}",
   "moved: {text}: the commits since then have to be verified too.":
     "ha cambiado: {text}: también hay que verificar los commits desde entonces.",
   "its pull request was closed": "se cerró su pull request",
@@ -715,7 +717,7 @@ export const TEXTS = {
     "Respondió algo distinto del JSON de la API: comprobar baseUrl y api",
   "too long": "demasiado largo",
   "The usage limit of the model provider is reached until {at}, when this task goes on by itself":
-    "Se ha alcanzado el límite de uso del proveedor de modelos hasta {at}, cuando esta tarea continúa sola",
+    "Se ha alcanzado el límite de uso del proveedor de modelos hasta {at}, cuando esta tarea continuará sola",
   "The model provider {name} did not answer in time": "El proveedor de modelos {name} no respondió a tiempo",
   "The model provider {name} can't be reached ({error}); check its baseUrl":
     "No se puede conectar con el proveedor de modelos {name} ({error}); comprobar su baseUrl",

@@ -23,7 +23,7 @@ const isAgentStatus = ({ event }) => event === "agent:status";
 const Capabilities = ({ of }) =>
   of?.length
     ? of.map((one) => html`<span key=${one} class="chip">${one}</span>`)
-    : html`<span class="muted">${t("None")}</span>`;
+    : html`<span class="muted">${t("No capabilities")}</span>`;
 const openTask = async (id) => {
   const { task } = await api.get(`/tasks/${id}`);
   go(to.task(task.projectId, id));
@@ -99,7 +99,7 @@ export function Agents() {
                         ? html`<${Button} small kind="ghost" act=${() => openTask(agent.currentTaskId)}>
                           ${shortId(agent.currentTaskId)}
                         <//>`
-                        : html`<span class="muted">${t("None")}</span>`
+                        : html`<span class="muted">${t("No task")}</span>`
                     }
                   </td>
                   <td>${agent.tasksCompleted}</td>
@@ -185,7 +185,7 @@ export function Agent({ id }) {
             ? html`<${Button} small act=${() => openTask(agent.currentTaskId)}>
               ${t("Open {id}", { id: shortId(agent.currentTaskId) })}
             <//>`
-            : html`<span class="muted">${t("None")}</span>`
+            : html`<span class="muted">${t("No task")}</span>`
         }
       </dd>
       <dt>${t("Tasks done")}</dt>
