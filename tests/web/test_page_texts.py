@@ -12,6 +12,7 @@ from tests.web.page_texts import (
     catalogue,
     modules,
     placeholders,
+    read_texts,
     said_at_load,
     shown_texts,
     used_keys,
@@ -48,6 +49,17 @@ def test_no_text_for_a_person_passes_the_catalogue_by() -> None:
     ]
 
     assert found == []
+
+
+def test_no_text_depends_on_its_indentation() -> None:
+    """A bundle has none. Within tags it makes no difference."""
+
+    def indented(source: str) -> list[str]:
+        texts = [text.value for text in read_texts(source) if text.kind in {"string", "template"}]
+        return [text for text in texts if re.search(r"\n[ \t]", text)]
+
+    assert indented("html`<p>\n ${`x\n y`}</p>`") == ["x\n y"]
+    assert {name: indented(source) for name, source in modules().items() if indented(source)} == {}
 
 
 def test_no_text_is_translated_when_its_module_is_loaded() -> None:

@@ -22,6 +22,7 @@ _DEFAULT = re.compile(r"export(?<=[;}\n]export) default (?=function\()")
 _DECLARED = re.compile(rf"export(?<=\nexport) (?=(?:const|function|async function|class) ({_NAME})\b)")
 _LATER = re.compile(r'import\("([^"\n]+)"\)')
 _COMMENT = re.compile(r"^[ \t]*// .*\n", re.MULTILINE)
+_INDENTATION = re.compile(r"^[ \t]+", re.MULTILINE)
 _SOURCE_MAP = re.compile(r"//# sourceMappingURL=\S+")
 _WORD = re.compile(r"\b(?:import|export)\b(?!\$)")
 _CALLED = re.compile(r"import\s*\(|import\.meta\b")
@@ -50,8 +51,8 @@ class Module:
         folder = "/".join(self.name.split("/")[:2])
         is_vendored = self.name.startswith(VENDORED)
         said = f"{self.name}; licence: /static/{folder}/" if is_vendored else self.name
-        # Comments are for who reads the sources.
-        text = self.text if is_vendored else _COMMENT.sub("", self.text)
+        # Comments and indentation are for who reads the sources. A test looks that no text depends on its indentation.
+        text = self.text if is_vendored else _INDENTATION.sub("", _COMMENT.sub("", self.text))
         return f"// {said}\nconst {variable(self.name)} = (() => {{\n{text}\n}})();\n"
 
 

@@ -107,6 +107,12 @@ def test_comments_stay_in_the_sources() -> None:
     assert not any(word in joined for word in ("Why", "What"))
 
 
+def test_indentation_stays_in_the_sources() -> None:
+    module = read_module("app/one.mjs", "const a = () => {\n  b(\n\t1,  2);\n};\n", {})
+
+    assert "\nconst a = () => {\nb(\n1,  2);\n};\n" in module.joined
+
+
 def test_no_text_of_the_page_would_be_taken_for_a_comment() -> None:
     lines = [
         (name, line)
