@@ -30,6 +30,7 @@ export async function loadProjects() {
     } while (cursor);
     // What is the same is not drawn anew.
     if (JSON.stringify(found) !== JSON.stringify(projects.value)) projects.value = found;
+    if (found.some(({ restricted }) => restricted)) import("./role-here.mjs");
     trouble.value = null;
   } catch (error) {
     trouble.value = error;

@@ -50,8 +50,15 @@ export function forget() {
 export const lastName = () => localStorage.getItem(NAME) || FIRST_NAME;
 export const keepName = (name) => localStorage.setItem(NAME, name);
 
-// True when the caller's role is at least this one. The server decides; this only hides what it would refuse.
-export const may = (role) => ROLES.indexOf(user.value?.role) >= ROLES.indexOf(role);
+// The caller's role in the project that is looked at, if it is restricted and the role known; else null.
+export const roleHere = signal(null);
+
+const atLeast = (held, role) => ROLES.indexOf(held) >= ROLES.indexOf(role);
+// True when the caller's role is at least this one, in the project that is looked at. The server decides; this only
+// hides what it would refuse.
+export const may = (role) => mayAnywhere(role) && (!roleHere.value || atLeast(roleHere.value, role));
+// The same of the platform.
+export const mayAnywhere = (role) => atLeast(user.value?.role, role);
 
 window.addEventListener("storage", (event) => {
   if (event.key === KEY || event.key === null) {

@@ -9,7 +9,7 @@ import { Confirm } from "../parts/dialogs.mjs";
 import { hasDrivers } from "../parts/known.mjs";
 import { go, route, to } from "../routes.mjs";
 import { serverText } from "../server-texts.mjs";
-import { may } from "../session.mjs";
+import { may, mayAnywhere } from "../session.mjs";
 import { AGENT_STATES, DRAINABLE_AGENT_STATES } from "../states.mjs";
 import { clock, exact, say, shortId } from "../words.mjs";
 import { Confinement, confinementOf, RuntimeConfinement } from "../parts/confinement.mjs";
@@ -137,7 +137,7 @@ export function Agent({ id }) {
   };
   const actions = html`
     ${
-      may("maintainer") &&
+      mayAnywhere("maintainer") &&
       DRAINABLE_AGENT_STATES.includes(agent.status) &&
       html`<${Button} act=${drain} testid="agent-drain" title=${t("It finishes what it has and takes nothing more")}>
         ${t("Drain")}

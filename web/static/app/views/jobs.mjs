@@ -7,7 +7,7 @@ import { useLive, usePages } from "../loading.mjs";
 import { Badge, Button, Empty, Listing, Page, Time } from "../parts/controls.mjs";
 import { project } from "../projects.mjs";
 import { serverText } from "../server-texts.mjs";
-import { may } from "../session.mjs";
+import { mayAnywhere } from "../session.mjs";
 import { JOB_STATES } from "../states.mjs";
 import { say, shortId } from "../words.mjs";
 
@@ -97,7 +97,7 @@ export function Jobs() {
               <${Time} at=${job.finishedAt || job.startedAt || job.createdAt} />
               ${
                 job.state === "failed" &&
-                may("maintainer") &&
+                mayAnywhere("maintainer") &&
                 html`<${Button} small act=${retry(job.id)} testid="job-retry">${t("Try again")}<//>`
               }
             </li>`,

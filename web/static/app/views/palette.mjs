@@ -9,7 +9,7 @@ import { Dialog } from "../parts/dialogs.mjs";
 import { project, projectId, projects } from "../projects.mjs";
 import { go, route, to } from "../routes.mjs";
 import { chooseScheme, scheme, SCHEMES } from "../scheme.mjs";
-import { may } from "../session.mjs";
+import { may, mayAnywhere } from "../session.mjs";
 import { failed } from "../toasts.mjs";
 import { shortId, shownState } from "../words.mjs";
 
@@ -51,7 +51,7 @@ function commands() {
       : []),
     goTo(t("Account and tokens"), "#/account", "key"),
     { key: "docs", text: t("Documentation"), icon: "docs", act: () => location.assign("/docs") },
-    ...(may("maintainer")
+    ...(mayAnywhere("maintainer")
       ? [goTo(t("New project"), "#/projects/new", "plus"), goTo(t("Welcome"), "#/welcome", "board")]
       : []),
     ...(projects.value || [])

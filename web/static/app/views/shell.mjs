@@ -14,7 +14,7 @@ import { Button, Empty, Icon, Loading, Page, Trouble } from "../parts/controls.m
 import { lazy } from "../parts/lazy.mjs";
 import { keepProject, loadProjects, project, projectId, projects, trouble } from "../projects.mjs";
 import { go, route, to } from "../routes.mjs";
-import { may, refusals, signedIn, user } from "../session.mjs";
+import { may, mayAnywhere, refusals, signedIn, user } from "../session.mjs";
 import { nameTab } from "../titles.mjs";
 import { dismiss, failed, toasts } from "../toasts.mjs";
 import { say } from "../words.mjs";
@@ -265,7 +265,7 @@ function Sidebar({ leave }) {
         )}
       </select>
       ${
-        may("maintainer") &&
+        mayAnywhere("maintainer") &&
         html`<a
           class="button square"
           href="#/projects/new"

@@ -7,7 +7,7 @@ import { lazy } from "../parts/lazy.mjs";
 import { t } from "../language.mjs";
 import { keepProject } from "../projects.mjs";
 import { go, to } from "../routes.mjs";
-import { may } from "../session.mjs";
+import { may, mayAnywhere } from "../session.mjs";
 import { ConnectModel } from "./connect-model.mjs";
 
 // For administrators of a platform with a Gitea.
@@ -29,7 +29,7 @@ const nameOf = (address) =>
     .pop();
 
 export function Welcome() {
-  if (!may("maintainer"))
+  if (!mayAnywhere("maintainer"))
     return html`<${Page} title=${t("Welcome")}>
       <${Empty} title=${t("No project yet")}>
         ${t("You see a project here as soon as a maintainer creates one, or makes you its member.")}

@@ -1,0 +1,55 @@
+"""What the page offers to whom: in a restricted project a person may have a lower role than on the platform."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from common.models import Project
+from common.states import Role
+from tests.web.page_reader import PageReader
+from tests.web.world import World, put
+
+
+@pytest.fixture
+def maya(browser: Browser, plain_world: World) -> Iterator[PageReader]:
+    """A maintainer of the platform, at the page."""
+    plain_world.client_of("maya", Role.MAINTAINER)
+    someone = PageReader(browser, plain_world.app, "maya")
+    yield someone
+    someone.close()
+
+
+def test_who_may_only_read_a_restricted_project_is_offered_no_more(maya: PageReader, plain_world: World) -> None:
+    world = plain_world
+    project = world.project("Hidden")
+    task = world.task(project, "Greet", state="ready_to_test")
+    member = f"/api/projects/{project.id}/members/{world.users['maya'].id}"
+    assert world.client.put(member, json={"role": "viewer"}).status_code == 200
+    put(Project, project.id, is_restricted=True)
+    refused: list[str] = []
+    maya.page.on("response", lambda reply: refused.append(reply.url) if reply.status == 403 else None)
+
+    maya.open(f"#/projects/{project.id}")
+    expect(maya.see("task-card")).to_have_count(1)
+    expect(maya.see("task-new")).to_have_count(0)
+    maya.page.goto(f"{maya.page.url}/tasks/{task.id}")
+    expect(maya.see("next-step")).to_contain_text("Waits for the review of a maintainer")
+    maya.settle()
+
+    expect(maya.see("task-edit")).to_have_count(0)
+    expect(maya.see("project-new")).to_have_count(1)
+    assert refused == []
+
+
+def test_a_project_that_everybody_sees_is_as_the_platforms_role_says(maya: PageReader, plain_world: World) -> None:
+    world = plain_world
+    project = world.project("Open")
+    member = f"/api/projects/{project.id}/members/{world.users['maya'].id}"
+    assert world.client.put(member, json={"role": "viewer"}).status_code == 200
+
+    maya.open(f"#/projects/{project.id}")
+
+    expect(maya.see("task-new")).to_have_count(1)

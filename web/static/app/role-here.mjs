@@ -1,0 +1,30 @@
+// Keeps the caller's role in the project that is looked at: a restricted one may give a lower role than the platform.
+import { effect } from "@preact/signals";
+import { api } from "./api.mjs";
+import { project } from "./projects.mjs";
+import { refusals, roleHere, user } from "./session.mjs";
+
+let asked = 0;
+// Of which project and person `roleHere` is.
+let known = "";
+
+effect(() => {
+  const one = project.value;
+  const me = user.value;
+  // Nothing tells of a role that was changed, but what it is refused.
+  void refusals.value;
+  const mine = ++asked;
+  if (!one?.restricted || !me || me.role === "admin") {
+    known = "";
+    roleHere.value = null;
+    return;
+  }
+  // Until it is known, nothing is offered that might be refused.
+  if (known !== `${one.id} ${me.id}`) roleHere.value = "viewer";
+  known = `${one.id} ${me.id}`;
+  const take = (role) => mine === asked && (roleHere.value = role);
+  api.get(`/projects/${one.id}/members`).then(
+    ({ members }) => take(members.find(({ userId }) => userId === me.id)?.role ?? null),
+    () => take(null),
+  );
+});
