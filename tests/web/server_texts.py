@@ -98,7 +98,7 @@ UNHEARD = {
 # Too short to be found as prose. They count only where a value in them is a sentence itself.
 SHORT = {
     " by {creator}", "Gitea's {method} {path}", "Waiting: {waits_for}", "{context}: missing",
-    "{count} {what}(s) found: {shown}.", "at {expected}", "git {arguments} in {name}", "git {name} {why}: {output}",
+    "at {expected}", "git {arguments} in {name}", "git {name} {why}: {output}",
     "is at {found}", "it {status}", "it {words}", "Step {number} ({kind}): {message}", "Step {number}{value}: {error}",
     "{description} with {status}", "{name} in {place}", "{scope}'s cap",
     "{value} is not {what}", "{what} is {how}",
@@ -106,7 +106,7 @@ SHORT = {
 # Words that are values in sentences.
 WORDS = {
     "A maintainer", "A member", "The command", "The program", "approves", "missing", "nothing", "pending", "platform",
-    "project", "run", "runs", "secret", "task",
+    "project", "run", "runs", "secret", "secrets", "task",
 }  # fmt: skip
 
 _PROSE = re.compile(r"[^\W\d_]{2,},? \S|^ ?[a-z]+ \{|\} [a-z]{2,}")

@@ -27,6 +27,7 @@ WORDS = Words(
     DEPENDENCIES,
     "known_faults",
     "dependency with a known fault",
+    "dependencies with a known fault",
     "Take other versions. A maintainer can let a finding go.",
 )
 
@@ -50,7 +51,10 @@ def check_dependencies(forge: Forge, plan: ProofPlan, changes: Sequence[Change])
         if plan.scans.dependencies == "refuse":
             raise
         return CheckResult(DEPENDENCIES, "passed", f"Not looked at: {error}.", code="advisories_unreadable")
-    notes = [f"{len(locks.new)} new version(s) in {len(locks.paths)} lock file(s) were compared with the advisories."]
+    notes = [
+        f"Lock files changed: {len(locks.paths)}.",
+        f"New versions compared with the advisories: {len(locks.new)}.",
+    ]
     if locks.unknown:
         notes.append(f"Not read, as of another format: {shown_paths(locks.unknown)}.")
     return findings_check(

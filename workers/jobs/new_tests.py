@@ -73,17 +73,40 @@ class NewTests:
         unable = len(names) - len(set(names) & report.names(*RAN))
         facts = {"new": len(names), "passing": len(passed), "failing": failed, "unable": unable}
         if not passed:
-            parts = [f"{failed} fail(s) without it"] if failed else []
-            parts += [f"{unable} can't run without it"] if unable else []
-            message = f"{len(names)} test(s) are new or changed; {', '.join(parts)}."
-            return CheckResult("new_tests", "passed", message, log=state.log, facts=facts)
+            return CheckResult("new_tests", "passed", _told(failed, unable), log=state.log, facts=facts)
+        named = first_of(passed)
         message = (
-            f"{len(passed)} new or changed test(s) pass without the change, so they prove nothing: {first_of(passed)}."
+            f"One new or changed test passes without the change, so it proves nothing: {named}."
+            if len(passed) == 1
+            else f"{len(passed)} new or changed tests pass without the change, so they prove nothing: {named}."
         )
         log = "\n".join(passed)
         if self.plan.tests_first == "warn":
             return CheckResult("new_tests", "passed", message, code="tests_prove_nothing", log=log, facts=facts)
         return CheckResult("new_tests", "failed", message, code="tests_prove_nothing", log=log, facts=facts)
+
+
+def _told(failed: int, unable: int) -> str:
+    """What the new and changed tests do without the change, where none of them passes.
+
+    >>> _told(0, 1)
+    "One test is new or changed; it can't run without the change."
+    >>> _told(1, 2)
+    "3 tests are new or changed; one fails without the change, 2 can't run without the change."
+    """
+    count = failed + unable
+    if count == 1:
+        return (
+            "One test is new or changed; it fails without the change."
+            if failed
+            else "One test is new or changed; it can't run without the change."
+        )
+    parts = []
+    if failed:
+        parts.append("one fails without the change" if failed == 1 else f"{failed} fail without the change")
+    if unable:
+        parts.append("one can't run without the change" if unable == 1 else f"{unable} can't run without the change")
+    return f"{count} tests are new or changed; {', '.join(parts)}."
 
 
 def files_of(names: Collection[str], paths: Collection[str]) -> tuple[str, ...]:

@@ -89,7 +89,8 @@ def _head(forge: Forge, repository: Repository, plan: ProofPlan) -> CheckResult:
 def _diff(changes: Sequence[Change]) -> CheckResult:
     if not changes:
         return CheckResult("diff", "failed", "The commit changes nothing.", code="empty_diff")
-    return CheckResult("diff", "passed", f"{len(changes)} file(s) changed.", log=_changed_paths(changes))
+    message = "One file changed." if len(changes) == 1 else f"{len(changes)} files changed."
+    return CheckResult("diff", "passed", message, log=_changed_paths(changes))
 
 
 def _changed_paths(changes: Sequence[Change]) -> str:
@@ -161,7 +162,11 @@ def _kept_tests(forge: Forge, repository: Repository, changes: Sequence[Change])
         # A file that is too large to read counts as having no tests, so this can fail a commit but never pass one.
         lost -= _count_tests(forge, repository, _test_files(change.after for change in changes))[0]
     if lost > 0:
-        message = f"It deletes {lost} test(s) more than it adds: restore them."
+        message = (
+            "It deletes one test more than it adds: restore it."
+            if lost == 1
+            else f"It deletes {lost} tests more than it adds: restore them."
+        )
         return CheckResult("kept_tests", "failed", message, code="tests_deleted")
     return CheckResult("kept_tests", "passed", "No test was deleted.")
 

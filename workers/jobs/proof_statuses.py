@@ -51,7 +51,11 @@ def _judged(required: RequiredStatuses, found: Mapping[str, CommitStatus]) -> Ch
     if missing or pending:
         return _awaited(required, missing, pending, log)
     count = len(required.contexts)
-    message = f"The repository's own CI passes: {count} required status(es)."
+    message = (
+        "The repository's own CI passes: one required status."
+        if count == 1
+        else f"The repository's own CI passes: {count} required statuses."
+    )
     return CheckResult(STATUSES, "passed", message, log=log, facts={"required": count})
 
 
@@ -59,7 +63,12 @@ def _awaited(required: RequiredStatuses, missing: Sequence[str], pending: Sequen
     parts = [f"{what} is {how}" for how, named in (("missing", missing), ("pending", pending)) for what in named]
     if not required.is_late:
         return CheckResult(STATUSES, "running", f"The repository's own CI is awaited: {', '.join(parts)}.", log=log)
-    message = f"The repository's own CI did not end within {required.minutes} minute(s): {', '.join(parts)}."
+    awaited = ", ".join(parts)
+    message = (
+        f"The repository's own CI did not end within one minute: {awaited}."
+        if required.minutes == 1
+        else f"The repository's own CI did not end within {required.minutes} minutes: {awaited}."
+    )
     code = StatusCode.MISSING if missing else StatusCode.PENDING
     return CheckResult(STATUSES, "failed", message, code=code, log=log)
 

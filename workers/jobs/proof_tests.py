@@ -173,10 +173,15 @@ class TestProof:
         log = "\n".join(str(loss) for loss in losses[: MOST_ACCEPTED + 1])
         why = "" if report.is_usable else f" The tests gave no report: {report.problem}."
         named = first_of([loss.name for loss in losses])
-        message = f"{len(losses)} test(s) of the commit below do not run any more or show nothing{rest}: {named}.{why}"
+        message = (
+            f"One test of the commit below does not run any more or shows nothing{rest}: {named}.{why}"
+            if len(losses) == 1
+            else f"{len(losses)} tests of the commit below do not run any more or show nothing{rest}: {named}.{why}"
+        )
         if self.plan.tests_lost == "warn":
             return CheckResult("lost_tests", "passed", message, code="tests_lost", log=log, facts=facts)
-        return CheckResult("lost_tests", "failed", f"{message} Restore them.", code="tests_lost", log=log, facts=facts)
+        message = f"{message} Restore the test." if len(losses) == 1 else f"{message} Restore them."
+        return CheckResult("lost_tests", "failed", message, code="tests_lost", log=log, facts=facts)
 
     def forget(self) -> None:
         """Have the runtime forget the checks of this proof. Safe to repeat."""

@@ -94,9 +94,16 @@ class RedTests:
         if not fresh and below.report.is_usable:
             named = first_of(sorted(still))
             branch = self.plan.place.default_branch
-            message = f"{len(still)} test(s) fail, and they fail on the commit below too, in {branch}: {named}."
+            message = (
+                f"One test fails, and it fails on the commit below too, in {branch}: {named}."
+                if len(still) == 1
+                else f"{len(still)} tests fail, and they fail on the commit below too, in {branch}: {named}."
+            )
             return Verdict(_passed(message, red_base.BASE_IS_RED, state.log, failing=len(still)), known.report)
-        rest = f" {len(still) - len(fresh)} other(s) fail on the commit below too." if len(fresh) < len(still) else ""
+        others = len(still) - len(fresh)
+        rest = f" {others} others fail on the commit below too." if others else ""
+        if others == 1:
+            rest = " One other fails on the commit below too."
         message = f"The tests fail: {first_of(fresh)}.{rest}"
         return Verdict(_failed(check, state, message, "tests_failed", failing=len(fresh)))
 
@@ -114,7 +121,12 @@ class RedTests:
         if own:
             message = f"New or changed tests are red and green on this one commit: {first_of(own)}. Make them reliable."
             return Verdict(_failed(check, runs[0], message, OWN_FLAKY, failing=len(own)))
-        message = f"{len(flaky)} test(s) are flaky, red and green on this one commit: {first_of(sorted(flaky))}."
+        named = first_of(sorted(flaky))
+        message = (
+            f"One test is flaky, red and green on this one commit: {named}."
+            if len(flaky) == 1
+            else f"{len(flaky)} tests are flaky, red and green on this one commit: {named}."
+        )
         log = runs[0].log
         return Verdict(_passed(message, FLAKY, log, flaky=len(flaky)), known.report)
 

@@ -29,11 +29,12 @@ class Finding:
 
 @dataclass(frozen=True)
 class Words:
-    """code: of a check with findings. what: of findings, with their number. remedy: what the agent does about them."""
+    """code: of a check with findings. what, many: what one finding is, and several. remedy: what the agent does."""
 
     check: str
     code: str
     what: str
+    many: str
     remedy: str
 
 
@@ -54,7 +55,9 @@ def findings_check(
     if not findings:
         return CheckResult(words.check, "passed", " ".join([f"No {words.what} was found.", *notes]), facts=facts)
     shown = first_of([f"{finding.name} in {finding.place}" for finding in findings])
-    parts = [f"{len(names)} {words.what}(s) found: {shown}.", *notes]
+    count = len(names)
+    result = f"One {words.what} was found: {shown}." if count == 1 else f"{count} {words.many} were found: {shown}."
+    parts = [result, *notes]
     log = "\n".join(str(finding) for finding in findings[:MOST_LINES])
     if is_refused:
         message = " ".join([*parts, words.remedy])

@@ -29,7 +29,7 @@ SNIFFED_BYTES = 8000
 TELLING_LENGTH = 32
 UNREAD = "File too large to search"
 WORDS = Words(
-    SECRETS, "secrets_found", "secret",
+    SECRETS, "secrets_found", "secret", "secrets",
     "Take them out, also of the branch's earlier commits, and read them from the environment. A maintainer can let go "
     "what is none.",
 )  # fmt: skip
@@ -62,7 +62,7 @@ class _Search:
             self._search(left.pop(blob.object_id), blob)
         for object_id, path in left.items():
             self._note_unread(path, object_id)
-        notes = [f"{len(paths)} file(s) were searched."]
+        notes = ["One file was searched." if len(paths) == 1 else f"{len(paths)} files were searched."]
         if self.binary:
             notes.append(f"Not searched, as not text: {shown_paths(self.binary)}.")
         facts = {"files": len(paths), "binary": len(self.binary)}

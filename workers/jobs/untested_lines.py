@@ -146,14 +146,20 @@ def _untested(path: str, lines: Sequence[int], executed: set[int], missed: set[i
 def _result(found: Sequence[_Untested], added: int, passed_over: int) -> CheckResult:
     uncovered = sum(one.count for one in found)
     facts = {"added": added, "uncovered": uncovered, **({"unread": passed_over} if passed_over else {})}
-    rest = f" {passed_over} file(s) are too large to compare." if passed_over else ""
+    rest = f" {passed_over} files are too large to compare." if passed_over else ""
+    if passed_over == 1:
+        rest = " One file is too large to compare."
     if not added:
         message = f"The coverage report knows none of the added lines.{rest}"
     elif not found:
         message = f"The tests touch every added line that can run: {added}.{rest}"
     else:
         named = first_of(list(map(str, found)))
-        message = f"{uncovered} of {added} added line(s) that can run are touched by no test: {named}.{rest}"
+        message = (
+            f"No test touches the one added line that can run: {named}.{rest}"
+            if added == 1
+            else f"No test touches {uncovered} of the {added} added lines that can run: {named}.{rest}"
+        )
         log = "\n".join(map(str, found[:MOST_SHOWN]))
         return CheckResult(COVERAGE, "passed", message, code=UNTESTED, log=log, facts=facts)
     return CheckResult(COVERAGE, "passed", message, facts=facts)

@@ -163,7 +163,12 @@ class ProgramRun:
             return self._after_break(prompt, end, ended, messages)
         if not messages or (ended is not None and ended.ending is Ending.REFUSED):
             return None
-        self._transcript.note(f"{self._driver.name} goes on with {len(messages)} message(s).")
+        name = self._driver.name
+        self._transcript.note(
+            f"{name} goes on with a message."
+            if len(messages) == 1
+            else f"{name} goes on with {len(messages)} messages."
+        )
         return as_prompt(messages) if self.session.id else f"{self._task.fresh_prompt}\n\n{as_prompt(messages)}"
 
     def _after_break(

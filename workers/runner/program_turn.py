@@ -232,7 +232,9 @@ class ProgramTurn:
         encode, waiting = self._command.message, self._result.undelivered
         if encode is not None:
             process.write(encode(as_prompt(waiting)))
-            self._transcript.note(f"{self._name} got {len(waiting)} message(s).")
+            self._transcript.note(
+                f"{self._name} got a message." if len(waiting) == 1 else f"{self._name} got {len(waiting)} messages."
+            )
             self._result.delivered += waiting
             waiting.clear()
 

@@ -113,7 +113,11 @@ def delete_agent(tx: Transaction, agent_id: str, *, by: Caller) -> None:
     agent = tx.lock(Agent, agent_id)
     live = lifecycle.live_runs_of(tx, agent.id)
     if live:
-        raise Conflict(f"agent {agent.id} is {agent.state} with {live} live run(s); drain it first")
+        raise Conflict(
+            f"agent {agent.id} is {agent.state} with one live run; drain it first"
+            if live == 1
+            else f"agent {agent.id} is {agent.state} with {live} live runs; drain it first"
+        )
     _check_pod(tx, agent)
     tx.session.delete(agent)
 

@@ -70,7 +70,13 @@ def look(lease: Lease) -> CheckResult | None:
         return _under_way(wanted.driver, wanted.model)
     why = obstacle or f"no agent with the driver {wanted.driver} is free"
     if is_late:
-        return _none(wanted, f"it could not begin within {settings().work.review_minutes} minute(s): {why}")
+        minutes = settings().work.review_minutes
+        late = (
+            f"it could not begin within one minute: {why}"
+            if minutes == 1
+            else f"it could not begin within {minutes} minutes: {why}"
+        )
+        return _none(wanted, late)
     code = NO_AGENT if obstacle is None else None
     return CheckResult(AGENT_REVIEW, "running", f"The review has not begun: {_sentence(why)}", code=code)
 

@@ -40,7 +40,7 @@ def reached_limit(limits: Mapping[str, float], reviews: Sequence[Run]) -> str | 
 def _in_words(name: str, limit: float) -> str:
     if name == "maxCostUsd":
         return f"${limit:g}"
-    return f"{limit:g} tokens" if name == "maxTokens" else f"{limit:g} minute(s)"
+    return f"{limit:g} tokens" if name == "maxTokens" else f"{limit:g} min"
 
 
 def limits_left(at: Snapshot | Transaction, run: Run, limits: Mapping[str, float]) -> dict[str, float]:

@@ -23,7 +23,7 @@ def _refuse(tx: Transaction, task_id: str, project_id: str) -> None:
     tx.add(
         TaskCheck(
             id=new_id(), task_id=task_id, run_id=run.id, commit_sha=SHA, name="secrets", status="failed",
-            code="secrets_found", message="2 secret(s) found: app.py", log=LOG, facts={"found": 2}, at=tx.now(),
+            code="secrets_found", message="2 secrets were found: app.py", log=LOG, facts={"found": 2}, at=tx.now(),
         )
     )  # fmt: skip
 

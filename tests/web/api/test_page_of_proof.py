@@ -59,7 +59,7 @@ def test_the_reviewer_reads_how_many_lines_no_test_touches(reader: PageReader, p
 def test_a_maintainer_lets_findings_go_with_one_click(reader: PageReader, plain_world: World) -> None:
     task = findings_of_scan.refused(plain_world)
     reader.open(f"#/projects/{task.project_id}/tasks/{task.id}")
-    expect(reader.see("task-check-line")).to_contain_text("2 secret(s) found: app.py")
+    expect(reader.see("task-check-line")).to_contain_text("2 secrets were found: app.py")
 
     button = reader.see("task-check-line").get_by_test_id("accept-findings")
     expect(button).to_have_text("Let these 2 findings go")

@@ -38,9 +38,16 @@ SAID = {
     "The tests fail: it used 300 MiB of memory, its limit is 256 MiB.": (
         "Las pruebas fallan: usó 300 MiB de memoria; su límite es 256 MiB."
     ),
+    # One and many.
+    "One secret was found: AWS Access Key in app.py. One file was searched.": (
+        "Se encontró 1 secreto: Clave de acceso de AWS en app.py. Se buscó en un archivo."
+    ),
+    "2 dependencies with a known fault were found: CVE-1, CVE-2. Lock files changed: 1.": (
+        "Se encontraron 2 dependencias con un fallo conocido: CVE-1, CVE-2. Archivos de bloqueo cambiados: 1."
+    ),
     # Sentences in a row, one of them with a rest that begins with a space.
-    "The tests fail: a.py::test_b and 2 more. 3 other(s) fail on the commit below too.": (
-        "Las pruebas fallan: a.py::test_b y 2 más. Otra(s) 3 falla(n) también en el commit base."
+    "The tests fail: a.py::test_b and 2 more. 3 others fail on the commit below too.": (
+        "Las pruebas fallan: a.py::test_b y 2 más. Otras 3 fallan también en el commit base."
     ),
     "The project has used 5 of 5 USD today (UTC). A maintainer can raise the project's daily cap: then the task goes "
     "on, or it does so by itself on 2026-12-01 at 00:00 UTC.": (
@@ -115,11 +122,11 @@ def test_a_fault_of_a_field_is_told_in_spanish(spaniard: PageReader, plain_world
 def test_a_refused_proof_is_told_in_spanish(spaniard: PageReader, plain_world: World) -> None:
     task = refused(plain_world)
     (check,) = all_of(TaskCheck, TaskCheck.task_id == task.id)
-    message = "2 test(s) of the commit below do not run any more or show nothing: page::a, page::b. Restore them."
+    message = "2 tests of the commit below do not run any more or show nothing: page::a, page::b. Restore them."
     put(TaskCheck, check.id, message=message)
     spaniard.open(f"#/projects/{task.project_id}/tasks/{task.id}")
 
-    shown = "2 prueba(s) del commit base ya no se ejecutan o no muestran nada: page::a, page::b. Restaurarlas."
+    shown = "2 pruebas del commit base ya no se ejecutan o no muestran nada: page::a, page::b. Restaurarlas."
     expect(spaniard.see("task-check-line")).to_contain_text(shown)
 
 

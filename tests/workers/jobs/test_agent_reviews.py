@@ -151,7 +151,7 @@ def test_a_review_waits_for_an_agent_but_not_for_ever(
     assert about.reviews == []
     if mode == "blocking":
         (question,) = platform.all(Question, Question.task_id == about.task.id)
-        assert "could not begin within 60 minute(s): no agent" in question.question
+        assert "could not begin within 60 minutes: no agent" in question.question
         assert about.now.refusals == 0
 
 

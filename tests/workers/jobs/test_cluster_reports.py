@@ -95,6 +95,6 @@ def test_honest_work_has_a_whole_proof(cluster: Elsewhere) -> None:
     assert said == {
         "tests": "The tests pass: 4 ran.",
         "lost_tests": "1 new, none lost.",
-        "new_tests": "1 test(s) are new or changed; 1 fail(s) without it.",
-        "coverage": "1 of 2 added line(s) that can run are touched by no test: page.py:6-6.",
+        "new_tests": "One test is new or changed; it fails without the change.",
+        "coverage": "No test touches 1 of the 2 added lines that can run: page.py:6-6.",
     }

@@ -62,7 +62,7 @@ def test_a_new_project_sees_the_lines_without_doing_anything(platform: Platform)
     task = platform.ready(project, "Tax", WORK)
 
     assert said(measured(platform, task)) == (
-        "passed", "lines_untested", "1 of 7 added line(s) that can run are touched by no test: page.py:8-8.",
+        "passed", "lines_untested", "No test touches 1 of the 7 added lines that can run: page.py:8-8.",
         "page.py:8-8", {"added": 7, "uncovered": 1},
     )  # fmt: skip
     assert not is_started(platform, task)
@@ -126,7 +126,7 @@ OTHERS: dict[str, tuple[str, str, str | None]] = {
     "switched off": ("off", f"{PYTEST} && cp report lcov.info", None),
     "reported by the tests": (
         "run", f"{PYTEST} && cp report lcov.info",
-        "1 of 1 added line(s) that can run are touched by no test: page.py:5-5.",
+        "No test touches the one added line that can run: page.py:5-5.",
     ),
     "of another language": ("run", "cargo --version || true", None),
     "of no tests": ("run", "grep -q title page.py", None),

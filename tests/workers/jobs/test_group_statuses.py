@@ -133,7 +133,7 @@ def test_a_pending_status_holds_the_group_and_then_it_goes_to_staging(there: Els
     merging.look_again()
 
     assert (merging.group.state, merging.group.tested_sha, merging.group.error) == ("staging", sha, None)
-    assert merging.checks["statuses"] == ("passed", "The repository's own CI passes: 2 required status(es).")
+    assert merging.checks["statuses"] == ("passed", "The repository's own CI passes: 2 required statuses.")
 
 
 def test_a_missing_status_is_not_passing(there: Elsewhere) -> None:
@@ -146,7 +146,7 @@ def test_a_missing_status_is_not_passing(there: Elsewhere) -> None:
     group = merging.group
     assert (group.state, group.tested_sha) == ("failed", None)
     assert group.error == (
-        "The repository's own CI did not end within 60 minute(s): ci/build is missing. It is the merged commit "
+        "The repository's own CI did not end within 60 minutes: ci/build is missing. It is the merged commit "
         f"{merging.sha[:12]} ({group.branch}). No task is blamed, and all stay in the group. Have the CI run on pushes "
         "to release/*, and retry."
     )

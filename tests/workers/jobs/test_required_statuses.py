@@ -128,7 +128,7 @@ def test_a_missing_status_is_not_passing(there: Elsewhere) -> None:
     claim.look_again()
 
     assert claim.verdict[:2] == ("failed", "status_missing")
-    text = "status_missing: The repository's own CI did not end within 60 minute(s): ci/lint is missing."
+    text = "status_missing: The repository's own CI did not end within 60 minutes: ci/lint is missing."
     assert claim.told().startswith(text)
 
 

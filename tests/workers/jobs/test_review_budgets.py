@@ -43,7 +43,7 @@ def _model_token(tx: Transaction, run_id: str) -> str:
     [
         ({"maxCostUsd": 2}, {"costUsd": 2.01, "calls": 1}, "$2"),
         ({"maxTokens": 100}, {"inputTokens": 60, "cacheWriteTokens": 10, "outputTokens": 30, "calls": 1}, "100 tokens"),
-        ({"maxMinutes": 5, "maxTokens": 1000}, {}, "5 minute(s)"),
+        ({"maxMinutes": 5, "maxTokens": 1000}, {}, "5 min"),
     ],
 )
 def test_a_review_that_reached_its_limit_is_not_tried_again(

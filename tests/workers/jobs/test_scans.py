@@ -73,7 +73,7 @@ def test_a_secret_is_refused_by_file_line_and_kind_and_never_shown(platform: Pla
     after = platform.get(Task, task.id)
     assert (after.state, after.round, after.refusals) == ("in_progress", 2, 1)
     (feedback,) = platform.all(Comment, Comment.task_id == task.id)
-    assert feedback.body.startswith("secrets_found: 4 secret(s) found: ")
+    assert feedback.body.startswith("secrets_found: 4 secrets were found: ")
     stored = everything_stored()
     assert [kind for kind, secret in leaks().items() if secret[:40] in stored or secret[-30:] in stored] == []
 

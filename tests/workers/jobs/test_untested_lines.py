@@ -36,7 +36,7 @@ def test_the_reviewer_sees_which_added_lines_no_test_touches(platform: Platform)
     task = platform.ready(project, "Tax", {"page.py": MORE, "report": report})
 
     assert said(checks_of(platform, task).get("coverage")) == (
-        "passed", "lines_untested", "2 of 4 added line(s) that can run are touched by no test: page.py:12-13.",
+        "passed", "lines_untested", "No test touches 2 of the 4 added lines that can run: page.py:12-13.",
         "page.py:12-13", {"added": 4, "uncovered": 2},
     )  # fmt: skip
 
@@ -53,14 +53,14 @@ CHANGES: dict[str, tuple[dict[str, str | None], str, str | None]] = {
     ),
     "a new file": (
         {"new.py": PAGE, "report": lcov("new.py", [1, 5], [2, 6])},
-        "2 of 4 added line(s) that can run are touched by no test: new.py:2-2, new.py:6-6.", "new.py:2-2\nnew.py:6-6",
+        "No test touches 2 of the 4 added lines that can run: new.py:2-2, new.py:6-6.", "new.py:2-2\nnew.py:6-6",
     ),
     "a removed file": (
         {"old.py": None, "report": lcov("old.py", [1], [2])}, NONE, None,
     ),
     "a renamed file": (
         {"old.py": None, "moved.py": PAGE.replace("1", "2"), "report": lcov("moved.py", [1, 2], [5, 6])},
-        "1 of 1 added line(s) that can run are touched by no test: moved.py:6-6.", "moved.py:6-6",
+        "No test touches the one added line that can run: moved.py:6-6.", "moved.py:6-6",
     ),
     "removed lines": (
         {"page.py": PAGE[PAGE.index("def price"):], "report": lcov("page.py", [1], [2])},

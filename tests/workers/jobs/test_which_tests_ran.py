@@ -165,16 +165,17 @@ def test_without_a_report_the_proof_says_so(plain_platform: Platform) -> None:
 
 
 HOLLOW = "\n    def test_more(self):\n        self.assertTrue(True)\n"
+FAILS_WITHOUT = "One test is new or changed; it fails without the change."
 FIRST: list[tuple[dict[str, str | None], str, str | None, str]] = [
-    (dict(HONEST["a feature with its test"][0]), "passed", None, "1 test(s) are new or changed; 1 fail(s) without it."),
-    (dict(HONEST["another assertion"][0]), "passed", None, "1 test(s) are new or changed; 1 fail(s) without it."),
+    (dict(HONEST["a feature with its test"][0]), "passed", None, FAILS_WITHOUT),
+    (dict(HONEST["another assertion"][0]), "passed", None, FAILS_WITHOUT),
     (
         {**UPPER, "tests/test_upper.py": "from page import upper\n\n\ndef test_upper():\n    assert upper()\n"},
-        "passed", None, "1 test(s) are new or changed; 1 can't run without it.",
+        "passed", None, "One test is new or changed; it can't run without the change.",
     ),
     (
         {**UPPER, "tests/test_page.py": PAGE_TESTS + HOLLOW}, "failed", "tests_prove_nothing",
-        "1 new or changed test(s) pass without the change, so they prove nothing: tests.test_page.Page::test_more.",
+        "One new or changed test passes without the change, so it proves nothing: tests.test_page.Page::test_more.",
     ),
 ]  # fmt: skip
 
@@ -203,7 +204,7 @@ def test_only_the_files_of_the_new_tests_are_run_without_the_change(plain_platfo
     # The command's own -k wins over the platform's, and nothing that says otherwise is taken from it.
     task = platform.ready(platform.project(old, test_command=f"{PYTEST} -k 'page or other'"), "Work", new)
     assert (tmp_path / "runs").read_text() == "ran " * 5
-    assert checks_of(platform, task)["new_tests"].message == "1 test(s) are new or changed; 1 fail(s) without it."
+    assert checks_of(platform, task)["new_tests"].message == FAILS_WITHOUT
 
 
 def test_all_tests_are_run_without_the_change_if_a_new_one_is_from_no_changed_file(
@@ -222,7 +223,7 @@ def test_all_tests_are_run_without_the_change_if_a_new_one_is_from_no_changed_fi
         {"page.py": 'def title():\n    return "Store"\n', "tests/cases.json": '["Mall", "Shop"]'},
     )  # fmt: skip
     assert (tmp_path / "runs").read_text() == "ran ran ran "
-    assert checks_of(platform, task)["new_tests"].message == "1 test(s) are new or changed; 1 fail(s) without it."
+    assert checks_of(platform, task)["new_tests"].message == FAILS_WITHOUT
 
 
 @pytest.mark.parametrize(

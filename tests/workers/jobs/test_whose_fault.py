@@ -48,7 +48,7 @@ def test_a_red_base_blames_no_task_and_is_told_once(plain_platform: Platform) ->
         task = platform.ready(project, f"Work {number}", {"readme": f"{number}\n"})
         tests = checks_of(platform, task)["tests"]
         assert (tests.status, tests.code) == ("passed", "base_is_red")
-        assert tests.message == f"1 test(s) fail, and they fail on the commit below too, in main: {RED_NAME}."
+        assert tests.message == f"One test fails, and it fails on the commit below too, in main: {RED_NAME}."
 
     red = platform.get(Project, project.id).red_base
     assert (red.tests, len(told(platform, project))) == ((RED_NAME,), 1)
@@ -62,7 +62,7 @@ def test_what_breaks_on_a_red_base_is_still_blamed(plain_platform: Platform) -> 
 
     tests = checks_of(platform, task)["tests"]
     assert (tests.status, tests.code, platform.get(Task, task.id).round) == ("failed", "tests_failed", 2)
-    assert tests.message == ("The tests fail: tests.test_page::test_shop. 1 other(s) fail on the commit below too.")
+    assert tests.message == ("The tests fail: tests.test_page::test_shop. One other fails on the commit below too.")
 
 
 def test_without_names_a_red_base_asks_a_person_and_costs_no_round(plain_platform: Platform) -> None:
@@ -112,7 +112,7 @@ def test_an_old_flaky_test_is_noted_and_blames_nobody(plain_platform: Platform, 
 
     tests = checks_of(platform, task)["tests"]
     assert (tests.status, tests.code) == ("passed", "flaky_tests")
-    assert tests.message == f"1 test(s) are flaky, red and green on this one commit: {LUCK}."
+    assert tests.message == f"One test is flaky, red and green on this one commit: {LUCK}."
     (noted,) = platform.all(FlakyTest, FlakyTest.project_id == project.id)
     assert (noted.name, noted.flaked_on, noted.last_sha) == (LUCK, 1, task.head_sha)
     platform.ready(project, "More work", {"readme": "y\n"})

@@ -442,8 +442,10 @@ export const TEXTS = {
   "It has no driver.": "No tiene driver.",
   "this platform does not know it": "esta plataforma no lo conoce",
   "It can work with none of its drivers. {reasons}": "No puede trabajar con ninguno de sus drivers. {reasons}",
-  "agent {id} is {state} with {live} live run(s); drain it first":
-    "el agente {id} está en estado «{state}» con {live} ejecución(es) en curso; hay que drenarlo antes",
+  "agent {id} is {state} with one live run; drain it first":
+    "el agente {id} está en estado «{state}» con una ejecución en curso; hay que drenarlo antes",
+  "agent {id} is {state} with {live} live runs; drain it first":
+    "el agente {id} está en estado «{state}» con {live} ejecuciones en curso; hay que drenarlo antes",
   "its agent sent no heartbeat for a minute": "su agente no ha dado señales durante un minuto",
   "; last seen: {last}": "; visto por última vez: {last}",
   "its agent sent no heartbeat within {start_seconds} s{because}":
@@ -460,7 +462,8 @@ export const TEXTS = {
   "It waits for a driver that reads plain words. {remedy}; or write it as steps.":
     "Espera un driver que lea texto normal. {remedy}; o escribirla como pasos.",
   "no agent with the driver {driver} is free": "ningún agente con el driver {driver} está libre",
-  "it could not begin within {review_minutes} minute(s): {why}": "no pudo empezar en {review_minutes} minuto(s): {why}",
+  "it could not begin within one minute: {why}": "no pudo empezar en un minuto: {why}",
+  "it could not begin within {minutes} minutes: {why}": "no pudo empezar en {minutes} minutos: {why}",
   "The review has not begun: {why}": "La revisión no ha empezado: {why}",
   "{count} reviews were lost, the last one because: {last}":
     "se perdieron {count} revisiones, la última porque: {last}",
@@ -813,23 +816,31 @@ export const TEXTS = {
   "it is being restarted": "se está reiniciando",
   "Lock file that can't be read": "Archivo de bloqueo que no se puede leer",
   "dependency with a known fault": "dependencia con un fallo conocido",
+  "dependencies with a known fault": "dependencias con un fallo conocido",
   "Take other versions. A maintainer can let a finding go.":
     "Usar otras versiones. Un mantenedor puede dejar ir un hallazgo.",
   "The operator of this platform provides no advisories.": "Quien opera esta plataforma no proporciona avisos.",
   "No lock file was changed.": "No se cambió ningún archivo de bloqueo.",
   "Not looked at: {error}.": "Sin mirar: {error}.",
-  "{count} new version(s) in {count2} lock file(s) were compared with the advisories.":
-    "Con los avisos se compararon {count} versión(es) nueva(s) de {count2} archivo(s) de bloqueo.",
+  "Lock files changed: {count}.": "Archivos de bloqueo cambiados: {count}.",
+  "New versions compared with the advisories: {count}.": "Versiones nuevas comparadas con los avisos: {count}.",
   "Not read, as of another format: {unknown}.": "Sin leer, por ser de otro formato: {unknown}.",
   "does not run": "no se ejecuta",
   "Too many files of tests changed to run them without the change.":
     "Cambiaron demasiados archivos de pruebas para ejecutarlos sin el cambio.",
   "The new tests run once more without the change.": "Las pruebas nuevas se ejecutan una vez más sin el cambio.",
-  "{failed} fail(s) without it": "{failed} falla(n) sin él",
-  "{unable} can't run without it": "{unable} no pueden ejecutarse sin él",
-  "{count} test(s) are new or changed; {parts}.": "{count} prueba(s) nueva(s) o cambiada(s); {parts}.",
-  "{count} new or changed test(s) pass without the change, so they prove nothing: {passed}.":
-    "{count} prueba(s) nueva(s) o cambiada(s) pasan sin el cambio, así que no demuestran nada: {passed}.",
+  "One new or changed test passes without the change, so it proves nothing: {named}.":
+    "Una prueba nueva o cambiada pasa sin el cambio, así que no demuestra nada: {named}.",
+  "{count} new or changed tests pass without the change, so they prove nothing: {named}.":
+    "{count} pruebas nuevas o cambiadas pasan sin el cambio, así que no demuestran nada: {named}.",
+  "One test is new or changed; it fails without the change.": "Una prueba es nueva o ha cambiado; falla sin el cambio.",
+  "One test is new or changed; it can't run without the change.":
+    "Una prueba es nueva o ha cambiado; no puede ejecutarse sin el cambio.",
+  "one fails without the change": "una falla sin el cambio",
+  "{failed} fail without the change": "{failed} fallan sin el cambio",
+  "one can't run without the change": "una no puede ejecutarse sin el cambio",
+  "{unable} can't run without the change": "{unable} no pueden ejecutarse sin el cambio",
+  "{count} tests are new or changed; {parts}.": "{count} pruebas son nuevas o han cambiado; {parts}.",
   "another picture is being taken": "se está tomando otra imagen",
   "importing the repository": "importando el repositorio",
   "creating the repository": "creando el repositorio",
@@ -848,7 +859,8 @@ export const TEXTS = {
   "{claimed} was reported, but it is not on {branch} at the forge: push it.":
     "Se informó de {claimed}, pero no está en {branch} en el forge: hay que enviarlo.",
   "The commit changes nothing.": "El commit no cambia nada.",
-  "{count} file(s) changed.": "{count} archivo(s) cambiado(s).",
+  "One file changed.": "Un archivo cambiado.",
+  "{count} files changed.": "{count} archivos cambiados.",
   "It conflicts with {branch} in {files}: merge {branch2} into the branch.":
     "Entra en conflicto con {branch} en {files}: fusionar {branch2} en la rama.",
   "A merge in it takes back what {branch} changed: {taken_back}: take these from {branch2} again.":
@@ -863,26 +875,33 @@ export const TEXTS = {
   "It deletes tests: {gone}: restore them.": "Elimina pruebas: {gone}: restaurarlas.",
   "{unreadable} is too large to count its tests: undo the changes to it.":
     "{unreadable} es demasiado grande para contar sus pruebas: deshacer sus cambios.",
-  "It deletes {lost} test(s) more than it adds: restore them.":
-    "Elimina {lost} prueba(s) más de las que añade: restaurarlas.",
+  "It deletes one test more than it adds: restore it.": "Elimina una prueba más de las que añade: restaurarla.",
+  "It deletes {lost} tests more than it adds: restore them.":
+    "Elimina {lost} pruebas más de las que añade: restaurarlas.",
   "No test was deleted.": "No se eliminó ninguna prueba.",
   "{message} Push another commit.": "{message} Enviar otro commit.",
   "The statuses of the commit can't be read: {message}.": "No se pueden leer los estados del commit: {message}.",
   "The repository's own CI does not pass on this commit: {named}.":
     "La CI del propio repositorio no pasa en este commit: {named}.",
-  "The repository's own CI passes: {count} required status(es).":
-    "La CI del propio repositorio pasa: {count} estado(s) exigido(s).",
+  "The repository's own CI passes: one required status.": "La CI del propio repositorio pasa: un estado exigido.",
+  "The repository's own CI passes: {count} required statuses.":
+    "La CI del propio repositorio pasa: {count} estados exigidos.",
   "The repository's own CI is awaited: {parts}.": "Se espera a la CI del propio repositorio: {parts}.",
-  "The repository's own CI did not end within {minutes} minute(s): {parts}.":
-    "La CI del propio repositorio no terminó en {minutes} minuto(s): {parts}.",
+  "The repository's own CI did not end within one minute: {awaited}.":
+    "La CI del propio repositorio no terminó en un minuto: {awaited}.",
+  "The repository's own CI did not end within {minutes} minutes: {awaited}.":
+    "La CI del propio repositorio no terminó en {minutes} minutos: {awaited}.",
   "exit code only": "solo el código de salida",
   "The tests are running.": "Las pruebas se están ejecutando.",
   "The tests of the commit below run, to compare which of them ran.":
     "Se ejecutan las pruebas del commit base, para comparar cuáles se ejecutaron.",
   "{count} new, none lost{rest}.": "{count} nuevas, ninguna perdida{rest}.",
   " The tests gave no report: {problem}.": " Las pruebas no dieron informe: {problem}.",
-  "{count} test(s) of the commit below do not run any more or show nothing{rest}: {named}.{why}":
-    "{count} prueba(s) del commit base ya no se ejecutan o no muestran nada{rest}: {named}.{why}",
+  "One test of the commit below does not run any more or shows nothing{rest}: {named}.{why}":
+    "Una prueba del commit base ya no se ejecuta o no muestra nada{rest}: {named}.{why}",
+  "{count} tests of the commit below do not run any more or show nothing{rest}: {named}.{why}":
+    "{count} pruebas del commit base ya no se ejecutan o no muestran nada{rest}: {named}.{why}",
+  "{message} Restore the test.": "{message} Restaurar la prueba.",
   "{message} Restore them.": "{message} Restaurarlas.",
   "The tests pass ({exit_code_only}{why}).": "Las pruebas pasan ({exit_code_only}{why}).",
   ", {skipped} skipped": ", {skipped} omitidas",
@@ -896,17 +915,22 @@ export const TEXTS = {
   "The tests fail: those of the commit below run, to see whether they fail there too.":
     "Las pruebas fallan: se ejecutan las del commit base, para ver si allí también fallan.",
   "The tests fail: {reason}.": "Las pruebas fallan: {reason}.",
-  "{count} test(s) fail, and they fail on the commit below too, in {branch}: {named}.":
-    "{count} prueba(s) fallan, y fallan también en el commit base, en {branch}: {named}.",
-  " {count} other(s) fail on the commit below too.": " Otra(s) {count} falla(n) también en el commit base.",
+  "One test fails, and it fails on the commit below too, in {branch}: {named}.":
+    "Una prueba falla, y falla también en el commit base, en {branch}: {named}.",
+  "{count} tests fail, and they fail on the commit below too, in {branch}: {named}.":
+    "{count} pruebas fallan, y fallan también en el commit base, en {branch}: {named}.",
+  " One other fails on the commit below too.": " Otra falla también en el commit base.",
+  " {others} others fail on the commit below too.": " Otras {others} fallan también en el commit base.",
   "The tests fail: {fresh}.{rest}": "Las pruebas fallan: {fresh}.{rest}",
   "The tests fail in {runs} of {runs2} runs: {often}.": "Las pruebas fallan en {runs} de {runs2} ejecuciones: {often}.",
   "Some tests are flaky: those of the commit below run, to see whether they are new.":
     "Algunas pruebas son inestables: se ejecutan las del commit base, para ver si son nuevas.",
   "New or changed tests are red and green on this one commit: {own}. Make them reliable.":
     "Pruebas nuevas o cambiadas están en rojo y en verde en este mismo commit: {own}. Hay que hacerlas fiables.",
-  "{count} test(s) are flaky, red and green on this one commit: {flaky}.":
-    "{count} prueba(s) inestable(s), en rojo y en verde en este mismo commit: {flaky}.",
+  "One test is flaky, red and green on this one commit: {named}.":
+    "Una prueba es inestable, en rojo y en verde en este mismo commit: {named}.",
+  "{count} tests are flaky, red and green on this one commit: {named}.":
+    "{count} pruebas son inestables, en rojo y en verde en este mismo commit: {named}.",
   "The tests pass but for {count} in quarantine: {names}.": "Las pruebas pasan salvo {count} en cuarentena: {names}.",
   " They were run without its changes to how tests run.":
     " Se ejecutaron sin sus cambios en cómo se ejecutan las pruebas.",
@@ -920,7 +944,8 @@ export const TEXTS = {
   "File too large to search": "Archivo demasiado grande para buscar en él",
   "Take them out, also of the branch's earlier commits, and read them from the environment. A maintainer can let go what is none.":
     "Sacarlos, también de los commits anteriores de la rama, y leerlos del entorno. Un mantenedor puede dejar ir lo que no lo sea.",
-  "{count} file(s) were searched.": "Se buscó en {count} archivo(s).",
+  "One file was searched.": "Se buscó en un archivo.",
+  "{count} files were searched.": "Se buscó en {count} archivos.",
   "Not searched, as not text: {binary}.": "Sin buscar, por no ser texto: {binary}.",
   "Value of the secret variable {name}": "Valor de la variable secreta {name}",
   "Basic Auth Credentials": "Credenciales Basic Auth",
@@ -935,13 +960,16 @@ export const TEXTS = {
     "Cambiaron demasiados archivos para compararlos con el informe de cobertura.",
   "The changed files are too large to compare them with the coverage report.":
     "Los archivos cambiados son demasiado grandes para compararlos con el informe de cobertura.",
-  " {passed_over} file(s) are too large to compare.": " {passed_over} archivo(s) demasiado grande(s) para compararlos.",
+  " One file is too large to compare.": " Un archivo es demasiado grande para compararlo.",
+  " {passed_over} files are too large to compare.": " {passed_over} archivos son demasiado grandes para compararlos.",
   "The coverage report knows none of the added lines.{rest}":
     "El informe de cobertura no conoce ninguna de las líneas añadidas.{rest}",
   "The tests touch every added line that can run: {added}.{rest}":
     "Las pruebas tocan todas las líneas añadidas que pueden ejecutarse: {added}.{rest}",
-  "{uncovered} of {added} added line(s) that can run are touched by no test: {named}.{rest}":
-    "Ninguna prueba toca {uncovered} de {added} línea(s) añadida(s) que pueden ejecutarse: {named}.{rest}",
+  "No test touches the one added line that can run: {named}.{rest}":
+    "Ninguna prueba toca la única línea añadida que puede ejecutarse: {named}.{rest}",
+  "No test touches {uncovered} of the {added} added lines that can run: {named}.{rest}":
+    "Ninguna prueba toca {uncovered} de las {added} líneas añadidas que pueden ejecutarse: {named}.{rest}",
   "the reports of its tests can't be prepared: {strerror}":
     "no se pueden preparar los informes de sus pruebas: {strerror}",
   "a file can't be replaced: {strerror}": "no se puede reemplazar un archivo: {strerror}",
@@ -1144,7 +1172,7 @@ export const TEXTS = {
   "{shown} is a link or can't be read": "{shown} es un enlace o no se puede leer",
   "{shown} is no file of its own": "{shown} no es un archivo propio",
   "the files are larger than {most} MiB together": "los archivos son mayores que {most} MiB en conjunto",
-  ", {renamed} renamed": ", {renamed} renombrada(s)",
+  ", {renamed} renamed": ", {renamed} con otro nombre",
   "{renamed}, {accepted} let go by a person": "{renamed}, {accepted} que dejó ir una persona",
   "{program} ended without a result": "{program} terminó sin resultado",
   "{program} exited with {code}": "{program} terminó con {code}",
@@ -1164,8 +1192,10 @@ export const TEXTS = {
   "Waiting: {waits_for}": "Esperando: {waits_for}",
   "Gitea's {method} {path}": "{method} {path} de Gitea",
   "{context}: missing": "{context}: ausente",
-  "{count} {what}(s) found: {shown}.": "Se encontraron {count} ({what}): {shown}.",
+  "One {what} was found: {shown}.": "Se encontró 1 {what}: {shown}.",
+  "{count} {many} were found: {shown}.": "Se encontraron {count} {many}: {shown}.",
   secret: "secreto",
+  secrets: "secretos",
   " by {creator}": " de {creator}",
   "at {expected}": "en {expected}",
   "git {arguments} in {name}": "git {arguments} en {name}",
@@ -1207,7 +1237,6 @@ export const TEXTS = {
     "la revisión de la tarea {id} está en estado «{status}»; no hay nada que dejar sin efecto",
   "the tests measure by themselves and write no report of a known form, such as coverage.xml":
     "las pruebas miden por su cuenta y no escriben ningún informe de forma conocida, como coverage.xml",
-  "{limit} minute(s)": "{limit} minuto(s)",
   "{limit} tokens": "{limit} tokens",
   "{actor} overruled the review": "{actor} dejó sin efecto la revisión",
   "{driver} gave no verdict: it reached its limit of {reached}":
