@@ -219,37 +219,67 @@ def _base64_forms(value: bytes) -> set[str]:
     return forms
 
 
+class _Markers:
+    """The matches of a pattern in one line. Searches no part of the line twice, so that all calls together take time
+    linear in the line's length."""
+
+    def __init__(self, pattern: re.Pattern[str], line: str) -> None:
+        self._pattern = pattern
+        self._line = line
+        self._found = pattern.search(line)
+
+    def first_from(self, at: int) -> re.Match[str] | None:
+        """The first match that begins at this position or later. at: not before that of the last call."""
+        if self._found is not None and self._found.start() < at:
+            self._found = self._pattern.search(self._line, at)
+        return self._found
+
+
 def _without_private_keys(lines: Sequence[str], *, is_inside: bool) -> list[str]:
     """Mask private keys in the formats of PEM, OpenSSH, PGP and PuTTY. is_inside: the lines begin within a key."""
     if not is_inside and not any("PRIVATE KEY" in line or "PuTTY-User-Key" in line for line in lines):
         return list(lines)
     masked: list[str] = []
     for line in lines:
-        shown = ""
-        while True:
-            if is_inside:
-                end = PRIVATE_KEY_ENDS.search(line)
-                if end is None:
-                    is_inside = _is_of_key(line) or bool(shown)
-                    shown += IN_KEY if is_inside else line
-                    break
-                shown, line, is_inside = shown.removesuffix(MASK) + MASK, line[end.end() :], False
-            begin, end = PRIVATE_KEY_BEGINS.search(line), PRIVATE_KEY_ENDS.search(line)
-            if end is not None and (begin is None or end.start() < begin.start()):
-                # The key's beginning was cut off: the lines before its end marker are its body.
-                _mask_body_before(masked)
-                shown, line = shown + MASK, line[end.end() :]
-            elif begin is not None:
-                shown, line, is_inside = shown + line[: begin.start()], line[begin.end() :], True
-                if not line.strip():
-                    shown += IN_KEY
-                    break
-                shown += MASK
-            else:
-                shown += line
-                break
+        shown, is_inside = _without_keys_of_line(line, masked, is_inside=is_inside)
         masked.append(shown)
     return masked
+
+
+def _without_keys_of_line(line: str, before: list[str], *, is_inside: bool) -> tuple[str, bool]:
+    """The masked line, and whether the next line begins within a key. before: the masked lines before it, of which
+    those are masked that turn out to be of a key."""
+    begins, ends = _Markers(PRIVATE_KEY_BEGINS, line), _Markers(PRIVATE_KEY_ENDS, line)
+    shown: list[str] = []
+    at, text_end = 0, len(line.rstrip())
+    has_masked_before = False
+    while True:
+        if is_inside:
+            end = ends.first_from(at)
+            if end is None:
+                is_inside = bool(shown) or _is_of_key(line)
+                shown.append(IN_KEY if is_inside else line)
+                break
+            shown, at, is_inside = shown or [MASK], end.end(), False
+        begin, end = begins.first_from(at), ends.first_from(at)
+        if end is not None and (begin is None or end.start() < begin.start()):
+            # The key's beginning was cut off: the lines before its end marker are its body.
+            if not has_masked_before:
+                _mask_body_before(before)
+                has_masked_before = True
+            shown.append(MASK)
+            at = end.end()
+        elif begin is not None:
+            shown.append(line[at : begin.start()])
+            at, is_inside = begin.end(), True
+            if at >= text_end:
+                shown.append(IN_KEY)
+                break
+            shown.append(MASK)
+        else:
+            shown.append(line[at:])
+            break
+    return "".join(shown), is_inside
 
 
 def _is_of_key(line: str) -> bool:
@@ -279,11 +309,10 @@ def _cut_out(lines: Sequence[str], starts: Sequence[int], spans: Iterable[Span])
         stop, at, shown = start + len(line), start, []
         while first < len(merged) and merged[first][1] <= start:
             first += 1
-        for begin, end in merged[first:]:
+        for number in range(first, len(merged)):
+            begin, end = merged[number]
             if begin >= stop:
                 break
-            if end <= start:
-                continue
             if begin >= start:
                 shown += [line[at - start : begin - start], MASK]
             at = min(end, stop)

@@ -162,11 +162,12 @@ def test_digests_and_ids_stay_readable() -> None:
 @pytest.mark.parametrize(
     "unit", ["eyJ", "eyJhbGciOi.", "//", "/:_authToken= ", "sk-", "://a:", "xoxa-1-", "glagent-", "aws key ", "0a",
              "-----BEGIN PRIVATE KEY-----", "canary-s", "=", "BEGIN PRIVATE KEY", "secret_access_key = ", "A1", " ",
-             "A "],
+             "A ", "-----END PRIVATE KEY-----", "Private-MAC: a ", "PuTTY-User-Key-File-2 Private-MAC:",
+             "-----BEGIN PRIVATE KEY----- -----END PRIVATE KEY----- "],
 )  # fmt: skip
 def test_chosen_input_takes_no_more_than_its_length(unit: str) -> None:
-    """A quarter of a megabyte that would take a backtracking pattern hours ends within the test's time limit."""
-    text = unit * (2**18 // len(unit))
+    """A megabyte that would take a quadratic search hours ends within the test's time limit."""
+    text = unit * (2**20 // len(unit))
     assert len(Mask(["canary-secret-41c"])(f"-----BEGIN PRIVATE KEY-----\n{text}!\n{text}")) <= 2 * len(text) + 2**17
 
 

@@ -32,6 +32,7 @@ AT_ONCE_BYTES = 2**18
 """About so many bytes of entries are inserted by one statement and announced in one message: both are limited, and
 escaping may multiply them."""
 LONGEST_CALL_ID = 100
+_LONGEST_MASKED_CALL_ID = 4096
 PAGE = 1000
 """Entries read at once to search in."""
 
@@ -94,7 +95,7 @@ def append_lines(run: RunPrincipal, lines: Sequence[Line]) -> Appended:
     Safe to repeat for lines with numbers: those that arrived before are ignored. A note takes the place of numbers that
     are missing. Once the transcript is full, fewer lines are stored than were given.
     """
-    parcels, received = _store(run, _with_masked_details(run.run_id, lines))
+    parcels, received = _store(run, _partly_masked(run.run_id, lines))
     for few in parcels:
         entries = [entry_body(row) for row in few]
         body: dict[str, object] = {"taskId": run.task_id, "runId": run.run_id, "entries": entries}
@@ -104,14 +105,24 @@ def append_lines(run: RunPrincipal, lines: Sequence[Line]) -> Appended:
     return Appended(sum(map(len, parcels)), received or None)
 
 
-def _with_masked_details(run_id: str, lines: Sequence[Line]) -> list[Line]:
-    """The lines with details that can be stored. Outside of the transaction, as it takes most of the time."""
+def _partly_masked(run_id: str, lines: Sequence[Line]) -> list[Line]:
+    """The lines with details and call ids that can be stored. Outside of the transaction, as it takes most of the time.
+
+    Lines that arrived before stay as they are.
+    """
     with snapshot() as read:
         run = _live(read, run_id)
         mask = mask_of_run(read, run)
     masked = []
     for line in lines:
-        if line.details is not None and (line.number is None or line.number > run.entries_received):
+        if line.number is not None and line.number <= run.entries_received:
+            masked.append(line)
+            continue
+        if line.call_id:
+            # Cut first, to bound the time for masking, but well above the final length.
+            call_id = mask(without_controls(line.call_id[:_LONGEST_MASKED_CALL_ID]))
+            line = replace(line, call_id=call_id[:LONGEST_CALL_ID])
+        if line.details is not None:
             details = masked_details(line.details, mask)
             if line.kind == "message":
                 # Only the platform says who wrote a message.
@@ -178,15 +189,12 @@ def _new(run: Run, lines: Sequence[Line]) -> list[Line]:
 
 
 def _masked(tx: Transaction, run: Run, lines: Sequence[Line], *, after: str | None) -> list[Line]:
-    """The lines with their texts cleaned, masked and cut. after: the message before; None if they are the first."""
+    """The lines with their messages cleaned, masked and cut. after: the message before; None if they are the first."""
     mask = mask_of_run(tx, run)
     # Bound the time for masking: cut the lines first, but well above LONGEST, the final length.
     plain = [without_controls(line.message[: 4 * LONGEST]) for line in lines]
-    masked = []
-    for line, text in zip(lines, mask.lines(plain, after=after), strict=True):
-        call_id = line.call_id and mask(without_controls(line.call_id))[:LONGEST_CALL_ID]
-        masked.append(replace(line, message=cut(text), call_id=call_id))
-    return masked
+    texts = mask.lines(plain, after=after)
+    return [replace(line, message=cut(text)) for line, text in zip(lines, texts, strict=True)]
 
 
 def _within_cap(run: Run, lines: Sequence[Line]) -> Iterator[tuple[Line, int]]:

@@ -169,6 +169,15 @@ def test_details_have_no_control_characters(run: Talking) -> None:
     assert run.read()["entries"][0]["callId"] == "ab"
 
 
+def test_a_call_id_is_masked_and_cut_however_long_it_is(run: Talking) -> None:
+    call_id = f"id {CANARY}" + "-----END PRIVATE KEY-----" * 2**15
+    assert run.post({"number": 1, "callId": call_id}, {"number": 2, "callId": "x" * 10_000}).json["received"] == 2
+    assert run.post({"number": 1, "callId": call_id}).json == {"accepted": 0, "received": 2}
+
+    first, second = run.read()["entries"]
+    assert (first["callId"], second["callId"]) == ("***" * 33 + "*", "x" * 100)
+
+
 def test_details_that_are_too_large_are_cut_and_say_so(run: Talking) -> None:
     run.post({"number": 1, "kind": "tool", "details": {"name": "Write", "input": {"content": "ö" * 100_000}, "ok": 1}})
     few = run.details()
