@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 
 from common.machine.text import storable, without_controls
-from common.masking import Mask
+from common.masking import LEAST_CHARACTERS, Mask
 from common.services.runs.log_entries import cut
 
 MOST_BYTES = 64 * 2**10
@@ -25,7 +25,7 @@ _STEPS = ((MOST_BYTES, MOST_VALUES), (16_384, 1000), (4096, 200), (1024, 100), (
 def masked_details(details: Mapping[str, object], mask: Mask) -> dict[str, object]:
     """The details without control characters and secrets, in keys and in values, and with at most MOST_BYTES.
 
-    What is cut or left out is said in its place. details: JSON values.
+    What is cut or left out is said in its place. A number that holds a secret becomes a text. details: JSON values.
     """
     read = _Reading(mask).of_object(details, depth=1)
     for longest, most in _STEPS:
@@ -77,7 +77,7 @@ class _Reading:
         if isinstance(value, str):
             return self._text(value)
         if not isinstance(value, Mapping | list):
-            return value
+            return self._plain(value)
         if depth >= DEEPEST:
             return f"… left out: nested deeper than {DEEPEST} levels"
         return (
@@ -85,6 +85,16 @@ class _Reading:
             if isinstance(value, Mapping)
             else self._of_list(value, depth=depth + 1)
         )
+
+    def _plain(self, value: object) -> object:
+        """The number, boolean or None; of a number that holds a secret, its masked text."""
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return value
+        text = json.dumps(value)
+        self._characters -= len(text)
+        # In a shorter one, there is no room for a secret.
+        masked = self._mask(text) if len(text) >= LEAST_CHARACTERS else text
+        return value if masked == text else masked
 
     def _text(self, text: str) -> str:
         shown = text[: min(self._characters, _LONGEST_READ // 2)]

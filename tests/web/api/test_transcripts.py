@@ -142,6 +142,24 @@ def test_every_text_in_the_details_is_masked(run: Talking) -> None:
         assert secret not in shown
 
 
+def test_a_secret_of_digits_is_masked_also_as_a_number(world: World) -> None:
+    run = Talking(world, secret_env_vars={"PIN": "8412779310"})
+    pin = 8412779310
+    given = {
+        "pin": pin,
+        "list": [pin, -pin, float(pin), 99 * 10**12 + pin],
+        "at": 1764460800123,
+        "ok": True,
+        "cost": 0.0125,
+    }
+
+    run.post({"number": 1, "kind": "result", "details": given})
+
+    masked = {"pin": "***", "list": ["***", "-***", "***.0", "9900***"]}
+    assert run.details() == given | masked
+    assert isinstance(run.details()["ok"], bool)
+
+
 def test_the_keys_of_model_providers_are_masked(run: Talking) -> None:
     for sealed in (seal("local-provider-key-1"), seal({"key": "local-provider-key-2"})):
         add_provider(sealed)
