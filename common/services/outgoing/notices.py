@@ -22,6 +22,7 @@ LONGEST_DETAIL = 1000
 """Characters of a question or reason: chat programs cut longer messages off, or refuse them."""
 
 _AT_NAME = re.compile(r"@(?=\w)")
+_BEFORE_ADDRESS = re.compile(r"\](?=[(:])")
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,10 @@ def chat_text(sentence: str, detail: str | None, link: str) -> str:
 
 
 def _harmless(text: str) -> str:
-    # Slack reads <!channel> and <address|words>, Mattermost @all and @channel.
-    return _AT_NAME.sub("@\u200b", text.replace("<", "‹").replace(">", "›"))
+    # Slack reads <!channel> and <address|words>, Mattermost @all and @channel. Markdown shows only the words of
+    # [words](address) and ![words](address), and of [words][name] or [name] where [name]: address follows.
+    text = _BEFORE_ADDRESS.sub("]\u200b", text.replace("<", "‹").replace(">", "›"))
+    return _AT_NAME.sub("@\u200b", text)
 
 
 def _question(tx: Transaction, data: Data) -> Notice | None:

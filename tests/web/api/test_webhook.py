@@ -18,6 +18,7 @@ from common.services.delivery import lifecycle as group_lifecycle
 from common.services.outgoing import delivering
 from common.services.outgoing.collecting import collect_notices
 from common.services.outgoing.delivering import DELAYS_SECONDS
+from common.services.outgoing.notices import chat_text
 from common.services.tasks import lifecycle, questions
 from common.settings import settings
 from common.states import By, GroupState, Role
@@ -152,6 +153,24 @@ def test_everything_that_needs_a_person_is_sent_once_in_order(
     assert [one["state"] for one in shown] == ["delivered"] * 7
     assert {one["id"] for one in shown} == {one.headers["webhook-id"] for one in receiver.received}
     assert all_of(Job, Job.kind == SEND_WEBHOOK.name, Job.state_ == "queued") == []
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("[Approve](https://evil.example)", "[Approve]\u200b(https://evil.example)"),
+        ("![a [b]](https://evil.example)", "![a [b]]\u200b(https://evil.example)"),
+        ("[Approve][1]\n[1]: https://evil.example", "[Approve][1]\n[1]\u200b: https://evil.example"),
+        ("[Approve][]\n\n- [approve]: <//evil.example>", "[Approve][]\n\n- [approve]\u200b: ‹//evil.example›"),
+        ("<https://evil.example|Approve>", "‹https://evil.example|Approve›"),
+        # What is followed by the message's own link.
+        ("[Approve](", "[Approve]\u200b("), ("[Approve]:", "[Approve]\u200b:"),
+        ("see https://shop.example (a[0], b)", "see https://shop.example (a[0], b)"),
+    ],
+)  # fmt: skip
+def test_no_address_is_hidden_behind_words(written: str, shown: str) -> None:
+    link = "https://aiworker.example/#/x"
+    assert chat_text(f"Shop: “{written}” asks", written, link) == f"Shop: “{shown}” asks\n{shown}\n{link}"
 
 
 def test_only_the_chosen_kinds_are_sent(
