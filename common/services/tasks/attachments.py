@@ -76,12 +76,14 @@ def add_attachment(tx: Transaction, task_id: str, new: NewFile, *, by: Caller) -
     if len(new.content) > MOST_BYTES:
         raise Invalid("file", f"At most {MOST_BYTES // 2**20} MiB")
     rows = list_rows(tx, task.id)
-    number, free = 1, name
-    while (same := next((row for row in rows if row.name == free), None)) is not None:
+    named = {row.name: row for row in rows}
+    # One of these is free: they differ, except that a name with a number may be among those made from it.
+    for free in (_numbered(name, number) for number in range(1, len(rows) + 3)):
+        same = named.get(free)
+        if same is None:
+            break
         if same.size_bytes == len(new.content) and _content(tx, same) == new.content:
             return same
-        number += 1
-        free = _numbered(name, number)
     if len(rows) >= MOST_FILES:
         raise Conflict(f"task {task.id} has {len(rows)} attachments, which is the most; delete one first", field="file")
     if sum(row.size_bytes for row in rows) + len(new.content) > MOST_BYTES_OF_TASK:
@@ -182,16 +184,20 @@ def clean_name(name: str) -> str:
 
 
 def _numbered(name: str, number: int) -> str:
-    path = PurePosixPath(name)
-    return _shortened(f"{path.stem}-{number}{path.suffix}")
+    """`name.txt`, `name-2.txt`, `name-3.txt`, …; from 2 on, each number gives another name, however long it is."""
+    return name if number < 2 else _shortened(name, f"-{number}")
 
 
-def _shortened(name: str) -> str:
-    """The name with at most LONGEST_NAME bytes; its end stays, as it says what the file is."""
+def _shortened(name: str, tail: str = "") -> str:
+    """The name with the tail before its suffix, in at most LONGEST_NAME bytes.
+
+    The suffix stays, as it says what the file is. No space is left at the end: MariaDB's unique keys ignore those.
+    """
     end = PurePosixPath(name).suffix
     end = end if len(end.encode()) <= 20 else ""
-    room = LONGEST_NAME - len(end.encode())
-    return name.removesuffix(end).encode()[:room].decode("utf-8", "ignore") + end
+    room = LONGEST_NAME - len((tail + end).encode())
+    stem = name.removesuffix(end).encode()[:room].decode("utf-8", "ignore")
+    return f"{stem}{tail}{end}".rstrip(" .")
 
 
 def _media_type(name: str, new: NewFile) -> str:

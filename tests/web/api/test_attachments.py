@@ -92,6 +92,29 @@ def test_a_file_that_is_sent_again_is_there_once(shelf: Shelf) -> None:
     assert shelf.names() == ["image.png", "image-2.png", "image-3.png"]
 
 
+@pytest.mark.parametrize(
+    "name", ["a" * 160 + ".txt", "ä" * 80 + ".txt", "b" * 200, "c" * (LONGEST_NAME - 6) + "-2.txt"]
+)
+def test_other_files_of_one_long_name_have_numbers(shelf: Shelf, name: str) -> None:
+    added = [shelf.put(name, f"{number}".encode()).json["attachment"] for number in range(12)]
+
+    names = [one["name"] for one in added]
+    assert len(set(names)) == 12
+    assert names[0] == clean_name(name)
+    assert names[10].removesuffix(".txt").endswith(("-11", "-12"))
+    assert {name[-4:] for name in names if "." in name} <= {".txt"}
+    assert all(len(name.encode()) <= LONGEST_NAME for name in names)
+    assert shelf.put(name, b"11").json["attachment"] == added[11]
+
+
+def test_a_name_that_is_cut_after_a_space_is_that_without_it(shelf: Shelf) -> None:
+    # MariaDB's unique keys ignore spaces at the end.
+    cut = "a" * (LONGEST_NAME - 1)
+    for name in (f"{cut} bbbb", cut, f"{cut}. {'x' * 20}"):
+        assert shelf.put(name, name.encode()).status_code == 201
+    assert shelf.names() == [cut, f"{cut[:-1]}-2", f"{cut[:-1]}-3"]
+
+
 def test_a_large_upload_with_a_key_is_stored(shelf: Shelf) -> None:
     assert shelf.put("big", b"x" * MOST_BYTES, headers={"Idempotency-Key": "k1"}).status_code == 201
 
