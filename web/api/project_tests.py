@@ -11,7 +11,7 @@ from common.values.auto_quarantine import Stopped
 from common.values.test_report import LONGEST_NAME
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, body, one, reply
-from web.http.fields import Choice, Integer, Line, Schema, Timestamp
+from web.http.fields import Choice, Integer, Line, Schema, Text, Timestamp
 
 project_tests = Blueprint("project_tests", __name__, url_prefix="/api")
 
@@ -74,15 +74,16 @@ class ProjectTestsSchema(Schema):
 
 
 class QuarantineTestSchema(Schema):
-    """days: for how long, from now on."""
+    """name: exactly as the project's tests show it. days: for how long, from now on."""
 
-    name = Line(LONGEST_NAME + 20, required=True)
+    # Not a Line: the name of a test may contain invisible characters, or end with a space.
+    name = Text(LONGEST_NAME + 20, least=1, required=True)
     days = Integer(1, MOST_DAYS, load_default=USUAL_DAYS)
     reason = Line(500, required=True)
 
 
 class ReleaseTestSchema(Schema):
-    name = Line(LONGEST_NAME + 20, required=True)
+    name = Text(LONGEST_NAME + 20, least=1, required=True)
 
 
 @project_tests.get("/projects/<id:project_id>/tests")

@@ -12,7 +12,7 @@ from common.values.test_report import LONGEST_NAME, MOST_TESTS, TestResult
 from web.api.tasks import WrittenTaskSchema
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, QueryInteger, body, one, query, reply
-from web.http.fields import Choice, Line, Schema
+from web.http.fields import Choice, Line, Schema, Text
 
 proofs = Blueprint("proofs", __name__, url_prefix="/api")
 
@@ -50,9 +50,10 @@ class ReadTestsSchema(Schema):
 
 
 class AcceptLostTestsSchema(Schema):
-    """names: as the proof's check lost_tests names them."""
+    """names: exactly as the proof's check lost_tests names them."""
 
-    names = fields.List(Line(LONGEST_NAME + 20), required=True, validate=validate.Length(1, MOST_ACCEPTED))
+    # Not Lines: the name of a test, or of a file with a finding, may contain invisible characters, or end with a space.
+    names = fields.List(Text(LONGEST_NAME + 20, least=1), required=True, validate=validate.Length(1, MOST_ACCEPTED))
 
 
 @proofs.get("/tasks/<id:task_id>/tests")
@@ -80,7 +81,7 @@ def accept_lost_tests(task_id: str, names: list[str]) -> object:
 class AcceptFindingsSchema(Schema):
     """names: as the proof's checks secrets and dependencies name them, each before `: ` in a line of their log."""
 
-    names = fields.List(Line(LONGEST_NAME + 20), required=True, validate=validate.Length(1, MOST_ACCEPTED))
+    names = fields.List(Text(LONGEST_NAME + 20, least=1), required=True, validate=validate.Length(1, MOST_ACCEPTED))
 
 
 @proofs.post("/tasks/<id:task_id>/accept-findings")

@@ -11,7 +11,7 @@ LOST = "skipped: page::test_title\ndoes not run: page::test_length"
 
 
 @transactional
-def _refuse(tx: Transaction, task_id: str, project_id: str) -> None:
+def _refuse(tx: Transaction, task_id: str, project_id: str, lost: str) -> None:
     run = Run(
         id=f"run-{task_id}"[:40], task_id=task_id, project_id=project_id, agent_id="agent-1", round=1, usage={},
         state_="ended", outcome="completed", claimed_sha=SHA, token_digest=task_id,
@@ -19,17 +19,17 @@ def _refuse(tx: Transaction, task_id: str, project_id: str) -> None:
     )  # fmt: skip
     check = TaskCheck(
         id=new_id(), task_id=task_id, run_id=run.id, commit_sha=SHA, name="lost_tests", status="failed",
-        code="tests_lost", message="2 tests", log=LOST, facts={"lost": 2}, at=tx.now(),
+        code="tests_lost", message="2 tests", log=lost, facts={"lost": 2}, at=tx.now(),
     )  # fmt: skip
     tx.add(run)
     tx.add(check)
 
 
-def refused(world: World) -> Task:
-    """A task whose newest run was refused for two lost tests."""
+def refused(world: World, lost: str = LOST) -> Task:
+    """A task whose newest run was refused for lost tests, two unless others are given."""
     task = world.task(world.project(), state="in_progress")
     put(Task, task.id, phase_="queued", round=2, refusals=1)
-    _refuse(task.id, task.project_id)
+    _refuse(task.id, task.project_id, lost)
     return task
 
 
@@ -64,6 +64,16 @@ def test_work_that_was_parked_since_is_proven_again_too(world: World) -> None:
     after = get(Task, task.id)
     assert (after.phase, after.round, after.parked_code, after.parked_reason) == ("verifying", 1, None, None)
     assert any('"parked"' in event.data for event in events("task:updated"))
+
+
+def test_lost_tests_with_invisible_characters_in_their_names_can_be_let_go(world: World) -> None:
+    names = ["test_bom[\ufeff]", "test_direction[\u202eabc\u202c]", "ends with a space "]
+    task = refused(world, "\n".join(f"does not run: {name}" for name in names))
+
+    said = world.client.post(f"/api/tasks/{task.id}/accept-lost-tests", json={"names": names})
+
+    assert said.status_code == 200, said.json
+    assert (get(Task, task.id).phase, get(Task, task.id).accepted_losses) == ("verifying", sorted(names))
 
 
 def test_a_task_that_went_on_keeps_its_round(world: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import expect
 
 from common.models import Project, Task
@@ -17,8 +18,8 @@ RED = Tested(TestReport((TestCase("page::test_red", TestResult.FAILED),)), False
 
 
 @transactional
-def _note(tx: Transaction, project_id: str) -> None:
-    flaky_tests.note_flakes(tx, project_id, [NAME], SHA)
+def _note(tx: Transaction, project_id: str, name: str = NAME) -> None:
+    flaky_tests.note_flakes(tx, project_id, [name], SHA)
 
 
 def note_tests(project: Project) -> None:
@@ -70,6 +71,21 @@ def test_a_quarantine_has_a_reason_an_owner_and_an_end(world: World) -> None:
 
     world.client.patch(f"/api/projects/{project.id}", json={"mostQuarantined": 0})
     assert world.client.post(f"{path}/quarantine", json={"name": NAME, "reason": "x"}).status_code == 409
+
+
+@pytest.mark.parametrize(
+    "name", ["test_bom[\ufeff]", "test_direction[\u202eabc\u202c]", "keeps 1\u200b000 ", "x" * 519]
+)
+def test_a_test_with_any_name_of_a_report_gets_into_quarantine_and_out(world: World, name: str) -> None:
+    project = world.project()
+    _note(project.id, name)
+    path = f"/api/projects/{project.id}/tests"
+
+    began = world.client.post(f"{path}/quarantine", json={"name": name, "reason": "flaky"})
+    ended = world.client.post(f"{path}/release", json={"name": name})
+
+    assert (began.status_code, ended.status_code) == (200, 200), began.json
+    assert (began.json["test"]["name"], ended.json["test"]["quarantinedUntil"]) == (name, None)
 
 
 def test_a_red_default_branch_needs_somebody_until_it_is_green(world: World) -> None:
