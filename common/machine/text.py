@@ -19,6 +19,7 @@ _INVISIBLE = re.compile("[\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\uf
 _PICTURE = "[\u2194\u2195\u2600-\u27bf\u2b1b\U0001f000-\U0001faff]"
 _EMOJI = f"{_PICTURE}(?:\ufe0f|[\U0001f3fb-\U0001f3ff])?"
 _JOINED_EMOJI = re.compile(f"{_EMOJI}(?:\u200d{_EMOJI})+")
+_JOINED_EMOJI_OR_INVISIBLE = re.compile(f"({_JOINED_EMOJI.pattern})|{_INVISIBLE.pattern}")
 
 
 def without_controls(text: str, *, is_whole: bool = True) -> str:
@@ -53,6 +54,11 @@ def has_invisible(text: str) -> bool:
     The joiners inside an emoji that consists of several are visible by what they do.
     """
     return _INVISIBLE.search(_JOINED_EMOJI.sub("", text)) is not None
+
+
+def without_invisible(text: str) -> str:
+    """Remove the characters that `has_invisible` finds. The joiners inside an emoji stay."""
+    return _JOINED_EMOJI_OR_INVISIBLE.sub(lambda found: found[1] or "", text)
 
 
 def lower_letters(text: str) -> str:

@@ -21,7 +21,7 @@ from web.api.tasks import QuestionSchema
 from web.http.auth import agent, allow_agent, allow_enrolment, allow_run, run
 from web.http.blueprint import Blueprint, QueryInteger, body, one, query, raw_body, reply
 from web.http.errors import UnsupportedMedia
-from web.http.fields import Boolean, Choice, Id, Integer, Line, Number, Schema, Timestamp
+from web.http.fields import Boolean, Choice, Id, Integer, Line, Number, Schema, Timestamp, not_blank
 from web.http.replies import Verbatim
 from web.http.sparse import SparseSchema
 from web.websocket.long_poll import Waiter
@@ -177,7 +177,7 @@ class EmptySchema(Schema):
 
 
 class AskQuestionSchema(Schema):
-    question = AgentText(required=True, validate=_NOT_EMPTY)
+    question = AgentText(required=True, validate=not_blank)
     context = AgentText(load_default=None, allow_none=True)
     options = fields.List(AgentText(validate=_NOT_EMPTY), load_default=list, validate=validate.Length(max=50))
     blocking = Boolean(load_default=True)

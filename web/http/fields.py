@@ -19,7 +19,7 @@ from marshmallow.types import Validator
 from marshmallow.validate import Length, OneOf, Range, Regexp
 
 from common.errors import Invalid
-from common.machine.text import camel_case, has_control, has_control_but_lines, has_invisible
+from common.machine.text import camel_case, has_control, has_control_but_lines, has_invisible, without_invisible
 from common.states import Priority, Role
 
 UNKNOWN = "Unknown field"
@@ -56,8 +56,8 @@ def refused_if(fault_of: Callable[[str], str | None]) -> Validator:
 
 
 def not_blank(text: str) -> None:
-    """A check that refuses a text of spaces and line ends alone."""
-    if not text.strip():
+    """A check that refuses a text of spaces, line ends and invisible characters alone."""
+    if not without_invisible(text).strip():
         raise ma.ValidationError("Must not be blank")
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import select
 
 from common.errors import Conflict, Invalid, NotFound
+from common.machine.text import without_invisible
 from common.models.project import Project
 from common.models.run import Run
 from common.models.task import Comment, Proposal, Question, Task
@@ -100,6 +101,7 @@ def propose_tasks(tx: Transaction, principal: RunPrincipal, wanted: Sequence[New
     """Store tasks that the agent proposes, masked and cut, for a person to decide. Repeating one adds nothing.
 
     Conflict if the run is over. Invalid (proposals) if the run proposes too many, or for a title without any text.
+    People may not write invisible characters in a title: here they are removed, so that the call does not fail.
     """
     task = tx.lock(Task, principal.task_id)
     run = tx.lock(Run, principal.run_id)
@@ -108,8 +110,15 @@ def propose_tasks(tx: Transaction, principal: RunPrincipal, wanted: Sequence[New
     if run.is_review:
         raise Invalid("proposals", "A review proposes no tasks: say it in the summary of your verdict")
     mask = mask_of_run(tx, run)
-    new = [NewProposal(" ".join(mask(one.title).split()), cut(mask(one.description))) for one in wanted]
+    # A title is masked twice: what is removed may be part of a secret, or separate its parts.
+    new = [NewProposal(mask(_visible_line(mask(one.title))), cut(mask(one.description))) for one in wanted]
     for number, one in enumerate(new):
         if not one.title:
             raise Invalid(f"proposals.{number}.title", "Must not be blank")
     return proposals.propose(tx, task, new, run_id=run.id)
+
+
+def _visible_line(text: str) -> str:
+    """The text in one line, without invisible characters."""
+    # Some of them end lines, so words are separated first.
+    return " ".join(filter(None, (without_invisible(word) for word in text.split())))

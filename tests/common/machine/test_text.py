@@ -62,6 +62,24 @@ def test_what_a_name_may_not_hold_is_found(
     assert found == (has_control, has_but_lines, has_invisible)
 
 
+@pytest.mark.parametrize(
+    ("written", "left"),
+    [
+        ("\u200b\ufeff", ""),
+        ("Safe fix \u202egnp.exe", "Safe fix gnp.exe"),
+        ("\u2066a\u2069 wörd", "a wörd"),
+        (
+            "a family: \U0001f468\u200d\U0001f469\u200d\U0001f467",
+            "a family: \U0001f468\u200d\U0001f469\u200d\U0001f467",
+        ),
+        ("a join\u200der, \U0001f468\u200d", "a joiner, \U0001f468"),
+    ],
+)
+def test_what_is_invisible_is_removed(written: str, left: str) -> None:
+    assert text.without_invisible(written) == left
+    assert not text.has_invisible(left)
+
+
 def test_what_no_database_keeps_is_replaced() -> None:
     assert text.storable("a\0b\ud800c\x1b[1m") == "ab?c\x1b[1m"
 

@@ -55,6 +55,16 @@ def test_a_proposal_waits_for_a_person(proposing: Proposing) -> None:
     assert len(events("task:updated", of='["proposals"]')) == 1
 
 
+@pytest.mark.parametrize(
+    "given", ["Fix the \u202efooter", "\ufeffFix\u2028the \u200b footer", "\u2066Fix the footer\u2069"]
+)
+def test_a_title_is_stored_as_a_person_may_write_it(proposing: Proposing, given: str) -> None:
+    [shown] = proposing.propose(given)
+    [same] = proposing.propose("Fix the footer")
+
+    assert (shown["title"], same["id"]) == ("Fix the footer", shown["id"])
+
+
 def test_repeating_a_proposal_adds_nothing(proposing: Proposing) -> None:
     [first] = proposing.propose("Fix the footer")
     known, new = proposing.propose("fix the  FOOTER", "Fix the header")
@@ -130,6 +140,7 @@ def test_a_run_proposes_only_so_many(proposing: Proposing) -> None:
         ([{"title": f"Number {number}"} for number in range(21)], "proposals"),
         ([{"description": "x"}], "proposals.0.title"),
         ([{"title": "Fine"}, {"title": " \n "}], "proposals.1.title"),
+        ([{"title": "\u200b \u2066\u2069"}], "proposals.0.title"),
         ("x", "proposals"),
     ],
 )
@@ -145,6 +156,9 @@ def test_secrets_are_masked_and_long_texts_cut(proposing: Proposing) -> None:
     assert "hunter2" not in shown["title"] + shown["description"]
     assert (len(shown["title"]), shown["title"][:11]) == (200, "Rotate *** ")
     assert "… cut, " in shown["description"]
+
+    [other] = proposing.propose("Rotate hunter2\u200b-hunter2")
+    assert other["title"] == "Rotate ***"
 
 
 def test_a_run_that_is_over_proposes_nothing(proposing: Proposing) -> None:

@@ -60,6 +60,14 @@ def test_an_answer_between_the_hold_and_the_end_is_not_lost(asking: Asking) -> N
     assert "The answer: blue" in asking.resume()["prompt"]
 
 
+@pytest.mark.parametrize("text", ["", "  \n\t ", "\u200b \ufeff"])
+def test_a_question_without_text_is_refused_and_the_run_goes_on(asking: Asking, text: str) -> None:
+    reply = asking.run.post(f"{asking.path}/questions", json={"question": text})
+
+    assert (reply.status_code, reply.json["details"]["field"]) == (400, "question")
+    assert asking.state == ("in_progress", "working")
+
+
 def test_of_two_open_questions_the_last_answer_continues_the_task(asking: Asking) -> None:
     first, second = asking.ask("One?"), asking.ask("Two?")
     asking.finish("waiting")
