@@ -138,7 +138,8 @@ def create_project(tx: Transaction, values: ProjectValues, *, by: Caller) -> Pro
     by.require(Role.MAINTAINER)
     values = _with_starter(values)
     check_model(tx, values.get("model"))
-    _refuse_taken_name(tx, values["name"], by)
+    if is_name_taken(tx, values["name"], by):
+        raise _taken(values["name"])
     project_id = new_id()
     project_slug = _free_slug(tx, _wanted_slug(project_id, values))
     owner = settings().forge.owner
@@ -200,8 +201,8 @@ def update_project(tx: Transaction, project_id: str, values: ProjectValues, *, b
         raise Conflict(f"project {project_id} is deleting")
     if values.get("model") != project.model:
         check_model(tx, values.get("model"))
-    if values.get("name", project.name) != project.name:
-        _refuse_taken_name(tx, values["name"], by)
+    if values.get("name", project.name) != project.name and is_name_taken(tx, values["name"], by):
+        raise _taken(values["name"])
     if project.separate_approver and values.get("separate_approver") is False and not by.is_admin:
         raise Forbidden("only an administrator may switch separateApprover off")
     is_protected_anew = values.get("allow_direct_push", project.allow_direct_push) != project.allow_direct_push
@@ -356,10 +357,9 @@ def _give_secrets(project: Project, name: str, wanted: Sequence[str] | None) -> 
     setattr(project, name, sorted(known & set(given)))
 
 
-def _refuse_taken_name(tx: Transaction, name: str, by: Caller) -> None:
-    """Conflict (name) if a project that the caller may see has this name."""
-    if tx.find(select(Project).where(Project.name == name, sees_project(by))) is not None:
-        raise _taken(name)
+def is_name_taken(tx: Transaction, name: str, by: Caller) -> bool:
+    """Whether a project that the caller may see has this name."""
+    return tx.find(select(Project).where(Project.name == name, sees_project(by))) is not None
 
 
 def _flush_name(tx: Transaction, project: Project) -> None:

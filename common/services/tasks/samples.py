@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from itertools import count
 
-from sqlalchemy import select
-
-from common.models.project import Project
 from common.models.task import Task
 from common.services.access import Caller
-from common.services.projects.projects import ProjectView, create_project
+from common.services.projects.projects import ProjectView, create_project, is_name_taken
 from common.services.tasks.tasks import NewTask, create_task
 from common.states import Priority
 from common.transaction import Transaction, transactional
@@ -26,7 +23,7 @@ def create_sample(tx: Transaction, *, by: Caller) -> tuple[ProjectView, list[Tas
     """
     starter = STARTERS[SAMPLE]
     view = create_project(
-        {"name": _free_name(tx), "description": "A small page to try AiWorker with.", "starter": SAMPLE}, by=by
+        {"name": _free_name(tx, by), "description": "A small page to try AiWorker with.", "starter": SAMPLE}, by=by
     )
     tasks = [
         create_task(
@@ -40,6 +37,6 @@ def create_sample(tx: Transaction, *, by: Caller) -> tuple[ProjectView, list[Tas
     return view, tasks
 
 
-def _free_name(tx: Transaction) -> str:
+def _free_name(tx: Transaction, by: Caller) -> str:
     names = (NAME if number == 1 else f"{NAME} {number}" for number in count(1))
-    return next(name for name in names if tx.find(select(Project).where(Project.name_key == name)) is None)
+    return next(name for name in names if not is_name_taken(tx, name, by))

@@ -44,6 +44,20 @@ def test_each_sample_has_a_name_of_its_own(world: World) -> None:
     assert names == ["Sample", "Sample 3"]
 
 
+def test_a_restricted_sample_keeps_its_name_from_those_who_see_it_alone(world: World) -> None:
+    first = world.client.post("/api/projects/sample").json["project"]
+    ada = world.client_of("ada", Role.ADMIN)
+    assert ada.patch(f"/api/projects/{first['id']}", json={"restricted": True}).status_code == 200
+
+    names = [
+        client.post("/api/projects/sample").json["project"]["name"]
+        for client in (ada, world.client_of("mo", Role.MAINTAINER), ada)
+    ]
+
+    # Mo is not told of the restricted one by the number.
+    assert names == ["Sample 2", "Sample", "Sample 3"]
+
+
 def test_samples_are_for_those_who_may_create_projects(app: Flask) -> None:
     member: FlaskClient = builders.client_of(app, builders.a_user("mia", Role.MEMBER))
 
