@@ -49,13 +49,13 @@ def prepare(
 
     folder: of --reports. only_files, measures_coverage: see Check. Raises OSError. Safe to repeat.
     """
-    reports, coverage = Reports(code, Path.home(), wanted), CoverageFiles(code)
+    reports, coverage = Reports(code, _reports_folder(), wanted), CoverageFiles(code)
     reports.note_commit()
     coverage.note_commit()
     reports.begin()
     additions = reports.additions(command, only_files)
     if measures_coverage:
-        measuring = Measuring(code, Path.home())
+        measuring = Measuring(code, _measured_folder())
         measuring.begin()
         additions += measuring.additions()
     known = Known(
@@ -89,11 +89,19 @@ def collect(code: Path, folder: Path) -> CollectedReports:
     known = decode(Known, json.loads((folder / KNOWN).read_bytes()), is_trusted=True)
     if known.reports is None:
         return CollectedReports(TestReport(problem="too many files of the commit are where reports are looked for"))
-    reports = Reports(code, Path.home(), known.wanted, committed=set(known.reports))
+    reports = Reports(code, _reports_folder(), known.wanted, committed=set(known.reports))
     reports.began_ns = max(known.began_ns, _changed_ns(reports.mark))
-    measuring = Measuring(code, Path.home()) if known.measures_coverage else None
+    measuring = Measuring(code, _measured_folder()) if known.measures_coverage else None
     coverage = CoverageFiles(code, set(known.coverage), measuring)
     return CollectedReports(reports.read(), coverage.read(began_ns=reports.began_ns))
+
+
+def _reports_folder() -> Path:
+    return Path.home() / "test-reports"
+
+
+def _measured_folder() -> Path:
+    return Path.home() / "measured-coverage"
 
 
 def _changed_ns(file: Path) -> int:

@@ -63,12 +63,15 @@ def remove_tree(path: Path) -> None:
     Directories without write permission, such as builds leave, are made writable first. They may be nested to any
     depth. Safe to repeat.
     """
+    if not os.path.lexists(path):
+        return
+    # Looked at first: shutil.rmtree opens what it is given, and waits for ever for the other end of a pipe.
+    if not stat.S_ISDIR(path.lstat().st_mode):
+        raise NotADirectoryError(errno.ENOTDIR, "a file or a symbolic link is no directory", str(path))
     with contextlib.suppress(RecursionError):
         shutil.rmtree(path, ignore_errors=True)
     if not os.path.lexists(path):
         return
-    if not stat.S_ISDIR(path.lstat().st_mode):
-        raise NotADirectoryError(errno.ENOTDIR, "a file or a symbolic link is no directory", str(path))
     path.chmod(0o700)
     top = os.open(path, _DIRECTORY)
     try:
@@ -76,6 +79,18 @@ def remove_tree(path: Path) -> None:
     finally:
         os.close(top)
     path.rmdir()
+
+
+def make_anew(path: Path) -> None:
+    """Make an empty directory at `path`, in place of whatever is there: no link is followed. Raises OSError.
+
+    No program may be writing in the directory above it.
+    """
+    try:
+        remove_tree(path)
+    except NotADirectoryError:
+        path.unlink()
+    path.mkdir()
 
 
 def _remove_contents(top: int) -> None:

@@ -152,8 +152,8 @@ class Checks:
             wanted.memory_limit, wanted.network,
         )  # fmt: skip
         workplace = Workplace(self._tools, room)
-        reports = Reports(workplace.code, workplace.home, wanted.test_report)
-        measuring = Measuring(workplace.code, workplace.home) if wanted.measures_coverage else None
+        reports = Reports(workplace.code, workplace.reports, wanted.test_report)
+        measuring = Measuring(workplace.code, workplace.measured) if wanted.measures_coverage else None
         coverage = CoverageFiles(workplace.code, measuring=measuring)
         try:
             await self._tools.checkouts.make(
@@ -165,12 +165,13 @@ class Checks:
             await workplace.make_ready(running.output)
             await asyncio.to_thread(reports.begin)
             additions = await asyncio.to_thread(reports.additions, wanted.command, wanted.only_files)
-            command = shell_command(wanted.command)
+            command, writable = shell_command(wanted.command), [reports.folder]
             if measuring is not None:
                 await asyncio.to_thread(measuring.begin)
+                writable.append(measuring.folder)
                 additions, command = [*additions, *measuring.additions()], patient_command(wanted.command)
             variables = added(additions, workplace.variables.values)
-            unit = await workplace.start(command, running.output, environ=variables)
+            unit = await workplace.start(command, running.output, environ=variables, writable=writable)
             try:
                 ending = await watched(unit, workplace.bound, timeout_seconds=wanted.timeout_seconds)
             finally:

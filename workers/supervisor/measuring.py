@@ -11,9 +11,11 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from common.machine.files import make_anew
 from workers.supervisor import python_coverage
 from workers.supervisor.python_coverage import CODE, FOLDER, OTHERS, PACKAGES, SETTINGS
 from workers.supervisor.report_files import Addition
+from workers.supervisor.written_files import names_in
 
 _NODE_PROGRAM = Path(__file__).parent / "node_coverage.cjs"
 _NEEDLESS = shutil.ignore_patterns("__pycache__", "htmlfiles", "*.pyi")
@@ -35,26 +37,29 @@ ignore_errors = true
 
 @dataclass(frozen=True)
 class Measuring:
-    """For one check. Call `begin` before its command; the reports (LCOV) are there at its end. home: see Reports."""
+    """For one check. Call `begin` before its command; the reports (LCOV) are there at its end.
+
+    folder: where they and the platform's own files lie; `begin` makes it, and the command writes in it.
+    """
 
     code: Path
-    home: Path
-
-    @property
-    def folder(self) -> Path:
-        return self.home / "measured-coverage"
+    folder: Path
 
     def begin(self) -> None:
-        """Write what the command's programs load. Raises OSError. Blocking. Safe to repeat."""
+        """Make the folder with what the command's programs load. Raises OSError. Blocking. Safe to repeat.
+
+        No code of the repository may run meanwhile.
+        """
         package = importlib.util.find_spec("coverage")
         if package is None or package.origin is None:
             raise FileNotFoundError("coverage.py is not installed")
+        make_anew(self.folder)
         for name in ("data", "python"):
-            (self.folder / name).mkdir(parents=True, exist_ok=True)
+            (self.folder / name).mkdir()
         shutil.copyfile(python_coverage.__file__, self.folder / "python" / "sitecustomize.py")
         shutil.copyfile(_NODE_PROGRAM, self._node_program)
         copied = self.folder / PACKAGES / "coverage"
-        shutil.copytree(Path(package.origin).parent, copied, ignore=_NEEDLESS, dirs_exist_ok=True)
+        shutil.copytree(Path(package.origin).parent, copied, ignore=_NEEDLESS)
         settings = _SETTINGS.format(folder=self.folder, code=self.code)
         (self.folder / SETTINGS).write_text(settings, encoding="utf-8")
 
@@ -72,9 +77,9 @@ class Measuring:
         return self.folder / "node_coverage.cjs"
 
     def reports(self) -> list[Path]:
-        return sorted(self.folder.glob("*.info"))
+        return [self.folder / name for name in names_in(self.folder, ".info")]
 
     @property
     def has_seen_others(self) -> bool:
         """Whether the command measures by itself. Then what was measured here is no whole, and there is no report."""
-        return (self.folder / OTHERS).is_file()
+        return OTHERS in names_in(self.folder, OTHERS)

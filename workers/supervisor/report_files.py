@@ -21,6 +21,7 @@ import junitparser
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 
+from common.machine.files import make_anew
 from common.machine.text import path_text
 from common.values.test_report import (
     LONGEST_NAME,
@@ -31,7 +32,7 @@ from common.values.test_report import (
     TestResult,
 )
 from workers.supervisor import unittest_report
-from workers.supervisor.written_files import Unusable, content_of_run, matching_files
+from workers.supervisor.written_files import Unusable, content_of_run, matching_files, names_in
 
 MOST_FILES = 2_000
 MOST_BYTES = 32 * 2**20
@@ -79,34 +80,34 @@ def added(additions: Iterable[Addition], given: Mapping[str, str]) -> dict[str, 
 class Reports:
     """The reports of one check. Call `note_commit` after the checkout, `begin` before the command, `read` at its end.
 
-    wanted: the project's pattern; None: what the usual runners write is found. home: the command's home folder.
-    began_ns: when the command began, by the file system's clock. committed: paths that are part of the commit.
+    wanted: the project's pattern; None: what the usual runners write is found. folder: where runners are told to write
+    reports; `begin` makes it. began_ns: when the command began, by the file system's clock. committed: paths that are
+    part of the commit.
     """
 
     code: Path
-    home: Path
+    folder: Path
     wanted: str | None
     began_ns: int = 0
     committed: set[str] = field(default_factory=set)
 
     @property
-    def _folder(self) -> Path:
-        return self.home / "test-reports"
-
-    @property
     def mark(self) -> Path:
         """A file that is as old as the run."""
-        return self._folder / "began"
+        return self.folder / "began"
 
     def note_commit(self) -> None:
         """Note what is part of the commit. Blocking."""
         self.committed = set(self._matches())
 
     def begin(self) -> None:
-        """Note the time by the file system's own clock. Raises OSError. Blocking."""
-        self._folder.mkdir(exist_ok=True)
-        (self._folder / "python").mkdir(exist_ok=True)
-        shutil.copyfile(unittest_report.__file__, self._folder / "python" / "sitecustomize.py")
+        """Make the folder, and note the time by the file system's own clock. Raises OSError. Blocking. Safe to repeat.
+
+        No code of the repository may run meanwhile.
+        """
+        make_anew(self.folder)
+        (self.folder / "python").mkdir()
+        shutil.copyfile(unittest_report.__file__, self.folder / "python" / "sitecustomize.py")
         self.mark.write_bytes(b"")
         self.began_ns = self.mark.stat().st_mtime_ns
 
@@ -118,17 +119,17 @@ class Reports:
         only = [f"-k {shlex.quote(' or '.join(only_files))}"] if only_files else []
         if self.wanted is not None:
             return [Addition("PYTEST_ADDOPTS", option, " ") for option in only]
-        report = f"--junitxml={shlex.quote(str(self._folder / 'pytest.xml'))}"
+        report = f"--junitxml={shlex.quote(str(self.folder / 'pytest.xml'))}"
         added = [
             Addition("PYTEST_ADDOPTS", " ".join([*only, report]), " "),
-            Addition("GOTESTSUM_JUNITFILE", str(self._folder / "gotestsum.xml")),
+            Addition("GOTESTSUM_JUNITFILE", str(self.folder / "gotestsum.xml")),
         ]
         if _UNITTEST_RUNNER.search(command):
-            added.append(Addition("UNITTEST_REPORT", str(self._folder / "unittest.xml")))
-            added.append(Addition("PYTHONPATH", str(self._folder / "python"), os.pathsep, is_first=True))
+            added.append(Addition("UNITTEST_REPORT", str(self.folder / "unittest.xml")))
+            added.append(Addition("PYTHONPATH", str(self.folder / "python"), os.pathsep, is_first=True))
             added += [Addition("UNITTEST_FILES", ":".join(only_files))] if only_files else []
         if self._is_node_runner(command):
-            place = json.dumps(str(self._folder / "node.xml"))
+            place = json.dumps(str(self.folder / "node.xml"))
             options = (
                 "--test-reporter=spec --test-reporter-destination=stdout "
                 f"--test-reporter=junit --test-reporter-destination={place}"
@@ -175,8 +176,8 @@ class Reports:
 
     def _files(self) -> Iterator[tuple[Path, str]]:
         if self.wanted is None:
-            for path in sorted(self._folder.glob("*.xml")):
-                yield path, f"~/{path.name}"
+            for name in names_in(self.folder, ".xml"):
+                yield self.folder / name, f"~/{path_text(name)}"
         for name in self._matches():
             yield self.code / name, name
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -67,6 +67,8 @@ class NotReady(Exception):
 @dataclass(frozen=True)
 class Room:
     """Where a command will run: directory/code, the checkout, directory/home, and directory/tmp, its /tmp if confined.
+    What the platform writes for a command, after other code of the repository ran, lies in directory/reports and
+    directory/measured, which that code has not seen.
 
     network: what it may reach. variables, source: the environment of the command, and what the code was cloned from.
     memory_limit: a Kubernetes quantity, also the setup command's limit.
@@ -88,6 +90,8 @@ class Workplace:
         self.code = room.directory / "code"
         self.home = room.directory / "home"
         self.scratch = room.directory / "tmp"
+        self.reports = room.directory / "reports"
+        self.measured = room.directory / "measured"
         self.variables = room.variables
         """Those of the room; once it is ready also those of its databases."""
         self._tools = tools
@@ -137,11 +141,18 @@ class Workplace:
         self.scratch.mkdir(exist_ok=True)
 
     async def start(
-        self, command: Command, sink: Sink, *, environ: Mapping[str, str] | None = None, needs_dial: bool = False
+        self,
+        command: Command,
+        sink: Sink,
+        *,
+        environ: Mapping[str, str] | None = None,
+        needs_dial: bool = False,
+        writable: Sequence[Path] = (),
     ) -> Unit:
         """Start a command of the repository in the checkout, confined to this workplace. Raises OSError.
 
         sink: receives its output without its secrets. environ: further variables. needs_dial: its ports will be used.
+        writable: folders that it may write in, beside the workplace's own.
         """
         output = await masked(sink, self.variables, self._room.source.password)
         return await self._tools.processes.start(
@@ -149,7 +160,7 @@ class Workplace:
             cwd=self.code,
             env={**self.environ, **(environ or {})},
             sink=output,
-            walls=self._walls(command),
+            walls=self._walls(command, writable),
             on_refusal=_refusals_noted(output),
             needs_dial=needs_dial,
         )
@@ -161,7 +172,7 @@ class Workplace:
     def _reach(self, command: Command) -> Reach:
         return Reach.NOTHING if command.is_offline else REACHES[self._room.network.egress]
 
-    def _walls(self, command: Command) -> Walls:
+    def _walls(self, command: Command, writable: Sequence[Path]) -> Walls:
         room, sandbox = self._room, self._tools.sandbox
         limit, reach = bytes_of(room.memory_limit), self._reach(command)
         forge = forge_place(room.source.clone_url) if reach is not Reach.OUTBOUND and not command.is_offline else None
@@ -174,7 +185,7 @@ class Workplace:
         return Walls(
             home=self.home,
             scratch=self.scratch,
-            writable=(self.code,),
+            writable=(self.code, *writable),
             readable=(self._tools.checkouts.objects(room.project_id), *command.readable),
             reach=reach,
             hosts=room.network.hosts,

@@ -7,6 +7,7 @@ followed, and what is read is bounded.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import stat
 from collections.abc import Sequence
@@ -46,6 +47,19 @@ def _names(folder: Path) -> tuple[list[str], list[str]]:
         for entry in entries:
             (folders if entry.is_dir() else files).append(entry.name)
     return sorted(set(folders) - {".git", "node_modules"}), sorted(files)
+
+
+def names_in(folder: Path, ending: str) -> list[str]:
+    """The sorted names in a folder outside of the checkout; empty if a link has taken its place. Blocking."""
+    with contextlib.suppress(OSError):
+        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            with os.scandir(opened) as entries:
+                names = [entry.name for entry in itertools.islice(entries, MOST_ENTRIES)]
+        finally:
+            os.close(opened)
+        return sorted(name for name in names if name.endswith(ending))
+    return []
 
 
 def content_of_run(path: Path, shown: str, *, began_ns: int, left: int, most: int) -> bytes | None:

@@ -142,3 +142,10 @@ def test_a_file_is_no_tree(tmp_path: Path) -> None:
     with pytest.raises(NotADirectoryError):
         remove_tree(tmp_path / "file")
     assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o600
+
+
+def test_a_pipe_is_no_tree_and_is_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+
+    with pytest.raises(NotADirectoryError):
+        remove_tree(tmp_path / "pipe")

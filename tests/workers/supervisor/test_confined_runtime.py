@@ -207,6 +207,33 @@ def test_a_hostile_test_command_finds_nothing_and_its_honest_part_counts(
     assert still.phase is CheckPhase.RUNNING
 
 
+@pytest.mark.parametrize("measures_coverage", [False, True])
+def test_what_a_setup_leaves_in_its_home_leads_the_platform_nowhere(
+    supervisor: Supervisor, space: Space, repository: Repository, tmp_path: Path, measures_coverage: bool
+) -> None:
+    """The platform runs without walls: a link that it follows, or a pipe that it opens, is its own."""
+    key, folder = tmp_path / "platform" / "secret.key", tmp_path / "platform" / "folder"
+    folder.mkdir(parents=True)
+    key.write_text(CANARY)
+    setup = (
+        f"mkdir -p ~/test-reports/python ~/measured-coverage && ln -s {key} ~/test-reports/began"
+        f" && ln -s {key} ~/test-reports/python/sitecustomize.py && ln -s {key} ~/measured-coverage/settings.ini"
+        f" && ln -s {folder} ~/measured-coverage/packages && mkfifo ~/measured-coverage/node_coverage.cjs"
+        " && chmod 0 ~"
+    )
+    check = check_of(repository.version("x", repository.commit(a="1")), space, "links", "echo tested")
+    check = replace(
+        check, needs=Needs(setup_command=setup), network=Network(Egress.NONE), measures_coverage=measures_coverage
+    )
+    supervisor.runtime.ensure_check(check)
+    state = finished(supervisor.runtime, check)
+
+    assert state.phase is CheckPhase.PASSED, state
+    assert state.log.endswith("tested\n")
+    assert key.read_text() == CANARY
+    assert not list(folder.iterdir())
+
+
 def test_a_hostile_setup_and_preview_find_nothing_and_the_preview_serves(
     supervisor: Supervisor, space: Space, repository: Repository, wanted: dict[str, list[object]]
 ) -> None:

@@ -199,7 +199,7 @@ def test_the_result_of_a_check_holds_the_coverage_also_after_a_restart(tmp_path:
 @pytest.fixture
 def measured(run: Run) -> Run:
     """Of a check that has its tests measured."""
-    run.files.measuring = Measuring(run.code, run.outside)
+    run.files.measuring = Measuring(run.code, run.outside / "measured")
     run.files.measuring.begin()
     return run
 
@@ -218,6 +218,22 @@ def test_what_was_measured_is_read_under_the_same_rules(measured: Run) -> None:
     (folder / "python-2.info").unlink()
     (folder / "python-2.info").write_text("hello\n")
     assert measured.read() == Coverage(problem="~/python-2.info is no LCOV")
+
+
+def test_what_is_measured_lies_in_a_new_folder(measured: Run) -> None:
+    assert measured.files.measuring is not None
+    folder = measured.files.measuring.folder
+    elsewhere = folder.rename(measured.outside / "elsewhere")
+    (elsewhere / "python-1.info").write_text(lcov("src/page.py"))
+    (elsewhere / "others").touch()
+    (elsewhere / "settings.ini").write_text("kept")
+    folder.symlink_to(elsewhere)
+    assert measured.read() is None
+
+    measured.files.measuring.begin()
+    assert (elsewhere / "settings.ini").read_text() == "kept"
+    assert (folder / "settings.ini").is_file()
+    assert not folder.is_symlink()
 
 
 def test_tests_that_measure_by_themselves_are_told_apart(measured: Run) -> None:

@@ -35,9 +35,8 @@ PLACES = {
 @pytest.fixture
 def reports(tmp_path: Path) -> Reports:
     """Those of a check that is about to begin."""
-    for name in ("code", "home"):
-        (tmp_path / name).mkdir()
-    made = Reports(tmp_path / "code", tmp_path / "home", None)
+    (tmp_path / "code").mkdir()
+    made = Reports(tmp_path / "code", tmp_path / "reports", None)
     made.note_commit()
     made.begin()
     return made
@@ -75,21 +74,21 @@ def test_many_files_are_one_report(reports: Reports) -> None:
 
 
 def _link(reports: Reports) -> None:
-    outside = reports.home / "elsewhere.xml"
+    outside = reports.code.parent / "elsewhere.xml"
     outside.write_text(ONE)
     (reports.code / "report.xml").symlink_to(outside)
 
 
 def _hard_link(reports: Reports) -> None:
-    outside = reports.home / "elsewhere.xml"
+    outside = reports.code.parent / "elsewhere.xml"
     outside.write_text(ONE)
     os.link(outside, reports.code / "report.xml")
 
 
 def _folder_link(reports: Reports) -> None:
-    (reports.home / "report.xml").mkdir()
-    (reports.home / "report.xml" / "a.xml").write_text(ONE)
-    (reports.code / "report.xml").symlink_to(reports.home / "report.xml")
+    (reports.code.parent / "report.xml").mkdir()
+    (reports.code.parent / "report.xml" / "a.xml").write_text(ONE)
+    (reports.code / "report.xml").symlink_to(reports.code.parent / "report.xml")
 
 
 def _old(reports: Reports) -> None:
@@ -147,6 +146,36 @@ def test_a_report_in_the_commit_does_not_count(reports: Reports) -> None:
     path.write_text(ONE)
 
     assert reports.read().problem == "report.xml is part of the commit"
+
+
+@pytest.mark.parametrize("left", ["a link", "a pipe", "a folder with links and pipes"])
+def test_the_platforms_files_replace_whatever_is_there(reports: Reports, left: str) -> None:
+    """A pod's HOME stays when its checkout is made once more, and so does what its code left there."""
+    outside = reports.code.parent / "outside"
+    (outside / "python").mkdir(parents=True)
+    for file in ("began", "python/sitecustomize.py"):
+        (outside / file).write_text("kept")
+    reports.folder.rename(reports.code.parent / "before")
+    if left == "a link":
+        reports.folder.symlink_to(outside)
+    elif left == "a pipe":
+        os.mkfifo(reports.folder)
+    else:
+        reports.folder.mkdir()
+        os.mkfifo(reports.folder / "began")
+        (reports.folder / "python").symlink_to(outside / "python")
+    reports.begin()
+
+    assert (outside / "began").read_text() == (outside / "python" / "sitecustomize.py").read_text() == "kept"
+    assert reports.mark.read_bytes() == b""
+
+
+def test_a_folder_of_reports_that_became_a_link_is_not_read(reports: Reports) -> None:
+    elsewhere = reports.folder.rename(reports.code.parent / "elsewhere")
+    (elsewhere / "pytest.xml").write_text(ONE)
+    reports.folder.symlink_to(elsewhere)
+
+    assert reports.read() == TestReport(problem="no file was found")
 
 
 def test_names_hold_no_control_characters_and_no_path_of_the_checkout(reports: Reports) -> None:
