@@ -32,12 +32,16 @@ from common.values.test_report import (
     TestResult,
 )
 from workers.supervisor import unittest_report
+from workers.supervisor.static import open_inside
 from workers.supervisor.written_files import Unusable, content_of_run, matching_files, names_in
 
 MOST_FILES = 2_000
 MOST_BYTES = 32 * 2**20
 """Of all reports of a run together."""
 MOST_DEPTH, MOST_ELEMENTS = 40, 400_000
+LONGEST_PACKAGE_BYTES = 2**20
+LONGEST_SCRIPT = 10_000
+"""Characters of a script in the package file that are looked at."""
 USUAL_PLACES = (
     "TEST-*.xml",  # unittest by xmlrunner
     "target/surefire-reports/TEST-*.xml",  # Maven
@@ -144,9 +148,11 @@ class Reports:
         """
         if _RUNS_SCRIPT.search(command):
             try:
-                scripts = json.loads((self.code / "package.json").read_bytes()[:MOST_BYTES])["scripts"]
-                command = str(scripts["test"])
-            except (OSError, ValueError, LookupError, TypeError):
+                # The setup command ran before and may have put anything there.
+                with open_inside(self.code, "package.json") as file:
+                    scripts = json.loads(file.read(LONGEST_PACKAGE_BYTES))["scripts"]
+                command = str(scripts["test"])[:LONGEST_SCRIPT]
+            except (OSError, ValueError, LookupError, TypeError, RecursionError):
                 return False
         return _NODE_RUNNER.search(command) is not None and "--test-reporter" not in command
 

@@ -16,7 +16,7 @@ from common.values.variable_set import Variables
 from tests.providers.runtime_contract import check_of, finished
 from tests.providers.runtime_supervisor import Repository, supervised
 from tests.workers.supervisor.test_setup import SPACE
-from workers.supervisor.report_files import MOST_DEPTH, Reports
+from workers.supervisor.report_files import LONGEST_PACKAGE_BYTES, MOST_DEPTH, Reports
 
 RECORDED = Path(__file__).parent / "recorded_reports"
 ONE = '<testsuite name="s"><testcase classname="page" name="test_title" time="0.25"/></testsuite>'
@@ -192,6 +192,41 @@ def test_a_nested_suite_within_the_bound_is_read(reports: Reports) -> None:
     put(reports, "report.xml", "<testsuite name='s'>" * depth + "<testcase name='t'/>" + "</testsuite>" * depth)
 
     assert len(reports.read().tests) == 1
+
+
+def _package(script: str, *, spaces: int = 0) -> str:
+    return " " * spaces + f'{{"scripts": {{"test": "{script}"}}}}'
+
+
+def _package_link(path: Path) -> None:
+    outside = path.parent.parent / "package.json"
+    outside.write_text(_package("node --test"))
+    path.symlink_to(outside)
+
+
+def _sparse_package(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(2**40)
+
+
+PACKAGES: dict[str, tuple[Callable[[Path], object], bool]] = {
+    "node's runner": (lambda path: path.write_text(_package("node --test")), True),
+    "another runner": (lambda path: path.write_text(_package("jest")), False),
+    "a link out of the checkout": (_package_link, False),
+    "a pipe": (os.mkfifo, False),
+    "a terabyte": (_sparse_package, False),
+    "too large": (lambda path: path.write_text(_package("node --test", spaces=LONGEST_PACKAGE_BYTES)), False),
+    "too deep": (lambda path: path.write_text("[" * 100_000), False),
+    "a script without end": (lambda path: path.write_text(_package("node " * 200_000)), False),
+}
+
+
+@pytest.mark.parametrize("case", PACKAGES)
+def test_the_package_that_a_setup_left_is_read_with_bounds(reports: Reports, case: str) -> None:
+    make, is_nodes_runner = PACKAGES[case]
+    make(reports.code / "package.json")
+
+    assert ("NODE_OPTIONS" in {addition.name for addition in reports.additions("npm test")}) is is_nodes_runner
 
 
 NODE_TEST = """import { describe, test } from "node:test";
