@@ -135,6 +135,16 @@ class ReportsContract:
         problem = "reports/new.xml is a link or can't be read"
         assert _run(runtime, check).report == TestReport(problem=problem)
 
+    def test_tests_that_leave_deep_folders_have_their_verdict(self, runtime: Runtime, a_check: Check) -> None:
+        """Their paths are longer than the system's longest."""
+        deep = "for _ in $(seq 25); do mkdir $name && cd -P $name; done"
+        command = f"mkdir reports; cp one.xml reports/new.xml; name=$(printf %0200d 0); {deep}"
+        check = replace(a_check, command=f"({command}) 2>/dev/null; true", test_report="reports/*.xml")
+        state = _run(runtime, check)
+
+        assert state.phase is CheckPhase.PASSED, state
+        assert state.report == TestReport((TestCase("page::test_title", TestResult.PASSED, 0.25),))
+
     def test_coverage_is_known(self, runtime: Runtime, a_check: Check) -> None:
         lines = "SF:page.py\\nDA:1,1\\nDA:2,0\\nend_of_record\\n"
         state = _run(runtime, replace(a_check, command=f"printf '{lines}' >lcov.info"))

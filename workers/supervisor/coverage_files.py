@@ -65,6 +65,8 @@ class CoverageFiles:
                 read(content, shown, _Paths(self.code, folder), found)
         except Unusable as error:
             return Coverage(problem=str(error))
+        except OSError as error:
+            return Coverage(problem=f"the files can't be read: {error.strerror}")
         if not count and self.measuring is not None and self.measuring.has_seen_others:
             return Coverage(problem=OWN_TOOL)
         return found.coverage() if count else None

@@ -162,6 +162,9 @@ class Reports:
             return TestReport(tuple(_named_apart(self._cases())))
         except Unusable as error:
             return TestReport(problem=str(error))
+        except OSError as error:
+            # The command has ended and has its verdict, whatever its files are.
+            return TestReport(problem=f"the files can't be read: {error.strerror}")
 
     def _cases(self) -> Iterator[TestCase]:
         left, passed_over, count = MOST_BYTES, None, 0

@@ -36,17 +36,27 @@ def matching_files(code: Path, places: Sequence[str]) -> list[str]:
             break
         within = f"{inside}/" if inside else ""
         found += [f"{within}{name}" for name in files if patterns.match_file(f"{within}{name}")]
-        waiting += [f"{within}{name}" for name in reversed(folders) if not (code / within / name).is_symlink()]
+        waiting += [f"{within}{name}" for name in reversed(folders)]
     return found
 
 
 def _names(folder: Path) -> tuple[list[str], list[str]]:
-    """The sorted names of its folders, links to folders among them, and of its files; none if it can't be read."""
+    """The sorted names of its folders and of its files, without links to folders; none if it can't be read."""
     folders, files = list[str](), list[str]()
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
-        for entry in entries:
-            (folders if entry.is_dir() else files).append(entry.name)
+        for entry in itertools.islice(entries, MOST_ENTRIES + 1):
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(entry.name)
+            elif not _leads_to_folder(entry):
+                files.append(entry.name)
     return sorted(set(folders) - {".git", "node_modules"}), sorted(files)
+
+
+def _leads_to_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself, or whose path is too long
+        return False
 
 
 def names_in(folder: Path, ending: str) -> list[str]:

@@ -13,6 +13,7 @@ import pytest
 from common.values.check import CheckPhase
 from common.values.test_report import TestReport
 from common.values.variable_set import Variables
+from tests.deep_folders import deep_folders
 from tests.providers.runtime_contract import check_of, finished
 from tests.providers.runtime_supervisor import Repository, supervised
 from tests.workers.supervisor.test_setup import SPACE
@@ -192,6 +193,15 @@ def test_a_nested_suite_within_the_bound_is_read(reports: Reports) -> None:
     put(reports, "report.xml", "<testsuite name='s'>" * depth + "<testcase name='t'/>" + "</testsuite>" * depth)
 
     assert len(reports.read().tests) == 1
+
+
+def test_a_report_is_read_beside_folders_and_links_that_lead_too_far(reports: Reports) -> None:
+    reports = replace(reports, wanted="*.xml")
+    (reports.code / "a circle").symlink_to("a circle")
+    with deep_folders(reports.code / "deep", name="d" * 200):
+        put(reports, "report.xml", ONE)
+
+        assert lines(reports.read()) == ["passed: page::test_title"]
 
 
 def _package(script: str, *, spaces: int = 0) -> str:
