@@ -7,10 +7,12 @@ The archive is not trusted when it is read, because it may come from another age
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import io
 import json
 import os
+import shutil
 import stat
 import tarfile
 import zlib
@@ -20,6 +22,7 @@ from pathlib import Path, PurePath
 from common.errors import ProviderRefused
 from workers.runner.client import MOST_SESSION_BYTES
 from workers.runner.drivers.protocol import SavedSession
+from workers.runner.workspace_files import new_file_inside
 
 _MANIFEST = "manifest.json"
 _FOLDER = "session/"
@@ -113,10 +116,23 @@ def _add(archive: tarfile.TarFile, stored_as: str, name: str, descriptor: int, m
     return status.st_size
 
 
-def unpack(archive_bytes: bytes, directory: Path, *, driver: str) -> SavedSession | None:
-    """Extract the files into the directory, which has none of them.
+def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, directory: Path) -> None:
+    """Write a file with its time. Raises OSError, also for absolute paths, `..` and all else that leads elsewhere."""
+    content = archive.extractfile(member)
+    if content is None:
+        return
+    with content, new_file_inside(directory, member.name.removeprefix(_FOLDER)) as file:
+        shutil.copyfileobj(content, file)
+        file.flush()
+        with contextlib.suppress(OverflowError):
+            os.utime(file.fileno(), (member.mtime, member.mtime))
 
-    Returns None, and writes nothing, if the archive is another driver's, too large or not a session archive.
+
+def unpack(archive_bytes: bytes, directory: Path, *, driver: str) -> SavedSession | None:
+    """Extract the files into the directory, in place of what is there; no program may be running in it.
+
+    Returns None, and writes nothing, if the archive is another driver's, too large or not a session archive; also None
+    if a link or a folder is in the way. No link is followed: the project's setup command may have left anything there.
     """
     try:
         with tarfile.open(fileobj=io.BytesIO(archive_bytes), mode="r:gz") as archive:
@@ -137,9 +153,7 @@ def unpack(archive_bytes: bytes, directory: Path, *, driver: str) -> SavedSessio
             if sum(member.size for member in members) > MOST_UNPACKED_BYTES:
                 return None
             for member in members:
-                member.name = member.name.removeprefix(_FOLDER)
-            # The filter refuses absolute paths, `..` and everything else that would leave the directory.
-            archive.extractall(directory, members, filter="data")
+                _extract(archive, member, directory)
     except (tarfile.TarError, OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, AttributeError):
         return None
     return saved

@@ -12,6 +12,7 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 MOST_LINKS = 40
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -60,7 +61,13 @@ def copy_out(root: Path, name: str, target: Path, *, most_bytes: int) -> None:
 
 
 def write_inside(root: Path, name: str, content: bytes) -> None:
-    """Write a file, readable by this user alone, in place of what is there; makes the folders above it.
+    """Write a file as `new_file_inside` opens it."""
+    with new_file_inside(root, name) as file:
+        file.write(content)
+
+
+def new_file_inside(root: Path, name: str) -> BinaryIO:
+    """Open a new file, readable by this user alone, in place of what is there; makes the folders above it.
 
     Follows no link. Raises Outside if a part of the path is one, or no folder, and OSError.
     """
@@ -79,8 +86,7 @@ def write_inside(root: Path, name: str, content: bytes) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(last, dir_fd=place)
         new = os.open(last, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=place)
-        with os.fdopen(new, "wb") as file:
-            file.write(content)
+        return os.fdopen(new, "wb")
 
 
 def unlink_inside(root: Path, name: str) -> None:

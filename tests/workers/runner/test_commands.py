@@ -77,6 +77,33 @@ def test_a_session_comes_back_as_it_was_packed(tmp_path: Path) -> None:
     assert not (target / "link").exists()
 
 
+def test_a_session_replaces_what_the_setup_left_and_follows_no_link(tmp_path: Path) -> None:
+    """Opening a pipe for writing would wait for ever, and the runner writes without walls."""
+    source, target, outside = tmp_path / "source", tmp_path / "target", tmp_path / "outside"
+    for folder in (source / "deep", target / "deep", outside):
+        folder.mkdir(parents=True)
+    for name in ("pipe", "link", "file"):
+        (source / "deep" / name).write_text("of the session")
+        os.utime(source / "deep" / name, (1_000_000_000, 1_000_000_000))
+    archive = sessions.pack(source, driver="scripted", round_number=3, head_sha="a" * 40)
+    os.mkfifo(target / "deep" / "pipe")
+    (outside / "kept").write_text("kept")
+    (target / "deep" / "link").symlink_to(outside / "kept")
+    (target / "deep" / "file").write_text("of the setup")
+
+    assert sessions.unpack(archive, target, driver="scripted") == SavedSession(3, "a" * 40)
+    assert {path.name: path.read_text() for path in (target / "deep").iterdir()} == dict.fromkeys(
+        ("pipe", "link", "file"), "of the session"
+    )
+    assert (target / "deep" / "file").stat().st_mtime == 1_000_000_000
+    assert (outside / "kept").read_text() == "kept"
+
+    (target / "deep").rename(target / "before")
+    (target / "deep").symlink_to(outside)
+    assert sessions.unpack(archive, target, driver="scripted") is None
+    assert [path.name for path in outside.iterdir()] == ["kept"]
+
+
 @pytest.mark.parametrize("name", ["session/../../escaped", "session//tmp/../../escaped", "session/a/../../../escaped"])
 def test_an_archive_never_writes_outside_its_directory(tmp_path: Path, name: str) -> None:
     buffer = io.BytesIO()
