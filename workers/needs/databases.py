@@ -116,7 +116,18 @@ class Databases:
     def remove(self) -> None:
         """Kill what is left of the servers, and remove their directory and the report. Blocking. Safe to repeat."""
         clear(self.place)
-        self.report.unlink(missing_ok=True)
+        self.remove_report()
+
+    def remove_report(self) -> None:
+        """Remove the report, which tells the host to end. Blocking. Safe to repeat.
+
+        A client of the servers may have put a folder in its place: that goes too, or stays with the run's directory.
+        """
+        try:
+            self.report.unlink(missing_ok=True)
+        except OSError:
+            with contextlib.suppress(OSError):
+                remove_tree(self.report)
 
 
 def new_databases(needs: Sequence[ServiceNeed], owner: Path, report: Path, *, is_confined: bool = False) -> Databases:

@@ -164,7 +164,7 @@ class _Host:
         if self._databases is None or self._thread is None:
             return
         # The host ends by itself when its report is gone.
-        self._databases.report.unlink(missing_ok=True)
+        self._databases.remove_report()
         self._thread.join(END_SECONDS)
         self._stop.cancel(Why.DROPPED)
         self._thread.join()

@@ -53,6 +53,16 @@ def test_a_host_whose_report_is_removed_ends_its_server(databases: Databases) ->
     assert not databases.place.exists()
 
 
+def test_a_folder_that_a_client_put_in_place_of_the_report_is_removed(databases: Databases) -> None:
+    """PostgreSQL's superuser, a hostile client, runs programs where the report lies."""
+    databases.report.mkdir()
+    (databases.report / "file").touch()
+    for _time in range(2):
+        databases.remove()
+
+        assert not databases.report.exists()
+
+
 def test_a_servers_password_is_in_no_argument_and_no_open_file(databases: Databases) -> None:
     host = _start(databases)
     try:
