@@ -127,13 +127,16 @@ class _Paths:
         return self._known[key]
 
     def _in_checkout(self, name: str, roots: Sequence[str]) -> Iterator[str]:
-        folder = PurePosixPath(self.folder)
-        tops = {str(self.code), os.path.realpath(self.code)}
+        folder, inside = PurePosixPath(self.folder), os.path.realpath(self.code)
+        tops = {str(self.code), inside}
         for above in (folder, *folder.parents):
             for root in (*roots, ""):
                 full = os.path.normpath(os.path.join(self.code, above, root, name))
                 for top in tops:
-                    if full.startswith(f"{top}/") and os.path.isfile(full):
+                    if not full.startswith(f"{top}/") or not os.path.isfile(full):
+                        continue
+                    # A link of the tests could tell which files there are outside of their sandbox.
+                    if os.path.realpath(full).startswith(f"{inside}/"):
                         yield full.removeprefix(f"{top}/")
 
 

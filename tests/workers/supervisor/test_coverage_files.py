@@ -115,6 +115,17 @@ def test_files_outside_of_the_checkout_do_not_count(run: Run, path: str) -> None
     assert run.read() == Coverage()
 
 
+def test_a_link_of_the_tests_does_not_tell_what_lies_outside(run: Run) -> None:
+    """The platform sees more than the tests do, and would say whether a file is there."""
+    (run.outside / "page.py").write_text("")
+    (run.code / "out").symlink_to(run.outside)
+    (run.code / "link.py").symlink_to(run.outside / "page.py")
+    (run.code / "linked").symlink_to("src")
+    run.put("lcov.info", "".join(lcov(path) for path in ("out/page.py", "link.py", "linked/page.py")))
+
+    assert run.read() == Coverage((FileCoverage("linked/page.py", "1-2", "4"),))
+
+
 def _link(run: Run) -> None:
     (run.outside / "coverage.xml").write_text(cobertura("src/page.py"))
     (run.code / "coverage.xml").symlink_to(run.outside / "coverage.xml")
