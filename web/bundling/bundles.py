@@ -25,6 +25,7 @@ _ENTRY = re.compile(r'<script type="module" src="/static/([^"]+)">')
 _STYLE = re.compile(r'<link rel="stylesheet" href="/static/([^"]+)">\n')
 _OWN_ADDRESS = re.compile(rf'"/static/(?!{VENDORED}|{FOLDER})([^"\n]+)"')
 _INDENTATION = re.compile(r"^[ \t]+", re.MULTILINE)
+_COMMENT = re.compile(r"^[ \t]*/\*[^*]*\*/\n", re.MULTILINE)
 _RELATIVE = re.compile(r"@import\b[^;]*|@charset\b[^;]*|url\((?!\s*[\"']?(?:/static/vendor/|data:))[^)]*")
 
 
@@ -136,7 +137,9 @@ class _Joining:
         for name, text in zip(names, texts, strict=True):
             if found := _RELATIVE.search(text):
                 raise UnknownForm(f"{name}: cannot join {found.group()!r}")
-        joined = "".join(f"/* {name} */\n{text.rstrip()}\n" for name, text in zip(names, texts, strict=True))
+        # Comments are for who reads the sources.
+        texts = [_COMMENT.sub("", text).strip() for text in texts]
+        joined = "".join(f"/* {name} */\n{text}\n" for name, text in zip(names, texts, strict=True))
         # How far lines are indented means nothing in a style sheet, and is 3 % of it, compressed.
         joined = _INDENTATION.sub("", joined)
         link = f'<link rel="stylesheet" href="{self._add("page.css", joined.encode())}">\n'

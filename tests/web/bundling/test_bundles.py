@@ -93,6 +93,14 @@ def test_the_page_has_one_style_sheet_in_the_order_of_the_sources(tmp_path: Path
     assert made.files[style] == b"/* css/a.css */\na {\nmargin: 0;\n}\n/* css/b.css */\nb {}\n"
 
 
+def test_the_style_sheet_is_sent_without_comments(tmp_path: Path) -> None:
+    content = 'a::after {\n  content: "/* said */";\n}\n'
+    made = _bundle(tmp_path, {"css/a.css": f"/* What a is. */\n\n{content}  /* On\n  two lines. */\nb {{}}\n"})
+
+    (style,) = (text.decode() for name, text in made.files.items() if name.endswith(".css"))
+    assert style.startswith('/* css/a.css */\na::after {\ncontent: "/* said */";\n}\nb {}\n/* css/b.css */')
+
+
 def test_other_files_of_ours_are_named_by_their_content(tmp_path: Path) -> None:
     made = _bundle(tmp_path)
 
