@@ -8,6 +8,7 @@ from playwright.sync_api import Request, Route, expect
 from common.models import Project, Task
 from common.states import Priority
 from tests.builders import log_in
+from tests.web.live_feed import LiveFeed
 from tests.web.page_reader import PageReader
 from tests.web.world import SHA, World, get, put
 
@@ -101,6 +102,26 @@ def test_a_change_of_a_task_outlives_the_session_and_takes_nothing_else_back(
     reader.page.locator("dialog").get_by_role("button", name="Cancel").click()
     reader.see("task-edit").click()
     expect(description).to_have_value("An hour of careful writing.")
+
+
+def test_what_others_change_while_a_task_is_edited_is_not_taken_back(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    task = plain_world.task(project, description="Short.")
+    feed = LiveFeed(reader.page)
+    reader.open(f"#/projects/{project.id}/tasks/{task.id}")
+    reader.see("task-edit").click()
+    put(Task, task.id, description="Written by somebody else.", labels=["theirs"])
+    with reader.page.expect_response(f"**/api/tasks/{task.id}"):
+        feed.tell("task:updated", project.id, feed.SEQ + 1, taskId=task.id)
+    expect(reader.page.locator(".panel")).to_contain_text("Written by somebody else.")
+
+    reader.page.locator("dialog select[name=priority]").select_option("urgent")
+    reader.page.get_by_role("button", name="Save").click()
+    expect(reader.page.locator("dialog")).to_have_count(0)
+
+    changed = get(Task, task.id)
+    assert (changed.description, changed.labels) == ("Written by somebody else.", ["theirs"])
+    assert changed.priority == int(Priority.URGENT)
 
 
 def test_settings_that_are_not_saved_outlive_the_session_but_no_secret_does(

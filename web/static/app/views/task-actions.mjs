@@ -49,7 +49,9 @@ export function TaskActions({ task, reload, edit }) {
   </div>`;
 }
 
-export function EditTask({ task, reload, close }) {
+export function EditTask({ task: now, reload, close }) {
+  // As it was when the dialog opened: only what was changed since then is sent, and nothing of others is taken back.
+  const [task] = useState(now);
   const pictures = useTakePictures();
   const begun = {
     title: task.title,
