@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from playwright.sync_api import Route, WebSocketRoute, expect
 
 from common.models import Task, User
 from common.states import Role
+from tests.web.live_feed import LiveFeed
 from tests.web.page_reader import ORIGIN, PageReader
 from tests.web.world import World, all_of, put
 
@@ -100,6 +102,74 @@ def test_a_task_that_is_opened_does_not_join_a_board_whose_search_leaves_it_out(
 
     expect(cards).to_have_count(1)
     expect(cards).to_contain_text("Search")
+
+
+BUSY: dict[str, Any] = {"status": 503, "headers": {"Retry-After": "1"}, "json": {"error": "Service unavailable"}}
+AWAY = "away"
+"""The server isn't reached."""
+
+
+def _fail(reader: PageReader, path: str, how: dict[str, Any] | str, times: int) -> None:
+    """The next reads of this path fail."""
+    reader.page.route(path, lambda route: route.abort() if how == AWAY else route.fulfill(**BUSY | how), times=times)
+
+
+@pytest.mark.parametrize("how", [AWAY, {"status": 500}, {"status": 429}], ids=["away", "500", "429"])
+def test_a_task_whose_read_failed_is_read_again(
+    reader: PageReader, plain_world: World, how: dict[str, Any] | str
+) -> None:
+    project = plain_world.project()
+    task = plain_world.task(project, "Greet")
+    feed = LiveFeed(reader.page)
+    reader.open(f"#/projects/{project.id}/tasks/{task.id}")
+    expect(reader.page.locator(".panel h1")).to_have_text("Greet")
+    reader.settle()
+    # By the card and by the panel beside it.
+    _fail(reader, f"**/api/tasks/{task.id}", how, times=3)
+    put(Task, task.id, title="Greet in Spanish")
+
+    feed.tell("task:updated", project.id, feed.SEQ + 1, taskId=task.id)
+
+    expect(reader.see("task-card")).to_contain_text("Greet in Spanish")
+    expect(reader.page.locator(".panel h1")).to_have_text("Greet in Spanish")
+
+
+def test_a_task_that_cannot_be_read_keeps_no_other_back(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    bad, good = (plain_world.task(project, title) for title in ("Bad", "Good"))
+    feed = LiveFeed(reader.page)
+    reader.open(f"#/projects/{project.id}/tasks")
+    expect(reader.see("task-card")).to_have_count(2)
+    reader.settle()
+    reader.page.route(f"**/api/tasks/{bad.id}", lambda route: route.fulfill(status=500, json={}))
+    put(Task, good.id, title="Better")
+
+    for number, task in enumerate((bad, good), 1):
+        feed.tell("task:updated", project.id, feed.SEQ + number, taskId=task.id)
+
+    expect(reader.see("task-card").filter(has_text="Better")).to_have_count(1)
+    expect(reader.see("toast")).to_have_count(1)
+
+
+def test_lists_and_the_board_are_read_again_when_a_read_failed(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    feed = LiveFeed(reader.page)
+    reader.open(f"#/projects/{project.id}/tasks")
+    expect(reader.page.get_by_text("No tasks yet")).to_be_visible()
+    reader.settle()
+    _fail(reader, "**/api/board?*", BUSY, times=2)
+    approved = plain_world.task(project, "Greet", state="approved")
+    feed.tell("resync", project.id, feed.SEQ + 1)
+    expect(reader.see("task-card")).to_have_count(1)
+    expect(reader.see("toast")).to_have_count(1)
+
+    reader.page.evaluate("hash => { location.hash = hash }", f"#/projects/{project.id}/groups")
+    expect(reader.page.get_by_text("No groups yet")).to_be_visible()
+    reader.settle()
+    _fail(reader, "**/api/task-groups?*", BUSY, times=1)
+    plain_world.group(project, [approved.id])
+    feed.tell("task-group:status_changed", project.id, feed.SEQ + 2)
+    expect(reader.page.get_by_text("No groups yet")).to_have_count(0)
 
 
 def test_activity_shows_what_happens_while_an_answer_is_under_way(reader: PageReader, plain_world: World) -> None:

@@ -79,6 +79,11 @@ async function send(method, path, { body, raw, asBlob, query, key, token, keepal
   throw new ApiError(reply.status, message, json?.details?.field ?? null, again === null ? null : Number(again));
 }
 
+// Calls `act`, which reads again what failed with this error, where that may go well: when the server says, or soon.
+export function readAgain({ status, retryAfter }, act) {
+  if (status === 0 || status === 429 || status >= 500) setTimeout(act, 1000 * (retryAfter ?? 5));
+}
+
 // Refreshing rotates the token, so two tabs must not do it at once: the second would show a used one.
 const alone = (act) => (navigator.locks ? navigator.locks.request("aiworker-refresh", act) : act());
 let refreshing = null;

@@ -1,6 +1,6 @@
 // Hooks that read the API and keep what they read fresh while a view is open.
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
-import { api } from "./api.mjs";
+import { api, readAgain } from "./api.mjs";
 import { followTask, listen, watchProject } from "./live.mjs";
 import { failed } from "./toasts.mjs";
 
@@ -53,9 +53,8 @@ export function useRead(path, query = {}, { pause = false } = {}) {
     } catch (error) {
       if (mine !== asked.current) return;
       setState((old) => ({ path: key, value: old.path === key ? old.value : null, error }));
-      // What could not be read in time, such as a diff on a busy machine, is read again when the server says.
-      if (error.status === 503 && error.retryAfter !== null)
-        setTimeout(() => mine === asked.current && reload(), error.retryAfter * 1000);
+      // No event may come that would make it be read again.
+      readAgain(error, () => mine === asked.current && reload());
     }
   }, [key, pause]);
   useEffect(() => {
@@ -90,8 +89,9 @@ export function usePages(path, name, query = {}) {
         });
       } catch (error) {
         if (mine !== asked.current) return;
-        if (cursor) failed(error);
-        else setState((old) => (old.key === key && old.items ? old : { key, items: null, cursor: null, error }));
+        if (cursor) return failed(error);
+        setState((old) => (old.key === key && old.items ? old : { key, items: null, cursor: null, error }));
+        readAgain(error, () => mine === asked.current && read());
       }
     },
     [key],

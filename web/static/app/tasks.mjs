@@ -1,7 +1,7 @@
 // The board's tasks: the first page of each state in one reply, then kept right by events. Other views read one task by
 // themselves.
 import { batch, signal } from "@preact/signals";
-import { api } from "./api.mjs";
+import { api, readAgain } from "./api.mjs";
 import { isPressed, released } from "./pressed.mjs";
 import { failed } from "./toasts.mjs";
 
@@ -80,8 +80,11 @@ export async function loadBoard(projectId, filter) {
       trouble.value = null;
     });
   } catch (error) {
-    if (mine === asked) trouble.value = error;
-    if (mine === asked && tasks.value) failed(error);
+    if (mine !== asked) return;
+    // Told once, not with every try.
+    if (tasks.value && !trouble.value) failed(error);
+    trouble.value = error;
+    readAgain(error, () => mine === asked && loadBoard(projectId, filter));
   } finally {
     if (mine === asked) {
       loading = false;
@@ -186,7 +189,8 @@ export function heardOfTask(message, again) {
   }, 150);
 }
 
-async function readDirty(again) {
+// isRepeat: whether what could not be read was told already.
+async function readDirty(again, isRepeat) {
   if (loading) return;
   const ids = [...dirty];
   dirty = new Set();
@@ -194,23 +198,30 @@ async function readDirty(again) {
   if (ids.length > 12 || isFiltered()) return again();
   const mine = asked;
   const read = ++reads;
-  try {
-    const replies = await Promise.all(
-      ids.map((id) => api.get(`/tasks/${id}`).catch((error) => (error.status === 404 ? null : Promise.reject(error)))),
-    );
-    await released();
-    if (mine !== asked) return;
-    const known = replies.filter(Boolean).map(({ task }) => task);
-    const fresh = known.filter(({ id }) => !isOvertaken(id, read));
-    for (const { id } of fresh) shownReads.set(id, read);
-    batch(() => {
-      keep(fresh);
-      cards.value = new Map([
-        ...cards.value,
-        ...fresh.map((task) => [task.id, cardOf(task, cards.value.get(task.id))]),
-      ]);
+  const missed = [];
+  let fault = null;
+  const readOne = (id) =>
+    api.get(`/tasks/${id}`).catch((error) => {
+      if (error.status === 404) return;
+      missed.push(id);
+      fault = error;
     });
-  } catch (error) {
-    failed(error);
+  const replies = await Promise.all(ids.map(readOne));
+  await released();
+  if (mine !== asked) return;
+  if (fault) {
+    if (!isRepeat) failed(fault);
+    readAgain(fault, () => {
+      if (mine !== asked) return;
+      for (const id of missed) dirty.add(id);
+      readDirty(again, true);
+    });
   }
+  const known = replies.filter(Boolean).map(({ task }) => task);
+  const fresh = known.filter(({ id }) => !isOvertaken(id, read));
+  for (const { id } of fresh) shownReads.set(id, read);
+  batch(() => {
+    keep(fresh);
+    cards.value = new Map([...cards.value, ...fresh.map((task) => [task.id, cardOf(task, cards.value.get(task.id))])]);
+  });
 }
