@@ -240,6 +240,26 @@ def test_everything_is_reached_by_the_keyboard_alone(ada: PageReader, plain_worl
     expect(ada.see("login-submit")).to_be_visible()
 
 
+def test_a_dialog_that_closes_gives_the_focus_back(ada: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    task = plain_world.task(project)
+    page = ada.page
+    ada.open(f"#/projects/{project.id}/tasks/{task.id}")
+
+    for testid in ("task-edit", "task-cancel", "task-new", "task-card"):
+        opener = ada.see(testid)
+        opener.focus()
+        page.keyboard.press("c" if testid == "task-card" else "Enter")
+        expect(page.get_by_role("dialog")).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        expect(opener).to_be_focused()
+
+    _ask(ada, "new task")
+    page.keyboard.press("Enter")
+    expect(ada.see("task-title")).to_be_focused()
+
+
 def test_a_session_elsewhere_is_ended_from_the_account(ada: PageReader, plain_world: World) -> None:
     there = plain_world.app.test_client()
     there.environ_base["HTTP_USER_AGENT"] = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"

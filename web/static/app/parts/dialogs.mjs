@@ -9,10 +9,11 @@ export function Dialog({ title, close, children, wide }) {
   const box = useRef();
   const id = useId();
   useLayoutEffect(() => {
-    const before = document.activeElement;
-    box.current.showModal();
-    box.current.querySelector("input,textarea,select")?.focus();
-    return () => before?.focus?.();
+    const dialog = box.current;
+    dialog.showModal();
+    dialog.querySelector("input,textarea,select")?.focus();
+    // All else is inert while it is open. Closing it gives the focus back to where it was; removing it does not.
+    return () => dialog.close();
   }, []);
   return html`<dialog
     ref=${box}
