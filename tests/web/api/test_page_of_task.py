@@ -257,6 +257,29 @@ def test_pictures_go_with_a_new_task(reader: PageReader, plain_world: World) -> 
     expect(reader.see("inline-picture").last).to_have_attribute("src", re.compile("^data:image/png"))
 
 
+def test_the_files_of_a_draft_are_kept_with_it(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    reader.open(f"#/projects/{project.id}/tasks")
+    reader.see("task-new").click()
+    reader.see("task-title").fill("With a picture")
+    paste(reader.see("task-description"))
+    reader.page.keyboard.press("Escape")
+    expect(reader.see("task-title")).to_have_count(0)
+
+    reader.see("task-new").click()
+    expect(reader.see("task-file")).to_have_count(1)
+    reader.see("task-discard").click()
+    reader.see("undo").click()
+    expect(reader.see("task-file")).to_have_count(1)
+    reader.see("task-create").click()
+
+    reader.see("task-card").click()
+    expect(reader.see("inline-picture")).to_have_count(1)
+    reader.see("task-new").click()
+    expect(reader.see("task-title")).to_have_value("")
+    expect(reader.see("task-file")).to_have_count(0)
+
+
 def test_a_text_that_is_nested_too_deeply_is_shown_as_it_was_written(reader: PageReader, plain_world: World) -> None:
     project = plain_world.project()
     hard = [">" * 3000 + " a quote", "- " * 2000 + "a list", "1. " * 2000 + "numbers", "a." * 4000 + "@mail"]

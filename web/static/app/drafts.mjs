@@ -25,8 +25,14 @@ export function keepDraft(key, value) {
   }
 }
 
+// The files that go with a draft, by its key's name: not written as JSON, so they last as long as the page.
+const files = new Map();
+export const keptFiles = (key) => files.get(nameOf(key)) || [];
+export const keepFiles = (key, some) => files.set(nameOf(key), some);
+
 // Drops everybody's: for signing out.
 export function dropDrafts() {
+  files.clear();
   for (const name of Object.keys(sessionStorage)) if (name.startsWith(PREFIX)) sessionStorage.removeItem(name);
 }
 

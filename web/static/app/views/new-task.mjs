@@ -1,8 +1,8 @@
 // Writing a task. What only some tasks need is folded away.
 import { api } from "../api.mjs";
-import { keepDraft } from "../drafts.mjs";
+import { keepDraft, keepFiles, keptFiles } from "../drafts.mjs";
 import { html } from "../html.mjs";
-import { useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { CapFields, capsDraft, capsOf } from "../parts/caps.mjs";
 import { CheckField, Fault, Field, SelectField, TextField, useForm } from "../parts/controls.mjs";
 import { Dialog } from "../parts/dialogs.mjs";
@@ -42,21 +42,25 @@ export function NewTask({ close }) {
   const { id: projectId } = project.value;
   const draftKey = `new-task.${projectId}`;
   const form = useForm(EMPTY, draftKey);
-  const [files, setFiles] = useState([]);
-  const kept = useRef([]);
-  kept.current = files;
+  const [files, showFiles] = useState(keptFiles(draftKey));
+  const setFiles = (some) => {
+    keepFiles(draftKey, some);
+    showFiles(some);
+  };
   const pictures = useTakePictures(async (file) => {
-    const named = renamed(file, kept.current);
-    setFiles((kept.current = [...kept.current, named]));
+    const others = keptFiles(draftKey);
+    const named = renamed(file, others);
+    setFiles([...others, named]);
     return named.name;
   });
-  const written = JSON.stringify(form.draft) !== JSON.stringify(EMPTY);
+  const written = files.length || JSON.stringify(form.draft) !== JSON.stringify(EMPTY);
   const leave = () => {
     if (written) told(t("Kept as a draft: “New task” opens with it."));
     close();
   };
   const finish = () => {
     form.reset();
+    setFiles([]);
     close();
   };
   const discard = () => {
@@ -65,6 +69,7 @@ export function NewTask({ close }) {
     if (!written) return;
     toldUndoable(t("The draft is discarded."), () => {
       keepDraft(draftKey, draft);
+      keepFiles(draftKey, files);
       writing.value = true;
     });
   };
