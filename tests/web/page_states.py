@@ -12,6 +12,7 @@ from enum import Enum, StrEnum
 from common.states import (
     AGENT_EDGES,
     GROUP_EDGES,
+    GROUP_LIVE,
     TASK_EDGES,
     AgentState,
     By,
@@ -61,6 +62,7 @@ def module() -> str:
     allowed = {
         "CANCELLABLE_TASK_STATES": _left_by_a_person(TASK_EDGES, TaskState.CANCELLED),
         "CANCELLABLE_GROUP_STATES": _left_by_a_person(GROUP_EDGES, GroupState.CANCELLED),
+        "LIVE_GROUP_STATES": words(state for state in GroupState if state in GROUP_LIVE),
         "DRAINABLE_AGENT_STATES": _left_by_a_person(AGENT_EDGES, AgentState.DRAINING),
         "FINAL_TASK_STATES": words(state for state in TaskState if all(old is not state for old, _new in TASK_EDGES)),
     }
@@ -71,7 +73,8 @@ def module() -> str:
             "// Roles and priorities from the lowest to the highest; states in the order of their usual course.",
             *(_line(name, words(of)) for name, of in LISTS.items()),
             "",
-            "// From which states a person may cancel or drain, and the states that a task never leaves.",
+            "// From which states a person may cancel or drain, in which states a group holds its tasks, and the",
+            "// states that a task never leaves.",
             *(_line(name, listed) for name, listed in allowed.items()),
             "",
         ]

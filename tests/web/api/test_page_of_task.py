@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
-from common.models import Deployment, Run, Task, TaskGroup
+from common.models import Deployment, GroupMember, Run, Task, TaskGroup
 from common.states import Environment, Role
 from tests.web.made import a_question
 from tests.web.page_reader import PageReader
@@ -157,6 +157,28 @@ def test_the_next_step_is_done_where_it_is_said(reader: PageReader, plain_world:
     assert fix.labels == ["fix"]
     reader.open(f"#/projects/{project.id}/tasks/{taken.id}")
     expect(reader.see("next-step")).to_contain_text(f"“{fix.title}” is to fix it")
+
+
+def test_a_new_group_begins_with_the_tasks_that_no_group_holds(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    held, freed, fresh = plain_world.approved(project, "Held", "Freed", "Fresh")
+    plain_world.group(project, [held])
+    put(TaskGroup, plain_world.group(project, [freed])["id"], state_="conflict")
+    reader.open(f"#/projects/{project.id}/groups")
+
+    reader.see("group-new").click()
+
+    def row(title: str) -> Locator:
+        return reader.see("group-task").filter(has_text=title).locator("input")
+
+    expect(row("Held")).not_to_be_checked()
+    expect(row("Freed")).to_be_checked()
+    row("Freed").uncheck()
+    reader.see("group-name").fill("Sprint 9")
+    reader.see("group-create").click()
+    expect(reader.see("group-status")).to_be_visible()
+    (group,) = all_of(TaskGroup, TaskGroup.name == "Sprint 9")
+    assert [one.task_id for one in all_of(GroupMember, GroupMember.group_id == group.id)] == [fresh]
 
 
 def test_who_may_not_act_is_told_whom_it_waits_for(browser: Browser, plain_world: World) -> None:

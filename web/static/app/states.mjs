@@ -18,8 +18,18 @@ export const TASK_STATES = [
 export const AGENT_STATES = ["starting", "idle", "busy", "draining", "offline", "error"];
 export const JOB_STATES = ["queued", "running", "done", "failed", "cancelled"];
 
-// From which states a person may cancel or drain, and the states that a task never leaves.
+// From which states a person may cancel or drain, in which states a group holds its tasks, and the
+// states that a task never leaves.
 export const CANCELLABLE_TASK_STATES = ["backlog", "in_progress", "needs_input", "ready_to_test", "approved"];
 export const CANCELLABLE_GROUP_STATES = ["pending", "merging", "merged", "deploying_staging", "staging", "failed"];
+export const LIVE_GROUP_STATES = [
+  "pending",
+  "merging",
+  "merged",
+  "deploying_staging",
+  "staging",
+  "deploying_production",
+  "failed",
+];
 export const DRAINABLE_AGENT_STATES = ["starting", "idle", "busy", "offline"];
 export const FINAL_TASK_STATES = ["production", "cancelled"];

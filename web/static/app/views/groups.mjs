@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { t, tn } from "../language.mjs";
-import { useLive, usePages } from "../loading.mjs";
+import { useLive, usePages, useRead } from "../loading.mjs";
 import {
   Badge,
   CheckField,
@@ -25,6 +25,7 @@ import { Dialog } from "../parts/dialogs.mjs";
 import { project } from "../projects.mjs";
 import { go, to } from "../routes.mjs";
 import { may } from "../session.mjs";
+import { LIVE_GROUP_STATES } from "../states.mjs";
 import { say, sha, shownState } from "../words.mjs";
 
 export const groupTitle = (group) => group.name || group.stagingBranch?.replace(/^release\//, "") || t("Group");
@@ -95,7 +96,15 @@ export function Groups() {
 
 export function NewGroup({ projectId, close }) {
   const pages = usePages("/tasks", "tasks", { projectId, state: "approved" });
-  const [left, setLeft] = useState(new Set());
+  const groups = useRead("/task-groups", { projectId, limit: 200 });
+  const held = new Set(
+    groups.value?.taskGroups
+      .filter(({ status }) => LIVE_GROUP_STATES.includes(status))
+      .flatMap(({ taskIds }) => taskIds),
+  );
+  // Task id → what the person chose. To begin with, those are taken that no group holds.
+  const [choices, setChoices] = useState({});
+  const isChosen = ({ id }) => choices[id] ?? !held.has(id);
   const begun = { name: "", notes: "", targetBranch: "staging", acceptRolledBack: false };
   const form = useForm(begun, `new-group.${projectId}`);
   const cancel = () => {
@@ -104,12 +113,8 @@ export function NewGroup({ projectId, close }) {
   };
   // Listed newest first; the order of the ids is the order of merging.
   const approved = [...(pages.items || [])].sort((a, b) => (a.id < b.id ? -1 : 1));
-  const chosen = approved.filter(({ id }) => !left.has(id));
-  const toggle = (id) => {
-    const next = new Set(left);
-    if (!next.delete(id)) next.add(id);
-    setLeft(next);
-  };
+  const chosen = approved.filter(isChosen);
+  const toggle = (task) => setChoices({ ...choices, [task.id]: !isChosen(task) });
   const create = form.submit(async ({ name, notes, targetBranch, acceptRolledBack }) => {
     const body = { projectId, taskIds: chosen.map(({ id }) => id), targetBranch };
     if (acceptRolledBack) body.acceptRolledBack = true;
@@ -118,9 +123,10 @@ export function NewGroup({ projectId, close }) {
     const { taskGroup } = await api.post("/task-groups", body);
     go(to.group(projectId, taskGroup.id));
   });
-  if (pages.error)
+  const unread = [pages, groups].find(({ error, value }) => error && !value);
+  if (unread)
     return html`<${Dialog} title=${t("New group")} close=${close}>
-      <${Trouble} error=${pages.error} again=${pages.reload} />
+      <${Trouble} error=${unread.error} again=${unread.reload} />
     <//>`;
   return html`<${Dialog} title=${t("New group")} close=${close} wide>
     <form onSubmit=${create}>
@@ -131,13 +137,13 @@ export function NewGroup({ projectId, close }) {
         control=${(id) =>
           html`<div class="choices" id=${id} role="group" aria-label=${t("Approved tasks")}>
             ${
-              !pages.items
+              !pages.items || !groups.value
                 ? html`<${Loading} />`
                 : approved.length
                   ? approved.map(
                       (task) =>
                         html`<label key=${task.id} class="check" data-testid="group-task" data-task-id=${task.id}>
-                          <input type="checkbox" checked=${!left.has(task.id)} onChange=${() => toggle(task.id)} />
+                          <input type="checkbox" checked=${isChosen(task)} onChange=${() => toggle(task)} />
                           <span>${task.title}<small>${task.branchName}</small></span>
                         </label>`,
                     )
@@ -184,7 +190,11 @@ export function NewGroup({ projectId, close }) {
       <${Fault} form=${form} />
       <footer>
         <button type="button" class="button" onClick=${cancel}>${t("Cancel")}</button>
-        <button class="button primary" data-testid="group-create" disabled=${form.busy || !chosen.length}>
+        <button
+          class="button primary"
+          data-testid="group-create"
+          disabled=${form.busy || !groups.value || !chosen.length}
+        >
           ${t("Create group of {count}", { count: chosen.length })}
         </button>
       </footer>

@@ -10,14 +10,14 @@ import { lazy } from "../parts/lazy.mjs";
 import { project } from "../projects.mjs";
 import { go, route, to } from "../routes.mjs";
 import { may, user } from "../session.mjs";
+import { LIVE_GROUP_STATES } from "../states.mjs";
 import { idOf } from "../words.mjs";
 
 const None = () => null;
 const NewGroup = lazy(() => import("./groups.mjs"), "NewGroup", None);
 const MOST = 200;
 const APPROVED = ["approved", "staging", "production"];
-// Groups that hold their tasks.
-const isLive = ({ status }) => !["production", "cancelled", "conflict"].includes(status);
+const isLive = ({ status }) => LIVE_GROUP_STATES.includes(status);
 const isWaiting = ({ state, phase }) => state === "backlog" || phase === "queued";
 
 // What was read, read again with every higher number of `times`; null until the first answer.
