@@ -72,17 +72,19 @@ export function ProjectSettings() {
       <dd><code>${one.defaultBranch}</code></dd>
       <dt>${t("Direct pushes")}</dt>
       <dd data-testid="project-direct-push">
-        ${
-          one.allowDirectPush
-            ? th(
-                "Maintainers may push to {branch}, past proof and approval, but never by force. " +
-                  "The audit has each push.",
-                { branch: html`<code>${one.defaultBranch}</code>` },
-              )
-            : th("Nobody pushes to {branch}, but for a first push into a new project: work comes by tasks.", {
-                branch: html`<code>${one.defaultBranch}</code>`,
-              })
-        }
+        <span>
+          ${
+            one.allowDirectPush
+              ? th(
+                  "Maintainers may push to {branch}, past proof and approval, but never by force. " +
+                    "The audit has each push.",
+                  { branch: html`<code>${one.defaultBranch}</code>` },
+                )
+              : th("Nobody pushes to {branch}, but for a first push into a new project: work comes by tasks.", {
+                  branch: html`<code>${one.defaultBranch}</code>`,
+                })
+          }
+        </span>
       </dd>
       <dt>${t("Created")}</dt>
       <dd><${Time} at=${one.createdAt} /></dd>
