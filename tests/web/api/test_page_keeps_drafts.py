@@ -8,6 +8,7 @@ from playwright.sync_api import Request, Route, expect
 from common.models import Project, Task
 from common.states import Priority
 from tests.builders import log_in
+from tests.png import solid
 from tests.web.live_feed import LiveFeed
 from tests.web.page_reader import PageReader
 from tests.web.world import SHA, World, get, put
@@ -122,6 +123,42 @@ def test_what_others_change_while_a_task_is_edited_is_not_taken_back(reader: Pag
     changed = get(Task, task.id)
     assert (changed.description, changed.labels) == ("Written by somebody else.", ["theirs"])
     assert changed.priority == int(Priority.URGENT)
+
+
+def test_who_signs_in_next_finds_no_message_and_no_palette(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    reader.open(f"#/projects/{project.id}/tasks")
+    reader.see("task-new").click()
+    reader.see("task-title").fill("A secret")
+    reader.see("task-discard").click()
+    expect(reader.see("undo")).to_be_visible()
+    reader.page.keyboard.press("Control+k")
+    expect(reader.see("palette-input")).to_be_focused()
+
+    reader.page.evaluate(END_SESSION)
+
+    expect(reader.see("login-username")).to_be_visible()
+    expect(reader.see("toast")).to_have_count(0)
+    reader.page.evaluate(SIGN_IN, log_in(plain_world.client, plain_world.max.username))
+    expect(reader.see("who")).to_be_visible()
+    expect(reader.page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_who_signs_in_next_reads_pictures_anew(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    task = plain_world.task(project, description="![dot.png](<dot.png>)")
+    files = f"/api/tasks/{task.id}/attachments"
+    picture = solid(16, 16, (0, 128, 0))
+    sent = plain_world.client.post(f"{files}?name=dot.png", data=picture, content_type="image/png")
+    assert sent.status_code == 201
+    with reader.page.expect_request(f"**{files}/*"):
+        reader.open(f"#/projects/{project.id}/tasks/{task.id}")
+    expect(reader.see("inline-picture")).to_be_visible()
+
+    with reader.page.expect_request(f"**{files}/*"):
+        _sign_in_again(reader, plain_world)
+
+    expect(reader.see("inline-picture")).to_be_visible()
 
 
 def test_settings_that_are_not_saved_outlive_the_session_but_no_secret_does(

@@ -3,6 +3,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
+import { signedIn } from "../session.mjs";
 import { PICTURES } from "./pictures.mjs";
 
 const LARGEST_BYTES = 8 * 2 ** 20;
@@ -17,9 +18,12 @@ const dataUrl = (blob) =>
     reader.readAsDataURL(blob);
   });
 
+const MOST_KEPT = 40;
 const read = new Map();
+signedIn.subscribe((yes) => yes || read.clear());
 
-// The content of a task's file as a data: address, which the policy of the page lets in. Read once; null: it can't be.
+// The content of a task's file as a data: address, which the policy of the page lets in; null: it can't be read. The
+// newest are kept.
 function contentOf(path) {
   if (!read.has(path)) {
     const reading = api.blob(path).then(dataUrl);
@@ -27,6 +31,7 @@ function contentOf(path) {
       path,
       reading.catch(() => (read.delete(path), null)),
     );
+    if (read.size > MOST_KEPT) read.delete(read.keys().next().value);
   }
   return read.get(path);
 }

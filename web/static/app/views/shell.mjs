@@ -51,6 +51,13 @@ const ENDING_MS = 4000;
 // How often it is read otherwise, and the caller's role.
 const OTHERS_MS = 30_000;
 
+// Nothing of one person is left for the next.
+signedIn.subscribe((yes) => {
+  if (yes) return;
+  toasts.value = [];
+  overlay.value = null;
+});
+
 export function App() {
   useEffect(nameTab, []);
   return html`${signedIn.value ? html`<${Frame} />` : html`<${LogIn} />`}<${Toasts} />`;
