@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
+from common.models import Project
 from tests.web.live_feed import LiveFeed
 from tests.web.page_reader import PageReader
-from tests.web.world import World
+from tests.web.world import World, put
 
 
 @pytest.mark.parametrize("refusals", [1, 2])
@@ -23,6 +24,25 @@ def test_a_refused_subscription_is_asked_for_again(reader: PageReader, plain_wor
     feed.tell("task:created", project.id, feed.SEQ + 1, taskId=task.id)
 
     expect(reader.see("task-card")).to_have_count(1)
+
+
+def test_who_is_taken_out_of_a_project_sees_it_no_longer(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    plain_world.task(project)
+    feed = LiveFeed(reader.page)
+    reader.open(f"#/projects/{project.id}/tasks")
+    expect(reader.see("live-status").first).to_have_attribute("data-state", "on")
+    expect(reader.see("task-card")).to_have_count(1)
+    reader.settle()
+
+    put(Project, project.id, is_restricted=True)
+    feed.refusals[project.id] = ["Resource not found"] * 9
+    # Well before the list of projects is read as every half minute.
+    with reader.page.expect_response("**/api/projects?*", timeout=15_000):
+        feed.end_access(project.id)
+
+    expect(reader.see("task-card")).to_have_count(0)
+    expect(reader.page.get_by_text("There is no such project")).to_be_visible()
 
 
 def test_an_ended_subscription_is_asked_for_again(reader: PageReader, plain_world: World) -> None:

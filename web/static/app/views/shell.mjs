@@ -178,7 +178,10 @@ async function refreshProject() {
 function useOthersProjects() {
   useEffect(() => {
     const back = () => !document.hidden && loadProjects();
-    const end = listen(({ event }) => event === "connected" && loadProjects());
+    const end = listen(({ event, data }) => {
+      // With a reason, the server has ended it: the project may not be this person's to see any more.
+      if (event === "connected" || (event === "unsubscribed" && data.reason)) loadProjects();
+    });
     document.addEventListener("visibilitychange", back);
     return () => {
       end();
