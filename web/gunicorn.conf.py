@@ -9,7 +9,6 @@ import ctypes
 import gc
 import importlib
 import os
-import resource
 import signal
 import sys
 import time
@@ -19,6 +18,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 
 from common.machine.locks import STARTING, is_locked
+from common.machine.open_files import allow_many_files
 from common.settings import settings
 
 
@@ -50,14 +50,9 @@ forwarded_allow_ips = "127.0.0.1,::1"
 forwarder_headers = ""  # by default SCRIPT_NAME and PATH_INFO, with which a request gets past a proxy's rules for paths
 
 _PR_SET_PDEATHSIG = 1
-_MOST_FILES = 65_536
 _LOOK_SECONDS = 0.01
 
-# Every socket is a file; the usual limit of 1,024 is far below what one process serves.
-_hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-_files = _MOST_FILES if _hard == resource.RLIM_INFINITY else min(_hard, _MOST_FILES)
-if _files > resource.getrlimit(resource.RLIMIT_NOFILE)[0]:
-    resource.setrlimit(resource.RLIMIT_NOFILE, (_files, _hard))
+allow_many_files()
 
 
 def on_starting(_server: Arbiter) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -57,6 +58,16 @@ def test_a_second_supervisor_in_the_same_directory_is_refused(supervisor: Superv
     assert second.returncode == 1
     assert said == f"another supervisor already runs in {supervisor.directory}\n"
     supervisor.runtime.ping()
+
+
+def test_it_may_have_as_many_connections_as_the_machine_lets_it(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 512), hard))
+    try:
+        with supervised(tmp_path / "runtime") as running:
+            assert resource.prlimit(running.process.pid, resource.RLIMIT_NOFILE) == (min(hard, 65_536), hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_a_restart_keeps_the_port_and_the_version_passes_its_gate_anew(

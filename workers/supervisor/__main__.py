@@ -21,6 +21,7 @@ from common.error_reports import start_error_reports
 from common.errors import Misconfigured
 from common.machine.children import exit_words
 from common.machine.locks import locked
+from common.machine.open_files import allow_many_files
 from common.machine.ports import APP_PORTS, PortRange
 from common.settings.private_files import PRIVATE_UMASK
 from common.settings.sandbox import SandboxSettings
@@ -53,6 +54,7 @@ def main() -> int:
     try:
         start_error_reports("supervisor")
         sandbox = SandboxSettings.with_stores_blocked()
+        allow_many_files()
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         with locked(directory / "lock", wait=False):
             _make_private(socket.parent)

@@ -19,12 +19,20 @@ from workers.supervisor.units import Streams
 
 CONNECT_SECONDS = 5.0
 IDLE_SECONDS = 1.0
+MOST_CONNECTIONS = 2000
+"""To one app at once. Each takes two descriptors, or three, which all apps and checks of this machine share."""
 
-_PAGE = b"<!doctype html><meta charset=utf-8><title>503</title><p>No version of this app is running now.</p>\n"
-_UNAVAILABLE = (
-    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/html; charset=utf-8\r\nRetry-After: 2\r\n"
-    b"Cache-Control: no-store\r\nConnection: close\r\nContent-Length: " + str(len(_PAGE)).encode() + b"\r\n\r\n" + _PAGE
-)
+
+def _unavailable(why: str) -> bytes:
+    page = f"<!doctype html><meta charset=utf-8><title>503</title><p>{why}</p>\n".encode()
+    return (
+        b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/html; charset=utf-8\r\nRetry-After: 2\r\n"
+        b"Cache-Control: no-store\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(page), page)
+    )
+
+
+_NONE_LIVE = _unavailable("No version of this app is running now.")
+_FULL = _unavailable("This app has too many connections now.")
 
 
 class _Connection:
@@ -79,6 +87,9 @@ class Forwarder:
         try:
             # `drain` and `close` cancel this task; a client or the app may reset the connection.
             with contextlib.suppress(asyncio.CancelledError, OSError):
+                if len(self._connections) > MOST_CONNECTIONS:
+                    await _send_page(_FULL, (reader, writer), is_read=False)
+                    return
                 await self._pass_on(connection, (reader, writer))
         finally:
             self._connections.discard(connection)
@@ -116,7 +127,7 @@ class Forwarder:
                 asking.cancel()
                 await asyncio.gather(answering, asking, return_exceptions=True)
                 upstream[1].close()
-        await _send_page(_UNAVAILABLE, client, is_read=bool(requests.begun))
+        await _send_page(_NONE_LIVE, client, is_read=bool(requests.begun))
 
     async def _connect(self, turn: Exchange) -> Streams | None:
         """Connect to the live version; retries while it is being restarted. None if none is live or time runs out."""
