@@ -12,11 +12,13 @@ from common.providers.forge import Forge
 from common.providers.runtime import Runtime
 from common.services.delivery import rollouts
 from common.values.app import Space, Version
-from common.values.check import Check, CheckPhase, CheckState, second_run_of
+from common.values.check import Check, CheckEnd, CheckPhase, CheckState, second_run_of
 from common.values.place import Place
 
 T = TypeVar("T", Version, Check)
 
+NO_TESTS = 5
+"""The exit status of pytest, and of unittest from Python 3.12 on, if there is no test to run."""
 PLACE_SECONDS = 5.0
 """How often to poll a check that waits for a place to run."""
 
@@ -33,10 +35,23 @@ def run_check(runtime: Runtime, wanted: Check, *, makes_room: bool = True) -> Ch
     commit, and a later try may succeed.
 
     A command that was killed by a signal runs once more, as a second check, because the machine may have killed it. The
-    second verdict is final. makes_room: take down previews if it waits for a place to run.
+    second verdict is final. makes_room: take down previews if it waits for a place to run. A command that exited with
+    NO_TESTS has passed if its report has no test.
     """
     state = _run_once(runtime, wanted, makes_room)
-    return _run_once(runtime, wanted.second_run(), makes_room) if state.died_by_signal else state
+    if state.died_by_signal:
+        state = _run_once(runtime, wanted.second_run(), makes_room)
+    return replace(state, phase=CheckPhase.PASSED, reason=None, code=None) if _has_no_tests(wanted, state) else state
+
+
+def _has_no_tests(wanted: Check, state: CheckState) -> bool:
+    """Whether pytest or unittest says that there is no test, as in a project that is new.
+
+    A report from a place that the project names may be another runner's, for which this exit status means a failure.
+    """
+    if wanted.test_report is not None or state.code != CheckEnd.EXITED or state.exit_code != NO_TESTS:
+        return False
+    return state.report is not None and state.report.is_usable and not state.report.tests
 
 
 def forget_check(runtime: Runtime, space: Space, check_id: str) -> None:

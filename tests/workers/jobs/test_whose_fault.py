@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,6 +75,62 @@ def test_without_names_a_red_base_asks_a_person_and_costs_no_round(plain_platfor
     (question,) = platform.all(Question, Question.task_id == task.id)
     assert (asked.state, asked.round, asked.refusals, question.context) == ("needs_input", 1, 0, "base_is_red")
     assert "This is no fault of the task." in question.question
+
+
+_SYSTEMS = Path("/usr/bin/python3")
+NEWER = f"{_SYSTEMS if _SYSTEMS.exists() else sys.executable} -m unittest -q"
+"""From Python 3.12 on it exits with 5 if there is no test, as pytest does: the system's Python may be newer."""
+ONE_TEST = "import unittest\n\n\nclass Page(unittest.TestCase):\n    def test_it(self):\n        pass\n"
+
+
+@pytest.mark.parametrize("command", [PYTEST, f"{sys.executable} -m unittest -q", NEWER])
+def test_a_project_without_tests_yet_is_not_red(plain_platform: Platform, command: str) -> None:
+    platform = plain_platform
+    project = platform.project({"readme": "Shop\n"}, test_command=command)
+    task = platform.ready(project, "Work", {"index.html": "<h1>Shop</h1>\n"})
+    assert checks_of(platform, task)["tests"].message == "The tests pass: 0 ran."
+
+    task = platform.ready(project, "The first test", {"test_page.py": ONE_TEST})
+    checks = checks_of(platform, task)
+    assert checks["tests"].message == "The tests pass: 1 ran."
+    assert checks["lost_tests"].message == "1 new, none lost."
+    assert platform.get(Project, project.id).red_base is None
+
+
+@pytest.mark.parametrize("command", [PYTEST, NEWER])
+def test_deleting_all_tests_is_refused(plain_platform: Platform, command: str) -> None:
+    platform = plain_platform
+    task = platform.task(platform.project({"test_page.py": ONE_TEST}, test_command=command))
+    platform.work(task, {"test_page.py": None})
+
+    checks = checks_of(platform, task)
+    assert checks["tests"].message == "The tests pass: 0 ran."
+    assert (checks["lost_tests"].status, checks["lost_tests"].code) == ("failed", "tests_lost")
+    assert platform.get(Task, task.id).round == 2
+
+
+@pytest.mark.parametrize(
+    ("command", "settings", "files"),
+    [
+        ("grep -q Shop readme || exit 5", {}, {"readme": "Mall\n"}),
+        ("echo '<testsuite/>' >made.xml; exit 5", {"test_report": "made.xml"}, {"readme": "Mall\n"}),
+        (
+            NEWER, {},
+            {
+                "test_page.py": "import unittest\n\n\nclass Page(unittest.TestCase):\n    @classmethod\n"
+                "    def setUpClass(cls):\n        raise OSError\n\n    def test_it(self):\n        pass\n"
+            },
+        ),
+    ],
+)  # fmt: skip
+def test_exit_status_5_is_a_failure_where_a_test_failed_or_another_runner_may_have_run(
+    plain_platform: Platform, command: str, settings: dict[str, Any], files: dict[str, str | None]
+) -> None:
+    platform = plain_platform
+    task = platform.task(platform.project({"readme": "Shop\n"}, test_command=command, **settings))
+    platform.work(task, files)
+
+    assert checks_of(platform, task)["tests"].status == "failed"
 
 
 def test_a_base_that_is_still_red_after_the_answer_is_asked_about_again(plain_platform: Platform) -> None:
