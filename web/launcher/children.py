@@ -47,7 +47,8 @@ _IMPORTANT = re.compile(
 class Program:
     """A program to run. name: also the name of its log. environment: the process's whole environment.
 
-    entry: None, or the module that `argv` names as `python -m MODULE …`: its `main` is run by a fork.
+    entry: None, or the module that `argv` names as `python -m MODULE …`: its `main` is run by a fork. may_end: it
+    is not started again after exit status 0.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Program:
     environment: Mapping[str, str]
     directory: Path
     entry: str | None = None
+    may_end: bool = False
 
 
 @dataclass(eq=False)
@@ -224,6 +226,10 @@ class Processes:
             self._plan_restart(child, returncode)
 
     def _plan_restart(self, child: _Child, returncode: int) -> None:
+        if returncode == 0 and child.program.may_end:
+            ended = f"{child.program.name} ended as it was told to"
+            self._say(f"{ended}, so it is not started again before the next start of the platform")
+            return
         now = time.monotonic()
         started = now - child.started_at >= STABLE_SECONDS
         child.quick_failures = 1 if started else child.quick_failures + 1

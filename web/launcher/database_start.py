@@ -15,19 +15,27 @@ from common.names import new_request_id
 from common.services.access import acting
 from common.services.health.schema import upgrade
 from common.services.people.accounts import ensure_first_admin
-from common.services.runs.agents import create_local_enrolment
+from common.services.runs.agents import create_local_enrolment, end_drains
+from common.settings import settings
+from web.launcher.programs import local_agent_ids
 
 PARTING_SECONDS = 10.0
 """How long telling other processes may take: more than a frozen Redis costs."""
 
 
 def main() -> None:
-    """Upgrade the schema, make the first administrator, and with --enrol a token with which local agents enrol."""
+    """Upgrade the schema and make the first administrator.
+
+    With --enrol: also make a token with which local agents enrol, and forget that those that are enrolled were drained.
+    """
     try:
         with acting("operator", new_request_id()):
             upgrade()
             password = ensure_first_admin()
-            token = create_local_enrolment() if "--enrol" in sys.argv else None
+            token = None
+            if "--enrol" in sys.argv:
+                token = create_local_enrolment()
+                end_drains(local_agent_ids(settings().store.data_dir))
         answer = {"adminPassword": password, "enrolmentToken": token}
     except Misconfigured as error:
         answer = {"error": str(error)}

@@ -7,6 +7,7 @@ machines with another process manager.
 from __future__ import annotations
 
 import functools
+import json
 import os
 import sys
 from collections.abc import Mapping
@@ -143,7 +144,8 @@ class Catalogue:
             **self._untrusted(),
             "AIWORKER_AGENT_DRIVERS_DIR": str(drivers_folder(self.settings.store.data_dir)),
         }
-        return Program(f"agent-{number}", argv, environment, CHECKOUT)
+        # It ends with 0 when it was drained. Started again, it would be told to drain again.
+        return Program(f"agent-{number}", argv, environment, CHECKOUT, may_end=True)
 
     def _untrusted(self) -> dict[str, str]:
         """The environment of what starts foreign code: no secret, and the addresses that such code may not reach."""
@@ -191,6 +193,18 @@ _store_networks = functools.cache(store_networks)
 
 def enrolment_token_path(data_dir: Path) -> Path:
     return data_dir / "agent" / "enrolment-token"
+
+
+def local_agent_ids(data_dir: Path) -> list[str]:
+    """The ids of the local agents that registered at an earlier start. Blocking."""
+    found = []
+    for path in sorted(data_dir.glob("agent/*/agent.json")):
+        try:
+            found.append(str(json.loads(path.read_bytes())["agentId"]))
+        except (OSError, ValueError, LookupError, TypeError):
+            # Without an identity that can be read, the agent registers anew.
+            continue
+    return found
 
 
 def _options(options: Mapping[str, object]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -104,6 +104,17 @@ def drain_agent(tx: Transaction, agent_id: str, *, by: Caller) -> AgentView:
         tx.wake(f"agent:{agent.id}")
         _check_pod(tx, agent)
     return _views(tx, [agent], by)[0]
+
+
+@transactional
+def end_drains(tx: Transaction, agent_ids: Collection[str]) -> None:
+    """Have those of the agents that drain take work again from their next heartbeat on. Their processes have ended.
+
+    Until then they are offline. Agents in pods are left alone: a pod is never used again. Safe to repeat.
+    """
+    for agent in tx.lock_all(Agent, agent_ids):
+        if agent.state is AgentState.DRAINING and not agent.is_pod:
+            lifecycle.lose_agent(tx, agent)
 
 
 @transactional

@@ -8,9 +8,10 @@ slots. Matching reads and locks nothing: docs/decisions/0024-scheduling-in-batch
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import islice
 
 from sqlalchemy import bindparam, or_, select
 
@@ -27,6 +28,7 @@ from common.services.runs.waiting import (
     OpenProject,
     ReadyAgent,
     WaitingTask,
+    are_agents_away,
     descriptions_with,
     projects_of,
     ready_agents,
@@ -45,6 +47,9 @@ from common.transaction import Snapshot, Transaction, read_rows, snapshot, trans
 
 AGEING_SECONDS = 3600
 """This much waiting time counts as one step of priority."""
+AGENTS_AWAY = (
+    "All agents are draining or offline, so nobody begins it: start one, with `aiworker up` or `aiworker agent`."
+)
 LEFT_OUT_SECONDS = 0.1
 """When to look again if a task or agent was left out because another transaction had locked it."""
 
@@ -55,8 +60,11 @@ def schedule_tasks(lease: Lease) -> int:
     If no agent is free, the fleet creates one, up to its limit, and the run waits for its pod.
     """
     with snapshot() as read:
-        this_pass = _Pass(read, [*ready_agents(read), *fleet.new_agents(read)])
+        agents = [*ready_agents(read), *fleet.new_agents(read)]
+        this_pass = _Pass(read, agents)
         pairs = this_pass.matched()
+        if not agents and are_agents_away(read):
+            this_pass.note_absence()
     made = Assigned()
     if this_pass.obstacles or this_pass.capped:
         _show_why_not(this_pass.obstacles, this_pass.capped)
@@ -127,7 +135,7 @@ def _end_pass(tx: Transaction, lease: Lease, pairs: Sequence[Pair], before: Assi
 
 
 @transactional
-def _show_why_not(tx: Transaction, obstacles: dict[str, str], capped: Collection[str]) -> None:
+def _show_why_not(tx: Transaction, obstacles: Mapping[str, str | None], capped: Collection[str]) -> None:
     """Show on tasks why they can't start. capped: a cap has become or is no more the reason."""
     for task in tx.lock_all(Task, [*obstacles, *capped]):
         if not (task.state is TaskState.BACKLOG or task.phase is Phase.QUEUED):
@@ -146,8 +154,8 @@ class _Pass:
         self._now: datetime = read.now()
         self._projects: dict[str, OpenProject] = {}
         self._under_way: Counter[str] = Counter()
-        self.obstacles: dict[str, str] = {}
-        """Task id → why it can't start, for those whose error does not say so yet."""
+        self.obstacles: dict[str, str | None] = {}
+        """Task id → why it can't start, for those whose error does not say so yet. None: what it says is over."""
         self.capped: list[str] = []
         """Tasks of which a cap has become or is no more the reason to wait, and that do not say so yet."""
         self.is_partial = False
@@ -182,6 +190,12 @@ class _Pass:
                 break
         self.is_partial = self.is_partial and self._matcher.free > 0
         return pairs
+
+    def note_absence(self) -> None:
+        """Say on the first of the tasks that could start that there is no agent. Those behind them wait for these."""
+        first = islice(waiting_tasks(self._read), 2)
+        silent = [task.id for page in first for task in page if task.error is None]
+        self.obstacles = dict.fromkeys(silent[:BATCH], AGENTS_AWAY)
 
     def _claimable(self) -> list[WaitingTask]:
         """The tasks that could start now, in the order in which they should.
@@ -231,7 +245,8 @@ class _Pass:
             return False
         project = self._projects[task.project_id]
         obstacle = self._matcher.obstacle(task, project)
-        if obstacle is not None and obstacle != task.error and len(self.obstacles) < BATCH:
+        is_news = task.error == AGENTS_AWAY if obstacle is None else task.error != obstacle
+        if is_news and len(self.obstacles) < BATCH:
             self.obstacles[task.id] = obstacle
         return obstacle is None and self._matcher.match(task, project) is not None
 

@@ -32,6 +32,7 @@ PAGE = 1000
 AGENT_LOST_SECONDS = 60
 """An agent without a heartbeat for this long loses its runs."""
 READY_STATES = (AgentState.IDLE, AgentState.BUSY)
+AWAY_STATES = {AgentState.DRAINING, AgentState.OFFLINE}
 
 
 class WaitingTask(NamedTuple):
@@ -212,6 +213,12 @@ def ready_agents(read: Snapshot) -> list[ReadyAgent]:
         if agent_id not in deaf
     ]
     return sorted(ready, key=lambda agent: taken.get(agent.id, 0))
+
+
+def are_agents_away(read: Snapshot) -> bool:
+    """Whether there are agents, and each of them drains or is offline."""
+    states = set(read.session.scalars(select(Agent.state_).distinct()))
+    return bool(states) and states <= AWAY_STATES
 
 
 def _unresponsive() -> AnySelect:

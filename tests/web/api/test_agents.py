@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from common.models import Agent, Project
+from common.jobs import SCHEDULE_TASKS
+from common.models import Agent, Project, Task
+from common.services.runs.agents import end_drains
 from common.states import Role
-from tests.web.world import World, events, put
+from tests.web.world import World, events, get, put, run_jobs
 
 MISSING = "agent-000000000000"
 
@@ -130,6 +132,38 @@ def test_an_agent_at_work_is_removed_only_after_its_run(world: World) -> None:
     assert (removed.status_code, removed.data) == (204, b"")
     assert admin.delete(f"/api/agents/{agent_id}").status_code == 404
     assert agent.post("/api/runner/heartbeat", json={"runIds": []}).status_code == 401
+
+
+def test_while_all_agents_drain_or_are_offline_waiting_tasks_say_what_to_do(world: World) -> None:
+    project = world.project(has_repository=True)
+    _agent, draining = world.agent()
+    _agent, offline = world.agent()
+    world.client.post(f"/api/agents/{draining}/drain", json={})
+    put(Agent, offline, state_="offline")
+    tasks = [world.task(project, title, driver="scripted") for title in ("First", "Second")]
+    run_jobs(SCHEDULE_TASKS)
+    assert [get(Task, task.id).error for task in tasks] == [
+        "All agents are draining or offline, so nobody begins it: start one, with `aiworker up` or `aiworker agent`."
+    ] * 2
+
+    world.agent()
+    run_jobs(SCHEDULE_TASKS)
+    assert [(get(Task, task.id).state, get(Task, task.id).error) for task in tasks] == [
+        ("in_progress", None), ("backlog", None),
+    ]  # fmt: skip
+
+
+def test_agents_work_again_when_their_drain_is_ended(world: World) -> None:
+    agent, drained = world.agent()
+    _pod, pod = world.agent()
+    _idle, idle = world.agent()
+    put(Agent, pod, state_="draining", is_pod=True)
+    world.client.post(f"/api/agents/{drained}/drain", json={})
+
+    end_drains([drained, pod, idle, MISSING])
+    assert [get(Agent, one).state for one in (drained, pod, idle)] == ["offline", "draining", "idle"]
+    assert agent.post("/api/runner/heartbeat", json={"runIds": []}).json["directives"] == []
+    assert get(Agent, drained).state == "idle"
 
 
 def test_an_agent_in_error_can_not_be_drained(world: World) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -168,3 +169,13 @@ def test_a_flood_of_errors_is_cut_off_on_the_terminal_only(processes: Processes,
     assert len(said) == 6
     assert said[-1].startswith("floods: more in ")
     assert (tmp_path / "logs" / "floods.log").read_text().count("ERROR") == 1000
+
+
+def test_a_program_that_may_end_is_started_again_only_if_it_failed(processes: Processes, said: Said) -> None:
+    ends = replace(program("ends", "pass"), may_end=True)
+    processes.start(ends, replace(program("fails", "import sys; sys.exit(3)"), may_end=True))
+
+    step_until(processes, lambda: said.has("fails does not start"))
+    assert said.has("ends ended as it was told to, so it is not started again before the next start of the platform")
+    assert processes.pid("ends") is None
+    assert not said.has("ends ended with code 0")

@@ -26,6 +26,13 @@ print(json.dumps([answer, said]))
 """
 
 
+DRAINED = {
+    "state": "draining", "pod_name": "local-1", "capabilities": "[]", "driver": "scripted", "drivers": "[]",
+    "findings": "[]", "version": "1", "slots": 1, "tasks_completed": 0, "created_at": "2026-01-01 00:00:00.000000",
+    "seen_at": "2026-01-01 00:00:00.000000",
+}  # fmt: skip
+
+
 def prepared(data_dir: Path, *words: str) -> tuple[dict[str, str | None], list[str]]:
     """What a launcher gets as the answer, and the lines that it says."""
     unset = {"AIWORKER_DATABASE_URL", "AIWORKER_ADMIN_PASSWORD"}
@@ -52,3 +59,25 @@ def test_the_database_is_made_ready_and_a_newer_one_is_refused(tmp_path: Path) -
         database.execute("UPDATE alembic_version SET version_num = '9999'")
     refused, _ = prepared(tmp_path, "agents")
     assert "has the schema of a newer version" in str(refused["error"])
+
+
+def test_local_agents_that_were_drained_work_again(tmp_path: Path) -> None:
+    prepared(tmp_path, "agents")
+    with closing(sqlite3.connect(tmp_path / "aiworker.db")) as database, database:
+        for name in ("local", "elsewhere"):
+            values = {**DRAINED, "id": f"agent-{name}", "digest": name}
+            places = ", ".join(f":{column}" for column in values)
+            database.execute(f"INSERT INTO agents ({', '.join(values)}) VALUES ({places})", values)
+    for number, identity in enumerate(({"agentId": "agent-local"}, {"agentId": "agent-forgotten"}, [])):
+        (tmp_path / "agent" / str(number)).mkdir(parents=True)
+        (tmp_path / "agent" / str(number) / "agent.json").write_text(json.dumps(identity))
+
+    prepared(tmp_path)
+    assert states_of_agents(tmp_path) == {"agent-local": "draining", "agent-elsewhere": "draining"}
+    prepared(tmp_path, "agents")
+    assert states_of_agents(tmp_path) == {"agent-local": "offline", "agent-elsewhere": "draining"}
+
+
+def states_of_agents(data_dir: Path) -> dict[str, str]:
+    with closing(sqlite3.connect(data_dir / "aiworker.db")) as database:
+        return dict(database.execute("SELECT id, state FROM agents").fetchall())

@@ -453,6 +453,8 @@ export const TEXTS = {
   "its agent can't work: {error}": "su agente no puede trabajar: {error}",
   "its pod ended": "su pod terminó",
   "its pod could not be run: {reason}": "no se pudo ejecutar su pod: {reason}",
+  "All agents are draining or offline, so nobody begins it: start one, with `aiworker up` or `aiworker agent`.":
+    "Todos los agentes se están drenando o están desconectados, así que nadie la empieza: iniciar uno, con `aiworker up` o `aiworker agent`.",
   "The driver {wanted} needs a provider of models with the API {apis}, and none is enabled: an administrator can add one, or the task can be given to another driver.":
     "El driver {wanted} necesita un proveedor de modelos con la API {apis}, y no hay ninguno activado: un administrador puede añadir uno, o se puede dar la tarea a otro driver.",
   "An administrator can add a model provider for {waiting}":
