@@ -21,7 +21,7 @@ from common.services.runs.agents import forget_agents
 from common.services.runs.fleet import fleet_settings
 from common.services.runs.runners import SESSIONS_AT_ONCE, purge_sessions
 from common.services.runs.transcripts import purge_transcripts
-from common.services.tasks import preview_pictures, tested
+from common.services.tasks import given_up, preview_pictures, tested
 from common.services.tasks.question_deadlines import watch_questions
 from common.services.tasks.watching import watch_all
 from common.settings import settings
@@ -47,11 +47,13 @@ def enqueue_periodic_jobs(tx: Transaction) -> None:
 
 
 def sweep_old() -> None:
-    """Act on unanswered questions, take expired previews down, have repositories read, seal events, delete old rows.
+    """Act on unanswered questions, tell tasks that wait for a cancelled one, take expired previews down, have
+    repositories read, seal events, delete old rows.
 
     Each in its own transaction. Safe to repeat.
     """
     watch_questions()
+    given_up.tell_dependents()
     take_expired_previews_down()
     watch_all()
     purge_platform_jobs()

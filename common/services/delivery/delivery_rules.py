@@ -41,12 +41,7 @@ def check_delivery(tx: Transaction, project: Project, tasks: Sequence[Task], acc
         )
     for task, needed in _needs_outside(tx, [task.id for task in tasks]):
         if needed.state is not TaskState.PRODUCTION:
-            is_given_up = needed.state is TaskState.CANCELLED
-            remedy = (
-                "write a new task without this dependency"
-                if is_given_up
-                else "put it into the same group, or deliver it first"
-            )
+            remedy = remedy_for(needed, "put it into the same group, or deliver it first")
             raise Conflict(
                 f"task {task.title!r} depends on task {needed.title!r}, which is {needed.state}: {remedy}",
                 field="taskIds",
@@ -59,6 +54,11 @@ def check_delivery(tx: Transaction, project: Project, tasks: Sequence[Task], acc
                 f"{task.title!r}, or set acceptRolledBack if what it needs is in place",
                 field="acceptRolledBack",
             )
+
+
+def remedy_for(needed: Task, otherwise: str) -> str:
+    """What to do about a task that depends on this one, which is not delivered with it. A cancelled one never is."""
+    return "write a new task without this dependency" if needed.state is TaskState.CANCELLED else otherwise
 
 
 def check_group(tx: Transaction, group: TaskGroup) -> None:

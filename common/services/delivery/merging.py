@@ -111,8 +111,9 @@ def _take_waiting_out(tx: Transaction, group: TaskGroup) -> None:
             member = tx.session.get(GroupMember, (group.id, task_id))
             was_merged = was_merged or (member is not None and member.merged_sha is not None)
             lifecycle.remove_member(tx, group, task_id, "dependency")
-            which = f"depends on task {needed.title!r}, which is {needed.state} and not in this group"
-            lifecycle.note_problem(group, task_id, "dependency", f"{which}: deliver them together")
+            remedy = delivery_rules.remedy_for(needed, "deliver them together")
+            detail = f"depends on task {needed.title!r}, which is {needed.state} and not in this group: {remedy}"
+            lifecycle.note_problem(group, task_id, "dependency", detail)
     if not lifecycle.end_if_empty(tx, group, by=By.PLATFORM) and was_merged:
         lifecycle.restart_merge(tx, group, By.PLATFORM)
 

@@ -16,6 +16,7 @@ from common.services.delivery import deployments, lifecycle
 from common.services.projects.places import app_of, place_of
 from common.services.projects.variables import mask_of_project
 from common.services.runs.lifecycle import newest_claim
+from common.services.tasks import given_up
 from common.services.tasks import lifecycle as tasks_lifecycle
 from common.services.tasks.lifecycle import record_update
 from common.services.tasks.verification import CheckResult, refuse, store_check
@@ -126,10 +127,15 @@ def preview_ended(tx: Transaction, task: Task, deployment: Deployment) -> None:
 
 @transactional
 def begin_clean_up(tx: Transaction, lease: Lease) -> CleanUpPlan | None:
-    """What to remove of a task that is cancelled or in production; None in any other state."""
+    """What to remove of a task that is cancelled or in production; None in any other state.
+
+    Tasks that wait for a cancelled one say so from then on.
+    """
     task = tx.session.get(Task, lease.subject_id)
     if task is None or task.state not in {TaskState.CANCELLED, TaskState.PRODUCTION}:
         return None
+    if task.state is TaskState.CANCELLED:
+        given_up.say_on_dependents(tx, task.id)
     number = task.pr_number if task.state is TaskState.CANCELLED else None
     place = place_of(tx.get(Project, task.project_id))
     return CleanUpPlan(app_of(place, preview_app(task.id)), place, number)

@@ -296,6 +296,8 @@ export const TEXTS = {
   "its container did not start within {seconds} s": "su contenedor no se inició en {seconds} s",
   "production was rolled back from {commit_sha}, which is still in {default_branch}: add a task created since then that fixes or reverts it (labelled {fix} or {revert}), or set acceptRolledBack":
     "se revirtió producción desde {commit_sha}, que sigue en {default_branch}: añadir una tarea creada desde entonces que lo arregle o lo revierta (con la etiqueta {fix} o {revert}), o poner acceptRolledBack",
+  "It depends on task {title}, which is cancelled, so no agent begins it: cancel it, and write a new task without this dependency.":
+    "Depende de la tarea {title}, que está cancelada, así que ningún agente la empieza: cancelarla, y escribir una tarea nueva sin esta dependencia.",
   "write a new task without this dependency": "escribir una tarea nueva sin esta dependencia",
   "put it into the same group, or deliver it first": "ponerla en el mismo grupo, o entregarla antes",
   "task {title} depends on task {title2}, which is {state}: {remedy}":
@@ -339,9 +341,9 @@ export const TEXTS = {
   "the tests {how} of {total} {runs} at {tx} ({branch})": "las pruebas {how} de {total} {runs} en {tx} ({branch})",
   "the task was put into another group just now; try again":
     "la tarea se acaba de poner en otro grupo; volver a intentarlo",
-  "depends on task {title}, which is {state} and not in this group":
-    "depende de la tarea {title}, que está en estado «{state}» y no está en este grupo",
-  "{which}: deliver them together": "{which}: hay que entregarlas juntas",
+  "depends on task {title}, which is {state} and not in this group: {remedy}":
+    "depende de la tarea {title}, que está en estado «{state}» y no está en este grupo: {remedy}",
+  "deliver them together": "hay que entregarlas juntas",
   "conflicts with {against} and the tasks before it in {branch} (at {expected_head}) in {files}. Merge {against2} into your branch once the others are delivered, and resolve it there.":
     "entra en conflicto con {against} y las tareas anteriores en {branch} (en {expected_head}) en {files}. Fusionar {against2} en su rama cuando las demás estén entregadas, y resolverlo allí.",
   "its pull request could not be opened: {masked}": "no se pudo abrir su pull request: {masked}",

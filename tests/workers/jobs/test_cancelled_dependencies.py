@@ -1,0 +1,69 @@
+"""What depends on a cancelled task never goes on: it says so, and what a person can do."""
+
+from __future__ import annotations
+
+from common.models import EventRow, Task, TaskGroup
+from common.services.tasks import tasks
+from tests.workers.platform import Platform
+from workers import sweeps
+
+
+def _error(title: str) -> str:
+    return (
+        f"It depends on task '{title}', which is cancelled, so no agent begins it: "
+        "cancel it, and write a new task without this dependency."
+    )
+
+
+def _errors(platform: Platform, *made: Task) -> list[str | None]:
+    return [platform.get(Task, task.id).error for task in made]
+
+
+def test_waiting_tasks_say_that_what_they_depend_on_is_cancelled(platform: Platform) -> None:
+    project = platform.project()
+    needed, other = platform.task(project, "Needed 50%"), platform.task(project, "Other")
+    waiting = platform.task(project, "Waiting", depends_on=[needed.id])
+    over = platform.task(project, "Over", depends_on=[needed.id])
+    free = platform.task(project, "Free", depends_on=[other.id])
+    tasks.cancel_task(over.id, by=platform.max)
+    tasks.cancel_task(needed.id, by=platform.max)
+    for _twice in range(2):
+        platform.run_jobs()
+        sweeps.sweep_slowly()
+
+        assert _errors(platform, waiting, over, free) == [_error("Needed 50%"), None, None]
+    told = platform.all(EventRow, EventRow.name == "task:updated", EventRow.task_id == waiting.id)
+    assert len(told) == 1
+
+
+def test_a_task_that_is_sent_back_says_that_what_it_depends_on_is_cancelled(platform: Platform) -> None:
+    project = platform.project()
+    needed = platform.approved(project, "Needed", {"needed": "x\n"})
+    task = platform.task(project, "Task", depends_on=[needed.id])
+    platform.work(task, {"task": "x\n"})
+    tasks.cancel_task(needed.id, by=platform.max)
+    platform.run_jobs()
+    assert _errors(platform, task) == [None]
+
+    tasks.reject_task(task.id, reason="Not yet", comments=[], by=platform.max)
+    sweeps.sweep_slowly()
+    assert _errors(platform, task) == [_error("Needed")]
+
+
+def test_an_approved_task_that_leaves_its_group_is_not_told_to_wait_for_a_cancelled_one(
+    plain_platform: Platform,
+) -> None:
+    platform = plain_platform
+    project = platform.project()
+    needed = platform.approved(project, "Needed", {"needed": "x\n"})
+    task = platform.task(project, "Task", depends_on=[needed.id])
+    platform.work(task, {"task": "x\n"})
+    tasks.approve_task(task.id, by=platform.max)
+    group = platform.group(needed, task)
+    tasks.cancel_task(needed.id, by=platform.max)
+    platform.run_jobs()
+
+    left = {one["taskId"]: one["detail"] for one in platform.get(TaskGroup, group.id).problems}
+    assert left[task.id] == (
+        "depends on task 'Needed', which is cancelled and not in this group: write a new task without this dependency"
+    )
