@@ -6,6 +6,7 @@ They act as the local operator: access to the database needs no password.
 from __future__ import annotations
 
 import math
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import TypedDict
 
@@ -59,13 +60,26 @@ def user(context: click.Context) -> None:
     context.with_resource(operating())
 
 
+def _given_password() -> str:
+    """Asked for twice at a terminal; else the first line of standard input."""
+    if sys.stdin.isatty():
+        return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
+    password = sys.stdin.readline().rstrip("\r\n")
+    if not password:
+        raise click.UsageError("give the password with --password, or on standard input")
+    return password
+
+
+_password = click.option("--password", help="Asked for if not given; without a terminal, read from standard input.")
+
+
 @user.command("add")
 @click.argument("username")
 @click.option("--role", type=click.Choice(ROLES), default="member", show_default=True)
-@click.password_option(help="Asked for if not given.")
-def add_user(username: str, role: str, password: str) -> None:
+@_password
+def add_user(username: str, role: str, password: str | None) -> None:
     """Make a user who logs in with a password."""
-    made = accounts.create_user(username, password, Role.of(role), by=operator())
+    made = accounts.create_user(username, password or _given_password(), Role.of(role), by=operator())
     click.echo(f"{made.id}  {made.username}  {role}")
 
 
@@ -78,10 +92,10 @@ def list_users(terminal: Terminal) -> None:
 
 @user.command("password")
 @click.argument("username")
-@click.password_option(help="Asked for if not given.")
-def set_password(username: str, password: str) -> None:
+@_password
+def set_password(username: str, password: str | None) -> None:
     """Set a new password and end all logins of the user."""
-    accounts.set_password(username, password, by=operator())
+    accounts.set_password(username, password or _given_password(), by=operator())
     click.echo(f"{username} has a new password and is logged out everywhere.")
 
 

@@ -75,6 +75,8 @@ def create_group(
         raise click.UsageError("name the tasks, or take all with --approved")
     with api_of(terminal) as api:
         project_id, task_ids = _members(api, words, named, is_all=is_all)
+        if not task_ids:
+            raise ApiError("no task of the project is approved; see: aiworker task list --state ready_to_test")
         body = {"projectId": project_id, "taskIds": task_ids, "targetBranch": target}
         body |= {key: value for key, value in (("name", name), ("notes", notes)) if value is not None}
         reply = api.call("POST", "/task-groups", body)

@@ -132,6 +132,8 @@ def test_a_group_is_made_staged_and_given_up(world: World) -> None:
     assert sorted(again["taskIds"]) == sorted([first, second])
     left = aiworker_json("group", "remove", again["id"][-8:], first[-8:])["taskGroup"]
     assert left["taskIds"] == [second]
+    world.project("Empty")
+    assert "no task of the project is approved" in aiworker("group", "create", "Empty", "--approved", code=1)
 
 
 def test_waiting_for_a_group_ends_with_what_came_of_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

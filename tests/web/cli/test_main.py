@@ -177,7 +177,12 @@ def test_users_and_tokens_are_kept_on_the_database(plain_app: Flask) -> None:
     token = aiworker("token", "create", "ci", "--user", "vic", "--days", "1")
     client = builders.client_with(plain_app, token)
     assert client.get("/api/auth/me").json["user"]["username"] == "vic"
-    aiworker("user", "password", "vic", "--password", "another password")
+    aiworker("user", "password", "vic", "--password", "yet another password")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdin", io.StringIO("another password\n"))
+        assert aiworker("user", "password", "vic") == "vic has a new password and is logged out everywhere."
+        patch.setattr(sys, "stdin", io.StringIO())
+        assert "or on standard input" in aiworker("user", "password", "vic", code=2)
     logged_in = plain_app.test_client().post(
         "/api/auth/login", json={"username": "vic", "password": "another password"}
     )
