@@ -1,7 +1,8 @@
 """Whose fault it is that tests of a claimed commit fail: the commit's, the commit's below, or chance.
 
 What failed is run again on the same commit. What is green then is flaky, and the commit goes on if two of three runs
-are green and the test is not its own. What stays red is compared with the commit below.
+are green and the test is not its own. What stays red is compared with the commit below. A run that fails without a red
+test is judged by its exit code.
 """
 
 from __future__ import annotations
@@ -59,11 +60,14 @@ class RedTests:
                 return _running("Some tests fail: they are run again, to tell a flaky one from a broken one.")
             if again.report is None or not (again.report.is_usable and again.report.tests):
                 return self._by_exit_code(check, again)
+            if again.phase is not CheckPhase.PASSED and not again.report.names(TestResult.FAILED):
+                # Something else than a test fails, such as a step that follows the tests.
+                return self._by_exit_code(check, again)
             runs.append(again)
             known = tested.record_run(check, again, run=number)
             if number == RUNS - 1 and (still := red & self._red(again.report)):
                 return self._by_names(check, runs, still, known)
-        return self._by_chance(check, runs, red, known)
+        return self._by_chance(check, runs, known)
 
     def forget(self) -> None:
         """Have the runtime forget the repeated runs. Safe to repeat."""
@@ -85,10 +89,12 @@ class RedTests:
         return Verdict(_failed(check, state, f"The tests fail: {state.reason}.", "tests_failed"))
 
     def _by_names(self, check: Check, runs: Sequence[CheckState], still: Collection[str], known: Tested) -> Verdict:
+        """still: the tests that are red in two of the runs."""
         below, state = self.below.tested(check), runs[-1]
         if below is None:
             return _running("The tests fail: those of the commit below run, to see whether they fail there too.")
-        self._split(check, runs, below, known)
+        if len(runs) < RUNS:
+            self._split(check, runs, below, known)
         old = below.report.names(TestResult.FAILED) if red_base.is_red(below, self.plan.quarantined) else set()
         fresh = sorted(set(still) - old)
         if not fresh and below.report.is_usable:
@@ -104,16 +110,19 @@ class RedTests:
         rest = f" {others} others fail on the commit below too." if others else ""
         if others == 1:
             rest = " One other fails on the commit below too."
-        message = f"The tests fail: {first_of(fresh)}.{rest}"
+        how_often = f" in {RUNS - 1} of {RUNS} runs" if len(runs) == RUNS else ""
+        message = f"The tests fail{how_often}: {first_of(fresh)}.{rest}"
         return Verdict(_failed(check, state, message, "tests_failed", failing=len(fresh)))
 
-    def _by_chance(self, check: Check, runs: Sequence[CheckState], red: Collection[str], known: Tested) -> Verdict:
+    def _by_chance(self, check: Check, runs: Sequence[CheckState], known: Tested) -> Verdict:
         """Each red test of the first run was green in the second. A third one was made."""
-        reports = [state.report for state in runs if state.report is not None]
-        often = sorted(name for name in red if sum(name in self._red(report) for report in reports) > 1)
+        red = [self._red(state.report) for state in runs if state.report is not None]
+        often = {name for name in set[str]().union(*red) if sum(name in names for names in red) > 1}
         if often:
-            message = f"The tests fail in {RUNS - 1} of {RUNS} runs: {first_of(often)}."
-            return Verdict(_failed(check, runs[-1], message, "tests_failed", failing=len(often)))
+            return self._by_names(check, runs, often, known)
+        if all(red):
+            # Other tests each time, but no run was green: steps that follow the tests may never have run.
+            return self._by_exit_code(check, runs[-1])
         below = self.below.tested(check)
         if below is None:
             return _running("Some tests are flaky: those of the commit below run, to see whether they are new.")

@@ -35,7 +35,7 @@ def flaky(counter: Path, red: str) -> str:
     )
 
 
-LUCK = "tests.test_page::test_luck"
+LUCK, MORE_LUCK = "tests.test_page::test_luck", "tests.test_more::test_luck"
 
 
 def told(platform: Platform, project: Project) -> list[EventRow]:
@@ -186,6 +186,57 @@ def test_a_test_that_is_red_in_two_of_three_runs_fails(plain_platform: Platform,
     tests = checks_of(platform, task)["tests"]
     assert (tests.status, tests.code) == ("failed", "tests_failed")
     assert tests.message == f"The tests fail in 2 of 3 runs: {LUCK}."
+
+
+def test_a_step_behind_the_tests_that_fails_is_blamed_although_a_flake_hid_it_at_first(
+    plain_platform: Platform, tmp_path: Path
+) -> None:
+    platform = plain_platform
+    files = {**FILES, "tests/test_page.py": SHOP + flaky(tmp_path / "luck", "1")}
+    project = platform.project(files, test_command=f"{PYTEST} && ! test -e type_error")
+    task = platform.task(project)
+    platform.work(task, {"type_error": "x\n"})
+
+    tests = checks_of(platform, task)["tests"]
+    assert (tests.status, tests.code) == ("failed", "tests_failed")
+    assert tests.message == "The tests fail: it exited with 1."
+    assert "2 passed" in (tests.log or "")
+
+
+@pytest.mark.parametrize(
+    ("red", "status", "message"),
+    [
+        # The counters tell the runs: the first is red by one test, the others by what only runs behind it.
+        (("1", "23"), "failed", f"The tests fail in 2 of 3 runs: {MORE_LUCK}."),
+        (("1", "2345"), "passed", f"One test fails, and it fails on the commit below too, in main: {MORE_LUCK}."),
+        (("13", "2"), "failed", f"The tests fail in 2 of 3 runs: {LUCK}."),
+    ],
+)  # fmt: skip
+def test_a_test_that_only_runs_when_others_are_green_is_judged_too(
+    plain_platform: Platform, tmp_path: Path, red: tuple[str, str], status: str, message: str
+) -> None:
+    platform = plain_platform
+    more = flaky(tmp_path / "luck", red[1]).replace("'a+'", "'r'").replace("file.write('x')", "pass")
+    files = {**FILES, "tests/test_page.py": SHOP + flaky(tmp_path / "luck", red[0]), "tests/test_more.py": more}
+    project = platform.project(files, test_command=f"{PYTEST} -x tests/test_page.py tests/test_more.py")
+    task = platform.task(project)
+    platform.work(task, {"readme": "x\n"})
+
+    tests = checks_of(platform, task)["tests"]
+    assert (tests.status, tests.message) == (status, message)
+
+
+def test_three_red_runs_prove_nothing_even_if_each_has_another_red_test(
+    plain_platform: Platform, tmp_path: Path
+) -> None:
+    platform = plain_platform
+    others = [flaky(tmp_path / f"luck{run}", run).replace("test_luck", f"test_luck{run}") for run in "123"]
+    files = {**FILES, "tests/test_page.py": SHOP + "".join(others)}
+    task = platform.task(platform.project(files, test_command=PYTEST))
+    platform.work(task, {"readme": "x\n"})
+
+    tests = checks_of(platform, task)["tests"]
+    assert (tests.status, tests.code, tests.message) == ("failed", "tests_failed", "The tests fail: it exited with 1.")
 
 
 def test_a_new_test_that_is_flaky_is_refused(plain_platform: Platform, tmp_path: Path) -> None:
