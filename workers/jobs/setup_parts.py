@@ -8,6 +8,8 @@ from __future__ import annotations
 import configparser
 import io
 import json
+import re
+import tomllib
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -22,15 +24,26 @@ Key: TypeAlias = tuple[str, ...]
 
 @dataclass(frozen=True)
 class _Format:
-    """How such a file is read and written, and the keys of the parts that define tests."""
+    """How such a file is read and written, and the keys of the parts that define tests.
+
+    read: as the runners of tests read it. edit: reads it to be changed and written, where that is another way.
+    """
 
     read: Callable[[str], Document]
     write: Callable[[Document], str]
     keys: tuple[Key, ...]
+    edit: Callable[[str], Document] | None = None
 
 
 class _Unreadable(Exception):
     """The text is not of its file's format."""
+
+
+# What the libraries raise, tomlkit also for some files that are well-formed.
+_FAULTS = (
+    ValueError, TypeError, LookupError, AttributeError, RecursionError, configparser.Error,
+    tomlkit.exceptions.TOMLKitError,
+)  # fmt: skip
 
 
 def has_parts(path: str) -> bool:
@@ -47,29 +60,54 @@ def same_parts(path: str, old: bytes | None, new: bytes | None) -> bool:
 
 
 def with_parts_of(path: str, old: bytes | None, new: bytes) -> str | None:
-    """The text of `new` with the parts of `old`; without such parts if old is None. None if either is unreadable."""
+    """The text of `new` with the parts of `old`; without such parts if old is None.
+
+    None if either is unreadable, or if no text was found that is read as meant.
+    """
     how = _FORMATS[PurePosixPath(path).name]
     try:
-        wanted, document = _parts(path, old), _document(how, new)
+        wanted, meant = _parts(path, old), _document(how, new)
+        text = _written(how, new, wanted)
+        found = _document(how, text.encode("utf-8", "surrogatepass"))
     except _Unreadable:
         return None
-    for key in how.keys:
-        _put(document, key, wanted.get(key))
-    return how.write(document)
+    # An author chooses the form of the file: tables that stand apart or in one line may be written as something else.
+    is_as_meant = _parts_of(how, found) == wanted and _rest_of(how, found) == _rest_of(how, meant)
+    return text if is_as_meant else None
+
+
+def _written(how: _Format, new: bytes, wanted: Mapping[Key, object]) -> str:
+    try:
+        document = (how.edit or how.read)(new.decode("utf-8"))
+        for key in how.keys:
+            _put(document, key, wanted.get(key))
+        return how.write(document)
+    except _FAULTS as error:
+        raise _Unreadable from error
 
 
 def _parts(path: str, content: bytes | None) -> dict[Key, object]:
     if content is None:
         return {}
     how = _FORMATS[PurePosixPath(path).name]
-    document = _document(how, content)
+    return _parts_of(how, _document(how, content))
+
+
+def _parts_of(how: _Format, document: Document) -> dict[Key, object]:
     return {key: part for key in how.keys if (part := _get(document, key)) is not None}
+
+
+def _rest_of(how: _Format, document: Document) -> Document:
+    """The document, changed, without the parts and without the tables that only held these."""
+    for key in how.keys:
+        _drop(document, key)
+    return document
 
 
 def _document(how: _Format, content: bytes) -> Document:
     try:
         return how.read(content.decode("utf-8"))
-    except (ValueError, RecursionError, configparser.Error, tomlkit.exceptions.TOMLKitError) as error:
+    except _FAULTS as error:
         raise _Unreadable from error
 
 
@@ -101,6 +139,16 @@ def _put(document: Document, key: Key, part: object | None) -> None:
         place[last] = part
 
 
+def _drop(place: object, key: Key) -> None:
+    name, *rest = key
+    if not isinstance(place, MutableMapping) or name not in place:
+        return
+    if rest:
+        _drop(place[name], tuple(rest))
+    if not rest or place[name] == {}:
+        del place[name]
+
+
 def _read_json(text: str) -> Document:
     found = json.loads(text)
     if not isinstance(found, dict):
@@ -109,17 +157,27 @@ def _read_json(text: str) -> Document:
 
 
 def _write_json(document: Document) -> str:
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    # In ASCII, as a text in it may have half of a surrogate pair.
+    return json.dumps(document, indent=2) + "\n"
+
+
+_HEADER = re.compile(r"\[[^\[\]#;]+\]\s*")
 
 
 def _read_sections(text: str) -> Document:
-    parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
+    lines = text.splitlines()
+    # Of such headers and line ends, pytest and configparser each make something else.
+    if len(lines) != len(text.removesuffix("\n").split("\n")):
+        raise ValueError("it has other ends of lines")
+    if any(line.lstrip().startswith("[") and not _HEADER.fullmatch(line) for line in lines):
+        raise ValueError("it has a header that is not [name] alone")
+    parser = _parser()
     parser.read_string(text)
     return {name: dict(parser[name]) for name in parser.sections()}
 
 
 def _write_sections(document: Document) -> str:
-    parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
+    parser = _parser()
     for name, options in document.items():
         assert isinstance(options, Mapping)
         parser[name] = options
@@ -128,15 +186,21 @@ def _write_sections(document: Document) -> str:
     return written.getvalue()
 
 
+def _parser() -> configparser.RawConfigParser:
+    # [DEFAULT] is a section as others: what it says counts for setuptools, and not for pytest.
+    return configparser.RawConfigParser(strict=False, allow_no_value=True, default_section="")
+
+
 _SCRIPTS = (("scripts",), ("jest",), ("mocha",), ("ava",), ("vitest",), ("nyc",), ("c8",))
 _TOOLS = (
     ("tool", "pytest"), ("tool", "coverage"), ("tool", "tox"), ("tool", "poe"), ("tool", "taskipy"),
     ("tool", "pdm", "scripts"),
 )  # fmt: skip
+_SECTIONS = (("tool:pytest",), ("coverage:run",), ("aliases",), ("DEFAULT",))
 _FORMATS = {
     "package.json": _Format(_read_json, _write_json, _SCRIPTS),
     "composer.json": _Format(_read_json, _write_json, (("scripts",),)),
     "deno.json": _Format(_read_json, _write_json, (("tasks",), ("test",))),
-    "pyproject.toml": _Format(tomlkit.parse, tomlkit.dumps, _TOOLS),
-    "setup.cfg": _Format(_read_sections, _write_sections, (("tool:pytest",), ("coverage:run",), ("aliases",))),
+    "pyproject.toml": _Format(tomllib.loads, tomlkit.dumps, _TOOLS, edit=tomlkit.parse),
+    "setup.cfg": _Format(_read_sections, _write_sections, _SECTIONS),
 }

@@ -43,10 +43,11 @@ DEFAULT_FORBIDDEN_PATHS = [".git/**", ".gitea/**", ".github/workflows/**", ".for
 """Paths that agents may not change by default: files there would run outside of the agent's sandbox."""
 DEFAULT_TEST_SETUP = [
     "Makefile", "makefile", "GNUmakefile", "justfile", "Taskfile.yml", "Rakefile", "tox.ini", "noxfile.py",
-    "pytest.ini", ".pytest.ini", "pyproject.toml", "setup.cfg", ".coveragerc", "package.json", "deno.json",
-    "composer.json", ".mocharc.*", "jest.config.*", "vitest.config.*", "vitest.workspace.*", "karma.conf.*",
-    "playwright.config.*", "cypress.config.*", "phpunit.xml", "phpunit.xml.dist", ".rspec", ".config/nextest.toml",
-    ".gitlab-ci.yml", ".github/workflows/", ".gitea/workflows/", ".forgejo/workflows/",
+    "pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "setup.cfg", ".coveragerc",
+    "package.json", "deno.json", "composer.json", ".mocharc.*", "jest.config.*", "vitest.config.*",
+    "vitest.workspace.*", "karma.conf.*", "playwright.config.*", "cypress.config.*", "phpunit.xml",
+    "phpunit.xml.dist", ".rspec", ".config/nextest.toml", ".gitlab-ci.yml", ".github/workflows/",
+    ".gitea/workflows/", ".forgejo/workflows/",
 ]  # fmt: skip
 """Files that define how tests run. Of package.json, pyproject.toml and the like only the parts that do."""
 

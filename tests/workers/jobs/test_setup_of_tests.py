@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tomllib
 
 import pytest
 
@@ -164,6 +165,94 @@ def test_the_sections_of_setup_cfg() -> None:
     old, new = b"[tool:pytest]\naddopts = -q\n", b"[metadata]\nname = shop\n[tool:pytest]\naddopts = --co\n"
     text = setup_parts.with_parts_of("setup.cfg", old, new)
     assert text == "[metadata]\nname = shop\n\n[tool:pytest]\naddopts = -q\n\n"
+
+
+STRICT = "[project]\nname = 'shop'\n\n[tool.pytest.ini_options]\naddopts = '-W error'\n"
+WARNS = """import warnings
+
+
+def test_page():
+    if open("page.txt").read() == "old\\n":
+        warnings.warn("The page is old", DeprecationWarning)
+"""
+SECTIONS = "[metadata]\nname = shop\n[tool:pytest]\naddopts = -W error\n"
+UNDONE: dict[str, tuple[dict[str, str], Files]] = {
+    "dotted keys": (
+        {"pyproject.toml": STRICT},
+        {"pyproject.toml": "[project]\nname = 'shop'\n[tool]\npytest.ini_options.addopts = '-q'\n"},
+    ),
+    "inline tables": (
+        {"pyproject.toml": STRICT},
+        {"pyproject.toml": "tool = {pytest = {ini_options = {addopts = '-q'}}}\n[project]\nname = 'shop'\n"},
+    ),
+    "a header that only pytest knows": (
+        {"setup.cfg": SECTIONS},
+        {"setup.cfg": SECTIONS.replace("pytest]", "pytest] x") + "[tool:pytest] # ]\naddopts = -q\n"},
+    ),
+    "a file that pytest reads first": ({"pyproject.toml": STRICT}, {"pytest.toml": "[pytest]\naddopts = ['-q']\n"}),
+}
+
+
+@pytest.mark.parametrize("form", UNDONE)
+def test_options_that_the_branch_undoes_in_any_form_stay_the_bases(plain_platform: Platform, form: str) -> None:
+    platform = plain_platform
+    setup, change = UNDONE[form]
+    project = platform.project({"page.txt": "Shop\n", "tests/test_page.py": WARNS, **setup}, test_command=PYTEST)
+    task = platform.task(project)
+    platform.work(task, {"page.txt": "old\n", **change})
+
+    checks = checks_of(platform, task)
+    assert (checks["tests"].status, checks["tests"].code) == ("failed", "tests_failed")
+    assert checks["test_setup"].log == next(iter(change))
+
+
+@pytest.mark.parametrize(
+    "new",
+    [
+        "[tool]\npytest.ini_options.addopts = '-q'\nruff.x = 1\n", "tool = 'x'\n", "[[tool]]\npytest = {}\n",
+        "tool = {pytest = {ini_options = {addopts = '-q'}}, ruff = {x = 1}}\n", "tool.pytest = {}\ntool.ruff.x = 1\n",
+        "[tool.ruff]\nx = 1\n[project]\nname = 'shop'\n[tool.pytest.ini_options]\naddopts = '-q'\n",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "old", ["[tool.pytest.ini_options]\naddopts = '-W error'\n", "[tool.pdm.scripts]\ntest = 'pytest'\n"]
+)
+def test_the_tables_of_pyproject_are_the_bases_in_any_form_or_the_whole_file_is(old: str, new: str) -> None:
+    text = setup_parts.with_parts_of("pyproject.toml", old.encode(), new.encode())
+
+    if text is not None:
+        found, base, branch = (tomllib.loads(each) for each in (text, old, new))
+        assert setup_parts.same_parts("pyproject.toml", old.encode(), text.encode())
+        assert found.get("project") == branch.get("project")
+        assert found["tool"].get("pytest") == base["tool"].get("pytest")
+
+
+def test_options_that_stand_alone_are_taken_out_and_the_rest_is_kept() -> None:
+    new = b"[project]\nname = 'shop'\n[tool.pytest.ini_options]\naddopts = '-q'\n"
+    text = setup_parts.with_parts_of("pyproject.toml", b"[project]\nname = 'old'\n", new)
+    assert text is not None
+    assert tomllib.loads(text)["project"] == {"name": "shop"}
+    assert "pytest" not in text
+
+
+@pytest.mark.parametrize(
+    "new",
+    [
+        "[tool:pytest] x\naddopts = -W error\n", "[tool:pytest] # ]\naddopts = -q\n", "x\u2028[tool:pytest]\n",
+        "[metadata]\n [tool:pytest]\n addopts = -W error\n", "[metadata]\nname\n  a\n",
+    ],
+)  # fmt: skip
+def test_a_setup_cfg_that_two_readers_read_differently_is_unreadable(new: str) -> None:
+    base = SECTIONS.encode()
+    assert not setup_parts.same_parts("setup.cfg", base, new.encode())
+    assert setup_parts.with_parts_of("setup.cfg", base, new.encode()) is None
+
+
+def test_half_of_a_surrogate_pair_in_a_package_file_stays() -> None:
+    new = b'{"scripts": {"test": "true"}, "description": "\\ud800"}'
+    text = setup_parts.with_parts_of("package.json", b'{"scripts": {"test": "jest"}}', new)
+    assert text is not None
+    assert json.loads(text.encode()) == {"scripts": {"test": "jest"}, "description": "\ud800"}
 
 
 @pytest.mark.parametrize("bad", [b"{", b"[1]", b"\xff", b"[" * 100_000])
