@@ -10,7 +10,7 @@ import io
 import json
 import re
 import tomllib
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TypeAlias
@@ -74,6 +74,24 @@ def with_parts_of(path: str, old: bytes | None, new: bytes) -> str | None:
     # An author chooses the form of the file: tables that stand apart or in one line may be written as something else.
     is_as_meant = _parts_of(how, found) == wanted and _rest_of(how, found) == _rest_of(how, meant)
     return text if is_as_meant else None
+
+
+def scripts_in(path: str, content: bytes) -> Iterator[tuple[str, str]]:
+    """The name and the commands, a line each, of every script of a package file; nothing if it is unreadable."""
+    try:
+        document = _document(_FORMATS[PurePosixPath(path).name], content)
+    except _Unreadable:
+        return
+    for key in _SCRIPTS_OF.get(PurePosixPath(path).name, ()):
+        scripts = _get(document, key)
+        for name, script in scripts.items() if isinstance(scripts, Mapping) else ():
+            yield str(name), "\n".join(_texts(script))
+
+
+def _texts(script: object) -> list[str]:
+    """Scripts are a text, a list of such, or a table with such, as of deno, composer, pdm and poe."""
+    parts = [*script] if isinstance(script, list) else [*script.values()] if isinstance(script, Mapping) else [script]
+    return [part for part in parts if isinstance(part, str)]
 
 
 def _written(how: _Format, new: bytes, wanted: Mapping[Key, object]) -> str:
@@ -203,4 +221,10 @@ _FORMATS = {
     "deno.json": _Format(_read_json, _write_json, (("tasks",), ("test",))),
     "pyproject.toml": _Format(tomllib.loads, tomlkit.dumps, _TOOLS, edit=tomlkit.parse),
     "setup.cfg": _Format(_read_sections, _write_sections, _SECTIONS),
+}
+_SCRIPTS_OF: Mapping[str, tuple[Key, ...]] = {
+    "package.json": (("scripts",),),
+    "composer.json": (("scripts",),),
+    "deno.json": (("tasks",),),
+    "pyproject.toml": (("tool", "pdm", "scripts"), ("tool", "poe", "tasks"), ("tool", "taskipy", "tasks")),
 }

@@ -7,9 +7,8 @@ Dependencies, lock files and fixtures are no part of it: a package file keeps th
 from __future__ import annotations
 
 import functools
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from common.path_patterns import compiled
 from common.providers.forge import Blob, Change, Entry, Forge
@@ -17,12 +16,10 @@ from common.values.check import FileText, Overlay
 from common.values.repository import Repository
 from workers.jobs.commit_reads import changes_between
 from workers.jobs.setup_parts import has_parts, same_parts, with_parts_of
+from workers.jobs.setup_scripts import Followed, follow, scripts_named
 
-_SCRIPT = re.compile(
-    r"(?:^|[;&|(\n])\s*(?:\w+=\S*\s+)*(?:exec\s+)?"
-    r"(?:(?:/\S+/)?(?:ba|da|k|z)?sh\s+(?:-\S+\s+)*(?P<read>[^\s;&|()<>-]\S*)|(?P<run>[^\s;&|()<>=]*/[^\s;&|()<>]+))"
-)
-"""A script that a command reads with a shell, or runs by its path. Other paths in it may be of the product."""
+LARGEST_FOLLOWED = 100_000
+"""Bytes of a file that is read to find the scripts that a test command leads to."""
 
 
 @dataclass(frozen=True)
@@ -45,17 +42,24 @@ class _Pair:
 
 @dataclass(frozen=True)
 class SetupFiles:
-    """Finds the files that define how tests run. patterns: gitignore's. command: the project's test command."""
+    """Finds the files that define how tests run. patterns: gitignore's. command: the project's test command.
+
+    followed: what the command leads to in the commit below.
+    """
 
     forge: Forge
     repository: Repository
     patterns: tuple[str, ...]
     command: str
+    followed: Followed = field(default_factory=Followed)
 
     def change(self, changes: Sequence[Change], below: str) -> SetupChange | None:
         """What these changes do to the definitions of the commit below; None if nothing."""
-        pairs = [pair for pair in self._pairs(changes) if not _is_the_same(pair)]
-        if not pairs or not self._is_defined(below):
+        entries = self.forge.list_files(self.repository, commit=below).entries if changes else ()
+        files = replace(self, followed=self._follow(entries))
+        pairs = [pair for pair in files._pairs(changes) if not _is_the_same(pair)]
+        # A first definition changes nothing that was there.
+        if not pairs or not any(files.defines(entry.path) for entry in entries):
             return None
         taken, gone, texts = set[str](), set[str](), dict[str, str]()
         for pair in pairs:
@@ -66,17 +70,18 @@ class SetupFiles:
 
     def defines(self, path: str) -> bool:
         """Whether a file of this path is one that defines how tests run."""
-        return path in self._scripts or compiled(self.patterns).covers(path)
+        is_named = path in scripts_named(self.command) or self.followed.covers(path)
+        return is_named or compiled(self.patterns).covers(path)
 
-    @property
-    def _scripts(self) -> set[str]:
-        """Scripts that the command itself runs, such as `ci/test.sh`."""
-        found = _SCRIPT.finditer(self.command)
-        return {(one["read"] or one["run"]).strip("'\"").removeprefix("./") for one in found}
+    def _follow(self, entries: Sequence[Entry]) -> Followed:
+        blobs = {entry.path: entry.object_id for entry in entries if entry.is_file}
 
-    def _is_defined(self, commit: str) -> bool:
-        """Whether the commit has such a file at all. A first one changes nothing that was there."""
-        return any(self.defines(entry.path) for entry in self.forge.list_files(self.repository, commit=commit).entries)
+        def read(paths: Sequence[str]) -> Mapping[str, bytes]:
+            wanted = {blobs[path]: path for path in paths if path in blobs}
+            found = self.forge.read_blobs(self.repository, list(wanted)) if wanted else ()
+            return {wanted[blob.object_id]: blob.content for blob in found if len(blob.content) <= LARGEST_FOLLOWED}
+
+        return follow(self.command, [entry.path for entry in entries], read)
 
     def _pairs(self, changes: Sequence[Change]) -> Iterator[_Pair]:
         found = [pair for change in changes for pair in self._sides(change)]

@@ -33,6 +33,7 @@ from common.states import ProjectState, Role
 from common.transaction import Snapshot, Transaction, snapshot, transactional
 from common.values.egress import Egress
 from common.values.starters import STARTERS
+from common.values.usual_test_setup import USUAL_TEST_SETUP
 
 DEFAULT_HEALTH_SECONDS = {"preview": 0, "staging": 10, "production": 30}
 
@@ -41,16 +42,6 @@ _HIDDEN_NAME = "\x1f"
 
 DEFAULT_FORBIDDEN_PATHS = [".git/**", ".gitea/**", ".github/workflows/**", ".forgejo/**"]
 """Paths that agents may not change by default: files there would run outside of the agent's sandbox."""
-DEFAULT_TEST_SETUP = [
-    "Makefile", "makefile", "GNUmakefile", "justfile", "Taskfile.yml", "Rakefile", "tox.ini", "noxfile.py",
-    "pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "setup.cfg", ".coveragerc",
-    "package.json", "deno.json", "composer.json", ".mocharc.*", "jest.config.*", "vitest.config.*",
-    "vitest.workspace.*", "karma.conf.*", "playwright.config.*", "cypress.config.*", "phpunit.xml",
-    "phpunit.xml.dist", ".rspec", ".config/nextest.toml", ".gitlab-ci.yml", ".github/workflows/",
-    ".gitea/workflows/", ".forgejo/workflows/",
-]  # fmt: skip
-"""Files that define how tests run. Of package.json, pyproject.toml and the like only the parts that do."""
-
 SECRETS_GIVEN = {"secrets_in_checks": "secretsInChecks", "secrets_in_previews": "secretsInPreviews"}
 """The lists that select names of secretEnvVars: attribute → field of the API."""
 
@@ -302,7 +293,7 @@ def _defaults() -> ProjectValues:
         "description": "", "default_branch": "main", "replicas": 1, "health_path": "/",
         "health_seconds": dict(DEFAULT_HEALTH_SECONDS), "preview_ttl_hours": 72, "is_restricted": False,
         "separate_approver": False, "allow_direct_push": False, "tests_lost": "refuse", "tests_first": "warn",
-        "test_setup": list(DEFAULT_TEST_SETUP), "most_quarantined": 5, "group_test_runs": 0,
+        "test_setup": list(USUAL_TEST_SETUP), "most_quarantined": 5, "group_test_runs": 0,
         "coverage": "run",
         "secret_scan": "warn", "dependency_scan": "warn",
         "forbidden_paths": list(DEFAULT_FORBIDDEN_PATHS), "limits": {}, "agent_instructions": "", "question_rules": {},

@@ -22,6 +22,8 @@ FILES = {"page.txt": "Shop\n", "Makefile": "check:\n\tgrep -q Shop page.txt\n"}
 BROKEN = {"page.txt": "Market\n"}
 Files = dict[str, str | None]
 
+CHECKED = {"page.txt": "Shop\n", "ci/check.sh": "grep -q Shop page.txt\n"}
+PACKAGE = '{"name": "shop", "version": "1.0.0", "scripts": {"test": "%s"}}\n'
 SILENCED: dict[str, tuple[str, dict[str, str], Files]] = {
     "the target says true": ("make check", FILES, {"Makefile": "check:\n\ttrue\n"}),
     "another file comes before it": ("make check", FILES, {"GNUmakefile": "check:\n\ttrue\n"}),
@@ -34,6 +36,24 @@ SILENCED: dict[str, tuple[str, dict[str, str], Files]] = {
     "renamed, and another in its place": (
         "sh ci/check.sh", {"page.txt": "Shop\n", "ci/check.sh": "grep -q Shop page.txt\n"},
         {"ci/old.sh": "grep -q Shop page.txt\n", "ci/check.sh": "true\n"},
+    ),
+    "another shell for scripts": (
+        "npm test", {"page.txt": "Shop\n", "package.json": PACKAGE % "grep -q Shop page.txt"},
+        {".npmrc": "script-shell=/bin/true\n"},
+    ),
+    "a file that the Makefile includes": (
+        "make check", {"page.txt": "Shop\n", "Makefile": "include mk/check.mk\n", "mk/check.mk": FILES["Makefile"]},
+        {"mk/check.mk": "check:\n\ttrue\n"},
+    ),
+    "a file that the Makefile would include": (
+        "make check", {**FILES, "Makefile": FILES["Makefile"] + "-include local.mk\n"},
+        {"local.mk": "check:\n\ttrue\n"},
+    ),
+    "a script that a recipe runs": (
+        "make check", {**CHECKED, "Makefile": "check:\n\t@sh ci/check.sh\n"}, {"ci/check.sh": "true\n"},
+    ),
+    "a script that a package's script runs": (
+        "npm test", {**CHECKED, "package.json": PACKAGE % "sh ci/check.sh"}, {"ci/check.sh": "true\n"},
     ),
 }  # fmt: skip
 
