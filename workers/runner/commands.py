@@ -6,9 +6,10 @@ found by the HOME in their environment, which is the run's directory. This clean
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -75,9 +76,27 @@ def kill_all_below(home: Path) -> int:
 
     Finds processes that outlived their command and, at start, those that a killed runner left.
     """
+    return signal_processes(_with_home_below(home), signal.SIGKILL)
+
+
+def pids_below(home: Path) -> set[int]:
+    """The processes whose HOME is `home` or a directory below it, and their descendants, whatever their HOME is.
+
+    Of a confined command, these are all processes: bubblewrap has the command's HOME.
+    """
+    found = {process.pid: process for process in _with_home_below(home)}
+    pids = set(found)
+    for process in found.values():
+        with contextlib.suppress(psutil.Error):
+            if process.ppid() not in found:
+                pids |= {below.pid for below in process.children(recursive=True)}
+    return pids
+
+
+def _with_home_below(home: Path) -> Iterator[psutil.Process]:
     inside = f"{home}{os.sep}"
 
     def is_below(process: psutil.Process) -> bool:
         return f"{process.environ().get('HOME', '')}{os.sep}".startswith(inside)
 
-    return signal_processes(find_processes(is_below), signal.SIGKILL)
+    return find_processes(is_below)

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from common.machine.disk import bytes_below, look
+from common.machine.disk import bytes_below, look, unlinked_bytes
+from workers.runner.commands import pids_below
 
 RUN_DISK_BYTES = 20 * 2**30
 """Most that one run may fill, unless AIWORKER_AGENT_RUN_DISK_BYTES says otherwise."""
@@ -57,6 +58,8 @@ def excess(directory: Path, bounds: DiskBounds) -> str | None:
     """Why the run in this directory must be stopped; None: it may go on."""
     disk = look(directory, bounds.reserve_bytes)
     size = bytes_below(directory, bounds.run_bytes)
+    if size <= bounds.run_bytes:
+        size += unlinked_bytes(pids_below(directory), directory)
     if size > bounds.run_bytes:
         return f"The run was stopped: it filled more than {_shown(bounds.run_bytes)} of this machine's disk."
     # A run that is smaller than the reserve is not what fills the disk.

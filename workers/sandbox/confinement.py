@@ -78,7 +78,9 @@ class Confined(Enclosed):
         needs_dial: bool,
         is_only_killed: bool,
     ) -> None:
-        super().__init__(argv, cwd, {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"})
+        # The processes of a run are found by their HOME: bubblewrap's leads to those that changed theirs.
+        own = {"HOME": environ["HOME"]} if "HOME" in environ else {}
+        super().__init__(argv, cwd, {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", **own})
         self.is_confined = True
         self._preparation = preparation
         self._shares_network = walls.reach is Reach.OUTBOUND and not preparation.finding.has_outbound

@@ -28,7 +28,8 @@ the disk's free space has shrunk."""
 class Bound:
     """What one command may use.
 
-    memory_limit: a Kubernetes quantity, None: unlimited. disk_bytes: of all files below `directory`, its workplace.
+    memory_limit: a Kubernetes quantity, None: unlimited. disk_bytes: of all files below `directory`, its workplace, and
+    of those that its processes hold open after their names were removed.
     """
 
     memory_limit: str | None
@@ -76,7 +77,7 @@ class Excesses:
         if not has_shrunk and passed_seconds < max(MEASURE_SECONDS, pause_seconds):
             return None
         self._last_free, began = now.free_bytes, time.monotonic()
-        used = await asyncio.to_thread(disk.bytes_below, bound.directory)
+        used = await asyncio.to_thread(self._disk_bytes)
         self._measured_at = time.monotonic()
         self._took_seconds = self._measured_at - began
         is_scarce = not now.has_room and self._first_free - now.free_bytes > SMALL_BYTES
@@ -86,6 +87,10 @@ class Excesses:
         if is_scarce and used > SMALL_BYTES:
             return Excess(CheckEnd.DISK, f"filled {used // 2**20} MiB of disk, which is almost full")
         return None
+
+    def _disk_bytes(self) -> int:
+        directory = self._bound.directory
+        return disk.bytes_below(directory) + self._unit.unlinked_bytes(directory)
 
 
 def bytes_of(memory_limit: str | None) -> int | None:

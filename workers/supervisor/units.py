@@ -19,6 +19,7 @@ from pathlib import Path
 
 import psutil
 
+from common.machine import disk
 from common.machine.children import tied_to_parent
 from common.machine.process_trees import signal_processes
 from common.machine.waiting import Deadline
@@ -107,6 +108,13 @@ class Unit:
             with contextlib.suppress(psutil.Error):
                 total += process.memory_info().rss
         return total
+
+    def unlinked_bytes(self, directory: Path) -> int:
+        """Return what its processes occupy on this directory's disk with open files that have no name any more.
+
+        For any thread. What is left out: see `common.machine.disk.unlinked_bytes`.
+        """
+        return disk.unlinked_bytes([process.pid for process in self._members()], directory)
 
     async def stop(self, grace_seconds: float) -> None:
         """Send SIGTERM to all processes of the unit, SIGKILL after grace_seconds, and return when all have ended."""

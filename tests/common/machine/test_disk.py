@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from common.machine import disk
 from common.machine.disk import DiskState
+from common.machine.files import remove_tree
 
 
 @pytest.mark.parametrize(
@@ -45,3 +48,79 @@ def test_counting_ends_above_what_was_asked_for(tmp_path: Path) -> None:
 
     assert 2**20 < disk.bytes_below(tmp_path, 2**20) < 3 * 2**20
     assert disk.bytes_below(tmp_path, 2**30) == disk.bytes_below(tmp_path) > 3 * 2**20
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """pytest can't remove deep ones."""
+    made = tmp_path / "folder"
+    made.mkdir()
+    yield made
+    remove_tree(made)
+
+
+def _fill_deep(top: Path, names: list[str]) -> None:
+    """Make folders in each other, with a file of 1 MiB in the last, and one beside each hundredth."""
+    here = os.open(top, os.O_RDONLY)
+    for number, name in enumerate(names):
+        for made in [name, "beside"] if number % 100 == 0 else [name]:
+            os.mkdir(made, dir_fd=here)
+        if number % 100 == 0:
+            _write(os.open("beside/file", os.O_WRONLY | os.O_CREAT, dir_fd=here))
+        above, here = here, os.open(name, os.O_RDONLY, dir_fd=here)
+        os.close(above)
+    _write(os.open("file", os.O_WRONLY | os.O_CREAT, dir_fd=here))
+    os.close(here)
+
+
+def _write(descriptor: int) -> None:
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(b"x" * 2**20)
+
+
+@pytest.mark.parametrize(("name", "levels", "files"), [("n" * 200, 30, 2), ("dddd", 1100, 12)])
+def test_files_count_however_deep_they_lie(folder: Path, name: str, levels: int, files: int) -> None:
+    _fill_deep(folder, [name] * levels)
+    descriptors = len(os.listdir("/proc/self/fd"))
+
+    assert files * 2**20 <= disk.bytes_below(folder) < files * 2**20 + levels * 2**15
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+
+
+def test_what_is_not_moved_counts_while_a_deep_folder_is(folder: Path) -> None:
+    _fill_deep(folder, ["d"] * 150)
+    deepest = folder.joinpath(*["d"] * 150, "file").stat().st_ino
+    descriptors = len(os.listdir("/proc/self/fd"))
+    seen = set()
+    for found in disk._found_below(folder):
+        seen.add(found.st_ino)
+        if found.st_ino == deepest:
+            folder.joinpath(*["d"] * 101).rename(folder / "moved")
+
+    assert {deepest, (folder / "beside" / "file").stat().st_ino} < seen
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+
+
+def test_open_files_without_a_name_count_once(tmp_path: Path) -> None:
+    with (tmp_path / "unlinked").open("wb") as file, (tmp_path / "named").open("wb") as named:
+        file.write(b"x" * 2**20)
+        named.write(b"x" * 2**20)
+        file.flush()
+        named.flush()
+        second = os.dup(file.fileno())
+        (tmp_path / "unlinked").unlink()
+        try:
+            assert 2**20 <= disk.unlinked_bytes([os.getpid(), os.getpid()], tmp_path) < 2 * 2**20
+        finally:
+            os.close(second)
+    assert disk.unlinked_bytes([os.getpid(), 2**22 + 1], tmp_path) == 0
+
+
+def test_files_without_a_name_on_another_disk_do_not_count(tmp_path: Path) -> None:
+    held = os.memfd_create("other")
+    try:
+        os.write(held, b"x" * 2**20)
+
+        assert disk.unlinked_bytes([os.getpid()], tmp_path) == 0
+    finally:
+        os.close(held)

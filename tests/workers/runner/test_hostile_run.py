@@ -258,6 +258,14 @@ def test_a_run_that_fills_the_disk_is_stopped_and_its_work_is_kept(hostile: Any)
     assert git("ls-tree", "--name-only", "task-1", "fill", cwd=repository) == ""
 
 
+def test_a_run_that_fills_the_disk_with_a_file_without_a_name_is_stopped(hostile: Any) -> None:
+    filling = "exec 3>fill; rm fill; exec env -i sh -c 'head -c 60000000 /dev/zero >&3; sleep 600'"
+
+    run, _ = hostile(f"session s; {filling}", disk=DiskBounds(run_bytes=50_000_000))
+
+    assert "filled more than 48 MiB of this machine's disk" in run.finish["reason"]
+
+
 def test_a_fork_bomb_ends_and_is_named(hostile: Any) -> None:
     script = "session s; i=0; while [ $i -lt 300 ]; do sleep 600 & i=$((i+1)); done; end true 'bombed'"
 
