@@ -73,7 +73,8 @@ def arguments(bwrap: str, walls: Walls, plan: Plan, inner: Sequence[str]) -> lis
         *(["--args", str(plan.more)] if plan.more is not None else []),
         *_system(),
         *_etc(plan),
-        *("--proc", "/proc", "--dev", "/dev", "--dir", "/run", "--symlink", "/run", "/var/run"),
+        *("--proc", "/proc", "--dev", "/dev", "--tmpfs", "/dev/shm", "--remount-ro", "/dev"),  # noqa: S108
+        *("--dir", "/run", "--symlink", "/run", "/var/run"),
         *_scratch(walls.scratch),
         *_shown("--ro-bind", [*interpreter_folders(), *toolchains(plan.search_path, plan.hidden)]),
         *_hidden(plan.hidden),

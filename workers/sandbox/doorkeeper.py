@@ -8,6 +8,7 @@ from __future__ import annotations
 import array
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import select
@@ -20,8 +21,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
-
 from workers.sandbox import http_door
 from workers.sandbox.control_groups import Group
 from workers.sandbox.egress_proxy import Proxy, Way
@@ -29,6 +28,7 @@ from workers.sandbox.http_exchanges import Streams
 from workers.sandbox.http_messages import LONGEST_HEAD_BYTES
 from workers.sandbox.outbound import Outbound
 from workers.sandbox.relays import close, relay
+from workers.sandbox.tree_use import tree_use
 from workers.sandbox.walls import Bounds, Dialer, Door
 
 logger = logging.getLogger("workers.sandbox")
@@ -364,14 +364,15 @@ def is_told(watched: socket.socket | int, events: int) -> bool:
 async def _watch(guarded: Guarded) -> None:
     """Kill the sandbox when it breaks a bound that no control group holds, or whose group killed only a part of it."""
     bounds, group = guarded.bounds, guarded.group
+    counts_memory = bounds.memory_bytes is not None and not group.memory
+    counts_processes = bounds.processes is not None and not group.processes
+    count = functools.partial(tree_use, counts_memory=counts_memory)
     loop = asyncio.get_running_loop()
     while True:
         await asyncio.sleep(_WATCH_SECONDS)
         broken = "memory" if group.memory and group.broken_bound() == "memory" else None
-        counts_memory = bounds.memory_bytes is not None and not group.memory
-        counts_processes = bounds.processes is not None and not group.processes
         if broken is None and (counts_memory or counts_processes):
-            processes, memory = await loop.run_in_executor(None, _count, guarded.pid, counts_memory)
+            processes, memory = await loop.run_in_executor(None, count, guarded.pid)
             if counts_memory and bounds.memory_bytes is not None and memory > bounds.memory_bytes:
                 broken = "memory"
             elif counts_processes and bounds.processes is not None and processes > bounds.processes:
@@ -381,16 +382,3 @@ async def _watch(guarded: Guarded) -> None:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(guarded.pidfd, signal.SIGKILL)
             return
-
-
-def _count(pid: int, counts_memory: bool) -> tuple[int, int]:
-    """How many processes a tree has, and their resident bytes."""
-    try:
-        tree = psutil.Process(pid).children(recursive=True)
-    except psutil.Error:
-        return 0, 0
-    memory = 0
-    for process in tree if counts_memory else []:
-        with contextlib.suppress(psutil.Error):
-            memory += process.memory_info().rss
-    return len(tree), memory

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +23,12 @@ while len(x) < 2**30: x += bytes(10_000_000); time.sleep(0.001)
 time.sleep(1000)
 """
 BOMB = "import os, time\nfor _ in range(300): os.fork() or time.sleep(1000)\nprint('forked'); time.sleep(1000)"
+KEEP = """
+import os, sys, time
+descriptor = os.memfd_create("kept") if sys.argv[1] == "memfd" else os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
+for _ in range(60): os.write(descriptor, bytes(10_000_000))
+time.sleep(20)
+"""
 MEMORY = Bounds(memory_bytes=100_000_000, processes=None)
 PROCESSES = Bounds(processes=40)
 
@@ -52,6 +59,21 @@ def test_memory_is_bounded_by_counting(without_groups: None, starter: Starter) -
     ended = starter.python(HOG, walls=starter.walls(bounds=MEMORY))
 
     assert ended.status in {-signal.SIGKILL, 128 + signal.SIGKILL}
+    assert ended.broken_bound == "memory"
+
+
+@pytest.mark.parametrize("place", ["memfd", "/dev/shm/kept", "/tmp/kept"])
+def test_files_in_memory_are_bounded_by_counting(without_groups: None, starter: Starter, place: str) -> None:
+    ended = starter.python(KEEP, place, walls=starter.walls(bounds=MEMORY))
+
+    assert ended.broken_bound == "memory"
+
+
+def test_files_in_memory_of_a_sandbox_inside_are_bounded_by_counting(without_groups: None, starter: Starter) -> None:
+    inside = ("bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--tmpfs", "/tmp")
+
+    ended = starter.run(*inside, sys.executable, "-I", "-c", KEEP, "/tmp/kept", walls=starter.walls(bounds=MEMORY))
+
     assert ended.broken_bound == "memory"
 
 

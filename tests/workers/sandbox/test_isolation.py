@@ -51,6 +51,17 @@ def test_what_reaches_past_namespaces_is_refused(either_starter: Starter) -> Non
     assert either_starter.python(code).output.split() == ["EAFNOSUPPORT", "ENOSYS", "ENOSYS", "ENOSYS", "EPERM"]
 
 
+def test_of_devices_only_shared_memory_can_be_added_to(either_starter: Starter) -> None:
+    script = (
+        "touch /dev/new; mkdir /dev/folder; echo x > /dev/null; head -c 2 /dev/zero | wc -c; echo y > /dev/shm/new; "
+        'ls /dev/shm; echo out > /dev/stdout; python3 -c \'import pty; pty.spawn(["test", "-t", "0"])\' && echo tty'
+    )
+    ended = either_starter.run("sh", "-c", script)
+
+    assert ended.output.split() == ["2", "new", "out", "tty"]
+    assert ended.errors.count("Read-only file system") == 2
+
+
 def test_a_sandbox_may_have_a_sandbox_inside(starter: Starter) -> None:
     # Of root's commands, the system's own settings in /proc are covered, so that none can make a /proc that shows them.
     proc = ["--proc", "/proc"] if os.geteuid() != 0 else []

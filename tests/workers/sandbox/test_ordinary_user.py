@@ -60,9 +60,21 @@ process = subprocess.Popen(enclosed.argv, cwd=enclosed.cwd, env=enclosed.environ
 enclosed.begin(process.pid)
 output += process.communicate(timeout=50)[0]
 enclosed.close()
+# Memory that lies in files.
+keep = "import os, time; kept = %s; [os.write(kept, bytes(10_000_000)) for _ in range(40)]; time.sleep(20)"
+broken = []
+for made in ("os.memfd_create('x')", "os.open('/dev/shm/x', os.O_RDWR | os.O_CREAT)"):
+    walls = Walls(folder / "home", bounds=Bounds(memory_bytes=100_000_000))
+    enclosed = sandboxes.enclose(["/usr/bin/python3", "-I", "-c", keep % made], cwd=folder / "home",
+                                 environ={"PATH": "/usr/bin:/bin"}, walls=walls)
+    process = subprocess.Popen(enclosed.argv, cwd=enclosed.cwd, env=enclosed.environ, pass_fds=enclosed.pass_fds)
+    enclosed.begin(process.pid)
+    process.wait(50)
+    broken.append(enclosed.broken_bound)
+    enclosed.close()
 sandboxes.close()
 print(json.dumps({"finding": sandboxes.finding.says, "output": output.decode(), "errors": errors.decode(),
-                  "left": (folder / "boxes").exists()}))
+                  "broken": broken, "left": (folder / "boxes").exists()}))
 """
 
 
@@ -115,4 +127,5 @@ def test_an_ordinary_user_gets_the_same_walls(confining: SandboxFinding, folder:
     assert "cannot touch '/usr/x'" in said["errors"]
     assert (folder / "work" / "made").stat().st_uid == USER
     assert not (folder / "y").exists()
+    assert said["broken"] == ["memory", "memory"]
     assert said["left"] is False
