@@ -5,7 +5,7 @@ contains the files url, username and password, and perhaps overlay, the JSON of 
 the checkout and workspace/run a shell script: the start command, else the Procfile's web line, else a file server.
 With `--reports DIR --check-command=TEXT [--test-report=PATTERN] [--only-file=NAME]… [--measure-coverage]` the checkout
 is a check's, and DIR is prepared for `workers.pod_reports`. Needs git. On failure the last line of the output is the
-reason, without secrets; exit code 20: there is nothing to run, 21: the checkout failed.
+reason, without secrets; exit code 20: there is nothing to run, 21: the checkout failed, 22: the overlay does not fit.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from pathlib import Path
 
 from common.machine import git_trees
 from common.machine.files import remove_tree
-from common.machine.git_limits import limits
+from common.machine.git_limits import limits, met_limit, was_cut_short
 from common.values.app import NOTHING_TO_RUN_EXIT
-from common.values.check import FileText, Overlay
+from common.values.check import OVERLAY_FAILED_EXIT, FileText, Overlay
 from workers import pod_reports
 from workers.commits import (
     NOTHING_TO_RUN,
@@ -33,7 +33,7 @@ from workers.commits import (
     start_line,
     why_git_failed,
 )
-from workers.overlays import git_commands, write_texts
+from workers.overlays import Unwritable, git_commands, write_texts
 
 CHECKOUT_FAILED_EXIT = 21
 GIT_SECONDS = 150
@@ -103,7 +103,7 @@ def check_out(commit: str, source: Path, code: Path) -> None:
         except LaunchFailed as error:
             if pause is None:
                 reason = str(error).replace(password, "…") if password else str(error)
-                raise LaunchFailed(CHECKOUT_FAILED_EXIT, reason) from None
+                raise LaunchFailed(error.exit_code, reason) from None
             time.sleep(pause)
 
 
@@ -118,10 +118,12 @@ def _overlay(file: Path) -> Overlay | None:
 
 def _lay_over(environment: dict[str, str], inside: tuple[str, ...], code: Path, overlay: Overlay) -> None:
     _require_bounded(environment, code / ".git", overlay.commit)
-    for arguments in git_commands(overlay):
-        _git(environment, *inside, *arguments)
+    for arguments, paths in git_commands(overlay):
+        _git(environment, *inside, *arguments, given=paths, refused_exit=OVERLAY_FAILED_EXIT)
     try:
         write_texts(code, overlay)
+    except Unwritable as error:
+        raise LaunchFailed(OVERLAY_FAILED_EXIT, str(error)) from error
     except OSError as error:
         raise LaunchFailed(CHECKOUT_FAILED_EXIT, f"a file can't be replaced: {error.strerror}") from error
 
@@ -167,10 +169,13 @@ def script(start_command: str | None, code: Path, workspace: Path) -> str:
     raise LaunchFailed(NOTHING_TO_RUN_EXIT, NOTHING_TO_RUN)
 
 
-def _git(environment: dict[str, str], *arguments: str) -> None:
+def _git(
+    environment: dict[str, str], *arguments: str, given: bytes = b"", refused_exit: int = CHECKOUT_FAILED_EXIT
+) -> None:
+    """Run git. given: its standard input. refused_exit: the exit code for what git itself finds a fault in."""
     try:
         done = subprocess.run(
-            [*limits(), "git", *arguments], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            [*limits(), "git", *arguments], env=environment, input=given, stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE, timeout=GIT_SECONDS, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
@@ -178,7 +183,9 @@ def _git(environment: dict[str, str], *arguments: str) -> None:
     except OSError as error:
         raise LaunchFailed(CHECKOUT_FAILED_EXIT, f"git can't be started: {error.strerror}") from error
     if done.returncode:
-        raise LaunchFailed(CHECKOUT_FAILED_EXIT, why_git_failed(done.stderr, done.returncode))
+        text, why = done.stderr.decode("utf-8", "replace"), why_git_failed(done.stderr, done.returncode)
+        is_of_machine = met_limit(done.returncode, text) or was_cut_short(done.returncode, text)
+        raise LaunchFailed(CHECKOUT_FAILED_EXIT if is_of_machine else refused_exit, why)
 
 
 if __name__ == "__main__":

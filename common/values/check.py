@@ -15,6 +15,11 @@ from common.values.repository import UNKNOWN_SOURCE, Source
 from common.values.test_report import TestReport
 from common.values.variable_set import Variables
 
+OVERLAY_FAILED = "files of the commit do not fit those that it is tested with"
+"""Why a check failed if its overlay could not be laid over the checkout: the beginning of a sentence."""
+OVERLAY_FAILED_EXIT = 22
+"""The exit code of a pod's first container for that."""
+
 _SIGNALS_END = 128 + 65
 
 
@@ -106,7 +111,8 @@ class CheckEnd(StrEnum):
     TOO_LARGE = "too_large"
     """The commit can't be checked out anywhere."""
     SETUP_FAILED = "setup_failed"
-    """The setup command failed, so the check's command was not run. The log ends with the setup command's output."""
+    """The setup command failed, so the check's command was not run. The log ends with the setup command's output.
+    Or the overlay does not fit the commit."""
 
 
 @dataclass(frozen=True)

@@ -117,6 +117,8 @@ def _ended(code: int, message: str = "", reason: str = "Error") -> dict[str, Any
         (_pod(("setup", _ended(124))), CheckPhase.FAILED, CheckEnd.SETUP_FAILED, "took longer than 900 s"),
         (_pod(("setup", _ended(137, reason="OOMKilled"))), CheckPhase.FAILED, CheckEnd.SETUP_FAILED, "more memory"),
         (_pod(("setup", _ended(137)), phase="Failed", reason="Evicted"), CheckPhase.BROKEN, None, "Evicted"),
+        (_pod(("checkout", _ended(22, "no\nfile"))), CheckPhase.FAILED, CheckEnd.SETUP_FAILED, "tested with: file"),
+        (_pod(("checkout", _ended(21, "no host"))), CheckPhase.BROKEN, None, "no host"),
         (_pod(("service-redis", _ended(1, "bad option"))), CheckPhase.BROKEN, "service_failed", "bad option"),
         (
             _pod(("service-mariadb", {"waiting": {"reason": "ImagePullBackOff"}})),

@@ -16,6 +16,7 @@ from common.values.test_report import TestReport, TestResult
 from workers.jobs.commit_below import CommitBelow
 from workers.jobs.lost_tests import RAN
 from workers.jobs.sentences import first_of
+from workers.overlays import is_too_large
 from workers.runtime_calls import forget_check, run_check
 
 MOST_OVERLAID = 500
@@ -41,10 +42,10 @@ class NewTests:
             return
         taken = sorted({change.after.path for change in changes if change.after is not None})
         gone = {change.before.path for change in changes if change.before is not None} - set(taken)
-        if len(taken) + len(gone) > MOST_OVERLAID:
+        overlay = Overlay(check.commit, tuple(taken), tuple(sorted(gone)))
+        if len(taken) + len(gone) > MOST_OVERLAID or is_too_large(overlay):
             yield CheckResult("new_tests", "skipped", "Too many files of tests changed to run them without the change.")
             return
-        overlay = Overlay(check.commit, tuple(taken), tuple(sorted(gone)))
         control = replace(check, commit=self.below.sha(), check_id=_control_id(check.check_id), overlay=overlay)
         state = self._run(control, files_of(names, taken))
         if state.phase is CheckPhase.RUNNING:

@@ -11,10 +11,11 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from common.machine.text import path_text
 from common.providers.forge import Change, Entry, Forge
 from common.providers.runtime import Runtime
 from common.services.tasks import tested
-from common.services.tasks.verification import MOST_ACCEPTED, CheckResult, ProofPlan
+from common.services.tasks.verification import MOST_ACCEPTED, MOST_CHANGED_PATHS, CheckResult, ProofPlan
 from common.values.check import Check, CheckPhase, CheckState
 from common.values.repository import Repository
 from common.values.test_report import TestReport, TestResult
@@ -27,6 +28,7 @@ from workers.jobs.sentences import first_of
 from workers.jobs.test_bodies import Bodies
 from workers.jobs.test_setup import SetupChange, SetupFiles, setup_change
 from workers.jobs.untested_lines import check_coverage
+from workers.overlays import is_too_large
 from workers.runtime_calls import forget_check, run_check, with_source
 
 LONGEST_LIVE_LOG = 4000
@@ -63,7 +65,10 @@ class TestProof:
             return
         check, setup = self.prepared(self.plan.tests)
         if setup is not None:
-            yield _of_setup(setup, may_change=self.plan.may_change_setup, below=self.plan.place.default_branch)
+            told = _of_setup(setup, may_change=self.plan.may_change_setup, below=self.plan.place.default_branch)
+            yield told
+            if told.status == "failed":
+                return
         if check.test_report is None and not _MAY_REPORT.search(check.command):
             yield kept_tests(self.forge, self._repository, self.plan)
         state = run_check(self.runtime, check)
@@ -208,10 +213,17 @@ def _passed(state: CheckState, report: TestReport | None) -> CheckResult:
 
 
 def _of_setup(setup: SetupChange, *, may_change: bool, below: str) -> CheckResult:
-    named, log, facts = first_of(setup.paths), "\n".join(setup.paths), {"files": len(setup.paths)}
+    paths = [path_text(path).replace("\n", "\\n") for path in setup.paths]
+    named, log, facts = first_of(paths), "\n".join(paths[:MOST_CHANGED_PATHS]), {"files": len(paths)}
     if may_change:
         return CheckResult(
             "test_setup", "passed", f"It changes how the tests run, as it may: {named}.", log=log, facts=facts
         )
+    if is_too_large(setup.overlay):
+        message = (
+            f"It changes how the tests run in more files, or longer ones, than can be taken back: {named}: undo these "
+            "changes."
+        )
+        return CheckResult("test_setup", "failed", message, code="diff_too_large", log=log, facts=facts)
     message = f"It changes how the tests run: {named}. They were run as {below} defines them, without that."
     return CheckResult("test_setup", "passed", message, code="test_setup_kept", log=log, facts=facts)

@@ -64,7 +64,10 @@ class SetupFiles:
         taken, gone, texts = set[str](), set[str](), dict[str, str]()
         for pair in pairs:
             _undo(pair, taken, gone, texts)
-        written = tuple(FileText(path, text) for path, text in sorted(texts.items()))
+        folders = {folder for path in taken for folder in _folders(path)}
+        # A file that is taken may be a folder in the commit, or need a folder where the commit has a file.
+        fitting = [path for path in sorted(texts) if path not in folders and taken.isdisjoint(_folders(path))]
+        written = tuple(FileText(path, texts[path]) for path in fitting)
         overlay = Overlay(below, tuple(sorted(taken)), tuple(sorted(gone - taken)), written)
         return SetupChange(tuple(sorted({*taken, *gone, *texts})), overlay)
 
@@ -132,11 +135,25 @@ def _is_the_same(pair: _Pair) -> bool:
     return both_read and same_parts(entry.path, pair.old, pair.new)
 
 
+def _folders(path: str) -> Iterator[str]:
+    parts = path.split("/")
+    return ("/".join(parts[:count]) for count in range(1, len(parts)))
+
+
+def _is_writable(text: str) -> bool:
+    """Whether it can be written as UTF-8. JSON may contain half of a surrogate pair."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _undo(pair: _Pair, taken: set[str], gone: set[str], texts: dict[str, str]) -> None:
     before, after = pair.before, pair.after
     if after is not None and pair.new is not None and (before is None or pair.old is not None):
         text = with_parts_of(after.path, pair.old, pair.new)
-        if text is not None:
+        if text is not None and _is_writable(text):
             texts[after.path] = text
             return
     if before is not None:

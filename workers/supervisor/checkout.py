@@ -19,7 +19,7 @@ from common.machine.log_files import OutputTail
 from common.values.check import Overlay
 from common.values.repository import Source
 from workers.commits import TRY_AGAIN_AFTER_SECONDS, checkout_environment, why_git_failed
-from workers.overlays import git_commands, write_texts
+from workers.overlays import Unwritable, git_commands, write_texts
 from workers.supervisor.removals import remove_or_log
 
 GIT_SECONDS = 600
@@ -33,6 +33,14 @@ class CheckoutFailed(Exception):
 
 class TooLarge(CheckoutFailed):
     """The commit is too large for any checkout: trying again does not help."""
+
+
+class GitRefused(CheckoutFailed):
+    """Git ran to its end and found a fault in what it was given."""
+
+
+class OverlayFailed(CheckoutFailed):
+    """The overlay's files do not fit the commit's: trying again does not help."""
 
 
 class CutShort(CheckoutFailed):
@@ -55,7 +63,9 @@ class Checkouts:
     async def make(
         self, project_id: str, source: Source, commit: str, to: Path, *, overlay: Overlay | None = None
     ) -> None:
-        """Empty the directory `to` and check out the commit there, then the overlay's files. Raises CheckoutFailed."""
+        """Empty the directory `to` and check out the commit there, then the overlay's files. Raises CheckoutFailed;
+        OverlayFailed if the commit was checked out, but its files do not fit the overlay's.
+        """
         mirror = self._mirror(project_id)
         try:
             await asyncio.to_thread(remove_tree, to)
@@ -78,12 +88,7 @@ class Checkouts:
         await _git(*inside, "checkout", "--quiet", "--force", "--detach", commit, inside=to / ".git")
         if overlay is not None:
             await _require_bounded(to / ".git", overlay.commit)
-            for arguments in git_commands(overlay):
-                await _git(*inside, *arguments)
-            try:
-                await asyncio.to_thread(write_texts, to, overlay)
-            except OSError as error:
-                raise CheckoutFailed(f"a file of {commit} can't be replaced: {error.strerror}") from error
+            await _lay_over(inside, to, overlay)
 
     async def _ensure_mirror(self, project_id: str, mirror: Path) -> None:
         """Create the mirror, if needed, and remove lock files of a killed git. The caller holds the project's lock."""
@@ -105,6 +110,20 @@ class Checkouts:
         remove_or_log(self._mirror(project_id))
         self._locks.pop(project_id, None)
         self._unlocked.discard(project_id)
+
+
+async def _lay_over(inside: tuple[str, ...], code: Path, overlay: Overlay) -> None:
+    for arguments, paths in git_commands(overlay):
+        try:
+            await _git(*inside, *arguments, given=paths, inside=code / ".git")
+        except GitRefused as error:
+            raise OverlayFailed(str(error)) from error
+    try:
+        await asyncio.to_thread(write_texts, code, overlay)
+    except Unwritable as error:
+        raise OverlayFailed(str(error)) from error
+    except OSError as error:
+        raise CheckoutFailed(f"a file can't be replaced: {error.strerror}") from error
 
 
 async def _require_bounded(git_dir: Path, commit: str) -> None:
@@ -147,24 +166,24 @@ async def _has(mirror: Path, commit: str) -> bool:
     return True
 
 
-async def _git(*arguments: str, source: Source | None = None, inside: Path | None = None) -> None:
+async def _git(*arguments: str, source: Source | None = None, inside: Path | None = None, given: bytes = b"") -> None:
     """Run git. Raises CheckoutFailed with the last line of its output. inside: the repository whose lock files to
-    remove before a retry.
+    remove before a retry. given: its standard input.
 
     After CutShort (a signal, a full disk) it is tried again up to three times: that is no fault of the commit.
     """
     for delay in (*TRY_AGAIN_AFTER_SECONDS, LAST_DELAY_SECONDS):
         try:
-            await _git_once(*arguments, source=source)
+            await _git_once(*arguments, source=source, given=given)
             return
         except CutShort:
             await asyncio.sleep(delay)
             if inside is not None:
                 await asyncio.to_thread(forget_locks, inside)
-    await _git_once(*arguments, source=source)
+    await _git_once(*arguments, source=source, given=given)
 
 
-async def _git_once(*arguments: str, source: Source | None) -> None:
+async def _git_once(*arguments: str, source: Source | None, given: bytes) -> None:
     username, password = (source.username, source.password) if source else (None, None)
     try:
         process = await asyncio.create_subprocess_exec(
@@ -172,13 +191,16 @@ async def _git_once(*arguments: str, source: Source | None) -> None:
             "git",
             *arguments,
             env=checkout_environment(username, password, gc__autoDetach="false", maintenance__autoDetach="false"),
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=asyncio.subprocess.PIPE if given else asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,
         )
     except OSError as error:
         raise CheckoutFailed(f"git can't be started: {error.strerror}") from error
+    if process.stdin is not None:
+        process.stdin.write(given)
+        process.stdin.close()
     try:
         async with asyncio.timeout(GIT_SECONDS):
             errors = await _error_output(process)
@@ -195,7 +217,7 @@ async def _git_once(*arguments: str, source: Source | None) -> None:
         raise TooLarge(f"too_large: {why}")
     if cut := was_cut_short(code, text):
         raise CutShort(f"git {cut}: {why}")
-    raise CheckoutFailed(why)
+    raise GitRefused(why)
 
 
 async def _error_output(process: asyncio.subprocess.Process) -> bytes:

@@ -16,11 +16,11 @@ from pathlib import Path
 
 from common.machine.files import replace_file
 from common.values.app import Space
-from common.values.check import Check, CheckEnd, CheckPhase, CheckState
+from common.values.check import OVERLAY_FAILED, Check, CheckEnd, CheckPhase, CheckState
 from common.values.coverage import Coverage
 from common.values.json_codec import encode
 from common.values.test_report import TestReport
-from workers.supervisor.checkout import CheckoutFailed, TooLarge
+from workers.supervisor.checkout import CheckoutFailed, OverlayFailed, TooLarge
 from workers.supervisor.coverage_files import CoverageFiles
 from workers.supervisor.endings import Ending, watched
 from workers.supervisor.logs import Tail
@@ -182,6 +182,8 @@ class Checks:
             return ending
         except TooLarge as error:
             return Ending(None, str(error), CheckEnd.TOO_LARGE)
+        except OverlayFailed as error:
+            return Ending(None, f"{OVERLAY_FAILED}: {error}", CheckEnd.SETUP_FAILED)
         except CheckoutFailed as error:
             raise _NotStarted(f"the checkout of {wanted.commit} failed: {error}") from error
         except NotReady as error:

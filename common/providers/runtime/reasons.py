@@ -14,7 +14,7 @@ from common.providers.runtime import check_reports, preparing
 from common.providers.runtime.objects import KubeObject
 from common.values.agent_pod import PodPhase, PodState
 from common.values.app import NOTHING_TO_RUN_EXIT, AppPhase
-from common.values.check import CheckEnd, CheckPhase, CheckState
+from common.values.check import OVERLAY_FAILED, OVERLAY_FAILED_EXIT, CheckEnd, CheckPhase, CheckState
 from common.values.needs import SETUP_SECONDS
 
 SOON = ("being terminated", "status unknown for quota", "error looking up service account", "not yet ready to handle")
@@ -322,6 +322,8 @@ def _checkout_problem(container: KubeObject) -> tuple[str, str] | None:
         message = (str(ended.get("message", "")).strip().splitlines() or [""])[-1]
         if ended["exitCode"] == NOTHING_TO_RUN_EXIT:
             return "nothing_to_run", message or "there is nothing to run"
+        if ended["exitCode"] == OVERLAY_FAILED_EXIT:
+            return CheckEnd.SETUP_FAILED, f"{OVERLAY_FAILED}: {message}".rstrip(": ")
         if ended.get("reason") == "OOMKilled":
             message = "git used more memory than its limit"
         return "checkout_failed", f"the commit could not be checked out: {message or ended['exitCode']}"

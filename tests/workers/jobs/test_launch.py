@@ -13,7 +13,7 @@ from tests.attacks.bombs import tree_bomb
 from tests.providers.git_tree import git
 from tests.providers.runtime_supervisor import ROOT, Repository
 
-NOTHING_TO_RUN, CHECKOUT_FAILED = 20, 21
+NOTHING_TO_RUN, CHECKOUT_FAILED, OVERLAY_FAILED = 20, 21, 22
 
 
 @pytest.fixture
@@ -128,6 +128,22 @@ def test_files_of_another_commit_and_other_texts_are_laid_over(repository: Repos
     assert not (code / "GNUmakefile").exists()
 
 
+def test_more_paths_than_fit_into_arguments_are_laid_over(repository: Repository, workspace: Path) -> None:
+    (repository.path / "Makefile").write_text("check: tests\n")
+    below = repository.commit_all()
+    (repository.path / "Makefile").write_text("check:;true\n")
+    commit = repository.commit_all()
+    (workspace.parent / "source").mkdir()
+    gone = [f"{'a' * 200}/{'b' * 200}/{number}/Makefile" for number in range(6000)]
+    overlay = {"commit": below, "paths": ["Makefile"], "gone": gone, "texts": []}
+    (workspace.parent / "source" / "overlay").write_text(json.dumps(overlay))
+
+    done = launch(repository, commit, workspace, "--start-command", "true")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (workspace / "code" / "Makefile").read_text() == "check: tests\n"
+
+
 @pytest.mark.parametrize("link", ["way/package.json", "package.json"])
 def test_no_text_is_written_through_a_link(repository: Repository, workspace: Path, link: str) -> None:
     outside = workspace.parent / "outside"
@@ -141,5 +157,5 @@ def test_no_text_is_written_through_a_link(repository: Repository, workspace: Pa
 
     done = launch(repository, commit, workspace, "--start-command", "true")
 
-    assert (done.returncode, (outside / "package.json").read_text()) == (CHECKOUT_FAILED, "mine\n")
+    assert (done.returncode, (outside / "package.json").read_text()) == (OVERLAY_FAILED, "mine\n")
     assert "a file can't be replaced" in done.stderr

@@ -16,6 +16,7 @@ from tests.workers.jobs.test_which_tests_ran import checks_of
 from tests.workers.platform import Platform
 from workers.jobs import setup_parts
 from workers.jobs.test_setup import SetupFiles
+from workers.overlays import MOST_FILES
 
 PYTEST = f"PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 {sys.executable} -m pytest -q -p no:cacheprovider"
 FILES = {"page.txt": "Shop\n", "Makefile": "check:\n\tgrep -q Shop page.txt\n"}
@@ -126,6 +127,58 @@ def test_the_scripts_that_a_command_runs(command: str, scripts: set[str]) -> Non
     files = SetupFiles(local_forge(), Repository("team", "shop", "project-1"), (), command)
     named = ("ci/check.sh", "check", "tools/lint", "page.html", "src/page.html", "tests/test_page.py", "src/server.js")
     assert {path for path in (*named, "ci/test_all.sh") if files.defines(path)} == scripts
+
+
+A_FILE_AND_A_FOLDER: dict[str, tuple[dict[str, str], Files]] = {
+    "a file becomes a folder": (
+        {"ci/Makefile": FILES["Makefile"]},
+        {"ci/Makefile": None, "ci/Makefile/package.json": '{"scripts": {"test": "true"}}'},
+    ),
+    "a folder becomes a file": (
+        {"ci/Makefile": FILES["Makefile"], "package.json/Makefile": FILES["Makefile"]},
+        {"package.json/Makefile": None, "package.json": '{"scripts": {"test": "true"}}'},
+    ),
+    "a text that is no UTF-8": (
+        {"ci/Makefile": FILES["Makefile"], "package.json": '{"scripts": {"test": "make"}}'},
+        {"package.json": '{"scripts": {"test": "true"}, "description": "\\ud800"}'},
+    ),
+    "a new text that is no UTF-8": (
+        {"ci/Makefile": FILES["Makefile"]}, {"package.json": '{"scripts": {"test": "\\ud800"}, "name": "\\ud800"}'},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", A_FILE_AND_A_FOLDER)
+def test_what_cannot_be_kept_in_part_is_as_the_base_has_it(plain_platform: Platform, change: str) -> None:
+    platform = plain_platform
+    files, changed = A_FILE_AND_A_FOLDER[change]
+    project = platform.project({"page.txt": "Shop\n", **files}, test_command="make -f ci/Makefile check")
+    task, claimed = platform.task(project), platform.claim()
+    platform.push(claimed, {path: text for path, text in changed.items() if text is None} or {"page.txt": "Shop 2\n"})
+    sha = platform.push(claimed, {path: text for path, text in changed.items() if text is not None})
+    platform.finish(claimed, sha)
+    platform.run_jobs()
+
+    assert platform.get(Task, task.id).state == "ready_to_test"
+    assert checks_of(platform, task)["test_setup"].code == "test_setup_kept"
+
+
+def test_more_files_than_can_be_taken_back_fail_the_commit(plain_platform: Platform) -> None:
+    platform = plain_platform
+    task = platform.task(platform.project(FILES, test_command="make check"))
+    platform.work(task, {f"{number}/Makefile": "check:;true\n" for number in range(MOST_FILES + 1)})
+
+    checks = checks_of(platform, task)
+    assert (checks["test_setup"].status, checks["test_setup"].code) == ("failed", "diff_too_large")
+    assert "tests" not in checks
+    assert platform.get(Task, task.id).round == 2
+
+
+def test_names_that_are_no_text_are_told_as_text(plain_platform: Platform) -> None:
+    platform = plain_platform
+    name = b"\xff\n/Makefile".decode("utf-8", "surrogateescape")
+    task = platform.ready(platform.project(FILES, test_command="make check"), "Work", {name: "check:;true\n"})
+    assert checks_of(platform, task)["test_setup"].log == "\ufffd\\n/Makefile"
 
 
 TEST = """import tomllib

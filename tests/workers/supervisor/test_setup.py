@@ -10,7 +10,7 @@ import pytest
 
 from common.providers.runtime import ProcessRuntime
 from common.values.app import App, AppPhase, Space
-from common.values.check import CheckEnd, CheckPhase
+from common.values.check import CheckEnd, CheckPhase, FileText, Overlay
 from common.values.needs import Needs
 from common.values.variable_set import Variables
 from tests.processes import lives
@@ -58,6 +58,21 @@ def test_a_failing_setup_fails_the_check_with_the_end_of_its_output(
     assert state.reason == "the setup command failed: it exited with 4"
     assert state.log.endswith("no such package: left-pad\n")
     assert "tests ran" not in state.log
+
+
+def test_an_overlay_that_does_not_fit_fails_the_check(runtime: ProcessRuntime, repository: Repository) -> None:
+    version = repository.version("x", repository.commit(README="hello"))
+    misfits = {
+        "a text": Overlay(version.commit, texts=(FileText("README/package.json", "{}\n"),)),
+        "a path": Overlay(version.commit, paths=("Makefile",)),
+    }
+    for name, overlay in misfits.items():
+        check = replace(check_of(version, SPACE, name[2:], "echo tests ran"), overlay=overlay)
+        runtime.ensure_check(check)
+        state = finished(runtime, check)
+
+        assert (state.phase, state.exit_code, state.code) == (CheckPhase.FAILED, None, CheckEnd.SETUP_FAILED)
+        assert (state.reason or "").startswith("files of the commit do not fit those that it is tested with: ")
 
 
 def test_a_setup_that_was_killed_may_be_run_once_more(runtime: ProcessRuntime, repository: Repository) -> None:
