@@ -113,6 +113,8 @@ class TestProof:
             yield CheckResult("lost_tests", "running", message)
             return
         if not base.report.is_usable:
+            message = "The tests of the commit below gave no report, so which of them ran is not known."
+            yield CheckResult("lost_tests", "skipped", message)
             yield kept_tests(self.forge, self._repository, self.plan)
             yield ran
             return

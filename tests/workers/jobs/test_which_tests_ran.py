@@ -164,6 +164,17 @@ def test_without_a_report_the_proof_says_so(plain_platform: Platform) -> None:
     assert checks_of(platform, task)["tests"].message == "The tests pass (exit code only: no file was found)."
 
 
+def test_a_base_without_a_report_leaves_no_comparison_running(plain_platform: Platform) -> None:
+    platform = plain_platform
+    files = {"page.txt": "Shop\n", "Makefile": "check:\n\tgrep -q Shop page.txt\n"}
+    project = platform.project(files, test_command="make check")
+    for number in range(2):
+        task = platform.ready(project, f"Work {number}", {f"{number}.txt": "x\n"})
+        checks = checks_of(platform, task)
+        assert "running" not in {check.status for check in checks.values()}
+        assert (checks["kept_tests"].status, checks["lost_tests"].status) == ("passed", "skipped")
+
+
 HOLLOW = "\n    def test_more(self):\n        self.assertTrue(True)\n"
 FAILS_WITHOUT = "One test is new or changed; it fails without the change."
 FIRST: list[tuple[dict[str, str | None], str, str | None, str]] = [
