@@ -51,12 +51,10 @@ def packages_in(path: str, content: bytes) -> frozenset[Package]:
     name = path.rpartition("/")[2]
     reader = _pylock if _PYLOCK.search(path) else _READERS[name][1] if name in _READERS else _requirements
     try:
-        found = list(reader(content.decode("utf-8-sig")))
+        found = [(_one_line(name), _one_line(version)) for name, version in reader(content.decode("utf-8-sig"))]
+        return frozenset(Package(ecosystem, name_of(ecosystem, name), version) for name, version in found)
     except (ValueError, yaml.YAMLError, RecursionError, AttributeError, TypeError, KeyError) as error:
         raise ValueError("is not in its format") from error
-    return frozenset(
-        Package(ecosystem, name_of(ecosystem, _one_line(name)), _one_line(version)) for name, version in found
-    )
 
 
 def _one_line(text: str) -> str:
