@@ -98,8 +98,10 @@ class _Locks:
         for file in locks:
             self.new |= dict.fromkeys(self._packages(file, contents, is_new=True) - old, file.path)
 
-    def _packages(self, file: File, contents: Mapping[str, bytes], *, is_new: bool) -> frozenset[Package]:
+    def _packages(self, file: File, contents: Mapping[str, bytes] | None, *, is_new: bool) -> frozenset[Package]:
         try:
+            if contents is None:
+                raise ValueError("is too large, with the other lock files")
             content = contents.get(file.object_id)
             return packages_in(file.path, self._large(file, is_new=is_new) if content is None else content)
         except ValueError as error:
@@ -108,11 +110,18 @@ class _Locks:
                 self.unreadable.append(Finding(f"{UNREADABLE} {digest_of(file.object_id)}", place))
             return frozenset()
 
-    def _contents(self, files: Sequence[File]) -> Mapping[str, bytes]:
-        """By the ids of the blobs, without those that are too large to be read together."""
+    def _contents(self, files: Sequence[File]) -> Mapping[str, bytes] | None:
+        """By the ids of the blobs, without those that are too large to be read with others. None if all together are
+        too large.
+        """
         ids = [file.object_id for file in files]
-        found = self.forge.read_blobs(self.plan.place.repository, ids) if ids else ()
-        return {blob.object_id: blob.content for blob in found if not blob.is_cut}
+        try:
+            found = self.forge.read_blobs(self.plan.place.repository, ids) if ids else ()
+            return {blob.object_id: blob.content for blob in found if not blob.is_cut}
+        except ProviderRefused as error:
+            if error.code != "diff_too_large":
+                raise
+            return None
 
     def _large(self, file: File, *, is_new: bool) -> bytes:
         repository, claimed = self.plan.place.repository, self.plan.claimed_sha or ""

@@ -25,12 +25,16 @@ class Loss:
 
 @dataclass(frozen=True)
 class Comparison:
-    """losses, new: sorted by name. changed: tests of both commits with another body. renamed: how many."""
+    """losses, new: sorted by name. changed: tests of both commits with another body. renamed: how many.
+
+    is_by_body: False if no bodies could be read, so that tests are known by their names alone.
+    """
 
     losses: Sequence[Loss]
     new: Sequence[str]
     changed: Sequence[str]
     renamed: int
+    is_by_body: bool = True
 
 
 def compare(base: TestReport, head: TestReport, before: Bodies, after: Bodies) -> Comparison:

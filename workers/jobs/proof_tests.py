@@ -11,6 +11,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from common.errors import ProviderRefused
 from common.machine.text import path_text
 from common.providers.forge import Change, Entry, Forge
 from common.providers.runtime import Runtime
@@ -156,8 +157,14 @@ class TestProof:
     def _comparison(self, base: TestReport, report: TestReport, changes: Sequence[Change]) -> Comparison:
         if not report.is_usable:
             return all_lost(base)
-        before = self._bodies([change.before for change in changes])
-        return compare(base, report, before, self._bodies([change.after for change in changes]))
+        try:
+            before = self._bodies([change.before for change in changes])
+            after = self._bodies([change.after for change in changes])
+        except ProviderRefused as error:
+            if error.code != "diff_too_large":
+                raise
+            return replace(compare(base, report, Bodies(), Bodies()), is_by_body=False)
+        return compare(base, report, before, after)
 
     def _bodies(self, entries: Sequence[Entry | None]) -> Bodies:
         bodies, paths = Bodies(), dict[str, str]()
@@ -170,6 +177,10 @@ class TestProof:
         return bodies
 
     def _lost(self, found: Comparison, report: TestReport) -> CheckResult:
+        if not found.is_by_body and self.plan.tests_lost != "warn":
+            # Of names alone it would not be seen that a test was emptied.
+            message = "The changed files of tests are too large together to compare them: make the commit smaller."
+            return CheckResult("lost_tests", "failed", message, code="diff_too_large")
         losses = [loss for loss in found.losses if loss.name not in self.plan.accepted_losses]
         accepted = len(found.losses) - len(losses)
         facts = {"new": len(found.new), "lost": len(losses), "renamed": found.renamed, "accepted": accepted}

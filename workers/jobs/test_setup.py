@@ -10,6 +10,7 @@ import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from common.errors import ProviderRefused
 from common.path_patterns import compiled
 from common.providers.forge import Blob, Change, Entry, Forge
 from common.values.check import FileText, Overlay
@@ -90,9 +91,18 @@ class SetupFiles:
         found = [pair for change in changes for pair in self._sides(change)]
         entries = [entry for pair in found for entry in (pair.before, pair.after) if entry is not None]
         wanted = sorted({entry.object_id for entry in entries if _is_in_part(entry)})
-        blobs = {blob.object_id: blob for blob in self.forge.read_blobs(self.repository, wanted)} if wanted else {}
+        blobs = self._blobs(wanted)
         for pair in found:
             yield _Pair(pair.before, pair.after, _content(pair.before, blobs), _content(pair.after, blobs))
+
+    def _blobs(self, wanted: Sequence[str]) -> dict[str, Blob]:
+        """By their ids; none if they are too large together."""
+        try:
+            return {blob.object_id: blob for blob in self.forge.read_blobs(self.repository, wanted)} if wanted else {}
+        except ProviderRefused as error:
+            if error.code != "diff_too_large":
+                raise
+            return {}
 
     def _sides(self, change: Change) -> Iterator[_Pair]:
         """The two sides of the change that define tests: together, or each of its own if the path differs."""
@@ -120,8 +130,8 @@ def _is_in_part(entry: Entry) -> bool:
 def _content(entry: Entry | None, blobs: dict[str, Blob]) -> bytes | None:
     if entry is None or not _is_in_part(entry):
         return None
-    blob = blobs[entry.object_id]
-    return None if blob.is_cut else blob.content
+    blob = blobs.get(entry.object_id)
+    return None if blob is None or blob.is_cut else blob.content
 
 
 def _is_the_same(pair: _Pair) -> bool:

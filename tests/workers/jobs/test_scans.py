@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from common.errors import Conflict, Invalid, ProviderRefused
 from common.models import Comment, EventRow, Task, TaskCheck
-from common.providers.forge import Change, local_forge
+from common.providers.forge import Change, changes, local_forge
 from common.services.tasks import findings, tasks
 from common.settings import settings
 from common.transaction import snapshot
@@ -319,6 +319,20 @@ def test_a_lock_file_that_cannot_be_read_is_a_finding(plain_platform: Platform, 
     check = dependencies_check(platform, task)
     assert (check.status, check.code) == ("failed", "known_faults")
     assert (check.log or "").endswith(": uv.lock is not in its format")
+
+
+def test_lock_files_that_are_too_large_together_are_findings(
+    plain_platform: Platform, provide: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "_MAX_TOTAL_BYTES", 2**16)
+    platform = plain_platform
+    provide(advisory())
+    task = platform.task(platform.project(FILES, secret_scan="off", dependency_scan="refuse"))
+    platform.work(task, {f"{name}/requirements.txt": "#" * 2**15 + name for name in ("a", "b", "c")})
+
+    check = dependencies_check(platform, task)
+    assert (check.status, check.code) == ("failed", "known_faults")
+    assert (check.log or "").endswith(": c/requirements.txt is too large, with the other lock files")
 
 
 def test_without_advisories_nothing_is_looked_at(plain_platform: Platform) -> None:

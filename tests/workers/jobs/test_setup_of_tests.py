@@ -9,7 +9,7 @@ import tomllib
 import pytest
 
 from common.models import Task
-from common.providers.forge import local_forge
+from common.providers.forge import changes, local_forge
 from common.services.tasks import tasks
 from common.values.repository import Repository
 from tests.workers.jobs.test_which_tests_ran import checks_of
@@ -209,6 +209,17 @@ def test_of_a_package_file_only_the_part_for_tests_is_the_bases(plain_platform: 
 
     honest = platform.ready(project, "Depend", {"pyproject.toml": PYPROJECT % ('"flask"', "")})
     assert "test_setup" not in checks_of(platform, honest)
+
+
+def test_package_files_that_are_too_large_together_are_taken_as_a_whole(
+    plain_platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "_MAX_TOTAL_BYTES", 2**16)
+    platform = plain_platform
+    project = platform.project({**FILES, "package.json": "{}"}, test_command="test ! -e web && make check")
+    large = {f"{folder}/package.json": "{}" + folder.center(2**15) for folder in ("app", "web")}
+    task = platform.ready(project, "Work", {"package.json": '{"scripts": {"test": "true"}}', **large})
+    assert checks_of(platform, task)["test_setup"].log == "app/package.json\npackage.json\nweb/package.json"
 
 
 @pytest.mark.parametrize(

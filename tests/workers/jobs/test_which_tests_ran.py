@@ -9,7 +9,7 @@ import pytest
 
 from common.errors import Invalid
 from common.models import Comment, Job, Question, Task, TaskCheck, TestedCommit
-from common.providers.forge import local_forge
+from common.providers.forge import changes, local_forge
 from common.services.tasks import losses, tasks, verification
 from tests.providers.git_tree import git
 from tests.workers.platform import Platform
@@ -173,6 +173,24 @@ def test_a_base_without_a_report_leaves_no_comparison_running(plain_platform: Pl
         checks = checks_of(platform, task)
         assert "running" not in {check.status for check in checks.values()}
         assert (checks["kept_tests"].status, checks["lost_tests"].status) == ("passed", "skipped")
+
+
+@pytest.mark.parametrize("keep_tests", [True, False])
+def test_tests_that_are_too_large_to_compare_are_refused_where_they_must_be_kept(
+    plain_platform: Platform, keep_tests: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "_MAX_TOTAL_BYTES", 2**16)
+    platform = plain_platform
+    task = platform.task(platform.project(FILES, test_command=PYTEST, keep_tests=keep_tests))
+    fixtures = {f"tests/data/{number}.txt": f"{number}\n" * 2**14 for number in range(3)}
+    emptied = changed('self.assertEqual(title(), "Shop")', "pass")
+    platform.work(task, {**fixtures, "tests/test_page.py": emptied})
+
+    lost, state = checks_of(platform, task)["lost_tests"], platform.get(Task, task.id).state
+    if keep_tests:
+        assert (lost.status, lost.code, state) == ("failed", "diff_too_large", "in_progress")
+    else:
+        assert (lost.status, lost.code, state) == ("passed", None, "ready_to_test")
 
 
 HOLLOW = "\n    def test_more(self):\n        self.assertTrue(True)\n"
