@@ -25,6 +25,18 @@ PROCFILE_BYTES = 64 * 1024
 _PROCFILE_WEB = re.compile(r"^web:[ \t]*(\S.*?)[ \t\r]*$", re.MULTILINE)
 
 
+_ATTRIBUTES = "* !working-tree-encoding !ident !filter\n"
+
+
+def write_files_as_committed(git_dir: Path) -> None:
+    """Have git ignore attributes by which a `.gitattributes` file changes other files at their checkout: what is tested
+    and run is then what was compared, scanned and reviewed. Line ends stay as the attributes say. Raises OSError.
+    """
+    file = git_dir / "info" / "attributes"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(_ATTRIBUTES, encoding="utf-8")
+
+
 def checkout_environment(username: str | None, password: str | None, **config: str) -> dict[str, str]:
     """Return the environment for git: it reads no configuration files, and no argument contains the credential.
 

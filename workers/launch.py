@@ -32,6 +32,7 @@ from workers.commits import (
     is_website,
     start_line,
     why_git_failed,
+    write_files_as_committed,
 )
 from workers.overlays import Unwritable, git_commands, write_texts
 
@@ -92,6 +93,7 @@ def check_out(commit: str, source: Path, code: Path) -> None:
         try:
             _remove(code)
             _git(environment, "init", "--quiet", "--template=", str(code))
+            write_files_as_committed(code / ".git")
             inside = ("--git-dir", str(code / ".git"), "--work-tree", str(code))
             _fetch(environment, inside, url, commit)
             _require_bounded(environment, code / ".git", commit)

@@ -18,7 +18,7 @@ from common.machine.git_locks import forget_locks
 from common.machine.log_files import OutputTail
 from common.values.check import Overlay
 from common.values.repository import Source
-from workers.commits import TRY_AGAIN_AFTER_SECONDS, checkout_environment, why_git_failed
+from workers.commits import TRY_AGAIN_AFTER_SECONDS, checkout_environment, why_git_failed, write_files_as_committed
 from workers.overlays import Unwritable, git_commands, write_texts
 from workers.supervisor.removals import remove_or_log
 
@@ -83,6 +83,7 @@ class Checkouts:
         alternates = to / ".git" / "objects" / "info" / "alternates"
         alternates.parent.mkdir(parents=True, exist_ok=True)
         alternates.write_text(f"{self.objects(project_id)}\n", encoding="utf-8")
+        write_files_as_committed(to / ".git")
         await _require_bounded(to / ".git", commit)
         inside = ("--git-dir", str(to / ".git"), "--work-tree", str(to))
         await _git(*inside, "checkout", "--quiet", "--force", "--detach", commit, inside=to / ".git")

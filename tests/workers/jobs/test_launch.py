@@ -128,6 +128,15 @@ def test_files_of_another_commit_and_other_texts_are_laid_over(repository: Repos
     assert not (code / "GNUmakefile").exists()
 
 
+def test_files_are_as_they_were_committed_whatever_the_attributes_say(repository: Repository, workspace: Path) -> None:
+    (repository.path / "check.sh").write_text("exit $1\n")
+    repository.commit_all()
+    (repository.path / ".gitattributes").write_text("* working-tree-encoding=UTF-7\n")
+
+    assert launch(repository, repository.commit_all(), workspace, "--start-command", "true").returncode == 0
+    assert (workspace / "code" / "check.sh").read_text() == "exit $1\n"
+
+
 def test_more_paths_than_fit_into_arguments_are_laid_over(repository: Repository, workspace: Path) -> None:
     (repository.path / "Makefile").write_text("check: tests\n")
     below = repository.commit_all()

@@ -77,6 +77,33 @@ def test_a_checkout_into_a_directory_that_cannot_be_removed_is_refused(
     assert not list(outside.iterdir())
 
 
+ATTRIBUTES = ["* working-tree-encoding=UTF-7 ident", "[attr]odd working-tree-encoding=UTF-7\n* odd"]
+
+
+@pytest.mark.parametrize("attributes", ATTRIBUTES)
+def test_files_are_as_they_were_committed_whatever_its_attributes_say(
+    tmp_path: Path, repository: Repository, mark: Path, attributes: str
+) -> None:
+    committed = "exit $1 # $Id$\n"
+    (repository.path / "check.sh").write_text(committed)
+    (repository.path / "in").mkdir()
+    (repository.path / "in" / "check.sh").write_text(committed)
+    repository.commit_all()
+    (repository.path / ".gitattributes").write_text(f"{attributes}\n")
+    code = check_out(tmp_path, repository, repository.commit_all())
+
+    assert (code / ".gitattributes").read_text() == f"{attributes}\n"
+    assert [(code / folder / "check.sh").read_text() for folder in (".", "in")] == [committed, committed]
+
+
+def test_line_ends_are_as_its_attributes_say(tmp_path: Path, repository: Repository, mark: Path) -> None:
+    (repository.path / ".gitattributes").write_text("*.bat text eol=crlf\n")
+    (repository.path / "run.bat").write_text("echo\r\n", newline="")
+    code = check_out(tmp_path, repository, repository.commit_all())
+
+    assert (code / "run.bat").read_bytes() == b"echo\r\n"
+
+
 def test_what_is_fetched_is_there_as_a_whole_or_not_at_all(tmp_path: Path, repository: Repository, mark: Path) -> None:
     """A fetch that is killed must not leave a commit without its files, so nothing is unpacked into loose objects."""
     check_out(tmp_path, repository, repository.commit_all())
