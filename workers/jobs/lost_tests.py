@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import heapq
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -46,19 +49,20 @@ def compare(base: TestReport, head: TestReport, before: Bodies, after: Bodies) -
     ran_before, ran_now = base.names(*RAN), head.names(*RAN)
     skipped = head.names(TestResult.SKIPPED)
     new = ran_now - ran_before - base.names(TestResult.SKIPPED)
-    losses, renamed = [], set[str]()
+    losses, renamed, successors = [], set[str](), _Successors(new, before, after)
     for name in sorted(ran_before - ran_now):
         if name in skipped:
             losses.append(Loss(name, SKIPPED))
             continue
-        again = _with_the_body_of(name, before, after, sorted(new - renamed))
+        again = successors.take(name)
         if again is None:
             losses.append(Loss(name, GONE))
         else:
             renamed.add(again)
     both = sorted(ran_before & ran_now)
     losses += [Loss(name, EMPTIED) for name in both if _is_emptied(name, before, after)]
-    changed = [name for name in both if before.is_known(name) and before.of(name) != after.of(name)]
+    differ = functools.cache(lambda old, now: before.of_names(old) != after.of_names(now))
+    changed = [name for name in both if (old := before.names_of(name)) and differ(old, after.names_of(name))]
     return Comparison(sorted(losses, key=lambda loss: loss.name), sorted(new - renamed), changed, len(renamed))
 
 
@@ -67,11 +71,48 @@ def all_lost(base: TestReport) -> Comparison:
     return Comparison([Loss(name, GONE) for name in sorted(base.names(*RAN))], [], [], 0)
 
 
-def _with_the_body_of(name: str, before: Bodies, after: Bodies, among: Collection[str]) -> str | None:
-    if not before.can_fail(name):
-        return None
-    wanted = before.of(name)
-    return next((other for other in among if after.can_fail(other) and wanted & after.of(other)), None)
+class _Successors:
+    """The new tests that can fail, by their bodies, to take from. It takes linear time, but for names that very many
+    bodies have.
+    """
+
+    def __init__(self, new: Collection[str], before: Bodies, after: Bodies) -> None:
+        self._before = before
+        self._taken: set[str] = set()
+        self._left = defaultdict[str, list[str]](list)
+        """By their short names, the least of each at the end."""
+        for test in sorted(new, reverse=True):
+            if after.can_fail(test):
+                for name in after.names_of(test):
+                    self._left[name].append(test)
+        self._heaps = defaultdict[str, list[tuple[str, str]]](list)
+        """By the digest of a body: the least test of each short name that has it, and that name."""
+        for name in self._left:
+            for digest in after.digests[name]:
+                heapq.heappush(self._heaps[digest], (self._left[name][-1], name))
+
+    def take(self, test: str) -> str | None:
+        """The first by name that has a body of this test of the commit below, and was not taken before."""
+        if not self._before.can_fail(test):
+            return None
+        bodies = self._before.of(test)
+        found = min((first for digest in bodies if (first := self._first(digest)) is not None), default=None)
+        if found is not None:
+            self._taken.add(found)
+        return found
+
+    def _first(self, digest: str) -> str | None:
+        heap = self._heaps.get(digest, [])
+        while heap and heap[0][0] in self._taken:
+            name = heap[0][1]
+            left = self._left[name]
+            while left and left[-1] in self._taken:
+                left.pop()
+            if left:
+                heapq.heapreplace(heap, (left[-1], name))
+            else:
+                heapq.heappop(heap)
+        return heap[0][0] if heap else None
 
 
 def _is_emptied(name: str, before: Bodies, after: Bodies) -> bool:

@@ -45,12 +45,20 @@ class Bodies:
             if can_fail:
                 self.full.add(name)
 
+    def names_of(self, test: str) -> tuple[str, ...]:
+        """The names that a reported test may have here. Many tests may have the same, as with parameters."""
+        return tuple(name for name in short_names(test) if name in self.digests)
+
     def of(self, test: str) -> set[str]:
         """The digests of the bodies that a reported test may have."""
-        return set().union(*(self.digests.get(name, ()) for name in short_names(test)))
+        return self.of_names(self.names_of(test))
+
+    def of_names(self, names: Iterable[str]) -> set[str]:
+        """The digests of the bodies of these names, which are some that it has."""
+        return set().union(*(self.digests[name] for name in names))
 
     def is_known(self, test: str) -> bool:
-        return any(name in self.digests for name in short_names(test))
+        return bool(self.names_of(test))
 
     def can_fail(self, test: str) -> bool:
         return any(name in self.full for name in short_names(test))

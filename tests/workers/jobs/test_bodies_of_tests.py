@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
+from common.values.test_report import TestCase, TestReport, TestResult
+from workers.jobs.lost_tests import compare
 from workers.jobs.test_bodies import Bodies, short_names
 
 
@@ -71,3 +75,27 @@ def test_what_cannot_be_read_has_no_bodies() -> None:
 def test_parameters_are_no_part_of_a_short_name() -> None:
     assert short_names("tests.test_a::test_a[1/2]") == ("test_a[1/2]", "test_a")
     assert short_names("shop::Test_add") == ("Test_add",)
+
+
+def ran(*names: str) -> TestReport:
+    return TestReport(tuple(TestCase(name, TestResult.PASSED) for name in names))
+
+
+def test_each_new_test_stands_for_one_that_has_its_body() -> None:
+    before = of("a.py", FULL + "def test_b():\n    assert compute() == 2\n")
+    after = of("b.py", FULL.replace("test_a", "test_c"))
+    found = compare(ran("a::test_a", "a::test_b", "z::test_a"), ran("b::test_c", "b::test_d"), before, after)
+
+    assert [loss.name for loss in found.losses] == ["a::test_b", "z::test_a"]
+    assert (found.new, found.renamed) == (["b::test_d"], 1)
+
+
+def test_thousands_of_moved_tests_are_compared_in_seconds() -> None:
+    numbers = range(8000)
+    before = of("tests/a.py", "".join(f"def test_{n}():\n    assert f({n})\n" for n in numbers))
+    after = of("testing/a.py", "".join(f"def test_{n}():\n    assert g({n})\n" for n in numbers))
+    start = time.process_time()
+    found = compare(ran(*(f"tests::test_{n}" for n in numbers)), ran(*(f"x::test_{n}" for n in numbers)), before, after)
+
+    assert len(found.losses) == len(numbers)
+    assert time.process_time() - start < 5
