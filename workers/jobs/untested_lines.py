@@ -5,13 +5,13 @@ It tells the reviewer and never refuses. Only what the coverage report of the cl
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from common.errors import ProviderRefused
+from common.machine.waiting import Deadline
 from common.providers.forge import Blob, Change, Forge
 from common.services.tasks.verification import COVERAGE, CheckResult
 from common.values.check import Check
@@ -85,10 +85,10 @@ class _Comparison:
     blobs: Mapping[str, Blob]
 
     def check(self, files: Sequence[Change]) -> CheckResult:
-        deadline, added, passed_over = time.monotonic() + MOST_SECONDS, 0, 0
+        deadline, added, passed_over = Deadline(MOST_SECONDS), 0, 0
         found: list[_Untested] = []
         for change in files:
-            lines = self._added(change) if time.monotonic() < deadline else None
+            lines = self._added(change, deadline)
             if lines is None or change.after is None:
                 passed_over += 1
                 continue
@@ -98,15 +98,17 @@ class _Comparison:
             found += _untested(file.path, lines, executed, missed)
         return _result(sorted(found), added, passed_over)
 
-    def _added(self, change: Change) -> list[int] | None:
+    def _added(self, change: Change, deadline: Deadline) -> list[int] | None:
         """The numbers of the lines that the change adds to the file, ascending; None if it is too large to compare."""
+        if deadline.is_over:
+            return None
         before, after = (self.blobs.get(entry.object_id) if entry else None for entry in (change.before, change.after))
         if after is None or after.is_cut or (before is not None and before.is_cut):
             return None
-        return added_lines(before.content.splitlines() if before else [], after.content.splitlines())
+        return added_lines(before.content.splitlines() if before else [], after.content.splitlines(), deadline)
 
 
-def added_lines(before: Sequence[bytes], after: Sequence[bytes]) -> list[int] | None:
+def added_lines(before: Sequence[bytes], after: Sequence[bytes], deadline: Deadline) -> list[int] | None:
     """The numbers, from 1, of the lines of `after` that were added or changed; None if finding out takes too long."""
     start, least = 0, min(len(before), len(after))
     while start < least and before[start] == after[start]:
@@ -117,10 +119,29 @@ def added_lines(before: Sequence[bytes], after: Sequence[bytes]) -> list[int] | 
     old, new = before[start : len(before) - end], after[start : len(after) - end]
     if old and new and not _is_comparable(old, new):
         return None
-    blocks = SequenceMatcher(None, old, new).get_opcodes()
-    return [
-        start + number + 1 for kind, _, _, first, last in blocks if kind != "equal" for number in range(first, last)
-    ]
+    equal = _equal_lines(old, new, deadline)
+    return None if equal is None else [start + number + 1 for number in range(len(new)) if number not in equal]
+
+
+def _equal_lines(old: Sequence[bytes], new: Sequence[bytes], deadline: Deadline) -> set[int] | None:
+    """The indices of lines of `new` in the blocks that difflib finds equal; None at the deadline.
+
+    As SequenceMatcher.get_matching_blocks, which can't be ended: each block may take as long as all lines of the file.
+    """
+    matcher, equal = SequenceMatcher(None, old, new), set[int]()
+    left = [(0, len(old), 0, len(new))]
+    while left:
+        if deadline.is_over:
+            return None
+        old_start, old_end, new_start, new_end = left.pop()
+        if old_start == old_end or new_start == new_end:
+            continue
+        block = matcher.find_longest_match(old_start, old_end, new_start, new_end)
+        if block.size:
+            equal.update(range(block.b, block.b + block.size))
+            left.append((old_start, block.a, new_start, block.b))
+            left.append((block.a + block.size, old_end, block.b + block.size, new_end))
+    return equal
 
 
 def _is_comparable(old: Sequence[bytes], new: Sequence[bytes]) -> bool:

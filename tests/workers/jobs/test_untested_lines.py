@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 
+from common.machine.waiting import Deadline
 from common.models import Project, TaskCheck
 from tests.workers.jobs.test_which_tests_ran import checks_of
 from tests.workers.platform import Platform
@@ -118,15 +119,19 @@ def test_a_file_that_the_tests_ran_without_is_left_out(plain_platform: Platform)
     ],
 )  # fmt: skip
 def test_added_lines_are_found_by_their_place(before: str, after: str, added: list[int]) -> None:
-    assert added_lines(before.encode().split(), after.encode().split()) == added
+    assert added_lines(before.encode().split(), after.encode().split(), Deadline(60)) == added
 
 
 def test_a_comparison_takes_bounded_time() -> None:
     rows = [b"%d" % number for number in range(60_000)]
-    assert added_lines(rows, [*rows[:30_000], b"new", *rows[30_000:]]) == [30_001]
-    assert added_lines(rows, rows[::-1]) is None
+    assert added_lines(rows, [*rows[:30_000], b"new", *rows[30_000:]], Deadline(60)) == [30_001]
+    assert added_lines(rows, rows[::-1], Deadline(60)) is None
     few = [b"%d" % (number % 150) for number in range(15_000)]
     mixed = Random(1).sample(few, len(few))
     began = time.monotonic()
-    assert added_lines(few, mixed) is None
+    assert added_lines(few, mixed, Deadline(60)) is None
+    assert time.monotonic() - began < 10
+    old, new = ([b"%d" % (number if number % 2 else number * sign) for number in range(20_000)] for sign in (1, -1))
+    began = time.monotonic()
+    assert added_lines(old[1:], new[1:], Deadline(0.5)) is None
     assert time.monotonic() - began < 10
