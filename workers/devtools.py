@@ -29,26 +29,33 @@ class BrowserLate(Exception):
 
 
 class DevTools:
-    """commands, answers: descriptors to write to and to read from; they stay the caller's. on_event: called for each
-    message that answers nothing, while one waits.
+    """commands, answers: descriptors to write to and to read from; they stay the caller's, and writing becomes
+    non-blocking. on_event: called for each message that answers nothing, while one waits.
     """
 
     def __init__(self, commands: int, answers: int, on_event: Callable[[Message], None]) -> None:
+        # A browser that does not read its commands would hold the worker.
+        os.set_blocking(commands, False)
         self._commands, self._answers = commands, answers
         self._on_event = on_event
         self._numbers = itertools.count(1)
         self._heard = bytearray()
 
     def send(self, method: str, session: str | None = None, **parameters: object) -> int:
-        """Send a command. Returns its number."""
+        """Send a command. Returns its number. Raises BrowserGone, also if the browser left so many unread that there is
+        no room for it.
+        """
         number = next(self._numbers)
         message: dict[str, object] = {"id": number, "method": method, "params": parameters}
         if session is not None:
             message["sessionId"] = session
+        command = json.dumps(message).encode() + b"\0"
         try:
-            os.write(self._commands, json.dumps(message).encode() + b"\0")
+            written = os.write(self._commands, command)
         except OSError as error:
             raise BrowserGone from error
+        if written < len(command):
+            raise BrowserGone
         return number
 
     def call(self, method: str, deadline: Deadline, session: str | None = None, **parameters: object) -> Message:
@@ -70,6 +77,8 @@ class DevTools:
             self._on_event(message)
 
     def _read(self, deadline: Deadline) -> Message:
+        if deadline.is_over:
+            raise BrowserLate
         while b"\0" not in self._heard:
             if not wait_readable(self._answers, deadline.left_seconds):
                 raise BrowserLate
