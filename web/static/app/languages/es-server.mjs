@@ -913,6 +913,14 @@ export const TEXTS = {
   "It changes how the tests run, as it may: {named}.": "Cambia cómo se ejecutan las pruebas, y puede hacerlo: {named}.",
   "It changes how the tests run: {named}. They were run as {below} defines them, without that.":
     "Cambia cómo se ejecutan las pruebas: {named}. Se ejecutaron como las define {below}, sin eso.",
+  "It changes how the tests run in more files, or longer ones, than can be taken back: {named}: undo these changes.":
+    "Cambia cómo se ejecutan las pruebas en más archivos, o más largos, de los que se pueden deshacer: {named}: deshacer estos cambios.",
+  "The changed files of tests are too large together to compare them: make the commit smaller.":
+    "Los archivos de pruebas cambiados son, juntos, demasiado grandes para compararlos: hacer el commit más pequeño.",
+  "The tests of the commit below gave no report, so which of them ran is not known.":
+    "Las pruebas del commit base no dieron informe, así que no se sabe cuáles se ejecutaron.",
+  "files of the commit do not fit those that it is tested with":
+    "hay archivos del commit que no encajan con aquellos con los que se prueba",
   "Some tests fail: they are run again, to tell a flaky one from a broken one.":
     "Algunas pruebas fallan: se ejecutan otra vez, para distinguir una inestable de una rota.",
   "The tests can't begin: {reason}.": "Las pruebas no pueden empezar: {reason}.",
@@ -1114,7 +1122,6 @@ export const TEXTS = {
   "{namespace}/{name} can't listen on {host}: {error}": "{namespace}/{name} no puede escuchar en {host}: {error}",
   "version {by} replaced this one before it was live":
     "la versión {by} reemplazó a esta antes de que estuviera en marcha",
-  "a file of {commit} can't be replaced: {strerror}": "no se puede reemplazar un archivo de {commit}: {strerror}",
   "commit {commit} is not in the repository ({failure})": "el commit {commit} no está en el repositorio ({failure})",
   "the checkout of {commit} failed: {error}": "no se pudo extraer {commit}: {error}",
   "it can't be started: {error}": "no se puede iniciar: {error}",
