@@ -110,8 +110,11 @@ class RedTests:
         rest = f" {others} others fail on the commit below too." if others else ""
         if others == 1:
             rest = " One other fails on the commit below too."
-        how_often = f" in {RUNS - 1} of {RUNS} runs" if len(runs) == RUNS else ""
-        message = f"The tests fail{how_often}: {first_of(fresh)}.{rest}"
+        message = (
+            f"The tests fail in {RUNS - 1} of {RUNS} runs: {first_of(fresh)}.{rest}"
+            if len(runs) == RUNS
+            else f"The tests fail: {first_of(fresh)}.{rest}"
+        )
         return Verdict(_failed(check, state, message, "tests_failed", failing=len(fresh)))
 
     def _by_chance(self, check: Check, runs: Sequence[CheckState], known: Tested) -> Verdict:

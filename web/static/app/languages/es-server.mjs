@@ -934,7 +934,9 @@ export const TEXTS = {
   " One other fails on the commit below too.": " Otra falla también en el commit base.",
   " {others} others fail on the commit below too.": " Otras {others} fallan también en el commit base.",
   "The tests fail: {fresh}.{rest}": "Las pruebas fallan: {fresh}.{rest}",
-  "The tests fail in {runs} of {runs2} runs: {often}.": "Las pruebas fallan en {runs} de {runs2} ejecuciones: {often}.",
+  "The tests fail in {runs} of {runs2} runs: {fresh}.{rest}":
+    "Las pruebas fallan en {runs} de {runs2} ejecuciones: {fresh}.{rest}",
+  "the files can't be read: {strerror}": "no se pueden leer los archivos: {strerror}",
   "Some tests are flaky: those of the commit below run, to see whether they are new.":
     "Algunas pruebas son inestables: se ejecutan las del commit base, para ver si son nuevas.",
   "New or changed tests are red and green on this one commit: {own}. Make them reliable.":

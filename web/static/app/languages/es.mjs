@@ -71,6 +71,7 @@ export const TEXTS = {
   Dependencies: "Dependencias",
   Dependency: "Dependencia",
   Diff: "Cambios",
+  "Diff too large": "Cambios demasiado grandes",
   "Empty diff": "Sin cambios",
   Head: "Cabeza",
   "Kept tests": "Pruebas conservadas",
