@@ -151,10 +151,25 @@ class TaskGroupStatusChanged(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class ProjectStatusChanged(Event):
+    """changed: the settings that a person changed, by their names in the API, without values; None: none did."""
+
     name: ClassVar[str] = "project:status_changed"
     project_id: str
     old_status: str | None
     new_status: str
+    changed: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProjectMemberChanged(Event):
+    """old_role: None: the user was no member before. new_role: None: the user is none any more."""
+
+    name: ClassVar[str] = "project:member_changed"
+    project_id: str
+    user_id: str
+    username: str
+    old_role: str | None
+    new_role: str | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,22 +7,23 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
 
 from common import jobs
 from common.errors import Conflict, Forbidden, Invalid, NotFound
-from common.events import ProjectStatusChanged
+from common.events import ProjectMemberChanged, ProjectStatusChanged
 from common.masking import MASK
 from common.models.account import User
 from common.models.journal import Job
 from common.models.project import Project, ProjectMember
-from common.names import namespace, new_id, numbered, short_id, slug
+from common.names import namespace, new_id
 from common.outbox import actor
 from common.sealing import seal
-from common.services.access import Caller, hidden_projects, roles_in, sees_project
+from common.services.access import Caller, hidden_projects, roles_in
 from common.services.paging import Page, PageQuery, page_of
 from common.services.projects import lifecycle
+from common.services.projects.changed_settings import changed_names, setting_values
 from common.services.projects.escalation import check_question_rules
+from common.services.projects.project_names import flush_name, free_slug, is_name_taken, name_key, taken
 from common.services.projects.quarantine_owner import check_auto_quarantine
 from common.services.projects.variables import variables_of
 from common.services.spend.cap_settings import GroupChanges, changed_groups
@@ -36,9 +37,6 @@ from common.values.starters import STARTERS
 from common.values.usual_test_setup import USUAL_TEST_SETUP
 
 DEFAULT_HEALTH_SECONDS = {"preview": 0, "staging": 10, "production": 30}
-
-_HIDDEN_NAME = "\x1f"
-"""First character of a restricted project's name key. Names can't contain it, as it is a control character."""
 
 DEFAULT_FORBIDDEN_PATHS = [".git/**", ".gitea/**", ".github/workflows/**", ".forgejo/**"]
 """Paths that agents may not change by default: files there would run outside of the agent's sandbox."""
@@ -131,9 +129,9 @@ def create_project(tx: Transaction, values: ProjectValues, *, by: Caller) -> Pro
     values = _with_starter(values)
     check_model(tx, values.get("model"))
     if is_name_taken(tx, values["name"], by):
-        raise _taken(values["name"])
+        raise taken(values["name"])
     project_id = new_id()
-    project_slug = _free_slug(tx, _wanted_slug(project_id, values))
+    project_slug = free_slug(tx, project_id, values["name"], is_restricted=values.get("is_restricted", False))
     owner = settings().forge.owner
     base = settings().forge.gitea_url or f"{settings().web.public_url}/git"
     project = Project(
@@ -194,16 +192,16 @@ def update_project(tx: Transaction, project_id: str, values: ProjectValues, *, b
     if values.get("model") != project.model:
         check_model(tx, values.get("model"))
     if values.get("name", project.name) != project.name and is_name_taken(tx, values["name"], by):
-        raise _taken(values["name"])
+        raise taken(values["name"])
     if project.separate_approver and values.get("separate_approver") is False and not by.is_admin:
         raise Forbidden("only an administrator may switch separateApprover off")
     is_protected_anew = values.get("allow_direct_push", project.allow_direct_push) != project.allow_direct_push
     # The webhook of an older project does not tell of statuses yet.
     if is_protected_anew or values.get("required_statuses"):
         tx.enqueue(jobs.PROTECT_PROJECT, project.id, project_id=project.id)
-    was_restricted = project.is_restricted
+    before, was_restricted = setting_values(project, ProjectValues.__annotations__), project.is_restricted
     _apply(project, values)
-    _flush_name(tx, project)
+    flush_name(tx, project)
     if "question_rules" in values:
         check_question_rules(tx, project)
     if "auto_quarantine" in values:
@@ -211,7 +209,8 @@ def update_project(tx: Transaction, project_id: str, values: ProjectValues, *, b
     if project.is_restricted != was_restricted:
         # Running previews become guarded, or stop being guarded.
         tx.enqueue(jobs.RESTORE_RUNTIME, "platform", project_id=None)
-    tx.record(_status_changed(project, project.state_))
+    changed = changed_names(before, setting_values(project, ProjectValues.__annotations__))
+    tx.record(_status_changed(project, project.state_, changed))
     if "caps" in values:
         tx.session.flush()
         resume_capped(tx, project_id=project.id)
@@ -264,10 +263,13 @@ def put_member(tx: Transaction, project_id: str, user_id: str, role: Role, *, by
     if role > Role.MAINTAINER:
         raise Invalid("role", "Must be one of viewer, member, maintainer")
     row = tx.session.get(ProjectMember, (project_id, user_id))
+    old = None if row is None else Role(row.role)
     if row is None:
         tx.add(ProjectMember(project_id=project_id, user_id=user_id, role=role))
     else:
         row.role = role
+    if old is not role:
+        tx.record(_member_changed(project_id, user, old, role))
     tx.access_changed(user_id)
     return Member(user_id, user.username, role)
 
@@ -279,6 +281,7 @@ def delete_member(tx: Transaction, project_id: str, user_id: str, *, by: Caller)
     row = tx.session.get(ProjectMember, (project_id, user_id))
     if row is None:
         raise NotFound(f"member {user_id}")
+    tx.record(_member_changed(project_id, tx.get(User, user_id), Role(row.role), None))
     tx.session.delete(row)
     tx.access_changed(user_id)
 
@@ -331,7 +334,7 @@ def _apply(project: Project, values: ProjectValues) -> None:
         project.health_seconds = {**(project.health_seconds or DEFAULT_HEALTH_SECONDS), **values["health_seconds"]}
     if "caps" in values:
         project.caps = changed_groups(project.caps or {}, values["caps"])
-    project.name_key = f"{_HIDDEN_NAME}{project.id}" if project.is_restricted else project.name
+    project.name_key = name_key(project)
     both = sorted(set(variables_of(project)) & set(project.secret_env_names))
     if both:
         raise Invalid(f"secretEnvVars.{both[0]}", "Is in envVars too")
@@ -349,42 +352,19 @@ def _give_secrets(project: Project, name: str, wanted: Sequence[str] | None) -> 
     setattr(project, name, sorted(known & set(given)))
 
 
-def is_name_taken(tx: Transaction, name: str, by: Caller) -> bool:
-    """Whether a project that the caller may see has this name."""
-    return tx.find(select(Project).where(Project.name == name, sees_project(by))) is not None
-
-
-def _flush_name(tx: Transaction, project: Project) -> None:
-    """Write the row of a project that was there. Conflict (name) if everybody sees another one of this name."""
-    name = project.name
-    try:
-        tx.session.flush()
-    except IntegrityError as error:
-        raise _taken(name) from error
-
-
-def _taken(name: str) -> Conflict:
-    return Conflict(f"There is already a project named {name}", field="name")
-
-
-def _wanted_slug(project_id: str, values: ProjectValues) -> str:
-    """The slug of the name. A restricted project's slug ends with its short id, so that no other project gets a `-2`
-    that would reveal it."""
-    if not values.get("is_restricted"):
-        return slug(values["name"])
-    return f"{slug(values['name'], longest=31)}-{short_id(project_id)}"
-
-
-def _free_slug(tx: Transaction, wanted: str) -> str:
-    number = 1
-    while tx.find(select(Project).where(Project.slug == numbered(wanted, number))) is not None:
-        number += 1
-    return numbered(wanted, number)
-
-
 def _manages(at: Snapshot, project: Project, by: Caller) -> bool:
     return (by.role_in(at, project) or Role.VIEWER) >= Role.MAINTAINER
 
 
-def _status_changed(project: Project, old: str | None) -> ProjectStatusChanged:
-    return ProjectStatusChanged(feed=project.id, project_id=project.id, old_status=old, new_status=project.state_)
+def _status_changed(project: Project, old: str | None, changed: Sequence[str] = ()) -> ProjectStatusChanged:
+    return ProjectStatusChanged(
+        feed=project.id, project_id=project.id, old_status=old, new_status=project.state_,
+        changed=tuple(changed) or None,
+    )  # fmt: skip
+
+
+def _member_changed(project_id: str, user: User, old: Role | None, new: Role | None) -> ProjectMemberChanged:
+    return ProjectMemberChanged(
+        feed=project_id, project_id=project_id, user_id=user.id, username=user.username,
+        old_role=None if old is None else old.label, new_role=None if new is None else new.label,
+    )  # fmt: skip

@@ -6,7 +6,8 @@ from itertools import count
 
 from common.models.task import Task
 from common.services.access import Caller
-from common.services.projects.projects import ProjectView, create_project, is_name_taken
+from common.services.projects.project_names import is_name_taken
+from common.services.projects.projects import ProjectView, create_project
 from common.services.tasks.tasks import NewTask, create_task
 from common.states import Priority
 from common.transaction import Transaction, transactional

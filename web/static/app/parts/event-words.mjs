@@ -56,8 +56,17 @@ const SENTENCES = {
     oldStatus
       ? th("moved a group from {old} to {new}", { old: say(oldStatus), new: bold(newStatus) })
       : t("made a group"),
-  "project:status_changed": ({ oldStatus, newStatus }) =>
-    oldStatus ? th("moved the project to {new}", { new: bold(newStatus) }) : t("made the project"),
+  "project:status_changed": ({ oldStatus, newStatus, changed }) => {
+    if (changed) return t("changed settings: {fields}", { fields: changed.map(sayField).join(", ") });
+    return oldStatus ? th("moved the project to {new}", { new: bold(newStatus) }) : t("made the project");
+  },
+  "project:member_changed": ({ username: name, oldRole, newRole }) => {
+    const [old, role] = [say(oldRole), bold(newRole)];
+    if (!newRole) return t("removed the member {name}", { name });
+    return oldRole
+      ? th("changed the member {name} from {old} to {role}", { name, old, role })
+      : th("made {name} a member: {role}", { name, role });
+  },
 };
 
 function sayReview(verdict, comments) {

@@ -1,0 +1,34 @@
+"""Which settings a change of a project really changed, by their names in the API. Values are never recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from common.machine.text import camel_case
+from common.models.project import Project
+from common.services.projects.variables import variables_of
+
+_API_NAMES = {"is_restricted": "restricted"}
+_OLDER_NAMES = frozenset({"keep_tests"})
+"""Another name of a setting that is among the others."""
+
+
+def setting_values(project: Project, names: Iterable[str]) -> dict[str, object]:
+    """The present values of these settings, to be compared. names: attributes of `ProjectValues`.
+
+    Secret variables are compared as they are sealed: they count as changed whenever they are set anew.
+    """
+    values: dict[str, object] = {}
+    for name in names:
+        if name == "env_vars":
+            values[name] = variables_of(project)
+        elif name == "secret_env_vars":
+            values[name] = project.secret_env_sealed
+        elif name not in _OLDER_NAMES:
+            values[name] = getattr(project, name)
+    return values
+
+
+def changed_names(before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:
+    """The names in the API of the settings whose values differ."""
+    return [_API_NAMES.get(name) or camel_case(name) for name in before if before[name] != after[name]]

@@ -1,0 +1,51 @@
+"""Names and slugs of projects. A restricted project's name is no secret to be found out by taking it."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+
+from common.errors import Conflict
+from common.models.project import Project
+from common.names import numbered, short_id, slug
+from common.services.access import Caller, sees_project
+from common.transaction import Transaction
+
+_HIDDEN_NAME = "\x1f"
+"""First character of a restricted project's name key. Names can't contain it, as it is a control character."""
+
+
+def name_key(project: Project) -> str:
+    """What is unique among all projects: the name, but for restricted projects."""
+    return f"{_HIDDEN_NAME}{project.id}" if project.is_restricted else project.name
+
+
+def is_name_taken(tx: Transaction, name: str, by: Caller) -> bool:
+    """Whether a project that the caller may see has this name."""
+    return tx.find(select(Project).where(Project.name == name, sees_project(by))) is not None
+
+
+def flush_name(tx: Transaction, project: Project) -> None:
+    """Write the row of a project that was there. Conflict (name) if everybody sees another one of this name."""
+    name = project.name
+    try:
+        tx.session.flush()
+    except IntegrityError as error:
+        raise taken(name) from error
+
+
+def taken(name: str) -> Conflict:
+    """The error for a name that another project has."""
+    return Conflict(f"There is already a project named {name}", field="name")
+
+
+def free_slug(tx: Transaction, project_id: str, name: str, *, is_restricted: bool) -> str:
+    """The slug of the name, numbered if it is taken.
+
+    A restricted project's slug ends with its short id, so that no other project gets a `-2` that would reveal it.
+    """
+    wanted = f"{slug(name, longest=31)}-{short_id(project_id)}" if is_restricted else slug(name)
+    number = 1
+    while tx.find(select(Project).where(Project.slug == numbered(wanted, number))) is not None:
+        number += 1
+    return numbered(wanted, number)
