@@ -1,7 +1,7 @@
 """The durable events, one frozen dataclass each. Their names and data are part of the API.
 
-`feed` is the id of the project whose feed records the event, or PLATFORM. An attribute that is None is left out of the
-event's data.
+`feed` is the id of the project whose feed records the event, PLATFORM or ADMINISTRATION. An attribute that is None is
+left out of the event's data.
 """
 
 from __future__ import annotations
@@ -14,10 +14,15 @@ from common.machine.text import camel_case
 PLATFORM = "platform"
 """The feed of events that belong to no project."""
 
+ADMINISTRATION = "administration"
+"""The feed of what is done to users, tokens and the platform's settings. Only administrators may read it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """feed: a project's id or PLATFORM. subject_task_id: the task whose timeline shows the event; None: no task's."""
+    """feed: a project's id, PLATFORM or ADMINISTRATION. subject_task_id: the task whose timeline shows the event;
+    None: no task's.
+    """
 
     name: ClassVar[str]
     feed: str
@@ -170,6 +175,51 @@ class ProjectMemberChanged(Event):
     username: str
     old_role: str | None
     new_role: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserChanged(Event):
+    """change: `created`, `role`, `password`, `active` or `deleted`. old_role, new_role: also of who was created or
+    deleted. is_active: None unless the change is `active`.
+    """
+
+    name: ClassVar[str] = "user:changed"
+    feed: str = ADMINISTRATION
+    user_id: str
+    username: str
+    change: str
+    old_role: str | None = None
+    new_role: str | None = None
+    is_active: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenChanged(Event):
+    """kind: `api` or `enrolment`. change: `created` or `revoked`. token_name, role, user_id: of an API token."""
+
+    name: ClassVar[str] = "token:changed"
+    feed: str = ADMINISTRATION
+    token_id: str
+    kind: str
+    change: str
+    token_name: str | None = None
+    role: str | None = None
+    user_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SettingsChanged(Event):
+    """what: `webhook`, `model_provider` or `caps`. change: `created`, `changed` or `deleted`. changed: the names of the
+    fields, without values. id, item_name: of a model provider.
+    """
+
+    name: ClassVar[str] = "settings:changed"
+    feed: str = ADMINISTRATION
+    what: str
+    change: str
+    id: str | None = None
+    item_name: str | None = None
+    changed: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,7 +29,8 @@ log = structlog.get_logger(__name__)
 LOGGED = frozenset(
     {
         "taskId", "oldState", "newState", "oldStatus", "newStatus", "agentId", "status", "deploymentId", "environment",
-        "questionId", "taskGroupId", "userId", "oldRole", "newRole",
+        "questionId", "taskGroupId", "userId", "oldRole", "newRole", "change", "isActive",
+        "tokenId", "kind", "what",
     }
 )  # fmt: skip
 """The event fields that are logged: ids and states. Titles, questions and answers are not: people wrote them."""

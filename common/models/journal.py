@@ -13,7 +13,7 @@ from common.states import JOB_EDGES, JobState
 
 
 class Feed(Base):
-    """One per project, and `platform`. seq: the number of its newest event.
+    """One per project, `platform` and `administration`. seq: the number of its newest event.
 
     No foreign key refers to it: inserts would share-lock the row, and raising its counter would then deadlock.
     """

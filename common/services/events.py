@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, bindparam, delete, select
 
 from common import database
 from common.errors import NotFound
-from common.events import PLATFORM
+from common.events import ADMINISTRATION, PLATFORM
 from common.models.journal import EventRow, Feed
 from common.models.project import Project
 from common.models.task import Task
@@ -61,11 +61,11 @@ def list_events(
     """The events of a feed after after_seq and before before_seq. type: only events of this name. actor: only of this
     one. None: no matter which.
 
-    NotFound if the caller may not see the project. Everybody may read the feed PLATFORM.
+    NotFound if the caller may not see the project. Everybody may read the feed PLATFORM, administrators alone
+    ADMINISTRATION.
     """
-    with snapshot() as read:
-        if feed_id != PLATFORM and not by.may_see(read, feed_id):
-            raise NotFound(f"project {feed_id}")
+    if feed_id not in visible_among(by, [feed_id]):
+        raise NotFound(f"project {feed_id}")
     where = [EventRow.feed_id == feed_id, EventRow.seq > after_seq]
     if type is not None:
         where.append(EventRow.name == type)
@@ -109,8 +109,9 @@ def visible_feeds(by: Caller) -> set[str] | None:
 
 def visible_among(by: Caller, feed_ids: Collection[str]) -> set[str]:
     """Those of the feeds that exist and that the caller may follow."""
-    projects = [feed_id for feed_id in feed_ids if feed_id != PLATFORM]
-    seen = {PLATFORM} & set(feed_ids)
+    others = {PLATFORM, ADMINISTRATION} if by.is_admin else {PLATFORM}
+    projects = [feed_id for feed_id in feed_ids if feed_id not in {PLATFORM, ADMINISTRATION}]
+    seen = others & set(feed_ids)
     if projects:
         with snapshot() as read:
             seen |= set(read.session.scalars(select(Project.id).where(Project.id.in_(projects), sees_project(by))))
@@ -166,6 +167,7 @@ def _read(*where: ColumnElement[bool], limit: int, newest_first: bool = False) -
 
 
 __all__ = [
+    "ADMINISTRATION",
     "PLATFORM",
     "StoredEvent",
     "events_after",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from common.errors import NotFound
-from common.events import PLATFORM, TaskCreated
+from common.events import ADMINISTRATION, PLATFORM, TaskCreated
 from common.models.journal import EventRow
 from common.names import new_id
 from common.outbox import acting
@@ -163,3 +164,16 @@ def test_events_of_a_transaction_that_fails_do_not_exist(admin: Person) -> None:
     assert seqs(events.events_after(project_id, 0)) == [1, 2]
     with snapshot() as read:
         assert read.session.get(EventRow, (project_id, 3)) is None
+
+
+def test_the_feed_of_administration_is_for_administrators(admin: Person, member: Caller) -> None:
+    project_id = new_project(admin)
+    viewing = replace(admin.caller, role=Role.VIEWER)  # an administrator's API token of a lower role
+
+    for caller in (member, viewing):
+        with pytest.raises(NotFound):
+            events.list_events(caller, feed_id=ADMINISTRATION)
+        assert events.visible_feeds(caller) == {PLATFORM, project_id}
+        assert events.visible_among(caller, [ADMINISTRATION, PLATFORM]) == {PLATFORM}
+    assert [row.name for row in events.list_events(admin.caller, feed_id=ADMINISTRATION)] == ["user:changed"]
+    assert events.visible_among(admin.caller, [ADMINISTRATION, PLATFORM]) == {ADMINISTRATION, PLATFORM}

@@ -11,7 +11,7 @@ from common.services import events as services
 from common.states import Role
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, QueryInteger, query, reply
-from web.http.fields import Choice, Id, Line, Schema, Timestamp
+from web.http.fields import Choice, FeedId, Line, Schema, Timestamp
 from web.http.replies import Verbatim
 
 events = Blueprint("events", __name__, url_prefix="/api")
@@ -39,7 +39,7 @@ class EventsSchema(Schema):
 
 
 class ListEventsSchema(Schema):
-    project_id = Id(load_default=None)
+    project_id = FeedId(load_default=None)
     after_seq = QueryInteger(0, load_default=0)
     type = Choice(_NAMES, load_default=None, attribute="name")
     limit = QueryInteger(1, MOST, load_default=100)
@@ -61,7 +61,7 @@ def list_events(
     actor: str | None,
     order: str,
 ) -> Verbatim:
-    """Oldest first, if `order` is not `newest`. Without projectId: the events that belong to no project."""
+    """Oldest first, if `order` is not `newest`. Without projectId: the events of the feed `platform`."""
     feed_id = project_id or services.PLATFORM
     found = services.list_events(
         who(), feed_id=feed_id, after_seq=after_seq, type=name, limit=limit, before_seq=before_seq, actor=actor,

@@ -27,7 +27,8 @@ def audit() -> None:
 def verify_audit(context: click.Context, terminal: Terminal, files: tuple[Path, ...]) -> None:
     """Check every event against its seal.
 
-    One line for each feed: `platform`, and each project by its id. The exit status is 1 if anything is not as it was.
+    One line for each feed: `platform`, `administration`, and each project by its id. The exit status is 1 if anything
+    is not as it was.
     """
     try:
         keys = [key for pem in [public_key(), *(file.read_text() for file in files)] for key in read_keys(pem)]

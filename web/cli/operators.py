@@ -6,8 +6,12 @@ Loads the database's libraries: a command that only calls the API does not impor
 from __future__ import annotations
 
 import contextlib
+import logging
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+
+import structlog
 
 from common import announcer
 from common.errors import Misconfigured
@@ -27,11 +31,31 @@ PARTING_SECONDS = 10.0
 @contextlib.contextmanager
 def operating() -> Iterator[None]:
     """Record events in the name of the local operator. Leaving closes the connections: see common.announcer.close."""
+    with _warnings_only():
+        try:
+            with acting("operator", new_request_id()):
+                yield
+        finally:
+            announcer.close(PARTING_SECONDS)
+
+
+@contextlib.contextmanager
+def _warnings_only() -> Iterator[None]:
+    """Log warnings to standard error, and nothing else: a command's output may be read by a program.
+
+    Does nothing in a process whose logs are configured.
+    """
+    if structlog.is_configured():
+        yield
+        return
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
     try:
-        with acting("operator", new_request_id()):
-            yield
+        yield
     finally:
-        announcer.close(PARTING_SECONDS)
+        structlog.reset_defaults()
 
 
 @contextlib.contextmanager

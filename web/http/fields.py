@@ -19,6 +19,7 @@ from marshmallow.types import Validator
 from marshmallow.validate import Length, OneOf, Range, Regexp
 
 from common.errors import Invalid
+from common.events import ADMINISTRATION, PLATFORM
 from common.machine.text import camel_case, has_control, has_control_but_lines, has_invisible, without_invisible
 from common.states import Priority, Role
 
@@ -239,6 +240,12 @@ class Id(fields.String):
 
     def __init__(self, **options: Unpack[FieldOptions]) -> None:
         super().__init__(validate=[Regexp(rf"^{self.pattern}\Z", error=self.refusal)], **options)
+
+
+class FeedId(Id):
+    """A project's id, or the name of a feed that belongs to no project."""
+
+    pattern = rf"(?:{UUID_PATTERN}|{PLATFORM}|{ADMINISTRATION})"
 
 
 class AgentId(Id):

@@ -15,6 +15,7 @@ from sqlalchemy import delete, select, update
 
 from common import database, jobs
 from common.errors import Conflict, Invalid
+from common.events import SettingsChanged
 from common.models.journal import Feed
 from common.models.spend import PlatformSetting
 from common.models.webhook import WebhookDelivery, WebhookPosition
@@ -126,6 +127,10 @@ def _locked(tx: Transaction) -> PlatformSetting:
 
 
 def _store(tx: Transaction, row: PlatformSetting, value: dict[str, object]) -> None:
+    names = {"url": "url", "enabled": "enabled", "kinds": "kinds", "secretSealed": "secret"}
+    changed = tuple(shown for name, shown in names.items() if row.value.get(name) != value.get(name))
+    if changed:
+        tx.record(SettingsChanged(what="webhook", change="changed", changed=changed))
     row.value, row.changed_by, row.changed_at = value, actor(), tx.now()
     tx.session.flush()
 

@@ -17,6 +17,7 @@ from sqlalchemy import bindparam, delete, func, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from common.errors import Conflict, Invalid, NotFound, Unauthenticated
+from common.events import UserChanged
 from common.models.account import ApiToken, EnrolmentToken, Login, User
 from common.names import new_id
 from common.services.access import Caller
@@ -200,10 +201,12 @@ def create_user(username: str, password: str, role: Role, *, by: Caller) -> User
 def _insert_user(tx: Transaction, username: str, password_hash: str, role: Role) -> User:
     if tx.find(select(User).where(func.lower(User.username) == username.lower())) is not None:
         raise Conflict(f"the username {username} is taken", field="username")
-    return tx.add(
+    user = tx.add(
         User(username=username, password_hash=password_hash, role=role, is_active=True, token_epoch=0,
              created_at=tx.now())
     )  # fmt: skip
+    _record(tx, user, "created", new_role=role.label)
+    return user
 
 
 def update_user(
@@ -232,9 +235,11 @@ def _update_user(
     user = _locked_among_admins(tx, user_id)
     stays_admin = (role is None or role >= Role.ADMIN) and is_active is not False
     _keep_an_admin(tx, user, stays_admin=stays_admin)
-    if role is not None:
+    if role is not None and role != user.role:
+        _record(tx, user, "role", old_role=Role(user.role).label, new_role=role.label)
         user.role = role
-    if is_active is not None:
+    if is_active is not None and is_active != user.is_active:
+        _record(tx, user, "active", is_active=is_active)
         user.is_active = is_active
     if password_hash is not None:
         _replace_password(tx, user, password_hash)
@@ -247,6 +252,7 @@ def _update_user(
 def _replace_password(tx: Transaction, user: User, password_hash: str) -> None:
     """Set the password of a locked user, and end all logins and tokens of the user."""
     user.password_hash = password_hash
+    _record(tx, user, "password")
     _end_logins(tx, user)
     tx.session.execute(delete(ApiToken).where(ApiToken.user_id == user.id))
     tx.session.execute(delete(EnrolmentToken).where(EnrolmentToken.created_by_id == user.id))
@@ -303,6 +309,7 @@ def delete_user(tx: Transaction, user_id: str, *, by: Caller) -> None:
     user = _locked_among_admins(tx, user_id)
     _keep_an_admin(tx, user, stays_admin=False)
     tx.access_changed(user.id)
+    _record(tx, user, "deleted", old_role=Role(user.role).label)
     tx.session.execute(delete(EnrolmentToken).where(EnrolmentToken.created_by_id == user.id))
     tx.session.delete(user)
     tx.session.flush()
@@ -349,8 +356,19 @@ def ensure_first_admin() -> str | None:
 def _insert_first_admin(tx: Transaction, password_hash: str) -> bool:
     if tx.session.execute(select(User.id).limit(1).with_for_update()).first() is not None:
         return False
+    # Not recorded: it is nobody's act, and the start's log would be a line on the terminal of `aiworker up`.
     tx.add(User(username="admin", password_hash=password_hash, role=Role.ADMIN, created_at=tx.now()))
     return True
+
+
+def _record(
+    tx: Transaction, user: User, change: str, *, old_role: str | None = None, new_role: str | None = None,
+    is_active: bool | None = None,
+) -> None:  # fmt: skip
+    tx.record(
+        UserChanged(user_id=user.id, username=user.username, change=change, old_role=old_role, new_role=new_role,
+                    is_active=is_active)
+    )  # fmt: skip
 
 
 def purge_logins() -> int:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import bindparam, delete, select, update
 
 from common.errors import Busy, Forbidden, Invalid, NotFound, Unauthenticated
+from common.events import TokenChanged
 from common.models.account import ApiToken, EnrolmentToken, Login, User
 from common.sealing import digest, new_token
 from common.services.access import Caller
@@ -112,6 +113,7 @@ def create_api_token(
             expires_at=_end_of(tx, expires_at, LONGEST_DAYS, parent), parent_id=parent.id if parent else None,
         )
     )  # fmt: skip
+    _record(tx, row, "created")
     return NewApiToken(row, token)
 
 
@@ -189,8 +191,11 @@ def _delete_with_descendants(tx: Transaction, token_id: str) -> None:
     # Locks go from parents to children: creating a child waits for its parent's lock and then finds the parent deleted.
     generation = [token_id]
     while generation:
-        tx.lock_all(ApiToken, generation)
+        ended: list[ApiToken | EnrolmentToken] = [*tx.lock_all(ApiToken, generation)]
         children = list(tx.session.scalars(select(ApiToken.id).where(ApiToken.parent_id.in_(generation))))
+        ended += tx.all(select(EnrolmentToken).where(EnrolmentToken.parent_id.in_(generation)))
+        for row in ended:
+            _record(tx, row, "revoked")
         tx.session.execute(delete(EnrolmentToken).where(EnrolmentToken.parent_id.in_(generation)))
         tx.session.execute(delete(ApiToken).where(ApiToken.id.in_(generation)))
         generation = children
@@ -212,6 +217,7 @@ def create_enrolment_token(tx: Transaction, *, by: Caller, expires_at: datetime 
             expires_at=_end_of(tx, expires_at, ENROLMENT_DAYS, parent), parent_id=parent.id if parent else None,
         )
     )  # fmt: skip
+    _record(tx, row, "created")
     return NewEnrolmentToken(row, token)
 
 
@@ -229,7 +235,18 @@ def delete_enrolment_token(tx: Transaction, token_id: str, *, by: Caller) -> Non
     rows = tx.lock_all(EnrolmentToken, [token_id])
     if not rows:
         raise NotFound(f"enrolment token {token_id}")
+    _record(tx, rows[0], "revoked")
     tx.session.delete(rows[0])
+
+
+def _record(tx: Transaction, row: ApiToken | EnrolmentToken, change: str) -> None:
+    if isinstance(row, EnrolmentToken):
+        tx.record(TokenChanged(token_id=row.id, kind="enrolment", change=change))
+        return
+    tx.record(
+        TokenChanged(token_id=row.id, kind="api", change=change, token_name=row.name, role=Role(row.role).label,
+                     user_id=row.user_id)
+    )  # fmt: skip
 
 
 @transactional

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from common.events import SettingsChanged
 from common.models.spend import PlatformSetting
 from common.outbox import actor
 from common.services.access import Caller
@@ -60,13 +61,29 @@ def update_platform_caps(tx: Transaction, changes: GroupChanges, *, by: Caller) 
     """Change the platform's caps. Parked tasks that have room now go on."""
     by.require(Role.ADMIN)
     row = tx.session.get(PlatformSetting, PLATFORM_CAPS, with_for_update=True)
-    value = changed_groups(row.value if row is not None else {}, changes)
+    before = row.value if row is not None else {}
+    value = changed_groups(before, changes)
+    if changed := _changed_names(before, value):
+        tx.record(SettingsChanged(what="caps", change="changed", changed=changed))
     if row is None:
         row = tx.add(PlatformSetting(name=PLATFORM_CAPS, value=value, changed_by=actor(), changed_at=tx.now()))
     row.value, row.changed_by, row.changed_at = value, actor(), tx.now()
     tx.session.flush()
     lifecycle.resume_capped(tx)
     return _shown(tx, row)
+
+
+def _changed_names(before: Mapping[str, object], after: Mapping[str, object]) -> tuple[str, ...]:
+    """The caps that differ, such as `day.costUsd`."""
+    both = [_flat(before), _flat(after)]
+    return tuple(sorted(name for name in {**both[0], **both[1]} if both[0].get(name) != both[1].get(name)))
+
+
+def _flat(groups: Mapping[str, object]) -> dict[str, object]:
+    return {
+        f"{group}.{name}": value for group, caps in groups.items() if isinstance(caps, dict)
+        for name, value in caps.items()
+    }  # fmt: skip
 
 
 def _shown(at: Snapshot | Transaction, row: PlatformSetting | None) -> PlatformCaps:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import cast
@@ -19,6 +19,8 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from common.errors import Conflict, Invalid, NotFound
+from common.events import SettingsChanged
+from common.machine.text import camel_case
 from common.models.spend import ModelProvider as ProviderRow
 from common.names import new_id
 from common.outbox import actor
@@ -124,6 +126,7 @@ def create_provider(tx: Transaction, new: NewProvider, *, by: Caller) -> Provide
     )  # fmt: skip
     fallbacks.check(tx, row)
     _add(tx, row)
+    _record(tx, row, "created")
     log.info("model provider created", provider=row.name, api=row.api, base_url=row.base_url, by=by.name)
     return _view(row)
 
@@ -136,7 +139,7 @@ def update_provider(tx: Transaction, provider_id: str, changes: Mapping[str, obj
     """
     by.require(Role.ADMIN)
     row = _locked(tx, provider_id)
-    former_name, former_api = row.name, row.api
+    before, former_name, former_api = _view(row), row.name, row.api
     changed = dict(changes)
     key = cast("str | None", changed.pop("key", None))
     if key is not None:
@@ -156,9 +159,13 @@ def update_provider(tx: Transaction, provider_id: str, changes: Mapping[str, obj
     _add(tx, row)
     if row.name != former_name:
         fallbacks.rename(tx, former_name, row.name)
-    fields = sorted([*changed, *(["key"] if key is not None else [])])
+    after = _view(row)
+    names = [name for name in _RECORDED if getattr(after, name) != getattr(before, name)]
+    fields = sorted([*names, *(["key"] if key is not None or after.has_key != before.has_key else [])])
+    if fields:
+        _record(tx, row, "changed", fields)
     log.info("model provider changed", provider=row.name, fields=fields, by=by.name)
-    return _view(row)
+    return after
 
 
 @transactional
@@ -170,8 +177,18 @@ def delete_provider(tx: Transaction, provider_id: str, *, by: Caller) -> None:
     by.require(Role.ADMIN)
     row = _locked(tx, provider_id)
     fallbacks.rename(tx, row.name, None)
+    _record(tx, row, "deleted")
     tx.session.delete(row)
     log.info("model provider deleted", provider=row.name, by=by.name)
+
+
+_RECORDED = ("name", "api", "base_url", "login", "models", "prices", "enabled", "fallback", "fallback_model")
+"""The fields that a change may name, beside the key."""
+
+
+def _record(tx: Transaction, row: ProviderRow, change: str, fields: Sequence[str] = ()) -> None:
+    changed = tuple(camel_case(name) for name in fields) or None
+    tx.record(SettingsChanged(what="model_provider", change=change, id=row.id, item_name=row.name, changed=changed))
 
 
 _ANY_STORED = Statement(lambda: select(ProviderRow.id).limit(1))

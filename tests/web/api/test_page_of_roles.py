@@ -53,3 +53,24 @@ def test_a_project_that_everybody_sees_is_as_the_platforms_role_says(maya: PageR
     maya.open(f"#/projects/{project.id}")
 
     expect(maya.see("task-new")).to_have_count(1)
+
+
+def test_administrators_read_who_changed_users_and_tokens(browser: Browser, plain_world: World) -> None:
+    admin = plain_world.client_of("ada", Role.ADMIN)
+    plain_world.project()
+    body = {"username": "eve", "password": "correct horse staple 9", "role": "member"}
+    user = admin.post("/api/users", json=body).json["user"]["id"]
+    assert admin.patch(f"/api/users/{user}", json={"isActive": False}).status_code == 200
+    ada = PageReader(browser, plain_world.app, "ada")
+
+    ada.open("#/admin")
+    ada.see("admin-activity").click()
+    told = ada.see("activity-event")
+    ada.see("activity-actor").select_option("ada")
+    expect(told).to_have_count(2)
+    expect(told.first).to_contain_text("ada deactivated the user eve")
+    expect(told.last).to_contain_text("ada created the user eve: Member")
+    expect(ada.see("activity-type").locator("option")).to_have_text(
+        ["Everything", "User changed", "Token changed", "Settings changed"]
+    )
+    ada.close()

@@ -6,13 +6,20 @@ import json
 from typing import Any
 
 import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from common.models import EventRow
+from common.services.access import Caller, acting
+from common.services.people import accounts
 from common.services.projects import projects
 from common.states import Role
 from common.transaction import Transaction, transactional
-from tests.web.made import somebody
+from tests import builders
+from tests.web.made import MISSING_ID, somebody
 from tests.web.world import World, all_of
+
+PASSWORD = "correct horse staple 9"
 
 
 def recorded(name: str) -> list[dict[str, Any]]:
@@ -91,3 +98,147 @@ def test_an_act_that_is_rolled_back_is_not_on_record(world: World) -> None:
         undone()
 
     assert recorded("project:member_changed") == []
+
+
+# In the feed of administrators
+
+
+def feed_of(client: FlaskClient) -> list[dict[str, Any]]:
+    """The events of the feed, oldest first."""
+    reply = client.get("/api/events?projectId=administration")
+    assert reply.status_code == 200, reply.json
+    listed: list[dict[str, Any]] = reply.json["events"]
+    return listed
+
+
+def made(reply: TestResponse, name: str) -> str:
+    assert reply.status_code == 201, reply.json
+    return str(reply.json[name]["id"])
+
+
+def test_what_is_done_to_users_is_on_record(world: World) -> None:
+    admin = world.client_of("ada", Role.ADMIN)
+    created = admin.post("/api/users", json={"username": "eve", "password": PASSWORD, "role": "member"})
+    about = {"userId": made(created, "user"), "username": "eve"}
+    url = f"/api/users/{about['userId']}"
+    again = {"role": "admin", "isActive": True}
+    for body in ({"role": "admin"}, again, {"isActive": False}, {"password": PASSWORD[::-1]}):
+        assert admin.patch(url, json=body).status_code == 200
+    assert admin.delete(url).status_code == 204
+
+    found = feed_of(admin)
+
+    assert [one["data"] for one in found] == [
+        {**about, "change": "created", "newRole": "member"},
+        {**about, "change": "role", "oldRole": "member", "newRole": "admin"},
+        {**about, "change": "active", "isActive": False},
+        {**about, "change": "password"},
+        {**about, "change": "deleted", "oldRole": "admin"},
+    ]
+    assert {(one["event"], one["actor"]) for one in found} == {("user:changed", "ada")}
+    (first, *_others) = rows("user:changed")
+    assert first.request_id == created.headers["X-Request-ID"]
+    assert PASSWORD not in str([row.data for row in rows("user:changed")])
+
+
+def test_a_person_who_changes_their_own_password_is_on_record(world: World) -> None:
+    admin = world.client_of("ada", Role.ADMIN)
+    world.client_of("mia", Role.MEMBER)
+    with acting("ada"):
+        accounts.set_password("mia", PASSWORD, by=somebody())
+    login = accounts.log_in("mia", PASSWORD)
+    by = Caller(login.user.id, "mia", Role.MEMBER, login.login_id)
+    with acting("mia"):
+        accounts.change_password(current=PASSWORD, new=PASSWORD[::-1], by=by)
+
+    assert [(one["actor"], one["data"]["change"]) for one in feed_of(admin)] == [
+        ("ada", "password"), ("mia", "password"),
+    ]  # fmt: skip
+
+
+def test_tokens_are_on_record_without_themselves(world: World) -> None:
+    admin = world.client_of("ada", Role.ADMIN)
+    first = admin.post("/api/tokens", json={"name": "ci", "role": "admin"})
+    with_it = builders.client_with(world.app, first.json["token"]["token"])
+    inner = made(with_it.post("/api/tokens", json={"name": "inner", "role": "viewer"}), "token")
+    enrolment = made(with_it.post("/api/agents/enrolment-tokens", json={}), "enrolmentToken")
+    outer, ada = made(first, "token"), world.users["ada"].id
+    assert admin.delete(f"/api/tokens/{outer}").status_code == 204
+
+    found = feed_of(admin)
+
+    api = {"kind": "api", "userId": ada}
+    ci = {**api, "tokenId": outer, "tokenName": "ci", "role": "admin"}
+    viewer = {**api, "tokenId": inner, "tokenName": "inner", "role": "viewer"}
+    agents = {"kind": "enrolment", "tokenId": enrolment}
+    assert [one["data"] for one in found[:3]] == [{**one, "change": "created"} for one in (ci, viewer, agents)]
+    ended = sorted((one["data"] for one in found[3:]), key=lambda data: str(data["tokenId"]))
+    assert ended == sorted(({**one, "change": "revoked"} for one in (ci, viewer, agents)), key=lambda x: x["tokenId"])
+    assert {(one["event"], one["actor"]) for one in found} == {("token:changed", "ada")}
+    assert first.json["token"]["token"] not in str(found)
+    assert "aiw_" not in str([row.data for row in rows("token:changed")])
+
+
+def test_an_enrolment_token_that_is_deleted_is_on_record(world: World) -> None:
+    admin = world.client_of("ada", Role.ADMIN)
+    token = made(admin.post("/api/agents/enrolment-tokens", json={}), "enrolmentToken")
+    assert admin.delete(f"/api/enrolment-tokens/{token}").status_code == 204
+
+    assert [one["data"]["change"] for one in feed_of(admin)] == ["created", "revoked"]
+
+
+def test_changes_of_the_platforms_settings_name_the_fields(world: World) -> None:
+    admin = world.client_of("ada", Role.ADMIN)
+    body = {"name": "main", "api": "anthropic", "baseUrl": "https://api.anthropic.com", "key": "sk-ant-canary"}
+    provider = made(admin.post("/api/model-providers", json=body), "modelProvider")
+    for change in ({"enabled": False, "name": "main"}, {"enabled": False}, {"key": "sk-ant-canary-2"}):
+        assert admin.patch(f"/api/model-providers/{provider}", json=change).status_code == 200
+    assert admin.delete(f"/api/model-providers/{provider}").status_code == 204
+    for change in ({"url": "https://chat.example.com/canary"}, {"enabled": True}, {"enabled": False}):
+        assert admin.patch("/api/webhook", json=change).status_code == 200
+    assert admin.post("/api/webhook/secret").status_code == 201
+    for caps in ({"day": {"costUsd": 5, "runs": 9}}, {"day": {"costUsd": 5}}, {"day": None}):
+        assert admin.patch("/api/caps", json=caps).status_code == 200
+
+    found = [one["data"] for one in feed_of(admin)]
+
+    of_provider = {"what": "model_provider", "id": provider, "itemName": "main"}
+    webhook, caps = {"what": "webhook", "change": "changed"}, {"what": "caps", "change": "changed"}
+    assert found == [
+        {**of_provider, "change": "created"},
+        {**of_provider, "change": "changed", "changed": ["enabled"]},
+        {**of_provider, "change": "changed", "changed": ["key"]},
+        {**of_provider, "change": "deleted"},
+        {**webhook, "changed": ["url", "enabled", "secret"]},
+        {**webhook, "changed": ["enabled"]},
+        {**webhook, "changed": ["secret"]},
+        {**caps, "changed": ["day.costUsd", "day.runs"]},
+        {**caps, "changed": ["day.costUsd", "day.runs"]},
+    ]
+    assert "canary" not in str(found)
+
+
+def test_a_change_that_is_refused_is_not_on_record(world: World) -> None:
+    admin = world.client_of("ada", Role.ADMIN)
+
+    last = admin.delete(f"/api/users/{world.users['ada'].id}")
+    taken = admin.post("/api/users", json={"username": "MAXIM", "password": PASSWORD, "role": "member"})
+
+    assert (last.status_code, taken.status_code) == (409, 409)
+    assert feed_of(admin) == []
+
+
+def test_only_administrators_read_what_administrators_do(world: World) -> None:
+    admin = world.client_of("ada", Role.ADMIN)
+    made(admin.post("/api/users", json={"username": "eve", "password": PASSWORD, "role": "member"}), "user")
+    token = admin.post("/api/tokens", json={"name": "ci", "role": "maintainer"}).json["token"]["token"]
+
+    others = [world.client, world.client_of("vera", Role.VIEWER), builders.client_with(world.app, token)]
+    replies = [client.get("/api/events?projectId=administration") for client in others]
+    missing = world.client.get(f"/api/events?projectId={MISSING_ID}")
+
+    assert [(reply.status_code, reply.data) for reply in replies] == [(404, missing.data)] * 3
+    assert [one["event"] for one in feed_of(admin)] == ["user:changed", "token:changed"]
+    for client in others:
+        listed = client.get("/api/events").json["events"]
+        assert not {"user:changed", "token:changed"} & {one["event"] for one in listed}

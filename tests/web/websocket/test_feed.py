@@ -8,6 +8,7 @@ import pytest
 
 from common.announcer import announcer
 from common.services import events
+from common.services.people import accounts
 from common.services.projects import projects
 from common.states import Role
 from tests.web.websocket.feed_server import (
@@ -238,6 +239,30 @@ def test_a_new_membership_brings_its_project_to_who_follows_everything(server: S
             write_events(hidden)
             write_events("platform")
             heard = any(message["projectId"] == hidden for message in client.receive_until("task:created"))
+
+
+def test_only_administrators_hear_what_administrators_do(server: Server, admin: Person) -> None:
+    other, person = new_person(admin, Role.ADMIN), new_person(admin, Role.MEMBER)
+    with (
+        Client(server.url, other.token) as subscribed, Client(server.url, person.token) as following,
+        Client(server.url, person.token) as curious,
+    ):  # fmt: skip
+        assert subscribed.ask("subscribe", projectId="administration")["event"] == "subscribed"
+        assert following.ask("subscribe")["event"] == "subscribed"
+        refused, unknown = (curious.ask("subscribe", projectId=name) for name in ("administration", "nothing"))
+        assert (refused["event"], refused["data"]) == ("error", unknown["data"])
+
+        new_person(admin, Role.VIEWER)
+        heard = subscribed.receive()
+        assert (heard["event"], heard["projectId"], heard["data"]["change"]) == (
+            "user:changed", "administration", "created"
+        )  # fmt: skip
+        write_events("platform")
+        assert following.receive()["projectId"] == "platform"
+
+        accounts.update_user(other.caller.user_id, by=admin.caller, role=Role.MAINTAINER)
+        lost = subscribed.receive_until("unsubscribed")[-1]
+        assert lost["data"] == {"projectId": "administration", "reason": "access ended"}
 
 
 def test_a_long_poll_is_waked(server: Server) -> None:

@@ -67,6 +67,29 @@ const SENTENCES = {
       ? th("changed the member {name} from {old} to {role}", { name, old, role })
       : th("made {name} a member: {role}", { name, role });
   },
+  "user:changed": ({ username: name, change, oldRole, newRole, isActive }) => {
+    const [old, role] = [say(oldRole), bold(newRole)];
+    if (change === "created") return th("created the user {name}: {role}", { name, role });
+    if (change === "role") return th("changed the user {name} from {old} to {role}", { name, old, role });
+    if (change === "password") return t("set a new password of {name}", { name });
+    if (change === "deleted") return t("deleted the user {name}", { name });
+    return isActive ? t("activated the user {name}", { name }) : t("deactivated the user {name}", { name });
+  },
+  "token:changed": ({ kind, change, tokenName: name, role }) => {
+    const made = change === "created";
+    if (kind === "enrolment") return made ? t("created an enrolment token") : t("deleted an enrolment token");
+    return made
+      ? th("created the API token {name}: {role}", { name, role: bold(role) })
+      : t("deleted the API token {name}", { name });
+  },
+  "settings:changed": ({ what, change, itemName: name, changed }) => {
+    const fields = (changed || []).map(sayField).join(", ");
+    if (what === "webhook") return t("changed the webhook: {fields}", { fields });
+    if (what === "caps") return t("changed the platform's caps: {fields}", { fields });
+    if (change === "created") return t("added the model provider {name}", { name });
+    if (change === "deleted") return t("deleted the model provider {name}", { name });
+    return t("changed the model provider {name}: {fields}", { name, fields });
+  },
 };
 
 function sayReview(verdict, comments) {

@@ -1,8 +1,9 @@
-// Everything that happened in a project as it is on record, the newest first.
+// Everything that happened in a project, or that administrators did, as it is on record, the newest first.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { intl, t } from "../language.mjs";
+import { watchProject } from "../live.mjs";
 import { useLive } from "../loading.mjs";
 import { Avatar } from "../parts/avatar.mjs";
 import { Button, Empty, Loading, Page, Time, Trouble } from "../parts/controls.mjs";
@@ -15,6 +16,8 @@ import { actorName, say, shortId } from "../words.mjs";
 
 const PAGE = 100;
 const MOST_NEW = 500;
+const ADMINISTRATION = "administration";
+const OF_ADMINISTRATION = /^(user|token|settings):/;
 const sayType = (type) => say(type.replace(":", " "));
 const DAY = { weekday: "long", month: "long", day: "numeric" };
 const dayOf = ({ at }) => intl("DateTimeFormat", DAY).format(new Date(at));
@@ -64,15 +67,35 @@ function useEvents(projectId, type, actor) {
 }
 
 export function Activity() {
-  const { id: projectId } = project.value;
+  return html`<${Record}
+    projectId=${project.value.id}
+    title=${t("Activity")}
+    lead=${t("What happened in this project and who did it. Kept for a week.")}
+  />`;
+}
+
+// For administrators.
+export function AdministrationActivity() {
+  useEffect(() => watchProject(ADMINISTRATION), []);
+  return html`<${Record}
+    projectId=${ADMINISTRATION}
+    title=${t("Administration on record")}
+    lead=${t("What was done to users, tokens and settings, and who did it.")}
+  />`;
+}
+
+function Record({ projectId, title, lead }) {
   const { type = "", actor = "" } = route.value.query;
   const { events, hasMore, error, more, again } = useEvents(projectId, type, actor);
   const [titles, setTitles] = useState(new Map());
-  useTitle(t("Activity"));
+  const isAdministration = projectId === ADMINISTRATION;
+  const kinds = EVENTS.filter((one) => OF_ADMINISTRATION.test(one) === isAdministration);
+  useTitle(title);
   useEffect(() => {
+    if (isAdministration) return;
     const read = async () => {
       const { tasks } = await api.get("/tasks", { projectId, limit: 200 });
-      setTitles(new Map(tasks.map(({ id, title }) => [id, title])));
+      setTitles(new Map(tasks.map((one) => [one.id, one.title])));
     };
     read().catch(failed);
   }, [projectId]);
@@ -86,7 +109,7 @@ export function Activity() {
       onChange=${(event) => change("type", event.target.value)}
     >
       <option value="">${t("Everything")}</option>
-      ${EVENTS.map((one) => html`<option key=${one} value=${one} selected=${one === type}>${sayType(one)}</option>`)}
+      ${kinds.map((one) => html`<option key=${one} value=${one} selected=${one === type}>${sayType(one)}</option>`)}
     </select>
     <select
       aria-label=${t("Who did it")}
@@ -98,8 +121,7 @@ export function Activity() {
       ${actors.map((one) => html`<option key=${one} value=${one} selected=${one === actor}>${actorName(one)}</option>`)}
     </select>
   `;
-  const lead = t("What happened in this project and who did it. Kept for a week.");
-  return html`<${Page} title=${t("Activity")} lead=${lead} actions=${actions}>
+  return html`<${Page} title=${title} lead=${lead} actions=${actions}>
     ${
       !events
         ? error

@@ -20,6 +20,7 @@ import {
 } from "../parts/controls.mjs";
 import { Confirm, Dialog } from "../parts/dialogs.mjs";
 import { lazy } from "../parts/lazy.mjs";
+import { route } from "../routes.mjs";
 import { may, user } from "../session.mjs";
 import { ROLES } from "../states.mjs";
 import { told } from "../toasts.mjs";
@@ -27,6 +28,7 @@ import { say } from "../words.mjs";
 import { lastUse, sayEnd, Secret } from "./account.mjs";
 
 const Section = ({ children }) => html`<section>${children}</section>`;
+const AdministrationActivity = lazy(() => import("./activity.mjs"), "AdministrationActivity");
 const Webhook = lazy(() => import("./webhook.mjs"), "Webhook", Section);
 
 export const roleOptions = () => ROLES.map((one) => [one, say(one)]);
@@ -36,7 +38,7 @@ export function Admin() {
     return html`<${Page} title=${t("Users")}>
       <${ForAdmins} />
     <//>`;
-  return html`<${Users} />`;
+  return route.value.id === "activity" ? html`<${AdministrationActivity} />` : html`<${Users} />`;
 }
 
 export const ForAdmins = () =>
@@ -49,7 +51,10 @@ function Users() {
   const [adding, setAdding] = useState(false);
   const [editing, setEditing] = useState(null);
   const [removing, setRemoving] = useState(null);
-  const actions = html`<${New} testid="user-new" open=${() => setAdding(true)}>${t("New user")}<//>`;
+  const actions = html`
+    <a class="button" href="#/admin/activity" data-testid="admin-activity">${t("Activity")}</a>
+    <${New} testid="user-new" open=${() => setAdding(true)}>${t("New user")}<//>
+  `;
   return html`<${Page}
     title=${t("Users and enrolment")}
     lead=${t(
