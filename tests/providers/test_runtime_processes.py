@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import json
 import signal
-import socket
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -379,21 +377,6 @@ def test_a_commit_that_is_not_there_is_a_failed_checkout(runtime: ProcessRuntime
 
     assert (state.phase, state.code) == (AppPhase.FAILED, "checkout_failed")
     assert "f" * 40 in str(state.reason)
-
-
-@patient({"forward.MOST_CONNECTIONS": 2})
-def test_an_app_has_a_bounded_number_of_connections(runtime: ProcessRuntime, repository: Repository) -> None:
-    """All apps and checks of a machine share the supervisor's descriptors."""
-    url = runtime.ensure_app(APP, repository.web_app("v1")).url
-    settled(runtime, APP, "v1")
-    port = urlsplit(url).port
-    with contextlib.ExitStack() as stack:
-        for _ in range(2):
-            stack.enter_context(socket.create_connection(("127.0.0.1", port)))
-        status, page = get(url)
-        assert (status, "too many connections" in page) == (503, True)
-
-    until(lambda: get(url) == (200, "v1"), what="room for another visitor")
 
 
 def test_with_nothing_live_the_port_answers_503(runtime: ProcessRuntime, repository: Repository) -> None:

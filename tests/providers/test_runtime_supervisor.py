@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
@@ -68,6 +69,20 @@ def test_it_may_have_as_many_connections_as_the_machine_lets_it(tmp_path: Path) 
             assert resource.prlimit(running.process.pid, resource.RLIMIT_NOFILE) == (min(hard, 65_536), hard)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_an_app_has_a_bounded_number_of_connections(repository: Repository, tmp_path: Path) -> None:
+    """All apps and checks of a machine share the supervisor's descriptors."""
+    with supervised(tmp_path / "runtime", constants={"forward.MOST_CONNECTIONS": 2}) as running:
+        url = running.runtime.ensure_app(APP, repository.web_app("v1")).url
+        settled(running.runtime, APP, "v1")
+        with contextlib.ExitStack() as stack:
+            for _ in range(2):
+                stack.enter_context(socket.create_connection(("127.0.0.1", urlsplit(url).port)))
+            status, page = get(url)
+            assert (status, "too many connections" in page) == (503, True)
+
+        until(lambda: get(url) == (200, "v1"), what="room for another visitor")
 
 
 def test_a_restart_keeps_the_port_and_the_version_passes_its_gate_anew(

@@ -6,22 +6,15 @@ within the templates of htm tags, attributes and text. `python -m tests.web.page
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
 from common import states
-from common.services.runs.reviewing import CHANGES_REQUESTED
-from common.services.tasks.red_base import BASE_IS_RED
-from common.services.tasks.task_details import CHECKS
-from common.values.agent_review import NO_REVIEW, OVERRULED
-from common.values.commit_status import StatusCode
-from tests.servers import ROOT
+from tests.web.checks_words import checks_words
 from tests.web.page_states import words
 from web.page import STATIC
-from workers.jobs.untested_lines import UNTESTED
 
 APP = STATIC / "app"
 CATALOGUE = APP / "languages/es.mjs"
@@ -350,22 +343,6 @@ def shown_texts(source: str) -> Iterator[tuple[int, str]]:
 def said(word: str) -> str:
     """How `say` of words.mjs writes a word of the API."""
     return re.sub(r"[_:-]", " ", word).capitalize()
-
-
-def checks_words() -> set[str]:
-    """What the page says of proofs and groups by a word of the API: checks, why one failed, why a group has a problem.
-
-    The reasons are read from the calls that give them.
-    """
-    found: set[str] = {*CHECKS, *words(StatusCode), NO_REVIEW, OVERRULED, CHANGES_REQUESTED, BASE_IS_RED, UNTESTED}
-    found |= {"conflict", "dependency", "flaky", "quarantined", "removed", "tests_failed"}
-    for path in [*ROOT.glob("workers/jobs/*.py"), *ROOT.glob("common/services/**/*.py")]:
-        for call in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(call, ast.Call) and ast.unparse(call.func) in {"CheckResult", "_failed", "_passed", "Words"}:
-                given = [*call.args, *(one.value for one in call.keywords)]
-                texts = [one.value for one in given if isinstance(one, ast.Constant) and isinstance(one.value, str)]
-                found |= {text for text in texts if re.fullmatch(r"[a-z]+(_[a-z]+)+", text)}
-    return found
 
 
 def spoken_words() -> set[str]:

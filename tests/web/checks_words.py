@@ -1,0 +1,31 @@
+"""The words of the API by which the page speaks of proofs and groups."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from common.services.runs.reviewing import CHANGES_REQUESTED
+from common.services.tasks.red_base import BASE_IS_RED
+from common.services.tasks.task_details import CHECKS
+from common.values.agent_review import NO_REVIEW, OVERRULED
+from common.values.commit_status import StatusCode
+from tests.servers import ROOT
+from tests.web.page_states import words
+from workers.jobs.untested_lines import UNTESTED
+
+
+def checks_words() -> set[str]:
+    """Checks, why one failed, and why a group has a problem.
+
+    The reasons are read from the calls that give them.
+    """
+    found: set[str] = {*CHECKS, *words(StatusCode), NO_REVIEW, OVERRULED, CHANGES_REQUESTED, BASE_IS_RED, UNTESTED}
+    found |= {"conflict", "dependency", "flaky", "quarantined", "removed", "tests_failed"}
+    for path in [*ROOT.glob("workers/jobs/*.py"), *ROOT.glob("common/services/**/*.py")]:
+        for call in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(call, ast.Call) and ast.unparse(call.func) in {"CheckResult", "_failed", "_passed", "Words"}:
+                given = [*call.args, *(one.value for one in call.keywords)]
+                texts = [one.value for one in given if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+                found |= {text for text in texts if re.fullmatch(r"[a-z]+(_[a-z]+)+", text)}
+    return found
