@@ -66,7 +66,7 @@ def _given_password() -> str:
         return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
     password = sys.stdin.readline().rstrip("\r\n")
     if not password:
-        raise click.UsageError("give the password with --password, or on standard input")
+        raise Misconfigured("there is no password: give it with --password, or on standard input")
     return password
 
 
