@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -101,19 +103,26 @@ def test_what_is_not_moved_counts_while_a_deep_folder_is(folder: Path) -> None:
     assert len(os.listdir("/proc/self/fd")) == descriptors
 
 
+@contextlib.contextmanager
+def _holding(*descriptors: int) -> Iterator[int]:
+    """A process that has these alone: pytest itself keeps files without a name."""
+    with subprocess.Popen(
+        ["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, pass_fds=descriptors
+    ) as process:
+        yield process.pid
+        process.communicate()
+
+
 def test_open_files_without_a_name_count_once(tmp_path: Path) -> None:
     with (tmp_path / "unlinked").open("wb") as file, (tmp_path / "named").open("wb") as named:
         file.write(b"x" * 2**20)
         named.write(b"x" * 2**20)
         file.flush()
         named.flush()
-        second = os.dup(file.fileno())
         (tmp_path / "unlinked").unlink()
-        try:
-            assert 2**20 <= disk.unlinked_bytes([os.getpid(), os.getpid()], tmp_path) < 2 * 2**20
-        finally:
-            os.close(second)
-    assert disk.unlinked_bytes([os.getpid(), 2**22 + 1], tmp_path) == 0
+        with _holding(file.fileno(), named.fileno()) as one, _holding(file.fileno()) as other:
+            assert 2**20 <= disk.unlinked_bytes([one, one, other], tmp_path) < 2 * 2**20
+    assert disk.unlinked_bytes([2**22 + 1], tmp_path) == 0
 
 
 def test_files_without_a_name_on_another_disk_do_not_count(tmp_path: Path) -> None:
@@ -121,6 +130,7 @@ def test_files_without_a_name_on_another_disk_do_not_count(tmp_path: Path) -> No
     try:
         os.write(held, b"x" * 2**20)
 
-        assert disk.unlinked_bytes([os.getpid()], tmp_path) == 0
+        with _holding(held) as one:
+            assert disk.unlinked_bytes([one], tmp_path) == 0
     finally:
         os.close(held)
