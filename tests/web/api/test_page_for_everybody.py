@@ -339,6 +339,9 @@ def test_nothing_moves_when_a_live_message_makes_a_view_read_again(ada: PageRead
     for name in ("board", "groups", "deployments", "activity", "inbox", "agents", "agent", "jobs", "account"):
         ada.open(views[name])
         expect(ada.see("live-status").first).to_have_attribute("data-state", "on")
+        if name == "deployments":
+            # Of both environments; it is asked for when their versions are known.
+            expect(ada.see("rollback-impossible")).to_have_count(2)
         _settled(ada, name)
         ada.page.evaluate(_WATCH_SHIFTS)
         # The number of what needs the person is read last, a second later.
