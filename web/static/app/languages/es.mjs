@@ -296,8 +296,7 @@ export const TEXTS = {
   Everything: "Todo",
   "Who did it": "Quién lo hizo",
   Everybody: "Cualquiera",
-  "What happened in this project and who did it. Kept for a week.":
-    "Qué pasó en este proyecto y quién lo hizo. Se conserva una semana.",
+  "What happened in this project and who did it.": "Qué ha pasado en este proyecto y quién lo hizo.",
   "Nothing happened": "No pasó nada",
   "Nothing on record is what the filter wants.": "Nada de lo registrado coincide con el filtro.",
   "What happens here shows up by itself.": "Lo que pase aquí aparecerá solo.",

@@ -70,7 +70,7 @@ export function Activity() {
   return html`<${Record}
     projectId=${project.value.id}
     title=${t("Activity")}
-    lead=${t("What happened in this project and who did it. Kept for a week.")}
+    lead=${t("What happened in this project and who did it.")}
   />`;
 }
 
