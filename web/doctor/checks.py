@@ -68,7 +68,7 @@ def examine() -> Iterator[Finding]:
 def _do_without_key() -> None:
     """Have the settings of this process make no secret key where there is none. Raises Misconfigured.
 
-    Nothing has been sealed or signed there yet.
+    The doctor opens nothing that is sealed with it.
     """
     if not look_around().has_key:
         os.environ["AIWORKER_SECRET_KEY"] = secrets.token_hex(SHORTEST_KEY_BYTES)

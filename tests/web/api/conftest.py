@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterator
 
 import pytest
 from flask import Flask
 from playwright.sync_api import Browser
 
 from common.settings import settings
+from common.states import Role
 from tests import version_guard
 from tests.web.page_reader import PageReader
 from tests.web.world import World, forget_providers
@@ -28,6 +30,20 @@ def plain_world(plain_app: Flask) -> Iterator[World]:
     """On SQLite alone: for what is decided without a database."""
     yield World(plain_app)
     forget_providers()
+
+
+@pytest.fixture
+def at_the_page(browser: Browser, plain_world: World) -> Iterator[Callable[[str, Role], PageReader]]:
+    """Makes a user of this name and role, who is signed in at the page then."""
+    with contextlib.ExitStack() as stack:
+
+        def arrive(name: str, role: Role) -> PageReader:
+            plain_world.client_of(name, role)
+            someone = PageReader(browser, plain_world.app, name)
+            stack.callback(someone.close)
+            return someone
+
+        yield arrive
 
 
 @pytest.fixture

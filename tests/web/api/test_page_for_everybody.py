@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, WebSocketRoute, expect
+from playwright.sync_api import WebSocketRoute, expect
 
 from common.models import Task
 from common.states import Environment, Role
@@ -29,12 +29,9 @@ GRAVE = {"serious", "critical"}
 
 
 @pytest.fixture
-def ada(browser: Browser, plain_world: World) -> Iterator[PageReader]:
-    """An administrator at the page."""
-    plain_world.client_of("ada", Role.ADMIN)
-    someone = PageReader(browser, plain_world.app, "ada")
-    yield someone
-    someone.close()
+def ada(at_the_page: Callable[[str, Role], PageReader]) -> PageReader:
+    """An administrator."""
+    return at_the_page("ada", Role.ADMIN)
 
 
 def _views(world: World) -> dict[str, str]:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from common.models import Project
 from common.states import Role
+from tests import builders
 from tests.web.page_reader import PageReader
 from tests.web.world import World, put
 
 
 @pytest.fixture
-def maya(browser: Browser, plain_world: World) -> Iterator[PageReader]:
-    """A maintainer of the platform, at the page."""
-    plain_world.client_of("maya", Role.MAINTAINER)
-    someone = PageReader(browser, plain_world.app, "maya")
-    yield someone
-    someone.close()
+def maya(at_the_page: Callable[[str, Role], PageReader]) -> PageReader:
+    """A maintainer of the platform."""
+    return at_the_page("maya", Role.MAINTAINER)
 
 
 def test_who_may_only_read_a_restricted_project_is_offered_no_more(maya: PageReader, plain_world: World) -> None:
@@ -55,13 +53,15 @@ def test_a_project_that_everybody_sees_is_as_the_platforms_role_says(maya: PageR
     expect(maya.see("task-new")).to_have_count(1)
 
 
-def test_administrators_read_who_changed_users_and_tokens(browser: Browser, plain_world: World) -> None:
-    admin = plain_world.client_of("ada", Role.ADMIN)
+def test_administrators_read_who_changed_users_and_tokens(
+    at_the_page: Callable[[str, Role], PageReader], plain_world: World
+) -> None:
+    ada = at_the_page("ada", Role.ADMIN)
+    admin = builders.client_of(plain_world.app, plain_world.users["ada"])
     plain_world.project()
     body = {"username": "eve", "password": "correct horse staple 9", "role": "member"}
     user = admin.post("/api/users", json=body).json["user"]["id"]
     assert admin.patch(f"/api/users/{user}", json={"isActive": False}).status_code == 200
-    ada = PageReader(browser, plain_world.app, "ada")
 
     ada.open("#/admin")
     ada.see("admin-activity").click()
@@ -73,4 +73,3 @@ def test_administrators_read_who_changed_users_and_tokens(browser: Browser, plai
     expect(ada.see("activity-type").locator("option")).to_have_text(
         ["Everything", "User changed", "Token changed", "Settings changed"]
     )
-    ada.close()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, expect
+from playwright.sync_api import Locator, expect
 
 from common.models import Deployment, GroupMember, Run, Task, TaskGroup
 from common.states import Environment, Role
@@ -181,10 +181,10 @@ def test_a_new_group_begins_with_the_tasks_that_no_group_holds(reader: PageReade
     assert [one.task_id for one in all_of(GroupMember, GroupMember.group_id == group.id)] == [fresh]
 
 
-def test_who_may_not_act_is_told_whom_it_waits_for(browser: Browser, plain_world: World) -> None:
-    table = Table(plain_world)
-    plain_world.client_of("vic", Role.VIEWER)
-    viewer = PageReader(browser, plain_world.app, "vic")
+def test_who_may_not_act_is_told_whom_it_waits_for(
+    at_the_page: Callable[[str, Role], PageReader], plain_world: World
+) -> None:
+    table, viewer = Table(plain_world), at_the_page("vic", Role.VIEWER)
     for task, text in (
         (table.task("ready_to_test"), "Waits for the review of a maintainer"),
         (table.task("approved"), "Waits for a maintainer to put it into a group"),
@@ -194,7 +194,6 @@ def test_who_may_not_act_is_told_whom_it_waits_for(browser: Browser, plain_world
         viewer.open(f"#/projects/{table.project.id}/tasks/{task.id}")
         expect(viewer.see("next-step")).to_contain_text(text)
         expect(viewer.see("task-approve")).to_have_count(0)
-    viewer.close()
 
 
 def test_a_page_shows_the_work_round_by_round(reader: PageReader, plain_world: World) -> None:

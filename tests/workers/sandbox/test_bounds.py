@@ -24,10 +24,10 @@ time.sleep(1000)
 """
 BOMB = "import os, time\nfor _ in range(300): os.fork() or time.sleep(1000)\nprint('forked'); time.sleep(1000)"
 KEEP = """
-import os, sys, time
+import os, signal, sys
 descriptor = os.memfd_create("kept") if sys.argv[1] == "memfd" else os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
 for _ in range(60): os.write(descriptor, bytes(10_000_000))
-time.sleep(20)
+signal.pause()
 """
 MEMORY = Bounds(memory_bytes=100_000_000, processes=None)
 PROCESSES = Bounds(processes=40)

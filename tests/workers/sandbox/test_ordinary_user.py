@@ -61,7 +61,7 @@ enclosed.begin(process.pid)
 output += process.communicate(timeout=50)[0]
 enclosed.close()
 # Memory that lies in files.
-keep = "import os, time; kept = %s; [os.write(kept, bytes(10_000_000)) for _ in range(40)]; time.sleep(20)"
+keep = "import os, signal; kept = %s; [os.write(kept, bytes(10_000_000)) for _ in range(40)]; signal.pause()"
 broken = []
 for made in ("os.memfd_create('x')", "os.open('/dev/shm/x', os.O_RDWR | os.O_CREAT)"):
     walls = Walls(folder / "home", bounds=Bounds(memory_bytes=100_000_000))
