@@ -74,8 +74,13 @@ class SetupFiles:
 
     def defines(self, path: str) -> bool:
         """Whether a file of this path is one that defines how tests run."""
-        is_named = path in scripts_named(self.command) or self.followed.covers(path)
+        is_named = path in self._scripts or self.followed.covers(path)
         return is_named or compiled(self.patterns).covers(path)
+
+    @functools.cached_property
+    def _scripts(self) -> set[str]:
+        # Asked for each file of a commit.
+        return scripts_named(self.command)
 
     def _follow(self, entries: Sequence[Entry]) -> Followed:
         blobs = {entry.path: entry.object_id for entry in entries if entry.is_file}
