@@ -40,12 +40,14 @@ due.
 
 @dataclass
 class Announcement:
-    """Messages to other processes, sent after a commit.
+    """Messages to other processes.
 
-    rings: job messages as (delay in seconds, kind, job id). entries: stream entries, in order.
+    rings: job messages as (delay in seconds, kind, job id). early_rings: those sent before the commit, without a delay,
+    as (kind, job id). entries: stream entries, in order.
     """
 
     rings: list[tuple[float, str, str]] = field(default_factory=list)
+    early_rings: list[tuple[str, str]] = field(default_factory=list)
     entries: list[feed.Entry] = field(default_factory=list)
 
     @property
@@ -56,6 +58,12 @@ class Announcement:
     def ring(self, kind: str, job_id: str, after_seconds: float = 0) -> None:
         """Have a worker try to claim the job after after_seconds."""
         self.rings.append((after_seconds, kind, job_id))
+
+    def take_due_rings(self) -> Announcement:
+        """Remove the job messages without a delay, and return them as early ones."""
+        due = [(kind, job_id) for delay, kind, job_id in self.rings if delay <= 0]
+        self.rings = [ring for ring in self.rings if ring[0] > 0]
+        return Announcement(early_rings=due)
 
     def tell(self, project_id: str, event: str, body: Mapping[str, object], *, task_id: str = "") -> None:
         """Send an ephemeral message to the followers of the task, or of the project if there is no task."""
@@ -92,7 +100,7 @@ class Announcer:
 
     def announce(self, announcement: Announcement) -> None:
         """Queue the announcement and return at once; it is dropped if the queue is full. Safe from any thread."""
-        if not announcement.rings and not announcement.entries:
+        if not (announcement.rings or announcement.early_rings or announcement.entries):
             return
         try:
             with self._counting:
@@ -151,11 +159,12 @@ class Announcer:
 
     def _gathered(self, first: Announcement) -> Announcement:
         """Merge `first` with the queued announcements: one round trip for all entries, one ring per job."""
-        together = Announcement([*first.rings], [*first.entries])
+        together = Announcement([*first.rings], [*first.early_rings], [*first.entries])
         with contextlib.suppress(queue.Empty):
             while len(together.entries) < MOST_ENTRIES:
                 following = self._queue.get_nowait()
                 together.rings += following.rings
+                together.early_rings += following.early_rings
                 together.entries += following.entries
         together.rings = list(dict.fromkeys(together.rings))
         return together
@@ -172,7 +181,11 @@ class Announcer:
                 due.append((kind, job_id))
             # One round trip for all, and rings first: a worker begins while the entries are being appended. Nobody
             # relies on an entry being there before a job's are: sockets go by the numbers of the events.
-            commands = [*broker.ringing(due), *feed.appending(announcement.entries)]
+            commands = [
+                *broker.ringing(announcement.early_rings, before_commit=True),
+                *broker.ringing(due),
+                *feed.appending(announcement.entries),
+            ]
             if commands:
                 feed.exchange(commands)
         except (redis.RedisError, OSError) as error:

@@ -31,14 +31,17 @@ def celery_app() -> Celery:
     return app
 
 
-def ringing(rings: Iterable[tuple[str, str]]) -> list[list[str | int]]:
-    """The commands to Redis that send the ids of jobs to their queues: (kind, job id) each."""
+def ringing(rings: Iterable[tuple[str, str]], *, before_commit: bool = False) -> list[list[str | int]]:
+    """The commands to Redis that send the ids of jobs to their queues: (kind, job id) each.
+
+    before_commit: the transaction that enqueued them may not be committed when a worker takes the message.
+    """
     return [
         # Workers take messages from the right.
         [
             "RPUSH" if is_first else "LPUSH",
             f"{settings().instance}:{queue}",
-            *[message(kind, queue, job_id) for kind, job_id in together],
+            *[message(kind, queue, job_id, before_commit=before_commit) for kind, job_id in together],
         ]
         for (queue, is_first), together in itertools.groupby(rings, key=_place)
     ]
@@ -55,25 +58,27 @@ def _place(rung: tuple[str, str]) -> tuple[str, bool]:
     return known.queue.value, known.is_first
 
 
-def message(kind: str, queue: str, job_id: str) -> str:
+def message(kind: str, queue: str, job_id: str, *, before_commit: bool = False) -> str:
     """What Celery's `apply_async` would put on the queue, byte for byte but for its ids, in a small part of the time.
 
     It relies on Celery's message protocol 2, and on how kombu lays a message down in Redis: tests/common/test_broker.py
     compares the two.
     """
-    body = f'[["{job_id}"], {{}}, {{"callbacks": null, "errbacks": null, "chain": null, "chord": null}}]'
+    arguments = f'["{job_id}", true]' if before_commit else f'["{job_id}"]'
+    body = f'[{arguments}, {{}}, {{"callbacks": null, "errbacks": null, "chain": null, "chord": null}}]'
     parts = {"body": base64.b64encode(body.encode()).decode(), "job": job_id, "task": new_id(), "tag": new_id()}
-    return _template(kind, queue, os.getpid()) % parts
+    return _template(kind, queue, before_commit, os.getpid()) % parts
 
 
 @functools.cache
-def _template(kind: str, queue: str, pid: int) -> str:
+def _template(kind: str, queue: str, before_commit: bool, pid: int) -> str:
     """A message as a format for its `body`, and the ids of its `job`, `task` and `tag`."""
     task_id = "%(task)s"
     headers: dict[str, object] = {
         "lang": "py", "task": kind, "id": task_id, "shadow": None, "eta": None, "expires": None, "group": None,
         "group_index": None, "retries": 0, "timelimit": [None, None], "root_id": task_id, "parent_id": None,
-        "argsrepr": "('%(job)s',)", "kwargsrepr": "{}", "origin": _origin(pid), "ignore_result": True,
+        "argsrepr": "('%(job)s', True)" if before_commit else "('%(job)s',)",
+        "kwargsrepr": "{}", "origin": _origin(pid), "ignore_result": True,
         "replaced_task_nesting": 0, "stamped_headers": None, "stamps": {},
     }  # fmt: skip
     properties: dict[str, object] = {

@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 
 from common import database
 from common.errors import Busy
+from common.machine import patience
 
 MOST = 32
 """Most transactions of a group."""
@@ -152,6 +153,31 @@ def joinable() -> CommitGroup | None:
     if group is None or group._error is not None:
         return None
     return group if group.connection.engine is database.engine() else None
+
+
+@contextlib.contextmanager
+def turn() -> Iterator[None]:
+    """Hold the lock of those that write to SQLite. Raises Busy if that takes too long."""
+    lock = database.sqlite_write_lock
+    if not lock.acquire(blocking=False):
+        thread = threading.get_ident()
+        waiting.add(thread)
+        try:
+            with patience.waiting():
+                is_held = lock.acquire(timeout=patience.bounded(database.WRITE_WAIT_SECONDS))
+        except BaseException:
+            # The end of a job's time is raised after the wait, when the lock may be held.
+            if lock._is_owned():  # type: ignore[attr-defined]
+                lock.release()
+            raise
+        finally:
+            waiting.discard(thread)
+        if not is_held:
+            raise Busy("the database was busy for too long")
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextlib.contextmanager

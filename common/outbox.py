@@ -1,4 +1,5 @@
-"""The events and messages of a transaction. Events are committed with it; messages are sent after the commit.
+"""The events and messages of a transaction. Events are committed with it and sent after the commit; messages of jobs
+may leave just before it (docs/decisions/0034-rings-leave-before-the-commit.md).
 
 Events get their numbers (`seq`) at commit, so the numbers of a feed have no gaps and follow the order of commits.
 """
@@ -106,8 +107,15 @@ class Outbox:
             after=after, actor=who, request_id=request_id, at=self._now(),
         )  # fmt: skip
 
+    def ring(self) -> None:
+        """Send the messages of jobs that are due now, in the background. Call it just before the commit.
+
+        Who gets one waits for the commit with the claim, or finds nothing if there is none.
+        """
+        announcer().announce(self._announcement.take_due_rings())
+
     def send(self) -> None:
-        """Publish everything in the background and log the events. Call it after the commit."""
+        """Publish everything else in the background and log the events. Call it after the commit."""
         # First: somebody may wait for it.
         announcer().announce(self._announcement)
         who, request_id = _actor.get()

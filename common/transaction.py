@@ -1,8 +1,8 @@
 """Transactions: the only way to write. Rows, events and jobs are committed together.
 
 `@transactional` runs a service function in a transaction; a nested call joins the open one. Only the outermost call
-commits, is repeated after a deadlock, and sends events and job messages after the commit. Network calls and
-subprocesses are not allowed inside. `snapshot()` is for reads.
+commits, is repeated after a deadlock, and sends events after the commit (messages of jobs: see
+`_Attempt.ring_if_alone`). Network calls and subprocesses are not allowed inside. `snapshot()` is for reads.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import functools
+import itertools
 import random
 import threading
 import time
@@ -30,6 +31,7 @@ from common.events import Event
 from common.jobs import Kind, Lease
 from common.late_sessions import LateSession
 from common.machine import patience
+from common.machine.waiting import growing_delay
 from common.models.base import Base
 from common.models.insertion import insert_with_next
 from common.outbox import Outbox
@@ -44,6 +46,8 @@ TRIES = 6
 """How often a function is run if it meets deadlocks or duplicates; after deadlocks the caller then gets a 503."""
 
 _open: contextvars.ContextVar[Transaction | None] = contextvars.ContextVar("transaction", default=None)
+_writing: set[int] = set()
+"""The threads, or greenlets, of this process that are in a transaction or wait for their turn."""
 
 
 class Transaction:
@@ -210,13 +214,18 @@ def transactional(function: Callable[Concatenate[Transaction, P], R]) -> Callabl
 
 
 def _run_once(function: Callable[[Transaction], R]) -> R:
-    attempt = _Attempt(function)
-    if database.is_sqlite():
-        _run_on_sqlite(attempt)
-    else:
-        with contextlib.closing(_begun()) as connection:
-            attempt.run(connection)
-            database.commit(connection)
+    attempt, thread = _Attempt(function), threading.get_ident()
+    _writing.add(thread)
+    try:
+        if database.is_sqlite():
+            _run_on_sqlite(attempt)
+        else:
+            with contextlib.closing(_begun()) as connection:
+                attempt.run(connection)
+                attempt.ring_if_alone()
+                database.commit(connection)
+    finally:
+        _writing.discard(thread)
     return attempt.finish()
 
 
@@ -243,6 +252,15 @@ class _Attempt(Generic[R]):
             late.close()
         self._outcome = result, tx
 
+    def ring_if_alone(self) -> None:
+        """Send the messages of its jobs before it is committed: they need about as long as a commit does.
+
+        Not while others write, too: then one round trip to Redis, after the commit, serves several of them.
+        """
+        assert self._outcome is not None
+        if len(_writing) == 1:
+            self._outcome[1].outbox.ring()
+
     def finish(self) -> R:
         """Send what the committed transaction has to tell, and return what the function returned."""
         assert self._outcome is not None
@@ -263,11 +281,12 @@ def _run_on_sqlite(attempt: _Attempt[R]) -> None:
 def _run_in_turn(attempt: _Attempt[R]) -> CommitGroup | None:
     """The same, unless the group that is open has no room: then it is returned, and nothing was run."""
     failure: Exception | None = None
-    with _write_lock():
+    with commit_groups.turn():
         group = commit_groups.joinable()
         if group is None:
             with contextlib.closing(_begun()) as connection:
                 attempt.run(connection)
+                attempt.ring_if_alone()
                 with commit_groups.gathered(connection):
                     database.commit(connection)
             return None
@@ -284,38 +303,13 @@ def _run_in_turn(attempt: _Attempt[R]) -> CommitGroup | None:
     return None
 
 
-@contextlib.contextmanager
-def _write_lock() -> Iterator[None]:
-    """Hold the lock of those that write to SQLite. Raises Busy if that takes too long."""
-    lock = database.sqlite_write_lock
-    if not lock.acquire(blocking=False):
-        thread = threading.get_ident()
-        commit_groups.waiting.add(thread)
-        try:
-            with patience.waiting():
-                is_held = lock.acquire(timeout=patience.bounded(database.WRITE_WAIT_SECONDS))
-        except BaseException:
-            # The end of a job's time is raised after the wait, when the lock may be held.
-            if lock._is_owned():  # type: ignore[attr-defined]
-                lock.release()
-            raise
-        finally:
-            commit_groups.waiting.discard(thread)
-        if not is_held:
-            raise Busy("the database was busy for too long")
-    try:
-        yield
-    finally:
-        lock.release()
-
-
 def _begun() -> Connection:
     """A connection with an open transaction, to be closed by the caller, which rolls back what was not committed.
 
     If another process holds SQLite's lock, this tries again after short sleeps, not inside SQLite.
     """
     deadline = time.monotonic() + patience.bounded(database.WRITE_WAIT_SECONDS)
-    while True:
+    for failures in itertools.count(1):
         connection: Connection | None = None
         try:
             connection = database.engine().connect()
@@ -326,9 +320,12 @@ def _begun() -> Connection:
             if not (database.is_lock_wait(error) and time.monotonic() < deadline):
                 raise
             with patience.waiting():
-                threading.Event().wait(random.uniform(0.001, 0.01))  # noqa: S311 (jitter, not a secret)
+                # Most commits are over within a millisecond or two.
+                longest = growing_delay(failures, first_seconds=0.001, longest_seconds=0.01)
+                threading.Event().wait(random.uniform(0.0003, longest))  # noqa: S311 (jitter, not a secret)
         else:
             return connection
+    raise AssertionError("unreachable")
 
 
 class Snapshot:

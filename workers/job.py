@@ -86,9 +86,9 @@ def job(kind: Kind, *, parked: rows.Parked | None = None) -> Callable[[Work], Wo
             if not _has_to_wait(kind):
                 run_job(job_id, work, parked)
 
-        def run_on(job_id: str) -> None:
+        def run_on(job_id: str, before_commit: bool = False) -> None:
             if not _has_to_wait(kind):
-                run_chain(job_id, work, parked)
+                run_chain(job_id, work, parked, before_commit=before_commit)
 
         registered[kind.name] = run
         _steps[kind.name] = work, parked
@@ -103,9 +103,12 @@ def _has_to_wait(kind: Kind) -> bool:
     return kind.is_beginning and not has_room()
 
 
-def run_chain(job_id: str, work: Work, parked: rows.Parked | None) -> None:
-    """Claim and run the job, and its next steps as far as they are due at once. No-op as `run_job`."""
-    lease = rows.claim_job(job_id, parked)
+def run_chain(job_id: str, work: Work, parked: rows.Parked | None, *, before_commit: bool = False) -> None:
+    """Claim and run the job, and its next steps as far as they are due at once. No-op as `run_job`.
+
+    before_commit: see `rows.claim_job`.
+    """
+    lease = rows.claim_job(job_id, parked, before_commit=before_commit)
     with chained(CHAIN_SECONDS, _taken_along()) as chain:
         while lease is not None:
             chain.lease, chain.following = lease, None

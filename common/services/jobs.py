@@ -35,15 +35,18 @@ ACCESS_SECONDS = 120
 """A denial that lasts longer does not come from an API server that is starting."""
 
 
-def claim_job(job_id: str, parked: Parked | None = None) -> Lease | None:
+def claim_job(job_id: str, parked: Parked | None = None, *, before_commit: bool = False) -> Lease | None:
     """Claim the job for LEASE_SECONDS. Returns None if it is not due, held by another worker, over, or parked now.
+
+    before_commit: the transaction that enqueued it may be open still; this waits until it is over.
 
     Attempts are counted here, before the work, so that a job which kills its process is counted, too. A job without
     attempts left is parked.
     """
     # Many messages arrive after the job was claimed. Reading first takes no lock; a claim takes SQLite's only one. On
-    # MariaDB and MySQL it takes that of the row, so reading would only delay the claim.
-    if is_sqlite() and not read_rows(DUE, id=job_id, now=sqlite_now()):
+    # MariaDB and MySQL it takes that of the row, so reading would only delay the claim. What is not committed can't be
+    # read, but whoever enqueued it holds the same locks until then.
+    if is_sqlite() and not before_commit and not read_rows(DUE, id=job_id, now=sqlite_now()):
         return None
     return _claim(job_id, parked)
 

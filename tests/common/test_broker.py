@@ -55,15 +55,17 @@ def _ring(*kinds: str) -> None:
     feed.exchange(broker.ringing((kind, KEY) for kind in kinds))
 
 
-def test_a_ring_is_what_celery_would_send(client: redis.Redis) -> None:
+@pytest.mark.parametrize("before_commit", [False, True])
+def test_a_ring_is_what_celery_would_send(client: redis.Redis, before_commit: bool) -> None:
     app = Celery("test", set_as_current=False)
     app.config_from_object("celeryconfig")
     options = {**app.conf.broker_transport_options, "global_keyprefix": f"{settings().instance}:"}
     url = settings().store.redis_url
     app.conf.update(broker_transport_options=options, broker_url=f"redis+socket://{url.removeprefix('unix://')}")
-    app.send_task(jobs.VERIFY_RUN.name, args=(KEY,), queue=jobs.Queue.SLOW, retry=False, ignore_result=True)
+    args = (KEY, True) if before_commit else (KEY,)
+    app.send_task(jobs.VERIFY_RUN.name, args=args, queue=jobs.Queue.SLOW, retry=False, ignore_result=True)
     app.close()
-    _ring(jobs.VERIFY_RUN.name)
+    feed.exchange(broker.ringing([(jobs.VERIFY_RUN.name, KEY)], before_commit=before_commit))
 
     by_celery = _without_ids(_taken(client, jobs.Queue.SLOW))
     assert _without_ids(_taken(client, jobs.Queue.SLOW)) == by_celery

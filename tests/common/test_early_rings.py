@@ -1,0 +1,114 @@
+"""A job's message leaves before the commit, for which the claim waits; while others write, it leaves after it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import Connection
+
+from common import database, feed, jobs, transaction
+from common.announcer import announcer
+from common.errors import CommitUnknown
+from common.names import new_id
+from common.services import jobs as rows
+from common.transaction import Transaction, transactional
+from tests.e2e.instance import wait_until
+from tests.rings import rung
+
+Before = Callable[[Callable[[], None]], None]
+
+
+@pytest.fixture
+def before_commit(on_database: str, monkeypatch: pytest.MonkeyPatch) -> Before:
+    """Have a function run just before the next commit of this process."""
+    feed.client(timeout=60).flushall()
+    commit = database.commit
+
+    def have(act: Callable[[], None]) -> None:
+        def acting(connection: Connection) -> None:
+            monkeypatch.setattr(database, "commit", commit)
+            act()
+            commit(connection)
+
+        monkeypatch.setattr(database, "commit", acting)
+
+    return have
+
+
+@pytest.fixture
+def another_thread() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(1) as threads:
+        yield threads
+
+
+@transactional
+def _enqueue(tx: Transaction) -> str:
+    return tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
+
+
+def _rung() -> list[str]:
+    return rung(jobs.SCHEDULE_TASKS.queue)
+
+
+def test_a_claim_waits_for_the_commit(before_commit: Before, another_thread: ThreadPoolExecutor) -> None:
+    claims: list[Future[jobs.Lease | None]] = []
+
+    def claim() -> None:
+        wait_until("the message", lambda: len(_rung()) == 1, 10)
+        claims.append(another_thread.submit(rows.claim_job, _rung()[0], before_commit=True))
+        wait_until("the claim to begin", lambda: len(transaction._writing) == 2, 10)
+        assert not claims[0].done()
+
+    before_commit(claim)
+    job_id = _enqueue()
+
+    lease = claims[0].result(10)
+    assert lease is not None
+    assert lease.job_id == job_id
+    assert announcer().flush(10)
+    assert _rung() == [job_id], "it is sent once"
+
+
+def test_the_message_of_what_is_never_committed_finds_nothing(before_commit: Before) -> None:
+    def lose() -> None:
+        wait_until("the message", lambda: len(_rung()) == 1, 10)
+        raise CommitUnknown
+
+    before_commit(lose)
+    with pytest.raises(CommitUnknown):
+        _enqueue()
+    (job_id,) = _rung()
+    assert rows.claim_job(job_id, before_commit=True) is None
+
+
+def test_while_others_write_it_leaves_after_the_commit(before_commit: Before) -> None:
+    sent: list[list[str]] = []
+
+    def look() -> None:
+        assert announcer().flush(10)
+        sent.append(_rung())
+
+    before_commit(look)
+    transaction._writing.add(0)
+    try:
+        job_id = _enqueue()
+    finally:
+        transaction._writing.discard(0)
+    assert announcer().flush(10)
+    assert (sent, _rung()) == ([[]], [job_id])
+
+
+def test_a_message_with_a_delay_leaves_after_the_commit(before_commit: Before) -> None:
+    @transactional
+    def enqueue_later(tx: Transaction) -> str:
+        return tx.enqueue(jobs.RELEASE_RUN, new_id(), project_id=None, after_seconds=0.2)
+
+    def look() -> None:
+        assert announcer().flush(10)
+        assert announcer()._later == []
+
+    before_commit(look)
+    job_id = enqueue_later()
+    wait_until("the message", lambda: rung(jobs.RELEASE_RUN.queue) == [job_id], 10)
