@@ -76,7 +76,7 @@ from web.http.fields import (
     Schema,
 )
 from web.http.json_strict import JsonObject, check_text, parse_object
-from web.http.replies import respond, writer_of
+from web.http.replies import respond, with_tag, writer_of
 from web.http.sparse import SparseSchema
 
 View = TypeVar("View", bound=Callable[..., object])
@@ -224,7 +224,8 @@ def reply(schema: type[Schema] | None, status: int = 200, *, also: str | None = 
     def decorate(view: View) -> View:
         @functools.wraps(view)
         def write(*args: object, **kwargs: object) -> Response:
-            return respond(view(*args, **kwargs), writer, status)
+            response = respond(view(*args, **kwargs), writer, status)
+            return response if writer is None else with_tag(response)
 
         described: dict[str, object] = {"description": HTTPStatus(status).phrase, "content_type": None}
         if schema is not None:

@@ -6,6 +6,7 @@ once for a schema, not once for a value. A field or schema with hooks or of anot
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,8 +14,9 @@ from typing import cast
 
 import marshmallow as ma
 import orjson
-from flask import Response
+from flask import Response, request
 from marshmallow import fields
+from werkzeug.http import parse_etags
 
 from web.http import fields as own_fields
 from web.http.fields import AnyField, Schema, iso
@@ -44,6 +46,33 @@ def json_response(payload: object, status: int = 200) -> Response:
         # A half of a surrogate pair, a whole number beyond 64 bits, or a key that is no text.
         content = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
     return Response(content, status, content_type="application/json")
+
+
+def tag_of(content: bytes) -> str:
+    """An ETag for this content, without its quotes."""
+    return hashlib.blake2b(content, digest_size=12).hexdigest()
+
+
+def unchanged(tag: str) -> Response | None:
+    """The reply to a client that names this tag: a 304 without a body; None if it does not."""
+    given = request.environ.get("HTTP_IF_NONE_MATCH")
+    if given is None or not parse_etags(given).contains_weak(tag):
+        return None
+    return Response(status=304, headers={"ETag": f'W/"{tag}"'})
+
+
+def with_tag(response: Response) -> Response:
+    """The reply to a read with an ETag of its content; a 304 to a client that has this content.
+
+    Others stay as they are: those that have an ETag, that are no JSON, or that tell of an error.
+    """
+    if request.method not in {"GET", "HEAD"} or response.status_code != 200 or "ETag" in response.headers:
+        return response
+    if response.mimetype != "application/json":
+        return response
+    tag = tag_of(response.get_data())
+    response.headers["ETag"] = f'W/"{tag}"'
+    return unchanged(tag) or response
 
 
 def respond(value: object, writer: Write | None, status: int) -> Response:

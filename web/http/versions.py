@@ -6,16 +6,15 @@ its ETag, which costs one more request, and is never older, which would be shown
 
 from __future__ import annotations
 
-import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
 
 from flask import Response, request
-from werkzeug.http import parse_etags
 
 from web import VERSION
 from web.http.auth import again, who
 from web.http.repeats import is_repeatable
+from web.http.replies import tag_of, unchanged
 
 MOST_BYTES = 4 * 2**20
 """Bytes of replies, and of the requests for them, that a process keeps."""
@@ -64,8 +63,8 @@ def tagged(content: bytes, look: Callable[[], object], seen: object) -> Response
     seen: as of `is_repeatable`; seen is None if the reply depends on more than `look` returns.
     """
     content = _exact(content)
-    tag = hashlib.blake2b(content, digest_size=12).hexdigest()
-    reply = _unchanged(tag) or Response(content, headers={"ETag": f'W/"{tag}"'}, content_type="application/json")
+    tag = tag_of(content)
+    reply = unchanged(tag) or Response(content, headers={"ETag": f'W/"{tag}"'}, content_type="application/json")
     if seen is not None:
         is_repeatable(reply.data, look, seen)
     return reply
@@ -76,26 +75,18 @@ def _exact(content: bytes) -> bytes:
     return bytes(memoryview(content))
 
 
-def _unchanged(tag: str) -> Response | None:
-    """The reply to a client that names this tag; None if it does not."""
-    given = request.environ.get("HTTP_IF_NONE_MATCH")
-    if given is None or not parse_etags(given).contains_weak(tag):
-        return None
-    return Response(status=304, headers={"ETag": f'W/"{tag}"'})
-
-
 def versioned(write: Callable[[], bytes], *, of_user: str = "") -> Response:
     """The reply to this request, which depends on its path, its query and the version in the caller's standing alone.
 
-    It has no ETag if there is no version. of_user: the id of the user if the reply depends on who asks. The view has
-    checked that it may be seen: a kept reply is sent to everybody who asks for the same.
+    Without a version, its ETag is made from its content. of_user: the id of the user if the reply depends on who asks.
+    The view has checked that it may be seen: a kept reply is sent to everybody who asks for the same.
     """
     standing = who().standing
     if standing is None or (version := standing.version) is None:
         return Response(write(), content_type="application/json")
     current = request._get_current_object()  # type: ignore[attr-defined]
     tag = f"{VERSION}-{version}-{of_user}"
-    reply = _unchanged(tag)
+    reply = unchanged(tag)
     if reply is None:
         key = current.path, current.query_string, of_user
         content = _kept.find(key, tag)
