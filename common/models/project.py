@@ -122,6 +122,15 @@ class Project(HasId, HasState[ProjectState], Base):
     def keep_tests(self, is_kept: bool) -> None:
         self.tests_lost = "refuse" if is_kept else "warn"
 
+    @property
+    def review(self) -> str:
+        """The mode of `agent_review`, or `off`. It can be set where there is one, and to `off`."""
+        return str(self.agent_review["mode"]) if self.agent_review else "off"
+
+    @review.setter
+    def review(self, mode: str) -> None:
+        self.agent_review = {**self.agent_review, "mode": mode} if self.agent_review and mode != "off" else None
+
     def move_to(self, new: ProjectState, by: By) -> Event:
         old = self.change_state(new, by)
         return ProjectStatusChanged(feed=self.id, project_id=self.id, old_status=old, new_status=new)

@@ -55,6 +55,7 @@ _IMAGE = (
 DRIVER_NAMES = tuple(driver.name for driver in KNOWN_DRIVERS)
 REVIEWERS = tuple(name for name in DRIVER_NAMES if name != "command")
 """Drivers that can give a verdict: a command of a person's own has none of the platform's tools."""
+REVIEWS = ("off", *ReviewMode)
 IS_MODEL = validate.Regexp(r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*\Z", error="Not a model's name")
 
 
@@ -218,6 +219,7 @@ class UpdateProjectSchema(Schema):
         Line(LONGEST_CONTEXT, validate=refused_if(context_fault)), validate=[validate.Length(max=MOST_CONTEXTS), _once]
     )
     agent_review = Kept(AgentReviewSchema, allow_none=True)
+    review = Choice(REVIEWS)
     forbidden_paths = _path_patterns()
     limits = Kept(LimitsSchema)
     agent_instructions = Text(50_000)
@@ -235,6 +237,10 @@ class UpdateProjectSchema(Schema):
     def _one_policy(self, data: Mapping[str, object], **_options: object) -> None:
         if {"keep_tests", "tests_lost"} <= data.keys() and data["keep_tests"] != (data["tests_lost"] == "refuse"):
             raise ma.ValidationError("Must be left out, or agree with testsLost", "keepTests")
+        if {"review", "agent_review"} <= data.keys():
+            whole = data["agent_review"]
+            if data["review"] != (whole["mode"] if isinstance(whole, Mapping) else "off"):
+                raise ma.ValidationError("Must be left out, or agree with agentReview", "review")
 
 
 class CreateProjectSchema(UpdateProjectSchema):
@@ -260,6 +266,7 @@ class ProjectSchema(Schema):
     autoQuarantine: the rule that puts flaky tests into quarantine; null: maintainers do so by hand.
     requiredStatuses: contexts of the repository's own CI that a commit needs to be proven.
     agentReview: which agent reviews proven work, and whether its verdict counts; null: none does.
+    review: its mode alone.
     egress: what agents, tests and previews may reach. egressHosts: hosts beside the package registries, for
     `registries`.
     """
@@ -313,6 +320,7 @@ class ProjectSchema(Schema):
     coverage = Choice(ON_COVERAGE)
     required_statuses = fields.List(fields.String())
     agent_review = Kept(AgentReviewSchema, allow_none=True)
+    review = Choice(REVIEWS)
     forbidden_paths = fields.List(fields.String())
     limits = Kept(LimitsSchema)
     agent_instructions = fields.String()

@@ -9,7 +9,7 @@ from common.models.project import Project
 from common.services.projects.variables import variables_of
 
 _API_NAMES = {"is_restricted": "restricted"}
-_OLDER_NAMES = frozenset({"keep_tests"})
+_OLDER_NAMES = frozenset({"keep_tests", "review"})
 """Another name of a setting that is among the others."""
 
 

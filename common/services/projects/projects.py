@@ -92,6 +92,7 @@ class ProjectValues(TypedDict, total=False):
     coverage: str
     required_statuses: list[str]
     agent_review: dict[str, object] | None
+    review: str
     forbidden_paths: list[str]
     limits: dict[str, float]
     agent_instructions: str
@@ -321,6 +322,8 @@ def _with_starter(values: ProjectValues) -> ProjectValues:
 def _apply(project: Project, values: ProjectValues) -> None:
     if values.get("required_statuses") and settings().forge.kind == "local":
         raise Invalid("requiredStatuses", "Needs Gitea or Forgejo: in the built-in forge, no CI sets statuses")
+    if values.get("review", "off") != "off" and not values.get("agent_review", project.agent_review):
+        raise Invalid("review", "Needs agentReview, which says the driver that reviews")
     for name, value in values.items():
         if name not in _SEALED and name not in SECRETS_GIVEN and name not in {"health_seconds", "caps"}:
             setattr(project, name, value)

@@ -17,7 +17,7 @@ SETTINGS = {
     "forbiddenPaths", "limits", "agentInstructions", "secretsInChecks", "secretsInPreviews", "healthContains",
     "setupCommand", "cachePaths", "services", "egress", "egressHosts",
     "keepTests", "testsLost", "testsFirst", "testReport", "testSetup", "mostQuarantined", "autoQuarantine",
-    "groupTestRuns", "coverage", "requiredStatuses", "agentReview",
+    "groupTestRuns", "coverage", "requiredStatuses", "agentReview", "review",
     "secretScan", "dependencyScan",
 }  # fmt: skip
 

@@ -694,6 +694,7 @@ export const TEXTS = {
   "Must be visible ASCII without spaces": "Debe ser ASCII visible sin espacios",
   "At most {most_models} models": "Como máximo {most_models} modelos",
   "Not a model's name": "No es el nombre de un modelo",
+  "Needs agentReview, which says the driver that reviews": "Necesita agentReview, que dice el driver que revisa",
   "Needs remindMinutes": "Necesita remindMinutes",
   "Needs deadlineMinutes": "Necesita deadlineMinutes",
   "Must be less than deadlineMinutes": "Debe ser menor que deadlineMinutes",
@@ -704,6 +705,7 @@ export const TEXTS = {
   "Not an image's name": "No es el nombre de una imagen",
   "Must be a path that starts with /, of at most 500 characters":
     "Debe ser una ruta que empieza por /, de 500 caracteres como máximo",
+  "Must be left out, or agree with agentReview": "Debe omitirse, o coincidir con agentReview",
   "Must be left out, or agree with testsLost": "Debe omitirse, o coincidir con testsLost",
   "Only an administrator may import from the platform's own forge server":
     "Solo un administrador puede importar del servidor forge de la propia plataforma",
@@ -1379,6 +1381,7 @@ export const FIELDS = {
   response: "Respuesta",
   restricted: "Restringido",
   result: "Resultado",
+  review: "Modo de la revisión",
   role: "Rol",
   runs: "Ejecuciones",
   secret: "Secreto",
