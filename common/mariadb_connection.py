@@ -60,6 +60,8 @@ class PatientConnection(pymysql.connections.Connection):
     """Whether nothing was sent since a COMMIT or ROLLBACK that the server confirmed: there is nothing to roll back."""
     is_commit_sent = False
     """Whether the last call of `commit` came as far as to send COMMIT."""
+    at_commit: Callable[[], None] | None = None
+    """Called once, when all statements are answered, before COMMIT is sent."""
     _later: Sequence[_Later] = ()
     _head = b""
     """What is sent in front of the next bytes."""
@@ -94,22 +96,25 @@ class PatientConnection(pymysql.connections.Connection):
 
     def commit(self) -> None:
         self.is_commit_sent = False
-        if self._later:
-            # Not with COMMIT, which the server would execute even if one of them failed.
-            try:
+        try:
+            if self._later:
+                # Not with COMMIT, which the server would execute even if one of them failed.
                 self._query_together()
-            except pymysql.err.MySQLError:
-                # SQLAlchemy takes a COMMIT that fails for the end of a transaction, and rolls nothing back. What was
-                # executed after the failed statement would be committed by whoever gets the connection next.
-                self.rollback()
-                raise
+            act, self.at_commit = self.at_commit, None
+            if act is not None:
+                act()
+        except BaseException:
+            # SQLAlchemy takes a COMMIT that fails for the end of a transaction, and rolls nothing back. What was
+            # executed before would be committed by whoever gets the connection next.
+            self.rollback()
+            raise
         self.is_commit_sent = True
         super().commit()
         self._is_over = True
 
     def rollback(self) -> None:
         """Nothing to do on a closed connection: the server has rolled back what it had not committed."""
-        self._later = ()
+        self._later, self.at_commit = (), None
         if self._sock is not None and not self._is_over:
             super().rollback()
             self._is_over = True

@@ -222,7 +222,7 @@ def _run_once(function: Callable[[Transaction], R]) -> R:
         else:
             with contextlib.closing(_begun()) as connection:
                 attempt.run(connection)
-                attempt.ring_if_alone()
+                database.before_commit(connection, attempt.ring_if_alone)
                 database.commit(connection)
     finally:
         _writing.discard(thread)
@@ -286,7 +286,7 @@ def _run_in_turn(attempt: _Attempt[R]) -> CommitGroup | None:
         if group is None:
             with contextlib.closing(_begun()) as connection:
                 attempt.run(connection)
-                attempt.ring_if_alone()
+                database.before_commit(connection, attempt.ring_if_alone)
                 with commit_groups.gathered(connection):
                     database.commit(connection)
             return None

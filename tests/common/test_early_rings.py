@@ -22,17 +22,16 @@ Before = Callable[[Callable[[], None]], None]
 
 @pytest.fixture
 def before_commit(on_database: str, monkeypatch: pytest.MonkeyPatch) -> Before:
-    """Have a function run just before the next commit of this process."""
+    """Have a function run just before the next commit of this process, after what the platform does then."""
     feed.client(timeout=60).flushall()
-    commit = database.commit
+    before = database.before_commit
 
     def have(act: Callable[[], None]) -> None:
-        def acting(connection: Connection) -> None:
-            monkeypatch.setattr(database, "commit", commit)
-            act()
-            commit(connection)
+        def both(connection: Connection, first: Callable[[], None]) -> None:
+            monkeypatch.setattr(database, "before_commit", before)
+            before(connection, lambda: (first(), act()))
 
-        monkeypatch.setattr(database, "commit", acting)
+        monkeypatch.setattr(database, "before_commit", both)
 
     return have
 
@@ -69,6 +68,15 @@ def test_a_claim_waits_for_the_commit(before_commit: Before, another_thread: Thr
     assert lease.job_id == job_id
     assert announcer().flush(10)
     assert _rung() == [job_id], "it is sent once"
+
+
+def test_the_message_of_a_job_that_is_sent_with_the_next_statement(before_commit: Before) -> None:
+    @transactional
+    def enqueue(tx: Transaction) -> None:
+        tx.enqueue_with_next(jobs.SCHEDULE_TASKS, "platform", project_id=None)
+
+    before_commit(lambda: wait_until("the message", lambda: len(_rung()) == 1, 10))
+    enqueue()
 
 
 def test_the_message_of_what_is_never_committed_finds_nothing(before_commit: Before) -> None:
