@@ -39,6 +39,12 @@ Command = Sequence[str | int]
 LONGEST = 10_000
 """Approximate number of entries that the stream keeps. A reader that missed more reads the database."""
 
+MOST_BYTES = 32 * 2**20
+"""About so many bytes of entries of one size the stream keeps; of mixed sizes, at worst about six times as many."""
+
+LEFT_WHEN_FULL = 20
+"""Entries that stay in the stream when Redis has no room."""
+
 _MOST_AT_ONCE = 500
 
 
@@ -94,6 +100,8 @@ def close_client() -> None:
 def exchange(commands: Sequence[Command]) -> list[object]:
     """The replies to the commands, sent in one round trip as by `client()`, at a quarter of its cost.
 
+    What Redis refuses because it is full is tried once more, after most of the stream was deleted to make room.
+
     Raises redis.RedisError: the first error that Redis replied, after it tried all of the commands, or that it did not
     reply. Relies on redis-py's connections: they open themselves when something is sent, and are closed here unless all
     replies were read, so one that is put back is at the end of a reply.
@@ -109,6 +117,12 @@ def exchange(commands: Sequence[Command]) -> list[object]:
     except redis.ConnectionError:
         # Redis has closed it since it was used last. As `client()`, once more; a timeout would take as long again.
         replies = _replies(connection, packed, len(commands))
+    if refused := [at for at, reply in enumerate(replies) if isinstance(reply, redis.OutOfMemoryError)]:
+        # A full Redis refuses XADD, too, which is what else trims the stream: without this it would stay full.
+        again = [("XTRIM", stream_name(), "MAXLEN", LEFT_WHEN_FULL), *[commands[at] for at in refused]]
+        packed = [b"".join([_packed(command) for command in again])]
+        for at, reply in zip(refused, _replies(connection, packed, len(again))[1:], strict=True):
+            replies[at] = reply
     idle.append(connection)
     return _unless_refused(replies)
 
@@ -213,9 +227,14 @@ def publish(entries: Iterable[Entry]) -> None:
 
 
 def appending(entries: Iterable[Entry]) -> list[Command]:
-    """The commands that append to the stream, in order."""
+    """The commands that append to the stream, in order. Each also deletes the oldest entries: more, if it is large."""
     name = stream_name()
-    return [("XADD", name, "MAXLEN", "~", LONGEST, "*", *_fields(entry)) for entry in entries]
+    return [("XADD", name, "MAXLEN", "~", _kept_with(entry), "*", *_fields(entry)) for entry in entries]
+
+
+def _kept_with(entry: Entry) -> int:
+    """How many entries the stream may keep: as many as would fit in MOST_BYTES if all were as large as this one."""
+    return max(1, min(LONGEST, MOST_BYTES // (len(entry.message.encode()) + 1)))
 
 
 def _fields(entry: Entry) -> Iterator[str | int]:

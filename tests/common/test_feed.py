@@ -22,6 +22,13 @@ def following(use_database: Callable[[str], None], tmp_path: object) -> Iterator
         yield batches
 
 
+@pytest.fixture
+def stream(on_database: str) -> str:
+    """The name of the stream, which is empty."""
+    feed.client(timeout=60).flushall()
+    return feed.stream_name()
+
+
 def _entries(count: int) -> list[Entry]:
     return [Entry("event", "project", f'{{"number":{number}}}', seq=number) for number in range(1, count + 1)]
 
@@ -49,3 +56,25 @@ def test_more_than_a_batch_holds_arrives_whole(following: Iterator[list[Entry]])
 
 def test_a_batch_is_empty_when_nothing_came(following: Iterator[list[Entry]]) -> None:
     assert next(following) == []
+
+
+def test_the_stream_keeps_fewer_entries_while_large_ones_come(stream: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "MOST_BYTES", 2**20)
+    redis = feed.client()
+    feed.publish(_entries(1_000))
+    assert redis.xlen(stream) == 1_000
+
+    # Half of them in letters of more than one byte.
+    for text in ("x" * 2**16, "ä" * 2**15) * 50:
+        feed.publish([Entry("ephemeral", "project", text)])
+
+    kept = sum(len(fields["m"].encode()) for _id, fields in redis.xrange(stream))
+    assert 2**19 <= kept <= 2**20
+
+
+def test_an_entry_that_is_larger_than_the_bound_is_kept(stream: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "MOST_BYTES", 2**10)
+
+    feed.publish([Entry("ephemeral", "project", "x" * 2**12)])
+
+    assert feed.client().xlen(stream) == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import redis
 
@@ -11,6 +13,17 @@ from common import feed
 @pytest.fixture(autouse=True)
 def _empty(on_database: str) -> None:
     feed.client(timeout=60).flushall()
+
+
+@pytest.fixture
+def full() -> Iterator[None]:
+    """Redis has no room, mostly because of the stream."""
+    client = feed.client(timeout=60)
+    feed.publish([feed.Entry("ephemeral", "p", "x" * 2**16)] * 100)
+    client.config_set("maxmemory-policy", "noeviction")
+    client.config_set("maxmemory", client.info("memory")["used_memory"] - 2**20)
+    yield
+    client.config_set("maxmemory", 0)
 
 
 def test_replies_come_in_the_order_of_the_commands() -> None:
@@ -50,3 +63,30 @@ def test_an_entry_arrives_as_it_was_published() -> None:
 
     assert next(followed) == [*entries, feed.Entry("wake", "k")]
     followed.close()
+
+
+@pytest.mark.usefixtures("full")
+def test_a_full_redis_takes_entries_and_messages_again_because_the_stream_makes_room() -> None:
+    feed.publish([feed.Entry("event", "p", "{}", seq=7)])
+
+    (newest,) = feed.client().xrevrange(feed.stream_name(), count=1)
+    assert newest[1]["s"] == "7"
+    assert feed.exchange([("LPUSH", "queue", "job")]) == [1]
+
+
+def test_only_what_a_full_redis_refused_is_tried_again(request: pytest.FixtureRequest) -> None:
+    feed.exchange([("SET", "a", 1)])
+    request.getfixturevalue("full")
+
+    assert feed.exchange([("DEL", "a"), ("SET", "b", 2), ("DEL", "a")]) == [1, "OK", 0]
+
+
+def test_a_redis_that_is_full_of_something_else_refuses() -> None:
+    client = feed.client(timeout=60)
+    client.config_set("maxmemory-policy", "noeviction")
+    client.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(redis.OutOfMemoryError):
+            feed.exchange([("SET", "a", 1)])
+    finally:
+        client.config_set("maxmemory", 0)

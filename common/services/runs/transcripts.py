@@ -32,6 +32,8 @@ AT_ONCE_BYTES = 2**18
 """About so many bytes of entries are inserted by one statement and announced in one message: both are limited, and
 escaping may multiply them."""
 LONGEST_CALL_ID = 100
+LONGEST_PROGRESS = 500
+"""Most characters of a message of progress, as of a job's. Longer ones are cut, with a note."""
 _LONGEST_MASKED_CALL_ID = 4096
 PAGE = 1000
 """Entries read at once to search in."""
@@ -217,10 +219,13 @@ def _plausible(reported: datetime | None, *, after: datetime, now: datetime) -> 
 
 
 def report_progress(run: RunPrincipal, body: Mapping[str, object]) -> None:
-    """Send the agent's progress to followers; nothing is stored. Conflict if the run is over."""
+    """Send the agent's progress to followers; nothing is stored. Conflict if the run is over.
+
+    body: message, masked and cut here, done and total.
+    """
     with snapshot() as read:
         mask = mask_of_run(read, _live(read, run.run_id))
-    shown = {**body, "message": cut(mask(str(body["message"])))}
+    shown = {**body, "message": cut(mask(str(body["message"])), LONGEST_PROGRESS)}
     announce_live(run.project_id, run.task_id, "task:progress", {"taskId": run.task_id, "runId": run.run_id, **shown})
 
 

@@ -332,6 +332,18 @@ def test_followers_get_what_is_read_back_in_parts_of_a_bounded_size(run: Talking
     assert {message["data"]["runId"] for message in told} == {run.id}
 
 
+def test_progress_is_cut_after_it_was_masked(run: Talking) -> None:
+    body = {"message": "😀" * 490 + CANARY + "x" * 15_000, "done": 1}
+    assert run.client.post(f"/api/runner/runs/{run.id}/progress", json=body).json == {}
+
+    announcer().flush(10)
+    rows: Any = redis_client().xrange(stream_name())
+    (told,) = [json.loads(fields["m"]) for _id, fields in rows if '"task:progress"' in fields.get("m", "")]
+    shown = "😀" * 490 + "***" + "x" * 7
+    assert told["data"]["message"] == f"{shown}\n… cut, 14993 characters more"
+    assert told["data"]["done"] == 1
+
+
 def test_times_have_the_same_form_also_at_a_whole_second(run: Talking) -> None:
     run.say(1)
     (row,) = all_of(LogEntry)
