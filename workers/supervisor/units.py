@@ -27,6 +27,7 @@ from common.settings.private_files import USUAL_UMASK
 from workers.sandbox.sandboxes import Enclosed, Refusal, Sandboxes
 from workers.sandbox.walls import Dialer, Reach, Walls
 from workers.supervisor.logs import Sink
+from workers.supervisor.outputs import LoopShare, Output
 from workers.supervisor.unit_records import KILL_SECONDS, MARK_VARIABLE, Record, family, members, started_at, write
 
 LOOPBACK = "127.0.0.1"
@@ -42,13 +43,13 @@ class Unit:
         record: Record,
         file: Path,
         process: asyncio.subprocess.Process,
-        pump: asyncio.Task[None],
+        output: Output,
         enclosed: Enclosed | None,
     ) -> None:
         self._record = record
         self._file = file
         self._process = process
-        self._pump = pump
+        self._output = output
         self._enclosed = enclosed
         # One thread for each unit: a program that stops its sandbox's first process makes only itself wait.
         self._dialling = ThreadPoolExecutor(1, "dial")
@@ -87,8 +88,9 @@ class Unit:
         """Wait for the command and return its exit status; negative: the signal that killed it. Its output is in the
         log then."""
         status = await self._process.wait()
+        await self._output.settle()
         # A background process may keep the pipe open for ever, so this wait is short.
-        await asyncio.wait({self._pump}, timeout=0.5)
+        await asyncio.wait({self._output.copying}, timeout=0.5)
         return status if self._enclosed is None else self._enclosed.exit_status(status)
 
     @property
@@ -131,8 +133,9 @@ class Unit:
             await asyncio.sleep(0.02)
             alive = self._members()
         await self._process.wait()
-        await asyncio.wait({self._pump}, timeout=1)
-        self._pump.cancel()
+        await self._output.settle()
+        await asyncio.wait({self._output.copying}, timeout=1)
+        self._output.copying.cancel()
         self._dialling.shutdown(wait=False, cancel_futures=True)
         if self._enclosed is not None:
             # Of a confined unit, this waits for the end of processes that have lost their leader.
@@ -151,6 +154,7 @@ class Processes:
 
     def __init__(self, directory: Path, sandboxes: Sandboxes) -> None:
         self.sandboxes = sandboxes
+        self._share = LoopShare()
         self._epoch = secrets.token_hex(8)
         self.directory = directory / self._epoch
         self.directory.mkdir(parents=True)
@@ -183,7 +187,7 @@ class Processes:
         try:
             # Recorded before it starts, so that there is no moment in which it runs unrecorded.
             write(file, Record(mark, None, None))
-            process, pump = await _started_process(enclosed or Enclosed(argv, cwd, environ), sink)
+            process, output = await _started_process(enclosed or Enclosed(argv, cwd, environ), sink, self._share)
         except BaseException:
             file.unlink(missing_ok=True)
             if enclosed is not None:
@@ -193,14 +197,16 @@ class Processes:
             enclosed.begin(process.pid)
         record = Record(mark, process.pid, started_at(process.pid))
         write(file, record)
-        return Unit(record, file, process, pump, enclosed)
+        return Unit(record, file, process, output, enclosed)
 
 
-async def _started_process(enclosed: Enclosed, sink: Sink) -> tuple[asyncio.subprocess.Process, asyncio.Task[None]]:
-    """Start the command; the task copies its output to the sink."""
+async def _started_process(
+    enclosed: Enclosed, sink: Sink, share: LoopShare
+) -> tuple[asyncio.subprocess.Process, Output]:
+    """Start the command, with its output copied to the sink."""
     # Not asyncio's pipe: with that, `wait` would last until every process that holds the pipe has ended.
     ours, theirs = os.pipe()
-    pump = asyncio.create_task(_copy(ours, sink))
+    output = Output(ours, sink, share)
     try:
         process = await asyncio.create_subprocess_exec(
             # This ends only the command itself if the supervisor dies; the guard kills its descendants.
@@ -217,18 +223,4 @@ async def _started_process(enclosed: Enclosed, sink: Sink) -> tuple[asyncio.subp
         )
     finally:
         os.close(theirs)
-    return process, pump
-
-
-async def _copy(descriptor: int, sink: Sink) -> None:
-    """Copy the pipe's content to the sink until its other end is closed, then close this end."""
-    reader = asyncio.StreamReader()
-    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb", buffering=0)
-    )
-    try:
-        while chunk := await reader.read(64 * 1024):
-            sink.write(chunk)
-    finally:
-        sink.end()
-        transport.close()
+    return process, output
