@@ -45,6 +45,7 @@ from workers.runner.leftovers import remove_runs
 from workers.runner.preparation import needs_of, prepare, remove_databases
 from workers.runner.reports import RunLog, RunPlatform
 from workers.runner.run_walls import Confinement, RefusalLog
+from workers.runner.staging import LeftOutLog
 from workers.runner.steering import Steering
 from workers.runner.tool_api import ToolApi
 from workers.runner.tool_socket import ToolSocket
@@ -198,11 +199,16 @@ class Attempt:
             return self._review(work) if self._claimed.run.is_review else self._do(work, api, log)
 
     def _tell_confinement(self, log: RunLog) -> None:
-        """Say how the run is confined; from now on, also each host that its programs may not reach."""
+        """Say how the run is confined; from now on, also each host that its programs may not reach, and the paths that
+        are in no commit.
+        """
         confinement = self._workspace.confinement
         log.add("log", confinement.words, level="info" if confinement.sandboxes.is_confining else "warn")
         refusals = RefusalLog(lambda text: log.add("log", text, level="warn"))
-        self._workspace = replace(self._workspace, confinement=replace(confinement, on_refusal=refusals))
+        left_out = LeftOutLog(lambda text: log.add("log", text, level="warn"))
+        self._workspace = replace(
+            self._workspace, confinement=replace(confinement, on_refusal=refusals), on_left_out=left_out.tell
+        )
 
     @contextlib.contextmanager
     def _prepared(self, log: RunLog) -> Iterator[None]:

@@ -97,15 +97,27 @@ class Checkpoints:
 
     def _take(self, cancellation: Cancellation, largest_file_bytes: int | None = None) -> None:
         workspace = replace(self._workspace, cancellation=cancellation)
+        fault = None
         try:
-            commit = workspace.commit_aside(self._message, largest_file_bytes=largest_file_bytes)
+            commit, fault = self._commit(workspace, largest_file_bytes)
             if commit is not None and workspace.push_aside(commit):
-                self._say(f"The work so far is kept in {commit[:12]}.")
+                self._say(f"{'What was committed' if fault else 'The work'} so far is kept in {commit[:12]}.")
             self._store(commit or workspace.head(), cancellation)
+            if fault:
+                raise fault
             self._last_fault = ""
         except (Cancelled, ProviderUnavailable, ProviderRefused, NotFound, Invalid, RunOver, OSError) as error:
-            fault = str(error)
-            logger.warning("checkpoint not taken", extra={"directory": str(workspace.directory), "reason": fault})
-            if fault != self._last_fault:
-                self._say(f"The work so far could not be kept: {fault}")
-            self._last_fault = fault
+            reason = str(error)
+            logger.warning("checkpoint not taken", extra={"directory": str(workspace.directory), "reason": reason})
+            if reason != self._last_fault:
+                self._say(f"{'The files' if fault else 'The work so far'} could not be kept: {reason}")
+            self._last_fault = reason
+
+    def _commit(self, workspace: Workspace, largest_file_bytes: int | None) -> tuple[str | None, Exception | None]:
+        """The commit of `commit_aside`, and None. If git can't write the files: the commit of what the driver committed
+        itself, and why.
+        """
+        try:
+            return workspace.commit_aside(self._message, largest_file_bytes=largest_file_bytes), None
+        except ProviderRefused as error:
+            return workspace.commit_aside(self._message, with_files=False), error

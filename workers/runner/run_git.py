@@ -7,6 +7,7 @@ Git in the clone is confined, since the clone's configuration may make it run co
 from __future__ import annotations
 
 import collections
+import re
 import secrets
 import shlex
 from collections.abc import Mapping, Sequence
@@ -55,6 +56,7 @@ _AWAY = (
 
 _UNKNOWN = ("could not read username", "authentication failed", "returned error: 40", "not found")
 _RETRY_SECONDS = (0.2, 1.0)
+_OBJECT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -100,8 +102,8 @@ class RunGit:
     ) -> list[list[str]]:
         """Run git with each of these arguments; returns the lines of each. One that exits with 1 has none.
 
-        after: commands that come before; if one fails, nothing else is run. Their lines come first, together. See `run`
-        for the rest.
+        after: commands that come before; if one exits with more than 1, nothing else is run. Their lines come first,
+        together. Raises CutShort if one exits with 1 because the disk is full. See `run` for the rest.
         """
         mark = secrets.token_hex(8)
         code, lines = self._output(_asking(after, questions, mark), questions[-1][0], cwd, place=place, more=more)
@@ -110,7 +112,8 @@ class RunGit:
         parts: list[list[str]] = [[]]
         for line in lines:
             if line in {f"{mark} 0", f"{mark} 1"}:
-                parts[-1] = [] if line.endswith("1") else parts[-1]
+                if line.endswith("1"):
+                    parts[-1] = [] if len(parts) > 1 else self._tolerated(parts[0])
                 parts.append([])
             elif line:
                 parts[-1].append(line)
@@ -149,6 +152,12 @@ class RunGit:
         except OSError as error:
             raise ProviderRefused(f"git can't be started: {error.strerror}", code="no_git") from error
         return code, list(lines)
+
+    def _tolerated(self, lines: list[str]) -> list[str]:
+        """The lines of commands of which one exited with 1. Raises CutShort if the machine made it fail."""
+        if why := was_cut_short(1, "\n".join(lines)):
+            raise CutShort(f"git {why}: " + "\n".join(lines[-20:]))
+        return lines
 
     def _failure(self, name: str, code: int, lines: Sequence[str], *, credential: bool = False) -> Exception:
         """What to raise for a command that exited with another code than 0."""
@@ -190,6 +199,18 @@ class RunGit:
             raise CutShort(f"the files of {ref} can't be counted: {error}") from error
 
 
+def verify(name: str) -> list[str]:
+    """The command that tells the SHA of this object, and exits with 1 if there is none."""
+    return ["rev-parse", "--verify", "--quiet", name]
+
+
+def object_name(lines: Sequence[str]) -> str:
+    """The name of an object, in the last line that git wrote. What the clone's configuration runs may write others."""
+    if not lines or not _OBJECT.fullmatch(lines[-1]):
+        raise ProviderRefused("git in the clone did not name an object", code="git_failed")
+    return lines[-1]
+
+
 def _argv(commands: Sequence[Sequence[str]]) -> list[str]:
     """One command for all of them: a sandbox takes longer to start than git."""
     if len(commands) == 1:
@@ -201,9 +222,13 @@ def _argv(commands: Sequence[Sequence[str]]) -> list[str]:
 def _asking(after: Sequence[Sequence[str]], questions: Sequence[Sequence[str]], mark: str) -> list[str]:
     """A command for all of them, that tells by lines with the mark where the answer of each ends."""
     ending = f"printf '\\n{mark} %s\\n' $code"
-    steps = [*_steps(after), "code=0", ending]
+    within = '[ "$code" -le 1 ] || exit "$code"'
+    steps = ["code=0"]
+    for words in after:
+        steps += [f"{_words(words)} || code=$?", within]
+    steps.append(ending)
     for words in questions:
-        steps += ["code=0", f"{_words(words)} || code=$?", ending, '[ "$code" -le 1 ] || exit "$code"']
+        steps += ["code=0", f"{_words(words)} || code=$?", ending, within]
     return [*limits(), "sh", "-ec", "\n".join(steps)]
 
 

@@ -18,11 +18,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,8 +32,9 @@ from common.values.claimed_run import Clone
 from workers.runner.cancellation import Cancellation
 from workers.runner.commands import kill_all_below
 from workers.runner.leftovers import remove_run
-from workers.runner.run_git import FIRST, RunGit
+from workers.runner.run_git import FIRST, RunGit, object_name, verify
 from workers.runner.run_walls import Confinement, Place
+from workers.runner.staging import add_all, left_out
 from workers.runner.workspace_files import copy_out, large_files, unlink_git_locks
 from workers.sandbox.walls import Walls
 
@@ -48,7 +48,6 @@ _BROUGHT = "refs/aiworker/head"
 """In either repository, for a moment: what is carried to origin.git."""
 _LARGEST_INDEX_BYTES = 2**30
 _MOST_LEFT_ALONE = 1000
-_OBJECT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -67,13 +66,17 @@ class _Found:
 
 @dataclass(frozen=True)
 class Workspace:
-    """One run's directory. Created by `clone`, deleted by `remove`. variables: added to `environ`."""
+    """One run's directory. Created by `clone`, deleted by `remove`.
+
+    variables: added to `environ`. on_left_out: called for each commit with the paths that git could not add to it.
+    """
 
     directory: Path
     remote: Clone
     cancellation: Cancellation
     confinement: Confinement
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    on_left_out: Callable[[Sequence[str]], None] = lambda paths: None
 
     @property
     def path(self) -> Path:
@@ -141,12 +144,12 @@ class Workspace:
 
     def head(self) -> str:
         """Return the SHA of HEAD in the working tree."""
-        return _object(self._here(["rev-parse", "--verify", "HEAD^{commit}"]))
+        return object_name(self._here(["rev-parse", "--verify", "HEAD^{commit}"]))
 
     def head_and_message(self) -> tuple[str, str]:
         """Return the SHA of HEAD in the working tree, and its whole commit message."""
-        (), head, message = self._answers(_verify("HEAD^{commit}"), ["log", "-1", "--format=%B", "HEAD"])
-        return _object(head), "\n".join(message)
+        (), head, message = self._answers(verify("HEAD^{commit}"), ["log", "-1", "--format=%B", "HEAD"])
+        return object_name(head), "\n".join(message)
 
     def committed_text(self, name: str, *, commit: str = "HEAD") -> str:
         """Return the text of a file at a commit; empty if there is none. name: its path in the working tree."""
@@ -178,13 +181,16 @@ class Workspace:
         parents += [it for it in found.merged if it not in parents]
         return self._commit(found.tree, parents, message, ["reset", "--quiet", "--mixed", FIRST])
 
-    def commit_aside(self, message: str, *, largest_file_bytes: int | None = None) -> str | None:
+    def commit_aside(
+        self, message: str, *, largest_file_bytes: int | None = None, with_files: bool = True
+    ) -> str | None:
         """Commit the files as they are without moving HEAD or its index; None if the branch has all of it already.
 
         Returns HEAD itself if it has everything. Safe while the driver works. Raises ProviderRefused or CutShort if a
-        file changes at the wrong moment. largest_file_bytes: larger files are left out; None: none is.
+        file changes at the wrong moment. largest_file_bytes: larger files are left out; None: none is. with_files: if
+        not, only what the driver committed itself.
         """
-        found = self._find(largest_file_bytes)
+        found = self._find(largest_file_bytes, with_files=with_files)
         parents = self._parents(found)
         if parents == [found.pushed] and found.tree == found.pushed_tree:
             return None
@@ -334,9 +340,10 @@ class Workspace:
 
     # Commits
 
-    def _find(self, largest_file_bytes: int | None = None) -> _Found:
+    def _find(self, largest_file_bytes: int | None = None, *, with_files: bool = True) -> _Found:
         """Write the files of the working tree, without those that are ignored, as a tree, and look at what is there.
 
+        with_files: if not, the tree is that of HEAD, or of what was pushed on a branch without a commit.
         Afterwards the working tree's repository has what this run pushed last.
         """
         pushed = self._pushed()
@@ -345,26 +352,25 @@ class Workspace:
             # With what git knows of the files there, only those that changed are read.
             # Its time must stay: files that changed within the same moment are found by it.
             copy_out(self.path, ".git/index", index, most_bytes=_LARGEST_INDEX_BYTES)
-            # In a file: the names of many files are more than a command line holds.
-            paths = folder / "paths"
             large = [] if largest_file_bytes is None else large_files(self.path, largest_file_bytes)
-            paths.write_bytes(os.fsencode("\0".join([".", *(f":(exclude,top,literal){name}" for name in large)])))
-            add = ["add", "--all", f"--pathspec-from-file={paths}", "--pathspec-file-nul"]
-            tree, head, head_tree, pushed_tree, merged = self._answers(
-                _verify("HEAD^{commit}"), _verify("HEAD^{tree}"), _verify(f"{pushed}^{{tree}}"), _verify("MERGE_HEAD"),
-                after=[add, ["write-tree"]], writable=[folder], more={"GIT_INDEX_FILE": str(index)},
+            after = [add_all(folder / "paths", large), ["write-tree"]] if with_files else []
+            added, head, head_tree, pushed_tree, merged = self._answers(
+                verify("HEAD^{commit}"), verify("HEAD^{tree}"), verify(f"{pushed}^{{tree}}"), verify("MERGE_HEAD"),
+                after=after, writable=[folder], more={"GIT_INDEX_FILE": str(index)},
             )  # fmt: skip
         if not pushed_tree:
             self._take(_CHECKPOINT, as_fetched=False)
-            pushed_tree = self._here(_verify(f"{pushed}^{{tree}}"))
+            pushed_tree = self._here(verify(f"{pushed}^{{tree}}"))
+        self.on_left_out(left_out(added))
+        tree = added if with_files else head_tree or pushed_tree
         return _Found(
-            _object(tree), _object(head) if head else None, _object(head_tree) if head_tree else None,
-            pushed, _object(pushed_tree), tuple(_object([it]) for it in merged),
+            object_name(tree), object_name(head) if head else None, object_name(head_tree) if head_tree else None,
+            pushed, object_name(pushed_tree), tuple(object_name([it]) for it in merged),
         )  # fmt: skip
 
     def _pushed(self) -> str:
         """What this run pushed last."""
-        (pushed,) = self._ours(_verify(_CHECKPOINT))
+        (pushed,) = self._ours(verify(_CHECKPOINT))
         return pushed
 
     def _parents(self, found: _Found) -> list[str]:
@@ -383,16 +389,4 @@ class Workspace:
         """Returns the commit's SHA. following: further commands, in which FIRST is the commit."""
         options = [word for parent in parents for word in ("-p", parent)]
         commit = ["commit-tree", "--no-gpg-sign", *options, "-m", message, tree]
-        return _object(self._here(commit, *following))
-
-
-def _verify(name: str) -> list[str]:
-    """The command that tells the SHA of this object, and exits with 1 if there is none."""
-    return ["rev-parse", "--verify", "--quiet", name]
-
-
-def _object(lines: Sequence[str]) -> str:
-    """The name of an object, in the last line that git wrote. What the clone's configuration runs may write others."""
-    if not lines or not _OBJECT.fullmatch(lines[-1]):
-        raise ProviderRefused("git in the clone did not name an object", code="git_failed")
-    return lines[-1]
+        return object_name(self._here(commit, *following))

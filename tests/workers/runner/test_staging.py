@@ -1,0 +1,144 @@
+"""Working trees that hold what `git add` can't take: the rest of the work is committed all the same."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from common.errors import CutShort, ProviderRefused
+from common.values.claimed_run import Clone
+from tests.workers.broken_git import BrokenGit, broken_git
+from tests.workers.runner.places import confinement
+from tests.workers.runner.runner_platform import git, head, make_repository
+from workers.runner.cancellation import Cancellation
+from workers.runner.checkpoints import Checkpoints
+from workers.runner.staging import LeftOutLog, left_out
+from workers.runner.workspace import Workspace
+
+__all__ = ["broken_git"]
+
+NO_ROOM_FOR_A_FILE = "echo 'error: unable to write file new: No space left on device' >&2; exit 1"
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    return make_repository(tmp_path / "forge")
+
+
+@pytest.fixture
+def said() -> list[str]:
+    """What the run's log would say of paths that are left out."""
+    return []
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, repository: Path, said: list[str]) -> Workspace:
+    run = tmp_path / "run"
+    tell = LeftOutLog(said.append).tell
+    clone = Clone(str(repository), "task-1", "main")
+    workspace = Workspace(run, clone, Cancellation(), confinement(run), on_left_out=tell)
+    workspace.clone()
+    (workspace.path / "work.py").write_text("x = 1\n")
+    return workspace
+
+
+def commit(workspace: Workspace) -> None:
+    workspace.push(workspace.commit_all("Do it"))
+
+
+def files(repository: Path) -> list[str]:
+    names = git("ls-tree", "-r", "--name-only", "task-1", cwd=repository).splitlines()
+    return [name for name in names if name not in {"README.md", "app.txt"}]
+
+
+def seal(workspace: Workspace, *names: str) -> None:
+    """Take the right to read these from git in the clone, which even root's git has not in a sandbox."""
+    if os.geteuid() == 0 and not workspace.confinement.sandboxes.is_confining:
+        pytest.skip("root reads everything without a sandbox")
+    for name in names:
+        (workspace.path / name).chmod(0)
+
+
+def test_an_empty_repository_in_the_working_tree_keeps_nothing_else_from_the_commit(
+    workspace: Workspace, repository: Path, said: list[str]
+) -> None:
+    git("init", "--quiet", "scratch", cwd=workspace.path)
+
+    commit(workspace)
+
+    assert files(repository) == ["work.py"]
+    assert said == ["Not in the commit, as git can't read it: scratch/"]
+
+
+def test_what_git_may_not_read_is_left_out_and_named_once(
+    workspace: Workspace, repository: Path, said: list[str]
+) -> None:
+    (workspace.path / "locked").write_text("x")
+    (workspace.path / "sealed").mkdir()
+    (workspace.path / "sealed" / "inside").write_text("x")
+    seal(workspace, "locked", "sealed")
+
+    commit_aside = workspace.commit_aside("Half of it")
+    assert commit_aside
+    assert workspace.push_aside(commit_aside)
+    assert files(repository) == ["work.py"]
+    (workspace.path / "more.py").write_text("y = 1\n")
+    commit(workspace)
+
+    assert files(repository) == ["more.py", "work.py"]
+    assert said == ["Not in the commit, as git can't read it: locked, sealed/"]
+
+
+def test_a_file_that_may_not_be_read_any_more_stays_as_it_was_committed(workspace: Workspace, repository: Path) -> None:
+    (workspace.path / "app.txt").write_text("changed")
+    seal(workspace, "app.txt")
+    before = git("show", "task-1:app.txt", cwd=repository)
+
+    commit(workspace)
+
+    assert files(repository) == ["work.py"]
+    assert git("show", "task-1:app.txt", cwd=repository) == before
+
+
+def test_no_file_is_left_out_because_the_disk_is_full(workspace: Workspace, broken_git: BrokenGit) -> None:
+    broken_git.end("add", NO_ROOM_FOR_A_FILE, times=1)
+
+    with pytest.raises(CutShort, match="found no room on the disk"):
+        workspace.commit_all("Do it")
+
+
+def test_what_the_driver_committed_is_kept_though_git_can_not_write_the_files(
+    workspace: Workspace, repository: Path
+) -> None:
+    git("add", "work.py", cwd=workspace.path)
+    git("commit", "--quiet", "-m", "Its own", cwd=workspace.path)
+    own = workspace.head()
+    git("config", "filter.x.clean", "false", cwd=workspace.path)
+    git("config", "filter.x.required", "true", cwd=workspace.path)
+    (workspace.path / ".gitattributes").write_text("*.txt filter=x\n")
+    (workspace.path / "new.txt").write_text("new")
+    with pytest.raises(ProviderRefused, match="clean filter 'x' failed"):
+        workspace.commit_all("Do it")
+    said: list[str] = []
+    stored: list[str] = []
+    checkpoints = Checkpoints(
+        workspace, message="Unfinished", store=lambda head, _cancellation: stored.append(head), say=said.append
+    )
+
+    checkpoints.take_last(60)
+
+    assert head(repository) == own
+    assert stored == [own]
+    assert said[0] == f"What was committed so far is kept in {own[:12]}."
+    assert said[1].startswith("The files could not be kept: ")
+
+
+def test_many_paths_that_are_left_out_are_counted() -> None:
+    said: list[str] = []
+    log = LeftOutLog(said.append)
+
+    log.tell(left_out([f"error: unable to index file '{number:02}'" for number in range(23)]))
+
+    assert said[0].endswith("18, 19 and 3 more")
