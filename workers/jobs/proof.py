@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeGuard
 
 from common.errors import ProviderRefused
+from common.machine.gitmodules import submodule_paths
 from common.machine.text import path_text
 from common.path_patterns import compiled
 from common.providers.forge import Change, Entry, Forge
@@ -27,6 +29,8 @@ _TEST_DEFINITION = re.compile(
     re.MULTILINE,
 )
 _SNIFFED_BYTES = 8000
+_SUBMODULE = "160000"
+_LARGEST_GITMODULES_BYTES = 2**20
 _MOST_NAMED = 20
 _REFUSALS = {"unrelated": "unrelated_history", "diff_too_large": "diff_too_large", "too_large": "too_large"}
 """The forge's error code → the check's code, for errors that are caused by the pushed commit."""
@@ -55,7 +59,7 @@ def examine(forge: Forge, repository: Repository, plan: ProofPlan) -> list[Check
 
 def _checks(forge: Forge, repository: Repository, plan: ProofPlan, base: str) -> Iterator[CheckResult]:
     changes = changes_between(forge, repository, base=base, head=plan.claimed_sha or "")
-    yield _diff(changes)
+    yield _diff(changes, _unnamed_submodules(forge, repository, plan, changes))
     yield _merge(forge, repository, plan, base)
     yield _paths(changes, plan.forbidden_paths)
 
@@ -86,11 +90,34 @@ def _head(forge: Forge, repository: Repository, plan: ProofPlan) -> CheckResult:
     return CheckResult("head", "failed", message, code="not_pushed")
 
 
-def _diff(changes: Sequence[Change]) -> CheckResult:
+def _diff(changes: Sequence[Change], unnamed_submodules: Sequence[str]) -> CheckResult:
     if not changes:
         return CheckResult("diff", "failed", "The commit changes nothing.", code="empty_diff")
+    if unnamed_submodules:
+        message = (
+            f"It has links to other repositories instead of files at {_named(unnamed_submodules)}, which .gitmodules "
+            "does not name: add the files, or remove the links."
+        )
+        return CheckResult("diff", "failed", message, code="unnamed_submodules")
     message = "One file changed." if len(changes) == 1 else f"{len(changes)} files changed."
     return CheckResult("diff", "passed", message, log=_changed_paths(changes))
+
+
+def _unnamed_submodules(
+    forge: Forge, repository: Repository, plan: ProofPlan, changes: Sequence[Change]
+) -> Sequence[str]:
+    """The paths of new links to commits of other repositories that no clone can follow: nobody can have their files."""
+    links = {change.after.path for change in changes if _is_link(change.after) and not _is_link(change.before)}
+    if not links:
+        return ()
+    file = forge.read_file(
+        repository, commit=plan.claimed_sha or "", path=".gitmodules", max_bytes=_LARGEST_GITMODULES_BYTES
+    )
+    return sorted(links - submodule_paths(file or b""))
+
+
+def _is_link(entry: Entry | None) -> TypeGuard[Entry]:
+    return entry is not None and entry.mode == _SUBMODULE
 
 
 def _changed_paths(changes: Sequence[Change]) -> str:

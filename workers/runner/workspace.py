@@ -34,7 +34,7 @@ from workers.runner.commands import kill_all_below
 from workers.runner.leftovers import remove_run
 from workers.runner.run_git import FIRST, RunGit, object_name, verify
 from workers.runner.run_walls import Confinement, Place
-from workers.runner.staging import add_all, left_out
+from workers.runner.staging import Nested, add_all, left_out, look_for_nested
 from workers.runner.workspace_files import copy_out, large_files, unlink_git_locks
 from workers.sandbox.walls import Walls
 
@@ -343,7 +343,8 @@ class Workspace:
     def _find(self, largest_file_bytes: int | None = None, *, with_files: bool = True) -> _Found:
         """Write the files of the working tree, without those that are ignored, as a tree, and look at what is there.
 
-        with_files: if not, the tree is that of HEAD, or of what was pushed on a branch without a commit.
+        Files in repositories within it are among them (see staging). with_files: if not, the tree is that of HEAD, or
+        of what was pushed on a branch without a commit.
         Afterwards the working tree's repository has what this run pushed last.
         """
         pushed = self._pushed()
@@ -353,7 +354,9 @@ class Workspace:
             # Its time must stay: files that changed within the same moment are found by it.
             copy_out(self.path, ".git/index", index, most_bytes=_LARGEST_INDEX_BYTES)
             large = [] if largest_file_bytes is None else large_files(self.path, largest_file_bytes)
-            after = [add_all(folder / "paths", large), ["write-tree"]] if with_files else []
+            nested = look_for_nested(self.path, self._answers) if with_files else Nested()
+            add = add_all(folder / "paths", [*large, *nested.finished])
+            after = [*nested.before(pushed), add, *nested.after(), ["write-tree"]] if with_files else []
             added, head, head_tree, pushed_tree, merged = self._answers(
                 verify("HEAD^{commit}"), verify("HEAD^{tree}"), verify(f"{pushed}^{{tree}}"), verify("MERGE_HEAD"),
                 after=after, writable=[folder], more={"GIT_INDEX_FILE": str(index)},

@@ -131,6 +131,21 @@ def large_files(root: Path, largest_bytes: int) -> list[str]:
     return found
 
 
+def nested_repositories(root: Path) -> list[str]:
+    """The paths, from the root, of folders below it that have an entry `.git`, each after the ones that it is in."""
+    found: list[str] = []
+    waiting = [""]
+    while waiting:
+        folder = waiting.pop()
+        with contextlib.suppress(OSError), os.scandir(root / folder) as entries:
+            for entry in entries:
+                if entry.name == ".git":
+                    found += [folder] if folder else []
+                elif entry.is_dir(follow_symlinks=False):
+                    waiting.append(f"{folder}/{entry.name}" if folder else entry.name)
+    return sorted(found)
+
+
 def _files(root: Path) -> Iterator[tuple[str, int]]:
     """(path from the root, bytes on disk) of each regular file. Follows no link."""
     waiting = [""]

@@ -72,6 +72,25 @@ def _forbidden_path(platform: Platform, claimed: ClaimedRun) -> str | None:
     return platform.push(claimed, {".github/workflows/build.yml": "on: push\n"})
 
 
+def _link(platform: Platform, claimed: ClaimedRun, path: str, gitmodules: str | None = None) -> str:
+    """Push a commit that names a commit of another repository at this path."""
+    tree = platform.clone(claimed.project)
+    branch = claimed.task.branch_name
+    git("checkout", "--quiet", "-B", branch, f"origin/{branch}", at=tree.path)
+    if gitmodules is not None:
+        (tree.path / ".gitmodules").write_text(gitmodules)
+        git("add", ".gitmodules", at=tree.path)
+    git("update-index", "--add", "--cacheinfo", f"160000,{'8a' * 20},{path}", at=tree.path)
+    git("commit", "--quiet", "--message", "Done", at=tree.path)
+    tree.push(branch)
+    return git("rev-parse", "HEAD", at=tree.path).strip()
+
+
+def _repository_within(platform: Platform, claimed: ClaimedRun) -> str | None:
+    """The files are only in a repository that the agent made within its folder."""
+    return _link(platform, claimed, "app")
+
+
 def _bomb(platform: Platform, claimed: ClaimedRun) -> str | None:
     """A few objects that stand for 10^10 files, past the check of pushes: as on a server that makes none."""
     tree = platform.clone(claimed.project)
@@ -98,6 +117,7 @@ LIES = [
     (_another_commit, "not_head"),
     (_forbidden_path, "forbidden_paths"),
     (_no_commit, "no_commit"),
+    (_repository_within, "unnamed_submodules"),
     (_bomb, "too_large"),
 ]
 
@@ -132,6 +152,17 @@ def test_a_lie_is_refused_with_its_code_and_the_honest_run_passes(
     assert (proven.state, proven.head_sha) == ("ready_to_test", sha)
     (diff,) = platform.all(TaskCheck, TaskCheck.run_id == again.run.id, TaskCheck.name == "diff")
     assert (diff.log, diff.output) == ("index.html", None)
+
+
+def test_a_submodule_that_gitmodules_names_passes(plain_platform: Platform) -> None:
+    task = plain_platform.task(plain_platform.project(FILES, test_command=TESTS))
+    claimed = plain_platform.claim()
+    named = '[submodule "lib"]\n\tpath = "vendor/lib" ; ours\n\turl = https://example.com/lib.git\n'
+
+    plain_platform.finish(claimed, _link(plain_platform, claimed, "vendor/lib", named))
+    plain_platform.run_jobs()
+
+    assert plain_platform.get(Task, task.id).state == "ready_to_test"
 
 
 def test_a_project_may_let_tests_be_deleted(plain_platform: Platform) -> None:

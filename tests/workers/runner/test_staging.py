@@ -61,15 +61,108 @@ def seal(workspace: Workspace, *names: str) -> None:
         (workspace.path / name).chmod(0)
 
 
-def test_an_empty_repository_in_the_working_tree_keeps_nothing_else_from_the_commit(
+def start_repository(path: Path) -> None:
+    """A repository with one commit, of `inside.py`, and a file that it ignores."""
+    git("init", "--quiet", str(path), cwd=path.parent)
+    (path / "inside.py").write_text("y = 1\n")
+    (path / ".gitignore").write_text("*.log\n")
+    (path / "ignored.log").write_text("x")
+    git("add", ".", cwd=path)
+    git("commit", "--quiet", "--message", "Within", cwd=path)
+
+
+def test_files_in_repositories_within_the_working_tree_are_committed_as_its_own(
     workspace: Workspace, repository: Path, said: list[str]
 ) -> None:
+    app = workspace.path / "an app's"
+    start_repository(app)
+    start_repository(app / "deep")
     git("init", "--quiet", "scratch", cwd=workspace.path)
+    (workspace.path / "scratch" / "a.txt").write_text("x")
+    git("init", "--quiet", "empty", cwd=workspace.path)
+    (workspace.path / "fixture").mkdir()
+    (workspace.path / "fixture" / ".git").write_text("gitdir: ../nowhere\n")
+    (workspace.path / "fixture" / "f").write_text("x")
+    expected = [
+        "an app's/.gitignore", "an app's/deep/.gitignore", "an app's/deep/inside.py", "an app's/inside.py", "fixture/f",
+        "scratch/a.txt", "work.py",
+    ]  # fmt: skip
+
+    aside = workspace.commit_aside("Half of it")
+    assert aside
+    assert workspace.push_aside(aside)
+    assert files(repository) == expected
+    (app / "inside.py").write_text("y = 2\n")
+    commit(workspace)
+
+    assert files(repository) == expected
+    assert git("show", "task-1:an app's/inside.py", cwd=repository) == "y = 2"
+    assert said == []
+
+
+def test_a_link_to_a_repository_that_the_driver_committed_becomes_its_files(
+    workspace: Workspace, repository: Path
+) -> None:
+    start_repository(workspace.path / "app")
+    git("add", ".", cwd=workspace.path)
+    git("commit", "--quiet", "--message", "All of it", cwd=workspace.path)
 
     commit(workspace)
 
-    assert files(repository) == ["work.py"]
-    assert said == ["Not in the commit, as git can't read it: scratch/"]
+    assert files(repository) == ["app/.gitignore", "app/inside.py", "work.py"]
+
+
+def test_a_submodule_that_gitmodules_names_stays_one(workspace: Workspace, repository: Path, tmp_path: Path) -> None:
+    start_repository(tmp_path / "lib")
+    options = ["-c", "protocol.file.allow=always"]
+    git(*options, "submodule", "--quiet", "add", str(tmp_path / "lib"), "lib", cwd=workspace.path)
+
+    commit(workspace)
+
+    assert files(repository) == [".gitmodules", "lib", "work.py"]
+    assert git("ls-tree", "task-1", "lib", cwd=repository).startswith("160000 commit ")
+
+
+def test_an_ignored_repository_stays_ignored(workspace: Workspace, repository: Path) -> None:
+    (workspace.path / "node_modules").mkdir()
+    start_repository(workspace.path / "node_modules" / "left")
+    (workspace.path / ".gitignore").write_text("node_modules/\n")
+
+    commit(workspace)
+
+    assert files(repository) == [".gitignore", "work.py"]
+
+
+def test_a_worktree_is_committed_as_files_until_the_branch_has_its_work(workspace: Workspace, repository: Path) -> None:
+    tree = workspace.path / ".worktrees" / "own"
+    git("worktree", "add", "--quiet", str(tree), "-b", "own", cwd=workspace.path)
+    aside = workspace.commit_aside("Half of it")
+    assert aside
+    assert workspace.push_aside(aside)
+    assert files(repository) == ["work.py"], "it has no work of its own yet"
+
+    (tree / "own.py").write_text("z = 1\n")
+    aside = workspace.commit_aside("Half of it")
+    assert aside
+    assert workspace.push_aside(aside)
+    assert ".worktrees/own/own.py" in files(repository)
+
+    git("add", ".", cwd=tree)
+    git("commit", "--quiet", "--message", "Own", cwd=tree)
+    git("merge", "--quiet", "own", cwd=workspace.path)
+    commit(workspace)
+
+    assert files(repository) == ["own.py", "work.py"]
+
+
+def test_more_repositories_than_a_command_can_name_are_no_obstacle(workspace: Workspace, repository: Path) -> None:
+    for number in range(400):
+        (workspace.path / f"{number:03}" / ".git").mkdir(parents=True)
+        (workspace.path / f"{number:03}" / "file").write_text("x")
+
+    commit(workspace)
+
+    assert len(files(repository)) == 401
 
 
 def test_what_git_may_not_read_is_left_out_and_named_once(

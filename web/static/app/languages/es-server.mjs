@@ -865,6 +865,8 @@ export const TEXTS = {
   "{claimed} was reported, but it is not on {branch} at the forge: push it.":
     "Se informó de {claimed}, pero no está en {branch} en el forge: hay que enviarlo.",
   "The commit changes nothing.": "El commit no cambia nada.",
+  "It has links to other repositories instead of files at {unnamed_submodules}, which .gitmodules does not name: add the files, or remove the links.":
+    "Tiene enlaces a otros repositorios en vez de archivos en {unnamed_submodules}, que .gitmodules no nombra: añadir los archivos o quitar los enlaces.",
   "One file changed.": "Un archivo cambiado.",
   "{count} files changed.": "{count} archivos cambiados.",
   "It conflicts with {branch} in {files}: merge {branch2} into the branch.":
