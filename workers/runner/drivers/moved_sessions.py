@@ -23,9 +23,10 @@ def qwen_files(home: Path, workspace: Path, session: str) -> dict[str, str]:
         name = f".qwen/projects/{project}/chats/{session}.jsonl"
         content = None if project == folder else read_inside(home, name, LONGEST_SESSION_BYTES + 1)
         if content is not None and len(content) <= LONGEST_SESSION_BYTES:
-            lines = content.decode(errors="replace").splitlines(keepends=True)
+            # Other line ends than this may stand within a record: JSON writes U+2028 and its like as they are.
+            lines = content.decode(errors="replace").split("\n")
             return {
-                f".qwen/projects/{folder}/chats/{session}.jsonl": "".join(_at(line, str(workspace)) for line in lines)
+                f".qwen/projects/{folder}/chats/{session}.jsonl": "\n".join(_at(line, str(workspace)) for line in lines)
             }
     return {}
 
@@ -33,7 +34,7 @@ def qwen_files(home: Path, workspace: Path, session: str) -> dict[str, str]:
 def _at(line: str, workspace: str) -> str:
     """A record of a session, as if it had been made in this workspace: records of others are ignored."""
     record = parsed(line)
-    return json.dumps({**record, "cwd": workspace}) + "\n" if "cwd" in record else line
+    return json.dumps({**record, "cwd": workspace}) if "cwd" in record else line
 
 
 def move_opencode_session(database: Path, workspace: str, session: str) -> None:
