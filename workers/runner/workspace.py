@@ -155,7 +155,7 @@ class Workspace:
         """Return the text of a file at a commit; empty if there is none. name: its path in the working tree."""
         try:
             return "".join(f"{line}\n" for line in self._here(["show", f"{commit}:{name}"]))
-        except (CutShort, ProviderRefused):
+        except (CutShort, ProviderRefused, ValueError):  # ValueError: a name that no path can have
             return ""
 
     def leave_alone(self, names: Sequence[str]) -> None:

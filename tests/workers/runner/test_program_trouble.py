@@ -180,6 +180,19 @@ def test_a_summary_that_git_can_not_take_fails_no_run(trouble: Trouble) -> None:
     assert git("log", "-1", "--format=%b", "task-1", cwd=trouble.repository).startswith("ab ? c")
 
 
+@pytest.mark.parametrize("path", ["a\\u0000b", "a\\ud800b", "a\\nb", "--help"])
+def test_a_changed_path_that_no_file_can_have_fails_no_run(trouble: Trouble, path: str) -> None:
+    changes = f'{{"changes": [{{"path": "{path}"}}, {{"path": "work.py"}}]}}'
+    call = f'{{"event": "call", "id": "1", "name": "Patch", "input": {changes}}}'
+
+    report, run = trouble.execute(
+        f"session s-1; echo 'x = 1' > work.py; printf '%s\\n' '{call}'; result 1 true ok; end true 'All done'"
+    )
+
+    assert (report["outcome"], report["summary"]) == ("completed", "All done")
+    assert any("+x = 1" in str(line) for line in run.lines)
+
+
 def test_exit_0_without_work_says_so(trouble: Trouble) -> None:
     before = head(trouble.repository)
     report, _ = trouble.execute("session s; end true ''")

@@ -100,7 +100,12 @@ def retry_at(said: str, *, now: datetime | None = None) -> datetime | None:
     """When a text says that a call may be tried again, aware UTC; None if it does not say, or says no sensible time."""
     present = now or datetime.now(UTC)
     for read in (_epoch, _stamp, _span, _clock):
-        at = read(said, present)
+        try:
+            at = read(said, present)
+        except (
+            ValueError
+        ):  # a day or an hour that there is not: another reader would take its digits for something else
+            return None
         if at is not None:
             return at if present <= at <= present + _LONGEST_WAIT else None
     return None

@@ -82,8 +82,12 @@ def test_the_time_to_try_again_is_read(said: str, after: timedelta) -> None:
 
 
 @pytest.mark.parametrize(
-    "said", ["", "429", "try again in 9999999 hours", "limit reached|1600000000", "try again later"]
-)
+    "said",
+    [
+        "", "429", "try again in 9999999 hours", "limit reached|1600000000", "try again later",
+        "try again after 2026-02-30T00:00:00Z", "until 2026-11-25T25:00:00Z",
+    ],
+)  # fmt: skip
 def test_no_sensible_time_is_none(said: str) -> None:
     assert retry_at(said, now=NOW) is None
 
