@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, delete, exists, or_, select, update
 from common.errors import Conflict, Invalid, NotFound, Unauthenticated
 from common.masking import is_same_when_masked
 from common.models.agent import Agent
+from common.models.project import Project
 from common.models.run import Run, RunSession
 from common.models.task import Question, Task
 from common.names import new_agent_id
@@ -23,6 +24,7 @@ from common.services.runs.claims import claimed
 from common.services.runs.log_entries import cut, note
 from common.services.runs.waiting import AGENT_LOST_SECONDS
 from common.services.spend.model_calls import is_counted
+from common.services.spend.model_tokens import reached_limit
 from common.services.tasks import questions
 from common.services.tasks.feedback import give_back
 from common.services.tasks.lifecycle import begin_proof, fail, held_among, queue_again, requeue
@@ -320,10 +322,12 @@ def finish_run(
 
     cut_short: with `cancelled`: the agent's machine ended the run (a signal, a full disk, a forge that did not answer).
     The task goes to another agent, or to this one after a minute, and no attempt is counted. If a cap of spending or
-    the platform itself ended the run, the task waits, whatever the agent made of that.
+    the platform itself ended the run, the task waits, whatever the agent made of that. A run that was cut short at one
+    of its `limits` is stored as failed, and its task fails.
     """
     ended = tx.session.get(Run, run_id)
-    is_repeated = ended is not None and (ended.outcome, ended.claimed_sha) == (outcome, commit_sha)
+    outcomes = {outcome, Outcome.FAILED} if cut_short else {outcome}
+    is_repeated = ended is not None and ended.outcome in outcomes and ended.claimed_sha == commit_sha
     if ended is not None and ended.is_review:
         return _finish_review(tx, run_id, outcome, summary, reason, cut_short=cut_short)
     # The run's credentials are deleted, so the repeated report can't be masked in the same way and compared.
@@ -345,7 +349,7 @@ def finish_run(
     elif outcome is Outcome.WAITING:
         if task.state is TaskState.IN_PROGRESS:  # the question was answered while the runner was ending
             queue_again(tx, task, by=By.PLATFORM)
-    elif run_end.park_if_limited(tx, task, run):
+    elif (cut_short and _fail_at_limit(tx, task, run)) or run_end.park_if_limited(tx, task, run):
         return run
     elif outcome is Outcome.FAILED:
         fail(tx, task, reason or summary or "the agent gave no reason")
@@ -368,6 +372,19 @@ def _finish_review(
     run.is_cut_short = cut_short
     run_end.end_run(tx, run, outcome, cut(mask(reason)) if reason else None)
     return run
+
+
+def _fail_at_limit(tx: Transaction, task: Task, run: Run) -> bool:
+    """Fail the run, which was cut short, and its task if the run has reached one of its limits. Returns whether.
+
+    To its agent, the gateway's refusal is a fault of the program. Another run would spend the whole limit again.
+    """
+    reason = reached_limit(run.usage, {**tx.get(Project, task.project_id).limits, **task.limits})
+    if reason is None:
+        return False
+    run.outcome, run.reason = Outcome.FAILED, reason
+    fail(tx, task, reason)
+    return True
 
 
 def _cancel(tx: Transaction, task: Task, run: Run, reason: str | None, *, cut_short: bool) -> None:

@@ -103,7 +103,7 @@ def find_access(token: str, provider_name: str) -> ModelAccess | None:
         review = read_agent_review(of_review) if run.is_review else None
         limits = {**of_project, **of_task} if review is None else limits_left(read, run, review.limits)
     provider = routes[0].provider if routes else None
-    used_up = run.stop_reason or capped or _used_up(run.usage, limits)
+    used_up = run.stop_reason or capped or reached_limit(run.usage, limits)
     return ModelAccess(
         run.id, run.task_id, run.project_id, person, run.driver, provider, used_up, is_capped, routes[1:],
         run.limited_until, run.limit_reason,
@@ -121,8 +121,11 @@ def _capped(read: Snapshot, run: Run, caps: Sequence[Mapping[str, float] | None]
     return is_capped, None if reached is None else f"{USED_UP} {reached.reason}"
 
 
-def _used_up(usage: Mapping[str, float], limits: Mapping[str, float]) -> str | None:
-    """Which limit the run has reached, by what the gateway has counted."""
+def reached_limit(usage: Mapping[str, float], limits: Mapping[str, float]) -> str | None:
+    """A sentence that names the limit which the run has reached; None: none is.
+
+    usage: of the run. Only what the gateway has counted is compared. limits: the `limits` that hold for the run.
+    """
     most_tokens, most_usd = limits.get("maxTokens"), limits.get("maxCostUsd")
     if "calls" not in usage:
         return None

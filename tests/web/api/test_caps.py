@@ -149,6 +149,29 @@ def test_a_failure_below_the_cap_is_a_failure(world: World) -> None:
     assert asking.state == ("failed", None)
 
 
+def test_a_run_that_is_cut_short_at_its_own_limit_fails_with_its_task(world: World) -> None:
+    """To the runner, the gateway's refusal is a fault of the program. A further run would get the same limit anew."""
+    asking = Asking(world, limits={"maxTokens": 1000, "maxCostUsd": 9})
+    record_calls([a_call(asking, 600), a_call(asking, 400)])
+
+    for _ in range(2):
+        asking.finish("cancelled", cutShort=True, reason="claude failed: API Error: 400", commitSha="a" * 40)
+
+    reason = "The run has used 1000 tokens; its limit is 1000 (maxTokens)"
+    run, task = get(Run, asking.claimed["run"]["id"]), get(Task, asking.task_id)
+    assert (run.outcome, run.reason, run.claimed_sha) == ("failed", reason, "a" * 40)
+    assert (asking.state, task.error, task.losses) == (("failed", None), reason, 0)
+
+
+def test_a_run_that_is_cut_short_below_its_own_limit_goes_back(plain_app: Flask) -> None:
+    asking = Asking(World(plain_app), limits={"maxTokens": 1000, "maxCostUsd": 9})
+    record_calls([a_call(asking, 999)])
+
+    asking.finish("cancelled", cutShort=True, reason="the disk is full")
+
+    assert (asking.state, get(Task, asking.task_id).losses) == (("backlog", None), 1)
+
+
 def test_a_completed_run_is_proven_though_its_cap_is_reached(world: World) -> None:
     asking = Asking(world)
     patch(world.client, f"tasks/{asking.task_id}", caps={"tokens": 1000})
