@@ -17,6 +17,7 @@ from workers.runner.client import PersonMessage
 from workers.runner.drivers.offer import ReadyProgram
 from workers.runner.drivers.program import Classified, Command, Ending, ModelAccess, Work
 from workers.runner.drivers.protocol import DriverOutcome, OutcomeKind
+from workers.runner.drivers.refusals import is_lasting, is_too_long
 from workers.runner.program_files import program_files
 from workers.runner.program_turn import Patience, ProgramTurn, Tools, TurnEnd
 from workers.runner.reports import RunLog, shortened
@@ -161,7 +162,11 @@ class ProgramRun:
         ended = end.classified
         if ended is not None and ended.ending is Ending.BROKEN:
             return self._after_break(prompt, end, ended, messages)
-        if not messages or (ended is not None and ended.ending is Ending.REFUSED):
+        if ended is not None and ended.ending is Ending.REFUSED:
+            # A session may have grown too large for its model between two runs.
+            can_shrink = self._can_start_anew(end) and is_too_long(ended.reason)
+            return self._start_anew(end, ended, messages) if can_shrink else None
+        if not messages:
             return None
         name = self._driver.name
         self._transcript.note(
@@ -174,19 +179,25 @@ class ProgramRun:
     def _after_break(
         self, prompt: str, end: TurnEnd, ended: Classified, messages: Sequence[PersonMessage]
     ) -> str | None:
-        said = as_prompt([*end.delivered, *messages])
         is_refused = _NO_SESSION.search(ended.reason) is not None
-        if self._may_start_anew and not end.was_active and (is_refused or not self._may_retry):
-            self._transcript.note(f"The session can't be resumed, so a new one begins: {ended.reason}", level="warn")
-            self._may_start_anew = False
-            self.session.id = None
-            return "\n\n".join(filter(None, (self._task.fresh_prompt, said)))
+        if self._can_start_anew(end) and (is_refused or not self._may_retry):
+            return self._start_anew(end, ended, messages)
         if not self._may_retry or self.session.id is None or self._is_gone:
             return None
         self._may_retry = False
         self._transcript.note(f"{ended.reason} Its session is resumed.", level="warn")
         again = f"You were interrupted: {ended.reason} Go on with the task." if end.was_active else prompt
-        return "\n\n".join(filter(None, (again, said)))
+        return "\n\n".join(filter(None, (again, as_prompt([*end.delivered, *messages]))))
+
+    def _can_start_anew(self, end: TurnEnd) -> bool:
+        """Whether the session of an earlier run, which has done nothing in this one, may be given up."""
+        return self._may_start_anew and not end.was_active
+
+    def _start_anew(self, end: TurnEnd, ended: Classified, messages: Sequence[PersonMessage]) -> str:
+        self._transcript.note(f"The session can't be resumed, so a new one begins: {ended.reason}", level="warn")
+        self._may_start_anew = False
+        self.session.id = None
+        return "\n\n".join(filter(None, (self._task.fresh_prompt, as_prompt([*end.delivered, *messages]))))
 
     @property
     def _is_gone(self) -> bool:
@@ -220,4 +231,5 @@ class ProgramRun:
 
 def is_passing(reason: str) -> bool:
     """Whether a provider's refusal passes by itself, such as an overload, and not one such as a wrong key."""
-    return _PASSING.search(reason) is not None and _LASTING.search(reason) is None
+    is_refused_for_good = _LASTING.search(reason) is not None or is_lasting(reason)
+    return _PASSING.search(reason) is not None and not is_refused_for_good

@@ -112,6 +112,15 @@ def test_a_session_that_the_program_refuses_is_followed_by_a_new_one(fake: Fake)
     assert "The session can't be resumed" in run.log
 
 
+def test_a_session_that_is_too_large_for_its_model_is_followed_by_a_new_one(fake: Fake) -> None:
+    fake.execute(fake.add("session s-1; end true one"))
+    run = fake.add("session s-2; [ -z $RESUME ] || { end false '400 prompt is too long'; exit 1; }; end true two")
+
+    assert fake.execute(run)["summary"] == "two"
+
+    assert fake.prompts[1:] == [("what is new", "s-1"), ("all of it", None)]
+
+
 def test_a_session_of_another_driver_or_version_is_not_used(fake: Fake, platform: Platform) -> None:
     platform.sessions["task-id-1"] = b"garbage"
     fake.execute(fake.add("session s-1; end true one"))

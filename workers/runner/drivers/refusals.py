@@ -14,7 +14,8 @@ LONGEST_REASON = 500
 _LONGEST_WORDS = 10_000
 _LONGEST_WAIT = timedelta(days=14)
 _STATUS = re.compile(
-    r"(?:\b(?:status(?: code)?|error|http|code|failed with status|unexpected status)\b\W{0,4}|^|[\[(\"])"
+    r"(?:\b(?:status(?: code)?|error|http|code|failed with status|unexpected status|refused the call)\b\W{0,4}"
+    r"|^|[\[(\"])"
     r"(4\d\d|5\d\d)\b",
     re.I | re.M,
 )
@@ -35,6 +36,19 @@ _UNREACHABLE = re.compile(
     r"|internal server error|service unavailable|bad gateway|cannot connect|api_error",
     re.I,
 )
+_TOO_LONG = re.compile(
+    r"prompt is too long|maximum context length|context.?length.?exceeded|context_window_exceeded"
+    r"|exceeds? (?:the )?(?:model's )?context (?:window|limit|length)|room in the model's context window"
+    r"|exceeds the maximum number of tokens|(?:request|payload|entity|content|body)\W{0,3}too\W{0,3}large",
+    re.I,
+)
+_NO_MODEL = re.compile(
+    r"model.?not.?found|\bmodels?\b\W.{0,80}(?:not found|not exist|is not supported)|does not offer the model"
+    r"|no enabled model provider",
+    re.I,
+)
+_OWN_LIMIT = re.compile(r"its limit is \S{1,30} \((?:maxTokens|maxCostUsd)\)")
+"""As the gateway refuses a call of a run that has reached one of its limits."""
 # OpenCode tells the name of its error instead of the status.
 _FAULT = re.compile(r"APIError|internal server error|service unavailable|bad gateway")
 _EPOCH = re.compile(r"(?:limit reached|resets?(?: at)?)\W{1,3}(1[6-9]\d{8}|[2-4]\d{9})\b", re.I)
@@ -80,13 +94,14 @@ def refusal(said: str, *, program: str, now: datetime | None = None) -> Classifi
     said = said[-_LONGEST_WORDS:]
     if not said:
         return None
-    found = _STATUS.search(said)
-    status = int(found[1]) if found else 0
+    status = _status(said)
     words = shortened(said)
     if status in (401, 403) or (status < 500 and _KEY.search(said) and not _LIMIT.search(said)):
         return Classified(Ending.REFUSED, f"The provider refused the key: {words}")
     if status in (402, 429, 529) or (status in (0, 400, 403, 503) and _LIMIT.search(said)):
         return Classified(Ending.REFUSED, f"The provider's limit is reached: {words}", retry_at(said, now=now))
+    if is_lasting(said):
+        return Classified(Ending.REFUSED, f"The provider refused the call: {words}")
     if status >= 500:
         return Classified(Ending.REFUSED, f"The provider has a fault: {words}", retry_at(said, now=now))
     if not status and _FAULT.search(said):
@@ -94,6 +109,29 @@ def refusal(said: str, *, program: str, now: datetime | None = None) -> Classifi
     if not status and _UNREACHABLE.search(said):
         return Classified(Ending.REFUSED, f"{program} did not reach the provider: {words}")
     return None
+
+
+def is_lasting(said: str) -> bool:
+    """Whether a text says that the same call would always be refused, whoever makes it: its model is unknown, it is too
+    large, or the run has reached its limit.
+    """
+    status = _status(said)
+    if status == 404:
+        return "model" in said.lower()
+    is_refused = status in (0, 400) and any(words.search(said) for words in (_NO_MODEL, _OWN_LIMIT))
+    return is_refused or is_too_long(said)
+
+
+def is_too_long(said: str) -> bool:
+    """Whether a text says that a call was too large for its model or provider. A new session's calls are smaller."""
+    status = _status(said)
+    return status == 413 or (status in (0, 400) and _TOO_LONG.search(said) is not None)
+
+
+def _status(said: str) -> int:
+    """The HTTP status that a text names; 0: none."""
+    found = _STATUS.search(said)
+    return int(found[1]) if found else 0
 
 
 def retry_at(said: str, *, now: datetime | None = None) -> datetime | None:

@@ -8,6 +8,7 @@ import pytest
 
 from workers.runner.drivers.program import End, Ending, Exit
 from workers.runner.drivers.refusals import LONGEST_REASON, classify_exit, retry_at
+from workers.runner.program_run import is_passing
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 
@@ -46,12 +47,38 @@ def test_what_the_provider_says_is_a_refusal(said: str) -> None:
     assert classify_exit(_exit(stderr=said), program="Codex", now=NOW).ending is Ending.REFUSED
 
 
+LASTING = [
+    'API Error: 404 {"type":"error","error":{"type":"not_found_error","message":"model: claude-sonnet-4-5x"}}',
+    "unexpected status 404 Not Found: The model `gpt-9` does not exist or you do not have access to it.",
+    "[API Error: models/gemini-9 is not found for API version v1beta]",
+    "There's an issue with the selected model (claude-x). It may not exist or you may not have access to it.",
+    "API Error: 400 prompt is too long: 250000 tokens > 200000 maximum",
+    "unexpected status 400 Bad Request: Your input exceeds the context window of this model.",
+    "The input token count (1048580) exceeds the maximum number of tokens allowed (1048576).",
+    "Codex ran out of room in the model's context window. Start a new thread.",
+    'API Error: 413 {"error":{"type":"request_too_large","message":"Request exceeds the maximum size"}}',
+    'API Error: 400 {"error":{"message":"The run has used 681 tokens; its limit is 500 (maxTokens)"}}',
+    "413 Payload refused",
+    "The run has cost 0.5012 USD; its limit is 0.5 (maxCostUsd)",
+]
+
+
+@pytest.mark.parametrize("said", LASTING)
+def test_what_would_be_refused_again_is_a_refusal_that_does_not_pass(said: str) -> None:
+    found = classify_exit(_exit(said=said), program="Codex", now=NOW)
+
+    assert (found.ending, found.until) == (Ending.REFUSED, None)
+    assert found.reason == f"The provider refused the call: {said}"
+    assert not is_passing(found.reason)
+
+
 @pytest.mark.parametrize(
     "said",
     [
         "No conversation found with session ID: 1234",
         "API Error: 400 messages.0: text content blocks must be non-empty",
         "error_max_turns",
+        "API Error: 404 No thread found with id: 1234",
         "panicked at src/main.rs:401:12",
         "line 500 of the file is wrong",
     ],
