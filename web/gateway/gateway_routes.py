@@ -139,6 +139,8 @@ def _passed(access: ModelAccess, provider: ModelProvider, endpoint: Endpoint, pa
     model = model_in_path(path) or request_json.model_of(body)
     if provider.models and request.method == "POST":
         _require_offered(provider, model)
+    if endpoint.format == "responses":
+        _require_foreground(body)
     model = model or ""
     given = Request(request.method, path, _query(), headers, body)
     tries = Tries(access, given, model)
@@ -220,6 +222,15 @@ def _require_offered(provider: ModelProvider, model: str | None) -> None:
     if model not in provider.models:
         asked, offered = model or None, ", ".join(provider.models)
         raise Refused(404, f"The provider {provider.name} does not offer the model {asked}; it offers: {offered}")
+
+
+def _require_foreground(body: bytes) -> None:
+    """Raise Refused if the answer would come after the reply: what it costs is not in the reply."""
+    is_background = request_json.is_for_background(body)
+    if is_background is None:
+        raise Refused(400, "The request is no JSON object, so the gateway can't tell whether it has `background`")
+    if is_background:
+        raise Refused(400, "The gateway can't count what a call with `background` costs; leave out `background`")
 
 
 def _refusal(api: str, refused: Refused) -> Response:

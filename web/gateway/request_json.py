@@ -1,4 +1,4 @@
-"""Reads and changes the model that a request's body names.
+"""Reads what the gateway has to know of a request's body, and changes the model that it names.
 
 An agent may send 32 MiB of anything. Made into Python objects, they would hold the process for seconds and take a
 gigabyte; msgspec walks over what is not asked for.
@@ -21,6 +21,7 @@ _NAMED = re.compile(rb'"model"\s*+:\s*+("(?:[^"\\]++|\\.)*+")')
 
 class _Request(msgspec.Struct):
     model: msgspec.Raw = msgspec.Raw(b'""')
+    background: msgspec.Raw = msgspec.Raw(b"false")
 
 
 _request = msgspec.json.Decoder(_Request)
@@ -32,6 +33,14 @@ def model_of(body: bytes) -> str | None:
     try:
         written = bytes(_asked(body).model)
         return _text.decode(written) if written[:1] == b'"' and len(written) <= LONGEST_NAME else ""
+    except (msgspec.DecodeError, RecursionError):
+        return None
+
+
+def is_for_background(body: bytes) -> bool | None:
+    """Whether a request asks for an answer that is made after the reply; None if it is no object in JSON."""
+    try:
+        return bytes(_asked(body).background) not in {b"false", b"null"}
     except (msgspec.DecodeError, RecursionError):
         return None
 

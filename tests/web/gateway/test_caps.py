@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -235,3 +236,22 @@ def test_a_database_that_is_away_holds_up_no_answer(plain_agent: RunningAgent, m
     is_away.clear()
     assert log.flush(10)
     assert len(all_of(ModelCall)) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b'{"model": "gpt-5", "background": true}', "can't count what a call with `background` costs; leave out"),
+        (b"\x28\xb5\x2f\xfd", "no JSON object"),
+    ],
+    ids=["background", "compressed"],
+)
+def test_an_answer_in_the_background_is_refused(plain_agent: RunningAgent, body: bytes, says: str) -> None:
+    """The reply to it comes at once and names no usage, so no limit and no cap would hold."""
+    plain_agent.provider("openai")
+
+    reply = plain_agent.call(replace(FORMATS["responses"], request=body))
+
+    assert reply.status_code == 400
+    assert says in str(error_message(reply.data))
+    assert plain_agent.upstream.asked == []

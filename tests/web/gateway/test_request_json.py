@@ -1,4 +1,4 @@
-"""The model that a request names."""
+"""The model that a request names, and whether it asks for an answer in the background."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import tracemalloc
 
 import pytest
 
-from web.gateway.request_json import model_of, with_model
+from web.gateway.request_json import is_for_background, model_of, with_model
 
 MIB = 2**20
 
@@ -37,6 +37,25 @@ MIB = 2**20
 )
 def test_it_is_the_one_that_a_provider_takes(body: bytes, model: str | None) -> None:
     assert model_of(body) == model
+
+
+@pytest.mark.parametrize(
+    ("body", "is_asked"),
+    [
+        (b'{"model":"a"}', False),
+        (b'{"background":false}', False),
+        (b'{"background": null }', False),
+        (b'{"tools":[{"background":true}]}', False),
+        (b'{"background": true }', True),
+        (b'{"background":false,"back\\u0067round":true}', True),
+        (b'{"background":1}', True),
+        (b'{"background":"true","text":"cut at \\ud83d"}', True),
+        (b"[]", None),
+        (b'{"background":false,"list":' + b"[" * 100_000 + b"]" * 100_000 + b"}", None),
+    ],
+)
+def test_an_answer_in_the_background_is_seen(body: bytes, is_asked: bool | None) -> None:
+    assert is_for_background(body) is is_asked
 
 
 @pytest.mark.parametrize(
