@@ -42,6 +42,9 @@ LONGEST_LINE_BYTES = 64 * 2**20
 START_SECONDS = 120.0
 STOP_SECONDS = 5.0
 SETTLE_SECONDS = 0.3
+WATCH_SECONDS = 0.2
+LAST_WORDS_SECONDS = 2.0
+"""How long the output of a program that has ended may stay open: a child that lives on may hold it."""
 _ENDS = {"end_turn": True, "max_tokens": False, "max_turn_requests": False, "refusal": False, "cancelled": False}
 
 
@@ -233,7 +236,7 @@ async def work(task: AcpTask) -> int:
     assert process.stdin is not None
     assert process.stdout is not None
     connection = ClientSideConnection(listener, process.stdin, process.stdout)  # type: ignore[arg-type]
-    gone = asyncio.create_task(process.wait())
+    gone = asyncio.create_task(_ended(process, process.stdout))
     talk = asyncio.create_task(_talk(connection, listener, orders, task))
     try:
         await asyncio.wait({gone, talk}, return_when=asyncio.FIRST_COMPLETED)
@@ -251,10 +254,23 @@ async def work(task: AcpTask) -> int:
         listener.say("end", ok=False, text=f"the program did not open a session within {START_SECONDS:.0f} s")
         return 1
     finally:
+        gone.cancel()
         talk.cancel()
         with contextlib.suppress(Exception):
             await connection.close()
         await _stop(process)
+
+
+async def _ended(process: asyncio.subprocess.Process, output: asyncio.StreamReader) -> int:
+    """Wait until the program has ended and its output is read. Returns its exit code."""
+    # Not `wait()`: it also waits for the grandchildren that hold the pipes open.
+    while process.returncode is None:
+        await asyncio.sleep(WATCH_SECONDS)
+    # What it said last may still be on its way.
+    deadline = Deadline(LAST_WORDS_SECONDS)
+    while not (output.at_eof() or deadline.is_over):
+        await asyncio.sleep(WATCH_SECONDS)
+    return process.returncode
 
 
 async def _talk(connection: ClientSideConnection, listener: Listener, orders: Orders, task: AcpTask) -> int:

@@ -77,6 +77,14 @@ def test_a_crash_is_broken_and_a_refusal_has_its_time(tmp_path: Path) -> None:
     assert 10 < (refused.until - datetime.now(UTC)).total_seconds() <= 20
 
 
+def test_a_crash_is_seen_though_a_child_of_the_program_lives_on(tmp_path: Path) -> None:
+    """The child holds the program's standard output, which has no end then."""
+    crashed = run_program(AcpDriver(), _work(tmp_path, "orphan, crash", TOY), longest_seconds=60).classified
+
+    assert crashed is not None
+    assert "in the middle of its work (exit code 7)" in crashed.reason
+
+
 def test_a_program_that_is_not_there_is_said(tmp_path: Path) -> None:
     ran = run_program(AcpDriver(), _work(tmp_path, "hello", ("/nowhere/agent",)))
     assert ran.classified is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from typing import Any
 
@@ -36,6 +37,8 @@ def ask() -> None:
 
 def work(prompt: str) -> dict[str, Any]:
     """One turn; returns the fields of its reply."""
+    if "orphan" in prompt:
+        subprocess.Popen(["sleep", "100"])  # it holds the standard output
     if "crash" in prompt:
         os._exit(7)
     if "refuse" in prompt:
