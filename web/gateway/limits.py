@@ -70,7 +70,7 @@ def read_limit(status: int, headers: Mapping[str, str], body: bytes, now: dateti
     reason = " ".join((error_message(body) or f"it answered {status}").split())[:LONGEST_REASON]
     found = next((at for at in _times(headers, error, now) if at is not None), None)
     until = found if found is not None and found <= now + LONGEST else None
-    is_unpaid = "insufficient_quota" in {error.get("code"), error.get("type")}
+    is_unpaid = "insufficient_quota" in (error.get("code"), error.get("type"))
     return Limit(reason, until, is_for_payment=is_unpaid and until is None, said_at=now)
 
 

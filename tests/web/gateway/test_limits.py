@@ -134,7 +134,13 @@ def test_nonsense_names_no_time(headers: dict[str, str]) -> None:
     assert read(headers) == Limit("Too many", said_at=NOW)
 
 
-@pytest.mark.parametrize("body", [b"", b"busy", b"[]", b"null", b'{"error": "x"}', b'{"error": {"details": 1}}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"", b"busy", b"[]", b"null", b'{"error": "x"}', b'{"error": {"details": 1}}'),
+        *(b'{"error": {"code": {"a": 1}}}', b'{"error": {"code": ["a"], "type": {}}}'),
+    ],
+)
 def test_any_body_of_a_refusal_is_a_limit(body: bytes) -> None:
     found = read_limit(529, {}, body, NOW)
 
