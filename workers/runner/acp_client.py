@@ -33,6 +33,7 @@ from pydantic import BaseModel
 
 from common.machine.process_trees import signal_processes
 from common.machine.waiting import Deadline
+from workers.runner.acp_lines import ObjectLines
 from workers.runner.drivers.acp import AcpTask
 from workers.runner.drivers.json_lines import Json, mapping, mappings, number, text
 from workers.runner.drivers.moved_sessions import move_opencode_session
@@ -235,7 +236,7 @@ async def work(task: AcpTask) -> int:
         return 1
     assert process.stdin is not None
     assert process.stdout is not None
-    connection = ClientSideConnection(listener, process.stdin, process.stdout)  # type: ignore[arg-type]
+    connection = ClientSideConnection(listener, ObjectLines(process.stdout, process.stdin))  # type: ignore[arg-type]
     gone = asyncio.create_task(_ended(process, process.stdout))
     talk = asyncio.create_task(_talk(connection, listener, orders, task))
     try:

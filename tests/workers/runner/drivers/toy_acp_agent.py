@@ -8,6 +8,8 @@ import subprocess
 import sys
 from typing import Any
 
+GARBAGE = ("5", "[1, 2]", '"text"', "null", "[" * 100_000, '{"id": 77}')
+
 
 def send(message: dict[str, Any]) -> None:
     print(json.dumps({"jsonrpc": "2.0", **message}), flush=True)
@@ -44,7 +46,7 @@ def work(prompt: str) -> dict[str, Any]:
     if "refuse" in prompt:
         return {"error": {"code": -32603, "message": "Internal error", "data": "429 rate limit, try again in 20s"}}
     if "garbage" in prompt:
-        print("this is no JSON", flush=True)
+        print("this is no JSON", *GARBAGE, sep="\n", flush=True)
     if "plan" in prompt:
         entries = [
             {"content": "Read", "priority": "high", "status": "completed"},
