@@ -140,9 +140,8 @@ def retry_at(said: str, *, now: datetime | None = None) -> datetime | None:
     for read in (_epoch, _stamp, _span, _clock):
         try:
             at = read(said, present)
-        except (
-            ValueError
-        ):  # a day or an hour that there is not: another reader would take its digits for something else
+        except ValueError:
+            # A day or an hour that there is not. Another reader would take its digits for something else.
             return None
         if at is not None:
             return at if present <= at <= present + _LONGEST_WAIT else None
