@@ -147,6 +147,38 @@ class AgentStatus(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AgentDeleted(Event):
+    """A person deleted the agent. In the platform's feed."""
+
+    name: ClassVar[str] = "agent:deleted"
+    feed: str = PLATFORM
+    agent_id: str
+    pod_name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobRetried(Event):
+    """A person started a failed job again. In the feed of administrators for a job that belongs to no project."""
+
+    name: ClassVar[str] = "job:retried"
+    job_id: str
+    kind: str
+    subject_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskGroupUpdated(Event):
+    """Something of the group other than its status changed. changed: `taskIds` (task_id was taken out), `wantsStaging`
+    (it goes to staging once it is merged) or `acceptRolledBack` (it may bring back what was rolled back).
+    """
+
+    name: ClassVar[str] = "task-group:updated"
+    task_group_id: str
+    changed: tuple[str, ...]
+    task_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class TaskGroupStatusChanged(Event):
     name: ClassVar[str] = "task-group:status_changed"
     task_group_id: str
@@ -263,6 +295,18 @@ class QuarantineEnded(Event):
     name: ClassVar[str] = "test:released"
     project_id: str
     test: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RollbackRequested(Event):
+    """A person rolls the environment back. deployment_id: of the new deployment, of the version commit_sha.
+    rollback_of: the deployment that is rolled back."""
+
+    name: ClassVar[str] = "deploy:rollback_requested"
+    deployment_id: str
+    environment: str
+    rollback_of: str
+    commit_sha: str
 
 
 @dataclass(frozen=True, kw_only=True)

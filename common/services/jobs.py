@@ -14,6 +14,7 @@ from sqlalchemy import select
 from common.announcer import Announcement, announcer, full_queues
 from common.database import is_sqlite, sqlite_now
 from common.errors import Conflict, NotFound
+from common.events import ADMINISTRATION, JobRetried
 from common.job_statements import DUE, HELD
 from common.jobs import CATALOGUE, UNAVAILABLE_HOURS, Lease, Queue
 from common.models.journal import Job, Mark
@@ -219,4 +220,7 @@ def retry_job(tx: Transaction, job_id: str, *, by: Caller) -> Job:
     if tx.find(live_job(job.kind, job.subject_id)) is not None:
         raise Conflict(f"job {job.id} has been replaced by a newer one that is queued or running")
     tx.queue.retry(job)
+    tx.record(
+        JobRetried(feed=job.project_id or ADMINISTRATION, job_id=job.id, kind=job.kind, subject_id=job.subject_id)
+    )
     return job

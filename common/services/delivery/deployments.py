@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from common import jobs
 from common.errors import Conflict, NotFound
+from common.events import RollbackRequested
 from common.masking import Mask
 from common.models.delivery import Deployment
 from common.models.journal import Job
@@ -216,6 +217,12 @@ def rollback_deployment(
     if blocked is not None:
         raise Conflict(_is_blocked(live, target, blocked))
     made, job_id = start_rollback(tx, project, live, target)
+    tx.record(
+        RollbackRequested(
+            feed=project.id, deployment_id=made.id, environment=made.environment_, rollback_of=live.id,
+            commit_sha=made.commit_sha,
+        )
+    )  # fmt: skip
     return made, tx.get(Job, job_id), versions.tasks_between(tx, target, live)
 
 

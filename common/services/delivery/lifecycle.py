@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from common import jobs
 from common.errors import Conflict
+from common.events import TaskGroupUpdated
 from common.models.delivery import Deployment, GroupMember, TaskGroup
 from common.models.task import Task
 from common.services.delivery.membership import holding_group_id, member_task_ids
@@ -170,6 +171,12 @@ def take_out(tx: Transaction, group: TaskGroup, task_id: str, reason: str, *, by
     """The task leaves the group, approved if it was on staging; the rest goes on. Returns whether it was a member."""
     was_member = remove_member(tx, group, task_id, reason)
     if was_member:
+        tx.record(
+            TaskGroupUpdated(
+                feed=group.project_id, subject_task_id=task_id, task_group_id=group.id, changed=("taskIds",),
+                task_id=task_id,
+            )
+        )  # fmt: skip
         go_on_without(tx, group, by=by)
         _approve_staged(tx, [task_id])
     return was_member

@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from common import jobs
 from common.errors import Conflict, NotFound
+from common.events import AgentDeleted
 from common.models.account import EnrolmentToken
 from common.models.agent import Agent
 from common.models.journal import Mark
@@ -130,6 +131,7 @@ def delete_agent(tx: Transaction, agent_id: str, *, by: Caller) -> None:
             else f"agent {agent.id} is {agent.state} with {live} live runs; drain it first"
         )
     _check_pod(tx, agent)
+    tx.record(AgentDeleted(agent_id=agent.id, pod_name=agent.pod_name))
     tx.session.delete(agent)
 
 

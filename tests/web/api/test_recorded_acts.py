@@ -9,15 +9,16 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from common.models import EventRow
+from common.jobs import RESTORE_RUNTIME
+from common.models import EventRow, Job, TaskGroup
 from common.services.access import Caller, acting
 from common.services.people import accounts
 from common.services.projects import projects
-from common.states import Role
+from common.states import Environment, Role
 from common.transaction import Transaction, transactional
 from tests import builders
 from tests.web.made import MISSING_ID, somebody
-from tests.web.world import World, all_of
+from tests.web.world import World, all_of, put
 
 PASSWORD = "correct horse staple 9"
 
@@ -98,6 +99,79 @@ def test_an_act_that_is_rolled_back_is_not_on_record(world: World) -> None:
         undone()
 
     assert recorded("project:member_changed") == []
+
+
+def test_who_rolls_back_is_on_record_with_what(world: World) -> None:
+    project = world.project()
+    world.deployment(project, Environment.PRODUCTION, commit_sha="b" * 40, is_live=False, state="superseded")
+    live = world.deployment(project, Environment.PRODUCTION)
+
+    reply = world.client.post(f"/api/deployments/{live}/rollback")
+
+    assert recorded("deploy:rollback_requested") == [
+        {"deploymentId": reply.json["rollbackDeploymentId"], "environment": "production", "rollbackOf": live,
+         "commitSha": "b" * 40}
+    ]  # fmt: skip
+    assert [(row.feed_id, row.actor) for row in rows("deploy:rollback_requested")] == [(project.id, "maxim")]
+
+
+@pytest.mark.parametrize("state", ["pending", "merging"])
+def test_what_is_done_to_a_group_before_it_is_merged_is_on_record(world: World, state: str) -> None:
+    project = world.project()
+    ids = world.approved(project, "A", "B")
+    group_id = world.group(project, ids)["id"]
+    put(TaskGroup, group_id, state_=state)
+
+    assert world.post_group(group_id, "remove", taskId=ids[1]).status_code == 200
+    assert world.post_group(group_id, "deploy-staging", acceptRolledBack=True).status_code == 202
+
+    about = {"taskGroupId": group_id}
+    assert recorded("task-group:updated") == [
+        {**about, "changed": ["taskIds"], "taskId": ids[1]},
+        {**about, "changed": ["acceptRolledBack"]},
+        {**about, "changed": ["wantsStaging"]},
+    ]
+    found = rows("task-group:updated")
+    assert {(row.feed_id, row.actor) for row in found} == {(project.id, "maxim")}
+    # It is in the timeline of the task that was taken out.
+    assert [row.task_id for row in found] == [ids[1], None, None]
+
+
+def test_who_retries_a_job_is_on_record(world: World) -> None:
+    project = world.project()
+    admin = world.client_of("ada", Role.ADMIN)
+    of_project, of_platform = all_of(Job, Job.kind == "project.provision")[0], a_job_of_the_platform()
+    put(Job, of_project.id, state_="failed", live_key=None)
+
+    for job_id in (of_project.id, of_platform):
+        assert admin.post(f"/api/jobs/{job_id}/retry").status_code == 200
+
+    found = {row.feed_id: json.loads(row.data)["data"] for row in rows("job:retried")}
+    assert found == {
+        project.id: {"jobId": of_project.id, "kind": "project.provision", "subjectId": project.id},
+        "administration": {"jobId": of_platform, "kind": RESTORE_RUNTIME.name, "subjectId": "platform"},
+    }
+
+
+@transactional
+def a_job_of_the_platform(tx: Transaction) -> str:
+    """One that was parked."""
+    return tx.add(
+        Job(
+            kind=RESTORE_RUNTIME.name, subject_id="platform", project_id=None, live_key=None, state_="failed",
+            next_at=tx.now(), created_at=tx.now(), error="refused",
+        )
+    ).id  # fmt: skip
+
+
+def test_who_deletes_an_agent_is_on_record_and_told_to_everybody(world: World) -> None:
+    admin = world.client_of("ada", Role.ADMIN)
+    _agent, agent_id = world.agent()
+
+    assert admin.delete(f"/api/agents/{agent_id}").status_code == 204
+
+    assert recorded("agent:deleted") == [{"agentId": agent_id, "podName": "pod-1"}]
+    assert [(row.feed_id, row.actor) for row in rows("agent:deleted")] == [("platform", "ada")]
 
 
 # In the feed of administrators

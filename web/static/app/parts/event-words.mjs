@@ -27,6 +27,10 @@ const SENTENCES = {
     const state = say(status).toLowerCase();
     return actor === agentId ? t("is {state}", { state }) : t("{agent} is {state}", { agent: agentId, state });
   },
+  "agent:deleted": ({ agentId, podName }) => t("deleted the agent {name}", { name: podName || agentId }),
+  "job:retried": ({ kind }) => t("started the failed job {kind} again", { kind }),
+  "deploy:rollback_requested": ({ environment, commitSha }) =>
+    t("rolled {environment} back to {commit}", { environment, commit: String(commitSha).slice(0, 8) }),
   "deploy:started": ({ environment }) => t("started the {environment} deployment", { environment }),
   "deploy:completed": ({ environment }) => t("finished the {environment} deployment", { environment }),
   "branch:pushed": ({ branch, newSha }) =>
@@ -52,6 +56,7 @@ const SENTENCES = {
       environment,
       error: serverText(error) || t("no reason given"),
     }),
+  "task-group:updated": ({ changed }) => sayGroupChange((changed || [])[0]),
   "task-group:status_changed": ({ oldStatus, newStatus }) =>
     oldStatus
       ? th("moved a group from {old} to {new}", { old: say(oldStatus), new: bold(newStatus) })
@@ -91,6 +96,13 @@ const SENTENCES = {
     return t("changed the model provider {name}: {fields}", { name, fields });
   },
 };
+
+function sayGroupChange(changed) {
+  if (changed === "taskIds") return t("took a task out of a group");
+  return changed === "wantsStaging"
+    ? t("asked for a group to go to staging once it is merged")
+    : t("accepted that a group brings back what was rolled back");
+}
 
 function sayReview(verdict, comments) {
   if (!comments) return t("finished a review");

@@ -32,7 +32,7 @@ const openTask = async (id) => {
 export function Agents() {
   const [status, setStatus] = useState("");
   const pages = usePages("/agents", "agents", { status });
-  useLive(isAgentStatus, pages.reload);
+  useLive((message) => isAgentStatus(message) || message.event === "agent:deleted", pages.reload);
   const actions = html`<label>
     <span class="sr">${t("Status")}</span>
     <select value=${status} data-testid="agents-status" onChange=${(event) => setStatus(event.target.value)}>

@@ -42,11 +42,13 @@ const STAYS = [
 ];
 export const isTakenOut = ({ kind }) => !STAYS.includes(kind);
 
+const CHANGES = ["task-group:status_changed", "task-group:updated", "deploy:completed"];
+
 export function Groups() {
   const { id: projectId } = project.value;
   const pages = usePages("/task-groups", "taskGroups", { projectId });
   const [making, setMaking] = useState(false);
-  useLive(({ event }) => event === "task-group:status_changed" || event === "deploy:completed", pages.reload);
+  useLive(({ event }) => CHANGES.includes(event), pages.reload);
   const actions =
     may("maintainer") &&
     html`<button type="button" class="button primary" data-testid="group-new" onClick=${() => setMaking(true)}>

@@ -64,7 +64,13 @@ function useFix({ projectId, state, rolledBackAt }, times) {
 
 // What is said of agents, groups and other tasks is read again when one of them changes. Nothing is heard of agents
 // that work for no project yet.
-const CHANGES = ["task:status_changed", "task:created", "task-group:status_changed", "agent:status"];
+const CHANGES = [
+  "task:status_changed",
+  "task:created",
+  "task-group:status_changed",
+  "task-group:updated",
+  "agent:status",
+];
 const AGAIN_MS = 20_000;
 
 function useFresh(task, reload) {
