@@ -137,6 +137,9 @@ class SpendWarning(Event):
 class AgentStatus(Event):
     """Recorded in the feed of the project whose task the agent takes or leaves, else in the platform's feed.
 
+    A project is told `busy` with the first of its tasks that the agent takes, and with the last one that it leaves
+    `idle`, also while the agent works for other projects, or what else the agent is then.
+
     last_task_id: None in the platform's feed, which everybody reads.
     """
 

@@ -105,6 +105,19 @@ def test_an_agent_with_several_slots_shows_a_newest_task_and_becomes_busy_once(p
     assert len(busy) == 1
 
 
+def test_an_agent_that_takes_tasks_of_several_projects_at_once_tells_each_of_them(platform: Platform) -> None:
+    one, two = _project(), _project("Two")
+    _tasks(one, 2)
+    _tasks(two, 1)
+    platform.agent(slots=3)
+
+    assert schedule_tasks(_claimed()) == 3
+
+    busy = platform.all(EventRow, EventRow.name == "agent:status", EventRow.feed_id.in_([one.id, two.id]))
+    assert sorted(row.feed_id for row in busy) == sorted([one.id, two.id])
+    assert all('"busy"' in row.data for row in busy)
+
+
 def test_agents_with_the_fewest_capabilities_come_first(platform: Platform) -> None:
     able, plain = platform.agent(capabilities=["python", "gpu"]), platform.agent(capabilities=["python"])
     project = _project()

@@ -156,18 +156,20 @@ def _start(tx: Transaction, pairs: Sequence[Pair], tasks: Mapping[str, _Task], r
             room[pair.project_id] -= 1
         chosen.append((pair, pair.agent_id or fleet.add_agent(tx).id))
     if chosen:
-        _write(tx, chosen, tasks, {agent_id for agent_id, agent in agents.items() if agent.is_idle})
+        _write(tx, chosen, tasks, agents)
     return Assigned(len(chosen), len(pairs) - len(chosen))
 
 
 @dataclass(frozen=True)
 class _Agent:
-    is_idle: bool
+    """state: before it gets runs. room: its free slots."""
+
+    state: AgentState
     room: int
 
 
 def _agents_with_room(tx: Transaction, agent_ids: set[str]) -> dict[str, _Agent]:
-    """The agents, locked, that runs may be given to: id → whether it is idle, and its free slots.
+    """The agents, locked, that runs may be given to, by their ids.
 
     The empty id stands for all new agents of the fleet.
     """
@@ -175,11 +177,9 @@ def _agents_with_room(tx: Transaction, agent_ids: set[str]) -> dict[str, _Agent]
     tx.session.flush()
     rows = _READY.rows(tx.connection, _asked(existing)) if existing else []
     taken = live_runs(tx) if existing else {}
-    agents = {
-        agent_id: _Agent(state == AgentState.IDLE, slots - taken.get(agent_id, 0)) for agent_id, state, slots in rows
-    }
+    agents = {agent_id: _Agent(AgentState(state), slots - taken.get(agent_id, 0)) for agent_id, state, slots in rows}
     if "" in agent_ids:
-        agents[""] = _Agent(False, fleet.lock_room(tx))
+        agents[""] = _Agent(AgentState.STARTING, fleet.lock_room(tx))
     return agents
 
 
@@ -192,7 +192,9 @@ def _ready(ids: Sequence[Places]) -> ClauseElement:
 _READY = ListStatement(1, _ready)
 
 
-def _write(tx: Transaction, chosen: Sequence[tuple[Pair, str]], tasks: Mapping[str, _Task], idle: set[str]) -> None:
+def _write(
+    tx: Transaction, chosen: Sequence[tuple[Pair, str]], tasks: Mapping[str, _Task], agents: Mapping[str, _Agent]
+) -> None:
     runs = [_run(pair, agent_id, tasks[pair.task_id]) for pair, agent_id in chosen]
     tx.session.flush()
     insert_values(
@@ -204,13 +206,10 @@ def _write(tx: Transaction, chosen: Sequence[tuple[Pair, str]], tasks: Mapping[s
         for task in (tasks[pair.task_id],)
     ]
     begin_work(tx, begun)
-    taken: dict[str, Occupied] = {}
+    taken: dict[tuple[str, AgentState], list[tuple[str, str]]] = {}
     for pair, agent_id in chosen:
-        if agent_id in taken:
-            taken[agent_id] = replace(taken[agent_id], last_task_id=pair.task_id)
-        else:
-            taken[agent_id] = Occupied(agent_id, agent_id in idle, pair.task_id, pair.project_id, pair.task_id)
-    occupy_agents(tx, list(taken.values()))
+        taken.setdefault((agent_id, agents[pair.agent_id].state), []).append((pair.task_id, pair.project_id))
+    occupy_agents(tx, [Occupied(agent_id, state, of_it) for (agent_id, state), of_it in taken.items()])
     tx.queue.enqueue_new(
         jobs.PREPARE_RUN,
         [
@@ -258,7 +257,7 @@ def assign_review(tx: Transaction, task: Task, new: NewReview) -> bool:
             created_at=tx.now(), seen_at=tx.now(),
         )
     )  # fmt: skip
-    occupy_agents(tx, [Occupied(agent_id, agent.is_idle, task.id, task.project_id, task.id)])
+    occupy_agents(tx, [Occupied(agent_id, agent.state, [(task.id, task.project_id)])])
     tx.enqueue(jobs.PREPARE_RUN, run.id, project_id=task.project_id)
     return True
 

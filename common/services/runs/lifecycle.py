@@ -5,6 +5,7 @@ Every function expects the rows that it changes to be locked. run_end.py changes
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -69,43 +70,66 @@ def _free_agent(tx: Transaction, run: Run, *, completed: bool) -> None:
     agent = agents[0]
     agent.tasks_completed += 1 if completed else 0
     agent.last_task_id = run.task_id
-    remaining = tx.find(select(Run).where(Run.agent_id == agent.id, Run.live_task_id.is_not(None)))
-    agent.current_task_id = remaining.task_id if remaining else None
+    remaining = tx.all(select(Run).where(Run.agent_id == agent.id, Run.live_task_id.is_not(None)))
+    agent.current_task_id = remaining[0].task_id if remaining else None
     feed = run.project_id or PLATFORM
-    if remaining is None and agent.is_pod and agent.state in {AgentState.STARTING, AgentState.IDLE, AgentState.BUSY}:
+    if not remaining and agent.is_pod and agent.state in {AgentState.STARTING, AgentState.IDLE, AgentState.BUSY}:
         # A pod serves one run; the next run gets a new pod.
         tx.record(agent.move_to(AgentState.DRAINING, By.PLATFORM, feed=feed, task_id=run.task_id))
         tx.enqueue(jobs.RUN_AGENT, agent.id, project_id=None)
-    elif remaining is None and agent.state is AgentState.BUSY:
+    elif not remaining and agent.state is AgentState.BUSY:
         tx.record(agent.move_to(AgentState.IDLE, By.PLATFORM, feed=feed, task_id=run.task_id))
+    elif all(other.project_id != run.project_id for other in remaining):
+        # For this project it is idle, also while it works for others.
+        status = AgentState.IDLE if agent.state is AgentState.BUSY else agent.state
+        tx.record(_status_for(run.project_id, run.task_id, agent.id, status))
+
+
+def _status_for(project_id: str, task_id: str, agent_id: str, status: AgentState) -> AgentStatus:
+    """What a project is told when an agent takes its first task of the project, or leaves the last one."""
+    return AgentStatus(
+        feed=project_id, subject_task_id=task_id, agent_id=agent_id, status=status, last_task_id=task_id
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Occupied:
-    """An agent that runs were assigned to. first_task_id, project_id: of the first of them. was_idle: it becomes busy.
+    """An agent that runs were assigned to. state: that it had before. taken: for each new run the ids of its task and
+    its project, oldest first.
 
     An agent that is starting becomes busy with its first heartbeat.
     """
 
     agent_id: str
-    was_idle: bool
-    first_task_id: str
-    project_id: str
-    last_task_id: str
+    state: AgentState
+    taken: Sequence[tuple[str, str]]
 
 
 def occupy_agents(tx: Transaction, occupied: Sequence[Occupied]) -> None:
-    """Runs were assigned to these agents, which are locked: show the newest one, and that the agents are busy."""
+    """Runs were assigned to these agents, which are locked: show the newest one, and that the agents are busy.
+
+    A project is told that an agent is busy when the agent had no other run of that project.
+    """
     tx.session.flush()
-    _OCCUPY.run(tx.connection, [(one.agent_id, one.last_task_id) for one in occupied])
+    _OCCUPY.run(tx.connection, [(one.agent_id, one.taken[-1][0]) for one in occupied])
+    before = _runs_before(tx, [one for one in occupied if one.state is AgentState.BUSY])
     for one in occupied:
-        if one.was_idle:
-            tx.record(
-                AgentStatus(
-                    feed=one.project_id, subject_task_id=one.first_task_id, agent_id=one.agent_id,
-                    status=AgentState.BUSY, last_task_id=one.first_task_id,
-                )
-            )  # fmt: skip
+        told: set[str] = set()
+        for task_id, project_id in one.taken if one.state is not AgentState.STARTING else ():
+            if project_id not in told and not before[one.agent_id, project_id]:
+                tx.record(_status_for(project_id, task_id, one.agent_id, AgentState.BUSY))
+            told.add(project_id)
+
+
+def _runs_before(tx: Transaction, occupied: Sequence[Occupied]) -> Counter[tuple[str, str]]:
+    """How many live runs each of the agents has of each project, without the new ones: agent and project → number."""
+    if not occupied:
+        return Counter()
+    query = select(Run.agent_id, Run.project_id, func.count()).group_by(Run.agent_id, Run.project_id)
+    live = query.where(Run.agent_id.in_([one.agent_id for one in occupied]), Run.live_task_id.is_not(None))
+    runs = Counter({(agent_id, project_id): number for agent_id, project_id, number in tx.session.execute(live)})
+    runs.subtract((one.agent_id, project_id) for one in occupied for _task_id, project_id in one.taken)
+    return runs
 
 
 def _occupy(occupied: Sequence[Places]) -> ClauseElement:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+from flask.testing import FlaskClient
 
 from common.jobs import SCHEDULE_TASKS
 from common.models import Agent, Project, Task
@@ -90,6 +93,52 @@ def test_events_that_everybody_reads_name_no_task(world: World) -> None:
     assert task.id not in heard.text
     (busy,) = events("agent:status", agent=agent_id, task=task.id)
     assert busy.feed_id == project.id
+
+
+def told(project: Project) -> list[tuple[str, str]]:
+    """What the project was told about agents: the status, and the task that was taken or left."""
+    found = sorted((row for row in events("agent:status") if row.feed_id == project.id), key=lambda row: row.seq)
+    data = [json.loads(row.data)["data"] for row in found]
+    assert [row.task_id for row in found] == [one["lastTaskId"] for one in data]
+    return [(one["status"], one["lastTaskId"]) for one in data]
+
+
+def test_an_agent_with_several_slots_tells_each_project_when_it_comes_and_when_it_leaves(world: World) -> None:
+    one, two = world.project("One", has_repository=True), world.project("Two", has_repository=True)
+    agent, agent_id = world.agent(slots=3)
+    runs: list[tuple[FlaskClient, str, str]] = []
+    for project, title in ((one, "A"), (two, "B"), (one, "C")):
+        task = world.task(project, title)
+        run, claim = world.claim(agent)
+        runs.append((run, claim["run"]["id"], task.id))
+        agent.post("/api/runner/heartbeat", json={"runIds": [run_id for _run, run_id, _task in runs]})
+        assert claim["task"]["id"] == task.id
+    (_run, _id, a), (_run, _id, b), (_run, _id, c) = runs
+    assert (told(one), told(two)) == ([("busy", a)], [("busy", b)])
+
+    statuses = []
+    for run, run_id, task_id in runs:
+        report = {"outcome": "cancelled", "summary": ""}
+        assert run.post(f"/api/runner/runs/{run_id}/finish", json=report).status_code == 200
+        world.client.post(f"/api/tasks/{task_id}/cancel")
+        statuses.append(get(Agent, agent_id).state)
+
+    assert statuses == ["busy", "busy", "idle"]
+    assert (told(one), told(two)) == ([("busy", a), ("idle", c)], [("busy", b), ("idle", b)])
+
+
+def test_a_project_is_told_when_an_agent_that_drains_leaves_it(world: World) -> None:
+    project = world.project(has_repository=True)
+    task = world.task(project)
+    agent, agent_id = world.agent()
+    run, claim = world.claim(agent)
+    world.client.post(f"/api/agents/{agent_id}/drain", json={})
+
+    report = {"outcome": "failed", "summary": ""}
+    assert run.post(f"/api/runner/runs/{claim['run']['id']}/finish", json=report).status_code == 200
+
+    assert told(project) == [("busy", task.id), ("draining", task.id)]
+    assert get(Agent, agent_id).state == "draining"
 
 
 def test_logs_are_the_newest_oldest_first_and_by_level(world: World) -> None:
