@@ -335,4 +335,13 @@ class DeployFailed(Event):
     error: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class DeploySuperseded(Event):
+    """A deployment that had started ends without serving: it was cancelled, or a newer one replaces it."""
+
+    name: ClassVar[str] = "deploy:superseded"
+    deployment_id: str
+    environment: str
+
+
 DURABLE: tuple[type[Event], ...] = tuple(Event.__subclasses__())

@@ -9,7 +9,7 @@ from sqlalchemy import ForeignKey, Index, String, UnicodeText, UniqueConstraint,
 from sqlalchemy.orm import Mapped, mapped_column
 
 from common.database import StoredValue
-from common.events import DeployCompleted, DeployFailed, DeployStarted, Event, TaskGroupStatusChanged
+from common.events import DeployCompleted, DeployFailed, DeployStarted, DeploySuperseded, Event, TaskGroupStatusChanged
 from common.models.base import TABLE_OPTIONS, Base, HasId, HasState, LongText
 from common.names import RELEASE_PREFIX
 from common.states import (
@@ -273,6 +273,7 @@ class Deployment(HasId, HasState[DeploymentState], Base):
 
     def move_to(self, new: DeploymentState, by: By) -> Event | None:
         """Change the state and update the keys. Returns None if there is no event for this change."""
+        was_starting = self.state is DeploymentState.IN_PROGRESS
         self.change_state(new, by)
         self.active_key = self.place if new in ACTIVE_DEPLOYMENT else None
         self.live_key = self.place if new is DeploymentState.COMPLETED else None
@@ -283,6 +284,9 @@ class Deployment(HasId, HasState[DeploymentState], Base):
             return DeployCompleted(**about, subject_task_id=self.task_id, url=self.url or "")
         if new is DeploymentState.FAILED:
             return DeployFailed(**about, subject_task_id=self.task_id, error=self.error or "unknown")
+        if new is DeploymentState.SUPERSEDED and was_starting:
+            # One that served has its `deploy:completed`, and one that was pending no `deploy:started`.
+            return DeploySuperseded(**about, subject_task_id=self.task_id)
         return None
 
 

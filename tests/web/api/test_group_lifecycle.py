@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
 from flask import Flask
 
-from common.models import Deployment, Task, TaskGroup
+from common.models import Deployment, EventRow, Task, TaskGroup
 from common.services.delivery import rollouts
 from common.states import Environment, GroupState
 from tests.web.api.production_line import ProductionLine
 from tests.web.made import set_state
-from tests.web.world import World, all_of, events, forget_providers, get
+from tests.web.world import World, all_of, events, forget_providers, get, put
 
 
 @pytest.fixture
@@ -30,6 +31,25 @@ def test_cancelling_a_group_ends_its_own_deployment(line: ProductionLine) -> Non
 
     ended = get(Deployment, deployment_id)
     assert (ended.state, ended.active_key, ended.finished_at is None) == ("superseded", None, False)
+
+
+@pytest.mark.parametrize(
+    ("state", "told"), [("pending", []), ("in_progress", [("deploy:superseded", "maxim")])]
+)  # fmt: skip
+def test_a_deployment_that_is_cancelled_ends_in_the_events_if_it_began_there(
+    line: ProductionLine, state: str, told: list[tuple[str, str]]
+) -> None:
+    group_id = line.merged()
+    line.act(group_id, "deploy-staging")
+    deployment_id = line.under_way(Environment.STAGING).id
+    put(Deployment, deployment_id, state_=state)
+
+    line.act(group_id, "cancel")
+
+    found = all_of(EventRow, EventRow.name.startswith("deploy:"), EventRow.data.contains(deployment_id))
+    assert [(row.name, row.actor) for row in found] == told
+    data = [json.loads(row.data)["data"] for row in found]
+    assert data == [{"deploymentId": deployment_id, "environment": "staging"}] * len(told)
 
 
 def test_cancelling_a_group_leaves_a_rollback_to_its_version_alone(line: ProductionLine) -> None:

@@ -15,6 +15,7 @@ export const TEXTS = {
   "Deploy completed": "Despliegue terminado",
   "Deploy failed": "Despliegue fallido",
   "Deploy rollback requested": "Reversión solicitada",
+  "Deploy superseded": "Despliegue sustituido",
   "Deploy started": "Despliegue iniciado",
   "Deploying production": "Desplegando en producción",
   "Deploying staging": "Desplegando en staging",
@@ -201,6 +202,8 @@ export const TEXTS = {
   "asked for a group to go to staging once it is merged": "pidió que un grupo vaya a staging cuando esté fusionado",
   "accepted that a group brings back what was rolled back": "aceptó que un grupo devuelva lo que se revirtió",
   "started the {environment} deployment": "inició el despliegue en {environment}",
+  "ended the {environment} deployment before it was live":
+    "terminó el despliegue en {environment} antes de que estuviera activo",
   "finished the {environment} deployment": "terminó el despliegue en {environment}",
   "pushed {commit} to {branch}": "envió {commit} a {branch}",
   "tells that {use} is used today": "avisa de que hoy se ha usado {use}",

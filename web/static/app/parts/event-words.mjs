@@ -51,6 +51,7 @@ const SENTENCES = {
     data.period === "day"
       ? t("tells that {use} is used today", { use: sayUse(data) })
       : t("tells that {use} is used", { use: sayUse(data) }),
+  "deploy:superseded": ({ environment }) => t("ended the {environment} deployment before it was live", { environment }),
   "deploy:failed": ({ environment, error }) =>
     t("the {environment} deployment failed: {error}", {
       environment,
