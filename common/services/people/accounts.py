@@ -37,7 +37,8 @@ from common.states import Role
 from common.transaction import Transaction, snapshot, transactional
 
 USERNAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
-_RESERVED = frozenset({"platform", "agent", "system"})
+_RESERVED = frozenset({"platform", "agent", "system", "operator", "default", "anonymous"})
+"""Names that the record of events gives to others, such as `operator` to who runs a command on the machine."""
 
 log = structlog.get_logger()
 

@@ -36,8 +36,12 @@ def test_a_taken_username_is_a_conflict(admin: FlaskClient, username: str) -> No
 
 
 @pytest.mark.parametrize(
-    "username", ["", " ", "a b", "a:b", "platform", "x" * 65, "-a", "a\n", "\u202eada", "a\u200bb", "ädä"]
-)
+    "username",
+    [
+        "", " ", "a b", "a:b", "platform", "operator", "Operator", "default", "anonymous", "x" * 65, "-a", "a\n",
+        "\u202eada", "a\u200bb", "ädä",
+    ],
+)  # fmt: skip
 def test_a_username_that_could_be_mistaken_is_refused(plain_admin: FlaskClient, username: str) -> None:
     reply = plain_admin.post("/api/users", json={"username": username, "password": "a good password"})
 
