@@ -14,7 +14,9 @@ from common.models.journal import Job
 from common.statements import Statement
 from common.states import JOB_EDGES, By, JobState, sources
 
-NO_FAILURES: dict[str, object] = {"attempts": 0, "waits": 0, "unavailable_since": None, "waits_for": None}
+NO_WAITS: dict[str, object] = {"waits": 0, "unavailable_since": None, "waits_for": None}
+"""The columns of a job row that count waits, with their initial values."""
+NO_FAILURES: dict[str, object] = {"attempts": 0, **NO_WAITS}
 """The columns of a job row that count failures, with their initial values."""
 
 
@@ -71,9 +73,11 @@ def _claim() -> ClauseElement:
 
 
 def _finish() -> ClauseElement:
-    """Ends a job that is still held and was not enqueued again."""
+    """Ends a job that is still held and was not enqueued again. It keeps its attempts, and shows no step under way."""
     is_mine = (Job.id == bindparam("id"), Job.fence == bindparam("lease_fence"), Job.state_ == JobState.RUNNING)
-    done: dict[str, object] = {**NO_FAILURES, "live_key": None, "lease_until": None, "error": None}
+    whole = func.coalesce(Job.progress_total, Job.progress_done)
+    progress: dict[str, object] = {"progress_done": whole, "progress_message": None}
+    done: dict[str, object] = {**NO_WAITS, **progress, "live_key": None, "lease_until": None, "error": None}
     return (
         update(Job)
         .where(*is_mine, Job.generation == bindparam("lease_generation"), _is_before(JobState.DONE))

@@ -211,6 +211,32 @@ def test_a_retried_job_begins_anew(on_database: str) -> None:
     assert _claim(lease.job_id).fence == 3
 
 
+@pytest.mark.parametrize(("total", "done"), [(2, 2), (None, 1)], ids=["of a known number", "of an unknown number"])
+def test_a_done_job_says_how_often_it_was_tried_and_shows_no_step(
+    on_database: str, total: int | None, done: int
+) -> None:
+    lease = _claim(_enqueue())
+    _do(VERBS["fail"][2], lease)
+    _put(lease.job_id, JobState.QUEUED)
+    last = _claim(lease.job_id)
+    _do(lambda tx, lease: tx.queue.show_progress(lease, 1, total, "creating the repository"), last)
+
+    _do(VERBS["finish"][2], last)
+
+    job = _job(last.job_id)
+    assert (job.state, job.attempts) == (JobState.DONE, 2)
+    assert (job.progress_done, job.progress_total, job.progress_message) == (done, total, None)
+
+
+def test_a_job_that_was_enqueued_again_is_tried_from_the_first_attempt(on_database: str) -> None:
+    lease = _claim(_enqueue())
+    _enqueue()
+
+    _do(VERBS["finish"][2], lease)
+
+    assert (_job(lease.job_id).state, _job(lease.job_id).attempts) == (JobState.QUEUED, 0)
+
+
 def test_a_job_that_is_parked_again_and_again_leaves_one_row(on_database: str) -> None:
     """As what a sweep enqueues every few seconds, for as long as a provider refuses it."""
 

@@ -221,7 +221,7 @@ def test_of_the_runs_that_a_step_assigned_the_first_is_prepared_by_the_same_work
     first, second = _of("first"), _of("second")
     assert first is not None
     assert second is not None
-    assert (first.state, first.fence, first.attempts, first.started_at is None) == (JobState.DONE, 1, 0, False)
+    assert (first.state, first.fence, first.attempts, first.started_at is None) == (JobState.DONE, 1, 1, False)
     assert (second.state, second.fence) == (JobState.QUEUED, 0)
     assert announcer().flush(10)
     assert rung(jobs.PREPARE_RUN.queue) == [second.id], "only the second is rung"

@@ -16,7 +16,7 @@ jobs = Blueprint("jobs", __name__, url_prefix="/api")
 
 
 class ProgressSchema(Schema):
-    """message, done and total are null until the job reports its progress."""
+    """message, done and total are null until the job reports its progress. Once it is done, message is null again."""
 
     done = fields.Integer(attribute="progress_done", allow_none=True)
     total = fields.Integer(attribute="progress_total", allow_none=True)
