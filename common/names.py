@@ -77,9 +77,14 @@ def short_id(some_id: str) -> str:
 
 def slug(text: str, *, longest: int = 40) -> str:
     """`[a-z0-9-]{1,longest}` made from any text; `x` if no character remains."""
+    return _latin(text, longest) or "x"
+
+
+def _latin(text: str, longest: int) -> str:
+    """The slug of the text; empty if no character remains."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     words = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
-    return words[:longest].strip("-") or "x"
+    return words[:longest].strip("-")
 
 
 def numbered(name: str, number: int, *, longest: int = 40) -> str:
@@ -113,13 +118,13 @@ def is_preview_app(name: str) -> bool:
 def release_branch(name: str | None, notes: str | None, group_id: str) -> str:
     """`release/<slug of name, else of the first two words of notes, else short id>`.
 
+    A text without Latin letters or digits has no slug.
+
     >>> release_branch(None, "Sprint 1 features", "…")
     'release/sprint-1'
     """
-    if name and name.strip():
-        return RELEASE_PREFIX + slug(name)
-    words = (notes or "").split()[:2]
-    return RELEASE_PREFIX + (slug(" ".join(words)) if words else short_id(group_id))
+    words = " ".join((notes or "").split()[:2])
+    return RELEASE_PREFIX + (_latin(name or "", 40) or _latin(words, 40) or short_id(group_id))
 
 
 def is_platform_branch(branch: str) -> bool:

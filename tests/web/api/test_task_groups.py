@@ -45,6 +45,19 @@ def test_branches_are_named_by_name_then_notes_then_id_and_stay_unique(world: Wo
     assert unnamed["stagingBranch"] == f"release/{unnamed['id'][-8:]}"
 
 
+def test_a_group_without_latin_letters_is_named_by_what_has_some_or_by_its_short_id(plain_world: World) -> None:
+    world = plain_world
+    project = world.project()
+    one, two, three, four = world.approved(project, "One", "Two", "Three", "Four")
+
+    assert world.group(project, [one], name="日本", notes="Sprint 2")["stagingBranch"] == "release/sprint-2"
+    both = world.group(project, [two], name="日本", notes="Спринт второй, 3")
+    assert both["stagingBranch"] == f"release/{both['id'][-8:]}"
+    notes = world.group(project, [three], notes="日本")
+    assert notes["stagingBranch"] == f"release/{notes['id'][-8:]}"
+    assert world.group(project, [four], name="X")["stagingBranch"] == "release/x"
+
+
 def test_a_name_is_free_in_another_project(world: World) -> None:
     for name in ("Demo", "Other"):
         project = world.project(name)
