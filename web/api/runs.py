@@ -84,7 +84,7 @@ class ReadTranscriptSchema(Schema):
 
     makes = Wanted
     after = QueryInteger(0, load_default=0)
-    before = QueryInteger(1, 2**63 - 1, load_default=None)
+    before = QueryInteger(1, load_default=None)
     limit = QueryInteger(1, MOST_ENTRIES, load_default=500)
     q = Text(LONGEST_SEARCH, least=1, load_default=None, attribute="words")
     kind = Kinds(load_default=(), attribute="kinds")

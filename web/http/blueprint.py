@@ -51,7 +51,7 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, Unpack, cast
 
 import flask_smorest
 import marshmallow as ma
@@ -70,6 +70,7 @@ from web.http.fields import (
     QUESTION_ID_PATTERN,
     UUID_PATTERN,
     AnyField,
+    FieldOptions,
     Integer,
     Itself,
     Nothing,
@@ -85,7 +86,9 @@ _Description = dict[str, Any]
 """flask-smorest's description of a part of a view, as it goes into openapi.json."""
 
 FARTHEST_OFFSET = 2**31
-_DIGITS = re.compile(r"[0-9]{1,18}")
+LARGEST_INTEGER = 2**63 - 1
+"""The largest whole number that the databases compare with a column."""
+_DIGITS = re.compile(r"[0-9]+")
 
 
 class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
@@ -263,10 +266,14 @@ def _marked(wrapper: object, _view: View, **marks: object) -> View:
 class QueryInteger(Integer):
     """A whole number in a query string: digits only."""
 
+    def __init__(self, least: int, most: int = LARGEST_INTEGER, **options: Unpack[FieldOptions]) -> None:
+        super().__init__(least, most, **options)
+
     def _deserialize(self, value: object, attr: str | None, data: object, **kwargs: object) -> int:
         if not isinstance(value, str) or not _DIGITS.fullmatch(value):
             raise self.make_error("invalid", input=value)
-        return super()._deserialize(int(value), attr, data, **kwargs)
+        # 20 digits are above every limit, and Python refuses to read very long numbers.
+        return super()._deserialize(int(value.lstrip("0")[:20] or "0"), attr, data, **kwargs)
 
 
 class PagingSchema(Schema):

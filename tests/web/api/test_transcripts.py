@@ -291,6 +291,8 @@ def test_a_transcript_is_read_backwards_from_its_end(run: Talking) -> None:
     run.say(7)
     assert run.messages(f"after={last['next']}") == ["entry 7"]
     assert run.messages(f"before=9007199254740991&after={last['entries'][0]['seq']}") == ["entry 6", "entry 7"]
+    assert run.messages(f"before={2**63 - 1}&limit=1") == ["entry 7"]
+    assert run.messages(f"after={2**63 - 1}") == []
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,21 @@ def test_the_description_is_openapi_3_1(plain_app: Flask) -> None:
     assert described["openapi"] == "3.1.0"
 
 
+def test_the_description_gives_each_whole_number_of_a_query_a_largest_value(plain_app: Flask) -> None:
+    described = plain_app.test_client().get("/api/openapi.json").json["paths"]
+    numbers = {
+        (path, given["name"]): given["schema"].get("maximum")
+        for path, operations in described.items()
+        for operation in operations.values()
+        if isinstance(operation, dict)
+        for given in operation.get("parameters", [])
+        if given.get("in") == "query" and "integer" in given["schema"].get("type", ())
+    }
+
+    assert numbers["/api/runs/{run_id}/transcript", "before"] == 2**63 - 1
+    assert [parameter for parameter, most in numbers.items() if most is None] == []
+
+
 def test_the_description_has_every_route_of_the_api(plain_app: Flask) -> None:
     described = plain_app.test_client().get("/api/openapi.json").json["paths"]
     undescribed = {"/api/openapi.json", "/api/docs", "/api/client/<name>"}

@@ -10,7 +10,7 @@ import pytest
 
 from common.services.projects.variables import MOST_VARIABLES, variable_fault
 from common.states import Priority, TaskState
-from web.http.blueprint import PagingSchema
+from web.http.blueprint import PagingSchema, QueryInteger
 from web.http.errors import faults_of
 from web.http.fields import (
     AgentId,
@@ -157,3 +157,27 @@ def test_paging_is_as_strict(parameter: str, value: str) -> None:
         PagingSchema().load({parameter: value})
 
     assert [field for field, _message in faults_of(raised.value.messages)] == [parameter]
+
+
+LARGEST = 2**63 - 1
+
+
+class Between(Schema):
+    after = QueryInteger(0)
+    before = QueryInteger(1, 100)
+
+
+@pytest.mark.parametrize(
+    ("given", "read"), [(str(LARGEST), LARGEST), ("0", 0), ("0" * 30 + "7", 7), (f"00{LARGEST}", LARGEST)]
+)
+def test_a_whole_number_in_a_query_may_be_as_large_as_the_description_says(given: str, read: int) -> None:
+    assert Between().load({"after": given}) == {"after": read}
+
+
+@pytest.mark.parametrize("given", [str(LARGEST + 1), "1" + "0" * 19, "9" * 10_000])
+def test_a_whole_number_in_a_query_that_is_too_large_is_told_the_range(given: str) -> None:
+    with pytest.raises(ma.ValidationError) as raised:
+        Between().load({"after": given, "before": given})
+
+    ranges = [("after", f"Must be from 0 to {LARGEST}"), ("before", "Must be from 1 to 100")]
+    assert faults_of(raised.value.messages) == ranges
