@@ -339,8 +339,10 @@ def _apply(project: Project, values: ProjectValues) -> None:
         project.caps = changed_groups(project.caps or {}, values["caps"])
     project.name_key = name_key(project)
     both = sorted(set(variables_of(project)) & set(project.secret_env_names))
-    if both:
+    if both and "secret_env_vars" in values:
         raise Invalid(f"secretEnvVars.{both[0]}", "Is in envVars too")
+    if both:
+        raise Invalid(f"envVars.{both[0]}", "Is in secretEnvVars too")
     _give_secrets(project, "secrets_in_checks", values.get("secrets_in_checks"))
     _give_secrets(project, "secrets_in_previews", values.get("secrets_in_previews"))
 

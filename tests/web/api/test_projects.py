@@ -215,7 +215,11 @@ def test_no_variable_is_both_plain_and_secret(maintainer: FlaskClient) -> None:
     )
 
     assert (both.status_code, both.json["details"]["field"]) == (400, "secretEnvVars.KEY")
-    assert (later.status_code, later.json["details"]["field"]) == (400, "secretEnvVars.SECRET")
+    assert (later.status_code, later.json["details"]) == (
+        400, {"field": "envVars.SECRET", "message": "Is in secretEnvVars too"},
+    )  # fmt: skip
+    secret = maintainer.patch(f"/api/projects/{project.id}", json={"secretEnvVars": {"SECRET": "2"}})
+    assert (secret.status_code, secret.json["details"]["field"]) == (400, "secretEnvVars.SECRET")
     assert swapped.json["project"]["secretEnvVars"] == ["PLAIN"]
 
 

@@ -432,6 +432,7 @@ export const TEXTS = {
   "Needs Gitea or Forgejo: in the built-in forge, no CI sets statuses":
     "Necesita Gitea o Forgejo: en el forge integrado, ninguna CI pone estados",
   "Is in envVars too": "También está en envVars",
+  "Is in secretEnvVars too": "También está en secretEnvVars",
   "{unknown} is not among secretEnvVars": "{unknown} no está entre secretEnvVars",
   "There is already a project named {name}": "Ya existe un proyecto llamado {name}",
   "the project is being deleted": "el proyecto se está eliminando",
