@@ -41,6 +41,7 @@ from web.http.fields import (
     Text,
     Texts,
     Timestamp,
+    at_most,
     refused_if,
 )
 
@@ -76,7 +77,7 @@ IS_PATH_PATTERN = refused_if(why_refused)
 
 
 def _path_patterns() -> fields.List[str]:
-    return fields.List(Line(500, validate=IS_PATH_PATTERN), validate=validate.Length(max=200))
+    return fields.List(Line(500, validate=IS_PATH_PATTERN), validate=at_most(200))
 
 
 class HealthSecondsSchema(Schema):
@@ -184,8 +185,8 @@ class UpdateProjectSchema(Schema):
     docker_image = Line(255, allow_none=True, validate=validate.Regexp(_IMAGE, error="Not an image's name"))
     env_vars = _variables()
     secret_env_vars = _variables()
-    secrets_in_checks = fields.List(Line(128), validate=validate.Length(max=200))
-    secrets_in_previews = fields.List(Line(128), validate=validate.Length(max=200))
+    secrets_in_checks = fields.List(Line(128), validate=at_most(200))
+    secrets_in_previews = fields.List(Line(128), validate=at_most(200))
     replicas = Integer(1, 100)
     cpu_limit = Quantity("cpu", allow_none=True)
     memory_limit = Quantity("memory", allow_none=True)
@@ -216,7 +217,7 @@ class UpdateProjectSchema(Schema):
     group_test_runs = Integer(0, 10)
     coverage = Choice(ON_COVERAGE)
     required_statuses = fields.List(
-        Line(LONGEST_CONTEXT, validate=refused_if(context_fault)), validate=[validate.Length(max=MOST_CONTEXTS), _once]
+        Line(LONGEST_CONTEXT, validate=refused_if(context_fault)), validate=[at_most(MOST_CONTEXTS), _once]
     )
     agent_review = Kept(AgentReviewSchema, allow_none=True)
     review = Choice(REVIEWS)
@@ -226,11 +227,11 @@ class UpdateProjectSchema(Schema):
     question_rules = Kept(QuestionRulesSchema)
     setup_command = Text(8_000, least=1, allow_none=True)
     cache_paths = fields.List(
-        Line(200, validate=refused_if(cache_path_fault)), validate=[validate.Length(max=MOST_CACHE_PATHS), _apart]
+        Line(200, validate=refused_if(cache_path_fault)), validate=[at_most(MOST_CACHE_PATHS), _apart]
     )
     services = fields.List(fields.Nested(ServiceSchema), validate=_unlike_kinds)
     egress = Choice(Egress)
-    egress_hosts = fields.List(HostPattern(), validate=validate.Length(max=MOST_HOSTS))
+    egress_hosts = fields.List(HostPattern(), validate=at_most(MOST_HOSTS))
     caps = Kept(CapGroupsSchema)
 
     @ma.validates_schema

@@ -17,6 +17,7 @@ from web.http.fields import Choice, Line, Schema, Text
 proofs = Blueprint("proofs", __name__, url_prefix="/api")
 
 LONGEST_REASON = 500
+_ACCEPTED = validate.Length(1, MOST_ACCEPTED, error=f"Must have 1 to {MOST_ACCEPTED} names")
 
 
 class TestSchema(Schema):
@@ -53,7 +54,7 @@ class AcceptLostTestsSchema(Schema):
     """names: exactly as the proof's check lost_tests names them."""
 
     # Not Lines: the name of a test, or of a file with a finding, may contain invisible characters, or end with a space.
-    names = fields.List(Text(LONGEST_NAME + 20, least=1), required=True, validate=validate.Length(1, MOST_ACCEPTED))
+    names = fields.List(Text(LONGEST_NAME + 20, least=1), required=True, validate=_ACCEPTED)
 
 
 @proofs.get("/tasks/<id:task_id>/tests")
@@ -81,7 +82,7 @@ def accept_lost_tests(task_id: str, names: list[str]) -> object:
 class AcceptFindingsSchema(Schema):
     """names: as the proof's checks secrets and dependencies name them, each before `: ` in a line of their log."""
 
-    names = fields.List(Text(LONGEST_NAME + 20, least=1), required=True, validate=validate.Length(1, MOST_ACCEPTED))
+    names = fields.List(Text(LONGEST_NAME + 20, least=1), required=True, validate=_ACCEPTED)
 
 
 @proofs.post("/tasks/<id:task_id>/accept-findings")

@@ -99,19 +99,23 @@ class ProposeTasksSchema(Schema):
     )
 
 
+def _characters(most: int) -> validate.Length:
+    return validate.Length(min=1, max=most, error=f"Must have 1 to {most} characters")
+
+
 class RemarkSchema(Schema):
     """side: `old` if line counts in the version before the change."""
 
     makes = ReviewComment
-    path = AgentText(required=True, validate=validate.Length(min=1, max=LONGEST_PATH))
+    path = AgentText(required=True, validate=_characters(LONGEST_PATH))
     line = Integer(1, 10**7, required=True)
     side = Choice(("new", "old"), load_default="new")
-    body = AgentText(required=True, validate=validate.Length(min=1, max=LONGEST_GIVEN))
+    body = AgentText(required=True, validate=_characters(LONGEST_GIVEN))
 
 
 class GiveVerdictSchema(Schema):
     verdict = Choice(Verdict, required=True)
-    summary = AgentText(required=True, validate=validate.Length(min=1, max=LONGEST_GIVEN))
+    summary = AgentText(required=True, validate=_characters(LONGEST_GIVEN))
     comments = fields.List(
         fields.Nested(RemarkSchema),
         load_default=list,

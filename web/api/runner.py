@@ -21,7 +21,7 @@ from web.api.tasks import QuestionSchema
 from web.http.auth import agent, allow_agent, allow_enrolment, allow_run, run
 from web.http.blueprint import Blueprint, QueryInteger, body, one, query, raw_body, reply
 from web.http.errors import UnsupportedMedia
-from web.http.fields import Boolean, Choice, Id, Integer, Line, Number, Schema, Timestamp, not_blank
+from web.http.fields import Boolean, Choice, Id, Integer, Line, Number, Schema, Timestamp, at_most, not_blank
 from web.http.replies import Verbatim
 from web.http.sparse import SparseSchema
 from web.websocket.long_poll import Waiter
@@ -64,14 +64,14 @@ class SandboxReportSchema(Schema):
     says = AgentText(load_default="")
 
 
-_DRIVERS = validate.Length(max=MOST_DRIVERS, error=f"At most {MOST_DRIVERS}")
+_DRIVERS = at_most(MOST_DRIVERS)
 
 
 class RegisterAgentSchema(Schema):
     """driver: the first of drivers; one of the two is required."""
 
     pod_name = Line(253, required=True)
-    capabilities = fields.List(Line(60), load_default=list, validate=validate.Length(max=100))
+    capabilities = fields.List(Line(60), load_default=list, validate=at_most(100))
     driver = Line(40, load_default=None)
     drivers = fields.List(Line(40), load_default=None, validate=_DRIVERS)
     findings = fields.List(fields.Nested(FindingSchema), load_default=list, validate=_DRIVERS)
@@ -96,7 +96,7 @@ class HeartbeatSchema(Schema):
     error: why it can't work at all; null or absent: it can, with those of its drivers that work.
     """
 
-    run_ids = fields.List(Id(), required=True, validate=validate.Length(max=1000))
+    run_ids = fields.List(Id(), required=True, validate=at_most(1000))
     drivers = fields.List(Line(40), load_default=None, validate=_DRIVERS)
     findings = fields.List(fields.Nested(FindingSchema), load_default=None, validate=_DRIVERS)
     error = AgentText(load_default="", allow_none=True)
@@ -179,7 +179,7 @@ class EmptySchema(Schema):
 class AskQuestionSchema(Schema):
     question = AgentText(required=True, validate=not_blank)
     context = AgentText(load_default=None, allow_none=True)
-    options = fields.List(AgentText(validate=_NOT_EMPTY), load_default=list, validate=validate.Length(max=50))
+    options = fields.List(AgentText(validate=_NOT_EMPTY), load_default=list, validate=at_most(50))
     blocking = Boolean(load_default=True)
     default_response = AgentText(load_default=None, allow_none=True)
 

@@ -62,12 +62,35 @@ def not_blank(text: str) -> None:
         raise ma.ValidationError("Must not be blank")
 
 
+def at_most(most: int) -> Validator:
+    """A check that refuses a list of more entries."""
+    return Length(max=most, error=f"At most {most}")
+
+
 def _invalid(message: str) -> dict[str, str | list[str] | dict[str, str]]:
     return {"invalid": message}
 
 
 def _checks(own: list[Validator], more: Checks) -> list[Validator]:
     return own if more is None else [*own, *more] if isinstance(more, list) else [*own, more]
+
+
+_OF_MARSHMALLOW: dict[type[AnyField], str] = {
+    fields.List: "Must be a list", fields.Mapping: "Must be an object", fields.String: "Must be a text",
+    fields.Boolean: "Must be true or false",
+}  # fmt: skip
+"""What is said of a value of another kind, where a field of marshmallow's own has no words of ours."""
+
+
+def _say_in_our_words(field: AnyField) -> None:
+    """Replace what marshmallow says of a value, here and in the parts of a list or an object, which no schema binds."""
+    field.error_messages |= {"required": "Required", "null": "Must not be null"}
+    for kind, message in _OF_MARSHMALLOW.items():
+        if isinstance(field, kind) and field.error_messages["invalid"] == kind.default_error_messages["invalid"]:
+            field.error_messages["invalid"] = message
+    for name in ("inner", "key_field", "value_field"):
+        if (part := getattr(field, name, None)) is not None:
+            _say_in_our_words(part)
 
 
 class Schema(ma.Schema):
@@ -88,8 +111,7 @@ class Schema(ma.Schema):
 
     def on_bind_field(self, field_name: str, field_obj: AnyField) -> None:
         field_obj.data_key = camel_case(field_obj.data_key or field_name)
-        field_obj.error_messages["required"] = "Required"
-        field_obj.error_messages["null"] = "Must not be null"
+        _say_in_our_words(field_obj)
 
     @functools.cached_property
     def may_be_absent(self) -> frozenset[str]:

@@ -103,7 +103,7 @@ def test_members_see_no_facts_about_keys(app: Flask, admin: FlaskClient, member:
         ({"baseUrl": "http://127.0.0.7:3000"}, "baseUrl", "platform's own address"),
         ({"prices": {"m": {"input": 1}}}, "prices.m.output", "Required"),
         ({"prices": {"m": {"input": -1, "output": 1}}}, "prices.m.input", "from 0"),
-        ({"prices": [1]}, "prices", "Not a valid mapping"),
+        ({"prices": [1]}, "prices", "Must be an object"),
         ({"models": "all"}, "models", ""),
         ({"hasKey": True}, "hasKey", "Read-only field"),
         ({"colour": "red"}, "colour", "Unknown field"),

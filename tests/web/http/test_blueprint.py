@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from marshmallow import missing
+from marshmallow import Schema as AnySchema
+from marshmallow import fields, missing
+from marshmallow.validate import Length
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from tests.web.conftest import AppOn
@@ -73,6 +77,36 @@ def test_a_view_takes_what_its_schemas_read(plain_app: Flask) -> None:
         if unknown | unsure:
             wrong[endpoint] = unknown | unsure
     assert wrong == {}
+
+
+def test_what_is_refused_is_refused_in_our_words_at_every_depth(plain_app: Flask) -> None:
+    """Those of marshmallow are other words for the same, which have no translation."""
+    theirs = {
+        *(text for kind in (fields.Field, fields.List, fields.Dict) for text in kind.default_error_messages.values()),
+        *(text for kind in (fields.String, fields.Boolean) for text in kind.default_error_messages.values()),
+        None,
+    } - {fields.String.default_error_messages["invalid_utf8"], fields.Field.default_error_messages["validator_failed"]}
+    found = set()
+    for view in plain_app.view_functions.values():
+        for given in getattr(view, "_apidoc", {}).get("arguments", {}).get("parameters", []):
+            for name, field in _fields_below(given["schema"]()):
+                lengths = [check.error for check in field.validators if isinstance(check, Length)]
+                found |= {(name, said) for said in [*field.error_messages.values(), *lengths] if said in theirs}
+    assert found == set()
+
+
+def _fields_below(schema: AnySchema) -> Iterator[tuple[str, Any]]:
+    """The fields that the schema reads, and those inside of them, each with its place."""
+    open_fields: list[tuple[str, Any]] = [
+        (f"{type(schema).__name__}.{name}", field) for name, field in schema.load_fields.items()
+    ]
+    while open_fields:
+        place, field = open_fields.pop()
+        yield place, field
+        parts = {part: getattr(field, part, None) for part in ("inner", "key_field", "value_field")}
+        open_fields += [(f"{place}.{part}", inner) for part, inner in parts.items() if inner is not None]
+        if isinstance(field, fields.Nested):
+            open_fields += [(f"{place}.{name}", inner) for name, inner in field.schema.load_fields.items()]
 
 
 def _read(schema: type[Schema], place: str) -> dict[str, bool]:

@@ -26,6 +26,7 @@ from web.http.fields import (
     Text,
     Texts,
     Timestamp,
+    at_most,
 )
 
 
@@ -157,6 +158,35 @@ def test_paging_is_as_strict(parameter: str, value: str) -> None:
         PagingSchema().load({parameter: value})
 
     assert [field for field, _message in faults_of(raised.value.messages)] == [parameter]
+
+
+class Listing(Schema):
+    names = ma.fields.List(Name(), validate=at_most(2))
+    prices = ma.fields.Dict(keys=Name(), values=ma.fields.Nested(Everything))
+    of_own = ma.fields.List(Name(), error_messages={"invalid": "Must be a list of names"})
+
+
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [
+        ({"names": "all"}, ("names", "Must be a list")),
+        ({"names": ["a", None]}, ("names.1", "Must not be null")),
+        ({"names": ["a", 5]}, ("names.1", "Must be a text")),
+        ({"names": ["a", "b", "c"]}, ("names", "At most 2")),
+        ({"prices": ["a"]}, ("prices", "Must be an object")),
+        ({"prices": {"a": None}}, ("prices.a.value", "Must not be null")),
+        ({"prices": {"a": 5}}, ("prices.a.value", "Must be an object")),
+        ({"prices": {"a": {"name": None}}}, ("prices.a.value.name", "Must not be null")),
+        ({"ofOwn": 5}, ("ofOwn", "Must be a list of names")),
+    ],
+)
+def test_what_is_wrong_inside_lists_and_objects_is_said_in_our_words(
+    body: dict[str, Any], fault: tuple[str, str]
+) -> None:
+    with pytest.raises(ma.ValidationError) as raised:
+        Listing().load(body)
+
+    assert faults_of(raised.value.messages) == [fault]
 
 
 LARGEST = 2**63 - 1

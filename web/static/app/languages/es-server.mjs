@@ -714,6 +714,7 @@ export const TEXTS = {
   "Must be a day such as 2026-01-31, or a time in ISO 8601 with a zone":
     "Debe ser un día como 2026-01-31, o una hora ISO 8601 con zona",
   "Must have 1 to {most_tasks} tasks": "Debe tener de 1 a {most_tasks} tareas",
+  "Must have 1 to {most_accepted} names": "Debe tener de 1 a {most_accepted} nombres",
   "Must be a list of task ids": "Debe ser una lista de ids de tareas",
   "At most {most}": "Como máximo {most}",
   "At most {most_comments}": "Como máximo {most_comments}",
@@ -752,6 +753,7 @@ export const TEXTS = {
   "Read-only field": "Campo de solo lectura",
   "Must not be blank": "No debe estar en blanco",
   "Must be an object": "Debe ser un objeto",
+  "Must be a list": "Debe ser una lista",
   "Must not be null": "No debe ser null",
   "Must be a whole number": "Debe ser un número entero",
   "Must be a number": "Debe ser un número",
