@@ -218,7 +218,7 @@ def refusal(row: Row, who: Principal) -> int | None:
     if isinstance(row.needs, Role):
         return _refusal_of_person(row, row.needs, who)
     if who.kind != row.needs:
-        return 401
+        return 401 if who.role is None else 403
     return 404 if row.needs == RUN and not who.is_own_run else None
 
 

@@ -80,7 +80,7 @@ def allow_agent(view: View) -> View:
     """A registered agent, by its own token. The view reads it with `agent()`."""
 
     def authenticate(token: str) -> tuple[str, Principal]:
-        principal = runners.authenticate_agent(token)
+        principal = _of_agents(runners.authenticate_agent, token)
         return f"agent:{principal.agent_id}", principal
 
     return _ruled(Rule(authenticate, "For agents: needs the token of a registration."))(view)
@@ -93,7 +93,7 @@ def allow_run(*, even_over: bool = False) -> Callable[[View], View]:
     """
 
     def authenticate(token: str) -> tuple[str, Principal]:
-        principal = runners.authenticate_run(token)
+        principal = _of_agents(runners.authenticate_run, token)
         named = (request.view_args or {}).get("run_id")
         if named != principal.run_id:
             raise NotFound(f"run {named}")
@@ -108,7 +108,7 @@ def allow_enrolment(view: View) -> View:
     """A holder of an enrolment token."""
 
     def authenticate(token: str) -> tuple[str, Principal]:
-        return f"enrolment:{tokens.authenticate_enrolment(token)}", None
+        return f"enrolment:{_of_agents(tokens.authenticate_enrolment, token)}", None
 
     return _ruled(Rule(authenticate, "For agents: needs an enrolment token."))(view)
 
@@ -119,6 +119,15 @@ def _refuse_agents(token: str) -> None:
         raise Forbidden(f"agent {runners.authenticate_agent(token).agent_id} at a person's route")
     if token.startswith("awr_"):
         raise Forbidden(f"run {runners.authenticate_run(token).run_id} at a person's route")
+
+
+def _of_agents(authenticate: Callable[[str], P], token: str) -> P:
+    """What `authenticate` returns for the token. Raises Forbidden if the token is a valid one of a person."""
+    try:
+        return authenticate(token)
+    except Unauthenticated:
+        name = accounts.authenticate(token).name
+    raise Forbidden(f"{name} at an agent's route")
 
 
 def public(view: View) -> View:

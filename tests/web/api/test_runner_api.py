@@ -111,7 +111,7 @@ def test_a_run_reaches_itself_alone(world: World) -> None:
 
     assert run.post(f"{foreign}/logs", json={"lines": []}).status_code == 404
     assert agent.post(f"{path_of(claim)}/logs", json={"lines": []}).status_code == 401
-    assert other.post(f"{path_of(claim)}/logs", json={"lines": []}).status_code == 401
+    assert other.post(f"{path_of(claim)}/logs", json={"lines": []}).status_code == 403
     assert run.get("/api/projects").status_code in {401, 403}
     assert run.post("/api/runner/heartbeat", json={"runIds": []}).status_code == 401
 

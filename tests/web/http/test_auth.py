@@ -261,7 +261,27 @@ def test_an_agent_is_known_and_has_no_business_at_a_persons_route(app: Flask) ->
         assert client.open(path, method=method).status_code == 403, (method, path)
 
 
-def test_a_persons_token_is_none_of_an_agents(app: Flask, admin_user: User) -> None:
-    client = builders.client_of(app, admin_user)
+AGENT_ROUTES = [
+    ("/api/runner/register", {}),
+    ("/api/runner/heartbeat", {"runIds": []}),
+    ("/api/runner/runs/00000000-0000-7000-8000-000000000000/logs", {"lines": []}),
+]
 
-    assert client.post("/api/runner/heartbeat", json={"runIds": []}).status_code == 401
+
+@pytest.mark.parametrize(("path", "body"), AGENT_ROUTES)
+def test_a_person_is_known_and_has_no_business_at_an_agents_route(
+    app: Flask, admin_user: User, path: str, body: dict[str, Any]
+) -> None:
+    reply = builders.client_of(app, admin_user).post(path, json=body)
+
+    assert (reply.status_code, reply.json) == (403, {"error": "Forbidden"})
+
+
+@pytest.mark.parametrize(("path", "body"), AGENT_ROUTES)
+@pytest.mark.parametrize("token", ["awa_" + "x" * 43, "aiw_" + "x" * 43, "x"])
+def test_an_unknown_token_is_a_401_at_an_agents_route(
+    plain_app: Flask, token: str, path: str, body: dict[str, Any]
+) -> None:
+    reply = builders.client_with(plain_app, token).post(path, json=body)
+
+    assert (reply.status_code, reply.json) == (401, INVALID)
