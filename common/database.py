@@ -285,14 +285,6 @@ def lower(column: SQLColumnExpression[str]) -> ColumnElement[str]:
     return func.lower_letters(column, type_=String()) if is_sqlite() else func.lower(column)
 
 
-def before_commit(connection: Connection, act: Callable[[], None]) -> None:
-    """Have it called when all statements are answered, just before COMMIT is sent. On SQLite that is now."""
-    if is_sqlite():
-        act()
-    else:
-        cast("PatientConnection", connection.connection.dbapi_connection).at_commit = act
-
-
 def commit(connection: Connection) -> None:
     """Commit. Raises CommitUnknown if the answer to COMMIT was lost; after any other error nothing was committed."""
     transaction = connection.get_transaction()

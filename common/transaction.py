@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, cast
 
 from sqlalchemy import ColumnElement, Connection, Select, literal, select
 from sqlalchemy.exc import DBAPIError
@@ -37,6 +37,9 @@ from common.models.insertion import insert_with_next
 from common.outbox import Outbox
 from common.queue import JobQueue
 from common.statements import Row, Statement
+
+if TYPE_CHECKING:
+    from common.mariadb_connection import PatientConnection
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -222,7 +225,7 @@ def _run_once(function: Callable[[Transaction], R]) -> R:
         else:
             with contextlib.closing(_begun()) as connection:
                 attempt.run(connection)
-                database.before_commit(connection, attempt.ring_if_alone)
+                before_commit(connection, attempt.ring_if_alone)
                 database.commit(connection)
     finally:
         _writing.discard(thread)
@@ -269,6 +272,14 @@ class _Attempt(Generic[R]):
         return result
 
 
+def before_commit(connection: Connection, act: Callable[[], None]) -> None:
+    """Have it called when all statements are answered, just before COMMIT is sent. On SQLite that is now."""
+    if database.is_sqlite():
+        act()
+    else:
+        cast("PatientConnection", connection.connection.dbapi_connection).at_commit = act
+
+
 def _run_on_sqlite(attempt: _Attempt[R]) -> None:
     """Run and commit it: alone, as the first of a group, or as part of one."""
     deadline = time.monotonic() + patience.bounded(database.WRITE_WAIT_SECONDS)
@@ -286,7 +297,7 @@ def _run_in_turn(attempt: _Attempt[R]) -> CommitGroup | None:
         if group is None:
             with contextlib.closing(_begun()) as connection:
                 attempt.run(connection)
-                database.before_commit(connection, attempt.ring_if_alone)
+                before_commit(connection, attempt.ring_if_alone)
                 with commit_groups.gathered(connection):
                     database.commit(connection)
             return None

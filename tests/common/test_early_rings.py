@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 from sqlalchemy import Connection
 
-from common import database, feed, jobs, transaction
+from common import feed, jobs, transaction
 from common.announcer import announcer
 from common.errors import CommitUnknown
 from common.names import new_id
@@ -24,14 +24,14 @@ Before = Callable[[Callable[[], None]], None]
 def before_commit(on_database: str, monkeypatch: pytest.MonkeyPatch) -> Before:
     """Have a function run just before the next commit of this process, after what the platform does then."""
     feed.client(timeout=60).flushall()
-    before = database.before_commit
+    before = transaction.before_commit
 
     def have(act: Callable[[], None]) -> None:
         def both(connection: Connection, first: Callable[[], None]) -> None:
-            monkeypatch.setattr(database, "before_commit", before)
+            monkeypatch.setattr(transaction, "before_commit", before)
             before(connection, lambda: (first(), act()))
 
-        monkeypatch.setattr(database, "before_commit", both)
+        monkeypatch.setattr(transaction, "before_commit", both)
 
     return have
 

@@ -1044,6 +1044,7 @@ export const TEXTS = {
   "A question is waiting for its answer.": "Una pregunta espera su respuesta.",
   "{program} failed: {said}": "{program} falló: {said}",
   "exited with {code}": "terminó con {code}",
+  "The provider refused the call: {words}": "El proveedor rechazó la llamada: {words}",
   "The provider refused the key: {words}": "El proveedor rechazó la clave: {words}",
   "The provider's limit is reached: {words}": "Se ha alcanzado el límite del proveedor: {words}",
   "The provider has a fault: {words}": "El proveedor tiene un fallo: {words}",

@@ -81,6 +81,7 @@ export const TEXTS = {
   Dependency: "Dependencia",
   Diff: "Cambios",
   "Diff too large": "Cambios demasiado grandes",
+  "Unnamed submodules": "Submódulos sin nombre",
   "Empty diff": "Sin cambios",
   Head: "Cabeza",
   "Kept tests": "Pruebas conservadas",
