@@ -12,7 +12,7 @@ import base64
 import json
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from urllib.parse import quote, quote_plus
 
@@ -24,6 +24,12 @@ IN_KEY = "*** (private key)"
 
 LEAST_CHARACTERS = 8
 """Shorter values occur by chance in too many texts."""
+
+MARGIN = 16_000
+"""So many characters after the end of what is wanted are searched, too. No key of a known format should be longer."""
+
+_AT_ONCE = 2**16
+"""About so many characters are searched without a pause."""
 
 _FEW = 100
 """Up to this many prefixes, searching for each is faster than checking every position of the text."""
@@ -50,6 +56,11 @@ _MARKS = ("eyJ", "PRIVATE KEY", "PuTTY-User-Key")
 _MASKED = re.compile(r"\*{3,}")
 
 Span = tuple[int, int]
+Pause = Callable[[], object]
+
+
+def go_on() -> None:
+    """The pause of callers that want none."""
 
 
 class Mask:
@@ -72,31 +83,75 @@ class Mask:
     def __repr__(self) -> str:
         return f"Mask({len(self._index)} forms)"
 
-    def __call__(self, text: str) -> str:
-        """The text with every secret in it replaced by MASK."""
+    def __call__(self, text: str, *, pause: Pause = go_on) -> str:
+        """The text with every secret in it replaced by MASK. pause: see `lines`."""
         if not self._index and not any(mark in text for mark in _MARKS) and not needed_in(text):
             return text
-        return "\n".join(self.lines(text.split("\n")))
+        return "\n".join(self.lines(text.split("\n"), pause=pause))
 
     def end_of(self, text: str) -> str:
         """Like a call, for the end of a longer text, which may begin in the middle of a secret."""
         return "\n".join(self.lines(text.split("\n"), after=""))
 
-    def lines(self, lines: Sequence[str], *, after: str | None = None) -> list[str]:
+    def beginning(self, text: str, longest: int, *, pause: Pause = go_on) -> tuple[str, int]:
+        """Mask a text of which about `longest` characters are wanted, without searching all of a far longer one.
+
+        Returns the masked text and the number of characters that were left out after it. A text up to MARGIN longer
+        than `longest` is masked whole: nothing is left out. Of a longer one, the first `longest` characters are masked,
+        also where a secret begins in them and ends behind. pause: see `lines`.
+        """
+        found = _without_private_keys(text.split("\n"), is_inside=False, pause=pause)
+        whole = "\n".join(found)
+        if len(whole) <= longest + MARGIN:
+            return "\n".join(_cut_out(found, self._spans(found, pause=pause))), 0
+        lines, wanted = whole[: longest + MARGIN].split("\n"), whole[:longest].split("\n")
+        last = len(wanted) - 1
+        parts = [*wanted, lines[last][len(wanted[last]) :], *lines[last + 1 :]]
+        shown = _cut_out(parts, self._spans(lines, pause=pause))[: last + 1]
+        return "\n".join(shown), len(whole) - longest
+
+    def beginnings(
+        self, lines: Sequence[str], longest: int, *, after: str | None = None, pause: Pause = go_on
+    ) -> list[tuple[str, int]]:
+        """As `beginning`, for each of the lines, with `after` as in `lines`. Private keys and values that are split
+        between two lines are found wherever they stand; only keys of a known format are not searched in the rest."""
+        found = _without_private_keys(lines, is_inside=(after or "").endswith(IN_KEY), pause=pause)
+        spans = self._spans(found, goes_on=after is not None, longest=longest + MARGIN, pause=pause)
+        parts: list[str] = []
+        firsts: list[tuple[int, int]] = []
+        for line in found:
+            is_cut = len(line) > longest + MARGIN
+            firsts.append((len(parts), len(line) - longest if is_cut else 0))
+            parts += [line[:longest], line[longest:]] if is_cut else [line]
+        shown = _cut_out(parts, spans)
+        return [(shown[first], left_out) for first, left_out in firsts]
+
+    def lines(self, lines: Sequence[str], *, after: str | None = None, pause: Pause = go_on) -> list[str]:
         """Mask the lines; their number stays the same. Secrets that are split between two lines are found, too.
 
         after: the masked line before these, if they continue a stream; None if they begin one. A part of a secret at
-        either end of the lines is masked if it has at least LEAST_CHARACTERS.
+        either end of the lines is masked if it has at least LEAST_CHARACTERS. pause: called now and then during long
+        work, for callers who let others go on meanwhile.
         """
-        masked = _without_private_keys(lines, is_inside=after is not None and after.endswith(IN_KEY))
-        joined = "".join(masked)
-        spans = list(self._known(joined, goes_on=after is not None))
-        patterns = needed_in("\n".join(masked))
-        starts = [0, *accumulate(map(len, masked))]
-        if patterns or "eyJ" in joined:
-            for start, line in zip(starts, masked, strict=False):
-                spans += ((start + begin, start + end) for begin, end in find_keys(line, patterns))
-        return _cut_out(masked, starts, spans) if spans else masked
+        found = _without_private_keys(lines, is_inside=(after or "").endswith(IN_KEY), pause=pause)
+        return _cut_out(found, self._spans(found, goes_on=after is not None, pause=pause))
+
+    def _spans(
+        self, lines: Sequence[str], *, goes_on: bool = False, longest: int | None = None, pause: Pause = go_on
+    ) -> list[Span]:
+        """The positions of secrets in the joined lines. longest: keys are searched in so many characters of a line."""
+        spans = list(self._known("".join(lines), goes_on=goes_on, pause=pause))
+        starts = list(accumulate(map(len, lines), initial=0))
+        for first, last in _groups(lines):
+            searched = [line[:longest] for line in lines[first:last]]
+            text = "\n".join(searched)
+            pause()
+            patterns = needed_in(text)
+            if patterns or "eyJ" in text:
+                for start, line in zip(starts[first:last], searched, strict=True):
+                    spans += ((start + begin, start + end) for begin, end in find_keys(line, patterns))
+                    pause()
+        return spans
 
     def places(self, lines: Sequence[str]) -> list[tuple[int, int]]:
         """The first and the last line, counted from 0, of each place where a value stands, whole, in the lines."""
@@ -106,14 +161,14 @@ class Mask:
         found = {(bisect_right(starts, begin) - 1, bisect_left(starts, end) - 1) for begin, end in spans}
         return sorted(found)
 
-    def _known(self, text: str, *, goes_on: bool) -> Iterator[Span]:
+    def _known(self, text: str, *, goes_on: bool, pause: Pause = go_on) -> Iterator[Span]:
         """The positions of exact values."""
         index, length = self._index, len(text)
         if not index:
             return
         if goes_on and (begun := self._goes_on(text)):
             yield 0, begun
-        for at in self._starts(text):
+        for at in self._starts(text, pause):
             for needle, kept in index[text[at : at + LEAST_CHARACTERS]]:
                 if text.startswith(needle, at):
                     yield at + kept, at + len(needle)
@@ -122,12 +177,18 @@ class Mask:
                     yield min(at + kept, length), length
                     break
 
-    def _starts(self, text: str) -> list[int]:
+    def _starts(self, text: str, pause: Pause) -> list[int]:
         """The positions where any value could begin, unordered."""
-        index, size, found = self._index, LEAST_CHARACTERS, []
+        index, size = self._index, LEAST_CHARACTERS
+        found: list[int] = []
         if len(index) > _FEW:
-            return [at for at in range(len(text) - size + 1) if text[at : at + size] in index]
+            end = len(text) - size + 1
+            for first in range(0, end, _AT_ONCE):
+                pause()
+                found += [at for at in range(first, min(first + _AT_ONCE, end)) if text[at : at + size] in index]
+            return found
         for beginning in index:
+            pause()
             at = text.find(beginning)
             while at >= 0:
                 found.append(at)
@@ -235,12 +296,25 @@ class _Markers:
         return self._found
 
 
-def _without_private_keys(lines: Sequence[str], *, is_inside: bool) -> list[str]:
+def _groups(lines: Sequence[str]) -> Iterator[Span]:
+    """Parts of the lines, as (first, last + 1), with about _AT_ONCE characters each or a single longer line."""
+    first = size = 0
+    for number, line in enumerate(lines):
+        if size and size + len(line) > _AT_ONCE:
+            yield first, number
+            first, size = number, 0
+        size += len(line) + 1
+    if first < len(lines):
+        yield first, len(lines)
+
+
+def _without_private_keys(lines: Sequence[str], *, is_inside: bool, pause: Pause) -> list[str]:
     """Mask private keys in the formats of PEM, OpenSSH, PGP and PuTTY. is_inside: the lines begin within a key."""
     if not is_inside and not any("PRIVATE KEY" in line or "PuTTY-User-Key" in line for line in lines):
         return list(lines)
     masked: list[str] = []
     for line in lines:
+        pause()
         shown, is_inside = _without_keys_of_line(line, masked, is_inside=is_inside)
         masked.append(shown)
     return masked
@@ -296,8 +370,9 @@ def _mask_body_before(masked: list[str]) -> None:
         masked[at] = MASK
 
 
-def _cut_out(lines: Sequence[str], starts: Sequence[int], spans: Iterable[Span]) -> list[str]:
+def _cut_out(lines: Sequence[str], spans: Iterable[Span]) -> list[str]:
     """Replace each span of the joined lines by MASK. A span over several lines leaves its MASK in the first of them."""
+    starts = accumulate(map(len, lines), initial=0)
     merged: list[list[int]] = []
     for begin, end in sorted(span for span in spans if span[0] < span[1]):
         if merged and begin <= merged[-1][1]:

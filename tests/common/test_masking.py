@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common import key_formats
-from common.masking import IN_KEY, KNOWN_FORMATS, MASK, Mask, is_same_when_masked
+from common.masking import IN_KEY, KNOWN_FORMATS, MARGIN, MASK, Mask, is_same_when_masked
 
 ROOT = Path(__file__).parents[2]
 SECRET = "p$ss wörd/+&=canary-41c"
@@ -169,6 +169,47 @@ def test_chosen_input_takes_no_more_than_its_length(unit: str) -> None:
     """A megabyte that would take a quadratic search hours ends within the test's time limit."""
     text = unit * (2**20 // len(unit))
     assert len(Mask(["canary-secret-41c"])(f"-----BEGIN PRIVATE KEY-----\n{text}!\n{text}")) <= 2 * len(text) + 2**17
+
+
+@pytest.mark.parametrize("key", [*KEYS, "canary-secret-41c", f"canary-{'7' * 2 * MARGIN}"])
+def test_a_secret_where_a_long_text_is_cut_is_masked_as_in_the_whole_text(key: str) -> None:
+    mask, longest = Mask([key] if key.startswith("canary") else []), 1000
+    for end in ("\n", " "):
+        for begins_at in (longest - 8, longest - len(key) // 2, longest - len(key), longest):
+            before = ("a word " * longest)[: max(0, begins_at - 1)] + end
+            text = f"{before}{key} {'and so on ' * MARGIN}"
+
+            expected = (mask(text)[: len(before) + 3] if begins_at < longest else text[:longest]).rstrip("*")
+            for shown, left_out in (mask.beginning(text, longest), *mask.beginnings([text, "next"], longest)[:1]):
+                assert (shown[: len(expected)], shown[len(expected) :][:3]) in {(expected, MASK), (expected, "")}
+                assert key[:8] not in shown
+                assert left_out == len(text) - longest
+
+
+def test_what_is_little_longer_than_wanted_is_masked_whole() -> None:
+    mask = Mask(["canary-secret-41c"])
+    text = f"{'x' * 990} canary-secret-41c {'y' * (MARGIN - 100)}"
+
+    assert mask.beginning(text, 1000) == (mask(text), 0)
+    assert mask.beginnings([text, "", "last"], 1000) == [(mask(text), 0), ("", 0), ("last", 0)]
+
+
+def test_a_secret_that_ends_a_line_which_is_cut_and_goes_on_in_the_next_one_is_masked(pem: str) -> None:
+    mask, key = Mask(["canary-secret-41c"]), pem.splitlines()
+    long = "x " * 2 * MARGIN
+
+    assert mask.beginnings([f"{long}canary-", "secret-41c yy"], 1000)[1] == (" yy", 0)
+    assert mask.beginnings([long + key[0], key[1], key[2]], 1000)[1:] == [(IN_KEY, 0), (IN_KEY, 0)]
+    assert mask.beginnings([key[3], long], 1000, after=IN_KEY)[0] == (IN_KEY, 0)
+    assert mask.beginnings([key[1], key[2], key[-1] + long], 1000)[:2] == [(MASK, 0), (MASK, 0)]
+
+
+def test_a_caller_may_pause_between_parts_of_long_work() -> None:
+    pauses: list[int] = []
+    lines = ["a plain line of a log " * 1000] * 50
+
+    assert Mask([SECRET]).lines(lines, pause=lambda: pauses.append(1)) == lines
+    assert len(pauses) >= 10
 
 
 @settings(max_examples=40)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from common.masking import Mask, Pause, go_on
 from common.models.run import LogEntry, Run
 from common.transaction import Transaction
 
@@ -13,9 +14,19 @@ LONGEST = 16_000
 """Most characters of an entry. Longer ones are cut, with a note."""
 
 
-def cut(text: str, longest: int = LONGEST) -> str:
-    """Cut the text, with a note. Call it after masking, which would not find a secret that was cut."""
-    return text if len(text) <= longest else text[:longest] + f"\n… cut, {len(text) - longest} characters more"
+def cut(text: str, longest: int = LONGEST, *, left_out: int = 0) -> str:
+    """Cut the text, with a note. Call it after masking, which would not find a secret that was cut.
+
+    left_out: the number of characters that followed the text.
+    """
+    more = max(0, len(text) - longest) + left_out
+    return text[:longest] + f"\n… cut, {more} characters more" if more else text
+
+
+def masked_and_cut(text: str, mask: Mask, longest: int = LONGEST, *, pause: Pause = go_on) -> str:
+    """The text masked, then cut as by `cut`. Of a long text little more than is kept is searched. pause: see Mask."""
+    shown, left_out = mask.beginning(text, longest, pause=pause)
+    return cut(shown, longest, left_out=left_out)
 
 
 def entry_body(row: LogEntry) -> dict[str, object]:

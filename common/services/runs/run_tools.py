@@ -14,7 +14,7 @@ from common.models.project import Project
 from common.models.run import Run
 from common.models.task import Comment, Proposal, Question, Task
 from common.services.projects.variables import mask_of_run
-from common.services.runs.log_entries import cut
+from common.services.runs.log_entries import masked_and_cut
 from common.services.runs.runners import RunPrincipal
 from common.services.tasks import proposals
 from common.services.tasks.messages import exchange, shown_kind
@@ -111,7 +111,7 @@ def propose_tasks(tx: Transaction, principal: RunPrincipal, wanted: Sequence[New
         raise Invalid("proposals", "A review proposes no tasks: say it in the summary of your verdict")
     mask = mask_of_run(tx, run)
     # A title is masked twice: what is removed may be part of a secret, or separate its parts.
-    new = [NewProposal(mask(_visible_line(mask(one.title))), cut(mask(one.description))) for one in wanted]
+    new = [NewProposal(mask(_visible_line(mask(one.title))), masked_and_cut(one.description, mask)) for one in wanted]
     for number, one in enumerate(new):
         if not one.title:
             raise Invalid(f"proposals.{number}.title", "Must not be blank")

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import bindparam, delete, exists, or_, select, update
 
 from common.errors import Conflict, Invalid, NotFound, Unauthenticated
-from common.masking import is_same_when_masked
+from common.machine.turns import Turns
+from common.masking import Mask, is_same_when_masked
 from common.models.agent import Agent
 from common.models.project import Project
 from common.models.run import Run, RunSession
@@ -21,7 +22,7 @@ from common.services.purging import purge
 from common.services.runs import capped, lifecycle, run_end, stuck
 from common.services.runs.agent_reports import AgentNews, AgentReport, fault_of, show_report, with_news
 from common.services.runs.claims import claimed
-from common.services.runs.log_entries import cut, note
+from common.services.runs.log_entries import cut, masked_and_cut, note
 from common.services.runs.waiting import AGENT_LOST_SECONDS
 from common.services.spend.model_calls import is_counted
 from common.services.spend.model_tokens import reached_limit
@@ -231,9 +232,19 @@ def save_usage(tx: Transaction, run_id: str, usage: Mapping[str, float]) -> None
     run.usage = {name: max(value, run.usage.get(name, 0)) for name, value in usage.items()}
 
 
-@transactional
+def mask_for(run_id: str) -> Mask:
+    """The mask of texts from this run, for masking before a transaction: text that is made for it takes seconds.
+
+    Once the run is over, its credentials stay readable: nothing of it may be stored any more.
+    """
+    with snapshot() as read:
+        run = read.get(Run, run_id)
+        if run is None:
+            raise NotFound(f"run {run_id}")
+        return mask_of_run(read, run)
+
+
 def ask_question(
-    tx: Transaction,
     run_id: str,
     text: str,
     *,
@@ -246,11 +257,19 @@ def ask_question(
 
     Invalid once the run has asked MOST_QUESTIONS others; a transcript entry announces that.
     """
+    mask, pause = mask_for(run_id), Turns()
+    given = [text, context or "", default_response or "", *options]
+    text, about, default, *options = [masked_and_cut(one, mask, pause=pause) for one in given]
+    return _ask(run_id, text, about or context, options, is_blocking, default or None)
+
+
+@transactional
+def _ask(
+    tx: Transaction, run_id: str, text: str, context: str | None, options: list[str], is_blocking: bool,
+    default_response: str | None,
+) -> tuple[Question, bool]:  # fmt: skip
+    """The texts are masked."""
     task, run = _live(tx, run_id)
-    mask = mask_of_run(tx, run)
-    text, options = cut(mask(text)), [cut(mask(option)) for option in options]
-    context = cut(mask(context)) if context else context
-    default_response = cut(mask(default_response)) if default_response else None
     if run.is_review:
         raise Invalid("question", "Nobody answers a review: give your verdict by what you can read")
     number = questions.count_asked_by(tx, run.id) + 1
@@ -335,7 +354,10 @@ def finish_run(
         return ended
     task, run = _live(tx, run_id)
     mask = mask_of_run(tx, run)
-    summary, reason = cut(mask(summary)), run.stop_reason or (cut(mask(reason)) if reason else reason)
+    summary, reason = (
+        masked_and_cut(summary, mask),
+        run.stop_reason or (masked_and_cut(reason, mask) if reason else reason),
+    )
     run.claimed_sha, run.summary = commit_sha, summary
     run_end.end_run(tx, run, outcome, reason)
     task.updated_at = tx.now()
@@ -368,9 +390,9 @@ def _finish_review(
     _task, run = _live(tx, run_id)
     mask = mask_of_run(tx, run)
     if run.verdict is None:
-        run.summary = cut(mask(summary))
+        run.summary = masked_and_cut(summary, mask)
     run.is_cut_short = cut_short
-    run_end.end_run(tx, run, outcome, cut(mask(reason)) if reason else None)
+    run_end.end_run(tx, run, outcome, masked_and_cut(reason, mask) if reason else None)
     return run
 
 

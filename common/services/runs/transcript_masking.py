@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 
 from common.machine.text import storable, without_controls
-from common.masking import LEAST_CHARACTERS, Mask
+from common.masking import LEAST_CHARACTERS, Mask, Pause
 from common.services.runs.log_entries import cut
 
 MOST_BYTES = 64 * 2**10
@@ -22,12 +22,18 @@ _STEPS = ((MOST_BYTES, MOST_VALUES), (16_384, 1000), (4096, 200), (1024, 100), (
 """Details that are too large are cut in steps: to texts of this many characters, lists and objects of this many."""
 
 
-def masked_details(details: Mapping[str, object], mask: Mask) -> dict[str, object]:
+def masked_details(details: Mapping[str, object], mask: Mask, pause: Pause) -> tuple[dict[str, object], int]:
     """The details without control characters and secrets, in keys and in values, and with at most MOST_BYTES.
 
     What is cut or left out is said in its place. A number that holds a secret becomes a text. details: JSON values.
+    pause: called between texts. Returns the details, and by how many characters masking has shortened what was read.
     """
-    read = _Reading(mask).of_object(details, depth=1)
+    reading = _Reading(mask, pause)
+    read = reading.of_object(details, depth=1)
+    return _fitting(read), reading.masked_away
+
+
+def _fitting(read: dict[str, object]) -> dict[str, object]:
     for longest, most in _STEPS:
         shown = {key: _shortened(value, longest, most) for key, value in _first(read, most).items()}
         if size_of(shown) <= MOST_BYTES:
@@ -44,8 +50,10 @@ def size_of(details: Mapping[str, object] | None) -> int:
 class _Reading:
     """Copies JSON values, cleaned and masked. Stops after MOST_VALUES and _LONGEST_READ characters."""
 
-    def __init__(self, mask: Mask) -> None:
+    def __init__(self, mask: Mask, pause: Pause) -> None:
         self._mask = mask
+        self._pause = pause
+        self.masked_away = 0
         self._values = MOST_VALUES
         self._characters = _LONGEST_READ
 
@@ -99,7 +107,10 @@ class _Reading:
     def _text(self, text: str) -> str:
         shown = text[: min(self._characters, _LONGEST_READ // 2)]
         self._characters -= len(shown)
-        masked = self._mask(without_controls(storable(shown)))
+        plain = without_controls(storable(shown))
+        masked = self._mask(plain, pause=self._pause)
+        self._pause()
+        self.masked_away += max(0, len(plain) - len(masked))
         return masked if len(shown) == len(text) else f"{masked}\n… cut, {len(text) - len(shown)} characters more"
 
 

@@ -6,18 +6,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 
-from common.errors import Conflict, Invalid, NotFound
+from common.errors import Busy, Conflict, Invalid, NotFound
 from common.machine.text import without_controls
+from common.machine.turns import Turns
+from common.masking import Mask
 from common.models.run import LogEntry, Run
 from common.services.access import Caller
 from common.services.jobs import announce_live
 from common.services.projects.variables import mask_of_run
 from common.services.purging import purge
-from common.services.runs.log_entries import LONGEST, cut, entry_body
+from common.services.runs.log_entries import LONGEST, cut, entry_body, masked_and_cut
 from common.services.runs.runners import RunPrincipal
 from common.services.runs.stuck import is_failed_result, shows_writing, watch_repeats
+from common.services.runs.transcript_masking import MOST_BYTES as MOST_DETAILS_BYTES
 from common.services.runs.transcript_masking import masked_details, size_of
 from common.services.runs.transcript_search import has_words, may_have_words
 from common.settings import settings
@@ -31,6 +34,8 @@ ENTRY_BYTES = 100
 AT_ONCE_BYTES = 2**18
 """About so many bytes of entries are inserted by one statement and announced in one message: both are limited, and
 escaping may multiply them."""
+MOST_TRIES = 10
+"""How often lines are masked anew because others have written to the transcript meanwhile. A run has one writer."""
 LONGEST_CALL_ID = 100
 LONGEST_PROGRESS = 500
 """Most characters of a message of progress, as of a job's. Longer ones are cut, with a note."""
@@ -97,7 +102,13 @@ def append_lines(run: RunPrincipal, lines: Sequence[Line]) -> Appended:
     Safe to repeat for lines with numbers: those that arrived before are ignored. A note takes the place of numbers that
     are missing. Once the transcript is full, fewer lines are stored than were given.
     """
-    parcels, received = _store(run, _partly_masked(run.run_id, lines))
+    for _try in range(MOST_TRIES):
+        stored = _store(run, _prepared(run.run_id, lines))
+        if stored is not None:
+            break
+    else:
+        raise Busy(f"others were writing to the transcript of run {run.run_id}")
+    parcels, received = stored
     for few in parcels:
         entries = [entry_body(row) for row in few]
         body: dict[str, object] = {"taskId": run.task_id, "runId": run.run_id, "entries": entries}
@@ -107,54 +118,70 @@ def append_lines(run: RunPrincipal, lines: Sequence[Line]) -> Appended:
     return Appended(sum(map(len, parcels)), received or None)
 
 
-def _partly_masked(run_id: str, lines: Sequence[Line]) -> list[Line]:
-    """The lines with details and call ids that can be stored. Outside of the transaction, as it takes most of the time.
+@dataclass(frozen=True)
+class _Seen:
+    """What the masking of lines depends on, beside the lines. mask: compared by identity, as it is cached."""
 
-    Lines that arrived before stay as they are.
+    mask: Mask
+    entries_received: int
+    last_id: int | None
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """lines: those that are new, masked and cut, with their sizes in bytes. received: the run's entries_received then.
+
+    is_news: something new arrived, even if it does not fit any more.
     """
+
+    seen: _Seen
+    lines: Sequence[tuple[Line, int]]
+    received: int
+    is_news: bool
+    has_written: bool
+
+
+def _prepared(run_id: str, lines: Sequence[Line]) -> _Prepared:
+    """The lines as they can be stored. Outside of the transaction, as it takes most of the time."""
     with snapshot() as read:
         run = _live(read, run_id)
         mask = mask_of_run(read, run)
-    masked = []
-    for line in lines:
-        if line.number is not None and line.number <= run.entries_received:
-            masked.append(line)
-            continue
-        if line.call_id:
-            # Cut first, to bound the time for masking, but well above the final length.
-            call_id = mask(without_controls(line.call_id[:_LONGEST_MASKED_CALL_ID]))
-            line = replace(line, call_id=call_id[:LONGEST_CALL_ID])
-        if line.details is not None:
-            details = masked_details(line.details, mask)
-            if line.kind == "message":
-                # Only the platform says who wrote a message.
-                details.pop("author", None)
-            line = replace(line, details=details)
-        masked.append(line)
-    return masked
+        last = read.find(_last_entry(run_id))
+    seen = _Seen(mask, run.entries_received, None if last is None else last.id)
+    new, received = _new(run.entries_received, lines)
+    sized: list[tuple[Line, int]] = []
+    if run.log_bytes <= MOST_BYTES:
+        new, sized = _masked(new, mask, after=None if last is None else last.message)
+    has_written = any(shows_writing(line.kind, line.message, line.details) for line in new)
+    return _Prepared(seen, sized, received, bool(new), has_written)
+
+
+def _last_entry(run_id: str) -> Select[LogEntry]:
+    # A person's message does not interrupt what the agent was saying.
+    entries = select(LogEntry).where(LogEntry.run_id == run_id, LogEntry.kind != "message")
+    return entries.order_by(LogEntry.id.desc()).limit(1)
 
 
 @transactional
-def _store(tx: Transaction, run: RunPrincipal, lines: Sequence[Line]) -> tuple[list[list[LogEntry]], int]:
-    """The new entries in parts (see AT_ONCE_BYTES), and the number of the last line that arrived."""
+def _store(tx: Transaction, run: RunPrincipal, prepared: _Prepared) -> tuple[list[list[LogEntry]], int] | None:
+    """The new entries in parts (see AT_ONCE_BYTES), and the number of the last line that arrived.
+
+    None, and nothing is stored, if the lines have to be prepared anew: what their masking depends on has changed.
+    """
     row = tx.lock(Run, run.run_id)
     if row.live_task_id is None:
         raise Conflict(f"run {run.run_id} is over: stop working on it")
-    new = _new(row, lines)
-    row.has_written = row.has_written or any(shows_writing(line.kind, line.message, line.details) for line in new)
-    if row.log_bytes > MOST_BYTES or not new:
+    last = tx.find(_last_entry(row.id))
+    if _Seen(mask_of_run(tx, row), row.entries_received, None if last is None else last.id) != prepared.seen:
+        return None
+    row.entries_received = prepared.received
+    row.has_written = row.has_written or prepared.has_written
+    if row.log_bytes > MOST_BYTES or not prepared.is_news:
         return [], row.entries_received
-    # A person's message does not interrupt what the agent was saying.
-    last = tx.find(
-        select(LogEntry)
-        .where(LogEntry.run_id == row.id, LogEntry.kind != "message")
-        .order_by(LogEntry.id.desc())
-        .limit(1)
-    )
     at, now = last.at if last is not None else row.created_at, tx.now()
     parcels: list[list[LogEntry]] = [[]]
     size = 0
-    for line, line_size in _within_cap(row, _masked(tx, row, new, after=last.message if last is not None else None)):
+    for line, line_size in _within_cap(row, prepared.lines):
         at = _plausible(line.at, after=at, now=now)
         size += line_size
         if parcels[-1] and size > AT_ONCE_BYTES:
@@ -174,38 +201,64 @@ def _entry(run: Run, line: Line, at: datetime) -> LogEntry:
     )  # fmt: skip
 
 
-def _new(run: Run, lines: Sequence[Line]) -> list[Line]:
-    """The lines that did not arrive before, with a note where numbers are missing. Moves the run's entries_received."""
+def _new(received: int, lines: Sequence[Line]) -> tuple[list[Line], int]:
+    """The lines that did not arrive before, with a note where numbers are missing, and the last number now."""
     new = []
     for line in lines:
         if line.number is not None:
-            if line.number <= run.entries_received:
+            if line.number <= received:
                 continue
-            first, last = run.entries_received + 1, line.number - 1
+            first, last = received + 1, line.number - 1
             if first <= last:
                 what = f"entry {first}" if first == last else f"entries {first}–{last}"
                 new.append(Line("warn", f"The platform did not receive {what} of this run."))
-            run.entries_received = line.number
+            received = line.number
         new.append(line)
-    return new
+    return new, received
 
 
-def _masked(tx: Transaction, run: Run, lines: Sequence[Line], *, after: str | None) -> list[Line]:
-    """The lines with their messages cleaned, masked and cut. after: the message before; None if they are the first."""
-    mask = mask_of_run(tx, run)
+def _masked(new: Sequence[Line], mask: Mask, *, after: str | None) -> tuple[list[Line], list[tuple[Line, int]]]:
+    """The lines with their details and call ids masked; and wholly masked and cut, with the bytes that each counts.
+
+    after: the message before; None if they are the first. Text that is masked away counts, so that it has an end, too.
+    """
+    pause = Turns()
+    partly, masked_away = [], []
+    for line in new:
+        hidden = 0
+        if line.call_id:
+            # Cut first, to bound the time for masking, but well above the final length.
+            call_id = mask(without_controls(line.call_id[:_LONGEST_MASKED_CALL_ID]))
+            line = replace(line, call_id=call_id[:LONGEST_CALL_ID])
+        if line.details is not None:
+            details, hidden = masked_details(line.details, mask, pause)
+            if line.kind == "message":
+                # Only the platform says who wrote a message.
+                details.pop("author", None)
+            line = replace(line, details=details)
+        partly.append(line)
+        masked_away.append(hidden)
     # Bound the time for masking: cut the lines first, but well above LONGEST, the final length.
-    plain = [without_controls(line.message[: 4 * LONGEST]) for line in lines]
-    texts = mask.lines(plain, after=after)
-    return [replace(line, message=cut(text)) for line, text in zip(lines, texts, strict=True)]
+    plain = [without_controls(line.message[: 4 * LONGEST]) for line in partly]
+    sized = []
+    texts = mask.beginnings(plain, LONGEST, after=after, pause=pause)
+    for line, given, hidden, (text, left_out) in zip(partly, plain, masked_away, texts, strict=True):
+        shown = cut(text, left_out=left_out)
+        text_size = max(_bytes_of(given[:LONGEST]), _bytes_of(shown)) + len(line.call_id or "")
+        details_size = max(size_of(line.details), min(size_of(line.details) + hidden, MOST_DETAILS_BYTES))
+        sized.append((replace(line, message=shown), ENTRY_BYTES + text_size + details_size))
+    return partly, sized
 
 
-def _within_cap(run: Run, lines: Sequence[Line]) -> Iterator[tuple[Line, int]]:
+def _bytes_of(text: str) -> int:
+    return len(text.encode("utf-8", "replace"))
+
+
+def _within_cap(run: Run, lines: Sequence[tuple[Line, int]]) -> Iterator[tuple[Line, int]]:
     """The lines that fit into the transcript, with their sizes in bytes. A note replaces the first that does not."""
-    for line in lines:
+    for line, size in lines:
         if run.log_bytes > MOST_BYTES:
             return
-        text = len(line.message.encode("utf-8", "replace")) + len(line.call_id or "")
-        size = ENTRY_BYTES + text + size_of(line.details)
         run.log_bytes += size
         if run.log_bytes > MOST_BYTES:
             full = f"The transcript is full at {MOST_BYTES // 2**20} MiB: the rest of this run is left out."
@@ -225,7 +278,7 @@ def report_progress(run: RunPrincipal, body: Mapping[str, object]) -> None:
     """
     with snapshot() as read:
         mask = mask_of_run(read, _live(read, run.run_id))
-    shown = {**body, "message": cut(mask(str(body["message"])), LONGEST_PROGRESS)}
+    shown = {**body, "message": masked_and_cut(str(body["message"]), mask, LONGEST_PROGRESS)}
     announce_live(run.project_id, run.task_id, "task:progress", {"taskId": run.task_id, "runId": run.run_id, **shown})
 
 

@@ -7,17 +7,17 @@ beyond the check `agent_review`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import select
 
 from common.errors import Conflict, Invalid
+from common.machine.turns import Turns
 from common.models.run import Run
 from common.models.task import Task, TaskCheck
-from common.services.projects.variables import mask_of_run
 from common.services.runs.lifecycle import newest_claim
-from common.services.runs.log_entries import cut
-from common.services.runs.runners import RunPrincipal
+from common.services.runs.log_entries import masked_and_cut
+from common.services.runs.runners import RunPrincipal, mask_for
 from common.services.tasks.lifecycle import record_update
 from common.services.tasks.tasks import NewComment, add_feedback
 from common.services.tasks.verification import MOST_CHANGED_PATHS
@@ -37,13 +37,28 @@ class NewVerdict:
     comments: Sequence[ReviewComment] = ()
 
 
-@transactional
-def submit_review(tx: Transaction, principal: RunPrincipal, new: NewVerdict) -> Run:
+def submit_review(principal: RunPrincipal, new: NewVerdict) -> Run:
     """Store the verdict of the run, and its remarks for the people and the task's next run.
 
     The first verdict stands; repeating it changes nothing. Conflict if the run is over. Invalid (verdict) for a run
     that is no review, and for another verdict.
     """
+    mask, pause = mask_for(principal.run_id), Turns()
+    comments = [
+        replace(
+            one,
+            path=mask(one.path, pause=pause),
+            body=masked_and_cut(one.body, mask, LONGEST_BODY, pause=pause),
+        )
+        for one in new.comments
+    ]
+    summary = masked_and_cut(new.summary, mask, LONGEST_SUMMARY, pause=pause)
+    return _store(principal, NewVerdict(new.verdict, summary, comments))
+
+
+@transactional
+def _store(tx: Transaction, principal: RunPrincipal, new: NewVerdict) -> Run:
+    """new: masked and cut."""
     task, run = tx.lock(Task, principal.task_id), tx.lock(Run, principal.run_id)
     if run.state is RunState.ENDED:
         raise Conflict(f"run {run.id} is over", field="run")
@@ -53,22 +68,20 @@ def submit_review(tx: Transaction, principal: RunPrincipal, new: NewVerdict) -> 
         if run.verdict == new.verdict:
             return run
         raise Invalid("verdict", f"This review said {run.verdict} before, and that stands: end your turn")
-    mask = mask_of_run(tx, run)
-    run.verdict, run.summary = new.verdict, cut(mask(new.summary), LONGEST_SUMMARY)
+    run.verdict, run.summary = new.verdict, new.summary
     changed = _changed_paths(tx, task)
-    comments = [_comment(one, mask(one.path), mask(one.body), changed, run) for one in new.comments]
+    comments = [_comment(one, changed, run) for one in new.comments]
     said = f"{_WORDS[new.verdict]}: {run.summary}"
     add_feedback(tx, task, "comment", said, comments, author=f"{run.driver} (review)")
     record_update(tx, task, "comments")
     return run
 
 
-def _comment(given: ReviewComment, path: str, body: str, changed: set[str] | None, run: Run) -> NewComment:
+def _comment(given: ReviewComment, changed: set[str] | None, run: Run) -> NewComment:
     """The remark in its place; a general one if the change does not touch the file, which no diff shows then."""
-    body = cut(body, LONGEST_BODY)
-    if changed is not None and path not in changed:
-        return NewComment(f"{path}:{given.line}: {body}")
-    return NewComment(body, path, given.line, side=given.side, commit_sha=run.claimed_sha)
+    if changed is not None and given.path not in changed:
+        return NewComment(f"{given.path}:{given.line}: {given.body}")
+    return NewComment(given.body, given.path, given.line, side=given.side, commit_sha=run.claimed_sha)
 
 
 def _changed_paths(tx: Transaction, task: Task) -> set[str] | None:

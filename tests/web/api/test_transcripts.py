@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -11,9 +12,10 @@ from flask.testing import FlaskClient
 from common.announcer import announcer
 from common.feed import client as redis_client
 from common.feed import stream_name
-from common.models import LogEntry, ModelProvider, Run
+from common.models import LogEntry, ModelProvider, Run, Task
 from common.sealing import new_token, seal
 from common.services.runs import transcripts
+from common.services.runs.log_entries import LONGEST
 from common.services.runs.transcript_masking import DEEPEST, MOST_BYTES
 from common.states import Role
 from common.transaction import Transaction, transactional
@@ -247,6 +249,45 @@ def test_a_secret_that_is_cut_between_entries_of_two_batches_is_masked(run: Talk
     run.post({"number": 1, "kind": "text", "message": f"first {password[:20]}"})
     run.post({"number": 2, "kind": "text", "message": f"{password[20:]} last"})
     assert run.messages() == ["first ***", "*** last"]
+
+
+def test_a_secret_where_a_long_message_is_cut_is_masked_and_its_length_is_said(run: Talking) -> None:
+    token = run.claim["run"]["token"]
+    run.post({"number": 1, "message": f"{'x' * (LONGEST - 10)}{token}{'y' * 40_000}"}, {"number": 2, "message": "z"})
+
+    more = len(token) + 40_000 - 10
+    assert run.messages() == [f"{'x' * (LONGEST - 10)}***\n… cut, {more} characters more", "z"]
+
+
+def test_text_that_is_masked_away_counts_towards_the_size_of_a_transcript(run: Talking) -> None:
+    token = "eyJhbGciOiJIUzI1NiJ9.eyJhIjoxfQ."
+    put(Run, run.id, log_bytes=transcripts.MOST_BYTES - 50_000)
+
+    assert run.say(1, 2, 3, message=token * 300)["accepted"] == 3
+    assert get(Run, run.id).log_bytes > transcripts.MOST_BYTES - 50_000 + 3 * 300 * len(token)
+    assert run.say(4, 5, 6, details={"output": token * 500})["accepted"] == 2
+    assert "left out" in run.messages()[-1]
+
+
+def test_others_write_while_what_a_run_has_sent_is_masked(run: Talking) -> None:
+    hard = ("eyJhbGciOi." * 6000)[:60_000]
+    began = time.monotonic()
+    took: list[float] = []
+    waited: list[float] = []
+
+    def send() -> int:
+        reply = run.say(*range(1, 31), message=hard)
+        took.append(time.monotonic() - began)
+        return int(reply["accepted"])
+
+    def write() -> None:
+        while not took:
+            at = time.monotonic()
+            put(Task, run.task.id, title=f"Title {len(waited)}")
+            waited.append(time.monotonic() - at)
+
+    assert at_once(send, write)[0] == 30
+    assert max(waited) < took[0] / 2
 
 
 def test_words_are_found_in_messages_and_details_in_either_case(run: Talking) -> None:
