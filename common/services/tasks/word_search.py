@@ -4,8 +4,8 @@ The text to find is split at spaces. Each part has to be in the title: its words
 its beginning. A text that looks like the end of an id also finds the task whose id ends with it. Case does not matter.
 
 Migrations 0020 and 0037 make the indexes, and the database keeps them right: SQLite by triggers on `tasks`, MariaDB
-because the indexed column is computed from the title and the id. Words of the caller reach an index only as letters and
-digits, so no operator of its language does.
+because the indexed column is computed from the title and the id. Words of the caller reach an index only as letters,
+digits and combining marks, so no operator of its language does.
 """
 
 from __future__ import annotations
@@ -62,6 +62,8 @@ letters without which that index leaves it out.
 
 _END_OF_ID = re.compile(r"[0-9a-f]{4,12}")
 _WORD = re.compile(r"[^\W_]+")
+# Some of these marks are part of a word for FTS5, which breaks what is asked at the others as it does titles.
+_WORD_OF_SQLITE = re.compile(r"[^\W_](?:[^\W_]|[\u0300-\u036f])*")
 _LOWER_ASCII = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 ORDER = Order(Task.created_at, Task.id, Task.project_id)
@@ -78,10 +80,12 @@ class Wanted:
 
     @classmethod
     def of(cls, text: str) -> Wanted:
-        lower = text.translate(_LOWER_ASCII) if database.is_sqlite() else lower_letters(text)
+        is_sqlite = database.is_sqlite()
+        lower = text.translate(_LOWER_ASCII) if is_sqlite else lower_letters(text)
+        word = _WORD_OF_SQLITE if is_sqlite else _WORD
         parts: list[tuple[str, ...]] = []
         for part in lower.split():
-            words = tuple(_WORD.findall(part))[: MOST_WORDS - sum(map(len, parts))]
+            words = tuple(word.findall(part))[: MOST_WORDS - sum(map(len, parts))]
             if words:
                 parts.append(words)
         return cls(tuple(parts), lower if _END_OF_ID.fullmatch(lower) else None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -137,6 +138,7 @@ def test_a_total_over_all_projects_ends(app: Flask, monkeypatch: pytest.MonkeyPa
         assert totals(member, **asked, projectId=shop.id) == (8, None)
 
 
+DECOMPOSED = unicodedata.normalize("NFD", "Größe der Schrift über Bildern")
 FOUND = {
     "log": {"Implement login", "LOGGING, everywhere"},
     "LOGIN": {"Implement login"},
@@ -155,6 +157,10 @@ FOUND = {
     "修复": {"修复 登录🚀"},
     "snake": {"find_the snake_case"},
     "case": {"find_the snake_case"},
+    DECOMPOSED: {DECOMPOSED},
+    DECOMPOSED.upper().replace("SS", "ß"): {DECOMPOSED},
+    unicodedata.normalize("NFD", "übe"): {DECOMPOSED},
+    "schri gr": {DECOMPOSED},
     "x" * 200: set(),
 }  # fmt: skip
 HOSTILE = (
