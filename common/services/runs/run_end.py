@@ -12,12 +12,14 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 
 from common.models.agent import Agent
+from common.models.project import Project
 from common.models.run import Run
 from common.models.task import Task
 from common.services.projects.variables import mask_of_run
 from common.services.runs import lifecycle
+from common.services.spend.model_tokens import reached_limit
 from common.services.tasks.feedback import give_back
-from common.services.tasks.lifecycle import park, requeue
+from common.services.tasks.lifecycle import fail, park, requeue
 from common.settings import settings
 from common.states import By, Outcome, Phase, RunState, TaskState
 from common.transaction import Transaction
@@ -95,6 +97,19 @@ def park_if_limited(tx: Transaction, task: Task, run: Run) -> bool:
         park(tx, task, Parked.LIMIT, reason, until=_spread(task.id, run.limited_until, tx.now()))
     else:
         requeue(tx, task, reason=None, counts=False)
+    return True
+
+
+def fail_at_limit(tx: Transaction, task: Task, run: Run) -> bool:
+    """Fail the run, which was cut short, and its task if the run has reached one of its limits. Returns whether.
+
+    To its agent, the gateway's refusal is a fault of the program. Another run would spend the whole limit again.
+    """
+    reason = reached_limit(run.usage, {**tx.get(Project, task.project_id).limits, **task.limits})
+    if reason is None:
+        return False
+    run.outcome, run.reason = Outcome.FAILED, reason
+    fail(tx, task, reason)
     return True
 
 

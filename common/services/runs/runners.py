@@ -12,7 +12,6 @@ from common.errors import Conflict, Invalid, NotFound, Unauthenticated
 from common.machine.turns import Turns
 from common.masking import Mask, is_same_when_masked
 from common.models.agent import Agent
-from common.models.project import Project
 from common.models.run import Run, RunSession
 from common.models.task import Question, Task
 from common.names import new_agent_id
@@ -25,7 +24,6 @@ from common.services.runs.claims import claimed
 from common.services.runs.log_entries import cut, masked_and_cut, note
 from common.services.runs.waiting import AGENT_LOST_SECONDS
 from common.services.spend.model_calls import is_counted
-from common.services.spend.model_tokens import reached_limit
 from common.services.tasks import questions
 from common.services.tasks.feedback import give_back
 from common.services.tasks.lifecycle import begin_proof, fail, held_among, queue_again, requeue
@@ -354,10 +352,8 @@ def finish_run(
         return ended
     task, run = _live(tx, run_id)
     mask = mask_of_run(tx, run)
-    summary, reason = (
-        masked_and_cut(summary, mask),
-        run.stop_reason or (masked_and_cut(reason, mask) if reason else reason),
-    )
+    summary = masked_and_cut(summary, mask)
+    reason = run.stop_reason or (masked_and_cut(reason, mask) if reason else reason)
     run.claimed_sha, run.summary = commit_sha, summary
     run_end.end_run(tx, run, outcome, reason)
     task.updated_at = tx.now()
@@ -371,7 +367,7 @@ def finish_run(
     elif outcome is Outcome.WAITING:
         if task.state is TaskState.IN_PROGRESS:  # the question was answered while the runner was ending
             queue_again(tx, task, by=By.PLATFORM)
-    elif (cut_short and _fail_at_limit(tx, task, run)) or run_end.park_if_limited(tx, task, run):
+    elif (cut_short and run_end.fail_at_limit(tx, task, run)) or run_end.park_if_limited(tx, task, run):
         return run
     elif outcome is Outcome.FAILED:
         fail(tx, task, reason or summary or "the agent gave no reason")
@@ -394,19 +390,6 @@ def _finish_review(
     run.is_cut_short = cut_short
     run_end.end_run(tx, run, outcome, masked_and_cut(reason, mask) if reason else None)
     return run
-
-
-def _fail_at_limit(tx: Transaction, task: Task, run: Run) -> bool:
-    """Fail the run, which was cut short, and its task if the run has reached one of its limits. Returns whether.
-
-    To its agent, the gateway's refusal is a fault of the program. Another run would spend the whole limit again.
-    """
-    reason = reached_limit(run.usage, {**tx.get(Project, task.project_id).limits, **task.limits})
-    if reason is None:
-        return False
-    run.outcome, run.reason = Outcome.FAILED, reason
-    fail(tx, task, reason)
-    return True
 
 
 def _cancel(tx: Transaction, task: Task, run: Run, reason: str | None, *, cut_short: bool) -> None:

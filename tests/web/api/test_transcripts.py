@@ -7,7 +7,6 @@ import time
 from typing import Any
 
 import pytest
-from flask.testing import FlaskClient
 
 from common.announcer import announcer
 from common.feed import client as redis_client
@@ -17,39 +16,11 @@ from common.sealing import new_token, seal
 from common.services.runs import transcripts
 from common.services.runs.log_entries import LONGEST
 from common.services.runs.transcript_masking import DEEPEST, MOST_BYTES
-from common.states import Role
 from common.transaction import Transaction, transactional
+from tests.web.talking import Talking
 from tests.web.world import World, all_of, at_once, get, put
 
 CANARY = "canary/wörd+7f3a"
-
-
-class Talking:
-    """A run under way that writes numbered lines."""
-
-    def __init__(self, world: World, **project: Any) -> None:
-        self.project = world.project(has_repository=True, **project)
-        self.task = world.task(self.project)
-        self.agent, _agent_id = world.agent()
-        self.client, self.claim = world.claim(self.agent)
-        self.viewer: FlaskClient = world.client_of("vic", Role.VIEWER)
-        self.id: str = self.claim["run"]["id"]
-
-    def post(self, *lines: dict[str, Any], client: FlaskClient | None = None) -> Any:
-        body = {"lines": [{"level": "info", "message": "", **line} for line in lines]}
-        return (client or self.client).post(f"/api/runner/runs/{self.id}/logs", json=body)
-
-    def say(self, *numbers: int, **about: Any) -> Any:
-        return self.post(*({"number": number, "message": f"entry {number}", **about} for number in numbers)).json
-
-    def read(self, query: str = "") -> Any:
-        return self.viewer.get(f"/api/runs/{self.id}/transcript?{query}").json
-
-    def messages(self, query: str = "") -> list[str]:
-        return [entry["message"] for entry in self.read(query)["entries"]]
-
-    def details(self) -> Any:
-        return self.read()["entries"][-1]["details"]
 
 
 @pytest.fixture
