@@ -51,7 +51,8 @@ def wait_for_group(api: Api, reply: JsonObject, busy: Collection[str], wanted: C
     group = reply["taskGroup"]
     job_id = (reply.get("job") or {}).get("id")
     with Progress() as progress:
-        while group["status"] in busy:
+        # A merged group whose error is set was refused on its way to staging: it stays merged until a person acts.
+        while group["status"] in busy and not (group["status"] == "merged" and group["error"]):
             bar = "" if job_id is None else _bar(api.call("GET", f"/jobs/{job_id}")["job"])
             progress.pause(f"{group['status']} {bar}".rstrip())
             group = api.call("GET", f"/task-groups/{group['id']}")["taskGroup"]

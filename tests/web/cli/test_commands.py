@@ -149,6 +149,25 @@ def test_waiting_for_a_group_ends_with_what_came_of_it(world: World, monkeypatch
     assert said.result().endswith("is failed: The tests never ended")
 
 
+def test_waiting_for_staging_ends_where_the_merged_group_may_not_go_there(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "POLL_SECONDS", 0.02)
+    project = world.project("Shop")
+    group = world.group(project, world.approved(project))
+    with ThreadPoolExecutor(1) as pool:
+        said = pool.submit(aiworker, "group", "stage", group["id"][-8:], "--wait", code=1, lines=2)
+        wait_until("the request", lambda: get(TaskGroup, group["id"]).wants_staging or said.done())
+        refused = "production was rolled back"
+        put(TaskGroup, group["id"], state_="merged", wants_staging=False, error=refused)
+        try:
+            wait_until("the command to end", said.done, 20)
+        finally:
+            put(TaskGroup, group["id"], state_="failed")
+
+    assert said.result().endswith(f"group {group['id'][-8:]} is merged: {refused}")
+
+
 def test_a_patch_is_whole_in_a_pipe_and_harmless_on_a_terminal(world: World, tmp_path: Path) -> None:
     project = world.project(has_repository=True)
     task = world.task(project)
