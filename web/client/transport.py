@@ -36,7 +36,7 @@ UNSET: Final = Unset()
 
 
 class AiWorkerError(Exception):
-    """The platform refused a request.
+    """The platform refused a request, or answers from another address: redirects are not followed.
 
     status: of HTTP. field: what was wrong, such as `title`; None if the reply names none. faults: the message for each
     field. request_id: for the platform's operator, after a fault of its own; else None.
@@ -173,12 +173,21 @@ class Transport:
         if self._token is not None:
             given["Authorization"] = f"Bearer {self._token}"
         params = {name: _text(value) for name, value in _sent(query or {}).items() if value is not None}
+        # A followed redirect would send a POST again as a GET, without its body.
         reply = self._session.request(
-            method, self.url + path, params=params, headers=given, timeout=self.timeout, **options
+            method,
+            self.url + path,
+            params=params,
+            headers=given,
+            timeout=self.timeout,
+            allow_redirects=False,
+            **options,
         )
         if reply.status_code == 401 and self._refresh_token is not None and not is_again:
             self._renew()
             return self._call(method, path, query=query, body=body, headers=headers, is_again=True)
+        if 300 <= reply.status_code < 400:
+            raise _redirect_of(reply)
         if not reply.ok:
             raise _error_of(reply)
         if reply.headers.get("Content-Type", "").partition(";")[0] == "application/json":
@@ -202,6 +211,11 @@ def _sent(values: Json) -> Json:
 
 def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _redirect_of(reply: requests.Response) -> AiWorkerError:
+    place = reply.headers.get("Location", "another address that it does not name")
+    return AiWorkerError(reply.status_code, {"error": f"The platform answers from {place}; use that address."})
 
 
 def _error_of(reply: requests.Response) -> AiWorkerError:

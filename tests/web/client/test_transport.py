@@ -1,0 +1,62 @@
+"""What every method of the client stands on: how it sends a request, and what it makes of an answer."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from web.client.transport import AiWorkerError, Transport
+
+
+class Recording(ThreadingHTTPServer):
+    """Answers every request with the same status, headers and body, and keeps what was asked."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.status, self.headers, self.body = 200, {"Content-Type": "application/json"}, b"{}"
+        self.asked: list[tuple[str, str, str | None]] = []
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Recording
+
+    def _answer(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.server.asked.append((self.command, self.path, self.headers.get("Authorization")))
+        self.send_response(self.server.status)
+        for name, value in self.server.headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(self.server.body)))
+        self.end_headers()
+        self.wfile.write(self.server.body)
+
+    do_GET = do_POST = do_DELETE = _answer
+
+    def log_message(self, *_arguments: Any) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def recording() -> Iterator[Recording]:
+    with Recording() as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+def test_a_redirect_is_an_error_that_names_the_address(recording: Recording, method: str, status: int) -> None:
+    recording.status, recording.body = status, b""
+    recording.headers = {"Location": f"{recording.url}/elsewhere"}
+
+    with Transport(recording.url, "aiw_any") as client, pytest.raises(AiWorkerError, match="/elsewhere") as refused:
+        client._call(method, "/api/deployments/1/rollback")
+
+    assert refused.value.status == status
+    assert recording.asked == [(method, "/api/deployments/1/rollback", "Bearer aiw_any")]
