@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from importlib import import_module
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
 
@@ -23,7 +23,7 @@ from web.cli.api_error import ApiError
 from web.cli.instances import read_kept
 from web.cli.links import read_link
 from web.cli.tables import SHORT_ID_DIGITS
-from web.cli.terminal import JsonObject, Terminal
+from web.cli.terminal import JsonObject, Terminal, cell
 
 ANSWER_SECONDS = 30.0
 TRIES = 3
@@ -154,8 +154,12 @@ class Api:
         return content
 
     def _content(self, method: str, path: str, reply: requests.Response) -> JsonObject:
+        is_redirect = 300 <= reply.status_code < 400
+        if is_redirect and "Location" in reply.headers:
+            place = cell(urljoin(reply.url, reply.headers["Location"])).removesuffix(f"/api{path}")
+            raise ApiError(f"{self.url} answers from {place}; use that address")
         try:
-            content: JsonObject = reply.json() if reply.content else {}
+            content: JsonObject = reply.json() if reply.content or is_redirect else {}
         except requests.JSONDecodeError as error:
             raise ApiError(f"{self.url} answered {reply.status_code} without JSON; is AIWORKER_URL right?") from error
         if not reply.ok:

@@ -13,7 +13,8 @@ from web.cli import client
 from web.cli.api_error import ApiError
 from web.cli.client import Api
 
-Answer = tuple[int, bytes] | None
+Answer = tuple[int, bytes] | tuple[int, bytes, str] | None
+"""Status, body, and Location if there is one."""
 
 
 class Flaky(ThreadingHTTPServer):
@@ -38,6 +39,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self.send_response(answer[0])
         self.send_header("Retry-After", "0")
+        if len(answer) == 3:
+            self.send_header("Location", answer[2])
         self.send_header("Content-Length", str(len(answer[1])))
         self.end_headers()
         self.wfile.write(answer[1])
@@ -109,3 +112,28 @@ def test_what_takes_no_key_is_sent_once(flaky: Flaky, api: Api, method: str, pat
         api.call(method, path)
 
     assert flaky.asked == [(method, f"/api{path}", None)]
+
+
+@pytest.mark.parametrize(
+    ("location", "told"),
+    [
+        ("https://elsewhere/api/tasks/1", "answers from https://elsewhere; use that address"),
+        ("https://login.test/ask?back=1", r"answers from https://login.test/ask\?back=1; use that address"),
+        ("/app/api/tasks/1", r"answers from http://127.0.0.1:\d+/app; use that address"),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+def test_a_redirect_is_no_success(flaky: Flaky, api: Api, method: str, location: str, told: str) -> None:
+    flaky.answers = [(301, b"", location)]
+
+    with pytest.raises(ApiError, match=told):
+        api.call(method, "/tasks/1")
+
+    assert len(flaky.asked) == 1
+
+
+def test_a_redirect_to_nowhere_is_no_success(flaky: Flaky, api: Api) -> None:
+    flaky.answers = [(302, b"")]
+
+    with pytest.raises(ApiError, match="answered 302 without JSON"):
+        api.call("POST", "/tasks/1/approve")
