@@ -52,7 +52,7 @@ class Api:
             raise Misconfigured(f"{self.url} is not an http or https address; check AIWORKER_URL")
         if self._given_token is None and (found := read_kept().named(self.url)) is not None:
             self._given_token, self.token_from = found[1].token, f"the login {found[0]}"
-        self._made_token: str | None = None
+        self._own_token: Callable[[], str] | None = None
         self._at_end = ExitStack()
         self._session = requests.Session()
         # Requests to this machine must not go through a proxy.
@@ -80,21 +80,25 @@ class Api:
 
     def __exit__(self, *_error: object) -> None:
         self._session.close()
-        self._made_token = None
+        self._own_token = None
         self._at_end.close()
 
     def token(self) -> str:
-        """The API token. Raises Misconfigured if there is none and this machine holds no platform's data."""
+        """The API token, to be asked for anew for each request: a command's own is replaced before it expires.
+
+        Raises Misconfigured if there is none and this machine holds no platform's data.
+        """
         if self._given_token is not None:
             return self._given_token
-        if self._made_token is None:
+        if self._own_token is None:
             if not self._is_named:
                 raise Misconfigured(f"you are not logged in to {self.url}; run: aiworker login {self.url}")
             _require_data()
             # With a token of the caller's, a command needs none of the database's libraries.
-            own_token: Callable[[], AbstractContextManager[str]] = import_module("web.cli.operators").own_token
-            self._made_token = self._at_end.enter_context(own_token())
-        return self._made_token
+            own_token: Callable[[], AbstractContextManager[Callable[[], str]]]
+            own_token = import_module("web.cli.operators").own_token
+            self._own_token = self._at_end.enter_context(own_token())
+        return self._own_token()
 
     def call(self, method: str, path: str, body: JsonObject | None = None, **query: str | int | None) -> JsonObject:
         """The reply's JSON; empty if it has no body. query: None values are left out.

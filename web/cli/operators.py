@@ -8,13 +8,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import structlog
 
 from common import announcer
-from common.errors import Misconfigured
+from common.errors import Misconfigured, NotFound
 from common.names import new_request_id
 from common.services.access import Caller, acting
 from common.services.health.schema import require_current
@@ -24,6 +24,8 @@ from common.settings.whereabouts import look_around
 from common.states import Role
 
 LOCAL_TOKEN_SECONDS = 3600
+RENEWAL_SECONDS = 600
+"""How long before its end a command's own token is replaced: longer than one request, or one push, takes."""
 PARTING_SECONDS = 10.0
 """How long a command may take, after all it does, to tell other processes: more than a frozen Redis costs."""
 
@@ -59,16 +61,39 @@ def _warnings_only() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def own_token() -> Iterator[str]:
-    """An API token of the first administrator, for one command: it is deleted when the context is left."""
+def own_token() -> Iterator[Callable[[], str]]:
+    """A function that returns an API token of the first administrator, for one command.
+
+    It makes a new token, and deletes the one before, when that is about to expire. Leaving deletes the last one.
+    """
     with operating():
-        by = first_administrator()
-        expires_at = datetime.now(UTC) + timedelta(seconds=LOCAL_TOKEN_SECONDS)
-        made = tokens.create_api_token(by=by, name="command line", expires_at=expires_at)
+        own = _OwnToken(first_administrator())
         try:
-            yield made.token
+            yield own.current
         finally:
-            tokens.delete_api_token(made.row.id, by=by)
+            own.delete()
+
+
+class _OwnToken:
+    def __init__(self, by: Caller) -> None:
+        self._by = by
+        self._made: tokens.NewApiToken | None = None
+        # By the clock of the machine: a monotonic one stands still while the machine sleeps.
+        self._expires_at = datetime.now(UTC)
+
+    def current(self) -> str:
+        now = datetime.now(UTC)
+        if self._made is None or self._expires_at - now < timedelta(seconds=RENEWAL_SECONDS):
+            expires_at = now + timedelta(seconds=LOCAL_TOKEN_SECONDS)
+            made = tokens.create_api_token(by=self._by, name="command line", expires_at=expires_at)
+            self.delete()
+            self._made, self._expires_at = made, expires_at
+        return self._made.token
+
+    def delete(self) -> None:
+        if self._made is not None:
+            with contextlib.suppress(NotFound):  # somebody revoked it meanwhile
+                tokens.delete_api_token(self._made.row.id, by=self._by)
 
 
 def operator() -> Caller:

@@ -21,6 +21,7 @@ from flask import Flask
 from common.models.task import Task
 from common.services.access import Caller
 from common.services.paging import PageQuery
+from common.services.people import tokens
 from common.services.people.tokens import list_api_tokens
 from common.services.tasks import lifecycle
 from common.settings import settings
@@ -31,7 +32,8 @@ from tests import builders
 from tests.servers import ROOT
 from tests.web.made import a_project, a_question, a_task, ready_task, set_state
 from tests.web.world import forget_providers, served
-from web.cli import main
+from web.cli import main, operators
+from web.cli.client import Api
 
 PATIENCE_SECONDS = 60
 
@@ -103,6 +105,29 @@ def test_projects_and_tasks_are_used_from_a_terminal(admin_caller: Caller) -> No
     assert " deleting " in aiworker("project", "delete", "Shop", "--yes")
     # The tokens that were made for the commands went with them.
     assert list_api_tokens(admin_caller, PageQuery()).total == 0
+
+
+@pytest.mark.usefixtures("platform")
+def test_a_long_command_gets_a_new_token_before_its_own_ends(
+    admin_caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def listed() -> list[str]:
+        return [one.id for one in list_api_tokens(admin_caller, PageQuery()).items]
+
+    with Api() as api:
+        api.call("GET", "/auth/me")
+        (first,) = listed()
+        api.call("GET", "/auth/me")
+        assert listed() == [first]
+        monkeypatch.setattr(operators, "RENEWAL_SECONDS", operators.LOCAL_TOKEN_SECONDS + 1)
+        api.call("GET", "/auth/me")
+        (second,) = listed()
+        assert second != first
+        # Somebody revoked it meanwhile.
+        tokens.delete_api_token(second, by=admin_caller)
+        api.call("GET", "/auth/me")
+        assert second not in listed()
+    assert listed() == []
 
 
 @pytest.mark.usefixtures("platform")
