@@ -16,6 +16,7 @@ from importlib import import_module
 from urllib.parse import urljoin, urlsplit
 
 import requests
+from requests.auth import AuthBase
 
 from common.errors import Misconfigured
 from common.settings.whereabouts import look_around
@@ -38,6 +39,17 @@ _KEYLESS = ("/auth/", "/tokens", "/users", "/agents/enrolment-tokens")
 
 class _Lost(Exception):
     """The answer was lost; the request may have been carried out. Its message becomes that of the ApiError."""
+
+
+class _Bearer(AuthBase):
+    """Sends the API token. Where there is no auth, requests replaces the header by a login of the user's ~/.netrc."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
 
 
 class Api:
@@ -106,7 +118,7 @@ class Api:
         A GET is repeated if it is answered with 503: a forge that is slow to answer, say. A POST carries an
         Idempotency-Key and is repeated with the same key after a 503, and also if its answer is lost.
         """
-        headers = {"Authorization": f"Bearer {self.token()}"}
+        headers: dict[str, str] = {}
         is_keyed = method == "POST" and not path.startswith(_KEYLESS)
         if is_keyed:
             headers["Idempotency-Key"] = uuid.uuid4().hex
@@ -134,6 +146,7 @@ class Api:
                 json=body,
                 params=query,
                 headers=headers,
+                auth=_Bearer(self.token()),
                 timeout=ANSWER_SECONDS,
                 allow_redirects=False,
             )
@@ -147,10 +160,10 @@ class Api:
         if self._given_token is None:
             return {}
         asked = {name: value for name, value in query.items() if value is not None}
-        headers = {"Authorization": f"Bearer {self._given_token}"}
+        auth = _Bearer(self._given_token)
         try:
             reply = self._session.get(
-                f"{self.url}/api{path}", params=asked, headers=headers, timeout=seconds, allow_redirects=False
+                f"{self.url}/api{path}", params=asked, auth=auth, timeout=seconds, allow_redirects=False
             )
             content: JsonObject = reply.json() if reply.ok else {}
         except requests.RequestException:

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
 from urllib3.util.retry import Retry
 
 Json = Any
@@ -89,6 +90,18 @@ _ERRORS: dict[int, type[AiWorkerError]] = {
     400: Invalid, 401: Unauthenticated, 403: Forbidden, 404: NotFound, 409: Conflict, 429: TooManyRequests,
     503: Unavailable,
 }  # fmt: skip
+
+
+class _Bearer(AuthBase):
+    """Sends the token, if there is one. Without an auth, requests would send a login of the user's ~/.netrc instead."""
+
+    def __init__(self, token: str | None) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._token is not None:
+            request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
 
 
 class Transport:
@@ -170,8 +183,6 @@ class Transport:
         given = {name: str(value) for name, value in _sent(headers or {}).items()}
         if isinstance(body, bytes):
             given.setdefault("Content-Type", "application/octet-stream")
-        if self._token is not None:
-            given["Authorization"] = f"Bearer {self._token}"
         params = {name: _text(value) for name, value in _sent(query or {}).items() if value is not None}
         # A followed redirect would send a POST again as a GET, without its body.
         reply = self._session.request(
@@ -179,6 +190,7 @@ class Transport:
             self.url + path,
             params=params,
             headers=given,
+            auth=_Bearer(self._token),
             timeout=self.timeout,
             allow_redirects=False,
             **options,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ class Flaky(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.answers: list[Answer] = []
         self.asked: list[tuple[str, str, str | None]] = []
+        self.authorizations: list[str | None] = []
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -33,6 +35,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.server.asked.append((self.command, self.path, self.headers.get("Idempotency-Key")))
+        self.server.authorizations.append(self.headers.get("Authorization"))
         answer = self.server.answers.pop(0)
         if answer is None:
             self.close_connection = True
@@ -137,3 +140,18 @@ def test_a_redirect_to_nowhere_is_no_success(flaky: Flaky, api: Api) -> None:
 
     with pytest.raises(ApiError, match="answered 302 without JSON"):
         api.call("POST", "/tasks/1/approve")
+
+
+def test_the_token_is_sent_whatever_stands_in_the_netrc_file(
+    flaky: Flaky, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".netrc").write_text("machine 0.0.0.0 login git password of-git\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
+    flaky.answers = [(200, b"{}"), (200, b"{}")]
+
+    # An address that is not taken for this machine's: for that one the environment is ignored anyway.
+    with Api(f"http://0.0.0.0:{flaky.server_port}", "aiw_any") as api:
+        api.call("GET", "/tasks")
+        api.ask_briefly("/tasks", 30.0)
+
+    assert flaky.authorizations == ["Bearer aiw_any"] * 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -60,3 +61,17 @@ def test_a_redirect_is_an_error_that_names_the_address(recording: Recording, met
 
     assert refused.value.status == status
     assert recording.asked == [(method, "/api/deployments/1/rollback", "Bearer aiw_any")]
+
+
+def test_the_token_is_sent_whatever_stands_in_the_netrc_file(
+    recording: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login git password of-git\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
+
+    with Transport(recording.url, "aiw_any") as client:
+        client._call("GET", "/api/tasks")
+    with Transport(recording.url) as nobody:
+        nobody._call("POST", "/api/auth/login", body={})
+
+    assert [authorization for _method, _path, authorization in recording.asked] == ["Bearer aiw_any", None]
