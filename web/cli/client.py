@@ -19,6 +19,7 @@ import requests
 from requests.auth import AuthBase
 
 from common.errors import Misconfigured
+from common.settings.environment import Environment
 from common.settings.whereabouts import look_around
 from web.cli.api_error import ApiError
 from web.cli.instances import read_kept
@@ -57,9 +58,10 @@ class Api:
 
     def __init__(self, url: str | None = None, token: str | None = None) -> None:
         """url: an address, or the name of an instance that the user is logged in to."""
-        self._given_token = token or os.environ.get("AIWORKER_TOKEN") or None
+        env = Environment(os.environ)
+        self._given_token = token or env.text("AIWORKER_TOKEN")
         self.token_from = "--token" if token else "AIWORKER_TOKEN" if self._given_token else "a token for this command"
-        self.url, self._is_named = self._find_url(url or os.environ.get("AIWORKER_URL"))
+        self.url, self._is_named = self._find_url(url or env.text("AIWORKER_URL"))
         if urlsplit(self.url).scheme not in {"http", "https"}:
             raise Misconfigured(f"{self.url} is not an http or https address; check AIWORKER_URL")
         if self._given_token is None and (found := read_kept().named(self.url)) is not None:

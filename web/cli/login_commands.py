@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from common.settings.environment import Environment
 from common.settings.whereabouts import look_around
 from web.cli.api_error import ApiError
 from web.cli.client import Api, api_of, is_loopback
@@ -53,7 +54,7 @@ def login(
 
 
 def _address(given: str | None) -> str:
-    url = (given or os.environ.get("AIWORKER_URL") or look_around().internal_url).rstrip("/")
+    url = (given or Environment(os.environ).text("AIWORKER_URL") or look_around().internal_url).rstrip("/")
     if "://" not in url:
         url = f"http://{url}" if is_loopback(urlsplit(f"//{url}").hostname or "") else f"https://{url}"
     return url.removesuffix("/api")

@@ -7,7 +7,16 @@ import os
 import click
 
 from common.settings import settings
+from common.settings.environment import Environment
 from web.launcher.up import UpOptions, run_up
+
+
+class _SettingOption(click.Option):
+    """An option whose variable may name a file with the value, as that of any setting: `AIWORKER_AGENTS_FILE`."""
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        assert isinstance(self.envvar, str)
+        return Environment(os.environ).text(self.envvar)
 
 
 @click.command()
@@ -17,6 +26,7 @@ from web.launcher.up import UpOptions, run_up
 )
 @click.option(
     "--agents",
+    cls=_SettingOption,
     type=click.IntRange(0, 64),
     default=1,
     envvar="AIWORKER_AGENTS",
@@ -24,6 +34,7 @@ from web.launcher.up import UpOptions, run_up
 )
 @click.option(
     "--slots",
+    cls=_SettingOption,
     type=click.IntRange(1, 100),
     default=1,
     envvar="AIWORKER_AGENT_SLOTS",
@@ -31,18 +42,21 @@ from web.launcher.up import UpOptions, run_up
 )
 @click.option(
     "--flower/--no-flower",
+    cls=_SettingOption,
     default=False,
     envvar="AIWORKER_FLOWER",
     help="Whether to run Flower. Default: AIWORKER_FLOWER, else no.",
 )
 @click.option(
     "--install-drivers/--no-install-drivers",
+    cls=_SettingOption,
     default=True,
     envvar="AIWORKER_INSTALL_DRIVERS",
     help="Whether to install the CLI of a model whose key is set. Default: AIWORKER_INSTALL_DRIVERS, else yes.",
 )
 @click.option(
     "--install-sandbox/--no-install-sandbox",
+    cls=_SettingOption,
     default=True,
     envvar="AIWORKER_INSTALL_SANDBOX",
     help="Whether root installs bubblewrap and slirp4netns. Default: AIWORKER_INSTALL_SANDBOX, else yes.",

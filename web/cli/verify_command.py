@@ -26,12 +26,14 @@ from web.cli.receipt_chain import (
 )
 from web.cli.terminal import JsonObject, Terminal, cell, pass_terminal
 
+_URL = "AIWORKER_URL"
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command()
 @click.argument("commit")
-@click.option("--key", type=_FILE, required=True, envvar="AIWORKER_PUBLIC_KEY", show_envvar=True,
+@click.option("--key", type=_FILE, required=True,
+              envvar=["AIWORKER_PUBLIC_KEY", "AIWORKER_PUBLIC_KEY_FILE"], show_envvar=True,
               help="The file with the platform's public key.")  # fmt: skip
 @click.option("--receipt", type=_FILE, help="A file with the receipt. Default: the commit's git note.")
 @click.option("--chain", "is_chain", is_flag=True, help="Check every receipt before it, too.")
@@ -79,7 +81,8 @@ def _in_file(content: bytes) -> list[str]:
 
 def _on_platform(terminal: Terminal, sha: str) -> list[str]:
     """The receipts that the platform has, if the caller names one. The key is never asked of it."""
-    if not (terminal.url or os.environ.get("AIWORKER_URL")):
+    # The client reads the file; the settings' module would load more than the check of a receipt needs.
+    if not (terminal.url or os.environ.get(_URL) or os.environ.get(f"{_URL}_FILE")):
         return []
     with import_module("web.cli.client").api_of(terminal) as api:
         reply: JsonObject = api.call("GET", f"/receipts/{sha}")

@@ -119,7 +119,7 @@ def _settings(arguments: argparse.Namespace) -> RunnerSettings:
 
 
 def _seconds(name: str, default: float, *, least: float = 0.05) -> float:
-    text = os.environ.get(name, "").strip()
+    text = Environment(os.environ).string(name, default="")
     try:
         seconds = float(text) if text else default
     except ValueError:
@@ -130,7 +130,7 @@ def _seconds(name: str, default: float, *, least: float = 0.05) -> float:
 
 
 def _number(name: str) -> int | None:
-    text = os.environ.get(name, "").strip()
+    text = Environment(os.environ).string(name, default="")
     if text and not (text.isascii() and text.isdigit()):
         raise Misconfigured(f"{name}={text} is not a whole number")
     return int(text) if text else None

@@ -78,6 +78,22 @@ def test_one_of_several_instances_is_used_by_its_name(
     assert builders.client_with(plain_app, token).get("/api/auth/me").status_code == 200
 
 
+def test_the_address_and_the_token_may_come_from_files(
+    address: str, ada: User, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "address").write_text(f"{address}\n")
+    (tmp_path / "token").write_text(f"{builders.a_token(ada)}\n")
+    monkeypatch.setenv("AIWORKER_URL_FILE", str(tmp_path / "address"))
+    monkeypatch.setenv("AIWORKER_TOKEN_FILE", str(tmp_path / "token"))
+
+    assert aiworker("whoami") == f"ada (admin) at {address}, with AIWORKER_TOKEN"
+    assert f"Logged in to {address} as ada" in log_in(monkeypatch, "--user", "ada", "--password-stdin")
+    said = aiworker("whoami", code=1, AIWORKER_TOKEN_FILE=str(tmp_path / "none"))
+    assert said == f"aiworker: AIWORKER_TOKEN_FILE={tmp_path}/none can't be read: No such file or directory"
+    # What an option says is not looked for in a file.
+    assert "check AIWORKER_TOKEN" in aiworker("--token", "aiw_no", "whoami", code=1, AIWORKER_TOKEN_FILE="/none")
+
+
 def test_a_file_that_others_can_read_or_that_is_damaged_is_not_used(config_folder: Path) -> None:
     kept = config_folder / "aiworker" / "instances.json"
     kept.parent.mkdir(parents=True)

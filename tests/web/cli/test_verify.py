@@ -198,6 +198,7 @@ def test_the_key_may_be_named_by_the_environment(line: ProductionLine, machine_o
     machine = machine_of(line)
 
     assert machine.run("verify", sha, AIWORKER_PUBLIC_KEY=str(machine.key)).returncode == 0
+    assert machine.run("verify", sha, AIWORKER_PUBLIC_KEY_FILE=str(machine.key)).returncode == 0
     assert machine.run("verify", sha).returncode == 2
 
 

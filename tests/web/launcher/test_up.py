@@ -16,10 +16,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from common.errors import Misconfigured
 from tests.e2e.instance import wait_until
 from tests.ports import free_port
 from tests.processes import lives, words
 from tests.servers import ROOT
+from web.cli.up_command import up
 
 LAUNCH = """
 import sys
@@ -120,6 +122,22 @@ def _swept_at(data_dir: Path) -> str | None:
     with closing(sqlite3.connect(data_dir / "aiworker.db")) as database:
         found = database.execute("SELECT at FROM marks WHERE name = 'sweep'").fetchone()
     return str(found[0]) if found else None
+
+
+def test_what_it_starts_may_be_named_in_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "agents").write_text("3\n")
+    (tmp_path / "flower").write_text("1\n")
+    monkeypatch.setenv("AIWORKER_AGENTS_FILE", str(tmp_path / "agents"))
+    monkeypatch.setenv("AIWORKER_FLOWER_FILE", str(tmp_path / "flower"))
+    monkeypatch.setenv("AIWORKER_AGENT_SLOTS", "2")
+
+    given = up.make_context("up", []).params
+
+    assert (given["agents"], given["flower"], given["slots"], given["install_drivers"]) == (3, True, 2, True)
+    assert up.make_context("up", ["--agents", "5"]).params["agents"] == 5
+    monkeypatch.setenv("AIWORKER_FLOWER_FILE", "/nowhere")
+    with pytest.raises(Misconfigured, match="AIWORKER_FLOWER_FILE=/nowhere can't be read"):
+        up.make_context("up", [])
 
 
 def test_a_taken_port_stops_the_start_with_one_line(tmp_path: Path) -> None:

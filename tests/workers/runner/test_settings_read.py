@@ -50,6 +50,18 @@ def test_the_stores_that_its_environment_names_are_blocked(tmp_path: Path, monke
     assert read(tmp_path).blocked == ("10.1.0.0/16", "192.0.2.7/32", "192.0.2.8/32")
 
 
+def test_a_number_may_come_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "seconds").write_text("7.5\n")
+    (tmp_path / "bytes").write_text("4096\n")
+    monkeypatch.setenv("AIWORKER_DRAIN_SECONDS_FILE", str(tmp_path / "seconds"))
+    monkeypatch.setenv("AIWORKER_AGENT_RUN_DISK_BYTES_FILE", str(tmp_path / "bytes"))
+
+    assert (read(tmp_path).drain_seconds, read(tmp_path).run_disk_bytes) == (7.5, 4096)
+    monkeypatch.setenv("AIWORKER_DRAIN_SECONDS_FILE", str(tmp_path / "none"))
+    with pytest.raises(Misconfigured, match=r"AIWORKER_DRAIN_SECONDS_FILE=.*none can't be read"):
+        read(tmp_path)
+
+
 @pytest.mark.parametrize("name", ["AIWORKER_SANDBOX", "AIWORKER_SANDBOX_BLOCKED", "AIWORKER_AGENT_RUN_DISK_BYTES"])
 def test_a_wrong_value_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "wrong")
