@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ import requests
 from requests.auth import AuthBase
 
 from common.errors import Misconfigured
-from common.settings.environment import Environment
+from common.settings.environment import Environment, web_address
 from common.settings.whereabouts import look_around
 from web.cli.api_error import ApiError
 from web.cli.instances import read_kept
@@ -36,6 +37,10 @@ MOST_ENTRIES = 200
 
 _KEYLESS = ("/auth/", "/tokens", "/users", "/agents/enrolment-tokens")
 """Routes that ignore an Idempotency-Key: their replies contain a secret."""
+
+
+_TOKEN = re.compile("[!-~]+")
+"""What a header can hold: printable ASCII without spaces."""
 
 
 class _Lost(Exception):
@@ -59,13 +64,14 @@ class Api:
     def __init__(self, url: str | None = None, token: str | None = None) -> None:
         """url: an address, or the name of an instance that the user is logged in to."""
         env = Environment(os.environ)
-        self._given_token = token or env.text("AIWORKER_TOKEN")
+        self._given_token = (token or "").strip() or env.text("AIWORKER_TOKEN")
         self.token_from = "--token" if token else "AIWORKER_TOKEN" if self._given_token else "a token for this command"
         self.url, self._is_named = self._find_url(url or env.text("AIWORKER_URL"))
-        if urlsplit(self.url).scheme not in {"http", "https"}:
-            raise Misconfigured(f"{self.url} is not an http or https address; check AIWORKER_URL")
+        require_address(self.url)
         if self._given_token is None and (found := read_kept().named(self.url)) is not None:
             self._given_token, self.token_from = found[1].token, f"the login {found[0]}"
+        if self._given_token is not None and not _TOKEN.fullmatch(self._given_token):
+            raise Misconfigured(f"{self.token_from} is no token: it has spaces or other characters than ASCII")
         self._own_token: Callable[[], str] | None = None
         self._at_end = ExitStack()
         self._session = requests.Session()
@@ -260,6 +266,18 @@ def _fault(method: str, path: str, status: int, content: object, remedy_of_401: 
 
 def _seconds(retry_after: str | None) -> float:
     return float(retry_after) if retry_after is not None and retry_after.isdigit() else LOST_SECONDS
+
+
+def require_address(url: str) -> None:
+    """Raise Misconfigured unless this is an http or https address whose host can be looked up."""
+    parts = web_address(url)
+    try:
+        host = "" if parts is None else (parts.hostname or "")
+        is_host = host != "" and not any(sign.isspace() for sign in host) and host.encode("idna") != b""
+    except UnicodeError:  # an empty label, or one of more than 63 characters
+        is_host = False
+    if not is_host:
+        raise Misconfigured(f"{url} is not an http or https address; check AIWORKER_URL")
 
 
 def is_loopback(host: str) -> bool:

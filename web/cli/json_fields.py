@@ -19,6 +19,8 @@ def fields_of(given: Sequence[str]) -> JsonObject:
             raise click.BadParameter(f"{pair} is not NAME=JSON", param_hint="--field")
         try:
             body[name] = json.loads(text)
-        except json.JSONDecodeError:
+            # Python also reads numbers that JSON does not have: NaN, and what is too large.
+            json.dumps(body[name], allow_nan=False)
+        except (ValueError, RecursionError):
             body[name] = text
     return body

@@ -13,7 +13,7 @@ import click
 from common.settings.environment import Environment
 from common.settings.whereabouts import look_around
 from web.cli.api_error import ApiError
-from web.cli.client import Api, api_of, is_loopback
+from web.cli.client import Api, api_of, is_loopback, require_address
 from web.cli.instances import Instance, Kept, kept_path, read_kept, write_kept
 from web.cli.terminal import JsonObject, Terminal, pass_terminal
 
@@ -56,7 +56,9 @@ def login(
 def _address(given: str | None) -> str:
     url = (given or Environment(os.environ).text("AIWORKER_URL") or look_around().internal_url).rstrip("/")
     if "://" not in url:
+        require_address(f"https://{url}")
         url = f"http://{url}" if is_loopback(urlsplit(f"//{url}").hostname or "") else f"https://{url}"
+    require_address(url)
     return url.removesuffix("/api")
 
 
@@ -69,7 +71,7 @@ def _line_of_input() -> str:
 
 def _with_token(url: str, token: str) -> Instance:
     with Api(url, token) as api:
-        return Instance(url, token, api.call("GET", "/auth/me")["user"]["username"], None)
+        return Instance(url, api.token(), api.call("GET", "/auth/me")["user"]["username"], None)
 
 
 def _with_password(url: str, username: str | None, *, is_piped: bool) -> Instance:

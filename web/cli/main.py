@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import io
 import os
 import sys
 from contextlib import nullcontext
@@ -123,6 +124,7 @@ def cli(context: click.Context, url: str | None, token: str | None, is_json: boo
 def main() -> None:
     """Run the program. Errors that the user can fix are printed without a traceback."""
     _open_closed_streams()
+    _replace_what_cannot_be_shown()
     try:
         code = cli.main(prog_name="aiworker", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
@@ -161,6 +163,12 @@ def _open_closed_streams() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
+
+
+def _replace_what_cannot_be_shown() -> None:
+    """Print `?` for what the output's encoding does not have. Python does so for standard error alone."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="replace")
 
 
 def _print_nothing_more() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from web.cli.api_error import ApiError
 from web.cli.client import Api, api_of
 from web.cli.short_ids import TASKS, whole_id
 from web.cli.tables import short_id
-from web.cli.terminal import JsonObject, Terminal, cell, has_colour, pass_terminal, time_of
+from web.cli.terminal import JsonObject, Terminal, as_json, cell, has_colour, pass_terminal, time_of
 from web.cli.watch import follow
 
 POLL_SECONDS = 1.0
@@ -123,7 +122,7 @@ def _changes(api: Api, task_id: str, project_id: str) -> Iterator[JsonObject]:
 
 def _tell(terminal: Terminal, task: JsonObject) -> None:
     if terminal.is_json:
-        click.echo(json.dumps({"task": task}, ensure_ascii=False))
+        click.echo(as_json({"task": task}))
     else:
         phase = f" ({task['phase']})" if task["phase"] else ""
         terminal.say(f"{short_id(task['id'])}  {terminal.state(task['state'])}{phase}  {cell(task['title'])}")
@@ -193,7 +192,7 @@ def show_logs(
             if terminal.is_json and not is_followed:
                 kept.append(entry)
             elif terminal.is_json:
-                click.echo(json.dumps(entry, ensure_ascii=False))
+                click.echo(as_json(entry))
             else:
                 terminal.say(_entry(terminal, entry))
             sys.stdout.flush()

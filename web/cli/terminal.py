@@ -82,12 +82,18 @@ class Terminal:
         return self.styled(text, fg=COLOUR_OF[text]) if text in COLOUR_OF else text
 
     def write(self, value: JsonObject) -> None:
-        click.echo(json.dumps(value, ensure_ascii=False, indent=None if not sys.stdout.isatty() else 2))
+        click.echo(as_json(value, indent=None if not sys.stdout.isatty() else 2))
 
     def confirm(self, question: str) -> None:
         """Ask a person. Raises ApiError if the answer is no."""
         if not click.confirm(question, err=True):
             raise ApiError("nothing was done")
+
+
+def as_json(value: JsonObject, *, indent: int | None = None) -> str:
+    """JSON for the standard output. Characters are escaped where its encoding may not have them."""
+    is_unicode = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().startswith("utf")
+    return json.dumps(value, ensure_ascii=not is_unicode, indent=indent)
 
 
 def has_colour() -> bool:

@@ -15,7 +15,7 @@ import simple_websocket
 from web.cli.api_error import ApiError
 from web.cli.client import Api, api_of
 from web.cli.tables import in_words, short_id
-from web.cli.terminal import JsonObject, Terminal, cell, parking_of, pass_terminal, time_of
+from web.cli.terminal import JsonObject, Terminal, as_json, cell, parking_of, pass_terminal, time_of
 
 ANSWER_SECONDS = 30.0
 FIRST_WAIT_SECONDS = 0.5
@@ -34,7 +34,7 @@ def watch(terminal: Terminal, named: str | None, count: int | None) -> None:
         project_id = api.project(named)["id"] if named else None
         for number, message in enumerate(follow(api, project_id), 1):
             if terminal.is_json:
-                click.echo(json.dumps(message, ensure_ascii=False))
+                click.echo(as_json(message))
             else:
                 terminal.say(_event(api, message, terminal))
             sys.stdout.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from flask import Flask
 
 from common import feed
 from common.announcer import Announcement, Announcer
+from common.services.people import tokens
 from common.states import Role
 from tests import builders
 from tests.servers import ROOT
@@ -66,6 +68,18 @@ def test_an_output_that_takes_nothing_is_told_in_one_line(redirected: str, code:
     ended = in_a_shell(f"user list {redirected}")
 
     assert (ended.returncode, ended.stderr) == (code, said)
+
+
+@pytest.mark.usefixtures("plain_app")
+def test_what_the_terminal_cannot_show_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    ada = builders.caller_of(builders.a_user("ada", Role.ADMIN))
+    tokens.create_api_token(by=ada, name="Zoe \u2026 \U0001f600")
+    monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
+
+    assert in_a_shell("token list").stdout.split("  ")[1] == "Zoe ? ?"
+    # JSON has another way to write them.
+    (listed,) = json.loads(in_a_shell("--json token list").stdout)["tokens"]
+    assert listed["name"] == "Zoe \u2026 \U0001f600"
 
 
 @pytest.mark.usefixtures("plain_app")

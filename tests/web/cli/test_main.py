@@ -227,6 +227,12 @@ def test_a_missing_platform_or_right_is_one_line_with_a_remedy(plain_app: Flask,
     away = {"AIWORKER_URL": "http://127.0.0.1:9", "AIWORKER_TOKEN": "aiw_x"}
     assert "aiworker up" in aiworker("task", "list", code=1, **away)
     assert "AIWORKER_URL" in aiworker("--url", "ftp://x", "task", "list", code=1)
+    for wrong in ("http://[::1", "http://a..b", "http://a b"):
+        assert f"{wrong} is not an http or https address" in aiworker("--url", wrong, "task", "list", code=1)
+        assert f"{wrong} is not an http or https address" in aiworker("login", wrong, code=1)
+    for token in ("aiw_\u00e9", "aiw_\u65e5", "aiw_\udcff", "aiw_x y"):
+        said = aiworker("task", "list", code=1, **away | {"AIWORKER_TOKEN": token})
+        assert said == "aiworker: AIWORKER_TOKEN is no token: it has spaces or other characters than ASCII"
     assert "AIWORKER_DATABASE_URL" in aiworker("db", "status", code=1, AIWORKER_DATABASE_URL="oracle://x")
     nowhere = {"AIWORKER_DATA_DIR": str(tmp_path / "no"), "AIWORKER_DATABASE_URL": ""}
     assert "AIWORKER_TOKEN" in aiworker("task", "list", code=1, **nowhere)
@@ -236,7 +242,9 @@ def test_a_missing_platform_or_right_is_one_line_with_a_remedy(plain_app: Flask,
 def test_a_refusal_says_what_was_wrong(platform: str) -> None:
     refused = aiworker("project", "create", "Shop", "--field", "replicas=0", code=1)
     assert "400 replicas: Must be from 1 to 100" in refused
-    assert "check AIWORKER_TOKEN" in aiworker("--token", "aiw_wrong", "task", "list", code=1)
+    for value in ("NaN", "[Infinity]", "1e999", "[" * 5_000, "1" * 5_000):
+        assert "400 replicas: " in aiworker("project", "create", "Shop", "--field", f"replicas={value}", code=1)
+    assert "check AIWORKER_TOKEN" in aiworker("--token", "aiw_wrong\n", "task", "list", code=1)
     assert "there is no project Shop" in aiworker("task", "create", "Shop", "x", code=1)
 
 
