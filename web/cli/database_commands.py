@@ -7,21 +7,25 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import TypedDict
+from functools import partial
+from typing import TypedDict, TypeVar
 
 import click
 
 from common.errors import Misconfigured
 from common.services.access import Caller
 from common.services.health import schema
-from common.services.paging import MOST, PageQuery
+from common.services.paging import MOST, Page, PageQuery
 from common.services.people import accounts, tokens
 from common.settings import settings
 from common.settings.restore_mark import require_restored
 from common.states import Role
 from web.cli.operators import first_administrator, operating, operator
 from web.cli.terminal import Terminal
+
+Row = TypeVar("Row")
 
 ROLES = [role.label for role in Role]
 
@@ -152,7 +156,7 @@ def list_tokens(terminal: Terminal, username: str | None) -> None:
             "role": Role(row.role).label,
             "expiresAt": row.expires_at and str(row.expires_at),
         }
-        for row in tokens.list_api_tokens(_owner(username), PageQuery(MOST)).items
+        for row in _all_pages(partial(tokens.list_api_tokens, _owner(username)))
     ]
     terminal.rows("tokens", rows, ("id", "name", "role", "expiresAt"))
 
@@ -176,17 +180,21 @@ class FoundUser(TypedDict):
 
 
 def _users(by: Caller) -> list[FoundUser]:
-    found: list[FoundUser] = []
+    return [
+        FoundUser(id=one.id, username=one.username, role=Role(one.role).label, active=one.is_active)
+        for one in _all_pages(partial(accounts.list_users, by))
+    ]
+
+
+def _all_pages(read: Callable[[PageQuery], Page[Row]]) -> Iterator[Row]:
+    """The items of all pages of a list."""
     page = PageQuery(MOST)
     while True:
-        some = accounts.list_users(by, page)
-        found += [
-            FoundUser(id=one.id, username=one.username, role=Role(one.role).label, active=one.is_active)
-            for one in some.items
-        ]
-        if some.next_cursor is None:
-            return found
-        page = PageQuery(MOST, cursor=some.next_cursor)
+        found = read(page)
+        yield from found.items
+        if found.next_cursor is None:
+            return
+        page = PageQuery(MOST, cursor=found.next_cursor)
 
 
 def _user(username: str, by: Caller) -> FoundUser:

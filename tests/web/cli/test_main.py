@@ -20,7 +20,7 @@ from flask import Flask
 
 from common.models.task import Task
 from common.services.access import Caller
-from common.services.paging import PageQuery
+from common.services.paging import MOST, PageQuery
 from common.services.people import tokens
 from common.services.people.tokens import list_api_tokens
 from common.services.tasks import lifecycle
@@ -220,6 +220,14 @@ def test_users_and_tokens_are_kept_on_the_database(plain_app: Flask) -> None:
     assert [one["name"] for one in listed] == ["ci"]
     aiworker("token", "revoke", listed[0]["id"], "--user", "vic")
     assert client.get("/api/auth/me").status_code == 401
+
+
+def test_all_tokens_are_listed(plain_app: Flask) -> None:
+    ada = builders.a_user("ada", Role.ADMIN)
+    for _number in range(MOST + 1):
+        builders.a_token(ada)
+
+    assert len({one["id"] for one in aiworker_json("token", "list")["tokens"]}) == MOST + 1
 
 
 def test_a_missing_platform_or_right_is_one_line_with_a_remedy(plain_app: Flask, tmp_path: Path) -> None:
