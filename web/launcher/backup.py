@@ -7,6 +7,7 @@ of the environment, Gitea's repositories, and what is made anew: caches, checkou
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import json
@@ -14,6 +15,7 @@ import os
 import secrets
 import tarfile
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import chain
@@ -29,11 +31,15 @@ from common.services.health.portable_rows import TablePart
 from common.settings import Settings
 from web import VERSION
 from web.launcher.backup_file import BackupWriter, Heading
+from web.launcher.unwinding import unwinding
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many parts of it are done, and of how many."""
 
 MANIFEST, SECRET_KEY, TABLES, REPOSITORIES, PORTS = "manifest.json", "secret_key", "tables", "repositories", "apps"
+
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+"""What link(2) says where the file system has no hard links: FAT, and many that are reached over a network."""
 
 
 @dataclass
@@ -56,23 +62,47 @@ class Contents:
 def write_backup(to: Path, passphrase: str, settings: Settings, progress: Progress) -> Contents:
     """Write a backup of this platform to a new file, which only this user may read.
 
-    The file appears when it is complete. Raises Misconfigured if it exists or can't be written, and Busy.
+    The file appears when it is complete. Raises Misconfigured if it exists or can't be written, and Busy. Call it from
+    the main thread: signals that end the process leave no file.
     """
-    if to.exists():
-        raise Misconfigured(f"{to} exists; name a new file, or remove it")
-    new = to.with_name(f".{to.name}.{secrets.token_hex(4)}")
+    # Not of the file's name, which may be as long as names can be.
+    new = to.with_name(f".aiworker-backup.{secrets.token_hex(4)}")
     try:
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
-            contents = stream_backup(file, passphrase, settings, progress)
-            os.fsync(file.fileno())
-        # Unlike a renamed one, a linked file replaces nothing.
-        os.link(new, to)
-        sync_directory(to.parent)
-        return contents
+        _require_free(to)
+        with unwinding(), ExitStack() as undo:
+            undo.callback(new.unlink, missing_ok=True)
+            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+                contents = stream_backup(file, passphrase, settings, progress)
+                os.fsync(file.fileno())
+            _publish(new, to)
+            sync_directory(to.parent)
+            return contents
     except OSError as error:
         raise Misconfigured(f"the backup can't be written to {to}: {error.strerror or error}") from error
-    finally:
-        new.unlink(missing_ok=True)
+
+
+def _require_free(to: Path) -> None:
+    try:
+        to.lstat()
+    except FileNotFoundError:
+        return
+    raise Misconfigured(f"{to} exists; name a new file, or remove it")
+
+
+def _publish(new: Path, to: Path) -> None:
+    """Give the complete file its name. OSError if there is a file of that name: none is replaced."""
+    try:
+        os.link(new, to)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        # A rename would replace a file that was made meanwhile; this one replaces the empty file that it made itself.
+        os.close(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        try:
+            os.replace(new, to)
+        except BaseException:
+            to.unlink()
+            raise
 
 
 def stream_backup(file: IO[bytes], passphrase: str, settings: Settings, progress: Progress) -> Contents:

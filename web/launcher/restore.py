@@ -11,14 +11,12 @@ import gzip
 import json
 import os
 import shutil
-import signal
 import tarfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from types import FrameType
 from typing import IO
 
 from common.errors import Misconfigured, ProviderRefused, ProviderUnavailable
@@ -35,6 +33,7 @@ from common.settings.whereabouts import Whereabouts
 from web.launcher.backup import MANIFEST, PORTS, REPOSITORIES, SECRET_KEY, TABLES, Contents, Progress
 from web.launcher.backup_file import BackupReader, Heading
 from web.launcher.prerequisites import own_directory
+from web.launcher.unwinding import unwinding
 
 LEFT_ALONE = frozenset({"lock", "logs", "drivers", RESTORE_MARK})
 """What may be in the data directory before, and stays there: it is no state."""
@@ -104,7 +103,7 @@ def restore_backup(
     _require_no_data(place, replaces=replaces)
     is_new = not place.data_dir.exists()
     try:
-        with _unwinding(), own_directory(place.data_dir), ExitStack() as unmark, ExitStack() as undo:
+        with unwinding(), own_directory(place.data_dir), ExitStack() as unmark, ExitStack() as undo:
             _mark(place.data_dir, unmark)
             aside = _move_aside(place, undo)
             undo.callback(_remove_written, place)
@@ -128,27 +127,6 @@ def restore_backup(
         if is_new and _is_empty(place.data_dir):
             remove_tree(place.data_dir)
     return checked.contents, aside
-
-
-@contextmanager
-def _unwinding() -> Iterator[None]:
-    """Let HUP and TERM end the restore as Ctrl-C does, which puts everything back. Further signals are ignored then."""
-
-    def end(number: int, _frame: FrameType | None) -> None:
-        for each in before:
-            signal.signal(each, signal.SIG_IGN)
-        raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
-
-    numbers = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)
-    # What nohup has the process ignore stays ignored.
-    before = {each: signal.getsignal(each) for each in numbers if signal.getsignal(each) != signal.SIG_IGN}
-    for each in before:
-        signal.signal(each, end)
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
 
 
 def _mark(data_dir: Path, unmark: ExitStack) -> None:

@@ -186,9 +186,9 @@ def put_rows(parts: Iterable[TablePart]) -> int:
                 _insert(connection, part)
                 count += len(part.rows)
             _require_whole(connection)
+            connection.commit()
         except DBAPIError as error:
             raise Misconfigured(f"the rows don't fit into the database: {error.orig}") from error
-        connection.commit()
     return count
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from web.launcher.restore import restore_backup
 PASSPHRASE = "the passphrase of the tests"
 SHOP = Repository("aiworker", "shop", "project-1")
 Use = Callable[..., Path]
+SIGNALS = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)
 
 
 def no_progress(what: str, done: int, total: int) -> None:
@@ -81,3 +84,16 @@ def restored(
     """What `aiworker restore` does, in the platform of this process. Returns where the earlier data is."""
     with file.open("rb") as source:
         return restore_backup(source, passphrase, look_around(), progress, replaces=replaces)[1]
+
+
+def signalling(number: signal.Signals, *, at: str) -> Progress:
+    """Sends the signal to this process, and once more, when the work is there."""
+
+    def progress(what: str, done: int, total: int) -> None:
+        if what == at:
+            try:
+                os.kill(os.getpid(), number)
+            finally:
+                os.kill(os.getpid(), number)
+
+    return progress

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from common import database
 from common.settings import settings
 from tests import rings
 from tests.databases import sqlite_url
-from tests.web.launcher.backups import Use, filled
+from tests.web.launcher.backups import SIGNALS, Use, filled
 
 
 @pytest.fixture
@@ -39,3 +40,12 @@ def use(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iter
 def old(use: Use, sqlite_database_url: str) -> Path:
     """The data directory of a platform on SQLite with something in it."""
     return filled(use("old", sqlite_database_url))
+
+
+@pytest.fixture
+def _no_signal_is_ignored() -> Iterator[None]:
+    """As Ctrl-C is by what a shell starts in the background."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)

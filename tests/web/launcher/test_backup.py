@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
+import signal
 import stat
 import subprocess
 import sys
@@ -19,20 +21,24 @@ from common.errors import Misconfigured, ProviderUnavailable
 from common.models import Job, Mark
 from common.providers.forge import BareForge, repository_copies
 from common.services.health import schema
+from common.settings import settings
 from common.transaction import Transaction, snapshot, transactional
 from tests.providers.git_tree import git
 from tests.servers import ROOT
 from tests.web.launcher.backups import (
     PASSPHRASE,
     SHOP,
+    SIGNALS,
     Use,
     backed_up,
     filled,
     no_progress,
     restored,
     secrets,
+    signalling,
 )
 from web.cli import main
+from web.launcher.backup import write_backup
 from web.launcher.restore import check_backup
 
 
@@ -151,6 +157,54 @@ def test_the_file_is_private_and_replaces_none(old: Path, tmp_path: Path) -> Non
     content = (tmp_path / "backup").read_bytes()
     assert not any(word in content for word in (b"password_hash", b"repositories", b"secret_key"))
     assert [path.name for path in tmp_path.iterdir() if "backup" in path.name] == ["backup"]
+
+
+@pytest.mark.usefixtures("_no_signal_is_ignored")
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_backup_that_a_signal_ends_leaves_no_file(old: Path, tmp_path: Path, number: signal.Signals) -> None:
+    (tmp_path / "kept").mkdir()
+
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        write_backup(tmp_path / "kept" / "new", PASSPHRASE, settings(), signalling(number, at="database"))
+
+    assert list((tmp_path / "kept").iterdir()) == []
+
+
+def test_a_name_that_no_file_can_have_is_told_before_the_work(old: Path, tmp_path: Path) -> None:
+    backed_up(tmp_path / ("n" * 255))
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+
+    for place, why in (("n" * 256, "File name too long"), (f"{'n' * 255}/x", "Not a directory"), ("link", "exists")):
+        with pytest.raises(Misconfigured, match=why):
+            write_backup(tmp_path / place, PASSPHRASE, settings(), no_work)
+
+
+def no_work(what: str, _done: int, _total: int) -> None:
+    raise AssertionError(what)
+
+
+def test_a_file_system_without_hard_links_gets_a_backup_that_replaces_none(
+    old: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_arguments: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    (tmp_path / "usb").mkdir()
+    file = tmp_path / "usb" / "backup"
+
+    def made_meanwhile(_what: str, _done: int, _total: int) -> None:
+        file.write_text("of somebody else")
+
+    with pytest.raises(Misconfigured, match="File exists"):
+        write_backup(file, PASSPHRASE, settings(), made_meanwhile)
+    assert file.read_text() == "of somebody else"
+    file.unlink()
+    backed_up(file)
+    with file.open("rb") as source:
+        assert check_backup(source, PASSPHRASE, no_progress).contents.repositories == 1
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert list((tmp_path / "usb").iterdir()) == [file]
 
 
 def test_a_check_tells_what_is_in_it(old: Path, tmp_path: Path) -> None:

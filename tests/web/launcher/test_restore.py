@@ -5,14 +5,13 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import os
+import resource
 import shutil
 import signal
 import stat
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from sqlalchemy import inspect
 from common import database
 from common.errors import Misconfigured
 from common.models import Mark
-from common.services.health import schema
+from common.services.health import portable_rows, schema
 from common.settings import settings
 from common.settings.restore_mark import require_restored
 from common.transaction import Transaction, transactional
@@ -34,15 +33,16 @@ from tests.servers import ROOT, MariaDB
 from tests.web.launcher.backups import (
     PASSPHRASE,
     SHOP,
+    SIGNALS,
     Use,
     all_rows,
     backed_up,
     filled,
     restored,
     secrets,
+    signalling,
 )
 from web.launcher import backup_file
-from web.launcher.backup import Progress
 from web.launcher.prerequisites import own_directory
 
 
@@ -228,18 +228,6 @@ def test_a_restore_that_fails_puts_everything_back(use: Use, old: Path, tmp_path
     assert not list(new.glob("replaced-*"))
 
 
-SIGNALS = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)
-
-
-@pytest.fixture
-def _no_signal_is_ignored() -> Iterator[None]:
-    """As Ctrl-C is by what a shell starts in the background."""
-    before = {number: signal.signal(number, signal.SIG_DFL) for number in SIGNALS}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
 @pytest.mark.usefixtures("_no_signal_is_ignored")
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_restore_that_a_signal_ends_puts_everything_back(
@@ -253,7 +241,7 @@ def test_a_restore_that_a_signal_ends_puts_everything_back(
     database.dispose_engines()
 
     with pytest.raises((KeyboardInterrupt, SystemExit)):
-        restored(tmp_path / "backup", replaces=True, progress=signalling(number))
+        restored(tmp_path / "backup", replaces=True, progress=signalling(number, at="filling the database"))
 
     assert all_rows() == before
     assert not list(new.glob("replaced-*"))
@@ -261,17 +249,20 @@ def test_a_restore_that_a_signal_ends_puts_everything_back(
     assert restored(tmp_path / "backup", replaces=True) is not None
 
 
-def signalling(number: signal.Signals) -> Progress:
-    """Sends the signal to this process, and once more, when the database is being filled."""
-
-    def progress(what: str, done: int, total: int) -> None:
-        if what == "filling the database":
-            try:
-                os.kill(os.getpid(), number)
-            finally:
-                os.kill(os.getpid(), number)
-
-    return progress
+def test_a_disk_that_is_full_when_the_rows_are_committed_is_told(use: Use, old: Path, tmp_path: Path) -> None:
+    with portable_rows.reading_at_one_moment(lambda: None) as parts_of:
+        parts = [part for name in portable_rows.table_names() for part in parts_of(name)]
+    new = use("new")
+    schema.upgrade()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # The rows are few: SQLite keeps them in memory until the commit writes them.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises(Misconfigured, match="the rows don't fit into the database"):
+            portable_rows.put_rows(parts)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert new.exists()
 
 
 def test_nothing_starts_on_what_a_killed_restore_left(
@@ -302,9 +293,8 @@ def test_nothing_starts_on_what_a_killed_restore_left(
 KILLED_RESTORE = """
 import signal, sys
 from pathlib import Path
-from tests.web.launcher.backups import restored
-from tests.web.launcher.test_restore import signalling
-restored(Path(sys.argv[1]), replaces=True, progress=signalling(signal.SIGKILL))
+from tests.web.launcher.backups import restored, signalling
+restored(Path(sys.argv[1]), replaces=True, progress=signalling(signal.SIGKILL, at="filling the database"))
 """
 
 
