@@ -22,7 +22,7 @@ from requests.auth import AuthBase
 from common.errors import Misconfigured
 from common.settings.environment import Environment, web_address
 from common.settings.whereabouts import look_around
-from web.cli.api_error import ApiError
+from web.cli.api_error import ApiError, Unanswered
 from web.cli.instances import read_kept
 from web.cli.links import read_link
 from web.cli.tables import SHORT_ID_DIGITS
@@ -32,6 +32,9 @@ ANSWER_SECONDS = 30.0
 TRIES = 3
 LOST_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 10.0
+AWAY_SECONDS = 60.0
+"""How long a command that waits goes on without an answer: a platform that restarts is back by then."""
+_AWAY = {502, 503, 504}
 MOST_ENTRIES = 200
 """Entries of one page of a list, which is the API's limit."""
 
@@ -136,7 +139,7 @@ class Api:
                 reply = self._send(method, path, body, asked, headers)
             except _Lost as lost:
                 if not tries_left or not is_keyed:
-                    raise ApiError(str(lost)) from lost
+                    raise Unanswered(str(lost)) from lost
                 time.sleep(LOST_SECONDS)
                 continue
             if reply.status_code != 503 or not tries_left:
@@ -159,7 +162,7 @@ class Api:
                 allow_redirects=False,
             )
         except requests.Timeout as error:
-            raise ApiError(f"{self.url} did not answer within {ANSWER_SECONDS:g} s; look at its log") from error
+            raise Unanswered(f"{self.url} did not answer within {ANSWER_SECONDS:g} s; look at its log") from error
         except requests.RequestException as error:
             raise _Lost(f"{self.url} can't be reached; start it with `aiworker up`, or set AIWORKER_URL") from error
 
@@ -178,7 +181,22 @@ class Api:
             return {}
         return content
 
+    def read_patiently(self, path: str, **query: str | int | None) -> JsonObject:
+        """What a GET answers. While the platform does not answer, it is asked again for AWAY_SECONDS.
+
+        For a command that waits for work which goes on without it.
+        """
+        until = time.monotonic() + AWAY_SECONDS
+        while True:
+            try:
+                return self.call("GET", path, None, **query)
+            except Unanswered:
+                if time.monotonic() >= until:
+                    raise
+                time.sleep(LOST_SECONDS)
+
     def _content(self, method: str, path: str, reply: requests.Response) -> JsonObject:
+        failure = Unanswered if reply.status_code in _AWAY else ApiError
         is_redirect = 300 <= reply.status_code < 400
         if is_redirect and "Location" in reply.headers:
             place = cell(urljoin(reply.url, reply.headers["Location"])).removesuffix(f"/api{path}")
@@ -186,9 +204,9 @@ class Api:
         try:
             content: JsonObject = reply.json() if reply.content or is_redirect else {}
         except requests.JSONDecodeError as error:
-            raise ApiError(f"{self.url} answered {reply.status_code} without JSON; is AIWORKER_URL right?") from error
+            raise failure(f"{self.url} answered {reply.status_code} without JSON; is AIWORKER_URL right?") from error
         if not reply.ok:
-            raise ApiError(_fault(method, path, reply.status_code, content, self._remedy_of_401()))
+            raise failure(_fault(method, path, reply.status_code, content, self._remedy_of_401()))
         return content
 
     def _remedy_of_401(self) -> str:

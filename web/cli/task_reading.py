@@ -114,7 +114,7 @@ def _changes(api: Api, task_id: str, project_id: str) -> Iterator[JsonObject]:
     shown = None
     for message in follow(api, project_id, is_told_of_starts=True):
         if message["event"] == "subscribed" or message.get("data", {}).get("taskId") == task_id:
-            task = api.call("GET", f"/tasks/{task_id}")["task"]
+            task = api.read_patiently(f"/tasks/{task_id}")["task"]
             if (task["state"], task["phase"], task["round"]) != shown:
                 shown = task["state"], task["phase"], task["round"]
                 yield task
@@ -216,7 +216,9 @@ def _run(runs: list[JsonObject], named: str | None) -> JsonObject:
 def _entries(api: Api, run_id: str, *, is_followed: bool, kind: str | None, q: str | None) -> Iterator[JsonObject]:
     after = 0
     while True:
-        page = api.call("GET", f"/runs/{run_id}/transcript", None, after=after, limit=PAGE, kind=kind, q=q)
+        query = {"after": after, "limit": PAGE, "kind": kind, "q": q}
+        path = f"/runs/{run_id}/transcript"
+        page = api.read_patiently(path, **query) if is_followed else api.call("GET", path, None, **query)
         yield from page["entries"]
         is_at_end, after = page["next"] == after or not page["entries"], page["next"]
         if is_at_end and not (is_followed and page["live"]):

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from web.cli import client
+from web.cli import client, waiting
 from web.cli.api_error import ApiError
 from web.cli.client import Api
 
@@ -155,3 +155,26 @@ def test_the_token_is_sent_whatever_stands_in_the_netrc_file(
         api.ask_briefly("/tasks", 30.0)
 
     assert flaky.authorizations == ["Bearer aiw_any"] * 2
+
+
+def test_waiting_outlasts_a_restart_of_the_platform(flaky: Flaky, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "POLL_SECONDS", 0.0)
+    away = (502, b"<html>Bad gateway</html>")
+    flaky.answers = [None, None, away, (200, b'{"project":{"status":"active"}}')]
+    begun = {"project": {"id": "1", "status": "provisioning"}}
+
+    assert waiting.wait_for_project(api, begun) == {"project": {"status": "active"}}
+
+    assert flaky.asked == [("GET", "/api/projects/1", None)] * 4
+    # What the platform says itself is final.
+    flaky.answers = [(404, b'{"error":"Not found"}')]
+    with pytest.raises(ApiError, match="404 Not found"):
+        waiting.wait_for_project(api, begun)
+
+
+def test_waiting_ends_when_the_platform_stays_away(flaky: Flaky, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "AWAY_SECONDS", 0.0)
+    flaky.answers = [None] * 2
+
+    with pytest.raises(ApiError, match="can't be reached"):
+        api.read_patiently("/tasks/1")
