@@ -1,23 +1,25 @@
 """Keeping the runtime as it should be: it runs every live deployment and nothing else.
 
-A live version that does not stay up is rolled back.
+A live version that does not stay up is rolled back. If the rollback fails too, the next one waits, longer each time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from sqlalchemy import select
 
 from common.jobs import Lease
+from common.machine.waiting import growing_delay
 from common.models.delivery import Deployment
 from common.models.project import Project
 from common.services.delivery import deployments, health_history, versions
 from common.services.delivery.deployments import version_of, without_gate
 from common.services.projects.places import app_of, place_of
 from common.services.projects.variables import mask_of_deployment
-from common.states import Environment, ProjectState
+from common.states import DeploymentState, Environment, ProjectState
 from common.transaction import Snapshot, Transaction, snapshot, transactional
 from common.values.app import MACHINE, App, Version
 from common.values.health_look import Look
@@ -25,6 +27,12 @@ from common.values.place import Place
 
 MANY_PROJECTS = 3
 """If live versions of this many projects fail at once, the machine is at fault and not the versions."""
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 60.0, 3600.0
+"""How long after a failed rollback the next one to the same version may begin by itself: doubled with each failure."""
+FAILURES_HOURS = 24
+"""Rollbacks that failed longer ago do not count."""
+MOST_FAILURES = 10
+"""How many of them are read: after fewer, the pause has reached its limit."""
 TOGETHER = "not rolled back, as versions of many projects failed together"
 
 
@@ -114,7 +122,7 @@ def record_restored(tx: Transaction, lease: Lease, dying: Sequence[Dying], looks
     """Roll back each version that does not stay up, previews excepted. looks: what was seen, kept as its health.
 
     Versions of many projects that fail together are not rolled back, as the machine is at fault. Their error says so
-    until they are well again or fewer fail.
+    until they are well again or fewer fail. A version whose rollback failed is rolled back again after a pause.
     """
     health_history.record_looks(tx, looks)
     found = {each.deployment_id: tx.session.get(Deployment, each.deployment_id) for each in dying}
@@ -133,10 +141,38 @@ def record_restored(tx: Transaction, lease: Lease, dying: Sequence[Dying], looks
             continue
         live.error, live.error_code = reason[:4000], None
         target = versions.default_target(tx, live)
-        if target is not None and versions.blocked(tx, target) is None:
+        if target is not None and versions.blocked(tx, target) is None and not _has_to_wait(tx, live, target):
             project = tx.get(Project, live.project_id)
             deployments.start_rollback(tx, project, live, target, has_gate=False)
     tx.finish(lease)
+
+
+def _has_to_wait(tx: Transaction, live: Deployment, target: Deployment) -> bool:
+    """Whether rollbacks from live to the target's version failed and the next may not begin yet; live.error says so.
+
+    Rollbacks that a person started count, too: the version did not run.
+    """
+    failed = tx.all(
+        select(Deployment)
+        .where(
+            Deployment.project_id == live.project_id,
+            Deployment.rollback_of == live.id,
+            Deployment.commit_sha == target.commit_sha,
+            Deployment.state_ == DeploymentState.FAILED,
+            Deployment.finished_at > tx.now() - timedelta(hours=FAILURES_HOURS),
+        )
+        .order_by(Deployment.finished_at.desc(), Deployment.id.desc())
+        .limit(MOST_FAILURES)
+    )
+    if not failed or failed[0].finished_at is None:
+        return False
+    seconds = growing_delay(len(failed), first_seconds=FIRST_PAUSE_SECONDS, longest_seconds=LONGEST_PAUSE_SECONDS)
+    until = failed[0].finished_at + timedelta(seconds=seconds)
+    if until <= tx.now():
+        return False
+    refused = f"the rollback to {target.commit_sha[:12]} failed, too; the next one begins after {until:%H:%M:%S} UTC"
+    live.error = f"{live.error}; {refused}: {failed[0].error}"[:4000]
+    return True
 
 
 def _failed_together(dying: Sequence[Dying], found: Mapping[str, Deployment | None]) -> set[str]:

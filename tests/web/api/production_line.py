@@ -85,13 +85,24 @@ class ProductionLine:
 
     def die(self) -> Deployment | None:
         """What is live does not stay up. Returns the rollback that this brought about, None if there is none."""
+        started = self.look_at_dying()
+        return self.go_live(started.id) if started else None
+
+    def look_at_dying(self) -> Deployment | None:
+        """What is live does not stay up. Returns the rollback that is under way then, None if there is none."""
         dying = self.live()
         _ring_restore()
         restoring.record_restored(
             claimed(RESTORE_RUNTIME.name, "platform"), [restoring.Dying(dying.id, "it keeps dying", "keeps_dying")]
         )
         started = all_of(Deployment, Deployment.rollback_of == dying.id, Deployment.active_key.is_not(None))
-        return self.go_live(started[0].id) if started else None
+        return started[0] if started else None
+
+    def fail(self, deployment: Deployment, reason: str) -> None:
+        """Its job finds that the version never becomes healthy."""
+        lease = claimed("deployment.deploy", deployment.id)
+        assert rollouts.begin_rollout(lease) is not None
+        rollouts.record_failed(lease, code="not_healthy", reason=reason)
 
     def after_merge(self, group_id: str) -> None:
         """The job of a merged group goes on by itself."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -132,6 +133,59 @@ def test_a_dying_version_gives_way_to_one_that_nobody_took_back(plain_line: Prod
     assert back.commit_sha == good.commit_sha
     assert bad.commit_sha != back.commit_sha
     assert line.die() is None, "nothing else was ever healthy"
+
+
+def test_a_rollback_that_failed_begins_again_after_a_pause_that_grows(line: ProductionLine) -> None:
+    """As where something that all versions need is away: each try writes a row and events, which are kept."""
+    good, bad = line.deliver(), line.deliver()
+    for pause_seconds in (60, 120, 240):
+        rollback = line.look_at_dying()
+        assert rollback is not None
+        assert rollback.commit_sha == good.commit_sha
+        line.fail(rollback, "the database is away")
+
+        assert line.look_at_dying() is None
+        told = str(get(Deployment, bad.id).error)
+        assert told.startswith(f"it keeps dying; the rollback to {good.commit_sha[:12]} failed, too")
+        assert told.endswith("the database is away")
+        ended = get(Deployment, rollback.id).finished_at
+        _rollbacks_ended(bad, ended - timedelta(seconds=pause_seconds - 30))
+        assert line.look_at_dying() is None
+        _rollbacks_ended(bad, ended - timedelta(seconds=pause_seconds))
+
+    back = line.die()
+    assert back is not None
+    assert line.live().commit_sha == good.commit_sha
+
+
+def _rollbacks_ended(bad: Deployment, at: datetime) -> None:
+    for rollback in all_of(Deployment, Deployment.rollback_of == bad.id):
+        put(Deployment, rollback.id, finished_at=at)
+
+
+def test_a_pause_after_failed_rollbacks_is_at_most_an_hour(plain_line: ProductionLine) -> None:
+    line = plain_line
+    good, bad = line.deliver(), line.deliver()
+    for _ in range(9):
+        line.world.deployment(
+            line.project, Environment.PRODUCTION, state="failed", is_live=False, commit_sha=good.commit_sha,
+            rollback_of=bad.id,
+        )  # fmt: skip
+    _rollbacks_ended(bad, bad.created_at - timedelta(minutes=59))
+    assert line.look_at_dying() is None
+    _rollbacks_ended(bad, bad.created_at - timedelta(minutes=60))
+    assert line.look_at_dying() is not None
+
+
+def test_a_person_rolls_back_during_the_pause_after_a_failed_rollback(plain_line: ProductionLine) -> None:
+    line = plain_line
+    good = line.deliver()
+    line.deliver()
+    failed = line.look_at_dying()
+    assert failed is not None
+    line.fail(failed, "the database is away")
+    assert line.look_at_dying() is None
+    assert line.roll_back().commit_sha == good.commit_sha
 
 
 def test_a_rollback_that_was_undone_bars_nothing_and_what_it_took_back_counts_again(plain_line: ProductionLine) -> None:
