@@ -208,10 +208,17 @@ class JobQueue:
         job.error = None
         self._go_on(lease, job, 0)
 
-    def again(self, lease: Lease, *, after_seconds: float) -> None:
-        """Run the job again later, or at once if it was enqueued again since its claim. LeaseLost: see `hold`."""
+    def again(self, lease: Lease, *, after_seconds: float, still_waits: bool = False) -> None:
+        """Run the job again later, or at once if it was enqueued again since its claim. LeaseLost: see `hold`.
+
+        still_waits: what it waits for has begun, and may fail as before. Then the job keeps since when it waits for a
+        provider, and how often it did, so that the limit is reached. A wait for access is over in any case.
+        """
         job = self.hold(lease)
-        _forget_failures(job)
+        if still_waits and job.waits_for is None:
+            job.attempts, job.error = 0, None
+        else:
+            _forget_failures(job)
         self._go_on(lease, job, after_seconds if job.generation == lease.generation else 0)
 
     def fail(self, lease: Lease, reason: str, *, after_seconds: float = 0) -> None:

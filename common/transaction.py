@@ -170,9 +170,12 @@ class Transaction:
         """Mark the job done, or run it again if it was enqueued meanwhile. LeaseLost if another worker has the job."""
         self.queue.finish(lease)
 
-    def again(self, lease: Lease, *, after_seconds: float) -> None:
-        """Run the job again later, or at once if it was enqueued meanwhile. LeaseLost: see `finish`."""
-        self.queue.again(lease, after_seconds=after_seconds)
+    def again(self, lease: Lease, *, after_seconds: float, still_waits: bool = False) -> None:
+        """Run the job again later, or at once if it was enqueued meanwhile. LeaseLost: see `finish`.
+
+        still_waits: it may have to wait for a provider as before: the time since then still counts.
+        """
+        self.queue.again(lease, after_seconds=after_seconds, still_waits=still_waits)
 
     def hold(self, lease: Lease) -> None:
         """Lock the job until commit, so that no other worker can claim it. LeaseLost: see `finish`."""

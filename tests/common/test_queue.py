@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -271,6 +271,28 @@ def test_a_wait_is_no_attempt_and_has_an_end(on_database: str) -> None:
     assert wait() == (LONGEST_WAIT_SECONDS, True)
     job = _job(lease.job_id)
     assert (job.attempts, job.waits, job.error, job.waits_for) == (0, 1, "away", "access")
+
+
+@pytest.mark.parametrize(("for_", "is_kept"), [(None, True), ("access", False)])
+def test_a_wait_goes_on_counting_while_what_it_is_for_has_only_begun(
+    on_database: str, for_: str | None, is_kept: bool
+) -> None:
+    lease = _claim(_enqueue())
+
+    @transactional
+    def wait(tx: Transaction) -> datetime:
+        since = tx.now() - timedelta(hours=9)
+        tx.queue.wait(lease, "away", since=since, for_=for_, after_seconds=None)
+        return since
+
+    since = wait()
+    _put(lease.job_id, JobState.QUEUED)
+    _do(lambda tx, lease: tx.again(lease, after_seconds=0, still_waits=True), begun := _claim(lease.job_id))
+    job = _job(lease.job_id)
+    kept = (since, 1) if is_kept else (None, 0)
+    assert (job.unavailable_since, job.waits, job.waits_for, job.attempts) == (*kept, None, 0)
+    assert job.error is None or not is_kept
+    assert begun.attempts == 1
 
 
 def test_a_back_off_grows_to_a_minute() -> None:

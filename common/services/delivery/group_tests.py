@@ -100,7 +100,8 @@ def green_runs_of(group: TaskGroup, project: Project) -> int:
 @transactional
 def record_testing(tx: Transaction, lease: Lease, *, after_seconds: float) -> None:
     """The test still runs: run the job again after after_seconds."""
-    tx.again(lease, after_seconds=after_seconds)
+    # It may break before it ends, and be started anew. Without this, that would go on for ever.
+    tx.again(lease, after_seconds=after_seconds, still_waits=True)
 
 
 @transactional

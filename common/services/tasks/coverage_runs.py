@@ -55,7 +55,7 @@ def _is_current(tx: Transaction, task: Task, run: Run) -> bool:
 def record_coverage(tx: Transaction, lease: Lease, result: CheckResult | None) -> None:
     """Store the check, or look again later if the tests run. None: there is nothing to store."""
     if result is not None and result.status == "running":
-        tx.again(lease, after_seconds=LOOK_AGAIN_SECONDS)
+        tx.again(lease, after_seconds=LOOK_AGAIN_SECONDS, still_waits=True)
         return
     run = tx.get(Run, lease.subject_id)
     task = tx.lock(Task, run.task_id)

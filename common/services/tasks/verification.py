@@ -170,8 +170,8 @@ def _rival(tx: Transaction, task: Task, run: Run) -> tuple[str, str] | None:
 def record_checks(
     tx: Transaction, lease: Lease, results: Sequence[CheckResult], *, after_seconds: float | None = None
 ) -> None:
-    """Store the results so far, and run the job again later. after_seconds: None: soon if the last check has just
-    begun, later the longer it takes.
+    """Store the results so far, and run the job again later. after_seconds: None: a check runs, and is looked at soon
+    if it has just begun, later the longer it takes.
     """
     task = _verifying(tx, lease)
     if task is None:
@@ -180,9 +180,12 @@ def record_checks(
         return
     if _store(tx, task, lease.subject_id, _masked(tx, task, results)):
         record_update(tx, task, "checks")
-    if after_seconds is None:
-        after_seconds = until_next_look(_running_seconds(tx, lease.subject_id, results[-1]))
-    tx.again(lease, after_seconds=after_seconds)
+    if after_seconds is not None:
+        tx.again(lease, after_seconds=after_seconds)
+        return
+    # The check may break before it ends, and be started anew: then how long that has gone on counts.
+    after_seconds = until_next_look(_running_seconds(tx, lease.subject_id, results[-1]))
+    tx.again(lease, after_seconds=after_seconds, still_waits=True)
 
 
 def until_next_look(running_seconds: float) -> float:
