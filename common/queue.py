@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Select, delete, select, update
+from sqlalchemy import ColumnElement, Select, and_, delete, or_, select, update
 
 from common import database
 from common.announcer import LONGEST_DELAY_SECONDS, Announcement
@@ -315,10 +315,14 @@ class JobQueue:
         found = self._late.session.execute(ending.limit(MOST_SWEPT)).all()
         return [(kind, job_id, (until - now).total_seconds()) for kind, job_id, until in found if until is not None]
 
-    def is_project_busy(self, project_id: str, *, except_for: Lease) -> bool:
-        """Whether a job of the project other than this one is running."""
-        running = select(Job.id).where(*_others(project_id, except_for), Job.state_ == JobState.RUNNING)
-        return self._late.session.execute(running).first() is not None
+    def is_project_busy(self, project_id: str, *, except_for: Lease, kept: Kind) -> bool:
+        """Whether a job of the project other than this one is running, or is queued and not of the kind `kept`.
+
+        A job that is queued although `drop_queued` was called before has been running since, or is claimed just now.
+        """
+        is_at_work = or_(Job.state_ == JobState.RUNNING, and_(Job.state_ == JobState.QUEUED, Job.kind != kept.name))
+        found = select(Job.id).where(*_others(project_id, except_for), is_at_work).limit(1)
+        return self._late.session.execute(found).first() is not None
 
     def drop_queued(self, project_id: str, *, except_for: Lease, kept: Kind) -> None:
         """Delete the project's queued jobs, except for this job and those of the kind `kept`."""

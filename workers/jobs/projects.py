@@ -62,7 +62,7 @@ def delete_project(job: Claimed) -> None:
             raise
     for run_id in plan.runs:
         revoke_credential(forge(), plan.place, run_id)
-    provisioning.record_deleted(job.lease)
+    provisioning.record_deleted(job.lease, was_busy=plan.was_busy)
 
 
 @job(jobs.WATCH_REPOSITORY)

@@ -71,10 +71,14 @@ class ProvisionPlan:
 
 @dataclass(frozen=True)
 class DeletionPlan:
-    """What to remove at the forge and in the runtime. runs: ids of runs that may still have a credential."""
+    """What to remove at the forge and in the runtime. runs: ids of runs that may still have a credential.
+
+    was_busy: another job of the project was running, and may create anew what is removed.
+    """
 
     place: Place
     runs: tuple[str, ...]
+    was_busy: bool
 
 
 @transactional
@@ -138,17 +142,19 @@ def begin_deletion(tx: Transaction, lease: Lease) -> DeletionPlan | None:
     unclosed = select(Job.subject_id).where(*closing, Job.state_ != JobState.DONE)
     has_credential = Run.id.in_(unclosed) | (Run.finished_at >= tx.now() - LONGEST_JOB)
     runs = tx.session.scalars(select(Run.id).where(Run.project_id == project.id, has_credential).order_by(Run.id))
-    return DeletionPlan(place_of(project), tuple(runs.all()))
+    was_busy = tx.queue.is_project_busy(project.id, except_for=lease, kept=jobs.CLOSE_RUN)
+    return DeletionPlan(place_of(project), tuple(runs.all()), was_busy)
 
 
-def record_deleted(lease: Lease) -> None:
-    """Delete the project's rows. The row of this job stays, without a project.
+def record_deleted(lease: Lease, *, was_busy: bool = False) -> None:
+    """Delete the project's rows. The row of this job stays, without a project. was_busy: see DeletionPlan.
 
-    If another job of the project is running, it may create again what was removed, so the deletion runs again first.
-    It also does if the project has more entries of transcripts than one call deletes.
+    If another job of the project was running when the removal began, or is at work now, it may have created again what
+    was removed, so the deletion runs again first. It also does if the project has more entries of transcripts than one
+    call deletes.
     """
     is_short = _purge_past(lease.subject_id)
-    _delete_rows(lease, is_short=is_short)
+    _delete_rows(lease, is_short=is_short, was_busy=was_busy)
 
 
 def _purge_past(project_id: str) -> bool:
@@ -168,9 +174,9 @@ def _purge_past(project_id: str) -> bool:
 
 
 @transactional
-def _delete_rows(tx: Transaction, lease: Lease, *, is_short: bool) -> None:
+def _delete_rows(tx: Transaction, lease: Lease, *, is_short: bool, was_busy: bool) -> None:
     project_id = lease.subject_id
-    if tx.queue.is_project_busy(project_id, except_for=lease):
+    if was_busy or tx.queue.is_project_busy(project_id, except_for=lease, kept=jobs.CLOSE_RUN):
         tx.again(lease, after_seconds=1)
         return
     if not is_short:

@@ -227,7 +227,9 @@ def test_a_deleted_project_takes_its_receipts_along(line: ProductionLine) -> Non
     live = line.deliver()
     line.world.client.delete(f"/api/projects/{line.project.id}")
 
-    provisioning.record_deleted(claimed("project.delete", line.project.id))
+    lease = claimed("project.delete", line.project.id)
+    provisioning.begin_deletion(lease)
+    provisioning.record_deleted(lease)
 
     assert all_of(Receipt) == []
     assert line.world.client.get(f"/api/receipts/{live.commit_sha}").status_code == 404

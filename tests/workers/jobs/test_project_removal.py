@@ -10,14 +10,17 @@ import pytest
 from common import jobs
 from common.envelopes import read_keys
 from common.errors import NotFound
+from common.jobs import Lease
 from common.models import AuditSeal, EventRow, Job, LogEntry, Project
 from common.models.insertion import insert_values
 from common.names import preview_app
 from common.providers.forge import forge
+from common.providers.runtime import runtime
 from common.services import jobs as rows
 from common.services import purging
 from common.services.audit_checks import check_audit
-from common.services.projects import projects
+from common.services.delivery import rollouts
+from common.services.projects import projects, provisioning
 from common.services.tasks import watching
 from common.settings import settings
 from common.signing import public_key
@@ -28,6 +31,7 @@ from tests.e2e.instance import wait_until
 from tests.workers.elsewhere import Elsewhere
 from tests.workers.platform import Platform
 from workers import registry
+from workers.runtime_calls import with_source
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -183,6 +187,46 @@ def test_the_rows_stay_while_another_job_of_the_project_is_at_work(there: Elsewh
     rows.finish_if_held(lease)
     there.run_jobs()
     assert_gone(there, project)
+
+
+@pytest.mark.parametrize("is_over", [False, True], ids=["goes on later", "is over"])
+def test_a_deployment_whose_step_ends_during_the_removal_leaves_nothing(there: Elsewhere, is_over: bool) -> None:
+    project = there.project()
+    task = there.task(project, "Slow")
+    claimed = there.claim()
+    there.finish(claimed, there.push(claimed, {"index.html": "<h1>slow</h1>\n"}))
+    there.cluster.script(app := preview_app(task.id), "never_ready")
+    there.run_jobs(until=lambda: app in there.cluster.names("deployments"))
+    (deploy,) = there.all(Job, Job.kind == jobs.DEPLOY.name, Job.state_ == JobState.QUEUED)
+    make_due(deploy.id)
+    step, deletion = claim(deploy.id), claim(projects.delete_project(project.id, by=there.max)[1].id)
+    rollout, removal = rollouts.begin_rollout(step), provisioning.begin_deletion(deletion)
+    assert rollout is not None
+    assert removal is not None
+
+    runtime().delete_environment(removal.place.space)
+    wait_until("the namespace to be gone", lambda: there.cluster.names("namespaces") == [])
+    runtime().ensure_app(rollout.app, with_source(forge(), rollout.place, rollout.version))
+    if is_over:
+        rollouts.record_live(step, url="http://localhost")
+    else:
+        rollouts.record_progress(step, message="it starts", url="http://localhost", after_seconds=0.5)
+    forge().delete_repository(removal.place.repository)
+    provisioning.record_deleted(deletion, was_busy=removal.was_busy)
+    there.run_jobs()
+
+    assert_gone(there, project)
+
+
+def claim(job_id: str) -> Lease:
+    lease = rows.claim_job(job_id)
+    assert lease is not None
+    return lease
+
+
+@transactional
+def make_due(tx: Transaction, job_id: str) -> None:
+    tx.lock(Job, job_id).next_at = tx.now()
 
 
 @transactional
