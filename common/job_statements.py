@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import ClauseElement, ColumnElement, Table, bindparam, func, or_, select, update
+from sqlalchemy import ClauseElement, ColumnElement, Table, bindparam, case, func, or_, select, update
 from sqlalchemy.dialects import mysql, sqlite
 
 from common import database
@@ -41,6 +41,15 @@ _NEW = (
 """The columns of a new job that are not NULL, or may be set."""
 
 
+_ONCE_MORE: dict[str, ColumnElement[int]] = {
+    "generation": Job.generation + 1,
+    "attempts": case((Job.state_ == JobState.RUNNING, 0), else_=Job.attempts),
+}
+"""What enqueueing changes of a live job, beside next_at. If its worker dies in the last attempt, the job must not be
+parked: it has not begun with what was enqueued meanwhile, which has all attempts.
+"""
+
+
 def _enqueue(**times: ColumnElement[datetime]) -> ClauseElement:
     """Inserts a job, or has the live one run once more; on SQLite it returns the id. times: columns that are no
     parameters.
@@ -49,11 +58,11 @@ def _enqueue(**times: ColumnElement[datetime]) -> ClauseElement:
     values: dict[str, object] = {**{name: bindparam(name) for name in _NEW}, **times}
     if database.is_sqlite():
         new = sqlite.insert(table).values(values)
-        earlier = {"generation": Job.generation + 1, "next_at": func.min(Job.next_at, new.excluded.next_at)}
-        return new.on_conflict_do_update(index_elements=["live_key"], set_=earlier).returning(Job.id)
+        once_more = {**_ONCE_MORE, "next_at": func.min(Job.next_at, new.excluded.next_at)}
+        return new.on_conflict_do_update(index_elements=["live_key"], set_=once_more).returning(Job.id)
     new_mysql = mysql.insert(table).values(values)
     next_at = func.least(Job.next_at, new_mysql.inserted.next_at)
-    return new_mysql.on_duplicate_key_update(generation=Job.generation + 1, next_at=next_at)
+    return new_mysql.on_duplicate_key_update(**_ONCE_MORE, next_at=next_at)
 
 
 def _claim() -> ClauseElement:
@@ -107,7 +116,7 @@ RUN_AGAIN = Statement(
     lambda: (
         update(Job)
         .where(Job.live_key == bindparam("live_key"))
-        .values(generation=Job.generation + 1, next_at=func.min(Job.next_at, bindparam("due", type_=Job.next_at.type)))
+        .values(**_ONCE_MORE, next_at=func.min(Job.next_at, bindparam("due", type_=Job.next_at.type)))
         .returning(Job.id)
     )
 )

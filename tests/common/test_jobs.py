@@ -108,6 +108,39 @@ def test_a_wait_is_cut_short_by_what_is_enqueued_meanwhile(on_database: str) -> 
     assert rows.claim_job(job_id) is not None
 
 
+@pytest.mark.parametrize("with_next", [False, True], ids=["at once", "with the next statement"])
+def test_what_is_enqueued_while_the_worker_dies_in_the_last_attempt_has_all_attempts(
+    on_database: str, with_next: bool
+) -> None:
+    @transactional
+    def enqueue(tx: Transaction) -> None:
+        if with_next:
+            tx.enqueue_with_next(jobs.SCHEDULE_TASKS, "platform", project_id=None)
+        else:
+            tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
+
+    job_id, most = _enqueue(), jobs.SCHEDULE_TASKS.attempts
+    for _ in range(most):
+        _claim(job_id)
+        _expire(job_id)
+    enqueue()
+
+    for attempt in range(most):
+        assert _claim(job_id).attempts == attempt + 1
+        _expire(job_id)
+    assert rows.claim_job(job_id) is None
+    assert _job(job_id).state == JobState.FAILED
+
+
+def test_what_is_enqueued_while_a_job_waits_for_its_last_attempt_adds_none(on_database: str) -> None:
+    job_id = _enqueue()
+    for _ in range(jobs.SCHEDULE_TASKS.attempts - 1):
+        rows.fail_attempt(_claim(job_id), "no")
+        _expire(job_id)
+    _enqueue()
+    assert _claim(job_id).attempts == jobs.SCHEDULE_TASKS.attempts
+
+
 def test_a_job_that_kills_its_worker_is_parked(on_database: str) -> None:
     job_id = _enqueue()
     parked: list[tuple[str, str]] = []
