@@ -193,13 +193,21 @@ def _stage_unless_refused(tx: Transaction, group: TaskGroup) -> None:
 
 @transactional
 def fail_merge(tx: Transaction, group_id: str, reason: str) -> None:
-    """Fail a merging group, because the forge or the runtime refused or the job used up its attempts.
+    """Fail a group that is to be merged, because the forge or the runtime refused or the job used up its attempts.
 
-    reason is masked here. Nothing happens in any other state.
+    A merged group that was to go to staging stays merged, with the reason as its error. reason is masked here. Nothing
+    happens in any other state.
     """
     group = lock_with_tasks(tx, group_id)
-    if group is not None and group.state is GroupState.MERGING:
-        lifecycle.fail_group(tx, group, mask_of_project(tx, group.project_id)(reason)[:2000])
+    if group is None:
+        return
+    if group.state is GroupState.PENDING:
+        lifecycle.start_merging(tx, group)
+    masked = mask_of_project(tx, group.project_id)(reason)
+    if group.state is GroupState.MERGING:
+        lifecycle.fail_group(tx, group, masked[:2000])
+    elif group.state is GroupState.MERGED and group.wants_staging:
+        lifecycle.stay_merged(group, f"it could not be deployed to staging: {masked}"[:2000])
 
 
 @transactional

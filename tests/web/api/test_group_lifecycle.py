@@ -9,9 +9,10 @@ import pytest
 from flask import Flask
 
 from common.models import Deployment, EventRow, Task, TaskGroup
-from common.services.delivery import rollouts
+from common.services import jobs as rows
+from common.services.delivery import merging, rollouts
 from common.states import Environment, GroupState
-from tests.web.api.production_line import ProductionLine
+from tests.web.api.production_line import ProductionLine, claimed
 from tests.web.made import set_state
 from tests.web.world import World, all_of, events, forget_providers, get, put
 
@@ -108,3 +109,29 @@ def test_a_merged_group_that_waits_for_a_decision_does_not_go_to_staging_for_a_t
 
     rebuilt = get(TaskGroup, group_id)
     assert (rebuilt.state, rebuilt.wants_staging) == ("merging", False)
+
+
+def give_up(line: ProductionLine, group_id: str) -> str:
+    """The group's job uses up its attempts. Returns its id."""
+    lease = claimed("group.merge", group_id)
+    rows.give_up(lease, "given up: its worker died each time", merging.fail_merge)
+    return lease.job_id
+
+
+def test_a_group_whose_job_is_given_up_before_it_began_fails_and_can_be_retried(line: ProductionLine) -> None:
+    group_id = line.world.group(line.project, [line.task()])["id"]
+    give_up(line, group_id)
+
+    failed = get(TaskGroup, group_id)
+    assert (failed.state, failed.error) == ("failed", "given up: its worker died each time")
+    assert line.act(group_id, "retry").json["taskGroup"]["status"] == "merging"
+
+
+def test_a_merged_group_whose_job_is_given_up_says_why_it_is_not_on_staging(line: ProductionLine) -> None:
+    group_id = line.merged(targetBranch="production")
+    give_up(line, group_id)
+
+    merged = get(TaskGroup, group_id)
+    assert (merged.state, merged.wants_staging) == ("merged", False)
+    assert merged.error == "it could not be deployed to staging: given up: its worker died each time"
+    assert line.act(group_id, "deploy-staging").json["taskGroup"]["error"] is None
