@@ -16,14 +16,15 @@ from common.database import is_sqlite, sqlite_now
 from common.errors import Conflict, NotFound
 from common.events import ADMINISTRATION, JobRetried
 from common.job_statements import DUE, HELD
-from common.jobs import CATALOGUE, UNAVAILABLE_HOURS, Lease, Queue
+from common.jobs import CATALOGUE, DEPLOY, MERGE_GROUP, UNAVAILABLE_HOURS, Lease, Queue
+from common.models.delivery import Deployment, TaskGroup
 from common.models.journal import Job, Mark
 from common.queue import MOST_SWEPT, live_job
 from common.services.access import Caller
 from common.services.listing import page_seen
 from common.services.paging import Order, Page, PageQuery
 from common.services.projects.variables import mask_of_project
-from common.states import JobState
+from common.states import DeploymentState, Environment, GroupState, JobState
 from common.transaction import Transaction, read_rows, snapshot, transactional
 
 Parked = Callable[[str, str], None]
@@ -212,15 +213,46 @@ def read_job(by: Caller, job_id: str) -> Job:
 
 @transactional
 def retry_job(tx: Transaction, job_id: str, *, by: Caller) -> Job:
-    """Run a parked job again. Conflict in any other state, or if there is a newer live job for the same subject."""
+    """Run a parked job again. Conflict in any other state, or if there is a newer live job for the same subject.
+
+    Also if the job has nothing left to do, as its group or deployment ended with it: the message says what to do.
+    """
     job = tx.lock(Job, job_id)
     by.require_maintainer(tx, job.project_id)
     if job.state != JobState.FAILED:
         raise Conflict(f"job {job.id} is {job.state}; only a failed one can be retried")
     if tx.find(live_job(job.kind, job.subject_id)) is not None:
         raise Conflict(f"job {job.id} has been replaced by a newer one that is queued or running")
+    instead = _what_to_do_instead(tx, job)
+    if instead is not None:
+        raise Conflict(f"job {job.id} has nothing left to do: {instead}")
     tx.queue.retry(job)
     tx.record(
         JobRetried(feed=job.project_id or ADMINISTRATION, job_id=job.id, kind=job.kind, subject_id=job.subject_id)
     )
     return job
+
+
+def _what_to_do_instead(tx: Transaction, job: Job) -> str | None:
+    """What to do instead of running the job again, which would do nothing. None if it has something to do."""
+    if job.kind == MERGE_GROUP.name:
+        group = tx.session.get(TaskGroup, job.subject_id)
+        if group is not None and group.state is GroupState.FAILED:
+            return f"task group {group.label} has failed; retry the group"
+        if group is not None and group.state is GroupState.MERGED and not group.wants_staging:
+            return f"task group {group.label} is merged; deploy the group to staging"
+    elif job.kind == DEPLOY.name:
+        deployment = tx.session.get(Deployment, job.subject_id)
+        if deployment is not None and deployment.state is DeploymentState.FAILED:
+            said = f"the deployment of {deployment.commit_sha[:12]} to {deployment.environment} has failed"
+            return f"{said}; {_another_deployment(deployment)}"
+    return None
+
+
+def _another_deployment(failed: Deployment) -> str:
+    if failed.rollback_of is not None:
+        return "roll back again"
+    if failed.environment is Environment.PREVIEW:
+        return "the task gets another preview with its next proven commit"
+    verb = "retry" if failed.environment is Environment.STAGING else "deploy"
+    return f"{verb} its task group"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from flask import Flask
 
-from common.models import Deployment, EventRow, Task, TaskGroup
+from common.models import Deployment, EventRow, Job, Task, TaskGroup
 from common.services import jobs as rows
 from common.services.delivery import merging, rollouts
 from common.states import Environment, GroupState
@@ -135,3 +135,44 @@ def test_a_merged_group_whose_job_is_given_up_says_why_it_is_not_on_staging(line
     assert (merged.state, merged.wants_staging) == ("merged", False)
     assert merged.error == "it could not be deployed to staging: given up: its worker died each time"
     assert line.act(group_id, "deploy-staging").json["taskGroup"]["error"] is None
+
+
+def retry_job(line: ProductionLine, job_id: str) -> str:
+    """Why the job is not retried."""
+    reply = line.world.client.post(f"/api/jobs/{job_id}/retry")
+    assert reply.status_code == 409, reply.json
+    assert get(Job, job_id).state == "failed"
+    message: str = reply.json["details"]["message"]
+    return message
+
+
+def test_a_job_whose_group_ended_with_it_is_not_retried_but_the_group_is(line: ProductionLine) -> None:
+    failed = line.world.group(line.project, [line.task()])["id"]
+    job_id = give_up(line, failed)
+    assert retry_job(line, job_id).endswith("has failed; retry the group")
+    assert line.act(failed, "retry").status_code == 200
+    assert "replaced by a newer one" in retry_job(line, job_id)
+
+    merged = line.merged(targetBranch="production")
+    assert retry_job(line, give_up(line, merged)).endswith("is merged; deploy the group to staging")
+    assert line.act(merged, "deploy-staging").status_code == 202
+
+
+def test_the_job_of_a_failed_deployment_is_not_retried_but_what_asked_for_it(line: ProductionLine) -> None:
+    line.deliver()
+    group_id = line.merged()
+
+    def give_up_deployment(environment: Environment) -> str:
+        lease = claimed("deployment.deploy", line.under_way(environment).id)
+        rows.give_up(lease, "given up", rollouts.fail_rollout)
+        return retry_job(line, lease.job_id)
+
+    assert line.act(group_id, "deploy-staging").status_code == 202
+    assert give_up_deployment(Environment.STAGING).endswith("to staging has failed; retry its task group")
+    group_id = line.staged()
+    assert line.act(group_id, "deploy-production").status_code == 202
+    assert give_up_deployment(Environment.PRODUCTION).endswith("to production has failed; deploy its task group")
+    assert line.act(group_id, "deploy-production").status_code == 202
+    line.go_live(line.under_way().id)
+    assert line.ask_back().status_code == 202
+    assert give_up_deployment(Environment.PRODUCTION).endswith("to production has failed; roll back again")
