@@ -27,6 +27,7 @@ from common.services.access import Caller
 from common.services.delivery import lifecycle, versions
 from common.services.listing import page_seen
 from common.services.paging import Order, Page, PageQuery
+from common.services.projects.lifecycle import check_lasting
 from common.services.projects.places import app_of, needs_of, network_of, place_of
 from common.services.projects.projects import DEFAULT_HEALTH_SECONDS
 from common.services.projects.variables import environment_of, mask_of_deployment
@@ -205,12 +206,14 @@ def rollback_deployment(
     changes leave the environment.
 
     to_deployment_id: any deployment of the same environment that was once healthy; None: the newest one that was not
-    rolled back. Conflict unless deployment_id is live, or if a later version declares that the target is out of reach.
+    rolled back. Conflict unless deployment_id is live, or if a later version declares that the target is out of reach,
+    or if the project is being deleted.
     """
     project_id = tx.session.execute(
         select(Deployment.project_id).where(Deployment.id == deployment_id)
     ).scalar_one_or_none()
     project = by.require_in(tx, project_id, Role.MAINTAINER)
+    check_lasting(project)
     live = _rolled_back(tx.lock(Deployment, deployment_id))
     target = _target(tx, live, to_deployment_id)
     blocked = versions.blocked(tx, target)

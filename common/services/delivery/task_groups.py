@@ -24,6 +24,7 @@ from common.services.delivery.group_tests import FLAKY, forget_red_base
 from common.services.delivery.membership import member_task_ids
 from common.services.listing import page_seen
 from common.services.paging import Order, Page, PageQuery
+from common.services.projects.lifecycle import check_lasting
 from common.services.projects.places import place_of
 from common.states import (
     By,
@@ -202,7 +203,7 @@ def deploy_to_staging(
 
     Conflict in any later state, and (acceptRolledBack) if rolled-back changes would return and nobody accepted that.
     """
-    group = lock_group(tx, group_id, by)
+    group = _lock_lasting(tx, group_id, by)
     if group.state in STAGEABLE:
         _check_group(tx, group, accept_rolled_back)
         if accept_rolled_back:
@@ -244,7 +245,7 @@ def deploy_to_production(
     default_head: where the default branch is now. If that is not where the group was built from: Conflict, and the
     group is rebuilt (follow_up).
     """
-    group = lock_group(tx, group_id, by)
+    group = _lock_lasting(tx, group_id, by)
     if group.state is not GroupState.STAGING:
         raise Conflict(f"task group {group.label} is {group.state}; only staging can go to production")
     _check_group(tx, group, accept_rolled_back)
@@ -281,7 +282,7 @@ def _rebuild(tx: Transaction, group_id: str, *, by: Caller) -> None:
 @transactional
 def retry_task_group(tx: Transaction, group_id: str, *, by: Caller) -> GroupView:
     """Merge and test a failed, merged or staged group again, from the default branch as it is now."""
-    group = lock_group(tx, group_id, by)
+    group = _lock_lasting(tx, group_id, by)
     if group.state not in {GroupState.FAILED, GroupState.STAGING, GroupState.MERGED}:
         raise Conflict(f"task group {group.label} is {group.state}; it can't be retried")
     forget_red_base(tx, group)
@@ -321,6 +322,13 @@ def lock_group(tx: Transaction, group_id: str, by: Caller) -> TaskGroup:
     by.require_in(tx, project_id, Role.MAINTAINER)
     tx.lock_all(Task, member_task_ids(tx, group_id))
     return tx.lock(TaskGroup, group_id)
+
+
+def _lock_lasting(tx: Transaction, group_id: str, by: Caller) -> TaskGroup:
+    """As lock_group; Conflict if the project is being deleted."""
+    group = lock_group(tx, group_id, by)
+    check_lasting(tx.get(Project, group.project_id))
+    return group
 
 
 def view(tx: Transaction, group: TaskGroup) -> GroupView:

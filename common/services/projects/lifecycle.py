@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from common import jobs
+from common.errors import Conflict
 from common.models.project import Project
 from common.states import By, ProjectState
 from common.transaction import Transaction
@@ -31,3 +32,9 @@ def begin_deletion(tx: Transaction, project: Project) -> str:
     """Start the removal of the project and everything that belongs to it. Returns the id of the job."""
     tx.record(project.move_to(ProjectState.DELETING, By.PERSON))
     return tx.enqueue(jobs.DELETE_PROJECT, project.id, project_id=project.id)
+
+
+def check_lasting(project: Project) -> None:
+    """Conflict if the project is being deleted: nothing may begin that its removal would have to end."""
+    if project.state is ProjectState.DELETING:
+        raise Conflict(f"project {project.id} is deleting")

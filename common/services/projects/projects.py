@@ -9,7 +9,7 @@ from typing import TypedDict
 from sqlalchemy import select
 
 from common import jobs
-from common.errors import Conflict, Forbidden, Invalid, NotFound
+from common.errors import Forbidden, Invalid, NotFound
 from common.events import ProjectMemberChanged, ProjectStatusChanged
 from common.masking import MASK
 from common.models.account import User
@@ -188,8 +188,7 @@ def update_project(tx: Transaction, project_id: str, values: ProjectValues, *, b
     """
     by.require_in(tx, project_id, Role.MAINTAINER)
     project = tx.lock(Project, project_id)
-    if project.state is ProjectState.DELETING:
-        raise Conflict(f"project {project_id} is deleting")
+    lifecycle.check_lasting(project)
     if values.get("model") != project.model:
         check_model(tx, values.get("model"))
     if values.get("name", project.name) != project.name and is_name_taken(tx, values["name"], by):

@@ -176,3 +176,23 @@ def test_the_job_of_a_failed_deployment_is_not_retried_but_what_asked_for_it(lin
     line.go_live(line.under_way().id)
     assert line.ask_back().status_code == 202
     assert give_up_deployment(Environment.PRODUCTION).endswith("to production has failed; roll back again")
+
+
+def test_nothing_is_deployed_retried_or_rolled_back_in_a_project_that_is_being_deleted(line: ProductionLine) -> None:
+    line.deliver()
+    live = line.deliver()
+    merged, staged, failed = line.merged(), line.staged(), line.world.group(line.project, [line.task()])["id"]
+    give_up(line, failed)
+    assert line.world.client.delete(f"/api/projects/{line.project.id}").status_code == 202
+    known = {row.id for model in (Job, Deployment) for row in all_of(model)}
+
+    for reply in (
+        line.ask_back(),
+        line.act(merged, "deploy-staging"),
+        line.act(staged, "deploy-production"),
+        line.act(failed, "retry"),
+    ):
+        assert (reply.status_code, reply.json["details"]["message"]) == (409, f"project {line.project.id} is deleting")
+
+    assert {row.id for model in (Job, Deployment) for row in all_of(model)} == known
+    assert line.live().id == live.id
