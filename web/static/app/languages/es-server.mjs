@@ -361,6 +361,9 @@ export const TEXTS = {
     "La rama por defecto ha cambiado desde que se construyó. Hay que construirlo de nuevo.",
   "Staging runs another version now. Build it again.":
     "Staging ejecuta ahora otra versión. Hay que construirlo de nuevo.",
+  "it could not be deployed to staging: {masked}": "no se pudo desplegar en staging: {masked}",
+  "the rollback to {commit_sha} failed, too; the next one begins after {until} UTC":
+    "la reversión a {commit_sha} también falló; la siguiente empieza después de las {until} UTC",
   "not rolled back, as versions of many projects failed together":
     "no se revirtió, porque versiones de muchos proyectos fallaron a la vez",
   "No such project": "No existe ese proyecto",
@@ -435,6 +438,7 @@ export const TEXTS = {
   "Is in secretEnvVars too": "También está en secretEnvVars",
   "{unknown} is not among secretEnvVars": "{unknown} no está entre secretEnvVars",
   "There is already a project named {name}": "Ya existe un proyecto llamado {name}",
+  "project {id} is deleting": "el proyecto {id} se está eliminando",
   "the project is being deleted": "el proyecto se está eliminando",
   "Must be a name of letters, digits and underscores": "Debe ser un nombre con letras, dígitos y guiones bajos",
   "Is set by the platform": "Lo pone la plataforma",
