@@ -101,7 +101,8 @@ class Checkpoints:
         try:
             commit, fault = self._commit(workspace, largest_file_bytes)
             if commit is not None and workspace.push_aside(commit):
-                self._say(f"{'What was committed' if fault else 'The work'} so far is kept in {commit[:12]}.")
+                less = ", without its uncommitted files" if fault else ""
+                self._say(f"The work so far is kept in {commit[:12]}{less}.")
             self._store(commit or workspace.head(), cancellation)
             if fault:
                 raise fault

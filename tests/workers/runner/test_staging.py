@@ -224,7 +224,7 @@ def test_what_the_driver_committed_is_kept_though_git_can_not_write_the_files(
 
     assert head(repository) == own
     assert stored == [own]
-    assert said[0] == f"What was committed so far is kept in {own[:12]}."
+    assert said[0] == f"The work so far is kept in {own[:12]}, without its uncommitted files."
     assert said[1].startswith("The files could not be kept: ")
 
 
