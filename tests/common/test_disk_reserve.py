@@ -39,7 +39,7 @@ def test_new_work_waits_for_room_and_begins_when_there_is(on_database: str, monk
 
     _reserve(monkeypatch, 0)
     registered[jobs.SCHEDULE_TASKS.name](job_id)
-    assert _state(job_id) == (JobState.DONE, 0)
+    assert _state(job_id) == (JobState.DONE, 1)
 
 
 def test_what_makes_room_does_not_wait_for_it(on_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
