@@ -17,7 +17,10 @@ KEPT = 0.9
 
 @dataclass(frozen=True)
 class PartResult:
-    """What one part found. on: the day, `2026-11-27`. texts: what is only shown. failed: why; '': it did not."""
+    """What one part found. on: the day, `2026-11-27`. texts: what is only shown. failed: why; '': it did not.
+
+    cores: of the machine; '' until it is recorded.
+    """
 
     name: str
     on: str
@@ -26,11 +29,12 @@ class PartResult:
     missing: Sequence[Missing] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     failed: str = ""
+    cores: str = ""
 
 
 @dataclass(frozen=True)
 class Run:
-    """The machine, the versions of what the platform consists of, and the parts by name."""
+    """The machine and the versions of what the platform consists of, in the last run, and the parts by name."""
 
     machine: Mapping[str, str]
     versions: Mapping[str, str]
@@ -113,7 +117,8 @@ def _ratios(run: Run | None, part: str) -> dict[str, float]:
 
 def merged(recorded: Run | None, now: Run) -> Run:
     """The new record: parts that were not measured now, or that failed, stay as they were recorded."""
-    whole = {name: part for name, part in now.parts.items() if not part.failed}
+    cores = now.machine["cores"]
+    whole = {name: replace(part, cores=cores) for name, part in now.parts.items() if not part.failed}
     return replace(now, parts={**(recorded.parts if recorded else {}), **whole})
 
 
@@ -122,17 +127,15 @@ def read(path: Path = PATH) -> Run | None:
     if not path.exists():
         return None
     written = json.loads(path.read_text("utf-8"))
-    return Run(
-        written["machine"], written["versions"],
-        {name: _part(name, about) for name, about in written["parts"].items()},
-    )  # fmt: skip
+    parts = {name: _part(name, about) for name, about in written["parts"].items()}
+    return Run(written["machine"], written["versions"], parts)
 
 
 def _part(name: str, about: Mapping[str, Any]) -> PartResult:
     return PartResult(
         name, about["on"], [Measured(name, **figure) for figure in about["figures"]],
         [(what, text) for what, text in about["texts"]], [Missing(**one) for one in about["missing"]],
-        about["versions"],
+        about["versions"], cores=about["cores"],
     )  # fmt: skip
 
 
@@ -141,6 +144,7 @@ def write(run: Run, path: Path = PATH) -> None:
     parts = {
         name: {
             "on": part.on,
+            "cores": part.cores,
             "versions": dict(part.versions),
             "figures": [_without_part(figure) for figure in part.figures],
             "texts": [list(pair) for pair in part.texts],

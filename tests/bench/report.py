@@ -68,7 +68,7 @@ def section(run: Run, plotted: Sequence[tuple[str, str]]) -> str:
     machine = ", ".join(
         f"{value}" if name in {"cores", "system"} else f"{name} {value}" for name, value in run.machine.items()
     )
-    blocks = [f"Machine: {machine}. Versions: {listed(run.versions)}."]
+    blocks = [f"Machine of the last run: {machine}. Versions: {listed(run.versions)}."]
     blocks += [f"![{alt}](images/{name})" for name, alt in plotted]
     for name, part in run.parts.items():
         blocks += _part_blocks(name, part)
@@ -78,7 +78,7 @@ def section(run: Run, plotted: Sequence[tuple[str, str]]) -> str:
 def _part_blocks(name: str, part: PartResult) -> Iterator[str]:
     versions = f", with {listed(part.versions)}" if part.versions else ""
     yield f"### {TITLES.get(name, name)}, measured"
-    yield f"On {part.on}, `make bench ONLY={name}`{versions}."
+    yield f"On {part.on}, on {part.cores}, `make bench ONLY={name}`{versions}."
     rows = [cells(figure) for figure in part.figures] + [(what, text, "", "") for what, text in part.texts]
     table = [f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows]
     yield "\n".join(["| what | median | ratio | goal |", "|---|---|---|---|", *table])

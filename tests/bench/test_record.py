@@ -77,6 +77,15 @@ def test_a_part_that_failed_fails_the_run_and_its_record_stays() -> None:
     ]
 
 
+def test_a_part_says_on_which_machine_it_was_measured() -> None:
+    recorded = merged(None, replace(run(part("api", *RATE), part("ws", *MEMORY)), machine={"cores": "2 of one kind"}))
+    now = replace(run(part("api", *RATE)), machine={"cores": "2 of another"})
+
+    kept = merged(recorded, now)
+
+    assert {name: each.cores for name, each in kept.parts.items()} == {"api": "2 of another", "ws": "2 of one kind"}
+
+
 def test_a_recorded_ratio_that_is_not_measured_any_more_is_named() -> None:
     now = [part("api", RATE[1])]
 
