@@ -300,8 +300,8 @@ def _run_in_turn(attempt: _Attempt[R]) -> CommitGroup | None:
         if group is None:
             with contextlib.closing(_begun()) as connection:
                 attempt.run(connection)
-                before_commit(connection, attempt.ring_if_alone)
                 with commit_groups.gathered(connection):
+                    before_commit(connection, attempt.ring_if_alone)
                     database.commit(connection)
             return None
         if group.is_full:
