@@ -52,7 +52,7 @@ class Announcement:
 
     @property
     def is_awaited(self) -> bool:
-        """Whether a worker or an agent waits for it."""
+        """Whether a worker or an agent waits for it. Of early rings nobody does before the commit."""
         return bool(self.rings) or any(entry.kind == "wake" for entry in self.entries)
 
     def ring(self, kind: str, job_id: str, after_seconds: float = 0) -> None:
@@ -167,6 +167,7 @@ class Announcer:
                 together.early_rings += following.early_rings
                 together.entries += following.entries
         together.rings = list(dict.fromkeys(together.rings))
+        together.early_rings = list(dict.fromkeys(together.early_rings))
         return together
 
     def _try(self, announcement: Announcement) -> None:

@@ -126,14 +126,14 @@ def _for_all(error: BaseException) -> Exception:
 
 def _let_others_go_on() -> None:
     """Give other greenlets a turn, or the threads that wait for the lock."""
-    if waiting or _has_greenlets():
+    if waiting or has_greenlets():
         time.sleep(0)
     else:
         # A sleep of nothing takes a thread 75 µs, and a transaction has two.
         os.sched_yield()
 
 
-def _has_greenlets() -> bool:
+def has_greenlets() -> bool:
     """Whether gevent has replaced time.sleep in this process. It is not loaded to find out."""
     monkey = sys.modules.get("gevent.monkey")
     return monkey is not None and bool(monkey.is_module_patched("time"))

@@ -261,10 +261,11 @@ class _Attempt(Generic[R]):
     def ring_if_alone(self) -> None:
         """Send the messages of its jobs before it is committed: they need about as long as a commit does.
 
-        Not while others write, too: then one round trip to Redis, after the commit, serves several of them.
+        Not while others write, too: then one round trip to Redis, after the commit, serves several of them. And not
+        where SQLite's commit holds all greenlets of the process: nothing would be sent meanwhile.
         """
         assert self._outcome is not None
-        if len(_writing) == 1:
+        if len(_writing) == 1 and not (database.is_sqlite() and commit_groups.has_greenlets()):
             self._outcome[1].outbox.ring()
 
     def finish(self) -> R:

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import cast
 
 import pytest
 from sqlalchemy import Connection
 
 from common import feed, jobs, transaction
 from common.announcer import announcer
+from common.database import is_sqlite
 from common.errors import CommitUnknown
 from common.names import new_id
 from common.services import jobs as rows
+from common.settings import settings
 from common.transaction import Transaction, transactional
 from tests.e2e.instance import wait_until
 from tests.rings import rung
+from tests.servers import ROOT
 
 Before = Callable[[Callable[[], None]], None]
 
@@ -120,3 +128,28 @@ def test_a_message_with_a_delay_leaves_after_the_commit(before_commit: Before) -
     before_commit(look)
     job_id = enqueue_later()
     wait_until("the message", lambda: rung(jobs.RELEASE_RUN.queue) == [job_id], 10)
+
+
+_IN_GREENLETS = """
+from gevent import monkey
+
+monkey.patch_all()
+from common import jobs
+from common.announcer import announcer
+from common.transaction import transactional
+
+transactional(lambda tx: tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None))()
+assert announcer().flush(10)
+"""
+
+
+def test_a_commit_that_holds_all_greenlets_is_not_preceded_by_a_message(on_database: str) -> None:
+    """It could not be sent before the commit, and after it only once the request has given way."""
+    feed.client(timeout=60).flushall()
+
+    subprocess.run([sys.executable, "-c", _IN_GREENLETS], check=True, timeout=60, cwd=ROOT)
+
+    (text,) = cast("list[str]", feed.client(timeout=60).lrange(f"{settings().instance}:quick", 0, -1))
+    (job_id, *says_early), _kwargs, _embed = json.loads(base64.b64decode(json.loads(text)["body"]))
+    assert says_early == ([] if is_sqlite() else [True])
+    assert rows.claim_job(job_id, before_commit=bool(says_early)) is not None
