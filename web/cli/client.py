@@ -17,7 +17,6 @@ from importlib import import_module
 from urllib.parse import urljoin, urlsplit
 
 import requests
-from requests.auth import AuthBase
 
 from common.errors import Misconfigured
 from common.settings.environment import Environment, web_address
@@ -27,6 +26,7 @@ from web.cli.instances import read_kept
 from web.cli.links import read_link
 from web.cli.tables import SHORT_ID_DIGITS
 from web.cli.terminal import JsonObject, Terminal, cell
+from web.client.transport import Bearer
 
 ANSWER_SECONDS = 30.0
 TRIES = 3
@@ -48,17 +48,6 @@ _TOKEN = re.compile("[!-~]+")
 
 class _Lost(Exception):
     """The answer was lost; the request may have been carried out. Its message becomes that of the ApiError."""
-
-
-class _Bearer(AuthBase):
-    """Sends the API token. Where there is no auth, requests replaces the header by a login of the user's ~/.netrc."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
 
 
 class Api:
@@ -157,7 +146,7 @@ class Api:
                 json=body,
                 params=query,
                 headers=headers,
-                auth=_Bearer(self.token()),
+                auth=Bearer(self.token()),
                 timeout=ANSWER_SECONDS,
                 allow_redirects=False,
             )
@@ -171,7 +160,7 @@ class Api:
         if self._given_token is None:
             return {}
         asked = {name: value for name, value in query.items() if value is not None}
-        auth = _Bearer(self._given_token)
+        auth = Bearer(self._given_token)
         try:
             reply = self._session.get(
                 f"{self.url}/api{path}", params=asked, auth=auth, timeout=seconds, allow_redirects=False

@@ -92,7 +92,7 @@ _ERRORS: dict[int, type[AiWorkerError]] = {
 }  # fmt: skip
 
 
-class _Bearer(AuthBase):
+class Bearer(AuthBase):
     """Sends the token, if there is one. Without an auth, requests would send a login of the user's ~/.netrc instead."""
 
     def __init__(self, token: str | None) -> None:
@@ -190,7 +190,7 @@ class Transport:
             self.url + path,
             params=params,
             headers=given,
-            auth=_Bearer(self._token),
+            auth=Bearer(self._token),
             timeout=self.timeout,
             allow_redirects=False,
             **options,
