@@ -153,13 +153,19 @@ def test_a_user_whose_repository_is_gone_already_goes_too(there: Elsewhere) -> N
     assert [login for login in there.server.model.users if login.startswith("aiw-run-")] == []
 
 
-def test_what_is_being_deployed_does_not_come_back(there: Elsewhere) -> None:
+def deploying_project(there: Elsewhere) -> Project:
+    """A project with a preview that never becomes ready."""
     project = there.project()
     task = there.task(project, "Slow")
     claimed = there.claim()
     there.finish(claimed, there.push(claimed, {"index.html": "<h1>slow</h1>\n"}))
     there.cluster.script(app := preview_app(task.id), "never_ready")
     there.run_jobs(until=lambda: app in there.cluster.names("deployments"))
+    return project
+
+
+def test_what_is_being_deployed_does_not_come_back(there: Elsewhere) -> None:
+    project = deploying_project(there)
 
     projects.delete_project(project.id, by=there.max)
     there.server.faults = [first := Fault("DELETE /api/v1/repos/[^/]+/[^/]+$", "500"), Fault("DELETE", "500", nth=3)]
@@ -191,12 +197,7 @@ def test_the_rows_stay_while_another_job_of_the_project_is_at_work(there: Elsewh
 
 @pytest.mark.parametrize("is_over", [False, True], ids=["goes on later", "is over"])
 def test_a_deployment_whose_step_ends_during_the_removal_leaves_nothing(there: Elsewhere, is_over: bool) -> None:
-    project = there.project()
-    task = there.task(project, "Slow")
-    claimed = there.claim()
-    there.finish(claimed, there.push(claimed, {"index.html": "<h1>slow</h1>\n"}))
-    there.cluster.script(app := preview_app(task.id), "never_ready")
-    there.run_jobs(until=lambda: app in there.cluster.names("deployments"))
+    project = deploying_project(there)
     (deploy,) = there.all(Job, Job.kind == jobs.DEPLOY.name, Job.state_ == JobState.QUEUED)
     make_due(deploy.id)
     step, deletion = claim(deploy.id), claim(projects.delete_project(project.id, by=there.max)[1].id)
