@@ -58,7 +58,7 @@ class ApiToken(HasId, Base):
     role: Mapped[int] = mapped_column(SmallInteger)
     digest: Mapped[str] = mapped_column(String(64), unique=True)
     created_at: Mapped[datetime]
-    expires_at: Mapped[datetime | None]
+    expires_at: Mapped[datetime | None] = mapped_column(index=True)
     last_used_at: Mapped[datetime | None]
     parent_id: Mapped[str | None] = mapped_column(String(40), index=True)
 
@@ -77,4 +77,4 @@ class EnrolmentToken(HasId, Base):
     parent_id: Mapped[str | None] = mapped_column(String(40), index=True)
     last_used_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
-    expires_at: Mapped[datetime | None]
+    expires_at: Mapped[datetime | None] = mapped_column(index=True)

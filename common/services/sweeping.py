@@ -16,6 +16,7 @@ from common.services.idempotency import purge_idempotency_keys
 from common.services.jobs import set_mark
 from common.services.outgoing import collecting, delivering
 from common.services.people.accounts import purge_logins
+from common.services.people.tokens import purge_tokens
 from common.services.purging import purge, was_cut_short
 from common.services.runs.agents import forget_agents
 from common.services.runs.fleet import fleet_settings
@@ -68,8 +69,8 @@ def _purge_old() -> None:
     if event_days is not None:
         purge_events(event_days)
     purged = (
-        purge_idempotency_keys(), purge_logins(), purge_transcripts(), purge_tests(), purge_previews(),
-        preview_pictures.purge_pictures(), purge_jobs(), delivering.purge_deliveries(),
+        purge_idempotency_keys(), purge_logins(), purge_tokens(), purge_transcripts(), purge_tests(),
+        purge_previews(), preview_pictures.purge_pictures(), purge_jobs(), delivering.purge_deliveries(),
     )  # fmt: skip
     sessions = purge_sessions()
     tested.purge_reports()

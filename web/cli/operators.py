@@ -85,7 +85,7 @@ class _OwnToken:
         now = datetime.now(UTC)
         if self._made is None or self._expires_at - now < timedelta(seconds=RENEWAL_SECONDS):
             expires_at = now + timedelta(seconds=LOCAL_TOKEN_SECONDS)
-            made = tokens.create_api_token(by=self._by, name="command line", expires_at=expires_at)
+            made = tokens.create_api_token(by=self._by, name="command line", expires_at=expires_at, is_recorded=False)
             self.delete()
             self._made, self._expires_at = made, expires_at
         return self._made.token
@@ -93,7 +93,7 @@ class _OwnToken:
     def delete(self) -> None:
         if self._made is not None:
             with contextlib.suppress(NotFound):  # somebody revoked it meanwhile
-                tokens.delete_api_token(self._made.row.id, by=self._by)
+                tokens.delete_api_token(self._made.row.id, by=self._by, is_recorded=False)
 
 
 def operator() -> Caller:

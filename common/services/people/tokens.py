@@ -20,6 +20,7 @@ from common.sealing import digest, new_token
 from common.services.access import Caller
 from common.services.paging import Page, PageQuery, page_of
 from common.services.people.standing import Add, read_one
+from common.services.purging import purge
 from common.statements import AnySelect, Row, Statement
 from common.states import Role
 from common.transaction import Transaction, snapshot, transactional
@@ -33,6 +34,8 @@ LONGEST_DAYS = 366
 """Longest lifetime of a token; also the default lifetime of an API token."""
 MOST_GENERATIONS = 10
 """Most tokens in a chain in which each was created with the one before."""
+KEPT_DAYS = 30
+"""How long a token that has expired is still shown in lists."""
 
 
 @dataclass(frozen=True)
@@ -95,9 +98,16 @@ def _note_use(tx: Transaction, token_id: str) -> None:
 
 @transactional
 def create_api_token(
-    tx: Transaction, *, by: Caller, name: str, role: Role | None = None, expires_at: datetime | None = None
+    tx: Transaction,
+    *,
+    by: Caller,
+    name: str,
+    role: Role | None = None,
+    expires_at: datetime | None = None,
+    is_recorded: bool = True,
 ) -> NewApiToken:
-    """Create an API token for the caller. role: None: the caller's. expires_at: None: in LONGEST_DAYS.
+    """Create an API token for the caller. role: None: the caller's. expires_at: None: in LONGEST_DAYS. is_recorded:
+    False for the token of one command on the platform's own machine: what is done with it is recorded.
 
     Forbidden for a role above the caller's. Invalid (expiresAt) for a time in the past or beyond LONGEST_DAYS. A token
     that is created with an API token expires with it at the latest.
@@ -113,7 +123,8 @@ def create_api_token(
             expires_at=_end_of(tx, expires_at, LONGEST_DAYS, parent), parent_id=parent.id if parent else None,
         )
     )  # fmt: skip
-    _record(tx, row, "created")
+    if is_recorded:
+        _record(tx, row, "created")
     return NewApiToken(row, token)
 
 
@@ -167,9 +178,10 @@ def list_api_tokens(by: Caller, page: PageQuery) -> Page[ApiToken]:
 
 
 @transactional
-def delete_api_token(tx: Transaction, token_id: str, *, by: Caller) -> None:
+def delete_api_token(tx: Transaction, token_id: str, *, by: Caller, is_recorded: bool = True) -> None:
     """Delete the token and all that were created with it. They are refused from now on, also on open sockets.
 
+    is_recorded: as in create_api_token; the end of tokens that were created with it is always recorded.
     NotFound for another person's token. Forbidden if the caller uses a token of a lower role than their own: such a
     token may delete only itself and tokens that were created with it.
     """
@@ -178,7 +190,7 @@ def delete_api_token(tx: Transaction, token_id: str, *, by: Caller) -> None:
         raise NotFound(f"token {token_id}")
     if _is_scoped(tx, by) and by.token_id not in _ancestors(tx, row):
         raise Forbidden("a token below its owner's role may delete only itself and tokens created with it")
-    _delete_with_descendants(tx, row.id)
+    _delete_with_descendants(tx, row.id, unrecorded="" if is_recorded else row.id)
     tx.access_changed(by.user_id)
 
 
@@ -187,7 +199,7 @@ def _is_scoped(tx: Transaction, by: Caller) -> bool:
     return used is not None and used.role < tx.get(User, by.user_id).role
 
 
-def _delete_with_descendants(tx: Transaction, token_id: str) -> None:
+def _delete_with_descendants(tx: Transaction, token_id: str, *, unrecorded: str) -> None:
     # Locks go from parents to children: creating a child waits for its parent's lock and then finds the parent deleted.
     generation = [token_id]
     while generation:
@@ -195,7 +207,8 @@ def _delete_with_descendants(tx: Transaction, token_id: str) -> None:
         children = list(tx.session.scalars(select(ApiToken.id).where(ApiToken.parent_id.in_(generation))))
         ended += tx.all(select(EnrolmentToken).where(EnrolmentToken.parent_id.in_(generation)))
         for row in ended:
-            _record(tx, row, "revoked")
+            if row.id != unrecorded:
+                _record(tx, row, "revoked")
         tx.session.execute(delete(EnrolmentToken).where(EnrolmentToken.parent_id.in_(generation)))
         tx.session.execute(delete(ApiToken).where(ApiToken.id.in_(generation)))
         generation = children
@@ -237,6 +250,16 @@ def delete_enrolment_token(tx: Transaction, token_id: str, *, by: Caller) -> Non
         raise NotFound(f"enrolment token {token_id}")
     _record(tx, rows[0], "revoked")
     tx.session.delete(rows[0])
+
+
+def purge_tokens() -> int:
+    """Delete API and enrolment tokens that expired more than KEPT_DAYS ago. Returns how many. Safe to repeat.
+
+    Tokens that were created with one of them expired with it at the latest.
+    """
+    with snapshot() as read:
+        old = read.now() - timedelta(days=KEPT_DAYS)
+    return sum(purge(kind.id, kind.expires_at < old, order=kind.expires_at) for kind in (ApiToken, EnrolmentToken))
 
 
 def _record(tx: Transaction, row: ApiToken | EnrolmentToken, change: str) -> None:

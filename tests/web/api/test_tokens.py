@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from common.errors import Unauthenticated
-from common.models.account import ApiToken, User
+from common.models.account import ApiToken, EnrolmentToken, User
 from common.services.people import accounts, tokens
 from common.services.runs.agents import create_local_enrolment
 from common.states import Role
@@ -44,6 +44,10 @@ def is_good(app: Flask, token: str) -> bool:
 
 def lets_in(app: Flask, token: str) -> bool:
     return builders.client_with(app, token).post("/api/runner/register", json=REGISTRATION).status_code == 201
+
+
+def ids_of_tokens() -> set[str]:
+    return {row.id for kind in (ApiToken, EnrolmentToken) for row in world.all_of(kind)}
 
 
 def log_in(app: Flask, username: str) -> FlaskClient:
@@ -193,3 +197,21 @@ def test_a_token_from_before_expiries_were_bounded_stays_good(app: Flask, admin:
     assert is_good(app, made["token"])
     child = make(builders.client_with(app, made["token"]))
     assert child["expiresAt"] is not None
+
+
+def test_tokens_that_expired_long_ago_are_deleted_and_others_stay(app: Flask, admin: FlaskClient) -> None:
+    ages = {"present": -1, "just expired": 1, "long expired": tokens.KEPT_DAYS + 1}
+    kept = {name: (make(admin, name)["id"], enrol(admin)["id"]) for name in ages}
+    without_end = make(admin, "without an end")["id"]
+    world.put(ApiToken, without_end, expires_at=None)
+    for name, days in ages.items():
+        expired_at = datetime.now(UTC) - timedelta(days=days)
+        for kind, row_id in zip((ApiToken, EnrolmentToken), kept[name], strict=True):
+            world.put(kind, row_id, expires_at=expired_at)
+
+    before = ids_of_tokens()
+
+    assert tokens.purge_tokens() == 2
+    assert tokens.purge_tokens() == 0
+
+    assert before - ids_of_tokens() == set(kept["long expired"])

@@ -31,7 +31,7 @@ from common.values.parking import Parked
 from tests import builders
 from tests.servers import ROOT
 from tests.web.made import a_project, a_question, a_task, ready_task, set_state
-from tests.web.world import forget_providers, served
+from tests.web.world import events, forget_providers, served
 from web.cli import main, operators
 from web.cli.client import Api
 
@@ -103,8 +103,10 @@ def test_projects_and_tasks_are_used_from_a_terminal(admin_caller: Caller) -> No
     assert "is cancelled" in aiworker("task", "retry", task["id"], code=1)
 
     assert " deleting " in aiworker("project", "delete", "Shop", "--yes")
-    # The tokens that were made for the commands went with them.
+    # The tokens that were made for the commands went with them, and the record has only what was done with them.
     assert list_api_tokens(admin_caller, PageQuery()).total == 0
+    assert events("token:changed") == []
+    assert [row.actor for row in events("task:created")] == ["ada"]
 
 
 @pytest.mark.usefixtures("platform")
