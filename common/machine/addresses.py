@@ -13,6 +13,9 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _NUMERIC_LABEL = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# Translated to whatever IPv4 address the local network likes (RFC 8215, RFC 2765), and segment routing's (RFC 9602).
+# The tables of Python 3.11 call them global.
+_LOCAL = tuple(map(ipaddress.ip_network, ("64:ff9b:1::/48", "::ffff:0:0:0/96", "5f00::/16")))
 # Azure's host agent answers on this address, which looks public.
 _METADATA = frozenset({ipaddress.ip_address("168.63.129.16")})
 
@@ -66,6 +69,6 @@ def is_public(address: Address) -> bool:
             return False
         if address.ipv4_mapped is not None:
             return True
-        if address.is_site_local:
+        if address.is_site_local or any(address in network for network in _LOCAL):
             return False
     return address.is_global and not address.is_multicast and address not in _METADATA

@@ -18,7 +18,7 @@ PRIVATE = [
     "http://168.63.129.16/x", "http://224.0.0.1/x", "http://255.255.255.255/x", "http://[::1]/x", "http://[::]/x",
     "http://[::ffff:127.0.0.1]/x", "http://[::ffff:7f00:1]/x", "http://[::127.0.0.1]/x", "http://[fe80::1]/x",
     "http://[fd00:ec2::254]/x", "http://[64:ff9b::7f00:1]/x", "http://[2002:7f00:1::]/x", "http://[fec0::1]/x",
-    "http://[ff02::1]/x",
+    "http://[ff02::1]/x", "http://[64:ff9b:1::7f00:1]/x", "http://[::ffff:0:7f00:1]/x", "http://[5f00::1]/x",
 ]  # fmt: skip
 
 NO_ADDRESS = [
