@@ -17,7 +17,7 @@ import { actorName, say, shortId } from "../words.mjs";
 const PAGE = 100;
 const MOST_NEW = 500;
 const ADMINISTRATION = "administration";
-const OF_ADMINISTRATION = /^(user|token|settings):/;
+const OF_ADMINISTRATION = /^((user|token|settings):|job:retried$)/;
 const sayType = (type) => say(type.replace(":", " "));
 const DAY = { weekday: "long", month: "long", day: "numeric" };
 const dayOf = ({ at }) => intl("DateTimeFormat", DAY).format(new Date(at));
