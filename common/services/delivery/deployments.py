@@ -39,8 +39,8 @@ from common.values.place import Place
 from common.values.stored_spec import read_spec, write_spec
 
 HEALTHY_BELOW = 400
-NEWEST_FIRST = Order(Deployment.created_at, Deployment.id, Deployment.project_id)
 """A version that answers its health check with this HTTP status or a higher one is not healthy."""
+NEWEST_FIRST = Order(Deployment.created_at, Deployment.id, Deployment.project_id)
 
 
 @dataclass(frozen=True)
