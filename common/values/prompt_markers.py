@@ -18,8 +18,10 @@ REPOSITORY_INSTRUCTIONS = "{repository-instructions}"
 ATTACHMENTS = "- {attachments}/"
 """The beginning of a line: `{attachments}` is replaced by the folder with the task's files."""
 
-CODE_LINE = re.compile(r"\{code-around ([^\n]+?):(?:([0-9]{1,8})-)?([0-9]{1,8})\}")
-"""The whole line: replaced by the lines of a file of the clone around this one, or around this range."""
+CODE_LINE = re.compile(r"\{code-around ([^\n]+?):(?:([0-9]{1,8})-)?([0-9]{1,8})(?:@([0-9a-f]{40}))?\}")
+"""The whole line: replaced by the lines of a file around this one, or around this range, as they are at this commit, or
+in the clone.
+"""
 
 SUGGESTION = re.compile(r"\{suggested-change (\{[^\n]*\})\}")
 """The whole line: replaced by the patch that makes the change. Its JSON is that of a Suggestion."""
@@ -39,8 +41,10 @@ class Suggestion:
     commit_sha: Annotated[str, _SHA] | None = None
 
 
-def code_marker(path: str, line: int, start_line: int | None = None) -> str:
-    return f"{{code-around {path}:{line}}}" if start_line is None else f"{{code-around {path}:{start_line}-{line}}}"
+def code_marker(path: str, line: int, start_line: int | None = None, commit_sha: str | None = None) -> str:
+    """A line that CODE_LINE matches. commit_sha: None: the lines are those of the clone."""
+    lines = str(line) if start_line is None else f"{start_line}-{line}"
+    return f"{{code-around {path}:{lines}{'' if commit_sha is None else f'@{commit_sha}'}}}"
 
 
 def suggestion_marker(suggestion: Suggestion) -> str:

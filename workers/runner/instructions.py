@@ -6,6 +6,7 @@ Everything is read from the work tree. Nothing outside of it is read, whatever i
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -50,8 +51,8 @@ def fill(
     """Return the prompt with its marked lines replaced. attachments: the folder of the task's files; None: none is
     there, and their lines are left out.
 
-    Lines are read from the work tree, so it must be at the commit that the prompt is about. Never raises for what the
-    repository contains.
+    Lines of which no commit is named are read from the work tree, so it must be at the commit that the prompt is about.
+    Never raises for what the repository contains.
     """
     filled = (_filled(line, workspace, attachments, committed) for line in prompt.split("\n"))
     return "\n".join(line for line in filled if line is not None)
@@ -65,8 +66,7 @@ def _filled(line: str, workspace: Path, attachments: Path | None, committed: Com
         return None if attachments is None else f"- {attachments}/{line.removeprefix(ATTACHMENTS)}"
     marked = CODE_LINE.fullmatch(line)
     if marked is not None:
-        first = None if marked[2] is None else int(marked[2])
-        return code_around(workspace, marked[1], int(marked[3]), first=first) or None
+        return _code(workspace, marked, committed) or None
     suggested = SUGGESTION.fullmatch(line)
     if suggested is not None:
         try:
@@ -74,6 +74,14 @@ def _filled(line: str, workspace: Path, attachments: Path | None, committed: Com
         except (ValueError, RecursionError):
             return line
     return line
+
+
+def _code(workspace: Path, marked: re.Match[str], committed: Committed) -> str:
+    """The marked lines; above them the commit, if it is not that of the work tree. Empty if there are no such lines."""
+    path, first, line, commit = marked[1], marked[2], int(marked[3]), marked[4]
+    text = None if commit is None else committed(commit, path)
+    code = code_around(workspace, path, line, first=None if first is None else int(first), text=text)
+    return f"At commit {commit[:12]}:\n{code}" if code and text is not None else code
 
 
 def _change(suggestion: Suggestion, workspace: Path, committed: Committed) -> str:
@@ -115,12 +123,15 @@ def _cursor_rules(workspace: Path) -> Iterator[str]:
     yield from [f"{CURSOR_RULES}/{name}" for name in names if name.endswith((".mdc", ".md"))][:MOST_RULES]
 
 
-def code_around(workspace: Path, path: str, line: int, *, first: int | None = None) -> str:
+def code_around(
+    workspace: Path, path: str, line: int, *, first: int | None = None, text: str | None = None
+) -> str:  # fmt: skip
     """The lines of a file around this one (counted from 1), as a code block; empty if there is no such line.
 
-    first: the first line of a range that ends at `line`; of a long one, the first MOST_MARKED are shown.
+    first: the first line of a range that ends at `line`; of a long one, the first MOST_MARKED are shown. text: the
+    file's; None: it is read from the work tree.
     """
-    content = _read(workspace, path, MOST_SOURCE_BYTES + 1)
+    content = _read(workspace, path, MOST_SOURCE_BYTES + 1) if text is None else text.encode("utf-8", "replace")
     if content is None or len(content) > MOST_SOURCE_BYTES:
         return ""
     lines = plain(content).split("\n")

@@ -13,7 +13,7 @@ from common.models.task import Task
 from common.services.runs.suggestions import OLD_SIDE, with_suggestions
 from common.services.tasks.feedback import AllFeedback
 from common.values.claimed_run import ClaimedAttachment, Feedback, FeedbackComment
-from common.values.prompt_markers import ATTACHMENTS, REPOSITORY_INSTRUCTIONS, code_marker
+from common.values.prompt_markers import ATTACHMENTS, REPOSITORY_INSTRUCTIONS, SUGGESTION, code_marker
 
 RULES = """\
 Work in the present directory, which is a clone of the project on your own branch. Commit your work; the platform
@@ -113,13 +113,19 @@ def _told(feedback: Sequence[Feedback]) -> list[str]:
         for comment in item.comments:
             body = "" if comment is itself else with_suggestions(comment.body, comment)
             if comment.path is None or comment.line is None:
-                parts.append(f"{comment.path or 'In general'}: {body}" if body else f"In {comment.path}")
+                parts.append(_said(comment.path or "In general", body) if body else f"In {comment.path}")
                 continue
             place = _place(comment.path, comment.line, comment)
-            parts.append(f"{place}: {body}" if body else place)
+            parts.append(_said(place, body) if body else place)
             if comment.side != OLD_SIDE:
-                parts.append(code_marker(comment.path, comment.line, comment.start_line))
+                parts.append(code_marker(comment.path, comment.line, comment.start_line, comment.commit_sha))
     return parts
+
+
+def _said(place: str, body: str) -> str:
+    """The place before the text. A marker at its beginning keeps the line of its own that it needs."""
+    first_line = body.partition("\n")[0]
+    return f"{place}:\n{body}" if SUGGESTION.fullmatch(first_line) else f"{place}: {body}"
 
 
 def _place(path: str, line: int, comment: FeedbackComment) -> str:

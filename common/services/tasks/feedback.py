@@ -56,6 +56,10 @@ def feedback_of(tx: Transaction, task: Task, run: Run, *, has_session: bool = Fa
     rows = _open(tx.all(of_task.order_by(Comment.created_at, Comment.id)))
     for row in rows:
         row.delivered_run_id, row.delivered_at = run.id, row.delivered_at or tx.now()
+    # A remark that was opened again belongs to something that an earlier run has got.
+    above = {row.parent_id for row in rows} - {row.id for row in rows} - {None}
+    if above:
+        rows = sorted([*rows, *tx.all(select(Comment).where(Comment.id.in_(above)))], key=_age)
     answered = [row for row in _answered(tx, task) if row.round == task.round]
     if session is not None:
         asked = tx.session.scalars(select(Question.asked_at).where(Question.run_id == session.run.id)).all()
@@ -71,14 +75,15 @@ def all_feedback_of(at: Snapshot | Transaction, task: Task, run: Run) -> AllFeed
     done = set(at.session.scalars(completed))
     of_task = select(Comment).where(Comment.task_id == task.id, is_given_at_claim(run))
     rows = at.all(of_task.order_by(Comment.created_at, Comment.id))
-    tops = {row.id: row.delivered_run_id in done for row in rows if row.parent_id is None}
+    is_open = {row.id for row in _open([row for row in rows if row.delivered_run_id not in done])}
+    is_open |= {row.parent_id for row in rows if row.id in is_open and row.parent_id is not None}
     answered = _answered(at, task)
     earlier = [
-        *_of_comments([row for row in rows if tops.get(row.parent_id or row.id)]),
+        *_of_comments([row for row in rows if row.delivered_run_id in done]),
         *_of_answers([row for row in answered if row.round != task.round]),
     ]
     current = [
-        *_of_comments(_open([row for row in rows if not tops.get(row.parent_id or row.id)])),
+        *_of_comments([row for row in rows if row.id in is_open]),
         *_of_answers([row for row in answered if row.round == task.round]),
     ]
     return AllFeedback(
@@ -90,6 +95,10 @@ def _open(rows: Sequence[Comment]) -> list[Comment]:
     """Without those that a person resolved before a run got them, but for what open ones belong to."""
     needed = {row.parent_id for row in rows if row.resolved_at is None}
     return [row for row in rows if row.resolved_at is None or row.id in needed]
+
+
+def _age(row: Comment) -> tuple[datetime, str]:
+    return row.created_at, row.id
 
 
 def _of_comments(rows: Sequence[Comment]) -> list[tuple[datetime, Feedback]]:

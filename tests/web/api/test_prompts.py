@@ -108,8 +108,8 @@ def test_a_resumed_session_is_told_the_rejection_and_nothing_else(world: World) 
 
     assert second["hasSession"] is True
     assert second["prompt"] == (
-        "# A reviewer sent your work back\n\nNot friendly\n\napp.py:7: Too loud\n\n{code-around app.py:7}\n\n"
-        "In general: Nice otherwise"
+        "# A reviewer sent your work back\n\nNot friendly\n\napp.py:7: Too loud\n\n"
+        f"{{code-around app.py:7@{'b' * 40}}}\n\nIn general: Nice otherwise"
     )
     told = get(Run, second["run"]["id"])
     assert told.prompt_digest == hashlib.sha256(second["prompt"].encode()).hexdigest()

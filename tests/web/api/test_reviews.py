@@ -185,6 +185,27 @@ def test_the_next_run_gets_suggestions_as_patches(world: World, tmp_path: Path) 
     assert read[0].items() >= {**place, "side": "new"}.items()
 
 
+def test_a_suggestion_without_a_word_before_it_is_a_patch_too(world: World, tmp_path: Path) -> None:
+    task = world.task(world.project(has_repository=True))
+    agent, _agent_id = world.agent()
+    run, claim = world.claim(agent)
+    finish = {"outcome": "completed", "summary": "", "commitSha": SHA}
+    assert run.post(f"/api/runner/runs/{claim['run']['id']}/finish", json=finish).status_code == 200
+    put(Task, task.id, state_="ready_to_test", phase_=None, head_sha=SHA)
+    for place in ({"path": "app.py", "line": 1}, {"path": "app.py"}, {}):
+        said = world.client.post(at(task, "/comments"), json={"body": "```suggestion\nbetter\n```", **place})
+        assert said.status_code == 201, said.json
+    world.client.post(at(task, "/submit"), json={"verdict": "reject", "body": "Not yet", "commitSha": SHA})
+
+    _run, claim = world.claim(agent)
+
+    (tmp_path / "app.py").write_text("line 1\n")
+    told = fill(claim["prompt"], tmp_path)
+    assert "\napp.py:1:\n" in told
+    assert patches_of(told) == ["--- a/app.py\n+++ b/app.py\n@@ -1,1 +1,1 @@\n-line 1\n+better\n"]
+    assert "{suggested-change" not in told
+
+
 def test_lines_of_a_file_are_read_at_a_commit_of_the_task(world: World, tmp_path: Path) -> None:
     project = world.project(has_repository=True)
     task = world.task(project)

@@ -78,6 +78,18 @@ def test_code_is_shown_around_its_line(workspace: Path) -> None:
     assert code_around(workspace, "app.py", 1).splitlines()[1] == "> 1 line 1"
 
 
+def test_code_is_that_of_the_commit_that_the_remark_is_about(workspace: Path) -> None:
+    marker = code_marker("app.py", 2, commit_sha="a" * 40)
+
+    elsewhere = fill(marker, workspace, committed=lambda commit, path: f"{path} at {commit[:2]}\nsecond\n")
+    same = fill(marker, workspace, committed=lambda _commit, _path: None)
+    gone = fill(f"Before\n{marker}\nAfter", workspace, committed=lambda _commit, _path: "")
+
+    assert elsewhere == "At commit aaaaaaaaaaaa:\n```\n  1 app.py at aa\n> 2 second\n```"
+    assert same == code_around(workspace, "app.py", 2)
+    assert gone == "Before\nAfter"
+
+
 def test_code_with_fences_stays_one_block(workspace: Path) -> None:
     (workspace / "README.md").write_text("````\ncode\n````\n")
     assert code_around(workspace, "README.md", 2).startswith("`````\n")
