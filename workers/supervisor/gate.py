@@ -10,9 +10,9 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
-from workers.supervisor.heads import Head
+from workers.supervisor.heads import Head, Malformed
 
 ENTRY_PATH = "/.aiworker/enter"
 COOKIE_PREFIX = "aiworker-preview-"
@@ -42,10 +42,13 @@ class Gate:
         return f"{ENTRY_PATH}?token={_add(self._tokens, TOKEN_SECONDS)}"
 
     def judge(self, head: Head) -> bytes | None:
-        """Return the response to a request that is refused or enters the app; None if the request may pass."""
+        """Return the response to a request that is refused or enters the app; None if the request may pass.
+
+        Malformed if an address in it is none.
+        """
         if not self.is_shut:
             return None
-        target = urlsplit(head.target)
+        target = _parts(head.target)
         if target.path == ENTRY_PATH:
             return self._enter(head, parse_qs(target.query).get("token", [""])[-1])
         # A dictionary lookup is safe from timing attacks here: a session is 256 random bits.
@@ -95,4 +98,11 @@ def _is_own_origin(head: Head) -> bool:
     """Whether the request does not come from another site's page: a browser sends the cookie to every port."""
     origin = head.value("origin")
     hosts = {head.value("host").lower(), head.value("x-forwarded-host").lower()} - {""}
-    return not origin or urlsplit(origin).netloc.lower() in hosts
+    return not origin or _parts(origin).netloc.lower() in hosts
+
+
+def _parts(address: str) -> SplitResult:
+    try:
+        return urlsplit(address)
+    except ValueError as error:
+        raise Malformed(f"this is no address: {address[:100]}") from error

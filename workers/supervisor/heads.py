@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-_LINE = re.compile(rb"([A-Za-z]{1,32}) ([!-~]{1,32768}) (HTTP/1\.[01])")
+_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([!-~\x80-\xff]+) (HTTP/1\.[01])")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n\0]*?)[ \t]*")
 
 
@@ -78,7 +78,7 @@ def parse(head: bytes) -> Head:
         if field is None:
             raise Malformed("a header is not a name, a colon and a value")
         fields.append((field[1].decode("ascii").lower(), field[2], each))
-    return Head(first, line[2].decode("ascii"), tuple(fields), _length(fields))
+    return Head(first, line[2].decode("latin-1"), tuple(fields), _length(fields))
 
 
 def _length(fields: list[tuple[str, bytes, bytes]]) -> int | None:

@@ -91,13 +91,15 @@ class RawRequests:
 
 
 class ReadRequests:
-    """Forwards request by request: the gate checks each one, and the cookies of gates are removed."""
+    """Forwards request by request: the gate checks each one, and the cookies of gates are removed.
+
+    What can't be read is forwarded to no app, whether its gate is open or shut: it may contain the cookie of another.
+    """
 
     def __init__(
         self, reader: asyncio.StreamReader, turn: Exchange, live: Callable[[], Target | None], gate: Gate
     ) -> None:
         self._reader, self._turn, self._live, self._gate = reader, turn, live, gate
-        self._raw = RawRequests(reader, turn, live)
         self._head: Head | None = None
         self.refusal = b""
         self.begun = b""
@@ -113,10 +115,7 @@ class ReadRequests:
     async def copy(self, writer: asyncio.StreamWriter) -> End:
         """Copy requests until the client ends, or sends one that another version must answer or the gate refuses."""
         while True:
-            if self._head is None:
-                # An open gate forwards input that is not valid HTTP as raw bytes.
-                self._raw.begun = self.begun
-                return await self._raw.copy(writer)
+            assert self._head is not None
             writer.write(self.begun)
             self._turn.asks()
             if not await self._copy_body(self._head, writer):
@@ -131,28 +130,18 @@ class ReadRequests:
     async def _next(self) -> bool:
         """Read the next head. False if the client has ended or the request is refused."""
         try:
-            raw = await self._reader.readuntil(b"\r\n\r\n")
-            head = parse(raw)
-        except asyncio.IncompleteReadError as error:
-            return self._pass_unparsed(error.partial, b"")
+            head = parse(await self._reader.readuntil(b"\r\n\r\n"))
+            self.refusal = self._gate.judge(head) or b""
+        except asyncio.IncompleteReadError:
+            return False
         except asyncio.LimitOverrunError:
-            return self._pass_unparsed(b"", _TOO_LARGE, is_waiting=True)
+            self.refusal = _TOO_LARGE
+            return False
         except Malformed:
-            return self._pass_unparsed(raw, _BAD)
-        self.refusal = self._gate.judge(head) or b""
+            self.refusal = _BAD
+            return False
         self._head, self.begun = head, head.without_cookies(COOKIE_PREFIX)
         return not self.refusal
-
-    def _pass_unparsed(self, raw: bytes, refusal: bytes, *, is_waiting: bool = False) -> bool:
-        """Decide about input that can't be parsed: a shut gate refuses it, an open gate forwards it unchanged.
-
-        is_waiting: more input is in the reader's buffer. Returns whether there is anything to forward.
-        """
-        if self._gate.is_shut:
-            self.refusal = refusal
-            return False
-        self._head, self.begun = None, raw
-        return bool(raw) or is_waiting
 
     async def _copy_body(self, head: Head, writer: asyncio.StreamWriter) -> bool:
         """Copy the request's body, and after a protocol change everything that follows. False if the client ended."""
