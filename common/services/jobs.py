@@ -21,6 +21,7 @@ from common.models.delivery import Deployment, TaskGroup
 from common.models.journal import Job, Mark
 from common.queue import MOST_SWEPT, live_job
 from common.services.access import Caller
+from common.services.clock_steps import follow_clock
 from common.services.listing import page_seen
 from common.services.paging import Order, Page, PageQuery
 from common.services.projects.variables import mask_of_project
@@ -157,6 +158,8 @@ def wait_for_access(tx: Transaction, lease: Lease, reason: str, parked: Parked |
 def sweep_jobs() -> int:
     """Send messages for due jobs (see JobQueue.ring_due) and record the time of the sweep. Returns how many.
 
+    If the clock was set back since the last sweep, what waits for a later time is brought back first.
+
     A queue whose messages nobody takes gets no more of them: with each sweep they would become more, until Redis is
     full and takes no message of any queue.
     """
@@ -165,6 +168,7 @@ def sweep_jobs() -> int:
 
 @transactional
 def _sweep_jobs(tx: Transaction, full: Collection[Queue]) -> int:
+    follow_clock(tx, tx.session.get(Mark, "sweep", with_for_update=True))
     rung = tx.queue.ring_due(except_for=full)
     set_mark(tx, "sweep", {"rung": rung})
     return rung

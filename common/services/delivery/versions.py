@@ -1,7 +1,7 @@
 """The versions of one environment in the order of delivery (the line), and which of them were rolled back.
 
 A rollback delivers nothing new: it makes an older version on the line live. Every version delivered after the live one
-is taken back. At most one deployment of an environment is under way, so created_at is the order of deliveries.
+is taken back. The numbers of versions are the order of deliveries; a clock may be set back between two of them.
 """
 
 from __future__ import annotations
@@ -10,22 +10,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, Select, and_, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, false, or_, select, update
 
 from common.models.delivery import Deployment, GroupMember, TaskGroup
 from common.states import Environment
 from common.transaction import Transaction
 from common.values.barrier import Barrier
 
-Line: TypeAlias = "Select[str, datetime, str, str | None, datetime | None, Barrier | None]"
+Line: TypeAlias = "Select[str, datetime, int | None, str, str | None, datetime | None, Barrier | None]"
 
 
 @dataclass(frozen=True)
 class Point:
-    """A place on the line: when a version was delivered. id breaks ties."""
+    """A place on the line: the number of a version. None, for one that was never healthy: after all that were."""
 
-    created_at: datetime
-    id: str
+    version: int | None
 
 
 @dataclass(frozen=True)
@@ -42,15 +41,9 @@ class TakenBack:
 
 def point_of(tx: Transaction, version: Deployment) -> Point:
     """The version's place on the line. A rollback stands where the version it brought back was delivered."""
-    if version.rollback_of is None:
-        return Point(version.created_at, version.id)
-    delivered = (
-        _deliveries(version.project_id, version.app_name)
-        .where(Deployment.commit_sha == version.commit_sha, Deployment.created_at <= version.created_at)
-        .order_by(Deployment.created_at.desc(), Deployment.id.desc())
-    )
-    found = tx.session.execute(delivered.limit(1)).first()
-    return Point(version.created_at, version.id) if found is None else Point(found.created_at, found.id)
+    if version.rollback_of is None or version.version is not None:
+        return Point(version.version)
+    return Point(_brought_back(tx, version))
 
 
 def next_number(tx: Transaction, version: Deployment) -> int | None:
@@ -62,8 +55,13 @@ def next_number(tx: Transaction, version: Deployment) -> int | None:
         return None
     if version.rollback_of is None:
         return highest_number(tx, version.project_id, version.app_name) + 1
-    earlier = _numbers(version.project_id, version.app_name).where(Deployment.commit_sha == version.commit_sha)
-    return tx.session.scalars(earlier.order_by(Deployment.created_at.desc(), Deployment.id.desc()).limit(1)).first()
+    return _brought_back(tx, version)
+
+
+def _brought_back(tx: Transaction, rollback: Deployment) -> int | None:
+    """The number of the newest version with the rollback's commit."""
+    earlier = _numbers(rollback.project_id, rollback.app_name).where(Deployment.commit_sha == rollback.commit_sha)
+    return tx.session.scalars(earlier.order_by(Deployment.version.desc()).limit(1)).first()
 
 
 def highest_number(tx: Transaction, project_id: str, app_name: str) -> int:
@@ -86,7 +84,7 @@ def default_target(tx: Transaction, live: Deployment) -> Deployment | None:
             Deployment.taken_back_at.is_(None),
             Deployment.commit_sha != live.commit_sha,
         )
-        .order_by(Deployment.created_at.desc(), Deployment.id.desc())
+        .order_by(Deployment.version.desc())
         .limit(1)
     )
 
@@ -97,7 +95,7 @@ def blocked(tx: Transaction, target: Deployment) -> str | None:
     A declaration holds even if later versions do not repeat it, because the data was changed by then.
     """
     later = _deliveries(target.project_id, target.app_name).where(_after(point_of(tx, target)))
-    for version in tx.session.execute(later.order_by(Deployment.created_at, Deployment.id)):
+    for version in tx.session.execute(later.order_by(Deployment.version)):
         if version.barrier is not None and target.commit_sha in version.barrier.blocked:
             return f"{version.barrier.reason} (declared by {version.commit_sha[:12]})"
     return None
@@ -111,7 +109,7 @@ def tasks_between(tx: Transaction, target: Deployment, live: Deployment) -> list
         select(GroupMember.task_id)
         .join(between, between.c.task_group_id == GroupMember.group_id)
         .where(GroupMember.removed_reason.is_(None))
-        .order_by(between.c.created_at, between.c.id, GroupMember.position)
+        .order_by(between.c.version, GroupMember.position)
     )
     return list(dict.fromkeys(tx.session.scalars(query)))
 
@@ -121,7 +119,7 @@ def commits_between(tx: Transaction, target: Deployment, live: Deployment) -> li
     between = _deliveries(live.project_id, live.app_name).where(
         _after(point_of(tx, target)), ~_after(point_of(tx, live)), Deployment.commit_sha != target.commit_sha
     )
-    rows = tx.session.execute(between.order_by(Deployment.created_at, Deployment.id))
+    rows = tx.session.execute(between.order_by(Deployment.version))
     return list(dict.fromkeys(row.commit_sha for row in rows))
 
 
@@ -134,7 +132,7 @@ def taken_back(tx: Transaction, project_id: str) -> TakenBack | None:
     later = _deliveries(project_id, production).where(
         _after(point_of(tx, live)), Deployment.commit_sha != live.commit_sha
     )
-    rows = tx.session.execute(later.order_by(Deployment.created_at, Deployment.id)).all()
+    rows = tx.session.execute(later.order_by(Deployment.version)).all()
     if not rows:
         return None
     since = max((row.taken_back_at for row in rows if row.taken_back_at is not None), default=live.created_at)
@@ -145,8 +143,11 @@ def groups_moved_by(tx: Transaction, rollback: Deployment) -> tuple[list[str], l
     """Ids of the groups that the rollback removes from production, and of those that it returns there."""
     point = point_of(tx, rollback)
     line = _deliveries(rollback.project_id, rollback.app_name).subquery()
-    is_out = or_(_after(point, line.c), TaskGroup.reverted_at <= point.created_at)
-    is_in = and_(~_after(point, line.c), or_(TaskGroup.reverted_at.is_(None), TaskGroup.reverted_at > point.created_at))
+    # A group is reverted when the version that reverts it was made.
+    upto = _deliveries(rollback.project_id, rollback.app_name).where(~_after(point)).subquery()
+    is_reverted = TaskGroup.reverted_at.is_not(None) & TaskGroup.reverted_at.in_(select(upto.c.created_at))
+    is_out = or_(_after(point, line.c), is_reverted)
+    is_in = and_(~_after(point, line.c), ~is_reverted)
     groups = select(TaskGroup.id).join(line, line.c.task_group_id == TaskGroup.id)
     taken = groups.where(is_out, TaskGroup.rolled_back_at.is_(None))
     back = groups.where(is_in, TaskGroup.rolled_back_at.is_not(None))
@@ -181,10 +182,10 @@ def _healthy(project_id: str, app_name: str) -> tuple[ColumnElement[bool], ...]:
 def _deliveries(project_id: str, app_name: str) -> Line:
     """The line as columns, so that each query reads the database and not the session's rows."""
     return select(
-        Deployment.id, Deployment.created_at, Deployment.commit_sha, Deployment.task_group_id,
+        Deployment.id, Deployment.created_at, Deployment.version, Deployment.commit_sha, Deployment.task_group_id,
         Deployment.taken_back_at, Deployment.barrier,
     ).where(*_healthy(project_id, app_name), Deployment.rollback_of.is_(None))  # fmt: skip
 
 
 def _after(point: Point, of: Any = Deployment) -> ColumnElement[bool]:
-    return or_(of.created_at > point.created_at, and_(of.created_at == point.created_at, of.id > point.id))
+    return false() if point.version is None else of.version > point.version

@@ -177,7 +177,8 @@ def _listening_since(tx: Transaction) -> datetime | None:
     """When the platform was last started again after it was down for AWAY_SECONDS; None if it never was."""
     mark = tx.find(select(Mark).where(Mark.name == "listening"))
     kept = mark.value.get("since") if mark is not None else None
-    since = datetime.fromisoformat(str(kept)) if kept else None
+    # Not later than now: the clock may have been set back.
+    since = min(datetime.fromisoformat(str(kept)), tx.now()) if kept else None
     if mark is not None and mark.at < tx.now() - timedelta(seconds=AWAY_SECONDS):
         since = tx.now()
     set_mark(tx, "listening", {"since": since.isoformat() if since else None})

@@ -172,7 +172,9 @@ def lose_agent(tx: Transaction, agent: Agent) -> None:
 def newest_claim(at: Snapshot | Transaction, task_id: str) -> Run | None:
     """The newest of the task's runs that reported that its work is done; None: none has."""
     is_claim = (Run.task_id == task_id, Run.outcome == Outcome.COMPLETED, Run.purpose == Purpose.WORK)
-    return at.find(select(Run).where(*is_claim).order_by(Run.created_at.desc(), Run.id.desc()).limit(1))
+    # By the round first: the clock may have been set back since the round before.
+    newest_first = Run.round.desc(), Run.created_at.desc(), Run.id.desc()
+    return at.find(select(Run).where(*is_claim).order_by(*newest_first).limit(1))
 
 
 def live_runs_of(tx: Transaction, agent_id: str) -> int:

@@ -204,8 +204,10 @@ def ready_agents(read: Snapshot) -> list[ReadyAgent]:
 
     No run goes to agents that did not claim a ready run, or whose machine cut a run short, within the last minute.
     """
-    alive = read.now() - timedelta(seconds=AGENT_LOST_SECONDS)
-    deaf = {row[0] for row in read.rows(_UNRESPONSIVE, alive=alive)}
+    now = read.now()
+    alive = now - timedelta(seconds=AGENT_LOST_SECONDS)
+    soon = now + timedelta(seconds=AGENT_LOST_SECONDS)
+    deaf = {row[0] for row in read.rows(_UNRESPONSIVE, alive=alive, soon=soon)}
     taken = live_runs(read)
     ready = [
         ReadyAgent(agent_id, frozenset(capabilities), drivers, findings, is_pod, slots - taken.get(agent_id, 0))
@@ -223,7 +225,8 @@ def are_agents_away(read: Snapshot) -> bool:
 
 def _unresponsive() -> AnySelect:
     is_unclaimed = (Run.outcome == Outcome.LOST) & Run.started_at.is_(None) & Run.base_sha.is_not(None)
-    lately = Run.finished_at >= bindparam("alive", type_=UtcDateTime())
+    # Not much later than now: the clock may have been set back.
+    lately = Run.finished_at.between(bindparam("alive", type_=UtcDateTime()), bindparam("soon", type_=UtcDateTime()))
     return select(Run.agent_id).where(lately, is_unclaimed | Run.is_cut_short.is_(True))
 
 

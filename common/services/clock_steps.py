@@ -1,0 +1,67 @@
+"""Sets stored times right after the database's clock was set back.
+
+A machine may start with a clock that is an hour ahead, or go on from an image that is a day old. What then waits for a
+time of the clock before would wait for as long as it was set back: jobs, agents that are no longer heard of, everything
+that is done every few seconds.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import select, update
+
+from common.jobs import LEASE_SECONDS
+from common.models.agent import Agent
+from common.models.journal import Job, Mark
+from common.models.project import Project
+from common.models.run import Run
+from common.models.webhook import WebhookDelivery
+from common.states import LIVE_JOB
+from common.transaction import Transaction
+
+log = structlog.get_logger()
+
+LEAST_STEP = timedelta(seconds=5)
+"""Two sweeps at once may read the clock in another order than they write it down."""
+
+
+def follow_clock(tx: Transaction, last: Mark | None) -> None:
+    """Move what lies ahead of the clock back by as much as the clock was. Does nothing if it was not set back.
+
+    last: the mark of the sweep before, which is locked. Times that people or providers named stay as they are.
+    """
+    now = tx.now()
+    step = last.at - now if last is not None else timedelta(0)
+    if step < LEAST_STEP:
+        return
+    log.warning("the database's clock was set back", seconds=round(step.total_seconds(), 1))
+    _bring_jobs_back(tx, now, step)
+    for changed in (
+        update(Mark).where(Mark.at > now).values(at=now),
+        update(Agent).where(Agent.seen_at > now).values(seen_at=now),
+        update(Run).where(Run.live_task_id.is_not(None), Run.seen_at > now).values(seen_at=now),
+        update(Project).where(Project.held_until > now).values(held_until=now),
+        update(WebhookDelivery).where(WebhookDelivery.next_at > now).values(next_at=now),
+    ):
+        tx.session.execute(changed.execution_options(synchronize_session=False))
+
+
+def _bring_jobs_back(tx: Transaction, now: datetime, step: timedelta) -> None:
+    """A job goes on waiting for as long as it was to wait, and a worker that has died holds its job no longer."""
+    latest = now + timedelta(seconds=LEASE_SECONDS)
+    ahead = select(Job.id, Job.next_at, Job.lease_until).where(
+        Job.state_.in_(LIVE_JOB), (Job.next_at > now) | (Job.lease_until > latest)
+    )
+    moved: list[dict[str, Any]] = [
+        {
+            "id": job_id,
+            "next_at": next_at - step if next_at > now else next_at,
+            "lease_until": lease_until - step if lease_until is not None and lease_until > latest else lease_until,
+        }
+        for job_id, next_at, lease_until in tx.session.execute(ahead)
+    ]
+    if moved:
+        tx.session.execute(update(Job), moved)
