@@ -12,6 +12,7 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 
+import structlog
 from sqlalchemy import func, select
 
 from common.models.journal import AuditSeal, EventRow, Feed
@@ -19,6 +20,8 @@ from common.signing import digest_of, sign
 from common.statement_types import AUDIT_TYPE, STATEMENT_TYPE
 from common.transaction import Snapshot, Transaction, snapshot, transactional
 from common.values.json_codec import Json
+
+log = structlog.get_logger()
 
 RANGE, PURGE = "range", "purge"
 RANGE_EVENTS = 500
@@ -92,13 +95,15 @@ def _seal_range(tx: Transaction, feed_id: str, *, upto_seq: int | None = None) -
     newest = _newest(tx, feed_id)
     if (newest and newest.number) != (before and before.number):
         return 0
-    _add(tx, feed_id, before, RANGE, rows[0].seq, rows[-1].seq, digest)
+    made = _add(tx, feed_id, before, RANGE, rows[0].seq, rows[-1].seq, digest)
+    # Where logs are kept elsewhere, they tell that the newest seals were taken away: `aiworker audit verify --seal`.
+    log.info("events sealed", seal=f"{feed_id}:{made.number}:{made.digest}")
     return len(rows)
 
 
 def _add(
     tx: Transaction, feed_id: str, before: AuditSeal | None, kind: str, first_seq: int, last_seq: int, digest: str
-) -> None:
+) -> AuditSeal:
     number = 1 if before is None else before.number + 1
     said: dict[str, Json] = {
         "kind": kind, "feed": feed_id, "number": number, "previous": before.digest if before else None,
@@ -107,7 +112,7 @@ def _add(
     subject = {"name": f"{feed_id}/{first_seq}-{last_seq}", "digest": {"sha256": digest}}
     statement = {"_type": STATEMENT_TYPE, "subject": [subject], "predicateType": AUDIT_TYPE, "predicate": said}
     envelope = sign(statement)
-    tx.add(
+    return tx.add(
         AuditSeal(
             feed_id=feed_id, number=number, kind=kind, first_seq=first_seq, last_seq=last_seq, envelope=envelope,
             digest=digest_of(envelope), at=tx.now(),

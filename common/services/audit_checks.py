@@ -20,11 +20,21 @@ _ROWS_AT_ONCE = 200
 
 
 @dataclass(frozen=True)
+class NotedSeal:
+    """A feed's seal, as somebody noted it elsewhere: its number, and the SHA-256 of its envelope."""
+
+    feed_id: str
+    number: int
+    sha256: str
+
+
+@dataclass(frozen=True)
 class FeedFinding:
     """What became of a feed's events. problem: the first thing that is not as it was signed; None: nothing.
 
     sealed: events that are as they were; purged: that were deleted for their age; unsealed: since the last seal.
-    since: when the first seal was made; None: there is none yet.
+    since: when the first seal was made; None: there is none yet. newest: the newest seal, to be noted elsewhere; None:
+    there is none, or there is a problem.
     """
 
     feed_id: str
@@ -33,15 +43,19 @@ class FeedFinding:
     unsealed: int = 0
     since: datetime | None = None
     problem: str | None = None
+    newest: NotedSeal | None = None
 
 
-def check_audit(keys: Sequence[PublicKey]) -> Iterator[FeedFinding]:
-    """Check every feed, one after the other. keys: of this platform, the present one and those of before."""
+def check_audit(keys: Sequence[PublicKey], noted: Sequence[NotedSeal] = ()) -> Iterator[FeedFinding]:
+    """Check every feed, one after the other. keys: of this platform, the present one and those of before.
+
+    noted: seals that must still be there, also of feeds that are gone.
+    """
     with snapshot() as read:
         sealed = select(AuditSeal.feed_id).distinct()
-        feed_ids = sorted({*read.session.scalars(select(Feed.id)), *read.session.scalars(sealed)})
-        for feed_id in feed_ids:
-            yield _Walk(read, feed_id, keys).finding()
+        there = {*read.session.scalars(select(Feed.id)), *read.session.scalars(sealed)}
+        for feed_id in sorted(there | {seal.feed_id for seal in noted}):
+            yield _Walk(read, feed_id, keys, [seal for seal in noted if seal.feed_id == feed_id]).finding()
 
 
 @dataclass
@@ -51,6 +65,7 @@ class _Walk:
     read: Snapshot
     feed_id: str
     keys: Sequence[PublicKey]
+    noted: Sequence[NotedSeal] = ()
     number: int = 0
     previous: str | None = None
     last_seq: int = 0
@@ -60,15 +75,21 @@ class _Walk:
     digests: dict[int, str] = field(default_factory=dict)
 
     def finding(self) -> FeedFinding:
+        newest = None
+        # Before the events, which only become more.
+        recorded = self.read.session.scalars(select(Feed.seq).where(Feed.id == self.feed_id)).first() or 0
         try:
             while seals := self._next_seals():
                 for seal in seals:
                     self._step(seal)
             self._check_receipts()
-            unsealed, problem = self._count_unsealed(), None
+            self._check_noted()
+            unsealed, problem = self._count_unsealed(recorded), None
+            if self.previous is not None:
+                newest = NotedSeal(self.feed_id, self.number, self.previous)
         except NotVerified as error:
             unsealed, problem = 0, str(error)
-        return FeedFinding(self.feed_id, self.sealed, self.purged, unsealed, self.since, problem)
+        return FeedFinding(self.feed_id, self.sealed, self.purged, unsealed, self.since, problem, newest)
 
     def _next_seals(self) -> Sequence[AuditSeal]:
         query = select(AuditSeal).where(AuditSeal.feed_id == self.feed_id, AuditSeal.number > self.number)
@@ -133,8 +154,18 @@ class _Walk:
             if audit is not None and self.digests.get(audit["number"]) != audit["sha256"]:
                 raise NotVerified(f"receipt {receipt.number} names another seal {audit['number']} than the one here")
 
-    def _count_unsealed(self) -> int:
-        later = select(func.count()).select_from(EventRow).where(
+    def _check_noted(self) -> None:
+        for seal in self.noted:
+            if self.digests.get(seal.number) != seal.sha256:
+                raise NotVerified(f"seal {seal.number} is not the one that was noted, {seal.sha256}")
+
+    def _count_unsealed(self, recorded: int) -> int:
+        """How many events have no seal. Raises NotVerified if the last of the recorded events are not there."""
+        later = select(func.count(), func.max(EventRow.seq)).where(
             EventRow.feed_id == self.feed_id, EventRow.seq > self.last_seq
         )  # fmt: skip
-        return self.read.session.scalars(later).one()
+        amount, last = self.read.session.execute(later).one()
+        last = max(last or 0, self.last_seq)
+        if last < recorded:
+            raise NotVerified(f"events {last + 1} to {recorded} are missing")
+        return int(amount)

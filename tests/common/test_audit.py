@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +13,7 @@ from common.envelopes import public_key, read_keys
 from common.events import PLATFORM
 from common.models import AuditSeal, EventRow, Feed
 from common.services import audit
-from common.services.audit_checks import FeedFinding, check_audit
+from common.services.audit_checks import FeedFinding, NotedSeal, check_audit
 from common.services.events import purge_events
 from common.settings import settings
 from common.transaction import Transaction, snapshot, transactional
@@ -49,9 +49,9 @@ def change(tx: Transaction, model: Any, *where: Any, **values: Any) -> None:
     assert changed.rowcount > 0
 
 
-def found(feed: str = FEED) -> FeedFinding:
+def found(feed: str = FEED, noted: Sequence[NotedSeal] = ()) -> FeedFinding:
     keys = read_keys(public_key(settings().security.signing_seed))
-    (finding,) = (one for one in check_audit(keys) if one.feed_id == feed)
+    (finding,) = (one for one in check_audit(keys, noted) if one.feed_id == feed)
     return finding
 
 
@@ -228,3 +228,40 @@ def test_sealing_and_purging_at_once_get_along() -> None:
     assert finding.problem is None
     assert finding.sealed + finding.purged == audit.RANGE_EVENTS * 2 + 3
     assert finding.purged >= audit.RANGE_EVENTS
+
+
+def forget_newest(amount: int) -> None:
+    """As who can write the database does, without the key: the events after these, with their seals."""
+    change(EventRow, EventRow.feed_id == FEED, EventRow.seq > amount)
+    change(AuditSeal, AuditSeal.feed_id == FEED, AuditSeal.last_seq > amount)
+
+
+def test_newest_events_that_are_removed_with_their_seals_are_missed() -> None:
+    for _ in range(3):
+        happen(2)
+        audit.seal_events()
+    forget_newest(2)
+    assert found().problem == "events 3 to 6 are missing"
+
+
+def test_a_noted_seal_tells_of_what_was_removed_with_the_count() -> None:
+    for _ in range(2):
+        happen(2)
+        audit.seal_events()
+    noted = found().newest
+    assert noted is not None
+    assert noted.number == 2
+    assert found(noted=[noted]).problem is None
+
+    forget_newest(2)
+    change(Feed, Feed.id == FEED, seq=2)
+    happen(3)
+    audit.seal_events()
+
+    assert found().problem is None
+    assert found(noted=[noted]).problem == f"seal 2 is not the one that was noted, {noted.sha256}"
+
+
+def test_a_noted_seal_of_a_feed_that_is_gone_is_missed() -> None:
+    noted = NotedSeal("gone", 1, "0" * 64)
+    assert found("gone", noted=[noted]).problem == f"seal 1 is not the one that was noted, {'0' * 64}"
