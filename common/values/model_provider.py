@@ -66,3 +66,17 @@ class TokenCount:
     cache_write: int = 0
     output: int = 0
     cache_write_hour: int = 0
+
+
+@dataclass(frozen=True)
+class PriceTerms:
+    """What the price of a call depends on beside its tokens, as the answer names it.
+
+    tier: of service, such as OpenAI's `priority`; speed: such as Anthropic's `fast`; None: not named.
+    units: number of what has a price of its own, by the names of the package genai-prices: searches, such as
+    `web_searches`, and tokens that the call's tokens contain, such as `output_image_tokens`.
+    """
+
+    tier: str | None = None
+    speed: str | None = None
+    units: Mapping[str, int] = field(default_factory=dict)

@@ -25,7 +25,8 @@ from common.values.model_provider import ModelProvider, TokenCount
 from web.gateway import counters
 from web.gateway.bodies import body_of, is_gevent
 from web.gateway.call_log import call_log
-from web.gateway.usage_readers import Reader, Usage
+from web.gateway.usage_readers import Reader
+from web.gateway.usages import Usage
 from web.http.slow_heads import before_kill
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Call:
             count, estimated = self._counted(usage)
             error = "; ".join(filter(None, (error, estimated))) or None
         model = self.model or answered
-        cost = cost_of(count, self.provider, model, answered) if usage is not None else 0.0
+        cost = cost_of(count, self.provider, model, answered, terms=usage.terms()) if usage is not None else 0.0
         made = MadeCall(
             new_id(), self.access.run_id, self.access.task_id, self.access.project_id, self.access.person,
             self.access.driver, self.provider.name, model or "unknown", status, _milliseconds(self.began), self.at,

@@ -8,42 +8,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
-from common.values.model_provider import TokenCount
 from web.gateway.model_apis import Format
+from web.gateway.usages import Take, Usage, take_anthropic, take_chat, take_gemini, take_responses
 
 LONGEST_LINE_BYTES = 2**24
 """A longer line of a stream, and a longer answer in JSON, is passed on but not read."""
 
 
 _PART_START = re.compile(r"[^\s,]")
-
-
-@dataclass
-class Usage:
-    """What an answer has said so far. is_final: it has named the usage of the whole call.
-
-    events: of a stream. body_bytes: the size of an answer that is no stream, or that can't be read.
-    """
-
-    model: str | None = None
-    input: int = 0
-    cached: int = 0
-    cache_write: int = 0
-    cache_write_hour: int = 0
-    output: int = 0
-    is_final: bool = False
-    events: int = 0
-    body_bytes: int = 0
-
-    def count(self) -> TokenCount:
-        return TokenCount(self.input, self.cached, self.cache_write, self.output, self.cache_write_hour)
-
-
-Event = Mapping[str, object]
-Take = Callable[[Usage, Event], None]
 
 
 class EventReader:
@@ -183,94 +156,13 @@ def _parsed_parts(text: bytes) -> list[object]:
     return parts
 
 
-def _number(of: Event, name: str) -> int | None:
-    """A number of tokens; None if the provider does not name it. Anything but a sane number counts as not named."""
-    value = of.get(name)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 10**12
-    return int(value) if is_number else None  # type: ignore[call-overload]
-
-
-def _part(of: Event, name: str) -> Event:
-    found = of.get(name)
-    return found if isinstance(found, dict) else {}
-
-
-def _name_model(usage: Usage, name: object) -> None:
-    if isinstance(name, str) and name:
-        usage.model = name
-
-
-def _take_anthropic(usage: Usage, event: Event) -> None:
-    """A stream names the input in message_start, and the output and sometimes all again in message_delta."""
-    kind = event.get("type")
-    message = _part(event, "message") if kind == "message_start" else event
-    if kind not in {"message_start", "message_delta", "message"}:
-        return
-    _name_model(usage, message.get("model"))
-    said = _part(message, "usage")
-    for ours, theirs in (
-        ("input", "input_tokens"),
-        ("cached", "cache_read_input_tokens"),
-        ("cache_write", "cache_creation_input_tokens"),
-        ("output", "output_tokens"),
-    ):
-        number = _number(said, theirs)
-        if number is not None:
-            setattr(usage, ours, number)
-    hour = _number(_part(said, "cache_creation"), "ephemeral_1h_input_tokens")
-    usage.cache_write_hour = usage.cache_write_hour if hour is None else hour
-    usage.is_final = kind != "message_start" and "output_tokens" in said
-
-
-def _take_responses(usage: Usage, event: Event) -> None:
-    """The usage is in the last event of a stream: response.completed, .incomplete or .failed."""
-    response = _part(event, "response") if "response" in event else event
-    _name_model(usage, response.get("model"))
-    said = _part(response, "usage")
-    if said:
-        _take_openai(usage, said, "input_tokens", "input_tokens_details", "output_tokens")
-
-
-def _take_chat(usage: Usage, event: Event) -> None:
-    """The usage is in the last chunk, if the request asked for it. Some servers send it in every chunk, rising."""
-    _name_model(usage, event.get("model"))
-    said = _part(event, "usage")
-    if said:
-        _take_openai(usage, said, "prompt_tokens", "prompt_tokens_details", "completion_tokens")
-
-
-def _take_openai(usage: Usage, said: Event, input_name: str, details_name: str, output_name: str) -> None:
-    """OpenAI's input contains what was read from the cache and written to it; its output contains the reasoning."""
-    everything, details = _number(said, input_name) or 0, _part(said, details_name)
-    # Some servers that speak Chat Completions have cached_tokens beside the others.
-    cached = _number(details, "cached_tokens") or _number(said, "cached_tokens") or 0
-    usage.cached = min(cached, everything)
-    usage.cache_write = min(_number(details, "cache_write_tokens") or 0, everything - usage.cached)
-    usage.input = everything - usage.cached - usage.cache_write
-    usage.output = _number(said, output_name) or 0
-    usage.is_final = True
-
-
-def _take_gemini(usage: Usage, event: Event) -> None:
-    """Each part names the usage so far; the last one counts. Thoughts are paid for as output."""
-    _name_model(usage, event.get("modelVersion"))
-    said = _part(event, "usageMetadata")
-    if not said:
-        return
-    prompt = (_number(said, "promptTokenCount") or 0) + (_number(said, "toolUsePromptTokenCount") or 0)
-    cached = min(_number(said, "cachedContentTokenCount") or 0, prompt)
-    usage.input, usage.cached = prompt - cached, cached
-    usage.output = (_number(said, "candidatesTokenCount") or 0) + (_number(said, "thoughtsTokenCount") or 0)
-    usage.is_final = True
-
-
 _NEVER = b"\0"
 """In no line of JSON."""
 
 _READERS: dict[Format, tuple[bytes, bytes, Take]] = {
-    "anthropic": (b'"usage"', _NEVER, _take_anthropic),
-    "responses": (b'"usage"', _NEVER, _take_responses),
+    "anthropic": (b'"usage"', _NEVER, take_anthropic),
+    "responses": (b'"usage"', _NEVER, take_responses),
     # OpenAI sends `"usage":null` in every chunk but the last.
-    "chat": (b'"usage"', b'"usage":null', _take_chat),
-    "gemini": (b'"usageMetadata"', _NEVER, _take_gemini),
+    "chat": (b'"usage"', b'"usage":null', take_chat),
+    "gemini": (b'"usageMetadata"', _NEVER, take_gemini),
 }

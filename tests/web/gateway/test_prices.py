@@ -1,0 +1,173 @@
+"""A call costs what its provider charges for it: also for another tier of service, searches, and other than text."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from common.models.spend import ModelCall
+from tests.web.gateway.answers import FORMATS, Format
+from tests.web.gateway.conftest import RunningAgent
+from tests.web.gateway.upstream import Script, events
+
+SSE = "text/event-stream"
+SEARCHED = [{"type": "web_search_call", "action": {"type": kind}} for kind in ("search", "open_page", "search")]
+GEMINI = "gemini-3-flash-preview"
+
+
+def _answered(agent: RunningAgent, format_: Format, answer: dict[str, Any], *, path: str = "") -> ModelCall:
+    """The recorded call whose whole answer this is."""
+    body = json.dumps(answer).encode()
+    agent.upstream.script = Script([body], length=len(body))
+    assert agent.call(format_, path=path).data == body
+    (call,) = agent.calls()
+    return call
+
+
+def _with_model(format_: Format, model: str) -> Format:
+    return replace(format_, request=json.dumps({"model": model, "messages": []}).encode())
+
+
+@pytest.mark.parametrize(("tier", "factor"), [("default", 1), ("priority", 2.5), ("fast", 2.5), ("flex", 0.5)])
+def test_a_tier_of_service_has_its_price(plain_agent: RunningAgent, tier: str, factor: float) -> None:
+    plain_agent.provider("openai")
+    used = {"input_tokens": 100_000, "output_tokens": 10_000, "total_tokens": 110_000}
+    response = {"id": "r", "model": "gpt-5.5", "service_tier": tier, "output": [], "usage": used}
+    stream = events({"type": "response.completed", "response": response}, named=True)
+    plain_agent.upstream.script = Script(stream, content_type=SSE)
+
+    plain_agent.call(FORMATS["responses"])
+
+    (call,) = plain_agent.calls()
+    assert call.cost_usd == pytest.approx(factor * (100_000 * 5 + 10_000 * 30) / 1_000_000)
+
+
+def test_a_chunk_of_chat_names_its_tier(plain_agent: RunningAgent) -> None:
+    plain_agent.provider("openai")
+    used = {"prompt_tokens": 1000, "completion_tokens": 100}
+    answer = {"model": "gpt-5.5", "choices": [], "service_tier": "flex", "usage": used}
+
+    call = _answered(plain_agent, FORMATS["chat"], answer)
+
+    assert call.cost_usd == pytest.approx((1000 * 5 + 100 * 30) / 2 / 1_000_000)
+
+
+def test_fast_mode_has_its_price(plain_agent: RunningAgent) -> None:
+    plain_agent.provider("anthropic")
+    used = {"input_tokens": 1000, "output_tokens": 100, "speed": "standard", "service_tier": "standard"}
+    answer = {"type": "message", "model": "claude-opus-5-5", "content": [], "usage": used}
+
+    usual = _answered(plain_agent, _with_model(FORMATS["anthropic"], "claude-opus-5-5"), answer)
+    fast = {**answer, "usage": {**used, "speed": "fast"}}
+    body = json.dumps(fast).encode()
+    plain_agent.upstream.script = Script([body], length=len(body))
+    plain_agent.call(_with_model(FORMATS["anthropic"], "claude-opus-5-5"))
+
+    assert usual.cost_usd is not None
+    assert plain_agent.calls()[1].cost_usd == pytest.approx(2 * usual.cost_usd)
+
+
+def test_searches_of_the_web_are_paid_by_number(plain_agent: RunningAgent) -> None:
+    plain_agent.provider("anthropic")
+    used = {"input_tokens": 1000, "output_tokens": 100, "server_tool_use": {"web_search_requests": 50}}
+    answer = {"type": "message", "model": "claude-sonnet-4-5", "content": [], "usage": used}
+
+    call = _answered(plain_agent, FORMATS["anthropic"], answer)
+
+    assert call.cost_usd == pytest.approx((1000 * 3 + 100 * 15) / 1_000_000 + 50 * 10 / 1000)
+
+
+def test_openai_names_its_searches_in_the_output(plain_agent: RunningAgent) -> None:
+    """Opening a page that was found costs nothing besides its tokens."""
+    plain_agent.provider("openai")
+    output = [*SEARCHED, {"type": "file_search_call"}, {"type": "message"}]
+    used = {"input_tokens": 1000, "output_tokens": 100}
+
+    call = _answered(plain_agent, FORMATS["responses"], {"model": "gpt-5.5", "output": output, "usage": used})
+
+    tokens = (1000 * 5 + 100 * 30) / 1_000_000
+    assert call.cost_usd == pytest.approx(tokens + 2 * 10 / 1000 + 2.5 / 1000)
+
+
+@pytest.mark.parametrize(("model", "searches"), [(GEMINI, 2 * 14 / 1000), ("gemini-2.5-flash", 35 / 1000)])
+def test_gemini_names_what_it_searched_for(plain_agent: RunningAgent, model: str, searches: float) -> None:
+    """Gemini 3 is paid for each search, older ones for each request that searches. A stream may repeat the searches."""
+    plain_agent.provider("gemini")
+    found = {"groundingMetadata": {"webSearchQueries": ["one", "two"]}}
+    used = {"promptTokenCount": 1000, "candidatesTokenCount": 100}
+    parts = [{"candidates": [found], "modelVersion": model, "usageMetadata": used} for _ in range(2)]
+    plain_agent.upstream.script = Script(events(*parts), content_type=SSE)
+
+    plain_agent.call(FORMATS["gemini"], path=f"v1beta/models/{model}:streamGenerateContent?alt=sse")
+
+    (call,) = plain_agent.calls()
+    price = {GEMINI: (0.5, 3)}.get(model, (0.3, 2.5))
+    assert call.cost_usd == pytest.approx((1000 * price[0] + 100 * price[1]) / 1_000_000 + searches)
+
+
+def test_images_have_another_price_than_text(plain_agent: RunningAgent) -> None:
+    plain_agent.provider("gemini")
+    model = "gemini-2.5-flash-image"
+    used = {
+        "promptTokenCount": 10, "candidatesTokenCount": 12_900, "totalTokenCount": 12_910,
+        "candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": 12_900}],
+    }  # fmt: skip
+    answer = {"candidates": [], "modelVersion": model, "usageMetadata": used}
+
+    call = _answered(plain_agent, FORMATS["gemini"], answer, path=f"v1beta/models/{model}:generateContent")
+
+    assert call.output_tokens == 12_900
+    assert call.cost_usd == pytest.approx((10 * 0.3 + 12_900 * 30) / 1_000_000)
+
+
+def test_sound_has_another_price_than_text(plain_agent: RunningAgent) -> None:
+    plain_agent.provider("gemini")
+    used = {
+        "promptTokenCount": 1000, "candidatesTokenCount": 100, "cachedContentTokenCount": 300,
+        "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 500}, {"modality": "AUDIO", "tokenCount": 500}],
+        "cacheTokensDetails": [{"modality": "AUDIO", "tokenCount": 300}],
+    }  # fmt: skip
+    answer = {"candidates": [], "modelVersion": "gemini-2.5-flash", "usageMetadata": used}
+
+    call = _answered(plain_agent, FORMATS["gemini"], answer, path="v1beta/models/gemini-2.5-flash:generateContent")
+
+    assert call.cost_usd == pytest.approx((500 * 0.3 + 200 * 1 + 300 * 0.1 + 100 * 2.5) / 1_000_000)
+
+
+def test_sound_in_a_chat_has_another_price_than_text(plain_agent: RunningAgent) -> None:
+    plain_agent.provider("openai")
+    used = {
+        "prompt_tokens": 1000, "prompt_tokens_details": {"audio_tokens": 900, "cached_tokens": 50},
+        "completion_tokens": 1000, "completion_tokens_details": {"audio_tokens": 900},
+    }  # fmt: skip
+
+    call = _answered(plain_agent, FORMATS["chat"], {"model": "gpt-audio", "choices": [], "usage": used})
+
+    assert call.cost_usd is not None
+    assert call.cost_usd > 900 * (32 + 64) / 1_000_000
+
+
+def test_numbers_that_contradict_each_other_are_priced_as_text(plain_agent: RunningAgent) -> None:
+    plain_agent.provider("gemini")
+    details = [{"modality": "IMAGE", "tokenCount": 999}, {"modality": [], "tokenCount": 1}, "IMAGE", None]
+    used = {"promptTokenCount": 10, "candidatesTokenCount": 20, "candidatesTokensDetails": details}
+    answer = {"candidates": [], "modelVersion": "gemini-2.5-flash-image", "usageMetadata": used}
+
+    call = _answered(plain_agent, FORMATS["gemini"], answer)
+
+    assert call.cost_usd == pytest.approx((10 * 0.3 + 20 * 2.5) / 1_000_000)
+
+
+def test_own_prices_are_those_of_tokens_alone(plain_agent: RunningAgent) -> None:
+    plain_agent.provider("anthropic", prices={"claude-sonnet-4-5": {"input": 1, "output": 2}})
+    used = {
+        "input_tokens": 1000, "output_tokens": 100, "speed": "fast", "server_tool_use": {"web_search_requests": 50},
+    }  # fmt: skip
+    answer = {"type": "message", "model": "claude-sonnet-4-5", "content": [], "usage": used}
+
+    call = _answered(plain_agent, FORMATS["anthropic"], answer)
+
+    assert call.cost_usd == pytest.approx((1000 * 1 + 100 * 2) / 1_000_000)
