@@ -67,6 +67,23 @@ class TokenCount:
     output: int = 0
     cache_write_hour: int = 0
 
+    def __add__(self, other: TokenCount) -> TokenCount:
+        return TokenCount(
+            self.input + other.input,
+            self.cached + other.cached,
+            self.cache_write + other.cache_write,
+            self.output + other.output,
+            self.cache_write_hour + other.cache_write_hour,
+        )
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """A part of a call that is priced by itself. model: the one that made it; None: that of the call."""
+
+    count: TokenCount
+    model: str | None = None
+
 
 @dataclass(frozen=True)
 class PriceTerms:

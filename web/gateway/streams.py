@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ from common.services.spend.model_calls import MadeCall
 from common.services.spend.model_tokens import ModelAccess
 from common.services.spend.prices import cost_of
 from common.settings import settings
-from common.values.model_provider import ModelProvider, TokenCount
+from common.values.model_provider import ModelProvider, Sampling, TokenCount
 from web.gateway import counters
 from web.gateway.bodies import body_of, is_gevent
 from web.gateway.call_log import call_log
@@ -71,12 +71,15 @@ class Call:
         """Have the call recorded; returns when it is, if `is_counted_first`. usage: None if there is no answer."""
         if not self.is_recorded:
             return
-        count, answered = TokenCount(), usage.model if usage and usage.model else self.model
-        if usage is not None:
-            count, estimated = self._counted(usage)
-            error = "; ".join(filter(None, (error, estimated))) or None
+        answered = usage.model if usage and usage.model else self.model
         model = self.model or answered
-        cost = cost_of(count, self.provider, model, answered, terms=usage.terms()) if usage is not None else 0.0
+        count = TokenCount()
+        cost: float | None = 0.0
+        if usage is not None:
+            samplings, estimated = self._counted(usage)
+            error = "; ".join(filter(None, (error, estimated))) or None
+            count = sum((one.count for one in samplings), count)
+            cost = cost_of(samplings, self.provider, model, answered, terms=usage.terms())
         made = MadeCall(
             new_id(), self.access.run_id, self.access.task_id, self.access.project_id, self.access.person,
             self.access.driver, self.provider.name, model or "unknown", status, _milliseconds(self.began), self.at,
@@ -93,17 +96,17 @@ class Call:
         """Whether the call has to be counted before its caller has the whole answer and can make the next call."""
         return self.access.is_capped and self.is_recorded
 
-    def _counted(self, usage: Usage) -> tuple[TokenCount, str | None]:
+    def _counted(self, usage: Usage) -> tuple[list[Sampling], str | None]:
         """The tokens of an answer, estimated if it did not say them. Else, a caller that asks for no usage would never
         reach its limits.
         """
         if usage.is_final:
-            return usage.count(), None
+            return usage.samplings(), None
         known = usage.count()
         is_input_known = known.input or known.cached or known.cache_write
         guessed_input = known.input if is_input_known else self.body_bytes // BYTES_PER_TOKEN
         output = max(known.output, usage.events, usage.body_bytes // BYTES_PER_TOKEN)
-        return TokenCount(guessed_input, known.cached, known.cache_write, output, known.cache_write_hour), ESTIMATED
+        return [Sampling(replace(known, input=guessed_input, output=output))], ESTIMATED
 
     def _masked(self, error: str | None) -> str | None:
         if error is None:

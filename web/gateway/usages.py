@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from common.values.model_provider import PriceTerms, TokenCount
+from common.values.model_provider import PriceTerms, Sampling, TokenCount
 
 
 @dataclass
@@ -13,7 +13,8 @@ class Usage:
     """What an answer has said so far. is_final: it has named the usage of the whole call.
 
     events: of a stream. body_bytes: the size of an answer that is no stream, or that can't be read. tier, speed, units:
-    see `PriceTerms`.
+    see `PriceTerms`. contained, beside: the samplings that an answer of Anthropic's lists, by whether `input` and so on
+    contain their tokens.
     """
 
     model: str | None = None
@@ -28,9 +29,25 @@ class Usage:
     tier: str | None = None
     speed: str | None = None
     units: dict[str, int] = field(default_factory=dict)
+    contained: list[Sampling] = field(default_factory=list)
+    beside: list[Sampling] = field(default_factory=list)
 
     def count(self) -> TokenCount:
-        return TokenCount(self.input, self.cached, self.cache_write, self.output, self.cache_write_hour)
+        """All tokens of the call."""
+        return sum((one.count for one in self.samplings()), TokenCount())
+
+    def samplings(self) -> list[Sampling]:
+        """What is priced by itself, added up the whole: first what is in none that the answer lists."""
+        listed = sum((one.count for one in self.contained), TokenCount())
+        write = max(self.cache_write - listed.cache_write, 0)
+        rest = TokenCount(
+            max(self.input - listed.input, 0),
+            max(self.cached - listed.cached, 0),
+            write,
+            max(self.output - listed.output, 0),
+            min(max(self.cache_write_hour - listed.cache_write_hour, 0), write),
+        )
+        return [Sampling(rest), *self.contained, *self.beside]
 
     def terms(self) -> PriceTerms:
         return PriceTerms(self.tier, self.speed, dict(self.units))
@@ -86,6 +103,7 @@ def take_anthropic(usage: Usage, event: Event) -> None:
             setattr(usage, ours, number)
     hour = _number(_part(said, "cache_creation"), "ephemeral_1h_input_tokens")
     usage.cache_write_hour = usage.cache_write_hour if hour is None else hour
+    _take_iterations(usage, said)
     _name_tier(usage, said.get("service_tier"))
     speed = said.get("speed")
     usage.speed = speed if isinstance(speed, str) else usage.speed
@@ -93,6 +111,33 @@ def take_anthropic(usage: Usage, event: Event) -> None:
     if searches is not None:
         usage.units["web_searches"] = searches
     usage.is_final = kind != "message_start" and "output_tokens" in said
+
+
+_BESIDE = {"compaction", "advisor_message"}
+
+
+def _take_iterations(usage: Usage, said: Event) -> None:
+    """The usage of each sampling. That of the whole answer contains neither those that compact the context nor those of
+    an advisor, and both are paid for.
+
+    https://platform.claude.com/docs/en/build-with-claude/compaction#understanding-usage
+    """
+    if not isinstance(said.get("iterations"), list):
+        return
+    usage.contained, usage.beside = [], []
+    for one in _parts(said, "iterations"):
+        written = _number(one, "cache_creation_input_tokens") or 0
+        hour = _number(_part(one, "cache_creation"), "ephemeral_1h_input_tokens") or 0
+        count = TokenCount(
+            _number(one, "input_tokens") or 0,
+            _number(one, "cache_read_input_tokens") or 0,
+            written,
+            _number(one, "output_tokens") or 0,
+            min(hour, written),
+        )
+        model = one.get("model")
+        to = usage.beside if str(one.get("type")) in _BESIDE else usage.contained
+        to.append(Sampling(count, model if isinstance(model, str) and model else None))
 
 
 def take_responses(usage: Usage, event: Event) -> None:
@@ -123,7 +168,10 @@ def take_chat(usage: Usage, event: Event) -> None:
 
 
 def _take_openai(usage: Usage, said: Event, input_name: str, details_name: str, output_name: str) -> None:
-    """OpenAI's input contains what was read from the cache and written to it; its output contains the reasoning."""
+    """OpenAI's input contains what was read from the cache and written to it; its output contains the reasoning.
+
+    At api.x.ai, and at Gemini behind this API, the total alone contains the reasoning.
+    """
     everything, details = _number(said, input_name) or 0, _part(said, details_name)
     # Some servers that speak Chat Completions have cached_tokens beside the others.
     cached = _number(details, "cached_tokens") or _number(said, "cached_tokens") or 0
@@ -131,6 +179,10 @@ def _take_openai(usage: Usage, said: Event, input_name: str, details_name: str, 
     usage.cache_write = min(_number(details, "cache_write_tokens") or 0, everything - usage.cached)
     usage.input = everything - usage.cached - usage.cache_write
     usage.output = _number(said, output_name) or 0
+    beside = (_number(said, "total_tokens") or 0) - everything - usage.output
+    # Some servers count what was cached twice in the total.
+    if beside > 0 and beside not in {usage.cached, usage.cached + usage.cache_write}:
+        usage.output += beside
     made = _part(said, f"{output_name}_details")
     for modality in ("audio", "image"):
         read = min(_number(details, f"{modality}_tokens") or 0, usage.input)

@@ -7,19 +7,37 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
-from common.values.model_provider import ModelProvider, PriceTerms, TokenCount
+from common.values.model_provider import ModelProvider, PriceTerms, Sampling, TokenCount
 
 _LISTED = {"anthropic": "anthropic", "openai": "openai", "gemini": "google"}
-_STANDARD = PriceTerms()
 
 
-def cost_of(count: TokenCount, provider: ModelProvider, *models: str, terms: PriceTerms = _STANDARD) -> float | None:
+def cost_of(
+    samplings: Sequence[Sampling], provider: ModelProvider, *models: str, terms: PriceTerms | None = None
+) -> float | None:
     """US dollars of a call. models: names of its model, the most exact one last. None if none of them has a price.
 
+    samplings: each is priced by itself: another model may have made it, and long contexts are dearer.
+    terms.units are those of the first; terms: None if the answer names none.
     A model of a server without a login costs only what its own prices say: the price list is that of the vendors.
     Own prices are those of tokens alone: they ignore the terms.
     """
+    terms, total = terms or PriceTerms(), 0.0
+    for one in samplings:
+        named = models if one.model is None else (*models, one.model)
+        cost = _cost(one.count, provider, dict.fromkeys(reversed(named)), terms)
+        if cost is None:
+            return None
+        total += cost
+        terms = replace(terms, units={})
+    return total
+
+
+def _cost(count: TokenCount, provider: ModelProvider, models: Iterable[str], terms: PriceTerms) -> float | None:
+    """models: the most exact name first."""
     for model in models:
         price = provider.prices.get(model)
         if price is not None:
@@ -31,7 +49,7 @@ def cost_of(count: TokenCount, provider: ModelProvider, *models: str, terms: Pri
             ) / 1_000_000
     if provider.login == "none":
         return None
-    for model in dict.fromkeys(reversed(models)):
+    for model in models:
         listed = _listed(count, model, provider, terms)
         if listed is not None:
             return listed

@@ -161,6 +161,27 @@ def test_numbers_that_contradict_each_other_are_priced_as_text(plain_agent: Runn
     assert call.cost_usd == pytest.approx((10 * 0.3 + 20 * 2.5) / 1_000_000)
 
 
+def test_each_sampling_is_priced_by_itself(plain_agent: RunningAgent) -> None:
+    """By its own model, and as a long context only where it is one: all tokens beyond 200,000 of input are dearer."""
+    plain_agent.provider("anthropic")
+    samplings = [
+        {"type": "compaction", "input_tokens": 180_000, "output_tokens": 3500},
+        {"type": "message", "input_tokens": 23_000, "output_tokens": 1000, "model": "claude-sonnet-4-5"},
+        {"type": "advisor_message", "input_tokens": 1000, "output_tokens": 500, "model": "claude-opus-4-5"},
+    ]
+    used = {
+        "input_tokens": 23_000, "output_tokens": 1000, "iterations": samplings,
+        "server_tool_use": {"web_search_requests": 2},
+    }  # fmt: skip
+    answer = {"type": "message", "model": "claude-sonnet-4-5", "content": [], "usage": used}
+
+    call = _answered(plain_agent, FORMATS["anthropic"], answer)
+
+    assert (call.input_tokens, call.output_tokens) == (204_000, 5000)
+    sonnet, opus = 203_000 * 3 + 4500 * 15, 1000 * 5 + 500 * 25
+    assert call.cost_usd == pytest.approx((sonnet + opus) / 1_000_000 + 2 * 10 / 1000)
+
+
 def test_own_prices_are_those_of_tokens_alone(plain_agent: RunningAgent) -> None:
     plain_agent.provider("anthropic", prices={"claude-sonnet-4-5": {"input": 1, "output": 2}})
     used = {
@@ -171,3 +192,15 @@ def test_own_prices_are_those_of_tokens_alone(plain_agent: RunningAgent) -> None
     call = _answered(plain_agent, FORMATS["anthropic"], answer)
 
     assert call.cost_usd == pytest.approx((1000 * 1 + 100 * 2) / 1_000_000)
+
+
+def test_the_model_that_answered_is_the_one_that_is_paid_for(plain_agent: RunningAgent) -> None:
+    """A provider may let another model answer than the one that was asked for."""
+    plain_agent.provider(
+        "openai", prices={"gpt-5": {"input": 1, "output": 1}, "gpt-5-large": {"input": 100, "output": 100}}
+    )
+    used = {"prompt_tokens": 10, "completion_tokens": 1}
+
+    call = _answered(plain_agent, FORMATS["chat"], {"model": "gpt-5-large", "choices": [], "usage": used})
+
+    assert call.cost_usd == pytest.approx(11 * 100 / 1_000_000)

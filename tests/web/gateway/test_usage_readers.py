@@ -118,6 +118,54 @@ def test_cached_tokens_may_stand_beside_the_others() -> None:
     assert _read(b'data: {"usage":{"prompt_tokens":7,"cached_tokens":3}}\n', "chat") == TokenCount(4, 3, 0, 0)
 
 
+def _iteration(kind: str, *counts: int, **more: object) -> dict[str, object]:
+    names = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens")
+    kept = {"cache_creation": {"ephemeral_1h_input_tokens": 2 if counts[2] == 5 else 0}}
+    return {"type": kind, **dict(zip(names, counts, strict=True)), **kept, **more}
+
+
+@pytest.mark.parametrize(
+    ("iterations", "expected"),
+    [
+        ([_iteration("message", 23_000, 7, 5, 1000)], TokenCount(23_000, 7, 5, 1000, 2)),
+        (
+            [_iteration("compaction", 180_000, 1, 2, 3500), _iteration("message", 23_000, 7, 5, 1000)],
+            TokenCount(203_000, 8, 7, 4500, 2),
+        ),
+        (
+            [_iteration("message", 20_000, 7, 5, 900), _iteration("advisor_message", 50_000, 0, 0, 700, model="big")],
+            TokenCount(73_000, 7, 5, 1700, 2),
+        ),
+        # Where the whole names the attempt that served the answer alone, the others are added to it.
+        (
+            [_iteration("message", 30_000, 0, 0, 400), _iteration("fallback_message", 23_000, 7, 5, 1000)],
+            TokenCount(53_000, 7, 5, 1400, 2),
+        ),
+        ("many", TokenCount(23_000, 7, 5, 1000, 2)),
+        (["message", None, {"type": [], "input_tokens": "many"}], TokenCount(23_000, 7, 5, 1000, 2)),
+    ],
+    ids=["one", "a compaction", "an advisor", "a fallback", "nonsense", "nonsense in a list"],
+)
+def test_samplings_that_the_whole_does_not_contain_are_added_to_it(iterations: object, expected: TokenCount) -> None:
+    used = _iteration("", 23_000, 7, 5, 1000, iterations=iterations)
+    message = {"type": "message_delta", "usage": used}
+
+    assert _read(b"data: " + json.dumps(message).encode() + b"\n\n") == expected
+
+
+@pytest.mark.parametrize(
+    ("total", "output"),
+    [(2220, 1941), (285, 6), (None, 6), (100, 6), (285 + 70, 6)],
+    ids=["reasoning beside", "the sum", "none", "less than the sum", "the cached twice"],
+)
+def test_the_output_contains_reasoning_that_only_the_total_does(total: int | None, output: int) -> None:
+    """api.x.ai, and Gemini behind OpenAI's API, name in `completion_tokens` what can be seen alone."""
+    used = {"prompt_tokens": 279, "prompt_tokens_details": {"cached_tokens": 70}, "completion_tokens": 6}
+    content = b"data: " + json.dumps({"usage": {**used, "total_tokens": total}}).encode() + b"\n"
+
+    assert _read(content, "chat") == TokenCount(209, 70, 0, output)
+
+
 def test_a_failed_response_has_been_used_too() -> None:
     content = b'data: {"type":"response.incomplete","response":{"usage":{"input_tokens":5,"output_tokens":6}}}\n\n'
 
