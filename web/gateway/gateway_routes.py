@@ -9,7 +9,6 @@ import re
 from contextlib import ExitStack, nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
-from urllib.parse import unquote_plus
 
 import gevent
 import structlog
@@ -34,6 +33,7 @@ from web.gateway.model_apis import (
     model_in_path,
 )
 from web.gateway.refused import Refused
+from web.gateway.request_checks import passed_query, require_whole_context
 from web.gateway.streams import Answer, Call
 from web.gateway.tries import Tries, note_answer, require_not_limited
 from web.gateway.upstream import Request, UpstreamFault, headers_for_caller, open_call, own_via
@@ -141,8 +141,11 @@ def _passed(access: ModelAccess, provider: ModelProvider, endpoint: Endpoint, pa
         _require_offered(provider, model)
     if endpoint.format == "responses":
         _require_foreground(body)
+        if access.is_capped:
+            require_whole_context(body)
     model = model or ""
-    given = Request(request.method, path, _query(), headers, body)
+    query = passed_query(provider.api, request.query_string.decode("latin-1"))
+    given = Request(request.method, path, query, headers, body)
     tries = Tries(access, given, model)
     for route, sent in tries.routes:
         call = Call.begin(
@@ -206,13 +209,6 @@ def _body() -> bytes:
     if request.content_length is None and len(body) >= MOST_REQUEST_BYTES:
         raise RequestEntityTooLarge
     return body
-
-
-def _query() -> str:
-    """The query as it was sent, without the key."""
-    raw = request.query_string.decode("latin-1")
-    parts = [part for part in raw.split("&") if part and unquote_plus(part.partition("=")[0]) != "key"]
-    return "&".join(parts)
 
 
 def _require_offered(provider: ModelProvider, model: str | None) -> None:

@@ -22,6 +22,8 @@ _NAMED = re.compile(rb'"model"\s*+:\s*+("(?:[^"\\]++|\\.)*+")')
 class _Request(msgspec.Struct):
     model: msgspec.Raw = msgspec.Raw(b'""')
     background: msgspec.Raw = msgspec.Raw(b"false")
+    previous_response_id: msgspec.Raw = msgspec.Raw(b"null")
+    conversation: msgspec.Raw = msgspec.Raw(b"null")
 
 
 _request = msgspec.json.Decoder(_Request)
@@ -43,6 +45,19 @@ def is_for_background(body: bytes) -> bool | None:
         return bytes(_asked(body).background) not in {b"false", b"null"}
     except (msgspec.DecodeError, RecursionError):
         return None
+
+
+def kept_context_of(body: bytes) -> str | None:
+    """The field by which a request goes on with a context that the provider keeps; None without one.
+
+    Also None if the request is no object in JSON.
+    """
+    try:
+        asked = _asked(body)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    named = {"previous_response_id": asked.previous_response_id, "conversation": asked.conversation}
+    return next((name for name, value in named.items() if bytes(value) != b"null"), None)
 
 
 def with_model(body: bytes, model: str) -> bytes | None:

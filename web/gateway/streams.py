@@ -105,7 +105,9 @@ class Call:
         known = usage.count()
         is_input_known = known.input or known.cached or known.cache_write
         guessed_input = known.input if is_input_known else self.body_bytes // BYTES_PER_TOKEN
-        output = max(known.output, usage.events, usage.body_bytes // BYTES_PER_TOKEN)
+        # An event of a stream has at least one token.
+        guessed_output = max(usage.events, (usage.text_bytes + usage.body_bytes) // BYTES_PER_TOKEN)
+        output = max(known.output, guessed_output)
         return [Sampling(replace(known, input=guessed_input, output=output))], ESTIMATED
 
     def _masked(self, error: str | None) -> str | None:

@@ -1,6 +1,6 @@
 """Reads the usage off answers while they pass: one reader for each call, fed with each chunk.
 
-A reader keeps nothing but the line that is not complete yet. Most chunks cost it two searches for a few bytes; only
+A reader keeps nothing but the line that is not complete yet. Most chunks cost it a few searches for a few bytes; only
 events that can contain a usage are parsed.
 """
 
@@ -10,6 +10,7 @@ import json
 import re
 
 from web.gateway.model_apis import Format
+from web.gateway.stream_texts import StreamTexts
 from web.gateway.usages import Take, Usage, take_anthropic, take_chat, take_gemini, take_responses
 
 LONGEST_LINE_BYTES = 2**24
@@ -24,13 +25,14 @@ class EventReader:
     contains if the usage is null.
     """
 
-    __slots__ = ("_empty", "_held", "_held_bytes", "_is_skipping", "_marker", "_take", "usage")
+    __slots__ = ("_empty", "_held", "_held_bytes", "_is_skipping", "_marker", "_take", "_texts", "usage")
 
     def __init__(self, marker: bytes, empty: bytes, take: Take) -> None:
         self.usage = Usage()
         self._marker = marker
         self._empty = empty
         self._take = take
+        self._texts = StreamTexts()
         self._held: list[bytes] = []
         self._held_bytes = 0
         self._is_skipping = False
@@ -49,6 +51,7 @@ class EventReader:
         elif self._is_skipping:
             whole = whole.partition(b"\n")[2]
         self._is_skipping = False
+        self._texts.add_lines(whole)
         if self._marker in whole:
             self._read(whole)
         if end < len(chunk):
@@ -57,16 +60,20 @@ class EventReader:
     def finish(self) -> None:
         """Read the last line, if it has no end. Call it once, when the answer is over."""
         rest = b"".join(self._held)
+        self._texts.add_lines(rest)
         if self._marker in rest:
             self._read(rest)
         self._held.clear()
+        self.usage.text_bytes = self._texts.text_bytes()
 
     def _hold(self, piece: bytes) -> None:
         if self._is_skipping:
+            self._texts.add_unread(len(piece))
             return
         self._held.append(piece)
         self._held_bytes += len(piece)
         if self._held_bytes > LONGEST_LINE_BYTES:
+            self._texts.add_unread(self._held_bytes)
             self._held.clear()
             self._held_bytes, self._is_skipping = 0, True
 

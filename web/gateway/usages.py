@@ -12,9 +12,9 @@ from common.values.model_provider import PriceTerms, Sampling, TokenCount
 class Usage:
     """What an answer has said so far. is_final: it has named the usage of the whole call.
 
-    events: of a stream. body_bytes: the size of an answer that is no stream, or that can't be read. tier, speed, units:
-    see `PriceTerms`. contained, beside: the samplings that an answer of Anthropic's lists, by whether `input` and so on
-    contain their tokens.
+    events: of a stream; text_bytes: of the text in them, nearly. body_bytes: the size of an answer that is no stream,
+    or that can't be read. tier, speed, units: see `PriceTerms`. contained, beside: the samplings that an answer of
+    Anthropic's lists, by whether `input` and so on contain their tokens.
     """
 
     model: str | None = None
@@ -25,6 +25,7 @@ class Usage:
     output: int = 0
     is_final: bool = False
     events: int = 0
+    text_bytes: int = 0
     body_bytes: int = 0
     tier: str | None = None
     speed: str | None = None

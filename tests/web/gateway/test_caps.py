@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +24,7 @@ from common.services.spend.model_tokens import new_model_token
 from common.transaction import Transaction, transactional
 from tests.web.gateway.answers import FORMATS, Format
 from tests.web.gateway.conftest import LateBody, RunningAgent
-from tests.web.gateway.upstream import Script
+from tests.web.gateway.upstream import Script, events
 from tests.web.made import a_live_run, a_task, somebody
 from tests.web.world import all_of, put
 from web.gateway import accesses, call_log, calls_at_once
@@ -69,6 +70,43 @@ def test_a_run_stops_within_one_call_after_its_cap(agent: RunningAgent) -> None:
         "The budget is used up. The task has used 2,270 of 2,269 tokens. A member can raise the task's cap: then the "
         "task goes on."
     )
+
+
+def test_a_stream_that_names_no_usage_reaches_a_cap(agent: RunningAgent) -> None:
+    put(Task, agent.task.id, caps={"tokens": 1000})
+    agent.provider("openai")
+    chunk = {"id": "c", "model": "gpt-5", "choices": [{"delta": {"content": "word " * 80_000}}]}
+    agent.upstream.script = Script(events(chunk, end=b"data: [DONE]\n\n"), content_type=SSE)
+
+    _calls_until_refused(agent, FORMATS["chat"])
+
+    assert len(agent.upstream.asked) == 1
+
+
+@pytest.mark.parametrize("field", [{"previous_response_id": "resp_1"}, {"conversation": {"id": "conv_1"}}], ids=list)
+@pytest.mark.parametrize("caps", [{"tokens": 10**6}, {}], ids=["a cap", "no cap"])
+def test_a_context_that_the_provider_keeps_is_refused_under_a_cap(
+    plain_agent: RunningAgent, caps: dict[str, int], field: dict[str, object]
+) -> None:
+    """What it costs is unknown if the call is cut off: the request is then all that its input can be estimated from."""
+    put(Task, plain_agent.task.id, caps=caps)
+    _answering(plain_agent, FORMATS["responses"])
+    body = json.dumps({"model": "gpt-5.5", "input": "go on", "stream": True, **field}).encode()
+
+    reply = plain_agent.call(replace(FORMATS["responses"], request=body))
+
+    assert reply.status_code == (400 if caps else 200)
+    assert (f"`{next(iter(field))}`" in reply.text) == bool(caps)
+    assert len(plain_agent.upstream.asked) == (0 if caps else 1)
+
+
+@pytest.mark.parametrize("field", ["previous_response_id", "conversation"])
+def test_a_context_that_is_null_is_none(plain_agent: RunningAgent, field: str) -> None:
+    put(Task, plain_agent.task.id, caps={"tokens": 10**6})
+    _answering(plain_agent, FORMATS["responses"])
+    body = json.dumps({"model": "gpt-5.5", "input": "Hi", "stream": True, field: None}).encode()
+
+    assert plain_agent.call(replace(FORMATS["responses"], request=body)).status_code == 200
 
 
 def test_a_body_that_arrives_after_its_cap_is_reached_is_passed_on_to_nobody(agent: RunningAgent) -> None:

@@ -188,6 +188,28 @@ def test_the_base_url_is_put_before_the_path(
     assert plain_agent.upstream.asked[0].target == target
 
 
+@pytest.mark.parametrize(
+    ("query", "passed"),
+    [
+        ("alt=sse", "?alt=sse"),
+        ("alt=json&prettyPrint=false", "?alt=json&prettyPrint=false"),
+        ("fields=candidates", ""),
+        ("%24fields=candidates&alt=sse", "?alt=sse"),
+        ("alt=media", ""),
+        ("alt=proto&$alt=proto&callback=f&access_token=x&$userProject=y", ""),
+    ],
+)
+def test_a_query_that_would_hide_the_usage_of_gemini_is_left_out(
+    plain_agent: RunningAgent, query: str, passed: str
+) -> None:
+    plain_agent.provider("gemini")
+    path = "v1beta/models/gemini-2.5-pro:generateContent"
+
+    assert plain_agent.call(FORMATS["gemini"], path=f"{path}?{query}").status_code == 200
+
+    assert plain_agent.upstream.asked[0].target == f"/{path}{passed}"
+
+
 def test_counting_tokens_and_listing_models_is_passed_on_and_not_recorded(plain_agent: RunningAgent) -> None:
     plain_agent.provider("anthropic")
     plain_agent.upstream.script = Script([b'{"input_tokens": 9}'])

@@ -8,6 +8,7 @@ import pytest
 
 from common.values.model_provider import TokenCount
 from tests.web.gateway.answers import FORMATS
+from tests.web.gateway.upstream import events
 from web.gateway import usage_readers
 from web.gateway.usage_readers import BlindReader, DocumentReader, EventReader, reader_for
 
@@ -170,3 +171,57 @@ def test_a_failed_response_has_been_used_too() -> None:
     content = b'data: {"type":"response.incomplete","response":{"usage":{"input_tokens":5,"output_tokens":6}}}\n\n'
 
     assert _read(content, "responses") == TokenCount(5, 0, 0, 6)
+
+
+def _text_bytes(*payloads: dict[str, object], format_: str, size: int = 1000) -> int:
+    reader = reader_for(format_, SSE, "")  # type: ignore[arg-type]
+    content = b"".join(events(*payloads, end=b"data: [DONE]\n\n"))
+    for at in range(0, len(content), size):
+        reader.feed(content[at : at + size])
+    reader.finish()
+    return reader.usage.text_bytes
+
+
+def _chunk(text: str) -> dict[str, object]:
+    return {"id": "chatcmpl-" + "x" * 30, "model": "gpt-5", "choices": [{"delta": {"content": text}}]}
+
+
+@pytest.mark.parametrize("size", [1, 100, 10**6])
+def test_the_text_of_a_stream_is_measured_without_what_each_event_repeats(size: int) -> None:
+    chunks = [_chunk(""), *(_chunk("word " * 20) for _ in range(50))]
+
+    assert _text_bytes(*chunks, format_="chat", size=size) == 50 * 100
+
+
+def test_a_single_event_may_have_all_of_the_text() -> None:
+    measured = _text_bytes(_chunk("x" * 400_000), format_="chat")
+
+    assert 399_000 < measured <= 400_000
+
+
+def test_what_a_response_repeats_is_measured_once() -> None:
+    """Its first events repeat the request; when a text is complete, three repeat the text."""
+    asked = {"response": {"instructions": "x" * 50_000}}
+    deltas = [{"type": "response.output_text.delta", "delta": text} for text in ("", *["y" * 100] * 50)]
+    whole = "y" * 5000
+    done = [{"type": f"response.{name}.done", "text": whole} for name in ("output_text", "content_part", "output_item")]
+
+    measured = _text_bytes(
+        {"type": "response.created", **asked}, {"type": "response.in_progress", **asked}, *deltas, *done,
+        format_="responses",
+    )  # fmt: skip
+
+    assert 4900 < measured < 5100
+    assert 4500 < _text_bytes(*done[:1], format_="responses") < 5100
+
+
+def test_what_a_provider_found_is_no_text_of_its_model() -> None:
+    found = {"type": "web_search_tool_result", "content": "x" * 50_000}
+
+    assert _text_bytes({"type": "content_block_start", "content_block": found}, format_="anthropic") == 0
+
+
+def test_a_line_that_is_not_kept_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(usage_readers, "LONGEST_LINE_BYTES", 10_000)
+
+    assert _text_bytes(_chunk("x" * 100_000), format_="chat") > 95_000

@@ -1,0 +1,45 @@
+"""Refuses or takes out of requests what would make a call cost something that the gateway does not count."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import unquote_plus
+
+from common.machine.late_modules import late_module
+from web.gateway.refused import Refused
+
+if TYPE_CHECKING:
+    from web.gateway import request_json
+else:
+    request_json = late_module("web.gateway.request_json")
+
+_QUERY_OF_GEMINI = frozenset({"alt", "prettyPrint", "pageSize", "pageToken"})
+
+
+def require_whole_context(body: bytes) -> None:
+    """Raise Refused if a request of OpenAI's Responses goes on with a context that the provider keeps.
+
+    For runs with a cap: if such a call is cut off, the request says nothing of how much its input costs.
+    """
+    field = request_json.kept_context_of(body)
+    if field is not None:
+        raise Refused(400, f"A run with a cap can't use `{field}`: send the whole context in `input`")
+
+
+def passed_query(api: str, query: str) -> str:
+    """The query without the caller's key and, for Gemini, without what could leave the usage out of the answer.
+
+    Such as `fields`, or an `alt` other than JSON. Parameters of Google's that choose who pays are left out too.
+    """
+    return "&".join(part for part in query.split("&") if part and _is_passed(api, *map(unquote_plus, _pair(part))))
+
+
+def _pair(part: str) -> tuple[str, str]:
+    name, _equals, value = part.partition("=")
+    return name, value
+
+
+def _is_passed(api: str, name: str, value: str) -> bool:
+    if api != "gemini":
+        return name != "key"
+    return name in _QUERY_OF_GEMINI and (name != "alt" or value in {"sse", "json"})
