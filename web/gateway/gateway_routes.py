@@ -33,7 +33,7 @@ from web.gateway.model_apis import (
     model_in_path,
 )
 from web.gateway.refused import Refused
-from web.gateway.request_checks import passed_query, require_whole_context
+from web.gateway.request_checks import passed_query, require_others_offered, require_whole_context
 from web.gateway.streams import Answer, Call
 from web.gateway.tries import Tries, note_answer, require_not_limited
 from web.gateway.upstream import Request, UpstreamFault, headers_for_caller, open_call, own_via
@@ -139,6 +139,7 @@ def _passed(access: ModelAccess, provider: ModelProvider, endpoint: Endpoint, pa
     model = model_in_path(path) or request_json.model_of(body)
     if provider.models and request.method == "POST":
         _require_offered(provider, model)
+        require_others_offered(provider, body)
     if endpoint.format == "responses":
         _require_foreground(body)
         if access.is_capped:

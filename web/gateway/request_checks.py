@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
 
 from common.machine.late_modules import late_module
+from common.values.model_provider import ModelProvider
 from web.gateway.refused import Refused
 
 if TYPE_CHECKING:
@@ -24,6 +25,18 @@ def require_whole_context(body: bytes) -> None:
     field = request_json.kept_context_of(body)
     if field is not None:
         raise Refused(400, f"A run with a cap can't use `{field}`: send the whole context in `input`")
+
+
+def require_others_offered(provider: ModelProvider, body: bytes) -> None:
+    """Raise Refused if a request lets its provider take another model that it does not offer, such as OpenRouter's
+    `models`. For providers that offer only some models.
+    """
+    for name in request_json.other_models_of(body):
+        if name not in provider.models:
+            other, offered = name or "a model that it does not name", ", ".join(provider.models)
+            raise Refused(
+                404, f"The request lets {provider.name} take another model instead, {other}; it offers: {offered}"
+            )
 
 
 def passed_query(api: str, query: str) -> str:

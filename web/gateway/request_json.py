@@ -13,6 +13,8 @@ import msgspec
 
 LONGEST_NAME = 1000
 """Of a model, in bytes as it is written."""
+LONGEST_NAMES = 10_000
+"""Of all models in a list of them, in bytes as it is written."""
 MOST_NAMED = 8
 """In how many places a request may name a model before the one that counts."""
 
@@ -24,6 +26,10 @@ class _Request(msgspec.Struct):
     background: msgspec.Raw = msgspec.Raw(b"false")
     previous_response_id: msgspec.Raw = msgspec.Raw(b"null")
     conversation: msgspec.Raw = msgspec.Raw(b"null")
+    models: msgspec.Raw = msgspec.Raw(b"null")
+    fallbacks: msgspec.Raw = msgspec.Raw(b"null")
+    fallback: msgspec.Raw = msgspec.Raw(b"null")
+    route: msgspec.Raw = msgspec.Raw(b"null")
 
 
 _request = msgspec.json.Decoder(_Request)
@@ -58,6 +64,33 @@ def kept_context_of(body: bytes) -> str | None:
         return None
     named = {"previous_response_id": asked.previous_response_id, "conversation": asked.conversation}
     return next((name for name, value in named.items() if bytes(value) != b"null"), None)
+
+
+def other_models_of(body: bytes) -> list[str]:
+    """The models that a request lets its provider take instead of its `model`; empty also if it is no object in JSON.
+
+    An empty name stands for a model that the request does not name.
+    `models` and `route` are OpenRouter's, `fallbacks` is Anthropic's and OpenRouter's, `fallback` is other proxies'.
+    """
+    try:
+        asked = _asked(body)
+    except (msgspec.DecodeError, RecursionError):
+        return []
+    named = [*_names(asked.models), *_names(asked.fallbacks), *_names(asked.fallback)]
+    # Without a list, OpenRouter chooses.
+    return named or ([] if bytes(asked.route) == b"null" else [""])
+
+
+def _names(written: msgspec.Raw) -> list[str]:
+    if len(bytes(written)) > LONGEST_NAMES:
+        return [""]
+    try:
+        found = msgspec.json.decode(written)
+    except (msgspec.DecodeError, RecursionError):
+        return [""]
+    listed = found if isinstance(found, list) else [] if found is None else [found]
+    names = (one.get("model") if isinstance(one, dict) else one for one in listed)
+    return [name if isinstance(name, str) else "" for name in names]
 
 
 def with_model(body: bytes, model: str) -> bytes | None:

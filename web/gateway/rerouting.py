@@ -19,7 +19,8 @@ else:
 def rerouted(request: Request, route: Route, model: str) -> Request | None:
     """The request as the route needs it; None if it can't be sent there. model: as the request names it."""
     wanted = route.model or model
-    if route.provider.models and wanted not in route.provider.models:
+    offered = route.provider.models
+    if offered and not {wanted, *request_json.other_models_of(request.body)}.issubset(offered):
         return None
     if route.model is None:
         return request

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -312,4 +313,18 @@ def test_a_fallback_that_does_not_offer_the_model_is_left_out(plain_agent: Runni
 
     assert [plain_agent.call(SONNET, name="first").status_code for _ in range(2)] == [400, 400]
 
+    assert second.asked == []
+
+
+def test_a_fallback_that_does_not_offer_another_model_of_the_request_is_left_out(
+    plain_agent: RunningAgent, second: Upstream
+) -> None:
+    plain_agent.provider("second", api="openai", base_url=second.url + "/v1", models=["gpt-5"])
+    plain_agent.provider("first", api="openai", fallback="second")
+    plain_agent.upstream.script = limited(LONG)
+    body = b'{"model":"gpt-5","messages":[],"models":["gpt-5-pro"]}'
+
+    reply = plain_agent.call(replace(FORMATS["chat"], request=body), name="first")
+
+    assert reply.status_code == 400
     assert second.asked == []

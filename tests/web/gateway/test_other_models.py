@@ -1,0 +1,50 @@
+"""A request that lets its provider take another model than the one that it names."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from tests.web.gateway.answers import FORMATS
+from tests.web.gateway.conftest import RunningAgent
+from web.gateway.model_apis import error_message
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"models": ["gpt-5", "gpt-5-pro"]}, "gpt-5-pro"),
+        ({"models": [], "fallbacks": [{"model": "gpt-5"}, {"model": "gpt-5-pro"}]}, "gpt-5-pro"),
+        ({"fallbacks": "default"}, "default"),
+        ({"fallback": "gpt-5-pro"}, "gpt-5-pro"),
+        ({"models": [{"model": 7}]}, "a model that it does not name"),
+        ({"models": ["gpt-5"] * 10_000}, "a model that it does not name"),
+        ({"route": "fallback"}, "a model that it does not name"),
+        ({"models": ["gpt-5"], "route": "fallback"}, None),
+        ({"models": None, "fallbacks": [], "fallback": None, "route": None}, None),
+        ({"metadata": {"models": ["gpt-5-pro"]}}, None),
+    ],
+)
+def test_no_model_that_is_not_offered_may_answer_instead(
+    plain_agent: RunningAgent, fields: dict[str, object], named: str | None
+) -> None:
+    plain_agent.provider("openai", models=["gpt-5"])
+    body = json.dumps({"model": "gpt-5", "messages": [], **fields}).encode()
+
+    reply = plain_agent.call(replace(FORMATS["chat"], request=body))
+
+    assert reply.status_code == (200 if named is None else 404)
+    if named is not None:
+        assert f"instead, {named}; it offers: gpt-5" in str(error_message(reply.data))
+    assert len(plain_agent.upstream.asked) == (1 if named is None else 0)
+
+
+def test_a_provider_that_offers_all_models_may_choose_among_them(plain_agent: RunningAgent) -> None:
+    plain_agent.provider("openai")
+    body = b'{"model":"gpt-5","messages":[],"models":["gpt-5-pro"]}'
+
+    assert plain_agent.call(replace(FORMATS["chat"], request=body)).status_code == 200
+
+    assert plain_agent.upstream.asked[0].body == body
