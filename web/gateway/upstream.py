@@ -35,6 +35,8 @@ _PASSED = frozenset(
     {"accept", "content-type", "content-encoding", "user-agent", "originator", "session_id", "conversation_id", "x-app"}
 )
 _PASSED_PREFIXES = ("anthropic-", "openai-", "x-stainless-", "x-goog-api-client", "x-codex-", "x-claude-code-")
+_CHOOSE_WHO_PAYS = frozenset({"openai-organization", "openai-project"})
+"""Of a key that is good for several organisations or projects."""
 _HELD_BACK = frozenset(
     {
         *("connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "via"),
@@ -97,8 +99,10 @@ def open_call(provider: ModelProvider, request: Request, *, silence_seconds: flo
 
 
 def is_passed(name: str) -> bool:
-    """Whether a header of the caller's is passed on: none that carries a credential or is about a connection."""
-    return name in _PASSED or name.startswith(_PASSED_PREFIXES)
+    """Whether a header of the caller's is passed on: none that carries a credential, chooses who pays or is about a
+    connection.
+    """
+    return name in _PASSED or (name.startswith(_PASSED_PREFIXES) and name not in _CHOOSE_WHO_PAYS)
 
 
 def headers_for_caller(answer: requests.Response, secret: str | None) -> list[tuple[str, str]]:

@@ -128,6 +128,16 @@ def test_the_provider_gets_the_request_as_it_was_with_its_own_key(plain_agent: R
     assert plain_agent.token not in str(asked)
 
 
+def test_an_agent_does_not_choose_which_project_of_openai_pays(plain_agent: RunningAgent) -> None:
+    plain_agent.provider("openai")
+    headers = {"OpenAI-Organization": "org-other", "OpenAI-Project": "proj_other", "OpenAI-Beta": "responses=v1"}
+
+    plain_agent.call(FORMATS["responses"], headers=headers)
+
+    passed = {name for name in plain_agent.upstream.asked[0].headers if name.startswith("openai-")}
+    assert passed == {"openai-beta"}
+
+
 @pytest.mark.parametrize(
     ("name", "values", "expected"),
     [
