@@ -26,8 +26,10 @@ class Run(HasId, HasState[RunState], Base):
     limit_reason: until when the provider of models refuses this run's calls, and what it said; None: it does not.
     has_written: it has changed a file, as far as its transcript shows. stop_reason: why the platform wants it to end;
     None: it does not. prompt_digest: SHA-256 of the prompt that its agent received; None before, and for older runs.
-    fresh_prompt_digest: of the prompt for an agent that can't resume the session. purpose: see Purpose; of a review,
-    claimed_sha is the commit that it looks at, and verdict what it said of it; None until then.
+    fresh_prompt_digest: of the prompt for an agent that can't resume the session. told_digest: of the task's title,
+    description and files as the run was told of them (edits.py); None as for prompt_digest, and for reviews.
+    purpose: see Purpose; of a review, claimed_sha is the commit that it looks at, and verdict what it said of it; None
+    until then.
     overruled_by, overruled_reason, overruled_at: the person who goes on with the claimed commit without the review by
     another agent, and why; None: nobody does.
     """
@@ -54,6 +56,7 @@ class Run(HasId, HasState[RunState], Base):
     base_sha: Mapped[str | None] = mapped_column(String(40))
     prompt_digest: Mapped[str | None] = mapped_column(String(64))
     fresh_prompt_digest: Mapped[str | None] = mapped_column(String(64))
+    told_digest: Mapped[str | None] = mapped_column(String(64))
     usage: Mapped[dict[str, float]]
     log_bytes: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
     token_digest: Mapped[str] = mapped_column(String(64), unique=True)

@@ -211,8 +211,9 @@ def asker(run_id: str | None) -> str | None:
 class Comment(HasId, Base):
     """Feedback for the next run.
 
-    kind: comment, rejection, refusal, group, message, note. parent_id: the rejection or review that a line comment
-    belongs to. delivered_run_id: the run that received it; None until then. Each comment is delivered to one run.
+    kind: comment, rejection, refusal, group, note, or one of KINDS in messages.py.
+    parent_id: the rejection or review that a line comment belongs to. delivered_run_id: the run that received it; None
+    until then. Each comment is delivered to one run.
     line: the last one that it is about; start_line: the first, None for a single line. side: `new` or `old`, the
     version whose lines are counted; None in rows from before sides, which means `new`. commit_sha: the head of the
     diff that it was written on; None: unknown. resolved_by, resolved_at: the person who marked it as settled, and when;

@@ -18,6 +18,7 @@ from common.services.runs.review_prompts import review_prompt
 from common.services.spend.caps import minutes_left
 from common.services.spend.model_tokens import models_for_run
 from common.services.spend.review_budgets import limits_left
+from common.services.tasks.edits import differs_from_session, digest_of_task
 from common.services.tasks.feedback import all_feedback_of, feedback_of
 from common.signing import digest_of
 from common.statements import AnySelect, Statement
@@ -57,8 +58,11 @@ def claimed(tx: Transaction, task: Task, run: Run) -> ClaimedRun:
     last = tx.rows(_LAST_RUN, task_id=run.task_id, run_id=run.id)
     was_limited = bool(last) and last[0][0] is not None
     fresh = whole_prompt(Brief(task, project, attachments, bool(last), was_limited), everything)
-    prompt = resumed_prompt(news, was_limited=was_limited) if has_session else fresh
+    told = digest_of_task(task, [one.id for one in attachments])
+    changed = Brief(task, project, attachments) if has_session and differs_from_session(tx, task, told) else None
+    prompt = resumed_prompt(news, changed, was_limited=was_limited) if has_session else fresh
     run.prompt_digest, run.fresh_prompt_digest = digest_of(prompt), digest_of(fresh)
+    run.told_digest = told
     return ClaimedRun(
         RunPass(run.id, run.round, secrets["token"], task.trace_parent),
         ClaimedTask(

@@ -47,6 +47,10 @@ LIMITED = """\
 Your last turn was interrupted: the provider of your model took no calls for a while. It is no fault of your work. Your
 files are as they were committed last. Go on where you stopped."""
 
+CHANGED = """\
+People changed the task after you were told of it. It is now as follows. Where that differs from what you know, this
+text counts."""
+
 LIMITED_RUN = """\
 The last run was interrupted, as the provider of its model took no calls for a while."""
 
@@ -91,10 +95,17 @@ def whole_prompt(brief: Brief, feedback: AllFeedback) -> str:
     return joined([*parts, *_told(feedback.current)])
 
 
-def resumed_prompt(news: Sequence[Feedback], *, was_limited: bool = False) -> str:
-    """Only what the session does not know yet. was_limited: see Brief."""
+def resumed_prompt(news: Sequence[Feedback], changed: Brief | None = None, *, was_limited: bool = False) -> str:
+    """Only what the session does not know yet.
+
+    changed: the task as it is now, if the session knows another text or other files. was_limited: see Brief.
+    """
     told = _told(news)
-    return joined([LIMITED, *told] if was_limited else told or [CONTINUE])
+    parts = [LIMITED] if was_limited else [] if told else [CONTINUE]
+    if changed is not None:
+        task = changed.task
+        parts += ["# The task was changed", CHANGED, f"# {task.title}", task.description, *attachment_lines(changed)]
+    return joined([*parts, *told])
 
 
 def attachment_lines(brief: Brief) -> list[str]:

@@ -17,7 +17,7 @@ from common.services.projects.variables import mask_of_run
 from common.services.runs.log_entries import masked_and_cut
 from common.services.runs.runners import RunPrincipal
 from common.services.tasks import proposals
-from common.services.tasks.messages import exchange, shown_kind
+from common.services.tasks.messages import EDIT, exchange, shown_kind
 from common.services.tasks.proposals import NewProposal
 from common.states import QuestionState, RunState
 from common.transaction import Snapshot, Transaction, snapshot, transactional
@@ -63,7 +63,7 @@ def read_task_of(run: RunPrincipal) -> TaskOfRun:
 def read_feedback_of(run: RunPrincipal) -> list[GivenFeedback]:
     """All feedback on the task, whichever run received it, at most MOST_FEEDBACK, the newest first."""
     with snapshot() as read:
-        of_task = select(Comment).where(Comment.task_id == run.task_id)
+        of_task = select(Comment).where(Comment.task_id == run.task_id, Comment.kind != EDIT)
         comments = read.all(of_task.order_by(Comment.created_at, Comment.id))
         found = [
             GivenFeedback(

@@ -21,6 +21,8 @@ from common.services.runs.runners import RunPrincipal
 from common.services.tasks import lifecycle
 from common.services.tasks.feedback import give_back
 from common.services.tasks.messages import (
+    INTERRUPT,
+    MESSAGE,
     PersonMessage,
     acknowledged_by,
     add_message,
@@ -61,7 +63,7 @@ def write_message(tx: Transaction, task_id: str, text: str, *, interrupts: bool 
             "interrupt, and the next run gets it",
             field="interrupt",
         )
-    row = add_message(tx, task, text, interrupts=interrupts)
+    row = add_message(tx, task, text, kind=INTERRUPT if interrupts else MESSAGE)
     if run is not None:
         details: dict[str, object] = {"author": row.author, "interrupts": interrupts, "messageId": row.id}
         note(tx, run, cut(mask_of_run(tx, run)(text)), level="info", kind="message", details=details)

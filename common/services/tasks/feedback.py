@@ -2,7 +2,8 @@
 
 Each is delivered to one run, when it is claimed, unless a person resolved the comment before; messages that are written
 later reach the run while it works. A run that is claimed again gets the same feedback. The feedback of a lost run goes
-to the next one, unless the lost run stored a session, which knows it.
+to the next one, unless the lost run stored a session, which knows it. Changes of the task itself are told otherwise:
+edits.py.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from sqlalchemy import bindparam, select, union_all, update
 
 from common.models.run import Run, RunSession
 from common.models.task import Comment, Question, Task
-from common.services.tasks.messages import exchange, is_given_at_claim, shown_kind
+from common.services.tasks.messages import EDIT, exchange, is_given_at_claim, shown_kind
 from common.statements import Statement
 from common.states import Outcome, QuestionState
 from common.transaction import Snapshot, Transaction
@@ -64,7 +65,8 @@ def feedback_of(tx: Transaction, task: Task, run: Run, *, has_session: bool = Fa
     if session is not None:
         asked = tx.session.scalars(select(Question.asked_at).where(Question.run_id == session.run.id)).all()
         answered = [row for row in answered if not session.knows(row, asked)]
-    return [item for _at, item in [*_of_comments(rows), *_of_answers(answered)]]
+    told = [row for row in rows if row.kind != EDIT]  # the prompt has the present text
+    return [item for _at, item in [*_of_comments(told), *_of_answers(answered)]]
 
 
 def all_feedback_of(at: Snapshot | Transaction, task: Task, run: Run) -> AllFeedback:
@@ -73,7 +75,7 @@ def all_feedback_of(at: Snapshot | Transaction, task: Task, run: Run) -> AllFeed
         return AllFeedback()
     completed = select(Run.id).where(Run.task_id == task.id, Run.outcome == Outcome.COMPLETED)
     done = set(at.session.scalars(completed))
-    of_task = select(Comment).where(Comment.task_id == task.id, is_given_at_claim(run))
+    of_task = select(Comment).where(Comment.task_id == task.id, Comment.kind != EDIT, is_given_at_claim(run))
     rows = at.all(of_task.order_by(Comment.created_at, Comment.id))
     is_open = {row.id for row in _open([row for row in rows if row.delivered_run_id not in done])}
     is_open |= {row.parent_id for row in rows if row.id in is_open and row.parent_id is not None}

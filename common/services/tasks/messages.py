@@ -21,7 +21,10 @@ from common.transaction import Transaction
 MESSAGE = "message"
 INTERRUPT = "interrupt"
 """A message that is to stop what the agent is doing. People see it as a message."""
-KINDS = (MESSAGE, INTERRUPT)
+EDIT = "edit"
+"""The new text of a task that a person changed while a run worked on it. People see it as a message. A run that is
+claimed later is told the present text anyway."""
+KINDS = (MESSAGE, INTERRUPT, EDIT)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STEP = timedelta(microseconds=1)
@@ -43,12 +46,10 @@ def exchange(question: Question) -> str:
     return f"You asked: {question.question}\nThe answer: {question.response}"
 
 
-def add_message(
-    tx: Transaction, task: Task, text: str, *, author: str | None = None, interrupts: bool = False
-) -> Comment:
+def add_message(tx: Transaction, task: Task, text: str, *, author: str | None = None, kind: str = MESSAGE) -> Comment:
     """Store a message for the task's agent, and wake the run that waits for one. The task is locked.
 
-    author: a name to show; None: who acts.
+    author: a name to show; None: who acts. kind: one of KINDS.
     """
     last = select(func.max(Comment.created_at)).where(Comment.task_id == task.id, Comment.kind.in_(KINDS))
     claimed = select(Run.started_at).where(Run.live_task_id == task.id)
@@ -56,8 +57,8 @@ def add_message(
     before = [at for query in (last, claimed) if (at := tx.session.execute(query).scalar()) is not None]
     row = tx.add(
         Comment(
-            task_id=task.id, parent_id=None, kind=INTERRUPT if interrupts else MESSAGE, author=author or actor(),
-            body=text, path=None, line=None, created_at=max([tx.now(), *(at + _STEP for at in before)]),
+            task_id=task.id, parent_id=None, kind=kind, author=author or actor(), body=text,
+            path=None, line=None, created_at=max([tx.now(), *(at + _STEP for at in before)]),
         )
     )  # fmt: skip
     record_update(tx, task, "comments")
@@ -73,7 +74,7 @@ def message_of(row: Comment) -> PersonMessage:
 
 def shown_kind(kind: str) -> str:
     """The kind of a comment as the API names it."""
-    return MESSAGE if kind == INTERRUPT else kind
+    return MESSAGE if kind in KINDS else kind
 
 
 def is_given_at_claim(run: Run) -> ColumnElement[bool]:

@@ -22,6 +22,7 @@ from common.services.spend.cap_settings import changed_caps
 from common.services.spend.caps import notable_caps
 from common.services.spend.model_offers import check_model
 from common.services.tasks import lifecycle
+from common.services.tasks.edits import tell_run_at_work
 from common.services.tasks.lifecycle import record_update
 from common.services.tasks.pushes import has_pushed
 from common.services.tasks.task_details import TaskParts, clone_line, read_parts
@@ -157,7 +158,7 @@ def _view(read: Snapshot, task: Task, project: Project, *, may_write: bool) -> T
 def update_task(tx: Transaction, task_id: str, values: TaskChanges, *, by: Caller) -> Task:
     """Change the fields that values contains. A `state` has the effect of approve, reject, cancel or retry.
 
-    Conflict for any other change of state.
+    A run that works on the task gets a new title or description as a message. Conflict for any other change of state.
     """
     wanted = values.get("state")
     role = Role.MAINTAINER if wanted in FOR_MAINTAINERS else Role.MEMBER
@@ -175,6 +176,8 @@ def update_task(tx: Transaction, task_id: str, values: TaskChanges, *, by: Calle
     if changed:
         task.updated_at = tx.now()
         record_update(tx, task, *changed)
+    if is_rewritten:
+        tell_run_at_work(tx, task)
     if "caps" in values:
         task.caps, task.updated_at = changed_caps(task.caps, values["caps"]), tx.now()
         record_update(tx, task, "caps")

@@ -120,6 +120,57 @@ def test_a_resumed_session_is_told_the_rejection_and_nothing_else(world: World) 
     assert agent.post("/api/runner/claim", json={}).json == second
 
 
+CHANGED = (
+    "# The task was changed\n\nPeople changed the task after you were told of it. It is now as follows. Where that "
+    "differs from what you know, this\ntext counts.\n\n"
+)
+
+
+def test_a_resumed_session_is_told_once_what_was_changed_in_the_task(world: World) -> None:
+    task = world.task(world.project(has_repository=True), title="Colour the button", description="Make it RED.")
+    agent, _agent_id = world.agent()
+    run, first = world.claim(agent)
+    keep_session(run, first)
+    finish(run, first, "completed")
+    make_ready(first)
+    tasks.update_task(task.id, {"title": "Colour it", "description": "Make it BLUE."}, by=world.max)
+    attach(task.id)
+    tasks.reject_task(task.id, reason="Wrong colour", comments=(), by=world.max)
+
+    run, second = world.claim(agent)
+
+    assert second["prompt"] == (
+        f"{CHANGED}# Colour it\n\nMake it BLUE.\n\n# Files that belong to the task\n\n"
+        "- {attachments}/screen.png (image/png, 3 bytes)\n\n# A reviewer sent your work back\n\nWrong colour"
+    )
+    assert agent.post("/api/runner/claim", json={}).json == second
+    assert "changed the task" not in second["freshPrompt"]
+    keep_session(run, second)
+    finish(run, second, "failed")
+    tasks.retry_task(task.id, by=world.max)
+    _run, third = world.claim(agent)
+    assert third["prompt"].startswith("Your last turn ended before the task was done.")
+    assert "BLUE" not in third["prompt"]
+
+
+def test_a_change_is_told_again_if_the_run_that_was_told_kept_no_session(world: World) -> None:
+    task = world.task(world.project(has_repository=True), title="Colour it", description="Make it RED.")
+    agent, _agent_id = world.agent()
+    run, first = world.claim(agent)
+    keep_session(run, first)
+    finish(run, first, "failed")
+    tasks.update_task(task.id, {"description": "Make it BLUE."}, by=world.max)
+    prompts = []
+    for _ in range(2):
+        tasks.retry_task(task.id, by=world.max)
+        run, claim = world.claim(agent)
+        prompts.append(claim["prompt"])
+        finish(run, claim, "failed")
+    assert prompts[0] == prompts[1]
+    assert prompts[0].startswith("Your last turn ended before the task was done.")
+    assert prompts[0].endswith(f"{CHANGED}# Colour it\n\nMake it BLUE.")
+
+
 def test_an_answer_that_the_run_got_itself_is_not_repeated(world: World) -> None:
     world.task(world.project(has_repository=True))
     agent, _agent_id = world.agent()

@@ -96,6 +96,31 @@ def test_a_message_reaches_the_run_once_and_in_order(shop: Shop) -> None:
     assert [(one["text"], one["interrupts"]) for one in shop.fetch(after=first[-1]["seq"])] == [("one more", True)]
 
 
+def test_a_run_at_work_gets_the_changed_text_of_its_task_as_a_message(shop: Shop) -> None:
+    path = f"/api/tasks/{shop.task.id}"
+    assert shop.mia.patch(path, json={"labels": ["ui"], "title": shop.task.title}).status_code == 200
+    assert shop.fetch() == []
+    assert shop.mia.patch(path, json={"description": "Make it BLUE."}).status_code == 200
+    text = f"The task was changed. It now reads:\n\n# {shop.task.title}\n\nMake it BLUE."
+    assert [(one["text"], one["author"], one["interrupts"]) for one in shop.fetch()] == [(text, "mia", False)]
+    assert [(one["kind"], one["body"]) for one in shop.read()["comments"]] == [("message", text)]
+
+
+@pytest.mark.parametrize("is_fetched", [True, False])
+def test_a_changed_text_is_no_feedback_of_the_next_run_as_its_prompt_has_it(shop: Shop, is_fetched: bool) -> None:
+    path = f"/api/runner/runs/{shop.run_id}/session"
+    assert shop.run.put(path, data=b"x", content_type="application/octet-stream").status_code == 204
+    shop.mia.patch(f"/api/tasks/{shop.task.id}", json={"description": "Make it BLUE."})
+    if is_fetched:
+        shop.acknowledge()
+    shop.finish()
+    claim = shop.claim_next()
+    assert claim["feedback"] == []
+    assert claim["prompt"].count("BLUE") == claim["freshPrompt"].count("BLUE") == 1
+    assert shop.read()["comments"][0]["deliveredAt"]
+    assert shop.run.get(f"/api/runner/runs/{shop.run_id}/feedback").json["feedback"] == []
+
+
 def test_messages_that_are_written_at_once_have_an_order(shop: Shop) -> None:
     clients = [shop.world.app_client() for _ in range(4)]
     at_once(*(lambda client=client: shop.post("messages", client, text="x") for client in clients))

@@ -1,0 +1,52 @@
+"""How agents learn that people changed a task's title, description or files after they were told of it.
+
+A run that is at work gets a message with the new text. A run that resumes a session is told everything again if it
+differs from what the session's run was told when it was claimed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from sqlalchemy import bindparam, select
+
+from common.models.run import Run, RunSession
+from common.models.task import Task
+from common.services.tasks.messages import EDIT, add_message
+from common.signing import digest_of
+from common.statements import Statement
+from common.states import Phase, RunState
+from common.transaction import Transaction
+
+
+def digest_of_task(task: Task, attachment_ids: Sequence[str]) -> str:
+    """SHA-256 of what a run is told of its task: the title, the description and the files."""
+    return digest_of(json.dumps([task.title, task.description, *attachment_ids]))
+
+
+def differs_from_session(tx: Transaction, task: Task, present: str) -> bool:
+    """Whether the run that stored the task's session was told another text or other files than the present ones.
+
+    present: by `digest_of_task`. False if that run is older than digests, or the task has no session.
+    """
+    found = tx.rows(_TOLD, task_id=task.id)
+    return bool(found) and found[0][0] not in {None, present}
+
+
+_TOLD = Statement(
+    lambda: (
+        select(Run.told_digest)
+        .join(RunSession, RunSession.run_id == Run.id)
+        .where(RunSession.task_id == bindparam("task_id"), RunSession.part == 0)
+    )
+)
+
+
+def tell_run_at_work(tx: Transaction, task: Task) -> None:
+    """Send the task's present title and description to its run, if one has begun to work on it. The task is locked."""
+    run = tx.find(select(Run).where(Run.live_task_id == task.id))
+    if run is None or run.is_review or run.state is not RunState.RUNNING or task.phase is Phase.HELD:
+        return
+    text = f"The task was changed. It now reads:\n\n# {task.title}\n\n{task.description}".rstrip()
+    add_message(tx, task, text, kind=EDIT)
