@@ -83,16 +83,18 @@ def show_obstacle(tx: Transaction, task: Task, obstacle: str | None) -> None:
 def begin_proof(tx: Transaction, task: Task, run_id: str) -> None:
     """The agent reported that the work is done: enqueue its verification, and withdraw its open questions.
 
-    Or a person accepts what it was refused for, and then it may have been parked in the meantime. Losses and attempts
-    restart from zero.
+    Or a person accepts what it was refused for, and then it may have been parked, lost its next run or failed in the
+    meantime. Losses and attempts restart from zero.
     """
     task.assigned_agent_id, task.attempts, task.losses, task.error = None, 0, 0, None
     task.updated_at = tx.now()
     withdraw_questions(tx, task)
     changed = ("phase", "parked") if task.phase is Phase.PARKED else ("phase",)
     _forget_parking(task)
-    if task.state is TaskState.NEEDS_INPUT:  # the agent continued without waiting for the answer
-        tx.record(task.move_to(TaskState.IN_PROGRESS, By.PLATFORM, phase=Phase.VERIFYING))
+    if task.state is not TaskState.IN_PROGRESS:
+        # In needs_input the agent continued without waiting for the answer. Only a person leads out of failed.
+        by = By.PERSON if task.state is TaskState.FAILED else By.PLATFORM
+        tx.record(task.move_to(TaskState.IN_PROGRESS, by, phase=Phase.VERIFYING))
     else:
         task.enter_phase(Phase.VERIFYING)
         record_update(tx, task, *changed)

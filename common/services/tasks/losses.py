@@ -23,6 +23,8 @@ from common.values.scans import SCANS
 from common.values.test_report import TestCase
 
 LOST = "tests_lost"
+_WAITING = frozenset({TaskState.BACKLOG, TaskState.NEEDS_INPUT, TaskState.FAILED})
+"""States in which a task has what was refused last, and nothing newer to prove. Others have a phase."""
 MOST_KEPT = 5 * MOST_ACCEPTED
 """Names of lost tests that one task's people may let go altogether."""
 
@@ -101,10 +103,11 @@ def accept_lost_tests(tx: Transaction, task_id: str, names: Sequence[str], *, by
 def prove_again(tx: Transaction, task: Task, check: TaskCheck, why: str) -> bool:
     """Take the refusal by this check back and prove the refused commit again, unless the task has gone on since.
 
-    It has, too, if a later run claimed to be done and could not be verified: only the newest claim is ever proven.
+    It has not if it is in the backlog again or failed, as a later run was lost or gave up. It has, too, if a later run
+    claimed to be done and could not be verified: only the newest claim is ever proven.
     A run that was to do what the refusal asks for ends, because of `why`. Returns whether it is proven again.
     """
-    waits = task.state is TaskState.NEEDS_INPUT or task.phase in {Phase.QUEUED, Phase.WORKING, Phase.PARKED}
+    waits = task.state in _WAITING or task.phase in {Phase.QUEUED, Phase.WORKING, Phase.PARKED}
     refused = newest_claim(tx, task.id)
     is_refusal = check.code not in NO_FAULT
     if not waits or refused is None or refused.id != check.run_id or refused.round != task.round - is_refusal:

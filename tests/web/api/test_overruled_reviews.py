@@ -58,6 +58,14 @@ def test_a_maintainer_goes_on_without_the_review(world: World) -> None:
     assert (again.status_code, "before" in again.get_data(as_text=True)) == (409, True)
 
 
+@pytest.mark.parametrize("state", ["backlog", "failed"])
+def test_a_review_is_overruled_after_the_next_run_was_lost_or_failed(world: World, state: str) -> None:
+    task = refused(world)
+    put(Task, task.id, state_=state, phase_=None)
+    done = world.client.post(f"/api/tasks/{task.id}/overrule-review", json={"reason": WHY})
+    assert (done.status_code, done.json["task"]["phase"], done.json["task"]["round"]) == (200, "verifying", 1)
+
+
 @pytest.mark.parametrize("body", [{}, {"reason": ""}, {"reason": "  "}, {"reason": "x" * 501}, {"reason": 1}])
 def test_a_reason_has_to_be_given(plain_world: World, body: dict[str, object]) -> None:
     task = refused(plain_world)

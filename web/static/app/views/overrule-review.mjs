@@ -13,7 +13,7 @@ export function OverruleReview({ task, check, reload }) {
   const [asking, setAsking] = useState(false);
   // While the commit is proven, a review that has stopped it is being looked at again.
   const isInTheWay = check.status === (task.phase === "verifying" ? "running" : "failed");
-  const isAtWork = ["in_progress", "needs_input"].includes(task.state) && task.phase !== "held";
+  const isAtWork = ["backlog", "in_progress", "needs_input", "failed"].includes(task.state) && task.phase !== "held";
   if (check.name !== "agent_review" || !isInTheWay || !isAtWork || !may("maintainer")) return null;
   return html`<button
       type="button"
