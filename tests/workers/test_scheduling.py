@@ -17,9 +17,9 @@ from common.errors import LeaseLost
 from common.jobs import Lease
 from common.models import Agent, EventRow, Job, Project, Run, Task
 from common.services.projects import projects
-from common.services.runs import runners
+from common.services.runs import agents, runners
 from common.services.runs.assigning import Pair, assign
-from common.services.runs.scheduling import assign_next, schedule_tasks
+from common.services.runs.scheduling import AGENTS_AWAY, assign_next, schedule_tasks
 from common.services.spend.cap_settings import update_platform_caps
 from common.states import Outcome, ProjectState, Role
 from common.transaction import Transaction, transactional
@@ -116,6 +116,27 @@ def test_an_agent_that_takes_tasks_of_several_projects_at_once_tells_each_of_the
     busy = platform.all(EventRow, EventRow.name == "agent:status", EventRow.feed_id.in_([one.id, two.id]))
     assert sorted(row.feed_id for row in busy) == sorted([one.id, two.id])
     assert all('"busy"' in row.data for row in busy)
+
+
+def test_what_keeps_a_task_is_taken_back_when_it_is_over_though_its_project_is_full(platform: Platform) -> None:
+    project = _project(max_parallel_tasks=1)
+    at_work, away, lost = _tasks(project, 3)
+    agent_id = platform.agent()
+    assert schedule_tasks(_claimed()) == 1
+    agents.drain_agent(agent_id, by=platform.max)
+    assert schedule_tasks(_claimed()) == 0
+    _say(lost.id, "its last run could not be prepared")
+    assert platform.get(Task, away.id).error == AGENTS_AWAY
+
+    platform.agent()
+    assert schedule_tasks(_claimed()) == 0
+    shown = [platform.get(Task, task.id).error for task in (at_work, away, lost)]
+    assert shown == [None, None, "its last run could not be prepared"]
+
+
+@transactional
+def _say(tx: Transaction, task_id: str, error: str) -> None:
+    tx.lock(Task, task_id).error = error
 
 
 def test_agents_with_the_fewest_capabilities_come_first(platform: Platform) -> None:

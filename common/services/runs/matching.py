@@ -20,6 +20,7 @@ STEPS_WORD = "steps"
 """Stands in every description that has steps."""
 
 _APIS: Mapping[str, str | None] = {driver.name: driver.api for driver in KNOWN_DRIVERS}
+_OBSTACLE = re.compile(r"The driver \S+ needs a provider of models |It waits for a driver that reads plain words\. ")
 _STEPS = re.compile(r"^ {0,3}(?:`{3,}|~{3,})[ \t]*steps(?:[ \t]|$)", re.MULTILINE)
 
 
@@ -31,6 +32,11 @@ def broken_in(findings: Iterable[Mapping[str, object]]) -> frozenset[str]:
 def usable_drivers(drivers: Iterable[str], broken: Container[str]) -> tuple[str, ...]:
     """Those of an agent's drivers that the platform knows and that work on its machine, the preferred one first."""
     return tuple(name for name in drivers if name in _APIS and name not in broken)
+
+
+def is_obstacle(error: str) -> bool:
+    """Whether the error of a task is one that `Matcher.obstacle` gave, of this or an earlier version."""
+    return _OBSTACLE.match(error) is not None
 
 
 def needs_provider(name: str, apis: frozenset[str]) -> bool:
@@ -149,7 +155,7 @@ class Matcher:
             return None
         return (
             f"The driver {wanted} needs a provider of models with the API {_APIS[wanted]}, and none is enabled: "
-            "an administrator can add one, or the task can be given to another driver."
+            "an administrator can add one."
         )
 
     @staticmethod

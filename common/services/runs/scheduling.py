@@ -22,7 +22,7 @@ from common.models.task import Task
 from common.services.runs import fleet
 from common.services.runs.assigning import BATCH, Assigned, Pair, assign
 from common.services.runs.capped import stop_at_cap
-from common.services.runs.matching import STEPS_WORD, Matcher, chosen_model, named_driver
+from common.services.runs.matching import STEPS_WORD, Matcher, chosen_model, is_obstacle, named_driver
 from common.services.runs.waiting import (
     PAGE,
     OpenProject,
@@ -141,9 +141,16 @@ def _show_why_not(tx: Transaction, obstacles: Mapping[str, str | None], capped: 
         if not (task.state is TaskState.BACKLOG or task.phase is Phase.QUEUED):
             continue
         if task.id in obstacles:
-            show_obstacle(tx, task, obstacles[task.id])
+            # What it says may have changed since it was read.
+            if obstacles[task.id] is not None or _is_own_obstacle(task.error):
+                show_obstacle(tx, task, obstacles[task.id])
         else:
             stop_at_cap(tx, task)
+
+
+def _is_own_obstacle(error: str | None) -> bool:
+    """Whether a pass has put the error on a task, so that a later one takes it back when it is over."""
+    return error is not None and (error == AGENTS_AWAY or is_obstacle(error))
 
 
 class _Pass:
@@ -207,7 +214,7 @@ class _Pass:
         enough = PAGE + self._matcher.free
         for page in waiting_tasks(self._read):
             self._look_up(page)
-            found += [task for task in page if self._has_room(task) and self._can_start(task)]
+            found += [task for task in page if self._may_start(task)]
             if len(found) >= enough:
                 self.is_partial = True
                 break
@@ -240,12 +247,21 @@ class _Pass:
             self.capped.append(task.id)
         return reached is not None
 
+    def _may_start(self, task: WaitingTask) -> bool:
+        if self._has_room(task):
+            return self._can_start(task)
+        if task.error is not None:
+            # What it says may be over, long before its project has room.
+            self._can_start(task)
+        return False
+
     def _can_start(self, task: WaitingTask) -> bool:
+        """Whether an agent may do it. Notes what keeps it, or does so no longer."""
         if self._is_stopped_by_cap(task):
             return False
         project = self._projects[task.project_id]
         obstacle = self._matcher.obstacle(task, project)
-        is_news = task.error == AGENTS_AWAY if obstacle is None else task.error != obstacle
+        is_news = _is_own_obstacle(task.error) if obstacle is None else task.error != obstacle
         if is_news and len(self.obstacles) < BATCH:
             self.obstacles[task.id] = obstacle
         return obstacle is None and self._matcher.match(task, project) is not None

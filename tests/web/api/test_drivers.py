@@ -284,7 +284,7 @@ def test_a_named_driver_waits_for_a_provider_and_says_so(world: World) -> None:
     assert (shown["state"], shown["error"]) == (
         "backlog",
         "The driver claude needs a provider of models with the API anthropic, and none is enabled: an administrator "
-        "can add one, or the task can be given to another driver.",
+        "can add one.",
     )
     number = len(events("task:updated", of=task.id))
     world.task(project)
@@ -295,6 +295,19 @@ def test_a_named_driver_waits_for_a_provider_and_says_so(world: World) -> None:
     world.task(project)
     run_jobs(SCHEDULE_TASKS, PREPARE_RUN)
     assert (get(Task, task.id).state, get(Task, task.id).error) == ("in_progress", None)
+
+
+def test_a_task_says_no_more_that_no_provider_is_there_once_one_is(world: World) -> None:
+    """Also if no agent has the driver yet."""
+    task = world.task(world.project(has_repository=True), driver="claude")
+    world.agent(drivers=["scripted"])
+    assert unscheduled(task)
+    assert (get(Task, task.id).error or "").startswith("The driver claude needs a provider")
+
+    a_provider("anthropic")
+    world.task(world.project("Another"))
+    assert unscheduled(task)
+    assert (get(Task, task.id).state, get(Task, task.id).error) == ("backlog", None)
 
 
 def test_what_nobody_named_goes_to_the_first_driver_that_has_a_provider(world: World) -> None:

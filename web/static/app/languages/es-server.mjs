@@ -462,8 +462,8 @@ export const TEXTS = {
   "its pod could not be run: {reason}": "no se pudo ejecutar su pod: {reason}",
   "All agents are draining or offline, so nobody begins it: start one, with `aiworker up` or `aiworker agent`.":
     "Todos los agentes se están drenando o están desconectados, así que nadie la empieza: iniciar uno, con `aiworker up` o `aiworker agent`.",
-  "The driver {wanted} needs a provider of models with the API {apis}, and none is enabled: an administrator can add one, or the task can be given to another driver.":
-    "El driver {wanted} necesita un proveedor de modelos con la API {apis}, y no hay ninguno activado: un administrador puede añadir uno, o se puede dar la tarea a otro driver.",
+  "The driver {wanted} needs a provider of models with the API {apis}, and none is enabled: an administrator can add one.":
+    "El driver {wanted} necesita un proveedor de modelos con la API {apis}, y no hay ninguno activado: un administrador puede añadir uno.",
   "An administrator can add a model provider for {waiting}":
     "Un administrador puede añadir un proveedor de modelos para {waiting}",
   "Run `aiworker drivers install claude` where the agents run, and add a model provider":
