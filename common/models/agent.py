@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 
 from sqlalchemy import Index, String, UnicodeText, false
 from sqlalchemy.orm import Mapped, mapped_column
@@ -12,6 +13,15 @@ from common.models.base import TABLE_OPTIONS, Base, HasState
 from common.states import AGENT_EDGES, AgentState, By
 
 
+class Drain(StrEnum):
+    """How far a drain has come. An agent may be silent meanwhile, and is offline then."""
+
+    ASKED = "asked"
+    """The agent is to drain and was not told so yet."""
+    TOLD = "told"
+    """An answer to a heartbeat has told it. It ends when it has no runs."""
+
+
 class Agent(HasState[AgentState], Base):
     """digest: SHA-256 of its token. slots: how many runs it takes at once. last_task_id: the task of its newest run.
 
@@ -19,7 +29,7 @@ class Agent(HasState[AgentState], Base):
     pod_made_at: None until the cluster has confirmed the pod. drivers: those with which it can work, the preferred one
     first; driver is its first. findings: what it found about each driver that it knows, as the API shows them. error:
     why it can't work with any; None if it can. sandbox: `isConfining` and `says`, whether it confines its runs'
-    programs; None: it did not say.
+    programs; None: it did not say. drain: None: it is not to drain, or its process has ended since and another began.
     """
 
     __tablename__ = "agents"
@@ -41,6 +51,7 @@ class Agent(HasState[AgentState], Base):
     findings: Mapped[list[dict[str, object]]] = mapped_column(default=list)
     error: Mapped[str | None] = mapped_column(UnicodeText)
     sandbox: Mapped[dict[str, object] | None]
+    drain: Mapped[str | None] = mapped_column(String(8))
     version: Mapped[str] = mapped_column(String(40))
     slots: Mapped[int]
     digest: Mapped[str] = mapped_column(String(64), unique=True)

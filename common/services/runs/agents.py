@@ -97,7 +97,10 @@ def list_agent_logs(agent_id: str, *, limit: int, level: str | None, by: Caller)
 
 @transactional
 def drain_agent(tx: Transaction, agent_id: str, *, by: Caller) -> AgentView:
-    """Have the agent finish its runs and take no new ones. Safe to repeat."""
+    """Have the agent finish its runs and take no new ones. Safe to repeat.
+
+    One that is offline, or becomes so before a heartbeat told it, drains when it is back.
+    """
     by.require(Role.MAINTAINER)
     agent = tx.lock(Agent, agent_id)
     if agent.state is not AgentState.DRAINING:
@@ -114,7 +117,10 @@ def end_drains(tx: Transaction, agent_ids: Collection[str]) -> None:
     Until then they are offline. Agents in pods are left alone: a pod is never used again. Safe to repeat.
     """
     for agent in tx.lock_all(Agent, agent_ids):
-        if agent.state is AgentState.DRAINING and not agent.is_pod:
+        if agent.is_pod:
+            continue
+        agent.drain = None
+        if agent.state is AgentState.DRAINING:
             lifecycle.lose_agent(tx, agent)
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import ClauseElement, case, func, select, update
 
 from common import jobs
 from common.events import PLATFORM, AgentStatus
-from common.models.agent import Agent
+from common.models.agent import Agent, Drain
 from common.models.run import Run
 from common.services.spend.cap_warnings import warn_of_caps
 from common.services.spend.spend_counters import Spent, raise_counters, seconds_by_day
@@ -143,7 +143,11 @@ _OCCUPY = ListStatement(2, _occupy)
 
 
 def welcome_agent(tx: Transaction, agent: Agent) -> None:
-    """An agent that was starting, offline or unable to work can work: it becomes idle, or busy if it has a run."""
+    """An agent that was starting, offline or unable to work can work: it becomes idle, or busy if it has a run.
+
+    A drain is over: see `still_drains`.
+    """
+    agent.drain = None
     tx.record(agent.move_to(AgentState.BUSY if live_runs_of(tx, agent.id) else AgentState.IDLE, By.PLATFORM))
     tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
 
@@ -158,9 +162,18 @@ def stop_agent(tx: Transaction, agent: Agent) -> None:
 
 
 def drain_agent(tx: Transaction, agent: Agent, *, by: By) -> None:
-    """Have the agent finish its runs and take no new ones. Does nothing if it already drains."""
+    """Have the agent finish its runs and take no new ones, at once or when it is back. Nothing if it already drains."""
     if agent.state is not AgentState.DRAINING:
+        agent.drain = Drain.ASKED
         tx.record(agent.move_to(AgentState.DRAINING, by))
+
+
+def still_drains(agent: Agent, *, has_runs: bool) -> bool:
+    """Whether an agent that sends a heartbeat again is to drain. has_runs: it names runs, so its process is the same.
+
+    One that was told and has no runs ended: this is another process, which a person started to work.
+    """
+    return agent.drain == Drain.ASKED or (agent.drain == Drain.TOLD and has_runs)
 
 
 def lose_agent(tx: Transaction, agent: Agent) -> None:

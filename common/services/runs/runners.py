@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, delete, exists, or_, select, update
 from common.errors import Conflict, Invalid, NotFound, Unauthenticated
 from common.machine.turns import Turns
 from common.masking import Mask, is_same_when_masked
-from common.models.agent import Agent
+from common.models.agent import Agent, Drain
 from common.models.run import Run, RunSession
 from common.models.task import Question, Task
 from common.names import new_agent_id
@@ -140,12 +140,13 @@ def beat(
     agent.seen_at = tx.now()
     if report is not None:
         show_report(agent, report)
-    _show_state(tx, agent)
+    _show_state(tx, agent, has_runs=bool(run_ids))
     held = held_among(tx, [run.task_id for run in named])
     unwanted = [run for run in named if run.state is RunState.ENDED or run.stop_reason or run.task_id in held]
     directives = [Directive("cancel", run.id) for run in unwanted]
     directives += [Directive("cancel", run_id) for run_id in run_ids if run_id not in {run.id for run in named}]
     if agent.state is AgentState.DRAINING:
+        agent.drain = Drain.TOLD
         directives.append(Directive("drain"))
     return tx.now() + timedelta(seconds=AGENT_LOST_SECONDS), directives
 
@@ -157,8 +158,11 @@ def _unclaimed(tx: Transaction, agent_id: str) -> Sequence[str]:
     return tx.session.scalars(query).all()
 
 
-def _show_state(tx: Transaction, agent: Agent) -> None:
-    if agent.error is not None:
+def _show_state(tx: Transaction, agent: Agent, *, has_runs: bool) -> None:
+    """has_runs: the heartbeat names runs."""
+    if agent.state is AgentState.OFFLINE and lifecycle.still_drains(agent, has_runs=has_runs):
+        lifecycle.drain_agent(tx, agent, by=By.PLATFORM)
+    elif agent.error is not None:
         lifecycle.stop_agent(tx, agent)
     elif agent.state in {AgentState.STARTING, AgentState.OFFLINE, AgentState.ERROR}:
         # It may have been assigned a run before its first heartbeat, which it can claim only now.

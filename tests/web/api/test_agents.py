@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from flask.testing import FlaskClient
 
 from common.jobs import SCHEDULE_TASKS
 from common.models import Agent, Project, Task
-from common.services.runs.agents import end_drains
+from common.services.runs.agents import end_drains, expire_agents
+from common.services.runs.waiting import AGENT_LOST_SECONDS
 from common.states import Role
 from tests.web.world import World, events, get, put, run_jobs
 
@@ -213,6 +215,60 @@ def test_agents_work_again_when_their_drain_is_ended(world: World) -> None:
     assert [get(Agent, one).state for one in (drained, pod, idle)] == ["offline", "draining", "idle"]
     assert agent.post("/api/runner/heartbeat", json={"runIds": []}).json["directives"] == []
     assert get(Agent, drained).state == "idle"
+
+
+def fall_silent(agent_id: str) -> None:
+    put(Agent, agent_id, seen_at=datetime.now(UTC) - timedelta(seconds=AGENT_LOST_SECONDS + 1))
+    expire_agents()
+    assert get(Agent, agent_id).state == "offline"
+
+
+def beat(agent: FlaskClient, *run_ids: str) -> list[dict[str, str]]:
+    reply = agent.post("/api/runner/heartbeat", json={"runIds": list(run_ids)})
+    directives: list[dict[str, str]] = reply.json["directives"]
+    return directives
+
+
+def test_an_agent_that_was_drained_while_it_was_offline_drains_when_it_is_back(world: World) -> None:
+    world.task(world.project(has_repository=True))
+    agent, agent_id = world.agent()
+    fall_silent(agent_id)
+    world.client.post(f"/api/agents/{agent_id}/drain", json={})
+    fall_silent(agent_id)
+
+    assert beat(agent) == [{"do": "drain"}]
+    assert get(Agent, agent_id).state == "draining"
+    world.claim_nothing(agent)
+
+    # It was told, and ended: who starts it again wants it to work.
+    fall_silent(agent_id)
+    assert beat(agent) == []
+    world.claim(agent)
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_a_drain_outlasts_a_minute_without_a_network(world: World, is_told: bool) -> None:
+    world.task(world.project(has_repository=True))
+    agent, agent_id = world.agent(slots=2)
+    _run, claim = world.claim(agent)
+    run_id = claim["run"]["id"]
+    assert beat(agent, run_id) == []
+    world.client.post(f"/api/agents/{agent_id}/drain", json={})
+    assert not is_told or beat(agent, run_id) == [{"do": "drain"}]
+    fall_silent(agent_id)
+
+    assert {"do": "drain"} in beat(agent, run_id)
+    assert get(Agent, agent_id).state == "draining"
+
+
+def test_an_ended_drain_is_forgotten_by_an_agent_that_is_offline(world: World) -> None:
+    agent, agent_id = world.agent()
+    world.client.post(f"/api/agents/{agent_id}/drain", json={})
+    fall_silent(agent_id)
+
+    end_drains([agent_id])
+    assert beat(agent) == []
+    assert get(Agent, agent_id).state == "idle"
 
 
 def test_an_agent_in_error_can_not_be_drained(world: World) -> None:
