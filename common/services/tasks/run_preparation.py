@@ -83,12 +83,12 @@ def record_prepared(tx: Transaction, lease: Lease, *, username: str, password: s
     ((project_id, held_until, task_id, error),) = tx.rows(_AROUND, run_id=lease.subject_id)
     if held_until is not None:
         holding.release_project(tx, tx.lock(Project, project_id))
-    if error is not None:
-        task = tx.lock(Task, task_id)
-        task.error = None
-        record_update(tx, task, "error")
+    task = None if error is None else tx.lock(Task, task_id)
     run = tx.lock(Run, lease.subject_id)
     if run.state is RunState.PREPARING and run.secrets_sealed:
+        if task is not None:
+            task.error = None
+            record_update(tx, task, "error")
         secrets = unseal(run.secrets_sealed)
         run.secrets_sealed = seal({**secrets, "username": username, "password": password})
         run.base_sha = base_sha

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from common.jobs import RUN_AGENT
+from common.jobs import PREPARE_RUN, RUN_AGENT, Lease
 from common.models import Job, LogEntry, Run, Task
 from common.models.agent import Agent
-from common.services.runs import agents, runners
+from common.services.runs import agents, run_end, runners
+from common.services.tasks.run_preparation import record_prepared
+from common.transaction import Transaction, transactional
 from tests.doubles.kubernetes.statuses import condition
 from tests.doubles.kubernetes.store import now_text
 from tests.workers.jobs.agent_fleet import NAMESPACE, Fleet, change, cluster, plain
+from tests.workers.platform import Platform
 
 __all__ = ["cluster", "plain"]
 
@@ -37,6 +40,41 @@ def test_a_pod_that_fails_ends_its_run_with_its_reason_and_the_task_is_given_up_
     assert words in str(plain.platform.get(Task, task.id).error)
     assert all(words in entry.message for entry in plain.platform.all(LogEntry, LogEntry.run_id == ended[0].id))
     plain.until(lambda: plain.pods() == [] and plain.agents() == [])
+
+
+@transactional
+def _tried_twice(tx: Transaction, task_id: str) -> None:
+    task = tx.lock(Task, task_id)
+    task.attempts, task.error = 2, "the quota was exceeded"
+
+
+@transactional
+def _begun_job(tx: Transaction, job_id: str) -> Lease:
+    lease = tx.queue.claim(job_id)
+    assert lease is not None
+    return lease
+
+
+@transactional
+def _pod_fails(tx: Transaction, run_id: str) -> None:
+    run_end.lose_runs(tx, [run_id], "its pod could not be run: no such image", is_fault=True)
+
+
+def test_a_task_that_is_given_up_while_the_forge_prepares_its_run_keeps_the_reason(platform: Platform) -> None:
+    task = platform.task(platform.project())
+    platform.agent()
+    platform.run_jobs(until=lambda: bool(platform.runs(task)))
+    (run,) = platform.runs(task)
+    (job,) = platform.all(Job, Job.kind == PREPARE_RUN.name)
+    _tried_twice(task.id)
+    preparing = _begun_job(job.id)
+    _pod_fails(run.id)
+    given_up = platform.get(Task, task.id)
+    assert (given_up.state, "no such image" in str(given_up.error)) == ("failed", True)
+
+    record_prepared(preparing, username="u", password="p", base_sha="0" * 40)
+
+    assert platform.get(Task, task.id).error == given_up.error
 
 
 def test_a_pod_that_is_evicted_at_work_costs_one_run_and_the_task_goes_on(plain: Fleet) -> None:
