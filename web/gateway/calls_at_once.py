@@ -1,7 +1,7 @@
-"""How many calls each run has under way in this process.
+"""How many calls each run has under way in this process, and how much memory their requests' bodies take.
 
 A cap is checked before a call, by what is counted then. So calls that a run makes at once may pass its cap together.
-How far is bounded by their number.
+How far is bounded by their number. The bodies are bounded too: one run could otherwise fill the process's memory.
 """
 
 from __future__ import annotations
@@ -10,24 +10,67 @@ import contextlib
 import threading
 from collections.abc import Iterator
 
+from web.gateway.refused import Refused
+
 MOST_WITH_A_CAP = 16
 """How many calls a run with a cap may have under way. CLIs with agents of their own make up to ten at once, and a few
 beside them.
 """
+MOST_AT_ONCE = 256
+"""How many calls any run may have under way, and again how many of those that cost nothing."""
+MOST_BODY_BYTES = 384 * 2**20
+"""What the bodies of all requests may take that no provider has answered yet. A gateway's pod has 768 MiB."""
+MOST_BODY_BYTES_OF_RUN = 128 * 2**20
 
-_numbers: dict[str, int] = {}
+_numbers: dict[tuple[str, bool], int] = {}
+_body_bytes: dict[str, int] = {}
 _changing = threading.Lock()
 
 
 @contextlib.contextmanager
-def under_way(run_id: str) -> Iterator[int]:
-    """Count a call of the run. Yields how many calls of the run are under way with it."""
+def under_way(run_id: str, *, is_paid: bool) -> Iterator[int]:
+    """Count a call of the run. Yields how many calls of the run are under way with it, paid or unpaid ones.
+
+    Raises Refused above MOST_AT_ONCE.
+    """
+    key = run_id, is_paid
     with _changing:
-        number = _numbers[run_id] = _numbers.get(run_id, 0) + 1
+        number = _numbers[key] = _numbers.get(key, 0) + 1
     try:
+        if number > MOST_AT_ONCE:
+            raise Refused(503, f"A run may have {MOST_AT_ONCE} calls under way; try again", 1)
         yield number
     finally:
         with _changing:
-            _numbers[run_id] -= 1
-            if not _numbers[run_id]:
-                del _numbers[run_id]
+            _numbers[key] -= 1
+            if not _numbers[key]:
+                del _numbers[key]
+
+
+class BodyRoom:
+    """The memory that the body of one request takes while it is a context."""
+
+    def __init__(self, run_id: str) -> None:
+        self._run_id = run_id
+        self._bytes = 0
+
+    def __enter__(self) -> BodyRoom:
+        return self
+
+    def take(self, more_bytes: int) -> None:
+        """Count more bytes of the body. Raises Refused, with none of them counted, if there is no room for them."""
+        with _changing:
+            of_run = _body_bytes.get(self._run_id, 0) + more_bytes
+            if of_run > MOST_BODY_BYTES_OF_RUN:
+                raise Refused(503, "The requests of this run take too much memory at once; try again", 1)
+            if sum(_body_bytes.values()) + more_bytes > MOST_BODY_BYTES:
+                raise Refused(503, "The requests of all runs take too much memory at once; try again", 1)
+            _body_bytes[self._run_id] = of_run
+            self._bytes += more_bytes
+
+    def __exit__(self, *_raised: object) -> None:
+        with _changing:
+            left = _body_bytes.get(self._run_id, 0) - self._bytes
+            _body_bytes.pop(self._run_id, None)
+            if left:
+                _body_bytes[self._run_id] = left

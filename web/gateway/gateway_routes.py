@@ -21,7 +21,7 @@ from common.services.spend.model_tokens import MODEL_TOKEN_PREFIX, ModelAccess
 from common.values.model_provider import MODEL_APIS, ModelProvider
 from web.gateway.accesses import access_of
 from web.gateway.bodies import is_gevent
-from web.gateway.calls_at_once import MOST_WITH_A_CAP, under_way
+from web.gateway.calls_at_once import MOST_WITH_A_CAP, BodyRoom, under_way
 from web.gateway.limits import Limit, read_limit
 from web.gateway.model_apis import (
     ENDPOINTS,
@@ -50,6 +50,7 @@ gateway = Blueprint("gateway", __name__, url_prefix="/gateway")
 log = structlog.get_logger()
 
 MOST_REQUEST_BYTES = 32 * 2**20
+PIECE_BYTES = 2**16
 BODY_SECONDS = 300.0
 """How long a request's body may take to arrive. The largest one needs 110 kB/s for it."""
 MOST_ERROR_BYTES = 2**20
@@ -65,16 +66,17 @@ def pass_on(provider_name: str, path: str) -> Response:
     try:
         first, provider = _admit(provider_name)
         api = provider.api
-        endpoint = _endpoint(provider, path)
-        body = _body()
+        is_paid = _endpoint(provider, path).format is not None
         with ExitStack() as ends:
-            at_once = ends.enter_context(under_way(first.run_id)) if endpoint.format is not None else 0
-            # A caller may send the body much later than the head. By then, the run may be over or have reached a cap.
-            access, provider = _admit(provider_name)
-            if access.is_capped and at_once > MOST_WITH_A_CAP:
-                # 503: not every CLI tries again after a 429.
-                raise Refused(503, f"A run with a cap may have {MOST_WITH_A_CAP} calls under way; try again", 1)
-            reply = _passed(access, provider, _endpoint(provider, path), path, body)
+            at_once = ends.enter_context(under_way(first.run_id, is_paid=is_paid))
+            with BodyRoom(first.run_id) as room:
+                _require_few(first, at_once, is_paid=is_paid)
+                body = _body(room)
+                # A caller may send the body much later than the head. By then, the run may be over or have reached a
+                # cap.
+                access, provider = _admit(provider_name)
+                _require_few(access, at_once, is_paid=is_paid)
+                reply = _passed(access, provider, _endpoint(provider, path), path, body)
             if isinstance(reply.response, Answer):
                 reply.response.at_end(ends.pop_all().close)
             return reply
@@ -111,6 +113,12 @@ def _admit(provider_name: str) -> tuple[ModelAccess, ModelProvider]:
     if access.provider is None:
         raise Refused(404, f"There is no enabled model provider {provider_name}; an administrator can add one")
     return access, access.provider
+
+
+def _require_few(access: ModelAccess, at_once: int, *, is_paid: bool) -> None:
+    if is_paid and access.is_capped and at_once > MOST_WITH_A_CAP:
+        # 503: not every CLI tries again after a 429.
+        raise Refused(503, f"A run with a cap may have {MOST_WITH_A_CAP} calls under way; try again", 1)
 
 
 def _model_token() -> str | None:
@@ -177,6 +185,8 @@ def _asked(call: Call, endpoint: Endpoint, sent: Request) -> tuple[Response, Lim
         named = {name.lower(): value for name, value in passed_headers}
         return Response(content, status, kept), read_limit(status, named, content, datetime.now(UTC))
     note_answer(call)
+    # The answer may take an hour. Its request is not needed any more.
+    answer.request.body = None
     kind, encoding = answer.headers.get("Content-Type", ""), answer.headers.get("Content-Encoding", "")
     reader = reader_for(endpoint.format, kind, encoding)
     stream = Answer(call, answer, reader, request.environ.get("gunicorn.socket"), status)
@@ -198,18 +208,29 @@ def _error_content(call: Call, status: int, raw: object, key: str | None) -> byt
     return content
 
 
-def _body() -> bytes:
-    """The whole body. Raises Refused if it has not arrived after BODY_SECONDS."""
+def _body(room: BodyRoom) -> bytes:
+    """The whole body. Raises Refused if it has not arrived after BODY_SECONDS, or if there is no room for it."""
     request.max_content_length = MOST_REQUEST_BYTES
     if (request.content_length or 0) > MOST_REQUEST_BYTES:
         raise RequestEntityTooLarge
     too_slow = Refused(408, f"The request took longer than {BODY_SECONDS:g} s to arrive")
     with gevent.Timeout(BODY_SECONDS, too_slow) if is_gevent() else nullcontext():
-        body = request.get_data(cache=False)
+        body = _received(room)
     # A chunked body has no Content-Length, and werkzeug 3.1 cuts it off at the limit without an error.
     if request.content_length is None and len(body) >= MOST_REQUEST_BYTES:
         raise RequestEntityTooLarge
     return body
+
+
+def _received(room: BodyRoom) -> bytes:
+    body = bytearray()
+    # A read after the last byte of the longest body would raise RequestEntityTooLarge.
+    while piece := request.stream.read(min(PIECE_BYTES, MOST_REQUEST_BYTES - len(body))):
+        room.take(len(piece))
+        body += piece
+        if len(body) >= MOST_REQUEST_BYTES:
+            break
+    return bytes(body)
 
 
 def _require_offered(provider: ModelProvider, model: str | None) -> None:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import update
 from structlog.testing import capture_logs
+from werkzeug.test import TestResponse
 
 from common.errors import Busy
 from common.models import Project, Task
@@ -27,7 +28,7 @@ from tests.web.gateway.conftest import LateBody, RunningAgent
 from tests.web.gateway.upstream import Script, events
 from tests.web.made import a_live_run, a_task, somebody
 from tests.web.world import all_of, put
-from web.gateway import accesses, call_log, calls_at_once
+from web.gateway import accesses, call_log, calls_at_once, gateway_routes
 from web.gateway.calls_at_once import MOST_WITH_A_CAP
 from web.gateway.model_apis import error_message
 
@@ -151,6 +152,49 @@ def test_calls_that_are_over_leave_room_for_others(plain_agent: RunningAgent, ca
         reply.close()
     assert plain_agent.call(SONNET).status_code == 400  # of the provider
     assert calls_at_once._numbers == {}
+
+
+@pytest.mark.parametrize(("caps", "most"), [({"tokens": 10**6}, "MOST_WITH_A_CAP"), ({}, "MOST_AT_ONCE")])
+def test_a_call_is_under_way_before_its_body_has_arrived(
+    plain_agent: RunningAgent, monkeypatch: pytest.MonkeyPatch, caps: dict[str, int], most: str
+) -> None:
+    """Else a run could have the process hold any number of bodies of which the last bytes never come."""
+    put(Task, plain_agent.task.id, caps=caps)
+    _answering(plain_agent)
+    for module in (gateway_routes, calls_at_once):
+        monkeypatch.setattr(module, most, 1, raising=False)
+    meanwhile: list[int] = []
+    late = LateBody(SONNET.request, lambda: meanwhile.append(plain_agent.call(SONNET).status_code))
+
+    reply = plain_agent.call(SONNET, input_stream=late, content_length=len(SONNET.request))
+
+    assert (reply.status_code, meanwhile) == (200, [503])
+    assert calls_at_once._numbers == {}
+
+
+@pytest.mark.parametrize("most", ["MOST_BODY_BYTES_OF_RUN", "MOST_BODY_BYTES"])
+def test_a_body_takes_room_until_a_provider_answers(
+    plain_agent: RunningAgent, monkeypatch: pytest.MonkeyPatch, most: str
+) -> None:
+    _answering(plain_agent)
+    monkeypatch.setattr(calls_at_once, most, len(SONNET.request))
+    other = OtherRun(plain_agent, "Other") if most == "MOST_BODY_BYTES" else plain_agent
+    meanwhile: list[TestResponse] = []
+
+    def call_meanwhile() -> None:
+        plain_agent.upstream.script = Script(SONNET.stream, content_type=SSE)
+        meanwhile.append(other.call(SONNET))
+
+    plain_agent.upstream.script = Script(SONNET.stream, content_type=SSE, pause=call_meanwhile)
+    answered = plain_agent.call(SONNET, buffered=False)
+
+    (refused,) = meanwhile
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+    assert "too much memory" in str(error_message(refused.data))
+    # The first answer is on its way: its request needs no memory any more.
+    assert other.call(SONNET).status_code == 200
+    assert answered.data == b"".join(SONNET.stream)
+    assert calls_at_once._body_bytes == {}
 
 
 @every_format
