@@ -15,7 +15,8 @@ _remembered: dict[tuple[str, str], tuple[float, ModelAccess]] = {}
 
 
 def access_of(token: str, provider_name: str) -> ModelAccess | None:
-    """See `find_access`. Looked up each time: a token that gives nothing, and one of a run with a cap of spending."""
+    """See `find_access`. Looked up each time: a token that gives nothing, and one of a run whose spending has
+    a cap or a limit."""
     key, now = (digest(token), provider_name), time.monotonic()
     found = _remembered.get(key)
     if found is not None and found[0] > now:

@@ -1,7 +1,8 @@
 """How many calls each run has under way in this process, and how much memory their requests' bodies take.
 
-A cap is checked before a call, by what is counted then. So calls that a run makes at once may pass its cap together.
-How far is bounded by their number. The bodies are bounded too: one run could otherwise fill the process's memory.
+A cap, or a limit, is checked before a call, by what is counted then. So calls that a run makes at once may pass it
+together. How far is bounded by their number. The bodies are bounded too: one run could otherwise fill the process's
+memory.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from collections.abc import Iterator
 from web.gateway.refused import Refused
 
 MOST_WITH_A_CAP = 16
-"""How many calls a run with a cap may have under way. CLIs with agents of their own make up to ten at once, and a few
-beside them.
+"""How many calls a run may have under way whose spending has a cap or a limit. CLIs with agents of their own make up to
+ten at once, and a few beside them.
 """
 MOST_AT_ONCE = 256
 """How many calls any run may have under way, and again how many of those that cost nothing."""

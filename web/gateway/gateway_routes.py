@@ -118,7 +118,7 @@ def _admit(provider_name: str) -> tuple[ModelAccess, ModelProvider]:
 def _require_few(access: ModelAccess, at_once: int, *, is_paid: bool) -> None:
     if is_paid and access.is_capped and at_once > MOST_WITH_A_CAP:
         # 503: not every CLI tries again after a 429.
-        raise Refused(503, f"A run with a cap may have {MOST_WITH_A_CAP} calls under way; try again", 1)
+        raise Refused(503, f"A run with a cap or limit may have {MOST_WITH_A_CAP} calls under way; try again", 1)
 
 
 def _model_token() -> str | None:

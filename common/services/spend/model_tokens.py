@@ -26,12 +26,15 @@ MODEL_TOKEN_PREFIX = "awm"  # noqa: S105 (a prefix)
 USED_UP = "The budget is used up."
 """How a refusal for a cap begins. The drivers take these words for a refusal that no resumed session changes."""
 
+MOST_TOKENS, MOST_USD = "maxTokens", "maxCostUsd"
+"""The names of the limits of a run that its calls may reach."""
+
 
 @dataclass(frozen=True)
 class ModelAccess:
     """What a model token gives. provider: None if the platform has no enabled one of the name. person: who created the
-    task. used_up: why the run may make no more calls; None if it may. is_capped: a cap of spending holds for the run,
-    so each of its calls has to see what those before it have cost.
+    task. used_up: why the run may make no more calls; None if it may. is_capped: a cap of spending or a limit of its
+    own holds for the run, so each of its calls has to see what those before it have cost.
 
     fallbacks: where calls go while the provider is limited, in this order. limited_until, limit_reason: of the run.
     """
@@ -102,6 +105,7 @@ def find_access(token: str, provider_name: str) -> ModelAccess | None:
         is_capped, capped = _capped(read, run, caps)
         review = read_agent_review(of_review) if run.is_review else None
         limits = {**of_project, **of_task} if review is None else limits_left(read, run, review.limits)
+    is_capped = is_capped or any(limits.get(name) is not None for name in (MOST_TOKENS, MOST_USD))
     provider = routes[0].provider if routes else None
     used_up = run.stop_reason or capped or reached_limit(run.usage, limits)
     return ModelAccess(
@@ -126,7 +130,7 @@ def reached_limit(usage: Mapping[str, float], limits: Mapping[str, float]) -> st
 
     usage: of the run. Only what the gateway has counted is compared. limits: the `limits` that hold for the run.
     """
-    most_tokens, most_usd = limits.get("maxTokens"), limits.get("maxCostUsd")
+    most_tokens, most_usd = limits.get(MOST_TOKENS), limits.get(MOST_USD)
     if "calls" not in usage:
         return None
     tokens = usage.get("inputTokens", 0) + usage.get("cacheWriteTokens", 0) + usage.get("outputTokens", 0)

@@ -23,6 +23,7 @@ from common.services.spend.cap_settings import update_platform_caps
 from common.services.spend.model_calls import record_calls
 from common.services.spend.model_tokens import new_model_token
 from common.transaction import Transaction, transactional
+from common.values.agent_review import Purpose
 from tests.web.gateway.answers import FORMATS, Format
 from tests.web.gateway.conftest import LateBody, RunningAgent
 from tests.web.gateway.upstream import Script, events
@@ -152,6 +153,37 @@ def test_calls_that_are_over_leave_room_for_others(plain_agent: RunningAgent, ca
         reply.close()
     assert plain_agent.call(SONNET).status_code == 400  # of the provider
     assert calls_at_once._numbers == {}
+
+
+@pytest.mark.parametrize("limits", [{"maxTokens": 2 * OF_ONE_CALL}, {"maxCostUsd": 0.005}], ids=["tokens", "money"])
+def test_a_run_stops_within_one_call_after_its_own_limit(agent: RunningAgent, limits: dict[str, float]) -> None:
+    put(Project, agent.task.project_id, limits=limits)
+    _answering(agent)
+
+    assert "The run has " in _calls_until_refused(agent)
+    assert len(agent.upstream.asked) == 2
+
+
+def test_a_review_stops_within_one_call_after_its_limit(plain_agent: RunningAgent) -> None:
+    put(Run, plain_agent.run.id, purpose=Purpose.REVIEW)
+    review = {"mode": "advisory", "driver": "claude", "limits": {"maxTokens": 2 * OF_ONE_CALL}}
+    put(Project, plain_agent.task.project_id, limits={"maxTokens": 1}, agent_review=review)
+    _answering(plain_agent)
+
+    assert "The run has used " in _calls_until_refused(plain_agent)
+    assert len(plain_agent.upstream.asked) == 2
+
+
+def test_calls_at_once_pass_a_limit_by_a_bounded_number(plain_agent: RunningAgent) -> None:
+    put(Task, plain_agent.task.id, limits={"maxTokens": 1})
+    _answering(plain_agent)
+    under_way = [plain_agent.call(SONNET, buffered=False) for _ in range(MOST_WITH_A_CAP)]
+
+    assert plain_agent.call(SONNET).status_code == 503
+
+    for reply in under_way:
+        reply.close()
+    assert plain_agent.call(SONNET).status_code == 400
 
 
 @pytest.mark.parametrize(("caps", "most"), [({"tokens": 10**6}, "MOST_WITH_A_CAP"), ({}, "MOST_AT_ONCE")])
