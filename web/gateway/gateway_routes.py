@@ -22,6 +22,7 @@ from common.values.model_provider import MODEL_APIS, ModelProvider
 from web.gateway.accesses import access_of
 from web.gateway.bodies import is_gevent
 from web.gateway.calls_at_once import MOST_WITH_A_CAP, BodyRoom, under_way
+from web.gateway.endings import CutOff, Opening
 from web.gateway.limits import Limit, read_limit
 from web.gateway.model_apis import (
     ENDPOINTS,
@@ -38,10 +39,13 @@ from web.gateway.streams import Answer, Call
 from web.gateway.tries import Tries, note_answer, require_not_limited
 from web.gateway.upstream import Request, UpstreamFault, headers_for_caller, open_call, own_via
 from web.gateway.usage_readers import reader_for
+from web.gateway.usages import Usage
 from web.http.auth import public
 from web.http.request_id import request_id
 
 if TYPE_CHECKING:
+    import urllib3
+
     from web.gateway import request_json
 else:
     request_json = late_module("web.gateway.request_json")
@@ -55,6 +59,8 @@ BODY_SECONDS = 300.0
 """How long a request's body may take to arrive. The largest one needs 110 kB/s for it."""
 MOST_ERROR_BYTES = 2**20
 """An error of a provider's is read to its end before it is passed on, so that a repeated key can be masked."""
+ERROR_SECONDS = 30.0
+"""How long the text of an error may take to arrive."""
 _TOKEN = re.compile(rf"{MODEL_TOKEN_PREFIX}_[A-Za-z0-9_-]{{20,100}}")
 
 
@@ -170,17 +176,31 @@ def _passed(access: ModelAccess, provider: ModelProvider, endpoint: Endpoint, pa
 def _asked(call: Call, endpoint: Endpoint, sent: Request) -> tuple[Response, Limit | None]:
     """The provider's answer, and the limit that it tells of."""
     provider = call.provider
+    client = request.environ.get("gunicorn.socket")
+    answer, content = None, b""
     try:
-        answer = open_call(provider, sent)
+        with Opening(client):
+            answer = open_call(provider, sent)
+            status = answer.status_code
+            if status >= 400:
+                call.first_byte_ms = round(answer.elapsed.total_seconds() * 1000)
+                content = _error_content(answer.raw, provider.key)
     except UpstreamFault as fault:
         call.end(0, error=fault.message)
         raise
-    status = answer.status_code
+    except CutOff as cut:
+        log.warning("a model call was cut off", run=call.access.run_id, provider=provider.name, reason=cut.reason)
+        if answer is None:
+            # The provider may have worked on it for minutes.
+            call.end(0, Usage(), cut.reason)
+        else:
+            answer.close()
+            call.end(answer.status_code, error=cut.reason)
+        raise Refused(503, f"The call was cut off, as {cut.reason}; try again", 1) from None
     passed_headers = headers_for_caller(answer, provider.key)
     if status >= 400:
-        call.first_byte_ms = round(answer.elapsed.total_seconds() * 1000)
-        content = _error_content(call, status, answer.raw, provider.key)
         answer.close()
+        call.end(status, error=error_message(content) or f"the provider answered {status}")
         kept = [(name, value) for name, value in passed_headers if name.lower() != "content-length"]
         named = {name.lower(): value for name, value in passed_headers}
         return Response(content, status, kept), read_limit(status, named, content, datetime.now(UTC))
@@ -189,23 +209,28 @@ def _asked(call: Call, endpoint: Endpoint, sent: Request) -> tuple[Response, Lim
     answer.request.body = None
     kind, encoding = answer.headers.get("Content-Type", ""), answer.headers.get("Content-Encoding", "")
     reader = reader_for(endpoint.format, kind, encoding)
-    stream = Answer(call, answer, reader, request.environ.get("gunicorn.socket"), status)
+    stream = Answer(call, answer, reader, client, status)
     reply = Response(stream, status, passed_headers, direct_passthrough=True)
     reply.call_on_close(stream.close)
     return reply, None
 
 
-def _error_content(call: Call, status: int, raw: object, key: str | None) -> bytes:
-    """The body of a provider's error, with its key masked; the call is recorded."""
+def _error_content(raw: urllib3.HTTPResponse, key: str | None) -> bytes:
+    """The body of a provider's error, with its key masked. Empty if it is not whole after ERROR_SECONDS: it could end
+    in half a key.
+    """
     content = b""
     try:
-        content = raw.read(MOST_ERROR_BYTES, decode_content=False)  # type: ignore[attr-defined]
+        with gevent.Timeout(ERROR_SECONDS, False) if is_gevent() else nullcontext():
+            received = b""
+            for piece in raw.stream(2**14, decode_content=False):
+                received += piece
+                if len(received) >= MOST_ERROR_BYTES:
+                    break
+            content = received[:MOST_ERROR_BYTES]
     except Exception as error:  # noqa: BLE001 (the status is there; what is missing of its text is not worth a failure)
         log.warning("a model provider's error could not be read", reason=type(error).__name__)
-    if key:
-        content = content.replace(key.encode(), b"***")
-    call.end(status, error=error_message(content) or f"the provider answered {status}")
-    return content
+    return content.replace(key.encode(), b"***") if key else content
 
 
 def _body(room: BodyRoom) -> bytes:

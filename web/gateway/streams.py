@@ -25,9 +25,9 @@ from common.values.model_provider import ModelProvider, Sampling, TokenCount
 from web.gateway import counters
 from web.gateway.bodies import body_of, is_gevent
 from web.gateway.call_log import call_log
-from web.gateway.usage_readers import Reader
+from web.gateway.endings import CALLER_GONE, Watch, under_way
+from web.gateway.usage_readers import DocumentReader, Reader
 from web.gateway.usages import Usage
-from web.http.slow_heads import before_kill
 
 if TYPE_CHECKING:
     import requests
@@ -42,8 +42,10 @@ BYTES_PER_TOKEN = 4
 """For estimates: about what a token of English text or code has."""
 ESTIMATED = "the answer named no usage, so its tokens are estimated from its size"
 
+REST_SECONDS = 5.0
+"""How long the rest of an answer in JSON is read whose caller has gone away: the usage in it comes last."""
+
 _SILENT = "the provider was silent for too long"
-_READABLE = 1
 
 
 @dataclass
@@ -130,8 +132,8 @@ class Answer:
         self._is_over = False
         self._at_end: Callable[[], object] = lambda: None
         self._stopped: str | None = None
-        _open.add(self)
-        self._watch = _Watch(client, answer) if client is not None and is_gevent() else None
+        under_way.calls.add(self)
+        self._watch = Watch(client, self._note_gone) if client is not None and is_gevent() else None
         self._body = body_of(answer, settings().models.silence_seconds, lambda: gevent.spawn(self.stop, _SILENT))
 
     def __iter__(self) -> Iterator[bytes]:
@@ -149,7 +151,7 @@ class Answer:
                     yield chunk
                 chunk = read()
             fault = None
-        except (urllib3.exceptions.HTTPError, OSError, ValueError, EOFError) as error:
+        except _faults() as error:
             fault = self._fault_of(error)
         if fault is None:
             self._finish(None)
@@ -163,7 +165,9 @@ class Answer:
 
     def close(self) -> None:
         """Called by the server when the answer was sent, or can't be: then the caller has gone away."""
-        self._finish("the caller closed the connection")
+        if not self._is_over and self._is_read_on:
+            self._read_on()
+        self._finish(CALLER_GONE)
 
     def at_end(self, call: Callable[[], object]) -> None:
         """Have this called once the answer is over and its call is recorded."""
@@ -174,11 +178,30 @@ class Answer:
         self._stopped = reason
         _cut(self._answer)
 
+    @property
+    def _is_read_on(self) -> bool:
+        """Whether the answer is read on when its caller has gone away. The provider may still be making a stream."""
+        return self._watch is not None and isinstance(self._reader, DocumentReader)
+
+    def _read_on(self) -> None:
+        with gevent.Timeout(REST_SECONDS, False), suppress(*_faults()):
+            while chunk := self._body.read():
+                self._reader.feed(chunk)
+
+    def _note_gone(self) -> None:
+        """Called by gevent's hub, where nothing may wait."""
+        gevent.spawn_later(REST_SECONDS if self._is_read_on else 0, self._cut_for_nobody)
+
+    def _cut_for_nobody(self) -> None:
+        # Once it is over, its connection may serve another call.
+        if not self._is_over:
+            _cut(self._answer)
+
     def _fault_of(self, error: Exception) -> str:
         if self._stopped is not None:
             return self._stopped
         if self._watch is not None and self._watch.is_client_gone:
-            return "the caller closed the connection"
+            return CALLER_GONE
         if isinstance(error, urllib3.exceptions.ReadTimeoutError | TimeoutError):
             return _SILENT
         return f"the provider ended the answer too early ({type(error).__name__})"
@@ -187,7 +210,7 @@ class Answer:
         if self._is_over:
             return
         self._is_over = True
-        _open.discard(self)
+        under_way.calls.discard(self)
         if self._watch is not None:
             self._watch.stop()
         self._body.close()
@@ -210,49 +233,9 @@ class Answer:
             self._at_end()
 
 
-_open: set[Answer] = set()
-"""The answers under way in this process."""
-
-
-def stop_all() -> None:
-    """End all answers, so that they are recorded before the process is killed."""
-    for answer in list(_open):
-        answer.stop("the platform was stopped")
-
-
-before_kill.append(stop_all)
-
-
-class _Watch:
-    """Cuts the provider's connection when the caller's connection ends while the provider is silent.
-
-    Otherwise it would only be noticed at the next chunk, which may be minutes and much money later. A watcher of
-    gevent's loop: it costs nothing while nothing happens.
-    """
-
-    def __init__(self, client: socket.socket, answer: requests.Response) -> None:
-        self.is_client_gone = False
-        self._client, self._answer = client, answer
-        self._watcher = gevent.get_hub().loop.io(client.fileno(), _READABLE)
-        self._watcher.start(self._look)
-
-    def stop(self) -> None:
-        self._watcher.stop()
-        self._watcher.close()
-
-    def _look(self) -> None:
-        """Called by gevent's hub, where nothing may wait."""
-        self._watcher.stop()
-        try:
-            is_gone = not self._client.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            is_gone = False
-        except OSError:
-            is_gone = True
-        # What is there instead would be the next request, sent ahead of time.
-        if is_gone:
-            self.is_client_gone = True
-            gevent.spawn(_cut, self._answer)
+def _faults() -> tuple[type[Exception], ...]:
+    """What reading a body raises. urllib3 is loaded with the first call."""
+    return urllib3.exceptions.HTTPError, OSError, ValueError, EOFError
 
 
 def _cut(answer: requests.Response) -> None:

@@ -17,13 +17,15 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from common.models import Task
 from common.models.spend import ModelCall
 from tests.e2e.instance import wait_until
 from tests.servers import ROOT
 from tests.web.gateway.answers import FORMATS
 from tests.web.gateway.conftest import RunningAgent
 from tests.web.gateway.upstream import Script
-from tests.web.world import all_of
+from tests.web.world import all_of, put
+from web.gateway.calls_at_once import MOST_WITH_A_CAP
 
 SONNET = FORMATS["anthropic"]
 SSE = "text/event-stream"
@@ -40,12 +42,17 @@ class Server:
     @contextlib.contextmanager
     def called(self, agent: RunningAgent) -> Iterator[http.client.HTTPResponse]:
         """A call whose answer is not read yet. The caller hangs up at the end."""
+        with self.asked(agent) as connection, connection.getresponse() as answer:
+            yield answer
+
+    @contextlib.contextmanager
+    def asked(self, agent: RunningAgent) -> Iterator[http.client.HTTPConnection]:
+        """A call whose answer need not have begun. The caller hangs up at the end."""
         connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=30)
         headers = {"Authorization": f"Bearer {agent.token}", "Content-Type": "application/json"}
         with contextlib.closing(connection):
             connection.request("POST", "/gateway/anthropic/v1/messages", SONNET.request, headers)
-            with connection.getresponse() as answer:
-                yield answer
+            yield connection
 
 
 @contextlib.contextmanager
@@ -99,6 +106,86 @@ def test_a_caller_that_hangs_up_ends_the_providers_work_at_once(agent: RunningAg
         call = the_call()
     assert (call.input_tokens, call.cached_tokens, call.cache_write_tokens) == (120, 4000, 30)
     assert str(call.error).startswith("the caller closed the connection")
+
+
+def test_a_caller_that_hangs_up_before_its_answer_begins_ends_the_providers_work(agent: RunningAgent) -> None:
+    """What the provider did until then is not known, but costs: the call counts with the size of its request."""
+    agent.provider("anthropic")
+    agent.upstream.script = Script([SONNET.whole], head_gate=threading.Event())
+    with serving() as server:
+        with server.asked(agent):
+            wait_until("the provider to have the request", lambda: agent.upstream.asked != [], seconds=60)
+
+        assert agent.upstream.hung_up.wait(60)
+        call = the_call()
+    assert (call.status, call.input_tokens, call.output_tokens) == (0, len(SONNET.request) // 4, 0)
+    assert str(call.error).startswith("the caller closed the connection; ")
+
+
+def test_calls_that_were_given_up_leave_room_for_others(plain_agent: RunningAgent) -> None:
+    put(Task, plain_agent.task.id, caps={"tokens": 10**6})
+    plain_agent.provider("anthropic")
+    plain_agent.upstream.script = Script([SONNET.whole], head_gate=threading.Event())
+    with serving() as server:
+        with contextlib.ExitStack() as callers:
+            for _ in range(MOST_WITH_A_CAP):
+                callers.enter_context(server.asked(plain_agent))
+            wait_until(
+                "the provider to have them all", lambda: len(plain_agent.upstream.asked) == MOST_WITH_A_CAP, seconds=60
+            )
+        wait_until("their ends", lambda: len(all_of(ModelCall)) == MOST_WITH_A_CAP, seconds=60)
+
+        plain_agent.upstream.script = Script([SONNET.whole])
+        with server.called(plain_agent) as answer:
+            assert answer.status == 200
+
+
+def test_an_answer_in_json_is_read_on_for_its_usage(plain_agent: RunningAgent) -> None:
+    plain_agent.provider("anthropic")
+    gate = threading.Event()
+    pieces = [SONNET.whole[:20], SONNET.whole[20:]]
+    plain_agent.upstream.script = Script(pieces, length=len(SONNET.whole), gate=gate)
+    with serving() as server:
+        with server.called(plain_agent) as answer:
+            assert answer.read1() == pieces[0]
+        assert not plain_agent.upstream.hung_up.wait(0.5)
+        gate.set()
+        call = the_call()
+    assert (call.input_tokens, call.output_tokens) == (120, 77)
+
+
+def test_an_answer_in_json_is_not_read_on_for_long(plain_agent: RunningAgent, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEST_REST_SECONDS", "0.5")
+    plain_agent.provider("anthropic")
+    pieces = [SONNET.whole[:20], SONNET.whole[20:]]
+    plain_agent.upstream.script = Script(pieces, length=len(SONNET.whole), gate=threading.Event())
+    with serving() as server:
+        with server.called(plain_agent) as answer:
+            assert answer.read1() == pieces[0]
+        assert plain_agent.upstream.hung_up.wait(60)
+        assert str(the_call().error).startswith("the caller closed the connection")
+
+
+def test_an_error_whose_text_does_not_end_is_passed_on_without_it(
+    plain_agent: RunningAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEST_ERROR_SECONDS", "0.5")
+    plain_agent.provider("anthropic")
+    plain_agent.upstream.script = Script([b'{"error": "no"'], status=500, fault="silence")
+    with serving() as server, server.called(plain_agent) as answer:
+        assert (answer.status, answer.read()) == (500, b"")
+        assert the_call().error == "the provider answered 500"
+
+
+def test_a_caller_that_hangs_up_ends_an_error_too(plain_agent: RunningAgent) -> None:
+    plain_agent.provider("anthropic")
+    plain_agent.upstream.script = Script([b'{"error": "no"'], status=500, fault="silence")
+    with serving() as server:
+        with server.asked(plain_agent):
+            wait_until("the provider to have the request", lambda: plain_agent.upstream.asked != [], seconds=60)
+
+        assert plain_agent.upstream.hung_up.wait(60)
+        the_call()
 
 
 def test_a_provider_that_falls_silent_is_given_up(plain_agent: RunningAgent, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,6 +264,21 @@ def test_a_call_under_way_is_recorded_before_the_process_ends(plain_agent: Runni
     call = the_call()
     assert (call.input_tokens, call.cached_tokens) == (120, 4000)
     assert str(call.error).startswith("the platform was stopped")
+
+
+def test_a_call_without_an_answer_yet_is_recorded_before_the_process_ends(plain_agent: RunningAgent) -> None:
+    plain_agent.provider("anthropic")
+    plain_agent.upstream.script = Script([SONNET.whole], head_gate=threading.Event())
+    with serving() as server, server.asked(plain_agent) as caller:
+        wait_until("the provider to have the request", lambda: plain_agent.upstream.asked != [], seconds=60)
+        server.process.send_signal(signal.SIGTERM)
+        with caller.getresponse() as answer:
+            assert (answer.status, "the platform was stopped; try again" in answer.read().decode()) == (503, True)
+        assert server.process.wait(60) == 0
+
+    call = the_call()
+    assert (call.status, call.input_tokens) == (0, len(SONNET.request) // 4)
+    assert str(call.error).startswith("the platform was stopped; ")
 
 
 def test_a_body_that_does_not_arrive_is_given_up(plain_agent: RunningAgent, monkeypatch: pytest.MonkeyPatch) -> None:

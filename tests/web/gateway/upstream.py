@@ -26,9 +26,10 @@ class Asked:
 @dataclass
 class Script:
     """How the next requests are answered. pieces: each is sent as a chunk of its own. gate: waited for after the first
-    piece. fault: `half`: the connection ends in the middle; `silence`: nothing more comes; `malformed`: a chunk
-    without a length; `two`: a second answer follows. length: announced, instead of sending chunks. is_bytewise: each
-    byte is sent by itself. pause: called before each READ_BYTES of a request are read.
+    piece. head_gate: waited for before the answer begins. fault: `half`: the connection ends in the middle; `silence`:
+    nothing more comes; `malformed`: a chunk without a length; `two`: a second answer follows. length: announced,
+    instead of sending chunks. is_bytewise: each byte is sent by itself. pause: called before each READ_BYTES of a
+    request are read.
     """
 
     pieces: Sequence[bytes] = (b"{}",)
@@ -36,6 +37,7 @@ class Script:
     content_type: str = "application/json"
     headers: dict[str, str] = field(default_factory=dict)
     gate: threading.Event | None = None
+    head_gate: threading.Event | None = None
     fault: str = ""
     length: int | None = None
     is_bytewise: bool = False
@@ -82,6 +84,8 @@ class Upstream:
 
     def _answer(self, client: socket.socket, script: Script) -> bool:
         """Whether the connection can be used again."""
+        if script.head_gate is not None and not self._wait(client, script.head_gate):
+            return False
         framing = {"Transfer-Encoding": "chunked"} if script.length is None else {"Content-Length": str(script.length)}
         named = {"Content-Type": script.content_type, **framing, **script.headers}
         head = f"HTTP/1.1 {script.status} Said\r\n" + "".join(f"{name}: {value}\r\n" for name, value in named.items())
