@@ -148,7 +148,9 @@ def error_body(api: str, status: int, message: str) -> bytes:
 
 
 def error_message(body: bytes) -> str | None:
-    """The message in an error of any of the APIs; None if there is none."""
+    """The message in an error of any of the APIs; None if there is none. Half of a surrogate pair, as JavaScript writes
+    a character at which it cut a text, becomes a question mark: no database stores it.
+    """
     try:
         read = json.loads(body)
     except (ValueError, RecursionError):
@@ -157,4 +159,4 @@ def error_message(body: bytes) -> str | None:
         read = read[0]
     error = read.get("error") if isinstance(read, dict) else None
     message = error.get("message") if isinstance(error, dict) else error
-    return message if isinstance(message, str) else None
+    return message.encode(errors="replace").decode() if isinstance(message, str) else None

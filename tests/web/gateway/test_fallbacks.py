@@ -211,6 +211,16 @@ def test_a_key_in_the_refusal_is_kept_nowhere(plain_agent: RunningAgent) -> None
     assert key not in says(reply) + str(run_of(plain_agent).limit_reason)
 
 
+def test_half_a_character_in_a_refusal_does_not_keep_the_run_from_waiting(agent: RunningAgent) -> None:
+    agent.provider("anthropic")
+    agent.upstream.script = Script([b'{"error":{"message":"Slow \\ud83d down"}}'], status=429, headers=LONG)
+
+    reply = agent.call(SONNET)
+
+    assert (reply.status_code, "The usage limit of the model provider" in says(reply)) == (400, True)
+    assert run_of(agent).limit_reason == "anthropic: Slow ? down"
+
+
 # With a fallback
 
 

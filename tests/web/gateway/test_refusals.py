@@ -168,6 +168,18 @@ def test_an_error_that_is_nested_too_deeply_is_passed_on_and_recorded(plain_agen
     assert (call.status, call.error) == (400, "the provider answered 400")
 
 
+def test_an_error_with_half_a_character_is_recorded(agent: RunningAgent) -> None:
+    agent.provider("anthropic")
+    content = b'{"error":{"message":"bad \\ud83d"}}'
+    agent.upstream.script = Script([content], status=400)
+
+    reply = agent.call(SONNET)
+
+    assert (reply.status_code, reply.data) == (400, content)
+    (call,) = agent.calls()
+    assert (call.status, call.error) == (400, "bad ?")
+
+
 @every_format
 def test_a_provider_that_is_down_is_a_502(plain_agent: RunningAgent, format_: Format) -> None:
     with refusing_port() as port:
