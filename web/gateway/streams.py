@@ -17,7 +17,7 @@ import structlog
 from common.machine.late_modules import late_module
 from common.masking import KNOWN_FORMATS
 from common.names import new_id
-from common.services.spend.model_calls import MadeCall
+from common.services.spend.model_calls import ESTIMATED, MadeCall
 from common.services.spend.model_tokens import ModelAccess
 from common.services.spend.prices import cost_of
 from common.settings import settings
@@ -40,7 +40,6 @@ log = structlog.get_logger()
 LONGEST_ERROR = 500
 BYTES_PER_TOKEN = 4
 """For estimates: about what a token of English text or code has."""
-ESTIMATED = "the answer named no usage, so its tokens are estimated from its size"
 
 REST_SECONDS = 5.0
 """How long the rest of an answer in JSON is read whose caller has gone away: the usage in it comes last."""

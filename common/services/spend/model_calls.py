@@ -17,6 +17,8 @@ from common.transaction import Transaction, transactional
 from common.values.model_provider import TokenCount
 
 LONGEST_MODEL = 100
+ESTIMATED = "the answer named no usage, so its tokens are estimated from its size"
+"""The whole `error` of a call that went well but for this, and the end of that of another."""
 
 
 @dataclass(frozen=True)

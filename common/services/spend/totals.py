@@ -16,6 +16,7 @@ from common.models.project import Project
 from common.models.run import Run
 from common.models.spend import ModelCall
 from common.services.access import Caller, visible_projects
+from common.services.spend.model_calls import ESTIMATED
 from common.states import Role
 from common.transaction import Snapshot, Transaction, snapshot
 
@@ -205,7 +206,7 @@ def _sums() -> list[ColumnElement[int] | ColumnElement[float]]:
     used = ModelCall.input_tokens + ModelCall.cached_tokens + ModelCall.cache_write_tokens + ModelCall.output_tokens
     columns: Mapping[str, ColumnElement[int] | ColumnElement[float]] = {
         "calls": func.count(ModelCall.id),
-        "failed_calls": func.sum(case((ModelCall.error.is_not(None), 1), else_=0)),
+        "failed_calls": func.sum(case((ModelCall.error != ESTIMATED, 1), else_=0)),
         "unpriced_calls": func.sum(case((ModelCall.cost_usd.is_(None) & (used > 0), 1), else_=0)),
         "input_tokens": func.sum(ModelCall.input_tokens),
         "cached_tokens": func.sum(ModelCall.cached_tokens),

@@ -15,7 +15,7 @@ from common.models.run import Run
 from common.models.task import Task
 from common.names import new_id
 from common.services.projects.projects import put_member
-from common.services.spend.model_calls import MadeCall, record_calls
+from common.services.spend.model_calls import ESTIMATED, MadeCall, record_calls
 from common.services.spend.totals import TaskSpend, spent_by_tasks
 from common.states import Role
 from common.transaction import snapshot
@@ -104,6 +104,14 @@ def test_a_group_says_all_about_its_calls(viewer: FlaskClient, shop: Task) -> No
     assert reply["total"] == {**group, "key": "total", "label": "Total"}
     assert (reply["by"], reply["isCut"]) == ("project", False)
     assert (reply["from"], reply["to"]) == ("2026-03-01T00:00:00.000000Z", "2026-04-01T00:00:00.000000Z")
+
+
+def test_a_whole_answer_that_named_no_usage_did_not_fail(viewer: FlaskClient, shop: Task) -> None:
+    record_calls([a_call(shop, error=ESTIMATED), a_call(shop, error=f"the provider was silent; {ESTIMATED}")])
+
+    total = viewer.get(f"/api/spend?by=project&{MARCH}").json["total"]
+
+    assert (total["calls"], total["failedCalls"]) == (2, 1)
 
 
 def test_a_call_that_is_recorded_again_is_not_counted_again(app: Flask, viewer: FlaskClient, shop: Task) -> None:
