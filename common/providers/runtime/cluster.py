@@ -280,7 +280,7 @@ class KubernetesRuntime:
     def _state(self, app: App, deployment: KubeObject) -> AppState:
         wanted = _wanted(deployment)
         assert wanted is not None
-        pods = self._pods(app, wanted)
+        pods = [pod for pod in self._pods(app, wanted) if not reasons.is_removed(pod)]
         judged = self._judge(app, deployment, pods)
         url = self._hosts.url(app)
         about = deployment["metadata"].get("annotations", {})
@@ -299,7 +299,7 @@ class KubernetesRuntime:
         if kept is not None and kept.phase is AppPhase.FAILED:
             return kept
         if kept is not None:
-            return self._judge_live(deployment, pods)
+            return reasons.judge_live(deployment, pods)
         judged = reasons.judge_rollout(deployment, pods)
         if judged.phase is AppPhase.LIVE and self._chosen.health == "http":
             judged = self._judge_answer(app, deployment)
@@ -309,14 +309,6 @@ class KubernetesRuntime:
             manifest = self._manifests.verdict(app, write_verdict(_rollout(deployment), judged))
             self._cluster.apply(places.path_of(manifest), manifest, field_manager=VERDICT_MANAGER)
         return judged
-
-    def _judge_live(self, deployment: KubeObject, pods: list[KubeObject]) -> Judgement:
-        if deployment.get("status", {}).get("availableReplicas", 0) > 0:
-            return Judgement(AppPhase.LIVE)
-        for pod in pods:
-            if problem := reasons.pod_problem(pod):
-                return Judgement(AppPhase.FAILED, "keeps_dying", f"it was live and keeps crashing: {problem[1]}")
-        return Judgement(AppPhase.STARTING)
 
     def _judge_answer(self, app: App, deployment: KubeObject) -> Judgement:
         """Judge whether an app with ready pods also answers through the ingress."""

@@ -65,6 +65,22 @@ def judge_rollout(deployment: KubeObject, pods: Sequence[KubeObject]) -> Judgeme
     return Judgement(AppPhase.STARTING, *(_no_node(pods) or ()))
 
 
+def judge_live(deployment: KubeObject, pods: Sequence[KubeObject]) -> Judgement:
+    """Judge a version that was live before. pods: its pods.
+
+    It has failed only if its own program keeps crashing. A new pod of it, such as after a drain, may wait for its image
+    or its code: that is no fault of the version, and a rollback would wait for the same.
+    """
+    if deployment.get("status", {}).get("availableReplicas", 0) > 0:
+        return Judgement(AppPhase.LIVE)
+    for pod in pods:
+        for container in pod.get("status", {}).get("containerStatuses", []):
+            if problem := _crash(container):
+                return Judgement(AppPhase.FAILED, "keeps_dying", f"it was live and keeps crashing: {problem[1]}")
+    waits = next(filter(None, map(pod_problem, pods)), None) or _no_node(pods)
+    return Judgement(AppPhase.STARTING, *(waits or ()))
+
+
 def is_complete(deployment: KubeObject) -> bool:
     """Whether all replicas are of the wanted version and available, and no other replica is left."""
     wanted = deployment["spec"].get("replicas", 1)
@@ -83,6 +99,11 @@ def pod_problem(pod: KubeObject) -> tuple[str, str] | None:
         if problem := _waiting_problem(container):
             return problem
     return None
+
+
+def is_removed(pod: KubeObject) -> bool:
+    """Whether the cluster ended the pod, such as by an eviction. It stays listed, and another pod replaces it."""
+    return pod.get("status", {}).get("phase") == "Failed" and _pod_reason([pod]) is not None
 
 
 def restarts(pods: Sequence[KubeObject]) -> int:
@@ -265,7 +286,12 @@ def _waiting_problem(container: KubeObject) -> tuple[str, str] | None:
         return "image", f"the image {container.get('image', '')} can't be fetched ({reason}): {message}".rstrip(": ")
     if reason in _CONFIG:
         return "config", f"its container can't be created ({reason}): {message}".rstrip(": ")
-    if reason == "CrashLoopBackOff" and not _is_first(container):
+    return None if _is_first(container) else _crash(container)
+
+
+def _crash(container: KubeObject) -> tuple[str, str] | None:
+    """Return (code, reason) if the container's program ends again and again; None if not."""
+    if (container.get("state", {}).get("waiting") or {}).get("reason") == "CrashLoopBackOff":
         last = container.get("lastState", {}).get("terminated", {})
         count = container.get("restartCount", 0)
         if last.get("reason") == "OOMKilled":
@@ -286,13 +312,13 @@ def _first_problem(container: KubeObject, pod: KubeObject) -> tuple[str, str] | 
     What reads the reports may fail: then there is none.
     """
     name = str(container.get("name", ""))
-    if name == check_reports.NAME:
+    if name == check_reports.NAME or _pod_reason([pod]):
         return None
     if name == "checkout":
         return _checkout_problem(container)
     states = container.get("state", {}), container.get("lastState", {})
     ended = next((one["terminated"] for one in states if one.get("terminated", {}).get("exitCode")), None)
-    if ended is None or _pod_reason([pod]):
+    if ended is None:
         return None
     is_out = ended.get("reason") == "OOMKilled"
     how = "it used more memory than its limit" if is_out else f"it exited with {ended['exitCode']}"
