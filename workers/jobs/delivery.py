@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
 
 import structlog
 
 from common import jobs
-from common.errors import ProviderRefused
+from common.errors import ProviderRefused, ProviderUnavailable
 from common.names import STAGING_BRANCH
 from common.providers.forge import MergeConflict, forge
 from common.providers.runtime import runtime
@@ -20,7 +22,7 @@ from common.services.delivery.rollouts import RolloutPlan
 from common.services.tasks import red_base
 from common.services.tasks.tested import record_run
 from common.states import Environment
-from common.values.app import MACHINE, AppPhase, AppState
+from common.values.app import MACHINE, App, AppPhase, AppState
 from common.values.check import CheckEnd, CheckPhase, CheckState
 from common.values.health_look import HealthState, Look
 from common.values.test_report import TestResult
@@ -266,20 +268,42 @@ def take_down(job: Claimed) -> None:
 def restore_runtime(job: Claimed) -> None:
     running = {(namespace, name): version_id for namespace, name, version_id in runtime().list_apps()}
     plan = restoring.begin_restore(job.lease, set(running))
+    unavailable: list[ProviderUnavailable] = []
     for orphan in plan.orphans:
-        runtime().delete_app(orphan)
-    seen = []
-    for live in plan.live:
-        try:
-            state = _restored(live, running.get((live.app.space.namespace, live.app.name)))
-        except ProviderRefused as error:
-            # The repository is broken, so an older version can't be cloned either. Other apps are not affected.
-            log.warning("a live version can't be restored", deployment=live.version.version_id, reason=error.message)
-            continue
-        if state is not None:
-            seen.append((live, state))
+        with _alone(orphan, unavailable):
+            runtime().delete_app(orphan)
+    seen = _seen(plan.live, running, unavailable)
+    if unavailable and not seen:
+        raise unavailable[0]
     dying = [each for live, state in seen if (each := _dying(live, state)) is not None]
     restoring.record_restored(job.lease, dying, [_look(live, state) for live, state in seen])
+
+
+def _seen(
+    apps: Iterable[LiveApp], running: Mapping[tuple[str, str], str | None], unavailable: list[ProviderUnavailable]
+) -> list[tuple[LiveApp, AppState]]:
+    """The live apps that could be looked at, with their states. Adds to `unavailable` why others could not."""
+    seen = []
+    for live in apps:
+        with _alone(live.app, unavailable):
+            state = _restored(live, running.get((live.app.space.namespace, live.app.name)))
+            if state is not None:
+                seen.append((live, state))
+    return seen
+
+
+@contextlib.contextmanager
+def _alone(app: App, unavailable: list[ProviderUnavailable]) -> Iterator[None]:
+    """Do not let what fails for one app affect the others: log it, and add it to `unavailable` if it may pass."""
+    try:
+        yield
+    except ProviderRefused as error:
+        # Such as a broken repository: an older version can't be cloned either.
+        log.warning("an app can't be restored", namespace=app.space.namespace, app=app.name, reason=error.message)
+    except ProviderUnavailable as error:
+        # Such as a namespace that is being deleted, which may never end.
+        log.warning("an app can't be restored now", namespace=app.space.namespace, app=app.name, reason=str(error))
+        unavailable.append(error)
 
 
 def _dying(live: LiveApp, state: AppState) -> restoring.Dying | None:

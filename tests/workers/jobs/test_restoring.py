@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from common.jobs import RESTORE_RUNTIME, Lease
-from common.models import Deployment, TaskGroup
+from common.models import Deployment, Job, TaskGroup
 from common.providers.forge import forge
 from common.providers.runtime import runtime
 from common.services.delivery import restoring, task_groups
@@ -38,9 +38,8 @@ def test_a_version_that_went_live_since_the_job_began_is_not_replaced(
         return plan
 
     plain.restore()
-    (job,) = (job for job in plain.due() if job.kind == RESTORE_RUNTIME.name)
     monkeypatch.setattr(restoring, "begin_restore", slow)
-    registry.registered[job.kind](job.id)
+    _restore_once(plain)
 
     (live,) = plain.all(Deployment, Deployment.live_key == f"{project.id}:production")
     assert live.id != old.id
@@ -72,3 +71,35 @@ def test_a_version_whose_pod_was_moved_while_the_forge_is_down_is_not_rolled_bac
     assert plain.all(Deployment, Deployment.rollback_of.is_not(None)) == []
     plain.cluster.script(live.id, "healthy")
     until(lambda: (state := runtime().read_app(app, live.id)) and state.phase is AppPhase.LIVE)
+
+
+def test_a_namespace_that_is_being_deleted_for_good_keeps_no_other_project_from_its_apps(plain: Elsewhere) -> None:
+    stuck, other = plain.project(), plain.project()
+    for project in (stuck, other):
+        plain.to_production(plain.staged(plain.approved(project, "One", {"one": "1\n"})))
+    namespace = place_of(other).space.namespace
+
+    with plain.cluster.standing_still():
+        runtime().delete_environment(place_of(stuck).space)
+        runtime().delete_app(app_of(place_of(other), "production"))
+        plain.restore()
+        _restore_once(plain)
+        assert "production" in plain.cluster.names("deployments", namespace)
+    assert plain.all(Job, Job.kind == RESTORE_RUNTIME.name, Job.live_key.is_not(None)) == []
+
+
+def test_a_namespace_that_is_being_deleted_is_the_jobs_reason_if_no_other_app_can_be_read(plain: Elsewhere) -> None:
+    project = plain.project()
+    plain.to_production(plain.staged(plain.approved(project, "One", {"one": "1\n"})))
+
+    with plain.cluster.standing_still():
+        runtime().delete_environment(place_of(project).space)
+        plain.restore()
+        _restore_once(plain)
+    (waiting,) = plain.all(Job, Job.kind == RESTORE_RUNTIME.name, Job.live_key.is_not(None))
+    assert "is still being deleted" in str(waiting.error)
+
+
+def _restore_once(platform: Elsewhere) -> None:
+    (job,) = (job for job in platform.due() if job.kind == RESTORE_RUNTIME.name)
+    registry.registered[job.kind](job.id)
