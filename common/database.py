@@ -68,7 +68,10 @@ _DUPLICATE_CODE = 1062
 _LOST_CODES = frozenset({1053, 1317, 1927, 2006, 2013})
 # 1021 disk full, 1114 table full, 1026 error writing a file, 3 error writing (a file of the server).
 _FULL_CODES = frozenset({3, 1021, 1026, 1114})
-_UNREACHABLE_CODES = frozenset({1040, 1044, 1045, 1049, 1053, 2002, 2003, 2005})
+# 1040/1203/1226 no free connection, 1047 a Galera node that is not ready, 1129 host blocked, 1135 no thread.
+_UNREACHABLE_CODES = {1040, 1044, 1045, 1047, 1049, 1053, 1129, 1135, 1158, 1159, 1203, 1226, 2002, 2003, 2005, 3032}
+# 1041 out of memory, 1206 no room for locks, 1637 too many transactions, 1969/3024 a statement's time limit.
+_BUSY_CODES = frozenset({1041, 1206, 1637, 1969, 3024})
 
 sqlite_write_lock = threading.RLock()
 """Allows one writer per process: two greenlets in BEGIN IMMEDIATE would deadlock a process under gevent. It knows who
@@ -349,7 +352,7 @@ def _as_busy(error: DBAPIError) -> Busy | None:
         return DiskFull()
     if is_unreachable(error) or _code(error) in _LOST_CODES:
         return Busy("the database can't be reached")
-    return Busy("the database was busy for too long") if is_retried(error) else None
+    return Busy("the database was busy for too long") if is_retried(error) or _code(error) in _BUSY_CODES else None
 
 
 def _code(error: DBAPIError) -> int | None:

@@ -1,0 +1,78 @@
+"""What a MariaDB or MySQL server refuses for a while is no bug: callers are told to ask again, and jobs wait."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pymysql
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+
+from common import database
+from common.errors import Busy
+from common.transaction import Transaction, snapshot, transactional
+from tests.servers import MariaDB, mariadb_server
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[MariaDB]:
+    """With the account `few`, which may have two connections."""
+    first = tmp_path / "init.sql"
+    statements = (
+        "create user 'aiw'@'%' identified by 'pw'",
+        "grant all on *.* to 'aiw'@'%'",
+        "create user 'few'@'%' identified by 'pw' with max_user_connections 2",
+        "grant select on *.* to 'few'@'%'",
+    )
+    first.write_text("".join(f"{statement};\n" for statement in statements))
+    with mariadb_server(f"--init-file={first}") as running:
+        yield running
+
+
+@transactional
+def _write(tx: Transaction) -> None:
+    tx.now()
+
+
+def test_an_account_without_a_free_connection_is_busy(use_database: Callable[[str], None], server: MariaDB) -> None:
+    use_database(server.new_database().replace("aiw:pw", "few:pw"))
+    held = [
+        pymysql.connect(host="127.0.0.1", port=server.port, user="few", password="pw", ssl_disabled=True)
+        for _ in range(2)
+    ]
+
+    with pytest.raises(Busy, match="can't be reached"), snapshot() as read:
+        read.now()
+    with pytest.raises(Busy, match="can't be reached"):
+        _write()
+
+    for connection in held:
+        connection.close()
+
+
+def test_a_statement_that_the_server_ends_is_busy(
+    use_database: Callable[[str], None], mariadb_database_url: str
+) -> None:
+    use_database(mariadb_database_url)
+    with pytest.raises(Busy, match="busy for too long"), snapshot() as read:
+        read.session.execute(text("SET STATEMENT max_statement_time = 0.01 FOR SELECT SLEEP(60)"))
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (1047, "can't be reached"), (1129, "can't be reached"), (1135, "can't be reached"),
+        (1158, "can't be reached"), (1159, "can't be reached"), (1203, "can't be reached"),
+        (3032, "can't be reached"), (1041, "busy for too long"), (1206, "busy for too long"),
+        (1637, "busy for too long"), (3024, "busy for too long"),
+    ],
+)  # fmt: skip
+def test_other_limits_of_a_server_are_busy(code: int, words: str) -> None:
+    with pytest.raises(Busy, match=words):
+        database.raise_busy(OperationalError("SELECT 1", {}, pymysql.err.OperationalError(code, "not now")))
+
+
+def test_a_packet_that_is_too_large_is_a_bug() -> None:
+    database.raise_busy(OperationalError("SELECT 1", {}, pymysql.err.OperationalError(1153, "packet too large")))
