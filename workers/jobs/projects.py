@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+import structlog
+
 from common import jobs
 from common.errors import ProviderRefused
 from common.providers.forge import Forge, forge
@@ -9,10 +13,16 @@ from common.providers.runtime import runtime
 from common.services.projects import provisioning
 from common.services.tasks import watching
 from common.services.tasks.pushes import PendingPush, settle_push
-from common.values.pull_request import PullReview
+from common.values.pull_request import PullComment, PullReview
 from common.values.repository import Repository
 from workers.job import Claimed, job
 from workers.runtime_calls import revoke_credential
+
+log = structlog.get_logger()
+
+TOO_LARGE = "too_large"
+OF_ONE_PULL = {TOO_LARGE, "no_pull_request"}
+"""Codes of refusals that say nothing about the repository."""
 
 
 @job(jobs.PROVISION_PROJECT, parked=provisioning.fail_provision)
@@ -70,15 +80,16 @@ def watch_repository(job: Claimed) -> None:
     plan = watching.begin_watch(job.lease)
     if plan is None:
         return
+    place = plan.place.repository
     try:
         for push in plan.pushes:
-            settle_push(job.lease, push, has_landed=has_landed(forge(), plan.place.repository, push))
-        heads = {branch: forge().read_head(plan.place.repository, branch) for branch in plan.branches}
-        pulls = {number: seen for number in plan.pulls if (seen := _look(plan.place.repository, number)) is not None}
+            settle_push(job.lease, push, has_landed=has_landed(forge(), place, push))
+        heads = {branch: forge().read_head(place, branch) for branch in plan.branches}
     except ProviderRefused as error:
         watching.record_unreadable(job.lease, error.message)
         return
-    watching.record_heads(job.lease, heads, pulls)
+    pulls, refusal = _read_pulls(place, plan.pulls)
+    watching.record_heads(job.lease, heads, pulls, unreadable=refusal)
 
 
 def has_landed(at: Forge, place: Repository, push: PendingPush) -> bool:
@@ -97,9 +108,35 @@ def has_landed(at: Forge, place: Repository, push: PendingPush) -> bool:
         return False
 
 
+def _read_pulls(place: Repository, numbers: Iterable[int]) -> tuple[dict[int, PullReview], str | None]:
+    """The pull requests that could be read, and why the server refuses to show any more; None if it does not."""
+    pulls: dict[int, PullReview] = {}
+    for number in numbers:
+        try:
+            seen = _look(place, number)
+        except ProviderRefused as error:
+            if error.code not in OF_ONE_PULL:
+                return pulls, error.message
+            log.warning("a pull request can't be read", repository=place.name, number=number, reason=error.message)
+            continue
+        if seen is not None:
+            pulls[number] = seen
+    return pulls, None
+
+
 def _look(place: Repository, number: int) -> PullReview | None:
-    """Return the pull request with people's comments; None if it does not exist (any more)."""
+    """Return the pull request with people's comments; None if it does not exist (any more).
+
+    Instead of comments that are too many to be read, there is one that says so.
+    """
     pull = forge().read_pull_request(place, number)
     if pull is None:
         return None
-    return PullReview(pull, tuple(forge().read_comments(place, number)))
+    try:
+        comments = tuple(forge().read_comments(place, number))
+    except ProviderRefused as error:
+        if error.code != TOO_LARGE:
+            raise
+        text = f"the comments on pull request #{number} are too many to be read, so new ones are not passed on"
+        comments = (PullComment("unread", "platform", f"{text}: {error.message}"),)
+    return PullReview(pull, comments)

@@ -66,14 +66,22 @@ def begin_watch(tx: Transaction, lease: Lease) -> WatchPlan | None:
 
 @transactional
 def record_heads(
-    tx: Transaction, lease: Lease, heads: Mapping[str, str | None], pulls: Mapping[int, PullReview] | None = None
+    tx: Transaction,
+    lease: Lease,
+    heads: Mapping[str, str | None],
+    pulls: Mapping[int, PullReview] | None = None,
+    *,
+    unreadable: str | None = None,
 ) -> None:
     """Update the project's tasks to the heads of their branches and the states of their pull requests.
 
-    heads: branch → its head, None if the branch is gone. pulls: by number; None: nothing was read.
+    heads: branch → its head, None if the branch is gone. pulls: by number; None: nothing was read. unreadable: why pull
+    requests can't be read, which holds the project's tasks; None: they can.
     """
     project = tx.get(Project, lease.subject_id)
-    if project.held_until is not None:
+    if unreadable is not None:
+        holding.hold_unreadable(tx, tx.lock(Project, project.id), unreadable)
+    elif project.held_until is not None:
         holding.release_readable(tx, tx.lock(Project, project.id))
     watched = select(Task.id).where(Task.project_id == lease.subject_id, _is_watched())
     tasks = tx.lock_all(Task, tx.session.scalars(watched).all())

@@ -19,7 +19,7 @@ from common.services.tasks.tasks import NewTask
 from common.settings import settings
 from common.states import TaskState
 from common.transaction import Transaction, snapshot, transactional
-from tests.doubles.gitea import GiteaDouble, basic
+from tests.doubles.gitea import Fault, GiteaDouble, basic
 from tests.doubles.gitea.model import Repo
 from tests.doubles.gitea.pulls import add_review, change_pull
 from tests.providers.git_tree import WorkTree
@@ -228,6 +228,32 @@ def test_a_comment_is_the_agents_once(shop: Shop) -> None:
         shop.poll()
 
     assert (shop.task.state, shop.remarks()) == ("ready_to_test", [("comment", "ada", "Nice", None)])
+
+
+def test_too_many_comments_hide_no_push_and_are_said_on_the_task_once(shop: Shop) -> None:
+    for _ in range(80):
+        shop.server.comment(shop.ada, shop.repo, PULL, "x" * 65_000)
+    for _ in range(2):
+        shop.poll()
+
+    ((kind, author, body, _path),) = shop.remarks()
+    assert (shop.task.state, kind, author) == ("ready_to_test", "comment", "platform")
+    assert "too many to be read" in body
+    shop.push("b")
+    shop.poll()
+    assert (shop.task.state, shop.platform.get(Project, shop.project.id).error) == ("in_progress", None)
+
+
+def test_a_server_that_refuses_to_show_comments_holds_the_project_and_hides_no_push(shop: Shop) -> None:
+    tasks.approve_task(shop.task_id, by=shop.platform.max)
+    shop.push("b")
+    shop.server.faults.append(Fault("GET .*/issues/1/comments", "409"))
+    shop.poll()
+
+    assert shop.task.state == "in_progress"
+    assert "was refused" in str(shop.platform.get(Project, shop.project.id).error)
+    shop.poll()
+    assert shop.platform.get(Project, shop.project.id).error is None
 
 
 def test_a_review_that_asks_for_changes_sends_the_task_back_once(shop: Shop) -> None:

@@ -860,6 +860,8 @@ export const TEXTS = {
   "importing the repository": "importando el repositorio",
   "creating the repository": "creando el repositorio",
   "creating the environment": "creando el entorno",
+  "the comments on pull request #{number} are too many to be read, so new ones are not passed on":
+    "los comentarios del pull request #{number} son demasiados para leerlos, así que los nuevos no se transmiten",
   "removing apps and checks": "quitando aplicaciones y comprobaciones",
   "removing the repository": "quitando el repositorio",
   "The default branch {default_branch} does not exist.": "La rama por defecto {default_branch} no existe.",
