@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from common.errors import Misconfigured
 from common.machine.ports import APP_PORTS, PortRange
 from common.settings.driver_names import DRIVER_NAMES
-from common.settings.environment import Environment, web_address
+from common.settings.environment import Environment, own_address, web_address
 from common.settings.kubernetes import MOST_PREVIEWS, FleetSettings, KubernetesSettings, read_kubernetes
 from common.settings.log_level import read_log_level
 from common.settings.models import ModelSettings, ProviderSettings, read_models
@@ -65,7 +65,7 @@ class WebSettings:
     port: int
     """Port to listen on (AIWORKER_PORT or PORT); 3000 by default."""
     public_url: str
-    """Base URL of links (AIWORKER_PUBLIC_URL), without a trailing slash. http://localhost:<port> by default."""
+    """Base URL of links (AIWORKER_PUBLIC_URL), without a trailing slash. By default at AIWORKER_HOST, or localhost."""
     internal_url: str
     """Where agents on this machine reach the API (AIWORKER_INTERNAL_URL). http://127.0.0.1:<port> by default."""
     metrics_public: bool
@@ -267,14 +267,15 @@ settings = _Once()
 
 def read_web(env: Environment) -> WebSettings:
     """Raises Misconfigured."""
+    host = env.string("AIWORKER_HOST", default="127.0.0.1")
     port = env.number("AIWORKER_PORT", "PORT", default=3000, least=1, most=65535)
     public_url = env.address("AIWORKER_PUBLIC_URL", such_as="https://aiworker.example")
     internal_url = env.address("AIWORKER_INTERNAL_URL", such_as="http://localhost:3000")
     return WebSettings(
-        host=env.string("AIWORKER_HOST", default="127.0.0.1"),
+        host=host,
         port=port,
-        public_url=(public_url or f"http://localhost:{port}").rstrip("/"),
-        internal_url=(internal_url or f"http://127.0.0.1:{port}").rstrip("/"),
+        public_url=(public_url or own_address(host, port, otherwise="localhost")).rstrip("/"),
+        internal_url=(internal_url or own_address(host, port, otherwise="127.0.0.1")).rstrip("/"),
         metrics_public=env.flag("AIWORKER_METRICS_PUBLIC"),
         max_body_bytes=env.number("AIWORKER_MAX_BODY_BYTES", default=2**20, least=1024),
         git_max_body_bytes=env.number("AIWORKER_GIT_MAX_BODY_BYTES", default=2**31, least=2**20, most=2**40),

@@ -124,6 +124,21 @@ def web_address(text: str) -> SplitResult | None:
     return parts if is_address else None
 
 
+def own_address(host: str, port: int, *, otherwise: str) -> str:
+    """The address of a server that listens on host.
+
+    otherwise: the name in it if the server listens everywhere, or on 127.0.0.1.
+    """
+    bare = host.strip("[]")
+    try:
+        is_everywhere = ipaddress.ip_address(bare).is_unspecified
+    except ValueError:  # a name
+        is_everywhere = False
+    if is_everywhere or bare in {"127.0.0.1", "localhost"}:
+        return f"http://{otherwise}:{port}"
+    return f"http://[{bare}]:{port}" if ":" in bare else f"http://{bare}:{port}"
+
+
 def _whole_number(text: str) -> int | None:
     try:
         return int(text) if text.isdecimal() else None

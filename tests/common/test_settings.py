@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from common.settings import _Once, settings
+from common.settings import _Once, from_env, settings
 from tests.e2e.instance import wait_until
 
 
@@ -65,3 +65,25 @@ def test_a_read_that_began_before_does_not_come_back_after_a_clear(
 
 def test_no_test_reads_the_settings_of_this_checkouts_own_instance() -> None:
     assert settings().store.data_dir.resolve() != Path(".aiworker").resolve()
+
+
+@pytest.mark.parametrize(
+    ("host", "public", "internal"),
+    [
+        (None, "http://localhost:4000", "http://127.0.0.1:4000"),
+        ("127.0.0.1", "http://localhost:4000", "http://127.0.0.1:4000"),
+        ("localhost", "http://localhost:4000", "http://127.0.0.1:4000"),
+        ("0.0.0.0", "http://localhost:4000", "http://127.0.0.1:4000"),
+        ("::", "http://localhost:4000", "http://127.0.0.1:4000"),
+        ("192.0.2.7", "http://192.0.2.7:4000", "http://192.0.2.7:4000"),
+        ("::1", "http://[::1]:4000", "http://[::1]:4000"),
+        ("build.lan", "http://build.lan:4000", "http://build.lan:4000"),
+    ],
+)
+def test_addresses_are_where_the_web_server_listens(
+    tmp_path: Path, host: str | None, public: str, internal: str
+) -> None:
+    environ = {"AIWORKER_DATA_DIR": str(tmp_path), "AIWORKER_PORT": "4000"} | ({"AIWORKER_HOST": host} if host else {})
+    web = from_env(environ).web
+
+    assert (web.public_url, web.internal_url) == (public, internal)

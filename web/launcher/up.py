@@ -263,6 +263,12 @@ def _local_address(settings: Settings) -> tuple[str, int]:
     return host, settings.web.port
 
 
+def _is_internal_url_live(settings: Settings) -> bool:
+    """Whether agents on this machine reach the web server. True for https, whose proxy may start later."""
+    parts = urlsplit(settings.web.internal_url)
+    return parts.scheme != "http" or _is_live((parts.hostname or "", parts.port or 80))
+
+
 def _kept_password(path: Path) -> str:
     """The password in a file that only this user may read. A new one is made if the file is missing or empty."""
     kept = path.read_text(encoding="utf-8").strip() if path.exists() else ""
@@ -289,6 +295,9 @@ def _say_addresses(
         _say(f"  {'Sandbox' if number == 0 else '':<8} {line}")
     if urlsplit(url).scheme == "http" and settings.web.host not in {"127.0.0.1", "::1", "localhost"}:
         _say("  Note     the page is served without TLS beyond this machine; put a proxy with TLS in front of it")
+    if not _is_internal_url_live(settings):
+        url = settings.web.internal_url
+        _say(f"  Note     {url} does not answer on this machine, so agents can't work: see AIWORKER_INTERNAL_URL")
     _say("Stop it with Ctrl-C. The next start goes on with the same data.")
     _say("")
 

@@ -17,11 +17,13 @@ import psutil
 import pytest
 
 from common.errors import Misconfigured
+from common.settings import from_env
 from tests.e2e.instance import wait_until
 from tests.ports import free_port
 from tests.processes import lives, words
 from tests.servers import ROOT
 from web.cli.up_command import up
+from web.launcher.up import _say_addresses
 
 LAUNCH = """
 import sys
@@ -105,6 +107,7 @@ def test_the_platform_starts_stops_and_goes_on_with_its_data(tmp_path: Path) -> 
     assert [path for path in everything if path.lstat().st_mode & 0o077] == []
     assert "admin / " in first
     assert "  Sandbox  " in first
+    assert "AIWORKER_INTERNAL_URL" not in first
     assert "admin / " not in second
 
 
@@ -154,3 +157,10 @@ def test_a_taken_port_stops_the_start_with_one_line(tmp_path: Path) -> None:
     assert printed.splitlines() == [
         f"port {port} on 127.0.0.1 can't be used (Address already in use); choose another with AIWORKER_PORT or --port"
     ]
+
+
+def test_an_internal_url_that_does_not_answer_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    _say_addresses(from_env({"AIWORKER_DATA_DIR": str(tmp_path), "AIWORKER_INTERNAL_URL": url}), None, None, [])
+
+    assert f"{url} does not answer on this machine" in capsys.readouterr().out
