@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
-from common.providers.runtime import Runtime, check_reports
+from common.errors import ProviderUnavailable
+from common.providers.runtime import Runtime, check_reports, places
 from common.providers.runtime.reasons import judge_check
 from common.values.check import Check, CheckPhase, CheckState
 from tests.doubles.kubernetes import ClusterDouble
 from tests.providers.runtime_cluster import SPACE, again, runtime_on, version
 from tests.providers.runtime_contract import check_of, finished, until
+from workers.runtime_calls import run_check
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 
@@ -151,6 +153,49 @@ def test_too_slow_is_only_what_had_its_time(
 
     assert judged.phase is phase
     assert (words is None and judged.reason is None) or str(words) in str(judged.reason)
+
+
+GOES = {"type": "DisruptionTarget", "status": "True", "reason": "DeletionByTaintManager", "message": "no heartbeat"}
+
+
+@pytest.mark.parametrize(
+    ("state", "phase"),
+    [
+        ({"running": {"startedAt": _at(-60)}}, CheckPhase.BROKEN),
+        ({"running": {"startedAt": _at(-901)}}, CheckPhase.BROKEN),
+        ({"waiting": {"reason": "PodInitializing"}}, CheckPhase.BROKEN),
+        ({"terminated": {"exitCode": 0}}, CheckPhase.RUNNING),
+    ],
+)
+def test_a_check_whose_pod_the_cluster_removes_is_broken(state: dict[str, Any], phase: CheckPhase) -> None:
+    """A command that ended well has done so; its Job will say it."""
+    judged = judge_check(_job(), [_pod(state, phase="Running", conditions=[GOES])], timeout_seconds=900, now=NOW)
+
+    assert judged.phase is phase
+    assert phase is CheckPhase.RUNNING or "DeletionByTaintManager" in str(judged.reason)
+
+
+def test_a_check_whose_node_is_gone_is_made_anew_beside_the_pod_that_stays(
+    runtime: Runtime, cluster: ClusterDouble
+) -> None:
+    check = _check("sleep 600")
+    runtime.ensure_check(check)
+    (name,) = until(lambda: cluster.names("pods", SPACE.namespace))
+    began = cluster.object("jobs", SPACE.namespace, places.check_name("c"))["metadata"]["uid"]
+    with cluster.standing_still():
+        status = _pod({"running": {"startedAt": _at(0)}}, phase="Running", conditions=[GOES])["status"]
+        pod = cluster.object("pods", SPACE.namespace, name) | {"status": status}
+        cluster.store.put("pods", pod)
+        cluster.faults.add(f"GET .*/pods/{name}/log", "500", nth=0)
+        with pytest.raises(ProviderUnavailable, match="DeletionByTaintManager"):
+            run_check(runtime, check)
+        assert cluster.names("pods", SPACE.namespace) == []
+        # No kubelet is there to end it, so it outlives its Job.
+        cluster.store.put("pods", pod)
+
+    made = again(lambda: run_check(runtime, check))
+    assert made.phase is CheckPhase.RUNNING
+    assert cluster.object("jobs", SPACE.namespace, places.check_name("c"))["metadata"]["uid"] != began
 
 
 def _ended(reports: dict[str, Any], *, seconds_ago: float = 5, **status: Any) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from common.providers.runtime.ingress_health import IngressRoute, wrong_answer
 from common.providers.runtime.kept_verdict import read_timeout, read_verdict, write_verdict
 from common.providers.runtime.kube import Cluster, connect
 from common.providers.runtime.manifests import Manifests
-from common.providers.runtime.objects import KubeObject
+from common.providers.runtime.objects import KubeObject, is_going, is_owned, revision
 from common.providers.runtime.pod_logs import containers_with_logs, has_restarted
 from common.providers.runtime.reasons import Judgement
 from common.settings import KubernetesSettings
@@ -133,12 +133,12 @@ class KubernetesRuntime:
         going = {
             found["metadata"]["name"]
             for found in self._cluster.items(places.path("namespaces"), labels=ours)
-            if _is_going(found)
+            if is_going(found)
         }
         return [
             (found["metadata"]["namespace"], found["metadata"]["name"], _wanted(found))
             for found in self._cluster.items(places.path("deployments"), labels=f"{ours},{places.APP}")
-            if found["metadata"]["namespace"] not in going and not _is_going(found)
+            if found["metadata"]["namespace"] not in going and not is_going(found)
         ]
 
     def app_logs(self, app: App, version_id: str, *, limit: int = 500) -> list[LogLine]:
@@ -170,16 +170,20 @@ class KubernetesRuntime:
             return None
         name = places.check_name(check_id)
         job = self._cluster.read(places.path("jobs", space.namespace, name))
-        if job is None or _is_going(job):
+        if job is None or is_going(job):
             return None
-        pods = self._cluster.items(places.path("pods", space.namespace), labels=f"{places.CHECK}={name}")
+        found = self._cluster.items(places.path("pods", space.namespace), labels=f"{places.CHECK}={name}")
+        # On a node that is gone, a pod of a Job that was deleted may stay for long.
+        pods = [pod for pod in found if is_owned(pod, job)]
         timeout = read_timeout(job["metadata"].get("annotations", {}))
         now = datetime.now(UTC)
         judged = reasons.judge_check(job, pods, timeout_seconds=timeout, now=now)
         if judged.phase is CheckPhase.RUNNING and not pods and (reason := self._why_no_pod(job)):
             return CheckState(CheckPhase.WAITING, None, "", reason, code="quota")
         log = "".join(
-            self._log(pod, container, lines=CHECK_LOG_LINES, timestamps="false")
+            self._log(
+                pod, container, lines=CHECK_LOG_LINES, timestamps="false", is_required=judged.phase != CheckPhase.BROKEN
+            )
             for pod in pods
             for container in containers_with_logs(pod)
         )
@@ -237,7 +241,7 @@ class KubernetesRuntime:
                 f"the namespace {space.namespace} exists and does not belong to project {space.project_id}",
                 code="foreign",
             )
-        if _is_going(found):
+        if is_going(found):
             if for_writing:
                 raise ProviderUnavailable(f"the namespace {space.namespace} is still being deleted")
             return None
@@ -255,7 +259,7 @@ class KubernetesRuntime:
             raise ProviderRefused(
                 f"the deployment {app.space.namespace}/{name} does not belong to AiWorker", code="foreign"
             )
-        if _is_going(found):
+        if is_going(found):
             return None
         return found
 
@@ -264,7 +268,7 @@ class KubernetesRuntime:
             return []
         labels = places.selector(**{places.APP: app.name, places.VERSION: places.label("version id", version_id)})
         found = self._cluster.items(places.path("pods", app.space.namespace), labels=labels)
-        return [pod for pod in found if not _is_going(pod)]
+        return [pod for pod in found if not is_going(pod)]
 
     def _serving(self, app: App, *, beside: str | None) -> str | None:
         """Return the newest version with available pods other than `beside`; None if there is none."""
@@ -274,7 +278,7 @@ class KubernetesRuntime:
             for one in found
             if one.get("status", {}).get("availableReplicas", 0) > 0 and _wanted(one) not in {beside, None}
         ]
-        newest = max(serving, key=_revision, default=None)
+        newest = max(serving, key=revision, default=None)
         return None if newest is None else _wanted(newest)
 
     def _state(self, app: App, deployment: KubeObject) -> AppState:
@@ -354,9 +358,17 @@ class KubernetesRuntime:
                 self._cluster.delete(places.path("secrets", namespace, secret["metadata"]["name"]))
 
     def _log(
-        self, pod: KubeObject, container: str, *, lines: int, timestamps: str = "true", previous: str = "false"
+        self,
+        pod: KubeObject,
+        container: str,
+        *,
+        lines: int,
+        timestamps: str = "true",
+        previous: str = "false",
+        is_required: bool = True,
     ) -> str:
-        """Return the last lines of a container's log; empty if the node has no log."""
+        """Return the last lines of a container's log; empty if the node has no log, or can't be asked for one that is
+        not required."""
         where = places.path("pods", pod["metadata"]["namespace"], pod["metadata"]["name"]) + "/log"
         query = {"container": container, "tailLines": str(lines), "timestamps": timestamps, "previous": previous}
         try:
@@ -366,7 +378,7 @@ class KubernetesRuntime:
             return ""
         except ProviderUnavailable:
             # With `readiness` the cluster may have simulated nodes, which never have logs.
-            if self._chosen.health == "http":
+            if is_required and self._chosen.health == "http":
                 raise
             return ""
 
@@ -377,15 +389,6 @@ def _wanted(thing: KubeObject) -> str | None:
     return None if found is None else str(found)
 
 
-def _is_going(thing: KubeObject) -> bool:
-    return "deletionTimestamp" in thing["metadata"]
-
-
-def _revision(thing: KubeObject) -> int:
-    """Return the rollout number that the deployment controller gave a Deployment or ReplicaSet; 0 before that."""
-    return int(thing["metadata"].get("annotations", {}).get("deployment.kubernetes.io/revision", 0))
-
-
 def _rollout(deployment: KubeObject) -> str:
     """Return the rollout's identity, which differs between two rollouts of the same version."""
-    return f"{_revision(deployment)} {_wanted(deployment)}"
+    return f"{revision(deployment)} {_wanted(deployment)}"

@@ -154,6 +154,9 @@ def judge_check(job: KubeObject, pods: Sequence[KubeObject], *, timeout_seconds:
             if problem[0] == CheckEnd.SETUP_FAILED:
                 return _judged(CheckPhase.FAILED, None, problem[1], CheckEnd.SETUP_FAILED)
             return _judged(CheckPhase.BROKEN, None, problem[1], problem[0] if problem[0] == _SERVICE_FAILED else None)
+    if ended is None and not _is_late(pods) and (reason := _pod_reason(pods)):
+        # Such as on a node that is gone: nothing there ends the container, which seems to run on.
+        return _judged(CheckPhase.BROKEN, None, f"the cluster removed its pod: {reason}")
     began = _began(pods)
     if began is not None and (now - began).total_seconds() > timeout_seconds:
         return _too_slow(timeout_seconds)
