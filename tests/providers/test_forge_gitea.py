@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -196,3 +197,30 @@ def test_what_a_killed_git_left_locked_in_the_mirror_stops_nobody(
     new = work.commit({"a": "a"}, on="task-1", start="origin/main")
     work.push("task-1")
     assert [file.path for file in forge.diff(repository, base=head, head=new).files] == ["a"]
+
+
+def test_a_mirror_with_many_packs_is_packed_and_keeps_what_no_branch_names(
+    forge: GiteaForge, repository: Repository, work: WorkTree, tmp_path: Path
+) -> None:
+    first = work.commit({"a": "1"}, on="task-1", start="origin/main")
+    work.push("task-1")
+    assert forge.contains(repository, ancestor=first, head=first)
+    (mirror,) = [path for path in (tmp_path / "mirrors").rglob("*.git") if path.is_dir()]
+    packs = mirror / "objects" / "pack"
+    left = []
+    for number in range(60):
+        (tmp_path / "blob").write_text(str(number))
+        blob = git("hash-object", "-w", str(tmp_path / "blob"), at=mirror)
+        (tmp_path / "blobs").write_text(f"{blob}\n")
+        with (tmp_path / "blobs").open() as names:
+            command = ["git", "pack-objects", "--quiet", str(packs / "pack")]
+            subprocess.run(command, cwd=mirror, stdin=names, stdout=subprocess.DEVNULL, check=True)
+        left.append(blob)
+    assert len(list(packs.glob("*.pack"))) == 60
+
+    second = work.commit({"a": "2"}, on="task-1")
+    work.push("task-1")
+    assert forge.contains(repository, ancestor=first, head=second)
+    assert len(list(packs.glob("*.pack"))) <= 2
+    for blob in left:
+        git("cat-file", "-e", blob, at=mirror)

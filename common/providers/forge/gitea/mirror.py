@@ -12,6 +12,8 @@ import re
 import shutil
 from pathlib import Path
 
+import structlog
+
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.machine.git_environment import basic_authorization
 from common.machine.git_locks import forget_locks
@@ -20,8 +22,13 @@ from common.names import SHA_PATTERN
 from common.providers.forge import git, history
 from common.providers.forge.gitea.doubted_answers import ask_with_retries
 
+log = structlog.get_logger()
+
 _FETCH_SECONDS = 300.0
 _ASK_SECONDS = 30.0
+_PACK_SECONDS = 120.0
+_PACKING = (("gc.autoDetach", "false"), ("gc.bigPackThreshold", "256m"))
+"""In the foreground, as only the lock's holder may write. Large packs stay as they are: the caller waits meanwhile."""
 _REFSPECS = (
     "+refs/heads/*:refs/remotes/heads/*",
     "+refs/tags/*:refs/remotes/tags/*",
@@ -49,7 +56,7 @@ class Mirror:
             ("protocol.allow", "never"),
             ("protocol.http.allow", "always"),
             ("protocol.https.allow", "always"),
-            ("gc.auto", "0"),
+            ("gc.auto", "0"),  # fetch() packs
         )
 
     def read_refs(self, *refs: str) -> dict[str, str]:
@@ -103,6 +110,17 @@ class Mirror:
             self._remote(
                 self.path, "fetch", *options, "--end-of-options", self._url, *_REFSPECS, timeout=_FETCH_SECONDS
             )
+            self._pack()
+
+    def _pack(self) -> None:
+        """Pack the mirror if git counts many packs or loose objects. Removes no object. The lock must be held.
+
+        The mirror works without: a failure is logged, and the next fetch tries again.
+        """
+        try:
+            git.run(self.path, "gc", "--auto", "--quiet", timeout_seconds=_PACK_SECONDS, config=_PACKING)
+        except (ProviderRefused, ProviderUnavailable) as error:
+            log.warning("a mirror can't be packed", repository=self._name, reason=str(error))
 
     def move(self, ref: str, *, new: str | None, old: str | None) -> bool:
         """Move the server's ref from `old` to `new` (None: delete it). Returns False if the ref is not at `old`.
