@@ -19,6 +19,8 @@ from sqlalchemy.orm import configure_mappers
 
 from common import database
 from common.errors import Misconfigured
+from common.machine import disk
+from common.machine.disk import DiskState
 from common.machine.locks import locked
 from common.settings import settings
 from common.settings.restore_mark import require_restored
@@ -46,8 +48,7 @@ def upgrade(to: str = "head") -> None:
             config.attributes["connection"] = connection
             importlib.import_module("alembic.command").upgrade(config, to)
     except DBAPIError as error:
-        url = database.describe_url(settings().store.database_url)
-        raise Misconfigured(f"the database {url} can't be used: {error.orig}; check AIWORKER_DATABASE_URL") from error
+        raise _unusable(error) from error
 
 
 def prepare_models() -> None:
@@ -73,10 +74,19 @@ def require_current() -> None:
     try:
         present = _present_revision()
     except DBAPIError as error:
-        raise Misconfigured(f"the database {url} can't be used: {error.orig}; check AIWORKER_DATABASE_URL") from error
+        raise _unusable(error) from error
     _refuse_newer(present)
     if present != newest_revision():
         raise Misconfigured(f"the database {url} does not have this version's schema; run: aiworker db upgrade")
+
+
+def _unusable(error: DBAPIError) -> Misconfigured:
+    """The error with its remedy. SQLite calls a full disk an I/O error at times, so the disk is looked at."""
+    url = database.describe_url(settings().store.database_url)
+    path = settings().store.database_path
+    if path is not None and disk.look(path, None).state is DiskState.FULL:
+        return Misconfigured(f"the database {url} can't be used: the disk is full; make room at {path.parent}")
+    return Misconfigured(f"the database {url} can't be used: {error.orig}; check AIWORKER_DATABASE_URL")
 
 
 def newest_revision() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -52,6 +53,25 @@ def test_a_full_disk_refuses_writes_and_ends_nobody(tmp_path: Path, redis_url: s
     assert (found["before"][0], found["after"][0]) == (201, 201)
     assert {"Before", "After"} <= set(found["names"])
     assert found["is_same_worker"]
+
+
+def test_a_start_on_a_full_disk_says_so(tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    place.mkdir()
+    words = _mounting(place)
+    if words is None:
+        pytest.skip("nobody may mount here")
+    fill = 'mount -t tmpfs -o size=1m tmpfs "$1" && mkdir "$1/data"; cat /dev/zero > "$1/filler"'
+    script = f'{fill}; exec "$2" -m web.cli db upgrade'
+    environment = {"PATH": os.environ["PATH"], "AIWORKER_DATA_DIR": f"{place}/data", "AIWORKER_SECRET_KEY": "k" * 32}
+    ended = subprocess.run(
+        [*words, "sh", "-c", script, "sh", str(place), sys.executable],
+        cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert ended.returncode == 1
+    assert f"the disk is full; make room at {place}/data" in ended.stderr
+    assert "AIWORKER_DATABASE_URL" not in ended.stderr
 
 
 def test_by_default_a_gibibyte_and_a_fiftieth_stay_free(tmp_path: Path) -> None:
