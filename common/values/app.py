@@ -78,7 +78,8 @@ class Version:
     """The version that an app should run.
 
     version_id: the deployment's id; equal ids mean the same version. start_seconds: how long it may take until it first
-    answers. is_retried: whether to start it again if it has failed before and is not live.
+    answers. is_retried: whether to start it again if it has failed before and is not live. was_healthy: whether it
+    served before and is put back; the local runtime starts such a version until it is healthy.
     """
 
     version_id: Identity
@@ -87,6 +88,7 @@ class Version:
     spec: Spec = field(default_factory=Spec)
     start_seconds: Amount = 60
     is_retried: bool = False
+    was_healthy: bool = False
 
 
 MACHINE = "machine"
@@ -101,7 +103,8 @@ class AppPhase(StrEnum):
     LIVE = "live"
     """The version passed its health check and serves."""
     FAILED = "failed"
-    """The version never became healthy, or was live and keeps dying. `reason` says why."""
+    """The version never became healthy, or was live and keeps dying. `reason` says why. One that was live, or
+    `was_healthy`, may still become LIVE."""
 
 
 @dataclass(frozen=True)

@@ -242,7 +242,7 @@ def test_a_killed_live_process_comes_back_at_the_same_url(runtime: ProcessRuntim
     assert (state.phase, state.restarts) == (AppPhase.LIVE, 1)
 
 
-@patient({"forward.CONNECT_SECONDS": 60, "version.SPREAD_SECONDS": 60})
+@patient({"forward.CONNECT_SECONDS": 60, "failures.SPREAD_SECONDS": 60})
 def test_a_version_that_keeps_dying_fails_and_the_older_one_can_be_ensured(
     runtime: ProcessRuntime, repository: Repository
 ) -> None:

@@ -103,7 +103,8 @@ class RunningApp:
             self._replace_candidate(wanted.version_id)
         known = self._versions.get(wanted.version_id)
         is_retried = wanted.is_retried and known is not None and known.has_failed_itself and known is not self._live
-        is_there = known is not None and (known in {self._live, self._candidate} or known.has_failed_itself)
+        is_over = known is not None and known.has_failed_itself and not wanted.was_healthy
+        is_there = known is not None and (known in {self._live, self._candidate} or is_over)
         if is_there and not is_retried:
             return
         version_id = wanted.version_id

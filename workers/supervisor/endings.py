@@ -1,4 +1,4 @@
-"""Watches a command that runs once until it ends or exceeds a bound, and says how it ended."""
+"""Watches a program until it ends or exceeds a bound, and says how it ended."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from common.machine.children import exit_words
 from common.values.check import CheckEnd
 from workers.supervisor.excesses import Bound, Excesses
+from workers.supervisor.health import VersionFailed
+from workers.supervisor.logs import LogFile
 from workers.supervisor.units import Unit
 
 
@@ -47,3 +49,23 @@ async def watched(unit: Unit, bound: Bound, *, timeout_seconds: float) -> Ending
     if status > 0:
         return Ending(status, f"it {exit_words(status)}", CheckEnd.EXITED)
     return Ending(None, f"it {exit_words(status)}", CheckEnd.KILLED)
+
+
+async def death_of(unit: Unit, bound: Bound, log: LogFile) -> VersionFailed:
+    """Wait until a version's process ends or exceeds its bound, and is killed then; return the failure."""
+    ended, exceeds = asyncio.create_task(unit.wait()), asyncio.create_task(Excesses(unit, bound).first())
+    try:
+        await asyncio.wait({ended, exceeds}, return_when=asyncio.FIRST_COMPLETED)
+        if ended.done():
+            words, end = exit_words(ended.result()), log.output_end()
+            log.note(words)
+            if unit.has_met_memory_bound:
+                return VersionFailed("memory", f"it used more memory than its sandbox may have, and {words}{end}")
+            return VersionFailed("exited", f"the process {words}{end}")
+        excess = exceeds.result()
+        log.note(excess.words)
+        await unit.stop(0)
+        return VersionFailed(excess.code.value, f"it {excess.words}; it was killed")
+    finally:
+        ended.cancel()
+        exceeds.cancel()

@@ -126,6 +126,11 @@ class LogFile:
         """The texts of the last lines, oldest first."""
         return [line.text for line in last_lines(self._path, limit)]
 
+    def output_end(self) -> str:
+        """Return the last lines of the program's output after a colon; empty if there are none."""
+        output = " | ".join(line for line in self.last_lines(6) if not line.startswith("[runtime]"))
+        return f": {output[-1000:]}" if output else ""
+
     def close(self) -> None:
         self._log.close()
 

@@ -2,6 +2,9 @@
 
 It does not know the app's public port: it calls `on_live` once, when it has passed the health check. Its phase then
 stays LIVE while its process is restarted after a crash, until it crashes too often.
+
+A version that was healthy before is started again and again until it is healthy or stopped, also after it has FAILED:
+what it needs may become available later than it, for example after a restart of the machine.
 """
 
 from __future__ import annotations
@@ -14,13 +17,13 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TypeVar
 
-from common.machine.children import exit_words
 from common.machine.waiting import Deadline, growing_delay
 from common.values.app import MACHINE, AppPhase, Version
 from common.values.check import CheckEnd
 from workers.commits import NOTHING_TO_RUN
 from workers.supervisor.checkout import CheckoutFailed
-from workers.supervisor.excesses import Excesses
+from workers.supervisor.endings import death_of
+from workers.supervisor.failures import DEATHS_WITHIN_SECONDS, Deaths, FailedStarts
 from workers.supervisor.health import Listener, VersionFailed, failure_of, probe
 from workers.supervisor.logs import LogFile
 from workers.supervisor.ports import NoFreePort
@@ -42,12 +45,6 @@ DEATH_SECONDS = 1.0
 """A process that ends or is killed stops answering a little before it is known why."""
 MISSES_ALLOWED = 2
 """How many failed health checks in a row a live version may have before it is restarted."""
-DEATHS_ALLOWED = 4
-DEATHS_WITHIN_SECONDS = 60.0
-SPREAD_DEATHS_ALLOWED = 2
-"""The limit for crashes that are spread over SPREAD_SECONDS or more: restarting does not help then, and each try takes
-longer. So a version that fails some seconds after each start is given up within a minute."""
-SPREAD_SECONDS = 10.0
 RECOVERY_SECONDS = 10.0
 """How long a restarted version may take to become healthy; three times its first start, if that was longer."""
 FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS = 0.2, 5.0
@@ -78,11 +75,11 @@ class RunningVersion:
         self._project_id = project_id
         self._place = place
         spec = wanted.spec
-        room = Room(
+        self._room = Room(
             project_id, place, spec.needs, spec.variables, wanted.source, spec.memory_limit,
             spec.network,
         )  # fmt: skip
-        self._workplace = Workplace(tools, room)
+        self._workplace = Workplace(tools, self._room)
         self._log = log
         self._tools = tools
         self._on_live = on_live
@@ -90,7 +87,7 @@ class RunningVersion:
         self._taken_port: int | None = None
         self._unit: Unit | None = None
         self._death: asyncio.Task[VersionFailed] | None = None
-        self._deaths: list[float] = []
+        self._deaths = Deaths()
         self._start_took_seconds = 0.0
         self._extensions_left = EXTENSIONS
         self._task: asyncio.Task[None] | None = None
@@ -131,23 +128,24 @@ class RunningVersion:
         self._log.note(f"failed: {failure.reason}")
 
     async def _run(self) -> None:
-        try:
-            turn = await self._tools.overload.turn()
+        failed_starts = FailedStarts()
+        while True:
             try:
-                program = await self._prepare()
-                await self._start(program)
-                began = time.monotonic()
-                await self._first_answer(self.wanted.start_seconds)
-            finally:
-                turn.end()
-            self._start_took_seconds = time.monotonic() - began
-            await self._hold_healthy()
-        except Exception as error:  # noqa: BLE001 (a bug is logged as such)
-            self.fail(failure_of(error))
+                program = await self._become_healthy()
+                break
+            except Exception as error:  # noqa: BLE001 (a bug is logged as such)
+                failure = failure_of(error)
+            failed_starts.add()
+            if not self.wanted.was_healthy or failed_starts.are_too_many:
+                self.fail(failure)
             await self._clear(TERM_SECONDS)
-            self._log.close()
-            return
-        self.phase = AppPhase.LIVE
+            if not self.wanted.was_healthy:
+                self._log.close()
+                return
+            self._log.note(f"{failure.reason}; starting it again in {failed_starts.pause_seconds:g} s")
+            await asyncio.sleep(failed_starts.pause_seconds)
+            self._workplace, self.checked_seconds = Workplace(self._tools, self._room), 0.0
+        self.phase, self.failure = AppPhase.LIVE, None
         self._log.note("healthy: it is live now")
         self._on_live(self)
         await self._keep_alive(program)
@@ -159,6 +157,20 @@ class RunningVersion:
         await asyncio.to_thread(remove_or_log, self._place)
 
     # --- checkout and start
+
+    async def _become_healthy(self) -> Command:
+        """Make the checkout, start the process and wait until it passes its health check. Returns what was started."""
+        turn = await self._tools.overload.turn()
+        try:
+            program = await self._prepare()
+            await self._start(program)
+            began = time.monotonic()
+            await self._first_answer(self.wanted.start_seconds)
+        finally:
+            turn.end()
+        self._start_took_seconds = time.monotonic() - began
+        await self._hold_healthy()
+        return program
 
     async def _prepare(self) -> Command:
         code, source = self._workplace.code, self.wanted.source
@@ -176,16 +188,11 @@ class RunningVersion:
             async with self._tools.setup_turn:
                 await self._workplace.make_ready(self._log)
         except NotReady as error:
-            end = self._output_end() if error.code == SETUP_FAILED else ""
+            end = self._log.output_end() if error.code == SETUP_FAILED else ""
             raise VersionFailed(error.code, error.reason + end) from error
         except OSError as error:
             raise VersionFailed("exited", f"it can't be started: {error}") from error
         return program
-
-    def _output_end(self) -> str:
-        """Return the last lines of the program's output after a colon; empty if there are none."""
-        output = " | ".join(line for line in self._log.last_lines(6) if not line.startswith("[runtime]"))
-        return f": {output[-1000:]}" if output else ""
 
     async def _start(self, program: Command) -> None:
         """Start the process with a port that is free now."""
@@ -201,7 +208,7 @@ class RunningVersion:
         except (OSError, NoFreePort) as error:
             raise VersionFailed("exited", f"it can't be started: {error}") from error
         self._unit = unit
-        self._death = asyncio.create_task(self._death_of(unit))
+        self._death = asyncio.create_task(death_of(unit, self._workplace.bound, self._log))
         self._log.note(f"started as process {unit.pid}, PORT={port}")
 
     async def _end_unit(self, grace_seconds: float) -> None:
@@ -212,26 +219,6 @@ class RunningVersion:
         if self._taken_port is not None:
             self._tools.ports.free(self._taken_port)
         self._unit, self._death, self._port, self._taken_port = None, None, None, None
-
-    async def _death_of(self, unit: Unit) -> VersionFailed:
-        """Wait until the process ends or exceeds its bound; return the failure."""
-        ended = asyncio.create_task(unit.wait())
-        exceeds = asyncio.create_task(Excesses(unit, self._workplace.bound).first())
-        try:
-            await asyncio.wait({ended, exceeds}, return_when=asyncio.FIRST_COMPLETED)
-            if ended.done():
-                words, end = exit_words(ended.result()), self._output_end()
-                self._log.note(words)
-                if unit.has_met_memory_bound:
-                    return VersionFailed("memory", f"it used more memory than its sandbox may have, and {words}{end}")
-                return VersionFailed("exited", f"the process {words}{end}")
-            excess = exceeds.result()
-            self._log.note(excess.words)
-            await unit.stop(0)
-            return VersionFailed(excess.code.value, f"it {excess.words}; it was killed")
-        finally:
-            ended.cancel()
-            exceeds.cancel()
 
     # --- health check of a new version
 
@@ -371,25 +358,23 @@ class RunningVersion:
         """
         self._forget_old_deaths()
         self._note_trouble()
-        self._deaths.append(time.monotonic())
-        count, lasted = len(self._deaths), self._deaths[-1] - self._deaths[0]
-        keeps_dying = count > (SPREAD_DEATHS_ALLOWED if lasted >= SPREAD_SECONDS else DEATHS_ALLOWED)
-        if not keeps_dying and not stays_bad:
+        self._deaths.add()
+        count = self._deaths.count
+        if not self._deaths.are_too_many and not stays_bad:
             return growing_delay(count, first_seconds=FIRST_DELAY_SECONDS, longest_seconds=LONGEST_DELAY_SECONDS)
         code = failure.code if failure.code in {CheckEnd.MEMORY, CheckEnd.DISK} else "keeps_dying"
         words = f"it failed {count} times within {DEATHS_WITHIN_SECONDS:g} s, most recently: {failure.reason}"
         judged = self._judged(VersionFailed(code, words))
         if judged.code == MACHINE:
             # Crashes during an overload do not count against the version afterwards.
-            del self._deaths[:-1]
+            self._deaths.forget_all_but_last()
         self.fail(judged)
         return LONGEST_DELAY_SECONDS
 
     def _forget_old_deaths(self) -> None:
         """Forget crashes older than DEATHS_WITHIN_SECONDS. A failed version without recent crashes is LIVE again."""
-        limit = time.monotonic() - DEATHS_WITHIN_SECONDS
-        self._deaths = [at for at in self._deaths if at > limit]
-        if self.phase is AppPhase.FAILED and not self._deaths:
+        self._deaths.forget_old()
+        if self.phase is AppPhase.FAILED and not self._deaths.count:
             self.phase, self.failure = AppPhase.LIVE, None
             self._log.note("healthy again")
 

@@ -75,6 +75,11 @@ def without_gate(version: Version) -> Version:
     return replace(version, spec=replace(spec, health=replace(spec.health, seconds=0)))
 
 
+def put_back(deployment: Deployment) -> Version:
+    """The version as the runtime is told to run it again, because it served until now."""
+    return replace(version_of(deployment), was_healthy=True)
+
+
 def seal_spec(spec: Spec) -> str:
     """As a deployment's row keeps it."""
     return seal(write_spec(spec))

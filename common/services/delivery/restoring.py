@@ -16,7 +16,7 @@ from common.machine.waiting import growing_delay
 from common.models.delivery import Deployment
 from common.models.project import Project
 from common.services.delivery import deployments, health_history, versions
-from common.services.delivery.deployments import version_of, without_gate
+from common.services.delivery.deployments import put_back, without_gate
 from common.services.projects.places import app_of, place_of
 from common.services.projects.variables import mask_of_deployment
 from common.states import DeploymentState, Environment, ProjectState
@@ -100,7 +100,7 @@ def _projects(tx: Transaction, ids: Collection[str], namespaces: Collection[str]
 
 def _live_app(project: Project, row: Deployment, *, is_held: bool) -> LiveApp:
     place = place_of(project)
-    return LiveApp(place, app_of(place, row.app_name), without_gate(version_of(row)), is_held)
+    return LiveApp(place, app_of(place, row.app_name), without_gate(put_back(row)), is_held)
 
 
 def should_serve(deployment_id: str) -> bool:

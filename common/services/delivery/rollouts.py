@@ -16,7 +16,7 @@ from common.models.journal import Job
 from common.models.project import Project
 from common.models.task import Task
 from common.services.delivery import lifecycle, versions
-from common.services.delivery.deployments import version_of
+from common.services.delivery.deployments import put_back, version_of
 from common.services.delivery.membership import member_task_ids
 from common.services.delivery.publishing import forget_preview, preview_ended
 from common.services.delivery.receipt_contents import Served
@@ -85,7 +85,7 @@ def begin_rollout(tx: Transaction, lease: Lease) -> RolloutPlan | None:
     place = place_of(project)
     return RolloutPlan(
         place, app_of(place, deployment.app_name), deployment.environment, version_of(deployment),
-        _advance_from(tx, deployment), version_of(live) if live else None, _older_commits(tx, deployment),
+        _advance_from(tx, deployment), put_back(live) if live else None, _older_commits(tx, deployment),
         (tx.now() - (deployment.started_at or tx.now())).total_seconds(),
     )  # fmt: skip
 

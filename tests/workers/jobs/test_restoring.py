@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from common.jobs import RESTORE_RUNTIME, Lease
@@ -14,7 +16,9 @@ from common.services.projects.places import app_of, place_of
 from common.values.app import AppPhase
 from tests.e2e.instance import wait_until
 from tests.providers.runtime_contract import until
+from tests.providers.runtime_supervisor import RUN_WEB_APP, WEB_APP, get
 from tests.workers.elsewhere import Elsewhere
+from tests.workers.platform import Platform
 from workers import registry
 
 pytestmark = pytest.mark.timeout(300)
@@ -103,3 +107,43 @@ def test_a_namespace_that_is_being_deleted_is_the_jobs_reason_if_no_other_app_ca
 def _restore_once(platform: Elsewhere) -> None:
     (job,) = (job for job in platform.due() if job.kind == RESTORE_RUNTIME.name)
     registry.registered[job.kind](job.id)
+
+
+@pytest.mark.parametrize("part", ["start", "setup"])
+def test_what_a_version_needs_may_come_after_it_when_the_machine_starts(
+    plain_platform: Platform, tmp_path: Path, part: str
+) -> None:
+    platform, needed = plain_platform, tmp_path / "needed"
+    needed.touch()
+    waits = 'test -e "$NEEDED" || exit 1'
+    commands = {"start_command": f"{waits}; {RUN_WEB_APP}"}
+    if part == "setup":
+        commands = {"start_command": RUN_WEB_APP, "setup_command": waits}
+    project = platform.project({"app.py": WEB_APP, "says": "1\n"}, env_vars={"NEEDED": str(needed)}, **commands)
+    for says in ("2\n", "3\n"):
+        platform.to_production(platform.staged(platform.approved(project, f"Says {says}", {"says": says})))
+    platform.ready(project, "Shown", {"says": "4\n"})
+    environments = Deployment.live_key.is_not(None)
+    before = {row.id: row for row in platform.all(Deployment, environments)}
+    platform.supervisor.stop()
+    needed.unlink()
+    platform.supervisor.start_again()
+
+    def have_failed_once() -> bool:
+        platform.restore()
+        platform.run_jobs()
+        apps = [(app_of(place_of(project), row.app_name), row.id) for row in before.values()]
+        return all("starting it again" in str(runtime().app_logs(app, version)) for app, version in apps)
+
+    wait_until("the first start of each to fail", have_failed_once)
+    needed.touch()
+
+    def serve() -> bool:
+        platform.restore()
+        platform.run_jobs()
+        return all(get(row.url)[0] == 200 for row in before.values())
+
+    wait_until("each to serve again", serve, seconds=90)
+    after = platform.all(Deployment, environments)
+    assert {row.id: (row.state, row.error) for row in after} == dict.fromkeys(before, ("completed", None))
+    assert sorted(get(row.url)[1] for row in after) == ["3\n", "3\n", "4\n"]
