@@ -302,14 +302,34 @@ class QuarantineEnded(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class RollbackRequested(Event):
-    """A person rolls the environment back. deployment_id: of the new deployment, of the version commit_sha.
-    rollback_of: the deployment that is rolled back."""
+    """The environment is rolled back. deployment_id: of the new deployment, of the version commit_sha. rollback_of: the
+    deployment that is rolled back. reason: why the platform does it by itself; None: a person asked for it."""
 
     name: ClassVar[str] = "deploy:rollback_requested"
     deployment_id: str
     environment: str
     rollback_of: str
     commit_sha: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeployFailing(Event):
+    """The live version of staging or production does not stay up. It was well until now."""
+
+    name: ClassVar[str] = "deploy:failing"
+    deployment_id: str
+    environment: str
+    error: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeployRecovered(Event):
+    """A live version that was failing is well again."""
+
+    name: ClassVar[str] = "deploy:recovered"
+    deployment_id: str
+    environment: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,8 @@ class NoticeKind(StrEnum):
     PARKED = "parked"
     """A task waits: it reached a cap of spending."""
     RELEASE = "release"
-    """A group failed, waits on staging for production, or a rollback failed."""
+    """A group failed or waits on staging for production; a live version fails, or is rolled back by itself; a rollback
+    failed."""
     FINISHED = "finished"
     """A group runs in production."""
     BASE_IS_RED = "base_is_red"

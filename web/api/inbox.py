@@ -14,9 +14,10 @@ inbox = Blueprint("inbox", __name__, url_prefix="/api")
 
 
 class InboxItemSchema(Schema):
-    """taskId: null for a release, a red default branch and a test; taskGroupId: null for all but a release. state: the
-    task's or the group's, or `flaky` for a test. questionId: null unless the kind is question. detail: the question, or
-    why it failed or waits; null if there is none. askedBy: `platform` for a question that the platform itself asks.
+    """taskId: null for a live version, a release, a red default branch and a test; taskGroupId: null for all but a
+    release; deploymentId: null for all but a live version. state: the task's or the group's, `failing` for a live
+    version, or `flaky` for a test. questionId: null unless the kind is question. detail: the question, or why it failed
+    or waits; null if there is none. askedBy: `platform` for a question that the platform itself asks.
     """
 
     kind = Choice(services.Need)
@@ -24,6 +25,7 @@ class InboxItemSchema(Schema):
     project_name = fields.String()
     task_id = fields.String(allow_none=True)
     task_group_id = fields.String(allow_none=True)
+    deployment_id = fields.String(allow_none=True)
     question_id = fields.String(allow_none=True)
     title = fields.String()
     state = fields.String()
@@ -49,8 +51,8 @@ class ReadInboxSchema(Schema):
 @query(ReadInboxSchema)
 @reply(InboxSchema)
 def read_inbox(project_id: str | None) -> object:
-    """What waits for a decision that the caller's role allows: questions, releases, reviews, failed tasks,
-    red default branches, tests that a rule for which the caller answers put into quarantine, and tasks at a cap of
-    spending; of each kind the oldest first.
+    """What waits for a decision that the caller's role allows: live versions of staging and production that fail,
+    questions, releases, reviews, failed tasks, red default branches, tests that a rule for which the caller answers put
+    into quarantine, and tasks at a cap of spending; of each kind the oldest first.
     """
     return services.read_inbox(by=who(), project_id=project_id)

@@ -225,12 +225,6 @@ def rollback_deployment(
     if blocked is not None:
         raise Conflict(_is_blocked(live, target, blocked))
     made, job_id = start_rollback(tx, project, live, target)
-    tx.record(
-        RollbackRequested(
-            feed=project.id, deployment_id=made.id, environment=made.environment_, rollback_of=live.id,
-            commit_sha=made.commit_sha,
-        )
-    )  # fmt: skip
     return made, tx.get(Job, job_id), versions.tasks_between(tx, target, live)
 
 
@@ -251,16 +245,23 @@ def _is_blocked(live: Deployment, target: Deployment, reason: str) -> str:
 
 
 def start_rollback(
-    tx: Transaction, project: Project, live: Deployment, target: Deployment, *, has_gate: bool = True
+    tx: Transaction, project: Project, live: Deployment, target: Deployment, *, reason: str | None = None
 ) -> tuple[Deployment, str]:
     """Deploy the target's version in place of live. Returns the new deployment and the id of its job.
 
-    has_gate False: one good answer of the older version is enough, because the live one is failing.
+    reason: why the platform does it by itself, masked: the live version is failing, so one good answer of the older one
+    is enough. None: a person asked for it.
     """
-    sealed = target.spec_sealed if has_gate else seal_spec(without_gate(version_of(target)).spec)
+    sealed = target.spec_sealed if reason is None else seal_spec(without_gate(version_of(target)).spec)
     made = new_deployment(
         tx, project, live.environment, commit_sha=target.commit_sha, branch=target.branch, app_name=live.app_name,
         spec_sealed=sealed, rollback_of=live.id, task_group_id=target.task_group_id,
+    )  # fmt: skip
+    tx.record(
+        RollbackRequested(
+            feed=project.id, deployment_id=made.id, environment=made.environment_, rollback_of=live.id,
+            commit_sha=made.commit_sha, reason=reason,
+        )
     )  # fmt: skip
     return made, tx.enqueue(jobs.DEPLOY, made.id, project_id=project.id)
 

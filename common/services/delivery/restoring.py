@@ -11,6 +11,7 @@ from datetime import timedelta
 
 from sqlalchemy import select
 
+from common.events import DeployFailing, DeployRecovered
 from common.jobs import Lease
 from common.machine.waiting import growing_delay
 from common.models.delivery import Deployment
@@ -22,7 +23,7 @@ from common.services.projects.variables import mask_of_deployment
 from common.states import DeploymentState, Environment, ProjectState
 from common.transaction import Snapshot, Transaction, snapshot, transactional
 from common.values.app import MACHINE, App, Version
-from common.values.health_look import Look
+from common.values.health_look import HealthState, Look
 from common.values.place import Place
 
 MANY_PROJECTS = 3
@@ -123,11 +124,12 @@ def record_restored(tx: Transaction, lease: Lease, dying: Sequence[Dying], looks
 
     Versions of many projects that fail together are not rolled back, as the machine is at fault. Their error says so
     until they are well again or fewer fail. A version whose rollback failed is rolled back again after a pause.
+    An event says when a version's error is set first, and one when the version is well again, which ends the error.
     """
     health_history.record_looks(tx, looks)
     found = {each.deployment_id: tx.session.get(Deployment, each.deployment_id) for each in dying}
     held = _failed_together(dying, found)
-    _clear_recovered(tx, set(found))
+    _clear_recovered(tx, set(found), {look.deployment_id for look in looks if look.state is HealthState.HEALTHY})
     for each in dying:
         row = found[each.deployment_id]
         if row is None or row.environment is Environment.PREVIEW:
@@ -137,14 +139,25 @@ def record_restored(tx: Transaction, lease: Lease, dying: Sequence[Dying], looks
             continue
         reason = mask_of_deployment(tx, live)(each.reason)
         if live.id in held:
-            live.error, live.error_code = f"{TOGETHER}: {reason}"[:4000], MACHINE
+            _note_failing(tx, live, f"{TOGETHER}: {reason}", MACHINE)
             continue
-        live.error, live.error_code = reason[:4000], None
+        _note_failing(tx, live, reason, None)
         target = versions.default_target(tx, live)
         if target is not None and versions.blocked(tx, target) is None and not _has_to_wait(tx, live, target):
             project = tx.get(Project, live.project_id)
-            deployments.start_rollback(tx, project, live, target, has_gate=False)
+            deployments.start_rollback(tx, project, live, target, reason=reason[:4000])
     tx.finish(lease)
+
+
+def _note_failing(tx: Transaction, live: Deployment, error: str, code: str | None) -> None:
+    was_well = live.error is None
+    live.error, live.error_code = error[:4000], code
+    if was_well:
+        tx.record(
+            DeployFailing(
+                feed=live.project_id, deployment_id=live.id, environment=live.environment_, error=live.error,
+            )
+        )  # fmt: skip
 
 
 def _has_to_wait(tx: Transaction, live: Deployment, target: Deployment) -> bool:
@@ -194,8 +207,13 @@ def _is_held(row: Deployment) -> bool:
     return row.error_code == MACHINE
 
 
-def _clear_recovered(tx: Transaction, dying: Collection[str]) -> None:
-    query = select(Deployment.id).where(Deployment.live_key.is_not(None), Deployment.error_code == MACHINE)
-    well = [one for one in tx.session.scalars(query) if one not in dying]
+def _clear_recovered(tx: Transaction, dying: Collection[str], healthy: Collection[str]) -> None:
+    """End the errors of those that were seen healthy, and of those that do not fail together with others any more."""
+    query = select(Deployment.id, Deployment.error_code).where(
+        Deployment.live_key.is_not(None), Deployment.error.is_not(None)
+    )
+    found = tx.session.execute(query)
+    well = [id_ for id_, code in found if id_ not in dying and (id_ in healthy or code == MACHINE)]
     for live in tx.lock_all(Deployment, well):
         live.error = live.error_code = None
+        tx.record(DeployRecovered(feed=live.project_id, deployment_id=live.id, environment=live.environment_))

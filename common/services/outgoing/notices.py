@@ -139,6 +139,25 @@ def _deployment_failed(tx: Transaction, data: Data) -> Notice | None:
     return Notice(NoticeKind.RELEASE, f"the {title} failed", title, path, _cut(data["error"]), about)
 
 
+def _version_failing(tx: Transaction, data: Data) -> Notice | None:
+    return _of_live(tx, data, f"the version in {data['environment']} fails", data["error"])
+
+
+def _rolled_back(tx: Transaction, data: Data) -> Notice | None:
+    """By the platform alone: a person who rolls back knows it."""
+    if "reason" not in data:
+        return None
+    return _of_live(tx, data, f"{data['environment']} goes back to {data['commitSha'][:12]} by itself", data["reason"])
+
+
+def _of_live(tx: Transaction, data: Data, sentence: str, detail: str) -> Notice | None:
+    """Of a deployment to staging or production."""
+    if tx.session.get(Deployment, data["deploymentId"]) is None:
+        return None
+    path, about = "/#/projects/{project}/deployments", {"deploymentId": data["deploymentId"]}
+    return Notice(NoticeKind.RELEASE, sentence, data["environment"], path, _cut(detail), about)
+
+
 def _base_tested(_tx: Transaction, data: Data) -> Notice | None:
     if not data["isRed"]:
         return None
@@ -171,6 +190,8 @@ READERS: dict[str, Reader] = {
     "task:updated": _task_parked,
     "task-group:status_changed": _group_moved,
     "deploy:failed": _deployment_failed,
+    "deploy:failing": _version_failing,
+    "deploy:rollback_requested": _rolled_back,
     "project:base_tested": _base_tested,
     "test:quarantined": _quarantined,
 }

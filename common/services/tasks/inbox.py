@@ -1,4 +1,5 @@
-"""What waits for a person: the questions, reviews, failures and releases in which the caller may decide something."""
+"""What waits for a person: the live versions that fail, and the questions, reviews, failures and releases in which the
+caller may decide something."""
 
 from __future__ import annotations
 
@@ -7,15 +8,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
-from common.models.delivery import FlakyTest, TaskGroup
+from common.models.delivery import Deployment, FlakyTest, HealthSpan, TaskGroup
 from common.models.project import Project, ProjectMember
 from common.models.task import Question, Task, asker
 from common.services.access import Caller, sees_project
-from common.states import GroupState, Phase, ProjectState, QuestionState, Role, TaskState
+from common.states import Environment, GroupState, Phase, ProjectState, QuestionState, Role, TaskState
 from common.transaction import Snapshot, snapshot
+from common.values.health_look import HealthState
 from common.values.parking import Parked
 
 MOST = 200
@@ -25,6 +27,8 @@ MOST = 200
 class Need(StrEnum):
     """What a person is asked to do. Members are in the order of the list."""
 
+    FAILING = "failing"
+    """The live version of staging or production does not stay up; a maintainer rolls back or has it mended."""
     QUESTION = "question"
     """An agent or the platform asked; a member answers."""
     RELEASE = "release"
@@ -43,9 +47,10 @@ class Need(StrEnum):
 
 @dataclass(frozen=True)
 class InboxItem:
-    """One thing that waits. task_id: only for a task; task_group_id: only for a release. state: the task's or the
-    group's, `failed` for a red default branch, `flaky` for a test. detail: the question or the reason; None: there is
-    none. asked_by: of a question, see Question. since: aware UTC.
+    """One thing that waits. task_id: only for a task; task_group_id: only for a release; deployment_id: only for a live
+    version. state: the task's or the group's, `failing` for a live version, `failed` for a red default branch, `flaky`
+    for a test. detail: the question or the reason; None: there is none. asked_by: of a question, see Question. since:
+    aware UTC.
     """
 
     kind: Need
@@ -59,6 +64,7 @@ class InboxItem:
     question_id: str | None = None
     detail: str | None = None
     asked_by: str | None = None
+    deployment_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +98,7 @@ class _Reach:
 
 def _parts(read: Snapshot, by: Caller, project_id: str | None) -> Iterator[Iterator[InboxItem]]:
     member, maintainer = (_reach(read, by, role, project_id) for role in (Role.MEMBER, Role.MAINTAINER))
+    yield _failing(read, maintainer)
     yield _questions(read, member)
     yield _releases(read, maintainer)
     yield _tasks(read, Need.REVIEW, maintainer, _may_approve(by, maintainer), Task.state_ == TaskState.READY_TO_TEST)
@@ -140,6 +147,28 @@ def _questions(read: Snapshot, reach: _Reach) -> Iterator[InboxItem]:
         yield InboxItem(
             Need.QUESTION, project_id, reach.projects[project_id][0], title, state, at, task_id=task_id,
             question_id=question_id, detail=question, asked_by=asker(run_id),
+        )  # fmt: skip
+
+
+def _failing(read: Snapshot, reach: _Reach) -> Iterator[InboxItem]:
+    if not reach.projects:
+        return
+    query = (
+        select(Deployment)
+        .where(Deployment.live_key.is_not(None), Deployment.error.is_not(None), reach.holds(Deployment.project_id))
+        .where(Deployment.environment_ != Environment.PREVIEW)
+        .order_by(Deployment.created_at, Deployment.id)
+        .limit(MOST + 1)
+    )
+    for row in read.session.scalars(query):
+        last_well = select(func.max(HealthSpan.until)).where(
+            HealthSpan.project_id == row.project_id, HealthSpan.app_name == row.app_name,
+            HealthSpan.deployment_id == row.id, HealthSpan.state == HealthState.HEALTHY,
+        )  # fmt: skip
+        since = read.session.execute(last_well).scalar_one() or row.finished_at or row.created_at
+        yield InboxItem(
+            Need.FAILING, row.project_id, reach.projects[row.project_id][0], row.environment_, HealthState.FAILING,
+            since, deployment_id=row.id, detail=row.error,
         )  # fmt: skip
 
 

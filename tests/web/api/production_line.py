@@ -91,7 +91,7 @@ class ProductionLine:
     def look_at_dying(self) -> Deployment | None:
         """What is live does not stay up. Returns the rollback that is under way then, None if there is none."""
         dying = self.live()
-        _ring_restore()
+        ring_restore()
         restoring.record_restored(
             claimed(RESTORE_RUNTIME.name, "platform"), [restoring.Dying(dying.id, "it keeps dying", "keeps_dying")]
         )
@@ -140,5 +140,5 @@ def claimed(kind: str, subject_id: str) -> Lease:
 
 
 @transactional
-def _ring_restore(tx: Transaction) -> None:
+def ring_restore(tx: Transaction) -> None:
     tx.enqueue(RESTORE_RUNTIME, "platform", project_id=None)

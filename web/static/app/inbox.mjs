@@ -21,12 +21,16 @@ const CHANGES = [
   "question:answered",
   "task-group:status_changed",
   "task:updated",
+  "deploy:failing",
+  "deploy:recovered",
+  "deploy:completed",
   "project:base_tested",
   "test:quarantined",
   "test:released",
 ];
 
 export const KINDS = {
+  failing: mark("Failing versions"),
   question: mark("Questions"),
   release: mark("Releases"),
   review: mark("Ready to review"),
@@ -36,6 +40,7 @@ export const KINDS = {
   parked: mark("At a cap of spending"),
 };
 const ASKED = {
+  failing: mark("A live version fails"),
   question: mark("A question"),
   release: mark("A release waits"),
   review: mark("Ready to review"),
@@ -52,9 +57,12 @@ export const count = computed(() => inbox.value?.total || 0);
 export const sayCount = computed(() => `${count.value}${inbox.value?.isCut ? "+" : ""}`);
 
 export const keyOf = (item) =>
-  `${item.kind}:${item.questionId || item.taskGroupId || item.taskId || `${item.projectId}:${item.title}`}`;
-export const placeOf = ({ projectId, taskId, taskGroupId }) =>
-  taskId ? to.task(projectId, taskId) : taskGroupId ? to.group(projectId, taskGroupId) : to.tests(projectId);
+  `${item.kind}:${item.questionId || item.taskGroupId || item.taskId || item.deploymentId || `${item.projectId}:${item.title}`}`;
+export const placeOf = ({ projectId, taskId, taskGroupId, deploymentId }) => {
+  if (taskId) return to.task(projectId, taskId);
+  if (taskGroupId) return to.group(projectId, taskGroupId);
+  return deploymentId ? to.deployments(projectId) : to.tests(projectId);
+};
 
 let asked = 0;
 let timer = 0;

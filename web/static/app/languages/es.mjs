@@ -14,6 +14,10 @@ export const TEXTS = {
   Deleting: "Eliminando",
   "Deploy completed": "Despliegue terminado",
   "Deploy failed": "Despliegue fallido",
+  "Deploy failing": "Versión que falla",
+  "Deploy recovered": "Versión que vuelve a funcionar",
+  "Failing versions": "Versiones que fallan",
+  "A live version fails": "Una versión activa falla",
   "Deploy rollback requested": "Reversión solicitada",
   "Deploy superseded": "Despliegue sustituido",
   "Deploy started": "Despliegue iniciado",
@@ -199,6 +203,10 @@ export const TEXTS = {
   "deleted the agent {name}": "eliminó el agente {name}",
   "started the failed job {kind} again": "inició otra vez el trabajo fallido {kind}",
   "rolled {environment} back to {commit}": "revirtió {environment} a {commit}",
+  "rolls {environment} back to {commit} by itself, because the live version fails: {reason}":
+    "revierte {environment} a {commit} por sí misma, porque la versión activa falla: {reason}",
+  "the version in {environment} fails: {error}": "la versión en {environment} falla: {error}",
+  "the version in {environment} is healthy again": "la versión en {environment} vuelve a funcionar",
   "took a task out of a group": "sacó una tarea de un grupo",
   "asked for a group to go to staging once it is merged": "pidió que un grupo vaya a staging cuando esté fusionado",
   "accepted that a group brings back what was rolled back": "aceptó que un grupo devuelva lo que se revirtió",
@@ -1361,8 +1369,8 @@ export const TEXTS = {
   "A new one replaces the old one at once.": "Uno nuevo sustituye al anterior de inmediato.",
   "A program that receives the messages checks their signature with the secret (Standard Webhooks).":
     "El programa que recibe los mensajes comprueba su firma con el secreto (Standard Webhooks).",
-  "A release failed, or waits on staging for production.":
-    "Una versión ha fallado, o espera en staging para pasar a producción.",
+  "A release failed or waits on staging for production, or a live version fails.":
+    "Una versión ha fallado o espera en staging para pasar a producción, o falla una versión activa.",
   "A release runs in production.": "Una versión está en producción.",
   "A task is ready to test.": "Una tarea está lista para probar.",
   "A task waits because it reached a cap of spending.": "Una tarea espera porque ha alcanzado un límite de gasto.",

@@ -29,8 +29,19 @@ const SENTENCES = {
   },
   "agent:deleted": ({ agentId, podName }) => t("deleted the agent {name}", { name: podName || agentId }),
   "job:retried": ({ kind }) => t("started the failed job {kind} again", { kind }),
-  "deploy:rollback_requested": ({ environment, commitSha }) =>
-    t("rolled {environment} back to {commit}", { environment, commit: String(commitSha).slice(0, 8) }),
+  "deploy:rollback_requested": ({ environment, commitSha, reason }) => {
+    const commit = String(commitSha).slice(0, 8);
+    return reason
+      ? t("rolls {environment} back to {commit} by itself, because the live version fails: {reason}", {
+          environment,
+          commit,
+          reason: serverText(reason),
+        })
+      : t("rolled {environment} back to {commit}", { environment, commit });
+  },
+  "deploy:failing": ({ environment, error }) =>
+    t("the version in {environment} fails: {error}", { environment, error: serverText(error) }),
+  "deploy:recovered": ({ environment }) => t("the version in {environment} is healthy again", { environment }),
   "deploy:started": ({ environment }) => t("started the {environment} deployment", { environment }),
   "deploy:completed": ({ environment }) => t("finished the {environment} deployment", { environment }),
   "branch:pushed": ({ branch, newSha }) =>

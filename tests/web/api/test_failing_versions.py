@@ -1,0 +1,115 @@
+"""A live version that does not stay up: the events, the list of what waits for a person, and the webhook's messages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from common.jobs import RESTORE_RUNTIME
+from common.models import EventRow, WebhookDelivery
+from common.services.delivery import restoring
+from common.services.outgoing.collecting import collect_notices
+from common.states import Role
+from common.values.health_look import HealthState, Look
+from tests.web.api.production_line import ProductionLine, claimed, ring_restore
+from tests.web.world import World, all_of, forget_providers
+
+REASON = "it keeps dying"
+
+
+@pytest.fixture
+def line(app: Flask) -> Iterator[ProductionLine]:
+    made = ProductionLine(World(app))
+    webhook = {"url": "https://chat.example.org/hooks/abc", "kinds": ["release"]}
+    assert made.world.client_of("root", Role.ADMIN).patch("/api/webhook", json=webhook).status_code == 200
+    yield made
+    forget_providers()
+
+
+def recorded(*names: str) -> list[tuple[str, str, dict[str, Any]]]:
+    """(name, actor, data) of the events of these names, oldest first."""
+    found = sorted(all_of(EventRow, EventRow.name.in_(names)), key=lambda row: row.seq)
+    return [(row.name, row.actor, json.loads(row.data)["data"]) for row in found]
+
+
+def waiting(line: ProductionLine) -> list[dict[str, Any]]:
+    items = line.world.client.get("/api/inbox").json["items"]
+    return [item for item in items if item["kind"] == "failing"]
+
+
+def messages() -> list[dict[str, Any]]:
+    """The data of the messages made since the last call."""
+    known = {row.id for row in all_of(WebhookDelivery)}
+    collect_notices()
+    new = sorted((row for row in all_of(WebhookDelivery) if row.id not in known), key=lambda row: row.id)
+    return [json.loads(row.body)["data"] for row in new]
+
+
+def look(line: ProductionLine, state: HealthState) -> None:
+    """The platform looks at what is live and finds this."""
+    ring_restore()
+    restoring.record_restored(claimed(RESTORE_RUNTIME.name, "platform"), [], [Look(line.live().id, state)])
+
+
+def test_a_version_that_can_not_be_rolled_back_is_told_of_once_until_it_is_well_again(line: ProductionLine) -> None:
+    live = line.deliver()
+    look(line, HealthState.HEALTHY)
+    messages()
+    for _ in range(2):
+        assert line.look_at_dying() is None
+
+    about = {"deploymentId": live.id, "environment": "production"}
+    assert recorded("deploy:failing") == [("deploy:failing", "platform", {**about, "error": REASON})]
+    (item,) = waiting(line)
+    assert (item["title"], item["state"], item["detail"]) == ("production", "failing", REASON)
+    assert (item["deploymentId"], item["taskGroupId"]) == (live.id, None)
+    (message,) = messages()
+    assert (message["kind"], message["title"], message["detail"]) == ("release", "production", REASON)
+    assert message["deploymentId"] == live.id
+
+    look(line, HealthState.STARTING)
+    assert recorded("deploy:recovered") == []
+    for _ in range(2):
+        look(line, HealthState.HEALTHY)
+    assert recorded("deploy:recovered") == [("deploy:recovered", "platform", about)]
+    assert (line.live().error, waiting(line), messages()) == (None, [], [])
+
+
+def test_a_rollback_by_the_platform_says_so_and_why(line: ProductionLine) -> None:
+    good, bad = line.deliver(), line.deliver()
+    messages()
+    back = line.die()
+    assert back is not None
+
+    assert recorded("deploy:failing", "deploy:rollback_requested") == [
+        ("deploy:failing", "platform", {"deploymentId": bad.id, "environment": "production", "error": REASON}),
+        ("deploy:rollback_requested", "platform",
+         {"deploymentId": back.id, "environment": "production", "rollbackOf": bad.id, "commitSha": good.commit_sha,
+          "reason": REASON}),
+    ]  # fmt: skip
+    told = [(one["event"], one["detail"], one["deploymentId"]) for one in messages()]
+    assert told == [("deploy:failing", REASON, bad.id), ("deploy:rollback_requested", REASON, back.id)]
+    assert waiting(line) == []
+
+
+def test_a_persons_rollback_has_no_reason_and_sends_no_message(line: ProductionLine) -> None:
+    line.deliver()
+    line.deliver()
+    messages()
+    line.roll_back()
+
+    ((_name, actor, told),) = recorded("deploy:rollback_requested")
+    assert (actor, "reason" in told) == ("maxim", False)
+    assert messages() == []
+
+
+def test_who_may_not_roll_back_is_not_asked_to(line: ProductionLine) -> None:
+    line.deliver()
+    line.look_at_dying()
+
+    member = line.world.client_of("mia", Role.MEMBER)
+    assert [item for item in member.get("/api/inbox").json["items"] if item["kind"] == "failing"] == []
