@@ -36,7 +36,7 @@ VERSIONS_KEPT = 20
 
 
 class NoPort(Exception):
-    """The app can't listen now; the same call may succeed later."""
+    """The app can't listen now, or its port can't be stored; the same call may succeed later."""
 
 
 @dataclass(frozen=True)
@@ -66,23 +66,41 @@ class RunningApp:
         self._endings: set[asyncio.Task[None]] = set()
 
     async def open(self, host: str) -> None:
-        """Listen on the app's stored port; on another one if there is none or it is taken. Raises NoPort."""
+        """Listen on the app's stored port; on another one if there is none or it is taken. Raises NoPort.
+
+        The port is free again if it can't be stored.
+        """
         file = self._directory / "app.json"
         known = read_state(file, KeptApp)
         kept = None if known is None else known.port
         try:
             self.port = self._tools.ports.take(host, kept)
+        except NoFreePort as error:
+            raise NoPort(f"{self.space.namespace}/{self.name} can't listen on {host}: {error}") from error
+        try:
+            await self._listen(host, kept, file)
+        except BaseException:
+            await self._forwarder.close()
+            self._tools.ports.free(self.port)
+            raise
+
+    async def _listen(self, host: str, kept: int | None, file: Path) -> None:
+        """Listen on the port that was taken, and store it in the file. Raises NoPort."""
+        try:
             await self._forwarder.open(host, self.port)
-        except (OSError, NoFreePort) as error:
+        except OSError as error:
             raise NoPort(f"{self.space.namespace}/{self.name} can't listen on {host}: {error}") from error
         if kept not in (None, self.port):
             log.warning(
                 "port %s of %s/%s is used by another program; the app's port is %s from now on",
                 kept, self.space.namespace, self.name, self.port,
             )  # fmt: skip
-        self._directory.mkdir(parents=True, exist_ok=True)
         kept_now = encode(KeptApp(self.port, self.space.project_id))
-        replace_file(file, json.dumps(kept_now).encode(), is_synced=False)
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            replace_file(file, json.dumps(kept_now).encode(), is_synced=False)
+        except OSError as error:
+            raise NoPort(f"{self.space.namespace}/{self.name} can't be stored: {error.strerror}") from error
 
     def guard(self, is_guarded: bool) -> None:
         """Set whether only browsers with a session may use the app. Without a gate (loopback only) it stays open."""

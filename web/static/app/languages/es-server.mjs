@@ -1138,6 +1138,7 @@ export const TEXTS = {
   "The browser gave something else than a picture of {width}×{height}.":
     "El navegador dio algo distinto de una imagen de {width}×{height}.",
   "{namespace}/{name} can't listen on {host}: {error}": "{namespace}/{name} no puede escuchar en {host}: {error}",
+  "{namespace}/{name} can't be stored: {strerror}": "{namespace}/{name} no se puede guardar: {strerror}",
   "version {by} replaced this one before it was live":
     "la versión {by} reemplazó a esta antes de que estuviera en marcha",
   "commit {commit} is not in the repository ({failure})": "el commit {commit} no está en el repositorio ({failure})",
