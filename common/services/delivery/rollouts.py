@@ -42,8 +42,6 @@ from common.values.place import Place
 
 log = structlog.get_logger()
 
-MOST_OLDER = 200
-"""How many older versions are compared with what a new one declares about rollbacks."""
 WAIT_FOR_PLACE_SECONDS = 2.0
 """How long a preview waits before it checks again whether an older one has made room."""
 
@@ -55,7 +53,8 @@ class RolloutPlan:
     advance_from: the commit that the default branch must be at; once the version is healthy, the branch is moved from
     there to commit_sha. None if this deployment does not move it (a preview, staging, a rollback). previous: id, commit
     and spec of the deployment that serves now, to be restored if the branch can't be moved; None if none serves.
-    older: commits that were healthy there before; empty for a rollback, which declares nothing about rollbacks.
+    older: commits that were healthy there before, at most versions.MOST_COMPARED; empty for a rollback, which declares
+    nothing about rollbacks.
     started_seconds: how long ago it started.
     """
 
@@ -91,21 +90,8 @@ def begin_rollout(tx: Transaction, lease: Lease) -> RolloutPlan | None:
 
 
 def _older_commits(tx: Transaction, deployment: Deployment) -> tuple[str, ...]:
-    """Commits other than its own that were healthy in its place, at most MOST_OLDER, newest first."""
-    if deployment.rollback_of is not None:
-        return ()
-    query = (
-        select(Deployment.commit_sha)
-        .where(
-            Deployment.project_id == deployment.project_id,
-            Deployment.app_name == deployment.app_name,
-            Deployment.was_healthy.is_(True),
-            Deployment.commit_sha != deployment.commit_sha,
-        )
-        .order_by(Deployment.created_at.desc(), Deployment.id.desc())
-        .limit(MOST_OLDER)
-    )
-    return tuple(dict.fromkeys(tx.session.scalars(query)))
+    """Commits that were delivered to its place before; none for a rollback, which declares nothing."""
+    return () if deployment.rollback_of is not None else versions.compared(tx, deployment)
 
 
 def _advance_from(tx: Transaction, deployment: Deployment) -> str | None:

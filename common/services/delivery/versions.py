@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, Select, and_, false, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select, update
 
 from common.models.delivery import Deployment, GroupMember, TaskGroup
 from common.states import Environment
 from common.transaction import Transaction
 from common.values.barrier import Barrier
+
+MOST_COMPARED = 200
+"""How many older commits are compared with what a new version declares about rollbacks. Any older ones are blocked."""
 
 Line: TypeAlias = "Select[str, datetime, int | None, str, str | None, datetime | None, Barrier | None]"
 
@@ -95,10 +98,36 @@ def blocked(tx: Transaction, target: Deployment) -> str | None:
     A declaration holds even if later versions do not repeat it, because the data was changed by then.
     """
     later = _deliveries(target.project_id, target.app_name).where(_after(point_of(tx, target)))
+    # The commits delivered after the target's. If there are too many, the version was not compared with the target.
+    between: set[str] = set()
     for version in tx.session.execute(later.order_by(Deployment.version)):
-        if version.barrier is not None and target.commit_sha in version.barrier.blocked:
-            return f"{version.barrier.reason} (declared by {version.commit_sha[:12]})"
+        if version.barrier is not None:
+            was_compared = len(between - {version.commit_sha}) < MOST_COMPARED
+            if not was_compared or target.commit_sha in version.barrier.blocked:
+                return f"{version.barrier.reason} (declared by {version.commit_sha[:12]})"
+        if version.commit_sha == target.commit_sha:
+            between.clear()
+        else:
+            between.add(version.commit_sha)
     return None
+
+
+def compared(tx: Transaction, version: Deployment) -> tuple[str, ...]:
+    """The commits to compare with what the version declares about rollbacks: the newest MOST_COMPARED that were
+    delivered to its environment, other than its own, newest first.
+    """
+    query = (
+        select(Deployment.commit_sha)
+        .where(
+            *_healthy(version.project_id, version.app_name),
+            Deployment.rollback_of.is_(None),
+            Deployment.commit_sha != version.commit_sha,
+        )
+        .group_by(Deployment.commit_sha)
+        .order_by(func.max(Deployment.version).desc())
+        .limit(MOST_COMPARED)
+    )
+    return tuple(tx.session.scalars(query))
 
 
 def tasks_between(tx: Transaction, target: Deployment, live: Deployment) -> list[str]:

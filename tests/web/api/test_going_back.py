@@ -10,10 +10,10 @@ import pytest
 from flask import Flask
 
 from common.models import Deployment, Project, Task, TaskGroup
-from common.services.delivery import rollouts
+from common.services.delivery import rollouts, versions
 from common.states import Environment, Role
 from common.values.barrier import Barrier
-from tests.web.api.production_line import ProductionLine
+from tests.web.api.production_line import ProductionLine, claimed
 from tests.web.made import MISSING_ID
 from tests.web.world import World, all_of, events, forget_providers, get, put
 
@@ -357,3 +357,29 @@ def test_nothing_of_another_project_is_counted(plain_line: ProductionLine) -> No
     assert get(Project, other.project.id).id != plain_line.project.id
     assert [row.rolled_back_at for row in all_of(Task, Task.project_id == plain_line.project.id)] == [None, None]
     assert len(all_of(Deployment, Deployment.environment_ == Environment.PRODUCTION)) == 5
+
+
+def test_a_mark_blocks_what_is_too_old_to_be_compared(line: ProductionLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(versions, "MOST_COMPARED", 2)
+    oldest, older, old = line.deliver(), line.deliver(), line.deliver()
+    line.deliver(barrier=_mark())
+
+    assert "Migration 12" in refused(line.ask_back(to=oldest), "state")
+    assert line.roll_back(to=older).commit_sha == older.commit_sha
+    assert line.roll_back(to=old).commit_sha == old.commit_sha
+    assert "Migration 12" in refused(line.ask_back(to=oldest), "state")
+
+
+def test_a_new_version_is_compared_with_each_delivered_commit_once(
+    line: ProductionLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(versions, "MOST_COMPARED", 3)
+    oldest, older, old = line.deliver(), line.deliver(), line.deliver()
+    for _ in range(2):
+        line.roll_back(to=older)
+        line.roll_back(to=old)
+    assert line.act(line.staged(), "deploy-production").status_code == 202
+
+    plan = rollouts.begin_rollout(claimed("deployment.deploy", line.under_way().id))
+    assert plan is not None
+    assert plan.older == (old.commit_sha, older.commit_sha, oldest.commit_sha)
