@@ -356,6 +356,16 @@ class DeployFailed(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class DeployUrlChanged(Event):
+    """A live version has another address: the runtime was given another host, or had to take another port."""
+
+    name: ClassVar[str] = "deploy:url_changed"
+    deployment_id: str
+    environment: str
+    url: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class DeploySuperseded(Event):
     """A deployment that had started ends without serving: it was cancelled, or a newer one replaces it."""
 

@@ -17,9 +17,12 @@ class HealthState(StrEnum):
 
 @dataclass(frozen=True)
 class Look:
-    """restarts: how often its process had to be restarted since the runtime began to run it. reason: why it fails."""
+    """restarts: how often its process had to be restarted since the runtime began to run it. reason: why it fails.
+    url: the app's address; None: the runtime did not say.
+    """
 
     deployment_id: str
     state: HealthState
     restarts: int = 0
     reason: str | None = None
+    url: str | None = None

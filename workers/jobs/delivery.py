@@ -315,7 +315,7 @@ def _dying(live: LiveApp, state: AppState) -> restoring.Dying | None:
 
 
 def _look(live: LiveApp, state: AppState) -> Look:
-    return Look(live.version.version_id, SEEN[state.phase], state.restarts, state.reason)
+    return Look(live.version.version_id, SEEN[state.phase], state.restarts, state.reason, state.url or None)
 
 
 def _restored(live: LiveApp, running: str | None) -> AppState | None:

@@ -11,15 +11,17 @@ from datetime import timedelta
 
 from sqlalchemy import select
 
-from common.events import DeployFailing, DeployRecovered
+from common.events import DeployFailing, DeployRecovered, DeployUrlChanged
 from common.jobs import Lease
 from common.machine.waiting import growing_delay
 from common.models.delivery import Deployment
 from common.models.project import Project
+from common.models.task import Task
 from common.services.delivery import deployments, health_history, versions
 from common.services.delivery.deployments import put_back, without_gate
 from common.services.projects.places import app_of, place_of
 from common.services.projects.variables import mask_of_deployment
+from common.services.tasks.lifecycle import record_update
 from common.states import DeploymentState, Environment, ProjectState
 from common.transaction import Snapshot, Transaction, snapshot, transactional
 from common.values.app import MACHINE, App, Version
@@ -125,7 +127,9 @@ def record_restored(tx: Transaction, lease: Lease, dying: Sequence[Dying], looks
     Versions of many projects that fail together are not rolled back, as the machine is at fault. Their error says so
     until they are well again or fewer fail. A version whose rollback failed is rolled back again after a pause.
     An event says when a version's error is set first, and one when the version is well again, which ends the error.
+    Addresses that changed are stored, also of previews.
     """
+    _store_urls(tx, looks)
     health_history.record_looks(tx, looks)
     found = {each.deployment_id: tx.session.get(Deployment, each.deployment_id) for each in dying}
     held = _failed_together(dying, found)
@@ -147,6 +151,30 @@ def record_restored(tx: Transaction, lease: Lease, dying: Sequence[Dying], looks
             project = tx.get(Project, live.project_id)
             deployments.start_rollback(tx, project, live, target, reason=reason[:4000])
     tx.finish(lease)
+
+
+def _store_urls(tx: Transaction, looks: Sequence[Look]) -> None:
+    """Store the addresses that differ from those known: another host is set, or another program took an app's port."""
+    urls = {look.deployment_id: look.url for look in looks if look.url is not None}
+    rows = tx.all(select(Deployment).where(Deployment.id.in_(sorted(urls)), Deployment.live_key.is_not(None)))
+    changed = [row for row in rows if row.url != urls[row.id]]
+    if not changed:
+        return
+    tasks = {task.id: task for task in tx.lock_all(Task, [row.task_id for row in changed if row.task_id])}
+    for live in tx.lock_all(Deployment, [row.id for row in changed]):
+        if live.live_key is None:
+            continue
+        url, task = urls[live.id], tasks.get(live.task_id or "")
+        if task is not None and task.preview_url == live.url:
+            task.preview_url = url
+            record_update(tx, task, "preview_url")
+        live.url = url
+        tx.record(
+            DeployUrlChanged(
+                feed=live.project_id, subject_task_id=live.task_id, deployment_id=live.id,
+                environment=live.environment_, url=url,
+            )
+        )  # fmt: skip
 
 
 def _note_failing(tx: Transaction, live: Deployment, error: str, code: str | None) -> None:

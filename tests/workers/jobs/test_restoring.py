@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import socket
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from common.jobs import RESTORE_RUNTIME, Lease
-from common.models import Deployment, Job, TaskGroup
+from common.models import Deployment, EventRow, Job, Task, TaskGroup
 from common.providers.forge import forge
 from common.providers.runtime import runtime
 from common.services.delivery import restoring, task_groups
@@ -147,3 +151,33 @@ def test_what_a_version_needs_may_come_after_it_when_the_machine_starts(
     after = platform.all(Deployment, environments)
     assert {row.id: (row.state, row.error) for row in after} == dict.fromkeys(before, ("completed", None))
     assert sorted(get(row.url)[1] for row in after) == ["3\n", "3\n", "4\n"]
+
+
+def test_an_app_that_had_to_take_another_port_is_shown_at_its_new_address(plain_platform: Platform) -> None:
+    platform = plain_platform
+    project = platform.project({"app.py": WEB_APP, "says": "1\n"}, start_command=RUN_WEB_APP)
+    platform.to_production(platform.staged(platform.approved(project, "Two", {"says": "2\n"})))
+    shown = platform.ready(project, "Three", {"says": "3\n"})
+    is_old = Deployment.live_key.is_not(None)
+    before = {row.id: str(row.url) for row in platform.all(Deployment, is_old)}
+    platform.supervisor.stop()
+    with contextlib.ExitStack() as others:
+        for url in before.values():
+            others.enter_context(socket.create_server(("127.0.0.1", urlsplit(url).port or 0)))
+        platform.supervisor.start_again()
+
+        def serve() -> bool:
+            platform.restore()
+            platform.run_jobs()
+            rows = platform.all(Deployment, is_old)
+            return all(row.url != before[row.id] and get(str(row.url))[0] == 200 for row in rows)
+
+        wait_until("the apps at their new addresses", serve, seconds=90)
+
+    after = {row.id: row for row in platform.all(Deployment, is_old)}
+    assert set(after) == set(before)
+    (preview,) = (row for row in after.values() if row.environment_ == "preview")
+    assert platform.get(Task, shown.id).preview_url == preview.url
+    assert get(str(preview.url)) == (200, "3\n")
+    told = [json.loads(row.data)["data"] for row in platform.all(EventRow, EventRow.name == "deploy:url_changed")]
+    assert {one["deploymentId"]: one["url"] for one in told} == {id_: row.url for id_, row in after.items()}

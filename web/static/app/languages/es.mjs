@@ -16,6 +16,7 @@ export const TEXTS = {
   "Deploy failed": "Despliegue fallido",
   "Deploy failing": "Versión que falla",
   "Deploy recovered": "Versión que vuelve a funcionar",
+  "Deploy url changed": "Otra dirección",
   "Failing versions": "Versiones que fallan",
   "A live version fails": "Una versión activa falla",
   "Deploy rollback requested": "Reversión solicitada",
@@ -206,6 +207,7 @@ export const TEXTS = {
   "rolls {environment} back to {commit} by itself, because the live version fails: {reason}":
     "revierte {environment} a {commit} por sí misma, porque la versión activa falla: {reason}",
   "the version in {environment} fails: {error}": "la versión en {environment} falla: {error}",
+  "the address in {environment} is another one now: {url}": "la dirección en {environment} ahora es otra: {url}",
   "the version in {environment} is healthy again": "la versión en {environment} vuelve a funcionar",
   "took a task out of a group": "sacó una tarea de un grupo",
   "asked for a group to go to staging once it is merged": "pidió que un grupo vaya a staging cuando esté fusionado",

@@ -44,6 +44,8 @@ const SENTENCES = {
   "deploy:recovered": ({ environment }) => t("the version in {environment} is healthy again", { environment }),
   "deploy:started": ({ environment }) => t("started the {environment} deployment", { environment }),
   "deploy:completed": ({ environment }) => t("finished the {environment} deployment", { environment }),
+  "deploy:url_changed": ({ environment, url }) =>
+    t("the address in {environment} is another one now: {url}", { environment, url }),
   "branch:pushed": ({ branch, newSha }) =>
     t("pushed {commit} to {branch}", { commit: String(newSha).slice(0, 8), branch }),
   "project:base_tested": ({ commitSha, isRed, reason }) =>
