@@ -172,7 +172,8 @@ class JobRetried(Event):
 @dataclass(frozen=True, kw_only=True)
 class TaskGroupUpdated(Event):
     """Something of the group other than its status changed. changed: `taskIds` (task_id was taken out), `wantsStaging`
-    (it goes to staging once it is merged) or `acceptRolledBack` (it may bring back what was rolled back).
+    (it goes to staging once it is merged; after `error`, it does not), `acceptRolledBack` (it may bring back what was
+    rolled back), `error`, or `headSha` (its branch is built again).
     """
 
     name: ClassVar[str] = "task-group:updated"

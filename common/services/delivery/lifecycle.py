@@ -85,9 +85,29 @@ def complete_merge(tx: Transaction, group: TaskGroup) -> None:
     tx.record(group.move_to(GroupState.MERGED, By.PLATFORM))
 
 
-def stay_merged(group: TaskGroup, reason: str) -> None:
+def stay_merged(tx: Transaction, group: TaskGroup, reason: str) -> None:
     """The group may not go to staging by itself: a person reads the reason and decides."""
     group.wants_staging, group.error = False, reason
+    record_update(tx, group, "error", "wantsStaging")
+
+
+def note_error(tx: Transaction, group: TaskGroup, reason: str | None) -> None:
+    """Show on the group what could not be done for it; None: there is nothing to show any more.
+
+    reason: masked by the caller.
+    """
+    if group.error != reason:
+        group.error = reason
+        record_update(tx, group, "error")
+
+
+def record_update(tx: Transaction, group: TaskGroup, *changed: str, task_id: str | None = None) -> None:
+    """Record that something other than the state changed. changed, task_id: see TaskGroupUpdated."""
+    tx.record(
+        TaskGroupUpdated(
+            feed=group.project_id, subject_task_id=task_id, task_group_id=group.id, changed=changed, task_id=task_id
+        )
+    )  # fmt: skip
 
 
 def fail_group(tx: Transaction, group: TaskGroup, reason: str) -> None:
@@ -163,6 +183,7 @@ def remove_member(tx: Transaction, group: TaskGroup, task_id: str, reason: str) 
     if member is None or member.removed_reason is not None:
         return False
     member.removed_reason, member.live_task_id, member.merged_sha = reason, None, None
+    record_update(tx, group, "taskIds", task_id=task_id)
     tx.session.flush()
     return True
 
@@ -171,12 +192,6 @@ def take_out(tx: Transaction, group: TaskGroup, task_id: str, reason: str, *, by
     """The task leaves the group, approved if it was on staging; the rest goes on. Returns whether it was a member."""
     was_member = remove_member(tx, group, task_id, reason)
     if was_member:
-        tx.record(
-            TaskGroupUpdated(
-                feed=group.project_id, subject_task_id=task_id, task_group_id=group.id, changed=("taskIds",),
-                task_id=task_id,
-            )
-        )  # fmt: skip
         go_on_without(tx, group, by=by)
         _approve_staged(tx, [task_id])
     return was_member

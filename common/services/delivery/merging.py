@@ -186,7 +186,7 @@ def _stage_unless_refused(tx: Transaction, group: TaskGroup) -> None:
     try:
         delivery_rules.check_group(tx, group)
     except Conflict as refused:
-        lifecycle.stay_merged(group, refused.message)
+        lifecycle.stay_merged(tx, group, refused.message)
     else:
         deploy_merged(tx, group)
 
@@ -207,7 +207,7 @@ def fail_merge(tx: Transaction, group_id: str, reason: str) -> None:
     if group.state is GroupState.MERGING:
         lifecycle.fail_group(tx, group, masked[:2000])
     elif group.state is GroupState.MERGED and group.wants_staging:
-        lifecycle.stay_merged(group, f"it could not be deployed to staging: {masked}"[:2000])
+        lifecycle.stay_merged(tx, group, f"it could not be deployed to staging: {masked}"[:2000])
 
 
 @transactional
@@ -226,6 +226,7 @@ def record_head_moved(tx: Transaction, lease: Lease) -> None:
     group = _merging(tx, lease)
     if group is not None:
         lifecycle.restart_merge(tx, group, By.PLATFORM)
+        lifecycle.record_update(tx, group, "headSha")
     tx.again(lease, after_seconds=0)
 
 
@@ -263,7 +264,7 @@ def begin_finish(tx: Transaction, lease: Lease) -> FinishPlan | None:
 @transactional
 def record_finished(tx: Transaction, lease: Lease, *, remark: str | None) -> None:
     """The clean-up after a delivery is done. remark: a note for people, shown as the group's error; None for none."""
-    tx.lock(TaskGroup, lease.subject_id).error = remark
+    lifecycle.note_error(tx, tx.lock(TaskGroup, lease.subject_id), remark)
     tx.finish(lease)
 
 
@@ -272,7 +273,7 @@ def fail_finish(tx: Transaction, group_id: str, reason: str) -> None:
     """The clean-up failed: the group stays delivered and shows the reason, which is masked here, as its error."""
     if tx.session.get(TaskGroup, group_id) is not None:
         group = tx.lock(TaskGroup, group_id)
-        group.error = mask_of_project(tx, group.project_id)(reason)[:2000]
+        lifecycle.note_error(tx, group, mask_of_project(tx, group.project_id)(reason)[:2000])
 
 
 def _merging(tx: Transaction, lease: Lease) -> TaskGroup | None:

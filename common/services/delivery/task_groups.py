@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from common import jobs
 from common.errors import Conflict, Invalid, NotFound
-from common.events import TaskGroupStatusChanged, TaskGroupUpdated
+from common.events import TaskGroupStatusChanged
 from common.models.delivery import Deployment, GroupMember, TaskGroup
 from common.models.journal import Job
 from common.models.project import Project
@@ -113,7 +113,7 @@ def create_task_group(tx: Transaction, new: NewGroup, *, by: Caller) -> GroupVie
         )
     tx.record(group_created(group))
     if new.accept_rolled_back:
-        _record_update(tx, group, "acceptRolledBack")
+        lifecycle.record_update(tx, group, "acceptRolledBack")
     tx.enqueue(jobs.MERGE_GROUP, group.id, project_id=project.id)
     return GroupView(group, wanted)
 
@@ -122,10 +122,6 @@ def group_created(group: TaskGroup) -> TaskGroupStatusChanged:
     return TaskGroupStatusChanged(
         feed=group.project_id, task_group_id=group.id, old_status=None, new_status=group.state_
     )
-
-
-def _record_update(tx: Transaction, group: TaskGroup, *changed: str) -> None:
-    tx.record(TaskGroupUpdated(feed=group.project_id, task_group_id=group.id, changed=changed))
 
 
 def _check_member(tx: Transaction, task: Task | None, task_id: str, project: Project) -> None:
@@ -207,10 +203,10 @@ def deploy_to_staging(
     if group.state in STAGEABLE:
         _check_group(tx, group, accept_rolled_back)
         if accept_rolled_back:
-            _record_update(tx, group, "acceptRolledBack")
+            lifecycle.record_update(tx, group, "acceptRolledBack")
     if group.state in {GroupState.PENDING, GroupState.MERGING}:
         group.wants_staging = True
-        _record_update(tx, group, "wantsStaging")
+        lifecycle.record_update(tx, group, "wantsStaging")
         job_id = tx.enqueue(jobs.MERGE_GROUP, group.id, project_id=group.project_id)
     elif group.state is GroupState.MERGED:
         job_id = tx.enqueue(jobs.DEPLOY, deploy_merged(tx, group).id, project_id=group.project_id)
@@ -265,7 +261,7 @@ def deploy_to_production(
     # A rollback may have ended since the check above. None can from here on, while this deployment is under way.
     _check_group(tx, group, accept_rolled_back)
     if accept_rolled_back:
-        _record_update(tx, group, "acceptRolledBack")
+        lifecycle.record_update(tx, group, "acceptRolledBack")
     lifecycle.start_production(tx, group)
     job_id = tx.enqueue(jobs.DEPLOY, deployment.id, project_id=group.project_id)
     return view(tx, group), tx.get(Job, job_id)

@@ -109,6 +109,19 @@ def _of_task(
     return Notice(kind, said, task.title, path, _cut(detail), {"taskId": task.id, **about})
 
 
+def _group_updated(tx: Transaction, data: Data) -> Notice | None:
+    group = tx.session.get(TaskGroup, data["taskGroupId"])
+    if group is None or "error" not in data["changed"] or group.state is not GroupState.MERGED or group.error is None:
+        return None
+    return _of_group(group, NoticeKind.RELEASE, "the release “{title}” did not go to staging", group.error)
+
+
+def _of_group(group: TaskGroup, kind: NoticeKind, sentence: str, detail: str | None) -> Notice:
+    title = group.name or group.branch.removeprefix("release/")
+    path = f"/#/projects/{{project}}/groups/{quote(group.id)}"
+    return Notice(kind, sentence.replace("{title}", title), title, path, _cut(detail), {"taskGroupId": group.id})
+
+
 def _group_moved(tx: Transaction, data: Data) -> Notice | None:
     group = tx.session.get(TaskGroup, data["taskGroupId"])
     if group is None:
@@ -122,10 +135,7 @@ def _group_moved(tx: Transaction, data: Data) -> Notice | None:
         kind, said = NoticeKind.FINISHED, "the release “{title}” runs in production"
     else:
         return None
-    title = group.name or group.branch.removeprefix("release/")
-    detail = group.error if new in {GroupState.FAILED, GroupState.CONFLICT} else None
-    path = f"/#/projects/{{project}}/groups/{quote(group.id)}"
-    return Notice(kind, said.replace("{title}", title), title, path, _cut(detail), {"taskGroupId": group.id})
+    return _of_group(group, kind, said, group.error if new in {GroupState.FAILED, GroupState.CONFLICT} else None)
 
 
 def _deployment_failed(tx: Transaction, data: Data) -> Notice | None:
@@ -189,6 +199,7 @@ READERS: dict[str, Reader] = {
     "task:status_changed": _task_moved,
     "task:updated": _task_parked,
     "task-group:status_changed": _group_moved,
+    "task-group:updated": _group_updated,
     "deploy:failed": _deployment_failed,
     "deploy:failing": _version_failing,
     "deploy:rollback_requested": _rolled_back,

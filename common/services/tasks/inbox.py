@@ -32,7 +32,8 @@ class Need(StrEnum):
     QUESTION = "question"
     """An agent or the platform asked; a member answers."""
     RELEASE = "release"
-    """A group failed, or it was made for production and runs on staging; a maintainer goes on with it."""
+    """A group failed, is merged and may not go to staging by itself, or was made for production and runs on staging; a
+    maintainer goes on with it."""
     REVIEW = "review"
     """A task is ready to test; a maintainer approves or rejects it."""
     FAILED = "failed"
@@ -220,8 +221,9 @@ def _releases(read: Snapshot, reach: _Reach) -> Iterator[InboxItem]:
         return
     for_production = and_(TaskGroup.state_ == GroupState.STAGING, TaskGroup.target_branch == "production")
     found: list[TaskGroup] = []
+    stays = and_(TaskGroup.state_ == GroupState.MERGED, TaskGroup.error.is_not(None))
     # Each by its own index, which has the order.
-    for waits in (TaskGroup.state_ == GroupState.FAILED, for_production):
+    for waits in (TaskGroup.state_ == GroupState.FAILED, stays, for_production):
         query = select(TaskGroup).where(waits, reach.holds(TaskGroup.project_id))
         found += read.session.scalars(query.order_by(TaskGroup.created_at, TaskGroup.id).limit(MOST + 1))
     for group in sorted(found, key=lambda one: (one.created_at, one.id))[: MOST + 1]:

@@ -20,6 +20,7 @@ const CHANGES = [
   "task:needs_input",
   "question:answered",
   "task-group:status_changed",
+  "task-group:updated",
   "task:updated",
   "deploy:failing",
   "deploy:recovered",

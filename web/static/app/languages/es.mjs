@@ -210,6 +210,9 @@ export const TEXTS = {
   "the address in {environment} is another one now: {url}": "la dirección en {environment} ahora es otra: {url}",
   "the version in {environment} is healthy again": "la versión en {environment} vuelve a funcionar",
   "took a task out of a group": "sacó una tarea de un grupo",
+  "changed what a group says went wrong": "cambió lo que un grupo dice que falló",
+  "began to build a group again, as its branch had moved":
+    "empezó a construir un grupo de nuevo, porque su rama se había movido",
   "asked for a group to go to staging once it is merged": "pidió que un grupo vaya a staging cuando esté fusionado",
   "accepted that a group brings back what was rolled back": "aceptó que un grupo devuelva lo que se revirtió",
   "started the {environment} deployment": "inició el despliegue en {environment}",

@@ -113,6 +113,8 @@ const SENTENCES = {
 
 function sayGroupChange(changed) {
   if (changed === "taskIds") return t("took a task out of a group");
+  if (changed === "error") return t("changed what a group says went wrong");
+  if (changed === "headSha") return t("began to build a group again, as its branch had moved");
   return changed === "wantsStaging"
     ? t("asked for a group to go to staging once it is merged")
     : t("accepted that a group brings back what was rolled back");

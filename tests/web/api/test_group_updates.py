@@ -1,0 +1,88 @@
+"""What changes of a group without a change of its state is on record, and asks a person where it has to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from common.models import Task, TaskGroup, WebhookDelivery
+from common.services.delivery import merging
+from common.services.outgoing.collecting import collect_notices
+from common.states import Role
+from tests.web.api.production_line import ProductionLine, claimed
+from tests.web.world import World, all_of, events, forget_providers, get, put
+
+
+@pytest.fixture
+def line(app: Flask) -> Iterator[ProductionLine]:
+    yield ProductionLine(World(app))
+    forget_providers()
+
+
+def updates(group_id: str) -> list[dict[str, Any]]:
+    """What the events of the group's changes say besides its id, oldest first."""
+    found = [json.loads(row.data)["data"] for row in events("task-group:updated", group=group_id)]
+    return [{name: value for name, value in one.items() if name != "taskGroupId"} for one in found]
+
+
+def releases(line: ProductionLine) -> list[tuple[str, str, str | None]]:
+    items = line.world.client.get("/api/inbox").json["items"]
+    return [(item["taskGroupId"], item["state"], item["detail"]) for item in items if item["kind"] == "release"]
+
+
+def test_a_group_that_may_not_go_to_staging_asks_a_person(line: ProductionLine) -> None:
+    webhook = {"url": "https://chat.example.org/hooks/abc", "kinds": ["release"]}
+    assert line.world.client_of("root", Role.ADMIN).patch("/api/webhook", json=webhook).status_code == 200
+    line.deliver()
+    line.deliver()
+    early = line.merged(targetBranch="production")
+    line.roll_back()
+    assert updates(early) == []
+    collect_notices()
+    known = {row.id for row in all_of(WebhookDelivery)}
+    line.after_merge(early)
+
+    group = get(TaskGroup, early)
+    assert (group.state, group.wants_staging) == ("merged", False)
+    assert updates(early) == [{"changed": ["error", "wantsStaging"]}]
+    assert (early, "merged", group.error) in releases(line)
+    assert collect_notices() == 1
+    (message,) = (json.loads(row.body)["data"] for row in all_of(WebhookDelivery) if row.id not in known)
+    assert (message["kind"], message["taskGroupId"], message["detail"]) == ("release", early, group.error)
+
+
+def test_a_task_that_leaves_with_what_it_needs_is_on_record(line: ProductionLine) -> None:
+    needed = line.task("Needed")
+    waiting = line.task("Waiting", depends_on=[needed])
+    line.deliver(needed)
+    group_id = line.world.group(line.project, [waiting, line.task("Other")])["id"]
+    put(Task, needed, state_="cancelled")
+
+    assert merging.begin_merge(claimed("group.merge", group_id)) is not None
+
+    assert updates(group_id) == [{"changed": ["taskIds"], "taskId": waiting}]
+
+
+def test_what_could_not_be_finished_is_on_record_until_it_is(line: ProductionLine) -> None:
+    group_id = line.deliver().task_group_id
+    assert group_id is not None
+    known = len(updates(group_id))
+    for _ in range(2):
+        merging.fail_finish(group_id, "pull request #7 could not be closed")
+    merging.record_finished(claimed("group.finish", group_id), remark=None)
+
+    assert updates(group_id)[known:] == [{"changed": ["error"]}] * 2
+    assert get(TaskGroup, group_id).error is None
+
+
+def test_a_group_whose_branch_was_moved_is_built_again_on_record(line: ProductionLine) -> None:
+    group_id = line.world.group(line.project, [line.task()])["id"]
+    lease = claimed("group.merge", group_id)
+    assert merging.begin_merge(lease) is not None
+    merging.record_head_moved(lease)
+
+    assert updates(group_id) == [{"changed": ["headSha"]}]
