@@ -36,12 +36,15 @@ def run_check(runtime: Runtime, wanted: Check, *, makes_room: bool = True) -> Ch
 
     A command that was killed by a signal runs once more, as a second check, because the machine may have killed it. The
     second verdict is final. makes_room: take down previews if it waits for a place to run. A command that exited with
-    NO_TESTS has passed if its report has no test.
+    NO_TESTS has passed if its report has no test. One that exited with 0 has failed if its report names tests that
+    failed, as below `| tee` or `|| true`.
     """
     state = _run_once(runtime, wanted, makes_room)
     if state.died_by_signal:
         state = _run_once(runtime, wanted.second_run(), makes_room)
-    return replace(state, phase=CheckPhase.PASSED, reason=None, code=None) if _has_no_tests(wanted, state) else state
+    if _has_no_tests(wanted, state):
+        return replace(state, phase=CheckPhase.PASSED, reason=None, code=None)
+    return state.judged_by_report()
 
 
 def _has_no_tests(wanted: Check, state: CheckState) -> bool:

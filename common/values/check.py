@@ -15,6 +15,9 @@ from common.values.repository import UNKNOWN_SOURCE, Source
 from common.values.test_report import TestReport
 from common.values.variable_set import Variables
 
+JUDGED_BY = "report"
+"""What tells whether a command passed; see `CheckState.judged_by_report`. Stored results have it in their keys, as
+versions that went by the exit status alone stored others."""
 OVERLAY_FAILED = "files of the commit do not fit those that it is tested with"
 """Why a check failed if its overlay could not be laid over the checkout: the beginning of a sentence."""
 OVERLAY_FAILED_EXIT = 22
@@ -144,3 +147,20 @@ class CheckState:
         if self.exit_code is None:
             return self.code == CheckEnd.KILLED
         return self.code != CheckEnd.TIMEOUT and 128 < self.exit_code < _SIGNALS_END
+
+    @property
+    def hides_failures(self) -> bool:
+        """Whether it failed by its report alone: see `judged_by_report`."""
+        return self.code == CheckEnd.EXITED and self.exit_code == 0
+
+    def judged_by_report(self) -> Self:
+        """This state; but FAILED if the command exited with 0 although its report names tests that failed."""
+        failed = self.report.failed_at_last() if self.report is not None else ()
+        if self.phase is not CheckPhase.PASSED or self.exit_code != 0 or not failed:
+            return self
+        reason = (
+            "it exited with 0, but its report says that one test failed"
+            if len(failed) == 1
+            else f"it exited with 0, but its report says that {len(failed)} tests failed"
+        )
+        return replace(self, phase=CheckPhase.FAILED, reason=reason, code=CheckEnd.EXITED)

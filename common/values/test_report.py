@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -11,6 +13,7 @@ MOST_TESTS = 20_000
 LONGEST_NAME = 500
 MOST_NAME_CHARACTERS = 4_000_000
 """Of all names of a report together."""
+_NUMBER = re.compile(r" \(\d+\)\Z")
 
 
 class TestResult(StrEnum):
@@ -24,7 +27,8 @@ class TestResult(StrEnum):
 
 @dataclass(frozen=True)
 class TestCase:
-    """One test. name: unique in its report; the same in every run. seconds: None if the report does not say."""
+    """One test. name: unique in its report, where equal names are numbered from the second on, as in `page::test_title
+    (2)`; the same in every run. seconds: None if the report does not say."""
 
     __test__ = False
 
@@ -50,6 +54,22 @@ class TestReport:
     def names(self, *results: TestResult) -> set[str]:
         """The names of the tests with one of these results."""
         return {test.name for test in self.tests if test.result in results}
+
+    def failed_at_last(self) -> set[str]:
+        """The names of the tests that failed, but for those that passed in the same run: a runner that tries a failed
+        test again may report each try.
+        """
+        failed, passed = self.names(TestResult.FAILED), self.names(TestResult.PASSED)
+        if not failed or not passed:
+            return failed
+        names = {test.name for test in self.tests}
+        retried = {_first_of_its_name(name, names) for name in passed}
+        return {name for name in failed if _first_of_its_name(name, names) not in retried}
+
+
+def _first_of_its_name(name: str, names: Collection[str]) -> str:
+    plain = _NUMBER.sub("", name)
+    return plain if plain in names else name
 
 
 def report_path_fault(pattern: str) -> str | None:

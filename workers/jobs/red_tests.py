@@ -105,6 +105,7 @@ class RedTests:
                 if len(still) == 1
                 else f"{len(still)} tests fail, and they fail on the commit below too, in {branch}: {named}."
             )
+            message = f"{message}{_hidden(state)}"
             return Verdict(_passed(message, red_base.BASE_IS_RED, state.log, failing=len(still)), known.report)
         others = len(still) - len(fresh)
         rest = f" {others} others fail on the commit below too." if others else ""
@@ -115,7 +116,7 @@ class RedTests:
             if len(runs) == RUNS
             else f"The tests fail: {first_of(fresh)}.{rest}"
         )
-        return Verdict(_failed(check, state, message, "tests_failed", failing=len(fresh)))
+        return Verdict(_failed(check, state, f"{message}{_hidden(state)}", "tests_failed", failing=len(fresh)))
 
     def _by_chance(self, check: Check, runs: Sequence[CheckState], known: Tested) -> Verdict:
         """Each red test of the first run was green in the second. A third one was made."""
@@ -178,6 +179,10 @@ def _running(message: str) -> Verdict:
 
 def _passed(message: str, code: str, log: str, **facts: int) -> CheckResult:
     return CheckResult("tests", "passed", message, code=code, log=log, facts=facts)
+
+
+def _hidden(state: CheckState) -> str:
+    return " The report says so, and the command hides it (exit status 0)." if state.hides_failures else ""
 
 
 def _failed(check: Check, state: CheckState, message: str, code: str, **facts: int) -> CheckResult:

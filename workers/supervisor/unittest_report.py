@@ -30,10 +30,12 @@ def _install() -> None:
     """Have unittest's runner note how each test ends."""
 
     class Recording(unittest.TextTestResult):
-        """ends: id of the test → `failure`, `skipped`, or nothing if it passed."""
+        """ends: id of the test → `failure`, `skipped`, or nothing if it passed. tried: ids of tests that began again
+        after they had failed, as code of the project may let them."""
 
         def startTestRun(self) -> None:
             self.ends: dict[str, str] = {}
+            self.tried: list[str] = []
             super().startTestRun()
 
         def _note(self, test: unittest.TestCase, end: str) -> None:
@@ -41,6 +43,9 @@ def _install() -> None:
                 self.ends[test.id()] = end
 
         def startTest(self, test: unittest.TestCase) -> None:
+            if self.ends.get(test.id()) == "failure":
+                self.tried.append(test.id())
+                self.ends[test.id()] = ""
             self._note(test, "")
             super().startTest(test)
 
@@ -71,7 +76,7 @@ def _install() -> None:
 
         def stopTestRun(self) -> None:
             super().stopTestRun()
-            _write(self.ends)
+            _write([*((test, "failure") for test in self.tried), *self.ends.items()])
 
     unittest.TextTestRunner.resultclass = Recording  # type: ignore[assignment]
     files = os.environ.get("UNITTEST_FILES")
@@ -81,9 +86,9 @@ def _install() -> None:
         unittest.TestLoader.testNamePatterns = patterns
 
 
-def _write(ends: dict[str, str]) -> None:
+def _write(ends: list[tuple[str, str]]) -> None:
     lines = ["<testsuite>"]
-    for test, end in ends.items():
+    for test, end in ends:
         owner, _, name = test.rpartition(".")
         inner = f"<{end}/>" if end else ""
         lines.append(f"<testcase classname={quoteattr(owner)} name={quoteattr(name)}>{inner}</testcase>")

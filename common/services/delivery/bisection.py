@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from common.values.build_results import BASE_RUNS, TrialRun
+from common.values.check import JUDGED_BY
 
 WHOLE_RUNS = 3
 """Most runs of the whole branch if their results differ: the majority decides whether the group goes on."""
@@ -149,6 +150,6 @@ def _search(tally: Tally) -> Decision:
 
 def command_digest(command: str, setup_command: str | None = None) -> str:
     """SHA-256 of a test command and the setup command before it, in hexadecimal: the key under which their results are
-    stored."""
-    both = command if setup_command is None else f"{setup_command}\0{command}"
+    stored, with JUDGED_BY, by which they were judged."""
+    both = f"{JUDGED_BY}\0{command}" if setup_command is None else f"{JUDGED_BY}\0{setup_command}\0{command}"
     return hashlib.sha256(both.encode()).hexdigest()

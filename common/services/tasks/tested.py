@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from itertools import product
 
 from sqlalchemy import delete, select
 
@@ -17,7 +18,7 @@ from common.models.project import Project
 from common.services.projects.variables import mask_of_project
 from common.services.tasks import auto_quarantine, flaky_tests
 from common.transaction import Transaction, snapshot, transactional
-from common.values.check import Check, CheckPhase, CheckState
+from common.values.check import JUDGED_BY, Check, CheckPhase, CheckState
 from common.values.test_report import TestCase, TestReport, TestResult
 
 KEPT_DAYS = 90
@@ -45,8 +46,8 @@ def digest_of(check: Check) -> str:
     return _digest(check, is_by_setup_below=check.overlay is not None)
 
 
-def _digest(check: Check, *, is_by_setup_below: bool) -> str:
-    parts = [check.command, check.needs.setup_command, check.test_report]
+def _digest(check: Check, *, is_by_setup_below: bool, judged_by: Sequence[str] = (JUDGED_BY,)) -> str:
+    parts = [*judged_by, check.command, check.needs.setup_command, check.test_report]
     return hashlib.sha256(json.dumps(parts + [True] * is_by_setup_below).encode()).hexdigest()
 
 
@@ -56,8 +57,10 @@ def read_tested(check: Check) -> Tested | None:
 
 
 def read_report_of_proof(check: Check) -> TestReport | None:
-    """The report of the commit's tests, also if they ran as the commit below defines them; None if there is none."""
-    known = _read(check, *(_digest(check, is_by_setup_below=choice) for choice in (False, True)))
+    """The report of the commit's tests, also if they ran as the commit below defines them, and one that an older
+    version stored; None if there is none."""
+    choices = product((False, True), ((JUDGED_BY,), ()))
+    known = _read(check, *(_digest(check, is_by_setup_below=below, judged_by=rule) for below, rule in choices))
     return None if known is None else known.report
 
 

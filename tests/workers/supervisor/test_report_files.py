@@ -284,6 +284,20 @@ class Page(unittest.TestCase):
     @unittest.expectedFailure
     def test_expected(self):
         self.assertEqual(1, 2)
+
+
+class Retried(unittest.TestCase):
+    tries = 0
+
+    def run(self, result=None):
+        super().run(result)
+        if self.tries == 1:
+            result.failures.pop()
+            super().run(result)
+
+    def test_twice(self):
+        self.tries += 1
+        self.assertEqual(self.tries, 2)
 """
 
 
@@ -303,8 +317,10 @@ def test_the_report_of_unittest_is_found_by_itself(tmp_path: Path) -> None:
     assert state.report is not None
     assert sorted(lines(state.report)) == [
         "failed: test_page.Page::test_parts",
+        "failed: test_page.Retried::test_twice",
         "failed: unittest.loader._FailedTest::test_broken",
         "passed: test_page.Page::test_title",
+        "passed: test_page.Retried::test_twice (2)",
         "skipped: test_page.Page::test_expected",
         "skipped: test_page.Page::test_later",
     ]

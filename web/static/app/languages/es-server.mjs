@@ -949,6 +949,12 @@ export const TEXTS = {
   " One other fails on the commit below too.": " Otra falla también en el commit base.",
   " {others} others fail on the commit below too.": " Otras {others} fallan también en el commit base.",
   "The tests fail: {fresh}.{rest}": "Las pruebas fallan: {fresh}.{rest}",
+  " The report says so, and the command hides it (exit status 0).":
+    " Lo dice el informe, y el comando lo oculta (código de salida 0).",
+  "it exited with 0, but its report says that one test failed":
+    "terminó con 0, pero su informe dice que una prueba falló",
+  "it exited with 0, but its report says that {count} tests failed":
+    "terminó con 0, pero su informe dice que {count} pruebas fallaron",
   "The tests fail in {runs} of {runs2} runs: {fresh}.{rest}":
     "Las pruebas fallan en {runs} de {runs2} ejecuciones: {fresh}.{rest}",
   "the files can't be read: {strerror}": "no se pueden leer los archivos: {strerror}",
