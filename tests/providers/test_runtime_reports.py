@@ -44,6 +44,8 @@ FILES = {
     "def test_started():\n    subprocess.run([sys.executable, measured.__file__], check=True)\n\n\n"
     "def test_forked():\n    child = multiprocessing.get_context('fork').Process(target=measured.forked)\n"
     "    child.start()\n    child.join()\n",
+    "tests/cases_that_run_pytest.py": "import subprocess\nimport sys\n\n\ndef test_started():\n"
+    "    assert subprocess.call([sys.executable, '-m', 'pytest', 'tests/test_page.py']) == 1\n",
     "measured.py": "def never():\n    return 2\n\n\n"
     "def forked():\n    return 6\n\n\nif __name__ == '__main__':\n    print()\n",
     "page.js": "function title() {\n  return 1;\n}\n\n"
@@ -98,6 +100,40 @@ class ReportsContract:
         assert state.report is not None
         assert [test.name for test in state.report.tests] == ["cases.Page::test_title"]
         assert state.phase is CheckPhase.PASSED
+
+    @pytest.mark.parametrize(
+        ("runner", "names"),
+        [
+            (f"{PYTEST}/test_", ["tests.test_other::test_other", *sorted(NAMED)]),
+            (
+                f"{sys.executable} -m unittest shop.test_",
+                ["shop.test_cases.Shop::test_title", "shop.test_cases_more.More::test_title"],
+            ),
+        ],
+    )
+    def test_each_of_several_runs_of_a_command_is_known(
+        self, runtime: Runtime, a_check: Check, runner: str, names: list[str]
+    ) -> None:
+        first, second = ("other.py", "page.py") if "pytest" in runner else ("cases", "cases_more")
+        state = _run(runtime, replace(a_check, command=f"{runner}{first} && {runner}{second}"))
+
+        assert state.report is not None
+        assert sorted(test.name for test in state.report.tests) == names
+
+    def test_runs_that_the_tests_themselves_start_do_not_count(self, runtime: Runtime, a_check: Check) -> None:
+        state = _run(runtime, replace(a_check, command=f"{PYTEST}/cases_that_run_pytest.py"))
+
+        assert state.report is not None
+        assert [test.name for test in state.report.tests] == ["tests.cases_that_run_pytest::test_started"]
+        assert state.phase is CheckPhase.PASSED, state.log
+
+    def test_without_the_variables_of_python_the_last_run_is_known(self, runtime: Runtime, a_check: Check) -> None:
+        """As below a tox that passes on PYTEST_ADDOPTS alone."""
+        command = f"unset PYTHONPATH TEST_REPORT_OF; {PYTEST}/test_page.py; {PYTEST}/test_other.py"
+        report = _run(runtime, replace(a_check, command=command)).report
+
+        assert report is not None
+        assert [test.name for test in report.tests] == [OTHER]
 
     def test_pytest_runs_the_tests_of_some_files_alone(self, runtime: Runtime, a_check: Check) -> None:
         state = _run(runtime, replace(a_check, only_files=("test_other.py",)))

@@ -50,8 +50,8 @@ UNHEARD_FILES = {
     "common/values/prompt_markers.py", "common/values/starters.py", "web/api/release_reads.py", "web/api/run_tools.py",
     "web/api/runner.py", "workers/needs/caches.py", "workers/supervisor/forward.py", "workers/supervisor/gate.py",
     "workers/supervisor/heads.py", "workers/supervisor/logs.py", "workers/supervisor/ports.py",
-    "workers/supervisor/requests.py", "workers/supervisor/server.py", "workers/supervisor/static.py",
-    "workers/supervisor/unittest_report.py", "workers/supervisor/units.py",
+    "workers/supervisor/python_reports.py", "workers/supervisor/requests.py", "workers/supervisor/server.py",
+    "workers/supervisor/static.py", "workers/supervisor/units.py",
 }  # fmt: skip
 # What is given to these is no sentence, or is never shown: a 404 and a 403 are answered without their message.
 UNHEARD_CALLS = {

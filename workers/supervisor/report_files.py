@@ -31,7 +31,7 @@ from common.values.test_report import (
     TestReport,
     TestResult,
 )
-from workers.supervisor import unittest_report
+from workers.supervisor import python_reports
 from workers.supervisor.static import open_inside
 from workers.supervisor.written_files import Unusable, content_of_run, matching_files, names_in
 
@@ -111,7 +111,7 @@ class Reports:
         """
         make_anew(self.folder)
         (self.folder / "python").mkdir()
-        shutil.copyfile(unittest_report.__file__, self.folder / "python" / "sitecustomize.py")
+        shutil.copyfile(python_reports.__file__, self.folder / "python" / "sitecustomize.py")
         self.mark.write_bytes(b"")
         self.began_ns = self.mark.stat().st_mtime_ns
 
@@ -123,14 +123,16 @@ class Reports:
         only = [f"-k {shlex.quote(' or '.join(only_files))}"] if only_files else []
         if self.wanted is not None:
             return [Addition("PYTEST_ADDOPTS", option, " ") for option in only]
-        report = f"--junitxml={shlex.quote(str(self.folder / 'pytest.xml'))}"
+        # pytest expands the variable, so that each call of it writes a file of its own.
+        report = f"--junitxml={shlex.quote(str(self.folder / f'pytest${{{python_reports.OF}}}.xml'))}"
         added = [
             Addition("PYTEST_ADDOPTS", " ".join([*only, report]), " "),
+            Addition(python_reports.OF, ""),
+            Addition("PYTHONPATH", str(self.folder / "python"), os.pathsep, is_first=True),
             Addition("GOTESTSUM_JUNITFILE", str(self.folder / "gotestsum.xml")),
         ]
         if _UNITTEST_RUNNER.search(command):
-            added.append(Addition("UNITTEST_REPORT", str(self.folder / "unittest.xml")))
-            added.append(Addition("PYTHONPATH", str(self.folder / "python"), os.pathsep, is_first=True))
+            added.append(Addition("UNITTEST_REPORT", str(self.folder / "unittest")))
             added += [Addition("UNITTEST_FILES", ":".join(only_files))] if only_files else []
         if self._is_node_runner(command):
             place = json.dumps(str(self.folder / "node.xml"))

@@ -1,9 +1,12 @@
-"""Has `python -m unittest` write a report (JUnit XML), as that runner has no option for it, and run the tests of some
-files alone, as its own option `-k` would: a command that has this option keeps its own.
+"""Has each call of pytest and of `python -m unittest` in a check's command write a report (JUnit XML) of its own.
+
+pytest has an option for that, in which it expands TEST_REPORT_OF. unittest has none, so its results are noted; and it
+runs the tests of some files alone, as its own option `-k` would: a command that has this option keeps its own.
 
 Not used by the platform itself: the supervisor copies this file as `sitecustomize.py` into a folder of PYTHONPATH,
 where every Python of the check's command loads it. So it needs Python 3.7 or later and the standard library alone.
-UNITTEST_REPORT: the file to write. UNITTEST_FILES: names of files of tests, such as `test_page.py:test_shop.py`;
+TEST_REPORT_OF: what this process adds to the names of reports. UNITTEST_REPORT: the beginning of the name of the file
+that unittest writes; without it none is. UNITTEST_FILES: names of files of tests, such as `test_page.py:test_shop.py`;
 without it all tests run.
 """
 
@@ -11,15 +14,25 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+import time
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _typeshed import OptExcInfo
 
-IS_WANTED = __name__ == "sitecustomize" and "UNITTEST_REPORT" in os.environ
+OF = "TEST_REPORT_OF"
+INSIDE = "-inside/report"
+"""Of what a test starts, such as another pytest: its report, in a folder of its own, does not count."""
+IS_WANTED = __name__ == "sitecustomize" and OF in os.environ
+IS_INSIDE = "PYTEST_CURRENT_TEST" in os.environ or os.environ.get(OF) == INSIDE
 # Before Python 3.10 a program can't know yet how it was started.
 STARTED = getattr(sys, "orig_argv", ["-m", "unittest"])
-IS_RUNNER = IS_WANTED and "-m" in STARTED and "unittest" in STARTED
+IS_RUNNER = (
+    IS_WANTED and not IS_INSIDE and "UNITTEST_REPORT" in os.environ and "-m" in STARTED and "unittest" in STARTED
+)
+if IS_WANTED:
+    # By the time first: of tests with equal names the order of the files counts.
+    os.environ[OF] = INSIDE if IS_INSIDE else f"-{time.time_ns()}-{os.getpid()}"
 if IS_RUNNER:
     # The other programs of the command would wait for them in vain.
     import unittest
@@ -28,6 +41,8 @@ if IS_RUNNER:
 
 def _install() -> None:
     """Have unittest's runner note how each test ends."""
+    file_path = f"{os.environ['UNITTEST_REPORT']}{os.environ[OF]}.xml"
+    os.environ[OF] = INSIDE
 
     class Recording(unittest.TextTestResult):
         """ends: id of the test → `failure`, `skipped`, or nothing if it passed. tried: ids of tests that began again
@@ -76,7 +91,7 @@ def _install() -> None:
 
         def stopTestRun(self) -> None:
             super().stopTestRun()
-            _write([*((test, "failure") for test in self.tried), *self.ends.items()])
+            _write(file_path, [*((test, "failure") for test in self.tried), *self.ends.items()])
 
     unittest.TextTestRunner.resultclass = Recording  # type: ignore[assignment]
     files = os.environ.get("UNITTEST_FILES")
@@ -86,14 +101,14 @@ def _install() -> None:
         unittest.TestLoader.testNamePatterns = patterns
 
 
-def _write(ends: list[tuple[str, str]]) -> None:
+def _write(path: str, ends: list[tuple[str, str]]) -> None:
     lines = ["<testsuite>"]
     for test, end in ends:
         owner, _, name = test.rpartition(".")
         inner = f"<{end}/>" if end else ""
         lines.append(f"<testcase classname={quoteattr(owner)} name={quoteattr(name)}>{inner}</testcase>")
     lines.append("</testsuite>")
-    with open(os.environ["UNITTEST_REPORT"], "wb") as file:
+    with open(path, "wb") as file:
         file.write("\n".join(lines).encode("ascii", "xmlcharrefreplace"))
 
 
