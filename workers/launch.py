@@ -60,6 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--check-command", default="")
     parser.add_argument("--test-report")
     parser.add_argument("--only-file", action="append", default=[])
+    parser.add_argument("--left-out", action="append", default=[])
     parser.add_argument("--measure-coverage", action="store_true")
     asked = parser.parse_args(arguments)
     try:
@@ -78,7 +79,7 @@ def _prepare_reports(code: Path, asked: argparse.Namespace) -> None:
     try:
         pod_reports.prepare(
             code, asked.reports, command=asked.check_command, wanted=asked.test_report, only_files=asked.only_file,
-            measures_coverage=asked.measure_coverage,
+            left_out=asked.left_out, measures_coverage=asked.measure_coverage,
         )  # fmt: skip
     except OSError as error:
         message = f"the reports of its tests can't be prepared: {error.strerror}"

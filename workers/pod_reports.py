@@ -43,17 +43,18 @@ class Known:
 
 
 def prepare(
-    code: Path, folder: Path, *, command: str, wanted: str | None, only_files: Sequence[str], measures_coverage: bool
-) -> None:
+    code: Path, folder: Path, *, command: str, wanted: str | None, only_files: Sequence[str], left_out: Sequence[str],
+    measures_coverage: bool,
+) -> None:  # fmt: skip
     """Note what is part of the checkout `code`, and write the script that the check's shell reads before its command.
 
-    folder: of --reports. only_files, measures_coverage: see Check. Raises OSError. Safe to repeat.
+    folder: of --reports. only_files, left_out, measures_coverage: see Check. Raises OSError. Safe to repeat.
     """
     reports, coverage = Reports(code, _reports_folder(), wanted), CoverageFiles(code)
     reports.note_commit()
     coverage.note_commit()
     reports.begin()
-    additions = reports.additions(command, only_files)
+    additions = reports.additions(command, only_files, left_out)
     if measures_coverage:
         measuring = Measuring(code, _measured_folder())
         measuring.begin()

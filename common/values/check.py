@@ -62,7 +62,7 @@ class Check:
     network: what the command may reach. test_report: where its tests write JUnit XML, a path or pattern in the
     checkout; None: where the usual runners write it. overlay: files of another commit; None: none. only_files: names
     of files of tests, such as `test_page.py`: pytest and, if test_report is None, unittest run the tests of these
-    alone; other runners, all. Empty: all.
+    alone; other runners, all. Empty: all. left_out: names of tests, as reports have them, that these two do not run.
     measures_coverage: have the tests measure which lines they execute, where a tool is known for them. It costs time,
     so the runtime may let others go first.
     """
@@ -81,6 +81,7 @@ class Check:
     test_report: str | None = None
     overlay: Overlay | None = None
     only_files: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     measures_coverage: bool = False
 
     def second_run(self) -> Self:

@@ -30,6 +30,7 @@ from tests.providers.runtime_supervisor import supervised
 
 SPACE = Space("shop-0000beef", "project-1")
 PYTEST = f"PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 {sys.executable} -m pytest -q -p no:cacheprovider tests"
+UNITTEST = f"{sys.executable} -m unittest"
 ONE = '<testsuite name="s"><testcase classname="page" name="test_title" time="0.25"/></testsuite>'
 FILES = {
     "tests/test_page.py": "import pytest\n\n\ndef test_title():\n    pass\n\n\n"
@@ -106,7 +107,7 @@ class ReportsContract:
         [
             (f"{PYTEST}/test_", ["tests.test_other::test_other", *sorted(NAMED)]),
             (
-                f"{sys.executable} -m unittest shop.test_",
+                f"{UNITTEST} shop.test_",
                 ["shop.test_cases.Shop::test_title", "shop.test_cases_more.More::test_title"],
             ),
         ],
@@ -155,6 +156,26 @@ class ReportsContract:
 
         assert state.report is not None
         assert [test.name for test in state.report.tests] == [name]
+
+    @pytest.mark.parametrize(
+        ("command", "name", "left"),
+        [
+            (f"{PYTEST}/test_page.py", NAMED[1], [NAMED[2], NAMED[0]]),
+            (
+                f"{UNITTEST} shop.test_cases cases",
+                "shop.test_cases.Shop::test_title",
+                ["cases.Page::test_title"],
+            ),
+        ],
+    )
+    def test_tests_can_be_left_out(
+        self, runtime: Runtime, a_check: Check, command: str, name: str, left: list[str]
+    ) -> None:
+        state = _run(runtime, replace(a_check, command=command, left_out=("no such test", name)))
+
+        assert state.report is not None
+        assert sorted(test.name for test in state.report.tests) == left
+        assert state.phase is CheckPhase.PASSED, state.log
 
     def test_only_files_of_the_run_count(self, runtime: Runtime, a_check: Check) -> None:
         committed = "target/surefire-reports/TEST-committed.xml is part of the commit"

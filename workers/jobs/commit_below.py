@@ -14,7 +14,9 @@ from common.services.tasks.tested import Tested
 from common.services.tasks.verification import ProofPlan
 from common.values.build_results import BASE_RUNS
 from common.values.check import Check, CheckPhase
+from common.values.test_report import TestReport
 from workers.jobs.commit_reads import merge_base_of
+from workers.jobs.lost_tests import together
 from workers.runtime_calls import forget_check, run_check
 
 
@@ -51,6 +53,15 @@ class CommitBelow:
         if sha == self._head:
             red_base.record_base(self.plan.place.space.project_id, sha, known, ignored=self.plan.quarantined)
         return known
+
+    def report(self, check: Check, without: Check | None) -> TestReport | None:
+        """The report of its tests, and of those that run without tests in quarantine if these fail there; None while
+        they run."""
+        known = self.tested(check)
+        if known is None or known.passed or without is None:
+            return None if known is None else known.report
+        rest = self.tested(without)
+        return None if rest is None else together(known.report, rest.report)
 
     @functools.cached_property
     def _head(self) -> str | None:

@@ -14,7 +14,6 @@ from common.names import STAGING_BRANCH
 from common.providers.forge import MergeConflict, forge
 from common.providers.runtime import runtime
 from common.services.delivery import group_statuses, group_tests, merging, restoring, rollouts
-from common.services.delivery.group_tests import Trial
 from common.services.delivery.merging import FinishPlan, MergePlan, Step
 from common.services.delivery.receipt_contents import Served
 from common.services.delivery.restoring import LiveApp
@@ -23,11 +22,11 @@ from common.services.tasks import red_base
 from common.services.tasks.tested import record_run
 from common.states import Environment
 from common.values.app import MACHINE, App, AppPhase, AppState
-from common.values.check import CheckEnd, CheckPhase, CheckState
+from common.values.check import CheckPhase
 from common.values.health_look import HealthState, Look
-from common.values.test_report import TestResult
 from workers.job import Claimed, job
 from workers.jobs import proof_statuses
+from workers.jobs.quarantined_runs import failed_in_quarantine, forget_without, run_without, without_quarantined
 from workers.jobs.rollback_barrier import read_barrier
 from workers.runtime_calls import forget_check, make_room, run_check, with_source
 
@@ -62,6 +61,7 @@ def merge_group(job: Claimed) -> None:
 def _forget(job: Claimed, plan: MergePlan) -> None:
     for check_id in plan.left:
         try:
+            forget_without(runtime(), plan.place.space, check_id)
             forget_check(runtime(), plan.place.space, check_id)
         except ProviderRefused as error:
             # It ends by its own time limit. The group does not depend on it.
@@ -100,27 +100,28 @@ def _test(job: Claimed, plan: MergePlan) -> None:
         group_tests.record_untested(job.lease, trial)
         return
     job.progress("testing the merged branch" if trial.position else "testing the default branch")
-    tested = run_check(runtime(), with_source(forge(), plan.place, trial.check))
-    if tested.phase is CheckPhase.RUNNING:
+    check = with_source(forge(), plan.place, trial.check)
+    tested = run_check(runtime(), check)
+    ignored = failed_in_quarantine(tested, trial.quarantined)
+    decisive = tested
+    if ignored:
+        check = without_quarantined(check, trial.quarantined)
+        decisive = run_without(runtime(), check, trial.quarantined)
+    if decisive.phase is CheckPhase.RUNNING:
         group_tests.record_testing(job.lease, after_seconds=until_next_look(trial.seconds))
         return
     known = record_run(trial.check, tested, run=trial.number, is_landed=trial.position == 0)
+    if ignored:
+        known = record_run(check, decisive, run=trial.number, is_landed=trial.position == 0)
     if trial.position == 0:
         red_base.record_base(plan.place.space.project_id, trial.check.commit, known, ignored=trial.quarantined)
-    ignored = _in_quarantine(tested, trial)
+    passed = decisive.phase is CheckPhase.PASSED
     group_tests.record_tested(
-        job.lease, trial, passed=tested.phase is CheckPhase.PASSED or bool(ignored), reason=tested.reason or "",
-        log=tested.log, ignored=ignored,
+        job.lease, trial, passed=passed, reason=decisive.reason or "", log=decisive.log,
+        ignored=ignored if passed else (),
     )  # fmt: skip
+    forget_without(runtime(), plan.place.space, trial.check.check_id)
     forget_check(runtime(), plan.place.space, trial.check.check_id)
-
-
-def _in_quarantine(tested: CheckState, trial: Trial) -> frozenset[str]:
-    """The tests that failed, if nothing failed but tests in quarantine."""
-    if tested.code != CheckEnd.EXITED or tested.report is None:
-        return frozenset()
-    red = frozenset(tested.report.names(TestResult.FAILED))
-    return red if red <= trial.quarantined else frozenset()
 
 
 def _await_statuses(job: Claimed, plan: MergePlan) -> None:

@@ -66,6 +66,14 @@ def compare(base: TestReport, head: TestReport, before: Bodies, after: Bodies) -
     return Comparison(sorted(losses, key=lambda loss: loss.name), sorted(new - renamed), changed, len(renamed))
 
 
+def together(first: TestReport, second: TestReport) -> TestReport:
+    """The tests of two runs of one commit, each with its result of the second if it ran there."""
+    if not (first.is_usable and second.is_usable):
+        return second if second.is_usable else first
+    results = {test.name: test for test in (*first.tests, *second.tests)}
+    return TestReport(tuple(results.values()))
+
+
 def all_lost(base: TestReport) -> Comparison:
     """What to compare with a commit that has no report."""
     return Comparison([Loss(name, GONE) for name in sorted(base.names(*RAN))], [], [], 0)

@@ -84,7 +84,7 @@ class TestProof:
             if verdict.report is None:
                 yield verdict.result
             else:
-                yield from self._compared(check, verdict.result, verdict.report)
+                yield from self._compared(check, verdict.result, verdict.report, without=verdict.without)
 
     def prepared(self, tests: Check) -> tuple[Check, SetupChange | None]:
         """The check that runs these tests, and what the commit changes of how they run, which that may take back."""
@@ -100,20 +100,25 @@ class TestProof:
         files = SetupFiles(self.forge, self._repository, self.plan.test_setup, check.command)
         return setup_change(files, self._below.sha(), self.plan.claimed_sha or "")
 
-    def _compared(self, check: Check, ran: CheckResult, report: TestReport | None) -> Iterator[CheckResult]:
-        """Yield `ran`, the check of the tests, in its place among those that compare the report with the base's."""
+    def _compared(
+        self, check: Check, ran: CheckResult, report: TestReport | None, *, without: Check | None = None
+    ) -> Iterator[CheckResult]:
+        """Yield `ran`, the check of the tests, in its place among those that compare the report with the base's.
+
+        without: see Verdict; then the report has the tests of both runs, and so has the base's.
+        """
         if report is None:
             if _may_report(check):
                 yield kept_tests(self.forge, self._repository, self.plan)
             yield ran
             return
-        base = self._below.tested(check)
+        base = self._below.report(check, without)
         if base is None:
             yield ran
             message = "The tests of the commit below run, to compare which of them ran."
             yield CheckResult("lost_tests", "running", message)
             return
-        if not base.report.is_usable:
+        if not base.is_usable:
             message = "The tests of the commit below gave no report, so which of them ran is not known."
             yield CheckResult("lost_tests", "skipped", message)
             yield kept_tests(self.forge, self._repository, self.plan)
@@ -121,7 +126,7 @@ class TestProof:
             return
         yield ran
         changes = self._changed_tests()
-        found = self._comparison(base.report, report, changes)
+        found = self._comparison(base, report, changes)
         yield self._lost(found, report)
         if report.is_usable and self.plan.tests_first != "off":
             yield from self._new.check(check, {*found.new, *found.changed}, changes)

@@ -2,7 +2,7 @@
 
 What failed is run again on the same commit. What is green then is flaky, and the commit goes on if two of three runs
 are green and the test is not its own. What stays red is compared with the commit below. A run that fails without a red
-test is judged by its exit code.
+test is judged by its exit code. Where only tests in quarantine fail, a run without them is judged.
 """
 
 from __future__ import annotations
@@ -12,24 +12,38 @@ from dataclasses import dataclass, replace
 
 from common.providers.runtime import Runtime
 from common.services.tasks import auto_quarantine, red_base, tested
+from common.services.tasks.flaky_tests import QUARANTINED_TESTS
 from common.services.tasks.tested import Tested
 from common.services.tasks.verification import CheckResult, ProofPlan
 from common.values.check import Check, CheckEnd, CheckPhase, CheckState
 from common.values.test_report import TestReport, TestResult
 from workers.jobs.commit_below import CommitBelow
+from workers.jobs.lost_tests import together
+from workers.jobs.quarantined_runs import (
+    TRIES,
+    failed_in_quarantine,
+    forget_without,
+    run_without,
+    without_id,
+    without_quarantined,
+)
 from workers.jobs.sentences import first_of
 from workers.runtime_calls import forget_check, run_check
 
-FLAKY, OWN_FLAKY, QUARANTINED = "flaky_tests", "tests_flaky", "quarantined_tests"
+FLAKY, OWN_FLAKY = "flaky_tests", "tests_flaky"
 RUNS = 3
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """result: the check `tests`. report: of the tests, each with its best result, if the proof goes on; else None."""
+    """result: the check `tests`. report: of the tests, each with its best result, if the proof goes on; else None.
+
+    without: the check that left out the tests in quarantine, if the result is that of its run.
+    """
 
     result: CheckResult
     report: TestReport | None = None
+    without: Check | None = None
 
 
 @dataclass(frozen=True)
@@ -51,7 +65,7 @@ class RedTests:
         red = self._red(first.report)
         if not red:
             failed = first.report.names(TestResult.FAILED)
-            return self._quarantined(check, first, failed) if failed else self._by_exit_code(check, first)
+            return self._without_quarantined(check, first) if failed else self._by_exit_code(check, first)
         runs = [first]
         known = tested.record_run(check, first)
         for number in range(2, RUNS + 1):
@@ -71,8 +85,11 @@ class RedTests:
 
     def forget(self) -> None:
         """Have the runtime forget the repeated runs. Safe to repeat."""
+        space, run_id = self.plan.place.space, self.plan.run_id
+        forget_without(self.runtime, space, run_id)
         for number in range(2, RUNS + 1):
-            forget_check(self.runtime, self.plan.place.space, _again_id(self.plan.run_id, number))
+            for check_id in (run_id, without_id(run_id)):
+                forget_check(self.runtime, space, _again_id(check_id, number))
 
     def _red(self, report: TestReport) -> set[str]:
         return report.names(TestResult.FAILED) - self.plan.quarantined
@@ -134,6 +151,9 @@ class RedTests:
         if own:
             message = f"New or changed tests are red and green on this one commit: {first_of(own)}. Make them reliable."
             return Verdict(_failed(check, runs[0], message, OWN_FLAKY, failing=len(own)))
+        if not any(state.phase is CheckPhase.PASSED for state in runs):
+            # Tests in quarantine failed in each run.
+            return self._without_quarantined(check, runs[-1])
         named = first_of(sorted(flaky))
         message = (
             f"One test is flaky, red and green on this one commit: {named}."
@@ -159,10 +179,35 @@ class RedTests:
         auto_quarantine.count_flakes_of_proof(check.space.project_id, self.plan.run_id, old, check.commit)
         return flaky, sorted(own)
 
-    def _quarantined(self, check: Check, state: CheckState, names: Collection[str]) -> Verdict:
-        known = tested.record_run(check, state)
-        message = f"The tests pass but for {len(names)} in quarantine: {first_of(sorted(names))}."
-        return Verdict(_passed(message, QUARANTINED, state.log, quarantined=len(names)), known.report)
+    def _without_quarantined(self, check: Check, state: CheckState) -> Verdict:
+        """Only tests in quarantine failed, which may hide what else does: the run without them is judged."""
+        quarantined = self.plan.quarantined
+        names = sorted(quarantined & state.report.names(TestResult.FAILED)) if state.report is not None else []
+        if check.left_out:
+            return self._not_left_out(check, state, names)
+        known, without = tested.record_run(check, state), without_quarantined(check, quarantined)
+        rest = run_without(self.runtime, without, quarantined)
+        if rest.phase is CheckPhase.RUNNING:
+            return _running("Tests in quarantine fail: the others run once more without them.")
+        if failed_in_quarantine(rest, quarantined):
+            return self._not_left_out(check, rest, names)
+        if rest.phase is CheckPhase.PASSED:
+            message = f"The tests pass but for {len(names)} in quarantine: {first_of(names)}."
+            result = _passed(message, QUARANTINED_TESTS, state.log, quarantined=len(names))
+            verdict = Verdict(result, tested.record_run(without, rest).report)
+        else:
+            verdict = self.judge(without, rest, may_report=True)
+        if verdict.report is None:
+            return verdict
+        return replace(verdict, report=together(known.report, verdict.report), without=without)
+
+    def _not_left_out(self, check: Check, state: CheckState, names: Sequence[str]) -> Verdict:
+        times = TRIES + 1
+        message = (
+            f"Only tests in quarantine fail, but they can't be left out and failed {times} times in a row, so nothing "
+            f"tells whether others would fail: {first_of(names)}."
+        )
+        return Verdict(_failed(check, state, message, QUARANTINED_TESTS, quarantined=len(names)))
 
 
 def _again(check: Check, number: int) -> Check:
@@ -187,6 +232,7 @@ def _hidden(state: CheckState) -> str:
 
 def _failed(check: Check, state: CheckState, message: str, code: str, **facts: int) -> CheckResult:
     without = " They were run without its changes to how tests run." if check.overlay is not None else ""
+    without += " Those in quarantine were left out." if check.left_out else ""
     return CheckResult("tests", "failed", f"{message}{without}", code=code, log=state.log, facts=facts)
 
 

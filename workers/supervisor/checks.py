@@ -164,7 +164,7 @@ class Checks:
             workplace.make_home()
             await workplace.make_ready(running.output)
             await asyncio.to_thread(reports.begin)
-            additions = await asyncio.to_thread(reports.additions, wanted.command, wanted.only_files)
+            additions = await asyncio.to_thread(reports.additions, wanted.command, wanted.only_files, wanted.left_out)
             command, writable = shell_command(wanted.command), [reports.folder]
             if measuring is not None:
                 await asyncio.to_thread(measuring.begin)

@@ -115,12 +115,13 @@ class Reports:
         self.mark.write_bytes(b"")
         self.began_ns = self.mark.stat().st_mtime_ns
 
-    def additions(self, command: str, only_files: Sequence[str] = ()) -> list[Addition]:
+    def additions(self, command: str, only_files: Sequence[str] = (), left_out: Sequence[str] = ()) -> list[Addition]:
         """Environment variables by which pytest, unittest, node's runner and gotestsum write a report, if the project
-        names none of its own, and by which pytest and unittest run the tests of some files alone (see Check). Blocking:
-        reads the package file.
+        names none of its own, and by which pytest and unittest run the tests of some files alone, or leave out some
+        tests (see Check). Blocking: reads the package file.
         """
         only = [f"-k {shlex.quote(' or '.join(only_files))}"] if only_files else []
+        only += [f"--deselect={shlex.quote(place)}" for name in left_out for place in _places_of_pytest(name)]
         if self.wanted is not None:
             return [Addition("PYTEST_ADDOPTS", option, " ") for option in only]
         # pytest expands the variable, so that each call of it writes a file of its own.
@@ -134,6 +135,7 @@ class Reports:
         if _UNITTEST_RUNNER.search(command):
             added.append(Addition("UNITTEST_REPORT", str(self.folder / "unittest")))
             added += [Addition("UNITTEST_FILES", ":".join(only_files))] if only_files else []
+            added += [Addition("UNITTEST_LEFT_OUT", "\n".join(left_out))] if left_out else []
         if self._is_node_runner(command):
             place = json.dumps(str(self.folder / "node.xml"))
             options = (
@@ -195,6 +197,18 @@ class Reports:
     def _matches(self) -> list[str]:
         places = [f"/{self.wanted.lstrip('/')}"] if self.wanted is not None else [f"**/{p}" for p in USUAL_PLACES]
         return matching_files(self.code, places)
+
+
+def _places_of_pytest(name: str) -> Iterator[str]:
+    """The ids that pytest may have for a test of its report: nothing tells where its file ends and a class begins.
+
+    >>> list(_places_of_pytest("tests.test_page::test_title"))
+    ['tests.py::test_page::test_title', 'tests/test_page.py::test_title']
+    """
+    owner, _, test = name.partition("::")
+    parts = owner.split(".")
+    for count in range(1, len(parts) + 1 if test else 0):
+        yield "::".join((f"{'/'.join(parts[:count])}.py", *parts[count:], test))
 
 
 def _parsed(content: bytes, shown: str, code: str) -> Iterator[TestCase]:

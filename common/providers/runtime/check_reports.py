@@ -41,6 +41,7 @@ def with_reports(pod: KubeObject, check: Check, image: str) -> KubeObject:
     (main,) = pod["containers"]
     wanted = [] if check.test_report is None else [f"--test-report={check.test_report}"]
     only = [f"--only-file={name}" for name in check.only_files]
+    only += [f"--left-out={name}" for name in check.left_out]
     measure = ["--measure-coverage"] if check.measures_coverage else []
     arguments = ["--reports", _FOLDER, f"--check-command={check.command}", *wanted, *only, *measure]
     checkout = checkout | {"command": [*checkout["command"], *arguments], "volumeMounts": _mounts(checkout)}

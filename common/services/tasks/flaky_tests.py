@@ -19,6 +19,8 @@ from common.states import Role
 from common.transaction import Snapshot, Transaction, transactional
 from common.values.test_report import TestReport, TestResult
 
+QUARANTINED_TESTS = "quarantined_tests"
+"""The code of a check of tests of which only some in quarantine fail. If it failed, nothing tells whether others do."""
 MOST_KEPT = 500
 """Flaky tests of a project. The one that was last seen longest ago gives way."""
 MOST_DAYS = 90

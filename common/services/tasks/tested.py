@@ -48,6 +48,7 @@ def digest_of(check: Check) -> str:
 
 def _digest(check: Check, *, is_by_setup_below: bool, judged_by: Sequence[str] = (JUDGED_BY,)) -> str:
     parts = [*judged_by, check.command, check.needs.setup_command, check.test_report]
+    parts += [json.dumps(check.left_out)] if check.left_out else []
     return hashlib.sha256(json.dumps(parts + [True] * is_by_setup_below).encode()).hexdigest()
 
 
@@ -125,7 +126,9 @@ def _record(tx: Transaction, check: Check, state: CheckState, run: int, *, is_la
         row = TestedCommit(
             project_id=project_id, commit_sha=check.commit, command_digest=digest_of(check), at=tx.now(), runs=0
         )
-        flaky_tests.count_run(tx, project_id, ran.report)
+        if not check.left_out:
+            # Else its commit was counted by the run before, of all tests.
+            flaky_tests.count_run(tx, project_id, ran.report)
         _put(row, ran)
         tx.add(row)
         return ran

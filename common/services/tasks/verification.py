@@ -25,6 +25,7 @@ from common.services.projects.variables import mask_of_project, mask_of_run
 from common.services.runs import run_end
 from common.services.runs.lifecycle import newest_claim
 from common.services.tasks import flaky_tests, lifecycle, questions, scanning
+from common.services.tasks.flaky_tests import QUARANTINED_TESTS
 from common.services.tasks.lifecycle import record_update
 from common.services.tasks.preview_pictures import void_pictures
 from common.services.tasks.red_base import BASE_IS_RED
@@ -52,7 +53,7 @@ LIVE_LOG_SECONDS = 5.0
 """How often what running tests have printed is stored anew: each time all who look at the task read it."""
 FIRST_LOOK_SECONDS, LOOK_AGAIN_SECONDS = 0.1, 0.5
 """How soon to look at a check that has just begun, and how often at one that takes long."""
-NO_FAULT = frozenset({BASE_IS_RED, NO_REVIEW})
+NO_FAULT = frozenset({BASE_IS_RED, NO_REVIEW, QUARANTINED_TESTS})
 """Codes for which the work is not to blame."""
 MOST_CHANGED_PATHS = 1000
 """That the log of the check `diff` names."""

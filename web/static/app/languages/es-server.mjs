@@ -967,6 +967,11 @@ export const TEXTS = {
   "{count} tests are flaky, red and green on this one commit: {named}.":
     "{count} pruebas son inestables, en rojo y en verde en este mismo commit: {named}.",
   "The tests pass but for {count} in quarantine: {names}.": "Las pruebas pasan salvo {count} en cuarentena: {names}.",
+  "Tests in quarantine fail: the others run once more without them.":
+    "Fallan pruebas en cuarentena: las demás se ejecutan otra vez sin ellas.",
+  "Only tests in quarantine fail, but they can't be left out and failed {times} times in a row, so nothing tells whether others would fail: {names}.":
+    "Solo fallan pruebas en cuarentena, pero no se pueden omitir y fallaron {times} veces seguidas, así que nada dice si fallarían otras: {names}.",
+  " Those in quarantine were left out.": " Se omitieron las que están en cuarentena.",
   " They were run without its changes to how tests run.":
     " Se ejecutaron sin sus cambios en cómo se ejecutan las pruebas.",
   "The tests fail, as they do without this work, in {branch}: {reason}. Nothing names the tests that fail, so nothing can be said of the work until {branch2} is mended and merged into the branch.":

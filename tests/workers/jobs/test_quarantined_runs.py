@@ -1,0 +1,121 @@
+"""Failures in quarantine count for nothing, and hide nothing: what fails beside or behind them is found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from common.models import Project, Question, Task
+from common.services.tasks import flaky_tests, tasks
+from tests.workers.jobs.test_which_tests_ran import checks_of
+from tests.workers.jobs.test_whose_fault import PYTEST
+from tests.workers.platform import Platform
+
+FILES = {
+    "index.html": "<h1>Shop</h1>\n", "page.txt": "Shop\n",
+    "tests/test_page.py": "def test_shop():\n    assert open('page.txt').read() == 'Shop\\n'\n",
+}  # fmt: skip
+LUCK = "tests.first.test_luck::test_luck"
+BOTH_STEPS = f"a=0; {PYTEST} || a=1; test ! -e type_error || a=1; exit $a"
+"""As tox and `make -k` do: both run, and the exit status says whether one failed."""
+
+
+def luck(bad: Path) -> str:
+    """A test that is red while there is the file; and only once if that says so."""
+    return (
+        "from pathlib import Path\n\n\ndef test_luck():\n"
+        f"    bad = Path({str(bad)!r})\n    is_red = bad.exists()\n"
+        "    if is_red and bad.read_text() == 'once':\n        bad.unlink()\n    assert not is_red\n"
+    )
+
+
+def quarantined(platform: Platform, folder: Path, command: str, name: str = LUCK) -> Project:
+    """A project with a test in quarantine that is always red from now on."""
+    bad = folder / "bad"
+    files = {**FILES, "tests/first/test_luck.py": luck(bad)}
+    project = platform.project(files, test_command=command, tests_first="refuse")
+    bad.write_text("once")
+    found = platform.ready(project, "Find the flaky test", {"readme": "x\n"})
+    tasks.cancel_task(found.id, by=platform.max)
+    flaky_tests.quarantine(project.id, name, days=7, reason="a slow clock", by=platform.max)
+    # Of this commit of the default branch nothing is known.
+    push(platform, project, "other")
+    bad.write_text("always")
+    return project
+
+
+def push(platform: Platform, project: Project, name: str) -> None:
+    tree = platform.clone(project)
+    tree.commit({name: "x\n"}, on="main")
+    tree.push("main")
+
+
+def test_another_step_that_fails_beside_a_test_in_quarantine_is_blamed(
+    plain_platform: Platform, tmp_path: Path
+) -> None:
+    platform = plain_platform
+    project = quarantined(platform, tmp_path, BOTH_STEPS)
+    task = platform.task(project)
+    platform.work(task, {"type_error": "x\n"})
+
+    tests = checks_of(platform, task)["tests"]
+    assert (tests.status, tests.code) == ("failed", "tests_failed")
+    assert tests.message == "The tests fail: it exited with 1. Those in quarantine were left out."
+
+
+def test_tests_that_never_ran_behind_one_in_quarantine_are_run(plain_platform: Platform, tmp_path: Path) -> None:
+    platform = plain_platform
+    project = quarantined(platform, tmp_path, f"{PYTEST} -x")
+    broken = platform.task(project, "Break it")
+    platform.work(broken, {"page.txt": "Market\n"})
+    tests = checks_of(platform, broken)["tests"]
+    assert (tests.status, tests.code) == ("failed", "tests_failed")
+    assert tests.message == "The tests fail: tests.test_page::test_shop. Those in quarantine were left out."
+    tasks.cancel_task(broken.id, by=platform.max)
+
+    honest = platform.ready(project, "Work", {"readme": "y\n"})
+    checks = checks_of(platform, honest)
+    assert checks["tests"].message == f"The tests pass but for 1 in quarantine: {LUCK}."
+    assert checks["lost_tests"].message == "0 new, none lost."
+    hidden = platform.task(project, "Delete the test")
+    platform.work(hidden, {"page.txt": "Market\n", "tests/test_page.py": None})
+    assert checks_of(platform, hidden)["lost_tests"].code == "tests_lost"
+
+
+def test_a_group_stops_at_a_step_that_fails_beside_a_test_in_quarantine(
+    plain_platform: Platform, tmp_path: Path
+) -> None:
+    platform = plain_platform
+    project = quarantined(platform, tmp_path, BOTH_STEPS)
+    task = platform.approved(project, "Work", {"readme": "y\n"})
+    push(platform, project, "type_error")
+
+    group = platform.staged(task)
+
+    assert (group.state, [problem["kind"] for problem in group.problems]) == ("failed", ["base_is_red"])
+    red = platform.get(Project, project.id).red_base
+    assert red is not None
+    assert (red.tests, red.reason) == ((), "it exited with 1")
+    # The task that mends it is not held.
+    mended = platform.task(project, "Mend it")
+    platform.work(mended, {"type_error": None})
+    assert platform.get(Task, mended.id).state == "ready_to_test"
+
+
+def test_where_the_test_cannot_be_left_out_a_person_is_asked_unless_it_is_green_once(
+    plain_platform: Platform, tmp_path: Path
+) -> None:
+    platform = plain_platform
+    # A test of another name than the one in the report can't be left out.
+    name = f"other.{LUCK}"
+    project = quarantined(platform, tmp_path, f"{PYTEST} --junit-prefix=other", name)
+    task = platform.task(project)
+    platform.work(task, {"readme": "y\n"})
+
+    (question,) = platform.all(Question, Question.task_id == task.id)
+    asked = platform.get(Task, task.id)
+    assert (asked.state, asked.refusals, question.context) == ("needs_input", 0, "quarantined_tests")
+    assert f"failed 3 times in a row, so nothing tells whether others would fail: {name}." in question.question
+
+    (tmp_path / "bad").write_text("once")
+    lucky = platform.ready(project, "More work", {"readme": "z\n"})
+    assert checks_of(platform, lucky)["tests"].message == f"The tests pass but for 1 in quarantine: {name}."
