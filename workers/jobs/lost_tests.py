@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import functools
 import heapq
+import re
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from common.values.test_report import TestReport, TestResult
-from workers.jobs.test_bodies import Bodies
+from workers.jobs.test_bodies import Bodies, short_names
 
 RAN = (TestResult.PASSED, TestResult.FAILED)
+_WORD = re.compile(r"[\w-]+")
 SKIPPED, EMPTIED, GONE = "skipped", "emptied", "does not run"
 
 
@@ -43,18 +45,20 @@ class Comparison:
 def compare(base: TestReport, head: TestReport, before: Bodies, after: Bodies) -> Comparison:
     """Compare two usable reports. before, after: the bodies in the files of tests that differ.
 
-    A test that does not run any more is not lost if a new one that ran has its body: it was renamed or moved. Each new
-    test stands for one.
+    A test that does not run any more is not lost if a new one that ran has its body: it was renamed or moved; nor if
+    they differ by their parameters alone and their file is unchanged, as these may follow the product. Each new test
+    stands for one.
     """
     ran_before, ran_now = base.names(*RAN), head.names(*RAN)
     skipped = head.names(TestResult.SKIPPED)
     new = ran_now - ran_before - base.names(TestResult.SKIPPED)
     losses, renamed, successors = [], set[str](), _Successors(new, before, after)
+    siblings = _Siblings(new, before, after)
     for name in sorted(ran_before - ran_now):
         if name in skipped:
             losses.append(Loss(name, SKIPPED))
             continue
-        again = successors.take(name)
+        again = successors.take(name) or siblings.take(name)
         if again is None:
             losses.append(Loss(name, GONE))
         else:
@@ -121,6 +125,33 @@ class _Successors:
             else:
                 heapq.heappop(heap)
         return heap[0][0] if heap else None
+
+
+class _Siblings:
+    """The new tests of files that are unchanged, by their class and name without parameters, to take from."""
+
+    def __init__(self, new: Collection[str], before: Bodies, after: Bodies) -> None:
+        self._changed = (before, after)
+        self._left = defaultdict[tuple[str, str], list[str]](list)
+        """The least of each at the end."""
+        for test in sorted(new, reverse=True):
+            key = self._key(test)
+            if key is not None:
+                self._left[key].append(test)
+
+    def take(self, test: str) -> str | None:
+        """The first by name that differs from this test of the commit below by its parameters alone, and was not taken
+        before."""
+        key = self._key(test)
+        return self._left[key].pop() if key is not None and self._left[key] else None
+
+    def _key(self, test: str) -> tuple[str, str] | None:
+        """None for a test without parameters, and for one whose file may be changed."""
+        owner, names = test.rpartition("::")[0], short_names(test)
+        words = _WORD.findall(owner)
+        if len(names) == 1 or any(bodies.is_known(test) or bodies.files & set(words) for bodies in self._changed):
+            return None
+        return owner, names[1]
 
 
 def _is_emptied(name: str, before: Bodies, after: Bodies) -> bool:

@@ -177,8 +177,8 @@ class TestProof:
             if entry is not None and entry.is_file and is_test_file(entry.path):
                 paths[entry.object_id] = entry.path
         for blob in self.forge.read_blobs(self._repository, list(paths)) if paths else ():
-            if not blob.is_cut:
-                bodies.add(paths[blob.object_id], blob.content)
+            # Of one that is cut, only its name counts.
+            bodies.add(paths[blob.object_id], b"" if blob.is_cut else blob.content)
         return bodies
 
     def _lost(self, found: Comparison, report: TestReport) -> CheckResult:

@@ -31,13 +31,15 @@ _CALLS_THAT_CANT_FAIL = frozenset({"print", "len", "str", "repr"})
 @dataclass
 class Bodies:
     """The bodies of tests by their short names. digests: of every body of that name. full: names of tests of which some
-    body could fail."""
+    body could fail. files: the names of the files, up to the first dot, also of those that can't be read."""
 
     digests: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     full: set[str] = field(default_factory=set)
+    files: set[str] = field(default_factory=set)
 
     def add(self, path: str, content: bytes) -> None:
         """Add the tests of a file. One that is too long has none."""
+        self.files.add(path.rpartition("/")[2].partition(".")[0])
         if len(content) > _LONGEST_FILE:
             return
         for name, body, can_fail in _python(content) if path.endswith(".py") else _braces(content):

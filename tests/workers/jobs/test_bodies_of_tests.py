@@ -90,6 +90,25 @@ def test_each_new_test_stands_for_one_that_has_its_body() -> None:
     assert (found.new, found.renamed) == (["b::test_d"], 1)
 
 
+def test_other_parameters_of_an_unchanged_test_are_a_rename() -> None:
+    cart, trolley, page = "docs::test_docs[cart.py]", "docs::test_docs[trolley.py]", "docs::test_docs[page.py]"
+    other = of("tests/test_a.py", FULL)
+
+    def lost(old: TestReport, new: TestReport, bodies: Bodies = other) -> list[str]:
+        return [loss.name for loss in compare(old, new, bodies, bodies).losses]
+
+    found = compare(ran(cart, page), ran(trolley, page), other, other)
+    assert (found.losses, found.new, found.renamed) == ([], [], 1)
+    # Each stands for one; of another class, without parameters or skipped it is none.
+    assert lost(ran(cart, page), ran(trolley)) == [page]
+    assert lost(ran(cart), ran("more::test_docs[trolley.py]")) == [cart]
+    assert lost(ran("docs::test_docs"), ran(trolley)) == ["docs::test_docs"]
+    assert lost(ran(cart), TestReport((TestCase(trolley, TestResult.SKIPPED),))) == [cart]
+    # The file of the test is changed: its body tells, and where it can't be read, nothing does.
+    assert lost(ran(cart), ran(trolley), of("tests/test_b.py", "def test_docs(): pass\n")) == [cart]
+    assert lost(ran(cart), ran(trolley), of("tests/docs.py", "def test_docs(:")) == [cart]
+
+
 def test_thousands_of_moved_tests_are_compared_in_seconds() -> None:
     numbers = range(8000)
     before = of("tests/a.py", "".join(f"def test_{n}():\n    assert f({n})\n" for n in numbers))

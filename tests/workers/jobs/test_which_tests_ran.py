@@ -134,6 +134,23 @@ def test_honest_work_passes(plain_platform: Platform) -> None:
         assert (work, checks["lost_tests"].message, checks["lost_tests"].code) == (work, message, None)
 
 
+def test_the_parameters_of_an_unchanged_test_may_follow_the_product(plain_platform: Platform) -> None:
+    platform = plain_platform
+    text = (
+        "from pathlib import Path\n\nimport pytest\n\n\n@pytest.mark.parametrize('name', "
+        "sorted(path.name for path in Path('shop').iterdir()))\n"
+        "def test_docs(name):\n    assert Path('shop', name).read_text().startswith('#')\n"
+    )
+    files = {"shop/cart.py": "# the cart\n", "shop/basket.py": "# the basket\n", "tests/test_docs.py": text}
+    project = platform.project(files, test_command=PYTEST)
+    task = platform.ready(project, "Rename it", {"shop/cart.py": None, "shop/trolley.py": "# the cart\n"})
+    assert checks_of(platform, task)["lost_tests"].message == "0 new, none lost, 1 renamed."
+
+    gone = platform.task(project, "Delete it")
+    platform.work(gone, {"shop/cart.py": None})
+    assert lost_names(checks_of(platform, gone)["lost_tests"]) == ["tests.test_docs::test_docs[cart.py]"]
+
+
 def test_the_commit_below_is_tested_once(plain_platform: Platform, tmp_path: object) -> None:
     platform = plain_platform
     project = platform.project(FILES, test_command=f"echo ran >>{tmp_path}/runs; {PYTEST}")
