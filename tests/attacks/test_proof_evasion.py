@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from common.models import Task, TaskCheck
 from common.services.tasks import tasks
@@ -123,6 +123,74 @@ def test_a_merge_that_takes_back_what_no_test_covers_is_refused(plain_platform: 
     (check,) = plain_platform.all(TaskCheck, TaskCheck.task_id == task.id, TaskCheck.status == "failed")
     assert (check.name, check.code) == ("merge", "takes_back")
     assert check.message == "A merge in it takes back what main changed: price, readme: take these from main again."
+
+
+class Stacked:
+    """A task whose branch starts after a change of main, and merges the branch of another task that started before it
+    and is in production when the work is claimed: main and the branch have two merge bases."""
+
+    def __init__(self, platform: Platform, own: Mapping[str, str | None]) -> None:
+        project = platform.project(FILES, forbidden_paths=["ci/"])
+        one = platform.task(project, "One")
+        claimed = platform.claim()
+        tree = platform.clone(project)
+        tree.commit({"ci/deploy": "check, then deploy\n", "tests/test_ci.py": ONE_TEST}, on="main")
+        tree.push("main")
+        platform.finish(claimed, platform.push(claimed, {"price": "12\n"}))
+        platform.run_jobs()
+        tasks.approve_task(one.id, by=platform.max)
+        self.platform, self.task = platform, platform.task(project, "Two", depends_on=[one.id])
+        claimed = platform.claim()
+        self.tree, self.branch = platform.clone(project), claimed.task.branch_name
+        git("checkout", "--quiet", "-B", self.branch, f"origin/{self.branch}", at=self.tree.path)
+        self.tree.commit(own, on=self.branch)
+        git("merge", "--quiet", "--no-edit", f"origin/{one.branch_name}", at=self.tree.path)
+        platform.to_production(platform.staged(one))
+        self.claim(claimed)
+
+    def claim(self, claimed: ClaimedRun) -> None:
+        self.tree.push(self.branch)
+        self.platform.finish(claimed, git("rev-parse", "HEAD", at=self.tree.path))
+        self.platform.run_jobs()
+
+    def merge_main(self) -> None:
+        """The agent does what it is told."""
+        claimed = self.platform.claim()
+        git("fetch", "--quiet", "origin", at=self.tree.path)
+        git("merge", "--quiet", "--no-edit", "origin/main", at=self.tree.path)
+        self.claim(claimed)
+
+    def verdict(self) -> tuple[str, list[str | None], list[str | None]]:
+        """The task's state, and the codes and messages of the checks that failed of the last run with a claim."""
+        claims = [run for run in self.platform.runs(self.task) if run.claimed_sha]
+        run = max(claims, key=lambda run: run.created_at)
+        failed = self.platform.all(TaskCheck, TaskCheck.run_id == run.id, TaskCheck.status == "failed")
+        state = self.platform.get(Task, self.task.id).state
+        return state, [check.code for check in failed], [check.message for check in failed]
+
+
+MERGE_MAIN = (
+    "It was made from several commits of main, so what it changes can't be compared with one of them: "
+    "merge main into the branch."
+)
+
+
+def test_what_is_taken_back_beside_merged_work_of_another_task_is_seen(plain_platform: Platform) -> None:
+    stacked = Stacked(plain_platform, {"ci/deploy": "deploy\n", "tests/test_ci.py": None, "mine": "mine\n"})
+    assert stacked.verdict() == ("in_progress", ["several_bases"], [MERGE_MAIN])
+
+    stacked.merge_main()
+
+    assert stacked.verdict()[:2] == ("in_progress", ["forbidden_paths"])
+
+
+def test_honest_work_on_another_task_gets_through_once_main_is_merged(plain_platform: Platform) -> None:
+    stacked = Stacked(plain_platform, {"mine": "mine\n"})
+    assert stacked.verdict() == ("in_progress", ["several_bases"], [MERGE_MAIN])
+
+    stacked.merge_main()
+
+    assert stacked.verdict() == ("ready_to_test", [], [])
 
 
 # Forbidden paths

@@ -143,6 +143,31 @@ class CommitsContract:
         for other in (mine, mended, honest, base):
             assert forge.read_taken_back(repository, base=base, head=other) == ()
 
+    def test_several_merge_bases_are_shown_as_one_and_decide_nothing(
+        self, forge: Forge, repository: Repository, work: WorkTree
+    ) -> None:
+        """main got task-1 by a merge, and task-2 merged it by itself."""
+        first = work.commit({"guard": "off\n"}, on="main")
+        one = work.commit({"one": "1\n"}, on="task-1", start=first)
+        git("checkout", "--quiet", "main", at=work.path)
+        left_at = work.commit({"guard": "on\n"}, on="main")
+        work.commit({"guard": "off\n", "two": "2\n"}, on="task-2", start=left_at)
+        git("merge", "--quiet", "--no-edit", one, at=work.path)
+        head = git("rev-parse", "HEAD", at=work.path)
+        git("checkout", "--quiet", "main", at=work.path)
+        git("merge", "--quiet", "--no-edit", one, at=work.path)
+        base = git("rev-parse", "HEAD", at=work.path)
+        work.push("main", "task-1", "task-2")
+
+        with refused("several_bases"):
+            forge.read_changes(repository, base=base, head=head)
+        with refused("several_bases"):
+            forge.read_merge_base(repository, base=base, head=head)
+        diff = twice(lambda: forge.diff(repository, base=base, head=head))
+        assert {(file.path, file.status) for file in diff.files} == {("guard", "modified"), ("two", "added")}
+        assert forge.read_taken_back(repository, base=base, head=head) == ()
+        assert forge.try_merge(repository, base=base, commit=head) is None
+
     def test_changes_are_read_with_what_is_in_them(self, forge: Forge, repository: Repository, work: WorkTree) -> None:
         base = work.commit({"kept": "1\n2\n3\n4\n5\n", "gone": "x\n", "ours\nodd": "old"}, on="main")
         (work.path / "link").symlink_to("kept")

@@ -8,11 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from common import jobs
+from common.errors import ProviderRefused
 from common.providers.forge import Forge, forge
 from common.providers.runtime import Runtime, runtime
 from common.services.tasks import coverage_runs
 from common.services.tasks.verification import COVERAGE, CheckResult, ProofPlan
-from common.values.check import CheckPhase
+from common.values.check import Check, CheckPhase
 from workers.job import Claimed, job
 from workers.jobs.proof import read_changes
 from workers.jobs.proof_tests import TestProof
@@ -44,7 +45,18 @@ class CoverageRun:
         """The check `coverage`; None if there are no tests. Raises ProviderUnavailable if they can't be started yet."""
         if self.plan.tests is None:
             return None
-        check, _ = TestProof(self.forge, self.runtime, self.plan).prepared(self.plan.tests)
+        try:
+            return self._measured(self.plan.tests)
+        except ProviderRefused as error:
+            if error.code != "several_bases":
+                raise
+            # The default branch has moved since the proof.
+            branch = self.plan.place.default_branch
+            message = f"It is not known which lines the tests touch: it has merged what {branch} got by another merge."
+            return CheckResult(COVERAGE, "skipped", message)
+
+    def _measured(self, tests: Check) -> CheckResult:
+        check, _ = TestProof(self.forge, self.runtime, self.plan).prepared(tests)
         measured = replace(check, check_id=self._check_id, measures_coverage=True)
         state = run_check(self.runtime, measured, makes_room=False)
         if state.phase is CheckPhase.RUNNING:

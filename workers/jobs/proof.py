@@ -32,7 +32,10 @@ _SNIFFED_BYTES = 8000
 _SUBMODULE = "160000"
 _LARGEST_GITMODULES_BYTES = 2**20
 _MOST_NAMED = 20
-_REFUSALS = {"unrelated": "unrelated_history", "diff_too_large": "diff_too_large", "too_large": "too_large"}
+_REFUSALS = {
+    "unrelated": "unrelated_history", "several_bases": "several_bases", "diff_too_large": "diff_too_large",
+    "too_large": "too_large",
+}  # fmt: skip
 """The forge's error code → the check's code, for errors that are caused by the pushed commit."""
 
 
@@ -65,9 +68,14 @@ def _checks(forge: Forge, repository: Repository, plan: ProofPlan, base: str) ->
 
 
 def _unfit(plan: ProofPlan, name: str, code: str, reason: str) -> CheckResult:
+    branch = plan.place.default_branch
     if code == "unrelated_history":
-        branch = plan.place.default_branch
         reason = f"The commit has no history in common with {branch}: do the work on a branch that starts at {branch}."
+    elif code == "several_bases":
+        reason = (
+            f"It was made from several commits of {branch}, so what it changes can't be compared with one of them: "
+            f"merge {branch} into the branch."
+        )
     elif code in {"diff_too_large", "too_large"}:
         reason = f"{reason}: make the commit smaller."
     return CheckResult(name, "failed", reason, code=code)

@@ -117,7 +117,8 @@ def _add_tests(job: Claimed, plan: ProofPlan, proof: TestProof, results: list[Ch
     """Add the scans, the checks that run the tests, that of the repository's own CI, and the review, up to one that
     fails or has to wait.
 
-    If they can't start, records the reason on the task and raises ProviderUnavailable again.
+    If they can't start, records the reason on the task and raises ProviderUnavailable again. Raises it too if the
+    default branch has moved in between, so that nothing can be compared with it.
     """
     try:
         for result in chain(scan(forge(), plan), proof.results()):
@@ -127,6 +128,11 @@ def _add_tests(job: Claimed, plan: ProofPlan, proof: TestProof, results: list[Ch
     except ProviderUnavailable as error:
         verification.record_tests_wait(job.lease, results, str(error))
         raise
+    except ProviderRefused as error:
+        if error.code != "several_bases":
+            raise
+        # The default branch has moved since `examine`, which will refuse the commit.
+        raise ProviderUnavailable(error.message) from error
     # The repository's own CI began with the push, so it runs while the tests do.
     results += proof_statuses.required_statuses(forge(), proof.plan)
     # An opinion costs money: it is asked for only of what is proven otherwise.

@@ -159,7 +159,7 @@ class BareForge:
     def diff(self, repository: Repository, *, base: str, head: str, max_bytes: int = 2_000_000) -> Diff:
         path = self._open(repository)
         base, head = history.commit_at(path, base), history.commit_at(path, head)
-        left_at = history.merge_base(path, base, head)
+        left_at = history.virtual_base(path, base, head)
         return read_diff(path, merge_base=left_at, base=base, head=head, max_bytes=max_bytes)
 
     def read_commits(self, repository: Repository, *, base: str, head: str, limit: int = 200) -> Commits:

@@ -197,7 +197,10 @@ class Forge(Protocol):
         """Whether ancestor is head or one of its ancestors."""
 
     def diff(self, repository: Repository, *, base: str, head: str, max_bytes: int = 2_000_000) -> Diff:
-        """Return what `head` changed since its merge base with `base`, for display; use read_changes for decisions."""
+        """Return what `head` changed since its merge base with `base`, for display; use read_changes for decisions.
+
+        With several merge bases, since all of them merged.
+        """
 
     def read_commits(self, repository: Repository, *, base: str, head: str, limit: int = 200) -> Commits:
         """Return the commits that `head` contains and `base` does not (both are SHAs), merges left out.
@@ -208,11 +211,15 @@ class Forge(Protocol):
     def read_changes(self, repository: Repository, *, base: str, head: str) -> tuple[Change, ...]:
         """Return every tree entry that differs between `head` and its merge base with `base`; both are SHAs.
 
-        Refused: `unrelated` if they have no history in common, `diff_too_large` if the list is too long.
+        Refused: `unrelated` if they have no history in common, `several_bases` if they have more than one merge base,
+        `diff_too_large` if the list is too long.
         """
 
     def read_merge_base(self, repository: Repository, *, base: str, head: str) -> str:
-        """Return the SHA of the commit at which `head` left `base`; both are SHAs. Refused: `unrelated`, as above."""
+        """Return the SHA of the commit at which `head` left `base`; both are SHAs.
+
+        Refused: `unrelated` and `several_bases`, as above.
+        """
 
     def read_taken_back(self, repository: Repository, *, base: str, head: str) -> tuple[str, ...]:
         """Return the paths, sorted, in which a merge between `base` and `head` dropped what `base` had changed, though

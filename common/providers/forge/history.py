@@ -24,6 +24,8 @@ LONGEST_SUBJECT = 300
 LONGEST_AUTHOR = 100
 LATEST_SECONDS = 253_402_300_799
 """The end of the year 9999."""
+MOST_BASES = 16
+"""Most merge bases of two commits that are merged with each other."""
 
 
 def commit_at(path: Path, sha: str) -> str:
@@ -105,11 +107,44 @@ def contains(path: Path, *, ancestor: str, head: str) -> bool:
 
 
 def merge_base(path: Path, one: str, other: str) -> str:
-    """Return the merge base of two commits. Raises ProviderRefused (`unrelated`) if they share no history."""
-    found = git.run(path, "merge-base", one, other, accept=(0, 1))
+    """Return the only merge base of two commits, to decide by what changed since.
+
+    Raises ProviderRefused: `unrelated` if they share no history, `several_bases` if they have more than one: what is
+    changed since one of them may be as it was at another.
+    """
+    found = _merge_bases(path, one, other)
+    if len(found) > 1:
+        raise ProviderRefused(f"{one} and {other} have {len(found)} merge bases", code="several_bases")
+    return found[0]
+
+
+def virtual_base(path: Path, one: str, other: str) -> str:
+    """Return the SHA of a commit to compare with: the only merge base of two commits, or all of them merged.
+
+    Git merges several bases in the same way when it merges the two commits. The commit that is made is on no branch.
+    Where the bases conflict, its files have conflict markers, so a person who compares with it sees more than was
+    changed. Raises ProviderRefused: `unrelated`; `too_large` as require_bounded; `diff_too_large` if there are more
+    than MOST_BASES.
+    """
+    first, *others = _merge_bases(path, one, other)
+    if len(others) >= MOST_BASES:
+        raise ProviderRefused(f"{one} and {other} have more than {MOST_BASES} merge bases", code="diff_too_large")
+    made = first
+    for base in others:
+        require_bounded(path, made, base)
+        options = ("--write-tree", "--allow-unrelated-histories", "-z", "--name-only", "--no-messages")
+        merged = git.run(path, "merge-tree", *options, made, base, accept=(0, 1))
+        tree = merged.stdout.split(b"\0", 1)[0].decode("ascii").strip()
+        made = git.run(path, "commit-tree", tree, "-p", made, "-p", base, stdin=b"Merge bases").line
+    return made
+
+
+def _merge_bases(path: Path, one: str, other: str) -> list[str]:
+    """At least one. Raises ProviderRefused (`unrelated`) if the two commits share no history."""
+    found = git.run(path, "merge-base", "--all", one, other, accept=(0, 1))
     if found.code == 1:
         raise ProviderRefused(f"{one} and {other} have no history in common", code="unrelated")
-    return found.line
+    return found.line.split()
 
 
 def tree_of(path: Path, commit: str) -> str:
@@ -125,9 +160,9 @@ def parents(path: Path, commit: str) -> list[str]:
 def merged_tree(path: Path, head: str, commit: str) -> str | MergeConflict:
     """Merge two existing commits and return the SHA of the resulting tree. Moves nothing.
 
-    Raises ProviderRefused as merge_base (`unrelated`) and require_bounded (`too_large`).
+    Raises ProviderRefused: `unrelated` if they share no history, and as require_bounded (`too_large`).
     """
-    merge_base(path, head, commit)
+    _merge_bases(path, head, commit)
     require_bounded(path, head, commit)
     result = git.run(
         path, "merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", head, commit, accept=(0, 1)

@@ -31,7 +31,7 @@ def read_taken_back(path: Path, *, base: str, head: str) -> tuple[str, ...]:
     dropped = {name for merge, *parents in merges for name in _dropped(path, base, merge, parents)}
     if not dropped:
         return ()
-    below = history.merge_base(path, base, head)
+    below = history.virtual_base(path, base, head)
     still = {name for name, _old, _new in _leaves(read_changes(path, merge_base=below, head=head))}
     return tuple(sorted(dropped & still))
 
@@ -47,7 +47,7 @@ def _dropped(path: Path, base: str, merge: str, parents: Sequence[str]) -> Itera
 
 def _dropped_from(path: Path, theirs: str, ours: str, merge: str) -> Iterator[str]:
     try:
-        below = history.merge_base(path, theirs, ours)
+        below = history.virtual_base(path, theirs, ours)
     except ProviderRefused as error:
         if error.code != "unrelated":
             raise

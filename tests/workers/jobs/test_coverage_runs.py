@@ -9,6 +9,7 @@ from common.models import Job, Project, Task, TaskCheck
 from common.providers.runtime import runtime
 from common.services.projects import projects
 from common.services.projects.places import place_of
+from tests.providers.git_tree import git
 from tests.workers.jobs.test_untested_lines import said
 from tests.workers.jobs.test_which_tests_ran import PYTEST, checks_of
 from tests.workers.platform import Platform
@@ -32,13 +33,19 @@ def runs(platform: Platform) -> list[Job]:
 class Measured:
     """A task that a person may approve already, while its tests are measured: `end` lets them end."""
 
-    def __init__(self, platform: Platform, project: Project) -> None:
+    def __init__(self, platform: Platform, project: Project, *, merges: str | None = None) -> None:
+        """merges: a commit that is merged into the task's branch first."""
         self._gate = platform.folder / "gate"
         shut = f"'coverage' in sys.modules and not os.path.exists({str(self._gate)!r})"
         waits = f"    while {shut}:\n        time.sleep(0.05)\n    assert tax"
         tests = "import os, sys, time\n" + TAX.replace("    assert tax", waits)
         self.task = platform.task(project)
         claimed = platform.claim()
+        if merges is not None:
+            tree, branch = platform.clone(project), claimed.task.branch_name
+            git("checkout", "--quiet", "-B", branch, f"origin/{branch}", at=tree.path)
+            git("merge", "--quiet", "--no-edit", merges, at=tree.path)
+            tree.push(branch)
         platform.finish(claimed, platform.push(claimed, {**WORK, "tests/test_page.py": tests}))
 
         def is_proven() -> bool:
@@ -107,6 +114,27 @@ def test_a_push_voids_it(plain_platform: Platform) -> None:
     assert platform.get(Task, task.id).state == "in_progress"
     assert platform.all(TaskCheck, TaskCheck.name == "coverage") == []
     assert (not is_started(platform, task), [job.state for job in runs(platform)]) == (True, ["done"])
+
+
+def test_what_can_not_be_compared_any_more_is_said(plain_platform: Platform) -> None:
+    platform = plain_platform
+    project = platform.project(FILES, test_command=PYTEST, coverage="run")
+    tree = platform.clone(project)
+    side = tree.commit({"other": "x"}, on="side", start="main~1")
+    tree.push("side")
+    begun = Measured(platform, project, merges=side)
+    git("checkout", "--quiet", "main", at=tree.path)
+    git("merge", "--quiet", "--no-edit", side, at=tree.path)
+    tree.push("main")
+
+    begun.end()
+    platform.run_jobs()
+
+    check = measured(platform, begun.task)
+    assert check is not None
+    assert (check.status, check.message) == (
+        "skipped", "It is not known which lines the tests touch: it has merged what main got by another merge.",
+    )  # fmt: skip
 
 
 def test_the_setting_is_looked_at_again(plain_platform: Platform) -> None:

@@ -80,7 +80,7 @@ class Code:
 
     def diff(self, *, base: str, head: str, max_bytes: int) -> Diff:
         base, head = self._mirror.commit(base), self._mirror.commit(head)
-        left_at = history.merge_base(self._mirror.path, base, head)
+        left_at = history.virtual_base(self._mirror.path, base, head)
         return read_diff(self._mirror.path, merge_base=left_at, base=base, head=head, max_bytes=max_bytes)
 
     def read_commits(self, *, base: str, head: str, limit: int) -> Commits:

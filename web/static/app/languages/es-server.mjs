@@ -165,6 +165,9 @@ export const TEXTS = {
   "{ref} conflicts with an existing ref: {reason}": "{ref} entra en conflicto con una referencia existente: {reason}",
   "{ref} of {stem} can't be moved: {reason}": "no se puede mover {ref} de {stem}: {reason}",
   "{one} and {other} have no history in common": "{one} y {other} no tienen historia en común",
+  "{one} and {other} have {count} merge bases": "{one} y {other} tienen {count} bases de fusión",
+  "{one} and {other} have more than {most_bases} merge bases":
+    "{one} y {other} tienen más de {most_bases} bases de fusión",
   "does not exist": "no existe",
   "not to exist": "que no existiera",
   "the branch {branch} {actual}; it was expected {wanted}": "la rama {branch} {actual}; se esperaba {wanted}",
@@ -867,6 +870,8 @@ export const TEXTS = {
   "The default branch {default_branch} does not exist.": "La rama por defecto {default_branch} no existe.",
   "The commit has no history in common with {branch}: do the work on a branch that starts at {branch2}.":
     "El commit no tiene historia en común con {branch}: hacer el trabajo en una rama que empiece en {branch2}.",
+  "It was made from several commits of {branch}, so what it changes can't be compared with one of them: merge {branch2} into the branch.":
+    "Se hizo a partir de varios commits de {branch}, así que lo que cambia no se puede comparar con uno solo: fusionar {branch2} en la rama.",
   "{reason}: make the commit smaller.": "{reason}: hacer el commit más pequeño.",
   "The agent reported no commit: commit the work.":
     "El agente no informó de ningún commit: hay que hacer commit del trabajo.",
@@ -1260,6 +1265,8 @@ export const TEXTS = {
   runs: "ejecuciones",
   task: "la tarea",
   nothing: "nada",
+  "It is not known which lines the tests touch: it has merged what {branch} got by another merge.":
+    "No se sabe qué líneas tocan las pruebas: ha fusionado lo que {branch} recibió por otra fusión.",
   "It is not known which lines the tests touch: measured, they fail":
     "No se sabe qué líneas tocan las pruebas: medidas, fallan",
   "No active user of this name may maintain this project":
