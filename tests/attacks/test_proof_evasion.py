@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from common.models import Task, TaskCheck
+import pytest
+
+from common.models import Task, TaskCheck, TaskGroup
+from common.providers.forge import local_forge
+from common.services.delivery import task_groups
 from common.services.tasks import tasks
 from common.values.claimed_run import ClaimedRun
 from tests.providers.git_tree import WorkTree, git
@@ -191,6 +195,88 @@ def test_honest_work_on_another_task_gets_through_once_main_is_merged(plain_plat
     stacked.merge_main()
 
     assert stacked.verdict() == ("ready_to_test", [], [])
+
+
+class Undoing:
+    """An approved task, One, and another that merged its branch and keeps nothing of it, which a comparison with main
+    does not show."""
+
+    def __init__(self, platform: Platform, undo: Evade, *, depends: bool) -> None:
+        project = platform.project(FILES)
+        self.platform, self.one = platform, platform.approved(project, "One", {"price": "12\n"})
+        self.two = platform.task(project, "Two", depends_on=[self.one.id] if depends else [])
+        claimed = platform.claim()
+        self.tree, self.branch = platform.clone(project), claimed.task.branch_name
+        git("checkout", "--quiet", "-B", self.branch, f"origin/{self.branch}", at=self.tree.path)
+        self.tree.commit({"mine": "mine\n"}, on=self.branch)
+        git("branch", "one", f"origin/{self.one.branch_name}", at=self.tree.path)
+        undo(self.tree)
+        self.claim(claimed)
+        platform.run_jobs()
+        self.two = tasks.approve_task(self.two.id, by=platform.max)
+
+    def claim(self, claimed: ClaimedRun) -> None:
+        self.tree.push(self.branch)
+        self.platform.finish(claimed, git("rev-parse", "HEAD", at=self.tree.path))
+
+    def merge_check(self) -> TaskCheck:
+        return self.platform.all(TaskCheck, TaskCheck.task_id == self.two.id, TaskCheck.name == "merge")[-1]
+
+
+def _merge_nothing_of_it(tree: WorkTree) -> None:
+    git("merge", "--quiet", "--strategy=ours", "--message=Merge One", "one", at=tree.path)
+
+
+def _revert_it(tree: WorkTree) -> None:
+    git("merge", "--quiet", "--no-edit", "one", at=tree.path)
+    git("rm", "--quiet", "price", at=tree.path)
+    git("commit", "--quiet", "--message", "Tidy up", at=tree.path)
+
+
+def _problems(group: TaskGroup) -> list[tuple[str, str, list[str]]]:
+    return [(problem["taskId"], problem["kind"], problem["files"]) for problem in group.problems]
+
+
+@pytest.mark.parametrize("undo", [_merge_nothing_of_it, _revert_it])
+def test_a_group_hands_back_who_takes_back_the_work_of_a_task_before(plain_platform: Platform, undo: Evade) -> None:
+    about = Undoing(plain_platform, undo, depends=True)
+
+    group = plain_platform.staged(about.one, about.two)
+
+    assert (group.state, _problems(group)) == ("staging", [(about.two.id, "takes_back", ["price"])])
+    assert group.problems[0]["detail"].startswith(f"has the same commits as a task before it in {group.branch} (at ")
+    assert plain_platform.get(Task, about.two.id).state == "in_progress"
+
+
+def test_a_group_hands_back_whose_work_a_task_before_took_back(plain_platform: Platform) -> None:
+    about = Undoing(plain_platform, _revert_it, depends=False)
+
+    group = plain_platform.staged(about.two, about.one)
+
+    assert (group.state, _problems(group)) == ("staging", [(about.one.id, "takes_back", ["price"])])
+
+
+def test_who_was_handed_back_waits_for_the_others_and_gets_through_with_them(plain_platform: Platform) -> None:
+    platform = plain_platform
+    about = Undoing(platform, _merge_nothing_of_it, depends=True)
+    group = platform.staged(about.one, about.two)
+    claimed = platform.claim()
+    about.tree.commit({"mine": "once more\n"}, on=about.branch)
+    about.claim(claimed)
+    platform.run_jobs(until=lambda: about.merge_check().status == "running")
+
+    head = local_forge().read_head(platform.repository(group.project_id), "main")
+    task_groups.deploy_to_production(group.id, default_head=head, by=platform.max)
+    platform.run_jobs()
+    assert (platform.get(TaskGroup, group.id).state, about.merge_check().code) == ("production", "takes_back")
+    claimed = platform.claim()
+    git("fetch", "--quiet", "origin", at=about.tree.path)
+    git("merge", "--quiet", "--no-edit", "origin/main", at=about.tree.path)
+    about.tree.commit({"price": "12\n"}, on=about.branch)
+    about.claim(claimed)
+    platform.run_jobs()
+
+    assert platform.get(Task, about.two.id).state == "ready_to_test"
 
 
 # Forbidden paths

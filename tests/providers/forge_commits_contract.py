@@ -168,6 +168,21 @@ class CommitsContract:
         assert forge.read_taken_back(repository, base=base, head=head) == ()
         assert forge.try_merge(repository, base=base, commit=head) is None
 
+    def test_what_two_branches_undo_of_each_other_is_told(
+        self, forge: Forge, repository: Repository, work: WorkTree
+    ) -> None:
+        base = work.commit({"start": "1\n"}, on="main")
+        one = work.commit({"price": "12\n", "start": "2\n"}, on="task-1", start=base)
+        more = work.commit({"more": "1\n"}, on="honest", start=one)
+        back = work.commit({"price": None, "mine": "1\n"}, on="task-2", start=one)
+        alone = work.commit({"alone": "1\n"}, on="task-3", start=base)
+        work.push("main", "task-1", "honest", "task-2", "task-3")
+
+        assert twice(lambda: forge.read_undone(repository, base=base, onto=one, head=back)) == ("price",)
+        assert forge.read_undone(repository, base=base, onto=back, head=one) == ("price",)
+        for onto, head in ((one, more), (more, one), (one, alone), (base, back), (back, base)):
+            assert forge.read_undone(repository, base=base, onto=onto, head=head) == ()
+
     def test_changes_are_read_with_what_is_in_them(self, forge: Forge, repository: Repository, work: WorkTree) -> None:
         base = work.commit({"kept": "1\n2\n3\n4\n5\n", "gone": "x\n", "ours\nodd": "old"}, on="main")
         (work.path / "link").symlink_to("kept")

@@ -21,7 +21,7 @@ def checks_words() -> set[str]:
     The reasons are read from the calls that give them.
     """
     found: set[str] = {*CHECKS, *words(StatusCode), NO_REVIEW, OVERRULED, CHANGES_REQUESTED, BASE_IS_RED, UNTESTED}
-    found |= {"conflict", "dependency", "flaky", "quarantined", "removed", "tests_failed"}
+    found |= {"conflict", "dependency", "flaky", "quarantined", "removed", "takes_back", "tests_failed"}
     for path in [*ROOT.glob("workers/jobs/*.py"), *ROOT.glob("common/services/**/*.py")]:
         for call in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(call, ast.Call) and ast.unparse(call.func) in {"CheckResult", "_failed", "_passed", "Words"}:

@@ -25,11 +25,12 @@ LONGEST_NOTES = 20_000
 class ProblemSchema(Schema):
     """A problem of one task of the group, or of the whole group (taskId null).
 
-    kind: conflict, tests_failed, dependency, pushed, closed or changes_requested (the task was removed); later_push
-    (a later push to the task's branch is not included); flaky (one commit both failed and passed its tests) or
-    base_is_red (the tests fail without any task), which concern no single task; status_failed, status_missing,
-    status_pending or statuses_unreadable (the repository's own CI does not pass on the merged commit), which do not
-    either. files: the conflicting paths.
+    kind: conflict, takes_back (it and a task before it have the same commits, and one takes back what the other
+    changed), tests_failed, dependency, pushed, closed or changes_requested (the task was removed); later_push (a later
+    push to the task's branch is not included); flaky (one commit both failed and passed its tests) or base_is_red (the
+    tests fail without any task), which concern no single task; status_failed, status_missing, status_pending or
+    statuses_unreadable (the repository's own CI does not pass on the merged commit), which do not either. files: the
+    paths that conflict or are taken back.
     detail: a description with the end of the log.
     """
 

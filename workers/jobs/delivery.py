@@ -10,6 +10,7 @@ import structlog
 
 from common import jobs
 from common.errors import ProviderRefused, ProviderUnavailable
+from common.machine.text import path_text
 from common.names import STAGING_BRANCH
 from common.providers.forge import MergeConflict, forge
 from common.providers.runtime import runtime
@@ -26,6 +27,7 @@ from common.values.check import CheckPhase
 from common.values.health_look import HealthState, Look
 from workers.job import Claimed, job
 from workers.jobs import proof_statuses
+from workers.jobs.commit_reads import undone_by
 from workers.jobs.quarantined_runs import failed_in_quarantine, forget_without, run_without, without_quarantined
 from workers.jobs.rollback_barrier import read_barrier
 from workers.runtime_calls import forget_check, make_room, run_check, with_source
@@ -36,6 +38,8 @@ LOOK_AGAIN_SECONDS = 0.5
 """How often to poll a starting version or a running test."""
 FIRST_LOOK_SECONDS = 0.05
 """After this a version is looked at again for the first time: many are healthy by then, or have nothing to run."""
+MOST_FILES = 50
+"""Most paths that are named of those in which a task takes back another's work."""
 
 SEEN = {
     AppPhase.LIVE: HealthState.HEALTHY,
@@ -80,11 +84,15 @@ def _start(job: Claimed, plan: MergePlan) -> None:
 
 def _merge(job: Claimed, plan: MergePlan) -> None:
     job.progress(f"merging {plan.title}")
+    place, onto = plan.place.repository, plan.expected_head
+    if undone := undone_by(forge(), place, base=plan.base_sha, onto=onto, head=plan.commit_sha):
+        merging.record_taking_back(job.lease, plan, files=[path_text(path) for path in undone[:MOST_FILES]])
+        return
     result = forge().merge(
-        plan.place.repository,
+        place,
         into=plan.branch,
         commit=plan.commit_sha,
-        expected_head=plan.expected_head,
+        expected_head=onto,
         message=f"Merge: {plan.title}\n\nTask: {plan.task_id}",
     )
     if isinstance(result, MergeConflict):

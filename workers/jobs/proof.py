@@ -16,7 +16,7 @@ from common.path_patterns import compiled
 from common.providers.forge import Change, Entry, Forge
 from common.services.tasks.verification import MOST_CHANGED_PATHS, CheckResult, ProofPlan
 from common.values.repository import Repository
-from workers.jobs.commit_reads import changes_between, conflict_of, taken_back_by
+from workers.jobs.commit_reads import changes_between, conflict_of, taken_back_by, undone_by
 
 _TOO_LARGE = frozenset({"too_large", "diff_too_large"})
 """Error codes of a forge for a commit that is too large to compare: the agent has to make it smaller."""
@@ -146,10 +146,18 @@ def _merge(forge: Forge, repository: Repository, plan: ProofPlan, base: str) -> 
             f"A merge in it takes back what {branch} changed: {_named(taken_back)}: take these from {branch} again."
         )
         return CheckResult("merge", "failed", message, code="takes_back")
-    if plan.rival is not None and conflict_of(forge, repository, base=plan.rival[1], commit=commit) is not None:
+    if plan.rival is not None and _is_against(forge, repository, plan.rival[1], base=base, commit=commit):
         message = f"It merges with {branch}, but not with {plan.rival[0]}, which is being delivered first: it waits."
         return CheckResult("merge", "running", message)
     return CheckResult("merge", "passed", f"It merges cleanly into {branch}.")
+
+
+def _is_against(forge: Forge, repository: Repository, rival: str, *, base: str, commit: str) -> bool:
+    if conflict_of(forge, repository, base=rival, commit=commit) is not None:
+        return True
+    # A rival whose default branch has moved on is built anew before it is delivered.
+    is_current = forge.contains(repository, ancestor=base, head=rival)
+    return is_current and bool(undone_by(forge, repository, base=base, onto=rival, head=commit))
 
 
 def _paths(changes: Sequence[Change], forbidden: tuple[str, ...]) -> CheckResult:

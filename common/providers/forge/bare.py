@@ -180,6 +180,11 @@ class BareForge:
         path = self._open(repository)
         return merges.read_taken_back(path, base=history.commit_at(path, base), head=history.commit_at(path, head))
 
+    def read_undone(self, repository: Repository, *, base: str, onto: str, head: str) -> tuple[str, ...]:
+        path = self._open(repository)
+        base, onto, head = (history.commit_at(path, commit) for commit in (base, onto, head))
+        return merges.read_undone(path, base=base, onto=onto, head=head)
+
     def read_blobs(self, repository: Repository, ids: Sequence[str]) -> Iterator[Blob]:
         return changes.read_blobs(self._open(repository), ids)
 

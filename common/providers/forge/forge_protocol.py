@@ -228,6 +228,14 @@ class Forge(Protocol):
         Refused: `diff_too_large` if there are too many merges or changes.
         """
 
+    def read_undone(self, repository: Repository, *, base: str, onto: str, head: str) -> tuple[str, ...]:
+        """Return the paths, sorted, in which merging `head` into `onto` takes back work, though neither of them has
+        these changed since `base`: a comparison with `base` does not show it.
+
+        `onto` contains `base`. One of `head` and `onto` has commits of the other, and the paths as they were before.
+        All three are SHAs. Refused: as read_changes, but for `several_bases`.
+        """
+
     def read_blobs(self, repository: Repository, ids: Sequence[str]) -> Iterator[Blob]:
         """Yield each of these blobs once, in any order.
 

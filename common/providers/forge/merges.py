@@ -1,4 +1,4 @@
-"""Merges on a branch that take back what the branch they merge had changed, such as `git merge -s ours`."""
+"""What one branch takes back of another: by merges such as `git merge -s ours`, and where both are merged in turn."""
 
 from __future__ import annotations
 
@@ -31,9 +31,26 @@ def read_taken_back(path: Path, *, base: str, head: str) -> tuple[str, ...]:
     dropped = {name for merge, *parents in merges for name in _dropped(path, base, merge, parents)}
     if not dropped:
         return ()
+    return tuple(sorted(dropped & _changed(path, base, head)))
+
+
+def read_undone(path: Path, *, base: str, onto: str, head: str) -> tuple[str, ...]:
+    """The paths, sorted, in which merging head into onto takes back work, though neither has them changed since base.
+
+    Either head has commits of onto and took back what these changed, or onto has head and took back what head changed.
+    onto contains base. Raises ProviderRefused as read_changes.
+    """
+    if history.contains(path, ancestor=head, head=onto):
+        return tuple(sorted(_changed(path, base, head) - _changed(path, base, onto)))
+    if history.virtual_base(path, base, head) == history.virtual_base(path, onto, head):
+        # The usual case: head has no commit of onto that base does not have.
+        return ()
+    return tuple(sorted(_changed(path, onto, head) - _changed(path, base, head)))
+
+
+def _changed(path: Path, base: str, head: str) -> set[str]:
     below = history.virtual_base(path, base, head)
-    still = {name for name, _old, _new in _leaves(read_changes(path, merge_base=below, head=head))}
-    return tuple(sorted(dropped & still))
+    return {name for name, _old, _new in _leaves(read_changes(path, merge_base=below, head=head))}
 
 
 def _dropped(path: Path, base: str, merge: str, parents: Sequence[str]) -> Iterator[str]:

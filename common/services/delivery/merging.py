@@ -51,7 +51,8 @@ class Step(StrEnum):
 class MergePlan:
     """The next step. attempt: the group's attempt, whose rise makes the result void.
 
-    task_id, title, commit_sha, expected_head: for MERGE. trial: for TEST. awaited: for STATUSES. left: the runtime's
+    task_id, title, commit_sha, base_sha, expected_head: for MERGE. base_sha: the default branch's head that the branch
+    began at. trial: for TEST. awaited: for STATUSES. left: the runtime's
     checks, for FORGET.
     """
 
@@ -63,6 +64,7 @@ class MergePlan:
     task_id: str = ""
     title: str = ""
     commit_sha: str = ""
+    base_sha: str = ""
     expected_head: str = ""
     trial: Trial | None = None
     awaited: AwaitedStatuses | None = None
@@ -94,7 +96,7 @@ def begin_merge(tx: Transaction, lease: Lease) -> MergePlan | None:
             title = tx.get(Task, member.task_id).title
             return MergePlan(
                 Step.MERGE, place, group.id, group.branch, group.attempt, member.task_id, title, member.approved_sha,
-                group.head_sha,
+                group.base_sha, group.head_sha,
             )  # fmt: skip
     if awaited := awaited_statuses(tx, group, project):
         return MergePlan(Step.STATUSES, place, group.id, group.branch, group.attempt, awaited=awaited)
@@ -164,6 +166,24 @@ def record_conflict(tx: Transaction, lease: Lease, plan: MergePlan, *, files: Se
             f"{', '.join(files)}. Merge {against} into your branch once the others are delivered, and resolve it there."
         )
         hand_back(tx, group, plan.task_id, "conflict", detail, files)
+        lifecycle.end_if_empty(tx, group, by=By.PLATFORM)
+    tx.again(lease, after_seconds=0)
+
+
+@transactional
+def record_taking_back(tx: Transaction, lease: Lease, plan: MergePlan, *, files: Sequence[str]) -> None:
+    """The plan's member and one before it have the same commits, and one takes back what the other changed in these
+    files: the member is taken out and given back to its agent; the rest goes on. As record_conflict otherwise.
+    """
+    group = lock_current(tx, lease, plan.attempt)
+    if group is not None:
+        against = tx.get(Project, group.project_id).default_branch
+        detail = (
+            f"has the same commits as a task before it in {group.branch} (at {plan.expected_head[:12]}), and one of "
+            f"the two takes back what the other changed in {', '.join(files)}. Merge {against} into your branch once "
+            "the others are delivered, and make what you want of it there."
+        )
+        hand_back(tx, group, plan.task_id, "takes_back", detail, files)
         lifecycle.end_if_empty(tx, group, by=By.PLATFORM)
     tx.again(lease, after_seconds=0)
 

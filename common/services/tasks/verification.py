@@ -158,7 +158,7 @@ def _rival(tx: Transaction, task: Task, run: Run) -> tuple[str, str] | None:
         .join(GroupMember, GroupMember.group_id == TaskGroup.id)
         .where(
             GroupMember.task_id == task.id,
-            GroupMember.removed_reason == "conflict",
+            GroupMember.removed_reason.in_(["conflict", "takes_back"]),
             TaskGroup.state_.in_(GROUP_LIVE),
             TaskGroup.head_sha.is_not(None),
         )

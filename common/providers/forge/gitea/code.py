@@ -98,6 +98,10 @@ class Code:
         base, head = self._mirror.commit(base), self._mirror.commit(head)
         return merges.read_taken_back(self._mirror.path, base=base, head=head)
 
+    def read_undone(self, *, base: str, onto: str, head: str) -> tuple[str, ...]:
+        base, onto, head = (self._mirror.commit(commit) for commit in (base, onto, head))
+        return merges.read_undone(self._mirror.path, base=base, onto=onto, head=head)
+
     def read_blobs(self, ids: Sequence[str]) -> Iterator[Blob]:
         return changes.read_blobs(self._mirror.path, ids)
 

@@ -188,6 +188,9 @@ class GiteaForge:
     def read_taken_back(self, repository: Repository, *, base: str, head: str) -> tuple[str, ...]:
         return self._code(repository).read_taken_back(base=base, head=head)
 
+    def read_undone(self, repository: Repository, *, base: str, onto: str, head: str) -> tuple[str, ...]:
+        return self._code(repository).read_undone(base=base, onto=onto, head=head)
+
     def read_blobs(self, repository: Repository, ids: Sequence[str]) -> Iterator[Blob]:
         return self._code(repository).read_blobs(ids)
 

@@ -1213,6 +1213,7 @@ export const TEXTS = {
   "It can't be rolled back: {reason}": "No se puede revertir: {reason}",
   "It changes nothing.": "No cambia nada.",
   "It conflicts": "Entra en conflicto",
+  "It takes back what another task changed, or the other way round": "Deshace lo que cambió otra tarea, o al revés",
   "It failed. Build it again first.": "Ha fallado. Primero hay que construirlo de nuevo.",
   "It goes there by itself once it is merged and tested.": "Va allí solo cuando esté fusionado y probado.",
   "It has to run on staging first.": "Primero tiene que correr en staging.",
