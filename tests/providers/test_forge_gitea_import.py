@@ -80,6 +80,18 @@ def test_a_private_repository_is_copied_whole_and_stays_as_it_is(
     assert server.model.repos["ada", "tea.house"].fields["description"] == "Tea"
 
 
+def test_branches_in_the_place_of_the_platforms_get_other_names(
+    forge: GiteaForge, tea: str, server: GiteaDouble, tmp_path: Path
+) -> None:
+    git("push", "--quiet", "origin", "trunk:refs/heads/staging", "trunk:refs/heads/release", at=tmp_path / "tea")
+
+    state = forge.ensure_repository(COPY, default_branch="main", description="", import_url=tea)
+
+    names = ("staging", "release", "imported/staging", "imported/release")
+    assert [forge.read_head(COPY, name) for name in names] == [None, None, state.default_head, state.default_head]
+    forge.advance(COPY, "release/2-0", old=None, new=state.default_head, force=True)
+
+
 @pytest.mark.parametrize(
     "path", ["aiworker/shop.git", "ada/nothing.git", "ada/../aiworker/shop", "ada", "ada/tea.house?x=1"]
 )

@@ -124,6 +124,57 @@ def test_an_import_holds_all_branches_and_tags(origin: Origin, source: WorkTree,
     assert forge.read_file(SHOP, commit=state.default_head, path="README.md") == b"theirs"
 
 
+def test_branches_in_the_place_of_the_platforms_get_other_names(
+    origin: Origin, source: WorkTree, tmp_path: Path
+) -> None:
+    theirs = git("rev-parse", "side", at=source.path)
+    heads = {"staging": "imported/staging", "release/2-0": "imported/release/2-0", "releases": "releases"}
+    source.push(*(f"side:refs/heads/{name}" for name in heads), "side:refs/tags/released")
+    git("update-server-info", at=tmp_path / "served" / "source.git")
+    forge = forge_at(tmp_path / "root", origin.place)
+
+    for _ in range(2):
+        state = forge.ensure_repository(SHOP, default_branch="main", description="", import_url=origin.url)
+
+    for name, now in heads.items():
+        assert (forge.read_head(SHOP, now), forge.read_head(SHOP, name)) == (theirs, theirs if now == name else None)
+    forge.advance(SHOP, "staging", old=None, new=state.default_head, force=True)
+    forge.advance(SHOP, "release/2-0", old=None, new=state.default_head, force=True)
+    forge.ensure_tag(SHOP, "released/2-0", at=state.default_head)
+    assert git("rev-parse", "refs/tags/imported/released", at=forge.repository_path(SHOP)) == theirs
+
+
+def test_branches_that_only_hinder_the_platforms_get_other_names_too(
+    origin: Origin, source: WorkTree, tmp_path: Path
+) -> None:
+    theirs = git("rev-parse", "side", at=source.path)
+    source.push("side:refs/heads/release", "side:refs/heads/staging/old", "trunk:refs/heads/imported/release")
+    git("update-server-info", at=tmp_path / "served" / "source.git")
+    forge = forge_at(tmp_path / "root", origin.place)
+
+    state = forge.ensure_repository(SHOP, default_branch="main", description="", import_url=origin.url)
+
+    forge.advance(SHOP, "staging", old=None, new=state.default_head, force=True)
+    forge.advance(SHOP, "release/2-0", old=None, new=state.default_head, force=True)
+    assert [forge.read_head(SHOP, f"imported-2/{name}") for name in ("release", "staging/old")] == [theirs, theirs]
+    assert forge.read_head(SHOP, "imported/release") == state.default_head
+
+
+def test_a_default_branch_of_the_platforms_name_has_to_be_replaced(
+    origin: Origin, source: WorkTree, tmp_path: Path
+) -> None:
+    served = tmp_path / "served" / "source.git"
+    git("branch", "--move", "trunk", "staging", at=served)
+    git("update-server-info", at=served)
+    forge = forge_at(tmp_path / "root", origin.place)
+
+    with refused("import_failed"):
+        forge.ensure_repository(SHOP, default_branch="main", description="", import_url=origin.url)
+    state = forge.ensure_repository(SHOP, default_branch="side", description="", import_url=origin.url)
+
+    assert (state.default_branch, forge.read_head(SHOP, "staging")) == ("side", None)
+
+
 def test_an_absent_default_branch_becomes_the_sources_own(origin: Origin, tmp_path: Path) -> None:
     forge = forge_at(tmp_path / "root", origin.place)
 

@@ -172,8 +172,10 @@ class Forge(Protocol):
 
         import_url None: start with one commit that adds `files` (name in the root → text; None: a README.md). Otherwise
         import all branches and tags from that http(s) address; the default branch is `default_branch` if the source has
-        it, else the branch of the source's HEAD. An incomplete repository is completed. Refused: a repository that is
-        marked as another project's (`foreign`), an address that can't be cloned (`import_failed`).
+        it, else the branch of the source's HEAD. Branches named `staging` or `release`, tags named `released`, and what
+        is below these become `imported/<name>`: the platform moves its own by force. An incomplete repository is
+        completed. Refused: a repository that is marked as another project's (`foreign`), an address that can't be
+        cloned, or whose only default branch has such a name (`import_failed`).
         An address of the forge's own server is read with the platform's account: callers let administrators alone
         choose one.
         """

@@ -16,21 +16,29 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import structlog
+
 from common.errors import CutShort, ProviderRefused, ProviderUnavailable
 from common.machine import git_trees
 from common.machine.files import replace_file, sync_directory
 from common.machine.text import storable
 from common.machine.waiting import Deadline
-from common.names import RELEASE_PREFIX, STAGING_BRANCH, TAG_PREFIX
+from common.names import RELEASE_PREFIX, STAGING_BRANCH, TAG_PREFIX, numbered
 from common.providers.forge import git, history
 from common.providers.forge.import_address import resolve_import_address
 from common.providers.forge.records import exclusive
 from common.values.repository import Repository
 
+log = structlog.get_logger()
+
 IMPORT_SECONDS = 540.0
 HOOKS_DIRECTORY = ".hooks"
 """Lies beside the owners' directories. No clash is possible: an owner's name contains no dot."""
 CLEAR_SECONDS = 5.0
+_PLATFORM_REFS = (
+    f"refs/heads/{STAGING_BRANCH}", f"refs/heads/{RELEASE_PREFIX.rstrip('/')}", f"refs/tags/{TAG_PREFIX.rstrip('/')}",
+)  # fmt: skip
+"""The platform's branches and tags, and what is below them."""
 _SERVER_TROUBLE = re.compile(r"error: (5\d\d|429)\b")
 
 _PUSH_HOOK = """\
@@ -189,7 +197,10 @@ def remove(path: Path) -> None:
 def _import(
     path: Path, url: str, allow: tuple[str, ...], default_branch: str, login: Sequence[tuple[str, str]]
 ) -> None:
-    """Fetch all branches and tags of the address. HEAD is default_branch if it was fetched, else the source's HEAD."""
+    """Fetch all branches and tags of the address. HEAD is default_branch if it was fetched, else the source's HEAD.
+
+    Branches and tags in the place of the platform's own get other names: see `_make_room`.
+    """
     deadline = Deadline(IMPORT_SECONDS)
     pin = None if login else resolve_import_address(url, allow)
     config = [
@@ -211,6 +222,7 @@ def _import(
     listed = _import_step(path, deadline, config, "ls-remote", "--symref", "--end-of-options", url, "HEAD")
     _import_step(path, deadline, config, "fetch", *options, url, *refspecs)
     branches = git.run(path, "for-each-ref", "--format=%(refname)", "refs/heads/").line.splitlines()
+    _make_room(path)
     if not branches or git.branch_ref(default_branch) in branches:
         return
     named = re.search(r"^ref: (refs/heads/\S+)\tHEAD$", listed, re.MULTILINE)
@@ -219,7 +231,44 @@ def _import(
             f"the imported repository has no branch {default_branch}, and its HEAD points at no branch",
             code="import_failed",
         )
+    if _is_in_the_way(named[1], _PLATFORM_REFS):
+        raise ProviderRefused(
+            f"the HEAD of the imported repository is {named[1].removeprefix('refs/heads/')}, a name for the platform's "
+            "own branches: name another of its branches as the default branch",
+            code="import_failed",
+        )
     git.run(path, "symbolic-ref", "HEAD", named[1])
+
+
+def _make_room(path: Path) -> None:
+    """Rename the imported refs `x` that are in the way of the platform's to `imported/x` (`imported-2/x`, … if there
+    is such a branch or tag already). The platform moves its own branches by force.
+    """
+    refs = dict(
+        line.split()[::-1]
+        for line in git.run(path, "for-each-ref", "--format=%(objectname) %(refname)").line.splitlines()
+    )
+    moved = [ref for ref in refs if _is_in_the_way(ref, _PLATFORM_REFS)]
+    if not moved:
+        return
+    number = 1
+    while any(_is_in_the_way(ref, _places(numbered("imported", number))) for ref in refs):
+        number += 1
+    prefix, steps = numbered("imported", number), ""
+    for ref in moved:
+        kind, name = ref.removeprefix("refs/").split("/", 1)
+        steps += f"create refs/{kind}/{prefix}/{name} {refs[ref]}\ndelete {ref} {refs[ref]}\n"
+    git.run(path, "update-ref", "--no-deref", "--stdin", stdin=steps.encode())
+    log.warning("imported refs got other names, as theirs are the platform's", refs=moved, prefix=prefix)
+
+
+def _places(name: str) -> tuple[str, str]:
+    return f"refs/heads/{name}", f"refs/tags/{name}"
+
+
+def _is_in_the_way(ref: str, places: Sequence[str]) -> bool:
+    """Whether the ref is one of these, or below one: git can't store `release` beside `release/x`."""
+    return any(ref == place or ref.startswith(f"{place}/") for place in places)
 
 
 def _import_step(path: Path, deadline: Deadline, config: list[tuple[str, str]], *arguments: str) -> str:

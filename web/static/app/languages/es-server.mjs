@@ -862,6 +862,8 @@ export const TEXTS = {
   "{unable} can't run without the change": "{unable} no pueden ejecutarse sin el cambio",
   "{count} tests are new or changed; {parts}.": "{count} pruebas son nuevas o han cambiado; {parts}.",
   "another picture is being taken": "se está tomando otra imagen",
+  "the HEAD of the imported repository is {named}, a name for the platform's own branches: name another of its branches as the default branch":
+    "el HEAD del repositorio importado es {named}, un nombre de las ramas propias de la plataforma: indicar otra de sus ramas como rama por defecto",
   "importing the repository": "importando el repositorio",
   "creating the repository": "creando el repositorio",
   "creating the environment": "creando el entorno",
