@@ -129,6 +129,13 @@ def _add_tests(job: Claimed, plan: ProofPlan, proof: TestProof, results: list[Ch
         verification.record_tests_wait(job.lease, results, str(error))
         raise
     except ProviderRefused as error:
+        if error.code == "too_many_files":
+            message = (
+                "The repository has too many files to find those that define how the tests run: a maintainer can empty "
+                "testSetup in the project's settings."
+            )
+            results.append(CheckResult("test_setup", "failed", message, code="diff_too_large"))
+            return
         if error.code != "several_bases":
             raise
         # The default branch has moved since `examine`, which will refuse the commit.

@@ -21,6 +21,8 @@ from workers.jobs.setup_scripts import Followed, follow, scripts_named
 
 LARGEST_FOLLOWED = 100_000
 """Bytes of a file that is read to find the scripts that a test command leads to."""
+LARGEST_LISTING = 64 * 2**20
+"""Bytes of the list of files of the commit below: has room for the largest public repositories, with 400,000 files."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,11 @@ class SetupFiles:
     followed: Followed = field(default_factory=Followed)
 
     def change(self, changes: Sequence[Change], below: str) -> SetupChange | None:
-        """What these changes do to the definitions of the commit below; None if nothing."""
-        entries = self.forge.list_files(self.repository, commit=below).entries if changes else ()
+        """What these changes do to the definitions of the commit below; None if nothing.
+
+        Raises ProviderRefused (`too_many_files`) if these can't be listed: the branch's would be taken for the first.
+        """
+        entries = self._entries(below) if changes else ()
         files = replace(self, followed=self._follow(entries))
         pairs = [pair for pair in files._pairs(changes) if not _is_the_same(pair)]
         # A first definition changes nothing that was there.
@@ -71,6 +76,12 @@ class SetupFiles:
         written = tuple(FileText(path, texts[path]) for path in fitting)
         overlay = Overlay(below, tuple(sorted(taken)), tuple(sorted(gone - taken)), written)
         return SetupChange(tuple(sorted({*taken, *gone, *texts})), overlay)
+
+    def _entries(self, below: str) -> Sequence[Entry]:
+        listing = self.forge.list_files(self.repository, commit=below, max_bytes=LARGEST_LISTING)
+        if listing.is_truncated:
+            raise ProviderRefused(f"{below} has more files than can be listed", code="too_many_files")
+        return listing.entries
 
     def defines(self, path: str) -> bool:
         """Whether a file of this path is one that defines how tests run."""

@@ -188,9 +188,9 @@ class BareForge:
     def read_blobs(self, repository: Repository, ids: Sequence[str]) -> Iterator[Blob]:
         return changes.read_blobs(self._open(repository), ids)
 
-    def list_files(self, repository: Repository, *, commit: str) -> Listing:
+    def list_files(self, repository: Repository, *, commit: str, max_bytes: int = 8 * 2**20) -> Listing:
         path = self._open(repository)
-        return changes.list_files(path, history.commit_at(path, commit))
+        return changes.list_files(path, history.commit_at(path, commit), max_bytes=max_bytes)
 
     def read_file(self, repository: Repository, *, commit: str, path: str, max_bytes: int = 100_000) -> bytes | None:
         place = self._open(repository)

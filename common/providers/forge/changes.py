@@ -16,7 +16,6 @@ from common.providers.forge.history import require_bounded
 
 # Callers check the list of files and must see all of it: a longer list is refused, never cut.
 _MAX_LIST_BYTES = 16 * 2**20
-_MAX_TREE_BYTES = 8 * 2**20
 _MAX_BLOB_BYTES = 4 * 2**20
 _MAX_TOTAL_BYTES = 128 * 2**20
 _BATCH_BYTES = 8 * 2**20
@@ -54,10 +53,10 @@ def _changes(listing: bytes) -> Iterator[Change]:
         )
 
 
-def list_files(repository_path: Path, commit: str) -> Listing:
-    """List every leaf of the commit's tree; truncated where the listing exceeds 8 MiB."""
+def list_files(repository_path: Path, commit: str, *, max_bytes: int) -> Listing:
+    """List every leaf of the commit's tree; truncated where git's listing exceeds max_bytes."""
     options = ("-r", "-z", "--full-tree", "--end-of-options")
-    listed = git.run(repository_path, "ls-tree", *options, commit, max_bytes=_MAX_TREE_BYTES)
+    listed = git.run(repository_path, "ls-tree", *options, commit, max_bytes=max_bytes)
     lines = listed.stdout[: listed.stdout.rfind(b"\0") + 1].decode("utf-8", "surrogateescape").split("\0")[:-1]
     entries = []
     for line in lines:

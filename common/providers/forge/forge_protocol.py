@@ -244,8 +244,10 @@ class Forge(Protocol):
         Refused: `diff_too_large` if they exceed 128 MiB together, `no_blob` if one is missing.
         """
 
-    def list_files(self, repository: Repository, *, commit: str) -> Listing:
-        """List the files of the commit (a SHA): at least the first 50,000 if their names are of usual length."""
+    def list_files(self, repository: Repository, *, commit: str, max_bytes: int = 8 * 2**20) -> Listing:
+        """List the files of the commit (a SHA), as many as max_bytes have room for. A file takes 54 bytes and its path:
+        8 MiB are at least the first 50,000 if their names are of usual length.
+        """
 
     def read_file(self, repository: Repository, *, commit: str, path: str, max_bytes: int = 100_000) -> bytes | None:
         """Return a file's content at a commit; None if there is no such file. Refused above max_bytes (`too_large`)."""

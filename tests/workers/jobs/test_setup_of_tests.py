@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import tomllib
 
@@ -12,10 +13,11 @@ from common.models import Task
 from common.providers.forge import changes, local_forge
 from common.services.tasks import tasks
 from common.values.repository import Repository
+from tests.providers.git_tree import git
 from tests.workers.jobs.test_which_tests_ran import checks_of
 from tests.workers.platform import Platform
-from workers.jobs import setup_parts
-from workers.jobs.test_setup import SetupFiles
+from workers.jobs import setup_parts, test_setup
+from workers.jobs.test_setup import SetupFiles, setup_change
 from workers.overlays import MOST_FILES
 
 PYTEST = f"PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 {sys.executable} -m pytest -q -p no:cacheprovider"
@@ -172,6 +174,40 @@ def test_more_files_than_can_be_taken_back_fail_the_commit(plain_platform: Platf
     assert (checks["test_setup"].status, checks["test_setup"].code) == ("failed", "diff_too_large")
     assert "tests" not in checks
     assert platform.get(Task, task.id).round == 2
+
+
+def test_definitions_behind_very_many_files_are_the_bases(plain_platform: Platform) -> None:
+    """Their paths alone are more than 8 MiB."""
+    project = plain_platform.project(CHECKED)
+    tree, folder = plain_platform.clone(project), "/".join(["assets", *["d" * 200] * 4])
+    blob = git("rev-parse", "main:page.txt", at=tree.path)
+    added = "".join(f"100644 {blob}\t{folder}/{number:05d}\n" for number in range(10_000))
+    subprocess.run(["git", "update-index", "--index-info"], cwd=tree.path, input=added.encode(), check=True)
+    git("commit", "--quiet", "--message", "Many", at=tree.path)
+    below = git("rev-parse", "HEAD", at=tree.path)
+    git("update-index", "--cacheinfo", f"100644,{blob},ci/check.sh", at=tree.path)
+    git("commit", "--quiet", "--message", "Silence", at=tree.path)
+    tree.push("main")
+    repository = plain_platform.repository(project.id)
+    files = SetupFiles(local_forge(), repository, ("Makefile",), "sh ci/check.sh")
+
+    found = setup_change(files, below, git("rev-parse", "HEAD", at=tree.path))
+
+    assert found is not None
+    assert (found.paths, found.overlay.commit) == (("ci/check.sh",), below)
+
+
+def test_more_files_than_can_be_listed_fail_the_commit(
+    plain_platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(test_setup, "LARGEST_LISTING", 80)
+    project = plain_platform.project(CHECKED, test_command="sh ci/check.sh")
+    task = plain_platform.task(project)
+    plain_platform.work(task, {**BROKEN, "ci/check.sh": "true\n"})
+
+    check = checks_of(plain_platform, task)["test_setup"]
+    assert (check.status, check.code) == ("failed", "diff_too_large")
+    assert plain_platform.get(Task, task.id).state == "in_progress"
 
 
 def test_names_that_are_no_text_are_told_as_text(plain_platform: Platform) -> None:

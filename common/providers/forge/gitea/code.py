@@ -105,8 +105,8 @@ class Code:
     def read_blobs(self, ids: Sequence[str]) -> Iterator[Blob]:
         return changes.read_blobs(self._mirror.path, ids)
 
-    def list_files(self, *, commit: str) -> Listing:
-        return changes.list_files(self._mirror.path, self._mirror.commit(commit))
+    def list_files(self, *, commit: str, max_bytes: int) -> Listing:
+        return changes.list_files(self._mirror.path, self._mirror.commit(commit), max_bytes=max_bytes)
 
     def read_file(self, *, commit: str, path: str, max_bytes: int) -> bytes | None:
         return history.read_file(self._mirror.path, commit=self._mirror.commit(commit), name=path, max_bytes=max_bytes)

@@ -194,8 +194,8 @@ class GiteaForge:
     def read_blobs(self, repository: Repository, ids: Sequence[str]) -> Iterator[Blob]:
         return self._code(repository).read_blobs(ids)
 
-    def list_files(self, repository: Repository, *, commit: str) -> Listing:
-        return self._code(repository).list_files(commit=commit)
+    def list_files(self, repository: Repository, *, commit: str, max_bytes: int = 8 * 2**20) -> Listing:
+        return self._code(repository).list_files(commit=commit, max_bytes=max_bytes)
 
     def read_file(self, repository: Repository, *, commit: str, path: str, max_bytes: int = 100_000) -> bytes | None:
         return self._code(repository).read_file(commit=commit, path=path, max_bytes=max_bytes)

@@ -864,6 +864,9 @@ export const TEXTS = {
   "another picture is being taken": "se está tomando otra imagen",
   "the HEAD of the imported repository is {named}, a name for the platform's own branches: name another of its branches as the default branch":
     "el HEAD del repositorio importado es {named}, un nombre de las ramas propias de la plataforma: indicar otra de sus ramas como rama por defecto",
+  "The repository has too many files to find those that define how the tests run: a maintainer can empty testSetup in the project's settings.":
+    "El repositorio tiene demasiados archivos para encontrar los que definen cómo se ejecutan las pruebas: quien lo mantiene puede vaciar testSetup en los ajustes del proyecto.",
+  "{below} has more files than can be listed": "{below} tiene más archivos de los que se pueden listar",
   "importing the repository": "importando el repositorio",
   "creating the repository": "creando el repositorio",
   "creating the environment": "creando el entorno",
