@@ -1,6 +1,7 @@
 // Cancels tasks a little later, unless the person takes it back: a cancelled task can't be taken up again, so this is
 // the only undo. Until then nothing has happened, and the page does not say that it has. Leaving the page or logging
 // out cancels at once.
+import { signal } from "@preact/signals";
 import { api, beforeSignOut } from "./api.mjs";
 import { mark, t, tn } from "./language.mjs";
 import { keepTask } from "./tasks.mjs";
@@ -9,12 +10,19 @@ import { dismiss, told, toldFor, warned } from "./toasts.mjs";
 const SECONDS = 5;
 const DONE = [mark("{count} task cancelled."), mark("{count} tasks cancelled.")];
 
-// What sends each that waits: (options) => a promise.
-const waiting = new Set();
-const sendAll = (options) => Promise.all([...waiting].map((now) => now(options)));
+// Ids of the tasks that were told to be cancelled, until the server has answered or the person took it back.
+const waiting = signal(new Set());
+export const willBeCancelled = ({ id }) => waiting.value.has(id);
 
+// What sends each that waits: (options) => a promise.
+const sends = new Set();
+const sendAll = (options) => Promise.all([...sends].map((now) => now(options)));
+
+// Repeating it is safe: a task that waits already keeps the time and the Undo that it has.
 // done: reads again what shows the tasks; async.
-export function cancelSoon(tasks, done) {
+export function cancelSoon(some, done) {
+  const tasks = some.filter((task) => !willBeCancelled(task));
+  if (!tasks.length) return;
   const words = { count: tasks.length, title: tasks[0].title, seconds: SECONDS };
   const text =
     tasks.length === 1
@@ -22,16 +30,24 @@ export function cancelSoon(tasks, done) {
       : t("{count} tasks will be cancelled in {seconds} s.", words);
   const stop = () => {
     clearTimeout(timer);
-    waiting.delete(now);
+    sends.delete(now);
     dismiss(toast);
+  };
+  const release = () => {
+    waiting.value = new Set([...waiting.value].filter((id) => tasks.every((task) => task.id !== id)));
+  };
+  const undo = () => {
+    stop();
+    release();
   };
   const now = (options) => {
     stop();
-    return cancelAll(tasks, options).finally(done);
+    return cancelAll(tasks, options).finally(release).finally(done);
   };
   const timer = setTimeout(now, SECONDS * 1000);
-  waiting.add(now);
-  const toast = toldFor(SECONDS * 1000, text, { text: t("Undo"), act: stop });
+  sends.add(now);
+  waiting.value = new Set([...waiting.value, ...tasks.map(({ id }) => id)]);
+  const toast = toldFor(SECONDS * 1000, text, { text: t("Undo"), act: undo });
 }
 
 async function cancelAll(tasks, options) {

@@ -1,6 +1,7 @@
 // Which cards a person may move by hand, and where to: what the API lets a person do with a task.
 import { signal } from "@preact/signals";
 import { api } from "./api.mjs";
+import { willBeCancelled } from "./cancelling.mjs";
 import { may } from "./session.mjs";
 import { CANCELLABLE_TASK_STATES } from "./states.mjs";
 import { keepTask } from "./tasks.mjs";
@@ -21,7 +22,8 @@ const MOVES = {
 export const dragged = signal(null);
 
 export const mayMove = (task, state) =>
-  Boolean(task && MOVES[state]?.from.includes(task.state) && may(MOVES[state].role));
+  Boolean(task && MOVES[state]?.from.includes(task.state) && may(MOVES[state].role)) &&
+  !(state === "cancelled" && willBeCancelled(task));
 export const isMovable = (task) => Object.keys(MOVES).some((state) => mayMove(task, state));
 
 export async function move(task, state) {

@@ -1619,4 +1619,5 @@ export const TEXTS = {
   "Touch another line's number for a range.": "Tocar el número de otra línea para un intervalo.",
   "“{title}” will be cancelled in {seconds} s.": "«{title}» se cancelará en {seconds} s.",
   "{count} tasks will be cancelled in {seconds} s.": "{count} tareas se cancelarán en {seconds} s.",
+  "Will be cancelled": "Se cancelará",
 };

@@ -1,7 +1,7 @@
 // What can be done with several tasks at once. Each is an act of its own: what is refused stays selected.
 import { useEffect, useState } from "preact/hooks";
 import { api } from "../api.mjs";
-import { cancelSoon } from "../cancelling.mjs";
+import { cancelSoon, willBeCancelled } from "../cancelling.mjs";
 import { html } from "../html.mjs";
 import { useKeyDown } from "../keys.mjs";
 import { Button } from "../parts/controls.mjs";
@@ -57,7 +57,9 @@ export function Selection() {
   if (!chosen.length) return null;
   const ready = among("ready_to_test");
   const approved = among("approved");
-  const cancellable = among(...CANCELLABLE_TASK_STATES);
+  const [waiting, cancellable] = [true, false].map((waits) =>
+    among(...CANCELLABLE_TASK_STATES).filter((task) => willBeCancelled(task) === waits),
+  );
   const open = chosen.filter(({ state }) => !FINAL_TASK_STATES.includes(state));
   const approve = () =>
     withEach(ready, "approved", ({ id, headSha }) => api.post(`/tasks/${id}/approve`, { commitSha: headSha }));
@@ -127,7 +129,11 @@ export function Selection() {
       data-testid="selection-cancel"
       onClick=${() => setCancelling(true)}
     >
-      ${t("Cancel {count}…", { count: cancellable.length || "" })}
+      ${
+        waiting.length && !cancellable.length
+          ? t("Will be cancelled")
+          : t("Cancel {count}…", { count: cancellable.length || "" })
+      }
     </button>
     <button type="button" class="button ghost" data-testid="selection-clear" onClick=${clear}>${t("Clear")}</button>
     ${

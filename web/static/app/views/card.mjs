@@ -1,4 +1,5 @@
 // A task on the board: what it is, how it stands, and what it waits for.
+import { willBeCancelled } from "../cancelling.mjs";
 import { html } from "../html.mjs";
 import { t } from "../language.mjs";
 import { dollars } from "../money.mjs";
@@ -91,6 +92,7 @@ export function Card({ task, on }) {
     }
     <span class="card-meta">
       <${Priority} of=${task.priority} />
+      ${willBeCancelled(task) && html`<span class="chip">${t("Will be cancelled")}</span>`}
       ${isParked(task) && html`<${ParkedChip} of=${task.parked} testid="card-parked" />`}
       ${
         busy &&

@@ -1,7 +1,7 @@
 // What a person may do to a task, offered only where its state and the person's role allow it.
 import { useState } from "preact/hooks";
 import { api } from "../api.mjs";
-import { cancelSoon } from "../cancelling.mjs";
+import { cancelSoon, willBeCancelled } from "../cancelling.mjs";
 import { html } from "../html.mjs";
 import { t } from "../language.mjs";
 import { capChanges, CapFields, capsDraft } from "../parts/caps.mjs";
@@ -15,6 +15,7 @@ import { TakeOver } from "./task-steering.mjs";
 
 export function TaskActions({ task, reload, edit }) {
   const [cancelling, setCancelling] = useState(false);
+  const waits = willBeCancelled(task);
   return html`<div class="actions task-actions">
     <${TakeOver} task=${task} reload=${reload} />
     ${
@@ -25,8 +26,14 @@ export function TaskActions({ task, reload, edit }) {
     ${
       CANCELLABLE_TASK_STATES.includes(task.state) &&
       may("member") &&
-      html`<button type="button" class="button ghost" data-testid="task-cancel" onClick=${() => setCancelling(true)}>
-        ${t("Cancel task")}
+      html`<button
+        type="button"
+        class="button ghost"
+        aria-disabled=${waits}
+        data-testid="task-cancel"
+        onClick=${() => waits || setCancelling(true)}
+      >
+        ${waits ? t("Will be cancelled") : t("Cancel task")}
       </button>`
     }
     ${
