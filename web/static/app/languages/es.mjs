@@ -608,6 +608,9 @@ export const TEXTS = {
   "It waits until these are approved.": "Espera hasta que estas estén aprobadas.",
   Discard: "Descartar",
   "What you wrote here is not saved yet.": "Lo escrito aquí aún no está guardado.",
+  "Somebody else saved this meanwhile: {value}": "Mientras tanto, otra persona guardó: {value}",
+  "Somebody else changed what you changed. Save again to replace it.":
+    "Otra persona cambió lo mismo. Volver a guardar para reemplazarlo.",
   "Create task": "Crear tarea",
   "Add files": "Añadir archivos",
   "or drop them here: the agent gets them with the task.": "o soltarlos aquí: el agente los recibe con la tarea.",

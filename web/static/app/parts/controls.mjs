@@ -125,7 +125,11 @@ export function Field({ label, hint, control, error }) {
 }
 
 // What the server says of this field, or of something within it: "prices.x.input" is said beside "prices".
-const faultOf = (form, name) => {
+// shown: how a value of the field is shown. form.theirs: {name: value} that somebody else saved while other values are
+// here.
+const faultOf = (form, name, shown = (value) => value) => {
+  const theirs = form.theirs?.[name];
+  if (theirs !== undefined) return t("Somebody else saved this meanwhile: {value}", { value: shown(theirs) || "–" });
   const { field, message } = form.fault || {};
   return field === name || field?.startsWith(`${name}.`) ? message : null;
 };
@@ -155,7 +159,7 @@ export function SelectField({ label, hint, name, form, options, testid, ...rest 
   return html`<${Field}
     label=${label}
     hint=${hint}
-    error=${faultOf(form, name)}
+    error=${faultOf(form, name, (theirs) => options.find(([value]) => value === theirs)?.[1] ?? theirs)}
     control=${(id) =>
       html`<select
         id=${id}
@@ -182,8 +186,10 @@ export function CheckField({ label, hint, name, form }) {
   </label>`;
 }
 
-// {draft, change, busy, fault, submit(act), reset, saved(values), isKept}: a fault stays beside the form until the next
-// try. saved: these values, {name: value}, need not be sent any more.
+// {draft, change, busy, fault, submit(act), reset, saved(values), renew(values), isKept}: a fault stays beside the form
+// until the next try. saved: these values, {name: value}, need not be sent any more. renew: these are what is saved
+// now, and go into the fields that were not changed here. Returns {draft, clashes}: the draft as it is then, and the
+// names of the fields that were changed here and by others, to different values.
 // keepAs: the key in ../drafts.mjs under which what was changed outlives the form until it is sent or reset, if it is
 // to. unkept: names of what is never kept, such as secrets. isKept: whether the form began with what was kept.
 export function useForm(initial, keepAs, unkept = []) {
@@ -213,6 +219,15 @@ export function useForm(initial, keepAs, unkept = []) {
     setKept(false);
     keep();
   };
+  const renew = (values) => {
+    const old = begun.current;
+    const differ = (some, others) => Object.keys(values).filter((name) => some[name] !== others[name]);
+    const changed = differ(latest.current, old);
+    const fresh = { ...values, ...Object.fromEntries(changed.map((name) => [name, latest.current[name]])) };
+    begun.current = values;
+    take(fresh);
+    return { draft: fresh, clashes: differ(values, old).filter((name) => fresh[name] !== values[name]) };
+  };
   const reset = () => {
     saved(initial);
     take(initial);
@@ -232,7 +247,7 @@ export function useForm(initial, keepAs, unkept = []) {
       setBusy(false);
     }
   };
-  return { draft, change, busy, fault, submit, reset, saved, isKept };
+  return { draft, change, busy, fault, submit, reset, saved, renew, isKept };
 }
 
 // Says that a form goes on with what was written in it before.

@@ -1,5 +1,5 @@
 // A project's settings, its members, and its end.
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { t, th } from "../language.mjs";
@@ -126,29 +126,48 @@ export function ProjectSettings() {
 }
 
 function Form({ of, saved }) {
-  const [before, setBefore] = useState(draftOf(of));
+  const [before, setBefore] = useState(() => draftOf(of));
+  const [clashes, setClashes] = useState([]);
   const form = useForm(before, `settings.${of.id}`, UNKEPT);
-  const save = form.submit(async (draft) => {
-    const body = bodyOf({ ...draft, importUrl: "", defaultBranch: before.defaultBranch }, before);
+  // Takes the settings that are saved now. Returns {draft, clashes, now}: those of form.renew, and what is saved.
+  const take = (one) => {
+    const now = draftOf(one);
+    setBefore(now);
+    const renewed = form.renew(now);
+    setClashes((known) => [...known, ...renewed.clashes]);
+    return { ...renewed, now };
+  };
+  useEffect(() => void take(of), [of]);
+  const save = form.submit(async () => {
+    // No event may have come of what others saved.
+    const { draft, now, clashes: fresh } = take((await api.get(`/projects/${of.id}`)).project);
+    if (fresh.length) {
+      const message = t("Somebody else changed what you changed. Save again to replace it.");
+      throw Object.assign(new Error(message), { status: 409 });
+    }
+    const body = bodyOf({ ...draft, importUrl: "", defaultBranch: now.defaultBranch }, now);
     if (!Object.keys(body).length) return told(t("Nothing has changed."));
-    const { project: fresh } = await api.patch(`/projects/${of.id}`, body);
-    keepProject(fresh);
+    const reply = await api.patch(`/projects/${of.id}`, body);
+    keepProject(reply.project);
     const sent = { ...draft, secretEnvVars: "" };
     setBefore(sent);
+    setClashes([]);
     form.saved(sent);
     form.change("secretEnvVars", "");
     told(t("Saved."));
     await saved();
   });
+  const open = clashes.filter((name) => form.draft[name] !== before[name]);
+  const fields = { ...form, theirs: Object.fromEntries(open.map((name) => [name, before[name]])) };
   const secrets = Array.isArray(of.secretEnvVars) ? of.secretEnvVars : Object.keys(of.secretEnvVars || {});
   return html`<section>
     <h2>${t("Settings")}</h2>
     <form class="sheet" onSubmit=${save}>
       <${KeptDraft} form=${form} />
-      <${TextField} label=${t("Name")} name="name" form=${form} required maxlength="100" />
-      <${TextField} label=${t("Description")} name="description" form=${form} rows="2" />
-      <${RunFields} form=${form} />
-      <${MoreFields} form=${form} secrets=${secrets} />
+      <${TextField} label=${t("Name")} name="name" form=${fields} required maxlength="100" />
+      <${TextField} label=${t("Description")} name="description" form=${fields} rows="2" />
+      <${RunFields} form=${fields} />
+      <${MoreFields} form=${fields} secrets=${secrets} />
       <${Fault} form=${form} />
       <footer>
         <button class="button primary" data-testid="project-save" disabled=${form.busy}>${t("Save")}</button>

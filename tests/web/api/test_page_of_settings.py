@@ -1,0 +1,67 @@
+"""A project's settings at the page: what is saved is what the person changed, and nothing of others."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from common.models import Project
+from tests.web.live_feed import LiveFeed
+from tests.web.page_reader import PageReader
+from tests.web.world import World, get
+
+
+@pytest.fixture
+def reader(source_reader: PageReader) -> PageReader:
+    return source_reader
+
+
+def test_what_others_save_shows_in_the_settings_that_are_not_changed_here(
+    reader: PageReader, plain_world: World
+) -> None:
+    project = plain_world.project(forbidden_paths=["a.txt"], description="A shop.")
+    feed = LiveFeed(reader.page)
+    reader.open(f"#/projects/{project.id}/settings")
+    field = reader.page.locator("textarea[name=forbiddenPaths]")
+    expect(field).to_have_value("a.txt")
+    reader.page.locator("[name=description]").fill("A museum.")
+    _save_elsewhere(plain_world, project, forbiddenPaths=["a.txt", "secret.txt"], testCommand="make test")
+
+    feed.tell("project:status_changed", project.id, feed.SEQ + 1)
+
+    expect(field).to_have_value("a.txt\nsecret.txt")
+    expect(reader.page.locator("[name=testCommand]")).to_have_value("make test")
+    expect(reader.page.locator("[name=description]")).to_have_value("A museum.")
+    field.fill("a.txt\nsecret.txt\nmine.txt")
+    reader.see("project-save").click()
+    expect(reader.page.get_by_text("Saved.")).to_be_visible()
+    saved = get(Project, project.id)
+    assert (saved.forbidden_paths, saved.test_command) == (["a.txt", "secret.txt", "mine.txt"], "make test")
+    assert saved.description == "A museum."
+
+
+def test_what_others_saved_in_a_changed_field_is_told_before_it_is_replaced(
+    reader: PageReader, plain_world: World
+) -> None:
+    project = plain_world.project(forbidden_paths=["a.txt"])
+    reader.open(f"#/projects/{project.id}/settings")
+    field = reader.page.locator("textarea[name=forbiddenPaths]")
+    field.fill("a.txt\nmine.txt")
+    # No event tells of it.
+    _save_elsewhere(plain_world, project, forbiddenPaths=["a.txt", "secret.txt"], testCommand="make test")
+
+    reader.see("project-save").click()
+
+    expect(reader.page.get_by_role("alert")).to_contain_text("Somebody else changed what you changed.")
+    expect(reader.page.locator(".field.wrong")).to_contain_text("Somebody else saved this meanwhile: a.txt secret.txt")
+    expect(reader.page.locator(".field.wrong")).to_have_count(1)
+    assert get(Project, project.id).forbidden_paths == ["a.txt", "secret.txt"]
+    reader.see("project-save").click()
+    expect(reader.page.get_by_text("Saved.")).to_be_visible()
+    expect(reader.page.locator(".field.wrong")).to_have_count(0)
+    saved = get(Project, project.id)
+    assert (saved.forbidden_paths, saved.test_command) == (["a.txt", "mine.txt"], "make test")
+
+
+def _save_elsewhere(world: World, project: Project, **values: object) -> None:
+    assert world.client.patch(f"/api/projects/{project.id}", json=values).status_code == 200
