@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -61,6 +63,31 @@ def test_what_others_saved_in_a_changed_field_is_told_before_it_is_replaced(
     expect(reader.page.locator(".field.wrong")).to_have_count(0)
     saved = get(Project, project.id)
     assert (saved.forbidden_paths, saved.test_command) == (["a.txt", "mine.txt"], "make test")
+
+
+VALUES = {
+    "CERT": "-----BEGIN\nMIIE=\n-----END\n",
+    "PADDED": " x  ",
+    "QUOTED": '"as it is"',
+    "LOOKS_QUOTED": r'"a\nb"',
+    "BROKEN": '"',
+    "SLASHES": r"C:\new",
+    "EMPTY": "",
+}
+
+
+def test_a_variable_that_is_not_changed_stays_as_it_is(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project(env_vars=VALUES)
+    reader.open(f"#/projects/{project.id}/settings")
+    field = reader.page.locator("textarea[name=envVars]")
+    expect(field).to_have_value(re.compile("^EMPTY=$", re.MULTILINE))
+
+    field.fill(f'{field.input_value()}\nNEW="1"')
+    reader.see("project-save").click()
+
+    expect(reader.page.get_by_text("Saved.")).to_be_visible()
+    saved = plain_world.client.get(f"/api/projects/{project.id}").json["project"]["envVars"]
+    assert saved == {**VALUES, "NEW": '"1"'}
 
 
 def _save_elsewhere(world: World, project: Project, **values: object) -> None:

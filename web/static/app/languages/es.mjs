@@ -655,7 +655,8 @@ export const TEXTS = {
   "Healthy for, {place}": "Sana durante, {place}",
   Seconds: "Segundos",
   "Environment variables": "Variables de entorno",
-  "One a line.": "Una por línea.",
+  "One a line. A value of several lines: in quotes, with \\n for each line end.":
+    "Una por línea. Un valor de varias líneas: entre comillas, con \\n por cada fin de línea.",
   "Secret variables": "Variables secretas",
   "Set: {names}. What is written here replaces them.": "Definidas: {names}. Lo que se escriba aquí las reemplaza.",
   "One a line. Never shown again.": "Una por línea. No se vuelven a mostrar.",

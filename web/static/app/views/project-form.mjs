@@ -5,6 +5,7 @@ import { CheckField, TextField } from "../parts/controls.mjs";
 import { DriverFields } from "../parts/known.mjs";
 import { mark, t } from "../language.mjs";
 import { ENVIRONMENTS } from "../states.mjs";
+import { variableLines, variablesOf } from "../variables.mjs";
 import { say } from "../words.mjs";
 import { AgentReviewFields, agentReview, agentReviewDraft } from "./agent-review-fields.mjs";
 import { AutoQuarantineFields, autoQuarantine, autoQuarantineDraft } from "./auto-quarantine-fields.mjs";
@@ -55,18 +56,6 @@ const CAPS = [
   ],
 ];
 
-const variables = (text) =>
-  Object.fromEntries(
-    text
-      .split("\n")
-      .map((line) => line.trim())
-      .filter(Boolean)
-      .map((line) => {
-        const at = line.indexOf("=");
-        return at < 0 ? [line, ""] : [line.slice(0, at).trim(), line.slice(at + 1)];
-      }),
-  );
-
 const names = (text) => text.split(/[\s,]+/).filter(Boolean);
 
 const lines = (text) =>
@@ -94,9 +83,7 @@ export function draftOf(project = {}) {
   draft.services = (project.services || [])
     .map(({ kind, version }) => (version ? `${kind}:${version}` : kind))
     .join(", ");
-  draft.envVars = Object.entries(project.envVars || {})
-    .map(([name, value]) => `${name}=${value}`)
-    .join("\n");
+  draft.envVars = variableLines(project.envVars || {});
   Object.assign(draft, questionDraft(project.questionRules), agentReviewDraft(project.agentReview));
   Object.assign(draft, autoQuarantineDraft(project.autoQuarantine));
   for (const [set] of CAPS) Object.assign(draft, capsDraft(`caps.${set}`, project.caps?.[set]));
@@ -137,7 +124,7 @@ export function bodyOf(draft, before) {
   set("questionRules", questionRules(draft), questionRules(before));
   set("agentReview", agentReview(draft), agentReview(before));
   set("autoQuarantine", autoQuarantine(draft), autoQuarantine(before));
-  set("envVars", variables(draft.envVars), variables(before.envVars));
+  set("envVars", variablesOf(draft.envVars), variablesOf(before.envVars));
   for (const name of PATTERNS) set(name, lines(draft[name]), lines(before[name]));
   const caps = CAPS.map(([name]) => name);
   set(
@@ -152,7 +139,7 @@ export function bodyOf(draft, before) {
   set("services", servicesOf(draft.services), servicesOf(before.services));
   for (const list of GIVEN) set(list, names(draft[list]), names(before[list]));
   for (const name of ["importUrl", "defaultBranch"]) set(name, draft[name].trim(), before[name]);
-  if (draft.secretEnvVars.trim()) body.secretEnvVars = variables(draft.secretEnvVars);
+  if (draft.secretEnvVars.trim()) body.secretEnvVars = variablesOf(draft.secretEnvVars);
   return body;
 }
 
@@ -210,7 +197,7 @@ export const MoreFields = ({ form, secrets = [] }) => html`
       form=${form}
       rows="4"
       placeholder="NAME=value"
-      hint=${t("One a line.")}
+      hint=${t("One a line. A value of several lines: in quotes, with \\n for each line end.")}
       spellcheck=${false}
     />
     <${TextField}
