@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import expect
 
 from common.models import Project
+from common.states import Role
+from tests import builders
 from tests.web.live_feed import LiveFeed
 from tests.web.page_reader import PageReader
 from tests.web.world import World, get
+
+Arrive = Callable[[str, Role], PageReader]
 
 
 @pytest.fixture
@@ -88,6 +93,26 @@ def test_a_variable_that_is_not_changed_stays_as_it_is(reader: PageReader, plain
     expect(reader.page.get_by_text("Saved.")).to_be_visible()
     saved = plain_world.client.get(f"/api/projects/{project.id}").json["project"]["envVars"]
     assert saved == {**VALUES, "NEW": '"1"'}
+
+
+def test_any_of_many_users_is_made_a_member(at_the_page: Arrive, plain_world: World) -> None:
+    project = plain_world.project()
+    for number in range(50):
+        builders.a_user(f"person{number:02}")
+    reader = at_the_page("ada", Role.ADMIN)
+    # Pages as small as to need several.
+    reader.page.route("**/api/users?*", lambda route: route.fallback(url=route.request.url.replace("=200", "=20")))
+    reader.open(f"#/projects/{project.id}/settings")
+    user = reader.page.locator("select[name=userId]")
+    names = sorted(["maxim", "ada", *(f"person{number:02}" for number in range(50))])
+    expect(user.locator("option")).to_have_text(["Choose…", *names])
+
+    user.select_option(label="maxim")
+    reader.page.get_by_role("button", name="Add", exact=True).click()
+
+    expect(user.locator("option")).to_have_count(len(names))
+    members = plain_world.client.get(f"/api/projects/{project.id}/members").json["members"]
+    assert [one["username"] for one in members] == ["maxim"]
 
 
 def _save_elsewhere(world: World, project: Project, **values: object) -> None:

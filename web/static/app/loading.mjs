@@ -4,6 +4,18 @@ import { api, readAgain } from "./api.mjs";
 import { followTask, listen, watchProject } from "./live.mjs";
 import { failed } from "./toasts.mjs";
 
+// Every item of a paged list.
+export async function readAll(path, name) {
+  const found = [];
+  let cursor;
+  do {
+    const reply = await api.get(path, { limit: 200, cursor });
+    found.push(...reply[name]);
+    cursor = reply.nextCursor;
+  } while (cursor);
+  return found;
+}
+
 // Calls `act` once, shortly after the last of several live messages that `concerns` says yes to.
 export function useLive(concerns, act) {
   const latest = useRef();

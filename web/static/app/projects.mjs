@@ -1,6 +1,6 @@
 // The projects that the caller may see, shared by the picker and the views.
 import { computed, signal } from "@preact/signals";
-import { api } from "./api.mjs";
+import { readAll } from "./loading.mjs";
 import { route } from "./routes.mjs";
 import { signedIn } from "./session.mjs";
 
@@ -21,13 +21,7 @@ function lastProject() {
 
 export async function loadProjects() {
   try {
-    const found = [];
-    let cursor;
-    do {
-      const reply = await api.get("/projects", { limit: 200, cursor });
-      found.push(...reply.projects);
-      cursor = reply.nextCursor;
-    } while (cursor);
+    const found = await readAll("/projects", "projects");
     // What is the same is not drawn anew.
     if (JSON.stringify(found) !== JSON.stringify(projects.value)) projects.value = found;
     if (found.some(({ restricted }) => restricted)) import("./role-here.mjs");

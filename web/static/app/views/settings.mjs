@@ -3,7 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { t, th } from "../language.mjs";
-import { useLive, usePages, useRead } from "../loading.mjs";
+import { readAll, useLive, useRead } from "../loading.mjs";
 import { Avatar } from "../parts/avatar.mjs";
 import {
   Badge,
@@ -25,7 +25,7 @@ import { keepProject, loadProjects, project } from "../projects.mjs";
 import { go } from "../routes.mjs";
 import { serverText } from "../server-texts.mjs";
 import { may } from "../session.mjs";
-import { told } from "../toasts.mjs";
+import { failed, told } from "../toasts.mjs";
 import { say } from "../words.mjs";
 import { roleOptions } from "./admin.mjs";
 import { ForbiddenPathsToday } from "./forbidden-paths.mjs";
@@ -176,10 +176,15 @@ function Form({ of, saved }) {
   </section>`;
 }
 
+const byName = (a, b) => a.username.localeCompare(b.username);
+
 function Members({ id, restricted }) {
   const { value, error, reload } = useRead(`/projects/${id}/members`);
   // Only an admin may list the users; a maintainer names one by id.
-  const users = usePages(may("admin") ? "/users" : null, "users");
+  const [users, setUsers] = useState([]);
+  useEffect(() => {
+    if (may("admin")) readAll("/users", "users").then((all) => setUsers(all.sort(byName)), failed);
+  }, []);
   const form = useForm({ userId: "", role: "member" });
   const add = form.submit(async ({ userId, role }) => {
     await api.put(`/projects/${id}/members/${encodeURIComponent(userId.trim())}`, { role });
@@ -187,7 +192,7 @@ function Members({ id, restricted }) {
     await reload();
   });
   const members = value?.members || [];
-  const others = (users.items || []).filter((one) => !members.some(({ userId }) => userId === one.id));
+  const others = users.filter((one) => !members.some(({ userId }) => userId === one.id));
   const drop = (userId) => async () => {
     await api.remove(`/projects/${id}/members/${userId}`);
     await reload();
