@@ -227,6 +227,33 @@ def test_the_palette_opens_no_task_that_was_found_for_an_earlier_text(reader: Pa
     expect(reader.page).to_have_url(re.compile(f"/tasks/{wanted.id}$"))
 
 
+@pytest.mark.parametrize(
+    ("view", "event", "path", "seen"),
+    [
+        ("groups", "task-group:updated", "**/api/task-groups?*", "No groups yet"),
+        ("tests", "test:released", "**/api/projects/*/tests", "Its tests are not known to fail."),
+    ],
+)
+def test_an_answer_is_shown_though_an_event_came_before_it(
+    reader: PageReader, plain_world: World, view: str, event: str, path: str, seen: str
+) -> None:
+    project = plain_world.project()
+    feed = LiveFeed(reader.page)
+    reader.page.clock.install()
+    held: list[Route] = []
+    reader.page.route(path, lambda route: held.append(route))
+    with reader.page.expect_request(path):
+        reader.open(f"#/projects/{project.id}/{view}")
+    expect(reader.see("live-status").first).to_have_attribute("data-state", "on")
+
+    feed.tell(event, project.id, feed.SEQ + 1)
+    reader.page.clock.run_for(1000)
+
+    with reader.page.expect_request(path):
+        held[0].fallback()
+        expect(reader.page.get_by_role("main")).to_contain_text(seen)
+
+
 def test_a_role_that_was_taken_away_is_seen_when_something_is_refused(reader: PageReader, plain_world: World) -> None:
     project = plain_world.project()
     reader.open(f"#/projects/{project.id}/tasks")

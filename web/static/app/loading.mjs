@@ -1,5 +1,5 @@
 // Hooks that read the API and keep what they read fresh while a view is open.
-import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { api, readAgain } from "./api.mjs";
 import { followTask, listen, watchProject } from "./live.mjs";
 import { failed } from "./toasts.mjs";
@@ -51,28 +51,55 @@ export const useProjectFeed = (projectId) =>
   useEffect(() => (projectId ? watchProject(projectId) : undefined), [projectId]);
 export const useTaskLogs = (taskId) => useEffect(() => (taskId ? followTask(taskId) : undefined), [taskId]);
 
+// Runs `act` (async, throws nothing) once those are over that were asked for before. One that waits already is not run
+// twice: events may come faster than answers, and each answer is shown.
+function inTurn() {
+  const waiting = new Map();
+  let last = Promise.resolve();
+  return (act) => {
+    if (!waiting.has(act)) {
+      last = last.then(() => {
+        waiting.delete(act);
+        return act();
+      });
+      waiting.set(act, last);
+    }
+    return waiting.get(act);
+  };
+}
+
 // {value, error, reload}: value stays while it is read again; answers that come late for an earlier path are dropped.
 export function useRead(path, query = {}, { pause = false } = {}) {
   const [state, setState] = useState({ path: null, value: null, error: null });
-  const asked = useRef(0);
+  const shown = useRef();
   const key = path + JSON.stringify(query);
-  const reload = useCallback(async () => {
-    if (!path || pause) return;
-    const mine = ++asked.current;
-    try {
-      const value = await api.get(path, query);
-      if (mine === asked.current) setState({ path: key, value, error: null });
-    } catch (error) {
-      if (mine !== asked.current) return;
-      setState((old) => ({ path: key, value: old.path === key ? old.value : null, error }));
-      // No event may come that would make it be read again.
-      readAgain(error, () => mine === asked.current && reload());
-    }
+  const reload = useMemo(() => {
+    const turn = inTurn();
+    let reads = 0;
+    const again = async () => {
+      if (path && !pause) await turn(read);
+    };
+    const isOver = () => shown.current !== again;
+    const read = async () => {
+      if (isOver()) return;
+      const mine = ++reads;
+      try {
+        const value = await api.get(path, query);
+        if (!isOver()) setState({ path: key, value, error: null });
+      } catch (error) {
+        if (isOver()) return;
+        setState((old) => ({ path: key, value: old.path === key ? old.value : null, error }));
+        // No event may come that would make it be read again.
+        readAgain(error, () => mine === reads && again());
+      }
+    };
+    return again;
   }, [key, pause]);
   useEffect(() => {
+    shown.current = reload;
     reload();
     return () => {
-      asked.current += 1;
+      shown.current = null;
     };
   }, [reload]);
   const fresh = state.path === key;
@@ -82,47 +109,58 @@ export function useRead(path, query = {}, { pause = false } = {}) {
 // A paged list: {items, error, hasMore, more, reload}; items is null until the first answer.
 export function usePages(path, name, query = {}) {
   const [state, setState] = useState({ key: null, items: null, cursor: null, error: null });
-  const asked = useRef(0);
-  const shown = useRef(0);
+  const shown = useRef();
   const key = path + JSON.stringify(query);
-  const read = useCallback(
-    async (cursor) => {
-      if (!path) return;
-      const mine = ++asked.current;
+  const list = useMemo(() => {
+    const turn = inTurn();
+    let kept = { items: null, cursor: null };
+    let reads = 0;
+    const isOver = () => shown.current !== acts;
+    const read = async (cursor) => {
       // Read again, the list keeps its length as far as one page may reach.
-      const limit = cursor ? 50 : Math.min(200, Math.max(50, shown.current));
-      try {
-        const reply = await api.get(path, { ...query, limit, cursor });
-        if (mine !== asked.current) return;
-        setState((old) => {
-          const items = cursor && old.key === key ? [...old.items, ...reply[name]] : reply[name];
-          shown.current = items.length;
-          return { key, items, cursor: reply.nextCursor ?? null, error: null };
-        });
-      } catch (error) {
-        if (mine !== asked.current) return;
-        if (cursor) return failed(error);
-        setState((old) => (old.key === key && old.items ? old : { key, items: null, cursor: null, error }));
-        readAgain(error, () => mine === asked.current && read());
-      }
-    },
-    [key],
-  );
-  const reload = useCallback(() => read(null), [read]);
-  useEffect(() => {
-    shown.current = 0;
-    reload();
-    return () => {
-      asked.current += 1;
+      const limit = cursor ? 50 : Math.min(200, Math.max(50, kept.items?.length ?? 0));
+      const reply = await api.get(path, { ...query, limit, cursor });
+      if (isOver()) return;
+      const items = cursor ? [...kept.items, ...reply[name]] : reply[name];
+      kept = { items, cursor: reply.nextCursor ?? null };
+      setState({ key, ...kept, error: null });
     };
-  }, [reload]);
+    const first = async () => {
+      if (isOver()) return;
+      const mine = ++reads;
+      try {
+        await read(null);
+      } catch (error) {
+        if (isOver()) return;
+        if (!kept.items) setState({ key, items: null, cursor: null, error });
+        readAgain(error, () => mine === reads && acts.reload());
+      }
+    };
+    const next = async () => {
+      if (!isOver() && kept.cursor) await read(kept.cursor).catch((error) => isOver() || failed(error));
+    };
+    const acts = {
+      reload: async () => {
+        if (path) await turn(first);
+      },
+      more: () => turn(next),
+    };
+    return acts;
+  }, [key]);
+  useEffect(() => {
+    shown.current = list;
+    list.reload();
+    return () => {
+      shown.current = null;
+    };
+  }, [list]);
   const fresh = state.key === key;
   return {
     items: fresh ? state.items : null,
     error: fresh ? state.error : null,
     hasMore: fresh && state.cursor !== null,
-    more: () => read(state.cursor),
-    reload,
+    more: list.more,
+    reload: list.reload,
   };
 }
 
