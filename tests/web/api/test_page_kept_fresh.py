@@ -75,6 +75,25 @@ def test_a_column_is_counted_anew_when_a_task_leaves_it_that_is_not_shown(
     expect(backlog).to_have_text("51")
 
 
+def test_a_filtered_board_keeps_its_length_when_it_is_read_again(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    oldest, *_ = [plain_world.task(project, f"Task {number}") for number in range(52)]
+    feed = LiveFeed(reader.page)
+    reader.open(f"#/projects/{project.id}/tasks?q=Task")
+    cards = reader.see("board-column-backlog").get_by_test_id("task-card")
+    expect(cards).to_have_count(50)
+    reader.see("load-more").click()
+    expect(cards).to_have_count(52)
+    reader.page.get_by_label(f"Select {oldest.title}", exact=True).check()
+
+    put(Task, oldest.id, title="Task of old")
+    feed.tell("task:updated", project.id, feed.SEQ + 1, taskId=oldest.id)
+
+    expect(cards.filter(has_text="Task of old")).to_have_count(1)
+    expect(cards).to_have_count(52)
+    expect(reader.see("selection")).to_contain_text("1 selected")
+
+
 def test_a_task_that_is_opened_by_its_address_is_counted_once(reader: PageReader, plain_world: World) -> None:
     project = plain_world.project()
     oldest, *_ = [plain_world.task(project, f"Task {number}") for number in range(52)]

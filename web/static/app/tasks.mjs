@@ -6,6 +6,7 @@ import { isPressed, released } from "./pressed.mjs";
 import { failed } from "./toasts.mjs";
 
 const PAGE = 50;
+const MOST = 200;
 const isDelivered = ({ state }) => ["approved", "staging", "production"].includes(state);
 
 // Map of task id → task, for the project that the board shows; null until the first answer.
@@ -19,10 +20,16 @@ export const trouble = signal(null);
 // Task id → what its card says besides the task: {question, askedBy, step, costUsd, checks, waitsFor, overlaps}.
 export const cards = signal(new Map());
 
-// What `further` says of these columns, of which `all` is here.
-function remaining(columns, all) {
+// state → how many of these tasks are in it.
+function counted(all) {
   const known = {};
   for (const { state } of all.values()) known[state] = (known[state] || 0) + 1;
+  return known;
+}
+
+// What `further` says of these columns, of which `all` is here.
+function remaining(columns, all) {
+  const known = counted(all);
   return Object.fromEntries(
     columns.map(({ state, total }) => [state, { count: Math.max(0, total - (known[state] || 0)), isCapped: false }]),
   );
@@ -58,7 +65,8 @@ const isOvertaken = (id, read) => (shownReads.get(id) ?? 0) > read;
 
 const byTask = (some) => new Map(some.map(({ taskId, ...card }) => [taskId, card]));
 
-// Reads the first page of each state. Repeating it is safe: the last call wins.
+// Reads the first page of each state. Read again, the columns keep their length as far as one page may reach.
+// Repeating it is safe: the last call wins.
 export async function loadBoard(projectId, filter) {
   const mine = ++asked;
   if (projectId !== shown.projectId || JSON.stringify(filter) !== JSON.stringify(shown.filter)) tasks.value = null;
@@ -67,7 +75,9 @@ export async function loadBoard(projectId, filter) {
   shownReads = new Map();
   loading = true;
   try {
-    const { columns, cards: said } = await api.get("/board", { projectId, ...filter, limit: PAGE });
+    const longest = Math.max(PAGE, ...Object.values(counted(tasks.value || new Map())));
+    const limit = Math.min(MOST, longest);
+    const { columns, cards: said } = await api.get("/board", { projectId, ...filter, limit });
     await released();
     if (mine !== asked) return;
     const unread = columns.filter(({ nextCursor }) => nextCursor);
