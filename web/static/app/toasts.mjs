@@ -9,10 +9,12 @@ export function dismiss(id) {
   toasts.value = toasts.value.filter((toast) => toast.id !== id);
 }
 
-// link: {text, href}, or {text, act} for what may take back what was done: such a message makes room for no other.
+// link: {text, href}, or {text, act} for what may take back what was done: such a message makes room for no other but
+// one of the same act.
 function show(kind, text, link = null, ms = kind === "good" && !link?.act ? 4000 : 9000) {
   const id = next++;
-  const before = toasts.value.filter((toast) => toast.link?.act || toast.text !== text);
+  const isSame = (toast) => toast.text === text && toast.link?.act === link?.act;
+  const before = toasts.value.filter((toast) => !isSame(toast));
   const kept = before.filter((toast, index) => toast.link?.act || index >= before.length - 3);
   toasts.value = [...kept, { id, kind, text, link }];
   setTimeout(() => dismiss(id), ms);

@@ -3,30 +3,38 @@ import { useEffect, useState } from "preact/hooks";
 import { html } from "../html.mjs";
 import { Loading, Trouble } from "./controls.mjs";
 import { t } from "../language.mjs";
+import { alarmed } from "../toasts.mjs";
 
 const Plain = ({ children }) => html`<main class="page">${children}</main>`;
+// Around a part of which nothing is to be seen until it is there. That it could not be loaded is told in a toast.
+export const None = () => null;
+const reload = () => location.reload();
+// Mostly because the server has a newer version of the page.
+const missing = () => t("This part of the page could not be loaded.");
 
 // A component that loads another one: `name` of the module that `load` promises. Around: what stands around the wait.
+// It is tried again whenever the component is shown anew; its `close`, if it is given one, is called for that.
 export function lazy(load, name, Around = Plain) {
   let Part = null;
   return function Lazy(props) {
     const [error, setError] = useState(null);
     const [, setLoaded] = useState(Part !== null);
+    const failed = (fault) => {
+      setError(fault);
+      if (Around !== None) return;
+      alarmed(missing(), { text: t("Reload"), act: reload });
+      props.close?.();
+    };
     useEffect(() => {
       if (Part) return;
       load().then((module) => {
         Part = module[name];
         setLoaded(true);
-      }, setError);
+      }, failed);
     }, []);
     if (Part) return html`<${Part} ...${props} />`;
     return html`<${Around}>${error ? html`<${Missing} />` : html`<${Loading} />`}<//>`;
   };
 }
 
-// Mostly because the server has a newer version of the page.
-const Missing = () =>
-  html`<${Trouble}
-    error=${new Error(t("This part of the page could not be loaded."))}
-    again=${() => location.reload()}
-  />`;
+const Missing = () => html`<${Trouble} error=${new Error(missing())} again=${reload} />`;

@@ -10,7 +10,7 @@ import { listen } from "../live.mjs";
 import { useEvery } from "../loading.mjs";
 import { Badge, Button, cls, Empty, Icon, Loading, Trouble } from "../parts/controls.mjs";
 import { Confirm } from "../parts/dialogs.mjs";
-import { lazy } from "../parts/lazy.mjs";
+import { lazy, None } from "../parts/lazy.mjs";
 import { dragged, mayMove, move } from "../moves.mjs";
 import { press } from "../pressed.mjs";
 import { keepProject, project } from "../projects.mjs";
@@ -26,7 +26,6 @@ import { Card } from "./card.mjs";
 import { FirstUse } from "./first-use.mjs";
 import { NewTask } from "./new-task.mjs";
 
-const None = () => null;
 const Filters = lazy(() => import("./board-filters.mjs"), "Filters", None);
 const Selection = lazy(() => import("./board-selection.mjs"), "Selection", None);
 const NewTasks = lazy(() => import("./new-tasks.mjs"), "NewTasks", None);
@@ -168,7 +167,10 @@ export function Board({ taskId }) {
           }
         </div>
       </header>
-      ${(filtering || isFiltering(query)) && html`<${Filters} projectId=${projectId} />`}
+      ${
+        (filtering || isFiltering(query)) &&
+        html`<${Filters} projectId=${projectId} close=${() => setFiltering(false)} />`
+      }
       <${Provisioning} />
       <${FirstUse} />
       ${

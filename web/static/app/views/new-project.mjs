@@ -2,7 +2,7 @@
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { Fault, KeptDraft, Page, SelectField, TextField, useForm } from "../parts/controls.mjs";
-import { lazy } from "../parts/lazy.mjs";
+import { lazy, None } from "../parts/lazy.mjs";
 import { t } from "../language.mjs";
 import { keepProject } from "../projects.mjs";
 import { go, to } from "../routes.mjs";
@@ -10,8 +10,7 @@ import { may } from "../session.mjs";
 import { bodyOf, draftOf, MoreFields, RunFields, UNKEPT } from "./project-form.mjs";
 
 // For administrators of a platform with a Gitea.
-const Nothing = () => null;
-const ForgeRepositories = lazy(() => import("../parts/forge-repositories.mjs"), "ForgeRepositories", Nothing);
+const ForgeRepositories = lazy(() => import("../parts/forge-repositories.mjs"), "ForgeRepositories", None);
 
 export function NewProject() {
   const form = useForm({ ...draftOf(), starter: "page" }, "new-project", UNKEPT);

@@ -11,7 +11,7 @@ import { notice } from "../notices.mjs";
 import { useEvery, useLive, useProjectFeed } from "../loading.mjs";
 import { Avatar } from "../parts/avatar.mjs";
 import { Button, Empty, Icon, Loading, Page, Trouble } from "../parts/controls.mjs";
-import { lazy } from "../parts/lazy.mjs";
+import { lazy, None } from "../parts/lazy.mjs";
 import { keepProject, loadProjects, project, projectId, projects, trouble } from "../projects.mjs";
 import { go, route, to } from "../routes.mjs";
 import { may, mayAnywhere, refusals, signedIn, user } from "../session.mjs";
@@ -21,20 +21,19 @@ import { say } from "../words.mjs";
 import { Board } from "./board.mjs";
 import { LogIn } from "./login.mjs";
 
-const Nothing = () => null;
 const Account = lazy(() => import("./account.mjs"), "Account");
 const Activity = lazy(() => import("./activity.mjs"), "Activity");
 const Admin = lazy(() => import("./admin.mjs"), "Admin");
 const Agent = lazy(() => import("./agents.mjs"), "Agent");
 const Agents = lazy(() => import("./agents.mjs"), "Agents");
 const Inbox = lazy(() => import("./inbox.mjs"), "Inbox");
-const Keys = lazy(() => import("./palette.mjs"), "Keys", Nothing);
+const Keys = lazy(() => import("./palette.mjs"), "Keys", None);
 const Jobs = lazy(() => import("./jobs.mjs"), "Jobs");
 const Models = lazy(() => import("./models.mjs"), "Models");
 const NewProject = lazy(() => import("./new-project.mjs"), "NewProject");
 const Releases = lazy(() => import("./releases.mjs"), "Releases");
 const Repository = lazy(() => import("./repository.mjs"), "Repository");
-const Palette = lazy(() => import("./palette.mjs"), "Palette", Nothing);
+const Palette = lazy(() => import("./palette.mjs"), "Palette", None);
 const ProjectTests = lazy(() => import("./project-tests.mjs"), "ProjectTests");
 const ProjectSettings = lazy(() => import("./settings.mjs"), "ProjectSettings");
 const Spend = lazy(() => import("./spend.mjs"), "Spend");
@@ -46,6 +45,7 @@ const SAID = {
   connecting: mark("Connecting… what you see may be old"),
   off: mark("Not connected"),
 };
+const uncover = () => (overlay.value = null);
 // How often the list of projects is read while one is being deleted.
 const ENDING_MS = 4000;
 // How often it is read otherwise, and the caller's role.
@@ -157,7 +157,8 @@ function Frame() {
     <${Sidebar} leave=${() => setOpen(false)} />
     <div class="scrim" onClick=${() => setOpen(false)}></div>
     <div class="content"><${View} /></div>
-    ${overlay.value === "palette" && html`<${Palette} />`} ${overlay.value === "keys" && html`<${Keys} />`}
+    ${overlay.value === "palette" && html`<${Palette} close=${uncover} />`}
+    ${overlay.value === "keys" && html`<${Keys} close=${uncover} />`}
     <${LinkBanner} />
   </div>`;
 }

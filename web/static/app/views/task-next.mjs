@@ -6,14 +6,13 @@ import { t } from "../language.mjs";
 import { useEvery, useLive, useRead } from "../loading.mjs";
 import { nextStep } from "../next-steps.mjs";
 import { Button } from "../parts/controls.mjs";
-import { lazy } from "../parts/lazy.mjs";
+import { lazy, None } from "../parts/lazy.mjs";
 import { project } from "../projects.mjs";
 import { go, route, to } from "../routes.mjs";
 import { may, user } from "../session.mjs";
 import { LIVE_GROUP_STATES } from "../states.mjs";
 import { idOf } from "../words.mjs";
 
-const None = () => null;
 const NewGroup = lazy(() => import("./groups.mjs"), "NewGroup", None);
 const MOST = 200;
 const APPROVED = ["approved", "staging", "production"];

@@ -3,7 +3,7 @@ import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { Button, Empty, Fault, Page, TextField, useForm } from "../parts/controls.mjs";
 import { CopyLine } from "../parts/copy-line.mjs";
-import { lazy } from "../parts/lazy.mjs";
+import { lazy, None } from "../parts/lazy.mjs";
 import { t } from "../language.mjs";
 import { keepProject } from "../projects.mjs";
 import { go, to } from "../routes.mjs";
@@ -11,8 +11,7 @@ import { may, mayAnywhere } from "../session.mjs";
 import { ConnectModel } from "./connect-model.mjs";
 
 // For administrators of a platform with a Gitea.
-const Nothing = () => null;
-const ForgeRepositories = lazy(() => import("../parts/forge-repositories.mjs"), "ForgeRepositories", Nothing);
+const ForgeRepositories = lazy(() => import("../parts/forge-repositories.mjs"), "ForgeRepositories", None);
 
 const shown = (project) => {
   keepProject(project);
