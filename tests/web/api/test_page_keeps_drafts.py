@@ -125,6 +125,21 @@ def test_what_others_change_while_a_task_is_edited_is_not_taken_back(reader: Pag
     assert changed.priority == int(Priority.URGENT)
 
 
+def test_a_label_with_a_comma_stays_when_something_else_of_its_task_is_changed(
+    reader: PageReader, plain_world: World
+) -> None:
+    project = plain_world.project()
+    task = plain_world.task(project, labels=["now, please", "ui"])
+    reader.open(f"#/projects/{project.id}/tasks/{task.id}")
+    reader.see("task-edit").click()
+    reader.page.locator("dialog textarea[name=notes]").fill("Look after it.")
+    reader.page.get_by_role("button", name="Save").click()
+    expect(reader.page.locator("dialog")).to_have_count(0)
+
+    changed = get(Task, task.id)
+    assert (changed.notes, changed.labels) == ("Look after it.", ["now, please", "ui"])
+
+
 def test_who_signs_in_next_finds_no_message_and_no_palette(reader: PageReader, plain_world: World) -> None:
     project = plain_world.project()
     reader.open(f"#/projects/{project.id}/tasks")

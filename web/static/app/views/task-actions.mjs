@@ -75,17 +75,10 @@ export function EditTask({ task: now, reload, close }) {
   };
   const save = form.submit(async (draft) => {
     const { title, description, priority, notes } = draft;
-    const fresh = { title: title.trim(), description, priority, notes, labels: lines(draft.labels) };
-    const before = {
-      title: task.title,
-      description: task.description || "",
-      priority: task.priority,
-      notes: task.notes || "",
-      labels: task.labels || [],
-    };
-    const changed = Object.fromEntries(
-      Object.entries(fresh).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(before[name])),
-    );
+    const fresh = { title: title.trim(), description, priority, notes };
+    const changed = Object.fromEntries(Object.entries(fresh).filter(([name, value]) => value !== begun[name]));
+    // Compared as text, in which a label that has a comma can't be told from two.
+    if (draft.labels !== begun.labels) changed.labels = lines(draft.labels);
     const caps = capChanges(draft, "caps", capsDraft("caps", task.caps));
     if (caps) changed.caps = caps;
     if (Object.keys(changed).length) await api.patch(`/tasks/${task.id}`, changed);
