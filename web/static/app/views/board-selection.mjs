@@ -73,20 +73,35 @@ export function Selection() {
     clear();
     go(to.group(project.value.id, taskGroup.id));
   };
-  const change = (name, valueOf) =>
+  // undone: the value without this change, of the task as it is now and as it was before.
+  const change = (name, valueOf, undone) =>
     withEach(
       open,
       "changed",
       (task) => api.patch(`/tasks/${task.id}`, { [name]: valueOf(task) }),
-      (before) => api.patch(`/tasks/${before.id}`, { [name]: before[name] ?? [] }),
+      async (before) => {
+        // Others may have changed it meanwhile.
+        const { task: now } = await api.get(`/tasks/${before.id}`);
+        return api.patch(`/tasks/${before.id}`, { [name]: undone(now, before) });
+      },
     );
-  const setPriority = (priority) => change("priority", () => priority);
+  const setPriority = (priority) =>
+    change(
+      "priority",
+      () => priority,
+      (now, before) => (now.priority === priority ? before : now).priority,
+    );
   const addLabel = (event) => {
     event.preventDefault();
     const fresh = label.trim();
     if (!fresh) return;
     setLabel("");
-    change("labels", ({ labels }) => [...(labels || []).filter((one) => one !== fresh), fresh]);
+    const without = ({ labels }) => (labels || []).filter((one) => one !== fresh);
+    change(
+      "labels",
+      (task) => [...without(task), fresh],
+      (now, before) => (before.labels?.includes(fresh) ? now.labels : without(now)),
+    );
   };
   return html`<div class="selection" role="group" aria-label=${t("Selected tasks")} data-testid="selection">
     <b aria-live="polite">${t("{count} selected", { count: chosen.length })}</b>

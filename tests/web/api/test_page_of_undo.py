@@ -1,4 +1,4 @@
-"""A task that is cancelled on the page waits some seconds for Undo, and Undo keeps it whatever was pressed before."""
+"""Undo on the page: a cancelled task waits some seconds for it, and it takes back nothing that others did."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import pytest
 from playwright.sync_api import expect
 
 from common.models import Task
+from common.states import Priority
 from tests.e2e.browser import stopped_clock
 from tests.web.page_reader import PageReader
-from tests.web.world import World, all_of, get
+from tests.web.world import World, all_of, get, put
 
 CANCEL_SOON = """async tasks => {
   const { cancelSoon } = await import('/static/app/cancelling.mjs');
@@ -81,3 +82,38 @@ def test_tasks_with_the_same_title_have_their_own_undo(reader: PageReader, plain
         reader.page.clock.run_for(TIME_FOR_UNDO_MS)
     expect(reader.see("toast").filter(has_text="1 task cancelled")).to_be_visible()
     assert {task.id: task.state_ for task in all_of(Task)} == {kept.id: "backlog", dropped.id: "cancelled"}
+
+
+def test_undo_of_a_label_leaves_the_labels_that_others_added(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    old, new = (plain_world.task(project, title, labels=labels) for title, labels in (("Old", ["ui"]), ("New", [])))
+    reader.open(f"#/projects/{project.id}/tasks")
+    for task in (old, new):
+        reader.page.get_by_label(f"Select {task.title}").check()
+    reader.see("selection-label").fill("ui")
+    reader.page.keyboard.press("Enter")
+    expect(reader.see("undo")).to_be_visible()
+    for task in (old, new):
+        put(Task, task.id, labels=["ui", "theirs"])
+
+    with reader.page.expect_response(lambda reply: reply.url.endswith(new.id) and reply.request.method == "PATCH"):
+        reader.see("undo").click()
+    reader.settle()
+
+    assert {task.title: task.labels for task in all_of(Task)} == {"Old": ["ui", "theirs"], "New": ["theirs"]}
+
+
+def test_undo_of_a_priority_leaves_one_that_somebody_set_meanwhile(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    task = plain_world.task(project)
+    reader.open(f"#/projects/{project.id}/tasks")
+    reader.page.get_by_label(f"Select {task.title}").check()
+    reader.see("selection-priority").select_option("urgent")
+    expect(reader.see("undo")).to_be_visible()
+    put(Task, task.id, priority=int(Priority.HIGH))
+
+    with reader.page.expect_response(lambda reply: reply.request.method == "PATCH"):
+        reader.see("undo").click()
+    reader.settle()
+
+    assert get(Task, task.id).priority == int(Priority.HIGH)
