@@ -8,7 +8,6 @@ that is done every few seconds.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
 
 import structlog
 from sqlalchemy import select, update
@@ -55,7 +54,7 @@ def _bring_jobs_back(tx: Transaction, now: datetime, step: timedelta) -> None:
     ahead = select(Job.id, Job.next_at, Job.lease_until).where(
         Job.state_.in_(LIVE_JOB), (Job.next_at > now) | (Job.lease_until > latest)
     )
-    moved: list[dict[str, Any]] = [
+    moved: list[dict[str, object]] = [
         {
             "id": job_id,
             "next_at": next_at - step if next_at > now else next_at,

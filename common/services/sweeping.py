@@ -18,9 +18,9 @@ from common.services.outgoing import collecting, delivering
 from common.services.people.accounts import purge_logins
 from common.services.people.tokens import purge_tokens
 from common.services.purging import purge, was_cut_short
+from common.services.runs import agent_sessions
 from common.services.runs.agents import forget_agents
 from common.services.runs.fleet import fleet_settings
-from common.services.runs.runners import SESSIONS_AT_ONCE, purge_sessions
 from common.services.runs.transcripts import purge_transcripts
 from common.services.tasks import given_up, preview_pictures, tested
 from common.services.tasks.question_deadlines import watch_questions
@@ -72,12 +72,12 @@ def _purge_old() -> None:
         purge_idempotency_keys(), purge_logins(), purge_tokens(), purge_transcripts(), purge_tests(),
         purge_previews(), preview_pictures.purge_pictures(), purge_jobs(), delivering.purge_deliveries(),
     )  # fmt: skip
-    sessions = purge_sessions()
+    ended = agent_sessions.purge_sessions()
     tested.purge_reports()
     collecting.purge_positions()
     forget_agents()
     # Otherwise a busy instance would get more rows in PURGE_SECONDS than one call deletes.
-    if was_cut_short(max(purged)) or was_cut_short(sessions, at_once=SESSIONS_AT_ONCE):
+    if was_cut_short(max(purged)) or was_cut_short(ended, at_once=agent_sessions.AT_ONCE):
         _purge_at_next_sweep()
 
 

@@ -71,7 +71,7 @@ UNHEARD = {
     "DELETE FROM mysql.global_priv WHERE User <> 'mariadb.sys'", "FLUSH PRIVILEGES",
     "GRANT ALL ON *.* TO '{user}'@'%' WITH GRANT OPTION", "MAP {named}:{port} 127.0.0.1:{door_port}, MAP * ~NOTFOUND",
     "Pushing {branch}", "recipe {folder} {first}",
-    "Select[str, datetime, str, str | None, datetime | None, Barrier | None]",
+    "Select[str, datetime, int | None, str, str | None, datetime | None, Barrier | None]",
     "The preview of {commit} as AiWorker's browser saw it, beside what runs without the change.",
     "The preview of {commit} as AiWorker's browser saw it.", "The run took longer than ",
     "The session is not kept, so the next run begins a new one: {error}", "The work so far is kept in ",

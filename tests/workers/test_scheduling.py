@@ -17,7 +17,7 @@ from common.errors import LeaseLost
 from common.jobs import Lease
 from common.models import Agent, EventRow, Job, Project, Run, Task
 from common.services.projects import projects
-from common.services.runs import agents, runners
+from common.services.runs import agent_sessions, agents, runners
 from common.services.runs.assigning import Pair, assign
 from common.services.runs.scheduling import AGENTS_AWAY, assign_next, schedule_tasks
 from common.services.spend.cap_settings import update_platform_caps
@@ -204,7 +204,7 @@ def test_an_agent_whose_run_ends_leaves_a_session_to_the_busy_agent_with_its_dri
     commanded = platform.agent(driver="command")
     task = platform.task(project, description="In words")
     begun = _claims(platform, commanded)
-    runners.save_session(begun.run.id, b"kept")
+    agent_sessions.save_session(begun.run.id, b"kept")
     question, _rules = runners.ask_question(begun.run.id, "Which?", context=None, options=[])
     platform.finish(begun, None, Outcome.WAITING)
     scripted = platform.agent(driver="scripted")

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from common.models import IdempotencyKey, Job, Login, Mark, Project, RunSession, Task
 from common.models.insertion import insert_values
 from common.services import purging, sweeping
-from common.services.runs import runners
+from common.services.runs import agent_sessions
 from common.services.tasks import tasks
 from common.states import JobState
 from common.transaction import Transaction, snapshot, transactional
@@ -105,7 +105,7 @@ def test_a_purge_of_sessions_that_comes_to_its_limit_does_too(
 ) -> None:
     monkeypatch.setattr(purging, "MOST_BATCHES", 1)
     project = plain_platform.project()
-    ids = [plain_platform.task(project, f"Task {number}").id for number in range(runners.SESSIONS_AT_ONCE + 2)]
+    ids = [plain_platform.task(project, f"Task {number}").id for number in range(agent_sessions.AT_ONCE + 2)]
     for task_id in ids:
         tasks.cancel_task(task_id, by=plain_platform.max)
     _add_sessions(ids)
@@ -126,7 +126,7 @@ def _with_session(platform: Platform, project: Project, title: str) -> Task:
     """A task that is ready to test, with a stored session of two parts."""
     task = platform.task(project, title)
     claimed = platform.claim()
-    runners.save_session(claimed.run.id, bytes(runners.SESSION_PART_BYTES + 1))
+    agent_sessions.save_session(claimed.run.id, bytes(agent_sessions.PART_BYTES + 1))
     platform.finish(claimed, platform.push(claimed, {title: title}))
     platform.run_jobs()
     return task

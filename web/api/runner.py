@@ -9,8 +9,8 @@ from flask import request
 from marshmallow import ValidationError, fields, validate, validates_schema
 
 from common.machine.text import without_controls
+from common.services.runs import agent_sessions, transcripts
 from common.services.runs import runners as services
-from common.services.runs import transcripts
 from common.services.runs.agent_reports import AgentNews, AgentReport, Finding, SandboxReport
 from common.services.runs.agents import AgentView
 from common.services.runs.log_entries import KINDS
@@ -310,7 +310,7 @@ def save_session(run_id: str, body: bytes) -> None:
     """Store the session of the agent's CLI, an archive, for the next run of the task."""
     if request.mimetype != "application/octet-stream":
         raise UnsupportedMedia(request.mimetype)
-    services.save_session(run_id, body)
+    agent_sessions.save_session(run_id, body)
 
 
 @runner.get("/runs/<id:run_id>/session")
@@ -318,4 +318,4 @@ def save_session(run_id: str, body: bytes) -> None:
 @reply(None)
 def read_session(run_id: str) -> Verbatim:
     """The task's stored session; 404 if there is none."""
-    return Verbatim(services.read_session(run()), "application/octet-stream")
+    return Verbatim(agent_sessions.read_session(run()), "application/octet-stream")

@@ -6,18 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import bindparam, delete, exists, or_, select, update
+from sqlalchemy import bindparam, or_, select, update
 
 from common.errors import Conflict, Invalid, NotFound, Unauthenticated
 from common.machine.turns import Turns
 from common.masking import Mask, is_same_when_masked
 from common.models.agent import Agent, Drain
-from common.models.run import Run, RunSession
+from common.models.run import Run
 from common.models.task import Question, Task
 from common.names import new_agent_id
 from common.sealing import digest, new_token
 from common.services.projects.variables import mask_of_run
-from common.services.purging import purge
 from common.services.runs import capped, lifecycle, run_end, stuck
 from common.services.runs.agent_reports import AgentNews, AgentReport, fault_of, show_report, with_news
 from common.services.runs.claims import claimed
@@ -28,7 +27,7 @@ from common.services.tasks import questions
 from common.services.tasks.feedback import give_back
 from common.services.tasks.lifecycle import begin_proof, fail, held_among, queue_again, requeue
 from common.statements import Statement
-from common.states import OVER, AgentState, By, Outcome, Phase, RunState, TaskState
+from common.states import AgentState, By, Outcome, Phase, RunState, TaskState
 from common.transaction import Transaction, read_rows, snapshot, transactional
 from common.values.claimed_run import ClaimedRun, Directive
 
@@ -37,10 +36,6 @@ MISSING_SECONDS = 20
 
 MOST_QUESTIONS = 20
 """Most questions of one run. An answer that comes after the run's end starts a new run."""
-
-SESSION_PART_BYTES = 2**20
-SESSIONS_AT_ONCE = 5
-"""Parts of sessions that a purge looks for at once; those of their tasks go with them, up to 16 MiB each."""
 
 
 @dataclass(frozen=True)
@@ -210,7 +205,7 @@ def claim_run(tx: Transaction, agent_id: str) -> ClaimedRun | None:
     return claimed(tx, task, run)
 
 
-def _live(tx: Transaction, run_id: str) -> tuple[Task, Run]:
+def lock_live_run(tx: Transaction, run_id: str) -> tuple[Task, Run]:
     """The run and its task, locked. Conflict if the run is over, so that its runner stops working on it."""
     task_id = tx.session.execute(select(Run.task_id).where(Run.id == run_id)).scalar_one_or_none()
     if task_id is None:
@@ -228,7 +223,7 @@ def save_usage(tx: Transaction, run_id: str, usage: Mapping[str, float]) -> None
 
     Does nothing once the gateway has counted a call of the run: what was spent is counted there.
     """
-    _task, run = _live(tx, run_id)
+    _task, run = lock_live_run(tx, run_id)
     if is_counted(run.usage):
         return
     run.usage = {name: max(value, run.usage.get(name, 0)) for name, value in usage.items()}
@@ -271,7 +266,7 @@ def _ask(
     default_response: str | None,
 ) -> tuple[Question, bool]:  # fmt: skip
     """The texts are masked."""
-    task, run = _live(tx, run_id)
+    task, run = lock_live_run(tx, run_id)
     if run.is_review:
         raise Invalid("question", "Nobody answers a review: give your verdict by what you can read")
     number = questions.count_asked_by(tx, run.id) + 1
@@ -292,40 +287,6 @@ def read_question(run: RunPrincipal, question_id: str) -> Question:
     if question is None or question.task_id != run.task_id:
         raise NotFound(f"question {question_id}")
     return question
-
-
-@transactional
-def save_session(tx: Transaction, run_id: str, archive: bytes) -> None:
-    """Store the agent CLI's session for the next run of the task. Replaces the previous one. A review keeps none."""
-    task, run = _live(tx, run_id)
-    if run.is_review:
-        return
-    tx.session.execute(delete(RunSession).where(RunSession.task_id == task.id))
-    for part, start in enumerate(range(0, max(1, len(archive)), SESSION_PART_BYTES)):
-        piece = archive[start : start + SESSION_PART_BYTES]
-        tx.add(
-            RunSession(
-                task_id=task.id, part=part, run_id=run.id, driver=run.driver, archive=piece, saved_at=tx.now()
-            )
-        )  # fmt: skip
-
-
-def read_session(run: RunPrincipal) -> bytes:
-    """The stored session of the run's task. NotFound if it has none."""
-    with snapshot() as read:
-        parts = read.all(select(RunSession).where(RunSession.task_id == run.task_id).order_by(RunSession.part))
-    if not parts:
-        raise NotFound(f"session of task {run.task_id}")
-    return b"".join(part.archive for part in parts)
-
-
-def purge_sessions() -> int:
-    """Delete the stored sessions of tasks that are in production or cancelled, which no run will resume.
-
-    Returns how many parts. Safe to repeat.
-    """
-    is_over = exists().where(Task.id == RunSession.task_id, Task.state_.in_(sorted(OVER)))
-    return purge(RunSession.task_id, is_over, at_once=SESSIONS_AT_ONCE)
 
 
 @transactional
@@ -354,7 +315,7 @@ def finish_run(
     # The run's credentials are deleted, so the repeated report can't be masked in the same way and compared.
     if ended is not None and is_repeated and is_same_when_masked(ended.summary or "", cut(summary)):
         return ended
-    task, run = _live(tx, run_id)
+    task, run = lock_live_run(tx, run_id)
     mask = mask_of_run(tx, run)
     summary = masked_and_cut(summary, mask)
     reason = run.stop_reason or (masked_and_cut(reason, mask) if reason else reason)
@@ -387,7 +348,7 @@ def _finish_review(
     ended = tx.get(Run, run_id)
     if ended.state is RunState.ENDED and ended.outcome == outcome:
         return ended
-    _task, run = _live(tx, run_id)
+    _task, run = lock_live_run(tx, run_id)
     mask = mask_of_run(tx, run)
     if run.verdict is None:
         run.summary = masked_and_cut(summary, mask)

@@ -71,5 +71,5 @@ def test_administrators_read_who_changed_users_and_tokens(
     expect(told.first).to_contain_text("ada deactivated the user eve")
     expect(told.last).to_contain_text("ada created the user eve: Member")
     expect(ada.see("activity-type").locator("option")).to_have_text(
-        ["Everything", "User changed", "Token changed", "Settings changed"]
+        ["Everything", "Job retried", "User changed", "Token changed", "Settings changed"]
     )

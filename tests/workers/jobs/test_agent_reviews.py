@@ -11,7 +11,7 @@ from common.errors import Conflict, Invalid
 from common.jobs import SCHEDULE_TASKS
 from common.models import Agent, Comment, Job, Project, Question, Run, RunSession, Task, TaskCheck
 from common.providers.forge import forge
-from common.services.runs import runners, steering
+from common.services.runs import agent_sessions, runners, steering
 from common.services.runs.verdicts import NewVerdict, submit_review
 from common.services.spend.provider_limits import mark_limited
 from common.services.tasks import tasks
@@ -332,7 +332,7 @@ def test_a_review_does_nothing_but_review(platform: Platform) -> None:
         steering.write_message(about.task.id, "Stop!", interrupts=True, by=platform.max)
     with pytest.raises(Invalid):
         runners.ask_question(claimed.run.id, "What?", context=None, options=[])
-    runners.save_session(claimed.run.id, b"its session")
+    agent_sessions.save_session(claimed.run.id, b"its session")
     assert platform.all(RunSession, RunSession.task_id == about.task.id) == []
     about.say(claimed, APPROVED)
     with pytest.raises(Invalid):

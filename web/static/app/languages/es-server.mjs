@@ -738,6 +738,8 @@ export const TEXTS = {
   "It answered with something else than the API's JSON: check its baseUrl and api":
     "Respondió algo distinto del JSON de la API: comprobar baseUrl y api",
   "too long": "demasiado largo",
+  "the answer named no usage, so its tokens are estimated from its size":
+    "la respuesta no indicó ningún uso, así que sus tokens se estiman por su tamaño",
   "The usage limit of the model provider is reached until {at}, when this task goes on by itself":
     "Se ha alcanzado el límite de uso del proveedor de modelos hasta {at}, cuando esta tarea continuará sola",
   "The model provider {name} did not answer in time": "El proveedor de modelos {name} no respondió a tiempo",
