@@ -73,6 +73,7 @@ UNHEARD = {
     "Pushing {branch}", "recipe {folder} {first}",
     "Select[str, datetime, int | None, str, str | None, datetime | None, Barrier | None]",
     "The preview of {commit} as AiWorker's browser saw it, beside what runs without the change.",
+    "The setup command is left out of a review, since it runs code of the commit.",
     "The preview of {commit} as AiWorker's browser saw it.", "The run took longer than ",
     "The session is not kept, so the next run begins a new one: {error}", "The work so far is kept in ",
     "There is no session that {name} can use, so a new one begins.", "Too many pods",

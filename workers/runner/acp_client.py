@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import json
 import signal
+import socket
 import sys
 import threading
 from dataclasses import dataclass, field
@@ -223,21 +224,22 @@ async def work(task: AcpTask) -> int:
     listener, orders = Listener(), Orders()
     if task["opencode_database"] and task["resume"]:
         move_opencode_session(Path(task["opencode_database"]), task["workspace"], task["resume"])
+    # A program that the CLI starts could open a pipe anew by /proc/<pid>/fd and speak for the CLI. A socket it can't;
+    # asyncio makes the standard input one by itself.
+    ours, theirs = socket.socketpair()
     try:
-        process = await asyncio.create_subprocess_exec(
-            *task["command"],
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            cwd=task["workspace"],
-            limit=LONGEST_LINE_BYTES,
-        )
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                *task["command"], stdin=asyncio.subprocess.PIPE, stdout=theirs.fileno(), cwd=task["workspace"]
+            )
     except OSError as error:
+        ours.close()
         listener.say("end", ok=False, text=f"{task['command'][0]} can't be started: {error.strerror}")
         return 1
     assert process.stdin is not None
-    assert process.stdout is not None
-    connection = ClientSideConnection(listener, ObjectLines(process.stdout, process.stdin))  # type: ignore[arg-type]
-    gone = asyncio.create_task(_ended(process, process.stdout))
+    output, closing = await asyncio.open_unix_connection(sock=ours, limit=LONGEST_LINE_BYTES)
+    connection = ClientSideConnection(listener, ObjectLines(output, process.stdin))  # type: ignore[arg-type]
+    gone = asyncio.create_task(_ended(process, output))
     talk = asyncio.create_task(_talk(connection, listener, orders, task))
     try:
         await asyncio.wait({gone, talk}, return_when=asyncio.FIRST_COMPLETED)
@@ -260,6 +262,7 @@ async def work(task: AcpTask) -> int:
         with contextlib.suppress(Exception):
             await connection.close()
         await _stop(process)
+        closing.close()
 
 
 async def _ended(process: asyncio.subprocess.Process, output: asyncio.StreamReader) -> int:

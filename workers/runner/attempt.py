@@ -50,6 +50,7 @@ from workers.runner.steering import Steering
 from workers.runner.tool_api import ToolApi
 from workers.runner.tool_socket import ToolSocket
 from workers.runner.tools import ToolDesk
+from workers.runner.verdicts import Verdicts
 from workers.runner.workspace import UNFINISHED, Workspace
 from workers.sandbox.sandboxes import Sandboxes
 
@@ -214,6 +215,8 @@ class Attempt:
     def _prepared(self, log: RunLog) -> Iterator[None]:
         """Make the clone ready, with databases for as long as the block lasts. A failure is added to the prompt."""
         claimed = self._claimed
+        if claimed.run.is_review and claimed.setup_command is not None:
+            log.add("log", "The setup command is left out of a review, since it runs code of the commit.")
         prepared = prepare(
             self._workspace, needs_of(claimed), project_id=claimed.project.id, log=lambda line: log.add("log", line),
             hide=log.hide,
@@ -298,9 +301,11 @@ class Attempt:
             yield ScriptedWork(driver, claimed, workspace=workspace, platform=platform, trailers=self._trailers())
             return
         tool_api = ToolApi(self._url, self.id, self._token, self._work)
-        desk = ToolDesk(tool_api, hold_seconds=hold_seconds, on_over=self.drop, is_review=claimed.run.is_review)
+        is_review = claimed.run.is_review
+        verdicts = Verdicts(tool_api, hold_seconds=self._settings.verdict_hold_seconds) if is_review else None
+        desk = ToolDesk(tool_api, hold_seconds=hold_seconds, on_over=self.drop, verdicts=verdicts)
         with (
-            ToolSocket(workspace.directory, desk, is_review=claimed.run.is_review) as socket,
+            ToolSocket(workspace.directory, desk, is_review=is_review) as socket,
             Steering(self._url, self.id, self._token, on_over=self.drop) as steering,
         ):
             yield ProgramWork(
@@ -312,6 +317,8 @@ class Attempt:
                 tools=ServedTools(socket.server, desk),
                 patience=self._settings.patience,
             )
+            for note in verdicts.settle() if verdicts else ():
+                log.add("log", note, level="warn")
 
     # Sessions
 

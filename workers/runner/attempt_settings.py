@@ -34,12 +34,15 @@ class NextRun:
 class AttemptSettings:
     """Settings of a run. Times in seconds.
 
+    verdict_hold_seconds: how long a reviewer's verdict waits for the program's output to show it, before the agent is
+    answered without that.
     checkpoint_seconds: how often the unfinished work is pushed. last_checkpoint_seconds: how long the last one may take
     when the run ends without a result; shutdown_seconds: when this process ends. bounds: of each command of the run.
     blocked: see Walls. next_run: what the agent does when this run has ended.
     """
 
     ask_hold_seconds: float = 45.0
+    verdict_hold_seconds: float = 10.0
     checkpoint_seconds: float = 180.0
     last_checkpoint_seconds: float = 45.0
     shutdown_seconds: float = 15.0

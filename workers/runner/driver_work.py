@@ -11,7 +11,7 @@ from common.values.model_provider import RunModels
 from workers.runner import sessions
 from workers.runner.cancellation import Cancellation
 from workers.runner.drivers.offer import ReadyProgram
-from workers.runner.drivers.program import ModelAccess, ToolServer
+from workers.runner.drivers.program import ModelAccess, ToolCall, ToolServer
 from workers.runner.drivers.protocol import Driver, DriverOutcome, Platform, SavedSession, Session
 from workers.runner.instructions import fill
 from workers.runner.program_run import ProgramRun, ProgramTask
@@ -36,6 +36,9 @@ class ServedTools:
     @property
     def review_summary(self) -> str | None:
         return self.desk.review_summary
+
+    def show(self, call: ToolCall) -> None:
+        self.desk.show(call)
 
 
 class DriverWork(Protocol):
@@ -97,6 +100,7 @@ class ProgramWork:
             fresh_prompt=self._filled(claimed.fresh_prompt or claimed.prompt),
             resume=self._resume,
             models=None if models is None else self._access(models),
+            is_review=claimed.run.is_review,
         )
         self._run = ProgramRun(
             self._program,

@@ -52,10 +52,14 @@ class Prepared:
 
 
 def needs_of(claimed: ClaimedRun) -> Needs:
-    """What the run's clone needs. Services of kinds that only a newer platform knows are left out."""
+    """What the run's clone needs. Services of kinds that only a newer platform knows are left out.
+
+    A review is not set up: the command runs code of the commit, which could change what the reviewer's git says of it.
+    """
     known = {str(kind): kind for kind in ServiceKind}
     services = tuple(ServiceNeed(known[one.kind], one.version) for one in claimed.services if one.kind in known)
-    return Needs(claimed.setup_command, claimed.cache_paths, services, may_save_cache=True)
+    setup_command = None if claimed.run.is_review else claimed.setup_command
+    return Needs(setup_command, claimed.cache_paths, services, may_save_cache=True)
 
 
 def prepare(

@@ -28,6 +28,7 @@ import psutil
 from common.machine.children import has_ended, kill_group
 from common.machine.process_trees import kill_tree, signal_processes
 from common.settings.private_files import USUAL_UMASK
+from workers.runner.private_streams import PrivateStreams
 from workers.runner.run_walls import Place
 from workers.sandbox.sandboxes import Enclosed
 
@@ -66,28 +67,34 @@ def start(
     place: Place | None,
     has_input: bool = False,
     joins_errors: bool = False,
+    is_private: bool = False,
     longest_line_bytes: int = LONGEST_LINE_BYTES,
 ) -> Process:
     """Start a process. Its environment is exactly `environ`, and what the place adds.
 
     place: what confines it; None: nothing does, for programs of our own that obey nothing in the clone. has_input: its
     standard input stays open for `write`; otherwise it is empty. joins_errors: standard error goes into standard
-    output. Raises FileNotFoundError, PermissionError or another OSError if it can't be started.
+    output. is_private: its standard input and output are sockets, which no other process opens (private_streams.py).
+    Raises FileNotFoundError, PermissionError or another OSError if it can't be started.
     """
     enclosed = Enclosed(argv, cwd, environ) if place is None else place.enclose(argv, cwd, environ)
     try:
-        child = subprocess.Popen(
-            enclosed.argv,
-            cwd=enclosed.cwd,
-            env=enclosed.environ,
-            pass_fds=enclosed.pass_fds,
-            stdin=subprocess.PIPE if has_input else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT if joins_errors else subprocess.PIPE,
-            start_new_session=True,
-            umask=USUAL_UMASK,
-            bufsize=0,
-        )
+        with contextlib.ExitStack() as stack:
+            private = stack.enter_context(PrivateStreams(has_input=has_input)) if is_private else None
+            child = subprocess.Popen(
+                enclosed.argv,
+                cwd=enclosed.cwd,
+                env=enclosed.environ,
+                pass_fds=enclosed.pass_fds,
+                stdin=private.stdin if private else subprocess.PIPE if has_input else subprocess.DEVNULL,
+                stdout=private.stdout if private else subprocess.PIPE,
+                stderr=subprocess.STDOUT if joins_errors else subprocess.PIPE,
+                start_new_session=True,
+                umask=USUAL_UMASK,
+                bufsize=0,
+            )
+            if private:
+                private.give(child)
     except BaseException:
         enclosed.close()
         raise

@@ -53,7 +53,7 @@ class ProgramTask:
     """What a program is to do in a run.
 
     prompt: with `resume` only what its session does not know yet. fresh_prompt: everything. resume: the session to
-    continue; None: a new one. template: for the drivers whose command people choose.
+    continue; None: a new one. template: for the drivers whose command people choose. is_review: it reviews a commit.
     """
 
     prompt: str
@@ -61,6 +61,7 @@ class ProgramTask:
     resume: str | None
     models: ModelAccess | None = None
     template: tuple[str, ...] = ()
+    is_review: bool = False
 
 
 @dataclass
@@ -94,7 +95,8 @@ class ProgramRun:
         self._steering = steering
         self._tools = tools
         self._patience = patience
-        self._may_retry = True
+        # Code of the commit that a reviewer ran may have changed its home and its clone: a new process would obey that.
+        self._may_retry = not task.is_review
         self._may_start_anew = task.resume is not None
         self.session = ProgramSession(task.resume)
 
@@ -129,6 +131,7 @@ class ProgramRun:
             tools=self._tools,
             patience=self._patience,
             on_session=self._began,
+            is_review=self._task.is_review,
         ).run(cancellation)
 
     def _command(self, prompt: str) -> Command:

@@ -57,6 +57,9 @@ class Tools(Protocol):
     def review_summary(self) -> str | None:
         """What the agent said of its work when it asked for a review; None if it did not."""
 
+    def show(self, call: ToolCall) -> None:
+        """The program's output has shown this call. Returns at once."""
+
 
 @dataclass(frozen=True)
 class Patience:
@@ -105,6 +108,7 @@ class ProgramTurn:
         tools: Tools | None,
         patience: Patience,
         on_session: Callable[[str], None],
+        is_review: bool = False,
     ) -> None:
         self._name = name
         self._command = command
@@ -116,6 +120,7 @@ class ProgramTurn:
         self._tools = tools
         self._patience = patience
         self._on_session = on_session
+        self._is_review = is_review
         self._result = TurnEnd(None)
         self._end: End | None = None
         self._ended_at: float | None = None
@@ -142,6 +147,8 @@ class ProgramTurn:
                 environ=environ,
                 place=self._place,
                 has_input=takes_turns or command.first_input is not None,
+                # What the reviewed commit runs must neither speak to the reviewer nor for it.
+                is_private=self._is_review,
             )
         except OSError as error:
             why = f"{self._name} can't be started: {error.strerror or error}"
@@ -199,6 +206,8 @@ class ProgramTurn:
             case End():
                 self._end_turn(event, process)
             case Text() | Thinking() | ToolCall() | ToolResult() | Plan():
+                if isinstance(event, ToolCall) and self._tools is not None:
+                    self._tools.show(event)
                 self._result.was_active = True
                 self._ended_at = None  # it goes on, with a message that it got just before the end
 

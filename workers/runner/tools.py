@@ -5,6 +5,7 @@ A tool's failure is a text for the agent: what happened, and what to do instead.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -15,8 +16,11 @@ from common.errors import NotFound, ProviderRefused, ProviderUnavailable
 from common.machine.waiting import Deadline
 from workers.runner.cancellation import Cancelled
 from workers.runner.client import Json, RunOver
+from workers.runner.drivers.program import ToolCall
 from workers.runner.tool_api import ToolApi, ToolQuestion
 from workers.runner.tool_socket import Reply, Request
+from workers.runner.verdicts import TOOL as SUBMIT_REVIEW
+from workers.runner.verdicts import Verdict, Verdicts
 
 Value = TypeVar("Value")
 
@@ -34,7 +38,6 @@ REVIEW_WITHOUT_ANSWER = (
     "Noted, although a question of yours has no answer. It will be withdrawn when your turn ends. If you can't do "
     "without the answer, ask the question again instead."
 )
-VERDICT_NOTED = "Noted. End your turn now."
 RUN_OVER = "The run is over: the platform takes no more work for it. Stop now."
 
 
@@ -46,16 +49,17 @@ class ToolDesk:
     """Answers the tools of one run. Its methods may be called from any thread.
 
     hold_seconds: how long a question waits for its answer within the call; below the tool timeout of every coding CLI.
-    on_over: called with the reason when the platform takes no more calls for the run. is_review: the run reviews the
-    work of another agent.
+    on_over: called with the reason when the platform takes no more calls for the run. verdicts: of a run that reviews
+    the work of another agent; None: it is no review.
     """
 
     def __init__(
-        self, api: ToolApi, *, hold_seconds: float, on_over: Callable[[str], None], is_review: bool = False
+        self, api: ToolApi, *, hold_seconds: float, on_over: Callable[[str], None], verdicts: Verdicts | None = None
     ) -> None:
         self._api = api
         self._hold_seconds = hold_seconds
         self._on_over = on_over
+        self._verdicts = verdicts
         self._lock = threading.Lock()
         self._open: set[str] = set()
         self._review_summary: str | None = None
@@ -64,8 +68,10 @@ class ToolDesk:
             "get_task": lambda _request: _as_text(self._api.read_task()),
             "get_feedback": lambda _request: _as_text(self._api.read_feedback()),
         }
-        if is_review:
-            self._tools["submit_review"] = self._submit_review
+        if verdicts is not None:
+            self._tools[SUBMIT_REVIEW] = lambda request: verdicts.call(
+                _verdict(request.arguments), request.is_abandoned
+            )
         else:
             self._tools |= {
                 "ask_user_question": self._ask,
@@ -90,8 +96,17 @@ class ToolDesk:
     @property
     def review_summary(self) -> str | None:
         """The summary of the agent's last request_review, or of its verdict; None if it made none."""
+        if self._verdicts is not None:
+            return self._verdicts.summary
         with self._lock:
             return self._review_summary
+
+    def show(self, call: ToolCall) -> None:
+        """The program's output has shown this call, of whichever tool. Returns at once."""
+        # Each program puts something of its own around a tool's name, such as mcp__aiworker__submit_review.
+        if self._verdicts is not None and SUBMIT_REVIEW in call.name:
+            with contextlib.suppress(_WrongArgument):
+                self._verdicts.show(_verdict(call.input))
 
     def answer(self, request: Request) -> Reply:
         tool = self._tools.get(request.tool)
@@ -191,15 +206,12 @@ class ToolDesk:
             self._open.clear()
         return REVIEW_WITHOUT_ANSWER if had_question else REVIEW_NOTED
 
-    def _submit_review(self, request: Request) -> str:
-        given = request.arguments
-        summary, comments = _text(given, "summary"), given.get("comments") or []
-        if not isinstance(comments, list) or not all(isinstance(comment, dict) for comment in comments):
-            raise _WrongArgument('"comments" must be a list of objects with "path", "line" and "body".')
-        self._api.submit_review(_text(given, "verdict"), summary, [_remark(comment) for comment in comments])
-        with self._lock:
-            self._review_summary = summary
-        return VERDICT_NOTED
+
+def _verdict(given: Arguments) -> Verdict:
+    summary, comments = _text(given, "summary"), given.get("comments") or []
+    if not isinstance(comments, list) or not all(isinstance(comment, dict) for comment in comments):
+        raise _WrongArgument('"comments" must be a list of objects with "path", "line" and "body".')
+    return Verdict(_text(given, "verdict"), summary, [_remark(comment) for comment in comments])
 
 
 def _remark(given: Arguments) -> Json:

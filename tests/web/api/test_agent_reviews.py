@@ -20,9 +20,11 @@ from tests import builders
 from tests.web.world import SHA, World, all_of, forget_providers, get, put, run_jobs, served
 from workers.runner.cancellation import Cancellation
 from workers.runner.client import RunToken
+from workers.runner.drivers.program import ToolCall
 from workers.runner.tool_api import ToolApi
 from workers.runner.tool_socket import Reply, Request
 from workers.runner.tools import ToolDesk
+from workers.runner.verdicts import Verdicts
 
 WANTED = {"mode": "blocking", "driver": "scripted"}
 
@@ -133,7 +135,8 @@ def desk(plain_app: Flask) -> Iterator[tuple[Review, ToolDesk]]:
     review = Review(world)
     with served() as url:
         api = ToolApi(url, review.claim["run"]["id"], RunToken(review.claim["run"]["token"]), Cancellation())
-        yield review, ToolDesk(api, hold_seconds=0.2, on_over=print, is_review=True)
+        verdicts = Verdicts(api, hold_seconds=0)
+        yield review, ToolDesk(api, hold_seconds=0.2, on_over=print, verdicts=verdicts)
     forget_providers()
 
 
@@ -141,6 +144,7 @@ def test_the_tools_of_a_reviewer(desk: tuple[Review, ToolDesk]) -> None:
     review, tools = desk
 
     def call(tool: str, **arguments: Any) -> Reply:
+        tools.show(ToolCall("t-1", f"mcp__aiworker__{tool}", arguments))
         return tools.answer(Request(tool, arguments))
 
     assert set(tools.names) == {"report_progress", "get_task", "get_feedback", "submit_review"}

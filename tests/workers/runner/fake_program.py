@@ -10,12 +10,13 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from common.machine.text import camel_case
 from common.values.claimed_run import ClaimedRun
 from common.values.json_codec import decode
 from tests.workers.runner.places import sandboxes
-from tests.workers.runner.runner_platform import Platform, PlatformRun
+from tests.workers.runner.runner_platform import Platform, PlatformRun, git
 from workers.runner.attempt import Attempt
 from workers.runner.attempt_settings import AttemptSettings
 from workers.runner.drivers.findings import DriverFinding
@@ -145,3 +146,32 @@ def without_place(work: Work) -> str:
         return work.prompt
     assert first == f"Working directory: {work.workspace}"
     return rest
+
+
+class Fake:
+    """Runs of one program on one platform and repository."""
+
+    def __init__(self, platform: Platform, repository: Path, folder: Path) -> None:
+        self.platform, self.repository, self.folder = platform, repository, folder
+        self.driver = FakeDriver(folder / "fake")
+        self.count = 0
+
+    def add(self, script: str, **more: Any) -> PlatformRun:
+        write_program(self.driver.executable, script)
+        self.count += 1
+        more = {"driver": "fake", "prompt": "what is new", "freshPrompt": "all of it", **more}
+        return self.platform.add_run(f"run-{self.count}", self.repository, "Make it nice", **more)
+
+    def execute(self, run: PlatformRun, **settings: Any) -> dict[str, Any]:
+        chosen = AttemptSettings(ask_hold_seconds=0, **settings)
+        attempt(self.platform, run, self.folder / f"work-{self.count}", self.driver, chosen).execute()
+        assert run.finish is not None, run.log
+        return run.finish
+
+    def show(self, path: str) -> str:
+        return git("show", f"task-1:{path}", cwd=self.repository)
+
+    @property
+    def prompts(self) -> list[tuple[str, str | None]]:
+        """Each without the line on its working directory, which is that of its workspace if there is one."""
+        return [(without_place(work), work.resume) for work in self.driver.works]

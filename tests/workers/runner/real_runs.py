@@ -16,7 +16,9 @@ from common.machine.text import camel_case
 from common.values.claimed_run import ClaimedRun
 from common.values.json_codec import decode
 from tests.doubles import coding_story
-from tests.doubles.model_server import ModelServer
+from tests.doubles.cli_dialects import DIALECTS
+from tests.doubles.model_server import ModelServer, Scene
+from tests.doubles.model_wire import Step
 from tests.workers.runner.drivers.cli_runs import APIS, MODELS, git, repository, usable_program
 from tests.workers.runner.places import sandboxes
 from tests.workers.runner.runner_platform import Platform, PlatformRun, eventually
@@ -42,12 +44,15 @@ class RealRuns:
         self.offer = DriverOffer(programs={name: self.driver})
         self.offer.check()
 
-    def begin(self, prompt: str, *, hold_seconds: float = 0.0) -> PlatformRun:
+    def begin(self, prompt: str, *, hold_seconds: float = 0.0, is_review: bool = False) -> PlatformRun:
         self.count += 1
         run = self.platform.add_run(
             f"run-{self.count}", self.folder / "bare.git", "x", driver=self.name, model=MODELS[self.name],
             models=self.models, prompt=prompt, freshPrompt=prompt, username="run", password=PASSWORD,
         )  # fmt: skip
+        if is_review:
+            run.claim["run"]["purpose"] = "review"
+            run.claim["clone"]["commit"] = git(self.folder / "bare.git", "rev-parse", "task-1").strip()
         claimed = decode(ClaimedRun, run.claim, key_of=camel_case)
         settings = AttemptSettings(ask_hold_seconds=hold_seconds)
         directory = self.folder / f"run-{self.count}"
@@ -147,3 +152,21 @@ def answers_within_the_hold(name: str, platform: Platform, folder: Path) -> None
         calls = [line["callId"] for line in run.lines if line["kind"] == "tool"]
         assert calls
         assert sorted(calls) == sorted(line["callId"] for line in run.lines if line["kind"] == "result")
+
+
+def gives_a_verdict(name: str, platform: Platform, folder: Path) -> None:
+    """Its output shows the call of the tool, with the arguments that reach the socket, before the call is answered."""
+    usable_program(PROGRAM_DRIVERS[name]())
+    cli = DIALECTS[name]
+    tool = cli.ask_with.replace("ask_user_question", "submit_review")
+    remark = {"path": "calc.py", "line": 2, "body": "It subtracts."}
+    said = {"verdict": "request_changes", "summary": "It does\nnot add: „a − b“.", "comments": [remark]}
+    steps = (cli.read("calc.py"), Step("I have seen it.", tool, said, namespace=cli.namespace), Step("That's it."))
+    with ModelServer([Scene("REVIEW-1", steps)]) as model:
+        runs = RealRuns(name, platform, model, folder)
+        run = runs.begin(runs.prompt("REVIEW-1"), is_review=True)
+
+        report = runs.ended(run)
+        assert (report["outcome"], report["summary"]) == ("completed", said["summary"]), run.log
+        assert run.verdicts == [said]
+        assert any("Noted. End your turn now." in line["message"] for line in run.lines if line["kind"] == "result")

@@ -77,6 +77,7 @@ class PlatformRun:
     lines: list[Json] = field(default_factory=list)
     progress: list[Json] = field(default_factory=list)
     messages: list[Json] = field(default_factory=list)
+    verdicts: list[Json] = field(default_factory=list)
     is_over: bool = False
 
     @property
@@ -287,6 +288,13 @@ class _Conversation(BaseHTTPRequestHandler):
             case "POST", ["progress" | "usage"]:
                 run.progress.append(json.loads(content))
                 return 200, {}
+            case "POST", ["review"]:
+                given = json.loads(content)
+                if given["verdict"] not in ("approve", "request_changes"):
+                    message = "must be one of: approve, request_changes"
+                    return 400, {"error": "Invalid", "details": {"field": "verdict", "message": message}}
+                run.verdicts.append(given)
+                return 200, {"run": {}}
             case "POST", ["questions"]:
                 return self._ask(json.loads(content))
             case "GET", ["questions", question_id]:

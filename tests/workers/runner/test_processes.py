@@ -128,6 +128,21 @@ def test_nothing_is_left_of_it_after_the_block(tmp_path: Path) -> None:
     process.stop()
 
 
+def test_nobody_else_opens_the_streams_of_a_private_process(tmp_path: Path) -> None:
+    with begin("cat; echo closed", tmp_path, has_input=True, is_private=True) as process:
+        for stream in ("0", "1"):
+            with pytest.raises(OSError) as refused:
+                os.open(f"/proc/{process.pid}/fd/{stream}", os.O_WRONLY | os.O_NONBLOCK)
+            assert refused.value.errno == errno.ENXIO
+        process.write("x" * 1_000_000 + "\n")
+        process.close_input()
+        lines: list[Line] = []
+        while not process.is_over:
+            lines += process.read(1)
+    assert [len(line.text) for line in lines] == [1_000_000, len("closed")]
+    assert process.code == 0
+
+
 def test_its_end_is_noticed_though_others_hold_its_output(tmp_path: Path) -> None:
     process = begin("sleep 300 & echo out; exit 5", tmp_path)
     assert read_all(process) == [Line("out")]

@@ -4,42 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.workers.runner.fake_program import FakeDriver, attempt, without_place, write_program
-from tests.workers.runner.runner_platform import Platform, PlatformRun, git, head
-from workers.runner.attempt_settings import AttemptSettings
-
-
-class Fake:
-    """Runs of one program on one platform and repository."""
-
-    def __init__(self, platform: Platform, repository: Path, folder: Path) -> None:
-        self.platform, self.repository, self.folder = platform, repository, folder
-        self.driver = FakeDriver(folder / "fake")
-        self.count = 0
-
-    def add(self, script: str, **more: Any) -> PlatformRun:
-        write_program(self.driver.executable, script)
-        self.count += 1
-        more = {"driver": "fake", "prompt": "what is new", "freshPrompt": "all of it", **more}
-        return self.platform.add_run(f"run-{self.count}", self.repository, "Make it nice", **more)
-
-    def execute(self, run: PlatformRun, **settings: Any) -> dict[str, Any]:
-        chosen = AttemptSettings(ask_hold_seconds=0, **settings)
-        attempt(self.platform, run, self.folder / f"work-{self.count}", self.driver, chosen).execute()
-        assert run.finish is not None, run.log
-        return run.finish
-
-    def show(self, path: str) -> str:
-        return git("show", f"task-1:{path}", cwd=self.repository)
-
-    @property
-    def prompts(self) -> list[tuple[str, str | None]]:
-        """Each without the line on its working directory, which is that of its workspace if there is one."""
-        return [(without_place(work), work.resume) for work in self.driver.works]
+from tests.workers.runner.fake_program import Fake
+from tests.workers.runner.runner_platform import Platform, git, head
 
 
 @pytest.fixture

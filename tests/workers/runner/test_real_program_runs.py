@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.workers.runner.drivers.cli_runs import INSTALLED
-from tests.workers.runner.real_runs import asks_and_goes_on_elsewhere
+from tests.workers.runner.real_runs import asks_and_goes_on_elsewhere, gives_a_verdict
 from tests.workers.runner.runner_platform import Platform
 
 
@@ -18,3 +18,12 @@ def test_a_question_ends_the_run_and_the_answer_goes_on_in_the_same_session_else
     monkeypatch.setenv("AIWORKER_AGENT_DRIVERS_DIR", str(INSTALLED))
 
     asks_and_goes_on_elsewhere("codex", platform, tmp_path)
+
+
+@pytest.mark.timeout(280)
+def test_a_verdict_is_given_as_the_programs_output_shows_its_call(
+    platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIWORKER_AGENT_DRIVERS_DIR", str(INSTALLED))
+
+    gives_a_verdict("codex", platform, tmp_path)

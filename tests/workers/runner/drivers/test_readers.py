@@ -74,6 +74,7 @@ def test_a_recorded_run_is_read_completely_and_in_order(name: str) -> None:
     assert [call.id for call in calls] == [result.id for result in results]
     assert all(result.ok for result in results)
     assert "Yes, floats too." in results[1].text
+    assert "ask_user_question" in calls[1].name
     assert coding_story.QUESTION in str(calls[1].input)
     assert "Fix add()" in results[3].text
     assert events[-1] == End(True, coding_story.DONE)
