@@ -22,7 +22,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from common.events import Event, TaskStatusChanged
 from common.models.base import TABLE_OPTIONS, Base, HasId, HasState, LongText
 from common.states import TASK_EDGES, By, Phase, TaskState
-from common.values.parking import Parking
+from common.values.parking import Parked, Parking
 
 
 def is_word_index(name: str | None) -> bool:
@@ -50,8 +50,8 @@ class Task(HasId, HasState[TaskState], Base):
     minutes and runs; those that it lacks are the project's. accepted_losses: names of tests that a person lets go.
     may_change_test_setup: its tests are run as its branch defines them, not as the base does.
     accepted_findings: names of what the scans of its proof found and a person lets go.
-    parked_code, parked_reason: why it is parked, in the phase
-    `parked`; else None. parked_until: when it goes on by itself; None: when the reason is gone.
+    parked_code, parked_reason: why it is parked, in the phase `parked`, or in the backlog while it awaits files.
+    parked_until: when it goes on by itself; None: when the reason is gone.
     """
 
     __tablename__ = "tasks"
@@ -126,10 +126,14 @@ class Task(HasId, HasState[TaskState], Base):
 
     @property
     def parked(self) -> Parking | None:
-        """None unless it is in the phase `parked`."""
-        if self.phase is not Phase.PARKED or self.parked_code is None:
+        """None unless it is in the phase `parked`, or in the backlog and awaits files."""
+        if self.parked_code is None or not (self.phase is Phase.PARKED or self.awaits_files):
             return None
         return Parking(self.parked_code, self.parked_reason or "", self.parked_until)
+
+    @property
+    def awaits_files(self) -> bool:
+        return self.state is TaskState.BACKLOG and self.parked_code == Parked.FILES
 
     def move_to(self, new: TaskState, by: By, *, phase: Phase | None = None) -> Event:
         """Change the state. phase: required for in_progress, None for every other state (else ValueError)."""

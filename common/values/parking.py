@@ -14,6 +14,8 @@ class Parked(StrEnum):
     """The provider of models refuses calls for a while."""
     CAP = "cap"
     """A cap of spending is reached. A day's cap leaves room again on the next day; a person may raise any."""
+    FILES = "files"
+    """Its files are still being added, so it has not begun: the only reason for a task in the backlog."""
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def write_message(task_id: str, text: str, interrupt: bool) -> object:
 @allow(Role.MEMBER)
 @reply(one("task", WrittenTaskSchema))
 def resume_task(task_id: str) -> object:
-    """Let a parked task go on now, without waiting for its time."""
+    """Let a parked task go on now, without waiting for its time; or begin, if it awaits files."""
     return parked.resume_task(task_id, by=who())
 
 

@@ -9,7 +9,8 @@ import orjson
 from common.services.paging import Page
 from common.services.tasks.task_details import TaskDetails
 from common.services.tasks.task_lists import Row
-from common.states import Phase, Priority
+from common.states import Phase, Priority, TaskState
+from common.values.parking import Parked
 
 _KEYS = (
     "id", "projectId", "title", "description", "state", "phase", "parked", "round", "priority", "assignedAgentId",
@@ -21,6 +22,7 @@ _OWN_KEYS = (
     "mayChangeTestSetup", "laterPush", "heldBy", "createdBy", "updatedAt",
 )  # fmt: skip
 """The fields that WrittenTaskSchema adds, in its order."""
+_AWAITS_FILES = (TaskState.BACKLOG, Parked.FILES)
 _LABELS = {int(priority): priority.label for priority in Priority}
 
 
@@ -53,7 +55,7 @@ def _task(row: Row) -> dict[str, object]:
     # The two columns beyond the keys belong to `parked`.
     task = dict(zip(_KEYS, row, strict=False))
     code, task["parked"] = task["parked"], None
-    if code is not None and task["phase"] == Phase.PARKED:
+    if code is not None and (task["phase"] == Phase.PARKED or (task["state"], code) == _AWAITS_FILES):
         task["parked"] = {"code": code, "reason": row[-2] or "", "until": row[-1]}
     task["priority"] = _LABELS[row[8]]
     # Stored as JSON, so it is sent as it is stored.

@@ -16,7 +16,6 @@ from common.services.tasks.task_details import NO_PARTS, TaskParts, read_again, 
 from common.services.tasks.task_lists import list_project_tasks
 from common.services.tasks.tasks import NewComment, NewTask
 from common.states import Priority, Role, TaskState
-from common.values.parking import Parked
 from web.api.attachments import AttachmentSchema
 from web.api.caps import CapsSchema, CapUseSchema
 from web.api.comments import MOST_COMMENTS, CommentSchema, WriteCommentSchema, is_commit
@@ -24,6 +23,7 @@ from web.api.deployments import DeploymentSchema
 from web.api.diffs import DiffSchema, read_diff
 from web.api.events import MOST, EventsSchema, events_reply
 from web.api.kept import Kept
+from web.api.parking import ParkedSchema
 from web.api.preview_pictures import PreviewPictureSchema
 from web.api.project_schemas import DRIVER_NAMES, IS_MODEL, LimitsSchema
 from web.api.runs import RunSchema
@@ -59,17 +59,9 @@ def _lines(most: int, longest: int, **options: Unpack[FieldOptions]) -> fields.L
     return fields.List(Line(longest), validate=validate.Length(max=most, error=f"At most {most}"), **options)
 
 
-class ParkedSchema(Schema):
-    """Why a task waits. until: when it goes on by itself; null: once the reason is gone."""
-
-    code = Choice([str(code) for code in Parked])
-    reason = fields.String()
-    until = Timestamp(allow_none=True)
-
-
 class TaskSchema(Schema):
     """A task in a list. rolledBackAt: when a rollback took it out of production; null if none did. parked: null unless
-    it waits in the phase `parked`. error: why it failed, or why its last run could not begin.
+    it waits in the phase `parked`, or for its files. error: why it failed, or why its last run could not begin.
     """
 
     id = fields.String()
@@ -226,11 +218,12 @@ class CreateTaskSchema(Schema):
     limits = Kept(LimitsSchema)
     caps = Kept(CapsSchema)
     may_change_test_setup = Boolean()
+    awaits_files = Boolean()
 
 
 class UpdateTaskSchema(Schema):
     read_only = (CreateTaskSchema.read_only - {"state"}) | {
-        "projectId", "requiredCapabilities", "dependsOn", "driver", "model", "limits",
+        "projectId", "requiredCapabilities", "dependsOn", "driver", "model", "limits", "awaitsFiles",
     }  # fmt: skip
     title = Line(200)
     description = Text(100_000)

@@ -26,6 +26,7 @@ from common.statements import AnySelect, SharedJson, Statement
 from common.states import DELIVERABLE, UNDER_WAY, AgentState, Outcome, Phase, ProjectState, TaskState
 from common.transaction import Snapshot, Transaction
 from common.values.agent_review import AGENT_REVIEW, NO_AGENT, read_agent_review
+from common.values.parking import Parked
 
 PAGE = 1000
 """Waiting tasks read at once."""
@@ -96,7 +97,12 @@ def _task() -> AnySelect:
 def is_waiting() -> ColumnElement[bool]:
     """Query condition: the task waits for an agent."""
     queued = and_(Task.state_ == TaskState.IN_PROGRESS, Task.phase_ == Phase.QUEUED)
-    return or_(Task.state_ == TaskState.BACKLOG, queued)
+    return or_(and_(Task.state_ == TaskState.BACKLOG, _has_files()), queued)
+
+
+def _has_files() -> ColumnElement[bool]:
+    """Query condition: a task in the backlog does not await files."""
+    return or_(Task.parked_code.is_(None), Task.parked_code != Parked.FILES)
 
 
 def waiting_tasks(read: Snapshot) -> Iterator[list[WaitingTask]]:
@@ -137,7 +143,7 @@ def _claimable() -> tuple[AnySelect, AnySelect]:
     )
     found = _task().where(~unmet.exists(), ~select(Run.id).where(Run.live_task_id == Task.id).exists())
     queued = found.where(Task.state_ == TaskState.IN_PROGRESS, Task.phase_ == Phase.QUEUED)
-    return queued, found.where(Task.state_ == TaskState.BACKLOG)
+    return queued, found.where(Task.state_ == TaskState.BACKLOG, _has_files())
 
 
 def projects_of(read: Snapshot, project_ids: Collection[str]) -> dict[str, OpenProject]:

@@ -211,6 +211,14 @@ def unpark(tx: Transaction, task: Task, *, by: By) -> None:
     record_update(tx, task, "phase", "parked")
 
 
+def let_begin(tx: Transaction, task: Task) -> None:
+    """The task, which awaits files, may begin: it has them."""
+    _forget_parking(task)
+    task.updated_at = tx.now()
+    record_update(tx, task, "parked")
+    tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
+
+
 def resume_capped(tx: Transaction, *, project_id: str | None = None, task_id: str | None = None) -> None:
     """Caps were changed: queue the parked tasks that have room now. None: those of all projects, or all tasks.
 

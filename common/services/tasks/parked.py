@@ -1,5 +1,5 @@
 """Parked tasks: those whose time has come, or whose cap leaves room again, go on by themselves; a person may have one
-go on at once.
+go on at once, and says when the files of a new one are there.
 """
 
 from __future__ import annotations
@@ -88,8 +88,12 @@ def _resume_within_caps(tx: Transaction, task_ids: Sequence[str]) -> int:
 
 @transactional
 def resume_task(tx: Transaction, task_id: str, *, by: Caller) -> Task:
-    """Let a parked task go on now. Conflict unless it is parked, or while a cap of spending leaves it no room."""
+    """Let a parked task go on now, or begin if it awaits files. Conflict unless it is parked, or while a cap of
+    spending leaves it no room."""
     task = lock_task(tx, task_id, by, Role.MEMBER)
+    if task.awaits_files:
+        lifecycle.let_begin(tx, task)
+        return task
     if task.phase is not Phase.PARKED:
         raise Conflict(f"task {task.id} is {task.phase or task.state}; only a parked task can be resumed")
     reached = reached_cap(tx, task)

@@ -30,8 +30,10 @@ from common.statements import Statement
 from common.states import By, Outcome, Phase, Priority, ProjectState, Role, TaskState
 from common.tracing import trace_parent
 from common.transaction import Snapshot, Transaction, clock_to_note, snapshot, transactional
+from common.values.parking import Parked
 
 MOST_OPEN_DEPENDENCIES = 50
+AWAITS_FILES = "The files that belong to it are still being added. Add what is missing, then start it."
 
 FOR_MAINTAINERS = frozenset({TaskState.APPROVED, TaskState.IN_PROGRESS})
 """States that only a maintainer may set, as they mean approving or rejecting."""
@@ -101,12 +103,14 @@ class NewTask:
     limits: dict[str, float] = field(default_factory=dict)
     caps: Mapping[str, float | None] = field(default_factory=dict)
     may_change_test_setup: bool = False
+    awaits_files: bool = False
 
 
 @transactional
 def create_task(tx: Transaction, new: NewTask, *, by: Caller) -> Task:
     """Create a task in the backlog. It starts as soon as an agent is free and its dependencies are approved.
 
+    new.awaits_files: it is parked until `parked.resume_task`, so that the first agent gets the files added until then.
     Invalid (projectId, dependsOn) for ids that the caller may not see, and (model) for one that no provider has.
     """
     _require_place(tx, new.project_id, by)
@@ -121,6 +125,8 @@ def create_task(tx: Transaction, new: NewTask, *, by: Caller) -> Task:
         created_by_id=by.user_id, edited_by_ids=[],
         created_at=tx.now(), updated_at=tx.now(), queued_at=tx.now(), trace_parent=trace_parent(),
         may_change_test_setup=new.may_change_test_setup,
+        parked_code=Parked.FILES if new.awaits_files else None,
+        parked_reason=AWAITS_FILES if new.awaits_files else None,
     )  # fmt: skip
     for depends_on_id in dict.fromkeys(new.depends_on):
         tx.add(TaskDependency(task_id=task_id, depends_on_id=depends_on_id))

@@ -71,6 +71,44 @@ def test_every_byte_of_the_largest_file_is_kept(shelf: Shelf) -> None:
         assert shelf.mia.get(f"{shelf.path}/{reply.json['attachment']['id']}").data == content
 
 
+def test_a_task_that_awaits_files_begins_with_all_of_them(world: World) -> None:
+    project = world.project(has_repository=True)
+    agent, _agent_id = world.agent()
+    body = {"projectId": project.id, "title": "Greet", "awaitsFiles": True}
+    task = world.client.post("/api/tasks", json=body).json["task"]
+    path = f"/api/tasks/{task['id']}"
+    assert (task["state"], task["phase"], task["parked"]["code"]) == ("backlog", None, "files")
+    assert world.client.get(path).json["task"]["parked"] == task["parked"]
+    assert world.client.get("/api/tasks").json["tasks"][0]["parked"] == task["parked"]
+
+    world.claim_nothing(agent)
+    for name in ("plan.txt", "shot.png"):
+        assert world.client.post(f"{path}/attachments?name={name}", data=PNG).status_code == 201
+        world.claim_nothing(agent)
+    resumed = world.client.post(f"{path}/resume").json["task"]
+    _run, claim = world.claim(agent)
+
+    assert (resumed["state"], resumed["parked"]) == ("backlog", None)
+    assert [one["name"] for one in claim["attachments"]] == ["plan.txt", "shot.png"]
+    assert world.client.post(f"{path}/resume").status_code == 409
+
+
+def test_a_viewer_does_not_start_a_task_that_awaits_files(world: World) -> None:
+    project = world.project()
+    task = world.task(project, awaits_files=True)
+
+    assert world.client_of("vic", Role.VIEWER).post(f"/api/tasks/{task.id}/resume").status_code == 403
+
+
+def test_a_task_that_awaits_files_can_be_cancelled(world: World) -> None:
+    task = world.task(world.project(), awaits_files=True)
+
+    cancelled = world.client.post(f"/api/tasks/{task.id}/cancel").json["task"]
+
+    assert (cancelled["state"], cancelled["parked"]) == ("cancelled", None)
+    assert world.client.get(f"/api/tasks/{task.id}").json["task"]["parked"] is None
+
+
 def test_a_file_that_is_too_large_or_empty_is_refused(shelf: Shelf) -> None:
     too_large = shelf.put("big", b"x" * (MOST_BYTES + 1))
     assert (too_large.status_code, too_large.json["details"]) == (400, {"field": "file", "message": "At most 8 MiB"})

@@ -130,6 +130,8 @@ def test_a_task_that_has_not_changed_is_not_sent_again(member: FlaskClient) -> N
         {"phase_": "parked", "parked_code": "cap", "parked_reason": "Spent", "parked_until": SOME_TIME},
         {"phase_": "parked", "parked_code": "cap", "parked_until": None},
         {"phase_": "working", "parked_code": "cap"},
+        {"state_": "backlog", "phase_": None, "parked_code": "files", "parked_reason": "Some are missing"},
+        {"state_": "backlog", "phase_": None, "parked_code": "cap"},
         {"labels": ["é \u2028 \"x\"", "two"], "caps": {"runs": 3}, "limits": {"maxMinutes": 1.5}},
         {"error": "it broke", "head_sha": "b" * 40, "pr_number": 4, "rolled_back_at": SOME_TIME},
         {"priority": 3, "assigned_agent_id": "agent-0123456789ab", "notes": "n", "model": "m", "driver": "claude"},

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Locator, Route, expect
 
-from common.models import Deployment, GroupMember, Run, Task, TaskGroup
+from common.models import Deployment, GroupMember, Project, Run, Task, TaskGroup
 from common.states import Environment, Role
 from tests.web.made import a_question
 from tests.web.page_reader import PageReader
@@ -276,6 +276,52 @@ def test_pictures_go_with_a_new_task(reader: PageReader, plain_world: World) -> 
     reader.see("task-card").click()
     expect(reader.see("inline-picture")).to_have_count(2)
     expect(reader.see("inline-picture").last).to_have_attribute("src", re.compile("^data:image/png"))
+
+
+def _write_task_with_a_picture(reader: PageReader, project: Project) -> None:
+    reader.open(f"#/projects/{project.id}/tasks")
+    reader.see("task-new").click()
+    reader.see("task-title").fill("With a picture")
+    paste(reader.see("task-description"))
+
+
+def test_no_agent_begins_a_new_task_before_its_files_are_there(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project(has_repository=True)
+    agent, _agent_id = plain_world.agent()
+    held: list[Route] = []
+    reader.page.route("**/attachments?*", lambda route: held.append(route))
+    _write_task_with_a_picture(reader, project)
+    with reader.page.expect_request("**/attachments?*"):
+        reader.see("task-create").click()
+    expect(reader.see("task-card")).to_have_count(1)
+
+    plain_world.claim_nothing(agent)
+    with reader.page.expect_response("**/resume"):
+        held[0].fallback()
+
+    _run, claim = plain_world.claim(agent)
+    assert [one["name"] for one in claim["attachments"]] == ["image.png"]
+
+
+def test_a_new_task_whose_files_did_not_arrive_says_so_until_somebody_starts_it(
+    reader: PageReader, plain_world: World
+) -> None:
+    project = plain_world.project(has_repository=True)
+    agent, _agent_id = plain_world.agent()
+    reader.page.route("**/attachments?*", lambda route: route.abort())
+    _write_task_with_a_picture(reader, project)
+    reader.see("task-create").click()
+
+    expect(reader.see("toast").filter(has_text="image.png")).to_have_count(1)
+    expect(reader.see("card-parked")).to_have_text("Waits for its files")
+    plain_world.claim_nothing(agent)
+    reader.see("task-card").click()
+    expect(reader.see("next-step")).to_contain_text("Waits for its files")
+    expect(reader.see("task-parked")).to_contain_text("Add what is missing")
+    reader.see("task-resume").click()
+
+    expect(reader.see("task-parked")).to_have_count(0)
+    plain_world.claim(agent)
 
 
 def test_the_files_of_a_draft_are_kept_with_it(reader: PageReader, plain_world: World) -> None:

@@ -23,7 +23,10 @@ export function nextStep(task, around) {
 }
 
 const STEPS = {
-  backlog: (task, around) => waiting(task, around, t("Waits for a free agent")),
+  backlog: (task, around) =>
+    task.parked
+      ? step("files", t("Waits for its files"), { does: "parked", verb: t("Look") })
+      : waiting(task, around, t("Waits for a free agent")),
   in_progress: (task, around) => (PHASES[task.phase] || PHASES.working)(task, around),
   needs_input: () => step("handover", t("The answer is on its way to the agent")),
   ready_to_test: review,

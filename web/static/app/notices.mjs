@@ -42,6 +42,8 @@ export function notice(message) {
   if (event === "spend:warning") tellOfCap(message);
   // Gone by now, or not for this person to see: nothing to tell.
   const unlessGone = (error) => error.status !== 404 && failed(error);
-  if (event === "task:updated" && data.changed?.includes("parked")) tellOfParking(message).catch(unlessGone);
+  // The files of a new task are there: its phase stays, and nobody has to know.
+  const isParking = ["phase", "parked"].every((name) => data.changed?.includes(name));
+  if (event === "task:updated" && isParking) tellOfParking(message).catch(unlessGone);
   if (event === "task:status_changed" && data.newState === "failed") tellOfFailure(message).catch(unlessGone);
 }

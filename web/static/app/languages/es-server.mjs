@@ -621,6 +621,8 @@ export const TEXTS = {
   "at most {most_kept} tests can be let go by name; set the project's testsLost to warn":
     "se pueden dejar ir por su nombre {most_kept} pruebas como máximo; poner en el proyecto que testsLost avise",
   "a person let the lost tests go": "una persona dejó ir las pruebas perdidas",
+  "The files that belong to it are still being added. Add what is missing, then start it.":
+    "Todavía se están añadiendo los archivos que le corresponden. Añadir los que falten y empezarla después.",
   "task {id} is {phase}; only a parked task can be resumed":
     "la tarea {id} está en estado «{phase}»; solo se puede continuar una tarea aparcada",
   "a cap of spending leaves task {id} no room. {reason}": "un límite de gasto no deja margen a la tarea {id}. {reason}",
@@ -1381,6 +1383,7 @@ export const FIELDS = {
   maxMinutes: "Minutos máximos",
   maxParallelTasks: "Tareas a la vez",
   maxTokens: "Tokens máximos",
+  awaitsFiles: "Espera sus archivos",
   mayChangeTestSetup: "Puede cambiar cómo se ejecutan las pruebas",
   memoryLimit: "Límite de memoria",
   mine: "Mías",

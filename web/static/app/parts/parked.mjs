@@ -13,10 +13,11 @@ export function sayUntil(until) {
   return intl("DateTimeFormat", at.toDateString() === new Date().toDateString() ? TIME : DAY_AND_TIME).format(at);
 }
 
-export const isParked = (task) => Boolean(task.parked) && task.state === "in_progress";
+export const isParked = (task) => Boolean(task.parked) && ["backlog", "in_progress"].includes(task.state);
 
 // of: {code, reason, until}. until: null if only a person ends it.
 export function sayParked({ code, until }) {
+  if (code === "files") return t("Waits for its files");
   const at = until && sayUntil(until);
   if (code === "cap") return at ? t("At its cap until {at}", { at }) : t("At its cap");
   return at ? t("Parked until {at}", { at }) : t("Parked");

@@ -83,13 +83,15 @@ export function NewTask({ close }) {
     if (Object.keys(caps).length) body.caps = caps;
     if (draft.dependsOn.length) body.dependsOn = draft.dependsOn;
     if (draft.mayChangeTestSetup) body.mayChangeTestSetup = true;
+    // Its first agent gets the files that are there when it begins.
+    if (files.length) body.awaitsFiles = true;
     const { task } = await api.post("/tasks", body);
     keepTask(task);
     const link = { href: to.task(projectId, task.id), text: t("Open") };
     told(t("Task created."), link);
     finish();
-    // The task is there by now: a file that is refused can be added to it later.
-    await attach(task.id, files).catch(failed);
+    // The task is there by now: a file that is refused can be added to it later, and until then it says that it waits.
+    if (files.length) await sendFiles(task.id, files).catch(failed);
   });
   const others = [...(tasks.value?.values() || [])].filter(({ state }) => state !== "cancelled");
   const toggle = (id, yes) =>
@@ -203,6 +205,11 @@ export function NewTask({ close }) {
       </footer>
     </form>
   <//>`;
+}
+
+async function sendFiles(taskId, files) {
+  await attach(taskId, files);
+  await api.post(`/tasks/${taskId}/resume`);
 }
 
 // What is pasted has the same name each time: another one of its name gets a number.

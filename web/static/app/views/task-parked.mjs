@@ -1,4 +1,4 @@
-// A parked task: why it waits, until when, and going on now. At a cap: raising it with one click.
+// A parked task: why it waits, until when, and going on or beginning now. At a cap: raising it with one click.
 import { useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
@@ -55,19 +55,22 @@ export function Parked({ task, reload }) {
       ${until && html`<${Countdown} until=${until} />`}
     </p>
     <p>${serverText(reason)}</p>
-    <p class="muted">
-      ${
-        code === "cap"
-          ? t("Its work and its session are kept; its agent does other tasks meanwhile.")
-          : t("It goes on by itself then, in the same session. Its agent does other tasks meanwhile.")
-      }
-    </p>
+    ${
+      code !== "files" &&
+      html`<p class="muted">
+        ${
+          code === "cap"
+            ? t("Its work and its session are kept; its agent does other tasks meanwhile.")
+            : t("It goes on by itself then, in the same session. Its agent does other tasks meanwhile.")
+        }
+      </p>`
+    }
     ${raises}
     ${
       may("member") &&
       html`<div class="actions">
         <${Button} kind=${code === "cap" ? undefined : "primary"} testid="task-resume" act=${resume}>
-          ${t("Go on now")}
+          ${code === "files" ? t("Start now") : t("Go on now")}
         <//>
       </div>`
     }
