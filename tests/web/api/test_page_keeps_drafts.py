@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Request, Route, expect
 
-from common.models import Project, Task
-from common.states import Priority
+from common.models import Project, Question, Task
+from common.states import Priority, Role
 from tests.builders import log_in
 from tests.png import solid
 from tests.web.live_feed import LiveFeed
+from tests.web.made import a_question
 from tests.web.page_reader import PageReader
 from tests.web.world import SHA, World, get, put
 
@@ -200,6 +201,62 @@ def test_settings_that_are_not_saved_outlive_the_session_but_no_secret_does(
     reader.page.reload()
     expect(description).to_have_value("A museum.")
     expect(reader.see("draft-kept")).to_have_count(0)
+
+
+def test_an_answer_that_somebody_else_was_faster_with_can_be_sent_as_a_comment(
+    reader: PageReader, plain_world: World
+) -> None:
+    project = plain_world.project()
+    task = plain_world.task(project)
+    question = a_question(task)
+    feed = LiveFeed(reader.page)
+    reader.open(f"#/projects/{project.id}/tasks/{task.id}")
+    reader.see("question-answer").fill("A long answer, with reasons.")
+    answer = {"questionId": question.id, "response": "Warm"}
+    mia = plain_world.client_of("mia", Role.MEMBER)
+    assert mia.post(f"/api/tasks/{task.id}/respond", json=answer).status_code == 200
+    feed.tell("question:answered", project.id, feed.SEQ + 1, taskId=task.id, questionId=question.id)
+
+    late = reader.see("answer-unsent")
+    expect(late).to_contain_text("Warm by mia", use_inner_text=True)
+    reader.page.reload()
+    expect(late.get_by_role("textbox")).to_have_value("A long answer, with reasons.")
+    reader.see("answer-comment").click()
+
+    expect(late).to_have_count(0)
+    expect(reader.see("task-comments")).to_contain_text("A long answer, with reasons.")
+
+
+def test_an_answer_that_came_too_late_is_not_lost(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    task = plain_world.task(project)
+    question = a_question(task)
+    reader.open(f"#/projects/{project.id}/tasks/{task.id}")
+    reader.see("question-answer").fill("A long answer, with reasons.")
+    answer = {"questionId": question.id, "response": "Warm"}
+    mia = plain_world.client_of("mia", Role.MEMBER)
+    assert mia.post(f"/api/tasks/{task.id}/respond", json=answer).status_code == 200
+
+    reader.see("question-submit").click()
+
+    expect(reader.see("toast")).to_contain_text("Your answer came too late")
+    expect(reader.see("answer-unsent").get_by_role("textbox")).to_have_value("A long answer, with reasons.")
+    reader.see("answer-discard").click()
+    expect(reader.see("answer-unsent")).to_have_count(0)
+
+
+def test_what_was_written_beside_an_answer_is_dropped_with_it(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    task = plain_world.task(project)
+    question = a_question(task)
+    put(Question, question.id, options=["This", "That"])
+    reader.open(f"#/projects/{project.id}/tasks/{task.id}")
+    reader.see("question-answer").fill("Neither")
+
+    reader.see("question-option").first.click()
+
+    expect(reader.see("question")).to_have_count(0)
+    expect(reader.see("answer-unsent")).to_have_count(0)
 
 
 def test_a_pending_comment_that_could_not_be_removed_is_told(reader: PageReader, plain_world: World) -> None:

@@ -1,6 +1,7 @@
 // The questions of a task's agent: one click on an option answers, or a text does. The first answer counts.
 import { useState } from "preact/hooks";
 import { api } from "../api.mjs";
+import { keptDraft } from "../drafts.mjs";
 import { html } from "../html.mjs";
 import { t } from "../language.mjs";
 import { Button, Fault, TextField, Time, useForm } from "../parts/controls.mjs";
@@ -17,6 +18,9 @@ export function Questions({ task, reload, answered }) {
   if (!questions.length) return null;
   const over = questions.filter(({ status }) => status !== "pending");
   return html`
+    ${over
+      .filter((one) => keptDraft(draftOf(one)))
+      .map((one) => html`<${Unsent} key=${one.id} question=${one} task=${task} reload=${reload} />`)}
     ${questions
       .filter(({ status }) => status === "pending")
       .map((one) => html`<${Question} key=${one.id} question=${one} task=${task} reload=${reload} />`)}
@@ -29,15 +33,7 @@ export function Questions({ task, reload, answered }) {
           (one) =>
             html`<div key=${one.id}>
               <${Markdown} text=${wordsOf(one)} />
-              <p>
-                ${
-                  one.response
-                    ? html`<b>${t("Answer:")}</b> ${one.response}`
-                    : html`<span class="muted">${say(one.status)}</span>`
-                }
-                ${one.respondedBy && html` <span class="muted">${by(one.respondedBy)}</span>`}
-                ${" "}<${Time} at=${one.respondedAt} />
-              </p>
+              <${Answered} question=${one} />
             </div>`,
         )}
       </details>`
@@ -53,24 +49,80 @@ const isBlocking = (question) => question.blocking ?? true;
 const by = (person) =>
   person === "default" ? t("by default, as nobody answered in time") : t("by {name}", { name: actorName(person) });
 
+const draftOf = ({ id }) => `answer.${id}`;
+
+const Answered = ({ question: { response, status, respondedBy, respondedAt } }) =>
+  html`<p>
+  ${response ? html`<b>${t("Answer:")}</b> ${response}` : html`<span class="muted">${say(status)}</span>`}
+  ${respondedBy && html` <span class="muted">${by(respondedBy)}</span>`}
+  ${" "}<${Time} at=${respondedAt} />
+</p>`;
+
+// An answer that was being written when the question was answered or withdrawn: it can still be said as a comment.
+function Unsent({ question, task, reload }) {
+  const form = useForm({ response: "" }, draftOf(question));
+  const [isOver, setOver] = useState(false);
+  const pictures = useTakePictures();
+  if (isOver) return null;
+  const discard = () => {
+    form.reset();
+    setOver(true);
+  };
+  const submit = form.submit(async ({ response }) => {
+    await api.post(`/tasks/${task.id}/comments`, { body: response.trim() });
+    discard();
+    await reload();
+  });
+  return html`<form class="callout ask" onSubmit=${submit} data-testid="answer-unsent">
+    <p class="callout-head">${t("Your answer was not sent: the question is over")}</p>
+    <div class="asked"><${Markdown} text=${wordsOf(question)} /></div>
+    <${Answered} question=${question} />
+    <${TextField}
+      label=${t("What you wrote")}
+      name="response"
+      form=${form}
+      rows="2"
+      ...${pictures}
+      required
+      readonly=${form.busy}
+    />
+    <${Fault} form=${form} />
+    <footer>
+      <button type="button" class="button" data-testid="answer-discard" onClick=${discard}>${t("Discard")}</button>
+      <button class="button primary" data-testid="answer-comment" disabled=${form.busy}>
+        ${t("Send as a comment")}
+      </button>
+    </footer>
+  </form>`;
+}
+
 function Question({ question, task, reload }) {
-  const form = useForm({ response: "" }, `answer.${question.id}`);
+  const form = useForm({ response: "" }, draftOf(question));
   const pictures = useTakePictures();
   const [answering, setAnswering] = useState(false);
   const answer = async (response) => {
     setAnswering(true);
     try {
       await api.post(`/tasks/${task.id}/respond`, { questionId: question.id, response });
+      form.reset();
     } catch (error) {
-      if (error.status !== 409) throw error;
-      // The question goes with the next reading, and what is said beside it too.
-      failed({ status: 409, message: `${t("Your answer came too late and does not count.")} ${error.message}` });
+      if (error.status === 409)
+        error.message = `${t("Your answer came too late and does not count.")} ${error.message}`;
+      throw error;
     } finally {
       setAnswering(false);
       await reload();
     }
   };
-  const submit = form.submit(({ response }) => answer(response));
+  const submit = form.submit(async ({ response }) => {
+    try {
+      await answer(response);
+    } catch (error) {
+      // The question goes with the next reading, and what is said beside it too.
+      if (error.status === 409) failed(error);
+      throw error;
+    }
+  });
   const blocking = isBlocking(question);
   return html`<form
     class="callout ask"
