@@ -10,7 +10,7 @@ import { failed } from "./toasts.mjs";
 
 const open = new Map();
 
-const PLACE = ["id", "path", "line", "startLine", "side"];
+const PLACE = ["id", "path", "line", "startLine", "side", "commitSha"];
 const isAt = (one, place) => PLACE.every((name) => (one[name] ?? null) === (place[name] ?? null));
 
 // Marks a comment as settled, or opens it again.
@@ -112,7 +112,7 @@ export function beginReview(taskId) {
     return async () => {
       editors.value = [...written.filter(({ id }) => !id), ...editors.value];
       for (const comment of thrown) {
-        const given = [...PLACE, "commitSha", "body"].filter((name) => name !== "id" && comment[name] !== null);
+        const given = [...PLACE, "body"].filter((name) => name !== "id" && comment[name] !== null);
         const body = Object.fromEntries(given.map((name) => [name, comment[name]]));
         const reply = await api.post(`${path}/comments`, body);
         keep(withOne(reply.comment));

@@ -952,6 +952,7 @@ export const TEXTS = {
   Comments: "Comentarios",
   Details: "Detalles",
   Download: "Descargar",
+  "On {place} of another version": "Sobre {place} de otra versión",
   "Earlier questions": "Preguntas anteriores",
   "Your answer was not sent: the question is over": "La respuesta no se envió: la pregunta ya está cerrada",
   "What you wrote": "Lo que se escribió",

@@ -6,7 +6,7 @@ import { html } from "../html.mjs";
 import { t, tn } from "../language.mjs";
 import { Button, cls } from "./controls.mjs";
 import { CHUNK, Chunk, STEP } from "./diff-chunk.mjs";
-import { Said } from "./diff-notes.mjs";
+import { Editor, Said, sayLines } from "./diff-notes.mjs";
 import { decidesTests, itemsOf, paired, rowAt } from "./diff-rows.mjs";
 import { hasInvisible, visible } from "./invisible.mjs";
 
@@ -185,7 +185,7 @@ function chooser({ body, items, drawers, review, open, written, isSplit }) {
 }
 
 // index: of the file in the diff. head: the diff's head commit. read(path, first, last): lines of a file at the head;
-// null where they can't be read. notes: {said, older, pending, waiting, editors} of it.
+// null where they can't be read. notes: {said, older, pending, waiting, editors, strayed} of it.
 export function DiffFile({ file, index, head, mode, review, may, notes, viewed, setViewed, read }) {
   const [fold, setFold] = useState(null);
   const [expanded, setMore] = useState(NO_MORE);
@@ -211,7 +211,8 @@ export function DiffFile({ file, index, head, mode, review, may, notes, viewed, 
   const tools = useMemo(() => {
     const texts = new Map(items.map((item) => rowAt(item, "new")).flatMap((row) => (row ? [[row.new, row.text]] : [])));
     const open = (place) => review.write({ path: file.path, commitSha: head, ...place });
-    const written = () => review.editors.value.findLast(({ path, id }) => path === file.path && !id);
+    const isHere = ({ path, id, commitSha }) => path === file.path && !id && commitSha === head;
+    const written = () => review.editors.value.findLast(isHere);
     const chosen = chooser({ body, items, drawers, review, open, written, isSplit: mode === "split" });
     return {
       ...chosen,
@@ -293,7 +294,7 @@ export function DiffFile({ file, index, head, mode, review, may, notes, viewed, 
     ${
       !isFolded &&
       html`
-        <${Others} lost=${lost} older=${notes.older} waiting=${notes.waiting} review=${review} />
+        <${Others} lost=${lost} notes=${notes} review=${review} />
         ${
           items.length
             ? html`<div
@@ -324,10 +325,10 @@ export const Counts = ({ of: { additions, deletions } }) =>
 </span>`;
 
 // Comments on lines of earlier versions of the change, and on lines that this diff does not show.
-function Others({ lost, older, waiting, review }) {
+function Others({ lost, notes: { older, waiting, strayed }, review }) {
   const said = [...older, ...lost.filter(({ kind }) => kind === "said").map(({ one }) => one)];
   const mine = [...waiting.map((one) => ({ kind: "pending", one })), ...lost.filter(({ kind }) => kind !== "said")];
-  if (!said.length && !mine.length) return null;
+  if (!said.length && !mine.length && !strayed.length) return null;
   return html`<div class="note others">
     ${
       said.length > 0 &&
@@ -338,6 +339,13 @@ function Others({ lost, older, waiting, review }) {
         ${said.map((one) => html`<${Said} key=${one.id} comment=${one} review=${review} shows />`)}
       </details>`
     }
+    ${strayed.map(
+      (one) =>
+        html`<div key=${`${one.id} ${one.commitSha} ${one.side} ${one.startLine} ${one.line}`}>
+          <p class="note-head muted">${t("On {place} of another version", { place: sayLines(one) })}</p>
+          <${Editor} draft=${one} before=${[]} review=${review} isApart />
+        </div>`,
+    )}
     ${mine.map(
       ({ kind, one }) =>
         html`<p key=${`${kind} ${one.side} ${one.line}`} class="note-head">

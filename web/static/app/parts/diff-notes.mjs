@@ -104,16 +104,22 @@ const Pending = ({ comment, before, review }) =>
   <${Body} body=${comment.body} before=${before} />
 </article>`;
 
-// before: the lines it is about; a suggestion begins with them.
-function Editor({ draft, before, review }) {
+// before: the lines it is about; a suggestion begins with them. isApart: it doesn't stand below its lines.
+export function Editor({ draft, before, review, isApart = false }) {
   const field = useRef();
   const pictures = useTakePictures();
   useLayoutEffect(() => {
-    review.fields.set(draft, field.current);
-    if (review.begun !== draft) return;
-    // Before the next key: what is typed right after choosing a line is meant for its comment.
-    review.begun = null;
-    field.current.focus();
+    const { current } = field;
+    review.fields.set(draft, current);
+    if (review.begun === draft) {
+      // Before the next key: what is typed right after choosing a line is meant for its comment.
+      review.begun = null;
+      current.focus();
+    }
+    return () => {
+      // It may go on elsewhere, apart from lines that another commit has changed.
+      if (document.activeElement === current) review.begun = draft;
+    };
   }, [draft]);
   const suggest = () => {
     const block = ["```suggestion", ...before, "```", ""].join("\n");
@@ -162,9 +168,9 @@ function Editor({ draft, before, review }) {
       <button type="button" class="button small ghost" onClick=${leaving(review.drop)}>
         ${draft.id ? t("Cancel") : t("Remove")}
       </button>
-      ${draft.startLine && html`<span class="muted">${sayLines(draft)}</span>`}
+      ${draft.startLine && !isApart && html`<span class="muted">${sayLines(draft)}</span>`}
     </p>
-    ${!draft.id && html`<p class="muted by-touch">${t("Touch another line's number for a range.")}</p>`}
+    ${!draft.id && !isApart && html`<p class="muted by-touch">${t("Touch another line's number for a range.")}</p>`}
   </div>`;
 }
 

@@ -8,19 +8,21 @@ import { parsePatch } from "./patch.mjs";
 import { diff2html } from "./scripts.mjs";
 import { loadStyle } from "./styles.mjs";
 
-const NOTHING = { said: [], older: [], pending: [], waiting: [], editors: [] };
+const nothing = () => ({ said: [], older: [], pending: [], waiting: [], editors: [], strayed: [] });
+const NOTHING = nothing();
 
-// What was said and is being said, by the path of the file. older, waiting: said and pending on other versions.
+// What was said and is being said, by the path of the file. older, waiting, strayed: said, pending and being written on
+// other versions, whose lines are not those of this one.
 function notesByFile(comments, pending, editors, headSha) {
   const files = new Map();
   const put = (kind, one) => {
-    if (!files.has(one.path)) files.set(one.path, { said: [], older: [], pending: [], waiting: [], editors: [] });
+    if (!files.has(one.path)) files.set(one.path, nothing());
     files.get(one.path)[kind].push(one);
   };
   for (const one of comments)
     if (one.path) put(one.line && (!one.commitSha || one.commitSha === headSha) ? "said" : "older", one);
   for (const one of pending) if (one.path) put(one.commitSha === headSha ? "pending" : "waiting", one);
-  for (const one of editors) put("editors", one);
+  for (const one of editors) put(one.commitSha === headSha ? "editors" : "strayed", one);
   return files;
 }
 
