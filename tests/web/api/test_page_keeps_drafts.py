@@ -26,6 +26,7 @@ FILE = {"path": "x.py", "oldPath": None, "status": "modified", "additions": 1, "
 DIFF = {"headSha": SHA, "baseSha": OTHER_SHA, "truncated": False, "patch": PATCH, "files": [FILE]}
 END_SESSION = "async () => (await import('/static/app/session.mjs')).forget()"
 """What the page does once its tokens are refused."""
+KEPT = "() => Object.values(sessionStorage)"
 SIGN_IN = "async tokens => (await import('/static/app/session.mjs')).keep(tokens)"
 
 
@@ -257,6 +258,32 @@ def test_what_was_written_beside_an_answer_is_dropped_with_it(reader: PageReader
 
     expect(reader.see("question")).to_have_count(0)
     expect(reader.see("answer-unsent")).to_have_count(0)
+
+
+def test_who_signs_out_leaves_no_comment_on_a_line_behind(reader: PageReader, plain_world: World) -> None:
+    project, task = _reviewed(reader, plain_world)
+    reader.open(f"#/projects/{project.id}/tasks/{task.id}/review")
+    reader.page.locator("td.nums[tabindex]").last.focus()
+    reader.page.keyboard.press("Enter")
+    reader.see("diff-comment").fill("A secret")
+    assert any("A secret" in kept for kept in reader.page.evaluate(KEPT))
+
+    reader.see("logout").click()
+
+    expect(reader.see("login-username")).to_be_visible()
+    assert not any("A secret" in kept for kept in reader.page.evaluate(KEPT))
+
+
+def test_a_comment_on_a_line_outlives_the_session(reader: PageReader, plain_world: World) -> None:
+    project, task = _reviewed(reader, plain_world)
+    reader.open(f"#/projects/{project.id}/tasks/{task.id}/review")
+    reader.page.locator("td.nums[tabindex]").last.focus()
+    reader.page.keyboard.press("Enter")
+    reader.see("diff-comment").fill("Look here")
+
+    _sign_in_again(reader, plain_world)
+
+    expect(reader.see("diff-comment")).to_have_value("Look here")
 
 
 def test_a_pending_comment_that_could_not_be_removed_is_told(reader: PageReader, plain_world: World) -> None:

@@ -4,7 +4,8 @@ import { user } from "./session.mjs";
 
 const PREFIX = "aiworker.draft.";
 
-const nameOf = (key) => `${PREFIX}${user.value?.id}.${key}`;
+// Not tied to who signs in next: what an effect keeps would be written again under that name.
+const nameOf = (key) => `${PREFIX}${user.peek()?.id}.${key}`;
 
 // What was kept under this key, or null.
 export function keptDraft(key) {
@@ -44,10 +45,12 @@ export const lineDraft = (place, body = "") => ({ ...place, body: signal(body) }
 // `end` stops keeping them; what is kept by then stays.
 export function lineDrafts(taskId) {
   const key = `lines.${taskId}`;
+  const author = user.peek()?.id;
   const drafts = signal((keptDraft(key) || []).map(({ body, ...place }) => lineDraft(place, body)));
   const end = effect(() => {
     const written = drafts.value.map((draft) => ({ ...draft, body: draft.body.value }));
-    keepDraft(key, written.length ? written : null);
+    // Who signed out has thrown it away.
+    if (user.peek()?.id === author) keepDraft(key, written.length ? written : null);
   });
   return { drafts, end };
 }
