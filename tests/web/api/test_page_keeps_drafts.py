@@ -12,7 +12,7 @@ from tests.png import solid
 from tests.web.live_feed import LiveFeed
 from tests.web.made import a_question
 from tests.web.page_reader import PageReader
-from tests.web.world import SHA, World, get, put
+from tests.web.world import SHA, World, all_of, get, put
 
 OTHER_SHA = "b" * 40
 PATCH = """diff --git a/x.py b/x.py
@@ -284,6 +284,31 @@ def test_a_comment_on_a_line_outlives_the_session(reader: PageReader, plain_worl
     _sign_in_again(reader, plain_world)
 
     expect(reader.see("diff-comment")).to_have_value("Look here")
+
+
+def test_a_draft_says_that_what_it_depends_on_was_cancelled(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    first = plain_world.task(project, "Lay the ground")
+    reader.open(f"#/projects/{project.id}/tasks")
+    reader.see("task-new").click()
+    reader.see("task-title").fill("Build on it")
+    dialog = reader.page.locator("dialog")
+    dialog.locator("summary").click()
+    dialog.get_by_label("Lay the ground").check()
+    reader.page.keyboard.press("Escape")
+    assert plain_world.client.post(f"/api/tasks/{first.id}/cancel").status_code == 200
+    reader.page.reload()
+    reader.see("task-new").click()
+    cancelled = dialog.get_by_label("Lay the ground (cancelled)")
+
+    expect(cancelled).to_be_checked()
+    cancelled.click()
+    expect(cancelled).to_have_count(0)
+    reader.see("task-create").click()
+
+    expect(reader.see("task-create")).to_have_count(0)
+    (made,) = all_of(Task, Task.title == "Build on it")
+    assert made.state == "backlog"
 
 
 def test_a_pending_comment_that_could_not_be_removed_is_told(reader: PageReader, plain_world: World) -> None:

@@ -606,6 +606,7 @@ export const TEXTS = {
   "Over all its runs. Once one is reached, the task is parked with its work kept. Empty: the project's.":
     "Sobre todas sus ejecuciones. Al alcanzar uno, la tarea se aparca conservando su trabajo. Vacío: los del proyecto.",
   "Depends on": "Depende de",
+  "{title} (cancelled)": "{title} (cancelada)",
   "It waits until these are approved.": "Espera hasta que estas estén aprobadas.",
   Discard: "Descartar",
   "What you wrote here is not saved yet.": "Lo escrito aquí aún no está guardado.",

@@ -2,7 +2,7 @@
 import { api } from "../api.mjs";
 import { keepDraft, keepFiles, keptFiles } from "../drafts.mjs";
 import { html } from "../html.mjs";
-import { useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { CapFields, capsDraft, capsOf } from "../parts/caps.mjs";
 import { CheckField, Fault, Field, SelectField, TextField, useForm } from "../parts/controls.mjs";
 import { Dialog } from "../parts/dialogs.mjs";
@@ -15,7 +15,7 @@ import { project } from "../projects.mjs";
 import { to } from "../routes.mjs";
 import { keepTask, tasks } from "../tasks.mjs";
 import { failed, told, toldUndoable } from "../toasts.mjs";
-import { BY_URGENCY, lines, say } from "../words.mjs";
+import { BY_URGENCY, lines, say, shortId } from "../words.mjs";
 
 // What the built-in agent needs to be told, to begin with.
 const STEPS = `\`\`\`steps
@@ -37,6 +37,8 @@ const EMPTY = {
   mayChangeTestSetup: false,
   ...capsDraft("caps"),
 };
+
+const isCancelled = ({ state }) => state === "cancelled";
 
 export function NewTask({ close }) {
   const { id: projectId } = project.value;
@@ -93,9 +95,14 @@ export function NewTask({ close }) {
     // The task is there by now: a file that is refused can be added to it later, and until then it says that it waits.
     if (files.length) await sendFiles(task.id, files).catch(failed);
   });
-  const others = [...(tasks.value?.values() || [])].filter(({ state }) => state !== "cancelled");
+  const { dependsOn } = form.draft;
+  // What a draft depends on stays, also what is not on the board any more or cancelled: that one has to be taken out.
+  const others = [...(tasks.value?.values() || [])].filter((task) => !isCancelled(task) || dependsOn.includes(task.id));
+  const away = dependsOn.filter((id) => !tasks.value?.has(id)).map((id) => ({ id, title: shortId(id) }));
+  const open = useRef(false);
+  open.current ||= others.some(isCancelled);
   const toggle = (id, yes) =>
-    form.change("dependsOn", yes ? [...form.draft.dependsOn, id] : form.draft.dependsOn.filter((one) => one !== id));
+    form.change("dependsOn", yes ? [...dependsOn, id] : dependsOn.filter((one) => one !== id));
   return html`<${Dialog} title=${t("New task")} close=${leave} wide>
     <form onSubmit=${create}>
       <${TextField}
@@ -146,7 +153,7 @@ export function NewTask({ close }) {
         />
       </div>
       ${hasDrivers() && html`<${Files} files=${files} setFiles=${setFiles} />`}
-      <details>
+      <details open=${open.current}>
         <summary>${t("More")}</summary>
         <${DriverFields} form=${form} usual=${t("the project's")} />
         <${TextField}
@@ -175,21 +182,21 @@ export function NewTask({ close }) {
           />`
         }
         ${
-          others.length > 0 &&
+          others.length + away.length > 0 &&
           html`<${Field}
             label=${t("Depends on")}
             hint=${t("It waits until these are approved.")}
             control=${(id) =>
               html`<div class="choices" id=${id} role="group" aria-label=${t("Depends on")}>
-                ${others.map(
+                ${[...others, ...away].map(
                   (task) =>
                     html`<label key=${task.id} class="check">
                       <input
                         type="checkbox"
-                        checked=${form.draft.dependsOn.includes(task.id)}
+                        checked=${dependsOn.includes(task.id)}
                         onChange=${(event) => toggle(task.id, event.target.checked)}
                       />
-                      <span>${task.title}</span>
+                      <span>${isCancelled(task) ? t("{title} (cancelled)", { title: task.title }) : task.title}</span>
                     </label>`,
                 )}
               </div>`}
