@@ -311,6 +311,28 @@ def test_a_draft_says_that_what_it_depends_on_was_cancelled(reader: PageReader, 
     assert made.state == "backlog"
 
 
+@pytest.mark.parametrize(("button", "field"), [("task", "task-title"), ("tasks", "tasks-titles")])
+def test_a_new_task_is_not_changed_while_it_is_being_sent(
+    reader: PageReader, plain_world: World, button: str, field: str
+) -> None:
+    project = plain_world.project()
+    reader.open(f"#/projects/{project.id}/tasks")
+    held: list[Route] = []
+    reader.page.route("**/api/tasks", lambda route: held.append(route))
+    reader.see(f"{button}-new").click()
+    reader.see(field).fill("Greet")
+    with reader.page.expect_request("**/api/tasks"):
+        reader.see(f"{button}-create").click()
+
+    for one in reader.page.locator("dialog :is(textarea, input:not([type=file], [type=checkbox]))").all():
+        expect(one).not_to_be_editable()
+    for one in reader.page.locator("dialog :is(select, [type=file], [type=checkbox])").all():
+        expect(one).to_be_disabled()
+    held[0].fulfill(status=400, json={"error": "Validation error", "details": {"field": "title", "message": "No"}})
+    expect(reader.see(field)).to_be_editable()
+    expect(reader.see(field)).to_have_value("Greet")
+
+
 def test_a_pending_comment_that_could_not_be_removed_is_told(reader: PageReader, plain_world: World) -> None:
     project, task = _reviewed(reader, plain_world)
     older = {"path": "x.py", "line": 1, "side": "new", "commitSha": OTHER_SHA, "body": "Look"}

@@ -95,6 +95,8 @@ export function NewTask({ close }) {
     // The task is there by now: a file that is refused can be added to it later, and until then it says that it waits.
     if (files.length) await sendFiles(task.id, files).catch(failed);
   });
+  // While it is being sent nothing is changed: that would be lost with the dialog.
+  const { busy } = form;
   const { dependsOn } = form.draft;
   // What a draft depends on stays, also what is not on the board any more or cancelled: that one has to be taken out.
   const others = [...(tasks.value?.values() || [])].filter((task) => !isCancelled(task) || dependsOn.includes(task.id));
@@ -110,6 +112,7 @@ export function NewTask({ close }) {
         name="title"
         form=${form}
         testid="task-title"
+        readonly=${busy}
         required
         maxlength="200"
         placeholder=${t("Add a password reset page")}
@@ -119,7 +122,8 @@ export function NewTask({ close }) {
         name="description"
         form=${form}
         testid="task-description"
-        ...${pictures}
+        readonly=${busy}
+        ...${busy ? {} : pictures}
         rows="8"
         placeholder=${t("What should be different afterwards, and how would one see it?")}
         hint=${html`
@@ -130,7 +134,13 @@ export function NewTask({ close }) {
               fence: html`<code>${"```steps"}</code>`,
             },
           )}${" "}
-          <button type="button" class="button small ghost" data-testid="task-steps" onClick=${insertSteps}>
+          <button
+            type="button"
+            class="button small ghost"
+            data-testid="task-steps"
+            disabled=${busy}
+            onClick=${insertSteps}
+          >
             ${t("Insert example steps")}
           </button>
         `}
@@ -141,6 +151,7 @@ export function NewTask({ close }) {
           name="priority"
           form=${form}
           testid="task-priority"
+          disabled=${busy}
           options=${BY_URGENCY.map((one) => [one, say(one)])}
         />
         <${TextField}
@@ -148,13 +159,15 @@ export function NewTask({ close }) {
           name="labels"
           form=${form}
           testid="task-labels"
+          readonly=${busy}
           placeholder="ui, bug"
           hint=${t("Separated by commas.")}
         />
       </div>
-      ${hasDrivers() && html`<${Files} files=${files} setFiles=${setFiles} />`}
+      ${hasDrivers() && html`<${Files} files=${files} setFiles=${setFiles} busy=${busy} />`}
       <details open=${open.current}>
         <summary>${t("More")}</summary>
+        <fieldset class="bare" disabled=${busy}>
         <${DriverFields} form=${form} usual=${t("the project's")} />
         <${TextField}
           label=${t("Required capabilities")}
@@ -202,13 +215,14 @@ export function NewTask({ close }) {
               </div>`}
           />`
         }
+        </fieldset>
       </details>
       <${Fault} form=${form} />
       <footer>
-        <button type="button" class="button" data-testid="task-discard" onClick=${discard}>
+        <button type="button" class="button" data-testid="task-discard" disabled=${busy} onClick=${discard}>
           ${written ? t("Discard") : t("Cancel")}
         </button>
-        <button class="button primary" data-testid="task-create" disabled=${form.busy}>${t("Create task")}</button>
+        <button class="button primary" data-testid="task-create" disabled=${busy}>${t("Create task")}</button>
       </footer>
     </form>
   <//>`;
@@ -228,7 +242,7 @@ function renamed(file, others) {
 }
 
 // Files to send once the task is there; one with the name of another takes its place.
-function Files({ files, setFiles }) {
+function Files({ files, setFiles, busy }) {
   const take = (more) => setFiles([...files.filter(({ name }) => !more.some((one) => one.name === name)), ...more]);
   return html`<div class="chosen-files">
     ${
@@ -241,6 +255,7 @@ function Files({ files, setFiles }) {
               <button
                 type="button"
                 class="button small ghost"
+                disabled=${busy}
                 onClick=${() => setFiles(files.filter((one) => one !== file))}
               >
                 ${t("Remove")}
@@ -249,7 +264,7 @@ function Files({ files, setFiles }) {
         )}
       </ul>`
     }
-    <${ChooseFiles} take=${take} testid="task-files">
+    <${ChooseFiles} take=${take} disabled=${busy} testid="task-files">
       <b>${t("Add files")}</b> ${t("or drop them here: the agent gets them with the task.")}
     <//>
   </div>`;

@@ -43,6 +43,7 @@ export function NewTasks({ close }) {
         name="titles"
         form=${form}
         testid="tasks-titles"
+        readonly=${form.busy}
         rows="8"
         required
         placeholder=${t("Add a password reset page\nSay hello in Spanish")}
@@ -52,6 +53,7 @@ export function NewTasks({ close }) {
           label=${t("Priority of all")}
           name="priority"
           form=${form}
+          disabled=${form.busy}
           options=${BY_URGENCY.map((one) => [one, say(one)])}
         />
         <${TextField}
@@ -59,6 +61,7 @@ export function NewTasks({ close }) {
           name="labels"
           form=${form}
           testid="tasks-labels"
+          readonly=${form.busy}
           placeholder="ui, bug"
           hint=${t("Separated by commas.")}
         />
