@@ -7,10 +7,11 @@ from marshmallow import fields, validate
 from common.names import SHA_PATTERN
 from common.services.tasks.messages import shown_kind
 from common.services.tasks.tasks import NewComment
-from web.http.fields import Choice, Integer, Line, Schema, Text, Timestamp, not_blank
+from web.http.fields import Choice, Integer, Schema, Text, Timestamp, not_blank
 
 SIDES = ("old", "new")
 FARTHEST_LINE = 10_000_000
+LONGEST_PATH = 1000
 MOST_COMMENTS = 100
 """Comments that come with one rejection or review."""
 
@@ -63,7 +64,8 @@ class WriteCommentSchema(Schema):
     makes = NewComment
 
     body = Text(10_000, required=True, validate=not_blank)
-    path = Line(1000, allow_none=True)
+    # Names of files may hold tabs and line ends, and begin and end with spaces.
+    path = Text(LONGEST_PATH, least=1, allow_none=True)
     line = Integer(1, FARTHEST_LINE, allow_none=True)
     start_line = Integer(1, FARTHEST_LINE, allow_none=True)
     side = Choice(SIDES, allow_none=True)

@@ -9,12 +9,12 @@ from common.services.tasks import reviews as services
 from common.services.tasks.reviews import NewReview, Verdict
 from common.services.tasks.tasks import NewComment, read_task
 from common.states import Role
-from web.api.comments import FARTHEST_LINE, CommentSchema, PlaceSchema, WriteCommentSchema, is_commit
+from web.api.comments import FARTHEST_LINE, LONGEST_PATH, CommentSchema, PlaceSchema, WriteCommentSchema, is_commit
 from web.api.diffs import FileLinesSchema, read_lines
 from web.api.tasks import WrittenTaskSchema
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, QueryInteger, body, one, query, reply
-from web.http.fields import Boolean, Choice, Line, Schema, Text, Timestamp, not_blank
+from web.http.fields import Boolean, Choice, Schema, Text, Timestamp, not_blank
 
 reviews = Blueprint("reviews", __name__, url_prefix="/api")
 
@@ -66,7 +66,7 @@ class ReadLinesSchema(Schema):
     firstLine, lastLine: counted from 1; at most 2,000 lines come.
     """
 
-    path = Line(1000, load_default=None)
+    path = Text(LONGEST_PATH, least=1, load_default=None)
     commit_sha = fields.String(load_default=None, validate=is_commit())
     first_line = QueryInteger(1, FARTHEST_LINE, load_default=1)
     last_line = QueryInteger(1, FARTHEST_LINE, load_default=FARTHEST_LINE)

@@ -128,7 +128,8 @@ def _told(feedback: Sequence[Feedback]) -> list[str]:
                 continue
             place = _place(comment.path, comment.line, comment)
             parts.append(_said(place, body) if body else place)
-            if comment.side != OLD_SIDE:
+            # A marker is one line.
+            if comment.side != OLD_SIDE and "\n" not in comment.path:
                 parts.append(code_marker(comment.path, comment.line, comment.start_line, comment.commit_sha))
     return parts
 

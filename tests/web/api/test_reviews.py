@@ -66,6 +66,18 @@ def test_a_place_that_is_none_is_refused_by_name(world: World, task: Task, place
     assert said(world, task) == pending(world.client, task) == []
 
 
+@pytest.mark.parametrize("path", ["tab\there.py", " lead.py", "trail.py ", "two\nlines.py"])
+def test_a_comment_stands_in_a_file_of_any_name(world: World, task: Task, path: str) -> None:
+    body = {"body": "Here", "path": path, "line": 3}
+    made = world.client.post(at(task, "/comments"), json=body)
+    assert (made.status_code, pending(world.client, task)[0]["path"]) == (201, path)
+
+    submitted = world.client.post(at(task, "/submit"), json={"verdict": "comment"})
+
+    assert submitted.status_code == 200, submitted.json
+    assert [one["path"] for one in said(world, task)] == [path]
+
+
 def test_a_draft_is_its_authors_until_it_is_submitted(world: World, task: Task) -> None:
     other = world.client_of("mel", Role.MAINTAINER)
     begun = events("task:updated")
@@ -206,12 +218,29 @@ def test_a_suggestion_without_a_word_before_it_is_a_patch_too(world: World, tmp_
     assert "{suggested-change" not in told
 
 
+def test_the_next_run_is_shown_the_lines_of_files_of_any_name(world: World, tmp_path: Path) -> None:
+    task = world.task(world.project(has_repository=True), state="ready_to_test")
+    for path in (" tab\there.py ", "two\nlines.py"):
+        world.client.post(at(task, "/comments"), json={"body": "Here", "path": path, "line": 1})
+        (tmp_path / path).write_text("print('hello')\n")
+    world.client.post(at(task, "/submit"), json={"verdict": "reject", "body": "Not yet", "commitSha": SHA})
+    agent, _agent_id = world.agent()
+
+    _run, claim = world.claim(agent)
+
+    told = fill(claim["prompt"], tmp_path)
+    assert " tab\there.py :1: Here" in told
+    assert "two\nlines.py:1: Here" in told
+    assert told.count("print('hello')") == 1
+    assert "{code-around" not in told
+
+
 def test_lines_of_a_file_are_read_at_a_commit_of_the_task(world: World, tmp_path: Path) -> None:
     project = world.project(has_repository=True)
     task = world.task(project)
     tree = WorkTree(tmp_path / "tree", str(local_forge().repository_path(repository_of(project))))
     base = tree.commit({"a b.txt": "one\ntwo\rtwo\nthree\nfour", "bytes": "a\0b", "big": "x" * 2_000_001}, on="main")
-    head = tree.commit({"a b.txt": "one\n"}, on=task.branch_name, start="main")
+    head = tree.commit({"a b.txt": "one\n", " tab\there ": "two\n"}, on=task.branch_name, start="main")
     other = tree.commit({"secret": "x\n"}, on="task-other", start="main")
     for branch in ("main", task.branch_name, "task-other"):
         tree.push(branch)
@@ -225,6 +254,7 @@ def test_lines_of_a_file_are_read_at_a_commit_of_the_task(world: World, tmp_path
         "path": "a b.txt", "commitSha": base, "firstLine": 2, "totalLines": 4, "lines": ["two\rtwo", "three"],
     }  # fmt: skip
     assert read("a b.txt", head).json["lines"] == ["one"]
+    assert read(" tab\there ", head).json["lines"] == ["two"]
     assert viewer.get(f"/api/tasks/{task.id}/file?path=a%20b.txt").json["commitSha"] == head
     assert viewer.get(f"/api/tasks/{task.id}/file").json["details"] == {"field": "path", "message": "Required"}
     assert read("a b.txt", head, firstLine=9).json["lines"] == []
