@@ -97,7 +97,7 @@ def change_password(current: str, new: str) -> IssuedTokens:
 def refresh(refresh_token: str) -> IssuedTokens:
     """Exchange a refresh token for a new pair. It can be repeated for 30 s, until the new token is used.
 
-    Any later use of the same token ends the login.
+    A later use of the same token ends the login.
     """
     return issue_tokens(services.refresh(refresh_token, _device()))
 

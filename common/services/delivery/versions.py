@@ -18,7 +18,7 @@ from common.transaction import Transaction
 from common.values.barrier import Barrier
 
 MOST_COMPARED = 200
-"""How many older commits are compared with what a new version declares about rollbacks. Any older ones are blocked."""
+"""How many older commits are compared with what a new version declares about rollbacks; what is older is blocked."""
 
 Line: TypeAlias = "Select[str, datetime, int | None, str, str | None, datetime | None, Barrier | None]"
 

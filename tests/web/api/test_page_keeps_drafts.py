@@ -299,7 +299,7 @@ def test_a_draft_says_that_what_it_depends_on_was_cancelled(reader: PageReader, 
     assert plain_world.client.post(f"/api/tasks/{first.id}/cancel").status_code == 200
     reader.page.reload()
     reader.see("task-new").click()
-    cancelled = dialog.get_by_label("Lay the ground (cancelled)")
+    cancelled = dialog.get_by_label("Lay the ground · Cancelled")
 
     expect(cancelled).to_be_checked()
     cancelled.click()

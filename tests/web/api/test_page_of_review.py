@@ -88,7 +88,7 @@ def test_a_comment_that_is_being_written_stays_with_the_version_that_it_is_about
     expect(written).to_have_value("Older is wrong")
     expect(written).to_be_focused()
     expect(reader.page.locator(".note.others").get_by_test_id("diff-comment")).to_have_count(1)
-    expect(reader.page.locator(".note.others")).to_contain_text("line 2 of another version")
+    expect(reader.page.locator(".note.others")).to_contain_text("line 2, another version")
     expect(reader.see("diff-suggest")).to_have_count(0)
     # The same line of the newer version has a comment of its own.
     reader.page.locator("td.nums[tabindex]").last.click()

@@ -59,8 +59,8 @@ def test_what_others_saved_in_a_changed_field_is_told_before_it_is_replaced(
 
     reader.see("project-save").click()
 
-    expect(reader.page.get_by_role("alert")).to_contain_text("Somebody else changed what you changed.")
-    expect(reader.page.locator(".field.wrong")).to_contain_text("Somebody else saved this meanwhile: a.txt secret.txt")
+    expect(reader.page.get_by_role("alert")).to_contain_text("Somebody else changed this too.")
+    expect(reader.page.locator(".field.wrong")).to_contain_text("Somebody else saved: a.txt secret.txt")
     expect(reader.page.locator(".field.wrong")).to_have_count(1)
     assert get(Project, project.id).forbidden_paths == ["a.txt", "secret.txt"]
     reader.see("project-save").click()

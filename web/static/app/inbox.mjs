@@ -31,7 +31,7 @@ const CHANGES = [
 ];
 
 export const KINDS = {
-  failing: mark("Failing versions"),
+  failing: mark("A live version fails"),
   question: mark("Questions"),
   release: mark("Releases"),
   review: mark("Ready to review"),

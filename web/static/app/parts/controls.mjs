@@ -129,7 +129,7 @@ export function Field({ label, hint, control, error }) {
 // here.
 const faultOf = (form, name, shown = (value) => value) => {
   const theirs = form.theirs?.[name];
-  if (theirs !== undefined) return t("Somebody else saved this meanwhile: {value}", { value: shown(theirs) || "–" });
+  if (theirs !== undefined) return t("Somebody else saved: {value}", { value: shown(theirs) || "–" });
   const { field, message } = form.fault || {};
   return field === name || field?.startsWith(`${name}.`) ? message : null;
 };

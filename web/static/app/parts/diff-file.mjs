@@ -342,7 +342,7 @@ function Others({ lost, notes: { older, waiting, strayed }, review }) {
     ${strayed.map(
       (one) =>
         html`<div key=${`${one.id} ${one.commitSha} ${one.side} ${one.startLine} ${one.line}`}>
-          <p class="note-head muted">${t("On {place} of another version", { place: sayLines(one) })}</p>
+          <p class="note-head muted">${t("{place}, another version", { place: sayLines(one) })}</p>
           <${Editor} draft=${one} before=${[]} review=${review} isApart />
         </div>`,
     )}

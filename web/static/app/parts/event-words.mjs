@@ -30,22 +30,15 @@ const SENTENCES = {
   "agent:deleted": ({ agentId, podName }) => t("deleted the agent {name}", { name: podName || agentId }),
   "job:retried": ({ kind }) => t("started the failed job {kind} again", { kind }),
   "deploy:rollback_requested": ({ environment, commitSha, reason }) => {
-    const commit = String(commitSha).slice(0, 8);
-    return reason
-      ? t("rolls {environment} back to {commit} by itself, because the live version fails: {reason}", {
-          environment,
-          commit,
-          reason: serverText(reason),
-        })
-      : t("rolled {environment} back to {commit}", { environment, commit });
+    const said = t("rolled {environment} back to {commit}", { environment, commit: String(commitSha).slice(0, 8) });
+    return reason ? `${said}: ${serverText(reason)}` : said;
   },
   "deploy:failing": ({ environment, error }) =>
     t("the version in {environment} fails: {error}", { environment, error: serverText(error) }),
-  "deploy:recovered": ({ environment }) => t("the version in {environment} is healthy again", { environment }),
+  "deploy:recovered": ({ environment }) => t("the version in {environment} works again", { environment }),
   "deploy:started": ({ environment }) => t("started the {environment} deployment", { environment }),
   "deploy:completed": ({ environment }) => t("finished the {environment} deployment", { environment }),
-  "deploy:url_changed": ({ environment, url }) =>
-    t("the address in {environment} is another one now: {url}", { environment, url }),
+  "deploy:url_changed": ({ environment, url }) => t("the address in {environment} is now {url}", { environment, url }),
   "branch:pushed": ({ branch, newSha }) =>
     t("pushed {commit} to {branch}", { commit: String(newSha).slice(0, 8), branch }),
   "project:base_tested": ({ commitSha, isRed, reason }) =>
@@ -113,8 +106,8 @@ const SENTENCES = {
 
 function sayGroupChange(changed) {
   if (changed === "taskIds") return t("took a task out of a group");
-  if (changed === "error") return t("changed what a group says went wrong");
-  if (changed === "headSha") return t("began to build a group again, as its branch had moved");
+  if (changed === "error") return t("changed the error of a group");
+  if (changed === "headSha") return t("rebuilds a group: its branch moved");
   return changed === "wantsStaging"
     ? t("asked for a group to go to staging once it is merged")
     : t("accepted that a group brings back what was rolled back");

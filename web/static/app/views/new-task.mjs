@@ -209,7 +209,7 @@ export function NewTask({ close }) {
                         checked=${dependsOn.includes(task.id)}
                         onChange=${(event) => toggle(task.id, event.target.checked)}
                       />
-                      <span>${isCancelled(task) ? t("{title} (cancelled)", { title: task.title }) : task.title}</span>
+                      <span>${task.title}${isCancelled(task) && ` · ${t("Cancelled")}`}</span>
                     </label>`,
                 )}
               </div>`}

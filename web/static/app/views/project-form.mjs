@@ -197,7 +197,7 @@ export const MoreFields = ({ form, secrets = [] }) => html`
       form=${form}
       rows="4"
       placeholder="NAME=value"
-      hint=${t("One a line. A value of several lines: in quotes, with \\n for each line end.")}
+      hint=${t('One a line. Several lines in one value: "A\\nB".')}
       spellcheck=${false}
     />
     <${TextField}

@@ -142,7 +142,7 @@ function Form({ of, saved }) {
     // No event may have come of what others saved.
     const { draft, now, clashes: fresh } = take((await api.get(`/projects/${of.id}`)).project);
     if (fresh.length) {
-      const message = t("Somebody else changed what you changed. Save again to replace it.");
+      const message = t("Somebody else changed this too. Save again to replace it.");
       throw Object.assign(new Error(message), { status: 409 });
     }
     const body = bodyOf({ ...draft, importUrl: "", defaultBranch: now.defaultBranch }, now);

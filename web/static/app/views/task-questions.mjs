@@ -74,11 +74,11 @@ function Unsent({ question, task, reload }) {
     await reload();
   });
   return html`<form class="callout ask" onSubmit=${submit} data-testid="answer-unsent">
-    <p class="callout-head">${t("Your answer was not sent: the question is over")}</p>
+    <p class="callout-head">${t("Not sent: the question is over")}</p>
     <div class="asked"><${Markdown} text=${wordsOf(question)} /></div>
     <${Answered} question=${question} />
     <${TextField}
-      label=${t("What you wrote")}
+      label=${t("Your answer")}
       name="response"
       form=${form}
       rows="2"
@@ -90,7 +90,7 @@ function Unsent({ question, task, reload }) {
     <footer>
       <button type="button" class="button" data-testid="answer-discard" onClick=${discard}>${t("Discard")}</button>
       <button class="button primary" data-testid="answer-comment" disabled=${form.busy}>
-        ${t("Send as a comment")}
+        ${t("Add a comment")}
       </button>
     </footer>
   </form>`;

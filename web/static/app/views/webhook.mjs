@@ -17,7 +17,7 @@ const kinds = () => [
   ["review", t("Reviews"), t("A task is ready to test.")],
   ["failed", t("Failures"), t("A task was given up: its runs failed or were refused.")],
   ["parked", t("Caps"), t("A task waits because it reached a cap of spending.")],
-  ["release", t("Releases"), t("A release failed or waits on staging for production, or a live version fails.")],
+  ["release", t("Releases"), t("A release failed or waits for production, or a live version fails.")],
   ["base_is_red", t("Red default branch"), t("The tests of a default branch fail by themselves.")],
   ["quarantined", t("Tests in quarantine"), t("A project's rule put a flaky test into quarantine.")],
   ["finished", t("Finished"), t("A release runs in production.")],
