@@ -315,6 +315,15 @@ class JobQueue:
         found = self._late.session.execute(ending.limit(MOST_SWEPT)).all()
         return [(kind, job_id, (until - now).total_seconds()) for kind, job_id, until in found if until is not None]
 
+    def bring_back(self, step: timedelta) -> None:
+        """The clock was set back by this much: no job waits longer for that, or for a worker that has died."""
+        latest = self._now() + timedelta(seconds=LEASE_SECONDS)
+        ahead = select(Job).where(Job.state_.in_(LIVE_JOB), (Job.next_at > self._now()) | (Job.lease_until > latest))
+        for job in self._late.session.scalars(ahead):
+            job.next_at -= step if job.next_at > self._now() else timedelta(0)
+            if job.lease_until is not None and job.lease_until > latest:
+                job.lease_until -= step
+
     def is_project_busy(self, project_id: str, *, except_for: Lease, kept: Kind) -> bool:
         """Whether a job of the project other than this one is running, or is queued and not of the kind `kept`.
 

@@ -7,18 +7,16 @@ that is done every few seconds.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import update
 
-from common.jobs import LEASE_SECONDS
 from common.models.agent import Agent
-from common.models.journal import Job, Mark
+from common.models.journal import Mark
 from common.models.project import Project
 from common.models.run import Run
 from common.models.webhook import WebhookDelivery
-from common.states import LIVE_JOB
 from common.transaction import Transaction
 
 log = structlog.get_logger()
@@ -37,7 +35,7 @@ def follow_clock(tx: Transaction, last: Mark | None) -> None:
     if step < LEAST_STEP:
         return
     log.warning("the database's clock was set back", seconds=round(step.total_seconds(), 1))
-    _bring_jobs_back(tx, now, step)
+    tx.queue.bring_back(step)
     for changed in (
         update(Mark).where(Mark.at > now).values(at=now),
         update(Agent).where(Agent.seen_at > now).values(seen_at=now),
@@ -46,21 +44,3 @@ def follow_clock(tx: Transaction, last: Mark | None) -> None:
         update(WebhookDelivery).where(WebhookDelivery.next_at > now).values(next_at=now),
     ):
         tx.session.execute(changed.execution_options(synchronize_session=False))
-
-
-def _bring_jobs_back(tx: Transaction, now: datetime, step: timedelta) -> None:
-    """A job goes on waiting for as long as it was to wait, and a worker that has died holds its job no longer."""
-    latest = now + timedelta(seconds=LEASE_SECONDS)
-    ahead = select(Job.id, Job.next_at, Job.lease_until).where(
-        Job.state_.in_(LIVE_JOB), (Job.next_at > now) | (Job.lease_until > latest)
-    )
-    moved: list[dict[str, object]] = [
-        {
-            "id": job_id,
-            "next_at": next_at - step if next_at > now else next_at,
-            "lease_until": lease_until - step if lease_until is not None and lease_until > latest else lease_until,
-        }
-        for job_id, next_at, lease_until in tx.session.execute(ahead)
-    ]
-    if moved:
-        tx.session.execute(update(Job), moved)

@@ -139,30 +139,6 @@ def _say(tx: Transaction, task_id: str, error: str) -> None:
     tx.lock(Task, task_id).error = error
 
 
-def test_a_task_says_that_no_agent_has_what_it_needs_until_one_has(platform: Platform) -> None:
-    project = _project()
-    away = platform.agent(capabilities=["gpu"])
-    platform.silence(Agent, away, 100)
-    platform.expire()
-    platform.agent(capabilities=["linux"])
-    one = a_task(project, driver="scripted", required_capabilities=["gpu"])
-    both = a_task(project, driver="scripted", required_capabilities=["linux", "gpu"])
-
-    for _twice in range(2):
-        assert schedule_tasks(_claimed()) == 0
-        assert [platform.get(Task, task.id).error for task in (one, both)] == [
-            None, "No agent has all the capabilities that it needs (gpu, linux): start one that has them.",
-        ]  # fmt: skip
-    told = platform.all(EventRow, EventRow.name == "task:updated", EventRow.task_id == both.id)
-    assert len(told) == 1
-
-    able = platform.agent(capabilities=["gpu", "linux"])
-    platform.silence(Agent, able, 100)
-    platform.expire()
-    assert schedule_tasks(_claimed()) == 0
-    assert platform.get(Task, both.id).error is None
-
-
 def test_agents_with_the_fewest_capabilities_come_first(platform: Platform) -> None:
     able, plain = platform.agent(capabilities=["python", "gpu"]), platform.agent(capabilities=["python"])
     project = _project()

@@ -20,10 +20,7 @@ STEPS_WORD = "steps"
 """Stands in every description that has steps."""
 
 _APIS: Mapping[str, str | None] = {driver.name: driver.api for driver in KNOWN_DRIVERS}
-_OBSTACLE = re.compile(
-    r"The driver \S+ needs a provider of models |It waits for a driver that reads plain words\. "
-    r"|No agent has all the capabilities "
-)
+_OBSTACLE = re.compile(r"The driver \S+ needs a provider of models |It waits for a driver that reads plain words\. ")
 _STEPS = re.compile(r"^ {0,3}(?:`{3,}|~{3,})[ \t]*steps(?:[ \t]|$)", re.MULTILINE)
 
 
@@ -38,14 +35,8 @@ def usable_drivers(drivers: Iterable[str], broken: Container[str]) -> tuple[str,
 
 
 def is_obstacle(error: str) -> bool:
-    """Whether the error of a task is one that `Matcher.obstacle` or `why_incapable` gave, of whatever version."""
+    """Whether the error of a task is one that `Matcher.obstacle` gave, of this or an earlier version."""
     return _OBSTACLE.match(error) is not None
-
-
-def why_incapable(task: WaitingTask) -> str:
-    """The error of a task that needs capabilities which no agent has together."""
-    needed = ", ".join(sorted(task.required_capabilities))
-    return f"No agent has all the capabilities that it needs ({needed}): start one that has them."
 
 
 def needs_provider(name: str, apis: frozenset[str]) -> bool:

@@ -22,7 +22,7 @@ from common.models.task import Task
 from common.services.runs import fleet
 from common.services.runs.assigning import BATCH, Assigned, Pair, assign
 from common.services.runs.capped import stop_at_cap
-from common.services.runs.matching import STEPS_WORD, Matcher, chosen_model, is_obstacle, named_driver, why_incapable
+from common.services.runs.matching import STEPS_WORD, Matcher, chosen_model, is_obstacle, named_driver
 from common.services.runs.waiting import (
     PAGE,
     OpenProject,
@@ -32,7 +32,6 @@ from common.services.runs.waiting import (
     descriptions_with,
     projects_of,
     ready_agents,
-    registered_capabilities,
     session_drivers,
     under_way,
     waiting_reviews,
@@ -170,8 +169,6 @@ class _Pass:
         """Whether there may be tasks behind those that were read, and agents that could do them."""
         self._caps = CapBook(read)
         self._matcher = Matcher(agents, provider_apis(read))
-        self._capabilities = {agent.capabilities for agent in agents}
-        self._are_all_known = False
 
     def matched(self) -> list[Pair]:
         """Which task should go to which agent. A project whose last runs could not be prepared gets at most one."""
@@ -264,22 +261,10 @@ class _Pass:
             return False
         project = self._projects[task.project_id]
         obstacle = self._matcher.obstacle(task, project)
-        if obstacle is None and not self._is_anyone_capable(task):
-            obstacle = why_incapable(task)
         is_news = _is_own_obstacle(task.error) if obstacle is None else task.error != obstacle
         if is_news and len(self.obstacles) < BATCH:
             self.obstacles[task.id] = obstacle
         return obstacle is None and self._matcher.match(task, project) is not None
-
-    def _is_anyone_capable(self, task: WaitingTask) -> bool:
-        """Whether an agent or the fleet has all capabilities that the task needs, ready or not."""
-        required = frozenset(task.required_capabilities)
-        if any(required <= one for one in self._capabilities):
-            return True
-        if not self._are_all_known:
-            self._capabilities |= registered_capabilities(self._read)
-            self._are_all_known = True
-        return any(required <= one for one in self._capabilities)
 
     def _has_room(self, task: WaitingTask) -> bool:
         most = self._projects[task.project_id].max_parallel_tasks

@@ -223,11 +223,6 @@ def ready_agents(read: Snapshot) -> list[ReadyAgent]:
     return sorted(ready, key=lambda agent: taken.get(agent.id, 0))
 
 
-def registered_capabilities(read: Snapshot) -> set[frozenset[str]]:
-    """The capabilities of each agent that is registered, whatever its state, without those in pods."""
-    return {frozenset(capabilities) for (capabilities,) in read.rows(_REGISTERED)}
-
-
 def are_agents_away(read: Snapshot) -> bool:
     """Whether there are agents, and each of them drains or is offline."""
     states = set(read.session.scalars(select(Agent.state_).distinct()))
@@ -279,6 +274,5 @@ def _waiting_reviews() -> AnySelect:
 
 
 _UNRESPONSIVE, _READY, _LIVE_RUNS = Statement(_unresponsive), Statement(_ready), Statement(_live_runs)
-_REGISTERED = Statement(lambda: select(type_coerce(Agent.capabilities, SharedJson)).where(Agent.is_pod.is_(False)))
 _CLOSED, _WAITING_REVIEWS = Statement(_closed), Statement(_waiting_reviews)
 _QUEUED, _BACKLOG = Statement(lambda: _page(_claimable()[0])), Statement(lambda: _page(_claimable()[1]))

@@ -43,8 +43,9 @@ def test_a_new_task_is_in_the_backlog(platform: Platform, admin: Caller) -> None
     assert whole["project"].items() >= {"name": project["name"], "giteaRepoUrl": project["giteaRepoUrl"]}.items()
     assert whole["questions"] == whole["runs"] == whole["deployments"] == whole["comments"] == []
     listed = admin.get("/tasks", projectId=project["id"], limit=1)["tasks"][0]
-    assert listed == {key: task[key] for key in listed}
     assert listed.keys() == LISTED
+    # Meanwhile its error may say that no agent is there: agents of other tests have fallen silent.
+    assert {**listed, "error": None} == {key: task[key] for key in listed}
 
 
 def test_what_is_left_out_has_defaults(platform: Platform, admin: Caller) -> None:

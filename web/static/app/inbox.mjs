@@ -57,8 +57,10 @@ export const trouble = signal(null);
 export const count = computed(() => inbox.value?.total || 0);
 export const sayCount = computed(() => `${count.value}${inbox.value?.isCut ? "+" : ""}`);
 
-export const keyOf = (item) =>
-  `${item.kind}:${item.questionId || item.taskGroupId || item.taskId || item.deploymentId || `${item.projectId}:${item.title}`}`;
+export const keyOf = (item) => {
+  const id = item.questionId || item.taskGroupId || item.taskId || item.deploymentId;
+  return `${item.kind}:${id || `${item.projectId}:${item.title}`}`;
+};
 export const placeOf = ({ projectId, taskId, taskGroupId, deploymentId }) => {
   if (taskId) return to.task(projectId, taskId);
   if (taskGroupId) return to.group(projectId, taskGroupId);

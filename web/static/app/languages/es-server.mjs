@@ -475,8 +475,6 @@ export const TEXTS = {
     "Ejecutar `aiworker drivers install claude` donde corren los agentes, y añadir un proveedor de modelos",
   "It waits for a driver that reads plain words. {remedy}; or write it as steps.":
     "Espera un driver que lea texto normal. {remedy}; o escribirla como pasos.",
-  "No agent has all the capabilities that it needs ({needed}): start one that has them.":
-    "Ningún agente tiene todas las capacidades que necesita ({needed}): iniciar uno que las tenga.",
   "no agent with the driver {driver} is free": "ningún agente con el driver {driver} está libre",
   "it could not begin within one minute: {why}": "no pudo empezar en un minuto: {why}",
   "it could not begin within {minutes} minutes: {why}": "no pudo empezar en {minutes} minutos: {why}",

@@ -37,7 +37,7 @@ export const whatRollingBackDoes = (deployment, plan) =>
 // Why a task is not in a group any more.
 const OUT = {
   conflict: () => t("It conflicts"),
-  takes_back: () => t("One of two tasks takes back what the other changed"),
+  takes_back: () => t("One of two tasks takes back the other's work"),
   tests_failed: () => t("Its tests fail with the others"),
   dependency: () => t("It waits for another task"),
   pushed: () => t("Somebody pushed to its branch"),

@@ -70,7 +70,7 @@ export function Parked({ task, reload }) {
       may("member") &&
       html`<div class="actions">
         <${Button} kind=${code === "cap" ? undefined : "primary"} testid="task-resume" act=${resume}>
-          ${code === "files" ? t("Start now") : t("Go on now")}
+          ${t("Go on now")}
         <//>
       </div>`
     }
