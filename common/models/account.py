@@ -26,10 +26,9 @@ class User(HasId, Base):
 class Login(HasId, Base):
     """One login. Its access tokens contain its id; each refresh token can be used once.
 
-    refresh_id: the id of the valid refresh token; each is derived from the one before. ended_at: set at logout, when a
-    refresh token is used again later, and when its owner ends it or changes the password. last_used_at: when the login
-    began or was last refreshed, from the IP address and by the client (User-Agent) noted beside it; None: not since an
-    older version.
+    refresh_id: the id of the valid refresh token. ended_at: set at logout, when a refresh token is used twice, and when
+    its owner ends it or changes the password. last_used_at: when tokens were last issued for it, from the IP address
+    and to the client (User-Agent) noted beside it; None: not since an older version.
     """
 
     __tablename__ = "logins"

@@ -95,10 +95,7 @@ def change_password(current: str, new: str) -> IssuedTokens:
 @body(RefreshTokenSchema)
 @reply(SessionSchema)
 def refresh(refresh_token: str) -> IssuedTokens:
-    """Exchange a refresh token for a new pair. It can be repeated for 30 s, until the new token is used.
-
-    A later use of the same token ends the login.
-    """
+    """Exchange a refresh token for a new pair. A second use of the same token ends the login."""
     return issue_tokens(services.refresh(refresh_token, _device()))
 
 

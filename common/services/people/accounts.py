@@ -26,7 +26,7 @@ from common.services.people import passwords
 from common.services.people.login_tokens import LONGEST_TOKEN as LONGEST_TOKEN
 from common.services.people.login_tokens import Claims, verify
 from common.services.people.passwords import LONGEST_PASSWORD as LONGEST_PASSWORD
-from common.services.people.sessions import UNKNOWN, Device, end_login, lock_logins, note_use, rotate
+from common.services.people.sessions import UNKNOWN, Device, end_login, lock_logins, note_use
 from common.services.people.standing import Add, alone, read_one, standing_caller, with_standing
 from common.services.people.tokens import API_TOKEN_PREFIX as API_TOKEN_PREFIX
 from common.services.people.tokens import authenticate_api_token
@@ -135,9 +135,8 @@ def _open_login(tx: Transaction, user_id: str, epoch: int, device: Device) -> Op
 
 
 def refresh(token: str, device: Device = UNKNOWN) -> OpenLogin:
-    """Exchange a refresh token for a new one. Each can be used once: a later use means theft and ends the login.
+    """Exchange a refresh token for a new one. Each can be used once: a second use means theft and ends the login.
 
-    The exchange may be repeated shortly after (`sessions.rotate`); all repeats get a token with the same refresh_id.
     Access tokens that were issued before stay valid until they expire.
     """
     claims = verify(token, "refresh")
@@ -158,8 +157,11 @@ def _rotate(tx: Transaction, claims: Claims, device: Device) -> OpenLogin | None
     is_open = login.ended_at is None and login.expires_at > tx.now()
     if not is_open or not user.is_active or user.token_epoch != claims.epoch:
         return None
-    if not rotate(tx, login, claims.token_id, device):
+    if login.refresh_id != claims.token_id:
+        end_login(tx, login)
         return None
+    login.refresh_id = new_id()
+    note_use(tx, login, device)
     return OpenLogin(login.id, login.refresh_id, user.token_epoch, user)
 
 

@@ -5,9 +5,7 @@ A login that has ended is refused at once: its access token with the next reques
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
@@ -18,8 +16,6 @@ from common.services.paging import Page, PageQuery, page_of
 from common.transaction import Transaction, snapshot, transactional
 
 LONGEST_CLIENT = 200
-REPEATED_REFRESH_SECONDS = 30
-"""For so long a refresh token can be used again, unless its successor was used."""
 
 
 @dataclass(frozen=True)
@@ -41,30 +37,6 @@ def note_use(tx: Transaction, login: Login, device: Device) -> None:
     login.last_used_at = tx.now()
     login.address = device.address
     login.client = None if device.client is None else device.client[:LONGEST_CLIENT]
-
-
-def rotate(tx: Transaction, login: Login, refresh_id: str, device: Device) -> bool:
-    """Exchange a refresh token of a locked login: its successor is the login's refresh_id afterwards.
-
-    May be repeated with the same token for REPEATED_REFRESH_SECONDS, as long as the successor was not used: the first
-    answer may have been lost, or two tabs of a browser asked at once. False: the token was used before that, which
-    means theft; the login has ended then.
-    """
-    # Derived, so that no column has to hold the id before. It is no secret: the token that contains it is signed.
-    successor = str(uuid.uuid5(uuid.UUID(login.id), refresh_id))
-    if login.refresh_id == refresh_id:
-        login.refresh_id = successor
-        note_use(tx, login, device)
-        return True
-    if login.refresh_id == successor and _was_just_used(login, tx.now()):
-        return True
-    end_login(tx, login)
-    return False
-
-
-def _was_just_used(login: Login, now: datetime) -> bool:
-    used_at = login.last_used_at
-    return used_at is not None and now - used_at <= timedelta(seconds=REPEATED_REFRESH_SECONDS)
 
 
 def list_sessions(by: Caller, page: PageQuery) -> Page[Login]:

@@ -6,16 +6,9 @@ import pytest
 from playwright.sync_api import Request, Route, expect
 
 from common.models import Task
-from tests.web.live_feed import LiveFeed
 from tests.web.page_reader import PageReader
 from tests.web.world import World, all_of
 
-RENEW_SOON = """async () => {
-  const session = await import("/static/app/session.mjs");
-  session.keep({ ...session.current(), expiresIn: 4 });
-  dispatchEvent(new Event("offline"));
-}"""
-"""The access token is almost over, and the connection begins anew."""
 UNDER_WAY = {"field": "Idempotency-Key", "message": "the first request with this key is still under way"}
 
 
@@ -74,26 +67,3 @@ def test_a_request_that_is_still_under_way_is_asked_about_again(reader: PageRead
     assert len(keys) == 3
     assert len(set(keys)) == 1
     assert len(all_of(Task)) == 1
-
-
-def test_a_login_whose_renewal_lost_its_answer_is_renewed_again(source_reader: PageReader) -> None:
-    reader, sent = source_reader, []
-    LiveFeed(reader.page)
-
-    def lose_the_first(route: Route, request: Request) -> None:
-        sent.append(request)
-        if len(sent) == 1:
-            reader.send(request)
-            return route.abort("connectionreset")
-        return route.fallback()
-
-    reader.page.route("**/api/auth/refresh", lose_the_first)
-    reader.open("#/inbox")
-    expect(reader.see("live-status").first).to_have_attribute("data-state", "on")
-
-    # Soon: later the server takes the same token for a stolen one.
-    with reader.page.expect_response("**/api/auth/refresh", timeout=15_000) as renewed:
-        reader.page.evaluate(RENEW_SOON)
-
-    assert renewed.value.status == 200
-    assert len(sent) == 2

@@ -20,8 +20,6 @@ const LONGEST_MS = 30_000;
 const TRY_AGAIN_LATER = 1013;
 // The first pause before a subscription that was refused is asked for again; each further one is twice as long.
 const REFUSED_MS = 2000;
-// The pause before a renewal of the token that got no answer is tried again.
-const RENEW_AGAIN_MS = 2000;
 const listeners = new Set();
 const seen = new Map(); // project id → the last seq that was heard
 const wanted = new Map(); // project id → how many views want it
@@ -32,7 +30,6 @@ let socket = null;
 let tries = 0;
 let retry = 0;
 let renewal = 0;
-let renewed = null; // the access token whose renewal was begun last
 let pinging = 0;
 let silence = 0;
 let asking = 0;
@@ -171,26 +168,22 @@ function ready() {
   tell({ event: "connected", data: {} });
 }
 
-// A fresh token before the old one ends keeps the socket open. Where a renewal got no answer it is tried again soon:
-// the server may have done it, and takes the same refresh token for some seconds only.
+// A fresh token before the old one ends keeps the socket open.
 function scheduleRenewal() {
   clearTimeout(renewal);
   const stale = current()?.accessToken;
   const left = (current()?.expiresAt ?? 0) - Date.now();
-  const wait = stale === renewed ? RENEW_AGAIN_MS : Math.max(left - 60_000, left / 2, 1000);
   renewal = setTimeout(
     async () => {
-      renewed = stale;
       try {
         // Does nothing where another tab has renewed it since.
         if (stale) await refresh(stale);
       } catch {
-        if (signedIn.value) scheduleRenewal();
-        return;
+        return; // Signed out, or away: then the socket closes and connecting again says so.
       }
       send("auth", { token: current()?.accessToken });
     },
-    Math.min(wait, 2 ** 31 - 1),
+    Math.min(Math.max(left - 60_000, left / 2, 1000), 2 ** 31 - 1),
   );
 }
 
