@@ -52,8 +52,7 @@ class MergePlan:
     """The next step. attempt: the group's attempt, whose rise makes the result void.
 
     task_id, title, commit_sha, base_sha, expected_head: for MERGE. base_sha: the default branch's head that the branch
-    began at. trial: for TEST. awaited: for STATUSES. left: the runtime's
-    checks, for FORGET.
+    began at. trial: for TEST. awaited: for STATUSES. left: the runtime's checks, for FORGET.
     """
 
     step: Step
