@@ -25,14 +25,19 @@ class PageReader:
         self._client = app.test_client()
         self._context = browser.new_context(viewport={"width": 1280, "height": 800})
         self._context.set_default_timeout(PATIENCE_MS)
-        self.page: Page = self._context.new_page()
-        self.page.route("**/*", self._answer)
+        self.page: Page = self.new_tab()
         self._asked: set[Request] = set()
         self.page.on("request", lambda request: self._asked.add(request))
         self.page.on("requestfinished", lambda request: self._asked.discard(request))
         self.page.on("requestfailed", lambda request: self._asked.discard(request))
         tokens = {**log_in(self._client, username), "expiresAt": 9e15}
         self._context.add_init_script(f"({_SIGN_IN})({json.dumps(tokens)})")
+
+    def new_tab(self) -> Page:
+        """Another page of the same browser, with the same login."""
+        page = self._context.new_page()
+        page.route("**/*", self._answer)
+        return page
 
     def open(self, hash_: str = "#/") -> None:
         self.page.goto(f"{ORIGIN}/{hash_}")

@@ -14,10 +14,12 @@ from enum import Enum
 from common import states
 from tests.web.checks_words import checks_words
 from tests.web.page_states import words
+from web.bundling.bundles import bundle
 from web.page import STATIC
 
 APP = STATIC / "app"
-CATALOGUE = APP / "languages/es.mjs"
+CATALOGUES = APP / "languages/es.mjs", APP / "languages/es-later.mjs"
+"""What the first script says, and what only parts say that are loaded later."""
 
 # Attributes and properties of components whose value a person reads or hears.
 SHOWN = {
@@ -308,6 +310,17 @@ def used_keys(source: str) -> Iterator[str]:
         joined = ""
 
 
+def catalogues() -> list[tuple[str, str]]:
+    """The pairs of both."""
+    return [pair for path in CATALOGUES for pair in catalogue(path.read_text("utf-8"))]
+
+
+def first_keys() -> set[str]:
+    """What the first catalogue has to have, and no more: a visit waits for it."""
+    (script,) = [text for name, text in bundle(STATIC).files.items() if name.startswith("bundled/main-")]
+    return spoken_words() | set(used_keys(script.decode()))
+
+
 def catalogue(source: str) -> list[tuple[str, str]]:
     """The pairs of a catalogue in its order. Raises ValueError for a line of another form."""
     body = source.partition("= {\n")[2].rpartition("};")[0]
@@ -366,16 +379,18 @@ def wanted_keys() -> set[str]:
 
 def modules() -> dict[str, str]:
     """The page's own modules by their path below `app`, without the catalogues."""
-    found = sorted(path for path in APP.rglob("*.mjs") if path.parent != CATALOGUE.parent)
+    found = sorted(path for path in APP.rglob("*.mjs") if path.parent.name != "languages")
     return {path.relative_to(APP).as_posix(): path.read_text("utf-8") for path in found}
 
 
 if __name__ == "__main__":
-    known = dict(catalogue(CATALOGUE.read_text("utf-8")))
-    for missing in sorted(wanted_keys() - set(known)):
-        print(f"not in {CATALOGUE.name}: {missing!r}")
-    for unused in sorted(set(known) - wanted_keys()):
-        print(f"used nowhere: {unused!r}")
+    first = first_keys()
+    for path, wanted in zip(CATALOGUES, (first, wanted_keys() - first), strict=True):
+        known = dict(catalogue(path.read_text("utf-8")))
+        for missing in sorted(wanted - set(known)):
+            print(f"not in {path.name}: {missing!r}")
+        for unused in sorted(set(known) - wanted):
+            print(f"not for {path.name}: {unused!r}")
     for name, source in modules().items():
         for line, found in shown_texts(source):
             print(f"{name}:{line}: not translated: {found}")

@@ -8,8 +8,10 @@ from collections import Counter
 import pytest
 
 from tests.web.page_texts import (
-    CATALOGUE,
+    CATALOGUES,
     catalogue,
+    catalogues,
+    first_keys,
     modules,
     placeholders,
     read_texts,
@@ -19,7 +21,7 @@ from tests.web.page_texts import (
     wanted_keys,
 )
 
-PAIRS = catalogue(CATALOGUE.read_text("utf-8"))
+PAIRS = catalogues()
 # What the built-in agent reads, not a person.
 NO_TEXT = {"views/new-task.mjs": r"\`\`\`steps"}
 
@@ -34,6 +36,13 @@ def test_every_text_is_translated() -> None:
     assert sorted(wanted_keys() - keys) == [], "python -m tests.web.page_texts lists what is missing"
     assert sorted(keys - wanted_keys()) == [], "nothing uses these any more"
     assert [key for key, count in Counter(key for key, _text in PAIRS).items() if count > 1] == []
+
+
+def test_a_visit_waits_for_the_words_of_the_first_script_alone() -> None:
+    first, later = ({key for key, _text in catalogue(path.read_text("utf-8"))} for path in CATALOGUES)
+
+    assert sorted(first ^ first_keys()) == [], "python -m tests.web.page_texts says which catalogue they belong to"
+    assert sorted(first & later) == []
 
 
 def test_a_translation_has_the_placeholders_of_its_text() -> None:

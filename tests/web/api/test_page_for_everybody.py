@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -24,7 +25,7 @@ SIZES = {"wide": {"width": 1440, "height": 900}, "phone": {"width": 390, "height
 # Colours that are on their way to others are not those that people read.
 _IS_STILL = """() => document.getAnimations().every(
   (one) => one.playState !== "running" || one.effect.getComputedTiming().iterations === Infinity)"""
-_CATALOGUES = "performance.getEntriesByType('resource').filter(({ name }) => /es-\\w+\\.mjs/.test(name))"
+_CATALOGUE = re.compile(r"/(es(?:-later|-server)?)-[0-9a-f]{16}\.mjs")
 GRAVE = {"serious", "critical"}
 
 
@@ -125,9 +126,11 @@ def test_the_page_speaks_the_language_that_was_chosen(ada: PageReader, plain_wor
     plain_world.task(project, state="needs_input")
     page = ada.page
     page.clock.set_fixed_time(datetime.now(UTC))
+    loaded: list[str] = []
+    page.on("request", lambda request: loaded.extend(_CATALOGUE.findall(request.url)))
     ada.open(f"#/projects/{project.id}/tasks")
     expect(ada.see("board-column-needs_input").locator("h2")).to_contain_text("Needs input")
-    assert page.evaluate(_CATALOGUES) == []
+    assert loaded == []
 
     ada.open("#/account")
     ada.see("language").select_option("es")
@@ -136,9 +139,15 @@ def test_the_page_speaks_the_language_that_was_chosen(ada: PageReader, plain_wor
     expect(page.locator("html")).to_have_attribute("lang", "es")
     ada.open(f"#/projects/{project.id}/tasks")
     expect(ada.see("board-column-needs_input").locator("h2")).to_contain_text("Espera respuesta")
+    loaded.clear()
     page.reload()
     expect(ada.see("board-column-needs_input").locator("h2")).to_contain_text("Espera respuesta")
     expect(ada.see("task-card").locator("time")).to_have_text("ahora mismo")
+    assert loaded == ["es"]
+    # The words of what is loaded later come with it.
+    page.evaluate("() => (location.hash = '#/account')")
+    expect(page.get_by_role("heading", name="Cuenta")).to_be_visible()
+    assert loaded == ["es", "es-later"]
     ada.see("logout").click()
     expect(ada.see("login-submit")).to_have_text("Iniciar sesión")
     ada.see("language").select_option("en")

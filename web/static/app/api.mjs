@@ -85,21 +85,23 @@ export function readAgain({ status, retryAfter }, act) {
 }
 
 // Refreshing rotates the token, so two tabs must not do it at once: the second would show a used one.
-const alone = (act) => (navigator.locks ? navigator.locks.request("aiworker-refresh", act) : act());
+const alone = (act) =>
+  navigator.locks?.request("aiworker-refresh", act) ?? import("./turns.mjs").then(({ inTurn }) => inTurn(act));
 let refreshing = null;
+const sessionEnded = () => new ApiError(401, t("Your session has ended. Please sign in again."));
 
 // Replaces the access token `stale`. Throws ApiError 401, signed out, when the session is over.
 export function refresh(stale) {
   refreshing ??= alone(async () => {
     const kept = reread();
-    if (!kept) throw new ApiError(401, t("Please sign in again."));
+    if (!kept) throw sessionEnded();
     if (kept.accessToken !== stale) return;
     try {
       keep(await send("POST", "/auth/refresh", { body: { refreshToken: kept.refreshToken } }));
     } catch (error) {
       if (error.status === 401 || error.status === 400) {
         forget();
-        throw new ApiError(401, t("Your session has ended. Please sign in again."));
+        throw sessionEnded();
       }
       throw error;
     }
@@ -113,7 +115,7 @@ export function refresh(stale) {
 export async function replaceLogin(path, body) {
   while (refreshing) await refreshing.catch(() => {});
   const held = current();
-  if (!held) throw new ApiError(401, t("Please sign in again."));
+  if (!held) throw sessionEnded();
   if (held.expiresAt < Date.now() + 10_000) await refresh(held.accessToken);
   const replaced = alone(async () => keep(await send("POST", path, { body, token: reread()?.accessToken })));
   refreshing = replaced

@@ -3,6 +3,8 @@ import { signal } from "@preact/signals";
 
 const KEY = "aiworker.language";
 const CATALOGUES = { es: () => import("./languages/es.mjs") };
+// What only parts say that are loaded later: the larger half.
+const LATER = { es: () => import("./languages/es-later.mjs") };
 
 // What a person may choose: [code, its own name].
 export const LANGUAGES = [
@@ -29,8 +31,9 @@ export function intl(kind, options = {}) {
   return formatters.get(key);
 }
 
-async function take(code) {
-  catalogue = CATALOGUES[code] ? (await CATALOGUES[code]()).TEXTS : {};
+async function take(code, ...parts) {
+  const found = await Promise.all(parts.map((part) => part[code]?.()));
+  catalogue = Object.assign({}, ...found.map((module) => module?.TEXTS));
   language.value = code;
   document.documentElement.lang = code;
 }
@@ -38,11 +41,20 @@ async function take(code) {
 // Done before the first render. English where the catalogue can't be loaded.
 export async function beginLanguage() {
   const wanted = localStorage.getItem(KEY) || navigator.languages.map(base).find(isKnown);
-  if (wanted !== language.value && isKnown(wanted)) await take(wanted).catch(() => {});
+  if (wanted !== language.value && isKnown(wanted)) await take(wanted, CATALOGUES).catch(() => {});
+}
+
+// Resolves once the words of later parts are there, or can't be loaded: they are said in English then.
+export function laterWords() {
+  const code = language.value;
+  const add = ({ TEXTS }) => {
+    if (code === language.value) catalogue = { ...catalogue, ...TEXTS };
+  };
+  return Promise.resolve(LATER[code]?.().then(add, () => {}));
 }
 
 export async function chooseLanguage(code) {
-  await take(code);
+  await take(code, CATALOGUES, LATER);
   localStorage.setItem(KEY, code);
 }
 

@@ -2,7 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { html } from "../html.mjs";
 import { Loading, Trouble } from "./controls.mjs";
-import { t } from "../language.mjs";
+import { laterWords, t } from "../language.mjs";
 import { alarmed } from "../toasts.mjs";
 
 const Plain = ({ children }) => html`<main class="page">${children}</main>`;
@@ -27,7 +27,7 @@ export function lazy(load, name, Around = Plain) {
     };
     useEffect(() => {
       if (Part) return;
-      load().then((module) => {
+      Promise.all([load(), laterWords()]).then(([module]) => {
         Part = module[name];
         setLoaded(true);
       }, failed);

@@ -1,0 +1,56 @@
+"""Two tabs of one browser share a login, whose refresh token is good once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from playwright.sync_api import Page, Route, expect
+
+from tests.web.page_reader import PageReader
+
+PLAIN = "http://aiworker.example:9"
+"""Plain HTTP from another machine, where browsers have no locks between tabs."""
+_BEGIN = """async () => {
+  const [{ refresh }, { current }] = [await import('/static/app/api.mjs'), await import('/static/app/session.mjs')];
+  window.renewed = refresh(current().accessToken).then(() => 'renewed', (error) => error.message);
+}"""
+
+
+def tab(reader: PageReader) -> Page:
+    page = reader.new_tab()
+    page.goto(f"{PLAIN}/#/account")
+    expect(page.get_by_test_id("session")).to_have_count(1)
+    return page
+
+
+def kept(page: Page) -> Any:
+    return page.evaluate("async () => (await import('/static/app/session.mjs')).current()")
+
+
+def test_tabs_over_plain_http_renew_their_login_one_after_the_other(source_reader: PageReader) -> None:
+    first, second = tab(source_reader), tab(source_reader)
+    assert first.evaluate("() => navigator.locks === undefined")
+    before = kept(first)
+    held: list[Route] = []
+    first.route("**/api/auth/refresh", lambda route: held.append(route))
+    with first.expect_request("**/api/auth/refresh"):
+        first.evaluate(_BEGIN)
+    second.evaluate(_BEGIN)
+    first.unroute("**/api/auth/refresh")
+    for route in held:
+        route.fallback()
+
+    assert [page.evaluate("() => window.renewed") for page in (first, second)] == ["renewed", "renewed"]
+    assert kept(first) == kept(second) != before
+
+
+def test_the_turn_of_a_tab_that_was_closed_is_over_by_itself(source_reader: PageReader) -> None:
+    page = tab(source_reader)
+    page.evaluate("() => localStorage.setItem('aiworker.turn', JSON.stringify({ by: 'closed', until: Date.now() }))")
+    before = kept(page)
+
+    page.evaluate(_BEGIN)
+
+    assert page.evaluate("() => window.renewed") == "renewed"
+    assert kept(page) != before
+    assert page.evaluate("() => localStorage.getItem('aiworker.turn')") is None
