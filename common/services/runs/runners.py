@@ -302,6 +302,7 @@ def finish_run(
 ) -> Run:
     """Store the agent's final report. `completed` is only a claim and starts the verification. Safe to repeat.
 
+    A run that ends as `cancelled`, or as `waiting` without a question, gives its task back; that counts as a loss.
     cut_short: with `cancelled`: the agent's machine ended the run (a signal, a full disk, a forge that did not answer).
     The task goes to another agent, or to this one after a minute, and no attempt is counted. If a cap of spending or
     the platform itself ended the run, the task waits, whatever the agent made of that. A run that was cut short at one
@@ -330,14 +331,19 @@ def finish_run(
     if outcome is Outcome.COMPLETED:
         begin_proof(tx, task, run.id)
     elif outcome is Outcome.WAITING:
-        if task.state is TaskState.IN_PROGRESS:  # the question was answered while the runner was ending
+        if not questions.count_asked_by(tx, run.id):
+            requeue(tx, task, reason=reason or "its agent waits for nothing", counts=False, is_loss=True)
+        elif task.state is TaskState.IN_PROGRESS:  # the question was answered while the runner was ending
             queue_again(tx, task, by=By.PLATFORM)
     elif (cut_short and run_end.fail_at_limit(tx, task, run)) or run_end.park_if_limited(tx, task, run):
         return run
     elif outcome is Outcome.FAILED:
         fail(tx, task, reason or summary or "the agent gave no reason")
     else:
-        _cancel(tx, task, run, reason, cut_short=cut_short)
+        if cut_short:
+            run.is_cut_short, task.error = True, (reason or "")[:2000]
+            give_back(tx, run)
+        requeue(tx, task, reason=reason or "its agent gave it back", counts=False, is_loss=True)
     return run
 
 
@@ -355,10 +361,3 @@ def _finish_review(
     run.is_cut_short = cut_short
     run_end.end_run(tx, run, outcome, masked_and_cut(reason, mask) if reason else None)
     return run
-
-
-def _cancel(tx: Transaction, task: Task, run: Run, reason: str | None, *, cut_short: bool) -> None:
-    if cut_short:
-        run.is_cut_short, task.error = True, (reason or "")[:2000]
-        give_back(tx, run)
-    requeue(tx, task, reason=reason, counts=False, is_loss=cut_short)

@@ -297,9 +297,7 @@ def token_of(client: FlaskClient) -> str:
     return str(client.environ_base["HTTP_AUTHORIZATION"]).removeprefix("Bearer ")
 
 
-@pytest.mark.parametrize(
-    ("outcome", "state"), [("failed", "failed"), ("cancelled", "backlog"), ("waiting", "in_progress")]
-)
+@pytest.mark.parametrize(("outcome", "state"), [("failed", "failed"), ("cancelled", "backlog"), ("waiting", "backlog")])
 def test_a_run_that_did_not_complete_gives_its_task_back(world: World, outcome: str, state: str) -> None:
     _agent, run, claim = start(world)
     report = {"outcome": outcome, "summary": "stopped", "reason": "no way"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import select
 
 from common.models import Agent, Mark, Run, Task
@@ -54,6 +55,32 @@ def test_a_task_that_kills_its_agent_every_time_is_given_up(plain_platform: Plat
     failed = platform.get(Task, task.id)
     assert failed.state == "failed"
     assert failed.error == "given up after 10 lost runs; the last one: its agent was restarted"
+
+
+@pytest.mark.parametrize("outcome", [Outcome.WAITING, Outcome.CANCELLED])
+def test_an_agent_that_gives_its_task_back_every_time_is_not_given_it_for_ever(
+    plain_platform: Platform, outcome: Outcome
+) -> None:
+    platform = plain_platform
+    task = platform.task(platform.project())
+    for _ in range(10):
+        claimed = platform.claim()
+        runners.finish_run(claimed.run.id, outcome=outcome, commit_sha=None, summary="", reason="not today")
+
+    failed = platform.get(Task, task.id)
+    assert failed.state == "failed"
+    assert failed.error == "given up after 10 lost runs; the last one: not today"
+
+
+def test_a_run_that_waits_for_what_it_asked_loses_nothing(plain_platform: Platform) -> None:
+    platform = plain_platform
+    task = platform.task(platform.project())
+    claimed = platform.claim()
+    runners.ask_question(claimed.run.id, "Which colour?", context=None, options=[], is_blocking=False)
+    runners.finish_run(claimed.run.id, outcome=Outcome.WAITING, commit_sha=None, summary="", reason=None)
+
+    waits = platform.get(Task, task.id)
+    assert (waits.state, waits.phase, waits.losses) == ("in_progress", "queued", 0)
 
 
 def test_after_a_restart_of_the_platform_agents_get_the_time_to_be_heard_of(platform: Platform) -> None:

@@ -494,6 +494,8 @@ export const TEXTS = {
   "{driver} reviews the commit.": "{driver} revisa el commit.",
   "{reason}; last seen: {last}": "{reason}; visto por última vez: {last}",
   "its agent did not claim it": "su agente no la tomó",
+  "its agent gave it back": "su agente la devolvió",
+  "its agent waits for nothing": "su agente no espera nada",
   "The provider of models takes no calls for now. {limit_reason}":
     "El proveedor de modelos no admite llamadas por ahora. {limit_reason}",
   "its agent was restarted": "su agente se reinició",
