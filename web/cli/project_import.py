@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -96,27 +97,31 @@ class _Source:
 
     def push(self, url: str, token: str) -> None:
         """Merge the branch with the one commit at the address, without touching any file or branch here; push it."""
-        header = (f"http.{url}.extraHeader", basic_authorization("aiworker", token))
+        authorized = {
+            f"http.{url}.extraHeader": basic_authorization("aiworker", token),
+            # The token is for this address alone.
+            "http.followRedirects": "false",
+        }
         fetch = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--end-of-options")
-        listed = self._git("ls-remote", url, f"refs/heads/{self.branch}", config=header)
+        listed = self._git("ls-remote", url, f"refs/heads/{self.branch}", config=authorized)
         first = listed.split()[0] if listed else ""
-        self._git(*fetch, url, f"refs/heads/{self.branch}", config=header)
+        self._git(*fetch, url, f"refs/heads/{self.branch}", config=authorized)
         merged = self._git(
             "commit-tree", f"{self._head}^{{tree}}", "-p", self._head, "-p", first, "-m", f"Import {self.root.name}"
         )
         progress = "--progress" if sys.stderr.isatty() else "--quiet"
-        self._git("push", progress, url, f"{merged}:refs/heads/{self.branch}", config=header)
+        self._git("push", progress, url, f"{merged}:refs/heads/{self.branch}", config=authorized)
 
-    def _git(self, *words: str, config: tuple[str, str] | None = None) -> str:
+    def _git(self, *words: str, config: Mapping[str, str] | None = None) -> str:
         """The output of git in the repository. Raises ApiError with its last line if it fails.
 
-        config: a setting for this call; other users of the machine can't read it.
+        config: settings for this call; other users of the machine can't read them.
         """
         environ = {**os.environ, "GIT_TERMINAL_PROMPT": "0", **identity("AiWorker", "import@aiworker.invalid")}
-        if config is not None:
-            number = int(environ.get("GIT_CONFIG_COUNT") or 0)
-            environ |= {"GIT_CONFIG_COUNT": str(number + 1), f"GIT_CONFIG_KEY_{number}": config[0],
-                        f"GIT_CONFIG_VALUE_{number}": config[1]}  # fmt: skip
+        settings, given = config or {}, int(environ.get("GIT_CONFIG_COUNT") or 0)
+        for number, (name, value) in enumerate(settings.items(), given):
+            environ |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
+        environ["GIT_CONFIG_COUNT"] = str(given + len(settings))
         shown = None if "--progress" in words else subprocess.PIPE
         try:
             done = subprocess.run(

@@ -207,8 +207,15 @@ class Transport:
         return None if reply.status_code == 204 else reply.content
 
     def _renew(self) -> None:
-        refresh_token, self._refresh_token, self._token = self._refresh_token, None, None
-        self._keep(self._call("POST", "/api/auth/refresh", body={"refreshToken": refresh_token}))
+        self._token = None
+        body = {"refreshToken": self._refresh_token}
+        try:
+            login = self._call("POST", "/api/auth/refresh", body=body, is_again=True)
+        except Unauthenticated:
+            self._refresh_token = None
+            raise
+        # After any other error it may still be good: the next call tries again.
+        self._keep(login)
 
     def _keep(self, login: Mapping[str, Json]) -> None:
         self._token, self._refresh_token = login["accessToken"], login["refreshToken"]

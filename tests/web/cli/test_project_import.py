@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -89,6 +90,27 @@ def test_a_refused_push_leaves_no_project(terminal: Terminal, folder: Path) -> N
     assert isinstance(result.exception, ApiError)
     assert "git push failed" in str(result.exception)
     assert [project.state_ for project in all_of(Project) if project.state_ != "deleting"] == []
+
+
+def test_the_token_follows_no_redirect(
+    terminal: Terminal, folder: Path, plain_app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    answer = plain_app.wsgi_app
+
+    def elsewhere(environ: dict[str, Any], start_response: Any) -> Any:
+        if not environ["PATH_INFO"].endswith("/info/refs"):
+            return answer(environ, start_response)
+        asked.append(environ["PATH_INFO"])
+        start_response("302 Found", [("Location", f"/moved{environ['PATH_INFO']}?{environ['QUERY_STRING']}")])
+        return []
+
+    monkeypatch.setattr(plain_app, "wsgi_app", elsewhere)
+
+    result = imported(terminal, str(folder))
+
+    assert "git ls-remote failed" in str(result.exception)
+    assert [path for path in asked if path.startswith("/moved")] == []
 
 
 @pytest.mark.parametrize(("made", "error"), [(False, "is in no git repository"), (True, "has no branch with a commit")])

@@ -10,16 +10,20 @@ from typing import Any
 
 import pytest
 
-from web.client.transport import AiWorkerError, Transport
+from web.client.transport import AiWorkerError, Transport, Unauthenticated, Unavailable
 
 
 class Recording(ThreadingHTTPServer):
-    """Answers every request with the same status, headers and body, and keeps what was asked."""
+    """Answers every request with the same status, headers and body, and keeps what was asked.
+
+    apart: by path, what is answered with another status and body.
+    """
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.status, self.headers, self.body = 200, {"Content-Type": "application/json"}, b"{}"
+        self.apart: dict[str, tuple[int, bytes]] = {}
         self.asked: list[tuple[str, str, str | None]] = []
 
 
@@ -29,12 +33,13 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.server.asked.append((self.command, self.path, self.headers.get("Authorization")))
-        self.send_response(self.server.status)
+        status, body = self.server.apart.get(self.path, (self.server.status, self.server.body))
+        self.send_response(status)
         for name, value in self.server.headers.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(self.server.body)))
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(self.server.body)
+        self.wfile.write(body)
 
     do_GET = do_POST = do_DELETE = _answer
 
@@ -75,3 +80,26 @@ def test_the_token_is_sent_whatever_stands_in_the_netrc_file(
         nobody._call("POST", "/api/auth/login", body={})
 
     assert [authorization for _method, _path, authorization in recording.asked] == ["Bearer aiw_any", None]
+
+
+LOGIN, REFRESH, ME = "/api/auth/login", "/api/auth/refresh", "/api/auth/me"
+TOKENS = b'{"accessToken": "fresh", "refreshToken": "once more"}'
+
+
+def test_a_login_outlives_a_renewal_that_the_platform_could_not_answer(recording: Recording) -> None:
+    recording.apart = {LOGIN: (200, TOKENS), ME: (401, b"{}"), REFRESH: (503, b"{}")}
+    client = Transport.with_password(recording.url, "admin", "secret")
+    with pytest.raises(Unavailable):
+        client._call("GET", ME)
+
+    recording.apart[REFRESH] = (200, TOKENS)
+    with pytest.raises(Unauthenticated):
+        client._call("GET", ME)
+    assert [path for _method, path, _token in recording.asked].count(REFRESH) == 2
+
+    # The platform's own no is the end of it.
+    recording.apart[REFRESH] = (401, b"{}")
+    for _ in range(2):
+        with pytest.raises(Unauthenticated):
+            client._call("GET", ME)
+    assert [path for _method, path, _token in recording.asked].count(REFRESH) == 3
