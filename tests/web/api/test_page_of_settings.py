@@ -115,5 +115,28 @@ def test_any_of_many_users_is_made_a_member(at_the_page: Arrive, plain_world: Wo
     assert [one["username"] for one in members] == ["maxim"]
 
 
+def test_a_members_role_is_changed_where_it_stands(at_the_page: Arrive, plain_world: World) -> None:
+    project = plain_world.project()
+    eve = builders.a_user("eve")
+    client = plain_world.client
+    members = f"/api/projects/{project.id}/members"
+    assert client.put(f"{members}/{eve.id}", json={"role": "viewer"}).status_code in {200, 204}
+    reader = at_the_page("ada", Role.ADMIN)
+    reader.open(f"#/projects/{project.id}/settings")
+    role = reader.page.get_by_label("Role of eve")
+    expect(role).to_have_value("viewer")
+
+    role.select_option(label="Maintainer")
+
+    expect(reader.see("toast")).to_contain_text("Saved.")
+    assert [(one["username"], one["role"]) for one in client.get(members).json["members"]] == [("eve", "maintainer")]
+
+    # What the server refuses is not shown as done.
+    reader.page.route("**/members/*", lambda route: route.fulfill(status=403, json={"error": "Forbidden"}))
+    role.select_option(label="Viewer")
+    expect(reader.page.get_by_role("alert")).to_contain_text("Your role doesn't allow this.")
+    expect(role).to_have_value("maintainer")
+
+
 def _save_elsewhere(world: World, project: Project, **values: object) -> None:
     assert world.client.patch(f"/api/projects/{project.id}", json=values).status_code == 200

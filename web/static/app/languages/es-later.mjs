@@ -1,5 +1,6 @@
 // Spanish: what only parts say that are loaded later, in the order of the code.
 export const TEXTS = {
+  "Role of {username}": "Rol de {username}",
   "{title}. Arrow keys choose a day.": "{title}. Las flechas eligen un día.",
   Unconfined: "Sin confinar",
   Confined: "Confinado",

@@ -39,7 +39,10 @@ function useEvents(projectId, type, actor) {
         error: null,
       }));
     } catch (error) {
-      if (latest.current.key === key) setState((old) => ({ ...old, error }));
+      if (latest.current.key !== key) return;
+      // What is shown stays: the button that asked for more says what failed.
+      if (latest.current.events) throw error;
+      setState((old) => ({ ...old, error }));
     }
   };
   const renew = async () => {
@@ -57,7 +60,7 @@ function useEvents(projectId, type, actor) {
   };
   useEffect(() => {
     setState({ events: null, hasMore: false, error: null });
-    read();
+    read().catch(failed);
   }, [key]);
   useLive(
     ({ projectId: of, seq }) => of === projectId && Number.isInteger(seq),

@@ -26,7 +26,6 @@ import { go } from "../routes.mjs";
 import { serverText } from "../server-texts.mjs";
 import { may } from "../session.mjs";
 import { failed, told } from "../toasts.mjs";
-import { say } from "../words.mjs";
 import { roleOptions } from "./admin.mjs";
 import { ForbiddenPathsToday } from "./forbidden-paths.mjs";
 import { bodyOf, draftOf, MoreFields, RunFields, UNKEPT } from "./project-form.mjs";
@@ -176,6 +175,8 @@ function Form({ of, saved }) {
   </section>`;
 }
 
+// Nobody is an admin of one project.
+const memberRoles = () => roleOptions().slice(0, -1);
 const byName = (a, b) => a.username.localeCompare(b.username);
 
 function Members({ id, restricted }) {
@@ -193,6 +194,11 @@ function Members({ id, restricted }) {
   });
   const members = value?.members || [];
   const others = users.filter((one) => !members.some(({ userId }) => userId === one.id));
+  const give = (userId) => (event) =>
+    api
+      .put(`/projects/${id}/members/${userId}`, { role: event.target.value })
+      .then(() => told(t("Saved.")), failed)
+      .then(reload);
   const drop = (userId) => async () => {
     await api.remove(`/projects/${id}/members/${userId}`);
     await reload();
@@ -218,7 +224,13 @@ function Members({ id, restricted }) {
                   html`<li key=${one.userId} class="row">
                     <${Avatar} of=${one.username} />
                     <span class="row-main"><b>${one.username}</b></span>
-                    <span class="chip">${say(one.role)}</span>
+                    <select
+                      aria-label=${t("Role of {username}", one)}
+                      value=${one.role}
+                      onChange=${give(one.userId)}
+                    >
+                      ${memberRoles().map(([role, text]) => html`<option key=${role} value=${role}>${text}</option>`)}
+                    </select>
                     <${Button} small kind="ghost" act=${drop(one.userId)}>${t("Remove")}<//>
                   </li>`,
               )}
@@ -235,7 +247,7 @@ function Members({ id, restricted }) {
                   />`
                   : html`<${TextField} label=${t("User id")} name="userId" form=${form} required />`
               }
-              <${SelectField} label=${t("Role")} name="role" form=${form} options=${roleOptions().slice(0, -1)} />
+              <${SelectField} label=${t("Role")} name="role" form=${form} options=${memberRoles()} />
               <button class="button" disabled=${form.busy || !form.draft.userId}>${t("Add")}</button>
             </form>
             <${Fault} form=${form} />
