@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from common.events import DURABLE
 from common.models import Run, Task, TaskGroup
 from common.services.tasks.lifecycle import record_update
-from common.states import Priority
+from common.states import Environment, Priority
 from common.transaction import Transaction, transactional
 from tests.e2e.browser import stopped_clock
 from tests.web.api.production_line import ProductionLine
@@ -189,6 +189,18 @@ def test_a_rollback_says_first_what_it_takes_back_and_offers_the_fix(reader: Pag
         ).status_code
         == 201
     ), "the next group goes on with it"
+
+
+def test_the_live_version_is_shown_below_however_many_failed_ones(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    plain_world.deployment(project, Environment.PRODUCTION)
+    for _ in range(51):
+        plain_world.deployment(project, Environment.PRODUCTION, state="failed", is_live=False)
+
+    reader.open(f"#/projects/{project.id}/deployments")
+
+    expect(reader.see("environment-production").get_by_test_id("version-production")).to_be_visible()
+    expect(reader.see("environment-production").get_by_test_id("deployment-rollback")).to_be_visible()
 
 
 def test_what_needs_a_person_is_counted_on_the_tab_and_listed(reader: PageReader, plain_world: World) -> None:

@@ -24,8 +24,16 @@ export function Environment({ environment, projectId, shown, progress }) {
   const items = pages.items || [];
   const isPreview = environment === "preview";
   // A preview is live for its own task; the others have one live version.
-  const live = !isPreview && items.find(({ status }) => status === "completed");
-  const isLive = (one) => (isPreview ? one.status === "completed" : one === live);
+  const near = !isPreview && items.find(({ status }) => status === "completed");
+  // Below more failed ones than a page has.
+  const far = useRead(isPreview || near || !pages.hasMore ? null : "/deployments", {
+    projectId,
+    environment,
+    status: "completed",
+    limit: 1,
+  });
+  const live = near || far.value?.deployments[0];
+  const isLive = (one) => (isPreview ? one.status === "completed" : one.id === live?.id);
   const plan = useRead(live && may("maintainer") ? `/deployments/${live.id}/rollback` : null);
   // Known to be impossible, whichever version one would choose.
   const stuck = plan.value && !plan.value.rollback.target && !earlierThan(live, items).length;
@@ -33,6 +41,7 @@ export function Environment({ environment, projectId, shown, progress }) {
     ({ event }) => event.startsWith("deploy:") && event !== "deploy:progress",
     () => {
       pages.reload();
+      far.reload();
       plan.reload();
     },
   );
@@ -43,7 +52,7 @@ export function Environment({ environment, projectId, shown, progress }) {
       html`<${Head}
         environment=${environment}
         live=${live}
-        known=${pages.items !== null}
+        known=${pages.items !== null && (near || !pages.hasMore || far.value)}
         shown=${shown}
         progress=${progress}
         stuck=${stuck && serverText(plan.value.rollback.reason)}
