@@ -211,11 +211,13 @@ class GiteaDouble:
             return Response("Not found\n", 404)
         if not self.model.may(user, repo, "write" if writes else "read"):
             return Response("Forbidden\n", 403)
+        if service != "git-receive-pack":
+            return _backend(request, repo, service, user.login, self.model.owners)
         before = repo.refs()
         reply = _backend(request, repo, service, user.login, self.model.owners)
         with self._lock:
             after = repo.refs()
-            if service == "git-receive-pack" and after != before:
+            if after != before:
                 self.effects[f"push {owner}/{name}"] += 1
                 repo.is_unnoticed = False
                 repo.pushed()
