@@ -32,6 +32,8 @@ def commit_at(path: Path, sha: str) -> str:
     """Return the same SHA if it is a commit of this repository; else raise ProviderRefused (`no_commit`)."""
     if not SHA_PATTERN.fullmatch(sha):
         raise ProviderRefused(f"{sha!r} is not a full commit SHA", code="no_commit")
+    if loose_refs.is_commit(path, sha):
+        return sha
     found = git.run(
         path, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{sha}^{{commit}}", accept=(0, 1, 128)
     )

@@ -1,4 +1,4 @@
-"""Branches of a bare repository that are files of their own: read and created without a git process.
+"""Branches and commits of a bare repository that are files of their own: read and created without a git process.
 
 Relies on git's layout (gitrepository-layout(5)) and on its protocol of locks: a ref is changed by whoever creates
 `<ref>.lock`, which replaces the ref's file as a whole; a file counts before packed refs. Whatever is not plain is left
@@ -36,11 +36,22 @@ def head_of(path: Path, ref: str) -> str | None:
     return sha if is_there else None
 
 
+def is_commit(path: Path, sha: str) -> bool:
+    """Whether this is the id of a commit that is a file of its own. False: git has to be asked."""
+    if SHA_PATTERN.fullmatch(sha) is None or not (path / "HEAD").is_file():
+        return False
+    try:
+        with _object(path, sha).open("rb") as file:
+            return zlib.decompressobj().decompress(file.read(128), len(_COMMIT)) == _COMMIT
+    except (OSError, zlib.error):
+        return False
+
+
 def create(path: Path, ref: str, *, at: str) -> bool:
     """Create the branch, a valid name, at this commit. Returns False if git has to do it, or to say why it can't be."""
     # A bare repository keeps no logs of its refs, unless somebody has asked for them.
-    is_plain = ref.startswith(_BRANCHES) and (path / "HEAD").is_file() and not (path / "logs").exists()
-    if not is_plain or not _is_commit(path, at):
+    is_plain = ref.startswith(_BRANCHES) and not (path / "logs").exists()
+    if not is_plain or not is_commit(path, at):
         return False
     lock = path / f"{ref}.lock"
     try:
@@ -81,17 +92,6 @@ def _is_packed(path: Path, ref: str) -> bool:
     parts = name.split(b"/")
     above = [b"/".join(parts[:count]) for count in range(3, len(parts))]
     return b" %b/" % name in packed or any(b" %b\n" % one in packed for one in (name, *above))
-
-
-def _is_commit(path: Path, sha: str) -> bool:
-    """Whether this is the id of a commit that is a file of its own."""
-    if SHA_PATTERN.fullmatch(sha) is None:
-        return False
-    try:
-        with _object(path, sha).open("rb") as file:
-            return zlib.decompressobj().decompress(file.read(128), len(_COMMIT)) == _COMMIT
-    except (OSError, zlib.error):
-        return False
 
 
 def _object(path: Path, sha: str) -> Path:
