@@ -331,10 +331,12 @@ def finish_run(
     if outcome is Outcome.COMPLETED:
         begin_proof(tx, task, run.id)
     elif outcome is Outcome.WAITING:
-        if not questions.count_asked_by(tx, run.id):
-            requeue(tx, task, reason=reason or "its agent waits for nothing", counts=False, is_loss=True)
-        elif task.state is TaskState.IN_PROGRESS:  # the question was answered while the runner was ending
+        if task.state is not TaskState.IN_PROGRESS:  # the answer queues it
+            return run
+        if questions.count_asked_by(tx, run.id):  # the question was answered while the runner was ending
             queue_again(tx, task, by=By.PLATFORM)
+        else:
+            requeue(tx, task, reason=reason or "its agent waits for nothing", counts=False, is_loss=True)
     elif (cut_short and run_end.fail_at_limit(tx, task, run)) or run_end.park_if_limited(tx, task, run):
         return run
     elif outcome is Outcome.FAILED:

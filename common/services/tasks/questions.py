@@ -44,7 +44,7 @@ def ask(
     fingerprint = _fingerprint(text, context, [*options, proven_run_id] if proven_run_id else options)
     same = _find(tx, task, fingerprint)
     if same is not None and same.state == QuestionState.PENDING:
-        _ask_again(tx, task, same, is_blocking=is_blocking)
+        _ask_again(tx, task, same, run_id=run_id, is_blocking=is_blocking)
         return same, False
     if same is not None and same.state == QuestionState.ANSWERED:
         return same, False
@@ -60,8 +60,13 @@ def ask(
     return question, True
 
 
-def _ask_again(tx: Transaction, task: Task, question: Question, *, is_blocking: bool) -> None:
-    """The same question is open already. One that did not block blocks from now on, if it is asked so."""
+def _ask_again(tx: Transaction, task: Task, question: Question, *, run_id: str | None, is_blocking: bool) -> None:
+    """The same question is open already. One that did not block blocks from now on, if it is asked so.
+
+    It is that of the run that waits for it, also if an earlier run asked it first.
+    """
+    if is_blocking:
+        question.run_id = run_id
     if is_blocking and not question.is_blocking:
         question.is_blocking = True
         _set_times(tx, task, question)

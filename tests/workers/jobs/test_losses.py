@@ -10,6 +10,7 @@ from sqlalchemy import select
 from common.models import Agent, Mark, Run, Task
 from common.services import sweeping
 from common.services.runs import runners
+from common.services.tasks import questions
 from common.states import Outcome
 from common.transaction import Transaction, transactional
 from common.values.claimed_run import ClaimedRun
@@ -81,6 +82,25 @@ def test_a_run_that_waits_for_what_it_asked_loses_nothing(plain_platform: Platfo
 
     waits = platform.get(Task, task.id)
     assert (waits.state, waits.phase, waits.losses) == ("in_progress", "queued", 0)
+
+
+@pytest.mark.parametrize(("is_answered", "place"), [(False, ("needs_input", None)), (True, ("in_progress", "queued"))])
+def test_a_run_that_waits_for_what_an_earlier_run_asked_loses_nothing(
+    plain_platform: Platform, is_answered: bool, place: tuple[str, str | None]
+) -> None:
+    platform = plain_platform
+    task = platform.task(platform.project())
+    for is_blocking in (False, True):
+        claimed = platform.claim()
+        question, _is_new = runners.ask_question(
+            claimed.run.id, "Which colour?", context=None, options=[], is_blocking=is_blocking
+        )
+        if is_blocking and is_answered:
+            questions.answer_question(task.id, question.id, "blue", by=platform.max)
+        runners.finish_run(claimed.run.id, outcome=Outcome.WAITING, commit_sha=None, summary="", reason=None)
+
+    waits = platform.get(Task, task.id)
+    assert (waits.state, waits.phase, waits.losses) == (*place, 0)
 
 
 def test_after_a_restart_of_the_platform_agents_get_the_time_to_be_heard_of(platform: Platform) -> None:
