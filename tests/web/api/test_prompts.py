@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+import pytest
 from flask.testing import FlaskClient
 
 from common.models import Attachment, Comment, Run, Task
@@ -169,6 +170,25 @@ def test_a_change_is_told_again_if_the_run_that_was_told_kept_no_session(world: 
     assert prompts[0] == prompts[1]
     assert prompts[0].startswith("Your last turn ended before the task was done.")
     assert prompts[0].endswith(f"{CHANGED}# Colour it\n\nMake it BLUE.")
+
+
+@pytest.mark.parametrize("is_back_at_work", [True, False])
+def test_a_session_is_told_of_a_text_that_was_changed_back_after_its_run(world: World, is_back_at_work: bool) -> None:
+    task = world.task(world.project(has_repository=True), description="Make it RED.")
+    agent, _agent_id = world.agent()
+    run, first = world.claim(agent)
+    for text in ["Make it BLUE.", "Make it RED."][: 2 if is_back_at_work else 1]:
+        tasks.update_task(task.id, {"description": text}, by=world.max)
+        seq = run.get(f"{path_of(first)}/messages").json["messages"][-1]["seq"]
+        assert run.get(f"{path_of(first)}/messages?after={seq}").json["messages"] == []
+    prompts = []
+    for _ in range(2):
+        keep_session(run, first)
+        finish(run, first, "cancelled")
+        tasks.update_task(task.id, {"description": "Make it RED."}, by=world.max)
+        run, first = world.claim(agent)
+        prompts.append(first["prompt"])
+    assert [CHANGED in prompt for prompt in prompts] == [not is_back_at_work, False]
 
 
 def test_an_answer_that_the_run_got_itself_is_not_repeated(world: World) -> None:
