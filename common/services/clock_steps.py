@@ -7,17 +7,20 @@ that is done every few seconds.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import update
+from sqlalchemy import Update, or_, select, update
 
 from common.models.agent import Agent
 from common.models.journal import Mark
 from common.models.project import Project
 from common.models.run import Run
+from common.models.task import Task, TaskCheck
 from common.models.webhook import WebhookDelivery
+from common.states import OVER, Outcome
 from common.transaction import Transaction
+from common.values.agent_review import Purpose
 
 log = structlog.get_logger()
 
@@ -42,5 +45,22 @@ def follow_clock(tx: Transaction, last: Mark | None) -> None:
         update(Run).where(Run.live_task_id.is_not(None), Run.seen_at > now).values(seen_at=now),
         update(Project).where(Project.held_until > now).values(held_until=now),
         update(WebhookDelivery).where(WebhookDelivery.next_at > now).values(next_at=now),
+        *_proofs(now),
     ):
         tx.session.execute(changed.execution_options(synchronize_session=False))
+
+
+def _proofs(now: datetime) -> list[Update]:
+    """What the proofs of open tasks count from: which reviews are those of a claim, and how long a check has waited.
+
+    Other runs keep their times: what people wrote is told by them.
+    """
+    is_open = select(Task.id).where(Task.state_.not_in(sorted(OVER)))
+    is_review = Run.purpose == Purpose.REVIEW
+    is_counted = or_(is_review, Run.outcome == Outcome.COMPLETED)
+    columns = ((Run.created_at, is_review), (Run.started_at, is_counted), (Run.finished_at, is_counted))
+    of_runs = [
+        update(Run).where(column > now, which, Run.task_id.in_(is_open)).values({column: now})
+        for column, which in columns
+    ]
+    return [*of_runs, update(TaskCheck).where(TaskCheck.at > now, TaskCheck.task_id.in_(is_open)).values(at=now)]

@@ -13,13 +13,14 @@ from sqlalchemy import select
 
 from common import jobs
 from common.errors import Conflict
-from common.models import Agent, Deployment, Job, Mark, Project, Run, Task, TaskGroup
+from common.models import Agent, Deployment, Job, Mark, Project, Run, Task, TaskCheck, TaskGroup
 from common.services.health.sweep_age import sweep_age_seconds
 from common.services.runs import runners
 from common.services.runs.waiting import ready_agents
 from common.services.tasks import tasks
 from common.states import Environment, Outcome
 from common.transaction import Transaction, snapshot, transactional
+from tests.workers.jobs.agent_reviews import APPROVED, Reviewing
 from tests.workers.platform import Platform
 from workers import sweeps
 
@@ -211,3 +212,28 @@ def test_a_rollback_takes_back_what_was_delivered_last(platform: Platform, is_ah
     three = platform.approved(project, "Three", {"three.txt": "3\n"})
     with pytest.raises(Conflict, match="rolled back"):
         platform.to_production(platform.staged(three))
+
+
+def test_the_review_of_what_was_reported_before_is_done_once(platform: Platform) -> None:
+    about = Reviewing(platform)
+    sweeps.sweep()
+    written_ahead(Mark.at, Run.created_at, Run.started_at, Run.finished_at)
+    sweeps.sweep()
+    claimed = about.claim()
+    about.say(claimed, APPROVED)
+    about.end(claimed)
+
+    about.until(lambda: about.verdict != ("running", None) or len(about.reviews) > 1)
+
+    assert [(run.id, run.verdict) for run in about.reviews] == [(claimed.run.id, "approve")]
+
+
+def test_what_the_waits_of_a_proof_are_counted_from_is_not_ahead(platform: Platform) -> None:
+    about = Reviewing(platform, has_reviewer=False)
+    about.until(about.is_waiting)
+    sweeps.sweep()
+    written_ahead(Mark.at, Run.created_at, Run.started_at, Run.finished_at, TaskCheck.at)
+    sweeps.sweep()
+
+    assert platform.get(Run, about.work.run.id).finished_at <= now()
+    assert max(check.at for check in platform.all(TaskCheck)) <= now()
