@@ -36,7 +36,7 @@ STALL_SECONDS = 8.0
 CLOSE_SECONDS = 2.0
 """How long a client has to read the close frame and answer it."""
 PING_SECONDS = 20.0
-"""A client that has sent nothing for this long gets a ping; after twice as long it is closed."""
+"""A client that has sent nothing for this long gets a ping; if it sends nothing for as long again, it is closed."""
 MOST_DROPPED_BYTES = 4 * 2**20
 """How much is still read of a client that is being closed: a message that is too long, or what was on its way."""
 
@@ -62,8 +62,8 @@ class Connection:
 
     __slots__ = (
         "_backlog", "_buffer", "_closing_at", "_descriptor", "_dropped_bytes", "_heard_at", "_is_answered", "_is_busy",
-        "_is_ending", "_is_over", "_is_pinged", "_is_readable", "_is_stalled", "_listener", "_messages", "_offset",
-        "_pending", "_pending_bytes", "_poll", "_progress_at", "_rate", "_written", "deadline",
+        "_is_ending", "_is_over", "_is_readable", "_is_stalled", "_listener", "_messages", "_offset", "_pending",
+        "_pending_bytes", "_pinged_at", "_poll", "_progress_at", "_rate", "_written", "deadline",
     )  # fmt: skip
 
     def __init__(self, descriptor: int, poll: Poll, *, deadline: float | None = None) -> None:
@@ -89,7 +89,7 @@ class Connection:
         self._is_readable = False
         self._is_ending = False
         self._is_busy = False  # a thread reads, or handles a message
-        self._is_pinged = False
+        self._pinged_at: float | None = None  # None: not since it last sent something
         self._heard_at = time.monotonic()
         self._rate = Rate()
         os.set_blocking(descriptor, False)
@@ -336,7 +336,7 @@ class Connection:
                     self._tell_end()
                 return False
         self._heard_at = time.monotonic()
-        self._is_pinged = False
+        self._pinged_at = None
         self._buffer = self._buffer or bytearray()
         self._buffer += chunk
         return True
@@ -380,8 +380,7 @@ class Connection:
                 self._messages = None if frame.is_last else messages
                 if text is not None:
                     return text
-        if not self._buffer:
-            self._buffer = None
+        self._buffer = self._buffer or None
         return None
 
     def _answer(self) -> None:
@@ -392,9 +391,10 @@ class Connection:
                 self._end()
 
     def _notice_silence(self, now: float) -> None:
-        if now - self._heard_at >= 2 * PING_SECONDS:
-            self.close(frames.POLICY, "no answer to a ping")
-        elif not self._is_pinged:
-            self._is_pinged = True
+        pinged_at = self._pinged_at
+        if pinged_at is None:
+            self._pinged_at = now
             self.queue(frames.build(frames.PING, b""))
             self.flush()
+        elif now - pinged_at >= PING_SECONDS:  # since the last message it may be longer: that may have taken long
+            self.close(frames.POLICY, "no answer to a ping")

@@ -17,6 +17,7 @@ from web.websocket.connection import (
     MOST_DROPPED_BYTES,
     MOST_PENDING,
     MOST_PENDING_BYTES,
+    PING_SECONDS,
     STALL_SECONDS,
     Connection,
 )
@@ -24,6 +25,7 @@ from web.websocket.poll import Poll
 from web.websocket.rates import BURST
 
 CLOSING = bytes([0x88, 0x80, 0, 0, 0, 0])
+HELLO = bytes([0x81, 0x85, 0, 0, 0, 0]) + b"hello"
 FRAME = frames.build_text("x" * 10_000)
 
 
@@ -73,6 +75,18 @@ class Pair:
         self._poll.close()
         self._thread.join(20)
         assert not self._thread.is_alive()
+
+
+class SlowPair(Pair):
+    """A message takes until `may_go_on` is set."""
+
+    def __init__(self) -> None:
+        self.may_go_on = threading.Event()
+        super().__init__()
+
+    def hear(self, text: str) -> None:
+        super().hear(text)
+        assert self.may_go_on.wait(60)
 
 
 @pytest.fixture
@@ -155,6 +169,27 @@ def test_a_client_that_reads_late_gets_all_in_order(pair: Pair) -> None:
     wait_until("the backlog to be given up with its work", lambda: pair.connection._backlog is None)
 
 
+def test_a_client_whose_message_took_long_is_pinged_before_it_is_given_up() -> None:
+    pair = SlowPair()
+    try:
+        pair.client.sendall(HELLO)
+        wait_until("the message to arrive", lambda: pair.heard == ["hello"])
+        pair.connection.check(time.monotonic() + 3 * PING_SECONDS)
+        pair.may_go_on.set()
+        wait_until("the message to be handled", lambda: not pair.connection._is_busy)
+        later = time.monotonic() + 3 * PING_SECONDS
+        pair.connection.check(later)
+        pair.connection.check(later + PING_SECONDS - 1)
+        assert pair.connection.is_open
+
+        pair.connection.check(later + PING_SECONDS)
+
+        ping, close = frames.build(frames.PING, b""), frames.build_close(1008, "no answer to a ping")
+        assert pair.read_all() == ping + close
+    finally:
+        pair.close()
+
+
 def test_a_client_that_is_closed_and_does_not_answer_is_cut_off(pair: Pair) -> None:
     pair.connection.close(1001, "bye")
     pair.connection.check(time.monotonic() + 60)
@@ -181,11 +216,10 @@ def test_bytes_that_never_make_a_message_do_not_put_off_the_deadline() -> None:
 
 
 def test_nothing_is_heard_of_a_client_that_is_being_closed(pair: Pair) -> None:
-    hello = bytes([0x81, 0x85, 0, 0, 0, 0]) + b"hello"
-    pair.client.sendall(hello)
+    pair.client.sendall(HELLO)
     wait_until("the message to arrive", lambda: pair.heard == ["hello"])
     pair.connection.close(1001)
-    pair.client.sendall(hello * 3)
+    pair.client.sendall(HELLO * 3)
 
     pair.read_all()
 
