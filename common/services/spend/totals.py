@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import cast
 
@@ -23,6 +23,7 @@ from common.transaction import Snapshot, Transaction, snapshot
 USUAL_DAYS = 30
 """The length of the period if only its end is given, or nothing."""
 MOST_DAYS = 400
+_FIRST_MOMENT = datetime.min.replace(tzinfo=UTC)
 MOST_GROUPS = 1000
 """Most groups in one answer: those with the highest cost."""
 MOST_PARTS = 5000
@@ -124,7 +125,8 @@ def read_spend(
         raise Invalid("split", "Splits the figures of days by something else: use it with by=day")
     with snapshot() as read:
         until = until or read.now()
-        since = since or until - timedelta(days=USUAL_DAYS)
+        # Less where the calendar begins later than that.
+        since = since or until - min(timedelta(days=USUAL_DAYS), until - _FIRST_MOMENT)
         if not since < until:
             raise Invalid("from", "Must be before `to`")
         if until - since > timedelta(days=MOST_DAYS):

@@ -164,6 +164,17 @@ def test_wrong_questions_are_refused(plain_member: FlaskClient, query: str, fiel
     assert says in reply.json["details"]["message"]
 
 
+@pytest.mark.parametrize("query", ["to=0001-01-01", "to=0001-01-02T00:00:00Z", "by=day&split=model&to=0001-01-30"])
+def test_a_period_without_a_beginning_may_end_in_the_first_days_of_the_calendar(
+    viewer: FlaskClient, query: str
+) -> None:
+    reply = viewer.get(f"/api/spend?{query}")
+
+    assert reply.status_code == 200, reply.json
+    assert reply.json["from"] == "0001-01-01T00:00:00.000000Z"
+    assert reply.json["total"]["calls"] == 0
+
+
 def test_nothing_spent_is_zero(plain_member: FlaskClient) -> None:
     reply = plain_member.get("/api/spend").json
 
