@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 
 import structlog
 from flask import Flask, Response, g
+from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import HTTPException
 
 from common.errors import (
@@ -99,6 +100,7 @@ def faults_of(messages: object, prefix: str = "") -> list[Fault]:
 def register_error_handlers(app: Flask) -> None:
     app.register_error_handler(CallerError, _caller_error)
     app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(ParseException, _unreadable)
     app.register_error_handler(Busy, _busy)
     app.register_error_handler(ProviderUnavailable, _provider_unavailable)
     app.register_error_handler(ProviderRefused, _provider_refused)
@@ -167,9 +169,14 @@ def _http_error(raised: HTTPException) -> Response:
     """Errors that Flask and werkzeug raise: unknown paths and methods, bodies that are too large."""
     status = raised.code or 500
     if status == 400:
-        return _validation_error([("body", "The request could not be read")])
+        return _unreadable(raised)
     kept = {name: value for name, value in raised.get_headers() if name in {"Allow", "Retry-After"}}
     return error(status, headers=kept)
+
+
+def _unreadable(_raised: Exception) -> Response:
+    """Also of a body in chunks that the server can't take apart: it says so to who reads it."""
+    return _validation_error([("body", "The request could not be read")])
 
 
 def _busy(raised: Busy) -> Response:

@@ -9,6 +9,8 @@ import re
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from gunicorn.config import Config
+from gunicorn.http.parser import RequestParser
 
 from common.errors import (
     Busy,
@@ -156,6 +158,26 @@ def test_a_body_over_the_cap_without_its_length_is_a_413(plain_member: FlaskClie
     reply = plain_member.post("/api/tokens", content_type="application/json", environ_overrides=chunked)
 
     assert reply.status_code == 413
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"zz\r\n{}\r\n0\r\n\r\n", b"2\r\n{}0\r\n\r\n", b"2;\x00\r\n{}\r\n0\r\n\r\n",
+        b"2\r\n{}\r\n0\r\na trailer\r\n\r\n", b"9\r\n{}",
+    ],
+)  # fmt: skip
+def test_a_body_in_broken_chunks_is_a_400(plain_app: Flask, caplog: pytest.LogCaptureFixture, sent: bytes) -> None:
+    """As the server's own reader hands it on."""
+    head = b"POST /api/auth/login HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    raw = next(RequestParser(Config(), iter([head + sent]), ("127.0.0.1", 1))).body
+    chunked = {"wsgi.input": raw, "wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
+
+    reply = plain_app.test_client().post("/api/auth/login", content_type="application/json", environ_overrides=chunked)
+
+    assert reply.status_code == 400
+    assert reply.json["details"] == {"field": "body", "message": "The request could not be read"}
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "text/json", ""])
