@@ -106,7 +106,10 @@ def serve(owner: str, name: str, service_path: str) -> Response:
 
 def _access(owner: str, name: str) -> _Access:
     """The access that the password gives. Unauthenticated, or NotFound for a person who may not see the repository."""
-    given = request.authorization
+    try:
+        given = request.authorization
+    except ValueError as error:  # a header with letters outside of ASCII
+        raise Unauthenticated from error
     if given is None or given.type != "basic" or not given.password:
         raise Unauthenticated
     if given.password.startswith(accounts.API_TOKEN_PREFIX):

@@ -184,6 +184,16 @@ def test_nobody_is_told_what_is_missing_but_a_password(plain_app: Flask) -> None
     assert reply.headers["WWW-Authenticate"].startswith("Basic ")
 
 
+@pytest.mark.parametrize("given", ["\xff", "\xc3\xa9", "Og==\xff", "w6k", "/w==", "AAA=", "x", ""])
+def test_a_password_that_can_not_be_read_is_none(plain_app: Flask, given: str) -> None:
+    reply = plain_app.test_client().get(
+        "/git/aiworker/shop.git/info/refs?service=git-upload-pack", headers={"Authorization": f"Basic {given}"}
+    )
+
+    assert reply.status_code == 401
+    assert reply.headers["WWW-Authenticate"].startswith("Basic ")
+
+
 def test_a_branch_whose_name_is_not_utf_8_is_pushed_as_any_other(shop: Shop, tmp_path: Path) -> None:
     tree = WorkTree(tmp_path / "tree", shop.url(_token("max", Role.MAINTAINER)))
     pushed = tree.commit({"a.txt": "x"}, on="feature")
