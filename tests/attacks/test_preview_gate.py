@@ -249,6 +249,21 @@ def test_an_address_that_none_can_be_is_refused_in_a_word(
         assert rest(client).startswith(b"HTTP/1.1 400 ")
 
 
+@pytest.mark.parametrize(
+    ("value", "status"), [("a" + " " * 60_000 + "a", 200), (" " * 60_000 + "\0", 400), ("\t" * 60_000, 200)]
+)
+def test_a_field_of_many_spaces_keeps_nobody_waiting(
+    runtime: ProcessRuntime, repository: Repository, value: str, status: int
+) -> None:
+    url = serve(runtime, repository, OPEN)
+    with dial(url) as client, dial(url) as other:
+        client.settimeout(5)
+        client.sendall(f"GET / HTTP/1.1\r\nHost: x\r\nPadding: {value}\r\nConnection: close\r\n\r\n".encode())
+        assert client.recv(9) + client.recv(3) == f"HTTP/1.1 {status}".encode()
+        other.sendall(b"GET /other HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"GET /other" in heard(other, b"Host: x")
+
+
 def test_each_request_of_a_connection_is_judged(runtime: ProcessRuntime, repository: Repository) -> None:
     url = serve(runtime, repository, GUARDED)
     cookie = let_in(runtime, GUARDED)

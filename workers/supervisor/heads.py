@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 _LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([!-~\x80-\xff]+) (HTTP/1\.[01])")
-_FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n\0]*?)[ \t]*")
+# Spaces around the value are removed by `strip`: a pattern would try every way to divide them, which may take hours.
+_FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([^\r\n\0]*)")
 
 
 class Malformed(Exception):
@@ -77,7 +78,7 @@ def parse(head: bytes) -> Head:
         field = _FIELD.fullmatch(each)
         if field is None:
             raise Malformed("a header is not a name, a colon and a value")
-        fields.append((field[1].decode("ascii").lower(), field[2], each))
+        fields.append((field[1].decode("ascii").lower(), field[2].strip(b" \t"), each))
     return Head(first, line[2].decode("latin-1"), tuple(fields), _length(fields))
 
 
