@@ -127,6 +127,21 @@ def test_every_app_has_a_host_that_no_other_has(runtime: Runtime, namespace: str
     assert runtime.ensure_app(App(Space(namespace, "p"), app), version("v1")).url == f"http://{host}"
 
 
+def test_an_app_keeps_the_address_that_its_ingress_has_until_it_is_deployed_with_the_new_domain(
+    runtime: Runtime, cluster: ClusterDouble, tmp_path: Path
+) -> None:
+    runtime.ensure_app(STAGING, version("v1"))
+    before = settled(runtime, STAGING, "v1").url
+    with runtime_on(cluster, tmp_path, AIWORKER_KUBE_DOMAIN="moved.test") as later:
+        kept = later.read_app(STAGING, "v1")
+        assert kept is not None
+        (rule,) = cluster.object("ingresses", SPACE.namespace, "staging")["spec"]["rules"]
+        assert kept.url == before == f"http://{rule['host']}"
+
+        later.ensure_app(STAGING, version("v2"))
+        assert settled(later, STAGING, "v2").url == "http://staging-shop.moved.test"
+
+
 def test_a_foreign_namespace_is_refused_and_left_alone(runtime: Runtime, cluster: ClusterDouble) -> None:
     runtime.ensure_environment(Space(SPACE.namespace, "another-project"))
     before = cluster.object("namespaces", "", SPACE.namespace)

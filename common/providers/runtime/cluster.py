@@ -111,7 +111,7 @@ class KubernetesRuntime:
             return self._state(app, deployment)
         if self._serving(app, beside=_wanted(deployment)) == version_id:
             pods = self._pods(app, version_id)
-            return AppState(AppPhase.LIVE, self._hosts.url(app), version_id, restarts=reasons.restarts(pods))
+            return AppState(AppPhase.LIVE, self._url(app, deployment), version_id, restarts=reasons.restarts(pods))
         return None
 
     def open_app(self, app: App) -> str | None:
@@ -286,7 +286,7 @@ class KubernetesRuntime:
         assert wanted is not None
         pods = [pod for pod in self._pods(app, wanted) if not reasons.is_removed(pod)]
         judged = self._judge(app, deployment, pods)
-        url = self._hosts.url(app)
+        url = self._url(app, deployment)
         about = deployment["metadata"].get("annotations", {})
         restarts = reasons.restarts(pods)
         if judged.phase is AppPhase.LIVE:
@@ -296,6 +296,10 @@ class KubernetesRuntime:
         former = self._serving(app, beside=wanted)
         seconds = reasons.ready_seconds(pods, datetime.now(UTC)) if pods else 0.0
         return AppState(judged.phase, url, former, judged.reason, judged.code, restarts, seconds)
+
+    def _url(self, app: App, deployment: KubeObject) -> str:
+        """Return the address that the app's ingress has: AIWORKER_KUBE_DOMAIN may have changed since the deployment."""
+        return str(deployment["metadata"].get("annotations", {}).get(places.URL) or self._hosts.url(app))
 
     def _judge(self, app: App, deployment: KubeObject, pods: list[KubeObject]) -> Judgement:
         """Return the stored verdict of this rollout; if there is none, judge it now. Final verdicts are stored."""
@@ -317,7 +321,7 @@ class KubernetesRuntime:
     def _judge_answer(self, app: App, deployment: KubeObject) -> Judgement:
         """Judge whether an app with ready pods also answers through the ingress."""
         about = deployment["metadata"].get("annotations", {})
-        url = self._hosts.url(app)
+        url = self._url(app, deployment)
         path = about.get(places.HEALTH_PATH, "/")
         route = IngressRoute(self._chosen.ingress_url or url, url)
         problem = wrong_answer(route, path, about.get(places.HEALTH_CONTAINS))

@@ -175,6 +175,7 @@ class Manifests:
             places.HEALTH_SECONDS: str(health),
             places.HEALTH_PATH: wanted.health.path,
             places.IMAGE: wanted.docker_image or self._chosen.image,
+            places.URL: self._hosts.url(app),
         }
         if wanted.health.contains is not None:
             made["metadata"]["annotations"][places.HEALTH_CONTAINS] = wanted.health.contains
