@@ -125,7 +125,7 @@ def record_restored(tx: Transaction, lease: Lease, dying: Sequence[Dying], looks
     """Roll back each version that does not stay up, previews excepted. looks: what was seen, kept as its health.
 
     Versions of many projects that fail together are not rolled back, as the machine is at fault. Their error says so
-    until they are well again or fewer fail. A version whose rollback failed is rolled back again after a pause.
+    until they are well again or fail alone. A version whose rollback failed is rolled back again after a pause.
     An event says when a version's error is set first, and one when the version is well again, which ends the error.
     Addresses that changed are stored, also of previews.
     """
@@ -133,7 +133,7 @@ def record_restored(tx: Transaction, lease: Lease, dying: Sequence[Dying], looks
     health_history.record_looks(tx, looks)
     found = {each.deployment_id: tx.session.get(Deployment, each.deployment_id) for each in dying}
     held = _failed_together(dying, found)
-    _clear_recovered(tx, set(found), {look.deployment_id for look in looks if look.state is HealthState.HEALTHY})
+    _clear_recovered(tx, {look.deployment_id for look in looks if look.state is HealthState.HEALTHY})
     for each in dying:
         row = found[each.deployment_id]
         if row is None or row.environment is Environment.PREVIEW:
@@ -235,13 +235,11 @@ def _is_held(row: Deployment) -> bool:
     return row.error_code == MACHINE
 
 
-def _clear_recovered(tx: Transaction, dying: Collection[str], healthy: Collection[str]) -> None:
-    """End the errors of those that were seen healthy, and of those that do not fail together with others any more."""
-    query = select(Deployment.id, Deployment.error_code).where(
-        Deployment.live_key.is_not(None), Deployment.error.is_not(None)
+def _clear_recovered(tx: Transaction, healthy: Collection[str]) -> None:
+    """End the errors of those that were seen healthy. What only starts, or could not be looked at, is not well yet."""
+    query = select(Deployment.id).where(
+        Deployment.id.in_(sorted(healthy)), Deployment.live_key.is_not(None), Deployment.error.is_not(None)
     )
-    found = tx.session.execute(query)
-    well = [id_ for id_, code in found if id_ not in dying and (id_ in healthy or code == MACHINE)]
-    for live in tx.lock_all(Deployment, well):
+    for live in tx.lock_all(Deployment, tx.session.scalars(query).all()):
         live.error = live.error_code = None
         tx.record(DeployRecovered(feed=live.project_id, deployment_id=live.id, environment=live.environment_))

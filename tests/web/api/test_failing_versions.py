@@ -14,6 +14,7 @@ from common.models import EventRow, WebhookDelivery
 from common.services.delivery import restoring
 from common.services.outgoing.collecting import collect_notices
 from common.states import Role
+from common.values.app import MACHINE
 from common.values.health_look import HealthState, Look
 from tests.web.api.production_line import ProductionLine, claimed, ring_restore
 from tests.web.world import World, all_of, forget_providers
@@ -77,6 +78,23 @@ def test_a_version_that_can_not_be_rolled_back_is_told_of_once_until_it_is_well_
         look(line, HealthState.HEALTHY)
     assert recorded("deploy:recovered") == [("deploy:recovered", "platform", about)]
     assert (line.live().error, waiting(line), messages()) == (None, [], [])
+
+
+def test_a_version_that_failed_together_with_others_has_not_recovered_until_it_is_seen_well(
+    line: ProductionLine,
+) -> None:
+    live = line.deliver()
+    ring_restore()
+    restoring.record_restored(
+        claimed(RESTORE_RUNTIME.name, "platform"), [restoring.Dying(live.id, REASON, MACHINE)]
+    )  # fmt: skip
+
+    look(line, HealthState.STARTING)
+    assert recorded("deploy:recovered") == []
+    assert [item["detail"] for item in waiting(line)] == [f"{restoring.TOGETHER}: {REASON}"]
+    look(line, HealthState.HEALTHY)
+    assert [name for name, _actor, _data in recorded("deploy:recovered")] == ["deploy:recovered"]
+    assert (line.live().error, line.live().error_code, waiting(line)) == (None, None, [])
 
 
 def test_a_rollback_by_the_platform_says_so_and_why(line: ProductionLine) -> None:
