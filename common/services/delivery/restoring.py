@@ -193,6 +193,8 @@ def _has_to_wait(tx: Transaction, live: Deployment, target: Deployment) -> bool:
 
     Rollbacks that a person started count, too: the version did not run.
     """
+    # None that ended much later than now: the clock may have been set back.
+    soon = tx.now() + timedelta(seconds=FIRST_PAUSE_SECONDS)
     failed = tx.all(
         select(Deployment)
         .where(
@@ -200,7 +202,7 @@ def _has_to_wait(tx: Transaction, live: Deployment, target: Deployment) -> bool:
             Deployment.rollback_of == live.id,
             Deployment.commit_sha == target.commit_sha,
             Deployment.state_ == DeploymentState.FAILED,
-            Deployment.finished_at > tx.now() - timedelta(hours=FAILURES_HOURS),
+            Deployment.finished_at.between(tx.now() - timedelta(hours=FAILURES_HOURS), soon),
         )
         .order_by(Deployment.finished_at.desc(), Deployment.id.desc())
         .limit(MOST_FAILURES)

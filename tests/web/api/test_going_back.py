@@ -177,6 +177,19 @@ def test_a_pause_after_failed_rollbacks_is_at_most_an_hour(plain_line: Productio
     assert line.look_at_dying() is not None
 
 
+def test_a_clock_that_was_set_back_makes_no_pause_after_a_failed_rollback_longer(line: ProductionLine) -> None:
+    _good, bad = line.deliver(), line.deliver()
+    first = line.look_at_dying()
+    assert first is not None
+    line.fail(first, "the database is away")
+    _rollbacks_ended(bad, get(Deployment, first.id).finished_at + timedelta(days=1))
+
+    again = line.look_at_dying()
+    assert again is not None
+    line.fail(again, "the database is away")
+    assert line.look_at_dying() is None, "the pause after a rollback that failed by the present clock"
+
+
 def test_a_person_rolls_back_during_the_pause_after_a_failed_rollback(plain_line: ProductionLine) -> None:
     line = plain_line
     good = line.deliver()
