@@ -19,6 +19,8 @@ from workers.supervisor.units import Streams
 
 CONNECT_SECONDS = 5.0
 IDLE_SECONDS = 1.0
+LINGER_SECONDS, PAGE_LINGER_SECONDS = 5.0, 1.0
+"""How long a client may go on sending after the end of an app's answer, or of a page of the supervisor."""
 MOST_CONNECTIONS = 2000
 """To one app at once. Each takes two descriptors, or three, which all apps and checks of this machine share."""
 
@@ -112,7 +114,7 @@ class Forwarder:
             try:
                 await asyncio.wait({answering, asking}, return_when=asyncio.FIRST_COMPLETED)
                 if answering.done():
-                    return
+                    break
                 end = asking.result()
                 if end is End.CLIENT_DONE:
                     await answering
@@ -127,7 +129,10 @@ class Forwarder:
                 asking.cancel()
                 await asyncio.gather(answering, asking, return_exceptions=True)
                 upstream[1].close()
-        await _send_page(_NONE_LIVE, client, is_read=bool(requests.begun))
+        else:
+            await _send_page(_NONE_LIVE, client, is_read=bool(requests.begun))
+            return
+        await _linger(client, LINGER_SECONDS)
 
     async def _connect(self, turn: Exchange) -> Streams | None:
         """Connect to the live version; retries while it is being restarted. None if none is live or time runs out."""
@@ -156,9 +161,19 @@ async def _send_page(answer: bytes, client: Streams, *, is_read: bool = True) ->
             await reader.readuntil(b"\r\n\r\n")
     writer.write(answer)
     await writer.drain()
+    await _linger(client, PAGE_LINGER_SECONDS)
+
+
+async def _linger(client: Streams, seconds: float) -> None:
+    """Send nothing more, and drop what the client still sends, until it ends the connection or the time is over.
+
+    An app may refuse a large upload before it has all of it. Closing with unread input resets the connection: the
+    client could not finish its request, and might lose the answer.
+    """
+    reader, writer = client
     if writer.can_write_eof():
         writer.write_eof()
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(seconds):
             while await reader.read(CHUNK_BYTES):
                 pass
