@@ -299,11 +299,13 @@ def test_a_request_with_two_meanings_reaches_nobody(
         assert rest(client).startswith(b"HTTP/1.1 400")
 
 
-def test_a_websocket_goes_on_after_the_gate(runtime: ProcessRuntime, repository: Repository) -> None:
+@pytest.mark.parametrize("between", [", ", "\r\nConnection: "])
+def test_a_websocket_goes_on_after_the_gate(runtime: ProcessRuntime, repository: Repository, between: str) -> None:
     url = serve(runtime, repository, GUARDED)
     cookie = let_in(runtime, GUARDED)
     host = urlsplit(url).netloc
-    upgrade = f"GET /socket HTTP/1.1\r\nHost: {host}\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n"
+    asked = f"Connection: keep-alive{between}Upgrade\r\nUpgrade: websocket\r\n"
+    upgrade = f"GET /socket HTTP/1.1\r\nHost: {host}\r\n{asked}"
     with dial(url) as client:
         client.sendall(f"{upgrade}Origin: http://{host}\r\nCookie: {cookie}\r\n\r\n".encode())
         assert heard(client, b"\r\n\r\n").startswith(b"HTTP/1.1 101")

@@ -36,7 +36,8 @@ class Head:
 
     @property
     def is_upgrade(self) -> bool:
-        return "upgrade" in {each.strip() for each in self.value("connection").lower().split(",")}
+        asked = b",".join(value for each, value, _ in self.fields if each == "connection")
+        return b"upgrade" in {each.strip() for each in asked.lower().split(b",")}
 
     @property
     def is_websocket(self) -> bool:
