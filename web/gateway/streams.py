@@ -42,7 +42,9 @@ BYTES_PER_TOKEN = 4
 """For estimates: about what a token of English text or code has."""
 
 REST_SECONDS = 5.0
-"""How long the rest of an answer in JSON is read whose caller has gone away: the usage in it comes last."""
+"""How long the rest of an answer in JSON, or the end of a stream after its last event, is read whose caller has gone
+away: the usage in JSON comes last.
+"""
 
 _SILENT = "the provider was silent for too long"
 
@@ -179,8 +181,10 @@ class Answer:
 
     @property
     def _is_read_on(self) -> bool:
-        """Whether the answer is read on when its caller has gone away. The provider may still be making a stream."""
-        return self._watch is not None and isinstance(self._reader, DocumentReader)
+        """Whether the answer is read on when its caller has gone away. The provider may still be making a stream, but
+        for one that has sent its last event: codex hangs up at that, before the provider has marked the end.
+        """
+        return self._watch is not None and (isinstance(self._reader, DocumentReader) or self._reader.usage.is_last)
 
     def _read_on(self) -> None:
         with gevent.Timeout(REST_SECONDS, False), suppress(*_faults()):

@@ -10,7 +10,8 @@ from common.values.model_provider import PriceTerms, Sampling, TokenCount
 
 @dataclass
 class Usage:
-    """What an answer has said so far. is_final: it has named the usage of the whole call.
+    """What an answer has said so far. is_final: it has named the usage of the whole call. is_last: the event that named
+    it ends a stream; False also where the format does not show that.
 
     events: of a stream; text_bytes: of the text in them, nearly. body_bytes: the size of an answer that is no stream,
     or that can't be read. tier, speed, units: see `PriceTerms`. contained, beside: the samplings that an answer of
@@ -24,6 +25,7 @@ class Usage:
     cache_write_hour: int = 0
     output: int = 0
     is_final: bool = False
+    is_last: bool = False
     events: int = 0
     text_bytes: int = 0
     body_bytes: int = 0
@@ -112,6 +114,7 @@ def take_anthropic(usage: Usage, event: Event) -> None:
     if searches is not None:
         usage.units["web_searches"] = searches
     usage.is_final = kind != "message_start" and "output_tokens" in said
+    usage.is_last = kind == "message_delta" and usage.is_final
 
 
 _BESIDE = {"compaction", "advisor_message"}
@@ -152,6 +155,10 @@ def take_responses(usage: Usage, event: Event) -> None:
         usage.units["web_searches"] = sum(map(_is_web_search, output))
         usage.units["storage_searches"] = sum(part.get("type") == "file_search_call" for part in output)
         _take_openai(usage, said, "input_tokens", "input_tokens_details", "output_tokens")
+        usage.is_last = str(event.get("type")) in _LAST_OF_RESPONSES
+
+
+_LAST_OF_RESPONSES = {"response.completed", "response.incomplete", "response.failed"}
 
 
 def _is_web_search(part: Event) -> bool:
@@ -166,6 +173,8 @@ def take_chat(usage: Usage, event: Event) -> None:
     said = _part(event, "usage")
     if said:
         _take_openai(usage, said, "prompt_tokens", "prompt_tokens_details", "completion_tokens")
+        # A chunk with text may name the usage so far.
+        usage.is_last = event.get("choices") == []
 
 
 def _take_openai(usage: Usage, said: Event, input_name: str, details_name: str, output_name: str) -> None:

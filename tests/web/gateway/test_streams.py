@@ -21,7 +21,7 @@ from common.models import Task
 from common.models.spend import ModelCall
 from tests.e2e.instance import wait_until
 from tests.servers import ROOT
-from tests.web.gateway.answers import FORMATS
+from tests.web.gateway.answers import FORMATS, Format
 from tests.web.gateway.conftest import RunningAgent
 from tests.web.gateway.upstream import Script
 from tests.web.world import all_of, put
@@ -40,18 +40,18 @@ class Server:
     process: subprocess.Popen[bytes]
 
     @contextlib.contextmanager
-    def called(self, agent: RunningAgent) -> Iterator[http.client.HTTPResponse]:
+    def called(self, agent: RunningAgent, format_: Format = SONNET) -> Iterator[http.client.HTTPResponse]:
         """A call whose answer is not read yet. The caller hangs up at the end."""
-        with self.asked(agent) as connection, connection.getresponse() as answer:
+        with self.asked(agent, format_) as connection, connection.getresponse() as answer:
             yield answer
 
     @contextlib.contextmanager
-    def asked(self, agent: RunningAgent) -> Iterator[http.client.HTTPConnection]:
+    def asked(self, agent: RunningAgent, format_: Format = SONNET) -> Iterator[http.client.HTTPConnection]:
         """A call whose answer need not have begun. The caller hangs up at the end."""
         connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=30)
         headers = {"Authorization": f"Bearer {agent.token}", "Content-Type": "application/json"}
         with contextlib.closing(connection):
-            connection.request("POST", "/gateway/anthropic/v1/messages", SONNET.request, headers)
+            connection.request("POST", f"/gateway/{format_.name}/{format_.path}", format_.request, headers)
             yield connection
 
 
@@ -152,6 +152,22 @@ def test_an_answer_in_json_is_read_on_for_its_usage(plain_agent: RunningAgent) -
         gate.set()
         call = the_call()
     assert (call.input_tokens, call.output_tokens) == (120, 77)
+
+
+@pytest.mark.parametrize("name", ["anthropic", "responses", "chat"])
+def test_a_caller_that_hangs_up_after_the_last_event_has_a_whole_answer(plain_agent: RunningAgent, name: str) -> None:
+    """As codex does at `response.completed`, before the provider has marked the end."""
+    format_ = FORMATS[name]
+    plain_agent.provider(format_.name)
+    said, gate = b"".join(format_.stream), threading.Event()
+    plain_agent.upstream.script = Script([said, b"\n"], content_type=SSE, gate=gate)
+    with serving() as server:
+        with server.called(plain_agent, format_) as answer:
+            assert answer.read(len(said)) == said
+        assert not plain_agent.upstream.hung_up.wait(0.5)
+        gate.set()
+        call = the_call()
+    assert (call.output_tokens, call.error) == (format_.count.output, None)
 
 
 def test_an_answer_in_json_is_not_read_on_for_long(plain_agent: RunningAgent, monkeypatch: pytest.MonkeyPatch) -> None:
