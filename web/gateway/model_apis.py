@@ -148,15 +148,19 @@ def error_body(api: str, status: int, message: str) -> bytes:
 
 
 def error_message(body: bytes) -> str | None:
-    """The message in an error of any of the APIs; None if there is none. Half of a surrogate pair, as JavaScript writes
-    a character at which it cut a text, becomes a question mark: no database stores it.
-    """
+    """The message in an error of any of the APIs; None if there is none."""
     try:
         read = json.loads(body)
     except (ValueError, RecursionError):
         return None
     if isinstance(read, list) and read:
         read = read[0]
-    error = read.get("error") if isinstance(read, dict) else None
+    return message_of(read.get("error")) if isinstance(read, dict) else None
+
+
+def message_of(error: object) -> str | None:
+    """The message of an error that was read; None if it has none. Half of a surrogate pair, as JavaScript writes a
+    character at which it cut a text, becomes a question mark: no database stores it.
+    """
     message = error.get("message") if isinstance(error, dict) else error
     return message.encode(errors="replace").decode() if isinstance(message, str) else None

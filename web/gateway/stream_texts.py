@@ -47,6 +47,14 @@ class StreamTexts:
             if size < kind[2]:
                 kind[2] = size
 
+    def leave_out(self, line: bytes) -> None:
+        """Take back a line that was added and has no text."""
+        found = _EVENT.match(line)
+        if found is not None:
+            kind = self._kinds[found[1]]
+            kind[0] -= 1
+            kind[1] -= len(line)
+
     def add_unread(self, number_of_bytes: int) -> None:
         """Of a line that is too long to be kept."""
         self._unread_bytes += number_of_bytes

@@ -80,7 +80,7 @@ class Call:
         cost: float | None = 0.0
         if usage is not None:
             samplings, estimated = self._counted(usage)
-            error = "; ".join(filter(None, (error, estimated))) or None
+            error = "; ".join(filter(None, (usage.error, error, estimated))) or None
             count = sum((one.count for one in samplings), count)
             cost = cost_of(samplings, self.provider, model, answered, terms=usage.terms())
         made = MadeCall(
@@ -107,6 +107,9 @@ class Call:
             return usage.samplings(), None
         known = usage.count()
         is_input_known = known.input or known.cached or known.cache_write
+        if usage.error is not None and not (is_input_known or usage.text_bytes):
+            # It is as if the provider had refused the call with a status of its own.
+            return [], None
         guessed_input = known.input if is_input_known else self.body_bytes // BYTES_PER_TOKEN
         # An event of a stream has at least one token.
         guessed_output = max(usage.events, (usage.text_bytes + usage.body_bytes) // BYTES_PER_TOKEN)

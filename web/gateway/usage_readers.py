@@ -11,13 +11,15 @@ import re
 
 from web.gateway.model_apis import Format
 from web.gateway.stream_texts import StreamTexts
-from web.gateway.usages import Take, Usage, take_anthropic, take_chat, take_gemini, take_responses
+from web.gateway.usages import Take, Usage, take_anthropic, take_chat, take_error, take_gemini, take_responses
 
 LONGEST_LINE_BYTES = 2**24
 """A longer line of a stream, and a longer answer in JSON, is passed on but not read."""
 
 
 _PART_START = re.compile(r"[^\s,]")
+_ERROR = b'"error"'
+"""In the line of an event that contains an error, or is one."""
 
 
 class EventReader:
@@ -52,7 +54,7 @@ class EventReader:
             whole = whole.partition(b"\n")[2]
         self._is_skipping = False
         self._texts.add_lines(whole)
-        if self._marker in whole:
+        if self._marker in whole or _ERROR in whole:
             self._read(whole)
         if end < len(chunk):
             self._hold(chunk[end:])
@@ -61,7 +63,7 @@ class EventReader:
         """Read the last line, if it has no end. Call it once, when the answer is over."""
         rest = b"".join(self._held)
         self._texts.add_lines(rest)
-        if self._marker in rest:
+        if self._marker in rest or _ERROR in rest:
             self._read(rest)
         self._held.clear()
         self.usage.text_bytes = self._texts.text_bytes()
@@ -79,11 +81,14 @@ class EventReader:
 
     def _read(self, lines: bytes) -> None:
         for line in lines.split(b"\n"):
-            if self._marker not in line or self._empty in line or not line.startswith(b"data:"):
+            has_usage = self._marker in line and self._empty not in line
+            if not (has_usage or _ERROR in line) or not line.startswith(b"data:"):
                 continue
             event = _parsed(line[5:])
             if isinstance(event, dict):
                 self._take(self.usage, event)
+                if take_error(self.usage, event):
+                    self._texts.leave_out(line)
 
 
 class DocumentReader:
@@ -113,6 +118,7 @@ class DocumentReader:
         for part in document if isinstance(document, list) else [document]:
             if isinstance(part, dict):
                 self._take(self.usage, part)
+                take_error(self.usage, part)
 
 
 class BlindReader:

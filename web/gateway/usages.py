@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from common.values.model_provider import PriceTerms, Sampling, TokenCount
+from web.gateway.model_apis import message_of
 
 
 @dataclass
 class Usage:
     """What an answer has said so far. is_final: it has named the usage of the whole call. is_last: the event that named
-    it ends a stream; False also where the format does not show that.
+    it ends a stream; False also where the format does not show that. error: what failed after the status said that all
+    is well; None: nothing.
 
     events: of a stream; text_bytes: of the text in them, nearly. body_bytes: the size of an answer that is no stream,
     or that can't be read. tier, speed, units: see `PriceTerms`. contained, beside: the samplings that an answer of
@@ -26,6 +28,7 @@ class Usage:
     output: int = 0
     is_final: bool = False
     is_last: bool = False
+    error: str | None = None
     events: int = 0
     text_bytes: int = 0
     body_bytes: int = 0
@@ -85,6 +88,15 @@ def _name_model(usage: Usage, name: object) -> None:
 def _name_tier(usage: Usage, name: object) -> None:
     if isinstance(name, str) and name:
         usage.tier = name.lower()
+
+
+def take_error(usage: Usage, event: Event) -> bool:
+    """Note the error that an event, or an answer in JSON, contains or is. Returns whether there is one."""
+    said = _part(event, "response") if "response" in event else event
+    error = said.get("error") or (event if event.get("type") == "error" else None)
+    if error:
+        usage.error = message_of(error) or "the answer contains an error"
+    return bool(error)
 
 
 def take_anthropic(usage: Usage, event: Event) -> None:
