@@ -101,7 +101,7 @@ def take_error(usage: Usage, event: Event) -> bool:
 
 def take_anthropic(usage: Usage, event: Event) -> None:
     """A stream names the input in message_start, and the output and sometimes all again in message_delta."""
-    kind = event.get("type")
+    kind = str(event.get("type"))
     message = _part(event, "message") if kind == "message_start" else event
     if kind not in {"message_start", "message_delta", "message"}:
         return

@@ -49,6 +49,7 @@ def test_a_last_line_needs_no_end() -> None:
         b'data: {"type":"message_delta","usage":{"output_tokens":"many"}}\n', b"data: " + b'["usage"' * 100_000 + b"\n",
         b'data: {"type":"message_delta","usage":{"output_tokens":-5,"input_tokens":true}}\n', b"\xff\xfe\x00usage\n",
         b'data: {"type":"message_delta","usage":{"input_tokens":1e300,"output_tokens":NaN}}\n',
+        b'data: {"type":[],"usage":{"output_tokens":5}}\n', b'data: {"type":{"error":1},"usage":{"output_tokens":5}}\n',
     ],
 )  # fmt: skip
 def test_nonsense_changes_nothing(line: bytes) -> None:
