@@ -49,7 +49,7 @@ def under_way(run_id: str, *, is_paid: bool) -> Iterator[int]:
 
 
 class BodyRoom:
-    """The memory that the body of one request takes while it is a context."""
+    """The memory that the body of one request, and a copy for another provider, take while it is a context."""
 
     def __init__(self, run_id: str) -> None:
         self._run_id = run_id
@@ -69,9 +69,14 @@ class BodyRoom:
             _body_bytes[self._run_id] = of_run
             self._bytes += more_bytes
 
-    def __exit__(self, *_raised: object) -> None:
+    def give_back(self, fewer_bytes: int) -> None:
+        """Count fewer bytes, which were taken."""
         with _changing:
-            left = _body_bytes.get(self._run_id, 0) - self._bytes
+            self._bytes -= fewer_bytes
+            left = _body_bytes.get(self._run_id, 0) - fewer_bytes
             _body_bytes.pop(self._run_id, None)
             if left:
                 _body_bytes[self._run_id] = left
+
+    def __exit__(self, *_raised: object) -> None:
+        self.give_back(self._bytes)

@@ -82,7 +82,7 @@ def pass_on(provider_name: str, path: str) -> Response:
                 # cap.
                 access, provider = _admit(provider_name)
                 _require_few(access, at_once, is_paid=is_paid)
-                reply = _passed(access, provider, _endpoint(provider, path), path, body)
+                reply = _passed(access, provider, _endpoint(provider, path), path, body, room)
             if isinstance(reply.response, Answer):
                 reply.response.at_end(ends.pop_all().close)
             return reply
@@ -147,7 +147,9 @@ def _endpoint(provider: ModelProvider, path: str) -> Endpoint:
     return found
 
 
-def _passed(access: ModelAccess, provider: ModelProvider, endpoint: Endpoint, path: str, body: bytes) -> Response:
+def _passed(
+    access: ModelAccess, provider: ModelProvider, endpoint: Endpoint, path: str, body: bytes, room: BodyRoom
+) -> Response:
     """The answer of the provider, or of its fallback while the provider is limited."""
     headers = {name.lower(): value for name, value in request.headers.items()}
     model = model_in_path(path) or request_json.model_of(body)
@@ -161,8 +163,8 @@ def _passed(access: ModelAccess, provider: ModelProvider, endpoint: Endpoint, pa
     model = model or ""
     query = passed_query(provider.api, request.query_string.decode("latin-1"))
     given = Request(request.method, path, query, headers, body)
-    tries = Tries(access, given, model)
-    for route, sent in tries.routes:
+    tries = Tries(access, given, model, room)
+    for route, sent in tries.requests():
         call = Call.begin(
             access, route.provider, model=route.model or model, body_bytes=len(sent.body),
             is_recorded=endpoint.format is not None,

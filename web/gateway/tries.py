@@ -6,6 +6,7 @@ good, so that the run ends and its task waits.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -17,6 +18,7 @@ from common.services.spend.provider_limits import clear_limit, mark_limited
 from common.settings import settings
 from common.values.model_provider import Route
 from web.gateway.accesses import forget_run
+from web.gateway.calls_at_once import BodyRoom
 from web.gateway.limit_book import MOST_IN_A_ROW, book
 from web.gateway.limits import Limit
 from web.gateway.refused import Refused
@@ -31,22 +33,23 @@ UNKNOWN_LIMIT = timedelta(minutes=1)
 
 
 class Tries:
-    """The providers that one call is sent to, one after the other. model: as the request names it.
+    """The providers that one call is sent to, one after the other. model: as the request names it. room: for copies of
+    its body.
 
-    routes: with the request as each needs it: those that are not known to be limited; if all are, all, as only they
-    can tell whether they still are.
+    routes: those that are not known to be limited; if all are, all, as only they can tell whether they still are.
     """
 
-    def __init__(self, access: ModelAccess, given: Request, model: str) -> None:
+    def __init__(self, access: ModelAccess, given: Request, model: str, room: BodyRoom) -> None:
         assert access.provider is not None
-        everything = [(Route(access.provider), given)]
+        everything = [Route(access.provider)]
         if given.method == "POST":
-            sent = [(one, rerouted(given, one, model)) for one in access.fallbacks]
-            everything += [(one, request) for one, request in sent if request is not None]
+            everything += [one for one in access.fallbacks if rerouted(given, one, model) is not None]
         now = datetime.now(UTC)
         self._access = access
         self._model = model
-        known = [book.limit_of(one, model, now) for one, _request in everything]
+        self._given = given
+        self._room = room
+        known = [book.limit_of(one, model, now) for one in everything]
         self._times = [at for at in known if at is not None]
         self._reasons: list[str] = []
         self._is_for_payment = True
@@ -54,13 +57,27 @@ class Tries:
         free = [route for route, at in zip(everything, known, strict=True) if at is None]
         self.routes = free or everything
 
+    def requests(self) -> Iterator[tuple[Route, Request]]:
+        """The routes, each with the request as it needs it. Raises Refused if there is no room for a copy of the body.
+
+        A copy is made when its turn comes, and few calls need one.
+        """
+        for route in self.routes:
+            is_first = route.provider is self._access.provider and route.model is None
+            request = self._given if is_first else rerouted(self._given, route, self._model)
+            assert request is not None, "it could be rerouted before"
+            copied_bytes = 0 if request.body is self._given.body else len(request.body)
+            self._room.take(copied_bytes)
+            yield route, request
+            self._room.give_back(copied_bytes)
+
     def goes_on(self, route: Route, began: float, reply: Response, limit: Limit, *, is_paid: bool) -> bool:
         """Whether the call goes to the next route, or is refused if there is none. Else the reply is passed on.
 
         is_paid: False for calls that cost nothing: they mark nothing, and their limits are others.
         """
         self._reply = self._reply or reply
-        has_fallback = route is not self.routes[-1][0]
+        has_fallback = route is not self.routes[-1]
         if not is_paid:
             return has_fallback
         chosen = settings().models

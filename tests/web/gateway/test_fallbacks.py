@@ -20,7 +20,7 @@ from tests.web.gateway.conftest import RunningAgent
 from tests.web.gateway.upstream import Script, Upstream, upstream
 from tests.web.made import a_live_run, end
 from tests.web.world import get, put
-from web.gateway import accesses
+from web.gateway import accesses, calls_at_once
 from web.gateway.limit_book import MOST_IN_A_ROW, book
 from web.gateway.model_apis import error_message
 
@@ -252,6 +252,25 @@ def test_the_fallbacks_model_is_asked_for(plain_agent: RunningAgent, second: Ups
     else:
         assert json.loads(asked.body) == {**json.loads(format_.request), "model": "another-model"}
     assert plain_agent.calls()[-1].model == "another-model"
+
+
+def test_a_request_for_another_model_is_made_when_it_is_needed_and_takes_room_too(
+    plain_agent: RunningAgent, second: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is a copy of the body: else requests could take twice the memory that they may."""
+    with_fallback(plain_agent, second, fallback_model="claude-haiku-4-5")
+    monkeypatch.setattr(calls_at_once, "MOST_BODY_BYTES_OF_RUN", int(1.5 * len(SONNET.request)))
+    plain_agent.upstream.script = answers()
+    assert plain_agent.call(SONNET, name="first").status_code == 200
+    plain_agent.upstream.script = limited(LONG)
+
+    refused = plain_agent.call(SONNET, name="first")
+    monkeypatch.setattr(calls_at_once, "MOST_BODY_BYTES_OF_RUN", 3 * len(SONNET.request))
+    answered = plain_agent.call(SONNET, name="first")
+
+    assert (refused.status_code, "too much memory" in says(refused)) == (503, True)
+    assert (answered.status_code, len(second.asked)) == (200, 1)
+    assert calls_at_once._body_bytes == {}
 
 
 def test_another_model_of_the_same_provider_may_take_the_calls(plain_agent: RunningAgent) -> None:
