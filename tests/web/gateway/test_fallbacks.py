@@ -194,7 +194,7 @@ def test_a_limit_does_not_stop_the_list_of_models(plain_agent: RunningAgent) -> 
     put(Run, plain_agent.run.id, limited_until=datetime.now(UTC) + timedelta(hours=1), limit_reason="Slow down")
 
     headers = {"x-api-key": plain_agent.token}
-    reply = plain_agent.app.test_client().get("/gateway/anthropic/v1/models", headers=headers)
+    reply = plain_agent.app.test_client().get("/gateway/anthropic/v1/models", headers=headers, buffered=True)
 
     assert reply.status_code == 200
 

@@ -225,7 +225,9 @@ def test_counting_tokens_and_listing_models_is_passed_on_and_not_recorded(plain_
     plain_agent.upstream.script = Script([b'{"input_tokens": 9}'])
 
     counted = plain_agent.call(FORMATS["anthropic"], path="v1/messages/count_tokens")
-    listed = plain_agent.app.test_client().get("/gateway/anthropic/v1/models", headers={"x-api-key": plain_agent.token})
+    listed = plain_agent.app.test_client().get(
+        "/gateway/anthropic/v1/models", headers={"x-api-key": plain_agent.token}, buffered=True
+    )
 
     assert (counted.status_code, listed.status_code) == (200, 200)
     assert [asked.method for asked in plain_agent.upstream.asked] == ["POST", "GET"]
