@@ -7,6 +7,7 @@ shortest event of its kind.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 MOST_AROUND_TEXT_BYTES = 400
 """The most that an event is taken to have beside its text. More than this, its shortest event has text too."""
@@ -32,10 +33,11 @@ class StreamTexts:
         self._kinds: dict[bytes, list[int]] = {}
         self._unread_bytes = 0
 
-    def add_lines(self, lines: bytes) -> None:
+    def add_lines(self, lines: bytes, without: Collection[bytes] = ()) -> None:
+        """without: those of the lines that have no text."""
         for line in lines.split(b"\n"):
             found = _EVENT.match(line)
-            if found is None:
+            if found is None or line in without:
                 continue
             size = len(line)
             kind = self._kinds.get(found[1])
@@ -46,14 +48,6 @@ class StreamTexts:
             kind[1] += size
             if size < kind[2]:
                 kind[2] = size
-
-    def leave_out(self, line: bytes) -> None:
-        """Take back a line that was added and has no text."""
-        found = _EVENT.match(line)
-        if found is not None:
-            kind = self._kinds[found[1]]
-            kind[0] -= 1
-            kind[1] -= len(line)
 
     def add_unread(self, number_of_bytes: int) -> None:
         """Of a line that is too long to be kept."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 
 from web.gateway.model_apis import Format
 from web.gateway.stream_texts import StreamTexts
@@ -53,18 +54,14 @@ class EventReader:
         elif self._is_skipping:
             whole = whole.partition(b"\n")[2]
         self._is_skipping = False
-        self._texts.add_lines(whole)
-        if self._marker in whole or _ERROR in whole:
-            self._read(whole)
+        self._texts.add_lines(whole, without=self._read(whole))
         if end < len(chunk):
             self._hold(chunk[end:])
 
     def finish(self) -> None:
         """Read the last line, if it has no end. Call it once, when the answer is over."""
         rest = b"".join(self._held)
-        self._texts.add_lines(rest)
-        if self._marker in rest or _ERROR in rest:
-            self._read(rest)
+        self._texts.add_lines(rest, without=self._read(rest))
         self._held.clear()
         self.usage.text_bytes = self._texts.text_bytes()
 
@@ -79,7 +76,11 @@ class EventReader:
             self._held.clear()
             self._held_bytes, self._is_skipping = 0, True
 
-    def _read(self, lines: bytes) -> None:
+    def _read(self, lines: bytes) -> Collection[bytes]:
+        """Take what the lines say. Returns those that contain an error."""
+        errors: set[bytes] = set()
+        if self._marker not in lines and _ERROR not in lines:
+            return errors
         for line in lines.split(b"\n"):
             has_usage = self._marker in line and self._empty not in line
             if not (has_usage or _ERROR in line) or not line.startswith(b"data:"):
@@ -88,7 +89,8 @@ class EventReader:
             if isinstance(event, dict):
                 self._take(self.usage, event)
                 if take_error(self.usage, event):
-                    self._texts.leave_out(line)
+                    errors.add(line)
+        return errors
 
 
 class DocumentReader:

@@ -48,6 +48,17 @@ def test_an_event_that_is_an_error_itself_is_recorded(plain_agent: RunningAgent)
     assert (call.error, call.input_tokens) == ("half ?", 0)
 
 
+def test_a_chunk_without_text_before_an_error_is_no_answer(plain_agent: RunningAgent) -> None:
+    plain_agent.provider("openai")
+    first = {"id": "c" * 300, "model": "gpt-5", "choices": [{"delta": {"role": "assistant", "content": ""}}]}
+    plain_agent.upstream.script = Script(events(first, {"error": {"message": "No room"}}), content_type=SSE)
+
+    plain_agent.call(FORMATS["chat"])
+
+    (call,) = plain_agent.calls()
+    assert (call.error, call.input_tokens, call.output_tokens) == ("No room", 0, 0)
+
+
 def test_what_came_before_an_error_in_a_stream_is_counted(plain_agent: RunningAgent) -> None:
     plain_agent.provider("anthropic")
     text = {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "word " * 400}}
