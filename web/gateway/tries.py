@@ -65,7 +65,8 @@ class Tries:
         for route in self.routes:
             is_first = route.provider is self._access.provider and route.model is None
             request = self._given if is_first else rerouted(self._given, route, self._model)
-            assert request is not None, "it could be rerouted before"
+            # Else it would not be among the routes.
+            assert request is not None
             copied_bytes = 0 if request.body is self._given.body else len(request.body)
             self._room.take(copied_bytes)
             yield route, request
