@@ -54,3 +54,14 @@ def test_the_turn_of_a_tab_that_was_closed_is_over_by_itself(source_reader: Page
     assert page.evaluate("() => window.renewed") == "renewed"
     assert kept(page) != before
     assert page.evaluate("() => localStorage.getItem('aiworker.turn')") is None
+
+
+def test_a_tab_over_plain_http_renews_its_login_after_the_server_has_newer_files(source_reader: PageReader) -> None:
+    page = tab(source_reader)
+    page.route("**/*.mjs", lambda route: route.fulfill(status=404))
+    before = kept(page)
+
+    page.evaluate(_BEGIN)
+
+    assert page.evaluate("() => window.renewed") == "renewed"
+    assert kept(page) != before
