@@ -273,6 +273,55 @@ def test_an_answer_is_shown_though_an_event_came_before_it(
         expect(reader.page.get_by_role("main")).to_contain_text(seen)
 
 
+@pytest.mark.parametrize(
+    ("view", "event", "path", "seen"),
+    [
+        ("groups", "task-group:updated", "**/api/task-groups?*", "No groups yet"),
+        ("tests", "test:released", "**/api/projects/*/tests", "Its tests are not known to fail."),
+    ],
+)
+def test_a_list_is_read_again_though_an_earlier_answer_never_comes(
+    reader: PageReader, plain_world: World, view: str, event: str, path: str, seen: str
+) -> None:
+    project = plain_world.project()
+    feed = LiveFeed(reader.page)
+    reader.page.clock.install()
+    lost: list[Route] = []
+    reader.page.route(path, lambda route: lost.append(route), times=1)
+    with reader.page.expect_request(path):
+        reader.open(f"#/projects/{project.id}/{view}")
+    expect(reader.see("live-status").first).to_have_attribute("data-state", "on")
+
+    feed.tell(event, project.id, feed.SEQ + 1)
+    reader.page.clock.run_for(12_000)
+
+    expect(reader.page.get_by_role("main")).to_contain_text(seen)
+    lost[0].fulfill(json={"taskGroups": [], "tests": [], "nextCursor": None})
+    reader.settle()
+    expect(reader.page.get_by_role("main")).to_contain_text(seen)
+
+
+def test_what_needs_somebody_is_counted_though_events_come_faster_than_answers(
+    reader: PageReader, plain_world: World
+) -> None:
+    project = plain_world.project()
+    plain_world.task(project, state="failed")
+    feed = LiveFeed(reader.page)
+    reader.page.clock.install()
+    held: list[Route] = []
+    reader.page.route("**/api/inbox", lambda route: held.append(route))
+    reader.open(f"#/projects/{project.id}/tasks")
+    expect(reader.see("live-status").first).to_have_attribute("data-state", "on")
+    with reader.page.expect_request("**/api/inbox"):
+        reader.page.clock.run_for(1100)
+
+    feed.tell("task:created", project.id, feed.SEQ + 1, taskId="another")
+    reader.page.clock.run_for(1100)
+    held[0].fallback()
+
+    expect(reader.see("inbox-count")).to_have_text("1")
+
+
 def test_a_role_that_was_taken_away_is_seen_when_something_is_refused(reader: PageReader, plain_world: World) -> None:
     project = plain_world.project()
     reader.open(f"#/projects/{project.id}/tasks")

@@ -3,6 +3,7 @@ import { computed, effect, signal } from "@preact/signals";
 import { api } from "./api.mjs";
 import { mark, t } from "./language.mjs";
 import { listen } from "./live.mjs";
+import { inTurn } from "./loading.mjs";
 import { to } from "./routes.mjs";
 import { loadServerTexts, questionText, serverText } from "./server-texts.mjs";
 import { signedIn, user } from "./session.mjs";
@@ -67,23 +68,26 @@ export const placeOf = ({ projectId, taskId, taskGroupId, deploymentId }) => {
   return deploymentId ? to.deployments(projectId) : to.tests(projectId);
 };
 
-let asked = 0;
+// How often somebody has signed out.
+let visits = 0;
 let timer = 0;
+const turn = inTurn();
 
-export async function loadInbox() {
+async function readItems(isNews) {
   if (!user.value) return;
-  const mine = ++asked;
+  const mine = visits;
   try {
     const fresh = await api.get("/inbox");
-    if (mine !== asked) return;
+    if (mine !== visits || !isNews()) return;
     const known = inbox.value && new Set(inbox.value.items.map(keyOf));
     inbox.value = fresh;
     trouble.value = null;
     if (known) for (const item of fresh.items) if (!known.has(keyOf(item))) notify(item);
   } catch (error) {
-    if (mine === asked) trouble.value = error;
+    if (mine === visits && isNews()) trouble.value = error;
   }
 }
+export const loadInbox = () => turn(readItems);
 
 const soon = () => {
   timer ||= setTimeout(() => {
@@ -99,7 +103,7 @@ effect(() => {
 });
 signedIn.subscribe((yes) => {
   if (yes) return;
-  asked += 1;
+  visits += 1;
   inbox.value = null;
 });
 

@@ -51,17 +51,26 @@ export const useProjectFeed = (projectId) =>
   useEffect(() => (projectId ? watchProject(projectId) : undefined), [projectId]);
 export const useTaskLogs = (taskId) => useEffect(() => (taskId ? followTask(taskId) : undefined), [taskId]);
 
+// What was asked for waits this long for the answer to what was asked for before: a link that froze gives none.
+const PATIENCE_MS = 10_000;
+
 // Runs `act` (async, throws nothing) once those are over that were asked for before. One that waits already is not run
-// twice: events may come faster than answers, and each answer is shown.
-function inTurn() {
+// twice: events may come faster than answers, and each answer is shown. It is given `isNews`, for when it has its
+// answer: whether none is shown yet that was asked for later.
+export function inTurn() {
   const waiting = new Map();
   let last = Promise.resolve();
+  let begun = 0;
+  let shown = 0;
+  const begin = (act) => {
+    waiting.delete(act);
+    const mine = ++begun;
+    return act(() => mine === (shown = Math.max(shown, mine)));
+  };
   return (act) => {
     if (!waiting.has(act)) {
-      last = last.then(() => {
-        waiting.delete(act);
-        return act();
-      });
+      const patience = new Promise((resolve) => setTimeout(resolve, PATIENCE_MS));
+      last = Promise.race([last, patience]).then(() => begin(act));
       waiting.set(act, last);
     }
     return waiting.get(act);
@@ -80,14 +89,14 @@ export function useRead(path, query = {}, { pause = false } = {}) {
       if (path && !pause) await turn(read);
     };
     const isOver = () => shown.current !== again;
-    const read = async () => {
+    const read = async (isNews) => {
       if (isOver()) return;
       const mine = ++reads;
       try {
         const value = await api.get(path, query);
-        if (!isOver()) setState({ path: key, value, error: null });
+        if (!isOver() && isNews()) setState({ path: key, value, error: null });
       } catch (error) {
-        if (isOver()) return;
+        if (isOver() || !isNews()) return;
         setState((old) => ({ path: key, value: old.path === key ? old.value : null, error }));
         // No event may come that would make it be read again.
         readAgain(error, () => mine === reads && again());
@@ -116,28 +125,28 @@ export function usePages(path, name, query = {}) {
     let kept = { items: null, cursor: null };
     let reads = 0;
     const isOver = () => shown.current !== acts;
-    const read = async (cursor) => {
+    const read = async (cursor, isNews) => {
       // Read again, the list keeps its length as far as one page may reach.
       const limit = cursor ? 50 : Math.min(200, Math.max(50, kept.items?.length ?? 0));
       const reply = await api.get(path, { ...query, limit, cursor });
-      if (isOver()) return;
+      if (isOver() || !isNews() || (cursor && cursor !== kept.cursor)) return;
       const items = cursor ? [...kept.items, ...reply[name]] : reply[name];
       kept = { items, cursor: reply.nextCursor ?? null };
       setState({ key, ...kept, error: null });
     };
-    const first = async () => {
+    const first = async (isNews) => {
       if (isOver()) return;
       const mine = ++reads;
       try {
-        await read(null);
+        await read(null, isNews);
       } catch (error) {
-        if (isOver()) return;
+        if (isOver() || !isNews()) return;
         if (!kept.items) setState({ key, items: null, cursor: null, error });
         readAgain(error, () => mine === reads && acts.reload());
       }
     };
-    const next = async () => {
-      if (!isOver() && kept.cursor) await read(kept.cursor).catch((error) => isOver() || failed(error));
+    const next = async (isNews) => {
+      if (!isOver() && kept.cursor) await read(kept.cursor, isNews).catch((error) => isOver() || failed(error));
     };
     const acts = {
       reload: async () => {
