@@ -366,3 +366,21 @@ def _sign_in_again(reader: PageReader, world: World) -> None:
     expect(reader.see("login-username")).to_be_visible()
     reader.page.evaluate(SIGN_IN, log_in(world.client, world.max.username))
     expect(reader.see("who")).to_be_visible()
+
+
+def test_what_is_refused_after_its_form_was_left_is_told(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    task = plain_world.task(project)
+    reader.open(f"#/projects/{project.id}/tasks/{task.id}/work")
+    held: list[Route] = []
+    path = f"**/api/tasks/{task.id}/comments"
+    reader.page.route(path, lambda route: held.append(route))
+    reader.see("comment-body").fill("Please mind the gap.")
+    with reader.page.expect_request(path):
+        reader.see("comment-submit").click()
+
+    reader.page.evaluate("() => (location.hash = '#/account')")
+    expect(reader.see("comment-body")).to_have_count(0)
+    held[0].fulfill(status=409, json={"error": "conflict", "details": {"message": "the task is gone"}})
+
+    expect(reader.see("toast")).to_contain_text("the task is gone")

@@ -187,9 +187,10 @@ export function CheckField({ label, hint, name, form }) {
 }
 
 // {draft, change, busy, fault, submit(act), reset, saved(values), renew(values), isKept}: a fault stays beside the form
-// until the next try. saved: these values, {name: value}, need not be sent any more. renew: these are what is saved
-// now, and go into the fields that were not changed here. Returns {draft, clashes}: the draft as it is then, and the
-// names of the fields that were changed here and by others, to different values.
+// until the next try; where the form is gone by then, a toast tells it. saved: these values, {name: value}, need not be
+// sent any more. renew: these are what is saved now, and go into the fields that were not changed here. Returns {draft,
+// clashes}: the draft as it is then, and the names of the fields that were changed here and by others, to different
+// values.
 // keepAs: the key in ../drafts.mjs under which what was changed outlives the form until it is sent or reset, if it is
 // to. unkept: names of what is never kept, such as secrets. isKept: whether the form began with what was kept.
 export function useForm(initial, keepAs, unkept = []) {
@@ -200,6 +201,8 @@ export function useForm(initial, keepAs, unkept = []) {
   const [busy, setBusy] = useState(false);
   const begun = useRef(initial);
   const latest = useRef(draft);
+  const isGone = useRef(false);
+  useLayoutEffect(() => () => void (isGone.current = true), []);
   // Only what was changed: what others change in the meantime is not taken back by an old draft.
   const keep = () => {
     if (!keepAs) return;
@@ -241,7 +244,7 @@ export function useForm(initial, keepAs, unkept = []) {
       await act(draft);
       if (latest.current === draft) saved(draft);
     } catch (error) {
-      if (error.status === undefined) failed(error);
+      if (error.status === undefined || isGone.current) failed(error);
       else setFault(error);
     } finally {
       setBusy(false);
