@@ -67,3 +67,28 @@ def test_a_request_that_is_still_under_way_is_asked_about_again(reader: PageRead
     assert len(keys) == 3
     assert len(set(keys)) == 1
     assert len(all_of(Task)) == 1
+
+
+def test_of_several_tasks_those_are_kept_as_a_draft_that_are_not_written_yet(
+    reader: PageReader, plain_world: World
+) -> None:
+    project = plain_world.project()
+    reader.open(f"#/projects/{project.id}/tasks")
+    reader.see("tasks-new").click()
+    reader.see("tasks-titles").fill("First\nSecond\nThird")
+    asked: list[Route] = []
+
+    def let_one_through(route: Route) -> None:
+        if route.request.method == "POST":
+            asked.append(route)
+        if len(asked) < 2:
+            route.fallback()
+
+    reader.page.route("**/api/tasks", let_one_through)
+    reader.see("tasks-create").click()
+    expect(reader.see("task-card")).to_have_count(1)
+
+    reader.page.reload()
+    reader.see("tasks-new").click()
+
+    expect(reader.see("tasks-titles")).to_have_value("Second\nThird")

@@ -23,14 +23,10 @@ export function NewTasks({ close }) {
   const titles = titlesOf(form.draft.titles);
   const create = form.submit(async ({ priority, labels }) => {
     for (const [at, title] of titles.entries()) {
-      try {
-        const { task } = await api.post("/tasks", { projectId, title, priority, labels: lines(labels) });
-        keepTask(task);
-      } catch (error) {
-        // What is there by now is not made again.
-        form.change("titles", titles.slice(at).join("\n"));
-        throw error;
-      }
+      const { task } = await api.post("/tasks", { projectId, title, priority, labels: lines(labels) });
+      keepTask(task);
+      // What is there by now is not made again, whatever becomes of the others or of the page.
+      form.change("titles", titles.slice(at + 1).join("\n"));
     }
     told(tn(titles.length, "{count} task created.", "{count} tasks created."));
     form.reset();
