@@ -362,3 +362,15 @@ def test_nothing_moves_when_a_live_message_makes_a_view_read_again(ada: PageRead
     assert moved == {}
     ada.page.evaluate("document.querySelector('main').prepend('Something that pushes all else down')")
     ada.page.wait_for_function("() => window.shifts.length > 0")
+
+
+def test_the_palette_begins_a_task_on_the_page_of_another_one(ada: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    task = plain_world.task(project)
+    ada.open(f"#/projects/{project.id}/tasks/{task.id}/details")
+    expect(ada.see("task-state")).to_be_visible()
+
+    _ask(ada, "New task")
+    ada.page.keyboard.press("Enter")
+
+    expect(ada.see("task-title")).to_be_focused()

@@ -20,8 +20,9 @@ const close = () => (overlay.value = null);
 const goTo = (text, hash, icon) => ({ key: hash, text, icon, act: () => go(hash) });
 
 function writeTask() {
-  const { view, projectId: shown } = route.value;
-  if (view !== "tasks" || !shown) go(to.project(projectId.value));
+  // With a tab it is a task's own page, and not the board.
+  const { view, projectId: shown, tab } = route.value;
+  if (view !== "tasks" || !shown || tab) go(to.project(projectId.value));
   writing.value = true;
 }
 
