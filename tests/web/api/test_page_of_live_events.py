@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from common.models import Project
 from tests.web.live_feed import LiveFeed
@@ -58,3 +58,27 @@ def test_an_ended_subscription_is_asked_for_again(reader: PageReader, plain_worl
     feed.tell("task:created", project.id, feed.SEQ + 1, taskId=task.id)
 
     expect(reader.see("task-card")).to_have_count(1)
+
+
+def test_an_older_list_of_projects_that_comes_last_takes_no_new_project_away(
+    reader: PageReader, plain_world: World
+) -> None:
+    plain_world.project()
+    reader.open("#/projects/new")
+    expect(reader.see("project-select")).to_contain_text("Demo")
+    reader.settle()
+    path = "**/api/projects?*"
+    older = plain_world.client.get("/api/projects?limit=200").json
+    late: list[Route] = []
+    reader.page.route(path, lambda route: late.append(route), times=1)
+    with reader.page.expect_request(path):
+        reader.see("project-select").focus()
+
+    reader.see("project-name").fill("Shop")
+    reader.see("project-create").click()
+    expect(reader.page.get_by_role("heading", name="Shop")).to_be_visible()
+    with reader.page.expect_response(path):
+        late[0].fulfill(json=older)
+    reader.settle()
+
+    expect(reader.page.get_by_role("heading", name="Shop")).to_be_visible()

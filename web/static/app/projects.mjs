@@ -19,9 +19,18 @@ function lastProject() {
   return (known.find(({ id }) => id === kept) || known[0])?.id;
 }
 
+// How often a project was taken from another reply, or somebody signed out.
+let changes = 0;
+
 export async function loadProjects() {
+  const before = changes;
   try {
     const found = await readAll("/projects", "projects");
+    // What was read may be older than what is here by now.
+    if (before !== changes) {
+      if (signedIn.value) await loadProjects();
+      return;
+    }
     // What is the same is not drawn anew.
     if (JSON.stringify(found) !== JSON.stringify(projects.value)) projects.value = found;
     if (found.some(({ restricted }) => restricted)) import("./role-here.mjs");
@@ -33,6 +42,7 @@ export async function loadProjects() {
 
 // Takes a project as a reply gave it; a new one comes first.
 export function keepProject(fresh) {
+  changes += 1;
   const known = projects.value || [];
   const at = known.findIndex(({ id }) => id === fresh.id);
   projects.value = at < 0 ? [fresh, ...known] : known.map((old) => (old.id === fresh.id ? { ...old, ...fresh } : old));
@@ -40,5 +50,7 @@ export function keepProject(fresh) {
 
 route.subscribe(({ projectId: id }) => id && sessionStorage.setItem(CHOSEN, id));
 signedIn.subscribe((yes) => {
-  if (!yes) projects.value = null;
+  if (yes) return;
+  changes += 1;
+  projects.value = null;
 });
