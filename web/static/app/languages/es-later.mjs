@@ -455,6 +455,7 @@ export const TEXTS = {
   Details: "Detalles",
   "{place}, another version": "{place}, otra versión",
   "Earlier questions": "Preguntas anteriores",
+  "Not sent: no agent is at work on this any more": "No se envió: ya ningún agente trabaja en esto",
   "Not sent: the question is over": "No se envió: la pregunta está cerrada",
   "File added.": "Archivo añadido.",
   Files: "Archivos",

@@ -1,6 +1,7 @@
 // Steering a running agent: writing to it, interrupting it, taking its branch over by hand and handing it back.
 import { useState } from "preact/hooks";
 import { api } from "../api.mjs";
+import { keptDraft } from "../drafts.mjs";
 import { html } from "../html.mjs";
 import { t } from "../language.mjs";
 import { Button, Fault, TextField, useForm } from "../parts/controls.mjs";
@@ -16,14 +17,20 @@ const TAKEN_FROM = ["in_progress", "needs_input", "ready_to_test", "failed"];
 // An agent that waits for an answer is there, too.
 export const isWorking = ({ runs }) =>
   (runs || []).some(({ state, purpose }) => state === "running" && purpose !== "review");
+const draftOf = ({ id }) => `message.${id}`;
+
 export function Steering({ task, reload }) {
+  const [, draw] = useState(0);
   if (task.heldBy) return html`<${Held} task=${task} reload=${reload} />`;
-  if (!isWorking(task) || !may("member")) return null;
-  return html`<${Message} task=${task} reload=${reload} />`;
+  const isOver = !isWorking(task);
+  // What was being written when the agent stopped can still be said as a comment.
+  if (!may("member") || (isOver && !keptDraft(draftOf(task)))) return null;
+  return html`<${Message} task=${task} reload=${reload} isOver=${isOver} thrown=${() => draw((times) => times + 1)} />`;
 }
 
-function Message({ task, reload }) {
-  const form = useForm({ text: "" }, `message.${task.id}`);
+// isOver: no agent works on the task any more. thrown: called when what was written is thrown away.
+function Message({ task, reload, isOver, thrown }) {
+  const form = useForm({ text: "" }, draftOf(task));
   const pictures = useTakePictures();
   const send = (interrupt) =>
     form.submit(async ({ text }) => {
@@ -37,8 +44,18 @@ function Message({ task, reload }) {
         await reload();
       }
     });
+  const comment = form.submit(async ({ text }) => {
+    await api.post(`/tasks/${task.id}/comments`, { body: text.trim() });
+    form.reset();
+    await reload();
+  });
+  const discard = () => {
+    form.reset();
+    thrown();
+  };
   const empty = !form.draft.text.trim();
-  return html`<form class="steering" onSubmit=${send(false)} data-testid="steering">
+  return html`<form class="steering" onSubmit=${isOver ? comment : send(false)} data-testid="steering">
+    ${isOver && html`<p class="banner ask">${t("Not sent: no agent is at work on this any more")}</p>`}
     <${TextField}
       label=${t("Write to the agent")}
       name="text"
@@ -49,22 +66,39 @@ function Message({ task, reload }) {
       required
       readonly=${form.busy}
       maxlength="10000"
-      hint=${t("The agent reads it at its next turn. Interrupt stops what it is doing and makes it read this at once.")}
+      hint=${
+        isOver
+          ? t("The agent is given it with its next run.")
+          : t("The agent reads it at its next turn. Interrupt stops what it is doing and makes it read this at once.")
+      }
     />
     <${Fault} form=${form} />
     <footer>
-      <button
-        type="button"
-        class="button"
-        data-testid="message-interrupt"
-        disabled=${form.busy || empty}
-        onClick=${send(true)}
-      >
-        ${t("Interrupt")}
-      </button>
-      <button class="button primary" data-testid="message-send" disabled=${form.busy || empty}>
-        ${t("Send")}
-      </button>
+      ${
+        isOver
+          ? html`
+            <button type="button" class="button" data-testid="message-discard" disabled=${form.busy} onClick=${discard}>
+              ${t("Discard")}
+            </button>
+            <button class="button primary" data-testid="message-comment" disabled=${form.busy || empty}>
+              ${t("Add a comment")}
+            </button>
+          `
+          : html`
+            <button
+              type="button"
+              class="button"
+              data-testid="message-interrupt"
+              disabled=${form.busy || empty}
+              onClick=${send(true)}
+            >
+              ${t("Interrupt")}
+            </button>
+            <button class="button primary" data-testid="message-send" disabled=${form.busy || empty}>
+              ${t("Send")}
+            </button>
+          `
+      }
     </footer>
   </form>`;
 }

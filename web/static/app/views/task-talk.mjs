@@ -60,8 +60,10 @@ export const Said = ({ of: one, open }) => html`
   }
 `;
 
+export const commentDraft = ({ id }) => `comment.${id}`;
+
 export function CommentForm({ task, reload }) {
-  const form = useForm({ body: "" }, `comment.${task.id}`);
+  const form = useForm({ body: "" }, commentDraft(task));
   const pictures = useTakePictures();
   const submit = form.submit(async ({ body }) => {
     await api.post(`/tasks/${task.id}/comments`, { body: body.trim() });

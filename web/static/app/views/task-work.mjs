@@ -1,5 +1,6 @@
 // The work on a task, round by round: what was asked, and how the agents went about it.
 import { useState } from "preact/hooks";
+import { keptDraft } from "../drafts.mjs";
 import { html } from "../html.mjs";
 import { t, tn } from "../language.mjs";
 import { Badge, Time } from "../parts/controls.mjs";
@@ -11,7 +12,7 @@ import { actorName, say } from "../words.mjs";
 import { roundsOf } from "./task-rounds.mjs";
 import { isReview, RunLine, Spent, stateOf, waitsFor } from "./task-runs.mjs";
 import { isWorking, Steering } from "./task-steering.mjs";
-import { CommentForm, Said } from "./task-talk.mjs";
+import { commentDraft, CommentForm, Said } from "./task-talk.mjs";
 
 export function Work({ task, reload }) {
   const rounds = roundsOf(task);
@@ -21,10 +22,11 @@ export function Work({ task, reload }) {
     ${rounds.map(
       (one) => html`<${Chapter} key=${one.round} task=${task} chapter=${one} isLast=${one === rounds.at(-1)} />`,
     )}
+    ${!task.heldBy && html`<${Steering} task=${task} reload=${reload} />`}
     ${
-      writes
-        ? html`<${Steering} task=${task} reload=${reload} />`
-        : may("member") && html`<${CommentForm} task=${task} reload=${reload} />`
+      may("member") &&
+      (!writes || keptDraft(commentDraft(task))) &&
+      html`<${CommentForm} task=${task} reload=${reload} />`
     }
   </div>`;
 }

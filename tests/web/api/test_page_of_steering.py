@@ -1,0 +1,71 @@
+"""What somebody writes to an agent on a task's page while the agent's run begins or ends."""
+
+from __future__ import annotations
+
+from playwright.sync_api import expect
+
+from common.models import Comment, Task
+from tests.web.live_feed import LiveFeed
+from tests.web.made import a_live_run, end
+from tests.web.page_reader import PageReader
+from tests.web.world import World, all_of, put
+
+
+def test_a_message_whose_run_has_ended_is_said_as_a_comment(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    task = plain_world.task(project)
+    put(Task, task.id, state_="in_progress", phase_="working")
+    run = a_live_run(task)
+    feed = LiveFeed(reader.page)
+    reader.open(f"#/projects/{project.id}/tasks/{task.id}/work")
+    field = reader.see("message-text")
+    field.fill("Please mind")
+
+    end(run)
+    put(Task, task.id, state_="ready_to_test", phase_=None)
+    feed.tell("task:status_changed", project.id, feed.SEQ + 1, taskId=task.id, newState="ready_to_test")
+    expect(reader.see("message-send")).to_have_count(0)
+
+    expect(field).to_be_focused()
+    reader.page.keyboard.type(" the gap.")
+    reader.see("message-comment").click()
+    expect(reader.see("steering")).to_have_count(0)
+    assert [one.body for one in all_of(Comment)] == ["Please mind the gap."]
+
+
+def test_a_message_whose_run_has_ended_is_thrown_away(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    task = plain_world.task(project)
+    put(Task, task.id, state_="in_progress", phase_="working")
+    run = a_live_run(task)
+    reader.open(f"#/projects/{project.id}/tasks/{task.id}/work")
+    reader.see("message-text").fill("Please mind the gap.")
+    end(run)
+
+    reader.page.reload()
+    reader.see("message-discard").click()
+
+    expect(reader.see("steering")).to_have_count(0)
+    reader.page.reload()
+    expect(reader.see("comment-body")).to_be_visible()
+    expect(reader.see("steering")).to_have_count(0)
+
+
+def test_a_comment_stays_that_is_being_written_when_a_run_begins(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    task = plain_world.task(project)
+    feed = LiveFeed(reader.page)
+    reader.open(f"#/projects/{project.id}/tasks/{task.id}/work")
+    field = reader.see("comment-body")
+    field.fill("Please mind")
+
+    put(Task, task.id, state_="in_progress", phase_="working")
+    a_live_run(task)
+    feed.tell("task:status_changed", project.id, feed.SEQ + 1, taskId=task.id, newState="in_progress")
+    expect(reader.see("message-send")).to_be_visible()
+
+    expect(field).to_be_focused()
+    reader.page.keyboard.type(" the gap.")
+    reader.see("comment-submit").click()
+    expect(field).to_have_count(0)
+    assert [one.body for one in all_of(Comment)] == ["Please mind the gap."]
