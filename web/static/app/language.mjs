@@ -31,8 +31,13 @@ export function intl(kind, options = {}) {
   return formatters.get(key);
 }
 
+let wanted = null;
+
 async function take(code, ...parts) {
+  wanted = code;
   const found = await Promise.all(parts.map((part) => part[code]?.()));
+  // Another one was chosen before these words were there.
+  if (wanted !== code) return;
   catalogue = Object.assign({}, ...found.map((module) => module?.TEXTS));
   language.value = code;
   document.documentElement.lang = code;
@@ -40,8 +45,8 @@ async function take(code, ...parts) {
 
 // Done before the first render. English where the catalogue can't be loaded.
 export async function beginLanguage() {
-  const wanted = localStorage.getItem(KEY) || navigator.languages.map(base).find(isKnown);
-  if (wanted !== language.value && isKnown(wanted)) await take(wanted, CATALOGUES).catch(() => {});
+  const first = localStorage.getItem(KEY) || navigator.languages.map(base).find(isKnown);
+  if (first !== language.value && isKnown(first)) await take(first, CATALOGUES).catch(() => {});
 }
 
 // Resolves once the words of later parts are there, or can't be loaded: they are said in English then.
@@ -55,7 +60,7 @@ export function laterWords() {
 
 export async function chooseLanguage(code) {
   await take(code, CATALOGUES, LATER);
-  localStorage.setItem(KEY, code);
+  if (language.value === code) localStorage.setItem(KEY, code);
 }
 
 const filled = (text, values) => text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);

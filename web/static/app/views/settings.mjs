@@ -1,5 +1,5 @@
 // A project's settings, its members, and its end.
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { t, th } from "../language.mjs";
@@ -194,11 +194,15 @@ function Members({ id, restricted }) {
   });
   const members = value?.members || [];
   const others = users.filter((one) => !members.some(({ userId }) => userId === one.id));
-  const give = (userId) => (event) =>
-    api
-      .put(`/projects/${id}/members/${userId}`, { role: event.target.value })
+  // One after the other: with the keyboard a choice passes others on its way.
+  const given = useRef(Promise.resolve());
+  const give = (userId) => (event) => {
+    const role = event.target.value;
+    given.current = given.current
+      .then(() => api.put(`/projects/${id}/members/${userId}`, { role }))
       .then(() => told(t("Saved.")), failed)
       .then(reload);
+  };
   const drop = (userId) => async () => {
     await api.remove(`/projects/${id}/members/${userId}`);
     await reload();
