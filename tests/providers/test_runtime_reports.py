@@ -177,6 +177,20 @@ class ReportsContract:
         assert sorted(test.name for test in state.report.tests) == left
         assert state.phase is CheckPhase.PASSED, state.log
 
+    def test_a_call_that_leaves_all_of_its_tests_out_passes(self, runtime: Runtime, a_check: Check) -> None:
+        calls = (f"{PYTEST}/test_other.py", f"{UNITTEST} cases", f"{PYTEST}/cases_that_run_pytest.py")
+        left_out = (OTHER, "cases.Page::test_title")
+        state = _run(runtime, replace(a_check, command=" && ".join(calls), left_out=left_out))
+
+        assert state.report is not None
+        assert [test.name for test in state.report.tests] == ["tests.cases_that_run_pytest::test_started"]
+        assert state.phase is CheckPhase.PASSED, state.log
+
+        # One that has none for another reason does not.
+        command = f"{PYTEST} -k nothing_at_all"
+        state = _run(runtime, replace(a_check, check_id="check-2", command=command, left_out=("no such test",)))
+        assert state.exit_code == 5
+
     def test_only_files_of_the_run_count(self, runtime: Runtime, a_check: Check) -> None:
         committed = "target/surefire-reports/TEST-committed.xml is part of the commit"
         assert _run(runtime, replace(a_check, command="touch target/*/*")).report == TestReport(problem=committed)

@@ -13,7 +13,7 @@ from common.providers.runtime import Runtime
 from common.values.app import Space
 from common.values.check import Check, CheckEnd, CheckState
 from common.values.test_report import TestResult
-from workers.runtime_calls import forget_check, run_check
+from workers.runtime_calls import NO_TESTS, forget_check, run_check
 
 TRIES = 2
 
@@ -35,18 +35,26 @@ def run_without(runtime: Runtime, without: Check, quarantined: Collection[str]) 
     """Run a check of `without_quarantined`, and return its state: running, passed or failed. Safe to repeat.
 
     A runner that can't leave the tests out runs them again; so the check runs TRIES times if nothing else fails, as a
-    flaky test may be green in one of them. Raises ProviderUnavailable if the command can't be started yet.
+    flaky test may be green in one of them. It runs with them, too, after a run in which none was left. Raises
+    ProviderUnavailable if the command can't be started yet.
     """
-    for number in range(1, TRIES + 1):
+    number = failed = 0
+    while failed < TRIES:
+        number += 1
         state = run_check(runtime, replace(without, check_id=_try_id(without.check_id, number)))
-        if not failed_in_quarantine(state, quarantined):
+        if state.exit_code == NO_TESTS and without.left_out:
+            # A call of the runner found no other test, and may have kept the command from its other steps.
+            without = replace(without, left_out=())
+        elif failed_in_quarantine(state, quarantined):
+            failed += 1
+        else:
             break
     return state
 
 
 def forget_without(runtime: Runtime, space: Space, check_id: str) -> None:
     """Delete the runs without them of the check of this id. Safe to repeat."""
-    for number in range(1, TRIES + 1):
+    for number in range(1, TRIES + 2):
         forget_check(runtime, space, _try_id(without_id(check_id), number))
 
 

@@ -73,7 +73,7 @@ class RedTests:
             if again.phase is CheckPhase.RUNNING:
                 return _running("Some tests fail: they are run again, to tell a flaky one from a broken one.")
             if again.report is None or not (again.report.is_usable and again.report.tests):
-                return self._by_exit_code(check, again)
+                return self._by_exit_code(check, first if again.phase is CheckPhase.PASSED else again)
             if again.phase is not CheckPhase.PASSED and not again.report.names(TestResult.FAILED):
                 # Something else than a test fails, such as a step that follows the tests.
                 return self._by_exit_code(check, again)

@@ -8,6 +8,7 @@ where every Python of the check's command loads it. So it needs Python 3.7 or la
 TEST_REPORT_OF: what this process adds to the names of reports. UNITTEST_REPORT: the beginning of the name of the file
 that unittest writes; without it none is. UNITTEST_FILES: names of files of tests, such as `test_page.py:test_shop.py`;
 without it all tests run. UNITTEST_LEFT_OUT: names of tests that do not run, as reports have them, a line each.
+PYTEST_LEFT_OUT: set if pytest leaves out tests; then it may find no other.
 """
 
 from __future__ import annotations
@@ -18,11 +19,15 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pytest
     from _typeshed import OptExcInfo
 
 OF = "TEST_REPORT_OF"
 INSIDE = "-inside/report"
 """Of what a test starts, such as another pytest: its report, in a folder of its own, does not count."""
+PYTEST_NO_TESTS = 5
 IS_WANTED = __name__ == "sitecustomize" and OF in os.environ
 IS_INSIDE = "PYTEST_CURRENT_TEST" in os.environ or os.environ.get(OF) == INSIDE
 # Before Python 3.10 a program can't know yet how it was started.
@@ -37,6 +42,10 @@ if IS_RUNNER:
     # The other programs of the command would wait for them in vain.
     import unittest
     from xml.sax.saxutils import quoteattr
+IS_STARTED_AS_PYTEST = (
+    os.path.basename("".join(STARTED[1:2])) in {"pytest", "py.test"} or "-m pytest " in f"{' '.join(STARTED)} "
+)
+LEAVES_OUT = IS_WANTED and not IS_INSIDE and "PYTEST_LEFT_OUT" in os.environ and IS_STARTED_AS_PYTEST
 
 
 def _install() -> None:
@@ -102,14 +111,42 @@ def _install() -> None:
 
 
 def _leave_out(names: set[str]) -> None:
-    """Have unittest's loader find no tests of these names."""
+    """Have unittest's loader find no tests of these names. No test at all is no failure where it left one out."""
     found = unittest.TestLoader.getTestCaseNames
 
     def names_of(loader: unittest.TestLoader, kind: type[unittest.TestCase]) -> list[str]:
         owner = f"{kind.__module__}.{kind.__qualname__}"
-        return [name for name in found(loader, kind) if f"{owner}::{name}" not in names]
+        every = found(loader, kind)
+        kept = [name for name in every if f"{owner}::{name}" not in names]
+        if len(kept) < len(every):
+            sys.modules["unittest.main"]._NO_TESTS_EXITCODE = 0  # type: ignore[attr-defined]
+        return kept
 
     unittest.TestLoader.getTestCaseNames = names_of  # type: ignore[method-assign, assignment]
+
+
+def _end_well_without_any() -> None:
+    """Have pytest exit with 0, not with 5, if no test is left since it left some out: what follows it is to run."""
+    given = os.environ.get("PYTEST_PLUGINS", "")
+    found: list[str] = []
+
+    def pytest_configure() -> None:
+        # What the tests start can't import this plugin.
+        os.environ["PYTEST_PLUGINS"] = given
+
+    def pytest_deselected(items: Sequence[pytest.Item]) -> None:
+        left_out = tuple(items[0].config.getoption("deselect") or ()) if items else ()
+        found.extend(item.nodeid for item in items if item.nodeid.startswith(left_out))
+
+    def pytest_sessionfinish(session: pytest.Session) -> None:
+        if found and session.exitstatus == PYTEST_NO_TESTS:
+            session.exitstatus = 0
+
+    plugin = type(sys)("tests_left_out", "PYTEST_DONT_REWRITE")
+    for hook in (pytest_configure, pytest_deselected, pytest_sessionfinish):
+        setattr(plugin, hook.__name__, hook)
+    sys.modules[plugin.__name__] = plugin
+    os.environ["PYTEST_PLUGINS"] = ",".join(filter(None, (given, plugin.__name__)))
 
 
 def _write(path: str, ends: list[tuple[str, str]]) -> None:
@@ -137,5 +174,7 @@ def _load_the_other() -> None:
 if IS_RUNNER:
     _install()
     _leave_out(set(os.environ.get("UNITTEST_LEFT_OUT", "").splitlines()))
+if LEAVES_OUT:
+    _end_well_without_any()
 if IS_WANTED:
     _load_the_other()

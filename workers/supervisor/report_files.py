@@ -131,6 +131,7 @@ class Reports:
             Addition(python_reports.OF, ""),
             Addition("PYTHONPATH", str(self.folder / "python"), os.pathsep, is_first=True),
             Addition("GOTESTSUM_JUNITFILE", str(self.folder / "gotestsum.xml")),
+            *([Addition("PYTEST_LEFT_OUT", "1")] if left_out else []),
         ]
         if _UNITTEST_RUNNER.search(command):
             added.append(Addition("UNITTEST_REPORT", str(self.folder / "unittest")))

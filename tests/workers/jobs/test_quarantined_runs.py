@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+
+import pytest
 
 from common.models import Project, Question, Task
 from common.services.tasks import flaky_tests, tasks
@@ -119,3 +122,41 @@ def test_where_the_test_cannot_be_left_out_a_person_is_asked_unless_it_is_green_
     (tmp_path / "bad").write_text("once")
     lucky = platform.ready(project, "More work", {"readme": "z\n"})
     assert checks_of(platform, lucky)["tests"].message == f"The tests pass but for 1 in quarantine: {name}."
+
+
+# Of the second nothing tells at its start that it is pytest, so it exits with 5 if it has no test but those left out.
+IN_A_PROGRAM = f"""{sys.executable} -c "import sys, pytest; sys.exit(pytest.main(['-q', *sys.argv[1:]]))\""""
+
+
+@pytest.mark.parametrize(("runner", "is_left_out"), [(PYTEST, True), (IN_A_PROGRAM, False)])
+def test_what_follows_a_call_that_has_no_other_test_is_run(
+    plain_platform: Platform, tmp_path: Path, runner: str, is_left_out: bool
+) -> None:
+    platform = plain_platform
+    project = quarantined(platform, tmp_path, f"{runner} tests/first && {runner} tests/test_page.py")
+    honest = platform.task(project)
+    platform.work(honest, {"readme": "y\n"})
+    tests = checks_of(platform, honest)["tests"]
+    assert (tests.status, tests.code) == ("passed" if is_left_out else "failed", "quarantined_tests")
+    tasks.cancel_task(honest.id, by=platform.max)
+
+    broken = platform.task(project, "Break it")
+    platform.work(broken, {"page.txt": "Market\n"})
+    tests = checks_of(platform, broken)["tests"]
+    assert tests.status == "failed"
+    assert tests.code == ("tests_failed" if is_left_out else "quarantined_tests")
+
+
+def test_a_group_stops_at_a_test_of_the_call_behind_one_that_has_no_other_test(
+    plain_platform: Platform, tmp_path: Path
+) -> None:
+    platform = plain_platform
+    project = quarantined(platform, tmp_path, f"{PYTEST} tests/first && {PYTEST} tests/test_page.py")
+    task = platform.approved(project, "Work", {"readme": "y\n"})
+    tree = platform.clone(project)
+    tree.commit({"page.txt": "Market\n"}, on="main")
+    tree.push("main")
+
+    group = platform.staged(task)
+
+    assert (group.state, [problem["kind"] for problem in group.problems]) == ("failed", ["base_is_red"])
