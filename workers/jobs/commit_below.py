@@ -17,6 +17,7 @@ from common.values.check import Check, CheckPhase
 from common.values.test_report import TestReport
 from workers.jobs.commit_reads import merge_base_of
 from workers.jobs.lost_tests import together
+from workers.jobs.quarantined_runs import without_quarantined
 from workers.runtime_calls import forget_check, run_check
 
 
@@ -54,13 +55,23 @@ class CommitBelow:
             red_base.record_base(self.plan.place.space.project_id, sha, known, ignored=self.plan.quarantined)
         return known
 
-    def report(self, check: Check, without: Check | None) -> TestReport | None:
-        """The report of its tests, and of those that run without tests in quarantine if these fail there; None while
-        they run."""
+    def judged(self, check: Check) -> Tested | None:
+        """As `tested`; where only tests in quarantine fail there, of the runs without them."""
         known = self.tested(check)
-        if known is None or known.passed or without is None:
+        if known is None or known.passed or red_base.is_red(known, self.plan.quarantined):
+            return known
+        return self.tested(without_quarantined(check, self.plan.quarantined))
+
+    def report(self, check: Check, without: Check | None) -> TestReport | None:
+        """The report of its tests; None while they run. If tests in quarantine fail there, with those that run without
+        them.
+
+        without: the check that leaves them out, if the result of the claimed commit is that of its run.
+        """
+        known = self.tested(check)
+        if known is None or known.passed:
             return None if known is None else known.report
-        rest = self.tested(without)
+        rest = self.judged(check) if without is None else self.tested(without)
         return None if rest is None else together(known.report, rest.report)
 
     @functools.cached_property

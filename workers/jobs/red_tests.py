@@ -98,7 +98,7 @@ class RedTests:
         """Nothing names the tests that fail: the commit is at fault unless the tests of the commit below fail too."""
         if state.code == CheckEnd.SETUP_FAILED:
             return Verdict(_failed(check, state, f"The tests can't begin: {state.reason}.", "setup_failed"))
-        below = self.below.tested(check)
+        below = self.below.judged(check)
         if below is None:
             return _running("The tests fail: those of the commit below run, to see whether they fail there too.")
         if red_base.is_red(below, self.plan.quarantined):
@@ -107,7 +107,7 @@ class RedTests:
 
     def _by_names(self, check: Check, runs: Sequence[CheckState], still: Collection[str], known: Tested) -> Verdict:
         """still: the tests that are red in two of the runs."""
-        below, state = self.below.tested(check), runs[-1]
+        below, state = self.below.judged(check), runs[-1]
         if below is None:
             return _running("The tests fail: those of the commit below run, to see whether they fail there too.")
         if len(runs) < RUNS:
@@ -144,7 +144,7 @@ class RedTests:
         if all(red):
             # Other tests each time, but no run was green: steps that follow the tests may never have run.
             return self._by_exit_code(check, runs[-1])
-        below = self.below.tested(check)
+        below = self.below.judged(check)
         if below is None:
             return _running("Some tests are flaky: those of the commit below run, to see whether they are new.")
         flaky, own = self._split(check, runs, below, known)

@@ -84,6 +84,43 @@ def test_tests_that_never_ran_behind_one_in_quarantine_are_run(plain_platform: P
     assert checks_of(platform, hidden)["lost_tests"].code == "tests_lost"
 
 
+def test_tests_that_one_in_quarantine_hid_on_the_commit_below_are_compared_when_it_is_green_again(
+    plain_platform: Platform, tmp_path: Path
+) -> None:
+    platform = plain_platform
+    project = quarantined(platform, tmp_path, f"{PYTEST} -x")
+    # Now the commit below is tested, too.
+    tasks.cancel_task(platform.ready(project, "Earlier work", {"readme": "y\n"}).id, by=platform.max)
+    (tmp_path / "bad").unlink()
+
+    honest = platform.task(project, "Work")
+    platform.work(honest, {"readme": "z\n"})
+    checks = checks_of(platform, honest)
+    assert checks["lost_tests"].message == "0 new, none lost."
+    assert "new_tests" not in checks
+    tasks.cancel_task(honest.id, by=platform.max)
+    hidden = platform.task(project, "Delete the test")
+    platform.work(hidden, {"page.txt": "Market\n", "tests/test_page.py": None})
+    assert checks_of(platform, hidden)["lost_tests"].code == "tests_lost"
+
+
+def test_what_one_in_quarantine_hid_on_the_commit_below_is_not_blamed_when_it_is_green_again(
+    plain_platform: Platform, tmp_path: Path
+) -> None:
+    platform = plain_platform
+    project = quarantined(platform, tmp_path, BOTH_STEPS)
+    push(platform, project, "type_error")
+    (tmp_path / "bad").write_text("always")
+    # Its tests are compared with those of the commit below.
+    platform.ready(project, "Mend the step", {"type_error": None})
+
+    (tmp_path / "bad").unlink()
+    task = platform.task(project, "Work")
+    platform.work(task, {"readme": "z\n"})
+    tests = checks_of(platform, task)["tests"]
+    assert (tests.code, platform.get(Task, task.id).refusals) == ("base_is_red", 0), tests.message
+
+
 def test_a_group_stops_at_a_step_that_fails_beside_a_test_in_quarantine(
     plain_platform: Platform, tmp_path: Path
 ) -> None:
