@@ -62,7 +62,7 @@ class RedTests:
         """
         if first.code != CheckEnd.EXITED or first.report is None or not may_report:
             return self._by_exit_code(check, first)
-        red = self._red(first.report)
+        red = self._red(first)
         if not red:
             failed = first.report.names(TestResult.FAILED)
             return self._without_quarantined(check, first) if failed else self._by_exit_code(check, first)
@@ -79,7 +79,7 @@ class RedTests:
                 return self._by_exit_code(check, again)
             runs.append(again)
             known = tested.record_run(check, again, run=number)
-            if number == RUNS - 1 and (still := red & self._red(again.report)):
+            if number == RUNS - 1 and (still := red & self._red(again)):
                 return self._by_names(check, runs, still, known)
         return self._by_chance(check, runs, known)
 
@@ -91,8 +91,11 @@ class RedTests:
             for check_id in (run_id, without_id(run_id)):
                 forget_check(self.runtime, space, _again_id(check_id, number))
 
-    def _red(self, report: TestReport) -> set[str]:
-        return report.names(TestResult.FAILED) - self.plan.quarantined
+    def _red(self, state: CheckState) -> set[str]:
+        """The tests that failed. None of a run that passed: there they passed when they were tried again."""
+        if state.phase is CheckPhase.PASSED or state.report is None:
+            return set()
+        return state.report.names(TestResult.FAILED) - self.plan.quarantined
 
     def _by_exit_code(self, check: Check, state: CheckState) -> Verdict:
         """Nothing names the tests that fail: the commit is at fault unless the tests of the commit below fail too."""
@@ -137,7 +140,7 @@ class RedTests:
 
     def _by_chance(self, check: Check, runs: Sequence[CheckState], known: Tested) -> Verdict:
         """Each red test of the first run was green in the second. A third one was made."""
-        red = [self._red(state.report) for state in runs if state.report is not None]
+        red = [self._red(state) for state in runs]
         often = {name for name in set[str]().union(*red) if sum(name in names for names in red) > 1}
         if often:
             return self._by_names(check, runs, often, known)
@@ -169,7 +172,7 @@ class RedTests:
         """The tests that were red in one of the runs, not in all, and those of them that are the commit's own. The
         others count for the project's rule; if nothing tells which these are, none does."""
         reports = [state.report for state in runs if state.report is not None]
-        red = [self._red(report) for report in reports]
+        red = [self._red(state) for state in runs]
         flaky = {name for names in red for name in names if not all(name in others for others in red)}
         if not flaky or not below.report.is_usable:
             return flaky, []

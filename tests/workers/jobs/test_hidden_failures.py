@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+from pathlib import Path
 
 import pytest
 from sqlalchemy import update
@@ -57,6 +58,23 @@ def test_a_test_that_a_retry_passes_is_no_failure(plain_platform: Platform) -> N
     task = platform.ready(project, "Work", {"readme": "x\n"})
 
     assert checks_of(platform, task)["tests"].message == "The tests pass: 3 ran."
+
+
+def test_a_retried_test_of_a_run_that_passed_is_not_blamed_for_another_that_is_flaky(
+    plain_platform: Platform, tmp_path: Path
+) -> None:
+    platform = plain_platform
+    bad = tmp_path / "bad"
+    red = RETRIED.replace('name="test_price"/>', 'name="test_price"><failure/></testcase>')
+    files = {"page.txt": "Shop\n", "retried.txt": RETRIED, "red.txt": red}
+    command = f"cp retried.txt report.xml; test ! -e {bad} || {{ rm {bad}; cp red.txt report.xml; false; }}"
+    project = platform.project(files, test_command=command, test_report="report.xml")
+    bad.write_text("once")
+    task = platform.task(project)
+    platform.work(task, {"readme": "x\n"})
+
+    tests = checks_of(platform, task)["tests"]
+    assert (tests.status, tests.code) == ("passed", "flaky_tests"), tests.message
 
 
 @transactional
