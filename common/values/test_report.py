@@ -56,15 +56,18 @@ class TestReport:
         return {test.name for test in self.tests if test.result in results}
 
     def failed_at_last(self) -> set[str]:
-        """The names of the tests that failed, but for those that passed in the same run: a runner that tries a failed
-        test again may report each try.
+        """The names of the tests that failed, but for those that passed later in the same run: a runner that tries a
+        failed test again may report each try.
         """
-        failed, passed = self.names(TestResult.FAILED), self.names(TestResult.PASSED)
-        if not failed or not passed:
+        failed = self.names(TestResult.FAILED)
+        if not failed:
             return failed
         names = {test.name for test in self.tests}
-        retried = {_first_of_its_name(name, names) for name in passed}
-        return {name for name in failed if _first_of_its_name(name, names) not in retried}
+        last: dict[str, TestResult] = {}
+        for test in self.tests:
+            if test.result is not TestResult.SKIPPED:
+                last[_first_of_its_name(test.name, names)] = test.result
+        return {name for name in failed if last[_first_of_its_name(name, names)] is TestResult.FAILED}
 
 
 def _first_of_its_name(name: str, names: Collection[str]) -> str:

@@ -51,6 +51,19 @@ def test_a_failure_that_the_exit_status_hides_is_refused(
     assert platform.get(Task, task.id).round == 2
 
 
+def test_a_test_that_fails_after_one_of_the_same_name_has_passed_is_no_retry(plain_platform: Platform) -> None:
+    platform = plain_platform
+    # As in a repository of several packages: the report names tests without their package.
+    packages = {f"{package}/{name}": text for package in "ab" for name, text in FILES.items()}
+    loop = f"for package in a b; do (cd $package && {PYTEST}); done | tee out.txt"
+    task = platform.task(platform.project({**FILES, **packages}, test_command=loop))
+    platform.work(task, {"b/page.txt": "Market\n"})
+
+    tests = checks_of(platform, task)["tests"]
+    message = f"The tests fail: test_page.Page::test_shop (2).{HIDES}"
+    assert (tests.status, tests.code, tests.message) == ("failed", "tests_failed", message)
+
+
 def test_a_test_that_a_retry_passes_is_no_failure(plain_platform: Platform) -> None:
     platform = plain_platform
     files = {"page.txt": "Shop\n", "retried.txt": RETRIED}
