@@ -16,7 +16,7 @@ from web.api.runner import AgentText, WaitSchema
 from web.api.runs import RunSchema
 from web.http.auth import agent, allow_agent, allow_run, run
 from web.http.blueprint import Blueprint, body, query, reply
-from web.http.fields import Choice, Schema
+from web.http.fields import Boolean, Choice, Schema
 from web.http.sparse import SparseSchema
 from web.websocket.long_poll import Waiter
 
@@ -34,7 +34,7 @@ class FinishRunSchema(Schema):
     commit_sha = fields.String(load_default=None, allow_none=True, validate=_IS_SHA)
     summary = AgentText(required=True)
     reason = AgentText(load_default=None, allow_none=True)
-    cut_short = fields.Boolean(load_default=False)
+    cut_short = Boolean(load_default=False)
 
 
 class FinishedSchema(SparseSchema):

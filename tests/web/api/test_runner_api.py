@@ -309,8 +309,9 @@ def test_a_run_can_not_call_itself_lost(world: World) -> None:
     _agent, run, claim = start(world)
     reply = run.post(f"{path_of(claim)}/finish", json={"outcome": "lost", "summary": ""})
     assert (reply.status_code, reply.json["details"]["field"]) == (400, "outcome")
-    short = run.post(f"{path_of(claim)}/finish", json={"outcome": "completed", "summary": "", "commitSha": "abc"})
-    assert (short.status_code, short.json["details"]["field"]) == (400, "commitSha")
+    for field, wrong in (("commitSha", "abc"), ("cutShort", "yes")):
+        reply = run.post(f"{path_of(claim)}/finish", json={"outcome": "completed", "summary": "", field: wrong})
+        assert (reply.status_code, reply.json["details"]["field"]) == (400, field)
 
 
 def test_after_the_end_every_report_is_a_409(world: World) -> None:

@@ -2,7 +2,7 @@
 import { dropDrafts } from "./drafts.mjs";
 import { t } from "./language.mjs";
 import { loadServerTexts, serverField, serverText } from "./server-texts.mjs";
-import { current, forget, keep, refusals, reread } from "./session.mjs";
+import { current, forget, hasEnded, keep, refusals, reread } from "./session.mjs";
 
 // What a failed call throws. `message` is for a person, `status` 0 means that the server wasn't reached,
 // `retryAfter` is in seconds, null where the server asked for none.
@@ -103,6 +103,7 @@ export function refresh(stale) {
     } catch (error) {
       if (error.status === 401 || error.status === 400) {
         forget();
+        hasEnded.value = true;
         throw sessionEnded();
       }
       throw error;

@@ -12,6 +12,8 @@ let tokens = read();
 // The caller ({id, username, role}); null while nobody is signed in or it isn't known yet.
 export const user = signal(null);
 export const signedIn = signal(tokens !== null);
+// Whether the last session ended by itself, and not by signing out.
+export const hasEnded = signal(false);
 // How many calls were refused with a 403: the caller's role may be another one than it was.
 export const refusals = signal(0);
 
@@ -36,6 +38,7 @@ export function reread() {
 export function keep({ accessToken, refreshToken, expiresIn }) {
   tokens = { accessToken, refreshToken, expiresAt: Date.now() + (expiresIn || 900) * 1000 };
   localStorage.setItem(KEY, JSON.stringify(tokens));
+  hasEnded.value = false;
   signedIn.value = true;
 }
 

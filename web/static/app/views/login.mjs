@@ -4,7 +4,7 @@ import { html } from "../html.mjs";
 import { LanguageChoice } from "../parts/appearance.mjs";
 import { Fault, TextField, useForm } from "../parts/controls.mjs";
 import { t } from "../language.mjs";
-import { keepName, lastName, user } from "../session.mjs";
+import { hasEnded, keepName, lastName, user } from "../session.mjs";
 
 export function LogIn() {
   const form = useForm({ username: lastName(), password: "" });
@@ -16,7 +16,9 @@ export function LogIn() {
     <form onSubmit=${submit} class="login-box">
       <img src="/static/icon.svg" alt="" width="40" height="40" />
       <h1>AiWorker</h1>
-      <p class="muted">${t("Sign in to see your projects.")}</p>
+      <p class="muted" data-testid="login-lead">
+        ${hasEnded.value ? t("Your session has ended. Please sign in again.") : t("Sign in to see your projects.")}
+      </p>
       <${TextField}
         label=${t("Username")}
         name="username"

@@ -1,12 +1,15 @@
-"""Two tabs of one browser share a login, whose refresh token is good once."""
+"""A login at the page: two tabs of one browser share it, its refresh token is good once, and its end is told."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from playwright.sync_api import Page, Route, expect
 
+from tests import builders
 from tests.web.page_reader import PageReader
+from tests.web.world import World
 
 PLAIN = "http://aiworker.example:9"
 """Plain HTTP from another machine, where browsers have no locks between tabs."""
@@ -65,3 +68,20 @@ def test_a_tab_over_plain_http_renews_its_login_after_the_server_has_newer_files
 
     assert page.evaluate("() => window.renewed") == "renewed"
     assert kept(page) != before
+
+
+def test_who_has_to_sign_in_again_is_told_why(reader: PageReader, plain_world: World) -> None:
+    reader.open("#/account")
+    expect(reader.see("session")).to_have_count(1)
+    ended = re.compile("/api/")
+    reader.page.route(ended, lambda route: route.fulfill(status=401, json={"error": "Unauthorized"}))
+
+    reader.page.reload()
+
+    expect(reader.see("login-lead")).to_have_text("Your session has ended. Please sign in again.")
+    reader.page.unroute(ended)
+    reader.see("login-username").fill(plain_world.max.username)
+    reader.see("login-password").fill(builders.PASSWORD)
+    reader.see("login-submit").click()
+    reader.see("logout").click()
+    expect(reader.see("login-lead")).to_have_text("Sign in to see your projects.")
