@@ -184,7 +184,13 @@ def _is_live(url: str) -> None:
 
 
 def _data_dir(path: Path) -> Finding:
-    if not path.exists():
+    # Not by the methods of a path: these raise where a folder above it may not be entered.
+    if not os.path.exists(path):
+        above = next(folder for folder in path.parents if os.path.exists(folder))
+        if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+            return Finding(
+                "fail", "data", f"{path} can't be made in {above}; set AIWORKER_DATA_DIR to a writable directory"
+            )
         return Finding("warn", "data", f"{path} does not exist yet; the first start creates it: aiworker up")
     if not path.is_dir() or not os.access(path, os.R_OK | os.W_OK | os.X_OK):
         return Finding("fail", "data", f"{path} can't be written; set AIWORKER_DATA_DIR to a writable directory")

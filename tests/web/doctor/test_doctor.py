@@ -107,6 +107,27 @@ def test_what_does_not_answer_does_not_stop_the_rest(cluster: ClusterDouble, git
     assert found[-1].part == "web"
 
 
+@pytest.mark.usefixtures("plain_app")
+def test_a_data_directory_that_cannot_be_made_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("not a directory")
+    for place, status, says in (
+        (
+            "file/data",
+            "fail",
+            f"data can't be made in {tmp_path / 'file'}; set AIWORKER_DATA_DIR to a writable directory",
+        ),
+        ("new/data", "warn", "data does not exist yet; the first start creates it: aiworker up"),
+    ):
+        monkeypatch.setenv("AIWORKER_DATA_DIR", str(tmp_path / place))
+        settings.cache_clear()
+
+        (found,) = [one for one in examine() if one.part == "data"]
+
+        assert found.status == status
+        assert found.says.endswith(says)
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_part_that_hangs_is_given_up() -> None:
     is_over = threading.Event()
 
