@@ -33,9 +33,9 @@ def close_to_others(data_dir: Path, database: Path | None) -> None:
     directory is not created.
     """
     os.umask(PRIVATE_UMASK)
-    if not data_dir.exists():
-        return
     try:
+        if not data_dir.exists():
+            return
         _close(data_dir, data_dir)
         inside = [Path(entry.path) for entry in os.scandir(data_dir) if not entry.is_symlink()]
     except OSError as error:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from common.errors import Misconfigured
 from common.settings import given_key, read_store, read_web
 from common.settings.environment import Environment
 from common.settings.private_files import key_path
@@ -15,23 +16,38 @@ from common.settings.private_files import key_path
 @dataclass(frozen=True)
 class Whereabouts:
     """internal_url: where the platform of this machine answers, if it has one. database_path: SQLite's file; None with
-    another database. has_key: whether there is a secret key already.
+    another database. has_key: whether there is a secret key already. is_closed: whether the data directory, or a folder
+    above it, lets this user not in; then a key or a file of SQLite in it counts as missing.
     """
 
     internal_url: str
     data_dir: Path
     database_path: Path | None
     has_key: bool
+    is_closed: bool
 
     @property
     def has_database(self) -> bool:
         """Whether there is a database: SQLite's file exists, or a server is named."""
-        return self.database_path is None or self.database_path.is_file()
+        return self.database_path is None or os.path.isfile(self.database_path)
+
+    def require_open(self, remedy: str) -> None:
+        """Raise Misconfigured, with this end of the remedy, if the data directory does not let this user in."""
+        if self.is_closed:
+            raise Misconfigured(
+                f"{self.data_dir} can't be opened by this user; run this as the user that runs the platform, "
+                f"or {remedy}"
+            )
 
 
 def look_around(environ: Mapping[str, str] | None = None) -> Whereabouts:
     """Read where the platform is from the environment. Creates and changes nothing. Raises Misconfigured."""
     env = Environment(os.environ if environ is None else environ)
     store = read_store(env)
-    has_key = given_key(env) is not None or key_path(store.data_dir).is_file()
-    return Whereabouts(read_web(env).internal_url, store.data_dir, store.database_path, has_key)
+    key, is_closed = key_path(store.data_dir), False
+    try:
+        has_key = key.is_file()
+    except OSError:
+        has_key, is_closed = False, True
+    has_key = has_key or given_key(env) is not None
+    return Whereabouts(read_web(env).internal_url, store.data_dir, store.database_path, has_key, is_closed)

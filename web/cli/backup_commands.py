@@ -84,6 +84,7 @@ def restore(terminal: Terminal, file: Path, check: bool, replace: bool) -> None:
             _say(terminal, contents, "The backup is whole", file=str(file))
             return
         place = look_around()
+        place.require_open("set AIWORKER_DATA_DIR")
         with operating():
             contents, aside = restore_backup(source, passphrase, place, _Shown(), replaces=replace)
     _say(terminal, contents, f"Restored into {place.data_dir}", file=str(file))

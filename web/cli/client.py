@@ -300,6 +300,7 @@ def _require_data() -> None:
     found = look_around()
     if found.has_database and found.has_key:
         return
+    found.require_open("log in: aiworker login URL")
     missing = f"no secret key in {found.data_dir}" if found.has_database else f"no database at {found.database_path}"
     raise Misconfigured(
         f"no token was given, and there is no platform here: {missing}; run: aiworker login URL, or set AIWORKER_URL "

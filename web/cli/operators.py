@@ -102,6 +102,7 @@ def operator() -> Caller:
     Raises Misconfigured if there is no database with this version's schema.
     """
     found = look_around()
+    found.require_open("set AIWORKER_DATA_DIR")
     if not (found.data_dir.is_dir() or found.has_database):
         raise Misconfigured(
             f"there is no platform here: {found.data_dir} does not exist; set AIWORKER_DATA_DIR to the platform's data "

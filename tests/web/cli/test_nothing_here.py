@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -25,13 +26,15 @@ for line in sys.argv[1:]:
 """
 
 
-def aiworker(folder: Path, *commands: str, code: int = 0, **environ: str) -> list[str]:
+def aiworker(folder: Path, *commands: str, code: int = 0, before: Sequence[str] = (), **environ: str) -> list[str]:
     """What the commands say in the folder, one after the other; each must end with this exit status.
 
-    In a process of their own, whose folder is not this one's: threads of other tests may make folders wherever it is.
+    before: the beginning of the command line. In a process of their own, whose folder is not this one's: threads of
+    other tests may make folders wherever it is.
     """
     ended = subprocess.run(
-        [sys.executable, "-c", EACH, *commands], cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT), **environ},
+        [*before, sys.executable, "-c", EACH, *commands],
+        cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT), **environ},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=100, check=True,
     )  # fmt: skip
     said = ended.stdout.split(f"status {code}\n")
@@ -114,6 +117,42 @@ def test_a_database_elsewhere_is_not_used_without_its_key(empty: Path) -> None:
 
     assert f"no secret key in {empty}/.aiworker" in said
     assert list(empty.iterdir()) == []
+
+
+@pytest.fixture(params=["closed/.aiworker", "closed"])
+def closed(request: pytest.FixtureRequest, empty: Path) -> Iterator[Path]:
+    """The data directory of a user who lets nobody else in, or one below it."""
+    (empty / "closed" / ".aiworker").mkdir(parents=True)
+    (empty / "closed").chmod(0)
+    yield empty / request.param
+    (empty / "closed").chmod(0o700)
+
+
+# Root, too, opens then only what its mode lets it open.
+AS_ANYBODY = ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.geteuid() == 0 else ()
+
+
+def test_another_users_data_directory_is_named_and_needed_for_no_login(empty: Path, closed: Path) -> None:
+    environ = {"AIWORKER_DATA_DIR": str(closed)}
+
+    for said in aiworker(empty, "task list", "whoami", code=1, before=AS_ANYBODY, **environ):
+        assert said == (
+            f"aiworker: {closed} can't be opened by this user; run this as the user that runs the platform, or log in: "
+            "aiworker login URL\n"
+        )
+    for said in aiworker(
+        empty, "user list", "db status", "backup new", "public-key", code=1, before=AS_ANYBODY, **environ
+    ):
+        assert said == (
+            f"aiworker: {closed} can't be opened by this user; run this as the user that runs the platform, or set "
+            "AIWORKER_DATA_DIR\n"
+        )
+    for said in aiworker(empty, "db upgrade", "up", code=1, before=AS_ANYBODY, AIWORKER_AGENTS="0", **environ):
+        assert said.startswith(f"aiworker: the data directory {closed} is not writable (Permission denied)")
+    (said,) = aiworker(empty, "doctor", code=1, before=AS_ANYBODY, **environ)
+    assert f"fail  data      {closed} can't be " in said
+    (_drivers, printed) = aiworker(empty, "drivers", "open --print", before=AS_ANYBODY, **environ)
+    assert printed == "http://127.0.0.1:3000/\n"
 
 
 def test_an_empty_data_directory_is_left_without_a_database(empty: Path) -> None:
