@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TypedDict, TypeVar
+from typing import Protocol, TypedDict, TypeVar
 
 import click
 
@@ -23,10 +23,12 @@ from common.settings import settings
 from common.settings.restore_mark import require_restored
 from common.states import Role
 from web.cli.operators import first_administrator, operating, operator
-from web.cli.terminal import Terminal
+from web.cli.terminal import JsonObject, Terminal, pass_terminal
 
 Row = TypeVar("Row")
 
+LONGEST_NAME = 100
+"""Of a token, in characters, as in the API."""
 ROLES = [role.label for role in Role]
 
 
@@ -38,7 +40,8 @@ def db(context: click.Context) -> None:
 
 
 @db.command()
-def upgrade() -> None:
+@pass_terminal
+def upgrade(terminal: Terminal) -> None:
     """Upgrade the schema. Safe to repeat.
 
     With AIWORKER_ADMIN_PASSWORD, create the first administrator.
@@ -47,14 +50,26 @@ def upgrade() -> None:
     schema.upgrade()
     if settings().security.admin_password is not None:
         accounts.ensure_first_admin()
-    click.echo("The schema is up to date.")
+    _say_current(terminal)
 
 
 @db.command()
-def status() -> None:
+@pass_terminal
+def status(terminal: Terminal) -> None:
     """Check that the schema is this version's; fails if not."""
     operator()
-    click.echo("The schema is up to date.")
+    _say_current(terminal)
+
+
+def _say_current(terminal: Terminal) -> None:
+    _say(terminal, {"schema": {"isCurrent": True}}, "The schema is up to date.")
+
+
+def _say(terminal: Terminal, reply: JsonObject, words: str) -> None:
+    if terminal.is_json:
+        terminal.write(reply)
+    else:
+        click.echo(words)
 
 
 @click.group()
@@ -71,20 +86,47 @@ def _given_password() -> str:
     password = sys.stdin.readline().rstrip("\r\n")
     if not password:
         raise Misconfigured("there is no password: give it with --password, or on standard input")
+    if not _is_utf8(password):
+        raise Misconfigured("the password is not UTF-8")
     return password
 
 
-_password = click.option("--password", help="Asked for if not given; without a terminal, read from standard input.")
+def _is_utf8(text: str) -> bool:
+    """Whether the text can be stored: Python reads a byte that is not UTF-8 as half of a surrogate pair."""
+    return not any("\ud800" <= sign <= "\udfff" for sign in text)
+
+
+class _Text(click.ParamType[str]):
+    """A text of at most this many characters that the database can hold. most: None: of any length, also empty."""
+
+    name = "text"
+
+    def __init__(self, most: int | None = None) -> None:
+        self.most = most
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not _is_utf8(value):
+            self.fail("it is not UTF-8", param, ctx)
+        if self.most is not None and not 0 < len(value.strip()) <= self.most:
+            self.fail(f"it needs 1 to {self.most} characters", param, ctx)
+        return value
+
+
+TEXT = _Text()
+_password = click.option(
+    "--password", type=TEXT, help="Asked for if not given; without a terminal, read from standard input."
+)
 
 
 @user.command("add")
 @click.argument("username")
 @click.option("--role", type=click.Choice(ROLES), default="member", show_default=True)
 @_password
-def add_user(username: str, role: str, password: str | None) -> None:
+@pass_terminal
+def add_user(terminal: Terminal, username: str, role: str, password: str | None) -> None:
     """Make a user who logs in with a password."""
     made = accounts.create_user(username, password or _given_password(), Role.of(role), by=operator())
-    click.echo(f"{made.id}  {made.username}  {role}")
+    _say(terminal, {"user": _shown(made)}, f"{made.id}  {made.username}  {role}")
 
 
 @user.command("list")
@@ -95,22 +137,25 @@ def list_users(terminal: Terminal) -> None:
 
 
 @user.command("password")
-@click.argument("username")
+@click.argument("username", type=TEXT)
 @_password
-def set_password(username: str, password: str | None) -> None:
+@pass_terminal
+def set_password(terminal: Terminal, username: str, password: str | None) -> None:
     """Set a new password and end all logins of the user."""
-    accounts.set_password(username, password or _given_password(), by=operator())
-    click.echo(f"{username} has a new password and is logged out everywhere.")
+    changed = accounts.set_password(username, password or _given_password(), by=operator())
+    words = f"{username} has a new password and is logged out everywhere."
+    _say(terminal, {"user": _shown(changed)}, words)
 
 
 @user.command("role")
 @click.argument("username")
 @click.argument("role", type=click.Choice(ROLES))
-def set_role(username: str, role: str) -> None:
+@pass_terminal
+def set_role(terminal: Terminal, username: str, role: str) -> None:
     """Give a user another role."""
     by = operator()
-    accounts.update_user(_user(username, by)["id"], role=Role.of(role), by=by)
-    click.echo(f"{username} now has the role {role}.")
+    changed = accounts.update_user(_user(username, by)["id"], role=Role.of(role), by=by)
+    _say(terminal, {"user": _shown(changed)}, f"{username} now has the role {role}.")
 
 
 @click.group()
@@ -121,7 +166,7 @@ def token(context: click.Context) -> None:
 
 
 @token.command("create")
-@click.argument("name")
+@click.argument("name", type=_Text(LONGEST_NAME))
 @click.option("--user", "username", help="Owner of the token; default: the first administrator.")
 @click.option("--role", type=click.Choice(ROLES), help="Role of the token, at most the user's; default: the user's.")
 @click.option(
@@ -162,12 +207,13 @@ def list_tokens(terminal: Terminal, username: str | None) -> None:
 
 
 @token.command("revoke")
-@click.argument("token_id", metavar="TOKEN")
+@click.argument("token_id", metavar="TOKEN", type=TEXT)
 @click.option("--user", "username", help="Owner of the token; default: the first administrator.")
-def revoke_token(token_id: str, username: str | None) -> None:
+@pass_terminal
+def revoke_token(terminal: Terminal, token_id: str, username: str | None) -> None:
     """Revoke the token with this id."""
     tokens.delete_api_token(token_id, by=_owner(username))
-    click.echo(f"Token {token_id} is revoked.")
+    _say(terminal, {"token": {"id": token_id}}, f"Token {token_id} is revoked.")
 
 
 class FoundUser(TypedDict):
@@ -180,10 +226,24 @@ class FoundUser(TypedDict):
 
 
 def _users(by: Caller) -> list[FoundUser]:
-    return [
-        FoundUser(id=one.id, username=one.username, role=Role(one.role).label, active=one.is_active)
-        for one in _all_pages(partial(accounts.list_users, by))
-    ]
+    return [_shown(one) for one in _all_pages(partial(accounts.list_users, by))]
+
+
+class _User(Protocol):
+    """A user as the services return it."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def username(self) -> str: ...
+    @property
+    def role(self) -> int: ...
+    @property
+    def is_active(self) -> bool: ...
+
+
+def _shown(one: _User) -> FoundUser:
+    return FoundUser(id=one.id, username=one.username, role=Role(one.role).label, active=one.is_active)
 
 
 def _all_pages(read: Callable[[PageQuery], Page[Row]]) -> Iterator[Row]:

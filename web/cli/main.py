@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from common.errors import Busy, CallerError, Misconfigured
+from common.errors import Busy, CallerError, Misconfigured, NotFound
 from common.machine.lasting import lasting
 from web import VERSION
 from web.cli.api_error import ApiError
@@ -149,6 +149,10 @@ def main() -> None:
             raise
         _print_nothing_more()
         click.echo(f"aiworker: can't write: {error.strerror}", err=True)
+        sys.exit(1)
+    except NotFound as error:
+        # Its message only names what is missing.
+        click.echo(f"aiworker: there is no {error}", err=True)
         sys.exit(1)
     except (Misconfigured, ApiError, CallerError) as error:
         click.echo(f"aiworker: {error}", err=True)

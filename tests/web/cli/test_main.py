@@ -224,6 +224,38 @@ def test_users_and_tokens_are_kept_on_the_database(plain_app: Flask) -> None:
     assert client.get("/api/auth/me").status_code == 401
 
 
+def test_what_is_done_to_users_tokens_and_the_schema_is_printed_as_json(plain_app: Flask) -> None:
+    made = aiworker_json("user", "add", "ada", "--role", "admin", "--password", builders.PASSWORD)
+    assert made == {"user": {"id": made["user"]["id"], "username": "ada", "role": "admin", "active": True}}
+    changed = {"user": made["user"] | {"role": "maintainer"}}
+    aiworker("user", "add", "eve", "--role", "admin", "--password", builders.PASSWORD)
+    assert aiworker_json("user", "role", "ada", "maintainer") == changed
+    assert aiworker_json("user", "password", "ada", "--password", "yet another password") == changed
+    token = aiworker_json("token", "create", "ci", "--user", "ada")["token"]
+    assert aiworker_json("token", "revoke", token["id"], "--user", "ada") == {"token": {"id": token["id"]}}
+    up_to_date = {"schema": {"isCurrent": True}}
+    assert [aiworker_json("db", "upgrade"), aiworker_json("db", "status")] == [up_to_date, up_to_date]
+
+
+def test_a_user_or_token_that_is_not_there_or_can_have_no_such_name_is_one_line(plain_app: Flask) -> None:
+    builders.a_user("ada", Role.ADMIN)
+    half = "caf\udce9"
+
+    assert aiworker("user", "password", "zoe", "--password", "yet another password", code=1) == (
+        "aiworker: there is no user zoe"
+    )
+    assert aiworker("token", "revoke", "none", code=1) == "aiworker: there is no token none"
+    for words in (("token", "revoke", half), ("user", "password", half, "--password", "yet another password")):
+        assert "is not UTF-8" in aiworker(*words, code=2, lines=4)
+    assert "is not UTF-8" in aiworker("user", "password", "ada", "--password", f"{half} and more", code=2, lines=4)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdin", io.StringIO(f"{half} and more\n"))
+        assert aiworker("user", "password", "ada", code=1) == "aiworker: the password is not UTF-8"
+    for name in (half, "", "x" * 101):
+        assert "Usage: " in aiworker("token", "create", name, code=2, lines=4)
+    assert aiworker_json("token", "list")["tokens"] == []
+
+
 def test_all_tokens_are_listed(plain_app: Flask) -> None:
     ada = builders.a_user("ada", Role.ADMIN)
     for _number in range(MOST + 1):
