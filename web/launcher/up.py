@@ -12,7 +12,8 @@ import secrets
 import shutil
 import signal
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -158,18 +159,30 @@ def _start(
             processes.start(catalogue.supervisor())
             # Before the first answer: that the platform is there, and not healthy yet, would be told as a fault.
             _await_supervisor(processes, socket_path(data_dir, "supervisor"))
-    if signals.asked:
-        raise _Stopped
-    _wait(processes, signals, "web", lambda: _is_live(_local_address(settings)), LIVE_SECONDS)
-    # The other programs start later: on two cores, the web server is ready sooner that way.
-    processes.start(catalogue.worker(), catalogue.worker_slow())
-    if options.agents and options.installs_drivers:
-        _install_drivers(settings, processes, signals)
+    with _password_is_told(prepared.admin_password):
+        if signals.asked:
+            raise _Stopped
+        _wait(processes, signals, "web", lambda: _is_live(_local_address(settings)), LIVE_SECONDS)
+        # The other programs start later: on two cores, the web server is ready sooner that way.
+        processes.start(catalogue.worker(), catalogue.worker_slow())
+        if options.agents and options.installs_drivers:
+            _install_drivers(settings, processes, signals)
     for number in range(1, options.agents + 1):
         processes.start(catalogue.agent(number, slots=options.slots))
     if options.has_flower:
         processes.start(catalogue.flower())
     _say_addresses(settings, catalogue if options.has_flower else None, prepared.admin_password, confinement)
+
+
+@contextmanager
+def _password_is_told(admin_password: str | None) -> Iterator[None]:
+    """Print the first administrator's password if the start ends early: the next start can't print it."""
+    try:
+        yield
+    except (_Stopped, _NotStarted):
+        if admin_password:
+            _say_password(admin_password)
+        raise
 
 
 def _await_supervisor(processes: Processes, path: Path) -> None:
@@ -290,7 +303,7 @@ def _say_addresses(
         _say(f"  Flower   http://127.0.0.1:{flower.flower_port}/  ({FLOWER_USER} / {flower.flower_password})")
     _say(f"  Data     {settings.store.data_dir}, logs in {settings.store.data_dir / 'logs'}")
     if admin_password:
-        _say(f"  Admin    admin / {admin_password}  (shown this once; change it with: aiworker user password admin)")
+        _say_password(admin_password)
     for number, line in enumerate(confinement):
         _say(f"  {'Sandbox' if number == 0 else '':<8} {line}")
     if urlsplit(url).scheme == "http" and settings.web.host not in {"127.0.0.1", "::1", "localhost"}:
@@ -300,6 +313,10 @@ def _say_addresses(
         _say(f"  Note     {url} does not answer on this machine, so agents can't work: see AIWORKER_INTERNAL_URL")
     _say("Stop it with Ctrl-C. The next start goes on with the same data.")
     _say("")
+
+
+def _say_password(admin_password: str) -> None:
+    _say(f"  Admin    admin / {admin_password}  (shown this once; change it with: aiworker user password admin)")
 
 
 def _say(line: str) -> None:

@@ -159,6 +159,25 @@ def test_a_taken_port_stops_the_start_with_one_line(tmp_path: Path) -> None:
     ]
 
 
+def test_a_start_that_is_stopped_early_still_shows_the_first_password(tmp_path: Path) -> None:
+    with launched(tmp_path / "data", free_port()) as launcher:
+        wait_until("the first administrator", lambda: _has_users(tmp_path / "data"))
+        launcher.send_signal(signal.SIGINT)
+        assert launcher.stdout is not None
+        printed = launcher.stdout.read()
+        assert launcher.wait() == 0
+
+    assert "  Admin    admin / " in printed
+
+
+def _has_users(data_dir: Path) -> bool:
+    try:
+        with closing(sqlite3.connect(f"file:{data_dir / 'aiworker.db'}?mode=ro", uri=True)) as connection:
+            return connection.execute("SELECT 1 FROM users").fetchone() is not None
+    except sqlite3.OperationalError:  # there is no such file or table yet
+        return False
+
+
 def test_an_internal_url_that_does_not_answer_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     _say_addresses(from_env({"AIWORKER_DATA_DIR": str(tmp_path), "AIWORKER_INTERNAL_URL": url}), None, None, [])
