@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from common.settings.names import FILE, NAMES, PREFIX
+
 ROOT = Path(__file__).parents[1]
 SETTINGS = ROOT / "docs" / "settings.md"
 OURS = re.compile(r"AIWORKER_[A-Z0-9_]*[A-Z0-9]")
@@ -51,6 +53,23 @@ def _documented(*pages: Path) -> set[str]:
 
 def test_the_reader_of_this_test_finds_settings() -> None:
     assert {"AIWORKER_PORT", "PORT", "GITEA_URL", "AIWORKER_AGENTS_MAX", "WEB_CONCURRENCY"} <= _read()
+
+
+def test_the_doctor_knows_every_setting_and_no_other_one() -> None:
+    """It warns of all others: the names in common/settings/names.py."""
+    assert sorted(NAMES ^ {name for name in _read() if name.startswith(PREFIX)}) == []
+
+
+def test_the_doctor_knows_every_setting_that_a_deployment_sets() -> None:
+    texts = [path.read_text("utf-8") for path in (ROOT / "deploy").rglob("*") if path.is_file()]
+    set_there = {
+        name.removesuffix(FILE)
+        for text in [*texts, (ROOT / "Dockerfile").read_text("utf-8")]
+        for name in OURS.findall(text)
+    }
+
+    assert "AIWORKER_AGENTS_MAX" in set_there
+    assert sorted(set_there - NAMES) == []
 
 
 def test_the_page_of_settings_names_every_setting() -> None:

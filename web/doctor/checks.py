@@ -34,6 +34,7 @@ from web.doctor.flower import examine_flower
 from web.doctor.picture_browser import examine_pictures
 from web.doctor.redis_server import examine_redis
 from web.doctor.sandbox import examine_sandbox
+from web.doctor.setting_names import examine_names
 from web.health import backends
 from web.launcher.prerequisites import check_programs
 
@@ -54,6 +55,7 @@ def examine() -> Iterator[Finding]:
     yield _asked("programs", check_programs, "git and setpriv are there")
     data_dir = Path(os.environ.get("AIWORKER_DATA_DIR") or ".aiworker").expanduser().absolute()
     yield _data_dir(data_dir)
+    yield from examine_names(os.environ)
     try:
         _do_without_key()
         chosen = settings()
