@@ -1,4 +1,4 @@
-"""`aiworker doctor`: prints what web/doctor/checks.py finds."""
+"""`aiworker doctor`: prints what web/doctor/checks.py finds, and wrong settings of `aiworker up`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import click
 
 from web.cli.operators import operating
 from web.cli.terminal import Terminal, pass_terminal
+from web.cli.up_command import examine_up
 from web.doctor.checks import examine
 
 
@@ -15,7 +16,7 @@ from web.doctor.checks import examine
 def doctor(context: click.Context, terminal: Terminal) -> None:
     """Check the installation and print a remedy for each problem."""
     with operating():
-        findings = list(examine())
+        findings = [*examine(), *examine_up()]
     if terminal.is_json:
         terminal.write({"findings": [vars(finding) for finding in findings]})
     else:

@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import click
 
+from common.errors import Misconfigured
+from common.findings import Finding
 from common.settings import settings
 from common.settings.environment import Environment
 from web.launcher.up import UpOptions, run_up
 
 
 class _SettingOption(click.Option):
-    """An option whose variable may name a file with the value, as that of any setting: `AIWORKER_AGENTS_FILE`."""
+    """An option whose variable may name a file with the value, as that of any setting: `AIWORKER_AGENTS_FILE`.
+
+    A wrong value in it raises Misconfigured, as that of any setting, unless the option is given.
+    """
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
         assert isinstance(self.envvar, str)
-        return Environment(os.environ).text(self.envvar)
+        value = Environment(os.environ).text(self.envvar)
+        if value is not None and not ctx.resilient_parsing:
+            self._check(value, ctx)
+        return value
+
+    def _check(self, value: str, context: click.Context) -> None:
+        try:
+            self.type.convert(value, self, context)
+        except click.BadParameter as error:
+            kind = self.type
+            wanted = f"a whole number from {kind.min} to {kind.max}" if isinstance(kind, click.IntRange) else "0 or 1"
+            raise Misconfigured(f"{self.envvar}={value} is not {wanted}") from error
 
 
 @click.command()
@@ -79,3 +96,14 @@ def up(
         os.environ["AIWORKER_DATA_DIR"] = data_dir
     settings.cache_clear()
     context.exit(run_up(settings(), UpOptions(agents, slots, flower, install_drivers, install_sandbox)))
+
+
+def examine_up() -> Iterator[Finding]:
+    """What the doctor finds of the settings that only this command reads: those that are wrong."""
+    with click.Context(up) as context:
+        for option in up.params:
+            if isinstance(option, _SettingOption):
+                try:
+                    option.resolve_envvar_value(context)
+                except Misconfigured as error:
+                    yield Finding("fail", "settings", str(error))

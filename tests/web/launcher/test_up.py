@@ -22,7 +22,7 @@ from tests.e2e.instance import wait_until
 from tests.ports import free_port
 from tests.processes import lives, words
 from tests.servers import ROOT
-from web.cli.up_command import up
+from web.cli.up_command import examine_up, up
 from web.launcher.up import _say_addresses
 
 LAUNCH = """
@@ -141,6 +141,29 @@ def test_what_it_starts_may_be_named_in_files(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("AIWORKER_FLOWER_FILE", "/nowhere")
     with pytest.raises(Misconfigured, match="AIWORKER_FLOWER_FILE=/nowhere can't be read"):
         up.make_context("up", [])
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        ("AIWORKER_AGENTS", "x", "a whole number from 0 to 64"),
+        ("AIWORKER_AGENT_SLOTS", "0", "a whole number from 1 to 100"),
+        ("AIWORKER_FLOWER", "maybe", "0 or 1"),
+    ],
+)
+def test_a_wrong_setting_of_its_own_is_told_in_one_line_by_it_and_by_the_doctor(
+    name: str, value: str, wanted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(Misconfigured, match=f"^{name}={value} is not {wanted}$"):
+        up.make_context("up", [])
+    found = [(one.status, one.part, one.says) for one in examine_up()]
+    assert found == [("fail", "settings", f"{name}={value} is not {wanted}")]
+
+    # The option counts before it, and completing the command's words goes on.
+    assert up.make_context("up", ["--agents", "2", "--slots", "2", "--no-flower"]).params["agents"] == 2
+    up.make_context("up", [], resilient_parsing=True)
 
 
 def test_a_taken_port_stops_the_start_with_one_line(tmp_path: Path) -> None:
