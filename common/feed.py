@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, cast
 
 import orjson
 
+from common.errors import Misconfigured
 from common.machine.late_modules import late_module
 from common.settings import settings
 
@@ -291,6 +292,16 @@ def _answers(connection: redis.connection.Connection, commands: Sequence[Command
 def ping() -> None:
     """One round trip; raises redis.RedisError."""
     client().ping()
+
+
+def require_login() -> None:
+    """One round trip. Raises Misconfigured if Redis refuses the login, and another redis.RedisError as it is."""
+    try:
+        ping()
+    except redis.AuthenticationError as error:
+        raise Misconfigured(
+            "Redis refuses the login; set AIWORKER_REDIS_URL with its password, such as redis://:PASSWORD@HOST:6379/0"
+        ) from error
 
 
 _Row = tuple[str, Sequence[str]]

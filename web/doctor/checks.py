@@ -142,7 +142,9 @@ def _database(chosen: Settings) -> Iterator[Finding]:
 def _redis(chosen: Settings, starts_with_up: str) -> Iterator[Finding]:
     is_ours = chosen.store.redis_embedded
     remedy = starts_with_up if is_ours else "; check AIWORKER_REDIS_URL"
-    answers = _asked("redis", feed.ping, f"{backends(chosen)['redis']} answers", remedy, "warn" if is_ours else "fail")
+    answers = _asked(
+        "redis", feed.require_login, f"{backends(chosen)['redis']} answers", remedy, "warn" if is_ours else "fail"
+    )
     yield answers
     if answers.status == "ok":
         yield from examine_redis(is_ours=is_ours)

@@ -1,4 +1,4 @@
-"""Makes the database ready for a start of the platform, in a process of its own.
+"""Makes the database ready for a start of the platform, in a process of its own. Also asks Redis once.
 
 A process of its own, so that the launcher, which lives as long as the platform, does not hold the database's libraries:
 70 MB. `prepare` is the launcher's side, in web/launcher/preparation.py. Prints one JSON object as its last line.
@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 
-from common import announcer
+import redis
+
+from common import announcer, feed
 from common.errors import Busy, Misconfigured
 from common.names import new_request_id
 from common.services.access import acting
@@ -24,11 +27,14 @@ PARTING_SECONDS = 10.0
 
 
 def main() -> None:
-    """Upgrade the schema and make the first administrator.
+    """Upgrade the schema and make the first administrator, unless Redis refuses the login.
 
     With --enrol: also make a token with which local agents enrol, and forget that those that are enrolled were drained.
     """
     try:
+        # One that does not answer may do so later.
+        with suppress(redis.RedisError):
+            feed.require_login()
         with acting("operator", new_request_id()):
             upgrade()
             password = ensure_first_admin()

@@ -30,7 +30,7 @@ def prepare(*, has_agents: bool, say: Callable[[str], None]) -> Prepared:
 
     say: is given what the other process logs, line by line. Blocks until the upgrade has ended, also after Ctrl-C: in a
     session of its own the other process does not get the terminal's. Raises Misconfigured if the database can't be
-    used.
+    used, or Redis refuses the login.
     """
     arguments = ["--enrol"] if has_agents else []
     fork = fork_module(Module(DATABASE_START, arguments, dict(os.environ), CHECKOUT, "database-start"))

@@ -10,7 +10,9 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-from tests.servers import ROOT
+import redis
+
+from tests.servers import ROOT, redis_server
 
 # As in the launcher, which has one thread: a process with several can't be forked.
 PREPARE = """
@@ -33,12 +35,14 @@ DRAINED = {
 }  # fmt: skip
 
 
-def prepared(data_dir: Path, *words: str) -> tuple[dict[str, str | None], list[str]]:
+def prepared(
+    data_dir: Path, *words: str, redis_url: str = "redis://127.0.0.1:9"
+) -> tuple[dict[str, str | None], list[str]]:
     """What a launcher gets as the answer, and the lines that it says."""
     unset = {"AIWORKER_DATABASE_URL", "AIWORKER_ADMIN_PASSWORD"}
     environment = {name: value for name, value in os.environ.items() if name not in unset}
     # Nobody answers at Redis's address: what is told to other processes is lost, and nothing waits for it.
-    environment |= {"AIWORKER_DATA_DIR": str(data_dir), "AIWORKER_REDIS_URL": "redis://127.0.0.1:9"}
+    environment |= {"AIWORKER_DATA_DIR": str(data_dir), "AIWORKER_REDIS_URL": redis_url}
     command = [sys.executable, "-c", PREPARE, *words]
     ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
@@ -81,3 +85,16 @@ def test_local_agents_that_were_drained_work_again(tmp_path: Path) -> None:
 def states_of_agents(data_dir: Path) -> dict[str, str]:
     with closing(sqlite3.connect(data_dir / "aiworker.db")) as database:
         return dict(database.execute("SELECT id, state FROM agents").fetchall())
+
+
+def test_a_redis_that_refuses_the_login_stops_the_start_before_anything_is_made(tmp_path: Path) -> None:
+    with redis_server() as url, redis.Redis.from_url(url) as client:
+        client.config_set("requirepass", "right")
+        client.auth("right")
+        for wrong in (url, url.replace("unix://", "unix://:wrong@")):
+            refused, _ = prepared(tmp_path, redis_url=wrong)
+            assert str(refused["error"]).startswith("Redis refuses the login; set AIWORKER_REDIS_URL with its password")
+        assert not (tmp_path / "aiworker.db").exists()
+
+        taken, _ = prepared(tmp_path, redis_url=url.replace("unix://", "unix://:right@"))
+        assert taken["admin_password"]
