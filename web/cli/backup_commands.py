@@ -13,6 +13,7 @@ from common.errors import Misconfigured
 from common.settings import settings
 from common.settings.environment import Environment
 from common.settings.whereabouts import look_around
+from web.cli.main import print_nothing_more
 from web.cli.operators import operating, operator
 from web.cli.terminal import Terminal, pass_terminal
 from web.launcher.backup import Contents, stream_backup, write_backup
@@ -54,6 +55,7 @@ def _to_standard_output() -> None:
         except BrokenPipeError:
             raise
         except OSError as error:
+            print_nothing_more()
             raise Misconfigured(f"the backup can't be written: {error.strerror}") from error
     click.echo(f"Written: {_told(contents)}", err=True)
 

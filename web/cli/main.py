@@ -141,13 +141,13 @@ def main() -> None:
         sys.exit(1)
     except BrokenPipeError:
         # The reader of the output has ended, as `head` does.
-        _print_nothing_more()
+        print_nothing_more()
         sys.exit(1)
     except OSError as error:
         # Most likely the output goes to a file on a full disk.
         if error.errno not in _UNWRITABLE:
             raise
-        _print_nothing_more()
+        print_nothing_more()
         click.echo(f"aiworker: can't write: {error.strerror}", err=True)
         sys.exit(1)
     except NotFound as error:
@@ -175,6 +175,6 @@ def _replace_what_cannot_be_shown() -> None:
         sys.stdout.reconfigure(errors="replace")
 
 
-def _print_nothing_more() -> None:
+def print_nothing_more() -> None:
     """Discard the rest of the output, also what Python writes while it exits."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

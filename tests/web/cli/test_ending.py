@@ -71,6 +71,18 @@ def test_an_output_that_takes_nothing_is_told_in_one_line(redirected: str, code:
 
 
 @pytest.mark.usefixtures("plain_app")
+def test_a_backup_to_a_full_disk_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    builders.a_user("ada", Role.ADMIN)
+    monkeypatch.setenv("AIWORKER_BACKUP_PASSPHRASE", "the passphrase of the tests")
+
+    ended = in_a_shell("backup - >/dev/full")
+
+    *progress, said = ended.stderr.splitlines()
+    assert (ended.returncode, said) == (1, "aiworker: the backup can't be written: No space left on device")
+    assert progress == ["database: done", "repositories: done"]
+
+
+@pytest.mark.usefixtures("plain_app")
 def test_what_the_terminal_cannot_show_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     ada = builders.caller_of(builders.a_user("ada", Role.ADMIN))
     tokens.create_api_token(by=ada, name="Zoe \u2026 \U0001f600")
@@ -94,8 +106,9 @@ def test_nobody_is_asked_where_there_is_no_input() -> None:
 
 
 def in_a_shell(words: str) -> subprocess.CompletedProcess[str]:
-    """The command as bash starts it, with its redirections."""
+    """The command as bash starts it, with its redirections and Python's usual buffers."""
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     return subprocess.run(
         ["/bin/bash", "-c", f"{sys.executable} -m web.cli {words}"],
-        env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False, timeout=60,
+        env={**environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
