@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import click
 
 SHORT_ID_DIGITS = 8
-NARROWEST = 6
+NARROWEST = 3
 GAP = "  "
 _UUID = re.compile(r"(?:q-)?[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\Z")
 _WORDS = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -64,17 +64,20 @@ def cut(text: str, columns: int) -> str:
 
 
 def table(rows: Sequence[Sequence[str]], names: Sequence[str], width: int) -> Iterator[str]:
-    """The lines of a table with a heading: one line per row, none wider than `width` columns.
+    """The lines of a table with a heading: one line per row, none wider than `width` columns if the ids leave room.
 
-    rows: cells of one line each. Columns without any content are left out. The widest columns are cut first.
+    rows: cells of one line each. Columns without any content are left out. The widest columns are cut first; one named
+    `id` never is, as people type what it shows.
     """
     filled = [number for number in range(len(names)) if any(row[number] for row in rows)]
     heads = [in_words(names[number]).upper() for number in filled]
     columns = [[row[number] for row in rows] for number in filled]
-    widths = _fitted(
-        [max(map(width_of, [head, *cells])) for head, cells in zip(heads, columns, strict=True)],
-        width - len(GAP) * (len(filled) - 1),
-    )
+    widths = [max(map(width_of, [head, *cells])) for head, cells in zip(heads, columns, strict=True)]
+    cuttable = [place for place, number in enumerate(filled) if names[number] != "id"]
+    room = width - len(GAP) * (len(filled) - 1) - sum(widths)
+    fitted = _fitted([widths[place] for place in cuttable], room + sum(widths[place] for place in cuttable))
+    for place, columns_wide in zip(cuttable, fitted, strict=True):
+        widths[place] = columns_wide
     yield click.style(_joined(heads, widths), bold=True)
     for row in zip(*columns, strict=True):
         yield _joined(row, widths)
@@ -82,7 +85,7 @@ def table(rows: Sequence[Sequence[str]], names: Sequence[str], width: int) -> It
 
 def _fitted(wanted: list[int], room: int) -> list[int]:
     widths = list(wanted)
-    while sum(widths) > room and max(widths) > NARROWEST:
+    while sum(widths) > room and max(widths, default=0) > NARROWEST:
         widest = max(widths)
         second = max((one for one in widths if one < widest), default=NARROWEST)
         among = widths.count(widest)

@@ -27,6 +27,21 @@ def test_lines_fit_and_columns_begin_at_one_place(width: int) -> None:
         assert lines[1].endswith("…")
 
 
+@pytest.mark.parametrize("width", [1, 20, 40, 80])
+def test_an_id_is_never_cut(width: int) -> None:
+    """People type it; the other columns become narrower for it."""
+    whole = "agent-of-older-version-456789a"
+    rows = [[one, "production", "Show the total of the cart", "a note"] for one in ("0192f0c1", whole)]
+
+    (_head, first, second) = [click.unstyle(line) for line in table(rows, ("id", "state", "title", "says"), width)]
+
+    assert [first.split()[0], second.split()[0]] == ["0192f0c1", whole]
+    assert width_of(second) <= max(width, 45)
+    # A short one in a narrow terminal.
+    (_head, line) = [click.unstyle(line) for line in table([["a", "456789ab"]], ("title", "id"), width)]
+    assert line.split() == ["a", "456789ab"]
+
+
 def test_a_state_has_its_colour() -> None:
     (_head, line, _other) = table(ROWS, ("id", "state", "title", "parked"), 80)
 
