@@ -1,10 +1,11 @@
-"""The messages that docs/troubleshooting.md explains are those that the programs print."""
+"""The messages that docs/troubleshooting.md explains are those of the programs, and its labels those of the page."""
 
 from __future__ import annotations
 
 import re
 
 from tests.web.documentation.snippets import ROOT
+from tests.web.page_texts import wanted_keys
 
 PAGE = (ROOT / "docs" / "troubleshooting.md").read_text("utf-8")
 _JOINED = re.compile(r'"\s*\n\s*f?"')
@@ -45,3 +46,10 @@ def test_every_message_that_is_explained_is_one_of_a_program() -> None:
     assert len(explained) > 25
     assert [message for message in explained if not _is_printed(message, texts)] == []
     assert not _is_printed("the data directory … is used by process …; stop it, or set AIWORKER_DATA_DIR", texts)
+
+
+def test_every_label_that_is_named_is_one_of_the_page() -> None:
+    named = re.findall(r"\*\*([^*]+)\*\*", PAGE)
+
+    assert len(named) > 8
+    assert sorted(set(named) - wanted_keys()) == []
