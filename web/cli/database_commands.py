@@ -24,6 +24,7 @@ from common.settings.restore_mark import require_restored
 from common.states import Role
 from web.cli.operators import first_administrator, operating, operator
 from web.cli.terminal import JsonObject, Terminal, pass_terminal
+from web.http.fields import iso
 
 Row = TypeVar("Row")
 
@@ -199,7 +200,7 @@ def list_tokens(terminal: Terminal, username: str | None) -> None:
             "id": row.id,
             "name": row.name,
             "role": Role(row.role).label,
-            "expiresAt": row.expires_at and str(row.expires_at),
+            "expiresAt": row.expires_at and iso(row.expires_at),
         }
         for row in _all_pages(partial(tokens.list_api_tokens, _owner(username)))
     ]

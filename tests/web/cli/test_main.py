@@ -220,6 +220,8 @@ def test_users_and_tokens_are_kept_on_the_database(plain_app: Flask) -> None:
     assert client.get("/api/auth/me").status_code == 200
     listed = aiworker_json("token", "list", "--user", "vic")["tokens"]
     assert [one["name"] for one in listed] == ["ci"]
+    # As the API writes it.
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", listed[0]["expiresAt"])
     aiworker("token", "revoke", listed[0]["id"], "--user", "vic")
     assert client.get("/api/auth/me").status_code == 401
 
