@@ -211,7 +211,7 @@ class Settings:
 def from_env(environ: Mapping[str, str] | None = None) -> Settings:
     """Read every setting from the environment, and deny other users access to the data directory. Raises Misconfigured.
 
-    Creates the secret key's file if there is none. Sets the process's umask to 077.
+    Creates the secret key's file for a new database if there is none. Sets the process's umask to 077.
     """
     env = Environment(os.environ if environ is None else environ)
     store = read_store(env)
@@ -221,7 +221,7 @@ def from_env(environ: Mapping[str, str] | None = None) -> Settings:
     return Settings(
         web=web,
         store=store,
-        security=_security(env, store.data_dir),
+        security=_security(env, store),
         forge=_forge(env, store.data_dir, web.public_url),
         runtime=_runtime(env, store.data_dir, instance=instance, internal_url=web.internal_url),
         work=_work(env),
@@ -342,10 +342,10 @@ def given_key(env: Environment) -> str | None:
     return key
 
 
-def _security(env: Environment, data_dir: Path) -> SecuritySettings:
+def _security(env: Environment, store: StoreSettings) -> SecuritySettings:
     key = given_key(env)
     return SecuritySettings(
-        secret_key=key.encode() if key else kept_secret(data_dir),
+        secret_key=key.encode() if key else kept_secret(store.data_dir, store.database_url),
         admin_password=env.text("AIWORKER_ADMIN_PASSWORD"),
         access_token_seconds=env.number("AIWORKER_ACCESS_TOKEN_SECONDS", default=900, least=5),
         refresh_token_seconds=env.number("AIWORKER_REFRESH_TOKEN_SECONDS", default=30 * 86400, least=10),

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from common.errors import Misconfigured
 from common.machine.files import sync_directory, write_new
+from common.settings.users_there import has_users
 
 PRIVATE_UMASK = 0o077
 """The umask of every process of the platform."""
@@ -22,6 +23,8 @@ USUAL_UMASK = 0o022
 the data directory is closed to other users.
 """
 SHORTEST_KEY_BYTES = 32
+GO_ON = 'or go on without what it opens: see "The secret key is lost" in docs/troubleshooting.md'
+"""The end of a remedy."""
 _OTHERS = 0o077
 
 
@@ -71,13 +74,17 @@ def key_path(data_dir: Path) -> Path:
     return data_dir / "secret_key"
 
 
-def kept_secret(data_dir: Path) -> bytes:
+def kept_secret(data_dir: Path, database_url: str) -> bytes:
     """The secret key in the data directory, generated if there is none. Safe if several processes start at once.
 
-    Misconfigured for a key that is shorter than SHORTEST_KEY_BYTES, as it could be guessed.
+    Misconfigured for a key that is shorter than SHORTEST_KEY_BYTES, as it could be guessed, and if there is none
+    although the database is in use: it was lost. Only where there is no key is the database asked.
     """
     path = key_path(data_dir)
     try:
+        # The key is older than the first user: one that another process has made by now is the right one.
+        if not path.exists() and has_users(database_url) and not path.exists():
+            raise lost_key(path)
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not path.exists():
             _make_key(path)
@@ -86,10 +93,19 @@ def kept_secret(data_dir: Path) -> bytes:
         raise unwritable(data_dir, error) from error
     if len(key) < SHORTEST_KEY_BYTES:
         raise Misconfigured(
-            f"the secret key in {path} has {len(key)} bytes and needs {SHORTEST_KEY_BYTES}; restore it from a backup, "
-            f"or remove it: a new one is generated, logins end, and stored secrets have to be set again"
+            f"the secret key in {path} has {len(key)} bytes and needs {SHORTEST_KEY_BYTES}; put the right one back "
+            f"from a backup, {GO_ON}"
         )
     return key
+
+
+def lost_key(path: Path) -> Misconfigured:
+    """path: where the key was."""
+    return Misconfigured(
+        f"the secret key {path} is missing, and the database has users already: without it the variables of projects, "
+        f"the keys of models and other secrets can't be read; put the file back from a backup, set "
+        f"AIWORKER_SECRET_KEY again if it was set, {GO_ON}"
+    )
 
 
 def _make_key(path: Path) -> None:

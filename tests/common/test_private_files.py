@@ -12,6 +12,7 @@ import pytest
 
 from common.errors import Misconfigured
 from common.settings import from_env
+from tests import builders
 from tests.servers import ROOT
 
 READ = "import common.settings, os; common.settings.settings(); print(oct(os.umask(0)))"
@@ -128,3 +129,35 @@ def test_what_belongs_to_another_user_is_refused(tmp_path: Path, whose: str) -> 
     assert ended.returncode == 1
     assert len(ended.stderr.splitlines()) == 1
     assert "belongs to another user" in ended.stderr
+
+
+def test_a_lost_key_is_not_replaced(tmp_path: Path, on_database: str) -> None:
+    data_dir = tmp_path / "data"
+    environ = {"AIWORKER_DATA_DIR": str(data_dir), "AIWORKER_DATABASE_URL": on_database}
+    first = from_env(environ).security.secret_key
+    (data_dir / "secret_key").rename(tmp_path / "kept")
+    # Nobody has used the database yet: nothing is lost.
+    assert from_env(environ).security.secret_key != first
+    builders.a_user("ada")
+    (data_dir / "secret_key").unlink()
+
+    with pytest.raises(Misconfigured, match=f"the secret key {data_dir / 'secret_key'} is missing") as refused:
+        from_env(environ)
+    ended = started(data_dir, AIWORKER_DATABASE_URL=on_database)
+
+    assert "\n" not in str(refused.value)
+    assert "docs/troubleshooting.md" in str(refused.value)
+    assert (ended.returncode, ended.stderr) == (1, f"aiworker: {refused.value}\n")
+    assert not (data_dir / "secret_key").exists()
+    (tmp_path / "kept").rename(data_dir / "secret_key")
+    assert from_env(environ).security.secret_key == first
+
+
+def test_no_key_is_made_for_a_database_that_can_not_be_asked(tmp_path: Path) -> None:
+    (tmp_path / "aiworker.db").write_text("no database, but it may have been one" * 100)
+
+    for url in (f"sqlite:///{tmp_path / 'aiworker.db'}", "mysql://aiworker:hidden-word@127.0.0.1:1/aiworker"):
+        with pytest.raises(Misconfigured, match=r"can't be used: .*; check AIWORKER_DATABASE_URL") as refused:
+            from_env({"AIWORKER_DATA_DIR": str(tmp_path), "AIWORKER_DATABASE_URL": url})
+        assert "hidden-word" not in str(refused.value)
+    assert not (tmp_path / "secret_key").exists()

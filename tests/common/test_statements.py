@@ -107,7 +107,8 @@ def _mark_two(tx: Transaction) -> None:
 
 @pytest.fixture
 def nowhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The settings name a database server that refuses connections."""
+    """The settings name a database server that refuses connections. Without a key they would ask it for users."""
+    monkeypatch.setenv("AIWORKER_SECRET_KEY", "a secret key that only tests use, 32 characters and more")
     monkeypatch.setenv("AIWORKER_DATABASE_URL", "mysql+pymysql://aiworker@127.0.0.1:1/aiworker")
     settings.cache_clear()
     yield

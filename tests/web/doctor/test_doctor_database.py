@@ -39,6 +39,8 @@ def examine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Examine
     def look(url: str) -> list[Finding]:
         monkeypatch.setenv("AIWORKER_DATA_DIR", str(tmp_path))
         monkeypatch.setenv("AIWORKER_DATABASE_URL", url)
+        # As the doctor does: without a key, the settings ask the database whether there was one.
+        monkeypatch.setenv("AIWORKER_SECRET_KEY", "a secret key that only tests use, 32 characters and more")
         settings.cache_clear()
         return list(examine_database())
 

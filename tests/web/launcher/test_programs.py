@@ -90,6 +90,8 @@ def test_agents_and_supervisor_read_the_same_sandbox(tmp_path: Path, monkeypatch
             variables
             | {
                 "AIWORKER_DATA_DIR": str(tmp_path),
+                # Without a key the database would be asked, and it does not answer.
+                "AIWORKER_SECRET_KEY": "k" * 32,
                 "DATABASE_URL": "mysql://aiworker:secret@192.0.2.7/aiworker",
                 "REDIS_URL": "redis://127.0.0.1:6379/0",
             }
