@@ -34,6 +34,7 @@ from web.doctor.flower import examine_flower
 from web.doctor.picture_browser import examine_pictures
 from web.doctor.redis_server import examine_redis
 from web.doctor.sandbox import examine_sandbox
+from web.doctor.secret_key import examine_key
 from web.doctor.setting_names import examine_names
 from web.health import backends
 from web.launcher.prerequisites import check_programs
@@ -57,30 +58,28 @@ def examine() -> Iterator[Finding]:
     yield _data_dir(data_dir)
     yield from examine_names(os.environ)
     try:
-        _do_without_key()
+        has_key = look_around().has_key
+        if not has_key:
+            _do_without_key()
         chosen = settings()
     except Misconfigured as error:
         yield Finding("fail", "settings", str(error))
         return
     yield Finding("ok", "settings", f"public address {chosen.web.public_url}")
     yield _disk(data_dir, chosen.store.disk_reserve_bytes)
-    yield from _parts(chosen)
+    yield from _parts(chosen, has_key=has_key)
 
 
 def _do_without_key() -> None:
-    """Have the settings of this process make no secret key where there is none. Raises Misconfigured.
-
-    The doctor opens nothing that is sealed with it.
-    """
-    if not look_around().has_key:
-        os.environ["AIWORKER_SECRET_KEY"] = secrets.token_hex(SHORTEST_KEY_BYTES)
+    """Have the settings of this process make no secret key. The doctor opens nothing with this one."""
+    os.environ["AIWORKER_SECRET_KEY"] = secrets.token_hex(SHORTEST_KEY_BYTES)
 
 
-def _parts(chosen: Settings) -> Iterator[Finding]:
+def _parts(chosen: Settings, *, has_key: bool) -> Iterator[Finding]:
     starts_with_up = "; it starts with: aiworker up"
     live_url = f"{chosen.web.internal_url}/api/health/live"
     looks: tuple[tuple[str, Callable[[], Iterator[Finding]]], ...] = (
-        ("database", lambda: _database(chosen)),
+        ("database", lambda: _database(chosen, has_key=has_key)),
         ("redis", lambda: _redis(chosen, starts_with_up)),
         ("forge", lambda: _forge(chosen)),
         ("runtime", lambda: _runtime(chosen)),
@@ -128,15 +127,18 @@ def within(seconds: float, part: str, look: Callable[[], Iterator[Finding]]) -> 
         yield finding
 
 
-def _database(chosen: Settings) -> Iterator[Finding]:
+def _database(chosen: Settings, *, has_key: bool) -> Iterator[Finding]:
     file = chosen.store.data_dir / "aiworker.db"
     # Before the first start the missing file is no fault, and connecting would create it.
     if chosen.store.database_url == f"sqlite:///{file}" and not file.exists():
         yield Finding("warn", "database", "does not exist yet; the first start creates it: aiworker up")
         return
-    yield _asked("database", require_current, f"{backends(chosen)['mysql']}, its schema is this version's")
+    schema = _asked("database", require_current, f"{backends(chosen)['mysql']}, its schema is this version's")
+    yield schema
     if not chosen.store.is_sqlite:
         yield from examine_database()
+    if schema.status == "ok":
+        yield from examine_key(chosen, has_key=has_key)
 
 
 def _redis(chosen: Settings, starts_with_up: str) -> Iterator[Finding]:
