@@ -1,7 +1,8 @@
 """Makes the database ready for a start of the platform, in a process of its own. Also asks Redis once.
 
 A process of its own, so that the launcher, which lives as long as the platform, does not hold the database's libraries:
-70 MB. `prepare` is the launcher's side, in web/launcher/preparation.py. Prints one JSON object as its last line.
+70 MB. `prepare` is the launcher's side, in web/launcher/preparation.py. Prints one JSON object as its last line,
+and before it what people should know.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from common.errors import Busy, Misconfigured
 from common.names import new_request_id
 from common.services.access import acting
 from common.services.health.schema import upgrade
+from common.services.health.sealed_values import is_another_key
 from common.services.people.accounts import ensure_first_admin
 from common.services.runs.agents import create_local_enrolment, end_drains
 from common.settings import settings
@@ -37,6 +39,8 @@ def main() -> None:
             feed.require_login()
         with acting("operator", new_request_id()):
             upgrade()
+            if is_another_key():
+                print("The secret key does not open what is stored here; the remedy is told by: aiworker doctor")
             password = ensure_first_admin()
             token = None
             if "--enrol" in sys.argv:

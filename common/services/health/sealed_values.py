@@ -24,6 +24,16 @@ def unreadable_values() -> tuple[list[str], int]:
     return list(dict.fromkeys(name for name, sealed in found if not _is_readable(sealed))), len(found)
 
 
+def is_another_key() -> bool:
+    """Whether one value of each kind can't all be opened. One query, for each start."""
+    columns = (ModelProvider.key_sealed, Project.env_sealed, Project.secret_env_sealed)
+    some = [select(column).where(column.is_not(None)).limit(1).scalar_subquery() for column in columns]
+    serving = select(Deployment.spec_sealed).where(Deployment.live_key.is_not(None)).limit(1).scalar_subquery()
+    with snapshot() as read:
+        found = read.session.execute(select(*some, serving)).one()
+    return not all(_is_readable(sealed) for sealed in found if sealed)
+
+
 def _sealed_values(read: Snapshot) -> Iterator[tuple[str, str]]:
     """Each with the name of what it is."""
     providers = select(ModelProvider.name, ModelProvider.key_sealed).order_by(ModelProvider.name)

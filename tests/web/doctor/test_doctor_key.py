@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from common import database
 from common.findings import Finding
+from common.services.health.sealed_values import is_another_key
 from common.settings import settings
 from common.states import Environment, Role
 from tests import builders
@@ -38,11 +39,13 @@ def test_a_replaced_key_is_named_with_what_it_does_not_open(ada: Any, monkeypatc
     assert ada.post("/api/model-providers", json=PROVIDER).status_code == 201
     assert ada.patch("/api/webhook", json={"url": "https://example.com/hook"}).status_code == 200
     assert of_key() == [Finding("ok", "key", "it opens what is stored")]
+    assert not is_another_key()
 
     monkeypatch.setenv("AIWORKER_SECRET_KEY", ANOTHER)
     settings.cache_clear()
     (found,) = of_key()
 
+    assert is_another_key()
     assert found.status == "fail"
     assert found.says.startswith(
         "AIWORKER_SECRET_KEY is not the key that these were sealed with: the key of the model provider mine, the "

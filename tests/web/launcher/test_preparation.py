@@ -82,6 +82,25 @@ def test_local_agents_that_were_drained_work_again(tmp_path: Path) -> None:
     assert states_of_agents(tmp_path) == {"agent-local": "offline", "agent-elsewhere": "draining"}
 
 
+def test_a_start_with_another_key_than_that_of_before_is_told(tmp_path: Path) -> None:
+    prepared(tmp_path)
+    values = {
+        "id": "provider-1", "name": "mine", "api": "anthropic", "base_url": "https://models.example", "login": "key",
+        "key_sealed": "sealed by another key", "models": "[]", "prices": "{}", "created_by": "ada",
+        "created_at": "2026-01-01 00:00:00.000000", "updated_at": "2026-01-01 00:00:00.000000", "is_enabled": 1,
+    }  # fmt: skip
+    with closing(sqlite3.connect(tmp_path / "aiworker.db")) as database, database:
+        database.execute(
+            f"INSERT INTO model_providers ({', '.join(values)}) VALUES ({', '.join(f':{name}' for name in values)})",
+            values,
+        )
+
+    answer, said = prepared(tmp_path)
+
+    assert answer == {"admin_password": None, "enrolment_token": None}
+    assert said == ["The secret key does not open what is stored here; the remedy is told by: aiworker doctor"]
+
+
 def states_of_agents(data_dir: Path) -> dict[str, str]:
     with closing(sqlite3.connect(data_dir / "aiworker.db")) as database:
         return dict(database.execute("SELECT id, state FROM agents").fetchall())
