@@ -257,7 +257,7 @@ def test_a_field_of_many_spaces_keeps_nobody_waiting(
 ) -> None:
     url = serve(runtime, repository, OPEN)
     with dial(url) as client, dial(url) as other:
-        client.settimeout(5)
+        client.settimeout(15)
         client.sendall(f"GET / HTTP/1.1\r\nHost: x\r\nPadding: {value}\r\nConnection: close\r\n\r\n".encode())
         assert client.recv(9) + client.recv(3) == f"HTTP/1.1 {status}".encode()
         other.sendall(b"GET /other HTTP/1.1\r\nHost: x\r\n\r\n")
