@@ -86,9 +86,10 @@ export function readAgain({ status, retryAfter }, act) {
 
 // Refreshing rotates the token, so two tabs must not do it at once: the second would show a used one.
 // Where there are no locks, what takes their place is loaded at once: a server that was renewed has other files.
-const noTurns = { inTurn: (act) => act() };
+const noTurns = { oneTabAtATime: (act) => act() };
 const turns = navigator.locks ? null : import("./turns.mjs").catch(() => noTurns);
-const alone = (act) => navigator.locks?.request("aiworker-refresh", act) ?? turns.then(({ inTurn }) => inTurn(act));
+const alone = (act) =>
+  navigator.locks?.request("aiworker-refresh", act) ?? turns.then(({ oneTabAtATime }) => oneTabAtATime(act));
 let refreshing = null;
 const sessionEnded = () => new ApiError(401, t("Your session has ended. Please sign in again."));
 

@@ -20,7 +20,7 @@ const take = (ms) => localStorage.setItem(KEY, JSON.stringify({ by: me, until: D
 
 // Does what `act` promises while no other tab does what it asked for here. Of tabs that ask at the same moment, the one
 // has the turn that was written last.
-export async function inTurn(act) {
+export async function oneTabAtATime(act) {
   do {
     if (!(kept()?.until > Date.now())) take(ASKED_MS);
     await new Promise((resolve) => setTimeout(resolve, SEEN_MS));
