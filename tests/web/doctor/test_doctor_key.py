@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,10 +17,12 @@ from common.settings import settings
 from common.states import Environment, Role
 from tests import builders
 from tests.servers import ROOT
+from tests.web.documentation.snippets import scripts
 from tests.web.made import a_project
 from tests.web.world import World
 from web.doctor.checks import examine
 
+PAGE = "docs/troubleshooting.md"
 ANOTHER = "another secret key, of 32 characters and more"
 PROVIDER = {"name": "mine", "api": "anthropic", "baseUrl": "https://models.example", "key": "sk-ant-0123456789"}
 
@@ -82,18 +86,23 @@ def test_a_key_file_of_another_platform_and_a_lost_one_are_named(monkeypatch: py
 
 
 def test_what_the_documents_say_lets_a_platform_go_on_without_its_key(
-    app: Flask, ada: Any, monkeypatch: pytest.MonkeyPatch
+    app: Flask, ada: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     world = World(app)
     shop = world.project("shop", secret_env_vars={"KEY": "a secret value"}, env_vars={"PLAIN": "x"})
     world.deployment(shop, Environment.PRODUCTION)
     assert ada.post("/api/model-providers", json=PROVIDER).status_code == 201
     assert ada.patch("/api/webhook", json={"url": "https://example.com/hook"}).status_code == 200
-    monkeypatch.setenv("AIWORKER_SECRET_KEY", ANOTHER)
+    (make_key,) = scripts(PAGE)
+    made = tmp_path / ".aiworker" / "secret_key"
+    made.parent.mkdir()
+    subprocess.run(["bash", "-eu"], input=make_key.text, cwd=tmp_path, text=True, check=True)
+    assert made.stat().st_mode & 0o777 == 0o600
+    monkeypatch.setenv("AIWORKER_SECRET_KEY", made.read_text().strip())
     settings.cache_clear()
     assert [one.status for one in of_key()] == ["fail"]
 
-    section = (ROOT / "docs" / "troubleshooting.md").read_text().partition("### The secret key is lost")[2]
+    section = (ROOT / PAGE).read_text().partition("### The secret key is lost")[2]
     with database.engine().begin() as connection:
         for statement in section.partition("```sql")[2].partition("```")[0].strip().rstrip(";").split(";"):
             connection.execute(text(statement))

@@ -89,6 +89,7 @@ RUNS = (
     Run("docs/operations.md", TYPED_PAGES, lacking="curl "),
     Run("docs/quickstart.md", TYPED_PAGES),
     Run("docs/receipts.md", "tests/web/documentation/test_receipts_page.py"),
+    Run("docs/troubleshooting.md", "tests/web/doctor/test_doctor_key.py", having="secret_key"),
 )
 """Every other script is read command by command, test_snippets.py; its calls are sent, test_documented_calls.py."""
 

@@ -27,8 +27,10 @@ from workers.runner import __main__ as runner
 from workers.runner.drivers.steps import steps_for_round
 
 BLOCKS = blocks()
-LANGUAGES = {*SCRIPTS, "json", "markdown", "mermaid", "python", "steps", "text"}
-"""mermaid: tests/test_states_page.py compares it with the states. text: a drawing or an output."""
+LANGUAGES = {*SCRIPTS, "json", "markdown", "mermaid", "python", "sql", "steps", "text"}
+"""mermaid: tests/test_states_page.py compares it with the states. sql: tests/web/doctor/test_doctor_key.py runs it.
+text: a drawing or an output.
+"""
 PLAIN = {"README.md": 1, "docs/review.md": 1}
 """Blocks of text, by page."""
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
