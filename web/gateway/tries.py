@@ -6,6 +6,7 @@ good, so that the run ends and its task waits.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -35,36 +36,50 @@ UNKNOWN_LIMIT = timedelta(minutes=1)
 class Tries:
     """The providers that one call is sent to, one after the other. model: as the request names it. room: for copies of
     its body.
-
-    routes: those that are not known to be limited; if all are, all, as only they can tell whether they still are.
     """
 
     def __init__(self, access: ModelAccess, given: Request, model: str, room: BodyRoom) -> None:
         assert access.provider is not None
-        everything = [Route(access.provider)]
-        if given.method == "POST":
-            everything += [one for one in access.fallbacks if rerouted(given, one, model) is not None]
-        now = datetime.now(UTC)
         self._access = access
         self._model = model
         self._given = given
         self._room = room
-        known = [book.limit_of(one, model, now) for one in everything]
-        self._times = [at for at in known if at is not None]
+        self._first = Route(access.provider)
+        self._times: list[datetime] = []
         self._reasons: list[str] = []
         self._is_for_payment = True
         self._reply: Response | None = None
+
+    @functools.cached_property
+    def _routes(self) -> list[Route]:
+        """Those that are not known to be limited; if all are, all, as only they can tell whether they still are.
+
+        Not looked for while the first provider takes the call: whether a fallback can is seen by a copy of the body.
+        """
+        everything = [self._first]
+        if self._given.method == "POST":
+            fallbacks = self._access.fallbacks
+            everything += [one for one in fallbacks if rerouted(self._given, one, self._model) is not None]
+        now = datetime.now(UTC)
+        known = [book.limit_of(one, self._model, now) for one in everything]
+        self._times += [at for at in known if at is not None]
         free = [route for route, at in zip(everything, known, strict=True) if at is None]
-        self.routes = free or everything
+        return free or everything
 
     def requests(self) -> Iterator[tuple[Route, Request]]:
         """The routes, each with the request as it needs it. Raises Refused if there is no room for a copy of the body.
 
         A copy is made when its turn comes, and few calls need one.
         """
-        for route in self.routes:
-            is_first = route.provider is self._access.provider and route.model is None
-            request = self._given if is_first else rerouted(self._given, route, self._model)
+        is_free = book.limit_of(self._first, self._model, datetime.now(UTC)) is None
+        if is_free:
+            yield self._first, self._given
+        for route in self._routes:
+            if route is self._first:
+                if not is_free:
+                    yield route, self._given
+                continue
+            request = rerouted(self._given, route, self._model)
             # Else it would not be among the routes.
             assert request is not None
             copied_bytes = 0 if request.body is self._given.body else len(request.body)
@@ -78,7 +93,7 @@ class Tries:
         is_paid: False for calls that cost nothing: they mark nothing, and their limits are others.
         """
         self._reply = self._reply or reply
-        has_fallback = route is not self.routes[-1]
+        has_fallback = route is not self._routes[-1]
         if not is_paid:
             return has_fallback
         chosen = settings().models

@@ -20,6 +20,15 @@ HEAR = """async message => (await import('/static/app/tasks.mjs')).heardOfTask(m
 """The board is told this as by its socket."""
 
 
+ON_VIEWS = pytest.mark.parametrize(
+    ("view", "event", "path", "seen"),
+    [
+        ("groups", "task-group:updated", "**/api/task-groups?*", "No groups yet"),
+        ("tests", "test:released", "**/api/projects/*/tests", "Its tests are not known to fail."),
+    ],
+)
+
+
 @pytest.fixture
 def reader(source_reader: PageReader) -> PageReader:
     return source_reader
@@ -246,13 +255,7 @@ def test_the_palette_opens_no_task_that_was_found_for_an_earlier_text(reader: Pa
     expect(reader.page).to_have_url(re.compile(f"/tasks/{wanted.id}$"))
 
 
-@pytest.mark.parametrize(
-    ("view", "event", "path", "seen"),
-    [
-        ("groups", "task-group:updated", "**/api/task-groups?*", "No groups yet"),
-        ("tests", "test:released", "**/api/projects/*/tests", "Its tests are not known to fail."),
-    ],
-)
+@ON_VIEWS
 def test_an_answer_is_shown_though_an_event_came_before_it(
     reader: PageReader, plain_world: World, view: str, event: str, path: str, seen: str
 ) -> None:
@@ -273,13 +276,7 @@ def test_an_answer_is_shown_though_an_event_came_before_it(
         expect(reader.page.get_by_role("main")).to_contain_text(seen)
 
 
-@pytest.mark.parametrize(
-    ("view", "event", "path", "seen"),
-    [
-        ("groups", "task-group:updated", "**/api/task-groups?*", "No groups yet"),
-        ("tests", "test:released", "**/api/projects/*/tests", "Its tests are not known to fail."),
-    ],
-)
+@ON_VIEWS
 def test_a_list_is_read_again_though_an_earlier_answer_never_comes(
     reader: PageReader, plain_world: World, view: str, event: str, path: str, seen: str
 ) -> None:
