@@ -21,13 +21,17 @@ def git_environment(base: Mapping[str, str], config: Iterable[tuple[str, str]] =
     base: PATH, HOME, locale and git's other variables; HOME should not contain a .gitconfig. config: keys and values
     that override every configuration file; keys may repeat. Unlike arguments, other users can't read them.
     """
-    variables = {**base, **_SCRUBBED}
+    return {**base, **_SCRUBBED, **config_variables(config)}
+
+
+def config_variables(config: Iterable[tuple[str, str]], after: int = 0) -> dict[str, str]:
+    """The variables that give git these keys and values. after: how many the environment has already."""
     pairs = list(config)
-    if pairs:
-        variables["GIT_CONFIG_COUNT"] = str(len(pairs))
-    for number, (key, value) in enumerate(pairs):
-        variables[f"GIT_CONFIG_KEY_{number}"] = key
-        variables[f"GIT_CONFIG_VALUE_{number}"] = value
+    if not pairs:
+        return {}
+    variables = {"GIT_CONFIG_COUNT": str(after + len(pairs))}
+    for number, (key, value) in enumerate(pairs, after):
+        variables |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
     return variables
 
 

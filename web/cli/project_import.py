@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from common.machine.git_environment import basic_authorization, identity
+from common.machine.git_environment import basic_authorization, config_variables, identity
 from web.cli.api_error import ApiError
 from web.cli.client import Api, api_of
 from web.cli.terminal import JsonObject, Terminal, pass_terminal
@@ -118,10 +118,7 @@ class _Source:
         config: settings for this call; other users of the machine can't read them.
         """
         environ = {**os.environ, "GIT_TERMINAL_PROMPT": "0", **identity("AiWorker", "import@aiworker.invalid")}
-        settings, given = config or {}, int(environ.get("GIT_CONFIG_COUNT") or 0)
-        for number, (name, value) in enumerate(settings.items(), given):
-            environ |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
-        environ["GIT_CONFIG_COUNT"] = str(given + len(settings))
+        environ |= config_variables((config or {}).items(), after=int(environ.get("GIT_CONFIG_COUNT") or 0))
         shown = None if "--progress" in words else subprocess.PIPE
         try:
             done = subprocess.run(
