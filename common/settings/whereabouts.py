@@ -17,7 +17,7 @@ from common.settings.private_files import key_path
 class Whereabouts:
     """internal_url: where the platform of this machine answers, if it has one. database_path: SQLite's file; None with
     another database. has_key: whether there is a secret key already. is_closed: whether the data directory, or a folder
-    above it, lets this user not in; then a key or a file of SQLite in it counts as missing.
+    above it, does not let this user in; then a key or a file of SQLite in it counts as missing.
     """
 
     internal_url: str
