@@ -20,6 +20,7 @@ from common.services.paging import Page, PageQuery, page_of
 from common.services.spend.totals import spent_by_tasks
 from common.services.tasks import word_search
 from common.services.tasks.overlaps import Overlap, read_overlaps
+from common.services.tasks.task_counts import count_by_state
 from common.states import DELIVERABLE, Priority, QuestionState, Role, TaskState
 from common.transaction import Snapshot, snapshot
 
@@ -102,10 +103,13 @@ def list_tasks(wanted: TaskFilter, page: PageQuery, *, by: Caller) -> Page[Task]
 def read_board(wanted: TaskFilter, page: PageQuery, *, by: Caller) -> Board:
     """The tasks of a project, the first page of every state. NotFound if the caller may not see it."""
     with snapshot() as read:
-        by.require_in(read, wanted.project_id, Role.VIEWER)
-        query = _query(wanted).where(Task.project_id == wanted.project_id)
-        grouped = query.with_only_columns(Task.state_, func.count()).group_by(Task.state_)
-        counts = {str(state): int(count) for state, count in read.session.execute(grouped)}
+        project = by.require_in(read, wanted.project_id, Role.VIEWER)
+        query = _query(wanted).where(Task.project_id == project.id)
+        if wanted == TaskFilter(project_id=project.id):
+            counts = count_by_state(project.id, read.rows)
+        else:
+            grouped = query.with_only_columns(Task.state_, func.count()).group_by(Task.state_)
+            counts = {str(state): int(count) for state, count in read.session.execute(grouped)}
         columns = [_column(read, query, state, counts.get(state, 0), page.limit) for state in TaskState]
         return Board(columns, _cards(read, [task for column in columns for task in column.tasks]))
 
