@@ -75,7 +75,7 @@ def test_what_an_agent_asks_shows_up_where_it_needs_somebody_and_goes_when_answe
     expect(reader.see("card-question")).to_have_count(0)
     assert answer_of(talk, asked) == "This"
     reader.page.goto(f"{reader.url}/#/inbox")
-    reader.wait("notifications")
+    expect(reader.page.get_by_role("heading", name="Needs you", exact=True)).to_be_visible()
     expect(waiting).to_have_count(0)
     assert reader.problems == []
 

@@ -29,7 +29,7 @@ from common.services.access import Caller, acting
 from common.services.delivery import deployments
 from common.services.projects import projects
 from common.services.runs import agents
-from common.services.tasks import tasks
+from common.services.tasks import task_counts, tasks
 from common.services.tasks.tasks import NewTask
 from common.states import By, Environment, ProjectState, Role
 from common.transaction import Transaction, snapshot, transactional
@@ -47,6 +47,9 @@ SHA = "a" * 40
 def put(model: type[Base], row_id: str, /, **values: Any) -> None:
     """The row has these values, whatever led to them."""
     _put(model, row_id, values)
+    if model is Task:
+        # No event tells of it, so tasks are counted anew.
+        task_counts._counted.clear()
 
 
 @transactional

@@ -94,8 +94,8 @@ def other() -> Iterator[Site]:
 
 
 @pytest.fixture
-def camera(chromium_path: str, confining: SandboxFinding, tmp_path: Path) -> Camera:
-    return Camera(Path(chromium_path), tmp_path / "pictures", hidden=(tmp_path,))
+def camera(whole_chromium_path: str, confining: SandboxFinding, tmp_path: Path) -> Camera:
+    return Camera(Path(whole_chromium_path), tmp_path / "pictures", hidden=(tmp_path,))
 
 
 @pytest.fixture

@@ -27,17 +27,17 @@ def _own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_browser_that_can_be_confined_takes_them(
-    chromium_path: str, confining: SandboxFinding, monkeypatch: pytest.MonkeyPatch
+    whole_chromium_path: str, confining: SandboxFinding, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert said(monkeypatch, AIWORKER_CHROMIUM="") == ("ok", f"{chromium_path} takes them of previews, confined")
+    assert said(monkeypatch, AIWORKER_CHROMIUM="") == ("ok", f"{whole_chromium_path} takes them of previews, confined")
 
 
-def test_why_none_are_taken_is_said(chromium_path: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_why_none_are_taken_is_said(whole_chromium_path: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     none = "none are taken of previews: "
     assert said(monkeypatch, AIWORKER_CHROMIUM="off") == ("ok", f"{none}AIWORKER_CHROMIUM=off")
     status, says = said(monkeypatch, AIWORKER_CHROMIUM="/nowhere/chromium")
     assert (status, says) == ("warn", f"{none}AIWORKER_CHROMIUM=/nowhere/chromium is not a program")
-    status, says = said(monkeypatch, AIWORKER_CHROMIUM=chromium_path, AIWORKER_SANDBOX="off")
+    status, says = said(monkeypatch, AIWORKER_CHROMIUM=whole_chromium_path, AIWORKER_SANDBOX="off")
     assert (status, "AIWORKER_SANDBOX=off" in says) == ("ok", True)
     status, says = said(monkeypatch, AIWORKER_CHROMIUM="", PATH=str(tmp_path), AIWORKER_SANDBOX="auto")
     assert (status, "there is no Chromium" in says) == ("ok", True)

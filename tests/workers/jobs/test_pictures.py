@@ -34,9 +34,9 @@ def page(colour: str) -> dict[str, str | None]:
 
 
 @pytest.fixture
-def taking(chromium_path: str, confining: SandboxFinding, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def taking(whole_chromium_path: str, confining: SandboxFinding, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Pictures are taken here."""
-    monkeypatch.setenv("AIWORKER_CHROMIUM", chromium_path)
+    monkeypatch.setenv("AIWORKER_CHROMIUM", whole_chromium_path)
     monkeypatch.setattr(screenshots, "MOST_SECONDS", 120.0)
     monkeypatch.setattr(screenshots, "LOAD_SECONDS", 60.0)
     settings.cache_clear()
