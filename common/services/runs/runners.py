@@ -25,7 +25,7 @@ from common.services.runs.waiting import AGENT_LOST_SECONDS
 from common.services.spend.model_calls import is_counted
 from common.services.tasks import questions
 from common.services.tasks.feedback import give_back
-from common.services.tasks.lifecycle import begin_proof, fail, held_among, queue_again, requeue
+from common.services.tasks.lifecycle import begin_proof, fail, held_among, queue_again, record_update, requeue
 from common.statements import Statement
 from common.states import AgentState, By, Outcome, Phase, RunState, TaskState
 from common.transaction import Transaction, read_rows, snapshot, transactional
@@ -335,6 +335,7 @@ def finish_run(
             return run
         if questions.count_asked_by(tx, run.id):  # the question was answered while the runner was ending
             queue_again(tx, task, by=By.PLATFORM)
+            record_update(tx, task, "phase", "assigned_agent_id")
         else:
             requeue(tx, task, reason=reason or "its agent waits for nothing", counts=False, is_loss=True)
     elif (cut_short and run_end.fail_at_limit(tx, task, run)) or run_end.park_if_limited(tx, task, run):

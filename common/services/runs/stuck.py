@@ -169,6 +169,9 @@ def keep_stopped(tx: Transaction, task: Task, run: Run) -> bool:
         return False
     give_back(tx, run)
     task.assigned_agent_id, task.updated_at = None, tx.now()
+    changed = ["assigned_agent_id"]
     if task.state is TaskState.IN_PROGRESS:
         lifecycle.queue_again(tx, task, by=By.PLATFORM)
+        changed.append("phase")
+    lifecycle.record_update(tx, task, *changed)
     return True

@@ -115,7 +115,10 @@ def resume(tx: Transaction, task: Task, *, by: By) -> None:
 
 
 def queue_again(tx: Transaction, task: Task, *, by: By) -> None:
-    """The task waits for an agent in in_progress, ahead of tasks in the backlog."""
+    """The task waits for an agent in in_progress, ahead of tasks in the backlog.
+
+    If it is in in_progress already, its state does not change: the caller records an update with what has changed.
+    """
     task.assigned_agent_id = None
     _join_queue(tx, task)
     _forget_parking(task)
@@ -163,13 +166,15 @@ def requeue(tx: Transaction, task: Task, *, reason: str | None, counts: bool, is
     """
     if task.phase is Phase.HELD:
         return
-    task.assigned_agent_id = None
+    had_agent, task.assigned_agent_id = task.assigned_agent_id is not None, None
     _join_queue(tx, task)
     if counts:
         task.attempts += 1
     if is_loss:
         task.losses += 1
     if task.state is not TaskState.IN_PROGRESS:
+        if had_agent:
+            record_update(tx, task, "assigned_agent_id")
         return
     if task.attempts >= MOST_ATTEMPTS or task.losses >= MOST_LOSSES:
         fail(tx, task, f"given up after {task.attempts + task.losses} lost runs; the last one: {reason}")

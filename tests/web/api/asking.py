@@ -14,11 +14,11 @@ from tests.web.world import World, get
 class Asking:
     """A run at work on a task, and the agent that has it."""
 
-    def __init__(self, world: World, **project: Any) -> None:
+    def __init__(self, world: World, *, slots: int = 1, **project: Any) -> None:
         self.world = world
         self.project: Project = world.project(has_repository=True, **project)
         self.task_id: str = world.task(self.project).id
-        self.agent, self.agent_id = world.agent()
+        self.agent, self.agent_id = world.agent(slots=slots)
         self.run, self.claimed = world.claim(self.agent)
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,15 +14,23 @@ from flask.testing import FlaskClient
 from common.models.project import Project
 from common.models.task import Task
 from common.services.paging import PageQuery
+from common.services.runs import run_end
+from common.services.runs.stuck import record_and_watch
 from common.services.tasks import board
 from common.services.tasks.board import TaskFilter
 from common.services.tasks.tasks import read_task
 from common.states import Role, TaskState
+from common.transaction import Transaction, transactional
+from common.values.model_provider import TokenCount
 from tests import builders
+from tests.web.api.asking import Asking
+from tests.web.api.test_caps import a_call
 from tests.web.made import a_project, a_question, a_task, set_state, somebody
-from tests.web.world import put
+from tests.web.world import World, events, put
 from web.api.tasks import TaskDetailsSchema, TaskSchema
 
+End = Callable[[], None]
+"""Ends a run."""
 SOME_TIME = datetime(2031, 1, 2, tzinfo=UTC)
 
 
@@ -54,6 +63,63 @@ def test_every_change_makes_another_version(member: FlaskClient, maintainer: Fla
 
     assert len(set(tags)) == len(tags)
     assert reply.json["tasks"][0]["state"] == "cancelled"
+
+
+@transactional
+def lose(tx: Transaction, run_id: str) -> None:
+    """As its agent's heartbeat does that names the run no more."""
+    run_end.lose_runs(tx, [run_id], "its agent was restarted", restarted=[run_id])
+
+
+def answered(asking: Asking) -> End:
+    assert asking.answer(asking.ask()) == 200
+    return lambda: asking.finish("waiting")
+
+
+def lost_with_a_question(asking: Asking) -> End:
+    asking.ask()
+    return lambda: lose(asking.claimed["run"]["id"])
+
+
+def cut_short_with_a_question(asking: Asking) -> End:
+    asking.ask()
+    return lambda: asking.finish("cancelled", reason="The agent stops.", cutShort=True)
+
+
+def stuck(asking: Asking) -> End:
+    record_and_watch([a_call(asking, 0, count=TokenCount(4_000_000, 0, 0, 10))])
+    return lambda: asking.finish("cancelled")
+
+
+def stuck_and_answered(asking: Asking) -> End:
+    end = stuck(asking)
+    (question,) = asking.world.client.get(f"/api/tasks/{asking.task_id}").json["task"]["questions"]
+    assert asking.answer(question["id"]) == 200
+    return end
+
+
+@pytest.mark.parametrize(
+    "begin", [answered, lost_with_a_question, cut_short_with_a_question, stuck, stuck_and_answered]
+)
+def test_a_run_that_ends_makes_another_version_though_its_agent_works_on_in_the_project(
+    world: World, begin: Callable[[Asking], End]
+) -> None:
+    """A project is told nothing of an agent with several slots before the agent leaves the last of its tasks."""
+    asking = Asking(world, slots=2)
+    world.task(asking.project, "Another")
+    world.claim(asking.agent)
+    end = begin(asking)
+    tag = listed(world.client, asking.project).headers["ETag"]
+    told = len(events("task:updated", of=asking.task_id))
+
+    end()
+
+    reply = listed(world.client, asking.project, tag=tag)
+    assert reply.status_code == 200
+    (task,) = [one for one in reply.json["tasks"] if one["id"] == asking.task_id]
+    phase = "queued" if task["state"] == "in_progress" else None
+    assert (task["assignedAgentId"], task["phase"]) == (None, phase)
+    assert len(events("task:updated", of=asking.task_id)) == told + 1
 
 
 def test_another_project_does_not_make_another_version(member: FlaskClient) -> None:
