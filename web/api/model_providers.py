@@ -11,7 +11,7 @@ from common.states import Role
 from common.values.model_provider import LOGINS, MODEL_APIS
 from web.api.project_schemas import IS_MODEL
 from web.http.auth import allow, who
-from web.http.blueprint import Blueprint, body, never_replayed, one, reply
+from web.http.blueprint import Blueprint, body, one, reply
 from web.http.fields import Boolean, Choice, Line, Number, Schema, Timestamp, refused_if
 
 model_providers = Blueprint("model_providers", __name__, url_prefix="/api")
@@ -127,7 +127,6 @@ def read_model_provider(provider_id: str) -> object:
 
 @model_providers.post("/model-providers")
 @allow(Role.ADMIN)
-@never_replayed
 @body(CreateModelProviderSchema)
 @reply(one("modelProvider", ModelProviderSchema), 201)
 def create_model_provider(body: NewProvider) -> object:

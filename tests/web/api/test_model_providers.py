@@ -10,7 +10,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from common.models.account import User
+from common.models.journal import IdempotencyKey
 from common.models.spend import ModelProvider
+from common.sealing import unseal
 from common.services.spend.model_providers import find_routes, find_usable, usable_providers
 from common.services.spend.model_tokens import models_for_run
 from common.settings import settings
@@ -57,6 +59,20 @@ def test_a_provider_is_created_without_showing_its_key(admin: FlaskClient, admin
     assert found is not None
     assert found.key == KEY
     assert KEY not in repr(found)
+
+
+def test_a_repeated_request_with_its_key_gets_the_first_answer_again(admin: FlaskClient) -> None:
+    """Its answer may have been lost. What is kept of it does not hold the provider's key."""
+    keys = {"Idempotency-Key": "once"}
+    first = admin.post("/api/model-providers", json=BODY, headers=keys)
+
+    again = admin.post("/api/model-providers", json=BODY, headers=keys)
+
+    assert (again.status_code, again.data) == (201, first.data)
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert len(_listed(admin)) == 1
+    (kept,) = all_of(IdempotencyKey)
+    assert KEY not in str(unseal(kept.body.decode()))
 
 
 def test_a_provider_is_changed_and_deleted(admin: FlaskClient) -> None:
