@@ -12,6 +12,7 @@ import json
 import re
 import tomllib
 from collections.abc import Iterable
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
@@ -34,10 +35,14 @@ _PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 
 
 class Words(TypedDict):
-    """description: what the view's docstring does not say; absent if that is all."""
+    """description: what the view's docstring does not say; absent if that is all.
+
+    statuses: what the view replies beside the status of its @reply: with the same content, or without any for 204.
+    """
 
     summary: str
     description: NotRequired[str]
+    statuses: NotRequired[list[int]]
 
 
 class Example(TypedDict):
@@ -85,6 +90,8 @@ def add_words(paths: Document, app: Flask) -> None:
         example = read_example(name)
         if example is not None:
             _add_example(operation, [*paths[path].get("parameters", []), *operation.get("parameters", [])], example)
+        for status in words.get("statuses", []):
+            _add_status(operation["responses"], status)
 
 
 def _views(app: Flask) -> Iterable[tuple[str, str, Any]]:
@@ -116,6 +123,13 @@ def _add_example(operation: Document, parameters: list[Document], example: Examp
     reply = operation["responses"].get(str(example["status"]), {}).get("content", {})
     if "reply" in example and "application/json" in reply:
         reply["application/json"]["example"] = example["reply"]
+
+
+def _add_status(responses: Document, status: int) -> None:
+    """Describe another reply like the usual one."""
+    usual: Document = next(reply for code, reply in responses.items() if code != "default")
+    content = {} if status == HTTPStatus.NO_CONTENT else {"content": usual["content"]}
+    responses[str(status)] = {"description": HTTPStatus(status).phrase, **content}
 
 
 def _typed(text: str, schema: Document) -> str | int:

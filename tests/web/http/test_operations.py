@@ -84,6 +84,14 @@ def test_every_request_and_reply_has_an_example_that_its_schema_accepts(descript
     assert shown >= 129
 
 
+@pytest.mark.parametrize(("path", "status"), [("/claim", "204"), ("/runs/{run_id}/questions", "200")])
+def test_a_reply_that_a_view_has_beside_its_usual_one_is_described(description: Json, path: str, status: str) -> None:
+    responses = description["paths"][f"/api/runner{path}"]["post"]["responses"]
+
+    (usual,) = responses.keys() - {status, "default"}
+    assert responses[status].get("content") == (None if status == "204" else responses[usual]["content"])
+
+
 def check(example: Json, schema: Json, description: Json, where: str) -> None:
     validator = jsonschema.Draft202012Validator({**schema, "components": description["components"]})
     faults = [f"{fault.json_path}: {fault.message}" for fault in validator.iter_errors(example)]
