@@ -19,6 +19,8 @@ from urllib3.util.retry import Retry
 Json = Any
 
 DEFAULT_TIMEOUT_SECONDS = 60.0
+_MOST_EVENTS = 500
+"""The API's limit for one page of events."""
 _RETRIES = Retry(
     3, backoff_factor=0.5, status_forcelist=(429, 503), allowed_methods={"GET"}, raise_on_status=False,
     respect_retry_after_header=True,
@@ -142,13 +144,18 @@ class Transport:
         return client
 
     def watch(self, project_id: str, *, after_seq: int = 0, every_seconds: float = 1.0) -> Iterator[dict[str, Json]]:
-        """The project's events after after_seq, in order and each once, as they happen. It never ends by itself."""
+        """The project's events after after_seq, in order and each once, as they happen. It never ends by itself.
+
+        every_seconds: the pause once there are no more events for now.
+        """
         while True:
-            query = {"projectId": project_id, "afterSeq": after_seq}
-            for event in self._call("GET", "/api/events", query=query)["events"]:
+            query = {"projectId": project_id, "afterSeq": after_seq, "limit": _MOST_EVENTS}
+            found = self._call("GET", "/api/events", query=query)["events"]
+            for event in found:
                 after_seq = event["seq"]
                 yield event
-            time.sleep(every_seconds)
+            if len(found) < _MOST_EVENTS:
+                time.sleep(every_seconds)
 
     def wait_for_task(self, task_id: str, *states: str, seconds: float = 3600) -> dict[str, Json]:
         """The task, once it is in one of the states. TimeoutError if it is not within that time."""

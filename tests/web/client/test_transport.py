@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import json
+import math
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -103,3 +106,17 @@ def test_a_login_outlives_a_renewal_that_the_platform_could_not_answer(recording
         with pytest.raises(Unauthenticated):
             client._call("GET", ME)
     assert [path for _method, path, _token in recording.asked].count(REFRESH) == 3
+
+
+def test_watching_catches_up_without_a_pause(recording: Recording) -> None:
+    pages = {0: range(1, 501), 500: range(501, 1001), 1000: range(1001, 1002)}
+    for after, seqs in pages.items():
+        body = json.dumps({"events": [{"seq": seq} for seq in seqs]}).encode()
+        recording.apart[f"/api/events?projectId=p&afterSeq={after}&limit=500"] = 200, body
+
+    with Transport(recording.url, "aiw_any") as client:
+        # A pause of this length is an OverflowError.
+        seen = [event["seq"] for event in itertools.islice(client.watch("p", every_seconds=math.inf), 1001)]
+
+    assert seen == list(range(1, 1002))
+    assert len(recording.asked) == 3
