@@ -21,6 +21,7 @@ Json = Any
 DEFAULT_TIMEOUT_SECONDS = 60.0
 _MOST_EVENTS = 500
 """The API's limit for one page of events."""
+_PASSWORD = "/api/auth/password"  # noqa: S105 (a path)
 _RETRIES = Retry(
     3, backoff_factor=0.5, status_forcelist=(429, 503), allowed_methods={"GET"}, raise_on_status=False,
     respect_retry_after_header=True,
@@ -210,7 +211,11 @@ class Transport:
         if not reply.ok:
             raise _error_of(reply)
         if reply.headers.get("Content-Type", "").partition(";")[0] == "application/json":
-            return reply.json()
+            content = reply.json()
+            if path == _PASSWORD and self._refresh_token is not None:
+                # A new password ends all logins, this one too; the reply is a new one.
+                self._keep(content)
+            return content
         return None if reply.status_code == 204 else reply.content
 
     def _renew(self) -> None:

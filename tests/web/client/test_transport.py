@@ -85,7 +85,7 @@ def test_the_token_is_sent_whatever_stands_in_the_netrc_file(
     assert [authorization for _method, _path, authorization in recording.asked] == ["Bearer aiw_any", None]
 
 
-LOGIN, REFRESH, ME = "/api/auth/login", "/api/auth/refresh", "/api/auth/me"
+LOGIN, REFRESH, PASSWORD, ME = "/api/auth/login", "/api/auth/refresh", "/api/auth/password", "/api/auth/me"
 TOKENS = b'{"accessToken": "fresh", "refreshToken": "once more"}'
 
 
@@ -106,6 +106,17 @@ def test_a_login_outlives_a_renewal_that_the_platform_could_not_answer(recording
         with pytest.raises(Unauthenticated):
             client._call("GET", ME)
     assert [path for _method, path, _token in recording.asked].count(REFRESH) == 3
+
+
+def test_a_login_goes_on_with_the_tokens_that_a_new_password_gives(recording: Recording) -> None:
+    """The old ones have ended."""
+    recording.apart = {LOGIN: (200, TOKENS), PASSWORD: (200, b'{"accessToken": "newer", "refreshToken": "newest"}')}
+    client = Transport.with_password(recording.url, "admin", "secret")
+
+    client._call("POST", PASSWORD, body={"current": "secret", "new": "another"})
+    client._call("GET", ME)
+
+    assert recording.asked[-1] == ("GET", ME, "Bearer newer")
 
 
 def test_watching_catches_up_without_a_pause(recording: Recording) -> None:
