@@ -139,6 +139,7 @@ class Caller:
         if project_id is None:
             if not self.is_admin:
                 raise NotFound("no project")
+            _note("", Role.ADMIN)
             return
         self.require_in(at, project_id, Role.MAINTAINER)
 

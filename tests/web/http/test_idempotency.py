@@ -19,6 +19,7 @@ from common.services.people import accounts
 from common.states import Role
 from common.transaction import Transaction, snapshot, transactional
 from tests import builders
+from tests.web.api.test_recorded_acts import a_job_of_the_platform
 from tests.web.conftest import AppOn
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, body, one, reply
@@ -245,3 +246,14 @@ def test_a_replay_with_a_lesser_token_is_refused(app: Flask) -> None:
     )
 
     assert lesser.post("/api/projects", json={"name": "Shop"}, headers=headers).status_code == 403
+
+
+def test_a_replay_about_what_administrators_alone_see_needs_one(app: Flask, admin_user: User) -> None:
+    path = f"/api/jobs/{a_job_of_the_platform()}/retry"
+    headers = {"Idempotency-Key": "k"}
+    assert builders.client_of(app, admin_user).post(path, headers=headers).status_code == 200
+
+    lesser = builders.client_with(app, builders.a_token(admin_user, role=Role.MAINTAINER))
+
+    assert lesser.post(path).status_code == 404
+    assert lesser.post(path, headers=headers).status_code == 403
