@@ -24,6 +24,7 @@ from web.http.document import Document
 from web.http.fields import Schema
 from web.http.json_strict import JsonObject
 from web.http.operations import add_words
+from web.http.replies import with_tag
 
 _SPEC = {
     "info": {
@@ -109,7 +110,7 @@ def init_openapi(app: Flask, blueprints: list[ApiBlueprint]) -> Callable[[], Doc
     @described.get("/api/openapi.json")
     @public
     def openapi() -> Response:
-        return Response(document(), content_type="application/json")
+        return with_tag(Response(document(), content_type="application/json"))
 
     app.register_blueprint(described)
     return description

@@ -10,7 +10,7 @@ from tests.web.made import a_project, a_task
 LISTS = ("projects", "tasks", "board", "task-groups", "deployments", "agents", "jobs", "users", "inbox")
 
 
-@pytest.mark.parametrize("path", LISTS)
+@pytest.mark.parametrize("path", [*LISTS, "openapi.json"])
 def test_what_has_not_changed_is_not_sent_again(admin: FlaskClient, path: str) -> None:
     project = a_project()
     a_task(project)
