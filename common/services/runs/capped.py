@@ -33,6 +33,8 @@ def keep_for_later(tx: Transaction, task: Task, run: Run) -> bool:
         lifecycle.requeue(tx, task, reason=run.reason, counts=False, is_loss=True)
     elif task.state is TaskState.IN_PROGRESS:
         park_for(tx, task, reached)
+    else:
+        lifecycle.leave_agent(tx, task)
     return True
 
 

@@ -25,7 +25,15 @@ from common.services.runs.waiting import AGENT_LOST_SECONDS
 from common.services.spend.model_calls import is_counted
 from common.services.tasks import questions
 from common.services.tasks.feedback import give_back
-from common.services.tasks.lifecycle import begin_proof, fail, held_among, queue_again, record_update, requeue
+from common.services.tasks.lifecycle import (
+    begin_proof,
+    fail,
+    held_among,
+    leave_agent,
+    queue_again,
+    record_update,
+    requeue,
+)
 from common.statements import Statement
 from common.states import AgentState, By, Outcome, Phase, RunState, TaskState
 from common.transaction import Transaction, read_rows, snapshot, transactional
@@ -331,7 +339,8 @@ def finish_run(
     if outcome is Outcome.COMPLETED:
         begin_proof(tx, task, run.id)
     elif outcome is Outcome.WAITING:
-        if task.state is not TaskState.IN_PROGRESS:  # the answer queues it
+        if task.state is not TaskState.IN_PROGRESS:
+            leave_agent(tx, task)
             return run
         if questions.count_asked_by(tx, run.id):  # the question was answered while the runner was ending
             queue_again(tx, task, by=By.PLATFORM)

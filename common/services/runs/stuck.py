@@ -168,10 +168,9 @@ def keep_stopped(tx: Transaction, task: Task, run: Run) -> bool:
     if run.stop_reason is None:
         return False
     give_back(tx, run)
-    task.assigned_agent_id, task.updated_at = None, tx.now()
-    changed = ["assigned_agent_id"]
     if task.state is TaskState.IN_PROGRESS:
         lifecycle.queue_again(tx, task, by=By.PLATFORM)
-        changed.append("phase")
-    lifecycle.record_update(tx, task, *changed)
+        lifecycle.record_update(tx, task, "phase", "assigned_agent_id")
+    else:
+        lifecycle.leave_agent(tx, task)
     return True

@@ -135,6 +135,13 @@ def _join_queue(tx: Transaction, task: Task) -> None:
     task.trace_parent = trace_parent() or task.trace_parent
 
 
+def leave_agent(tx: Transaction, task: Task) -> None:
+    """The task waits for a person, and its run is over: no agent has it until the answer queues it. Safe to repeat."""
+    if task.assigned_agent_id is not None:
+        task.assigned_agent_id, task.updated_at = None, tx.now()
+        record_update(tx, task, "assigned_agent_id")
+
+
 def send_back(tx: Transaction, task: Task, *, by: By) -> None:
     """Verified or approved work needs changes: begin a new round. The caller has added the feedback for its agent.
 
@@ -166,16 +173,15 @@ def requeue(tx: Transaction, task: Task, *, reason: str | None, counts: bool, is
     """
     if task.phase is Phase.HELD:
         return
-    had_agent, task.assigned_agent_id = task.assigned_agent_id is not None, None
     _join_queue(tx, task)
     if counts:
         task.attempts += 1
     if is_loss:
         task.losses += 1
     if task.state is not TaskState.IN_PROGRESS:
-        if had_agent:
-            record_update(tx, task, "assigned_agent_id")
+        leave_agent(tx, task)
         return
+    task.assigned_agent_id = None
     if task.attempts >= MOST_ATTEMPTS or task.losses >= MOST_LOSSES:
         fail(tx, task, f"given up after {task.attempts + task.losses} lost runs; the last one: {reason}")
     else:

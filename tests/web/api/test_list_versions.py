@@ -16,6 +16,7 @@ from common.models.task import Task
 from common.services.paging import PageQuery
 from common.services.runs import run_end
 from common.services.runs.stuck import record_and_watch
+from common.services.spend.model_calls import record_calls
 from common.services.tasks import board
 from common.services.tasks.board import TaskFilter
 from common.services.tasks.tasks import read_task
@@ -71,6 +72,19 @@ def lose(tx: Transaction, run_id: str) -> None:
     run_end.lose_runs(tx, [run_id], "its agent was restarted", restarted=[run_id])
 
 
+def asked(asking: Asking) -> End:
+    asking.ask()
+    return lambda: asking.finish("waiting")
+
+
+def capped_with_a_question(asking: Asking) -> End:
+    asking.ask()
+    record_calls([a_call(asking, 600)])
+    settings = {"caps": {"task": {"tokens": 500}}}
+    assert asking.world.client.patch(f"/api/projects/{asking.project.id}", json=settings).status_code == 200
+    return lambda: asking.finish("failed")
+
+
 def answered(asking: Asking) -> End:
     assert asking.answer(asking.ask()) == 200
     return lambda: asking.finish("waiting")
@@ -99,7 +113,16 @@ def stuck_and_answered(asking: Asking) -> End:
 
 
 @pytest.mark.parametrize(
-    "begin", [answered, lost_with_a_question, cut_short_with_a_question, stuck, stuck_and_answered]
+    "begin",
+    [
+        asked,
+        answered,
+        lost_with_a_question,
+        cut_short_with_a_question,
+        capped_with_a_question,
+        stuck,
+        stuck_and_answered,
+    ],
 )
 def test_a_run_that_ends_makes_another_version_though_its_agent_works_on_in_the_project(
     world: World, begin: Callable[[Asking], End]
