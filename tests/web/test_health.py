@@ -57,9 +57,10 @@ def test_without_redis_the_platform_is_down(
 
     reply = app.test_client().get("/api/health")
 
-    assert (reply.status_code, reply.json["status"]) == (503, "down")
+    assert (reply.status_code, reply.json["status"], reply.headers["Retry-After"]) == (503, "down", "2")
     assert reply.json["services"]["redis"] == "disconnected"
-    assert app.test_client().get("/api/health/ready").status_code == 503
+    ready = app.test_client().get("/api/health/ready")
+    assert (ready.status_code, ready.headers["Retry-After"]) == (503, "2")
     assert app.test_client().get("/api/health/live").status_code == 200
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from flask import current_app
+from http import HTTPStatus
+
+from flask import Response, after_this_request, current_app
 from marshmallow import fields
 
 from web import VERSION
 from web.health import PARTS, VITAL_PARTS, Examination, Part, backends
 from web.http.auth import public
 from web.http.blueprint import Blueprint, reply
+from web.http.errors import RETRY_AFTER_SECONDS
 from web.http.fields import Schema, iso
 
 health = Blueprint("health", __name__, url_prefix="/api")
@@ -64,7 +67,7 @@ def read_health() -> tuple[object, int]:
         "sandbox": found.confinement,
         "version": VERSION,
     }
-    return payload, 503 if found.status == "down" else 200
+    return _down(payload) if found.status == "down" else (payload, HTTPStatus.OK)
 
 
 @health.get("/health/live")
@@ -82,8 +85,21 @@ def read_readiness() -> tuple[object, int]:
     """Whether this process can serve requests: the database and Redis answer, and the schema is current."""
     examination = _examination("readiness", VITAL_PARTS)
     if examination.health().status == "down":
-        return {"status": "down"}, 503
-    return ({"status": "ok"}, 200) if examination.is_schema_current() else ({"status": "schema is not current"}, 503)
+        return _down({"status": "down"})
+    if not examination.is_schema_current():
+        return _down({"status": "schema is not current"})
+    return {"status": "ok"}, HTTPStatus.OK
+
+
+def _down(payload: object) -> tuple[object, int]:
+    """The reply of a platform that can serve nothing now: a 503 says when to ask again."""
+
+    @after_this_request
+    def say_when(response: Response) -> Response:
+        response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+        return response
+
+    return payload, HTTPStatus.SERVICE_UNAVAILABLE
 
 
 def _examination(name: str, parts: tuple[Part, ...]) -> Examination:
