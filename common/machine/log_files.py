@@ -28,7 +28,9 @@ class RotatedLog:
             return
         with contextlib.suppress(OSError):
             if self._bytes and self._bytes + len(chunk) > self._most_bytes:
-                self.path.replace(_older(self.path))
+                # Somebody may have removed or moved it.
+                with contextlib.suppress(FileNotFoundError):
+                    self.path.replace(_older(self.path))
                 self._file.close()
                 self._bytes = 0
             # It is closed also if the new file could not be opened the last time.

@@ -82,6 +82,18 @@ def test_a_log_goes_on_after_a_new_file_could_not_be_opened(
     assert read_rotated(tmp_path / "x.log") == b"12345678" + later
 
 
+def test_a_log_that_somebody_removed_begins_anew(tmp_path: Path) -> None:
+    log = RotatedLog(tmp_path / "x.log", most_bytes=10)
+    log.write(b"12345678")
+    (tmp_path / "x.log").unlink()
+
+    for chunk in (b"abcdefgh", b"ijklmnop"):
+        log.write(chunk)
+    log.close()
+
+    assert read_rotated(tmp_path / "x.log") == b"abcdefghijklmnop"
+
+
 def test_no_log_reads_as_nothing(tmp_path: Path) -> None:
     assert read_rotated(tmp_path / "x.log") == b""
 
