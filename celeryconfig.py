@@ -58,8 +58,12 @@ worker_enable_remote_control = True
 
 timezone = "UTC"
 enable_utc = True
+beat_scheduler = "workers.beat:SteadyScheduler"
+# Without an end, sweeps would pile up while no worker is there. A worker judges it by its own clock, which may be up to
+# a minute ahead of that of beat's machine.
+_of_a_sweep = {"queue": "sweep", "expires": 60}
 beat_schedule = {
-    "sweep": {"task": "sweep", "schedule": 5.0, "options": {"queue": "sweep", "expires": 5}},
-    "sweep-agents": {"task": "sweep_agents", "schedule": 5.0, "options": {"queue": "sweep", "expires": 5}},
-    "sweep-slowly": {"task": "sweep_slowly", "schedule": 30.0, "options": {"queue": "sweep", "expires": 30}},
+    "sweep": {"task": "sweep", "schedule": 5.0, "options": _of_a_sweep},
+    "sweep-agents": {"task": "sweep_agents", "schedule": 5.0, "options": _of_a_sweep},
+    "sweep-slowly": {"task": "sweep_slowly", "schedule": 30.0, "options": _of_a_sweep},
 }

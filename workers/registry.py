@@ -9,7 +9,7 @@ from workers.jobs import agents, coverage, delivery, pictures, projects, receipt
 
 app = celery
 
-# Beat stores its schedule in this directory. If the secret key is set by the operator, nothing else creates it.
+# Beat has a file in this directory. If the secret key is set by the operator, nothing else creates it.
 settings().store.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 MODULES = (projects, runs, coverage, agents, delivery, receipts, pictures, webhook, sweeps, sweep_timer)
