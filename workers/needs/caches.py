@@ -64,12 +64,14 @@ class Caches:
         """Copy the cached folders into the checkout, in which no program runs yet.
 
         A folder that the commit itself has is left alone. Returns what was done in a sentence; None if there is no
-        cache. A damaged cache is removed and counts as none.
+        cache. A damaged cache is removed and counts as none. Old ones are removed, of whichever project.
         """
         try:
             return self._restore(project_id, key, paths, code)
         except OSError as error:
             return f"the cache could not be read: {error.strerror}"
+        finally:
+            self._remove_old()
 
     def _restore(self, project_id: str, key: str, paths: Sequence[str], code: Path) -> str | None:
         kept = self._directory / project_id / key
@@ -130,6 +132,14 @@ class Caches:
     def forget(self, project_id: str) -> None:
         """Remove all caches of the project."""
         _remove(self._directory / project_id)
+
+    def _remove_old(self) -> None:
+        """Remove the old caches of all projects: an agent is not told that a project was deleted."""
+        now = time.time()
+        with contextlib.suppress(OSError):  # another thread has just removed one: the rest goes the next time
+            for one in self._directory.glob("*/*"):
+                if now - one.stat().st_mtime > OLDEST_SECONDS:
+                    _remove(one)
 
     def _make_room(self, place: Path, size: int) -> None:
         """Remove what a killed save left, caches that are old, and the least recently used until `size` more fit."""
