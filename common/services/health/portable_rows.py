@@ -7,13 +7,13 @@ upgraded afterwards. Sealed values stay sealed.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, MetaData, Table, inspect, select
+from sqlalchemy import Connection, MetaData, Table, TableClause, inspect, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
@@ -31,6 +31,9 @@ Value = str | int | float | bool | None
 PART_BYTES = 4 * 2**20
 """About how large a part of a table is. One row may be larger."""
 _FETCH_ROWS = 500
+_ROWS_AT_ONCE = 100
+_BYTES_AT_ONCE = 2**20
+"""Of one value in a statement, which writes bytes as twice as many digits."""
 _VERSION = "alembic_version"
 
 _KINDS: dict[
@@ -198,10 +201,30 @@ def _insert(connection: Connection, part: TablePart) -> None:
         {name: _unpacked(kind, value) for (name, kind), value in zip(part.columns, row, strict=True)}
         for row in part.rows
     ]
-    # By few: a row with a kept session has up to some MiB, and a server limits what it takes at once.
-    step = 100 if all(kind != "bytes" for _name, kind in part.columns) else 1
-    for start in range(0, len(rows), step):
-        connection.execute(into.insert(), rows[start : start + step])
+    if any(kind == "bytes" for _name, kind in part.columns):
+        key = inspect(connection).get_pk_constraint(part.table)["constrained_columns"]
+        for row in rows:
+            _insert_large(connection, into, key, row)
+        return
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        connection.execute(into.insert(), rows[start : start + _ROWS_AT_ONCE])
+
+
+def _insert_large(connection: Connection, into: TableClause, key: Sequence[str], row: Mapping[str, object]) -> None:
+    """Insert a row, of long bytes only the beginning at first: a server limits what it takes at once.
+
+    key: the columns of the primary key.
+    """
+    long = {} if database.is_sqlite() else {
+        name: value for name, value in row.items() if isinstance(value, bytes) and len(value) > _BYTES_AT_ONCE
+    }  # fmt: skip
+    connection.execute(into.insert(), {**row, **{name: value[:_BYTES_AT_ONCE] for name, value in long.items()}})
+    its = [into.c[name] == row[name] for name in key]
+    for name, value in long.items():
+        for start in range(_BYTES_AT_ONCE, len(value), _BYTES_AT_ONCE):
+            more = sa.literal(value[start : start + _BYTES_AT_ONCE], sa.LargeBinary())
+            longer = sa.func.concat(into.c[name], more, type_=sa.LargeBinary())
+            connection.execute(into.update().where(*its).values({name: longer}))
 
 
 def _tables_but_version(connection: Connection) -> list[str]:
@@ -237,8 +260,10 @@ def _unchecked(connection: Connection) -> Iterator[None]:
     try:
         yield
     finally:
-        connection.rollback()
-        connection.connection.cursor().execute(on)
+        # A server may have closed the connection with what it refused, which is then told.
+        with suppress(DBAPIError, connection.dialect.loaded_dbapi.Error):
+            connection.rollback()
+            connection.connection.cursor().execute(on)
 
 
 def _metadata() -> MetaData:

@@ -15,12 +15,13 @@ from common.models import Attachment, Project, RunSession
 from common.providers.forge import BareForge
 from common.sealing import unseal
 from common.services.health import portable_rows
+from common.services.tasks.attachments import MOST_BYTES, NewFile, add_attachment
 from common.settings import settings
 from common.settings.whereabouts import look_around
 from common.transaction import Transaction, snapshot, transactional
 from common.values.repository import Repository
 from tests import builders
-from tests.web.made import a_project, a_task
+from tests.web.made import a_project, a_task, somebody
 from web.launcher.backup import Contents, Progress, write_backup
 from web.launcher.restore import restore_backup
 
@@ -35,10 +36,14 @@ def no_progress(what: str, done: int, total: int) -> None:
 
 
 def filled(data_dir: Path, *, has_sessions: bool = False) -> Path:
-    """has_sessions: some MiB of them."""
+    """has_sessions: some MiB of them, and the largest attachment that there may be."""
     builders.a_user("ada")
     shop = a_project(secret_env_vars={"KEY": "a secret value"}, env_vars={"PLAIN": "ñ 👩‍💻"})
-    add_bytes(a_task(shop, "Joined 👩‍💻").id, parts=3 if has_sessions else 0)
+    joined = a_task(shop, "Joined 👩‍💻")
+    add_bytes(joined.id, parts=3 if has_sessions else 0)
+    if has_sessions:
+        largest = NewFile("largest.bin", "", bytes(range(256)) * (MOST_BYTES // 256))
+        add_attachment(joined.id, largest, by=somebody())
     forge = BareForge(settings().forge.repositories_dir, public_url="", internal_url="", import_allow=())
     forge.ensure_repository(SHOP, default_branch="main", description="", import_url=None)
     app = settings().runtime.supervisor_dir / "apps" / "shop" / "production"
