@@ -30,7 +30,8 @@ Value = str | int | float | bool | None
 
 PART_BYTES = 4 * 2**20
 """About how large a part of a table is. One row may be larger."""
-_FETCH_ROWS = 500
+_FETCH_ROWS, _FETCH_LARGE_ROWS = 20, 1
+"""In memory at once; the second of tables with bytes, of which a row may have some MiB."""
 _ROWS_AT_ONCE = 100
 _BYTES_AT_ONCE = 2**20
 """Of one value in a statement, which writes bytes as twice as many digits."""
@@ -105,7 +106,8 @@ def _parts(connection: Connection, table: Table) -> Iterator[TablePart]:
     query = select(*[sa.type_coerce(table.c[name], _KINDS[kind]) for name, kind in columns])
     rows: list[list[Value]] = []
     size = 0
-    with connection.execution_options(yield_per=_FETCH_ROWS).execute(query) as result:
+    at_once = _FETCH_LARGE_ROWS if "bytes" in dict(columns).values() else _FETCH_ROWS
+    with connection.execution_options(yield_per=at_once).execute(query) as result:
         for found in result:
             row = [_packed(value) for value in found]
             rows.append(row)
@@ -201,7 +203,7 @@ def _insert(connection: Connection, part: TablePart) -> None:
         {name: _unpacked(kind, value) for (name, kind), value in zip(part.columns, row, strict=True)}
         for row in part.rows
     ]
-    if any(kind == "bytes" for _name, kind in part.columns):
+    if "bytes" in dict(part.columns).values():
         key = inspect(connection).get_pk_constraint(part.table)["constrained_columns"]
         for row in rows:
             _insert_large(connection, into, key, row)

@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 import threading
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from sqlalchemy import select
 from common.errors import Misconfigured, ProviderUnavailable
 from common.models import Job, Mark
 from common.providers.forge import BareForge, repository_copies
-from common.services.health import schema
+from common.services.health import portable_rows, schema
 from common.settings import settings
 from common.transaction import Transaction, snapshot, transactional
 from tests.providers.git_tree import git
@@ -30,6 +31,7 @@ from tests.web.launcher.backups import (
     SHOP,
     SIGNALS,
     Use,
+    add_bytes,
     backed_up,
     filled,
     no_progress,
@@ -37,6 +39,7 @@ from tests.web.launcher.backups import (
     secrets,
     signalling,
 )
+from tests.web.made import a_project, a_task
 from web.cli import main
 from web.launcher.backup import write_backup
 from web.launcher.restore import check_backup
@@ -134,6 +137,22 @@ def test_statuses_are_copied_when_writers_no_longer_wait(use: Use, old: Path, tm
     new = use("new")
     restored(tmp_path / "backup")
     assert [one.state for one in forge(new).read_statuses(SHOP, head)] == ["success"]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "mariadb"])
+def test_large_rows_are_not_all_in_memory_at_once(request: pytest.FixtureRequest, use: Use, kind: str) -> None:
+    use("old", request.getfixturevalue(f"{kind}_database_url"))
+    add_bytes(a_task(a_project()).id, parts=20)
+    with portable_rows.reading_at_one_moment(lambda: None) as parts_of:
+        tracemalloc.start()
+        try:
+            count = sum(len(part.rows) for part in parts_of("run_sessions"))
+            _now, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+
+    assert count == 20
+    assert peak < 20 * 2**20
 
 
 def test_a_repository_that_is_removed_meanwhile_ends_the_backup(old: Path) -> None:
