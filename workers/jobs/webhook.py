@@ -14,4 +14,4 @@ def send_webhook(job: Claimed) -> None:
     dispatch = delivering.begin_delivery(job.lease)
     if dispatch is not None:
         answer = outgoing_webhook.send(dispatch, settings().web.outgoing_allow)
-        delivering.record_delivery(job.lease, dispatch.delivery_id, answer)
+        delivering.record_delivery(job.lease, dispatch, answer)

@@ -75,14 +75,20 @@ def begin_delivery(tx: Transaction, lease: Lease) -> Dispatch | None:
 
 
 @transactional
-def record_delivery(tx: Transaction, lease: Lease, delivery_id: str, answer: DispatchAnswer) -> None:
-    """Record how a try ended: the delivery is over, or is tried again later. The job goes on with the next one."""
-    delivery = tx.lock(WebhookDelivery, delivery_id)
+def record_delivery(tx: Transaction, lease: Lease, dispatch: Dispatch, answer: DispatchAnswer) -> None:
+    """Record how a try ended: the delivery is over, or is tried again later. The job goes on with the next one.
+
+    It is tried again at once if the address was changed during the try.
+    """
+    delivery = tx.lock(WebhookDelivery, dispatch.delivery_id)
+    webhook = open_webhook(tx)
     delivery.attempts += 1
     delivery.last_status, delivery.last_answer = answer.status, answer.said or None
     tries = 1 if delivery.kind == NoticeKind.TEST else len(DELAYS_SECONDS) + 1
     if answer.error is None:
         _end(tx, delivery, error=None)
+    elif webhook is not None and webhook.url != dispatch.url and delivery.kind != NoticeKind.TEST:
+        delivery.error, delivery.next_at = answer.error, tx.now()
     elif delivery.attempts >= tries:
         _end(tx, delivery, error=answer.error)
         log.warning("webhook delivery given up", delivery=delivery.id, attempts=delivery.attempts, reason=answer.error)

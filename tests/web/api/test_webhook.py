@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from common.transaction import Transaction, transactional
 from common.values.notice import CHOSEN
 from common.values.parking import Parked
 from tests.doubles.webhook_receiver import Received, WebhookReceiver
+from tests.e2e.instance import wait_until
 from tests.web.made import somebody
 from tests.web.world import World, all_of, at_once, get, put, run_jobs
 
@@ -267,6 +269,29 @@ def test_what_waits_is_tried_at_a_new_address_at_once(
 
     assert [one.path.partition("?")[0] for one in receiver.received] == ["/wrong", "/hook"]
     assert [one["state"] for one in deliveries(plain_admin)] == ["delivered"]
+
+
+def test_what_is_being_tried_at_the_old_address_is_tried_at_the_new_one_at_once(
+    plain_world: World, plain_admin: FlaskClient, receiver: WebhookReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with WebhookReceiver() as dead, ThreadPoolExecutor(1) as threads:
+        monkeypatch.setenv("AIWORKER_OUTGOING_ALLOW", f"{receiver.host},{dead.host}")
+        settings.cache_clear()
+        patch(plain_admin, url=dead.url)
+        dead.status = 500
+        dead.may_answer.clear()
+        reach(plain_world.task(plain_world.project(), state="in_progress").id, "make_ready")
+        collect_notices()
+        sending = threads.submit(run_jobs, SEND_WEBHOOK)
+        wait_until("the message at the old address", lambda: bool(dead.received))
+        patch(plain_admin, url=receiver.url)
+        dead.may_answer.set()
+        sending.result(60)
+        run_jobs(SEND_WEBHOOK)
+
+    assert len(receiver.received) == 1
+    (delivery,) = deliveries(plain_admin)
+    assert (delivery["state"], delivery["attempts"]) == ("delivered", 2)
 
 
 def test_processes_that_look_at_once_make_each_message_once(
