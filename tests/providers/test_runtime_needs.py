@@ -83,6 +83,23 @@ class NeedsContract:
         assert state.reason == "the setup command failed: it exited with 4: no such package"
         assert any("no such package" in line.text for line in runtime.app_logs(APP, "v1"))
 
+    def test_commands_reach_their_shell_as_they_are_written(
+        self, runtime: Runtime, a_check: Check, a_version: Version
+    ) -> None:
+        """Kubernetes replaces `$(NAME)` and `$$` in the arguments of a container."""
+        told = "[ $$ -gt 0 ] && echo '$(MOOD) $$(MOOD)'"
+        check = replace(a_check, command=told, needs=Needs(told), variables=Variables({"MOOD": "good"}))
+        runtime.ensure_check(check)
+        state = finished(runtime, check)
+
+        assert state.phase is CheckPhase.PASSED, state
+        said = [line for line in state.log.splitlines() if "[runtime]" not in line]
+        assert said == ["$(MOOD) $$(MOOD)"] * 2
+
+        runtime.ensure_app(APP, replace(a_version, spec=replace(a_version.spec, start_command=f"{told} && {SERVE}")))
+        assert settled(runtime, APP, "v1").phase is AppPhase.LIVE
+        assert "$(MOOD) $$(MOOD)" in [line.text for line in runtime.app_logs(APP, "v1")]
+
 
 class TestOneMachine(NeedsContract):
     @pytest.fixture

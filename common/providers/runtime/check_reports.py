@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from common.providers.runtime import hardening
-from common.providers.runtime.objects import KubeObject
+from common.providers.runtime.objects import KubeObject, literal
 from common.values.check import Check
 
 NAME = "reports"
@@ -44,8 +44,9 @@ def with_reports(pod: KubeObject, check: Check, image: str) -> KubeObject:
     only += [f"--left-out={name}" for name in check.left_out]
     measure = ["--measure-coverage"] if check.measures_coverage else []
     arguments = ["--reports", _FOLDER, f"--check-command={check.command}", *wanted, *only, *measure]
-    checkout = checkout | {"command": [*checkout["command"], *arguments], "volumeMounts": _mounts(checkout)}
-    command = ["sh", "-c", _BEGIN, f"{_FOLDER}/begin", check.command]
+    prepare = [*checkout["command"], *map(literal, arguments)]
+    checkout = checkout | {"command": prepare, "volumeMounts": _mounts(checkout)}
+    command = ["sh", "-c", _BEGIN, f"{_FOLDER}/begin", literal(check.command)]
     main = main | {"command": command, "volumeMounts": _mounts(main, is_read_only=True)}
     volume = {"name": NAME, "emptyDir": {"sizeLimit": _SIZE}}
     return pod | {

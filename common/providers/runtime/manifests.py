@@ -16,7 +16,7 @@ from typing import Any
 from common.errors import ProviderRefused
 from common.providers.runtime import check_reports, hardening, places, preparing
 from common.providers.runtime.egress_policies import labels_of, look_outside, policies, variables_of
-from common.providers.runtime.objects import KubeObject
+from common.providers.runtime.objects import KubeObject, literal
 from common.providers.runtime.placing import placement
 from common.settings import MOST_PREVIEWS, KubernetesSettings
 from common.settings.quantities import total
@@ -188,7 +188,7 @@ class Manifests:
         seconds = math.ceil(check.timeout_seconds) + preparing.setup_seconds(check.needs)
         secret = f"{name}-env"
         source = places.source_secret(name, check.check_id)
-        command = ["sh", "-c", check.command]
+        command = ["sh", "-c", literal(check.command)]
         running = self._container(
             "check", check.docker_image or self._chosen.image, command, secret, check.memory_limit, check.space
         )
@@ -247,7 +247,7 @@ class Manifests:
         command = ["python", "-P", "-m", "workers.launch", "--commit", commit, "--source", "/source"]
         command += ["--workspace", "/workspace"]
         if start_command is not None:
-            command += ["--start-command", start_command]
+            command += ["--start-command", literal(start_command)]
         return {
             "name": "checkout",
             "image": self._chosen.image,

@@ -20,3 +20,8 @@ def is_owned(thing: KubeObject, by: KubeObject) -> bool:
 def revision(thing: KubeObject) -> int:
     """Return the rollout number that the deployment controller gave a Deployment or ReplicaSet; 0 before that."""
     return int(thing["metadata"].get("annotations", {}).get("deployment.kubernetes.io/revision", 0))
+
+
+def literal(argument: str) -> str:
+    """The argument as a container's command has to have it: Kubernetes replaces `$(NAME)` there, and `$$` by `$`."""
+    return argument.replace("$", "$$")

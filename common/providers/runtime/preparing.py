@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from common.providers.runtime import check_reports, hardening, places
-from common.providers.runtime.objects import KubeObject
+from common.providers.runtime.objects import KubeObject, literal
 from common.values.needs import SETUP_SECONDS, Needs, ServiceKind, ServiceNeed
 from common.values.service_variables import DATABASE, USER, ServiceAddress, service_variables, with_service_variables
 from common.values.variable_set import Variables
@@ -90,7 +90,7 @@ def setup(needs: Needs, like: KubeObject) -> list[KubeObject]:
     if needs.setup_command is None:
         return []
     kept = {key: like[key] for key in like if key not in {"ports", "readinessProbe"}}
-    command = ["sh", "-c", _LIMITED, needs.setup_command]
+    command = ["sh", "-c", _LIMITED, literal(needs.setup_command)]
     return [kept | {"name": SETUP, "command": command, "terminationMessagePolicy": "FallbackToLogsOnError"}]
 
 

@@ -18,6 +18,7 @@ import time
 from collections import Counter
 from typing import IO, Any, NamedTuple
 
+from tests.doubles.kubernetes.expansion import expanded
 from tests.doubles.kubernetes.node import Node, exit_code_of
 from tests.doubles.kubernetes.quotas import exceeded_by
 from tests.doubles.kubernetes.stateful_sets import keep_pods
@@ -331,10 +332,10 @@ class Controllers:
             output = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the process)
             container = pod["spec"]["containers"][0]
             env = {"PATH": os.environ["PATH"]} | {one["name"]: one["value"] for one in container.get("env", [])}
+            command = [expanded(part, env) for part in container["command"]]
             process = subprocess.Popen(
-                container["command"], stdout=output, stderr=subprocess.STDOUT, cwd="/tmp", env=env,
-                start_new_session=True,
-            )  # fmt: skip
+                command, stdout=output, stderr=subprocess.STDOUT, cwd="/tmp", env=env, start_new_session=True
+            )
             self._processes[uid] = _Process(process, output, now_text())
         return self._processes[uid].process.poll()
 

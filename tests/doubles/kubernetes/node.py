@@ -29,6 +29,7 @@ from typing import Protocol
 
 import requests
 
+from tests.doubles.kubernetes.expansion import expanded
 from tests.doubles.kubernetes.statuses import condition, image_id
 from tests.doubles.kubernetes.store import Object, Store, now_text
 from tests.ports import free_port
@@ -277,7 +278,8 @@ class _Program(threading.Thread):
         env |= {one["name"]: self._led(one["value"]) for one in container.get("env", [])}
         # All pods share one machine's ports, so each has another, on loopback alone.
         env |= {"PORT": str(self._port), "HOST": "127.0.0.1"}
-        command = [sys.executable if part == "python" else self._led(part) for part in container["command"]]
+        parts = [expanded(part, env) for part in container["command"]]
+        command = [sys.executable if part == "python" else self._led(part) for part in parts]
         if command[:2] == ["tini", "--"]:
             command = command[2:]  # of the image
         with (self._folder / f"{container['name']}.log").open("ab") as output:
