@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import socket
 import tarfile
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -23,7 +25,7 @@ from workers.commits import PROCFILE_BYTES, is_website, start_line
 from workers.jobs.rollback_barrier import _parse
 from workers.launch import check_out
 from workers.runner import sessions
-from workers.supervisor.static import MOST_CONNECTIONS
+from workers.supervisor.static import MOST_CONNECTIONS, Site
 
 APP = App(Space("shop-0000beef", "project-1"), "task-0000cafe")
 SECRET = "the platform's secret key"
@@ -154,6 +156,22 @@ def test_connections_are_bounded(supervisor: Supervisor, repository: Repository)
     for client in clients:
         client.close()
     until(lambda: get(url) == (200, "hello"))
+
+
+def test_visitors_who_keep_their_connections_keep_nobody_out(supervisor: Supervisor, repository: Repository) -> None:
+    """A browser keeps six connections for its next request, so there are soon more than the server has threads."""
+    (repository.path / "index.html").write_text("hello")
+    url = serve(supervisor.runtime, repository)
+    address = (str(urlsplit(url).hostname), urlsplit(url).port or 0)
+    with contextlib.ExitStack() as stack:
+        for _ in range(MOST_CONNECTIONS):
+            kept = stack.enter_context(socket.create_connection(address, timeout=60))
+            kept.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert kept.recv(4096).startswith(b"HTTP/1.1 200")
+
+        # Sooner than the server gives up a connection on which nothing comes.
+        with urllib.request.urlopen(url, timeout=Site.timeout / 2) as answer:
+            assert answer.read() == b"hello"
 
 
 def test_a_procfile_is_read_only_from_the_repository(repository: Repository, secret: Path) -> None:

@@ -7,15 +7,16 @@ directory. All parts of AiWorker use `open_inside` to open a file by a path from
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import http.server
 import mimetypes
 import os
 import socket
-import socketserver
 import stat
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 from urllib.parse import unquote, urlsplit
@@ -37,6 +38,9 @@ TYPES = {
 
 MOST_CONNECTIONS = 100
 """Each connection has a thread; further connections wait until one has ended."""
+IDLE_SECONDS = 1.0
+"""How long a connection may wait for a request while another client waits for a thread."""
+LOOK_SECONDS = 0.1
 
 
 def open_inside(root: Path, *names: str) -> BinaryIO:
@@ -86,9 +90,17 @@ class Site(http.server.BaseHTTPRequestHandler):
     # Head and body are two writes: with Nagle's algorithm the second would wait some 40 ms for the first's ACK.
     disable_nagle_algorithm = True
 
-    def __init__(self, request: Connection, client: object, server: socketserver.BaseServer, *, root: Path) -> None:
+    def __init__(self, request: Connection, client: object, server: Sites, *, root: Path) -> None:
         self._root = root
+        self._sites = server
         super().__init__(request, client, server)
+
+    def handle_one_request(self) -> None:
+        self._sites.note_idle(self.connection)
+        try:
+            super().handle_one_request()
+        finally:
+            self._sites.note_busy(self.connection)
 
     def do_GET(self) -> None:
         self._answer(with_body=True)
@@ -97,6 +109,7 @@ class Site(http.server.BaseHTTPRequestHandler):
         self._answer(with_body=False)
 
     def _answer(self, *, with_body: bool) -> None:
+        self._sites.note_busy(self.connection)
         path = unquote(urlsplit(self.path).path)
         names = [name for name in path.split("/") if name]
         if "\0" in path or not all(map(is_shown, names)):
@@ -134,17 +147,26 @@ class Site(http.server.BaseHTTPRequestHandler):
 
 
 class Sites(http.server.ThreadingHTTPServer):
-    """The server. Serves at most MOST_CONNECTIONS at a time."""
+    """The server. Serves at most MOST_CONNECTIONS at a time.
+
+    Browsers keep several connections each for requests that may never come. While a client waits for a thread, the
+    connection that has waited longest for a request is ended.
+    """
 
     request_queue_size = 128
 
     def __init__(self, address: tuple[str, int], root: Path) -> None:
         self._free = threading.Semaphore(MOST_CONNECTIONS)
+        self._lock = threading.Lock()
+        self._idle_since: dict[socket.socket, float] = {}
         super().__init__(address, functools.partial(Site, root=root))
 
     def process_request(self, request: Connection, client_address: object) -> None:
         # While this waits, no connection is accepted: further clients wait in the kernel's queue.
-        self._free.acquire()
+        is_free = self._free.acquire(blocking=False)
+        while not is_free:
+            self._end_idle()
+            is_free = self._free.acquire(timeout=LOOK_SECONDS)
         super().process_request(request, client_address)
 
     def process_request_thread(self, request: Connection, client_address: object) -> None:
@@ -152,6 +174,25 @@ class Sites(http.server.ThreadingHTTPServer):
             super().process_request_thread(request, client_address)
         finally:
             self._free.release()
+
+    def note_idle(self, connection: socket.socket) -> None:
+        """The connection waits for a request. Its thread must call note_busy before it closes the connection."""
+        with self._lock:
+            self._idle_since[connection] = time.monotonic()
+
+    def note_busy(self, connection: socket.socket) -> None:
+        """A request has come on the connection, or none will. Safe to repeat."""
+        with self._lock:
+            self._idle_since.pop(connection, None)
+
+    def _end_idle(self) -> None:
+        """End the connection that has been idle longest, if that is IDLE_SECONDS. What it has received is answered."""
+        with self._lock:
+            longest = next(iter(self._idle_since.items()), None)
+            if longest is not None and time.monotonic() - longest[1] >= IDLE_SECONDS:
+                del self._idle_since[longest[0]]
+                with contextlib.suppress(OSError):
+                    longest[0].shutdown(socket.SHUT_RD)
 
 
 def content_type(name: str) -> str:
