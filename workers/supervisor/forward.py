@@ -38,13 +38,17 @@ _FULL = _unavailable("This app has too many connections now.")
 
 
 class _Connection:
-    def __init__(self, task: asyncio.Task[None]) -> None:
+    def __init__(self, task: asyncio.Task[None], client: asyncio.StreamWriter) -> None:
         self.task = task
         self.turn = Exchange()
+        self._client = client
 
     def is_idle(self) -> bool:
-        """Whether the connection is probably idle between requests: its last bytes were a response, a second ago."""
-        return self.turn.is_answered and time.monotonic() - self.turn.moved_at > IDLE_SECONDS
+        """Whether the connection is probably idle between requests: its last bytes were a response, a second ago, and
+        the client has taken them.
+        """
+        is_quiet = self.turn.is_answered and time.monotonic() - self.turn.moved_at > IDLE_SECONDS
+        return is_quiet and not self._client.transport.get_write_buffer_size()
 
 
 class Forwarder:
@@ -84,7 +88,7 @@ class Forwarder:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        connection = _Connection(task)
+        connection = _Connection(task, writer)
         self._connections.add(connection)
         try:
             # `drain` and `close` cancel this task; a client or the app may reset the connection.

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
-from workers.supervisor.forward import Forwarder
+from tests.providers.runtime_contract import until
+from workers.supervisor.forward import IDLE_SECONDS, Forwarder
 from workers.supervisor.gate import Gate
 from workers.supervisor.units import Streams
 
@@ -18,10 +20,15 @@ ANSWER = b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\
 PART = b"x" * 2**20
 
 
+DOWNLOAD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (32 * len(PART))
+FEW_BYTES = 16 * 1024
+
+
 class App:
     """Refuses the first upload before its body is there, as a server does that bounds what it takes."""
 
     def __init__(self) -> None:
+        self.sent_at = time.monotonic()
         self._listening = socket.create_server(("127.0.0.1", 0))
         threading.Thread(target=self._serve, daemon=True).start()
 
@@ -36,6 +43,20 @@ class App:
 
     async def connect(self, *, limit: int) -> Streams:
         return await asyncio.open_connection(*self._listening.getsockname(), limit=limit)
+
+
+class Library(App):
+    """Sends a download, and keeps the connection for the next request."""
+
+    def _serve(self) -> None:
+        client, _address = self._listening.accept()
+        with self._listening, client:
+            client.recv(4096)
+            client.sendall(DOWNLOAD)
+            for _ in range(32 * len(PART) // FEW_BYTES):
+                client.sendall(PART[:FEW_BYTES])
+                self.sent_at = time.monotonic()
+            client.recv(4096)
 
 
 @contextmanager
@@ -69,3 +90,40 @@ def test_an_upload_that_the_app_refuses_early_gets_the_answer_and_no_reset(gate:
             await forwarder.close()
 
     assert asyncio.run(forward()) == ANSWER
+
+
+def test_a_switch_does_not_cut_a_download_whose_client_is_slow() -> None:
+    app, is_ending, may_end = Library(), threading.Event(), threading.Event()
+
+    def download(port: int) -> int:
+        received = 0
+        with dialled(port) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            received += len(client.recv(4096))
+            # All buffers up to the client are full.
+            until(lambda: time.monotonic() - app.sent_at > 2 * IDLE_SECONDS)
+            is_ending.set()
+            may_end.wait(20)
+            while received < len(DOWNLOAD) + 32 * len(PART) and (chunk := client.recv(2**20)):
+                received += len(chunk)
+        return received
+
+    async def forward() -> int:
+        forwarder = Forwarder(lambda: app, None)
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        await forwarder.open("127.0.0.1", port)
+        try:
+            downloading = asyncio.create_task(asyncio.to_thread(download, port))
+            await asyncio.to_thread(is_ending.wait, 30)
+            draining = asyncio.create_task(forwarder.drain(app, 20))
+            await asyncio.sleep(0)
+            may_end.set()
+            received = await downloading
+            await draining
+            return received
+        finally:
+            await forwarder.close()
+
+    received = asyncio.run(forward())
+    assert received == len(DOWNLOAD) + 32 * len(PART)
