@@ -198,6 +198,17 @@ def test_a_check_whose_node_is_gone_is_made_anew_beside_the_pod_that_stays(
     assert cluster.object("jobs", SPACE.namespace, places.check_name("c"))["metadata"]["uid"] != began
 
 
+def test_the_secrets_of_a_check_go_with_its_job(runtime: Runtime, cluster: ClusterDouble) -> None:
+    """A worker that is killed before it deletes an ended check leaves it to the cluster, which deletes only the Job."""
+    check = _check()
+    runtime.ensure_check(check)
+    finished(runtime, check)
+    assert len(cluster.names("secrets", SPACE.namespace)) == 2
+    cluster.store.remove("jobs", SPACE.namespace, places.check_name("c"))
+
+    assert cluster.names("secrets", SPACE.namespace) == []
+
+
 def _ended(reports: dict[str, Any], *, seconds_ago: float = 5, **status: Any) -> dict[str, Any]:
     """A pod whose check has ended, with this state of the container that reads its reports."""
     pod = _pod({"terminated": {"exitCode": 1, "finishedAt": _at(-seconds_ago)}}, **{"phase": "Running", **status})

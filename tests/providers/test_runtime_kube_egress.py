@@ -118,7 +118,7 @@ def test_pods_are_labelled_and_told_of_the_proxy(cluster: ClusterDouble, tmp_pat
     told = [
         {key: base64.b64decode(value).decode() for key, value in one["data"].items()}
         for one in cluster.sent
-        if one["kind"] == "Secret" and "url" not in one["data"]
+        if one["kind"] == "Secret" and "url" not in one.get("data", {"url": ""})
     ]
     check, app, *others = told
     assert check["HTTPS_PROXY"] == check["http_proxy"] == app["ALL_PROXY"] == PROXY["AIWORKER_EGRESS_PROXY"]

@@ -19,7 +19,7 @@ from common.providers.runtime.ingress_health import IngressRoute, wrong_answer
 from common.providers.runtime.kept_verdict import read_timeout, read_verdict, write_verdict
 from common.providers.runtime.kube import Cluster, connect
 from common.providers.runtime.manifests import Manifests
-from common.providers.runtime.objects import KubeObject, is_going, is_owned, revision
+from common.providers.runtime.objects import OWNER_MANAGER, KubeObject, is_going, is_owned, owned_by, revision
 from common.providers.runtime.pod_logs import containers_with_logs, has_restarted
 from common.providers.runtime.reasons import Judgement
 from common.settings import KubernetesSettings
@@ -162,7 +162,9 @@ class KubernetesRuntime:
         for secret in secrets:
             self._apply(secret)
         # Created, not applied: a Job is immutable, and an existing Job of this name is this check.
-        self._cluster.create(places.path("jobs", check.space.namespace), job)
+        made = self._cluster.create(places.path("jobs", check.space.namespace), job) or {}
+        for secret in secrets if made else ():
+            self._cluster.apply(places.path_of(secret), owned_by(made, secret), field_manager=OWNER_MANAGER)
         return CheckState(CheckPhase.RUNNING, None, "")
 
     def read_check(self, space: Space, check_id: str) -> CheckState | None:

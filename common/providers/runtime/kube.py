@@ -69,16 +69,16 @@ class Cluster:
             raise ProviderUnavailable(f"the cluster has no {path}, or its namespace was deleted")
         return _object(answer)
 
-    def create(self, path: str, manifest: KubeObject, *, is_trial: bool = False) -> bool:
-        """Create an object in the collection; False if its name exists already. is_trial: a dry run."""
+    def create(self, path: str, manifest: KubeObject, *, is_trial: bool = False) -> KubeObject | None:
+        """Create an object in the collection and return it; None if its name exists already. is_trial: a dry run."""
         query = {"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if is_trial else {})
         try:
             answer = self._ask("POST", path, query=query, body=manifest, content_type="application/json")
         except _Exists:
-            return False
+            return None
         if answer is None:
             raise ProviderUnavailable(f"the cluster has no {path}, or its namespace was deleted")
-        return True
+        return _object(answer)
 
     def review(self, path: str, question: KubeObject) -> KubeObject:
         """Post a review, such as whether this account may do something, and return the answer. Stores nothing."""

@@ -6,6 +6,8 @@ from typing import Any, TypeAlias
 
 KubeObject: TypeAlias = dict[str, Any]
 """An object as JSON. Only Kubernetes knows its shape, so it is not type-checked."""
+OWNER_MANAGER = "aiworker-owner"
+"""The field manager of `owned_by`."""
 
 
 def is_going(thing: KubeObject) -> bool:
@@ -15,6 +17,19 @@ def is_going(thing: KubeObject) -> bool:
 def is_owned(thing: KubeObject, by: KubeObject) -> bool:
     """Whether the object was made by this very one, and not by one of the same name that was deleted."""
     return any(owner["uid"] == by["metadata"]["uid"] for owner in thing["metadata"].get("ownerReferences", []))
+
+
+def owned_by(owner: KubeObject, thing: KubeObject) -> KubeObject:
+    """The manifest of `thing` with nothing but its owner, with which the cluster deletes it.
+
+    For what nobody may be left to delete, such as the secrets of a Job, which the cluster deletes after its end.
+    Applied by a field manager of its own, so that the rest of the thing stays.
+    """
+    named = {key: thing["metadata"][key] for key in ("name", "namespace")}
+    reference = {key: owner[key] for key in ("apiVersion", "kind")}
+    reference |= {key: owner["metadata"][key] for key in ("name", "uid")}
+    about = named | {"ownerReferences": [reference]}
+    return {key: thing[key] for key in ("apiVersion", "kind")} | {"metadata": about}
 
 
 def revision(thing: KubeObject) -> int:
