@@ -23,6 +23,8 @@ just started."""
 
 _IMAGE = {"ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
 _CONFIG = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
+_PASSES = ("timed out waiting for the condition", "context deadline exceeded")
+"""Parts of messages with a reason of _CONFIG if the kubelet or its container runtime was slow: it soon tries again."""
 _FULL = ("Insufficient ", "Too many pods")
 """Parts of the scheduler's message if suitable nodes exist but are full."""
 _SERVICE_FAILED = "service_failed"
@@ -287,7 +289,7 @@ def _waiting_problem(container: KubeObject) -> tuple[str, str] | None:
     reason, message = waiting.get("reason", ""), str(waiting.get("message", "")).strip()
     if reason in _IMAGE:
         return "image", f"the image {container.get('image', '')} can't be fetched ({reason}): {message}".rstrip(": ")
-    if reason in _CONFIG:
+    if reason in _CONFIG and not any(words in message for words in _PASSES):
         return "config", f"its container can't be created ({reason}): {message}".rstrip(": ")
     return None if _is_first(container) else _crash(container)
 
@@ -370,7 +372,10 @@ def _why_late(deployment: KubeObject, pods: Sequence[KubeObject]) -> tuple[str, 
     if running:
         path = deployment["metadata"].get("annotations", {}).get("aiworker.dev/health-path", "/")
         return "unhealthy", f"it runs, but {path} gave no healthy answer within {seconds} s"
-    return "not_started", f"its container did not start within {seconds} s"
+    containers = [one for pod in pods for one in pod.get("status", {}).get("containerStatuses", [])]
+    waiting = [one.get("state", {}).get("waiting", {}) for one in containers]
+    why = next((f": {one.get('reason')}: {one['message']}" for one in waiting if one.get("message")), "")
+    return "not_started", f"its container did not start within {seconds} s{why}"
 
 
 def _limit(pods: Sequence[KubeObject]) -> str:
