@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import time
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.providers.runtime import check_reports, places, reasons
@@ -31,7 +30,7 @@ from common.values.log_line import LogLine
 LOG_CHARACTERS = 64 * 1024
 CHECK_LOG_LINES = 20_000
 VERDICT_MANAGER = "aiworker-verdict"
-READY_SOON_SECONDS = 120
+READY_SOON = timedelta(seconds=120)
 """How long an app may take to answer through the ingress after its pods are ready."""
 
 
@@ -178,7 +177,7 @@ class KubernetesRuntime:
         # On a node that is gone, a pod of a Job that was deleted may stay for long.
         pods = [pod for pod in found if is_owned(pod, job)]
         timeout = read_timeout(job["metadata"].get("annotations", {}))
-        now = datetime.now(UTC)
+        now = self._cluster.now()
         judged = reasons.judge_check(job, pods, timeout_seconds=timeout, now=now)
         if judged.phase is CheckPhase.RUNNING and not pods and (reason := self._why_no_pod(job)):
             return CheckState(CheckPhase.WAITING, None, "", reason, code="quota")
@@ -296,7 +295,7 @@ class KubernetesRuntime:
             image = reasons.image_digest(pods)
             return AppState(AppPhase.LIVE, url, wanted, None, None, restarts, seconds, image=image)
         former = self._serving(app, beside=wanted)
-        seconds = reasons.ready_seconds(pods, datetime.now(UTC)) if pods else 0.0
+        seconds = reasons.ready_seconds(pods, self._cluster.now()) if pods else 0.0
         return AppState(judged.phase, url, former, judged.reason, judged.code, restarts, seconds)
 
     def _url(self, app: App, deployment: KubeObject) -> str:
@@ -331,8 +330,8 @@ class KubernetesRuntime:
             return Judgement(AppPhase.LIVE)
         progress = [one for one in deployment["status"].get("conditions", []) if one["type"] == "Progressing"]
         since = progress[0].get("lastUpdateTime") if progress else None
-        waited = time.time() - datetime.fromisoformat(since).timestamp() if since else 0.0
-        if waited < READY_SOON_SECONDS:
+        waited = self._cluster.now() - datetime.fromisoformat(since) if since else timedelta()
+        if waited < READY_SOON:
             return Judgement(AppPhase.STARTING)
         return Judgement(AppPhase.FAILED, "unhealthy", f"its pods are ready, but at {url}{path} {problem}")
 

@@ -7,7 +7,10 @@ ProviderUnavailable or ProviderRefused.
 
 from __future__ import annotations
 
+import contextlib
 import json
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any, NoReturn
 
 import urllib3
@@ -33,6 +36,11 @@ class Cluster:
         configuration.retries = urllib3.Retry(0, redirect=0, raise_on_redirect=False, raise_on_status=False)
         self._client = client.ApiClient(configuration)
         self._timeout_seconds = timeout_seconds or (CONNECT_SECONDS, ANSWER_SECONDS)
+        self._ahead = timedelta()
+
+    def now(self) -> datetime:
+        """The time by the clock of the API server, as its last answer said: the times in a status are not by ours."""
+        return datetime.now(UTC) + self._ahead
 
     def close(self) -> None:
         self._client.rest_client.close()
@@ -115,6 +123,8 @@ class Cluster:
                 answer.response.release_conn()
         except (urllib3.exceptions.HTTPError, client.ApiException, OSError) as error:
             raise ProviderUnavailable(f"the Kubernetes API did not answer {method} {path}: {_short(error)}") from error
+        with contextlib.suppress(TypeError, ValueError):  # a proxy may leave the date out, or send another text
+            self._ahead = parsedate_to_datetime(answer.headers.get("Date")) - datetime.now(UTC)
         if answer.status == 404:
             return None
         if answer.status == 403:

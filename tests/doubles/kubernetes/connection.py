@@ -16,7 +16,7 @@ from tests.doubles.kubernetes.discovery import describe
 from tests.doubles.kubernetes.faults import APPLIED_FIRST
 from tests.doubles.kubernetes.node import relay
 from tests.doubles.kubernetes.paths import Refusal, parse
-from tests.doubles.kubernetes.store import Object, is_chosen
+from tests.doubles.kubernetes.store import CLOCK, Object, is_chosen
 from tests.doubles.kubernetes.streams import follow_log, hand_through
 from tests.doubles.kubernetes.verbs import Asked, Verbs
 
@@ -50,6 +50,9 @@ class Connection(http.server.BaseHTTPRequestHandler):
             self._refuse(refusal)
 
     do_POST = do_PATCH = do_DELETE = do_PUT = do_GET
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return super().date_time_string(CLOCK.now().timestamp() if timestamp is None else timestamp)
 
     def _suffer(self, fault: str, body: bytes) -> bool:
         """Do the fault; whether the request is to be served all the same."""
