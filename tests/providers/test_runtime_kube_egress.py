@@ -11,12 +11,14 @@ import pytest
 
 from common.errors import Misconfigured
 from common.providers.runtime.egress_policies import look_outside
+from common.values.app import AppPhase
 from common.values.check import Check
 from common.values.egress import Egress, Network
 from common.values.variable_set import Variables
 from tests.doubles.kubernetes import ClusterDouble
 from tests.doubles.kubernetes.schemas import why_invalid
 from tests.providers.runtime_cluster import COMMIT, SOURCE, SPACE, STAGING, runtime_on, settings_for, version
+from tests.providers.runtime_contract import until
 
 LABEL = "aiworker.dev/egress"
 PROXY = {"AIWORKER_EGRESS_PROXY": "http://proxy.egress.svc:3128"}
@@ -135,3 +137,20 @@ def test_a_proxy_must_be_an_address(cluster: ClusterDouble, tmp_path: Path, url:
     with pytest.raises(Misconfigured, match="AIWORKER_EGRESS_PROXY must be") as refused:
         settings_for(cluster, tmp_path, AIWORKER_EGRESS_PROXY=url)
     assert "secret" not in str(refused.value)
+
+
+def test_pods_of_two_versions_with_different_ports_are_both_reached(cluster: ClusterDouble, tmp_path: Path) -> None:
+    """The live version serves on its port until the next one, on another port, is healthy."""
+    cluster.script("registry.test/slow", "never_ready")
+    with runtime_on(cluster, tmp_path) as runtime:
+        runtime.ensure_app(STAGING, version("v1", port=8080))
+        until(lambda: runtime.ensure_app(STAGING, version("v1", port=8080)).phase is AppPhase.LIVE)
+        runtime.ensure_app(STAGING, version("v2", "registry.test/slow:1", port=9000, start_seconds=600))
+        until(lambda: len(cluster.names("pods", SPACE.namespace)) == 2)
+
+    pods = [cluster.object("pods", SPACE.namespace, name) for name in cluster.names("pods", SPACE.namespace)]
+    (rule,) = cluster.object("networkpolicies", SPACE.namespace, "app-staging")["spec"]["ingress"]
+    ports = [port for pod in pods for port in pod["spec"]["containers"][0]["ports"]]
+    assert sorted(port["containerPort"] for port in ports) == [8080, 9000]
+    allowed = {port["port"] for port in rule["ports"]}
+    assert [port for port in ports if not allowed & {port["containerPort"], port["name"]}] == []

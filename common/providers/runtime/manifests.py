@@ -104,7 +104,8 @@ class Manifests:
         incoming = {
             "podSelector": {"matchLabels": named},
             "policyTypes": ["Ingress"],
-            "ingress": [{"ports": [{"protocol": "TCP", "port": port}]}],
+            # By its name: while versions change, the live pods may listen on another port than the new ones.
+            "ingress": [{"ports": [{"protocol": "TCP", "port": "http"}]}],
         }
         service = {
             "selector": named,

@@ -126,7 +126,9 @@ def _remove(thing: Any, path: Path) -> None:
             thing = thing.get(part) if isinstance(thing, dict) else None
         if thing is None:
             return
-    if isinstance(thing, dict):
+    # An item keeps what it is merged by as long as it has anything else.
+    is_merge_key = len(path) > 1 and isinstance(path[-2], tuple) and path[-2][0] == path[-1]
+    if isinstance(thing, dict) and not is_merge_key:
         thing.pop(path[-1], None)
     for parent, part in reversed(trail):
         if isinstance(part, tuple):
