@@ -198,6 +198,23 @@ def test_a_check_whose_node_is_gone_is_made_anew_beside_the_pod_that_stays(
     assert cluster.object("jobs", SPACE.namespace, places.check_name("c"))["metadata"]["uid"] != began
 
 
+def test_a_check_whose_reports_are_gone_with_its_pod_is_made_anew(runtime: Runtime, cluster: ClusterDouble) -> None:
+    """As where no worker looked at it before its node was taken away. Without reports, lost tests would not be seen."""
+    check = _check()
+    runtime.ensure_check(check)
+    assert finished(runtime, check).phase is CheckPhase.PASSED
+    (pod,) = cluster.names("pods", SPACE.namespace)
+    cluster.store.remove("pods", SPACE.namespace, pod)
+    state = runtime.read_check(SPACE, "c")
+
+    assert state is not None
+    assert (state.phase, state.exit_code) == (CheckPhase.BROKEN, None)
+    assert state.reason == "its pod is gone, and with it what its tests reported"
+    with pytest.raises(ProviderUnavailable, match="its pod is gone"):
+        run_check(runtime, check)
+    until(lambda: again(lambda: run_check(runtime, check)).phase is CheckPhase.PASSED)
+
+
 def test_the_secrets_of_a_check_go_with_its_job(runtime: Runtime, cluster: ClusterDouble) -> None:
     """A worker that is killed before it deletes an ended check leaves it to the cluster, which deletes only the Job."""
     check = _check()

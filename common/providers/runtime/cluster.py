@@ -94,8 +94,7 @@ class KubernetesRuntime:
             self._prepare(app.space)
             former = (_wanted(deployment) if deployment else None) or ""
             self._forget_old_secrets(app, keep={version.version_id, former})
-            manifests = self._manifests.app(app, version, self._image(app, version))
-            for manifest in manifests:
+            for manifest in self._manifests.app(app, version, self._image(app, version)):
                 deployment = self._apply(manifest)
         assert deployment is not None
         return self._state(app, deployment)
@@ -194,6 +193,8 @@ class KubernetesRuntime:
     def _with_reports(self, judged: CheckState, pods: list[KubeObject], now: datetime) -> CheckState:
         """The state with what the tests reported, once their command has ended; it is running until that is there."""
         pod = check_reports.end_of(pods)
+        if pod is None and judged.phase is CheckPhase.PASSED:
+            return CheckState(CheckPhase.BROKEN, None, "", "its pod is gone, and with it what its tests reported")
         if pod is None or judged.phase not in {CheckPhase.PASSED, CheckPhase.FAILED}:
             return judged
         if check_reports.are_awaited(pod, now=now):

@@ -296,6 +296,7 @@ export const TEXTS = {
   "no node accepted its pod within {seconds} s: {message}": "ningún nodo aceptó su pod en {seconds} s: {message}",
   "it runs, but {path} gave no healthy answer within {seconds} s":
     "se ejecuta, pero {path} no dio una respuesta sana en {seconds} s",
+  "its pod is gone, and with it what its tests reported": "su pod ya no existe, ni lo que informaron sus pruebas",
   "its container did not start within {seconds} s{why}": "su contenedor no se inició en {seconds} s{why}",
   "production was rolled back from {commit_sha}, which is still in {default_branch}: add a task created since then that fixes or reverts it (labelled {fix} or {revert}), or set acceptRolledBack":
     "se revirtió producción desde {commit_sha}, que sigue en {default_branch}: añadir una tarea creada desde entonces que lo arregle o lo revierta (con la etiqueta {fix} o {revert}), o poner acceptRolledBack",
