@@ -77,11 +77,23 @@ def test_a_check_that_the_quota_keeps_out_waits_and_says_so(runtime: Runtime, cl
     check = _check()
     state = _waiting(runtime, check)
     assert "exceeded quota: aiworker, requested: pods=1, used: pods=0, limited: pods=0" in str(state.reason)
+    assert state.code == "quota"
     # To ask makes nothing.
     assert (cluster.names("pods"), len(cluster.names("jobs"))) == ([], 1)
 
     allow("5")
     assert finished(runtime, check).phase is CheckPhase.PASSED
+
+
+def test_only_a_check_that_the_quota_keeps_out_asks_for_room(runtime: Runtime, cluster: ClusterDouble) -> None:
+    """Else previews would be taken down for it, one after the other, in vain."""
+    cluster.controllers.quota_ticks = 10**9  # its pod is never made
+    cluster.faults.add(r"POST .*/pods\?", "422", nth=0)
+    state = _waiting(runtime, _check())
+
+    assert "the cluster refuses its pod: " in str(state.reason)
+    assert "scripted fault 422" in str(state.reason)
+    assert state.code == "invalid"
 
 
 def test_a_command_that_takes_too_long_fails_by_its_own_time(runtime: Runtime) -> None:

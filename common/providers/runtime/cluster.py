@@ -178,8 +178,9 @@ class KubernetesRuntime:
         timeout = read_timeout(job["metadata"].get("annotations", {}))
         now = self._cluster.now()
         judged = reasons.judge_check(job, pods, timeout_seconds=timeout, now=now)
-        if judged.phase is CheckPhase.RUNNING and not pods and (reason := self._why_no_pod(job)):
-            return CheckState(CheckPhase.WAITING, None, "", reason, code="quota")
+        if judged.phase is CheckPhase.RUNNING and not pods and (refusal := self._why_no_pod(job)):
+            reason = f"the cluster refuses its pod: {refusal.message}"
+            return CheckState(CheckPhase.WAITING, None, "", reason, code=refusal.code)
         log = "".join(
             self._log(
                 pod, container, lines=CHECK_LOG_LINES, timestamps="false", is_required=judged.phase != CheckPhase.BROKEN
@@ -202,8 +203,8 @@ class KubernetesRuntime:
         found = unpack(self._log(pod, check_reports.NAME, lines=MOST_LINES, timestamps="false"))
         return replace(judged, report=found.report, coverage=found.coverage)
 
-    def _why_no_pod(self, job: KubeObject) -> str | None:
-        """Return why the cluster refuses the Job's pod, such as the quota; None if it would accept the pod.
+    def _why_no_pod(self, job: KubeObject) -> ProviderRefused | None:
+        """Return why the cluster refuses the Job's pod, with the code `quota` if it is that; None if it would not.
 
         A Job's status does not tell the reason, so the pod is created as a dry run, which needs no further rights.
         """
@@ -213,7 +214,7 @@ class KubernetesRuntime:
         try:
             self._cluster.create(places.path("pods", about["namespace"]), pod, is_trial=True)
         except ProviderRefused as error:
-            return f"the cluster refuses its pod: {error.message}"
+            return error
         return None
 
     def delete_check(self, space: Space, check_id: str) -> None:
@@ -293,8 +294,7 @@ class KubernetesRuntime:
         restarts = reasons.restarts(pods)
         if judged.phase is AppPhase.LIVE:
             seconds = float(about.get(places.HEALTH_SECONDS, 0))
-            image = reasons.image_digest(pods)
-            return AppState(AppPhase.LIVE, url, wanted, None, None, restarts, seconds, image=image)
+            return AppState(AppPhase.LIVE, url, wanted, None, None, restarts, seconds, image=reasons.image_digest(pods))
         former = self._serving(app, beside=wanted)
         seconds = reasons.ready_seconds(pods, self._cluster.now()) if pods else 0.0
         return AppState(judged.phase, url, former, judged.reason, judged.code, restarts, seconds)
