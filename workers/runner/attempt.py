@@ -217,10 +217,11 @@ class Attempt:
         claimed = self._claimed
         if claimed.run.is_review and claimed.setup_command is not None:
             log.add("log", "The setup command is left out of a review, since it runs code of the commit.")
-        prepared = prepare(
-            self._workspace, needs_of(claimed), project_id=claimed.project.id, log=lambda line: log.add("log", line),
-            hide=log.hide,
-        )  # fmt: skip
+        with self._watched_disk():
+            prepared = prepare(
+                self._workspace, needs_of(claimed), project_id=claimed.project.id, hide=log.hide,
+                log=lambda line: log.add("log", line),
+            )  # fmt: skip
         confinement = replace(self._workspace.confinement, databases=prepared.doors)
         self._workspace = replace(
             self._workspace, variables=dict(prepared.environ) | trace_variables(), confinement=confinement
@@ -236,7 +237,7 @@ class Attempt:
 
     def _review(self, work: DriverWork) -> _Report:
         """Let the driver read and judge. What it changed is thrown away, and its session with it."""
-        with watched(self._workspace.directory, self._settings.disk, self._stop_filling):
+        with self._watched_disk():
             outcome = work.execute(self._work)
         self._work.check()
         if outcome.kind is not OutcomeKind.COMPLETED:
@@ -251,10 +252,7 @@ class Attempt:
             say=lambda text: log.add("log", text),
         )
         try:
-            with (
-                checkpoints.every(self._settings.checkpoint_seconds),
-                watched(self._workspace.directory, self._settings.disk, self._stop_filling),
-            ):
+            with checkpoints.every(self._settings.checkpoint_seconds), self._watched_disk():
                 outcome = work.execute(self._work)
             self._work.check()
             if outcome.kind not in {OutcomeKind.COMPLETED, OutcomeKind.WAITING}:
@@ -275,6 +273,9 @@ class Attempt:
             raise
         self._keep_session(work, api, log, outcome, head)
         return _Report(str(outcome.kind), outcome.summary, commit_sha=head)
+
+    def _watched_disk(self) -> contextlib.AbstractContextManager[None]:
+        return watched(self._workspace.directory, self._settings.disk, self._stop_filling)
 
     def _stop_filling(self, reason: str) -> None:
         self._fills_disk = True

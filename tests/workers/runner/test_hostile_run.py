@@ -234,10 +234,10 @@ def hostile(tmp_path: Path) -> Iterator[Any]:
     repository = make_repository(tmp_path / "forge")
     with running_platform() as platform:
 
-        def execute(script: str, **settings: Any) -> tuple[PlatformRun, Path]:
+        def execute(script: str, setup: str | None = None, **settings: Any) -> tuple[PlatformRun, Path]:
             driver = FakeDriver(tmp_path / "fake")
             write_program(driver.executable, script)
-            run = platform.add_run("run-1", repository, "x", driver="fake")
+            run = platform.add_run("run-1", repository, "x", driver="fake", setupCommand=setup)
             attempt(platform, run, tmp_path / "work", driver, AttemptSettings(ask_hold_seconds=0, **settings)).execute()
             assert run.finish is not None, run.log
             return run, repository
@@ -264,6 +264,16 @@ def test_a_run_that_fills_the_disk_with_a_file_without_a_name_is_stopped(hostile
     run, _ = hostile(f"session s; {filling}", disk=DiskBounds(run_bytes=50_000_000))
 
     assert "filled more than 48 MiB of this machine's disk" in run.finish["reason"]
+
+
+def test_a_setup_command_that_fills_the_disk_is_stopped(hostile: Any) -> None:
+    setup = "head -c 60000000 /dev/urandom > fill; sleep 600"
+
+    run, _ = hostile("session s; end true 'Done'", setup, disk=DiskBounds(run_bytes=50_000_000))
+
+    assert run.finish["outcome"] == "failed"
+    assert "filled more than 48 MiB of this machine's disk" in run.finish["reason"]
+    assert "fake session s" not in run.log
 
 
 def test_a_fork_bomb_ends_and_is_named(hostile: Any) -> None:
