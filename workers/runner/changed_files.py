@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from workers.runner.edit_diffs import cut_diff, diff_of_texts, name_in, present_text
+from workers.runner.edit_diffs import Effort, cut_diff, diff_of_texts, name_in, present_text
 
 MOST_FILES = 20
 
@@ -29,9 +29,10 @@ class ChangedFiles:
         changes = arguments.get("changes")
         named = [one.get("path") for one in changes if isinstance(one, Mapping)] if isinstance(changes, list) else []
         names = [name_in(path, self._workspace) for path in named if isinstance(path, str) and path]
-        return cut_diff("".join(self._one(name) for name in names[:MOST_FILES])) or None
+        effort = Effort()
+        return cut_diff("".join(self._one(name, effort) for name in names[:MOST_FILES])) or None
 
-    def _one(self, name: str) -> str:
+    def _one(self, name: str, effort: Effort) -> str:
         before = self._seen[name] if name in self._seen else self._committed(name)
         after = self._seen[name] = present_text(self._workspace, name)
-        return diff_of_texts(name, before, after)
+        return diff_of_texts(name, before, after, effort)

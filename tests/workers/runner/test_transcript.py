@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ from hypothesis import strategies as st
 
 from common.errors import ProviderRefused
 from web.http.json_strict import parse_object
+from workers.runner.changed_files import ChangedFiles
 from workers.runner.client import MOST_LINES, Json, fit
 from workers.runner.drivers.program import End, Event, Note, Plan, SessionStarted, Text, Thinking, ToolCall, ToolResult
-from workers.runner.edit_diffs import LONGEST_DIFF, diff_of
+from workers.runner.edit_diffs import LONGEST_DIFF, MOST_SECONDS, diff_of
 from workers.runner.reports import LONGEST_ENTRY, RunLog, shortened
 from workers.runner.transcript import Transcript, bounded_input
 
@@ -199,6 +201,25 @@ def test_a_new_file_a_ready_diff_and_what_is_no_edit(tmp_path: Path) -> None:
     assert diff_of({"command": "ls", "content": "x"}, tmp_path) is None
     huge = diff_of({"path": "a", "old_string": "x\n" * 50_000, "new_string": "y\n" * 50_000}, tmp_path)
     assert len(str(huge)) < LONGEST_DIFF + 100
+
+
+def alternating(side: str, count: int) -> str:
+    """So many lines, of which every other one is also on the other side; to compare all of them takes very long."""
+    return "".join(f"common {number % 50}\n{side} {number}\n" for number in range(count // 2))
+
+
+def test_texts_that_take_long_to_compare_delay_a_run_little(tmp_path: Path) -> None:
+    edits = [{"oldText": alternating("old", 2000), "newText": alternating("new", 2000)}] * 40
+    (tmp_path / "a").write_text(alternating("new", 20_000))
+    changed = ChangedFiles(tmp_path, lambda _name: alternating("old", 20_000))
+    began = time.thread_time()
+
+    told = str(diff_of({"path": "b", "edits": edits}, tmp_path))
+    found = str(changed.diff({"changes": [{"path": "a"}]}))
+
+    assert time.thread_time() - began < 4 * MOST_SECONDS
+    assert told.startswith("--- a/b\n+++ b/b\n@@ -1,")
+    assert "\n-old 0\n" in found
 
 
 def test_a_diff_reads_nothing_outside_the_workspace(tmp_path: Path) -> None:
