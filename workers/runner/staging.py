@@ -41,7 +41,7 @@ def add_all(paths: Path, without: Sequence[str]) -> list[str]:
     """
     # In a file: the names of many files are more than a command line holds.
     paths.write_bytes(os.fsencode("\0".join([".", *(f":(exclude,top,literal){name}" for name in without)])))
-    return ["add", "--all", "--ignore-errors", f"--pathspec-from-file={paths}", "--pathspec-file-nul"]
+    return ["add", "--all", "--sparse", "--ignore-errors", f"--pathspec-from-file={paths}", "--pathspec-file-nul"]
 
 
 @dataclass(frozen=True)

@@ -123,6 +123,22 @@ def test_a_submodule_that_gitmodules_names_stays_one(workspace: Workspace, repos
     assert git("ls-tree", "task-1", "lib", cwd=repository).startswith("160000 commit ")
 
 
+def test_new_files_that_a_sparse_checkout_leaves_out_are_committed(workspace: Workspace, repository: Path) -> None:
+    for name in ("kept/old.txt", "sparse/old.txt"):
+        (workspace.path / name).parent.mkdir()
+        (workspace.path / name).write_text("old\n")
+    git("add", ".", cwd=workspace.path)
+    git("commit", "--quiet", "--message", "All of it", cwd=workspace.path)
+    git("sparse-checkout", "set", "kept", cwd=workspace.path)
+    for name in ("sparse/new.txt", "new/new.txt"):
+        (workspace.path / name).parent.mkdir()
+        (workspace.path / name).write_text("new\n")
+
+    commit(workspace)
+
+    assert files(repository) == ["kept/old.txt", "new/new.txt", "sparse/new.txt", "sparse/old.txt", "work.py"]
+
+
 def test_an_ignored_repository_stays_ignored(workspace: Workspace, repository: Path) -> None:
     (workspace.path / "node_modules").mkdir()
     start_repository(workspace.path / "node_modules" / "left")
