@@ -102,7 +102,9 @@ class Workspace:
     @property
     def environ(self) -> dict[str, str]:
         """The whole environment of a driver's commands. Contains no token."""
-        return base_environment(self.home) | IDENTITY | dict(self.variables)
+        # Where nothing confines git, it would take a repository around this one once the driver has removed its own.
+        ceiling = {"GIT_CEILING_DIRECTORIES": str(self.directory)}
+        return base_environment(self.home) | IDENTITY | ceiling | dict(self.variables)
 
     def place(self, *, readable: Sequence[Path] = (), hidden: Sequence[str] = ()) -> Place:
         """Where a driver's commands are started. readable: what they need of this machine. hidden: paths of the working

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -14,13 +15,19 @@ from typing import Any
 
 import pytest
 
+from common.errors import ProviderRefused
+from common.values.claimed_run import Clone
 from tests.conftest import leave_out
 from tests.workers.runner.fake_program import FakeDriver, attempt, write_program
 from tests.workers.runner.places import sandboxes
 from tests.workers.runner.runner_platform import PlatformRun, git, head, make_repository, running_platform
 from workers.runner.attempt_settings import AttemptSettings
+from workers.runner.cancellation import Cancellation
 from workers.runner.disk_watch import DiskBounds
+from workers.runner.run_walls import Confinement
+from workers.runner.workspace import Workspace
 from workers.sandbox.control_groups import make_group
+from workers.sandbox.sandboxes import SandboxMode
 from workers.sandbox.walls import Bounds
 
 CANARY = "canary-7d1f"
@@ -222,6 +229,23 @@ def test_what_its_links_lead_to_is_in_no_transcript_commit_or_session(ran: Ran) 
 def test_its_processes_and_files_are_gone(ran: Ran) -> None:
     assert not (ran.folder / "work").exists()
     assert list(ran.folder.glob("work-sandboxes/*")) == []
+
+
+@pytest.mark.parametrize("mode", [SandboxMode.AUTO, SandboxMode.OFF])
+def test_a_repository_around_the_clone_is_left_alone_though_the_agent_removed_its_own(
+    tmp_path: Path, mode: SandboxMode
+) -> None:
+    around = make_repository(tmp_path / "around").with_name("work")
+    before = git("for-each-ref", cwd=around)
+    clone = Clone(str(make_repository(tmp_path / "forge")), "task-1", "main")
+    workspace = Workspace(around / "run", clone, Cancellation(), Confinement(sandboxes(tmp_path / "run", mode)))
+    workspace.clone()
+    shutil.rmtree(workspace.path / ".git")
+
+    with pytest.raises(ProviderRefused, match="not a git repository"):
+        workspace.commit_all("Do it")
+
+    assert git("for-each-ref", cwd=around) == before
 
 
 # How much it may use
