@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from workers.runner.changed_files import ChangedFiles
@@ -28,6 +28,8 @@ LONGEST_STRING = 8000
 LARGEST_INPUT = 24_000
 """Most characters of a tool's whole input. With a diff it stays below the platform's 64 KiB."""
 LONGEST_CALL_ID = 80
+MOST_OPEN_CALLS = 1000
+"""Most calls without a result that are remembered; of earlier ones neither a duration nor a diff is told."""
 _LARGEST_NUMBER = 2**63 - 1
 """The largest whole number that the platform takes."""
 _DEEPEST = 8
@@ -55,17 +57,16 @@ class Transcript:
         self._program = program
         self._workspace = workspace
         self._process = 0
-        self._began: dict[str, float] = {}
         self._changed = changed
-        self._changing: dict[str, Mapping[str, object]] = {}
+        # By the part of a call's id that is shown: when it began, and the names of the files that it changes.
+        self._open: dict[str, tuple[float, Sequence[str]]] = {}
         self.last_text = ""
         """What the program said last."""
 
     def next_process(self) -> None:
         """A further process starts, whose calls may have the ids of earlier ones."""
         self._process += 1
-        self._began.clear()
-        self._changing.clear()
+        self._open.clear()
 
     def note(self, text: str, *, level: str = "info") -> None:
         self._log.add_whole("log", text, level=level)
@@ -97,31 +98,41 @@ class Transcript:
                     self.note(text, level="warn")
 
     def _call(self, call: ToolCall) -> None:
-        self._began[call.id] = self._clock()
+        began = self._clock()
         details: dict[str, object] = {"name": call.name, "input": bounded_input(call.input)}
         if command := _command(call.input):
             details["command"] = shortened(command, LONGEST_STRING)
+        names: Sequence[str] = ()
         if diff := diff_of(call.input, self._workspace):
             details["diff"] = diff
-        elif "changes" in call.input:
-            self._changing[call.id] = call.input
+        elif self._changed is not None:
+            names = self._changed.names(call.input)
+        # A call that is told again begins anew.
+        self._open.pop(_short(call.id), None)
+        self._open[_short(call.id)] = began, names
+        if len(self._open) > MOST_OPEN_CALLS:
+            del self._open[next(iter(self._open))]
         self._log.add_whole("tool", _title(call, command), call_id=self._id(call.id), details=details)
 
     def _result(self, result: ToolResult) -> None:
         details: dict[str, object] = {"ok": result.ok}
         if result.exit_code is not None:
             details["exitCode"] = result.exit_code
-        if (began := self._began.pop(result.id, None)) is not None:
+        if (known := self._open.pop(_short(result.id), None)) is not None:
+            began, names = known
             details["durationMs"] = round((self._clock() - began) * 1000)
-        changing = self._changing.pop(result.id, None)
-        if self._changed is not None and changing is not None and (diff := self._changed.diff(changing)):
-            details["diff"] = diff
+            if self._changed is not None and names and (diff := self._changed.diff(names)):
+                details["diff"] = diff
         level = "info" if result.ok else "error"
         self._log.add_whole("result", result.text, level=level, call_id=self._id(result.id), details=details)
 
     def _id(self, call_id: str) -> str:
-        short = call_id[-LONGEST_CALL_ID:]
+        short = _short(call_id)
         return short if self._process <= 1 else f"{self._process}:{short}"
+
+
+def _short(call_id: str) -> str:
+    return call_id[-LONGEST_CALL_ID:]
 
 
 def bounded_input(value: Mapping[str, object]) -> object:

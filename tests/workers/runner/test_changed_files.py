@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
-from workers.runner.changed_files import ChangedFiles
+from workers.runner.changed_files import MOST_CHARACTERS, ChangedFiles
 from workers.runner.edit_diffs import diff_of
 
 
 def test_a_file_is_compared_with_the_last_commit_then_with_what_it_held(tmp_path: Path) -> None:
     changed = ChangedFiles(tmp_path, {"a.txt": "one\n"}.get)  # type: ignore[arg-type]
-    named = {"changes": [{"path": str(tmp_path / "a.txt"), "kind": "update"}]}
+    named = changed.names({"changes": [{"path": str(tmp_path / "a.txt"), "kind": "update"}]})
     (tmp_path / "a.txt").write_text("two\n")
     assert changed.diff(named) == "--- a/a.txt\n+++ b/a.txt\n@@ -1 +1 @@\n-one\n+two\n"
     assert changed.diff(named) is None
@@ -22,7 +23,7 @@ def test_new_and_deleted_files(tmp_path: Path) -> None:
     texts = {"gone.txt": "old\n"}
     changed = ChangedFiles(tmp_path, lambda name: texts.get(name, ""))
     (tmp_path / "new.txt").write_text("new\n")
-    diff = changed.diff({"changes": [{"path": "new.txt"}, {"path": "gone.txt"}]})
+    diff = changed.diff(changed.names({"changes": [{"path": "new.txt"}, {"path": "gone.txt"}]}))
     assert diff == (
         "--- /dev/null\n+++ b/new.txt\n@@ -0,0 +1 @@\n+new\n--- a/gone.txt\n+++ /dev/null\n@@ -1 +0,0 @@\n-old\n"
     )
@@ -35,7 +36,21 @@ def test_files_outside_of_the_workspace_are_not_read(tmp_path: Path) -> None:
     (inside / "link").symlink_to(tmp_path / "secret")
     changed = ChangedFiles(inside, lambda _name: "")
     for path in ("../secret", "link", str(tmp_path / "secret")):
-        assert changed.diff({"changes": [{"path": path}]}) is None
+        assert changed.diff(changed.names({"changes": [{"path": path}]})) is None
+
+
+def test_files_that_were_compared_fill_no_memory(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("x" * 2**20)
+    changed = ChangedFiles(tmp_path, lambda _name: "y")
+    tracemalloc.start()
+    try:
+        for number in range(100):
+            name = f"{'./' * number}a.txt"
+            assert changed.diff([name])
+        kept_bytes, _most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept_bytes < 2 * MOST_CHARACTERS
 
 
 def test_changes_that_are_told_with_their_texts(tmp_path: Path) -> None:

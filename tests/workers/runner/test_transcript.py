@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import tracemalloc
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from common.errors import ProviderRefused
 from web.http.json_strict import parse_object
 from workers.runner.changed_files import ChangedFiles
 from workers.runner.client import MOST_LINES, Json, fit
+from workers.runner.drivers.codex import CodexReader
 from workers.runner.drivers.program import End, Event, Note, Plan, SessionStarted, Text, Thinking, ToolCall, ToolResult
 from workers.runner.edit_diffs import LONGEST_DIFF, MOST_SECONDS, diff_of
 from workers.runner.reports import LONGEST_ENTRY, RunLog, shortened
@@ -64,6 +66,24 @@ def test_a_result_says_how_long_its_call_took(tmp_path: Path) -> None:
             transcript.write(event)
     took = {line["callId"]: line["details"]["durationMs"] for line in receiver.lines if line["kind"] == "result"}
     assert took == {"quick": 250, "slow": 60_000}
+
+
+def test_calls_that_never_end_fill_no_memory(tmp_path: Path) -> None:
+    reader = CodexReader()
+    changed = ChangedFiles(tmp_path, lambda _name: "")
+    with RunLog(Receiver(), on_over=lambda _: None, secrets=()) as log:  # type: ignore[arg-type]
+        transcript = Transcript(log, program="codex", workspace=tmp_path, changed=changed)
+        tracemalloc.start()
+        try:
+            for number in range(100):
+                name = f"{number}".rjust(2**20, "x")
+                item = {"type": "file_change", "id": name, "changes": [{"path": name}]}
+                for event in reader.read(json.dumps({"type": "item.started", "item": item})):
+                    transcript.write(event)
+            kept_bytes, _most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert kept_bytes < 20 * 2**20
 
 
 def test_every_kind_of_event_is_an_entry(tmp_path: Path) -> None:
@@ -215,7 +235,7 @@ def test_texts_that_take_long_to_compare_delay_a_run_little(tmp_path: Path) -> N
     began = time.thread_time()
 
     told = str(diff_of({"path": "b", "edits": edits}, tmp_path))
-    found = str(changed.diff({"changes": [{"path": "a"}]}))
+    found = str(changed.diff(["a"]))
 
     assert time.thread_time() - began < 4 * MOST_SECONDS
     assert told.startswith("--- a/b\n+++ b/b\n@@ -1,")

@@ -31,6 +31,8 @@ from workers.runner.drivers.refusals import classify_exit
 from workers.runner.drivers.versions import check_program
 
 TOOL_SECONDS = 3600
+_MOST_OPEN_CALLS = 1000
+_LONGEST_ID = 200
 _CALLS = ("command_execution", "mcp_tool_call", "file_change", "web_search", "collab_tool_call")
 
 
@@ -112,7 +114,7 @@ def _config(work: Work) -> str:
 class CodexReader:
     def __init__(self) -> None:
         self._last_text = ""
-        self._called: set[str] = set()
+        self._open_calls: dict[str, None] = {}
         self._turn = 0
         self._error = ""
 
@@ -143,11 +145,14 @@ class CodexReader:
     def _item(self, kind: str, item: Json, *, is_done: bool) -> Iterator[Event]:
         if kind in _CALLS:
             # Item ids begin anew with each turn.
-            call_id = f"{self._turn}:{text(item.get('id'))}"
-            if call_id not in self._called:
-                self._called.add(call_id)
+            call_id = f"{self._turn}:{text(item.get('id'))[:_LONGEST_ID]}"
+            if call_id not in self._open_calls:
+                self._open_calls[call_id] = None
+                if len(self._open_calls) > _MOST_OPEN_CALLS:
+                    del self._open_calls[next(iter(self._open_calls))]
                 yield ToolCall(call_id, text(item.get("tool")) or kind, _input(kind, item))
             if is_done:
+                self._open_calls.pop(call_id, None)
                 yield _result(call_id, item)
         elif kind == "todo_list":
             steps = ((text(one.get("text")), bool(one.get("completed"))) for one in mappings(item.get("items")))
