@@ -9,13 +9,17 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from common.errors import CutShort, ProviderRefused
 from common.machine.gitmodules import submodule_paths
+from workers.runner.run_git import object_name
 from workers.runner.workspace_files import nested_repositories, read_inside
+
+Result = TypeVar("Result")
 
 MOST_NAMED = 20
 _PLACEHOLDER = ".aiworker-placeholder"
@@ -27,6 +31,14 @@ _LONGEST_GIT_FILE = 8192
 # All commands together are one word of a command line, which has at most 128 KiB. A path is in two of them.
 _MOST_BYTES = 30_000
 _OTHER_BYTES = 120
+_UNCONVERTED = re.compile(
+    r"\bfatal: (?:BOM is (?:required|prohibited) in '(?P<marked>.*)' if encoded as .*"
+    r"|failed to encode '(?P<encoded>.*)' from .* to .*"
+    r"|encoding '(?P<returned>.*)' from .* to .* and back is not the same)$",
+    re.MULTILINE,
+)
+"""The end of a git that was to convert a file from the encoding of `.gitattributes` and could not. A filter that must
+not fail is another thing: what it encrypts is never committed as it is."""
 _LEFT_OUT = re.compile(
     r"error: unable to index file '(?P<file>.*?)'?"
     r"|warning: could not open directory '(?P<folder>.*)': .*"
@@ -42,6 +54,36 @@ def add_all(paths: Path, without: Sequence[str]) -> list[str]:
     # In a file: the names of many files are more than a command line holds.
     paths.write_bytes(os.fsencode("\0".join([".", *(f":(exclude,top,literal){name}" for name in without)])))
     return ["add", "--all", "--sparse", "--ignore-errors", f"--pathspec-from-file={paths}", "--pathspec-file-nul"]
+
+
+def add_unconverted(
+    root: Path, add: Callable[[Mapping[str, str]], Result], run: Callable[[Sequence[str]], Sequence[str]]
+) -> Result:
+    """Call `add` until git takes all files of the working tree `root`: it is told which to take as they are, by what
+    `as_they_are` needs of them. Git ends at the first file that it can't convert. run: runs git there.
+
+    A program that knows nothing of `working-tree-encoding` writes UTF-8, which is what git would have made of it.
+    """
+    unconverted: dict[str, str] = {}
+    command_bytes = 0
+    while True:
+        try:
+            return add(unconverted)
+        except ProviderRefused as refused:
+            match = _UNCONVERTED.search(refused.message)
+            name = match and match[match.lastgroup or 0]
+            if not name or name in unconverted or command_bytes > _MOST_BYTES:
+                raise
+            command_bytes += len(os.fsencode(shlex.quote(name))) + _OTHER_BYTES
+            sha = object_name(run(["hash-object", "-w", "--no-filters", "--", name]))
+            mode = "100755" if os.access(root / name, os.X_OK) else "100644"
+            unconverted[name] = f"{mode},{sha},{name}"
+
+
+def as_they_are(unconverted: Mapping[str, str]) -> list[list[str]]:
+    """The commands that add these files to the index, whatever the attributes say."""
+    words = [word for one in unconverted.values() for word in ("--cacheinfo", one)]
+    return [["update-index", "--add", "--replace", *words]] if words else []
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ from workers.runner.commands import kill_all_below
 from workers.runner.leftovers import remove_run
 from workers.runner.run_git import FIRST, RunGit, object_name, verify
 from workers.runner.run_walls import Confinement, Place
-from workers.runner.staging import Nested, add_all, left_out, look_for_nested
+from workers.runner.staging import Nested, add_all, add_unconverted, as_they_are, left_out, look_for_nested
 from workers.runner.workspace_files import copy_out, large_files, unlink_git_locks
 from workers.sandbox.walls import Walls
 
@@ -217,9 +217,9 @@ class Workspace:
     def push(self, head: str | None = None) -> str:
         """Push HEAD of the working tree to the branch at the forge; returns its SHA. Safe to repeat.
 
-        head: its SHA, if that is known.
-        If somebody else moved the branch, their commits are merged in once. Raises ProviderUnavailable if the forge is
-        unavailable, and ProviderRefused if it refuses, if that merge conflicts, or if the branch moves again.
+        head: its SHA, if that is known. If somebody else moved the branch, their commits are merged in once. Raises
+        ProviderUnavailable if the forge is unavailable, and ProviderRefused if it refuses, if that merge conflicts, or
+        if the branch moves again.
         """
         head = head or self.head()
         if self._push_head(head):
@@ -346,8 +346,7 @@ class Workspace:
         """Write the files of the working tree, without those that are ignored, as a tree, and look at what is there.
 
         Files in repositories within it are among them (see staging). with_files: if not, the tree is that of HEAD, or
-        of what was pushed on a branch without a commit.
-        Afterwards the working tree's repository has what this run pushed last.
+        of what was pushed on a branch without a commit. Afterwards the clone has what this run pushed last.
         """
         pushed = self._pushed()
         with self._exchange() as folder:
@@ -357,12 +356,16 @@ class Workspace:
             copy_out(self.path, ".git/index", index, most_bytes=_LARGEST_INDEX_BYTES)
             large = [] if largest_file_bytes is None else large_files(self.path, largest_file_bytes)
             nested = look_for_nested(self.path, self._answers) if with_files else Nested()
-            add = add_all(folder / "paths", [*large, *nested.finished])
-            after = [*nested.before(pushed), add, *nested.after(), ["write-tree"]] if with_files else []
-            added, head, head_tree, pushed_tree, merged = self._answers(
-                verify("HEAD^{commit}"), verify("HEAD^{tree}"), verify(f"{pushed}^{{tree}}"), verify("MERGE_HEAD"),
-                after=after, writable=[folder], more={"GIT_INDEX_FILE": str(index)},
-            )  # fmt: skip
+
+            def add(raw: Mapping[str, str]) -> list[list[str]]:
+                files = add_all(folder / "paths", [*large, *nested.finished, *raw])
+                steps = [*nested.before(pushed), *as_they_are(raw), files, *nested.after(), ["write-tree"]]
+                return self._answers(
+                    verify("HEAD^{commit}"), verify("HEAD^{tree}"), verify(f"{pushed}^{{tree}}"), verify("MERGE_HEAD"),
+                    after=steps if with_files else [], writable=[folder], more={"GIT_INDEX_FILE": str(index)},
+                )  # fmt: skip
+
+            added, head, head_tree, pushed_tree, merged = add_unconverted(self.path, add, self._here)
         if not pushed_tree:
             self._take(_CHECKPOINT, as_fetched=False)
             pushed_tree = self._here(verify(f"{pushed}^{{tree}}"))

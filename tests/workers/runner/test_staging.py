@@ -181,6 +181,25 @@ def test_more_repositories_than_a_command_can_name_are_no_obstacle(workspace: Wo
     assert len(files(repository)) == 401
 
 
+def test_files_that_git_can_not_convert_are_committed_as_they_are(workspace: Workspace, repository: Path) -> None:
+    (workspace.path / ".gitattributes").write_text(
+        "*.rc working-tree-encoding=UTF-16\n*.odd working-tree-encoding=nothing\n"
+    )
+    names = ["a's.rc", "deep/b.rc", "c.odd"]
+    (workspace.path / "deep").mkdir()
+    for name in names:
+        (workspace.path / name).write_text(f"{name} ÿ\n")
+    (workspace.path / "c.odd").chmod(0o755)
+    (workspace.path / "good.rc").write_text("converted\n", encoding="utf-16")
+
+    commit(workspace)
+
+    assert files(repository) == [".gitattributes", "a's.rc", "c.odd", "deep/b.rc", "good.rc", "work.py"]
+    assert [git("show", f"task-1:{name}", cwd=repository) for name in names] == [f"{name} ÿ" for name in names]
+    assert git("show", "task-1:good.rc", cwd=repository) == "converted"
+    assert git("ls-tree", "task-1", "c.odd", cwd=repository).startswith("100755 ")
+
+
 def test_what_git_may_not_read_is_left_out_and_named_once(
     workspace: Workspace, repository: Path, said: list[str]
 ) -> None:
