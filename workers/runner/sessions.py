@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fnmatch
 import io
+import itertools
 import json
 import os
 import shutil
@@ -28,6 +29,9 @@ _MANIFEST = "manifest.json"
 _FOLDER = "session/"
 _EVERYTHING = ("**",)
 MOST_UNPACKED_BYTES = 256 * 2**20
+MOST_FILES = 50_000
+_DEEPEST = 100
+"""Levels of folders that are looked into. os.fwalk calls itself, and keeps a descriptor open, for each."""
 
 
 def pack(
@@ -39,12 +43,13 @@ def pack(
     kept: Sequence[str] = _EVERYTHING,
     program_session: str | None = None,
 ) -> bytes:
-    """Return an archive of the directory's regular files; symbolic links and special files are left out.
+    """Return an archive of the directory's regular files; left out are symbolic links, special files, and what lies
+    deeper than any program puts it.
 
     kept: patterns of the files and folders to take, `**` for any number of folders. program_session: the id with which
     the program resumes it. Each file is checked by the open descriptor that it is read from, because a process of the
     agent may replace the file meanwhile. Raises ProviderRefused (`session_too_large`) if the archive would be larger
-    than the platform stores, or the files than `unpack` accepts; OSError if a file shrinks meanwhile.
+    than the platform stores, or the files larger or more than `unpack` accepts; OSError if a file shrinks meanwhile.
     """
     manifest = {"driver": driver, "round": round_number, "headSha": head_sha, "session": program_session}
     content = json.dumps(manifest).encode()
@@ -53,14 +58,19 @@ def pack(
         entry = tarfile.TarInfo(_MANIFEST)
         entry.size = len(content)
         archive.addfile(entry, io.BytesIO(content))
-        left_bytes = MOST_UNPACKED_BYTES
+        left_bytes, left_files = MOST_UNPACKED_BYTES, MOST_FILES
         wanted = [PurePath(pattern).parts for pattern in kept]
         for place, folders, names, descriptor in os.fwalk(directory, follow_symlinks=False):
             here = Path(place).relative_to(directory)
             folders[:] = [name for name in sorted(folders) if _is_wanted((here / name).parts, wanted, is_folder=True)]
+            if len(here.parts) == _DEEPEST:
+                folders.clear()
             for name in sorted(names):
                 path = here / name
                 if _is_wanted(path.parts, wanted):
+                    left_files -= 1
+                    if left_files < 0:
+                        raise ProviderRefused(f"the session has more than {MOST_FILES} files", code="session_too_large")
                     left_bytes -= _add(archive, _FOLDER + path.as_posix(), name, descriptor, left_bytes)
     return buffer.getvalue()
 
@@ -149,8 +159,9 @@ def unpack(archive_bytes: bytes, directory: Path, *, driver: str) -> SavedSessio
                 head_sha=str(manifest["headSha"]),
                 program_session=None if program_session is None else str(program_session),
             )
-            members = [it for it in archive if it.isfile() and it.name.startswith(_FOLDER)]
-            if sum(member.size for member in members) > MOST_UNPACKED_BYTES:
+            entries = list(itertools.islice(archive, MOST_FILES + 2))
+            members = [it for it in entries if it.isfile() and it.name.startswith(_FOLDER)]
+            if len(entries) > MOST_FILES + 1 or sum(member.size for member in members) > MOST_UNPACKED_BYTES:
                 return None
             for member in members:
                 _extract(archive, member, directory)

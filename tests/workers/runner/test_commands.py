@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.errors import ProviderRefused
+from common.machine.files import remove_tree
 from workers.runner import sessions
 from workers.runner.cancellation import Cancellation, Cancelled, Why
 from workers.runner.commands import LONGEST_LINE, TimedOut, run_command
@@ -102,6 +104,40 @@ def test_a_session_replaces_what_the_setup_left_and_follows_no_link(tmp_path: Pa
     (target / "deep").symlink_to(outside)
     assert sessions.unpack(archive, target, driver="scripted") is None
     assert [path.name for path in outside.iterdir()] == ["kept"]
+
+
+def test_a_session_leaves_out_what_lies_deeper_than_any_program_puts_it(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    for folder in (source, target):
+        folder.mkdir()
+    (source / "log.jsonl").write_text("{}")
+    bottom = os.open(source, os.O_RDONLY)
+    for _ in range(1200):
+        os.mkdir("d", dir_fd=bottom)
+        below = os.open("d", os.O_RDONLY, dir_fd=bottom)
+        os.close(bottom)
+        bottom = below
+    os.close(bottom)
+
+    try:
+        archive = sessions.pack(source, driver="scripted", round_number=3, head_sha="a" * 40)
+    finally:
+        remove_tree(source)  # pytest can't
+
+    assert sessions.unpack(archive, target, driver="scripted") is not None
+    assert [path.name for path in target.iterdir()] == ["log.jsonl"]
+
+
+def test_a_session_of_too_many_files_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "MOST_FILES", 3)
+    for number in range(4):
+        (tmp_path / str(number)).touch()
+
+    with pytest.raises(ProviderRefused, match="more than 3 files"):
+        sessions.pack(tmp_path, driver="scripted", round_number=3, head_sha="a" * 40)
+
+    (tmp_path / "0").unlink()
+    assert sessions.pack(tmp_path, driver="scripted", round_number=3, head_sha="a" * 40)
 
 
 @pytest.mark.parametrize("name", ["session/../../escaped", "session//tmp/../../escaped", "session/a/../../../escaped"])
