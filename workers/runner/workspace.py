@@ -25,12 +25,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from common.errors import CutShort, ProviderRefused, ProviderUnavailable
+from common.errors import ProviderRefused, ProviderUnavailable
 from common.machine.children import base_environment
 from common.machine.git_environment import identity
 from common.values.claimed_run import Clone
 from workers.runner.cancellation import Cancellation
 from workers.runner.commands import kill_all_below
+from workers.runner.committed_files import committed_text
 from workers.runner.leftovers import remove_run
 from workers.runner.run_git import FIRST, RunGit, object_name, verify
 from workers.runner.run_walls import Confinement, Place
@@ -155,10 +156,9 @@ class Workspace:
 
     def committed_text(self, name: str, *, commit: str = "HEAD") -> str:
         """Return the text of a file at a commit; empty if there is none. name: its path in the working tree."""
-        try:
-            return "".join(f"{line}\n" for line in self._here(["show", f"{commit}:{name}"]))
-        except (CutShort, ProviderRefused, ValueError):  # ValueError: a name that no path can have
-            return ""
+        with contextlib.suppress(OSError), self._exchange() as folder:
+            return committed_text(f"{commit}:{name}", self.path, folder, self._here)
+        return ""
 
     def leave_alone(self, names: Sequence[str]) -> None:
         """Make git in the clone take the files below these paths for unchanged: the driver does not see them."""

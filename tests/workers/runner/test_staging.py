@@ -14,6 +14,7 @@ from tests.workers.runner.places import confinement
 from tests.workers.runner.runner_platform import git, head, make_repository
 from workers.runner.cancellation import Cancellation
 from workers.runner.checkpoints import Checkpoints
+from workers.runner.committed_files import MOST_TEXT_BYTES
 from workers.runner.staging import LeftOutLog, left_out
 from workers.runner.workspace import Workspace
 
@@ -261,6 +262,31 @@ def test_what_the_driver_committed_is_kept_though_git_can_not_write_the_files(
     assert stored == [own]
     assert said[0] == f"The work so far is kept in {own[:12]}, without its uncommitted files."
     assert said[1].startswith("The files could not be kept: ")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["".join(f"{number}\r\n" for number in range(6000)), "x" * 40_000, "", "ÿ\x0c\n"],
+    ids=["many lines", "a long line", "nothing", "other line ends"],
+)
+def test_a_committed_text_is_told_exactly(workspace: Workspace, text: str) -> None:
+    (workspace.path / "a b").mkdir()
+    (workspace.path / "a b" / "c").write_bytes(text.encode())
+    first = workspace.commit_all("Add it")
+    (workspace.path / "a b" / "c").write_text("changed")
+    workspace.commit_all("Change it")
+
+    assert workspace.committed_text("a b/c", commit=str(first)) == text
+    assert workspace.committed_text("a b/c") == "changed"
+    assert workspace.committed_text("a b") == workspace.committed_text("none") == ""
+    assert not list(workspace.path.glob(".merge_file*"))
+
+
+def test_a_committed_text_that_is_too_long_is_none(workspace: Workspace) -> None:
+    (workspace.path / "large").write_bytes(b"x" * (MOST_TEXT_BYTES + 1))
+    workspace.commit_all("Add it")
+
+    assert workspace.committed_text("large") == ""
 
 
 def test_many_paths_that_are_left_out_are_counted() -> None:
