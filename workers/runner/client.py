@@ -29,6 +29,8 @@ Json = dict[str, Any]
 LONG_POLL_SECONDS = 25
 MOST_LINES = 500
 MOST_SESSION_BYTES = 16 * 2**20
+LONGEST_REPORTED = 60_000
+"""Most characters of a report's texts, each of which JSON may escape by six. The platform stores fewer."""
 _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 30.0
 
@@ -298,8 +300,8 @@ class RunApi:
 
         agent_token: the agent takes another run; returns that if the platform has one now.
         """
-        body = _without_nones({"outcome": outcome, "commitSha": commit_sha, "summary": summary, "reason": reason,
-                               "cutShort": cut_short or None})  # fmt: skip
+        texts = {"summary": summary[:LONGEST_REPORTED], "reason": reason and reason[:LONGEST_REPORTED]}
+        body = _without_nones({"outcome": outcome, "commitSha": commit_sha, **texts, "cutShort": cut_short or None})
         reply = self._with_retries(lambda wire: self._post(wire, "/finish", body, agent_token))
         try:
             return decode(ClaimedRun, reply["next"], key_of=camel_case) if reply.get("next") else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import socket
 import tempfile
@@ -298,6 +299,17 @@ def test_a_setup_command_that_fills_the_disk_is_stopped(hostile: Any) -> None:
     assert run.finish["outcome"] == "failed"
     assert "filled more than 48 MiB of this machine's disk" in run.finish["reason"]
     assert "fake session s" not in run.log
+
+
+def test_a_failure_that_says_a_lot_is_reported_within_the_platforms_bound(hostile: Any) -> None:
+    saying = "for line in $(seq 30); do printf 'é%.0s' $(seq 20000) >&2; echo >&2; done; exit 1"
+    configured = f"git config filter.x.required true; git config filter.x.clean {shlex.quote(saying)}"
+
+    run, _ = hostile(f"session s; {configured}; echo '* filter=x' > .gitattributes; end true 'Done'")
+
+    assert run.finish["outcome"] == "failed"
+    assert run.finish["reason"].startswith("git  failed with exit code 128: éé")
+    assert len(json.dumps(run.finish)) < 2**20
 
 
 def test_a_fork_bomb_ends_and_is_named(hostile: Any) -> None:
