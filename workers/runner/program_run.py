@@ -103,21 +103,25 @@ class ProgramRun:
     def execute(self, cancellation: Cancellation) -> DriverOutcome:
         """Work until the task is done, a question waits, or it can't go on. Raises Cancelled, and OSError."""
         prompt = self._task.prompt if self.session.id else self._task.fresh_prompt
+        messages: Sequence[PersonMessage] = ()
         while True:
-            end = self._turn(prompt, cancellation)
-            following = self._following(prompt, end, [*end.undelivered, *self._steering.inbox.take()])
+            end = self._turn(prompt, cancellation, messages)
+            messages = [*end.undelivered, *self._steering.inbox.take()]
+            following = self._following(prompt, end, messages)
             if following is None:
                 # What came just now is for this run; what comes from now on, for the next one.
                 self._steering.stop()
                 if late := self._steering.inbox.take():
+                    messages = late
                     following = self._following(prompt, end, late)
                     self._steering.go_on()
             if following is None:
+                self._steering.acknowledge(cancellation)
                 assert end.classified is not None, "an interrupted turn is followed by another"
                 return self._outcome(end, end.classified)
             prompt = following
 
-    def _turn(self, prompt: str, cancellation: Cancellation) -> TurnEnd:
+    def _turn(self, prompt: str, cancellation: Cancellation, messages: Sequence[PersonMessage]) -> TurnEnd:
         command = self._command(prompt)
         self.session.kept = command.kept
         return ProgramTurn(
@@ -131,6 +135,7 @@ class ProgramRun:
             tools=self._tools,
             patience=self._patience,
             on_session=self._began,
+            told=messages,
             is_review=self._task.is_review,
         ).run(cancellation)
 

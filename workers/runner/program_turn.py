@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -93,7 +93,7 @@ class TurnEnd:
 
 
 class ProgramTurn:
-    """One process. `run` is called once."""
+    """One process. `run` is called once. told: the messages that its prompt contains."""
 
     def __init__(
         self,
@@ -108,6 +108,7 @@ class ProgramTurn:
         tools: Tools | None,
         patience: Patience,
         on_session: Callable[[str], None],
+        told: Sequence[PersonMessage] = (),
         is_review: bool = False,
     ) -> None:
         self._name = name
@@ -120,6 +121,7 @@ class ProgramTurn:
         self._tools = tools
         self._patience = patience
         self._on_session = on_session
+        self._told = told
         self._is_review = is_review
         self._result = TurnEnd(None)
         self._end: End | None = None
@@ -160,6 +162,7 @@ class ProgramTurn:
             cancellation.calling(lambda: process.stop(_CANCEL_GRACE_SECONDS)),
         ):
             process.write(command.first_input or "")
+            self._inbox.tell(self._told)
             if not takes_turns:
                 process.close_input()
             while not process.is_over:
@@ -244,6 +247,7 @@ class ProgramTurn:
             self._transcript.note(
                 f"{self._name} got a message." if len(waiting) == 1 else f"{self._name} got {len(waiting)} messages."
             )
+            self._inbox.tell(waiting)
             self._result.delivered += waiting
             waiting.clear()
 

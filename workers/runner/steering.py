@@ -25,6 +25,8 @@ class Inbox:
         self._lock = threading.Lock()
         self._messages: list[PersonMessage] = []
         self._on_arrival: Callable[[], None] | None = None
+        self.last_told = 0
+        """The seq of the last message that the program got; 0: none."""
 
     def put(self, messages: Sequence[PersonMessage]) -> None:
         with self._lock:
@@ -37,6 +39,10 @@ class Inbox:
         with self._lock:
             taken, self._messages = self._messages, []
         return taken
+
+    def tell(self, messages: Sequence[PersonMessage]) -> None:
+        """The program gets these messages, which were taken before."""
+        self.last_told = max([self.last_told, *(message.seq for message in messages)])
 
     @contextlib.contextmanager
     def calling(self, on_arrival: Callable[[], None]) -> Iterator[None]:
@@ -53,16 +59,16 @@ class Inbox:
 class Steering:
     """Fetches a run's messages into `inbox` while the `with` block runs, but for the time between `stop` and `go_on`.
 
-    What is fetched counts as delivered for the platform once the next fetch names it in `after`; anything else goes to
-    the task's next run. A platform that has no messages ends it quietly. on_over: called with a reason if the run is
-    over.
+    What the program got counts as delivered for the platform once a fetch names it in `after`; anything else goes to
+    the task's next run, such as what waits for the end of a turn that a crash of this machine ends. A platform that has
+    no messages ends it quietly. on_over: called with a reason if the run is over.
     """
 
     def __init__(self, url: str, run_id: str, token: RunToken, *, on_over: Callable[[str], None]) -> None:
         self.inbox = Inbox()
         self._url, self._run_id, self._token = url, run_id, token
         self._on_over = on_over
-        self._after = 0
+        self._last_fetched = self._acknowledged = 0
         self._ending = Cancellation()
         self._thread: threading.Thread | None = None
 
@@ -79,6 +85,12 @@ class Steering:
         if self._thread is not None:
             self._thread.join()
 
+    def acknowledge(self, cancellation: Cancellation) -> None:
+        """Have what the program got count as delivered. Call it after `stop`. Raises Cancelled."""
+        if self.inbox.last_told > self._acknowledged:
+            api = RunApi(self._url, self._run_id, self._token, cancellation)
+            self._guarded(lambda: self._read(api, wait_seconds=0))
+
     def __enter__(self) -> Self:
         self.go_on()
         return self
@@ -87,18 +99,31 @@ class Steering:
         self.stop()
 
     def _fetch(self, api: RunApi, ending: Cancellation) -> None:
+        with contextlib.suppress(Cancelled):
+            self._guarded(lambda: self._fetch_all(api, ending))
+
+    def _fetch_all(self, api: RunApi, ending: Cancellation) -> None:
+        while True:
+            began = time.monotonic()
+            # The platform does not hold a request for messages that it has sent already.
+            is_waiting = self._last_fetched > self.inbox.last_told
+            found = self._read(api, wait_seconds=0 if is_waiting else LONG_POLL_SECONDS)
+            messages = sorted((it for it in found if it.seq > self._last_fetched), key=lambda it: it.seq)
+            if messages:
+                self._last_fetched = messages[-1].seq
+                self.inbox.put(messages)
+            elif time.monotonic() - began < _SHORTEST_ROUND_SECONDS:
+                ending.sleep(_SHORTEST_ROUND_SECONDS)
+
+    def _read(self, api: RunApi, *, wait_seconds: int) -> Sequence[PersonMessage]:
+        told = self.inbox.last_told
+        found = api.read_messages(told, wait_seconds=wait_seconds)
+        self._acknowledged = told
+        return found
+
+    def _guarded(self, call: Callable[[], object]) -> None:
         try:
-            while True:
-                began = time.monotonic()
-                found = api.read_messages(self._after, wait_seconds=LONG_POLL_SECONDS)
-                messages = sorted((it for it in found if it.seq > self._after), key=lambda it: it.seq)
-                if messages:
-                    self._after = messages[-1].seq
-                    self.inbox.put(messages)
-                elif time.monotonic() - began < _SHORTEST_ROUND_SECONDS:
-                    ending.sleep(_SHORTEST_ROUND_SECONDS)
-        except Cancelled:
-            return
+            call()
         except RunOver as error:
             self._on_over(str(error))
         except (NotFound, ProviderRefused) as error:

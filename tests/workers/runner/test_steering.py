@@ -33,6 +33,11 @@ class Steered:
         return git("show", f"task-1:{path}", cwd=self.repository)
 
     @property
+    def has_fetched(self) -> bool:
+        """Whether a message was fetched that the program has not got yet: then the platform holds no request."""
+        return any("wait=0" in query for query in self.platform.queries)
+
+    @property
     def prompts(self) -> list[tuple[str, str | None]]:
         return [(without_place(work), work.resume) for work in self.driver.works]
 
@@ -45,13 +50,26 @@ def steered(platform: Platform, repository: Path, tmp_path: Path) -> Steered:
 def test_a_program_that_takes_no_messages_is_resumed_with_them(steered: Steered) -> None:
     run = steered.begin("session s; text there; wait_for_go; echo $N >> turns; end true turn-$N")
     steered.platform.write(run, "Use tabs")
-    eventually(lambda: any("after=1" in it for it in steered.platform.queries), "the message is fetched")
+    eventually(lambda: steered.has_fetched, "the message is fetched")
 
     steered.go.touch()
 
     assert ended(run)["summary"] == "turn-2"
     assert steered.prompts == [("f", None), (SAID, "s")]
     assert steered.show("turns") == "1\n2"
+
+
+def test_a_message_counts_as_delivered_only_once_the_program_got_it(steered: Steered) -> None:
+    """A run that this machine loses meanwhile takes no message with it."""
+    run = steered.begin("session s; [ $N = 1 ] && { text there; wait_for_go; }; echo $N >> turns; end true turn-$N")
+    steered.platform.write(run, "Use tabs")
+    eventually(lambda: steered.has_fetched, "the message is fetched")
+    assert not any("after=1" in it for it in steered.platform.queries)
+
+    steered.go.touch()
+
+    assert ended(run)["summary"] == "turn-2"
+    assert any("after=1" in it for it in steered.platform.queries)
 
 
 def test_a_program_that_takes_messages_gets_them_within_its_turn(steered: Steered) -> None:
@@ -95,7 +113,7 @@ def test_a_program_with_an_order_to_interrupt_goes_on_in_the_same_process(steere
 def test_a_message_to_a_program_without_sessions_starts_it_anew_with_everything(steered: Steered) -> None:
     run = steered.begin("[ $N = 1 ] && { text there; wait_for_go; }; echo $N >> turns; end true turn-$N")
     steered.platform.write(run, "Use tabs")
-    eventually(lambda: any("after=1" in it for it in steered.platform.queries), "the message is fetched")
+    eventually(lambda: steered.has_fetched, "the message is fetched")
     steered.go.touch()
     assert ended(run)["summary"] == "turn-2"
     assert steered.prompts == [("f", None), (f"f\n\n{SAID}", None)]
