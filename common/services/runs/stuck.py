@@ -64,7 +64,8 @@ class Step:
 def is_failed_result(kind: str, level: str, details: Mapping[str, object] | None) -> bool:
     """Whether an entry says that a call of a tool failed."""
     said = details or {}
-    has_failed = said.get("ok") is False or level == "error" or said.get("exitCode") not in {None, 0}
+    code = said.get("exitCode")
+    has_failed = said.get("ok") is False or level == "error" or (code is not None and code != 0)
     return kind == "result" and has_failed
 
 

@@ -99,6 +99,16 @@ def test_details_that_are_no_object_are_refused(run: Talking, details: Any) -> N
     assert reply.json["details"]["message"] == "Must be an object"
 
 
+@pytest.mark.parametrize("code", [[], {"a": [1]}, "1", 1.5, True, None])
+def test_an_exit_code_of_any_form_is_stored(run: Talking, code: Any) -> None:
+    entry = {"number": 1, "message": "it ended", "kind": "result", "details": {"exitCode": code}}
+
+    reply = run.post(entry)
+
+    assert (reply.status_code, reply.json) == (200, {"accepted": 1, "received": 1})
+    assert run.read()["entries"][0]["details"] == {"exitCode": code}
+
+
 def test_every_text_in_the_details_is_masked(run: Talking) -> None:
     token, model_token = run.claim["run"]["token"], new_token("awm")
     secrets = [CANARY, token, run.claim["clone"]["password"], model_token, "AKIAIOSFODNN7EXAMPLE", f"sk-ant-{'x' * 40}"]
