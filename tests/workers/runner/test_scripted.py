@@ -126,7 +126,7 @@ def test_a_commands_environment_is_scrubbed(
     names = {line.split("=")[0] for line in lines}
     # PWD and the like are the shell's own.
     assert names - {"PWD", "OLDPWD", "SHLVL", "_"} == {
-        "PATH", "HOME", "LANG", "PYTHONDONTWRITEBYTECODE",
+        "PATH", "HOME", "LANG", "PYTHONDONTWRITEBYTECODE", "GIT_CEILING_DIRECTORIES",
         "GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL",
     }  # fmt: skip
     assert f"HOME={session.workspace.parent / 'home'}" in lines
