@@ -87,7 +87,7 @@ def record_heads(
     tasks = tx.lock_all(Task, tx.session.scalars(watched).all())
     groups = _lock_groups(tx, tasks)
     for task in tasks:
-        seen = (pulls or {}).get(task.pr_number) if task.pr_number is not None else None
+        seen = _own_pull(task, pulls or {})
         asks_for_change = seen is not None and _store_comments(tx, task, seen.comments)
         group = groups.get(task.id)
         if group is not None and group.state not in BEFORE_STAGING:
@@ -112,6 +112,19 @@ def _lock_groups(tx: Transaction, tasks: Sequence[Task]) -> dict[str, TaskGroup]
     return {task_id: groups[group_id] for task_id, group_id in held.items()}
 
 
+def _own_pull(task: Task, pulls: Mapping[int, PullReview]) -> PullReview | None:
+    """The task's pull request, if it was read. One of another branch is none: a server that was restored from a backup
+    gives numbers again.
+    """
+    seen = pulls.get(task.pr_number) if task.pr_number is not None else None
+    return seen if seen is not None and seen.pull.head == task.branch_name else None
+
+
+def _is_merged_into(seen: PullReview, branch: str) -> bool:
+    """Whether a person merged the pull request into this branch. Agents may choose another one, and merge into that."""
+    return seen.pull.state is PullState.MERGED and seen.pull.base == branch
+
+
 def _follow(
     tx: Transaction,
     task: Task,
@@ -125,8 +138,9 @@ def _follow(
     if group is not None and head is not None and head == task.later_push:
         # This push was left out when the group was on staging, and stays left out while the group is rebuilt.
         has_moved = False
-    if seen is not None and seen.pull.state is PullState.MERGED and head in {None, task.head_sha}:
-        _approve_merged(tx, task, tx.get(Project, task.project_id))
+    project = tx.get(Project, task.project_id)
+    if seen is not None and _is_merged_into(seen, project.default_branch) and head in {None, task.head_sha}:
+        _approve_merged(tx, task, project)
     elif has_moved:
         proven = (task.head_sha or "")[:12]
         text = f"the branch {task.branch_name} is at {head or 'nothing'} now, but {proven} was proven"

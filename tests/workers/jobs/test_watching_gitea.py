@@ -179,6 +179,30 @@ def test_what_is_merged_by_a_person_is_approved(shop: Shop) -> None:
     assert (shop.task.state, shop.task.approved_sha) == ("approved", shop.head)
 
 
+def test_what_is_merged_into_another_branch_is_not_approved(shop: Shop) -> None:
+    # Whoever may write the repository can do so, also the user of an agent's run: no rule protects that branch.
+    shop.work.commit({"b": "b"}, on="anything", start="main")
+    shop.work.push("anything")
+    change_pull(shop.server.as_person(shop.ada, {"base": "anything"}), shop.repo, str(PULL))
+    shop.repo.pulls[PULL].update(state="closed", merged=True, merge_commit_sha=shop.head)
+
+    for _ in range(2):
+        shop.poll()
+
+    assert (shop.task.state, shop.task.approved_sha) == ("ready_to_test", None)
+
+
+@pytest.mark.parametrize("is_merged", [False, True])
+def test_a_pull_request_of_another_branch_that_has_the_number_changes_nothing(shop: Shop, is_merged: bool) -> None:
+    # As after the server was restored from a backup: numbers since then are given once more.
+    shop.server.comment(shop.ada, shop.repo, PULL, "Of something else")
+    shop.repo.pulls[PULL].update(head="other", state="closed", merged=is_merged, merge_commit_sha=shop.head)
+
+    shop.poll()
+
+    assert (shop.task.state, shop.task.approved_sha, shop.remarks()) == ("ready_to_test", None, [])
+
+
 def test_who_merges_their_own_work_approves_nothing_where_another_has_to(shop: Shop) -> None:
     projects.update_project(shop.project.id, {"separate_approver": True}, by=shop.platform.max)
     shop.repo.pulls[PULL].update(state="closed", merged=True, merge_commit_sha=shop.head)
