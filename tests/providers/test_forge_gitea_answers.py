@@ -61,6 +61,23 @@ def test_where_merging_can_not_be_marked_a_comment_says_it(
     assert len(server.repo("aiworker", "shop").comments) == 1
 
 
+def test_work_after_a_persons_merge_gets_a_pull_request_of_its_own(
+    server: GiteaDouble, forge: GiteaForge, work: WorkTree
+) -> None:
+    def ensure() -> tuple[int, PullState]:
+        pull = forge.ensure_pull_request(SHOP, head="task-1", base="main", title="A", body="")
+        return pull.number, pull.state
+
+    merged = pushed(work)
+    ensure()
+    server.repo("aiworker", "shop").pulls[1].update(state="closed", merged=True, merge_commit_sha=merged)
+
+    assert [ensure(), ensure()] == [(1, PullState.MERGED)] * 2
+    work.commit({"b": "b"}, on="task-1")
+    work.push("task-1")
+    assert [ensure(), ensure()] == [(2, PullState.OPEN)] * 2
+
+
 @pytest.mark.parametrize("version", ["1.15.0", "1.22.0"])
 def test_a_pull_request_is_made_and_found_among_very_many(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str

@@ -297,7 +297,10 @@ class Forge(Protocol):
     def ensure_pull_request(
         self, repository: Repository, *, head: str, base: str, title: str, body: str
     ) -> PullRequest:
-        """Open or update the one pull request from branch head to branch base, with this title and body."""
+        """Open or update the one pull request from branch head to branch base, with this title and body.
+
+        One that was merged is returned unchanged. If a person merged it at the forge, later commits get another one.
+        """
 
     def read_pull_request(self, repository: Repository, number: int) -> PullRequest | None:
         """Return the pull request's present state; None if there is none with this number."""

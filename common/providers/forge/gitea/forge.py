@@ -246,8 +246,12 @@ class GiteaForge:
         found = self._open(repository)
         mirror = self._mirror(repository, found)
         mirror.required_head(git.branch_ref(base))
-        mirror.required_head(git.branch_ref(head))
-        return self._pulls(found).ensure(head=head, base=base, title=title, body=body)
+        newest = mirror.required_head(git.branch_ref(head))
+        return self._pulls(found).ensure(
+            head=head, base=base, title=title, body=body,
+            # The server moves this ref with the branch, until the pull request is merged.
+            is_at_head=lambda number: mirror.read_head(f"refs/pull/{number}/head") == newest,
+        )  # fmt: skip
 
     def read_pull_request(self, repository: Repository, number: int) -> PullRequest | None:
         return self._pulls(self._open(repository)).read(number)

@@ -7,7 +7,7 @@ comments by their author and by a mark at their end that contains their key.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.providers.forge.gitea.client import Client, Json, Upload, at
@@ -32,18 +32,23 @@ class Pulls:
         self._account = account
         self._finds_by_branches = finds_by_branches
 
-    def ensure(self, *, head: str, base: str, title: str, body: str) -> PullRequest:
+    def ensure(self, *, head: str, base: str, title: str, body: str, is_at_head: Callable[[int], bool]) -> PullRequest:
         """Create, adopt or reopen the pull request, with this title and body. A merged one is returned unchanged.
 
-        The two branches must exist.
+        The two branches must exist. is_at_head: whether the pull request of this number has the head's newest commit.
+        One that was merged before that commit is left, and another one created: its merge says nothing of the commit.
         """
+
+        def is_over(pull: Json) -> bool:
+            return bool(pull.get("merged")) and not is_at_head(pull["number"])
+
         found = self._find(head, base)
-        if found is None:
+        if found is None or is_over(found):
             wanted = {"head": head, "base": base, "title": title, "body": body}
             # 409 (422 on some versions): the pull request exists already.
             answer = self._client.call("POST", f"{self._path}/pulls", body=wanted, accept=(409, 422))
             found = answer.body if answer.is_there else self._find_listed(head, base)
-            if found is None:
+            if found is None or is_over(found):
                 raise ProviderRefused(
                     f"the pull request from {head} to {base} can't be created: {_message(answer.body)}", code="refused"
                 )
