@@ -126,6 +126,22 @@ class CommitsContract:
         with refused("no_commit"):
             forge.read_commits(repository, base=NOWHERE, head=base)
 
+    @pytest.mark.parametrize("time", ["1700000000 0000", "1700000000 Europe"])
+    def test_a_commit_whose_time_nobody_can_read_is_listed(
+        self, forge: Forge, repository: Repository, work: WorkTree, time: str
+    ) -> None:
+        base = work.commit({"a": "a"}, on="task-1")
+        person = f"Ada <ada@example.org> {time}"
+        tree = git("rev-parse", f"{base}^{{tree}}", at=work.path)
+        file = work.path / "commit"
+        file.write_text(f"tree {tree}\nparent {base}\nauthor {person}\ncommitter {person}\n\nHello\n")
+        made = git("hash-object", "-t", "commit", "-w", "--literally", str(file), at=work.path)
+        git("push", "--quiet", "origin", f"{made}:refs/heads/task-1", at=work.path)
+
+        found = forge.read_commits(repository, base=base, head=made)
+
+        assert [(one.sha, one.subject, one.author) for one in found.commits] == [(made, "Hello", "Ada")]
+
     def test_what_a_merge_takes_back_is_told(self, forge: Forge, repository: Repository, work: WorkTree) -> None:
         start = work.commit({"theirs": "old\n", "both": "old\n"}, on="main")
         work.commit({"theirs": "new\n", "both": "new\n", "more": "new\n"}, on="main")

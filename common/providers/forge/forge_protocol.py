@@ -55,7 +55,9 @@ class Diff:
 
 @dataclass(frozen=True)
 class Commit:
-    """author: the name that the commit gives, with no promise that it is true. at: aware UTC, when it was committed."""
+    """author: the name that the commit gives, with no promise that it is true. at: aware UTC, when it was committed;
+    1970 if git can't read that.
+    """
 
     sha: str
     subject: str

@@ -224,8 +224,12 @@ def read_commits(path: Path, *, base: str, head: str, limit: int) -> Commits:
 
 
 def _time_of(seconds: str) -> datetime:
-    """A commit names its own time: one that no clock can show becomes the nearest that can."""
-    return datetime.fromtimestamp(min(max(int(seconds), 0), LATEST_SECONDS), UTC)
+    """A commit names its own time: one that no clock can show becomes the nearest that can.
+
+    seconds: digits; empty if git can't read the commit's time, which becomes 1970.
+    """
+    is_late = len(seconds) > len(str(LATEST_SECONDS))
+    return datetime.fromtimestamp(LATEST_SECONDS if is_late else min(int(seconds or 0), LATEST_SECONDS), UTC)
 
 
 def read_file(path: Path, *, commit: str, name: str, max_bytes: int) -> bytes | None:
