@@ -100,6 +100,22 @@ def test_a_page_in_place_of_an_answer_means_that_the_server_is_unavailable(
     assert fault.has_struck
 
 
+@pytest.mark.parametrize("is_known", [False, True])
+def test_a_proxy_that_finds_no_server_means_that_it_is_unavailable(
+    server: GiteaDouble, tmp_path: Path, head: str, is_known: bool
+) -> None:
+    with contextlib.closing(client_of(server, tmp_path)) as forge:
+        if is_known:
+            forge.ping()
+        # Each read is asked for twice before a 404 is believed.
+        faults = [Fault("/api/v1/", "absent") for _ in range(4 if is_known else 2)]
+        server.faults.extend(faults)
+
+        again(lambda: forge.read_head(SHOP, "main"))
+
+    assert all(fault.has_struck for fault in faults)
+
+
 @pytest.mark.parametrize("do", ["500", "reset", "unknown"])
 @pytest.mark.parametrize("match", ["GET .*/pulls/1$", "GET .*/info/refs", "POST .*/git-upload-pack"])
 def test_a_read_is_asked_for_again_before_anybody_hears_of_it(

@@ -50,7 +50,11 @@ class Found:
 
 def read_account(client: Client) -> Account:
     """Return the token's account. Raises ProviderRefused (`unauthorized`) if the token is not valid."""
-    user = client.get("/user").body
+    answer = client.get("/user", accept=(404,))
+    if not answer.is_there:
+        # Gitea never answers so: a proxy that finds no server behind it does, while that is restarted.
+        raise ProviderUnavailable("Gitea's GET /user was answered with 404: the server is away, or not at GITEA_URL")
+    user = answer.body
     return Account(login=user["login"], is_admin=bool(user.get("is_admin")))
 
 

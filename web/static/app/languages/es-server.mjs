@@ -119,6 +119,8 @@ export const TEXTS = {
   "{name} is older than {product} {str}: scopes do not limit a token there (CVE-2026-28744, CVE-2026-28699), so whoever gets a token has all rights of its owner; update the server":
     "{name} es anterior a {product} {str}: allí los permisos no limitan un token (CVE-2026-28744, CVE-2026-28699), así que quien obtiene un token tiene todos los derechos de su dueño; actualizar el servidor",
   "the server at GITEA_URL is not Gitea": "el servidor de GITEA_URL no es Gitea",
+  "Gitea's GET /user was answered with 404: the server is away, or not at GITEA_URL":
+    "la respuesta a GET /user de Gitea fue 404: el servidor no está, o no está en GITEA_URL",
   "Gitea {name} is too old; 1.15 or newer is needed": "Gitea {name} es demasiado antiguo; hace falta 1.15 o posterior",
   "the server does not show the new repository {owner}/{name} to {login}; if it requires a second factor of everybody (TWO_FACTOR_AUTH), enrol that user":
     "el servidor no muestra el repositorio nuevo {owner}/{name} a {login}; si exige un segundo factor a todos (TWO_FACTOR_AUTH), hay que darlo de alta para ese usuario",
