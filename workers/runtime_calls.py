@@ -1,5 +1,5 @@
 """Calls to the forge and the runtime that several jobs share: add the clone source, run a check, make room,
-revoke a credential.
+close a pull request, revoke a credential.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from common.services.delivery import rollouts
 from common.values.app import Space, Version
 from common.values.check import Check, CheckEnd, CheckPhase, CheckState, second_run_of
 from common.values.place import Place
+from common.values.repository import Repository
 
 T = TypeVar("T", Version, Check)
 
@@ -85,6 +86,15 @@ def make_room(space: Space, code: str | None) -> None:
     """
     if code in {"quota", "no_room"}:
         rollouts.make_way(space.project_id if code == "quota" else None)
+
+
+def close_pull(forge: Forge, repository: Repository, number: int, *, merged_commit: str | None = None) -> None:
+    """As Forge.close_pull_request; one that a person removed is nothing to close."""
+    try:
+        forge.close_pull_request(repository, number, merged_commit=merged_commit)
+    except ProviderRefused as error:
+        if error.code != "no_pull_request":
+            raise
 
 
 def revoke_credential(forge: Forge, place: Place, run_id: str) -> bool:

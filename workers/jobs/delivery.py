@@ -30,7 +30,7 @@ from workers.jobs import proof_statuses
 from workers.jobs.commit_reads import undone_by
 from workers.jobs.quarantined_runs import failed_in_quarantine, forget_without, run_without, without_quarantined
 from workers.jobs.rollback_barrier import read_barrier
-from workers.runtime_calls import forget_check, make_room, run_check, with_source
+from workers.runtime_calls import close_pull, forget_check, make_room, run_check, with_source
 
 log = structlog.get_logger()
 
@@ -176,7 +176,7 @@ def _close_pulls(plan: FinishPlan) -> list[str]:
     refused = []
     for number in plan.pull_requests:
         try:
-            forge().close_pull_request(plan.place.repository, number, merged_commit=plan.commit_sha)
+            close_pull(forge(), plan.place.repository, number, merged_commit=plan.commit_sha)
         except ProviderRefused as error:
             refused.append(f"pull request #{number} could not be closed as merged: {error.message}")
     return refused

@@ -20,7 +20,7 @@ from workers.jobs import proof_statuses
 from workers.jobs.proof import examine
 from workers.jobs.proof_tests import TestProof
 from workers.jobs.scans import scan
-from workers.runtime_calls import revoke_credential
+from workers.runtime_calls import close_pull, revoke_credential
 
 PAUSES = {verification.STATUSES: proof_statuses.LOOK_AGAIN_SECONDS, AGENT_REVIEW: 5.0}
 """How often to look at what others do, in seconds. The end of a review rings at once."""
@@ -176,7 +176,8 @@ def clean_up_task(job: Claimed) -> None:
     plan = publishing.begin_clean_up(job.lease)
     if plan is None:
         return
-    if plan.pr_number is not None:
-        forge().close_pull_request(plan.place.repository, plan.pr_number)
+    # First what the forge has no say in: it may refuse for good.
     runtime().delete_app(plan.app)
-    publishing.record_cleaned_up(job.lease)
+    publishing.record_preview_deleted(job.lease)
+    if plan.pr_number is not None:
+        close_pull(forge(), plan.place.repository, plan.pr_number)

@@ -142,8 +142,8 @@ def begin_clean_up(tx: Transaction, lease: Lease) -> CleanUpPlan | None:
 
 
 @transactional
-def record_cleaned_up(tx: Transaction, lease: Lease) -> None:
-    """The task's pull request is closed and its preview is deleted."""
+def record_preview_deleted(tx: Transaction, lease: Lease) -> None:
+    """The task's preview is deleted. The job goes on. Safe to repeat."""
     task = tx.lock(Task, lease.subject_id)
     previews = select(Deployment.id).where(
         Deployment.task_id == task.id,
@@ -153,7 +153,7 @@ def record_cleaned_up(tx: Transaction, lease: Lease) -> None:
     for deployment in tx.lock_all(Deployment, tx.session.scalars(previews).all()):
         lifecycle.supersede_deployment(tx, deployment)
     forget_preview(tx, task)
-    tx.finish(lease)
+    tx.hold(lease)
 
 
 def forget_preview(tx: Transaction, task: Task) -> None:
