@@ -75,14 +75,22 @@ def begin_publish(tx: Transaction, lease: Lease) -> PublishPlan | None:
 def record_published(tx: Transaction, lease: Lease, *, head_sha: str, number: int, url: str) -> None:
     """Store the open pull request and start a preview of the proven commit.
 
-    The task is left alone if it moved on from head_sha.
+    The task is left alone if it moved on from head_sha. If it was cancelled meanwhile, its pull request is closed.
     """
     task = tx.lock(Task, lease.subject_id)
     if task.phase is Phase.VERIFYING and task.head_sha == head_sha:
-        task.pr_number, task.pr_url, task.updated_at = number, url, tx.now()
-        record_update(tx, task, "pr_number", "pr_url")
+        _store_pull(tx, task, number, url)
         deployments.start_preview(tx, task, tx.get(Project, task.project_id))
+    elif task.state is TaskState.CANCELLED:
+        # Its clean-up may have come before the pull request was opened.
+        _store_pull(tx, task, number, url)
+        tx.enqueue(jobs.CLEAN_UP_TASK, task.id, project_id=task.project_id)
     tx.finish(lease)
+
+
+def _store_pull(tx: Transaction, task: Task, number: int, url: str) -> None:
+    task.pr_number, task.pr_url, task.updated_at = number, url, tx.now()
+    record_update(tx, task, "pr_number", "pr_url")
 
 
 @transactional

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from common.jobs import CLEAN_UP_TASK
+import pytest
+from sqlalchemy import select
+
+from common.jobs import CLEAN_UP_TASK, PUBLISH_TASK, Lease
 from common.models import Deployment, Job, Task
 from common.providers.forge import local_forge
+from common.services.delivery import publishing
 from common.services.tasks import tasks
+from common.transaction import Transaction, snapshot, transactional
+from common.values.pull_request import PullState
 from tests.workers.platform import PAGE, Platform
+
+
+@transactional
+def _begun_job(tx: Transaction, job_id: str) -> Lease:
+    lease = tx.queue.claim(job_id)
+    assert lease is not None
+    return lease
 
 
 def _live_previews(platform: Platform, task: Task) -> list[Deployment]:
@@ -52,3 +65,45 @@ def test_a_delivery_is_finished_without_the_pull_request_that_a_person_removed(p
     group = plain_platform.to_production(group)
 
     assert (group.state, group.error) == ("production", None)
+
+
+def _publishing(platform: Platform, task: Task) -> Job | None:
+    with snapshot() as read:
+        return read.find(select(Job).where(Job.kind == PUBLISH_TASK.name, Job.subject_id == task.id))
+
+
+@pytest.mark.parametrize("is_second_round", [False, True])
+def test_a_pull_request_that_is_opened_while_its_task_is_cancelled_is_closed(
+    plain_platform: Platform, is_second_round: bool
+) -> None:
+    platform = plain_platform
+    project = platform.project()
+    task = platform.task(project)
+    where, branch = platform.repository(project.id), task.branch_name
+    about = {"head": branch, "base": "main", "title": "Greet", "body": ""}
+    claimed = platform.claim()
+    sha = platform.push(claimed, {"a": "a"})
+    if is_second_round:
+        _known_pull(task.id, local_forge().ensure_pull_request(where, **about).number)
+    platform.finish(claimed, sha)
+    platform.run_jobs(until=lambda: _publishing(platform, task) is not None)
+    job = _publishing(platform, task)
+    assert job is not None
+    lease = _begun_job(job.id)
+    plan = publishing.begin_publish(lease)
+    assert plan is not None
+    tasks.cancel_task(task.id, by=platform.max)
+    platform.run_jobs(until=lambda: _cleaning(platform).state == "done")
+
+    pull = local_forge().ensure_pull_request(where, **about)
+    publishing.record_published(lease, head_sha=plan.head_sha, number=pull.number, url=pull.url)
+    platform.run_jobs()
+
+    left = local_forge().read_pull_request(where, pull.number)
+    assert left is not None
+    assert (left.state, platform.get(Task, task.id).state) == (PullState.CLOSED, "cancelled")
+
+
+@transactional
+def _known_pull(tx: Transaction, task_id: str, number: int) -> None:
+    tx.lock(Task, task_id).pr_number = number
