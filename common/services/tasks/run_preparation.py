@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from sqlalchemy import bindparam, select
 
+from common import jobs
 from common.jobs import Lease
 from common.models.project import Project
 from common.models.run import Run
@@ -93,6 +94,7 @@ def record_prepared(tx: Transaction, lease: Lease, *, username: str, password: s
         run.secrets_sealed = seal({**secrets, "username": username, "password": password})
         run.base_sha = base_sha
         make_claimable(tx, run)
+    _close_if_over(tx, run)
     tx.finish(lease)
 
 
@@ -129,6 +131,7 @@ def _lose_unprepared(tx: Transaction, run: Run, task: Task, reason: str, *, coun
     """
     run = tx.lock(Run, run.id)
     if run.state is RunState.ENDED:
+        _close_if_over(tx, run)
         return False
     reason = mask_of_run(tx, run)(reason)
     run_end.end_run(tx, run, Outcome.LOST, reason)
@@ -138,6 +141,12 @@ def _lose_unprepared(tx: Transaction, run: Run, task: Task, reason: str, *, coun
     lifecycle.requeue(tx, task, reason=reason, counts=counts)
     record_update(tx, task, "error")
     return True
+
+
+def _close_if_over(tx: Transaction, run: Run) -> None:
+    """Have a credential revoked that was made while the run ended: what closed the run may not have seen it."""
+    if run.state is RunState.ENDED:
+        tx.enqueue(jobs.CLOSE_RUN, run.id, project_id=run.project_id)
 
 
 @transactional

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
-from common.jobs import CLEAN_UP_TASK, PUBLISH_TASK, Lease
+from common.jobs import CLEAN_UP_TASK, CLOSE_RUN, PREPARE_RUN, PUBLISH_TASK, Lease
 from common.models import Deployment, Job, Task
 from common.providers.forge import local_forge
 from common.services.delivery import publishing
-from common.services.tasks import tasks
+from common.services.tasks import run_preparation, tasks
 from common.transaction import Transaction, snapshot, transactional
 from common.values.pull_request import PullState
 from tests.workers.platform import PAGE, Platform
@@ -102,6 +102,33 @@ def test_a_pull_request_that_is_opened_while_its_task_is_cancelled_is_closed(
     left = local_forge().read_pull_request(where, pull.number)
     assert left is not None
     assert (left.state, platform.get(Task, task.id).state) == (PullState.CLOSED, "cancelled")
+
+
+@pytest.mark.parametrize("is_prepared", [False, True])
+def test_a_credential_that_is_made_for_a_run_that_is_over_is_revoked(
+    plain_platform: Platform, is_prepared: bool
+) -> None:
+    platform = plain_platform
+    project = platform.project()
+    task = platform.task(project)
+    platform.agent()
+    platform.run_jobs(until=lambda: bool(platform.runs(task)))
+    (run,) = platform.runs(task)
+    (job,) = platform.all(Job, Job.kind == PREPARE_RUN.name)
+    lease = _begun_job(job.id)
+    tasks.cancel_task(task.id, by=platform.max)
+    platform.run_jobs(until=lambda: [one.state for one in platform.all(Job, Job.kind == CLOSE_RUN.name)] == ["done"])
+
+    where = platform.repository(project.id)
+    made = local_forge().ensure_credential(where, branch=task.branch_name, run_id=run.id)
+    if is_prepared:
+        about = {"username": made.username, "password": made.password, "base_sha": "0" * 40}
+        run_preparation.record_prepared(lease, **about)
+    else:
+        run_preparation.record_unprepared(lease, "the server could not finish it")
+    platform.run_jobs()
+
+    assert local_forge().check_credential(where, made.username, made.password) is None
 
 
 @transactional
