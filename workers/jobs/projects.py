@@ -89,7 +89,7 @@ def watch_repository(job: Claimed) -> None:
         watching.record_unreadable(job.lease, error.message)
         return
     pulls, refusal = _read_pulls(place, plan.pulls)
-    watching.record_heads(job.lease, heads, pulls, unreadable=refusal)
+    watching.record_heads(job.lease, plan, heads, pulls, unreadable=refusal)
 
 
 def has_landed(at: Forge, place: Repository, push: PendingPush) -> bool:

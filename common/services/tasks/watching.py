@@ -43,10 +43,14 @@ _REMARKS = uuid.UUID("5f0f2c0e-4b0c-5c57-9a4b-0d4c9a6f3b11")
 
 @dataclass(frozen=True)
 class WatchPlan:
-    """The branches whose heads are needed, the numbers of the pull requests to read, and the unsettled pushes."""
+    """The branches whose heads are needed, the numbers of the pull requests to read, and the unsettled pushes.
+
+    proven: task id → the proven commit, of each task in a BOUND state. What is read says nothing of a later one.
+    """
 
     place: Place
     branches: tuple[str, ...]
+    proven: Mapping[str, str | None]
     pulls: tuple[int, ...] = ()
     pushes: tuple[PendingPush, ...] = ()
 
@@ -61,13 +65,15 @@ def begin_watch(tx: Transaction, lease: Lease) -> WatchPlan | None:
     discussed = [task for task in tasks if task.state in DISCUSSED] if _has_people() else []
     pulls = tuple(task.pr_number for task in discussed if task.pr_number is not None)
     pushes = pending_pushes(tx, project.id)
-    return WatchPlan(place_of(project), branches, pulls, pushes) if branches or pulls or pushes else None
+    proven = {task.id: task.head_sha for task in tasks if task.state in BOUND}
+    return WatchPlan(place_of(project), branches, proven, pulls, pushes) if branches or pulls or pushes else None
 
 
 @transactional
 def record_heads(
     tx: Transaction,
     lease: Lease,
+    plan: WatchPlan,
     heads: Mapping[str, str | None],
     pulls: Mapping[int, PullReview] | None = None,
     *,
@@ -76,7 +82,8 @@ def record_heads(
     """Update the project's tasks to the heads of their branches and the states of their pull requests.
 
     heads: branch → its head, None if the branch is gone. pulls: by number; None: nothing was read. unreadable: why pull
-    requests can't be read, which holds the project's tasks; None: they can.
+    requests can't be read, which holds the project's tasks; None: they can. Tasks that were proven since the plan was
+    made are looked at again.
     """
     project = tx.get(Project, lease.subject_id)
     if unreadable is not None:
@@ -92,8 +99,11 @@ def record_heads(
         group = groups.get(task.id)
         if group is not None and group.state not in BEFORE_STAGING:
             _leave_out(tx, group, task, heads.get(task.branch_name))
-        elif task.state in BOUND:
+        elif task.state in BOUND and plan.proven.get(task.id) == task.head_sha:
             _follow(tx, task, group, heads.get(task.branch_name, task.head_sha), seen, asks_for_change)
+        elif task.state in BOUND:
+            _follow(tx, task, group, task.head_sha, None, asks_for_change)
+            ring_for_push(task.project_id)
     tx.finish(lease)
 
 

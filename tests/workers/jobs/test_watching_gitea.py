@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from common.jobs import WATCH_REPOSITORY, Lease
 from common.models import EventRow, Project, Push, Task, TaskGroup
 from common.models.task import Comment
 from common.providers.forge import forge, gitea_forge
@@ -19,6 +20,7 @@ from common.services.tasks.tasks import NewTask
 from common.settings import settings
 from common.states import TaskState
 from common.transaction import Transaction, snapshot, transactional
+from common.values.pull_request import PullReview
 from tests.doubles.gitea import Fault, GiteaDouble, basic
 from tests.doubles.gitea.model import Repo
 from tests.doubles.gitea.pulls import add_review, change_pull
@@ -89,6 +91,13 @@ class Shop:
 def _prove(tx: Transaction, task_id: str, head: str) -> None:
     task = tx.lock(Task, task_id)
     task.state_, task.head_sha, task.pr_number = str(TaskState.READY_TO_TEST), head, PULL
+
+
+@transactional
+def _begun_watch(tx: Transaction, project_id: str) -> Lease:
+    lease = tx.queue.claim(tx.enqueue(WATCH_REPOSITORY, project_id, project_id=project_id))
+    assert lease is not None
+    return lease
 
 
 @pytest.fixture
@@ -243,6 +252,29 @@ def test_what_is_closed_and_opened_again_between_two_looks_goes_on(shop: Shop) -
     shop.poll()
 
     assert shop.task.state == "ready_to_test"
+
+
+@pytest.mark.parametrize("is_ready", [False, True])
+def test_what_was_read_before_the_newest_proof_says_nothing_of_it(shop: Shop, is_ready: bool) -> None:
+    if not is_ready:
+        tasks.reject_task(shop.task_id, reason="Not yet", comments=[], by=shop.platform.max)
+    change_pull(shop.server.as_person(shop.ada, {"state": "closed"}), shop.repo, str(PULL))
+    lease = _begun_watch(shop.project.id)
+    plan = watching.begin_watch(lease)
+    assert plan is not None
+    heads = {branch: forge().read_head(shop.where, branch) for branch in plan.branches}
+    pull = forge().read_pull_request(shop.where, PULL)
+    assert pull is not None
+    newest = shop.push("b")
+    change_pull(shop.server.as_person(shop.ada, {"state": "open"}), shop.repo, str(PULL))
+    _prove(shop.task_id, newest)
+
+    watching.record_heads(lease, plan, heads, {PULL: PullReview(pull)})
+
+    assert (shop.task.state, shop.task.head_sha) == ("ready_to_test", newest)
+    # It is looked at again by itself.
+    shop.push("c")
+    shop.platform.run_jobs(until=lambda: shop.task.state == "in_progress")
 
 
 def test_a_comment_is_the_agents_once(shop: Shop) -> None:
