@@ -9,6 +9,7 @@ use it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -74,6 +75,14 @@ def require_bounded(
     git: the command that starts git. environ: its whole environment, which names the repository (GIT_DIR). Raises
     TooLarge, TookTooLong, Unreadable.
     """
+    with _reading(git, environ, most_seconds) as objects:
+        for commit in commits:
+            objects.require_bounded(commit)
+
+
+@contextlib.contextmanager
+def _reading(git: Sequence[str], environ: Mapping[str, str], most_seconds: float) -> Iterator[_Objects]:
+    """The objects of a repository, while its git process runs. Raises Unreadable if that ends."""
     process = subprocess.Popen(
         [*git, "cat-file", "--batch-command", "--buffer"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=dict(environ),
@@ -81,9 +90,7 @@ def require_bounded(
     assert process.stdin is not None
     assert process.stdout is not None
     try:
-        objects = _Objects(process.stdin, process.stdout, time.monotonic() + most_seconds)
-        for commit in commits:
-            objects.require_bounded(commit)
+        yield _Objects(process.stdin, process.stdout, most_seconds)
     except (BrokenPipeError, EOFError) as error:
         raise Unreadable("git ended while it listed objects") from error
     finally:
@@ -99,10 +106,18 @@ def require_bounded(
 class _Objects:
     """Reads the objects of one repository through one `git cat-file` process."""
 
-    def __init__(self, asking: IO[bytes], answers: IO[bytes], deadline: float) -> None:
-        self._asking, self._answers, self._deadline = asking, answers, deadline
+    def __init__(self, asking: IO[bytes], answers: IO[bytes], most_seconds: float) -> None:
+        self._asking, self._answers, self._most_seconds = asking, answers, most_seconds
+        self._deadline = time.monotonic() + most_seconds
         self._sizes: dict[bytes, Size] = {}
         self._blobs: dict[bytes, int] = {}
+
+    def begin_another(self) -> None:
+        """Give another commit as much time as each before. Their objects' sizes are kept, as far as memory allows."""
+        self._deadline = time.monotonic() + self._most_seconds
+        if len(self._sizes) + len(self._blobs) > MOST_PATHS:
+            self._sizes.clear()
+            self._blobs.clear()
 
     def require_bounded(self, commit: str) -> None:
         header = self._headers([f"{commit}^{{tree}}".encode()])[0]
@@ -231,8 +246,7 @@ def main() -> int:
     new = sorted({words[1] for words in updates if words[1].strip("0")})
     refs = {words[1]: words[2] for words in updates}
     try:
-        for sha in new:
-            _require_pushable(sha, refs[sha])
+        _require_pushable(new, refs)
         _require_small_files(new)
     except (TooLarge, TookTooLong, Unreadable) as error:
         print(f"too_large: {error}" if isinstance(error, TooLarge) else f"This push can't be checked: {error}")
@@ -240,11 +254,16 @@ def main() -> int:
     return 0
 
 
-def _require_pushable(sha: str, ref: str) -> None:
-    try:
-        require_bounded([sha], git=["git"], environ=os.environ)
-    except TooLarge as error:
-        raise TooLarge(f"{ref} can't be accepted: {error}") from error
+def _require_pushable(new: Sequence[str], refs: Mapping[str, str]) -> None:
+    """refs: the name of a ref for each commit. A push may have thousands of branches that share nearly all files."""
+    with _reading(["git"], os.environ, MOST_SECONDS) as objects:
+        for sha in new:
+            objects.begin_another()
+            try:
+                objects.require_bounded(sha)
+            except TooLarge as error:
+                ref = refs[sha]
+                raise TooLarge(f"{ref} can't be accepted: {error}") from error
 
 
 def _require_small_files(new: Sequence[str]) -> None:

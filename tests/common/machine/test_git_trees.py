@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -52,3 +55,24 @@ def test_what_is_not_counted_in_time_says_nothing_about_the_commit(work: Path) -
 def test_what_is_no_repository_can_not_be_measured(tmp_path: Path) -> None:
     with pytest.raises(git_trees.Unreadable):
         _measure(tmp_path, "HEAD")
+
+
+def test_many_branches_of_a_push_are_measured_together(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    counting = tmp_path / "bin" / "git"
+    counting.parent.mkdir()
+    counting.write_text(f'#!/bin/sh\necho "$1" >> {tmp_path}/started\nexec {shutil.which("git")} "$@"\n')
+    counting.chmod(0o755)
+    refs = [f"refs/heads/branch-{number}" for number in range(20)]
+    shas = [git("commit-tree", "HEAD^{tree}", "-m", ref, at=work) for ref in refs]
+    lines = [f"{'0' * 40} {sha} {ref}\n" for sha, ref in zip(shas, refs, strict=True)]
+    lines.append(f"{'0' * 40} {tree_bomb(work)} refs/heads/large\n")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("".join(lines)))
+    monkeypatch.setenv("PATH", f"{counting.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("GIT_DIR", str(work / ".git"))
+
+    assert git_trees.main() == 1
+
+    assert "too_large: refs/heads/large can't be accepted: it has" in capsys.readouterr().out
+    assert (tmp_path / "started").read_text().split() == ["cat-file"]
