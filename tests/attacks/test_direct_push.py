@@ -21,6 +21,7 @@ from common.transaction import snapshot
 from tests import builders
 from tests.e2e.instance import wait_until
 from tests.providers.git_tree import WorkTree, git
+from tests.sent_statements import statements
 from tests.web.git.test_smart_http import Shop, served_app
 from tests.web.made import a_live_run, a_project, a_task, set_state
 from tests.web.world import World, get, run_jobs
@@ -161,6 +162,21 @@ def test_a_push_whose_process_died_is_found_all_the_same(attack: Attack) -> None
     attack.settle()
 
     assert [actor for actor, _ in attack.audit()] == ["max"]
+
+
+def test_a_push_of_very_many_branches_holds_nobody_up(attack: Attack) -> None:
+    head = attack.commit("first")
+    task = a_task(attack.project)
+    names = [*(f"branch-{number}" for number in range(1200)), task.branch_name, "main"]
+
+    with statements() as sent:
+        noted = pushes.note_pushes(
+            attack.project.id, [pushes.NewPush(name, None, head) for name in names], by=builders.caller_of(attack.max)
+        )
+
+    assert [(row.branch, row.task_id) for row in attack.pushes()] == [(task.branch_name, task.id), ("main", None)]
+    assert len(noted) == 2
+    assert len(sent) < 30
 
 
 def test_a_push_that_git_refused_is_forgotten(attack: Attack) -> None:

@@ -6,7 +6,7 @@ dies. The job project.watch_repository later finds out whether it landed. Pushes
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -24,6 +24,10 @@ from common.transaction import Transaction, transactional
 
 LONGEST_PUSH = timedelta(hours=2)
 """After this time a push counts as over, even if `end_pushes` was never called."""
+
+
+BRANCHES_AT_ONCE = 500
+"""Of how many branches the tasks are looked for at once."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,8 @@ class PendingPush:
 def note_pushes(tx: Transaction, project_id: str, pushes: Sequence[NewPush], *, by: Caller) -> list[str]:
     """Store the relevant pushes before git receives them. Returns their ids, for `end_pushes`."""
     project = tx.get(Project, project_id)
-    noted = [_note(tx, project, push, user_id=by.user_id, username=by.name) for push in pushes]
+    tasks = _tasks_by_branch(tx, project, [push.branch for push in pushes])
+    noted = [_note(tx, project, push, tasks, user_id=by.user_id, username=by.name) for push in pushes]
     found = [row.id for row in noted if row is not None]
     if found:
         # If this process dies, the job finds out what became of the pushes.
@@ -67,14 +72,25 @@ def note_push_at_forge(tx: Transaction, project_id: str, push: NewPush, *, login
         Push.project_id == project_id, Push.branch == push.branch, Push.new_sha == push.new_sha, Push.username == login
     )
     if project.state is ProjectState.ACTIVE and tx.find(known) is None:
-        row = _note(tx, project, push, user_id=None, username=login)
+        row = _note(tx, project, push, _tasks_by_branch(tx, project, [push.branch]), user_id=None, username=login)
         if row is not None:
             row.ended_at = tx.now()
 
 
-def _note(tx: Transaction, project: Project, push: NewPush, *, user_id: str | None, username: str) -> Push | None:
-    query = select(Task.id).where(Task.project_id == project.id, Task.branch_name == push.branch)
-    task_id = tx.session.execute(query).scalar_one_or_none()
+def _tasks_by_branch(tx: Transaction, project: Project, branches: Sequence[str]) -> dict[str, str]:
+    """Branch → id of the task whose it is. A push may name thousands of branches, and others wait to write."""
+    found: dict[str, str] = {}
+    for start in range(0, len(branches), BRANCHES_AT_ONCE):
+        some = branches[start : start + BRANCHES_AT_ONCE]
+        query = select(Task.branch_name, Task.id).where(Task.project_id == project.id, Task.branch_name.in_(some))
+        found |= dict(tx.session.execute(query).all())
+    return found
+
+
+def _note(
+    tx: Transaction, project: Project, push: NewPush, tasks: Mapping[str, str], *, user_id: str | None, username: str
+) -> Push | None:
+    task_id = tasks.get(push.branch)
     if task_id is None and push.branch != project.default_branch:
         return None
     return tx.add(
