@@ -297,6 +297,25 @@ class CommitsContract:
         assert forge.try_merge(repository, base=start, commit=commit) is None
         assert forge.read_head(repository, "main") == head
 
+    def test_files_are_merged_as_the_target_branch_says(
+        self, forge: Forge, repository: Repository, work: WorkTree
+    ) -> None:
+        lines = "".join(f"{number}\n" for number in range(9))
+        says = "CHANGES merge=union\n*.lock -merge\n"
+        start = work.commit({".gitattributes": says, "CHANGES": "0\n", "a.lock": lines}, on="main")
+        # What the other side says does not count.
+        noted = work.commit({"CHANGES": "0\ntask\n", ".gitattributes": f"{says}b text\n"}, on="task-1", start=start)
+        locked = work.commit({"a.lock": f"task\n{lines}", ".gitattributes": "\n"}, on="task-2", start=start)
+        head = work.commit({"CHANGES": "0\nmain\n", "a.lock": f"{lines}main\n"}, on="main")
+        work.push("main", "task-1", "task-2")
+
+        assert forge.try_merge(repository, base=head, commit=locked) == MergeConflict(("a.lock",))
+        assert forge.try_merge(repository, base=head, commit=noted) is None
+        made = forge.merge(repository, into="main", commit=noted, expected_head=head, message="Merge")
+
+        assert isinstance(made, Merged)
+        assert forge.read_file(repository, commit=made.commit, path="CHANGES") == b"0\nmain\ntask\n"
+
     def test_merging_what_is_not_there_is_refused(self, forge: Forge, repository: Repository) -> None:
         head = forge.read_head(repository, "main") or ""
 

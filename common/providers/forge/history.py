@@ -162,13 +162,16 @@ def parents(path: Path, commit: str) -> list[str]:
 def merged_tree(path: Path, head: str, commit: str) -> str | MergeConflict:
     """Merge two existing commits and return the SHA of the resulting tree. Moves nothing.
 
+    The attributes of head's files count, such as `merge=union`: as where somebody has it checked out and merges.
     Raises ProviderRefused: `unrelated` if they share no history, and as require_bounded (`too_large`).
     """
     _merge_bases(path, head, commit)
     require_bounded(path, head, commit)
     result = git.run(
-        path, "merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", head, commit, accept=(0, 1)
-    )
+        path, "merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", head, commit, accept=(0, 1),
+        # From git 2.43 on; before, attributes in a bare repository are not read.
+        config=(("attr.tree", head),),
+    )  # fmt: skip
     tree, *files = result.stdout.decode("utf-8", "replace").split("\0")
     if result.code == 0:
         return tree.strip()
