@@ -59,6 +59,11 @@ class _Access:
     def repository(self) -> Repository:
         return self.place.repository
 
+    @property
+    def rights(self) -> tuple[bool, bool, tuple[str, ...] | None]:
+        """What a push that began with this access needs at its end, too."""
+        return self.found.may_push, self.found.may_push_default, self.only_refs
+
 
 @git.get("/<owner>/<name>")
 @git.get("/<owner>/<name>/pulls/<int:number>")
@@ -74,8 +79,10 @@ def show(owner: str, name: str, number: int | None = None) -> Response:
 @public
 def serve(owner: str, name: str, service_path: str) -> Response:
     """Serve a git client, with the access that its password gives."""
+    place = (owner, name.removesuffix(".git"))
     try:
-        access = _access(owner, name.removesuffix(".git"))
+        login = _login()
+        access = _access(*place, *login)
         path = local_forge().repository_path(access.repository)
     except Unauthenticated:
         return refusal(
@@ -97,6 +104,8 @@ def serve(owner: str, name: str, service_path: str) -> Response:
         max_bytes=settings().web.git_max_body_bytes,
         judge=lambda commands: _judge(access, commands, noted),
         push_check=local_forge().push_check(max_file_bytes=settings().web.git_max_file_bytes),
+        # A push may take an hour to arrive.
+        is_still_allowed=lambda: _access(*place, *login).rights == access.rights,
     )
     if service_path == "git-receive-pack" and reply.status_code == 200:
         # Once git's answer is complete, the branch has moved.
@@ -104,26 +113,30 @@ def serve(owner: str, name: str, service_path: str) -> Response:
     return reply
 
 
-def _access(owner: str, name: str) -> _Access:
-    """The access that the password gives. Unauthenticated, or NotFound for a person who may not see the repository."""
+def _login() -> tuple[str, str]:
+    """The user name and the password of the request. Raises Unauthenticated if it has none."""
     try:
         given = request.authorization
     except ValueError as error:  # a header with letters outside of ASCII
         raise Unauthenticated from error
     if given is None or given.type != "basic" or not given.password:
         raise Unauthenticated
-    if given.password.startswith(accounts.API_TOKEN_PREFIX):
-        caller = accounts.authenticate(given.password)
+    return given.username or "", given.password
+
+
+def _access(owner: str, name: str, username: str, password: str) -> _Access:
+    """The access that the password gives. Unauthenticated, or NotFound for a person who may not see the repository."""
+    if password.startswith(accounts.API_TOKEN_PREFIX):
+        caller = accounts.authenticate(password)
         found = find_repository(owner, name, by=caller)
         only = found.only_branches
         only_refs = None if only is None else tuple(f"{_BRANCHES}{branch}" for branch in only)
         return _Access(found, only_refs, caller.name, caller)
-    username = given.username or ""
     of_run = find_repository_of_run(owner, name, username.removeprefix("run-"))
     if of_run is None:
         raise Unauthenticated
     repository = of_run.place.repository
-    branch = local_forge().check_credential(repository, username, given.password)
+    branch = local_forge().check_credential(repository, username, password)
     if branch is None:
         raise Unauthenticated
     return _Access(of_run, (f"{_BRANCHES}{branch}",), username)

@@ -17,7 +17,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, cast
 
@@ -52,14 +52,16 @@ def serve_git(
     max_bytes: int,
     push_check: tuple[tuple[str, str], dict[str, str]],
     judge: Judge | None = None,
+    is_still_allowed: Callable[[], bool] | None = None,
 ) -> Response:
     """Answer the current request for `service_path`, the part of its address after the repository.
 
     hidden_refs: fully qualified refs, or their prefixes, that nobody may push. only_refs: the only fully qualified refs
     that may be pushed; None for every branch and tag that is not hidden. user: the name passed to git. max_bytes: the
     largest push. push_check: configuration and environment with which git checks a push (BareForge.push_check). judge:
-    called with a push's commands before git is started; returns what the push may do. The reply is 404 outside the
-    smart protocol, 403 for a push if may_write is False, 405 and 413 as usual.
+    called with a push's commands before git is started; returns what the push may do. is_still_allowed: called when all
+    of a push has arrived, in another thread; if it is False or raises, the push is cut off. The reply is 404 outside
+    the smart protocol, 403 for a push if may_write is False, 405 and 413 as usual.
     Raises ProviderUnavailable if git can't be started.
     """
     service = _service(service_path)
@@ -96,7 +98,7 @@ def serve_git(
     if push is None:
         return _Exchange(variables, stream, stream, limit).respond()
     variables.pop("HTTP_CONTENT_ENCODING", None)
-    return _with_notice(_Exchange(variables, push.body, stream, limit).respond(), push, rules)
+    return _with_notice(_Exchange(variables, push.body, stream, limit, is_still_allowed).respond(), push, rules)
 
 
 def _with_notice(reply: Response, push: Push, rules: PushRules) -> Response:
@@ -175,13 +177,21 @@ class _Yielding(io.RawIOBase):
 class _Exchange:
     """One http-backend process that reads the request's body and writes the response's body.
 
-    body: what git reads. received: the body as the client sends it, which may be compressed.
+    body: what git reads. received: the body as the client sends it, which may be compressed. is_still_allowed: git
+    gets the last part of the body only if this returns True then.
 
     A thread feeds the request to the child, so that full pipes can't block both sides. Iterating yields the response.
     close() ends the child at any point and may be called again.
     """
 
-    def __init__(self, variables: dict[str, str], body: IO[bytes], received: IO[bytes], limit: int) -> None:
+    def __init__(
+        self,
+        variables: dict[str, str],
+        body: IO[bytes],
+        received: IO[bytes],
+        limit: int,
+        is_still_allowed: Callable[[], bool] | None = None,
+    ) -> None:
         try:
             self._child = subprocess.Popen(
                 [*leash(), _backend()],
@@ -198,6 +208,7 @@ class _Exchange:
         assert self._child.stdout is not None
         self._stdin, self._stdout = self._child.stdin, self._child.stdout
         self._body, self._received, self._limit = body, received, limit
+        self._is_still_allowed = is_still_allowed
         self._is_closed = False
         self._timer = threading.Timer(_LONGEST_SECONDS, git.kill, [self._child])
         self._timer.daemon = True
@@ -240,14 +251,19 @@ class _Exchange:
 
     def _feed(self) -> None:
         """Copy the body to the child, up to the limit. Then read what the client still sends."""
-        passed = 0
+        passed, last = 0, b""
         # If the client disconnects or exceeds the limit, the child sees the end of its input and reports it.
         with contextlib.suppress(Exception):
             while chunk := self._body.read(_CHUNK_BYTES):
                 passed += len(chunk)
-                if passed > self._limit or not self._write(chunk):
+                # Git moves a ref as soon as it has the whole pack, so the last part waits.
+                if not self._write(last) or passed > self._limit:
                     break
+                last = chunk
                 time.sleep(0)
+            else:
+                if self._is_still_allowed is None or self._is_still_allowed():
+                    self._write(last)
         self._close_stdin()
         # As it was sent: a small body may unpack to thousands of times its size.
         with contextlib.suppress(Exception):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import http.client
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -45,6 +48,11 @@ class Shop:
 
     def head(self, branch: str) -> str | None:
         return local_forge().read_head(self.where, branch)
+
+    def noted_commits(self) -> list[str]:
+        """The commits of the pushes that were noted."""
+        with snapshot() as read:
+            return list(read.session.scalars(select(Push.new_sha)))
 
     def watch_jobs(self) -> int:
         """How often the project was to be looked at."""
@@ -268,3 +276,34 @@ def test_the_agent_of_a_task_that_was_taken_over_pushes_until_its_run_is_over(sh
     end(run)
     tree.commit({"b.txt": "x"}, on=task.branch_name)
     assert "Authentication failed" in tree.push(task.branch_name, accept=(128,))
+
+
+@pytest.mark.parametrize("is_let_go", [False, True])
+def test_who_loses_the_right_to_push_while_a_push_arrives_moves_nothing(
+    shop: Shop, tmp_path: Path, is_let_go: bool
+) -> None:
+    task, mia = a_task(shop.project), builders.a_user("mia", Role.MEMBER)
+    set_state(task, TaskState.IN_PROGRESS, phase_="held", held_by="mia", held_by_id=mia.id)
+    token = builders.a_token(mia)
+    tree = WorkTree(tmp_path / "tree", shop.url(token))
+    pushed = tree.commit({"a.txt": "x"}, on=task.branch_name)
+    command = f"{'0' * 40} {pushed} refs/heads/{task.branch_name}\0report-status".encode()
+    pack = subprocess.run(
+        ["git", "pack-objects", "--revs", "--stdout", "--quiet"], cwd=tree.path, input=f"{pushed}\n".encode(),
+        stdout=subprocess.PIPE, check=True,
+    ).stdout  # fmt: skip
+    body = f"{len(command) + 4:04x}".encode() + command + b"0000" + pack
+
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", shop.port, timeout=60)) as client:
+        client.putrequest("POST", "/git/aiworker/shop.git/git-receive-pack")
+        client.putheader("Authorization", f"Basic {base64.b64encode(f'mia:{token}'.encode()).decode()}")
+        client.putheader("Content-Type", "application/x-git-receive-pack-request")
+        client.putheader("Content-Length", str(len(body)))
+        client.endheaders(body[:-1])
+        wait_until("the push to begin", lambda: shop.noted_commits() == [pushed])
+        if is_let_go:
+            set_state(task, TaskState.IN_PROGRESS, phase_="queued", held_by=None, held_by_id=None)
+        client.send(body[-1:])
+        client.getresponse().read()
+
+    assert shop.head(task.branch_name) == (None if is_let_go else pushed)
