@@ -39,7 +39,9 @@ def provision_project(job: Claimed) -> None:
             import_url=plan.import_url,
             files=plan.files,
         )
-        forge().ensure_protection(plan.place.repository, allows_direct_push=plan.allows_direct_push)
+        forge().ensure_protection(
+            plan.place.repository, default_branch=made.default_branch, allows_direct_push=plan.allows_direct_push
+        )
         forge().ensure_webhook(plan.place.repository)
         job.progress("creating the environment", 1, 2)
         runtime().ensure_environment(plan.place.space)
@@ -53,8 +55,11 @@ def provision_project(job: Claimed) -> None:
 def protect_project(job: Claimed) -> None:
     plan = provisioning.begin_protection(job.lease)
     if plan is not None:
-        forge().ensure_protection(plan[0].repository, allows_direct_push=plan[1])
-        forge().ensure_webhook(plan[0].repository)
+        place, allows_direct_push = plan
+        forge().ensure_protection(
+            place.repository, default_branch=place.default_branch, allows_direct_push=allows_direct_push
+        )
+        forge().ensure_webhook(place.repository)
 
 
 @job(jobs.DELETE_PROJECT)

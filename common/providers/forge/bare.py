@@ -253,7 +253,9 @@ class BareForge:
         if new != head and not history.move(path, RECEIPTS_REF, new=new, old=head):
             raise notes.moved()
 
-    def ensure_protection(self, repository: Repository, *, allows_direct_push: bool = False) -> None:
+    def ensure_protection(
+        self, repository: Repository, *, default_branch: str | None = None, allows_direct_push: bool = False
+    ) -> None:
         # The configuration hides the platform's refs from every push; the platform moves them with update-ref.
         repositories.configure(self._open(repository))
 

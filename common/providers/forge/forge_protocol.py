@@ -286,11 +286,14 @@ class Forge(Protocol):
         text: ends with a line end. Notes of other commits stay. On the local forge nobody else can write them.
         """
 
-    def ensure_protection(self, repository: Repository, *, allows_direct_push: bool = False) -> None:
+    def ensure_protection(
+        self, repository: Repository, *, default_branch: str | None = None, allows_direct_push: bool = False
+    ) -> None:
         """Let only the platform write the branches `staging` and `release/*` and the tags `released/*`.
 
-        On a separate server the default branch is protected too; with allows_direct_push its owners may push to it,
-        never by force. The local forge checks pushes to the default branch itself, at each push.
+        On a separate server the default branch (None: what the server takes for it, which people may change) is
+        protected too; with allows_direct_push its owners may push to it, never by force. The local forge checks pushes
+        to the default branch itself, at each push.
         """
 
     def is_own_login(self, login: str) -> bool:

@@ -125,6 +125,20 @@ def test_a_project_is_protected_and_rings(shop: Shop) -> None:
     assert [hook["config"]["url"] for hook in shop.repo.hooks] == [settings().forge.webhook_url]
 
 
+def test_direct_pushes_are_about_the_branch_that_is_delivered_to_whatever_the_server_shows_first(shop: Shop) -> None:
+    shop.work.commit({"b": "b"}, on="shown", start="main")
+    shop.work.push("shown")
+    shop.repo.fields["default_branch"] = "shown"
+
+    seen = []
+    for is_allowed in (True, False):
+        projects.update_project(shop.project.id, {"allow_direct_push": is_allowed}, by=shop.platform.max)
+        shop.platform.run_jobs()
+        seen.append(shop.repo.rules["main"]["push_whitelist_teams"])
+
+    assert seen == [["Owners"], []]
+
+
 def test_a_push_after_the_proof_voids_it(shop: Shop) -> None:
     shop.push("b")
 

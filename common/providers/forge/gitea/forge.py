@@ -230,9 +230,11 @@ class GiteaForge:
     def ensure_note(self, repository: Repository, *, commit: str, text: str) -> None:
         self._code(repository).ensure_note(commit=commit, text=text)
 
-    def ensure_protection(self, repository: Repository, *, allows_direct_push: bool = False) -> None:
+    def ensure_protection(
+        self, repository: Repository, *, default_branch: str | None = None, allows_direct_push: bool = False
+    ) -> None:
         protection = self._protection(self._open(repository))
-        protection.ensure_platform_rules(owners_push=allows_direct_push)
+        protection.ensure_platform_rules(default=default_branch, owners_push=allows_direct_push)
         protection.ensure_tag_rule()
 
     def is_own_login(self, login: str) -> bool:

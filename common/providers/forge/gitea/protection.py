@@ -29,14 +29,16 @@ class Protection:
         self._account = account
         self._path = f"{found.path}/branch_protections"
 
-    def ensure_platform_rules(self, branches: Sequence[str] = (), *, owners_push: bool | None = None) -> None:
+    def ensure_platform_rules(
+        self, branches: Sequence[str] = (), *, default: str | None = None, owners_push: bool | None = None
+    ) -> None:
         """Ensure the rules by which only the platform pushes its branches.
 
-        branches: existing branches of the platform (needed for servers without patterns). Owners of the organisation
-        may merge pull requests into the default branch, and with owners_push also push to it; None: leave an existing
-        rule as it is. Agents may do neither.
+        branches: existing branches of the platform (needed for servers without patterns). default: the default branch;
+        None: what the server takes for it. Owners of the organisation may merge pull requests into the default branch,
+        and with owners_push also push to it; None: leave an existing rule as it is. Agents may do neither.
         """
-        default = self._found.default_branch
+        default = default or self._found.default_branch
         if owners_push is not None or default not in {_name(rule) for rule in self._rules()}:
             self.ensure_rule(default, pushers=(), is_forced=False, owners_push=bool(owners_push))
         self.ensure_rule(STAGING_BRANCH, pushers=(), is_forced=True)
