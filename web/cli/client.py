@@ -24,7 +24,7 @@ from common.settings.whereabouts import look_around
 from web.cli.api_error import ApiError, Unanswered
 from web.cli.instances import read_kept
 from web.cli.links import read_link
-from web.cli.tables import SHORT_ID_DIGITS
+from web.cli.tables import SHORTEST_ID_DIGITS
 from web.cli.terminal import JsonObject, Terminal, cell
 from web.client.transport import Bearer
 
@@ -218,7 +218,7 @@ class Api:
         for project in projects:
             if named in {project["id"], project["name"], project["slug"]}:
                 return project
-        found = [one for one in projects if len(named) >= SHORT_ID_DIGITS and one["id"].endswith(named.lower())]
+        found = [one for one in projects if len(named) >= SHORTEST_ID_DIGITS and one["id"].endswith(named.lower())]
         if len(found) > 1:
             raise ApiError(f"{named} is ambiguous: {', '.join(one['name'] for one in found)}")
         if not found:

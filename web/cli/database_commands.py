@@ -23,6 +23,8 @@ from common.settings import settings
 from common.settings.restore_mark import require_restored
 from common.states import Role
 from web.cli.operators import first_administrator, operating, operator
+from web.cli.short_ids import TOKENS, only_one
+from web.cli.tables import SHORTEST_ID_DIGITS
 from web.cli.terminal import JsonObject, Terminal, pass_terminal
 from web.http.fields import iso
 
@@ -195,25 +197,32 @@ def create_token(terminal: Terminal, name: str, username: str | None, role: str 
 @click.pass_obj
 def list_tokens(terminal: Terminal, username: str | None) -> None:
     """List the API tokens of a user."""
-    rows = [
+    terminal.rows("tokens", _tokens(_owner(username)), ("id", "name", "role", "expiresAt"))
+
+
+def _tokens(owner: Caller) -> list[JsonObject]:
+    return [
         {
             "id": row.id,
             "name": row.name,
             "role": Role(row.role).label,
             "expiresAt": row.expires_at and iso(row.expires_at),
         }
-        for row in _all_pages(partial(tokens.list_api_tokens, _owner(username)))
+        for row in _all_pages(partial(tokens.list_api_tokens, owner))
     ]
-    terminal.rows("tokens", rows, ("id", "name", "role", "expiresAt"))
 
 
 @token.command("revoke")
-@click.argument("token_id", metavar="TOKEN", type=TEXT)
+@click.argument("given", metavar="TOKEN", type=TEXT)
 @click.option("--user", "username", help="Owner of the token; default: the first administrator.")
 @pass_terminal
-def revoke_token(terminal: Terminal, token_id: str, username: str | None) -> None:
-    """Revoke the token with this id."""
-    tokens.delete_api_token(token_id, by=_owner(username))
+def revoke_token(terminal: Terminal, given: str, username: str | None) -> None:
+    """Revoke the token with this id or its last digits."""
+    owner, token_id = _owner(username), given
+    if len(given) >= SHORTEST_ID_DIGITS:
+        found = only_one(given, TOKENS, _tokens(owner), end=given.lower())
+        token_id = given if found is None else str(found["id"])
+    tokens.delete_api_token(token_id, by=owner)
     _say(terminal, {"token": {"id": token_id}}, f"Token {token_id} is revoked.")
 
 

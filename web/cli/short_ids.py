@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from web.cli.api_error import ApiError
 from web.cli.client import Api
-from web.cli.tables import short_id
+from web.cli.tables import SHORTEST_ID_DIGITS, short_id
 from web.cli.terminal import JsonObject, cell
 
-SHORTEST = 4
 MOST = 100_000
 MOST_NAMED = 5
 _WHOLE = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
-_SHORT = re.compile(rf"[0-9a-f]{{{SHORTEST},12}}")
+_SHORT = re.compile(rf"[0-9a-f]{{{SHORTEST_ID_DIGITS},12}}")
 _BRANCH = re.compile(r"task-([0-9a-f]{8})(?:-.*)?")
 
 
@@ -32,6 +32,7 @@ class Sort:
 TASKS = Sort("/tasks", "tasks", "task", "title", "aiworker task list")
 GROUPS = Sort("/task-groups", "taskGroups", "group", "stagingBranch", "aiworker group list")
 DEPLOYMENTS = Sort("/deployments", "deployments", "deployment", "environment", "aiworker deployments")
+TOKENS = Sort("/tokens", "tokens", "token", "name", "aiworker token list")
 
 
 def whole_id(api: Api, sort: Sort, given: str) -> str:
@@ -46,18 +47,20 @@ def whole_id(api: Api, sort: Sort, given: str) -> str:
     end = branch[1] if branch else wanted
     if not _SHORT.fullmatch(end):
         raise ApiError(f"{given} is not the id of a {sort.word}: give its last 8 digits; see: {sort.listing}")
-    return str(
-        _only(given, sort, [row for row in api.every(sort.path, sort.plural, most=MOST) if row["id"].endswith(end)])[
-            "id"
-        ]
-    )
-
-
-def _only(given: str, sort: Sort, found: list[JsonObject]) -> JsonObject:
-    if len(found) == 1:
-        return found[0]
-    if not found:
+    found = only_one(given, sort, api.every(sort.path, sort.plural, most=MOST), end=end)
+    if found is None:
         raise ApiError(f"there is no {sort.word} {given}; see: {sort.listing}")
+    return str(found["id"])
+
+
+def only_one(given: str, sort: Sort, rows: Iterable[JsonObject], *, end: str) -> JsonObject | None:
+    """The row whose id ends with these digits, in small letters; None if there is none. Raises ApiError for several.
+
+    given: what was typed, for the error's message.
+    """
+    found = [row for row in rows if row["id"].endswith(end)]
+    if len(found) <= 1:
+        return found[0] if found else None
     # As many digits as tell them apart, and at least those of a short id.
     named = "; ".join(f"{row['id'][-12:]} {' '.join(cell(row[sort.title]).split())}" for row in found[:MOST_NAMED])
     more = f"; and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
@@ -72,7 +75,8 @@ def question_id(questions: list[JsonObject], given: str | None) -> JsonObject:
             return open_ones[0]
         named = ", ".join(str(one["id"]) for one in open_ones)
         raise ApiError(f"{len(open_ones)} questions are open{f'; name one with --question: {named}' if named else ''}")
-    found = [one for one in questions if given == one["id"] or (len(given) >= SHORTEST and one["id"].endswith(given))]
+    is_long = len(given) >= SHORTEST_ID_DIGITS
+    found = [one for one in questions if given == one["id"] or (is_long and one["id"].endswith(given))]
     if len(found) != 1:
         known = ", ".join(short_id(one["id"]) for one in open_ones) or "none"
         raise ApiError(f"{given} names {len(found)} questions of the task; open ones: {known}")

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 import click
 
 SHORT_ID_DIGITS = 8
+SHORTEST_ID_DIGITS = 4
+"""How few of an id's last digits people may type."""
 NARROWEST = 3
 GAP = "  "
 _UUID = re.compile(r"(?:q-)?[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\Z")

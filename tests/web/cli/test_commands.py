@@ -52,6 +52,9 @@ def test_a_task_is_written_and_known_by_its_last_digits(world: World, monkeypatc
     assert f"0000{second['id'][-8:]} Pay twice" in said
     assert aiworker_json("task", "show", f"0000{second['id'][-8:]}")["task"]["title"] == "Pay twice"
 
+    assert aiworker_json("project", "show", project.id[-4:].upper())["project"]["name"] == "Shop"
+    assert "there is no project" in aiworker("project", "show", project.id[-3:], code=1)
+
     world.project("Blog")
     assert "say which project" in aiworker("task", "add", "Pay", code=1)
     assert "Missing argument" in aiworker("task", "add", code=2)

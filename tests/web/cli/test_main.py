@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from common.models.account import ApiToken
 from common.models.task import Task
 from common.services.access import Caller
 from common.services.paging import MOST, PageQuery
@@ -31,7 +32,7 @@ from common.values.parking import Parked
 from tests import builders
 from tests.servers import ROOT
 from tests.web.made import a_project, a_question, a_task, ready_task, set_state
-from tests.web.world import events, forget_providers, served
+from tests.web.world import events, forget_providers, put, served
 from web.cli import main, operators
 from web.cli.client import Api
 
@@ -256,6 +257,21 @@ def test_a_user_or_token_that_is_not_there_or_can_have_no_such_name_is_one_line(
     for name in (half, "", "x" * 101):
         assert "Usage: " in aiworker("token", "create", name, code=2, lines=4)
     assert aiworker_json("token", "list")["tokens"] == []
+
+
+def test_a_token_is_revoked_by_the_digits_that_a_list_shows(plain_app: Flask) -> None:
+    ada = builders.a_user("ada", Role.ADMIN)
+    first, second = (aiworker_json("token", "create", name)["token"]["id"] for name in ("ci", "phone"))
+
+    assert aiworker_json("token", "revoke", first[-8:].upper()) == {"token": {"id": first}}
+    twin = builders.a_token(ada)
+    twin_id = next(one["id"] for one in aiworker_json("token", "list")["tokens"] if one["id"] != second)
+    put(ApiToken, twin_id, id=f"{second[:24]}0000{second[-8:]}")
+    said = aiworker("token", "revoke", second[-8:], code=1)
+    assert f"{second[-8:]} is ambiguous, say more of its digits: " in said
+    assert f"0000{second[-8:]}" in said
+    assert aiworker("token", "revoke", second[-12:]) == f"Token {second} is revoked."
+    assert builders.client_with(plain_app, twin).get("/api/auth/me").status_code == 200
 
 
 def test_all_tokens_are_listed(plain_app: Flask) -> None:
