@@ -174,7 +174,7 @@ def token(context: click.Context) -> None:
 @click.option("--role", type=click.Choice(ROLES), help="Role of the token, at most the user's; default: the user's.")
 @click.option(
     "--days",
-    type=click.FloatRange(0, 3650, min_open=True),
+    type=click.FloatRange(0, tokens.LONGEST_DAYS, min_open=True),
     help="Days until the token expires; default and maximum: 366.",
 )
 @click.pass_obj

@@ -274,6 +274,14 @@ def test_a_token_is_revoked_by_the_digits_that_a_list_shows(plain_app: Flask) ->
     assert builders.client_with(plain_app, twin).get("/api/auth/me").status_code == 200
 
 
+def test_a_token_lasts_366_days_at_most(plain_app: Flask) -> None:
+    builders.a_user("ada", Role.ADMIN)
+
+    aiworker("token", "create", "ci", "--days", "366")
+    for wrong in ("366.1", "0"):
+        assert "0<x<=366" in aiworker("token", "create", "ci", "--days", wrong, code=2, lines=4)
+
+
 def test_all_tokens_are_listed(plain_app: Flask) -> None:
     ada = builders.a_user("ada", Role.ADMIN)
     for _number in range(MOST + 1):
