@@ -10,6 +10,7 @@ import click
 from common.errors import Misconfigured
 from common.findings import Finding
 from common.settings import settings
+from common.settings.agents import AgentSettings
 from common.settings.environment import Environment
 from web.launcher.up import UpOptions, run_up
 
@@ -99,7 +100,7 @@ def up(
 
 
 def examine_up() -> Iterator[Finding]:
-    """What the doctor finds of the settings that only this command reads: those that are wrong."""
+    """What the doctor finds of the settings that only this command and agents read: those that are wrong."""
     with click.Context(up) as context:
         for option in up.params:
             if isinstance(option, _SettingOption):
@@ -107,3 +108,7 @@ def examine_up() -> Iterator[Finding]:
                     option.resolve_envvar_value(context)
                 except Misconfigured as error:
                     yield Finding("fail", "settings", str(error))
+    try:
+        AgentSettings.from_env()
+    except Misconfigured as error:
+        yield Finding("fail", "settings", str(error))

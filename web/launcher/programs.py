@@ -18,6 +18,7 @@ import web
 from common.errors import Misconfigured
 from common.machine.packaged_valkey import packaged_valkey
 from common.settings import Settings, socket_path
+from common.settings.agents import AgentSettings
 from common.settings.sandbox import store_networks
 from web.launcher.children import Program
 from web.launcher.driver_install import MODEL_KEYS, drivers_folder
@@ -50,9 +51,14 @@ _PASSED_SETTINGS = (
     *("AIWORKER_SANDBOX", "AIWORKER_EGRESS_HOSTS"),
     *("AIWORKER_HEARTBEAT_SECONDS", "AIWORKER_ASK_HOLD_SECONDS", "AIWORKER_DRAIN_SECONDS"),
 )
-LOCAL_DRAIN_SECONDS = 10
+LOCAL_DRAIN_SECONDS = 10.0
 """How long the runs of local agents may go on after Ctrl-C, unless AIWORKER_DRAIN_SECONDS says otherwise: people wait
 for it. The second half is for pushing unfinished work."""
+
+
+def local_agent_settings() -> AgentSettings:
+    """What the environment says for local agents. Raises Misconfigured."""
+    return AgentSettings.from_env(drain_seconds=LOCAL_DRAIN_SECONDS)
 
 
 @dataclass(frozen=True)
@@ -140,8 +146,9 @@ class Catalogue:
         }
         argv = (sys.executable, "-m", "workers.runner", *_options(options))
         environment = {
-            "AIWORKER_DRAIN_SECONDS": str(LOCAL_DRAIN_SECONDS),
             **self._untrusted(),
+            # Read here: set beside AIWORKER_DRAIN_SECONDS_FILE or before an empty variable, the default would win.
+            "AIWORKER_DRAIN_SECONDS": f"{local_agent_settings().drain_seconds:g}",
             "AIWORKER_AGENT_DRIVERS_DIR": str(drivers_folder(self.settings.store.data_dir)),
         }
         # It ends with 0 when it was drained. Started again, it would be told to drain again.

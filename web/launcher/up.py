@@ -32,7 +32,13 @@ from web.launcher.children import Processes
 from web.launcher.confinement import ensure_sandbox
 from web.launcher.driver_install import drivers_folder, install_driver, wanted_by_providers
 from web.launcher.preparation import Prepared, prepare
-from web.launcher.programs import FLOWER_USER, Catalogue, enrolment_token_path, environment_of
+from web.launcher.programs import (
+    FLOWER_USER,
+    Catalogue,
+    enrolment_token_path,
+    environment_of,
+    local_agent_settings,
+)
 
 STORE_SECONDS = 15.0
 SUPERVISOR_SECONDS = 5.0
@@ -40,8 +46,9 @@ LIVE_SECONDS = 90.0
 LONGEST_STOP_SECONDS = 8.0
 """A little more than gunicorn's graceful timeout. Interrupted jobs are repeated, so killing them is safe."""
 STOP_SECONDS = 5.0
-AGENT_STOP_SECONDS = 90.0
-"""Agents end by themselves after AIWORKER_DRAIN_SECONDS, in which they push the unfinished work of their runs."""
+AGENT_STOP_SECONDS = 80.0
+"""How much longer than AIWORKER_DRAIN_SECONDS agents may take to end by themselves. In that time they push the
+unfinished work of their runs."""
 
 
 class _Stopped(Exception):
@@ -98,6 +105,7 @@ def run_up(settings: Settings, options: UpOptions) -> int:
     before anything was started, for what the machine lacks.
     """
     prerequisites.check_programs()
+    drain_seconds = local_agent_settings().drain_seconds if options.agents else 0.0
     confinement = _confinement(settings, options)
     with prerequisites.own_directory(settings.store.data_dir):
         require_restored(settings.store.data_dir)
@@ -119,7 +127,7 @@ def run_up(settings: Settings, options: UpOptions) -> int:
             return 1
         finally:
             _say("Stopping …")
-            _stop(processes, options.agents)
+            _stop(processes, options.agents, drain_seconds)
             processes.close()
             signals.restore()
             _say("Stopped.")
@@ -227,9 +235,10 @@ def _install_drivers(settings: Settings, processes: Processes, signals: _Signals
             _say(f"{error}. The platform starts without it; later: aiworker drivers install {name}")
 
 
-def _stop(processes: Processes, agents: int) -> None:
+def _stop(processes: Processes, agents: int, drain_seconds: float) -> None:
     """Stop the agents first, so that they can report; then web and workers; last the programs that these use."""
-    processes.stop([f"agent-{number}" for number in range(1, agents + 1)], patience_seconds=AGENT_STOP_SECONDS)
+    names = [f"agent-{number}" for number in range(1, agents + 1)]
+    processes.stop(names, patience_seconds=drain_seconds + AGENT_STOP_SECONDS)
     processes.stop(["web", "worker", "worker-slow", "flower"], patience_seconds=LONGEST_STOP_SECONDS)
     for name in ("supervisor", "valkey"):
         processes.stop([name], patience_seconds=STOP_SECONDS)

@@ -18,6 +18,7 @@ from pathlib import Path
 from common.error_reports import start_error_reports
 from common.errors import Misconfigured
 from common.machine.locks import locked
+from common.settings.agents import AgentSettings
 from common.settings.environment import Environment, web_address
 from common.settings.log_level import read_log_level
 from common.settings.private_files import PRIVATE_UMASK
@@ -92,7 +93,7 @@ def _settings(arguments: argparse.Namespace) -> RunnerSettings:
         raise Misconfigured(f"--slots {arguments.slots} is not a number from 1 to 100")
     drivers = wanted_names(arguments.driver)
     DriverOffer(drivers)
-    sandbox = SandboxSettings.with_stores_blocked()
+    own, sandbox = AgentSettings.from_env(), SandboxSettings.with_stores_blocked()
     return RunnerSettings(
         url=arguments.url.rstrip("/"),
         token_path=arguments.token_file and arguments.token_file.absolute(),
@@ -102,13 +103,13 @@ def _settings(arguments: argparse.Namespace) -> RunnerSettings:
         drivers=drivers,
         capabilities=tuple(filter(None, (name.strip() for name in arguments.capabilities.split(",")))),
         slots=arguments.slots,
-        heartbeat_seconds=_seconds("AIWORKER_HEARTBEAT_SECONDS", 15.0),
-        ask_hold_seconds=_seconds("AIWORKER_ASK_HOLD_SECONDS", 45.0, least=0.0),
-        drain_seconds=_seconds("AIWORKER_DRAIN_SECONDS", 30.0, least=0.0),
-        checkpoint_seconds=_seconds("AIWORKER_AGENT_CHECKPOINT_SECONDS", 180.0),
-        silence_seconds=_seconds("AIWORKER_AGENT_SILENCE_SECONDS", 1200.0),
-        disk_reserve_bytes=_number("AIWORKER_AGENT_DISK_RESERVE_BYTES"),
-        run_disk_bytes=_number("AIWORKER_AGENT_RUN_DISK_BYTES") or RUN_DISK_BYTES,
+        heartbeat_seconds=own.heartbeat_seconds,
+        ask_hold_seconds=own.ask_hold_seconds,
+        drain_seconds=own.drain_seconds,
+        checkpoint_seconds=own.checkpoint_seconds,
+        silence_seconds=own.silence_seconds,
+        disk_reserve_bytes=own.disk_reserve_bytes,
+        run_disk_bytes=own.run_disk_bytes or RUN_DISK_BYTES,
         sandbox=SandboxMode(sandbox.mode),
         egress_hosts=sandbox.egress_hosts,
         blocked=sandbox.blocked,
@@ -116,24 +117,6 @@ def _settings(arguments: argparse.Namespace) -> RunnerSettings:
             memory_bytes=sandbox.most_memory_bytes(), processes=sandbox.processes, file_bytes=sandbox.file_bytes
         ),
     )
-
-
-def _seconds(name: str, default: float, *, least: float = 0.05) -> float:
-    text = Environment(os.environ).string(name, default="")
-    try:
-        seconds = float(text) if text else default
-    except ValueError:
-        seconds = -1.0
-    if not least <= seconds <= 86_400:
-        raise Misconfigured(f"{name}={text} is not a number of seconds from {least:g} to 86400")
-    return seconds
-
-
-def _number(name: str) -> int | None:
-    text = Environment(os.environ).string(name, default="")
-    if text and not (text.isascii() and text.isdigit()):
-        raise Misconfigured(f"{name}={text} is not a whole number")
-    return int(text) if text else None
 
 
 @contextlib.contextmanager

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from common.settings import SandboxSettings, Settings, from_env
-from web.launcher.programs import Catalogue, environment_of
+from common.settings.agents import AgentSettings
+from web.launcher.programs import LOCAL_DRAIN_SECONDS, Catalogue, environment_of
 
 
 @pytest.fixture
@@ -74,6 +75,19 @@ def test_an_agent_is_told_where_the_programs_of_drivers_are(
 
     monkeypatch.setenv("AIWORKER_AGENT_DRIVERS_DIR", str(tmp_path))
     assert catalogue.agent(1).environment["AIWORKER_AGENT_DRIVERS_DIR"] == str(tmp_path)
+
+
+def test_how_long_an_agent_drains_may_stand_in_a_file(
+    catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def drains() -> float:
+        return AgentSettings.from_env(catalogue.agent(1).environment).drain_seconds
+
+    monkeypatch.setenv("AIWORKER_DRAIN_SECONDS", "")
+    assert drains() == LOCAL_DRAIN_SECONDS
+    (tmp_path / "seconds").write_text("120\n")
+    monkeypatch.setenv("AIWORKER_DRAIN_SECONDS_FILE", str(tmp_path / "seconds"))
+    assert drains() == 120
 
 
 def test_agents_and_supervisor_read_the_same_sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ from tests.ports import free_port
 from tests.processes import lives, words
 from tests.servers import ROOT
 from web.cli.up_command import examine_up, up
-from web.launcher.up import _say_addresses
+from web.launcher.up import UpOptions, _say_addresses, run_up
 
 LAUNCH = """
 import sys
@@ -164,6 +164,28 @@ def test_a_wrong_setting_of_its_own_is_told_in_one_line_by_it_and_by_the_doctor(
     # The option counts before it, and completing the command's words goes on.
     assert up.make_context("up", ["--agents", "2", "--slots", "2", "--no-flower"]).params["agents"] == 2
     up.make_context("up", [], resilient_parsing=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        ("AIWORKER_HEARTBEAT_SECONDS", "soon", "a number of seconds from 0.05 to 30"),
+        # The platform gives an agent up after 60 s, so no run of such an agent would ever end.
+        ("AIWORKER_HEARTBEAT_SECONDS", "61", "a number of seconds from 0.05 to 30"),
+        ("AIWORKER_AGENT_RUN_DISK_BYTES", "20 GiB", "a whole number"),
+    ],
+)
+def test_a_wrong_setting_of_agents_stops_the_start_and_the_doctor_names_it(
+    name: str, value: str, wanted: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    said = f"{name}={value} is not {wanted}"
+    monkeypatch.setenv(name, value)
+    assert [(one.status, one.part, one.says) for one in examine_up()] == [("fail", "settings", said)]
+
+    settings = from_env({"AIWORKER_DATA_DIR": str(tmp_path / "data"), "AIWORKER_PORT": str(free_port())})
+    with pytest.raises(Misconfigured, match=f"^{said}$"):
+        run_up(settings, UpOptions(installs_sandbox=False))
+    assert not (tmp_path / "data" / "logs").exists()
 
 
 def test_a_taken_port_stops_the_start_with_one_line(tmp_path: Path) -> None:
