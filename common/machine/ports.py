@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from dataclasses import dataclass
 
 FORM = re.compile(r"([0-9]{4,5})-([0-9]{4,5})")
@@ -32,3 +33,14 @@ APP_PORTS = PortRange(20000, 29999)
 """Below the kernel's range for outgoing connections (32768 and up), so that none of these takes an app's stored port
 while the supervisor is not running.
 """
+
+
+def why_not_bindable(host: str) -> str | None:
+    """Why no program can listen on this address or name of this machine; None if one can."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        try:
+            probe.bind((host, 0))
+        except OSError as error:
+            return error.strerror or str(error)
+    return None

@@ -282,9 +282,9 @@ def read_web(env: Environment) -> WebSettings:
         git_max_file_bytes=env.number("AIWORKER_GIT_MAX_FILE_BYTES", default=2**28, least=2**20, most=2**40),
         writes_per_minute=env.number("AIWORKER_WRITES_PER_MINUTE", default=600, least=1),
         head_seconds=env.number("AIWORKER_HEAD_SECONDS", default=10, least=1, most=3600),
-        outgoing_allow=tuple(host.lower() for host in env.names("AIWORKER_OUTGOING_ALLOW")),
+        outgoing_allow=env.hosts("AIWORKER_OUTGOING_ALLOW", such_as="chat.internal or chat.internal:8065"),
         trusted_proxies=env.number("AIWORKER_TRUSTED_PROXIES", default=0, most=10),
-        allowed_hosts=env.names("AIWORKER_ALLOWED_HOSTS"),
+        allowed_hosts=env.hosts("AIWORKER_ALLOWED_HOSTS", such_as="shop.example.com"),
         page_sources=env.flag("AIWORKER_PAGE_SOURCES"),
     )
 
@@ -366,7 +366,7 @@ def _forge(env: Environment, data_dir: Path, public_url: str) -> ForgeSettings:
         kind=kind,
         owner=env.string("AIWORKER_FORGE_OWNER", default="aiworker"),
         repositories_dir=data_dir / "repositories",
-        import_allow=tuple(host.lower() for host in env.names("AIWORKER_IMPORT_ALLOW")),
+        import_allow=env.hosts("AIWORKER_IMPORT_ALLOW", such_as="git.internal or git.internal:3000"),
         gitea_url=gitea_url.rstrip("/") if gitea_url else None,
         gitea_token=gitea_token,
         webhook_url=webhook_url or f"{public_url}/api/webhooks/gitea",
@@ -393,8 +393,8 @@ def _runtime(env: Environment, data_dir: Path, *, instance: str, internal_url: s
     return RuntimeSettings(
         kind=kind,
         supervisor_dir=data_dir / "runtime",
-        public_host=env.string("AIWORKER_RUNTIME_HOST", default="localhost"),
-        bind_host=env.string("AIWORKER_RUNTIME_BIND", default="127.0.0.1"),
+        public_host=env.host("AIWORKER_RUNTIME_HOST", default="localhost", such_as="apps.example.com"),
+        bind_host=env.host("AIWORKER_RUNTIME_BIND", default="127.0.0.1", such_as="192.168.0.5"),
         ports=env.ports("AIWORKER_RUNTIME_PORTS", default=APP_PORTS),
         kubernetes=read_kubernetes(env, instance=instance, internal_url=internal_url) if kind == "kubernetes" else None,
     )

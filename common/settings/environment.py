@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from common.errors import Misconfigured
 from common.machine.ports import PortRange
+
+_NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
+_NO_HOST = re.compile(r"[/@\s]")
 
 
 class Environment:
@@ -100,6 +104,22 @@ class Environment:
         """The comma-separated parts; empty if the variable is not set."""
         return tuple(part.strip() for part in (self.text(name) or "").split(",") if part.strip())
 
+    def host(self, name: str, *, default: str, such_as: str) -> str:
+        """A host's name or address, without brackets and port. such_as: an example for the error's message."""
+        value = self.string(name, default=default)
+        if not (_NAME.fullmatch(value) or _is_address(value)):
+            raise Misconfigured(f"{name}={value} is not a host such as {such_as}")
+        return value
+
+    def hosts(self, name: str, *, such_as: str) -> tuple[str, ...]:
+        """Comma-separated hosts in small letters, with ports if the example has one. No address with a scheme."""
+        found = tuple(part.lower() for part in self.names(name))
+        for part in found:
+            has_port = ":" in part and not _is_address(part.strip("[]"))
+            if _NO_HOST.search(part) or (has_port and ":" not in such_as):
+                raise Misconfigured(f"{name}: {part!r} is not a host such as {such_as}")
+        return found
+
     def networks(self, name: str, *, strict: bool) -> tuple[str, ...]:
         """Comma-separated networks in CIDR notation, each once; an address is a network of one.
 
@@ -137,6 +157,14 @@ def own_address(host: str, port: int, *, otherwise: str) -> str:
     if is_everywhere or bare in {"127.0.0.1", "localhost"}:
         return f"http://{otherwise}:{port}"
     return f"http://[{bare}]:{port}" if ":" in bare else f"http://{bare}:{port}"
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _whole_number(text: str) -> int | None:

@@ -107,3 +107,39 @@ def test_a_redis_url_is_taken(value: str, tmp_path: Path) -> None:
     environ = {**SECRET, "AIWORKER_DATA_DIR": str(tmp_path), "REDIS_URL": value}
 
     assert from_env(environ).store.redis_url == value
+
+
+@pytest.mark.parametrize("value", ["https://git.example.com/", "git.example.com/shop", "ada@git.example.com", "a b"])
+@pytest.mark.parametrize("name", ["AIWORKER_ALLOWED_HOSTS", "AIWORKER_IMPORT_ALLOW", "AIWORKER_OUTGOING_ALLOW"])
+def test_an_address_in_a_list_of_hosts_is_refused_by_name(name: str, value: str, tmp_path: Path) -> None:
+    assert refused(name, f"10.0.0.5, {value}", tmp_path).startswith(f"{name}: {value!r} is not a host such as ")
+
+
+def test_a_port_in_the_names_to_be_reached_by_is_refused(tmp_path: Path) -> None:
+    said = refused("AIWORKER_ALLOWED_HOSTS", "shop.example.com:8443", tmp_path)
+
+    assert said == "AIWORKER_ALLOWED_HOSTS: 'shop.example.com:8443' is not a host such as shop.example.com"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AIWORKER_ALLOWED_HOSTS", "a_b.example.com,.example.com,*.example.com,*,::1,[::1]"),
+        ("AIWORKER_IMPORT_ALLOW", "git.internal:8080,127.0.0.1,::1,[::1]:3000"),
+        ("AIWORKER_OUTGOING_ALLOW", "chat,10.0.0.5:8065"),
+    ],
+)
+def test_hosts_are_taken(name: str, value: str, tmp_path: Path) -> None:
+    from_env({**SECRET, "AIWORKER_DATA_DIR": str(tmp_path), name: value})
+
+
+@pytest.mark.parametrize("value", ["http://apps.example.com", "apps.example.com:80", "apps.example/", "a b", "[::1]"])
+@pytest.mark.parametrize("name", ["AIWORKER_RUNTIME_HOST", "AIWORKER_RUNTIME_BIND"])
+def test_what_is_no_host_of_apps_is_refused_by_name(name: str, value: str, tmp_path: Path) -> None:
+    assert refused(name, value, tmp_path).startswith(f"{name}={value} is not a host such as ")
+
+
+@pytest.mark.parametrize("value", ["apps.example.com", "localhost", "my_machine", "0.0.0.0", "::", "fe80::1"])
+@pytest.mark.parametrize("name", ["AIWORKER_RUNTIME_HOST", "AIWORKER_RUNTIME_BIND"])
+def test_a_host_of_apps_is_taken(name: str, value: str, tmp_path: Path) -> None:
+    from_env({**SECRET, "AIWORKER_DATA_DIR": str(tmp_path), name: value})

@@ -37,7 +37,7 @@ from web.doctor.sandbox import examine_sandbox
 from web.doctor.secret_key import examine_key
 from web.doctor.setting_names import examine_names
 from web.health import backends
-from web.launcher.prerequisites import check_programs
+from web.launcher.prerequisites import check_apps_address, check_programs
 
 OLDEST_PYTHON = (3, 11)
 ANSWER_SECONDS = 3.0
@@ -166,7 +166,12 @@ def _runtime(chosen: Settings) -> Iterator[Finding]:
     if chosen.runtime.kubernetes is not None:
         yield from examine_cluster(chosen)
     else:
-        yield _asked("runtime", lambda: runtime().ping(), f"{chosen.runtime.kind} answers", "", "warn")
+        yield _asked("runtime", lambda: _local_runtime(chosen), f"{chosen.runtime.kind} answers", "", "warn")
+
+
+def _local_runtime(chosen: Settings) -> None:
+    check_apps_address(chosen.runtime)
+    runtime().ping()
 
 
 def _asked(part: str, ask: Callable[[], object], good: str, remedy: str = "", bad: str = "fail") -> Finding:

@@ -17,6 +17,8 @@ from pathlib import Path
 
 from common.errors import Misconfigured
 from common.machine.locks import locked
+from common.machine.ports import why_not_bindable
+from common.settings import RuntimeSettings
 from common.settings.private_files import unwritable
 
 OLDEST_GIT = (2, 38)
@@ -50,6 +52,15 @@ def check_port(host: str, port: int) -> None:
             raise Misconfigured(
                 f"port {port} on {host} can't be used ({error.strerror}); choose another with AIWORKER_PORT or --port"
             ) from error
+
+
+def check_apps_address(runtime: RuntimeSettings) -> None:
+    """Check that previews and environments of the local runtime can listen where they shall."""
+    why_not = why_not_bindable(runtime.bind_host) if runtime.kind == "local" else None
+    if why_not is not None:
+        raise Misconfigured(
+            f"AIWORKER_RUNTIME_BIND={runtime.bind_host} can't be used ({why_not}); set it to an address of this machine"
+        )
 
 
 @contextmanager

@@ -110,6 +110,7 @@ def run_up(settings: Settings, options: UpOptions) -> int:
     with prerequisites.own_directory(settings.store.data_dir):
         require_restored(settings.store.data_dir)
         prerequisites.check_port(settings.web.host, settings.web.port)
+        prerequisites.check_apps_address(settings.runtime)
         os.environ.update(environment_of(settings))
         common_settings.settings.cache_clear()
         signals = _Signals()

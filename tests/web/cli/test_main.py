@@ -356,6 +356,8 @@ def test_the_doctor_names_what_is_missing(plain_app: Flask, tmp_path: Path) -> N
     assert ill["database"][0] == "fail"
     assert "aiworker db upgrade" in ill["database"][1]
     assert found(1, AIWORKER_FORGE="none")["settings"][0] == "fail"
+    bound = found(1, AIWORKER_INTERNAL_URL="http://127.0.0.1:9", AIWORKER_RUNTIME_BIND="192.0.2.1")["runtime"]
+    assert (bound[0], bound[1].partition(" ")[0]) == ("fail", "AIWORKER_RUNTIME_BIND=192.0.2.1")
     # A wrong setting of `aiworker up` alone fails too.
     assert found(1, AIWORKER_INTERNAL_URL="http://127.0.0.1:9", AIWORKER_AGENTS="x")["settings"][0] == "ok"
 

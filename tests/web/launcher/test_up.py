@@ -204,6 +204,15 @@ def test_a_taken_port_stops_the_start_with_one_line(tmp_path: Path) -> None:
     ]
 
 
+def test_an_address_of_apps_that_this_machine_lacks_stops_the_start_with_one_line(tmp_path: Path) -> None:
+    # For documentation (RFC 5737): no machine has it.
+    environ = {"AIWORKER_DATA_DIR": str(tmp_path / "data"), "AIWORKER_RUNTIME_BIND": "192.0.2.1"}
+    settings = from_env({**environ, "AIWORKER_PORT": str(free_port())})
+
+    with pytest.raises(Misconfigured, match=r"^AIWORKER_RUNTIME_BIND=192\.0\.2\.1 can't be used \(.*\); set it to an "):
+        run_up(settings, UpOptions(installs_sandbox=False))
+
+
 def test_a_start_that_is_stopped_early_still_shows_the_first_password(tmp_path: Path) -> None:
     with launched(tmp_path / "data", free_port()) as launcher:
         wait_until("the first administrator", lambda: _has_users(tmp_path / "data"))
