@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import click
 
-from common.states import Environment, GroupState
+from common.states import GROUP_LIVE, Environment, GroupState
 from web.cli.api_error import ApiError
 from web.cli.client import Api, api_of
 from web.cli.group_reading import show_group
@@ -56,7 +56,7 @@ def list_groups(terminal: Terminal, named: str | None, status: str | None, limit
 
 @group.command("create")
 @click.argument("words", metavar="[PROJECT] TASK…", nargs=-1)
-@click.option("--approved", "is_all", is_flag=True, help="All approved tasks of the project.")
+@click.option("--approved", "is_all", is_flag=True, help="All approved tasks of the project that are in no group.")
 @click.option("--project", "named", help="Id, name or slug of the project. Default: that of the tasks.")
 @click.option("--name", help="Name of the group, and of its branch.")
 @click.option("--notes", help="Notes for the people who release it.")
@@ -75,8 +75,6 @@ def create_group(
         raise click.UsageError("name the tasks, or take all with --approved")
     with api_of(terminal) as api:
         project_id, task_ids = _members(api, words, named, is_all=is_all)
-        if not task_ids:
-            raise ApiError("no task of the project is approved; see: aiworker task list --state ready_to_test")
         body = {"projectId": project_id, "taskIds": task_ids, "targetBranch": target}
         body |= {key: value for key, value in (("name", name), ("notes", notes)) if value is not None}
         reply = api.call("POST", "/task-groups", body)
@@ -97,12 +95,27 @@ def _members(api: Api, words: Sequence[str], named: str | None, *, is_all: bool)
         rest = rest[1:]
     if is_all:
         project = project or api.required_project(None)
-        query = {"projectId": project["id"], "state": "approved"}
-        return project["id"], [one["id"] for one in api.every("/tasks", "tasks", most=MOST, **query)]
+        return project["id"], _free_tasks(api, project["id"])
     task_ids = [whole_id(api, TASKS, one) for one in rest]
     if project is not None:
         return project["id"], task_ids
     return api.call("GET", f"/tasks/{task_ids[0]}")["task"]["projectId"], task_ids
+
+
+def _free_tasks(api: Api, project_id: str) -> list[str]:
+    """The ids of the project's approved tasks that no live group holds. Raises ApiError if there is none."""
+    query = {"projectId": project_id, "state": "approved"}
+    approved = [one["id"] for one in api.every("/tasks", "tasks", most=MOST, **query)]
+    if not approved:
+        raise ApiError("no task of the project is approved; see: aiworker task list --state ready_to_test")
+    held: set[str] = set()
+    for status in sorted(GROUP_LIVE):
+        groups = api.every("/task-groups", "taskGroups", most=MOST, projectId=project_id, status=str(status))
+        held.update(task_id for group in groups for task_id in group["taskIds"])
+    free = [task_id for task_id in approved if task_id not in held]
+    if not free:
+        raise ApiError("every approved task of the project is in a group already; see: aiworker group list")
+    return free
 
 
 def _project_or_none(api: Api, named: str) -> JsonObject | None:

@@ -60,6 +60,21 @@ def test_a_task_is_written_and_known_by_its_last_digits(world: World, monkeypatc
     assert "Missing argument" in aiworker("task", "add", code=2)
 
 
+def test_all_approved_tasks_are_those_that_no_live_group_holds(world: World) -> None:
+    project = world.project("Shop")
+    held, failed, free = world.approved(project, "Greet", "Wave", "Nod")
+    first = aiworker_json("group", "create", held)["taskGroup"]
+    put(TaskGroup, first["id"], state_="merged")
+    put(TaskGroup, aiworker_json("group", "create", failed)["taskGroup"]["id"], state_="failed")
+
+    assert aiworker_json("group", "create", "--approved")["taskGroup"]["taskIds"] == [free]
+
+    said = aiworker("group", "create", "--approved", code=1)
+    assert "every approved task of the project is in a group already; see: aiworker group list" in said
+    aiworker("group", "cancel", first["id"])
+    assert aiworker_json("group", "create", "--approved")["taskGroup"]["taskIds"] == [held]
+
+
 def test_a_question_is_answered_by_the_number_of_an_option(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     task = world.task(world.project())
     asked = a_question(task)
