@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 
+from common.services.runs.steering import RELEASE_SECONDS
 from tests.web.page_texts import (
     CATALOGUES,
     catalogue,
@@ -47,6 +48,14 @@ def test_a_visit_waits_for_the_words_of_the_first_script_alone() -> None:
 
 def test_a_translation_has_the_placeholders_of_its_text() -> None:
     assert [key for key, text in PAIRS if placeholders(key) != placeholders(text) or not text] == []
+
+
+def test_times_that_texts_name_are_those_of_the_platform() -> None:
+    """What a setting changes is named by no text."""
+    keys = "\n".join(key for key, _text in PAIRS)
+
+    assert f"puts what it has done on the branch, for {RELEASE_SECONDS} seconds at most" in keys
+    assert "last seven days" not in keys, "AIWORKER_KEEP_DELIVERY_DAYS says how long messages are kept"
 
 
 def test_no_text_for_a_person_passes_the_catalogue_by() -> None:

@@ -560,8 +560,8 @@ export const TEXTS = {
   "The agent puts what it has done on the branch and stops.": "El agente deja en la rama lo que ha hecho y para.",
   "The agent reads it at its next turn. Interrupt stops what it is doing and makes it read this at once.":
     "El agente lo lee en su próximo turno. Interrumpir detiene lo que está haciendo y hace que lo lea al momento.",
-  "The agent still puts what it has done on the branch, for half a minute at most.":
-    "El agente aún está dejando en la rama lo que ha hecho; medio minuto como mucho.",
+  "The agent still puts what it has done on the branch, for 90 seconds at most.":
+    "El agente aún está dejando en la rama lo que ha hecho; 90 segundos como mucho.",
   "The agent waits for the answer.": "El agente espera la respuesta.",
   "The answer is on its way to the agent": "La respuesta va de camino al agente",
   "The cap is raised.": "Se ha subido el límite.",
@@ -904,7 +904,7 @@ export const TEXTS = {
   "Given up": "Abandonado",
   "It is copied; the original stays as it is.": "Se copia; el original queda como está.",
   "Make a new secret": "Crear un secreto nuevo",
-  "Messages of the last seven days": "Mensajes de los últimos siete días",
+  "Latest messages": "Últimos mensajes",
   "No repository has that name.": "Ningún repositorio tiene ese nombre.",
   "Outgoing webhook": "Webhook saliente",
   "Reject ({count})…": "Rechazar ({count})…",

@@ -166,7 +166,7 @@ function Held({ task, reload }) {
     <p>
       ${
         isWorking(task)
-          ? t("The agent still puts what it has done on the branch, for half a minute at most.")
+          ? t("The agent still puts what it has done on the branch, for 90 seconds at most.")
           : t("No agent works on this task: work on its branch, push, and hand it back.")
       }
     </p>

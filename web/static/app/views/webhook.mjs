@@ -107,7 +107,7 @@ function Deliveries({ webhook, pages }) {
     await api.post("/webhook/test");
     await pages.reload();
   };
-  return html`<h3>${t("Messages of the last seven days")}</h3>
+  return html`<h3>${t("Latest messages")}</h3>
     <p><${Button} act=${test} disabled=${!webhook.enabled} testid="webhook-test">${t("Send a test")}<//></p>
     <${Listing} pages=${pages} empty=${html`<p class="muted">${t("There is none.")}</p>`}>
       <ul class="rows">
