@@ -11,7 +11,7 @@ from marshmallow import ValidationError, fields, validate, validates_schema
 from common.machine.text import without_controls
 from common.services.runs import agent_sessions, transcripts
 from common.services.runs import runners as services
-from common.services.runs.agent_reports import AgentNews, AgentReport, Finding, SandboxReport
+from common.services.runs.agent_reports import AgentNews, AgentReport, AgentSetup, Finding, SandboxReport
 from common.services.runs.agents import AgentView
 from common.services.runs.log_entries import KINDS
 from common.services.runs.transcripts import Line as LogLine
@@ -93,7 +93,8 @@ class RegistrationSchema(Schema):
 class HeartbeatSchema(Schema):
     """drivers, findings, error: what the agent can work with now; all absent: what it said before. sandbox: as well.
 
-    error: why it can't work at all; null or absent: it can, with those of its drivers that work.
+    error: why it can't work at all; null or absent: it can, with those of its drivers that work. slots, capabilities:
+    those with which it was started; absent: as before. What an agent in a pod has is the platform's to say.
     """
 
     run_ids = fields.List(Id(), required=True, validate=at_most(1000))
@@ -101,6 +102,8 @@ class HeartbeatSchema(Schema):
     findings = fields.List(fields.Nested(FindingSchema), load_default=None, validate=_DRIVERS)
     error = AgentText(load_default="", allow_none=True)
     sandbox = fields.Nested(SandboxReportSchema, load_default=None, allow_none=True)
+    slots = Integer(1, 100, load_default=None)
+    capabilities = fields.List(Line(60), load_default=None, validate=at_most(100))
 
 
 class RunnerDirectiveSchema(SparseSchema):
@@ -223,11 +226,14 @@ def heartbeat(
     findings: list[Finding] | None,
     error: str | None,
     sandbox: SandboxReport | None,
+    slots: int | None,
+    capabilities: list[str] | None,
 ) -> object:
     """Report that the agent is alive and which runs it works on. The reply names the runs to drop."""
     is_news = drivers is not None or findings is not None or error != "" or sandbox is not None
     news = AgentNews(drivers, findings, error or None, sandbox) if is_news else None
-    lease_until, directives = services.beat(agent().agent_id, run_ids, news)
+    setup = AgentSetup(slots, capabilities)
+    lease_until, directives = services.beat(agent().agent_id, run_ids, news, setup)
     return {"lease_until": lease_until, "directives": directives}
 
 

@@ -22,6 +22,7 @@ from common.values.json_codec import Malformed, decode
 from workers.runner.backoff import Backoff
 from workers.runner.cancellation import Cancellation
 from workers.runner.drivers.findings import DriverFinding
+from workers.runner.setup import Setup
 
 Result = TypeVar("Result")
 Json = dict[str, Any]
@@ -170,32 +171,33 @@ class AgentApi:
         enrolment_token: str,
         *,
         pod_name: str,
-        capabilities: Sequence[str],
         driver: str,
         drivers: DriverReport,
         version: str,
-        slots: int,
+        setup: Setup,
     ) -> tuple[str, str]:
         """Enrol; returns the agent's id and its token. driver: the first of its drivers, for older platforms."""
         body = {
             "podName": pod_name,
-            "capabilities": list(capabilities),
             "driver": driver,
             **drivers.body,
             "version": version,
-            "slots": slots,
+            **setup.body,
         }
         reply = self._wire.call_json("POST", "/runner/register", token=enrolment_token, json=body)
         return str(reply["agent"]["id"]), str(reply["token"])
 
     def heartbeat(
-        self, token: str, run_ids: Sequence[str], *, drivers: DriverReport | None, error: str | None
-    ) -> tuple[Directive, ...]:
+        self, token: str, run_ids: Sequence[str], *, drivers: DriverReport | None, error: str | None,
+        setup: Setup | None,
+    ) -> tuple[Directive, ...]:  # fmt: skip
         """Report which runs this agent has; returns the platform's directives.
 
         drivers: what changed since the last heartbeat; None: nothing. error: why the agent can't work; None: it can.
+        setup: None: as before.
         """
-        body = {"runIds": list(run_ids), "error": error, **(drivers.body if drivers else {})}
+        body = {"runIds": list(run_ids), "error": error}
+        body |= (drivers.body if drivers else {}) | (setup.body if setup else {})
         reply = self._wire.call_json("POST", "/runner/heartbeat", token=token, json=fit(body))
         return _read(tuple[Directive, ...], reply.get("directives", []))
 

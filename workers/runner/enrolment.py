@@ -16,6 +16,7 @@ from common.machine.files import replace_file
 from workers.runner.backoff import Backoff
 from workers.runner.client import AgentApi, RunOver, Wire
 from workers.runner.drivers.offer import DriverOffer
+from workers.runner.setup import Setup
 
 VERSION = "1.0.0"
 
@@ -38,9 +39,8 @@ class Enrolment:
     token_path: Path | None
     kept_path: Path
     pod_name: str
-    capabilities: tuple[str, ...]
     offer: DriverOffer
-    slots: int
+    setup: Setup
     sleep: Callable[[float], None]
 
     def kept(self) -> Identity | None:
@@ -66,11 +66,10 @@ class Enrolment:
                     agent_id, agent_token = AgentApi(wire).register(
                         token,
                         pod_name=self.pod_name,
-                        capabilities=self.capabilities,
                         driver=self.offer.first,
                         drivers=self.offer.report,
                         version=VERSION,
-                        slots=self.slots,
+                        setup=self.setup,
                     )
             except ProviderUnavailable as error:
                 self.sleep(backoff.next_seconds(error))

@@ -27,6 +27,7 @@ from workers.runner.drivers.offer import DriverOffer
 from workers.runner.enrolment import Enrolment, Identity
 from workers.runner.program_turn import Patience
 from workers.runner.run_walls import private_folders, sandbox_words
+from workers.runner.setup import Setup
 from workers.sandbox.sandboxes import Sandboxes, SandboxMode
 from workers.sandbox.walls import Bounds
 
@@ -106,14 +107,14 @@ class Runner:
         self._offer = DriverOffer(settings.drivers, sandbox=sandbox)
         # What the platform knows of the drivers; used by the heartbeating thread alone.
         self._reported: DriverReport | None = None
+        self._setup = Setup(settings.slots, settings.capabilities)
         self._enrolment = Enrolment(
             url=settings.url,
             token_path=settings.token_path,
             kept_path=settings.identity_path or settings.work_dir / "agent.json",
             pod_name=settings.pod_name,
-            capabilities=settings.capabilities,
             offer=self._offer,
-            slots=settings.slots,
+            setup=self._setup,
             sleep=self._ending.sleep,
         )
 
@@ -328,8 +329,9 @@ class Runner:
                 pause = self._settings.heartbeat_seconds
                 report, error = self._offer.report, self._offer.error
                 news = None if report == self._reported else report
+                setup = self._setup if self._reported is None else None
                 try:
-                    for directive in api.heartbeat(identity.token, run_ids, drivers=news, error=error):
+                    for directive in api.heartbeat(identity.token, run_ids, drivers=news, error=error, setup=setup):
                         self._obey(directive)
                     self._reported = report
                     backoff.reset()

@@ -71,6 +71,14 @@ class AgentNews:
 
 
 @dataclass(frozen=True)
+class AgentSetup:
+    """How an agent's process was started. slots: its runs at the same time. None: as before."""
+
+    slots: int | None = None
+    capabilities: Sequence[str] | None = None
+
+
+@dataclass(frozen=True)
 class FindingOfAgent:
     agent_id: str
     pod_name: str
@@ -109,6 +117,14 @@ def show_report(agent: Agent, report: AgentReport) -> None:
         said = report.sandbox if report.sandbox.is_confining or not agent.is_pod else CONFINED_BY_POD
         short = replace(said, says=said.says[:LONGEST_FINDING])
         agent.sandbox = cast("dict[str, object]", encode(short, key_of=camel_case))
+
+
+def show_setup(agent: Agent, setup: AgentSetup) -> None:
+    """Store how the agent was started. What an agent in a pod has is for the platform to say, which made the pod."""
+    if agent.is_pod:
+        return
+    agent.slots = agent.slots if setup.slots is None else setup.slots
+    agent.capabilities = agent.capabilities if setup.capabilities is None else list(setup.capabilities)
 
 
 def fault_of(report: AgentReport) -> str | None:

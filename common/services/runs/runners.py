@@ -18,7 +18,15 @@ from common.names import new_agent_id
 from common.sealing import digest, new_token
 from common.services.projects.variables import mask_of_run
 from common.services.runs import capped, lifecycle, run_end, stuck
-from common.services.runs.agent_reports import AgentNews, AgentReport, fault_of, show_report, with_news
+from common.services.runs.agent_reports import (
+    AgentNews,
+    AgentReport,
+    AgentSetup,
+    fault_of,
+    show_report,
+    show_setup,
+    with_news,
+)
 from common.services.runs.claims import claimed
 from common.services.runs.log_entries import cut, masked_and_cut, note
 from common.services.runs.waiting import AGENT_LOST_SECONDS
@@ -104,12 +112,16 @@ def register_agent(
 
 @transactional
 def beat(
-    tx: Transaction, agent_id: str, run_ids: Sequence[str], news: AgentNews | None = None
+    tx: Transaction,
+    agent_id: str,
+    run_ids: Sequence[str],
+    news: AgentNews | None = None,
+    setup: AgentSetup | None = None,
 ) -> tuple[datetime, list[Directive]]:
     """Process a heartbeat of an agent that works on these runs.
 
-    news: what changed in what the agent can work with; None: nothing. Returns until when the agent counts as alive
-    without another heartbeat, and instructions for it.
+    news: what changed in what the agent can work with; None: nothing. setup: how it was started; None: as before.
+    Returns until when the agent counts as alive without another heartbeat, and instructions for it.
     """
     named = [run for run in (tx.session.get(Run, run_id) for run_id in run_ids) if run and run.agent_id == agent_id]
     missing = tx.all(
@@ -143,6 +155,8 @@ def beat(
     agent.seen_at = tx.now()
     if report is not None:
         show_report(agent, report)
+    if setup is not None:
+        show_setup(agent, setup)
     _show_state(tx, agent, has_runs=bool(run_ids))
     held = held_among(tx, [run.task_id for run in named])
     unwanted = [run for run in named if run.state is RunState.ENDED or run.stop_reason or run.task_id in held]

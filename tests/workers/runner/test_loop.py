@@ -78,10 +78,14 @@ def test_the_agents_token_is_kept_and_used_after_a_restart(platform: Platform, s
     (tmp_path / "enrolment").unlink()
     seen = len(platform.heartbeats)
 
-    start()
+    start("--slots", "3", "--capabilities", "gpu")
 
-    eventually(lambda: len(platform.heartbeats) > seen, "the second process is there")
+    eventually(lambda: len(platform.heartbeats) > seen + 1, "the second process is there")
     assert len(platform.registrations) == 1
+    # It enrolled with others, so the platform would go by those.
+    first_of_second, *later = platform.heartbeat_bodies[seen:]
+    assert (first_of_second["slots"], first_of_second["capabilities"]) == (3, ["gpu"])
+    assert [body for body in later if "slots" in body or "capabilities" in body] == []
 
 
 def test_a_revoked_agent_enrols_again_and_no_token_is_logged(platform: Platform, start: Start, tmp_path: Path) -> None:

@@ -1,0 +1,18 @@
+"""How the process of an agent was started, as far as the platform has to know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Setup:
+    """slots: runs at the same time. An earlier process, which enrolled the agent, may have been started with others."""
+
+    slots: int
+    capabilities: tuple[str, ...]
+
+    @property
+    def body(self) -> dict[str, object]:
+        """The fields of a request."""
+        return {"slots": self.slots, "capabilities": list(self.capabilities)}
