@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from common.settings import SandboxSettings, Settings, from_env
 from common.settings.agents import AgentSettings
+from tests.servers import ROOT
 from web.launcher.programs import LOCAL_DRAIN_SECONDS, Catalogue, environment_of
 
 
@@ -88,6 +90,23 @@ def test_how_long_an_agent_drains_may_stand_in_a_file(
     (tmp_path / "seconds").write_text("120\n")
     monkeypatch.setenv("AIWORKER_DRAIN_SECONDS_FILE", str(tmp_path / "seconds"))
     assert drains() == 120
+
+
+@pytest.mark.parametrize(
+    ("environ", "url"),
+    [
+        ({}, "http://127.0.0.1:3000"),
+        ({"AIWORKER_PORT": "4000"}, "http://127.0.0.1:4000"),
+        ({"AIWORKER_PORT": "4000", "AIWORKER_INTERNAL_URL": "http://web:80"}, "http://web:80"),
+    ],
+)
+def test_the_agent_of_the_procfile_goes_to_the_port_of_its_web(environ: dict[str, str], url: str) -> None:
+    lines = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text("utf-8").splitlines())
+    words = subprocess.run(
+        ["sh", "-c", f"printf '%s\\n' {lines['agent']}"], env=environ, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+
+    assert words[words.index("--url") + 1] == url
 
 
 def test_agents_and_supervisor_read_the_same_sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
