@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import click
 
-from common.states import TaskState
+from common.states import Phase, TaskState
 from web.cli.api_error import ApiError
 from web.cli.client import Api, api_of
 from web.cli.short_ids import TASKS, whole_id
@@ -103,10 +103,16 @@ def watch_task(terminal: Terminal, named: str) -> None:
         for task in _changes(api, task_id, project_id):
             state = task["state"]
             _tell(terminal, task)
-            if state in _RESTING:
+            if state in _RESTING or _needs_a_person(task):
                 break
         if state in _LOST:
             raise ApiError(f"task {short_id(task_id)} is {state}")
+
+
+def _needs_a_person(task: JsonObject) -> bool:
+    """Whether a task in progress goes on only once somebody hands it back, or raises a cap that is not a day's."""
+    is_stopped = task["phase"] == str(Phase.PARKED) and task["parked"] is not None and task["parked"]["until"] is None
+    return is_stopped or task["phase"] == str(Phase.HELD)
 
 
 def _changes(api: Api, task_id: str, project_id: str) -> Iterator[JsonObject]:

@@ -133,6 +133,23 @@ def test_what_an_agent_did_is_read_again(world: World) -> None:
     assert aiworker("task", "diff", task.id, "--stat") == "0 files changed"
 
 
+def test_watching_ends_where_only_a_person_makes_the_task_go_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = world.project(has_repository=True)
+    at_cap, held = world.task(project), world.task(project, "Wave")
+    put(Task, at_cap.id, state_="in_progress", phase_="parked", parked_code="cap", parked_reason="It is at its cap")
+    put(Task, held.id, state_="in_progress", phase_="held", held_by="mia")
+
+    with served() as url:
+        monkeypatch.setenv("AIWORKER_URL", url)
+        words = [aiworker("task", "watch", one.id).split("  ")[1] for one in (at_cap, held)]
+        # The process would wait for the connections' threads.
+        wait_until(
+            "the connections to end", lambda: not any("websocket" in one.name for one in threading.enumerate()), 10
+        )
+
+    assert words == ["in_progress (parked)", "in_progress (held)"]
+
+
 def test_a_group_is_made_staged_and_given_up(world: World) -> None:
     project = world.project("Shop")
     first, second = world.approved(project, "Greet", "Wave")
