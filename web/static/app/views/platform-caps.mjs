@@ -4,8 +4,9 @@ import { html } from "../html.mjs";
 import { mark, t } from "../language.mjs";
 import { useRead } from "../loading.mjs";
 import { CapBars, CapFields, capsDraft, setChanges } from "../parts/caps.mjs";
-import { Fault, Trouble, useForm } from "../parts/controls.mjs";
+import { Fault, Trouble } from "../parts/controls.mjs";
 import { told } from "../toasts.mjs";
+import { useSharedForm } from "./shared-form.mjs";
 
 const SETS = [
   ["day", mark("Per day"), mark("Of all projects together, from midnight to midnight UTC.")],
@@ -19,19 +20,27 @@ export function PlatformCaps() {
   if (error && !value) return html`<${Trouble} error=${error} again=${reload} />`;
   if (!value) return null;
   const { caps } = value;
-  return html`<${Form} key=${JSON.stringify(caps)} caps=${caps} uses=${caps.uses} saved=${reload} />`;
+  return html`<${Form} caps=${caps} uses=${caps.uses} saved=${reload} />`;
 }
 
+const draftOf = (caps) => Object.assign({}, ...SETS.map(([name]) => capsDraft(name, caps[name])));
+
 function Form({ caps, uses, saved }) {
-  const before = Object.assign({}, ...SETS.map(([name]) => capsDraft(name, caps[name])));
-  const form = useForm(before);
-  const save = form.submit(async (draft) => {
+  const { form, fields, submit } = useSharedForm({
+    now: caps,
+    draftOf,
+    read: async () => (await api.get("/caps")).caps,
+  });
+  const send = async (draft, before) => {
     const names = SETS.map(([name]) => name);
     const changes = setChanges(names, draft, before, (name) => name);
     if (!changes) return told(t("Nothing has changed."));
     await api.patch("/caps", changes);
+    return draft;
+  };
+  const save = submit(send, async () => {
     told(t("Saved. It holds from the next call."));
-    return saved();
+    await saved();
   });
   return html`<section data-testid="platform-caps">
     <h2>${t("Caps of the platform")}</h2>
@@ -47,7 +56,7 @@ function Form({ caps, uses, saved }) {
         ([name, legend, hint]) =>
           html`<${CapFields}
             key=${name}
-            form=${form}
+            form=${fields}
             prefix=${name}
             legend=${t(legend)}
             hint=${t(hint)}

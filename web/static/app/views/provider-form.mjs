@@ -1,10 +1,11 @@
 // Adding and changing a model provider. Only what was changed is sent; the key is sent and forgotten.
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
-import { CheckField, Fault, SelectField, TextField, useForm } from "../parts/controls.mjs";
+import { CheckField, Fault, SelectField, TextField } from "../parts/controls.mjs";
 import { Dialog } from "../parts/dialogs.mjs";
 import { mark, t, tPairs } from "../language.mjs";
 import { told } from "../toasts.mjs";
+import { useSharedForm } from "./shared-form.mjs";
 
 export const APIS = [
   ["anthropic", "Anthropic Messages", "api.anthropic.com"],
@@ -106,9 +107,12 @@ function FallbackFields({ form, others }) {
 }
 
 export function ProviderForm({ of, others = [], close, saved }) {
-  const before = draftOf(of);
-  const form = useForm(before);
-  const save = form.submit(async (draft) => {
+  const { form, fields, submit } = useSharedForm({
+    now: of,
+    draftOf,
+    read: async () => (of.id ? (await api.get(`/model-providers/${of.id}`)).modelProvider : of),
+  });
+  const send = async (draft, before) => {
     const body = bodyOf(draft);
     if (of.id) {
       const old = bodyOf(before);
@@ -118,6 +122,9 @@ export function ProviderForm({ of, others = [], close, saved }) {
       const { fallback, fallbackModel, ...rest } = body;
       await api.post("/model-providers", fallback ? { ...rest, fallback, fallbackModel } : rest);
     }
+    return draft;
+  };
+  const save = submit(send, async () => {
     told(of.id ? t("Saved.") : t("Provider added."));
     await saved();
     close();
@@ -130,7 +137,7 @@ export function ProviderForm({ of, others = [], close, saved }) {
         <${TextField}
           label=${t("Name")}
           name="name"
-          form=${form}
+          form=${fields}
           testid="provider-name"
           required
           maxlength="40"
@@ -138,12 +145,12 @@ export function ProviderForm({ of, others = [], close, saved }) {
           autocapitalize="none"
           hint=${t("Lower-case letters, digits and hyphens.")}
         />
-        <${SelectField} label="API" name="api" form=${form} testid="provider-api" options=${tPairs(APIS)} />
+        <${SelectField} label="API" name="api" form=${fields} testid="provider-api" options=${tPairs(APIS)} />
       </div>
       <${TextField}
         label=${t("Base URL")}
         name="baseUrl"
-        form=${form}
+        form=${fields}
         testid="provider-base-url"
         placeholder=${usualAddress(draft.api)}
         hint=${t("Empty: the provider's own. A local model server has another.")}
@@ -153,7 +160,7 @@ export function ProviderForm({ of, others = [], close, saved }) {
         <${SelectField}
           label=${t("Login")}
           name="login"
-          form=${form}
+          form=${fields}
           testid="provider-login"
           options=${tPairs(LOGINS)}
         />
@@ -163,7 +170,7 @@ export function ProviderForm({ of, others = [], close, saved }) {
             label=${draft.login === "subscription" ? t("Subscription token") : t("API key")}
             name="key"
             type="password"
-            form=${form}
+            form=${fields}
             testid="provider-key"
             autocomplete="new-password"
             required=${!of.hasKey}
@@ -174,7 +181,7 @@ export function ProviderForm({ of, others = [], close, saved }) {
       <${TextField}
         label=${t("Models")}
         name="models"
-        form=${form}
+        form=${fields}
         testid="provider-models"
         rows="3"
         placeholder="claude-sonnet-4-5"
@@ -184,7 +191,7 @@ export function ProviderForm({ of, others = [], close, saved }) {
       <${TextField}
         label=${t("Prices")}
         name="prices"
-        form=${form}
+        form=${fields}
         testid="provider-prices"
         rows="2"
         placeholder="claude-sonnet-4-5 3 15 0.3"
@@ -194,12 +201,12 @@ export function ProviderForm({ of, others = [], close, saved }) {
         )}
         spellcheck=${false}
       />
-      <${FallbackFields} form=${form} others=${others} />
+      <${FallbackFields} form=${fields} others=${others} />
       <${CheckField}
         label=${t("Enabled")}
         hint=${t("Without it no run uses this provider.")}
         name="enabled"
-        form=${form}
+        form=${fields}
       />
       <${Fault} form=${form} />
       <footer>

@@ -29,6 +29,7 @@ import { failed, told } from "../toasts.mjs";
 import { roleOptions } from "./admin.mjs";
 import { ForbiddenPathsToday } from "./forbidden-paths.mjs";
 import { bodyOf, draftOf, MoreFields, RunFields, UNKEPT } from "./project-form.mjs";
+import { useSharedForm } from "./shared-form.mjs";
 
 export function ProjectSettings() {
   const { value, error, reload } = useRead(`/projects/${project.value.id}`);
@@ -125,39 +126,25 @@ export function ProjectSettings() {
 }
 
 function Form({ of, saved }) {
-  const [before, setBefore] = useState(() => draftOf(of));
-  const [clashes, setClashes] = useState([]);
-  const form = useForm(before, `settings.${of.id}`, UNKEPT);
-  // Takes the settings that are saved now. Returns {draft, clashes, now}: those of form.renew, and what is saved.
-  const take = (one) => {
-    const now = draftOf(one);
-    setBefore(now);
-    const renewed = form.renew(now);
-    setClashes((known) => [...known, ...renewed.clashes]);
-    return { ...renewed, now };
-  };
-  useEffect(() => void take(of), [of]);
-  const save = form.submit(async () => {
-    // No event may have come of what others saved.
-    const { draft, now, clashes: fresh } = take((await api.get(`/projects/${of.id}`)).project);
-    if (fresh.length) {
-      const message = t("Somebody else changed this too. Save again to replace it.");
-      throw Object.assign(new Error(message), { status: 409 });
-    }
-    const body = bodyOf({ ...draft, importUrl: "", defaultBranch: now.defaultBranch }, now);
+  const { form, fields, submit } = useSharedForm({
+    now: of,
+    draftOf,
+    read: async () => (await api.get(`/projects/${of.id}`)).project,
+    keepAs: `settings.${of.id}`,
+    unkept: UNKEPT,
+  });
+  const send = async (draft, before) => {
+    const body = bodyOf({ ...draft, importUrl: "", defaultBranch: before.defaultBranch }, before);
     if (!Object.keys(body).length) return told(t("Nothing has changed."));
     const reply = await api.patch(`/projects/${of.id}`, body);
     keepProject(reply.project);
-    const sent = { ...draft, secretEnvVars: "" };
-    setBefore(sent);
-    setClashes([]);
-    form.saved(sent);
+    return { ...draft, secretEnvVars: "" };
+  };
+  const save = submit(send, async () => {
     form.change("secretEnvVars", "");
     told(t("Saved."));
     await saved();
   });
-  const open = clashes.filter((name) => form.draft[name] !== before[name]);
-  const fields = { ...form, theirs: Object.fromEntries(open.map((name) => [name, before[name]])) };
   const secrets = Array.isArray(of.secretEnvVars) ? of.secretEnvVars : Object.keys(of.secretEnvVars || {});
   return html`<section>
     <h2>${t("Settings")}</h2>

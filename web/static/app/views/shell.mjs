@@ -30,12 +30,11 @@ const Inbox = lazy(() => import("./inbox.mjs"), "Inbox");
 const Keys = lazy(() => import("./palette.mjs"), "Keys", None);
 const Jobs = lazy(() => import("./jobs.mjs"), "Jobs");
 const Models = lazy(() => import("./models.mjs"), "Models");
-const NewProject = lazy(() => import("./new-project.mjs"), "NewProject");
 const Releases = lazy(() => import("./releases.mjs"), "Releases");
 const Repository = lazy(() => import("./repository.mjs"), "Repository");
 const Palette = lazy(() => import("./palette.mjs"), "Palette", None);
 const ProjectTests = lazy(() => import("./project-tests.mjs"), "ProjectTests");
-const ProjectSettings = lazy(() => import("./settings.mjs"), "ProjectSettings");
+const ProjectViews = lazy(() => import("./project-views.mjs"), "ProjectViews");
 const Spend = lazy(() => import("./spend.mjs"), "Spend");
 const TaskPage = lazy(() => import("./task.mjs"), "TaskPage");
 const Welcome = lazy(() => import("./welcome.mjs"), "Welcome");
@@ -338,7 +337,7 @@ function View() {
   if (view === "models") return html`<${Models} />`;
   if (view === "spend") return html`<${Spend} />`;
   if (view === "account") return html`<${Account} />`;
-  if (view === "project-new") return html`<${NewProject} />`;
+  if (view === "project-new") return html`<${ProjectViews} projectId=${null} />`;
   if (trouble.value && !projects.value)
     return html`<main class="page"><${Trouble} error=${trouble.value} again=${loadProjects} /></main>`;
   if (!projects.value) return html`<${Loading} />`;
@@ -354,7 +353,7 @@ function View() {
   if (view === "groups" || view === "deployments") return html`<${Releases} view=${view} id=${id} projectId=${key} />`;
   if (view === "tests") return html`<${ProjectTests} key=${key} />`;
   if (view === "activity") return html`<${Activity} key=${key} />`;
-  if (view === "settings") return html`<${ProjectSettings} key=${key} />`;
+  if (view === "settings") return html`<${ProjectViews} projectId=${key} />`;
   if (view === "tasks" && tab) return html`<${TaskPage} key=${id} id=${id} tab=${tab} />`;
   return html`<${Board} key=${key} taskId=${view === "tasks" ? id : null} />`;
 }

@@ -5,13 +5,14 @@ import { cancelSoon, willBeCancelled } from "../cancelling.mjs";
 import { html } from "../html.mjs";
 import { t } from "../language.mjs";
 import { capChanges, CapFields, capsDraft } from "../parts/caps.mjs";
-import { Fault, KeptDraft, SelectField, TextField, useForm } from "../parts/controls.mjs";
+import { Fault, KeptDraft, SelectField, TextField } from "../parts/controls.mjs";
 import { Confirm, Dialog } from "../parts/dialogs.mjs";
 import { useTakePictures } from "../parts/pictures.mjs";
 import { may } from "../session.mjs";
 import { CANCELLABLE_TASK_STATES, FINAL_TASK_STATES } from "../states.mjs";
 import { BY_URGENCY, lines, say } from "../words.mjs";
 import { TakeOver } from "./task-steering.mjs";
+import { useSharedForm } from "./shared-form.mjs";
 
 export function TaskActions({ task, reload, edit }) {
   const [cancelling, setCancelling] = useState(false);
@@ -56,43 +57,54 @@ export function TaskActions({ task, reload, edit }) {
   </div>`;
 }
 
-export function EditTask({ task: now, reload, close }) {
-  // As it was when the dialog opened: only what was changed since then is sent, and nothing of others is taken back.
-  const [task] = useState(now);
+const draftOf = (task) => ({
+  title: task.title,
+  description: task.description || "",
+  priority: task.priority,
+  notes: task.notes || "",
+  labels: (task.labels || []).join(", "),
+  ...capsDraft("caps", task.caps),
+});
+
+const WRITTEN = ["title", "description", "priority", "notes"];
+const trimmed = ({ title, ...others }) => ({ ...others, title: title.trim() });
+
+export function EditTask({ task, reload, close }) {
   const pictures = useTakePictures();
-  const begun = {
-    title: task.title,
-    description: task.description || "",
-    priority: task.priority,
-    notes: task.notes || "",
-    labels: (task.labels || []).join(", "),
-    ...capsDraft("caps", task.caps),
-  };
-  const form = useForm(begun, `edit-task.${task.id}`);
+  const { form, fields, submit } = useSharedForm({
+    now: task,
+    draftOf,
+    read: async () => (await api.get(`/tasks/${task.id}`)).task,
+    keepAs: `edit-task.${task.id}`,
+  });
   const cancel = () => {
     form.reset();
     close();
   };
-  const save = form.submit(async (draft) => {
-    const { title, description, priority, notes } = draft;
-    const fresh = { title: title.trim(), description, priority, notes };
-    const changed = Object.fromEntries(Object.entries(fresh).filter(([name, value]) => value !== begun[name]));
+  const send = async (draft, before) => {
+    const fresh = trimmed(draft);
+    const changed = Object.fromEntries(
+      WRITTEN.filter((name) => fresh[name] !== before[name]).map((name) => [name, fresh[name]]),
+    );
     // Compared as text, in which a label that has a comma can't be told from two.
-    if (draft.labels !== begun.labels) changed.labels = lines(draft.labels);
-    const caps = capChanges(draft, "caps", capsDraft("caps", task.caps));
+    if (draft.labels !== before.labels) changed.labels = lines(draft.labels);
+    const caps = capChanges(draft, "caps", before);
     if (caps) changed.caps = caps;
     if (Object.keys(changed).length) await api.patch(`/tasks/${task.id}`, changed);
+    return draft;
+  };
+  const save = submit(send, async () => {
     await reload();
     close();
   });
   return html`<${Dialog} title=${t("Edit task")} close=${close} wide>
     <form onSubmit=${save}>
       <${KeptDraft} form=${form} />
-      <${TextField} label=${t("Title")} name="title" form=${form} required maxlength="200" />
+      <${TextField} label=${t("Title")} name="title" form=${fields} required maxlength="200" />
       <${TextField}
         label=${t("Description")}
         name="description"
-        form=${form}
+        form=${fields}
         rows="9"
         hint=${t("Markdown.")}
         ...${pictures}
@@ -100,7 +112,7 @@ export function EditTask({ task: now, reload, close }) {
       <${TextField}
         label=${t("Notes")}
         name="notes"
-        form=${form}
+        form=${fields}
         rows="3"
         hint=${t("For the people who look after it.")}
       />
@@ -108,15 +120,15 @@ export function EditTask({ task: now, reload, close }) {
         <${SelectField}
           label=${t("Priority")}
           name="priority"
-          form=${form}
+          form=${fields}
           options=${BY_URGENCY.map((one) => [one, say(one)])}
         />
-        <${TextField} label=${t("Labels")} name="labels" form=${form} />
+        <${TextField} label=${t("Labels")} name="labels" form=${fields} />
       </div>
       ${
         task.caps &&
         html`<${CapFields}
-          form=${form}
+          form=${fields}
           prefix="caps"
           legend=${t("Caps of this task")}
           hint=${t("Over all its runs. Empty: the project's.")}

@@ -4,10 +4,11 @@ import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { t } from "../language.mjs";
 import { useEvery, usePages, useRead } from "../loading.mjs";
-import { Button, CheckField, Fault, Listing, TextField, Time, Trouble, useForm } from "../parts/controls.mjs";
+import { Button, CheckField, Fault, Listing, TextField, Time, Trouble } from "../parts/controls.mjs";
 import { serverText } from "../server-texts.mjs";
 import { told } from "../toasts.mjs";
 import { Secret } from "./account.mjs";
+import { useSharedForm } from "./shared-form.mjs";
 
 const LOOK_AGAIN_MS = 1000;
 
@@ -39,25 +40,47 @@ export function Webhook() {
       ${t("Tells a chat, a phone or a program of yours what needs a person.")}
       ${" "}${t("Each message is signed, and tried for about eight hours.")}
     </p>
-    <${Form} key=${webhook.changedAt} webhook=${webhook} saved=${reload} />
+    <${Form} webhook=${webhook} saved=${reload} />
     ${webhook.hasSecret && html`<${Signing} changed=${reload} />`}
     ${webhook.url && html`<${Deliveries} webhook=${webhook} pages=${pages} />`}
   </section>`;
 }
 
+const chosenIn = (draft) =>
+  kinds()
+    .map(([kind]) => kind)
+    .filter((kind) => draft[kind]);
+
+const draftOf = (webhook) => ({
+  url: webhook.url || "",
+  enabled: webhook.enabled,
+  ...Object.fromEntries(kinds().map(([kind]) => [kind, webhook.kinds.includes(kind)])),
+});
+
+// Only what differs from `before`.
+function changesIn(draft, before) {
+  const changes = {};
+  const [url, chosen] = [draft.url.trim(), chosenIn(draft)];
+  if (url !== before.url) changes.url = url || null;
+  if (`${chosen}` !== `${chosenIn(before)}`) changes.kinds = chosen;
+  // The first address switches it on.
+  if (before.url && url && draft.enabled !== before.enabled) changes.enabled = draft.enabled;
+  return changes;
+}
+
 function Form({ webhook, saved }) {
-  const chosen = Object.fromEntries(kinds().map(([kind]) => [kind, webhook.kinds.includes(kind)]));
-  const form = useForm({ url: webhook.url || "", enabled: webhook.enabled, ...chosen });
-  const save = form.submit(async ({ url, enabled, ...ticked }) => {
-    const address = url.trim() || null;
-    await api.patch("/webhook", {
-      url: address,
-      kinds: kinds()
-        .map(([kind]) => kind)
-        .filter((kind) => ticked[kind]),
-      // The first address switches it on.
-      ...(webhook.url && address && { enabled }),
-    });
+  const { form, fields, submit } = useSharedForm({
+    now: webhook,
+    draftOf,
+    read: async () => (await api.get("/webhook")).webhook,
+  });
+  const send = async (draft, before) => {
+    const changes = changesIn(draft, before);
+    if (!Object.keys(changes).length) return told(t("Nothing has changed."));
+    await api.patch("/webhook", changes);
+    return draft;
+  };
+  const save = submit(send, async () => {
     told(t("Saved."));
     await saved();
   });
@@ -66,16 +89,16 @@ function Form({ webhook, saved }) {
       label=${t("Address")}
       name="url"
       type="url"
-      form=${form}
+      form=${fields}
       testid="webhook-url"
       hint=${t("https://… of an incoming webhook of your chat. Empty: none. Whoever reads it is told of all projects.")}
     />
-    ${webhook.url && html`<${CheckField} label=${t("Switched on")} name="enabled" form=${form} />`}
+    ${webhook.url && html`<${CheckField} label=${t("Switched on")} name="enabled" form=${fields} />`}
     <fieldset class="caps">
       <legend>${t("What it tells of")}</legend>
       ${kinds().map(
         ([kind, label, hint]) =>
-          html`<${CheckField} key=${kind} label=${label} hint=${hint} name=${kind} form=${form} />`,
+          html`<${CheckField} key=${kind} label=${label} hint=${hint} name=${kind} form=${fields} />`,
       )}
     </fieldset>
     <${Fault} form=${form} />
