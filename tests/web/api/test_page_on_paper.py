@@ -1,0 +1,43 @@
+"""The page as it is printed: all of a view, dark on light, without what is only for the screen."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.web.page_reader import PageReader
+from tests.web.world import World
+
+_PAGE = re.compile(rb"/Type\s*/Page\b")
+
+
+@pytest.mark.parametrize("view", ["activity", "settings", "task", "panel", "board"])
+def test_all_of_a_view_is_printed(reader: PageReader, plain_world: World, view: str) -> None:
+    project = plain_world.project()
+    description = "\n\n".join(f"Paragraph {number}" for number in range(200))
+    tasks = [plain_world.task(project, f"Task {number}", description=description) for number in range(60)]
+    task = f"tasks/{tasks[0].id}"
+    addresses = {"task": f"{task}/details", "panel": task, "board": "tasks"}
+    reader.open(f"#/projects/{project.id}/{addresses.get(view, view)}")
+    expect(reader.page.locator(".loading")).to_have_count(0)
+    reader.settle()
+    if view in {"task", "panel"} and (whole := reader.page.get_by_text("Show all of it")).is_visible():
+        whole.click()
+
+    assert len(_PAGE.findall(reader.page.pdf())) > 1
+
+
+def test_what_is_printed_is_dark_on_light_and_the_view_alone(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    page = reader.page
+    reader.open(f"#/projects/{project.id}/activity")
+    expect(reader.see("who")).to_be_visible()
+    page.evaluate("document.documentElement.dataset.scheme = 'dark'")
+
+    page.emulate_media(media="print", color_scheme="dark")
+
+    assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "light"
+    expect(page.get_by_role("navigation")).to_have_count(0)
+    expect(page.get_by_role("heading", name="Activity")).to_be_visible()
