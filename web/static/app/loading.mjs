@@ -1,6 +1,7 @@
 // Hooks that read the API and keep what they read fresh while a view is open.
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { api, readAgain } from "./api.mjs";
+import { useHeldFocus } from "./focus.mjs";
 import { followTask, listen, watchProject } from "./live.mjs";
 import { failed } from "./toasts.mjs";
 
@@ -177,9 +178,11 @@ export function usePages(path, name, query = {}) {
 export function useAct() {
   const [busy, setBusy] = useState(false);
   const going = useRef(false);
+  const holdFocus = useHeldFocus(busy);
   const run = async (act) => {
     if (going.current) return false;
     going.current = true;
+    holdFocus();
     setBusy(true);
     try {
       await act();

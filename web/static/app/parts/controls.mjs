@@ -1,6 +1,7 @@
 // The small pieces every view is made of. They know nothing of the domain.
 import { useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { keepDraft, keptDraft } from "../drafts.mjs";
+import { useHeldFocus } from "../focus.mjs";
 import { html } from "../html.mjs";
 import { t, tn } from "../language.mjs";
 import { failed, told } from "../toasts.mjs";
@@ -113,14 +114,20 @@ export const Trouble = ({ error, again }) =>
     ${again && html`<${Button} act=${again} small>${t("Try again")}<//>`}
   </div>`;
 
-// One labelled control: `control` is a function of the id that ties it to its label and hint.
+// One labelled control: `control` is a function of the id that ties it to its label, and of the attributes that tie it
+// to its hint and to what is wrong.
 export function Field({ label, hint, control, error }) {
   const id = useId();
+  const [ofHint, ofError] = [`${id}-hint`, `${id}-error`];
+  const said = {
+    "aria-describedby": cls(hint && ofHint, error && ofError) || undefined,
+    "aria-invalid": error ? "true" : undefined,
+  };
   return html`<div class=${cls("field", error && "wrong")}>
     <label for=${id}>${label}</label>
-    ${control(id)}
-    ${hint && html`<small>${hint}</small>`}
-    ${error && html`<small class="error">${error}</small>`}
+    ${control(id, said)}
+    ${hint && html`<small id=${ofHint}>${hint}</small>`}
+    ${error && html`<small id=${ofError} class="error">${error}</small>`}
   </div>`;
 }
 
@@ -136,9 +143,10 @@ const faultOf = (form, name, shown = (value) => value) => {
 
 // Text in a form's draft: draft is {name: value}, change(name, value).
 export function TextField({ label, hint, name, form, testid, rows, type = "text", ...rest }) {
-  const shared = (id) => ({
+  const shared = (id, said) => ({
     id,
     name,
+    ...said,
     value: form.draft[name] ?? "",
     "data-testid": testid,
     onInput: (event) => form.change(name, event.target.value),
@@ -148,10 +156,10 @@ export function TextField({ label, hint, name, form, testid, rows, type = "text"
     label=${label}
     hint=${hint}
     error=${faultOf(form, name)}
-    control=${(id) =>
+    control=${(id, said) =>
       rows
-        ? html`<textarea rows=${rows} ...${shared(id)}></textarea>`
-        : html`<input type=${type} autocomplete="off" ...${shared(id)} />`}
+        ? html`<textarea rows=${rows} ...${shared(id, said)}></textarea>`
+        : html`<input type=${type} autocomplete="off" ...${shared(id, said)} />`}
   />`;
 }
 
@@ -160,10 +168,11 @@ export function SelectField({ label, hint, name, form, options, testid, ...rest 
     label=${label}
     hint=${hint}
     error=${faultOf(form, name, (theirs) => options.find(([value]) => value === theirs)?.[1] ?? theirs)}
-    control=${(id) =>
+    control=${(id, said) =>
       html`<select
         id=${id}
         name=${name}
+        ...${said}
         value=${form.draft[name] ?? ""}
         data-testid=${testid}
         onChange=${(event) => form.change(name, event.target.value)}
@@ -202,6 +211,7 @@ export function useForm(initial, keepAs, unkept = []) {
   const begun = useRef(initial);
   const latest = useRef(draft);
   const isGone = useRef(false);
+  const holdFocus = useHeldFocus(busy);
   useLayoutEffect(() => () => void (isGone.current = true), []);
   // Only what was changed: what others change in the meantime is not taken back by an old draft.
   const keep = () => {
@@ -238,6 +248,7 @@ export function useForm(initial, keepAs, unkept = []) {
   const submit = (act) => async (event) => {
     event?.preventDefault();
     if (busy) return;
+    holdFocus();
     setBusy(true);
     setFault(null);
     try {

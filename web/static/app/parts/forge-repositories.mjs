@@ -31,9 +31,10 @@ export function ForgeRepositories({ chosen, onChoose }) {
     <${Field}
       label=${t("From your Gitea")}
       hint=${t("It is copied; the original stays as it is.")}
-      control=${(id) =>
+      control=${(id, said) =>
         html`<input
           id=${id}
+          ...${said}
           type="search"
           autocomplete="off"
           placeholder=${t("Search repositories")}

@@ -136,8 +136,8 @@ export function NewGroup({ projectId, close }) {
       <${Field}
         label=${t("Approved tasks")}
         hint=${t("Merged in this order, oldest first. One that is in another group is refused.")}
-        control=${(id) =>
-          html`<div class="choices" id=${id} role="group" aria-label=${t("Approved tasks")}>
+        control=${(id, said) =>
+          html`<div class="choices" id=${id} ...${said} role="group" aria-label=${t("Approved tasks")}>
             ${
               !pages.items || !groups.value
                 ? html`<${Loading} />`

@@ -199,8 +199,8 @@ export function NewTask({ close }) {
           html`<${Field}
             label=${t("Depends on")}
             hint=${t("It waits until these are approved.")}
-            control=${(id) =>
-              html`<div class="choices" id=${id} role="group" aria-label=${t("Depends on")}>
+            control=${(id, said) =>
+              html`<div class="choices" id=${id} ...${said} role="group" aria-label=${t("Depends on")}>
                 ${[...others, ...away].map(
                   (task) =>
                     html`<label key=${task.id} class="check">

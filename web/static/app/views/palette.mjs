@@ -127,6 +127,8 @@ export function Palette() {
     item.act();
   };
   const pressed = (event) => {
+    // The key belongs to the letters of a word that is being composed, as in Japanese.
+    if (event.isComposing) return;
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (step && items.length) {
       event.preventDefault();
