@@ -95,6 +95,42 @@ def test_a_variable_that_is_not_changed_stays_as_it_is(reader: PageReader, plain
     assert saved == {**VALUES, "NEW": '"1"'}
 
 
+def test_an_emptied_field_has_its_usual_value(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project(
+        replicas=2, preview_ttl_hours=5, group_test_runs=3, most_quarantined=4,
+        health_seconds={"preview": 1, "staging": 7, "production": 9},
+    )  # fmt: skip
+    reader.open(f"#/projects/{project.id}/settings")
+    for name in ("replicas", "previewTtlHours", "groupTestRuns", "mostQuarantined", "healthSeconds.staging"):
+        reader.page.locator(f'input[name="{name}"]').fill("")
+
+    reader.see("project-save").click()
+
+    expect(reader.page.get_by_text("Saved.").or_(reader.page.locator(".fault"))).to_have_text("Saved.")
+    saved = get(Project, project.id)
+    assert (saved.replicas, saved.preview_ttl_hours, saved.group_test_runs, saved.most_quarantined) == (1, 72, 0, 5)
+    assert saved.health_seconds == {"preview": 1, "staging": 10, "production": 9}
+    expect(reader.page.locator('input[name="healthSeconds.staging"]')).to_have_value("10")
+
+
+def test_amounts_with_a_fraction_keep_no_other_setting_from_being_saved(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    limits = {"maxCostUsd": 0.005, "maxTokens": 1, "maxMinutes": 1.5}
+    amounts = {
+        "limits": limits, "healthSeconds": {"preview": 0.5, "staging": 0.5, "production": 0.5},
+        "questionRules": {"remindMinutes": 1.5, "deadlineMinutes": 2.5},
+        "agentReview": {"mode": "advisory", "driver": "claude", "limits": limits},
+    }  # fmt: skip
+    _save_elsewhere(plain_world, project, **amounts)
+    reader.open(f"#/projects/{project.id}/settings")
+    reader.page.locator("[name=description]").fill("A museum.")
+
+    reader.see("project-save").click()
+
+    expect(reader.page.get_by_text("Saved.")).to_be_visible()
+    assert get(Project, project.id).description == "A museum."
+
+
 def test_any_of_many_users_is_made_a_member(at_the_page: Arrive, plain_world: World) -> None:
     project = plain_world.project()
     for number in range(50):

@@ -32,7 +32,7 @@ export function agentReview(draft) {
   };
 }
 
-const Limit = (props) => html`<${TextField} type="number" min="0" ...${props} />`;
+const Limit = (props) => html`<${TextField} type="number" min="0" step="any" ...${props} />`;
 
 export const AgentReviewFields = ({ form }) => html`
   <div class="triple">
@@ -69,10 +69,9 @@ export const AgentReviewFields = ({ form }) => html`
         label=${t("Most cost a review")}
         name="agentReview.maxCostUsd"
         form=${form}
-        step="0.01"
         hint=${t("US dollars")}
       />
-      <${Limit} label=${t("Most tokens a review")} name="agentReview.maxTokens" form=${form} />
+      <${Limit} label=${t("Most tokens a review")} name="agentReview.maxTokens" form=${form} step="1" />
       <${Limit} label=${t("Most minutes a review")} name="agentReview.maxMinutes" form=${form} />
     </div>`
   }

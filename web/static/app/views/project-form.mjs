@@ -98,8 +98,23 @@ export function draftOf(project = {}) {
 
 const number = (text) => (text === "" || text === null ? undefined : Number(text));
 
+const USUAL_HEALTH_SECONDS = { preview: 0, staging: 10, production: 30 };
+const healthSeconds = (draft) =>
+  Object.fromEntries(
+    ENVIRONMENTS.map((place) => [place, number(draft[`healthSeconds.${place}`]) ?? USUAL_HEALTH_SECONDS[place]]),
+  );
+
 // Emptied, a field says null: nothing of its own. What can't be nothing has its default.
-const CLEARED = { description: "", agentInstructions: "", name: "", healthPath: "/" };
+const CLEARED = {
+  description: "",
+  agentInstructions: "",
+  name: "",
+  healthPath: "/",
+  groupTestRuns: 0,
+  mostQuarantined: 5,
+  replicas: 1,
+  previewTtlHours: 72,
+};
 const text = (name, written) =>
   written.trim() ? (name === "agentInstructions" ? written : written.trim()) : name in CLEARED ? CLEARED[name] : null;
 
@@ -117,9 +132,10 @@ export function bodyOf(draft, before) {
     if (value !== undefined && JSON.stringify(value) !== JSON.stringify(old)) body[name] = value;
   };
   for (const name of TEXTS) set(name, text(name, draft[name]), text(name, before[name]));
-  for (const name of NUMBERS) set(name, number(draft[name]) ?? null, number(before[name]) ?? null);
+  const count = (from, name) => number(from[name]) ?? CLEARED[name] ?? null;
+  for (const name of NUMBERS) set(name, count(draft, name), count(before, name));
   for (const name of FLAGS) set(name, draft[name], before[name]);
-  set("healthSeconds", nested(draft, "healthSeconds", ENVIRONMENTS), nested(before, "healthSeconds", ENVIRONMENTS));
+  set("healthSeconds", healthSeconds(draft), healthSeconds(before));
   set("limits", nested(draft, "limits", LIMITS) ?? {}, nested(before, "limits", LIMITS) ?? {});
   set("questionRules", questionRules(draft), questionRules(before));
   set("agentReview", agentReview(draft), agentReview(before));
@@ -144,6 +160,7 @@ export function bodyOf(draft, before) {
 }
 
 const Count = (props) => html`<${TextField} type="number" min="0" ...${props} />`;
+const Amount = (props) => html`<${Count} step="any" ...${props} />`;
 
 export const RunFields = ({ form }) => html`
   <${TextField}
@@ -176,13 +193,13 @@ export const RunFields = ({ form }) => html`
   <div class="triple">
     ${ENVIRONMENTS.map(
       (place) =>
-        html`<${Count}
+        html`<${Amount}
           key=${place}
           label=${t("Healthy for, {place}", { place: say(place).toLowerCase() })}
           name=${`healthSeconds.${place}`}
           form=${form}
           testid=${`project-health-${place}`}
-          placeholder=${{ preview: "0", staging: "10", production: "30" }[place]}
+          placeholder=${`${USUAL_HEALTH_SECONDS[place]}`}
           hint=${t("Seconds")}
         />`,
     )}
@@ -285,15 +302,14 @@ export const MoreFields = ({ form, secrets = [] }) => html`
     <${Count} label=${t("Previews live for")} name="previewTtlHours" form=${form} placeholder="72" hint=${t("Hours")} />
   </div>
   <div class="triple">
-    <${Count}
+    <${Amount}
       label=${t("Most cost a task")}
       name="limits.maxCostUsd"
       form=${form}
-      step="0.01"
       hint=${t("US dollars")}
     />
     <${Count} label=${t("Most tokens a task")} name="limits.maxTokens" form=${form} />
-    <${Count} label=${t("Most minutes a task")} name="limits.maxMinutes" form=${form} />
+    <${Amount} label=${t("Most minutes a task")} name="limits.maxMinutes" form=${form} />
   </div>
   ${
     form.draft.hasCaps &&

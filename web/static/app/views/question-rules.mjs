@@ -36,6 +36,7 @@ export const QuestionFields = ({ form }) => html`
       name="questionRules.remindMinutes"
       type="number"
       min="1"
+      step="any"
       form=${form}
       hint=${t("Minutes without an answer to a question. Empty: never.")}
     />
@@ -52,6 +53,7 @@ export const QuestionFields = ({ form }) => html`
       name="questionRules.deadlineMinutes"
       type="number"
       min="1"
+      step="any"
       form=${form}
       hint=${t("Minutes. Empty: questions wait as long as it takes.")}
     />
