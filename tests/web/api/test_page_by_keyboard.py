@@ -1,4 +1,4 @@
-"""Where the focus is after something was done with the keyboard, and what a screen reader says of a field."""
+"""Where the focus is after something was done with the keyboard, and what a screen reader is given to say."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ from tests.web.world import World
 
 _COMPOSE = """field => field.dispatchEvent(
   new KeyboardEvent("keydown", { key: "Enter", isComposing: true, bubbles: true, cancelable: true }))"""
+_PASTE = """field => {
+  const clipboardData = new DataTransfer();
+  clipboardData.items.add(new File(["picture"], "dot.png", { type: "image/png" }));
+  field.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true }));
+}"""
 _TWO_FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
@@ -114,3 +119,25 @@ def test_enter_that_ends_the_writing_of_a_word_chooses_nothing_in_the_palette(
     expect(field).to_have_value("agents")
     ada.page.keyboard.press("Enter")
     expect(ada.page.get_by_role("heading", name="Agents")).to_be_visible()
+
+
+def test_a_message_is_shown_above_a_dialog_that_is_open(ada: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    task = plain_world.task(project)
+    ada.page.set_viewport_size({"width": 360, "height": 640})
+    ada.page.route("**/attachments*", lambda route: route.fulfill(status=413, json={"error": "Too large"}))
+    ada.open(f"#/projects/{project.id}/tasks/{task.id}")
+    ada.see("task-edit").click()
+
+    ada.page.locator("dialog textarea[name=description]").evaluate(_PASTE)
+
+    message = ada.page.get_by_role("dialog").get_by_role("alert")
+    expect(message).to_have_text("That is too large.")
+    message.get_by_role("button", name="Dismiss").click()
+    expect(ada.see("toast")).to_have_count(0)
+
+    ada.page.locator("dialog textarea[name=description]").evaluate(_PASTE)
+    expect(message).to_be_visible()
+    ada.page.keyboard.press("Escape")
+    expect(ada.page.get_by_role("dialog")).to_have_count(0)
+    expect(ada.see("toast")).to_have_text("That is too large.")

@@ -3,6 +3,8 @@ import { signal } from "@preact/signals";
 import { t } from "./language.mjs";
 
 export const toasts = signal([]);
+// The ids of the modal dialogs that are open, the topmost last.
+export const dialogs = signal([]);
 let next = 1;
 
 export function dismiss(id) {

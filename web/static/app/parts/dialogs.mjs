@@ -3,6 +3,8 @@ import { useId, useLayoutEffect, useRef } from "preact/hooks";
 import { html } from "../html.mjs";
 import { cls, Fault, Icon, TextField, useForm } from "./controls.mjs";
 import { t } from "../language.mjs";
+import { dialogs } from "../toasts.mjs";
+import { Toasts } from "./toast-list.mjs";
 
 // A modal dialog; the browser keeps the focus in it and Escape closes it.
 export function Dialog({ title, close, children, wide }) {
@@ -12,8 +14,12 @@ export function Dialog({ title, close, children, wide }) {
     const dialog = box.current;
     dialog.showModal();
     dialog.querySelector("input,textarea,select")?.focus();
+    dialogs.value = [...dialogs.value, id];
     // All else is inert while it is open. Closing it gives the focus back to where it was; removing it does not.
-    return () => dialog.close();
+    return () => {
+      dialogs.value = dialogs.value.filter((one) => one !== id);
+      dialog.close();
+    };
   }, []);
   return html`<dialog
     ref=${box}
@@ -32,6 +38,7 @@ export function Dialog({ title, close, children, wide }) {
       </button>
     </header>
     <div class="dialog-body">${children}</div>
+    <${Toasts} dialog=${id} />
   </dialog>`;
 }
 

@@ -12,11 +12,12 @@ import { useEvery, useLive, useProjectFeed } from "../loading.mjs";
 import { Avatar } from "../parts/avatar.mjs";
 import { Button, Empty, Icon, Loading, Page, Trouble } from "../parts/controls.mjs";
 import { lazy, None } from "../parts/lazy.mjs";
+import { Toasts } from "../parts/toast-list.mjs";
 import { keepProject, loadProjects, project, projectId, projects, trouble } from "../projects.mjs";
 import { go, route, to } from "../routes.mjs";
 import { may, mayAnywhere, refusals, signedIn, user } from "../session.mjs";
 import { nameTab } from "../titles.mjs";
-import { dismiss, failed, toasts } from "../toasts.mjs";
+import { failed, toasts } from "../toasts.mjs";
 import { say } from "../words.mjs";
 import { Board } from "./board.mjs";
 import { LogIn } from "./login.mjs";
@@ -59,39 +60,7 @@ signedIn.subscribe((yes) => {
 
 export function App() {
   useEffect(nameTab, []);
-  return html`${signedIn.value ? html`<${Frame} />` : html`<${LogIn} />`}<${Toasts} />`;
-}
-
-const undo = (id, act) => async () => {
-  dismiss(id);
-  try {
-    await act();
-  } catch (error) {
-    failed(error);
-  }
-};
-
-function Toasts() {
-  return html`<div class="toasts" aria-live="polite">
-    ${toasts.value.map(
-      ({ id, kind, text, link }) =>
-        html`<div key=${id} class=${`toast ${kind}`} role=${kind === "bad" ? "alert" : "status"} data-testid="toast">
-          <span>
-            ${text}${" "}
-            ${
-              link?.act
-                ? html`<button type="button" class="button small" data-testid="undo" onClick=${undo(id, link.act)}>
-                  ${link.text}
-                </button>`
-                : link && html`<a href=${link.href} onClick=${() => dismiss(id)}>${link.text}</a>`
-            }
-          </span>
-          <button type="button" class="button ghost square" aria-label=${t("Dismiss")} onClick=${() => dismiss(id)}>
-            <${Icon} name="close" />
-          </button>
-        </div>`,
-    )}
-  </div>`;
+  return html`${signedIn.value ? html`<${Frame} />` : html`<${LogIn} />`}<${Toasts} dialog=${null} />`;
 }
 
 function Frame() {
