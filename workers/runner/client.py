@@ -177,13 +177,7 @@ class AgentApi:
         setup: Setup,
     ) -> tuple[str, str]:
         """Enrol; returns the agent's id and its token. driver: the first of its drivers, for older platforms."""
-        body = {
-            "podName": pod_name,
-            "driver": driver,
-            **drivers.body,
-            "version": version,
-            **setup.body,
-        }
+        body = {"podName": pod_name, "driver": driver, "version": version, **drivers.body, **setup.body}
         reply = self._wire.call_json("POST", "/runner/register", token=enrolment_token, json=body)
         return str(reply["agent"]["id"]), str(reply["token"])
 
