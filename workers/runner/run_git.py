@@ -32,6 +32,7 @@ _MOST_LINES = 5000
 _OPTIONS = (
     "-c", "core.hooksPath=/dev/null",
     "-c", "core.fsmonitor=false",
+    "-c", "core.safecrlf=warn",
     "-c", "commit.gpgSign=false",
     "-c", "gc.auto=0",
     "-c", "maintenance.auto=false",

@@ -201,6 +201,18 @@ def test_files_that_git_can_not_convert_are_committed_as_they_are(workspace: Wor
     assert git("ls-tree", "task-1", "c.odd", cwd=repository).startswith("100755 ")
 
 
+def test_a_warning_about_line_ends_that_the_clone_makes_an_error_keeps_nothing_back(
+    workspace: Workspace, repository: Path
+) -> None:
+    git("config", "core.safecrlf", "true", cwd=workspace.path)
+    (workspace.path / ".gitattributes").write_text("*.bat text eol=crlf\n")
+    (workspace.path / "run.bat").write_text("echo\n")
+
+    commit(workspace)
+
+    assert files(repository) == [".gitattributes", "run.bat", "work.py"]
+
+
 def test_what_git_may_not_read_is_left_out_and_named_once(
     workspace: Workspace, repository: Path, said: list[str]
 ) -> None:
