@@ -92,3 +92,59 @@ def test_of_several_tasks_those_are_kept_as_a_draft_that_are_not_written_yet(
     reader.see("tasks-new").click()
 
     expect(reader.see("tasks-titles")).to_have_value("Second\nThird")
+
+
+def test_several_tasks_are_created_once_though_their_dialog_is_opened_again_meanwhile(
+    reader: PageReader, plain_world: World
+) -> None:
+    project = plain_world.project()
+    reader.open(f"#/projects/{project.id}/tasks")
+    held: list[Route] = []
+    reader.page.route(
+        "**/api/tasks", lambda route: held.append(route) if route.request.method == "POST" else route.fallback()
+    )
+    reader.see("tasks-new").click()
+    reader.see("tasks-titles").fill("First\nSecond")
+    with reader.page.expect_request("**/api/tasks"):
+        reader.see("tasks-create").click()
+    reader.page.keyboard.press("Escape")
+    reader.see("tasks-new").click()
+
+    expect(reader.page.get_by_role("dialog").get_by_text("Loading…")).to_be_visible()
+    expect(reader.see("tasks-create")).to_have_count(0)
+    reader.page.unroute("**/api/tasks")
+    held[0].fallback()
+    expect(reader.page.get_by_role("dialog")).to_have_count(0)
+    expect(reader.see("task-card")).to_have_count(2)
+    assert [one.title for one in all_of(Task)] == ["First", "Second"]
+
+
+def test_titles_that_were_refused_after_their_dialog_was_closed_are_in_the_one_that_was_opened_meanwhile(
+    reader: PageReader, plain_world: World
+) -> None:
+    project = plain_world.project()
+    reader.open(f"#/projects/{project.id}/tasks")
+    held: list[Route] = []
+    refusal = {"error": "invalid", "details": {"field": "title", "message": "No more tasks"}}
+
+    def answer(route: Route) -> None:
+        if route.request.method != "POST":
+            route.fallback()
+        elif held:
+            route.fulfill(status=400, json=refusal)
+        else:
+            held.append(route)
+
+    reader.page.route("**/api/tasks", answer)
+    reader.see("tasks-new").click()
+    reader.see("tasks-titles").fill("First\nSecond")
+    with reader.page.expect_request("**/api/tasks"):
+        reader.see("tasks-create").click()
+    reader.page.keyboard.press("Escape")
+    reader.see("tasks-new").click()
+
+    held[0].fallback()
+
+    expect(reader.see("tasks-titles")).to_have_value("Second")
+    expect(reader.see("toast")).to_contain_text("No more tasks")
+    assert [one.title for one in all_of(Task)] == ["First"]

@@ -1,7 +1,8 @@
 // Writing several tasks at once: a title on each line.
+import { useEffect, useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
-import { Fault, SelectField, TextField, useForm } from "../parts/controls.mjs";
+import { Fault, Loading, SelectField, TextField, useForm } from "../parts/controls.mjs";
 import { Dialog } from "../parts/dialogs.mjs";
 import { t, tn } from "../language.mjs";
 import { project } from "../projects.mjs";
@@ -17,11 +18,24 @@ const titlesOf = (text) =>
     .map((line) => line.replace(/^\s*[-*]\s+/, "").trim())
     .filter(Boolean);
 
+// Project id → a promise that is resolved once its titles are sent, or one of them failed.
+const sendings = new Map();
+
+// Closing the dialog does not stop what is being sent: the draft can be written again only after that, with the titles
+// that are left.
 export function NewTasks({ close }) {
   const { id: projectId } = project.value;
+  const [sending, setSending] = useState(() => sendings.get(projectId));
+  useEffect(() => void sending?.then(() => setSending(null)), [sending]);
+  return sending
+    ? html`<${Dialog} title=${t("New tasks")} close=${close} wide><${Loading} /><//>`
+    : html`<${Form} projectId=${projectId} close=${close} />`;
+}
+
+function Form({ projectId, close }) {
   const form = useForm(EMPTY, `new-tasks.${projectId}`);
   const titles = titlesOf(form.draft.titles);
-  const create = form.submit(async ({ priority, labels }) => {
+  const send = form.submit(async ({ priority, labels }) => {
     for (const [at, title] of titles.entries()) {
       const { task } = await api.post("/tasks", { projectId, title, priority, labels: lines(labels) });
       keepTask(task);
@@ -32,6 +46,13 @@ export function NewTasks({ close }) {
     form.reset();
     close();
   });
+  const create = (event) => {
+    if (sendings.has(projectId)) return event.preventDefault();
+    sendings.set(
+      projectId,
+      send(event).finally(() => sendings.delete(projectId)),
+    );
+  };
   return html`<${Dialog} title=${t("New tasks")} close=${close} wide>
     <form onSubmit=${create}>
       <${TextField}
