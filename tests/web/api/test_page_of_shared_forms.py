@@ -140,3 +140,33 @@ def test_a_description_that_others_saved_is_told_before_it_is_replaced(
     expect(page.locator("dialog")).to_have_count(0)
     changed = get(Task, task.id)
     assert (changed.description, changed.labels) == ("An hour of careful writing.", ["theirs"])
+
+
+def test_a_draft_that_was_kept_tells_what_others_saved_since_it_was_begun(
+    source_reader: PageReader, plain_world: World
+) -> None:
+    project = plain_world.project()
+    task = plain_world.task(project, description="Short.")
+    page = source_reader.page
+    source_reader.open(f"#/projects/{project.id}/tasks/{task.id}")
+    source_reader.see("task-edit").click()
+    page.locator("dialog textarea[name=description]").fill("An hour of careful writing.")
+    page.locator("dialog textarea[name=notes]").fill("Mine alone.")
+    put(Task, task.id, description="An hour of somebody else.")
+    wrong = page.locator("dialog .field.wrong")
+
+    # Told each time until it is saved, not only the first time.
+    for _ in range(2):
+        page.reload()
+        source_reader.see("task-edit").click()
+        expect(source_reader.see("draft-kept")).to_be_visible()
+        expect(wrong).to_contain_text("Somebody else saved: An hour of somebody else.")
+        expect(wrong).to_have_count(1)
+
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("dialog")).to_have_count(0)
+    changed = get(Task, task.id)
+    assert (changed.description, changed.notes) == ("An hour of careful writing.", "Mine alone.")
+    source_reader.see("task-edit").click()
+    expect(source_reader.see("draft-kept")).to_have_count(0)
+    expect(wrong).to_have_count(0)

@@ -195,20 +195,25 @@ export function CheckField({ label, hint, name, form }) {
   </label>`;
 }
 
+const fromKey = (key) => `${key}.from`;
+
 // {draft, change, busy, fault, submit(act), reset, saved(values), renew(values), isKept}: a fault stays beside the form
 // until the next try; where the form is gone by then, a toast tells it. saved: these values, {name: value}, need not be
 // sent any more. renew: these are what is saved now, and go into the fields that were not changed here. Returns {draft,
 // clashes}: the draft as it is then, and the names of the fields that were changed here and by others, to different
 // values.
 // keepAs: the key in ../drafts.mjs under which what was changed outlives the form until it is sent or reset, if it is
-// to. unkept: names of what is never kept, such as secrets. isKept: whether the form began with what was kept.
+// to. unkept: names of what is never kept, such as secrets. isKept: whether the form began with what was kept. With it is
+// kept what its fields had before: renew compares with that, too, so what others saved meanwhile is among the clashes.
 export function useForm(initial, keepAs, unkept = []) {
   const [kept] = useState(() => keepAs && keptDraft(keepAs));
   const [draft, setDraft] = useState(() => ({ ...initial, ...kept }));
   const [isKept, setKept] = useState(Boolean(kept));
   const [fault, setFault] = useState(null);
   const [busy, setBusy] = useState(false);
-  const begun = useRef(initial);
+  // {name: value} of what is kept: what was there when it was changed here first.
+  const from = useRef(kept ? keptDraft(fromKey(keepAs)) || {} : {});
+  const begun = useRef({ ...initial, ...from.current });
   const latest = useRef(draft);
   const isGone = useRef(false);
   const holdFocus = useHeldFocus(busy);
@@ -219,7 +224,13 @@ export function useForm(initial, keepAs, unkept = []) {
     const changed = Object.entries(latest.current).filter(
       ([name, value]) => value !== begun.current[name] && !unkept.includes(name),
     );
+    const before = (name, value) => {
+      const old = from.current[name];
+      return old === undefined || old === value ? begun.current[name] : old;
+    };
+    from.current = Object.fromEntries(changed.map(([name, value]) => [name, before(name, value)]));
     keepDraft(keepAs, changed.length ? Object.fromEntries(changed) : null);
+    keepDraft(fromKey(keepAs), changed.length ? from.current : null);
   };
   const take = (values) => {
     latest.current = values;
@@ -229,6 +240,7 @@ export function useForm(initial, keepAs, unkept = []) {
   const change = (name, value) => take({ ...latest.current, [name]: value });
   const saved = (values) => {
     begun.current = values;
+    from.current = {};
     setKept(false);
     keep();
   };
