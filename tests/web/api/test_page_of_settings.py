@@ -95,6 +95,27 @@ def test_a_variable_that_is_not_changed_stays_as_it_is(reader: PageReader, plain
     assert saved == {**VALUES, "NEW": '"1"'}
 
 
+def test_the_secret_variables_are_removed_only_if_that_is_chosen(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    path = f"/api/projects/{project.id}"
+    _save_elsewhere(plain_world, project, secretEnvVars={"KEY": "hunter2", "PIN": "7"}, secretsInChecks=["KEY"])
+    reader.open(f"#/projects/{project.id}/settings")
+    saved = reader.page.get_by_text("Saved.")
+    reader.page.locator("[name=description]").fill("A museum.")
+    reader.see("project-save").click()
+    expect(saved).to_be_visible()
+    assert plain_world.client.get(path).json["project"]["secretEnvVars"] == ["KEY", "PIN"]
+
+    box = reader.page.get_by_label("Remove all secret variables")
+    box.check()
+    reader.see("project-save").click()
+
+    expect(box).to_have_count(0)
+    project_now = plain_world.client.get(path).json["project"]
+    assert (project_now["secretEnvVars"], project_now["secretsInChecks"]) == ([], [])
+    expect(reader.page.locator("[name=secretsInChecks]")).to_have_value("")
+
+
 def test_an_emptied_field_has_its_usual_value(reader: PageReader, plain_world: World) -> None:
     project = plain_world.project(
         replicas=2, preview_ttl_hours=5, group_test_runs=3, most_quarantined=4,

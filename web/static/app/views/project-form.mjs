@@ -44,8 +44,10 @@ const FLAGS = ["restricted", "separateApprover", "allowDirectPush"];
 const GIVEN = ["secretsInChecks", "secretsInPreviews"];
 const LIMITS = ["maxCostUsd", "maxTokens", "maxMinutes"];
 const PATTERNS = ["forbiddenPaths", "testSetup"];
+// An empty field leaves the secret variables as they are; dropsSecrets removes them.
+export const NO_SECRETS = { secretEnvVars: "", dropsSecrets: false };
 // What a draft never keeps: the address of a repository may hold a password.
-export const UNKEPT = ["secretEnvVars", "importUrl"];
+export const UNKEPT = ["secretEnvVars", "dropsSecrets", "importUrl"];
 const CAPS = [
   ["task", mark("Caps of each task"), mark("Over all its runs; a task may have its own.")],
   ["day", mark("Caps of the project per day"), mark("From midnight to midnight UTC, over all its tasks.")],
@@ -71,7 +73,7 @@ const servicesOf = (text) =>
   });
 
 export function draftOf(project = {}) {
-  const draft = { importUrl: "", defaultBranch: project.defaultBranch || "", secretEnvVars: "" };
+  const draft = { importUrl: "", defaultBranch: project.defaultBranch || "", ...NO_SECRETS };
   for (const name of TEXTS) draft[name] = project[name] ?? "";
   for (const name of NUMBERS) draft[name] = project[name] ?? "";
   for (const name of FLAGS) draft[name] = !!project[name];
@@ -155,7 +157,7 @@ export function bodyOf(draft, before) {
   set("services", servicesOf(draft.services), servicesOf(before.services));
   for (const list of GIVEN) set(list, names(draft[list]), names(before[list]));
   for (const name of ["importUrl", "defaultBranch"]) set(name, draft[name].trim(), before[name]);
-  if (draft.secretEnvVars.trim()) body.secretEnvVars = variablesOf(draft.secretEnvVars);
+  if (draft.dropsSecrets || draft.secretEnvVars.trim()) body.secretEnvVars = variablesOf(draft.secretEnvVars);
   return body;
 }
 
@@ -231,6 +233,10 @@ export const MoreFields = ({ form, secrets = [] }) => html`
       }
     />
   </div>
+  ${
+    secrets.length > 0 &&
+    html`<${CheckField} label=${t("Remove all secret variables")} name="dropsSecrets" form=${form} />`
+  }
   <div class="pair">
     <${TextField}
       label=${t("Services")}

@@ -28,7 +28,7 @@ import { may } from "../session.mjs";
 import { failed, told } from "../toasts.mjs";
 import { roleOptions } from "./admin.mjs";
 import { ForbiddenPathsToday } from "./forbidden-paths.mjs";
-import { bodyOf, draftOf, MoreFields, RunFields, UNKEPT } from "./project-form.mjs";
+import { bodyOf, draftOf, MoreFields, NO_SECRETS, RunFields, UNKEPT } from "./project-form.mjs";
 import { useSharedForm } from "./shared-form.mjs";
 
 export function ProjectSettings() {
@@ -138,10 +138,10 @@ function Form({ of, saved }) {
     if (!Object.keys(body).length) return told(t("Nothing has changed."));
     const reply = await api.patch(`/projects/${of.id}`, body);
     keepProject(reply.project);
-    return { ...draft, secretEnvVars: "" };
+    return { ...draft, ...NO_SECRETS };
   };
   const save = submit(send, async () => {
-    form.change("secretEnvVars", "");
+    for (const [name, value] of Object.entries(NO_SECRETS)) form.change(name, value);
     told(t("Saved."));
     await saved();
   });
