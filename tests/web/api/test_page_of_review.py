@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
+import pytest
 from playwright.sync_api import Route, expect
 
 from common.machine.text import has_invisible
@@ -117,6 +119,48 @@ def test_a_commit_that_the_page_has_not_heard_of_is_not_approved(reader: PageRea
 
     expect(reader.see("toast")).to_contain_text("review that commit")
     assert get(Task, task.id).state == "ready_to_test"
+
+
+@pytest.mark.parametrize("mode", ["unified", "split"])
+def test_a_comment_on_a_line_that_the_diff_leaves_out_stands_below_that_line(
+    reader: PageReader, plain_world: World, mode: str
+) -> None:
+    project = plain_world.project()
+    task = plain_world.task(project, "Greet", state="ready_to_test")
+    put(Task, task.id, head_sha=OLDER, branch_name="task/greet")
+    path = f"/api/tasks/{task.id}/review/comments"
+    # A line is deleted before the last two: old 35 is new 34.
+    for side, line, body in [("new", 10, "Tenth"), ("old", 35, "Thirty-fourth"), ("new", 70, "Behind the end")]:
+        place = {"path": "x.py", "line": line, "side": side, "commitSha": OLDER, "body": body}
+        assert plain_world.client.post(path, json=place).status_code == 201
+    patch = "diff --git a/x.py b/x.py\n--- a/x.py\n+++ b/x.py\n@@ -29,3 +29,2 @@\n line 29\n-gone\n line 30\n"
+    diff = {**a_diff(OLDER, ""), "patch": patch}
+    asked: list[str] = []
+
+    def answer(route: Route) -> None:
+        query = parse_qs(urlsplit(route.request.url).query)
+        asked.append(route.request.url)
+        first, last = int(query["firstLine"][0]), min(60, int(query["lastLine"][0]))
+        lines = [f"line {number}" for number in range(first, last + 1)]
+        about = {"path": "x.py", "commitSha": OLDER, "firstLine": first, "totalLines": 60}
+        route.fulfill(json={**about, "lines": lines})
+
+    reader.page.route(f"**/api/tasks/{task.id}/diff", lambda route: route.fulfill(json=diff))
+    reader.page.route(f"**/api/tasks/{task.id}/file?*", answer)
+    reader.open(f"#/projects/{project.id}/tasks/{task.id}/review")
+    if mode == "split":
+        reader.see("diff-split").click()
+
+    below = reader.page.locator("tr.code-row", has=reader.page.get_by_text("line 10", exact=True)).locator("+ tr")
+    expect(below.get_by_test_id("pending-comment")).to_contain_text("Tenth")
+    below = reader.page.locator("tr.code-row", has=reader.page.get_by_text("line 34", exact=True)).locator("+ tr")
+    expect(below.get_by_test_id("pending-comment")).to_contain_text("Thirty-fourth")
+    others = reader.page.locator(".note.others")
+    expect(others).to_contain_text("Behind the end")
+    expect(others).not_to_contain_text("Tenth")
+    expect(reader.page.get_by_text("line 20", exact=True)).to_have_count(0)
+    reader.settle()
+    assert len(asked) == 3
 
 
 def test_characters_that_change_how_a_change_reads_are_shown(reader: PageReader, plain_world: World) -> None:

@@ -1,13 +1,13 @@
 // One file of a diff: its head, its rows in chunks, and how lines are chosen for a comment: by a click, by dragging
 // over numbers or clicking another one with Shift, by touching another number while the comment is written, or by the
 // arrow keys (with Shift for a range) and Enter.
-import { useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { html } from "../html.mjs";
 import { t, tn } from "../language.mjs";
 import { Button, cls } from "./controls.mjs";
 import { CHUNK, Chunk, STEP } from "./diff-chunk.mjs";
 import { Editor, Said, sayLines } from "./diff-notes.mjs";
-import { decidesTests, itemsOf, paired, rowAt } from "./diff-rows.mjs";
+import { decidesTests, itemsOf, linesAround, paired, rowAt } from "./diff-rows.mjs";
 import { hasInvisible, visible } from "./invisible.mjs";
 
 const STEPS = { ArrowDown: 1, ArrowUp: -1, PageDown: STEP, PageUp: -STEP, Home: -Infinity, End: Infinity };
@@ -194,6 +194,8 @@ export function DiffFile({ file, index, head, mode, review, may, notes, viewed, 
   const body = useRef();
   const drawers = useRef(new Map()).current;
   const kept = useRef([]);
+  // The places of comments for which lines were read: each is tried once.
+  const unfolded = useRef(new Set()).current;
   const isFolded = fold ?? viewed;
   const items = useMemo(() => {
     const plain = itemsOf(file, more.lines, more.total);
@@ -242,6 +244,16 @@ export function DiffFile({ file, index, head, mode, review, may, notes, viewed, 
     };
   }, [items, may, review, head]);
   const { notes: below, lost } = useMemo(() => placed(items, notes), [items, notes]);
+  useEffect(() => {
+    if (isFolded || !tools.expand) return;
+    const placeAt = ({ line, side }) => `${head} ${side} ${line}`;
+    const fresh = lost.map(({ one }) => one).filter((one) => !unfolded.has(placeAt(one)));
+    for (const one of fresh) unfolded.add(placeAt(one));
+    (async () => {
+      // What can't be read stays a comment without its line.
+      for (const [first, last] of linesAround(items, fresh)) await tools.expand(first, last).catch(() => {});
+    })();
+  }, [lost, isFolded]);
   const ofChunk = (at) => new Map([...below].filter(([row]) => Math.floor(row / CHUNK) === at));
   const drawn = chunks.map((part, at) => {
     const own = below.size ? ofChunk(at) : below;

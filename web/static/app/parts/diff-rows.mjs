@@ -87,12 +87,12 @@ export const firstToRead = (files) => [
 ];
 
 // Lines from `from` to `to` (null: to an end that isn't known) that the diff leaves out: those that were read by now as
-// rows, the others as gaps {gap, from, to, header}.
+// rows, the others as gaps {gap, from, to, delta, header}. delta: how much higher their numbers are in the old version.
 function between(context, from, to, delta, header) {
   const items = [];
   let missing = null;
   const close = (end) => {
-    if (missing !== null) items.push({ gap: true, from: missing, to: end, header: null });
+    if (missing !== null) items.push({ gap: true, from: missing, to: end, delta, header: null });
     missing = null;
   };
   let number = from;
@@ -128,7 +128,32 @@ export function itemsOf(file, context, total) {
   return items;
 }
 
-// The same for two columns: a row is {left, right}, either of them null.
+const AROUND = 3;
+
+// What has to be read of the new version, so that these places {line, startLine, side} are not in gaps: a list of
+// [first, last], which do not overlap, with some lines around each place. A place outside the gaps is passed over.
+export function linesAround(items, places) {
+  const found = [];
+  for (const { line, startLine, side } of places) {
+    const numberIn = ({ delta }) => line - (side === "old" ? delta : 0);
+    const isIn = (gap) => gap.from <= numberIn(gap) && (gap.to === null || numberIn(gap) <= gap.to);
+    const gap = items.find((item) => item.gap && isIn(item));
+    if (!gap) continue;
+    const last = numberIn(gap);
+    const first = last - (line - (startLine ?? line));
+    found.push([Math.max(gap.from, first - AROUND), Math.min(gap.to ?? Infinity, last + AROUND)]);
+  }
+  found.sort(([one], [other]) => one - other);
+  const merged = [];
+  for (const [first, last] of found) {
+    const before = merged.at(-1);
+    if (before && first <= before[1] + 1) before[1] = Math.max(before[1], last);
+    else merged.push([first, last]);
+  }
+  return merged;
+}
+
+// All rows and gaps for two columns: a row is {left, right}, either of them null.
 export function paired(items) {
   const pairs = items.map((row) => (row.gap ? row : { left: row, right: row }));
   for (const [deleted, inserted, start] of [...runsOf(items)].reverse()) {
