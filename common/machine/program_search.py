@@ -45,16 +45,16 @@ class ProgramFinding:
     version: str | None = None
 
 
-def find_program(wanted: WantedProgram, *, folder: Path | None) -> ProgramFinding:
-    """Look at the path in the setting, which excludes the others; then in the folder, newest first; then on PATH.
+def find_program(wanted: WantedProgram, *, folder: Path | None, chosen: str = "") -> ProgramFinding:
+    """Look at the chosen path, which excludes the others; then in the folder, newest first; then on PATH.
 
-    folder: laid out as `<name>/<version>/bin/<name>`; None: there is none. What is there has been tried when it was
-    installed and is not started. Takes SEARCH_SECONDS at most and never raises.
+    chosen: what the setting says; empty if it is not set. folder: laid out as `<name>/<version>/bin/<name>`; None:
+    there is none. What is there has been tried when it was installed and is not started. Takes SEARCH_SECONDS at most
+    and never raises.
     """
     if wanted.needs_node and shutil.which("node") is None:
         return ProgramFinding(False, f"{wanted.name} needs Node.js, and there is no node; install Node.js 20 or newer")
     deadline = Deadline(SEARCH_SECONDS)
-    chosen = os.environ.get(wanted.setting, "").strip()
     if chosen:
         if not os.access(chosen, os.X_OK) or os.path.isdir(chosen):
             return ProgramFinding(False, f"{wanted.setting}={chosen} is not a program; correct or remove it", chosen)

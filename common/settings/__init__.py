@@ -291,7 +291,7 @@ def read_web(env: Environment) -> WebSettings:
 
 def read_store(env: Environment) -> StoreSettings:
     """Creates nothing. Raises Misconfigured."""
-    data_dir = Path(env.string("AIWORKER_DATA_DIR", default=".aiworker")).expanduser().absolute()
+    data_dir = env.folder("AIWORKER_DATA_DIR", default=".aiworker")
     database_url = env.string("AIWORKER_DATABASE_URL", "DATABASE_URL", default=f"sqlite:///{data_dir / 'aiworker.db'}")
     for plain in ("mysql://", "mariadb://", "mariadb+pymysql://"):
         if database_url.startswith(plain):

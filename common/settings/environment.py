@@ -54,6 +54,10 @@ class Environment:
     def string(self, *names: str, default: str) -> str:
         return self.text(*names) or default
 
+    def folder(self, name: str, *, default: str) -> Path:
+        """An absolute path; `~` stands for the user's home."""
+        return Path(self.string(name, default=default)).expanduser().absolute()
+
     def number(self, *names: str, default: int, least: int = 0, most: int = 2**31) -> int:
         value = self.optional_number(*names, least=least, most=most)
         return default if value is None else value

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from common.machine.program_search import WantedProgram
+from common.errors import Misconfigured
+from common.machine.program_search import ProgramFinding, WantedProgram, find_program
+from common.settings.environment import Environment
 
 
 @dataclass(frozen=True)
@@ -169,3 +173,15 @@ KNOWN_DRIVERS: tuple[KnownDriver, ...] = (
 def known_driver(name: str) -> KnownDriver | None:
     """The driver of that name; None if there is none."""
     return next((one for one in KNOWN_DRIVERS if one.name == name), None)
+
+
+def find_driver(known: KnownDriver, *, folder: Path | None) -> ProgramFinding:
+    """Look for the program of a driver that has one, first at the path in its setting; see `find_program`.
+
+    Never raises: a setting whose file can't be read is a finding, too.
+    """
+    try:
+        chosen = Environment(os.environ).string(known.path_setting, default="")
+    except Misconfigured as error:
+        return ProgramFinding(False, str(error))
+    return find_program(known.wanted, folder=folder, chosen=chosen)

@@ -6,9 +6,9 @@ import os
 
 import click
 
-from common.machine.program_search import find_program
 from common.settings.private_files import PRIVATE_UMASK
 from common.settings.whereabouts import look_around
+from common.values.drivers import find_driver
 from web.cli.terminal import Terminal
 from web.launcher.driver_install import drivers_folder, install_driver, installable
 
@@ -22,7 +22,7 @@ def drivers(context: click.Context) -> None:
     folder = drivers_folder(look_around().data_dir)
     rows: list[dict[str, object]] = []
     for known in installable():
-        found = find_program(known.wanted, folder=folder)
+        found = find_driver(known, folder=folder)
         rows.append(
             {
                 "name": known.name,

@@ -26,6 +26,7 @@ from common.providers.runtime.cluster_examination import examine_cluster
 from common.services.health.database_examination import examine_database
 from common.services.health.schema import require_current
 from common.settings import Settings, settings
+from common.settings.environment import Environment
 from common.settings.private_files import SHORTEST_KEY_BYTES
 from common.settings.whereabouts import look_around
 from web.doctor.advisory_files import examine_advisories
@@ -54,7 +55,11 @@ def examine() -> Iterator[Finding]:
         "ok" if is_new else "fail", "python", platform.python_version() + ("" if is_new else "; 3.11 is needed")
     )
     yield _asked("programs", check_programs, "git and setpriv are there")
-    data_dir = Path(os.environ.get("AIWORKER_DATA_DIR") or ".aiworker").expanduser().absolute()
+    try:
+        data_dir = Environment(os.environ).folder("AIWORKER_DATA_DIR", default=".aiworker")
+    except Misconfigured as error:
+        yield Finding("fail", "data", str(error))
+        return
     yield _data_dir(data_dir)
     yield from examine_names(os.environ)
     try:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from common.errors import Misconfigured
 from common.findings import Finding
-from common.machine.program_search import find_program
 from common.settings import Settings
+from common.values.drivers import find_driver
 from web.launcher.driver_install import drivers_folder, installable
 
 PART = "drivers"
@@ -14,8 +15,12 @@ PART = "drivers"
 
 def examine_drivers(chosen: Settings) -> Iterator[Finding]:
     """One finding for each driver that has a program; warnings only if none of them is usable."""
-    folder = drivers_folder(chosen.store.data_dir)
-    found = {known.name: find_program(known.wanted, folder=folder) for known in installable()}
+    try:
+        folder = drivers_folder(chosen.store.data_dir)
+    except Misconfigured as error:
+        yield Finding("fail", PART, str(error))
+        return
+    found = {known.name: find_driver(known, folder=folder) for known in installable()}
     status = "ok" if any(one.is_usable for one in found.values()) else "warn"
     for name, one in found.items():
         yield Finding("ok" if one.is_usable else status, PART, f"{name}: {one.says}")

@@ -21,10 +21,11 @@ from common.errors import Misconfigured
 from common.machine.children import kill_group
 from common.machine.files import remove_tree
 from common.machine.locks import locked
-from common.machine.program_search import find_program, version_line, version_numbers
+from common.machine.program_search import version_line, version_numbers
 from common.machine.waiting import Deadline
 from common.settings import ProviderSettings
-from common.values.drivers import KNOWN_DRIVERS, KnownDriver, Package, known_driver
+from common.settings.environment import Environment
+from common.values.drivers import KNOWN_DRIVERS, KnownDriver, Package, find_driver, known_driver
 
 LONGEST_INSTALL_SECONDS = 1800.0
 FIRST_START_SECONDS = 120.0
@@ -40,8 +41,11 @@ def _nap() -> None:
 
 
 def drivers_folder(data_dir: Path) -> Path:
-    """Where the programs are installed: AIWORKER_AGENT_DRIVERS_DIR, else `drivers` in the data directory."""
-    chosen = os.environ.get("AIWORKER_AGENT_DRIVERS_DIR", "").strip()
+    """Where the programs are installed: AIWORKER_AGENT_DRIVERS_DIR, else `drivers` in the data directory.
+
+    Raises Misconfigured.
+    """
+    chosen = Environment(os.environ).text("AIWORKER_AGENT_DRIVERS_DIR")
     return Path(chosen).expanduser().absolute() if chosen else data_dir / "drivers"
 
 
@@ -55,7 +59,7 @@ def wanted_by_providers(providers: Sequence[ProviderSettings], folder: Path) -> 
     for driver in installable():
         first.setdefault(driver.api or "", driver)
     wanted = [first[one.api] for one in providers if one.key is not None and one.api in first]
-    return [driver.name for driver in wanted if not find_program(driver.wanted, folder=folder).is_usable]
+    return [driver.name for driver in wanted if not find_driver(driver, folder=folder).is_usable]
 
 
 def install_driver(name: str, folder: Path, *, say: Callable[[str], None], pause: Callable[[], None] = _nap) -> Path:

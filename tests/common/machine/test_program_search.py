@@ -20,7 +20,6 @@ def _program(path: Path, script: str) -> str:
 
 @pytest.fixture(autouse=True)
 def _only_this_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("TOY_PATH", raising=False)
     monkeypatch.setenv("PATH", f"{tmp_path}/bin:/usr/bin:/bin")
 
 
@@ -64,13 +63,11 @@ def test_one_that_will_not_do_is_said(script: str, says: str, tmp_path: Path) ->
     assert found.says.endswith(says)
 
 
-def test_a_chosen_path_excludes_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_chosen_path_excludes_the_others(tmp_path: Path) -> None:
     _program(tmp_path / "bin" / "toy", "echo 3.0.0")
-    monkeypatch.setenv("TOY_PATH", str(tmp_path / "missing"))
-    assert "TOY_PATH=" in find_program(WANTED, folder=None).says
+    assert "TOY_PATH=" in find_program(WANTED, folder=None, chosen=str(tmp_path / "missing")).says
 
-    monkeypatch.setenv("TOY_PATH", _program(tmp_path / "own", "echo 4.0.0"))
-    assert find_program(WANTED, folder=None).version == "4.0.0"
+    assert find_program(WANTED, folder=None, chosen=_program(tmp_path / "own", "echo 4.0.0")).version == "4.0.0"
 
 
 def test_versions_are_compared_as_numbers() -> None:

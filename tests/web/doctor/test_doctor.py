@@ -128,6 +128,27 @@ def test_a_data_directory_that_cannot_be_made_is_a_fault(tmp_path: Path, monkeyp
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.usefixtures("plain_app")
+def test_a_data_directory_that_stands_in_a_file_is_the_one_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "where").write_text(f"{tmp_path / 'data'}\n")
+    (tmp_path / "data").mkdir()
+    monkeypatch.delenv("AIWORKER_DATA_DIR")
+    monkeypatch.setenv("AIWORKER_DATA_DIR_FILE", str(tmp_path / "where"))
+    settings.cache_clear()
+
+    says = {one.part: one.says for one in examine()}
+    assert says["data"] == str(tmp_path / "data")
+    assert f" at {tmp_path / 'data'}" in says["disk"]
+
+    (tmp_path / "where").unlink()
+    settings.cache_clear()
+    (found,) = [one for one in examine() if one.part in {"data", "settings"}]
+    assert (found.part, found.status) == ("data", "fail")
+    assert found.says == f"AIWORKER_DATA_DIR_FILE={tmp_path}/where can't be read: No such file or directory"
+
+
 def test_a_part_that_hangs_is_given_up() -> None:
     is_over = threading.Event()
 

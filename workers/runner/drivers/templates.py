@@ -6,6 +6,8 @@ import os
 import shlex
 import shutil
 
+from common.errors import Misconfigured
+from common.settings.environment import Environment
 from workers.runner.drivers.findings import DriverFinding
 from workers.runner.drivers.program import ModelAccess
 
@@ -13,16 +15,20 @@ from workers.runner.drivers.program import ModelAccess
 def template_of(setting: str) -> tuple[str, ...]:
     """The words of the command in a setting, by the rules of the shell; empty if it is not set or not readable."""
     try:
-        return tuple(shlex.split(os.environ.get(setting, "")))
-    except ValueError:
+        return tuple(shlex.split(Environment(os.environ).string(setting, default="")))
+    except (Misconfigured, ValueError):
         return ()
 
 
 def check_template(name: str, setting: str) -> DriverFinding:
     """Whether a driver's command is set and its program is there. It is not started. Never raises."""
+    try:
+        is_set = Environment(os.environ).found(setting) is not None
+    except Misconfigured as error:
+        return DriverFinding(name, False, str(error))
     words = template_of(setting)
     if not words:
-        wrong = "is not readable: quotes are missing" if os.environ.get(setting, "").strip() else "is not set"
+        wrong = "is not readable: quotes are missing" if is_set else "is not set"
         return DriverFinding(name, False, f"{setting} {wrong}; set it to the command that does the work")
     found = shutil.which(words[0])
     if found is None:

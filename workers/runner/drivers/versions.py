@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from common.machine.program_search import find_program
-from common.values.drivers import known_driver
+from common.errors import Misconfigured
+from common.settings.environment import Environment
+from common.values.drivers import find_driver, known_driver
 from workers.runner.drivers.findings import DriverFinding
 
 
 def drivers_folder() -> Path | None:
-    """Where `aiworker drivers install` puts programs, as the launcher says; None: it does not say."""
-    chosen = os.environ.get("AIWORKER_AGENT_DRIVERS_DIR", "").strip()
+    """Where `aiworker drivers install` puts programs, as the launcher says; None: it does not say.
+
+    Raises Misconfigured.
+    """
+    chosen = Environment(os.environ).text("AIWORKER_AGENT_DRIVERS_DIR")
     return Path(chosen).expanduser() if chosen else None
 
 
@@ -20,5 +24,8 @@ def check_program(name: str) -> DriverFinding:
     """Look for the program of a known driver that has one. Takes at most 10 s and never raises."""
     known = known_driver(name)
     assert known is not None
-    found = find_program(known.wanted, folder=drivers_folder())
+    try:
+        found = find_driver(known, folder=drivers_folder())
+    except Misconfigured as error:
+        return DriverFinding(name, False, str(error))
     return DriverFinding(name, found.is_usable, found.says, found.version, found.path)

@@ -25,6 +25,7 @@ from workers.runner.drivers.program import (
     ToolResult,
     Work,
 )
+from workers.runner.drivers.templates import template_of
 
 TOY = (sys.executable, str(Path(toy_acp_agent.__file__).resolve()))
 
@@ -156,3 +157,18 @@ def test_the_setting_of_a_command_is_checked(
         assert says in driver.check().says
     monkeypatch.setenv(setting, "sh -c 'exit 1'")
     assert driver.check().can_work
+
+
+@pytest.mark.parametrize(
+    ("driver", "setting"), [(AcpDriver(), "AIWORKER_AGENT_ACP_COMMAND"), (CommandDriver(), "AIWORKER_AGENT_COMMAND")]
+)
+def test_a_command_may_stand_in_a_file(
+    driver: AcpDriver | CommandDriver, setting: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv(setting, raising=False)
+    monkeypatch.setenv(f"{setting}_FILE", str(tmp_path / "command"))
+    assert driver.check().says == f"{setting}_FILE={tmp_path}/command can't be read: No such file or directory"
+
+    (tmp_path / "command").write_text("sh -c 'exit 1'\n")
+    assert driver.check().can_work
+    assert template_of(setting) == ("sh", "-c", "exit 1")
