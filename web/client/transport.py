@@ -43,13 +43,16 @@ class AiWorkerError(Exception):
     """The platform refused a request, or answers from another address: redirects are not followed.
 
     status: of HTTP. field: what was wrong, such as `title`; None if the reply names none. faults: the message for each
-    field. request_id: for the platform's operator, after a fault of its own; else None.
+    field. request_id: for the platform's operator, after a fault of its own; else None. reply: all that was answered,
+    such as the `services` of a platform that is down; of an answer that is not the API's, an `error` alone.
     """
 
     def __init__(self, status: int, reply: Mapping[str, Json], retry_after_seconds: float | None = None) -> None:
         details = reply.get("details") or {}
         self.status = status
-        self.error = str(reply.get("error", "Unknown error"))
+        self.reply = reply
+        # The health of a platform that is down is no error in the API's form: its `status` says what is wrong.
+        self.error = str(reply.get("error", reply.get("status", "Unknown error")))
         self.field: str | None = details.get("field")
         self.message = str(details.get("message", self.error))
         self.faults: dict[str, str] = {

@@ -85,6 +85,16 @@ def test_the_token_is_sent_whatever_stands_in_the_netrc_file(
     assert [authorization for _method, _path, authorization in recording.asked] == ["Bearer aiw_any", None]
 
 
+def test_an_error_has_the_whole_reply(recording: Recording) -> None:
+    health = {"status": "down", "services": {"mysql": "disconnected", "redis": "connected"}}
+    recording.status, recording.body = 503, json.dumps(health).encode()
+
+    with Transport(recording.url) as client, pytest.raises(Unavailable) as refused:
+        client._call("GET", "/api/health")
+    assert refused.value.reply == health
+    assert str(refused.value) == "503 down"
+
+
 LOGIN, REFRESH, PASSWORD, ME = "/api/auth/login", "/api/auth/refresh", "/api/auth/password", "/api/auth/me"
 TOKENS = b'{"accessToken": "fresh", "refreshToken": "once more"}'
 

@@ -92,6 +92,13 @@ def test_a_reply_that_a_view_has_beside_its_usual_one_is_described(description: 
     assert responses[status].get("content") == (None if status == "204" else responses[usual]["content"])
 
 
+@pytest.mark.parametrize("path", ["/api/health", "/api/health/ready"])
+def test_the_reply_of_a_platform_that_is_down_is_described(description: Json, path: str) -> None:
+    responses = description["paths"][path]["get"]["responses"]
+
+    assert responses["503"]["content"] == responses["200"]["content"]
+
+
 def check(example: Json, schema: Json, description: Json, where: str) -> None:
     validator = jsonschema.Draft202012Validator({**schema, "components": description["components"]})
     faults = [f"{fault.json_path}: {fault.message}" for fault in validator.iter_errors(example)]
