@@ -14,6 +14,8 @@ from common.settings.agents import AgentSettings
 from common.settings.environment import Environment
 from web.launcher.up import UpOptions, run_up
 
+_WEB_PROCESSES = "WEB_CONCURRENCY"
+
 
 class _SettingOption(click.Option):
     """An option whose variable may name a file with the value, as that of any setting: `AIWORKER_AGENTS_FILE`.
@@ -96,7 +98,14 @@ def up(
     if data_dir is not None:
         os.environ["AIWORKER_DATA_DIR"] = data_dir
     settings.cache_clear()
+    _check_web_processes()
     context.exit(run_up(settings(), UpOptions(agents, slots, flower, install_drivers, install_sandbox)))
+
+
+def _check_web_processes() -> None:
+    """Raise Misconfigured for a number of web processes that is none. This platform has one, whatever it is."""
+    given = Environment({_WEB_PROCESSES: os.environ.get(_WEB_PROCESSES, "")})
+    given.optional_number(_WEB_PROCESSES, least=1, most=1000)
 
 
 def examine_up() -> Iterator[Finding]:
@@ -108,7 +117,8 @@ def examine_up() -> Iterator[Finding]:
                     option.resolve_envvar_value(context)
                 except Misconfigured as error:
                     yield Finding("fail", "settings", str(error))
-    try:
-        AgentSettings.from_env()
-    except Misconfigured as error:
-        yield Finding("fail", "settings", str(error))
+    for check in (_check_web_processes, AgentSettings.from_env):
+        try:
+            check()
+        except Misconfigured as error:
+            yield Finding("fail", "settings", str(error))

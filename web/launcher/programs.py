@@ -105,10 +105,13 @@ class Catalogue:
         """The API, the page, git over HTTP and the sockets: one gevent process, with its counters in memory."""
         host = self.settings.web.host
         address = f"[{host}]:{self.settings.web.port}" if ":" in host else f"{host}:{self.settings.web.port}"
-        return self._python(
+        program = self._python(
             "web",
             ["-m", "gunicorn", "-c", "web/gunicorn.conf.py", "-w", "1", "-b", address, "web.app:create_app()"],
         )
+        # gunicorn reads it although -w is given, and does not start where it is empty.
+        environment = {name: value for name, value in program.environment.items() if name != "WEB_CONCURRENCY"}
+        return replace(program, environment=environment)
 
     def worker(self) -> Program:
         """Sweeps, which it starts on time itself, and quick jobs.

@@ -79,6 +79,14 @@ def test_an_agent_is_told_where_the_programs_of_drivers_are(
     assert catalogue.agent(1).environment["AIWORKER_AGENT_DRIVERS_DIR"] == str(tmp_path)
 
 
+def test_a_number_of_web_processes_is_for_the_procfile_alone(
+    catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """gunicorn reads it before its arguments, and takes an empty one for a wrong one."""
+    monkeypatch.setenv("WEB_CONCURRENCY", "")
+    assert "WEB_CONCURRENCY" not in catalogue.web().environment
+
+
 def test_how_long_an_agent_drains_may_stand_in_a_file(
     catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
