@@ -364,7 +364,7 @@ def _forge(env: Environment, data_dir: Path, public_url: str) -> ForgeSettings:
     webhook_url = env.address("AIWORKER_WEBHOOK_URL", such_as="https://aiworker.example/api/webhooks/gitea")
     return ForgeSettings(
         kind=kind,
-        owner=env.string("AIWORKER_FORGE_OWNER", default="aiworker"),
+        owner=(env.slug if kind == "local" else env.string)("AIWORKER_FORGE_OWNER", default="aiworker"),
         repositories_dir=data_dir / "repositories",
         import_allow=env.hosts("AIWORKER_IMPORT_ALLOW", such_as="git.internal or git.internal:3000"),
         gitea_url=gitea_url.rstrip("/") if gitea_url else None,

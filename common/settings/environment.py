@@ -13,6 +13,7 @@ from common.machine.ports import PortRange
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
 _NO_HOST = re.compile(r"[/@\s]")
+_SLUG = re.compile(r"[a-z0-9-]{1,40}")
 
 
 class Environment:
@@ -82,6 +83,13 @@ class Environment:
         if web_address(value) is None:
             shown = name if "@" in value else f"{name}={value}"  # it may contain a password
             raise Misconfigured(f"{shown} is not an http or https address such as {such_as}")
+        return value
+
+    def slug(self, *names: str, default: str) -> str:
+        """Small letters, digits and hyphens: what an owner of the local forge's repositories may be named."""
+        name, value = self.found(*names) or ("", default)
+        if not _SLUG.fullmatch(value):
+            raise Misconfigured(f"{name}={value} is not 1 to 40 small letters, digits and hyphens")
         return value
 
     def flag(self, name: str, *, default: bool = False) -> bool:

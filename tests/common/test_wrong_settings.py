@@ -143,3 +143,12 @@ def test_what_is_no_host_of_apps_is_refused_by_name(name: str, value: str, tmp_p
 @pytest.mark.parametrize("name", ["AIWORKER_RUNTIME_HOST", "AIWORKER_RUNTIME_BIND"])
 def test_a_host_of_apps_is_taken(name: str, value: str, tmp_path: Path) -> None:
     from_env({**SECRET, "AIWORKER_DATA_DIR": str(tmp_path), name: value})
+
+
+@pytest.mark.parametrize("owner", ["Shops!", "Shops", "a/b", "x" * 41])
+def test_an_owner_that_the_local_forge_can_not_have_is_refused(owner: str, tmp_path: Path) -> None:
+    """Else only the first project would tell. Of a Gitea's, the doctor tells more."""
+    assert refused("AIWORKER_FORGE_OWNER", owner, tmp_path) == (
+        f"AIWORKER_FORGE_OWNER={owner} is not 1 to 40 small letters, digits and hyphens"
+    )
+    assert Environment({"X": "our-shops-2"}).slug("X", default="y") == "our-shops-2"
