@@ -8,10 +8,12 @@ and before it what people should know.
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from contextlib import suppress
 
 import redis
+import structlog
 
 from common import announcer, feed
 from common.errors import Busy, Misconfigured
@@ -33,6 +35,8 @@ def main() -> None:
 
     With --enrol: also make a token with which local agents enrol, and forget that those that are enrolled were drained.
     """
+    # What it prints is for people: lines about changes are not.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     try:
         # One that does not answer may do so later.
         with suppress(redis.RedisError):

@@ -78,8 +78,9 @@ def test_local_agents_that_were_drained_work_again(tmp_path: Path) -> None:
 
     prepared(tmp_path)
     assert states_of_agents(tmp_path) == {"agent-local": "draining", "agent-elsewhere": "draining"}
-    prepared(tmp_path, "agents")
+    _answer, said = prepared(tmp_path, "agents")
     assert states_of_agents(tmp_path) == {"agent-local": "offline", "agent-elsewhere": "draining"}
+    assert [line for line in said if "agent:status" in line] == []
 
 
 def test_a_start_with_another_key_than_that_of_before_is_told(tmp_path: Path) -> None:
