@@ -79,9 +79,7 @@ class _Walk:
         # Before the events, which only become more.
         recorded = self.read.session.scalars(select(Feed.seq).where(Feed.id == self.feed_id)).first() or 0
         try:
-            while seals := self._next_seals():
-                for seal in seals:
-                    self._step(seal)
+            self._go_on()
             self._check_receipts()
             self._check_noted()
             unsealed, problem = self._count_unsealed(recorded), None
@@ -90,6 +88,12 @@ class _Walk:
         except NotVerified as error:
             unsealed, problem = 0, str(error)
         return FeedFinding(self.feed_id, self.sealed, self.purged, unsealed, self.since, problem, newest)
+
+    def _go_on(self) -> None:
+        """Walk along the seals that are there now, from where the walk is. Raises NotVerified."""
+        while seals := self._next_seals():
+            for seal in seals:
+                self._step(seal)
 
     def _next_seals(self) -> Sequence[AuditSeal]:
         query = select(AuditSeal).where(AuditSeal.feed_id == self.feed_id, AuditSeal.number > self.number)
@@ -143,16 +147,30 @@ class _Walk:
 
     def _check_receipts(self) -> None:
         """The seals that receipts name are those that are there: nobody made all of them anew, or left out the last."""
-        query = select(Receipt).where(Receipt.project_id == self.feed_id).order_by(Receipt.number)
-        for receipt in self.read.all(query):
-            try:
-                statement = open_envelope(receipt.envelope, self.keys)
-            except NotVerified as error:
-                raise NotVerified(f"receipt {receipt.number} was changed: {error}") from error
-            said = statement["predicate"]
-            audit = said.get("audit") if isinstance(said, dict) else None
-            if audit is not None and self.digests.get(audit["number"]) != audit["sha256"]:
-                raise NotVerified(f"receipt {receipt.number} names another seal {audit['number']} than the one here")
+        number = 0
+        while receipts := self._receipts_after(number):
+            for receipt in receipts:
+                self._check_receipt(receipt)
+                number = receipt.number
+
+    def _receipts_after(self, number: int) -> Sequence[Receipt]:
+        query = select(Receipt).where(Receipt.project_id == self.feed_id, Receipt.number > number)
+        return self.read.all(query.order_by(Receipt.number).limit(_ROWS_AT_ONCE))
+
+    def _check_receipt(self, receipt: Receipt) -> None:
+        try:
+            statement = open_envelope(receipt.envelope, self.keys)
+        except NotVerified as error:
+            raise NotVerified(f"receipt {receipt.number} was changed: {error}") from error
+        said = statement["predicate"]
+        audit = said.get("audit") if isinstance(said, dict) else None
+        if audit is None:
+            return
+        if audit["number"] not in self.digests:
+            # It may be of a seal that was made after the walk had come to the end.
+            self._go_on()
+        if self.digests.get(audit["number"]) != audit["sha256"]:
+            raise NotVerified(f"receipt {receipt.number} names another seal {audit['number']} than the one here")
 
     def _check_noted(self) -> None:
         for seal in self.noted:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
@@ -9,14 +10,17 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, func, select, update
 
-from common.envelopes import public_key, read_keys
+from common.envelopes import digest_of, public_key, read_keys, sign
 from common.events import PLATFORM
-from common.models import AuditSeal, EventRow, Feed
-from common.services import audit
+from common.models import AuditSeal, EventRow, Feed, Receipt
+from common.names import new_id
+from common.services import audit, audit_checks
 from common.services.audit_checks import FeedFinding, NotedSeal, check_audit
 from common.services.events import purge_events
 from common.settings import settings
+from common.statement_types import RECEIPT_TYPE, STATEMENT_TYPE
 from common.transaction import Transaction, snapshot, transactional
+from tests.sent_statements import noting, statements
 from tests.web.world import at_once
 
 FEED = "project-1"
@@ -265,3 +269,61 @@ def test_a_noted_seal_tells_of_what_was_removed_with_the_count() -> None:
 def test_a_noted_seal_of_a_feed_that_is_gone_is_missed() -> None:
     noted = NotedSeal("gone", 1, "0" * 64)
     assert found("gone", noted=[noted]).problem == f"seal 1 is not the one that was noted, {'0' * 64}"
+
+
+@transactional
+def issue_receipt(tx: Transaction, number: int, *, sha256: str | None = None) -> None:
+    """One that names the newest seal, or another one in its place."""
+    named = audit.head_of(tx, FEED)
+    assert named is not None
+    said = {
+        "_type": STATEMENT_TYPE, "subject": [{"name": "shop", "digest": {"gitCommit": "e" * 40}}],
+        "predicateType": RECEIPT_TYPE, "predicate": {"audit": named if sha256 is None else named | {"sha256": sha256}},
+    }  # fmt: skip
+    envelope = sign(said, settings().security.signing_seed)
+    tx.add(
+        Receipt(
+            project_id=FEED, number=number, kind="delivery", commit_sha="e" * 40, deployment_id=new_id(),
+            envelope=envelope, digest=digest_of(envelope), at=tx.now(),
+        )
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("sha256", [None, "0" * 64])
+def test_a_receipt_of_a_seal_that_was_made_meanwhile_is_compared_with_it(sha256: str | None) -> None:
+    happen(2)
+    audit.seal_events()
+    issued: list[str] = []
+
+    def issue(sql: str, _parameters: object, _many: bool) -> None:
+        if "FROM receipts" in sql and not issued:
+            issued.append(sql)
+            thread = threading.Thread(target=seal_and_issue)
+            thread.start()
+            thread.join()
+
+    def seal_and_issue() -> None:
+        happen(1)
+        audit.seal_events()
+        issue_receipt(1, sha256=sha256)
+
+    with noting(issue):
+        finding = found()
+
+    problem = None if sha256 is None else "receipt 1 names another seal 2 than the one here"
+    assert amounts(finding) == (3, 0, 0, problem)
+    assert amounts(found()) == (3, 0, 0, problem)
+
+
+def test_many_receipts_are_read_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit_checks, "_ROWS_AT_ONCE", 2)
+    for number in range(1, 6):
+        happen(1)
+        audit.seal_events()
+        issue_receipt(number)
+    with statements() as sent:
+        assert found().problem is None
+    assert sum("FROM receipts" in sql for sql in sent) == 4, "the last one finds no more"
+
+    issue_receipt(6, sha256="0" * 64)
+    assert found().problem == "receipt 6 names another seal 5 than the one here"
