@@ -37,9 +37,11 @@ from web.http.document import Document
 from web.http.errors import register_error_handlers
 from web.http.openapi import describe, init_openapi
 from web.http.paths import require_plain
+from web.http.refusals import refusal
 from web.http.repeats import Headers, Repeats, raise_failed
 from web.http.request_counts import RequestCounts
 from web.http.request_id import request_id, request_id_of
+from web.http.slow_heads import refuse
 from web.http.traces import traced_request
 from web.metrics import init_metrics
 from web.page import page
@@ -206,6 +208,7 @@ def _bare_app() -> Application:
     app.allows_host = init_arrival(app)
     init_tokens(app)
     register_error_handlers(app)
+    refuse[:] = [refusal]
     app.counts = init_metrics(app, *counters.ALL)
     app.repeats = Repeats(app.counts)
     app.register_blueprint(gateway)

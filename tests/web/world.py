@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import IO, Any
 
 import requests
 from flask import Flask
@@ -234,16 +234,17 @@ def _deployment(
 
 
 @contextlib.contextmanager
-def served() -> Iterator[str]:
+def served(log: IO[bytes] | None = None) -> Iterator[str]:
     """This test's instance behind a real server that answers; the address. It inherits its socket: no port is lost to
-    others.
+    others. log: gets what the server writes.
     """
     command = [sys.executable, "-m", "gunicorn", "--config", "web/gunicorn.conf.py", "web.app:create_app()"]
     with socket.create_server(("127.0.0.1", 0)) as listener:
         descriptor = listener.fileno()
         server = subprocess.Popen(
             [*command, "--bind", f"fd://{descriptor}"], cwd=ROOT, pass_fds=[descriptor], stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONWARNINGS": ""},
+            stdout=log or subprocess.DEVNULL, stderr=log or subprocess.DEVNULL,
+            env={**os.environ, "PYTHONWARNINGS": ""},
         )  # fmt: skip
         port = listener.getsockname()[1]
     address = f"http://127.0.0.1:{port}"

@@ -3,7 +3,7 @@
 Without it, a client that sends a head byte by byte holds its connection for as long as an idle one may stay open. Only
 heads have this limit, not idle connections, bodies, pushes, long polls or sockets.
 
-Heads that are too large are refused.
+gunicorn's process imports this before gevent replaces what blocks, so it imports little: see web/http/refusals.py.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from importlib import metadata
 from typing import Protocol
 
 import gevent
-from gunicorn.http.errors import LimitRequestHeaders
 from gunicorn.workers.ggevent import GeventWorker
 
 from common.settings import settings
@@ -30,14 +29,11 @@ before_kill: list[Callable[[], None]] = []
 before_exit: list[Callable[[], None]] = []
 """Called in a process that was told to stop, when no request is open any more. May take some seconds."""
 
+refuse: list[Callable[[BaseException, object], bytes]] = []
+"""The first one makes the whole reply to a request that gunicorn can't serve, of what was raised and the client's
+address. While the application is not loaded there is none."""
+
 _client: contextvars.ContextVar[socket.socket] = contextvars.ContextVar("client")
-
-
-_SAYS = b"The browser sent more than this server reads, most likely cookies of another port. Load the page again.\n"
-_HEAD_TOO_LARGE = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Type: text/plain\r\n"
-    b'Clear-Site-Data: "cookies"\r\nContent-Length: %d\r\n\r\n%s' % (len(_SAYS), _SAYS)
-)
 
 
 class Watcher(Protocol):
@@ -77,16 +73,12 @@ class Worker(GeventWorker):  # type: ignore[misc]
             gevent.spawn_later(max(0.0, self.cfg.graceful_timeout - _RECORDING_SECONDS), act)
 
     def handle_error(self, req: object, client: socket.socket, addr: object, exc: BaseException) -> None:
-        """Answer a request that can't be served. A head that is too large has the browser drop this host's cookies.
-
-        Every port of a host may set cookies for it, so a preview could have set more than this server reads, and keep
-        people from the page until they delete them by hand. AiWorker needs none.
-        """
-        if isinstance(exc, LimitRequestHeaders):
-            with contextlib.suppress(OSError):
-                client.sendall(_HEAD_TOO_LARGE)
-        else:
+        """Answer a request that can't be served. The connection is closed after it."""
+        if not refuse:
             super().handle_error(req, client, addr, exc)
+            return
+        with contextlib.suppress(OSError):
+            client.sendall(refuse[0](exc, addr))
 
     def timeout_ctx(self) -> HeadTimeout:
         """The context in which gunicorn waits for the next request's head."""
