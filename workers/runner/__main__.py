@@ -18,6 +18,7 @@ from pathlib import Path
 from common.error_reports import start_error_reports
 from common.errors import Misconfigured
 from common.machine.locks import locked
+from common.machine.open_files import allow_many_files
 from common.settings.agents import AgentSettings
 from common.settings.environment import Environment, web_address
 from common.settings.log_level import read_log_level
@@ -57,6 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
         settings = _settings(_parser().parse_args(arguments))
         with _only_one(settings.work_dir):
             _log_to_stderr()
+            allow_many_files()
             start_tracing("agent")
             start_error_reports("agent")
             runner = Runner(settings)
