@@ -14,7 +14,10 @@ class PullState(StrEnum):
 
 @dataclass(frozen=True)
 class PullRequest:
-    """merged_commit: the commit on the base branch that contains it; None unless merged."""
+    """merged_commit: the commit on the base branch that contains it; None unless merged.
+
+    is_closed_by_run: it is closed, and the credential of an agent's run did so. False if the server can't tell.
+    """
 
     number: int
     url: str
@@ -24,6 +27,7 @@ class PullRequest:
     title: str
     state: PullState
     merged_commit: str | None = None
+    is_closed_by_run: bool = False
 
 
 @dataclass(frozen=True)

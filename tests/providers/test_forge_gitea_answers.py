@@ -12,7 +12,7 @@ from common.providers.forge.gitea.features import parse_version
 from common.values.pull_request import PullComment, PullState
 from common.values.repository import Repository
 from tests.doubles.gitea import Fault, GiteaDouble, basic
-from tests.doubles.gitea.pulls import add_review
+from tests.doubles.gitea.pulls import add_review, change_pull
 from tests.providers.forge_contract import refused
 from tests.providers.git_tree import WorkTree, git
 from tests.providers.gitea_shop import SHOP, again, client_of, forge, head, make, pushed, server, work
@@ -132,6 +132,34 @@ def test_what_people_say_is_read_and_what_programs_say_is_not(
         ("Nice", None, None, False), ("Not yet", None, None, True), ("Why?", "a", 1, True),
     ]  # fmt: skip
     assert all(isinstance(one, PullComment) and one.author == "ada" for one in said)
+
+
+@pytest.mark.parametrize("version", ["1.15.0", "1.18.0", "1.26.2"])
+def test_who_closed_a_pull_request_is_read_where_the_server_says_so(tmp_path: Path, version: str) -> None:
+    server = GiteaDouble(tmp_path, version=version)
+    forge = client_of(server, tmp_path)
+    make(forge)
+    ada = server.person("ada", writes=("aiworker", "shop"))
+    pushed(WorkTree(tmp_path / "work", basic(forge.read_clone_url(SHOP), ada.login, ada.password)))
+    forge.ensure_pull_request(SHOP, head="task-1", base="main", title="A", body="")
+    credential = forge.ensure_credential(SHOP, branch="task-1", run_id="r")
+    repo, agent = server.repo("aiworker", "shop"), server.model.users[credential.username]
+
+    seen = []
+    for user in (agent, ada, agent):
+        change_pull(server.as_person(user, {"state": "closed"}), repo, "1")
+        for _ in range(60):
+            server.comment(agent, repo, 1, "Said after that")
+        pull = forge.read_pull_request(SHOP, 1)
+        assert pull is not None
+        seen.append((pull.state, pull.is_closed_by_run))
+        change_pull(server.as_person(ada, {"state": "open"}), repo, "1")
+
+    is_told = version != "1.15.0"
+    assert seen == [(PullState.CLOSED, is_told), (PullState.CLOSED, False), (PullState.CLOSED, is_told)]
+    forge.close()
+    server.close()
+    assert server.violations == []
 
 
 def test_who_pushed_is_there_until_the_server_has_taken_note(server: GiteaDouble, forge: GiteaForge, head: str) -> None:

@@ -157,7 +157,7 @@ def _follow(
         _leave(tx, group, task, "pushed", text)
         void_pictures(tx, task)
         _void(tx, task, f"moved: {text}: the commits since then have to be verified too.")
-    elif seen is not None and seen.pull.state is PullState.CLOSED:
+    elif seen is not None and seen.pull.state is PullState.CLOSED and not seen.pull.is_closed_by_run:
         _leave(tx, group, task, "closed", "its pull request was closed")
         # A person closed the pull request and left the branch at the verified commit: they do not want the task.
         lifecycle.cancel(tx, task)

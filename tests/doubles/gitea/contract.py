@@ -24,6 +24,8 @@ def describe(version: tuple[int, int, int]) -> dict[str, Any]:
     document: dict[str, Any] = json.loads(_DOCUMENT.read_text())
     definitions = copy.deepcopy(document["definitions"])
     rules = ("CreateBranchProtectionOption", "EditBranchProtectionOption", "BranchProtection")
+    if version >= (1, 16, 0):
+        _add_timeline(document, definitions)
     if version >= (1, 18, 0):
         _add_comment_files(document, definitions)
     if version >= (1, 19, 0):
@@ -61,6 +63,22 @@ def _add_comment_files(document: dict[str, Any], definitions: dict[str, Any]) ->
                 {"in": "formData", "name": "attachment", "type": "file", "required": True},
             ],
             "responses": {"201": {"schema": {"$ref": "#/definitions/Attachment"}}, "400": {}, "413": {}},
+        }
+    }
+
+
+def _add_timeline(document: dict[str, Any], definitions: dict[str, Any]) -> None:
+    """What happened on an issue (routers/api/v1/repo/issue_comment.go, modules/structs/issue_comment.go of 1.16)."""
+    texts = {name: {"type": "string"} for name in ("type", "body", "created_at")}
+    user = {"$ref": "#/definitions/User"}
+    definitions["TimelineComment"] = {
+        "type": "object", "properties": {**texts, "id": {"type": "integer"}, "user": user},
+    }  # fmt: skip
+    listed = {"type": "array", "items": {"$ref": "#/definitions/TimelineComment"}}
+    document["paths"]["/repos/{owner}/{repo}/issues/{index}/timeline"] = {
+        "get": {
+            "parameters": [{"in": "query", "name": name} for name in ("since", "before", "page", "limit")],
+            "responses": {"200": {"schema": listed}},
         }
     }
 

@@ -74,6 +74,8 @@ class Repo:
     rules: dict[str, dict[str, Any]] = field(default_factory=dict)
     pulls: dict[int, dict[str, Any]] = field(default_factory=dict)
     comments: list[dict[str, Any]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    """Who closed and reopened pull requests, by their logins."""
     reviews: list[dict[str, Any]] = field(default_factory=list)
     remarks: list[dict[str, Any]] = field(default_factory=list)
     statuses: list[dict[str, Any]] = field(default_factory=list)
@@ -140,7 +142,7 @@ class Repo:
         kept = refs.get(f"refs/pull/{pull['number']}/head")
         return {
             "number": pull["number"], "title": pull["title"], "body": pull["body"], "state": pull["state"],
-            "merged": pull["merged"], "merge_commit_sha": pull["merge_commit_sha"],
+            "merged": pull["merged"], "merge_commit_sha": pull["merge_commit_sha"], "closed_at": pull.get("closed_at"),
             "html_url": f"{self.root_url}/{self.owner}/{self.name}/pulls/{pull['number']}",
             "head": {
                 "label": pull["head"], "repo_id": self.number, "sha": live or kept or "",
@@ -150,17 +152,22 @@ class Repo:
                      "sha": refs.get(f"refs/heads/{pull['base']}", "")},
         }  # fmt: skip
 
-    def pushed(self) -> None:
-        """What the server does when branches have moved: pull requests follow, or are closed with their branch."""
-        refs = self.refs()
+    def pushed(self) -> list[int]:
+        """What the server does when branches have moved: pull requests follow, or are closed with their branch.
+
+        Returns the numbers of those that are closed.
+        """
+        refs, closed = self.refs(), []
         for pull in self.pulls.values():
             if pull["state"] != "open":
                 continue
             head = refs.get(f"refs/heads/{pull['head']}")
             if head is None:
                 pull["state"] = "closed"
+                closed.append(int(pull["number"]))
             else:
                 git("update-ref", f"refs/pull/{pull['number']}/head", head, at=self.path)
+        return closed
 
 
 class Model:

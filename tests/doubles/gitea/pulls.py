@@ -6,7 +6,7 @@ import uuid
 from typing import Any
 
 from tests.doubles.gitea.api import Call, now, route
-from tests.doubles.gitea.model import Repo
+from tests.doubles.gitea.model import Model, Repo
 
 _REPO = "/repos/{owner}/{name}"
 _ABSENT: tuple[int, Any] = (404, {"message": "The target couldn't be found."})
@@ -53,6 +53,8 @@ def change_pull(call: Call, repo: Repo, number: str) -> tuple[int, Any]:
         return _ABSENT
     if "state" in call.body and pull["merged"]:
         return 412, {"message": "cannot change state of this pull request, it was already merged"}
+    if call.body.get("state") not in {None, pull["state"]}:
+        note_event(call.model, repo, int(number), call.body["state"], by=call.user.login)
     pull.update(call.body)
     action = {"closed": "closed", "open": "reopened", None: "edited"}[call.body.get("state")]
     call.model.tell("pull_request", repo, action=action, number=int(number))
@@ -84,6 +86,19 @@ def list_comments(call: Call, repo: Repo, number: str) -> tuple[int, Any]:
     if int(number) not in repo.pulls:
         return _ABSENT
     return 200, [_shown(comment) for comment in repo.comments if comment["pull"] == int(number)]
+
+
+@route("GET", f"{_REPO}/issues/{{number}}/timeline")
+def list_timeline(call: Call, repo: Repo, number: str) -> tuple[int, Any]:
+    if int(number) not in repo.pulls or call.version < (1, 16, 0):
+        return _ABSENT
+    said = [{**_shown(comment), "type": "comment"} for comment in repo.comments if comment["pull"] == int(number)]
+    done = [
+        {**{key: event[key] for key in ("id", "type", "created_at")}, "user": _user(call.model, event["login"])}
+        for event in repo.events if event["pull"] == int(number)
+    ]  # fmt: skip
+    found = sorted(said + done, key=lambda entry: str(entry["created_at"]))
+    return 200, call.page([entry for entry in found if entry["created_at"] >= call.query.get("since", "")])
 
 
 @route("POST", f"{_REPO}/issues/{{number}}/comments")
@@ -183,6 +198,21 @@ def add_review(call: Call, repo: Repo, pull: int, *, state: str, body: str, rema
         )  # fmt: skip
     kind = {"REQUEST_CHANGES": "rejected", "APPROVED": "approved"}.get(state, "comment")
     call.model.tell(f"pull_request_review_{kind}", repo, action="reviewed", number=pull)
+
+
+def note_event(model: Model, repo: Repo, number: int, state: str, *, by: str) -> None:
+    """Who (a login) closed a pull request or opened it again: no earlier than `closed_at`, in whole seconds."""
+    kind, at = {"closed": "close", "open": "reopen"}[state], now(model)
+    repo.pulls[number]["closed_at"] = at if kind == "close" else None
+    repo.events.append(
+        {"id": next(model.numbers), "pull": number, "type": kind, "created_at": at, "login": by}
+    )  # fmt: skip
+
+
+def _user(model: Model, login: str) -> dict[str, Any]:
+    """Who did something; a user that was removed is shown as Ghost (models/user/user_system.go)."""
+    user = model.users.get(login)
+    return user.json() if user else {"id": -1, "login": "Ghost", "full_name": "", "email": "", "is_admin": False}
 
 
 def _shown(entry: dict[str, Any]) -> dict[str, Any]:

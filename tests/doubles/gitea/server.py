@@ -222,7 +222,8 @@ class GiteaDouble:
             if after != before:
                 self.effects[f"push {owner}/{name}"] += 1
                 repo.is_unnoticed = False
-                repo.pushed()
+                for number in repo.pushed():
+                    pulls.note_event(self.model, repo, number, "closed", by=user.login)
                 for ref in sorted(ref for ref in {*before, *after} if before.get(ref) != after.get(ref)):
                     old, new = before.get(ref, _NO_COMMIT), after.get(ref, _NO_COMMIT)
                     self.model.tell("push", repo, ref=ref, before=old, after=new, pusher={"login": user.login})

@@ -259,6 +259,32 @@ def test_what_is_closed_by_a_person_is_cancelled(shop: Shop, is_approved: bool) 
     assert shop.task.state == "cancelled"
 
 
+@pytest.mark.parametrize("is_over", [False, True])
+def test_what_an_agent_closes_with_the_credential_of_its_run_goes_on(shop: Shop, is_over: bool) -> None:
+    tasks.approve_task(shop.task_id, by=shop.platform.max)
+    made = forge().ensure_credential(shop.where, branch="aiworker/another", run_id="run-1")
+    agent = shop.server.model.users[made.username]
+    change_pull(shop.server.as_person(agent, {"state": "closed"}), shop.repo, str(PULL))
+    while is_over and not forge().delete_credential(shop.where, run_id="run-1"):
+        pass
+
+    for _ in range(2):
+        shop.poll()
+
+    assert shop.task.state == "approved"
+
+
+def test_what_a_person_closes_after_an_agent_did_is_cancelled(shop: Shop) -> None:
+    made = forge().ensure_credential(shop.where, branch="aiworker/another", run_id="run-1")
+    agent = shop.server.model.users[made.username]
+    for user, state in ((agent, "closed"), (shop.ada, "open"), (shop.ada, "closed")):
+        change_pull(shop.server.as_person(user, {"state": state}), shop.repo, str(PULL))
+
+    shop.poll()
+
+    assert shop.task.state == "cancelled"
+
+
 def test_what_is_closed_and_opened_again_between_two_looks_goes_on(shop: Shop) -> None:
     for state in ("closed", "open"):
         change_pull(shop.server.as_person(shop.ada, {"state": state}), shop.repo, str(PULL))

@@ -17,6 +17,7 @@ _HIDDEN = (301, 302, 303, 307, 308, 401, 403, 404)
 """Statuses of a server that does not show its description, to anybody or (REQUIRE_SIGNIN_VIEW) to API clients. The
 description is a web page and not part of the API, so newer servers redirect even a call with a token to the login."""
 _BY_BRANCHES = "/repos/{owner}/{repo}/pulls/{base}/{head}"
+_TIMELINE = "/repos/{owner}/{repo}/issues/{index}/timeline"
 SCOPES_FIXED = {"Gitea": (1, 26, 2), "Forgejo": (15, 0, 2)}
 """First versions in which a token's scopes limit what it may do. AiWorker does not rely on them (docs/decisions/0007).
 Source for Forgejo: services/context/permission.go, CheckRepoScopedToken."""
@@ -29,8 +30,8 @@ class Features:
     has_patterns: a protection rule may be a pattern such as `release/*`. has_force_lists: a rule may list who pushes
     by force. has_manual_merge: a pull request can be marked as merged by an existing commit. has_tag_rules: tags can
     be protected by a pattern. has_actions_jobs: the jobs of its Actions can be listed. has_comment_files: a comment
-    may have files. finds_by_branches: a pull request can be read by its two branches. is_described: detected from the
-    server's description, not from its version alone.
+    may have files. finds_by_branches: a pull request can be read by its two branches. has_timeline: who closed a pull
+    request can be read. is_described: detected from the server's description, not from its version alone.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Features:
     has_actions_jobs: bool = False
     has_comment_files: bool = False
     finds_by_branches: bool = False
+    has_timeline: bool = False
     is_described: bool = True
 
     @property
@@ -99,8 +101,10 @@ def read_features(client: Client, name: str) -> Features:
             has_actions_jobs=version >= (1, 22, 0),
             has_comment_files=version >= (1, 18, 0),
             finds_by_branches=version >= (1, 22, 0),
+            has_timeline=version >= (1, 18, 0),
             is_described=False,
         )
+    paths = described.body.get("paths") or {}
     return Features(
         name,
         version,
@@ -110,7 +114,9 @@ def read_features(client: Client, name: str) -> Features:
         has_tag_rules="name_pattern" in fields("CreateTagProtectionOption"),
         has_actions_jobs="head_sha" in fields("ActionTask"),
         has_comment_files="assets" in fields("Comment"),
-        finds_by_branches=_BY_BRANCHES in (described.body.get("paths") or {}),
+        finds_by_branches=_BY_BRANCHES in paths,
+        # Servers since 1.16 may have it; what their first versions call an event is not known.
+        has_timeline=version >= (1, 18, 0) and _TIMELINE in paths,
     )
 
 

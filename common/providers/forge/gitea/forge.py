@@ -372,7 +372,7 @@ class GiteaForge:
 
     def _pulls(self, found: Found) -> Pulls:
         server = self._server()
-        return Pulls(self._client, found, server.account, finds_by_branches=server.features.finds_by_branches)
+        return Pulls(self._client, found, server.account, server.features)
 
 
 def _no_repository(repository: Repository) -> ProviderRefused:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.providers.forge.gitea.client import Client, Json, Upload, at
+from common.providers.forge.gitea.features import Features
 from common.providers.forge.gitea.repository_setup import Account, Found
 from common.providers.forge.gitea.run_users import PREFIX
 from common.values.pull_request import PullComment, PullPicture, PullRequest, PullState
@@ -25,12 +26,12 @@ _UNFINISHED = f"{_PICTURES_KEY}unfinished"
 class Pulls:
     """The pull requests of one repository."""
 
-    def __init__(self, client: Client, found: Found, account: Account, *, finds_by_branches: bool) -> None:
+    def __init__(self, client: Client, found: Found, account: Account, features: Features) -> None:
         self._client = client
         self._page = found.page
         self._path = found.path
         self._account = account
-        self._finds_by_branches = finds_by_branches
+        self._features = features
 
     def ensure(self, *, head: str, base: str, title: str, body: str, is_at_head: Callable[[int], bool]) -> PullRequest:
         """Create, adopt or reopen the pull request, with this title and body. A merged one is returned unchanged.
@@ -179,9 +180,9 @@ class Pulls:
         return mark[1] if mark else None
 
     def _is_persons(self, entry: Json) -> bool:
-        """Whether a person wrote this: not the platform, and not a run's user (shown as Ghost after its removal)."""
+        """Whether a person wrote this: not the platform, and not a run's user."""
         author = _login(entry)
-        if author.startswith(PREFIX) or author in {"", "Ghost"} or not (entry.get("body") or author).strip():
+        if _may_be_of_run(author) or not (entry.get("body") or author).strip():
             return False
         # A person may use the platform's account too: without the mark, the comment is a person's.
         return self._key(entry) is None
@@ -192,7 +193,7 @@ class Pulls:
         There may be very many of other branches: a task has one each.
         """
         # The server takes a base of one segment only (routers/api/v1/api.go: `/{base}/*`).
-        if self._finds_by_branches and "/" not in base + head:
+        if self._features.finds_by_branches and "/" not in base + head:
             answer = self._client.get(f"{self._path}/pulls{at(base, head)}", accept=(404,))
             if not answer.is_there:
                 return None
@@ -232,7 +233,24 @@ class Pulls:
             title=pull["title"],
             state=state,
             merged_commit=merged,
+            is_closed_by_run=state is PullState.CLOSED and self._is_closed_by_run(pull),
         )
+
+    def _is_closed_by_run(self, pull: Json) -> bool:
+        """Whether no person closed it last. Runs' users may close every pull request of the repository."""
+        if not self._features.has_timeline:
+            return False
+        # The event is written after the pull request and has its own time, which is no earlier.
+        query = {"since": pull["closed_at"]} if pull.get("closed_at") else {}
+        path = f"{self._path}/issues/{pull['number']}/timeline"
+        try:
+            # An entry that the server can't read is null. Without the event it is not known yet that a person did it.
+            closers = [_login(entry) for entry in self._client.pages(path, query) if entry and entry["type"] == "close"]
+        except ProviderRefused as error:
+            if error.code != "not_found":
+                raise
+            raise _absent(pull["number"]) from error
+        return not closers or _may_be_of_run(closers[-1])
 
     def _at(self, number: int) -> str:
         return f"{self._path}/pulls/{number}"
@@ -250,6 +268,11 @@ def _branch(side: Json) -> str:
 def _is_inside(pull: Json) -> bool:
     """Whether head and base are in the same repository. The head may have no repository if its branch is deleted."""
     return pull["head"].get("repo_id") in {pull["base"].get("repo_id"), -1, 0, None}
+
+
+def _may_be_of_run(login: str) -> bool:
+    """Whether it is a run's user, which is shown as Ghost after its removal."""
+    return login.startswith(PREFIX) or login in {"", "Ghost"}
 
 
 def _login(entry: Json) -> str:
