@@ -88,10 +88,12 @@ def make_room(space: Space, code: str | None) -> None:
         rollouts.make_way(space.project_id if code == "quota" else None)
 
 
-def close_pull(forge: Forge, repository: Repository, number: int, *, merged_commit: str | None = None) -> None:
+def close_pull(
+    forge: Forge, repository: Repository, number: int, *, head: str, merged_commit: str | None = None
+) -> None:
     """As Forge.close_pull_request; one that a person removed is nothing to close."""
     try:
-        forge.close_pull_request(repository, number, merged_commit=merged_commit)
+        forge.close_pull_request(repository, number, head=head, merged_commit=merged_commit)
     except ProviderRefused as error:
         if error.code != "no_pull_request":
             raise

@@ -254,7 +254,7 @@ class ForgeContract:
             lambda: forge.ensure_protection(absent),
             lambda: forge.ensure_pull_request(absent, head="a", base="b", title="t", body=""),
             lambda: forge.read_pull_request(absent, 1),
-            lambda: forge.close_pull_request(absent, 1),
+            lambda: forge.close_pull_request(absent, 1, head="task-1"),
             lambda: forge.ensure_comment(absent, 1, key="k", body="b"),
             lambda: forge.ensure_pictures(absent, 1, version="v", body="b", pictures=[]),
             lambda: forge.read_comments(absent, 1),

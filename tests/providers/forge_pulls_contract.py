@@ -50,7 +50,7 @@ class PullsContract:
         number = forge.ensure_pull_request(repository, head="task-1", base="main", title="A", body="").number
         forge.advance(repository, "main", old=forge.read_head(repository, "main"), new=commit)
 
-        twice(lambda: forge.close_pull_request(repository, number, merged_commit=commit))
+        twice(lambda: forge.close_pull_request(repository, number, head="task-1", merged_commit=commit))
         # The local forge refuses to delete branches; Gitea deletes this one.
         work.push(":task-1", accept=(0, 1))
 
@@ -64,7 +64,7 @@ class PullsContract:
         work.commit({"a": "a"}, on="task-1")
         work.push("task-1")
         number = forge.ensure_pull_request(repository, head="task-1", base="main", title="A", body="").number
-        twice(lambda: forge.close_pull_request(repository, number))
+        twice(lambda: forge.close_pull_request(repository, number, head="task-1"))
         closed = forge.read_pull_request(repository, number)
         assert closed is not None
         assert closed.state is PullState.CLOSED
@@ -72,6 +72,20 @@ class PullsContract:
         again = forge.ensure_pull_request(repository, head="task-1", base="main", title="A", body="")
 
         assert (again.number, again.state) == (number, PullState.OPEN)
+
+    def test_a_pull_request_of_another_branch_is_not_closed(
+        self, forge: Forge, repository: Repository, work: WorkTree
+    ) -> None:
+        commit = work.commit({"a": "a"}, on="task-1")
+        work.push("task-1")
+        number = forge.ensure_pull_request(repository, head="task-1", base="main", title="A", body="").number
+
+        for merged_commit in (None, commit):
+            forge.close_pull_request(repository, number, head="task-2", merged_commit=merged_commit)
+
+        pull = forge.read_pull_request(repository, number)
+        assert pull is not None
+        assert pull.state is PullState.OPEN
 
     def test_the_platforms_comment_is_not_a_persons(self, forge: Forge, repository: Repository, work: WorkTree) -> None:
         work.commit({"a": "a"}, on="task-1")

@@ -284,8 +284,8 @@ def test_a_merged_pull_request_is_not_opened_again(forge: BareForge, repository:
     head = work.commit({"a": "a"}, on="task-1")
     work.push("task-1")
     forge.ensure_pull_request(repository, head="task-1", base="main", title="t", body="")
-    forge.close_pull_request(repository, 1, merged_commit=head)
-    forge.close_pull_request(repository, 1)
+    forge.close_pull_request(repository, 1, head="task-1", merged_commit=head)
+    forge.close_pull_request(repository, 1, head="task-1")
 
     again = forge.ensure_pull_request(repository, head="task-1", base="main", title="t", body="")
 
@@ -295,7 +295,7 @@ def test_a_merged_pull_request_is_not_opened_again(forge: BareForge, repository:
 @pytest.mark.parametrize(
     "act",
     [
-        lambda forge, repository: forge.close_pull_request(repository, 7),
+        lambda forge, repository: forge.close_pull_request(repository, 7, head="task-1"),
         lambda forge, repository: forge.ensure_comment(repository, 7, key="k", body="b"),
         lambda forge, repository: forge.ensure_pictures(repository, 7, version="v", body="b", pictures=[]),
         lambda forge, repository: forge.read_platform_comments(repository, 7),

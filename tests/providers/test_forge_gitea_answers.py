@@ -39,7 +39,7 @@ def test_405_is_ambiguous_so_the_pull_request_is_read(server: GiteaDouble, forge
     forge.advance(SHOP, "main", old=forge.read_head(SHOP, "main"), new=commit)
     server.repo("aiworker", "shop").is_still_checking = 1
 
-    again(lambda: forge.close_pull_request(SHOP, 1, merged_commit=commit))
+    again(lambda: forge.close_pull_request(SHOP, 1, head="task-1", merged_commit=commit))
 
     assert server.repo("aiworker", "shop").pulls[1]["merged"]
 
@@ -53,7 +53,7 @@ def test_where_merging_can_not_be_marked_a_comment_says_it(
     server.repo("aiworker", "shop").allows_manual_merge = False
 
     for _ in range(2):
-        forge.close_pull_request(SHOP, 1, merged_commit=commit)
+        forge.close_pull_request(SHOP, 1, head="task-1", merged_commit=commit)
 
     pull = forge.read_pull_request(SHOP, 1)
     assert pull is not None

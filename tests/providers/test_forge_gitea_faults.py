@@ -53,7 +53,8 @@ def test_every_other_call_may_fail_after_its_effect(server: GiteaDouble, forge: 
         ("git-receive-pack", lambda: forge.merge(SHOP, into="main", commit=commit, expected_head=head, message="M")),
         ("git-receive-pack", lambda: forge.ensure_tag(SHOP, "v1", at=commit)),
         ("git-receive-pack", lambda: forge.ensure_branch(SHOP, "task-2", at=commit)),
-        ("POST .*/merge$", lambda: forge.close_pull_request(SHOP, 1, merged_commit=forge.read_head(SHOP, "main"))),
+        ("POST .*/merge$", lambda: forge.close_pull_request(
+            SHOP, 1, head="task-1", merged_commit=forge.read_head(SHOP, "main"))),
     ]  # fmt: skip
     for match, act in acts:
         server.faults.append(Fault(match, "apply_then_500"))

@@ -174,9 +174,9 @@ def finish_group(job: Claimed) -> None:
 def _close_pulls(plan: FinishPlan) -> list[str]:
     """Try to close every pull request; return the reasons of those that can't be closed."""
     refused = []
-    for number in plan.pull_requests:
+    for number, branch in plan.pull_requests:
         try:
-            close_pull(forge(), plan.place.repository, number, merged_commit=plan.commit_sha)
+            close_pull(forge(), plan.place.repository, number, head=branch, merged_commit=plan.commit_sha)
         except ProviderRefused as error:
             refused.append(f"pull request #{number} could not be closed as merged: {error.message}")
     return refused

@@ -180,4 +180,4 @@ def clean_up_task(job: Claimed) -> None:
     runtime().delete_app(plan.app)
     publishing.record_preview_deleted(job.lease)
     if plan.pr_number is not None:
-        close_pull(forge(), plan.place.repository, plan.pr_number)
+        close_pull(forge(), plan.place.repository, plan.pr_number, head=plan.branch)

@@ -282,12 +282,13 @@ class BareForge:
         live = history.read_ref(path, git.branch_ref(pull.head))
         return pull if live is None else PullRequest(**{**vars(pull), "head_sha": live})
 
-    def close_pull_request(self, repository: Repository, number: int, *, merged_commit: str | None = None) -> None:
+    def close_pull_request(
+        self, repository: Repository, number: int, *, head: str, merged_commit: str | None = None
+    ) -> None:
         path = self._open(repository)
         merged = None if merged_commit is None else history.commit_at(path, merged_commit)
-        pull = pulls.read(_pulls(path), self._page(repository), number)
-        head_sha = history.read_ref(path, git.branch_ref(pull.head)) if pull else None
-        pulls.close(_pulls(path), number, head_sha=head_sha, merged_commit=merged)
+        head_sha = history.read_ref(path, git.branch_ref(head))
+        pulls.close(_pulls(path), number, head=head, head_sha=head_sha, merged_commit=merged)
 
     def ensure_comment(self, repository: Repository, number: int, *, key: str, body: str) -> None:
         pulls.ensure_comment(_pulls(self._open(repository)), number, key=key, body=body)

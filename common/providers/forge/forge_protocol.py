@@ -310,8 +310,13 @@ class Forge(Protocol):
     def read_pull_request(self, repository: Repository, number: int) -> PullRequest | None:
         """Return the pull request's present state; None if there is none with this number."""
 
-    def close_pull_request(self, repository: Repository, number: int, *, merged_commit: str | None = None) -> None:
-        """Close the pull request, as merged if `merged_commit` is given."""
+    def close_pull_request(
+        self, repository: Repository, number: int, *, head: str, merged_commit: str | None = None
+    ) -> None:
+        """Close the pull request of the branch head, as merged if `merged_commit` is given.
+
+        No-op if the number is another branch's: a server that was restored from a backup gives numbers again.
+        """
 
     def ensure_comment(self, repository: Repository, number: int, *, key: str, body: str) -> None:
         """Create or update the platform's comment on the pull request that is identified by `key`."""

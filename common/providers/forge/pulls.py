@@ -52,14 +52,14 @@ def read(record_path: Path, base_url: str, number: int) -> PullRequest | None:
     return _pull(found, base_url) if found else None
 
 
-def close(record_path: Path, number: int, *, head_sha: str | None, merged_commit: str | None) -> None:
-    """Close the pull request, as merged if merged_commit is given. No-op if it is merged already.
+def close(record_path: Path, number: int, *, head: str, head_sha: str | None, merged_commit: str | None) -> None:
+    """Close the pull request, as merged if merged_commit is given. No-op if it is merged already or of another branch.
 
     head_sha None: keep the recorded head.
     """
     with changing_record(record_path) as record:
         pull = _pull_entry(record, number)
-        if pull["merged_commit"] is not None:
+        if pull["merged_commit"] is not None or pull["head"] != head:
             return
         pull["state"] = (PullState.MERGED if merged_commit else PullState.CLOSED).value
         pull["merged_commit"] = merged_commit

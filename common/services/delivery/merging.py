@@ -253,13 +253,13 @@ def record_head_moved(tx: Transaction, lease: Lease) -> None:
 class FinishPlan:
     """What to clean up after a delivery.
 
-    pull_requests: numbers to close as merged by commit_sha. tag: the release's tag. spare_tag: a name that only this
-    commit can have, for when the tag exists elsewhere.
+    pull_requests: (number, its branch) to close as merged by commit_sha. tag: the release's tag. spare_tag: a name that
+    only this commit can have, for when the tag exists elsewhere.
     """
 
     place: Place
     commit_sha: str
-    pull_requests: tuple[int, ...]
+    pull_requests: tuple[tuple[int, str], ...]
     tag: str
     spare_tag: str
 
@@ -270,13 +270,14 @@ def begin_finish(tx: Transaction, lease: Lease) -> FinishPlan | None:
     group = tx.session.get(TaskGroup, lease.subject_id)
     if group is None or group.state is not GroupState.PRODUCTION or group.tested_sha is None:
         return None
-    numbers = tx.session.scalars(
-        select(Task.pr_number).where(Task.id.in_(member_task_ids(tx, group.id)), Task.pr_number.is_not(None))
+    found = tx.session.execute(
+        select(Task.pr_number, Task.branch_name).where(Task.id.in_(member_task_ids(tx, group.id)))
     )
     tag = f"{TAG_PREFIX}{group.branch.removeprefix(RELEASE_PREFIX)}"
     return FinishPlan(
-        place_of(tx.get(Project, group.project_id)), group.tested_sha, tuple(n for n in numbers if n is not None),
-        tag, f"{tag}-{group.tested_sha[:12]}",
+        place_of(tx.get(Project, group.project_id)), group.tested_sha,
+        tuple((number, branch) for number, branch in found if number is not None), tag,
+        f"{tag}-{group.tested_sha[:12]}",
     )  # fmt: skip
 
 

@@ -49,10 +49,11 @@ class PublishPlan:
 
 @dataclass(frozen=True)
 class CleanUpPlan:
-    """pr_number None: there is no pull request to close."""
+    """branch: the task's. pr_number None: there is no pull request to close."""
 
     app: App
     place: Place
+    branch: str
     pr_number: int | None
 
 
@@ -146,7 +147,7 @@ def begin_clean_up(tx: Transaction, lease: Lease) -> CleanUpPlan | None:
         given_up.say_on_dependents(tx, task.id)
     number = task.pr_number if task.state is TaskState.CANCELLED else None
     place = place_of(tx.get(Project, task.project_id))
-    return CleanUpPlan(app_of(place, preview_app(task.id)), place, number)
+    return CleanUpPlan(app_of(place, preview_app(task.id)), place, task.branch_name, number)
 
 
 @transactional

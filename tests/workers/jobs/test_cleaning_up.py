@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from sqlalchemy import select
 
@@ -65,6 +67,43 @@ def test_a_delivery_is_finished_without_the_pull_request_that_a_person_removed(p
     group = plain_platform.to_production(group)
 
     assert (group.state, group.error) == ("production", None)
+
+
+def _given_again(platform: Platform, task: Task) -> None:
+    """The task's pull request has become another branch's, as after the forge was restored from a backup."""
+    path = local_forge().repository_path(platform.repository(task.project_id)) / "aiworker" / "pulls.json"
+    record = json.loads(path.read_text())
+    record["pulls"][str(platform.get(Task, task.id).pr_number)]["head"] = "other"
+    path.write_text(json.dumps(record))
+
+
+def _state_of_pull(platform: Platform, task: Task) -> PullState:
+    task = platform.get(Task, task.id)
+    assert task.pr_number is not None
+    pull = local_forge().read_pull_request(platform.repository(task.project_id), task.pr_number)
+    assert pull is not None
+    return pull.state
+
+
+def test_a_cancelled_task_closes_no_pull_request_of_another_branch(platform: Platform) -> None:
+    task = platform.ready(platform.project(), "Greet", {"a": "a"})
+    _given_again(platform, task)
+
+    tasks.cancel_task(task.id, by=platform.max)
+    platform.run_jobs()
+
+    assert (_state_of_pull(platform, task), _cleaning(platform).state) == (PullState.OPEN, "done")
+
+
+def test_a_delivery_closes_no_pull_request_of_another_branch(plain_platform: Platform) -> None:
+    task = plain_platform.approved(plain_platform.project(), "Greet", {"a": "a", **PAGE})
+    group = plain_platform.staged(task)
+    _given_again(plain_platform, task)
+
+    group = plain_platform.to_production(group)
+
+    assert (group.state, group.error) == ("production", None)
+    assert _state_of_pull(plain_platform, task) is PullState.OPEN
 
 
 def _publishing(platform: Platform, task: Task) -> Job | None:

@@ -258,10 +258,10 @@ class GiteaForge:
     def read_pull_request(self, repository: Repository, number: int) -> PullRequest | None:
         return self._pulls(self._open(repository)).read(number)
 
-    def close_pull_request(self, repository: Repository, number: int, *, merged_commit: str | None = None) -> None:
-        self._pulls(self._open(repository)).close(
-            number, merged_commit=merged_commit, has_manual_merge=self.features.has_manual_merge
-        )
+    def close_pull_request(
+        self, repository: Repository, number: int, *, head: str, merged_commit: str | None = None
+    ) -> None:
+        self._pulls(self._open(repository)).close(number, head=head, merged_commit=merged_commit)
 
     def ensure_comment(self, repository: Repository, number: int, *, key: str, body: str) -> None:
         self._pulls(self._open(repository)).ensure_comment(number, key=key, body=body)

@@ -68,16 +68,17 @@ class Pulls:
         answer = self._client.get(self._at(number), accept=(404,))
         return self._pull(answer.body) if answer.is_there else None
 
-    def close(self, number: int, *, merged_commit: str | None, has_manual_merge: bool) -> None:
-        """Close the pull request. merged_commit: mark it as merged by this commit, or say so in a comment if the
-        server can't mark it."""
+    def close(self, number: int, *, head: str, merged_commit: str | None) -> None:
+        """Close the pull request, unless it is of another branch than head. merged_commit: mark it as merged by this
+        commit, or say so in a comment if the server can't mark it."""
         pull = self._client.get(self._at(number), accept=(404,))
         if not pull.is_there:
             raise _absent(number)
-        if pull.body.get("merged"):
+        if pull.body.get("merged") or _branch(pull.body["head"]) != head:
             return
         if merged_commit is not None:
-            if has_manual_merge and pull.body.get("state") == "open" and self._mark_merged(number, merged_commit):
+            can_mark = self._features.has_manual_merge and pull.body.get("state") == "open"
+            if can_mark and self._mark_merged(number, merged_commit):
                 return
             self.ensure_comment(
                 number, key=f"{_MERGED_KEY}{merged_commit}", body=f"Merged by the platform as {merged_commit}."
