@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from common.providers.forge import Forge
-from common.values.pull_request import PullPicture, PullState
+from common.values.pull_request import PullPicture, PullRequest, PullState
 from common.values.repository import Repository
 from tests.png import solid
 from tests.providers.forge_contract import refused, twice
@@ -72,6 +72,23 @@ class PullsContract:
         again = forge.ensure_pull_request(repository, head="task-1", base="main", title="A", body="")
 
         assert (again.number, again.state) == (number, PullState.OPEN)
+
+    def test_an_open_pull_request_is_found_by_its_branches(
+        self, forge: Forge, repository: Repository, work: WorkTree
+    ) -> None:
+        for branch in ("task-1", "task-2"):
+            work.commit({branch: "a"}, on=branch, start="main")
+            work.push(branch)
+        forge.ensure_pull_request(repository, head="task-1", base="main", title="A", body="")
+        pull = forge.ensure_pull_request(repository, head="task-2", base="main", title="B", body="")
+
+        def find(head: str, base: str) -> PullRequest | None:
+            return twice(lambda: forge.find_pull_request(repository, head=head, base=base))
+
+        assert find("task-2", "main") == pull
+        assert [find("task-3", "main"), find("task-2", "task-1")] == [None, None]
+        forge.close_pull_request(repository, pull.number, head="task-2")
+        assert find("task-2", "main") is None
 
     def test_a_pull_request_of_another_branch_is_not_closed(
         self, forge: Forge, repository: Repository, work: WorkTree

@@ -179,5 +179,11 @@ def clean_up_task(job: Claimed) -> None:
     # First what the forge has no say in: it may refuse for good.
     runtime().delete_app(plan.app)
     publishing.record_preview_deleted(job.lease)
-    if plan.pr_number is not None:
-        close_pull(forge(), plan.place.repository, plan.pr_number, head=plan.branch)
+    if plan.branch is None:
+        return
+    place, number = plan.place.repository, plan.pr_number
+    if number is None:
+        found = forge().find_pull_request(place, head=plan.branch, base=plan.place.default_branch)
+        number = found.number if found is not None else None
+    if number is not None:
+        close_pull(forge(), place, number, head=plan.branch)

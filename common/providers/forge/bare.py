@@ -282,6 +282,10 @@ class BareForge:
         live = history.read_ref(path, git.branch_ref(pull.head))
         return pull if live is None else PullRequest(**{**vars(pull), "head_sha": live})
 
+    def find_pull_request(self, repository: Repository, *, head: str, base: str) -> PullRequest | None:
+        number = pulls.find_open(_pulls(self._open(repository)), head=head, base=base)
+        return None if number is None else self.read_pull_request(repository, number)
+
     def close_pull_request(
         self, repository: Repository, number: int, *, head: str, merged_commit: str | None = None
     ) -> None:

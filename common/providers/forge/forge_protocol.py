@@ -310,6 +310,9 @@ class Forge(Protocol):
     def read_pull_request(self, repository: Repository, number: int) -> PullRequest | None:
         """Return the pull request's present state; None if there is none with this number."""
 
+    def find_pull_request(self, repository: Repository, *, head: str, base: str) -> PullRequest | None:
+        """Return the open pull request from branch head to branch base, which may be gone; None if there is none."""
+
     def close_pull_request(
         self, repository: Repository, number: int, *, head: str, merged_commit: str | None = None
     ) -> None:

@@ -35,7 +35,7 @@ def ensure(
     """
     with changing_record(record_path) as record:
         pulls = record.setdefault("pulls", {})
-        found = next((pull for pull in pulls.values() if (pull["head"], pull["base"]) == (head, base)), None)
+        found = _of_branches(pulls, head, base)
         if found is None:
             # Numbers are never reused, because nothing is ever removed from the record.
             number = len(pulls) + 1
@@ -50,6 +50,12 @@ def read(record_path: Path, base_url: str, number: int) -> PullRequest | None:
     """Return the recorded pull request; None if there is none with this number."""
     found = read_record(record_path).get("pulls", {}).get(str(number))
     return _pull(found, base_url) if found else None
+
+
+def find_open(record_path: Path, *, head: str, base: str) -> int | None:
+    """Return the number of the open pull request of these two branches; None if there is none."""
+    found = _of_branches(read_record(record_path).get("pulls", {}), head, base)
+    return found["number"] if found is not None and found["state"] == PullState.OPEN else None
 
 
 def close(record_path: Path, number: int, *, head: str, head_sha: str | None, merged_commit: str | None) -> None:
@@ -93,6 +99,10 @@ def ensure_status(record_path: Path, status: Status) -> None:
 def read_statuses(record_path: Path) -> list[Status]:
     """Return the commit's statuses, one per context, in the order in which the contexts were first set."""
     return [Status(context=context, **kept) for context, kept in read_record(record_path).items()]
+
+
+def _of_branches(pulls: Record, head: str, base: str) -> Record | None:
+    return next((pull for pull in pulls.values() if (pull["head"], pull["base"]) == (head, base)), None)
 
 
 def _pull_entry(record: Record, number: int) -> Record:

@@ -49,18 +49,23 @@ class PublishPlan:
 
 @dataclass(frozen=True)
 class CleanUpPlan:
-    """branch: the task's. pr_number None: there is no pull request to close."""
+    """branch: whose pull request to close; None: there is none. pr_number None: it may have one, of unknown number."""
 
     app: App
     place: Place
-    branch: str
+    branch: str | None
     pr_number: int | None
 
 
 @transactional
 def begin_publish(tx: Transaction, lease: Lease) -> PublishPlan | None:
-    """What to publish; None if the task is not at a proven commit any more."""
+    """What to publish; None if the task is not at a proven commit any more.
+
+    If it was cancelled, its clean-up runs again: an earlier try may have opened a pull request and not heard of it.
+    """
     task = tx.session.get(Task, lease.subject_id)
+    if task is not None and task.state is TaskState.CANCELLED:
+        tx.enqueue(jobs.CLEAN_UP_TASK, task.id, project_id=task.project_id)
     if task is None or task.phase is not Phase.VERIFYING or task.head_sha is None:
         return None
     newest = newest_claim(tx, task.id)
@@ -145,9 +150,11 @@ def begin_clean_up(tx: Transaction, lease: Lease) -> CleanUpPlan | None:
         return None
     if task.state is TaskState.CANCELLED:
         given_up.say_on_dependents(tx, task.id)
-    number = task.pr_number if task.state is TaskState.CANCELLED else None
+    # Without a proven commit nothing was ever published.
+    is_published = task.state is TaskState.CANCELLED and (task.pr_number is not None or task.head_sha is not None)
     place = place_of(tx.get(Project, task.project_id))
-    return CleanUpPlan(app_of(place, preview_app(task.id)), place, task.branch_name, number)
+    branch = task.branch_name if is_published else None
+    return CleanUpPlan(app_of(place, preview_app(task.id)), place, branch, task.pr_number)
 
 
 @transactional

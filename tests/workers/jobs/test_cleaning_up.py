@@ -143,6 +143,37 @@ def test_a_pull_request_that_is_opened_while_its_task_is_cancelled_is_closed(
     assert (left.state, platform.get(Task, task.id).state) == (PullState.CLOSED, "cancelled")
 
 
+@pytest.mark.parametrize("is_late", [False, True])
+def test_a_pull_request_whose_answer_was_lost_is_closed_with_its_task(plain_platform: Platform, is_late: bool) -> None:
+    platform = plain_platform
+    project = platform.project()
+    task = platform.task(project)
+    where, claimed = platform.repository(project.id), platform.claim()
+    platform.finish(claimed, platform.push(claimed, {"a": "a"}))
+    platform.run_jobs(until=lambda: _publishing(platform, task) is not None)
+    job = _publishing(platform, task)
+    assert job is not None
+    lease = _begun_job(job.id)
+    assert publishing.begin_publish(lease) is not None
+
+    def cancel() -> None:
+        tasks.cancel_task(task.id, by=platform.max)
+        platform.run_jobs(until=lambda: _cleaning(platform).state == "done")
+
+    if is_late:
+        # The forge opens it after the clean-up.
+        cancel()
+    pull = local_forge().ensure_pull_request(where, head=task.branch_name, base="main", title="Greet", body="")
+    if not is_late:
+        cancel()
+    _try_again(lease)
+    platform.run_jobs()
+
+    left = local_forge().read_pull_request(where, pull.number)
+    assert left is not None
+    assert (left.state, platform.get(Task, task.id).state) == (PullState.CLOSED, "cancelled")
+
+
 @pytest.mark.parametrize("is_prepared", [False, True])
 def test_a_credential_that_is_made_for_a_run_that_is_over_is_revoked(
     plain_platform: Platform, is_prepared: bool
@@ -168,6 +199,12 @@ def test_a_credential_that_is_made_for_a_run_that_is_over_is_revoked(
     platform.run_jobs()
 
     assert local_forge().check_credential(where, made.username, made.password) is None
+
+
+@transactional
+def _try_again(tx: Transaction, lease: Lease) -> None:
+    """What becomes of a job whose step failed."""
+    tx.again(lease, after_seconds=0)
 
 
 @transactional

@@ -258,6 +258,9 @@ class GiteaForge:
     def read_pull_request(self, repository: Repository, number: int) -> PullRequest | None:
         return self._pulls(self._open(repository)).read(number)
 
+    def find_pull_request(self, repository: Repository, *, head: str, base: str) -> PullRequest | None:
+        return self._pulls(self._open(repository)).find_open(head, base)
+
     def close_pull_request(
         self, repository: Repository, number: int, *, head: str, merged_commit: str | None = None
     ) -> None:

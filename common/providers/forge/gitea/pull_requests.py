@@ -68,6 +68,10 @@ class Pulls:
         answer = self._client.get(self._at(number), accept=(404,))
         return self._pull(answer.body) if answer.is_there else None
 
+    def find_open(self, head: str, base: str) -> PullRequest | None:
+        found = self._find_listed(head, base, states=("open",))
+        return self._pull(found) if found else None
+
     def close(self, number: int, *, head: str, merged_commit: str | None) -> None:
         """Close the pull request, unless it is of another branch than head. merged_commit: mark it as merged by this
         commit, or say so in a comment if the server can't mark it."""
@@ -203,9 +207,9 @@ class Pulls:
                 return answer.body
         return self._find_listed(head, base)
 
-    def _find_listed(self, head: str, base: str) -> Json | None:
+    def _find_listed(self, head: str, base: str, *, states: Sequence[str] = ("open", "closed")) -> Json | None:
         """As _find, but a closed one may be missed if there are some 10,000 newer ones."""
-        for state in ("open", "closed"):
+        for state in states:
             try:
                 # Newest first.
                 for pull in self._client.pages(f"{self._path}/pulls", {"state": state}):
