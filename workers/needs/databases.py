@@ -57,13 +57,15 @@ class ServicesUnavailable(Exception):
 @dataclass(frozen=True)
 class Databases:
     """The servers of one run. place: their directory, removed with them. report: written by their host, in a folder
-    of its own. is_confined: whether their host runs in a sandbox; see `host_walls`.
+    of its own. is_confined: whether their host runs in a sandbox; see `host_walls`. is_kept: whether the data stays
+    when the host ends, until `remove`: after `end` the command can be started again.
     """
 
     needs: tuple[ServiceNeed, ...]
     place: Path
     report: Path
     is_confined: bool = False
+    is_kept: bool = False
 
     @property
     def templates(self) -> Path:
@@ -80,6 +82,7 @@ class Databases:
         """The command of the host, to be started in the directory of AiWorker's code."""
         services = [f"{need.kind}:{need.version or ''}" for need in self.needs]
         options = ["--place", str(self.place), "--templates", str(self.templates), "--report", str(self.report)]
+        options += ["--keep"] if self.is_kept else []
         return [sys.executable, "-P", "-m", "workers.needs.host", *options, *services]
 
     def lacks_templates(self) -> bool:
@@ -113,6 +116,11 @@ class Databases:
         addresses = decode(dict[str, ServiceAddress], said["addresses"])
         return {ServiceKind(kind): address for kind, address in addresses.items()}
 
+    def end(self) -> None:
+        """Kill what a host that ended left of the servers, and remove the report. Blocking. Safe to repeat."""
+        _end_servers(self.place)
+        self.remove_report()
+
     def remove(self) -> None:
         """Kill what is left of the servers, and remove their directory and the report. Blocking. Safe to repeat."""
         clear(self.place)
@@ -130,7 +138,9 @@ class Databases:
                 remove_tree(self.report)
 
 
-def new_databases(needs: Sequence[ServiceNeed], owner: Path, report: Path, *, is_confined: bool = False) -> Databases:
+def new_databases(
+    needs: Sequence[ServiceNeed], owner: Path, report: Path, *, is_confined: bool = False, is_kept: bool = False
+) -> Databases:
     """Choose a place for the servers. owner: the directory of the supervisor or agent. Raises ServicesUnavailable.
 
     is_confined: their host will run in a sandbox, for which its folders are made; the folder of the report is there.
@@ -143,7 +153,8 @@ def new_databases(needs: Sequence[ServiceNeed], owner: Path, report: Path, *, is
             raise ServicesUnavailable(FAILED, f"{root} belongs to another user: remove it")
         root.chmod(0o711)
         name = secrets.token_hex(6)
-        made = Databases(tuple(needs), root / (f"{CONFINED}{name}" if is_confined else name), report, is_confined)
+        place = root / (f"{CONFINED}{name}" if is_confined else name)
+        made = Databases(tuple(needs), place, report, is_confined, is_kept)
         for folder in (made.place, made.templates, made.scratch) if is_confined else ():
             folder.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
@@ -157,13 +168,20 @@ def root_of(owner: Path) -> Path:
 
 
 def clear(place: Path) -> None:
-    """Kill the servers in this directory and remove it, also if only a part is left of them. Safe to repeat.
+    """Kill the servers in this directory and remove it, also if only a part is left of them. Safe to repeat."""
+    if not place.is_dir() or place.is_symlink():
+        return
+    _end_servers(place)
+    with contextlib.suppress(OSError):
+        remove_tree(place)
+
+
+def _end_servers(place: Path) -> None:
+    """Kill the servers in this directory.
 
     A process of PostgreSQL overwrites its environment and leads a session of its own, so it is found by its working
     directory.
     """
-    if not place.is_dir() or place.is_symlink():
-        return
     # A data directory lies in the place of a run, and that in the root. They are not searched: `**` is recursive, and
     # fails at about 1000 levels of folders, which a client of a server may have made.
     for record in (*place.glob("*/postmaster.pid"), *place.glob("*/*/postmaster.pid")):
@@ -174,8 +192,6 @@ def clear(place: Path) -> None:
     while (alive := list(find_processes(lambda process: _works_in(process, place)))) and not deadline.is_over:
         signal_processes(alive, signal.SIGKILL)
         time.sleep(0.02)
-    with contextlib.suppress(OSError):
-        remove_tree(place)
 
 
 def _works_in(process: psutil.Process, place: Path) -> bool:

@@ -4,6 +4,9 @@ Starts the servers in a new directory, writes their addresses to the report, and
 the report is removed, or until a server ends. Then it ends the servers and removes the directory. The report is a JSON
 object: `{"addresses": {kind: {host, port, password}}}`, or `{"code": …, "reason": …}` if the servers do not start.
 
+With `--keep` it leaves the directory. Started again with that, the servers have their data, their passwords and, if
+they are free, their ports.
+
 `--only-templates` makes the data directories that later hosts copy, and starts no server. A client of a server may be
 hostile and can do all that the server can, so a confined host that serves sees these directories read-only.
 """
@@ -31,7 +34,7 @@ from pathlib import Path
 from common.machine.children import exit_words, tied_to_parent
 from common.machine.files import replace_file
 from common.machine.waiting import Deadline
-from common.values.json_codec import encode
+from common.values.json_codec import decode, encode
 from common.values.needs import ServiceKind
 from common.values.service_variables import ServiceAddress
 from workers.needs.installed import ServiceMissing
@@ -49,6 +52,7 @@ POLL_SECONDS = 0.02
 WATCH_SECONDS = 0.5
 MISSING, FAILED = "service_missing", "service_failed"
 """Codes of the report."""
+KEPT_ADDRESSES = "addresses.json"
 KINDS: dict[ServiceKind, Callable[[str | None], Server]] = {
     ServiceKind.POSTGRESQL: PostgreSQL,
     ServiceKind.MARIADB: MariaDB,
@@ -70,7 +74,7 @@ class _Running:
     def address(self) -> ServiceAddress:
         return ServiceAddress(HOST, self.port, self.password)
 
-    def lay_out(self, templates: Path) -> None:
+    def lay_out(self, templates: Path, *, is_kept: bool) -> None:
         """Make the server's directory. A new data directory takes seconds, so the first one is kept and copied."""
         self._make(self.directory)
         kept = self.keep_template(templates)
@@ -78,7 +82,12 @@ class _Running:
             self.server.make_data(self.directory, self.log)
         else:
             _copy(kept / "data", self.directory)
-        self.server.lay_out(self.directory, self.password, self.log)
+        self.server.lay_out(self.directory, self.password, self.log, is_kept=is_kept)
+
+    def resume(self, address: ServiceAddress) -> None:
+        """Prepare the next start of a server that ended. address: its last one."""
+        self.port, self.password = address.port, address.password
+        self.server.resume(self.directory)
 
     def keep_template(self, templates: Path) -> Path | None:
         """Make the server's template if it is missing. None: it has none, or it can't be made in this directory."""
@@ -105,8 +114,11 @@ class _Running:
         self.server.account.own(directory)
 
     def start(self) -> None:
-        """Start the server on another port. Call it in the main thread: the kernel ends the server with its thread."""
-        self.port, self.tries = _free_port(), self.tries + 1
+        """Start the server on a free port: a resumed one on its last port, if that is free, and at a further try on
+        another one. Call it in the main thread: the kernel ends the server with its thread.
+        """
+        is_resumed = not self.tries and self.port and _is_free(self.port)
+        self.port, self.tries = self.port if is_resumed else _free_port(), self.tries + 1
         argv = [*tied_to_parent(), *self.server.command(self.directory, self.port)]
         with self.log.open("ab") as output:
             try:
@@ -141,6 +153,7 @@ def main() -> int:
     parser.add_argument("--templates", type=Path, required=True, help="directory for new data directories")
     parser.add_argument("--report", type=Path, required=True)
     parser.add_argument("--only-templates", action="store_true", help="make data directories for later, and end")
+    parser.add_argument("--keep", action="store_true", help="leave the data at the end; go on with what is there")
     parser.add_argument("services", nargs="+", metavar="KIND[:VERSION]")
     asked = parser.parse_args()
     stop = threading.Event()
@@ -152,9 +165,15 @@ def main() -> int:
         if asked.only_templates:
             _keep_templates(running, asked.templates)
             return 0
-        _lay_out(running, asked.templates)
+        if asked.keep and (kept := _kept_addresses(asked.place)):
+            for one in running:
+                one.resume(kept[one.server.kind])
+        else:
+            _lay_out(running, asked.templates, is_kept=asked.keep)
         _start_all(running, stop)
         addresses = {one.server.kind.value: encode(one.address) for one in running}
+        if asked.keep:
+            _write(asked.place / KEPT_ADDRESSES, addresses)
         _write(asked.report, {"addresses": addresses})
         return _watch(running, asked.report, stop)
     except ServiceMissing as error:
@@ -165,7 +184,8 @@ def main() -> int:
         return _report_failure(asked.report, FAILED, f"the services can't be prepared: {error}")
     finally:
         _end_all(running)
-        shutil.rmtree(asked.place, ignore_errors=True)
+        if not asked.keep:
+            shutil.rmtree(asked.place, ignore_errors=True)
 
 
 def _made(place: Path, services: Sequence[str]) -> list[_Running]:
@@ -191,12 +211,21 @@ def _is_writable(directory: Path) -> bool:
     return os.access(directory, os.W_OK)
 
 
-def _lay_out(running: Sequence[_Running], templates: Path) -> None:
+def _kept_addresses(place: Path) -> dict[ServiceKind, ServiceAddress]:
+    """Of the servers whose data is in this directory; empty if they never served."""
+    try:
+        kept = json.loads((place / KEPT_ADDRESSES).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    return {ServiceKind(kind): address for kind, address in decode(dict[str, ServiceAddress], kept).items()}
+
+
+def _lay_out(running: Sequence[_Running], templates: Path, *, is_kept: bool) -> None:
     templates.mkdir(mode=0o700, exist_ok=True)
     if _is_writable(templates):
         templates.chmod(0o711)
     with ThreadPoolExecutor(len(running)) as pool:
-        list(pool.map(lambda one: one.lay_out(templates), running))
+        list(pool.map(lambda one: one.lay_out(templates, is_kept=is_kept), running))
 
 
 def _copy(source: Path, into: Path) -> None:
@@ -250,11 +279,17 @@ def _write(report: Path, content: object) -> None:
 
 def _free_port() -> int:
     for port in random.SystemRandom().sample(range(FIRST_PORT, LAST_PORT + 1), 200):
-        with socket.socket() as attempt, contextlib.suppress(OSError):
-            attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            attempt.bind((HOST, port))
+        if _is_free(port):
             return port
     raise ServiceFailed(f"no port from {FIRST_PORT} to {LAST_PORT} is free")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as attempt, contextlib.suppress(OSError):
+        attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        attempt.bind((HOST, port))
+        return True
+    return False
 
 
 if __name__ == "__main__":

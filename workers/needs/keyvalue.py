@@ -31,11 +31,17 @@ class Redis:
     def make_data(self, directory: Path, log: Path) -> None:
         """Nothing is needed."""
 
-    def lay_out(self, directory: Path, password: str, log: Path) -> None:
+    def lay_out(self, directory: Path, password: str, log: Path, *, is_kept: bool) -> None:
         # The password is not in the arguments, which every user of the machine can read.
-        lines = [f"requirepass {password}", f"bind {HOST}", f"dir {directory}", 'save ""', "appendonly no",
-                 "daemonize no"]  # fmt: skip
-        write_private(directory / "redis.conf", "\n".join(lines) + "\n", self.account)
+        options = {
+            "requirepass": password, "bind": HOST, "dir": directory, "save": '""', "daemonize": "no",
+            "appendonly": "yes" if is_kept else "no", "appendfsync": "no",
+        }  # fmt: skip
+        lines = [f"{name} {value}\n" for name, value in options.items()]
+        write_private(directory / "redis.conf", "".join(lines), self.account)
+
+    def resume(self, directory: Path) -> None:
+        """Nothing is needed."""
 
     def command(self, directory: Path, port: int) -> Sequence[str | Path]:
         return [self._program, directory / "redis.conf", "--port", str(port)]

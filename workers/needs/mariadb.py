@@ -46,7 +46,7 @@ class MariaDB:
             cwd=directory, log=log,
         )  # fmt: skip
 
-    def lay_out(self, directory: Path, password: str, log: Path) -> None:
+    def lay_out(self, directory: Path, password: str, log: Path, *, is_kept: bool) -> None:
         scratch = directory / "tmp"
         for folder in (scratch, directory / "files"):
             folder.mkdir(mode=0o700, exist_ok=True)
@@ -61,14 +61,20 @@ class MariaDB:
         ]
         write_private(directory / "init.sql", "".join(f"{statement};\n" for statement in statements), self.account)
 
+    def resume(self, directory: Path) -> None:
+        # It removes accounts.
+        (directory / "init.sql").unlink(missing_ok=True)
+
     def command(self, directory: Path, port: int) -> Sequence[str | Path]:
+        first = directory / "init.sql"
         return [
             self._mariadbd, "--no-defaults", *self._as_root(), f"--datadir={directory / 'data'}",
             f"--tmpdir={directory / 'tmp'}", f"--secure-file-priv={directory / 'files'}",
             f"--socket={directory / 's'}", f"--pid-file={directory / 'pid'}",
-            f"--init-file={directory / 'init.sql'}", f"--port={port}", f"--bind-address={HOST}", "--skip-name-resolve",
-            "--skip-log-bin", "--skip-ssl", "--character-set-server=utf8mb4", *SIZES, "--innodb-buffer-pool-size=64M",
-            "--innodb-flush-log-at-trx-commit=0", "--innodb-flush-method=nosync", "--skip-innodb-doublewrite",
+            *([f"--init-file={first}"] if first.exists() else []), f"--port={port}", f"--bind-address={HOST}",
+            "--skip-name-resolve", "--skip-log-bin", "--skip-ssl", "--character-set-server=utf8mb4", *SIZES,
+            "--innodb-buffer-pool-size=64M", "--innodb-flush-log-at-trx-commit=0", "--innodb-flush-method=nosync",
+            "--skip-innodb-doublewrite",
         ]  # fmt: skip
 
     def is_ready(self, directory: Path, address: ServiceAddress) -> bool:

@@ -53,8 +53,12 @@ class PostgreSQL:
         secret.unlink()
         self._tell(f"CREATE DATABASE {DATABASE}", directory, log)
 
-    def lay_out(self, directory: Path, password: str, log: Path) -> None:
+    def lay_out(self, directory: Path, password: str, log: Path, *, is_kept: bool) -> None:
         self._tell(f"ALTER ROLE {USER} PASSWORD '{password}'", directory, log)
+
+    def resume(self, directory: Path) -> None:
+        # Its number may be another process's now, and it says that the server is ready.
+        (directory / "data" / "postmaster.pid").unlink(missing_ok=True)
 
     def _tell(self, statement: str, directory: Path, log: Path) -> None:
         """Run a statement in a server process for one client, which reads its standard input."""

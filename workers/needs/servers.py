@@ -1,7 +1,7 @@
 """What it takes to run one database server: how its directory is made, how it is started, and when it is ready.
 
 Each server listens on one port of loopback only, has one user with a random password, and keeps its data in a directory
-of its own, without syncing: the data is lost with the run that it belongs to.
+of its own, without syncing: the data survives the end of the server, but not that of the run that it belongs to.
 """
 
 from __future__ import annotations
@@ -93,8 +93,14 @@ class Server(Protocol):
     def make_data(self, directory: Path, log: Path) -> None:
         """Make directory/data, without a password in it. Raises ServiceFailed."""
 
-    def lay_out(self, directory: Path, password: str, log: Path) -> None:
-        """Write what else the server needs before its first start. Raises ServiceFailed."""
+    def lay_out(self, directory: Path, password: str, log: Path, *, is_kept: bool) -> None:
+        """Write what else the server needs before its first start. Raises ServiceFailed.
+
+        is_kept: the server will be started again with its data if it ends.
+        """
+
+    def resume(self, directory: Path) -> None:
+        """Prepare a further start with the data of a server that ended, also if it was killed. Raises OSError."""
 
     def command(self, directory: Path, port: int) -> Sequence[str | Path]:
         """Return the command that serves on this port of HOST."""

@@ -197,7 +197,7 @@ class RunningVersion:
     async def _start(self, program: Command) -> None:
         """Start the process with a port that is free now."""
         if self._workplace.has_lost_databases:
-            raise VersionFailed("service_failed", "a database server of this version has ended")
+            raise _lost_databases()
         try:
             port = self.wanted.spec.port
             if port is None or not self._workplace.has_own_ports(program):
@@ -327,10 +327,15 @@ class RunningVersion:
         patience = max(RECOVERY_SECONDS, 3 * self._start_took_seconds)
         turn = await self._tools.overload.turn()
         try:
+            await self._workplace.revive_databases()
             await self._start(program)
             await self._first_answer(min(patience, self.wanted.start_seconds))
         except VersionFailed as failure:
             return failure
+        except NotReady as error:
+            return VersionFailed(error.code, error.reason)
+        except OSError as error:
+            return VersionFailed("exited", f"it can't be started: {error}")
         finally:
             turn.end()
         return None
@@ -341,6 +346,8 @@ class RunningVersion:
         try:
             while True:
                 await self._or_death(asyncio.sleep(min(often, MISS_POLL_SECONDS) if misses else often))
+                if self._workplace.has_lost_databases:
+                    return _lost_databases()
                 answer = await self._or_death(probe(self._listener(), self.wanted.spec.health))
                 misses = 0 if answer.is_healthy else misses + 1
                 if misses:
@@ -377,6 +384,10 @@ class RunningVersion:
         if self.phase is AppPhase.FAILED and not self._deaths.count:
             self.phase, self.failure = AppPhase.LIVE, None
             self._log.note("healthy again")
+
+
+def _lost_databases() -> VersionFailed:
+    return VersionFailed("service_failed", "a database server of this version has ended")
 
 
 def _report_bug(task: asyncio.Task[None]) -> None:

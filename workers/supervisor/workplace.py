@@ -99,6 +99,7 @@ class Workplace:
         self._databases: Databases | None = None
         self._host: Unit | None = None
         self._host_end: asyncio.Task[int] | None = None
+        self._has_served = False
         self._doors: tuple[Door, ...] = ()
 
     @property
@@ -112,8 +113,9 @@ class Workplace:
 
     @property
     def has_lost_databases(self) -> bool:
-        """Whether a database of this workplace ended by itself."""
-        return self._host_end is not None and self._host_end.done()
+        """Whether a database of this workplace ended by itself, or was not started again after that."""
+        serves = self._has_served and self._host_end is not None and not self._host_end.done()
+        return self._databases is not None and not serves
 
     async def make_ready(self, sink: Sink) -> None:
         """Start the databases and run the setup command, with its output in the sink.
@@ -201,13 +203,16 @@ class Workplace:
 
     async def close(self) -> None:
         """End the databases and remove them. Safe to repeat."""
+        await self._end_host()
+        if self._databases is not None:
+            await asyncio.to_thread(self._databases.remove)
+
+    async def _end_host(self) -> None:
         host, self._host = self._host, None
         if self._host_end is not None:
             self._host_end.cancel()
         if host is not None:
             await host.stop(HOST_GRACE_SECONDS)
-        if self._databases is not None:
-            await asyncio.to_thread(self._databases.remove)
 
     async def _set_up(self, command: str, sink: Sink) -> None:
         _note(sink, "the setup command begins")
@@ -234,18 +239,38 @@ class Workplace:
                 self._tools.directory,
                 folder / "report.json",
                 is_confined=self._tools.processes.sandboxes.is_confining,
+                is_kept=True,
             )
             await self._make_templates(self._databases, output)
-            self._host = await self._start_host(self._databases, output)
-            self._host_end = asyncio.create_task(self._host.wait())
-            found = await self._reported(self._databases, self._host_end)
+            await self._serve(self._databases, output)
         except ServicesUnavailable as error:
             raise NotReady(error.code, str(error)) from error
+
+    async def revive_databases(self) -> None:
+        """Start the databases again, with their data, if one has ended. Raises NotReady and OSError. Safe to repeat.
+
+        Commands that run already may not reach them: start these again too.
+        """
+        if self._databases is None or not self.has_lost_databases:
+            return
+        try:
+            await self._end_host()
+            await asyncio.to_thread(self._databases.end)
+            await self._serve(self._databases, Tail())
+        except ServicesUnavailable as error:
+            raise NotReady(error.code, str(error)) from error
+
+    async def _serve(self, databases: Databases, output: Tail) -> None:
+        """Start the host, and set the variables and doors. Raises NotReady, ServicesUnavailable and OSError."""
+        self._has_served = False
+        self._host = host = await self._start_host(databases, output)
+        self._host_end = asyncio.create_task(host.wait())
+        found = await self._reported(databases, self._host_end)
         if found is None:
             raise NotReady(FAILED, f"the services did not start: {output.text().strip()[-500:]}".rstrip(": "))
-        self.variables = with_service_variables(self.variables, found)
-        addresses, dialer = self._databases.addresses(), self._host.dialer
-        self._doors = tuple(Door(address.host, address.port, through=dialer) for address in addresses)
+        self.variables = with_service_variables(self._room.variables, found)
+        self._doors = tuple(Door(at.host, at.port, through=host.dialer) for at in databases.addresses())
+        self._has_served = True
 
     async def _make_templates(self, databases: Databases, output: Tail) -> None:
         """Make those that are missing while there is no client yet. Raises ServicesUnavailable and OSError."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -18,12 +19,14 @@ from common.values.needs import Needs, ServiceKind, ServiceNeed
 from common.values.variable_set import Variables
 from tests.processes import lives, words
 from tests.providers.runtime_contract import check_of, finished, settled, until
-from tests.providers.runtime_supervisor import Repository, Supervisor, get, supervised
+from tests.providers.runtime_supervisor import RUN_WEB_APP, Repository, Supervisor, get, supervised
 from tests.workers.needs.clients import MARIADB, POSTGRESQL, REDIS, mariadb, needs_installed, redis, sql
 from workers.needs.databases import CONFINED_TEMPLATES, TEMPLATES, root_of
 
 SPACE = Space("shop-0000beef", "project-1")
 APP = App(SPACE, "task-1")
+HOST = "workers.needs.host"
+"""The word by which the processes that start the databases are found."""
 
 
 @pytest.fixture
@@ -156,6 +159,46 @@ def test_a_preview_keeps_its_database_until_it_is_deleted(supervisor: Supervisor
     supervisor.runtime.ensure_check(check)
 
     assert finished(supervisor.runtime, check).log == "b'1'\n"
+    supervisor.runtime.delete_app(APP)
+    assert left(supervisor) == []
+    assert workers_in(root_of(supervisor.directory)) == []
+
+
+@pytest.mark.parametrize(
+    ("supervisor", "service", "victim"),
+    [
+        ("off", POSTGRESQL, "postgres"), ("off", MARIADB, "mariadbd"), ("off", REDIS, "redis-server"),
+        ("off", POSTGRESQL, HOST), ("auto", POSTGRESQL, "postgres"), ("auto", MARIADB, "mariadbd"),
+    ],
+    ids=lambda it: it if isinstance(it, str) else str(it.kind),
+    indirect=["supervisor"],
+)  # fmt: skip
+def test_a_previews_database_that_ended_is_started_again_with_its_data(
+    supervisor: Supervisor, repository: Repository, service: ServiceNeed, victim: str
+) -> None:
+    needs_installed(service.kind)
+    make, look = {
+        POSTGRESQL: (sql("create table t as select 7 as n"), sql("select n from t")),
+        MARIADB: (mariadb("create table t as select 7 as n"), mariadb("select n from t")),
+        REDIS: (redis("set('n', 7)"), redis("get('n')")),
+    }[service]
+    command = f"{look} >>seen && echo $REDIS_URL$DATABASE_URL >>urls && {RUN_WEB_APP}"
+    version = repository.web_app("v1", needs=Needs(setup_command=make, services=(service,)), start_command=command)
+    supervisor.runtime.ensure_app(APP, version)
+    state = settled(supervisor.runtime, APP, "v1")
+    assert state.phase is AppPhase.LIVE, state.reason
+    [seen] = supervisor.directory.glob("apps/*/*/versions/v1/code/seen")
+    [urls] = supervisor.directory.glob("apps/*/*/versions/v1/code/urls")
+    for times in (2, 3):
+        for process in psutil.Process(supervisor.process.pid).children(recursive=True):
+            if victim in words(process):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
+        until(lambda times=times: len(seen.read_text().splitlines()) == times, what="the app's next start")  # type: ignore[misc]
+
+    assert settled(supervisor.runtime, APP, "v1").phase is AppPhase.LIVE
+    assert len(set(seen.read_text().splitlines())) == 1
+    assert len(set(urls.read_text().splitlines())) == 1
     supervisor.runtime.delete_app(APP)
     assert left(supervisor) == []
     assert workers_in(root_of(supervisor.directory)) == []
