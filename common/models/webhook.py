@@ -14,8 +14,9 @@ class WebhookDelivery(HasId, Base):
     """A message to the outgoing webhook. Its id is sent with every try, so that a receiver knows a repeated one.
 
     kind: a member of `NoticeKind`. body: the JSON text that is sent, byte for byte. next_at: when it is tried next;
-    None once it was delivered (delivered_at) or given up (given_up_at). last_status: the HTTP status of the last
-    answer; None: there was none. last_answer: how that answer began. error: why the last try failed; None: it did not.
+    None once it was delivered (delivered_at) or given up (given_up_at). given_up_at: of one that is tried again after
+    that, when a person asked for it. last_status: the HTTP status of the last answer; None: there was none.
+    last_answer: how that answer began. error: why the last try failed; None: it did not.
     """
 
     __tablename__ = "webhook_deliveries"

@@ -1,7 +1,7 @@
 """The outgoing webhook's deliveries: which is tried next, what a try's end means, and what people see of them.
 
-A delivery is tried until the receiver accepts it or the last of DELAYS_SECONDS is over. It is tried at least once, and
-again if the platform did not learn how a try ended, always with the same id.
+A delivery is tried until the receiver accepts it, or until the last of DELAYS_SECONDS or LONGEST_WAIT is over. It is
+tried at least once, and again if the platform did not learn how a try ended, always with the same id.
 """
 
 from __future__ import annotations
@@ -33,6 +33,11 @@ log = structlog.get_logger()
 DELAYS_SECONDS = (5, 30, 120, 600, 1800, 3600, 7200, 14400)
 """The pauses after failed tries: nine tries in about eight hours, more than a chat's upgrade takes."""
 LONGEST_PAUSE_SECONDS = 14400
+LONGEST_WAIT = timedelta(seconds=sum(DELAYS_SECONDS))
+"""After this time a failed try is the last one, also if there were fewer: while the receiver hangs, many messages wait
+for each other's tries."""
+LEAST_TRIES = 3
+"""Of a message that became that old while the platform was off."""
 SWITCHED_OFF = "the webhook was switched off before this was delivered"
 
 
@@ -89,7 +94,7 @@ def record_delivery(tx: Transaction, lease: Lease, dispatch: Dispatch, answer: D
         _end(tx, delivery, error=None)
     elif webhook is not None and webhook.url != dispatch.url and delivery.kind != NoticeKind.TEST:
         delivery.error, delivery.next_at = answer.error, tx.now()
-    elif delivery.attempts >= tries:
+    elif delivery.attempts >= tries or _has_waited_too_long(tx, delivery, answer):
         _end(tx, delivery, error=answer.error)
         log.warning("webhook delivery given up", delivery=delivery.id, attempts=delivery.attempts, reason=answer.error)
     else:
@@ -124,10 +129,10 @@ def retry_delivery(tx: Transaction, delivery_id: str, *, by: Caller) -> Delivery
     """Try a delivery again that was given up, with all tries. Conflict for any other, or without a webhook."""
     by.require(Role.ADMIN)
     delivery = tx.lock(WebhookDelivery, delivery_id)
-    if delivery.given_up_at is None:
+    if delivery.given_up_at is None or delivery.next_at is not None:
         raise Conflict(f"delivery {delivery.id} was not given up")
     _require_webhook(tx)
-    delivery.attempts, delivery.given_up_at, delivery.next_at = 0, None, tx.now()
+    delivery.attempts, delivery.given_up_at, delivery.next_at = 0, tx.now(), tx.now()
     _ring(tx)
     return _view(delivery)
 
@@ -172,6 +177,12 @@ def _go_on(tx: Transaction, lease: Lease) -> None:
         tx.again(lease, after_seconds=max(0.0, (following.next_at - tx.now()).total_seconds()))
 
 
+def _has_waited_too_long(tx: Transaction, delivery: WebhookDelivery, answer: DispatchAnswer) -> bool:
+    if answer.retry_after_seconds or delivery.attempts < LEAST_TRIES:
+        return False
+    return tx.now() - (delivery.given_up_at or delivery.created_at) >= LONGEST_WAIT
+
+
 def _end(tx: Transaction, delivery: WebhookDelivery, *, error: str | None) -> None:
     delivery.next_at, delivery.error = None, error
     delivery.delivered_at, delivery.given_up_at = (tx.now(), None) if error is None else (None, tx.now())
@@ -189,8 +200,9 @@ def _ring(tx: Transaction) -> None:
 
 def _view(row: WebhookDelivery) -> DeliveryView:
     body = json.loads(row.body)
-    state = "delivered" if row.delivered_at else "given_up" if row.given_up_at else "waiting"
+    state = "waiting" if row.next_at else "delivered" if row.delivered_at else "given_up"
+    finished_at = None if row.next_at else row.delivered_at or row.given_up_at
     return DeliveryView(
         row.id, row.kind, state, body["text"], body["data"].get("link"), row.project_id, row.attempts, row.last_status,
-        row.last_answer, row.error, row.created_at, row.next_at, row.delivered_at or row.given_up_at,
+        row.last_answer, row.error, row.created_at, row.next_at, finished_at,
     )  # fmt: skip

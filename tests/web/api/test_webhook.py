@@ -214,7 +214,7 @@ def test_a_receiver_that_refuses_is_tried_again_with_the_same_id_and_then_given_
             # Not due yet: a ring changes nothing.
             run_jobs(SEND_WEBHOOK)
             assert len(receiver.received) == attempt
-            _let_time_pass(delivery["id"])
+            let_time_pass(delivery["id"])
 
     assert (delivery["state"], delivery["error"], delivery["nextAt"]) == ("given_up", "it answered 503", None)
     assert len({one.headers["webhook-id"] for one in receiver.received}) == 1
@@ -229,7 +229,7 @@ def test_a_receiver_that_refuses_is_tried_again_with_the_same_id_and_then_given_
     assert admin.post(f"/api/webhook/deliveries/{delivery['id']}/retry").status_code == 409
 
 
-def _let_time_pass(delivery_id: str) -> None:
+def let_time_pass(delivery_id: str) -> None:
     row = get(WebhookDelivery, delivery_id)
     put(WebhookDelivery, delivery_id, next_at=row.created_at)
     for job in all_of(Job, Job.kind == SEND_WEBHOOK.name, Job.state_ == "queued"):
