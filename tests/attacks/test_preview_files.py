@@ -102,6 +102,15 @@ def test_no_link_in_the_pages_shows_a_file_of_the_host(
     assert get(url) == (200, "hello")
 
 
+def test_an_address_that_is_none_is_refused(runtime: ProcessRuntime, repository: Repository) -> None:
+    (repository.path / "index.html").write_text("hello")
+    address = urlsplit(serve(runtime, repository))
+    with socket.create_connection((address.hostname or "", address.port or 0), timeout=20) as client:
+        client.sendall(b"GET http://[ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+
+        assert client.makefile("rb").readline().split()[1:2] == [b"400"]
+
+
 def test_a_link_to_another_page_of_the_repository_is_served(runtime: ProcessRuntime, repository: Repository) -> None:
     (repository.path / "pages").mkdir()
     (repository.path / "pages" / "index.html").write_text("hello")

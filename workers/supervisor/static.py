@@ -110,7 +110,12 @@ class Site(http.server.BaseHTTPRequestHandler):
 
     def _answer(self, *, with_body: bool) -> None:
         self._sites.note_busy(self.connection)
-        path = unquote(urlsplit(self.path).path)
+        try:
+            asked = urlsplit(self.path).path
+        except ValueError:  # such as half an address of IPv6
+            self.send_error(400)
+            return
+        path = unquote(asked)
         names = [name for name in path.split("/") if name]
         if "\0" in path or not all(map(is_shown, names)):
             self.send_error(404)
@@ -120,7 +125,7 @@ class Site(http.server.BaseHTTPRequestHandler):
         try:
             file = open_inside(self._root, *names)
         except IsADirectoryError:
-            self._redirect("/" + urlsplit(self.path).path.strip("/") + "/")
+            self._redirect("/" + asked.strip("/") + "/")
         except OSError:
             self.send_error(404)
         else:
