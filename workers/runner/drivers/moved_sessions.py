@@ -11,7 +11,8 @@ from pathlib import Path
 from workers.runner.drivers.json_lines import parsed
 from workers.runner.workspace_files import list_inside, read_inside
 
-LONGEST_SESSION_BYTES = 200 * 2**20
+LONGEST_SESSION_BYTES = 32 * 2**20
+"""A session is read into memory, several times over. A longer one is not continued in another workspace."""
 
 
 def qwen_files(home: Path, workspace: Path, session: str) -> dict[str, str]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 
-from workers.runner.drivers.moved_sessions import qwen_files
+from workers.runner.drivers.moved_sessions import LONGEST_SESSION_BYTES, qwen_files
 
 NEW = Path("/new/run/repository")
 
@@ -26,3 +27,17 @@ def test_a_session_of_qwen_code_keeps_each_record_whatever_is_in_its_texts(tmp_p
     *moved, rest = content.split("\n")
     assert [json.loads(line) for line in moved] == [{**record, "cwd": str(NEW)} for record in records]
     assert rest == '{"half": "of a'
+
+
+def test_a_session_that_would_fill_the_memory_is_not_moved(tmp_path: Path) -> None:
+    chats = tmp_path / ".qwen/projects/-old-run-repository/chats"
+    chats.mkdir(parents=True)
+    with (chats / "s1.jsonl").open("wb") as file:
+        file.truncate(LONGEST_SESSION_BYTES + 1)
+    tracemalloc.start()
+    try:
+        assert qwen_files(tmp_path, NEW, "s1") == {}
+        _kept_bytes, most_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most_bytes < 100 * 2**20
