@@ -33,14 +33,20 @@ class ChangedFiles:
         return [name_in(path, self._workspace) for path in paths[:MOST_FILES]]
 
     def diff(self, names: Sequence[str]) -> str | None:
-        """The diff of these files; None if nothing differs. Call it once the change is made."""
+        """The diff of these files; None if nothing differs. Call it once the change is made.
+
+        Files that are too long, or no text, are left out.
+        """
         effort = Effort()
         return cut_diff("".join(self._one(name, effort) for name in names)) or None
 
     def _one(self, name: str, effort: Effort) -> str:
         known = self._forget(name)
         before = self._committed(name) if known is None else known
-        after = self._seen[name] = present_text(self._workspace, name)
+        after = present_text(self._workspace, name)
+        if after is None:
+            return ""
+        self._seen[name] = after
         self._characters += len(name) + len(after)
         while self._characters > MOST_CHARACTERS:
             self._forget(next(iter(self._seen)))

@@ -77,7 +77,7 @@ def _diff_of(arguments: Mapping[str, object], workspace: Path, effort: Effort) -
     if not edits:
         return None
     name = name_in(path, workspace)
-    present = present_text(workspace, name)
+    present = present_text(workspace, name) or ""
     hunks = list(_enough((_hunks(old, new, present, effort) for old, new in edits), effort))
     if not hunks:
         return None
@@ -166,14 +166,14 @@ def name_in(path: str, workspace: Path) -> str:
         return path.lstrip("/")
 
 
-def present_text(workspace: Path, name: str) -> str:
-    """The text of a file in the workspace; empty if there is none that can be read."""
+def present_text(workspace: Path, name: str) -> str | None:
+    """The text of a file in the workspace; empty if none can be read there. None: it is too long, or no text."""
     content = read_inside(workspace, name, _LARGEST_FILE + 1)
-    if content is None or len(content) > _LARGEST_FILE:
+    if content is None:
         return ""
     with contextlib.suppress(UnicodeDecodeError):
-        return content.decode()
-    return ""
+        return content.decode() if len(content) <= _LARGEST_FILE else None
+    return None
 
 
 def cut_diff(diff: str) -> str:

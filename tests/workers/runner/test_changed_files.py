@@ -5,6 +5,8 @@ from __future__ import annotations
 import tracemalloc
 from pathlib import Path
 
+import pytest
+
 from workers.runner.changed_files import MOST_CHARACTERS, ChangedFiles
 from workers.runner.edit_diffs import diff_of
 
@@ -57,3 +59,12 @@ def test_changes_that_are_told_with_their_texts(tmp_path: Path) -> None:
     told = {"changes": [{"path": "a.txt", "oldText": "one\n", "newText": "two\n"}]}
     assert "-one\n+two\n" in (diff_of(told, tmp_path) or "")
     assert diff_of({"changes": [{"path": "a.txt", "kind": "update"}]}, tmp_path) is None
+
+
+@pytest.mark.parametrize("content", [b"x\n" * 2**20, b"\xff\xfe"], ids=["long", "no-text"])
+def test_a_file_that_can_not_be_shown_is_not_shown_as_removed(tmp_path: Path, content: bytes) -> None:
+    changed = ChangedFiles(tmp_path, {"a.txt": "one\n"}.get)  # type: ignore[arg-type]
+    (tmp_path / "a.txt").write_bytes(content)
+    assert changed.diff(["a.txt"]) is None
+    (tmp_path / "a.txt").write_text("two\n")
+    assert "-one\n+two\n" in (changed.diff(["a.txt"]) or "")
