@@ -7,18 +7,20 @@ that is done every few seconds.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy import Update, or_, select, update
 
 from common.models.agent import Agent
+from common.models.delivery import HealthSpan, TaskGroup
 from common.models.journal import Mark
 from common.models.project import Project
 from common.models.run import Run
 from common.models.task import Task, TaskCheck
 from common.models.webhook import WebhookDelivery
-from common.states import OVER, Outcome
+from common.states import OVER, GroupState, Outcome
 from common.transaction import Transaction
 from common.values.agent_review import Purpose
 
@@ -38,16 +40,32 @@ def follow_clock(tx: Transaction, last: Mark | None) -> None:
     if step < LEAST_STEP:
         return
     log.warning("the database's clock was set back", seconds=round(step.total_seconds(), 1))
+    _bring_back_groups(tx)
     tx.queue.bring_back(step)
     for changed in (
         update(Mark).where(Mark.at > now).values(at=now),
         update(Agent).where(Agent.seen_at > now).values(seen_at=now),
         update(Run).where(Run.live_task_id.is_not(None), Run.seen_at > now).values(seen_at=now),
         update(Project).where(Project.held_until > now).values(held_until=now),
+        update(HealthSpan).where(HealthSpan.since > now).values(since=now),
+        update(HealthSpan).where(HealthSpan.until > now).values(until=now),
         update(WebhookDelivery).where(WebhookDelivery.next_at > now).values(next_at=now),
         *_proofs(now),
     ):
         tx.session.execute(changed.execution_options(synchronize_session=False))
+
+
+def _bring_back_groups(tx: Transaction) -> None:
+    """What groups that are being built count from: how long they have waited for the CI, and tested."""
+    now = tx.now().timestamp()
+    built = select(TaskGroup.id).where(TaskGroup.state_ == GroupState.MERGING)
+    for group in tx.lock_all(TaskGroup, tx.session.scalars(built)):
+        build = group.build
+        if build.since is not None and build.since > now:
+            build = replace(build, since=now)
+        if build.statuses is not None and build.statuses.since > now:
+            build = replace(build, statuses=replace(build.statuses, since=now))
+        group.build = build
 
 
 def _proofs(now: datetime) -> list[Update]:

@@ -5,6 +5,7 @@ The rows are as the platform wrote them while the clock was ahead.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,13 +14,14 @@ from sqlalchemy import select
 
 from common import jobs
 from common.errors import Conflict
-from common.models import Agent, Deployment, Job, Mark, Project, Run, Task, TaskCheck, TaskGroup
+from common.models import Agent, Deployment, HealthSpan, Job, Mark, Project, Run, Task, TaskCheck, TaskGroup
 from common.services.health.sweep_age import sweep_age_seconds
 from common.services.runs import runners
 from common.services.runs.waiting import ready_agents
 from common.services.tasks import tasks
-from common.states import Environment, Outcome
+from common.states import Environment, GroupState, Outcome
 from common.transaction import Transaction, snapshot, transactional
+from common.values.build_results import MergedStatuses
 from tests.workers.jobs.agent_reviews import APPROVED, Reviewing
 from tests.workers.platform import Platform
 from workers import sweeps
@@ -237,3 +239,41 @@ def test_what_the_waits_of_a_proof_are_counted_from_is_not_ahead(platform: Platf
 
     assert platform.get(Run, about.work.run.id).finished_at <= now()
     assert max(check.at for check in platform.all(TaskCheck)) <= now()
+
+
+@transactional
+def waiting_for_statuses(tx: Transaction, group_id: str, since: datetime) -> None:
+    group = tx.lock(TaskGroup, group_id)
+    group.state_ = GroupState.MERGING
+    seconds = since.timestamp()
+    group.build = replace(group.build, since=seconds, statuses=MergedStatuses(seconds, says="CI runs"))
+
+
+def test_a_group_waits_no_longer_for_missing_statuses(platform: Platform) -> None:
+    project = platform.project()
+    group = platform.group(platform.approved(project, "One", {"a.txt": "1\n"}))
+    sweeps.sweep()
+    waiting_for_statuses(group.id, now() + STEP)
+    written_ahead(Mark.at)
+    sweeps.sweep()
+
+    build = platform.get(TaskGroup, group.id).build
+    assert build.statuses is not None
+    assert build.statuses.since <= now().timestamp()
+    assert build.statuses.says == "CI runs"
+    assert (build.since or 0) <= now().timestamp()
+
+
+def test_the_health_of_an_environment_is_seen_on(platform: Platform) -> None:
+    project = platform.project()
+    platform.staged(platform.approved(project, "One", {"index.html": "<h1>one</h1>\n"}))
+    sweeps.sweep()
+    platform.restore()
+    platform.run_jobs()
+    written_ahead(Mark.at, HealthSpan.since, HealthSpan.until)
+    sweeps.sweep()
+
+    spans = platform.all(HealthSpan)
+    assert spans
+    assert max(span.until for span in spans) <= now()
+    assert all(span.since <= span.until for span in spans)
