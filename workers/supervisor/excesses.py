@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,8 +61,10 @@ class Excesses:
         """Return when the unit exceeds its bound. Cancel it when the unit has ended."""
         while True:
             await asyncio.sleep(POLL_SECONDS)
-            if (found := self._of_memory() or await self._of_disk()) is not None:
-                return found
+            # The supervisor may have no file descriptor left for a look; the next one may succeed.
+            with contextlib.suppress(OSError):
+                if (found := self._of_memory() or await self._of_disk()) is not None:
+                    return found
 
     def _of_memory(self) -> Excess | None:
         most = self._memory_bytes

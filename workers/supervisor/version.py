@@ -10,6 +10,7 @@ what it needs may become available later than it, for example after a restart of
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import time
@@ -315,7 +316,8 @@ class RunningVersion:
             self.is_answering = False
             delay = self._count_death(failure, stays_bad=stays_bad)
             self._log.note(f"{failure.reason.split(': ')[0]}; restarting it in {delay:g} s")
-            await self._end_unit(TERM_SECONDS)
+            with contextlib.suppress(OSError):  # `_restart` tries again
+                await self._end_unit(TERM_SECONDS)
             await asyncio.sleep(delay)
             restart_failure = await self._restart(program)
             stays_bad = restart_failure is not None and restart_failure.code in {"unhealthy", "timeout"}
@@ -327,6 +329,7 @@ class RunningVersion:
         patience = max(RECOVERY_SECONDS, 3 * self._start_took_seconds)
         turn = await self._tools.overload.turn()
         try:
+            await self._end_unit(TERM_SECONDS)
             await self._workplace.revive_databases()
             await self._start(program)
             await self._first_answer(min(patience, self.wanted.start_seconds))
@@ -357,6 +360,8 @@ class RunningVersion:
                 self._forget_old_deaths()
         except VersionFailed as failure:
             return failure
+        except OSError as error:
+            return VersionFailed("exited", f"it can't be watched: {error}")
 
     def _count_death(self, failure: VersionFailed, *, stays_bad: bool) -> float:
         """Count a crash and return the seconds to wait before the next start.

@@ -1174,6 +1174,7 @@ export const TEXTS = {
   "commit {commit} is not in the repository ({failure})": "el commit {commit} no está en el repositorio ({failure})",
   "the checkout of {commit} failed: {error}": "no se pudo extraer {commit}: {error}",
   "it can't be started: {error}": "no se puede iniciar: {error}",
+  "it can't be watched: {error}": "no se puede vigilar: {error}",
   "was killed by": "fue terminado por",
   "took longer than": "tardó más de",
   "there are more than {most_reports} files": "hay más de {most_reports} archivos",
