@@ -23,7 +23,7 @@ from common.errors import Misconfigured
 from common.mariadb_connection import PatientConnection
 from common.path_patterns import PathPatterns
 from common.sealing import seal, unseal
-from common.services.health.schema import _alone, _config, _revisions, is_current, upgrade
+from common.services.health.schema import _alone, _config, _revisions, is_current, migration_lock, upgrade
 from tests.databases import sqlite_url
 from tests.servers import MariaDB
 
@@ -273,17 +273,38 @@ def test_an_upgrade_waits_for_the_server_longer_than_other_statements(
 def test_an_upgrade_waits_for_another_one(
     use_database: Callable[[str], None], mariadb: MariaDB, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    use_database(mariadb.new_database())
+    url = mariadb.new_database()
+    use_database(url)
+    lock = migration_lock(sa.make_url(url).database or "")
     monkeypatch.setattr(PatientConnection, "read_seconds", 0.2)
     with mariadb.connect() as other, other.cursor() as cursor, ThreadPoolExecutor(1) as threads:
-        cursor.execute("SELECT GET_LOCK('aiworker-migrate', 0)")
+        cursor.execute("SELECT GET_LOCK(%s, 0)", (lock,))
         upgrading = threads.submit(upgrade)
         with pytest.raises(TimeoutError):
             upgrading.result(1)
-        cursor.execute("SELECT RELEASE_LOCK('aiworker-migrate')")
+        cursor.execute("SELECT RELEASE_LOCK(%s)", (lock,))
         upgrading.result(60)
 
     assert is_current()
+
+
+def test_an_upgrade_does_not_wait_for_one_of_another_database(
+    use_database: Callable[[str], None], mariadb: MariaDB
+) -> None:
+    use_database(mariadb.new_database())
+    with mariadb.connect() as other, other.cursor() as cursor, ThreadPoolExecutor(1) as threads:
+        for lock in ("aiworker-migrate", migration_lock("another")):
+            cursor.execute("SELECT GET_LOCK(%s, 0)", (lock,))
+        threads.submit(upgrade).result(60)
+
+    assert is_current()
+
+
+def test_a_lock_for_migrations_is_that_of_one_database_however_long_its_name_is() -> None:
+    names = [migration_lock(name) for name in ("aiworker", "x" * 64, "x" * 63 + "y", "\u00fc" * 64)]
+
+    assert len({name.lower() for name in names}) == len(names)
+    assert max(map(len, names)) <= 64
 
 
 def test_a_table_of_another_program_is_no_part_of_the_schema(

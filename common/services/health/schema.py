@@ -6,6 +6,7 @@ of their files.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import logging
 from collections.abc import Iterator
@@ -166,11 +167,21 @@ def _alone() -> Iterator[Connection]:
         connection.detach()
         # Changing a large table may take long, and the server goes on with it when the client no longer waits.
         cast("PatientConnection", connection.connection.dbapi_connection).read_seconds = None
-        if connection.execute(text("SELECT GET_LOCK('aiworker-migrate', 120)")).scalar_one() != 1:
+        lock = migration_lock(connection.execute(text("SELECT DATABASE()")).scalar_one())
+        if connection.execute(text("SELECT GET_LOCK(:lock, 120)"), {"lock": lock}).scalar_one() != 1:
             raise Misconfigured("another process has been migrating the database for two minutes; look at its log")
         connection.commit()
         yield connection
         connection.commit()
+
+
+def migration_lock(database_name: str) -> str:
+    """The name of the advisory lock for migrations of a database of MariaDB: locks are the whole server's.
+
+    Not all of the database's name fits in: a lock's name has at most 64 characters. Some servers ignore the case of
+    both names.
+    """
+    return f"aiworker-migrate-{hashlib.sha256(database_name.lower().encode()).hexdigest()[:40]}"
 
 
 @contextmanager
