@@ -272,7 +272,7 @@ def _fault(method: str, path: str, status: int, content: object, remedy_of_401: 
 
 
 def _seconds(retry_after: str | None) -> float:
-    return float(retry_after) if retry_after is not None and retry_after.isdigit() else LOST_SECONDS
+    return float(retry_after) if retry_after is not None and retry_after.isdecimal() else LOST_SECONDS
 
 
 def require_address(url: str) -> None:

@@ -259,4 +259,4 @@ def _error_of(reply: requests.Response) -> AiWorkerError:
         said = {"error": reply.reason}
     after = reply.headers.get("Retry-After", "")
     kind = _ERRORS.get(reply.status_code, AiWorkerError)
-    return kind(reply.status_code, said if isinstance(said, dict) else {}, float(after) if after.isdigit() else None)
+    return kind(reply.status_code, said if isinstance(said, dict) else {}, float(after) if after.isdecimal() else None)

@@ -359,7 +359,7 @@ def _raise_for_status(reply: requests.Response, call: str) -> None:
     # A proxy says 404, too, while the platform behind it restarts.
     if status >= 500 or status in {408, 425, 429} or (status == 404 and not body):
         asked = reply.headers.get("Retry-After", "")
-        raise ProviderUnavailable(message, retry_after_seconds=float(asked) if asked.isdigit() else None)
+        raise ProviderUnavailable(message, retry_after_seconds=float(asked) if asked.isdecimal() else None)
     kinds: dict[int, type[Exception]] = {401: Unauthenticated, 404: NotFound, 409: RunOver}
     raise kinds.get(status, ProviderRefused)(message)
 

@@ -142,7 +142,7 @@ async def _body(reader: asyncio.StreamReader, fields: dict[str, str]) -> bytes:
     """Read the body, at most about MOST_BYTES."""
     if fields.get("transfer-encoding", "").lower() != "chunked":
         length = fields.get("content-length", "")
-        return await _read(reader, min(int(length), MOST_BYTES) if length.isdigit() else MOST_BYTES)
+        return await _read(reader, min(int(length), MOST_BYTES) if length.isdecimal() else MOST_BYTES)
     body = b""
     while len(body) < MOST_BYTES and (size := int((await reader.readline()).split(b";")[0], 16)):
         body += await _read(reader, min(size, MOST_BYTES))

@@ -167,7 +167,7 @@ def _refuse(what: str, status: int, content: bytes, retry_after: str | None) -> 
     if status in {400, 405, 406, 413, 415, 422}:
         raise ProviderRefused(words, code="invalid")
     # This includes 401: the token may just have been renewed, or an operator will replace it.
-    after = float(retry_after) if retry_after and retry_after.isdigit() else None
+    after = float(retry_after) if retry_after and retry_after.isdecimal() else None
     raise ProviderUnavailable(words, retry_after_seconds=after)
 
 

@@ -34,11 +34,12 @@ _TOKEN = "0123456789abcdef0123456789abcdef01234567"
 class Fault:
     """What goes wrong with the nth request whose `METHOD /path` the pattern `match` is found in.
 
-    do: 500, 409, 429 (with Retry-After: 7), page (a proxy's, of HTML, with status 200), absent (a proxy's, with status
-    404: it finds no server), hang (no answer at all), slow (a late one), reset (the connection is cut), apply_then_500
-    and apply_then_hang (it takes effect, and the answer is lost), unknown (it fails to look up who asks, and goes on as
-    if nobody had said who they are), broken_hook (what asks the server about a push fails, so that git declines it),
-    unnoticed (what was pushed is there, but the server has not taken note of it).
+    do: 500, 409, 429 (with Retry-After: 7), 429_odd (with one that is no number), page (a proxy's, of HTML, with status
+    200), absent (a proxy's, with status 404: it finds no server), hang (no answer at all), slow (a late one), reset
+    (the connection is cut), apply_then_500 and apply_then_hang (it takes effect, and the answer is lost), unknown (it
+    fails to look up who asks, and goes on as if nobody had said who they are), broken_hook (what asks the server about
+    a push fails, so that git declines it), unnoticed (what was pushed is there, but the server has not taken note of
+    it).
     """
 
     match: str
@@ -116,9 +117,9 @@ class GiteaDouble:
         raw = environ["REQUEST_URI"].partition("?")[0]
         fault = self._fault(f"{request.method} {raw}")
         what = fault.do if fault else ""
-        if what in {"500", "409", "429"}:
-            headers = {"Retry-After": "7"} if what == "429" else {}
-            return Response(json.dumps({"message": "by script"}), int(what), headers)(environ, start)
+        if what in {"500", "409", "429", "429_odd"}:
+            headers = {"429": {"Retry-After": "7"}, "429_odd": {"Retry-After": "\u00b2"}}.get(what, {})
+            return Response(json.dumps({"message": "by script"}), int(what[:3]), headers)(environ, start)
         if what == "page":
             return Response("<html>Down for maintenance</html>", content_type="text/html")(environ, start)
         if what == "absent":

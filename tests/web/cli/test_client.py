@@ -26,6 +26,7 @@ class Flaky(ThreadingHTTPServer):
         self.answers: list[Answer] = []
         self.asked: list[tuple[str, str, str | None]] = []
         self.authorizations: list[str | None] = []
+        self.retry_after = "0"
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -41,7 +42,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         self.send_response(answer[0])
-        self.send_header("Retry-After", "0")
+        self.send_header("Retry-After", self.server.retry_after)
         if len(answer) == 3:
             self.send_header("Location", answer[2])
         self.send_header("Content-Length", str(len(answer[1])))
@@ -178,3 +179,10 @@ def test_waiting_ends_when_the_platform_stays_away(flaky: Flaky, api: Api, monke
 
     with pytest.raises(ApiError, match="can't be reached"):
         api.read_patiently("/tasks/1")
+
+
+def test_a_pause_that_is_no_number_is_passed_over(flaky: Flaky, api: Api) -> None:
+    flaky.retry_after = "\u00b2"  # a digit to Python, and no number
+    flaky.answers = [(503, b'{"error":"Service unavailable"}'), (200, b'{"tasks":[]}')]
+
+    assert api.call("GET", "/tasks") == {"tasks": []}

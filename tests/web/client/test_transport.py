@@ -141,3 +141,12 @@ def test_watching_catches_up_without_a_pause(recording: Recording) -> None:
 
     assert seen == list(range(1, 1002))
     assert len(recording.asked) == 3
+
+
+def test_a_pause_that_is_no_number_is_passed_over(recording: Recording) -> None:
+    recording.status, recording.headers = 429, {"Retry-After": "\u00b2"}  # a digit to Python, and no number
+
+    with Transport(recording.url, "aiw_any") as client, pytest.raises(AiWorkerError) as refused:
+        client._call("POST", "/api/tasks")
+
+    assert refused.value.status == 429

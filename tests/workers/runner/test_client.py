@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.errors import ProviderRefused
+from common.errors import ProviderRefused, ProviderUnavailable
+from tests.doubles.webhook_receiver import WebhookReceiver
 from web.http.json_strict import parse_object
 from workers.runner.client import Wire, fit
 
@@ -28,3 +29,12 @@ def test_the_platform_takes_whatever_is_fit(body: dict[str, str]) -> None:
 def test_a_body_that_json_can_not_hold_is_not_tried_again() -> None:
     with Wire("http://127.0.0.1:9") as wire, pytest.raises(ProviderRefused, match="JSON"):
         wire.call("POST", "/runner/heartbeat", token="t", json={"number": float("inf")})
+
+
+def test_a_pause_that_is_no_number_is_passed_over() -> None:
+    with WebhookReceiver() as platform, Wire(f"http://{platform.host}") as wire:
+        platform.status, platform.headers = 503, {"Retry-After": "\u00b2"}  # a digit to Python, and no number
+        with pytest.raises(ProviderUnavailable) as refused:
+            wire.call("POST", "/runner/heartbeat", token="t", json={})
+
+    assert refused.value.retry_after_seconds is None

@@ -174,7 +174,7 @@ class Client:
         # Every request authenticates itself, so a session cookie of the server must not be sent.
         self._session.cookies.clear()
         asked = answer.headers.get("Retry-After", "")
-        wait = min(float(asked), _LONGEST_WAIT) if asked.isdigit() else None
+        wait = min(float(asked), _LONGEST_WAIT) if asked.isdecimal() else None
         body, is_json = _json(content)
         return ServerAnswer(answer.status_code, body, answer.headers.get("Date"), wait, is_json)
 
