@@ -21,7 +21,9 @@ def page(colour: str) -> dict[str, str]:
     return {"index.html": f"<!doctype html><style>html{{background:{colour}}}</style><p>{colour}\n"}
 
 
-def test_a_preview_is_pictured_before_and_after(tmp_path: Path, whole_chromium_path: str, confining: SandboxFinding) -> None:
+def test_a_preview_is_pictured_before_and_after(
+    tmp_path: Path, whole_chromium_path: str, confining: SandboxFinding
+) -> None:
     (tmp_path / "agents").mkdir()
     with (
         running(tmp_path, AIWORKER_AGENTS="0", AIWORKER_CHROMIUM=whole_chromium_path) as instance,
