@@ -203,8 +203,8 @@ const fromKey = (key) => `${key}.from`;
 // clashes}: the draft as it is then, and the names of the fields that were changed here and by others, to different
 // values.
 // keepAs: the key in ../drafts.mjs under which what was changed outlives the form until it is sent or reset, if it is
-// to. unkept: names of what is never kept, such as secrets. isKept: whether the form began with what was kept. With it is
-// kept what its fields had before: renew compares with that, too, so what others saved meanwhile is among the clashes.
+// to. unkept: names of what is never kept, such as secrets. isKept: whether the form began with what was kept. What its
+// fields had before is kept, too: renew compares with that, so what others saved meanwhile is among the clashes.
 export function useForm(initial, keepAs, unkept = []) {
   const [kept] = useState(() => keepAs && keptDraft(keepAs));
   const [draft, setDraft] = useState(() => ({ ...initial, ...kept }));
