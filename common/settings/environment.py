@@ -119,7 +119,7 @@ class Environment:
     def host(self, name: str, *, default: str, such_as: str) -> str:
         """A host's name or address, without brackets and port. such_as: an example for the error's message."""
         value = self.string(name, default=default)
-        if not (_NAME.fullmatch(value) or _is_address(value)):
+        if not (_NAME.fullmatch(value) or is_address(value)):
             raise Misconfigured(f"{name}={value} is not a host such as {such_as}")
         return value
 
@@ -127,7 +127,7 @@ class Environment:
         """Comma-separated hosts in small letters, with ports if the example has one. No address with a scheme."""
         found = tuple(part.lower() for part in self.names(name))
         for part in found:
-            has_port = ":" in part and not _is_address(part.strip("[]"))
+            has_port = ":" in part and not is_address(part.strip("[]"))
             if _NO_HOST.search(part) or (has_port and ":" not in such_as):
                 raise Misconfigured(f"{name}: {part!r} is not a host such as {such_as}")
         return found
@@ -171,7 +171,8 @@ def own_address(host: str, port: int, *, otherwise: str) -> str:
     return f"http://[{bare}]:{port}" if ":" in bare else f"http://{bare}:{port}"
 
 
-def _is_address(text: str) -> bool:
+def is_address(text: str) -> bool:
+    """Whether it is an IP address, without brackets and port."""
     try:
         ipaddress.ip_address(text)
     except ValueError:

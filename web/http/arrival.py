@@ -8,7 +8,6 @@ names, IP addresses, the hosts of the settings' URLs, and AIWORKER_ALLOWED_HOSTS
 from __future__ import annotations
 
 import functools
-import ipaddress
 import re
 from collections.abc import Callable
 from urllib.parse import urlsplit
@@ -17,6 +16,7 @@ from flask import Flask, request
 
 from common.errors import NotFound
 from common.settings import Settings, settings
+from common.settings.environment import is_address
 from web.http.errors import Misdirected
 
 LOOPBACK_NAMES = ("localhost", ".localhost", "localhost.localdomain", "ip6-localhost")
@@ -41,17 +41,9 @@ class Hosts:
         if match is None:
             return False
         name = match["ipv6"] or match["name"]
-        if "*" in self._names or name in self._names or _is_address(name):
+        if "*" in self._names or name in self._names or is_address(name):
             return True
         return any(known.startswith(".") and name.endswith(known) for known in self._names)
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
 
 
 def init_arrival(app: Flask) -> Callable[[str], bool]:
