@@ -131,10 +131,7 @@ def need(*programs: str) -> None:
 @pytest.fixture(scope="session")
 def whole_chromium_path() -> str:
     """Where the browser is that the product takes pictures with."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
-    if found is None:
-        leave_out("Chromium is not installed (on Debian: apt-get install chromium)")
-    return found
+    return _installed("chromium", "chromium-browser")
 
 
 @pytest.fixture(scope="session")
@@ -142,7 +139,12 @@ def chromium_path() -> str:
     """Where the browser is that opens the page: where it is installed, Chromium without its own windows, menus and
     services, which opens a page for a quarter of the CPU.
     """
-    found = shutil.which("chromium-headless-shell") or shutil.which("chromium") or shutil.which("chromium-browser")
+    return _installed("chromium-headless-shell", "chromium", "chromium-browser")
+
+
+def _installed(*names: str) -> str:
+    """The path of the first of these browsers that is there. Leaves the present test out where none is."""
+    found = next(filter(None, map(shutil.which, names)), None)
     if found is None:
         leave_out("Chromium is not installed (on Debian: apt-get install chromium)")
     return found

@@ -94,6 +94,16 @@ def test_of_several_tasks_those_are_kept_as_a_draft_that_are_not_written_yet(
     expect(reader.see("tasks-titles")).to_have_value("Second\nThird")
 
 
+def _create_two_and_open_again(reader: PageReader) -> None:
+    """Close the dialog while its first task is sent, and open it again."""
+    reader.see("tasks-new").click()
+    reader.see("tasks-titles").fill("First\nSecond")
+    with reader.page.expect_request("**/api/tasks"):
+        reader.see("tasks-create").click()
+    reader.page.keyboard.press("Escape")
+    reader.see("tasks-new").click()
+
+
 def test_several_tasks_are_created_once_though_their_dialog_is_opened_again_meanwhile(
     reader: PageReader, plain_world: World
 ) -> None:
@@ -103,12 +113,7 @@ def test_several_tasks_are_created_once_though_their_dialog_is_opened_again_mean
     reader.page.route(
         "**/api/tasks", lambda route: held.append(route) if route.request.method == "POST" else route.fallback()
     )
-    reader.see("tasks-new").click()
-    reader.see("tasks-titles").fill("First\nSecond")
-    with reader.page.expect_request("**/api/tasks"):
-        reader.see("tasks-create").click()
-    reader.page.keyboard.press("Escape")
-    reader.see("tasks-new").click()
+    _create_two_and_open_again(reader)
 
     expect(reader.page.get_by_role("dialog").get_by_text("Loading…")).to_be_visible()
     expect(reader.see("tasks-create")).to_have_count(0)
@@ -136,12 +141,7 @@ def test_titles_that_were_refused_after_their_dialog_was_closed_are_in_the_one_t
             held.append(route)
 
     reader.page.route("**/api/tasks", answer)
-    reader.see("tasks-new").click()
-    reader.see("tasks-titles").fill("First\nSecond")
-    with reader.page.expect_request("**/api/tasks"):
-        reader.see("tasks-create").click()
-    reader.page.keyboard.press("Escape")
-    reader.see("tasks-new").click()
+    _create_two_and_open_again(reader)
 
     held[0].fallback()
 

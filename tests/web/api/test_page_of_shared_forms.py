@@ -119,15 +119,20 @@ def test_a_cap_of_the_platform_that_others_saved_is_told_before_it_is_replaced(
     assert (caps["costUsd"], caps["runs"]) == (100, 7)
 
 
+def _task_being_described(reader: PageReader, world: World) -> Task:
+    """A task whose description the reader has begun to change."""
+    project = world.project()
+    task = world.task(project, description="Short.")
+    reader.open(f"#/projects/{project.id}/tasks/{task.id}")
+    reader.see("task-edit").click()
+    reader.page.locator("dialog textarea[name=description]").fill("An hour of careful writing.")
+    return task
+
+
 def test_a_description_that_others_saved_is_told_before_it_is_replaced(
     source_reader: PageReader, plain_world: World
 ) -> None:
-    project = plain_world.project()
-    task = plain_world.task(project, description="Short.")
-    page = source_reader.page
-    source_reader.open(f"#/projects/{project.id}/tasks/{task.id}")
-    source_reader.see("task-edit").click()
-    page.locator("dialog textarea[name=description]").fill("An hour of careful writing.")
+    page, task = source_reader.page, _task_being_described(source_reader, plain_world)
     # No event tells of it.
     put(Task, task.id, description="An hour of somebody else.", labels=["theirs"])
 
@@ -145,12 +150,7 @@ def test_a_description_that_others_saved_is_told_before_it_is_replaced(
 def test_a_draft_that_was_kept_tells_what_others_saved_since_it_was_begun(
     source_reader: PageReader, plain_world: World
 ) -> None:
-    project = plain_world.project()
-    task = plain_world.task(project, description="Short.")
-    page = source_reader.page
-    source_reader.open(f"#/projects/{project.id}/tasks/{task.id}")
-    source_reader.see("task-edit").click()
-    page.locator("dialog textarea[name=description]").fill("An hour of careful writing.")
+    page, task = source_reader.page, _task_being_described(source_reader, plain_world)
     page.locator("dialog textarea[name=notes]").fill("Mine alone.")
     put(Task, task.id, description="An hour of somebody else.")
     wrong = page.locator("dialog .field.wrong")

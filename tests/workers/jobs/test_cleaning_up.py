@@ -111,6 +111,14 @@ def _publishing(platform: Platform, task: Task) -> Job | None:
         return read.find(select(Job).where(Job.kind == PUBLISH_TASK.name, Job.subject_id == task.id))
 
 
+def _begun_publishing(platform: Platform, task: Task) -> Lease:
+    """Of the job that publishes the task, once there is one: another process has begun it."""
+    platform.run_jobs(until=lambda: _publishing(platform, task) is not None)
+    job = _publishing(platform, task)
+    assert job is not None
+    return _begun_job(job.id)
+
+
 @pytest.mark.parametrize("is_second_round", [False, True])
 def test_a_pull_request_that_is_opened_while_its_task_is_cancelled_is_closed(
     plain_platform: Platform, is_second_round: bool
@@ -125,10 +133,7 @@ def test_a_pull_request_that_is_opened_while_its_task_is_cancelled_is_closed(
     if is_second_round:
         _known_pull(task.id, local_forge().ensure_pull_request(where, **about).number)
     platform.finish(claimed, sha)
-    platform.run_jobs(until=lambda: _publishing(platform, task) is not None)
-    job = _publishing(platform, task)
-    assert job is not None
-    lease = _begun_job(job.id)
+    lease = _begun_publishing(platform, task)
     plan = publishing.begin_publish(lease)
     assert plan is not None
     tasks.cancel_task(task.id, by=platform.max)
@@ -150,10 +155,7 @@ def test_a_pull_request_whose_answer_was_lost_is_closed_with_its_task(plain_plat
     task = platform.task(project)
     where, claimed = platform.repository(project.id), platform.claim()
     platform.finish(claimed, platform.push(claimed, {"a": "a"}))
-    platform.run_jobs(until=lambda: _publishing(platform, task) is not None)
-    job = _publishing(platform, task)
-    assert job is not None
-    lease = _begun_job(job.id)
+    lease = _begun_publishing(platform, task)
     assert publishing.begin_publish(lease) is not None
 
     def cancel() -> None:
