@@ -26,7 +26,7 @@ from web.gateway import counters
 from web.gateway.bodies import body_of, is_gevent
 from web.gateway.call_log import call_log
 from web.gateway.endings import CALLER_GONE, Watch, under_way
-from web.gateway.usage_readers import DocumentReader, Reader
+from web.gateway.usage_readers import DocumentReader, Reader, fitting_reader
 from web.gateway.usages import Usage
 
 if TYPE_CHECKING:
@@ -141,11 +141,13 @@ class Answer:
         self._body = body_of(answer, settings().models.silence_seconds, lambda: gevent.spawn(self.stop, _SILENT))
 
     def __iter__(self) -> Iterator[bytes]:
-        read, feed = self._body.read, self._reader.feed
+        read = self._body.read
         held, is_held = b"", self._call.is_counted_first
         try:
             chunk = read()
             self._call.first_byte_ms = _milliseconds(self._call.began)
+            self._reader = fitting_reader(self._reader, chunk)
+            feed = self._reader.feed
             while chunk:
                 feed(chunk)
                 if is_held:

@@ -6,6 +6,7 @@ events that can contain a usage are parsed.
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from collections.abc import Collection
@@ -24,17 +25,14 @@ _ERROR = b'"error"'
 
 
 class EventReader:
-    """Reads a stream of server-sent events. marker: what the line of an event with a usage contains. empty: what it
-    contains if the usage is null.
-    """
+    """Reads a stream of server-sent events."""
 
-    __slots__ = ("_empty", "_held", "_held_bytes", "_is_skipping", "_marker", "_take", "_texts", "usage")
+    __slots__ = ("_empty", "_held", "_held_bytes", "_is_skipping", "_marker", "_take", "_texts", "format", "usage")
 
-    def __init__(self, marker: bytes, empty: bytes, take: Take) -> None:
+    def __init__(self, format_: Format) -> None:
+        self.format = format_
         self.usage = Usage()
-        self._marker = marker
-        self._empty = empty
-        self._take = take
+        self._marker, self._empty, self._take = _READERS[format_]
         self._texts = StreamTexts()
         self._held: list[bytes] = []
         self._held_bytes = 0
@@ -99,11 +97,12 @@ class DocumentReader:
     Of a list that was cut off, the parts that are complete are read.
     """
 
-    __slots__ = ("_pieces", "_take", "usage")
+    __slots__ = ("_pieces", "_take", "format", "usage")
 
-    def __init__(self, take: Take) -> None:
+    def __init__(self, format_: Format) -> None:
+        self.format = format_
         self.usage = Usage()
-        self._take = take
+        self._take = _READERS[format_][2]
         self._pieces: list[bytes] = []
 
     def feed(self, chunk: bytes) -> None:
@@ -143,10 +142,20 @@ def reader_for(format_: Format | None, content_type: str, content_encoding: str)
     """The reader of an answer with these headers. format_: None for an endpoint without a usage."""
     if format_ is None or content_encoding.strip().lower() not in {"", "identity"}:
         return BlindReader()
-    marker, empty, take = _READERS[format_]
-    if content_type.partition(";")[0].strip().lower() == "text/event-stream":
-        return EventReader(marker, empty, take)
-    return DocumentReader(take)
+    is_stream = content_type.partition(";")[0].strip().lower() == "text/event-stream"
+    return EventReader(format_) if is_stream else DocumentReader(format_)
+
+
+def fitting_reader(reader: Reader, beginning: bytes) -> Reader:
+    """The reader for an answer that begins like this; `reader`, which has read nothing yet, was chosen by the headers.
+
+    Some servers name a wrong Content-Type or none. JSON begins with a bracket, and no line of a stream of events does.
+    """
+    first = beginning.removeprefix(codecs.BOM_UTF8).lstrip()[:1]
+    if not first or isinstance(reader, BlindReader):
+        return reader
+    fitting = DocumentReader if first in b"{[" else EventReader
+    return reader if isinstance(reader, fitting) else fitting(reader.format)
 
 
 def _parsed(text: bytes) -> object:
@@ -181,3 +190,4 @@ _READERS: dict[Format, tuple[bytes, bytes, Take]] = {
     "chat": (b'"usage"', b'"usage":null', take_chat),
     "gemini": (b'"usageMetadata"', _NEVER, take_gemini),
 }
+"""What the line of an event with a usage contains, what it contains if that usage is null, and what reads it."""

@@ -49,6 +49,32 @@ def test_a_stream_passes_unchanged_and_is_counted(agent: RunningAgent, format_: 
 
 
 @every_format
+@pytest.mark.parametrize("content_type", ["application/json", "text/plain"])
+def test_a_stream_that_is_called_something_else_is_counted(
+    plain_agent: RunningAgent, format_: Format, content_type: str
+) -> None:
+    plain_agent.provider(format_.name)
+    plain_agent.upstream.script = Script(format_.stream, content_type=content_type)
+
+    reply = plain_agent.call(format_)
+
+    assert (reply.data, reply.headers["Content-Type"]) == (b"".join(format_.stream), content_type)
+    (call,) = plain_agent.calls()
+    assert (_counted(call), call.error) == (_without_hour(format_.count), None)
+
+
+@every_format
+def test_an_answer_in_json_that_is_called_a_stream_is_counted(plain_agent: RunningAgent, format_: Format) -> None:
+    plain_agent.provider(format_.name)
+    plain_agent.upstream.script = Script([format_.whole], content_type=SSE)
+
+    assert plain_agent.call(format_).data == format_.whole
+
+    (call,) = plain_agent.calls()
+    assert (_counted(call), call.error) == (_without_hour(format_.count), None)
+
+
+@every_format
 def test_a_whole_answer_passes_unchanged_and_is_counted(plain_agent: RunningAgent, format_: Format) -> None:
     plain_agent.provider(format_.name)
     plain_agent.upstream.script = Script([format_.whole], length=len(format_.whole))

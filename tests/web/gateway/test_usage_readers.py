@@ -10,7 +10,7 @@ from common.values.model_provider import TokenCount
 from tests.web.gateway.answers import FORMATS
 from tests.web.gateway.upstream import events
 from web.gateway import usage_readers
-from web.gateway.usage_readers import BlindReader, DocumentReader, EventReader, reader_for
+from web.gateway.usage_readers import BlindReader, DocumentReader, EventReader, fitting_reader, reader_for
 
 SSE = "text/event-stream"
 
@@ -28,6 +28,24 @@ def test_the_reader_is_chosen_by_the_headers() -> None:
     assert isinstance(reader_for("chat", "application/json", ""), DocumentReader)
     assert isinstance(reader_for("chat", SSE, "gzip"), BlindReader)
     assert isinstance(reader_for(None, SSE, ""), BlindReader)
+
+
+@pytest.mark.parametrize("beginning", [b'{"id"', b' \n[{"', b'\xef\xbb\xbf{"'])
+def test_an_answer_in_json_is_known_by_its_first_byte(beginning: bytes) -> None:
+    assert isinstance(fitting_reader(reader_for("chat", SSE, ""), beginning), DocumentReader)
+
+
+@pytest.mark.parametrize("beginning", [b"data: {", b"event: a\n", b": WAIT\n\n", b"\n\nid: 1\n", b"d"])
+def test_a_stream_is_known_by_its_first_byte(beginning: bytes) -> None:
+    for content_type in ("", "application/json", "text/plain"):
+        assert isinstance(fitting_reader(reader_for("chat", content_type, ""), beginning), EventReader)
+
+
+def test_what_shows_nothing_is_read_as_the_headers_say() -> None:
+    for beginning in (b"", b"\n"):
+        assert isinstance(fitting_reader(reader_for("chat", SSE, ""), beginning), EventReader)
+        assert isinstance(fitting_reader(reader_for("chat", "", ""), beginning), DocumentReader)
+    assert isinstance(fitting_reader(reader_for("chat", SSE, "gzip"), b"data: "), BlindReader)
 
 
 def test_lines_may_end_with_carriage_returns() -> None:
