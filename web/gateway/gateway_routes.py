@@ -166,7 +166,7 @@ def _passed(
     tries = Tries(access, given, model, room)
     for route, sent in tries.requests():
         call = Call.begin(
-            access, route.provider, model=route.model or model, body_bytes=len(sent.body),
+            access, route.provider, model=route.model or model, body=sent.body,
             is_recorded=endpoint.format is not None,
         )  # fmt: skip
         reply, limit = _asked(call, endpoint, sent)

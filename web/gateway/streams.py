@@ -26,6 +26,7 @@ from web.gateway import counters
 from web.gateway.bodies import body_of, is_gevent
 from web.gateway.call_log import call_log
 from web.gateway.endings import CALLER_GONE, Watch, under_way
+from web.gateway.request_sizes import BYTES_PER_TOKEN, estimated_tokens
 from web.gateway.usage_readers import DocumentReader, Reader, fitting_reader
 from web.gateway.usages import Usage
 
@@ -38,9 +39,6 @@ else:
 log = structlog.get_logger()
 
 LONGEST_ERROR = 500
-BYTES_PER_TOKEN = 4
-"""For estimates: about what a token of English text or code has."""
-
 REST_SECONDS = 5.0
 """How long the rest of an answer in JSON, or the end of a stream after its last event, is read whose caller has gone
 away: the usage in JSON comes last.
@@ -51,24 +49,23 @@ _SILENT = "the provider was silent for too long"
 
 @dataclass
 class Call:
-    """A call under way. model: as the request names it. body_bytes: the size of the request. is_recorded: False for
-    calls that cost nothing.
+    """A call under way. model: as the request names it. guessed_input: the tokens of the request, estimated.
+    is_recorded: False for calls that cost nothing.
     """
 
     access: ModelAccess
     provider: ModelProvider
     model: str
-    body_bytes: int
+    guessed_input: int
     is_recorded: bool
     began: float
     at: datetime
     first_byte_ms: int | None = None
 
     @classmethod
-    def begin(
-        cls, access: ModelAccess, provider: ModelProvider, *, model: str, body_bytes: int, is_recorded: bool
-    ) -> Call:
-        return cls(access, provider, model, body_bytes, is_recorded, time.monotonic(), datetime.now(UTC))
+    def begin(cls, access: ModelAccess, provider: ModelProvider, *, model: str, body: bytes, is_recorded: bool) -> Call:
+        guessed = estimated_tokens(body) if is_recorded else 0
+        return cls(access, provider, model, guessed, is_recorded, time.monotonic(), datetime.now(UTC))
 
     def end(self, status: int, usage: Usage | None = None, error: str | None = None) -> None:
         """Have the call recorded; returns when it is, if `is_counted_first`. usage: None if there is no answer."""
@@ -110,7 +107,7 @@ class Call:
         if usage.error is not None and not (is_input_known or usage.text_bytes):
             # It is as if the provider had refused the call with a status of its own.
             return [], None
-        guessed_input = known.input if is_input_known else self.body_bytes // BYTES_PER_TOKEN
+        guessed_input = known.input if is_input_known else self.guessed_input
         # An event of a stream has at least one token.
         guessed_output = max(usage.events, (usage.text_bytes + usage.body_bytes) // BYTES_PER_TOKEN)
         output = max(known.output, guessed_output)
