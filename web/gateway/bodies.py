@@ -65,6 +65,61 @@ def body_of(answer: requests.Response, silence_seconds: float, silent: Callable[
     return _Plain(raw)
 
 
+class ReadAhead:
+    """A body whose beginning can be looked at before it is read."""
+
+    def __init__(self, body: Body) -> None:
+        self._body = body
+        self._looked_at: list[bytes] = []
+        self._waiting: gevent.Greenlet | None = None
+        self._end: bytes | Exception | None = None
+
+    def look(self, seconds: float) -> bytes:
+        """The next piece; `read` returns it again. Empty if none comes in that time, at the end and after a fault.
+
+        Without gevent, the time has no limit.
+        """
+        if self._waiting is None:
+            if not is_gevent():
+                return self._kept(_outcome(self._body.read))
+            self._waiting = gevent.spawn(_outcome, self._body.read)
+        self._waiting.join(max(seconds, 0))
+        return self._kept(self._outcome()) if self._waiting.ready() else b""
+
+    def read(self) -> bytes:
+        """See `Body.read`."""
+        if self._looked_at:
+            pieces, self._looked_at = self._looked_at, []
+            return b"".join(pieces)
+        if self._waiting is None and self._end is None:
+            return self._body.read()
+        end = self._outcome() if self._end is None else self._end
+        if isinstance(end, Exception):
+            raise end
+        return end
+
+    def _outcome(self) -> bytes | Exception:
+        """Of the read that is under way, which may be waited for."""
+        assert self._waiting is not None
+        outcome: bytes | Exception = self._waiting.get()
+        self._waiting = None
+        return outcome
+
+    def _kept(self, outcome: bytes | Exception) -> bytes:
+        if not outcome or isinstance(outcome, Exception):
+            self._end = outcome
+            return b""
+        self._looked_at.append(outcome)
+        return outcome
+
+
+def _outcome(read: Callable[[], bytes]) -> bytes | Exception:
+    try:
+        return read()
+    except Exception as error:  # noqa: BLE001 (raised again by `ReadAhead.read`)
+        return error
+
+
 class _Plain:
     """A body with a length, or one that the end of its connection ends."""
 

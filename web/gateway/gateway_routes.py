@@ -18,7 +18,7 @@ from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from common.errors import Busy, Misconfigured
 from common.machine.late_modules import late_module
 from common.services.spend.model_tokens import MODEL_TOKEN_PREFIX, ModelAccess
-from common.values.model_provider import MODEL_APIS, ModelProvider
+from common.values.model_provider import MODEL_APIS, ModelProvider, Route
 from web.gateway.accesses import access_of
 from web.gateway.bodies import is_gevent
 from web.gateway.calls_at_once import MOST_WITH_A_CAP, BodyRoom, under_way
@@ -169,13 +169,13 @@ def _passed(
             access, route.provider, model=route.model or model, body=sent.body,
             is_recorded=endpoint.format is not None,
         )  # fmt: skip
-        reply, limit = _asked(call, endpoint, sent)
+        reply, limit = _asked(call, endpoint, sent, tries, route)
         if limit is None or not tries.goes_on(route, call.began, reply, limit, is_paid=call.is_recorded):
             return reply
     return tries.conclude()
 
 
-def _asked(call: Call, endpoint: Endpoint, sent: Request) -> tuple[Response, Limit | None]:
+def _asked(call: Call, endpoint: Endpoint, sent: Request, tries: Tries, route: Route) -> tuple[Response, Limit | None]:
     """The provider's answer, and the limit that it tells of."""
     provider = call.provider
     client = request.environ.get("gunicorn.socket")
@@ -203,18 +203,29 @@ def _asked(call: Call, endpoint: Endpoint, sent: Request) -> tuple[Response, Lim
     if status >= 400:
         answer.close()
         call.end(status, error=error_message(content) or f"the provider answered {status}")
-        kept = [(name, value) for name, value in passed_headers if name.lower() != "content-length"]
+        kept = _without_length(passed_headers)
         named = {name.lower(): value for name, value in passed_headers}
         return Response(content, status, kept), read_limit(status, named, content, datetime.now(UTC))
-    note_answer(call)
     # The answer may take an hour. Its request is not needed any more.
     answer.request.body = None
     kind, encoding = answer.headers.get("Content-Type", ""), answer.headers.get("Content-Encoding", "")
     reader = reader_for(endpoint.format, kind, encoding)
     stream = Answer(call, answer, reader, client, status)
+    try:
+        ended = stream.begin() if tries.may_go_on(route) else None
+        if ended is not None:
+            return Response(ended[0], status, _without_length(passed_headers)), ended[1]
+        stream.on_limit(tries.limit_within(route, call, note_answer(call)))
+    except BaseException:
+        stream.close()
+        raise
     reply = Response(stream, status, passed_headers, direct_passthrough=True)
     reply.call_on_close(stream.close)
     return reply, None
+
+
+def _without_length(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(name, value) for name, value in headers if name.lower() != "content-length"]
 
 
 def _error_content(raw: urllib3.HTTPResponse, key: str | None) -> bytes:

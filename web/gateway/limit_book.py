@@ -41,23 +41,25 @@ class LimitBook:
         until = self._until.get(_key(route, model))
         return until if until is not None and until > now else None
 
-    def note_refusal(self, task_id: str, began: float) -> int:
+    def note_refusal(self, task_id: str, began: float, earlier: int = 0) -> int:
         """Count a refused call of the task. Returns the number in a row; calls side by side count once.
 
-        began: when the call began, by time.monotonic.
+        began: when the call began, by time.monotonic. earlier: those before it that seemed to be over, see
+        `note_answer`.
         """
         if len(self._refusals) >= MOST_REMEMBERED:
             self._refusals.clear()
-        found = self._refusals.setdefault(task_id, _Refusals(0, float("-inf")))
+        found = self._refusals.setdefault(task_id, _Refusals(earlier, float("-inf")))
         if began > found.last:
             found.count += 1
             found.last = time.monotonic()
         return found.count
 
-    def note_answer(self, task_id: str, route: Route, model: str) -> None:
-        """A call went well."""
-        self._refusals.pop(task_id, None)
+    def note_answer(self, task_id: str, route: Route, model: str) -> int:
+        """A call went well, or seems to. Returns how many refusals in a row it ended."""
         self._until.pop(_key(route, model), None)
+        ended = self._refusals.pop(task_id, None)
+        return 0 if ended is None else ended.count
 
     def forget_all(self) -> None:
         self._until.clear()

@@ -13,6 +13,8 @@ Each provider says it in a place of its own:
 - Gemini: `google.rpc.RetryInfo` with `retryDelay` (`34s`) in the error's details. A quota of a day
   (`google.rpc.QuotaFailure`, a quotaId with `PerDay`) ends at midnight Pacific time, whatever the delay says.
   https://ai.google.dev/gemini-api/docs/rate-limits
+- Within an answer whose status is 200, the error alone says it: Anthropic's `overloaded_error`, OpenAI's
+  `rate_limit_exceeded` with `Please try again in 11.054s` in its message, as codex reads it, OpenRouter's `code` 429.
 - Others in front of these APIs: `retry-after` as seconds or as a date (RFC 9110, 10.2.3), `x-ratelimit-reset` (a span,
   or seconds or milliseconds since 1970).
 """
@@ -26,14 +28,24 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-from web.gateway.model_apis import error_message
+from web.gateway.model_apis import error_message, message_of
 
 STATUSES = frozenset({429, 529})
 LONGEST = timedelta(days=14)
 """No limit lasts longer; a later time is not believed."""
 LONGEST_REASON = 300
+LONGEST_SEARCHED = 2000
+"""Characters of a message in which a time is looked for."""
 
+_TOLD_WITHIN = {
+    **dict.fromkeys(("rate_limit_error", "rate_limit_exceeded", "too_many_requests", "resource_exhausted"), 429),
+    **dict.fromkeys(("usage_limit_reached", "insufficient_quota"), 429),
+    **dict.fromkeys(("overloaded_error", "server_is_overloaded", "slow_down"), 529),
+    **{str(status): status for status in STATUSES},
+}
+"""The status that an error within an answer stands for, by its type, code or status."""
 _SPAN = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[dhms]))+")
+_TRY_AGAIN = re.compile(r"try again in ((?:\d{1,9}(?:\.\d{1,9})?(?:ms|[dhms]))+)", re.IGNORECASE)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[dhms])")
 _UNIT_SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
@@ -66,8 +78,22 @@ def read_limit(status: int, headers: Mapping[str, str], body: bytes, now: dateti
     """The limit in an answer; None if the answer says nothing of one. headers: by lower-case names. now: aware UTC."""
     if status not in STATUSES:
         return None
-    error = _error(body)
-    reason = " ".join((error_message(body) or f"it answered {status}").split())[:LONGEST_REASON]
+    return _limit(_error(body), error_message(body) or f"it answered {status}", headers, now)
+
+
+def limit_within(error: Mapping[str, object], headers: Mapping[str, str], now: datetime) -> Limit | None:
+    """The limit in an error within an answer whose status is 200; None if it says nothing of one. headers, now: as for
+    `read_limit`.
+    """
+    named = [str(error.get(name)).lower() for name in ("type", "code", "status")]
+    status = next((_TOLD_WITHIN[one] for one in named if one in _TOLD_WITHIN), None)
+    if status is None:
+        return None
+    return _limit(error, message_of(error) or f"its answer ended with an error like {status}", headers, now)
+
+
+def _limit(error: Mapping[str, object], said: str, headers: Mapping[str, str], now: datetime) -> Limit:
+    reason = " ".join(said.split())[:LONGEST_REASON]
     found = next((at for at in _times(headers, error, now) if at is not None), None)
     until = found if found is not None and found <= now + LONGEST else None
     is_unpaid = "insufficient_quota" in (error.get("code"), error.get("type"))
@@ -85,6 +111,8 @@ def _times(headers: Mapping[str, str], error: Mapping[str, object], now: datetim
     yield None if milliseconds is None else _after(now, milliseconds / 1000)
     yield _time(headers.get("retry-after"), now)
     yield _exhausted(headers, now)
+    said = _TRY_AGAIN.search(str(error.get("message"))[:LONGEST_SEARCHED])
+    yield None if said is None else _time(said[1], now)
 
 
 def _google_times(error: Mapping[str, object], now: datetime) -> Iterator[datetime | None]:

@@ -6,7 +6,7 @@ import errno
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import gevent
 import structlog
 
+from common.errors import Busy, NotFound
 from common.machine.late_modules import late_module
 from common.masking import KNOWN_FORMATS
 from common.names import new_id
@@ -23,12 +24,13 @@ from common.services.spend.prices import cost_of
 from common.settings import settings
 from common.values.model_provider import ModelProvider, Sampling, TokenCount
 from web.gateway import counters
-from web.gateway.bodies import body_of, is_gevent
+from web.gateway.bodies import ReadAhead, body_of, is_gevent
 from web.gateway.call_log import call_log
 from web.gateway.endings import CALLER_GONE, Watch, under_way
+from web.gateway.limits import Limit, limit_within
 from web.gateway.request_sizes import BYTES_PER_TOKEN, estimated_tokens
-from web.gateway.usage_readers import DocumentReader, Reader, fitting_reader
-from web.gateway.usages import Usage
+from web.gateway.usage_readers import BlindReader, DocumentReader, EventReader, Reader, fitting_reader
+from web.gateway.usages import Event, Usage
 
 if TYPE_CHECKING:
     import requests
@@ -44,7 +46,13 @@ REST_SECONDS = 5.0
 away: the usage in JSON comes last.
 """
 
+HOLD_SECONDS = 10.0
+"""How long the beginning of a stream is held back that has nothing of the answer's content."""
+MOST_HELD_BYTES = 2**20
+"""Of such a beginning. Responses begin with what the request says, such as its instructions and tools."""
+
 _SILENT = "the provider was silent for too long"
+_ENDLESS = "the provider did not end the answer after an error"
 
 
 @dataclass
@@ -133,20 +141,54 @@ class Answer:
         self._is_over = False
         self._at_end: Callable[[], object] = lambda: None
         self._stopped: str | None = None
+        self._on_limit: Callable[[Limit], object] = lambda _limit: None
+        self._seen: Event | None = None
         under_way.calls.add(self)
         self._watch = Watch(client, self._note_gone) if client is not None and is_gevent() else None
         self._body = body_of(answer, settings().models.silence_seconds, lambda: gevent.spawn(self.stop, _SILENT))
+        self._ahead = ReadAhead(self._body)
+
+    def begin(self) -> tuple[bytes, Limit] | None:
+        """Hold back the beginning of a stream until something of the answer's content comes, for HOLD_SECONDS at most.
+
+        Returns the limit that the provider tells of instead, and all of the answer, which is over then.
+        """
+        if isinstance(self._reader, BlindReader):
+            return None
+        ends_at, size = time.monotonic() + HOLD_SECONDS, 0
+        probe = EventReader(self._reader.format)
+        probe.is_before_content = True
+        while probe.is_before_content and self._limit_in(probe.usage) is None and size < MOST_HELD_BYTES:
+            piece = self._ahead.look(ends_at - time.monotonic())
+            if not piece:
+                probe.finish()
+                break
+            if not size and not isinstance(fitting_reader(self._reader, piece), EventReader):
+                return None
+            self._note_first_byte()
+            probe.feed(piece)
+            size += len(piece)
+        limit = self._limit_in(probe.usage) if probe.is_before_content else None
+        if limit is None:
+            return None
+        return self._rest(), limit
+
+    def on_limit(self, call: Callable[[Limit], object]) -> None:
+        """Have this called once the answer tells of a limit, before the caller gets to see that."""
+        self._on_limit = call
 
     def __iter__(self) -> Iterator[bytes]:
-        read = self._body.read
+        read = self._ahead.read
         held, is_held = b"", self._call.is_counted_first
         try:
             chunk = read()
-            self._call.first_byte_ms = _milliseconds(self._call.began)
+            self._note_first_byte()
             self._reader = fitting_reader(self._reader, chunk)
-            feed = self._reader.feed
+            feed, usage = self._reader.feed, self._reader.usage
             while chunk:
                 feed(chunk)
+                if usage.failed is not self._seen:
+                    self._look_for_limit()
                 if is_held:
                     # Without its last byte, no answer and no event of a stream is whole.
                     chunk, held = held + chunk[:-1], chunk[-1:]
@@ -190,8 +232,47 @@ class Answer:
 
     def _read_on(self) -> None:
         with gevent.Timeout(REST_SECONDS, False), suppress(*_faults()):
-            while chunk := self._body.read():
+            while chunk := self._ahead.read():
                 self._reader.feed(chunk)
+
+    def _rest(self) -> bytes:
+        """All of an answer that is nothing but an error. Its call is recorded."""
+        read, fault = self._ahead.read(), _ENDLESS
+        self._reader = fitting_reader(self._reader, read)
+        self._reader.feed(read)
+        with gevent.Timeout(REST_SECONDS, False) if is_gevent() else nullcontext(), suppress(*_faults()):
+            while (chunk := self._ahead.read()) and len(read) < 2 * MOST_HELD_BYTES:
+                self._reader.feed(chunk)
+                read += chunk
+            fault = _ENDLESS if chunk else ""
+        self._finish(fault or None)
+        return read
+
+    def _limit_in(self, usage: Usage) -> Limit | None:
+        error, key = usage.failed, self._call.provider.key
+        if error is None:
+            return None
+        if key and isinstance(message := error.get("message"), str):
+            error = {**error, "message": message.replace(key, "***")}
+        headers = {name.lower(): value for name, value in self._answer.headers.items()}
+        return limit_within(error, headers, datetime.now(UTC))
+
+    def _look_for_limit(self) -> None:
+        """Have the limit noted that the newest error in the answer tells of."""
+        self._seen = self._reader.usage.failed
+        limit = self._limit_in(self._reader.usage)
+        if limit is None:
+            return
+        on_limit, self._on_limit = self._on_limit, lambda _limit: None
+        try:
+            on_limit(limit)
+        except (Busy, NotFound) as error:
+            # The next call meets the limit again.
+            log.warning("a model provider's limit was not noted", run=self._call.access.run_id, reason=str(error))
+
+    def _note_first_byte(self) -> None:
+        if self._call.first_byte_ms is None:
+            self._call.first_byte_ms = _milliseconds(self._call.began)
 
     def _note_gone(self) -> None:
         """Called by gevent's hub, where nothing may wait."""
@@ -232,10 +313,11 @@ class Answer:
                 provider=self._call.provider.name,
                 reason=fault,
             )
-        try:
-            self._call.end(self._status, self._reader.usage, fault)
-        finally:
-            self._at_end()
+        with ExitStack() as ends:
+            ends.callback(self._at_end)
+            ends.callback(self._call.end, self._status, self._reader.usage, fault)
+            if self._reader.usage.failed is not self._seen:
+                self._look_for_limit()
 
 
 def _faults() -> tuple[type[Exception], ...]:

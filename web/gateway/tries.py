@@ -7,7 +7,7 @@ good, so that the run ends and its task waits.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -45,9 +45,7 @@ class Tries:
         self._given = given
         self._room = room
         self._first = Route(access.provider)
-        self._times: list[datetime] = []
-        self._reasons: list[str] = []
-        self._is_for_payment = True
+        self._limits = Limits(access, model)
         self._reply: Response | None = None
 
     @functools.cached_property
@@ -62,7 +60,7 @@ class Tries:
             everything += [one for one in fallbacks if rerouted(self._given, one, self._model) is not None]
         now = datetime.now(UTC)
         known = [book.limit_of(one, self._model, now) for one in everything]
-        self._times += [at for at in known if at is not None]
+        self._limits.times += [at for at in known if at is not None]
         free = [route for route, at in zip(everything, known, strict=True) if at is None]
         return free or everything
 
@@ -94,10 +92,52 @@ class Tries:
         """
         self._reply = self._reply or reply
         has_fallback = route is not self._routes[-1]
-        if not is_paid:
-            return has_fallback
+        return self._limits.note(route, began, limit, has_fallback=has_fallback) if is_paid else has_fallback
+
+    def may_go_on(self, route: Route) -> bool:
+        """Whether there may be a next route. Before the first has refused, it is not known whether that one can take
+        the request.
+        """
+        is_known = "_routes" in self.__dict__
+        return route is not self._routes[-1] if is_known else bool(self._access.fallbacks)
+
+    def limit_within(self, route: Route, call: Call, refusals: int) -> Callable[[Limit], None]:
+        """What is to be called with a limit that an answer tells of after it was passed on in part.
+
+        refusals: in a row, which the answer seemed to end. Keeps nothing of the request: an answer may take an hour.
+        """
+        limits, has_fallback = self._limits, self.may_go_on(route)
+
+        def note(limit: Limit) -> None:
+            goes_on = limits.note(route, call.began, limit, has_fallback=has_fallback, earlier=refusals)
+            if goes_on and not has_fallback:
+                limits.park()
+
+        return note
+
+    def conclude(self) -> Response:
+        """The reply when every route is limited. Raises Refused after the run was marked."""
+        assert self._reply is not None, "there is a route, and its reply was refused"
+        until = self._limits.park()
+        if until is None:
+            return self._reply
+        raise Refused(400, _sentence(until))
+
+
+class Limits:
+    """The limits that one call has met, and what follows from them. times: when each is over that says so."""
+
+    def __init__(self, access: ModelAccess, model: str) -> None:
+        self._access = access
+        self._model = model
+        self.times: list[datetime] = []
+        self._reasons: list[str] = []
+        self._is_for_payment = True
+
+    def note(self, route: Route, began: float, limit: Limit, *, has_fallback: bool, earlier: int = 0) -> bool:
+        """Whether the limit keeps calls from the route for longer than the CLI can be left to try again."""
         chosen = settings().models
-        in_a_row = book.note_refusal(self._access.task_id, began)
+        in_a_row = book.note_refusal(self._access.task_id, began, earlier)
         longest_short = timedelta(seconds=chosen.short_limit_seconds)
         is_short = limit.until is not None and limit.until - limit.said_at <= longest_short
         if is_short and in_a_row < MOST_IN_A_ROW:
@@ -109,7 +149,7 @@ class Tries:
         self._is_for_payment = self._is_for_payment and limit.is_for_payment
         self._reasons.append(f"{route.provider.name}: {KNOWN_FORMATS(limit.reason)}")
         if until is not None:
-            self._times.append(until)
+            self.times.append(until)
         book.note_limit(route, self._model, until or limit.said_at + UNKNOWN_LIMIT)
         log.info(
             "a model provider is limited", provider=route.provider.name, run=self._access.run_id,
@@ -117,14 +157,15 @@ class Tries:
         )  # fmt: skip
         return True
 
-    def conclude(self) -> Response:
-        """The reply when every route is limited. Raises Refused after the run was marked."""
-        assert self._reply is not None, "there is a route, and its reply was refused"
+    def park(self) -> datetime | None:
+        """Mark the run, so that its next call is refused and its task waits. Returns until when; None if it does not
+        wait.
+        """
         if not settings().models.parks_on_limits or not self._reasons or self._is_for_payment:
-            return self._reply
-        until = mark_limited(self._access.run_id, min(self._times, default=None), "; ".join(self._reasons))
+            return None
+        until = mark_limited(self._access.run_id, min(self.times, default=None), "; ".join(self._reasons))
         forget_run(self._access.run_id)
-        raise Refused(400, _sentence(until))
+        return until
 
 
 def require_not_limited(access: ModelAccess) -> None:
@@ -136,15 +177,16 @@ def require_not_limited(access: ModelAccess) -> None:
         raise Refused(400, _sentence(until))
 
 
-def note_answer(call: Call) -> None:
-    """A provider took the call."""
+def note_answer(call: Call) -> int:
+    """A provider took the call. Returns how many refusals in a row that ends."""
     access = call.access
     if not call.is_recorded:
-        return
-    book.note_answer(access.task_id, Route(call.provider), call.model)
+        return 0
+    refusals = book.note_answer(access.task_id, Route(call.provider), call.model)
     if access.limited_until is not None:
         clear_limit(access.run_id)
         forget_run(access.run_id)
+    return refusals
 
 
 def _sentence(until: datetime) -> str:

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Collection
 
+from web.gateway.beginnings import has_content
 from web.gateway.model_apis import Format
 from web.gateway.stream_texts import StreamTexts
 from web.gateway.usages import Take, Usage, take_anthropic, take_chat, take_error, take_gemini, take_responses
@@ -25,13 +26,27 @@ _ERROR = b'"error"'
 
 
 class EventReader:
-    """Reads a stream of server-sent events."""
+    """Reads a stream of server-sent events. is_before_content: nothing of the answer's content has come yet; False
+    unless it is set before the beginning.
+    """
 
-    __slots__ = ("_empty", "_held", "_held_bytes", "_is_skipping", "_marker", "_take", "_texts", "format", "usage")
+    __slots__ = (
+        "_empty",
+        "_held",
+        "_held_bytes",
+        "_is_skipping",
+        "_marker",
+        "_take",
+        "_texts",
+        "format",
+        "is_before_content",
+        "usage",
+    )
 
     def __init__(self, format_: Format) -> None:
         self.format = format_
         self.usage = Usage()
+        self.is_before_content = False
         self._marker, self._empty, self._take = _READERS[format_]
         self._texts = StreamTexts()
         self._held: list[bytes] = []
@@ -52,6 +67,8 @@ class EventReader:
         elif self._is_skipping:
             whole = whole.partition(b"\n")[2]
         self._is_skipping = False
+        if self.is_before_content:
+            self.is_before_content = not has_content(self.format, whole)
         self._texts.add_lines(whole, without=self._read(whole))
         if end < len(chunk):
             self._hold(chunk[end:])

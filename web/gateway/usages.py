@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from common.values.model_provider import PriceTerms, Sampling, TokenCount
 from web.gateway.model_apis import message_of
 
+Event = Mapping[str, object]
+
 
 @dataclass
 class Usage:
     """What an answer has said so far. is_final: it has named the usage of the whole call. is_last: the event that named
     it ends a stream; False also where the format does not show that. error: what failed after the status said that all
-    is well; None: nothing.
+    is well; None: nothing. failed: that error as the provider wrote it; None also if it is no object.
 
     events: of a stream; text_bytes: of the text in them, nearly. body_bytes: the size of an answer that is no stream,
     or that can't be read. tier, speed, units: see `PriceTerms`. contained, beside: the samplings that an answer of
@@ -29,6 +31,7 @@ class Usage:
     is_final: bool = False
     is_last: bool = False
     error: str | None = None
+    failed: Event | None = None
     events: int = 0
     text_bytes: int = 0
     body_bytes: int = 0
@@ -59,7 +62,6 @@ class Usage:
         return PriceTerms(self.tier, self.speed, dict(self.units))
 
 
-Event = Mapping[str, object]
 Take = Callable[[Usage, Event], None]
 
 
@@ -96,6 +98,7 @@ def take_error(usage: Usage, event: Event) -> bool:
     error = said.get("error") or (event if event.get("type") == "error" else None)
     if error:
         usage.error = message_of(error) or "the answer contains an error"
+        usage.failed = error if isinstance(error, dict) else None
     return bool(error)
 
 

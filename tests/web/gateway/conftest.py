@@ -89,6 +89,13 @@ def provider() -> Iterator[Upstream]:
 
 
 @pytest.fixture
+def second() -> Iterator[Upstream]:
+    """Another provider."""
+    with upstream() as made:
+        yield made
+
+
+@pytest.fixture
 def agent(app: Flask, provider: Upstream) -> Iterator[RunningAgent]:
     """On both databases."""
     yield from _running(app, provider)

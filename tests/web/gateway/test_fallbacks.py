@@ -5,7 +5,6 @@ fallback.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -17,7 +16,7 @@ from common.services.spend.provider_limits import mark_limited
 from common.settings import settings
 from tests.web.gateway.answers import FORMATS, Format
 from tests.web.gateway.conftest import RunningAgent
-from tests.web.gateway.upstream import Script, Upstream, upstream
+from tests.web.gateway.upstream import Script, Upstream
 from tests.web.made import a_live_run, end
 from tests.web.world import get, put
 from web.gateway import accesses, calls_at_once
@@ -33,12 +32,6 @@ LONG = {"retry-after": "120"}
 @pytest.fixture(autouse=True)
 def _nothing_is_known_of_limits() -> None:
     book.forget_all()
-
-
-@pytest.fixture
-def second() -> Iterator[Upstream]:
-    with upstream() as made:
-        yield made
 
 
 def limited(headers: dict[str, str] | None = None, status: int = 429) -> Script:

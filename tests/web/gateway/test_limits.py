@@ -104,6 +104,9 @@ def test_the_headers_name_the_time(headers: dict[str, str], expected: datetime) 
             after(hours=2),
         ),
         ({"message": "Limit", "type": "usage_limit_reached", "resets_in_seconds": 90}, after(seconds=90)),
+        ({"message": "Limit 30000. Please try again in 11.054s. Visit x"}, after(seconds=11.054)),
+        ({"message": "Please Try Again In 6m0s."}, after(minutes=6)),
+        ({"message": "Please try again in a while, or in 5s"}, None),
     ],
 )
 def test_the_body_names_the_time(error: dict[str, object], expected: datetime) -> None:

@@ -40,18 +40,22 @@ class Server:
     process: subprocess.Popen[bytes]
 
     @contextlib.contextmanager
-    def called(self, agent: RunningAgent, format_: Format = SONNET) -> Iterator[http.client.HTTPResponse]:
+    def called(
+        self, agent: RunningAgent, format_: Format = SONNET, *, name: str = ""
+    ) -> Iterator[http.client.HTTPResponse]:
         """A call whose answer is not read yet. The caller hangs up at the end."""
-        with self.asked(agent, format_) as connection, connection.getresponse() as answer:
+        with self.asked(agent, format_, name=name) as connection, connection.getresponse() as answer:
             yield answer
 
     @contextlib.contextmanager
-    def asked(self, agent: RunningAgent, format_: Format = SONNET) -> Iterator[http.client.HTTPConnection]:
+    def asked(
+        self, agent: RunningAgent, format_: Format = SONNET, *, name: str = ""
+    ) -> Iterator[http.client.HTTPConnection]:
         """A call whose answer need not have begun. The caller hangs up at the end."""
         connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=30)
         headers = {"Authorization": f"Bearer {agent.token}", "Content-Type": "application/json"}
         with contextlib.closing(connection):
-            connection.request("POST", f"/gateway/{format_.name}/{format_.path}", format_.request, headers)
+            connection.request("POST", f"/gateway/{name or format_.name}/{format_.path}", format_.request, headers)
             yield connection
 
 
