@@ -14,6 +14,7 @@ from urllib.parse import quote
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
+from urllib3.exceptions import InvalidHeader
 from urllib3.util.retry import Retry
 
 Json = Any
@@ -22,10 +23,25 @@ DEFAULT_TIMEOUT_SECONDS = 60.0
 _MOST_EVENTS = 500
 """The API's limit for one page of events."""
 _PASSWORD = "/api/auth/password"  # noqa: S105 (a path)
-_RETRIES = Retry(
+_LONGEST_PAUSE_SECONDS = 60.0
+"""Before a GET is sent again, whatever the answer asks for."""
+
+
+class _Retries(Retry):
+    def parse_retry_after(self, retry_after: str) -> float:
+        """The seconds to wait; 0, so that those of the back-off are waited, where the header names none."""
+        try:
+            return min(super().parse_retry_after(retry_after), _LONGEST_PAUSE_SECONDS)
+        except (InvalidHeader, ValueError, OverflowError):
+            return 0.0
+
+
+_RETRIES = _Retries(
     3, backoff_factor=0.5, status_forcelist=(429, 503), allowed_methods={"GET"}, raise_on_status=False,
     respect_retry_after_header=True,
 )  # fmt: skip
+_RETRIES_OF_HEALTH = _Retries(3, backoff_factor=0.5, allowed_methods={"GET"}, respect_retry_after_header=False)
+"""Here, 503 is the answer."""
 
 
 class Unset:
@@ -124,6 +140,7 @@ class Transport:
         self._session = requests.Session()
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, HTTPAdapter(max_retries=_RETRIES))
+        self._session.mount(f"{self.url}/api/health", HTTPAdapter(max_retries=_RETRIES_OF_HEALTH))
 
     def __enter__(self) -> Self:
         return self

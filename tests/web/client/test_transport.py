@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -143,10 +144,51 @@ def test_watching_catches_up_without_a_pause(recording: Recording) -> None:
     assert len(recording.asked) == 3
 
 
-def test_a_pause_that_is_no_number_is_passed_over(recording: Recording) -> None:
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_pause_that_is_no_number_is_passed_over(
+    recording: Recording, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "sleep", lambda _seconds: None)
     recording.status, recording.headers = 429, {"Retry-After": "\u00b2"}  # a digit to Python, and no number
 
     with Transport(recording.url, "aiw_any") as client, pytest.raises(AiWorkerError) as refused:
-        client._call("POST", "/api/tasks")
+        client._call(method, "/api/tasks")
 
     assert refused.value.status == 429
+    assert len(recording.asked) == (4 if method == "GET" else 1)
+
+
+@pytest.mark.parametrize("after", ["soon", "-1", "9" * 5000, "Fri, 99 Foo 99999999 00:00:00 GMT"])
+def test_a_strange_pause_of_a_get_is_passed_over(
+    recording: Recording, after: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "sleep", lambda _seconds: None)
+    recording.status, recording.headers = 503, {"Retry-After": after}
+
+    with Transport(recording.url) as client, pytest.raises(Unavailable):
+        client._call("GET", "/api/tasks")
+
+    assert len(recording.asked) == 4
+
+
+def test_a_get_waits_for_no_longer_than_a_minute(recording: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as for the page of a proxy under maintenance."""
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    recording.status, recording.headers = 503, {"Retry-After": "7200"}
+
+    with Transport(recording.url) as client, pytest.raises(Unavailable) as refused:
+        client._call("GET", "/api/tasks")
+
+    assert (max(pauses), refused.value.retry_after_seconds) == (60, 7200)
+
+
+@pytest.mark.parametrize("path", ["/api/health", "/api/health/ready"])
+def test_a_platform_that_says_it_is_down_is_asked_once(recording: Recording, path: str) -> None:
+    recording.status, recording.headers = 503, {"Retry-After": "1", "Content-Type": "application/json"}
+    recording.body = b'{"status":"down"}'
+
+    with Transport(recording.url.upper().replace("HTTP", "http")) as client, pytest.raises(Unavailable):
+        client._call("GET", path)
+
+    assert len(recording.asked) == 1
