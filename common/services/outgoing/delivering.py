@@ -129,8 +129,8 @@ def retry_delivery(tx: Transaction, delivery_id: str, *, by: Caller) -> Delivery
     """Try a delivery again that was given up, with all tries. Conflict for any other, or without a webhook."""
     by.require(Role.ADMIN)
     delivery = tx.lock(WebhookDelivery, delivery_id)
-    if delivery.given_up_at is None or delivery.next_at is not None:
-        raise Conflict(f"delivery {delivery.id} was not given up")
+    if (state := _state(delivery)) != "given_up":
+        raise Conflict(f"delivery {delivery.id} is {state}; only one that was given up is tried again")
     _require_webhook(tx)
     delivery.attempts, delivery.given_up_at, delivery.next_at = 0, tx.now(), tx.now()
     _ring(tx)
@@ -164,8 +164,10 @@ def purge_deliveries() -> int:
 
 
 def _first(tx: Transaction) -> WebhookDelivery | None:
+    """A test, which somebody waits for, before what may have waited for hours; else what is due first."""
     waiting = select(WebhookDelivery).where(WebhookDelivery.next_at.is_not(None))
-    return tx.find(waiting.order_by(WebhookDelivery.next_at, WebhookDelivery.id).limit(1))
+    is_no_test = WebhookDelivery.kind != NoticeKind.TEST
+    return tx.find(waiting.order_by(is_no_test, WebhookDelivery.next_at, WebhookDelivery.id).limit(1))
 
 
 def _go_on(tx: Transaction, lease: Lease) -> None:
@@ -198,9 +200,13 @@ def _ring(tx: Transaction) -> None:
     tx.enqueue(jobs.SEND_WEBHOOK, "platform", project_id=None)
 
 
+def _state(row: WebhookDelivery) -> str:
+    return "waiting" if row.next_at else "delivered" if row.delivered_at else "given_up"
+
+
 def _view(row: WebhookDelivery) -> DeliveryView:
     body = json.loads(row.body)
-    state = "waiting" if row.next_at else "delivered" if row.delivered_at else "given_up"
+    state = _state(row)
     finished_at = None if row.next_at else row.delivered_at or row.given_up_at
     return DeliveryView(
         row.id, row.kind, state, body["text"], body["data"].get("link"), row.project_id, row.attempts, row.last_status,

@@ -51,9 +51,29 @@ def test_a_message_that_has_waited_too_long_for_its_tries_is_given_up(world: Wor
     path = f"/api/webhook/deliveries/{made['id']}/retry"
     again = admin.post(path).json["webhookDelivery"]
     assert (again["state"], again["attempts"], again["finishedAt"]) == ("waiting", 0, None)
-    assert admin.post(path).status_code == 409
+    refused = admin.post(path)
+    assert (refused.status_code, "is waiting" in refused.json["details"]["message"]) == (409, True)
     for attempt in range(delivering.LEAST_TRIES + 1):
         (waiting,) = deliveries(admin)
         assert (waiting["state"], waiting["attempts"]) == ("waiting", attempt)
         let_time_pass(made["id"])
         run_jobs(SEND_WEBHOOK)
+
+
+def test_a_test_does_not_wait_for_messages_that_wait_for_a_receiver_that_hangs(
+    plain_world: World, receiver: WebhookReceiver
+) -> None:
+    admin = plain_world.client_of("root", Role.ADMIN)
+    project = plain_world.project()
+    patch(admin, url=receiver.url)
+    for _ in range(2):
+        reach(plain_world.task(project, state="in_progress").id, "make_ready")
+    collect_notices()
+    asked = admin.post("/api/webhook/test").json["webhookDelivery"]
+
+    run_jobs(SEND_WEBHOOK)
+
+    test, *others = deliveries(admin)
+    assert (test["id"], test["state"]) == (asked["id"], "given_up")
+    assert receiver.received[0].json["type"] == "aiworker.test"
+    assert {one["state"] for one in others} == {"waiting"}

@@ -403,7 +403,8 @@ export const TEXTS = {
     "la primera petición con esta clave acaba de fallar; enviarla de nuevo",
   "the first request with this key is still under way": "la primera petición con esta clave aún está en curso",
   "the webhook was switched off before this was delivered": "el webhook se desactivó antes de entregar esto",
-  "delivery {id} was not given up": "la entrega {id} no se ha abandonado",
+  "delivery {id} is {state}; only one that was given up is tried again":
+    "la entrega {id} está en estado «{state}»; solo se vuelve a intentar una que se haya abandonado",
   "the webhook is switched off; give it a url and switch it on":
     "el webhook está desactivado; darle una url y activarlo",
   "the webhook has no url; send one to switch it on": "el webhook no tiene url; enviar una para activarlo",
