@@ -173,7 +173,11 @@ def _post(place: _Place, address: str, dispatch: Dispatch, whole_seconds: float)
 
 
 def _read(response: http.client.HTTPResponse) -> DispatchAnswer:
-    said = response.read(MOST_READ_BYTES).decode(errors="replace")
+    try:
+        said = response.read(MOST_READ_BYTES).decode(errors="replace")
+    except (OSError, http.client.HTTPException, ValueError):
+        # It hangs or ends too early. The status is there, and says whether the receiver took the message.
+        said = ""
     shown = "".join(letter if letter.isprintable() else " " for letter in said).strip()[:SHOWN_CHARACTERS]
     if 200 <= response.status < 300:
         return DispatchAnswer(response.status, shown)

@@ -153,6 +153,36 @@ def test_a_receiver_that_sends_single_bytes_is_left() -> None:
     assert took < 5
 
 
+@pytest.mark.parametrize("does_hang", [True, False], ids=["hangs", "ends"])
+@pytest.mark.parametrize(
+    ("head", "status", "error", "pause"),
+    [(b"200 OK", 200, None, None), (b"429 Slow\r\nRetry-After: 77", 429, "it answered 429", 77)],
+)
+def test_the_status_counts_also_of_an_answer_that_is_not_whole(
+    head: bytes, status: int, error: str | None, pause: float | None, does_hang: bool
+) -> None:
+    """Else a receiver that took the message would get it nine times."""
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            channel, _address = listener.accept()
+            with channel:
+                channel.recv(65536)
+                channel.sendall(b"HTTP/1.1 " + head + b"\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nok")
+                if does_hang:
+                    over.wait(30)
+
+        answering = threading.Thread(target=answer)
+        answering.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        answered = send(dispatch(url), ["127.0.0.1"], whole_seconds=2)
+        over.set()
+        answering.join()
+
+    assert (answered.status, answered.error, answered.retry_after_seconds) == (status, error, pause)
+
+
 def test_a_receiver_that_is_not_there_is_told_of() -> None:
     with refusing_port() as port:
         host = f"127.0.0.1:{port}"
