@@ -147,7 +147,7 @@ def _post(place: _Place, address: str, dispatch: Dispatch, whole_seconds: float)
         with contextlib.suppress(OSError):
             socket.socket.shutdown(channel, socket.SHUT_RDWR)
 
-    connection = http.client.HTTPConnection(place.host, place.port)
+    connection = _connection_to(place)
     connected.settimeout(whole_seconds)
     channel = connected
     timer = threading.Timer(whole_seconds, cut)
@@ -170,6 +170,14 @@ def _post(place: _Place, address: str, dispatch: Dispatch, whole_seconds: float)
         connection.close()
         channel.close()
         connected.close()
+
+
+def _connection_to(place: _Place) -> http.client.HTTPConnection:
+    """One without a socket yet. Its requests name the port of the host unless it is the scheme's."""
+    # It puts an IPv6 address in brackets by itself.
+    connection = http.client.HTTPConnection(place.host.strip("[]"), place.port)
+    connection.default_port = 443 if place.scheme == "https" else 80
+    return connection
 
 
 def _read(response: http.client.HTTPResponse) -> DispatchAnswer:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from common.errors import Invalid
+from common.providers import outgoing_webhook
 from common.providers.outgoing_webhook import check_webhook_address, send, signed_headers
 from common.values.notice import Dispatch
 from tests.doubles.webhook_receiver import WebhookReceiver
@@ -181,6 +182,26 @@ def test_the_status_counts_also_of_an_answer_that_is_not_whole(
         answering.join()
 
     assert (answered.status, answered.error, answered.retry_after_seconds) == (status, error, pause)
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://chat.example.org/x", "chat.example.org"),
+        ("https://chat.example.org:443/x", "chat.example.org"),
+        ("http://chat.example.org/x", "chat.example.org"),
+        ("https://chat.example.org:80/x", "chat.example.org:80"),
+        ("https://[2001:4860:4860::8888]/x", "[2001:4860:4860::8888]"),
+    ],
+)
+def test_the_host_is_named_as_other_programs_name_it(url: str, host: str) -> None:
+    """Without the port of its scheme: some proxies know no host by a name with a port."""
+    connection = outgoing_webhook._connection_to(outgoing_webhook._parse(url, []))
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        connection.sock = ours
+        connection.request("POST", "/x", b"{}")
+        assert f"\r\nHost: {host}\r\n" in theirs.recv(65536).decode()
 
 
 def test_a_receiver_that_is_not_there_is_told_of() -> None:
