@@ -18,8 +18,8 @@ _NO_TEXT = frozenset(
         # These repeat the request, such as its instructions and tools.
         *(b"response.created", b"response.queued", b"response.in_progress"),
         *(b"response.completed", b"response.incomplete", b"response.failed"),
-        # Of Anthropic: what the provider's own tools have found.
-        b"content_block_start",
+        # Of Anthropic. Blocks may begin with what the provider's own tools have found.
+        *(b"message_start", b"ping", b"content_block_start"),
     }
 )
 

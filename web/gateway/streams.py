@@ -112,9 +112,9 @@ class Call:
             return usage.samplings(), None
         known = usage.count()
         is_input_known = known.input or known.cached or known.cache_write
-        if usage.error is not None and not (is_input_known or usage.text_bytes):
-            # It is as if the provider had refused the call with a status of its own.
-            return [], None
+        if usage.error is not None and not usage.text_bytes:
+            # It is as if the provider had refused the call with a status of its own, but for an input that it named.
+            return [Sampling(replace(known, output=0))] if is_input_known else [], None
         guessed_input = known.input if is_input_known else self.guessed_input
         # An event of a stream has at least one token.
         guessed_output = max(usage.events, (usage.text_bytes + usage.body_bytes) // BYTES_PER_TOKEN)

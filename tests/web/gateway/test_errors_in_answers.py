@@ -59,6 +59,21 @@ def test_a_chunk_without_text_before_an_error_is_no_answer(plain_agent: RunningA
     assert (call.error, call.input_tokens, call.output_tokens) == ("No room", 0, 0)
 
 
+def test_an_error_after_the_beginning_of_a_message_gave_nothing(plain_agent: RunningAgent) -> None:
+    """The provider has named the input. Some output would make the next wait for an overloaded one a short one."""
+    plain_agent.provider("anthropic")
+    usage = {"input_tokens": 120, "cache_read_input_tokens": 4000, "output_tokens": 1}
+    message = {"id": "msg_" + "0" * 500, "model": SONNET.model, "content": [], "usage": usage}
+    begun = events({"type": "message_start", "message": message}, {"type": "ping"}, {"type": "error", "error": ERROR})
+    plain_agent.upstream.script = Script(begun, content_type=SSE)
+
+    plain_agent.call(SONNET)
+
+    (call,) = plain_agent.calls()
+    assert (call.input_tokens, call.cached_tokens, call.output_tokens) == (120, 4000, 0)
+    assert str(call.error).startswith("Overloaded ***!")
+
+
 def test_what_came_before_an_error_in_a_stream_is_counted(plain_agent: RunningAgent) -> None:
     plain_agent.provider("anthropic")
     text = {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "word " * 400}}
