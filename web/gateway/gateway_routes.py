@@ -36,7 +36,7 @@ from web.gateway.model_apis import (
 from web.gateway.refused import Refused
 from web.gateway.request_checks import passed_query, require_others_offered, require_whole_context
 from web.gateway.streams import Answer, Call
-from web.gateway.tries import Tries, note_answer, require_not_limited
+from web.gateway.tries import LASTING_FAULTS, Tries, note_answer, require_not_limited
 from web.gateway.upstream import Request, UpstreamFault, headers_for_caller, open_call, own_via
 from web.gateway.usage_readers import reader_for
 from web.gateway.usages import Usage
@@ -169,7 +169,15 @@ def _passed(
             access, route.provider, model=route.model or model, body=sent.body,
             is_recorded=endpoint.format is not None,
         )  # fmt: skip
-        reply, limit = _asked(call, endpoint, sent, tries, route)
+        try:
+            reply, limit = _asked(call, endpoint, sent, tries, route)
+            if limit is None and reply.status_code in LASTING_FAULTS:
+                limit = tries.fault_of_fallback(route, reply.status_code, error_message(reply.data))
+        except UpstreamFault as fault:
+            limit = tries.fault_of_fallback(route, fault.status, fault.message)
+            if limit is None:
+                raise
+            reply = _refusal(provider.api, Refused(fault.status, fault.message))
         if limit is None or not tries.goes_on(route, call.began, reply, limit, is_paid=call.is_recorded):
             return reply
     return tries.conclude()

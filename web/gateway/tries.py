@@ -21,7 +21,7 @@ from common.values.model_provider import Route
 from web.gateway.accesses import forget_run
 from web.gateway.calls_at_once import BodyRoom
 from web.gateway.limit_book import MOST_IN_A_ROW, book
-from web.gateway.limits import Limit
+from web.gateway.limits import LONGEST_REASON, Limit
 from web.gateway.refused import Refused
 from web.gateway.rerouting import rerouted
 from web.gateway.streams import Call
@@ -29,6 +29,10 @@ from web.gateway.upstream import Request
 
 log = structlog.get_logger()
 
+LASTING_FAULTS = frozenset({401, 403, 404})
+"""Statuses of a fallback whose key or model is wrong."""
+FAULTS = LASTING_FAULTS | {502, 504}
+"""And those by which the gateway says that it does not reach one."""
 UNKNOWN_LIMIT = timedelta(minutes=1)
 """How long calls go to the fallback before a provider that names no time is asked again."""
 
@@ -94,6 +98,16 @@ class Tries:
         has_fallback = route is not self._routes[-1]
         return self._limits.note(route, began, limit, has_fallback=has_fallback) if is_paid else has_fallback
 
+    def fault_of_fallback(self, route: Route, status: int, message: str | None) -> Limit | None:
+        """What keeps a fallback from taking any call, as a limit; None for what it says of this call alone.
+
+        Else a fallback with a wrong key would end the runs of tasks that can wait for the first provider.
+        """
+        if route is self._first or status not in FAULTS:
+            return None
+        reason = f"{message or f'it answered {status}'}"[:LONGEST_REASON]
+        return Limit(reason, is_lasting=status in LASTING_FAULTS, said_at=datetime.now(UTC))
+
     def may_go_on(self, route: Route) -> bool:
         """Whether there may be a next route. Before the first has refused, it is not known whether that one can take
         the request.
@@ -144,13 +158,16 @@ class Limits:
             return False
         until = None if is_short else limit.until
         is_last = not has_fallback and not self._reasons
-        if is_last and (limit.is_for_payment or (until is None and in_a_row < MOST_IN_A_ROW)):
+        is_passing = until is None and in_a_row < MOST_IN_A_ROW and not limit.is_lasting
+        if is_last and (limit.is_for_payment or is_passing):
             return False
-        self._is_for_payment = self._is_for_payment and limit.is_for_payment
+        if not (limit.is_lasting and self._reasons):
+            self._is_for_payment = self._is_for_payment and limit.is_for_payment
         self._reasons.append(f"{route.provider.name}: {KNOWN_FORMATS(limit.reason)}")
         if until is not None:
             self.times.append(until)
-        book.note_limit(route, self._model, until or limit.said_at + UNKNOWN_LIMIT)
+        if not limit.is_lasting:
+            book.note_limit(route, self._model, until or limit.said_at + UNKNOWN_LIMIT)
         log.info(
             "a model provider is limited", provider=route.provider.name, run=self._access.run_id,
             until=until and until.isoformat(), reason=limit.reason,

@@ -1,0 +1,116 @@
+"""A fallback that can't take calls does not end a run whose task could wait for the first provider."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from common.models.run import Run
+from common.settings import settings
+from tests.ports import refusing_port
+from tests.web.gateway.answers import FORMATS
+from tests.web.gateway.conftest import RunningAgent
+from tests.web.gateway.test_fallbacks import LONG, answers, limited, run_of, says, with_fallback
+from tests.web.gateway.upstream import Script, Upstream
+from tests.web.world import put
+from web.gateway import accesses
+from web.gateway.limit_book import book
+
+SONNET = FORMATS["anthropic"]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_known_of_limits() -> None:
+    book.forget_all()
+
+
+def refusing(status: int) -> Script:
+    return Script([b'{"error":{"message":"Not for you"}}'], status=status)
+
+
+def waits(agent: RunningAgent) -> bool:
+    """Whether the next call ends the run until the first provider takes calls again."""
+    reply = agent.call(SONNET, name="first")
+    until = run_of(agent).limited_until
+    is_marked = until is not None and until > datetime.now(UTC) + timedelta(seconds=60)
+    return (reply.status_code, "usage limit" in says(reply)) == (400, True) and is_marked
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_fallback_with_a_wrong_key_or_model_is_passed_over(
+    agent: RunningAgent, second: Upstream, status: int
+) -> None:
+    with_fallback(agent, second)
+    second.script = refusing(status)
+
+    assert waits(agent)
+    assert run_of(agent).limit_reason == "first: Slow down; second: Not for you"
+    # Another run, while the first one is known to be limited.
+    put(Run, agent.run.id, limited_until=None, limit_reason=None)
+    accesses.forget_all()
+    assert waits(agent)
+    assert len(agent.upstream.asked) == 1
+
+
+def test_a_fallback_that_can_not_be_reached_is_passed_over(plain_agent: RunningAgent) -> None:
+    with refusing_port() as port:
+        plain_agent.provider("second", api="anthropic", base_url=f"http://127.0.0.1:{port}")
+        plain_agent.provider("first", api="anthropic", fallback="second")
+        plain_agent.upstream.script = limited(LONG)
+
+        assert waits(plain_agent)
+
+    assert "second: The model provider second can't be reached" in str(run_of(plain_agent).limit_reason)
+
+
+def test_a_bill_to_be_paid_is_not_waited_out(plain_agent: RunningAgent, second: Upstream) -> None:
+    with_fallback(plain_agent, second)
+    content = b'{"error":{"message":"Check your plan","code":"insufficient_quota"}}'
+    plain_agent.upstream.script, second.script = Script([content], status=429), refusing(401)
+
+    reply = plain_agent.call(SONNET, name="first")
+
+    assert (reply.status_code, says(reply)) == (429, "Check your plan")
+    assert run_of(plain_agent).limited_until is None
+
+
+@pytest.mark.parametrize("status", [400, 413, 500])
+def test_what_the_fallback_says_of_the_call_passes(plain_agent: RunningAgent, second: Upstream, status: int) -> None:
+    with_fallback(plain_agent, second)
+    second.script = refusing(status)
+
+    reply = plain_agent.call(SONNET, name="first")
+
+    assert (reply.status_code, says(reply)) == (status, "Not for you")
+    assert run_of(plain_agent).limited_until is None
+
+
+def test_a_wrong_key_of_the_first_provider_passes(plain_agent: RunningAgent, second: Upstream) -> None:
+    with_fallback(plain_agent, second)
+    plain_agent.upstream.script = refusing(401)
+
+    assert plain_agent.call(SONNET, name="first").status_code == 401
+    assert second.asked == []
+
+
+def test_with_the_switch_off_the_limit_passes(
+    plain_agent: RunningAgent, second: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIWORKER_PARK_ON_LIMITS", "0")
+    settings.cache_clear()
+    with_fallback(plain_agent, second)
+    second.script = refusing(401)
+
+    assert plain_agent.call(SONNET, name="first").status_code == 429
+
+
+def test_a_fallback_that_works_again_takes_the_calls(plain_agent: RunningAgent, second: Upstream) -> None:
+    with_fallback(plain_agent, second)
+    second.script = refusing(401)
+    assert waits(plain_agent)
+    put(Run, plain_agent.run.id, limited_until=None, limit_reason=None)
+    accesses.forget_all()
+    second.script = answers()
+
+    assert plain_agent.call(SONNET, name="first").status_code == 200
