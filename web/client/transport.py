@@ -64,7 +64,10 @@ class AiWorkerError(Exception):
     """
 
     def __init__(self, status: int, reply: Mapping[str, Json], retry_after_seconds: float | None = None) -> None:
-        details = reply.get("details") or {}
+        # Not every error is the API's: a proxy in between has its own.
+        details, errors = reply.get("details"), reply.get("errors")
+        details = details if isinstance(details, dict) else {}
+        faults = errors if errors and isinstance(errors, list) else [details]
         self.status = status
         self.reply = reply
         # The health of a platform that is down is no error in the API's form: its `status` says what is wrong.
@@ -72,7 +75,9 @@ class AiWorkerError(Exception):
         self.field: str | None = details.get("field")
         self.message = str(details.get("message", self.error))
         self.faults: dict[str, str] = {
-            fault["field"]: fault["message"] for fault in reply.get("errors") or ([details] if details else [])
+            fault["field"]: fault["message"]
+            for fault in faults
+            if isinstance(fault, dict) and {"field", "message"} <= fault.keys()
         }
         self.request_id: str | None = reply.get("requestId")
         self.retry_after_seconds = retry_after_seconds

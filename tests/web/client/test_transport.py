@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from web.client.transport import AiWorkerError, Transport, Unauthenticated, Unavailable
+from web.client.transport import AiWorkerError, Forbidden, Transport, Unauthenticated, Unavailable
 
 
 class Recording(ThreadingHTTPServer):
@@ -98,6 +98,25 @@ def test_an_error_has_the_whole_reply(recording: Recording) -> None:
 
 LOGIN, REFRESH, PASSWORD, ME = "/api/auth/login", "/api/auth/refresh", "/api/auth/password", "/api/auth/me"
 TOKENS = b'{"accessToken": "fresh", "refreshToken": "once more"}'
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"success": False, "errors": [{"code": 10000, "message": "Authentication error"}]},
+        {"error": "denied", "details": "by the proxy"},
+        {"errors": "many", "details": ["a"]},
+        ["denied"],
+    ],
+)
+def test_an_error_of_something_in_between_is_one_too(recording: Recording, answer: object) -> None:
+    """Such as a proxy that asks for a login of its own."""
+    recording.status, recording.body = 403, json.dumps(answer).encode()
+
+    with Transport(recording.url) as client, pytest.raises(Forbidden) as refused:
+        client._call("POST", "/api/tasks")
+
+    assert (refused.value.field, refused.value.faults) == (None, {})
 
 
 def test_a_login_outlives_a_renewal_that_the_platform_could_not_answer(recording: Recording) -> None:
