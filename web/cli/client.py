@@ -258,8 +258,11 @@ def api_of(terminal: Terminal) -> Api:
 
 def _fault(method: str, path: str, status: int, content: object, remedy_of_401: str) -> str:
     error: JsonObject = content if isinstance(content, dict) else {}
-    faults = error.get("errors") or ([error["details"]] if "details" in error else [])
-    why = "; ".join(f"{fault['field']}: {fault['message']}" for fault in faults) or error.get("error", "refused")
+    errors = error.get("errors")
+    faults = errors if errors and isinstance(errors, list) else [error.get("details")]
+    # Not every error is the API's: a proxy in between has its own.
+    read = [one for one in faults if isinstance(one, dict) and {"field", "message"} <= one.keys()]
+    why = "; ".join(f"{fault['field']}: {fault['message']}" for fault in read) or str(error.get("error", "refused"))
     remedies = {
         401: "is the password right?" if path == "/auth/login" else remedy_of_401,
         403: "a higher role is needed",

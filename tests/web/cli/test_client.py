@@ -186,3 +186,19 @@ def test_a_pause_that_is_no_number_is_passed_over(flaky: Flaky, api: Api) -> Non
     flaky.answers = [(503, b'{"error":"Service unavailable"}'), (200, b'{"tasks":[]}')]
 
     assert api.call("GET", "/tasks") == {"tasks": []}
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (b'{"success":false,"errors":[{"code":10000,"message":"Authentication error"}]}', "403 refused"),
+        (b'{"error":"denied","details":"by the proxy"}', "403 denied"),
+        (b'{"error":"denied","errors":"many"}', "403 denied"),
+    ],
+)
+def test_an_error_of_something_in_between_is_told_of(flaky: Flaky, api: Api, answer: bytes, told: str) -> None:
+    """Such as a proxy that asks for a login of its own."""
+    flaky.answers = [(403, answer)]
+
+    with pytest.raises(ApiError, match=told):
+        api.call("GET", "/tasks")
