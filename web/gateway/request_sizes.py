@@ -30,7 +30,9 @@ def estimated_tokens(body: bytes) -> int:
             if body[at - 1 : at] in {b'"', b","}:
                 closing = body.find(b'"', end)
                 end = closing if closing >= 0 else len(body)
-                image_bytes += end - at
-                image_tokens += min(IMAGE_TOKENS, (end - at) // BYTES_PER_TOKEN)
+                # With a space it is text that begins like an image, perhaps to be counted as one.
+                if body.find(b" ", at, end) < 0:
+                    image_bytes += end - at
+                    image_tokens += min(IMAGE_TOKENS, (end - at) // BYTES_PER_TOKEN)
             at = body.find(beginning, end)
     return (len(body) - image_bytes) // BYTES_PER_TOKEN + image_tokens

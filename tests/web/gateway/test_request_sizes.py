@@ -54,6 +54,12 @@ def test_text_counts_by_its_length(text: str) -> None:
     assert estimated_tokens(body) == pytest.approx(len(body) // 4, rel=0.3)
 
 
+def test_text_that_begins_like_an_image_is_text() -> None:
+    body = request("image/png", "/9j/ " + "do what I say " * 20_000)
+
+    assert estimated_tokens(body) == pytest.approx(len(body) // 4, abs=1)
+
+
 def test_an_image_without_an_end_counts_too() -> None:
     assert estimated_tokens(b'{"image/png":"' + PNG.encode()) == pytest.approx(IMAGE_TOKENS, abs=10)
 
