@@ -147,3 +147,15 @@ class ProviderRefused(Exception):
 
 class Misconfigured(Exception):
     """A setting, program or server is missing or wrong. The message is one line that names it and the remedy."""
+
+
+class AnotherKey(Misconfigured):
+    """A stored value was sealed with another secret key (503). Nothing was written. A job waits for the earlier key."""
+
+    field = "secretKey"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "stored secrets were sealed with another AIWORKER_SECRET_KEY; the operator has to set that one: "
+            "aiworker doctor says how"
+        )

@@ -15,7 +15,7 @@ from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken
 
-from common.errors import Misconfigured
+from common.errors import AnotherKey
 from common.settings import settings
 
 
@@ -31,11 +31,17 @@ def seal(value: object) -> str:
 
 
 def unseal(sealed: str) -> Any:
-    """Decrypt a sealed value. Raises Misconfigured if it was sealed with another key."""
+    """Decrypt a sealed value. Raises AnotherKey if it was sealed with another key."""
     try:
         return json.loads(_fernet(settings().security.key_for("sealing")).decrypt(sealed.encode()))
     except InvalidToken as error:
-        raise Misconfigured("stored secrets were sealed with another AIWORKER_SECRET_KEY; set that one") from error
+        raise AnotherKey from error
+
+
+def check_key(*sealed: str | None) -> None:
+    """Raise AnotherKey unless all of these can be opened. None: there is nothing to open."""
+    for value in filter(None, sealed):
+        unseal(value)
 
 
 def new_token(prefix: str) -> str:

@@ -2,8 +2,8 @@
 
 A job's function gets a `Claimed` job and does the next missing step. It ends by recording a result in a service (which
 ends the job in the same transaction), or by returning when there is nothing to do. An exception decides what follows:
-ProviderUnavailable and Busy retry later; CutShort retries a few times; ProviderRefused parks the job; a bug is counted
-as an attempt, and the job is parked after the last one.
+ProviderUnavailable, Busy and AnotherKey retry later; CutShort retries a few times; ProviderRefused parks the job; a bug
+is counted as an attempt, and the job is parked after the last one.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from common.errors import (
     MOST_RETRIES,
     NO_ROOM,
     AccessDenied,
+    AnotherKey,
     Busy,
     CutShort,
     LeaseLost,
@@ -167,6 +168,8 @@ def _run(lease: Lease, work: Work, parked: rows.Parked | None) -> None:
         except (ProviderUnavailable, Busy) as error:
             after = error.retry_after_seconds if isinstance(error, ProviderUnavailable) else None
             _record_end(rows.put_off, lease, str(error), parked, after)
+        except AnotherKey as error:
+            _record_end(rows.wait_for_key, lease, str(error))
         except ProviderRefused as error:
             _record_end(rows.give_up, lease, error.message, parked)
         except SoftTimeLimitExceeded:
@@ -189,10 +192,16 @@ def _record_os_error(lease: Lease, error: OSError, parked: rows.Parked | None) -
         _record_end(rows.fail_attempt, lease, f"{type(error).__name__}: {error}", parked)
 
 
-def _record_end(record: Callable[..., None], *arguments: object) -> None:
-    """Record how the job ended. If that fails now, the lease expires and the sweep sends the job again."""
+def _record_end(record: Callable[..., None], lease: Lease, *arguments: object) -> None:
+    """Record how the job ended. If that fails now, the lease expires and the sweep sends the job again.
+
+    If a reason can't be masked, as the project's variables can't be opened, the job waits until they can.
+    """
     try:
-        record(*arguments)
+        try:
+            record(lease, *arguments)
+        except AnotherKey as error:
+            rows.wait_for_key(lease, str(error))
     except (LeaseLost, Busy) as error:
         log.warning("the end of a job could not be recorded", error=str(error))
 

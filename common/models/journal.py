@@ -69,7 +69,8 @@ class Job(HasId, HasState[JobState], Base):
     generation: raised by every enqueue; if it rises while the job runs, the job runs again. fence: raised by every
     claim; writes of an older claim are refused. attempts: counted at the claim, so a job that kills its process is
     counted. waits: waits in a row. unavailable_since: since when it waits for a provider. waits_for: `access` if the
-    provider denies our account access. trace_parent: the traceparent of the request or job that first enqueued it.
+    provider denies our account access, `key` if the secret key does not open what it needs. trace_parent: the
+    traceparent of the request or job that first enqueued it.
     """
 
     __tablename__ = "jobs"

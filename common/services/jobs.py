@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from common.announcer import Announcement, announcer, full_queues
 from common.database import is_sqlite, sqlite_now
-from common.errors import Conflict, NotFound
+from common.errors import AnotherKey, Conflict, NotFound
 from common.events import ADMINISTRATION, JobRetried
 from common.job_statements import DUE, HELD
 from common.jobs import CATALOGUE, DEPLOY, MERGE_GROUP, UNAVAILABLE_HOURS, Lease, Queue
@@ -34,6 +34,8 @@ Parked = Callable[[str, str], None]
 NEWEST_FIRST = Order(Job.created_at, Job.id, Job.project_id)
 ACCESS = "access"
 """Value of `waits_for` of a job that waits because a provider denies our account access."""
+KEY = "key"
+"""The same, of one that waits because what it needs was sealed with another secret key."""
 ACCESS_SECONDS = 120
 """A denial that lasts longer does not come from an API server that is starting."""
 
@@ -51,7 +53,11 @@ def claim_job(job_id: str, parked: Parked | None = None, *, before_commit: bool 
     # read, but whoever enqueued it holds the same locks until then.
     if is_sqlite() and not before_commit and not read_rows(DUE, id=job_id, now=sqlite_now()):
         return None
-    return _claim(job_id, parked)
+    try:
+        return _claim(job_id, parked)
+    except AnotherKey as error:
+        _hold_for_key(job_id, str(error))
+        return None
 
 
 @transactional
@@ -65,6 +71,14 @@ def _claim(tx: Transaction, job_id: str, parked: Parked | None) -> Lease | None:
     if parked is not None:
         parked(lease.subject_id, reason)
     return None
+
+
+@transactional
+def _hold_for_key(tx: Transaction, job_id: str, reason: str) -> None:
+    """A job without attempts left is parked later, as what is to be told of it can't be masked now."""
+    lease = tx.queue.claim(job_id)
+    if lease is not None:
+        wait_for_key(lease, reason)
 
 
 @transactional
@@ -153,6 +167,15 @@ def wait_for_access(tx: Transaction, lease: Lease, reason: str, parked: Parked |
     masked = mask_of_project(tx, lease.project_id)(reason)
     soon = None if is_lasting else random.uniform(1, 5)  # noqa: S311 (jitter, not a secret)
     tx.queue.wait(lease, masked, since=since, for_=ACCESS, after_seconds=soon)
+
+
+@transactional
+def wait_for_key(tx: Transaction, lease: Lease, reason: str) -> None:
+    """What the job needs was sealed with another secret key: run it again after a back-off, until it can be opened.
+
+    The job is not parked, however long this lasts. reason: the message of AnotherKey, which needs no mask.
+    """
+    tx.queue.wait(lease, reason, since=tx.queue.waiting_since(lease, KEY), for_=KEY, after_seconds=None)
 
 
 def sweep_jobs() -> int:

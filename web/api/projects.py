@@ -105,7 +105,7 @@ def update_project(project_id: str, **values: Unpack[services.ProjectValues]) ->
 def delete_project(project_id: str) -> object:
     """Delete the project's deployments, its repository and finally its rows."""
     project, job = services.delete_project(project_id, by=who())
-    return {"project": services.view_of(project), "job": job}
+    return {"project": project, "job": job}
 
 
 @projects.post("/projects/<id:project_id>/retry")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import request
 from marshmallow import fields, validate
 
-from common.errors import Busy, Unauthenticated
+from common.errors import AnotherKey, Busy, Unauthenticated
 from common.names import SHA_PATTERN
 from common.services.runs import runners as services
 from common.services.runs import scheduling
@@ -98,7 +98,7 @@ def _next_of(agent_id: str | None) -> ClaimedRun | None:
         return None
     try:
         return _claimed(agent_id, PREPARE_SECONDS) if scheduling.assign_next(agent_id) else None
-    except Busy:
+    except (AnotherKey, Busy):
         return None  # the run has ended: the agent need not know more
 
 

@@ -16,6 +16,7 @@ from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import HTTPException
 
 from common.errors import (
+    AnotherKey,
     Busy,
     CallerError,
     Conflict,
@@ -102,6 +103,7 @@ def register_error_handlers(app: Flask) -> None:
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(ParseException, _unreadable)
     app.register_error_handler(Busy, _busy)
+    app.register_error_handler(AnotherKey, _another_key)
     app.register_error_handler(ProviderUnavailable, _provider_unavailable)
     app.register_error_handler(ProviderRefused, _provider_refused)
     app.register_error_handler(OSError, _os_error)
@@ -185,6 +187,12 @@ def _busy(raised: Busy) -> Response:
     if raised.field is None:
         return error(503, headers=headers)
     return error(503, headers=headers, details={"field": raised.field, "message": str(raised)})
+
+
+def _another_key(raised: AnotherKey) -> Response:
+    log.warning("a stored secret can't be opened", request_id=request_id(), reason=str(raised))
+    details = {"field": raised.field, "message": str(raised)}
+    return error(503, headers=_retry_after(RETRY_AFTER_SECONDS), details=details)
 
 
 def _provider_unavailable(raised: ProviderUnavailable) -> Response:

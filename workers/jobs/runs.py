@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import chain
 
 from common import jobs
-from common.errors import CutShort, ProviderRefused, ProviderUnavailable
+from common.errors import AnotherKey, CutShort, ProviderRefused, ProviderUnavailable
 from common.providers.forge import forge
 from common.providers.runtime import runtime
 from common.services.delivery import publishing
@@ -37,7 +37,11 @@ def schedule_tasks(job: Claimed) -> None:
 
 @job(jobs.PREPARE_RUN, parked=run_preparation.fail_prepare)
 def prepare_run(job: Claimed) -> None:
-    plan = run_preparation.begin_prepare(job.lease)
+    try:
+        plan = run_preparation.begin_prepare(job.lease)
+    except AnotherKey as error:
+        run_preparation.record_unprepared(job.lease, str(error))
+        return
     if plan is None:
         return
     try:
@@ -86,7 +90,7 @@ def close_run(job: Claimed) -> None:
 
 @job(jobs.VERIFY_RUN, parked=verification.give_up_proof)
 def verify_run(job: Claimed) -> None:
-    plan = verification.begin_proof(job.lease)
+    plan = _begin_proof(job)
     if plan is None:
         return
     proof = TestProof(forge(), runtime(), plan)
@@ -103,6 +107,15 @@ def verify_run(job: Claimed) -> None:
     else:
         verification.record_proven(job.lease, results)
     proof.forget()
+
+
+def _begin_proof(job: Claimed) -> ProofPlan | None:
+    """As `verification.begin_proof`. If the secret key does not open what the tests need, the task says so, too."""
+    try:
+        return verification.begin_proof(job.lease)
+    except AnotherKey as error:
+        verification.record_tests_wait(job.lease, [], str(error))
+        raise
 
 
 def _results(job: Claimed, plan: ProofPlan, proof: TestProof) -> list[CheckResult]:

@@ -22,7 +22,7 @@ from common.models.project import Project
 from common.models.task import Task
 from common.names import new_id, preview_app
 from common.outbox import actor
-from common.sealing import seal, unseal
+from common.sealing import check_key, seal, unseal
 from common.services.access import Caller
 from common.services.delivery import lifecycle, versions
 from common.services.listing import page_seen
@@ -250,8 +250,9 @@ def start_rollback(
     """Deploy the target's version in place of live. Returns the new deployment and the id of its job.
 
     reason: why the platform does it by itself, masked: the live version is failing, so one good answer of the older one
-    is enough. None: a person asked for it.
+    is enough. None: a person asked for it. Raises AnotherKey, having done nothing, if the target can't be opened.
     """
+    check_key(target.spec_sealed)
     sealed = target.spec_sealed if reason is None else seal_spec(without_gate(version_of(target)).spec)
     made = new_deployment(
         tx, project, live.environment, commit_sha=target.commit_sha, branch=target.branch, app_name=live.app_name,

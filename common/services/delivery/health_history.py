@@ -11,7 +11,7 @@ from datetime import timedelta
 from sqlalchemy import delete, select
 
 from common.models.delivery import Deployment, HealthSpan
-from common.services.projects.variables import mask_of_deployment
+from common.services.projects.variables import mask_of_deployment, mask_or_sentence
 from common.states import Environment
 from common.transaction import Snapshot, Transaction
 from common.values.health_look import Look
@@ -54,7 +54,9 @@ def _newest(tx: Transaction, deployment: Deployment) -> HealthSpan | None:
 
 def _begin(tx: Transaction, deployment: Deployment, look: Look) -> None:
     now = tx.now()
-    reason = None if look.reason is None else mask_of_deployment(tx, deployment)(look.reason)[:LONGEST_REASON]
+    reason = look.reason
+    if reason is not None:
+        reason = mask_or_sentence(mask_of_deployment, tx, deployment)(reason)[:LONGEST_REASON]
     tx.add(
         HealthSpan(
             project_id=deployment.project_id, app_name=deployment.app_name, deployment_id=deployment.id,

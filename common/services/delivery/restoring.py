@@ -9,8 +9,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+import structlog
 from sqlalchemy import select
 
+from common.errors import AnotherKey
 from common.events import DeployFailing, DeployRecovered, DeployUrlChanged
 from common.jobs import Lease
 from common.machine.waiting import growing_delay
@@ -20,13 +22,15 @@ from common.models.task import Task
 from common.services.delivery import deployments, health_history, versions
 from common.services.delivery.deployments import put_back, without_gate
 from common.services.projects.places import app_of, place_of
-from common.services.projects.variables import mask_of_deployment
+from common.services.projects.variables import mask_of_deployment, mask_or_sentence
 from common.services.tasks.lifecycle import record_update
 from common.states import DeploymentState, Environment, ProjectState
 from common.transaction import Snapshot, Transaction, snapshot, transactional
 from common.values.app import MACHINE, App, Version
 from common.values.health_look import HealthState, Look
 from common.values.place import Place
+
+log = structlog.get_logger()
 
 MANY_PROJECTS = 3
 """If live versions of this many projects fail at once, the machine is at fault and not the versions."""
@@ -71,7 +75,8 @@ def begin_restore(tx: Transaction, lease: Lease, running: set[tuple[str, str]]) 
     """Compare what runs with what should run.
 
     running: (namespace, app) of every app of the platform in the runtime. An environment with a deployment under way
-    is left out: that deployment takes care of it.
+    is left out: that deployment takes care of it. So is a version that was sealed with another secret key. Raises
+    AnotherKey if all of them were.
     """
     wanted_rows = tx.all(
         select(Deployment).where(Deployment.live_key.is_not(None) | Deployment.active_key.is_not(None))
@@ -80,11 +85,8 @@ def begin_restore(tx: Transaction, lease: Lease, running: set[tuple[str, str]]) 
     rows = [row for row in wanted_rows if row.project_id in projects]
     busy = {row.active_key for row in rows if row.active_key}
     are_many = len({row.project_id for row in rows if row.live_key and _is_held(row)}) >= MANY_PROJECTS
-    live = tuple(
-        _live_app(projects[row.project_id], row, is_held=are_many and _is_held(row))
-        for row in rows
-        if row.live_key and row.live_key not in busy
-    )
+    serving = [row for row in rows if row.live_key and row.live_key not in busy]
+    live = _live_apps(projects, serving, {row.id for row in serving if are_many and _is_held(row)})
     wanted = {(projects[row.project_id].namespace, row.app_name) for row in rows}
     by_namespace = {project.namespace: project for project in projects.values()}
     orphans = tuple(
@@ -99,6 +101,21 @@ def _projects(tx: Transaction, ids: Collection[str], namespaces: Collection[str]
     """Those that have one of the ids or namespaces, and are not being deleted, by their ids."""
     is_one = Project.id.in_(sorted(ids)) | Project.namespace.in_(sorted(namespaces))
     return {row.id: row for row in tx.all(select(Project).where(is_one, Project.state_ != ProjectState.DELETING))}
+
+
+def _live_apps(
+    projects: Mapping[str, Project], rows: Sequence[Deployment], held: Collection[str]
+) -> tuple[LiveApp, ...]:
+    live, unreadable = [], None
+    for row in rows:
+        try:
+            live.append(_live_app(projects[row.project_id], row, is_held=row.id in held))
+        except AnotherKey as error:
+            log.warning("an app can't be restored", app=row.app_name, project=row.project_id, reason=str(error))
+            unreadable = error
+    if unreadable is not None and not live:
+        raise unreadable
+    return tuple(live)
 
 
 def _live_app(project: Project, row: Deployment, *, is_held: bool) -> LiveApp:
@@ -141,16 +158,22 @@ def record_restored(tx: Transaction, lease: Lease, dying: Sequence[Dying], looks
         live = tx.lock(Deployment, each.deployment_id)
         if live.live_key is None or deployments.is_busy(tx, live.project_id, live.environment):
             continue
-        reason = mask_of_deployment(tx, live)(each.reason)
+        reason = mask_or_sentence(mask_of_deployment, tx, live)(each.reason)
         if live.id in held:
             _note_failing(tx, live, f"{TOGETHER}: {reason}", MACHINE)
             continue
         _note_failing(tx, live, reason, None)
         target = versions.default_target(tx, live)
         if target is not None and versions.blocked(tx, target) is None and not _has_to_wait(tx, live, target):
-            project = tx.get(Project, live.project_id)
-            deployments.start_rollback(tx, project, live, target, reason=reason[:4000])
+            _roll_back(tx, live, target, reason)
     tx.finish(lease)
+
+
+def _roll_back(tx: Transaction, live: Deployment, target: Deployment, reason: str) -> None:
+    try:
+        deployments.start_rollback(tx, tx.get(Project, live.project_id), live, target, reason=reason[:4000])
+    except AnotherKey as error:
+        live.error = f"{live.error}; the rollback to {target.commit_sha[:12]} can't begin: {error}"[:4000]
 
 
 def _store_urls(tx: Transaction, looks: Sequence[Look]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import select
 
-from common.errors import Misconfigured
+from common.errors import AnotherKey
 from common.models import Deployment, ModelProvider, Project
 from common.models.spend import PlatformSetting
 from common.sealing import unseal
@@ -58,6 +58,6 @@ def _sealed_values(read: Snapshot) -> Iterator[tuple[str, str]]:
 def _is_readable(sealed: str) -> bool:
     try:
         unseal(sealed)
-    except Misconfigured:
+    except AnotherKey:
         return False
     return True

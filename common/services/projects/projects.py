@@ -218,12 +218,12 @@ def update_project(tx: Transaction, project_id: str, values: ProjectValues, *, b
 
 
 @transactional
-def delete_project(tx: Transaction, project_id: str, *, by: Caller) -> tuple[Project, Job]:
+def delete_project(tx: Transaction, project_id: str, *, by: Caller) -> tuple[ProjectView, Job]:
     """Start the removal of the project and everything that belongs to it. Repeating returns the same job."""
     by.require_in(tx, project_id, Role.MAINTAINER)
     project = tx.lock(Project, project_id)
     if project.state is not ProjectState.DELETING:
-        return project, tx.get(Job, lifecycle.begin_deletion(tx, project))
+        return view_of(project), tx.get(Job, lifecycle.begin_deletion(tx, project))
     job = tx.find(
         select(Job)
         .where(Job.kind == jobs.DELETE_PROJECT.name, Job.subject_id == project.id)
@@ -231,7 +231,7 @@ def delete_project(tx: Transaction, project_id: str, *, by: Caller) -> tuple[Pro
     )
     if job is None:
         job = tx.get(Job, tx.enqueue(jobs.DELETE_PROJECT, project.id, project_id=project.id))
-    return project, job
+    return view_of(project), job
 
 
 @transactional

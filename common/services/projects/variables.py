@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from sqlalchemy import select
 
+from common.errors import AnotherKey
 from common.masking import Mask, without_plain_words
 from common.models.delivery import Deployment
 from common.models.project import Project
@@ -26,6 +28,8 @@ from common.values.variable_set import Variables
 
 MOST_VARIABLES = 200
 LONGEST_VALUE_BYTES = 32 * 1024
+
+R = TypeVar("R")
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _RESERVED = frozenset({"BASH_ENV", "HOME", "HOST", "HOSTNAME", "IFS", "PATH", "PORT", "PWD", "SHELL", "TMPDIR", "USER"})
@@ -88,6 +92,18 @@ def mask_of_run(at: Transaction | Snapshot, run: Run) -> Mask:
 def mask_of_deployment(at: Transaction | Snapshot, deployment: Deployment) -> Mask:
     """A mask for the project's present variables and for those that the deployment was given."""
     return _mask_of(at, deployment.project_id, spec=deployment.spec_sealed)
+
+
+def mask_or_sentence(mask_of: Callable[[Transaction, R], Mask], tx: Transaction, row: R) -> Callable[[str], str]:
+    """`mask_of(tx, row)`, for reasons that are stored also if the values were sealed with another secret key.
+
+    Then each of them becomes the sentence that says so.
+    """
+    try:
+        return mask_of(tx, row)
+    except AnotherKey as error:
+        sentence = str(error)
+        return lambda _reason: sentence
 
 
 def _mask_of(

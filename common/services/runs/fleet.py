@@ -23,7 +23,7 @@ from common.models.journal import Job, Mark
 from common.models.run import LogEntry, Run
 from common.names import new_agent_id
 from common.sealing import digest, new_token, seal, unseal
-from common.services.projects.variables import mask_of_run
+from common.services.projects.variables import mask_of_run, mask_or_sentence
 from common.services.runs import lifecycle, run_end
 from common.services.runs.waiting import ReadyAgent
 from common.settings import FleetSettings, settings
@@ -247,7 +247,7 @@ def _give_up(tx: Transaction, agent_id: str, reason: str) -> None:
     live = tx.session.scalars(select(Run.id).where(Run.agent_id == agent_id, Run.live_task_id.is_not(None))).all()
     reason = KNOWN_FORMATS(reason)
     for held in live:
-        reason = mask_of_run(tx, tx.get(Run, held))(reason)
+        reason = mask_or_sentence(mask_of_run, tx, tx.get(Run, held))(reason)
     run_end.lose_runs(tx, live, reason, is_fault=True)
     agent = tx.lock(Agent, agent_id)
     lifecycle.lose_agent(tx, agent)

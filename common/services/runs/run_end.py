@@ -15,7 +15,7 @@ from common.models.agent import Agent
 from common.models.project import Project
 from common.models.run import Run
 from common.models.task import Task
-from common.services.projects.variables import mask_of_run
+from common.services.projects.variables import mask_of_run, mask_or_sentence
 from common.services.runs import lifecycle
 from common.services.spend.model_tokens import reached_limit
 from common.services.tasks.feedback import give_back
@@ -45,7 +45,8 @@ def end_review(tx: Transaction, task_id: str, reason: str) -> None:
 def end_run(tx: Transaction, run: Run, outcome: Outcome, reason: str | None, *, by: By = By.PLATFORM) -> None:
     """End the run and free its agent. Does nothing if the run is over. reason: masked here."""
     if run.state is not RunState.ENDED:
-        lifecycle.end(tx, run, outcome, mask_of_run(tx, run)(reason) if reason else reason, by=by)
+        masked = mask_or_sentence(mask_of_run, tx, run)(reason) if reason else reason
+        lifecycle.end(tx, run, outcome, masked, by=by)
 
 
 def lose_runs(
@@ -70,7 +71,7 @@ def lose_runs(
             continue
         was_at_work = run.state is RunState.RUNNING
         last = (seen or {}).get(run.agent_id)
-        why = mask_of_run(tx, run)(f"{reason}; last seen: {last}" if last else reason)
+        why = mask_or_sentence(mask_of_run, tx, run)(f"{reason}; last seen: {last}" if last else reason)
         end_run(tx, run, Outcome.LOST, why if is_fault or was_at_work else "its agent did not claim it")
         lost += 1
         if run.is_review:

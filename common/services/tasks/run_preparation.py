@@ -11,11 +11,12 @@ from common import jobs
 from common.jobs import Lease
 from common.models.project import Project
 from common.models.run import Run
+from common.models.spend import ModelProvider
 from common.models.task import Task
-from common.sealing import seal, unseal
+from common.sealing import check_key, seal, unseal
 from common.services.projects import holding
 from common.services.projects.places import PLACE_COLUMNS, place_from, place_of
-from common.services.projects.variables import mask_of_run
+from common.services.projects.variables import mask_of_run, mask_or_sentence
 from common.services.runs import run_end
 from common.services.runs.lifecycle import make_claimable
 from common.services.tasks import lifecycle
@@ -44,20 +45,32 @@ class RunPlan:
 
 
 def begin_prepare(lease: Lease) -> RunPlan | None:
-    """What to prepare; None if the run is over or already prepared."""
+    """What to prepare; None if the run is over or already prepared.
+
+    Raises AnotherKey if what the run would say can't be masked.
+    """
     # An agent waits: one read, and no lock.
     with snapshot() as read:
         found = read.rows(_PREPARING, run_id=lease.subject_id)
         if not found:
             return None
-        branch, created_at, purpose, *place = found[0]
+        sealed, (branch, created_at, purpose, *place) = found[0][:SEALED], found[0][SEALED:]
         is_overdue = created_at < read.now() - timedelta(seconds=PREPARE_SECONDS)
+    check_key(*sealed)
     return RunPlan(place_from(*place), lease.subject_id, branch, is_overdue, purpose == Purpose.REVIEW)
+
+
+_SEALED_COLUMNS = (
+    Run.secrets_sealed, Project.env_sealed, Project.secret_env_sealed,
+    select(ModelProvider.key_sealed).where(ModelProvider.key_sealed.is_not(None)).limit(1).scalar_subquery(),
+)  # fmt: skip
+"""What the mask of a run is made of; of the keys of model providers, one stands for all."""
+SEALED = len(_SEALED_COLUMNS)
 
 
 _PREPARING = Statement(
     lambda: (
-        select(Task.branch_name, Run.created_at, Run.purpose, *PLACE_COLUMNS)
+        select(*_SEALED_COLUMNS, Task.branch_name, Run.created_at, Run.purpose, *PLACE_COLUMNS)
         .select_from(Run)
         .join(Task, Task.id == Run.task_id)
         .join(Project, Project.id == Run.project_id)
@@ -118,7 +131,7 @@ def record_unprepared(tx: Transaction, lease: Lease, reason: str) -> None:
     run = tx.get(Run, lease.subject_id)
     project = tx.lock(Project, run.project_id)
     task = tx.lock(Task, run.task_id)
-    masked = mask_of_run(tx, run)(reason)
+    masked = mask_or_sentence(mask_of_run, tx, run)(reason)
     if _lose_unprepared(tx, run, task, masked, counts=False):
         holding.hold_project(tx, project, masked)
     tx.finish(lease)
@@ -133,7 +146,7 @@ def _lose_unprepared(tx: Transaction, run: Run, task: Task, reason: str, *, coun
     if run.state is RunState.ENDED:
         _close_if_over(tx, run)
         return False
-    reason = mask_of_run(tx, run)(reason)
+    reason = mask_or_sentence(mask_of_run, tx, run)(reason)
     run_end.end_run(tx, run, Outcome.LOST, reason)
     if run.is_review:
         return False

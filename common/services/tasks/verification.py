@@ -21,7 +21,7 @@ from common.models.project import Project
 from common.models.run import Run
 from common.models.task import Task, TaskCheck
 from common.services.projects.places import check_of, place_of
-from common.services.projects.variables import mask_of_project, mask_of_run
+from common.services.projects.variables import mask_of_project, mask_of_run, mask_or_sentence
 from common.services.runs import run_end
 from common.services.runs.lifecycle import newest_claim
 from common.services.tasks import flaky_tests, lifecycle, questions, scanning
@@ -209,8 +209,11 @@ def record_tests_wait(tx: Transaction, lease: Lease, results: Sequence[CheckResu
     """Show that the tests have not begun, and why. The job continues to wait."""
     task = _verifying(tx, lease)
     tx.hold(lease)
+    if task is None:
+        return
+    reason = mask_or_sentence(mask_of_project, tx, task.project_id)(reason)
     waits = CheckResult("tests", "running", f"The tests have not begun: {reason}")
-    if task is not None and _store(tx, task, lease.subject_id, _masked(tx, task, [*results, waits])):
+    if _store(tx, task, lease.subject_id, [*_masked(tx, task, results), waits]):
         record_update(tx, task, "checks")
 
 
@@ -300,6 +303,8 @@ def give_up_proof(tx: Transaction, run_id: str, reason: str) -> None:
 
 def _masked(tx: Transaction, task: Task, results: Sequence[CheckResult]) -> list[CheckResult]:
     """The results with secrets masked."""
+    if not results:
+        return []
     mask = mask_of_project(tx, task.project_id)
     return [
         replace(result, message=mask(result.message), log=mask.end_of(result.log) if result.log else result.log)

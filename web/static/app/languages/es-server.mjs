@@ -5,6 +5,8 @@ export const TEXTS = {
     "el disco está lleno, así que no se puede escribir nada; hay que liberar espacio en el disco de la plataforma o de la base de datos",
   "the database's answer to COMMIT was lost, so the change may have been made; send the request again with its Idempotency-Key, or look before repeating it":
     "se perdió la respuesta de la base de datos al COMMIT, así que el cambio puede haberse hecho; enviar de nuevo la petición con su Idempotency-Key, o mirar antes de repetirla",
+  "stored secrets were sealed with another AIWORKER_SECRET_KEY; the operator has to set that one: aiworker doctor says how":
+    "los secretos guardados se sellaron con otra AIWORKER_SECRET_KEY; quien opera la plataforma tiene que poner esa: aiworker doctor dice cómo",
   "{thing} {label} is {state}; it can't become {new} now":
     "{thing} {label} está en estado «{state}»; ahora no puede pasar a «{new}»",
   "commands are not confined: {why_not}; {remedy}": "los comandos no están confinados: {why_not}; {remedy}",
@@ -372,6 +374,8 @@ export const TEXTS = {
   "it could not be deployed to staging: {masked}": "no se pudo desplegar en staging: {masked}",
   "the rollback to {commit_sha} failed, too; the next one begins after {until} UTC":
     "la reversión a {commit_sha} también falló; la siguiente empieza después de las {until} UTC",
+  "{error}; the rollback to {commit_sha} can't begin: {error2}":
+    "{error}; la reversión a {commit_sha} no puede empezar: {error2}",
   "not rolled back, as versions of many projects failed together":
     "no se revirtió, porque versiones de muchos proyectos fallaron a la vez",
   "No such project": "No existe ese proyecto",

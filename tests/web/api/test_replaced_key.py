@@ -1,0 +1,62 @@
+"""Requests that need what was sealed with another secret key: a 503 that says what to do, and nothing is written."""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from common.models import Project
+from common.services.projects import variables
+from common.settings import settings
+from common.states import Role
+from tests import builders
+from tests.web.made import a_project
+from tests.web.world import all_of, get
+
+ANOTHER = "another secret key, of 32 characters and more"
+SAID = {
+    "field": "secretKey",
+    "message": "stored secrets were sealed with another AIWORKER_SECRET_KEY; the operator has to set that one: "
+    "aiworker doctor says how",
+}
+
+
+@pytest.fixture
+def ada(app: Flask) -> FlaskClient:
+    return builders.client_of(app, builders.a_user("ada", Role.ADMIN))
+
+
+@pytest.fixture
+def shop(ada: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project with a variable, whose key was replaced since."""
+    made = a_project(name="shop", env_vars={"PLAIN": "x"}, secret_env_vars={"KEY": "a secret value"})
+    monkeypatch.setenv("AIWORKER_SECRET_KEY", ANOTHER)
+    settings.cache_clear()
+    variables._cached_mask.cache_clear()
+    return made
+
+
+def test_requests_for_variables_are_refused_for_now_with_the_remedy(ada: FlaskClient, shop: Project) -> None:
+    path = f"/api/projects/{shop.id}"
+    replies = [
+        ada.get("/api/projects"), ada.get(path), ada.patch(path, json={"description": "new"}),
+        ada.patch(path, json={"envVars": {"PLAIN": "y"}}), ada.delete(path),
+    ]  # fmt: skip
+
+    for reply in replies:
+        assert reply.status_code == 503
+        assert set(reply.json) == {"error", "details", "requestId"}
+        assert (reply.json["error"], reply.json["details"]) == ("Service unavailable", SAID)
+        assert int(reply.headers["Retry-After"]) > 0
+    kept = get(Project, shop.id)
+    assert (kept.description, kept.state, kept.env_sealed) == (shop.description, shop.state, shop.env_sealed)
+
+
+def test_what_is_not_sealed_is_still_answered(ada: FlaskClient, shop: Project) -> None:
+    created = ada.post("/api/tasks", json={"projectId": shop.id, "title": "Greet"})
+
+    assert created.status_code == 201
+    assert ada.get("/api/tasks").json["total"] == 1
+    assert ada.post("/api/projects", json={"name": "other", "envVars": {"PLAIN": "x"}}).status_code == 201
+    assert len(all_of(Project)) == 2

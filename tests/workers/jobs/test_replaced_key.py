@@ -1,0 +1,181 @@
+"""A secret key that was replaced: jobs wait for the earlier one, and what needs no secret goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from common import jobs
+from common.errors import AnotherKey
+from common.models import Deployment, Job, Project, Run, Task, TaskCheck
+from common.sealing import seal
+from common.services import jobs as rows
+from common.services.delivery import restoring
+from common.services.delivery.restoring import Dying
+from common.services.projects import variables
+from common.services.runs import runners
+from common.settings import settings
+from common.states import JobState
+from common.transaction import Transaction, transactional
+from tests.workers.conftest import SECRET_KEY
+from tests.workers.platform import Platform
+
+ANOTHER = "another secret key, of 32 characters and more"
+SENTENCE = (
+    "stored secrets were sealed with another AIWORKER_SECRET_KEY; the operator has to set that one: "
+    "aiworker doctor says how"
+)
+SECRETS = {"secret_env_vars": {"KEY": "a secret value"}, "secrets_in_checks": ["KEY"]}
+SetKey = Callable[[str], None]
+
+
+@pytest.fixture
+def set_key(monkeypatch: pytest.MonkeyPatch) -> SetKey:
+    """As if the platform were started again with this key."""
+
+    def change(key: str) -> None:
+        monkeypatch.setenv("AIWORKER_SECRET_KEY", key)
+        settings.cache_clear()
+        variables._cached_mask.cache_clear()
+
+    return change
+
+
+def waiting(platform: Platform, kind: jobs.Kind) -> list[Job]:
+    return platform.all(Job, Job.kind == kind.name, Job.waits_for == "key")
+
+
+@transactional
+def _wait_days(tx: Transaction, job_id: str, days: int) -> None:
+    job = tx.lock(Job, job_id)
+    assert job.unavailable_since is not None
+    job.unavailable_since -= timedelta(days=days)
+
+
+@transactional
+def _put_spec(tx: Transaction, deployment_id: str, sealed: str) -> None:
+    tx.lock(Deployment, deployment_id).spec_sealed = sealed
+
+
+@transactional
+def _use_attempts_up(tx: Transaction, job_id: str) -> None:
+    tx.lock(Job, job_id).attempts = jobs.VERIFY_RUN.attempts
+
+
+def test_a_proof_waits_for_the_earlier_key_for_days_and_says_so(platform: Platform, set_key: SetKey) -> None:
+    task = platform.task(platform.project(test_command='test "$KEY" = "a secret value"', **SECRETS))
+    claimed = platform.claim()
+    sha = platform.push(claimed, {"greeting": "hello\n"})
+    platform.finish(claimed, sha)
+
+    set_key(ANOTHER)
+    platform.run_jobs(until=lambda: bool(waiting(platform, jobs.VERIFY_RUN)))
+    _wait_days(waiting(platform, jobs.VERIFY_RUN)[0].id, 3)
+    platform.run_jobs(until=lambda: any(job.waits > 1 for job in waiting(platform, jobs.VERIFY_RUN)))
+
+    (job,) = waiting(platform, jobs.VERIFY_RUN)
+    assert (job.state, job.attempts, job.error) == (JobState.QUEUED, 0, SENTENCE)
+    assert platform.get(Task, task.id).phase == "verifying"
+    (check,) = platform.all(TaskCheck, TaskCheck.task_id == task.id)
+    assert (check.name, check.status, check.message) == ("tests", "running", f"The tests have not begun: {SENTENCE}")
+
+    set_key(SECRET_KEY)
+    platform.run_jobs()
+    assert platform.get(Task, task.id).state == "ready_to_test"
+    assert platform.all(Job, Job.waits_for.is_not(None)) == []
+
+
+def test_no_run_begins_whose_project_can_not_be_read_and_others_do(platform: Platform, set_key: SetKey) -> None:
+    shop = platform.project(env_vars={"PLAIN": "x"})
+    other = platform.project()
+    kept = platform.task(shop)
+    platform.agent_id = platform.agent()
+
+    set_key(ANOTHER)
+    platform.run_jobs()
+
+    assert runners.claim_run(platform.agent_id) is None
+    task = platform.get(Task, kept.id)
+    assert (task.state, task.attempts, task.error) == ("backlog", 0, SENTENCE)
+    assert platform.get(Project, shop.id).error == f"no task can start: {SENTENCE}"
+    assert platform.all(Job, Job.state_ == JobState.FAILED) == []
+    started = platform.task(other)
+    assert platform.claim().task.id == started.id
+
+
+def test_a_silent_agent_is_given_up_also_if_its_run_can_not_be_read(platform: Platform, set_key: SetKey) -> None:
+    task = platform.task(platform.project(**SECRETS))
+    claimed = platform.claim()
+    platform.silence(Run, claimed.run.id, 100)
+
+    set_key(ANOTHER)
+
+    assert platform.expire() == 1
+    assert platform.get(Task, task.id).state == "backlog"
+
+
+def test_a_live_version_that_can_not_be_read_keeps_no_other_from_being_restored(
+    plain_platform: Platform, set_key: SetKey
+) -> None:
+    platform = plain_platform
+    shop, other = platform.project(**SECRETS), platform.project()
+    platform.staged(platform.approved(shop, "One", {"one": "1\n"}))
+    set_key(ANOTHER)
+    platform.staged(platform.approved(other, "Two", {"two": "2\n"}))
+    (live,) = platform.all(Deployment, Deployment.project_id == other.id, Deployment.environment_ == "staging")
+    platform.supervisor.stop()
+    platform.supervisor.start_again()
+
+    platform.restore()
+    platform.run_jobs()
+
+    (job,) = platform.all(Job, Job.kind == jobs.RESTORE_RUNTIME.name)
+    assert (job.state, job.error) == (JobState.DONE, None)
+    assert platform.get(Deployment, live.id).error is None
+
+
+def test_a_rollback_to_a_version_that_can_not_be_read_does_not_begin(plain_platform: Platform, set_key: SetKey) -> None:
+    platform = plain_platform
+    project = platform.project()
+    for name in ("One", "Two"):
+        platform.staged(platform.approved(project, name, {name: "x\n"}))
+    (live,) = platform.all(Deployment, Deployment.live_key == f"{project.id}:staging")
+    (older,) = platform.all(Deployment, Deployment.live_key.is_(None), Deployment.environment_ == "staging")
+    set_key(ANOTHER)
+    _put_spec(older.id, seal("x"))
+    set_key(SECRET_KEY)
+
+    platform.restore()
+    (job,) = platform.all(Job, Job.kind == jobs.RESTORE_RUNTIME.name, Job.state_ == JobState.QUEUED)
+    lease = rows.claim_job(job.id)
+    assert lease is not None
+    restoring.record_restored(lease, [Dying(live.id, "it keeps crashing", None)])
+
+    said = f"it keeps crashing; the rollback to {older.commit_sha[:12]} can't begin: {SENTENCE}"
+    assert platform.get(Deployment, live.id).error == said
+    assert platform.get(Job, job.id).state == JobState.DONE
+    with pytest.raises(AnotherKey):
+        platform.rollback(live.id)
+    assert platform.all(Deployment, Deployment.rollback_of.is_not(None)) == []
+
+
+def test_a_job_whose_worker_died_each_time_waits_for_the_key_before_it_fails_its_task(
+    plain_platform: Platform, set_key: SetKey
+) -> None:
+    platform = plain_platform
+    task = platform.task(platform.project(test_command="true", **SECRETS))
+    claimed = platform.claim()
+    platform.finish(claimed, platform.push(claimed, {"greeting": "hello\n"}))
+    (job,) = platform.all(Job, Job.kind == jobs.VERIFY_RUN.name)
+    _use_attempts_up(job.id)
+
+    set_key(ANOTHER)
+    platform.run_jobs(until=lambda: bool(waiting(platform, jobs.VERIFY_RUN)))
+    assert platform.get(Task, task.id).phase == "verifying"
+
+    set_key(SECRET_KEY)
+    platform.run_jobs()
+    assert platform.get(Job, job.id).state == JobState.FAILED
+    assert platform.get(Task, task.id).state == "needs_input"
