@@ -14,7 +14,7 @@ from common.models.project import Project
 from common.models.webhook import WebhookDelivery, WebhookPosition
 from common.names import new_id
 from common.services.outgoing.notices import READERS, body_of, notice_of
-from common.services.outgoing.webhook_settings import lock_webhook, open_webhook
+from common.services.outgoing.webhook_settings import lock_kinds, told_kinds
 from common.transaction import Transaction, snapshot, transactional
 
 PAGE = 200
@@ -24,7 +24,7 @@ PAGE = 200
 def collect_notices() -> int:
     """Make a message of each new event that people are told of. Returns how many. Safe to repeat, and at once."""
     with snapshot() as read:
-        if open_webhook(read) is None:
+        if told_kinds(read) is None:
             return 0
         read_to = func.coalesce(WebhookPosition.seq, 0)
         behind = select(Feed.id).outerjoin(WebhookPosition, WebhookPosition.feed_id == Feed.id)
@@ -40,10 +40,10 @@ def purge_positions(tx: Transaction) -> None:
 
 @transactional
 def _collect_feed(tx: Transaction, feed_id: str) -> int:
-    webhook = lock_webhook(tx)
+    kinds = lock_kinds(tx)
     # The counter first: every event up to it is committed.
     newest = tx.session.execute(select(Feed.seq).where(Feed.id == feed_id)).scalar_one_or_none()
-    if webhook is None or newest is None:
+    if kinds is None or newest is None:
         return 0
     position = tx.session.get(WebhookPosition, feed_id, populate_existing=True)
     if position is None:
@@ -53,7 +53,7 @@ def _collect_feed(tx: Transaction, feed_id: str) -> int:
     )
     events = tx.all(query.order_by(EventRow.seq).limit(PAGE))
     project = tx.session.get(Project, feed_id)
-    made = sum(_made(tx, event, project, webhook.kinds) for event in events) if project is not None else 0
+    made = sum(_made(tx, event, project, kinds) for event in events) if project is not None else 0
     position.seq = events[-1].seq if len(events) == PAGE else newest
     if made:
         tx.enqueue(jobs.SEND_WEBHOOK, "platform", project_id=None)

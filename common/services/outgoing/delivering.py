@@ -20,7 +20,7 @@ from common.models.webhook import WebhookDelivery
 from common.names import new_id
 from common.services.access import Caller
 from common.services.outgoing.notices import chat_text
-from common.services.outgoing.webhook_settings import open_webhook
+from common.services.outgoing.webhook_settings import open_webhook, told_kinds
 from common.services.paging import MOST_COUNTED, Page, PageQuery, page_of
 from common.services.purging import purge
 from common.settings import settings
@@ -191,7 +191,7 @@ def _end(tx: Transaction, delivery: WebhookDelivery, *, error: str | None) -> No
 
 
 def _require_webhook(tx: Transaction) -> None:
-    if open_webhook(tx) is None:
+    if told_kinds(tx) is None:
         raise Conflict("the webhook is switched off; give it a url and switch it on", field="enabled")
 
 

@@ -54,7 +54,6 @@ class OpenWebhook:
     """A webhook that is switched on, with its secret."""
 
     url: str
-    kinds: frozenset[str]
     secret: str = field(repr=False)
 
 
@@ -108,17 +107,25 @@ def replace_secret(tx: Transaction, *, by: Caller) -> tuple[WebhookView, str]:
 
 def open_webhook(at: Snapshot | Transaction) -> OpenWebhook | None:
     """The webhook with its secret; None if there is none or it is switched off."""
-    row = at.session.get(PlatformSetting, WEBHOOK)
-    if row is None or not row.value.get("enabled"):
-        return None
-    view = _view(row)
-    return OpenWebhook(str(view.url), frozenset(view.kinds), str(unseal(str(row.value["secretSealed"]))))
+    row = _switched_on(at)
+    return None if row is None else OpenWebhook(str(row.value["url"]), str(unseal(str(row.value["secretSealed"]))))
 
 
-def lock_webhook(tx: Transaction) -> OpenWebhook | None:
-    """As `open_webhook`, locked until commit: readers of events and changes of the settings wait for each other."""
+def told_kinds(at: Snapshot | Transaction) -> frozenset[str] | None:
+    """The kinds that the webhook tells of; None if there is none or it is switched off. Opens no secret."""
+    row = _switched_on(at)
+    return None if row is None else frozenset(_view(row).kinds)
+
+
+def lock_kinds(tx: Transaction) -> frozenset[str] | None:
+    """As `told_kinds`, locked until commit: readers of events and changes of the settings wait for each other."""
     tx.session.get(PlatformSetting, WEBHOOK, with_for_update=True)
-    return open_webhook(tx)
+    return told_kinds(tx)
+
+
+def _switched_on(at: Snapshot | Transaction) -> PlatformSetting | None:
+    row = at.session.get(PlatformSetting, WEBHOOK)
+    return row if row is not None and row.value.get("enabled") else None
 
 
 def _locked(tx: Transaction) -> PlatformSetting:

@@ -6,13 +6,16 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from common.models import Project
+from common.jobs import SEND_WEBHOOK
+from common.models import Job, Project
+from common.services.outgoing.collecting import collect_notices
 from common.services.projects import variables
 from common.settings import settings
 from common.states import Role
 from tests import builders
+from tests.web.api.test_webhook import deliveries, patch, reach
 from tests.web.made import a_project
-from tests.web.world import all_of, get
+from tests.web.world import World, all_of, get, run_jobs
 
 ANOTHER = "another secret key, of 32 characters and more"
 SAID = {
@@ -60,3 +63,20 @@ def test_what_is_not_sealed_is_still_answered(ada: FlaskClient, shop: Project) -
     assert ada.get("/api/tasks").json["total"] == 1
     assert ada.post("/api/projects", json={"name": "other", "envVars": {"PLAIN": "x"}}).status_code == 201
     assert len(all_of(Project)) == 2
+
+
+def test_messages_of_a_webhook_whose_secret_can_not_be_read_wait_for_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin = world.client_of("root", Role.ADMIN)
+    patch(admin, url="https://example.com/hook")
+    reach(world.task(world.project(), state="in_progress").id, "make_ready")
+    monkeypatch.setenv("AIWORKER_SECRET_KEY", ANOTHER)
+    settings.cache_clear()
+
+    assert collect_notices() == 1
+    run_jobs(SEND_WEBHOOK)
+
+    (job,) = all_of(Job, Job.kind == SEND_WEBHOOK.name)
+    assert (job.waits_for, job.attempts, job.error) == ("key", 0, SAID["message"])
+    assert [one["state"] for one in deliveries(admin)] == ["waiting"]
