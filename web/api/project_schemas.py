@@ -69,6 +69,10 @@ def _import_address(text: str) -> None:
         raise ma.ValidationError(error.message) from error
 
 
+def _change_fault(name: str, value: object) -> str | None:
+    return None if value is None else variable_fault(name, value)
+
+
 def _variables() -> Texts:
     return Texts(MOST_VARIABLES, "variables", variable_fault)
 
@@ -173,7 +177,9 @@ class HostPattern(Line):
             raise ma.ValidationError(f"{error}") from error
 
 
-class UpdateProjectSchema(Schema):
+class _GivenProjectSchema(Schema):
+    """What may be sent both of a new project and of one that changes."""
+
     read_only = frozenset(
         {
             "id", "slug", "giteaRepoUrl", "k8sNamespace", "status", "state", "error", "createdAt", "createdBy",
@@ -244,8 +250,17 @@ class UpdateProjectSchema(Schema):
                 raise ma.ValidationError("Must be left out, or agree with agentReview", "review")
 
 
-class CreateProjectSchema(UpdateProjectSchema):
-    read_only = UpdateProjectSchema.read_only - {"importUrl", "starter", "defaultBranch"}
+class UpdateProjectSchema(_GivenProjectSchema):
+    secret_env_var_changes = Texts(MOST_VARIABLES, "variables", _change_fault)
+
+    @ma.validates_schema
+    def _all_or_some(self, data: Mapping[str, object], **_options: object) -> None:
+        if {"secret_env_vars", "secret_env_var_changes"} <= data.keys():
+            raise ma.ValidationError("Must be left out with secretEnvVars, which replaces all", "secretEnvVarChanges")
+
+
+class CreateProjectSchema(_GivenProjectSchema):
+    read_only = _GivenProjectSchema.read_only - {"importUrl", "starter", "defaultBranch"}
     name = Name(required=True)
     import_url = Line(2000, allow_none=True, validate=_import_address)
     starter = Choice(tuple(STARTERS), allow_none=True)

@@ -322,8 +322,9 @@ class Quantity(fields.String):
         super().__init__(validate=[_cpu if of == "cpu" else _memory], **options)
 
 
-class Texts(fields.Field[dict[str, str]]):
-    """An object of at most `most` texts. fault_of: what is wrong with a name and its value; None if nothing is."""
+class Texts(fields.Field[dict[str, object]]):
+    """An object of at most `most` texts, and of nulls if fault_of takes None. fault_of: what is wrong with a name and
+    its value; None if nothing is."""
 
     default_error_messages = _invalid("Must be an object of texts")
 
@@ -333,7 +334,7 @@ class Texts(fields.Field[dict[str, str]]):
         self._most, self._what, self._fault_of = most, what, fault_of
         super().__init__(**options)
 
-    def _deserialize(self, value: object, attr: str | None, data: object, **kwargs: object) -> dict[str, str]:
+    def _deserialize(self, value: object, attr: str | None, data: object, **kwargs: object) -> dict[str, object]:
         if not isinstance(value, Mapping):
             raise self.make_error("invalid")
         if len(value) > self._most:

@@ -9,7 +9,7 @@ from common.models.project import Project
 from common.services.projects.variables import variables_of
 
 _API_NAMES = {"is_restricted": "restricted"}
-_OLDER_NAMES = frozenset({"keep_tests", "review"})
+_OTHER_NAMES = frozenset({"keep_tests", "review", "secret_env_var_changes"})
 """Another name of a setting that is among the others."""
 
 
@@ -24,7 +24,7 @@ def setting_values(project: Project, names: Iterable[str]) -> dict[str, object]:
             values[name] = variables_of(project)
         elif name == "secret_env_vars":
             values[name] = project.secret_env_sealed
-        elif name not in _OLDER_NAMES:
+        elif name not in _OTHER_NAMES:
             values[name] = getattr(project, name)
     return values
 

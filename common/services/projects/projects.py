@@ -25,7 +25,7 @@ from common.services.projects.changed_settings import changed_names, setting_val
 from common.services.projects.escalation import check_question_rules
 from common.services.projects.project_names import flush_name, free_slug, is_name_taken, name_key, taken
 from common.services.projects.quarantine_owner import check_auto_quarantine
-from common.services.projects.variables import variables_of
+from common.services.projects.variables import changed_secrets, variables_of
 from common.services.spend.cap_settings import GroupChanges, changed_groups
 from common.services.spend.model_offers import check_model
 from common.services.tasks.lifecycle import resume_capped
@@ -43,13 +43,14 @@ DEFAULT_FORBIDDEN_PATHS = [".git/**", ".gitea/**", ".github/workflows/**", ".for
 SECRETS_GIVEN = {"secrets_in_checks": "secretsInChecks", "secrets_in_previews": "secretsInPreviews"}
 """The lists that select names of secretEnvVars: attribute → field of the API."""
 
-_SEALED = frozenset({"env_vars", "secret_env_vars"})
+_SEALED = frozenset({"env_vars", "secret_env_vars", "secret_env_var_changes"})
 
 
 class ProjectValues(TypedDict, total=False):
     """The settings of a project that people change. Absent keys are left unchanged; None clears a setting.
 
-    health_seconds: by environment. secrets_in_checks, secrets_in_previews: names of secret_env_vars. caps: those that
+    health_seconds: by environment. secret_env_var_changes: in place of secret_env_vars, those that change; None removes
+    one. secrets_in_checks, secrets_in_previews: names of secret_env_vars. caps: those that
     change; None removes.
     """
 
@@ -61,6 +62,7 @@ class ProjectValues(TypedDict, total=False):
     docker_image: str | None
     env_vars: dict[str, str]
     secret_env_vars: dict[str, str]
+    secret_env_var_changes: dict[str, str | None]
     secrets_in_checks: list[str]
     secrets_in_previews: list[str]
     replicas: int
@@ -326,8 +328,9 @@ def _apply(project: Project, values: ProjectValues) -> None:
     for name, value in values.items():
         if name not in _SEALED and name not in SECRETS_GIVEN and name not in {"health_seconds", "caps"}:
             setattr(project, name, value)
-    if "secret_env_vars" in values:
-        secrets = values["secret_env_vars"]
+    changes = values.get("secret_env_var_changes")
+    if "secret_env_vars" in values or changes:
+        secrets = changed_secrets(project, changes) if changes else values["secret_env_vars"]
         project.secret_env_sealed = seal(secrets) if secrets else None
         project.secret_env_names = sorted(secrets or {})
     if "env_vars" in values:
@@ -338,8 +341,9 @@ def _apply(project: Project, values: ProjectValues) -> None:
         project.caps = changed_groups(project.caps or {}, values["caps"])
     project.name_key = name_key(project)
     both = sorted(set(variables_of(project)) & set(project.secret_env_names))
-    if both and "secret_env_vars" in values:
-        raise Invalid(f"secretEnvVars.{both[0]}", "Is in envVars too")
+    if both and ("secret_env_vars" in values or both[0] in (changes or {})):
+        field = "secretEnvVars" if "secret_env_vars" in values else "secretEnvVarChanges"
+        raise Invalid(f"{field}.{both[0]}", "Is in envVars too")
     if both:
         raise Invalid(f"envVars.{both[0]}", "Is in secretEnvVars too")
     _give_secrets(project, "secrets_in_checks", values.get("secrets_in_checks"))

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from sqlalchemy import select
 
-from common.errors import AnotherKey
+from common.errors import AnotherKey, Invalid
 from common.masking import Mask, without_plain_words
 from common.models.delivery import Deployment
 from common.models.project import Project
@@ -59,6 +59,19 @@ def variables_of(project: Project) -> dict[str, str]:
 def secrets_of(project: Project) -> dict[str, str]:
     """The secret variables (secretEnvVars)."""
     return dict(unseal(project.secret_env_sealed)) if project.secret_env_sealed else {}
+
+
+def changed_secrets(project: Project, changes: Mapping[str, str | None]) -> dict[str, str]:
+    """The secret variables with these changes; None removes one. Invalid if that is not there, or they are too many."""
+    secrets = secrets_of(project)
+    for name, value in changes.items():
+        if value is not None:
+            secrets[name] = value
+        elif secrets.pop(name, None) is None:
+            raise Invalid(f"secretEnvVarChanges.{name}", "Is not among secretEnvVars")
+    if len(secrets) > MOST_VARIABLES:
+        raise Invalid("secretEnvVarChanges", f"At most {MOST_VARIABLES} variables")
+    return secrets
 
 
 def environment_of_checks(project: Project) -> Variables:

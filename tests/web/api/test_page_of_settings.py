@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from common.models import Project
+from common.services.projects.variables import secrets_of
 from common.states import Role
 from tests import builders
 from tests.web.live_feed import LiveFeed
@@ -114,6 +115,24 @@ def test_the_secret_variables_are_removed_only_if_that_is_chosen(reader: PageRea
     project_now = plain_world.client.get(path).json["project"]
     assert (project_now["secretEnvVars"], project_now["secretsInChecks"]) == ([], [])
     expect(reader.page.locator("[name=secretsInChecks]")).to_have_value("")
+
+
+def test_one_secret_variable_is_removed_alone(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    values = {"KEY": "hunter2", "PIN": "7", "TOKEN": "x"}
+    _save_elsewhere(plain_world, project, secretEnvVars=values, secretsInChecks=["KEY", "PIN"])
+    reader.open(f"#/projects/{project.id}/settings")
+    reader.page.get_by_label("Remove KEY").check()
+    reader.page.get_by_label("Remove PIN").check()
+    reader.page.get_by_label("Remove KEY").uncheck()
+
+    reader.see("project-save").click()
+
+    expect(reader.page.get_by_text("Saved.")).to_be_visible()
+    expect(reader.page.get_by_label("Remove PIN")).to_have_count(0)
+    expect(reader.page.get_by_label("Remove KEY")).not_to_be_checked()
+    expect(reader.page.locator("[name=secretsInChecks]")).to_have_value("KEY")
+    assert secrets_of(get(Project, project.id)) == {"KEY": "hunter2", "TOKEN": "x"}
 
 
 def test_an_emptied_field_has_its_usual_value(reader: PageReader, plain_world: World) -> None:

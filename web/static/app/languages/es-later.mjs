@@ -295,6 +295,7 @@ export const TEXTS = {
   "Direct pushes": "Envíos directos",
   "Remove {name}?": "¿Quitar {name}?",
   "Remove all secret variables": "Quitar todas las variables secretas",
+  "Remove {name}": "Quitar {name}",
   "Its key is deleted. Agents that use its models fail at their next call.":
     "Se elimina su clave. Los agentes que usan sus modelos fallan en la próxima llamada.",
   "A variable of the environment names it; change it there": "Lo nombra una variable de entorno; se cambia allí",

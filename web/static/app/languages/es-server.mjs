@@ -447,6 +447,9 @@ export const TEXTS = {
     "Debe omitirse con importUrl: el repositorio empieza con lo importado",
   "Needs Gitea or Forgejo: in the built-in forge, no CI sets statuses":
     "Necesita Gitea o Forgejo: en el forge integrado, ninguna CI pone estados",
+  "Is not among secretEnvVars": "No está entre secretEnvVars",
+  "Must be left out with secretEnvVars, which replaces all":
+    "Hay que omitirlo junto con secretEnvVars, que las sustituye todas",
   "Is in envVars too": "También está en envVars",
   "Is in secretEnvVars too": "También está en secretEnvVars",
   "{unknown} is not among secretEnvVars": "{unknown} no está entre secretEnvVars",
@@ -601,6 +604,7 @@ export const TEXTS = {
   "Must be at most {most_days} days before `to`": "Debe ser como máximo {most_days} días anterior a `to`",
   Required: "Obligatorio",
   "Must not be empty": "No debe estar vacío",
+  "At most {most_variables} variables": "Como máximo {most_variables} variables",
   "At most {most_bytes} MiB": "Como máximo {most_bytes} MiB",
   "task {id} has {count} attachments, which is the most; delete one first":
     "la tarea {id} tiene {count} adjuntos, que es el máximo; eliminar uno antes",
@@ -1439,6 +1443,7 @@ export const FIELDS = {
   role: "Rol",
   runs: "Ejecuciones",
   secret: "Secreto",
+  secretEnvVarChanges: "Variables secretas",
   secretEnvVars: "Variables secretas",
   secretScan: "Secretos en las líneas que añade una tarea",
   secretsInChecks: "Secretos en comprobaciones",

@@ -21,6 +21,7 @@ import {
   TestSetupField,
 } from "./test-policies.mjs";
 import { SCAN_POLICIES, ScanPolicies } from "./scan-policies.mjs";
+import { SecretRemoval, secretChanges } from "./secret-removal.mjs";
 import { QuestionFields, questionDraft, questionRules } from "./question-rules.mjs";
 
 const TEXTS = [
@@ -44,10 +45,10 @@ const FLAGS = ["restricted", "separateApprover", "allowDirectPush"];
 const GIVEN = ["secretsInChecks", "secretsInPreviews"];
 const LIMITS = ["maxCostUsd", "maxTokens", "maxMinutes"];
 const PATTERNS = ["forbiddenPaths", "testSetup"];
-// An empty field leaves the secret variables as they are; dropsSecrets removes them.
-export const NO_SECRETS = { secretEnvVars: "", dropsSecrets: false };
+// An empty field leaves the secret variables as they are; dropsSecrets removes all, removedSecrets those that it names.
+export const NO_SECRETS = { secretEnvVars: "", dropsSecrets: false, removedSecrets: "" };
 // What a draft never keeps: the address of a repository may hold a password.
-export const UNKEPT = ["secretEnvVars", "dropsSecrets", "importUrl"];
+export const UNKEPT = ["secretEnvVars", "dropsSecrets", "removedSecrets", "importUrl"];
 const CAPS = [
   ["task", mark("Caps of each task"), mark("Over all its runs; a task may have its own.")],
   ["day", mark("Caps of the project per day"), mark("From midnight to midnight UTC, over all its tasks.")],
@@ -158,6 +159,7 @@ export function bodyOf(draft, before) {
   for (const list of GIVEN) set(list, names(draft[list]), names(before[list]));
   for (const name of ["importUrl", "defaultBranch"]) set(name, draft[name].trim(), before[name]);
   if (draft.dropsSecrets || draft.secretEnvVars.trim()) body.secretEnvVars = variablesOf(draft.secretEnvVars);
+  else if (draft.removedSecrets) body.secretEnvVarChanges = secretChanges(draft);
   return body;
 }
 
@@ -233,10 +235,7 @@ export const MoreFields = ({ form, secrets = [] }) => html`
       }
     />
   </div>
-  ${
-    secrets.length > 0 &&
-    html`<${CheckField} label=${t("Remove all secret variables")} name="dropsSecrets" form=${form} />`
-  }
+  ${secrets.length > 0 && html`<${SecretRemoval} form=${form} secrets=${secrets} />`}
   <div class="pair">
     <${TextField}
       label=${t("Services")}
