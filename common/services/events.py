@@ -76,11 +76,21 @@ def list_events(
     return _read(*where, limit=limit, newest_first=newest_first)
 
 
-def task_events(by: Caller, task_id: str, *, after_seq: int = 0, limit: int = PAGE) -> list[StoredEvent]:
-    """A task's timeline, oldest first. NotFound if the caller may not see the task."""
+def task_events(
+    by: Caller,
+    task_id: str,
+    *,
+    after_seq: int = 0,
+    limit: int = PAGE,
+    before_seq: int | None = None,
+    newest_first: bool = False,
+) -> list[StoredEvent]:
+    """A task's timeline after after_seq and before before_seq. NotFound if the caller may not see the task."""
     project_id = may_follow_task(by, task_id)
-    mine = (EventRow.task_id == task_id, EventRow.feed_id == project_id, EventRow.seq > after_seq)
-    return _read(*mine, limit=limit)
+    mine = [EventRow.task_id == task_id, EventRow.feed_id == project_id, EventRow.seq > after_seq]
+    if before_seq is not None:
+        mine.append(EventRow.seq < before_seq)
+    return _read(*mine, limit=limit, newest_first=newest_first)
 
 
 def events_after(feed_id: str, after_seq: int, limit: int = PAGE) -> list[StoredEvent]:

@@ -180,6 +180,7 @@ def paths(rows: ManyRows) -> Iterator[str]:
     for path in (
         f"board?{project}", "inbox", f"inbox?{project}", "health", "metrics", "caps", "spend", "spend?by=person",
         f"spend?{project}&by=day", f"tasks/{one['tasks']}", f"tasks/{one['tasks']}/events",
+        f"tasks/{one['tasks']}/events?order=newest&beforeSeq=900",
         f"tasks/{one['tasks']}/proposals", f"tasks/{one['tasks']}/attachments", f"tasks/{one['tasks']}/review",
         f"runs/{one['runs']}", f"runs/{one['runs']}/transcript", f"agents/{one['agents']}",
         f"agents/{one['agents']}/logs", f"jobs/{one['jobs']}",

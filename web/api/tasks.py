@@ -269,6 +269,8 @@ class RejectTaskSchema(Schema):
 class ListTaskEventsSchema(Schema):
     after_seq = QueryInteger(0, load_default=0)
     limit = QueryInteger(1, MOST, load_default=MOST)
+    before_seq = QueryInteger(1, load_default=None)
+    order = Choice(("oldest", "newest"), load_default="oldest")
 
 
 @tasks.get("/tasks")
@@ -387,7 +389,9 @@ def diff_task(task_id: str) -> object:
 @allow(Role.VIEWER)
 @query(ListTaskEventsSchema)
 @reply(EventsSchema)
-def list_task_events(task_id: str, after_seq: int, limit: int) -> Verbatim:
-    """The task's events, oldest first."""
-    found = event_services.task_events(who(), task_id, after_seq=after_seq, limit=limit)
+def list_task_events(task_id: str, after_seq: int, limit: int, before_seq: int | None, order: str) -> Verbatim:
+    """The task's events, oldest first, if `order` is not `newest`."""
+    found = event_services.task_events(
+        who(), task_id, after_seq=after_seq, limit=limit, before_seq=before_seq, newest_first=order == "newest"
+    )
     return events_reply(found, after_seq)

@@ -1,73 +1,33 @@
 // Everything that happened in a project, or that administrators did, as it is on record, the newest first.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { intl, t } from "../language.mjs";
 import { watchProject } from "../live.mjs";
-import { useLive } from "../loading.mjs";
 import { Avatar } from "../parts/avatar.mjs";
 import { Button, Empty, Loading, Page, Time, Trouble } from "../parts/controls.mjs";
 import { EVENTS, Sentence } from "../parts/event-words.mjs";
 import { project } from "../projects.mjs";
+import { useRecord } from "../record.mjs";
 import { putQuery, route, to } from "../routes.mjs";
 import { useTitle } from "../titles.mjs";
 import { failed } from "../toasts.mjs";
 import { actorName, say, shortId } from "../words.mjs";
 
 const PAGE = 100;
-const MOST_NEW = 500;
 const ADMINISTRATION = "administration";
 const OF_ADMINISTRATION = /^((user|token|settings):|job:retried$)/;
 const sayType = (type) => say(type.replace(":", " "));
 const DAY = { weekday: "long", month: "long", day: "numeric" };
 const dayOf = ({ at }) => intl("DateTimeFormat", DAY).format(new Date(at));
 
-// {events, hasMore, error, more}: the newest first. What comes live is put in front.
-function useEvents(projectId, type, actor) {
-  const [state, setState] = useState({ events: null, hasMore: false, error: null });
-  const latest = useRef();
-  const key = `${projectId} ${type} ${actor}`;
-  latest.current = { key, events: state.events };
-  const ask = (query) => api.get("/events", { projectId, type, actor, ...query });
-  const read = async (beforeSeq) => {
-    try {
-      const { events } = await ask({ order: "newest", beforeSeq, limit: PAGE });
-      if (latest.current.key !== key) return;
-      setState((old) => ({
-        events: beforeSeq ? [...old.events, ...events] : events,
-        hasMore: events.length === PAGE,
-        error: null,
-      }));
-    } catch (error) {
-      if (latest.current.key !== key) return;
-      // What is shown stays: the button that asked for more says what failed.
-      if (latest.current.events) throw error;
-      setState((old) => ({ ...old, error }));
-    }
-  };
-  const renew = async () => {
-    const newest = latest.current.events?.[0];
-    if (!newest) return read();
-    const { events } = await ask({ afterSeq: newest.seq, limit: MOST_NEW });
-    if (latest.current.key !== key) return undefined;
-    if (events.length === MOST_NEW) return read();
-    // Another answer may have come meanwhile: what it brought is there already.
-    return setState((old) => {
-      if (!old.events) return old;
-      const last = old.events[0]?.seq ?? 0;
-      return { ...old, events: [...events.filter(({ seq }) => seq > last).reverse(), ...old.events] };
-    });
-  };
-  useEffect(() => {
-    setState({ events: null, hasMore: false, error: null });
-    read().catch(failed);
-  }, [key]);
-  useLive(
+const useEvents = (projectId, type, actor) =>
+  useRecord(
+    `${projectId} ${type} ${actor}`,
+    (query) => api.get("/events", { projectId, type, actor, ...query }),
     ({ projectId: of, seq }) => of === projectId && Number.isInteger(seq),
-    () => renew().catch(failed),
+    PAGE,
   );
-  return { ...state, more: () => read(state.events.at(-1).seq), again: () => read() };
-}
 
 export function Activity() {
   return html`<${Record}

@@ -1,14 +1,14 @@
 // A task's comments and its timeline: what was said and what happened, and by whom.
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { t } from "../language.mjs";
-import { useLive } from "../loading.mjs";
-import { Fault, Loading, TextField, Time, Trouble, useForm } from "../parts/controls.mjs";
+import { Fault, Loading, More, TextField, Time, Trouble, useForm } from "../parts/controls.mjs";
 import { lazy } from "../parts/lazy.mjs";
 import { Markdown } from "../parts/markdown.mjs";
 import { useTakePictures } from "../parts/pictures.mjs";
 import { ResolveButton, ResolvedBy } from "../parts/resolving.mjs";
+import { useRecord } from "../record.mjs";
 import { resolveComment } from "../reviews.mjs";
 import { may } from "../session.mjs";
 import { actorName } from "../words.mjs";
@@ -121,63 +121,42 @@ export function Comments({ task, reload }) {
   </section>`;
 }
 
-// Each rollback that moves a task is on record as a change of this field: the first one took it out of production, the
-// second one brought it back, and so on.
+// Each rollback that moves a task is on record as a change of this field. By turns it leaves production and returns to
+// it; isOut says where the last one of them, which comes first here, has left it.
 const MOVED = "rolledBackAt";
-function withRollbacks(events) {
-  let isOut = false;
+function withRollbacks(events, isOut) {
+  let wasOut = isOut;
   return events.map((one) => {
     if (one.event !== "task:updated" || !one.data?.changed?.includes(MOVED)) return one;
-    isOut = !isOut;
-    return { ...one, event: isOut ? "taken back" : "brought back" };
+    wasOut = !wasOut;
+    return { ...one, event: wasOut ? "brought back" : "taken back" };
   });
-}
-
-// Everything of a task that is on record, oldest first, page after page.
-async function readTimeline(taskId) {
-  const events = [];
-  for (let page = 0; page < 50; page += 1) {
-    const reply = await api.get(`/tasks/${taskId}/events`, { afterSeq: events.at(-1)?.seq });
-    events.push(...reply.events);
-    if (reply.events.length < 50) break;
-  }
-  return events;
 }
 
 export function Timeline({ task, begin = false }) {
   const [open, setOpen] = useState(begin);
-  const [state, setState] = useState({ events: null, error: null });
-  const read = async () => {
-    if (!open) return;
-    try {
-      setState({ events: await readTimeline(task.id), error: null });
-    } catch (error) {
-      setState((old) => ({ ...old, error }));
-    }
-  };
-  useEffect(() => {
-    read();
-  }, [open, task.id]);
-  useLive(({ event, data }) => data?.taskId === task.id && event !== "task:log" && event !== "task:progress", read);
-  const { events, error } = state;
+  const { events, hasMore, error, more, again } = useRecord(
+    open ? task.id : "",
+    (query) => api.get(`/tasks/${task.id}/events`, query),
+    ({ event, data }) => data?.taskId === task.id && event !== "task:log" && event !== "task:progress",
+  );
   return html`<details class="timeline" open=${open} onToggle=${(event) => setOpen(event.currentTarget.open)}>
     <summary>${t("Timeline")}</summary>
     ${
-      error && !events
-        ? html`<${Trouble} error=${error} again=${read} />`
+      error
+        ? html`<${Trouble} error=${error} again=${again} />`
         : !events
           ? html`<${Loading} />`
           : html`<ol>
-            ${withRollbacks(events)
-              .reverse()
-              .map(
-                (one) =>
-                  html`<li key=${one.seq}>
+            ${withRollbacks(events, !!task.rolledBackAt).map(
+              (one) =>
+                html`<li key=${one.seq}>
                   <span><b>${actorName(one.actor)}</b> <${Sentence} of=${one} /></span>
                   <${Time} at=${one.at} />
                 </li>`,
-              )}
+            )}
           </ol>`
     }
+    <${More} pages=${{ hasMore, more }} />
   </details>`;
 }
