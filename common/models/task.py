@@ -67,6 +67,7 @@ class Task(HasId, HasState[TaskState], Base):
         Index("ix_tasks_agent_created", "assigned_agent_id", "created_at", "id"),
         Index("ix_tasks_author_created", "created_by_id", "created_at", "id"),
         Index("ix_tasks_waiting", "state", "queued_at", "id"),
+        Index("ix_tasks_parked", "parked_code", "created_at", "id"),
         TABLE_OPTIONS,
     )
     lock_rank = 2

@@ -235,6 +235,20 @@ def test_pages_of_few_things_are_read_in_their_order(app: Flask, path: str) -> N
         assert not re.search("TEMP B-TREE FOR ORDER BY|filesort", plans[0]), plans
 
 
+def test_tasks_without_their_files_are_found_without_reading_the_backlog(app: Flask) -> None:
+    person = builders.a_user("ada", Role.ADMIN)
+    ManyRows([person.id])
+    with captured() as sent:
+        assert builders.client_of(app, person).get("/api/inbox").status_code == 200
+    (asked,) = [one for one in sent if one.origin.endswith(":_without_files") and "parked_code" in one.sql]
+
+    with database.engine(reads=True).connect() as connection:
+        plan = _plan(connection, asked)
+
+    assert "ix_tasks_parked" in plan, plan
+    assert not re.search("TEMP B-TREE FOR ORDER BY|filesort", plan), plan
+
+
 def _plan(connection: Connection, sent: Sent) -> str:
     explain = "EXPLAIN QUERY PLAN " if database.is_sqlite() else "EXPLAIN "
     return "; ".join(str(tuple(row)) for row in connection.exec_driver_sql(explain + sent.sql, sent.parameters))

@@ -53,6 +53,7 @@ class ReadInboxSchema(Schema):
 def read_inbox(project_id: str | None) -> object:
     """What waits for a decision that the caller's role allows: live versions of staging and production that fail,
     questions, releases, reviews, failed tasks, red default branches, tests that a rule for which the caller answers put
-    into quarantine, and tasks at a cap of spending; of each kind the oldest first.
+    into quarantine, tasks at a cap of spending, and tasks that have waited for their files for five minutes; of each
+    kind the oldest first.
     """
     return services.read_inbox(by=who(), project_id=project_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
@@ -22,6 +22,8 @@ from common.values.parking import Parked
 
 MOST = 200
 """Of each kind."""
+ADDING = timedelta(minutes=5)
+"""For so long, whoever wrote a task is likely to be adding its files."""
 
 
 class Need(StrEnum):
@@ -44,6 +46,8 @@ class Need(StrEnum):
     """A project's rule put a test into quarantine; its owner, the caller, has it mended or takes it out."""
     PARKED = "parked"
     """A task reached a cap of spending; a person raises the cap."""
+    FILES = "files"
+    """A task still waits for its files; a member adds them and lets it begin."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,7 @@ def _parts(read: Snapshot, by: Caller, project_id: str | None) -> Iterator[Itera
     yield _red_bases(read, member)
     yield _quarantined(read, by, maintainer)
     yield _tasks(read, Need.PARKED, member, Task.state_ == TaskState.IN_PROGRESS, is_capped)
+    yield _without_files(read, member)
 
 
 def _reach(read: Snapshot, by: Caller, role: Role, project_id: str | None) -> _Reach:
@@ -183,6 +188,25 @@ def _tasks(read: Snapshot, kind: Need, reach: _Reach, *where: ColumnElement[bool
         yield InboxItem(
             kind, task.project_id, reach.projects[task.project_id][0], task.title, task.state_, task.updated_at,
             task_id=task.id, detail=detail,
+        )  # fmt: skip
+
+
+def _without_files(read: Snapshot, reach: _Reach) -> Iterator[InboxItem]:
+    if not reach.projects:
+        return
+    # An expression: by its indexes of states, SQLite would read the whole backlog.
+    is_in_backlog = Task.state_.concat("") == TaskState.BACKLOG
+    query = (
+        select(Task)
+        .where(Task.parked_code == Parked.FILES, Task.created_at < read.now() - ADDING, is_in_backlog)
+        .where(reach.holds(Task.project_id))
+        .order_by(Task.created_at, Task.id)
+        .limit(MOST + 1)
+    )
+    for task in read.session.scalars(query):
+        yield InboxItem(
+            Need.FILES, task.project_id, reach.projects[task.project_id][0], task.title, task.state_, task.created_at,
+            task_id=task.id, detail=task.parked_reason,
         )  # fmt: skip
 
 

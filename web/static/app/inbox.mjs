@@ -40,6 +40,7 @@ export const KINDS = {
   red_base: mark("Default branch is red"),
   quarantined: mark("Tests in quarantine by a rule of yours"),
   parked: mark("At a cap of spending"),
+  files: mark("Waiting for their files"),
 };
 const ASKED = {
   failing: mark("A live version fails"),
@@ -50,6 +51,7 @@ const ASKED = {
   red_base: mark("The default branch is red"),
   quarantined: mark("A rule put a test into quarantine"),
   parked: mark("A cap is reached"),
+  files: mark("A task waits for its files"),
 };
 
 // {items, total, isCut} as GET /inbox gives it; null until the first answer.
