@@ -67,7 +67,8 @@ class Task(HasId, HasState[TaskState], Base):
         Index("ix_tasks_agent_created", "assigned_agent_id", "created_at", "id"),
         Index("ix_tasks_author_created", "created_by_id", "created_at", "id"),
         Index("ix_tasks_waiting", "state", "queued_at", "id"),
-        Index("ix_tasks_parked", "parked_code", "created_at", "id"),
+        # Few tasks are parked. MariaDB has no partial indexes.
+        Index("ix_tasks_parked", "parked_code", "created_at", "id", sqlite_where=text("parked_code IS NOT NULL")),
         TABLE_OPTIONS,
     )
     lock_rank = 2

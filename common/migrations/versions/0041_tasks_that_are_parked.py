@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlalchemy as sa
 from alembic import op
 
 revision = "0041"
@@ -11,7 +12,9 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.create_index("ix_tasks_parked", "tasks", ["parked_code", "created_at", "id"])
+    op.create_index(
+        "ix_tasks_parked", "tasks", ["parked_code", "created_at", "id"], sqlite_where=sa.text("parked_code IS NOT NULL")
+    )
 
 
 def downgrade() -> None:
