@@ -63,7 +63,8 @@ UNCHECKED_SECONDS = 1.0
 # 1020 record changed, 1205 lock wait, 1213 deadlock, 2006/2013 connection gone, 4031 idle disconnect,
 # 1290/1836 read-only (a failover): the whole transaction may be run again.
 _RETRIED_CODES = frozenset({1020, 1205, 1213, 1290, 1836, 2006, 2013, 4031})
-_DUPLICATE_CODE = 1062
+# 1062 duplicate key, 1452 no row with the key that is referred to.
+_OVERTAKEN_CODES = frozenset({1062, 1452})
 # Raised by COMMIT, these mean that its answer was lost: 1053 shutdown, 1317 interrupted, 1927 killed, 2006/2013 gone.
 _LOST_CODES = frozenset({1053, 1317, 1927, 2006, 2013})
 # 1021 disk full, 1114 table full, 1026 error writing a file, 3 error writing (a file of the server).
@@ -321,12 +322,11 @@ def is_retried(error: BaseException) -> bool:
     return isinstance(error, DBAPIError) and _code(error) in _RETRIED_CODES
 
 
-def is_duplicate(error: DBAPIError) -> bool:
-    """Whether a unique key is taken: on MariaDB and MySQL perhaps by a row that was committed since it was looked for.
-
-    Never on SQLite, where nothing is committed between a transaction's look and its insertion.
+def is_overtaken(error: DBAPIError) -> bool:
+    """Whether a unique key is taken, or a row that a new one refers to is gone: on MariaDB and MySQL perhaps by what
+    was committed since the transaction looked. Never on SQLite, where nothing is.
     """
-    return _code(error) == _DUPLICATE_CODE
+    return _code(error) in _OVERTAKEN_CODES
 
 
 def is_unreachable(error: DBAPIError) -> bool:
@@ -385,8 +385,8 @@ __all__ = [
     "dispose_engines",
     "engine",
     "give_back_read_connection",
-    "is_duplicate",
     "is_lock_wait",
+    "is_overtaken",
     "is_retried",
     "is_sqlite",
     "is_unreachable",

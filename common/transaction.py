@@ -46,7 +46,7 @@ R = TypeVar("R")
 M = TypeVar("M", bound=Base)
 
 TRIES = 6
-"""How often a function is run if it meets deadlocks or duplicates; after deadlocks the caller then gets a 503."""
+"""How often a function is run if others get in its way; if by deadlocks, the caller then gets a 503."""
 
 _open: contextvars.ContextVar[Transaction | None] = contextvars.ContextVar("transaction", default=None)
 _writing: set[int] = set()
@@ -194,8 +194,9 @@ def transactional(function: Callable[Concatenate[Transaction, P], R]) -> Callabl
     lost before COMMIT, the whole function runs again, so it must do nothing but database work. Raises Busy if all tries
     fail. Raises CommitUnknown, without another try, if the answer to COMMIT was lost.
 
-    It also runs again if a row with the same unique key was there when it inserted one: a function that looks for such
-    a row first finds it then. IntegrityError if that does not help.
+    It also runs again if a row with the same unique key was there when it inserted one, or a row to which the new one
+    refers was not: a function that looks for such a row first finds it then, or none. IntegrityError if that does not
+    help.
     """
 
     @functools.wraps(function)
@@ -207,7 +208,7 @@ def transactional(function: Callable[Concatenate[Transaction, P], R]) -> Callabl
             try:
                 return _run_once(lambda tx: function(tx, *args, **kwargs))
             except DBAPIError as error:
-                is_repeated = database.is_retried(error) or database.is_duplicate(error)
+                is_repeated = database.is_retried(error) or database.is_overtaken(error)
                 if attempt == TRIES or patience.is_over() or not is_repeated:
                     database.raise_busy(error)
                     raise

@@ -10,14 +10,15 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError, PendingRollbackError
 
 from common import database, jobs
 from common.errors import Busy, NotFound
 from common.events import TaskCreated
-from common.models import Base, EventRow, Feed, Job, Project, Task, is_word_index
+from common.models import ApiToken, Base, EventRow, Feed, Job, Project, Task, User, is_word_index
 from common.transaction import Transaction, snapshot, transactional
+from tests.builders import a_user
 
 
 @transactional
@@ -104,6 +105,34 @@ def test_what_another_transaction_inserted_since_it_was_looked_for_is_found(
         insert_if_missing()
 
     assert [row is None for row in found] == [True, False]
+
+
+def test_what_another_transaction_deleted_since_it_was_looked_for_is_missing(
+    use_database: object, mariadb_database_url: str
+) -> None:
+    """Not on SQLite, where one transaction at a time writes."""
+    use_database(mariadb_database_url)  # type: ignore[operator]
+    bob, mia = a_user("bob"), a_user("mia")
+
+    @transactional
+    def add_token(tx: Transaction) -> None:
+        found = tx.get(User, bob.id)
+        pool.submit(delete_bob).result()
+        tx.add(
+            ApiToken(
+                user_id=found.id, name="x", role=1, digest="d", created_at=tx.now(), expires_at=tx.now()
+            )
+        )  # fmt: skip
+
+    @transactional
+    def delete_bob(tx: Transaction) -> None:
+        tx.session.execute(delete(User).where(User.id == bob.id))
+
+    with ThreadPoolExecutor(1) as pool, pytest.raises(NotFound):
+        add_token()
+
+    with snapshot() as read:
+        assert [user.id for user in read.all(select(User))] == [mia.id]
 
 
 def test_a_row_that_is_inserted_without_looking_is_a_bug(on_database: str) -> None:
