@@ -264,7 +264,7 @@ def put_member(tx: Transaction, project_id: str, user_id: str, role: Role, *, by
     user = tx.get(User, user_id)
     if role > Role.MAINTAINER:
         raise Invalid("role", "Must be one of viewer, member, maintainer")
-    row = tx.session.get(ProjectMember, (project_id, user_id))
+    row = _locked_member(tx, project_id, user_id)
     old = None if row is None else Role(row.role)
     if row is None:
         tx.add(ProjectMember(project_id=project_id, user_id=user_id, role=role))
@@ -280,12 +280,17 @@ def put_member(tx: Transaction, project_id: str, user_id: str, role: Role, *, by
 def delete_member(tx: Transaction, project_id: str, user_id: str, *, by: Caller) -> None:
     """Remove a member. NotFound if the user is not a member."""
     by.require_in(tx, project_id, Role.MAINTAINER)
-    row = tx.session.get(ProjectMember, (project_id, user_id))
+    row = _locked_member(tx, project_id, user_id)
     if row is None:
         raise NotFound(f"member {user_id}")
     tx.record(_member_changed(project_id, tx.get(User, user_id), Role(row.role), None))
     tx.session.delete(row)
     tx.access_changed(user_id)
+
+
+def _locked_member(tx: Transaction, project_id: str, user_id: str) -> ProjectMember | None:
+    """So that of two who change or remove the same member, the second one sees what the first has done."""
+    return tx.session.get(ProjectMember, (project_id, user_id), with_for_update=True)
 
 
 def view_of(project: Project, *, shows_env: bool = True) -> ProjectView:

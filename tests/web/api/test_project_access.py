@@ -14,6 +14,7 @@ from common.states import Role
 from tests import builders
 from tests.sent_statements import statements
 from tests.web.made import MISSING_ID, a_project
+from tests.web.world import World, at_once, events
 
 
 @pytest.mark.parametrize(
@@ -99,6 +100,23 @@ def test_a_member_is_no_administrator_and_somebody_who_exists(maintainer: FlaskC
 
     assert (too_much.status_code, too_much.json["details"]["field"]) == (400, "role")
     assert nobody.status_code == 404
+
+
+def test_of_two_who_change_the_same_member_the_second_sees_what_the_first_did(app: Flask) -> None:
+    world, project, bob = World(app), a_project(), builders.a_user("bob")
+    path = f"/api/projects/{project.id}/members/{bob.id}"
+    clients = [world.app_client() for _ in range(2)]
+
+    for _ in range(20):
+        assert world.client.put(path, json={"role": "member"}).status_code == 200
+        before = len(events("project:member_changed"))
+        replies = at_once(
+            lambda: clients[0].put(path, json={"role": "viewer"}).status_code,
+            lambda: clients[1].delete(path).status_code,
+        )
+        assert replies == [200, 204]
+        assert len(events("project:member_changed")) == before + 2
+        world.client.delete(path)
 
 
 def test_only_maintainers_see_what_variables_hold(member: FlaskClient, maintainer: FlaskClient) -> None:
