@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from common.errors import Conflict, NotFound
 from common.events import QuarantineBegun, QuarantineEnded
@@ -128,7 +128,8 @@ def release(tx: Transaction, project_id: str, name: str, *, by: Caller) -> Shown
 def note_flakes(tx: Transaction, project_id: str, names: Collection[str], commit_sha: str) -> None:
     """Note that these tests were red and green on the commit: once for each commit."""
     for name in sorted(names):
-        row = row_of(tx, project_id, name)
+        # Locked: another worker may note the same test on another commit.
+        row = tx.session.get(FlakyTest, (project_id, _digest(name)), with_for_update=True)
         if row is None:
             row = FlakyTest(
                 project_id=project_id, name_digest=_digest(name), name=name, flaked_on=0, ran_on=1, last_sha=None
@@ -142,13 +143,17 @@ def note_flakes(tx: Transaction, project_id: str, names: Collection[str], commit
 
 def count_run(tx: Transaction, project_id: str, report: TestReport) -> None:
     """Count that the known flaky tests in this report ran on one more commit, and those in quarantine that failed."""
-    rows = tx.all(select(FlakyTest).where(FlakyTest.project_id == project_id))
-    ran, failed = (report.names(*results) if rows else set() for results in (RAN, [TestResult.FAILED]))
-    for row in rows:
-        if row.name in ran:
-            row.ran_on += 1
-        if row.name in failed and is_quarantined(row, tx.now()):
-            row.failed_in_quarantine += 1
+    query = select(FlakyTest.name, FlakyTest.name_digest).where(FlakyTest.project_id == project_id)
+    known = tx.session.execute(query).all()
+    ran, failed = (report.names(*results) if known else set() for results in (RAN, [TestResult.FAILED]))
+    # Added up in the database: another worker may count the run on another commit.
+    counts = update(FlakyTest).where(FlakyTest.project_id == project_id).execution_options(synchronize_session=False)
+    if counted := [key for name, key in known if name in ran]:
+        chosen = counts.where(FlakyTest.name_digest.in_(counted))
+        tx.session.execute(chosen.values(ran_on=FlakyTest.ran_on + 1))
+    if counted := [key for name, key in known if name in failed]:
+        chosen = counts.where(FlakyTest.name_digest.in_(counted), FlakyTest.quarantined_until > tx.now())
+        tx.session.execute(chosen.values(failed_in_quarantine=FlakyTest.failed_in_quarantine + 1))
 
 
 def _forget_oldest(tx: Transaction, project_id: str) -> None:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
+from functools import partial
+
 import pytest
 from playwright.sync_api import expect
+from sqlalchemy import select
 
-from common.models import Project, Task
+from common.database import is_sqlite
+from common.models import FlakyTest, Project, Task
 from common.services.tasks import flaky_tests, red_base
 from common.services.tasks.tested import Tested
 from common.transaction import Transaction, transactional
 from common.values.test_report import TestCase, TestReport, TestResult
 from tests.web.page_reader import PageReader
-from tests.web.world import SHA, World, all_of, events, get
+from tests.web.world import SHA, World, all_of, at_once, events, get
 
 NAME = "tests.page::test_luck"
 RED = Tested(TestReport((TestCase("page::test_red", TestResult.FAILED),)), False, 2, "it exited with 1", "1 failed")
@@ -46,6 +52,26 @@ def test_what_is_known_of_a_projects_tests(world: World) -> None:
     (test,) = found["flaky"]
     assert (test["name"], test["flakedOn"], test["ranOn"], test["lastSha"]) == (NAME, 1, 1, SHA)
     assert (test["quarantinedUntil"], found["mostQuarantined"]) == (None, 5)
+
+
+def test_two_workers_that_count_the_same_test_at_once_both_count(world: World) -> None:
+    project = known(world)
+    barrier = threading.Barrier(2)
+
+    @transactional
+    def count(tx: Transaction, commit_sha: str) -> None:
+        is_first = next(tries[commit_sha]) == 0
+        tx.all(select(FlakyTest))
+        if is_first and not is_sqlite():  # where one transaction at a time writes
+            barrier.wait(60)
+        flaky_tests.count_run(tx, project.id, TestReport((TestCase(NAME, TestResult.PASSED),)))
+        flaky_tests.note_flakes(tx, project.id, [NAME], commit_sha)
+
+    tries = {sha: itertools.count() for sha in ("b" * 40, "c" * 40)}
+    at_once(*[partial(count, sha) for sha in tries])
+
+    (test,) = all_of(FlakyTest)
+    assert (test.ran_on, test.flaked_on) == (3, 3)
 
 
 def test_a_quarantine_has_a_reason_an_owner_and_an_end(world: World) -> None:
