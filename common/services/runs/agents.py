@@ -169,13 +169,17 @@ def expire_agents(tx: Transaction) -> int:
     )
     restarted = tx.session.scalars(overdue.where(Run.seen_at < since)).all() if since is not None else ()
     silent_runs = tx.session.scalars(overdue).all()
+    run_end.lock_runs(tx, silent_runs)
+    # Until they were locked, some may have been claimed, or named by a heartbeat.
+    silent_runs = tx.session.scalars(overdue.where(Run.id.in_(silent_runs))).all()
     reason = "its agent sent no heartbeat for a minute"
     lost = run_end.lose_runs(tx, silent_runs, reason, restarted=restarted, seen=fleet.last_seen(tx))
     silent = select(Agent.id).where(
         Agent.seen_at < deadline, Agent.state_ != AgentState.OFFLINE, Agent.id.not_in(coming)
     )
     for agent in tx.lock_all(Agent, tx.session.scalars(silent).all()):
-        lifecycle.lose_agent(tx, agent)
+        if agent.seen_at < deadline:
+            lifecycle.lose_agent(tx, agent)
     return lost
 
 
