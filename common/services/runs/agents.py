@@ -201,11 +201,14 @@ def forget_agents(tx: Transaction) -> int:
     deadline = tx.now() - timedelta(days=KEPT_OFFLINE_DAYS)
     of_pods = tx.now() - timedelta(hours=KEPT_POD_HOURS)
     gone = tx.all(
-        select(Agent).where(
+        select(Agent)
+        .where(
             Agent.state_ == AgentState.OFFLINE,
             (Agent.seen_at < deadline) | (Agent.is_pod.is_(True) & (Agent.seen_at < of_pods)),
             ~select(Run.id).where(Run.agent_id == Agent.id, Run.live_task_id.is_not(None)).exists(),
         )
+        # One that is locked may be coming back.
+        .with_for_update(skip_locked=True)
     )
     for agent in gone:
         tx.session.delete(agent)

@@ -171,9 +171,11 @@ def _end_overdue(tx: Transaction, agent_id: str) -> None:
     replaced.
     """
     chosen = fleet_settings()
-    agent = tx.get(Agent, agent_id)
     if chosen is None:
         return
+    # Locked before it is looked at: its first heartbeat may come at this moment.
+    run_end.lock_runs(tx, _live_runs(tx, agent_id))
+    agent = tx.lock(Agent, agent_id)
     age = (tx.now() - agent.created_at).total_seconds()
     # Count from the pod's creation, which may be late, for example while the cluster denied access.
     coming = (tx.now() - (agent.pod_made_at or agent.created_at)).total_seconds()
@@ -184,9 +186,7 @@ def _end_overdue(tx: Transaction, agent_id: str) -> None:
     elif agent.state is AgentState.ERROR and not lifecycle.live_runs_of(tx, agent_id):
         _give_up(tx, agent_id, f"its agent can't work: {agent.error}")
     elif agent.state is AgentState.IDLE and agent.last_task_id is None and age > chosen.lifetime_seconds / 2:
-        agent = tx.lock(Agent, agent_id)
-        if agent.state is AgentState.IDLE:
-            lifecycle.drain_agent(tx, agent, by=By.PLATFORM)
+        lifecycle.drain_agent(tx, agent, by=By.PLATFORM)
 
 
 def last_seen(tx: Transaction) -> dict[str, str]:
@@ -244,7 +244,7 @@ def give_agent_up(tx: Transaction, agent_id: str, reason: str) -> None:
 
 def _give_up(tx: Transaction, agent_id: str, reason: str) -> None:
     """Lose the agent's runs for this reason, add it to the agent's log, and mark the agent offline."""
-    live = tx.session.scalars(select(Run.id).where(Run.agent_id == agent_id, Run.live_task_id.is_not(None))).all()
+    live = _live_runs(tx, agent_id)
     reason = KNOWN_FORMATS(reason)
     for held in live:
         reason = mask_or_sentence(mask_of_run, tx, tx.get(Run, held))(reason)
@@ -254,6 +254,10 @@ def _give_up(tx: Transaction, agent_id: str, reason: str) -> None:
     for run_id in live if live else (None,):
         tx.add(LogEntry(agent_id=agent_id, run_id=run_id, at=tx.now(), level="error", kind="log", message=reason))
     tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
+
+
+def _live_runs(tx: Transaction, agent_id: str) -> Sequence[str]:
+    return tx.session.scalars(select(Run.id).where(Run.agent_id == agent_id, Run.live_task_id.is_not(None))).all()
 
 
 def _retire(tx: Transaction, agent_id: str) -> None:

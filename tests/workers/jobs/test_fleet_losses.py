@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
 import pytest
 
-from common.jobs import PREPARE_RUN, RUN_AGENT, Lease
+from common.jobs import PREPARE_RUN, RUN_AGENT, SCHEDULE_TASKS, Lease
 from common.models import Job, LogEntry, Run, Task
 from common.models.agent import Agent
+from common.providers.runtime import fleet
 from common.services.runs import agents, run_end, runners
+from common.services.runs.fleet import PodStep, begin_pod
 from common.services.tasks.run_preparation import record_prepared
 from common.transaction import Transaction, transactional
+from tests.doubles.kubernetes import ClusterDouble
 from tests.doubles.kubernetes.statuses import condition
 from tests.doubles.kubernetes.store import now_text
-from tests.workers.jobs.agent_fleet import NAMESPACE, Fleet, change, cluster, plain
+from tests.sent_statements import noting
+from tests.workers.jobs.agent_fleet import NAMESPACE, Fleet, change, cluster, plain, ring
 from tests.workers.platform import Platform
 
 __all__ = ["cluster", "plain"]
@@ -112,6 +121,33 @@ def test_a_pod_that_does_not_come_to_life_is_given_up(plain: Fleet) -> None:
     plain.until(lambda: len(plain.runs(task)) == 2)
     said = "its agent sent no heartbeat within 300 s; last seen: no node accepts its pod: 0/3 nodes"
     assert str(plain.runs(task)[0].reason).startswith(said)
+
+
+def test_an_agent_that_is_heard_of_just_before_it_is_given_up_goes_on(
+    platform_on: Callable[..., Platform], mariadb_database_url: str, cluster: ClusterDouble, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Not on SQLite, where one transaction at a time writes."""
+    on = Fleet(platform_on(mariadb_database_url, is_local=False), cluster, tmp_path, monkeypatch)
+    task = on.task()
+    on.until(lambda: on.runs(task, "ready") and on.pods())
+    (agent,) = on.agents()
+    (job,) = on.platform.all(Job, Job.kind == RUN_AGENT.name)
+    ring(SCHEDULE_TASKS.name)
+    lease = _begun_job(job.id)
+    change(Agent, agent.id, created_at=302, pod_made_at=301)
+    looking, beats = threading.get_ident(), list[object]()
+
+    def note(sql: str, _parameters: object, _many: bool) -> None:
+        if sql.endswith("FOR UPDATE") and threading.get_ident() == looking and not beats:
+            beats.append(pool.submit(runners.beat, agent.id, []).result())
+
+    with ThreadPoolExecutor(1) as pool, noting(note):
+        plan = begin_pod(lease)
+
+    assert (plan.step, on.agent(agent.id).state) == (PodStep.WATCH, "busy")
+    assert [run.state for run in on.runs(task)] == ["ready"]
+    fleet.cache_clear()
 
 
 def test_a_run_that_is_lost_while_its_pod_is_not_let_in_says_why(plain: Fleet) -> None:
