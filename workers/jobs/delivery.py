@@ -204,7 +204,7 @@ def deploy(job: Claimed) -> None:
         reason = f"the default branch {plan.place.default_branch} moved in the meantime"
         rollouts.record_failed(job.lease, code="base_moved", reason=reason, rebuild=True)
         return
-    state = _ensure(plan)
+    state = _put_back(plan) or _ensure(plan)
     if state.phase is AppPhase.STARTING:
         _wait(job, plan, state)
     elif state.phase is AppPhase.FAILED:
@@ -233,6 +233,25 @@ def _ensure(plan: RolloutPlan) -> AppState:
         return runtime().ensure_app(plan.app, with_source(forge(), plan.place, plan.version))
     except ProviderRefused as error:
         return AppState(AppPhase.FAILED, url="", live_version_id=None, reason=error.message, code=error.code)
+
+
+def _put_back(plan: RolloutPlan) -> AppState | None:
+    """Have the version before serve if the runtime knows neither it nor the new one, as the local runtime after it was
+    restarted: until the new one is healthy, nothing would serve.
+
+    Returns its state while it starts. None: go on with the new one.
+    """
+    before = plan.previous if plan.is_previous_well else None
+    if before is None or runtime().read_app(plan.app, plan.version.version_id) is not None:
+        return None
+    state = runtime().read_app(plan.app, before.version_id)
+    try:
+        state = state or runtime().ensure_app(plan.app, with_source(forge(), plan.place, before))
+    except ProviderRefused:
+        return None
+    # One that waits for room, or is restarted again and again, must not keep the new one from being started.
+    is_coming = state.phase is AppPhase.STARTING and state.code is None and not state.restarts
+    return dataclasses.replace(state, reason="the version that served before is started again") if is_coming else None
 
 
 def _has_moved(plan: RolloutPlan) -> bool:

@@ -16,7 +16,7 @@ from common.models.journal import Job
 from common.models.project import Project
 from common.models.task import Task
 from common.services.delivery import lifecycle, versions
-from common.services.delivery.deployments import put_back, version_of
+from common.services.delivery.deployments import put_back, version_of, without_gate
 from common.services.delivery.membership import member_task_ids
 from common.services.delivery.publishing import forget_preview, preview_ended
 from common.services.delivery.receipt_contents import Served
@@ -52,7 +52,8 @@ class RolloutPlan:
 
     advance_from: the commit that the default branch must be at; once the version is healthy, the branch is moved from
     there to commit_sha. None if this deployment does not move it (a preview, staging, a rollback). previous: id, commit
-    and spec of the deployment that serves now, to be restored if the branch can't be moved; None if none serves.
+    and spec of the deployment that serves now, to be restored if the branch can't be moved, or if the runtime has
+    forgotten it; None if none serves. is_previous_well: False if it is known to fail.
     older: commits that were healthy there before, at most versions.MOST_COMPARED; empty for a rollback, which declares
     nothing about rollbacks.
     started_seconds: how long ago it started.
@@ -64,6 +65,7 @@ class RolloutPlan:
     version: Version
     advance_from: str | None = None
     previous: Version | None = None
+    is_previous_well: bool = False
     older: tuple[str, ...] = ()
     started_seconds: float = 0.0
 
@@ -84,7 +86,8 @@ def begin_rollout(tx: Transaction, lease: Lease) -> RolloutPlan | None:
     place = place_of(project)
     return RolloutPlan(
         place, app_of(place, deployment.app_name), deployment.environment, version_of(deployment),
-        _advance_from(tx, deployment), put_back(live) if live else None, _older_commits(tx, deployment),
+        _advance_from(tx, deployment), without_gate(put_back(live)) if live else None,
+        live is not None and live.error is None, _older_commits(tx, deployment),
         (tx.now() - (deployment.started_at or tx.now())).total_seconds(),
     )  # fmt: skip
 

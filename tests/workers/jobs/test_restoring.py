@@ -16,6 +16,7 @@ from common.providers.forge import forge
 from common.providers.runtime import runtime
 from common.services.delivery import restoring, task_groups
 from common.services.delivery.restoring import RestorePlan
+from common.services.projects import projects
 from common.services.projects.places import app_of, place_of
 from common.values.app import AppPhase
 from tests.e2e.instance import wait_until
@@ -151,6 +152,29 @@ def test_what_a_version_needs_may_come_after_it_when_the_machine_starts(
     after = platform.all(Deployment, environments)
     assert {row.id: (row.state, row.error) for row in after} == dict.fromkeys(before, ("completed", None))
     assert sorted(get(row.url)[1] for row in after) == ["3\n", "3\n", "4\n"]
+
+
+def test_what_served_before_serves_again_when_the_machine_starts_during_a_deployment(plain_platform: Platform) -> None:
+    platform = plain_platform
+    project = platform.project({"app.py": WEB_APP, "says": "1\n"}, start_command=RUN_WEB_APP)
+    platform.staged(platform.approved(project, "Two", {"says": "2\n"}))
+    (before,) = platform.all(Deployment, Deployment.live_key == f"{project.id}:staging")
+    projects.update_project(project.id, {"health_seconds": {"staging": 3600}}, by=platform.max)
+    platform.group(platform.approved(project, "Three", {"says": "3\n"}), target_branch="production")
+
+    def answers() -> bool:
+        coming = platform.all(Deployment, Deployment.active_key == f"{project.id}:staging")
+        app = app_of(place_of(project), "staging")
+        states = [runtime().read_app(app, row.id) for row in coming]
+        return get(str(before.url)) == (200, "2\n") and any(state and state.checked_seconds for state in states)
+
+    platform.run_jobs(until=answers)
+    platform.supervisor.stop()
+    platform.supervisor.start_again()
+
+    platform.run_jobs(until=answers)
+
+    assert platform.get(Deployment, before.id).state == "completed"
 
 
 def test_an_app_that_had_to_take_another_port_is_shown_at_its_new_address(plain_platform: Platform) -> None:
