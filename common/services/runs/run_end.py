@@ -19,7 +19,7 @@ from common.services.projects.variables import mask_of_run, mask_or_sentence
 from common.services.runs import lifecycle
 from common.services.spend.model_tokens import reached_limit
 from common.services.tasks.feedback import give_back
-from common.services.tasks.lifecycle import fail, park, requeue
+from common.services.tasks.lifecycle import fail, park, record_update, requeue, withdraw_questions
 from common.settings import settings
 from common.states import By, Outcome, Phase, RunState, TaskState
 from common.transaction import Transaction
@@ -45,6 +45,10 @@ def end_review(tx: Transaction, task_id: str, reason: str) -> None:
 def end_run(tx: Transaction, run: Run, outcome: Outcome, reason: str | None, *, by: By = By.PLATFORM) -> None:
     """End the run and free its agent. Does nothing if the run is over. reason: masked here."""
     if run.state is not RunState.ENDED:
+        task = tx.get(Task, run.task_id)
+        # What its agent asked after a person had taken the task over: nobody waits for the answer.
+        if task.phase is Phase.HELD and withdraw_questions(tx, task):
+            record_update(tx, task, "questions")
         masked = mask_or_sentence(mask_of_run, tx, run)(reason) if reason else reason
         lifecycle.end(tx, run, outcome, masked, by=by)
 

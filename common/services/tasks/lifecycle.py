@@ -340,12 +340,17 @@ def cancel(tx: Transaction, task: Task) -> None:
     tx.enqueue(jobs.CLEAN_UP_TASK, task.id, project_id=task.project_id)
 
 
-def withdraw_questions(tx: Transaction, task: Task) -> None:
-    """Nobody needs the answers to the task's open questions any more; who answers one gets a Conflict."""
-    open_questions = select(Question).where(Question.task_id == task.id, Question.state == QuestionState.PENDING)
-    for question in tx.all(open_questions):
+def withdraw_questions(tx: Transaction, task: Task) -> bool:
+    """Nobody needs the answers to the task's open questions any more; who answers one gets a Conflict.
+
+    Returns whether there were any.
+    """
+    query = select(Question).where(Question.task_id == task.id, Question.state == QuestionState.PENDING)
+    open_questions = tx.all(query)
+    for question in open_questions:
         question.state, question.remind_at, question.deadline_at = QuestionState.WITHDRAWN, None, None
         tx.wake(f"question:{question.id}")
+    return bool(open_questions)
 
 
 def record_update(tx: Transaction, task: Task, *changed: str) -> None:

@@ -389,3 +389,12 @@ def test_a_restricted_project_s_tasks_are_steered_by_its_members_alone(shop: Sho
         by=builders.caller_of(shop.world.users["ada"]),
     )  # fmt: skip
     assert shop.say("x").status_code == 403
+
+
+def test_what_is_asked_after_a_person_took_over_needs_nobody_once_the_run_is_over(world: World) -> None:
+    shop = Shop(world)
+    shop.post("take-over")
+    asked = shop.run.post(f"/api/runner/runs/{shop.run_id}/questions", json={"question": "Which?"})
+    assert asked.status_code == 201, asked.json
+    shop.finish()
+    assert shop.mia.get("/api/inbox").json["items"] == []
