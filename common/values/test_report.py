@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Self
 
 ON_LOST_TESTS = ("refuse", "warn")
 ON_NEW_TESTS = ("refuse", "warn", "off")
@@ -68,6 +70,30 @@ class TestReport:
             if test.result is not TestResult.SKIPPED:
                 last[_first_of_its_name(test.name, names)] = test.result
         return {name for name in failed if last[_first_of_its_name(name, names)] is TestResult.FAILED}
+
+    def without_failed_tries(self) -> Self:
+        """Without the tests that failed and ran again later in the same run; the others of their names are numbered
+        anew.
+        """
+        if not self.names(TestResult.FAILED):
+            return self
+        names = {test.name for test in self.tests}
+        ran_later, tried, kept = set[str](), set[str](), list[tuple[str, TestCase]]()
+        for test in reversed(self.tests):
+            first = _first_of_its_name(test.name, names)
+            if test.result is TestResult.FAILED and first in ran_later:
+                tried.add(first)
+                continue
+            kept.append((first, test))
+            if test.result is not TestResult.SKIPPED:
+                ran_later.add(first)
+        numbers, tests = Counter[str](), list[TestCase]()
+        for first, test in reversed(kept):
+            numbers[first] += 1
+            number = numbers[first]
+            name = first if number == 1 else f"{first} ({number})"
+            tests.append(replace(test, name=name) if first in tried else test)
+        return replace(self, tests=tuple(tests))
 
 
 def _first_of_its_name(name: str, names: Collection[str]) -> str:

@@ -47,8 +47,9 @@ def compare(base: TestReport, head: TestReport, before: Bodies, after: Bodies) -
 
     A test that does not run any more is not lost if a new one that ran has its body: it was renamed or moved; nor if
     they differ by their parameters alone and their file is unchanged, as these may follow the product. Each new test
-    stands for one.
+    stands for one. A try that failed before another one is no test of its own.
     """
+    base, head = base.without_failed_tries(), head.without_failed_tries()
     ran_before, ran_now = base.names(*RAN), head.names(*RAN)
     skipped = head.names(TestResult.SKIPPED)
     new = ran_now - ran_before - base.names(TestResult.SKIPPED)

@@ -184,7 +184,8 @@ class Reports:
             left, count = left - len(content), count + 1
             if count > MOST_FILES:
                 raise Unusable(f"there are more than {MOST_FILES} files")
-            yield from _parsed(content, path_text(shown), str(self.code))
+            is_of_pytest = path.parent == self.folder and path.name.startswith("pytest")
+            yield from _parsed(content, path_text(shown), str(self.code), is_of_pytest=is_of_pytest)
         if not count:
             raise Unusable(passed_over or "no file was found")
 
@@ -212,8 +213,12 @@ def _places_of_pytest(name: str) -> Iterator[str]:
         yield "::".join((f"{'/'.join(parts[:count])}.py", *parts[count:], test))
 
 
-def _parsed(content: bytes, shown: str, code: str) -> Iterator[TestCase]:
-    """Yield the tests of one file. Raises Unusable."""
+def _parsed(content: bytes, shown: str, code: str, *, is_of_pytest: bool) -> Iterator[TestCase]:
+    """Yield the tests of one file. Raises Unusable.
+
+    pytest has one test of a name, and writes it again for each try of it (pytest-rerunfailures) and if its teardown
+    fails after it: the last result counts. Elsewhere equal names may be of several tests.
+    """
     try:
         root = _root(content)
     except DefusedXmlException as error:
@@ -222,15 +227,19 @@ def _parsed(content: bytes, shown: str, code: str) -> Iterator[TestCase]:
         raise Unusable(f"{shown} is no valid XML") from error
     if root is None or root.tag not in {"testsuites", "testsuite"}:
         raise Unusable(f"{shown} is no JUnit XML")
+    found: dict[object, TestCase] = {}
     # Not by recursion, and in the file's order.
     waiting: list[tuple[Element, tuple[str, ...]]] = [(root, ())]
     while waiting:
         element, suites = waiting.pop()
         if element.tag == "testcase":
-            yield _case(junitparser.TestCase.fromelem(element), suites, code)  # type: ignore[no-untyped-call]
+            is_one = is_of_pytest or suites[-1:] == ("pytest",)
+            key = (element.get("classname"), element.get("name")) if is_one else len(found)
+            found[key] = _case(junitparser.TestCase.fromelem(element), suites, code)  # type: ignore[no-untyped-call]
         elif element.tag in {"testsuites", "testsuite"}:
             inner = (*suites, element.get("name", "")) if element.tag == "testsuite" else suites
             waiting += [(child, inner) for child in reversed(element)]
+    yield from found.values()
 
 
 def _root(content: bytes) -> Element | None:

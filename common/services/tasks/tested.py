@@ -163,7 +163,9 @@ def _together(old: Tested, new: Tested) -> tuple[Tested, list[str]]:
         if {known.result, test.result} == {TestResult.PASSED, TestResult.FAILED}:
             flaky.append(test.name)
             results[test.name] = replace(test, result=TestResult.PASSED)
-    return Tested(TestReport(tuple(results.values())), passed, runs, **said), flaky
+    kept = {test.name for report in (old.report, new.report) for test in report.without_failed_tries().tests}
+    report = TestReport(tuple(test for name, test in results.items() if name in kept))
+    return Tested(report, passed, runs, **said), flaky
 
 
 def _masked(report: TestReport, mask: Callable[[list[str]], Iterable[str]]) -> TestReport:
