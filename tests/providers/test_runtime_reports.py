@@ -121,6 +121,16 @@ class ReportsContract:
         assert state.report is not None
         assert sorted(test.name for test in state.report.tests) == names
 
+    @pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
+    def test_each_of_several_runs_of_nodes_runner_is_known(self, runtime: Runtime, a_check: Check) -> None:
+        calls = ("node --test page.test.js", "cd tests", "node --test ../page.test.js")
+        state = _run(runtime, replace(a_check, command=" && ".join(calls)))
+
+        assert state.report is not None
+        assert [test.name for test in state.report.tests] == ["title", "title (2)"], state.report.problem
+        assert state.log.count("tests 1") == 2
+        assert state.log.count("tests 1") == 2
+
     def test_runs_that_the_tests_themselves_start_do_not_count(self, runtime: Runtime, a_check: Check) -> None:
         state = _run(runtime, replace(a_check, command=f"{PYTEST}/cases_that_run_pytest.py"))
 

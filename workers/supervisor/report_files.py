@@ -50,6 +50,7 @@ USUAL_PLACES = (
     "target/nextest/*/junit.xml",  # cargo nextest
 )
 """Where runners write reports by default, in the root or in any folder."""
+_NODE_REPORTER = Path(__file__).parent / "node_reports.mjs"
 _UNITTEST_RUNNER = re.compile(r"\bpython[\d.]*\b[^;&|\n]*\s-m\s+unittest(?=\s|$)")
 _NODE_RUNNER = re.compile(r"\bnode\b[^;&|\n]*\s--test(?=\s|$)")
 _RUNS_SCRIPT = re.compile(r"\b(?:npm|pnpm|yarn)\s+(?:run\s+)?(?:-\S+\s+)*test\b|\bnpm\s+t\b")
@@ -112,6 +113,7 @@ class Reports:
         make_anew(self.folder)
         (self.folder / "python").mkdir()
         shutil.copyfile(python_reports.__file__, self.folder / "python" / "sitecustomize.py")
+        shutil.copyfile(_NODE_REPORTER, self.folder / _NODE_REPORTER.name)
         self.mark.write_bytes(b"")
         self.began_ns = self.mark.stat().st_mtime_ns
 
@@ -138,12 +140,9 @@ class Reports:
             added += [Addition("UNITTEST_FILES", ":".join(only_files))] if only_files else []
             added += [Addition("UNITTEST_LEFT_OUT", "\n".join(left_out))] if left_out else []
         if self._is_node_runner(command):
-            place = json.dumps(str(self.folder / "node.xml"))
-            options = (
-                "--test-reporter=spec --test-reporter-destination=stdout "
-                f"--test-reporter=junit --test-reporter-destination={place}"
-            )
-            added.append(Addition("NODE_OPTIONS", options, " "))
+            reporters = ("spec", (self.folder / _NODE_REPORTER.name).as_uri())
+            options = [f"--test-reporter={one} --test-reporter-destination=stdout" for one in reporters]
+            added.append(Addition("NODE_OPTIONS", " ".join(options), " "))
         return added
 
     def _is_node_runner(self, command: str) -> bool:
