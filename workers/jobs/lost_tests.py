@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import functools
 import heapq
-import re
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from common.values.test_report import TestReport, TestResult
-from workers.jobs.test_bodies import Bodies, short_names
+from workers.jobs.test_bodies import Bodies, Key, short_names, words_of
 
 RAN = (TestResult.PASSED, TestResult.FAILED)
-_WORD = re.compile(r"[\w-]+")
 SKIPPED, EMPTIED, GONE = "skipped", "emptied", "does not run"
 
 
@@ -50,6 +48,8 @@ def compare(base: TestReport, head: TestReport, before: Bodies, after: Bodies) -
     stands for one. A try that failed before another one is no test of its own.
     """
     base, head = base.without_failed_tries(), head.without_failed_tries()
+    before.tell_apart(test.name for test in base.tests)
+    after.tell_apart(test.name for test in head.tests)
     ran_before, ran_now = base.names(*RAN), head.names(*RAN)
     skipped = head.names(TestResult.SKIPPED)
     new = ran_now - ran_before - base.names(TestResult.SKIPPED)
@@ -66,8 +66,8 @@ def compare(base: TestReport, head: TestReport, before: Bodies, after: Bodies) -
             renamed.add(again)
     both = sorted(ran_before & ran_now)
     losses += [Loss(name, EMPTIED) for name in both if _is_emptied(name, before, after)]
-    differ = functools.cache(lambda old, now: before.of_names(old) != after.of_names(now))
-    changed = [name for name in both if (old := before.names_of(name)) and differ(old, after.names_of(name))]
+    differ = functools.cache(lambda old, now: before.of_keys(old) != after.of_keys(now))
+    changed = [name for name in both if (old := before.keys_of(name)) and differ(old, after.keys_of(name))]
     return Comparison(sorted(losses, key=lambda loss: loss.name), sorted(new - renamed), changed, len(renamed))
 
 
@@ -92,17 +92,17 @@ class _Successors:
     def __init__(self, new: Collection[str], before: Bodies, after: Bodies) -> None:
         self._before = before
         self._taken: set[str] = set()
-        self._left = defaultdict[str, list[str]](list)
-        """By their short names, the least of each at the end."""
+        self._left = defaultdict[Key, list[str]](list)
+        """By the keys of their bodies, the least of each at the end."""
         for test in sorted(new, reverse=True):
             if after.can_fail(test):
-                for name in after.names_of(test):
-                    self._left[name].append(test)
-        self._heaps = defaultdict[str, list[tuple[str, str]]](list)
-        """By the digest of a body: the least test of each short name that has it, and that name."""
-        for name in self._left:
-            for digest in after.digests[name]:
-                heapq.heappush(self._heaps[digest], (self._left[name][-1], name))
+                for key in after.keys_of(test):
+                    self._left[key].append(test)
+        self._heaps = defaultdict[str, list[tuple[str, Key]]](list)
+        """By the digest of a body: the least test of each key that has it, and that key."""
+        for key in self._left:
+            for digest in after.of_keys([key]):
+                heapq.heappush(self._heaps[digest], (self._left[key][-1], key))
 
     def take(self, test: str) -> str | None:
         """The first by name that has a body of this test of the commit below, and was not taken before."""
@@ -117,12 +117,12 @@ class _Successors:
     def _first(self, digest: str) -> str | None:
         heap = self._heaps.get(digest, [])
         while heap and heap[0][0] in self._taken:
-            name = heap[0][1]
-            left = self._left[name]
+            key = heap[0][1]
+            left = self._left[key]
             while left and left[-1] in self._taken:
                 left.pop()
             if left:
-                heapq.heapreplace(heap, (left[-1], name))
+                heapq.heapreplace(heap, (left[-1], key))
             else:
                 heapq.heappop(heap)
         return heap[0][0] if heap else None
@@ -148,11 +148,10 @@ class _Siblings:
 
     def _key(self, test: str) -> tuple[str, str] | None:
         """None for a test without parameters, and for one whose file may be changed."""
-        owner, names = test.rpartition("::")[0], short_names(test)
-        words = _WORD.findall(owner)
-        if len(names) == 1 or any(bodies.is_known(test) or bodies.files & set(words) for bodies in self._changed):
+        names = short_names(test)
+        if len(names) == 1 or any(bodies.is_known(test) or bodies.files & words_of(test) for bodies in self._changed):
             return None
-        return owner, names[1]
+        return test.rpartition("::")[0], names[1]
 
 
 def _is_emptied(name: str, before: Bodies, after: Bodies) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import hashlib
 import re
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -20,50 +19,80 @@ _NAMED = re.compile(
     r"|\b(?:fn|fun|void)[ \t]+(?P<other>\w+)[ \t]*\()"
 )
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
+_WORD = re.compile(r"[\w-]+")
 _PARAMETERS = re.compile(r"[\[(].*$", re.DOTALL)
-_LONGEST_BODY = 100_000
+_LONGEST_HEAD, _LONGEST_BODY = 300, 100_000
 _MOST_CHARACTERS = 4_000_000
 """Looked at in a file altogether: bodies do not overlap in files that people write."""
 _LONGEST_FILE = 1_000_000
 _CALLS_THAT_CANT_FAIL = frozenset({"print", "len", "str", "repr"})
 
 
+Key = tuple[str, str]
+"""The name of a test in its source, and its file."""
+
+
 @dataclass
 class Bodies:
-    """The bodies of tests by their short names. digests: of every body of that name. full: names of tests of which some
-    body could fail. files: the names of the files, up to the first dot, also of those that can't be read."""
+    """The bodies of tests. digests: of every body, by the test's short name and file. full: of which of them some body
+    could fail. files: their names, up to the first dot, also of those that can't be read."""
 
-    digests: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    full: set[str] = field(default_factory=set)
+    digests: dict[str, dict[str, set[str]]] = field(default_factory=dict)
+    full: set[Key] = field(default_factory=set)
     files: set[str] = field(default_factory=set)
+    _told_apart: set[str] = field(default_factory=set)
 
     def add(self, path: str, content: bytes) -> None:
         """Add the tests of a file. One that is too long has none."""
-        self.files.add(path.rpartition("/")[2].partition(".")[0])
+        file = path.rpartition("/")[2].partition(".")[0]
+        self.files.add(file)
         if len(content) > _LONGEST_FILE:
             return
         for name, body, can_fail in _python(content) if path.endswith(".py") else _braces(content):
-            self.digests[name].add(hashlib.sha256(body.encode("utf-8", "replace")).hexdigest())
+            digest = hashlib.sha256(body.encode("utf-8", "replace")).hexdigest()
+            self.digests.setdefault(name, {}).setdefault(file, set()).add(digest)
             if can_fail:
-                self.full.add(name)
+                self.full.add((name, file))
 
-    def names_of(self, test: str) -> tuple[str, ...]:
-        """The names that a reported test may have here. Many tests may have the same, as with parameters."""
+    def tell_apart(self, tests: Iterable[str]) -> None:
+        """Note the names of tests of which these, as reported, say the file: then a test of that name from another file
+        has no body here."""
+        for test in tests:
+            words = words_of(test)
+            self._told_apart.update(name for name in self._names_of(test) if words & self.digests[name].keys())
+
+    def keys_of(self, test: str) -> tuple[Key, ...]:
+        """Where the bodies are that a reported test may have. Many tests may have the same, as with parameters."""
+        words, keys = words_of(test), list[Key]()
+        for name in self._names_of(test):
+            files = self.digests[name].keys()
+            found = files & words
+            if not found and name not in self._told_apart:
+                found = set(files)
+            keys += [(name, file) for file in sorted(found)]
+        return tuple(keys)
+
+    def _names_of(self, test: str) -> tuple[str, ...]:
         return tuple(name for name in short_names(test) if name in self.digests)
 
     def of(self, test: str) -> set[str]:
         """The digests of the bodies that a reported test may have."""
-        return self.of_names(self.names_of(test))
+        return self.of_keys(self.keys_of(test))
 
-    def of_names(self, names: Iterable[str]) -> set[str]:
-        """The digests of the bodies of these names, which are some that it has."""
-        return set().union(*(self.digests[name] for name in names))
+    def of_keys(self, keys: Iterable[Key]) -> set[str]:
+        """The digests of the bodies there."""
+        return set().union(*(self.digests[name][file] for name, file in keys))
 
     def is_known(self, test: str) -> bool:
-        return bool(self.names_of(test))
+        return bool(self.keys_of(test))
 
     def can_fail(self, test: str) -> bool:
-        return any(name in self.full for name in short_names(test))
+        return any(key in self.full for key in self.keys_of(test))
+
+
+def words_of(test: str) -> set[str]:
+    """The words of what stands before the name of a reported test, such as those of its file."""
+    return set(_WORD.findall(test.rpartition("::")[0]))
 
 
 def short_names(test: str) -> tuple[str, ...]:
@@ -127,18 +156,21 @@ def _braces(content: bytes) -> Iterator[tuple[str, str, bool]]:
     left = _MOST_CHARACTERS
     for found in _NAMED.finditer(text):
         name = found["text"] or found["go"] or found["other"]
-        body = _between_braces(text, found.end()) if left > 0 else None
+        head = text[found.end() : found.end() + _LONGEST_HEAD]
+        offset = head.find("{")
+        if offset < 0:
+            continue
+        body = _between_braces(text, found.end() + offset) if left > 0 else None
         left -= _LONGEST_BODY if body is None else len(body)
         if body is not None:
             plain = " ".join(_COMMENT.sub(" ", body).split())
             yield name, plain, "(" in plain
 
 
-def _between_braces(text: str, start: int) -> str | None:
-    """What is between the next brace and the one that closes it; None if there is none soon."""
-    begin = text.find("{", start, start + 300)
+def _between_braces(text: str, begin: int) -> str | None:
+    """What is between the brace at `begin` and the one that closes it; None if there is none soon."""
     depth = 0
-    for at in range(begin, min(len(text), begin + _LONGEST_BODY) if begin >= 0 else begin):
+    for at in range(begin, min(len(text), begin + _LONGEST_BODY)):
         depth += (text[at] == "{") - (text[at] == "}")
         if depth == 0:
             return text[begin + 1 : at]
