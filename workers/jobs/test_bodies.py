@@ -19,7 +19,7 @@ _NAMED = re.compile(
     r"|\b(?:fn|fun|void)[ \t]+(?P<other>\w+)[ \t]*\()"
 )
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
-_WORD = re.compile(r"[\w-]+")
+_WORD, _SPACES = re.compile(r"[\w-]+"), re.compile(r" +")
 _PARAMETERS = re.compile(r"[\[(].*$", re.DOTALL)
 _LONGEST_HEAD, _LONGEST_BODY = 300, 100_000
 _MOST_CHARACTERS = 4_000_000
@@ -73,7 +73,13 @@ class Bodies:
         return tuple(keys)
 
     def _names_of(self, test: str) -> tuple[str, ...]:
-        return tuple(name for name in short_names(test) if name in self.digests)
+        names = tuple(name for name in short_names(test) if name in self.digests)
+        if names:
+            return names
+        # jest, vitest, mocha and Playwright write the titles of the suites before that of the test.
+        title = test.rsplit("::", 1)[-1].strip()
+        ends = (title[found.end() :] for found in _SPACES.finditer(title))
+        return next(((end,) for end in ends if end in self.digests), ())
 
     def of(self, test: str) -> set[str]:
         """The digests of the bodies that a reported test may have."""
@@ -157,7 +163,7 @@ def _braces(content: bytes) -> Iterator[tuple[str, str, bool]]:
     for found in _NAMED.finditer(text):
         name = found["text"] or found["go"] or found["other"]
         head = text[found.end() : found.end() + _LONGEST_HEAD]
-        offset = head.find("{")
+        offset = _begin_in_call(head) if found["text"] else head.find("{")
         if offset < 0:
             continue
         body = _between_braces(text, found.end() + offset) if left > 0 else None
@@ -165,6 +171,21 @@ def _braces(content: bytes) -> Iterator[tuple[str, str, bool]]:
         if body is not None:
             plain = " ".join(_COMMENT.sub(" ", body).split())
             yield name, plain, "(" in plain
+
+
+def _begin_in_call(head: str) -> int:
+    """Where the body begins in this text, which follows the title in a call of `test` or `it`; -1 if there is no brace
+    of a function in the call: what follows it is another test's.
+    """
+    depth = 0
+    for at, character in enumerate(head):
+        depth += (character == "(") - (character == ")")
+        if depth < 0:
+            break
+        # Others are of options, and of parameters such as `({ page }) =>`.
+        if character == "{" and depth == 0 and head[:at].rstrip().endswith(("=>", ")")):
+            return at
+    return -1
 
 
 def _between_braces(text: str, begin: int) -> str | None:

@@ -61,6 +61,26 @@ def test_other_languages_have_their_bodies_between_braces(path: str, text: str, 
     assert not of(path, head + "{\n  // later\n}").can_fail(name)
 
 
+JS = "describe('shop', () => {\n  test('adds', HEAD {\n    expect(add(1, 2)).toBe(3);\n  });\n});\n"
+
+
+@pytest.mark.parametrize("name", ["t/page.test.js::shop > adds", "shop adds::shop adds", "page.test.js::shop › adds"])
+@pytest.mark.parametrize("head", ["() =>", "async ({ page }) =>", "{ timeout: 9 }, function ()"])
+def test_the_title_of_a_test_may_follow_those_of_its_suites(name: str, head: str) -> None:
+    """As vitest, jest and Playwright report it."""
+    text = JS.replace("HEAD", head)
+    before, renamed = of("t/page.test.js", text), of("t/page.test.js", text.replace("adds", "sums up"))
+    assert compare(ran(name), ran(name.replace("adds", "sums up")), before, renamed).losses == []
+    emptied = of("t/page.test.js", text.replace("expect(add(1, 2)).toBe(3);", ""))
+    assert [loss.why for loss in compare(ran(name), ran(name), before, emptied).losses] == ["emptied"]
+
+
+def test_a_test_without_braces_has_not_the_body_of_the_next() -> None:
+    text = "it('a', () => expect(f()).toBe(1));\nit('b', () => {\n  expect(g()).toBe(1);\n});\n"
+    found = compare(ran("a", "b"), ran("a", "b"), of("a.test.js", text), of("a.test.js", text.replace("g()", "h()")))
+    assert found.changed == ["b"]
+
+
 def test_tests_of_the_same_name_are_told_apart_by_their_files() -> None:
     both = ran("tests.test_a::test_a", "tests.test_b::test_a")
     found = compare(both, both, of("tests/test_a.py", FULL), of("tests/test_a.py", FULL.replace("1", "2")))
