@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import functools
 import heapq
+import re
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from common.values.test_report import TestReport, TestResult
-from workers.jobs.test_bodies import Bodies, Key, short_names, words_of
+from workers.jobs.test_bodies import WORD, Bodies, Key, short_names, words_of
 
 RAN = (TestResult.PASSED, TestResult.FAILED)
 SKIPPED, EMPTIED, GONE = "skipped", "emptied", "does not run"
+_OF_PYTHON = re.compile(
+    r"pytest::(?:[\w-]+\.)*(?P<module>[\w-]+)|unittest\.loader\._FailedTest(?:\.\w+)*::(?P<loaded>\w+)"
+    r"|(?:setUp|tearDown)(?:Class|Module) \((?:\w+(?:\.|::))*(?P<fixture>\w+)\)"
+)
+_OF_JAVASCRIPT = re.compile(
+    r"(?:(?P<path>[^\s:]+)::(?=(?P=path)\Z))?(?:[^\s:/]+/)*(?P<file>[\w-]+)[\w.-]*\.[cm]?[jt]sx?"
+)
+"""How runners name what is no test: a file that can't be loaded, or what a class or file needs around its tests."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +54,8 @@ def compare(base: TestReport, head: TestReport, before: Bodies, after: Bodies) -
 
     A test that does not run any more is not lost if a new one that ran has its body: it was renamed or moved; nor if
     they differ by their parameters alone and their file is unchanged, as these may follow the product. Each new test
-    stands for one. A try that failed before another one is no test of its own.
+    stands for one. A try that failed before another one is no test of its own. A file that could not be loaded, and now
+    has tests that run, is not lost either.
     """
     base, head = base.without_failed_tries(), head.without_failed_tries()
     before.tell_apart(test.name for test in base.tests)
@@ -53,15 +63,17 @@ def compare(base: TestReport, head: TestReport, before: Bodies, after: Bodies) -
     ran_before, ran_now = base.names(*RAN), head.names(*RAN)
     skipped = head.names(TestResult.SKIPPED)
     new = ran_now - ran_before - base.names(TestResult.SKIPPED)
+    new -= {name for name in new & head.names(TestResult.FAILED) if _is_of_another_file(name, after)}
     losses, renamed, successors = [], set[str](), _Successors(new, before, after)
-    siblings = _Siblings(new, before, after)
+    siblings, mended = _Siblings(new, before, after), _Mended(base, ran_now, before, after)
     for name in sorted(ran_before - ran_now):
         if name in skipped:
             losses.append(Loss(name, SKIPPED))
             continue
         again = successors.take(name) or siblings.take(name)
         if again is None:
-            losses.append(Loss(name, GONE))
+            if not mended.covers(name):
+                losses.append(Loss(name, GONE))
         else:
             renamed.add(again)
     both = sorted(ran_before & ran_now)
@@ -152,6 +164,33 @@ class _Siblings:
         if len(names) == 1 or any(bodies.is_known(test) or bodies.files & words_of(test) for bodies in self._changed):
             return None
         return test.rpartition("::")[0], names[1]
+
+
+class _Mended:
+    """What failed on the commit below and is no test, but a file or class whose tests run now."""
+
+    def __init__(self, base: TestReport, ran_now: Collection[str], before: Bodies, after: Bodies) -> None:
+        self._failed = base.names(TestResult.FAILED)
+        self._words = set[str]().union(*(WORD.findall(name) for name in ran_now)) if self._failed else set[str]()
+        self._is_changed = before.files | after.files
+        self._have_tests = {file for _, file in after.full}
+
+    def covers(self, name: str) -> bool:
+        if name not in self._failed:
+            return False
+        if (found := _OF_PYTHON.fullmatch(name)) is not None:
+            return (found["module"] or found["loaded"] or found["fixture"]) in self._words
+        if (found := _OF_JAVASCRIPT.fullmatch(name)) is None:
+            return False
+        # Of node's runner, the names of tests do not say their file.
+        file = found["file"]
+        return file in self._words or file not in self._is_changed or file in self._have_tests
+
+
+def _is_of_another_file(name: str, after: Bodies) -> bool:
+    """Whether it is no test, but stands for a file or class in a file that is not changed."""
+    is_no_test = _OF_PYTHON.fullmatch(name) or _OF_JAVASCRIPT.fullmatch(name)
+    return is_no_test is not None and after.files.isdisjoint(WORD.findall(name))
 
 
 def _is_emptied(name: str, before: Bodies, after: Bodies) -> bool:

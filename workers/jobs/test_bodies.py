@@ -19,7 +19,7 @@ _NAMED = re.compile(
     r"|\b(?:fn|fun|void)[ \t]+(?P<other>\w+)[ \t]*\()"
 )
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
-_WORD, _SPACES = re.compile(r"[\w-]+"), re.compile(r" +")
+WORD, _SPACES = re.compile(r"[\w-]+"), re.compile(r" +")
 _PARAMETERS = re.compile(r"[\[(].*$", re.DOTALL)
 _LONGEST_HEAD, _LONGEST_BODY = 300, 100_000
 _MOST_CHARACTERS = 4_000_000
@@ -98,7 +98,7 @@ class Bodies:
 
 def words_of(test: str) -> set[str]:
     """The words of what stands before the name of a reported test, such as those of its file."""
-    return set(_WORD.findall(test.rpartition("::")[0]))
+    return set(WORD.findall(test.rpartition("::")[0]))
 
 
 def short_names(test: str) -> tuple[str, ...]:

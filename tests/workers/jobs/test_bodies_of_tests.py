@@ -143,6 +143,44 @@ def test_other_parameters_of_an_unchanged_test_are_a_rename() -> None:
     assert lost(ran(cart), ran(trolley), of("tests/docs.py", "def test_docs(:")) == [cart]
 
 
+UNLOADED = {
+    "pytest::tests.test_page": ("tests/test_page.py", "tests.test_page.Page::test_it"),
+    "unittest.loader._FailedTest.tests::test_page": ("tests/test_page.py", "tests.test_page.Page::test_it"),
+    "unittest.loader._FailedTest::test_page": ("test_page.py", "test_page.Page::test_it"),
+    "setUpModule (test_page)": ("test_page.py", "test_page.Page::test_it"),
+    "setUpClass (tests.test_page::Page)": ("tests/test_page.py", "tests.test_page.Page::test_it"),
+    "t/page.test.js": ("t/page.test.js", "it"),
+    "t/page.test.ts::t/page.test.ts": ("t/page.test.ts", "t/page.test.ts::shop > it"),
+}
+"""By the name of what failed: its file, and a test of it that runs when that is mended."""
+
+
+@pytest.mark.parametrize("name", UNLOADED)
+def test_a_file_or_class_that_could_not_be_loaded_is_mended(name: str) -> None:
+    path, test = UNLOADED[name]
+    red, other = TestReport((TestCase(name, TestResult.FAILED),)), of("tests/test_a.py", FULL)
+    text = "def test_it():\n    assert f()\n" if path.endswith(".py") else "it('it', () => {\n  f();\n});\n"
+
+    def lost(head: TestReport, before: Bodies, after: Bodies) -> list[str]:
+        return [loss.name for loss in compare(red, head, before, after).losses]
+
+    assert lost(ran(test), other, other) == []
+    assert lost(ran(test), of(path, "broken("), of(path, text)) == []
+    # The file was deleted, or has no tests any more.
+    assert lost(ran("other"), of(path, text), Bodies()) == [name]
+    assert lost(ran("other"), of(path, text), of(path, "")) == [name]
+    # A test of such a name is one.
+    assert [loss.name for loss in compare(ran(name), ran(test), other, other).losses] == [name]
+
+
+@pytest.mark.parametrize("name", UNLOADED)
+def test_a_file_or_class_that_is_unchanged_is_no_new_test_where_it_can_not_be_loaded(name: str) -> None:
+    path, test = UNLOADED[name]
+    once = TestReport((TestCase(name, TestResult.FAILED), *ran(test).tests))
+    assert compare(ran(test), once, Bodies(), Bodies()).new == []
+    assert compare(ran(test), once, Bodies(), of(path, "broken(")).new == [name]
+
+
 def test_thousands_of_moved_tests_are_compared_in_seconds() -> None:
     numbers = range(8000)
     before = of("tests/a.py", "".join(f"def test_{n}():\n    assert f({n})\n" for n in numbers))
