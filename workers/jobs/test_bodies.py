@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 _NAMED = re.compile(
     r"(?:\b(?:it|test)(?:\.\w+)*[ \t]*\([ \t]*(?P<quote>[\"'`])(?P<text>[^\n]{1,300}?)(?P=quote)"
     r"|\bfunc[ \t]+(?:\([^)\n]*\)[ \t]*)?(?P<go>Test\w*)[ \t]*\("
-    r"|\b(?:fn|fun|void)[ \t]+(?P<other>\w+)[ \t]*\()"
+    r"|\b(?:fn|fun|void|Task)[ \t]+(?P<other>\w+)[ \t]*\(|\bfunction[ \t]+(?P<php>test\w*)[ \t]*\()"
 )
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 WORD, _SPACES = re.compile(r"[\w-]+"), re.compile(r" +")
@@ -161,7 +161,7 @@ def _braces(content: bytes) -> Iterator[tuple[str, str, bool]]:
     text = content.decode("utf-8", "replace")
     left = _MOST_CHARACTERS
     for found in _NAMED.finditer(text):
-        name = found["text"] or found["go"] or found["other"]
+        name = found["text"] or found["go"] or found["other"] or found["php"]
         head = text[found.end() : found.end() + _LONGEST_HEAD]
         offset = _begin_in_call(head) if found["text"] else head.find("{")
         if offset < 0:

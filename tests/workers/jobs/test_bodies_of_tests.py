@@ -49,6 +49,8 @@ def test_a_body_that_asserts_or_calls_something_can_fail(text: str) -> None:
         ("a.test.js", 'test("adds up", () => {\n  assert.equal(add(1, 2), 3); // sure\n});', "adds up"),
         ("a_test.go", "func TestAdd(t *testing.T) {\n\tif add(1, 2) != 3 { t.Fatal() }\n}", "shop::TestAdd/small"),
         ("ATest.java", "@Test\nvoid adds() {\n  assertEquals(3, add(1, 2));\n}", "shop.ATest::adds()"),
+        ("ATest.php", "function testAdds(): void\n{\n  $this->assertSame(3, add(1, 2));\n}", "Shop.ATest::testAdds"),
+        ("ATests.cs", "public async Task Adds() {\n  Assert.Equal(3, await Add(1, 2));\n}", "Shop.ATests::Adds"),
         ("lib.rs", "#[test]\nfn adds() {\n    assert_eq!(add(1, 2), 3);\n}", "shop::tests::adds"),
     ],
 )
