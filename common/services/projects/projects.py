@@ -25,6 +25,7 @@ from common.services.projects.changed_settings import changed_names, setting_val
 from common.services.projects.escalation import check_question_rules
 from common.services.projects.project_names import flush_name, free_slug, is_name_taken, name_key, taken
 from common.services.projects.quarantine_owner import check_auto_quarantine
+from common.services.projects.red_results import forget_red_results
 from common.services.projects.variables import changed_secrets, variables_of
 from common.services.spend.cap_settings import GroupChanges, changed_groups
 from common.services.spend.model_offers import check_model
@@ -213,6 +214,7 @@ def update_project(tx: Transaction, project_id: str, values: ProjectValues, *, b
         tx.enqueue(jobs.RESTORE_RUNTIME, "platform", project_id=None)
     changed = changed_names(before, setting_values(project, ProjectValues.__annotations__))
     tx.record(_status_changed(project, project.state_, changed))
+    forget_red_results(tx, project, changed)
     if "caps" in values:
         tx.session.flush()
         resume_capped(tx, project_id=project.id)

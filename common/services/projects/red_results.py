@@ -1,0 +1,33 @@
+"""Stored results of tests that failed: void when a setting changes that may have made them fail."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import delete, select
+
+from common.models.delivery import CommitVerdict, TestedCommit
+from common.models.project import Project
+from common.models.run import Run
+from common.transaction import Transaction
+
+_DECIDING = frozenset(
+    {
+        "cpuLimit", "memoryLimit", "dockerImage", "services", "cachePaths", "egress", "egressHosts", "envVars",
+        "secretEnvVars", "secretsInChecks",
+    }
+)  # fmt: skip
+"""Settings in the API on which the end of tests may depend. The commands and testReport are in the results' keys."""
+
+
+def forget_red_results(tx: Transaction, project: Project, changed: Collection[str]) -> None:
+    """Have commits of the default branch whose tests failed tested again, if one of the changed settings may decide how
+    they end.
+    """
+    if _DECIDING.isdisjoint(changed):
+        return
+    # Those of a claimed commit are shown with its task, and nothing else goes by them.
+    claimed = select(Run.claimed_sha).where(Run.project_id == project.id, Run.claimed_sha.is_not(None))
+    for stored in (CommitVerdict, TestedCommit):
+        red = (stored.project_id == project.id, stored.passed.is_(False), stored.commit_sha.not_in(claimed))
+        tx.session.execute(delete(stored).where(*red).execution_options(synchronize_session=False))
