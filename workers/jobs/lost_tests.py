@@ -19,7 +19,7 @@ _OF_PYTHON = re.compile(
     r"|(?:setUp|tearDown)(?:Class|Module) \((?:\w+(?:\.|::))*(?P<fixture>\w+)\)"
 )
 _OF_JAVASCRIPT = re.compile(
-    r"(?:(?P<path>[^\s:]+)::(?=(?P=path)\Z))?(?:[^\s:/]+/)*(?P<file>[\w-]+)[\w.-]*\.[cm]?[jt]sx?"
+    r"(?:(?P<path>[^\s:]+)::(?=(?P=path)\Z))?(?:[^\s:/]+/)*(?P<file>[\w-]+)(?:\.[\w-]+)*\.[cm]?[jt]sx?"
 )
 """How runners name what is no test: a file that can't be loaded, or what a class or file needs around its tests."""
 

@@ -25,6 +25,8 @@ _LONGEST_HEAD, _LONGEST_BODY = 300, 100_000
 _MOST_CHARACTERS = 4_000_000
 """Looked at in a file altogether: bodies do not overlap in files that people write."""
 _LONGEST_FILE = 1_000_000
+_MOST_WORDS = 50
+"""Of the title of a test, where those of its suites stand before it."""
 _CALLS_THAT_CANT_FAIL = frozenset({"print", "len", "str", "repr"})
 
 
@@ -78,8 +80,8 @@ class Bodies:
             return names
         # jest, vitest, mocha and Playwright write the titles of the suites before that of the test.
         title = test.rsplit("::", 1)[-1].strip()
-        ends = (title[found.end() :] for found in _SPACES.finditer(title))
-        return next(((end,) for end in ends if end in self.digests), ())
+        begins = [found.end() for found in _SPACES.finditer(title)][-_MOST_WORDS:]
+        return next(((title[begin:],) for begin in begins if title[begin:] in self.digests), ())
 
     def of(self, test: str) -> set[str]:
         """The digests of the bodies that a reported test may have."""
