@@ -14,14 +14,16 @@ from workers.jobs.test_bodies import WORD, Bodies, Key, short_names, words_of
 
 RAN = (TestResult.PASSED, TestResult.FAILED)
 SKIPPED, EMPTIED, GONE = "skipped", "emptied", "does not run"
-_OF_PYTHON = re.compile(
+_WITH_WORDS = re.compile(
     r"pytest::(?:[\w-]+\.)*(?P<module>[\w-]+)|unittest\.loader\._FailedTest(?:\.\w+)*::(?P<loaded>\w+)"
     r"|(?:setUp|tearDown)(?:Class|Module) \((?:\w+(?:\.|::))*(?P<fixture>\w+)\)"
+    r"|(?:[^\s:]*[/.])?(?P<package>[\w-]+)::TestMain|(?:\w+\.)*(?P<class>\w+)::initializationError"
 )
-_OF_JAVASCRIPT = re.compile(
+_OF_SCRIPT = re.compile(
     r"(?:(?P<path>[^\s:]+)::(?=(?P=path)\Z))?(?:[^\s:/]+/)*(?P<file>[\w-]+)(?:\.[\w-]+)*\.[cm]?[jt]sx?"
 )
-"""How runners name what is no test: a file that can't be loaded, or what a class or file needs around its tests."""
+"""How runners name what is no test: a file or package that can't be loaded, or what a class or file needs around its
+tests. Of the first, a word stands in the names of the tests, too."""
 
 
 @dataclass(frozen=True)
@@ -178,9 +180,9 @@ class _Mended:
     def covers(self, name: str) -> bool:
         if name not in self._failed:
             return False
-        if (found := _OF_PYTHON.fullmatch(name)) is not None:
-            return (found["module"] or found["loaded"] or found["fixture"]) in self._words
-        if (found := _OF_JAVASCRIPT.fullmatch(name)) is None:
+        if (found := _WITH_WORDS.fullmatch(name)) is not None:
+            return next(filter(None, found.groups())) in self._words
+        if (found := _OF_SCRIPT.fullmatch(name)) is None:
             return False
         # Of node's runner, the names of tests do not say their file.
         file = found["file"]
@@ -189,7 +191,7 @@ class _Mended:
 
 def _is_of_another_file(name: str, after: Bodies) -> bool:
     """Whether it is no test, but stands for a file or class in a file that is not changed."""
-    is_no_test = _OF_PYTHON.fullmatch(name) or _OF_JAVASCRIPT.fullmatch(name)
+    is_no_test = _WITH_WORDS.fullmatch(name) or _OF_SCRIPT.fullmatch(name)
     return is_no_test is not None and after.files.isdisjoint(WORD.findall(name))
 
 
