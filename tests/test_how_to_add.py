@@ -35,7 +35,7 @@ from common.states import Environment, TaskState
 from common.values.drivers import KNOWN_DRIVERS
 from tests.doubles.cli_dialects import DIALECTS
 from web import api
-from web.api.project_schemas import CreateProjectSchema
+from web.api.project_schemas import CreateProjectSchema, UpdateProjectSchema
 from web.api.project_schemas import ProjectSchema as ProjectReply
 from workers.runner.drivers import DRIVERS
 from workers.runner.drivers.programs import PROGRAM_DRIVERS
@@ -243,7 +243,8 @@ def test_what_may_be_set_on_a_project_can_be_read() -> None:
 
 
 def test_what_may_be_set_on_a_project_is_known_to_its_service() -> None:
-    attributes = {field.attribute or name for name, field in CreateProjectSchema().fields.items()}
+    schemas = CreateProjectSchema(), UpdateProjectSchema()
+    attributes = {field.attribute or name for schema in schemas for name, field in schema.fields.items()}
 
     assert attributes == set(ProjectValues.__annotations__)
 

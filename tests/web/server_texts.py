@@ -65,7 +65,6 @@ UNHEARD_CALLS = {
 # Texts that look like sentences: of commands, of other programs' answers, of logs, and for agents.
 UNHEARD = {
     "(AiWorker project {project_id}, being made)",
-    "--test-reporter=spec --test-reporter-destination=stdout --test-reporter=junit --test-reporter-destination={place}",
     "A small page to try AiWorker with.", "AiWorker run {run_id}", "CREATE DATABASE {database} CHARACTER SET utf8mb4",
     "CREATE USER '{user}'@'%' IDENTIFIED BY '{password}'", "Cloning {branch}",
     "DELETE FROM mysql.global_priv WHERE User <> 'mariadb.sys'", "FLUSH PRIVILEGES",

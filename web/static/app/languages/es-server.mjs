@@ -830,6 +830,7 @@ export const TEXTS = {
   "agents in pods are switched off (AIWORKER_AGENTS_MAX)":
     "los agentes en pods están desactivados (AIWORKER_AGENTS_MAX)",
   "its pod failed": "su pod falló",
+  "the version that served before is started again": "se vuelve a iniciar la versión que servía antes",
   "its pod is gone": "su pod ha desaparecido",
   "the default branch {default_branch} does not exist": "la rama por defecto {default_branch} no existe",
   "merging {title}": "fusionando {title}",
