@@ -7,28 +7,24 @@ generation can't identify the rollout: writing an annotation increases it.)
 
 from __future__ import annotations
 
-import contextlib
-import functools
-from dataclasses import replace
 from datetime import datetime, timedelta
 
-from common.errors import ProviderRefused, ProviderUnavailable
-from common.providers.runtime import check_reports, places, reasons
+from common.errors import ProviderRefused
+from common.providers.runtime import places, reasons
+from common.providers.runtime.cluster_checks import ClusterChecks
 from common.providers.runtime.ingress_health import IngressRoute, wrong_answer
-from common.providers.runtime.kept_verdict import read_timeout, read_verdict, write_verdict
+from common.providers.runtime.kept_verdict import read_verdict, write_verdict
 from common.providers.runtime.kube import Cluster, connect
 from common.providers.runtime.manifests import Manifests
-from common.providers.runtime.objects import OWNER_MANAGER, KubeObject, is_going, is_owned, owned_by, revision
-from common.providers.runtime.pod_logs import containers_with_logs, has_restarted
+from common.providers.runtime.namespaces import Namespaces
+from common.providers.runtime.objects import KubeObject, is_going, revision
+from common.providers.runtime.pod_logs import containers_with_logs, has_restarted, read_log
 from common.providers.runtime.reasons import Judgement
 from common.settings import KubernetesSettings
 from common.values.app import App, AppPhase, AppState, Space, Version
-from common.values.check import Check, CheckPhase, CheckState
-from common.values.collected_reports import MOST_LINES, unpack
+from common.values.check import Check, CheckState
 from common.values.log_line import LogLine
 
-LOG_CHARACTERS = 64 * 1024
-CHECK_LOG_LINES = 20_000
 VERDICT_MANAGER = "aiworker-verdict"
 READY_SOON = timedelta(seconds=120)
 """How long an app may take to answer through the ingress after its pods are ready."""
@@ -43,47 +39,24 @@ class KubernetesRuntime:
         self._manifests = Manifests(chosen, instance)
         self._hosts = places.Hosts(chosen.domain, chosen.is_tls)
         self._cluster = cluster or connect(chosen.kubeconfig)
+        self._namespaces = Namespaces(self._cluster, self._manifests, instance=instance)
+        # With `readiness` the cluster may have simulated nodes, which never have logs.
+        self._has_logs = chosen.health == "http"
+        self._checks = ClusterChecks(self._cluster, self._manifests, self._namespaces, has_logs=self._has_logs)
 
     def ping(self) -> None:
-        self._version()
-
-    def _version(self) -> KubeObject:
-        version = self._cluster.read("/version")
-        if version is None:
-            raise ProviderUnavailable("the Kubernetes API has no /version; check that the address is an API server")
-        return version
-
-    @functools.cached_property
-    def _reads_reports(self) -> bool:
-        return check_reports.is_supported(self._version())
+        self._cluster.version()
 
     def ensure_environment(self, space: Space) -> None:
-        # Applied even if the namespace exists, so that additions of a newer AiWorker reach old projects.
-        self._namespace(space, for_writing=True)
-        self._apply(self._manifests.namespace(space))
-        for manifest in self._manifests.limits(space):
-            self._apply(manifest)
-        self._apply(self._manifests.namespace(space, has_limits=True))
-
-    def _prepare(self, space: Space) -> None:
-        """Ensure the namespace, and update its limits if this AiWorker would write different ones."""
-        found = self._namespace(space, for_writing=True)
-        if found is None:
-            self.ensure_environment(space)
-        elif found["metadata"].get("annotations", {}).get(places.LIMITS) != self._manifests.limits_mark(space):
-            # Another field manager, such as an operator, may own a field, such as the quota. This conflict must not
-            # keep apps from running.
-            with contextlib.suppress(ProviderUnavailable):
-                self.ensure_environment(space)
+        self._namespaces.ensure(space)
 
     def delete_environment(self, space: Space) -> None:
-        if self._is_there(space):
-            self._cluster.delete(places.path("namespaces", space.namespace))
+        self._namespaces.delete(space)
 
     def ensure_app(self, app: App, version: Version) -> AppState:
         if version.spec.memory_limit is not None:
             places.quantity("memoryLimit", version.spec.memory_limit)
-        deployment = self._deployment(app) if self._namespace(app.space, for_writing=True) else None
+        deployment = self._deployment(app) if self._namespaces.read(app.space, for_writing=True) else None
         if deployment is None or _wanted(deployment) != version.version_id:
             if version.spec.health.contains is not None and self._chosen.health != "http":
                 # The kubelet's probe reads no body, and AiWorker does not request the app's page in this mode.
@@ -91,7 +64,7 @@ class KubernetesRuntime:
                     "healthContains can't be checked with AIWORKER_KUBE_HEALTH=readiness: clear it, or set http",
                     code="health",
                 )
-            self._prepare(app.space)
+            self._namespaces.prepare(app.space)
             former = (_wanted(deployment) if deployment else None) or ""
             self._forget_old_secrets(app, keep={version.version_id, former})
             for manifest in self._manifests.app(app, version, self._image(app, version)):
@@ -100,7 +73,7 @@ class KubernetesRuntime:
         return self._state(app, deployment)
 
     def read_app(self, app: App, version_id: str) -> AppState | None:
-        if not self._is_there(app.space):
+        if not self._namespaces.is_there(app.space):
             return None
         deployment = self._deployment(app)
         if deployment is None:
@@ -117,7 +90,7 @@ class KubernetesRuntime:
         return None
 
     def delete_app(self, app: App) -> None:
-        if not self._is_there(app.space):
+        if not self._namespaces.is_there(app.space):
             return
         namespace = app.space.namespace
         self._cluster.delete(places.path("ingresses", namespace, app.name))
@@ -143,112 +116,24 @@ class KubernetesRuntime:
         lines: list[str] = []
         for pod in self._pods(app, version_id):
             for container in containers_with_logs(pod):
-                text = self._log(pod, container, lines=limit)
+                text = read_log(self._cluster, pod, container, lines=limit, is_required=self._has_logs)
                 if not text and has_restarted(pod, container):
-                    text = self._log(pod, container, lines=limit, previous="true")
+                    text = read_log(
+                        self._cluster, pod, container, lines=limit, previous="true", is_required=self._has_logs
+                    )
                 lines += text.splitlines()
         # Every line begins with a timestamp, by which the lines of several pods are merged.
         parts = sorted((line.partition(" ") for line in lines), key=lambda part: part[0])
         return [LogLine(at or None, text) for at, _space, text in parts[-limit:]]
 
     def ensure_check(self, check: Check) -> CheckState:
-        found = self.read_check(check.space, check.check_id)
-        if found is not None:
-            return found
-        self._prepare(check.space)
-        *secrets, job = self._manifests.check(check, has_reports=self._reads_reports)
-        for secret in secrets:
-            self._apply(secret)
-        # Created, not applied: a Job is immutable, and an existing Job of this name is this check.
-        made = self._cluster.create(places.path("jobs", check.space.namespace), job) or {}
-        for secret in secrets if made else ():
-            self._cluster.apply(places.path_of(secret), owned_by(made, secret), field_manager=OWNER_MANAGER)
-        return CheckState(CheckPhase.RUNNING, None, "")
+        return self._checks.ensure(check)
 
     def read_check(self, space: Space, check_id: str) -> CheckState | None:
-        if not self._is_there(space):
-            return None
-        name = places.check_name(check_id)
-        job = self._cluster.read(places.path("jobs", space.namespace, name))
-        if job is None or is_going(job):
-            return None
-        found = self._cluster.items(places.path("pods", space.namespace), labels=f"{places.CHECK}={name}")
-        # On a node that is gone, a pod of a Job that was deleted may stay for long.
-        pods = [pod for pod in found if is_owned(pod, job)]
-        timeout = read_timeout(job["metadata"].get("annotations", {}))
-        now = self._cluster.now()
-        judged = reasons.judge_check(job, pods, timeout_seconds=timeout, now=now)
-        if judged.phase is CheckPhase.RUNNING and not pods and (refusal := self._why_no_pod(job)):
-            reason = f"the cluster refuses its pod: {refusal.message}"
-            return CheckState(CheckPhase.WAITING, None, "", reason, code=refusal.code)
-        log = "".join(
-            self._log(
-                pod, container, lines=CHECK_LOG_LINES, timestamps="false", is_required=judged.phase != CheckPhase.BROKEN
-            )
-            for pod in pods
-            for container in containers_with_logs(pod)
-        )
-        judged = replace(judged, log=log[-LOG_CHARACTERS:])
-        return self._with_reports(judged, pods, now) if check_reports.has_reports(job) else judged
-
-    def _with_reports(self, judged: CheckState, pods: list[KubeObject], now: datetime) -> CheckState:
-        """The state with what the tests reported, once their command has ended; it is running until that is there."""
-        pod = check_reports.end_of(pods)
-        if pod is None and judged.phase is CheckPhase.PASSED:
-            return CheckState(CheckPhase.BROKEN, None, "", "its pod is gone, and with it what its tests reported")
-        if pod is None or judged.phase not in {CheckPhase.PASSED, CheckPhase.FAILED}:
-            return judged
-        if check_reports.are_awaited(pod, now=now):
-            return CheckState(CheckPhase.RUNNING, None, judged.log)
-        found = unpack(self._log(pod, check_reports.NAME, lines=MOST_LINES, timestamps="false"))
-        return replace(judged, report=found.report, coverage=found.coverage)
-
-    def _why_no_pod(self, job: KubeObject) -> ProviderRefused | None:
-        """Return why the cluster refuses the Job's pod, with the code `quota` if it is that; None if it would not.
-
-        A Job's status does not tell the reason, so the pod is created as a dry run, which needs no further rights.
-        """
-        about, template = job["metadata"], job["spec"]["template"]
-        marks = {"name": f"{about['name']}-why", "namespace": about["namespace"]}
-        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": template["metadata"] | marks, "spec": template["spec"]}
-        try:
-            self._cluster.create(places.path("pods", about["namespace"]), pod, is_trial=True)
-        except ProviderRefused as error:
-            return error
-        return None
+        return self._checks.read(space, check_id)
 
     def delete_check(self, space: Space, check_id: str) -> None:
-        if not self._is_there(space):
-            return
-        name = places.check_name(check_id)
-        self._cluster.delete(places.path("jobs", space.namespace, name))
-        self._cluster.delete(places.path("secrets", space.namespace, f"{name}-env"))
-        self._cluster.delete(places.path("secrets", space.namespace, places.source_secret(name, check_id)))
-
-    def _is_there(self, space: Space) -> bool:
-        return self._namespace(space) is not None
-
-    def _namespace(self, space: Space, *, for_writing: bool = False) -> KubeObject | None:
-        """Return the project's namespace; None if it does not exist or is being deleted.
-
-        Raises ProviderRefused (`foreign`) if the namespace is not this project's, and, with for_writing,
-        ProviderUnavailable while it is being deleted.
-        """
-        found = self._cluster.read(places.path("namespaces", places.name("namespace", space.namespace)))
-        if found is None:
-            return None
-        marks = found["metadata"].get("labels", {})
-        wanted = places.labels(self._instance, space)
-        if any(marks.get(name) != value for name, value in wanted.items()):
-            raise ProviderRefused(
-                f"the namespace {space.namespace} exists and does not belong to project {space.project_id}",
-                code="foreign",
-            )
-        if is_going(found):
-            if for_writing:
-                raise ProviderUnavailable(f"the namespace {space.namespace} is still being deleted")
-            return None
-        return found
+        self._checks.delete(space, check_id)
 
     def _apply(self, manifest: KubeObject) -> KubeObject:
         return self._cluster.apply(places.path_of(manifest), manifest)
@@ -267,7 +152,7 @@ class KubernetesRuntime:
         return found
 
     def _pods(self, app: App, version_id: str) -> list[KubeObject]:
-        if not self._is_there(app.space):
+        if not self._namespaces.is_there(app.space):
             return []
         labels = places.selector(**{places.APP: app.name, places.VERSION: places.label("version id", version_id)})
         found = self._cluster.items(places.path("pods", app.space.namespace), labels=labels)
@@ -362,31 +247,6 @@ class KubernetesRuntime:
         for secret in self._cluster.items(places.path("secrets", namespace), labels=f"{places.APP}={app.name}"):
             if _wanted(secret) not in keep:
                 self._cluster.delete(places.path("secrets", namespace, secret["metadata"]["name"]))
-
-    def _log(
-        self,
-        pod: KubeObject,
-        container: str,
-        *,
-        lines: int,
-        timestamps: str = "true",
-        previous: str = "false",
-        is_required: bool = True,
-    ) -> str:
-        """Return the last lines of a container's log; empty if the node has no log, or can't be asked for one that is
-        not required."""
-        where = places.path("pods", pod["metadata"]["namespace"], pod["metadata"]["name"]) + "/log"
-        query = {"container": container, "tailLines": str(lines), "timestamps": timestamps, "previous": previous}
-        try:
-            return self._cluster.text(where, **query) or ""
-        except ProviderRefused:
-            # 400: the container has not started. read_app tells the app's state.
-            return ""
-        except ProviderUnavailable:
-            # With `readiness` the cluster may have simulated nodes, which never have logs.
-            if is_required and self._chosen.health == "http":
-                raise
-            return ""
 
 
 def _wanted(thing: KubeObject) -> str | None:

@@ -102,9 +102,7 @@ class _Examination:
             yield from self._fleet(self._chosen.fleet)
 
     def _version(self) -> Finding:
-        version = self._cluster.read("/version")
-        if version is None:
-            raise ProviderUnavailable("the Kubernetes API has no /version; check that the address is an API server")
+        version = self._cluster.version()
         found = re.match(r"v?(\d+)\.(\d+)", str(version.get("gitVersion", "")))
         name = f"Kubernetes {version.get('gitVersion')}"
         if found is None:

@@ -45,6 +45,13 @@ class Cluster:
     def close(self) -> None:
         self._client.rest_client.close()
 
+    def version(self) -> KubeObject:
+        """Return the API server's /version; raise ProviderUnavailable if it has none."""
+        found = self.read("/version")
+        if found is None:
+            raise ProviderUnavailable("the Kubernetes API has no /version; check that the address is an API server")
+        return found
+
     def read(self, path: str, **query: str) -> KubeObject | None:
         """Return the object or list at the path; None if it does not exist."""
         found = self._ask("GET", path, query=query)

@@ -1,8 +1,10 @@
-"""Which logs of a pod people may want to read."""
+"""The logs of pods: which of them people may want to read, and reading them."""
 
 from __future__ import annotations
 
-from common.providers.runtime import preparing
+from common.errors import ProviderRefused, ProviderUnavailable
+from common.providers.runtime import places, preparing
+from common.providers.runtime.kube import Cluster
 from common.providers.runtime.objects import KubeObject
 
 
@@ -26,3 +28,28 @@ def _has_begun(container: KubeObject) -> bool:
 def has_restarted(pod: KubeObject, name: str) -> bool:
     containers = pod.get("status", {}).get("containerStatuses", [])
     return any(one["name"] == name and one.get("restartCount", 0) > 0 for one in containers)
+
+
+def read_log(
+    cluster: Cluster,
+    pod: KubeObject,
+    container: str,
+    *,
+    lines: int,
+    timestamps: str = "true",
+    previous: str = "false",
+    is_required: bool = True,
+) -> str:
+    """Return the last lines of a container's log; empty if the node has no log, or can't be asked for one that is
+    not required."""
+    where = places.path("pods", pod["metadata"]["namespace"], pod["metadata"]["name"]) + "/log"
+    query = {"container": container, "tailLines": str(lines), "timestamps": timestamps, "previous": previous}
+    try:
+        return cluster.text(where, **query) or ""
+    except ProviderRefused:
+        # 400: the container has not started. Its pod's status tells why.
+        return ""
+    except ProviderUnavailable:
+        if is_required:
+            raise
+        return ""
