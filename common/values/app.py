@@ -79,7 +79,7 @@ class Version:
 
     version_id: the deployment's id; equal ids mean the same version. start_seconds: how long it may take until it first
     answers. is_retried: whether to start it again if it has failed before and is not live. was_healthy: whether it
-    served before and is put back; the local runtime starts such a version until it is healthy.
+    served before and is put back; such a version is started until it is healthy, also after it has FAILED.
     """
 
     version_id: Identity

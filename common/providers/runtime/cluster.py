@@ -189,15 +189,21 @@ class KubernetesRuntime:
         return str(deployment["metadata"].get("annotations", {}).get(places.URL) or self._hosts.url(app))
 
     def _judge(self, app: App, deployment: KubeObject, pods: list[KubeObject]) -> Judgement:
-        """Return the stored verdict of this rollout; if there is none, judge it now. Final verdicts are stored."""
-        kept = read_verdict(deployment["metadata"].get("annotations", {}), _rollout(deployment))
-        if kept is not None and kept.phase is AppPhase.FAILED:
-            return kept
-        if kept is not None:
+        """Return the stored verdict of this rollout; if there is none, judge it now. Final verdicts are stored.
+
+        A failure is not final for a version that served before and was put back: it is live once it is well.
+        """
+        about = deployment["metadata"].get("annotations", {})
+        kept = read_verdict(about, _rollout(deployment))
+        if kept is not None and kept.phase is AppPhase.LIVE:
             return reasons.judge_live(deployment, pods)
+        if kept is not None and places.WAS_HEALTHY not in about:
+            return kept
         judged = reasons.judge_rollout(deployment, pods)
         if judged.phase is AppPhase.LIVE and self._chosen.health == "http":
             judged = self._judge_answer(app, deployment)
+        if kept is not None and judged.phase is not AppPhase.LIVE:
+            return kept
         if judged.phase is AppPhase.LIVE:
             self._record_image(app, deployment, pods)
         if judged.phase is not AppPhase.STARTING:

@@ -178,6 +178,8 @@ class Manifests:
             places.IMAGE: wanted.docker_image or self._chosen.image,
             places.URL: self._hosts.url(app),
         }
+        if version.was_healthy:
+            made["metadata"]["annotations"][places.WAS_HEALTHY] = "true"
         if wanted.health.contains is not None:
             made["metadata"]["annotations"][places.HEALTH_CONTAINS] = wanted.health.contains
         return made
