@@ -16,6 +16,7 @@ SHA_PATTERN = re.compile(r"[0-9a-f]{40}")
 
 STAGING_BRANCH = "staging"
 RELEASE_PREFIX = "release/"
+_STAGING_HOST = "staging-"
 TAG_PREFIX = "released/"
 """Prefix of the tags of delivered versions. Only the platform creates them, and they are never moved."""
 RECEIPTS_REF = "refs/notes/receipts"
@@ -103,6 +104,22 @@ def task_branch(task_id: str, title: str) -> str:
 def namespace(project_slug: str, project_id: str) -> str:
     """`<slug>-<short id>`, a valid Kubernetes namespace (at most 63 characters)."""
     return f"{project_slug}-{short_id(project_id)}"
+
+
+def host_names(project_namespace: str) -> tuple[str, str]:
+    """What the hosts of a project's staging and production begin with in a cluster: `staging-<slug>` and `<slug>`.
+
+    The slug is the namespace without the short id. If production's host could be another project's staging
+    (`staging-…`) or the parent of previews (`preview`), it is the whole namespace.
+    """
+    project_slug = project_namespace[:-9] or project_namespace
+    is_ambiguous = project_slug == "preview" or project_slug.startswith(_STAGING_HOST)
+    return _STAGING_HOST + project_slug, project_namespace if is_ambiguous else project_slug
+
+
+def slugs_with_host(name: str) -> set[str]:
+    """The slugs whose projects may have a host that begins with this name, but for whole namespaces."""
+    return {name, name.removeprefix(_STAGING_HOST)}
 
 
 def preview_app(task_id: str) -> str:

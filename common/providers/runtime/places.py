@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from common.errors import ProviderRefused
+from common.names import host_names
 from common.settings.quantities import amount
 from common.values.app import App, Space
 
@@ -163,18 +164,13 @@ class Hosts:
     is_https: bool
 
     def host(self, app: App) -> str:
-        """Return `task-<short id>.preview.<domain>`, `staging-<project>.<domain>` or `<project>.<domain>`.
+        """Return `task-<short id>.preview.<domain>`, or one of the two of `host_names`, followed by the domain.
 
-        The last is production's. The project's slug is its namespace without the short id. If the slug could collide
-        with another host (`staging-…`, `preview`), the whole namespace replaces it.
+        Names of projects are chosen so that no other project has the same host.
         """
-        slug = app.space.namespace[:-9] or app.space.namespace
-        if app.name == STAGING:
-            return f"staging-{slug}.{self.domain}"
-        if app.name == PRODUCTION:
-            is_taken = slug == "preview" or slug.startswith("staging-")
-            return f"{app.space.namespace if is_taken else slug}.{self.domain}"
-        return f"{app.name}.preview.{self.domain}"
+        staging, production = host_names(app.space.namespace)
+        first = {STAGING: staging, PRODUCTION: production}.get(app.name, f"{app.name}.preview")
+        return f"{first}.{self.domain}"
 
     def url(self, app: App) -> str:
         return f"{'https' if self.is_https else 'http'}://{self.host(app)}"

@@ -7,7 +7,7 @@ from sqlalchemy.exc import IntegrityError
 
 from common.errors import Conflict
 from common.models.project import Project
-from common.names import numbered, short_id, slug
+from common.names import host_names, namespace, numbered, short_id, slug, slugs_with_host
 from common.services.access import Caller, sees_project
 from common.transaction import Transaction
 
@@ -40,12 +40,19 @@ def taken(name: str) -> Conflict:
 
 
 def free_slug(tx: Transaction, project_id: str, name: str, *, is_restricted: bool) -> str:
-    """The slug of the name, numbered if it is taken.
+    """The slug of the name, numbered if it is taken or if another project has one of its hosts in a cluster.
 
     A restricted project's slug ends with its short id, so that no other project gets a `-2` that would reveal it.
     """
     wanted = f"{slug(name, longest=31)}-{short_id(project_id)}" if is_restricted else slug(name)
     number = 1
-    while tx.find(select(Project).where(Project.slug == numbered(wanted, number))) is not None:
+    while _is_slug_taken(tx, numbered(wanted, number), project_id):
         number += 1
     return numbered(wanted, number)
+
+
+def _is_slug_taken(tx: Transaction, wanted: str, project_id: str) -> bool:
+    hosts = set(host_names(namespace(wanted, project_id)))
+    slugs = {wanted}.union(*map(slugs_with_host, hosts))
+    others = tx.all(select(Project).where(Project.slug.in_(sorted(slugs)) | Project.namespace.in_(sorted(hosts))))
+    return any(other.slug == wanted or hosts & set(host_names(other.namespace)) for other in others)

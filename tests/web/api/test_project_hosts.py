@@ -1,0 +1,36 @@
+"""No two projects have one host in a cluster, whatever their names are."""
+
+from __future__ import annotations
+
+import pytest
+from flask.testing import FlaskClient
+
+from common.providers.runtime.places import PRODUCTION, STAGING, Hosts
+from common.values.app import App, Space
+
+
+def _hosts(namespace: str) -> set[str]:
+    hosts = Hosts("apps.test", is_https=False)
+    return {hosts.host(App(Space(namespace, "p"), name)) for name in (STAGING, PRODUCTION)}
+
+
+@pytest.mark.parametrize(("first", "dropped"), [("Preview", ""), ("Staging shop", "staging-")])
+def test_a_slug_that_would_give_two_projects_one_host_is_numbered(
+    maintainer: FlaskClient, first: str, dropped: str
+) -> None:
+    """The host of such a project's production is its whole namespace, which people see and may give as a name."""
+    namespace = maintainer.post("/api/projects", json={"name": first}).json["project"]["k8sNamespace"]
+    name = namespace.removeprefix(dropped)
+
+    made = maintainer.post("/api/projects", json={"name": name}).json["project"]
+
+    assert made["giteaRepoUrl"].endswith(f"/{name}-2")
+    assert len(_hosts(namespace) | _hosts(made["k8sNamespace"])) == 4
+
+
+def test_a_slug_that_gives_no_other_host_is_left_as_it_is(maintainer: FlaskClient) -> None:
+    maintainer.post("/api/projects", json={"name": "Staging shop"})
+
+    made = [maintainer.post("/api/projects", json={"name": name}).json["project"] for name in ("Shop", "preview")]
+
+    assert [one["giteaRepoUrl"].rpartition("/")[2] for one in made] == ["shop", "preview"]
