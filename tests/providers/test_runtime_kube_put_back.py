@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from common.providers.runtime import places
 from common.providers.runtime.cluster import KubernetesRuntime
+from common.providers.runtime.kube import Cluster
 from common.values.app import AppPhase, AppState
 from tests.doubles.kubernetes import ClusterDouble
-from tests.providers.runtime_cluster import PRODUCTION, runtime_on, version
+from tests.providers.runtime_cluster import PRODUCTION, SPACE, runtime_on, settings_for, version
 from tests.providers.runtime_contract import settled, until
 
 
@@ -44,7 +46,7 @@ def test_a_version_that_is_put_back_and_fails_is_live_once_its_pods_are_ready(
     runtime.ensure_app(PRODUCTION, version("v1"))
     assert settled(runtime, PRODUCTION, "v1").phase is AppPhase.LIVE
     cluster.script("registry.test/shop", "crash", exit_code=3)
-    runtime._cluster.delete(places.path("deployments", PRODUCTION.space.namespace, "production"))
+    runtime._cluster.delete(places.path("deployments", SPACE.namespace, "production"))
     _put_back(runtime, "v1")
     failed = settled(runtime, PRODUCTION, "v1")
     assert (failed.phase, failed.code) == (AppPhase.FAILED, "exited")
@@ -98,6 +100,88 @@ def test_a_new_version_after_one_that_was_put_back_keeps_its_verdict(
 
 
 def _is_available(cluster: ClusterDouble) -> bool:
-    found = cluster.object("deployments", PRODUCTION.space.namespace, "production")
+    found = cluster.object("deployments", SPACE.namespace, "production")
     status: dict[str, int] = found.get("status", {})
     return status.get("updatedReplicas") == status.get("availableReplicas") == status.get("replicas") == 1
+
+
+WAYS = [("ingresses", "production"), ("services", "production"), ("networkpolicies", "app-production")]
+
+
+def _delete(cluster: ClusterDouble, plural: str, name: str) -> dict[str, Any]:
+    removed = cluster.object(plural, SPACE.namespace, name)
+    cluster.store.remove(plural, SPACE.namespace, name)
+    return removed
+
+
+@pytest.mark.parametrize(("plural", "name"), WAYS)
+def test_what_leads_to_a_live_app_is_put_back_as_it_was(
+    runtime: KubernetesRuntime, cluster: ClusterDouble, tmp_path: Path, plural: str, name: str
+) -> None:
+    runtime.ensure_app(PRODUCTION, version("v1"))
+    assert settled(runtime, PRODUCTION, "v1").phase is AppPhase.LIVE
+    removed = _delete(cluster, plural, name)
+
+    # Its address stays, although the next deployment gives it another one.
+    with runtime_on(cluster, tmp_path, AIWORKER_KUBE_DOMAIN="moved.test", AIWORKER_KUBE_TLS="1") as later:
+        assert _read(later).phase is AppPhase.LIVE
+    found = cluster.object(plural, SPACE.namespace, name)
+    assert found["spec"] == removed["spec"]
+    assert found["metadata"]["labels"] == removed["metadata"]["labels"]
+
+
+def test_what_leads_to_a_live_app_is_left_alone_while_it_is_there(
+    runtime: KubernetesRuntime, cluster: ClusterDouble, tmp_path: Path
+) -> None:
+    """What people changed stays, and an app is not looked at each time: the API server is asked for nothing new."""
+    runtime.ensure_app(PRODUCTION, version("v1"))
+    assert settled(runtime, PRODUCTION, "v1").phase is AppPhase.LIVE
+    key = ("ingresses", SPACE.namespace, "production")
+    with cluster.store.lock:
+        cluster.store.update(key[0], cluster.store.objects[key], lambda one: one["spec"].update(ingressClassName="own"))
+    before = [cluster.object(plural, SPACE.namespace, name) for plural, name in WAYS]
+    with runtime_on(cluster, tmp_path) as later:
+        _read(later)
+        asked = len(cluster.requests)
+        _read(later)
+
+    assert [cluster.object(plural, SPACE.namespace, name) for plural, name in WAYS] == before
+    assert [one for one in cluster.requests[asked:] if not one.startswith("GET")] == []
+
+
+def test_a_cluster_that_tells_nothing_about_them_keeps_no_app_from_being_looked_at(
+    runtime: KubernetesRuntime, cluster: ClusterDouble, tmp_path: Path
+) -> None:
+    runtime.ensure_app(PRODUCTION, version("v1"))
+    assert settled(runtime, PRODUCTION, "v1").phase is AppPhase.LIVE
+    cluster.faults.add(r"POST .*dryRun=All", "422", nth=0)
+    _delete(cluster, *WAYS[0])
+
+    with runtime_on(cluster, tmp_path) as later:
+        assert _read(later).phase is AppPhase.LIVE
+
+
+class _Meanwhile:
+    """A client of the cluster that does something of its own before the first object is applied."""
+
+    def __init__(self, cluster: Cluster, then: Callable[[], None]) -> None:
+        self._cluster = cluster
+        self._then: list[Callable[[], None]] = [then]
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "apply" and self._then:
+            self._then.pop()()
+        return getattr(self._cluster, name)
+
+
+def test_nothing_is_left_of_an_app_that_is_deleted_while_it_is_looked_at(
+    runtime: KubernetesRuntime, cluster: ClusterDouble, tmp_path: Path
+) -> None:
+    runtime.ensure_app(PRODUCTION, version("v1"))
+    assert settled(runtime, PRODUCTION, "v1").phase is AppPhase.LIVE
+    _delete(cluster, *WAYS[0])
+    meanwhile: Any = _Meanwhile(runtime._cluster, lambda: runtime.delete_app(PRODUCTION))
+    looking = KubernetesRuntime(settings_for(cluster, tmp_path), instance="test", cluster=meanwhile)
+
+    assert looking.read_app(PRODUCTION, "v1") is None
+    assert [cluster.names(plural, SPACE.namespace) for plural in ("deployments", "ingresses", "services")] == [[]] * 3

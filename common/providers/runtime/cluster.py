@@ -1,8 +1,8 @@
 """A Kubernetes cluster as a runtime: a namespace per project, a Deployment per app, a Job per check.
 
-Every method reads the cluster, applies missing objects and returns what it read; this process keeps no state. The
-verdict on a version is stored as an annotation of its Deployment, with the rollout that it belongs to. (The
-generation can't identify the rollout: writing an annotation increases it.)
+Every method reads the cluster, applies missing objects and returns what it read; this process keeps no state, except
+when AppEntrances looked last. The verdict on a version is stored as an annotation of its Deployment, with the rollout
+that it belongs to. (The generation can't identify the rollout: writing an annotation increases it.)
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from common.errors import ProviderRefused
 from common.providers.runtime import places, reasons
+from common.providers.runtime.app_entrances import AppEntrances
 from common.providers.runtime.cluster_checks import ClusterChecks
 from common.providers.runtime.ingress_health import IngressRoute, wrong_answer
 from common.providers.runtime.kept_verdict import read_verdict, write_verdict
@@ -39,6 +40,7 @@ class KubernetesRuntime:
         self._manifests = Manifests(chosen, instance)
         self._hosts = places.Hosts(chosen.domain, chosen.is_tls)
         self._cluster = cluster or connect(chosen.kubeconfig)
+        self._entrances = AppEntrances(self._cluster, self._manifests)
         self._namespaces = Namespaces(self._cluster, self._manifests, instance=instance)
         # With `readiness` the cluster may have simulated nodes, which never have logs.
         self._has_logs = chosen.health == "http"
@@ -79,6 +81,10 @@ class KubernetesRuntime:
         if deployment is None:
             return None
         if _wanted(deployment) == version_id:
+            if self._entrances.ensure(app, self._url(app, deployment)) and self._deployment(app) is None:
+                # The app was deleted meanwhile, so what was missing was deleted with it.
+                self.delete_app(app)
+                return None
             return self._state(app, deployment)
         if self._serving(app, beside=_wanted(deployment)) == version_id:
             pods = self._pods(app, version_id)

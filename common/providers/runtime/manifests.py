@@ -12,6 +12,7 @@ import functools
 import json
 import math
 from typing import Any
+from urllib.parse import urlsplit
 
 from common.errors import ProviderRefused
 from common.providers.runtime import check_reports, hardening, places, preparing
@@ -99,8 +100,20 @@ class Manifests:
         others do. image: the image to run, by digest if that is known.
         """
         port = version.spec.port or DEFAULT_PORT
-        named = {places.APP: places.name("app", app.name)}
-        marked = named | {places.VERSION: places.label("version id", version.version_id)}
+        marked = _named(app) | {places.VERSION: places.label("version id", version.version_id)}
+        variables = preparing.with_services(version.spec.variables, version.spec.needs, version.version_id)
+        proxy = variables_of(version.spec.network, self._chosen.egress_proxy, version.source.clone_url)
+        env = proxy | dict(variables.values) | {"PORT": str(port), "HOST": "0.0.0.0"}  # noqa: S104 (inside its own pod)
+        return [
+            self._secret(app.space, places.env_secret(app, version.version_id), marked, env),
+            self._source(app.space, places.source_secret(app.name, version.version_id), marked, version),
+            *self.entrances(app, self._hosts.url(app)),
+            self._deployment(app, version, image, port, marked),
+        ]
+
+    def entrances(self, app: App, url: str) -> list[KubeObject]:
+        """Return what leads to the app, whatever its version: NetworkPolicy, Service, and Ingress for this address."""
+        named = _named(app)
         incoming = {
             "podSelector": {"matchLabels": named},
             "policyTypes": ["Ingress"],
@@ -111,30 +124,22 @@ class Manifests:
             "selector": named,
             "ports": [{"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}],
         }
-        variables = preparing.with_services(version.spec.variables, version.spec.needs, version.version_id)
-        proxy = variables_of(version.spec.network, self._chosen.egress_proxy, version.source.clone_url)
-        env = proxy | dict(variables.values) | {"PORT": str(port), "HOST": "0.0.0.0"}  # noqa: S104 (inside its own pod)
-        space = app.space
         return [
-            self._secret(space, places.env_secret(app, version.version_id), marked, env),
-            self._source(space, places.source_secret(app.name, version.version_id), marked, version),
-            self._object("networking.k8s.io/v1", "NetworkPolicy", space, f"app-{app.name}", named, spec=incoming),
-            self._object("v1", "Service", space, app.name, named, spec=service),
-            self._object("networking.k8s.io/v1", "Ingress", space, app.name, named, spec=self._ingress(app)),
-            self._deployment(app, version, image, port, marked),
+            self._object("networking.k8s.io/v1", "NetworkPolicy", app.space, f"app-{app.name}", named, spec=incoming),
+            self._object("v1", "Service", app.space, app.name, named, spec=service),
+            self._object("networking.k8s.io/v1", "Ingress", app.space, app.name, named, spec=self._ingress(app, url)),
         ]
 
-    def _ingress(self, app: App) -> KubeObject:
-        host = self._hosts.host(app)
+    def _ingress(self, app: App, url: str) -> KubeObject:
+        address = urlsplit(url)
         backend = {"service": {"name": app.name, "port": {"name": "http"}}}
-        spec: KubeObject = {
-            "rules": [{"host": host, "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}]
-        }
+        paths = [{"path": "/", "pathType": "Prefix", "backend": backend}]
+        spec: KubeObject = {"rules": [{"host": address.hostname, "http": {"paths": paths}}]}
         if self._chosen.ingress_class:
             spec["ingressClassName"] = self._chosen.ingress_class
-        if self._chosen.is_tls:
+        if address.scheme == "https":
             # Without a secretName, the ingress controller uses its default (wildcard) certificate.
-            spec["tls"] = [{"hosts": [host]}]
+            spec["tls"] = [{"hosts": [address.hostname]}]
         return spec
 
     def _deployment(self, app: App, version: Version, image: str, port: int, marked: dict[str, str]) -> KubeObject:
@@ -311,6 +316,10 @@ class Manifests:
             "labels": places.labels(self._instance, space) | (marked or {}),
         }
         return {"apiVersion": version, "kind": kind, "metadata": about, **rest}
+
+
+def _named(app: App) -> dict[str, str]:
+    return {places.APP: places.name("app", app.name)}
 
 
 _MOUNTS: list[KubeObject] = [{"name": "workspace", "mountPath": "/workspace"}, {"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108
