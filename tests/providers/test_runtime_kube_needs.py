@@ -13,7 +13,8 @@ import pytest
 
 from common.providers.runtime import places
 from common.providers.runtime.cluster import KubernetesRuntime
-from common.providers.runtime.reasons import judge_check, pod_problem
+from common.providers.runtime.pod_statuses import pod_problem
+from common.providers.runtime.reasons import judge_check
 from common.values.app import App
 from common.values.check import CheckEnd, CheckPhase
 from common.values.needs import SETUP_SECONDS, Needs, ServiceKind, ServiceNeed

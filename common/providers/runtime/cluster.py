@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from common.errors import ProviderRefused
-from common.providers.runtime import places, reasons
+from common.providers.runtime import places, pod_statuses, reasons
 from common.providers.runtime.app_entrances import AppEntrances
 from common.providers.runtime.cluster_checks import ClusterChecks
 from common.providers.runtime.ingress_health import IngressRoute, wrong_answer
@@ -88,7 +88,7 @@ class KubernetesRuntime:
             return self._state(app, deployment)
         if self._serving(app, beside=_wanted(deployment)) == version_id:
             pods = self._pods(app, version_id)
-            return AppState(AppPhase.LIVE, self._url(app, deployment), version_id, restarts=reasons.restarts(pods))
+            return AppState(AppPhase.LIVE, self._url(app, deployment), version_id, restarts=pod_statuses.restarts(pods))
         return None
 
     def open_app(self, app: App) -> str | None:
@@ -178,16 +178,18 @@ class KubernetesRuntime:
     def _state(self, app: App, deployment: KubeObject) -> AppState:
         wanted = _wanted(deployment)
         assert wanted is not None
-        pods = [pod for pod in self._pods(app, wanted) if not reasons.is_removed(pod)]
+        pods = [pod for pod in self._pods(app, wanted) if not pod_statuses.is_removed(pod)]
         judged = self._judge(app, deployment, pods)
         url = self._url(app, deployment)
         about = deployment["metadata"].get("annotations", {})
-        restarts = reasons.restarts(pods)
+        restarts = pod_statuses.restarts(pods)
         if judged.phase is AppPhase.LIVE:
             seconds = float(about.get(places.HEALTH_SECONDS, 0))
-            return AppState(AppPhase.LIVE, url, wanted, None, None, restarts, seconds, image=reasons.image_digest(pods))
+            return AppState(
+                AppPhase.LIVE, url, wanted, None, None, restarts, seconds, image=pod_statuses.image_digest(pods)
+            )
         former = self._serving(app, beside=wanted)
-        seconds = reasons.ready_seconds(pods, self._cluster.now()) if pods else 0.0
+        seconds = pod_statuses.ready_seconds(pods, self._cluster.now()) if pods else 0.0
         return AppState(judged.phase, url, former, judged.reason, judged.code, restarts, seconds)
 
     def _url(self, app: App, deployment: KubeObject) -> str:
@@ -244,7 +246,7 @@ class KubernetesRuntime:
 
     def _record_image(self, app: App, deployment: KubeObject, pods: list[KubeObject]) -> None:
         about = deployment["metadata"]["annotations"]
-        pinned = reasons.image_digest(pods)
+        pinned = pod_statuses.image_digest(pods)
         if app.name == places.STAGING and pinned is not None and "@sha256:" not in about[places.IMAGE]:
             self._apply(self._manifests.image_record(app.space, about[places.COMMIT], about[places.IMAGE], pinned))
 

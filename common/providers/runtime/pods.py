@@ -17,6 +17,7 @@ from common.providers.runtime.egress_policies import look_outside, pod_proxy_var
 from common.providers.runtime.kube import Cluster, connect
 from common.providers.runtime.objects import KubeObject
 from common.providers.runtime.placing import placement
+from common.providers.runtime.pod_statuses import pod_reason
 from common.settings import FleetSettings, KubernetesSettings
 from common.values.agent_pod import AgentPod, PodPhase, PodState
 
@@ -63,7 +64,7 @@ class KubernetesFleet:
             return None
         if "deletionTimestamp" in found["metadata"]:
             # The reason can be read only while the pod still exists.
-            reason = reasons.eviction_reason(found)
+            reason = pod_reason([found])
             return PodState(PodPhase.FAILED, f"the cluster removed its pod: {reason}") if reason else None
         if found["metadata"].get("labels", {}).get(AGENT) != name:
             raise ProviderRefused(f"the pod {self._namespace}/{name} is not an agent of AiWorker", code="foreign")
