@@ -31,6 +31,8 @@ SOON = ("being terminated", "status unknown for quota", "error looking up servic
 """Parts of messages of temporary refusals: the namespace is being deleted or was just created, or the API server has
 just started."""
 
+MOST_SECONDS_AFTER_END = 300
+"""How long a check's pod may go on after its command: what reads the reports has 30 s, and the kubelet tells of it."""
 _NEVER_BEGAN = {"StartError", "ContainerCannotRun"}
 
 
@@ -101,9 +103,14 @@ def judge_check(job: KubeObject, pods: Sequence[KubeObject], *, timeout_seconds:
     needs before (quota, scheduling, image, code) does not count against the commit.
     """
     status = job.get("status", {})
-    failed, complete = condition_of(status, "Failed"), condition_of(status, "Complete")
+    complete = condition_of(status, "Complete")
+    # Since Kubernetes 1.31 a Job is Failed only once its pods have ended, which never comes on a node that is gone.
+    failed = condition_of(status, "Failed") or condition_of(status, "FailureTarget")
     if complete is not None and complete.get("status") == "True":
         return _judged(CheckPhase.PASSED, 0)
+    if failed is None and _goes_on_after_end(pods, now):
+        lost = f"its pod has not ended {MOST_SECONDS_AFTER_END} s after its command: its node may be lost"
+        return _judged(CheckPhase.BROKEN, None, lost)
     ended = ended_container(pods)
     if ended is not None and not (failed is None and ended.get("exitCode") == 0):
         return _judge_exit(ended, pods, timeout_seconds)
@@ -179,7 +186,16 @@ def _judge_exit(ended: KubeObject, pods: Sequence[KubeObject], timeout_seconds: 
         return _judged(CheckPhase.FAILED, None, message, CheckEnd.MEMORY)
     if reason := pod_reason(pods):
         return _judged(CheckPhase.BROKEN, None, f"the cluster removed its pod: {reason}")
+    if code == 0:
+        return _judged(CheckPhase.BROKEN, None, "its pod was removed before the cluster noted that it had ended")
     return _judged(CheckPhase.FAILED, code, f"it exited with {code}", CheckEnd.EXITED)
+
+
+def _goes_on_after_end(pods: Sequence[KubeObject], now: datetime) -> bool:
+    """Whether the check's command ended long ago in a pod that goes on, so that no more will be heard of it."""
+    end = time_of((ended_container(pods) or {}).get("finishedAt"))
+    goes_on = any(pod.get("status", {}).get("phase") == "Running" for pod in pods)
+    return goes_on and end is not None and (now - end).total_seconds() > MOST_SECONDS_AFTER_END
 
 
 def _began(pods: Sequence[KubeObject]) -> datetime | None:

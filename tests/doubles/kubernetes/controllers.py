@@ -56,7 +56,7 @@ class Controllers:
         self._progress: dict[str, tuple[Any, float]] = {}
         self._processes: dict[str, _Process] = {}
         self.frozen: set[str] = set()
-        """uids of pods whose status stays as a test left it, such as those that are on their way out."""
+        """uids of pods whose status stays as a test left it, such as those on their way out or on a lost node."""
         self.outcomes: list[tuple[str, Outcome]] = []
         self.logs: dict[str, str] = {}
 
@@ -294,7 +294,8 @@ class Controllers:
         self._store.report("pods", pod, status)
 
     def _run_job(self, job: Object) -> None:
-        if any(one["status"] == "True" for one in job.get("status", {}).get("conditions", [])):
+        final = {"Complete", "Failed"}
+        if any(one["type"] in final and one["status"] == "True" for one in job.get("status", {}).get("conditions", [])):
             return
         pods = self._pods_of(job)
         if not pods:
@@ -305,6 +306,12 @@ class Controllers:
                 return
             pods = [self._store.put("pods", made)]
         pod = pods[0]
+        if pod["metadata"]["uid"] in self.frozen:
+            # No kubelet ends it. A Job has failed with its pod's deletion, and says so for good when the pod is gone.
+            if "deletionTimestamp" in pod["metadata"]:
+                target = condition("FailureTarget", "True", "BackoffLimitExceeded", "Job has reached its backoff limit")
+                self._store.report("jobs", job, {"active": 0, "conditions": [target]})
+            return
         outcome = self._outcome(pod)
         if outcome.kind in {"evicted", "checkout", "oom", "deadline", "image_pull", "no_room", "start_error"}:
             status = pod_status(pod, outcome, self._age(pod["metadata"]["uid"]), is_once=True)

@@ -300,6 +300,10 @@ export const TEXTS = {
   "no node accepted its pod within {seconds} s: {message}": "ningún nodo aceptó su pod en {seconds} s: {message}",
   "it runs, but {path} gave no healthy answer within {seconds} s":
     "se ejecuta, pero {path} no dio una respuesta sana en {seconds} s",
+  "its pod has not ended {most_seconds_after_end} s after its command: its node may be lost":
+    "su pod no ha terminado {most_seconds_after_end} s después de su comando: puede que su nodo se haya perdido",
+  "its pod was removed before the cluster noted that it had ended":
+    "su pod se quitó antes de que el clúster anotara que había terminado",
   "its pod is gone, and with it what its tests reported": "su pod ya no existe, ni lo que informaron sus pruebas",
   "its container did not start within {seconds} s{why}": "su contenedor no se inició en {seconds} s{why}",
   "production was rolled back from {commit_sha}, which is still in {default_branch}: add a task created since then that fixes or reverts it (labelled {fix} or {revert}), or set acceptRolledBack":
