@@ -45,7 +45,7 @@ class ForgeContract:
             lambda: forge.ensure_repository(repository, default_branch="main", description="A shop", import_url=None)
         )
 
-        assert state.default_branch == "main"
+        assert state.default_branch == twice(lambda: forge.read_default_branch(repository)) == "main"
         assert state.url.endswith(f"/{repository.owner}/{repository.name}")
         assert forge.read_head(repository, "main") == state.default_head
         assert b"A shop" in (forge.read_file(repository, commit=state.default_head, path="README.md") or b"")

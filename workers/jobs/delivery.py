@@ -28,6 +28,7 @@ from common.values.health_look import HealthState, Look
 from workers.job import Claimed, job
 from workers.jobs import proof_statuses
 from workers.jobs.commit_reads import undone_by
+from workers.jobs.default_branch import default_head
 from workers.jobs.quarantined_runs import failed_in_quarantine, forget_without, run_without, without_quarantined
 from workers.jobs.rollback_barrier import read_barrier
 from workers.runtime_calls import close_pull, forget_check, make_room, run_check, with_source
@@ -75,9 +76,7 @@ def _forget(job: Claimed, plan: MergePlan) -> None:
 
 def _start(job: Claimed, plan: MergePlan) -> None:
     place = plan.place.repository
-    base = forge().read_head(place, plan.place.default_branch)
-    if base is None:
-        raise ProviderRefused(f"the default branch {plan.place.default_branch} does not exist", code="no_branch")
+    base = default_head(forge(), plan.place)
     forge().advance(place, plan.branch, old=forge().read_head(place, plan.branch), new=base, force=True)
     merging.record_started(job.lease, base_sha=base)
 

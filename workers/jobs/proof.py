@@ -17,6 +17,7 @@ from common.providers.forge import Change, Entry, Forge
 from common.services.tasks.verification import MOST_CHANGED_PATHS, CheckResult, ProofPlan
 from common.values.repository import Repository
 from workers.jobs.commit_reads import changes_between, conflict_of, taken_back_by, undone_by
+from workers.jobs.default_branch import default_head
 
 _TOO_LARGE = frozenset({"too_large", "diff_too_large"})
 """Error codes of a forge for a commit that is too large to compare: the agent has to make it smaller."""
@@ -44,10 +45,13 @@ def examine(forge: Forge, repository: Repository, plan: ProofPlan) -> list[Check
     results = [_head(forge, repository, plan)]
     if results[-1].status == "failed" or plan.claimed_sha is None:
         return results
-    base = forge.read_head(repository, plan.place.default_branch)
-    if base is None:
-        message = f"The default branch {plan.place.default_branch} does not exist."
-        return [*results, CheckResult("merge", "failed", message, code="no_default_branch")]
+    try:
+        base = default_head(forge, plan.place)
+    except ProviderRefused as error:
+        if error.code != "no_branch":
+            raise
+        # The agent can't help it: its work waits until the branch is back.
+        return [*results, CheckResult("merge", "running", error.message, code="no_default_branch")]
     try:
         for result in _checks(forge, repository, plan, base):
             results.append(result)

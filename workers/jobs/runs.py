@@ -14,16 +14,18 @@ from common.services.tasks import run_preparation, verification
 from common.services.tasks.run_preparation import RunPlan
 from common.services.tasks.verification import CheckResult, ProofPlan
 from common.values.agent_review import AGENT_REVIEW
+from common.values.place import Place
 from common.values.repository import Credential
 from workers.job import Claimed, job
 from workers.jobs import proof_statuses
+from workers.jobs.default_branch import default_head
 from workers.jobs.proof import examine
 from workers.jobs.proof_tests import TestProof
 from workers.jobs.scans import scan
 from workers.runtime_calls import close_pull, revoke_credential
 
-PAUSES = {verification.STATUSES: proof_statuses.LOOK_AGAIN_SECONDS, AGENT_REVIEW: 5.0}
-"""How often to look at what others do, in seconds. The end of a review rings at once."""
+PAUSES = {verification.STATUSES: proof_statuses.LOOK_AGAIN_SECONDS, AGENT_REVIEW: 5.0, "no_default_branch": 15.0}
+"""How often to look at what others do, in seconds, by the check's code or name. The end of a review rings at once."""
 CLOSE_SECONDS = 10.0
 """How long the forge may take to process a run's last push before its credential is removed completely."""
 OF_THE_TASK = frozenset({"bad_name", "protected"})
@@ -57,9 +59,7 @@ def prepare_run(job: Claimed) -> None:
 def _branch_and_credential(plan: RunPlan) -> tuple[Credential, str]:
     """Create the run's branch and credential. Returns the credential and the default branch's head."""
     place = plan.place.repository
-    base = forge().read_head(place, plan.place.default_branch)
-    if base is None:
-        raise ProviderRefused(f"the default branch {plan.place.default_branch} does not exist", code="no_branch")
+    base = default_head(forge(), plan.place)
     if not plan.is_review:
         forge().ensure_branch(place, plan.branch, at=base)
     may_push = not plan.is_review
@@ -100,7 +100,7 @@ def verify_run(job: Claimed) -> None:
         return
     results = _results(job, plan, proof)
     if results[-1].status == "running":
-        verification.record_checks(job.lease, results, after_seconds=PAUSES.get(results[-1].name))
+        verification.record_checks(job.lease, results, after_seconds=PAUSES.get(results[-1].code or results[-1].name))
         return
     if results[-1].status == "failed":
         verification.record_refused(job.lease, results)
@@ -160,12 +160,22 @@ def _add_tests(job: Claimed, plan: ProofPlan, proof: TestProof, results: list[Ch
         results += filter(None, [reviewing.look(job.lease)])
 
 
+def _await_default_branch(place: Place) -> None:
+    """Raise ProviderUnavailable while the default branch is missing: the task, which is proven, can't help it."""
+    try:
+        default_head(forge(), place)
+    except ProviderRefused as error:
+        if error.code == "no_branch":
+            raise ProviderUnavailable(error.message) from error
+
+
 @job(jobs.PUBLISH_TASK, parked=publishing.give_up_publish)
 def publish_task(job: Claimed) -> None:
     plan = publishing.begin_publish(job.lease)
     if plan is None:
         return
     place = plan.place.repository
+    _await_default_branch(plan.place)
     try:
         pull = forge().ensure_pull_request(
             place, head=plan.branch, base=plan.place.default_branch, title=plan.title, body=plan.body

@@ -197,6 +197,11 @@ class Forge(Protocol):
     def read_head(self, repository: Repository, branch: str) -> str | None:
         """Return the SHA that the branch points at; None if there is no such branch."""
 
+    def read_default_branch(self, repository: Repository) -> str:
+        """Return the branch that the forge shows first. People may change it on a separate server: a project goes by
+        its own default branch.
+        """
+
     def contains(self, repository: Repository, *, ancestor: str, head: str) -> bool:
         """Whether ancestor is head or one of its ancestors."""
 

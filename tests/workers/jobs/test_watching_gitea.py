@@ -6,91 +6,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
 
 from common.jobs import WATCH_REPOSITORY, Lease
-from common.models import EventRow, Project, Push, Task, TaskGroup
-from common.models.task import Comment
-from common.providers.forge import forge, gitea_forge
+from common.models import EventRow, Project, Push, TaskGroup
+from common.providers.forge import forge
 from common.services.delivery import task_groups
 from common.services.projects import projects
-from common.services.tasks import pushes, tasks, watching, webhooks
+from common.services.tasks import pushes, tasks, watching
 from common.services.tasks.pushes import NewPush
-from common.services.tasks.tasks import NewTask
 from common.settings import settings
-from common.states import TaskState
-from common.transaction import Transaction, snapshot, transactional
+from common.transaction import Transaction, transactional
 from common.values.pull_request import PullReview
-from tests.doubles.gitea import Fault, GiteaDouble, basic
-from tests.doubles.gitea.model import Repo
+from tests.doubles.gitea import Fault
 from tests.doubles.gitea.pulls import add_review, change_pull
-from tests.providers.git_tree import WorkTree
-from tests.workers.platform import PAGE, Platform
-
-PULL = 1
-
-
-class Shop:
-    """A project on Gitea with one task that is ready to test: proven, with a pull request."""
-
-    def __init__(self, platform: Platform, server: GiteaDouble, folder: Path) -> None:
-        self.platform, self.server = platform, server
-        made = projects.create_project({"name": "Shop", "health_seconds": {"staging": 0}}, by=platform.max).project
-        platform.run_jobs()
-        self.project = platform.get(Project, made.id)
-        assert self.project.state == "active", self.project.error
-        self.repo: Repo = server.repo("aiworker", "shop")
-        self.ada = server.person("ada", writes=("aiworker", "shop"))
-        self.where = platform.repository(self.project.id)
-        self.work = WorkTree(folder / "work", basic(forge().read_clone_url(self.where), "ada", "ada-password"))
-        self.task_id = tasks.create_task(NewTask(self.project.id, "Greet"), by=platform.max).id
-        self.head = self.push("a")
-        branch = self.task.branch_name
-        forge().ensure_pull_request(self.where, head=branch, base="main", title="Greet", body="")
-        _prove(self.task_id, self.head)
-
-    @property
-    def task(self) -> Task:
-        found: Task = self.platform.get(Task, self.task_id)
-        return found
-
-    def push(self, text: str) -> str:
-        commit = self.work.commit({"a": text, **PAGE}, on=self.task.branch_name)
-        self.work.push(self.task.branch_name)
-        return commit
-
-    def merged_group(self) -> TaskGroup:
-        """A group of the task alone, approved, that is merged."""
-        tasks.approve_task(self.task_id, by=self.platform.max)
-        group = self.platform.group(self.task)
-        self.platform.run_jobs()
-        found: TaskGroup = self.platform.get(TaskGroup, group.id)
-        assert found.state == "merged", (found.state, found.error)
-        return found
-
-    def look(self, heard: str) -> None:
-        """As after a webhook of the server's, or by the sweep that comes anyhow."""
-        if heard == "webhook":
-            assert webhooks.ring_for_repository("aiworker", "shop")
-            self.platform.run_jobs()
-        else:
-            self.poll()
-
-    def poll(self) -> None:
-        """What the sweep does now and then, and the one job that it asks for."""
-        watching.watch_all()
-        self.platform.run_jobs()
-
-    def remarks(self) -> list[tuple[str, str, str, str | None]]:
-        with snapshot() as read:
-            rows = read.all(select(Comment).where(Comment.task_id == self.task_id).order_by(Comment.created_at))
-            return [(row.kind, row.author, row.body, row.path) for row in rows]
-
-
-@transactional
-def _prove(tx: Transaction, task_id: str, head: str) -> None:
-    task = tx.lock(Task, task_id)
-    task.state_, task.head_sha, task.pr_number = str(TaskState.READY_TO_TEST), head, PULL
+from tests.workers.jobs.shop_on_gitea import PULL, Shop, prove, shop_on_gitea
+from tests.workers.platform import Platform
 
 
 @transactional
@@ -102,16 +32,8 @@ def _begun_watch(tx: Transaction, project_id: str) -> Lease:
 
 @pytest.fixture
 def shop(plain_platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
-    server = GiteaDouble(tmp_path)
-    for name, value in {"AIWORKER_FORGE": "gitea", "GITEA_URL": server.url, "GITEA_TOKEN": server.token}.items():
-        monkeypatch.setenv(name, value)
-    settings.cache_clear()
-    gitea_forge.cache_clear()
-    yield Shop(plain_platform, server, tmp_path)
-    gitea_forge().close()
-    gitea_forge.cache_clear()
-    server.close()
-    assert server.violations == []
+    with shop_on_gitea(plain_platform, tmp_path, monkeypatch) as made:
+        yield made
 
 
 def test_nothing_done_changes_nothing(shop: Shop) -> None:
@@ -307,7 +229,7 @@ def test_what_was_read_before_the_newest_proof_says_nothing_of_it(shop: Shop, is
     assert pull is not None
     newest = shop.push("b")
     change_pull(shop.server.as_person(shop.ada, {"state": "open"}), shop.repo, str(PULL))
-    _prove(shop.task_id, newest)
+    prove(shop.task_id, newest)
 
     watching.record_heads(lease, plan, heads, {PULL: PullReview(pull)})
 

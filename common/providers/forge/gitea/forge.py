@@ -169,6 +169,9 @@ class GiteaForge:
         ref = git.branch_ref(branch)
         return self._mirror(repository, self._open(repository)).read_head(ref)
 
+    def read_default_branch(self, repository: Repository) -> str:
+        return self._open(repository).default_branch
+
     def contains(self, repository: Repository, *, ancestor: str, head: str) -> bool:
         mirror = self._mirror(repository, self._open(repository))
         return history.contains(mirror.path, ancestor=mirror.commit(ancestor), head=mirror.commit(head))

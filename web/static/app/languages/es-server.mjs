@@ -836,7 +836,11 @@ export const TEXTS = {
   "its pod failed": "su pod falló",
   "the version that served before is started again": "se vuelve a iniciar la versión que servía antes",
   "its pod is gone": "su pod ha desaparecido",
-  "the default branch {default_branch} does not exist": "la rama por defecto {default_branch} no existe",
+  "the default branch {wanted} does not exist any more; {remedy}":
+    "la rama por defecto {wanted} ya no existe; {remedy}",
+  "make a branch {wanted} at the commit to build on": "crear una rama {wanted} en el commit del que partir",
+  "the forge's default branch is {shown} now: rename {shown2} back to {wanted} there, or {remedy}":
+    "la rama por defecto del forge es ahora {shown}: devolver allí a {shown2} el nombre {wanted}, o {remedy}",
   "merging {title}": "fusionando {title}",
   "testing the merged branch": "probando la rama fusionada",
   "testing the default branch": "probando la rama por defecto",
@@ -895,7 +899,6 @@ export const TEXTS = {
     "los comentarios del pull request #{number} son demasiados para leerlos, así que los nuevos no se transmiten",
   "removing apps and checks": "quitando aplicaciones y comprobaciones",
   "removing the repository": "quitando el repositorio",
-  "The default branch {default_branch} does not exist.": "La rama por defecto {default_branch} no existe.",
   "The commit has no history in common with {branch}: do the work on a branch that starts at {branch2}.":
     "El commit no tiene historia en común con {branch}: hacer el trabajo en una rama que empiece en {branch2}.",
   "It was made from several commits of {branch}, so what it changes can't be compared with one of them: merge {branch2} into the branch.":

@@ -1,0 +1,20 @@
+"""The head of a project's default branch, which a person may have renamed or deleted at the forge."""
+
+from __future__ import annotations
+
+from common.errors import ProviderRefused
+from common.providers.forge import Forge
+from common.values.place import Place
+
+
+def default_head(forge: Forge, place: Place) -> str:
+    """Return the head of the project's default branch. Raises ProviderRefused (`no_branch`), with what to do, if
+    somebody renamed or deleted it."""
+    head = forge.read_head(place.repository, place.default_branch)
+    if head is not None:
+        return head
+    wanted, shown = place.default_branch, forge.read_default_branch(place.repository)
+    remedy = f"make a branch {wanted} at the commit to build on"
+    if shown != wanted:
+        remedy = f"the forge's default branch is {shown} now: rename {shown} back to {wanted} there, or {remedy}"
+    raise ProviderRefused(f"the default branch {wanted} does not exist any more; {remedy}", code="no_branch")
