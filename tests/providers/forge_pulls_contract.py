@@ -42,6 +42,19 @@ class PullsContract:
         with refused("no_branch"):
             forge.ensure_pull_request(repository, head="main", base="absent", title="A", body="")
 
+    def test_what_no_run_closed_is_not_opened_again(self, forge: Forge, repository: Repository, work: WorkTree) -> None:
+        work.commit({"a": "a"}, on="task-1")
+        work.push("task-1")
+        number = forge.ensure_pull_request(repository, head="task-1", base="main", title="A", body="").number
+        states = []
+        for _ in range(2):
+            twice(lambda: forge.reopen_pull_request(repository, number, head="task-1"))
+            pull = forge.read_pull_request(repository, number)
+            states.append(None if pull is None else pull.state)
+            forge.close_pull_request(repository, number, head="task-1")
+
+        assert states == [PullState.OPEN, PullState.CLOSED]
+
     def test_a_merged_pull_request_says_by_which_commit(
         self, forge: Forge, repository: Repository, work: WorkTree
     ) -> None:

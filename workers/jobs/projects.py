@@ -13,7 +13,7 @@ from common.providers.runtime import runtime
 from common.services.projects import provisioning
 from common.services.tasks import watching
 from common.services.tasks.pushes import PendingPush, settle_push
-from common.values.pull_request import PullComment, PullReview
+from common.values.pull_request import PullComment, PullRequest, PullReview, PullState
 from common.values.repository import Repository
 from workers.job import Claimed, job
 from workers.runtime_calls import revoke_credential
@@ -94,6 +94,9 @@ def watch_repository(job: Claimed) -> None:
         watching.record_unreadable(job.lease, error.message)
         return
     pulls, refusal = _read_pulls(place, plan.pulls)
+    for seen in pulls.values():
+        if seen.pull.head in plan.branches:
+            _open_again(place, seen.pull)
     watching.record_heads(job.lease, plan, heads, pulls, unreadable=refusal)
 
 
@@ -127,6 +130,16 @@ def _read_pulls(place: Repository, numbers: Iterable[int]) -> tuple[dict[int, Pu
         if seen is not None:
             pulls[number] = seen
     return pulls, None
+
+
+def _open_again(place: Repository, pull: PullRequest) -> None:
+    """Open the pull request of proven work again if an agent closed it: any run's credential can."""
+    if pull.state is not PullState.CLOSED or not pull.is_closed_by_run:
+        return
+    try:
+        forge().reopen_pull_request(place, pull.number, head=pull.head)
+    except ProviderRefused as error:
+        log.warning("a pull request can't be opened again", number=pull.number, reason=error.message)
 
 
 def _look(place: Repository, number: int) -> PullReview | None:

@@ -294,6 +294,10 @@ class BareForge:
         head_sha = history.read_ref(path, git.branch_ref(head))
         pulls.close(_pulls(path), number, head=head, head_sha=head_sha, merged_commit=merged)
 
+    def reopen_pull_request(self, repository: Repository, number: int, *, head: str) -> None:
+        """Do nothing: here only the platform closes pull requests."""
+        self._open(repository)
+
     def ensure_comment(self, repository: Repository, number: int, *, key: str, body: str) -> None:
         pulls.ensure_comment(_pulls(self._open(repository)), number, key=key, body=body)
 

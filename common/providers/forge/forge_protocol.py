@@ -326,6 +326,12 @@ class Forge(Protocol):
         No-op if the number is another branch's: a server that was restored from a backup gives numbers again.
         """
 
+    def reopen_pull_request(self, repository: Repository, number: int, *, head: str) -> None:
+        """Open the pull request of the branch head again if a run's credential closed it.
+
+        No-op unless the forge tells so: what a person, or nobody knows who, closed stays closed.
+        """
+
     def ensure_comment(self, repository: Repository, number: int, *, key: str, body: str) -> None:
         """Create or update the platform's comment on the pull request that is identified by `key`."""
 

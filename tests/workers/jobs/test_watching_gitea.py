@@ -196,6 +196,55 @@ def test_what_an_agent_closes_with_the_credential_of_its_run_goes_on(shop: Shop,
     assert shop.task.state == "approved"
 
 
+def _closed_by_an_agent(shop: Shop) -> None:
+    made = forge().ensure_credential(shop.where, branch="aiworker/another", run_id="run-1")
+    agent = shop.server.model.users[made.username]
+    change_pull(shop.server.as_person(agent, {"state": "closed"}), shop.repo, str(PULL))
+
+
+def test_what_an_agent_closes_is_opened_again(shop: Shop) -> None:
+    """Any run's user may close it, and people look for proven work among the open ones."""
+    _closed_by_an_agent(shop)
+
+    for _ in range(2):
+        shop.poll()
+
+    assert (shop.task.state, shop.repo.pulls[PULL]["state"]) == ("ready_to_test", "open")
+    assert [event["login"] for event in shop.repo.events if event["type"] == "reopen"] == ["platform"]
+
+
+def test_what_an_agent_closes_while_its_task_is_worked_on_is_opened_with_the_next_proof(shop: Shop) -> None:
+    tasks.reject_task(shop.task_id, reason="Not yet", comments=[], by=shop.platform.max)
+    _closed_by_an_agent(shop)
+
+    shop.poll()
+
+    assert (shop.task.state, shop.repo.pulls[PULL]["state"]) == ("in_progress", "closed")
+
+
+def test_what_is_closed_stays_so_until_it_is_known_who_did_it(shop: Shop) -> None:
+    """The event is written after the pull request is closed: between the two it may be a person's."""
+    _closed_by_an_agent(shop)
+    event = shop.repo.events.pop()
+    shop.poll()
+    assert shop.repo.pulls[PULL]["state"] == "closed"
+
+    shop.repo.events.append(event | {"login": "ada"})
+    shop.poll()
+    assert (shop.task.state, shop.repo.pulls[PULL]["state"]) == ("cancelled", "closed")
+
+
+def test_a_pull_request_that_can_not_be_opened_again_hides_no_push(shop: Shop) -> None:
+    tasks.approve_task(shop.task_id, by=shop.platform.max)
+    _closed_by_an_agent(shop)
+    shop.server.faults.append(Fault("PATCH .*/pulls/1", "409"))
+    shop.push("b")
+
+    shop.poll()
+
+    assert (shop.task.state, shop.platform.get(Project, shop.project.id).error) == ("in_progress", None)
+
+
 def test_what_a_person_closes_after_an_agent_did_is_cancelled(shop: Shop) -> None:
     made = forge().ensure_credential(shop.where, branch="aiworker/another", run_id="run-1")
     agent = shop.server.model.users[made.username]

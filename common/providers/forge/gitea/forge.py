@@ -269,6 +269,9 @@ class GiteaForge:
     ) -> None:
         self._pulls(self._open(repository)).close(number, head=head, merged_commit=merged_commit)
 
+    def reopen_pull_request(self, repository: Repository, number: int, *, head: str) -> None:
+        self._pulls(self._open(repository)).reopen(number, head=head)
+
     def ensure_comment(self, repository: Repository, number: int, *, key: str, body: str) -> None:
         self._pulls(self._open(repository)).ensure_comment(number, key=key, body=body)
 

@@ -90,6 +90,18 @@ class Pulls:
         if pull.body.get("state") == "open":
             self._client.call("PATCH", self._at(number), body={"state": "closed"})
 
+    def reopen(self, number: int, *, head: str) -> None:
+        """Open the pull request of the branch head again if a run's user is known to have closed it."""
+        pull = self._client.get(self._at(number), accept=(404,))
+        if not pull.is_there:
+            raise _absent(number)
+        is_closed = pull.body.get("state") == "closed" and not pull.body.get("merged")
+        if not is_closed or _branch(pull.body["head"]) != head or not self._features.has_timeline:
+            return
+        closers = self._closers(pull.body)
+        if closers and _may_be_of_run(closers[-1]):
+            self._client.call("PATCH", self._at(number), body={"state": "open"})
+
     def _mark_merged(self, number: int, commit: str) -> bool:
         """Mark the pull request as merged and return whether it is merged now."""
         wanted = {"Do": "manually-merged", "MergeCommitID": commit}
@@ -245,17 +257,22 @@ class Pulls:
         """Whether no person closed it last. Runs' users may close every pull request of the repository."""
         if not self._features.has_timeline:
             return False
+        closers = self._closers(pull)
+        # Without the event it is not known yet that a person did it.
+        return not closers or _may_be_of_run(closers[-1])
+
+    def _closers(self, pull: Json) -> list[str]:
+        """The logins of those who closed it since it was last open, as far as the server tells."""
         # The event is written after the pull request and has its own time, which is no earlier.
         query = {"since": pull["closed_at"]} if pull.get("closed_at") else {}
         path = f"{self._path}/issues/{pull['number']}/timeline"
         try:
-            # An entry that the server can't read is null. Without the event it is not known yet that a person did it.
-            closers = [_login(entry) for entry in self._client.pages(path, query) if entry and entry["type"] == "close"]
+            # An entry that the server can't read is null.
+            return [_login(entry) for entry in self._client.pages(path, query) if entry and entry["type"] == "close"]
         except ProviderRefused as error:
             if error.code != "not_found":
                 raise
             raise _absent(pull["number"]) from error
-        return not closers or _may_be_of_run(closers[-1])
 
     def _at(self, number: int) -> str:
         return f"{self._path}/pulls/{number}"
