@@ -50,6 +50,18 @@ class ForgeContract:
         assert forge.read_head(repository, "main") == state.default_head
         assert b"A shop" in (forge.read_file(repository, commit=state.default_head, path="README.md") or b"")
 
+    def test_a_branch_that_another_one_leaves_no_room_for_is_refused_by_its_name(
+        self, forge: Forge, repository: Repository
+    ) -> None:
+        head = forge.read_head(repository, "main")
+        assert head is not None
+        forge.ensure_branch(repository, "release", at=head)
+
+        for _ in range(2):
+            with pytest.raises(ProviderRefused, match="the branch release: delete or rename that one") as refusal:
+                forge.advance(repository, "release/one", old=None, new=head)
+            assert refusal.value.code == "bad_name"
+
     def test_what_belongs_to_a_project_is_not_offered(self, forge: Forge, repository: Repository) -> None:
         found = twice(lambda: forge.read_importable("", page=1))
 

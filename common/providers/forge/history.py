@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +27,8 @@ LATEST_SECONDS = 253_402_300_799
 """The end of the year 9999."""
 MOST_BASES = 16
 """Most merge bases of two commits that are merged with each other."""
+
+_IN_THE_WAY = re.compile(r"'refs/heads/([^']+)' exists; cannot create")
 
 
 def commit_at(path: Path, sha: str) -> str:
@@ -92,8 +95,23 @@ def move(path: Path, ref: str, *, new: str, old: str | None) -> bool:
     if read_ref(path, ref) != old:
         return False
     if "cannot create" in answer.stderr and "exists" in answer.stderr:
-        raise ProviderRefused(f"{ref} conflicts with an existing ref: {answer.reason}", code="bad_name")
+        raise ref_conflict(ref.removeprefix("refs/heads/").removeprefix("refs/tags/"), answer.reason)
     raise ProviderUnavailable(f"{ref} of {path.stem} can't be moved: {answer.reason}")
+
+
+def ref_conflict(name: str, message: str) -> ProviderRefused:
+    """The error for a branch or tag that git refuses to create beside another one: `release/x` beside `release`.
+
+    message: git's, which names the other one. What to do about a tag is the caller's to say.
+    """
+    found = _IN_THE_WAY.search(message)
+    if found is None:
+        return ProviderRefused(f"{name} conflicts with an existing ref: {message[:300]}", code="bad_name")
+    other = found[1]
+    return ProviderRefused(
+        f"{name} conflicts with an existing ref, the branch {other}: delete or rename that one, then try again",
+        code="bad_name",
+    )
 
 
 def create(path: Path, ref: str, *, at: str) -> bool:

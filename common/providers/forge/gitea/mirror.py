@@ -195,7 +195,7 @@ class Mirror:
                 f"the server's rules protect {name} in {self._name}: {message[:300]}", code="protected"
             )
         if "directory file conflict" in message or "exists; cannot create" in message:
-            return ProviderRefused(f"{name} conflicts with an existing ref: {message[:300]}", code="bad_name")
+            return history.ref_conflict(name, message)
         return ProviderUnavailable(f"{name} of {self._name} can't be moved: {message[:300]}")
 
     def _remote(self, path: Path | None, *arguments: str, timeout: float) -> str:

@@ -139,6 +139,8 @@ export const TEXTS = {
   "the server could not take {name} of {name2}: {message}": "el servidor no pudo aceptar {name} de {name2}: {message}",
   "the server's rules protect {name} in {name2}: {message}":
     "las reglas del servidor protegen {name} en {name2}: {message}",
+  "{name} conflicts with an existing ref, the branch {other}: delete or rename that one, then try again":
+    "{name} entra en conflicto con una referencia existente, la rama {other}: borrarla o cambiarle el nombre y volver a intentarlo",
   "{name} conflicts with an existing ref: {message}":
     "{name} entra en conflicto con una referencia existente: {message}",
   "{name} of {name2} can't be moved: {message}": "no se puede mover {name} de {name2}: {message}",
@@ -166,7 +168,6 @@ export const TEXTS = {
   "commit {commits}": "el commit {commits}",
   "one of the commits {commits}": "uno de los commits {commits}",
   "there is no branch {ref} in {stem}": "no existe la rama {ref} en {stem}",
-  "{ref} conflicts with an existing ref: {reason}": "{ref} entra en conflicto con una referencia existente: {reason}",
   "{ref} of {stem} can't be moved: {reason}": "no se puede mover {ref} de {stem}: {reason}",
   "{one} and {other} have no history in common": "{one} y {other} no tienen historia en común",
   "{one} and {other} have {count} merge bases": "{one} y {other} tienen {count} bases de fusión",
