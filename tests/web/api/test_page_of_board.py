@@ -73,6 +73,23 @@ def test_a_project_that_somebody_else_makes_appears_by_itself(reader: PageReader
     expect(choice.filter(has_text="Later")).to_have_count(1)
 
 
+def test_the_board_stays_that_of_its_project_when_somebody_else_makes_one(
+    reader: PageReader, plain_world: World
+) -> None:
+    project = plain_world.project("Shop")
+    reader.page.clock.install()
+    reader.open("#/")
+    reader.see("task-new").click()
+    reader.see("task-title").fill("Greet")
+    plain_world.project("Later")
+
+    reader.page.clock.run_for(31_000)
+
+    expect(reader.page.get_by_label("Project", exact=True).locator("option")).to_have_count(2)
+    expect(reader.see("project-select")).to_have_value(project.id)
+    expect(reader.see("task-title")).to_have_value("Greet")
+
+
 def test_a_column_says_how_many_tasks_it_has_though_it_shows_fewer(reader: PageReader, plain_world: World) -> None:
     project = plain_world.project()
     for number in range(61):

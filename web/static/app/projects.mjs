@@ -1,5 +1,5 @@
 // The projects that the caller may see, shared by the picker and the views.
-import { computed, signal } from "@preact/signals";
+import { computed, effect, signal } from "@preact/signals";
 import { readAll } from "./loading.mjs";
 import { route } from "./routes.mjs";
 import { signedIn } from "./session.mjs";
@@ -49,6 +49,8 @@ export function keepProject(fresh) {
 }
 
 route.subscribe(({ projectId: id }) => id && sessionStorage.setItem(CHOSEN, id));
+// Also the one that no address names: a project that somebody else makes is newer, and would take its place.
+effect(() => project.value && sessionStorage.setItem(CHOSEN, project.value.id));
 signedIn.subscribe((yes) => {
   if (yes) return;
   changes += 1;
