@@ -14,7 +14,7 @@ from common.states import Priority
 from common.transaction import Transaction, transactional
 from tests.e2e.browser import stopped_clock
 from tests.web.made import a_live_run, a_question, changes_files
-from tests.web.page_reader import PageReader
+from tests.web.page_reader import ORIGIN, PageReader
 from tests.web.world import World, all_of, put
 
 LOAD_INBOX = "async () => (await import('/static/app/inbox.mjs')).loadInbox()"
@@ -88,6 +88,24 @@ def test_the_board_stays_that_of_its_project_when_somebody_else_makes_one(
     expect(reader.page.get_by_label("Project", exact=True).locator("option")).to_have_count(2)
     expect(reader.see("project-select")).to_have_value(project.id)
     expect(reader.see("task-title")).to_have_value("Greet")
+
+
+def test_views_that_are_saved_in_two_windows_are_all_kept(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    reader.open(f"#/projects/{project.id}/tasks?priority=high")
+    other = reader.new_tab()
+    other.goto(f"{ORIGIN}/#/projects/{project.id}/tasks?mine=true")
+    saved = other.get_by_test_id("saved-view")
+    expect(other.get_by_test_id("view-name")).to_be_visible()
+
+    reader.see("view-name").fill("Soon")
+    reader.see("view-name").press("Enter")
+    expect(saved).to_have_text(["Soon"])
+    other.get_by_test_id("view-name").fill("My own")
+    other.get_by_test_id("view-name").press("Enter")
+
+    expect(saved).to_have_text(["Soon", "My own"])
+    expect(reader.see("saved-view")).to_have_text(["Soon", "My own"])
 
 
 def test_a_column_says_how_many_tasks_it_has_though_it_shows_fewer(reader: PageReader, plain_world: World) -> None:

@@ -14,18 +14,22 @@ const read = () => {
 // Project id → [{name, query}].
 const all = signal(read());
 
-const keep = (projectId, views) => {
-  all.value = { ...read(), [projectId]: views };
+// change: makes the project's views of those that are kept now, which another window may have changed.
+const keep = (projectId, change) => {
+  const kept = read();
+  all.value = { ...kept, [projectId]: change(kept[projectId] || []) };
   localStorage.setItem(KEY, JSON.stringify(all.value));
 };
 
+addEventListener("storage", ({ key }) => {
+  if (key === KEY || key === null) all.value = read();
+});
+
+const without = (views, name) => views.filter((view) => view.name !== name);
+
 export const viewsOf = (projectId) => all.value[projectId] || [];
-export const dropView = (projectId, name) =>
-  keep(
-    projectId,
-    viewsOf(projectId).filter((view) => view.name !== name),
-  );
+export const dropView = (projectId, name) => keep(projectId, (views) => without(views, name));
 
 // One of the same name is replaced.
 export const saveView = (projectId, name, query) =>
-  keep(projectId, [...viewsOf(projectId).filter((view) => view.name !== name), { name, query }]);
+  keep(projectId, (views) => [...without(views, name), { name, query }]);
