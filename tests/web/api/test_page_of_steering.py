@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import expect
 
-from common.models import Comment, Task
+from common.models import Comment, Run, Task
 from tests.web.live_feed import LiveFeed
 from tests.web.made import a_live_run, end
 from tests.web.page_reader import PageReader
@@ -69,3 +69,26 @@ def test_a_comment_stays_that_is_being_written_when_a_run_begins(reader: PageRea
     reader.see("comment-submit").click()
     expect(field).to_have_count(0)
     assert [one.body for one in all_of(Comment)] == ["Please mind the gap."]
+
+
+def test_the_question_before_a_take_over_stays_while_the_task_moves_on(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    task = plain_world.task(project)
+    put(Task, task.id, state_="in_progress", phase_="working")
+    run = a_live_run(task)
+    put(Run, run.id, started_at=run.created_at)
+    feed = LiveFeed(reader.page)
+    reader.open(f"#/projects/{project.id}/tasks/{task.id}")
+    reader.see("task-take-over").click()
+
+    put(Task, task.id, phase_="verifying")
+    feed.tell("task:updated", project.id, feed.SEQ + 1, taskId=task.id, changed=["phase"])
+    expect(reader.see("task-phase")).to_have_text("Verifying")
+    reader.see("task-take-over-confirm").click()
+
+    expect(reader.page.get_by_role("dialog").get_by_role("alert")).to_contain_text("verif")
+    reader.page.keyboard.press("Escape")
+    put(Task, task.id, phase_="working")
+    feed.tell("task:updated", project.id, feed.SEQ + 2, taskId=task.id, changed=["phase"])
+    expect(reader.see("task-take-over")).to_be_visible()
+    expect(reader.page.get_by_role("dialog")).to_have_count(0)

@@ -10,20 +10,30 @@ import { told } from "../toasts.mjs";
 
 // Where a review has stopped the work, or is still awaited.
 export function OverruleReview({ task, check, reload }) {
-  const [asking, setAsking] = useState(false);
+  // The check that was asked about: with another commit it is another review.
+  const [asking, setAsking] = useState(null);
   // While the commit is proven, a review that has stopped it is being looked at again.
   const isInTheWay = check.status === (task.phase === "verifying" ? "running" : "failed");
   const isAtWork = ["backlog", "in_progress", "needs_input", "failed"].includes(task.state) && task.phase !== "held";
-  if (check.name !== "agent_review" || !isInTheWay || !isAtWork || !may("maintainer")) return null;
-  return html`<button
-      type="button"
-      class="button small"
-      data-testid="overrule-review"
-      onClick=${() => setAsking(true)}
-    >
-      ${t("Go on without this review")}
-    </button>
-    ${asking && html`<${Ask} task=${task} reload=${reload} close=${() => setAsking(false)} />`}`;
+  const isOffered = check.name === "agent_review" && isInTheWay && isAtWork && may("maintainer");
+  return html`
+    ${
+      isOffered &&
+      html`<button
+        type="button"
+        class="button small"
+        data-testid="overrule-review"
+        onClick=${() => setAsking(check)}
+      >
+        ${t("Go on without this review")}
+      </button>`
+    }
+    ${
+      asking &&
+      asking.commitSha === check.commitSha &&
+      html`<${Ask} task=${task} reload=${reload} close=${() => setAsking(null)} />`
+    }
+  `;
 }
 
 function Ask({ task, reload, close }) {

@@ -108,11 +108,15 @@ export function TakeOver({ task, reload }) {
   const started = task.runs?.some(({ startedAt }) => startedAt) && task.phase !== "verifying";
   const allowed = may(task.state === "ready_to_test" ? "maintainer" : "member");
   // A platform without steering says nothing of a holder.
-  if (task.heldBy !== null || !started || !allowed || !TAKEN_FROM.includes(task.state)) return null;
+  const isOffered = task.heldBy === null && started && allowed && TAKEN_FROM.includes(task.state);
+  // The dialog stays whatever happens to the task: one that went would come back by itself with the next state.
   return html`
-    <button type="button" class="button" data-testid="task-take-over" onClick=${() => setTaking(true)}>
-      ${t("Take over…")}
-    </button>
+    ${
+      isOffered &&
+      html`<button type="button" class="button" data-testid="task-take-over" onClick=${() => setTaking(true)}>
+        ${t("Take over…")}
+      </button>`
+    }
     ${
       taking &&
       html`<${Confirm}
