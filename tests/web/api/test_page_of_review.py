@@ -209,3 +209,46 @@ def test_what_is_shown_is_what_names_may_not_contain(source_reader: PageReader) 
     assert not source_reader.page.evaluate(
         joined, "by \U0001f469\U0001f3fd\u200d\U0001f4bb and \u2764\ufe0f\u200d\U0001f525"
     )
+
+
+def test_a_rejection_that_somebody_else_was_faster_with_can_be_sent_as_a_comment(
+    reader: PageReader, plain_world: World
+) -> None:
+    project = plain_world.project()
+    task = plain_world.task(project, state="ready_to_test")
+    feed = LiveFeed(reader.page)
+    reader.open(f"#/projects/{project.id}/tasks/{task.id}")
+    reader.see("task-reject").click()
+    reason = reader.see("reject-reason")
+    reason.fill("The greeting")
+
+    put(Task, task.id, state_="approved")
+    feed.tell("task:status_changed", project.id, feed.SEQ + 1, taskId=task.id, newState="approved")
+    expect(reader.see("rejection")).to_contain_text("Not sent")
+    expect(reason).to_be_focused()
+    reader.page.keyboard.type(" is rude")
+    reader.see("reject-comment").click()
+
+    expect(reader.see("task-comments")).to_contain_text("The greeting is rude")
+    expect(reader.see("rejection")).to_have_count(0)
+
+
+def test_a_rejection_that_was_begun_before_says_so_and_is_thrown_away(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    task = plain_world.task(project, state="ready_to_test")
+    reader.open(f"#/projects/{project.id}/tasks/{task.id}")
+    reader.see("task-reject").click()
+    reader.see("reject-reason").fill("The greeting is rude")
+    reader.page.reload()
+
+    reader.see("task-reject").click()
+    expect(reader.see("reject-reason")).to_have_value("The greeting is rude")
+    expect(reader.see("draft-kept")).to_be_visible()
+
+    put(Task, task.id, state_="approved")
+    reader.page.reload()
+    reader.see("reject-discard").click()
+    expect(reader.see("rejection")).to_have_count(0)
+    reader.page.reload()
+    expect(reader.see("comment-body")).to_be_visible()
+    expect(reader.see("rejection")).to_have_count(0)

@@ -1,9 +1,10 @@
 // The review of a task with the quick answers to it: one click approves, a reason sends it back.
 import { useEffect, useState } from "preact/hooks";
 import { api } from "../api.mjs";
+import { keptDraft } from "../drafts.mjs";
 import { html } from "../html.mjs";
 import { t, tn } from "../language.mjs";
-import { Button, Fault, TextField, useForm } from "../parts/controls.mjs";
+import { Button, Fault, KeptDraft, TextField, useForm } from "../parts/controls.mjs";
 import { useTakePictures } from "../parts/pictures.mjs";
 import { project } from "../projects.mjs";
 import { useReview } from "../reviews.mjs";
@@ -12,18 +13,23 @@ import { told } from "../toasts.mjs";
 import { idOf } from "../words.mjs";
 import { Review as Changes, useDiff } from "./review.mjs";
 
+const draftOf = ({ id }) => `rejection.${id}`;
+
 export function Review({ task, reload }) {
   const review = useReview(task.id);
   const changes = useDiff(task);
   const [rejecting, setRejecting] = useState(false);
+  const [, draw] = useState(0);
   const isOpen = task.state === "ready_to_test" && may("maintainer");
   useEffect(() => {
     if (!isOpen) setRejecting(false);
   }, [isOpen]);
-  const answer = { review, rejecting, setRejecting };
+  const answer = { review, rejecting, setRejecting, thrown: () => draw((times) => times + 1) };
+  // What was being written when somebody else decided can still be said as a comment.
+  const writes = isOpen ? rejecting : may("member") && keptDraft(draftOf(task)) !== null;
   return html`
     ${isOpen && html`<${Decision} task=${task} changes=${changes} answer=${answer} reload=${reload} />`}
-    ${rejecting && html`<${Rejection} task=${task} answer=${answer} reload=${reload} />`}
+    ${writes && html`<${Rejection} task=${task} answer=${answer} isOver=${!isOpen} reload=${reload} />`}
     <${Changes} task=${task} changes=${changes} reload=${reload} />
   `;
 }
@@ -65,18 +71,34 @@ function Decision({ task, changes, answer, reload }) {
   </div>`;
 }
 
-function Rejection({ task, answer, reload }) {
-  const form = useForm({ reason: "" }, `rejection.${task.id}`);
+// isOver: nobody's verdict is awaited any more.
+function Rejection({ task, answer, isOver, reload }) {
+  const form = useForm({ reason: "" }, draftOf(task));
   const pictures = useTakePictures();
-  const { review, setRejecting } = answer;
+  const { review, setRejecting, thrown } = answer;
   const count = review.count.value;
   const submit = form.submit(async ({ reason }) => {
     await review.submit("reject", reason.trim());
+    form.reset();
     setRejecting(false);
     told(t("Sent back to the agent."));
     await reload();
   });
-  return html`<form class="callout bad" onSubmit=${submit}>
+  const comment = form.submit(async ({ reason }) => {
+    await api.post(`/tasks/${task.id}/comments`, { body: reason.trim() });
+    form.reset();
+    await reload();
+  });
+  const discard = () => {
+    form.reset();
+    thrown();
+  };
+  return html`<form class="callout bad" onSubmit=${isOver ? comment : submit} data-testid="rejection">
+    ${
+      isOver
+        ? html`<p class="callout-head">${t("Not sent: the task does not wait for a review any more")}</p>`
+        : html`<${KeptDraft} form=${form} />`
+    }
     <${TextField}
       label=${t("Why is it not good yet?")}
       name="reason"
@@ -85,14 +107,31 @@ function Rejection({ task, answer, reload }) {
       testid="reject-reason"
       ...${pictures}
       required
-      hint=${t("The agent goes on from here on the same branch, with this and the comments on lines below.")}
+      hint=${
+        isOver
+          ? t("The agent is given it with its next run.")
+          : t("The agent goes on from here on the same branch, with this and the comments on lines below.")
+      }
     />
     <${Fault} form=${form} />
     <footer>
-      <button type="button" class="button" onClick=${() => setRejecting(false)}>${t("Not now")}</button>
-      <button class="button danger" data-testid="reject-submit" disabled=${form.busy}>
-        ${count ? tn(count, "Send back with {count} comment", "Send back with {count} comments") : t("Send back")}
-      </button>
+      ${
+        isOver
+          ? html`
+            <button type="button" class="button" data-testid="reject-discard" onClick=${discard}>
+              ${t("Discard")}
+            </button>
+            <button class="button primary" data-testid="reject-comment" disabled=${form.busy}>
+              ${t("Add a comment")}
+            </button>
+          `
+          : html`
+            <button type="button" class="button" onClick=${() => setRejecting(false)}>${t("Not now")}</button>
+            <button class="button danger" data-testid="reject-submit" disabled=${form.busy}>
+              ${count ? tn(count, "Send back with {count} comment", "Send back with {count} comments") : t("Send back")}
+            </button>
+          `
+      }
     </footer>
   </form>`;
 }
