@@ -71,6 +71,30 @@ def test_a_rollback_says_first_what_it_takes_back_and_offers_the_fix(reader: Pag
     ), "the next group goes on with it"
 
 
+def test_a_rollback_whose_plan_could_not_be_read_writes_the_fix_all_the_same(
+    reader: PageReader, plain_world: World
+) -> None:
+    line = ProductionLine(plain_world)
+    line.deliver(line.task("Kept"))
+    line.deliver(line.task("Greet wrongly"))
+    reader.open(f"#/projects/{line.project.id}/deployments")
+    button = reader.see("environment-production").get_by_test_id("deployment-rollback")
+    expect(button).to_be_enabled()
+    reader.settle()
+    reader.page.route("**/rollback", lambda route: route.abort())
+    button.click()
+    dialog = reader.page.get_by_role("dialog")
+    expect(dialog).to_contain_text("The server can't be reached")
+    dialog.get_by_label("Write the task that fixes it").check()
+    reader.page.unroute("**/rollback")
+
+    reader.see("rollback-confirm").click()
+
+    expect(reader.see("toast").filter(has_text="The task that fixes it is written")).to_be_visible()
+    (fix,) = all_of(Task, Task.title.contains("Fix or revert"))
+    assert "Greet wrongly" in fix.description
+
+
 def test_the_live_version_is_shown_below_however_many_failed_ones(reader: PageReader, plain_world: World) -> None:
     project = plain_world.project()
     plain_world.deployment(project, Environment.PRODUCTION)

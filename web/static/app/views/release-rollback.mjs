@@ -68,15 +68,19 @@ const fixOf = ({ commits, tasks }, deployment) => ({
 export function Rollback({ deployment, items, reload, close }) {
   const form = useForm({ toDeploymentId: "", writesFix: false });
   const { toDeploymentId, writesFix } = form.draft;
-  const { value, error } = useRead(`/deployments/${deployment.id}/rollback`, { toDeploymentId });
+  const path = `/deployments/${deployment.id}/rollback`;
+  const { value, error } = useRead(path, { toDeploymentId });
   const plan = value?.rollback;
   const isProduction = deployment.environment === "production";
   const act = async () => {
-    await api.post(`/deployments/${deployment.id}/rollback`, toDeploymentId ? { toDeploymentId } : {});
+    const isFixed = isProduction && writesFix;
+    // What it takes back is known only before it: without that, nothing of the fix could be written.
+    const { rollback: taken } = isFixed && !plan ? await api.get(path, { toDeploymentId }) : { rollback: plan };
+    await api.post(path, toDeploymentId ? { toDeploymentId } : {});
     told(t("Rolling back. What serves now stays until the older version is healthy."));
-    if (isProduction && writesFix && plan) {
+    if (isFixed) {
       // The rollback is under way whether or not this one goes well.
-      await api.post("/tasks", fixOf(plan, deployment)).then(
+      await api.post("/tasks", fixOf(taken, deployment)).then(
         ({ task }) =>
           told(t("The task that fixes it is written."), {
             href: to.task(deployment.projectId, task.id),
