@@ -7,11 +7,12 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import expect
 
-from common.models import Project
+from common.models import Project, User
 from common.states import Role
 from tests import builders
+from tests.web.live_feed import LiveFeed
 from tests.web.page_reader import PageReader
-from tests.web.world import World, put
+from tests.web.world import World, get, put
 
 
 @pytest.fixture
@@ -73,3 +74,46 @@ def test_administrators_read_who_changed_users_and_tokens(
     expect(ada.see("activity-type").locator("option")).to_have_text(
         ["Everything", "Job retried", "User changed", "Token changed", "Settings changed"]
     )
+
+
+def test_a_role_that_another_administrator_gave_is_shown_and_told_before_it_is_replaced(
+    at_the_page: Callable[[str, Role], PageReader], plain_world: World
+) -> None:
+    ada = at_the_page("ada", Role.ADMIN)
+    eve = builders.a_user("eve")
+    feed = LiveFeed(ada.page)
+    ada.open("#/admin")
+    row = ada.see("user-row").filter(has_text="eve")
+    expect(row).to_contain_text("Member")
+
+    put(User, eve.id, role=Role.MAINTAINER)
+    feed.tell("user:changed", "administration", feed.SEQ + 1, username="eve")
+    expect(row).to_contain_text("Maintainer")
+
+    row.get_by_role("button", name="Edit").click()
+    ada.see("user-role").select_option("viewer")
+    put(User, eve.id, role=Role.ADMIN)
+    ada.see("user-save").click()
+    expect(ada.page.get_by_role("alert")).to_contain_text("Somebody else changed this too.")
+    expect(ada.page.get_by_text("Somebody else saved: Admin")).to_be_visible()
+    assert get(User, eve.id).role == Role.ADMIN
+
+    ada.see("user-save").click()
+    expect(ada.see("toast").filter(has_text="Saved.")).to_be_visible()
+    assert get(User, eve.id).role == Role.VIEWER
+    expect(row).to_contain_text("Viewer")
+
+
+def test_a_role_in_a_project_that_somebody_else_gave_is_shown(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    eve = builders.a_user("eve")
+    feed = LiveFeed(reader.page)
+    reader.open(f"#/projects/{project.id}/settings")
+    expect(reader.page.get_by_role("heading", name="Members")).to_be_visible()
+    reader.settle()
+
+    member = f"/api/projects/{project.id}/members/{eve.id}"
+    assert plain_world.client.put(member, json={"role": "viewer"}).status_code == 200
+    feed.tell("project:member_changed", project.id, feed.SEQ + 1, username="eve", role="viewer")
+
+    expect(reader.page.get_by_label("Role of eve")).to_have_value("viewer")

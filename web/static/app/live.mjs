@@ -7,6 +7,8 @@ import { current, signedIn } from "./session.mjs";
 export const connection = signal("off");
 
 const PLATFORM = "platform";
+// The feed of what is done to users, tokens and settings: for administrators.
+export const ADMINISTRATION = "administration";
 // A link that froze says nothing: it is asked this often, and given up when nothing at all is heard for so long.
 const PING_MS = 15_000;
 const SILENCE_MS = 10_000;

@@ -3,7 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { intl, t } from "../language.mjs";
-import { watchProject } from "../live.mjs";
+import { ADMINISTRATION, watchProject } from "../live.mjs";
 import { Avatar } from "../parts/avatar.mjs";
 import { Button, Empty, Loading, Page, Time, Trouble } from "../parts/controls.mjs";
 import { EVENTS, Sentence } from "../parts/event-words.mjs";
@@ -15,7 +15,6 @@ import { failed } from "../toasts.mjs";
 import { actorName, say, shortId } from "../words.mjs";
 
 const PAGE = 100;
-const ADMINISTRATION = "administration";
 const OF_ADMINISTRATION = /^((user|token|settings):|job:retried$)/;
 const sayType = (type) => say(type.replace(":", " "));
 const DAY = { weekday: "long", month: "long", day: "numeric" };

@@ -1,9 +1,10 @@
 // Users and enrolment tokens: for admins. Nobody can lock themselves out here without being asked.
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { t } from "../language.mjs";
-import { usePages } from "../loading.mjs";
+import { ADMINISTRATION, watchProject } from "../live.mjs";
+import { readAll, useLive, usePages } from "../loading.mjs";
 import { Avatar } from "../parts/avatar.mjs";
 import {
   Button,
@@ -16,7 +17,6 @@ import {
   SelectField,
   TextField,
   Time,
-  useForm,
 } from "../parts/controls.mjs";
 import { Confirm, Dialog } from "../parts/dialogs.mjs";
 import { lazy } from "../parts/lazy.mjs";
@@ -26,6 +26,7 @@ import { ROLES } from "../states.mjs";
 import { told } from "../toasts.mjs";
 import { say } from "../words.mjs";
 import { lastUse, sayEnd, Secret } from "./account.mjs";
+import { useSharedForm } from "./shared-form.mjs";
 
 const Section = ({ children }) => html`<section>${children}</section>`;
 const AdministrationActivity = lazy(() => import("./activity.mjs"), "AdministrationActivity");
@@ -51,6 +52,9 @@ function Users() {
   const [adding, setAdding] = useState(false);
   const [editing, setEditing] = useState(null);
   const [removing, setRemoving] = useState(null);
+  useEffect(() => watchProject(ADMINISTRATION), []);
+  useLive(({ event }) => event === "user:changed", pages.reload);
+  const edited = editing && (pages.items?.find(({ id }) => id === editing.id) ?? editing);
   const actions = html`
     <a class="button" href="#/admin/activity" data-testid="admin-activity">${t("Activity")}</a>
     <${New} testid="user-new" open=${() => setAdding(true)}>${t("New user")}<//>
@@ -89,7 +93,7 @@ function Users() {
     <${Enrolment} />
     <${Webhook} />
     ${adding && html`<${UserForm} close=${() => setAdding(false)} reload=${pages.reload} />`}
-    ${editing && html`<${UserForm} of=${editing} close=${() => setEditing(null)} reload=${pages.reload} />`}
+    ${edited && html`<${UserForm} of=${edited} close=${() => setEditing(null)} reload=${pages.reload} />`}
     ${
       removing &&
       html`<${Confirm}
@@ -108,57 +112,69 @@ function Users() {
   <//>`;
 }
 
-function UserForm({ of, close, reload }) {
-  const form = useForm({
-    username: of?.username || "",
-    password: "",
-    role: of?.role || "member",
-    isActive: of?.isActive ?? true,
+const NOBODY = {};
+const draftOf = (of) => ({
+  username: of.username ?? "",
+  password: "",
+  role: of.role ?? "member",
+  isActive: of.isActive ?? true,
+});
+
+function UserForm({ of = NOBODY, close, reload }) {
+  const isNew = !of.id;
+  const { form, fields, submit } = useSharedForm({
+    now: of,
+    draftOf,
+    read: async () => (isNew ? of : ((await readAll("/users", "users")).find(({ id }) => id === of.id) ?? of)),
   });
-  const save = form.submit(async ({ username, password, role, isActive }) => {
-    if (of)
-      await api.patch(`/users/${of.id}`, {
-        ...(password && { password }),
-        ...(role !== of.role && { role }),
-        ...(isActive !== (of.isActive ?? true) && { isActive }),
-      });
-    else await api.post("/users", { username: username.trim(), password, role });
-    told(of ? t("Saved.") : t("User added."));
+  const send = async (draft, before) => {
+    const { username, password, role, isActive } = draft;
+    const changes = {
+      ...(password && { password }),
+      ...(role !== before.role && { role }),
+      ...(isActive !== before.isActive && { isActive }),
+    };
+    if (isNew) await api.post("/users", { username: username.trim(), password, role });
+    else if (Object.keys(changes).length) await api.patch(`/users/${of.id}`, changes);
+    return draft;
+  };
+  const save = submit(send, async () => {
+    told(isNew ? t("User added.") : t("Saved."));
     await reload();
     close();
   });
-  return html`<${Dialog} title=${of ? t("Edit {username}", { username: of.username }) : t("New user")} close=${close}>
+  return html`<${Dialog} title=${isNew ? t("New user") : t("Edit {username}", of)} close=${close}>
     <form onSubmit=${save}>
       ${
-        !of &&
+        isNew &&
         html`<${TextField}
           label=${t("Username")}
           name="username"
-          form=${form}
+          form=${fields}
           testid="user-username"
           required
           autocapitalize="none"
         />`
       }
       <${TextField}
-        label=${of ? t("New password") : t("Password")}
+        label=${isNew ? t("Password") : t("New password")}
         name="password"
         type="password"
-        form=${form}
+        form=${fields}
         testid="user-password"
-        required=${!of}
+        required=${isNew}
         autocomplete="new-password"
-        hint=${of ? t("Empty: it stays.") : null}
+        hint=${isNew ? null : t("Empty: it stays.")}
       />
-      <${SelectField} label=${t("Role")} name="role" form=${form} options=${roleOptions()} testid="user-role" />
+      <${SelectField} label=${t("Role")} name="role" form=${fields} options=${roleOptions()} testid="user-role" />
       ${
-        of &&
+        !isNew &&
         of.id !== user.value.id &&
         html`<${CheckField}
           label=${t("Active")}
           hint=${t("Without it nobody can sign in as this user; their sessions end at once.")}
           name="isActive"
-          form=${form}
+          form=${fields}
         />`
       }
       <${Fault} form=${form} />
@@ -174,6 +190,7 @@ function Enrolment() {
   const [token, setToken] = useState(null);
   const [ending, setEnding] = useState(null);
   const pages = usePages("/enrolment-tokens", "enrolmentTokens");
+  useLive(({ event }) => event === "token:changed", pages.reload);
   const make = async () => {
     setToken((await api.post("/agents/enrolment-tokens")).enrolmentToken);
     await pages.reload();

@@ -168,6 +168,7 @@ const byName = (a, b) => a.username.localeCompare(b.username);
 
 function Members({ id, restricted }) {
   const { value, error, reload } = useRead(`/projects/${id}/members`);
+  useLive(({ event, projectId }) => event === "project:member_changed" && projectId === id, reload);
   // Only an admin may list the users; a maintainer names one by id.
   const [users, setUsers] = useState([]);
   useEffect(() => {
