@@ -6,6 +6,8 @@ import pytest
 from playwright.sync_api import Route, expect
 
 from common.models import Project
+from common.states import Role
+from tests import builders
 from tests.web.live_feed import LiveFeed
 from tests.web.page_reader import PageReader
 from tests.web.world import World, put
@@ -82,3 +84,20 @@ def test_an_older_list_of_projects_that_comes_last_takes_no_new_project_away(
     reader.settle()
 
     expect(reader.page.get_by_role("heading", name="Shop")).to_be_visible()
+
+
+def test_an_agent_that_somebody_removes_is_not_shown_as_if_it_were_there(
+    reader: PageReader, plain_world: World
+) -> None:
+    _client, agent_id = plain_world.agent()
+    feed = LiveFeed(reader.page)
+    reader.open(f"#/agents/{agent_id}")
+    expect(reader.see("agent-drain")).to_be_visible()
+    reader.settle()
+
+    admin = builders.client_of(plain_world.app, builders.a_user("ada", Role.ADMIN))
+    assert admin.delete(f"/api/agents/{agent_id}").status_code == 204
+    feed.tell("agent:deleted", "platform", feed.SEQ + 1, agentId=agent_id)
+
+    expect(reader.see("agent-drain")).to_have_count(0)
+    expect(reader.page.get_by_role("alert")).to_contain_text("There is no such thing")

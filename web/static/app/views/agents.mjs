@@ -19,6 +19,7 @@ import { FirstUse } from "./first-use.mjs";
 const STATUSES = ["", ...AGENT_STATES];
 
 const isAgentStatus = ({ event }) => event === "agent:status";
+const isDeletion = ({ event }) => event === "agent:deleted";
 // A task's page opens by its id alone: the agent's list doesn't say the project.
 const Capabilities = ({ of }) =>
   of?.length
@@ -32,7 +33,7 @@ const openTask = async (id) => {
 export function Agents() {
   const [status, setStatus] = useState("");
   const pages = usePages("/agents", "agents", { status });
-  useLive((message) => isAgentStatus(message) || message.event === "agent:deleted", pages.reload);
+  useLive((message) => isAgentStatus(message) || isDeletion(message), pages.reload);
   const actions = html`<label>
     <span class="sr">${t("Status")}</span>
     <select value=${status} data-testid="agents-status" onChange=${(event) => setStatus(event.target.value)}>
@@ -120,7 +121,7 @@ export function Agent({ id }) {
   const logs = useRead(`/agents/${id}/logs`, { limit: 200, level });
   const [removing, setRemoving] = useState(false);
   useLive(
-    (message) => isAgentStatus(message) && message.data?.agentId === id,
+    (message) => (isAgentStatus(message) || isDeletion(message)) && message.data?.agentId === id,
     () => {
       reload();
       logs.reload();
@@ -129,7 +130,9 @@ export function Agent({ id }) {
   // An agent's log has no feed of its own: who watches it asks again.
   useEvery(5000, logs.reload);
   const agent = value?.agent;
-  if (error && !agent) return html`<${Page} title=${t("Agent")}><${Trouble} error=${error} again=${reload} /><//>`;
+  const isGone = error?.status === 404;
+  if (error && (isGone || !agent))
+    return html`<${Page} title=${t("Agent")}><${Trouble} error=${error} again=${reload} /><//>`;
   if (!agent) return html`<${Loading} />`;
   const drain = async () => {
     await api.post(`/agents/${id}/drain`);
