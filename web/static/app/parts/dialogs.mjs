@@ -42,6 +42,9 @@ export function Dialog({ title, close, children, wide }) {
   </dialog>`;
 }
 
+// A name as it is read: several spaces are shown as one.
+const asRead = (name) => name.normalize().trim().split(/\s+/).join(" ");
+
 // A dialog that asks before something that can't be taken back. `typed`: the word to type first.
 export function Confirm({ title, children, verb, act, close, typed, testid, kind = "danger" }) {
   const form = useForm({ word: "" });
@@ -67,7 +70,7 @@ export function Confirm({ title, children, verb, act, close, typed, testid, kind
         <button
           class=${`button ${kind}`}
           data-testid=${testid}
-          disabled=${form.busy || (typed && form.draft.word !== typed)}
+          disabled=${form.busy || (typed && asRead(form.draft.word) !== asRead(typed))}
         >
           ${verb}
         </button>
