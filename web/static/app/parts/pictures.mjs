@@ -18,6 +18,9 @@ export const reference = (name) => `![${name.replace(/[[\]]/g, "")}](<${name.rep
 
 const picturesIn = (data) => [...(data?.files || [])].filter(({ type }) => PICTURES.test(type));
 
+// Cells of a spreadsheet, or a text with its formats, are copied along with a picture of them: the text is meant.
+const isText = ({ types }) => ["text/plain", "text/html"].every((one) => types.includes(one));
+
 // Puts text where the cursor is. The field tells its form by an input event, as if it were typed.
 function insert(field, text) {
   field.setRangeText(text, field.selectionStart, field.selectionEnd, "end");
@@ -47,7 +50,7 @@ export function useTakePictures(keep) {
     }
   };
   return {
-    onPaste: (event) => take(event, event.clipboardData),
+    onPaste: (event) => isText(event.clipboardData) || take(event, event.clipboardData),
     onDrop: (event) => take(event, event.dataTransfer),
     onDragOver: (event) => event.preventDefault(),
     placeholder: t("Pictures can be pasted or dropped here"),
