@@ -38,3 +38,17 @@ def test_cells_of_a_spreadsheet_are_pasted_as_their_text(reader: PageReader) -> 
     assert not field.evaluate(GIVE, ["paste", "image/png", "image.png", ""])
     expect(reader.see("task-file")).to_have_count(1)
     expect(field).to_have_value("![image.png](<image.png>)")
+
+
+def test_a_file_that_is_no_picture_is_not_opened_when_it_is_dropped_on_a_text(reader: PageReader) -> None:
+    field = reader.see("task-description")
+
+    assert not field.evaluate(GIVE, ["drop", "text/plain", "notes.txt", ""])
+
+    expect(reader.see("toast")).to_contain_text("Only pictures go into a text.")
+    expect(field).to_have_value("")
+
+
+def test_a_file_can_only_be_dropped_where_it_is_taken(reader: PageReader) -> None:
+    assert not reader.see("task-title").evaluate(GIVE, ["dragover", "text/plain", "notes.txt", ""])
+    assert not reader.page.locator("body").evaluate(GIVE, ["dragover", "text/plain", "notes.txt", ""])

@@ -1,11 +1,13 @@
 // Starts the page: draws the shell once, everything else follows the signals.
 import { render } from "preact";
+import { refuseFiles } from "./dropped.mjs";
 import { html } from "./html.mjs";
 import { beginLanguage } from "./language.mjs";
 import { beginScheme } from "./scheme.mjs";
 import { App } from "./views/shell.mjs";
 
 beginScheme();
+refuseFiles();
 beginLanguage().then(() => {
   const root = document.getElementById("app");
   root.replaceChildren();

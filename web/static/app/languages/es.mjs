@@ -410,6 +410,8 @@ export const TEXTS = {
   Undo: "Deshacer",
   "The draft is discarded.": "Se ha descartado el borrador.",
   Download: "Descargar",
+  "Only pictures go into a text. Add other files to the files of the task.":
+    "En un texto solo van imágenes. Añada otros archivos a los archivos de la tarea.",
   "Pictures can be pasted or dropped here": "Aquí se pueden pegar o soltar imágenes",
   "Task reviewed": "Tarea revisada",
   Tests: "Pruebas",

@@ -4,7 +4,7 @@ import { useContext } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { t } from "../language.mjs";
-import { failed } from "../toasts.mjs";
+import { failed, warned } from "../toasts.mjs";
 
 // SVG is left out: it may hold more than a picture.
 export const PICTURES = /^image\/(png|jpeg|gif|webp|avif)$/;
@@ -37,8 +37,10 @@ export function useTakePictures(keep) {
   if (!send) return {};
   const take = async (event, data) => {
     const files = picturesIn(data);
-    if (!files.length) return;
+    if (!files.length && !(event.type === "drop" && data.files.length)) return;
+    // The browser would open a file that nothing takes.
     event.preventDefault();
+    if (!files.length) return void warned(t("Only pictures go into a text. Add other files to the files of the task."));
     const field = event.currentTarget;
     field.setAttribute("aria-busy", "true");
     try {
