@@ -285,6 +285,23 @@ def _write_task_with_a_picture(reader: PageReader, project: Project) -> None:
     paste(reader.see("task-description"))
 
 
+def test_a_new_task_depends_on_any_other_whatever_the_board_shows(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    first = plain_world.task(project, "Lay the table")
+    reader.open(f"#/projects/{project.id}/tasks?label=kitchen")
+    reader.see("task-new").click()
+    reader.see("task-title").fill("Serve the soup")
+    dialog = reader.page.get_by_role("dialog")
+    dialog.get_by_text("More", exact=True).click()
+    dialog.get_by_label("Lay the table").check()
+    reader.see("task-create").click()
+
+    expect(dialog).to_have_count(0)
+    (second,) = all_of(Task, Task.title == "Serve the soup")
+    reply = plain_world.client.get(f"/api/tasks/{second.id}")
+    assert reply.json["task"]["dependsOn"] == [first.id]
+
+
 def test_no_agent_begins_a_new_task_before_its_files_are_there(reader: PageReader, plain_world: World) -> None:
     project = plain_world.project(has_repository=True)
     agent, _agent_id = plain_world.agent()

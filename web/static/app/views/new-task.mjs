@@ -10,6 +10,7 @@ import { attach, ChooseFiles, size } from "../parts/files.mjs";
 import { DriverFields, hasDrivers } from "../parts/known.mjs";
 import { writing } from "../keys.mjs";
 import { t, th } from "../language.mjs";
+import { useRead } from "../loading.mjs";
 import { useTakePictures } from "../parts/pictures.mjs";
 import { project } from "../projects.mjs";
 import { to } from "../routes.mjs";
@@ -38,6 +39,7 @@ const EMPTY = {
   ...capsDraft("caps"),
 };
 
+const MOST_OTHERS = 200;
 const isCancelled = ({ state }) => state === "cancelled";
 
 export function NewTask({ close }) {
@@ -98,9 +100,13 @@ export function NewTask({ close }) {
   // While it is being sent nothing is changed: that would be lost with the dialog.
   const { busy } = form;
   const { dependsOn } = form.draft;
-  // What a draft depends on stays, also what is not on the board any more or cancelled: that one has to be taken out.
-  const others = [...(tasks.value?.values() || [])].filter((task) => !isCancelled(task) || dependsOn.includes(task.id));
-  const away = dependsOn.filter((id) => !tasks.value?.has(id)).map((id) => ({ id, title: shortId(id) }));
+  // The board may show fewer, by its filter or as columns are long.
+  const [asksMore, setAsksMore] = useState(dependsOn.length > 0);
+  const { value } = useRead(asksMore ? "/tasks" : null, { projectId, limit: MOST_OTHERS });
+  const known = new Map([...(value?.tasks || []), ...(tasks.value?.values() || [])].map((task) => [task.id, task]));
+  // What a draft depends on stays, also what is not known here any more or cancelled: that one has to be taken out.
+  const others = [...known.values()].filter((task) => !isCancelled(task) || dependsOn.includes(task.id));
+  const away = dependsOn.filter((id) => !known.has(id)).map((id) => ({ id, title: shortId(id) }));
   const open = useRef(false);
   open.current ||= others.some(isCancelled);
   const toggle = (id, yes) =>
@@ -165,7 +171,7 @@ export function NewTask({ close }) {
         />
       </div>
       ${hasDrivers() && html`<${Files} files=${files} setFiles=${setFiles} busy=${busy} />`}
-      <details open=${open.current}>
+      <details open=${open.current} onToggle=${(event) => event.currentTarget.open && setAsksMore(true)}>
         <summary>${t("More")}</summary>
         <fieldset class="bare" disabled=${busy}>
         <${DriverFields} form=${form} usual=${t("the project's")} />
