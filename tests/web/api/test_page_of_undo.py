@@ -117,3 +117,19 @@ def test_undo_of_a_priority_leaves_one_that_somebody_set_meanwhile(reader: PageR
     reader.settle()
 
     assert get(Task, task.id).priority == int(Priority.HIGH)
+
+
+def test_undo_of_a_discarded_draft_opens_it_in_its_own_project(reader: PageReader, plain_world: World) -> None:
+    first, second = plain_world.project("Kitchen"), plain_world.project("Garden")
+    reader.open(f"#/projects/{first.id}/tasks")
+    reader.see("task-new").click()
+    reader.see("task-title").fill("Peel the potatoes")
+    with stopped_clock(reader.page):
+        reader.see("task-discard").click()
+        reader.see("project-select").select_option(second.id)
+        expect(reader.page.get_by_role("heading", name="Garden")).to_be_visible()
+
+        reader.see("undo").click()
+
+        expect(reader.see("task-title")).to_have_value("Peel the potatoes")
+    expect(reader.see("project-select")).to_have_value(first.id)

@@ -2,11 +2,20 @@
 import { signal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { mark } from "./language.mjs";
+import { go, route, to } from "./routes.mjs";
 
 // What stands over the page: "palette", "keys" or null.
 export const overlay = signal(null);
-// Whether the board's form for a new task is open.
-export const writing = signal(false);
+// On which project's board the form for a new task is open: its id, or null.
+export const writing = signal(null);
+
+// Opens that form, where the board is.
+export function writeTask(projectId) {
+  // With a tab it is a task's own page, and not the board.
+  const { view, projectId: shown, tab } = route.value;
+  if (view !== "tasks" || shown !== projectId || tab) go(to.project(projectId));
+  writing.value = projectId;
+}
 
 const EVERYWHERE = [
   ["Ctrl-K", mark("Go to or do anything")],

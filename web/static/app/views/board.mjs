@@ -102,9 +102,14 @@ export function Board({ taskId }) {
   useKeyDown((event) => {
     if (event.key !== "c" || !isPlain(event) || isTyping(event) || !may("member")) return;
     event.preventDefault();
-    writing.value = true;
+    writing.value = projectId;
   });
-  useEffect(() => () => (writing.value = false), []);
+  useEffect(
+    () => () => {
+      if (writing.value === projectId) writing.value = null;
+    },
+    [],
+  );
 
   return html`<div class=${`work ${taskId ? "has-panel" : ""}`}>
     <main class="board-page" id="main">
@@ -160,7 +165,7 @@ export function Board({ taskId }) {
               class="button primary"
               data-testid="task-new"
               title=${t("New task (c)")}
-              onClick=${() => (writing.value = true)}
+              onClick=${() => (writing.value = projectId)}
             >
               <${Icon} name="plus" />${t("New task")}
             </button>`
@@ -184,7 +189,7 @@ export function Board({ taskId }) {
     ${selected.value.size > 0 && html`<${Selection} />`}
     ${several && html`<${NewTasks} close=${() => setSeveral(false)} />`}
     ${taskId && html`<${TaskPanel} key=${taskId} id=${taskId} />`}
-    ${writing.value && html`<${NewTask} close=${() => (writing.value = false)} />`}
+    ${writing.value === projectId && html`<${NewTask} close=${() => (writing.value = null)} />`}
   </div>`;
 }
 

@@ -8,7 +8,7 @@ import { CheckField, Fault, Field, SelectField, TextField, useForm } from "../pa
 import { Dialog } from "../parts/dialogs.mjs";
 import { attach, ChooseFiles, size } from "../parts/files.mjs";
 import { DriverFields, hasDrivers } from "../parts/known.mjs";
-import { writing } from "../keys.mjs";
+import { writeTask } from "../keys.mjs";
 import { t, th } from "../language.mjs";
 import { useRead } from "../loading.mjs";
 import { useTakePictures } from "../parts/pictures.mjs";
@@ -74,7 +74,7 @@ export function NewTask({ close }) {
     toldUndoable(t("The draft is discarded."), () => {
       keepDraft(draftKey, draft);
       keepFiles(draftKey, files);
-      writing.value = true;
+      writeTask(projectId);
     });
   };
   const insertSteps = () =>

@@ -2,12 +2,12 @@
 import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { api, signOut } from "../api.mjs";
 import { html } from "../html.mjs";
-import { keyLists, overlay, writing } from "../keys.mjs";
+import { keyLists, overlay, writeTask } from "../keys.mjs";
 import { chooseLanguage, language, LANGUAGES, t } from "../language.mjs";
 import { Badge, cls, Icon } from "../parts/controls.mjs";
 import { Dialog } from "../parts/dialogs.mjs";
 import { project, projectId, projects } from "../projects.mjs";
-import { go, route, to } from "../routes.mjs";
+import { go, to } from "../routes.mjs";
 import { chooseScheme, scheme, SCHEMES } from "../scheme.mjs";
 import { may, mayAnywhere } from "../session.mjs";
 import { failed } from "../toasts.mjs";
@@ -18,13 +18,6 @@ const MOST_TASKS = 8;
 const close = () => (overlay.value = null);
 
 const goTo = (text, hash, icon) => ({ key: hash, text, icon, act: () => go(hash) });
-
-function writeTask() {
-  // With a tab it is a task's own page, and not the board.
-  const { view, projectId: shown, tab } = route.value;
-  if (view !== "tasks" || !shown || tab) go(to.project(projectId.value));
-  writing.value = true;
-}
 
 // What a person may go to or do: [{key, text, icon, act}].
 function commands() {
@@ -41,7 +34,7 @@ function commands() {
     : [];
   const isWriter = id && may("member") && project.value;
   return [
-    ...(isWriter ? [{ key: "new", text: t("New task"), icon: "plus", act: writeTask }] : []),
+    ...(isWriter ? [{ key: "new", text: t("New task"), icon: "plus", act: () => writeTask(id) }] : []),
     goTo(t("Needs you"), "#/inbox", "inbox"),
     ...ofProject,
     goTo(t("Agents"), "#/agents", "agent"),
