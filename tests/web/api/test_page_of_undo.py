@@ -133,3 +133,28 @@ def test_undo_of_a_discarded_draft_opens_it_in_its_own_project(reader: PageReade
 
         expect(reader.see("task-title")).to_have_value("Peel the potatoes")
     expect(reader.see("project-select")).to_have_value(first.id)
+
+
+def test_who_signs_out_in_another_window_leaves_no_message_about_a_cancelled_task(
+    reader: PageReader, plain_world: World
+) -> None:
+    project = plain_world.project()
+    task = plain_world.task(project)
+    reader.open(f"#/projects/{project.id}/tasks/{task.id}")
+    reader.see("task-cancel").click()
+    other = reader.new_tab()
+    other.goto(reader.page.url)
+    sent: list[str] = []
+    reader.page.on("request", lambda request: sent.append(request.method))
+    with stopped_clock(reader.page):
+        reader.see("task-cancel-confirm").click()
+        expect(reader.see("undo")).to_be_visible()
+        other.get_by_test_id("logout").click()
+        expect(reader.see("login-lead")).to_be_visible()
+
+        reader.page.clock.run_for(TIME_FOR_UNDO_MS)
+    reader.settle()
+
+    assert "POST" not in sent
+    assert reader.see("toast").all_inner_texts() == []
+    assert get(Task, task.id).state_ == "backlog"

@@ -4,6 +4,7 @@
 import { signal } from "@preact/signals";
 import { api, beforeSignOut } from "./api.mjs";
 import { mark, t, tn } from "./language.mjs";
+import { signedIn } from "./session.mjs";
 import { keepTask } from "./tasks.mjs";
 import { dismiss, told, toldFor, warned } from "./toasts.mjs";
 
@@ -14,9 +15,9 @@ const DONE = [mark("{count} task cancelled."), mark("{count} tasks cancelled.")]
 const waiting = signal(new Set());
 export const willBeCancelled = ({ id }) => waiting.value.has(id);
 
-// What sends each that waits: (options) => a promise.
-const sends = new Set();
-const sendAll = (options) => Promise.all([...sends].map((now) => now(options)));
+// What sends each that waits, (options) => a promise, and what takes it back.
+const sends = new Map();
+const sendAll = (options) => Promise.all([...sends.keys()].map((now) => now(options)));
 
 // Repeating it is safe: a task that waits already keeps the time and the Undo that it has.
 // done: reads again what shows the tasks; async.
@@ -45,7 +46,7 @@ export function cancelSoon(some, done) {
     return cancelAll(tasks, options).finally(release).finally(done);
   };
   const timer = setTimeout(now, SECONDS * 1000);
-  sends.add(now);
+  sends.set(now, undo);
   waiting.value = new Set([...waiting.value, ...tasks.map(({ id }) => id)]);
   const toast = toldFor(SECONDS * 1000, text, { text: t("Undo"), act: undo });
 }
@@ -61,6 +62,8 @@ async function cancelAll(tasks, options) {
   };
   if (options?.keepalive) await Promise.all(tasks.map(cancel));
   else for (const task of tasks) await cancel(task);
+  // The session has ended over it: who signs in next may be somebody else.
+  if (!signedIn.value) return;
   const count = tasks.length - refused.length;
   if (count) told(tn(count, ...DONE));
   if (refused.length) warned(refused.join(" "));
@@ -68,3 +71,7 @@ async function cancelAll(tasks, options) {
 
 addEventListener("pagehide", () => sendAll({ keepalive: true }));
 beforeSignOut.add(() => sendAll());
+// Signed out in another window: nothing can be sent any more.
+signedIn.subscribe((yes) => {
+  if (!yes) for (const undo of [...sends.values()]) undo();
+});
