@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from common.models import Task, TaskCheck, TaskGroup
+from tests.web.api.production_line import ProductionLine
 from tests.web.api.test_lost_tests import refused
 from tests.web.made import a_question
 from tests.web.page_reader import PageReader
@@ -182,3 +183,13 @@ def test_a_problem_of_a_group_is_told_in_spanish(spaniard: PageReader, plain_wor
         "No se culpa a ninguna tarea, y todas siguen en el grupo. "
         "Arreglar las pruebas o ponerlas en cuarentena, y volver a intentarlo."
     )
+
+
+def test_the_activity_names_environments_in_spanish(spaniard: PageReader, plain_world: World) -> None:
+    line = ProductionLine(plain_world)
+    line.deliver(line.task("Greet"))
+    spaniard.open(f"#/projects/{line.project.id}/activity")
+
+    told = spaniard.see("activity-event")
+    expect(told.filter(has_text="terminó el despliegue en producción")).to_have_count(1)
+    expect(told.filter(has_text="en production")).to_have_count(0)

@@ -6,6 +6,7 @@ import { actorName, say, sayField } from "../words.mjs";
 import { sayUse } from "./caps.mjs";
 
 const bold = (word) => html`<b>${say(word)}</b>`;
+const place = (environment) => say(environment).toLowerCase();
 
 const SENTENCES = {
   "task:created": () => t("created the task"),
@@ -30,15 +31,21 @@ const SENTENCES = {
   "agent:deleted": ({ agentId, podName }) => t("deleted the agent {name}", { name: podName || agentId }),
   "job:retried": ({ kind }) => t("started the failed job {kind} again", { kind }),
   "deploy:rollback_requested": ({ environment, commitSha, reason }) => {
-    const said = t("rolled {environment} back to {commit}", { environment, commit: String(commitSha).slice(0, 8) });
+    const said = t("rolled {environment} back to {commit}", {
+      environment: place(environment),
+      commit: String(commitSha).slice(0, 8),
+    });
     return reason ? `${said}: ${serverText(reason)}` : said;
   },
   "deploy:failing": ({ environment, error }) =>
-    t("the version in {environment} fails: {error}", { environment, error: serverText(error) }),
-  "deploy:recovered": ({ environment }) => t("the version in {environment} works again", { environment }),
-  "deploy:started": ({ environment }) => t("started the {environment} deployment", { environment }),
-  "deploy:completed": ({ environment }) => t("finished the {environment} deployment", { environment }),
-  "deploy:url_changed": ({ environment, url }) => t("the address in {environment} is now {url}", { environment, url }),
+    t("the version in {environment} fails: {error}", { environment: place(environment), error: serverText(error) }),
+  "deploy:recovered": ({ environment }) =>
+    t("the version in {environment} works again", { environment: place(environment) }),
+  "deploy:started": ({ environment }) => t("started the {environment} deployment", { environment: place(environment) }),
+  "deploy:completed": ({ environment }) =>
+    t("finished the {environment} deployment", { environment: place(environment) }),
+  "deploy:url_changed": ({ environment, url }) =>
+    t("the address in {environment} is now {url}", { environment: place(environment), url }),
   "branch:pushed": ({ branch, newSha }) =>
     t("pushed {commit} to {branch}", { commit: String(newSha).slice(0, 8), branch }),
   "project:base_tested": ({ commitSha, isRed, reason }) =>
@@ -57,10 +64,11 @@ const SENTENCES = {
     data.period === "day"
       ? t("tells that {use} is used today", { use: sayUse(data) })
       : t("tells that {use} is used", { use: sayUse(data) }),
-  "deploy:superseded": ({ environment }) => t("ended the {environment} deployment before it was live", { environment }),
+  "deploy:superseded": ({ environment }) =>
+    t("ended the {environment} deployment before it was live", { environment: place(environment) }),
   "deploy:failed": ({ environment, error }) =>
     t("the {environment} deployment failed: {error}", {
-      environment,
+      environment: place(environment),
       error: serverText(error) || t("no reason given"),
     }),
   "task-group:updated": ({ changed }) => sayGroupChange((changed || [])[0]),
