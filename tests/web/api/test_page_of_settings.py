@@ -135,6 +135,41 @@ def test_one_secret_variable_is_removed_alone(reader: PageReader, plain_world: W
     assert secrets_of(get(Project, project.id)) == {"KEY": "hunter2", "TOKEN": "x"}
 
 
+def test_a_secret_variable_is_set_beside_the_others(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    _save_elsewhere(plain_world, project, secretEnvVars={"KEY": "hunter2", "PIN": "7", "TOKEN": "x"})
+    reader.open(f"#/projects/{project.id}/settings")
+    field = reader.page.locator("[name=secretEnvVars]")
+    field.fill("KEY=fresh\nNEW=1")
+    reader.page.get_by_label("Remove PIN").check()
+
+    reader.see("project-save").click()
+
+    expect(reader.page.get_by_text("Saved.")).to_be_visible()
+    expect(field).to_have_value("")
+    assert secrets_of(get(Project, project.id)) == {"KEY": "fresh", "TOKEN": "x", "NEW": "1"}
+
+    reader.page.get_by_label("Remove all secret variables").check()
+    field.fill("ONLY=1")
+    reader.see("project-save").click()
+
+    expect(reader.page.get_by_text("Set: ONLY.")).to_be_visible()
+    assert secrets_of(get(Project, project.id)) == {"ONLY": "1"}
+
+
+def test_a_new_project_begins_with_secret_variables(reader: PageReader, plain_world: World) -> None:
+    reader.open("#/projects/new")
+    reader.see("project-name").fill("Shop")
+    reader.page.get_by_text("More", exact=True).click()
+    reader.page.locator("[name=secretEnvVars]").fill("KEY=hunter2")
+
+    reader.see("project-create").click()
+
+    expect(reader.page.get_by_role("heading", name="Shop")).to_be_visible()
+    (project,) = plain_world.client.get("/api/projects").json["projects"]
+    assert secrets_of(get(Project, project["id"])) == {"KEY": "hunter2"}
+
+
 def test_an_emptied_field_has_its_usual_value(reader: PageReader, plain_world: World) -> None:
     project = plain_world.project(
         replicas=2, preview_ttl_hours=5, group_test_runs=3, most_quarantined=4,

@@ -900,7 +900,8 @@ export const TEXTS = {
   "Sent back to the agent.": "Devuelto al agente.",
   "Separate approver": "Aprobador distinto",
   Services: "Servicios",
-  "Set: {names}. What is written here replaces them.": "Definidas: {names}. Lo que se escriba aquí las reemplaza.",
+  "Set: {names}. Those that are not written here stay.":
+    "Definidas: {names}. Las que no se escriban aquí se conservan.",
   "Setup command": "Comando de preparación",
   Show: "Mostrar",
   "Show the lines between ({count})": "Mostrar las líneas intermedias ({count})",

@@ -15,7 +15,8 @@ const ForgeRepositories = lazy(() => import("../parts/forge-repositories.mjs"), 
 export function NewProject() {
   const form = useForm({ ...draftOf(), starter: "page" }, "new-project", UNKEPT);
   const create = form.submit(async ({ starter, ...draft }) => {
-    const body = bodyOf(draft, draftOf());
+    // It has no secret variables that could stay.
+    const body = bodyOf({ ...draft, dropsSecrets: draft.secretEnvVars.trim() !== "" }, draftOf());
     if (starter && !body.importUrl) body.starter = starter;
     const { project } = await api.post("/projects", body);
     keepProject(project);

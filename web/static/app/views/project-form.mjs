@@ -21,7 +21,7 @@ import {
   TestSetupField,
 } from "./test-policies.mjs";
 import { SCAN_POLICIES, ScanPolicies } from "./scan-policies.mjs";
-import { SecretRemoval, secretChanges } from "./secret-removal.mjs";
+import { SecretRemoval, secretValues } from "./secret-changes.mjs";
 import { QuestionFields, questionDraft, questionRules } from "./question-rules.mjs";
 
 const TEXTS = [
@@ -45,7 +45,7 @@ const FLAGS = ["restricted", "separateApprover", "allowDirectPush"];
 const GIVEN = ["secretsInChecks", "secretsInPreviews"];
 const LIMITS = ["maxCostUsd", "maxTokens", "maxMinutes"];
 const PATTERNS = ["forbiddenPaths", "testSetup"];
-// An empty field leaves the secret variables as they are; dropsSecrets removes all, removedSecrets those that it names.
+// dropsSecrets: only those that are written in the field are left. removedSecrets: names of those that are removed.
 export const NO_SECRETS = { secretEnvVars: "", dropsSecrets: false, removedSecrets: "" };
 // What a draft never keeps: the address of a repository may hold a password.
 export const UNKEPT = ["secretEnvVars", "dropsSecrets", "removedSecrets", "importUrl"];
@@ -158,9 +158,7 @@ export function bodyOf(draft, before) {
   set("services", servicesOf(draft.services), servicesOf(before.services));
   for (const list of GIVEN) set(list, names(draft[list]), names(before[list]));
   for (const name of ["importUrl", "defaultBranch"]) set(name, draft[name].trim(), before[name]);
-  if (draft.dropsSecrets || draft.secretEnvVars.trim()) body.secretEnvVars = variablesOf(draft.secretEnvVars);
-  else if (draft.removedSecrets) body.secretEnvVarChanges = secretChanges(draft);
-  return body;
+  return { ...body, ...secretValues(draft) };
 }
 
 const Count = (props) => html`<${TextField} type="number" min="0" ...${props} />`;
@@ -230,7 +228,7 @@ export const MoreFields = ({ form, secrets = [] }) => html`
       spellcheck=${false}
       hint=${
         secrets.length
-          ? t("Set: {names}. What is written here replaces them.", { names: secrets.join(", ") })
+          ? t("Set: {names}. Those that are not written here stay.", { names: secrets.join(", ") })
           : t("One a line. Never shown again.")
       }
     />

@@ -1,14 +1,20 @@
-// Which of a project's secret variables a change removes: all, or each by itself. What is written anew replaces all.
+// What a form changes of a project's secret variables: those that are written in it are set, those that are chosen are
+// removed, and the others stay.
 import { html } from "../html.mjs";
 import { t } from "../language.mjs";
 import { CheckField } from "../parts/controls.mjs";
+import { variablesOf } from "../variables.mjs";
 
 // In a draft: removedSecrets is a text of names with blanks between them, which no name has.
 const removed = (draft) => draft.removedSecrets.split(" ").filter(Boolean);
 
-export const secretChanges = (draft) => Object.fromEntries(removed(draft).map((name) => [name, null]));
-
-const replacesAll = (draft) => draft.dropsSecrets || draft.secretEnvVars.trim();
+// Of the body that is sent. dropsSecrets: only those that are written are left.
+export function secretValues(draft) {
+  const written = variablesOf(draft.secretEnvVars);
+  if (draft.dropsSecrets) return { secretEnvVars: written };
+  const secretEnvVarChanges = { ...Object.fromEntries(removed(draft).map((name) => [name, null])), ...written };
+  return Object.keys(secretEnvVarChanges).length ? { secretEnvVarChanges } : {};
+}
 
 export function SecretRemoval({ form, secrets }) {
   const { draft, change } = form;
@@ -18,7 +24,7 @@ export function SecretRemoval({ form, secrets }) {
   return html`<${CheckField} label=${t("Remove all secret variables")} name="dropsSecrets" form=${form} />
     ${
       secrets.length > 1 &&
-      !replacesAll(draft) &&
+      !draft.dropsSecrets &&
       secrets.map(
         (name) =>
           html`<${CheckField}
