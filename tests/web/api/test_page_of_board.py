@@ -234,6 +234,22 @@ def test_cards_say_how_tasks_stand_and_the_filter_is_in_the_address(reader: Page
     expect(reader.see("saved-view")).to_have_count(0)
 
 
+def test_the_filter_is_still_there_after_a_task_had_the_page_to_itself(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    plain_world.task(project, "Greet", labels=["ui"])
+    plain_world.task(project, "Unrelated")
+    reader.open(f"#/projects/{project.id}/tasks?label=ui")
+    for leave in (lambda: reader.page.keyboard.press("Escape"), lambda: reader.see("task-board").click()):
+        reader.see("task-card").click()
+        reader.see("task-open").click()
+        expect(reader.see("task-board")).to_be_visible()
+
+        leave()
+
+        expect(reader.page).to_have_url(re.compile(r"/tasks/[-0-9a-f]+\?label=ui$"))
+        expect(reader.see("task-card")).to_have_text([re.compile("Greet")])
+
+
 def test_several_tasks_are_written_and_handled_at_once(reader: PageReader, plain_world: World) -> None:
     project = plain_world.project()
     ready = [plain_world.task(project, f"Ready {number}", state="ready_to_test") for number in (1, 2)]

@@ -53,6 +53,14 @@ window.addEventListener("hashchange", () => {
   route.value = parse();
 });
 
+// What stood after the `?` of each project's board when it was last shown, by the project's id.
+const boardQueries = {};
+route.subscribe(({ view, projectId, tab, query }) => {
+  if (view === "tasks" && projectId && !tab) boardQueries[projectId] = query;
+});
+
+export const boardQuery = (projectId) => boardQueries[projectId] || {};
+
 export function go(hash) {
   location.hash = hash;
 }

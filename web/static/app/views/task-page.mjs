@@ -4,7 +4,7 @@ import { useKeyDown } from "../keys.mjs";
 import { t } from "../language.mjs";
 import { Loading, Trouble } from "../parts/controls.mjs";
 import { Pictures } from "../parts/pictures.mjs";
-import { go, TASK_TABS, to } from "../routes.mjs";
+import { boardQuery, go, TASK_TABS, to, withQuery } from "../routes.mjs";
 import { project } from "../projects.mjs";
 import { shortId } from "../words.mjs";
 import { Review } from "./task-changes.mjs";
@@ -17,7 +17,8 @@ const names = () => ({ review: t("Review"), work: t("Work"), details: t("Details
 
 export function WholeTask({ id, tab }) {
   const { task, error, reload } = useTask(id);
-  const panel = to.task(project.value.id, id);
+  const { id: projectId } = project.value;
+  const panel = withQuery(to.task(projectId, id), boardQuery(projectId));
   useKeyDown((event) => {
     if (event.key === "Escape" && !event.target.closest("input,textarea,select,dialog")) go(panel);
   });
