@@ -9,10 +9,10 @@ from typing import cast
 import pytest
 from playwright.sync_api import Browser, expect
 
-from common.models import Task, TaskCheck, TaskGroup
+from common.models import Run, Task, TaskCheck, TaskGroup
 from tests.web.api.production_line import ProductionLine
 from tests.web.api.test_lost_tests import refused
-from tests.web.made import a_question
+from tests.web.made import a_live_run, a_question, end
 from tests.web.page_reader import PageReader
 from tests.web.server_texts import SHORT, translations
 from tests.web.world import World, all_of, put
@@ -193,3 +193,13 @@ def test_the_activity_names_environments_in_spanish(spaniard: PageReader, plain_
     told = spaniard.see("activity-event")
     expect(told.filter(has_text="terminó el despliegue en producción")).to_have_count(1)
     expect(told.filter(has_text="en production")).to_have_count(0)
+
+
+def test_what_a_run_has_done_is_told_in_spanish(spaniard: PageReader, plain_world: World) -> None:
+    task = plain_world.task(plain_world.project(), state="in_progress")
+    run = a_live_run(task)
+    put(Run, run.id, summary="Executed 2 steps")
+    end(run)
+    spaniard.open(f"#/projects/{task.project_id}/tasks/{task.id}/work")
+
+    expect(spaniard.page.locator(".summary")).to_have_text("2 pasos ejecutados")

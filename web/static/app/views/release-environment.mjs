@@ -130,7 +130,7 @@ function Head({ environment, live, known, shown, progress, stuck, leave, project
             ? t("Going back to {commit}", { commit: sha(underWay.commitSha) })
             : t("{commit} is being deployed", { commit: sha(underWay.commitSha) })
         }
-        ${progress[underWay.id] && html`<span class="muted">${progress[underWay.id]}</span>`}
+        ${progress[underWay.id] && html`<span class="muted">${serverText(progress[underWay.id])}</span>`}
       </p>`
     }
     ${live && health && html`<${HealthStrip} spans=${health} testid=${`health-${environment}`} />`}

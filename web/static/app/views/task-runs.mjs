@@ -78,7 +78,7 @@ export function RunLine({ run }) {
       ${(run.driver || run.model) && html`<span>${[run.driver, run.model].filter(Boolean).join(" · ")}</span>`}
       <${Usage} of=${read?.usage || run.usage} testid="run-usage" />
     </p>
-    ${(run.reason || run.summary) && html`<p class="summary">${serverText(run.reason) || run.summary}</p>`}
+    ${(run.reason || run.summary) && html`<p class="summary">${serverText(run.reason || run.summary)}</p>`}
   `;
 }
 
