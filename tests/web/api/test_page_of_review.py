@@ -14,6 +14,8 @@ from tests.web.live_feed import LiveFeed
 from tests.web.page_reader import PageReader
 from tests.web.world import World, get, put
 
+COMPOSE_ESCAPE = """field => field.dispatchEvent(
+  new KeyboardEvent("keydown", { key: "Escape", isComposing: true, bubbles: true, cancelable: true }))"""
 OLDER, NEWER = "a" * 40, "b" * 40
 # What a compiler compares with is longer than it looks: the end of the line seems to be a comment.
 MISLEADING = 'if role != "user\u202e \u2066// Check if admin\u2069 \u2066":'
@@ -252,3 +254,21 @@ def test_a_rejection_that_was_begun_before_says_so_and_is_thrown_away(reader: Pa
     reader.page.reload()
     expect(reader.see("comment-body")).to_be_visible()
     expect(reader.see("rejection")).to_have_count(0)
+
+
+def test_escape_that_ends_the_writing_of_a_word_keeps_the_answer_open(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    task = plain_world.task(project, "Greet", state="ready_to_test")
+    put(Task, task.id, head_sha=OLDER, branch_name="task/greet")
+    reader.page.route(f"**/api/tasks/{task.id}/diff", lambda route: route.fulfill(json=a_diff(OLDER, "b = 1")))
+    reader.open(f"#/projects/{project.id}/tasks/{task.id}/review")
+    reader.see("review-finish").click()
+    field = reader.page.locator(".review-finish textarea")
+    field.fill("Good")
+
+    field.evaluate(COMPOSE_ESCAPE)
+
+    reader.settle()
+    expect(field).to_have_value("Good")
+    field.press("Escape")
+    expect(field).to_have_count(0)

@@ -56,7 +56,8 @@ export function useKeyDown(act, { isOn = true, isFirst = false } = {}) {
   const latest = useRef();
   latest.current = act;
   useLayoutEffect(() => {
-    const pressed = (event) => latest.current(event);
+    // Within a word that is being composed, keys belong to the input method.
+    const pressed = (event) => event.isComposing || latest.current(event);
     if (isOn) addEventListener("keydown", pressed, isFirst);
     return () => removeEventListener("keydown", pressed, isFirst);
   }, [isOn, isFirst]);

@@ -76,7 +76,8 @@ export function FinishReview({ task, review, headSha, reload }) {
   };
   const pressed = (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) submit(event);
-    if (event.key !== "Escape") return;
+    // Within a word that is being composed, Escape belongs to the input method.
+    if (event.key !== "Escape" || event.isComposing) return;
     event.stopPropagation();
     review.finishing.value = null;
   };
