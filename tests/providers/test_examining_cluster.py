@@ -29,12 +29,6 @@ Examine = Callable[..., list[Finding]]
 
 
 @pytest.fixture
-def cluster() -> Iterator[ClusterDouble]:
-    with ClusterDouble() as double:
-        yield double
-
-
-@pytest.fixture
 def examine(cluster: ClusterDouble, tmp_path: Path) -> Examine:
     """The findings on the double with these settings beside the usual ones."""
 

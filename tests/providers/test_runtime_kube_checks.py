@@ -24,12 +24,6 @@ NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 
 
 @pytest.fixture
-def cluster() -> Iterator[ClusterDouble]:
-    with ClusterDouble() as double:
-        yield double
-
-
-@pytest.fixture
 def runtime(cluster: ClusterDouble, tmp_path: Path) -> Iterator[Runtime]:
     with runtime_on(cluster, tmp_path) as running:
         yield running

@@ -20,12 +20,6 @@ from tests.providers.runtime_contract import check_of, finished, settled, until
 HOUR = timedelta(hours=1)
 
 
-@pytest.fixture
-def cluster() -> Iterator[ClusterDouble]:
-    with ClusterDouble() as double:
-        yield double
-
-
 @pytest.fixture(params=[-HOUR, HOUR], ids=["behind", "ahead"])
 def runtime(cluster: ClusterDouble, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Runtime]:
     CLOCK.ahead = request.param

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +33,6 @@ PUBLIC = {
     ]
 }
 OURS = {"namespaceSelector": {"matchLabels": {"app.kubernetes.io/part-of": "aiworker"}}}
-
-
-@pytest.fixture
-def cluster() -> Iterator[ClusterDouble]:
-    with ClusterDouble() as double:
-        yield double
 
 
 def policies_of(cluster: ClusterDouble, folder: Path, **more: str) -> dict[str, Any]:

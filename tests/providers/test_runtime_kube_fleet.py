@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +28,6 @@ WANTED = {
     "AIWORKER_AGENTS_MAX": "3",
     "AIWORKER_AGENTS_EGRESS": "10.9.0.5/32",
 }
-
-
-@pytest.fixture
-def cluster() -> Iterator[ClusterDouble]:
-    with ClusterDouble() as double:
-        yield double
 
 
 def fleet_on(cluster: ClusterDouble, folder: Path, **more: str) -> KubernetesFleet:

@@ -18,12 +18,6 @@ from tests.providers.runtime_contract import settled, until
 
 
 @pytest.fixture
-def cluster() -> Iterator[ClusterDouble]:
-    with ClusterDouble() as double:
-        yield double
-
-
-@pytest.fixture
 def runtime(cluster: ClusterDouble, tmp_path: Path) -> Iterator[KubernetesRuntime]:
     """With a live version, v1."""
     with runtime_on(cluster, tmp_path) as running:

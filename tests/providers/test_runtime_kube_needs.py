@@ -28,12 +28,6 @@ NEEDS = Needs("npm ci", services=tuple(ServiceNeed(kind) for kind in ServiceKind
 
 
 @pytest.fixture
-def cluster() -> Iterator[ClusterDouble]:
-    with ClusterDouble() as double:
-        yield double
-
-
-@pytest.fixture
 def runtime(cluster: ClusterDouble, tmp_path: Path) -> Iterator[KubernetesRuntime]:
     with runtime_on(cluster, tmp_path) as running:
         running.ensure_environment(SPACE)

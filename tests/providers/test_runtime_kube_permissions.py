@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +31,6 @@ class Noted:
     def __getattr__(self, name: str) -> Any:
         self.called.add(name)
         return getattr(self._provider, name)
-
-
-@pytest.fixture
-def cluster() -> Iterator[ClusterDouble]:
-    with ClusterDouble() as double:
-        yield double
 
 
 def _verbs(protocol: type) -> set[str]:

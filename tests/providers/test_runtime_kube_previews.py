@@ -20,12 +20,6 @@ QUOTA = ("resourcequotas", SPACE.namespace, "aiworker")
 
 
 @pytest.fixture
-def cluster() -> Iterator[ClusterDouble]:
-    with ClusterDouble() as double:
-        yield double
-
-
-@pytest.fixture
 def runtime(cluster: ClusterDouble, tmp_path: Path) -> Iterator[Runtime]:
     with runtime_on(cluster, tmp_path) as running:
         yield running

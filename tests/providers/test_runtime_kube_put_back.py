@@ -19,12 +19,6 @@ from tests.providers.runtime_contract import settled, until
 
 
 @pytest.fixture
-def cluster() -> Iterator[ClusterDouble]:
-    with ClusterDouble() as double:
-        yield double
-
-
-@pytest.fixture
 def runtime(cluster: ClusterDouble, tmp_path: Path) -> Iterator[KubernetesRuntime]:
     with runtime_on(cluster, tmp_path) as running:
         yield running
