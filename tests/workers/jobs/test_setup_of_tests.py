@@ -288,11 +288,11 @@ def test_the_sections_of_setup_cfg() -> None:
 
 
 STRICT = "[project]\nname = 'shop'\n\n[tool.pytest.ini_options]\naddopts = '-W error'\n"
-WARNS = """import warnings
+WARNS = """import pathlib, warnings
 
 
 def test_page():
-    if open("page.txt").read() == "old\\n":
+    if pathlib.Path("page.txt").read_text() == "old\\n":
         warnings.warn("The page is old", DeprecationWarning)
 """
 SECTIONS = "[metadata]\nname = shop\n[tool:pytest]\naddopts = -W error\n"
