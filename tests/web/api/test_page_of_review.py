@@ -33,6 +33,16 @@ def a_diff(head_sha: str, line: str) -> dict[str, Any]:
     return {"headSha": head_sha, "baseSha": "0" * 40, "truncated": False, "patch": patch, "files": [file]}
 
 
+def _in_review(reader: PageReader, world: World, line: str) -> Task:
+    """A task whose change adds this line, with its review open."""
+    project = world.project()
+    task = world.task(project, "Greet", state="ready_to_test")
+    put(Task, task.id, head_sha=OLDER, branch_name="task/greet")
+    reader.page.route(f"**/api/tasks/{task.id}/diff", lambda route: route.fulfill(json=a_diff(OLDER, line)))
+    reader.open(f"#/projects/{project.id}/tasks/{task.id}/review")
+    return task
+
+
 def test_a_commit_is_approved_only_once_it_is_shown(reader: PageReader, plain_world: World) -> None:
     project = plain_world.project()
     task = plain_world.task(project, "Greet", state="ready_to_test")
@@ -109,11 +119,7 @@ def test_a_comment_that_is_being_written_stays_with_the_version_that_it_is_about
 
 
 def test_a_commit_that_the_page_has_not_heard_of_is_not_approved(reader: PageReader, plain_world: World) -> None:
-    project = plain_world.project()
-    task = plain_world.task(project, "Greet", state="ready_to_test")
-    put(Task, task.id, head_sha=OLDER, branch_name="task/greet")
-    reader.page.route(f"**/api/tasks/{task.id}/diff", lambda route: route.fulfill(json=a_diff(OLDER, "b = 2")))
-    reader.open(f"#/projects/{project.id}/tasks/{task.id}/review")
+    task = _in_review(reader, plain_world, "b = 2")
     expect(reader.see("task-diff")).to_contain_text("b = 2")
     put(Task, task.id, head_sha=NEWER)
 
@@ -166,12 +172,7 @@ def test_a_comment_on_a_line_that_the_diff_leaves_out_stands_below_that_line(
 
 
 def test_characters_that_change_how_a_change_reads_are_shown(reader: PageReader, plain_world: World) -> None:
-    project = plain_world.project()
-    task = plain_world.task(project, "Greet", state="ready_to_test")
-    put(Task, task.id, head_sha=OLDER, branch_name="task/greet")
-    reader.page.route(f"**/api/tasks/{task.id}/diff", lambda route: route.fulfill(json=a_diff(OLDER, MISLEADING)))
-
-    reader.open(f"#/projects/{project.id}/tasks/{task.id}/review")
+    _in_review(reader, plain_world, MISLEADING)
 
     added = reader.page.locator("tr.insert td.code")
     expect(added).to_have_text(MARKED)
@@ -257,11 +258,7 @@ def test_a_rejection_that_was_begun_before_says_so_and_is_thrown_away(reader: Pa
 
 
 def test_escape_that_ends_the_writing_of_a_word_keeps_the_answer_open(reader: PageReader, plain_world: World) -> None:
-    project = plain_world.project()
-    task = plain_world.task(project, "Greet", state="ready_to_test")
-    put(Task, task.id, head_sha=OLDER, branch_name="task/greet")
-    reader.page.route(f"**/api/tasks/{task.id}/diff", lambda route: route.fulfill(json=a_diff(OLDER, "b = 1")))
-    reader.open(f"#/projects/{project.id}/tasks/{task.id}/review")
+    _in_review(reader, plain_world, "b = 1")
     reader.see("review-finish").click()
     field = reader.page.locator(".review-finish textarea")
     field.fill("Good")
