@@ -81,8 +81,8 @@ class ReadAhead:
         """
         if self._waiting is None:
             if not is_gevent():
-                return self._kept(_outcome(self._body.read))
-            self._waiting = gevent.spawn(_outcome, self._body.read)
+                return self._kept(_tried(self._body.read))
+            self._waiting = gevent.spawn(_tried, self._body.read)
         self._waiting.join(max(seconds, 0))
         return self._kept(self._outcome()) if self._waiting.ready() else b""
 
@@ -113,7 +113,7 @@ class ReadAhead:
         return outcome
 
 
-def _outcome(read: Callable[[], bytes]) -> bytes | Exception:
+def _tried(read: Callable[[], bytes]) -> bytes | Exception:
     try:
         return read()
     except Exception as error:  # noqa: BLE001 (raised again by `ReadAhead.read`)

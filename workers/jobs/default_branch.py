@@ -7,9 +7,12 @@ from common.providers.forge import Forge
 from common.values.place import Place
 
 
+class NoDefaultBranch(ProviderRefused):
+    """Somebody renamed or deleted the project's default branch at the forge. The message says what to do."""
+
+
 def default_head(forge: Forge, place: Place) -> str:
-    """Return the head of the project's default branch. Raises ProviderRefused (`no_branch`), with what to do, if
-    somebody renamed or deleted it."""
+    """Return the head of the project's default branch. Raises NoDefaultBranch."""
     head = forge.read_head(place.repository, place.default_branch)
     if head is not None:
         return head
@@ -17,4 +20,4 @@ def default_head(forge: Forge, place: Place) -> str:
     remedy = f"make a branch {wanted} at the commit to build on"
     if shown != wanted:
         remedy = f"the forge's default branch is {shown} now: rename {shown} back to {wanted} there, or {remedy}"
-    raise ProviderRefused(f"the default branch {wanted} does not exist any more; {remedy}", code="no_branch")
+    raise NoDefaultBranch(f"the default branch {wanted} does not exist any more; {remedy}", code="no_branch")

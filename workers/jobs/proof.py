@@ -17,7 +17,7 @@ from common.providers.forge import Change, Entry, Forge
 from common.services.tasks.verification import MOST_CHANGED_PATHS, CheckResult, ProofPlan
 from common.values.repository import Repository
 from workers.jobs.commit_reads import changes_between, conflict_of, taken_back_by, undone_by
-from workers.jobs.default_branch import default_head
+from workers.jobs.default_branch import NoDefaultBranch, default_head
 
 _TOO_LARGE = frozenset({"too_large", "diff_too_large"})
 """Error codes of a forge for a commit that is too large to compare: the agent has to make it smaller."""
@@ -33,6 +33,8 @@ _SNIFFED_BYTES = 8000
 _SUBMODULE = "160000"
 _LARGEST_GITMODULES_BYTES = 2**20
 _MOST_NAMED = 20
+NO_DEFAULT_BRANCH = "no_default_branch"
+"""The code of a check that waits because the project's default branch is missing."""
 _REFUSALS = {
     "unrelated": "unrelated_history", "several_bases": "several_bases", "diff_too_large": "diff_too_large",
     "too_large": "too_large",
@@ -47,11 +49,9 @@ def examine(forge: Forge, repository: Repository, plan: ProofPlan) -> list[Check
         return results
     try:
         base = default_head(forge, plan.place)
-    except ProviderRefused as error:
-        if error.code != "no_branch":
-            raise
+    except NoDefaultBranch as error:
         # The agent can't help it: its work waits until the branch is back.
-        return [*results, CheckResult("merge", "running", error.message, code="no_default_branch")]
+        return [*results, CheckResult("merge", "running", error.message, code=NO_DEFAULT_BRANCH)]
     try:
         for result in _checks(forge, repository, plan, base):
             results.append(result)

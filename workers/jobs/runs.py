@@ -18,13 +18,13 @@ from common.values.place import Place
 from common.values.repository import Credential
 from workers.job import Claimed, job
 from workers.jobs import proof_statuses
-from workers.jobs.default_branch import default_head
-from workers.jobs.proof import examine
+from workers.jobs.default_branch import NoDefaultBranch, default_head
+from workers.jobs.proof import NO_DEFAULT_BRANCH, examine
 from workers.jobs.proof_tests import TestProof
 from workers.jobs.scans import scan
 from workers.runtime_calls import close_pull, revoke_credential
 
-PAUSES = {verification.STATUSES: proof_statuses.LOOK_AGAIN_SECONDS, AGENT_REVIEW: 5.0, "no_default_branch": 15.0}
+PAUSES = {verification.STATUSES: proof_statuses.LOOK_AGAIN_SECONDS, AGENT_REVIEW: 5.0, NO_DEFAULT_BRANCH: 15.0}
 """How often to look at what others do, in seconds, by the check's code or name. The end of a review rings at once."""
 CLOSE_SECONDS = 10.0
 """How long the forge may take to process a run's last push before its credential is removed completely."""
@@ -164,9 +164,8 @@ def _await_default_branch(place: Place) -> None:
     """Raise ProviderUnavailable while the default branch is missing: the task, which is proven, can't help it."""
     try:
         default_head(forge(), place)
-    except ProviderRefused as error:
-        if error.code == "no_branch":
-            raise ProviderUnavailable(error.message) from error
+    except NoDefaultBranch as error:
+        raise ProviderUnavailable(error.message) from error
 
 
 @job(jobs.PUBLISH_TASK, parked=publishing.give_up_publish)
@@ -175,8 +174,8 @@ def publish_task(job: Claimed) -> None:
     if plan is None:
         return
     place = plan.place.repository
-    _await_default_branch(plan.place)
     try:
+        _await_default_branch(plan.place)
         pull = forge().ensure_pull_request(
             place, head=plan.branch, base=plan.place.default_branch, title=plan.title, body=plan.body
         )

@@ -51,8 +51,7 @@ class ProjectValues(TypedDict, total=False):
     """The settings of a project that people change. Absent keys are left unchanged; None clears a setting.
 
     health_seconds: by environment. secret_env_var_changes: in place of secret_env_vars, those that change; None removes
-    one. secrets_in_checks, secrets_in_previews: names of secret_env_vars. caps: those that
-    change; None removes.
+    one. secrets_in_checks, secrets_in_previews: names of secret_env_vars. caps: those that change; None removes.
     """
 
     name: str

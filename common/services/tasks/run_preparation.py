@@ -54,7 +54,8 @@ def begin_prepare(lease: Lease) -> RunPlan | None:
         found = read.rows(_PREPARING, run_id=lease.subject_id)
         if not found:
             return None
-        sealed, (branch, created_at, purpose, *place) = found[0][:SEALED], found[0][SEALED:]
+        count = len(_SEALED_COLUMNS)
+        sealed, (branch, created_at, purpose, *place) = found[0][:count], found[0][count:]
         is_overdue = created_at < read.now() - timedelta(seconds=PREPARE_SECONDS)
     check_key(*sealed)
     return RunPlan(place_from(*place), lease.subject_id, branch, is_overdue, purpose == Purpose.REVIEW)
@@ -65,8 +66,6 @@ _SEALED_COLUMNS = (
     select(ModelProvider.key_sealed).where(ModelProvider.key_sealed.is_not(None)).limit(1).scalar_subquery(),
 )  # fmt: skip
 """What the mask of a run is made of; of the keys of model providers, one stands for all."""
-SEALED = len(_SEALED_COLUMNS)
-
 
 _PREPARING = Statement(
     lambda: (
