@@ -12,6 +12,7 @@ from common.values.agent_review import NO_REVIEW, OVERRULED
 from common.values.commit_status import StatusCode
 from tests.servers import ROOT
 from tests.web.page_states import words
+from workers.jobs.proof import NO_DEFAULT_BRANCH
 from workers.jobs.untested_lines import UNTESTED
 
 
@@ -20,7 +21,8 @@ def checks_words() -> set[str]:
 
     The reasons are read from the calls that give them.
     """
-    found: set[str] = {*CHECKS, *words(StatusCode), NO_REVIEW, OVERRULED, CHANGES_REQUESTED, BASE_IS_RED, UNTESTED}
+    found: set[str] = {*CHECKS, *words(StatusCode), NO_REVIEW, OVERRULED, CHANGES_REQUESTED}
+    found |= {BASE_IS_RED, NO_DEFAULT_BRANCH, UNTESTED}
     found |= {"conflict", "dependency", "flaky", "quarantined", "removed", "takes_back", "tests_failed"}
     for path in [*ROOT.glob("workers/jobs/*.py"), *ROOT.glob("common/services/**/*.py")]:
         for call in ast.walk(ast.parse(path.read_text("utf-8"))):
