@@ -132,7 +132,7 @@ def _addresses(ids: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     yield "project-settings", f"{project}/settings"
     yield "agents", "/#/agents"
     yield "agent", f"/#/agents/{ids['agent']}"
-    for view in ("inbox", "welcome", "jobs", "spend", "models", "admin", "account"):
+    for view in ("inbox", "jobs", "spend", "models", "admin", "account"):
         yield view, f"/#/{view}"
     yield "new-project", "/#/projects/new"
     yield "docs", "/docs/quickstart"
