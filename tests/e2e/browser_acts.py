@@ -90,7 +90,7 @@ def find_no_way_back(person: Person) -> None:
     """The first version of all can't be rolled back, and the page says why."""
     person.go("Deployments")
     production = person.see("environment-production")
-    expect(production.get_by_test_id("rollback-impossible")).to_contain_text("nothing healthy ran in production before")
+    expect(production.get_by_test_id("rollback-impossible")).to_contain_text("production has no version before")
     expect(production.get_by_test_id("deployment-rollback")).to_be_disabled()
 
 

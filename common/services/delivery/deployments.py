@@ -272,8 +272,8 @@ def _target(tx: Transaction, live: Deployment, wanted: str | None) -> Deployment
         before = versions.default_target(tx, live)
         if before is None:
             raise Conflict(
-                f"nothing healthy ran in {live.environment} before version {live.commit_sha[:12]} that was not rolled "
-                f"back since"
+                f"{live.environment} has no version before {live.commit_sha[:12]} that was healthy and not rolled back "
+                f"since"
             )
         return before
     target = tx.session.get(Deployment, wanted)

@@ -127,7 +127,7 @@ def test_the_first_version_has_nothing_before_it(world: World) -> None:
     (only,) = production(world, world.project(), OLD)
     reply = roll_back(world, only)
     assert reply.status_code == 409
-    assert "nothing healthy" in reply.json["details"]["message"]
+    assert "has no version before" in reply.json["details"]["message"]
 
 
 def test_a_preview_is_not_rolled_back(world: World) -> None:

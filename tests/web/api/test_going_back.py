@@ -111,7 +111,7 @@ def test_two_rollbacks_in_a_row_go_further_back(line: ProductionLine) -> None:
     oldest, older, _bad = line.deliver(), line.deliver(), line.deliver()
     assert line.roll_back().commit_sha == older.commit_sha
     assert line.roll_back().commit_sha == oldest.commit_sha
-    assert "nothing healthy" in refused(line.ask_back(), "state")
+    assert "has no version before" in refused(line.ask_back(), "state")
 
 
 def test_a_rollback_passes_over_what_an_earlier_one_went_past(plain_line: ProductionLine) -> None:
@@ -236,7 +236,7 @@ def test_a_plan_says_what_a_rollback_would_do_and_does_nothing(line: ProductionL
     path = f"/api/deployments/{only.id}/rollback"
     nowhere = client.get(path).json["rollback"]
     assert (nowhere["target"], nowhere["commits"], nowhere["tasks"]) == (None, [], [])
-    assert "nothing healthy" in nowhere["reason"]
+    assert "has no version before" in nowhere["reason"]
     assert only.id not in nowhere["reason"]
 
     two, three = line.task("Two"), line.task("Three")

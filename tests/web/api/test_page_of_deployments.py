@@ -45,7 +45,7 @@ def test_a_rollback_says_first_what_it_takes_back_and_offers_the_fix(reader: Pag
     reader.open(f"#/projects/{line.project.id}/deployments")
     production = reader.see("environment-production")
     expect(production.get_by_test_id("deployment-rollback")).to_be_disabled()
-    expect(production.get_by_test_id("rollback-impossible")).to_contain_text("nothing healthy ran in production")
+    expect(production.get_by_test_id("rollback-impossible")).to_contain_text("production has no version before")
 
     kept = line.live()
     line.deliver(line.task("Greet wrongly"))

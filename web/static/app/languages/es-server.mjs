@@ -327,8 +327,8 @@ export const TEXTS = {
     "la versión {commit_sha} de {environment} está en estado «{state}»; solo se puede revertir la que está en marcha",
   "{environment} can't be rolled back to {commit_sha}: {reason}":
     "no se puede revertir {environment} a {commit_sha}: {reason}",
-  "nothing healthy ran in {environment} before version {commit_sha} that was not rolled back since":
-    "en {environment} no hubo antes de la versión {commit_sha} ninguna sana que no se haya revertido desde entonces",
+  "{environment} has no version before {commit_sha} that was healthy and not rolled back since":
+    "en {environment} no hay ninguna versión anterior a {commit_sha} que haya estado sana y no se haya revertido desde entonces",
   "version {commit_sha} is {state}; only an older healthy one can be deployed again":
     "la versión {commit_sha} está en estado «{state}»; solo se puede volver a desplegar una anterior que estuvo sana",
   "See what the CI says of it, take out the task that breaks it, or mend the CI, and retry.":
