@@ -46,12 +46,12 @@ NEVER_SHOWN = {
 # The same in every language, or shown to nobody.
 SAME = {
     "1Gi", "AiWorker", "aiworker.draft.", "allow-scripts allow-forms allow-same-origin", "Android", "anthropic",
-    "Anthropic Messages", "API", "Bearer {}", "brought back", "chip label", "Chrome", "claude", "claude-sonnet-4-5",
-    "claude-sonnet-4-5 3 15 0.3", "Ctrl+Enter", "Edge", "English", "Enter", "Esc", "Firefox",
-    "Gemini generateContent", "https://…", "Linux", "Mac OS X", "main", "NAME, NAME", "NAME=value", "node:20-alpine",
-    "node_modules", "noopener noreferrer", "Notification", "npm ci", "old {}", "Opera", "packages.example.com",
-    "postgresql:16, redis", "python, node", "python3 -m http.server $PORT", "python3 -m unittest", "Safari", "Tab",
-    "taken back", "ui, bug", "Windows",
+    "Anthropic", "Anthropic Messages", "API", "Bearer {}", "brought back", "chip label", "Chrome", "claude",
+    "claude-sonnet-4-5", "claude-sonnet-4-5 3 15 0.3", "Ctrl+Enter", "Edge", "English", "Enter", "Esc", "Firefox",
+    "Gemini", "Gemini generateContent", "https://…", "Linux", "Mac OS X", "main", "NAME, NAME", "NAME=value",
+    "node:20-alpine", "node_modules", "noopener noreferrer", "Notification", "npm ci", "old {}", "Opera",
+    "packages.example.com", "postgresql:16, redis", "python, node", "python3 -m http.server $PORT",
+    "python3 -m unittest", "Safari", "Tab", "taken back", "ui, bug", "Windows",
 }  # fmt: skip
 
 _REGEX_BEFORE = re.compile(r"(?:[(,=:\[!&|?{};+]|=>|\breturn|^)\s*$")

@@ -304,7 +304,7 @@ def test_the_activity_of_a_project_is_told_and_filtered(reader: PageReader, plai
 
     told = reader.see("activity-event")
     expect(told).to_have_count(100)
-    expect(told.first).to_contain_text("maxim moved it from Ready to test to Approved Greet")
+    expect(told.first).to_contain_text("maxim moved it from Ready to test to Approved · Greet")
     older = re.compile("/api/events.*beforeSeq")
     reader.page.route(older, lambda route: route.fulfill(status=500, json={"error": "Internal error"}))
     reader.see("load-more").click()
@@ -312,7 +312,7 @@ def test_the_activity_of_a_project_is_told_and_filtered(reader: PageReader, plai
     expect(told).to_have_count(100)
     reader.page.unroute(older)
     reader.see("load-more").click()
-    expect(told.filter(has_text="created the task Greet")).to_have_count(1)
+    expect(told.filter(has_text="created the task · Greet")).to_have_count(1)
     reader.see("activity-type").select_option("project:status_changed")
     expect(told.first).to_contain_text("the project")
     expect(reader.page).to_have_url(re.compile(r"activity\?type=project%3Astatus_changed$"))

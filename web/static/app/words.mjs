@@ -1,5 +1,6 @@
 // How the API's words, times and ids are said to a person. No state but the clock.
 import { signal } from "@preact/signals";
+import { agentName, isAgent } from "./agent-names.mjs";
 import { intl, locale, mark, t } from "./language.mjs";
 import { PRIORITIES } from "./states.mjs";
 
@@ -142,8 +143,9 @@ export const lines = (text) =>
 export function actorName(actor) {
   if (!actor) return t("the platform");
   if (typeof actor === "object") return actor.username || actor.name || actor.id || t("the platform");
-  if (actor.startsWith("agent:")) return actor.slice("agent:".length);
-  return /^[0-9a-f]{8}-/.test(actor) ? shortId(actor) : actor;
+  const name = actor.startsWith("agent:") ? actor.slice("agent:".length) : actor;
+  if (isAgent(name)) return agentName(name);
+  return /^[0-9a-f]{8}-/.test(name) ? shortId(name) : name;
 }
 export const idOf = (thing) => (thing && typeof thing === "object" ? thing.id : thing);
 

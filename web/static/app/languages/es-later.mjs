@@ -213,7 +213,6 @@ export const TEXTS = {
   State: "Estado",
   "Any state": "Cualquier estado",
   "Any agent": "Cualquier agente",
-  "Agent {id}": "Agente {id}",
   Mine: "Mías",
   Clear: "Limpiar",
   "Minutes without an answer to a question. Empty: never.": "Minutos sin respuesta a una pregunta. Vacío: nunca.",

@@ -276,8 +276,9 @@ export const TEXTS = {
     "{addProvider} o definir {variable}; entonces los agentes pueden usar Claude Code.",
   "Add a model provider": "Añadir un proveedor de modelos",
   "Ask an admin to add a model provider": "Pedir a un administrador que añada un proveedor de modelos",
-  "No agent has a driver that works yet: run {command} where the agents run. {agents} shows what each of them found.":
-    "Ningún agente tiene todavía un driver que funcione: ejecutar {command} donde corren los agentes. {agents} muestra lo que encontró cada uno.",
+  "No agent has a driver that works yet: run {command} where the agents run.":
+    "Ningún agente tiene todavía un driver que funcione: ejecutar {command} donde corren los agentes.",
+  "{agents} shows what each of them found.": "{agents} muestra lo que encontró cada uno.",
   "Needs you": "Por atender",
   Jobs: "Trabajos",
   "Sign in to see your projects.": "Iniciar sesión para ver los proyectos.",

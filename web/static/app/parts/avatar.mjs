@@ -1,4 +1,5 @@
 // A person or a program by the initials of its name, in a colour that the name always has.
+import { isAgent } from "../agent-names.mjs";
 import { html } from "../html.mjs";
 import { actorName } from "../words.mjs";
 import { Icon } from "./controls.mjs";
@@ -17,8 +18,8 @@ const colourOf = (name) => [...name].reduce((sum, one) => (sum * 31 + one.codePo
 // of: a user name, or an actor as events have it. Its name stands beside it, so it is read to nobody.
 export function Avatar({ of }) {
   const name = actorName(of);
-  const isAgent = String(of).startsWith("agent:") || name.startsWith("agent-");
-  return html`<span class=${`avatar ${isAgent ? "program" : `series-${colourOf(name) + 1}`}`} aria-hidden="true">
-    ${isAgent ? html`<${Icon} name="agent" />` : initials(name)}
+  const isProgram = String(of).startsWith("agent:") || isAgent(String(of));
+  return html`<span class=${`avatar ${isProgram ? "program" : `series-${colourOf(name) + 1}`}`} aria-hidden="true">
+    ${isProgram ? html`<${Icon} name="agent" />` : initials(name)}
   </span>`;
 }

@@ -1,4 +1,5 @@
 // What happened, in the words of a timeline: the actor's name goes before.
+import { agentName } from "../agent-names.mjs";
 import { html } from "../html.mjs";
 import { t, th, tn } from "../language.mjs";
 import { serverText } from "../server-texts.mjs";
@@ -26,7 +27,9 @@ const SENTENCES = {
       : t("reminded, as nobody had answered: {question}", { question }),
   "agent:status": ({ agentId, status }, actor) => {
     const state = say(status).toLowerCase();
-    return actor === agentId ? t("is {state}", { state }) : t("{agent} is {state}", { agent: agentId, state });
+    return actor === agentId
+      ? t("is {state}", { state })
+      : t("{agent} is {state}", { agent: agentName(agentId), state });
   },
   "agent:deleted": ({ agentId, podName }) => t("deleted the agent {name}", { name: podName || agentId }),
   "job:retried": ({ kind }) => t("started the failed job {kind} again", { kind }),

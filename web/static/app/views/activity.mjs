@@ -116,7 +116,7 @@ function Days({ events, titles }) {
               html`<li key=${one.seq} data-testid="activity-event">
                 <${Avatar} of=${one.actor} />
                 <span>
-                  <b>${actorName(one.actor)}</b> <${Sentence} of=${one} />${" "}
+                  <b>${actorName(one.actor)}</b> <${Sentence} of=${one} />
                   <${About} event=${one} titles=${titles} />
                 </span>
                 <${Time} at=${one.at} />
@@ -131,10 +131,10 @@ function About({ event: { projectId, data }, titles }) {
   const { taskId, taskGroupId, lastTaskId, title } = data || {};
   const id = taskId || lastTaskId;
   if (id)
-    return html`<a href=${to.task(projectId, id)}>
+    return html` · <a href=${to.task(projectId, id)}>
       ${title || titles.get(id) || t("Task {id}", { id: shortId(id) })}
     </a>`;
   return taskGroupId
-    ? html`<a href=${to.group(projectId, taskGroupId)}>${t("Group {id}", { id: shortId(taskGroupId) })}</a>`
+    ? html` · <a href=${to.group(projectId, taskGroupId)}>${t("Group {id}", { id: shortId(taskGroupId) })}</a>`
     : null;
 }

@@ -45,7 +45,7 @@ export function Agents() {
     lead=${t("Who does the work. Each takes up the tasks whose required capabilities it has.")}
     actions=${actions}
   >
-    <${FirstUse} />
+    <${FirstUse} here />
     <${RuntimeConfinement} />
     <${Listing}
       pages=${pages}

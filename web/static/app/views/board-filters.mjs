@@ -1,5 +1,6 @@
 // What the board shows: kept in the address, so that it can be sent to somebody, and under a name in this browser.
 import { useState } from "preact/hooks";
+import { agentName } from "../agent-names.mjs";
 import { isFiltering, only } from "../filters.mjs";
 import { html } from "../html.mjs";
 import { Icon } from "../parts/controls.mjs";
@@ -9,7 +10,7 @@ import { dropView, saveView, viewsOf } from "../saved-views.mjs";
 import { TASK_STATES } from "../states.mjs";
 import { tasks } from "../tasks.mjs";
 import { toldUndoable } from "../toasts.mjs";
-import { BY_URGENCY, say, shortId } from "../words.mjs";
+import { BY_URGENCY, say } from "../words.mjs";
 
 const change = (name, value) => putQuery({ ...route.value.query, [name]: value });
 
@@ -58,7 +59,7 @@ export function Filters({ projectId }) {
       name="agent"
       label=${t("Agent")}
       any=${t("Any agent")}
-      options=${agents.map((one) => [one, t("Agent {id}", { id: shortId(one).slice(-4) })])}
+      options=${agents.map((one) => [one, agentName(one)])}
     />
     <label class="check">
       <input

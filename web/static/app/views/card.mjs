@@ -1,4 +1,5 @@
 // A task on the board: what it is, how it stands, and what it waits for.
+import { agentName } from "../agent-names.mjs";
 import { willBeCancelled } from "../cancelling.mjs";
 import { html } from "../html.mjs";
 import { t } from "../language.mjs";
@@ -109,7 +110,7 @@ export function Card({ task, on }) {
         task.assignedAgentId &&
         html`<span class="chip agent" title=${task.assignedAgentId}>
           <${Icon} name="agent" />
-          ${shortId(task.assignedAgentId).slice(-4)}
+          <span><bdi>${agentName(task.assignedAgentId)}</bdi></span>
         </span>`
       }
     </span>

@@ -79,7 +79,12 @@ export function ConnectModel() {
     ${
       may("admin")
         ? html`
-          ${providers.map((one) => html`<${Known} key=${one.id} provider=${one} />`)}
+          ${
+            providers.length > 0 &&
+            html`<ul class="rows">
+              ${providers.map((one) => html`<${Known} key=${one.id} provider=${one} />`)}
+            </ul>`
+          }
           <${Key} reload=${known.reload} />
         `
         : html`<p class="muted">${t("An admin can add a provider's key.")}</p>`
@@ -87,12 +92,13 @@ export function ConnectModel() {
   </section>`;
 }
 
-function Known({ provider }) {
+function Known({ provider: { id, name, api: spoken } }) {
   const [result, tell] = useState(null);
-  return html`<div class="row">
-    <span class="row-main"><b>${provider.name}</b><${Tested} result=${result} /></span>
-    <${TestButton} id=${provider.id} tell=${tell} small />
-  </div>`;
+  const [, spokenName] = tPairs(APIS).find(([one]) => one === spoken) || [];
+  return html`<li class="row" data-testid="connect-known">
+    <span class="row-main"><b>${name}</b><small>${spokenName}</small><${Tested} result=${result} /></span>
+    <${TestButton} id=${id} tell=${tell} small />
+  </li>`;
 }
 
 function Key({ reload }) {

@@ -6,6 +6,8 @@ import { Loading, Trouble } from "../parts/controls.mjs";
 import { to } from "../routes.mjs";
 import { serverText } from "../server-texts.mjs";
 
+const MAKERS = { anthropic: "Anthropic", openai: "OpenAI", gemini: "Gemini" };
+const makerOf = (api) => MAKERS[api] || api;
 const said = ({ canWork, says, version }) =>
   serverText(says) || (canWork ? (version ? t("Works, version {version}", { version }) : t("Works")) : "");
 
@@ -69,11 +71,13 @@ function Driver({ driver }) {
   return html`<li class="row" data-testid="driver-row" data-driver=${name}>
     <span class="row-main">
       <b>${title || name}</b>
-      <small>${name}${api && ` · ${t("speaks the {api} API", { api })}`}</small>
+      <small>${name}${api && ` · ${t("speaks the {api} API", { api: makerOf(api) })}`}</small>
       ${
         api &&
         hasProvider === false &&
-        html`<small class="bad-text">${t("No model provider speaks the {api} API yet.", { api })}</small>`
+        html`<small class=${agents > 0 && "bad-text"}>
+          ${t("No model provider speaks the {api} API yet.", { api: makerOf(api) })}
+        </small>`
       }
       ${
         broken.length > 0 &&

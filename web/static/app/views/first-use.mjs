@@ -15,7 +15,8 @@ function missing(drivers) {
   return "provider";
 }
 
-export function FirstUse() {
+// here: the agents are shown below.
+export function FirstUse({ here }) {
   const drivers = useDrivers();
   const what = drivers && missing(drivers);
   if (!what) return null;
@@ -29,14 +30,17 @@ export function FirstUse() {
                 : t("Ask an admin to add a model provider"),
               variable: html`<code>ANTHROPIC_API_KEY</code>`,
             })
-          : th(
-              "No agent has a driver that works yet: run {command} where the agents run. " +
-                "{agents} shows what each of them found.",
-              {
+          : html`
+              ${th("No agent has a driver that works yet: run {command} where the agents run.", {
                 command: html`<code>aiworker drivers install claude</code>`,
-                agents: html`<a href="#/agents">${t("Agents")}</a>`,
-              },
-            )
+              })}
+              ${
+                !here &&
+                html`${" "}${th("{agents} shows what each of them found.", {
+                  agents: html`<a href="#/agents">${t("Agents")}</a>`,
+                })}`
+              }
+            `
       }
     </span>
   </p>`;

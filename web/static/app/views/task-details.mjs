@@ -1,11 +1,11 @@
 // All that is on record of a task: its text, facts, people, runs and what they cost, files, proposals, caps, timeline.
+import { agentName } from "../agent-names.mjs";
 import { html } from "../html.mjs";
 import { t } from "../language.mjs";
 import { Badge, Time } from "../parts/controls.mjs";
 import { Markdown } from "../parts/markdown.mjs";
 import { duration } from "../parts/transcript/rows.mjs";
 import { to } from "../routes.mjs";
-import { shortId } from "../words.mjs";
 import { Attachments } from "./task-attachments.mjs";
 import { Facts } from "./task-facts.mjs";
 import { TaskCaps } from "./task-parked.mjs";
@@ -59,7 +59,7 @@ function RunTable({ task }) {
               html`<tr key=${run.id}>
                 <td>${run.round}</td>
                 <td><${Badge} word=${stateOf(run)} /> <${ReviewMark} run=${run} /></td>
-                <td>${run.agentId && html`<a href=${to.agent(run.agentId)}>${shortId(run.agentId)}</a>`}</td>
+                <td>${run.agentId && html`<a href=${to.agent(run.agentId)}>${agentName(run.agentId)}</a>`}</td>
                 <td>${[run.driver, run.model].filter(Boolean).join(" · ")}</td>
                 <td><${Time} at=${run.startedAt} /></td>
                 <td>${took(run)}</td>

@@ -1,4 +1,5 @@
 // The facts of a task: in short for its panel, all of them for its page.
+import { agentName } from "../agent-names.mjs";
 import { html } from "../html.mjs";
 import { t } from "../language.mjs";
 import { Badge, OutLink, Time } from "../parts/controls.mjs";
@@ -61,7 +62,9 @@ function Notable({ task }) {
 const Agent = ({ task }) => html`
   ${
     task.assignedAgentId &&
-    html`<${Fact} name=${t("Agent")}><a href=${to.agent(task.assignedAgentId)}>${task.assignedAgentId}</a><//>`
+    html`<${Fact} name=${t("Agent")}>
+      <a href=${to.agent(task.assignedAgentId)}>${agentName(task.assignedAgentId)}</a>
+    <//>`
   }
   ${
     (task.driver || task.model) &&

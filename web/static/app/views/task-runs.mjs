@@ -1,5 +1,6 @@
 // The runs of a task: which one is looked at, what it has used so far, and its transcript.
 import { useState } from "preact/hooks";
+import { agentName } from "../agent-names.mjs";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { t, tn } from "../language.mjs";
@@ -73,7 +74,7 @@ export function RunLine({ run }) {
     <p class="run-line">
       <${Badge} word=${stateOf(read || run)} testid="run-state" />
       <${ReviewMark} run=${read || run} />
-      ${run.agentId && html`<a href=${to.agent(run.agentId)}>${run.agentId}</a>`}
+      ${run.agentId && html`<a href=${to.agent(run.agentId)}>${agentName(run.agentId)}</a>`}
       <${Time} at=${run.startedAt} />
       ${(run.driver || run.model) && html`<span>${[run.driver, run.model].filter(Boolean).join(" · ")}</span>`}
       <${Usage} of=${read?.usage || run.usage} testid="run-usage" />
