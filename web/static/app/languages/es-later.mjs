@@ -33,7 +33,7 @@ export const TEXTS = {
     "lo recordó y preguntó a {other}, porque nadie había respondido: {question}",
   "reminded, as nobody had answered: {question}": "lo recordó, porque nadie había respondido: {question}",
   "is {state}": "está en estado: {state}",
-  "{agent} is {state}": "{agent} está en estado: {state}",
+  "noted that {agent} is {state}": "anotó que {agent} está en estado: {state}",
   "deleted the agent {name}": "eliminó el agente {name}",
   "started the failed job {kind} again": "inició otra vez el trabajo fallido {kind}",
   "rolled {environment} back to {commit}": "revirtió {environment} a {commit}",

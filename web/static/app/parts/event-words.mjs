@@ -26,10 +26,8 @@ const SENTENCES = {
       ? t("reminded and asked {other}, as nobody had answered: {question}", { other, question })
       : t("reminded, as nobody had answered: {question}", { question }),
   "agent:status": ({ agentId, status }, actor) => {
-    const state = say(status).toLowerCase();
-    return actor === agentId
-      ? t("is {state}", { state })
-      : t("{agent} is {state}", { agent: agentName(agentId), state });
+    const [agent, state] = [agentName(agentId), say(status).toLowerCase()];
+    return actor === agent ? t("is {state}", { state }) : t("noted that {agent} is {state}", { agent, state });
   },
   "agent:deleted": ({ agentId, podName }) => t("deleted the agent {name}", { name: podName || agentId }),
   "job:retried": ({ kind }) => t("started the failed job {kind} again", { kind }),
