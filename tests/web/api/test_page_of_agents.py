@@ -69,3 +69,14 @@ def test_the_page_of_agents_says_what_is_missing_without_pointing_at_itself(
     codex = reader.see("driver-row").filter(has_text="Codex")
     expect(codex).to_contain_text("speaks the OpenAI API")
     expect(codex.locator(".bad-text")).to_have_count(0)
+
+
+def test_a_driver_that_an_agent_was_not_set_up_for_is_no_fault(reader: PageReader, plain_world: World) -> None:
+    found = [{"name": name, "canWork": False, "says": f"{name} is not installed"} for name in ("claude", "codex")]
+    _agent, agent_id = plain_world.agent(podName=NAME, drivers=["scripted", "claude"], findings=found)
+
+    reader.open(f"#/agents/{agent_id}")
+
+    findings = reader.see("finding")
+    expect(findings.filter(has_text="claude").locator(".badge.bad")).to_have_count(1)
+    expect(findings.filter(has_text="codex").locator(".badge.quiet")).to_have_count(1)

@@ -196,10 +196,7 @@ export function Agent({ id }) {
       <dt>${t("Last heartbeat")}</dt>
       <dd><${Time} at=${agent.lastHeartbeat} /></dd>
     </dl>
-    ${
-      agent.findings &&
-      html`<section><h2>${t("What it found")}</h2><${Findings} findings=${agent.findings} /></section>`
-    }
+    ${agent.findings && html`<section><h2>${t("What it found")}</h2><${Findings} agent=${agent} /></section>`}
     <section>
       <div class="section-head">
         <h2>${t("Log")}</h2>

@@ -27,14 +27,14 @@ export function DriverChips({ agent }) {
     );
 }
 
-// Everything that an agent found out, one line a driver.
-export function Findings({ findings }) {
+// Everything that an agent found out, one line a driver. What it was not set up for is no fault.
+export function Findings({ agent: { findings, drivers = [] } }) {
   if (!findings?.length) return html`<p class="muted">${t("It has reported nothing about its drivers.")}</p>`;
   return html`<ul class="rows" data-testid="agent-findings">
     ${findings.map(
       (one) =>
         html`<li key=${one.name} class="row" data-testid="finding" data-driver=${one.name} data-works=${one.canWork}>
-          <span class=${`badge ${one.canWork ? "good" : "bad"}`}>
+          <span class=${`badge ${one.canWork ? "good" : drivers.includes(one.name) ? "bad" : "quiet"}`}>
             <i></i>${one.canWork ? t("Can work") : t("Cannot work")}
           </span>
           <span class="row-main">
