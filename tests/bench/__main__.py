@@ -63,6 +63,8 @@ def show(run: Run, recorded: Run | None) -> None:
     print()
     for fall in record.falls(recorded, run.parts.values()):
         print(f"WORSE by more than a tenth: {fall.part}: {fall.what}: {fall.now:.3g}, recorded {fall.was:.3g}")
+    for name, cores in record.elsewhere(recorded, run).items():
+        print(f"recorded on another processor, where ratios may differ by more than a tenth: {name}: {cores}")
     for name, what in record.gone(recorded, run.parts.values()):
         print(f"recorded, but not measured now: {name}: {what}")
     for result in run.parts.values():

@@ -92,6 +92,12 @@ def gone(recorded: Run | None, now: Iterable[PartResult]) -> list[tuple[str, str
     ]
 
 
+def elsewhere(recorded: Run | None, now: Run) -> dict[str, str]:
+    """The parts measured now that were recorded on another processor, and on which."""
+    before = {name: recorded.parts[name].cores for name in now.parts if name in recorded.parts} if recorded else {}
+    return {name: cores for name, cores in before.items() if cores != now.machine["cores"]}
+
+
 def better(first: PartResult, again: PartResult) -> PartResult:
     """Of two measurements of one part, the second with those figures of the first whose ratio was better there."""
     if again.failed:

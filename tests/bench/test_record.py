@@ -11,7 +11,7 @@ from tests.bench import record, report
 from tests.bench.__main__ import status
 from tests.bench.figures import Figure, Found, Missing, Version
 from tests.bench.plots import plots
-from tests.bench.record import PartResult, Run, falls, gone, merged, read, result_of, write
+from tests.bench.record import PartResult, Run, elsewhere, falls, gone, merged, read, result_of, write
 
 RATE = [Figure("bare", 100, "a second"), Figure("GET", 40, "a second", ratio_of="bare", goal="≥ 0.4", note="p99 9 ms")]
 MEMORY = [Figure("theirs", 10, "KB"), Figure("ours", 16, "KB", ratio_of="theirs", goal="≤ 1.6")]
@@ -75,6 +75,16 @@ def test_a_part_that_failed_fails_the_run_and_its_record_stays() -> None:
         0.44,
         1.6,
     ]
+
+
+def test_parts_that_were_recorded_on_another_processor_are_named() -> None:
+    recorded = merged(None, run(part("api", *RATE), part("ws", *MEMORY), part("page", *RATE)))
+    recorded = merged(recorded, replace(run(part("ws", *MEMORY)), machine={"cores": "2 of another"}))
+
+    now = run(part("api", *RATE), part("ws", *MEMORY))
+
+    assert elsewhere(recorded, now) == {"ws": "2 of another"}
+    assert elsewhere(None, now) == {}
 
 
 def test_a_part_says_on_which_machine_it_was_measured() -> None:
