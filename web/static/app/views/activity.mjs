@@ -1,5 +1,5 @@
 // Everything that happened in a project, or that administrators did, as it is on record, the newest first.
-import { useEffect, useState } from "preact/hooks";
+import { useEffect } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { intl, t } from "../language.mjs";
@@ -9,10 +9,10 @@ import { Button, Empty, Loading, Page, Time, Trouble } from "../parts/controls.m
 import { EVENTS, Sentence } from "../parts/event-words.mjs";
 import { project } from "../projects.mjs";
 import { useRecord } from "../record.mjs";
-import { putQuery, route, to } from "../routes.mjs";
+import { putQuery, route } from "../routes.mjs";
 import { useTitle } from "../titles.mjs";
-import { failed } from "../toasts.mjs";
-import { actorName, say, shortId } from "../words.mjs";
+import { actorName, say } from "../words.mjs";
+import { About, useSubjects } from "./event-subjects.mjs";
 
 const PAGE = 100;
 const OF_ADMINISTRATION = /^((user|token|settings):|job:retried$)/;
@@ -49,18 +49,10 @@ export function AdministrationActivity() {
 function Record({ projectId, title, lead }) {
   const { type = "", actor = "" } = route.value.query;
   const { events, hasMore, error, more, again } = useEvents(projectId, type, actor);
-  const [titles, setTitles] = useState(new Map());
   const isAdministration = projectId === ADMINISTRATION;
   const kinds = EVENTS.filter((one) => OF_ADMINISTRATION.test(one) === isAdministration);
+  const known = useSubjects(isAdministration ? null : projectId, events);
   useTitle(title);
-  useEffect(() => {
-    if (isAdministration) return;
-    const read = async () => {
-      const { tasks } = await api.get("/tasks", { projectId, limit: 200 });
-      setTitles(new Map(tasks.map((one) => [one.id, one.title])));
-    };
-    read().catch(failed);
-  }, [projectId]);
   const actors = [...new Set([actor, ...(events || []).map((one) => one.actor)])].filter(Boolean).sort();
   const change = (name, value) => putQuery({ ...route.value.query, [name]: value });
   const actions = html`
@@ -90,7 +82,7 @@ function Record({ projectId, title, lead }) {
           ? html`<${Trouble} error=${error} again=${again} />`
           : html`<${Loading} />`
         : events.length
-          ? html`<${Days} events=${events} titles=${titles} />`
+          ? html`<${Days} events=${events} known=${known} />`
           : html`<${Empty} title=${t("Nothing happened")}>
             ${
               type || actor
@@ -103,7 +95,7 @@ function Record({ projectId, title, lead }) {
   <//>`;
 }
 
-function Days({ events, titles }) {
+function Days({ events, known }) {
   const days = new Map();
   for (const one of events) days.set(dayOf(one), [...(days.get(dayOf(one)) || []), one]);
   return [...days].map(
@@ -117,7 +109,7 @@ function Days({ events, titles }) {
                 <${Avatar} of=${one.actor} />
                 <span>
                   <b>${actorName(one.actor)}</b> <${Sentence} of=${one} />
-                  <${About} event=${one} titles=${titles} />
+                  <${About} event=${one} known=${known} />
                 </span>
                 <${Time} at=${one.at} />
               </li>`,
@@ -125,16 +117,4 @@ function Days({ events, titles }) {
         </ol>
       </section>`,
   );
-}
-
-function About({ event: { projectId, data }, titles }) {
-  const { taskId, taskGroupId, lastTaskId, title } = data || {};
-  const id = taskId || lastTaskId;
-  if (id)
-    return html` · <a href=${to.task(projectId, id)}>
-      ${title || titles.get(id) || t("Task {id}", { id: shortId(id) })}
-    </a>`;
-  return taskGroupId
-    ? html` · <a href=${to.group(projectId, taskGroupId)}>${t("Group {id}", { id: shortId(taskGroupId) })}</a>`
-    : null;
 }
