@@ -18,13 +18,15 @@ from common.services.tasks.verification import CheckResult
 from common.values.repository import Repository
 from common.values.scans import SECRETS, ScanPlan
 from workers.jobs.scan_findings import Finding, Words, digest_of, findings_check, shown_path, shown_paths
-from workers.jobs.secret_texts import find_secrets
+from workers.jobs.secret_texts import find_secrets, reading_of
 
 MOST_BYTES = 64 * 2**20
 """That are searched. Files beyond it are named."""
 MOST_SECONDS = 120.0
 MOST_READ_TOGETHER = 100
 """Blobs, which have at most 4 MiB each."""
+MOST_COPIES_NAMED = 20
+"""So many files with the same content are named in findings."""
 SNIFFED_BYTES = 8000
 TELLING_LENGTH = 32
 UNREAD = "File too large to search"
@@ -53,19 +55,23 @@ class _Search:
     def check(self, changes: Sequence[Change], plan: ScanPlan) -> CheckResult:
         before = {change.before.object_id for change in changes if change.before and change.before.is_file}
         after = [change.after for change in changes if change.after is not None and change.after.is_file]
-        paths = {entry.object_id: entry.path for entry in after if entry.object_id not in before}
+        paths: dict[str, list[str]] = {}
+        for entry in after:
+            if entry.object_id not in before:
+                paths.setdefault(entry.object_id, []).append(entry.path)
         left = dict(paths)
         for blob in self._blobs(list(before) if paths else []):
             if not _is_binary(blob):
                 self.lines_before |= {hash(line.strip()) for line in _lines(blob)}
         for blob in self._blobs(list(paths)):
             self._search(left.pop(blob.object_id), blob)
-        for object_id, path in left.items():
-            self._note_unread(path, object_id)
-        notes = ["One file was searched." if len(paths) == 1 else f"{len(paths)} files were searched."]
+        for object_id, copies in left.items():
+            self._note_unread(copies, object_id)
+        count = sum(map(len, paths.values()))
+        notes = ["One file was searched." if count == 1 else f"{count} files were searched."]
         if self.binary:
             notes.append(f"Not searched, as not text: {shown_paths(self.binary)}.")
-        facts = {"files": len(paths), "binary": len(self.binary)}
+        facts = {"files": count, "binary": len(self.binary)}
         is_refused = plan.secrets == "refuse"
         return findings_check(
             WORDS, self.findings, accepted=plan.accepted, is_refused=is_refused, facts=facts, notes=notes
@@ -92,32 +98,39 @@ class _Search:
             yield from self._together(ids[:middle])
             yield from self._together(ids[middle:])
 
-    def _search(self, path: str, blob: Blob) -> None:
+    def _search(self, paths: Sequence[str], blob: Blob) -> None:
+        """Search the content that these files have in common."""
         lines = _lines(blob)
         added = [hash(line.strip()) not in self.lines_before for line in lines]
-        self._search_known(path, lines, added)
+        self._search_known(paths, lines, added)
         if _is_binary(blob):
-            self.binary.append(path)
+            self.binary += paths
             return
         if blob.is_cut:
-            self._note_unread(path, blob.object_id)
-        for found in find_secrets(path, lines, added):
-            self._note(found.kind, found.value, path, found.line)
+            self._note_unread(paths, blob.object_id)
+        alike: dict[object, list[str]] = {}
+        for path in paths:
+            alike.setdefault(reading_of(path), []).append(path)
+        for copies in alike.values():
+            for found in find_secrets(copies[0], lines, added):
+                self._note(found.kind, found.value, copies, found.line)
 
-    def _search_known(self, path: str, lines: Sequence[str], added: Sequence[bool]) -> None:
+    def _search_known(self, paths: Sequence[str], lines: Sequence[str], added: Sequence[bool]) -> None:
         known = {name: _telling_lines(value) for name, value in self.known.items()}
         if not Mask(chain.from_iterable(known.values())).places(lines):
             return
         for name, parts in known.items():
             for first, last in Mask(parts).places(lines):
                 if any(added[first : last + 1]):
-                    self._note(f"Value of the secret variable {name}", self.known[name], path, first)
+                    self._note(f"Value of the secret variable {name}", self.known[name], paths, first)
 
-    def _note(self, kind: str, value: str, path: str, line: int) -> None:
-        self.findings.append(Finding(f"{kind} {digest_of(value)}", f"{shown_path(path)}, line {line + 1}"))
+    def _note(self, kind: str, value: str, paths: Sequence[str], line: int) -> None:
+        name = f"{kind} {digest_of(value)}"
+        self.findings += [Finding(name, f"{shown_path(path)}, line {line + 1}") for path in paths[:MOST_COPIES_NAMED]]
 
-    def _note_unread(self, path: str, object_id: str) -> None:
-        self.findings.append(Finding(f"{UNREAD} {digest_of(object_id)}", shown_path(path)))
+    def _note_unread(self, paths: Sequence[str], object_id: str) -> None:
+        name = f"{UNREAD} {digest_of(object_id)}"
+        self.findings += [Finding(name, shown_path(path)) for path in paths[:MOST_COPIES_NAMED]]
 
 
 def _telling_lines(value: str) -> list[str]:

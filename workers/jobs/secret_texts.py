@@ -67,6 +67,14 @@ class Found:
     value: str = field(repr=False)
 
 
+def reading_of(path: str) -> tuple[bool, bool]:
+    """What a path decides: whether values without a known format are guessed at, and whether they need no quotes.
+
+    In the same lines, `find_secrets` finds the same for all paths that have the same.
+    """
+    return not _is_written_by_a_program(path), bool(_CONFIGURATION.search(path))
+
+
 def find_secrets(path: str, lines: Sequence[str], added: Sequence[bool]) -> Iterator[Found]:
     """Yield what looks like a secret in the added lines, unordered; the same one may be found twice.
 
@@ -75,7 +83,7 @@ def find_secrets(path: str, lines: Sequence[str], added: Sequence[bool]) -> Iter
     yield from _private_keys(lines, added)
     fresh = [(number, line) for number, line in enumerate(lines) if added[number]]
     patterns = needed_in("\n".join(line for _number, line in fresh))
-    guesses, is_configuration = not _is_written_by_a_program(path), bool(_CONFIGURATION.search(path))
+    guesses, is_configuration = reading_of(path)
     for number, line in fresh:
         keys = list(find_kinds(line, patterns)) if patterns or "eyJ" in line else []
         for kind, start, end in keys:

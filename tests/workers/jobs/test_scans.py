@@ -78,6 +78,23 @@ def test_a_secret_is_refused_by_file_line_and_kind_and_never_shown(platform: Pla
     assert [kind for kind, secret in leaks().items() if secret[:40] in stored or secret[-30:] in stored] == []
 
 
+def test_a_secret_in_files_of_equal_content_is_named_in_each(plain_platform: Platform) -> None:
+    """A copy under a name whose content is not guessed at, such as a lock file's, hides nothing."""
+    platform = plain_platform
+    project = platform.project(FILES, secret_scan="refuse")
+    task = platform.task(project)
+    settings_file = f"DB_PASSWORD={password()}\n"
+    platform.work(task, dict.fromkeys(("a.env", "b.env", "notes.md", "yarn.lock"), settings_file))
+
+    check = secrets_check(platform, task)
+    assert places_in(check) == {
+        ("Random Value of a Secret Name", "a.env, line 1"),
+        ("Random Value of a Secret Name", "b.env, line 1"),
+    }
+    assert (check.facts["found"], check.facts["files"]) == (1, 4)
+    assert "4 files were searched." in (check.message or "")
+
+
 HONEST: dict[str, dict[str, str | None]] = {
     "an untouched secret": {"app.py": OLD + "PORT = 8080\n"},
     "a moved line": {"app.py": "PORT = 80\n\n\ndef keys():\n    " + OLD},
