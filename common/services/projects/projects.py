@@ -155,11 +155,10 @@ def create_project(tx: Transaction, values: ProjectValues, *, by: Caller) -> Pro
     tx.session.flush()
     check_question_rules(tx, project)
     check_auto_quarantine(tx, project)
-    # The creator of a restricted project may not be able to see it. If they can, this access is noted, so that a
-    # repeated request with the same Idempotency-Key checks it again.
-    if by.role_in(tx, project) is not None:
-        by.require_in(tx, project.id, Role.VIEWER)
     tx.record(_status_changed(project, None))
+    _join_if_restricted(tx, project, by)
+    # This access is noted, so that a repeated request with the same Idempotency-Key checks it again.
+    by.require_in(tx, project.id, Role.VIEWER)
     tx.enqueue(jobs.PROVISION_PROJECT, project.id, project_id=project.id)
     return view_of(project)
 
@@ -213,6 +212,7 @@ def update_project(tx: Transaction, project_id: str, values: ProjectValues, *, b
         tx.enqueue(jobs.RESTORE_RUNTIME, "platform", project_id=None)
     changed = changed_names(before, setting_values(project, ProjectValues.__annotations__))
     tx.record(_status_changed(project, project.state_, changed))
+    _join_if_restricted(tx, project, by)
     forget_red_results(tx, project, changed)
     if "caps" in values:
         tx.session.flush()
@@ -287,6 +287,16 @@ def delete_member(tx: Transaction, project_id: str, user_id: str, *, by: Caller)
     tx.record(_member_changed(project_id, tx.get(User, user_id), Role(row.role), None))
     tx.session.delete(row)
     tx.access_changed(user_id)
+
+
+def _join_if_restricted(tx: Transaction, project: Project, by: Caller) -> None:
+    """Whoever makes a restricted project, or restricts one, stays its maintainer, and can let others in."""
+    if not project.is_restricted or by.is_admin or _locked_member(tx, project.id, by.user_id) is not None:
+        return
+    tx.add(ProjectMember(project_id=project.id, user_id=by.user_id, role=Role.MAINTAINER))
+    tx.session.flush()
+    tx.record(_member_changed(project.id, tx.get(User, by.user_id), None, Role.MAINTAINER))
+    tx.access_changed(by.user_id)
 
 
 def _locked_member(tx: Transaction, project_id: str, user_id: str) -> ProjectMember | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -89,6 +90,30 @@ def test_a_restricted_project_does_not_exist_for_others(app: Flask) -> None:
     assert admin.delete(f"/api/projects/{project.id}/members/{member.id}").status_code == 204
     assert admin.delete(f"/api/projects/{project.id}/members/{member.id}").status_code == 404
     assert insider.get(f"/api/projects/{project.id}").status_code == 404
+
+
+def test_who_restricts_a_project_stays_its_maintainer(app: Flask, admin: FlaskClient) -> None:
+    """Else nobody but an administrator could use it, or let anybody in."""
+    max_ = builders.client_of(app, builders.a_user("max", Role.MAINTAINER))
+    mia = builders.a_user("mia")
+    made = max_.post("/api/projects", json={"name": "Made", "restricted": True}, headers={"Idempotency-Key": "k"})
+    closed = max_.post("/api/projects", json={"name": "Closed"}).json["project"]
+    assert max_.patch(f"/api/projects/{closed['id']}", json={"restricted": True}).status_code == 200
+
+    for project in (made.json["project"], closed):
+        path = f"/api/projects/{project['id']}"
+        (member,) = max_.get(f"{path}/members").json["members"]
+        assert (member["username"], member["role"]) == ("max", "maintainer")
+        assert max_.put(f"{path}/members/{mia.id}", json={"role": "member"}).status_code == 200
+        assert builders.client_of(app, mia).get(path).status_code == 200
+        assert max_.patch(path, json={"description": "Ours", "restricted": True}).status_code == 200
+    joined = sorted(json.loads(event.data)["data"]["username"] for event in events("project:member_changed"))
+    assert joined == ["max", "max", "mia", "mia"]
+
+    again = max_.post("/api/projects", json={"name": "Made", "restricted": True}, headers={"Idempotency-Key": "k"})
+    assert again.data == made.data
+    assert admin.post("/api/projects", json={"name": "Theirs", "restricted": True}).status_code == 201
+    assert len(events("project:member_changed")) == 4
 
 
 def test_a_member_is_no_administrator_and_somebody_who_exists(maintainer: FlaskClient) -> None:
