@@ -3,7 +3,7 @@
 The address is chosen by an administrator and called from inside the operator's network, so it must not reach loopback,
 private networks or a cloud's metadata service, unless AIWORKER_OUTGOING_ALLOW names it. It is checked as text
 when it is set (`check_webhook_address`, no DNS), and by every IP address of its host at each try; the connection goes
-to the address that was checked. The signature is that of https://www.standardwebhooks.com.
+to one of the addresses that were checked. The signature is that of https://www.standardwebhooks.com.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 from common.errors import Invalid
 from common.machine.addresses import Address, is_local_name, is_public, literal_address
 from common.machine.late_modules import late_module
+from common.machine.waiting import Deadline
 from common.values.notice import Dispatch, DispatchAnswer
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def send(dispatch: Dispatch, allow: Sequence[str], *, whole_seconds: float = WHO
     """
     try:
         place = _parse(dispatch.url, allow)
-        return _post(place, _address_of(place), dispatch, whole_seconds)
+        return _post(place, _addresses_of(place), dispatch, whole_seconds)
     except Invalid as error:
         return DispatchAnswer(None, error=error.message)
     except _Unsent as error:
@@ -118,10 +119,10 @@ def _parse(url: str, allow: Sequence[str]) -> _Place:
     return _Place(match["scheme"], host, port, path, literal, is_allowed)
 
 
-def _address_of(place: _Place) -> str:
-    """The IP address to connect to. Raises _Unsent if there is none, or one that may not be called."""
+def _addresses_of(place: _Place) -> list[str]:
+    """The IP addresses to connect to. Raises _Unsent if there is none, or one that may not be called."""
     if place.literal is not None:
-        return str(place.literal)
+        return [str(place.literal)]
     try:
         found = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
@@ -131,14 +132,23 @@ def _address_of(place: _Place) -> str:
         raise _Unsent(
             f"{place.host} resolves to a private address; the operator can allow it in AIWORKER_OUTGOING_ALLOW"
         )
-    return addresses[0]
+    return addresses
 
 
-def _post(place: _Place, address: str, dispatch: Dispatch, whole_seconds: float) -> DispatchAnswer:
-    try:
-        connected = socket.create_connection((address, place.port), timeout=min(CONNECT_SECONDS, whole_seconds))
-    except OSError as error:
-        raise _Unsent(f"{place.host}:{place.port} can't be reached ({error.strerror or error})") from error
+def _connected(place: _Place, addresses: Sequence[str], seconds: float) -> socket.socket:
+    """A connection to the first of the addresses that accepts one: `localhost` is ::1 before it is 127.0.0.1."""
+    deadline = Deadline(seconds)
+    for left in range(len(addresses), 0, -1):
+        try:
+            share = max(deadline.left_seconds / left, 0.1)
+            return socket.create_connection((addresses[-left], place.port), timeout=share)
+        except OSError as error:
+            fault = error
+    raise _Unsent(f"{place.host}:{place.port} can't be reached ({fault.strerror or fault})") from fault
+
+
+def _post(place: _Place, addresses: Sequence[str], dispatch: Dispatch, whole_seconds: float) -> DispatchAnswer:
+    connected = _connected(place, addresses, min(CONNECT_SECONDS, whole_seconds))
     is_over = threading.Event()
 
     def cut() -> None:

@@ -100,6 +100,24 @@ def test_a_name_that_leads_to_a_private_address_is_not_called(
     assert receiver.received == []
 
 
+def test_a_name_with_several_addresses_is_called_at_the_one_that_answers(
+    monkeypatch: pytest.MonkeyPatch, receiver: WebhookReceiver
+) -> None:
+    """`localhost` leads to ::1 first on most machines, and the receiver may listen on 127.0.0.1 alone."""
+    port, of_literals = int(receiver.host.partition(":")[2]), socket.getaddrinfo
+
+    def answer(host: str, *arguments: Any, **options: Any) -> list[Any]:
+        if host != "localhost":
+            return of_literals(host, *arguments, **options)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, port)) for one in ("127.0.0.2", "127.0.0.1")]
+
+    monkeypatch.setattr(socket, "getaddrinfo", answer)
+    answered = send(dispatch(f"http://localhost:{port}/"), ["localhost"])
+
+    assert (answered.status, answered.error) == (204, None)
+    assert [one.headers["host"] for one in receiver.received] == [f"localhost:{port}"]
+
+
 def test_a_redirect_is_not_followed(receiver: WebhookReceiver) -> None:
     with WebhookReceiver() as elsewhere:
         receiver.status, receiver.headers = 307, {"Location": elsewhere.url}
