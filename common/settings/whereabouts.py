@@ -9,18 +9,20 @@ from pathlib import Path
 
 from common.errors import Misconfigured
 from common.settings import given_key, read_store, read_web
-from common.settings.environment import Environment
+from common.settings.environment import Environment, web_address
 from common.settings.private_files import key_path
 
 
 @dataclass(frozen=True)
 class Whereabouts:
-    """internal_url: where the platform of this machine answers, if it has one. database_path: SQLite's file; None with
-    another database. has_key: whether there is a secret key already. is_closed: whether the data directory, or a folder
-    above it, does not let this user in; then a key or a file of SQLite in it counts as missing.
+    """internal_url: where the platform of this machine answers, if it has one. hosts: those of its addresses, in lower
+    case; one that begins with a dot stands for all names that end so. database_path: SQLite's file; None with another
+    database. has_key: whether there is a secret key already. is_closed: whether the data directory, or a folder above
+    it, does not let this user in; then a key or a file of SQLite in it counts as missing.
     """
 
     internal_url: str
+    hosts: tuple[str, ...]
     data_dir: Path
     database_path: Path | None
     has_key: bool
@@ -50,4 +52,7 @@ def look_around(environ: Mapping[str, str] | None = None) -> Whereabouts:
     except OSError:
         has_key, is_closed = False, True
     has_key = has_key or given_key(env) is not None
-    return Whereabouts(read_web(env).internal_url, store.data_dir, store.database_path, has_key, is_closed)
+    web = read_web(env)
+    named = [parts.hostname or "" for url in (web.internal_url, web.public_url) if (parts := web_address(url))]
+    hosts = (*named, *(host.lower().removeprefix("*") for host in web.allowed_hosts))
+    return Whereabouts(web.internal_url, hosts, store.data_dir, store.database_path, has_key, is_closed)

@@ -98,14 +98,16 @@ class Api:
     def token(self) -> str:
         """The API token, to be asked for anew for each request: a command's own is replaced before it expires.
 
-        Raises Misconfigured if there is none and this machine holds no platform's data.
+        Raises Misconfigured if there is none and this machine holds no platform's data, or the address is another's.
         """
         if self._given_token is not None:
             return self._given_token
         if self._own_token is None:
-            if not self._is_named:
+            if self._is_named:
+                _require_data()
+            # A token of an administrator, which nobody else may see.
+            if not self._is_named or not _is_own(self.url):
                 raise Misconfigured(f"you are not logged in to {self.url}; run: aiworker login {self.url}")
-            _require_data()
             # With a token of the caller's, a command needs none of the database's libraries.
             own_token: Callable[[], AbstractContextManager[Callable[[], str]]]
             own_token = import_module("web.cli.operators").own_token
@@ -296,6 +298,13 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _is_own(url: str) -> bool:
+    """Whether the address leads to this machine, or has a host that the settings name as the platform's."""
+    host = urlsplit(url).hostname or ""
+    names = (one for one in look_around().hosts if one)
+    return is_loopback(host) or any(host.endswith(name) if name.startswith(".") else host == name for name in names)
 
 
 def _require_data() -> None:

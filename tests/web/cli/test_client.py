@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.web.cli.test_main import aiworker
 from web.cli import client, waiting
 from web.cli.api_error import ApiError
 from web.cli.client import Api
@@ -202,3 +204,26 @@ def test_an_error_of_something_in_between_is_told_of(flaky: Flaky, api: Api, ans
 
     with pytest.raises(ApiError, match=told):
         api.call("GET", "/tasks")
+
+
+@pytest.mark.usefixtures("ada")
+def test_a_token_of_this_platform_is_made_for_its_own_addresses_alone(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is behind another address could do anything with it for as long as the command takes."""
+    port, look_up = address.rpartition(":")[2], socket.getaddrinfo
+
+    def find(host: str, *arguments: Any, **options: Any) -> list[Any]:
+        return look_up("127.0.0.1" if "example" in host else host, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", find)
+    theirs = f"http://ours.example.org:{port}"
+    for own in ({}, {"AIWORKER_PUBLIC_URL": "https://ours.example"}, {"AIWORKER_ALLOWED_HOSTS": "*, .ours.example"}):
+        said = aiworker("--url", theirs, "whoami", code=1, **own)
+        assert said == f"aiworker: you are not logged in to {theirs}; run: aiworker login {theirs}"
+
+    # The server, which was started without these names, refuses what reaches it.
+    for own in ({"AIWORKER_PUBLIC_URL": "https://ours.example"}, {"AIWORKER_ALLOWED_HOSTS": "ours.example"}):
+        assert " 421 " in aiworker("--url", f"http://OURS.example:{port}", "whoami", code=1, **own)
+    for host in ("localhost", "127.0.0.1"):
+        assert aiworker("--url", f"http://{host}:{port}", "whoami").startswith("ada (admin) at ")
