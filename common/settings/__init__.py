@@ -267,7 +267,7 @@ settings = _Once()
 
 def read_web(env: Environment) -> WebSettings:
     """Raises Misconfigured."""
-    host = env.string("AIWORKER_HOST", default="127.0.0.1")
+    host = env.string("AIWORKER_HOST", default="127.0.0.1").strip("[]")
     port = env.number("AIWORKER_PORT", "PORT", default=3000, least=1, most=65535)
     public_url = env.address("AIWORKER_PUBLIC_URL", such_as="https://aiworker.example")
     internal_url = env.address("AIWORKER_INTERNAL_URL", such_as="http://localhost:3000")

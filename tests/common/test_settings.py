@@ -77,6 +77,7 @@ def test_no_test_reads_the_settings_of_this_checkouts_own_instance() -> None:
         ("::", "http://localhost:4000", "http://127.0.0.1:4000"),
         ("192.0.2.7", "http://192.0.2.7:4000", "http://192.0.2.7:4000"),
         ("::1", "http://[::1]:4000", "http://[::1]:4000"),
+        ("[::1]", "http://[::1]:4000", "http://[::1]:4000"),
         ("build.lan", "http://build.lan:4000", "http://build.lan:4000"),
     ],
 )
@@ -87,3 +88,5 @@ def test_addresses_are_where_the_web_server_listens(
     web = from_env(environ).web
 
     assert (web.public_url, web.internal_url) == (public, internal)
+    # The Procfile needs an IPv6 address in brackets, as gunicorn does.
+    assert web.host == (host or "127.0.0.1").strip("[]")
