@@ -376,8 +376,9 @@ def _error_of(reply: requests.Response) -> Json:
 def _reason(body: Json) -> str:
     """Return the platform's error message, at most 300 characters."""
     details = body.get("details")
-    message = details.get("message") if isinstance(details, dict) else None
-    return str(message or body.get("error") or "")[:300]
+    found = details if isinstance(details, dict) else {}
+    said = ": ".join(str(found[name]) for name in ("field", "message") if found.get(name))
+    return (said if found.get("message") else str(body.get("error") or ""))[:300]
 
 
 def _question(reply: Json) -> AskedQuestion:

@@ -7,16 +7,19 @@ agent's own token is stored with mode 0600 and used until the platform answers 4
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from common.errors import Forbidden, Misconfigured, NotFound, ProviderRefused, ProviderUnavailable, Unauthenticated
+from common.errors import Misconfigured, NotFound, ProviderRefused, ProviderUnavailable, Unauthenticated
 from common.machine.files import replace_file
 from workers.runner.backoff import Backoff
 from workers.runner.client import AgentApi, RunOver, Wire
 from workers.runner.drivers.offer import DriverOffer
 from workers.runner.setup import Setup
+
+logger = logging.getLogger("workers.runner")
 
 VERSION = "1.0.0"
 
@@ -54,7 +57,8 @@ class Enrolment:
     def enrol(self) -> Identity:
         """Register and store the new identity. Retries without a limit while the platform is unavailable.
 
-        Raises Misconfigured, with a one-line message, if there is no enrolment token or the platform rejects it.
+        Raises Misconfigured, with a one-line message, if there is no enrolment token, or the platform rejects it or
+        what the agent says of itself.
         """
         if self.token_path is None:
             raise Misconfigured(f"the platform at {self.url} does not know the agent in {self.kept_path} (any more)")
@@ -72,11 +76,17 @@ class Enrolment:
                         setup=self.setup,
                     )
             except ProviderUnavailable as error:
+                logger.warning("platform is unavailable", extra={"reason": str(error)})
                 self.sleep(backoff.next_seconds(error))
-            except (Unauthenticated, Forbidden, NotFound, RunOver, ProviderRefused, KeyError, TypeError) as error:
+            except Unauthenticated as error:
                 raise Misconfigured(
                     f"the platform at {self.url} does not accept the enrolment token in {self.token_path} "
                     f"({error}); put a new one there: POST /api/agents/enrolment-tokens"
+                ) from error
+            except (NotFound, RunOver, ProviderRefused, KeyError, TypeError) as error:
+                raise Misconfigured(
+                    f"the platform at {self.url} does not register this agent ({error}); check its address, its name "
+                    f"and capabilities, and that {self.token_path} holds an enrolment token"
                 ) from error
             else:
                 identity = Identity(agent_id, agent_token)

@@ -92,6 +92,7 @@ class Platform:
         self.lock = threading.Condition()
         self.runs: dict[str, PlatformRun] = {}
         self.enrolment_tokens = {"enrol-1"}
+        self.refuses_names = False
         self.agent_tokens: set[str] = set()
         self.registrations: list[Json] = []
         self.heartbeats: list[list[str]] = []
@@ -245,6 +246,9 @@ class _Conversation(BaseHTTPRequestHandler):
         platform = self.platform
         if token not in platform.enrolment_tokens:
             return 401, {"error": "Invalid or expired token"}
+        if platform.refuses_names:
+            details = {"field": "podName", "message": "Must have 1 to 253 characters"}
+            return 400, {"error": "Validation error", "details": details}
         platform.enrolment_tokens.discard(token)
         platform.registrations.append(body)
         number = len(platform.registrations)

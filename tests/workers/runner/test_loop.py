@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import refusing_port
 from tests.workers.runner.runner_platform import (
     Platform,
     Start,
@@ -120,6 +121,29 @@ def test_without_a_good_enrolment_token_it_ends_with_one_line(
     assert line.startswith("aiworker agent: ")
     assert "enrolment" in line
     assert "enrol-used-up" not in line
+
+
+def test_a_name_that_the_platform_refuses_is_not_blamed_on_the_token(
+    platform: Platform, start: Start, tmp_path: Path
+) -> None:
+    platform.refuses_names = True
+
+    assert start().wait(60) == 1
+
+    (line,) = (tmp_path / "agent.log").read_text().splitlines()
+    assert "does not register this agent (POST /runner/register: 400 podName: Must have 1 to 253 characters)" in line
+    assert "check its address, its name and capabilities" in line
+    assert "does not accept the enrolment token" not in line
+
+
+def test_an_agent_that_finds_no_platform_says_so(start: Start, tmp_path: Path) -> None:
+    with refusing_port() as port:
+        start("--url", f"http://127.0.0.1:{port}")
+
+        eventually(lambda: (tmp_path / "agent.log").read_text(), "it says something")
+
+        (first, *_) = (tmp_path / "agent.log").read_text().splitlines()
+        assert f"http://127.0.0.1:{port} does not answer" in first
 
 
 def test_an_unknown_driver_ends_it_with_one_line(platform: Platform, start: Start, tmp_path: Path) -> None:
