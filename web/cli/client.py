@@ -78,7 +78,7 @@ class Api:
         """
         if given:
             found = None if "://" in given else read_kept().named(given)
-            return (found[1].url if found else given.rstrip("/")), True
+            return (found[1].url if found else given.rstrip("/").removesuffix("/api")), True
         own = look_around().internal_url.rstrip("/")
         if self._given_token is not None:
             return own, True

@@ -206,6 +206,13 @@ def test_an_error_of_something_in_between_is_told_of(flaky: Flaky, api: Api, ans
         api.call("GET", "/tasks")
 
 
+def test_the_address_may_be_that_of_the_api(ours: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `login` and agents take it: the documents call it the base URL."""
+    assert aiworker("--url", f"{ours}/api", "task", "list") == ""
+    monkeypatch.setenv("AIWORKER_URL", f"{ours}/api/")
+    assert aiworker("open", "--print") == f"{ours}/"
+
+
 @pytest.mark.usefixtures("ada")
 def test_a_token_of_this_platform_is_made_for_its_own_addresses_alone(
     address: str, monkeypatch: pytest.MonkeyPatch
