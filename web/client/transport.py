@@ -138,7 +138,7 @@ class Transport:
     """
 
     def __init__(self, url: str, token: str | None = None, *, timeout: float = DEFAULT_TIMEOUT_SECONDS) -> None:
-        self.url = url.rstrip("/")
+        self.url = url.rstrip("/").removesuffix("/api")
         self.timeout = timeout
         self._token = token
         self._refresh_token: str | None = None

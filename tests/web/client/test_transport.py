@@ -72,6 +72,13 @@ def test_a_redirect_is_an_error_that_names_the_address(recording: Recording, met
     assert recording.asked == [(method, "/api/deployments/1/rollback", "Bearer aiw_any")]
 
 
+def test_the_address_may_be_the_base_url_of_the_api(recording: Recording) -> None:
+    with Transport(f"{recording.url}/api/") as client:
+        client._call("GET", "/api/tasks")
+
+    assert recording.asked == [("GET", "/api/tasks", None)]
+
+
 def test_the_token_is_sent_whatever_stands_in_the_netrc_file(
     recording: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
