@@ -207,8 +207,15 @@ def set_mark(tx: Transaction, name: str, value: dict[str, object]) -> None:
 
 @transactional
 def save_progress(tx: Transaction, lease: Lease, done: int | None, total: int | None, message: str) -> None:
-    """Store the job's progress and send it to clients at once. Call it at most twice a second."""
-    tx.queue.show_progress(lease, done, total, mask_of_project(tx, lease.project_id)(message))
+    """Store the job's progress and send it to clients at once. Call it at most twice a second.
+
+    Progress that can't be masked is left out: the deletion of a project goes on without its variables.
+    """
+    try:
+        mask = mask_of_project(tx, lease.project_id)
+    except AnotherKey:
+        return
+    tx.queue.show_progress(lease, done, total, mask(message))
 
 
 def announce_live(project_id: str, task_id: str, event: str, body: dict[str, object]) -> None:

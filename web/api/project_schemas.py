@@ -268,7 +268,8 @@ class CreateProjectSchema(_GivenProjectSchema):
 
 
 class ProjectSchema(Schema):
-    """envVars: the values are masked for callers who do not maintain the project. secretEnvVars: the names only.
+    """envVars: the values are masked for callers who do not maintain the project; null: they were sealed with another
+    secret key, and can be set anew. secretEnvVars: the names only.
 
     driver, model: for tasks that name none; null: the platform's.
 
@@ -303,7 +304,7 @@ class ProjectSchema(Schema):
     starter = Choice(tuple(STARTERS), allow_none=True)
     default_branch = fields.String()
     docker_image = fields.String(allow_none=True)
-    env_vars = fields.Dict(keys=fields.String(), values=fields.String())
+    env_vars = fields.Dict(keys=fields.String(), values=fields.String(), allow_none=True)
     secret_env_vars = fields.List(fields.String(), attribute="secret_env_names")
     secrets_in_checks = fields.List(fields.String())
     secrets_in_previews = fields.List(fields.String())

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from common.machine.text import camel_case
 from common.models.project import Project
-from common.services.projects.variables import variables_of
+from common.services.projects.variables import readable_variables
 
 _API_NAMES = {"is_restricted": "restricted"}
 _OTHER_NAMES = frozenset({"keep_tests", "review", "secret_env_var_changes"})
@@ -16,12 +16,14 @@ _OTHER_NAMES = frozenset({"keep_tests", "review", "secret_env_var_changes"})
 def setting_values(project: Project, names: Iterable[str]) -> dict[str, object]:
     """The present values of these settings, to be compared. names: attributes of `ProjectValues`.
 
-    Secret variables are compared as they are sealed: they count as changed whenever they are set anew.
+    Secret variables, and plain ones that were sealed with another secret key, are compared as they are sealed: they
+    count as changed whenever they are set anew.
     """
     values: dict[str, object] = {}
     for name in names:
         if name == "env_vars":
-            values[name] = variables_of(project)
+            variables = readable_variables(project)
+            values[name] = project.env_sealed if variables is None else variables
         elif name == "secret_env_vars":
             values[name] = project.secret_env_sealed
         elif name not in _OTHER_NAMES:

@@ -26,7 +26,7 @@ from common.services.projects.escalation import check_question_rules
 from common.services.projects.project_names import flush_name, free_slug, is_name_taken, name_key, taken
 from common.services.projects.quarantine_owner import check_auto_quarantine
 from common.services.projects.red_results import forget_red_results
-from common.services.projects.variables import changed_secrets, variables_of
+from common.services.projects.variables import changed_secrets, readable_variables
 from common.services.spend.cap_settings import GroupChanges, changed_groups
 from common.services.spend.model_offers import check_model
 from common.services.tasks.lifecycle import resume_capped
@@ -109,10 +109,12 @@ class ProjectValues(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class ProjectView:
-    """A project as one caller may see it. env_vars: the values are masked for callers below maintainer."""
+    """A project as one caller may see it. env_vars: the values are masked for callers below maintainer; None: they were
+    sealed with another secret key.
+    """
 
     project: Project
-    env_vars: Mapping[str, str]
+    env_vars: Mapping[str, str] | None
 
 
 @dataclass(frozen=True)
@@ -305,8 +307,10 @@ def _locked_member(tx: Transaction, project_id: str, user_id: str) -> ProjectMem
 
 
 def view_of(project: Project, *, shows_env: bool = True) -> ProjectView:
-    variables = variables_of(project)
-    return ProjectView(project, variables if shows_env else dict.fromkeys(variables, MASK))
+    variables = readable_variables(project)
+    if variables is None or shows_env:
+        return ProjectView(project, variables)
+    return ProjectView(project, dict.fromkeys(variables, MASK))
 
 
 def _defaults() -> ProjectValues:
@@ -356,7 +360,7 @@ def _apply(project: Project, values: ProjectValues) -> None:
     if "caps" in values:
         project.caps = changed_groups(project.caps or {}, values["caps"])
     project.name_key = name_key(project)
-    both = sorted(set(variables_of(project)) & set(project.secret_env_names))
+    both = sorted(set(readable_variables(project) or ()) & set(project.secret_env_names))
     if both and ("secret_env_vars" in values or both[0] in (changes or {})):
         field = "secretEnvVars" if "secret_env_vars" in values else "secretEnvVarChanges"
         raise Invalid(f"{field}.{both[0]}", "Is in envVars too")

@@ -56,6 +56,14 @@ def variables_of(project: Project) -> dict[str, str]:
     return dict(unseal(project.env_sealed)) if project.env_sealed else {}
 
 
+def readable_variables(project: Project) -> dict[str, str] | None:
+    """The plain variables; None if they were sealed with another secret key."""
+    try:
+        return variables_of(project)
+    except AnotherKey:
+        return None
+
+
 def secrets_of(project: Project) -> dict[str, str]:
     """The secret variables (secretEnvVars)."""
     return dict(unseal(project.secret_env_sealed)) if project.secret_env_sealed else {}

@@ -1,6 +1,8 @@
-"""Requests that need what was sealed with another secret key: a 503 that says what to do, and nothing is written."""
+"""What was sealed with another secret key. A request that needs it: a 503 that says what to do; others are answered."""
 
 from __future__ import annotations
+
+import json
 
 import pytest
 from flask import Flask
@@ -15,7 +17,7 @@ from common.states import Role
 from tests import builders
 from tests.web.api.test_webhook import deliveries, patch, reach
 from tests.web.made import a_project
-from tests.web.world import World, all_of, get, run_jobs
+from tests.web.world import World, all_of, events, get, run_jobs
 
 ANOTHER = "another secret key, of 32 characters and more"
 SAID = {
@@ -40,20 +42,55 @@ def shop(ada: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> Project:
     return made
 
 
-def test_requests_for_variables_are_refused_for_now_with_the_remedy(ada: FlaskClient, shop: Project) -> None:
-    path = f"/api/projects/{shop.id}"
-    replies = [
-        ada.get("/api/projects"), ada.get(path), ada.patch(path, json={"description": "new"}),
-        ada.patch(path, json={"envVars": {"PLAIN": "y"}}), ada.delete(path),
-    ]  # fmt: skip
+def test_a_change_of_some_secret_variables_is_refused_for_now_with_the_remedy(ada: FlaskClient, shop: Project) -> None:
+    reply = ada.patch(f"/api/projects/{shop.id}", json={"secretEnvVarChanges": {"OTHER": "x"}, "description": "new"})
 
-    for reply in replies:
-        assert reply.status_code == 503
-        assert set(reply.json) == {"error", "details", "requestId"}
-        assert (reply.json["error"], reply.json["details"]) == ("Service unavailable", SAID)
-        assert int(reply.headers["Retry-After"]) > 0
+    assert reply.status_code == 503
+    assert set(reply.json) == {"error", "details", "requestId"}
+    assert (reply.json["error"], reply.json["details"]) == ("Service unavailable", SAID)
+    assert int(reply.headers["Retry-After"]) > 0
     kept = get(Project, shop.id)
-    assert (kept.description, kept.state, kept.env_sealed) == (shop.description, shop.state, shop.env_sealed)
+    assert (kept.description, kept.secret_env_sealed) == (shop.description, shop.secret_env_sealed)
+
+
+def test_a_project_that_can_not_be_read_is_listed_without_its_variables(
+    app: Flask, ada: FlaskClient, shop: Project
+) -> None:
+    other = ada.post("/api/projects", json={"name": "other", "envVars": {"PLAIN": "x"}}).json["project"]
+    vera = builders.client_of(app, builders.a_user("vera", Role.VIEWER))
+
+    for client, value in ((ada, "x"), (vera, "***")):
+        listed = client.get("/api/projects").json["projects"]
+        assert [(one["id"], one["envVars"]) for one in listed] == [(other["id"], {"PLAIN": value}), (shop.id, None)]
+    read = ada.get(f"/api/projects/{shop.id}").json["project"]
+    assert (read["envVars"], read["secretEnvVars"]) == (None, ["KEY"])
+
+
+def test_other_settings_of_such_a_project_change(ada: FlaskClient, shop: Project) -> None:
+    reply = ada.patch(f"/api/projects/{shop.id}", json={"description": "new"})
+
+    assert (reply.status_code, reply.json["project"]["description"]) == (200, "new")
+    assert get(Project, shop.id).env_sealed == shop.env_sealed
+    assert changed_names() == ["description"]
+
+
+def test_its_variables_can_be_set_anew(ada: FlaskClient, shop: Project) -> None:
+    path = f"/api/projects/{shop.id}"
+
+    secret = ada.patch(path, json={"secretEnvVars": {"KEY": "another value"}})
+    assert (secret.status_code, secret.json["project"]["envVars"]) == (200, None)
+    assert changed_names() == ["secretEnvVars"]
+    clash = ada.patch(path, json={"envVars": {"KEY": "y"}})
+    assert (clash.status_code, clash.json["details"]["field"]) == (400, "envVars.KEY")
+
+    plain = ada.patch(path, json={"envVars": {"PLAIN": "y"}})
+    assert (plain.status_code, plain.json["project"]["envVars"]) == (200, {"PLAIN": "y"})
+    assert changed_names() == ["envVars"]
+    assert variables.secrets_of(get(Project, shop.id)) == {"KEY": "another value"}
+
+
+def changed_names() -> list[str]:
+    return json.loads(events("project:status_changed")[-1].data)["data"]["changed"]
 
 
 def test_what_is_not_sealed_is_still_answered(ada: FlaskClient, shop: Project) -> None:

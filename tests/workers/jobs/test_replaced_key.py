@@ -14,7 +14,7 @@ from common.sealing import seal
 from common.services import jobs as rows
 from common.services.delivery import restoring
 from common.services.delivery.restoring import Dying
-from common.services.projects import variables
+from common.services.projects import projects, variables
 from common.services.runs import runners
 from common.settings import settings
 from common.states import JobState
@@ -179,3 +179,21 @@ def test_a_job_whose_worker_died_each_time_waits_for_the_key_before_it_fails_its
     platform.run_jobs()
     assert platform.get(Job, job.id).state == JobState.FAILED
     assert platform.get(Task, task.id).state == "needs_input"
+
+
+def test_a_project_that_can_not_be_read_is_deleted_with_its_apps_and_runs(
+    plain_platform: Platform, set_key: SetKey
+) -> None:
+    platform = plain_platform
+    project = platform.project(env_vars={"PLAIN": "x"}, **SECRETS)
+    platform.staged(platform.approved(project, "One", {"one": "1\n"}))
+    platform.task(project)
+    platform.claim()
+    set_key(ANOTHER)
+
+    projects.delete_project(project.id, by=platform.max)
+    platform.run_jobs(until=lambda: platform.all(Project) == [])
+
+    assert platform.all(Run) == platform.all(Deployment) == []
+    (job,) = platform.all(Job, Job.kind == jobs.DELETE_PROJECT.name)
+    assert (job.state, job.error) == (JobState.DONE, None)

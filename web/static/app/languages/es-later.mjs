@@ -187,6 +187,8 @@ export const TEXTS = {
   Capabilities: "Capacidades",
   "Current task": "Tarea actual",
   "Environment variables": "Variables de entorno",
+  "The stored ones can't be read with the present secret key: write all of them again.":
+    "Las guardadas no se pueden leer con la clave secreta actual: hay que escribirlas todas de nuevo.",
   "Last heartbeat": "Último latido",
   "It finishes what it has and takes nothing more": "Termina lo que tiene y no toma nada más",
   Drain: "Drenar",

@@ -208,7 +208,8 @@ export const RunFields = ({ form }) => html`
   </div>
 `;
 
-export const MoreFields = ({ form, secrets = [] }) => html`
+// isUnreadable: the plain variables were sealed with another secret key.
+export const MoreFields = ({ form, secrets = [], isUnreadable = false }) => html`
   <div class="pair">
     <${TextField}
       label=${t("Environment variables")}
@@ -216,7 +217,11 @@ export const MoreFields = ({ form, secrets = [] }) => html`
       form=${form}
       rows="4"
       placeholder="NAME=value"
-      hint=${t('One a line. Several lines in one value: "A\\nB".')}
+      hint=${
+        isUnreadable
+          ? t("The stored ones can't be read with the present secret key: write all of them again.")
+          : t('One a line. Several lines in one value: "A\\nB".')
+      }
       spellcheck=${false}
     />
     <${TextField}

@@ -153,7 +153,7 @@ function Form({ of, saved }) {
       <${TextField} label=${t("Name")} name="name" form=${fields} required maxlength="100" />
       <${TextField} label=${t("Description")} name="description" form=${fields} rows="2" />
       <${RunFields} form=${fields} />
-      <${MoreFields} form=${fields} secrets=${secrets} />
+      <${MoreFields} form=${fields} secrets=${secrets} isUnreadable=${of.envVars === null} />
       <${Fault} form=${form} />
       <footer>
         <button class="button primary" data-testid="project-save" disabled=${form.busy}>${t("Save")}</button>
