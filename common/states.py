@@ -231,10 +231,7 @@ AGENT_EDGES: Edges = {
         for new in (AgentState.IDLE, AgentState.BUSY, AgentState.OFFLINE, AgentState.ERROR)
         if old is not new
     },
-    **{
-        (old, AgentState.DRAINING): _B
-        for old in (AgentState.STARTING, AgentState.IDLE, AgentState.BUSY, AgentState.OFFLINE)
-    },
+    **{(old, AgentState.DRAINING): _B for old in AgentState if old is not AgentState.DRAINING},
 }
 
 

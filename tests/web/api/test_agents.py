@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from common.jobs import SCHEDULE_TASKS
-from common.models import Agent, Project, Task
+from common.models import Agent, Project, Run, Task
 from common.services.runs.agents import end_drains, expire_agents
 from common.services.runs.waiting import AGENT_LOST_SECONDS
 from common.states import Role
@@ -294,11 +294,22 @@ def test_an_ended_drain_is_forgotten_by_an_agent_that_is_offline(world: World) -
     assert get(Agent, agent_id).state == "idle"
 
 
-def test_an_agent_in_error_can_not_be_drained(world: World) -> None:
-    _client, agent_id = world.agent()
-    put(Agent, agent_id, state_="error")
+def test_an_agent_that_can_not_work_finishes_its_run_and_ends_when_it_is_drained(world: World) -> None:
+    world.task(world.project(has_repository=True))
+    agent, agent_id = world.agent()
+    _run, claim = world.claim(agent)
+    run_id = claim["run"]["id"]
+    agent.post("/api/runner/heartbeat", json={"runIds": [run_id], "error": "No disk"})
+    admin = world.client_of("ada", Role.ADMIN)
+    refused = admin.delete(f"/api/agents/{agent_id}").json["details"]["message"]
+    assert refused == f"agent {agent_id} is error with one live run; drain it first"
+
     reply = world.client.post(f"/api/agents/{agent_id}/drain", json={})
-    assert (reply.status_code, "is error" in reply.json["details"]["message"]) == (409, True)
+
+    assert (reply.status_code, reply.json["agent"]["status"]) == (200, "draining")
+    assert beat(agent, run_id) == [{"do": "drain"}]
+    agent.post("/api/runner/heartbeat", json={"runIds": [run_id], "error": None})
+    assert (get(Agent, agent_id).state, get(Run, run_id).state) == ("draining", "running")
 
 
 @pytest.mark.parametrize(

@@ -31,5 +31,5 @@ export const LIVE_GROUP_STATES = [
   "deploying_production",
   "failed",
 ];
-export const DRAINABLE_AGENT_STATES = ["starting", "idle", "busy", "offline"];
+export const DRAINABLE_AGENT_STATES = ["starting", "idle", "busy", "offline", "error"];
 export const FINAL_TASK_STATES = ["production", "cancelled"];
