@@ -108,13 +108,17 @@ class QuestionAnswered(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class QuestionReminded(Event):
-    """Nobody has answered a question for a while. escalated_to: the person who is asked now; None: the project's."""
+    """Nobody has answered a question for a while. escalated_to: the person who is asked now; None: the project's.
+
+    not_asked: the person whom the project's rules name, if this one can't answer there any more.
+    """
 
     name: ClassVar[str] = "question:reminded"
     task_id: str
     question_id: str
     question: str
     escalated_to: str | None = None
+    not_asked: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

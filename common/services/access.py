@@ -147,7 +147,8 @@ class Caller:
 def holds_role(at: Snapshot | Transaction, project: Project, username: str, role: Role) -> bool:
     """Whether there is an active person of this name whose role in the project is this one or a higher one."""
     user = at.find(select(User).where(User.username == username, User.is_active.is_(True)))
-    if user is None:
+    # To MariaDB, `ada ` is `ada`, too.
+    if user is None or user.username != username:
         return False
     held = Caller(user.id, user.username, Role(user.role)).role_in(at, project)
     return held is not None and held >= role

@@ -56,13 +56,14 @@ def watch_question(tx: Transaction, task_id: str, question_id: str) -> None:
 def _remind(tx: Transaction, task: Task, question: Question) -> None:
     project = tx.get(Project, task.project_id)
     person = read_question_rules(project.question_rules).escalate_to
-    if person is not None and may_be_asked(tx, project, person):
+    is_asked = person is not None and may_be_asked(tx, project, person)
+    if is_asked:
         question.escalated_to = person
     question.remind_at = None
     tx.record(
         QuestionReminded(
             feed=task.project_id, subject_task_id=task.id, task_id=task.id, question_id=question.id,
-            question=question.question, escalated_to=question.escalated_to,
+            question=question.question, escalated_to=question.escalated_to, not_asked=None if is_asked else person,
         )
     )  # fmt: skip
 

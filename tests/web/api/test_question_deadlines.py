@@ -76,7 +76,15 @@ def test_nobody_is_asked_who_can_not_answer_any_more(world: World) -> None:
     pass_time(question, 31)
     sweep()
     assert "escalatedTo" not in asking.question(question)
-    assert len(events("question:reminded", of=question)) == 1
+    [reminder] = events("question:reminded", of=question)
+    assert '"notAsked":"mia"' in reminder.data
+
+
+def test_a_name_with_a_space_after_it_is_nobodys(world: World) -> None:
+    world.client_of("mia", Role.MEMBER)
+    path = f"/api/projects/{world.project().id}"
+    reply = world.client.patch(path, json={"questionRules": {**RULES, "escalateTo": "mia "}})
+    assert (reply.status_code, reply.json["details"]["field"]) == (400, "questionRules.escalateTo")
 
 
 def test_at_the_deadline_the_task_fails_and_says_so(world: World) -> None:

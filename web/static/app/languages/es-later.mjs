@@ -31,6 +31,8 @@ export const TEXTS = {
   "answered: {response}": "respondió: {response}",
   "reminded and asked {other}, as nobody had answered: {question}":
     "lo recordó y preguntó a {other}, porque nadie había respondido: {question}",
+  "reminded, as nobody had answered; {notAsked} can't answer here any more: {question}":
+    "lo recordó, porque nadie había respondido; {notAsked} ya no puede responder aquí: {question}",
   "reminded, as nobody had answered: {question}": "lo recordó, porque nadie había respondido: {question}",
   "is {state}": "está en estado: {state}",
   "noted that {agent} is {state}": "anotó que {agent} está en estado: {state}",

@@ -21,10 +21,12 @@ const SENTENCES = {
   "task:review_overruled": ({ reason }) => t("went on without the review: {reason}", { reason }),
   "task:needs_input": ({ question }) => t("asked: {question}", { question }),
   "question:answered": ({ response }) => t("answered: {response}", { response }),
-  "question:reminded": ({ question, escalatedTo: other }) =>
-    other
-      ? t("reminded and asked {other}, as nobody had answered: {question}", { other, question })
-      : t("reminded, as nobody had answered: {question}", { question }),
+  "question:reminded": ({ question, escalatedTo: other, notAsked }) => {
+    if (other) return t("reminded and asked {other}, as nobody had answered: {question}", { other, question });
+    return notAsked
+      ? t("reminded, as nobody had answered; {notAsked} can't answer here any more: {question}", { notAsked, question })
+      : t("reminded, as nobody had answered: {question}", { question });
+  },
   "agent:status": ({ agentId, status }, actor) => {
     const [agent, state] = [agentName(agentId), say(status).toLowerCase()];
     return actor === agent ? t("is {state}", { state }) : t("noted that {agent} is {state}", { agent, state });
