@@ -114,5 +114,5 @@ def log_out() -> None:
 def read_me() -> object:
     """The calling user. role: at most the role of the token."""
     caller = who()
-    user = services.read_user(caller.user_id)
+    user = services.read_own_user(by=caller)
     return {"id": user.id, "username": user.username, "role": caller.role, "created_at": user.created_at}

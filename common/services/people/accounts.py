@@ -123,8 +123,8 @@ def log_in(username: str, password: str, device: Device = UNKNOWN) -> OpenLogin:
 
 @transactional
 def _open_login(tx: Transaction, user_id: str, epoch: int, device: Device) -> OpenLogin:
-    user = tx.lock(User, user_id)
-    if not user.is_active or user.token_epoch != epoch:
+    user = next(iter(tx.lock_all(User, [user_id])), None)
+    if user is None or not user.is_active or user.token_epoch != epoch:
         raise Unauthenticated("Invalid credentials")
     now = tx.now()
     expires_at = now + timedelta(seconds=settings().security.refresh_token_seconds)
@@ -180,6 +180,14 @@ def read_user(user_id: str) -> User:
     if user is None:
         raise NotFound(f"user {user_id}")
     return user
+
+
+def read_own_user(*, by: Caller) -> User:
+    """The caller's row. Unauthenticated if they were deleted since their request began."""
+    try:
+        return read_user(by.user_id)
+    except NotFound as error:
+        raise Unauthenticated from error
 
 
 def list_users(by: Caller, page: PageQuery) -> Page[User]:
@@ -273,7 +281,7 @@ def change_password(*, current: str, new: str, by: Caller, device: Device = UNKN
     Invalid (`current`) if that is not the present password, (`new`) if it is too easy to guess. Conflict with an API
     token: a program that holds one must not be able to lock its owner out.
     """
-    user = read_user(by.user_id)
+    user = read_own_user(by=by)
     if not passwords.matches(user.password_hash, current):
         raise Invalid("current", "Is not your password")
     return _change_password(user, passwords.hash_new(new, about=[user.username], field="new"), device, by=by)

@@ -13,8 +13,9 @@ from enum import StrEnum
 
 from sqlalchemy import Select, delete, select
 
-from common.errors import Conflict, Invalid, NotFound
+from common.errors import Conflict, Invalid, NotFound, Unauthenticated
 from common.events import TaskReviewed
+from common.models.account import User
 from common.models.task import Comment, PendingComment, Task
 from common.outbox import actor
 from common.services.access import Caller
@@ -56,6 +57,8 @@ def add_to_review(tx: Transaction, task_id: str, new: NewComment, *, by: Caller)
     task = lock_task(tx, task_id, by, Role.MEMBER)
     if len(tx.all(_draft(task_id, by))) >= MOST_PENDING:
         raise Conflict(f"the review of task {task_id} has {MOST_PENDING} comments; submit it first", field="comments")
+    if tx.session.get(User, by.user_id) is None:
+        raise Unauthenticated  # deleted since this request began
     _tell(tx, task, by)
     return tx.add(
         PendingComment(

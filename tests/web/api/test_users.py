@@ -9,12 +9,15 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from common.errors import Unauthenticated
 from common.models.account import User
 from common.services.people import accounts
+from common.services.tasks import reviews
+from common.services.tasks.tasks import NewComment
 from common.states import Role
 from tests import builders
 from tests.builders import log_in
-from tests.web.world import at_once
+from tests.web.world import World, at_once
 
 
 def test_an_admin_makes_a_user_who_can_log_in(admin: FlaskClient, anyone: FlaskClient) -> None:
@@ -142,6 +145,20 @@ def test_a_deleted_user_is_gone_with_their_tokens(app: Flask, admin: FlaskClient
 
     assert bob.get("/api/auth/me").status_code == 401
     assert admin.delete(f"/api/users/{user.id}").status_code == 404
+
+
+def test_who_is_deleted_during_a_request_of_theirs_is_not_authenticated_any_more(world: World) -> None:
+    task = world.task(world.project())
+    mia = builders.a_user("mia", Role.MEMBER)
+    gone = builders.caller_of(mia)
+    accounts.delete_user(mia.id, by=builders.caller_of(builders.a_user("root", Role.ADMIN)))
+
+    with pytest.raises(Unauthenticated):
+        reviews.add_to_review(task.id, NewComment("Why?"), by=gone)
+    with pytest.raises(Unauthenticated):
+        accounts.change_password(current="a good password", new="another good password", by=gone)
+    with pytest.raises(Unauthenticated):
+        accounts.read_own_user(by=gone)
 
 
 def test_a_token_is_shown_once_and_works(app: Flask, member: FlaskClient) -> None:
