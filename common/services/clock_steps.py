@@ -18,9 +18,9 @@ from common.models.delivery import HealthSpan, TaskGroup
 from common.models.journal import Mark
 from common.models.project import Project
 from common.models.run import Run
-from common.models.task import Task, TaskCheck
+from common.models.task import Question, Task, TaskCheck
 from common.models.webhook import WebhookDelivery
-from common.states import OVER, GroupState, Outcome
+from common.states import OVER, GroupState, Outcome, QuestionState
 from common.transaction import Transaction
 from common.values.agent_review import Purpose
 
@@ -41,6 +41,7 @@ def follow_clock(tx: Transaction, last: Mark | None) -> None:
         return
     log.warning("the database's clock was set back", seconds=round(step.total_seconds(), 1))
     _bring_back_groups(tx)
+    _bring_back_questions(tx, step)
     tx.queue.bring_back(step)
     for changed in (
         update(Mark).where(Mark.at > now).values(at=now),
@@ -66,6 +67,15 @@ def _bring_back_groups(tx: Transaction) -> None:
         if build.statuses is not None and build.statuses.since > now:
             build = replace(build, statuses=replace(build.statuses, since=now))
         group.build = build
+
+
+def _bring_back_questions(tx: Transaction, step: timedelta) -> None:
+    """Open ones that were asked by the clock before: their reminders and deadlines count from then."""
+    asked_ahead = (Question.state == QuestionState.PENDING, Question.asked_at > tx.now())
+    for question in tx.all(select(Question).where(*asked_ahead).with_for_update()):
+        question.asked_at -= step
+        question.remind_at = None if question.remind_at is None else question.remind_at - step
+        question.deadline_at = None if question.deadline_at is None else question.deadline_at - step
 
 
 def _proofs(now: datetime) -> list[Update]:

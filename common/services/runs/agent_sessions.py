@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete, exists, select
+from datetime import datetime
+
+from sqlalchemy import delete, exists, func, select
 
 from common.errors import NotFound
-from common.models.run import RunSession
-from common.models.task import Task
+from common.models.run import Run, RunSession
+from common.models.task import Comment, Question, Task
 from common.services.purging import purge
 from common.services.runs.runners import RunPrincipal, lock_live_run
 from common.states import OVER
@@ -24,13 +26,26 @@ def save_session(tx: Transaction, run_id: str, archive: bytes) -> None:
     if run.is_review:
         return
     tx.session.execute(delete(RunSession).where(RunSession.task_id == task.id))
+    saved_at = _time_after_what_it_knows(tx, run)
     for part, start in enumerate(range(0, max(1, len(archive)), PART_BYTES)):
         piece = archive[start : start + PART_BYTES]
         tx.add(
             RunSession(
-                task_id=task.id, part=part, run_id=run.id, driver=run.driver, archive=piece, saved_at=tx.now()
+                task_id=task.id, part=part, run_id=run.id, driver=run.driver, archive=piece, saved_at=saved_at
             )
         )  # fmt: skip
+
+
+def _time_after_what_it_knows(tx: Transaction, run: Run) -> datetime:
+    """Now, but not before what the run was told, also if the clock was set back since."""
+    queries = (
+        select(func.max(Question.responded_at)).where(Question.task_id == run.task_id),
+        select(func.max(Comment.delivered_at)).where(
+            Comment.task_id == run.task_id, Comment.delivered_run_id == run.id
+        ),
+    )
+    times = [at for query in queries if (at := tx.session.execute(query).scalar()) is not None]
+    return max([tx.now(), *times])
 
 
 def read_session(run: RunPrincipal) -> bytes:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import bindparam, select, union_all, update
+from sqlalchemy import and_, bindparam, or_, select, union_all, update
 
 from common.models.run import Run, RunSession
 from common.models.task import Comment, Question, Task
@@ -173,8 +173,9 @@ def _session_of(at: Snapshot | Transaction, task: Task) -> _StoredSession | None
 
 
 def _runs_after(at: Snapshot | Transaction, task: Task, run: Run) -> Sequence[str]:
-    later = select(Run.id).where(Run.task_id == task.id, Run.created_at > run.created_at)
-    return at.session.scalars(later).all()
+    # By the round first: the clock may have been set back since the round before.
+    is_later = or_(Run.round > run.round, and_(Run.round == run.round, Run.created_at > run.created_at))
+    return at.session.scalars(select(Run.id).where(Run.task_id == task.id, is_later)).all()
 
 
 def give_back(tx: Transaction, run: Run) -> None:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import ColumnElement, Select, false, func, or_, select, true
 
-from common.models.run import Run
+from common.models.run import Run, RunSession
 from common.models.task import Comment, Question, Task
 from common.outbox import actor
 from common.services.tasks.lifecycle import record_update
@@ -53,17 +53,31 @@ def add_message(tx: Transaction, task: Task, text: str, *, author: str | None = 
     """
     last = select(func.max(Comment.created_at)).where(Comment.task_id == task.id, Comment.kind.in_(KINDS))
     claimed = select(Run.started_at).where(Run.live_task_id == task.id)
-    # Later than the message before, and than the claim: clocks are coarse, and the order is the cursor.
-    before = [at for query in (last, claimed) if (at := tx.session.execute(query).scalar()) is not None]
     row = tx.add(
         Comment(
-            task_id=task.id, parent_id=None, kind=kind, author=author or actor(), body=text,
-            path=None, line=None, created_at=max([tx.now(), *(at + _STEP for at in before)]),
+            task_id=task.id, parent_id=None, kind=kind, author=author or actor(), body=text, path=None, line=None,
+            # Later than the message before, and than the claim: clocks are coarse, and the order is the cursor.
+            created_at=_now_after(tx, last, claimed),
         )
     )  # fmt: skip
     record_update(tx, task, "comments")
     tx.wake(f"messages:{task.id}")
     return row
+
+
+def time_after_session(tx: Transaction, task_id: str) -> datetime:
+    """Now, but later than the task's last claim and its stored session, also if the clock was set back since: these
+    times tell what the session knows.
+    """
+    claimed = select(func.max(Run.started_at)).where(Run.task_id == task_id)
+    stored = select(func.max(RunSession.saved_at)).where(RunSession.task_id == task_id)
+    return _now_after(tx, claimed, stored)
+
+
+def _now_after(tx: Transaction, *times: Select[datetime | None]) -> datetime:
+    """Now, but later than the times that these queries read."""
+    before = [at for query in times if (at := tx.session.execute(query).scalar()) is not None]
+    return max([tx.now(), *(at + _STEP for at in before)])
 
 
 def message_of(row: Comment) -> PersonMessage:
@@ -111,5 +125,6 @@ def _of_run(run: Run) -> Select[Comment]:
 
 def deliver(tx: Transaction, run: Run, rows: Sequence[Comment]) -> None:
     """Mark the messages as delivered to the run."""
+    at = time_after_session(tx, run.task_id)
     for row in rows:
-        row.delivered_run_id, row.delivered_at = run.id, tx.now()
+        row.delivered_run_id, row.delivered_at = run.id, at

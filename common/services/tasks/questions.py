@@ -16,7 +16,7 @@ from common.names import new_question_id
 from common.outbox import actor
 from common.services.access import Caller
 from common.services.tasks import lifecycle
-from common.services.tasks.messages import add_message, exchange
+from common.services.tasks.messages import add_message, exchange, time_after_session
 from common.services.tasks.tasks import lock_task
 from common.states import By, QuestionState, Role, RunState, TaskState
 from common.transaction import Transaction, transactional
@@ -139,7 +139,7 @@ def record_answer(tx: Transaction, task: Task, question: Question, response: str
     The task is locked. author: a name to show.
     """
     question.state, question.response = QuestionState.ANSWERED, response
-    question.responded_at, question.responded_by = tx.now(), author
+    question.responded_at, question.responded_by = time_after_session(tx, task.id), author
     question.remind_at = question.deadline_at = None
     tx.session.flush()
     tx.record(
