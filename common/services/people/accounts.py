@@ -29,7 +29,7 @@ from common.services.people.passwords import LONGEST_PASSWORD as LONGEST_PASSWOR
 from common.services.people.sessions import UNKNOWN, Device, end_login, lock_logins, note_use
 from common.services.people.standing import Add, alone, read_one, standing_caller, with_standing
 from common.services.people.tokens import API_TOKEN_PREFIX as API_TOKEN_PREFIX
-from common.services.people.tokens import authenticate_api_token
+from common.services.people.tokens import authenticate_api_token, revoke_enrolment_tokens_of
 from common.services.purging import purge
 from common.settings import settings
 from common.statements import AnySelect, Row, Statement
@@ -250,6 +250,8 @@ def _update_user(
     if is_active is not None and is_active != user.is_active:
         _record(tx, user, "active", is_active=is_active)
         user.is_active = is_active
+    if not user.is_active or user.role < Role.ADMIN:
+        revoke_enrolment_tokens_of(tx, user.id)
     if password_hash is not None:
         _replace_password(tx, user, password_hash)
     elif is_active is False:

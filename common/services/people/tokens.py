@@ -252,6 +252,13 @@ def delete_enrolment_token(tx: Transaction, token_id: str, *, by: Caller) -> Non
     tx.session.delete(rows[0])
 
 
+def revoke_enrolment_tokens_of(tx: Transaction, user_id: str) -> None:
+    """Delete the enrolment tokens of a user who is no active administrator any more."""
+    for row in tx.all(select(EnrolmentToken).where(EnrolmentToken.created_by_id == user_id)):
+        _record(tx, row, "revoked")
+        tx.session.delete(row)
+
+
 def purge_tokens() -> int:
     """Delete API and enrolment tokens that expired more than KEPT_DAYS ago. Returns how many. Safe to repeat.
 

@@ -190,6 +190,24 @@ def test_an_enrolment_token_ends_with_its_makers_authority(
     assert not lets_in(app, made["token"])
 
 
+@pytest.mark.parametrize(
+    ("change", "back"), [({"role": "viewer"}, {"role": "admin"}), ({"isActive": False}, {"isActive": True})]
+)
+def test_an_enrolment_token_that_has_ended_does_not_come_back_with_its_makers_authority(
+    app: Flask, admin: FlaskClient, change: dict[str, Any], back: dict[str, Any]
+) -> None:
+    user = builders.a_user("bob", Role.ADMIN)
+    made = enrol(log_in(app, "bob"))
+
+    assert admin.patch(f"/api/users/{user.id}", json=change).status_code == 200
+    assert admin.get("/api/enrolment-tokens").json["enrolmentTokens"] == []
+    (told,) = world.events("token:changed", change='"revoked"')
+    assert (told.actor, made["id"] in told.data) == ("ada", True)
+
+    assert admin.patch(f"/api/users/{user.id}", json=back).status_code == 200
+    assert not lets_in(app, made["token"])
+
+
 def test_a_token_from_before_expiries_were_bounded_stays_good(app: Flask, admin: FlaskClient) -> None:
     made = make(admin)
     world.put(ApiToken, made["id"], expires_at=None)
