@@ -124,7 +124,7 @@ def take_over(tx: Transaction, task_id: str, *, by: Caller) -> Task:
     if task.phase is Phase.HELD:
         if task.held_by_id == by.user_id:
             return task
-        raise Conflict(f"task {task.id} is held by {task.held_by}; ask them to hand it back")
+        raise Conflict(f"task {task.id} is held by {task.held_by}, who can hand it back, or a maintainer")
     if task.state is TaskState.READY_TO_TEST:
         by.require_in(tx, task.project_id, Role.MAINTAINER)
     if task.phase is Phase.VERIFYING:

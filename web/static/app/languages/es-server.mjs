@@ -529,7 +529,8 @@ export const TEXTS = {
     "ningún agente trabaja en la tarea {id}, así que no hay nada que interrumpir; enviar el mensaje sin interrumpir, y lo recibirá la próxima ejecución",
   "run {run_id} is over: stop working on it": "la ejecución {run_id} ha terminado: hay que dejar de trabajar en ella",
   "run {id} is over: stop working on it": "la ejecución {id} ha terminado: hay que dejar de trabajar en ella",
-  "task {id} is held by {held_by}; ask them to hand it back": "{held_by} tiene la tarea {id}; pedirle que la devuelva",
+  "task {id} is held by {held_by}, who can hand it back, or a maintainer":
+    "{held_by} tiene la tarea {id} y puede devolverla, o un mantenedor",
   "the work on task {id} is being verified; take it over when that is done":
     "se está verificando el trabajo de la tarea {id}; tomarla cuando termine",
   "task {id} is {state}; it can be taken over from {among}":
