@@ -49,7 +49,10 @@ def feedback_of(tx: Transaction, task: Task, run: Run, *, has_session: bool = Fa
     if not tx.rows(_ANYTHING, task_id=task.id):
         return []
     session = _session_of(tx, task) if has_session else None
-    is_new = Comment.delivered_run_id.is_(None) | (Comment.delivered_run_id == run.id)
+    is_new = Comment.delivered_run_id == run.id
+    if run.prompt_digest is None:
+        # It is claimed for the first time: of another claim, an agent that has the run already takes the token alone.
+        is_new |= Comment.delivered_run_id.is_(None)
     if session is not None:
         is_new |= Comment.delivered_run_id.in_(_runs_after(tx, task, session.run))
         is_new |= (Comment.delivered_run_id == session.run.id) & (Comment.delivered_at > session.saved_at)

@@ -292,6 +292,21 @@ def test_feedback_of_a_run_that_kept_no_session_is_told_again(world: World) -> N
     assert third["prompt"] == "# A remark\n\nMind this"
 
 
+def test_a_comment_between_two_claims_of_a_run_is_told_to_the_next_run(world: World) -> None:
+    """Of the second claim, an agent that has the run already takes the token alone."""
+    world.task(world.project(has_repository=True))
+    agent, _agent_id = world.agent(slots=2)
+    run, first = world.claim(agent)
+    tasks.comment_on_task(first["task"]["id"], NewComment("Mind this"), by=world.max)
+    again = agent.post("/api/runner/claim", json={}).json
+    assert again["run"] == first["run"]
+    keep_session(run, first)
+    finish(run, first, "cancelled")
+
+    _run, second = world.claim(agent)
+    assert second["prompt"] == "# A remark\n\nMind this"
+
+
 def test_a_message_that_came_after_the_session_was_stored_is_told_again(world: World) -> None:
     world.task(world.project(has_repository=True))
     agent, _agent_id = world.agent()
