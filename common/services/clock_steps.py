@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import Update, or_, select, update
+from sqlalchemy import Select, Update, or_, select, update
 
 from common.models.agent import Agent
 from common.models.delivery import HealthSpan, TaskGroup
@@ -42,6 +42,7 @@ def follow_clock(tx: Transaction, last: Mark | None) -> None:
     log.warning("the database's clock was set back", seconds=round(step.total_seconds(), 1))
     _bring_back_groups(tx)
     _bring_back_questions(tx, step)
+    _bring_back_runs(tx)
     tx.queue.bring_back(step)
     for changed in (
         update(Mark).where(Mark.at > now).values(at=now),
@@ -78,17 +79,27 @@ def _bring_back_questions(tx: Transaction, step: timedelta) -> None:
         question.deadline_at = None if question.deadline_at is None else question.deadline_at - step
 
 
+def _bring_back_runs(tx: Transaction) -> None:
+    """Have the runs of open tasks created now, in their order, by which is told what a later run has got."""
+    ahead = select(Run.id).where(Run.created_at > tx.now(), Run.task_id.in_(_open_tasks()))
+    for place, run_id in enumerate(tx.session.scalars(ahead.order_by(Run.created_at, Run.id)).all()):
+        created_at = tx.now() + place * timedelta(microseconds=1)
+        changed = update(Run).where(Run.id == run_id).values(created_at=created_at)
+        tx.session.execute(changed.execution_options(synchronize_session=False))
+
+
 def _proofs(now: datetime) -> list[Update]:
     """What the proofs of open tasks count from: which reviews are those of a claim, and how long a check has waited.
 
-    Other runs keep their times: what people wrote is told by them.
+    Other runs keep these times: what people wrote is told by them.
     """
-    is_open = select(Task.id).where(Task.state_.not_in(sorted(OVER)))
-    is_review = Run.purpose == Purpose.REVIEW
-    is_counted = or_(is_review, Run.outcome == Outcome.COMPLETED)
-    columns = ((Run.created_at, is_review), (Run.started_at, is_counted), (Run.finished_at, is_counted))
+    is_counted = or_(Run.purpose == Purpose.REVIEW, Run.outcome == Outcome.COMPLETED)
     of_runs = [
-        update(Run).where(column > now, which, Run.task_id.in_(is_open)).values({column: now})
-        for column, which in columns
+        update(Run).where(column > now, is_counted, Run.task_id.in_(_open_tasks())).values({column: now})
+        for column in (Run.started_at, Run.finished_at)
     ]
-    return [*of_runs, update(TaskCheck).where(TaskCheck.at > now, TaskCheck.task_id.in_(is_open)).values(at=now)]
+    return [*of_runs, update(TaskCheck).where(TaskCheck.at > now, TaskCheck.task_id.in_(_open_tasks())).values(at=now)]
+
+
+def _open_tasks() -> Select[str]:
+    return select(Task.id).where(Task.state_.not_in(sorted(OVER)))

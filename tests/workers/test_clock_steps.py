@@ -35,6 +35,7 @@ from common.services.runs.runners import RunPrincipal
 from common.services.runs.waiting import ready_agents
 from common.services.tasks import tasks
 from common.services.tasks.messages import message_of
+from common.services.tasks.tasks import NewComment
 from common.states import Environment, GroupState, Outcome
 from common.transaction import Transaction, snapshot, transactional
 from common.values.build_results import MergedStatuses
@@ -368,6 +369,45 @@ def test_what_a_later_run_was_told_reaches_who_resumes_the_session_of_an_earlier
     resumed = platform.claim()
     assert resumed.has_session
     assert told(resumed) == ["Once more", "And again"]
+
+
+def test_a_message_of_an_earlier_run_is_told_to_one_without_a_session(platform: Platform) -> None:
+    task = platform.task(platform.project())
+    claimed = platform.claim()
+    sweeps.sweep()
+    written_ahead(Mark.at, *AHEAD)
+    sweeps.sweep()
+    message = steering.write_message(task.id, "In grey, please", by=platform.max)
+    steering.acknowledge_messages(principal(platform, claimed), message_of(message).seq)
+    platform.finish(claimed, None)
+    platform.run_jobs()
+
+    following = platform.claim()
+    assert not following.has_session
+    assert "In grey, please" in following.prompt
+
+
+def test_runs_stay_in_their_order(platform: Platform) -> None:
+    task = platform.task(platform.project())
+    first = platform.claim()
+    agent_sessions.save_session(first.run.id, b"session")
+    platform.finish(first, None, Outcome.CANCELLED)
+    tasks.comment_on_task(task.id, NewComment("Once"), by=platform.max)
+    sweeps.sweep()
+    second = platform.claim()
+    platform.finish(second, None, Outcome.FAILED)
+    tasks.retry_task(task.id, by=platform.max)
+    written_ahead(Mark.at, *AHEAD)
+    sweeps.sweep()
+    tasks.comment_on_task(task.id, NewComment("Twice"), by=platform.max)
+    third = platform.claim()
+    assert told(third) == ["Once", "Twice"]
+    platform.finish(third, None, Outcome.FAILED)
+    tasks.retry_task(task.id, by=platform.max)
+
+    assert told(platform.claim()) == ["Once", "Twice"]
+    runs = sorted(platform.all(Run), key=lambda run: run.created_at)
+    assert [run.id for run in runs[:3]] == [first.run.id, second.run.id, third.run.id]
 
 
 def test_a_question_waits_for_as_long_as_the_project_says(platform: Platform) -> None:

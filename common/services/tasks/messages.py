@@ -92,10 +92,14 @@ def shown_kind(kind: str) -> str:
 
 
 def is_given_at_claim(run: Run) -> ColumnElement[bool]:
-    """Query condition on Comment: false for messages that the claimed run fetches while it works."""
+    """Query condition on Comment: false for messages that the claimed run fetches while it works.
+
+    It fetches none that an earlier run got. Such a message may have a later time: the clock may have been set back.
+    """
     if run.started_at is None:
         return true()
-    return or_(Comment.kind.not_in(KINDS), Comment.created_at <= run.started_at)
+    is_of_other = Comment.delivered_run_id.is_not(None) & (Comment.delivered_run_id != run.id)
+    return or_(Comment.kind.not_in(KINDS), Comment.created_at <= run.started_at, is_of_other)
 
 
 def messages_for(run: Run, after: int) -> Select[Comment]:
