@@ -88,7 +88,7 @@ def _forge_is_in_order(server: GiteaDouble, repo: Repo) -> None:
     wait_until(
         "the users of runs to be gone", lambda: not [user for user in server.model.users if user.startswith("aiw-run-")]
     )
-    assert sorted(repo.rules) == ["main", "release/**", "staging"]
+    assert sorted(repo.rules) == ["main", "release", "release/**", "staging", "staging/**"]
     pulls = {pull["title"]: (pull["state"], pull["merged"]) for pull in repo.pulls.values()}
     assert pulls == {
         "Greet in Spanish": ("closed", True),

@@ -100,6 +100,35 @@ def test_owners_push_to_the_default_branch_where_that_is_allowed_and_never_by_fo
     assert forge.read_head(repository, "main") == first
 
 
+def test_no_branch_can_be_pushed_in_the_way_of_the_platforms(
+    forge: GiteaForge, repository: Repository, work: WorkTree
+) -> None:
+    twice(lambda: forge.ensure_protection(repository))
+    head = work.commit({"a": "1"}, on="main")
+
+    for name in ("release", "staging/one"):
+        work.push(f"main:{name}", accept=(1,))
+        assert forge.read_head(repository, name) is None
+    work.push("main:released")
+    assert forge.read_head(repository, "released") == head
+
+
+def test_a_branch_that_is_in_the_way_already_can_be_deleted(
+    forge: GiteaForge, repository: Repository, work: WorkTree
+) -> None:
+    work.commit({"a": "1"}, on="main")
+    for name in ("release", "staging/one"):
+        work.push(f"main:{name}")
+
+    twice(lambda: forge.ensure_protection(repository))
+    for name in ("release", "staging/one"):
+        work.push(f":{name}")
+
+    forge.ensure_protection(repository)
+    for name in ("release", "staging/one"):
+        work.push(f"main:{name}", accept=(1,))
+
+
 def test_tags_of_releases_are_the_platforms(forge: GiteaForge, repository: Repository, work: WorkTree) -> None:
     twice(lambda: forge.ensure_protection(repository))
     start = forge.read_head(repository, "main") or ""

@@ -19,6 +19,8 @@ from tests.providers.gitea_shop import SHOP, again, client_of, forge, head, make
 
 __all__ = ["forge", "head", "server", "work"]
 
+RULES = ["main", "release", "release/**", "staging", "staging/**"]
+
 
 @pytest.mark.parametrize("match", ["POST /api/v1/orgs$", "POST .*/repos$", "POST .*git-receive-pack", "PATCH .*/shop$"])
 def test_a_repository_is_made_once(server: GiteaDouble, forge: GiteaForge, match: str) -> None:
@@ -64,7 +66,7 @@ def test_every_other_call_may_fail_after_its_effect(server: GiteaDouble, forge: 
         assert server.faults.pop().has_struck
 
     assert [server.effects[f"POST {path}"] for path in (pull, "/repos/aiworker/shop/issues/1/comments")] == [1, 1]
-    assert (len(repo.hooks), len(repo.statuses), sorted(repo.rules)) == (1, 1, ["main", "release/**", "staging"])
+    assert (len(repo.hooks), len(repo.statuses), sorted(repo.rules)) == (1, 1, RULES)
     assert not [login for login in server.model.users if login.startswith("aiw-run-")]
     merge = repo.refs()["refs/heads/main"]
     assert git("rev-list", "--parents", "-1", merge, at=repo.path).split()[1:] == [head, commit]

@@ -22,7 +22,7 @@ BOTH = (PullPicture("before.png", "Before", RED), PullPicture("after.png", "Afte
 
 
 def show(forge: GiteaForge, version: str = "abc", pictures: tuple[PullPicture, ...] = BOTH) -> None:
-    forge.ensure_pictures(SHOP, 1, version=version, body="The preview.", pictures=pictures)
+    forge.ensure_pictures(SHOP, 1, head="task-1", version=version, body="The preview.", pictures=pictures)
 
 
 @pytest.fixture
@@ -87,6 +87,24 @@ def test_other_comments_stay(server: GiteaDouble, forge: GiteaForge, pull: None)
     show(forge, "none", ())
 
     assert [one["body"][:10] for one in repo.comments] == ["Nice\n\n<!--", "All passed"]
+
+
+def test_a_number_that_another_branch_has_got_shows_nothing(
+    server: GiteaDouble, forge: GiteaForge, pull: None
+) -> None:
+    """A server that was restored from a backup gives numbers again."""
+    show(forge)
+    repo = server.repo("aiworker", "shop")
+    repo.pulls[1]["head"] = "task-2"
+    theirs = [one["body"] for one in repo.comments]
+
+    show(forge, "def")
+    show(forge, "none", ())
+    assert [one["body"] for one in repo.comments] == theirs
+
+    del repo.pulls[1]
+    with refused("no_pull_request"):
+        show(forge, "def")
 
 
 def test_a_server_that_takes_no_files_is_left_without_a_comment(

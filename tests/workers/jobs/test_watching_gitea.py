@@ -43,7 +43,7 @@ def test_nothing_done_changes_nothing(shop: Shop) -> None:
 
 
 def test_a_project_is_protected_and_rings(shop: Shop) -> None:
-    assert sorted(shop.repo.rules) == ["main", "release/**", "staging"]
+    assert sorted(shop.repo.rules) == ["main", "release", "release/**", "staging", "staging/**"]
     assert [hook["config"]["url"] for hook in shop.repo.hooks] == [settings().forge.webhook_url]
 
 

@@ -34,7 +34,7 @@ from common.providers.forge.gitea.client import TIMEOUT, Client
 from common.providers.forge.gitea.code import Code
 from common.providers.forge.gitea.features import Features, read_features, read_version
 from common.providers.forge.gitea.mirror import Mirror
-from common.providers.forge.gitea.protection import Protection
+from common.providers.forge.gitea.protection import IN_THE_WAY, Protection
 from common.providers.forge.gitea.pull_requests import Pulls
 from common.providers.forge.gitea.repository_setup import Account, Found
 from common.providers.forge.pulls import STATUS_STATES
@@ -236,8 +236,10 @@ class GiteaForge:
     def ensure_protection(
         self, repository: Repository, *, default_branch: str | None = None, allows_direct_push: bool = False
     ) -> None:
-        protection = self._protection(self._open(repository))
+        found = self._open(repository)
+        protection, mirror = self._protection(found), self._mirror(repository, found)
         protection.ensure_platform_rules(default=default_branch, owners_push=allows_direct_push)
+        protection.ensure_room([name for name in IN_THE_WAY if not mirror.has_branches(f"refs/heads/{name}")])
         protection.ensure_tag_rule()
 
     def is_own_login(self, login: str) -> bool:

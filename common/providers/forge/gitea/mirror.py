@@ -139,10 +139,10 @@ class Mirror:
                 return False
         raise self._rejected(ref, answer)
 
-    def has_branches(self) -> bool:
-        return bool(
-            self._remote(None, "ls-remote", "--quiet", "--heads", "--end-of-options", self._url, timeout=_ASK_SECONDS)
-        )
+    def has_branches(self, *patterns: str) -> bool:
+        """Whether the server has a branch; with patterns (git's, of full refs), one that matches."""
+        asked = ("ls-remote", "--quiet", "--heads", "--end-of-options", self._url, *patterns)
+        return bool(self._remote(None, *asked, timeout=_ASK_SECONDS))
 
     def nudge(self, branch: str) -> None:
         """Make the server notice the repository's content, by creating and deleting a branch.

@@ -17,6 +17,8 @@ from common.providers.forge.gitea.repository_setup import Account, Found
 
 _RELEASES = f"{RELEASE_PREFIX}**"
 _RELEASE_TAGS = f"{TAG_PREFIX}**"
+IN_THE_WAY = (RELEASE_PREFIX.rstrip("/"), f"{STAGING_BRANCH}/**")
+"""Branches beside which git can't keep the platform's own. The platform never makes one."""
 
 
 class Protection:
@@ -48,6 +50,15 @@ class Protection:
         for branch in branches:
             if is_platform_branch(branch):
                 self.ensure_rule(branch, pushers=(), is_forced=True)
+
+    def ensure_room(self, free: Sequence[str]) -> None:
+        """Ensure that nobody makes a branch that is in the way. No-op on a server without patterns.
+
+        free: those of IN_THE_WAY that do not exist. One that does needs to be deleted, which a rule would forbid.
+        """
+        if self._features.has_patterns:
+            for name in free:
+                self.ensure_rule(name, pushers=(), is_forced=True)
 
     def ensure_tag_rule(self) -> None:
         """Ensure that only the platform creates and moves release tags. No-op on a server without tag rules."""
