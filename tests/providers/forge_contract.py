@@ -268,7 +268,7 @@ class ForgeContract:
             lambda: forge.read_pull_request(absent, 1),
             lambda: forge.close_pull_request(absent, 1, head="task-1"),
             lambda: forge.ensure_comment(absent, 1, key="k", body="b"),
-            lambda: forge.ensure_pictures(absent, 1, version="v", body="b", pictures=[]),
+            lambda: forge.ensure_pictures(absent, 1, head="a", version="v", body="b", pictures=[]),
             lambda: forge.read_comments(absent, 1),
             lambda: forge.ensure_credential(absent, branch="a", run_id="r"),
             lambda: forge.delete_credential(absent, run_id="r"),

@@ -134,7 +134,10 @@ class PullsContract:
         number = forge.ensure_pull_request(repository, head="task-1", base="main", title="A", body="").number
         pictures = [PullPicture("after.png", "After", solid(4, 3, (0, 128, 0)))]
 
-        twice(lambda: forge.ensure_pictures(repository, number, version="a", body="It", pictures=pictures))
+        def show(version: str, pictures: list[PullPicture]) -> None:
+            forge.ensure_pictures(repository, number, head="task-1", version=version, body="It", pictures=pictures)
+
+        twice(lambda: show("a", pictures))
         assert twice(lambda: forge.read_comments(repository, number)) == []
-        twice(lambda: forge.ensure_pictures(repository, number, version="none", body="", pictures=[]))
+        twice(lambda: show("none", []))
         assert forge.read_comments(repository, number) == []

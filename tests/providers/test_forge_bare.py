@@ -297,7 +297,7 @@ def test_a_merged_pull_request_is_not_opened_again(forge: BareForge, repository:
     [
         lambda forge, repository: forge.close_pull_request(repository, 7, head="task-1"),
         lambda forge, repository: forge.ensure_comment(repository, 7, key="k", body="b"),
-        lambda forge, repository: forge.ensure_pictures(repository, 7, version="v", body="b", pictures=[]),
+        lambda forge, repository: forge.ensure_pictures(repository, 7, head="a", version="v", body="b", pictures=[]),
         lambda forge, repository: forge.read_platform_comments(repository, 7),
     ],
 )

@@ -89,9 +89,7 @@ def test_other_comments_stay(server: GiteaDouble, forge: GiteaForge, pull: None)
     assert [one["body"][:10] for one in repo.comments] == ["Nice\n\n<!--", "All passed"]
 
 
-def test_a_number_that_another_branch_has_got_shows_nothing(
-    server: GiteaDouble, forge: GiteaForge, pull: None
-) -> None:
+def test_a_number_that_another_branch_has_got_shows_nothing(server: GiteaDouble, forge: GiteaForge, pull: None) -> None:
     """A server that was restored from a backup gives numbers again."""
     show(forge)
     repo = server.repo("aiworker", "shop")

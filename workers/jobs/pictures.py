@@ -76,5 +76,10 @@ def _show(plan: PicturePlan) -> None:
     if len(plan.pictures) == 1:
         body = f"The preview of {commit[:12]} as AiWorker's browser saw it."
     forge().ensure_pictures(
-        plan.place.repository, plan.pr_number, version=commit or "none", body=body, pictures=plan.pictures
+        plan.place.repository,
+        plan.pr_number,
+        head=plan.branch,
+        version=commit or "none",
+        body=body,
+        pictures=plan.pictures,
     )

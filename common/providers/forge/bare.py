@@ -302,8 +302,9 @@ class BareForge:
         pulls.ensure_comment(_pulls(self._open(repository)), number, key=key, body=body)
 
     def ensure_pictures(
-        self, repository: Repository, number: int, *, version: str, body: str, pictures: Sequence[PullPicture]
-    ) -> None:
+        self, repository: Repository, number: int, *, head: str, version: str, body: str,
+        pictures: Sequence[PullPicture],
+    ) -> None:  # fmt: skip
         if self.read_pull_request(repository, number) is None:
             raise ProviderRefused(f"there is no pull request {number}", code="no_pull_request")
 

@@ -336,9 +336,17 @@ class Forge(Protocol):
         """Create or update the platform's comment on the pull request that is identified by `key`."""
 
     def ensure_pictures(
-        self, repository: Repository, number: int, *, version: str, body: str, pictures: Sequence[PullPicture]
+        self,
+        repository: Repository,
+        number: int,
+        *,
+        head: str,
+        version: str,
+        body: str,
+        pictures: Sequence[PullPicture],
     ) -> None:
-        """Show these pictures below `body` in one comment of the platform's on the pull request, and no older ones.
+        """Show these pictures below `body` in one comment of the platform's on the pull request of the branch head, and
+        no older ones. No-op if the number is another branch's, as in close_pull_request.
 
         version: names this set of pictures, such as a commit; one that is shown already is left as it is. Without
         pictures the comment is removed. No-op on the local forge, whose pull requests AiWorker's own page shows, and on

@@ -61,10 +61,11 @@ class PicturePlan:
     """Input of `task.pictures`. sights: take pictures of them first; empty: they are taken, or there is nothing to see.
 
     commit_sha: the commit that the pictures belong to; None: the pull request is to show none. pr_number: None if there
-    is no pull request that could show them.
+    is no pull request that could show them. branch: whose it is.
     """
 
     place: Place
+    branch: str
     commit_sha: str | None
     sights: tuple[Sight, ...] = ()
     pr_number: int | None = None
@@ -86,12 +87,11 @@ def begin_pictures(tx: Transaction, lease: Lease) -> PicturePlan | None:
     place = place_of(tx.get(Project, task.project_id))
     rows = [row for row in list_rows(tx, task.id) if row.commit_sha == task.head_sha]
     if not rows and (sights := _sights(tx, task, place)):
-        return PicturePlan(place, task.head_sha, sights)
+        return PicturePlan(place, task.branch_name, task.head_sha, sights)
     if task.pr_number is None or settings().forge.kind == "local" or (rows and rows[0].shown_at is not None):
         return None
-    return PicturePlan(
-        place, rows[0].commit_sha if rows else None, pr_number=task.pr_number, pictures=_of_pull_request(tx, rows)
-    )
+    shown = rows[0].commit_sha if rows else None
+    return PicturePlan(place, task.branch_name, shown, pr_number=task.pr_number, pictures=_of_pull_request(tx, rows))
 
 
 def _sights(tx: Transaction, task: Task, place: Place) -> tuple[Sight, ...]:

@@ -278,11 +278,12 @@ class GiteaForge:
         self._pulls(self._open(repository)).ensure_comment(number, key=key, body=body)
 
     def ensure_pictures(
-        self, repository: Repository, number: int, *, version: str, body: str, pictures: Sequence[PullPicture]
-    ) -> None:
+        self, repository: Repository, number: int, *, head: str, version: str, body: str,
+        pictures: Sequence[PullPicture],
+    ) -> None:  # fmt: skip
         pulls = self._pulls(self._open(repository))
         if self.features.has_comment_files:
-            pulls.ensure_pictures(number, version=version, body=body, pictures=pictures)
+            pulls.ensure_pictures(number, head=head, version=version, body=body, pictures=pictures)
 
     def read_comments(self, repository: Repository, number: int) -> list[PullComment]:
         return self._pulls(self._open(repository)).read_comments(number)

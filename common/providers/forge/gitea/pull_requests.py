@@ -75,30 +75,26 @@ class Pulls:
     def close(self, number: int, *, head: str, merged_commit: str | None) -> None:
         """Close the pull request, unless it is of another branch than head. merged_commit: mark it as merged by this
         commit, or say so in a comment if the server can't mark it."""
-        pull = self._client.get(self._at(number), accept=(404,))
-        if not pull.is_there:
-            raise _absent(number)
-        if pull.body.get("merged") or _branch(pull.body["head"]) != head:
+        pull = self._read(number)
+        if pull.get("merged") or _branch(pull["head"]) != head:
             return
         if merged_commit is not None:
-            can_mark = self._features.has_manual_merge and pull.body.get("state") == "open"
+            can_mark = self._features.has_manual_merge and pull.get("state") == "open"
             if can_mark and self._mark_merged(number, merged_commit):
                 return
             self.ensure_comment(
                 number, key=f"{_MERGED_KEY}{merged_commit}", body=f"Merged by the platform as {merged_commit}."
             )
-        if pull.body.get("state") == "open":
+        if pull.get("state") == "open":
             self._client.call("PATCH", self._at(number), body={"state": "closed"})
 
     def reopen(self, number: int, *, head: str) -> None:
         """Open the pull request of the branch head again if a run's user is known to have closed it."""
-        pull = self._client.get(self._at(number), accept=(404,))
-        if not pull.is_there:
-            raise _absent(number)
-        is_closed = pull.body.get("state") == "closed" and not pull.body.get("merged")
-        if not is_closed or _branch(pull.body["head"]) != head or not self._features.has_timeline:
+        pull = self._read(number)
+        is_closed = pull.get("state") == "closed" and not pull.get("merged")
+        if not is_closed or _branch(pull["head"]) != head or not self._features.has_timeline:
             return
-        closers = self._closers(pull.body)
+        closers = self._closers(pull)
         if closers and _may_be_of_run(closers[-1]):
             self._client.call("PATCH", self._at(number), body={"state": "open"})
 
@@ -123,8 +119,12 @@ class Pulls:
                 return
         self._client.call("POST", f"{self._path}/issues/{number}/comments", body={"body": text})
 
-    def ensure_pictures(self, number: int, *, version: str, body: str, pictures: Sequence[PullPicture]) -> None:
+    def ensure_pictures(
+        self, number: int, *, head: str, version: str, body: str, pictures: Sequence[PullPicture]
+    ) -> None:
         """Show the pictures in one comment. Its mark names their version once all of them are there."""
+        if _branch(self._read(number)["head"]) != head:
+            return
         finished = f"{_PICTURES_KEY}{version}"
         is_shown = False
         for comment in self._comments(number):
@@ -185,6 +185,12 @@ class Pulls:
                         asks_for_change=asks,
                     ),
                 )
+
+    def _read(self, number: int) -> Json:
+        answer = self._client.get(self._at(number), accept=(404,))
+        if not answer.is_there:
+            raise _absent(number)
+        return answer.body
 
     def _comments(self, number: int) -> list[Json]:
         answer = self._client.get(f"{self._path}/issues/{number}/comments", accept=(404,))
