@@ -61,7 +61,8 @@ PARTS = (
     Part("kubernetes", lambda: runtime().ping(), "connected", "disconnected"),
 )
 VITAL = ("mysql", "redis")
-VITAL_PARTS = tuple(part for part in PARTS if part.name in VITAL)
+NEEDED_TO_SERVE = tuple(part for part in PARTS if part.name == "mysql")
+"""Without Redis, requests are served and sockets read the database: to send everybody away would be an outage."""
 
 
 class Examination:

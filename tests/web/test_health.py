@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 
 from common.models.journal import Mark
 from common.providers.runtime import runtime
@@ -59,9 +60,26 @@ def test_without_redis_the_platform_is_down(
 
     assert (reply.status_code, reply.json["status"], reply.headers["Retry-After"]) == (503, "down", "2")
     assert reply.json["services"]["redis"] == "disconnected"
-    ready = app.test_client().get("/api/health/ready")
-    assert (ready.status_code, ready.headers["Retry-After"]) == (503, "2")
     assert app.test_client().get("/api/health/live").status_code == 200
+
+
+def test_a_process_without_redis_serves_and_is_ready(
+    plain_app: Flask, plain_admin: FlaskClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Redis makes work faster, and nothing is lost without it: a load balancer must not send people away."""
+    monkeypatch.setenv("AIWORKER_REDIS_URL", f"unix://{tmp_path}/nothing.sock")
+    settings.cache_clear()
+
+    assert plain_admin.post("/api/projects", json={"name": "Shop"}).status_code == 201
+    assert plain_app.test_client().get("/api/health/ready").status_code == 200
+
+
+def test_a_process_without_the_database_is_not_ready(plain_app: Flask) -> None:
+    plain_app.extensions["examinations"] = {"readiness": Examination((_part("mysql", _gone),))}
+
+    ready = plain_app.test_client().get("/api/health/ready")
+
+    assert (ready.status_code, ready.headers["Retry-After"]) == (503, "2")
 
 
 def test_a_process_with_its_schema_is_ready(app: Flask) -> None:

@@ -8,7 +8,7 @@ from flask import Response, after_this_request, current_app
 from marshmallow import fields
 
 from web import VERSION
-from web.health import PARTS, VITAL_PARTS, Examination, Part, backends
+from web.health import NEEDED_TO_SERVE, PARTS, Examination, Part, backends
 from web.http.auth import public
 from web.http.blueprint import Blueprint, reply
 from web.http.errors import RETRY_AFTER_SECONDS
@@ -82,8 +82,11 @@ def read_liveness() -> object:
 @public
 @reply(ProbeSchema)
 def read_readiness() -> tuple[object, int]:
-    """Whether this process can serve requests: the database and Redis answer, and the schema is current."""
-    examination = _examination("readiness", VITAL_PARTS)
+    """Whether this process can serve requests: the database answers, and the schema is current.
+
+    Redis is not asked: without it work is late, and nothing is lost.
+    """
+    examination = _examination("readiness", NEEDED_TO_SERVE)
     if examination.health().status == "down":
         return _down({"status": "down"})
     if not examination.is_schema_current():
