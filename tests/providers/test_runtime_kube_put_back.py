@@ -99,6 +99,7 @@ def _is_available(cluster: ClusterDouble) -> bool:
     return status.get("updatedReplicas") == status.get("availableReplicas") == status.get("replicas") == 1
 
 
+OWN_RULES = [{"host": "own.test"}]
 WAYS = [("ingresses", "production"), ("services", "production"), ("networkpolicies", "app-production")]
 
 
@@ -153,6 +154,38 @@ def test_a_cluster_that_tells_nothing_about_them_keeps_no_app_from_being_looked_
 
     with runtime_on(cluster, tmp_path) as later:
         assert _read(later).phase is AppPhase.LIVE
+
+
+@pytest.mark.parametrize(("plural", "name"), WAYS)
+def test_what_leads_to_a_live_app_is_put_back_where_no_dry_run_is_possible(
+    runtime: KubernetesRuntime, cluster: ClusterDouble, tmp_path: Path, plural: str, name: str
+) -> None:
+    """A webhook of before Kubernetes 1.22 may be one that takes no dry run: the API refuses each."""
+    runtime.ensure_app(PRODUCTION, version("v1"))
+    assert settled(runtime, PRODUCTION, "v1").phase is AppPhase.LIVE
+    cluster.faults.add(r"POST .*dryRun=All", "no_dry_run", nth=0)
+    removed = _delete(cluster, plural, name)
+
+    with runtime_on(cluster, tmp_path) as later:
+        assert _read(later).phase is AppPhase.LIVE
+    assert cluster.object(plural, SPACE.namespace, name)["spec"] == removed["spec"]
+
+
+def test_what_people_changed_stays_also_where_no_dry_run_is_possible(
+    runtime: KubernetesRuntime, cluster: ClusterDouble, tmp_path: Path
+) -> None:
+    runtime.ensure_app(PRODUCTION, version("v1"))
+    assert settled(runtime, PRODUCTION, "v1").phase is AppPhase.LIVE
+    cluster.faults.add(r"POST .*dryRun=All", "no_dry_run", nth=0)
+    key = ("ingresses", SPACE.namespace, "production")
+    with cluster.store.lock:
+        cluster.store.update(key[0], cluster.store.objects[key], lambda one: one["spec"].update(rules=OWN_RULES))
+        # As after `kubectl edit`, the field is the operator's.
+        cluster.store.owners[key] = {"aiworker": set(), "kubectl-edit": {("spec", "rules")}}
+
+    with runtime_on(cluster, tmp_path) as later:
+        assert _read(later).phase is AppPhase.LIVE
+    assert cluster.object(*key)["spec"]["rules"] == OWN_RULES
 
 
 class _Meanwhile:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 from common.errors import ProviderRefused, ProviderUnavailable
@@ -32,18 +33,27 @@ class AppEntrances:
         if key in self._looked_at and now - self._looked_at[key] < LOOK_SECONDS:
             return False
         self._looked_at = {one: at for one, at in self._looked_at.items() if now - at < LOOK_SECONDS} | {key: now}
-        missing = [manifest for manifest in self._manifests.entrances(app, url) if self._is_missing(manifest)]
-        for manifest in missing:
-            self._cluster.apply(places.path_of(manifest), manifest)
-        return bool(missing)
+        put_back = [self._put_back(manifest) for manifest in self._manifests.entrances(app, url)]
+        return any(put_back)
 
-    def _is_missing(self, manifest: KubeObject) -> bool:
-        """Whether the object could be created, by a dry run: the account has no right to read these kinds.
+    def _put_back(self, manifest: KubeObject) -> bool:
+        """Apply the object if it is missing, and return whether it was.
 
-        False if the cluster does not tell, such as with an admission webhook that allows no dry run.
+        Whether it could be created is asked by a dry run: the account has no right to read these kinds. Where the
+        cluster does not tell, nothing is done; where an admission webhook allows no dry run, it may have been missing.
         """
-        collection = places.path_of(manifest).rpartition("/")[0]
+        path = places.path_of(manifest)
         try:
-            return self._cluster.create(collection, manifest, is_trial=True) is not None
-        except (ProviderRefused, ProviderUnavailable):
+            if self._cluster.create(path.rpartition("/")[0], manifest, is_trial=True) is None:
+                return False
+        except ProviderUnavailable:
             return False
+        except ProviderRefused as error:
+            if error.code != "no_dry_run":
+                return False
+            # Changes nothing if it is there as it was applied. A conflict is about a field that an operator changed.
+            with contextlib.suppress(ProviderUnavailable):
+                self._cluster.apply(path, manifest)
+            return True
+        self._cluster.apply(path, manifest)
+        return True

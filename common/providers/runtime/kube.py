@@ -172,7 +172,7 @@ def _refuse(what: str, status: int, content: bytes, retry_after: str | None) -> 
     if status == 409 and reason == "AlreadyExists":
         raise _Exists(words)
     if status in {400, 405, 406, 413, 415, 422}:
-        raise ProviderRefused(words, code="invalid")
+        raise ProviderRefused(words, code="no_dry_run" if "does not support dry run" in message else "invalid")
     # This includes 401: the token may just have been renewed, or an operator will replace it.
     after = float(retry_after) if retry_after and retry_after.isdecimal() else None
     raise ProviderUnavailable(words, retry_after_seconds=after)

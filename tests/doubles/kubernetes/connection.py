@@ -77,6 +77,9 @@ class Connection(http.server.BaseHTTPRequestHandler):
         if fault == "not_ready":
             self._refuse(Refusal(403, "Forbidden", "forbidden: not yet ready to handle request"))
             return False
+        if fault == "no_dry_run":
+            self._refuse(Refusal(400, "BadRequest", 'admission webhook "hosts.test" does not support dry run'))
+            return False
         status = int(fault.removeprefix("apply_then_"))
         reason = {403: "Forbidden", 409: "Conflict", 422: "Invalid", 429: "TooManyRequests"}.get(
             status, "InternalError"
