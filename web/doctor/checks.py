@@ -33,6 +33,7 @@ from web.doctor.advisory_files import examine_advisories
 from web.doctor.driver_programs import examine_drivers
 from web.doctor.flower import examine_flower
 from web.doctor.picture_browser import examine_pictures
+from web.doctor.project_hosts import examine_hosts
 from web.doctor.redis_server import examine_redis
 from web.doctor.sandbox import examine_sandbox
 from web.doctor.secret_key import examine_key
@@ -144,6 +145,8 @@ def _database(chosen: Settings, *, has_key: bool) -> Iterator[Finding]:
         yield from examine_database()
     if schema.status == "ok":
         yield from examine_key(chosen, has_key=has_key)
+        if chosen.runtime.kubernetes is not None:
+            yield from examine_hosts(chosen.runtime.kubernetes)
 
 
 def _redis(chosen: Settings, starts_with_up: str) -> Iterator[Finding]:

@@ -10,9 +10,13 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import update
 
 from common.findings import Finding
+from common.models import Project
 from common.settings import settings
+from common.transaction import Transaction, transactional
 from tests.doubles.gitea import Fault, GiteaDouble
 from tests.doubles.kubernetes import ClusterDouble
 from tests.web.world import forget_providers
@@ -105,6 +109,23 @@ def test_what_does_not_answer_does_not_stop_the_rest(cluster: ClusterDouble, git
     assert "GET /version was answered with 500" in seen["forge"][0]
     assert "GET /version with 500" in seen["runtime"][-1]
     assert found[-1].part == "web"
+
+
+@transactional
+def _name_space(tx: Transaction, name: str, namespace: str) -> None:
+    tx.session.execute(update(Project).where(Project.name == name).values(namespace=namespace))
+
+
+@pytest.mark.usefixtures("on_a_cluster")
+def test_projects_that_share_a_host_since_an_older_version_are_named(plain_admin: FlaskClient) -> None:
+    first = plain_admin.post("/api/projects", json={"name": "Staging shop"}).json["project"]["k8sNamespace"]
+    plain_admin.post("/api/projects", json={"name": "Shop again"})
+    _name_space("Shop again", f"{first.removeprefix('staging-')}-0000beef")
+
+    (says,) = [says for says in wrong(list(examine()))["runtime"] if "projects Staging shop" in says]
+
+    assert f"{first}.apps.test is a host of the projects Staging shop and Shop again" in says
+    assert "delete Shop again" in says
 
 
 @pytest.mark.usefixtures("plain_app")
