@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from common.errors import ProviderRefused, ProviderUnavailable
+from common.errors import AccessDenied, ProviderUnavailable
 from common.providers.forge import Merged
 from common.providers.forge.gitea import GiteaForge
 from common.values.repository import Repository
@@ -187,9 +187,19 @@ def test_a_token_that_is_no_longer_good_is_told_with_the_remedy(
 ) -> None:
     server.admin.token = "another"
 
-    with pytest.raises(ProviderRefused, match="set GITEA_TOKEN to a valid one") as refusal:
+    with pytest.raises(AccessDenied, match="set GITEA_TOKEN to a valid one") as refusal:
         forge.read_head(SHOP, "main")
-    assert server.token not in refusal.value.message
+    assert server.token not in str(refusal.value)
+
+
+def test_a_server_that_does_not_accept_the_token_is_not_usable(
+    server: GiteaDouble, forge: GiteaForge, head: str
+) -> None:
+    forge.ping()
+    server.admin.token = "another"
+
+    with pytest.raises(ProviderUnavailable, match="set GITEA_TOKEN to a valid one"):
+        forge.ping()
 
 
 def test_a_push_that_the_server_could_not_judge_is_not_forbidden(
@@ -221,7 +231,7 @@ def test_nothing_is_believed_to_be_gone_by_who_is_not_known(server: GiteaDouble,
     server.admin.token = "another"
 
     for act in (lambda: forge.delete_repository(SHOP), lambda: forge.delete_credential(SHOP, run_id="r")):
-        with pytest.raises(ProviderRefused, match="set GITEA_TOKEN to a valid one"):
+        with pytest.raises(AccessDenied, match="set GITEA_TOKEN to a valid one"):
             act()
 
 

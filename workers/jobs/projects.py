@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import structlog
 
 from common import jobs
-from common.errors import ProviderRefused
+from common.errors import AccessDenied, ProviderRefused
 from common.providers.forge import Forge, forge
 from common.providers.runtime import runtime
 from common.services.projects import provisioning
@@ -90,8 +90,8 @@ def watch_repository(job: Claimed) -> None:
         for push in plan.pushes:
             settle_push(job.lease, push, has_landed=has_landed(forge(), place, push))
         heads = {branch: forge().read_head(place, branch) for branch in plan.branches}
-    except ProviderRefused as error:
-        watching.record_unreadable(job.lease, error.message)
+    except (ProviderRefused, AccessDenied) as error:
+        watching.record_unreadable(job.lease, str(error))
         return
     pulls, refusal = _read_pulls(place, plan.pulls)
     for seen in pulls.values():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import chain
 
 from common import jobs
-from common.errors import AnotherKey, CutShort, ProviderRefused, ProviderUnavailable
+from common.errors import AccessDenied, AnotherKey, CutShort, ProviderRefused, ProviderUnavailable
 from common.providers.forge import forge
 from common.providers.runtime import runtime
 from common.services.delivery import publishing
@@ -70,7 +70,7 @@ def _record_unprepared(job: Claimed, plan: RunPlan, error: ProviderRefused | Pro
     """Record that the run can't be prepared, which frees its agent. Raises the error again if a retry may help."""
     if isinstance(error, ProviderRefused) and error.code in OF_THE_TASK:
         run_preparation.record_prepare_refused(job.lease, error.message)
-    elif isinstance(error, ProviderRefused | CutShort) or plan.is_overdue:
+    elif isinstance(error, ProviderRefused | CutShort | AccessDenied) or plan.is_overdue:
         run_preparation.record_unprepared(job.lease, str(error))
     else:
         raise error

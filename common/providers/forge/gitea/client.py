@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import requests
 
-from common.errors import ProviderRefused, ProviderUnavailable
+from common.errors import AccessDenied, ProviderRefused, ProviderUnavailable
 from common.machine.waiting import Deadline
 from common.providers.forge.gitea.doubted_answers import Interrupted, ask_with_retries, retries_for
 
@@ -113,7 +113,7 @@ class Client:
         upload: Upload | None = None,
     ) -> ServerAnswer:
         """Return the response if its status is 2xx or in `accept`; else raise ProviderUnavailable or ProviderRefused.
-        A GET that is answered with 200 and without JSON is ProviderUnavailable, too.
+        401 is AccessDenied. A GET that is answered with 200 and without JSON is ProviderUnavailable, too.
 
         path is relative to `/api/v1`, except for the API's description (`*.json`). login: user name and password or
         token for Basic authentication; None: use the client's token. upload: sent in place of a body.
@@ -210,9 +210,8 @@ def _error(answer: ServerAnswer, what: str) -> Exception:
     if answer.status == 429 or answer.status >= 500:
         return ProviderUnavailable(f"{what} was answered with {reason}", retry_after_seconds=answer.retry_after)
     if answer.status == 401:
-        return ProviderRefused(
-            f"{what}: the server does not accept the token; set GITEA_TOKEN to a valid one", code="unauthorized"
-        )
+        # Says nothing about the call: it may be made again once the token is renewed.
+        return AccessDenied(f"{what}: the server does not accept the token; set GITEA_TOKEN to a valid one")
     if answer.status == 403:
         return ProviderRefused(
             f"{what} is not allowed ({reason}); set GITEA_TOKEN to a site administrator's token with all scopes",

@@ -90,6 +90,8 @@ class GiteaForge:
             warning = self._server().features.warning
             if warning is not None:
                 _log.warning("the forge is old", reason=warning)
+        # What is kept of the account does not tell whether the token is still accepted.
+        repository_setup.read_account(self._client)
 
     @property
     def features(self) -> Features:

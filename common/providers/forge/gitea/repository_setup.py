@@ -49,7 +49,7 @@ class Found:
 
 
 def read_account(client: Client) -> Account:
-    """Return the token's account. Raises ProviderRefused (`unauthorized`) if the token is not valid."""
+    """Return the token's account. Raises AccessDenied if the token is not valid."""
     answer = client.get("/user", accept=(404,))
     if not answer.is_there:
         # Gitea never answers so: a proxy that finds no server behind it does, while that is restarted.

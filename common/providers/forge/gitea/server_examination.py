@@ -15,7 +15,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from common.errors import ProviderRefused, ProviderUnavailable
+from common.errors import AccessDenied, ProviderRefused, ProviderUnavailable
 from common.findings import Finding
 from common.machine.addresses import addresses_of, is_own_address
 from common.names import OWNER_PATTERN
@@ -50,6 +50,8 @@ def examine_gitea(
     client = Client(chosen.gitea_url, chosen.gitea_token, timeout=timeout_seconds)
     try:
         yield from _findings(client, chosen)
+    except AccessDenied as error:
+        yield Finding("fail", PART, str(error))
     except ProviderUnavailable as error:
         yield Finding("fail", PART, f"{error}; check GITEA_URL={chosen.gitea_url}")
     except ProviderRefused as error:

@@ -1,0 +1,109 @@
+"""A Gitea that no longer accepts the platform's token: what is under way waits, and goes on with a valid one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from common import jobs
+from common.models import Deployment, Job, Project, Question, Task, TaskGroup
+from common.services.delivery import task_groups
+from common.services.tasks import tasks, watching
+from common.services.tasks.tasks import NewTask
+from common.states import JobState
+from tests.workers.elsewhere import Elsewhere
+
+pytestmark = pytest.mark.timeout(300)
+
+REMEDY = "the server does not accept the token; set GITEA_TOKEN to a valid one"
+
+
+def _revoke(plain: Elsewhere) -> None:
+    plain.server.admin.token = "another"
+
+
+def _renew(plain: Elsewhere) -> None:
+    plain.server.admin.token = plain.server.token
+
+
+def _waits(plain: Elsewhere, kind: jobs.Kind) -> bool:
+    return bool(plain.all(Job, Job.kind == kind.name, Job.waits_for == "access"))
+
+
+def _waiting(plain: Elsewhere, kind: jobs.Kind, begin: Callable[[], object]) -> None:
+    """Begin something while the token is not accepted, until a job of it waits for access."""
+    _revoke(plain)
+    begin()
+    plain.run_jobs(until=lambda: _waits(plain, kind))
+    (job,) = plain.all(Job, Job.kind == kind.name, Job.waits_for == "access")
+    assert REMEDY in str(job.error)
+    assert plain.all(Job, Job.state_ == JobState.FAILED) == []
+
+
+def _go_on(plain: Elsewhere) -> None:
+    _renew(plain)
+    plain.run_jobs()
+    assert plain.all(Job, Job.state_ == JobState.FAILED) == []
+
+
+def test_proven_work_waits_and_the_runs_user_is_removed_later(plain: Elsewhere) -> None:
+    project = plain.project()
+    task = plain.task(project)
+    claimed = plain.claim()
+    sha = plain.push(claimed, {"greeting": "hello\n"})
+
+    _waiting(plain, jobs.VERIFY_RUN, lambda: plain.finish(claimed, sha))
+    plain.run_jobs(until=lambda: _waits(plain, jobs.CLOSE_RUN))
+    assert plain.get(Task, task.id).phase == "verifying"
+    assert plain.all(Question) == []
+
+    _go_on(plain)
+    assert plain.get(Task, task.id).state == "ready_to_test"
+    assert [login for login in plain.server.model.users if login.startswith("aiw-run-")] == []
+
+
+def test_a_group_waits_with_its_merge_and_with_its_deployment(plain: Elsewhere) -> None:
+    task = plain.approved(plain.project(), "Greet", {"greeting": "hello\n"})
+    made: list[TaskGroup] = []
+    _waiting(plain, jobs.MERGE_GROUP, lambda: made.append(plain.group(task, target_branch="production")))
+    assert plain.get(TaskGroup, made[0].id).state == "merging"
+    _go_on(plain)
+    group = plain.get(TaskGroup, made[0].id)
+    assert group.state == "staging"
+
+    _waiting(
+        plain, jobs.DEPLOY,
+        lambda: task_groups.deploy_to_production(group.id, default_head=group.base_sha, by=plain.max),
+    )  # fmt: skip
+    assert plain.get(TaskGroup, group.id).state == "deploying_production"
+    _go_on(plain)
+    assert plain.get(TaskGroup, group.id).state == "production"
+    assert {one.state for one in plain.all(Deployment)} <= {"completed", "superseded"}
+
+
+def test_no_task_starts_meanwhile_and_the_project_says_why(plain: Elsewhere) -> None:
+    project = plain.project()
+    task = plain.ready(project, "Greet", {"greeting": "hello\n"})
+    _revoke(plain)
+    watching.watch_all()
+    plain.run_jobs()
+    tasks.create_task(NewTask(project.id, "Wave"), by=plain.max)
+    plain.run_jobs()
+    assert REMEDY in str(plain.get(Project, project.id).error)
+    assert [one.state for one in plain.all(Task, Task.id != task.id)] == ["backlog"]
+
+    _renew(plain)
+    watching.watch_all()
+    plain.run_jobs()
+    assert plain.get(Project, project.id).error is None
+
+
+def test_a_run_that_can_not_be_prepared_frees_its_agent_and_the_project_says_why(plain: Elsewhere) -> None:
+    project = plain.project()
+    plain.agent_id = plain.agent()
+    _revoke(plain)
+    made = tasks.create_task(NewTask(project.id, "Wave"), by=plain.max)
+    plain.run_jobs(until=lambda: plain.get(Project, project.id).error is not None)
+    assert REMEDY in str(plain.get(Project, project.id).error)
+    assert plain.get(Task, made.id).state == "backlog"
