@@ -93,6 +93,10 @@ class Version:
 
 MACHINE = "machine"
 """The code of an AppState if versions of many projects failed at the same time, so this version is not to blame."""
+CHECKOUT_FAILED, CONFIG = "checkout_failed", "config"
+WAITS_FOR_SECRETS = frozenset({CHECKOUT_FAILED, CONFIG})
+"""Codes of an AppState that is not FAILED if a new pod of the version may lack what `ensure_app` writes again: a
+credential that is still accepted, or a Secret that somebody deleted."""
 NOTHING_TO_RUN_EXIT = 20
 """Exit code of workers.launch, which checks out a pod's code, if the repository has nothing to run."""
 
@@ -117,7 +121,7 @@ class AppState:
     version was requested first; ensuring this one again starts it), `machine` (see MACHINE), `not_started` (the runtime
     could not start it), and in a cluster also `image`, `config`, `quota`, `no_room`; when STARTING, `quota`, `no_room`
     or `no_node`, with a reason, while it waits for one of these; a version that was live also waits for what keeps a
-    new pod of it from starting.
+    new pod of it from starting; when LIVE, one of WAITS_FOR_SECRETS while that keeps a further pod from starting.
     restarts: how often the process of the live version had to be restarted. checked_seconds: for how long it has been
     healthy. is_guarded: as last ensured; None if the runtime can't guard apps. image: in a cluster, the image that the
     live version runs in, as `name@sha256:…`; None elsewhere, or if the node does not report it.

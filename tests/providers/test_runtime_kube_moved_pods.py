@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 from common.providers.runtime import places
 from common.providers.runtime.cluster import KubernetesRuntime
 from common.values.app import AppPhase, AppState
+from common.values.repository import Source
 from tests.doubles.kubernetes import ClusterDouble
 from tests.providers.runtime_cluster import PRODUCTION, SPACE, runtime_on, version
 from tests.providers.runtime_contract import settled, until
@@ -54,6 +57,53 @@ def test_a_live_version_whose_new_pod_can_not_start_yet_is_waited_for(
     assert words in str(state.reason)
     cluster.script("registry.test/shop", "healthy")
     until(lambda: _read(runtime).phase is AppPhase.LIVE)
+
+
+NEW = Source("http://forge.test/shop.git", "aiworker", "another password")
+
+
+def _source_password(cluster: ClusterDouble) -> str:
+    name = places.source_secret("production", "v2")
+    return base64.b64decode(cluster.object("secrets", SPACE.namespace, name)["data"]["password"]).decode()
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_a_new_pod_that_can_not_check_out_gets_the_present_credential(
+    runtime: KubernetesRuntime, cluster: ClusterDouble, replicas: int
+) -> None:
+    """The platform's token was renewed since the version was deployed."""
+    runtime.ensure_app(PRODUCTION, version("v2", replicas=replicas))
+    assert settled(runtime, PRODUCTION, "v2").phase is AppPhase.LIVE
+    renewed = replace(version("v2", replicas=replicas), source=NEW, was_healthy=True)
+    runtime.ensure_app(PRODUCTION, renewed)
+    assert _source_password(cluster) == "clone-password"
+
+    cluster.script("registry.test/shop", "checkout", exit_code=21, message="Authentication failed")
+    pod = cluster.names("pods", SPACE.namespace)[0]
+    runtime._cluster.delete(places.path("pods", SPACE.namespace, pod))
+    until(lambda: _code_of(runtime, "v2") == "checkout_failed")
+    runtime.ensure_app(PRODUCTION, renewed)
+
+    assert _source_password(cluster) == "another password"
+
+
+def _code_of(runtime: KubernetesRuntime, version_id: str) -> str | None:
+    state = runtime.read_app(PRODUCTION, version_id)
+    return None if state is None else state.code
+
+
+def test_a_new_pod_whose_secret_was_deleted_gets_it_again(runtime: KubernetesRuntime, cluster: ClusterDouble) -> None:
+    cluster.script("registry.test/shop", "config", message='secret "production-env" not found')
+    before = cluster.names("secrets", SPACE.namespace)
+    for name in before:
+        cluster.store.remove("secrets", SPACE.namespace, name)
+    (pod,) = cluster.names("pods", SPACE.namespace)
+    runtime._cluster.delete(places.path("pods", SPACE.namespace, pod))
+    until(lambda: _code_of(runtime, "v1") == "config")
+
+    runtime.ensure_app(PRODUCTION, version("v1"))
+
+    assert cluster.names("secrets", SPACE.namespace) == before
 
 
 def _leave_evicted_pod(cluster: ClusterDouble, version_id: str) -> None:

@@ -22,7 +22,7 @@ from common.services.delivery.rollouts import RolloutPlan
 from common.services.tasks import red_base
 from common.services.tasks.tested import record_run
 from common.states import Environment
-from common.values.app import MACHINE, App, AppPhase, AppState
+from common.values.app import MACHINE, WAITS_FOR_SECRETS, App, AppPhase, AppState
 from common.values.check import CheckPhase
 from common.values.health_look import HealthState, Look
 from workers.job import Claimed, job
@@ -356,7 +356,21 @@ def _restored(live: LiveApp, running: str | None) -> AppState | None:
     if state is not None and running == live.version.version_id and state.is_guarded in {None, live.app.is_guarded}:
         is_retried = state.phase is AppPhase.FAILED and (live.is_held or state.code == MACHINE)
         if not is_retried:
+            _ensure_secrets(live, state)
             return state
     wanted = with_source(forge(), live.place, dataclasses.replace(live.version, is_retried=is_retried))
     # Another version may have gone live since the job began, which looks at one app after the other.
     return runtime().ensure_app(live.app, wanted) if restoring.should_serve(live.version.version_id) else None
+
+
+def _ensure_secrets(live: LiveApp, state: AppState) -> None:
+    """Have the app's secrets written again if a new pod may lack them, as after the platform's token was renewed.
+
+    If that is not possible now, such as with the forge away, the next look does it: what was seen counts all the same.
+    """
+    if state.phase is AppPhase.FAILED or state.code not in WAITS_FOR_SECRETS:
+        return
+    with contextlib.suppress(ProviderRefused, ProviderUnavailable):
+        wanted = with_source(forge(), live.place, live.version)
+        if restoring.should_serve(live.version.version_id):
+            runtime().ensure_app(live.app, wanted)

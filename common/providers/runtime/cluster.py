@@ -22,7 +22,7 @@ from common.providers.runtime.objects import KubeObject, is_going, revision
 from common.providers.runtime.pod_logs import containers_with_logs, has_restarted, read_log
 from common.providers.runtime.reasons import Judgement
 from common.settings import KubernetesSettings
-from common.values.app import App, AppPhase, AppState, Space, Version
+from common.values.app import WAITS_FOR_SECRETS, App, AppPhase, AppState, Space, Version
 from common.values.check import Check, CheckState
 from common.values.log_line import LogLine
 
@@ -72,7 +72,11 @@ class KubernetesRuntime:
             for manifest in self._manifests.app(app, version, self._image(app, version)):
                 deployment = self._apply(manifest)
         assert deployment is not None
-        return self._state(app, deployment)
+        state = self._state(app, deployment)
+        if state.phase is not AppPhase.FAILED and state.code in WAITS_FOR_SECRETS:
+            for manifest in self._manifests.secrets(app, version):
+                self._apply(manifest)
+        return state
 
     def read_app(self, app: App, version_id: str) -> AppState | None:
         if not self._namespaces.is_there(app.space):
@@ -186,7 +190,7 @@ class KubernetesRuntime:
         if judged.phase is AppPhase.LIVE:
             seconds = float(about.get(places.HEALTH_SECONDS, 0))
             return AppState(
-                AppPhase.LIVE, url, wanted, None, None, restarts, seconds, image=pod_statuses.image_digest(pods)
+                AppPhase.LIVE, url, wanted, None, judged.code, restarts, seconds, image=pod_statuses.image_digest(pods)
             )
         former = self._serving(app, beside=wanted)
         seconds = pod_statuses.ready_seconds(pods, self._cluster.now()) if pods else 0.0

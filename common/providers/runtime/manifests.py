@@ -99,16 +99,22 @@ class Manifests:
         """Return all objects of an app in the order in which to apply them. The Deployment is last: if it exists, all
         others do. image: the image to run, by digest if that is known.
         """
-        port = version.spec.port or DEFAULT_PORT
-        marked = _named(app) | {places.VERSION: places.label("version id", version.version_id)}
+        return [
+            *self.secrets(app, version),
+            *self.entrances(app, self._hosts.url(app)),
+            self._deployment(app, version, image, _port_of(version), _marked(app, version)),
+        ]
+
+    def secrets(self, app: App, version: Version) -> list[KubeObject]:
+        """Return the version's Secrets: the variables of its program, and the credential of its checkout."""
+        marked = _marked(app, version)
         variables = preparing.with_services(version.spec.variables, version.spec.needs, version.version_id)
         proxy = variables_of(version.spec.network, self._chosen.egress_proxy, version.source.clone_url)
-        env = proxy | dict(variables.values) | {"PORT": str(port), "HOST": "0.0.0.0"}  # noqa: S104 (inside its own pod)
+        address = {"PORT": str(_port_of(version)), "HOST": "0.0.0.0"}  # noqa: S104 (inside its own pod)
+        env = proxy | dict(variables.values) | address
         return [
             self._secret(app.space, places.env_secret(app, version.version_id), marked, env),
             self._source(app.space, places.source_secret(app.name, version.version_id), marked, version),
-            *self.entrances(app, self._hosts.url(app)),
-            self._deployment(app, version, image, port, marked),
         ]
 
     def entrances(self, app: App, url: str) -> list[KubeObject]:
@@ -320,6 +326,14 @@ class Manifests:
 
 def _named(app: App) -> dict[str, str]:
     return {places.APP: places.name("app", app.name)}
+
+
+def _marked(app: App, version: Version) -> dict[str, str]:
+    return _named(app) | {places.VERSION: places.label("version id", version.version_id)}
+
+
+def _port_of(version: Version) -> int:
+    return version.spec.port or DEFAULT_PORT
 
 
 _MOUNTS: list[KubeObject] = [{"name": "workspace", "mountPath": "/workspace"}, {"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from common.providers.runtime import check_reports, preparing
 from common.providers.runtime.objects import KubeObject
-from common.values.app import NOTHING_TO_RUN_EXIT
+from common.values.app import CHECKOUT_FAILED, CONFIG, NOTHING_TO_RUN_EXIT
 from common.values.check import OVERLAY_FAILED, OVERLAY_FAILED_EXIT, CheckEnd
 from common.values.needs import SETUP_SECONDS
 
@@ -136,7 +136,7 @@ def _waiting_problem(container: KubeObject) -> tuple[str, str] | None:
     if reason in _IMAGE:
         return "image", f"the image {container.get('image', '')} can't be fetched ({reason}): {message}".rstrip(": ")
     if reason in _CONFIG and not any(words in message for words in _PASSES):
-        return "config", f"its container can't be created ({reason}): {message}".rstrip(": ")
+        return CONFIG, f"its container can't be created ({reason}): {message}".rstrip(": ")
     return None if _is_first(container) else crash_of(container)
 
 
@@ -203,5 +203,5 @@ def _checkout_problem(container: KubeObject) -> tuple[str, str] | None:
             return CheckEnd.SETUP_FAILED, f"{OVERLAY_FAILED}: {message}".rstrip(": ")
         if ended.get("reason") == "OOMKilled":
             message = "git used more memory than its limit"
-        return "checkout_failed", f"the commit could not be checked out: {message or ended['exitCode']}"
+        return CHECKOUT_FAILED, f"the commit could not be checked out: {message or ended['exitCode']}"
     return None

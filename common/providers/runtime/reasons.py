@@ -24,7 +24,7 @@ from common.providers.runtime.pod_statuses import (
     time_of,
 )
 from common.values.agent_pod import PodPhase, PodState
-from common.values.app import AppPhase
+from common.values.app import WAITS_FOR_SECRETS, AppPhase
 from common.values.check import CheckEnd, CheckPhase, CheckState
 
 SOON = ("being terminated", "status unknown for quota", "error looking up service account", "not yet ready to handle")
@@ -78,13 +78,13 @@ def judge_live(deployment: KubeObject, pods: Sequence[KubeObject]) -> Judgement:
     It has failed only if its own program keeps crashing. A new pod of it, such as after a drain, may wait for its image
     or its code: that is no fault of the version, and a rollback would wait for the same.
     """
+    waits = next(filter(None, map(pod_problem, pods)), None) or no_node(pods)
     if deployment.get("status", {}).get("availableReplicas", 0) > 0:
-        return Judgement(AppPhase.LIVE)
+        return Judgement(AppPhase.LIVE, waits[0] if waits is not None and waits[0] in WAITS_FOR_SECRETS else None)
     for pod in pods:
         for container in pod.get("status", {}).get("containerStatuses", []):
             if problem := crash_of(container):
                 return Judgement(AppPhase.FAILED, "keeps_dying", f"it was live and keeps crashing: {problem[1]}")
-    waits = next(filter(None, map(pod_problem, pods)), None) or no_node(pods)
     return Judgement(AppPhase.STARTING, *(waits or ()))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import socket
@@ -12,13 +13,16 @@ import pytest
 
 from common.jobs import RESTORE_RUNTIME, Lease
 from common.models import Deployment, EventRow, Job, Task, TaskGroup
-from common.providers.forge import forge
+from common.providers.forge import forge, gitea_forge
 from common.providers.runtime import runtime
+from common.providers.runtime.places import source_secret
 from common.services.delivery import restoring, task_groups
 from common.services.delivery.restoring import RestorePlan
 from common.services.projects import projects
 from common.services.projects.places import app_of, place_of
-from common.values.app import AppPhase
+from common.settings import settings
+from common.values.app import App, AppPhase
+from tests.doubles.gitea import Fault
 from tests.e2e.instance import wait_until
 from tests.providers.runtime_contract import until
 from tests.providers.runtime_supervisor import RUN_WEB_APP, WEB_APP, get
@@ -73,6 +77,8 @@ def test_a_version_whose_pod_was_moved_while_the_forge_is_down_is_not_rolled_bac
         return not status.get("availableReplicas") and "error: 503" in str(ended)
 
     until(waits, what="a new pod without its code")
+    # It may be the credential's fault: the present one is asked for, if the forge gives it.
+    plain.server.faults += [Fault("GET .*/repos/", "500") for _ in range(3)]
     plain.restore()
     plain.run_jobs()
 
@@ -80,6 +86,33 @@ def test_a_version_whose_pod_was_moved_while_the_forge_is_down_is_not_rolled_bac
     assert plain.all(Deployment, Deployment.rollback_of.is_not(None)) == []
     plain.cluster.script(live.id, "healthy")
     until(lambda: (state := runtime().read_app(app, live.id)) and state.phase is AppPhase.LIVE)
+
+
+def test_a_new_pod_gets_the_token_that_was_renewed(plain: Elsewhere, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = plain.project()
+    plain.to_production(plain.staged(plain.approved(project, "One", {"one": "1\n"})))
+    (live,) = plain.all(Deployment, Deployment.live_key == f"{project.id}:production")
+    app = app_of(place_of(project), "production")
+    plain.server.admin.token = "f" * 40
+    monkeypatch.setenv("GITEA_TOKEN", "f" * 40)
+    settings.cache_clear()
+    gitea_forge.cache_clear()
+    plain.cluster.script(live.id, "checkout", exit_code=21, message="Authentication failed")
+    for name in plain.cluster.names("pods", app.space.namespace):
+        if name.startswith("production-"):
+            plain.cluster.store.remove("pods", app.space.namespace, name)
+    until(lambda: _code_of(app, live.id) == "checkout_failed")
+
+    plain.restore()
+    _restore_once(plain)
+
+    secret = plain.cluster.object("secrets", app.space.namespace, source_secret("production", live.id))
+    assert base64.b64decode(secret["data"]["password"]).decode() == "f" * 40
+
+
+def _code_of(app: App, version_id: str) -> str | None:
+    state = runtime().read_app(app, version_id)
+    return None if state is None else state.code
 
 
 def test_a_namespace_that_is_being_deleted_for_good_keeps_no_other_project_from_its_apps(plain: Elsewhere) -> None:
