@@ -186,6 +186,7 @@ def test_an_organisation_that_may_not_be_seen_is_named(server: GiteaDouble, exam
     [
         ("shops", "ok", "the organisation shops exists"),
         ("platform", "ok", "repositories belong to the user platform"),
+        ("old", "fail", "the organisation old was renamed: rename it back, or set AIWORKER_FORGE_OWNER to another"),
         ("ada", "fail", "ada is a user's name, so no organisation can have it; set AIWORKER_FORGE_OWNER to another"),
         ("Shops!", "fail", "AIWORKER_FORGE_OWNER=Shops! is not a name of small letters and digits"),
     ],
@@ -194,6 +195,7 @@ def test_the_owner_must_be_one_that_can_be_used(
     server: GiteaDouble, examine: Examine, owner: str, status: str, words: str
 ) -> None:
     server.model.organisations.add("shops")
+    server.model.moved.add("old")
     server.model.add_user("ada", "password")
 
     assert words in says(examine(AIWORKER_FORGE_OWNER=owner), status)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from common.errors import ProviderUnavailable
+from common.errors import ProviderRefused, ProviderUnavailable
 from common.providers.forge.gitea import GiteaForge, client
 from common.providers.forge.gitea.features import parse_version
 from common.values.pull_request import PullComment, PullState
@@ -174,6 +174,34 @@ def test_who_pushed_is_there_until_the_server_has_taken_note(server: GiteaDouble
     git("ls-remote", url, accept=(128,))
     assert forge.delete_credential(SHOP, run_id="r1")
     assert sorted(server.model.users) == ["platform"]
+
+
+def test_a_repository_that_was_renamed_or_moved_is_told_with_the_remedy(
+    server: GiteaDouble, forge: GiteaForge, head: str
+) -> None:
+    repo = server.model.repos.pop(("aiworker", "shop"))
+    server.model.repos["aiworker", "store"] = repo
+    server.model.moved.add("aiworker/shop")
+
+    with pytest.raises(ProviderRefused, match="aiworker/shop was renamed or moved") as refusal:
+        forge.read_head(SHOP, "main")
+    assert refusal.value.code == "no_repository"
+
+    server.model.repos["aiworker", "shop"] = server.model.repos.pop(("aiworker", "store"))
+    assert forge.read_head(SHOP, "main") == head
+
+
+def test_an_organisation_that_was_renamed_is_not_made_anew(server: GiteaDouble, forge: GiteaForge, head: str) -> None:
+    server.model.organisations.remove("aiworker")
+    server.model.organisations.add("workers")
+    server.model.moved.add("aiworker")
+
+    with pytest.raises(ProviderRefused, match="rename it back, or set AIWORKER_FORGE_OWNER") as refusal:
+        forge.ensure_repository(
+            Repository("aiworker", "tea", "project-2"), default_branch="main", description="", import_url=None
+        )
+    assert refusal.value.code == "no_owner"
+    assert server.model.organisations == {"workers"}
 
 
 def test_a_deleted_repository_takes_its_runs_users_along(server: GiteaDouble, forge: GiteaForge, head: str) -> None:

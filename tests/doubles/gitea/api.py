@@ -52,7 +52,10 @@ def answer(call: Call, method: str, path: str, unquote: Callable[[str], str]) ->
         if "/admin/" in path and not call.user.is_admin:
             return 403, {"message": "user should be the site admin"}
         if "owner" in named:
-            repo = call.model.repos.get((named.pop("owner"), named.pop("name")))
+            place = named.pop("owner"), named.pop("name")
+            repo = call.model.repos.get(place)
+            if "/".join(place) in call.model.moved and repo is None:
+                return 307, None
             if repo is None or not call.model.may(call.user, repo, "read" if method == "GET" else "write"):
                 return _absent()
             return act(call, repo, **named)
@@ -144,6 +147,8 @@ def delete_token(call: Call, login: str, name: str) -> _Answer:
 
 @route("GET", "/orgs/{org}")
 def read_organisation(call: Call, org: str) -> _Answer:
+    if org in call.model.moved:
+        return 301, None
     return (200, {"username": org}) if org in call.model.organisations else _absent()
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from jsonschema import Draft4Validator  # type: ignore[import-untyped]
 
 _DOCUMENT = Path(__file__).with_name("gitea-1.15.swagger.json")
-_UNSAID = {401, 403, 404, 409, 422, 429}
+_UNSAID = {301, 307, 401, 403, 404, 409, 422, 429}
 """What any call may be answered with, though the description does not say so of each."""
 
 

@@ -182,6 +182,8 @@ class Model:
         """Logins of people who own every organisation."""
         self.repos: dict[tuple[str, str], Repo] = {}
         self.numbers: Iterator[int] = itertools.count(1)
+        self.moved: set[str] = set()
+        """Former `owner/name` of repositories and former names of organisations: they lead to the present ones."""
         self.told: list[Callable[[str, Repo, dict[str, Any]], None]] = []
 
     def tell(self, event: str, repo: Repo, **about: Any) -> None:

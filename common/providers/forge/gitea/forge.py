@@ -338,7 +338,7 @@ class GiteaForge:
         if found is None:
             # Without this, the run's user would outlive its repository.
             run_users.delete_user(self._client, run_id=run_id)
-            raise _no_repository(repository)
+            raise repository_setup.absent(self._client, repository)
         return run_users.delete(self._client, found, self._protection(found), run_id=run_id)
 
     def ensure_webhook(self, repository: Repository) -> None:
@@ -356,7 +356,7 @@ class GiteaForge:
     def _open(self, repository: Repository) -> Found:
         found = repository_setup.find(self._client, repository, self._server().account)
         if found is None:
-            raise _no_repository(repository)
+            raise repository_setup.absent(self._client, repository)
         return found
 
     def _address(self, repository: Repository) -> str:
@@ -387,7 +387,3 @@ class GiteaForge:
     def _pulls(self, found: Found) -> Pulls:
         server = self._server()
         return Pulls(self._client, found, server.account, server.features)
-
-
-def _no_repository(repository: Repository) -> ProviderRefused:
-    return ProviderRefused(f"there is no repository {repository.owner}/{repository.name}", code="no_repository")

@@ -84,6 +84,15 @@ def find(client: Client, repository: Repository, account: Account) -> Found | No
     )
 
 
+def absent(client: Client, repository: Repository) -> ProviderRefused:
+    """The error for a repository that `find` does not find."""
+    name = f"{repository.owner}/{repository.name}"
+    says = f"there is no repository {name}"
+    if client.get(at("repos", repository.owner, repository.name), accept=(404, *MOVED)).status in MOVED:
+        says = f"the repository {name} was renamed or moved at the server: give it back its name and its owner there"
+    return ProviderRefused(says, code="no_repository")
+
+
 def is_of_project(row: Json) -> bool:
     """Whether a repository, as the server describes it, is marked as a project's of the platform."""
     return _MARK.search(row.get("description") or "") is not None
@@ -107,8 +116,15 @@ def create(client: Client, repository: Repository, account: Account, *, default_
 
 
 def _ensure_organisation(client: Client, owner: str) -> None:
-    if client.get(at("orgs", owner), accept=(404,)).is_there:
+    found = client.get(at("orgs", owner), accept=(404, *MOVED))
+    if found.is_there:
         return
+    if found.status in MOVED:
+        # A new one of this name would stand in the way of the old one, which has the repositories.
+        raise ProviderRefused(
+            f"the organisation {owner} was renamed at the server: rename it back, or set AIWORKER_FORGE_OWNER",
+            code="no_owner",
+        )
     client.call("POST", "/orgs", body={"username": owner, "visibility": "private"}, accept=(422,))
     if not client.get(at("orgs", owner), accept=(404,)).is_there:
         raise ProviderRefused(

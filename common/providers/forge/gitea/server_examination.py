@@ -22,6 +22,7 @@ from common.names import OWNER_PATTERN
 from common.providers.forge.gitea.client import Client, at
 from common.providers.forge.gitea.features import OLDEST, Features, parse_version, read_features, read_version
 from common.providers.forge.gitea.mirror import Mirror
+from common.providers.forge.gitea.repository_setup import MOVED
 from common.settings import ForgeSettings
 
 PART = "forge"
@@ -163,8 +164,11 @@ def _owner(client: Client, owner: str, login: str) -> Finding:
     if owner == login.lower():
         return Finding("ok", PART, f"repositories belong to the user {login}")
     try:
-        if client.get(at("orgs", owner), accept=(404,)).is_there:
+        found = client.get(at("orgs", owner), accept=(404, *MOVED))
+        if found.is_there:
             return Finding("ok", PART, f"the organisation {owner} exists")
+        if found.status in MOVED:
+            return Finding("fail", PART, f"the organisation {owner} was renamed: rename it back, or {other}")
         if client.get(at("users", owner), accept=(404,)).is_there:
             return Finding("fail", PART, f"{owner} is a user's name, so no organisation can have it; {other}")
     except ProviderRefused as error:
