@@ -204,6 +204,17 @@ def test_an_organisation_that_was_renamed_is_not_made_anew(server: GiteaDouble, 
     assert server.model.organisations == {"workers"}
 
 
+def test_a_push_to_an_archived_repository_is_told_with_the_remedy(
+    server: GiteaDouble, forge: GiteaForge, head: str
+) -> None:
+    server.repo("aiworker", "shop").fields["archived"] = True
+    assert forge.read_head(SHOP, "main") == head
+
+    with pytest.raises(ProviderRefused, match="archived at the server, which takes no push: unarchive it") as refusal:
+        forge.ensure_branch(SHOP, "task-1", at=head)
+    assert refusal.value.code == "archived"
+
+
 def test_a_deleted_repository_takes_its_runs_users_along(server: GiteaDouble, forge: GiteaForge, head: str) -> None:
     forge.ensure_credential(SHOP, branch="main", run_id="r1")
     forge.ensure_credential(SHOP, branch="main", run_id="r2")

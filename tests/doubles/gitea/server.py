@@ -214,6 +214,8 @@ class GiteaDouble:
             return Response("Not found\n", 404)
         if not self.model.may(user, repo, "write" if writes else "read"):
             return Response("Forbidden\n", 403)
+        if writes and repo.fields.get("archived"):
+            return Response("This repo is archived. You can view files and clone it, but cannot push\n", 403)
         if service != "git-receive-pack":
             return _backend(request, repo, service, user.login, self.model.owners)
         before = repo.refs()

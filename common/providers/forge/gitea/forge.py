@@ -370,6 +370,7 @@ class GiteaForge:
             username=self._server().account.login,
             token=self._token,
             name=repository.name,
+            is_archived=found.is_archived,
         )
 
     def _mirrors_of(self, repository: Repository) -> Path:

@@ -41,12 +41,16 @@ _MOVED = re.compile(r"stale info|fetch first|failed to update ref|cannot lock re
 
 
 class Mirror:
-    """The mirror of one repository. path: its directory. url: the server's address, without user name or password."""
+    """The mirror of one repository. path: its directory. url: the server's address, without user name or password.
+    is_archived: the server takes no push."""
 
-    def __init__(self, path: Path, url: str, *, username: str, token: str, name: str) -> None:
+    def __init__(
+        self, path: Path, url: str, *, username: str, token: str, name: str, is_archived: bool = False
+    ) -> None:
         self.path = path
         self._url = url
         self._name = name
+        self._is_archived = is_archived
         # Passed in git's environment, so that no list of processes shows the token; applies to this address only.
         self._config = (
             (f"http.{url}.extraHeader", basic_authorization(username, token)),
@@ -209,6 +213,11 @@ class Mirror:
         return answer.stdout.decode("utf-8", "replace")
 
     def _trouble(self, verb: str, answer: git.GitAnswer) -> Exception:
+        if verb == "push" and self._is_archived:
+            return ProviderRefused(
+                f"the repository {self._name} is archived at the server, which takes no push: unarchive it there",
+                code="archived",
+            )
         if _UNKNOWN.search(answer.stderr):
             return ProviderRefused(
                 f"the server refuses git {verb} of {self._name} with the platform's token; check GITEA_TOKEN",

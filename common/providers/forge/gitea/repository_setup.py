@@ -46,6 +46,7 @@ class Found:
     is_empty: bool
     is_complete: bool
     is_of_organisation: bool
+    is_archived: bool
 
 
 def read_account(client: Client) -> Account:
@@ -81,6 +82,7 @@ def find(client: Client, repository: Repository, account: Account) -> Found | No
         is_empty=bool(answer.body.get("empty")),
         is_complete=mark[2] is None and not answer.body.get("empty"),
         is_of_organisation=repository.owner.lower() != account.login.lower(),
+        is_archived=bool(answer.body.get("archived")),
     )
 
 
