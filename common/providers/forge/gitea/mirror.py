@@ -1,9 +1,9 @@
 """Local mirror of a repository on Gitea: fetch and push over HTTP with the platform's token.
 
-The cache directory holds one bare mirror per repository; removing it costs one clone. Histories, diffs and merges are
-computed in the mirror. A branch moves by a push with the expected old head (`--force-with-lease`), which the server's
-git executes as a compare-and-swap. The mirror keeps commits of deleted branches. Its refs may be out of date, so heads
-are always read from the server.
+The cache directory holds one bare mirror per repository; removing it costs one clone, and a damaged one is made anew.
+Histories, diffs and merges are computed in the mirror. A branch moves by a push with the expected old head
+(`--force-with-lease`), which the server's git executes as a compare-and-swap. The mirror keeps commits of deleted
+branches. Its refs may be out of date, so heads are always read from the server.
 """
 
 from __future__ import annotations
@@ -37,6 +37,12 @@ _REFSPECS = (
 )
 _NUDGE = "refs/heads/aiworker-was-here"
 _UNKNOWN = re.compile(r"error: 40[13]\b|Authentication failed|could not read Username")
+_DAMAGED = re.compile(
+    r"^(?!remote:).*(did not send all necessary objects|bad object|bad config|packed-refs|object file .* is empty"
+    r"|is corrupt|reference broken|unable to resolve reference|packfile .* (is far too short|cannot be accessed))",
+    re.MULTILINE,
+)
+"""What git says of a mirror on a machine that lost power, or whose disk was full."""
 _MOVED = re.compile(r"stale info|fetch first|failed to update ref|cannot lock ref|reference already exists")
 
 
@@ -106,15 +112,34 @@ class Mirror:
             # Only the holder of this lock writes here: remaining git lock files are those of a killed git.
             forget_locks(self.path)
             if not self.path.exists():
-                new = self.path.with_suffix(".new")
-                shutil.rmtree(new, ignore_errors=True)
-                git.run(None, "init", "--quiet", "--bare", "--template=", str(new))
-                new.rename(self.path)
-            options = ("--quiet", "--prune", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules")
-            self._remote(
-                self.path, "fetch", *options, "--end-of-options", self._url, *_REFSPECS, timeout=_FETCH_SECONDS
-            )
+                self._make_empty().rename(self.path)
+            try:
+                self._fetch_into(self.path)
+            except (_Damaged, ProviderRefused) as error:
+                if isinstance(error, ProviderRefused) and error.code != "broken_repository":
+                    raise
+                log.warning("a damaged mirror is made anew", repository=self._name, reason=str(error))
+                self._make_anew()
             self._pack()
+
+    def _make_empty(self) -> Path:
+        new = self.path.with_suffix(".new")
+        shutil.rmtree(new, ignore_errors=True)
+        git.run(None, "init", "--quiet", "--bare", "--template=", str(new))
+        return new
+
+    def _make_anew(self) -> None:
+        """Put a whole new mirror in place of this one. The lock must be held."""
+        new, old = self._make_empty(), self.path.with_suffix(".old")
+        self._fetch_into(new)
+        shutil.rmtree(old, ignore_errors=True)
+        self.path.rename(old)
+        new.rename(self.path)
+        shutil.rmtree(old, ignore_errors=True)
+
+    def _fetch_into(self, path: Path) -> None:
+        options = ("--quiet", "--prune", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules")
+        self._remote(path, "fetch", *options, "--end-of-options", self._url, *_REFSPECS, timeout=_FETCH_SECONDS)
 
     def _pack(self) -> None:
         """Pack the mirror if git counts many packs or loose objects. Removes no object. The lock must be held.
@@ -225,4 +250,9 @@ class Mirror:
             )
         if re.search(r"error: 404\b|repository '.*' not found", answer.stderr):
             return ProviderRefused(f"there is no repository {self._name}", code="no_repository")
-        return ProviderUnavailable(f"git {verb} of {self._name} failed: {answer.reason}")
+        kind = _Damaged if _DAMAGED.search(answer.stderr) else ProviderUnavailable
+        return kind(f"git {verb} of {self._name} failed: {answer.reason}")
+
+
+class _Damaged(ProviderUnavailable):
+    """Git can't use the mirror as it is on disk."""
