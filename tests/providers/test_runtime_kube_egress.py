@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import base64
+import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from common.errors import Misconfigured
-from common.providers.runtime.egress_policies import look_outside
+from common.providers.runtime.egress_policies import Outside, look_outside
+from common.providers.runtime.outside_hosts import KEPT_SECONDS, OutsideHosts
 from common.values.app import AppPhase
 from common.values.check import Check
 from common.values.egress import Egress, Network
@@ -147,3 +149,40 @@ def test_pods_of_two_versions_with_different_ports_are_both_reached(cluster: Clu
     assert sorted(port["containerPort"] for port in ports) == [8080, 9000]
     allowed = {port["port"] for port in rule["ports"]}
     assert [port for port in ports if not allowed & {port["containerPort"], port["name"]}] == []
+
+
+class _Names:
+    """A name server that may be away. addresses: what every host has; None: it does not answer."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.addresses: list[str] | None = None
+        monkeypatch.setattr(socket, "getaddrinfo", self._answer)
+
+    def _answer(self, host: str, *_: object, **__: object) -> list[tuple[Any, ...]]:
+        if self.addresses is None:
+            raise socket.gaierror(socket.EAI_AGAIN, "temporary failure in name resolution")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 0)) for address in self.addresses]
+
+
+def test_a_name_server_that_was_away_costs_no_rule_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a cluster that starts, where workers are there before names can be resolved."""
+    names, at = _Names(monkeypatch), [0.0]
+    hosts = OutsideHosts("https://git.example.org", "http://proxy.example.org:3128", clock=lambda: at[0])
+    assert hosts.look() == Outside()
+
+    def addresses() -> list[str]:
+        found = hosts.look()
+        return [rule["to"][0]["ipBlock"]["cidr"] for rule in (*found.forge, *found.proxy)]
+
+    names.addresses = ["1.1.1.1"]
+    at[0] += KEPT_SECONDS
+    assert addresses() == ["1.1.1.1/32"] * 2
+
+    names.addresses = ["1.0.0.1"]
+    assert addresses() == ["1.1.1.1/32"] * 2
+    at[0] += KEPT_SECONDS
+    assert addresses() == ["1.0.0.1/32"] * 2
+
+    names.addresses = None
+    at[0] += KEPT_SECONDS
+    assert addresses() == ["1.0.0.1/32"] * 2

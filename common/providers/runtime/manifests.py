@@ -1,5 +1,5 @@
-"""Kubernetes manifests for the types of the Runtime protocol. They return dicts and call nothing, but that the first
-network policy resolves the hosts of the forge and of AIWORKER_EGRESS_PROXY.
+"""Kubernetes manifests for the types of the Runtime protocol. They return dicts and call nothing, but that
+network policies resolve the hosts of the forge and of AIWORKER_EGRESS_PROXY.
 
 No container runs as root, gets a service account token, or can write to its root file system. A pod template depends
 only on its version, so ensuring an older version again reuses that version's ReplicaSet.
@@ -8,7 +8,6 @@ only on its version, so ensuring an older version again reuses that version's Re
 from __future__ import annotations
 
 import base64
-import functools
 import json
 import math
 from typing import Any
@@ -16,8 +15,9 @@ from urllib.parse import urlsplit
 
 from common.errors import ProviderRefused
 from common.providers.runtime import check_reports, hardening, places, preparing
-from common.providers.runtime.egress_policies import labels_of, look_outside, policies, variables_of
+from common.providers.runtime.egress_policies import labels_of, policies, variables_of
 from common.providers.runtime.objects import KubeObject, literal
+from common.providers.runtime.outside_hosts import OutsideHosts
 from common.providers.runtime.placing import placement
 from common.settings import MOST_PREVIEWS, KubernetesSettings
 from common.settings.quantities import total
@@ -43,7 +43,7 @@ class Manifests:
     def __init__(self, chosen: KubernetesSettings, instance: str) -> None:
         self._chosen = chosen
         self._instance = instance
-        self._outside = functools.cache(functools.partial(look_outside, chosen.forge_url, chosen.egress_proxy))
+        self._outside = OutsideHosts(chosen.forge_url, chosen.egress_proxy)
         self._hosts = places.Hosts(chosen.domain, chosen.is_tls)
 
     def namespace(self, space: Space, *, has_limits: bool = False) -> KubeObject:
@@ -89,7 +89,7 @@ class Manifests:
             *(
                 self._object("networking.k8s.io/v1", "NetworkPolicy", space, name, spec=spec)
                 for name, spec in policies(
-                    chosen.egress, self._outside(), has_proxy=chosen.egress_proxy is not None
+                    chosen.egress, self._outside.look(), has_proxy=chosen.egress_proxy is not None
                 ).items()
             ),
             account,

@@ -7,15 +7,15 @@ networks of the settings; nothing can connect to it. Its only credential is its 
 from __future__ import annotations
 
 import base64
-import functools
 import json
 from typing import Any
 
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.providers.runtime import hardening, places, reasons
-from common.providers.runtime.egress_policies import look_outside, pod_proxy_variables
+from common.providers.runtime.egress_policies import pod_proxy_variables
 from common.providers.runtime.kube import Cluster, connect
 from common.providers.runtime.objects import KubeObject
+from common.providers.runtime.outside_hosts import OutsideHosts
 from common.providers.runtime.placing import placement
 from common.providers.runtime.pod_statuses import pod_reason
 from common.settings import FleetSettings, KubernetesSettings
@@ -39,7 +39,7 @@ class KubernetesFleet:
         self._chosen = chosen
         self._instance = instance
         self._namespace = places.name("AIWORKER_AGENTS_NAMESPACE", self._fleet.namespace)
-        self._outside = functools.cache(functools.partial(look_outside, None, chosen.egress_proxy))
+        self._outside = OutsideHosts(None, chosen.egress_proxy)
         self._cluster = cluster or connect(chosen.kubeconfig)
 
     def ensure_agent(self, pod: AgentPod) -> PodState:
@@ -114,7 +114,7 @@ class KubernetesFleet:
         network = {
             "podSelector": {},
             "policyTypes": ["Ingress", "Egress"],
-            "egress": [hardening.DNS, {"to": peers}, *self._outside().proxy],
+            "egress": [hardening.DNS, {"to": peers}, *self._outside.look().proxy],
         }
         account = self._object("v1", "ServiceAccount", "default")
         account["automountServiceAccountToken"] = False
