@@ -100,13 +100,15 @@ def close_pull(
 
 
 def revoke_credential(forge: Forge, place: Place, run_id: str) -> bool:
-    """Revoke the run's credential at the forge, even if the repository is removed already. Safe to repeat.
+    """Revoke the run's credential at the forge. Safe to repeat.
+
+    Also if the repository is removed already, or has lost the mark of the platform.
 
     Returns whether the credential is removed completely: if not, the caller repeats the call some seconds later.
     """
     try:
         return forge.delete_credential(place.repository, run_id=run_id)
     except ProviderRefused as error:
-        if error.code != "no_repository":
+        if error.code not in {"no_repository", "foreign"}:
             raise
         return True

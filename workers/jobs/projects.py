@@ -70,14 +70,21 @@ def delete_project(job: Claimed) -> None:
     job.progress("removing apps and checks", 0, 2)
     runtime().delete_environment(plan.place.space)
     job.progress("removing the repository", 1, 2)
-    try:
-        forge().delete_repository(plan.place.repository)
-    except ProviderRefused as error:
-        if error.code != "no_repository":
-            raise
+    _delete_repository(plan.place.repository)
     for run_id in plan.runs:
         revoke_credential(forge(), plan.place, run_id)
     provisioning.record_deleted(job.lease, was_busy=plan.was_busy)
+
+
+def _delete_repository(place: Repository) -> None:
+    """Delete the repository, if it is the project's: the project may have failed as somebody else's has its name, or a
+    person may have taken the mark away."""
+    try:
+        forge().delete_repository(place)
+    except ProviderRefused as error:
+        if error.code not in {"no_repository", "foreign"}:
+            raise
+        log.warning("the repository of a deleted project is left as it is", reason=error.message)
 
 
 @job(jobs.WATCH_REPOSITORY)

@@ -257,3 +257,32 @@ def test_a_long_past_goes_in_small_steps_before_the_rest(platform: Platform, mon
     assert left == [(4_000, 2), (3_000, 2), (2_500, 1)]
     for model in (EventRow, AuditSeal):
         assert platform.all(model, model.feed_id == project.id) == []
+
+
+def test_a_run_of_a_repository_without_its_mark_loses_its_user_and_the_project_goes(plain: Elsewhere) -> None:
+    project = plain.project()
+    plain.task(project)
+    plain.claim()
+    plain.repo(project).fields["description"] = "Ours now"
+
+    delete(plain, project)
+
+    assert plain.all(Project) == []
+    assert plain.repo(project).fields["description"] == "Ours now"
+    assert [login for login in plain.server.model.users if login.startswith("aiw-run-")] == []
+
+
+def test_a_project_whose_name_a_foreign_repository_has_can_be_deleted(plain: Elsewhere) -> None:
+    """It was never the project's: it is left as it is."""
+    plain.server.model.organisations.add("aiworker")
+    plain.server.model.add_repo("aiworker", "shop", {"description": "Ours", "default_branch": "main"})
+    made = projects.create_project({"name": "Shop"}, by=plain.max).project
+    plain.run_jobs()
+    failed = plain.get(Project, made.id)
+    assert (failed.state, "belongs to another project" in str(failed.error)) == ("failed", True)
+
+    projects.delete_project(made.id, by=plain.max)
+    plain.run_jobs()
+
+    assert plain.all(Project) == []
+    assert plain.server.repo("aiworker", "shop").fields["description"] == "Ours"

@@ -334,7 +334,13 @@ class GiteaForge:
         )
 
     def delete_credential(self, repository: Repository, *, run_id: str) -> bool:
-        found = repository_setup.find(self._client, repository, self._server().account)
+        try:
+            found = repository_setup.find(self._client, repository, self._server().account)
+        except ProviderRefused as error:
+            if error.code == "foreign":
+                # The user is the platform's all the same.
+                run_users.delete_user(self._client, run_id=run_id)
+            raise
         if found is None:
             # Without this, the run's user would outlive its repository.
             run_users.delete_user(self._client, run_id=run_id)
