@@ -12,9 +12,10 @@ Each provider says it in a place of its own:
   `insufficient_quota` names no time: it ends when somebody pays.
 - Gemini: `google.rpc.RetryInfo` with `retryDelay` (`34s`) in the error's details. A quota of a day
   (`google.rpc.QuotaFailure`, a quotaId with `PerDay`) ends at midnight Pacific time, whatever the delay says.
-  https://ai.google.dev/gemini-api/docs/rate-limits
+  https://ai.google.dev/gemini-api/docs/rate-limits An overloaded model is a 503 (`UNAVAILABLE`) without a time.
 - Within an answer whose status is 200, the error alone says it: Anthropic's `overloaded_error`, OpenAI's
   `rate_limit_exceeded` with `Please try again in 11.054s` in its message, as codex reads it, OpenRouter's `code` 429.
+- Any of them may answer 503 for overload or maintenance (RFC 9110, 15.6.4), sometimes with a `retry-after`.
 - Others in front of these APIs: `retry-after` as seconds or as a date (RFC 9110, 10.2.3), `x-ratelimit-reset` (a span,
   or seconds or milliseconds since 1970).
 """
@@ -30,7 +31,7 @@ from email.utils import parsedate_to_datetime
 
 from web.gateway.model_apis import error_message, message_of
 
-STATUSES = frozenset({429, 529})
+STATUSES = frozenset({429, 503, 529})
 LONGEST = timedelta(days=14)
 """No limit lasts longer; a later time is not believed."""
 LONGEST_REASON = 300

@@ -98,7 +98,7 @@ def test_a_short_limit_is_left_to_the_cli(plain_agent: RunningAgent, seconds: st
     assert run_of(plain_agent).limited_until is None
 
 
-@pytest.mark.parametrize("script", [limited(status=529), limited(), limited({"retry-after": "1"})])
+@pytest.mark.parametrize("script", [limited(status=529), limited(status=503), limited(), limited({"retry-after": "1"})])
 def test_refusals_in_a_row_are_a_limit_whose_end_is_guessed(plain_agent: RunningAgent, script: Script) -> None:
     plain_agent.provider("anthropic")
     plain_agent.upstream.script = script
@@ -290,6 +290,14 @@ def test_a_limit_without_a_time_goes_to_the_fallback_at_once(plain_agent: Runnin
     plain_agent.upstream.script = limited(status=529)
 
     assert plain_agent.call(SONNET, name="first").status_code == 200
+
+
+@pytest.mark.parametrize("status", [503, 529])
+def test_an_overloaded_provider_is_replaced_at_once(plain_agent: RunningAgent, second: Upstream, status: int) -> None:
+    with_fallback(plain_agent, second)
+    plain_agent.upstream.script = limited(status=status)
+
+    assert plain_agent.call(SONNET, name="first").data == b"".join(SONNET.stream)
 
 
 def test_the_fallback_works_with_the_switch_off(

@@ -158,6 +158,11 @@ def test_an_unpaid_bill_is_a_limit_that_ends_with_a_payment() -> None:
     assert not read({"retry-after": "3600"}, error).is_for_payment
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 500, 502, 503])
+@pytest.mark.parametrize("status", [429, 503, 529])
+def test_a_refusal_for_a_rate_or_for_overload_is_a_limit(status: int) -> None:
+    assert read({"retry-after": "20"}, status=status).until == after(seconds=20)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 500, 502, 504])
 def test_other_errors_are_no_limits(status: int) -> None:
     assert read_limit(status, {"retry-after": "20"}, b"{}", NOW) is None

@@ -92,6 +92,16 @@ def test_the_fallback_answers_instead(plain_agent: RunningAgent, second: Upstrea
     assert run_of(plain_agent).limited_until is None
 
 
+def test_an_overloaded_gemini_is_replaced_too(plain_agent: RunningAgent, second: Upstream) -> None:
+    """It says so with a 503, which a stream can only repeat within."""
+    format_ = FORMATS["gemini"]
+    with_fallback(plain_agent, second, format_)
+    error = {"code": 503, "message": "The model is overloaded. Please try again later.", "status": "UNAVAILABLE"}
+    plain_agent.upstream.script = stream(*events({"error": error}))
+
+    assert plain_agent.call(format_, name="first").data == b"".join(format_.stream)
+
+
 @every_name
 def test_an_answer_that_is_none_passes_unchanged_where_there_is_a_fallback(
     plain_agent: RunningAgent, second: Upstream, name: str
