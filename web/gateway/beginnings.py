@@ -1,7 +1,8 @@
-"""Whether a stream has begun to give its answer. Until then, another provider can give it instead."""
+"""Whether a provider has begun to give its answer. Until then, another one can give it instead."""
 
 from __future__ import annotations
 
+import codecs
 import json
 
 from web.gateway.model_apis import Format
@@ -11,6 +12,17 @@ _BEFORE_CONTENT: dict[Format, frozenset[str]] = {
     "responses": frozenset({"response.created", "response.queued", "response.in_progress", "response.failed", "error"}),
 }
 """The types of events that come before the content, or instead of it."""
+
+_ERRORS_IN_JSON = (b'{"error":', b'{"type":"error","error":')
+"""How JSON begins that is an error, without white space. The second is Anthropic's."""
+_LONGEST_START = 200
+"""As much of JSON as shows how it begins, with its white space."""
+
+
+def may_be_error(start: bytes) -> bool:
+    """Whether an answer in JSON that starts like this may be an error, or a list of one, and nothing else."""
+    said = b"".join(start[:_LONGEST_START].removeprefix(codecs.BOM_UTF8).split()).removeprefix(b"[")
+    return any(said.startswith(error) or error.startswith(said) for error in _ERRORS_IN_JSON)
 
 
 def has_content(format_: Format, lines: bytes) -> bool:

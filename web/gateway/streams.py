@@ -29,7 +29,7 @@ from web.gateway.call_log import call_log
 from web.gateway.endings import CALLER_GONE, Watch, under_way
 from web.gateway.limits import Limit, limit_within
 from web.gateway.request_sizes import BYTES_PER_TOKEN, estimated_tokens
-from web.gateway.usage_readers import BlindReader, DocumentReader, EventReader, Reader, fitting_reader
+from web.gateway.usage_readers import BlindReader, DocumentReader, Reader, fitting_reader, probe_for
 from web.gateway.usages import Event, Usage
 
 if TYPE_CHECKING:
@@ -47,9 +47,9 @@ away: the usage in JSON comes last.
 """
 
 HOLD_SECONDS = 10.0
-"""How long the beginning of a stream is held back that has nothing of the answer's content."""
+"""How long the beginning of an answer is held back that has nothing of its content."""
 MOST_HELD_BYTES = 2**20
-"""Of such a beginning. Responses begin with what the request says, such as its instructions and tools."""
+"""Of such a beginning. Streams of Responses begin with what the request says, such as its instructions and tools."""
 
 _SILENT = "the provider was silent for too long"
 _ENDLESS = "the provider did not end the answer after an error"
@@ -149,22 +149,21 @@ class Answer:
         self._ahead = ReadAhead(self._body)
 
     def begin(self) -> tuple[bytes, Limit] | None:
-        """Hold back the beginning of a stream until something of the answer's content comes, for HOLD_SECONDS at most.
+        """Hold back the beginning of an answer until something of its content comes, for HOLD_SECONDS at most.
 
         Returns the limit that the provider tells of instead, and all of the answer, which is over then.
         """
         if isinstance(self._reader, BlindReader):
             return None
         ends_at, size = time.monotonic() + HOLD_SECONDS, 0
-        probe = EventReader(self._reader.format)
-        probe.is_before_content = True
+        probe = probe_for(self._reader, b"")
         while probe.is_before_content and self._limit_in(probe.usage) is None and size < MOST_HELD_BYTES:
             piece = self._ahead.look(ends_at - time.monotonic())
             if not piece:
                 probe.finish()
                 break
-            if not size and not isinstance(fitting_reader(self._reader, piece), EventReader):
-                return None
+            if not size:
+                probe = probe_for(self._reader, piece)
             self._note_first_byte()
             probe.feed(piece)
             size += len(piece)

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Collection
 
-from web.gateway.beginnings import has_content
+from web.gateway.beginnings import has_content, may_be_error
 from web.gateway.model_apis import Format
 from web.gateway.stream_texts import StreamTexts
 from web.gateway.usages import Take, Usage, take_anthropic, take_chat, take_error, take_gemini, take_responses
@@ -111,14 +111,16 @@ class EventReader:
 class DocumentReader:
     """Reads an answer in JSON, which may be a list of parts. Keeps it until it is over.
 
-    Of a list that was cut off, the parts that are complete are read.
+    Of a list that was cut off, the parts that are complete are read. is_before_content: see `EventReader`; an error is
+    found by `finish`.
     """
 
-    __slots__ = ("_pieces", "_take", "format", "usage")
+    __slots__ = ("_pieces", "_take", "format", "is_before_content", "usage")
 
     def __init__(self, format_: Format) -> None:
         self.format = format_
         self.usage = Usage()
+        self.is_before_content = False
         self._take = _READERS[format_][2]
         self._pieces: list[bytes] = []
 
@@ -126,6 +128,8 @@ class DocumentReader:
         self.usage.body_bytes += len(chunk)
         if self.usage.body_bytes <= LONGEST_LINE_BYTES:
             self._pieces.append(chunk)
+        if self.is_before_content:
+            self.is_before_content = may_be_error(b"".join(self._pieces))
 
     def finish(self) -> None:
         text = b"".join(self._pieces) if self.usage.body_bytes <= LONGEST_LINE_BYTES else b""
@@ -166,13 +170,27 @@ def reader_for(format_: Format | None, content_type: str, content_encoding: str)
 def fitting_reader(reader: Reader, beginning: bytes) -> Reader:
     """The reader for an answer that begins like this; `reader`, which has read nothing yet, was chosen by the headers.
 
-    Some servers name a wrong Content-Type or none. JSON begins with a bracket, and no line of a stream of events does.
+    Some servers name a wrong Content-Type or none.
     """
-    first = beginning.removeprefix(codecs.BOM_UTF8).lstrip()[:1]
-    if not first or isinstance(reader, BlindReader):
+    if isinstance(reader, BlindReader):
         return reader
-    fitting = DocumentReader if first in b"{[" else EventReader
+    fitting = _fitting(reader, beginning)
     return reader if isinstance(reader, fitting) else fitting(reader.format)
+
+
+def probe_for(reader: EventReader | DocumentReader, beginning: bytes) -> EventReader | DocumentReader:
+    """A second reader of the answer of `reader`, which tells when its content begins."""
+    probe = _fitting(reader, beginning)(reader.format)
+    probe.is_before_content = True
+    return probe
+
+
+def _fitting(reader: EventReader | DocumentReader, beginning: bytes) -> type[EventReader | DocumentReader]:
+    """JSON begins with a bracket, and no line of a stream of events does."""
+    first = beginning.removeprefix(codecs.BOM_UTF8).lstrip()[:1]
+    if not first:
+        return type(reader)
+    return DocumentReader if first in b"{[" else EventReader
 
 
 def _parsed(text: bytes) -> object:

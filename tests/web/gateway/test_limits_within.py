@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from datetime import UTC, datetime, timedelta
 
@@ -100,6 +101,41 @@ def test_an_overloaded_gemini_is_replaced_too(plain_agent: RunningAgent, second:
     plain_agent.upstream.script = stream(*events({"error": error}))
 
     assert plain_agent.call(format_, name="first").data == b"".join(format_.stream)
+
+
+@pytest.mark.parametrize(
+    ("name", "pieces"),
+    [
+        ("gemini", [b"[", b'{\n  "er', json.dumps(EXHAUSTED).encode().join((b'ror": ', b"}\n")), b"]\n"]),
+        ("gemini", [b'[{"error": ' + json.dumps(EXHAUSTED).encode() + b"}"]),
+        ("chat", [b'\n{"error":{"code":429,"message":"Slow down"},"user_id":"u"}']),
+        ("anthropic", [b'{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}']),
+    ],
+    ids=["a list", "a list without an end", "an object", "an object with a type"],
+)
+def test_an_error_in_json_goes_to_the_fallback_too(
+    plain_agent: RunningAgent, second: Upstream, name: str, pieces: list[bytes]
+) -> None:
+    """Gemini streams a list in JSON to who does not ask for `alt=sse`."""
+    format_ = FORMATS[name]
+    with_fallback(plain_agent, second, format_)
+    plain_agent.upstream.script = Script(pieces)
+
+    assert plain_agent.call(format_, name="first").data == b"".join(format_.stream)
+    assert [call[:2] for call in statuses(plain_agent)] == [("first", 200), ("second", 200)]
+
+
+@every_name
+def test_an_answer_in_json_passes_unchanged_where_there_is_a_fallback(
+    plain_agent: RunningAgent, second: Upstream, name: str
+) -> None:
+    format_ = FORMATS[name]
+    with_fallback(plain_agent, second, format_)
+    plain_agent.upstream.script = Script([format_.whole[:3], format_.whole[3:]])
+
+    assert plain_agent.call(format_, name="first").data == format_.whole
+
+    assert statuses(plain_agent) == [("first", 200, format_.count.output)]
 
 
 @every_name
