@@ -20,8 +20,10 @@ class Answer:
 class PostReceiver:
     """Listens on a port of loopback from `__enter__` to `__exit__`. host: its address, with the port."""
 
-    def answer(self, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """What a request is answered. headers: names in lower case. body: unpacked. Called in a thread of its own."""
+    def answer(self, path: str, headers: Mapping[str, str], body: bytes) -> Answer | None:
+        """What a request is answered; None: nothing, its connection is closed. headers: names in lower case. body:
+        unpacked. Called in a thread of its own.
+        """
         raise NotImplementedError
 
     def __enter__(self) -> Self:
@@ -34,6 +36,9 @@ class PostReceiver:
                 if headers.get("content-encoding") == "gzip":
                     body = gzip.decompress(body)
                 answer = receiver.answer(self.path, headers, body)
+                if answer is None:
+                    self.close_connection = True
+                    return
                 self.send_response(answer.status)
                 for name, value in ({"Content-Length": str(len(answer.body))} | dict(answer.headers)).items():
                     self.send_header(name, value)

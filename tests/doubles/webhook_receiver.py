@@ -27,7 +27,7 @@ class Received:
 class WebhookReceiver(PostReceiver):
     """status, headers, said: of every answer from now on.
 
-    may_answer: waited for before each answer; set at first.
+    may_answer: waited for before each answer; set at first. is_silent: it answers nothing.
     """
 
     def __init__(self) -> None:
@@ -36,14 +36,17 @@ class WebhookReceiver(PostReceiver):
         self.headers: dict[str, str] = {}
         self.may_answer = threading.Event()
         self.may_answer.set()
+        self.is_silent = False
 
     @property
     def url(self) -> str:
         return f"http://{self.host}/hook?token=1"
 
-    def answer(self, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    def answer(self, path: str, headers: Mapping[str, str], body: bytes) -> Answer | None:
         self.received.append(Received(path, headers, body))
         self.may_answer.wait(60)
+        if self.is_silent:
+            return None
         return Answer(self.status, self.said, self.headers)
 
     def __exit__(self, *error: object) -> None:

@@ -1,7 +1,8 @@
 """The outgoing webhook's deliveries: which is tried next, what a try's end means, and what people see of them.
 
 A delivery is tried until the receiver accepts it, or until the last of DELAYS_SECONDS or LONGEST_WAIT is over. It is
-tried at least once, and again if the platform did not learn how a try ended, always with the same id.
+tried again if the platform did not learn how a try ended, always with the same id. Of a receiver that does not answer,
+see `silences`.
 """
 
 from __future__ import annotations
@@ -11,15 +12,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import func, select, update
 
-from common import jobs
+from common import database, jobs
 from common.errors import Conflict, NotFound
 from common.jobs import Lease
 from common.models.webhook import WebhookDelivery
 from common.names import new_id
 from common.services.access import Caller
 from common.services.outgoing.notices import chat_text
+from common.services.outgoing.silences import Silence, end_silence, note_silence, silence_of
 from common.services.outgoing.webhook_settings import open_webhook, told_kinds
 from common.services.paging import MOST_COUNTED, Page, PageQuery, page_of
 from common.services.purging import purge
@@ -73,7 +75,7 @@ def begin_delivery(tx: Transaction, lease: Lease) -> Dispatch | None:
     delivery = _first(tx)
     if delivery is None:
         return None
-    if delivery.next_at is not None and delivery.next_at > tx.now():
+    if _due_at(delivery, silence_of(tx)) > tx.now():
         _go_on(tx, lease)
         return None
     return Dispatch(delivery.id, webhook.url, webhook.secret, delivery.body.encode(), tx.now())
@@ -89,10 +91,11 @@ def record_delivery(tx: Transaction, lease: Lease, dispatch: Dispatch, answer: D
     webhook = open_webhook(tx)
     delivery.attempts += 1
     delivery.last_status, delivery.last_answer = answer.status, answer.said or None
+    is_there_yet = webhook is not None and webhook.url == dispatch.url
     tries = 1 if delivery.kind == NoticeKind.TEST else len(DELAYS_SECONDS) + 1
     if answer.error is None:
         _end(tx, delivery, error=None)
-    elif webhook is not None and webhook.url != dispatch.url and delivery.kind != NoticeKind.TEST:
+    elif webhook is not None and not is_there_yet and delivery.kind != NoticeKind.TEST:
         delivery.error, delivery.next_at = answer.error, tx.now()
     elif delivery.attempts >= tries or _has_waited_too_long(tx, delivery, answer):
         _end(tx, delivery, error=answer.error)
@@ -101,6 +104,8 @@ def record_delivery(tx: Transaction, lease: Lease, dispatch: Dispatch, answer: D
         pause = max(DELAYS_SECONDS[delivery.attempts - 1], min(answer.retry_after_seconds or 0, LONGEST_PAUSE_SECONDS))
         delivery.error, delivery.next_at = answer.error, tx.now() + timedelta(seconds=pause)
     tx.session.flush()
+    if is_there_yet:
+        _note_receiver(tx, answer)
     _go_on(tx, lease)
 
 
@@ -112,16 +117,17 @@ def list_deliveries(page: PageQuery, *, by: Caller) -> Page[DeliveryView]:
             read, select(WebhookDelivery), WebhookDelivery.created_at, WebhookDelivery.id, page,
             most_counted=MOST_COUNTED,
         )  # fmt: skip
-    return found.of([_view(row) for row in found.items])
+        silence = silence_of(read)
+    return found.of([_view(row, silence) for row in found.items])
 
 
 def read_delivery(delivery_id: str, *, by: Caller) -> DeliveryView:
     by.require(Role.ADMIN)
     with snapshot() as read:
-        row = read.get(WebhookDelivery, delivery_id)
+        row, silence = read.get(WebhookDelivery, delivery_id), silence_of(read)
     if row is None:
         raise NotFound(f"webhook delivery {delivery_id}")
-    return _view(row)
+    return _view(row, silence)
 
 
 @transactional
@@ -134,7 +140,7 @@ def retry_delivery(tx: Transaction, delivery_id: str, *, by: Caller) -> Delivery
     _require_webhook(tx)
     delivery.attempts, delivery.given_up_at, delivery.next_at = 0, tx.now(), tx.now()
     _ring(tx)
-    return _view(delivery)
+    return _view(delivery, silence_of(tx))
 
 
 @transactional
@@ -152,7 +158,7 @@ def test_webhook(tx: Transaction, *, by: Caller) -> DeliveryView:
         )
     )  # fmt: skip
     _ring(tx)
-    return _view(delivery)
+    return _view(delivery, silence_of(tx))
 
 
 def purge_deliveries() -> int:
@@ -173,10 +179,38 @@ def _first(tx: Transaction) -> WebhookDelivery | None:
 def _go_on(tx: Transaction, lease: Lease) -> None:
     """Run the job again when the next delivery is due; end it if there is none."""
     following = _first(tx)
-    if following is None or following.next_at is None:
+    if following is None:
         tx.finish(lease)
     else:
-        tx.again(lease, after_seconds=max(0.0, (following.next_at - tx.now()).total_seconds()))
+        due_at = _due_at(following, silence_of(tx))
+        tx.again(lease, after_seconds=max(0.0, (due_at - tx.now()).total_seconds()))
+
+
+def _due_at(waiting: WebhookDelivery, silence: Silence | None) -> datetime:
+    """When a delivery that waits is tried, if no other one is before it."""
+    assert waiting.next_at is not None
+    if silence is None or waiting.kind == NoticeKind.TEST:
+        return waiting.next_at
+    return max(waiting.next_at, silence.until)
+
+
+def _note_receiver(tx: Transaction, answer: DispatchAnswer) -> None:
+    """Note whether the receiver answers. What has waited as long as it has been silent is given up, tried or not."""
+    if answer.status is not None or answer.error is None:
+        end_silence(tx)
+        return
+    silence, now = note_silence(tx, answer.error), tx.now()
+    if now - silence.since < LONGEST_WAIT or silence.tries < LEAST_TRIES:
+        return
+    begun = func.coalesce(WebhookDelivery.given_up_at, WebhookDelivery.created_at)
+    # One that was answered waits for as long as the receiver has asked for.
+    old = update(WebhookDelivery).where(
+        WebhookDelivery.next_at.is_not(None), WebhookDelivery.kind != NoticeKind.TEST,
+        WebhookDelivery.last_status.is_(None), begun <= now - LONGEST_WAIT,
+    )  # fmt: skip
+    given_up = old.values(next_at=None, error=answer.error, given_up_at=now)
+    if number := database.rows_changed(tx.session, given_up.execution_options(synchronize_session=False)):
+        log.warning("webhook deliveries given up", number=number, reason=answer.error)
 
 
 def _has_waited_too_long(tx: Transaction, delivery: WebhookDelivery, answer: DispatchAnswer) -> bool:
@@ -204,11 +238,14 @@ def _state(row: WebhookDelivery) -> str:
     return "waiting" if row.next_at else "delivered" if row.delivered_at else "given_up"
 
 
-def _view(row: WebhookDelivery) -> DeliveryView:
+def _view(row: WebhookDelivery, silence: Silence | None) -> DeliveryView:
     body = json.loads(row.body)
     state = _state(row)
+    error, next_at = row.error, None if row.next_at is None else _due_at(row, silence)
+    if silence is not None and next_at == silence.until:
+        error = error or silence.reason
     finished_at = None if row.next_at else row.delivered_at or row.given_up_at
     return DeliveryView(
         row.id, row.kind, state, body["text"], body["data"].get("link"), row.project_id, row.attempts, row.last_status,
-        row.last_answer, row.error, row.created_at, row.next_at, finished_at,
+        row.last_answer, error, row.created_at, next_at, finished_at,
     )  # fmt: skip

@@ -22,6 +22,7 @@ from common.models.webhook import WebhookDelivery, WebhookPosition
 from common.outbox import actor
 from common.sealing import seal, unseal
 from common.services.access import Caller
+from common.services.outgoing.silences import end_silence
 from common.states import Role
 from common.transaction import Snapshot, Transaction, snapshot, transactional
 from common.values.notice import CHOSEN
@@ -160,6 +161,7 @@ def _begin_here(tx: Transaction) -> None:
 
 def _look_again(tx: Transaction) -> None:
     """What waits is tried at the new address, or given up, now."""
+    end_silence(tx)
     waiting = update(WebhookDelivery).where(WebhookDelivery.next_at.is_not(None)).values(next_at=tx.now())
     if database.rows_changed(tx.session, waiting.execution_options(synchronize_session=False)):
         tx.enqueue(jobs.SEND_WEBHOOK, "platform", project_id=None)

@@ -217,6 +217,7 @@ export const TEXTS = {
   "it redirects ({status}), which is not followed; set the url to the address that it names":
     "redirige ({status}), y eso no se sigue; poner como url la dirección que indica",
   "it answered {status}": "respondió {status}",
+  "waits, as the receiver does not answer: {error}": "espera, porque el receptor no responde: {error}",
   "the Kubernetes API has no /version; check that the address is an API server":
     "la API de Kubernetes no tiene /version; comprobar que la dirección es un servidor de la API",
   "healthContains can't be checked with AIWORKER_KUBE_HEALTH=readiness: clear it, or set http":
