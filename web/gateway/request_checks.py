@@ -29,7 +29,7 @@ def require_whole_context(body: bytes) -> None:
 
 def require_others_offered(provider: ModelProvider, body: bytes) -> None:
     """Raise Refused if a request lets its provider take another model that it does not offer, such as OpenRouter's
-    `models`. For providers that offer only some models.
+    `models`, or an advisor. For providers that offer only some models.
     """
     for name in request_json.other_models_of(body):
         if name not in provider.models:

@@ -15,6 +15,8 @@ LONGEST_NAME = 1000
 """Of a model, in bytes as it is written."""
 LONGEST_NAMES = 10_000
 """Of all models in a list of them, in bytes as it is written."""
+LONGEST_TOOLS = 2**20
+"""Of all tools, in bytes as they are written."""
 MOST_NAMED = 8
 """In how many places a request may name a model before the one that counts."""
 
@@ -26,13 +28,29 @@ class _Request(msgspec.Struct):
     background: msgspec.Raw = msgspec.Raw(b"false")
     previous_response_id: msgspec.Raw = msgspec.Raw(b"null")
     conversation: msgspec.Raw = msgspec.Raw(b"null")
+    prompt: msgspec.Raw = msgspec.Raw(b"null")
     models: msgspec.Raw = msgspec.Raw(b"null")
     fallbacks: msgspec.Raw = msgspec.Raw(b"null")
     fallback: msgspec.Raw = msgspec.Raw(b"null")
     route: msgspec.Raw = msgspec.Raw(b"null")
+    tools: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _ToolSettings(msgspec.Struct):
+    model: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _Tool(msgspec.Struct):
+    """parameters: of a tool of OpenRouter's own; of a function, they describe its arguments."""
+
+    type: msgspec.Raw = msgspec.Raw(b'""')
+    model: msgspec.Raw = msgspec.Raw(b"null")
+    parameters: msgspec.Raw = msgspec.Raw(b"null")
 
 
 _request = msgspec.json.Decoder(_Request)
+_tools = msgspec.json.Decoder(list[_Tool] | None)
+_tool_settings = msgspec.json.Decoder(_ToolSettings | None)
 _text = msgspec.json.Decoder(str)
 
 
@@ -62,23 +80,40 @@ def kept_context_of(body: bytes) -> str | None:
         asked = _asked(body)
     except (msgspec.DecodeError, RecursionError):
         return None
-    named = {"previous_response_id": asked.previous_response_id, "conversation": asked.conversation}
+    named = {
+        "previous_response_id": asked.previous_response_id, "conversation": asked.conversation, "prompt": asked.prompt,
+    }  # fmt: skip
     return next((name for name, value in named.items() if bytes(value) != b"null"), None)
 
 
 def other_models_of(body: bytes) -> list[str]:
-    """The models that a request lets its provider take instead of its `model`; empty also if it is no object in JSON.
+    """The models that a request lets its provider take instead of its `model` or beside it; empty also if it is no
+    object in JSON.
 
     An empty name stands for a model that the request does not name.
     `models` and `route` are OpenRouter's, `fallbacks` is Anthropic's and OpenRouter's, `fallback` is other proxies'.
+    Tools have models of their own, such as an advisor.
     """
     try:
         asked = _asked(body)
     except (msgspec.DecodeError, RecursionError):
         return []
     named = [*_names(asked.models), *_names(asked.fallbacks), *_names(asked.fallback)]
-    # Without a list, OpenRouter chooses.
-    return named or ([] if bytes(asked.route) == b"null" else [""])
+    if not named and bytes(asked.route) != b"null":
+        # Without a list, OpenRouter chooses.
+        named = [""]
+    return [*named, *_models_of_tools(bytes(asked.tools))]
+
+
+def _models_of_tools(written: bytes) -> list[str]:
+    if len(written) > LONGEST_TOOLS:
+        return [""]
+    try:
+        tools = _tools.decode(written) or []
+        own = [_tool_settings.decode(one.parameters) for one in tools if bytes(one.type).startswith(b'"openrouter:')]
+    except (msgspec.DecodeError, RecursionError):
+        return [""]
+    return [name for one in (*tools, *own) if one is not None for name in _names(one.model)]
 
 
 def _names(written: msgspec.Raw) -> list[str]:

@@ -85,7 +85,11 @@ def test_a_stream_that_names_no_usage_reaches_a_cap(agent: RunningAgent) -> None
     assert len(agent.upstream.asked) == 1
 
 
-@pytest.mark.parametrize("field", [{"previous_response_id": "resp_1"}, {"conversation": {"id": "conv_1"}}], ids=list)
+@pytest.mark.parametrize(
+    "field",
+    [{"previous_response_id": "resp_1"}, {"conversation": {"id": "conv_1"}}, {"prompt": {"id": "pmpt_1"}}],
+    ids=list,
+)
 @pytest.mark.parametrize("caps", [{"tokens": 10**6}, {}], ids=["a cap", "no cap"])
 def test_a_context_that_the_provider_keeps_is_refused_under_a_cap(
     plain_agent: RunningAgent, caps: dict[str, int], field: dict[str, object]
@@ -102,7 +106,7 @@ def test_a_context_that_the_provider_keeps_is_refused_under_a_cap(
     assert len(plain_agent.upstream.asked) == (0 if caps else 1)
 
 
-@pytest.mark.parametrize("field", ["previous_response_id", "conversation"])
+@pytest.mark.parametrize("field", ["previous_response_id", "conversation", "prompt"])
 def test_a_context_that_is_null_is_none(plain_agent: RunningAgent, field: str) -> None:
     put(Task, plain_agent.task.id, caps={"tokens": 10**6})
     _answering(plain_agent, FORMATS["responses"])

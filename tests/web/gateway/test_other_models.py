@@ -25,6 +25,16 @@ from web.gateway.model_apis import error_message
         ({"models": ["gpt-5"], "route": "fallback"}, None),
         ({"models": None, "fallbacks": [], "fallback": None, "route": None}, None),
         ({"metadata": {"models": ["gpt-5-pro"]}}, None),
+        ({"tools": [{"type": "openrouter:advisor", "parameters": {"model": "gpt-5-pro"}}]}, "gpt-5-pro"),
+        ({"tools": [{"type": "openrouter:advisor", "parameters": {"model": "gpt-5"}}]}, None),
+        ({"tools": [{"type": "x", "model": 7}]}, "a model that it does not name"),
+        ({"tools": ["x"]}, "a model that it does not name"),
+        ({"tools": [{"type": "x", "description": "x" * 2**20}]}, "a model that it does not name"),
+        ({"tools": None}, None),
+        (
+            {"tools": [{"type": "function", "function": {"name": "f", "parameters": {"model": "x"}}, "model": None}]},
+            None,
+        ),
     ],
 )
 def test_no_model_that_is_not_offered_may_answer_instead(
@@ -39,6 +49,21 @@ def test_no_model_that_is_not_offered_may_answer_instead(
     if named is not None:
         assert f"instead, {named}; it offers: gpt-5" in str(error_message(reply.data))
     assert len(plain_agent.upstream.asked) == (1 if named is None else 0)
+
+
+@pytest.mark.parametrize("advisor", ["claude-opus-4-6", "claude-sonnet-4-5"])
+def test_no_model_that_is_not_offered_may_advise(plain_agent: RunningAgent, advisor: str) -> None:
+    """Anthropic's advisor is paid for at the price of its own model."""
+    plain_agent.provider("anthropic", models=["claude-sonnet-4-5"])
+    tools = [{"name": "Bash", "input_schema": {"properties": {"model": {}}}}, {
+        "type": "advisor_20260301", "name": "advisor", "model": advisor,
+    }]  # fmt: skip
+    body = json.dumps({"model": "claude-sonnet-4-5", "messages": [], "tools": tools}).encode()
+
+    reply = plain_agent.call(replace(FORMATS["anthropic"], request=body))
+
+    assert reply.status_code == (404 if "opus" in advisor else 200)
+    assert ("claude-opus-4-6" in str(error_message(reply.data))) == ("opus" in advisor)
 
 
 def test_a_provider_that_offers_all_models_may_choose_among_them(plain_agent: RunningAgent) -> None:
