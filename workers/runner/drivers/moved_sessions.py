@@ -14,22 +14,38 @@ from workers.runner.workspace_files import list_inside, read_inside
 LONGEST_SESSION_BYTES = 32 * 2**20
 """A session is read into memory, several times over. A longer one is not continued in another workspace."""
 
+_QWEN = ".qwen/projects"
+
+
+def qwen_chats(workspace: Path) -> str:
+    """The folder below home with Qwen Code's sessions in this workspace."""
+    folder = re.sub(r"[^a-zA-Z0-9]", "-", str(workspace))
+    return f"{_QWEN}/{folder}/chats"
+
 
 def qwen_files(home: Path, workspace: Path, session: str) -> dict[str, str]:
-    """The files with which Qwen Code finds a kept session in this workspace: path below home → content."""
-    folder = re.sub(r"[^a-zA-Z0-9]", "-", str(workspace))
-    if "/" in session:
+    """The files with which Qwen Code finds a kept session in this workspace: path below home → content. Empty if it
+    is there already, such as for the second process of a run.
+    """
+    here = f"{qwen_chats(workspace)}/{session}.jsonl"
+    if "/" in session or read_inside(home, here, 1) is not None:
         return {}
-    for project in list_inside(home, ".qwen/projects"):
-        name = f".qwen/projects/{project}/chats/{session}.jsonl"
-        content = None if project == folder else read_inside(home, name, LONGEST_SESSION_BYTES + 1)
+    elsewhere = [f"{_QWEN}/{project}/chats/{session}.jsonl" for project in list_inside(home, _QWEN)]
+    # Archives of earlier versions have a copy of each run's workspace.
+    for name in sorted(elsewhere, key=lambda name: _changed_at(home / name), reverse=True):
+        content = read_inside(home, name, LONGEST_SESSION_BYTES + 1)
         if content is not None and len(content) <= LONGEST_SESSION_BYTES:
             # Other line ends than this may stand within a record: JSON writes U+2028 and its like as they are.
             lines = content.decode(errors="replace").split("\n")
-            return {
-                f".qwen/projects/{folder}/chats/{session}.jsonl": "\n".join(_at(line, str(workspace)) for line in lines)
-            }
+            return {here: "\n".join(_at(line, str(workspace)) for line in lines)}
     return {}
+
+
+def _changed_at(path: Path) -> float:
+    try:
+        return path.lstat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _at(line: str, workspace: str) -> str:

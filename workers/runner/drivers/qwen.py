@@ -11,7 +11,7 @@ import json
 
 from workers.runner.drivers.acp import AcpReader, acp_command
 from workers.runner.drivers.findings import DriverFinding
-from workers.runner.drivers.moved_sessions import qwen_files
+from workers.runner.drivers.moved_sessions import qwen_chats, qwen_files
 from workers.runner.drivers.program import Command, Work
 from workers.runner.drivers.versions import check_program
 
@@ -42,7 +42,7 @@ class QwenDriver:
         files = {SETTINGS: _settings(work)}
         if work.resume:
             files |= qwen_files(work.home, work.workspace, work.resume)
-        return acp_command(work, argv, environ=environ, files=files, kept=(".qwen/projects/*/chats",))
+        return acp_command(work, argv, environ=environ, files=files, kept=(qwen_chats(work.workspace),))
 
     def reader(self) -> AcpReader:
         return AcpReader("Qwen Code")
