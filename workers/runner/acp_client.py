@@ -47,7 +47,6 @@ SETTLE_SECONDS = 0.3
 WATCH_SECONDS = 0.2
 LAST_WORDS_SECONDS = 2.0
 """How long the output of a program that has ended may stay open: a child that lives on may hold it."""
-_ENDS = {"end_turn": True, "max_tokens": False, "max_turn_requests": False, "refusal": False, "cancelled": False}
 
 
 @dataclass
@@ -192,11 +191,12 @@ def _exit_code(given: Json) -> int | None:
 
 
 class Orders:
-    """The lines of standard input, after the first."""
+    """The lines of standard input, after the first. is_in_turn: set while the agent works."""
 
     def __init__(self) -> None:
         self.messages: asyncio.Queue[str | None] = asyncio.Queue()
         self.interrupted = asyncio.Event()
+        self.is_in_turn = False
 
     def listen(self) -> None:
         loop = asyncio.get_running_loop()
@@ -215,7 +215,8 @@ class Orders:
             return
         if isinstance(order, dict) and isinstance(order.get("message"), str):
             self.messages.put_nowait(order["message"])
-        elif isinstance(order, dict) and order.get("interrupt"):
+        elif isinstance(order, dict) and order.get("interrupt") and (self.is_in_turn or not self.messages.empty()):
+            # Else the turn has just ended that it was for, and it must not end the next one.
             self.interrupted.set()
 
 
@@ -283,18 +284,21 @@ async def _talk(connection: ClientSideConnection, listener: Listener, orders: Or
     listener.say("session", id=session)
     orders.listen()
     prompt: str | None = task["prompt"]
-    is_ok = True
+    fault = ""
     while prompt is not None:
-        is_ok = await _turn(connection, listener, orders, session, prompt)
+        fault = await _turn(connection, orders, session, prompt)
+        listener.flush()
         if orders.messages.empty():
             # Now the input is closed, unless a message comes at this very moment.
-            listener.say("end", ok=is_ok, text=listener.last_text)
+            listener.say("end", ok=not fault, text=fault or listener.last_text)
             prompt = await orders.messages.get()
-        else:
-            prompt = orders.messages.get_nowait()
-            if prompt is None:
-                listener.say("end", ok=is_ok, text=listener.last_text)
-    return 0 if is_ok else 1
+            continue
+        prompt = orders.messages.get_nowait()
+        if prompt is None:
+            listener.say("end", ok=not fault, text=fault or listener.last_text)
+        elif fault:
+            listener.say("note", text=fault)
+    return 1 if fault else 0
 
 
 async def _open(connection: ClientSideConnection, listener: Listener, task: AcpTask) -> str:
@@ -324,10 +328,9 @@ async def _open(connection: ClientSideConnection, listener: Listener, task: AcpT
     return resume
 
 
-async def _turn(
-    connection: ClientSideConnection, listener: Listener, orders: Orders, session: str, prompt: str
-) -> bool:
-    """One turn; returns whether it ended by itself."""
+async def _turn(connection: ClientSideConnection, orders: Orders, session: str, prompt: str) -> str:
+    """One turn; returns why it did not end by itself, or an empty text."""
+    orders.is_in_turn = True
     answer = asyncio.create_task(connection.prompt(session, [TextContentBlock(type="text", text=prompt)]))
     while not answer.done():
         interrupted = asyncio.create_task(orders.interrupted.wait())
@@ -336,11 +339,9 @@ async def _turn(
             orders.interrupted.clear()
             await connection.cancel(session)
         interrupted.cancel()
+    orders.is_in_turn = False
     reason = answer.result().stop_reason
-    listener.flush()
-    if not _ENDS.get(reason, False):
-        listener.say("note", text=f"The turn ended: {reason}")
-    return _ENDS.get(reason, False)
+    return "" if reason == "end_turn" else f"The turn ended: {reason}"
 
 
 def _words(error: RequestError) -> str:

@@ -14,6 +14,7 @@ from tests.workers.runner.drivers.cli_runs import Ran, run_program
 from workers.runner.drivers.acp import AcpDriver
 from workers.runner.drivers.command import CommandDriver
 from workers.runner.drivers.program import (
+    Classified,
     End,
     Ending,
     Event,
@@ -112,6 +113,36 @@ def test_orders_reach_the_agent(order: str, tmp_path: Path) -> None:
         assert ran.classified.ending is Ending.DONE
     else:
         assert ran.classified.ending is Ending.BROKEN
+
+
+def test_what_the_agent_says_is_no_error_of_its_provider(tmp_path: Path) -> None:
+    """A turn that is cut off is no refusal of the provider, whatever the agent was writing about."""
+    ran = _acp(tmp_path, "authentication, a quota and a budget, too long")
+
+    assert ran.texts == ["I read: authentication, a quota and a budget, too long in workspace"]
+    assert ran.classified is not None
+    assert ran.classified == Classified(Ending.BROKEN, "The program failed: The turn ended: max_tokens")
+
+
+def test_an_interruption_that_comes_after_its_turn_does_not_end_the_next(tmp_path: Path) -> None:
+    driver, work = AcpDriver(), _work(tmp_path, "first", TOY)
+    command = driver.command(work)
+    ends: list[Event] = []
+
+    def send(event: Event, process: subprocess.Popen[str]) -> None:
+        if isinstance(event, End) and not ends:
+            ends.append(event)
+            assert process.stdin is not None
+            assert command.message is not None
+            assert command.interrupt is not None
+            process.stdin.write(command.interrupt() + command.message("permission"))
+            process.stdin.flush()
+
+    ran = run_program(driver, work, on_event=send)
+
+    assert ran.texts == ["I read: first in workspace", "I read: permission in workspace"]
+    assert ran.classified is not None
+    assert ran.classified.ending is Ending.DONE
 
 
 def test_a_command_gets_its_prompt_where_its_template_says(tmp_path: Path) -> None:

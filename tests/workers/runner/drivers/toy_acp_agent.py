@@ -60,7 +60,7 @@ def work(prompt: str) -> dict[str, Any]:
         return {"result": {"stopReason": "cancelled"}}
     for piece in ("I read: ", prompt.strip(), " in ", os.path.basename(os.getcwd())):
         say(piece)
-    return {"result": {"stopReason": "end_turn"}}
+    return {"result": {"stopReason": "max_tokens" if "too long" in prompt else "end_turn"}}
 
 
 def main() -> None:
