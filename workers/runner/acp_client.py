@@ -37,7 +37,7 @@ from common.machine.waiting import Deadline
 from workers.runner.acp_lines import ObjectLines
 from workers.runner.drivers.acp import AcpTask
 from workers.runner.drivers.json_lines import Json, mapping, mappings, number, text
-from workers.runner.drivers.moved_sessions import move_opencode_session
+from workers.runner.drivers.moved_sessions import drop_opencode_sessions, move_opencode_session
 
 PROTOCOL_VERSION = 1
 LONGEST_LINE_BYTES = 64 * 2**20
@@ -223,8 +223,12 @@ class Orders:
 async def work(task: AcpTask) -> int:
     """Run the session to its end; returns the exit code."""
     listener, orders = Listener(), Orders()
-    if task["opencode_database"] and task["resume"]:
-        move_opencode_session(Path(task["opencode_database"]), task["workspace"], task["resume"])
+    if task["opencode_database"]:
+        database = Path(task["opencode_database"])
+        if task["resume"]:
+            move_opencode_session(database, task["workspace"], task["resume"])
+        else:
+            drop_opencode_sessions(database)
     # A program that the CLI starts could open a pipe anew by /proc/<pid>/fd and speak for the CLI. A socket it can't;
     # asyncio makes the standard input one by itself.
     ours, theirs = socket.socketpair()

@@ -87,7 +87,8 @@ def acp_command(
 ) -> Command:
     """The command that works with the CLI `argv` through our client.
 
-    opencode_database: where a kept session is moved to this workspace before the start.
+    opencode_database: where a kept session is moved to this workspace before the start; without one to continue, it is
+    removed.
     """
     tools = AcpTools(command=work.tools.command, arguments=list(work.tools.arguments)) if work.tools else None
     task = AcpTask(

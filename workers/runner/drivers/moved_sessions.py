@@ -54,6 +54,15 @@ def _at(line: str, workspace: str) -> str:
     return json.dumps({**record, "cwd": workspace}) if "cwd" in record else line
 
 
+def drop_opencode_sessions(database: Path) -> None:
+    """Have OpenCode begin without the sessions of earlier runs. It does not start at all with a database that it can't
+    read, such as one of a newer version, or one that was kept in the middle of a write.
+    """
+    for suffix in ("", "-wal", "-shm"):
+        with contextlib.suppress(OSError):
+            database.with_name(database.name + suffix).unlink()
+
+
 def move_opencode_session(database: Path, workspace: str, session: str) -> None:
     """Make OpenCode continue a kept session in this workspace. Does nothing without a database that has it.
 

@@ -39,7 +39,7 @@ class OpenCodeDriver:
             files={str(path.relative_to(work.home)): json.dumps(_config(work.models))},
             kept=(f"{_DATABASE}*", ".local/share/opencode/storage"),
             hidden=_PLUGINS,
-            opencode_database=work.home / _DATABASE if work.resume else None,
+            opencode_database=work.home / _DATABASE,
         )
 
     def reader(self) -> AcpReader:

@@ -123,3 +123,19 @@ def test_an_interruption_ends_the_turn_and_what_it_runs(name: str, tmp_path: Pat
     assert ran.classified is not None
     assert ran.classified.ending is Ending.BROKEN, (ran.classified, ran.stderr)
     assert not any("went on" in result.text for result in ran.results)
+
+
+def test_sessions_that_opencode_can_not_read_do_not_keep_it_from_a_new_one(tmp_path: Path) -> None:
+    """They are of a newer version of it, for example, or were kept in the middle of a write."""
+    driver = PROGRAM_DRIVERS["opencode"]()
+    executable, workspace = usable_program(driver), repository(tmp_path / "one")
+    kept = tmp_path / "home/.local/share/opencode"
+    kept.mkdir(parents=True)
+    for name in ("opencode.db", "opencode.db-wal"):
+        (kept / name).write_bytes(b"no database" * 1000)
+    with ModelServer([Scene("TASK-1", (Step("As new."),))]) as model:
+        models = access(model.url, MODELS["opencode"], APIS["opencode"])
+        ran = run_program(driver, Work("TASK-1", workspace, tmp_path / "home", None, models, None, executable))
+
+    assert ran.classified is not None
+    assert (ran.classified.ending, ran.texts) == (Ending.DONE, ["As new."]), (ran.classified, ran.stderr)
