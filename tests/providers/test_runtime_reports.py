@@ -47,6 +47,9 @@ FILES = {
     "    child.start()\n    child.join()\n",
     "tests/cases_that_run_pytest.py": "import subprocess\nimport sys\n\n\ndef test_started():\n"
     "    assert subprocess.call([sys.executable, '-m', 'pytest', 'tests/test_page.py']) == 1\n",
+    "pytest.test.js": "const { status } = require('node:child_process').spawnSync(process.env.PYTHON,\n"
+    "  ['-m', 'pytest', 'tests/test_page.py']);\n"
+    "require('node:test')('started', () => require('node:assert').equal(status, 1));\n",
     "measured.py": "def never():\n    return 2\n\n\n"
     "def forked():\n    return 6\n\n\nif __name__ == '__main__':\n    print()\n",
     "page.js": "function title() {\n  return 1;\n}\n\n"
@@ -136,6 +139,14 @@ class ReportsContract:
 
         assert state.report is not None
         assert [test.name for test in state.report.tests] == ["tests.cases_that_run_pytest::test_started"]
+        assert state.phase is CheckPhase.PASSED, state.log
+
+    @pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
+    def test_runs_that_tests_of_another_runner_start_do_not_count(self, runtime: Runtime, a_check: Check) -> None:
+        state = _run(runtime, replace(a_check, command=f"PYTHON={sys.executable} node --test pytest.test.js"))
+
+        assert state.report is not None
+        assert [test.name for test in state.report.tests] == ["started"]
         assert state.phase is CheckPhase.PASSED, state.log
 
     def test_without_the_variables_of_python_the_last_run_is_known(self, runtime: Runtime, a_check: Check) -> None:

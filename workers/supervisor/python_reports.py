@@ -28,8 +28,39 @@ OF = "TEST_REPORT_OF"
 INSIDE = "-inside/report"
 """Of what a test starts, such as another pytest: its report, in a folder of its own, does not count."""
 PYTEST_NO_TESTS = 5
+# Variables of the processes in which pytest, node, Jest, Vitest and cargo nextest run tests.
+OF_RUNNING_TESTS = {"PYTEST_CURRENT_TEST", "NODE_TEST_CONTEXT", "JEST_WORKER_ID", "VITEST_WORKER_ID", "NEXTEST"}
+MOST_ANCESTORS = 50
+
+
+def _runs_tests(arguments: list[bytes]) -> bool:
+    """Whether these are of a process in which Go, Gradle, Maven or cargo run tests: those set no variable."""
+    is_of_jvm_or_go = any(
+        one.startswith((b"-test.", b"Gradle Test Executor ")) or (b"/surefirebooter" in one and b" " not in one)
+        for one in arguments[1:]
+    )
+    return is_of_jvm_or_go or (b"/target/" in arguments[0] and b"/deps/" in arguments[0])
+
+
+def _is_started_by_a_test() -> bool:
+    """Whether a process above this one runs tests."""
+    if OF_RUNNING_TESTS.intersection(os.environ):
+        return True
+    pid = os.getppid()
+    for _ in range(MOST_ANCESTORS):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                if _runs_tests(file.read().split(b"\0")):
+                    return True
+            with open(f"/proc/{pid}/stat", "rb") as file:
+                pid = int(file.read().rpartition(b")")[2].split()[1])
+        except OSError:
+            return False
+    return False
+
+
 IS_WANTED = __name__ == "sitecustomize" and OF in os.environ
-IS_INSIDE = "PYTEST_CURRENT_TEST" in os.environ or os.environ.get(OF) == INSIDE
+IS_INSIDE = IS_WANTED and (os.environ[OF] == INSIDE or _is_started_by_a_test())
 # Before Python 3.10 a program can't know yet how it was started.
 STARTED = getattr(sys, "orig_argv", ["-m", "unittest"])
 IS_RUNNER = (
