@@ -149,6 +149,25 @@ class ReportsContract:
         assert [test.name for test in state.report.tests] == ["started"]
         assert state.phase is CheckPhase.PASSED, state.log
 
+    def test_a_report_that_the_command_itself_asks_for_is_known(self, runtime: Runtime, a_check: Check) -> None:
+        calls = (
+            f"{PYTEST}/test_page.py --junitxml out/first.xml",
+            f"{PYTEST}/test_other.py --junit-xml=out/TEST-2.xml",
+        )
+        state = _run(
+            runtime, replace(a_check, command=f"{'; '.join(calls)} && test -s out/first.xml -a -s out/TEST-2.xml")
+        )
+
+        assert state.report is not None
+        assert sorted(test.name for test in state.report.tests) == [OTHER, *sorted(NAMED)]
+
+    def test_a_report_that_another_call_wrote_does_not_count_again(self, runtime: Runtime, a_check: Check) -> None:
+        calls = (f"{PYTEST}/test_other.py --junitxml=out.xml", f"{PYTEST} --no-such-option --junitxml=out.xml")
+        report = _run(runtime, replace(a_check, command="; ".join(calls))).report
+
+        assert report is not None
+        assert [test.name for test in report.tests] == [OTHER]
+
     def test_without_the_variables_of_python_the_last_run_is_known(self, runtime: Runtime, a_check: Check) -> None:
         """As below a tox that passes on PYTEST_ADDOPTS alone."""
         command = f"unset PYTHONPATH TEST_REPORT_OF; {PYTEST}/test_page.py; {PYTEST}/test_other.py"

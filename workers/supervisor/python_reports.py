@@ -1,7 +1,8 @@
 """Has each call of pytest and of `python -m unittest` in a check's command write a report (JUnit XML) of its own.
 
-pytest has an option for that, in which it expands TEST_REPORT_OF. unittest has none, so its results are noted; and it
-runs the tests of some files alone, as its own option `-k` would: a command that has this option keeps its own.
+pytest has an option for that, in which it expands TEST_REPORT_OF. Where the command has this option itself, the report
+that it names is copied. unittest has none, so its results are noted; and it runs the tests of some files alone, as its
+own option `-k` would: a command that has this option keeps its own.
 
 Not used by the platform itself: the supervisor copies this file as `sitecustomize.py` into a folder of PYTHONPATH,
 where every Python of the check's command loads it. So it needs Python 3.7 or later and the standard library alone.
@@ -13,7 +14,9 @@ PYTEST_LEFT_OUT: set if pytest leaves out tests; then it may find no other.
 
 from __future__ import annotations
 
+import atexit
 import os
+import stat
 import sys
 import time
 
@@ -77,6 +80,9 @@ IS_STARTED_AS_PYTEST = (
     os.path.basename("".join(STARTED[1:2])) in {"pytest", "py.test"} or "-m pytest " in f"{' '.join(STARTED)} "
 )
 LEAVES_OUT = IS_WANTED and not IS_INSIDE and "PYTEST_LEFT_OUT" in os.environ and IS_STARTED_AS_PYTEST
+# A worker of pytest-xdist has the arguments of the process that writes the report.
+MAY_NAME_REPORT = IS_WANTED and not IS_INSIDE and IS_STARTED_AS_PYTEST and "PYTEST_XDIST_WORKER" not in os.environ
+OWN_REPORT = ("--junitxml", "--junit-xml")
 
 
 def _install() -> None:
@@ -180,6 +186,45 @@ def _end_well_without_any() -> None:
     os.environ["PYTEST_PLUGINS"] = ",".join(filter(None, (given, plugin.__name__)))
 
 
+def _copy_own_report() -> None:
+    """Have the report that pytest's arguments name copied to the others when pytest ends: it hides the option of
+    PYTEST_ADDOPTS."""
+    own = ""
+    for number, argument in enumerate(STARTED):
+        option, is_joined, value = argument.partition("=")
+        if option in OWN_REPORT:
+            own = value if is_joined else "".join(STARTED[number + 1 : number + 2])
+    name = os.path.basename(own)
+    # The runtime itself finds reports of such names.
+    if not own or (name.startswith("TEST-") and name.endswith(".xml")):
+        return
+    own = os.path.abspath(os.path.expanduser(os.path.expandvars(own)))
+    before = _about(own)
+    folder = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    copied = os.path.join(folder, f"pytest{os.environ[OF]}.xml")
+
+    def copy() -> None:
+        if _about(own) in {before, None}:
+            return
+        try:
+            with open(own, "rb") as report, open(copied, "wb") as file:
+                file.write(report.read())
+        except OSError:
+            # Then there is no report, as before; the tests have their result all the same.
+            pass
+
+    atexit.register(copy)
+
+
+def _about(path: str) -> tuple[int, ...] | None:
+    """What changes when the file is written; None if it is no plain file."""
+    try:
+        about = os.stat(path)
+    except OSError:
+        return None
+    return (about.st_ino, about.st_size, about.st_mtime_ns) if stat.S_ISREG(about.st_mode) else None
+
+
 def _write(path: str, ends: list[tuple[str, str]]) -> None:
     lines = ["<testsuite>"]
     for test, end in ends:
@@ -207,5 +252,7 @@ if IS_RUNNER:
     _leave_out(set(os.environ.get("UNITTEST_LEFT_OUT", "").splitlines()))
 if LEAVES_OUT:
     _end_well_without_any()
+if MAY_NAME_REPORT:
+    _copy_own_report()
 if IS_WANTED:
     _load_the_other()
