@@ -81,7 +81,8 @@ def _export(added: Addition) -> str:
     if added.joint is None:
         return f"export {name}={value}"
     if added.is_first:
-        return f'export {name}={value}"${{{name}:+{added.joint}${name}}}"'
+        line = f'export {name}={value}"${{{name}:+{added.joint}${name}}}"'
+        return f"! command -v {added.program} >/dev/null || {line}" if added.program is not None else line
     return f'export {name}="${{{name}:+${name}{added.joint}}}"{value}'
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -58,6 +59,10 @@ FILES = {
     "target/surefire-reports/TEST-committed.xml": ONE,
     "one.xml": ONE,
 }
+GOTESTSUM = """#!/bin/sh
+echo "<testsuite><testcase name=\\"$1\\"/></testsuite>" >"$GOTESTSUM_JUNITFILE"
+"""
+"""As gotestsum does, it writes the file anew."""
 OTHER = "tests.test_other::test_other"
 NAMED = ("tests.test_page::test_title", "tests.test_page::test_price", "tests.test_page::test_later")
 MEASURED = {
@@ -133,6 +138,19 @@ class ReportsContract:
         assert [test.name for test in state.report.tests] == ["title", "title (2)"], state.report.problem
         assert state.log.count("tests 1") == 2
         assert state.log.count("tests 1") == 2
+
+    def test_each_of_several_runs_of_gotestsum_is_known(self, runtime: Runtime, a_check: Check, tmp_path: Path) -> None:
+        (tmp_path / "programs").mkdir()
+        (tmp_path / "programs" / "gotestsum").write_text(GOTESTSUM)
+        (tmp_path / "programs" / "gotestsum").chmod(0o755)
+        on_path = Variables({"PATH": f"{tmp_path / 'programs'}:{os.environ['PATH']}"})
+        check = replace(a_check, variables=on_path, command="gotestsum a; gotestsum b && gotestsum c")
+        state = _run(runtime, check)
+
+        assert state.report is not None
+        assert [test.name for test in state.report.tests] == ["a", "b", "c"], state
+        # A command may look for it, and install it.
+        assert _run(runtime, replace(a_check, check_id="check-2", command="command -v gotestsum")).exit_code == 127
 
     def test_runs_that_the_tests_themselves_start_do_not_count(self, runtime: Runtime, a_check: Check) -> None:
         state = _run(runtime, replace(a_check, command=f"{PYTEST}/cases_that_run_pytest.py"))

@@ -170,7 +170,7 @@ class Checks:
                 await asyncio.to_thread(measuring.begin)
                 writable.append(measuring.folder)
                 additions, command = [*additions, *measuring.additions()], patient_command(wanted.command)
-            variables = added(additions, workplace.variables.values)
+            variables = await asyncio.to_thread(added, additions, workplace.environ)
             unit = await workplace.start(command, running.output, environ=variables, writable=writable)
             try:
                 ending = await watched(unit, workplace.bound, timeout_seconds=wanted.timeout_seconds)

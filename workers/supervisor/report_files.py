@@ -51,6 +51,7 @@ USUAL_PLACES = (
 )
 """Where runners write reports by default, in the root or in any folder."""
 _NODE_REPORTER = Path(__file__).parent / "node_reports.mjs"
+_GOTESTSUM = Path(__file__).parent / "gotestsum_reports.sh"
 _UNITTEST_RUNNER = re.compile(r"\bpython[\d.]*\b[^;&|\n]*\s-m\s+unittest(?=\s|$)")
 _NODE_RUNNER = re.compile(r"\bnode\b[^;&|\n]*\s--test(?=\s|$)")
 _RUNS_SCRIPT = re.compile(r"\b(?:npm|pnpm|yarn)\s+(?:run\s+)?(?:-\S+\s+)*test\b|\bnpm\s+t\b")
@@ -60,12 +61,14 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 @dataclass(frozen=True)
 class Addition:
     """What is added to an environment variable. joint: what stands between it and the value that the variable has;
-    None: it takes that value's place. is_first: whether it stands before that value."""
+    None: it takes that value's place. is_first: whether it stands before that value. program: nothing is added unless
+    this one is on PATH; None: always."""
 
     name: str
     value: str
     joint: str | None = None
     is_first: bool = False
+    program: str | None = None
 
     def to(self, value: str) -> str:
         if self.joint is None or not value:
@@ -74,9 +77,12 @@ class Addition:
 
 
 def added(additions: Iterable[Addition], given: Mapping[str, str]) -> dict[str, str]:
-    """The variables that change if these are added, one after the other, to those that a command is given."""
+    """The variables that change if these are added, one after the other, to those that a command is given. Blocking:
+    looks for programs."""
     changed: dict[str, str] = {}
     for one in additions:
+        if one.program is not None and shutil.which(one.program, path=given.get("PATH", "")) is None:
+            continue
         changed[one.name] = one.to(changed.get(one.name, given.get(one.name, "")))
     return changed
 
@@ -111,7 +117,10 @@ class Reports:
         No code of the repository may run meanwhile.
         """
         make_anew(self.folder)
-        (self.folder / "python").mkdir()
+        for name in ("python", "programs"):
+            (self.folder / name).mkdir()
+        shutil.copyfile(_GOTESTSUM, self.folder / "programs" / "gotestsum")
+        (self.folder / "programs" / "gotestsum").chmod(0o755)
         shutil.copyfile(python_reports.__file__, self.folder / "python" / "sitecustomize.py")
         shutil.copyfile(_NODE_REPORTER, self.folder / _NODE_REPORTER.name)
         self.mark.write_bytes(b"")
@@ -133,6 +142,7 @@ class Reports:
             Addition(python_reports.OF, ""),
             Addition("PYTHONPATH", str(self.folder / "python"), os.pathsep, is_first=True),
             Addition("GOTESTSUM_JUNITFILE", str(self.folder / "gotestsum.xml")),
+            Addition("PATH", str(self.folder / "programs"), os.pathsep, is_first=True, program="gotestsum"),
             *([Addition("PYTEST_LEFT_OUT", "1")] if left_out else []),
         ]
         if _UNITTEST_RUNNER.search(command):
