@@ -119,6 +119,7 @@ TABLE: dict[str, Row] = {
     "GET /api/tasks/<id:task_id>/tests": _in_project(V),
     "GET /api/projects/<id:project_id>/tests": _in_project(V),
     "POST /api/projects/<id:project_id>/tests/quarantine": _in_project(X, name="test_page", reason="A slow clock"),
+    "POST /api/projects/<id:project_id>/tests/test-base-again": _in_project(M),
     "POST /api/projects/<id:project_id>/tests/release": _in_project(X, name="test_page"),
     "POST /api/tasks/<id:task_id>/accept-lost-tests": _in_project(X, names=["test_page"]),
     "POST /api/tasks/<id:task_id>/accept-findings": _in_project(X, names=["AWS Access Key 0a1b2c3d4e"]),

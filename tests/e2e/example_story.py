@@ -347,6 +347,7 @@ class Teller:
         flaky = eventually("a flaky test to be noted", lambda: self.me.get(path)["flaky"])
         self.me.post(f"{path}/quarantine", {"name": flaky[0]["name"], "days": 7, "reason": "It tosses a coin"})
         self.me.post(f"{path}/release", {"name": flaky[0]["name"]})
+        self.me.post(f"{path}/test-base-again")
         self.platform.admin.post(f"/tasks/{task['id']}/cancel")
 
     def seldom(self) -> None:

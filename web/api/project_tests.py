@@ -5,6 +5,7 @@ from __future__ import annotations
 from marshmallow import fields
 
 from common.services.tasks import flaky_tests as services
+from common.services.tasks import red_base
 from common.services.tasks.project_tests import read_tests
 from common.states import Role
 from common.values.auto_quarantine import Stopped
@@ -91,6 +92,16 @@ class ReleaseTestSchema(Schema):
 @reply(ProjectTestsSchema)
 def read_project_tests(project_id: str) -> object:
     """Whether the default branch's own tests fail, and the tests that were red and green on one commit."""
+    return read_tests(project_id, by=who())
+
+
+@project_tests.post("/projects/<id:project_id>/tests/test-base-again")
+@allow(Role.MEMBER)
+@reply(ProjectTestsSchema)
+def have_base_tested_again(project_id: str) -> object:
+    """Have the next proof or group test the red default branch again, as when an outage made it red. It stays red until
+    then. Does nothing if it is not red."""
+    red_base.have_base_tested_again(project_id, by=who())
     return read_tests(project_id, by=who())
 
 

@@ -10,10 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import delete
-
 from common.jobs import Lease
-from common.models.delivery import CommitVerdict, TaskGroup, TestedCommit
+from common.models.delivery import CommitVerdict, TaskGroup
 from common.models.project import Project
 from common.models.task import Task
 from common.services.delivery import lifecycle, trial_log
@@ -222,20 +220,6 @@ def _store(tx: Transaction, group: TaskGroup, commit_sha: str | None, *, passed:
             CommitVerdict(
                 project_id=project_id, commit_sha=sha, command_digest=digest, passed=passed, at=tx.now(), **said
             )
-        )
-
-
-def forget_red_base(tx: Transaction, group: TaskGroup) -> None:
-    """Delete the stored red result of the group's base, so that a retry tests the default branch again if needed."""
-    for stored in (CommitVerdict, TestedCommit):
-        tx.session.execute(
-            delete(stored)
-            .where(
-                stored.project_id == group.project_id,
-                stored.commit_sha == group.base_sha,
-                stored.passed.is_(False),
-            )
-            .execution_options(synchronize_session=False)
         )
 
 

@@ -20,12 +20,13 @@ from common.outbox import actor
 from common.queue import live_job
 from common.services.access import Caller
 from common.services.delivery import delivery_rules, deployments, lifecycle
-from common.services.delivery.group_tests import FLAKY, forget_red_base
+from common.services.delivery.group_tests import FLAKY
 from common.services.delivery.membership import member_task_ids
 from common.services.listing import page_seen
 from common.services.paging import Order, Page, PageQuery
 from common.services.projects.lifecycle import check_lasting
 from common.services.projects.places import place_of
+from common.services.projects.red_results import forget_red_commit
 from common.states import (
     By,
     Environment,
@@ -281,7 +282,8 @@ def retry_task_group(tx: Transaction, group_id: str, *, by: Caller) -> GroupView
     group = _lock_lasting(tx, group_id, by)
     if group.state not in {GroupState.FAILED, GroupState.STAGING, GroupState.MERGED}:
         raise Conflict(f"task group {group.label} is {group.state}; it can't be retried")
-    forget_red_base(tx, group)
+    # If it is needed, the default branch is tested again.
+    forget_red_commit(tx, group.project_id, group.base_sha)
     lifecycle.restart_merge(tx, group, By.PERSON, is_retry=True)
     return view(tx, group)
 

@@ -1,4 +1,4 @@
-"""Stored results of tests that failed: void when a setting changes that may have made them fail."""
+"""Stored results of tests that failed: void when a setting changes that may have made them fail, or a person asks."""
 
 from __future__ import annotations
 
@@ -30,4 +30,11 @@ def forget_red_results(tx: Transaction, project: Project, changed: Collection[st
     claimed = select(Run.claimed_sha).where(Run.project_id == project.id, Run.claimed_sha.is_not(None))
     for stored in (CommitVerdict, TestedCommit):
         red = (stored.project_id == project.id, stored.passed.is_(False), stored.commit_sha.not_in(claimed))
+        tx.session.execute(delete(stored).where(*red).execution_options(synchronize_session=False))
+
+
+def forget_red_commit(tx: Transaction, project_id: str, commit_sha: str | None) -> None:
+    """Have this commit tested again if its tests failed."""
+    for stored in (CommitVerdict, TestedCommit):
+        red = (stored.project_id == project_id, stored.commit_sha == commit_sha, stored.passed.is_(False))
         tx.session.execute(delete(stored).where(*red).execution_options(synchronize_session=False))

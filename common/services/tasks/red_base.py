@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from common.events import BaseTested
+from common.events import BaseTested, ProjectStatusChanged
 from common.models.project import Project
+from common.services.access import Caller
+from common.services.projects.red_results import forget_red_commit
 from common.services.tasks.tested import Tested
+from common.states import Role
 from common.transaction import Transaction, snapshot, transactional
 from common.values.build_results import BASE_RUNS
 from common.values.red_base import RedBase
@@ -66,3 +69,22 @@ def note_delivered(tx: Transaction, project_id: str, commit_sha: str) -> None:
     if project.red_base is not None:
         project.red_base = None
         tx.record(BaseTested(feed=project_id, project_id=project_id, commit_sha=commit_sha, is_red=False))
+
+
+@transactional
+def have_base_tested_again(tx: Transaction, project_id: str, *, by: Caller) -> None:
+    """Have the next proof or group test the red default branch again, as when an outage made it red.
+
+    It stays red until then. Does nothing if it is not red.
+    """
+    by.require_in(tx, project_id, Role.MEMBER)
+    project = tx.lock(Project, project_id)
+    if project.red_base is None:
+        return
+    forget_red_commit(tx, project_id, project.red_base.commit_sha)
+    state = project.state_
+    tx.record(
+        ProjectStatusChanged(
+            feed=project_id, project_id=project_id, old_status=state, new_status=state, changed=("redBase",)
+        )
+    )  # fmt: skip

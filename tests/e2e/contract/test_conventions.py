@@ -41,6 +41,7 @@ GET /tasks/ID/tests
 GET /projects/ID/tests
 POST /projects/ID/tests/quarantine
 POST /projects/ID/tests/release
+POST /projects/ID/tests/test-base-again
 POST /tasks/ID/cancel
 POST /tasks/ID/retry
 POST /tasks/ID/resume

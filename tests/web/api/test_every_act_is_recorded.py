@@ -186,6 +186,9 @@ RECORDED: dict[str, Act] = {
     f"PUT {PROJECT}/members/<id:user_id>": lambda scene: scene.member("PUT", role="viewer"),
     f"DELETE {PROJECT}/members/<id:user_id>": lambda scene: scene.member("DELETE"),
     f"POST {PROJECT}/tests/quarantine": lambda scene: scene.test_of_project("quarantine", reason="a slow clock"),
+    f"POST {PROJECT}/tests/test-base-again": lambda scene: scene.send(
+        "POST", f"/projects/{test_project_tests.known(scene.world).id}/tests/test-base-again"
+    ),
     f"POST {PROJECT}/tests/release": lambda scene: scene.test_of_project("release"),
     "POST /api/tasks": lambda scene: scene.send("POST", "/tasks", projectId=scene.project.id, title="Greet"),
     f"PATCH {TASK}": lambda scene: scene.send("PATCH", f"/tasks/{scene.task.id}", title="Greet them"),

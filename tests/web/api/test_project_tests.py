@@ -143,6 +143,8 @@ def test_the_page_has_a_red_default_branch_mended_and_puts_a_test_into_quarantin
     reader.see("release-test").click()
     expect(reader.see("quarantine-test")).to_be_visible()
 
+    reader.see("test-base-again").click()
+    expect(reader.page.get_by_text("The next proof or group tests it again.")).to_be_visible()
     reader.see("mend-base").click()
     expect(reader.page.get_by_text("Task created.")).to_be_visible()
     (task,) = all_of(Task, Task.project_id == project.id)

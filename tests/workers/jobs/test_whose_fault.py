@@ -13,7 +13,7 @@ import pytest
 from common.errors import Conflict, NotFound
 from common.models import EventRow, FlakyTest, Project, Question, Task, TaskGroup, TestedCommit
 from common.services.delivery.bisection import GREEN_RUNS
-from common.services.tasks import flaky_tests
+from common.services.tasks import flaky_tests, red_base
 from tests.workers.jobs.test_which_tests_ran import checks_of
 from tests.workers.platform import Platform
 
@@ -145,6 +145,27 @@ def test_a_base_that_is_still_red_after_the_answer_is_asked_about_again(plain_pl
     asked = platform.get(Task, task.id)
     (second,) = platform.all(Question, Question.task_id == task.id, Question.state == "pending")
     assert (asked.state, asked.round, second.question) == ("needs_input", 1, first.question)
+
+
+def test_a_base_that_was_red_for_an_outage_is_tested_again_when_a_person_says_so(
+    plain_platform: Platform, tmp_path: Path
+) -> None:
+    platform, outage = plain_platform, tmp_path / "outage"
+    project = platform.project(FILES, test_command=f"test ! -e {outage} && {PYTEST}")
+    outage.touch()
+    platform.work(platform.task(project, "Work"), {"readme": "x\n"})
+    outage.unlink()
+    platform.ready(project, "More work", {"more": "x\n"})
+    assert platform.get(Project, project.id).red_base is not None
+
+    red_base.have_base_tested_again(project.id, by=platform.max)
+    assert platform.get(Project, project.id).red_base is not None
+    task = platform.ready(project, "Most work", {"most": "x\n"})
+
+    assert checks_of(platform, task)["lost_tests"].message == "0 new, none lost."
+    assert platform.get(Project, project.id).red_base is None
+    red_base.have_base_tested_again(project.id, by=platform.max)
+    assert platform.get(Project, project.id).red_base is None
 
 
 def test_a_mended_base_is_told(plain_platform: Platform) -> None:

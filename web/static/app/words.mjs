@@ -40,6 +40,7 @@ const FIELDS = {
   priority: mark("priority"),
   proposals: mark("proposals"),
   questions: mark("questions"),
+  redBase: mark("tests of the default branch"),
   rolledBackAt: mark("rolled back at"),
   round: mark("round"),
   title: mark("title"),

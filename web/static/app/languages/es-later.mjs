@@ -1066,6 +1066,8 @@ export const TEXTS = {
   "No task is blamed for them, and no group goes on until they are mended.":
     "No se culpa a ninguna tarea, y ningún grupo avanza hasta que se arreglen.",
   "Have it mended": "Encargar el arreglo",
+  "Test it again": "Probarla de nuevo",
+  "The next proof or group tests it again.": "La próxima comprobación o el próximo grupo la prueba de nuevo.",
   "Flaky tests": "Pruebas inestables",
   "Red and green on one commit. In quarantine: {inside} of at most {most}.":
     "En rojo y en verde en un mismo commit. En cuarentena: {inside} de {most} como máximo.",

@@ -391,6 +391,7 @@ export const TEXTS = {
   priority: "prioridad",
   proposals: "propuestas",
   questions: "preguntas",
+  "tests of the default branch": "pruebas de la rama por defecto",
   "rolled back at": "reversión",
   round: "ronda",
   title: "título",

@@ -48,6 +48,11 @@ const describe = ({ commitSha, reason, tests, log }) =>
     .filter(Boolean)
     .join("\n\n");
 
+const testAgain = async () => {
+  await api.post(`/projects/${project.value.id}/tests/test-base-again`);
+  told(t("The next proof or group tests it again."));
+};
+
 function RedBase({ of }) {
   if (!of)
     return html`<section data-testid="base-green">
@@ -77,7 +82,13 @@ function RedBase({ of }) {
     </p>
     <p class="muted">${t("Since")} <${Time} at=${of.since} /></p>
     ${of.tests.length > 0 && html`<ul>${of.tests.map((test) => html`<li key=${test}><code>${test}</code></li>`)}</ul>`}
-    ${may("member") && html`<p><${Button} kind="primary" act=${mend} testid="mend-base">${t("Have it mended")}<//></p>`}
+    ${
+      may("member") &&
+      html`<p class="actions">
+        <${Button} kind="primary" act=${mend} testid="mend-base">${t("Have it mended")}<//>
+        <${Button} act=${testAgain} testid="test-base-again">${t("Test it again")}<//>
+      </p>`
+    }
     ${
       of.log &&
       html`<details>
