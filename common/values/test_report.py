@@ -57,6 +57,17 @@ class TestReport:
         """The names of the tests with one of these results."""
         return {test.name for test in self.tests if test.result in results}
 
+    def red(self) -> set[str]:
+        """The names of the tests that failed. If all of one name failed, these may be its tries: the first stands for
+        all."""
+        failed = self.names(TestResult.FAILED)
+        if not failed:
+            return failed
+        names = {test.name for test in self.tests}
+        others = {_first_of_its_name(test.name, names) for test in self.tests if test.result is TestResult.PASSED}
+        firsts = {name: _first_of_its_name(name, names) for name in failed}
+        return {name if first in others else first for name, first in firsts.items()}
+
     def failed_at_last(self) -> set[str]:
         """The names of the tests that failed, but for those that passed later in the same run: a runner that tries a
         failed test again may report each try.

@@ -12,7 +12,6 @@ from dataclasses import replace
 from common.providers.runtime import Runtime
 from common.values.app import Space
 from common.values.check import Check, CheckEnd, CheckState
-from common.values.test_report import TestResult
 from workers.runtime_calls import NO_TESTS, forget_check, run_check
 
 TRIES = 2
@@ -22,7 +21,7 @@ def failed_in_quarantine(state: CheckState, quarantined: Collection[str]) -> fro
     """The tests that failed, if none failed but tests in quarantine."""
     if state.code != CheckEnd.EXITED or state.report is None:
         return frozenset()
-    red = frozenset(state.report.names(TestResult.FAILED))
+    red = frozenset(state.report.red())
     return red if red <= set(quarantined) else frozenset()
 
 

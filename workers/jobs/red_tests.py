@@ -95,7 +95,7 @@ class RedTests:
         """The tests that failed. None of a run that passed: there they passed when they were tried again."""
         if state.phase is CheckPhase.PASSED or state.report is None:
             return set()
-        return state.report.names(TestResult.FAILED) - self.plan.quarantined
+        return state.report.red() - self.plan.quarantined
 
     def _by_exit_code(self, check: Check, state: CheckState) -> Verdict:
         """Nothing names the tests that fail: the commit is at fault unless the tests of the commit below fail too."""
@@ -171,7 +171,11 @@ class RedTests:
     ) -> tuple[set[str], list[str]]:
         """The tests that were red in one of the runs, not in all, and those of them that are the commit's own. The
         others count for the project's rule; if nothing tells which these are, none does."""
-        reports = [state.report for state in runs if state.report is not None]
+        reports = [
+            state.report.without_failed_tries() if state.phase is CheckPhase.PASSED else state.report
+            for state in runs
+            if state.report is not None
+        ]
         red = [self._red(state) for state in runs]
         flaky = {name for names in red for name in names if not all(name in others for others in red)}
         if not flaky or not below.report.is_usable:

@@ -13,7 +13,6 @@ from common.states import Role
 from common.transaction import Transaction, snapshot, transactional
 from common.values.build_results import BASE_RUNS
 from common.values.red_base import RedBase
-from common.values.test_report import TestResult
 
 BASE_IS_RED = "base_is_red"
 MOST_NAMED = 100
@@ -24,7 +23,7 @@ def is_red(tested: Tested, ignored: Collection[str] = ()) -> bool:
     """Whether the commit failed in BASE_RUNS runs, by more than the ignored tests."""
     if tested.passed or tested.runs < BASE_RUNS:
         return False
-    red = tested.report.names(TestResult.FAILED)
+    red = tested.report.red()
     return not tested.report.is_usable or not red or not red <= set(ignored)
 
 
@@ -53,7 +52,7 @@ def _record_base(
             project.red_base = None
             tx.record(BaseTested(feed=project_id, project_id=project_id, commit_sha=commit_sha, is_red=False))
         return
-    red = sorted(tested.report.names(TestResult.FAILED) - set(ignored))
+    red = sorted(tested.report.red() - set(ignored))
     tests, reason = tuple(red[:MOST_NAMED]), tested.reason or "the tests failed"
     if known is None or known.commit_sha != commit_sha:
         now = tx.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")

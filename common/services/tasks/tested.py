@@ -156,9 +156,9 @@ def _together(old: Tested, new: Tested) -> tuple[Tested, list[str]]:
     if not (old.report.is_usable and new.report.is_usable):
         report = new.report if new.report.is_usable else old.report
         return Tested(report, passed, runs, **said), []
-    results = {test.name: test for test in old.report.tests}
+    results = {test.name: test for test in _last_tries(old).tests}
     flaky = []
-    for test in new.report.tests:
+    for test in _last_tries(new).tests:
         known = results.setdefault(test.name, test)
         if {known.result, test.result} == {TestResult.PASSED, TestResult.FAILED}:
             flaky.append(test.name)
@@ -166,6 +166,11 @@ def _together(old: Tested, new: Tested) -> tuple[Tested, list[str]]:
     kept = {test.name for report in (old.report, new.report) for test in report.without_failed_tries().tests}
     report = TestReport(tuple(test for name, test in results.items() if name in kept))
     return Tested(report, passed, runs, **said), flaky
+
+
+def _last_tries(tested: Tested) -> TestReport:
+    """Its report; if the command passed, what failed and then passed is one test, as it was only tried again."""
+    return tested.report.without_failed_tries() if tested.passed else tested.report
 
 
 def _masked(report: TestReport, mask: Callable[[list[str]], Iterable[str]]) -> TestReport:

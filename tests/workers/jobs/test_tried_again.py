@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+from common.models import FlakyTest, Task, TestedCommit
 from common.services.tasks import flaky_tests, tasks
 from tests.workers.jobs.test_which_tests_ran import checks_of
 from tests.workers.jobs.test_whose_fault import PYTEST
@@ -63,6 +65,9 @@ AT_ONCE = RETRIED.format(more="").replace('<testcase classname="page" name="test
 AS_GRADLE = {"retried.txt": RETRIED.format(more=""), "at_once.txt": AT_ONCE}
 """As Gradle writes it with the plugin test-retry."""
 BY_FILE = "test -e readme && cp at_once.txt report.xml || cp retried.txt report.xml"
+TRIED_IN_VAIN = RETRIED.format(more='<testcase classname="page" name="test_shop"><failure/></testcase>').replace(
+    'name="test_shop"/>', 'name="test_shop"><failure/></testcase>'
+)
 NONE_LOST = "0 new, none lost."
 
 
@@ -114,3 +119,35 @@ def test_a_test_in_quarantine_whose_teardown_fails_too_counts_for_nothing(
 
     tests = checks_of(platform, platform.ready(project, "Work", {"readme": "y\n"}))["tests"]
     assert (tests.code, tests.message) == ("quarantined_tests", f"The tests pass but for 1 in quarantine: {SHOP}.")
+
+
+def test_a_flaky_test_that_another_runner_tries_again_is_one_test_also_in_quarantine(
+    plain_platform: Platform, tmp_path: Path
+) -> None:
+    platform, bad, name = plain_platform, tmp_path / "bad", "page::test_shop"
+    command = (
+        f"test -e {bad} || {{ cp retried.txt report.xml; exit 0; }}; grep -q always {bad} || rm {bad}\n"
+        "cp in_vain.txt report.xml; exit 1"
+    )
+    files = {**AS_GRADLE, "in_vain.txt": TRIED_IN_VAIN}
+    project = platform.project(files, test_command=command, test_report="report.xml")
+    platform.ready(project, "Earlier work", {"readme": "x\n"})
+    bad.write_text("once")
+    tests = checks_of(platform, platform.ready(project, "Find the flaky test", {"readme": "y\n"}))["tests"]
+    assert tests.message == f"One test is flaky, red and green on this one commit: {name}."
+    assert [test.name for test in platform.all(FlakyTest)] == [name]
+    assert results_of(platform, tests.commit_sha or "") == {name: "passed", "page::test_price": "passed"}
+
+    flaky_tests.quarantine(project.id, name, days=7, reason="a slow clock", by=platform.max)
+    bad.write_text("once")
+    tests = checks_of(platform, platform.ready(project, "Work", {"readme": "z\n"}))["tests"]
+    assert tests.message == f"The tests pass but for 1 in quarantine: {name}."
+    bad.write_text("always")
+    task = platform.task(project, "More work")
+    platform.work(task, {"more": "x\n"})
+    assert (checks_of(platform, task)["tests"].code, platform.get(Task, task.id).refusals) == ("quarantined_tests", 0)
+
+
+def results_of(platform: Platform, commit_sha: str) -> dict[str, str]:
+    (row,) = platform.all(TestedCommit, TestedCommit.commit_sha == commit_sha)
+    return {name: result for name, result, _ in json.loads(row.report or "[]")}
