@@ -53,15 +53,15 @@ class NewTests:
             return
         yield self._judged(names, state)
 
-    def forget(self) -> None:
-        """Have the runtime forget these runs. Safe to repeat."""
-        for check_id in (_control_id(self.plan.run_id), _narrow_id(self.plan.run_id)):
-            forget_check(self.runtime, self.plan.place.space, check_id)
+    def forget(self, check_id: str) -> None:
+        """Have the runtime forget the runs of this kind for the check of this id. Safe to repeat."""
+        for one in (_control_id(check_id), _narrow_id(_control_id(check_id))):
+            forget_check(self.runtime, self.plan.place.space, one)
 
     def _run(self, control: Check, only_files: tuple[str, ...]) -> CheckState:
         """Run the tests of these files alone; all of them if that gives no report that says something."""
         if only_files:
-            narrow = replace(control, check_id=_narrow_id(self.plan.run_id), only_files=only_files)
+            narrow = replace(control, check_id=_narrow_id(control.check_id), only_files=only_files)
             state = run_check(self.runtime, narrow)
             if state.phase is CheckPhase.RUNNING or (state.report is not None and state.report.tests):
                 return state
@@ -132,5 +132,5 @@ def _control_id(check_id: str) -> str:
     return f"{check_id}-control"
 
 
-def _narrow_id(run_id: str) -> str:
-    return f"{run_id}-control-some"
+def _narrow_id(control_id: str) -> str:
+    return f"{control_id}-some"

@@ -208,9 +208,11 @@ class TestProof:
 
     def forget(self) -> None:
         """Have the runtime forget the checks of this proof. Safe to repeat."""
-        forget_check(self.runtime, self.plan.place.space, self.plan.run_id)
-        self._new.forget()
-        self._red.forget()
+        if self.plan.tests is not None:
+            check_id = self.plan.tests.check_id
+            forget_check(self.runtime, self.plan.place.space, check_id)
+            self._new.forget(check_id)
+            self._red.forget(check_id)
 
 
 def _may_report(check: Check) -> bool:

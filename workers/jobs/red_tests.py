@@ -83,13 +83,13 @@ class RedTests:
                 return self._by_names(check, runs, still, known)
         return self._by_chance(check, runs, known)
 
-    def forget(self) -> None:
-        """Have the runtime forget the repeated runs. Safe to repeat."""
-        space, run_id = self.plan.place.space, self.plan.run_id
-        forget_without(self.runtime, space, run_id)
+    def forget(self, check_id: str) -> None:
+        """Have the runtime forget the repeated runs of the check of this id. Safe to repeat."""
+        space = self.plan.place.space
+        forget_without(self.runtime, space, check_id)
         for number in range(2, RUNS + 1):
-            for check_id in (run_id, without_id(run_id)):
-                forget_check(self.runtime, space, _again_id(check_id, number))
+            for one in (check_id, without_id(check_id)):
+                forget_check(self.runtime, space, _again_id(one, number))
 
     def _red(self, state: CheckState) -> set[str]:
         """The tests that failed. None of a run that passed: there they passed when they were tried again."""

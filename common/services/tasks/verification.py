@@ -8,6 +8,8 @@ after MOST_REFUSALS.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -24,7 +26,7 @@ from common.services.projects.places import check_of, place_of
 from common.services.projects.variables import mask_of_project, mask_of_run, mask_or_sentence
 from common.services.runs import run_end
 from common.services.runs.lifecycle import newest_claim
-from common.services.tasks import flaky_tests, lifecycle, questions, scanning
+from common.services.tasks import flaky_tests, lifecycle, questions, scanning, tested
 from common.services.tasks.flaky_tests import QUARANTINED_TESTS
 from common.services.tasks.lifecycle import record_update
 from common.services.tasks.preview_pictures import void_pictures
@@ -128,14 +130,25 @@ def _is_current(tx: Transaction, task: Task, run: Run) -> bool:
 
 
 def proof_plan(tx: Transaction, project: Project, task: Task, run: Run) -> ProofPlan:
-    tests = check_of(project, run.id, run.claimed_sha) if run.claimed_sha is not None else None
     return ProofPlan(
         place_of(project), run.id, task.branch_name, run.claimed_sha, tuple(project.forbidden_paths),
         project.tests_lost, _tests_first(project, task), frozenset(task.accepted_losses),
         tuple(project.test_setup), task.may_change_test_setup, flaky_tests.quarantined(tx, project.id),
-        _rival(tx, task, run), tests, scanning.scan_plan(tx, project, task, run.id), _statuses(tx, project, run),
-        project.agent_review is not None, project.coverage,
+        _rival(tx, task, run), check_of_claim(project, task, run), scanning.scan_plan(tx, project, task, run.id),
+        _statuses(tx, project, run), project.agent_review is not None, project.coverage,
     )  # fmt: skip
+
+
+def check_of_claim(project: Project, task: Task, run: Run) -> Check | None:
+    """The check of the claimed commit's tests; None if there are none to run.
+
+    Its id tells by which settings they run: if these change meanwhile, the tests begin anew.
+    """
+    check = check_of(project, run.id, run.claimed_sha) if run.claimed_sha is not None else None
+    if check is None:
+        return None
+    settings_of_run = json.dumps([tested.digest_of(check), project.test_setup, task.may_change_test_setup])
+    return replace(check, check_id=f"{run.id}-{hashlib.sha256(settings_of_run.encode()).hexdigest()[:8]}")
 
 
 def _tests_first(project: Project, task: Task) -> str:

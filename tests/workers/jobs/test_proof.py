@@ -8,13 +8,12 @@ from pathlib import Path
 import pytest
 
 from common.jobs import VERIFY_RUN
-from common.models import Comment, Job, Project, Question, Task, TaskCheck
+from common.models import Comment, Job, Project, Question, Run, Task, TaskCheck
 from common.providers.forge import local_forge
 from common.providers.runtime import runtime
 from common.services import jobs as rows
-from common.services.projects.places import place_of
 from common.services.tasks import tasks, verification
-from common.services.tasks.verification import CheckResult
+from common.services.tasks.verification import CheckResult, check_of_claim
 from common.values.claimed_run import ClaimedRun
 from tests.attacks.bombs import tree_bomb
 from tests.providers.git_tree import git
@@ -282,8 +281,9 @@ class Endless:
         return job
 
     def are_running(self) -> bool:
-        space = place_of(self._platform.get(Project, self._project.id)).space
-        return runtime().read_check(space, self._run_id) is not None
+        of = (self._platform.get(Project, self._project.id), self._platform.get(Task, self.task.id))
+        check = check_of_claim(*of, self._platform.get(Run, self._run_id))
+        return check is not None and runtime().read_check(check.space, check.check_id) is not None
 
 
 def test_the_tests_of_a_cancelled_task_are_stopped(plain_platform: Platform) -> None:

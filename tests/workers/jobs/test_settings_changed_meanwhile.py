@@ -1,0 +1,56 @@
+"""What is changed of how the tests run while a proof runs them counts at once: no result of before does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from common.models import Task
+from common.services.projects import projects
+from common.services.tasks import tasks
+from tests.workers.jobs.test_which_tests_ran import checks_of
+from tests.workers.jobs.test_whose_fault import FILES, PYTEST
+from tests.workers.platform import Platform
+
+
+def begun(platform: Platform, task: Task, files: dict[str, str | None], mark: Path) -> None:
+    """The task's work is proven, and its tests have made the mark."""
+    claimed = platform.claim()
+    platform.finish(claimed, platform.push(claimed, files))
+    platform.run_jobs(until=mark.exists)
+
+
+def waiting(folder: Path, end: str) -> str:
+    """A command that makes the mark `begun`, and ends so when there is a file `go`."""
+    return f"touch {folder}/begun; until test -e {folder}/go; do sleep 0.05; done; {end}"
+
+
+def test_a_result_of_the_former_test_command_does_not_count(plain_platform: Platform, tmp_path: Path) -> None:
+    platform = plain_platform
+    project = platform.project(FILES, test_command=waiting(tmp_path, "exit 1"))
+    task = platform.task(project)
+    begun(platform, task, {"readme": "x\n"}, tmp_path / "begun")
+
+    projects.update_project(project.id, {"test_command": PYTEST}, by=platform.max)
+    (tmp_path / "go").touch()
+    platform.run_jobs()
+
+    assert checks_of(platform, task)["tests"].message == "The tests pass: 1 ran."
+    assert platform.get(Task, task.id).state == "ready_to_test"
+
+
+def test_a_run_by_the_definitions_of_the_base_is_none_by_those_of_the_branch(
+    plain_platform: Platform, tmp_path: Path
+) -> None:
+    platform = plain_platform
+    files = {**FILES, "ci/test.sh": waiting(tmp_path, "exit 0")}
+    project = platform.project(files, test_command="sh ci/test.sh", test_setup=["ci/"])
+    task = platform.task(project)
+    begun(platform, task, {"ci/test.sh": "exit 1\n"}, tmp_path / "begun")
+
+    tasks.update_task(task.id, {"may_change_test_setup": True}, by=platform.max)
+    (tmp_path / "go").touch()
+    platform.run_jobs()
+
+    checks = checks_of(platform, task)
+    assert checks["test_setup"].message == "It changes how the tests run, as it may: ci/test.sh."
+    assert (checks["tests"].status, checks["tests"].code) == ("failed", "tests_failed")
