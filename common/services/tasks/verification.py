@@ -237,7 +237,7 @@ def record_proven(tx: Transaction, lease: Lease, results: Sequence[CheckResult])
     if task is not None:
         _store(tx, task, lease.subject_id, _masked(tx, task, results))
         task.head_sha, task.updated_at = tx.get(Run, lease.subject_id).claimed_sha, tx.now()
-        _close_review(tx, task, lease.subject_id, results)
+        _close_checks(tx, task, lease.subject_id, results)
         project = tx.get(Project, task.project_id)
         task.needs_other_approver = project.separate_approver
         if _is_measured(project, results):
@@ -267,17 +267,19 @@ def record_refused(tx: Transaction, lease: Lease, results: Sequence[CheckResult]
             tx.again(lease, after_seconds=0)
             return
         _store(tx, task, lease.subject_id, results)
-        _close_review(tx, task, lease.subject_id, results)
+        _close_checks(tx, task, lease.subject_id, results)
         refuse(tx, task, failed)
     tx.finish(lease)
 
 
-def _close_review(tx: Transaction, task: Task, run_id: str, results: Sequence[CheckResult]) -> None:
-    """The proof has ended: so does a review that its results do not need, as of a commit that was pushed over."""
+def _close_checks(tx: Transaction, task: Task, run_id: str, results: Sequence[CheckResult]) -> None:
+    """The proof has ended: so does a review that its results do not need, as of a commit that was pushed over. Checks
+    that were begun or failed before and are not among its results go, as of a rule that was switched off meanwhile.
+    """
     run_end.end_review(tx, task.id, "the proof of its commit has ended")
-    if all(result.name != AGENT_REVIEW for result in results):
-        unseen = (TaskCheck.run_id == run_id, TaskCheck.name == AGENT_REVIEW, TaskCheck.status == "running")
-        tx.session.execute(delete(TaskCheck).where(*unseen).execution_options(synchronize_session=False))
+    names = [result.name for result in results]
+    left = (TaskCheck.run_id == run_id, TaskCheck.status.in_(("running", "failed")), TaskCheck.name.not_in(names))
+    tx.session.execute(delete(TaskCheck).where(*left).execution_options(synchronize_session=False))
 
 
 def refuse(tx: Transaction, task: Task, failed: CheckResult) -> None:
@@ -309,7 +311,7 @@ def give_up_proof(tx: Transaction, run_id: str, reason: str) -> None:
     run = tx.get(Run, run_id)
     task = tx.lock(Task, run.task_id)
     if _is_current(tx, task, run):
-        _close_review(tx, task, run_id, ())
+        _close_checks(tx, task, run_id, ())
         text = f"The platform could not verify the work: {mask_of_run(tx, run)(reason)} Answer this to try again."
         questions.ask(tx, task, text, context=None, options=[], run_id=None, proven_run_id=run_id)
 

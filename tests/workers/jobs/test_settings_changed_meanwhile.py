@@ -6,7 +6,9 @@ from pathlib import Path
 
 from common.models import Task
 from common.services.projects import projects
-from common.services.tasks import tasks
+from common.services.tasks import findings, tasks
+from common.values.scans import names_in
+from tests.made_secrets import aws_key_id
 from tests.workers.jobs.test_which_tests_ran import checks_of
 from tests.workers.jobs.test_whose_fault import FILES, PYTEST
 from tests.workers.platform import Platform
@@ -54,3 +56,40 @@ def test_a_run_by_the_definitions_of_the_base_is_none_by_those_of_the_branch(
     checks = checks_of(platform, task)
     assert checks["test_setup"].message == "It changes how the tests run, as it may: ci/test.sh."
     assert (checks["tests"].status, checks["tests"].code) == ("failed", "tests_failed")
+
+
+def test_a_check_that_is_no_longer_asked_for_does_not_run_for_ever(plain_platform: Platform, tmp_path: Path) -> None:
+    platform = plain_platform
+    project = platform.project(FILES, test_command=PYTEST, tests_first="refuse")
+    task = platform.task(project)
+    endless = (
+        "import pathlib, time\n\n\ndef test_readme():\n"
+        f"    while not pathlib.Path('readme').exists() and not pathlib.Path('{tmp_path}/go').exists():\n"
+        "        time.sleep(0.05)\n"
+    )
+    claimed = platform.claim()
+    platform.finish(claimed, platform.push(claimed, {"readme": "x\n", "tests/test_readme.py": endless}))
+    platform.run_jobs(until=lambda: "new_tests" in checks_of(platform, task))
+
+    projects.update_project(project.id, {"tests_first": "off"}, by=platform.max)
+    (tmp_path / "go").touch()
+    platform.run_jobs()
+
+    assert platform.get(Task, task.id).state == "ready_to_test"
+    assert {name for name, check in checks_of(platform, task).items() if check.status == "running"} == set()
+
+
+def test_a_scan_that_is_switched_off_leaves_no_refusal(plain_platform: Platform) -> None:
+    platform = plain_platform
+    project = platform.project(FILES, secret_scan="refuse")
+    task = platform.task(project)
+    platform.work(task, {"key.py": f"KEY = '{aws_key_id()}'\n"})
+    found = checks_of(platform, task)["secrets"]
+    assert found.status == "failed"
+
+    projects.update_project(project.id, {"secret_scan": "off"}, by=platform.max)
+    findings.accept_findings(task.id, list(names_in(found.log)), by=platform.max)
+    platform.run_jobs()
+
+    assert platform.get(Task, task.id).state == "ready_to_test"
+    assert "failed" not in {check.status for check in checks_of(platform, task).values()}
