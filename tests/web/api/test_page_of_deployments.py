@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from common.models import Task
+from common.models import Task, TaskGroup
 from common.states import Environment
 from tests.web.api.production_line import ProductionLine
 from tests.web.page_reader import PageReader
@@ -110,3 +110,20 @@ def test_the_live_version_is_shown_below_however_many_failed_ones(reader: PageRe
 def _approve(task_id: str) -> str:
     put(Task, task_id, state_="approved", head_sha=SHA, approved_sha=SHA, approved_by="max")
     return task_id
+
+
+def test_tests_in_quarantine_take_nothing_out_of_a_group(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    one, other = plain_world.approved(project, "One", "Two")
+    group = plain_world.group(project, [one, other])
+    put(TaskGroup, group["id"], problems=[
+        {"taskId": None, "kind": "quarantined", "files": [], "detail": "Tests in quarantine failed: page"},
+        {"taskId": other, "kind": "conflict", "files": [], "detail": "conflicts with main"},
+    ])  # fmt: skip
+    reader.open(f"#/projects/{project.id}/groups")
+    expect(reader.see("group-row")).to_contain_text("1 taken out")
+
+    reader.see("group-row").click()
+    shown = reader.see("group-problems").locator("li")
+    expect(shown.filter(has_text="Taken out")).to_have_count(1)
+    expect(shown.filter(has_text="Tests in quarantine failed")).to_have_class("callout ask")

@@ -31,16 +31,7 @@ import { say, sha, shownState } from "../words.mjs";
 export const groupTitle = (group) => group.name || group.stagingBranch?.replace(/^release\//, "") || t("Group");
 
 // What a group says of itself or of a task that stays in it takes nothing out.
-const STAYS = [
-  "flaky",
-  "base_is_red",
-  "later_push",
-  "status_failed",
-  "status_missing",
-  "status_pending",
-  "statuses_unreadable",
-];
-export const isTakenOut = ({ kind }) => !STAYS.includes(kind);
+export const isTakenOut = ({ kind, taskId }) => taskId !== null && kind !== "later_push";
 
 const CHANGES = ["task-group:status_changed", "task-group:updated", "deploy:completed"];
 
