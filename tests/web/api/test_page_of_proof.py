@@ -43,6 +43,22 @@ def test_a_member_lets_a_task_change_how_its_tests_run(reader: PageReader, plain
     assert get(Task, task.id).may_change_test_setup
 
 
+def test_the_reviewer_reads_which_tests_are_flaky_in_quarantine_or_red_below(
+    reader: PageReader, plain_world: World
+) -> None:
+    task = refused(plain_world)
+    (check,) = all_of(TaskCheck, TaskCheck.task_id == task.id)
+    flaky = "One test is flaky, red and green on this one commit: page::test_title."
+    put(TaskCheck, check.id, name="tests", status="passed", code="flaky_tests", message=flaky, facts={"flaky": 1})
+    reader.open(f"#/projects/{task.project_id}/tasks/{task.id}")
+    expect(reader.see("task-check-line")).to_contain_text(flaky)
+
+    known = "2 tests fail, and they fail on the commit below too, in main: page::test_title, page::test_price."
+    put(TaskCheck, check.id, code="base_is_red", message=known, facts={"failing": 2})
+    reader.page.reload()
+    expect(reader.see("task-check-line")).to_contain_text(known)
+
+
 def test_the_reviewer_reads_how_many_lines_no_test_touches(reader: PageReader, plain_world: World) -> None:
     task = refused(plain_world)
     (check,) = all_of(TaskCheck, TaskCheck.task_id == task.id)
