@@ -42,6 +42,11 @@ def test_a_member_lets_a_task_change_how_its_tests_run(reader: PageReader, plain
     expect(reader.see("let-change-setup")).to_have_count(0)
     assert get(Task, task.id).may_change_test_setup
 
+    put(Task, task.id, may_change_test_setup=False, state_="in_progress", phase_="verifying")
+    reader.page.reload()
+    reader.see("task-check-line").get_by_test_id("let-change-setup").click()
+    expect(reader.page.get_by_text("Its tests begin anew")).to_be_visible()
+
 
 def test_the_reviewer_reads_which_tests_are_flaky_in_quarantine_or_red_below(
     reader: PageReader, plain_world: World

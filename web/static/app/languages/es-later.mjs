@@ -1125,6 +1125,7 @@ export const TEXTS = {
   last: "la última vez",
   "Tests depend on it": "Las pruebas dependen de él",
   "Let it change how tests run": "Permitirle cambiar cómo se ejecutan las pruebas",
+  "Its tests begin anew, as its branch defines them.": "Sus pruebas empiezan de nuevo, como las define su rama.",
   "From the next proof on, its tests run as its branch defines them.":
     "Desde la próxima verificación, sus pruebas se ejecutan como las define su rama.",
   "Review: approves": "Revisión: aprueba",

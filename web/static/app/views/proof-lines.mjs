@@ -117,12 +117,17 @@ export function AcceptLost({ task, check, reload }) {
   <//>`;
 }
 
-// The tests ran as the base defines them: from the next proof on, they may run as the branch does.
+// The tests ran as the base defines them: from the next proof on, or at once while it is under way, they may run as the
+// branch does.
 export function LetChangeSetup({ task, check, reload }) {
   if (check.code !== "test_setup_kept" || task.mayChangeTestSetup || !may("member")) return null;
   const allow = async () => {
     await api.patch(`/tasks/${task.id}`, { mayChangeTestSetup: true });
-    told(t("From the next proof on, its tests run as its branch defines them."));
+    told(
+      task.phase === "verifying"
+        ? t("Its tests begin anew, as its branch defines them.")
+        : t("From the next proof on, its tests run as its branch defines them."),
+    );
     await reload?.();
   };
   return html`<${Button} act=${allow} small testid="let-change-setup">${t("Let it change how tests run")}<//>`;
