@@ -11,6 +11,7 @@ from common.errors import ProviderRefused, ProviderUnavailable
 from common.providers.forge import Forge
 from common.providers.runtime import Runtime
 from common.services.delivery import rollouts
+from common.services.tasks import tested
 from common.values.app import Space, Version
 from common.values.check import Check, CheckEnd, CheckPhase, CheckState, second_run_of
 from common.values.place import Place
@@ -38,14 +39,14 @@ def run_check(runtime: Runtime, wanted: Check, *, makes_room: bool = True) -> Ch
     A command that was killed by a signal runs once more, as a second check, because the machine may have killed it. The
     second verdict is final. makes_room: take down previews if it waits for a place to run. A command that exited with
     NO_TESTS has passed if its report has no test. One that exited with 0 has failed if its report names tests that
-    failed, as below `| tee` or `|| true`.
+    failed, as below `| tee` or `|| true`. Secrets are masked in the names of tests, and nowhere else.
     """
     state = _run_once(runtime, wanted, makes_room)
     if state.died_by_signal:
         state = _run_once(runtime, wanted.second_run(), makes_room)
     if _has_no_tests(wanted, state):
         return replace(state, phase=CheckPhase.PASSED, reason=None, code=None)
-    return state.judged_by_report()
+    return tested.with_masked_names(wanted.space.project_id, state.judged_by_report())
 
 
 def _has_no_tests(wanted: Check, state: CheckState) -> bool:

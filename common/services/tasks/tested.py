@@ -173,6 +173,15 @@ def _last_tries(tested: Tested) -> TestReport:
     return tested.report.without_failed_tries() if tested.passed else tested.report
 
 
+def with_masked_names(project_id: str, state: CheckState) -> CheckState:
+    """The state with secrets masked in the names of its tests: these are stored, compared and in quarantine so."""
+    if state.report is None or not state.report.tests:
+        return state
+    with snapshot() as read:
+        mask = mask_of_project(read, project_id)
+    return replace(state, report=_masked(state.report, mask.lines))
+
+
 def _masked(report: TestReport, mask: Callable[[list[str]], Iterable[str]]) -> TestReport:
     names = mask([test.name for test in report.tests])
     tests = tuple(TestCase(name, test.result, test.seconds) for name, test in zip(names, report.tests, strict=True))
