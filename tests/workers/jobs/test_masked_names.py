@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from common.models import FlakyTest, TaskGroup
+from common.services.projects import projects
 from common.services.tasks import flaky_tests
 from tests.workers.jobs.test_quarantined_runs import push
 from tests.workers.jobs.test_which_tests_ran import checks_of
@@ -52,3 +53,16 @@ def test_a_quarantine_counts_in_proofs_and_groups(plain_platform: Platform, tmp_
     platform.run_jobs()
     done = platform.get(TaskGroup, group.id)
     assert (done.state, [problem["kind"] for problem in done.problems]) == ("merged", ["quarantined"])
+
+
+def test_a_new_secret_loses_no_test_of_the_commit_below(plain_platform: Platform) -> None:
+    platform = plain_platform
+    files = {"page.txt": "Shop\n", "tests/test_page.py": SHOP.replace("test_shop", "test_password")}
+    project = platform.project(files, test_command=PYTEST)
+    platform.ready(project, "Work", {"readme": "x\n"})
+
+    projects.update_project(project.id, SECRET, by=platform.max)
+    task = platform.task(project, "More work")
+    platform.work(task, {"readme": "y\n"})
+
+    assert checks_of(platform, task)["lost_tests"].message == "0 new, none lost."
