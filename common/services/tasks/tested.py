@@ -23,6 +23,11 @@ from common.values.test_report import TestCase, TestReport, TestResult
 
 KEPT_DAYS = 90
 LONGEST_LOG = 20_000
+_READ_BY = "each call"
+"""Which reports of a command count. Stored ones have it in their keys: versions that read the last report of gotestsum
+alone, no report that pytest's own option names, and what other runners' tests start, stored others."""
+_RULES = ((JUDGED_BY, _READ_BY), (JUDGED_BY,), ())
+"""Those of this version and of older ones."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +51,8 @@ def digest_of(check: Check) -> str:
     return _digest(check, is_by_setup_below=check.overlay is not None)
 
 
-def _digest(check: Check, *, is_by_setup_below: bool, judged_by: Sequence[str] = (JUDGED_BY,)) -> str:
-    parts = [*judged_by, check.command, check.needs.setup_command, check.test_report]
+def _digest(check: Check, *, is_by_setup_below: bool, rules: Sequence[str] = _RULES[0]) -> str:
+    parts = [*rules, check.command, check.needs.setup_command, check.test_report]
     parts += [json.dumps(check.left_out)] if check.left_out else []
     return hashlib.sha256(json.dumps(parts + [True] * is_by_setup_below).encode()).hexdigest()
 
@@ -60,8 +65,8 @@ def read_tested(check: Check) -> Tested | None:
 def read_report_of_proof(check: Check) -> TestReport | None:
     """The report of the commit's tests, also if they ran as the commit below defines them, and one that an older
     version stored; None if there is none."""
-    choices = product((False, True), ((JUDGED_BY,), ()))
-    known = _read(check, *(_digest(check, is_by_setup_below=below, judged_by=rule) for below, rule in choices))
+    choices = product((False, True), _RULES)
+    known = _read(check, *(_digest(check, is_by_setup_below=below, rules=rules) for below, rules in choices))
     return None if known is None else known.report
 
 

@@ -98,6 +98,22 @@ def _as_by_older_versions(tx: Transaction, command: str) -> None:
         tx.session.execute(update(table).values(command_digest=digest, passed=True, reason=None, log=None))
 
 
+@transactional
+def _with_last_report_alone(tx: Transaction, command: str) -> None:
+    """Store the results as a version did that read the last report of gotestsum alone: of one call, without tests."""
+    digest = hashlib.sha256(json.dumps(["report", command, None, None]).encode()).hexdigest()
+    tx.session.execute(update(TestedCommit).values(command_digest=digest, report="[]"))
+
+
+def test_a_report_of_fewer_calls_that_an_older_version_stored_makes_no_test_new(plain_platform: Platform) -> None:
+    platform = plain_platform
+    project = platform.project({**FILES, "test_page.py": SHOP}, test_command=PYTEST, tests_first="refuse")
+    platform.ready(project, "Earlier work", {"earlier": "x\n"})
+    _with_last_report_alone(PYTEST)
+    task = platform.ready(project, "Work", {"readme": "x\n"})
+    assert checks_of(platform, task)["lost_tests"].message == "0 new, none lost."
+
+
 @pytest.mark.parametrize("is_known", [False, True])
 def test_a_failure_that_the_default_branch_hides_is_not_the_tasks_and_stops_delivery_with_a_word(
     plain_platform: Platform, is_known: bool
