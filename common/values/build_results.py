@@ -41,8 +41,9 @@ class BuildResults:
     verdict, or None. statuses: None until the tests have passed, and where the project requires none. since: when the
     present run began, in seconds since 1970 (UTC); None if none runs. ignored: tests in quarantine that failed, masked.
     green_runs: the project's `group_test_runs` when the first run was planned, by which the results are judged even if
-    it is changed; None before that. check_id: the runtime's check for the present run; empty if there is none. left:
-    checks of earlier attempts, which may still run.
+    it is changed; None before that. quarantined: the tests in quarantine then; None also if an older version planned
+    it. check_id: the runtime's check for the present run; empty if there is none. left: checks of earlier attempts,
+    which may still run.
     """
 
     command: str | None = None
@@ -55,6 +56,7 @@ class BuildResults:
     since: float | None = None
     ignored: tuple[str, ...] = ()
     green_runs: int | None = None
+    quarantined: tuple[str, ...] | None = None
     check_id: str = ""
     left: tuple[str, ...] = ()
 

@@ -72,9 +72,11 @@ def next_trial(tx: Transaction, group: TaskGroup, project: Project) -> Trial:
         # Results of another command do not count. A new attempt gives the checks new names.
         group.attempt += 1 if group.build.command is not None else 0
         group.build = BuildResults(digest, left=group.build.unfinished)
+    quarantined = flaky_tests.quarantined(tx, project.id)
     if group.build.green_runs is None:
         # With another number, the runs so far might already have an end that nobody recorded.
-        group.build = replace(group.build, green_runs=project.group_test_runs)
+        begun_with = tuple(sorted(quarantined))
+        group.build = replace(group.build, green_runs=project.group_test_runs, quarantined=begun_with)
     decision = decide(count, group.build.runs, green_runs=green_runs_of(group, project))
     assert isinstance(decision, RunNext), f"group {group.id} is {group.state} with the decision {decision}"
     position = decision.position
@@ -87,7 +89,7 @@ def next_trial(tx: Transaction, group: TaskGroup, project: Project) -> Trial:
     group.build = replace(group.build, check_id=check_id)
     check = check_of(project, check_id, commit_at(tx, group, position), is_approved=True)
     seconds = now - (group.build.since or now)
-    return Trial(group.attempt, position, check, number, flaky_tests.quarantined(tx, project.id), seconds)
+    return Trial(group.attempt, position, check, number, quarantined, seconds)
 
 
 def green_runs_of(group: TaskGroup, project: Project) -> int:
@@ -138,6 +140,11 @@ def record_tested(
     group.build = replace(group.build, since=None, check_id="", ignored=in_quarantine)
     _add_runs(group, [TrialRun(trial.position, passed, trial.seconds)], reason, log)
     trial_log.keep(tx, group, trial.position, passed=passed, reason=reason, log=log)
+    if _has_other_quarantine(tx, group):
+        # Runs of before failed by what counts for nothing now, or the other way round.
+        group.attempt, group.build = group.attempt + 1, BuildResults(group.build.command, left=group.build.left)
+        tx.again(lease, after_seconds=0)
+        return
     decision = _decide(tx, group)
     _remember(tx, group, trial, decision)
     if isinstance(decision, Passed):
@@ -154,6 +161,14 @@ def record_tested(
         if isinstance(decision, Culprit):
             _take_out_culprit(tx, group, decision)
         tx.again(lease, after_seconds=0)
+
+
+def _has_other_quarantine(tx: Transaction, group: TaskGroup) -> bool:
+    """Whether other tests are in quarantine than when the attempt began, and tests failed in it."""
+    begun_with = group.build.quarantined
+    if begun_with is None or set(begun_with) == flaky_tests.quarantined(tx, group.project_id):
+        return False
+    return bool(group.build.ignored) or not all(run.passed for run in group.build.runs)
 
 
 def _add_runs(group: TaskGroup, runs: Sequence[TrialRun], reason: str | None, log: str | None) -> None:

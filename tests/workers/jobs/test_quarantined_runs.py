@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from common.models import Project, Question, Task
+from common.models import Project, Question, Task, TaskGroup
 from common.services.tasks import flaky_tests, tasks
 from tests.workers.jobs.test_which_tests_ran import checks_of
 from tests.workers.jobs.test_whose_fault import PYTEST
@@ -197,3 +197,21 @@ def test_a_group_stops_at_a_test_of_the_call_behind_one_that_has_no_other_test(
     group = platform.staged(task)
 
     assert (group.state, [problem["kind"] for problem in group.problems]) == ("failed", ["base_is_red"])
+
+
+def test_a_quarantine_that_begins_while_a_group_is_tested_counts_for_all_of_its_runs(
+    plain_platform: Platform, tmp_path: Path
+) -> None:
+    platform = plain_platform
+    project = quarantined(platform, tmp_path, PYTEST)
+    task = platform.approved(project, "Work", {"readme": "y\n"})
+    flaky_tests.release(project.id, LUCK, by=platform.max)
+    group = platform.group(task)
+    platform.run_jobs(until=lambda: len(platform.get(TaskGroup, group.id).build.runs) == 1)
+
+    flaky_tests.quarantine(project.id, LUCK, days=7, reason="a slow clock", by=platform.max)
+    platform.run_jobs()
+
+    done = platform.get(TaskGroup, group.id)
+    assert (done.state, [problem["kind"] for problem in done.problems]) == ("merged", ["quarantined"])
+    assert done.attempt == 2
