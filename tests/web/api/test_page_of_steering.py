@@ -92,3 +92,64 @@ def test_the_question_before_a_take_over_stays_while_the_task_moves_on(reader: P
     feed.tell("task:updated", project.id, feed.SEQ + 2, taskId=task.id, changed=["phase"])
     expect(reader.see("task-take-over")).to_be_visible()
     expect(reader.page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_a_note_stays_that_is_being_written_when_somebody_else_hands_the_task_back(
+    reader: PageReader, plain_world: World
+) -> None:
+    project = plain_world.project()
+    task = plain_world.task(project)
+    holder = plain_world.max
+    put(Task, task.id, state_="in_progress", phase_="held", held_by=holder.username, held_by_id=holder.user_id)
+    feed = LiveFeed(reader.page)
+    reader.open(f"#/projects/{project.id}/tasks/{task.id}")
+    field = reader.see("hand-back-note")
+    field.fill("Please mind")
+
+    put(Task, task.id, phase_="queued", held_by=None, held_by_id=None)
+    feed.tell("task:updated", project.id, feed.SEQ + 1, taskId=task.id, changed=["heldBy"])
+    expect(reader.see("task-held")).to_contain_text("Not sent: the task was handed back meanwhile")
+
+    expect(field).to_be_focused()
+    reader.page.keyboard.type(" the gap.")
+    reader.see("note-comment").click()
+    expect(field).to_have_count(0)
+    assert [one.body for one in all_of(Comment)] == ["Please mind the gap."]
+    reader.page.reload()
+    expect(reader.see("task-comments")).to_contain_text("Please mind the gap.")
+    expect(field).to_have_count(0)
+
+
+def test_a_note_that_was_left_is_thrown_away(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    task = plain_world.task(project)
+    put(Task, task.id, state_="in_progress", phase_="held", held_by="ada", held_by_id="1")
+    reader.open(f"#/projects/{project.id}/tasks/{task.id}")
+    reader.see("hand-back-note").fill("Please mind the gap.")
+    put(Task, task.id, phase_="queued", held_by=None, held_by_id=None)
+    reader.page.reload()
+
+    reader.see("note-discard").click()
+
+    expect(reader.see("task-held")).to_have_count(0)
+    reader.page.reload()
+    expect(reader.see("task-state")).to_be_visible()
+    expect(reader.see("task-held")).to_have_count(0)
+
+
+def test_a_note_goes_with_what_is_handed_back(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    task = plain_world.task(project)
+    holder = plain_world.max
+    put(Task, task.id, state_="in_progress", phase_="held", held_by=holder.username, held_by_id=holder.user_id)
+    reader.open(f"#/projects/{project.id}/tasks/{task.id}")
+    reader.see("hand-back-note").fill("I have minded the gap.")
+
+    reader.see("task-hand-back").click()
+
+    expect(reader.see("task-held")).to_have_count(0)
+    expect(reader.see("toast")).to_contain_text("Handed back.")
+    assert [one.body for one in all_of(Comment)] == ["I have minded the gap."]
+    reader.page.reload()
+    expect(reader.see("task-state")).to_be_visible()
+    expect(reader.see("task-held")).to_have_count(0)

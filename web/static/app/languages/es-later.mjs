@@ -512,6 +512,7 @@ export const TEXTS = {
   "{place}, another version": "{place}, otra versión",
   "Earlier questions": "Preguntas anteriores",
   "Not sent: no agent is at work on this any more": "No se envió: ya ningún agente trabaja en esto",
+  "Not sent: the task was handed back meanwhile": "No se envió: la tarea se devolvió entretanto",
   "Not sent: the task does not wait for a review any more": "No se envió: la tarea ya no espera una revisión",
   "Not sent: the question is over": "No se envió: la pregunta está cerrada",
   "File added.": "Archivo añadido.",

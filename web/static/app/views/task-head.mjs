@@ -14,7 +14,7 @@ import { EditTask, TaskActions } from "./task-actions.mjs";
 import { NextStep } from "./task-next.mjs";
 import { Parked } from "./task-parked.mjs";
 import { Questions } from "./task-questions.mjs";
-import { Steering } from "./task-steering.mjs";
+import { Held } from "./task-steering.mjs";
 
 // What passes by and changes nothing of the task.
 const PASSING = ["task:log", "task:progress"];
@@ -68,7 +68,7 @@ export function TaskHead({ task, reload, title, answered = false }) {
     }
     <${Parked} task=${task} reload=${reload} />
     <${Questions} task=${task} reload=${reload} answered=${answered} />
-    ${task.heldBy && html`<${Steering} task=${task} reload=${reload} />`}
+    <${Held} task=${task} reload=${reload} />
     ${editing && html`<${EditTask} task=${task} reload=${reload} close=${() => setEditing(false)} />`}
   `;
 }

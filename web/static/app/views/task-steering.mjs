@@ -19,9 +19,9 @@ export const isWorking = ({ runs }) =>
   (runs || []).some(({ state, purpose }) => state === "running" && purpose !== "review");
 const draftOf = ({ id }) => `message.${id}`;
 
+// What is written for the agent while one works on the task.
 export function Steering({ task, reload }) {
   const [, draw] = useState(0);
-  if (task.heldBy) return html`<${Held} task=${task} reload=${reload} />`;
   const isOver = !isWorking(task);
   // What was being written when the agent stopped can still be said as a comment.
   if (!may("member") || (isOver && !keptDraft(draftOf(task)))) return null;
@@ -146,8 +146,89 @@ export function TakeOver({ task, reload }) {
   `;
 }
 
-function Held({ task, reload }) {
-  const form = useForm({ note: "" }, `hand-back.${task.id}`);
+const noteOf = ({ id }) => `hand-back.${id}`;
+
+// Who holds the task, and the way to hand it back. A note that was being written when somebody else handed it back can
+// still be said as a comment.
+export function Held({ task, reload }) {
+  const [, draw] = useState(0);
+  const isOver = !task.heldBy;
+  if (isOver && !(may("member") && keptDraft(noteOf(task)))) return null;
+  const thrown = () => draw((times) => times + 1);
+  return html`<${HandBack} task=${task} reload=${reload} isOver=${isOver} thrown=${thrown} />`;
+}
+
+function HandBack({ task, reload, isOver, thrown }) {
+  const form = useForm({ note: "" }, noteOf(task));
+  const handBack = form.submit(async ({ note }) => {
+    try {
+      await api.post(`/tasks/${task.id}/hand-back`, { note: note.trim() });
+      form.reset();
+      told(t("Handed back. An agent goes on from what is on the branch."));
+    } finally {
+      await reload();
+    }
+  });
+  const comment = form.submit(async ({ note }) => {
+    await api.post(`/tasks/${task.id}/comments`, { body: note.trim() });
+    form.reset();
+    await reload();
+  });
+  const discard = () => {
+    form.reset();
+    thrown();
+  };
+  return html`<form class="callout busy" onSubmit=${isOver ? comment : handBack} data-testid="task-held">
+    ${
+      isOver
+        ? html`<p class="callout-head">${t("Not sent: the task was handed back meanwhile")}</p>`
+        : html`<${Hold} task=${task} />`
+    }
+    ${
+      may("member") &&
+      html`
+        <${TextField}
+          label=${t("Note for the agent")}
+          name="note"
+          form=${form}
+          rows="2"
+          testid="hand-back-note"
+          maxlength="10000"
+          readonly=${form.busy}
+          required=${isOver}
+          hint=${
+            isOver ? t("The agent is given it with its next run.") : t("What you did, and what it should do next.")
+          }
+        />
+        <${Fault} form=${form} />
+        <footer>
+          ${
+            isOver
+              ? html`
+                <button
+                  type="button"
+                  class="button"
+                  data-testid="note-discard"
+                  disabled=${form.busy}
+                  onClick=${discard}
+                >
+                  ${t("Discard")}
+                </button>
+                <button class="button primary" data-testid="note-comment" disabled=${form.busy}>
+                  ${t("Add a comment")}
+                </button>
+              `
+              : html`<button class="button primary" data-testid="task-hand-back" disabled=${form.busy}>
+                ${t("Hand back")}
+              </button>`
+          }
+        </footer>
+      `
+    }
+  </form>`;
+}
+
+function Hold({ task }) {
   const holder = actorName(task.heldBy);
   const address = task.project?.giteaRepoUrl;
   const line = task.cloneLine || `git clone --branch ${task.branchName} ${address}`;
@@ -155,15 +236,7 @@ function Held({ task, reload }) {
     await navigator.clipboard.writeText(line);
     told(t("Copied. The password is an API token of yours."));
   };
-  const handBack = form.submit(async ({ note }) => {
-    try {
-      await api.post(`/tasks/${task.id}/hand-back`, { note: note.trim() });
-      told(t("Handed back. An agent goes on from what is on the branch."));
-    } finally {
-      await reload();
-    }
-  });
-  return html`<form class="callout busy" onSubmit=${handBack} data-testid="task-held">
+  return html`
     <p class="callout-head">
       ${holder === user.value.username ? t("Held by you") : t("Held by {name}", { name: holder })}
     </p>
@@ -181,25 +254,5 @@ function Held({ task, reload }) {
         ${navigator.clipboard && html`<${Button} small kind="ghost" act=${copy}>${t("Copy")}<//>`}
       </p>`
     }
-    ${
-      may("member") &&
-      html`
-        <${TextField}
-          label=${t("Note for the agent")}
-          name="note"
-          form=${form}
-          rows="2"
-          testid="hand-back-note"
-          maxlength="10000"
-          hint=${t("What you did, and what it should do next.")}
-        />
-        <${Fault} form=${form} />
-        <footer>
-          <button class="button primary" data-testid="task-hand-back" disabled=${form.busy}>
-            ${t("Hand back")}
-          </button>
-        </footer>
-      `
-    }
-  </form>`;
+  `;
 }
