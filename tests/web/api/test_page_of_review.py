@@ -11,7 +11,7 @@ from playwright.sync_api import Route, expect
 from common.machine.text import has_invisible
 from common.models import Task
 from tests.web.live_feed import LiveFeed
-from tests.web.page_reader import PageReader
+from tests.web.page_reader import ORIGIN, PageReader
 from tests.web.world import World, get, put
 
 COMPOSE_ESCAPE = """field => field.dispatchEvent(
@@ -269,3 +269,41 @@ def test_escape_that_ends_the_writing_of_a_word_keeps_the_answer_open(reader: Pa
     expect(field).to_have_value("Good")
     field.press("Escape")
     expect(field).to_have_count(0)
+
+
+def test_files_are_marked_as_viewed_in_two_windows(reader: PageReader, plain_world: World) -> None:
+    files = [{"path": f"{name}.py", "status": "modified", "additions": 1, "deletions": 0} for name in "xyz"]
+    patches = [a_diff(OLDER, "b = 1")["patch"].replace("x.py", file["path"]) for file in files]
+    diff = {**a_diff(OLDER, ""), "patch": "".join(patches), "files": files}
+    project = plain_world.project()
+    task = plain_world.task(project, "Greet", state="ready_to_test")
+    put(Task, task.id, head_sha=OLDER, branch_name="task/greet")
+    windows = [reader.page, reader.new_tab()]
+    for window in windows:
+        window.route(f"**/api/tasks/{task.id}/diff", lambda route: route.fulfill(json=diff))
+        window.goto(f"{ORIGIN}/#/projects/{project.id}/tasks/{task.id}/review")
+        expect(window.get_by_test_id("file-viewed")).to_have_count(3)
+
+    for place, window in enumerate(windows):
+        window.get_by_test_id("file-viewed").nth(place).check()
+        for each in windows:
+            expect(each.get_by_test_id("review-files")).to_contain_text(f"{place + 1} of 3 viewed")
+
+    reader.page.reload()
+    expect(reader.see("review-files")).to_contain_text("2 of 3 viewed")
+
+
+def test_a_window_with_an_older_commit_keeps_the_marks_of_the_newer_one(
+    reader: PageReader, plain_world: World
+) -> None:  # fmt: skip
+    task = _in_review(reader, plain_world, "b = 1")
+    other = reader.new_tab()
+    other.route(f"**/api/tasks/{task.id}/diff", lambda route: route.fulfill(json=a_diff(NEWER, "b = 2")))
+    put(Task, task.id, head_sha=NEWER)
+    other.goto(reader.page.url)
+    other.get_by_test_id("file-viewed").check()
+
+    reader.see("file-viewed").check()
+
+    other.reload()
+    expect(other.get_by_test_id("file-viewed")).to_be_checked()

@@ -4,7 +4,7 @@ import { user } from "./session.mjs";
 
 const KEY = "aiworker.viewed";
 const MODE = "aiworker.diff-mode";
-const MOST_TASKS = 100;
+const MOST_KEPT = 100;
 
 function read() {
   try {
@@ -17,20 +17,28 @@ function read() {
 
 const nameOf = (taskId) => `${user.value?.id} ${taskId}`;
 
-// The paths that were viewed at this commit.
+// The paths that were viewed at this commit, in whichever window.
 export function viewedPaths(taskId, headSha) {
-  const found = read().find((one) => one.of === nameOf(taskId));
-  return new Set(found && found.head === headSha ? found.paths : []);
+  const found = read().find((one) => one.of === nameOf(taskId) && one.head === headSha);
+  return new Set(found?.paths);
 }
 
+// paths: all that are viewed now.
 export function keepViewed(taskId, headSha, paths) {
   const mine = { of: nameOf(taskId), head: headSha, paths: [...paths] };
-  const others = read().filter((one) => one.of !== mine.of);
+  const others = read().filter((one) => one.of !== mine.of || one.head !== mine.head);
   try {
-    localStorage.setItem(KEY, JSON.stringify([mine, ...others].slice(0, MOST_TASKS)));
+    localStorage.setItem(KEY, JSON.stringify([mine, ...others].slice(0, MOST_KEPT)));
   } catch {
     // Full, or switched off: the marks last as long as the page is open.
   }
+}
+
+// Calls `act` when another window has marked something. Returns the function that ends this.
+export function onViewedElsewhere(act) {
+  const changed = ({ key }) => (key === KEY || key === null) && act();
+  addEventListener("storage", changed);
+  return () => removeEventListener("storage", changed);
 }
 
 export const keptMode = () => (localStorage.getItem(MODE) === "split" ? "split" : "unified");

@@ -11,7 +11,7 @@ import { PreviewFrame } from "../parts/preview-frame.mjs";
 import { loadStyle } from "../parts/styles.mjs";
 import { useReview } from "../reviews.mjs";
 import { may } from "../session.mjs";
-import { keepMode, keepViewed, keptMode, viewedPaths } from "../viewed.mjs";
+import { keepMode, keepViewed, keptMode, onViewedElsewhere, viewedPaths } from "../viewed.mjs";
 import { PreviewPictures } from "./preview-pictures.mjs";
 import { Checks } from "./review-checks.mjs";
 import { Files } from "./review-files.mjs";
@@ -76,7 +76,11 @@ function useRoom(box) {
 
 function useViewed(task, headSha) {
   const [paths, setPaths] = useState(() => viewedPaths(task.id, headSha));
-  useEffect(() => setPaths(viewedPaths(task.id, headSha)), [task.id, headSha]);
+  useEffect(() => {
+    const take = () => setPaths(viewedPaths(task.id, headSha));
+    take();
+    return onViewedElsewhere(take);
+  }, [task.id, headSha]);
   const set = (path, isViewed) => {
     const fresh = new Set(paths);
     if (isViewed) fresh.add(path);
