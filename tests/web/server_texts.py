@@ -46,7 +46,7 @@ UNHEARD_FILES = {
     "common/services/outgoing/notices.py", "common/services/runs/prompts.py",
     "common/services/runs/review_prompts.py", "common/services/runs/run_tools.py",
     "common/services/runs/transcript_masking.py", "common/services/runs/transcripts.py",
-    "common/services/tasks/word_search.py", "common/values/drivers.py", "common/values/json_codec.py",
+    "common/services/tasks/word_search.py", "common/values/json_codec.py",
     "common/values/prompt_markers.py", "common/values/starters.py", "web/api/release_reads.py", "web/api/run_tools.py",
     "web/api/runner.py", "workers/needs/caches.py", "workers/supervisor/forward.py", "workers/supervisor/gate.py",
     "workers/supervisor/heads.py", "workers/supervisor/logs.py", "workers/supervisor/ports.py",
@@ -62,14 +62,14 @@ UNHEARD_CALLS = {
     "execution_options", "frozenset", "identity", "info", "isinstance", "log", "look", "note", "once", "page", "print",
     "search", "span", "startswith", "text", "warning", "with_hint", "with_name",
 }  # fmt: skip
-# Texts that look like sentences: of commands, of other programs' answers, of logs, and for agents.
+# Texts that look like sentences: of commands, of other programs' answers, of logs, for agents, and names of programs.
 UNHEARD = {
     "(AiWorker project {project_id}, being made)",
     "A small page to try AiWorker with.", "AiWorker run {run_id}", "CREATE DATABASE {database} CHARACTER SET utf8mb4",
-    "CREATE USER '{user}'@'%' IDENTIFIED BY '{password}'", "Cloning {branch}",
-    "DELETE FROM mysql.global_priv WHERE User <> 'mariadb.sys'", "FLUSH PRIVILEGES",
+    "CREATE USER '{user}'@'%' IDENTIFIED BY '{password}'", "Claude Code", "Cloning {branch}",
+    "DELETE FROM mysql.global_priv WHERE User <> 'mariadb.sys'", "FLUSH PRIVILEGES", "Gemini CLI",
     "GRANT ALL ON *.* TO '{user}'@'%' WITH GRANT OPTION", "MAP {named}:{port} 127.0.0.1:{door_port}, MAP * ~NOTFOUND",
-    "Pushing {branch}", "recipe {folder} {first}",
+    "Pushing {branch}", "Qwen Code", "aiworker drivers install {name}", "recipe {folder} {first}",
     "Select[str, datetime, int | None, str, str | None, datetime | None, Barrier | None]",
     "The preview of {commit} as AiWorker's browser saw it, beside what runs without the change.",
     "The setup command is left out of a review, since it runs code of the commit.",

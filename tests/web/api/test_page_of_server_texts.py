@@ -195,6 +195,21 @@ def test_the_activity_names_environments_in_spanish(spaniard: PageReader, plain_
     expect(told.filter(has_text="en production")).to_have_count(0)
 
 
+def test_drivers_are_described_in_spanish(spaniard: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    plain_world.agent()
+    spaniard.open("#/agents")
+    drivers = spaniard.see("driver-row")
+    expect(drivers.filter(has_text="scripted").locator("b")).to_have_text(
+        "Pasos en la descripción de la tarea, sin modelo"
+    )
+    expect(drivers.filter(has_text="claude").locator("b")).to_have_text("Claude Code")
+
+    spaniard.open(f"#/projects/{project.id}/settings")
+    offered = spaniard.page.locator("#known-drivers option[value=command]")
+    expect(offered.first).to_have_text("Otro comando")
+
+
 def test_what_a_run_has_done_is_told_in_spanish(spaniard: PageReader, plain_world: World) -> None:
     task = plain_world.task(plain_world.project(), state="in_progress")
     run = a_live_run(task)

@@ -310,6 +310,9 @@ export const TEXTS = {
   "its container did not start within {seconds} s{why}": "su contenedor no se inició en {seconds} s{why}",
   "production was rolled back from {commit_sha}, which is still in {default_branch}: add a task created since then that fixes or reverts it (labelled {fix} or {revert}), or set acceptRolledBack":
     "se revirtió producción desde {commit_sha}, que sigue en {default_branch}: añadir una tarea creada desde entonces que lo arregle o lo revierta (con la etiqueta {fix} o {revert}), o poner acceptRolledBack",
+  "A command that speaks the Agent Client Protocol": "Un comando que habla el Agent Client Protocol",
+  "Another command": "Otro comando",
+  "Steps in the task's description, without a model": "Pasos en la descripción de la tarea, sin modelo",
   "It depends on task {title}, which is cancelled, so no agent begins it: cancel it, and write a new task without this dependency.":
     "Depende de la tarea {title}, que está cancelada, así que ningún agente la empieza: cancelarla, y escribir una tarea nueva sin esta dependencia.",
   "write a new task without this dependency": "escribir una tarea nueva sin esta dependencia",

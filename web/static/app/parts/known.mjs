@@ -4,6 +4,7 @@ import { html } from "../html.mjs";
 import { t } from "../language.mjs";
 import { useRead } from "../loading.mjs";
 import { project } from "../projects.mjs";
+import { serverText } from "../server-texts.mjs";
 import { may } from "../session.mjs";
 import { TextField } from "./controls.mjs";
 
@@ -47,7 +48,7 @@ export function DriverFields({ form, usual }) {
       hint=${t("Empty: {usual}, else the driver's own choice.", { usual })}
       spellcheck=${false}
     />
-    <${Options} id="known-drivers" of=${(drivers || []).map(({ name, title }) => [name, title])} />
+    <${Options} id="known-drivers" of=${(drivers || []).map(({ name, title }) => [name, serverText(title)])} />
     <${Options} id="known-models" of=${models.map((one) => [one, one])} />
   </div>`;
 }

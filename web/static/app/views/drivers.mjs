@@ -70,7 +70,7 @@ function Driver({ driver }) {
   const broken = findings.filter(({ canWork }) => !canWork);
   return html`<li class="row" data-testid="driver-row" data-driver=${name}>
     <span class="row-main">
-      <b>${title || name}</b>
+      <b>${serverText(title) || name}</b>
       <small>${name}${api && ` · ${t("speaks the {api} API", { api: makerOf(api) })}`}</small>
       ${
         api &&

@@ -173,7 +173,9 @@ export function NewTask({ close }) {
       ${hasDrivers() && html`<${Files} files=${files} setFiles=${setFiles} busy=${busy} />`}
       <details open=${open.current} onToggle=${(event) => event.currentTarget.open && setAsksMore(true)}>
         <summary>${t("More")}</summary>
-        <fieldset class="bare" disabled=${busy}>
+        ${
+          asksMore &&
+          html`<fieldset class="bare" disabled=${busy}>
         <${DriverFields} form=${form} usual=${t("the project's")} />
         <${TextField}
           label=${t("Required capabilities")}
@@ -221,7 +223,8 @@ export function NewTask({ close }) {
               </div>`}
           />`
         }
-        </fieldset>
+        </fieldset>`
+        }
       </details>
       <${Fault} form=${form} />
       <footer>
