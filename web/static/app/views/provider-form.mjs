@@ -1,7 +1,7 @@
 // Adding and changing a model provider. Only what was changed is sent; the key is sent and forgotten.
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
-import { CheckField, Fault, SelectField, TextField } from "../parts/controls.mjs";
+import { CheckField, Fault, KeptDraft, SelectField, TextField } from "../parts/controls.mjs";
 import { Dialog } from "../parts/dialogs.mjs";
 import { mark, t, tPairs } from "../language.mjs";
 import { told } from "../toasts.mjs";
@@ -111,7 +111,13 @@ export function ProviderForm({ of, others = [], close, saved }) {
     now: of,
     draftOf,
     read: async () => (of.id ? (await api.get(`/model-providers/${of.id}`)).modelProvider : of),
+    keepAs: `provider.${of.id ?? "new"}`,
+    unkept: ["key"],
   });
+  const cancel = () => {
+    form.reset();
+    close();
+  };
   const send = async (draft, before) => {
     const body = bodyOf(draft);
     if (of.id) {
@@ -133,6 +139,7 @@ export function ProviderForm({ of, others = [], close, saved }) {
   const title = of.id ? t("Edit {name}", { name: of.name }) : t("Add a model provider");
   return html`<${Dialog} title=${title} close=${close} wide>
     <form onSubmit=${save} autocomplete="off">
+      <${KeptDraft} form=${form} />
       <div class="pair">
         <${TextField}
           label=${t("Name")}
@@ -210,7 +217,7 @@ export function ProviderForm({ of, others = [], close, saved }) {
       />
       <${Fault} form=${form} />
       <footer>
-        <button type="button" class="button" onClick=${close}>${t("Cancel")}</button>
+        <button type="button" class="button" onClick=${cancel}>${t("Cancel")}</button>
         <button class="button primary" data-testid="provider-save" disabled=${form.busy}>${t("Save")}</button>
       </footer>
     </form>
