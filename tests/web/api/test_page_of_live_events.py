@@ -101,3 +101,18 @@ def test_an_agent_that_somebody_removes_is_not_shown_as_if_it_were_there(
 
     expect(reader.see("agent-drain")).to_have_count(0)
     expect(reader.page.get_by_role("alert")).to_contain_text("There is no such thing")
+
+
+def test_a_lost_connection_covers_no_button(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    reader.open(f"#/projects/{project.id}/tasks")
+    expect(reader.see("link-lost")).to_be_visible()
+
+    # What lies below something else is not clicked.
+    reader.see("task-search").click()
+    reader.see("board-filter").click()
+    reader.page.set_viewport_size({"width": 390, "height": 844})
+    reader.page.get_by_role("button", name="Menu").click()
+
+    expect(reader.see("logout")).to_be_visible()
+    expect(reader.see("link-lost")).to_be_visible()

@@ -1,4 +1,4 @@
-// Says that the page is not live, once that is more than a blink. It lies above the page: nothing moves.
+// Says that the page is not live, once that is more than a blink.
 import { useEffect, useState } from "preact/hooks";
 import { html } from "../html.mjs";
 import { t } from "../language.mjs";
