@@ -193,6 +193,11 @@ def test_the_activity_names_environments_in_spanish(spaniard: PageReader, plain_
     told = spaniard.see("activity-event")
     expect(told.filter(has_text="terminó el despliegue en producción")).to_have_count(1)
     expect(told.filter(has_text="en production")).to_have_count(0)
+    expect(told.filter(has_text="la plataforma")).not_to_have_count(0)
+    expect(told.filter(has_text=re.compile(r"\bplatform\b"))).to_have_count(0)
+    spaniard.see("activity-actor").select_option("la plataforma")
+    expect(told.filter(has_text="maxim")).to_have_count(0)
+    expect(told.filter(has_text="la plataforma")).not_to_have_count(0)
 
 
 def test_drivers_are_described_in_spanish(spaniard: PageReader, plain_world: World) -> None:

@@ -141,8 +141,12 @@ export const lines = (text) =>
     .map((part) => part.trim())
     .filter(Boolean);
 
+// Who acts without being a user: nobody may have these names.
+const NO_USERS = { platform: mark("the platform"), operator: mark("the operator") };
+
 export function actorName(actor) {
   if (!actor) return t("the platform");
+  if (Object.hasOwn(NO_USERS, actor)) return t(NO_USERS[actor]);
   if (typeof actor === "object") return actor.username || actor.name || actor.id || t("the platform");
   const name = actor.startsWith("agent:") ? actor.slice("agent:".length) : actor;
   if (isAgent(name)) return agentName(name);

@@ -397,6 +397,7 @@ export const TEXTS = {
   title: "título",
   "just now": "ahora mismo",
   "the platform": "la plataforma",
+  "the operator": "quien opera la plataforma",
   "As the system": "Como el sistema",
   Colours: "Colores",
   Dark: "Oscuro",

@@ -24,7 +24,7 @@ import { route } from "../routes.mjs";
 import { may, user } from "../session.mjs";
 import { ROLES } from "../states.mjs";
 import { told } from "../toasts.mjs";
-import { say } from "../words.mjs";
+import { actorName, say } from "../words.mjs";
 import { lastUse, sayEnd, Secret } from "./account.mjs";
 import { useSharedForm } from "./shared-form.mjs";
 
@@ -206,7 +206,7 @@ function Enrolment() {
           (one) =>
             html`<li key=${one.id} class="row" data-testid="enrolment-row">
               <span class="row-main">
-                <b>${t("Made by {name}", { name: one.createdBy })}</b><small>${lastUse(one)}</small>
+                <b>${t("Made by {name}", { name: actorName(one.createdBy) })}</b><small>${lastUse(one)}</small>
               </span>
               <${Time} at=${one.createdAt} />
               <span class="muted">${sayEnd(one)}</span>
