@@ -80,6 +80,9 @@ def test_the_question_before_a_take_over_stays_while_the_task_moves_on(reader: P
     feed = LiveFeed(reader.page)
     reader.open(f"#/projects/{project.id}/tasks/{task.id}")
     reader.see("task-take-over").click()
+    # "Keep it" would say the opposite of what it does.
+    dialog = reader.page.get_by_role("dialog")
+    expect(dialog.locator("footer").get_by_role("button")).to_have_text(["Cancel", "Take over"])
 
     put(Task, task.id, phase_="verifying")
     feed.tell("task:updated", project.id, feed.SEQ + 1, taskId=task.id, changed=["phase"])

@@ -45,8 +45,19 @@ export function Dialog({ title, close, children, wide }) {
 // A name as it is read: several spaces are shown as one.
 const asRead = (name) => name.normalize().trim().split(/\s+/).join(" ");
 
-// A dialog that asks before something that can't be taken back. `typed`: the word to type first.
-export function Confirm({ title, children, verb, act, close, typed, testid, kind = "danger" }) {
+// A dialog that asks before something that can't be taken back. `typed`: the word to type first. isLoss: something is
+// removed or ended, and who says no keeps it.
+export function Confirm({
+  title,
+  children,
+  verb,
+  act,
+  close,
+  typed,
+  testid,
+  kind = "danger",
+  isLoss = kind === "danger",
+}) {
   const form = useForm({ word: "" });
   const submit = form.submit(async () => {
     await act();
@@ -66,7 +77,7 @@ export function Confirm({ title, children, verb, act, close, typed, testid, kind
       }
       <${Fault} form=${form} />
       <footer>
-        <button type="button" class="button" onClick=${close}>${t("Keep it")}</button>
+        <button type="button" class="button" onClick=${close}>${isLoss ? t("Keep it") : t("Cancel")}</button>
         <button
           class=${`button ${kind}`}
           data-testid=${testid}

@@ -132,6 +132,7 @@ function Asked({ asking, group, plan, deploy, close }) {
     return html`<${Confirm}
       title=${t("Bring back what was rolled back?")}
       verb=${t("Deploy all the same")}
+      isLoss=${false}
       testid="group-accept-rolled-back"
       act=${() => deploy(environment, { acceptRolledBack: true })}
       close=${close}
