@@ -170,6 +170,22 @@ def test_a_new_project_begins_with_secret_variables(reader: PageReader, plain_wo
     assert secrets_of(get(Project, project["id"])) == {"KEY": "hunter2"}
 
 
+def test_a_field_that_the_browser_refuses_is_not_left_folded_away(reader: PageReader) -> None:
+    reader.open("#/projects/new")
+    reader.see("project-name").fill("Shop")
+    more = reader.page.locator("main details summary")
+    more.click()
+    port = reader.page.locator("[name=port]")
+    port.fill("-3")
+    more.click()
+    expect(port).to_be_hidden()
+
+    reader.see("project-create").click()
+
+    expect(port).to_be_visible()
+    expect(port).to_be_focused()
+
+
 def test_an_emptied_field_has_its_usual_value(reader: PageReader, plain_world: World) -> None:
     project = plain_world.project(
         replicas=2, preview_ttl_hours=5, group_test_runs=3, most_quarantined=4,

@@ -3,11 +3,13 @@ import { render } from "preact";
 import { refuseFiles } from "./dropped.mjs";
 import { html } from "./html.mjs";
 import { beginLanguage } from "./language.mjs";
+import { showRefusedFields } from "./refused-fields.mjs";
 import { beginScheme } from "./scheme.mjs";
 import { App } from "./views/shell.mjs";
 
 beginScheme();
 refuseFiles();
+showRefusedFields();
 beginLanguage().then(() => {
   const root = document.getElementById("app");
   root.replaceChildren();
