@@ -272,6 +272,7 @@ export const TEXTS = {
   "It is stored encrypted and never shown again.": "Se guarda cifrada y no se vuelve a mostrar.",
   "All settings of models": "Todos los ajustes de modelos",
   "Add key": "Añadir clave",
+  "Replace key": "Sustituir clave",
   "{addProvider} or set {variable}, then agents can use Claude Code.":
     "{addProvider} o definir {variable}; entonces los agentes pueden usar Claude Code.",
   "Add a model provider": "Añadir un proveedor de modelos",

@@ -12,6 +12,7 @@ import { APIS, usualAddress } from "./provider-form.mjs";
 
 const SUBSCRIPTION = "sk-ant-oat";
 const SCRIPTED = "scripted";
+const ENVIRONMENT = "environment";
 
 const sayAnswer = ({ model, latencyMs }) =>
   model
@@ -44,7 +45,8 @@ export function TestButton({ id, tell, small }) {
 export function ConnectModel() {
   const drivers = useRead("/drivers").value?.drivers;
   const known = useRead(may("admin") ? "/model-providers" : null);
-  const providers = providersOf(known.value).filter(({ enabled }) => enabled !== false);
+  const all = providersOf(known.value);
+  const providers = all.filter(({ enabled }) => enabled !== false);
   if (!drivers) return null;
   const real = drivers.filter(({ name, api: spoken }) => name !== SCRIPTED && spoken);
   return html`<section class="connect" data-testid="connect-model">
@@ -82,10 +84,10 @@ export function ConnectModel() {
           ${
             providers.length > 0 &&
             html`<ul class="rows">
-              ${providers.map((one) => html`<${Known} key=${one.id} provider=${one} />`)}
+              ${providers.map((one) => html`<${Known} key=${`${one.id} ${one.updatedAt}`} provider=${one} />`)}
             </ul>`
           }
-          <${Key} reload=${known.reload} />
+          <${Key} providers=${all} reload=${known.reload} />
         `
         : html`<p class="muted">${t("An admin can add a provider's key.")}</p>`
     }
@@ -101,20 +103,28 @@ function Known({ provider: { id, name, api: spoken } }) {
   </li>`;
 }
 
-function Key({ reload }) {
+// A key that is wrong is replaced where it was given. Names are those of the APIs.
+function Key({ providers, reload }) {
   const form = useForm({ api: APIS[0][0], key: "" });
+  const isGiven = (one) => one.name === form.draft.api && one.api === form.draft.api && one.source !== ENVIRONMENT;
+  const given = providers.find(isGiven);
   const submit = form.submit(async ({ api: spoken, key: pasted }) => {
     const key = pasted.trim();
     const login = key.startsWith(SUBSCRIPTION) ? "subscription" : "key";
-    await api.post("/model-providers", {
-      name: spoken,
-      api: spoken,
-      baseUrl: usualAddress(spoken),
-      login,
-      key,
-    });
-    form.reset();
-    await reload();
+    try {
+      if (given) await api.patch(`/model-providers/${given.id}`, { login, key, enabled: true });
+      else
+        await api.post("/model-providers", {
+          name: spoken,
+          api: spoken,
+          baseUrl: usualAddress(spoken),
+          login,
+          key,
+        });
+      form.reset();
+    } finally {
+      await reload();
+    }
   });
   return html`<form onSubmit=${submit} autocomplete="off" data-testid="connect-key">
     <div class="pair">
@@ -133,7 +143,9 @@ function Key({ reload }) {
     <${Fault} form=${form} />
     <footer class="actions">
       <a href="#/models">${t("All settings of models")}</a>
-      <button class="button" data-testid="connect-save" disabled=${form.busy}>${t("Add key")}</button>
+      <button class="button" data-testid="connect-save" disabled=${form.busy}>
+        ${given ? t("Replace key") : t("Add key")}
+      </button>
     </footer>
   </form>`;
 }
