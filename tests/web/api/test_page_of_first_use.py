@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 from playwright.sync_api import expect
 
+from common.models import Project
 from common.states import Role
 from tests.web.page_reader import PageReader
+from tests.web.world import World, put
 
 
 def test_a_wrong_key_is_replaced_where_it_was_given(at_the_page: Callable[[str, Role], PageReader]) -> None:
@@ -34,3 +36,18 @@ def test_a_wrong_key_is_replaced_where_it_was_given(at_the_page: Callable[[str, 
     expect(ada.see("provider-test")).to_have_count(1)
     # What was said of the old one is not said of the new one.
     expect(ada.see("provider-tested")).to_have_count(0)
+
+
+def test_an_import_from_a_wrong_address_leads_to_where_the_project_is_deleted(
+    reader: PageReader, plain_world: World
+) -> None:
+    project = plain_world.project("Shop", import_url="https://git.example/team/shp.git")
+    error = "https://git.example/team/shp.git can't be imported: the server has no such repository"
+    put(Project, project.id, state_="failed", error=error)
+    reader.open(f"#/projects/{project.id}/tasks")
+    told = reader.page.locator(".banner.bad")
+    expect(told).to_contain_text("If https://git.example/team/shp.git is the wrong address")
+
+    told.get_by_role("link", name="its settings").click()
+
+    expect(reader.see("project-delete")).to_be_visible()

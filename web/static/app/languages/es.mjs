@@ -232,6 +232,9 @@ export const TEXTS = {
   "This project is being deleted.": "Este proyecto se está eliminando.",
   "In this project {error}": "En este proyecto {error}",
   "This project could not be set up: {error}": "No se pudo preparar este proyecto: {error}",
+  "If {url} is the wrong address, delete the project in {settings} and import the right one.":
+    "Si {url} es la dirección equivocada, eliminar el proyecto en {settings} e importar la correcta.",
+  "its settings": "sus ajustes",
   "This project could not be set up.": "No se pudo preparar este proyecto.",
   "All that match are cancelled": "Todas las que coinciden están canceladas",
   "All tasks are cancelled": "Todas las tareas están canceladas",

@@ -14,7 +14,7 @@ import { lazy, None } from "../parts/lazy.mjs";
 import { dragged, mayMove, move } from "../moves.mjs";
 import { press } from "../pressed.mjs";
 import { keepProject, project } from "../projects.mjs";
-import { putQuery, route } from "../routes.mjs";
+import { putQuery, route, to } from "../routes.mjs";
 import { selected } from "../selection.mjs";
 import { serverText } from "../server-texts.mjs";
 import { may } from "../session.mjs";
@@ -194,7 +194,7 @@ export function Board({ taskId }) {
 }
 
 function Provisioning() {
-  const { id, status, error } = project.value;
+  const { id, status, error, importUrl } = project.value;
   if (status === "provisioning")
     return html`<p class="banner busy">
       <span class="pulse"></span>${t(
@@ -215,6 +215,14 @@ function Provisioning() {
         error
           ? t("This project could not be set up: {error}", { error: serverText(error) })
           : t("This project could not be set up.")
+      }
+      ${
+        importUrl &&
+        may("maintainer") &&
+        html` ${th("If {url} is the wrong address, delete the project in {settings} and import the right one.", {
+          url: html`<code>${importUrl}</code>`,
+          settings: html`<a href=${to.settings(id)}>${t("its settings")}</a>`,
+        })}`
       }
     </span>
     ${may("maintainer") && html`<${Button} small act=${retry} testid="project-retry">${t("Try again")}<//>`}
