@@ -18,6 +18,8 @@ _BEGIN = """async () => {
   window.renewed = refresh(current().accessToken).then(() => 'renewed', (error) => error.message);
 }"""
 
+_SIGN_IN = "async tokens => (await import('/static/app/session.mjs')).keep(tokens)"
+
 
 def tab(reader: PageReader) -> Page:
     page = reader.new_tab()
@@ -85,3 +87,27 @@ def test_who_has_to_sign_in_again_is_told_why(reader: PageReader, plain_world: W
     reader.see("login-submit").click()
     reader.see("logout").click()
     expect(reader.see("login-lead")).to_have_text("Sign in to see your projects.")
+
+
+def test_who_signs_in_next_finds_nothing_of_what_was_being_done(source_reader: PageReader, plain_world: World) -> None:
+    reader = source_reader
+    project = plain_world.project()
+    for title in ("A secret", "Another secret"):
+        plain_world.task(project, title, state="ready_to_test")
+    ended = {"error": "Unauthorized"}
+    reader.page.route("**/api/tasks/*/approve", lambda route: route.fulfill(status=401, json=ended))
+    reader.page.route("**/api/auth/refresh", lambda route: route.fulfill(status=401, json=ended))
+    reader.open(f"#/projects/{project.id}/tasks")
+    boxes = reader.page.get_by_test_id("card-select")
+    expect(boxes).to_have_count(2)
+    for box in boxes.all():
+        box.check()
+
+    reader.see("selection-approve").click()
+
+    expect(reader.see("login-lead")).to_contain_text("Your session has ended")
+    reader.settle()
+    expect(reader.see("toast")).to_have_count(0)
+    reader.page.evaluate(_SIGN_IN, builders.log_in(plain_world.client, plain_world.max.username))
+    expect(reader.see("task-card")).to_have_count(2)
+    expect(reader.see("selection")).to_have_count(0)

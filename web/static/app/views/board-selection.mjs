@@ -10,7 +10,7 @@ import { mark, t, tn } from "../language.mjs";
 import { project } from "../projects.mjs";
 import { go, to } from "../routes.mjs";
 import { clear, selected } from "../selection.mjs";
-import { may } from "../session.mjs";
+import { may, signedIn } from "../session.mjs";
 import { CANCELLABLE_TASK_STATES, FINAL_TASK_STATES } from "../states.mjs";
 import { keepTask, tasks } from "../tasks.mjs";
 import { told, toldUndoable, warned } from "../toasts.mjs";
@@ -34,6 +34,8 @@ async function withEach(some, done, act, undo = null) {
       acted.push(task);
       left.delete(task.id);
     } catch (error) {
+      // The session has ended: who signs in next may be somebody else.
+      if (!signedIn.value) return;
       refused.push(`“${task.title}”: ${error.message}`);
     }
   }
