@@ -1069,6 +1069,7 @@ export const TEXTS = {
   "Have it mended": "Encargar el arreglo",
   "Test it again": "Probarla de nuevo",
   "The next proof or group tests it again.": "La próxima comprobación o el próximo grupo la prueba de nuevo.",
+  "{task} is to mend them.": "{task} ha de arreglarlas.",
   "Flaky tests": "Pruebas inestables",
   "Red and green on one commit. In quarantine: {inside} of at most {most}.":
     "En rojo y en verde en un mismo commit. En cuarentena: {inside} de {most} como máximo.",

@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
-import { mark, t, tn } from "../language.mjs";
+import { mark, t, th, tn } from "../language.mjs";
 import { useLive, useRead } from "../loading.mjs";
 import { Button, Empty, Fault, Loading, Page, TextField, Time, Trouble, useForm } from "../parts/controls.mjs";
 import { Dialog } from "../parts/dialogs.mjs";
@@ -14,6 +14,7 @@ import { told } from "../toasts.mjs";
 import { actorName } from "../words.mjs";
 
 const EVENTS = ["project:base_tested", "test:quarantined", "test:released", "task:status_changed"];
+const MENDING_EVENTS = ["task:created", "task:updated", "task:status_changed"];
 const MOST_LOG = 8000;
 const USUAL_DAYS = "14";
 const STOPPED = {
@@ -53,7 +54,25 @@ const testAgain = async () => {
   told(t("The next proof or group tests it again."));
 };
 
+const taskLink = ({ projectId, id, title }) => html`<a href=${to.task(projectId, id)}>${title}</a>`;
+
+// Where its work is in none of these, a task that was written for it is still to mend the default branch.
+const OVER = ["production", "cancelled"];
+
+// A task that somebody has already had written for this red branch; null: none. Undefined while that is not known, and
+// for a person who may write none.
+function useMending(of, title) {
+  const { id } = project.value;
+  const { value, reload } = useRead(of && may("member") ? "/tasks" : null, { projectId: id, label: "fix", limit: 50 });
+  useLive(({ event, projectId }) => projectId === id && MENDING_EVENTS.includes(event), reload);
+  const isOfThis = (task) => task.title === title || task.description?.includes(of.commitSha);
+  const isMending = (task) => !OVER.includes(task.state) && task.createdAt >= of.since && isOfThis(task);
+  return value ? (value.tasks.find(isMending) ?? null) : undefined;
+}
+
 function RedBase({ of }) {
+  const title = t("Mend the tests of {branch}", { branch: project.value.defaultBranch });
+  const mending = useMending(of, title);
   if (!of)
     return html`<section data-testid="base-green">
       <h2>${project.value.defaultBranch}</h2>
@@ -63,7 +82,7 @@ function RedBase({ of }) {
     const { id } = project.value;
     const { task } = await api.post("/tasks", {
       projectId: id,
-      title: t("Mend the tests of {branch}", { branch: project.value.defaultBranch }),
+      title,
       description: describe(of),
       priority: "high",
       labels: ["fix"],
@@ -82,10 +101,11 @@ function RedBase({ of }) {
     </p>
     <p class="muted">${t("Since")} <${Time} at=${of.since} /></p>
     ${of.tests.length > 0 && html`<ul>${of.tests.map((test) => html`<li key=${test}><code>${test}</code></li>`)}</ul>`}
+    ${mending && html`<p data-testid="base-mending">${th("{task} is to mend them.", { task: taskLink(mending) })}</p>`}
     ${
       may("member") &&
       html`<p class="actions">
-        <${Button} kind="primary" act=${mend} testid="mend-base">${t("Have it mended")}<//>
+        ${mending === null && html`<${Button} kind="primary" act=${mend} testid="mend-base">${t("Have it mended")}<//>`}
         <${Button} act=${testAgain} testid="test-base-again">${t("Test it again")}<//>
       </p>`
     }
