@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { cancelSoon } from "../cancelling.mjs";
-import { filterOf, isFiltering } from "../filters.mjs";
+import { filterOf, isFiltering, only } from "../filters.mjs";
 import { html } from "../html.mjs";
 import { isPlain, isTyping, useKeyDown, useKeyList, writing } from "../keys.mjs";
 import { mark, t, th } from "../language.mjs";
@@ -62,7 +62,11 @@ export function Board({ taskId }) {
   const filter = filterOf(query);
   const wanted = JSON.stringify(filter);
   const [typed, setTyped] = useState(query.q || "");
-  const [filtering, setFiltering] = useState(false);
+  // null: the fields of the filter are shown while there is one.
+  const [filtering, setFiltering] = useState(null);
+  const isFiltered = isFiltering(query);
+  const showsFilter = filtering ?? isFiltered;
+  const hidden = showsFilter ? 0 : Object.keys(only(query)).length;
   const [ended, setEnded] = useState(false);
   const [several, setSeveral] = useState(false);
   const load = () => loadBoard(projectId, filter);
@@ -134,11 +138,11 @@ export function Board({ taskId }) {
           <button
             type="button"
             class="button"
-            aria-expanded=${filtering || isFiltering(query)}
-            onClick=${() => setFiltering(!filtering)}
+            aria-expanded=${showsFilter}
+            onClick=${() => setFiltering(showsFilter ? (isFiltered ? false : null) : true)}
             data-testid="board-filter"
           >
-            ${t("Filter")}
+            ${t("Filter")}${hidden > 0 && ` (${hidden})`}
           </button>
           <button
             type="button"
@@ -172,10 +176,7 @@ export function Board({ taskId }) {
           }
         </div>
       </header>
-      ${
-        (filtering || isFiltering(query)) &&
-        html`<${Filters} projectId=${projectId} close=${() => setFiltering(false)} />`
-      }
+      ${showsFilter && html`<${Filters} projectId=${projectId} close=${() => setFiltering(false)} />`}
       <${Provisioning} />
       <${FirstUse} />
       ${
