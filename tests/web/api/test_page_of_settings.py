@@ -82,6 +82,19 @@ VALUES = {
 }
 
 
+def test_saving_nothing_says_so_and_keeps_nothing(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project(description="A shop.")
+    reader.open(f"#/projects/{project.id}/settings")
+    reader.see("project-save").click()
+    expect(reader.see("toast")).to_have_text(["Nothing has changed."])
+    _save_elsewhere(plain_world, project, description="A museum.")
+
+    reader.page.reload()
+
+    expect(reader.page.locator("[name=description]")).to_have_value("A museum.")
+    expect(reader.see("draft-kept")).to_have_count(0)
+
+
 def test_a_variable_that_is_not_changed_stays_as_it_is(reader: PageReader, plain_world: World) -> None:
     project = plain_world.project(env_vars=VALUES)
     reader.open(f"#/projects/{project.id}/settings")

@@ -24,15 +24,15 @@ function show(kind, text, link = null, ms = kind === "good" && !link?.act ? 4000
 }
 
 // Something was done that `undo` (async) takes back.
-export const toldUndoable = (text, undo) => show("good", text, { text: t("Undo"), act: undo });
+export const toldUndoable = (text, undo) => void show("good", text, { text: t("Undo"), act: undo });
 // Something is about to be done. Returns the id of the message, for `dismiss`.
 export const toldFor = (ms, text, link) => show("good", text, link, ms);
-export const told = (text, link) => show("good", text, link);
+export const told = (text, link) => void show("good", text, link);
 // Not a failure, but somebody may want to do something about it.
-export const warned = (text, link) => show("ask", text, link);
+export const warned = (text, link) => void show("ask", text, link);
 
 // Something of the project went wrong, though no call of the page did.
-export const alarmed = (text, link) => show("bad", text, link);
+export const alarmed = (text, link) => void show("bad", text, link);
 
 export function failed(error) {
   if (error?.status === 401) return;
