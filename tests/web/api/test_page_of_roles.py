@@ -54,6 +54,17 @@ def test_a_project_that_everybody_sees_is_as_the_platforms_role_says(maya: PageR
     expect(maya.see("task-new")).to_have_count(1)
 
 
+def test_who_may_make_no_project_is_told_so_before_a_form_is_filled_in(
+    at_the_page: Callable[[str, Role], PageReader],
+) -> None:
+    mia = at_the_page("mia", Role.MEMBER)
+
+    mia.open("#/projects/new")
+
+    expect(mia.page.get_by_text("Only maintainers make projects")).to_be_visible()
+    expect(mia.see("project-create")).to_have_count(0)
+
+
 def test_administrators_read_who_changed_users_and_tokens(
     at_the_page: Callable[[str, Role], PageReader], plain_world: World
 ) -> None:

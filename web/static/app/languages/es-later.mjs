@@ -138,6 +138,7 @@ export const TEXTS = {
   "Group {id}": "Grupo {id}",
   Users: "Usuarios",
   "For admins": "Para administradores",
+  "Only maintainers make projects": "Solo los mantenedores crean proyectos",
   "Your role is {role}. An admin can change it.": "El rol actual es {role}. Un administrador puede cambiarlo.",
   "New user": "Nuevo usuario",
   "Viewers read; members write tasks and answer; maintainers approve and deliver; admins also manage users.":

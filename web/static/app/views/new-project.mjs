@@ -1,18 +1,28 @@
 // Making a project: a name is enough, everything else has a default.
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
-import { Fault, KeptDraft, Page, SelectField, TextField, useForm } from "../parts/controls.mjs";
+import { Empty, Fault, KeptDraft, Page, SelectField, TextField, useForm } from "../parts/controls.mjs";
 import { lazy, None } from "../parts/lazy.mjs";
 import { t } from "../language.mjs";
 import { keepProject } from "../projects.mjs";
 import { go, to } from "../routes.mjs";
-import { may } from "../session.mjs";
+import { may, mayAnywhere, user } from "../session.mjs";
+import { say } from "../words.mjs";
 import { bodyOf, draftOf, MoreFields, RunFields, UNKEPT } from "./project-form.mjs";
 
 // For administrators of a platform with a Gitea.
 const ForgeRepositories = lazy(() => import("../parts/forge-repositories.mjs"), "ForgeRepositories", None);
 
 export function NewProject() {
+  if (mayAnywhere("maintainer")) return html`<${Form} />`;
+  return html`<${Page} title=${t("New project")}>
+    <${Empty} title=${t("Only maintainers make projects")}>
+      ${t("Your role is {role}. An admin can change it.", { role: say(user.value.role) })}
+    <//>
+  <//>`;
+}
+
+function Form() {
   const form = useForm({ ...draftOf(), starter: "page" }, "new-project", UNKEPT);
   const create = form.submit(async ({ starter, ...draft }) => {
     // It has no secret variables that could stay.
