@@ -103,10 +103,12 @@ function Known({ provider: { id, name, api: spoken } }) {
   </li>`;
 }
 
-// A key that is wrong is replaced where it was given. Names are those of the APIs.
+// A key that is wrong is replaced where it was given. Names are those of the APIs. A provider of the same name that
+// calls another address is not given this key.
 function Key({ providers, reload }) {
   const form = useForm({ api: APIS[0][0], key: "" });
-  const isGiven = (one) => one.name === form.draft.api && one.api === form.draft.api && one.source !== ENVIRONMENT;
+  const isGiven = ({ name, baseUrl, source }) =>
+    name === form.draft.api && baseUrl === usualAddress(name) && source !== ENVIRONMENT;
   const given = providers.find(isGiven);
   const submit = form.submit(async ({ api: spoken, key: pasted }) => {
     const key = pasted.trim();
