@@ -23,7 +23,7 @@ from common.values.test_report import TestCase, TestReport, TestResult
 
 KEPT_DAYS = 90
 LONGEST_LOG = 20_000
-_READ_BY = "each call"
+_READ_BY = "each-call"
 """Which reports of a command count. Stored ones have it in their keys: versions that read the last report of gotestsum
 alone, no report that pytest's own option names, and what other runners' tests start, stored others."""
 _RULES = ((JUDGED_BY, _READ_BY), (JUDGED_BY,), ())
