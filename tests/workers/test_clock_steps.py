@@ -16,7 +16,6 @@ from common import jobs
 from common.errors import Conflict
 from common.models import (
     Agent,
-    Comment,
     Deployment,
     HealthSpan,
     Job,
@@ -24,22 +23,17 @@ from common.models import (
     Project,
     Question,
     Run,
-    RunSession,
     Task,
     TaskCheck,
     TaskGroup,
 )
 from common.services.health.sweep_age import sweep_age_seconds
-from common.services.runs import agent_sessions, runners, steering
-from common.services.runs.runners import RunPrincipal
+from common.services.runs import runners
 from common.services.runs.waiting import ready_agents
 from common.services.tasks import tasks
-from common.services.tasks.messages import message_of
-from common.services.tasks.tasks import NewComment
 from common.states import Environment, GroupState, Outcome
 from common.transaction import Transaction, snapshot, transactional
 from common.values.build_results import MergedStatuses
-from common.values.claimed_run import ClaimedRun
 from tests.workers.jobs.agent_reviews import APPROVED, Reviewing
 from tests.workers.platform import Platform
 from workers import sweeps
@@ -297,122 +291,10 @@ def test_the_health_of_an_environment_is_seen_on(platform: Platform) -> None:
     assert all(span.since <= span.until for span in spans)
 
 
-AHEAD = (Run.created_at, Run.started_at, RunSession.saved_at, Question.asked_at, Comment.delivered_at)
-
-
-def ask(claimed: ClaimedRun) -> Question:
-    question, _is_new = runners.ask_question(claimed.run.id, "Which colour?", context=None, options=[])
-    return question
-
-
-def principal(platform: Platform, claimed: ClaimedRun) -> RunPrincipal:
-    return RunPrincipal(claimed.run.id, claimed.task.id, platform.agent_id, claimed.project.id, is_live=True)
-
-
-def told(claimed: ClaimedRun) -> list[str]:
-    return [item.body for item in claimed.feedback]
-
-
-@pytest.mark.parametrize("is_over", [True, False])
-def test_an_answer_reaches_the_run_that_resumes_the_session(platform: Platform, is_over: bool) -> None:
-    platform.task(platform.project())
-    claimed = platform.claim()
-    sweeps.sweep()
-    if not is_over:
-        written_ahead(Mark.at, *AHEAD)
-        sweeps.sweep()
-    question = ask(claimed)
-    agent_sessions.save_session(claimed.run.id, b"session")
-    platform.finish(claimed, None, Outcome.WAITING)
-    if is_over:
-        written_ahead(Mark.at, *AHEAD)
-        sweeps.sweep()
-
-    platform.answer(question, "grey")
-
-    resumed = platform.claim()
-    assert resumed.has_session
-    assert told(resumed) == ["You asked: Which colour?\nThe answer: grey"]
-
-
-def test_a_message_that_the_stored_session_does_not_know_reaches_the_next_run(platform: Platform) -> None:
-    task = platform.task(platform.project())
-    claimed = platform.claim()
-    agent_sessions.save_session(claimed.run.id, b"session")
-    sweeps.sweep()
-    written_ahead(Mark.at, *AHEAD)
-    sweeps.sweep()
-    message = steering.write_message(task.id, "In grey, please", by=platform.max)
-    steering.acknowledge_messages(principal(platform, claimed), message_of(message).seq)
-
-    platform.silence(Run, claimed.run.id, 61)
-    sweeps.sweep_agents()
-
-    resumed = platform.claim()
-    assert resumed.has_session
-    # By the clock of now it was written after the claim, so the run fetches it.
-    assert [item.text for item in steering.take_messages(principal(platform, resumed), 0)] == ["In grey, please"]
-
-
-def test_what_a_later_run_was_told_reaches_who_resumes_the_session_of_an_earlier_one(platform: Platform) -> None:
-    task = platform.task(platform.project())
-    claimed = platform.claim()
-    agent_sessions.save_session(claimed.run.id, b"session")
-    platform.finish(claimed, platform.push(claimed, {"a.txt": "1\n"}))
-    platform.run_jobs()
-    tasks.reject_task(task.id, reason="Once more", comments=(), by=platform.max)
-    written_ahead(Mark.at, *AHEAD)
-    sweeps.sweep()
-    platform.work(task, {"a.txt": "2\n"})
-    tasks.reject_task(task.id, reason="And again", comments=(), by=platform.max)
-
-    resumed = platform.claim()
-    assert resumed.has_session
-    assert told(resumed) == ["Once more", "And again"]
-
-
-def test_a_message_of_an_earlier_run_is_told_to_one_without_a_session(platform: Platform) -> None:
-    task = platform.task(platform.project())
-    claimed = platform.claim()
-    sweeps.sweep()
-    written_ahead(Mark.at, *AHEAD)
-    sweeps.sweep()
-    message = steering.write_message(task.id, "In grey, please", by=platform.max)
-    steering.acknowledge_messages(principal(platform, claimed), message_of(message).seq)
-    platform.finish(claimed, None)
-    platform.run_jobs()
-
-    following = platform.claim()
-    assert not following.has_session
-    assert "In grey, please" in following.prompt
-
-
-def test_runs_stay_in_their_order(platform: Platform) -> None:
-    task = platform.task(platform.project())
-    first = platform.claim()
-    agent_sessions.save_session(first.run.id, b"session")
-    platform.finish(first, None, Outcome.CANCELLED)
-    tasks.comment_on_task(task.id, NewComment("Once"), by=platform.max)
-    sweeps.sweep()
-    second = platform.claim()
-    platform.finish(second, None, Outcome.FAILED)
-    tasks.retry_task(task.id, by=platform.max)
-    written_ahead(Mark.at, *AHEAD)
-    sweeps.sweep()
-    tasks.comment_on_task(task.id, NewComment("Twice"), by=platform.max)
-    third = platform.claim()
-    assert told(third) == ["Once", "Twice"]
-    platform.finish(third, None, Outcome.FAILED)
-    tasks.retry_task(task.id, by=platform.max)
-
-    assert told(platform.claim()) == ["Once", "Twice"]
-    runs = sorted(platform.all(Run), key=lambda run: run.created_at)
-    assert [run.id for run in runs[:3]] == [first.run.id, second.run.id, third.run.id]
-
-
 def test_a_question_waits_for_as_long_as_the_project_says(platform: Platform) -> None:
     platform.task(platform.project(question_rules={"remindMinutes": 30, "deadlineMinutes": 60}))
-    question = ask(platform.claim())
+    claimed = platform.claim()
+    question, _is_new = runners.ask_question(claimed.run.id, "Which colour?", context=None, options=[])
     sweeps.sweep()
     written_ahead(Mark.at, Question.asked_at, Question.remind_at, Question.deadline_at)
     sweeps.sweep()

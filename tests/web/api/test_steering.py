@@ -322,7 +322,6 @@ def test_only_the_holder_and_maintainers_hand_back(shop: Shop) -> None:
     other = shop.world.client_of("moe", Role.MEMBER)
     assert shop.post("hand-back", other).status_code == 403
     refused = shop.post("take-over", other)
-    assert refused.status_code == 409
     assert refused.json["details"]["message"].endswith("is held by mia, who can hand it back, or a maintainer")
     assert shop.post("take-over").status_code == 200
     assert shop.post("hand-back", shop.world.client).status_code == 200
