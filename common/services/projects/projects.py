@@ -267,15 +267,7 @@ def put_member(tx: Transaction, project_id: str, user_id: str, role: Role, *, by
     user = tx.get(User, user_id)
     if role > Role.MAINTAINER:
         raise Invalid("role", "Must be one of viewer, member, maintainer")
-    row = _locked_member(tx, project_id, user_id)
-    old = None if row is None else Role(row.role)
-    if row is None:
-        tx.add(ProjectMember(project_id=project_id, user_id=user_id, role=role))
-    else:
-        row.role = role
-    if old is not role:
-        tx.record(_member_changed(project_id, user, old, role))
-    tx.access_changed(user_id)
+    _set_role(tx, project_id, user, role)
     return Member(user_id, user.username, role)
 
 
@@ -293,12 +285,21 @@ def delete_member(tx: Transaction, project_id: str, user_id: str, *, by: Caller)
 
 def _join_if_restricted(tx: Transaction, project: Project, by: Caller) -> None:
     """Whoever makes a restricted project, or restricts one, stays its maintainer, and can let others in."""
-    if not project.is_restricted or by.is_admin or _locked_member(tx, project.id, by.user_id) is not None:
-        return
-    tx.add(ProjectMember(project_id=project.id, user_id=by.user_id, role=Role.MAINTAINER))
+    if project.is_restricted and not by.is_admin:
+        _set_role(tx, project.id, tx.get(User, by.user_id), Role.MAINTAINER)
+
+
+def _set_role(tx: Transaction, project_id: str, user: User, role: Role) -> None:
+    row = _locked_member(tx, project_id, user.id)
+    old = None if row is None else Role(row.role)
+    if row is None:
+        tx.add(ProjectMember(project_id=project_id, user_id=user.id, role=role))
+    else:
+        row.role = role
     tx.session.flush()
-    tx.record(_member_changed(project.id, tx.get(User, by.user_id), None, Role.MAINTAINER))
-    tx.access_changed(by.user_id)
+    if old is not role:
+        tx.record(_member_changed(project_id, user, old, role))
+    tx.access_changed(user.id)
 
 
 def _locked_member(tx: Transaction, project_id: str, user_id: str) -> ProjectMember | None:

@@ -94,10 +94,13 @@ def test_a_restricted_project_does_not_exist_for_others(app: Flask) -> None:
 
 def test_who_restricts_a_project_stays_its_maintainer(app: Flask, admin: FlaskClient) -> None:
     """Else nobody but an administrator could use it, or let anybody in."""
-    max_ = builders.client_of(app, builders.a_user("max", Role.MAINTAINER))
-    mia = builders.a_user("mia")
+    user, mia = builders.a_user("max", Role.MAINTAINER), builders.a_user("mia")
+    max_ = builders.client_of(app, user)
     made = max_.post("/api/projects", json={"name": "Made", "restricted": True}, headers={"Idempotency-Key": "k"})
     closed = max_.post("/api/projects", json={"name": "Closed"}).json["project"]
+    # A member's role counts once the project is restricted.
+    lower = admin.put(f"/api/projects/{closed['id']}/members/{user.id}", json={"role": "viewer"})
+    assert lower.status_code == 200
     assert max_.patch(f"/api/projects/{closed['id']}", json={"restricted": True}).status_code == 200
 
     for project in (made.json["project"], closed):
@@ -108,12 +111,12 @@ def test_who_restricts_a_project_stays_its_maintainer(app: Flask, admin: FlaskCl
         assert builders.client_of(app, mia).get(path).status_code == 200
         assert max_.patch(path, json={"description": "Ours", "restricted": True}).status_code == 200
     joined = sorted(json.loads(event.data)["data"]["username"] for event in events("project:member_changed"))
-    assert joined == ["max", "max", "mia", "mia"]
+    assert joined == ["max", "max", "max", "mia", "mia"]
 
     again = max_.post("/api/projects", json={"name": "Made", "restricted": True}, headers={"Idempotency-Key": "k"})
     assert again.data == made.data
     assert admin.post("/api/projects", json={"name": "Theirs", "restricted": True}).status_code == 201
-    assert len(events("project:member_changed")) == 4
+    assert len(events("project:member_changed")) == 5
 
 
 def test_a_member_is_no_administrator_and_somebody_who_exists(maintainer: FlaskClient) -> None:
