@@ -15,7 +15,7 @@ Each provider says it in a place of its own:
   https://ai.google.dev/gemini-api/docs/rate-limits An overloaded model is a 503 (`UNAVAILABLE`) without a time.
 - Within an answer whose status is 200, the error alone says it: Anthropic's `overloaded_error`, OpenAI's
   `rate_limit_exceeded` with `Please try again in 11.054s` in its message, as codex reads it, OpenRouter's `code` 429.
-- Any of them may answer 503 for overload or maintenance (RFC 9110, 15.6.4), sometimes with a `retry-after`.
+- All of them may answer 503 for overload or maintenance (RFC 9110, 15.6.4), sometimes with a `retry-after`.
 - Others in front of these APIs: `retry-after` as seconds or as a date (RFC 9110, 10.2.3), `x-ratelimit-reset` (a span,
   or seconds or milliseconds since 1970).
 """

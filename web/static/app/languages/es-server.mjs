@@ -129,7 +129,12 @@ export const TEXTS = {
   "the branch {default_branch} of {name} was deleted in the meantime":
     "mientras tanto se eliminó la rama {default_branch} de {name}",
   "{state} is not a valid status state": "{state} no es un estado válido",
-  "there is no repository {owner}/{name}": "no existe el repositorio {owner}/{name}",
+  "the repository {name} was renamed or moved at the server: give it back its name and its owner there":
+    "el repositorio {name} se renombró o se movió en el servidor: devolverle allí su nombre y su propietario",
+  "the repository {name} is archived at the server, which takes no push: unarchive it there":
+    "el repositorio {name} está archivado en el servidor, que no acepta envíos: desarchivarlo allí",
+  "the organisation {owner} was renamed at the server: rename it back, or set AIWORKER_FORGE_OWNER":
+    "la organización {owner} se renombró en el servidor: devolverle su nombre o definir AIWORKER_FORGE_OWNER",
   "{url} can't be imported: the server has no such repository":
     "no se puede importar {url}: el servidor no tiene ese repositorio",
   "there is no branch {branch} in {name}": "no existe la rama {branch} en {name}",
