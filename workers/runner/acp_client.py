@@ -45,6 +45,8 @@ START_SECONDS = 120.0
 STOP_SECONDS = 5.0
 SETTLE_SECONDS = 0.3
 WATCH_SECONDS = 0.2
+TELL_SECONDS = 2.0
+"""How long after a session was loaded something of it may still be on its way."""
 LAST_WORDS_SECONDS = 2.0
 """How long the output of a program that has ended may stay open: a child that lives on may hold it."""
 
@@ -62,10 +64,13 @@ class _Call:
 
 
 class Listener:
-    """Prints what the agent does. While `is_quiet` nothing is printed: a loaded session is told again."""
+    """Prints what the agent does. While `is_quiet` nothing is printed: a loaded session is told again. has_heard: set
+    once something of a conversation was told.
+    """
 
     def __init__(self) -> None:
         self.is_quiet = False
+        self.has_heard = asyncio.Event()
         self.last_text = ""
         self._kind = ""
         self._pieces: list[str] = []
@@ -106,6 +111,8 @@ class Listener:
     async def session_update(self, session_id: str, update: BaseModel, **_: object) -> None:
         given: Json = update.model_dump(by_alias=True, exclude_none=True)
         kind = given.get("sessionUpdate")
+        if kind == "tool_call" or text(kind).endswith("_chunk"):
+            self.has_heard.set()
         if kind in ("agent_message_chunk", "agent_thought_chunk"):
             self._piece(
                 "text" if kind == "agent_message_chunk" else "thinking", text(mapping(given.get("content")).get("text"))
@@ -323,6 +330,8 @@ async def _open(connection: ClientSideConnection, listener: Listener, task: AcpT
         # Some that say they can resume answer that they can't; loading tells the session again, which is not shown.
         if abilities is not None and abilities.load_session:
             await connection.load_session(cwd=task["workspace"], session_id=resume, mcp_servers=list(servers))
+            if task["tells_again"]:
+                await _require_told(listener)
         elif sessions is not None and sessions.resume is not None:
             await connection.resume_session(cwd=task["workspace"], session_id=resume, mcp_servers=list(servers))
         else:
@@ -330,6 +339,15 @@ async def _open(connection: ClientSideConnection, listener: Listener, task: AcpT
     finally:
         listener.is_quiet = False
     return resume
+
+
+async def _require_told(listener: Listener) -> None:
+    """Raise RequestError if the loaded session is not told again."""
+    try:
+        async with asyncio.timeout(TELL_SECONDS):
+            await listener.has_heard.wait()
+    except TimeoutError:
+        raise RequestError(-32603, "No conversation found: the program loaded an empty session") from None
 
 
 async def _turn(connection: ClientSideConnection, orders: Orders, session: str, prompt: str) -> str:

@@ -42,7 +42,9 @@ class QwenDriver:
         files = {SETTINGS: _settings(work)}
         if work.resume:
             files |= qwen_files(work.home, work.workspace, work.resume)
-        return acp_command(work, argv, environ=environ, files=files, kept=(qwen_chats(work.workspace),))
+        # A session that it does not have, or can't read, it loads as an empty one.
+        kept = (qwen_chats(work.workspace),)
+        return acp_command(work, argv, environ=environ, files=files, kept=kept, tells_again=True)
 
     def reader(self) -> AcpReader:
         return AcpReader("Qwen Code")

@@ -73,7 +73,8 @@ def main() -> None:
             case "session/new":
                 send({"id": request["id"], "result": {"sessionId": "s-1"}})
             case "session/load":
-                say("what was said before")
+                if request["params"]["sessionId"] != "forgotten":
+                    say("what was said before")
                 send({"id": request["id"], "result": {}})
             case "session/prompt":
                 send({"id": request["id"], **work(request["params"]["prompt"][0]["text"])})
