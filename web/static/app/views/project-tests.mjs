@@ -10,6 +10,7 @@ import { project } from "../projects.mjs";
 import { go, to } from "../routes.mjs";
 import { serverText } from "../server-texts.mjs";
 import { may } from "../session.mjs";
+import { FINAL_TASK_STATES } from "../states.mjs";
 import { told } from "../toasts.mjs";
 import { actorName } from "../words.mjs";
 
@@ -56,9 +57,6 @@ const testAgain = async () => {
 
 const taskLink = ({ projectId, id, title }) => html`<a href=${to.task(projectId, id)}>${title}</a>`;
 
-// Where its work is in none of these, a task that was written for it is still to mend the default branch.
-const OVER = ["production", "cancelled"];
-
 // A task that somebody has already had written for this red branch; null: none. Undefined while that is not known, and
 // for a person who may write none.
 function useMending(of, title) {
@@ -66,7 +64,7 @@ function useMending(of, title) {
   const { value, reload } = useRead(of && may("member") ? "/tasks" : null, { projectId: id, label: "fix", limit: 50 });
   useLive(({ event, projectId }) => projectId === id && MENDING_EVENTS.includes(event), reload);
   const isOfThis = (task) => task.title === title || task.description?.includes(of.commitSha);
-  const isMending = (task) => !OVER.includes(task.state) && task.createdAt >= of.since && isOfThis(task);
+  const isMending = (task) => !FINAL_TASK_STATES.includes(task.state) && task.createdAt >= of.since && isOfThis(task);
   return value ? (value.tasks.find(isMending) ?? null) : undefined;
 }
 
