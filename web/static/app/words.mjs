@@ -1,4 +1,4 @@
-// How the API's words, times and ids are said to a person. No state but the clock.
+// How the API's words, times and ids are said to a person. No state but the clock and the names of agents.
 import { signal } from "@preact/signals";
 import { agentName, isAgent } from "./agent-names.mjs";
 import { intl, locale, mark, t } from "./language.mjs";
