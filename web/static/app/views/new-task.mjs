@@ -176,54 +176,57 @@ export function NewTask({ close }) {
         ${
           asksMore &&
           html`<fieldset class="bare" disabled=${busy}>
-        <${DriverFields} form=${form} usual=${t("the project's")} />
-        <${TextField}
-          label=${t("Required capabilities")}
-          name="requiredCapabilities"
-          form=${form}
-          placeholder="python, node"
-          hint=${t("Only an agent that has all of them takes it.")}
-        />
-        <${CheckField}
-          label=${t("May change how tests run")}
-          hint=${t("Its Makefile, runner options or test scripts count in its proof, instead of the default branch's.")}
-          name="mayChangeTestSetup"
-          form=${form}
-        />
-        ${
-          project.value.caps &&
-          html`<${CapFields}
-            form=${form}
-            prefix="caps"
-            legend=${t("Caps of this task")}
-            hint=${t(
-              "Over all its runs. Once one is reached, the task is parked with its work kept. Empty: the project's.",
-            )}
-            testid="task-cap"
-          />`
-        }
-        ${
-          others.length + away.length > 0 &&
-          html`<${Field}
-            label=${t("Depends on")}
-            hint=${t("It waits until these are approved.")}
-            control=${(id, said) =>
-              html`<div class="choices" id=${id} ...${said} role="group" aria-label=${t("Depends on")}>
-                ${[...others, ...away].map(
-                  (task) =>
-                    html`<label key=${task.id} class="check">
-                      <input
-                        type="checkbox"
-                        checked=${dependsOn.includes(task.id)}
-                        onChange=${(event) => toggle(task.id, event.target.checked)}
-                      />
-                      <span>${task.title}${isCancelled(task) && ` · ${t("Cancelled")}`}</span>
-                    </label>`,
+            <${DriverFields} form=${form} usual=${t("the project's")} />
+            <${TextField}
+              label=${t("Required capabilities")}
+              name="requiredCapabilities"
+              form=${form}
+              placeholder="python, node"
+              hint=${t("Only an agent that has all of them takes it.")}
+            />
+            <${CheckField}
+              label=${t("May change how tests run")}
+              hint=${t(
+                "Its Makefile, runner options or test scripts count in its proof, instead of the default branch's.",
+              )}
+              name="mayChangeTestSetup"
+              form=${form}
+            />
+            ${
+              project.value.caps &&
+              html`<${CapFields}
+                form=${form}
+                prefix="caps"
+                legend=${t("Caps of this task")}
+                hint=${t(
+                  "Over all its runs. Once one is reached, the task is parked with its work kept. " +
+                    "Empty: the project's.",
                 )}
-              </div>`}
-          />`
-        }
-        </fieldset>`
+                testid="task-cap"
+              />`
+            }
+            ${
+              others.length + away.length > 0 &&
+              html`<${Field}
+                label=${t("Depends on")}
+                hint=${t("It waits until these are approved.")}
+                control=${(id, said) =>
+                  html`<div class="choices" id=${id} ...${said} role="group" aria-label=${t("Depends on")}>
+                    ${[...others, ...away].map(
+                      (task) =>
+                        html`<label key=${task.id} class="check">
+                          <input
+                            type="checkbox"
+                            checked=${dependsOn.includes(task.id)}
+                            onChange=${(event) => toggle(task.id, event.target.checked)}
+                          />
+                          <span>${task.title}${isCancelled(task) && ` · ${t("Cancelled")}`}</span>
+                        </label>`,
+                    )}
+                  </div>`}
+              />`
+            }
+          </fieldset>`
         }
       </details>
       <${Fault} form=${form} />
