@@ -136,3 +136,8 @@ class AppState:
     checked_seconds: float = 0
     is_guarded: bool | None = None
     image: str | None = None
+
+    @property
+    def may_lack_secrets(self) -> bool:
+        """Whether a new pod of the version waits for what `ensure_app` writes again."""
+        return self.phase is not AppPhase.FAILED and self.code in WAITS_FOR_SECRETS

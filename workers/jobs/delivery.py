@@ -22,7 +22,7 @@ from common.services.delivery.rollouts import RolloutPlan
 from common.services.tasks import red_base
 from common.services.tasks.tested import record_run
 from common.states import Environment
-from common.values.app import MACHINE, WAITS_FOR_SECRETS, App, AppPhase, AppState
+from common.values.app import MACHINE, App, AppPhase, AppState
 from common.values.check import CheckPhase
 from common.values.health_look import HealthState, Look
 from workers.job import Claimed, job
@@ -368,7 +368,7 @@ def _ensure_secrets(live: LiveApp, state: AppState) -> None:
 
     If that is not possible now, such as with the forge away, the next look does it: what was seen counts all the same.
     """
-    if state.phase is AppPhase.FAILED or state.code not in WAITS_FOR_SECRETS:
+    if not state.may_lack_secrets:
         return
     with contextlib.suppress(ProviderRefused, ProviderUnavailable):
         wanted = with_source(forge(), live.place, live.version)

@@ -22,7 +22,7 @@ from common.providers.runtime.objects import KubeObject, is_going, revision
 from common.providers.runtime.pod_logs import containers_with_logs, has_restarted, read_log
 from common.providers.runtime.reasons import Judgement
 from common.settings import KubernetesSettings
-from common.values.app import WAITS_FOR_SECRETS, App, AppPhase, AppState, Space, Version
+from common.values.app import App, AppPhase, AppState, Space, Version
 from common.values.check import Check, CheckState
 from common.values.log_line import LogLine
 
@@ -73,7 +73,7 @@ class KubernetesRuntime:
                 deployment = self._apply(manifest)
         assert deployment is not None
         state = self._state(app, deployment)
-        if state.phase is not AppPhase.FAILED and state.code in WAITS_FOR_SECRETS:
+        if state.may_lack_secrets:
             for manifest in self._manifests.secrets(app, version):
                 self._apply(manifest)
         return state
