@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from workers.sandbox import http_door
+from workers.sandbox.accepting import readable, serve_connections
 from workers.sandbox.control_groups import Group
 from workers.sandbox.egress_proxy import Proxy, Way
 from workers.sandbox.http_exchanges import Streams
@@ -143,7 +144,7 @@ async def _guard(guarded: Guarded) -> None:
             guarded.is_ready.set()
             room = asyncio.Semaphore(CONNECTIONS_AT_ONCE)
             for listener, serve in zip(listeners, _services(guarded, dialling), strict=True):
-                tasks.create_task(_accept(listener, serve, room, tasks))
+                tasks.create_task(serve_connections(listener, serve, room, tasks))
             if guarded.bounds.memory_bytes is not None or guarded.bounds.processes is not None:
                 tasks.create_task(_watch(guarded))
     finally:
@@ -158,7 +159,7 @@ async def _let_go(guarded: Guarded) -> list[socket.socket]:
     """Take the listening sockets, make the network, and tell the first program to go on. Raises OSError."""
     loop = asyncio.get_running_loop()
     guarded.control.setblocking(False)
-    await _readable(loop, guarded.control.fileno())
+    await readable(guarded.control.fileno())
     message, sockets, pid = receive_sockets(guarded.control)
     for one in sockets:
         one.setblocking(False)
@@ -187,20 +188,6 @@ async def _let_go(guarded: Guarded) -> list[socket.socket]:
             one.close()
         raise
     return sockets
-
-
-async def _readable(loop: asyncio.AbstractEventLoop, descriptor: int) -> None:
-    seen = loop.create_future()
-
-    def see() -> None:
-        if not seen.done():
-            seen.set_result(None)
-
-    loop.add_reader(descriptor, see)
-    try:
-        await seen
-    finally:
-        loop.remove_reader(descriptor)
 
 
 def control_pair() -> tuple[socket.socket, socket.socket]:
@@ -262,7 +249,7 @@ def _services(guarded: Guarded, dialling: ThreadPoolExecutor) -> list[Callable[[
 def _way(door: Door, dialling: ThreadPoolExecutor) -> Way:
     async def connect() -> Streams:
         if door.through is not None:
-            return await _connect_through(door.through, door.port, dialling)
+            return await connect_through(door.through, door.port, dialling)
         return await asyncio.open_connection(door.host, door.port, limit=LONGEST_HEAD_BYTES)
 
     async def serve(client: Streams) -> None:
@@ -278,9 +265,18 @@ def _way(door: Door, dialling: ThreadPoolExecutor) -> Way:
     return Way(door.paths, connect, serve)
 
 
-async def _connect_through(dialer: Dialer, port: int, dialling: ThreadPoolExecutor) -> Streams:
+async def connect_through(dialer: Dialer, port: int, dialling: ThreadPoolExecutor) -> Streams:
+    """Connect to the port of loopback in another sandbox. dialling: its threads ask for the socket.
+
+    If it is cancelled, the socket is closed as soon as it comes. Raises OSError.
+    """
     loop = asyncio.get_running_loop()
-    dialled = await loop.run_in_executor(dialling, dialer.dial, port)
+    dial = dialling.submit(dialer.dial, port)
+    try:
+        dialled = await asyncio.wrap_future(dial)
+    except asyncio.CancelledError:
+        dial.add_done_callback(_close_dialled)
+        raise
     try:
         dialled.setblocking(False)
         await loop.sock_connect(dialled, (_LOOPBACK, port))
@@ -290,50 +286,14 @@ async def _connect_through(dialer: Dialer, port: int, dialling: ThreadPoolExecut
         raise
 
 
-async def _accept(
-    listener: socket.socket,
-    serve: Callable[[Streams], Awaitable[None]],
-    room: asyncio.Semaphore,
-    tasks: asyncio.TaskGroup,
-) -> None:
-    loop = asyncio.get_running_loop()
-    while True:
-        await room.acquire()
-        try:
-            connection, _ = await loop.sock_accept(listener)
-        except OSError as error:
-            # Of too many open files of this process: a sandbox must not end for that.
-            logger.warning("a sandbox's connection could not be accepted", extra={"error": str(error)})
-            room.release()
-            await asyncio.sleep(0.1)
-            continue
-        except BaseException:
-            room.release()
-            raise
-        tasks.create_task(_serve(connection, serve, room))
-
-
-async def _serve(
-    connection: socket.socket, serve: Callable[[Streams], Awaitable[None]], room: asyncio.Semaphore
-) -> None:
-    try:
-        reader, writer = await asyncio.open_connection(sock=connection, limit=LONGEST_HEAD_BYTES)
-        try:
-            await serve((reader, writer))
-        finally:
-            await close(writer)
-    except OSError:
-        return  # either side broke the connection, which the other sees
-    except Exception:
-        logger.exception("a connection of a sandbox ended by a bug")
-    finally:
-        connection.close()
-        room.release()
+def _close_dialled(dial: Future[socket.socket]) -> None:
+    if not dial.cancelled() and dial.exception() is None:
+        dial.result().close()
 
 
 async def _end(guarded: Guarded) -> None:
     """See to it that the sandbox ends with its first process outside, at whatever moment that is killed."""
-    await _readable(asyncio.get_running_loop(), guarded.pidfd)
+    await readable(guarded.pidfd)
     await asyncio.sleep(_LAG_SECONDS)
     while not guarded.has_ended:
         kill_holders(guarded.lifeline)
