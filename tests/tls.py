@@ -17,7 +17,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from common.machine.certificates import certificate_variables
+
 CHUNK_BYTES = 65_536
+TRUST_VARIABLES = ("SSL_CERT_DIR", *certificate_variables("a file"))
+"""What may tell a program of this machine whom to trust."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import shutil
 import signal
 from pathlib import Path
 
+from common.machine.certificates import certificate_variables, chosen_bundle
 from common.machine.proxy_variables import NAMES
 
 SEARCH_PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -28,13 +29,15 @@ def tied_to_parent() -> tuple[str, ...]:
 
 
 def base_environment(home: Path | str) -> dict[str, str]:
-    """The environment of a child: PATH of this process, HOME and the locale. It contains no secret.
+    """The environment of a child: PATH of this process, HOME, the locale, and the file of certificates that this
+    process's environment names. It contains no secret.
 
     In a pod, which is its own sandbox (AIWORKER_SANDBOX=off), also the proxy that the pod is given.
     """
     is_pod = os.environ.get("AIWORKER_SANDBOX", "").strip() == "off"
     proxy = {name: os.environ[name] for name in NAMES if is_pod and name in os.environ}
-    return {"PATH": os.environ.get("PATH", SEARCH_PATH), "HOME": str(home), "LANG": "C.UTF-8", **proxy}
+    own = {"PATH": os.environ.get("PATH", SEARCH_PATH), "HOME": str(home), "LANG": "C.UTF-8"}
+    return own | proxy | certificate_variables(chosen_bundle())
 
 
 def kill_group(pid: int, number: signal.Signals = signal.SIGKILL) -> None:

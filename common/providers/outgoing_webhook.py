@@ -17,7 +17,6 @@ import ipaddress
 import math
 import re
 import socket
-import ssl
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,9 +29,9 @@ from common.machine.waiting import Deadline
 from common.values.notice import Dispatch, DispatchAnswer
 
 if TYPE_CHECKING:
-    import requests.utils
+    from common import trust
 else:
-    requests = late_module("requests")
+    trust = late_module("common.trust")
 
 LONGEST_URL = 2000
 CONNECT_SECONDS = 5.0
@@ -165,7 +164,7 @@ def _post(place: _Place, addresses: Sequence[str], dispatch: Dispatch, whole_sec
     timer.start()
     try:
         if place.scheme == "https":
-            channel = _tls().wrap_socket(connected, server_hostname=place.host.strip("[]"))
+            channel = trust.trusted_context().wrap_socket(connected, server_hostname=place.host.strip("[]"))
         connection.sock = channel
         headers = {"Content-Type": "application/json", "User-Agent": "AiWorker", "Connection": "close"}
         connection.request("POST", place.path, dispatch.body, headers | signed_headers(dispatch))
@@ -205,10 +204,3 @@ def _read(response: http.client.HTTPResponse) -> DispatchAnswer:
     after = response.getheader("Retry-After", "")
     pause = float(after) if after.isascii() and after.isdigit() and len(after) < 7 else None
     return DispatchAnswer(response.status, shown, f"it answered {response.status}", pause)
-
-
-def _tls() -> ssl.SSLContext:
-    """Trusts what this machine trusts, and what requests brings along."""
-    context = ssl.create_default_context()
-    context.load_verify_locations(requests.utils.DEFAULT_CA_BUNDLE_PATH)
-    return context

@@ -21,6 +21,7 @@ import requests
 from common.errors import Misconfigured
 from common.settings.environment import Environment, web_address
 from common.settings.whereabouts import look_around
+from common.trust import tls_words, trusting_session
 from web.cli.api_error import ApiError, Unanswered
 from web.cli.instances import read_kept
 from web.cli.links import read_link
@@ -66,7 +67,7 @@ class Api:
             raise Misconfigured(f"{self.token_from} is no token: it has spaces or other characters than ASCII")
         self._own_token: Callable[[], str] | None = None
         self._at_end = ExitStack()
-        self._session = requests.Session()
+        self._session = trusting_session()
         # Requests to this machine must not go through a proxy.
         self._session.trust_env = not is_loopback(urlsplit(self.url).hostname or "")
 
@@ -154,6 +155,8 @@ class Api:
             )
         except requests.Timeout as error:
             raise Unanswered(f"{self.url} did not answer within {ANSWER_SECONDS:g} s; look at its log") from error
+        except requests.exceptions.SSLError as error:
+            raise Unanswered(f"{self.url} can't be reached: {tls_words(error, self.url)}") from error
         except requests.RequestException as error:
             raise _Lost(f"{self.url} can't be reached; start it with `aiworker up`, or set AIWORKER_URL") from error
 

@@ -30,6 +30,7 @@ from common.settings.environment import Environment
 from common.settings.private_files import SHORTEST_KEY_BYTES
 from common.settings.whereabouts import look_around
 from web.doctor.advisory_files import examine_advisories
+from web.doctor.certificates import examine_certificates
 from web.doctor.driver_programs import examine_drivers
 from web.doctor.flower import examine_flower
 from web.doctor.picture_browser import examine_pictures
@@ -63,6 +64,7 @@ def examine() -> Iterator[Finding]:
         return
     yield _data_dir(data_dir)
     yield from examine_names(os.environ)
+    yield from examine_certificates(os.environ)
     try:
         has_key = look_around().has_key
         if not has_key:

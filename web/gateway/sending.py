@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import requests.adapters
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from common.trust import TrustingAdapter
 
 PIECE_BYTES = 2**16
 
@@ -71,7 +72,7 @@ class _TlsPool(urllib3.HTTPSConnectionPool):
 _POOLS = {"http": _Pool, "https": _TlsPool}
 
 
-class Adapter(requests.adapters.HTTPAdapter):
+class Adapter(TrustingAdapter):
     """Bodies of the class Body are sent with their own time limit, also through a proxy."""
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **options: object) -> None:

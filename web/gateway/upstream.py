@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     import requests
     import urllib3
 
+    from common import trust
     from common.values.model_provider import ModelProvider
     from web.gateway import sending
 else:
     requests = late_module("requests")
     sending = late_module("web.gateway.sending")
+    trust = late_module("common.trust")
     urllib3 = late_module("urllib3")
 
 CONNECT_SECONDS = 10.0
@@ -87,6 +89,9 @@ def open_call(provider: ModelProvider, request: Request, *, silence_seconds: flo
         )  # fmt: skip
     except requests.Timeout as error:
         raise UpstreamFault(504, f"The model provider {provider.name} did not answer in time") from error
+    except requests.exceptions.SSLError as error:
+        words = trust.tls_words(error, provider.base_url)
+        raise UpstreamFault(502, f"The model provider {provider.name} can't be reached: {words}") from error
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
         what = f"The model provider {provider.name} can't be reached ({_kind(error)}); check its baseUrl"
         raise UpstreamFault(502, what) from error

@@ -17,6 +17,7 @@ import requests
 from common.errors import Invalid, NotFound, ProviderRefused, ProviderUnavailable, Unauthenticated
 from common.machine.text import camel_case, storable
 from common.tracing import trace_headers
+from common.trust import tls_words, trusting_session
 from common.values.claimed_run import AskedQuestion, ClaimedRun, Directive
 from common.values.json_codec import Malformed, decode
 from workers.runner.backoff import Backoff
@@ -45,7 +46,7 @@ class Wire:
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/").removesuffix("/api")
-        self._http = requests.Session()
+        self._http = trusting_session()
         self._http.trust_env = False
 
     def __enter__(self) -> Self:
@@ -97,6 +98,8 @@ class Wire:
             raise ProviderRefused(f"{self.url} is not an http or https address") from error
         except requests.exceptions.InvalidJSONError as error:
             raise ProviderRefused(f"{method} {path} holds what JSON can't: {error}") from error
+        except requests.exceptions.SSLError as error:
+            raise ProviderUnavailable(f"{self.url} does not answer: {tls_words(error, self.url)}") from error
         except requests.RequestException as error:
             raise ProviderUnavailable(f"{self.url} does not answer ({type(error).__name__})") from error
         _raise_for_status(reply, f"{method} {path}")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from common.machine import bubblewrap
+from common.machine.certificates import chosen_bundle
 from workers.sandbox.system_folders import CACHES, SYSTEM, interpreter_folders, is_system, toolchains
 from workers.sandbox.walls import Walls
 
@@ -77,6 +78,7 @@ def arguments(bwrap: str, walls: Walls, plan: Plan, inner: Sequence[str]) -> lis
         *("--dir", "/run", "--symlink", "/run", "/var/run"),
         *_scratch(walls.scratch),
         *_shown("--ro-bind", [*interpreter_folders(), *toolchains(plan.search_path, plan.hidden)]),
+        *_shown("--ro-bind", [Path(chosen)] if (chosen := chosen_bundle()) else []),
         *_hidden(plan.hidden),
         *_walls(walls),
         *("--ro-bind", str(plan.program), PROGRAM_PLACE),

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from common.machine.bubblewrap import INSIDE_UID, SandboxFinding
+from common.machine.certificates import bundle, certificate_variables
 from common.machine.waiting import Deadline
 from workers.sandbox import bubblewrap_arguments, system_calls
 from workers.sandbox.control_groups import make_group
@@ -28,7 +29,7 @@ from workers.sandbox.enclosed import Enclosed, Refusal
 from workers.sandbox.outbound import Outbound, nameserver, unreachable
 from workers.sandbox.proxy_environment import PROXY_PORT, proxy_variables
 from workers.sandbox.registries import REGISTRIES, own_registries
-from workers.sandbox.system_folders import bundle, etc
+from workers.sandbox.system_folders import etc
 from workers.sandbox.walls import Door, Reach, Walls
 
 logger = logging.getLogger("workers.sandbox")
@@ -119,10 +120,10 @@ class Confined(Enclosed):
         self.pass_fds = tuple(self._given)
 
     def _variables(self, environ: Mapping[str, str], walls: Walls, proxy_port: int | None) -> dict[str, str]:
-        if proxy_port is None:
+        if walls.reach is Reach.NOTHING and not self._doors and proxy_port is None:
             return dict(environ)
-        made = proxy_variables(proxy_port, _names(walls.doors), bundle())
-        return proxy_merged(environ, made)
+        made = {} if proxy_port is None else proxy_variables(proxy_port, _names(walls.doors))
+        return proxy_merged(environ, made | certificate_variables(bundle()))
 
     def _give(self, descriptor: int) -> int:
         """Pass this descriptor to the sandbox. It is closed here once the sandbox has been started."""

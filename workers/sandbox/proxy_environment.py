@@ -7,26 +7,15 @@ from collections.abc import Iterable
 from common.machine.proxy_variables import proxy_variables as usual_variables
 
 PROXY_PORT = 3128
-_CERTIFICATES = (
-    "SSL_CERT_FILE",  # OpenSSL, Python, Go, Ruby
-    "REQUESTS_CA_BUNDLE",
-    "CURL_CA_BUNDLE",
-    "PIP_CERT",
-    "NODE_EXTRA_CA_CERTS",
-    "NPM_CONFIG_CAFILE",
-    "CARGO_HTTP_CAINFO",
-    "GIT_SSL_CAINFO",
-)
 
 
-def proxy_variables(port: int, direct_hosts: Iterable[str], bundle: str | None) -> dict[str, str]:
-    """The variables of the proxy on this port of loopback, and of the machine's certificates.
+def proxy_variables(port: int, direct_hosts: Iterable[str]) -> dict[str, str]:
+    """The variables of the proxy on this port of loopback.
 
-    direct_hosts: further names that a command reaches without the proxy. bundle: a file; None: there is none.
+    direct_hosts: further names that a command reaches without the proxy.
     """
     proxy = f"http://127.0.0.1:{port}"
     variables = {"NODE_USE_ENV_PROXY": "1", "npm_config_proxy": proxy, "npm_config_https_proxy": proxy}
     variables |= usual_variables(proxy, direct=direct_hosts)
     jvm = f"-Dhttp.proxyHost=127.0.0.1 -Dhttp.proxyPort={port} -Dhttps.proxyHost=127.0.0.1 -Dhttps.proxyPort={port}"
-    variables |= {"MAVEN_OPTS": jvm, "GRADLE_OPTS": jvm, "CARGO_HTTP_PROXY": proxy}
-    return variables | (dict.fromkeys(_CERTIFICATES, bundle) if bundle else {})
+    return variables | {"MAVEN_OPTS": jvm, "GRADLE_OPTS": jvm, "CARGO_HTTP_PROXY": proxy}

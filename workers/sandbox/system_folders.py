@@ -79,13 +79,6 @@ ETC = (
 )
 """Below /etc. Not among them: anything with passwords, keys or the names of others, such as shadow and ssl/private."""
 CACHES = ("/var/cache/fontconfig", "/var/lib/ghc", "/var/lib/dpkg/status")
-BUNDLES = (
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/cert.pem",
-    "/etc/ssl/ca-bundle.pem",
-)
-"""Where distributions keep all certificates of authorities in one file."""
 
 LARGEST_COPY_BYTES = 2**18
 
@@ -190,8 +183,3 @@ def etc() -> tuple[list[str], list[str]]:
             is_small = stat.S_ISREG(found.st_mode) and found.st_size <= LARGEST_COPY_BYTES
             (small if is_small else others).append(name)
     return small, others
-
-
-def bundle() -> str | None:
-    """The file with all certificates of authorities; None if this machine has none."""
-    return next((path for path in BUNDLES if os.path.isfile(path)), None)

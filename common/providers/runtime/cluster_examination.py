@@ -20,6 +20,7 @@ from common.providers.runtime import check_reports, hardening, network_policy, p
 from common.providers.runtime.egress_policies import look_outside
 from common.providers.runtime.permissions import NEEDED, Permission
 from common.settings import FleetSettings, ForgeSettings, KubernetesSettings, Settings
+from common.trust import trusting_session
 
 if TYPE_CHECKING:
     from common.providers.runtime.kube import Cluster
@@ -164,9 +165,16 @@ class _Examination:
         """Send the same request as an app's health check. Any response is good: no app has this host."""
         address = self._chosen.ingress_url or f"{'https' if self._chosen.is_tls else 'http'}://{host}"
         try:
-            with requests.get(
-                f"{address}/", headers={"Host": host}, timeout=self._timeout_seconds, allow_redirects=False, stream=True
-            ) as answer:
+            with (
+                trusting_session() as session,
+                session.get(
+                    f"{address}/",
+                    headers={"Host": host},
+                    timeout=self._timeout_seconds,
+                    allow_redirects=False,
+                    stream=True,
+                ) as answer,
+            ):
                 return Finding("ok", PART, f"the ingress answers for {host} ({answer.status_code})")
         except requests.exceptions.SSLError:
             says = f"the certificate of {address} is not valid for {host}; give the ingress a valid one"

@@ -16,9 +16,10 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests import PreparedRequest
-from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import ConnectionPool, HTTPConnectionPool
+
+from common.trust import TrustingAdapter
 
 PROBE_SECONDS = (2.0, 5.0)
 """Seconds to connect, and to wait for each piece of an answer."""
@@ -37,7 +38,7 @@ class IngressRoute:
     url: str
 
 
-class _TimeLimit(HTTPAdapter):
+class _TimeLimit(TrustingAdapter):
     """Sends requests until a time is over, then cuts their connections."""
 
     def __init__(self) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.tls import TRUST_VARIABLES
 from tests.workers.sandbox.conftest import Ended, Starter
 from tests.workers.sandbox.places import Place, web_server
 from workers.sandbox.egress_rules import is_public, own_addresses, rules, split_host
@@ -114,6 +116,24 @@ def test_programs_are_led_through_the_proxy(starter: Starter) -> None:
     assert "NO_PROXY=localhost,127.0.0.1,::1" in lines
     assert "SSL_CERT_FILE=/mine" in lines
     assert any(line.startswith("MAVEN_OPTS=-Xmx1g -Dhttp.proxyHost=") for line in lines)
+
+
+@pytest.mark.parametrize("reach", [Reach.NOTHING, Reach.PROXY])
+def test_programs_find_the_certificates_that_this_machine_is_told_of(
+    starter: Starter, tmp_path: Path, reach: Reach, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "company" / "own.pem"
+    own.parent.mkdir()
+    own.write_text("the authority of one's own\n")
+    for name in TRUST_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SSL_CERT_FILE", str(own))
+    walls = starter.walls(reach=reach, doors=(Door("127.0.0.1", 4000),))
+
+    ended = starter.run("sh", "-c", 'cat "$NODE_EXTRA_CA_CERTS" "$GIT_SSL_CAINFO"; echo >"$SSL_CERT_FILE"', walls=walls)
+
+    assert ended.output == "the authority of one's own\n" * 2
+    assert "Read-only file system" in ended.errors
 
 
 @pytest.mark.parametrize(

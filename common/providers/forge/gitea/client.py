@@ -18,6 +18,7 @@ import requests
 from common.errors import AccessDenied, ProviderRefused, ProviderUnavailable
 from common.machine.waiting import Deadline
 from common.providers.forge.gitea.doubted_answers import Interrupted, ask_with_retries, retries_for
+from common.trust import tls_words, trusting_session
 
 TIMEOUT = (3.0, 10.0)
 """Seconds to connect, and between two chunks of a response."""
@@ -72,7 +73,7 @@ class Client:
         self.url = url.rstrip("/")
         self.token = token
         self._timeout = timeout
-        self._session = requests.Session()
+        self._session = trusting_session()
         self._session.trust_env = False
         self._session.headers.update(
             {"Authorization": f"token {token}", "Accept": "application/json", "User-Agent": "AiWorker"}
@@ -168,6 +169,8 @@ class Client:
                 content = _read(answer, what)
         except requests.Timeout as error:
             raise ProviderUnavailable(f"{what} was not answered in time") from error
+        except requests.exceptions.SSLError as error:
+            raise ProviderUnavailable(f"{what} failed: {tls_words(error, self.url)}") from error
         except requests.RequestException as error:
             kind = Interrupted if method == "GET" else ProviderUnavailable
             raise kind(f"{what} failed: the connection was refused or closed") from error

@@ -100,6 +100,13 @@ export const TEXTS = {
   "{tag} is not a valid tag name": "{tag} no es un nombre de etiqueta válido",
   "the list {path} is too long": "la lista {path} es demasiado larga",
   "{what} was not answered in time": "{what} no tuvo respuesta a tiempo",
+  "{what} failed: {error}": "{what} falló: {error}",
+  "make its authority known to this machine, or name a file with it in SSL_CERT_FILE":
+    "dar a conocer su autoridad a esta máquina, o nombrar un archivo con ella en SSL_CERT_FILE",
+  "the certificate of {host} is not trusted ({why})": "no se confía en el certificado de {host} ({why})",
+  "the file that {named} names can't be read as certificates: {environ}":
+    "el archivo que nombra {named} no se puede leer como certificados: {environ}",
+  "{host} does not speak TLS as it should ({reason})": "{host} no habla TLS como debería ({reason})",
   "{what} failed: the connection was refused or closed": "{what} falló: la conexión se rechazó o se cerró",
   "{what} returned more than {max_body_bytes} bytes": "{what} devolvió más de {max_body_bytes} bytes",
   "{what} took longer than {whole_seconds} s": "{what} tardó más de {whole_seconds} s",
@@ -772,6 +779,7 @@ export const TEXTS = {
   "The usage limit of the model provider is reached until {at}, when this task goes on by itself":
     "Se ha alcanzado el límite de uso del proveedor de modelos hasta {at}, cuando esta tarea continuará sola",
   "The model provider {name} did not answer in time": "El proveedor de modelos {name} no respondió a tiempo",
+  "The model provider {name} can't be reached: {words}": "No se puede conectar con el proveedor {name}: {words}",
   "The model provider {name} can't be reached ({error}); check its baseUrl":
     "No se puede conectar con el proveedor de modelos {name} ({error}); comprobar su baseUrl",
   "The model provider {name} redirects to another address; set its baseUrl to that one":

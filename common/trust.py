@@ -1,0 +1,102 @@
+"""TLS towards other servers: what this machine trusts is trusted, not only what the library requests brings along.
+
+So an authority of one's own has to be made known in one place, the machine's, as for git and curl.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import ssl
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import requests
+from requests import PreparedRequest
+from requests.adapters import DEFAULT_CA_BUNDLE_PATH, HTTPAdapter
+
+from common.machine.certificates import CHOSEN_ALONE, bundle
+
+if TYPE_CHECKING:
+    from requests.adapters import _HostParams, _PoolKwargs
+
+_REMEDY = "make its authority known to this machine, or name a file with it in SSL_CERT_FILE"
+_UNKNOWN_AUTHORITY = {18, 19, 20, 21}
+"""X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT to X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE (OpenSSL's x509_vfy.h)."""
+
+
+def trusted_context() -> ssl.SSLContext:
+    """What trusts the machine's authorities, or those of SSL_CERT_FILE and SSL_CERT_DIR, and those of requests.
+
+    With REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE, those alone. Read again when the file has changed. Raises OSError if the
+    file can't be read. Threads may share it; nobody changes it.
+    """
+    alone = next((os.environ[name] for name in CHOSEN_ALONE if os.environ.get(name)), None)
+    file = alone or bundle()
+    changed_ns = os.stat(file).st_mtime_ns if file is not None else 0
+    return _context(alone, changed_ns, os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+
+
+@functools.lru_cache(maxsize=8)
+def _context(alone: str | None, _changed_ns: int, _file: str | None, _folder: str | None) -> ssl.SSLContext:
+    # OpenSSL reads the other two itself.
+    if alone is not None:
+        is_folder = os.path.isdir(alone)
+        return ssl.create_default_context(cafile=None if is_folder else alone, capath=alone if is_folder else None)
+    context = ssl.create_default_context()
+    context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
+    return context
+
+
+class TrustingAdapter(HTTPAdapter):
+    """Sends requests over TLS as `trusted_context` says, unless a request is given a file (`verify`) of its own."""
+
+    def build_connection_pool_key_attributes(
+        self,
+        request: PreparedRequest,
+        verify: bool | str,
+        cert: tuple[str, str] | str | None = None,
+    ) -> tuple[_HostParams, _PoolKwargs]:
+        host, options = super().build_connection_pool_key_attributes(request, verify, cert)
+        if verify is True and host["scheme"] == "https":
+            try:
+                options["ssl_context"] = trusted_context()
+            except OSError as error:
+                named = next(name for name in CHOSEN_ALONE if os.environ.get(name))
+                says = f"the file that {named} names can't be read as certificates: {os.environ[named]}"
+                raise requests.exceptions.SSLError(says, request=request) from error
+        return host, options
+
+    def cert_verify(
+        self, conn: object, url: str, verify: bool | str | None, cert: tuple[str, str] | str | None
+    ) -> None:
+        # For True the base would add the certificates of requests to each connection.
+        if verify is not True:
+            super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
+
+
+def trusting_session() -> requests.Session:
+    """A session that trusts what this machine trusts."""
+    session = requests.Session()
+    session.mount("https://", TrustingAdapter())
+    return session
+
+
+def tls_words(error: requests.exceptions.SSLError, url: str) -> str:
+    """What is wrong with a server's TLS, as a sentence without its full stop that names the server and a remedy."""
+    host = urlsplit(url).netloc.rpartition("@")[2]
+    reason = _innermost(error)
+    if isinstance(reason, ssl.SSLCertVerificationError):
+        why = reason.verify_message.rstrip(".")
+        says = f"the certificate of {host} is not trusted ({why})"
+        is_unknown = reason.verify_code in _UNKNOWN_AUTHORITY
+        return f"{says}; {_REMEDY}" if is_unknown else says
+    if isinstance(reason, ssl.SSLError):
+        return f"{host} does not speak TLS as it should ({reason.reason or reason})"
+    return str(reason)
+
+
+def _innermost(error: BaseException) -> BaseException:
+    while isinstance(inner := getattr(error, "reason", None) or (error.args[0] if error.args else None), BaseException):
+        error = inner
+    return error
