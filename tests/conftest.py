@@ -23,6 +23,7 @@ from tests.databases import ReusedDatabase, create_schema, sqlite_url
 from tests.e2e.browser import chromium
 from tests.servers import MariaDB, NotInstalled, redis_server, run_folder, shared_mariadb
 from tests.spreading import ByUnit, rank
+from tests.tls import TRUST_VARIABLES
 
 # How long an example takes says how busy the machine is.
 hypothesis.settings.register_profile("no clock", deadline=None)
@@ -103,6 +104,13 @@ def _environment_is_left_as_found() -> Iterator[None]:
 
 def _settings_set() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name.startswith("AIWORKER_")}
+
+
+@pytest.fixture
+def no_named_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine whose environment names no file of certificates. Programs are told of such a file."""
+    for name in TRUST_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(scope="session")

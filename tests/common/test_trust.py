@@ -23,7 +23,7 @@ from common.providers.outgoing_webhook import send
 from common.providers.runtime.ingress_health import IngressRoute, wrong_answer
 from common.trust import tls_words, trusting_session
 from common.values.notice import Dispatch
-from tests.tls import TRUST_VARIABLES, Certificate, make_certificate, tls_in_front_of
+from tests.tls import Certificate, make_certificate, tls_in_front_of
 from web.cli.api_error import ApiError
 from web.cli.client import Api
 from workers.runner.client import Wire
@@ -54,9 +54,7 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    for name in TRUST_VARIABLES:
-        monkeypatch.delenv(name, raising=False)
+def place(tmp_path: Path, no_named_certificates: None) -> Iterator[Place]:
     own = make_certificate(tmp_path)
     with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()

@@ -25,6 +25,7 @@ from common.values.repository import Source
 from tests.ports import APP_PORTS
 from tests.processes import lives
 from tests.providers.runtime_contract import until, version_of
+from tests.tls import TRUST_VARIABLES
 
 ROOT = Path(__file__).resolve().parents[2]
 WATCH_SECONDS = "0.3"
@@ -185,7 +186,9 @@ class Supervisor:
         options_of_it += ["--bind", self.bind, "--ports", str(self.ports), *self._options]
         # It must not outlive tests that are cut off: they leave no chance to stop it.
         command = [*PARENT_DEATH_COMMAND, sys.executable, *self._program, *options_of_it]
-        env = {**os.environ, **self._environ}
+        # What names certificates here is passed on to apps.
+        own = {name: value for name, value in os.environ.items() if name not in TRUST_VARIABLES}
+        env = {**own, **self._environ}
         return subprocess.Popen(command, cwd=ROOT, env=env, text=True, **options)
 
     def kill(self) -> None:

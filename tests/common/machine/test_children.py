@@ -80,6 +80,7 @@ def test_a_child_is_given_the_proxy_of_its_pod_alone(monkeypatch: pytest.MonkeyP
     assert base_environment("/").items() >= {"HTTPS_PROXY": "http://proxy:3128", "no_proxy": ".svc"}.items()
 
 
+@pytest.mark.usefixtures("no_named_certificates")
 def test_a_child_is_given_three_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PATH")
     monkeypatch.delenv("AIWORKER_SANDBOX", raising=False)

@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 
 from common.states import Role
 from tests import builders
-from tests.tls import TRUST_VARIABLES, make_certificate, tls_in_front_of
+from tests.tls import make_certificate, tls_in_front_of
 from tests.web.gateway.conftest import KEY
 from tests.web.gateway.upstream import Script, Upstream
 from web.gateway import provider_tests
@@ -116,11 +116,10 @@ def test_one_that_cannot_be_reached_is_said(admin: FlaskClient, provider: Upstre
     assert "can't be reached" in reply.json["error"]
 
 
+@pytest.mark.usefixtures("no_named_certificates")
 def test_one_with_a_certificate_of_ones_own_is_reached_where_the_machine_trusts_it(
     admin: FlaskClient, provider: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in TRUST_VARIABLES:
-        monkeypatch.delenv(name, raising=False)
     own = make_certificate(tmp_path)
     with tls_in_front_of(urlsplit(provider.url).port or 0, own) as port:
         path = a_provider(admin, provider, baseUrl=f"https://127.0.0.1:{port}", models=["claude-sonnet-4-5"])

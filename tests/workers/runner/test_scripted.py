@@ -114,6 +114,7 @@ def test_what_a_review_suggests_is_applied_once(session: Session) -> None:
     assert work(session, "- apply: suggestions").kind is OutcomeKind.COMPLETED
 
 
+@pytest.mark.usefixtures("no_named_certificates")
 def test_a_commands_environment_is_scrubbed(
     session: Session, listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:

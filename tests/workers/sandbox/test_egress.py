@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tls import TRUST_VARIABLES
+from common.machine.children import base_environment
 from tests.workers.sandbox.conftest import Ended, Starter
 from tests.workers.sandbox.places import Place, web_server
 from workers.sandbox.egress_rules import is_public, own_addresses, rules, split_host
@@ -118,6 +118,7 @@ def test_programs_are_led_through_the_proxy(starter: Starter) -> None:
     assert any(line.startswith("MAVEN_OPTS=-Xmx1g -Dhttp.proxyHost=") for line in lines)
 
 
+@pytest.mark.usefixtures("no_named_certificates")
 @pytest.mark.parametrize("reach", [Reach.NOTHING, Reach.PROXY])
 def test_programs_find_the_certificates_that_this_machine_is_told_of(
     starter: Starter, tmp_path: Path, reach: Reach, monkeypatch: pytest.MonkeyPatch
@@ -125,12 +126,10 @@ def test_programs_find_the_certificates_that_this_machine_is_told_of(
     own = tmp_path / "company" / "own.pem"
     own.parent.mkdir()
     own.write_text("the authority of one's own\n")
-    for name in TRUST_VARIABLES:
-        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SSL_CERT_FILE", str(own))
-    walls = starter.walls(reach=reach, doors=(Door("127.0.0.1", 4000),))
+    show = 'cat "$NODE_EXTRA_CA_CERTS" "$GIT_SSL_CAINFO"; echo >"$SSL_CERT_FILE"'
 
-    ended = starter.run("sh", "-c", 'cat "$NODE_EXTRA_CA_CERTS" "$GIT_SSL_CAINFO"; echo >"$SSL_CERT_FILE"', walls=walls)
+    ended = starter.run("sh", "-c", show, walls=starter.walls(reach=reach), **base_environment(starter.home))
 
     assert ended.output == "the authority of one's own\n" * 2
     assert "Read-only file system" in ended.errors
