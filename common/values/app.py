@@ -119,9 +119,10 @@ class AppState:
     reason: a sentence when FAILED. code: when FAILED, `nothing_to_run`, `exited`, `unhealthy`, `timeout`, `memory`,
     `disk`, `checkout_failed`, `setup_failed`, `service_missing`, `service_failed`, `keeps_dying`, `replaced` (a newer
     version was requested first; ensuring this one again starts it), `machine` (see MACHINE), `not_started` (the runtime
-    could not start it), and in a cluster also `image`, `config`, `quota`, `no_room`; when STARTING, `quota`, `no_room`
-    or `no_node`, with a reason, while it waits for one of these; a version that was live also waits for what keeps a
-    new pod of it from starting; when LIVE, one of WAITS_FOR_SECRETS while that keeps a further pod from starting.
+    could not start it), and in a cluster also `image`, `config`, `quota`, `no_room`; when STARTING, `quota`,
+    `no_room`, `no_node` or `image`, with a reason, while it waits for one of these; a version that was live also waits
+    for what keeps a new pod of it from starting; when LIVE, one of WAITS_FOR_SECRETS while that keeps a further pod
+    from starting.
     restarts: how often the process of the live version had to be restarted. checked_seconds: for how long it has been
     healthy. is_guarded: as last ensured; None if the runtime can't guard apps. image: in a cluster, the image that the
     live version runs in, as `name@sha256:…`; None elsewhere, or if the node does not report it.

@@ -78,7 +78,7 @@ def test_one_that_has_ended_is_not_made_anew(fleet: Fleet, cluster: ClusterDoubl
     [
         ("evicted", {}, "the cluster removed its pod: Evicted: The node was low on memory."),
         ("oom", {}, "its pod was killed: it used more memory than its limit, 2Gi"),
-        ("image_pull", {"message": "manifest unknown"}, "can't be fetched (ImagePullBackOff): manifest unknown"),
+        ("invalid_image", {"message": "couldn't parse"}, "can't be fetched (InvalidImageName): couldn't parse"),
         ("config", {"message": 'secret "x" not found'}, 'secret "x" not found'),
         ("crash", {"exit_code": 1, "message": "no\nthe platform is unknown"}, "exited with 1: the platform is unknown"),
     ],
@@ -98,6 +98,16 @@ def test_a_pod_without_a_node_says_what_it_waits_for(fleet: Fleet, cluster: Clus
 
     until(lambda: "Insufficient memory" in str((fleet.read_agent(NAME) or PodState(PodPhase.STARTING)).reason))
     assert settled(fleet, PodPhase.STARTING).reason
+
+
+def test_a_pod_whose_image_can_be_fetched_later_says_so(fleet: Fleet, cluster: ClusterDouble) -> None:
+    cluster.script(NAME, "image_pull", message="connection refused")
+    fleet.ensure_agent(POD)
+
+    said = "can't be fetched (ImagePullBackOff): connection refused"
+    until(lambda: said in str((fleet.read_agent(NAME) or PodState(PodPhase.STARTING)).reason))
+    cluster.script(NAME, "healthy")
+    assert settled(fleet, PodPhase.RUNNING).reason is None
 
 
 def test_agents_go_to_the_nodes_that_are_kept_for_them(cluster: ClusterDouble, tmp_path: Path) -> None:

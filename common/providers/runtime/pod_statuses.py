@@ -14,7 +14,9 @@ from common.values.app import CHECKOUT_FAILED, CONFIG, NOTHING_TO_RUN_EXIT
 from common.values.check import OVERLAY_FAILED, OVERLAY_FAILED_EXIT, CheckEnd
 from common.values.needs import SETUP_SECONDS
 
-_IMAGE = {"ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
+_IMAGE = {"InvalidImageName", "ErrImageNeverPull"}
+_IMAGE_PASSES = {"ErrImagePull", "ImagePullBackOff", "ImageInspectError", "RegistryUnavailable"}
+"""The kubelet tries again: the registry may be away, or the image may be pushed only now."""
 _CONFIG = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
 _PASSES = ("timed out waiting for the condition", "context deadline exceeded")
 """Parts of messages with a reason of _CONFIG if the kubelet or its container runtime was slow: it soon tries again."""
@@ -32,6 +34,16 @@ def pod_problem(pod: KubeObject) -> tuple[str, str] | None:
     for container in status.get("containerStatuses", []):
         if problem := _waiting_problem(container):
             return problem
+    return None
+
+
+def awaits_image(pods: Sequence[KubeObject]) -> tuple[str, str] | None:
+    """Return (code, reason) if an image could not be fetched so far, which may pass; None if none is waited for."""
+    for pod in pods:
+        status = pod.get("status", {})
+        for container in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]:
+            if problem := _image_problem(container, _IMAGE_PASSES):
+                return problem
     return None
 
 
@@ -130,11 +142,19 @@ def condition_of(status: KubeObject, kind: str) -> KubeObject | None:
     return None
 
 
+def _image_problem(container: KubeObject, reasons: set[str]) -> tuple[str, str] | None:
+    waiting = container.get("state", {}).get("waiting") or {}
+    reason, message = waiting.get("reason", ""), str(waiting.get("message", "")).strip()
+    if reason not in reasons:
+        return None
+    return "image", f"the image {container.get('image', '')} can't be fetched ({reason}): {message}".rstrip(": ")
+
+
 def _waiting_problem(container: KubeObject) -> tuple[str, str] | None:
     waiting = container.get("state", {}).get("waiting") or {}
     reason, message = waiting.get("reason", ""), str(waiting.get("message", "")).strip()
-    if reason in _IMAGE:
-        return "image", f"the image {container.get('image', '')} can't be fetched ({reason}): {message}".rstrip(": ")
+    if problem := _image_problem(container, _IMAGE):
+        return problem
     if reason in _CONFIG and not any(words in message for words in _PASSES):
         return CONFIG, f"its container can't be created ({reason}): {message}".rstrip(": ")
     return None if _is_first(container) else crash_of(container)

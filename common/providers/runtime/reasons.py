@@ -13,6 +13,7 @@ from datetime import datetime
 from common.providers.runtime.objects import KubeObject
 from common.providers.runtime.pod_statuses import (
     SERVICE_FAILED,
+    awaits_image,
     condition_of,
     crash_of,
     ended_container,
@@ -69,7 +70,7 @@ def judge_rollout(deployment: KubeObject, pods: Sequence[KubeObject]) -> Judgeme
         return Judgement(AppPhase.FAILED, "config", f"the cluster refused to create its pod: {message}")
     if is_late:
         return Judgement(AppPhase.FAILED, *_why_late(deployment, pods))
-    return Judgement(AppPhase.STARTING, *(no_node(pods) or ()))
+    return Judgement(AppPhase.STARTING, *(no_node(pods) or awaits_image(pods) or ()))
 
 
 def judge_live(deployment: KubeObject, pods: Sequence[KubeObject]) -> Judgement:
@@ -78,7 +79,7 @@ def judge_live(deployment: KubeObject, pods: Sequence[KubeObject]) -> Judgement:
     It has failed only if its own program keeps crashing. A new pod of it, such as after a drain, may wait for its image
     or its code: that is no fault of the version, and a rollback would wait for the same.
     """
-    waits = next(filter(None, map(pod_problem, pods)), None) or no_node(pods)
+    waits = next(filter(None, map(pod_problem, pods)), None) or no_node(pods) or awaits_image(pods)
     if deployment.get("status", {}).get("availableReplicas", 0) > 0:
         return Judgement(AppPhase.LIVE, waits[0] if waits is not None and waits[0] in WAITS_FOR_SECRETS else None)
     for pod in pods:
@@ -115,7 +116,7 @@ def judge_check(job: KubeObject, pods: Sequence[KubeObject], *, timeout_seconds:
     if ended is not None and not (failed is None and ended.get("exitCode") == 0):
         return _judge_exit(ended, pods, timeout_seconds)
     for pod in pods:
-        if problem := pod_problem(pod):
+        if problem := pod_problem(pod) or awaits_image([pod]):
             if problem[0] == CheckEnd.SETUP_FAILED:
                 return _judged(CheckPhase.FAILED, None, problem[1], CheckEnd.SETUP_FAILED)
             return _judged(CheckPhase.BROKEN, None, problem[1], problem[0] if problem[0] == SERVICE_FAILED else None)
@@ -165,7 +166,7 @@ def judge_agent(pod: KubeObject) -> PodState:
         return PodState(PodPhase.FAILED, f"its pod exited with {code}: {message[:500]}".rstrip(": "))
     if phase == "Running":
         return PodState(PodPhase.RUNNING)
-    waits = no_node([pod])
+    waits = no_node([pod]) or awaits_image([pod])
     return PodState(PodPhase.STARTING, waits[1] if waits else None)
 
 
@@ -214,6 +215,8 @@ def _why_late(deployment: KubeObject, pods: Sequence[KubeObject]) -> tuple[str, 
         if scheduled.get("status") == "False":
             message = scheduled.get("message", "")
             return "no_room", f"no node accepted its pod within {seconds} s: {message}".rstrip(": ")
+    if waits := awaits_image(pods):
+        return waits
     running = [pod for pod in pods if pod.get("status", {}).get("phase") == "Running"]
     if running:
         path = deployment["metadata"].get("annotations", {}).get("aiworker.dev/health-path", "/")

@@ -30,7 +30,7 @@ __all__ = ["cluster", "plain"]
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        ("image_pull", "its pod can't run: the image registry.test/aiworker:1 can't be fetched"),
+        ("invalid_image", "its pod can't run: the image registry.test/aiworker:1 can't be fetched"),
         ("evicted", "the cluster removed its pod: Evicted"),
         ("oom", "its pod was killed: it used more memory than its limit"),
     ],
@@ -123,6 +123,17 @@ def test_a_pod_that_does_not_come_to_life_is_given_up(plain: Fleet) -> None:
     assert str(plain.runs(task)[0].reason).startswith(said)
 
 
+def test_a_run_waits_for_an_image_that_its_pod_can_not_fetch_yet(plain: Fleet) -> None:
+    plain.cluster.script("workers.runner", "image_pull", message="connection refused")
+    task = plain.task()
+    said = "can't be fetched (ImagePullBackOff): connection refused"
+    plain.until(lambda: plain.platform.all(Job, Job.progress_message.contains(said)))
+    plain.cluster.script("workers.runner", "healthy")
+    plain.until(lambda: not plain.platform.all(Job, Job.kind == RUN_AGENT.name, Job.error.is_not(None)))
+
+    assert [run.outcome for run in plain.runs(task)] == [None]
+
+
 def test_an_agent_that_is_heard_of_just_before_it_is_given_up_goes_on(
     platform_on: Callable[..., Platform], mariadb_database_url: str, cluster: ClusterDouble, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -193,7 +204,7 @@ def test_a_pod_that_is_being_evicted_says_so_while_it_can_be_seen(plain: Fleet) 
 
 def test_nothing_is_made_ahead_of_work_while_pods_fail(plain: Fleet) -> None:
     plain.set(AIWORKER_AGENTS_MIN="1")
-    plain.cluster.script("workers.runner", "image_pull")
+    plain.cluster.script("workers.runner", "invalid_image")
     plain.until(lambda: plain.platform.all(Agent, Agent.state_ == "offline"))
     plain.until(lambda: not plain.platform.due())
     assert len(plain.platform.all(Agent)) == 1
