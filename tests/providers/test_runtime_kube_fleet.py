@@ -204,6 +204,15 @@ def test_the_namespace_is_written_when_it_changes_alone(cluster: ClusterDouble, 
     assert cluster.object("resourcequotas", NAMESPACE, "aiworker")["spec"]["hard"]["pods"] == "8"
 
 
+def test_limits_that_somebody_deleted_are_put_back_with_the_next_agent(cluster: ClusterDouble, tmp_path: Path) -> None:
+    fleet_on(cluster, tmp_path).ensure_agent(POD)
+    before = cluster.object("networkpolicies", NAMESPACE, "aiworker")["spec"]
+    cluster.store.remove("networkpolicies", NAMESPACE, "aiworker")
+
+    fleet_on(cluster, tmp_path).ensure_agent(AgentPod("agent-00000000000b", "awa_b"))
+    assert cluster.object("networkpolicies", NAMESPACE, "aiworker")["spec"] == before
+
+
 def test_what_is_not_ours_is_refused_and_left_alone(cluster: ClusterDouble, tmp_path: Path) -> None:
     fleet_on(cluster, tmp_path).ensure_agent(POD)
     other = fleet_on(

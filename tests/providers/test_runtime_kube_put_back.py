@@ -15,7 +15,7 @@ from common.providers.runtime.kube import Cluster
 from common.values.app import AppPhase, AppState
 from tests.doubles.kubernetes import ClusterDouble
 from tests.providers.runtime_cluster import PRODUCTION, SPACE, runtime_on, settings_for, version
-from tests.providers.runtime_contract import settled, until
+from tests.providers.runtime_contract import check_of, settled, until
 
 
 @pytest.fixture
@@ -123,6 +123,51 @@ def test_what_leads_to_a_live_app_is_put_back_as_it_was(
     found = cluster.object(plural, SPACE.namespace, name)
     assert found["spec"] == removed["spec"]
     assert found["metadata"]["labels"] == removed["metadata"]["labels"]
+
+
+LIMITS = [
+    ("networkpolicies", "aiworker"), ("networkpolicies", "aiworker-public"), ("networkpolicies", "aiworker-proxy"),
+    ("resourcequotas", "aiworker"), ("limitranges", "aiworker"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("plural", "name"), LIMITS)
+def test_limits_of_a_namespace_are_put_back_while_an_app_is_looked_at(
+    runtime: KubernetesRuntime, cluster: ClusterDouble, tmp_path: Path, plural: str, name: str
+) -> None:
+    runtime.ensure_app(PRODUCTION, version("v1"))
+    assert settled(runtime, PRODUCTION, "v1").phase is AppPhase.LIVE
+    removed = _delete(cluster, plural, name)
+
+    with runtime_on(cluster, tmp_path) as later:
+        assert _read(later).phase is AppPhase.LIVE
+    assert cluster.object(plural, SPACE.namespace, name)["spec"] == removed["spec"]
+
+
+def test_limits_of_a_namespace_are_put_back_before_a_deployment_and_before_a_check(
+    runtime: KubernetesRuntime, cluster: ClusterDouble, tmp_path: Path
+) -> None:
+    runtime.ensure_environment(SPACE)
+    removed = _delete(cluster, "networkpolicies", "aiworker")
+    with runtime_on(cluster, tmp_path) as later:
+        later.ensure_app(PRODUCTION, version("v1"))
+    assert cluster.object("networkpolicies", SPACE.namespace, "aiworker")["spec"] == removed["spec"]
+
+    _delete(cluster, "networkpolicies", "aiworker")
+    with runtime_on(cluster, tmp_path) as later:
+        later.ensure_check(check_of(version("v1"), SPACE, "c", "true"))
+    assert cluster.object("networkpolicies", SPACE.namespace, "aiworker")["spec"] == removed["spec"]
+
+
+def test_limits_that_people_changed_stay(runtime: KubernetesRuntime, cluster: ClusterDouble, tmp_path: Path) -> None:
+    runtime.ensure_environment(SPACE)
+    key = ("resourcequotas", SPACE.namespace, "aiworker")
+    with cluster.store.lock:
+        cluster.store.update(key[0], cluster.store.objects[key], lambda one: one["spec"]["hard"].update(pods="99"))
+
+    with runtime_on(cluster, tmp_path) as later:
+        later.ensure_app(PRODUCTION, version("v1"))
+    assert cluster.object(*key)["spec"]["hard"]["pods"] == "99"
 
 
 def test_what_leads_to_a_live_app_is_left_alone_while_it_is_there(

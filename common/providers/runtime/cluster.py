@@ -1,7 +1,7 @@
 """A Kubernetes cluster as a runtime: a namespace per project, a Deployment per app, a Job per check.
 
 Every method reads the cluster, applies missing objects and returns what it read; this process keeps no state, except
-when AppEntrances looked last. The verdict on a version is stored as an annotation of its Deployment, with the rollout
+when MissingObjects looked last. The verdict on a version is stored as an annotation of its Deployment, with the rollout
 that it belongs to. (The generation can't identify the rollout: writing an annotation increases it.)
 """
 
@@ -11,12 +11,12 @@ from datetime import datetime, timedelta
 
 from common.errors import ProviderRefused
 from common.providers.runtime import places, pod_statuses, reasons
-from common.providers.runtime.app_entrances import AppEntrances
 from common.providers.runtime.cluster_checks import ClusterChecks
 from common.providers.runtime.ingress_health import IngressRoute, wrong_answer
 from common.providers.runtime.kept_verdict import read_verdict, write_verdict
 from common.providers.runtime.kube import Cluster, connect
 from common.providers.runtime.manifests import Manifests
+from common.providers.runtime.missing_objects import MissingObjects
 from common.providers.runtime.namespaces import Namespaces
 from common.providers.runtime.objects import KubeObject, is_going, revision
 from common.providers.runtime.pod_logs import containers_with_logs, has_restarted, read_log
@@ -40,8 +40,8 @@ class KubernetesRuntime:
         self._manifests = Manifests(chosen, instance)
         self._hosts = places.Hosts(chosen.domain, chosen.is_tls)
         self._cluster = cluster or connect(chosen.kubeconfig)
-        self._entrances = AppEntrances(self._cluster, self._manifests)
-        self._namespaces = Namespaces(self._cluster, self._manifests, instance=instance)
+        self._missing = MissingObjects(self._cluster)
+        self._namespaces = Namespaces(self._cluster, self._manifests, self._missing, instance=instance)
         # With `readiness` the cluster may have simulated nodes, which never have logs.
         self._has_logs = chosen.health == "http"
         self._checks = ClusterChecks(self._cluster, self._manifests, self._namespaces, has_logs=self._has_logs)
@@ -85,7 +85,8 @@ class KubernetesRuntime:
         if deployment is None:
             return None
         if _wanted(deployment) == version_id:
-            if self._entrances.ensure(app, self._url(app, deployment)) and self._deployment(app) is None:
+            self._namespaces.put_back_limits(app.space)
+            if self._put_back_entrances(app, deployment) and self._deployment(app) is None:
                 # The app was deleted meanwhile, so what was missing was deleted with it.
                 self.delete_app(app)
                 return None
@@ -160,6 +161,11 @@ class KubernetesRuntime:
         if is_going(found):
             return None
         return found
+
+    def _put_back_entrances(self, app: App, deployment: KubeObject) -> bool:
+        """Put back what leads to the app, for the address that it has, and return whether something was missing."""
+        url = self._url(app, deployment)
+        return self._missing.put_back(f"{app.space.namespace}/{app.name}", lambda: self._manifests.entrances(app, url))
 
     def _pods(self, app: App, version_id: str) -> list[KubeObject]:
         if not self._namespaces.is_there(app.space):

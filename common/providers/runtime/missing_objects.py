@@ -1,40 +1,42 @@
-"""What leads to an app in a cluster (its Ingress, Service and NetworkPolicy), put back if somebody deleted it."""
+"""Objects in a cluster that are put back if somebody deleted them: an app's entrances, and a namespace's limits."""
 
 from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Callable, Sequence
 
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.providers.runtime import places
 from common.providers.runtime.kube import Cluster
-from common.providers.runtime.manifests import Manifests
 from common.providers.runtime.objects import KubeObject
-from common.values.app import App
 
 LOOK_SECONDS = 60.0
-"""How often at most one process looks for what leads to an app."""
+"""How often at most one process looks for the objects of a group."""
 
 
-class AppEntrances:
+class MissingObjects:
     """Knows when it looked last, and nothing else: another process, or this one after a restart, looks once more."""
 
-    def __init__(self, cluster: Cluster, manifests: Manifests) -> None:
+    def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._manifests = manifests
-        self._looked_at: dict[tuple[str, str], float] = {}
+        self._looked_at: dict[str, float] = {}
 
-    def ensure(self, app: App, url: str) -> bool:
-        """Put back what is missing, for the address that the app has. Returns whether something was.
+    def put_back(self, group: str, manifests: Callable[[], Sequence[KubeObject]]) -> bool:
+        """Put back what is missing of these objects. group: names them. Returns whether something was missing.
 
         What exists is not changed, as an operator may have changed it on purpose.
         """
-        key, now = (app.space.namespace, app.name), time.monotonic()
-        if key in self._looked_at and now - self._looked_at[key] < LOOK_SECONDS:
+        if group in self._looked_at and time.monotonic() - self._looked_at[group] < LOOK_SECONDS:
             return False
-        self._looked_at = {one: at for one, at in self._looked_at.items() if now - at < LOOK_SECONDS} | {key: now}
-        put_back = [self._put_back(manifest) for manifest in self._manifests.entrances(app, url)]
+        self.note_complete(group)
+        put_back = [self._put_back(manifest) for manifest in manifests()]
         return any(put_back)
+
+    def note_complete(self, group: str) -> None:
+        """Nothing of the group is missing now, as all of it has just been written."""
+        now = time.monotonic()
+        self._looked_at = {one: at for one, at in self._looked_at.items() if now - at < LOOK_SECONDS} | {group: now}
 
     def _put_back(self, manifest: KubeObject) -> bool:
         """Apply the object if it is missing, and return whether it was.

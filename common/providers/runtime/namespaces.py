@@ -8,16 +8,18 @@ from common.errors import ProviderRefused, ProviderUnavailable
 from common.providers.runtime import places
 from common.providers.runtime.kube import Cluster
 from common.providers.runtime.manifests import Manifests
+from common.providers.runtime.missing_objects import MissingObjects
 from common.providers.runtime.objects import KubeObject, is_going
 from common.values.app import Space
 
 
 class Namespaces:
-    """Reads, ensures and deletes them. Keeps no state."""
+    """Reads, ensures and deletes them. Keeps no state of its own."""
 
-    def __init__(self, cluster: Cluster, manifests: Manifests, *, instance: str) -> None:
+    def __init__(self, cluster: Cluster, manifests: Manifests, missing: MissingObjects, *, instance: str) -> None:
         self._cluster = cluster
         self._manifests = manifests
+        self._missing = missing
         self._instance = instance
 
     def is_there(self, space: Space) -> bool:
@@ -53,9 +55,10 @@ class Namespaces:
         for manifest in self._manifests.limits(space):
             self._apply(manifest)
         self._apply(self._manifests.namespace(space, has_limits=True))
+        self._missing.note_complete(space.namespace)
 
     def prepare(self, space: Space) -> None:
-        """Ensure the namespace, and update its limits if this AiWorker would write different ones."""
+        """Ensure the namespace and its limits, and update these if this AiWorker would write different ones."""
         found = self.read(space, for_writing=True)
         if found is None:
             self.ensure(space)
@@ -64,6 +67,12 @@ class Namespaces:
             # keep apps from running.
             with contextlib.suppress(ProviderUnavailable):
                 self.ensure(space)
+        else:
+            self.put_back_limits(space)
+
+    def put_back_limits(self, space: Space) -> None:
+        """Put back those of the existing namespace's limits that somebody deleted, such as a network policy."""
+        self._missing.put_back(space.namespace, lambda: self._manifests.limits(space))
 
     def delete(self, space: Space) -> None:
         if self.is_there(space):

@@ -14,6 +14,7 @@ from common.errors import ProviderRefused, ProviderUnavailable
 from common.providers.runtime import hardening, places, reasons
 from common.providers.runtime.egress_policies import pod_proxy_variables
 from common.providers.runtime.kube import Cluster, connect
+from common.providers.runtime.missing_objects import MissingObjects
 from common.providers.runtime.objects import KubeObject
 from common.providers.runtime.outside_hosts import OutsideHosts
 from common.providers.runtime.placing import placement
@@ -41,6 +42,7 @@ class KubernetesFleet:
         self._namespace = places.name("AIWORKER_AGENTS_NAMESPACE", self._fleet.namespace)
         self._outside = OutsideHosts(None, chosen.egress_proxy)
         self._cluster = cluster or connect(chosen.kubeconfig)
+        self._missing = MissingObjects(self._cluster)
 
     def ensure_agent(self, pod: AgentPod) -> PodState:
         found = self.read_agent(pod.name)
@@ -98,6 +100,7 @@ class KubernetesFleet:
                 code="foreign",
             )
         if about.get("annotations", {}).get(places.LIMITS) == mark:
+            self._missing.put_back(self._namespace, lambda: limits)
             return
         wanted: KubeObject = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self._namespace}}
         wanted["metadata"]["labels"] = labels
@@ -106,6 +109,7 @@ class KubernetesFleet:
             self._cluster.apply(places.path_of(manifest), manifest)
         wanted["metadata"]["annotations"] = {places.LIMITS: mark}
         self._cluster.apply(places.path("namespaces", self._namespace), wanted)
+        self._missing.note_complete(self._namespace)
 
     def _limits(self) -> list[KubeObject]:
         # Pods that are being deleted count too, so the quota is twice the number of agents.
