@@ -19,6 +19,7 @@ from tests.providers.forge_contract import ForgeContract, refused, twice
 from tests.providers.forge_credentials_contract import CredentialsContract, address
 from tests.providers.forge_pulls_contract import PullsContract
 from tests.providers.git_tree import WorkTree, git
+from tests.providers.gitea_shop import client_of
 
 NEW, OLD = "1.26.2", "1.15.0"
 
@@ -211,6 +212,21 @@ class TestAnOldServerKeepsTheContract(PullsContract, CredentialsContract):
         work.push("release/sprint-1", accept=(1, 128))
 
         assert forge.read_head(repository, "release/sprint-1") == head
+
+
+@pytest.mark.parametrize("version", [OLD])
+def test_a_server_that_was_updated_gets_the_rules_that_it_takes_now_before_the_next_run(
+    server: GiteaDouble, forge: GiteaForge, repository: Repository, tmp_path: Path
+) -> None:
+    forge.ensure_protection(repository, allows_direct_push=True)
+    repo = server.repo(repository.owner, repository.name)
+    before = dict(repo.rules)
+    server.update_to(NEW)
+    with contextlib.closing(client_of(server, tmp_path)) as later:
+        later.ensure_credential(repository, branch="aiworker/task", run_id="r")
+
+    assert {*repo.rules} >= {*before, "staging", "release/**", "release", "staging/**"}
+    assert repo.rules["main"] == before["main"]
 
 
 def test_what_a_killed_git_left_locked_in_the_mirror_stops_nobody(

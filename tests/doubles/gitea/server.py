@@ -59,11 +59,7 @@ class GiteaDouble:
     """
 
     def __init__(self, root: Path, *, version: str = "1.26.2", rings: bool = False, port: int = 0) -> None:
-        self.version = version
-        number = tuple(int(part) for part in version.split("+")[0].split("-")[0].split("."))
-        self._number = (number[0], number[1], number[2])
-        self.document = describe(self._number)
-        self._contract = Contract(self.document)
+        self.update_to(version)
         self.faults: list[Fault] = []
         self.effects: collections.Counter[str] = collections.Counter()
         self.violations: list[str] = []
@@ -78,6 +74,14 @@ class GiteaDouble:
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         self._thread.start()
         self.bell = Bell(self.model) if rings else None
+
+    def update_to(self, version: str) -> None:
+        """Be of this version from now on, with all that there is."""
+        self.version = version
+        number = tuple(int(part) for part in version.split("+")[0].split("-")[0].split("."))
+        self._number = (number[0], number[1], number[2])
+        self.document = describe(self._number)
+        self._contract = Contract(self.document)
 
     def close(self) -> None:
         self._ended.set()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -34,7 +34,7 @@ from common.providers.forge.gitea.client import TIMEOUT, Client
 from common.providers.forge.gitea.code import Code
 from common.providers.forge.gitea.features import Features, read_features, read_version
 from common.providers.forge.gitea.mirror import Mirror
-from common.providers.forge.gitea.protection import IN_THE_WAY, Protection
+from common.providers.forge.gitea.protection import Protection
 from common.providers.forge.gitea.pull_requests import Pulls
 from common.providers.forge.gitea.repository_setup import Account, Found
 from common.providers.forge.pulls import STATUS_STATES
@@ -48,9 +48,12 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class _Server:
+    """ruled: numbers of the repositories whose rules were looked at since the features were read."""
+
     features: Features
     account: Account
     read_at: float
+    ruled: set[int] = field(default_factory=set)
 
 
 class GiteaForge:
@@ -239,10 +242,9 @@ class GiteaForge:
         self, repository: Repository, *, default_branch: str | None = None, allows_direct_push: bool = False
     ) -> None:
         found = self._open(repository)
-        protection, mirror = self._protection(found), self._mirror(repository, found)
-        protection.ensure_platform_rules(default=default_branch, owners_push=allows_direct_push)
-        protection.ensure_room([name for name in IN_THE_WAY if not mirror.has_branches(f"refs/heads/{name}")])
-        protection.ensure_tag_rule()
+        self._protection(found).ensure_rules(
+            self._mirror(repository, found).is_free, default=default_branch, owners_push=allows_direct_push
+        )
 
     def is_own_login(self, login: str) -> bool:
         return login.lower() == self._server().account.login.lower() or login.startswith(run_users.PREFIX)
@@ -321,17 +323,16 @@ class GiteaForge:
     ) -> Credential:
         found = self._open(repository)
         git.branch_ref(branch)
-        server = self._server()
+        server, protection = self._server(), self._protection(found)
+        if found.number not in server.ruled:
+            # The server may have been updated since the project was made, and take rules that it did not take then.
+            if protection.lacks_rules():
+                protection.ensure_rules(self._mirror(repository, found).is_free)
+            server.ruled.add(found.number)
         return run_users.ensure(
-            self._client,
-            found,
-            self._protection(found),
-            server.features,
-            server.account,
-            branch=branch,
-            run_id=run_id,
-            may_push=may_push,
-        )
+            self._client, found, protection, server.features, server.account,
+            branch=branch, run_id=run_id, may_push=may_push,
+        )  # fmt: skip
 
     def delete_credential(self, repository: Repository, *, run_id: str) -> bool:
         try:

@@ -173,6 +173,10 @@ class Mirror:
         asked = ("ls-remote", "--quiet", "--heads", "--end-of-options", self._url, *patterns)
         return bool(self._remote(None, *asked, timeout=_ASK_SECONDS))
 
+    def is_free(self, name: str) -> bool:
+        """Whether the server has no branch of this name, which may be a pattern."""
+        return not self.has_branches(f"refs/heads/{name}")
+
     def nudge(self, branch: str) -> None:
         """Make the server notice the repository's content, by creating and deleting a branch.
 

@@ -7,7 +7,7 @@ push and restores it afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from urllib.parse import quote
 
 from common.names import RELEASE_PREFIX, STAGING_BRANCH, TAG_PREFIX, is_platform_branch
@@ -31,6 +31,24 @@ class Protection:
         self._account = account
         self._path = f"{found.path}/branch_protections"
 
+    def ensure_rules(
+        self, is_free: Callable[[str], bool], *, default: str | None = None, owners_push: bool | None = None
+    ) -> None:
+        """Ensure all rules that the server takes. is_free: whether no branch has this name or one below it.
+
+        default, owners_push: as in `ensure_platform_rules`.
+        """
+        self.ensure_platform_rules(default=default, owners_push=owners_push)
+        if self._features.has_patterns:
+            # A branch that is there needs to be deleted, which a rule would forbid.
+            for name in filter(is_free, IN_THE_WAY):
+                self.ensure_rule(name, pushers=(), is_forced=True)
+        self._ensure_tag_rule()
+
+    def lacks_rules(self) -> bool:
+        """Whether a rule is missing that this server could have, as after it was updated from before 1.19."""
+        return self._features.has_patterns and not {_RELEASES, *IN_THE_WAY} <= {_name(rule) for rule in self._rules()}
+
     def ensure_platform_rules(
         self, branches: Sequence[str] = (), *, default: str | None = None, owners_push: bool | None = None
     ) -> None:
@@ -51,16 +69,7 @@ class Protection:
             if is_platform_branch(branch):
                 self.ensure_rule(branch, pushers=(), is_forced=True)
 
-    def ensure_room(self, free: Sequence[str]) -> None:
-        """Ensure that nobody makes a branch that is in the way. No-op on a server without patterns.
-
-        free: those of IN_THE_WAY that do not exist. One that does needs to be deleted, which a rule would forbid.
-        """
-        if self._features.has_patterns:
-            for name in free:
-                self.ensure_rule(name, pushers=(), is_forced=True)
-
-    def ensure_tag_rule(self) -> None:
+    def _ensure_tag_rule(self) -> None:
         """Ensure that only the platform creates and moves release tags. No-op on a server without tag rules."""
         path = f"{self._found.path}/tag_protections"
         if not self._features.has_tag_rules:
