@@ -66,7 +66,8 @@ def lose_runs(
 
     A review concerns its task in no way: the proof has it done once more.
     is_fault: the problem is likely to last, so a run that was not claimed counts as an attempt of its task, too.
-    restarted: those of the runs whose agent or platform was restarted, for which the task is not to blame.
+    restarted: those of the runs whose agent or platform was restarted, for which the task is not to blame. Nor is it
+    for a run that was claimed and that no heartbeat named.
     seen: agent id → the last known problem of its pod. Returns how many of the runs were not over.
     """
     lost = 0
@@ -83,7 +84,8 @@ def lose_runs(
         give_back(tx, run)
         if park_if_limited(tx, task, run):
             continue
-        is_loss = was_at_work and run.id in restarted
+        # The answer to its claim may not have reached the agent, as when it was told to stop at that moment.
+        is_loss = was_at_work and not is_fault and (run.id in restarted or not run.is_acknowledged)
         requeue(tx, task, reason=why, counts=is_fault or (was_at_work and not is_loss), is_loss=is_loss)
     return lost
 

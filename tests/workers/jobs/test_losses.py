@@ -140,6 +140,22 @@ def test_a_run_that_a_restart_of_the_platform_lost_is_not_counted_and_a_later_on
     assert (platform.get(Task, task.id).attempts, platform.get(Task, task.id).losses) == (1, 1)
 
 
+def test_a_run_that_its_agent_never_named_is_not_counted_as_an_attempt(plain_platform: Platform) -> None:
+    """Its agent was told to stop when the answer to its claim was on the way."""
+    platform = plain_platform
+    task = platform.task(platform.project())
+    agent_id = platform.agent()
+    for number in range(1, 5):
+        runners.beat(agent_id, [])
+        platform.run_jobs()
+        claimed = runners.claim_run(agent_id)
+        assert claimed is not None
+        platform.silence(Run, claimed.run.id, 61)
+        assert platform.expire() == 1
+        lost = platform.get(Task, task.id)
+        assert (lost.state, lost.attempts, lost.losses) == ("backlog", 0, number)
+
+
 def test_a_run_that_its_machine_cut_short_goes_to_another_agent(platform: Platform) -> None:
     task = platform.task(platform.project())
     claimed = platform.claim()
