@@ -147,6 +147,8 @@ def set_password(terminal: Terminal, username: str, password: str | None) -> Non
     """Set a new password and end all logins of the user."""
     changed = accounts.set_password(username, password or _given_password(), by=operator())
     words = f"{username} has a new password and is logged out everywhere."
+    if not changed.is_active:
+        words += " The user stays deactivated: an administrator can activate it again on the page, under Users."
     _say(terminal, {"user": _shown(changed)}, words)
 
 

@@ -22,7 +22,7 @@ from common.models.account import ApiToken
 from common.models.task import Task
 from common.services.access import Caller
 from common.services.paging import MOST, PageQuery
-from common.services.people import tokens
+from common.services.people import accounts, tokens
 from common.services.people.tokens import list_api_tokens
 from common.services.tasks import lifecycle
 from common.settings import settings
@@ -225,6 +225,17 @@ def test_users_and_tokens_are_kept_on_the_database(plain_app: Flask) -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", listed[0]["expiresAt"])
     aiworker("token", "revoke", listed[0]["id"], "--user", "vic")
     assert client.get("/api/auth/me").status_code == 401
+
+
+def test_a_new_password_of_a_deactivated_user_says_that_the_user_stays_so(plain_app: Flask) -> None:
+    aiworker("user", "add", "ada", "--role", "admin", "--password", builders.PASSWORD)
+    made = aiworker_json("user", "add", "vic", "--role", "member", "--password", builders.PASSWORD)["user"]
+    accounts.update_user(made["id"], is_active=False, by=Caller("", "operator", Role.ADMIN))
+
+    assert aiworker("user", "password", "vic", "--password", "yet another password") == (
+        "vic has a new password and is logged out everywhere. "
+        "The user stays deactivated: an administrator can activate it again on the page, under Users."
+    )
 
 
 def test_what_is_done_to_users_tokens_and_the_schema_is_printed_as_json(plain_app: Flask) -> None:
