@@ -15,6 +15,10 @@ ISSUER = "aiworker"
 AUDIENCE = "aiworker-api"
 ALGORITHM = "HS256"
 LEEWAY_SECONDS = 10
+"""How long after its end a token is accepted."""
+MOST_AHEAD_SECONDS = 300
+"""How far ahead of the clock a token may have been issued: its machine's clock may be ahead, or may have been set back
+since. It makes no token valid for longer, and only this platform's key issues tokens."""
 LONGEST_TOKEN = 2048
 
 
@@ -65,7 +69,8 @@ def _verified(token: str, kind: str, key: str, longest_seconds: int) -> Claims:
             algorithms=[ALGORITHM],
             audience=AUDIENCE,
             issuer=ISSUER,
-            leeway=LEEWAY_SECONDS,
+            # `verify` grants less after the end.
+            leeway=MOST_AHEAD_SECONDS,
             options={"require": ["exp", "iat", "nbf", "sub", "jti", "aud", "iss"]},
         )
     except (jwt.PyJWTError, ValueError, UnicodeError, RecursionError) as error:

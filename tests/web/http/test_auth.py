@@ -175,6 +175,23 @@ def test_a_forged_token_is_a_401(plain_app: Flask, session: dict[str, Any], forg
     assert (reply.status_code, reply.json) == (401, INVALID)
 
 
+def test_a_login_stays_after_the_clock_was_set_back(plain_app: Flask, session: dict[str, Any]) -> None:
+    ahead = int(time.time()) + 240
+    access, refresh = (
+        _signed({**claims, "iat": ahead, "nbf": ahead, "exp": claims["exp"] + 240})
+        for claims in map(_claims, (session["accessToken"], session["refreshToken"]))
+    )
+
+    assert builders.client_with(plain_app, access).get("/api/auth/me").status_code == 200
+    assert plain_app.test_client().post("/api/auth/refresh", json={"refreshToken": refresh}).status_code == 200
+
+
+def test_a_token_is_refused_soon_after_its_end(plain_app: Flask, session: dict[str, Any]) -> None:
+    token = _signed({**_claims(session["accessToken"]), "exp": int(time.time()) - 20})
+
+    assert builders.client_with(plain_app, token).get("/api/auth/me").status_code == 401
+
+
 def test_a_token_that_was_accepted_is_refused_once_it_has_expired(
     plain_app: Flask, session: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
