@@ -281,7 +281,8 @@ def change_password(*, current: str, new: str, by: Caller, device: Device = UNKN
     """Change the caller's own password, end all of their logins and tokens, and open a new login for them.
 
     Invalid (`current`) if that is not the present password, (`new`) if it is too easy to guess. Conflict with an API
-    token: a program that holds one must not be able to lock its owner out.
+    token: a program that holds one must not be able to lock its owner out. Unauthenticated if they were deleted
+    meanwhile.
     """
     user = read_own_user(by=by)
     if not passwords.matches(user.password_hash, current):
@@ -291,7 +292,9 @@ def change_password(*, current: str, new: str, by: Caller, device: Device = UNKN
 
 @transactional
 def _change_password(tx: Transaction, seen: User, password_hash: str, device: Device, *, by: Caller) -> OpenLogin:
-    user = tx.lock(User, seen.id)
+    user = next(iter(tx.lock_all(User, [seen.id])), None)
+    if user is None:
+        raise Unauthenticated
     if not tx.lock_all(Login, [by.token_id]):
         raise Conflict("an API token can't change the password; log in with it", field="token")
     if user.password_hash != seen.password_hash:

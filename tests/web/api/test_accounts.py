@@ -10,9 +10,13 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from common.errors import Unauthenticated
 from common.models.account import User
+from common.services.access import Caller
 from common.services.people import accounts
+from common.services.people.sessions import UNKNOWN
 from common.settings import settings
+from common.states import Role
 from tests import builders
 from tests.builders import log_in
 from tests.web.world import at_once
@@ -171,6 +175,18 @@ def test_a_password_that_can_not_be_changed_stays(
 
     assert (reply.status_code, reply.json["details"]["field"]) == (400, field)
     assert log_in(plain_app.test_client())
+
+
+def test_who_is_deleted_while_they_change_their_password_is_told_that_they_are_nobody(
+    plain_app: Flask, plain_admin: FlaskClient
+) -> None:
+    user = builders.a_user("bob", Role.MEMBER)
+    login = accounts.log_in("bob", builders.PASSWORD)
+    seen = accounts.read_user(user.id)
+    assert plain_admin.delete(f"/api/users/{user.id}").status_code == 204
+
+    with pytest.raises(Unauthenticated):
+        accounts._change_password(seen, "hash", UNKNOWN, by=Caller(user.id, "bob", Role.MEMBER, login.login_id))
 
 
 def test_an_api_token_does_not_change_the_password(plain_app: Flask, plain_admin: FlaskClient) -> None:
