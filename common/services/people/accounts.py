@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 
 from common.errors import Conflict, Invalid, NotFound, Unauthenticated
 from common.events import UserChanged
-from common.models.account import ApiToken, EnrolmentToken, Login, User
+from common.models.account import ApiToken, Login, User
 from common.names import new_id
 from common.services.access import Caller
 from common.services.paging import Page, PageQuery, page_of
@@ -266,7 +266,7 @@ def _replace_password(tx: Transaction, user: User, password_hash: str) -> None:
     _record(tx, user, "password")
     _end_logins(tx, user)
     tx.session.execute(delete(ApiToken).where(ApiToken.user_id == user.id))
-    tx.session.execute(delete(EnrolmentToken).where(EnrolmentToken.created_by_id == user.id))
+    revoke_enrolment_tokens_of(tx, user.id)
     tx.access_changed(user.id)
 
 
@@ -324,7 +324,7 @@ def delete_user(tx: Transaction, user_id: str, *, by: Caller) -> None:
     _keep_an_admin(tx, user, stays_admin=False)
     tx.access_changed(user.id)
     _record(tx, user, "deleted", old_role=Role(user.role).label)
-    tx.session.execute(delete(EnrolmentToken).where(EnrolmentToken.created_by_id == user.id))
+    revoke_enrolment_tokens_of(tx, user.id)
     tx.session.delete(user)
     tx.session.flush()
 

@@ -253,7 +253,7 @@ def delete_enrolment_token(tx: Transaction, token_id: str, *, by: Caller) -> Non
 
 
 def revoke_enrolment_tokens_of(tx: Transaction, user_id: str) -> None:
-    """Delete the enrolment tokens of a user who is no active administrator any more."""
+    """Delete the enrolment tokens of a user who is no active administrator any more, or has a new password."""
     for row in tx.all(select(EnrolmentToken).where(EnrolmentToken.created_by_id == user_id)):
         _record(tx, row, "revoked")
         tx.session.delete(row)

@@ -13,6 +13,7 @@ from common.jobs import RESTORE_RUNTIME
 from common.models import EventRow, Job, TaskGroup
 from common.services.access import Caller, acting
 from common.services.people import accounts
+from common.services.people.tokens import create_enrolment_token
 from common.services.projects import projects
 from common.states import Environment, Role
 from common.transaction import Transaction, transactional
@@ -259,6 +260,24 @@ def test_an_enrolment_token_that_is_deleted_is_on_record(world: World) -> None:
     assert admin.delete(f"/api/enrolment-tokens/{token}").status_code == 204
 
     assert [one["data"]["change"] for one in feed_of(admin)] == ["created", "revoked"]
+
+
+def test_an_enrolment_token_that_ends_with_its_makers_password_or_account_is_on_record(world: World) -> None:
+    admin = world.client_of("ada", Role.ADMIN)
+    world.client_of("bob", Role.ADMIN)
+    bob, tokens = world.users["bob"].id, []
+    for act in (
+        lambda: admin.patch(f"/api/users/{bob}", json={"password": PASSWORD}),
+        lambda: admin.delete(f"/api/users/{bob}"),
+    ):
+        with acting("bob"):
+            tokens.append(create_enrolment_token(by=Caller(bob, "bob", Role.ADMIN)).row.id)
+        assert act().status_code in {200, 204}
+
+    ended = [one["data"] for one in feed_of(admin) if one["event"] == "token:changed"]
+    assert [(one["tokenId"], one["change"]) for one in ended] == [
+        (token, change) for token in tokens for change in ("created", "revoked")
+    ]
 
 
 def test_changes_of_the_platforms_settings_name_the_fields(world: World) -> None:
