@@ -111,7 +111,8 @@ def record_untested(tx: Transaction, lease: Lease, trial: Trial) -> None:
     if group is None:
         tx.again(lease, after_seconds=0)
     else:
-        _pass(tx, lease, group)
+        _forget_verdicts(group)
+        pass_tests(tx, lease, group)
 
 
 @transactional
@@ -148,12 +149,13 @@ def record_tested(
     decision = _decide(tx, group)
     _remember(tx, group, trial, decision)
     if isinstance(decision, Passed):
+        _forget_verdicts(group)
         if group.build.ignored:
             names = ", ".join(group.build.ignored)
             note_problem(group, None, QUARANTINED, f"Tests in quarantine failed, which counts for nothing: {names}")
         if decision.is_flaky:
             _note_flaky(tx, group, len(members_of(tx, group)), "It went on, as most of them passed; no task is blamed.")
-        _pass(tx, lease, group)
+        pass_tests(tx, lease, group)
     elif isinstance(decision, BaseIsRed | Flaky):
         _fail(tx, group, decision)
         tx.finish(lease)
@@ -238,9 +240,10 @@ def _store(tx: Transaction, group: TaskGroup, commit_sha: str | None, *, passed:
         )
 
 
-def _pass(tx: Transaction, lease: Lease, group: TaskGroup) -> None:
-    forget_problem(group, None, BASE_IS_RED)
-    pass_tests(tx, lease, group)
+def _forget_verdicts(group: TaskGroup) -> None:
+    """The branch passed: what an earlier attempt said of the tests holds no more."""
+    for kind in (FLAKY, BASE_IS_RED, QUARANTINED):
+        forget_problem(group, None, kind)
 
 
 def _fail(tx: Transaction, group: TaskGroup, decision: BaseIsRed | Flaky) -> None:

@@ -135,6 +135,28 @@ def test_a_whole_that_is_mostly_green_goes_on_and_says_that_it_is_flaky(
     assert platform.all(CommitVerdict) == []
 
 
+@pytest.mark.parametrize("results", ["rgg", "rgrr"])
+def test_a_group_that_was_flaky_is_no_longer_so_when_a_retry_is_green(
+    plain_platform: Platform, tmp_path: Path, results: str
+) -> None:
+    platform = plain_platform
+    tests = Scripted(tmp_path, results)
+    project = platform.project(PLAIN)
+    (task,) = approved(platform, project, *FILES[:1])
+    _test_with(platform, project, tests.command, green_runs=1)
+    group = platform.group(task)
+    platform.run_jobs()
+    assert _kinds(platform.get(TaskGroup, group.id)) == [(None, "flaky")]
+
+    tests.follow("")
+    task_groups.retry_task_group(group.id, by=platform.max)
+    platform.run_jobs()
+
+    group = platform.get(TaskGroup, group.id)
+    assert (group.state, group.problems) == ("merged", [])
+    assert _check(platform, group)[0] == "passed"
+
+
 def test_a_red_default_branch_blames_nobody_and_is_tested_once(plain_platform: Platform, tmp_path: Path) -> None:
     platform = plain_platform
     project = platform.project({**PLAIN, "broken": "x\n"})
