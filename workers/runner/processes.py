@@ -151,9 +151,13 @@ class Process:
         return code if code >= 0 else 128 - code
 
     @property
-    def error_text(self) -> str:
-        """The end of its standard error."""
-        return self._errors.text
+    def error_bytes(self) -> int:
+        """How much of its standard error was read."""
+        return self._errors.count
+
+    def error_text(self, *, after: int = 0) -> str:
+        """The end of its standard error, of what follows its first `after` bytes."""
+        return self._errors.text(after)
 
     @property
     def is_stopping(self) -> bool:
@@ -360,15 +364,17 @@ class _Errors:
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
+        self.count = 0
         self._end = bytearray()
         self._lines = _Lines(_LONGEST_ERROR_LINE)
         self._logged = 0
 
-    @property
-    def text(self) -> str:
-        return self._end.decode("utf-8", "replace")
+    def text(self, after: int) -> str:
+        following = min(self.count - after, len(self._end))
+        return self._end[len(self._end) - following :].decode("utf-8", "replace")
 
     def feed(self, chunk: bytes) -> None:
+        self.count += len(chunk)
         self._end += chunk
         del self._end[:-KEPT_ERROR_BYTES]
         self._log(self._lines.feed(chunk))

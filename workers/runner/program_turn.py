@@ -39,6 +39,7 @@ logger = logging.getLogger("workers.runner")
 
 _READ_SECONDS = 0.5
 _CANCEL_GRACE_SECONDS = 2.0
+_WORK = (Text, Thinking, ToolCall, ToolResult, Plan)
 _MOST_UNREAD_LINES = 50
 """Most lines of one process that are shown though they say nothing to the driver."""
 
@@ -130,6 +131,8 @@ class ProgramTurn:
         self._is_interrupted = False
         self._has_lingered = False
         self._unread = 0
+        self._old_error_bytes = 0
+        """Of its standard error: it worked on after them."""
 
     def run(self, cancellation: Cancellation) -> TurnEnd:
         """Start the process and read it to its end. On return nothing of it is left.
@@ -166,8 +169,11 @@ class ProgramTurn:
             if not takes_turns:
                 process.close_input()
             while not process.is_over:
+                error_bytes = process.error_bytes
                 for line in process.read(_READ_SECONDS):
-                    self._take(line, process)
+                    if self._take(line, process):
+                        # Only what was read before: nothing tells which of two streams was written first.
+                        self._old_error_bytes = error_bytes
                 self._steer(process)
                 self._watch(process)
         kill_all_below(self._workspace.home)
@@ -178,7 +184,8 @@ class ProgramTurn:
 
     # What it says
 
-    def _take(self, line: Line, process: Process) -> None:
+    def _take(self, line: Line, process: Process) -> bool:
+        """Return whether the line shows work."""
         if line.left_out_bytes:
             self._transcript.note(
                 f"A line of {self._name} was too long: {line.left_out_bytes} bytes of it are left out.", level="warn"
@@ -193,6 +200,7 @@ class ProgramTurn:
             self._follow(event, process)
         if not events and line.text.strip() and not line.text.lstrip().startswith(("{", "[")):
             self._show_unread(line.text)
+        return any(isinstance(event, _WORK) for event in events)
 
     def _show_unread(self, text: str) -> None:
         self._unread += 1
@@ -208,7 +216,7 @@ class ProgramTurn:
                 self._on_session(id)
             case End():
                 self._end_turn(event, process)
-            case Text() | Thinking() | ToolCall() | ToolResult() | Plan():
+            case _ if isinstance(event, _WORK):
                 if isinstance(event, ToolCall) and self._tools is not None:
                     self._tools.show(event)
                 self._result.was_active = True
@@ -287,7 +295,10 @@ class ProgramTurn:
         code = process.code
         if self._has_lingered and self._end is not None:
             code = 0 if self._end.ok else 1  # it was stopped after its work
-        exit_ = Exit(code=code, stderr=process.error_text, end=self._end, is_question_open=is_question_open)
+        exit_ = Exit(
+            code=code, stderr=process.error_text(), end=self._end, is_question_open=is_question_open,
+            late_stderr=process.error_text(after=self._old_error_bytes),
+        )  # fmt: skip
         if result.was_stopped:
             seconds = self._patience.silence
             spoken = f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:g} seconds"

@@ -33,8 +33,8 @@ def read_all(process: Process) -> list[Line]:
 def test_output_and_errors_come_apart_and_the_end_of_the_errors_is_kept(tmp_path: Path) -> None:
     process = begin("echo out; seq 1 40000 >&2; echo end >&2; exit 3", tmp_path)
     assert read_all(process) == [Line("out")]
-    assert process.error_text.endswith("\n40000\nend\n")
-    assert len(process.error_text) == KEPT_ERROR_BYTES
+    assert process.error_text().endswith("\n40000\nend\n")
+    assert len(process.error_text()) == KEPT_ERROR_BYTES
     assert process.code == 3
 
 

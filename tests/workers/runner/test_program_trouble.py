@@ -12,11 +12,13 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.workers.runner.fake_program import FakeDriver, attempt, write_program
+from tests.workers.runner.fake_program import FakeDriver, FakeReader, attempt, write_program
 from tests.workers.runner.runner_platform import Platform, PlatformRun, ended, eventually, git, head
 from workers.runner.attempt import Attempt
 from workers.runner.attempt_settings import AttemptSettings
 from workers.runner.cancellation import Why
+from workers.runner.drivers.program import Classified, Exit
+from workers.runner.drivers.refusals import classify_exit
 from workers.runner.program_turn import Patience
 from workers.sandbox.sandboxes import SandboxMode
 
@@ -191,6 +193,33 @@ def test_a_changed_path_that_no_file_can_have_fails_no_run(trouble: Trouble, pat
 
     assert (report["outcome"], report["summary"]) == ("completed", "All done")
     assert any("+x = 1" in str(line) for line in run.lines)
+
+
+class UsualReader(FakeReader):
+    def classify(self, exit: Exit) -> Classified:  # noqa: A002
+        return classify_exit(exit, program="fake")
+
+
+class UsualDriver(FakeDriver):
+    def reader(self) -> FakeReader:
+        return UsualReader()
+
+
+def test_an_old_warning_is_not_why_a_program_broke(trouble: Trouble) -> None:
+    """The provider refused nothing: the session is resumed."""
+    trouble.driver = UsualDriver(trouble.driver.executable)
+    go = trouble.folder / "go"
+    breaks = f"text there; until [ -e {go} ]; do sleep 0.05; done; text later; echo 'no such variable' >&2; exit 1"
+    warning = "echo 'warning: two authentications are set, the first is used' >&2"
+
+    _, run = trouble.begin(
+        f"[ $N = 2 ] || {warning}; session s; [ $N = 2 ] || {{ {breaks}; }}; echo x > x; end true ok"
+    )
+    eventually(lambda: "there" in run.log, "it works")
+    go.touch()
+
+    assert (ended(run)["outcome"], trouble.show("x")) == ("completed", "x")
+    assert "fake exited with 1: no such variable. Its session is resumed." in run.log
 
 
 def test_exit_0_without_work_says_so(trouble: Trouble) -> None:

@@ -87,12 +87,14 @@ Event = SessionStarted | Text | Thinking | ToolCall | ToolResult | Plan | Note |
 @dataclass(frozen=True)
 class Exit:
     """code: 128 + n after signal n. stderr: its end. end: the last End that was read, or None. is_question_open: a
-    question that it asked with our tool has no answer yet."""
+    question that it asked with our tool has no answer yet. late_stderr: what of stderr was read after its last work, so
+    that it may tell why it ended; None: all of it."""
 
     code: int
     stderr: str
     end: End | None
     is_question_open: bool
+    late_stderr: str | None = None
 
 
 class Ending(StrEnum):

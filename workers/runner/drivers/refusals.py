@@ -75,7 +75,7 @@ def classify_exit(exit: Exit, *, program: str, now: datetime | None = None) -> C
     if exit.end and exit.end.ok and exit.code == 0:
         return Classified(Ending.DONE)
     said = exit.end.text if exit.end and not exit.end.ok else ""
-    found = refusal(said or exit.stderr, program=program, now=now)
+    found = refusal(said or _last_errors(exit), program=program, now=now)
     if found:
         return found
     if said:
@@ -87,6 +87,13 @@ def classify_exit(exit: Exit, *, program: str, now: datetime | None = None) -> C
         how = f"{program} ended without a result"
     last = shortened(_last_line(exit.stderr))
     return Classified(Ending.BROKEN, f"{how}{f': {last}' if last else ''}.")
+
+
+def _last_errors(exit: Exit) -> str:  # noqa: A002
+    """What it printed as errors that may be why it ended: not what it had worked on after, nor if a signal ended it."""
+    if exit.code > 128:
+        return ""
+    return exit.stderr if exit.late_stderr is None else exit.late_stderr
 
 
 def refusal(said: str, *, program: str, now: datetime | None = None) -> Classified | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -139,6 +140,8 @@ def test_a_whole_turn_is_done_whatever_it_says() -> None:
         (_exit(0), "Codex ended without a result."),
         (_exit(137), "Codex was killed by signal 9."),
         (_exit(3, stderr="first\nlast words\n\n"), "Codex exited with 3: last words."),
+        (_exit(134, stderr="authentication warning\nout of memory"), "Codex was killed by signal 6: out of memory."),
+        (replace(_exit(1, stderr="401\nno such file"), late_stderr=""), "Codex exited with 1: no such file."),
         (_exit(1, "Half done", ok=True), "Codex exited with 1."),
     ],
 )
