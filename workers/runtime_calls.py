@@ -40,6 +40,7 @@ def run_check(runtime: Runtime, wanted: Check, *, makes_room: bool = True) -> Ch
     second verdict is final. makes_room: take down previews if it waits for a place to run. A command that exited with
     NO_TESTS has passed if its report has no test. One that exited with 0 has failed if its report names tests that
     failed, as below `| tee` or `|| true`. Secrets are masked in the names of tests, and nowhere else.
+    A check of the same id that began with other settings is ended and begins anew.
     """
     state = _run_once(runtime, wanted, makes_room)
     if state.died_by_signal:
@@ -67,6 +68,10 @@ def forget_check(runtime: Runtime, space: Space, check_id: str) -> None:
 
 def _run_once(runtime: Runtime, wanted: Check, makes_room: bool) -> CheckState:
     state = runtime.ensure_check(wanted)
+    if state.settings not in {"", wanted.settings}:
+        # The next look starts it, as a runtime may need a moment to end one.
+        runtime.delete_check(wanted.space, wanted.check_id)
+        return CheckState(CheckPhase.RUNNING, None, "")
     if state.phase is CheckPhase.WAITING:
         if makes_room:
             make_room(wanted.space, state.code)

@@ -120,7 +120,8 @@ class TestedCommit(Base):
 
     command_digest: of the commands and of where the report is. passed: whether the command passed, in any of its runs.
     report: the tests as JSON, each with its best result; None if there was no report, for which `problem` says why.
-    runs: how often they ran. reason, log: why the last run failed and the end of its output, masked; None if it passed.
+    runs: how often they ran; 0: by settings that have changed since. reason, log: why the last run failed, and the end
+    of its output, masked; None if it passed.
     """
 
     __test__ = False

@@ -43,7 +43,8 @@ class BuildResults:
     green_runs: the project's `group_test_runs` when the first run was planned, by which the results are judged even if
     it is changed; None before that. quarantined: the tests in quarantine then; None also if an older version planned
     it. check_id: the runtime's check for the present run; empty if there is none. left: checks of earlier attempts,
-    which may still run.
+    which may still run. settings: those by which the tests of this attempt run (see Check); None before the first run,
+    and if an older version planned it.
     """
 
     command: str | None = None
@@ -59,6 +60,7 @@ class BuildResults:
     quarantined: tuple[str, ...] | None = None
     check_id: str = ""
     left: tuple[str, ...] = ()
+    settings: str | None = None
 
     @property
     def unfinished(self) -> tuple[str, ...]:

@@ -55,7 +55,8 @@ class Overlay:
 
 @dataclass(frozen=True)
 class Check:
-    """A command to be run on a clean checkout of one commit. check_id: equal ids mean the same check.
+    """A command to be run on a clean checkout of one commit. check_id: equal ids mean the same check. settings: a
+    digest of the settings by which it runs; empty: unknown. It does not count if it began with others.
 
     command: a shell command. timeout_seconds: the whole process tree is killed this long after the command's start,
     which comes after the checkout and the setup command (see Needs). memory_limit, docker_image: see Spec.
@@ -83,6 +84,7 @@ class Check:
     only_files: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     measures_coverage: bool = False
+    settings: str = ""
 
     def second_run(self) -> Self:
         """The same check with an id of its own, to be run once more."""
@@ -127,6 +129,7 @@ class CheckState:
     code: when FAILED, one of CheckEnd; when WAITING, `quota`, `no_room` (nodes are full) or `no_node` (no node is
     suitable); when BROKEN, `service_missing`, `service_failed` or None. report: of the tests, once the command has
     ended by itself; None if the runtime reads no reports. coverage: None also if the tests wrote no such report.
+    settings: of the check that began; empty if an older version began it.
     """
 
     phase: CheckPhase
@@ -136,6 +139,7 @@ class CheckState:
     code: str | None = None
     report: TestReport | None = None
     coverage: Coverage | None = None
+    settings: str = ""
 
     @property
     def died_by_signal(self) -> bool:

@@ -180,6 +180,14 @@ class RuntimeContract:
         assert state == runtime.ensure_check(check)
         assert (state.phase, state.exit_code, state.reason) == (CheckPhase.PASSED, 0, None)
 
+    def test_a_check_says_by_which_settings_it_began(self, runtime: Runtime, space: Space, good: MakeVersion) -> None:
+        check = replace(check_of(good("v1"), space, "check-1", "true"), settings="first")
+
+        runtime.ensure_check(check)
+
+        assert finished(runtime, check).settings == "first"
+        assert runtime.ensure_check(replace(check, settings="second")).settings == "first"
+
     def test_a_deleted_check_is_gone(self, runtime: Runtime, space: Space, good: MakeVersion) -> None:
         check = check_of(good("v1"), space, "check-1", "sleep 600")
         runtime.ensure_environment(space)

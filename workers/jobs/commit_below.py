@@ -5,13 +5,16 @@ once more if they fail, before the commit counts as red.
 from __future__ import annotations
 
 import functools
+import json
 from dataclasses import dataclass, replace
 
 from common.providers.forge import Forge
 from common.providers.runtime import Runtime
+from common.services.projects.check_settings import settings_of
 from common.services.tasks import red_base, tested
 from common.services.tasks.tested import Tested
 from common.services.tasks.verification import ProofPlan
+from common.signing import digest_of
 from common.values.build_results import BASE_RUNS
 from common.values.check import Check, CheckPhase
 from common.values.test_report import TestReport
@@ -41,7 +44,8 @@ class CommitBelow:
         """What is known of its tests by the commands of this check of the claimed commit; None while they run."""
         sha = self.sha()
         below = replace(check, commit=sha, overlay=None)
-        below = replace(below, check_id=f"below-{sha[:24]}-{tested.digest_of(below)[:16]}")
+        # Proofs of several tasks share it, so it has nothing of a task's own settings.
+        below = replace(below, check_id=_check_id(below), settings=settings_of(below))
         known = tested.read_tested(below)
         while known is None or (not known.passed and known.runs < BASE_RUNS):
             run = 1 if known is None else known.runs + 1
@@ -77,3 +81,8 @@ class CommitBelow:
     @functools.cached_property
     def _head(self) -> str | None:
         return self.forge.read_head(self.plan.place.repository, self.plan.place.default_branch)
+
+
+def _check_id(below: Check) -> str:
+    which = f"-{digest_of(json.dumps(below.left_out))[:16]}" if below.left_out else ""
+    return f"below-{below.commit[:24]}{which}"

@@ -48,7 +48,8 @@ class _NotStarted(Exception):
 class _Running:
     """A check that has not finished, or whose result could not be stored."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: str) -> None:
+        self.settings = settings
         self.output = Tail()
         self.task: asyncio.Task[None] | None = None
         self.result: CheckState | None = None
@@ -56,7 +57,8 @@ class _Running:
         self.coverage: Coverage | None = None
 
     def state(self) -> CheckState:
-        return self.result or CheckState(CheckPhase.RUNNING, None, self.output.text())
+        state = self.result or CheckState(CheckPhase.RUNNING, None, self.output.text())
+        return replace(state, settings=self.settings)
 
 
 class Checks:
@@ -79,7 +81,7 @@ class Checks:
         known = self.state(wanted.space, wanted.check_id)
         if known is not None:
             return known
-        running = _Running()
+        running = _Running(wanted.settings)
         self._running[wanted.space.namespace, wanted.check_id] = running
         running.task = asyncio.create_task(self._run(wanted, running))
         return running.state()
@@ -134,8 +136,9 @@ class Checks:
         phase = CheckPhase.FAILED if ending.reason else CheckPhase.PASSED
         log_text = running.output.text()
         state = CheckState(
-            phase, ending.exit_code, log_text, ending.reason, ending.code, running.report, running.coverage
-        )
+            phase, ending.exit_code, log_text, ending.reason, ending.code, running.report, running.coverage,
+            wanted.settings,
+        )  # fmt: skip
         running.result = state
         try:
             file = self._result(namespace, wanted.check_id)

@@ -59,6 +59,10 @@ class ClusterChecks:
         job = self._cluster.read(places.path("jobs", space.namespace, name))
         if job is None or is_going(job):
             return None
+        settings = job["metadata"].get("annotations", {}).get(places.CHECK_SETTINGS, "")
+        return replace(self._state(space, name, job), settings=settings)
+
+    def _state(self, space: Space, name: str, job: KubeObject) -> CheckState:
         found = self._cluster.items(places.path("pods", space.namespace), labels=f"{places.CHECK}={name}")
         # On a node that is gone, a pod of a Job that was deleted may stay for long.
         pods = [pod for pod in found if is_owned(pod, job)]

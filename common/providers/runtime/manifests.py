@@ -223,7 +223,10 @@ class Manifests:
         variables = preparing.with_services(check.variables, check.needs, check.check_id)
         proxy = variables_of(check.network, self._chosen.egress_proxy, check.source.clone_url)
         job = self._object("batch/v1", "Job", check.space, name, marked, spec=spec)
-        job["metadata"]["annotations"] = {places.TIMEOUT_SECONDS: f"{check.timeout_seconds:g}"}
+        job["metadata"]["annotations"] = {
+            places.TIMEOUT_SECONDS: f"{check.timeout_seconds:g}",
+            places.CHECK_SETTINGS: check.settings,
+        }
         return [
             self._secret(check.space, secret, marked, proxy | dict(variables.values)),
             self._source(check.space, source, marked, check),

@@ -59,7 +59,8 @@ class Runtime(Protocol):
         """Return the last lines of this version's output with their times, oldest first. Empty if there are none."""
 
     def ensure_check(self, check: Check) -> CheckState:
-        """Start the check. No-op if it runs or has run, as long as the runtime remembers its id."""
+        """Start the check. No-op if it runs or has run, as long as the runtime remembers its id: then its state says by
+        which settings it began."""
 
     def read_check(self, space: Space, check_id: str) -> CheckState | None:
         """Return the check's state; None if the runtime does not know it: not started, deleted, lost in a restart."""

@@ -67,11 +67,12 @@ def next_trial(tx: Transaction, group: TaskGroup, project: Project) -> Trial:
     count, command = len(members_of(tx, group)), project.test_command
     if command is None:
         return Trial(group.attempt, count, None)
-    digest = command_digest(command, project.setup_command)
-    if group.build.command != digest:
-        # Results of another command do not count. A new attempt gives the checks new names.
+    digest, settings = command_digest(command, project.setup_command), _settings_in_force(project, group)
+    if group.build.command != digest or group.build.settings not in {None, settings}:
+        # Results of other settings do not count. A new attempt gives the checks new names.
         group.attempt += 1 if group.build.command is not None else 0
         group.build = BuildResults(digest, left=group.build.unfinished)
+    group.build = replace(group.build, settings=settings)
     quarantined = flaky_tests.quarantined(tx, project.id)
     if group.build.green_runs is None:
         # With another number, the runs so far might already have an end that nobody recorded.
@@ -90,6 +91,12 @@ def next_trial(tx: Transaction, group: TaskGroup, project: Project) -> Trial:
     check = check_of(project, check_id, commit_at(tx, group, position), is_approved=True)
     seconds = now - (group.build.since or now)
     return Trial(group.attempt, position, check, number, quarantined, seconds)
+
+
+def _settings_in_force(project: Project, group: TaskGroup) -> str | None:
+    """The settings by which the group's tests would run now; None if the project has no tests."""
+    check = check_of(project, group.id, group.head_sha or "", is_approved=True)
+    return None if check is None else check.settings
 
 
 def green_runs_of(group: TaskGroup, project: Project) -> int:
@@ -141,7 +148,7 @@ def record_tested(
     group.build = replace(group.build, since=None, check_id="", ignored=in_quarantine)
     _add_runs(group, [TrialRun(trial.position, passed, trial.seconds)], reason, log)
     trial_log.keep(tx, group, trial.position, passed=passed, reason=reason, log=log)
-    if _has_other_quarantine(tx, group):
+    if _has_other_settings(tx, group) or _has_other_quarantine(tx, group):
         # Runs of before failed by what counts for nothing now, or the other way round.
         group.attempt, group.build = group.attempt + 1, BuildResults(group.build.command, left=group.build.left)
         tx.again(lease, after_seconds=0)
@@ -163,6 +170,12 @@ def record_tested(
         if isinstance(decision, Culprit):
             _take_out_culprit(tx, group, decision)
         tx.again(lease, after_seconds=0)
+
+
+def _has_other_settings(tx: Transaction, group: TaskGroup) -> bool:
+    """Whether the tests would run by other settings than when the attempt began."""
+    begun_with = group.build.settings
+    return begun_with is not None and begun_with != _settings_in_force(tx.get(Project, group.project_id), group)
 
 
 def _has_other_quarantine(tx: Transaction, group: TaskGroup) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from common.models.project import Project
 from common.names import RELEASE_PREFIX, STAGING_BRANCH, is_preview_app
+from common.services.projects.check_settings import settings_of
 from common.services.projects.variables import environment_of_checks
 from common.values.app import App, Space
 from common.values.check import Check
@@ -76,12 +78,13 @@ def check_of(project: Project, check_id: str, commit: str, *, is_approved: bool 
     """The project's tests on this commit; None if it has no test command. is_approved: see `needs_of`."""
     if project.test_command is None:
         return None
-    return Check(
+    check = Check(
         place_of(project).space, check_id, commit, project.test_command, variables=environment_of_checks(project),
         memory_limit=project.memory_limit, docker_image=project.docker_image,
         needs=needs_of(project, is_approved=is_approved), network=network_of(project),
         test_report=project.test_report,
     )  # fmt: skip
+    return replace(check, settings=settings_of(check))
 
 
 def branch_fault(name: str) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 
 from common.models.delivery import CommitVerdict, TestedCommit
 from common.models.project import Project
@@ -30,13 +30,17 @@ def forget_red_results(tx: Transaction, project: Project, changed: Collection[st
     """
     if _DECIDING.isdisjoint(changed):
         return
-    # Those of a claimed commit are shown with its task, and nothing else goes by them.
     claimed = select(Run.claimed_sha).where(Run.project_id == project.id, Run.claimed_sha.is_not(None))
     for stored in (CommitVerdict, TestedCommit):
-        void = [stored.project_id == project.id, stored.commit_sha.not_in(claimed)]
+        void = [stored.project_id == project.id]
         if stored is CommitVerdict or _MASKED.isdisjoint(changed):
             void.append(stored.passed.is_(False))
-        tx.session.execute(delete(stored).where(*void).execution_options(synchronize_session=False))
+        unclaimed = delete(stored).where(*void, stored.commit_sha.not_in(claimed))
+        tx.session.execute(unclaimed.execution_options(synchronize_session=False))
+    # Those of a claimed commit are shown with its task. They are no runs to compare another one with: a test that ends
+    # otherwise by other settings is not flaky.
+    shown = update(TestedCommit).where(TestedCommit.project_id == project.id, TestedCommit.commit_sha.in_(claimed))
+    tx.session.execute(shown.values(runs=0).execution_options(synchronize_session=False))
 
 
 def forget_red_commit(tx: Transaction, project_id: str, commit_sha: str | None) -> None:

@@ -58,8 +58,10 @@ def _digest(check: Check, *, is_by_setup_below: bool, rules: Sequence[str] = _RU
 
 
 def read_tested(check: Check) -> Tested | None:
-    """What is known of the check's commit; None if its tests were never run by these commands."""
-    return _read(check, digest_of(check))
+    """What is known of the check's commit; None if its tests were never run by these commands, or the settings have
+    changed since."""
+    known = _read(check, digest_of(check))
+    return known if known is not None and known.runs else None
 
 
 def read_report_of_proof(check: Check) -> TestReport | None:
@@ -87,7 +89,7 @@ def _read(check: Check, *digests: str) -> Tested | None:
 def find_tested(tx: Transaction, check: Check) -> Tested | None:
     """As read_tested, within a transaction."""
     row = tx.session.get(TestedCommit, (check.space.project_id, check.commit, digest_of(check)))
-    return None if row is None else _tested(row)
+    return _tested(row) if row is not None and row.runs else None
 
 
 def _tested(row: TestedCommit) -> Tested:
@@ -136,6 +138,9 @@ def _record(tx: Transaction, check: Check, state: CheckState, run: int, *, is_la
             flaky_tests.count_run(tx, project_id, ran.report)
         _put(row, ran)
         tx.add(row)
+        return ran
+    if not row.runs:
+        _put(row, ran)
         return ran
     both, flaky = _together(_tested(row), ran)
     _put(row, both)

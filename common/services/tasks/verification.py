@@ -8,8 +8,6 @@ after MOST_REFUSALS.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -22,11 +20,12 @@ from common.models.delivery import GroupMember, TaskGroup
 from common.models.project import Project
 from common.models.run import Run
 from common.models.task import Task, TaskCheck
+from common.services.projects.check_settings import settings_of
 from common.services.projects.places import check_of, place_of
 from common.services.projects.variables import mask_of_project, mask_of_run, mask_or_sentence
 from common.services.runs import run_end
 from common.services.runs.lifecycle import newest_claim
-from common.services.tasks import flaky_tests, lifecycle, questions, scanning, tested
+from common.services.tasks import flaky_tests, lifecycle, questions, scanning
 from common.services.tasks.flaky_tests import QUARANTINED_TESTS
 from common.services.tasks.lifecycle import record_update
 from common.services.tasks.preview_pictures import void_pictures
@@ -142,13 +141,12 @@ def proof_plan(tx: Transaction, project: Project, task: Task, run: Run) -> Proof
 def check_of_claim(project: Project, task: Task, run: Run) -> Check | None:
     """The check of the claimed commit's tests; None if there are none to run.
 
-    Its id tells by which settings they run: if these change meanwhile, the tests begin anew.
+    If the settings by which they run change meanwhile, the tests begin anew.
     """
     check = check_of(project, run.id, run.claimed_sha) if run.claimed_sha is not None else None
     if check is None:
         return None
-    settings_of_run = json.dumps([tested.digest_of(check), project.test_setup, task.may_change_test_setup])
-    return replace(check, check_id=f"{run.id}-{hashlib.sha256(settings_of_run.encode()).hexdigest()[:8]}")
+    return replace(check, settings=settings_of(check, project.test_setup, task.may_change_test_setup))
 
 
 def _tests_first(project: Project, task: Task) -> str:

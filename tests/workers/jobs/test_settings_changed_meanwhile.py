@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 from pathlib import Path
 
-from common.models import Task
+from common.models import FlakyTest, Task, TaskGroup
 from common.services.projects import projects
 from common.services.tasks import findings, tasks
 from common.values.scans import names_in
 from tests.made_secrets import aws_key_id
+from tests.workers.jobs.test_train import PLAIN, approved
 from tests.workers.jobs.test_which_tests_ran import checks_of
 from tests.workers.jobs.test_whose_fault import FILES, PYTEST
 from tests.workers.platform import Platform
@@ -38,6 +40,71 @@ def test_a_result_of_the_former_test_command_does_not_count(plain_platform: Plat
 
     assert checks_of(platform, task)["tests"].message == "The tests pass: 1 ran."
     assert platform.get(Task, task.id).state == "ready_to_test"
+
+
+def test_tests_by_a_former_command_are_stopped(plain_platform: Platform, tmp_path: Path) -> None:
+    """They would take the place of others until their time is up."""
+    platform = plain_platform
+    project = platform.project(FILES, test_command=f"exec 9>{tmp_path}/lock; flock 9; {waiting(tmp_path, 'exit 1')}")
+    task = platform.task(project)
+    begun(platform, task, {"readme": "x\n"}, tmp_path / "begun")
+
+    projects.update_project(project.id, {"test_command": PYTEST}, by=platform.max)
+    platform.run_jobs()
+
+    assert platform.get(Task, task.id).state == "ready_to_test"
+    with (tmp_path / "lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_a_result_with_a_former_secret_does_not_count(plain_platform: Platform, tmp_path: Path) -> None:
+    platform = plain_platform
+    project = platform.project(
+        FILES, test_command=waiting(tmp_path, 'test "$SHOP_KEY" = right-key'),
+        secret_env_vars={"SHOP_KEY": "wrong-key"}, secrets_in_checks=["SHOP_KEY"],
+    )  # fmt: skip
+    task = platform.task(project)
+    begun(platform, task, {"readme": "x\n"}, tmp_path / "begun")
+
+    projects.update_project(project.id, {"secret_env_vars": {"SHOP_KEY": "right-key"}}, by=platform.max)
+    (tmp_path / "go").touch()
+    platform.run_jobs()
+
+    assert (checks_of(platform, task)["tests"].status, platform.get(Task, task.id).refusals) == ("passed", 0)
+    assert platform.get(Task, task.id).state == "ready_to_test"
+
+
+def test_a_result_of_a_group_with_a_former_variable_does_not_count(plain_platform: Platform, tmp_path: Path) -> None:
+    platform = plain_platform
+    project = platform.project(PLAIN)
+    members = approved(platform, project, {"a": "x\n"}, {"b": "x\n"})
+    command = waiting(tmp_path, 'test "$SHOP" = open')
+    projects.update_project(project.id, {"test_command": command, "env_vars": {"SHOP": "shut"}}, by=platform.max)
+    group = platform.group(*members)
+    platform.run_jobs(until=(tmp_path / "begun").exists)
+
+    projects.update_project(project.id, {"env_vars": {"SHOP": "open"}}, by=platform.max)
+    (tmp_path / "go").touch()
+    platform.run_jobs()
+
+    group = platform.get(TaskGroup, group.id)
+    assert (group.state, group.problems, {run.passed for run in group.build.runs}) == ("merged", [], {True})
+
+
+def test_a_test_that_only_a_variable_made_green_is_not_flaky(plain_platform: Platform) -> None:
+    platform = plain_platform
+    project = platform.project(FILES, test_command=PYTEST)
+    task = platform.task(project)
+    asks = "import os\n\n\ndef test_open():\n    assert os.environ['SHOP'] == 'open'\n"
+    sha = platform.work(task, {"readme": "x\n", "tests/test_open.py": asks})
+    assert checks_of(platform, task)["tests"].code == "tests_failed"
+
+    projects.update_project(project.id, {"env_vars": {"SHOP": "open"}}, by=platform.max)
+    platform.finish(platform.claim(), sha)
+    platform.run_jobs()
+
+    assert platform.get(Task, task.id).state == "ready_to_test"
+    assert platform.all(FlakyTest) == []
 
 
 def test_a_run_by_the_definitions_of_the_base_is_none_by_those_of_the_branch(
