@@ -119,7 +119,8 @@ def _unnamed_submodules(
     forge: Forge, repository: Repository, plan: ProofPlan, changes: Sequence[Change]
 ) -> Sequence[str]:
     """The paths of new links to commits of other repositories that no clone can follow: nobody can have their files."""
-    links = {change.after.path for change in changes if _is_link(change.after) and not _is_link(change.before)}
+    kept = {change.before.path for change in changes if _is_link(change.before)}
+    links = {change.after.path for change in changes if _is_link(change.after)} - kept
     if not links:
         return ()
     file = forge.read_file(

@@ -164,6 +164,30 @@ def test_a_submodule_that_gitmodules_names_passes(plain_platform: Platform) -> N
     assert plain_platform.get(Task, task.id).state == "ready_to_test"
 
 
+def test_a_submodule_that_is_moved_without_its_name_is_refused(plain_platform: Platform) -> None:
+    project = plain_platform.project(FILES, test_command=TESTS)
+    tree = plain_platform.clone(project)
+    (tree.path / ".gitmodules").write_text('[submodule "lib"]\n\tpath = lib\n\turl = https://example.com/lib.git\n')
+    git("add", ".gitmodules", at=tree.path)
+    git("update-index", "--add", "--cacheinfo", f"160000,{'8a' * 20},lib", at=tree.path)
+    git("commit", "--quiet", "--message", "Add a submodule", at=tree.path)
+    tree.push("main")
+    task = plain_platform.task(project)
+    claimed = plain_platform.claim()
+    branch = claimed.task.branch_name
+    git("checkout", "--quiet", "-b", branch, at=tree.path)
+    git("update-index", "--force-remove", "lib", at=tree.path)
+    git("update-index", "--add", "--cacheinfo", f"160000,{'8a' * 20},vendor/lib", at=tree.path)
+    git("commit", "--quiet", "--message", "Move it", at=tree.path)
+    tree.push(f"+{branch}")
+
+    plain_platform.finish(claimed, git("rev-parse", "HEAD", at=tree.path))
+    plain_platform.run_jobs()
+
+    (refused,) = plain_platform.all(TaskCheck, TaskCheck.task_id == task.id, TaskCheck.status == "failed")
+    assert (refused.code, "vendor/lib" in (refused.message or "")) == ("unnamed_submodules", True)
+
+
 def test_a_project_may_let_tests_be_deleted(plain_platform: Platform) -> None:
     project = plain_platform.project(FILES, test_command=TESTS, keep_tests=False)
     plain_platform.ready(project, "Tidy", {"tests/test_page.py": None})
