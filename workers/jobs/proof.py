@@ -250,4 +250,4 @@ def _named(paths: Iterable[str]) -> str:
 def is_test_file(path: str) -> bool:
     """Whether common test runners would take this for a test: by a folder such as `tests`, or by the file's name."""
     *folders, name = path.split("/")
-    return any(folder in _TEST_FOLDERS for folder in folders) or _TEST_NAME.search(name) is not None
+    return any(folder.lower() in _TEST_FOLDERS for folder in folders) or _TEST_NAME.search(name) is not None

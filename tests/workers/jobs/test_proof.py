@@ -244,7 +244,8 @@ def test_a_proof_that_could_not_be_made_is_asked_about_each_time(plain_platform:
     ("path", "is_one"),
     [
         ("tests/test_a.py", True), ("src/a_test.go", True), ("src/a.spec.ts", True), ("a.test.js", True),
-        ("src/__tests__/x.js", True), ("pkg/FooTest.java", True), ("src/contest.py", False), ("latest.txt", False),
+        ("src/__tests__/x.js", True), ("Tests/data/check.sh", True),
+        ("pkg/FooTest.java", True), ("src/contest.py", False), ("latest.txt", False),
         ("src/testing.py", False), ("index.html", False),
     ],
 )  # fmt: skip
