@@ -79,7 +79,7 @@ def compare(base: TestReport, head: TestReport, before: Bodies, after: Bodies) -
         else:
             renamed.add(again)
     both = sorted(ran_before & ran_now)
-    losses += [Loss(name, EMPTIED) for name in both if _is_emptied(name, before, after)]
+    losses += [Loss(name, EMPTIED) for name in both if after.has_emptied(name, before)]
     differ = functools.cache(lambda old, now: before.of_keys(old) != after.of_keys(now))
     changed = [name for name in both if (old := before.keys_of(name)) and differ(old, after.keys_of(name))]
     return Comparison(sorted(losses, key=lambda loss: loss.name), sorted(new - renamed), changed, len(renamed))
@@ -175,7 +175,7 @@ class _Mended:
         self._failed = base.names(TestResult.FAILED)
         self._words = set[str]().union(*(WORD.findall(name) for name in ran_now)) if self._failed else set[str]()
         self._is_changed = before.files | after.files
-        self._have_tests = {file for _, file in after.full}
+        self._have_tests = after.full_files
 
     def covers(self, name: str) -> bool:
         if name not in self._failed:
@@ -193,7 +193,3 @@ def _is_of_another_file(name: str, after: Bodies) -> bool:
     """Whether it is no test, but stands for a file or class in a file that is not changed."""
     is_no_test = _WITH_WORDS.fullmatch(name) or _OF_SCRIPT.fullmatch(name)
     return is_no_test is not None and after.files.isdisjoint(WORD.findall(name))
-
-
-def _is_emptied(name: str, before: Bodies, after: Bodies) -> bool:
-    return before.can_fail(name) and after.is_known(name) and not after.can_fail(name)

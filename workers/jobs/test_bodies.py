@@ -9,8 +9,10 @@ from __future__ import annotations
 import ast
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 # No part matches across the end of a line, so matching takes linear time on any file.
 _NAMED = re.compile(
@@ -27,21 +29,39 @@ _MOST_CHARACTERS = 4_000_000
 _LONGEST_FILE = 1_000_000
 _MOST_WORDS = 50
 """Of the title of a test, where those of its suites stand before it."""
+Function = ast.FunctionDef | ast.AsyncFunctionDef
 _CALLS_THAT_CANT_FAIL = frozenset({"print", "len", "str", "repr"})
 
 
 Key = tuple[str, str]
-"""The name of a test in its source, and its file."""
+"""The name of a test in its source, and its place: the path of its file and, in Python, its classes."""
+
+
+@dataclass(frozen=True)
+class _Body:
+    """Of a test in its file. classes: those around it, from the outermost; always empty for other languages than
+    Python."""
+
+    name: str
+    classes: tuple[str, ...]
+    text: str
+    can_fail: bool
 
 
 @dataclass
 class Bodies:
-    """The bodies of tests. digests: of every body, by the test's short name and file. full: of which of them some body
-    could fail. files: their names, up to the first dot, also of those that can't be read."""
+    """The bodies of tests. digests: of every body. full: where some body could fail; of Python, where all could.
+    files: the names of their files, up to the first dot, also of those that can't be read. full_files: of those that
+    have a body that could fail."""
 
-    digests: dict[str, dict[str, set[str]]] = field(default_factory=dict)
+    digests: dict[Key, set[str]] = field(default_factory=dict)
     full: set[Key] = field(default_factory=set)
     files: set[str] = field(default_factory=set)
+    full_files: set[str] = field(default_factory=set)
+    _places: dict[str, dict[str, set[str]]] = field(default_factory=dict)
+    """By the test's name and the name of its file."""
+    _counts: Counter[tuple[Key, bool]] = field(default_factory=Counter)
+    """Of the bodies of a key, and whether they can fail."""
     _told_apart: set[str] = field(default_factory=set)
 
     def add(self, path: str, content: bytes) -> None:
@@ -50,38 +70,42 @@ class Bodies:
         self.files.add(file)
         if len(content) > _LONGEST_FILE:
             return
-        for name, body, can_fail in _python(content) if path.endswith(".py") else _braces(content):
-            digest = hashlib.sha256(body.encode("utf-8", "replace")).hexdigest()
-            self.digests.setdefault(name, {}).setdefault(file, set()).add(digest)
-            if can_fail:
-                self.full.add((name, file))
+        for body in _python(content) if path.endswith(".py") else _braces(content):
+            key = body.name, "::".join((path, *body.classes))
+            digest = hashlib.sha256(body.text.encode("utf-8", "replace")).hexdigest()
+            self.digests.setdefault(key, set()).add(digest)
+            self._places.setdefault(body.name, {}).setdefault(file, set()).add(key[1])
+            self._counts[key, body.can_fail] += 1
+            if body.can_fail:
+                self.full.add(key)
+                self.full_files.add(file)
 
     def tell_apart(self, tests: Iterable[str]) -> None:
         """Note the names of tests of which these, as reported, say the file: then a test of that name from another file
         has no body here."""
         for test in tests:
             words = words_of(test)
-            self._told_apart.update(name for name in self._names_of(test) if words & self.digests[name].keys())
+            self._told_apart.update(name for name in self._names_of(test) if words & self._places[name].keys())
 
     def keys_of(self, test: str) -> tuple[Key, ...]:
         """Where the bodies are that a reported test may have. Many tests may have the same, as with parameters."""
         words, keys = words_of(test), list[Key]()
         for name in self._names_of(test):
-            files = self.digests[name].keys()
-            found = files & words
+            files = self._places[name]
+            found = _nearest([place for file in files.keys() & words for place in files[file]], words)
             if not found and name not in self._told_apart:
-                found = set(files)
-            keys += [(name, file) for file in sorted(found)]
+                found = {place for places in files.values() for place in places}
+            keys += [(name, place) for place in sorted(found)]
         return tuple(keys)
 
     def _names_of(self, test: str) -> tuple[str, ...]:
-        names = tuple(name for name in short_names(test) if name in self.digests)
+        names = tuple(name for name in short_names(test) if name in self._places)
         if names:
             return names
         # jest, vitest, mocha and Playwright write the titles of the suites before that of the test.
         title = test.rsplit("::", 1)[-1].strip()
         begins = [found.end() for found in _SPACES.finditer(title)][-_MOST_WORDS:]
-        return next(((title[begin:],) for begin in begins if title[begin:] in self.digests), ())
+        return next(((title[begin:],) for begin in begins if title[begin:] in self._places), ())
 
     def of(self, test: str) -> set[str]:
         """The digests of the bodies that a reported test may have."""
@@ -89,13 +113,40 @@ class Bodies:
 
     def of_keys(self, keys: Iterable[Key]) -> set[str]:
         """The digests of the bodies there."""
-        return set().union(*(self.digests[name][file] for name, file in keys))
+        return set().union(*(self.digests[key] for key in keys))
 
     def is_known(self, test: str) -> bool:
         return bool(self.keys_of(test))
 
     def can_fail(self, test: str) -> bool:
         return any(key in self.full for key in self.keys_of(test))
+
+    def has_emptied(self, test: str, before: Bodies) -> bool:
+        """Whether a body of this test could fail `before`, and can't here. Where several tests of a file have one name,
+        one of them counts for all, as nothing tells them apart."""
+        if not before.can_fail(test) or not self.is_known(test):
+            return False
+        return not self.can_fail(test) or any(self._has_emptied(key, before) for key in before.keys_of(test))
+
+    def _has_emptied(self, key: Key, before: Bodies) -> bool:
+        full, hollow = (key, True), (key, False)
+        return self._counts[full] < before._counts[full] and self._counts[hollow] > before._counts[hollow]
+
+
+def _nearest(places: Collection[str], words: Collection[str]) -> set[str]:
+    """Those that have the most of the words in their folders and classes, and the fewest other classes."""
+    if len(places) < 2:
+        return set(places)
+
+    def nearness(place: str) -> tuple[int, int]:
+        path, *classes = place.split("::")
+        folders = WORD.findall(path.rpartition("/")[0])
+        others = sum(one not in words for one in classes)
+        return sum(one in words for one in {*folders, *classes}), -others
+
+    near = {place: nearness(place) for place in places}
+    nearest = max(near.values())
+    return {place for place in places if near[place] == nearest}
 
 
 def words_of(test: str) -> set[str]:
@@ -114,20 +165,55 @@ def short_names(test: str) -> tuple[str, ...]:
     return (last,) if plain in {"", last} else (last, plain)
 
 
-def _python(content: bytes) -> Iterator[tuple[str, str, bool]]:
-    """Yield name, body and whether it can fail, for each function."""
+def _python(content: bytes) -> Iterator[_Body]:
+    """Yield the functions of the module and of its classes, and those inside of functions whose names no other has.
+
+    Where conditions choose one of several, all of them have to be able to fail.
+    """
     try:
         tree = ast.parse(content)
+        found = dict[tuple[tuple[str, ...], str], list[Function]]()
+        for classes, node in _defined(tree.body, ()):
+            found.setdefault((classes, node.name), []).append(node)
+        names = {name for _, name in found}
+        for inner in ast.walk(tree):
+            if isinstance(inner, Function) and inner.name not in names:
+                found.setdefault(((), inner.name), []).append(inner)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            body = _reached(node.body)
+    for (classes, name), nodes in found.items():
+        bodies = [_reached(node.body) for node in nodes]
+        can_fail = all(any(map(_can_fail, body)) for body in bodies)
+        for body in bodies:
             try:
                 text = "\n".join(ast.dump(statement) for statement in body)
             except RecursionError:
                 continue
-            yield node.name, text, any(_can_fail(statement) for statement in body)
+            yield _Body(name, classes, text, can_fail)
+
+
+def _defined(body: Sequence[ast.stmt], classes: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Function]]:
+    """The functions that these statements define, with the classes around them. Of equal names, the last counts, unless
+    conditions choose."""
+    named = {one.name: one for one in body if isinstance(one, Function | ast.ClassDef)}
+    for node in named.values():
+        if isinstance(node, ast.ClassDef):
+            yield from _defined(node.body, (*classes, node.name))
+        else:
+            yield classes, node
+    for one in body:
+        if not isinstance(one, Function | ast.ClassDef):
+            for block in _blocks(one):
+                yield from _defined(block, classes)
+
+
+def _blocks(statement: ast.stmt) -> Iterator[Sequence[ast.stmt]]:
+    """The statements inside of one such as `if` or `try`."""
+    inner = (getattr(statement, name, ()) for name in ("handlers", "cases"))
+    for one in (statement, *chain.from_iterable(inner)):
+        for name in ("body", "orelse", "finalbody"):
+            if block := getattr(one, name, None):
+                yield block
 
 
 def _reached(body: Iterable[ast.stmt]) -> list[ast.stmt]:
@@ -159,7 +245,7 @@ def _is_idle(call: ast.Call) -> bool:
     return name.startswith("assert") and all(isinstance(argument, ast.Constant) for argument in call.args)
 
 
-def _braces(content: bytes) -> Iterator[tuple[str, str, bool]]:
+def _braces(content: bytes) -> Iterator[_Body]:
     text = content.decode("utf-8", "replace")
     left = _MOST_CHARACTERS
     for found in _NAMED.finditer(text):
@@ -172,7 +258,7 @@ def _braces(content: bytes) -> Iterator[tuple[str, str, bool]]:
         left -= _LONGEST_BODY if body is None else len(body)
         if body is not None:
             plain = " ".join(_COMMENT.sub(" ", body).split())
-            yield name, plain, "(" in plain
+            yield _Body(name, (), plain, "(" in plain)
 
 
 def _begin_in_call(head: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 import pytest
 
@@ -95,6 +96,66 @@ def test_tests_of_the_same_name_are_told_apart_by_their_files() -> None:
     # Where the report does not say the file, each of them may be meant.
     classes = ran("shop.First::test_a", "shop.Second::test_a")
     assert len(compare(classes, classes, of("tests/test_a.py", FULL), of("tests/test_a.py", EMPTY[0])).losses) == 2
+
+
+ONE = "def test_a():\n    assert compute() == 1\n"
+HOLLOW = "def test_a():\n    pass\n"
+FIRST, SECOND = "shop.test_a.First::test_a", "shop.test_a.Second::test_a"
+CLASSES = (
+    "class First:\n    def test_a(self):\n        assert compute() == 1\n\n\n"
+    "class Second:\n    def test_a(self):\n        assert compute() == 2\n"
+)
+
+
+def emptied(name: str, old: Mapping[str, str], new: Mapping[str, str], *others: str) -> list[str]:
+    """The tests that are lost where files with these texts are changed, and all tests still run."""
+    before, after = Bodies(), Bodies()
+    for bodies, texts in ((before, old), (after, new)):
+        for path, text in texts.items():
+            bodies.add(path, text.encode())
+    both = ran(name, *others)
+    return [loss.name for loss in compare(both, both, before, after).losses]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{ONE}\n\n{HOLLOW}",
+        f"{ONE}\n\nif True:\n    def test_a():\n        pass\n",
+        f"{HOLLOW}\n\ndef other():\n    def test_a():\n        assert compute() == 1\n",
+        f"{HOLLOW}\n\nclass Other:\n    def test_a(self):\n        assert compute() == 1\n",
+    ],
+)
+def test_an_emptied_test_is_seen_beside_another_function_of_its_name(text: str) -> None:
+    assert emptied("test_a::test_a", {"test_a.py": ONE}, {"test_a.py": text}) == ["test_a::test_a"]
+
+
+def test_a_class_of_tests_is_seen_that_a_hollow_one_of_its_name_hides() -> None:
+    hides = f"{CLASSES}\n\nclass First:\n    def test_a(self):\n        pass\n"
+    assert emptied(FIRST, {"test_a.py": CLASSES}, {"test_a.py": hides}, SECOND) == [FIRST]
+
+
+def test_an_emptied_test_is_seen_beside_one_of_another_class() -> None:
+    new = CLASSES.replace("assert compute() == 1", "pass")
+    assert emptied(FIRST, {"test_a.py": CLASSES}, {"test_a.py": new}, SECOND) == [FIRST]
+    # Such as a test that is inherited: its own class is not in its name.
+    assert emptied("test_a.Third::test_a", {"test_a.py": CLASSES}, {"test_a.py": new}) == ["test_a.Third::test_a"]
+
+
+def test_an_emptied_test_is_seen_beside_one_of_a_file_of_the_same_name() -> None:
+    old, new = {"cart/test_a.py": ONE, "page/test_a.py": ONE}, {"cart/test_a.py": HOLLOW, "page/test_a.py": f"{ONE}#\n"}
+    assert emptied("cart.test_a::test_a", old, new, "page.test_a::test_a") == ["cart.test_a::test_a"]
+    # Run in the folder of each, they have the same names.
+    assert emptied("test_a::test_a", old, new, "test_a::test_a (2)") == ["test_a::test_a", "test_a::test_a (2)"]
+
+
+def test_an_emptied_test_is_seen_beside_one_with_the_same_title() -> None:
+    suite = "describe('SUITE', () => {\n  it('adds', () => {\n    expect(add()).toBe(1);\n  });\n});\n"
+    old = suite.replace("SUITE", "cart") + suite.replace("SUITE", "page")
+    new = suite.replace("SUITE", "cart") + suite.replace("SUITE", "page").replace("expect(add()).toBe(1);", "")
+    assert emptied("cart adds", {"a.test.js": old}, {"a.test.js": new}, "page adds") == ["cart adds", "page adds"]
+    assert emptied("cart adds", {"a.test.js": old}, {"a.test.js": f"{old}\n"}, "page adds") == []
+    assert emptied("cart adds", {"a.test.js": old}, {"a.test.js": suite.replace("SUITE", "cart")}) == []
 
 
 def test_a_body_is_the_same_whatever_stands_around_it() -> None:
