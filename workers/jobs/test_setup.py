@@ -16,6 +16,7 @@ from common.providers.forge import Blob, Change, Entry, Forge
 from common.values.check import FileText, Overlay
 from common.values.repository import Repository
 from workers.jobs.commit_reads import changes_between
+from workers.jobs.links import paths_by_links
 from workers.jobs.setup_parts import has_parts, same_parts, with_parts_of
 from workers.jobs.setup_scripts import Followed, follow, scripts_named
 
@@ -47,7 +48,7 @@ class _Pair:
 class SetupFiles:
     """Finds the files that define how tests run. patterns: gitignore's. command: the project's test command.
 
-    followed: what the command leads to in the commit below.
+    followed: what the command leads to in the commit below, and what its links lead to that define how tests run.
     """
 
     forge: Forge
@@ -95,13 +96,21 @@ class SetupFiles:
 
     def _follow(self, entries: Sequence[Entry]) -> Followed:
         blobs = {entry.path: entry.object_id for entry in entries if entry.is_file}
+        linked = paths_by_links(entries, self._contents)
+        blobs |= {path: blobs[real] for path, real in linked.items()}
 
         def read(paths: Sequence[str]) -> Mapping[str, bytes]:
             wanted = {blobs[path]: path for path in paths if path in blobs}
             found = self.forge.read_blobs(self.repository, list(wanted)) if wanted else ()
             return {wanted[blob.object_id]: blob.content for blob in found if len(blob.content) <= LARGEST_FOLLOWED}
 
-        return follow(self.command, [entry.path for entry in entries], read)
+        found = follow(self.command, [*(entry.path for entry in entries), *linked], read)
+        defines = replace(self, followed=found).defines
+        return replace(found, paths=found.paths | {real for path, real in linked.items() if defines(path)})
+
+    def _contents(self, links: Sequence[Entry]) -> dict[str, bytes]:
+        blobs = self._blobs([link.object_id for link in links])
+        return {link.path: blobs[link.object_id].content for link in links if link.object_id in blobs}
 
     def _pairs(self, changes: Sequence[Change]) -> Iterator[_Pair]:
         found = [pair for change in changes for pair in self._sides(change)]

@@ -44,6 +44,9 @@ def changed(old: str, new: str, text: str = PAGE_TESTS) -> str:
     return text.replace(old, new)
 
 
+HOLLOW_PAGE = changed('self.assertEqual(title(), "Shop")', "pass").replace("self.assertEqual(len(title()), 4)", "pass")
+
+
 LIES: dict[str, dict[str, str | None]] = {
     "skipped": {"tests/test_page.py": changed("class Page", '@unittest.skip("later")\nclass Page')},
     "expected to fail": {"tests/test_page.py": changed("    def ", "    @unittest.expectedFailure\n    def ")},
@@ -52,6 +55,14 @@ LIES: dict[str, dict[str, str | None]] = {
             "self.assertEqual(len(title()), 4)", "return\n        self.assertEqual(len(title()), 4)"
         )
     },
+    "emptied beside others of their names": {
+        "tests/test_page.py": changed('self.assertEqual(title(), "Shop")', "pass").replace(
+            "self.assertEqual(len(title()), 4)", "pass"
+        )
+        + "\n\nclass Shop(unittest.TestCase):\n    def test_title(self):\n        self.assertIn('M', title())\n"
+        + "\n    def test_length(self):\n        self.assertIn('M', title())\n"
+    },
+    "emptied, with a copy": dict.fromkeys(["tests/test_page.py", "tests/test_zone.py"], HOLLOW_PAGE),
     "not collected": {"tests/test_page.py": changed("Page(unittest.TestCase)", "Pages")},
     "renamed inside tests": {"tests/test_page.py": changed("def test_", "def check_")},
     "swapped": {
@@ -91,6 +102,28 @@ def test_a_hidden_test_is_refused_by_its_name(plain_platform: Platform) -> None:
         assert set(lost_names(lost)) >= set(RED), lie
         assert platform.get(Task, task.id).round == 2
         tasks.cancel_task(task.id, by=platform.max)
+
+
+@pytest.mark.parametrize(
+    "links", [{"tests/test_page.py": "../hollow.py"}, {"tests": "other", "other/test_page.py": "../hollow.py"}]
+)
+def test_an_emptied_test_behind_a_link_is_refused(plain_platform: Platform, links: dict[str, str]) -> None:
+    platform = plain_platform
+    task = platform.task(platform.project(FILES, test_command=PYTEST))
+    claimed = platform.claim()
+    tree, branch = platform.clone(claimed.project), claimed.task.branch_name
+    git("checkout", "--quiet", "-B", branch, f"origin/{branch}", at=tree.path)
+    others = {name.replace("tests/", "other/"): FILES[name] for name in ("tests/__init__.py", "tests/test_other.py")}
+    git("rm", "-r", "--quiet", next(iter(links)), at=tree.path)
+    for name, target in links.items():
+        (tree.path / name).parent.mkdir(exist_ok=True)
+        (tree.path / name).symlink_to(target)
+    sha = tree.commit({**BROKEN, **others, "hollow.py": HOLLOW_PAGE}, on=branch)
+    tree.push(branch)
+    platform.finish(claimed, sha)
+    platform.run_jobs()
+
+    assert set(RED) <= set(lost_names(checks_of(platform, task)["lost_tests"]))
 
 
 def test_a_silenced_command_is_refused(plain_platform: Platform) -> None:
