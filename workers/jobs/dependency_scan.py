@@ -19,6 +19,7 @@ from common.services.tasks.verification import CheckResult, ProofPlan
 from common.settings import settings
 from common.values.packages import Package
 from common.values.scans import DEPENDENCIES
+from workers.jobs.links import linked_files
 from workers.jobs.lock_files import MOST_LOCK_BYTES, NOT_READ, ecosystem_of, packages_in
 from workers.jobs.scan_findings import Finding, Words, digest_of, findings_check, shown_path, shown_paths
 
@@ -88,6 +89,7 @@ class _Locks:
 
     def read(self, changes: Sequence[Change]) -> None:
         after = [change.after for change in changes if change.after is not None and change.after.is_file]
+        after += self._linked(changes)
         self.unknown = [file.path for file in after if file.path.rpartition("/")[2] in NOT_READ]
         locks = [file for file in after if ecosystem_of(file.path) is not None]
         before = [change.before for change in changes if change.before is not None and change.before.is_file]
@@ -97,6 +99,16 @@ class _Locks:
         old = {package for file in former for package in self._packages(file, contents, is_new=False)}
         for file in locks:
             self.new |= dict.fromkeys(self._packages(file, contents, is_new=True) - old, file.path)
+
+    def _linked(self, changes: Sequence[Change]) -> list[File]:
+        """What links that are lock files by their names lead to: package managers follow them."""
+        repository = self.plan.place.repository
+        try:
+            return linked_files(self.forge, repository, self.plan.claimed_sha or "", changes)
+        except ProviderRefused as error:
+            if error.code != "diff_too_large":
+                raise
+            return []
 
     def _packages(self, file: File, contents: Mapping[str, bytes] | None, *, is_new: bool) -> frozenset[Package]:
         try:

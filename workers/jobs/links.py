@@ -3,13 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from posixpath import dirname, normpath
 from typing import TypeGuard
 
-from common.providers.forge import Entry
+from common.errors import ProviderRefused
+from common.providers.forge import Change, Entry, Forge
+from common.values.repository import Repository
 
+LARGEST_LISTING = 64 * 2**20
+"""Bytes of the list of files of a commit: has room for the largest public repositories, with 400,000 files."""
 MOST_LINKS, MOST_PATHS, MOST_STEPS = 1000, 100_000, 10
 _LINK = "120000"
+
+
+def linked_files(forge: Forge, repository: Repository, commit: str, changes: Sequence[Change]) -> list[Entry]:
+    """The files that the new and changed links of these changes lead to in the commit, with their paths through these.
+
+    Raises ProviderRefused (`diff_too_large`) if they can't be followed.
+    """
+    places = tuple(f"{change.after.path}/" for change in changes if is_link(change.after))
+    if not places:
+        return []
+    listing = forge.list_files(repository, commit=commit, max_bytes=LARGEST_LISTING)
+    if listing.is_truncated:
+        raise ProviderRefused(f"the links of {commit} can't be followed", code="diff_too_large")
+
+    def read(links: Sequence[Entry]) -> dict[str, bytes]:
+        blobs = forge.read_blobs(repository, [link.object_id for link in links])
+        contents = {blob.object_id: blob.content for blob in blobs}
+        return {link.path: contents[link.object_id] for link in links if link.object_id in contents}
+
+    files = {entry.path: entry for entry in listing.entries}
+    found = paths_by_links(listing.entries, read)
+    return [replace(files[real], path=path) for path, real in found.items() if f"{path}/".startswith(places)]
 
 
 def paths_by_links(entries: Sequence[Entry], read: Callable[[Sequence[Entry]], Mapping[str, bytes]]) -> dict[str, str]:

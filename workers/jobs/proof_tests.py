@@ -21,14 +21,14 @@ from common.values.check import Check, CheckPhase, CheckState
 from common.values.repository import Repository
 from common.values.test_report import TestReport, TestResult
 from workers.jobs.commit_below import CommitBelow
-from workers.jobs.links import is_link, paths_by_links
+from workers.jobs.links import linked_files
 from workers.jobs.lost_tests import RAN, Comparison, all_lost, compare
 from workers.jobs.new_tests import NewTests
 from workers.jobs.proof import is_test_file, kept_tests, read_changes
 from workers.jobs.red_tests import RedTests
 from workers.jobs.sentences import first_of
 from workers.jobs.test_bodies import Bodies
-from workers.jobs.test_setup import LARGEST_LISTING, SetupChange, SetupFiles, setup_change
+from workers.jobs.test_setup import SetupChange, SetupFiles, setup_change
 from workers.jobs.untested_lines import check_coverage
 from workers.overlays import is_too_large
 from workers.runtime_calls import forget_check, run_check, with_source
@@ -172,24 +172,11 @@ class TestProof:
             return replace(compare(base, report, Bodies(), Bodies()), is_by_body=False)
         return compare(base, report, before, after)
 
-    def _linked_tests(self) -> Iterator[Entry]:
+    def _linked_tests(self) -> list[Entry]:
         """The files of tests that the commit's new and changed links lead to, by their paths through these."""
-        links = [change.after for change in read_changes(self.forge, self._repository, self.plan)]
-        places = tuple(f"{link.path}/" for link in links if is_link(link))
-        if not places:
-            return
-        listing = self.forge.list_files(self._repository, commit=self.plan.claimed_sha or "", max_bytes=LARGEST_LISTING)
-        if listing.is_truncated:
-            raise ProviderRefused("the links of the commit can't be followed", code="diff_too_large")
-        files = {entry.path: entry for entry in listing.entries}
-        for path, real in paths_by_links(listing.entries, self._texts).items():
-            if f"{path}/".startswith(places) and is_test_file(path):
-                yield replace(files[real], path=path)
-
-    def _texts(self, entries: Sequence[Entry]) -> dict[str, bytes]:
-        blobs = self.forge.read_blobs(self._repository, [entry.object_id for entry in entries])
-        contents = {blob.object_id: blob.content for blob in blobs}
-        return {entry.path: contents[entry.object_id] for entry in entries if entry.object_id in contents}
+        changes = read_changes(self.forge, self._repository, self.plan)
+        found = linked_files(self.forge, self._repository, self.plan.claimed_sha or "", changes)
+        return [entry for entry in found if is_test_file(entry.path)]
 
     def _bodies(self, entries: Sequence[Entry | None]) -> Bodies:
         bodies, paths = Bodies(), dict[str, list[str]]()

@@ -10,13 +10,15 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import TypeGuard
 
 from common.errors import ProviderRefused
 from common.masking import Mask
-from common.providers.forge import Blob, Change, Forge
+from common.providers.forge import Blob, Change, Entry, Forge
 from common.services.tasks.verification import CheckResult
 from common.values.repository import Repository
 from common.values.scans import SECRETS, ScanPlan
+from workers.jobs.links import is_link
 from workers.jobs.scan_findings import Finding, Words, digest_of, findings_check, shown_path, shown_paths
 from workers.jobs.secret_texts import find_secrets, reading_of
 
@@ -53,8 +55,8 @@ class _Search:
     """Hashes of the stripped lines of all changed files before the change."""
 
     def check(self, changes: Sequence[Change], plan: ScanPlan) -> CheckResult:
-        before = {change.before.object_id for change in changes if change.before and change.before.is_file}
-        after = [change.after for change in changes if change.after is not None and change.after.is_file]
+        before = {change.before.object_id for change in changes if _is_text(change.before)}
+        after = [change.after for change in changes if _is_text(change.after)]
         paths: dict[str, list[str]] = {}
         for entry in after:
             if entry.object_id not in before:
@@ -137,6 +139,11 @@ def _telling_lines(value: str) -> list[str]:
     """The lines by which a value is known. Others of several lines, such as the first of a key, may stand anywhere."""
     lines = value.splitlines()
     return lines and [max(lines, key=len), *(line for line in lines if len(line) >= TELLING_LENGTH and " " not in line)]
+
+
+def _is_text(entry: Entry | None) -> TypeGuard[Entry]:
+    """Whether it may hold a secret: a file, or a link, whose text is free."""
+    return entry is not None and (entry.is_file or is_link(entry))
 
 
 def _is_binary(blob: Blob) -> bool:

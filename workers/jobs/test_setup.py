@@ -16,14 +16,12 @@ from common.providers.forge import Blob, Change, Entry, Forge
 from common.values.check import FileText, Overlay
 from common.values.repository import Repository
 from workers.jobs.commit_reads import changes_between
-from workers.jobs.links import paths_by_links
+from workers.jobs.links import LARGEST_LISTING, paths_by_links
 from workers.jobs.setup_parts import has_parts, same_parts, with_parts_of
 from workers.jobs.setup_scripts import Followed, follow, scripts_named
 
 LARGEST_FOLLOWED = 100_000
 """Bytes of a file that is read to find the scripts that a test command leads to."""
-LARGEST_LISTING = 64 * 2**20
-"""Bytes of the list of files of the commit below: has room for the largest public repositories, with 400,000 files."""
 
 
 @dataclass(frozen=True)
