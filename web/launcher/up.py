@@ -7,6 +7,7 @@ nothing that was committed is lost.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -330,4 +331,6 @@ def _say_password(admin_password: str) -> None:
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)
+    """Print the line. It is lost if that fails, as in a file on a full disk: the platform runs on all the same."""
+    with contextlib.suppress(OSError):
+        print(line, flush=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -12,6 +13,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import IO, Any
 
 import psutil
 import pytest
@@ -41,12 +43,14 @@ LOGS = {"agent-1", "flower", "supervisor", "valkey", "web", "worker", "worker-sl
 
 
 @contextmanager
-def launched(data_dir: Path, port: int, *words: str) -> Iterator[subprocess.Popen[str]]:
+def launched(
+    data_dir: Path, port: int, *words: str, output: IO[Any] | int = subprocess.PIPE
+) -> Iterator[subprocess.Popen[str]]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AIWORKER_")}
     environment |= {"AIWORKER_DATA_DIR": str(data_dir), "AIWORKER_PORT": str(port)}
     command = [sys.executable, "-c", LAUNCH, *words]
     with subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT, text=True
     ) as launcher:
         try:
             yield launcher
@@ -125,6 +129,25 @@ def _swept_at(data_dir: Path) -> str | None:
     with closing(sqlite3.connect(data_dir / "aiworker.db")) as database:
         found = database.execute("SELECT at FROM marks WHERE name = 'sweep'").fetchone()
     return str(found[0]) if found else None
+
+
+def test_it_runs_on_while_its_output_has_no_room(tmp_path: Path) -> None:
+    port = free_port()
+    with Path("/dev/full").open("w") as full, launched(tmp_path / "data", port, output=full) as launcher:
+        wait_until("the platform", lambda: launcher.poll() is not None or _answers(port))
+        children = started_by(launcher)
+        # It tells of that, too.
+        _see_sweeps_go_on_after_a_lost_broker(tmp_path / "data", children)
+        assert launcher.poll() is None
+        launcher.send_signal(signal.SIGINT)
+        launcher.wait()
+    wait_until("the end of all of it", lambda: not any(lives(child.pid) for child in children))
+
+
+def _answers(port: int) -> bool:
+    with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/api/health/live") as reply:
+        return bool(reply.status == 200)
+    return False
 
 
 def test_what_it_starts_may_be_named_in_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
