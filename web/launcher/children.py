@@ -122,7 +122,7 @@ class Processes:
         for child in self._children.values():
             self._reap(child)
             if child.start_again_at is not None and time.monotonic() >= child.start_again_at:
-                self._spawn(child)
+                self._start_again(child)
 
     def stop(self, names: Iterable[str], *, patience_seconds: float) -> None:
         """Terminate these programs together, and kill those that do not end in time. Returns when all have ended."""
@@ -165,6 +165,24 @@ class Processes:
         if forked:
             for child, fork in zip(forked, fork_modules([_module(child.program) for child in forked]), strict=True):
                 self._watch(child, fork)
+
+    def _start_again(self, child: _Child) -> None:
+        """Later, if the machine has no memory, processes or files for it now: the others are not to end for that."""
+        try:
+            self._spawn(child)
+        except (OSError, Misconfigured) as error:
+            child.quick_failures += 1
+            delay = self._delay(child)
+            reason = error.strerror if isinstance(error, OSError) else error
+            self._say(f"{child.program.name} can't be started: {reason}; it is tried again in {delay:.1f} s")
+
+    def _delay(self, child: _Child) -> float:
+        """How long it waits for its next start, from now on: longer with each failure."""
+        delay = growing_delay(
+            child.quick_failures, first_seconds=FIRST_DELAY_SECONDS, longest_seconds=LONGEST_DELAY_SECONDS
+        )
+        child.start_again_at = time.monotonic() + delay
+        return delay
 
     def _watch(self, child: _Child, process: subprocess.Popen[bytes] | Fork) -> None:
         assert process.stdout is not None
@@ -230,13 +248,9 @@ class Processes:
             ended = f"{child.program.name} ended as it was told to"
             self._say(f"{ended}, so it is not started again before the next start of the platform")
             return
-        now = time.monotonic()
-        started = now - child.started_at >= STABLE_SECONDS
+        started = time.monotonic() - child.started_at >= STABLE_SECONDS
         child.quick_failures = 1 if started else child.quick_failures + 1
-        delay = growing_delay(
-            child.quick_failures, first_seconds=FIRST_DELAY_SECONDS, longest_seconds=LONGEST_DELAY_SECONDS
-        )
-        child.start_again_at = now + delay
+        delay = self._delay(child)
         how = f"by signal {signal_name(-returncode)}" if returncode < 0 else f"with code {returncode}"
         self._say(f"{child.program.name} ended {how}; it is started again in {delay:.1f} s")
         if child.quick_failures == FAILURES_TO_SHOW:

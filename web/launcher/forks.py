@@ -94,14 +94,18 @@ def fork_modules(modules: Sequence[Module]) -> list[Fork]:
     """Start these programs, which share their memory. Call it from the main thread; it waits for the loading.
 
     A program that could not be started has ended with status 1 already; the reason is in the output of the first one.
+    Raises OSError, and leaves nothing open, if the machine has no room for the pipes or the template.
     """
     _prepare_to_fork()
-    outputs = [os.pipe() for _ in modules]
-    reading, writing = os.pipe()
     launcher, before = os.getpid(), _children()
-    # The template's children become this process's when the template ends.
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    template = os.fork()
+    with contextlib.ExitStack() as undoing:
+        outputs = [_pipe(undoing) for _ in modules]
+        reading, writing = _pipe(undoing)
+        # The template's children become this process's when the template ends.
+        _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        undoing.callback(_prctl, _PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+        template = os.fork()
+        undoing.pop_all()
     if template == 0:
         _be_template(modules, [output for _, output in outputs], writing, launcher)
     for descriptor in (writing, *(output for _, output in outputs)):
@@ -113,6 +117,14 @@ def fork_modules(modules: Sequence[Module]) -> list[Fork]:
     _adopted.update(_children() - before - set(pids))
     pids += [_ended_child() for _ in modules[len(pids) :]]
     return [Fork(pid, os.fdopen(output, "rb", buffering=0)) for pid, (output, _) in zip(pids, outputs, strict=True)]
+
+
+def _pipe(undoing: contextlib.ExitStack) -> tuple[int, int]:
+    """Its two ends, which are closed when what is undone is. Raises OSError."""
+    ends = os.pipe()
+    for end in ends:
+        undoing.callback(os.close, end)
+    return ends
 
 
 def reap_adopted() -> None:

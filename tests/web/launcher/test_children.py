@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,6 +64,29 @@ def test_a_program_that_is_killed_is_started_again(processes: Processes, said: S
     step_until(processes, lambda: processes.pid("one") not in (None, first))
 
     assert said == ["one ended by signal SIGKILL; it is started again in 0.5 s"]
+
+
+def test_a_program_is_started_again_once_the_machine_can(processes: Processes, said: Said) -> None:
+    processes.start(program("one", FOREVER))
+    step_until(processes, lambda: processes.tail("one") == ["up"])
+    first = processes.pid("one")
+    assert first is not None
+
+    with no_more_files():
+        os.kill(first, signal.SIGKILL)
+        step_until(processes, lambda: said.has("one can't be started: Too many open files; it is tried again in 1.0 s"))
+    step_until(processes, lambda: processes.pid("one") not in (None, first))
+
+
+@contextmanager
+def no_more_files() -> Iterator[None]:
+    """This process can open no more files."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_a_program_that_cannot_start_shows_the_end_of_its_log(processes: Processes, said: Said, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -110,6 +111,24 @@ def test_a_fork_that_is_killed_is_started_again(tmp_path: Path) -> None:
         os.kill(int(next(lines)), signal.SIGKILL)
 
         assert next(lines) == "program ended by signal SIGKILL; it is started again in 0.5 s"
+        wait_until("the second start", lambda: (tmp_path / "logs" / "program.log").read_text().count("loaded_by") == 2)
+
+
+def test_a_fork_is_started_again_once_the_machine_can(tmp_path: Path) -> None:
+    with launched(tmp_path) as (launcher, lines):
+        told(tmp_path)
+        seen = psutil.Process(launcher.pid)
+        before, limits = seen.num_fds(), resource.prlimit(launcher.pid, resource.RLIMIT_NOFILE)
+        # Room for one of the two pipes that it takes: one number below is free.
+        highest = max(map(int, os.listdir(f"/proc/{launcher.pid}/fd")))
+        resource.prlimit(launcher.pid, resource.RLIMIT_NOFILE, (highest + 2, limits[1]))
+
+        os.kill(int(next(lines)), signal.SIGKILL)
+
+        assert next(lines) == "program ended by signal SIGKILL; it is started again in 0.5 s"
+        assert next(lines) == "program can't be started: Too many open files; it is tried again in 1.0 s"
+        assert seen.num_fds() == before - 1
+        resource.prlimit(launcher.pid, resource.RLIMIT_NOFILE, limits)
         wait_until("the second start", lambda: (tmp_path / "logs" / "program.log").read_text().count("loaded_by") == 2)
 
 
