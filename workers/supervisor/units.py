@@ -196,7 +196,9 @@ class Processes:
         if enclosed is not None:
             enclosed.begin(process.pid)
         record = Record(mark, process.pid, started_at(process.pid))
-        write(file, record)
+        # On a full disk this may fail. The command runs already, and is found by its mark, which the file's name tells.
+        with contextlib.suppress(OSError):
+            write(file, record)
         return Unit(record, file, process, output, enclosed)
 
 
