@@ -92,7 +92,8 @@ class Version:
 
 
 MACHINE = "machine"
-"""The code of an AppState if versions of many projects failed at the same time, so this version is not to blame."""
+"""The code of an AppState if the machine is to blame and not this version: versions of many projects failed at the same
+time, or there was no room to start it."""
 CHECKOUT_FAILED, CONFIG = "checkout_failed", "config"
 WAITS_FOR_SECRETS = frozenset({CHECKOUT_FAILED, CONFIG})
 """Codes of an AppState that is not FAILED if a new pod of the version may lack what `ensure_app` writes again: a

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from common.errors import NO_ROOM
 from common.machine import git_trees
 from common.machine.children import kill_group
 from common.machine.files import remove_tree
@@ -198,7 +199,8 @@ async def _git_once(*arguments: str, source: Source | None, given: bytes) -> Non
             start_new_session=True,
         )
     except OSError as error:
-        raise CheckoutFailed(f"git can't be started: {error.strerror}") from error
+        kind = CutShort if error.errno in NO_ROOM else CheckoutFailed
+        raise kind(f"git can't be started: {error.strerror}") from error
     if process.stdin is not None:
         process.stdin.write(given)
         process.stdin.close()

@@ -9,7 +9,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
-from common.values.app import Health
+from common.errors import NO_ROOM
+from common.values.app import MACHINE, Health
+from workers.supervisor.checkout import CutShort
 from workers.supervisor.units import Streams
 
 log = logging.getLogger(__name__)
@@ -28,6 +30,12 @@ class VersionFailed(Exception):
         super().__init__(reason)
         self.code = code
         self.reason = reason
+
+
+def failed_by(error: Exception, code: str, reason: str) -> VersionFailed:
+    """The failure that this error caused. If the machine had no room, no version is to blame: then its code is MACHINE."""
+    has_no_room = isinstance(error, CutShort) or (isinstance(error, OSError) and error.errno in NO_ROOM)
+    return VersionFailed(MACHINE if has_no_room else code, reason)
 
 
 def failure_of(error: Exception) -> VersionFailed:

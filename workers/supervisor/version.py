@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from common.machine.waiting import Deadline, growing_delay
-from common.values.app import MACHINE, AppPhase, Version
+from common.values.app import CHECKOUT_FAILED, MACHINE, AppPhase, Version
 from common.values.check import CheckEnd
 from workers.commits import NOTHING_TO_RUN
 from workers.supervisor.checkout import CheckoutFailed
 from workers.supervisor.endings import death_of
 from workers.supervisor.failures import DEATHS_WITHIN_SECONDS, Deaths, FailedStarts
-from workers.supervisor.health import Listener, VersionFailed, failure_of, probe
+from workers.supervisor.health import Listener, VersionFailed, failed_by, failure_of, probe
 from workers.supervisor.logs import LogFile
 from workers.supervisor.ports import NoFreePort
 from workers.supervisor.removals import remove_or_log
@@ -179,9 +179,9 @@ class RunningVersion:
             await self._tools.checkouts.make(self._project_id, source, self.wanted.commit, code)
             self._workplace.make_home()
         except CheckoutFailed as error:
-            raise VersionFailed("checkout_failed", f"the checkout of {self.wanted.commit} failed: {error}") from error
+            raise failed_by(error, CHECKOUT_FAILED, f"the checkout of {self.wanted.commit} failed: {error}") from error
         except OSError as error:
-            raise VersionFailed("checkout_failed", f"the checkout can't be written: {error.strerror}") from error
+            raise failed_by(error, CHECKOUT_FAILED, f"the checkout can't be written: {error.strerror}") from error
         program = starting(self.wanted.spec.start_command, code)
         if program is None:
             raise VersionFailed("nothing_to_run", NOTHING_TO_RUN)
@@ -192,7 +192,7 @@ class RunningVersion:
             end = self._log.output_end() if error.code == SETUP_FAILED else ""
             raise VersionFailed(error.code, error.reason + end) from error
         except OSError as error:
-            raise VersionFailed("exited", f"it can't be started: {error}") from error
+            raise failed_by(error, "exited", f"it can't be started: {error}") from error
         return program
 
     async def _start(self, program: Command) -> None:
@@ -207,7 +207,7 @@ class RunningVersion:
             listens = {"PORT": str(port), "HOST": LOOPBACK}
             unit = await self._workplace.start(program, self._log, environ=listens, needs_dial=True)
         except (OSError, NoFreePort) as error:
-            raise VersionFailed("exited", f"it can't be started: {error}") from error
+            raise failed_by(error, "exited", f"it can't be started: {error}") from error
         self._unit = unit
         self._death = asyncio.create_task(death_of(unit, self._workplace.bound, self._log))
         self._log.note(f"started as process {unit.pid}, PORT={port}")
@@ -338,7 +338,7 @@ class RunningVersion:
         except NotReady as error:
             return VersionFailed(error.code, error.reason)
         except OSError as error:
-            return VersionFailed("exited", f"it can't be started: {error}")
+            return failed_by(error, "exited", f"it can't be started: {error}")
         finally:
             turn.end()
         return None
@@ -374,7 +374,7 @@ class RunningVersion:
         count = self._deaths.count
         if not self._deaths.are_too_many and not stays_bad:
             return growing_delay(count, first_seconds=FIRST_DELAY_SECONDS, longest_seconds=LONGEST_DELAY_SECONDS)
-        code = failure.code if failure.code in {CheckEnd.MEMORY, CheckEnd.DISK} else "keeps_dying"
+        code = failure.code if failure.code in {CheckEnd.MEMORY, CheckEnd.DISK, MACHINE} else "keeps_dying"
         words = f"it failed {count} times within {DEATHS_WITHIN_SECONDS:g} s, most recently: {failure.reason}"
         judged = self._judged(VersionFailed(code, words))
         if judged.code == MACHINE:

@@ -22,16 +22,17 @@ from common.services.tasks.lifecycle import record_update
 from common.services.tasks.verification import CheckResult, refuse, store_check
 from common.states import DeploymentState, Environment, Phase, TaskState
 from common.transaction import Transaction, transactional
-from common.values.app import App
+from common.values.app import MACHINE, App
 from common.values.place import Place
 
 NEVER_RAN = frozenset(
     {
         "nothing_to_run", "quota", "no_room", "not_started", "image", "config", "checkout_failed", "given_up",
-        "service_missing", "service_failed",
+        "service_missing", "service_failed", MACHINE,
     }
 )  # fmt: skip
-"""Error codes of a preview whose program never ran: there is nothing to run, or the runtime could not start it.
+"""Error codes of a preview whose program never ran: there is nothing to run, or the runtime could not start it; or of
+one for which the machine is to blame.
 
 The task's work is not at fault: its proof stands, and a person tests it without a preview.
 """

@@ -40,7 +40,7 @@ FAILURES_HOURS = 24
 """Rollbacks that failed longer ago do not count."""
 MOST_FAILURES = 10
 """How many of them are read: after fewer, the pause has reached its limit."""
-TOGETHER = "not rolled back, as versions of many projects failed together"
+NOT_TO_BLAME = "not rolled back, as the machine is at fault"
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def record_restored(tx: Transaction, lease: Lease, dying: Sequence[Dying], looks
             continue
         reason = mask_or_sentence(mask_of_deployment, tx, live)(each.reason)
         if live.id in held:
-            _note_failing(tx, live, f"{TOGETHER}: {reason}", MACHINE)
+            _note_failing(tx, live, f"{NOT_TO_BLAME}: {reason}", MACHINE)
             continue
         _note_failing(tx, live, reason, None)
         target = versions.default_target(tx, live)

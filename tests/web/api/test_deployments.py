@@ -274,7 +274,7 @@ def test_what_fails_together_is_not_rolled_back(world: World) -> None:
         for name in names:
             start(name, "exit 4")
         assert look() == []
-        assert all(str(get(Deployment, live[name]).error).startswith(restoring.TOGETHER) for name in names)
+        assert all(str(get(Deployment, live[name]).error).startswith(restoring.NOT_TO_BLAME) for name in names)
         assert look() == []
 
         # Those that are well again keep no word of it; the one that is not was bad by itself.
