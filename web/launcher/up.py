@@ -8,11 +8,14 @@ nothing that was committed is lost.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import secrets
+import select
 import shutil
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -331,6 +334,19 @@ def _say_password(admin_password: str) -> None:
 
 
 def _say(line: str) -> None:
-    """Print the line. It is lost if that fails, as in a file on a full disk: the platform runs on all the same."""
+    """Print the line. It is lost where that fails or has to wait, as in a file on a full disk and in a terminal that was
+    stopped with Ctrl-S: the platform runs on all the same, and its logs have what its programs say.
+    """
     with contextlib.suppress(OSError):
-        print(line, flush=True)
+        if _takes_output():
+            print(line, flush=True)
+
+
+def _takes_output() -> bool:
+    output = select.poll()
+    try:
+        output.register(sys.stdout.fileno(), select.POLLOUT)
+    except io.UnsupportedOperation:
+        # It is kept in memory.
+        return True
+    return bool(output.poll(0))

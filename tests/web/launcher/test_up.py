@@ -9,6 +9,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import termios
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -142,6 +143,22 @@ def test_it_runs_on_while_its_output_has_no_room(tmp_path: Path) -> None:
         launcher.send_signal(signal.SIGINT)
         launcher.wait()
     wait_until("the end of all of it", lambda: not any(lives(child.pid) for child in children))
+
+
+def test_it_runs_on_while_its_terminal_is_stopped(tmp_path: Path) -> None:
+    ours, terminal = os.openpty()
+    port = free_port()
+    try:
+        with launched(tmp_path / "data", port, output=terminal) as launcher:
+            wait_until("the platform", lambda: b"Stop it with Ctrl-C" in os.read(ours, 65536))
+            # As Ctrl-S does.
+            termios.tcflow(terminal, termios.TCOOFF)
+            _see_sweeps_go_on_after_a_lost_broker(tmp_path / "data", started_by(launcher))
+            launcher.send_signal(signal.SIGINT)
+            assert launcher.wait() == 0
+    finally:
+        os.close(terminal)
+        os.close(ours)
 
 
 def _answers(port: int) -> bool:
