@@ -1,5 +1,5 @@
 // The review of a task with the quick answers to it: one click approves, a reason sends it back.
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { keptDraft } from "../drafts.mjs";
 import { html } from "../html.mjs";
@@ -77,6 +77,21 @@ function Rejection({ task, answer, isOver, reload }) {
   const pictures = useTakePictures();
   const { review, setRejecting, thrown } = answer;
   const count = review.count.value;
+  const box = useRef();
+  // Before anything of it is seen: letters that are typed now would be keys of the review, one of which approves.
+  useLayoutEffect(() => {
+    if (!isOver) box.current.querySelector("textarea").focus();
+  }, []);
+  const leave = () => {
+    setRejecting(false);
+    document.querySelector("[data-testid='task-reject']")?.focus({ preventScroll: true });
+  };
+  const pressed = (event) => {
+    // Within a word that is being composed, Escape belongs to the input method.
+    if (event.key !== "Escape" || event.isComposing || isOver) return;
+    event.stopPropagation();
+    leave();
+  };
   const submit = form.submit(async ({ reason }) => {
     await review.submit("reject", reason.trim());
     form.reset();
@@ -93,7 +108,13 @@ function Rejection({ task, answer, isOver, reload }) {
     form.reset();
     thrown();
   };
-  return html`<form class="callout bad" onSubmit=${isOver ? comment : submit} data-testid="rejection">
+  return html`<form
+    class="callout bad"
+    ref=${box}
+    onSubmit=${isOver ? comment : submit}
+    onKeyDown=${pressed}
+    data-testid="rejection"
+  >
     ${
       isOver
         ? html`<p class="callout-head">${t("Not sent: the task does not wait for a review any more")}</p>`
@@ -126,7 +147,7 @@ function Rejection({ task, answer, isOver, reload }) {
             </button>
           `
           : html`
-            <button type="button" class="button" onClick=${() => setRejecting(false)}>${t("Not now")}</button>
+            <button type="button" class="button" onClick=${leave}>${t("Not now")}</button>
             <button class="button danger" data-testid="reject-submit" disabled=${form.busy}>
               ${count ? tn(count, "Send back with {count} comment", "Send back with {count} comments") : t("Send back")}
             </button>

@@ -1,0 +1,34 @@
+"""Where the keyboard goes after something is opened, done or over: to what a person looks at."""
+
+from __future__ import annotations
+
+from playwright.sync_api import expect
+
+from tests.e2e.browser import Person
+from tests.e2e.contract.caller import Caller
+from tests.e2e.talk import Talk
+
+
+def look_at(person: Person, talk: Talk, tab: str = "") -> None:
+    person.page.goto(f"{person.url}/#/projects/{talk.task['projectId']}/tasks/{talk.task['id']}{tab}")
+    person.wait("task-state")
+
+
+def test_a_reason_that_is_typed_after_reject_is_a_reason(reader: Person, talk: Talk, quiet_api: Caller) -> None:
+    """The letter a and a space would approve, were they keys of the page."""
+    talk.run.complete({"greeting.txt": "hola\n"})
+    look_at(reader, talk, "/review")
+    reader.wait("task-state", state="ready_to_test")
+    expect(reader.see("review-finish")).to_be_visible()
+
+    reader.click("task-reject")
+    reader.page.keyboard.type("because so")
+
+    expect(reader.see("reject-reason")).to_have_value("because so")
+    assert quiet_api.get(f"/tasks/{talk.task['id']}")["task"]["state"] == "ready_to_test"
+    reader.page.keyboard.press("Escape")
+    expect(reader.see("reject-reason")).to_have_count(0)
+    expect(reader.see("task-reject")).to_be_focused()
+    reader.click("task-reject")
+    expect(reader.see("reject-reason")).to_have_value("because so")
+    assert reader.problems == []
