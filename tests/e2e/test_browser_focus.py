@@ -6,7 +6,14 @@ from playwright.sync_api import expect
 
 from tests.e2e.browser import Person
 from tests.e2e.contract.caller import Caller
+from tests.e2e.instance import Instance
 from tests.e2e.talk import Talk
+
+END_SESSION = """async () => {
+  const { accessToken } = JSON.parse(localStorage["aiworker.session"]);
+  await fetch("/api/auth/logout", { method: "POST", headers: { Authorization: `Bearer ${accessToken}` } });
+}"""
+"""As an administrator or another device of the same person would: the page is told by a reply."""
 
 
 def look_at(person: Person, talk: Talk, tab: str = "") -> None:
@@ -31,4 +38,19 @@ def test_a_reason_that_is_typed_after_reject_is_a_reason(reader: Person, talk: T
     expect(reader.see("task-reject")).to_be_focused()
     reader.click("task-reject")
     expect(reader.see("reject-reason")).to_have_value("because so")
+    assert reader.problems == []
+
+
+def test_who_has_to_sign_in_again_can_type_the_password_at_once(
+    reader: Person, talk: Talk, quiet_instance: Instance
+) -> None:
+    look_at(reader, talk)
+    reader.see("comment-body").fill("Half written")
+
+    reader.page.evaluate(END_SESSION)
+
+    expect(reader.see("login-lead")).to_contain_text("Your session has ended")
+    reader.page.keyboard.type(quiet_instance.password)
+    reader.page.keyboard.press("Enter")
+    expect(reader.see("comment-body")).to_have_value("Half written")
     assert reader.problems == []

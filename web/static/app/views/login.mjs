@@ -1,4 +1,5 @@
 // Sign-in. What went wrong is said beside the form, in the server's words.
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { signIn } from "../api.mjs";
 import { html } from "../html.mjs";
 import { LanguageChoice } from "../parts/appearance.mjs";
@@ -7,13 +8,16 @@ import { t } from "../language.mjs";
 import { hasEnded, keepName, lastName, user } from "../session.mjs";
 
 export function LogIn() {
+  const box = useRef();
+  // The browser's own autofocus acts once, when the page is opened.
+  useLayoutEffect(() => box.current.querySelector("[type=password]").focus(), []);
   const form = useForm({ username: lastName(), password: "" });
   const submit = form.submit(async ({ username, password }) => {
     user.value = await signIn(username.trim(), password);
     keepName(user.value.username);
   });
   return html`<main class="login">
-    <form onSubmit=${submit} class="login-box">
+    <form onSubmit=${submit} class="login-box" ref=${box}>
       <img src="/static/icon.svg" alt="" width="40" height="40" />
       <h1>AiWorker</h1>
       <p class="muted" data-testid="login-lead">
@@ -36,7 +40,6 @@ export function LogIn() {
         testid="login-password"
         autocomplete="current-password"
         required
-        autofocus
       />
       <div data-testid="login-error"><${Fault} form=${form} /></div>
       <button class="button primary" data-testid="login-submit" disabled=${form.busy}>
