@@ -54,3 +54,21 @@ def test_who_has_to_sign_in_again_can_type_the_password_at_once(
     reader.page.keyboard.press("Enter")
     expect(reader.see("comment-body")).to_have_value("Half written")
     assert reader.problems == []
+
+
+def test_the_open_card_is_in_sight_when_one_comes_back_to_the_board(reader: Person, quiet_api: Caller) -> None:
+    project = quiet_api.post("/projects", {"name": "Many"}, 201)["project"]["id"]
+    for number in range(24):
+        body = {"projectId": project, "title": f"Task {number}", "requiredCapabilities": ["none"]}
+        quiet_api.post("/tasks", body, 201)
+    reader.page.goto(f"{reader.url}/#/projects/{project}/tasks")
+    card = reader.see("task-card").filter(has=reader.page.get_by_text("Task 0", exact=True))
+    card.click()
+    reader.click("task-open")
+    expect(reader.see("task-tab-details")).to_be_visible()
+
+    reader.page.go_back()
+
+    expect(reader.page.get_by_role("complementary").get_by_role("heading", name="Task 0")).to_be_visible()
+    expect(card).to_be_in_viewport()
+    assert reader.problems == []

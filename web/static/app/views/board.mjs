@@ -1,5 +1,5 @@
 // A project's tasks in columns by state, moved by events, with the open task beside them.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { cancelSoon } from "../cancelling.mjs";
 import { filterOf, isFiltering, only } from "../filters.mjs";
@@ -235,6 +235,10 @@ function Columns({ ended, taskId, query }) {
   const isWanted = (state) => (query.state ? state === query.state : onBoard(state, all, ended));
   const states = COLUMNS.filter(isWanted);
   const filtered = isFiltering(query);
+  // The panel makes the board narrower, and a board that is come back to begins at its top.
+  useLayoutEffect(() => {
+    document.querySelector(".card.on")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [taskId]);
   if (!all.some((task) => states.includes(shownState(task)))) {
     const cancelled = filtered ? t("All that match are cancelled") : t("All tasks are cancelled");
     const hidden = all.length > 0 && !query.state;
