@@ -72,3 +72,14 @@ def test_the_open_card_is_in_sight_when_one_comes_back_to_the_board(reader: Pers
     expect(reader.page.get_by_role("complementary").get_by_role("heading", name="Task 0")).to_be_visible()
     expect(card).to_be_in_viewport()
     assert reader.problems == []
+
+
+def test_a_clipboard_that_is_refused_is_told_in_the_words_of_the_page(reader: Person, talk: Talk) -> None:
+    reader.page.add_init_script("navigator.clipboard.writeText = () => Promise.reject(new DOMException('denied'));")
+    reader.page.goto(f"{reader.url}/#/projects/{talk.task['projectId']}/settings")
+    reader.page.reload()
+
+    reader.page.get_by_role("button", name="Copy", exact=True).first.click()
+
+    expect(reader.see("toast")).to_contain_text("Select the text and copy it by hand.")
+    assert reader.problems == []

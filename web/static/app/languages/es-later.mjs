@@ -17,7 +17,6 @@ export const TEXTS = {
   Unconfined: "Sin confinar",
   Confined: "Confinado",
   "Checks and previews run unconfined.": "Las comprobaciones y las vistas previas se ejecutan sin confinar.",
-  "Copied.": "Copiado.",
   "Deadline for answers": "Plazo para responder",
   Image: "Imagen",
   "created the task": "creó la tarea",

@@ -173,6 +173,9 @@ export const TEXTS = {
   "How often its work was sent back to an agent": "Cuántas veces se devolvió el trabajo a un agente",
   "Sent back once": "Devuelta una vez",
   "Sent back {count} times": "Devuelta {count} veces",
+  "Copied.": "Copiado.",
+  "The browser does not allow copying. Select the text and copy it by hand.":
+    "El navegador no permite copiar. Seleccionar el texto y copiarlo a mano.",
   "Copied. The password is an API token of yours.": "Copiado. La contraseña es un token de API propio.",
   Copy: "Copiar",
   "Loading…": "Cargando…",

@@ -1,10 +1,11 @@
 // The small pieces every view is made of. They know nothing of the domain.
 import { useId, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { canCopy, copyText } from "../clipboard.mjs";
 import { keepDraft, keptDraft } from "../drafts.mjs";
 import { useHeldFocus } from "../focus.mjs";
 import { html } from "../html.mjs";
 import { t, tn } from "../language.mjs";
-import { failed, told } from "../toasts.mjs";
+import { failed } from "../toasts.mjs";
 import { useAct } from "../loading.mjs";
 import { ago, exact, isOwnForge, say, tone, webUrl } from "../words.mjs";
 
@@ -55,13 +56,10 @@ export function OutLink({ href, children, testid, ...rest }) {
 // The address of a repository: a page where the forge has some, else what to give to git.
 export function CloneAddress({ url }) {
   if (!isOwnForge(url)) return html`<${OutLink} href=${url}>${url}<//>`;
-  const copy = async () => {
-    await navigator.clipboard.writeText(`git clone ${url}`);
-    told(t("Copied. The password is an API token of yours."));
-  };
+  const copy = () => copyText(`git clone ${url}`, t("Copied. The password is an API token of yours."));
   return html`
     <code>git clone ${url}</code>
-    ${navigator.clipboard && html`<${Button} small kind="ghost" act=${copy}>${t("Copy")}<//>`}
+    ${canCopy && html`<${Button} small kind="ghost" act=${copy}>${t("Copy")}<//>`}
   `;
 }
 

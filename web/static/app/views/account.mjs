@@ -1,6 +1,7 @@
 // The caller's own password and API tokens. A token's text is shown once, right after it was made, and kept nowhere.
 import { useState } from "preact/hooks";
 import { api, replaceLogin } from "../api.mjs";
+import { canCopy, copyText } from "../clipboard.mjs";
 import { html } from "../html.mjs";
 import { t, th } from "../language.mjs";
 import { usePages } from "../loading.mjs";
@@ -14,14 +15,10 @@ import { exact, say } from "../words.mjs";
 import { Sessions } from "./sessions.mjs";
 
 export function Secret({ value, expiresAt }) {
-  const copy = async () => {
-    await navigator.clipboard.writeText(value);
-    told(t("Copied."));
-  };
   return html`<div class="callout ask" data-testid="secret">
     <p class="callout-head">${t("Keep this now: it isn't shown again.")}</p>
     <p class="secret">
-      <code>${value}</code>${navigator.clipboard && html`<${Button} small act=${copy}>${t("Copy")}<//>`}
+      <code>${value}</code>${canCopy && html`<${Button} small act=${() => copyText(value)}>${t("Copy")}<//>`}
     </p>
     ${expiresAt && html`<p class="muted">${t("Good until {time}.", { time: exact(expiresAt) })}</p>`}
   </div>`;

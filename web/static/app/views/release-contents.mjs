@@ -1,11 +1,11 @@
 // What a group brings: its commits, its changes against what production serves, and a changelog to copy.
 import { useState } from "preact/hooks";
+import { canCopy, copyText } from "../clipboard.mjs";
 import { html } from "../html.mjs";
 import { t, tn } from "../language.mjs";
 import { useRead } from "../loading.mjs";
 import { Button, Loading, Time, Trouble } from "../parts/controls.mjs";
 import { lazy } from "../parts/lazy.mjs";
-import { told } from "../toasts.mjs";
 import { sha } from "../words.mjs";
 
 const ReadDiff = lazy(
@@ -93,16 +93,12 @@ function Patch({ group }) {
 }
 
 function Changelog({ text }) {
-  const copy = async () => {
-    await navigator.clipboard.writeText(text);
-    told(t("Copied."));
-  };
   return html`<${Fold} title=${t("Changelog")} testid="release-changelog">
     <pre class="lines" tabindex="0" role="group" aria-label=${t("Changelog")}>${text}</pre>
     ${
-      navigator.clipboard &&
+      canCopy &&
       html`<p>
-        <${Button} small testid="changelog-copy" act=${copy}>${t("Copy as Markdown")}<//>
+        <${Button} small testid="changelog-copy" act=${() => copyText(text)}>${t("Copy as Markdown")}<//>
       </p>`
     }
   <//>`;

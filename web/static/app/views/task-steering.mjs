@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { keptDraft } from "../drafts.mjs";
+import { canCopy, copyText } from "../clipboard.mjs";
 import { html } from "../html.mjs";
 import { t } from "../language.mjs";
 import { Button, Fault, TextField, useForm } from "../parts/controls.mjs";
@@ -232,10 +233,7 @@ function Hold({ task }) {
   const holder = actorName(task.heldBy);
   const address = task.project?.giteaRepoUrl;
   const line = task.cloneLine || `git clone --branch ${task.branchName} ${address}`;
-  const copy = async () => {
-    await navigator.clipboard.writeText(line);
-    told(t("Copied. The password is an API token of yours."));
-  };
+  const copy = () => copyText(line, t("Copied. The password is an API token of yours."));
   return html`
     <p class="callout-head">
       ${holder === user.value.username ? t("Held by you") : t("Held by {name}", { name: holder })}
@@ -251,7 +249,7 @@ function Hold({ task }) {
       address &&
       html`<p class="secret">
         <code data-testid="task-clone">${line}</code>
-        ${navigator.clipboard && html`<${Button} small kind="ghost" act=${copy}>${t("Copy")}<//>`}
+        ${canCopy && html`<${Button} small kind="ghost" act=${copy}>${t("Copy")}<//>`}
       </p>`
     }
   `;
