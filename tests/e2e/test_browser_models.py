@@ -56,6 +56,7 @@ def test_a_new_platform_says_what_agents_need(reader: Person, quiet_api: Caller)
     reader.wait("live-status", state="on")
 
     expect(reader.wait("first-use")).to_contain_text("Add a model provider or set ANTHROPIC_API_KEY")
+    expect(reader.see("first-use")).to_contain_text("run aiworker drivers install claude where the agents run")
     reader.see("first-use").get_by_role("link").click()
     expect(reader.page.get_by_text("No model provider")).to_be_visible()
     assert reader.problems == []

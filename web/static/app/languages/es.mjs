@@ -279,8 +279,10 @@ export const TEXTS = {
   "All settings of models": "Todos los ajustes de modelos",
   "Add key": "Añadir clave",
   "Replace key": "Sustituir clave",
-  "{addProvider} or set {variable}, then agents can use Claude Code.":
-    "{addProvider} o definir {variable}; entonces los agentes pueden usar Claude Code.",
+  "{addProvider} or set {variable}, then agents can use {driver}.":
+    "{addProvider} o definir {variable}; entonces los agentes pueden usar {driver}.",
+  "{addProvider} or set {variable}, and run {command} where the agents run: then they can use Claude Code.":
+    "{addProvider} o definir {variable}, y ejecutar {command} donde corren los agentes: entonces pueden usar Claude Code.",
   "Add a model provider": "Añadir un proveedor de modelos",
   "Ask an admin to add a model provider": "Pedir a un administrador que añada un proveedor de modelos",
   "No agent has a driver that works yet: run {command} where the agents run.":

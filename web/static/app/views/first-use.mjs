@@ -5,6 +5,7 @@ import { t, th } from "../language.mjs";
 import { may } from "../session.mjs";
 
 const SCRIPTED = "scripted";
+const VARIABLES = { anthropic: "ANTHROPIC_API_KEY", openai: "OPENAI_API_KEY", gemini: "GEMINI_API_KEY" };
 
 // What to do first; null if an agent can work with a real driver. drivers: as GET /drivers shows them.
 function missing(drivers) {
@@ -13,6 +14,25 @@ function missing(drivers) {
   const hasProvider = real.some((one) => one.api && one.hasProvider);
   if (hasProvider || real.every((one) => one.hasProvider === undefined)) return "driver";
   return "provider";
+}
+
+// installed: a driver that lacks nothing else; without one, it is to be installed as well.
+function Provider({ installed }) {
+  const values = {
+    addProvider: may("admin")
+      ? html`<a href="#/models">${t("Add a model provider")}</a>`
+      : t("Ask an admin to add a model provider"),
+    variable: html`<code>${VARIABLES[installed?.api || "anthropic"]}</code>`,
+  };
+  if (installed)
+    return th("{addProvider} or set {variable}, then agents can use {driver}.", {
+      ...values,
+      driver: installed.title || installed.name,
+    });
+  return th("{addProvider} or set {variable}, and run {command} where the agents run: then they can use Claude Code.", {
+    ...values,
+    command: html`<code>aiworker drivers install claude</code>`,
+  });
 }
 
 // here: the agents are shown below.
@@ -24,12 +44,7 @@ export function FirstUse({ here }) {
     <span>
       ${
         what === "provider"
-          ? th("{addProvider} or set {variable}, then agents can use Claude Code.", {
-              addProvider: may("admin")
-                ? html`<a href="#/models">${t("Add a model provider")}</a>`
-                : t("Ask an admin to add a model provider"),
-              variable: html`<code>ANTHROPIC_API_KEY</code>`,
-            })
+          ? html`<${Provider} installed=${drivers.find(({ api, agents }) => VARIABLES[api] && agents > 0)} />`
           : html`
               ${th("No agent has a driver that works yet: run {command} where the agents run.", {
                 command: html`<code>aiworker drivers install claude</code>`,
