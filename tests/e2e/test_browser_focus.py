@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.e2e.browser import Person
 from tests.e2e.contract.caller import Caller
@@ -83,3 +83,20 @@ def test_a_clipboard_that_is_refused_is_told_in_the_words_of_the_page(reader: Pe
 
     expect(reader.see("toast")).to_contain_text("Select the text and copy it by hand.")
     assert reader.problems == []
+
+
+def test_a_page_that_was_opened_while_the_server_was_busy_comes_by_itself(reader: Person) -> None:
+    answers = [503, 503]
+
+    def answer(route: Route) -> None:
+        if answers:
+            route.fulfill(status=answers.pop(), headers={"Retry-After": "1"}, json={"error": "Busy"})
+        else:
+            route.continue_()
+
+    reader.page.route("**/api/auth/me", answer)
+    reader.page.reload()
+    expect(reader.page.get_by_role("alert")).to_contain_text("Try again in 1 s.")
+
+    expect(reader.see("who")).to_be_visible()
+    assert answers == []

@@ -1,6 +1,6 @@
 // The frame: who is signed in, which project, where one may go, whether the page is live.
-import { useEffect, useState } from "preact/hooks";
-import { api, signOut } from "../api.mjs";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { api, readAgain, signOut } from "../api.mjs";
 import { html } from "../html.mjs";
 import { count, sayCount } from "../inbox.mjs";
 import { overlay, useKeyDown, useKeysOfPage } from "../keys.mjs";
@@ -66,9 +66,17 @@ export function App() {
 function Frame() {
   const [open, setOpen] = useState(false);
   const [away, setAway] = useState(null);
+  const tries = useRef(0);
   const begin = () => {
-    setAway(null);
-    readUser().catch((error) => error.status !== 401 && setAway(error));
+    const mine = ++tries.current;
+    readUser().then(
+      () => setAway(null),
+      (error) => {
+        if (error.status === 401) return;
+        setAway(error);
+        readAgain(error, () => mine === tries.current && begin());
+      },
+    );
     loadProjects();
   };
   useEffect(begin, []);
