@@ -131,9 +131,11 @@ function sayReview(verdict, comments) {
     : tn(comments, "finished a review with {count} comment", "finished a review with {count} comments");
 }
 
-// of: an event as the API lists it.
-export const Sentence = ({ of: { event, data, actor } }) =>
+// of: an event as the API lists it, with `times` where it is told for several.
+const sentence = ({ event, data, actor }) =>
   SENTENCES[event] ? SENTENCES[event](data || {}, actorName(actor)) : say(event.replace(":", " "));
+export const Sentence = ({ of }) =>
+  html`${sentence(of)}${of.times > 1 && html` <span class="muted">${t("{times} times", { times: of.times })}</span>`}`;
 
 // All kinds, for a choice of them.
 export const EVENTS = Object.keys(SENTENCES).filter((name) => name.includes(":"));

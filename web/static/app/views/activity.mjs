@@ -9,6 +9,7 @@ import { Button, Empty, Loading, Page, Time, Trouble } from "../parts/controls.m
 import { EVENTS, Sentence } from "../parts/event-words.mjs";
 import { project } from "../projects.mjs";
 import { useRecord } from "../record.mjs";
+import { withoutRepeats } from "../repeats.mjs";
 import { putQuery, route } from "../routes.mjs";
 import { useTitle } from "../titles.mjs";
 import { actorName, say } from "../words.mjs";
@@ -103,7 +104,7 @@ function Days({ events, known }) {
       html`<section key=${name} class="timeline">
         <h2>${name}</h2>
         <ol>
-          ${some.map(
+          ${withoutRepeats(some).map(
             (one) =>
               html`<li key=${one.seq} data-testid="activity-event">
                 <${Avatar} of=${one.actor} />

@@ -9,6 +9,7 @@ import { Markdown } from "../parts/markdown.mjs";
 import { useTakePictures } from "../parts/pictures.mjs";
 import { ResolveButton, ResolvedBy } from "../parts/resolving.mjs";
 import { useRecord } from "../record.mjs";
+import { withoutRepeats } from "../repeats.mjs";
 import { resolveComment } from "../reviews.mjs";
 import { may } from "../session.mjs";
 import { actorName } from "../words.mjs";
@@ -148,7 +149,7 @@ export function Timeline({ task, begin = false }) {
         : !events
           ? html`<${Loading} />`
           : html`<ol>
-            ${withRollbacks(events, !!task.rolledBackAt).map(
+            ${withoutRepeats(withRollbacks(events, !!task.rolledBackAt)).map(
               (one) =>
                 html`<li key=${one.seq}>
                   <span><b>${actorName(one.actor)}</b> <${Sentence} of=${one} /></span>

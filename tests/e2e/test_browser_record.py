@@ -1,0 +1,69 @@
+"""What happened, as the page lists it: each thing once, also after the server could not answer."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Route, expect
+
+from tests.e2e.browser import Person, stopped_clock
+from tests.e2e.contract.caller import Caller
+from tests.e2e.talk import Talk
+
+
+def test_what_changes_again_and_again_is_one_row(reader: Person, talk: Talk, quiet_api: Caller) -> None:
+    task = talk.task["id"]
+    for priority in ("low", "high", "urgent"):
+        quiet_api.call("PATCH", f"/tasks/{task}", 200, json={"priority": priority})
+    quiet_api.call("PATCH", f"/tasks/{task}", 200, json={"notes": "In between"})
+    quiet_api.call("PATCH", f"/tasks/{task}", 200, json={"priority": "low"})
+
+    reader.page.goto(f"{reader.url}/#/projects/{talk.task['projectId']}/activity")
+    rows = reader.see("activity-event").filter(has_text="changed priority")
+    expect(rows).to_have_count(2)
+    expect(rows.first).not_to_contain_text("times")
+    expect(rows.last).to_contain_text("3 times")
+
+    reader.page.goto(f"{reader.url}/#/projects/{talk.task['projectId']}/tasks/{task}/details")
+    told = reader.page.locator(".timeline li").filter(has_text="changed priority")
+    expect(told).to_have_count(2)
+    expect(told.last).to_contain_text("3 times")
+    assert reader.problems == []
+
+
+class Busy:
+    """Answers with 503 while it is on."""
+
+    def __init__(self) -> None:
+        self.is_on = True
+
+    def answer(self, route: Route) -> None:
+        if self.is_on:
+            route.fulfill(status=503, headers={"Retry-After": "1"}, json={"error": "Busy"})
+        else:
+            route.continue_()
+
+
+def test_an_activity_that_a_busy_server_did_not_give_comes_by_itself(reader: Person, talk: Talk) -> None:
+    busy = Busy()
+    reader.page.route("**/api/events?*", busy.answer)
+    reader.page.goto(f"{reader.url}/#/projects/{talk.task['projectId']}/activity")
+    reader.page.reload()
+    expect(reader.page.get_by_role("main").get_by_role("alert")).to_contain_text("Try again in 1 s.")
+    busy.is_on = False
+
+    expect(reader.see("activity-event").first).to_be_visible()
+
+
+def test_what_needs_somebody_is_read_again_when_a_busy_server_says(reader: Person, talk: Talk) -> None:
+    talk.run.api.post(f"{talk.run.path}/questions", {"question": "Which one?"}, 201)
+    busy = Busy()
+    reader.page.route("**/api/inbox", busy.answer)
+    reader.page.goto(f"{reader.url}/#/inbox")
+    reader.page.reload()
+    expect(reader.page.get_by_role("main").get_by_role("alert")).to_contain_text("Try again in 1 s.")
+    with stopped_clock(reader.page):
+        reader.page.get_by_role("main").get_by_role("button", name="Try again").click()
+        busy.is_on = False
+        # Long before it is read again without a reason.
+        reader.page.clock.run_for(5_000)
+
+        expect(reader.see("inbox-item").first).to_be_visible()
