@@ -1,6 +1,6 @@
 // What waits for the person who is signed in, in all projects: kept fresh, and shown on the tab while nobody looks.
 import { computed, effect, signal } from "@preact/signals";
-import { api } from "./api.mjs";
+import { api, readAgain } from "./api.mjs";
 import { mark, t } from "./language.mjs";
 import { listen } from "./live.mjs";
 import { inTurn } from "./loading.mjs";
@@ -86,7 +86,9 @@ async function readItems(isNews) {
     trouble.value = null;
     if (known) for (const item of fresh.items) if (!known.has(keyOf(item))) notify(item);
   } catch (error) {
-    if (mine === visits && isNews()) trouble.value = error;
+    if (mine !== visits || !isNews()) return;
+    trouble.value = error;
+    readAgain(error, soon);
   }
 }
 export const loadInbox = () => turn(readItems);

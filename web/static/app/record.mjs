@@ -1,5 +1,6 @@
 // Events that are on record, the newest first and page after page. What comes live is put in front.
 import { useEffect, useRef, useState } from "preact/hooks";
+import { readAgain } from "./api.mjs";
 import { useLive } from "./loading.mjs";
 import { failed } from "./toasts.mjs";
 
@@ -28,6 +29,7 @@ export function useRecord(key, ask, concerns, limit = MOST) {
       // What is shown stays: the button that asked for more says what failed.
       if (latest.current.events) throw error;
       setState((old) => ({ ...old, error }));
+      readAgain(error, () => latest.current.key === key && !latest.current.events && read().catch(failed));
     }
   };
   const renew = async () => {
@@ -48,6 +50,15 @@ export function useRecord(key, ask, concerns, limit = MOST) {
     setState(NONE);
     if (key) read().catch(failed);
   }, [key]);
-  useLive(concerns, () => renew().catch(failed));
+  // Nothing more is read for a view that is gone.
+  useEffect(() => () => void (latest.current = { key: null }), []);
+  // What is missed here is brought by no later message.
+  const hear = () =>
+    renew().catch((error) => {
+      if (latest.current.key !== key) return;
+      failed(error);
+      readAgain(error, () => latest.current.key === key && hear());
+    });
+  useLive(concerns, hear);
   return { ...state, more: () => read(state.events.at(-1).seq), again: () => read() };
 }
