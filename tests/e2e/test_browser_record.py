@@ -67,3 +67,20 @@ def test_what_needs_somebody_is_read_again_when_a_busy_server_says(reader: Perso
         reader.page.clock.run_for(5_000)
 
         expect(reader.see("inbox-item").first).to_be_visible()
+
+
+def test_a_title_from_right_to_left_keeps_its_full_stop_within_a_sentence(
+    reader: Person, talk: Talk, quiet_api: Caller
+) -> None:
+    title = "إصلاح صفحة الدخول."
+    project = talk.task["projectId"]
+    first = {"projectId": project, "title": title, "requiredCapabilities": ["none"]}
+    before = quiet_api.post("/tasks", first, 201)["task"]["id"]
+    second = {"projectId": project, "title": "Next", "requiredCapabilities": ["none"], "dependsOn": [before]}
+    after = quiet_api.post("/tasks", second, 201)["task"]["id"]
+
+    reader.page.goto(f"{reader.url}/#/projects/{project}/tasks/{after}")
+
+    # Between these two marks, a text has its own direction, and nothing around it takes part.
+    expect(reader.see("next-step")).to_contain_text(f"Waits for “\u2068{title}\u2069”")
+    assert reader.problems == []

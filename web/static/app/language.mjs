@@ -63,7 +63,14 @@ export async function chooseLanguage(code) {
   if (language.value === code) localStorage.setItem(KEY, code);
 }
 
-const filled = (text, values) => text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+// Marks that keep letters which run from right to left apart from the punctuation around them.
+const [APART, END] = ["\u2068", "\u2069"];
+const FROM_RIGHT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefe]/;
+const apart = (value) => (FROM_RIGHT.test(value) ? `${APART}${value}${END}` : value);
+// The text for what is not shown in a sentence of this page: a title that is sent, say.
+export const withoutMarks = (text) => text.replace(/[\u2068\u2069]/g, "");
+
+const filled = (text, values) => text.replace(/\{(\w+)\}/g, (whole, name) => apart(values[name] ?? whole));
 const found = (text) => (language.value !== "en" && Object.hasOwn(catalogue, text) ? catalogue[text] : text);
 
 // t("{name} was added", { name }): each {name} is replaced by its value, a text or a number.
@@ -76,7 +83,7 @@ export const tn = (count, one, many, values = {}) => t(count === 1 ? one : many,
 export const th = (text, values) =>
   found(text)
     .split(/\{(\w+)\}/)
-    .map((part, at) => (at % 2 ? values[part] : part));
+    .map((part, at) => (at % 2 ? apart(values[part]) : part));
 
 // A list of [value, text] with the texts in the present language.
 export const tPairs = (pairs) => pairs.map(([value, text]) => [value, t(text)]);

@@ -2,7 +2,7 @@
 import { useCallback, useEffect, useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
-import { t } from "../language.mjs";
+import { t, withoutMarks } from "../language.mjs";
 import { useEvery, useLive, useRead } from "../loading.mjs";
 import { nextStep } from "../next-steps.mjs";
 import { Button } from "../parts/controls.mjs";
@@ -104,8 +104,10 @@ const FIELDS = {
 
 const fixOf = ({ projectId, title }) => ({
   projectId,
-  title: t("Fix or revert “{title}”", { title }).slice(0, 200),
-  description: t("Production was rolled back. The changes of “{title}” are still in the default branch.", { title }),
+  title: withoutMarks(t("Fix or revert “{title}”", { title })).slice(0, 200),
+  description: withoutMarks(
+    t("Production was rolled back. The changes of “{title}” are still in the default branch.", { title }),
+  ),
   labels: ["fix"],
 });
 
