@@ -491,7 +491,7 @@ export const TEXTS = {
   Accept: "Aceptar",
   "Add a comment": "Añadir un comentario",
   "Add to a group": "Añadir a un grupo",
-  "Add to a group ({count} approved)": "Añadir a un grupo ({count} aprobadas)",
+  "Add to a group ({count} approved)": "Añadir a un grupo (aprobadas: {count})",
   "Adding…": "Añadiendo…",
   "All runs:": "Todas las ejecuciones:",
   "An agent works on it": "Un agente trabaja en ella",
