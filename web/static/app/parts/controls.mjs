@@ -106,10 +106,15 @@ export const Empty = ({ title, children }) =>
 export const Loading = () =>
   html`<div class="loading" role="status"><span class="spinner"></span>${t("Loading…")}</div>`;
 
-export const Trouble = ({ error, again }) =>
+// list: where its like are, {href, text}: what is not there any more is not there on a second try either.
+export const Trouble = ({ error, again, list }) =>
   html`<div class="trouble" role="alert">
     <p>${error.message}</p>
-    ${again && html`<${Button} act=${again} small>${t("Try again")}<//>`}
+    ${
+      list && error.status === 404
+        ? html`<a class="button small" href=${list.href}>${list.text}</a>`
+        : again && html`<${Button} act=${again} small>${t("Try again")}<//>`
+    }
   </div>`;
 
 // One labelled control: `control` is a function of the id that ties it to its label, and of the attributes that tie it

@@ -132,7 +132,9 @@ export function Agent({ id }) {
   const agent = value?.agent;
   const isGone = error?.status === 404;
   if (error && (isGone || !agent))
-    return html`<${Page} title=${t("Agent")}><${Trouble} error=${error} again=${reload} /><//>`;
+    return html`<${Page} title=${t("Agent")}>
+      <${Trouble} error=${error} again=${reload} list=${{ href: "#/agents", text: t("Agents") }} />
+    <//>`;
   if (!agent) return html`<${Loading} />`;
   const drain = async () => {
     await api.post(`/agents/${id}/drain`);

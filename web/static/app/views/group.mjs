@@ -60,7 +60,12 @@ export function Group({ id }) {
   );
   // Test runs end without an event.
   useEvery(WATCH_MS, train.reload, group?.status === "merging");
-  if (error && !group) return html`<${Page} title=${t("Group")}><${Trouble} error=${error} again=${readGroup} /><//>`;
+  if (error && !group)
+    return html`<${Page} title=${t("Group")}><${Trouble}
+      error=${error}
+      again=${readGroup}
+      list=${{ href: to.groups(project.value.id), text: t("Groups") }}
+    /><//>`;
   if (!group) return html`<${Loading} />`;
   const lead = html`
     <a href=${to.groups(project.value.id)}>${t("Groups")}</a> · <code>${group.stagingBranch}</code> ·${" "}
