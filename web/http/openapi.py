@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Callable
 
 import flask_smorest
@@ -134,6 +135,7 @@ def describe(blueprints: list[ApiBlueprint]) -> Document:
     for blueprint in blueprints:
         api.register_blueprint(blueprint)
     described: Document = api.spec.to_dict()
+    _write_for_javascript(described)
     classes = {name: key[0] for key, name in api.ma_plugin.converter.refs.items()}
     field_words.add_words(described["components"]["schemas"], classes)
     paths = described["paths"]
@@ -142,3 +144,17 @@ def describe(blueprints: list[ApiBlueprint]) -> Document:
     paths["/api/metrics"] = {"get": _METRICS}
     described["components"]["responses"]["DEFAULT_ERROR"]["content"]["application/json"]["examples"] = _ERRORS
     return described
+
+
+def _write_for_javascript(described: Document) -> None:
+    """Write patterns as readers of OpenAPI take them: `$` is their end of a text, and they know no `\\Z`.
+
+    described: changed in place.
+    """
+    pattern = described.get("pattern")
+    if isinstance(pattern, str):
+        described["pattern"] = re.sub(r"\\Z$", "$", pattern)
+    for part in described.values():
+        for below in part if isinstance(part, list) else [part]:
+            if isinstance(below, dict):
+                _write_for_javascript(below)

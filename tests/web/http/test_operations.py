@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
@@ -103,6 +104,21 @@ def check(example: Json, schema: Json, description: Json, where: str) -> None:
     validator = jsonschema.Draft202012Validator({**schema, "components": description["components"]})
     faults = [f"{fault.json_path}: {fault.message}" for fault in validator.iter_errors(example)]
     assert not faults, (where, faults)
+
+
+def test_patterns_are_written_for_javascript(description: Json) -> None:
+    """As OpenAPI wants it: the page at /docs would else refuse every id that is typed in."""
+    schemas = [description["components"]["schemas"]]
+    for methods in description["paths"].values():
+        for _name, operation in operations({"paths": {"": methods}}):
+            given = [*methods.get("parameters", []), *operation.get("parameters", [])]
+            schemas += [parameter["schema"] for parameter in given]
+    said = [value for schema in schemas for name, value in pairs(schema) if name == "pattern"]
+    found = [pattern for pattern in said if isinstance(pattern, str)]
+
+    assert len(found) > 40
+    assert [pattern for pattern in found if not (pattern.startswith("^") and pattern.endswith("$"))] == []
+    assert [pattern for pattern in found if re.search(r"\\[AZz]|\(\?P|[*+?}]\+", pattern)] == []
 
 
 def test_every_parameter_of_a_path_has_an_example(description: Json) -> None:
