@@ -213,7 +213,8 @@ def update_project(tx: Transaction, project_id: str, values: ProjectValues, *, b
         # Running previews become guarded, or stop being guarded.
         tx.enqueue(jobs.RESTORE_RUNTIME, "platform", project_id=None)
     changed = changed_names(before, setting_values(project, ProjectValues.__annotations__))
-    tx.record(_status_changed(project, project.state_, changed))
+    if changed:
+        tx.record(_status_changed(project, project.state_, changed))
     _join_if_restricted(tx, project, by)
     forget_red_results(tx, project, changed)
     if "caps" in values:

@@ -169,12 +169,9 @@ def update_task(tx: Transaction, task_id: str, values: TaskChanges, *, by: Calle
     wanted = values.get("state")
     role = Role.MAINTAINER if wanted in FOR_MAINTAINERS else Role.MEMBER
     task = lock_task(tx, task_id, by, role)
-    changed = [
-        name
-        for name in ("title", "description", "priority", "notes", "labels", "may_change_test_setup")
-        if name in values
-    ]
-    is_rewritten = any(name in values and values[name] != getattr(task, name) for name in ("title", "description"))
+    writable = ("title", "description", "priority", "notes", "labels", "may_change_test_setup")
+    changed = [name for name in writable if name in values and values[name] != getattr(task, name)]
+    is_rewritten = not {"title", "description"}.isdisjoint(changed)
     if is_rewritten and by.user_id not in {task.created_by_id, *task.edited_by_ids}:
         task.edited_by_ids = [*task.edited_by_ids, by.user_id]
     for name in changed:
@@ -185,8 +182,10 @@ def update_task(tx: Transaction, task_id: str, values: TaskChanges, *, by: Calle
     if is_rewritten:
         tell_run_at_work(tx, task)
     if "caps" in values:
-        task.caps, task.updated_at = changed_caps(task.caps, values["caps"]), tx.now()
-        record_update(tx, task, "caps")
+        caps = changed_caps(task.caps, values["caps"])
+        if caps != task.caps:
+            task.caps, task.updated_at = caps, tx.now()
+            record_update(tx, task, "caps")
         tx.session.flush()
         lifecycle.resume_capped(tx, task_id=task.id)
     if wanted is not None and wanted != task.state_:

@@ -77,14 +77,31 @@ def test_a_change_of_a_project_names_the_settings_that_changed(world: World) -> 
     assert "canary" not in json.dumps(said)
 
 
-def test_a_change_that_changes_nothing_names_no_setting(world: World) -> None:
+def test_a_change_of_a_project_that_changes_nothing_is_not_on_record(world: World) -> None:
     project = world.project()
+    before = recorded("project:status_changed")
 
-    assert world.client.patch(f"/api/projects/{project.id}", json={"description": ""}).status_code == 200
+    for body in ({}, {"description": ""}, {"name": project.name, "cpuLimit": None, "caps": {"day": None}}):
+        assert world.client.patch(f"/api/projects/{project.id}", json=body).status_code == 200
 
-    assert recorded("project:status_changed")[-1] == {
-        "projectId": project.id, "oldStatus": "active", "newStatus": "active"
+    assert recorded("project:status_changed") == before
+
+
+def test_a_change_of_a_task_names_only_the_fields_that_changed(world: World) -> None:
+    task = world.task(world.project())
+    path = f"/api/tasks/{task.id}"
+    same = {
+        "title": task.title, "description": "", "priority": "medium", "notes": None, "labels": [], "caps": {},
+        "mayChangeTestSetup": False,
     }  # fmt: skip
+    before, written = recorded("task:updated"), world.client.get(path).json["task"]["updatedAt"]
+
+    assert world.client.patch(path, json=same).status_code == 200
+    assert recorded("task:updated") == before
+    assert world.client.get(path).json["task"]["updatedAt"] == written
+
+    assert world.client.patch(path, json={**same, "priority": "high", "notes": "Soon"}).status_code == 200
+    assert [data["changed"] for data in recorded("task:updated")[len(before) :]] == [["priority", "notes"]]
 
 
 def test_an_act_that_is_rolled_back_is_not_on_record(world: World) -> None:
