@@ -349,8 +349,6 @@ _MILLICORES = re.compile(r"([0-9]{1,9})m")
 _CORES = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,3})?")
 _BYTES = re.compile(r"([0-9]{1,16}(?:\.[0-9]{1,3})?)(|k|M|G|T|Ki|Mi|Gi|Ti)")
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
-
-
 _NO_LIMIT = ": to a cluster, 0 is no limit at all; for the platform's own limit, leave it out"
 _NOTHING = re.compile(r"0+(\.0+)?([kKMGT]i?|m)?")
 """Zero: a cluster reads it as "no limit", and one project could use all memory of its nodes."""
@@ -379,6 +377,8 @@ def _memory(text: str) -> None:
 def _visible_line(text: str) -> None:
     if has_control(text) or has_invisible(text):
         raise ma.ValidationError("Must not contain control, bidirectional or invisible characters")
+    if text.isspace():
+        raise ma.ValidationError("Must not be blank")
 
 
 def _no_control(text: str) -> None:

@@ -22,7 +22,7 @@ LISTED = {
 WRONG: list[tuple[str, Any]] = [
     ("projectId", None), ("projectId", 1), ("projectId", "x"), ("projectId", MISSING_ID), ("projectId", "../../etc"),
     ("title", None), ("title", ""), ("title", "  "), ("title", "x" * 201), ("title", 5), ("title", "a\nb"),
-    ("title", "a\u202eb"), ("title", []),
+    ("title", "a\u202eb"), ("title", "\u00a0"), ("title", " \u3000 "), ("title", []),
     ("description", None), ("description", 1), ("description", "x" * 100_001), ("description", "a\0"),
     ("priority", "highest"), ("priority", 3), ("priority", None), ("priority", "High"),
     ("labels", "ui"), ("labels", [1]), ("labels", ["x" * 51]), ("labels", [str(n) for n in range(21)]),
