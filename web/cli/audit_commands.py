@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from common.envelopes import NotVerified, read_keys
+from common.envelopes import NotVerified, PublicKey, read_keys
 from common.services.audit_checks import FeedFinding, NotedSeal, check_audit
 from common.signing import public_key
 from web.cli.api_error import ApiError
@@ -38,12 +38,9 @@ def verify_audit(
     status is 1 if anything is not as it was.
     """
     noted = [_noted(text) for text in seals]
-    try:
-        keys = [key for pem in [public_key(), *(file.read_text() for file in files)] for key in read_keys(pem)]
-    except (NotVerified, OSError, UnicodeDecodeError) as error:
-        raise ApiError(f"the key can't be read: {error}") from error
     with operating():
         operator()
+        keys = _keys(files)
         findings = []
         for finding in check_audit(keys, noted):
             findings.append(finding)
@@ -52,6 +49,14 @@ def verify_audit(
     if terminal.is_json:
         terminal.write({"feeds": [_fields(finding) for finding in findings]})
     context.exit(int(any(finding.problem for finding in findings)))
+
+
+def _keys(files: tuple[Path, ...]) -> list[PublicKey]:
+    """The platform's own public key and those of the files."""
+    try:
+        return [key for pem in [public_key(), *(file.read_text() for file in files)] for key in read_keys(pem)]
+    except (NotVerified, OSError, UnicodeDecodeError) as error:
+        raise ApiError(f"the key can't be read: {error}") from error
 
 
 def _noted(text: str) -> NotedSeal:

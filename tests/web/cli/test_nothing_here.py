@@ -97,7 +97,7 @@ def test_a_client_with_a_token_needs_nothing_here(empty: Path) -> None:
 
 
 def test_an_operators_command_says_where_it_looked(empty: Path) -> None:
-    for said in aiworker(empty, "user list", "token create ci", "db status", code=1):
+    for said in aiworker(empty, "user list", "token create ci", "db status", "public-key", "audit verify", code=1):
         assert f"there is no platform here: {empty}/.aiworker does not exist" in said
     assert list(empty.iterdir()) == []
 
