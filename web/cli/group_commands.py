@@ -71,7 +71,8 @@ def create_group(
 
     Merging and testing them starts at once.
     """
-    if not words and not is_all:
+    names_tasks = bool(words) and not (is_all and named is None and len(words) == 1)
+    if names_tasks == is_all:
         raise click.UsageError("name the tasks, or take all with --approved")
     with api_of(terminal) as api:
         project_id, task_ids = _members(api, words, named, is_all=is_all)
@@ -85,17 +86,12 @@ def create_group(
 
 def _members(api: Api, words: Sequence[str], named: str | None, *, is_all: bool) -> tuple[str, list[str]]:
     """The ids of the project and of the tasks. The first word may name the project."""
-    project, rest = None if named is None else api.project(named), list(words)
-    if (
-        project is None
-        and rest
-        and (len(rest) > 1 or is_all)
-        and (project := _project_or_none(api, rest[0])) is not None
-    ):
-        rest = rest[1:]
     if is_all:
-        project = project or api.required_project(None)
-        return project["id"], _free_tasks(api, project["id"])
+        project_id = api.required_project(words[0] if words else named)["id"]
+        return project_id, _free_tasks(api, project_id)
+    project, rest = None if named is None else api.project(named), list(words)
+    if project is None and len(rest) > 1 and (project := _project_or_none(api, rest[0])) is not None:
+        rest = rest[1:]
     task_ids = [whole_id(api, TASKS, one) for one in rest]
     if project is not None:
         return project["id"], task_ids

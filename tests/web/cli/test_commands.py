@@ -171,6 +171,18 @@ def test_a_group_is_made_staged_and_given_up(world: World) -> None:
     assert "no task of the project is approved" in aiworker("group", "create", "Empty", "--approved", code=1)
 
 
+def test_all_approved_tasks_are_grouped_of_the_named_project_alone(world: World) -> None:
+    task, _other = world.approved(world.project("Shop"), "Greet", "Wave")
+
+    said = aiworker("group", "create", "Shpo", "--approved", code=1)
+    assert "there is no project Shpo; see: aiworker project list" in said
+    said = aiworker("group", "create", "Shop", task[-8:], "--approved", code=2)
+    assert "name the tasks, or take all with --approved" in said
+    said = aiworker("group", "create", task[-8:], "--approved", "--project", "Shop", code=2)
+    assert "name the tasks, or take all with --approved" in said
+    assert all_of(TaskGroup) == []
+
+
 def test_waiting_for_a_group_ends_with_what_came_of_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting, "POLL_SECONDS", 0.02)
     (task_id,) = world.approved(world.project("Shop"))
