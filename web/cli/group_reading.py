@@ -9,11 +9,8 @@ import click
 from web.cli.client import api_of
 from web.cli.short_ids import GROUPS, MOST, whole_id
 from web.cli.tables import short_id
-from web.cli.task_reading import check_lines
+from web.cli.task_reading import NEXT_OF_GROUP, check_lines
 from web.cli.terminal import JsonObject, Terminal, cell, pass_terminal
-
-_NEXT = {"merged": "aiworker group stage {id}", "staging": "aiworker group release {id}",
-         "failed": "aiworker group retry {id}"}  # fmt: skip
 
 
 @click.command("show")
@@ -52,6 +49,6 @@ def _described(terminal: Terminal, group: JsonObject, tasks: dict[str, JsonObjec
         yield from check_lines(terminal, group["checks"])
     for one in group["deployments"]:
         yield f"{one['environment']}  {terminal.state(one['status'])}  {cell(one['url'])}"
-    if group["status"] in _NEXT:
+    if group["status"] in NEXT_OF_GROUP:
         yield ""
-        yield f"Next: {_NEXT[group['status']].format(id=short_id(group['id']))}"
+        yield f"Next: {NEXT_OF_GROUP[group['status']].format(id=short_id(group['id']))}"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import click
 
-from common.states import Phase, TaskState
+from common.states import GROUP_LIVE, Phase, TaskState
 from web.cli.api_error import ApiError
 from web.cli.client import Api, api_of
 from web.cli.short_ids import TASKS, whole_id
@@ -33,6 +33,12 @@ _NEXT = {
     "approved": "aiworker group create {id}",
     "failed": "aiworker task retry {id}",
 }
+NEXT_OF_GROUP = {
+    "merged": "aiworker group stage {id}",
+    "staging": "aiworker group release {id}",
+    "failed": "aiworker group retry {id}",
+}
+_LIVE_GROUP = {str(status) for status in GROUP_LIVE}
 _MARKS = {"passed": ("✓", "green"), "failed": ("✗", "red")}
 
 
@@ -73,9 +79,18 @@ def _described(terminal: Terminal, task: JsonObject) -> Iterator[str]:
             yield ""
             yield f"{terminal.styled('Asks', fg='yellow')} {short_id(asked['id'])}: {cell(asked['question'])}"
             yield from (f"  {number}  {cell(option)}" for number, option in enumerate(asked["options"], 1))
-    if task["state"] in _NEXT:
+    if step := _next_step(task):
         yield ""
-        yield f"Next: {_NEXT[task['state']].format(id=short_id(task['id']))}"
+        yield f"Next: {step}"
+
+
+def _next_step(task: JsonObject) -> str | None:
+    """The command that brings the task on; None if there is none. What a live group holds goes on with the group."""
+    group = task["taskGroup"]
+    if group is not None and group["status"] in _LIVE_GROUP:
+        return NEXT_OF_GROUP.get(group["status"], "aiworker group show {id}").format(id=short_id(group["id"]))
+    step = _NEXT.get(task["state"])
+    return step and step.format(id=short_id(task["id"]))
 
 
 def check_lines(terminal: Terminal, checks: list[JsonObject]) -> Iterator[str]:

@@ -294,6 +294,21 @@ def test_a_group_is_shown_with_its_tasks_and_the_next_step(world: World) -> None
     assert "status: merged" in aiworker("group", "show", group["id"]).splitlines()
 
 
+@pytest.mark.parametrize(
+    ("status", "step"),
+    [("merging", "show"), ("merged", "stage"), ("staging", "release"), ("failed", "retry"), ("cancelled", None)],
+)
+def test_the_next_step_of_a_task_in_a_group_is_the_groups(world: World, status: str, step: str | None) -> None:
+    (task_id,) = world.approved(world.project("Shop"))
+    group = aiworker_json("group", "create", task_id)["taskGroup"]
+    put(TaskGroup, group["id"], state_=status)
+
+    shown = aiworker("task", "show", task_id, is_screen=True, NO_COLOR="1").splitlines()
+
+    named = f"{step} {group['id'][-8:]}" if step else f"create {task_id[-8:]}"
+    assert shown[-1] == f"Next: aiworker group {named}"
+
+
 def test_a_project_and_a_rollback_are_waited_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting, "POLL_SECONDS", 0.02)
     with ThreadPoolExecutor(1) as pool:
