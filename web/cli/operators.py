@@ -113,14 +113,17 @@ def operator() -> Caller:
 
 
 def first_administrator() -> Caller:
-    """The administrator whose tokens the operator uses by default. Raises Misconfigured if there is none."""
-    root = operator()
-    page = PageQuery(MOST)
+    """The administrator whose tokens the operator uses by default: the oldest active one, so a new one changes nothing.
+
+    Raises Misconfigured if there is none.
+    """
+    root, first, cursor = operator(), None, None
     while True:
-        found = accounts.list_users(root, page)
-        for user in found.items:
-            if user.is_active and user.role >= Role.ADMIN:
-                return Caller(user.id, user.username, Role.ADMIN)
-        if found.next_cursor is None:
-            raise Misconfigured("there is no active administrator; make one: aiworker user add NAME --role admin")
-        page = PageQuery(MOST, cursor=found.next_cursor)
+        found = accounts.list_users(root, PageQuery(MOST, cursor=cursor))  # newest first
+        active = [user for user in found.items if user.is_active and user.role >= Role.ADMIN]
+        first, cursor = active[-1] if active else first, found.next_cursor
+        if cursor is None:
+            break
+    if first is None:
+        raise Misconfigured("there is no active administrator; make one: aiworker user add NAME --role admin")
+    return Caller(first.id, first.username, Role.ADMIN)

@@ -238,6 +238,16 @@ def test_a_new_password_of_a_deactivated_user_says_that_the_user_stays_so(plain_
     )
 
 
+def test_tokens_are_those_of_the_first_administrator_unless_said_otherwise(plain_app: Flask) -> None:
+    builders.a_user("vic", Role.VIEWER)
+    builders.a_user("ada", Role.ADMIN)
+    builders.a_user("eve", Role.ADMIN)
+
+    client = builders.client_with(plain_app, aiworker("token", "create", "ci"))
+
+    assert client.get("/api/auth/me").json["user"]["username"] == "ada"
+
+
 def test_what_is_done_to_users_tokens_and_the_schema_is_printed_as_json(plain_app: Flask) -> None:
     made = aiworker_json("user", "add", "ada", "--role", "admin", "--password", builders.PASSWORD)
     assert made == {"user": {"id": made["user"]["id"], "username": "ada", "role": "admin", "active": True}}
