@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -31,6 +32,8 @@ class _Files(SimpleHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.asked.append(self.path)
+        # A proxy is asked with whole addresses.
+        self.path = urlsplit(self.path).path
         if self.server.redirect_to is not None:
             self.send_response(302)
             self.send_header("Location", self.server.redirect_to + self.path)
@@ -203,6 +206,30 @@ def test_a_private_address_is_never_asked(origin: Origin, tmp_path: Path) -> Non
     assert origin.asked == []
     with refused("no_repository"):
         forge.read_head(SHOP, "main")
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY"])
+def test_an_import_goes_through_the_proxy_of_this_machine(
+    origin: Origin, source: WorkTree, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for each in ("http_proxy", "HTTP_PROXY", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(each, raising=False)
+    monkeypatch.setenv(name, f"http://ada:word@{origin.place}")
+    forge = forge_at(tmp_path / "root", "direct.invalid")
+    # Only the proxy knows this name.
+    url = "http://code.invalid/source.git"
+
+    state = forge.ensure_repository(SHOP, default_branch="side", description="", import_url=url)
+
+    assert state.default_head == git("rev-parse", "side", at=source.path)
+    assert origin.asked[0].startswith(url)
+    other = Repository("aiworker", "other", "project-2")
+    origin.asked.clear()
+    for direct in ("http://direct.invalid/source.git", url):
+        monkeypatch.setenv("no_proxy", "code.invalid")
+        with refused("import_failed"):
+            forge.ensure_repository(other, default_branch="side", description="", import_url=direct)
+    assert origin.asked == []
 
 
 def test_a_redirect_is_not_followed(origin: Origin, tmp_path: Path) -> None:

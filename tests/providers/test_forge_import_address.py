@@ -98,6 +98,8 @@ def test_a_name_with_one_private_address_is_refused(monkeypatch: pytest.MonkeyPa
         resolve_import_address("https://example.org/x", ())
 
     assert refusal.value.code == "import_failed"
+    with pytest.raises(ProviderRefused):
+        resolve_import_address("https://example.org/x", (), is_proxied=True)
 
 
 def test_a_silent_dns_may_answer_later_and_a_missing_name_never_does(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,3 +114,5 @@ def test_a_silent_dns_may_answer_later_and_a_missing_name_never_does(monkeypatch
     failure = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
     with pytest.raises(ProviderRefused):
         resolve_import_address("https://example.org/x", ())
+    # The proxy may know it all the same.
+    assert resolve_import_address("https://example.org/x", (), is_proxied=True) is None

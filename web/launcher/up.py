@@ -334,8 +334,8 @@ def _say_password(admin_password: str) -> None:
 
 
 def _say(line: str) -> None:
-    """Print the line. It is lost where that fails or has to wait, as in a file on a full disk and in a terminal that was
-    stopped with Ctrl-S: the platform runs on all the same, and its logs have what its programs say.
+    """Print the line. It is lost where that fails or has to wait, as in a file on a full disk and in a terminal that
+    was stopped with Ctrl-S: the platform runs on all the same, and its logs have what its programs say.
     """
     with contextlib.suppress(OSError):
         if _takes_output():

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO
 
 from common.errors import CutShort, ProviderRefused, ProviderUnavailable
+from common.machine.certificates import certificate_variables, chosen_bundle
 from common.machine.children import SEARCH_PATH, kill_group
 from common.machine.git_environment import git_environment, identity
 from common.machine.git_limits import LARGE_FILES, leash, met_limit, was_cut_short
@@ -69,6 +70,7 @@ def environment(config: Mapping[str, str] | Sequence[tuple[str, str]] = ()) -> d
         "GIT_ATTR_NOSYSTEM": "1",
         "GIT_NO_REPLACE_OBJECTS": "1",
         "GIT_LITERAL_PATHSPECS": "1",
+        **certificate_variables(chosen_bundle()),
         **_IDENTITY,
     }
     return git_environment(base, pairs)

@@ -3,7 +3,8 @@
 An import makes this machine open a connection to an address that a user chose (SSRF). It must not reach loopback,
 private networks or a cloud's metadata service. The address is checked twice: as text when a request contains it
 (`check_import_address`, no DNS), and by every IP address of its host name when it is cloned
-(`resolve_import_address`). The resolved addresses are pinned for the clone, so a later DNS change has no effect.
+(`resolve_import_address`). The resolved addresses are pinned for the clone, so a later DNS change has no effect. Where
+the environment names a proxy, that connects, and decides what a name leads to.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 
 from common.errors import Invalid, ProviderRefused, ProviderUnavailable
 from common.machine.addresses import Address, is_local_name, is_public, literal_address
+from common.machine.way_out import proxy_of
 
 # Parsed with this strict pattern, not with a lenient parser: git's HTTP library must read every match the same way.
 _ADDRESS = re.compile(
@@ -41,11 +43,20 @@ def check_import_address(url: str, allow: tuple[str, ...]) -> None:
     _parse(url, allow)
 
 
-def resolve_import_address(url: str, allow: tuple[str, ...]) -> str | None:
+def import_proxy(url: str, allow: tuple[str, ...]) -> str | None:
+    """The URL of the proxy to clone the address through; None: it is reached directly, as what the operator allowed."""
+    try:
+        return None if _parse(url, allow).is_allowed else proxy_of(url)
+    except Invalid:
+        return None
+
+
+def resolve_import_address(url: str, allow: tuple[str, ...], *, is_proxied: bool = False) -> str | None:
     """Resolve the host by DNS and return the pin for git's `http.curloptResolve` (`host:port:address,…`).
 
-    None: there is nothing to pin, because the host is an IP address or the operator allowed it. Raises ProviderRefused
-    (`import_failed`) if the host has no address or one that is not public; ProviderUnavailable if DNS does not answer.
+    None: there is nothing to pin, because the host is an IP address, the operator allowed it, or a proxy connects to
+    it (is_proxied), which may know names that this machine does not. Raises ProviderRefused (`import_failed`) if the
+    host has no address or one that is not public; ProviderUnavailable if DNS does not answer.
     """
     try:
         parts = _parse(url, allow)
@@ -56,6 +67,8 @@ def resolve_import_address(url: str, allow: tuple[str, ...]) -> str | None:
     try:
         found = socket.getaddrinfo(parts.host, parts.port, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
+        if is_proxied:
+            return None
         if error.errno == socket.EAI_AGAIN:
             raise ProviderUnavailable(f"no DNS server answered for {parts.host}") from error
         raise ProviderRefused(f"{parts.host} has no address ({error.strerror})", code="import_failed") from error
@@ -67,6 +80,8 @@ def resolve_import_address(url: str, allow: tuple[str, ...]) -> str | None:
             f"{parts.host} resolves to a private address; the operator can allow it in AIWORKER_IMPORT_ALLOW",
             code="import_failed",
         )
+    if is_proxied:
+        return None
     bracketed = (f"[{address}]" if ":" in address else address for address in addresses)
     return f"{parts.host}:{parts.port}:{','.join(bracketed)}"
 

@@ -25,7 +25,7 @@ from common.machine.text import storable
 from common.machine.waiting import Deadline
 from common.names import RELEASE_PREFIX, STAGING_BRANCH, TAG_PREFIX, numbered
 from common.providers.forge import git, history
-from common.providers.forge.import_address import resolve_import_address
+from common.providers.forge.import_address import import_proxy, resolve_import_address
 from common.providers.forge.records import exclusive
 from common.values.repository import Repository
 
@@ -202,7 +202,8 @@ def _import(
     Branches and tags in the place of the platform's own get other names: see `_make_room`.
     """
     deadline = Deadline(IMPORT_SECONDS)
-    pin = None if login else resolve_import_address(url, allow)
+    proxy = None if login else import_proxy(url, allow)
+    pin = None if login else resolve_import_address(url, allow, is_proxied=proxy is not None)
     config = [
         *login,
         ("protocol.allow", "never"),
@@ -217,6 +218,8 @@ def _import(
     ]
     if pin is not None:
         config.append(("http.curloptResolve", pin))
+    if proxy is not None:
+        config.append(("http.proxy", proxy))
     refspecs = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
     options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--end-of-options")
     listed = _import_step(path, deadline, config, "ls-remote", "--symref", "--end-of-options", url, "HEAD")
