@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from common.errors import Misconfigured
+from common.machine.certificates import bundle
 from common.machine.children import kill_group
 from common.machine.files import remove_tree
 from common.machine.locks import locked
@@ -227,7 +228,9 @@ def _try(known: KnownDriver, program: Path) -> None:
 def _environment() -> dict[str, str]:
     """The caller's environment, for npm's own settings and proxies, without the platform's and the models' secrets."""
     hidden = (*MODEL_KEYS, "AIWORKER_", "DATABASE_URL", "REDIS_URL", "SECRET_KEY", "GITEA_", "FLOWER_", "CELERY_")
-    return {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
+    # Node trusts its own authorities alone.
+    return ({"NODE_EXTRA_CA_CERTS": file} if (file := bundle()) else {}) | environ
 
 
 def _size_bytes(folder: Path) -> int:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -25,6 +26,7 @@ from common.settings.models import read_models
 from common.values.drivers import KnownDriver, Package
 from tests.conftest import leave_out
 from tests.ports import free_port
+from tests.tls import make_certificate, tls_in_front_of
 from web.launcher import driver_install
 from web.launcher.driver_install import install_driver, install_program, wanted_by_providers
 
@@ -115,6 +117,24 @@ def test_a_program_is_installed_once_and_none_of_its_scripts_is_run(
         f"Toy 1.2.3 is installed: {program}",
         f"Toy 1.2.3 is installed already: {program}",
     ]
+
+
+@pytest.mark.usefixtures("no_named_certificates")
+def test_a_registry_with_a_certificate_of_ones_own_is_reached_where_the_machine_trusts_it(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Its file may name certificates of its own.
+    monkeypatch.setenv("npm_config_globalconfig", str(tmp_path / "npmrc"))
+    own = make_certificate(tmp_path)
+    with tls_in_front_of(urlsplit(registry.url).port or 0, own) as port:
+        monkeypatch.setenv("npm_config_registry", f"https://127.0.0.1:{port}")
+        with pytest.raises(Misconfigured, match="can't be installed"):
+            install_program(registry.driver(), tmp_path / "drivers", say=print)
+        monkeypatch.setenv("SSL_CERT_FILE", str(own.certificate))
+
+        program = install_program(registry.driver(), tmp_path / "drivers", say=print)
+
+    assert program.read_text() == SCRIPT
 
 
 def _fails(known: KnownDriver, tmp_path: Path) -> str:
