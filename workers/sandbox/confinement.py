@@ -120,10 +120,10 @@ class Confined(Enclosed):
         self.pass_fds = tuple(self._given)
 
     def _variables(self, environ: Mapping[str, str], walls: Walls, proxy_port: int | None) -> dict[str, str]:
-        if proxy_port is None:
+        if proxy_port is None and walls.reach is not Reach.OUTBOUND:
             return dict(environ)
-        made = proxy_variables(proxy_port, _names(walls.doors)) | certificate_variables(bundle())
-        return proxy_merged(environ, made)
+        made = {} if proxy_port is None else proxy_variables(proxy_port, _names(walls.doors))
+        return proxy_merged(environ, made | certificate_variables(bundle()))
 
     def _give(self, descriptor: int) -> int:
         """Pass this descriptor to the sandbox. It is closed here once the sandbox has been started."""
