@@ -317,9 +317,7 @@ def is_lock_wait(error: BaseException) -> bool:
 
 def is_retried(error: BaseException) -> bool:
     """Whether it is a deadlock, a lost connection or a failover: the whole transaction may be run again."""
-    if is_lock_wait(error):
-        return True
-    return isinstance(error, DBAPIError) and _code(error) in _RETRIED_CODES
+    return is_lock_wait(error) or (isinstance(error, DBAPIError) and _code(error) in _RETRIED_CODES)
 
 
 def is_overtaken(error: DBAPIError) -> bool:
@@ -348,6 +346,8 @@ def _as_busy(error: DBAPIError) -> Busy | None:
             return DiskFull()
         if "unable to open" in message or "disk I/O" in message:
             return Busy("the database can't be reached")
+        if "readonly" in message:
+            return Busy("the database's file can't be written")
     if _code(error) in _FULL_CODES:
         return DiskFull()
     if is_unreachable(error) or _code(error) in _LOST_CODES:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from common.errors import Misconfigured
+from common.machine.children import exit_words
 from web.launcher.forks import Module, fork_module
 from web.launcher.programs import CHECKOUT
 
@@ -36,9 +37,12 @@ def prepare(*, has_agents: bool, say: Callable[[str], None]) -> Prepared:
     fork = fork_module(Module(DATABASE_START, arguments, dict(os.environ), CHECKOUT, "database-start"))
     with fork.stdout:
         lines = fork.stdout.read().decode(errors="replace").splitlines()
-    has_answer = fork.wait() == 0
+    status = fork.wait()
+    has_answer = status == 0
     for line in lines[:-1] if has_answer else lines:
         say(line)
+    if status < 0:
+        raise Misconfigured(f"the database could not be made ready: the process for it {exit_words(status)}")
     if not has_answer:
         raise Misconfigured("the database could not be made ready; the reason is above")
     answer = json.loads(lines[-1])

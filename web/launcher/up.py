@@ -334,8 +334,8 @@ def _say_password(admin_password: str) -> None:
 
 
 def _say(line: str) -> None:
-    """Print the line. It is lost where that fails or has to wait, as in a file on a full disk and in a terminal that
-    was stopped with Ctrl-S: the platform runs on all the same, and its logs have what its programs say.
+    """Print the line. It is lost where that fails or has to wait, as in a file on a full disk or in a terminal that was
+    stopped with Ctrl-S: the platform runs on all the same, and its logs have what its programs say.
     """
     with contextlib.suppress(OSError):
         if _takes_output():
@@ -343,10 +343,11 @@ def _say(line: str) -> None:
 
 
 def _takes_output() -> bool:
+    """Whether somebody takes a line now: not after the terminal was closed, either."""
     output = select.poll()
     try:
         output.register(sys.stdout.fileno(), select.POLLOUT)
     except io.UnsupportedOperation:
         # It is kept in memory.
         return True
-    return bool(output.poll(0))
+    return [event for _file, event in output.poll(0)] == [select.POLLOUT]

@@ -33,7 +33,7 @@ class VersionFailed(Exception):
 
 
 def failed_by(error: Exception, code: str, reason: str) -> VersionFailed:
-    """The failure that this error caused. Its code is MACHINE if the machine had no room: no version is to blame."""
+    """The failure that this error caused. Its code is MACHINE if the machine had no room, so no version is to blame."""
     has_no_room = isinstance(error, CutShort) or (isinstance(error, OSError) and error.errno in NO_ROOM)
     return VersionFailed(MACHINE if has_no_room else code, reason)
 

@@ -14,6 +14,8 @@ from flask import Flask
 
 from common.machine import disk
 from common.settings import from_env, settings
+from common.states import Role
+from tests import builders
 from tests.servers import ROOT
 from tests.web.conftest import AppOn
 
@@ -95,3 +97,16 @@ def test_health_says_that_no_new_work_begins(
 
     assert (reply.status_code, reply.json["status"], reply.json["disk"]) == (200, "degraded", "low")
     assert app.test_client().get("/api/health/ready").status_code == 200
+
+
+def test_a_database_that_can_only_be_read_refuses_writes_for_now(app_on: AppOn, sqlite_database_url: str) -> None:
+    """As where Linux no longer writes to a disk that has failed, or the file is another user's."""
+    app_on(sqlite_database_url)
+    token = builders.a_token(builders.a_user("max", Role.MAINTAINER))
+    path = sqlite_database_url.removeprefix("sqlite:///")
+
+    client = builders.client_with(app_on(f"sqlite:///file:{path}?mode=ro&uri=true"), token)
+
+    refused = client.post("/api/projects", json={"name": "Demo"})
+    assert (refused.status_code, refused.headers.get("Retry-After")) == (503, "2")
+    assert client.get("/api/projects").status_code == 200

@@ -7,11 +7,15 @@ import os
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
+import psutil
 import redis
 
+from common.machine.locks import locked
+from tests.e2e.instance import wait_until
 from tests.servers import ROOT, redis_server
 
 # As in the launcher, which has one thread: a process with several can't be forked.
@@ -118,3 +122,21 @@ def test_a_redis_that_refuses_the_login_stops_the_start_before_anything_is_made(
 
         taken, _ = prepared(tmp_path, redis_url=url.replace("unix://", "unix://:right@"))
         assert taken["admin_password"]
+
+
+def test_a_preparation_that_is_killed_says_so(tmp_path: Path) -> None:
+    # As the kernel does when memory runs out. It waits for the lock until then.
+    with locked(tmp_path / ".migrate.lock"), ThreadPoolExecutor(1) as pool:
+        preparing = pool.submit(prepared, tmp_path)
+        wait_until("the process that prepares", lambda: bool(_preparing()))
+        _preparing()[0].kill()
+
+        answer, said = preparing.result()
+
+    assert answer == {"error": "the database could not be made ready: the process for it was killed by SIGKILL"}
+    assert said == []
+
+
+def _preparing() -> list[psutil.Process]:
+    """The process that prepares, once it has its own name: it is a fork."""
+    return [one for one in psutil.Process().children(recursive=True) if one.name() == "database-start"]

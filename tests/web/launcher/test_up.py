@@ -161,6 +161,16 @@ def test_it_runs_on_while_its_terminal_is_stopped(tmp_path: Path) -> None:
         os.close(ours)
 
 
+def test_it_stops_in_order_when_its_terminal_is_closed(tmp_path: Path) -> None:
+    ours, terminal = os.openpty()
+    with launched(tmp_path / "data", free_port(), output=terminal) as launcher:
+        os.close(terminal)
+        wait_until("the platform", lambda: b"Stop it with Ctrl-C" in os.read(ours, 65536))
+        os.close(ours)
+        launcher.send_signal(signal.SIGHUP)
+        assert launcher.wait() == 0
+
+
 def _answers(port: int) -> bool:
     with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/api/health/live") as reply:
         return bool(reply.status == 200)

@@ -397,8 +397,7 @@ export const TEXTS = {
     "la reversión a {commit_sha} también falló; la siguiente empieza después de las {until} UTC",
   "{error}; the rollback to {commit_sha} can't begin: {error2}":
     "{error}; la reversión a {commit_sha} no puede empezar: {error2}",
-  "not rolled back, as versions of many projects failed together":
-    "no se revirtió, porque versiones de muchos proyectos fallaron a la vez",
+  "not rolled back, as the machine is at fault": "no se revirtió, porque el fallo es de la máquina",
   "No such project": "No existe ese proyecto",
   "project {id} is {state}; only an active one can deliver":
     "el proyecto {id} está en estado «{state}»; solo uno activo puede entregar",
