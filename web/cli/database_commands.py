@@ -19,6 +19,7 @@ from common.services.access import Caller
 from common.services.health import schema
 from common.services.paging import MOST, Page, PageQuery
 from common.services.people import accounts, tokens
+from common.services.projects.provisioning import renew_repository_urls
 from common.settings import settings
 from common.settings.restore_mark import require_restored
 from common.states import Role
@@ -51,6 +52,7 @@ def upgrade(terminal: Terminal) -> None:
     """
     require_restored(settings().store.data_dir)
     schema.upgrade()
+    renew_repository_urls()
     if settings().security.admin_password is not None:
         accounts.ensure_first_admin()
     _say_current(terminal)

@@ -22,6 +22,7 @@ from common.services.access import acting
 from common.services.health.schema import upgrade
 from common.services.health.sealed_values import is_another_key
 from common.services.people.accounts import ensure_first_admin
+from common.services.projects.provisioning import renew_repository_urls
 from common.services.runs.agents import create_local_enrolment, end_drains
 from common.settings import settings
 from web.launcher.programs import local_agent_ids
@@ -43,6 +44,7 @@ def main() -> None:
             feed.require_login()
         with acting("operator", new_request_id()):
             upgrade()
+            renew_repository_urls()
             if is_another_key():
                 print("The secret key does not open what is stored here; the remedy is told by: aiworker doctor")
             password = ensure_first_admin()

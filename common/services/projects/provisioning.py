@@ -9,6 +9,7 @@ from datetime import timedelta
 from sqlalchemy import ColumnElement, delete, select
 
 from common import jobs
+from common.events import ProjectStatusChanged
 from common.jobs import Lease
 from common.models import (
     AuditSeal,
@@ -43,6 +44,7 @@ from common.services.projects.places import place_of
 from common.services.projects.variables import mask_of_project
 from common.services.purging import purge, was_cut_short
 from common.services.runs import run_end
+from common.settings import settings
 from common.states import JobState, ProjectState
 from common.transaction import Transaction, snapshot, transactional
 from common.values.place import Place
@@ -108,6 +110,26 @@ def record_provisioned(tx: Transaction, lease: Lease, *, default_branch: str, re
         project.default_branch, project.repository_url = default_branch, repository_url
         lifecycle.activate(tx, project)
     tx.finish(lease)
+
+
+@transactional
+def renew_repository_urls(tx: Transaction) -> None:
+    """Let the addresses of the built-in forge's repositories begin with the present public URL. Safe to repeat.
+
+    They were stored when it may have had another host or port. Those of a Gitea are what it said.
+    """
+    if settings().forge.kind != "local":
+        return
+    base = f"{settings().web.public_url}/git/"
+    stale = tx.session.scalars(select(Project.id).where(~Project.repository_url.startswith(base, autoescape=True)))
+    for project in tx.lock_all(Project, stale):
+        project.repository_url = f"{base}{project.repository_owner}/{project.slug}"
+        tx.record(
+            ProjectStatusChanged(
+                feed=project.id, project_id=project.id, old_status=project.state_, new_status=project.state_,
+                changed=("giteaRepoUrl",),
+            )
+        )  # fmt: skip
 
 
 @transactional
