@@ -99,7 +99,8 @@ class Api:
     def token(self) -> str:
         """The API token, to be asked for anew for each request: a command's own is replaced before it expires.
 
-        Raises Misconfigured if there is none and this machine holds no platform's data, or the address is another's.
+        Raises Misconfigured if there is none and this machine holds no platform's data, or the address is another's,
+        and requests.RequestException if a token is to be made and the platform does not answer.
         """
         if self._given_token is not None:
             return self._given_token
@@ -109,6 +110,8 @@ class Api:
             # A token of an administrator, which nobody else may see.
             if not self._is_named or not _is_own(self.url):
                 raise Misconfigured(f"you are not logged in to {self.url}; run: aiworker login {self.url}")
+            # A platform that is stopped is told before anything is written.
+            self._session.get(f"{self.url}/api/health/live", timeout=ANSWER_SECONDS, allow_redirects=False)
             # With a token of the caller's, a command needs none of the database's libraries.
             own_token: Callable[[], AbstractContextManager[Callable[[], str]]]
             own_token = import_module("web.cli.operators").own_token

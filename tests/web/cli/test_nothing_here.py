@@ -96,6 +96,15 @@ def test_a_client_with_a_token_needs_nothing_here(empty: Path) -> None:
     assert list(empty.iterdir()) == []
 
 
+def test_a_platform_that_is_stopped_is_told_in_one_line(empty: Path) -> None:
+    aiworker(empty, "db upgrade", AIWORKER_ADMIN_PASSWORD="tree-horse-battery-9")
+
+    (said,) = aiworker(empty, "task list", code=1, AIWORKER_PORT="9")
+
+    remedy = "start it with `aiworker up`, or set AIWORKER_URL"
+    assert said == f"aiworker: http://127.0.0.1:9 can't be reached; {remedy}\n"
+
+
 def test_an_operators_command_says_where_it_looked(empty: Path) -> None:
     for said in aiworker(empty, "user list", "token create ci", "db status", "public-key", "audit verify", code=1):
         assert f"there is no platform here: {empty}/.aiworker does not exist" in said
