@@ -30,6 +30,7 @@ const FIELDS = {
   comments: mark("comments"),
   description: mark("description"),
   error: mark("error"),
+  giteaRepoUrl: mark("address of the repository"),
   labels: mark("labels"),
   laterPush: mark("later push"),
   mayChangeTestSetup: mark("may change test setup"),

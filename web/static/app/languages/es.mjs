@@ -400,6 +400,7 @@ export const TEXTS = {
   priority: "prioridad",
   proposals: "propuestas",
   questions: "preguntas",
+  "address of the repository": "dirección del repositorio",
   "tests of the default branch": "pruebas de la rama por defecto",
   "rolled back at": "reversión",
   round: "ronda",
