@@ -16,7 +16,13 @@ from common.machine.text import path_text
 from common.providers.forge import Change, Entry, Forge
 from common.providers.runtime import Runtime
 from common.services.tasks import tested
-from common.services.tasks.verification import MOST_ACCEPTED, MOST_CHANGED_PATHS, CheckResult, ProofPlan
+from common.services.tasks.verification import (
+    MOST_ACCEPTED,
+    MOST_CHANGED_PATHS,
+    OWN_FLAKY,
+    CheckResult,
+    ProofPlan,
+)
 from common.values.check import Check, CheckPhase, CheckState
 from common.values.repository import Repository
 from common.values.test_report import TestReport, TestResult
@@ -71,6 +77,10 @@ class TestProof:
             yield told
             if told.status == "failed":
                 return
+        if self.plan.known_flaky is not None and tested.read_tested(check) is not None:
+            # A lucky run of the same commit would not make them reliable.
+            yield CheckResult("tests", "failed", self.plan.known_flaky, code=OWN_FLAKY)
+            return
         if check.test_report is None and not _MAY_REPORT.search(check.command):
             yield kept_tests(self.forge, self._repository, self.plan)
         state = run_check(self.runtime, check)

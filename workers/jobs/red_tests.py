@@ -14,7 +14,7 @@ from common.providers.runtime import Runtime
 from common.services.tasks import auto_quarantine, red_base, tested
 from common.services.tasks.flaky_tests import QUARANTINED_TESTS
 from common.services.tasks.tested import Tested
-from common.services.tasks.verification import CheckResult, ProofPlan
+from common.services.tasks.verification import OWN_FLAKY, CheckResult, ProofPlan
 from common.values.check import Check, CheckEnd, CheckPhase, CheckState
 from common.values.test_report import TestReport, TestResult
 from workers.jobs.commit_below import CommitBelow
@@ -30,7 +30,7 @@ from workers.jobs.quarantined_runs import (
 from workers.jobs.sentences import first_of
 from workers.runtime_calls import forget_check, run_check
 
-FLAKY, OWN_FLAKY = "flaky_tests", "tests_flaky"
+FLAKY = "flaky_tests"
 RUNS = 3
 
 
