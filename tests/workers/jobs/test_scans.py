@@ -304,27 +304,6 @@ def test_a_new_version_with_a_known_fault_is_refused_by_its_advisory(
     assert platform.get(Task, task.id).head_sha == sha
 
 
-def test_what_links_hold_and_lead_to_is_scanned(plain_platform: Platform, provide: Callable[..., Path]) -> None:
-    platform = plain_platform
-    provide(advisory())
-    task = platform.task(platform.project({"app.py": "PORT = 80\n"}, dependency_scan="refuse", secret_scan="warn"))
-    claimed = platform.claim()
-    tree, branch = platform.clone(claimed.project), claimed.task.branch_name
-    git("checkout", "--quiet", "-B", branch, f"origin/{branch}", at=tree.path)
-    (tree.path / "requirements.txt").symlink_to("deps/pinned")
-    (tree.path / "note").symlink_to(f"key={leaks()['AWS Access Key']}")
-    sha = tree.commit({"deps/pinned": "requests==2.19.0\n"}, on=branch)
-    tree.push(branch)
-
-    platform.finish(claimed, sha)
-    platform.run_jobs()
-
-    assert places_in(secrets_check(platform, task)) == {("AWS Access Key", "note, line 1")}
-    check = dependencies_check(platform, task)
-    assert check.code == "known_faults"
-    assert check.log == "GHSA-1 of requests 2.19.0 (PyPI): requirements.txt: Leaks a header"
-
-
 HARMLESS: dict[str, dict[str, str | None]] = {
     "a version that is not affected": {"requirements.txt": "requests==2.31.0\nflask==3.0.0\n"},
     "one that was there before": {"requirements.txt": "# sorted\nflask==3.0.1\nrequests==2.19.0\n"},

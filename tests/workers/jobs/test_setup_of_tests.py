@@ -75,46 +75,6 @@ def test_a_silenced_command_is_run_as_the_base_defines_it(plain_platform: Platfo
     assert platform.get(Task, task.id).round == 2
 
 
-LINKED: dict[str, tuple[str, dict[str, str], dict[str, str], Files]] = {
-    "a Makefile": (
-        "make check", {"page.txt": "Shop\n", "build/shop.mk": FILES["Makefile"]}, {"Makefile": "build/shop.mk"},
-        {"build/shop.mk": "check:\n\ttrue\n"},
-    ),
-    "a script in a folder": (
-        "make check", {**CHECKED, "Makefile": "check:\n\tsh scripts/check.sh\n"}, {"scripts": "ci"},
-        {"ci/check.sh": "true\n"},
-    ),
-    "what a Makefile leads to behind two links": (
-        "make -C app check",
-        {
-            "page.txt": "Shop\n", "ci/shop.mk": "check:\n\tsh check.sh\n",
-            "ci/all.sh": "grep -q Shop ../page.txt\n",
-        },
-        {"app/Makefile": "../ci/shop.mk", "app/check.sh": "../ci/one.sh", "ci/one.sh": "all.sh"},
-        {"ci/all.sh": "true\n"},
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("lie", LINKED)
-def test_what_links_of_the_base_lead_to_is_run_as_the_base_has_it(plain_platform: Platform, lie: str) -> None:
-    platform = plain_platform
-    command, files, links, change = LINKED[lie]
-    project = platform.project(files, test_command=command)
-    tree = platform.clone(project)
-    for name, target in links.items():
-        (tree.path / name).parent.mkdir(exist_ok=True)
-        (tree.path / name).symlink_to(target)
-    tree.commit({}, on="main")
-    tree.push("main")
-    task = platform.task(project)
-    platform.work(task, {**BROKEN, **change})
-
-    checks = checks_of(platform, task)
-    assert (checks["tests"].status, checks["tests"].code) == ("failed", "tests_failed")
-    assert (checks["test_setup"].code, checks["test_setup"].log) == ("test_setup_kept", min(change))
-
-
 def test_a_change_that_was_asked_for_counts(plain_platform: Platform) -> None:
     platform = plain_platform
     project = platform.project(FILES, test_command="make check")

@@ -104,28 +104,6 @@ def test_a_hidden_test_is_refused_by_its_name(plain_platform: Platform) -> None:
         tasks.cancel_task(task.id, by=platform.max)
 
 
-@pytest.mark.parametrize(
-    "links", [{"tests/test_page.py": "../hollow.py"}, {"tests": "other", "other/test_page.py": "../hollow.py"}]
-)
-def test_an_emptied_test_behind_a_link_is_refused(plain_platform: Platform, links: dict[str, str]) -> None:
-    platform = plain_platform
-    task = platform.task(platform.project(FILES, test_command=PYTEST))
-    claimed = platform.claim()
-    tree, branch = platform.clone(claimed.project), claimed.task.branch_name
-    git("checkout", "--quiet", "-B", branch, f"origin/{branch}", at=tree.path)
-    others = {name.replace("tests/", "other/"): FILES[name] for name in ("tests/__init__.py", "tests/test_other.py")}
-    git("rm", "-r", "--quiet", next(iter(links)), at=tree.path)
-    for name, target in links.items():
-        (tree.path / name).parent.mkdir(exist_ok=True)
-        (tree.path / name).symlink_to(target)
-    sha = tree.commit({**BROKEN, **others, "hollow.py": HOLLOW_PAGE}, on=branch)
-    tree.push(branch)
-    platform.finish(claimed, sha)
-    platform.run_jobs()
-
-    assert set(RED) <= set(lost_names(checks_of(platform, task)["lost_tests"]))
-
-
 def test_a_silenced_command_is_refused(plain_platform: Platform) -> None:
     platform = plain_platform
     files = {**FILES, "Makefile": f"check:\n\t{PYTEST}\n"}

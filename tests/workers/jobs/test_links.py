@@ -1,0 +1,102 @@
+"""Links to files of tests, to what defines how they run, and to lock files lead nobody astray."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from common.settings import settings
+from tests.providers.git_tree import git
+from tests.providers.test_advisories import advisory, write
+from tests.workers.jobs.test_scans import leaks, places_in, secrets_check
+from tests.workers.jobs.test_setup_of_tests import CHECKED
+from tests.workers.jobs.test_which_tests_ran import BROKEN, FILES, HOLLOW_PAGE, PYTEST, RED, checks_of, lost_names
+from tests.workers.platform import Platform
+
+MAKEFILE = "check:\n\tgrep -q Shop page.txt\n"
+LINKED: dict[str, tuple[str, dict[str, str], dict[str, str], dict[str, str]]] = {
+    "a Makefile": (
+        "make check", {"page.txt": "Shop\n", "build/shop.mk": MAKEFILE}, {"Makefile": "build/shop.mk"},
+        {"build/shop.mk": "check:\n\ttrue\n"},
+    ),
+    "a script in a folder": (
+        "make check", {**CHECKED, "Makefile": "check:\n\tsh scripts/check.sh\n"}, {"scripts": "ci"},
+        {"ci/check.sh": "true\n"},
+    ),
+    "what a Makefile leads to behind two links": (
+        "make -C app check",
+        {
+            "page.txt": "Shop\n", "ci/shop.mk": "check:\n\tsh check.sh\n",
+            "ci/all.sh": "grep -q Shop ../page.txt\n",
+        },
+        {"app/Makefile": "../ci/shop.mk", "app/check.sh": "../ci/one.sh", "ci/one.sh": "all.sh"},
+        {"ci/all.sh": "true\n"},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("lie", LINKED)
+def test_what_links_of_the_base_lead_to_is_run_as_the_base_has_it(plain_platform: Platform, lie: str) -> None:
+    platform = plain_platform
+    command, files, links, change = LINKED[lie]
+    project = platform.project(files, test_command=command)
+    tree = platform.clone(project)
+    for name, target in links.items():
+        (tree.path / name).parent.mkdir(exist_ok=True)
+        (tree.path / name).symlink_to(target)
+    tree.commit({}, on="main")
+    tree.push("main")
+    task = platform.task(project)
+    platform.work(task, {"page.txt": "Market\n", **change})
+
+    checks = checks_of(platform, task)
+    assert (checks["tests"].status, checks["tests"].code) == ("failed", "tests_failed")
+    assert (checks["test_setup"].code, checks["test_setup"].log) == ("test_setup_kept", min(change))
+
+
+@pytest.mark.parametrize(
+    "links", [{"tests/test_page.py": "../hollow.py"}, {"tests": "other", "other/test_page.py": "../hollow.py"}]
+)
+def test_an_emptied_test_behind_a_link_is_refused(plain_platform: Platform, links: dict[str, str]) -> None:
+    platform = plain_platform
+    task = platform.task(platform.project(FILES, test_command=PYTEST))
+    claimed = platform.claim()
+    tree, branch = platform.clone(claimed.project), claimed.task.branch_name
+    git("checkout", "--quiet", "-B", branch, f"origin/{branch}", at=tree.path)
+    others = {name.replace("tests/", "other/"): FILES[name] for name in ("tests/__init__.py", "tests/test_other.py")}
+    git("rm", "-r", "--quiet", next(iter(links)), at=tree.path)
+    for name, target in links.items():
+        (tree.path / name).parent.mkdir(exist_ok=True)
+        (tree.path / name).symlink_to(target)
+    sha = tree.commit({**BROKEN, **others, "hollow.py": HOLLOW_PAGE}, on=branch)
+    tree.push(branch)
+    platform.finish(claimed, sha)
+    platform.run_jobs()
+
+    assert set(RED) <= set(lost_names(checks_of(platform, task)["lost_tests"]))
+
+
+def test_what_links_hold_and_lead_to_is_scanned(
+    plain_platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform = plain_platform
+    write(tmp_path / "osv", advisory())
+    monkeypatch.setenv("AIWORKER_ADVISORIES", str(tmp_path / "osv"))
+    settings.cache_clear()
+    task = platform.task(platform.project({"app.py": "PORT = 80\n"}, dependency_scan="refuse", secret_scan="warn"))
+    claimed = platform.claim()
+    tree, branch = platform.clone(claimed.project), claimed.task.branch_name
+    git("checkout", "--quiet", "-B", branch, f"origin/{branch}", at=tree.path)
+    (tree.path / "requirements.txt").symlink_to("deps/pinned")
+    (tree.path / "note").symlink_to(f"key={leaks()['AWS Access Key']}")
+    sha = tree.commit({"deps/pinned": "requests==2.19.0\n"}, on=branch)
+    tree.push(branch)
+
+    platform.finish(claimed, sha)
+    platform.run_jobs()
+
+    assert places_in(secrets_check(platform, task)) == {("AWS Access Key", "note, line 1")}
+    check = checks_of(platform, task)["dependencies"]
+    assert check.code == "known_faults"
+    assert check.log == "GHSA-1 of requests 2.19.0 (PyPI): requirements.txt: Leaks a header"
