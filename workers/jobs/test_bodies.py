@@ -30,6 +30,7 @@ _LONGEST_FILE = 1_000_000
 _MOST_WORDS = 50
 """Of the title of a test, where those of its suites stand before it."""
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+_FAILURES = frozenset({"AssertionError", "Exception", "BaseException"})
 _CALLS_THAT_CANT_FAIL = frozenset({"print", "len", "str", "repr"})
 
 
@@ -229,20 +230,62 @@ def _reached(body: Iterable[ast.stmt]) -> list[ast.stmt]:
 
 
 def _can_fail(statement: ast.stmt) -> bool:
-    return any(
-        (isinstance(node, ast.Assert) and not isinstance(node.test, ast.Constant))
-        or (isinstance(node, ast.Call) and not _is_idle(node))
-        or isinstance(node, ast.Raise)
-        for node in ast.walk(statement)
-    )
+    waiting: list[ast.AST] = [statement]
+    while waiting:
+        node = waiting.pop()
+        if _shows_something(node):
+            return True
+        waiting += _counting(node)
+    return False
+
+
+def _shows_something(node: ast.AST) -> bool:
+    if isinstance(node, ast.Assert):
+        return not isinstance(node.test, ast.Constant)
+    return isinstance(node, ast.Raise) or (isinstance(node, ast.Call) and not _is_idle(node))
+
+
+def _counting(node: ast.AST) -> Iterator[ast.AST]:
+    """The parts of a node that can make a test fail: none that never runs, or whose failures are swallowed."""
+    if isinstance(node, ast.If | ast.While) and isinstance(node.test, ast.Constant) and not node.test.value:
+        yield from node.orelse
+    elif isinstance(node, ast.Try) and any(map(_swallows, node.handlers)):
+        yield from (*node.handlers, *node.orelse, *node.finalbody)
+    elif isinstance(node, ast.With) and any(map(_suppresses, node.items)):
+        return
+    else:
+        yield from ast.iter_child_nodes(node)
+
+
+def _swallows(handler: ast.ExceptHandler) -> bool:
+    # Of what it has inside, anything counts: to look as closely there would take too long where many are nested.
+    return _takes_failures(handler.type) and not any(map(_shows_something, ast.walk(handler)))
+
+
+def _suppresses(item: ast.withitem) -> bool:
+    call = item.context_expr
+    is_suppress = isinstance(call, ast.Call) and _last_name(call.func) == "suppress"
+    return is_suppress and isinstance(call, ast.Call) and any(map(_takes_failures, call.args))
+
+
+def _takes_failures(kind: ast.expr | None) -> bool:
+    """Whether an exception's type is one of failed assertions. None: any is taken."""
+    if isinstance(kind, ast.Tuple):
+        return any(map(_takes_failures, kind.elts))
+    return kind is None or _last_name(kind) in _FAILURES
+
+
+def _last_name(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
 
 
 def _is_idle(call: ast.Call) -> bool:
     """Whether the call shows nothing: of `print`, or an assertion about constants alone."""
     if isinstance(call.func, ast.Name) and call.func.id in _CALLS_THAT_CANT_FAIL:
         return True
-    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-    return name.startswith("assert") and all(isinstance(argument, ast.Constant) for argument in call.args)
+    return _last_name(call.func).startswith("assert") and all(
+        isinstance(argument, ast.Constant) for argument in call.args
+    )
 
 
 def _braces(content: bytes) -> Iterator[_Body]:

@@ -27,6 +27,10 @@ EMPTY = [
     "def test_a(self):\n    self.assertEqual(1, 1)\n",
     "def test_a():\n    print('done')\n",
     "def test_a():\n    value = 1\n",
+    "def test_a():\n    if False:\n        assert compute() == 1\n",
+    "def test_a():\n    try:\n        assert compute() == 1\n    except (ValueError, AssertionError):\n        pass\n",
+    "def test_a():\n    try:\n        assert compute() == 1\n    except:\n        print('red')\n",
+    "def test_a():\n    with contextlib.suppress(Exception):\n        assert compute() == 1\n",
 ]
 
 
@@ -38,7 +42,11 @@ def test_a_body_that_cannot_fail_is_empty(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [FULL, "def test_a():\n    check_page()\n", "async def test_a():\n    if x:\n        raise Wrong\n",
-     "def test_a():\n    with page():\n        pass\n"],
+     "def test_a():\n    with page():\n        pass\n",
+     "def test_a():\n    try:\n        compute()\n    except ValueError:\n        pass\n",
+     "def test_a():\n    try:\n        compute()\n    except Exception:\n        fail()\n",
+     "def test_a():\n    try:\n        compute()\n    except:\n        pass\n    else:\n        assert page()\n",
+     "def test_a():\n    with suppress(ValueError):\n        compute()\n"],
 )  # fmt: skip
 def test_a_body_that_asserts_or_calls_something_can_fail(text: str) -> None:
     assert of("tests/test_a.py", text).can_fail("tests.test_a::test_a")
@@ -156,6 +164,11 @@ def test_an_emptied_test_is_seen_beside_one_with_the_same_title() -> None:
     assert emptied("cart adds", {"a.test.js": old}, {"a.test.js": new}, "page adds") == ["cart adds", "page adds"]
     assert emptied("cart adds", {"a.test.js": old}, {"a.test.js": f"{old}\n"}, "page adds") == []
     assert emptied("cart adds", {"a.test.js": old}, {"a.test.js": suite.replace("SUITE", "cart")}) == []
+
+
+def test_deeply_nested_code_is_read_in_bounded_time() -> None:
+    begins = "".join(f"{' ' * depth}try:\n{' ' * depth} x()\n{' ' * depth}except:\n" for depth in range(1, 90))
+    assert of("test_a.py", f"def test_a():\n{begins}{' ' * 90}pass\n").is_known("test_a::test_a")
 
 
 def test_a_body_is_the_same_whatever_stands_around_it() -> None:
