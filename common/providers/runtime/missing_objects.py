@@ -29,12 +29,13 @@ class MissingObjects:
         """
         if group in self._looked_at and time.monotonic() - self._looked_at[group] < LOOK_SECONDS:
             return False
-        self.note_complete(group)
         put_back = [self._put_back(manifest) for manifest in manifests()]
+        # Only now: what could not be put back is looked for again at the next call.
+        self.note_complete(group)
         return any(put_back)
 
     def note_complete(self, group: str) -> None:
-        """Nothing of the group is missing now, as all of it has just been written."""
+        """Nothing of the group is missing now."""
         now = time.monotonic()
         self._looked_at = {one: at for one, at in self._looked_at.items() if now - at < LOOK_SECONDS} | {group: now}
 

@@ -36,9 +36,12 @@ class Protection:
     ) -> None:
         """Ensure all rules that the server takes. is_free: whether no branch has this name or one below it.
 
-        default, owners_push: as in `ensure_platform_rules`.
+        default, owners_push: as in `ensure_platform_rules`, but None also leaves out a rule for the default branch.
         """
-        self.ensure_platform_rules(default=default, owners_push=owners_push)
+        if owners_push is None:
+            self._ensure_own(())
+        else:
+            self.ensure_platform_rules(default=default, owners_push=owners_push)
         if self._features.has_patterns:
             # A branch that is there needs to be deleted, which a rule would forbid.
             for name in filter(is_free, IN_THE_WAY):
@@ -61,6 +64,10 @@ class Protection:
         default = default or self._found.default_branch
         if owners_push is not None or default not in {_name(rule) for rule in self._rules()}:
             self.ensure_rule(default, pushers=(), is_forced=False, owners_push=bool(owners_push))
+        self._ensure_own(branches)
+
+    def _ensure_own(self, branches: Sequence[str]) -> None:
+        """Ensure the rules of the branches that the platform makes."""
         self.ensure_rule(STAGING_BRANCH, pushers=(), is_forced=True)
         if self._features.has_patterns:
             self.ensure_rule(_RELEASES, pushers=(), is_forced=True)
