@@ -41,7 +41,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from sqlalchemy.types import JSON, TypeDecorator
 
 from common import sqlite_connection
-from common.errors import Busy, CommitUnknown, DiskFull
+from common.errors import Busy, CommitUnknown, DatabaseAway, DiskFull
 from common.machine.late_modules import late_module
 from common.settings import settings
 from common.values.json_codec import Json, encode
@@ -345,13 +345,13 @@ def _as_busy(error: DBAPIError) -> Busy | None:
         if "is full" in message:
             return DiskFull()
         if "unable to open" in message or "disk I/O" in message:
-            return Busy("the database can't be reached")
+            return DatabaseAway("the database can't be reached")
         if "readonly" in message:
             return Busy("the database's file can't be written")
     if _code(error) in _FULL_CODES:
         return DiskFull()
     if is_unreachable(error) or _code(error) in _LOST_CODES:
-        return Busy("the database can't be reached")
+        return DatabaseAway("the database can't be reached")
     return Busy("the database was busy for too long") if is_retried(error) or _code(error) in _BUSY_CODES else None
 
 

@@ -70,6 +70,10 @@ class Busy(Exception):
     field: str | None = None
 
 
+class DatabaseAway(Busy):
+    """The database can't be reached at all (503)."""
+
+
 class DiskFull(Busy):
     """The disk is full (503). Nothing was written."""
 

@@ -5,12 +5,17 @@ A sweep does no work of a job itself; it only wakes the jobs.
 
 from __future__ import annotations
 
+import functools
+import time
+from collections.abc import Callable
+
+from common.errors import Busy, DatabaseAway
 from common.services import jobs, sweeping
 from common.services.access import acting
 from common.services.outgoing import collecting
 from common.services.runs import agents
 from common.services.tasks import parked
-from workers.job import celery
+from workers.job import celery, log
 
 
 def sweep() -> None:
@@ -37,5 +42,40 @@ def sweep_slowly() -> None:
         sweeping.sweep_old()
 
 
+class Outage:
+    """Whether this process found the database away, so that it says so once and not with each sweep."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def begin(self, reason: str) -> None:
+        if self._since is None:
+            self._since = time.monotonic()
+            log.warning("no sweep is done until the database answers again", reason=reason)
+
+    def end(self) -> None:
+        if self._since is not None:
+            log.warning("sweeps are done again", seconds=round(time.monotonic() - self._since))
+            self._since = None
+
+
+def _patient(sweep: Callable[[], None], outage: Outage) -> Callable[[], None]:
+    """The sweep, without an error while the database does not answer: that is no bug, and the next sweep is soon."""
+
+    @functools.wraps(sweep)
+    def run() -> None:
+        try:
+            sweep()
+        except DatabaseAway as error:
+            outage.begin(str(error))
+        except Busy as error:
+            log.warning("a sweep could not be done", sweep=sweep.__name__, reason=str(error))
+        else:
+            outage.end()
+
+    return run
+
+
+_outage = Outage()
 for _task in (sweep, sweep_agents, sweep_slowly):
-    celery.task(_task, name=_task.__name__)
+    celery.task(_patient(_task, _outage), name=_task.__name__)
