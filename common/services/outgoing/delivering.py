@@ -27,7 +27,7 @@ from common.services.paging import MOST_COUNTED, Page, PageQuery, page_of
 from common.services.purging import purge
 from common.settings import settings
 from common.states import Role
-from common.transaction import Transaction, snapshot, transactional
+from common.transaction import Snapshot, Transaction, snapshot, transactional
 from common.values.notice import Dispatch, DispatchAnswer, NoticeKind
 
 log = structlog.get_logger()
@@ -41,6 +41,7 @@ for each other's tries."""
 LEAST_TRIES = 3
 """Of a message that became that old while the platform was off."""
 SWITCHED_OFF = "the webhook was switched off before this was delivered"
+OTHERS_FIRST = "waits for the messages before it: each is sent once the receiver has answered the one before"
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,15 @@ class DeliveryView:
     created_at: datetime
     next_at: datetime | None
     finished_at: datetime | None
+
+
+@dataclass(frozen=True)
+class _Outlook:
+    """What those that wait wait for. first_id: of the message that is tried next; None: none waits."""
+
+    now: datetime
+    first_id: str | None
+    silence: Silence | None
 
 
 @transactional
@@ -117,17 +127,17 @@ def list_deliveries(page: PageQuery, *, by: Caller) -> Page[DeliveryView]:
             read, select(WebhookDelivery), WebhookDelivery.created_at, WebhookDelivery.id, page,
             most_counted=MOST_COUNTED,
         )  # fmt: skip
-        silence = silence_of(read)
-    return found.of([_view(row, silence) for row in found.items])
+        outlook = _outlook(read)
+    return found.of([_view(row, outlook) for row in found.items])
 
 
 def read_delivery(delivery_id: str, *, by: Caller) -> DeliveryView:
     by.require(Role.ADMIN)
     with snapshot() as read:
-        row, silence = read.get(WebhookDelivery, delivery_id), silence_of(read)
+        row, outlook = read.get(WebhookDelivery, delivery_id), _outlook(read)
     if row is None:
         raise NotFound(f"webhook delivery {delivery_id}")
-    return _view(row, silence)
+    return _view(row, outlook)
 
 
 @transactional
@@ -140,7 +150,7 @@ def retry_delivery(tx: Transaction, delivery_id: str, *, by: Caller) -> Delivery
     _require_webhook(tx)
     delivery.attempts, delivery.given_up_at, delivery.next_at = 0, tx.now(), tx.now()
     _ring(tx)
-    return _view(delivery, silence_of(tx))
+    return _view(delivery, _outlook(tx))
 
 
 @transactional
@@ -158,7 +168,7 @@ def test_webhook(tx: Transaction, *, by: Caller) -> DeliveryView:
         )
     )  # fmt: skip
     _ring(tx)
-    return _view(delivery, silence_of(tx))
+    return _view(delivery, _outlook(tx))
 
 
 def purge_deliveries() -> int:
@@ -169,11 +179,16 @@ def purge_deliveries() -> int:
     return purge(WebhookDelivery.id, WebhookDelivery.created_at < old, is_over)
 
 
-def _first(tx: Transaction) -> WebhookDelivery | None:
+def _outlook(at: Snapshot | Transaction) -> _Outlook:
+    first = _first(at)
+    return _Outlook(at.now(), first.id if first is not None else None, silence_of(at))
+
+
+def _first(at: Snapshot | Transaction) -> WebhookDelivery | None:
     """A test, which somebody waits for, before what may have waited for hours; else what is due first."""
     waiting = select(WebhookDelivery).where(WebhookDelivery.next_at.is_not(None))
     is_no_test = WebhookDelivery.kind != NoticeKind.TEST
-    return tx.find(waiting.order_by(is_no_test, WebhookDelivery.next_at, WebhookDelivery.id).limit(1))
+    return at.find(waiting.order_by(is_no_test, WebhookDelivery.next_at, WebhookDelivery.id).limit(1))
 
 
 def _go_on(tx: Transaction, lease: Lease) -> None:
@@ -238,12 +253,14 @@ def _state(row: WebhookDelivery) -> str:
     return "waiting" if row.next_at else "delivered" if row.delivered_at else "given_up"
 
 
-def _view(row: WebhookDelivery, silence: Silence | None) -> DeliveryView:
-    body = json.loads(row.body)
+def _view(row: WebhookDelivery, outlook: _Outlook) -> DeliveryView:
+    body, silence = json.loads(row.body), outlook.silence
     state = _state(row)
     error, next_at = row.error, None if row.next_at is None else _due_at(row, silence)
     if silence is not None and next_at == silence.until:
         error = error or silence.reason
+    elif next_at is not None and next_at <= outlook.now and row.id != outlook.first_id:
+        error = error or OTHERS_FIRST
     finished_at = None if row.next_at else row.delivered_at or row.given_up_at
     return DeliveryView(
         row.id, row.kind, state, body["text"], body["data"].get("link"), row.project_id, row.attempts, row.last_status,

@@ -230,6 +230,8 @@ export const TEXTS = {
     "redirige ({status}), y eso no se sigue; poner como url la dirección que indica",
   "it answered {status}": "respondió {status}",
   "waits, as the receiver does not answer: {error}": "espera, porque el receptor no responde: {error}",
+  "waits for the messages before it: each is sent once the receiver has answered the one before":
+    "espera a los mensajes anteriores: cada uno se envía cuando el receptor ha respondido al anterior",
   "the Kubernetes API has no /version; check that the address is an API server":
     "la API de Kubernetes no tiene /version; comprobar que la dirección es un servidor de la API",
   "healthContains can't be checked with AIWORKER_KUBE_HEALTH=readiness: clear it, or set http":
