@@ -22,10 +22,11 @@ class Project(HasId, HasState[ProjectState], Base):
     secrets_in_checks, secrets_in_previews: those of secret_env_names that unreviewed code is given. name_key: makes
     names unique; the name itself, or for a restricted project a key that is not a valid name, so that other people do
     not learn of its name by a conflict. Its column is called `name`. holds: how many runs in a row could not be
-    prepared because of the project. held_until: no task starts before. error: why provisioning failed, or why no task
-    can start. driver, model: for tasks that name none; None: the platform's. setup_command: makes a clone ready for
-    work; None: nothing to do. cache_paths: folders that are kept between clones. services: databases that each run,
-    test and preview gets, as the API shows them. question_rules: deadline, reminder and escalation of questions.
+    prepared because of the project. held_until: no task starts before. error: why provisioning failed, why no task can
+    start, or why its branch rules are not set. driver, model: for tasks that name none; None: the platform's.
+    setup_command: makes a clone ready for work; None: nothing to do. cache_paths: folders that are kept between clones.
+    services: databases that each run, test and preview gets, as the API shows them. question_rules: deadline, reminder
+    and escalation of questions.
     starter: what its repository starts with; None: a README.md, or the import.
     test_report: where its tests write JUnit XML; None: where the usual runners do. tests_lost: `refuse` or `warn`, if
     tests of the base do not run any more. tests_first: `refuse`, `warn` or `off`, if new tests pass without the change.

@@ -51,7 +51,7 @@ def provision_project(job: Claimed) -> None:
     provisioning.record_provisioned(job.lease, default_branch=made.default_branch, repository_url=made.url)
 
 
-@job(jobs.PROTECT_PROJECT)
+@job(jobs.PROTECT_PROJECT, parked=provisioning.fail_protection)
 def protect_project(job: Claimed) -> None:
     plan = provisioning.begin_protection(job.lease)
     if plan is not None:
@@ -60,6 +60,7 @@ def protect_project(job: Claimed) -> None:
             place.repository, default_branch=place.default_branch, allows_direct_push=allows_direct_push
         )
         forge().ensure_webhook(place.repository)
+        provisioning.record_protected(job.lease)
 
 
 @job(jobs.DELETE_PROJECT)

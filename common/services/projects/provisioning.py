@@ -39,7 +39,7 @@ from common.models import (
 )
 from common.models.base import Base
 from common.services.events import purge_feed
-from common.services.projects import lifecycle
+from common.services.projects import holding, lifecycle
 from common.services.projects.places import place_of
 from common.services.projects.variables import mask_of_project
 from common.services.purging import purge, was_cut_short
@@ -100,6 +100,19 @@ def begin_protection(tx: Transaction, lease: Lease) -> tuple[Place, bool] | None
     if project is None or project.state is not ProjectState.ACTIVE:
         return None
     return place_of(project), project.allow_direct_push
+
+
+@transactional
+def record_protected(tx: Transaction, lease: Lease) -> None:
+    """The forge has the project's branch rules and its webhook."""
+    holding.note_protected(tx, tx.lock(Project, lease.subject_id))
+    tx.finish(lease)
+
+
+@transactional
+def fail_protection(tx: Transaction, project_id: str, reason: str) -> None:
+    """The forge refused the project's branch rules. reason: masked."""
+    holding.note_unprotected(tx, tx.lock(Project, project_id), reason)
 
 
 @transactional

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from common.jobs import WATCH_REPOSITORY, Lease
-from common.models import EventRow, Project, Push, TaskGroup
+from common.jobs import PROTECT_PROJECT, WATCH_REPOSITORY, Lease
+from common.models import EventRow, Job, Project, Push, TaskGroup
 from common.providers.forge import forge
+from common.services import jobs
 from common.services.delivery import task_groups
 from common.services.projects import projects
 from common.services.tasks import pushes, tasks, watching
@@ -59,6 +60,23 @@ def test_direct_pushes_are_about_the_branch_that_is_delivered_to_whatever_the_se
         seen.append(shop.repo.rules["main"]["push_whitelist_teams"])
 
     assert seen == [["Owners"], []]
+
+
+def test_a_project_says_that_the_forge_refuses_its_branch_rules_until_it_takes_them(shop: Shop) -> None:
+    repos, place = shop.server.model.repos, (shop.where.owner, shop.where.name)
+    away = repos.pop(place)
+    projects.update_project(shop.project.id, {"allow_direct_push": True}, by=shop.platform.max)
+    shop.platform.run_jobs()
+
+    error = str(shop.platform.get(Project, shop.project.id).error)
+    assert error.startswith("the branch rules are not those of its settings: ")
+    assert error.endswith("; retry the job project.protect once that is solved")
+
+    repos[place] = away
+    (failed,) = shop.platform.all(Job, Job.kind == PROTECT_PROJECT.name, Job.state_ == "failed")
+    jobs.retry_job(failed.id, by=shop.platform.max)
+    shop.platform.run_jobs()
+    assert shop.platform.get(Project, shop.project.id).error is None
 
 
 def test_a_push_after_the_proof_voids_it(shop: Shop) -> None:
