@@ -89,7 +89,11 @@ def job(kind: Kind, *, parked: rows.Parked | None = None) -> Callable[[Work], Wo
 
         def run_on(job_id: str, before_commit: bool = False) -> None:
             if not _has_to_wait(kind):
-                run_chain(job_id, work, parked, before_commit=before_commit)
+                try:
+                    run_chain(job_id, work, parked, before_commit=before_commit)
+                except Busy as error:
+                    # It stays due, or its lease ends: the sweep sends it again.
+                    log.warning("a job waits for the database", job=kind.name, reason=str(error))
 
         registered[kind.name] = run
         _steps[kind.name] = work, parked

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from common import database
+from common.jobs import SCHEDULE_TASKS
 from common.logs import configure_logs
 from common.models import IdempotencyKey, Job, Login, Mark, Project, RunSession, Task
 from common.models.insertion import insert_values
@@ -42,6 +43,20 @@ def test_every_sweep_does_its_work(platform: Platform) -> None:
     assert {job.kind for job in platform.due()} >= {"task.schedule", "runtime.restore"}
     platform.run_jobs()
     assert platform.get(type(task), task.id).state == "backlog"
+
+
+@pytest.mark.filterwarnings("ignore::celery.exceptions.CDeprecationWarning")
+def test_a_job_that_is_rung_while_the_database_is_away_is_one_plain_line(
+    plain_platform: Platform, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure_logs()
+    monkeypatch.setenv("AIWORKER_DATABASE_URL", "mysql+pymysql://aiworker@127.0.0.1:1/aiworker")
+    database.dispose_engines()
+    settings.cache_clear()
+    celery.tasks[SCHEDULE_TASKS.name]("01a22f2d-af79-73dd-a763-e25e5048ed2e")
+
+    (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert (line["event"], line["job"]) == ("a job waits for the database", "task.schedule")
 
 
 @pytest.mark.filterwarnings("ignore::celery.exceptions.CDeprecationWarning")
