@@ -24,6 +24,9 @@ attachments = Blueprint("attachments", __name__, url_prefix="/api")
 
 _FORM_BYTES = 2**16
 """What a form may have beside the file."""
+_OTHER = "application/octet-stream"
+MEDIA_TYPES = (_OTHER, *sorted(PICTURES))
+"""Of the replies with a file's content."""
 
 
 class AttachmentSchema(Schema):
@@ -71,7 +74,7 @@ def add_attachment(task_id: str, body: bytes, name: str | None) -> object:
 
 @attachments.get("/tasks/<id:task_id>/attachments/<id:attachment_id>")
 @allow(Role.VIEWER)
-@reply(None)
+@reply(None, also=MEDIA_TYPES)
 def read_attachment(task_id: str, attachment_id: str) -> Verbatim:
     """The file's content."""
     return sent(services.read_attachment(task_id, attachment_id, by=who()))
@@ -88,7 +91,7 @@ def sent(found: StoredFile) -> Verbatim:
     """The file as a reply. Only pictures have their own type and may be shown in place."""
     row = found.attachment
     is_picture = row.media_type in PICTURES
-    media_type = row.media_type if is_picture else "application/octet-stream"
+    media_type = row.media_type if is_picture else _OTHER
     return sent_apart(found.content, media_type, row.name, is_shown=is_picture)
 
 

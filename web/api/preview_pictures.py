@@ -34,7 +34,7 @@ class PreviewPictureSchema(Schema):
 
 @preview_pictures.get("/tasks/<id:task_id>/pictures/<id:picture_id>")
 @allow(Role.VIEWER)
-@reply(None)
+@reply(None, also=("image/png",))
 def read_picture(task_id: str, picture_id: str) -> Verbatim:
     """The picture, a PNG."""
     found = services.read_picture(task_id, picture_id, by=who())

@@ -7,7 +7,7 @@ from marshmallow import fields
 from common.services.runs import steering
 from common.services.tasks.attachments import read_attachment_of_run as stored_attachment
 from common.services.tasks.messages import PersonMessage
-from web.api.attachments import sent
+from web.api.attachments import MEDIA_TYPES, sent
 from web.api.steering import MessageSchema
 from web.http.auth import allow_run, run
 from web.http.blueprint import Blueprint, QueryInteger, query, reply
@@ -62,7 +62,7 @@ def _messages(after: int, wait_seconds: int) -> list[PersonMessage]:
 
 @run_talk.get("/runs/<id:run_id>/attachments/<id:attachment_id>")
 @allow_run()
-@reply(None)
+@reply(None, also=MEDIA_TYPES)
 def read_attachment_of_run(run_id: str, attachment_id: str) -> Verbatim:
     """The content of a file that people added to the task."""
     return sent(stored_attachment(run().task_id, attachment_id))

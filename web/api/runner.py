@@ -321,7 +321,7 @@ def save_session(run_id: str, body: bytes) -> None:
 
 @runner.get("/runs/<id:run_id>/session")
 @allow_run()
-@reply(None)
+@reply(None, also=("application/octet-stream",))
 def read_session(run_id: str) -> Verbatim:
     """The task's stored session; 404 if there is none."""
     return Verbatim(agent_sessions.read_session(run()), "application/octet-stream")

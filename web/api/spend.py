@@ -118,7 +118,7 @@ class SpendSchema(Schema):
 @spend.get("/spend")
 @allow(Role.VIEWER)
 @query(SpendQuerySchema)
-@reply(SpendSchema, also=_CSV)
+@reply(SpendSchema, also=(_CSV,))
 def read_spend(
     by: str,
     project_id: str | None,

@@ -49,7 +49,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, TypeVar, Unpack, cast
 
@@ -217,10 +217,10 @@ def _parameters(name: str, loaded: object) -> dict[str, object]:
     return loaded if isinstance(loaded, dict) else {name: loaded}
 
 
-def reply(schema: type[Schema] | None, status: int = 200, *, also: str | None = None) -> Callable[[View], View]:
+def reply(schema: type[Schema] | None, status: int = 200, *, also: Sequence[str] = ()) -> Callable[[View], View]:
     """The reply is written by the schema from what the view returns; None: a reply without a JSON body.
 
-    also: another media type that the view may return, as Verbatim.
+    also: other media types that the view may return, as Verbatim.
     """
     writer = None if schema is None else writer_of(schema())
 
@@ -234,9 +234,9 @@ def reply(schema: type[Schema] | None, status: int = 200, *, also: str | None = 
         if schema is not None:
             described["schema"] = schema
         responses = _described(write, "response").setdefault("responses", {}).setdefault(status, [])
-        responses.append(described)
-        if also is not None:
-            responses.append({**described, "schema": {"type": "string"}, "content_type": also})
+        responses += [described] if schema is not None or not also else []
+        content = {"type": "string"} if schema is not None else {"type": "string", "format": "binary"}
+        responses += [{**described, "schema": content, "content_type": media_type} for media_type in also]
         return _marked(write, view, is_strict=True)
 
     return decorate

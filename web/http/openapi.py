@@ -51,7 +51,8 @@ _METRICS: JsonObject = {
                     "example": "# TYPE aiworker_database_up gauge\naiworker_database_up 1.0\n",
                 }
             },
-        }
+        },
+        "default": {"$ref": "#/components/responses/DEFAULT_ERROR"},
     },
 }
 _ERRORS: JsonObject = {

@@ -263,10 +263,7 @@ def list_members(project_id: str, *, by: Caller) -> list[Member]:
 
 @transactional
 def put_member(tx: Transaction, project_id: str, user_id: str, role: Role, *, by: Caller) -> Member:
-    """Make the user a member with this role, or change a member's role. Safe to repeat.
-
-    role: maintainer at most.
-    """
+    """Make the user a member with this role, maintainer at most, or change a member's role. Safe to repeat."""
     by.require_in(tx, project_id, Role.MAINTAINER)
     user = tx.get(User, user_id)
     _set_role(tx, project_id, user, role)

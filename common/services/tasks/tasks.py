@@ -169,8 +169,11 @@ def update_task(tx: Transaction, task_id: str, values: TaskChanges, *, by: Calle
     wanted = values.get("state")
     role = Role.MAINTAINER if wanted in FOR_MAINTAINERS else Role.MEMBER
     task = lock_task(tx, task_id, by, role)
-    writable = ("title", "description", "priority", "notes", "labels", "may_change_test_setup")
-    changed = [name for name in writable if name in values and values[name] != getattr(task, name)]
+    changed = [
+        name
+        for name in ("title", "description", "priority", "notes", "labels", "may_change_test_setup")
+        if name in values and values[name] != getattr(task, name)
+    ]
     is_rewritten = not {"title", "description"}.isdisjoint(changed)
     if is_rewritten and by.user_id not in {task.created_by_id, *task.edited_by_ids}:
         task.edited_by_ids = [*task.edited_by_ids, by.user_id]

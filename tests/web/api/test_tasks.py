@@ -83,7 +83,9 @@ def test_lists_are_filtered_by_what_is_asked(member: FlaskClient) -> None:
 
     assert titles(projectId=shop.id) == titles(q="50%") == titles(state="backlog") == ["Print 50% off"]
     assert titles(priority="urgent") == titles(assignedAgentId="agent-0123456789ab") == ["Write about it"]
-    assert titles(q=urgent.id[-8:]) == titles(q=urgent.id[-4:].upper()) == ["Write about it"]
+    assert titles(q=urgent.id[-8:].upper()) == ["Write about it"]
+    # The last four digits of two ids may be the same.
+    assert "Write about it" in titles(q=urgent.id[-4:])
     assert titles(q=urgent.id[:8]) == titles(q=urgent.id[-3:]) == []
     assert titles(q="5%0") == titles(projectId=MISSING_ID) == []
     for asked in ("state=done", "priority=1", "projectId=x", "assignedAgentId=x", "limit=201", "limit=0", "order=id"):

@@ -93,6 +93,18 @@ def test_a_reply_that_a_view_has_beside_its_usual_one_is_described(description: 
     assert responses[status].get("content") == (None if status == "204" else responses[usual]["content"])
 
 
+def test_every_operation_says_what_its_errors_and_its_replies_hold(description: Json) -> None:
+    for name, operation in operations(description):
+        replies = dict(operation["responses"])
+        assert replies.pop("default", None) == {"$ref": "#/components/responses/DEFAULT_ERROR"}, name
+        assert [status for status, reply in replies.items() if status != "204" and not reply.get("content")] == [], name
+
+    file = description["paths"]["/api/tasks/{task_id}/attachments/{attachment_id}"]["get"]
+    content = file["responses"]["200"]["content"]
+    assert set(content) == {"application/octet-stream", "image/gif", "image/jpeg", "image/png", "image/webp"}
+    assert content["image/png"]["schema"] == {"type": "string", "format": "binary"}
+
+
 @pytest.mark.parametrize("path", ["/api/health", "/api/health/ready"])
 def test_the_reply_of_a_platform_that_is_down_is_described(description: Json, path: str) -> None:
     responses = description["paths"][path]["get"]["responses"]
