@@ -19,6 +19,7 @@ def test_what_was_proven_can_be_read_on_a_phone(reader: Person, talk: Talk) -> N
     expect(reader.see("task-checks")).to_be_visible()
 
     sentences = reader.see("task-checks").locator(":is(li, summary) > span:nth-child(2)")
+    expect(reader.see("task-checks")).to_contain_text("Head: Passed")
     assert min(sentences.evaluate_all(WIDTHS)) >= 150
 
 
@@ -37,3 +38,16 @@ def leads_to(reader: Person, address: str, name: str) -> None:
     expect(gone.get_by_role("button")).to_have_count(0)
     gone.get_by_role("link", name=name).click()
     expect(reader.page.get_by_role("heading", name=name, level=1)).to_be_visible()
+
+
+def test_the_system_s_own_colours_leave_where_one_is_and_how_things_stand(reader: Person, talk: Talk) -> None:
+    reader.page.emulate_media(forced_colors="active")
+    reader.page.goto(f"{reader.url}/#/projects/{talk.task['projectId']}/tasks/{talk.task['id']}/work")
+    reader.wait("task-state", state="in_progress")
+
+    for place in (reader.page.get_by_role("navigation", name="Main").locator("a.on"), reader.see("task-tab-work")):
+        expect(place).to_have_css("outline-style", "solid")
+    expect(reader.see("task-tab-details")).to_have_css("outline-style", "none")
+    ways = "mark => getComputedStyle(mark).backgroundColor"
+    state = reader.see("task-state").locator("i").evaluate(ways)
+    assert reader.see("live-status").evaluate(ways) != state
