@@ -18,8 +18,13 @@ const rank = (check) => ORDER.indexOf(toneOf(check));
 
 export const redFirst = (checks) => checks.toSorted((one, other) => rank(one) - rank(other));
 
+// Its state is a colour, and a word for who does not see that.
 export const CheckBadge = ({ check }) =>
-  html`<${Badge} word=${check.status} shown=${toneOf(check)} label=${say(check.name)} />`;
+  html`<${Badge}
+    word=${check.status}
+    shown=${toneOf(check)}
+    label=${html`${say(check.name)}<span class="sr">: ${say(toneOf(check))}</span>`}
+  />`;
 
 const some = (count, text) => (count ? [text()] : []);
 
