@@ -24,7 +24,7 @@ from tests.web.page_texts import (
 
 PAIRS = catalogues()
 # What the built-in agent reads, not a person.
-NO_TEXT = {"views/new-task.mjs": r"\`\`\`steps"}
+NO_TEXT = {"parts/steps-hint.mjs": r"\`\`\`steps"}
 
 
 def _found(source: str) -> list[str]:

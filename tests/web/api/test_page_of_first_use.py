@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from playwright.sync_api import expect
 
-from common.models import Project
+from common.models import Project, Task
 from common.states import Role
 from tests.web.page_reader import PageReader
 from tests.web.world import World, put
@@ -69,3 +70,22 @@ def test_an_import_from_a_wrong_address_leads_to_where_the_project_is_deleted(
     told.get_by_role("link", name="its settings").click()
 
     expect(reader.see("project-delete")).to_be_visible()
+
+
+def test_a_task_in_plain_words_shows_the_command_to_type_and_can_be_written_as_steps(
+    reader: PageReader, plain_world: World
+) -> None:
+    project = plain_world.project("Shop")
+    task = plain_world.task(project, "Greet", description="Say hello.")
+    waits = "Run `aiworker drivers install claude` where the agents run; or write it as steps."
+    put(Task, task.id, error=waits)
+    reader.open(f"#/projects/{project.id}/tasks/{task.id}")
+
+    command = reader.see("task-error").locator("code")
+    expect(command).to_have_text("aiworker drivers install claude")
+    expect(reader.see("task-error")).not_to_contain_text("`")
+
+    reader.see("task-edit").click()
+    reader.see("task-steps").click()
+    described = reader.page.get_by_role("dialog").get_by_label("Description")
+    expect(described).to_have_value(re.compile(r"Say hello\.\n\n```steps\n"))

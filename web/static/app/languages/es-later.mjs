@@ -759,7 +759,6 @@ export const TEXTS = {
   "{number} s": "{number} s",
   "Cancel this task?": "¿Cancelar esta tarea?",
   "Edit task": "Editar tarea",
-  "Markdown.": "Markdown.",
   "For the people who look after it.": "Para las personas que se ocupan de ella.",
   "Over all its runs. Empty: the project's.": "Sobre todas sus ejecuciones. Vacío: los del proyecto.",
   "If a group holds it, it is taken out, and the rest is merged and tested again.":

@@ -9,6 +9,7 @@ import { dragged, isMovable } from "../moves.mjs";
 import { lazy } from "../parts/lazy.mjs";
 import { isParked, ParkedChip } from "../parts/parked.mjs";
 import { Priority } from "../parts/priority.mjs";
+import { withCode } from "../parts/with-code.mjs";
 import { go, route, to, withQuery } from "../routes.mjs";
 import { selected, toggle } from "../selection.mjs";
 import { questionText, serverText } from "../server-texts.mjs";
@@ -67,13 +68,13 @@ export function Card({ task, on }) {
       task.state === "failed" &&
       task.error &&
       html`<span class="bad-text" title=${serverText(task.error)}>
-        ${shortened(brief(serverText(task.error)), MOST_REASON)}
+        ${withCode(shortened(brief(serverText(task.error)), MOST_REASON))}
       </span>`
     }
     ${
       isKept(task) &&
       html`<span class="muted" title=${serverText(task.error)} data-testid="card-waits">
-        ${shortened(brief(serverText(task.error)), MOST_REASON)}
+        ${withCode(shortened(brief(serverText(task.error)), MOST_REASON))}
       </span>`
     }
     ${

@@ -9,22 +9,15 @@ import { Dialog } from "../parts/dialogs.mjs";
 import { attach, ChooseFiles, size } from "../parts/files.mjs";
 import { DriverFields, hasDrivers } from "../parts/known.mjs";
 import { writeTask } from "../keys.mjs";
-import { t, th } from "../language.mjs";
+import { t } from "../language.mjs";
 import { useRead } from "../loading.mjs";
 import { useTakePictures } from "../parts/pictures.mjs";
+import { StepsHint } from "../parts/steps-hint.mjs";
 import { project } from "../projects.mjs";
 import { to } from "../routes.mjs";
 import { keepTask, tasks } from "../tasks.mjs";
 import { failed, told, toldUndoable } from "../toasts.mjs";
 import { BY_URGENCY, lines, say, shortId } from "../words.mjs";
-
-// What the built-in agent needs to be told, to begin with.
-const STEPS = `\`\`\`steps
-- say: "What I am about to do"
-- write: {path: notes.txt, content: "A first line\\n"}
-- run: "ls"
-\`\`\`
-`;
 
 const EMPTY = {
   title: "",
@@ -77,8 +70,6 @@ export function NewTask({ close }) {
       writeTask(projectId);
     });
   };
-  const insertSteps = () =>
-    form.change("description", [form.draft.description.trimEnd(), STEPS].filter(Boolean).join("\n\n"));
   const create = form.submit(async (draft) => {
     const body = { projectId, title: draft.title.trim(), description: draft.description, priority: draft.priority };
     for (const name of ["labels", "requiredCapabilities"]) if (draft[name].trim()) body[name] = lines(draft[name]);
@@ -132,24 +123,7 @@ export function NewTask({ close }) {
         ...${busy ? {} : pictures}
         rows="8"
         placeholder=${t("What should be different afterwards, and how would one see it?")}
-        hint=${html`
-          ${th(
-            "Markdown. The built-in agent follows a fenced block that begins with {fence}; " +
-              "other drivers read the text.",
-            {
-              fence: html`<code>${"```steps"}</code>`,
-            },
-          )}${" "}
-          <button
-            type="button"
-            class="button small ghost"
-            data-testid="task-steps"
-            disabled=${busy}
-            onClick=${insertSteps}
-          >
-            ${t("Insert example steps")}
-          </button>
-        `}
+        hint=${html`<${StepsHint} form=${form} busy=${busy} />`}
       />
       <div class="pair">
         <${SelectField}

@@ -8,6 +8,7 @@ import { capChanges, CapFields, capsDraft } from "../parts/caps.mjs";
 import { Fault, KeptDraft, SelectField, TextField } from "../parts/controls.mjs";
 import { Confirm, Dialog } from "../parts/dialogs.mjs";
 import { useTakePictures } from "../parts/pictures.mjs";
+import { StepsHint } from "../parts/steps-hint.mjs";
 import { may } from "../session.mjs";
 import { CANCELLABLE_TASK_STATES, FINAL_TASK_STATES } from "../states.mjs";
 import { BY_URGENCY, lines, say } from "../words.mjs";
@@ -106,7 +107,7 @@ export function EditTask({ task, reload, close }) {
         name="description"
         form=${fields}
         rows="9"
-        hint=${t("Markdown.")}
+        hint=${html`<${StepsHint} form=${fields} busy=${form.busy} />`}
         ...${pictures}
       />
       <${TextField}

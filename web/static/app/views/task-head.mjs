@@ -6,6 +6,7 @@ import { useLive, useRead } from "../loading.mjs";
 import { Badge, SentBack } from "../parts/controls.mjs";
 import { isParked, ParkedChip } from "../parts/parked.mjs";
 import { Priority } from "../parts/priority.mjs";
+import { withCode } from "../parts/with-code.mjs";
 import { serverText } from "../server-texts.mjs";
 import { keepTask } from "../tasks.mjs";
 import { useTitle } from "../titles.mjs";
@@ -63,7 +64,7 @@ export function TaskHead({ task, reload, title, answered = false }) {
     ${
       task.error &&
       html`<p class=${`banner ${task.state === "backlog" ? "ask" : "bad"}`} data-testid="task-error">
-        ${serverText(task.error)}
+        ${withCode(serverText(task.error))}
       </p>`
     }
     <${Parked} task=${task} reload=${reload} />
