@@ -100,3 +100,14 @@ def test_a_page_that_was_opened_while_the_server_was_busy_comes_by_itself(reader
 
     expect(reader.see("who")).to_be_visible()
     assert answers == []
+
+
+def test_the_content_is_skipped_to_on_a_phone_too(reader: Person, talk: Talk) -> None:
+    reader.page.set_viewport_size({"width": 390, "height": 800})
+    look_at(reader, talk)
+    expect(reader.page.get_by_role("banner")).to_be_visible()
+
+    reader.page.get_by_role("link", name="Skip to content").focus()
+    reader.page.keyboard.press("Enter")
+
+    expect(reader.see("task-open")).to_be_focused()

@@ -102,12 +102,14 @@ function Frame() {
       href="#main"
       onClick=${(event) => {
         event.preventDefault();
-        document.querySelector("main a, main button, main input")?.focus();
+        // On a phone the panel takes the place of the board.
+        const places = [...document.querySelectorAll(":is(main, aside) :is(a, button, input)")];
+        places.find((one) => one.checkVisibility())?.focus();
       }}
     >
       ${t("Skip to content")}
     </a>
-    <div class="topbar">
+    <div class="topbar" role="banner">
       <button
         type="button"
         class="button ghost square"
