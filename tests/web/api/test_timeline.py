@@ -76,3 +76,19 @@ def test_rollbacks_are_told_by_turns_up_to_where_the_task_is_now(reader: PageRea
     expect(rows).to_have_count(3)
     expect(rows.nth(0)).to_contain_text("brought it back to production")
     expect(rows.nth(1)).to_contain_text("rolled it back")
+
+
+def test_checks_that_change_again_and_again_are_one_row(reader: PageReader, plain_world: World) -> None:
+    task = plain_world.task(plain_world.project())
+    change(task, 3, "checks")
+    change(task, 2, "notes")
+    change(task, 1, "checks")
+
+    reader.open(f"#/projects/{task.project_id}/tasks/{task.id}/details")
+    rows = reader.page.locator(".timeline li")
+    expect(rows).to_have_count(5)
+    expect(rows.nth(0)).not_to_contain_text("times")
+    expect(rows.nth(3)).to_contain_text("changed checks 3 times")
+
+    reader.open(f"#/projects/{task.project_id}/activity")
+    expect(reader.see("activity-event").filter(has_text="changed checks")).to_have_count(2)

@@ -1,15 +1,16 @@
-// What is on record again and again, such as each check of a proof: told once.
+// What is on record again and again, with each check of a proof: told once.
 
-const sameOf = ({ event, actor, data }) =>
-  event === "task:updated" && `${actor} ${data?.taskId} ${(data?.changed || []).join(" ")}`;
+const isOfChecks = ({ event, data }) => event === "task:updated" && String(data?.changed) === "checks";
+const isSame = (one, other) =>
+  isOfChecks(one) && isOfChecks(other) && one.data.taskId === other.data.taskId && one.actor === other.actor;
 
-// The events with `times`: one and the same change of a task that follows itself is there once, as it happened last.
+// The events with `times`: where only the checks of one task change again and again, the last of them is there.
 // events: the newest first.
 export function withoutRepeats(events) {
   const told = [];
   for (const one of events) {
     const last = told.at(-1);
-    if (last && sameOf(one) && sameOf(one) === sameOf(last)) last.times += 1;
+    if (last && isSame(one, last)) last.times += 1;
     else told.push({ ...one, times: 1 });
   }
   return told;
