@@ -186,9 +186,9 @@ def _outlook(at: Snapshot | Transaction) -> _Outlook:
 
 def _first(at: Snapshot | Transaction) -> WebhookDelivery | None:
     """A test, which somebody waits for, before what may have waited for hours; else what is due first."""
-    waiting = select(WebhookDelivery).where(WebhookDelivery.next_at.is_not(None))
-    is_no_test = WebhookDelivery.kind != NoticeKind.TEST
-    return at.find(waiting.order_by(is_no_test, WebhookDelivery.next_at, WebhookDelivery.id).limit(1))
+    due_first = WebhookDelivery.next_at, WebhookDelivery.id
+    waiting = select(WebhookDelivery).where(WebhookDelivery.next_at.is_not(None)).order_by(*due_first).limit(1)
+    return at.find(waiting.where(WebhookDelivery.kind == NoticeKind.TEST)) or at.find(waiting)
 
 
 def _go_on(tx: Transaction, lease: Lease) -> None:

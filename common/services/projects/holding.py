@@ -20,8 +20,6 @@ HOLD_SECONDS = 30
 LONGEST_HOLD_SECONDS = 300
 UNREADABLE_SECONDS = 60
 """The hold of a project whose repository can't be read. While work is watched, the next look comes after 30 s."""
-UNPROTECTED = "the branch rules are not those of its settings"
-"""How the error of a project begins whose branch rules the forge refuses. Its tasks go on."""
 PROBE_SECONDS = 60
 """How long a project's other tasks wait, at most, for the one run that tests whether runs can be prepared again."""
 
@@ -63,14 +61,19 @@ def release_project(tx: Transaction, project: Project) -> None:
 def note_unprotected(tx: Transaction, project: Project, reason: str) -> None:
     """Store why the forge refuses the branch rules of the project, which is locked. The reason of a hold goes first."""
     if project.state is ProjectState.ACTIVE and project.held_until is None:
-        said = f"{UNPROTECTED}: {reason[:1800]}; retry the job project.protect once that is solved"
-        _set_error(tx, project, said)
+        _set_error(tx, project, _unprotected(reason[:1800]))
 
 
 def note_protected(tx: Transaction, project: Project) -> None:
     """The forge has the branch rules of the project, which is locked."""
-    if project.state is ProjectState.ACTIVE and (project.error or "").startswith(UNPROTECTED):
+    if project.state is ProjectState.ACTIVE and (project.error or "").startswith(_unprotected("").partition(":")[0]):
         _set_error(tx, project, None)
+
+
+def _unprotected(reason: str) -> str:
+    return (
+        f"the branch rules are not those of its settings: {reason}; retry the job project.protect once that is solved"
+    )
 
 
 def _set_reason(tx: Transaction, project: Project, reason: str) -> None:

@@ -460,9 +460,9 @@ export const TEXTS = {
   "No active user of this name may answer questions in this project":
     "Ningún usuario activo con este nombre puede responder preguntas en este proyecto",
   "no task can start: {reason}": "ninguna tarea puede empezar: {reason}",
+  "the links of {commit} can't be followed": "no se pueden seguir los enlaces de {commit}",
   "the branch rules are not those of its settings: {reason}; retry the job project.protect once that is solved":
-    "las reglas de las ramas no son las de sus ajustes: {reason}; reintentar el trabajo project.protect " +
-    "cuando esté resuelto",
+    "las reglas de las ramas no son las de sus ajustes: {reason}; reintentar el trabajo project.protect cuando esté resuelto",
   "Not a branch name of letters, digits and any of _ . - /":
     "No es un nombre de rama con letras, dígitos y alguno de _ . - /",
   "Is reserved for git": "Está reservado para git",
