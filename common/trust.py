@@ -15,7 +15,7 @@ import requests
 from requests import PreparedRequest
 from requests.adapters import DEFAULT_CA_BUNDLE_PATH, HTTPAdapter
 
-from common.machine.certificates import CHOSEN_ALONE, bundle
+from common.machine.certificates import CHOSEN_ALONE, bundle, first_named
 
 if TYPE_CHECKING:
     from requests.adapters import _HostParams, _PoolKwargs
@@ -31,10 +31,16 @@ def trusted_context() -> ssl.SSLContext:
     With REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE, those alone. Read again when the file has changed. Raises OSError if the
     file can't be read. Threads may share it; nobody changes it.
     """
-    alone = next((os.environ[name] for name in CHOSEN_ALONE if os.environ.get(name)), None)
+    named = first_named(CHOSEN_ALONE)
+    alone = named[1] if named is not None else None
     file = alone or bundle()
-    changed_ns = os.stat(file).st_mtime_ns if file is not None else 0
-    return _context(alone, changed_ns, os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+    try:
+        changed_ns = os.stat(file).st_mtime_ns if file is not None else 0
+        return _context(alone, changed_ns, os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+    except OSError as error:
+        if named is None:
+            raise
+        raise OSError(f"the file that {named[0]} names can't be read as certificates: {alone}") from error
 
 
 @functools.lru_cache(maxsize=8)
@@ -62,9 +68,7 @@ class TrustingAdapter(HTTPAdapter):
             try:
                 options["ssl_context"] = trusted_context()
             except OSError as error:
-                named = next(name for name in CHOSEN_ALONE if os.environ.get(name))
-                says = f"the file that {named} names can't be read as certificates: {os.environ[named]}"
-                raise requests.exceptions.SSLError(says, request=request) from error
+                raise requests.exceptions.SSLError(str(error), request=request) from error
         return host, options
 
     def cert_verify(
@@ -85,7 +89,7 @@ def trusting_session() -> requests.Session:
 def tls_words(error: requests.exceptions.SSLError, url: str) -> str:
     """What is wrong with a server's TLS, as a sentence without its full stop that names the server and a remedy."""
     host = urlsplit(url).netloc.rpartition("@")[2]
-    reason = _innermost(error)
+    reason = innermost(error)
     if isinstance(reason, ssl.SSLCertVerificationError):
         why = reason.verify_message.rstrip(".")
         says = f"the certificate of {host} is not trusted ({why})"
@@ -96,7 +100,8 @@ def tls_words(error: requests.exceptions.SSLError, url: str) -> str:
     return str(reason)
 
 
-def _innermost(error: BaseException) -> BaseException:
+def innermost(error: BaseException) -> BaseException:
+    """What requests and urllib3 have wrapped in their errors, which says more than its wrappers."""
     while isinstance(inner := getattr(error, "reason", None) or (error.args[0] if error.args else None), BaseException):
         error = inner
     return error

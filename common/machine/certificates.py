@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",
@@ -27,10 +28,15 @@ _FOR_PROGRAMS = (
 )
 
 
+def first_named(names: Sequence[str]) -> tuple[str, str] | None:
+    """The first of these variables that is set, and its value; None: none is."""
+    return next(((name, os.environ[name]) for name in names if os.environ.get(name)), None)
+
+
 def chosen_bundle() -> str | None:
     """The file that this process's environment names instead of the machine's; None: it names none that is there."""
-    named = next((os.environ[name] for name in CHOSEN if os.environ.get(name)), None)
-    return os.path.abspath(named) if named is not None and os.path.isfile(named) else None
+    named = first_named(CHOSEN)
+    return os.path.abspath(named[1]) if named is not None and os.path.isfile(named[1]) else None
 
 
 def bundle() -> str | None:

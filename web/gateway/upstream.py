@@ -93,7 +93,8 @@ def open_call(provider: ModelProvider, request: Request, *, silence_seconds: flo
         words = trust.tls_words(error, provider.base_url)
         raise UpstreamFault(502, f"The model provider {provider.name} can't be reached: {words}") from error
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-        what = f"The model provider {provider.name} can't be reached ({_kind(error)}); check its baseUrl"
+        kind = type(trust.innermost(error)).__name__
+        what = f"The model provider {provider.name} can't be reached ({kind}); check its baseUrl"
         raise UpstreamFault(502, what) from error
     if 300 <= answer.status_code < 400 and answer.status_code != 304:
         answer.close()
@@ -123,15 +124,6 @@ def headers_for_caller(answer: requests.Response, secret: str | None) -> list[tu
 def own_via() -> str:
     """The Via header of this instance. A request that arrives with it was sent by the gateway to itself."""
     return f"1.1 aiworker-{hashlib.sha256(settings().security.key_for('gateway')).hexdigest()[:16]}"
-
-
-def _kind(error: Exception) -> str:
-    """The kind of the innermost error, which says more than that of its wrapper."""
-    reason = error
-    while isinstance(reason.args[0] if reason.args else None, Exception):
-        reason = reason.args[0]
-    reason = getattr(reason, "reason", None) or reason
-    return type(reason).__name__ if isinstance(reason, Exception) else type(error).__name__
 
 
 class _WayOut(TypedDict):

@@ -11,13 +11,13 @@ import base64
 import contextlib
 import ipaddress
 import socket
-import urllib.request
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 from common.machine.addresses import Address
+from common.machine.way_out import proxy_of
 from workers.sandbox import http_door
 from workers.sandbox.egress_rules import Rule, is_public, split_host
 from workers.sandbox.http_exchanges import Streams, answer_text, exchange, unread
@@ -200,7 +200,7 @@ class _MachineProxy:
     """A proxy that this machine's environment names."""
 
     def __init__(self, url: str) -> None:
-        parts = urlsplit(url if "://" in url else f"http://{url}")
+        parts = urlsplit(url)
         self.host = parts.hostname or ""
         self.is_secure = parts.scheme == "https"
         self.port = parts.port or (443 if self.is_secure else 80)
@@ -235,10 +235,8 @@ class _MachineProxy:
 
 
 def _machine_proxy(scheme: str, host: str) -> _MachineProxy | None:
-    url = urllib.request.getproxies_environment().get(scheme)
-    if not url or url.startswith("socks") or urllib.request.proxy_bypass(host):
-        return None
-    return _MachineProxy(url)
+    url = proxy_of(scheme, host)
+    return None if url is None or url.startswith("socks") else _MachineProxy(url)
 
 
 def _why(error: OSError) -> str:

@@ -13,6 +13,7 @@ import ipaddress
 import re
 import socket
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from common.errors import Invalid, ProviderRefused, ProviderUnavailable
 from common.machine.addresses import Address, is_local_name, is_public, literal_address
@@ -46,9 +47,10 @@ def check_import_address(url: str, allow: tuple[str, ...]) -> None:
 def import_proxy(url: str, allow: tuple[str, ...]) -> str | None:
     """The URL of the proxy to clone the address through; None: it is reached directly, as what the operator allowed."""
     try:
-        return None if _parse(url, allow).is_allowed else proxy_of(url)
+        parts = _parse(url, allow)
     except Invalid:
         return None
+    return None if parts.is_allowed else proxy_of(urlsplit(url).scheme, f"{parts.host}:{parts.port}")
 
 
 def resolve_import_address(url: str, allow: tuple[str, ...], *, is_proxied: bool = False) -> str | None:

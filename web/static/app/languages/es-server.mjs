@@ -104,8 +104,8 @@ export const TEXTS = {
   "make its authority known to this machine, or name a file with it in SSL_CERT_FILE":
     "dar a conocer su autoridad a esta máquina, o nombrar un archivo con ella en SSL_CERT_FILE",
   "the certificate of {host} is not trusted ({why})": "no se confía en el certificado de {host} ({why})",
-  "the file that {named} names can't be read as certificates: {environ}":
-    "el archivo que nombra {named} no se puede leer como certificados: {environ}",
+  "the file that {named} names can't be read as certificates: {alone}":
+    "el archivo que nombra {named} no se puede leer como certificados: {alone}",
   "{host} does not speak TLS as it should ({reason})": "{host} no habla TLS como debería ({reason})",
   "{what} failed: the connection was refused or closed": "{what} falló: la conexión se rechazó o se cerró",
   "{what} returned more than {max_body_bytes} bytes": "{what} devolvió más de {max_body_bytes} bytes",
@@ -783,8 +783,8 @@ export const TEXTS = {
     "Se ha alcanzado el límite de uso del proveedor de modelos hasta {at}, cuando esta tarea continuará sola",
   "The model provider {name} did not answer in time": "El proveedor de modelos {name} no respondió a tiempo",
   "The model provider {name} can't be reached: {words}": "No se puede conectar con el proveedor {name}: {words}",
-  "The model provider {name} can't be reached ({error}); check its baseUrl":
-    "No se puede conectar con el proveedor de modelos {name} ({error}); comprobar su baseUrl",
+  "The model provider {name} can't be reached ({kind}); check its baseUrl":
+    "No se puede conectar con el proveedor de modelos {name} ({kind}); comprobar su baseUrl",
   "The model provider {name} redirects to another address; set its baseUrl to that one":
     "El proveedor de modelos {name} redirige a otra dirección; poner esa en su baseUrl",
   "Not a cursor of this list": "No es un cursor de esta lista",
