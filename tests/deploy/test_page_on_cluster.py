@@ -38,8 +38,6 @@ NOT_TYPED = {
 }
 """Commands in sentences that this does not type."""
 
-pytestmark = pytest.mark.timeout(300)
-
 
 @dataclass
 class Installation:

@@ -17,8 +17,6 @@ from tests.e2e.origin import served_repository
 from tests.e2e.story import Story
 from tests.providers.git_tree import git
 
-pytestmark = pytest.mark.timeout(300)
-
 DESCRIPTION = """\
 Greet in Spanish.
 

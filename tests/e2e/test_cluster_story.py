@@ -20,7 +20,7 @@ from tests.e2e.origin import served_repository
 from tests.e2e.story import tell
 from tests.ports import free_port
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1200)
 
 SPEED = 6
 """A pod of the cluster is given four minutes to be healthy, and five to be an agent: forty seconds of ours, which real

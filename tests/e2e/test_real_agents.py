@@ -34,7 +34,7 @@ from tests.e2e.real_agents import (
 from tests.e2e.story import Story
 from tests.e2e.story_tasks import FIRST, REASON, scenes
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1200)
 
 
 @pytest.fixture(params=sorted(KEYS))

@@ -16,7 +16,7 @@ from tests.e2e.origin import served_repository
 from tests.e2e.story import Story, body_of, tell
 from tests.servers import MariaDB
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1200)
 
 INTERRUPTED = """\
 Write two files, slowly.

@@ -148,7 +148,6 @@ def machine(plain_app: Flask) -> Iterator[type[Deliveries]]:
     forget_providers()
 
 
-@pytest.mark.timeout(300)
 def test_what_was_taken_back_comes_back_only_when_somebody_says_so(machine: type[Deliveries]) -> None:
     # Twelve steps can be read as they are; making them fewer would take minutes.
     few = settings(

@@ -54,8 +54,6 @@ WORKS = """```steps
 ```
 """
 
-pytestmark = pytest.mark.timeout(400)
-
 
 @dataclass(frozen=True)
 class Platform:

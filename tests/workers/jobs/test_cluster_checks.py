@@ -10,8 +10,6 @@ from common.services.delivery import task_groups
 from tests.workers.elsewhere import Elsewhere
 from tests.workers.platform import Platform
 
-pytestmark = pytest.mark.timeout(300)
-
 TESTS = "true # the project's tests"
 
 

@@ -11,8 +11,6 @@ from common.models import Deployment, Task, TaskCheck
 from tests.workers.elsewhere import Elsewhere, elsewhere
 from tests.workers.platform import Platform
 
-pytestmark = pytest.mark.timeout(300)
-
 TESTS = "true # the project's tests"
 
 

@@ -26,8 +26,6 @@ from tests.workers.jobs.test_which_tests_ran import (
 from tests.workers.jobs.test_whose_fault import LUCK, RED_FILES, RED_NAME, flaky
 from tests.workers.platform import Platform
 
-pytestmark = pytest.mark.timeout(300)
-
 
 @pytest.fixture
 def cluster(plain_remote_platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Elsewhere]:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-import pytest
 import requests
 from sqlalchemy import select
 
@@ -20,8 +19,6 @@ from common.transaction import Transaction, transactional
 from tests.doubles.gitea import Fault
 from tests.doubles.gitea.model import User
 from tests.workers.elsewhere import Elsewhere
-
-pytestmark = pytest.mark.timeout(300)
 
 BUILD, LINT = "ci/build", "ci/lint"
 JOB = "CI / build (push)"

@@ -33,8 +33,6 @@ from tests.workers.platform import Platform
 from workers import registry
 from workers.runtime_calls import with_source
 
-pytestmark = pytest.mark.timeout(300)
-
 MOST_CALLS = 100
 
 

@@ -22,8 +22,6 @@ from tests.workers.elsewhere import Elsewhere, elsewhere
 from tests.workers.platform import Platform
 from web.app import create_app
 
-pytestmark = pytest.mark.timeout(300)
-
 _IDS = re.compile(r"\b[0-9a-f]{8,40}\b")
 
 

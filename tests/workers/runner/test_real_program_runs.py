@@ -11,7 +11,6 @@ from tests.workers.runner.real_runs import asks_and_goes_on_elsewhere, gives_a_v
 from tests.workers.runner.runner_platform import Platform
 
 
-@pytest.mark.timeout(280)
 def test_a_question_ends_the_run_and_the_answer_goes_on_in_the_same_session_elsewhere(
     platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -20,7 +19,6 @@ def test_a_question_ends_the_run_and_the_answer_goes_on_in_the_same_session_else
     asks_and_goes_on_elsewhere("codex", platform, tmp_path)
 
 
-@pytest.mark.timeout(280)
 def test_a_verdict_is_given_as_the_programs_output_shows_its_call(
     platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,7 +23,6 @@ from tests.workers.runner.drivers.tools_stand_in import RunTools
 from workers.runner.drivers.program import Ending, Work
 from workers.runner.drivers.programs import PROGRAM_DRIVERS
 
-pytestmark = pytest.mark.timeout(300)
 NAMES = ("evil", "aiworker")
 """Its servers of tools: one of its own, and one with the name of the platform's."""
 

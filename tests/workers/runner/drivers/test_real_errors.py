@@ -16,8 +16,6 @@ from tests.workers.runner.drivers.cli_runs import (
 )
 from workers.runner.drivers.program import Ending
 
-pytestmark = pytest.mark.timeout(300)
-
 
 @pytest.fixture(autouse=True)
 def _installed_ones(monkeypatch: pytest.MonkeyPatch) -> None:

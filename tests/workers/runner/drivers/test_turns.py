@@ -24,7 +24,6 @@ from tests.workers.runner.drivers.tools_stand_in import RunTools
 from workers.runner.drivers.program import Ending, Event, ToolCall, Work
 from workers.runner.drivers.programs import PROGRAM_DRIVERS
 
-pytestmark = pytest.mark.timeout(300)
 QUESTION = {
     "question": "Which colour?",
     "header": "Colour",
