@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from tests.patience import PATIENCE_SECONDS
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
-
-END_SECONDS = 60
 
 
 class _Quiet(WSGIRequestHandler):
@@ -36,5 +36,5 @@ def served(app: WSGIApplication, port: int = 0, *, waits: bool = True) -> Iterat
         yield server.server_port
     finally:
         server.shutdown()
-        thread.join(END_SECONDS)
+        thread.join(PATIENCE_SECONDS)
         server.server_close()

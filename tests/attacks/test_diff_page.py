@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.e2e.browser import PATIENCE_MS, chromium
+from tests.e2e.browser import chromium
+from tests.patience import PATIENCE_MS
 from tests.providers.git_tree import WorkTree, git
 from tests.servers import ROOT
 

@@ -101,7 +101,7 @@ def test_a_job_whose_worker_died_is_rung_when_its_lease_ends(client: redis.Redis
         return rows.sweep_jobs()
 
     assert swept_before_the_lease_ends() == 0
-    wait_until("the job to be rung", lambda: job_id in rung(jobs.SCHEDULE_TASKS.queue), 10)
+    wait_until("the job to be rung", lambda: job_id in rung(jobs.SCHEDULE_TASKS.queue))
     assert rows.claim_job(job_id) is not None
 
 
@@ -125,7 +125,7 @@ def test_a_queue_that_nobody_reads_is_rung_no_fuller(client: redis.Redis, monkey
     assert announcer().flush(10)
     client.flushall()
     assert rows.sweep_jobs() == 5
-    wait_until("the jobs to be rung", lambda: len(rung(jobs.WATCH_REPOSITORY.queue)) == 4, 10)
+    wait_until("the jobs to be rung", lambda: len(rung(jobs.WATCH_REPOSITORY.queue)) == 4)
     assert rung(jobs.SCHEDULE_TASKS.queue) == [quick]
 
 

@@ -62,7 +62,7 @@ def _size() -> int:
 
 def _first(start: Start) -> Future[object]:
     first = start(lambda: _record("a"))
-    wait_until("the first transaction is done", lambda: _size() == 1, 10)
+    wait_until("the first transaction is done", lambda: _size() == 1)
     return first
 
 
@@ -71,7 +71,7 @@ def test_what_comes_meanwhile_is_committed_with_the_first(start: Start) -> None:
     others = []
     for number, name in enumerate("bc", start=2):
         others.append(start(lambda name=name: _record(name)))  # type: ignore[misc]
-        wait_until(f"transaction {number} is done", lambda number=number: _size() == number, 10)  # type: ignore[misc]
+        wait_until(f"transaction {number} is done", lambda number=number: _size() == number)  # type: ignore[misc]
 
     assert _names() == [], "nothing can be seen before the commit"
     assert not any(one.done() for one in [first, *others]), "nobody hears of a result before the commit"
@@ -88,7 +88,7 @@ def test_only_what_is_for_the_same_database_joins(
     group = commit_groups._joinable
     use_database(sqlite_url(Path(shutil.copy(sqlite_template, tmp_path / "another.db"))))
     other = start(lambda: _record("b"))
-    wait_until("the other is done", lambda: _size() == 2 or commit_groups._joinable is not group, 10)
+    wait_until("the other is done", lambda: _size() == 2 or commit_groups._joinable is not group)
     _commit()
 
     assert (first.result(10), other.result(10)) == ("a", "b")
@@ -103,9 +103,9 @@ def test_one_that_raises_undoes_its_own_writes_alone(start: Start) -> None:
         raise NotFound("no")
 
     failing = start(lambda: _record("b", fail))
-    wait_until("the second is done", lambda: _size() == 2, 10)
+    wait_until("the second is done", lambda: _size() == 2)
     third = start(lambda: _record("c"))
-    wait_until("the third is done", lambda: _size() == 3, 10)
+    wait_until("the third is done", lambda: _size() == 3)
     assert not failing.done(), "its error may come from what is not committed yet"
     _commit()
 
@@ -120,7 +120,7 @@ def test_a_violated_constraint_undoes_its_own_writes_alone(start: Start) -> None
     doubled = start(
         lambda: _record("b", lambda tx: (tx.add(Feed(id="q")), tx.session.expunge_all(), tx.add(Feed(id="q"))))
     )
-    wait_until("the second is done", lambda: _size() == 2, 10)
+    wait_until("the second is done", lambda: _size() == 2)
     _commit()
 
     assert first.result(10) == "a"
@@ -193,7 +193,7 @@ def test_one_that_is_interrupted_while_it_waits_for_the_lock_does_not_keep_it(st
 
     with database.sqlite_write_lock:
         waiting = start(write)
-        wait_until("it to wait", lambda: commit_groups.waiting == set(threads) != set(), 10)
+        wait_until("it to wait", lambda: commit_groups.waiting == set(threads) != set())
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(threads[0]), ctypes.py_object(SoftTimeLimitExceeded))
     with pytest.raises(SoftTimeLimitExceeded):
         waiting.result(10)
@@ -209,7 +209,7 @@ def test_the_end_of_one_jobs_time_is_not_the_others(start: Start, monkeypatch: p
     monkeypatch.setattr(database, "commit", interrupted)
     first = _first(start)
     second = start(lambda: _record("b"))
-    wait_until("the second transaction is done", lambda: _size() == 2, 10)
+    wait_until("the second transaction is done", lambda: _size() == 2)
     _commit()
 
     with pytest.raises(SoftTimeLimitExceeded):

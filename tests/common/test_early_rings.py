@@ -63,9 +63,9 @@ def test_a_claim_waits_for_the_commit(before_commit: Before, another_thread: Thr
     claims: list[Future[jobs.Lease | None]] = []
 
     def claim() -> None:
-        wait_until("the message", lambda: len(_rung()) == 1, 10)
+        wait_until("the message", lambda: len(_rung()) == 1)
         claims.append(another_thread.submit(rows.claim_job, _rung()[0], before_commit=True))
-        wait_until("the claim to begin", lambda: len(transaction._writing) == 2, 10)
+        wait_until("the claim to begin", lambda: len(transaction._writing) == 2)
         assert not claims[0].done()
 
     before_commit(claim)
@@ -83,13 +83,13 @@ def test_the_message_of_a_job_that_is_sent_with_the_next_statement(before_commit
     def enqueue(tx: Transaction) -> None:
         tx.enqueue_with_next(jobs.SCHEDULE_TASKS, "platform", project_id=None)
 
-    before_commit(lambda: wait_until("the message", lambda: len(_rung()) == 1, 10))
+    before_commit(lambda: wait_until("the message", lambda: len(_rung()) == 1))
     enqueue()
 
 
 def test_the_message_of_what_is_never_committed_finds_nothing(before_commit: Before) -> None:
     def lose() -> None:
-        wait_until("the message", lambda: len(_rung()) == 1, 10)
+        wait_until("the message", lambda: len(_rung()) == 1)
         raise CommitUnknown
 
     before_commit(lose)
@@ -127,7 +127,7 @@ def test_a_message_with_a_delay_leaves_after_the_commit(before_commit: Before) -
 
     before_commit(look)
     job_id = enqueue_later()
-    wait_until("the message", lambda: rung(jobs.RELEASE_RUN.queue) == [job_id], 10)
+    wait_until("the message", lambda: rung(jobs.RELEASE_RUN.queue) == [job_id])
 
 
 _IN_GREENLETS = """

@@ -13,10 +13,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.e2e.instance import wait_until
+from tests.patience import PATIENCE_SECONDS
 from tests.web.documentation.snippets import Block, scripts
 
-LONGEST_SECONDS = 120
-LONGEST_END_SECONDS = 30
 _HEAD = """set -E -o pipefail
 trap 'status=$?; printf "%s\\n" "$status $BASH_COMMAND" >>"$FAILED"' ERR
 beside() {  # goes on as soon as the command has said the word, and ends it when the script ends
@@ -141,7 +140,7 @@ class Reader:
             return True
 
         with _ended(process, is_asked=until is not None):
-            wait_until(f"{block.where}, see {self._output}", is_far_enough, LONGEST_SECONDS)
+            wait_until(f"{block.where}, see {self._output}", is_far_enough)
             yield
 
     def _begin(self, command: list[str], said: int) -> subprocess.Popen[bytes]:
@@ -182,7 +181,7 @@ def _ended(process: subprocess.Popen[bytes], *, is_asked: bool = False) -> Itera
         if is_asked:
             with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
                 os.killpg(process.pid, signal.SIGINT)
-                process.wait(LONGEST_END_SECONDS)
+                process.wait(PATIENCE_SECONDS)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()

@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, expect, sync_playwright
 
+from tests.patience import PATIENCE_MS
+
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
     "--disable-sync", "--no-first-run", "--disable-quic",
 ]  # fmt: skip
-PATIENCE_MS = 60_000
-"""How long a person waits for an agent, a proof or a deployment. Nothing here measures speed."""
 expect.set_options(timeout=PATIENCE_MS)
 
 # Chromium's own line for a reply that a test provokes: a refused password, a head that moved.

@@ -7,7 +7,8 @@ import re
 from playwright.sync_api import expect
 
 from common.services.delivery.bisection import GREEN_RUNS
-from tests.e2e.browser import PATIENCE_MS, Person
+from tests.e2e.browser import Person
+from tests.patience import PATIENCE_MS
 
 
 def create_project(person: Person, name: str, import_url: str) -> None:

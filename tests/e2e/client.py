@@ -13,9 +13,10 @@ import requests
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from tests.patience import PATIENCE_SECONDS
+
 Json = Any
 
-PATIENCE_SECONDS = 180.0
 """A limit for what has failed: a real coding CLI takes a minute on a busy machine."""
 TRIES = 4
 """Of a read that is answered with 503: on a busy machine git can take longer than the 5 s of an answer."""

@@ -16,14 +16,14 @@ import psutil
 import requests
 
 from common.machine.children import PARENT_DEATH_COMMAND
+from tests.patience import PATIENCE_SECONDS
 from tests.ports import APP_PORTS, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-START_SECONDS = 90
 STOP_SECONDS = 90
 
 
-def wait_until(what: str, look: Callable[[], bool], seconds: float = 90) -> None:
+def wait_until(what: str, look: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
     """Look until it holds. AssertionError names what was waited for."""
     deadline = time.monotonic() + seconds
     while not look():
@@ -64,7 +64,7 @@ class Instance:
     def start(self) -> None:
         """Start it and wait until it answers."""
         self.launch()
-        wait_until("the instance to answer", self.answers, START_SECONDS)
+        wait_until("the instance to answer", self.answers)
 
     def launch(self) -> None:
         """Start it, and wait for nothing."""

@@ -51,7 +51,7 @@ def answer_after_a_kill(folder: Path, driver: str, model: ModelServer, environ: 
             question = task["questions"][0]
             story.api.post(f"/tasks/{task_id}/respond", {"questionId": question["id"], "response": "Spanish"})
             story.api.post(f"/tasks/{task_id}/respond", {"questionId": question["id"], "response": "English"}, 409)
-            wait_until("the task to be ready", lambda: _state(story, task_id) == "ready_to_test", 120)
+            wait_until("the task to be ready", lambda: _state(story, task_id) == "ready_to_test")
             runs = runs_of(story, task_id)
             # The killed agent may be offered the run until its silence is noticed; it has begun nothing then.
             begun = [run for run in runs if run["startedAt"] is not None]
@@ -74,7 +74,7 @@ def goes_on_when_raised(story: Story, task_id: str) -> None:
     def is_parked() -> bool:
         return bool(story.api.get(f"/tasks/{task_id}")["task"]["phase"] == "parked")
 
-    wait_until("the cap to end the run", is_parked, 120)
+    wait_until("the cap to end the run", is_parked)
     refused = runs_of(story, task_id)[-1]
     assert "The budget is used up" in refused["reason"], refused
     assert 2 <= refused["usage"]["calls"] <= 3, refused

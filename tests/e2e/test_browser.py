@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import APIResponse, Browser, Route, expect
 
-from tests.e2e.browser import PATIENCE_MS, Person
+from tests.e2e.browser import Person
 from tests.e2e.browser_acts import (
     approve,
     check_ready,
@@ -24,6 +24,7 @@ from tests.e2e.client import Client
 from tests.e2e.instance import Instance, running, wait_until
 from tests.e2e.origin import served_repository
 from tests.e2e.story_tasks import FIRST, SECOND
+from tests.patience import PATIENCE_MS
 from tests.providers.git_tree import WorkTree
 
 LOADED = """() => performance.getEntries().filter((entry) => entry.transferSize > 0)

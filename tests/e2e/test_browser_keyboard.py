@@ -10,8 +10,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
-from tests.e2e.browser import PATIENCE_MS, Person
+from tests.e2e.browser import Person
 from tests.e2e.instance import Instance, running
+from tests.patience import PATIENCE_MS
 
 MOST_TABS = 150
 """More than the most crowded view has."""

@@ -12,10 +12,11 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, FrameLocator, Page, expect
 
-from tests.e2e.browser import PATIENCE_MS, Person
+from tests.e2e.browser import Person
 from tests.e2e.contract.caller import Caller
 from tests.e2e.instance import Instance, wait_until
 from tests.e2e.talk import Talk
+from tests.patience import PATIENCE_MS
 
 SERVER = r"""
 import http.server, json, os, pathlib

@@ -10,11 +10,12 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Locator, expect
 
-from tests.e2e.browser import PATIENCE_MS, Person, chromium, stopped_clock
+from tests.e2e.browser import Person, chromium, stopped_clock
 from tests.e2e.browser_acts import create_project, write_task
 from tests.e2e.client import Client
 from tests.e2e.instance import Instance, running, wait_until
 from tests.e2e.origin import served_repository
+from tests.patience import PATIENCE_MS
 
 PAGE = "".join(f"line {number}\n" for number in range(1, 61))
 STEPS = """```steps

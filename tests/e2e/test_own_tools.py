@@ -70,8 +70,8 @@ def test_a_trace_goes_from_the_request_over_its_jobs_to_the_run_and_what_follows
     traced = Client(watched.instance.url, client.token)
     traced._session.headers["traceparent"] = f"00-{TRACE_ID}-{OURS}-01"
     task = traced.post("/tasks", {"projectId": project["id"], "title": "Trace", "description": STEPS}, 201)["task"]
-    wait_until("the task to be ready", lambda: _state(client, task["id"]) == "ready_to_test", 180)
-    wait_until("all spans", lambda: set(CHAIN) <= set(receiver.of_trace(TRACE_ID)), 30)
+    wait_until("the task to be ready", lambda: _state(client, task["id"]) == "ready_to_test")
+    wait_until("all spans", lambda: set(CHAIN) <= set(receiver.of_trace(TRACE_ID)))
     diff = str(client.get(f"/tasks/{task['id']}/diff"))
 
     spans = receiver.of_trace(TRACE_ID)
@@ -103,7 +103,7 @@ def test_a_chat_is_told_of_a_task_that_needs_a_review(watched: Watched) -> None:
     with WebhookReceiver() as chat:
         client.patch("/webhook", {"url": chat.url, "kinds": ["review"]})
         client.post("/tasks", {"projectId": project["id"], "title": "Greet", "description": STEPS}, 201)
-        wait_until("the message", lambda: bool(chat.received), 180)
+        wait_until("the message", lambda: bool(chat.received))
         client.patch("/webhook", {"url": None})
 
     assert chat.received[0].json["text"].startswith("Told: “Greet” is ready to test\nhttp://")
@@ -126,12 +126,12 @@ def test_errors_of_web_workers_and_the_supervisor_are_reported(watched: Watched)
         supervisor.sendall(b"[" * 200_000 + b"\n")
         assert supervisor.recv(1) == b""
 
-    wait_until("the reports", lambda: bool(errors.of("web") and errors.of("supervisor")), 30)
+    wait_until("the reports", lambda: bool(errors.of("web") and errors.of("supervisor")))
     (of_web,) = errors.of("web")
     assert of_web["exception"]["values"][-1]["type"] == "JSONDecodeError"
     assert of_web["tags"]["request_id"].startswith("req-")
     assert errors.of("supervisor")[0]["exception"]["values"][-1]["type"] == "RecursionError"
-    wait_until("the worker's report", lambda: bool(errors.of("worker")), 60)
+    wait_until("the worker's report", lambda: bool(errors.of("worker")))
     assert errors.of("worker")[0]["tags"]["job"]
 
 
@@ -146,7 +146,7 @@ def test_an_error_of_an_agent_is_reported(watched: Watched, tmp_path: Path) -> N
         command = ["-m", "workers.runner", "--url", url, "--token-file", str(token), "--work-dir", str(work_dir)]
         environ = {**os.environ, "SENTRY_DSN": watched.errors.dsn, "AIWORKER_SANDBOX": "off"}
         with subprocess.Popen([sys.executable, *command], cwd=ROOT, env=environ, stderr=subprocess.DEVNULL) as agent:
-            wait_until("the agent to register", lambda: bool(platform.received), 30)
+            wait_until("the agent to register", lambda: bool(platform.received))
             shutil.rmtree(work_dir)
             platform.may_answer.set()
             assert agent.wait(60) == 1

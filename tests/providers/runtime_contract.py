@@ -18,16 +18,15 @@ from common.providers.runtime import Runtime
 from common.values.app import App, AppPhase, AppState, Space, Spec, Version
 from common.values.check import Check, CheckPhase, CheckState
 from common.values.repository import Source
+from tests.patience import PATIENCE_SECONDS
 
 T = TypeVar("T")
 MakeVersion = Callable[[str], Version]
 
-DEADLINE_SECONDS = 90.0
-
 
 def until(look: Callable[[], T], *, what: str = "it") -> T:
     """The first true result of look; fails when there is none before the deadline."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not (result := look()):
         assert time.monotonic() < deadline, f"{what} did not come true; last: {result!r}"
         time.sleep(0.03)

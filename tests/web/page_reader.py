@@ -11,10 +11,9 @@ from playwright.sync_api import Browser, Locator, Page, Request, Route
 from werkzeug.test import TestResponse
 
 from tests.builders import log_in
+from tests.patience import PATIENCE_MS
 
 ORIGIN = "http://localhost:9"
-PATIENCE_MS = 60_000
-"""How long a busy machine may take. Nothing here measures speed."""
 _SIGN_IN = "tokens => localStorage.setItem('aiworker.session', JSON.stringify(tokens))"
 
 

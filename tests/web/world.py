@@ -35,11 +35,9 @@ from common.states import By, Environment, ProjectState, Role
 from common.transaction import Transaction, snapshot, transactional
 from common.values.repository import Repository
 from tests import builders
+from tests.patience import PATIENCE_SECONDS
 from tests.servers import ROOT
 from workers.registry import registered
-
-PATIENCE_SECONDS = 120
-"""How long a server may take until it answers: nothing here measures speed."""
 
 SHA = "a" * 40
 

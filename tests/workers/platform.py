@@ -27,11 +27,11 @@ from common.transaction import Transaction, snapshot, transactional
 from common.values.claimed_run import ClaimedRun
 from common.values.repository import Repository
 from tests.builders import a_user, caller_of
+from tests.patience import PATIENCE_SECONDS
 from tests.providers.git_tree import WorkTree, git
 from tests.providers.runtime_supervisor import Supervisor
 from workers import registry
 
-SETTLE_SECONDS = 120
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.005, 0.1
 STEPS = "```steps\n- say: Hello\n```\n"
 """What the platform's own agents can do without a model."""
@@ -76,7 +76,7 @@ class Platform:
 
     def run_jobs(self, *, until: Callable[[], bool] | None = None) -> None:
         """Run due jobs until nothing is queued, or `until` holds. Waits between looks are cut short."""
-        deadline = time.monotonic() + SETTLE_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         pause = FIRST_PAUSE_SECONDS
         while time.monotonic() < deadline:
             if until is not None and until():
@@ -95,7 +95,7 @@ class Platform:
                 _make_due()
         with snapshot() as read:
             left = [(job.kind, job.state, job.error) for job in read.all(select(Job).where(Job.state_ != "done"))]
-        raise AssertionError(f"the jobs did not come to an end in {SETTLE_SECONDS} s: {left}")
+        raise AssertionError(f"the jobs did not come to an end in {PATIENCE_SECONDS:.0f} s: {left}")
 
     # People
 

@@ -67,7 +67,7 @@ def sent_by(beat: Scheduler) -> list[dict[str, Any]]:
             found.append(json.loads(str(text)))
         return {one["headers"]["task"] for one in found} == SWEEPS
 
-    wait_until("every sweep to be sent", look, seconds=10)
+    wait_until("every sweep to be sent", look)
     return found
 
 

@@ -208,7 +208,7 @@ def test_waiting_for_staging_ends_where_the_merged_group_may_not_go_there(
         refused = "production was rolled back"
         put(TaskGroup, group["id"], state_="merged", wants_staging=False, error=refused)
         try:
-            wait_until("the command to end", said.done, 20)
+            wait_until("the command to end", said.done)
         finally:
             put(TaskGroup, group["id"], state_="failed")
 

@@ -30,13 +30,12 @@ from common.states import ProjectState, Role, TaskState
 from common.transaction import Transaction, transactional
 from common.values.parking import Parked
 from tests import builders
+from tests.patience import PATIENCE_SECONDS
 from tests.servers import ROOT
 from tests.web.made import a_project, a_question, a_task, ready_task, set_state
 from tests.web.world import events, forget_providers, put, served
 from web.cli import main, operators
 from web.cli.client import Api
-
-PATIENCE_SECONDS = 60
 
 
 class Screen(io.StringIO):

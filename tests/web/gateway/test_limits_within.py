@@ -339,7 +339,7 @@ def test_a_caller_that_hangs_up_at_the_beginning_ends_the_providers_work(
     plain_agent.upstream.script = stream(*format_.stream, gate=threading.Event())
     with serving() as server:
         with server.asked(plain_agent, format_, name="first"):
-            wait_until("the provider to be asked", lambda: plain_agent.upstream.asked != [], seconds=60)
+            wait_until("the provider to be asked", lambda: plain_agent.upstream.asked != [])
         assert plain_agent.upstream.hung_up.wait(60)
         assert "the caller closed the connection" in str(the_call().error)
 

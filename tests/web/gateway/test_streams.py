@@ -79,7 +79,7 @@ def serving() -> Iterator[Server]:
 
 def the_call() -> ModelCall:
     """The one that was recorded, as soon as it is."""
-    wait_until("a recorded call", lambda: len(all_of(ModelCall)) == 1, seconds=20)
+    wait_until("a recorded call", lambda: len(all_of(ModelCall)) == 1)
     (call,) = all_of(ModelCall)
     assert isinstance(call, ModelCall)
     return call
@@ -118,7 +118,7 @@ def test_a_caller_that_hangs_up_before_its_answer_begins_ends_the_providers_work
     agent.upstream.script = Script([SONNET.whole], head_gate=threading.Event())
     with serving() as server:
         with server.asked(agent):
-            wait_until("the provider to have the request", lambda: agent.upstream.asked != [], seconds=60)
+            wait_until("the provider to have the request", lambda: agent.upstream.asked != [])
 
         assert agent.upstream.hung_up.wait(60)
         call = the_call()
@@ -137,7 +137,7 @@ def test_calls_that_were_given_up_leave_room_for_others(plain_agent: RunningAgen
             wait_until(
                 "the provider to have them all", lambda: len(plain_agent.upstream.asked) == MOST_WITH_A_CAP, seconds=60
             )
-        wait_until("their ends", lambda: len(all_of(ModelCall)) == MOST_WITH_A_CAP, seconds=60)
+        wait_until("their ends", lambda: len(all_of(ModelCall)) == MOST_WITH_A_CAP)
 
         plain_agent.upstream.script = Script([SONNET.whole])
         with server.called(plain_agent) as answer:
@@ -202,7 +202,7 @@ def test_a_caller_that_hangs_up_ends_an_error_too(plain_agent: RunningAgent) -> 
     plain_agent.upstream.script = Script([b'{"error": "no"'], status=500, fault="silence")
     with serving() as server:
         with server.asked(plain_agent):
-            wait_until("the provider to have the request", lambda: plain_agent.upstream.asked != [], seconds=60)
+            wait_until("the provider to have the request", lambda: plain_agent.upstream.asked != [])
 
         assert plain_agent.upstream.hung_up.wait(60)
         the_call()
@@ -245,7 +245,7 @@ def test_a_connection_serves_one_call_after_another(plain_agent: RunningAgent) -
                 timeout=30,
             )
             assert reply.content == WHOLE
-        wait_until("five recorded calls", lambda: len(all_of(ModelCall)) == 5, seconds=20)
+        wait_until("five recorded calls", lambda: len(all_of(ModelCall)) == 5)
     assert plain_agent.upstream.connections == 1
 
 
@@ -256,7 +256,7 @@ def test_a_stream_that_arrives_byte_by_byte_is_whole(plain_agent: RunningAgent) 
         for _ in range(2):
             with server.called(plain_agent) as answer:
                 assert answer.read() == WHOLE
-        wait_until("two recorded calls", lambda: len(all_of(ModelCall)) == 2, seconds=20)
+        wait_until("two recorded calls", lambda: len(all_of(ModelCall)) == 2)
     assert [call.output_tokens for call in all_of(ModelCall)] == [77, 77]
     assert plain_agent.upstream.connections == 1
 
@@ -290,7 +290,7 @@ def test_a_call_without_an_answer_yet_is_recorded_before_the_process_ends(plain_
     plain_agent.provider("anthropic")
     plain_agent.upstream.script = Script([SONNET.whole], head_gate=threading.Event())
     with serving() as server, server.asked(plain_agent) as caller:
-        wait_until("the provider to have the request", lambda: plain_agent.upstream.asked != [], seconds=60)
+        wait_until("the provider to have the request", lambda: plain_agent.upstream.asked != [])
         server.process.send_signal(signal.SIGTERM)
         with caller.getresponse() as answer:
             assert (answer.status, "the platform was stopped; try again" in answer.read().decode()) == (503, True)

@@ -27,11 +27,11 @@ from common.settings import settings
 from common.states import Role
 from tests import builders
 from tests.e2e.instance import wait_until
+from tests.patience import PATIENCE_SECONDS
 from tests.ports import free_port
 from web.launcher.programs import Catalogue
 
 SIZE_BYTES = 24 * 2**20
-PATIENCE_SECONDS = 60
 
 
 def main(directory: Path, redis_url: str, kind: str) -> None:

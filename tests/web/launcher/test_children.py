@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.instance import wait_until
+from tests.patience import PATIENCE_SECONDS
 from tests.processes import lives
 from web.launcher.children import Processes, Program
 
-DEADLINE_SECONDS = 60
 ROOT = Path(__file__).parents[3]
 FOREVER = "import signal\nprint('up', flush=True)\nwhile True: signal.pause()"
 
@@ -48,7 +48,7 @@ def processes(tmp_path: Path, said: Said) -> Iterator[Processes]:
 
 
 def step_until(processes: Processes, condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not condition():
         assert time.monotonic() < deadline, "the condition did not come true in time"
         processes.step(0.02)
@@ -134,7 +134,7 @@ def test_programs_stop_in_the_order_asked_for(processes: Processes, tmp_path: Pa
     step_until(processes, lambda: all(processes.tail(name) == ["up"] for name in ("store", "web", "agent")))
 
     for name in ("agent", "web", "store"):
-        processes.stop([name], patience_seconds=DEADLINE_SECONDS)
+        processes.stop([name], patience_seconds=PATIENCE_SECONDS)
 
     assert record.read_text().split() == ["agent", "web", "store"]
 

@@ -36,10 +36,10 @@ from common.settings import settings
 from common.states import Role
 from common.transaction import Transaction, transactional
 from tests import rings
+from tests.patience import PATIENCE_SECONDS
 from tests.servers import ROOT
 
 PASSWORD = "correct horse"
-PATIENCE_SECONDS = 60
 
 
 @contextlib.contextmanager

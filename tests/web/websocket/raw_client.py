@@ -9,7 +9,8 @@ import struct
 from types import TracebackType
 from typing import Any
 
-from tests.web.websocket.feed_server import PATIENCE_SECONDS, Server
+from tests.patience import PATIENCE_SECONDS
+from tests.web.websocket.feed_server import Server
 
 MASK = b"\x37\xfa\x21\x3d"
 TEXT, BINARY, CONTINUATION, CLOSE, PING, PONG = 0x1, 0x2, 0x0, 0x8, 0x9, 0xA

@@ -184,7 +184,7 @@ def test_a_live_version_that_keeps_dying_is_taken_back(plain_platform: Platform)
         platform.run_jobs()
         return _live(platform, project.id, "production").rollback_of == dying.id
 
-    wait_until("the dying version to be taken back", taken_back, seconds=60)
+    wait_until("the dying version to be taken back", taken_back)
     assert platform.get(Deployment, dying.id).state == "rolled_back"
     back = _live(platform, project.id, "production")
     assert get(back.url) == (200, "good\n")

@@ -179,7 +179,7 @@ def test_what_a_version_needs_may_come_after_it_when_the_machine_starts(
         platform.run_jobs()
         return all(get(row.url)[0] == 200 for row in before.values())
 
-    wait_until("each to serve again", serve, seconds=90)
+    wait_until("each to serve again", serve)
     after = platform.all(Deployment, environments)
     assert {row.id: (row.state, row.error) for row in after} == dict.fromkeys(before, ("completed", None))
     assert sorted(get(row.url)[1] for row in after) == ["3\n", "3\n", "4\n"]
@@ -227,7 +227,7 @@ def test_an_app_that_had_to_take_another_port_is_shown_at_its_new_address(plain_
             rows = platform.all(Deployment, is_old)
             return all(row.url != before[row.id] and get(str(row.url))[0] == 200 for row in rows)
 
-        wait_until("the apps at their new addresses", serve, seconds=90)
+        wait_until("the apps at their new addresses", serve)
 
     after = {row.id: row for row in platform.all(Deployment, is_old)}
     assert set(after) == set(before)

@@ -19,6 +19,7 @@ from tests.doubles import coding_story
 from tests.doubles.cli_dialects import DIALECTS
 from tests.doubles.model_server import ModelServer, Scene
 from tests.doubles.model_wire import Step
+from tests.patience import PATIENCE_SECONDS
 from tests.workers.runner.drivers.cli_runs import APIS, MODELS, git, repository, usable_program
 from tests.workers.runner.places import sandboxes
 from tests.workers.runner.runner_platform import Platform, PlatformRun, eventually
@@ -27,7 +28,6 @@ from workers.runner.attempt_settings import AttemptSettings
 from workers.runner.drivers.offer import DriverOffer
 from workers.runner.drivers.programs import PROGRAM_DRIVERS
 
-LONGEST_SECONDS = 120.0
 RUN_TOKEN, PASSWORD = "token-of-run-", "s3cret-password"
 
 
@@ -67,7 +67,7 @@ class RealRuns:
         return f"{words}: make add() work.\nWorkspace: {self.folder}/run-{self.count + 1}/repository\n"
 
     def ended(self, run: PlatformRun) -> dict[str, Any]:
-        eventually(lambda: run.finish, "the run is reported", seconds=LONGEST_SECONDS)
+        eventually(lambda: run.finish, "the run is reported")
         assert run.finish is not None
         return run.finish
 
@@ -106,7 +106,7 @@ def asks_and_goes_on_elsewhere(name: str, platform: Platform, folder: Path) -> N
     with ModelServer(coding_story.story(name)) as model:
         runs = RealRuns(name, platform, model, folder)
         first = runs.begin(runs.prompt(coding_story.FIRST))
-        eventually(lambda: platform.questions or first.finish, "it asks", seconds=LONGEST_SECONDS)
+        eventually(lambda: platform.questions or first.finish, "it asks")
         no_secret_below(folder / "run-1")
         assert runs.ended(first)["outcome"] == "waiting", first.log
         assert "return a + b" in runs.show("calc.py")
@@ -137,8 +137,8 @@ def answers_within_the_hold(name: str, platform: Platform, folder: Path) -> None
     usable_program(PROGRAM_DRIVERS[name]())
     with ModelServer(coding_story.story(name)) as model:
         runs = RealRuns(name, platform, model, folder)
-        run = runs.begin(runs.prompt(coding_story.FIRST), hold_seconds=LONGEST_SECONDS)
-        eventually(lambda: platform.questions or run.finish, "it asks", seconds=LONGEST_SECONDS)
+        run = runs.begin(runs.prompt(coding_story.FIRST), hold_seconds=PATIENCE_SECONDS)
+        eventually(lambda: platform.questions or run.finish, "it asks")
         assert run.finish is None, run.log
         no_secret_below(folder / "run-1")
 

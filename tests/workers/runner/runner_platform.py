@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from tests.patience import PATIENCE_SECONDS
 from tests.ports import free_port
 
 Json = dict[str, Any]
-DEADLINE_SECONDS = 90.0
 CLAIM_MEMBERS = ("driver", "model", "models", "prompt", "freshPrompt", "sessionDriver", "attachments",
                  "setupCommand", "cachePaths", "services", "network")  # fmt: skip
 
@@ -29,9 +29,9 @@ Start = Callable[..., "subprocess.Popen[bytes]"]
 """Starts the agent's process, with more arguments and environment variables."""
 
 
-def eventually(condition: Callable[[], Any], what: str, *, seconds: float = DEADLINE_SECONDS) -> Any:
+def eventually(condition: Callable[[], Any], what: str) -> Any:
     """Wait for a condition with a deadline; returns what it gave."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         value = condition()
         if value:

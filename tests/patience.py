@@ -1,0 +1,10 @@
+"""How long a test waits for what has to come before it says that it did not.
+
+It is far more than a busy machine needs: nothing that waits so measures speed.
+"""
+
+from __future__ import annotations
+
+PATIENCE_SECONDS = 240.0
+PATIENCE_MS = PATIENCE_SECONDS * 1000
+"""The same for a browser."""
