@@ -88,6 +88,10 @@ class Person:
         narrowed = "".join(f'[data-{name.replace("_", "-")}="{value}"]' for name, value in data.items())
         return self.page.locator(f'[data-testid="{testid}"]{narrowed}').filter(visible=True)
 
+    def card(self, title: str) -> Locator:
+        """The card of the task with this title, or with a title that has this in it. Other tasks' cards may name it."""
+        return self.see("task-card").filter(has=self.page.locator(".card-title", has_text=title))
+
     def click(self, testid: str, **data: str) -> None:
         self.see(testid, **data).click()
 

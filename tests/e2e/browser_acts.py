@@ -35,7 +35,7 @@ def write_task(person: Person, title: str, description: str) -> None:
     person.fill("task-title", title)
     person.fill("task-description", description)
     person.click("task-create")
-    person.see("task-card").filter(has_text=title).click()
+    person.card(title).click()
     person.wait("task-state")
 
 

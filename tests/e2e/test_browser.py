@@ -106,7 +106,7 @@ def test_the_sample_goes_from_login_to_production_in_ten_clicks(
     person.page.keyboard.type(instance.password)
     person.click("login-submit")
     person.click("sample-create")
-    person.see("task-card").filter(has_text="Announce the soup").click()
+    person.card("Announce the soup").click()
     person.wait("task-state", state="ready_to_test")
     # So that it begins without the soup, as it does for whoever is not in such a hurry.
     expect(person.see("board-column-ready_to_test").get_by_text("Announce the winter hours")).to_be_visible()
@@ -122,11 +122,11 @@ def test_the_sample_goes_from_login_to_production_in_ten_clicks(
     assert person.page.evaluate("window.clicks") == 10
     assert "Soup of the day: pumpkin." in person.read_out(person.see("group-production").get_by_role("link"))
     person.go("Board")
-    person.see("task-card").filter(has_text="Choose the colours").click()
+    person.card("Choose the colours").click()
     person.see("question-option").filter(has_text="Warm").click()
     person.wait("task-state", state="ready_to_test")
     (hours,) = [task for task in api.get("/tasks")["tasks"] if task["labels"] == ["conflicts"]]
-    person.see("task-card").filter(has_text=hours["title"]).click()
+    person.card(hours["title"]).click()
     approve(person)
     api.post("/task-groups", {"projectId": hours["projectId"], "taskIds": [hours["id"]]}, 201)
     expect(person.see("sent-back").last).to_contain_text("once")

@@ -17,6 +17,10 @@ from tests.patience import PATIENCE_MS
 MOST_TABS = 150
 """More than the most crowded view has."""
 _HAS_FOCUS = "element => element === document.activeElement || element.contains(document.activeElement)"
+_FOCUSED = """() => {
+  const { activeElement: { tagName, dataset, textContent } } = document;
+  return `${dataset.testid ?? tagName} ${textContent.slice(0, 30)}`;
+}"""
 _LEAVE = "() => document.activeElement?.blur()"
 _COUNT_POINTERS = """
 window.pointed = 0;
@@ -41,16 +45,21 @@ class Typist:
     def reach(self, target: Locator) -> None:
         """Press Tab until this, or something in it, has the focus."""
         expect(target).to_be_visible(timeout=PATIENCE_MS)
+        stops: list[str] = []
         for _press in range(MOST_TABS):
             if target.count() == 1 and target.evaluate(_HAS_FOCUS):
                 return
+            stops.append(self.person.page.evaluate(_FOCUSED))
             self.keys.press("Tab")
-        raise AssertionError(f"{MOST_TABS} times Tab did not lead to {target}")
+        raise AssertionError(f"{MOST_TABS} times Tab did not lead to {target} but to {stops}")
 
     def press(self, testid: str, text: str | None = None, *, within: Locator | None = None) -> None:
         """Reach the one with this text, once it can be pressed, and press it. within: looked for only there."""
         target = self.person.see(testid) if within is None else within.get_by_test_id(testid)
-        target = target if text is None else target.filter(has_text=text)
+        self.press_on(target if text is None else target.filter(has_text=text))
+
+    def press_on(self, target: Locator) -> None:
+        """As `press`."""
         expect(target).to_be_enabled(timeout=PATIENCE_MS)
         self.reach(target)
         self.keys.press("Enter")
@@ -94,13 +103,13 @@ def test_the_sample_is_taken_to_production_and_back_by_keys(
     typist.press("sample-create")
     # A card that moves from column to column loses the focus.
     person.wait("board-column-ready_to_test").get_by_text("Announce the soup").wait_for()
-    typist.press("task-card", "Announce the soup")
+    typist.press_on(person.card("Announce the soup"))
     person.wait("task-state", state="ready_to_test")
     typist.press("task-approve")
     person.wait("task-state", state="approved")
     _released(typist)
     typist.ask("Board")
-    typist.press("task-card", "Choose the colours")
+    typist.press_on(person.card("Choose the colours"))
     typist.press("question-option", "Warm")
     person.wait("task-state", state="ready_to_test")
     typist.press("task-approve")

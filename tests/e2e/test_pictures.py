@@ -36,7 +36,7 @@ def test_a_preview_is_pictured_before_and_after(
         task = platform.ready_task(project, agent, page("green"))
 
         path = f"/tasks/{task['id']}"
-        pictures = eventually("the pictures", lambda: platform.task(task["id"])["pictures"], 90)
+        pictures = eventually("the pictures", lambda: platform.task(task["id"])["pictures"])
         assert [(one["kind"], one["problem"], one["commitSha"]) for one in pictures] == [
             ("before", None, task["headSha"]), ("after", None, task["headSha"]),
         ]  # fmt: skip
@@ -53,5 +53,5 @@ def test_a_preview_is_pictured_before_and_after(
             found = platform.task(task["id"])
             return [one["commitSha"] for one in found["pictures"]] == [found["headSha"]] * 2
 
-        eventually("the pictures of the new commit", newest, 90)
+        eventually("the pictures of the new commit", newest)
         platform.admin.call("GET", f"{path}/pictures/{pictures[1]['id']}", 404)

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from tests.e2e.contract.caller import Caller
+from tests.patience import PATIENCE_SECONDS
 from tests.providers.git_tree import WorkTree
 
 Json = Any
@@ -42,16 +43,16 @@ class FakeAgent:
     def beat(self, *run_ids: str) -> Json:
         return self.api.post("/runner/heartbeat", {"runIds": list(run_ids)})
 
-    def claim(self, seconds: float = 40) -> FakeRun:
+    def claim(self) -> FakeRun:
         """The next run, as soon as there is one."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
             reply = self.try_claim(5)
             if reply is not None:
                 run = FakeRun(self, reply)
                 self.beat(run.id)
                 return run
-        raise AssertionError(f"agent {self.id} was given nothing in {seconds:.0f} s")
+        raise AssertionError(f"agent {self.id} was given nothing in {PATIENCE_SECONDS:.0f} s")
 
     def try_claim(self, wait: int = 0) -> Json:
         """The claim's answer; None for 204."""

@@ -11,6 +11,8 @@ from typing import Any
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from tests.patience import PATIENCE_SECONDS
+
 Json = Any
 
 
@@ -24,12 +26,14 @@ class Socket:
     def say(self, event: str, **body: Json) -> None:
         self.connection.send(json.dumps({"event": event, "data": body}))
 
-    def hear(self, seconds: float = 30) -> Json:
+    def hear(self, seconds: float = PATIENCE_SECONDS) -> Json:
         message = json.loads(self.connection.recv(timeout=seconds))
         self.seen.append(message)
         return message
 
-    def wait(self, event: str, match: Callable[[Json], bool] = lambda data: True, seconds: float = 30) -> Json:
+    def wait(
+        self, event: str, match: Callable[[Json], bool] = lambda data: True, seconds: float = PATIENCE_SECONDS
+    ) -> Json:
         """The first message, past or to come, of that name whose data match."""
         for message in self.seen:
             if message["event"] == event and match(message["data"]):
@@ -53,7 +57,7 @@ class Socket:
         self.say("subscribe", projectId=project_id, **more)
         return self.wait("subscribed", lambda data: data.get("projectId") == project_id)
 
-    def close_code(self, seconds: float = 60) -> int | None:
+    def close_code(self, seconds: float = PATIENCE_SECONDS) -> int | None:
         """Read until the server closes; its code."""
         deadline = time.monotonic() + seconds
         try:
