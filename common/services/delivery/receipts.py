@@ -99,9 +99,10 @@ def _statement(project: Project, deployment: Deployment, served: Served, said: d
 def read_receipts(sha: str, *, by: Caller) -> list[Receipt]:
     """The receipts of a production commit, oldest first, in the projects that the caller may see.
 
-    sha: of the commit, at least SHORTEST_SHA of its digits, in lower case. NotFound if there is none; Invalid if
-    several commits begin with it.
+    sha: of the commit, at least SHORTEST_SHA of its digits. NotFound if there is none; Invalid if several commits
+    begin with it.
     """
+    sha = sha.lower()
     if not _SHA.fullmatch(sha):
         raise NotFound(f"receipt of commit {sha}")
     query = select(Receipt).where(Receipt.project_id.in_(visible_projects(by)))

@@ -162,6 +162,7 @@ def test_a_commit_is_found_by_its_first_digits(line: ProductionLine) -> None:
     live = line.deliver()
 
     assert receipts_of(line, live.commit_sha[:7]) == receipts_of(line, live.commit_sha)
+    assert receipts_of(line, live.commit_sha.upper()) == receipts_of(line, live.commit_sha)
 
 
 @pytest.mark.parametrize("sha", ["abc123", "HEAD", "A" * 40, "a" * 41, "main%20x"])
