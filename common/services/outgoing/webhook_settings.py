@@ -70,12 +70,15 @@ def update_webhook(tx: Transaction, changes: Mapping[str, object], *, by: Caller
     """Change these fields of `url`, `enabled`, `kinds` and `secret`. The first URL switches the webhook on, and makes a
     secret if none is given. Invalid for a wrong secret; Conflict if it is switched on without a URL.
 
-    A webhook that is switched on begins with what happens from then on. What waits is tried at a new address at once.
+    A kind that is named several times counts once. A webhook that is switched on begins with what happens from then
+    on. What waits is tried at a new address at once.
     """
     by.require(Role.ADMIN)
     row = _locked(tx)
     before = dict(row.value)
-    value = {**before, **{name: changes[name] for name in ("url", "enabled", "kinds") if name in changes}}
+    value = {**before, **{name: changes[name] for name in ("url", "enabled") if name in changes}}
+    if "kinds" in changes:
+        value["kinds"] = list(dict.fromkeys(cast("Sequence[str]", changes["kinds"])))
     if "secret" in changes:
         value["secretSealed"] = seal(_checked(str(changes["secret"])))
     if value.get("url") is None:

@@ -179,7 +179,8 @@ def test_only_the_chosen_kinds_are_sent(
     plain_world: World, plain_admin: FlaskClient, receiver: WebhookReceiver
 ) -> None:
     project = plain_world.project()
-    patch(plain_admin, url=receiver.url, kinds=["failed"])
+    shown = patch(plain_admin, url=receiver.url, kinds=["failed", "failed"])["webhook"]
+    assert shown["kinds"] == ["failed"]
     for title, step, arguments in (("A", "make_ready", ()), ("B", "fail", ("why",))):
         reach(plain_world.task(project, title, state="in_progress").id, step, *arguments)
 
