@@ -206,8 +206,9 @@ def deploy_to_staging(
         if accept_rolled_back:
             lifecycle.record_update(tx, group, "acceptRolledBack")
     if group.state in {GroupState.PENDING, GroupState.MERGING}:
-        group.wants_staging = True
-        lifecycle.record_update(tx, group, "wantsStaging")
+        if not group.wants_staging:
+            group.wants_staging = True
+            lifecycle.record_update(tx, group, "wantsStaging")
         job_id = tx.enqueue(jobs.MERGE_GROUP, group.id, project_id=group.project_id)
     elif group.state is GroupState.MERGED:
         job_id = tx.enqueue(jobs.DEPLOY, deploy_merged(tx, group).id, project_id=group.project_id)

@@ -142,6 +142,7 @@ def test_what_is_done_to_a_group_before_it_is_merged_is_on_record(world: World, 
 
     assert world.post_group(group_id, "remove", taskId=ids[1]).status_code == 200
     assert world.post_group(group_id, "deploy-staging", acceptRolledBack=True).status_code == 202
+    assert world.post_group(group_id, "deploy-staging").status_code == 202  # which changes nothing
 
     about = {"taskGroupId": group_id}
     assert recorded("task-group:updated") == [
