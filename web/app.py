@@ -32,9 +32,10 @@ from web.gateway.provider_tests import provider_tests
 from web.git.routes import git
 from web.http.arrival import init_arrival
 from web.http.auth import admit, check_rules, init_tokens, open_blueprints
-from web.http.blueprint import CONVERTERS, answer, refuse_unread
+from web.http.blueprint import CONVERTERS, refuse_unread
 from web.http.document import Document
 from web.http.errors import register_error_handlers
+from web.http.kept_answers import answer
 from web.http.openapi import describe, init_openapi
 from web.http.paths import require_plain
 from web.http.refusals import refusal

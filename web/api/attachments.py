@@ -16,7 +16,7 @@ from common.services.tasks import attachments as services
 from common.services.tasks.attachments import MOST_BYTES, PICTURES, NewFile, StoredFile
 from common.states import Role
 from web.http.auth import allow, who
-from web.http.blueprint import Blueprint, never_replayed, one, query, raw_body, reply
+from web.http.blueprint import Blueprint, one, query, raw_body, reply, stored_afterwards
 from web.http.fields import Schema, Text, Timestamp
 from web.http.replies import Verbatim
 
@@ -57,10 +57,9 @@ def list_attachments(task_id: str) -> object:
     return {"attachments": services.list_attachments(task_id, by=who())}
 
 
-# Sending a file again is safe without a key, and the body is larger than those that are kept for a key.
 @attachments.post("/tasks/<id:task_id>/attachments")
 @allow(Role.MEMBER)
-@never_replayed
+@stored_afterwards
 @query(AddAttachmentSchema)
 @raw_body(MOST_BYTES + _FORM_BYTES)
 @reply(one("attachment", AttachmentSchema), 201)

@@ -19,7 +19,7 @@ from common.states import QuestionState
 from web.api.agents import LEVELS, AgentSchema
 from web.api.tasks import QuestionSchema
 from web.http.auth import agent, allow_agent, allow_enrolment, allow_run, run
-from web.http.blueprint import Blueprint, QueryInteger, body, one, query, raw_body, reply
+from web.http.blueprint import Blueprint, QueryInteger, body, never_replayed, one, query, raw_body, reply
 from web.http.errors import UnsupportedMedia
 from web.http.fields import Boolean, Choice, Id, Integer, Line, Number, Schema, Timestamp, at_most, not_blank
 from web.http.replies import Verbatim
@@ -189,6 +189,7 @@ class AskQuestionSchema(Schema):
 
 @runner.post("/register")
 @allow_enrolment
+@never_replayed
 @body(RegisterAgentSchema)
 @reply(RegistrationSchema, 201)
 def register(

@@ -23,7 +23,7 @@ from common.values.model_provider import ModelProvider
 from web.gateway.model_apis import error_message
 from web.gateway.upstream import Request, UpstreamFault, open_call
 from web.http.auth import allow, who
-from web.http.blueprint import Blueprint, body, never_replayed, reply
+from web.http.blueprint import Blueprint, body, reply, stored_afterwards
 from web.http.fields import Line, Schema
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class TestedModelProviderSchema(Schema):
 
 @provider_tests.post("/model-providers/<id:provider_id>/test")
 @allow(Role.ADMIN)
-@never_replayed
+@stored_afterwards
 @body(TestModelProviderSchema)
 @reply(TestedModelProviderSchema)
 def test_model_provider(provider_id: str, model: str | None) -> object:

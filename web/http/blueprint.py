@@ -39,15 +39,15 @@ A field that was not sent and has no load_default is not passed, so a PATCH gets
 the schema of its @reply reads, an object or a dict; `(value, status)` for another status; Verbatim (in replies.py) for
 content that is stored as it is sent. `@reply(None, 204)` replies without a body. A view without `@body` accepts no body
 but `{}`; `@raw_body(most_bytes)` passes it as bytes. `@first(look)` reads from a provider before the view runs.
-Idempotency-Key works on every POST by a person unless the view is marked `@never_replayed`: the whole view runs in one
-transaction, so it may do nothing but call services. Errors are raised (common.errors), never returned. Fields are in
-web/http/fields.py; in queries use QueryInteger.
+Idempotency-Key (web/http/kept_answers.py) works on every POST unless the view is marked `@never_replayed`. With a key,
+a person's view runs in one transaction, so it may do nothing but call services; if it does more, it is marked
+`@stored_afterwards`. Errors are raised (common.errors), never returned. Fields are in web/http/fields.py; in queries
+use QueryInteger.
 """
 
 from __future__ import annotations
 
 import functools
-import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
@@ -60,9 +60,6 @@ from marshmallow import fields
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.routing import BaseConverter
 
-from common.errors import Invalid
-from common.services.access import Caller
-from common.services.idempotency import LONGEST_KEY, once
 from common.services.paging import DEFAULT_LIMIT, MOST, PageQuery
 from web.http.errors import Fault, Faults, UnsupportedMedia, faults_of
 from web.http.fields import (
@@ -138,7 +135,7 @@ def first(look: Callable[..., object]) -> Callable[[View], View]:
     """Call `look` before the view, which gets its result as `seen`.
 
     look is called with the path's parameters, after the caller was admitted and before any transaction is open, that
-    of an Idempotency-Key included. An error that it raises is the reply.
+    of an Idempotency-Key included; not if the answer to that key is stored. An error that it raises is the reply.
     """
 
     def decorate(view: View) -> View:
@@ -168,7 +165,7 @@ def body(schema: type[Schema], *, most_bytes: int | None = None) -> Callable[[Vi
         _described(read, "arguments").setdefault("parameters", []).append(
             {"in": "json", "required": any(field.required for field in reader.fields.values()), "schema": schema}
         )
-        return _marked(read, view, takes_body=True)
+        return _marked(read, view, takes_body=True, most_bytes=most_bytes)
 
     return decorate
 
@@ -183,12 +180,12 @@ def raw_body(most_bytes: int, *, media_type: str | None = "application/octet-str
         @functools.wraps(view)
         def read(*args: object, **kwargs: object) -> object:
             request.max_content_length = most_bytes
-            return view(*args, body=_body_bytes(), **kwargs)
+            return view(*args, body=body_bytes(), **kwargs)
 
         if media_type is not None:
             content = {media_type: {"schema": {"type": "string", "format": "binary"}}}
             _described(read, "manual_doc")["requestBody"] = {"required": True, "content": content}
-        return _marked(read, view, takes_body=True)
+        return _marked(read, view, takes_body=True, most_bytes=most_bytes)
 
     return decorate
 
@@ -247,6 +244,14 @@ def never_replayed(view: View) -> View:
     return _marked(view, view, is_replayed=False)
 
 
+def stored_afterwards(view: View) -> View:
+    """With an Idempotency-Key, store the answer after the view, outside of any transaction of it.
+
+    For a view that waits, or whose effect is the same however often it is called.
+    """
+    return _marked(view, view, is_stored_afterwards=True)
+
+
 def _described(view: object, part: str) -> _Description:
     """The part of flask-smorest's description of the view, as a copy of the wrapped view's."""
     apidoc: dict[str, _Description] = {
@@ -257,7 +262,7 @@ def _described(view: object, part: str) -> _Description:
 
 
 def _marked(wrapper: object, _view: View, **marks: object) -> View:
-    """The wrapper with marks on it that `refuse_unread` and `answer` read; typed as the view it wraps."""
+    """The wrapper with marks on it that `refuse_unread` and `kept_answers.answer` read; typed as the view it wraps."""
     for name, value in marks.items():
         setattr(wrapper, name, value)
     return cast("View", wrapper)
@@ -330,7 +335,7 @@ def _load(reader: Schema, given: Mapping[str, object]) -> object:
 
 
 def _json_body() -> JsonObject:
-    raw = _body_bytes()
+    raw = body_bytes()
     if not raw:
         return {}
     if request.mimetype != "application/json":
@@ -338,7 +343,7 @@ def _json_body() -> JsonObject:
     return parse_object(raw)
 
 
-def _body_bytes() -> bytes:
+def body_bytes() -> bytes:
     current = request._get_current_object()  # type: ignore[attr-defined]
     if current.environ.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
         raise UnsupportedMedia("a compressed body")
@@ -371,30 +376,3 @@ def refuse_unread(view: object) -> None:
         _load(Nothing(), _query_parameters())
     if not hasattr(view, "takes_body") and environ["REQUEST_METHOD"] in {"POST", "PUT", "PATCH", "DELETE"}:
         _load(Nothing(), _json_body())
-
-
-def answer(view: object, act: Callable[[], Response]) -> Response:
-    """Act, or return the stored reply to the same Idempotency-Key, byte for byte. `@first` reads before that."""
-    look = getattr(view, "look", None)
-    if look is not None:
-        g.seen = look(**(request.view_args or {}))
-    key = request.environ.get("HTTP_IDEMPOTENCY_KEY")
-    if key is None or request.method != "POST":
-        return act()
-    caller = g.get("principal")
-    if not isinstance(caller, Caller):
-        return act()
-    if not getattr(view, "is_replayed", True):
-        return act()
-    if not 1 <= len(key) <= LONGEST_KEY or not key.isascii() or not key.isprintable():
-        raise Invalid("Idempotency-Key", f"Must have 1 to {LONGEST_KEY} printable characters")
-    body_digest = hashlib.sha256(_body_bytes()).hexdigest()
-    status, content, is_replayed = once(key, caller, f"POST {request.path}", body_digest, act, _rendered)
-    response = Response(content, status, content_type="application/json")
-    if is_replayed:
-        response.headers["Idempotency-Replayed"] = "true"
-    return response
-
-
-def _rendered(response: Response) -> tuple[int, bytes]:
-    return response.status_code, response.get_data()

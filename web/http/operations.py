@@ -29,7 +29,7 @@ _IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "description": "The same key and body give the first reply again for 24 hours.",
     "required": False,
-    "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": "^[!-~]+$"},
+    "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": "^[ -~]+$"},
 }
 _PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 
@@ -109,9 +109,10 @@ def _description(view: object, words: Words) -> str:
 
 
 def _is_replayed(view: object, method: str) -> bool:
-    """Whether the operation takes an Idempotency-Key: a POST by people, unless it is marked otherwise."""
+    """Whether the operation takes an Idempotency-Key: a POST that needs a token, unless it is marked otherwise."""
     rule = getattr(view, "rule", None)
-    return method == "post" and isinstance(rule, Rule) and rule.is_for_people and getattr(view, "is_replayed", True)
+    needs_token = isinstance(rule, Rule) and rule.authenticate is not None
+    return method == "post" and needs_token and getattr(view, "is_replayed", True)
 
 
 def _add_example(operation: Document, parameters: list[Document], example: Example) -> None:

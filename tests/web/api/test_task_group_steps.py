@@ -140,6 +140,20 @@ def test_a_key_sent_twice_deploys_once_and_answers_the_same(world: World) -> Non
     assert second.headers["Idempotency-Replayed"] == "true"
 
 
+def test_a_key_is_answered_again_though_the_repository_can_not_be_read(world: World, tmp_path: Path) -> None:
+    project = world.project(has_repository=True)
+    group_id = world.staged(project, base_sha=head_of(project))
+    path, headers = f"/api/task-groups/{group_id}/deploy-production", {"Idempotency-Key": "deploy 1"}
+    first = world.client.post(path, json={}, headers=headers)
+    (tmp_path / "data" / "repositories").rename(tmp_path / "away")
+
+    again = world.client.post(path, json={}, headers=headers)
+
+    assert (first.status_code, again.status_code, again.data) == (202, 202, first.data)
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert world.client.post(path, json={"acceptRolledBack": True}, headers=headers).status_code == 422
+
+
 def test_a_repository_that_is_gone_is_not_a_deployment(world: World) -> None:
     project = world.project()
     group_id = world.staged(project, base_sha="b" * 40)

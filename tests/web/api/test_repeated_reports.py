@@ -1,0 +1,93 @@
+"""An agent's POST with an Idempotency-Key has one answer, which is given again, as a person's has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from common.models import Question
+from common.models.journal import IdempotencyKey
+from common.states import Role
+from tests import builders
+from tests.web.api.test_runner_api import REGISTRATION, path_of, start
+from tests.web.world import World, all_of
+from web.api.run_claims import AGENT_TOKEN
+
+KEY = {"Idempotency-Key": "k 1"}
+
+
+def twice(client: FlaskClient, path: str, body: Any, status: int, **headers: str) -> Any:
+    first, second = (client.post(path, json=body, headers={**KEY, **headers}) for _ in "ab")
+    assert (first.status_code, second.status_code) == (status, status), second.data
+    assert second.data == first.data
+    assert "Idempotency-Replayed" not in first.headers
+    assert second.headers["Idempotency-Replayed"] == "true"
+    return first.json
+
+
+def test_a_question_with_a_key_gets_the_first_answer_again(world: World) -> None:
+    _agent, run, claim = start(world)
+    path = f"{path_of(claim)}/questions"
+
+    twice(run, path, {"question": "Which color?"}, 201)
+
+    assert len(all_of(Question)) == 1
+    assert run.post(path, json={"question": "Which size?"}, headers=KEY).status_code == 422
+    assert run.post(path, json={"question": "Which color?"}).status_code == 200
+
+
+def test_lines_without_numbers_are_stored_once_however_many_they_are(world: World) -> None:
+    _agent, run, claim = start(world)
+    lines = [{"level": "info", "message": str(number).ljust(5000, ".")} for number in range(300)]
+
+    assert twice(run, f"{path_of(claim)}/logs", {"lines": lines}, 200) == {"accepted": 300}
+
+    kept = world.client.get(f"/api/runs/{claim['run']['id']}/transcript?limit=200&kind=log&q=299.").json
+    assert len(kept["entries"]) == 1
+
+
+def test_a_claim_and_a_report_with_a_key_are_answered_alike_again(world: World) -> None:
+    agent, run, claim = start(world)
+    agent.post("/api/runner/heartbeat", json={"runIds": [claim["run"]["id"]]})
+    twice(agent, "/api/runner/claim?wait=1", {}, 204)
+    world.task(world.project("Other", has_repository=True))
+    token = agent.environ_base["HTTP_AUTHORIZATION"].partition(" ")[2]
+
+    report = {"outcome": "failed", "summary": "no"}
+    ended = twice(run, f"{path_of(claim)}/finish", report, 200, **{AGENT_TOKEN: token})
+
+    assert ended["run"]["outcome"] == "failed"
+    # An agent and a run have keys of their own.
+    assert {row.caller for row in all_of(IdempotencyKey)} == {
+        f"agent:{claim['run'].get('agentId') or ended['run']['agentId']}", f"run:{claim['run']['id']}",
+    }  # fmt: skip
+
+
+def test_a_refused_report_is_not_stored(world: World) -> None:
+    _agent, run, claim = start(world)
+    path = f"{path_of(claim)}/progress"
+
+    assert run.post(path, json={}, headers=KEY).status_code == 400
+    reply = run.post(path, json={"message": "half"}, headers=KEY)
+
+    assert (reply.status_code, "Idempotency-Replayed" in reply.headers) == (200, False)
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256])
+def test_a_key_that_can_not_be_kept_is_a_400(world: World, key: str) -> None:
+    agent, _agent_id = world.agent()
+    reply = agent.post("/api/runner/heartbeat", json={"runIds": []}, headers={"Idempotency-Key": key})
+    assert (reply.status_code, reply.json["details"]["field"]) == (400, "Idempotency-Key")
+
+
+def test_a_registration_is_never_stored(world: World) -> None:
+    enrolment = world.client_of("ada", Role.ADMIN).post("/api/agents/enrolment-tokens", json={})
+    holder = builders.client_with(world.app, enrolment.json["enrolmentToken"]["token"])
+
+    first, second = (holder.post("/api/runner/register", json=REGISTRATION, headers=KEY) for _ in "ab")
+
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert first.json["token"] != second.json["token"]
+    assert all_of(IdempotencyKey) == []
