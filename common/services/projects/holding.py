@@ -9,10 +9,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from sqlalchemy import select
+
+from common import jobs
 from common.events import ProjectStatusChanged
 from common.machine.waiting import growing_delay
+from common.models.journal import Job
 from common.models.project import Project
-from common.states import ProjectState
+from common.states import JobState, ProjectState
 from common.transaction import Transaction
 
 HOLD_SECONDS = 30
@@ -55,11 +59,22 @@ def release_project(tx: Transaction, project: Project) -> None:
     """End the hold of the project, which is locked: a run of it could be prepared."""
     project.holds, project.held_until = 0, None
     if project.state is ProjectState.ACTIVE:
-        _set_error(tx, project, None)
+        refused = _last_refusal(tx, project)
+        _set_error(tx, project, None if refused is None else _unprotected(refused))
+
+
+def _last_refusal(tx: Transaction, project: Project) -> str | None:
+    """Why the last job that was to set the project's branch rules failed; None if it did not fail."""
+    asked = select(Job).where(Job.subject_id == project.id, Job.kind == jobs.PROTECT_PROJECT.name)
+    last = tx.find(asked.order_by(Job.created_at.desc(), Job.id.desc()).limit(1))
+    return last.error if last is not None and last.state is JobState.FAILED else None
 
 
 def note_unprotected(tx: Transaction, project: Project, reason: str) -> None:
-    """Store why the forge refuses the branch rules of the project, which is locked. The reason of a hold goes first."""
+    """Store why the forge refuses the branch rules of the project, which is locked.
+
+    The reason of a hold goes first; this one is shown after it.
+    """
     if project.state is ProjectState.ACTIVE and project.held_until is None:
         _set_error(tx, project, _unprotected(reason[:1800]))
 

@@ -72,7 +72,12 @@ def test_a_project_says_that_the_forge_refuses_its_branch_rules_until_it_takes_t
     assert error.startswith("the branch rules are not those of its settings: ")
     assert error.endswith("; retry the job project.protect once that is solved")
 
+    shop.poll()
+    assert str(shop.platform.get(Project, shop.project.id).error).startswith("no task can start: ")
     repos[place] = away
+    shop.poll()
+    assert shop.platform.get(Project, shop.project.id).error == error
+
     (failed,) = shop.platform.all(Job, Job.kind == PROTECT_PROJECT.name, Job.state_ == "failed")
     jobs.retry_job(failed.id, by=shop.platform.max)
     shop.platform.run_jobs()
