@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy import ColumnElement, String, cast, delete, literal, select, update
 
 from common import jobs
 from common.events import ProjectStatusChanged
@@ -127,16 +127,22 @@ def record_provisioned(tx: Transaction, lease: Lease, *, default_branch: str, re
 
 @transactional
 def renew_repository_urls(tx: Transaction) -> None:
-    """Let the addresses of the built-in forge's repositories begin with the present public URL. Safe to repeat.
+    """Let the addresses of the built-in forge begin with the present public URL: of its repositories and of their pull
+    requests. Safe to repeat.
 
     They were stored when it may have had another host or port. Those of a Gitea are what it said.
     """
     if settings().forge.kind != "local":
         return
     base = f"{settings().web.public_url}/git/"
-    stale = tx.session.scalars(select(Project.id).where(~Project.repository_url.startswith(base, autoescape=True)))
+    moved = select(Project.id).where(~Project.repository_url.startswith(base, autoescape=True))
+    old_pulls = ~Task.pr_url.startswith(base, autoescape=True)
+    stale = {*tx.session.scalars(moved), *tx.session.scalars(select(Task.project_id).where(old_pulls).distinct())}
     for project in tx.lock_all(Project, stale):
         project.repository_url = f"{base}{project.repository_owner}/{project.slug}"
+        url = literal(f"{project.repository_url}/pulls/").concat(cast(Task.pr_number, String))
+        renewed = update(Task).where(Task.project_id == project.id, old_pulls).values(pr_url=url)
+        tx.session.execute(renewed.execution_options(synchronize_session=False))
         tx.record(
             ProjectStatusChanged(
                 feed=project.id, project_id=project.id, old_status=project.state_, new_status=project.state_,
