@@ -1,6 +1,7 @@
 """Keeping the runtime as it should be: it runs every live deployment and nothing else.
 
-A live version that does not stay up is rolled back. If the rollback fails too, the next one waits, longer each time.
+A live version that does not stay up is rolled back, unless something else is at fault. If the rollback fails too, the
+next one waits, longer each time.
 """
 
 from __future__ import annotations
@@ -41,6 +42,11 @@ FAILURES_HOURS = 24
 MOST_FAILURES = 10
 """How many of them are read: after fewer, the pause has reached its limit."""
 NOT_TO_BLAME = "not rolled back, as the machine is at fault"
+NEVER_STARTED = frozenset({"checkout_failed", "setup_failed", "service_missing", "service_failed"})
+"""Codes of a live version whose program could not even be started again. It was healthy with the same commit, setup
+command and databases. So something outside has changed, such as a package registry that is away, and an older version
+needs it, too. The runtime tries to start it until it can."""
+NOT_STARTED = "not rolled back, as it fails before its own program starts"
 
 
 @dataclass(frozen=True)
@@ -142,7 +148,8 @@ def record_restored(tx: Transaction, lease: Lease, dying: Sequence[Dying], looks
     """Roll back each version that does not stay up, previews excepted. looks: what was seen, kept as its health.
 
     Versions of many projects that fail together are not rolled back, as the machine is at fault. Their error says so
-    until they are well again or fail alone. A version whose rollback failed is rolled back again after a pause.
+    until they are well again or fail alone. Nor is a version that fails before its own program starts (NEVER_STARTED).
+    A version whose rollback failed is rolled back again after a pause.
     An event says when a version's error is set first, and one when the version is well again, which ends the error.
     Addresses that changed are stored, also of previews.
     """
@@ -161,6 +168,9 @@ def record_restored(tx: Transaction, lease: Lease, dying: Sequence[Dying], looks
         reason = mask_or_sentence(mask_of_deployment, tx, live)(each.reason)
         if live.id in held:
             _note_failing(tx, live, f"{NOT_TO_BLAME}: {reason}", MACHINE)
+            continue
+        if each.code in NEVER_STARTED:
+            _note_failing(tx, live, f"{NOT_STARTED}: {reason}", None)
             continue
         _note_failing(tx, live, reason, None)
         target = versions.default_target(tx, live)

@@ -98,6 +98,25 @@ def test_a_version_that_failed_together_with_others_has_not_recovered_until_it_i
     assert (line.live().error, line.live().error_code, waiting(line)) == (None, None, [])
 
 
+@pytest.mark.parametrize("code", sorted(restoring.NEVER_STARTED))
+def test_what_keeps_a_healthy_version_from_being_started_again_takes_no_version_back(
+    line: ProductionLine, code: str
+) -> None:
+    line.deliver()
+    live = line.deliver()
+    reason = "the setup command failed: it exited with 1: could not resolve host: registry.example"
+    ring_restore()
+    restoring.record_restored(claimed(RESTORE_RUNTIME.name, "platform"), [restoring.Dying(live.id, reason, code)])
+
+    assert recorded("deploy:rollback_requested") == []
+    assert [item["detail"] for item in waiting(line)] == [f"{restoring.NOT_STARTED}: {reason}"]
+    look(line, HealthState.HEALTHY)
+    assert (line.live().id, line.live().error, waiting(line)) == (live.id, None, [])
+
+    # What then dies by itself goes back.
+    assert line.die() is not None
+
+
 def test_a_rollback_by_the_platform_says_so_and_why(line: ProductionLine) -> None:
     good, bad = line.deliver(), line.deliver()
     messages()

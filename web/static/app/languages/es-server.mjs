@@ -400,6 +400,8 @@ export const TEXTS = {
   "{error}; the rollback to {commit_sha} can't begin: {error2}":
     "{error}; la reversión a {commit_sha} no puede empezar: {error2}",
   "not rolled back, as the machine is at fault": "no se revirtió, porque el fallo es de la máquina",
+  "not rolled back, as it fails before its own program starts":
+    "no se revirtió, porque falla antes de que arranque su propio programa",
   "No such project": "No existe ese proyecto",
   "project {id} is {state}; only an active one can deliver":
     "el proyecto {id} está en estado «{state}»; solo uno activo puede entregar",
