@@ -210,6 +210,7 @@ def record_pod(
         tx.again(lease, after_seconds=0)
         return
     if problem is None and is_ended:
+        _lose_untaken(tx, agent_id)
         problem = "its pod ended" if lifecycle.live_runs_of(tx, agent_id) else None
     if problem is not None:
         _give_up(tx, agent_id, problem)
@@ -223,6 +224,18 @@ def record_pod(
     else:
         is_settled = agent.state in {AgentState.IDLE, AgentState.BUSY}
         tx.again(lease, after_seconds=LOOK_SECONDS if is_settled else SOON_SECONDS)
+
+
+def _lose_untaken(tx: Transaction, agent_id: str) -> None:
+    """Lose the runs that no heartbeat of the agent has named. It ended by itself, so it was told to before it took
+    them: their tasks are not to blame. One that was never heard of may end like this each time, and is given up.
+    """
+    agent = tx.get(Agent, agent_id)
+    if agent.seen_at > agent.created_at:
+        untaken = select(Run.id).where(
+            Run.agent_id == agent_id, Run.live_task_id.is_not(None), Run.is_acknowledged.is_(False)
+        )  # fmt: skip
+        run_end.lose_runs(tx, tx.session.scalars(untaken).all(), "its agent ended before it took the run")
 
 
 @transactional

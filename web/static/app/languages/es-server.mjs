@@ -501,6 +501,7 @@ export const TEXTS = {
     "su agente no dio señales en {start_seconds} s{because}",
   "its agent can't work: {error}": "su agente no puede trabajar: {error}",
   "its pod ended": "su pod terminó",
+  "its agent ended before it took the run": "su agente terminó antes de tomar la ejecución",
   "its pod could not be run: {reason}": "no se pudo ejecutar su pod: {reason}",
   "All agents are draining or offline, so nobody begins it: start one, with `aiworker up` or `aiworker agent`.":
     "Todos los agentes se están drenando o están desconectados, así que nadie la empieza: iniciar uno, con `aiworker up` o `aiworker agent`.",
