@@ -47,10 +47,8 @@ class EnrolmentTokenSchema(Schema):
     parent_id = fields.String(allow_none=True)
 
 
-class NewEnrolmentTokenSchema(Schema):
+class NewEnrolmentTokenSchema(EnrolmentTokenSchema):
     shows = "row"
-    id = fields.String()
-    expires_at = Timestamp()
     token = fields.String()
 
 
