@@ -108,7 +108,7 @@ def procfile(
         line = re.sub(r'"web\.app:create_\w+\(\)"', f'"{app}"', line)
     if config is not None:
         line = line.replace("web/gunicorn.conf.py", config)
-    is_server = "gunicorn" in line
+    is_server = "web.launcher.serve" in line
     ports = ("AIWORKER_PORT", "AIWORKER_RELAY_PORT", "AIWORKER_GATEWAY_PORT")
     everything = {**platform.environ, **dict.fromkeys(ports, str(port)), **environ}
     with started(["sh", "-c", f"exec {line}"], everything, platform.folder / f"{name}.log", cores) as pid:

@@ -12,9 +12,8 @@ from common.findings import Finding
 from common.settings import settings
 from common.settings.agents import AgentSettings
 from common.settings.environment import Environment
+from web.launcher.serve import check_web_processes
 from web.launcher.up import UpOptions, run_up
-
-_WEB_PROCESSES = "WEB_CONCURRENCY"
 
 
 class _SettingOption(click.Option):
@@ -98,14 +97,8 @@ def up(
     if data_dir is not None:
         os.environ["AIWORKER_DATA_DIR"] = data_dir
     settings.cache_clear()
-    _check_web_processes()
+    check_web_processes()
     context.exit(run_up(settings(), UpOptions(agents, slots, flower, install_drivers, install_sandbox)))
-
-
-def _check_web_processes() -> None:
-    """Raise Misconfigured for a number of web processes that is none. This platform has one, whatever it is."""
-    given = Environment({_WEB_PROCESSES: os.environ.get(_WEB_PROCESSES, "")})
-    given.optional_number(_WEB_PROCESSES, least=1, most=1000)
 
 
 def examine_up() -> Iterator[Finding]:
@@ -117,7 +110,7 @@ def examine_up() -> Iterator[Finding]:
                     option.resolve_envvar_value(context)
                 except Misconfigured as error:
                     yield Finding("fail", "settings", str(error))
-    for check in (_check_web_processes, AgentSettings.from_env):
+    for check in (check_web_processes, AgentSettings.from_env):
         try:
             check()
         except Misconfigured as error:
