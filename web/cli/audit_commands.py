@@ -12,6 +12,7 @@ from common.services.audit_checks import FeedFinding, NotedSeal, check_audit
 from common.signing import public_key
 from web.cli.api_error import ApiError
 from web.cli.operators import operating, operator
+from web.cli.tables import counted
 from web.cli.terminal import Terminal, cell, pass_terminal
 
 _SEAL = re.compile(r"([A-Za-z0-9-]{1,40}):([0-9]{1,9}):([0-9A-Fa-f]{64})")
@@ -69,13 +70,13 @@ def _noted(text: str) -> NotedSeal:
 def _line(finding: FeedFinding) -> str:
     if finding.problem is not None:
         return f"fail  {finding.feed_id}: {finding.problem}"
+    as_they_were = counted(finding.sealed, "event is as it was", "events are as they were")
     since, newest = "not sealed yet", finding.newest
     if finding.since is not None and newest is not None:
         named = f"{newest.feed_id}:{newest.number}:{newest.sha256}"
         since = f"sealed since {finding.since:%Y-%m-%d %H:%M} UTC, newest seal {named}"
     return (
-        f"ok    {finding.feed_id}: {finding.sealed} events are as they were, {finding.purged} purged, "
-        f"{finding.unsealed} not sealed yet; {since}"
+        f"ok    {finding.feed_id}: {as_they_were}, {finding.purged} purged, {finding.unsealed} not sealed yet; {since}"
     )
 
 

@@ -15,6 +15,7 @@ from common.settings.environment import Environment
 from common.settings.whereabouts import look_around
 from web.cli.main import print_nothing_more
 from web.cli.operators import operating, operator
+from web.cli.tables import counted
 from web.cli.terminal import Terminal, pass_terminal
 from web.launcher.backup import Contents, stream_backup, write_backup
 from web.launcher.backup_file import SHORTEST_PASSPHRASE, read_heading
@@ -117,8 +118,8 @@ def _say(terminal: Terminal, contents: Contents, what: str, *, file: str) -> Non
 
 
 def _told(contents: Contents) -> str:
-    size, repositories = contents.bytes / 2**20, "repository" if contents.repositories == 1 else "repositories"
-    return f"{contents.rows:,} rows, {contents.repositories} {repositories}, {size:,.1f} MiB."
+    repositories = counted(contents.repositories, "repository", "repositories")
+    return f"{counted(contents.rows, 'row')}, {repositories}, {contents.bytes / 2**20:,.1f} MiB."
 
 
 class _Shown:

@@ -12,7 +12,7 @@ from web.cli.api_error import ApiError
 from web.cli.client import Api, api_of
 from web.cli.group_reading import show_group
 from web.cli.short_ids import DEPLOYMENTS, GROUPS, MOST, TASKS, whole_id
-from web.cli.tables import short_id
+from web.cli.tables import counted, short_id
 from web.cli.terminal import JsonObject, Terminal, cell, pass_terminal
 from web.cli.waiting import wait_for_deployment, wait_for_group
 
@@ -286,5 +286,5 @@ def rollback(
 
 def _consequences(environment: str, plan: JsonObject) -> str:
     titles = "".join(f"\n  {short_id(task['id'])}  {cell(task['title'])}" for task in plan["tasks"])
-    taken = f", which takes back {len(plan['tasks'])} tasks:{titles}\nGo on?" if titles else "?"
+    taken = f", which takes back {counted(len(plan['tasks']), 'task')}:{titles}\nGo on?" if titles else "?"
     return f"Roll {environment} back to {plan['target']['commitSha'][:12]}{taken}"

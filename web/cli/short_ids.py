@@ -73,11 +73,13 @@ def question_id(questions: list[JsonObject], given: str | None) -> JsonObject:
     if given is None:
         if len(open_ones) == 1:
             return open_ones[0]
+        if not open_ones:
+            raise ApiError("no question of the task is open")
         named = ", ".join(str(one["id"]) for one in open_ones)
-        raise ApiError(f"{len(open_ones)} questions are open{f'; name one with --question: {named}' if named else ''}")
+        raise ApiError(f"{len(open_ones)} questions are open; name one with --question: {named}")
     is_long = len(given) >= SHORTEST_ID_DIGITS
     found = [one for one in questions if given == one["id"] or (is_long and one["id"].endswith(given))]
     if len(found) != 1:
         known = ", ".join(short_id(one["id"]) for one in open_ones) or "none"
-        raise ApiError(f"{given} names {len(found)} questions of the task; open ones: {known}")
+        raise ApiError(f"{given} names {len(found) or 'no'} questions of the task; open ones: {known}")
     return found[0]

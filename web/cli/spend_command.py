@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import click
 
 from web.cli.client import api_of
+from web.cli.tables import counted
 from web.cli.terminal import JsonObject, Terminal, pass_terminal
 
 BY = ["day", "project", "person", "driver", "model"]
@@ -31,7 +32,8 @@ def spend(terminal: Terminal, by: str, named: str | None, days: int) -> None:
     if found["isCut"]:
         click.echo("There are too many groups: the cheapest are not shown.", err=True)
     if found["total"]["unpricedCalls"]:
-        click.echo(f"{found['total']['unpricedCalls']} calls have no known price.", err=True)
+        calls = counted(found["total"]["unpricedCalls"], "call has", "calls have")
+        click.echo(f"{calls} no known price.", err=True)
 
 
 def _row(group: JsonObject) -> JsonObject:

@@ -45,6 +45,11 @@ def in_words(name: str) -> str:
     return _WORDS.sub(" ", name).lower()
 
 
+def counted(number: int, one: str, several: str | None = None) -> str:
+    """So many of a thing, in words: `1 task`, `1,000 tasks`. several: the plural, unless it is the word with an s."""
+    return f"{number:,} {one if number == 1 else several or f'{one}s'}"
+
+
 def width_of(text: str) -> int:
     """Columns of a terminal that the text takes."""
     return sum(

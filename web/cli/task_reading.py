@@ -12,7 +12,7 @@ from common.states import GROUP_LIVE, Phase, TaskState
 from web.cli.api_error import ApiError
 from web.cli.client import Api, api_of
 from web.cli.short_ids import TASKS, whole_id
-from web.cli.tables import short_id
+from web.cli.tables import counted, short_id
 from web.cli.terminal import JsonObject, Terminal, as_json, cell, has_colour, pass_terminal, time_of
 from web.cli.watch import follow
 
@@ -64,7 +64,8 @@ def _described(terminal: Terminal, task: JsonObject) -> Iterator[str]:
     yield f"{short_id(task['id'])}  {state}{phase}  {task['priority']}  {project}"
     spent = task["spent"]
     if spent["runs"]:
-        yield f"{spent['runs']} runs, {spent['tokens']} tokens, ${spent['costUsd']:.2f}, {spent['minutes']:.0f} min"
+        runs, tokens = counted(spent["runs"], "run"), counted(spent["tokens"], "token")
+        yield f"{runs}, {tokens}, ${spent['costUsd']:.2f}, {spent['minutes']:.0f} min"
     for name, value in (("Branch", task["branchName"]), ("Preview", task["previewUrl"]), ("Why", task["error"])):
         if value:
             yield f"{name}: {cell(value)}"
@@ -180,8 +181,7 @@ def stat_lines(terminal: Terminal, diff: JsonObject) -> Iterator[str]:
             added, deleted = f"+{file['additions']}", f"-{file['deletions']}"
             counts = f"{terminal.styled(added, fg='green')} {terminal.styled(deleted, fg='red')}"
         yield f"{file['status']:<8}  {cell(file['path'])}  {counts}"
-    count = len(diff["files"])
-    yield f"{count} {'file' if count == 1 else 'files'} changed"
+    yield f"{counted(len(diff['files']), 'file')} changed"
 
 
 def shown_patch(terminal: Terminal, patch: str) -> str:
@@ -230,7 +230,7 @@ def _run(runs: list[JsonObject], named: str | None) -> JsonObject:
     found = [run for run in runs if run["id"].endswith(named.lower())]
     if len(found) != 1:
         known = ", ".join(short_id(run["id"]) for run in runs)
-        raise ApiError(f"{named} names {len(found)} runs of the task; its runs: {known}")
+        raise ApiError(f"{named} names {len(found) or 'no'} runs of the task; its runs: {known}")
     return found[0]
 
 

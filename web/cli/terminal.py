@@ -53,7 +53,8 @@ class Terminal:
             for line in table(cells, shown, shutil.get_terminal_size().columns):
                 self.say(line)
             if len(rows) == most:
-                click.echo(f"These are the newest {most}; see more with --limit.", err=True)
+                told = "This is the newest one" if most == 1 else f"These are the newest {most}"
+                click.echo(f"{told}; see more with --limit.", err=True)
 
     def one(self, reply: JsonObject, key: str, shown: Fields | None = None) -> None:
         """Print one object: the reply as JSON, or the shown fields in one line, or one line per field."""

@@ -39,6 +39,9 @@ def _change(tx: Transaction, model: Any, *where: Any, **values: Any) -> None:
 
 def test_each_feed_has_a_line(line: ProductionLine) -> None:
     audit.seal_events()
+    assert f"{line.project.id}: 1 event is as it was, 0 purged, 0 not sealed yet; " in run("audit", "verify").output
+    line.task()
+    audit.seal_events()
     line.task()
 
     said = run("audit", "verify")

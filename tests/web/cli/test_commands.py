@@ -260,7 +260,7 @@ def test_a_terminal_gets_a_table_and_a_pipe_gets_whole_ids(world: World) -> None
     assert click.unstyle(line).startswith(f"{task.id[-8:]}  backlog  medium")
     assert (len(click.unstyle(line)), click.unstyle(line)[-1]) == (50, "…")
     assert "\x1b" not in aiworker("task", "list", is_screen=True, NO_COLOR="1")
-    assert aiworker("task", "list", "--limit", "1", is_screen=True).endswith("newest 1; see more with --limit.")
+    assert aiworker("task", "list", "--limit", "1", is_screen=True).endswith("newest one; see more with --limit.")
     assert aiworker("group", "list", is_screen=True) == "No task groups."
     shown = aiworker("task", "show", task.id, is_screen=True, NO_COLOR="1").splitlines()
     assert shown[:2] == [task.title, f"{task.id[-8:]}  backlog  medium  Shop"]
