@@ -59,8 +59,9 @@ class Api:
         env = Environment(os.environ)
         self._given_token = (token or "").strip() or env.text("AIWORKER_TOKEN")
         self.token_from = "--token" if token else "AIWORKER_TOKEN" if self._given_token else "a token for this command"
+        self._is_typed = bool(url)
         self.url, self._is_named = self._find_url(url or env.text("AIWORKER_URL"))
-        require_address(self.url)
+        require_address(self.url, is_typed=self._is_typed)
         if self._given_token is None and (found := read_kept().named(self.url)) is not None:
             self._given_token, self.token_from = found[1].token, f"the login {found[0]}"
         if self._given_token is not None and not _TOKEN.fullmatch(self._given_token):
@@ -161,7 +162,11 @@ class Api:
         except requests.exceptions.SSLError as error:
             raise Unanswered(f"{self.url} can't be reached: {tls_words(error, self.url)}") from error
         except requests.RequestException as error:
-            raise _Lost(f"{self.url} can't be reached; start it with `aiworker up`, or set AIWORKER_URL") from error
+            if self._is_typed:
+                says = f"{self.url} can't be reached; start it with `aiworker up`, or give another address"
+            else:
+                says = f"{self.url} can't be reached; start it with `aiworker up`, or set AIWORKER_URL"
+            raise _Lost(says) from error
 
     def ask_briefly(self, path: str, seconds: float, **query: str | int | None) -> JsonObject:
         """What a GET answers; empty if that takes longer or fails, or if no token was given and nobody is logged in."""
@@ -201,7 +206,7 @@ class Api:
         try:
             content: JsonObject = reply.json() if reply.content or is_redirect else {}
         except requests.JSONDecodeError as error:
-            raise failure(f"{self.url} answered {reply.status_code} without JSON; is AIWORKER_URL right?") from error
+            raise failure(f"{self.url} answered {reply.status_code} without JSON; is a platform there?") from error
         if not reply.ok:
             raise failure(_fault(method, path, reply.status_code, content, self._remedy_of_401()))
         return content
@@ -286,8 +291,11 @@ def _seconds(retry_after: str | None) -> float:
     return float(retry_after) if retry_after is not None and retry_after.isdecimal() else LOST_SECONDS
 
 
-def require_address(url: str) -> None:
-    """Raise Misconfigured unless this is an http or https address whose host can be looked up."""
+def require_address(url: str, *, is_typed: bool) -> None:
+    """Raise Misconfigured unless this is an http or https address whose host can be looked up.
+
+    is_typed: it was given with the command, not by the environment.
+    """
     parts = web_address(url)
     try:
         host = "" if parts is None else (parts.hostname or "")
@@ -295,7 +303,8 @@ def require_address(url: str) -> None:
     except UnicodeError:  # an empty label, or one of more than 63 characters
         is_host = False
     if not is_host:
-        raise Misconfigured(f"{url} is not an http or https address; check AIWORKER_URL")
+        remedy = "give one such as https://aiworker.example.org" if is_typed else "check AIWORKER_URL"
+        raise Misconfigured(f"{url} is not an http or https address; {remedy}")
 
 
 def is_loopback(host: str) -> bool:

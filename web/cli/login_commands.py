@@ -54,12 +54,13 @@ def login(
 
 
 def _address(given: str | None) -> str:
-    url = (given or Environment(os.environ).text("AIWORKER_URL") or look_around().internal_url).rstrip("/")
+    url = given or Environment(os.environ).text("AIWORKER_URL") or look_around().internal_url
+    is_typed = bool(given)
     if "://" not in url:
-        require_address(f"https://{url}")
+        require_address(f"https://{url}", is_typed=is_typed)
         url = f"http://{url}" if is_loopback(urlsplit(f"//{url}").hostname or "") else f"https://{url}"
-    require_address(url)
-    return url.removesuffix("/api")
+    require_address(url, is_typed=is_typed)
+    return url.rstrip("/").removesuffix("/api")
 
 
 def _line_of_input() -> str:

@@ -115,3 +115,21 @@ def test_a_token_that_was_revoked_says_to_log_in_again(
 
     assert f"log in again: aiworker login {address}" in aiworker("task", "list", code=1)
     aiworker("logout")
+
+
+@pytest.mark.parametrize("wrong", ["ftp://x", "http://[::1", "http://a..b", "http://a b"])
+@pytest.mark.usefixtures("address")
+def test_a_wrong_address_is_put_right_where_it_was_given(wrong: str) -> None:
+    said = f"aiworker: {wrong} is not an http or https address; "
+    for words in (("--url", wrong, "task", "list"), ("login", wrong), ("--url", wrong, "login")):
+        assert aiworker(*words, code=1) == f"{said}give one such as https://aiworker.example.org"
+    for words in (("task", "list"), ("login",)):
+        assert aiworker(*words, code=1, AIWORKER_URL=wrong) == f"{said}check AIWORKER_URL"
+
+
+@pytest.mark.usefixtures("address")
+def test_an_address_at_which_nothing_answers_is_not_blamed_on_the_environment() -> None:
+    assert "https:// is not an http or https address" in aiworker("login", "https://", code=1)
+    assert aiworker("--url", "http://127.0.0.1:9", "--token", "x", "task", "list", code=1) == (
+        "aiworker: http://127.0.0.1:9 can't be reached; start it with `aiworker up`, or give another address"
+    )
