@@ -212,6 +212,9 @@ class Api:
         return content
 
     def _remedy_of_401(self) -> str:
+        if self._own_token is not None:
+            folder = look_around().data_dir
+            return f"it is not the platform of {folder}: set AIWORKER_DATA_DIR to its data directory, or log in to it"
         return f"log in again: aiworker login {self.url}" if "login" in self.token_from else "check AIWORKER_TOKEN"
 
     def every(self, path: str, plural: str, *, most: int, **query: str | None) -> Iterator[JsonObject]:

@@ -40,7 +40,7 @@ from web.doctor.sandbox import examine_sandbox
 from web.doctor.secret_key import examine_key
 from web.doctor.setting_names import examine_names
 from web.health import backends
-from web.launcher.prerequisites import check_apps_address, check_programs
+from web.launcher.prerequisites import check_apps_address, check_programs, is_up
 
 OLDEST_PYTHON = (3, 11)
 ANSWER_SECONDS = 3.0
@@ -85,7 +85,6 @@ def _do_without_key() -> None:
 
 def _parts(chosen: Settings, *, has_key: bool) -> Iterator[Finding]:
     starts_with_up = "; it starts with: aiworker up"
-    live_url = f"{chosen.web.internal_url}/api/health/live"
     looks: tuple[tuple[str, Callable[[], Iterator[Finding]]], ...] = (
         ("database", lambda: _database(chosen, has_key=has_key)),
         ("redis", lambda: _redis(chosen, starts_with_up)),
@@ -98,8 +97,7 @@ def _parts(chosen: Settings, *, has_key: bool) -> Iterator[Finding]:
         ("pictures", lambda: examine_pictures(chosen)),
         # In a cluster the agents' image brings them.
         ("drivers", lambda: iter(()) if chosen.runtime.kubernetes else examine_drivers(chosen)),
-        ("web", lambda: iter([_asked("web", lambda: _is_live(live_url), f"answers at {chosen.web.internal_url}",
-                                     starts_with_up, "warn")])),
+        ("web", lambda: iter([_web(chosen, starts_with_up)])),
     )  # fmt: skip
     for part, look in looks:
         yield from within(READING_SECONDS if part == "advisories" else PART_SECONDS, part, look)
@@ -196,6 +194,20 @@ def _asked(part: str, ask: Callable[[], object], good: str, remedy: str = "", ba
     except (redis.RedisError, requests.RequestException) as error:
         return Finding(bad, part, f"does not answer ({type(error).__name__}){remedy}")
     return Finding("ok", part, good)
+
+
+def _web(chosen: Settings, starts_with_up: str) -> Finding:
+    url, folder = chosen.web.internal_url, chosen.store.data_dir
+    answers = _asked("web", lambda: _is_live(f"{url}/api/health/live"), f"answers at {url}", starts_with_up, "warn")
+    # Only `aiworker up` starts the embedded Redis: without it, the platform of this folder is stopped.
+    if answers.status == "ok" and chosen.store.redis_embedded and not is_up(folder):
+        return Finding(
+            "warn",
+            "web",
+            f"what answers at {url} is not the platform of {folder}, which is not started; to look at the one that runs, set "
+            f"AIWORKER_DATA_DIR to its data directory; to start this one beside it: aiworker up --port NUMBER",
+        )
+    return answers
 
 
 def _is_live(url: str) -> None:

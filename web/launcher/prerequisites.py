@@ -16,11 +16,13 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from common.errors import Misconfigured
-from common.machine.locks import locked
+from common.machine.locks import is_locked, locked
 from common.machine.ports import why_not_bindable
 from common.settings import RuntimeSettings
 from common.settings.private_files import unwritable
 
+LOCK = "lock"
+"""Name of the file in the data directory that `aiworker up` locks while it runs."""
 OLDEST_GIT = (2, 38)
 """The first version with `git merge-tree --write-tree`, with which the local forge merges."""
 
@@ -63,13 +65,21 @@ def check_apps_address(runtime: RuntimeSettings) -> None:
         )
 
 
+def is_up(data_dir: Path) -> bool:
+    """Whether `aiworker up` runs on this data directory. True if that can't be seen: its lock is another user's."""
+    try:
+        return is_locked(data_dir / LOCK)
+    except OSError:
+        return True
+
+
 @contextmanager
 def own_directory(data_dir: Path) -> Iterator[None]:
     """Create the data directory if it is missing, and lock it against other launchers within the context.
 
     The kernel releases the lock when this process ends, however it ends. Children do not inherit it.
     """
-    path = data_dir / "lock"
+    path = data_dir / LOCK
     with ExitStack() as stack:
         try:
             data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from web.launcher.prerequisites import own_directory
+
 ROOT = Path(__file__).parents[3]
 NAMES = ("DATA_DIR", "DATABASE_URL", "REDIS_URL", "SECRET_KEY", "URL", "TOKEN")
 
@@ -105,6 +107,15 @@ def test_a_platform_that_is_stopped_is_told_in_one_line(empty: Path) -> None:
     assert said == f"aiworker: http://127.0.0.1:9 can't be reached; {remedy}\n"
 
 
+def test_another_folders_platform_is_told_where_a_token_of_this_one_is_refused(address: str, empty: Path) -> None:
+    aiworker(empty, "db upgrade", AIWORKER_ADMIN_PASSWORD="tree-horse-battery-9")
+
+    (said,) = aiworker(empty, "task list", code=1, AIWORKER_PORT=address.rpartition(":")[2])
+
+    assert " 401 " in said
+    assert f"it is not the platform of {empty}/.aiworker: set AIWORKER_DATA_DIR" in said
+
+
 def test_an_operators_command_says_where_it_looked(empty: Path) -> None:
     for said in aiworker(empty, "user list", "token create ci", "db status", "public-key", "audit verify", code=1):
         assert f"there is no platform here: {empty}/.aiworker does not exist" in said
@@ -183,6 +194,22 @@ def test_an_installation_of_drivers_makes_no_secret_key(empty: Path) -> None:
     aiworker(empty, "drivers install nonsense", code=1)
 
     assert list(empty.iterdir()) == []
+
+
+def test_the_doctor_tells_another_folders_platform_from_that_of_this_one(address: str, empty: Path) -> None:
+    port = address.rpartition(":")[2]
+    url = f"http://127.0.0.1:{port}"
+
+    def web() -> str:
+        (said,) = aiworker(empty, "doctor", AIWORKER_PORT=port)
+        return next(line for line in said.splitlines() if " web " in line)
+
+    other = f"warn  web       what answers at {url} is not the platform of {empty}/.aiworker, which is not started; "
+    assert web().startswith(other)
+    aiworker(empty, "db upgrade", AIWORKER_ADMIN_PASSWORD="tree-horse-battery-9")
+    assert web().startswith(other)
+    with own_directory(empty / ".aiworker"):
+        assert web() == f"ok    web       answers at {url}"
 
 
 def test_the_doctor_creates_nothing(empty: Path) -> None:
