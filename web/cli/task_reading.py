@@ -13,7 +13,7 @@ from web.cli.api_error import ApiError
 from web.cli.client import Api, api_of
 from web.cli.short_ids import TASKS, whole_id
 from web.cli.tables import counted, short_id
-from web.cli.terminal import JsonObject, Terminal, as_json, cell, has_colour, pass_terminal, time_of
+from web.cli.terminal import JsonObject, Terminal, as_json, cell, has_colour, pass_terminal, require_reader, time_of
 from web.cli.watch import follow
 
 POLL_SECONDS = 1.0
@@ -245,6 +245,7 @@ def _entries(api: Api, run_id: str, *, is_followed: bool, kind: str | None, q: s
         if is_at_end and not (is_followed and page["live"]):
             return
         if is_at_end:
+            require_reader()
             time.sleep(POLL_SECONDS)
 
 

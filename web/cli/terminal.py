@@ -6,8 +6,10 @@ what the API answered.
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import select
 import shutil
 import sys
 from collections.abc import Sequence
@@ -100,6 +102,21 @@ def as_json(value: JsonObject, *, indent: int | None = None) -> str:
 def has_colour() -> bool:
     """Whether the output may be coloured: https://no-color.org."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def require_reader() -> None:
+    """Raise BrokenPipeError if nobody reads the output any more, as after `| head -1`.
+
+    For a command that waits: Python itself notices only when it writes.
+    """
+    output = select.poll()
+    try:
+        output.register(sys.stdout.fileno(), select.POLLOUT)
+    except io.UnsupportedOperation:
+        # It is kept in memory.
+        return
+    if any(event & (select.POLLERR | select.POLLHUP) for _file, event in output.poll(0)):
+        raise BrokenPipeError
 
 
 def _short_cell(name: str, value: object) -> str:

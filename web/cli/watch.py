@@ -15,11 +15,13 @@ import simple_websocket
 from web.cli.api_error import ApiError
 from web.cli.client import Api, api_of
 from web.cli.tables import in_words, short_id
-from web.cli.terminal import JsonObject, Terminal, as_json, cell, parking_of, pass_terminal, time_of
+from web.cli.terminal import JsonObject, Terminal, as_json, cell, parking_of, pass_terminal, require_reader, time_of
 
 ANSWER_SECONDS = 30.0
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 15.0
+READER_SECONDS = 1.0
+"""How often a command that waits for events looks whether its output is still read."""
 
 Message = JsonObject
 
@@ -66,7 +68,7 @@ def follow(api: Api, project_id: str | None, *, is_told_of_starts: bool = False)
 
     project_id: with it, events during a lost connection are delivered afterwards; without it, they are lost.
     is_told_of_starts: yield `subscribed` too, from which on nothing is missed. Raises ApiError if the token is refused
-    or the first connection fails.
+    or the first connection fails, and BrokenPipeError once nobody reads the output.
     """
     # A refused token or an unreachable platform is an error at the start; only later connections are tried again.
     api.call("GET", "/auth/me")
@@ -79,6 +81,8 @@ def follow(api: Api, project_id: str | None, *, is_told_of_starts: bool = False)
                 after_seq = message["seq"] if project_id is not None and "seq" in message else after_seq
                 if message["event"] != "subscribed" or is_told_of_starts:
                     yield message
+        # It ended a connection above, where a lost one may raise the same error.
+        require_reader()
         time.sleep(wait)
         wait = min(wait * 2, LONGEST_WAIT_SECONDS)
 
@@ -91,7 +95,9 @@ def _connected(api: Api, project_id: str | None, after_seq: int | None) -> Itera
         asked: dict[str, str | int | None] = {"projectId": project_id, "afterSeq": after_seq}
         _send(socket, "subscribe", **{name: value for name, value in asked.items() if value is not None})
         while True:
-            message = json.loads(socket.receive())
+            while (received := socket.receive(timeout=READER_SECONDS)) is None:
+                require_reader()
+            message = json.loads(received)
             if message["event"] in {"auth:error", "error"}:
                 raise ApiError(f"the platform refused: {message.get('data', {}).get('message', message['event'])}")
             yield message

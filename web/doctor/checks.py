@@ -204,8 +204,8 @@ def _web(chosen: Settings, starts_with_up: str) -> Finding:
         return Finding(
             "warn",
             "web",
-            f"what answers at {url} is not the platform of {folder}, which is not started; to look at the one that runs, set "
-            f"AIWORKER_DATA_DIR to its data directory; to start this one beside it: aiworker up --port NUMBER",
+            f"what answers at {url} is not the platform of {folder}, which is not started; to look at the one that "
+            f"runs, set AIWORKER_DATA_DIR to its data directory; to start this one, too: aiworker up --port NUMBER",
         )
     return answers
 

@@ -18,6 +18,7 @@ from common.states import Role
 from tests import builders
 from tests.servers import ROOT
 from tests.web.cli.test_main import aiworker
+from tests.web.made import a_live_run, a_project, a_task
 from tests.web.world import served
 
 
@@ -104,6 +105,20 @@ def test_nobody_is_asked_where_there_is_no_input() -> None:
         assert ended.returncode == 1
         assert "aiworker: " in ended.stderr.splitlines()[-1]
         assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.usefixtures("plain_app")
+def test_who_waits_for_what_happens_ends_when_nobody_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Although nothing happens, which it would fail to write."""
+    monkeypatch.setenv("AIWORKER_TOKEN", builders.a_token(builders.a_user("ada", Role.ADMIN)))
+    task = a_task(a_project("Shop"))
+    a_live_run(task)
+    with served() as url:
+        monkeypatch.setenv("AIWORKER_URL", url)
+        for words in ("watch", f"task watch {task.id}", f"task logs -f {task.id}"):
+            reader = "head -1" if words.startswith("task watch") else "true"
+            ended = in_a_shell(f"{words} | {reader}; exit ${{PIPESTATUS[0]}}")
+            assert (words, ended.returncode, ended.stderr) == (words, 1, "")
 
 
 def in_a_shell(words: str) -> subprocess.CompletedProcess[str]:
