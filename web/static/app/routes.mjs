@@ -65,6 +65,9 @@ export function go(hash) {
   location.hash = hash;
 }
 
+// Goes there in place of the present address: no step to go back to.
+export const goInstead = (hash) => location.replace(hash);
+
 // The address with these after its `?`; what is empty is left out.
 export function withQuery(hash, query) {
   const search = new URLSearchParams(Object.entries(query).filter(([, value]) => value)).toString();

@@ -4,6 +4,7 @@ import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { t } from "../language.mjs";
 import { useEvery, useLive, useRead } from "../loading.mjs";
+import { useOwn } from "../own-project.mjs";
 import { Badge, Button, Loading, Page, Time, Trouble } from "../parts/controls.mjs";
 import { Confirm } from "../parts/dialogs.mjs";
 import { lazy } from "../parts/lazy.mjs";
@@ -47,7 +48,7 @@ export function Group({ id }) {
   const { value, error, reload: readGroup } = useRead(`/task-groups/${id}`);
   const plan = useRead(`/task-groups/${id}/plan`);
   const train = useRead(`/task-groups/${id}/train`);
-  const group = value?.taskGroup;
+  const group = useOwn(value?.taskGroup, (own) => to.group(own.projectId, id));
   const reload = () => Promise.all([readGroup(), plan.reload(), train.reload()]);
   useTitle(group && groupTitle(group));
   const inside = new Set([...(group?.taskIds || []), id]);

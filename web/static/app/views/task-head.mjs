@@ -3,10 +3,12 @@
 import { useEffect, useState } from "preact/hooks";
 import { html } from "../html.mjs";
 import { useLive, useRead } from "../loading.mjs";
+import { useOwn } from "../own-project.mjs";
 import { Badge, SentBack } from "../parts/controls.mjs";
 import { isParked, ParkedChip } from "../parts/parked.mjs";
 import { Priority } from "../parts/priority.mjs";
 import { withCode } from "../parts/with-code.mjs";
+import { route, to } from "../routes.mjs";
 import { serverText } from "../server-texts.mjs";
 import { keepTask } from "../tasks.mjs";
 import { useTitle } from "../titles.mjs";
@@ -23,7 +25,8 @@ const PASSING = ["task:log", "task:progress"];
 // {task, error, reload}: the task, kept fresh; task is undefined until it is here. The tab is named after it.
 export function useTask(id) {
   const { value, error, reload } = useRead(`/tasks/${id}`);
-  const task = value?.task;
+  const { tab } = route.value;
+  const task = useOwn(value?.task, (own) => (tab ? to.taskPage(own, tab) : to.task(own.projectId, id)));
   const mine = new Set((task?.deployments || []).map((one) => one.id));
   const isOf = (data) =>
     data?.taskId === id ||
