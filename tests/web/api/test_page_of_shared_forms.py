@@ -204,3 +204,29 @@ def test_a_draft_that_was_kept_tells_what_others_saved_since_it_was_begun(
     source_reader.see("task-edit").click()
     expect(source_reader.see("draft-kept")).to_have_count(0)
     expect(wrong).to_have_count(0)
+
+
+def test_a_new_user_outlives_the_session_without_the_password(ada: PageReader) -> None:
+    ada.open("#/admin")
+    ada.see("user-new").click()
+    ada.see("user-username").fill("zoe")
+    ada.see("user-password").fill("a password of hers")
+    ada.see("user-role").select_option("maintainer")
+
+    assert "a password of hers" not in str(ada.page.evaluate("() => Object.values(sessionStorage)"))
+    ada.page.reload()
+    ada.see("user-new").click()
+    expect(ada.see("draft-kept")).to_be_visible()
+    expect(ada.see("user-username")).to_have_value("zoe")
+    expect(ada.see("user-role")).to_have_value("maintainer")
+    expect(ada.see("user-password")).to_have_value("")
+    ada.see("user-password").fill("a password of hers")
+    ada.see("user-save").click()
+    expect(ada.see("user-row").filter(has_text="zoe")).to_be_visible()
+
+    ada.see("user-new").click()
+    expect(ada.see("user-username")).to_have_value("")
+    ada.see("user-username").fill("not meant")
+    ada.page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    ada.see("user-new").click()
+    expect(ada.see("user-username")).to_have_value("")

@@ -11,6 +11,7 @@ import {
   CheckField,
   Empty,
   Fault,
+  KeptDraft,
   Listing,
   New,
   Page,
@@ -126,6 +127,8 @@ function UserForm({ of = NOBODY, close, reload }) {
     now: of,
     draftOf,
     read: async () => (isNew ? of : ((await readAll("/users", "users")).find(({ id }) => id === of.id) ?? of)),
+    keepAs: isNew ? "new-user" : null,
+    unkept: ["password"],
   });
   const send = async (draft, before) => {
     const { username, password, role, isActive } = draft;
@@ -143,8 +146,13 @@ function UserForm({ of = NOBODY, close, reload }) {
     await reload();
     close();
   });
+  const cancel = () => {
+    form.reset();
+    close();
+  };
   return html`<${Dialog} title=${isNew ? t("New user") : t("Edit {username}", of)} close=${close}>
     <form onSubmit=${save}>
+      <${KeptDraft} form=${form} />
       ${
         isNew &&
         html`<${TextField}
@@ -179,7 +187,7 @@ function UserForm({ of = NOBODY, close, reload }) {
       }
       <${Fault} form=${form} />
       <footer>
-        <button type="button" class="button" onClick=${close}>${t("Cancel")}</button>
+        <button type="button" class="button" onClick=${cancel}>${t("Cancel")}</button>
         <button class="button primary" data-testid="user-save" disabled=${form.busy}>${t("Save")}</button>
       </footer>
     </form>
