@@ -141,3 +141,53 @@ def test_a_message_is_shown_above_a_dialog_that_is_open(ada: PageReader, plain_w
     ada.page.keyboard.press("Escape")
     expect(ada.page.get_by_role("dialog")).to_have_count(0)
     expect(ada.see("toast")).to_have_text("That is too large.")
+
+
+def test_after_a_row_is_removed_the_focus_is_on_the_next_one(ada: PageReader, plain_world: World) -> None:
+    for name in ("ben", "cem", "dan"):
+        plain_world.client_of(name, Role.VIEWER)
+    rows = ada.see("user-row")
+    ada.open("#/admin")
+    expect(rows).to_have_count(5)
+
+    def remove(name: str) -> None:
+        rows.filter(has_text=name).get_by_role("button", name="Remove").focus()
+        ada.page.keyboard.press("Enter")
+        ada.page.keyboard.type(name)
+        ada.page.keyboard.press("Enter")
+        expect(rows.filter(has_text=name)).to_have_count(0)
+
+    remove("cem")  # The newest is first.
+    expect(rows.filter(has_text="ben")).to_be_focused()
+    ada.page.keyboard.press("Tab")
+    expect(rows.filter(has_text="ben").get_by_role("button", name="Edit")).to_be_focused()
+    # The row is no stop of the Tab key any more.
+    expect(rows.filter(has_text="ben")).not_to_have_attribute("tabindex", "-1")
+
+
+def test_after_the_last_row_is_removed_the_focus_is_on_the_heading(ada: PageReader) -> None:
+    ada.open("#/account")
+    # The one of ada's client.
+    ada.page.get_by_role("button", name="Revoke").focus()
+
+    ada.page.keyboard.press("Enter")
+    ada.page.get_by_role("dialog").get_by_role("button", name="Revoke").focus()
+    ada.page.keyboard.press("Enter")
+
+    expect(ada.page.get_by_text("No tokens")).to_be_visible()
+    expect(ada.page.get_by_role("heading", name="Account")).to_be_focused()
+
+
+@pytest.mark.parametrize("where", ["", "/review"])
+def test_after_an_act_whose_button_goes_the_focus_is_on_what_it_was_in(
+    ada: PageReader, plain_world: World, where: str
+) -> None:
+    project = plain_world.project()
+    task = plain_world.task(project, "Greet", state="failed", description="Say hello.")
+    ada.open(f"#/projects/{project.id}/tasks/{task.id}{where}")
+    ada.see("task-retry").focus()
+
+    ada.page.keyboard.press("Enter")
+
+    expect(ada.see("task-retry")).to_have_count(0)
+    expect(ada.page.get_by_role("heading", name="Greet")).to_be_focused()
