@@ -127,3 +127,20 @@ def test_tests_in_quarantine_take_nothing_out_of_a_group(reader: PageReader, pla
     shown = reader.see("group-problems").locator("li")
     expect(shown.filter(has_text="Taken out")).to_have_count(1)
     expect(shown.filter(has_text="Tests in quarantine failed")).to_have_class("callout ask")
+
+
+def test_a_badge_is_as_wide_as_its_word_and_what_follows_begins_at_one_place(
+    reader: PageReader, plain_world: World
+) -> None:
+    project = plain_world.project()
+    for state in ("completed", "superseded", "failed"):
+        plain_world.deployment(project, Environment.PREVIEW, state=state, is_live=False)
+    reader.open(f"#/projects/{project.id}/deployments")
+    rows = reader.see("deployment-row")
+    expect(rows).to_have_count(3)
+
+    def boxes(selector: str, side: str) -> set[float]:
+        return {round(rows.nth(number).locator(selector).bounding_box()[side]) for number in range(3)}  # type: ignore[index]
+
+    assert len(boxes(".badge", "width")) == 3
+    assert len(boxes(".row-main", "x")) == 1

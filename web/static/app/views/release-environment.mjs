@@ -167,7 +167,7 @@ function Row({ one, isLive, environment, items, show }) {
     data-environment=${environment}
     data-status=${one.status}
   >
-    <${Badge} word=${one.status} label=${isLive ? t("Live") : say(one.status)} />
+    <span class="row-state"><${Badge} word=${one.status} label=${isLive ? t("Live") : say(one.status)} /></span>
     <span class="row-main">
       <span>
         ${one.version && html`<b>${versionName(one)}</b> `}<code>${sha(one.commitSha)}</code>

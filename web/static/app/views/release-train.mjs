@@ -157,7 +157,9 @@ function AllRuns({ train, show }) {
       ${train.tests.map(
         (run) =>
           html`<li key=${run.id} class="row">
-            <${Badge} word=${run.passed ? "passed" : "failed"} label=${run.passed ? t("Passed") : t("Failed")} />
+            <span class="row-state">
+              <${Badge} word=${run.passed ? "passed" : "failed"} label=${run.passed ? t("Passed") : t("Failed")} />
+            </span>
             <span class="row-main">
               <span>${whatOf(train, run)}</span>
               <small>
