@@ -1,7 +1,7 @@
 """Takes a screenshot of a page that nobody trusts, with Chromium in a sandbox that reaches this page's host alone.
 
 The page may be an agent's work, written to harm the browser. The sandbox shows no data of the platform, has a network
-of its own whose one door leads to the host and port of the page, and ends after MOST_SECONDS.
+of its own whose one door leads to the host and port of the page, and ends after START_SECONDS and MOST_SECONDS.
 """
 
 from __future__ import annotations
@@ -29,8 +29,10 @@ from workers.sandbox.system_folders import is_system
 from workers.sandbox.walls import Bounds, Door, Walls
 
 WIDTH, HEIGHT = 1280, 800
+START_SECONDS = 60.0
+"""How long the browser may take to start, which on a busy machine is no fault of the page."""
 MOST_SECONDS = 20.0
-"""The most that one picture takes."""
+"""The most that one picture takes once the browser has started."""
 LOAD_SECONDS = 10.0
 """How long a page may load once its server has answered; then it is pictured as it is."""
 SETTLE_SECONDS = 1.5
@@ -172,9 +174,7 @@ def _pictured(enclosed: Enclosed, pipes: _Pipes, url: str) -> str:
     try:
         enclosed.begin(process.pid)
         pipes.start()
-        return _Sitting(pipes, url, Deadline(MOST_SECONDS)).picture()
-    except BrowserLate as error:
-        raise NoPicture(f"The page was not drawn within {MOST_SECONDS:g} s.") from error
+        return _Sitting(pipes, url).picture()
     except BrowserGone as error:
         raise NoPicture(_why_gone(enclosed, process)) from error
     finally:
@@ -207,18 +207,32 @@ def _why_gone(enclosed: Enclosed, process: subprocess.Popen[bytes]) -> str:
 class _Sitting:
     """One page being pictured."""
 
-    def __init__(self, pipes: _Pipes, url: str, deadline: Deadline) -> None:
+    def __init__(self, pipes: _Pipes, url: str) -> None:
         self._tools = DevTools(pipes.commands, pipes.answers, self._hear)
-        self._url, self._deadline = url, deadline
+        self._url, self._deadline = url, Deadline(START_SECONDS)
         self._session = ""
         self._is_loaded = False
         self._unreachable = ""
 
     def picture(self) -> str:
+        """The picture as the browser gives it, in base64. Raises NoPicture and BrowserGone."""
+        try:
+            self._begin()
+        except BrowserLate as error:
+            raise NoPicture(f"The browser did not start within {START_SECONDS:g} s.") from error
+        self._deadline = Deadline(MOST_SECONDS)
+        try:
+            return self._draw()
+        except BrowserLate as error:
+            raise NoPicture(f"The page was not drawn within {MOST_SECONDS:g} s.") from error
+
+    def _begin(self) -> None:
         target = self._ask("Target.createTarget", url="about:blank")
         attached = self._ask("Target.attachToTarget", targetId=text(target, "targetId"), flatten=True)
         self._ask("Browser.setDownloadBehavior", behavior="deny")
         self._session = text(attached, "sessionId")
+
+    def _draw(self) -> str:
         size = {"width": WIDTH, "height": HEIGHT, "deviceScaleFactor": 1, "mobile": False}
         self._ask("Emulation.setDeviceMetricsOverride", **size)
         self._ask("Page.enable")

@@ -1197,6 +1197,7 @@ export const TEXTS = {
   "The browser could not be confined: {error}.": "No se pudo confinar el navegador: {error}.",
   "The browser can't be confined on this machine.": "No se puede confinar el navegador en esta máquina.",
   "{url} is not an http or https address.": "{url} no es una dirección http o https.",
+  "The browser did not start within {start_seconds} s.": "El navegador no arrancó en {start_seconds} s.",
   "The page was not drawn within {most_seconds} s.": "La página no se dibujó en {most_seconds} s.",
   "The browser can't be started: {strerror}.": "No se puede iniciar el navegador: {strerror}.",
   "The browser could not be confined: {failure}.": "No se pudo confinar el navegador: {failure}.",
