@@ -45,11 +45,11 @@ class CommitBelow:
         sha = self.sha()
         below = replace(check, commit=sha, overlay=None)
         # Proofs of several tasks share it, so it has nothing of a task's own settings.
-        below = replace(below, check_id=_check_id(below), settings=settings_of(below))
+        below = replace(below, check_id=_check_id(sha, check.left_out), settings=settings_of(below))
         known = tested.read_tested(below)
         while known is None or (not known.passed and known.runs < BASE_RUNS):
             run = 1 if known is None else known.runs + 1
-            once = below if run == 1 else replace(below, check_id=f"{below.check_id}-{run}")
+            once = replace(below, check_id=_run_id(below.check_id, run))
             state = run_check(self.runtime, once)
             if state.phase is CheckPhase.RUNNING:
                 return None
@@ -78,11 +78,23 @@ class CommitBelow:
         rest = self.judged(check) if without is None else self.tested(without)
         return None if rest is None else together(known.report, rest.report)
 
+    def forget(self) -> None:
+        """Have the runtime forget the runs of its tests, for proofs of a project that has none any more. Safe to
+        repeat."""
+        sha = self.sha()
+        for left_out in {(), tuple(sorted(self.plan.quarantined))}:
+            for run in range(1, BASE_RUNS + 1):
+                forget_check(self.runtime, self.plan.place.space, _run_id(_check_id(sha, left_out), run))
+
     @functools.cached_property
     def _head(self) -> str | None:
         return self.forge.read_head(self.plan.place.repository, self.plan.place.default_branch)
 
 
-def _check_id(below: Check) -> str:
-    which = f"-{digest_of(json.dumps(below.left_out))[:16]}" if below.left_out else ""
-    return f"below-{below.commit[:24]}{which}"
+def _check_id(sha: str, left_out: tuple[str, ...]) -> str:
+    which = f"-{digest_of(json.dumps(left_out))[:16]}" if left_out else ""
+    return f"below-{sha[:24]}{which}"
+
+
+def _run_id(check_id: str, run: int) -> str:
+    return check_id if run == 1 else f"{check_id}-{run}"

@@ -68,6 +68,8 @@ class TestProof:
         Raises ProviderUnavailable if a command can't be started yet.
         """
         if self.plan.tests is None:
+            # Those of a command that was removed would take the place of others until their time is up.
+            self._below.forget()
             yield kept_tests(self.forge, self._repository, self.plan)
             yield CheckResult("tests", "skipped", "The project names no tests.")
             return
@@ -225,12 +227,11 @@ class TestProof:
         return CheckResult("lost_tests", "failed", message, code="tests_lost", log=log, facts=facts)
 
     def forget(self) -> None:
-        """Have the runtime forget the checks of this proof. Safe to repeat."""
-        if self.plan.tests is not None:
-            check_id = self.plan.tests.check_id
-            forget_check(self.runtime, self.plan.place.space, check_id)
-            self._new.forget(check_id)
-            self._red.forget(check_id)
+        """Have the runtime forget the checks of this proof, also of a command that was removed. Safe to repeat."""
+        check_id = self.plan.run_id
+        forget_check(self.runtime, self.plan.place.space, check_id)
+        self._new.forget(check_id)
+        self._red.forget(check_id)
 
 
 def _may_report(check: Check) -> bool:

@@ -117,6 +117,10 @@ def record_untested(tx: Transaction, lease: Lease, trial: Trial) -> None:
     group = lock_current(tx, lease, trial.attempt)
     if group is None:
         tx.again(lease, after_seconds=0)
+    elif left := group.build.unfinished:
+        # Those of a command that was removed are stopped first.
+        group.build = replace(group.build, left=left, check_id="", since=None)
+        tx.again(lease, after_seconds=0)
     else:
         _forget_verdicts(group)
         pass_tests(tx, lease, group)

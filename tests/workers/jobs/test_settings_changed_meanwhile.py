@@ -28,6 +28,20 @@ def waiting(folder: Path, end: str) -> str:
     return f"touch {folder}/begun; until test -e {folder}/go; do sleep 0.05; done; {end}"
 
 
+def locking(folder: Path) -> str:
+    """A command that holds the folder's lock while it runs, and runs until there is a file `go`."""
+    return f"exec 9>{folder}/lock; flock 9; {waiting(folder, 'exit 1')}"
+
+
+def is_free(folder: Path) -> bool:
+    with (folder / "lock").open() as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
+
+
 def test_a_result_of_the_former_test_command_does_not_count(plain_platform: Platform, tmp_path: Path) -> None:
     platform = plain_platform
     project = platform.project(FILES, test_command=waiting(tmp_path, "exit 1"))
@@ -45,7 +59,7 @@ def test_a_result_of_the_former_test_command_does_not_count(plain_platform: Plat
 def test_tests_by_a_former_command_are_stopped(plain_platform: Platform, tmp_path: Path) -> None:
     """They would take the place of others until their time is up."""
     platform = plain_platform
-    project = platform.project(FILES, test_command=f"exec 9>{tmp_path}/lock; flock 9; {waiting(tmp_path, 'exit 1')}")
+    project = platform.project(FILES, test_command=locking(tmp_path))
     task = platform.task(project)
     begun(platform, task, {"readme": "x\n"}, tmp_path / "begun")
 
@@ -53,8 +67,66 @@ def test_tests_by_a_former_command_are_stopped(plain_platform: Platform, tmp_pat
     platform.run_jobs()
 
     assert platform.get(Task, task.id).state == "ready_to_test"
-    with (tmp_path / "lock").open() as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert is_free(tmp_path)
+
+
+def test_tests_are_stopped_when_their_command_is_removed(plain_platform: Platform, tmp_path: Path) -> None:
+    platform = plain_platform
+    project = platform.project(FILES, test_command=locking(tmp_path))
+    task = platform.task(project)
+    begun(platform, task, {"readme": "x\n"}, tmp_path / "begun")
+
+    projects.update_project(project.id, {"test_command": None}, by=platform.max)
+    platform.run_jobs()
+
+    assert checks_of(platform, task)["tests"].message == "The project names no tests."
+    assert platform.get(Task, task.id).state == "ready_to_test"
+    assert is_free(tmp_path)
+
+
+def test_tests_of_a_cancelled_task_are_stopped_although_their_command_is_removed(
+    plain_platform: Platform, tmp_path: Path
+) -> None:
+    platform = plain_platform
+    project = platform.project(FILES, test_command=locking(tmp_path))
+    task = platform.task(project)
+    begun(platform, task, {"readme": "x\n"}, tmp_path / "begun")
+
+    projects.update_project(project.id, {"test_command": None}, by=platform.max)
+    tasks.cancel_task(task.id, by=platform.max)
+    platform.run_jobs()
+
+    assert is_free(tmp_path)
+
+
+def test_tests_of_the_commit_below_are_stopped_when_their_command_is_removed(
+    plain_platform: Platform, tmp_path: Path
+) -> None:
+    platform = plain_platform
+    project = platform.project(FILES, test_command=f"if test -e readme; then exit 1; fi; {locking(tmp_path)}")
+    task = platform.task(project)
+    begun(platform, task, {"readme": "x\n"}, tmp_path / "begun")
+
+    projects.update_project(project.id, {"test_command": None}, by=platform.max)
+    platform.run_jobs()
+
+    assert platform.get(Task, task.id).state == "ready_to_test"
+    assert is_free(tmp_path)
+
+
+def test_tests_of_a_group_are_stopped_when_their_command_is_removed(plain_platform: Platform, tmp_path: Path) -> None:
+    platform = plain_platform
+    project = platform.project(PLAIN)
+    members = approved(platform, project, {"a": "x\n"}, {"b": "x\n"})
+    projects.update_project(project.id, {"test_command": locking(tmp_path)}, by=platform.max)
+    group = platform.group(*members)
+    platform.run_jobs(until=(tmp_path / "begun").exists)
+
+    projects.update_project(project.id, {"test_command": None}, by=platform.max)
+    platform.run_jobs()
+
+    assert platform.get(TaskGroup, group.id).state == "merged"
+    assert is_free(tmp_path)
 
 
 def test_a_result_with_a_former_secret_does_not_count(plain_platform: Platform, tmp_path: Path) -> None:
