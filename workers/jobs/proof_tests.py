@@ -195,10 +195,9 @@ class TestProof:
         for entry in entries:
             if entry is not None and entry.is_file and is_test_file(entry.path):
                 paths.setdefault(entry.object_id, []).append(entry.path)
-        for blob in self.forge.read_blobs(self._repository, list(paths)) if paths else ():
-            # Of one that is cut, only its name counts.
-            for path in paths[blob.object_id]:
-                bodies.add(path, b"" if blob.is_cut else blob.content)
+        blobs = self.forge.read_blobs(self._repository, list(paths)) if paths else ()
+        # Of one that is cut, only its name counts.
+        bodies.add_all((path, b"" if blob.is_cut else blob.content) for blob in blobs for path in paths[blob.object_id])
         return bodies
 
     def _lost(self, found: Comparison, report: TestReport) -> CheckResult:

@@ -6,13 +6,12 @@ has no bodies: then nothing counts as renamed, and nothing as emptied.
 
 from __future__ import annotations
 
-import ast
-import hashlib
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import chain
+
+from workers.jobs.python_bodies import Body, PythonFile, digest_of, read_python, with_imports
 
 # No part matches across the end of a line, so matching takes linear time on any file.
 _NAMED = re.compile(
@@ -29,24 +28,9 @@ _MOST_CHARACTERS = 4_000_000
 _LONGEST_FILE = 1_000_000
 _MOST_WORDS = 50
 """Of the title of a test, where those of its suites stand before it."""
-Function = ast.FunctionDef | ast.AsyncFunctionDef
-_FAILURES = frozenset({"AssertionError", "Exception", "BaseException"})
-_CALLS_THAT_CANT_FAIL = frozenset({"print", "len", "str", "repr"})
-
 
 Key = tuple[str, str]
 """The name of a test in its source, and its place: the path of its file and, in Python, its classes."""
-
-
-@dataclass(frozen=True)
-class _Body:
-    """Of a test in its file. classes: those around it, from the outermost; always empty for other languages than
-    Python."""
-
-    name: str
-    classes: tuple[str, ...]
-    text: str
-    can_fail: bool
 
 
 @dataclass
@@ -66,20 +50,32 @@ class Bodies:
     _told_apart: set[str] = field(default_factory=set)
 
     def add(self, path: str, content: bytes) -> None:
-        """Add the tests of a file. One that is too long has none."""
-        file = path.rpartition("/")[2].partition(".")[0]
-        self.files.add(file)
-        if len(content) > _LONGEST_FILE:
-            return
-        for body in _python(content) if path.endswith(".py") else _braces(content):
-            key = body.name, "::".join((path, *body.classes))
-            digest = hashlib.sha256(body.text.encode("utf-8", "replace")).hexdigest()
-            self.digests.setdefault(key, set()).add(digest)
-            self._places.setdefault(body.name, {}).setdefault(file, set()).add(key[1])
-            self._counts[key, body.can_fail] += 1
-            if body.can_fail:
-                self.full.add(key)
-                self.full_files.add(file)
+        """Add the tests of a file, without what it imports from others. One that is too long has none."""
+        self.add_all([(path, content)])
+
+    def add_all(self, files: Iterable[tuple[str, bytes]]) -> None:
+        """Add the tests of these files, by their paths, with what those of Python import from each other."""
+        python = dict[str, PythonFile]()
+        for path, content in files:
+            self.files.add(_file(path))
+            if len(content) > _LONGEST_FILE:
+                continue
+            if path.endswith(".py"):
+                python[path] = read_python(content)
+            else:
+                for body in _braces(content):
+                    self._add(path, body)
+        for path, body in with_imports(python):
+            self._add(path, body)
+
+    def _add(self, path: str, body: Body) -> None:
+        key, file = (body.name, "::".join((path, *body.classes))), _file(path)
+        self.digests.setdefault(key, set()).add(body.digest)
+        self._places.setdefault(body.name, {}).setdefault(file, set()).add(key[1])
+        self._counts[key, body.can_fail] += 1
+        if body.can_fail:
+            self.full.add(key)
+            self.full_files.add(file)
 
     def tell_apart(self, tests: Iterable[str]) -> None:
         """Note the names of tests of which these, as reported, say the file: then a test of that name from another file
@@ -134,6 +130,10 @@ class Bodies:
         return self._counts[full] < before._counts[full] and self._counts[hollow] > before._counts[hollow]
 
 
+def _file(path: str) -> str:
+    return path.rpartition("/")[2].partition(".")[0]
+
+
 def _nearest(places: Collection[str], words: Collection[str]) -> set[str]:
     """Those that have the most of the words in their folders and classes, and the fewest other classes."""
     if len(places) < 2:
@@ -166,129 +166,7 @@ def short_names(test: str) -> tuple[str, ...]:
     return (last,) if plain in {"", last} else (last, plain)
 
 
-def _python(content: bytes) -> Iterator[_Body]:
-    """Yield the functions of the module and of its classes, and those inside of functions whose names no other has.
-
-    Where conditions choose one of several, all of them have to be able to fail.
-    """
-    try:
-        tree = ast.parse(content)
-        found = dict[tuple[tuple[str, ...], str], list[Function]]()
-        for classes, node in _defined(tree.body, ()):
-            found.setdefault((classes, node.name), []).append(node)
-        names = {name for _, name in found}
-        for inner in ast.walk(tree):
-            if isinstance(inner, Function) and inner.name not in names:
-                found.setdefault(((), inner.name), []).append(inner)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return
-    for (classes, name), nodes in found.items():
-        bodies = [_reached(node.body) for node in nodes]
-        can_fail = all(any(map(_can_fail, body)) for body in bodies)
-        for body in bodies:
-            try:
-                text = "\n".join(ast.dump(statement) for statement in body)
-            except RecursionError:
-                continue
-            yield _Body(name, classes, text, can_fail)
-
-
-def _defined(body: Sequence[ast.stmt], classes: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Function]]:
-    """The functions that these statements define, with the classes around them. Of equal names, the last counts, unless
-    conditions choose."""
-    named = {one.name: one for one in body if isinstance(one, Function | ast.ClassDef)}
-    for node in named.values():
-        if isinstance(node, ast.ClassDef):
-            yield from _defined(node.body, (*classes, node.name))
-        else:
-            yield classes, node
-    for one in body:
-        if not isinstance(one, Function | ast.ClassDef):
-            for block in _blocks(one):
-                yield from _defined(block, classes)
-
-
-def _blocks(statement: ast.stmt) -> Iterator[Sequence[ast.stmt]]:
-    """The statements inside of one such as `if` or `try`."""
-    inner = (getattr(statement, name, ()) for name in ("handlers", "cases"))
-    for one in (statement, *chain.from_iterable(inner)):
-        for name in ("body", "orelse", "finalbody"):
-            if block := getattr(one, name, None):
-                yield block
-
-
-def _reached(body: Iterable[ast.stmt]) -> list[ast.stmt]:
-    """The statements up to one that always leaves the function, without its documentation."""
-    reached: list[ast.stmt] = []
-    for statement in body:
-        is_text = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
-        if not is_text and not isinstance(statement, ast.Pass):
-            reached.append(statement)
-        if isinstance(statement, ast.Return):
-            break
-    return reached
-
-
-def _can_fail(statement: ast.stmt) -> bool:
-    waiting: list[ast.AST] = [statement]
-    while waiting:
-        node = waiting.pop()
-        if _shows_something(node):
-            return True
-        waiting += _counting(node)
-    return False
-
-
-def _shows_something(node: ast.AST) -> bool:
-    if isinstance(node, ast.Assert):
-        return not isinstance(node.test, ast.Constant)
-    return isinstance(node, ast.Raise) or (isinstance(node, ast.Call) and not _is_idle(node))
-
-
-def _counting(node: ast.AST) -> Iterator[ast.AST]:
-    """The parts of a node that can make a test fail: none that never runs, or whose failures are swallowed."""
-    if isinstance(node, ast.If | ast.While) and isinstance(node.test, ast.Constant) and not node.test.value:
-        yield from node.orelse
-    elif isinstance(node, ast.Try) and any(map(_swallows, node.handlers)):
-        yield from (*node.handlers, *node.orelse, *node.finalbody)
-    elif isinstance(node, ast.With) and any(map(_suppresses, node.items)):
-        return
-    else:
-        yield from ast.iter_child_nodes(node)
-
-
-def _swallows(handler: ast.ExceptHandler) -> bool:
-    # Of what it has inside, anything counts: to look as closely there would take too long where many are nested.
-    return _takes_failures(handler.type) and not any(map(_shows_something, ast.walk(handler)))
-
-
-def _suppresses(item: ast.withitem) -> bool:
-    call = item.context_expr
-    is_suppress = isinstance(call, ast.Call) and _last_name(call.func) == "suppress"
-    return is_suppress and isinstance(call, ast.Call) and any(map(_takes_failures, call.args))
-
-
-def _takes_failures(kind: ast.expr | None) -> bool:
-    """Whether an exception's type is one of failed assertions. None: any is taken."""
-    if isinstance(kind, ast.Tuple):
-        return any(map(_takes_failures, kind.elts))
-    return kind is None or _last_name(kind) in _FAILURES
-
-
-def _last_name(node: ast.expr) -> str:
-    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
-
-
-def _is_idle(call: ast.Call) -> bool:
-    """Whether the call shows nothing: of `print`, or an assertion about constants alone."""
-    if isinstance(call.func, ast.Name) and call.func.id in _CALLS_THAT_CANT_FAIL:
-        return True
-    return _last_name(call.func).startswith("assert") and all(
-        isinstance(argument, ast.Constant) for argument in call.args
-    )
-
-
-def _braces(content: bytes) -> Iterator[_Body]:
+def _braces(content: bytes) -> Iterator[Body]:
     text = content.decode("utf-8", "replace")
     left = _MOST_CHARACTERS
     for found in _NAMED.finditer(text):
@@ -301,7 +179,7 @@ def _braces(content: bytes) -> Iterator[_Body]:
         left -= _LONGEST_BODY if body is None else len(body)
         if body is not None:
             plain = " ".join(_COMMENT.sub(" ", body).split())
-            yield _Body(name, (), plain, "(" in plain)
+            yield Body(name, (), digest_of(plain), "(" in plain)
 
 
 def _begin_in_call(head: str) -> int:
