@@ -36,9 +36,11 @@ class CommitBelow:
     plan: ProofPlan
 
     def sha(self) -> str:
-        return merge_base_of(
-            self.forge, self.plan.place.repository, base=self._head or "", head=self.plan.claimed_sha or ""
-        )
+        return self.sha_of(self.plan.claimed_sha or "")
+
+    def sha_of(self, commit_sha: str) -> str:
+        """The commit below another commit than the claimed one."""
+        return merge_base_of(self.forge, self.plan.place.repository, base=self._head or "", head=commit_sha)
 
     def tested(self, check: Check) -> Tested | None:
         """What is known of its tests by the commands of this check of the claimed commit; None while they run."""

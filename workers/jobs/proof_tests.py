@@ -16,10 +16,10 @@ from common.machine.text import path_text
 from common.providers.forge import Change, Entry, Forge
 from common.providers.runtime import Runtime
 from common.services.tasks import tested
+from common.services.tasks.flaky_commits import OWN_FLAKY, FlakyCommit
 from common.services.tasks.verification import (
     MOST_ACCEPTED,
     MOST_CHANGED_PATHS,
-    OWN_FLAKY,
     CheckResult,
     ProofPlan,
 )
@@ -27,11 +27,12 @@ from common.values.check import Check, CheckPhase, CheckState
 from common.values.repository import Repository
 from common.values.test_report import TestReport, TestResult
 from workers.jobs.commit_below import CommitBelow
+from workers.jobs.commit_reads import changes_between
 from workers.jobs.links import linked_files
 from workers.jobs.lost_tests import RAN, Comparison, all_lost, compare
 from workers.jobs.new_tests import NewTests
 from workers.jobs.proof import is_test_file, kept_tests, read_changes
-from workers.jobs.red_tests import RedTests
+from workers.jobs.red_tests import RedTests, Verdict
 from workers.jobs.sentences import first_of
 from workers.jobs.test_bodies import Bodies
 from workers.jobs.test_setup import SetupChange, SetupFiles, setup_change
@@ -79,15 +80,19 @@ class TestProof:
             yield told
             if told.status == "failed":
                 return
-        if self.plan.known_flaky is not None and tested.read_tested(check) is not None:
-            # A lucky run of the same commit would not make them reliable.
-            yield CheckResult("tests", "failed", self.plan.known_flaky, code=OWN_FLAKY)
+        if (refused := self._known_flaky(check)) is not None:
+            # A lucky run of the same files would not make them reliable.
+            yield CheckResult("tests", "failed", refused.said, code=OWN_FLAKY)
             return
         if check.test_report is None and not _MAY_REPORT.search(check.command):
             yield kept_tests(self.forge, self._repository, self.plan)
         state = run_check(self.runtime, check)
         if state.phase is CheckPhase.RUNNING:
             yield CheckResult("tests", "running", "The tests are running.", log=state.log[-LONGEST_LIVE_LOG:])
+        elif (again := self._repeated(check, state)) is not None and again.report is None:
+            yield again.result
+        elif again is not None:
+            yield from self._compared(check, again.result, again.report)
         elif state.phase is CheckPhase.PASSED:
             report = tested.record_run(check, state).report if _may_report(check) and state.report else None
             yield from self._compared(check, _passed(state, report), report)
@@ -98,6 +103,35 @@ class TestProof:
                 yield verdict.result
             else:
                 yield from self._compared(check, verdict.result, verdict.report, without=verdict.without)
+
+    def _known_flaky(self, check: Check) -> FlakyCommit | None:
+        """A commit with the same files that was refused for flaky tests of its own, by the settings of now."""
+        for refused in self.plan.flaky_before:
+            is_known = tested.read_tested(replace(check, commit=refused.commit_sha)) is not None
+            if is_known and self._has_files_of(refused.commit_sha):
+                return refused
+        return None
+
+    def _has_files_of(self, commit_sha: str) -> bool:
+        claimed = self.plan.claimed_sha or ""
+        if commit_sha == claimed:
+            return True
+        try:
+            if self._below.sha_of(commit_sha) != self._below.sha():
+                return False
+            base = self._below.sha()
+            one, other = (
+                changes_between(self.forge, self._repository, base=base, head=head) for head in (commit_sha, claimed)
+            )
+        except ProviderRefused:
+            # It may be gone after a push by force.
+            return False
+        return one == other
+
+    def _repeated(self, check: Check, state: CheckState) -> Verdict | None:
+        if not self.plan.flaky_before or state.phase is not CheckPhase.PASSED or not _may_report(check):
+            return None
+        return self._red.repeat(check, state)
 
     def prepared(self, tests: Check) -> tuple[Check, SetupChange | None]:
         """The check that runs these tests, and what the commit changes of how they run, which that may take back."""

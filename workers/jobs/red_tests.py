@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 
 from common.providers.runtime import Runtime
 from common.services.tasks import auto_quarantine, red_base, tested
+from common.services.tasks.flaky_commits import OWN_FLAKY
 from common.services.tasks.flaky_tests import QUARANTINED_TESTS
 from common.services.tasks.tested import Tested
-from common.services.tasks.verification import OWN_FLAKY, CheckResult, ProofPlan
+from common.services.tasks.verification import CheckResult, ProofPlan
 from common.values.check import Check, CheckEnd, CheckPhase, CheckState
 from common.values.test_report import TestReport, TestResult
 from workers.jobs.commit_below import CommitBelow
@@ -82,6 +83,25 @@ class RedTests:
             if number == RUNS - 1 and (still := red & self._red(again)):
                 return self._by_names(check, runs, still, known)
         return self._by_chance(check, runs, known)
+
+    def repeat(self, check: Check, first: CheckState) -> Verdict | None:
+        """The verdict on a commit whose tests passed, where flaky tests of the same task were refused before; None: no
+        test fails in RUNS runs. Safe to repeat until it is final.
+
+        Raises ProviderUnavailable if a command can't be started yet.
+        """
+        runs, known = [first], tested.record_run(check, first)
+        for number in range(2, RUNS + 1):
+            again = run_check(self.runtime, _again(check, number))
+            if again.phase is CheckPhase.RUNNING:
+                return _running(
+                    "Tests of this task were flaky before: they are run again, to see whether they still are."
+                )
+            if again.phase is not CheckPhase.PASSED and not (again.report and again.report.names(TestResult.FAILED)):
+                return self._by_exit_code(check, again)
+            runs.append(again)
+            known = tested.record_run(check, again, run=number)
+        return self._by_chance(check, runs, known) if any(map(self._red, runs)) else None
 
     def forget(self, check_id: str) -> None:
         """Have the runtime forget the repeated runs of the check of this id. Safe to repeat."""

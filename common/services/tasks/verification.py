@@ -26,6 +26,7 @@ from common.services.projects.variables import mask_of_project, mask_of_run, mas
 from common.services.runs import run_end
 from common.services.runs.lifecycle import newest_claim
 from common.services.tasks import flaky_tests, lifecycle, questions, scanning
+from common.services.tasks.flaky_commits import FlakyCommit, flaky_before
 from common.services.tasks.flaky_tests import QUARANTINED_TESTS
 from common.services.tasks.lifecycle import record_update
 from common.services.tasks.preview_pictures import void_pictures
@@ -54,8 +55,6 @@ LIVE_LOG_SECONDS = 5.0
 """How often what running tests have printed is stored anew: each time all who look at the task read it."""
 FIRST_LOOK_SECONDS, LOOK_AGAIN_SECONDS = 0.1, 0.5
 """How soon to look at a check that has just begun, and how often at one that takes long."""
-OWN_FLAKY = "tests_flaky"
-"""The code of a check of tests of which some that the work adds or changes are flaky."""
 NO_FAULT = frozenset({BASE_IS_RED, NO_REVIEW, QUARANTINED_TESTS})
 """Codes for which the work is not to blame."""
 MOST_CHANGED_PATHS = 1000
@@ -75,8 +74,8 @@ class ProofPlan:
     may_change_setup: the task may change them. quarantined: names of tests whose failures count for nothing.
     statuses: what the repository's own CI has to say of the commit; None: nothing is required. is_reviewed: another
     agent reviews the commit.
-    coverage: see Project. known_flaky: what was said of this commit when it was refused for flaky tests of its own;
-    None: it was not, or a person has acted since.
+    coverage: see Project. flaky_before: the task's commits, newest first, that were refused for their own flaky tests
+    since a person last acted.
     rival: (branch, head) of a live group that handed the task back because of a merge conflict; None if there is none,
     or after RIVAL_SECONDS.
     is_void: the task is not being verified, or a newer run is: nobody needs a result.
@@ -99,7 +98,7 @@ class ProofPlan:
     statuses: RequiredStatuses | None = None
     is_reviewed: bool = False
     coverage: str = "read"
-    known_flaky: str | None = None
+    flaky_before: tuple[FlakyCommit, ...] = ()
     is_void: bool = False
 
 
@@ -138,7 +137,7 @@ def proof_plan(tx: Transaction, project: Project, task: Task, run: Run) -> Proof
         project.tests_lost, _tests_first(project, task), frozenset(task.accepted_losses),
         tuple(project.test_setup), task.may_change_test_setup, flaky_tests.quarantined(tx, project.id),
         _rival(tx, task, run), check_of_claim(project, task, run), scanning.scan_plan(tx, project, task, run.id),
-        _statuses(tx, project, run), project.agent_review is not None, project.coverage, _known_flaky(tx, task, run),
+        _statuses(tx, project, run), project.agent_review is not None, project.coverage, flaky_before(tx, task, run),
     )  # fmt: skip
 
 
@@ -163,14 +162,6 @@ def _statuses(tx: Transaction, project: Project, run: Run) -> RequiredStatuses |
     minutes = settings().forge.status_minutes
     is_late = run.finished_at is None or run.finished_at < tx.now() - timedelta(minutes=minutes)
     return RequiredStatuses(tuple(project.required_statuses), minutes, is_late)
-
-
-def _known_flaky(tx: Transaction, task: Task, run: Run) -> str | None:
-    if not task.refusals or run.claimed_sha is None:
-        return None
-    refused = (TaskCheck.code == OWN_FLAKY, TaskCheck.status == "failed", TaskCheck.commit_sha == run.claimed_sha)
-    row = tx.find(select(TaskCheck).where(TaskCheck.task_id == task.id, TaskCheck.run_id != run.id, *refused).limit(1))
-    return None if row is None else row.message
 
 
 def _rival(tx: Transaction, task: Task, run: Run) -> tuple[str, str] | None:

@@ -260,38 +260,6 @@ def test_three_red_runs_prove_nothing_even_if_each_has_another_red_test(
     assert (tests.status, tests.code, tests.message) == ("failed", "tests_failed", "The tests fail: it exited with 1.")
 
 
-def test_a_new_test_that_is_flaky_is_refused(plain_platform: Platform, tmp_path: Path) -> None:
-    platform = plain_platform
-    task = platform.task(platform.project(FILES, test_command=PYTEST))
-    platform.work(task, {"tests/test_page.py": SHOP + flaky(tmp_path / "luck", "1")})
-
-    tests = checks_of(platform, task)["tests"]
-    assert (tests.status, tests.code) == ("failed", "tests_flaky")
-    assert platform.get(Task, task.id).round == 2
-
-
-def test_a_flaky_test_does_not_get_through_by_claiming_its_commit_again(
-    plain_platform: Platform, tmp_path: Path
-) -> None:
-    platform = plain_platform
-    task = platform.task(platform.project(FILES, test_command=PYTEST))
-    sha = platform.work(task, {"tests/test_page.py": SHOP + flaky(tmp_path / "luck", "1")})
-    runs = (tmp_path / "luck").read_text()
-
-    for _ in range(2):
-        platform.finish(platform.claim(), sha)
-        platform.run_jobs()
-
-    assert checks_of(platform, task)["tests"].code == "tests_flaky"
-    assert (tmp_path / "luck").read_text() == runs
-    # A person may have mended what made it flaky.
-    (question,) = platform.all(Question, Question.task_id == task.id)
-    platform.answer(question, "The clock of the machine is right now")
-    platform.finish(platform.claim(), sha)
-    platform.run_jobs()
-    assert platform.get(Task, task.id).state == "ready_to_test"
-
-
 def test_failures_in_quarantine_count_for_nothing_until_it_ends(plain_platform: Platform, tmp_path: Path) -> None:
     platform = plain_platform
     files = {**FILES, "tests/test_page.py": SHOP + flaky(tmp_path / "luck", "1567")}

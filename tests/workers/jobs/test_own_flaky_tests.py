@@ -1,0 +1,104 @@
+"""A task's own flaky tests do not get through by luck: neither by the same files again, nor by a trivial change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from common.models import Project, Question, Task
+from tests.providers.git_tree import git
+from tests.workers.jobs.test_which_tests_ran import checks_of
+from tests.workers.jobs.test_whose_fault import FILES, PYTEST, SHOP, flaky
+from tests.workers.platform import Platform
+
+
+def refused(platform: Platform, luck: Path, red: str) -> Task:
+    """A task that was refused for a flaky test of its own, which is red in the runs of these numbers, from 1."""
+    project = platform.project(FILES, test_command=PYTEST, tests_first="off")
+    task = platform.task(project)
+    platform.work(task, {"tests/test_page.py": SHOP + flaky(luck, red)})
+    assert checks_of(platform, task)["tests"].code == "tests_flaky"
+    return task
+
+
+def claim_again(platform: Platform, task: Task, *command: str) -> None:
+    """Claim what this command of git makes of the task's branch."""
+    claimed = platform.claim()
+    tree = platform.clone(platform.get(Project, task.project_id))
+    git("checkout", "--quiet", "-B", task.branch_name, f"origin/{task.branch_name}", at=tree.path)
+    git(*command, at=tree.path)
+    tree.push(f"+HEAD:{task.branch_name}")
+    platform.finish(claimed, git("rev-parse", "HEAD", at=tree.path))
+    platform.run_jobs()
+
+
+def test_a_new_test_that_is_flaky_is_refused(plain_platform: Platform, tmp_path: Path) -> None:
+    platform = plain_platform
+    task = platform.task(platform.project(FILES, test_command=PYTEST))
+    platform.work(task, {"tests/test_page.py": SHOP + flaky(tmp_path / "luck", "1")})
+
+    tests = checks_of(platform, task)["tests"]
+    assert (tests.status, tests.code) == ("failed", "tests_flaky")
+    assert platform.get(Task, task.id).round == 2
+
+
+def test_a_flaky_test_does_not_get_through_by_claiming_its_commit_again(
+    plain_platform: Platform, tmp_path: Path
+) -> None:
+    platform = plain_platform
+    task = platform.task(platform.project(FILES, test_command=PYTEST))
+    sha = platform.work(task, {"tests/test_page.py": SHOP + flaky(tmp_path / "luck", "1")})
+    runs = (tmp_path / "luck").read_text()
+
+    for _ in range(2):
+        platform.finish(platform.claim(), sha)
+        platform.run_jobs()
+
+    assert checks_of(platform, task)["tests"].code == "tests_flaky"
+    assert (tmp_path / "luck").read_text() == runs
+    # A person may have mended what made it flaky.
+    (question,) = platform.all(Question, Question.task_id == task.id)
+    platform.answer(question, "The clock of the machine is right now")
+    platform.finish(platform.claim(), sha)
+    platform.run_jobs()
+    assert platform.get(Task, task.id).state == "ready_to_test"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("commit", "--quiet", "--allow-empty", "--message", "Again"),
+     ("commit", "--quiet", "--amend", "--message", "Another message")],
+)  # fmt: skip
+def test_nor_by_a_commit_with_the_same_files(
+    plain_platform: Platform, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    platform = plain_platform
+    task = refused(platform, tmp_path / "luck", "1")
+    runs = (tmp_path / "luck").read_text()
+
+    claim_again(platform, task, *command)
+
+    assert checks_of(platform, task)["tests"].code == "tests_flaky"
+    assert (platform.get(Task, task.id).refusals, (tmp_path / "luck").read_text()) == (2, runs)
+
+
+def test_nor_by_a_trivial_change(plain_platform: Platform, tmp_path: Path) -> None:
+    platform = plain_platform
+    # The first run of the second commit is green.
+    task = refused(platform, tmp_path / "luck", "15")
+    platform.work(task, {"readme": "x\n"})
+
+    tests = checks_of(platform, task)["tests"]
+    assert (tests.status, tests.code) == ("failed", "tests_flaky")
+    assert len((tmp_path / "luck").read_text()) == 6
+
+
+def test_a_flaky_test_that_was_mended_gets_through(plain_platform: Platform, tmp_path: Path) -> None:
+    platform = plain_platform
+    task = refused(platform, tmp_path / "luck", "1")
+    platform.work(task, {"tests/test_page.py": SHOP + flaky(tmp_path / "other", "")})
+
+    assert checks_of(platform, task)["tests"].message == "The tests pass: 2 ran."
+    assert platform.get(Task, task.id).state == "ready_to_test"
+    assert len((tmp_path / "other").read_text()) == 3
