@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from common.errors import ProviderRefused
@@ -32,6 +32,7 @@ from workers.jobs.links import linked_files
 from workers.jobs.lost_tests import RAN, Comparison, all_lost, compare
 from workers.jobs.new_tests import NewTests
 from workers.jobs.proof import is_test_file, kept_tests, read_changes
+from workers.jobs.python_bodies import module_of
 from workers.jobs.red_tests import RedTests, Verdict
 from workers.jobs.sentences import first_of
 from workers.jobs.test_bodies import Bodies
@@ -210,8 +211,10 @@ class TestProof:
         if not report.is_usable:
             return all_lost(base)
         try:
-            before = self._bodies([change.before for change in changes])
-            after = self._bodies([*(change.after for change in changes), *self._linked_tests()])
+            others = [one for one in read_changes(self.forge, self._repository, self.plan) if not _is_of_tests(one)]
+            before = self._bodies([change.before for change in changes], [one.before for one in others])
+            entries = [*(change.after for change in changes), *self._linked_tests()]
+            after = self._bodies(entries, [one.after for one in others])
         except ProviderRefused as error:
             if error.code != "diff_too_large":
                 raise
@@ -224,15 +227,33 @@ class TestProof:
         found = linked_files(self.forge, self._repository, self.plan.claimed_sha or "", changes)
         return [entry for entry in found if is_test_file(entry.path)]
 
-    def _bodies(self, entries: Sequence[Entry | None]) -> Bodies:
-        bodies, paths = Bodies(), dict[str, list[str]]()
-        for entry in entries:
-            if entry is not None and entry.is_file and is_test_file(entry.path):
-                paths.setdefault(entry.object_id, []).append(entry.path)
-        blobs = self.forge.read_blobs(self._repository, list(paths)) if paths else ()
-        # Of one that is cut, only its name counts.
-        bodies.add_all((path, b"" if blob.is_cut else blob.content) for blob in blobs for path in paths[blob.object_id])
+    def _bodies(self, entries: Sequence[Entry | None], others: Sequence[Entry | None] = ()) -> Bodies:
+        """The bodies in the files of tests among the entries, and what these import from the others."""
+        bodies = Bodies()
+
+        def read(modules: Collection[str]) -> Sequence[tuple[str, bytes]]:
+            wanted = (entry for entry in others if entry is not None and entry.path.endswith(".py"))
+            try:
+                return list(self._contents(entry for entry in wanted if module_of(entry.path) in modules))
+            except ProviderRefused as error:
+                if error.code != "diff_too_large":
+                    raise
+                # Most of what tests import is the product, which may change as much as it likes.
+                return ()
+
+        tests = (entry for entry in entries if entry is not None and is_test_file(entry.path))
+        bodies.add_all(self._contents(tests), read)
         return bodies
+
+    def _contents(self, entries: Iterable[Entry]) -> Iterator[tuple[str, bytes]]:
+        """The paths and contents of the files among the entries. Of one that is cut, only its name counts."""
+        paths = dict[str, list[str]]()
+        for entry in entries:
+            if entry.is_file:
+                paths.setdefault(entry.object_id, []).append(entry.path)
+        for blob in self.forge.read_blobs(self._repository, list(paths)) if paths else ():
+            for path in paths[blob.object_id]:
+                yield path, b"" if blob.is_cut else blob.content
 
     def _lost(self, found: Comparison, report: TestReport) -> CheckResult:
         if not found.is_by_body and self.plan.tests_lost != "warn":

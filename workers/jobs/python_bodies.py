@@ -59,6 +59,11 @@ class PythonFile:
     places: Mapping[str, int] = field(default_factory=dict)
     dropping: frozenset[str] = frozenset()
 
+    @property
+    def modules(self) -> set[str]:
+        """The names of the modules from which it imports names."""
+        return {what.module for _, _, what in self.imports} | self.stars.keys()
+
 
 def read_python(content: bytes) -> PythonFile:
     """What is in a file; nothing if it can't be read. Functions inside of functions are found if no other has the name.
@@ -100,18 +105,20 @@ class _Module:
                 yield replace(body, classes=(*classes, new_name, *body.classes[1:]))
 
 
-def with_imports(files: Mapping[str, PythonFile]) -> Iterator[tuple[str, Body]]:
-    """Yield the bodies of these files, by their paths, with what they import from each other."""
+def with_imports(
+    files: Mapping[str, PythonFile], others: Iterable[tuple[str, PythonFile]] = ()
+) -> Iterator[tuple[str, Body]]:
+    """Yield the bodies of these files, by their paths, with what they import from each other and from the others."""
     modules, left = defaultdict[str, _Module](_Module), _MOST_TAKEN
-    for path, file in files.items():
-        modules[path.rpartition("/")[2].removesuffix(".py")].add(file)
+    for path, file in (*files.items(), *others):
+        modules[module_of(path)].add(file)
     for path, file in files.items():
         hidden, imports = set[str](), [*file.imports]
         for star, number in [*file.stars.items()][-_MOST_STARS:]:
             tops = modules[star].tops if star in modules else ()
-            found = [name for name, at in file.places.items() if name in tops and at < number and name[0] != "_"]
+            found = sorted(name for name in tops if file.places.get(name, -1) < number and name[0] != "_")
             hidden.update(found)
-            imports += [((), name, Imported(star, name)) for name in found]
+            imports += [((), name, Imported(star, name)) for name in found[:left]]
         bodies = [body for body in file.bodies if _first(body) not in hidden]
         for classes, name, what in imports:
             if what.module in modules:
@@ -119,10 +126,14 @@ def with_imports(files: Mapping[str, PythonFile]) -> Iterator[tuple[str, Body]]:
                 bodies += taken
                 left -= len(taken)
         for body in bodies:
-            is_dropped = any(
-                one.module in modules and one.name in modules[one.module].dropping for one in body.decorators
-            )
+            known = [one for one in body.decorators if one.module in modules]
+            is_dropped = any(one.name in modules[one.module].dropping for one in known)
             yield path, replace(body, can_fail=False) if is_dropped else body
+
+
+def module_of(path: str) -> str:
+    """The name by which a file is imported, without those of its folders."""
+    return path.rpartition("/")[2].removesuffix(".py")
 
 
 def _first(body: Body) -> str:

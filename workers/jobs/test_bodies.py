@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from workers.jobs.python_bodies import Body, PythonFile, digest_of, read_python, with_imports
+from workers.jobs.python_bodies import Body, PythonFile, digest_of, module_of, read_python, with_imports
 
 # No part matches across the end of a line, so matching takes linear time on any file.
 _NAMED = re.compile(
@@ -29,6 +29,8 @@ _LONGEST_FILE = 1_000_000
 _MOST_WORDS = 50
 """Of the title of a test, where those of its suites stand before it."""
 
+Reader = Callable[[Collection[str]], Iterable[tuple[str, bytes]]]
+"""Returns the paths and contents of the files of these modules, by the last parts of their names."""
 Key = tuple[str, str]
 """The name of a test in its source, and its place: the path of its file and, in Python, its classes."""
 
@@ -53,8 +55,9 @@ class Bodies:
         """Add the tests of a file, without what it imports from others. One that is too long has none."""
         self.add_all([(path, content)])
 
-    def add_all(self, files: Iterable[tuple[str, bytes]]) -> None:
-        """Add the tests of these files, by their paths, with what those of Python import from each other."""
+    def add_all(self, files: Iterable[tuple[str, bytes]], read: Reader | None = None) -> None:
+        """Add the tests of these files, by their paths, with what those of Python import from each other, and from the
+        files that `read` returns for the names of other modules."""
         python = dict[str, PythonFile]()
         for path, content in files:
             self.files.add(_file(path))
@@ -65,7 +68,10 @@ class Bodies:
             else:
                 for body in _braces(content):
                     self._add(path, body)
-        for path, body in with_imports(python):
+        wanted = set[str]().union(*(file.modules for file in python.values())) - {module_of(path) for path in python}
+        others = read(wanted) if read is not None and wanted else ()
+        known = ((path, read_python(content)) for path, content in others if len(content) <= _LONGEST_FILE)
+        for path, body in with_imports(python, known):
             self._add(path, body)
 
     def _add(self, path: str, body: Body) -> None:

@@ -45,6 +45,7 @@ def emptied(old: Mapping[str, str], new: Mapping[str, str], test: str = "tests.t
 HIDDEN = {
     "star import": FUNCTION + "\n\nfrom tests.hollow import *\n",
     "star import in a block": FUNCTION + "\n\nif True:\n    from tests.hollow import *\n",
+    "star import in its place": "from tests.hollow import *\n",
     "import": FUNCTION + "\n\nfrom .hollow import test_title\n",
     "import by another name": FUNCTION + "\n\nfrom tests.hollow import nothing as test_title\n",
     "import, then assigned": FUNCTION + "\n\nfrom tests.hollow import nothing\n\ntest_title = nothing\n",
@@ -160,8 +161,8 @@ def test_a_test_that_another_file_hides_is_refused(plain_platform: Platform) -> 
     platform = plain_platform
     lines = FUNCTION.replace("shop", "page")
     task = platform.task(platform.project({**FILES, "tests/test_page.py": lines}, test_command=PYTEST))
-    hides = lines + "\n\nfrom tests.hollow import *\n"
-    platform.work(task, {**BROKEN, "tests/test_page.py": hides, "tests/hollow.py": HOLLOW})
+    hides = lines + "\n\nfrom hollow import *\n"
+    platform.work(task, {**BROKEN, "tests/test_page.py": hides, "hollow.py": HOLLOW})
 
     lost = checks_of(platform, task)["lost_tests"]
     assert (lost.code, lost_names(lost)) == ("tests_lost", ["tests.test_page::test_title"])
