@@ -363,6 +363,8 @@ export const TEXTS = {
   "the tests failed": "las pruebas fallaron",
   "No task is blamed, and all stay in the group. Mend the tests or put them into quarantine, and retry.":
     "No se culpa a ninguna tarea, y todas siguen en el grupo. Arreglar las pruebas o ponerlas en cuarentena, y volver a intentarlo.",
+  "Tests of this task were flaky before: they are run again, to see whether they still are.":
+    "Algunas pruebas de esta tarea fueron inestables antes: se ejecutan otra vez para ver si lo siguen siendo.",
   "The default branch {branch} is red without any task of the group: {tx}. No task is blamed, and all stay in the group. Fix {branch2}, or add a task that does, and retry.":
     "La rama por defecto {branch} está en rojo sin ninguna tarea del grupo: {tx}. No se culpa a ninguna tarea, y todas siguen en el grupo. Arreglar {branch2}, o añadir una tarea que lo haga, y volver a intentarlo.",
   "The tests are flaky: {tx}. {so}": "Las pruebas son inestables: {tx}. {so}",
