@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import socket as sockets
 import sys
 import time
 from collections.abc import Iterator
@@ -16,8 +15,8 @@ from web.cli.api_error import ApiError
 from web.cli.client import Api, api_of
 from web.cli.tables import in_words, short_id
 from web.cli.terminal import JsonObject, Terminal, as_json, cell, parking_of, pass_terminal, require_reader, time_of
+from web.cli.web_socket import ANSWER_SECONDS, WebSocket
 
-ANSWER_SECONDS = 30.0
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 15.0
 READER_SECONDS = 1.0
@@ -74,21 +73,31 @@ def follow(api: Api, project_id: str | None, *, is_told_of_starts: bool = False)
     api.call("GET", "/auth/me")
     after_seq: int | None = None
     wait = FIRST_WAIT_SECONDS
+    was_connected = False
     while True:
-        with contextlib.suppress(simple_websocket.ConnectionClosed, simple_websocket.ConnectionError, OSError):
+        failed: Exception | None = None
+        try:
             for message in _connected(api, project_id, after_seq):
-                wait = FIRST_WAIT_SECONDS
+                was_connected, wait = True, FIRST_WAIT_SECONDS
                 after_seq = message["seq"] if project_id is not None and "seq" in message else after_seq
                 if message["event"] != "subscribed" or is_told_of_starts:
                     yield message
+        except simple_websocket.ConnectionClosed:
+            pass
+        except (simple_websocket.ConnectionError, OSError) as error:
+            failed = error
         # It ended a connection above, where a lost one may raise the same error.
         require_reader()
+        if failed is not None and not was_connected:
+            raise ApiError(
+                f"{api.url} answers, but not its WebSocket at /ws: {failed}; does a proxy in front of it pass that on?"
+            ) from failed
         time.sleep(wait)
         wait = min(wait * 2, LONGEST_WAIT_SECONDS)
 
 
 def _connected(api: Api, project_id: str | None, after_seq: int | None) -> Iterator[Message]:
-    socket = simple_websocket.Client(f"ws{api.url.removeprefix('http')}/ws", ping_interval=25)
+    socket = WebSocket(api.url)
     try:
         _send(socket, "auth", token=api.token())
         _expect(socket, "auth:ok")
@@ -102,22 +111,14 @@ def _connected(api: Api, project_id: str | None, after_seq: int | None) -> Itera
                 raise ApiError(f"the platform refused: {message.get('data', {}).get('message', message['event'])}")
             yield message
     finally:
-        _close(socket)
+        socket.leave()
 
 
-def _close(socket: simple_websocket.Client) -> None:
-    """Say goodbye and end the library's thread, for which the process waits."""
-    with contextlib.suppress(simple_websocket.ConnectionClosed, OSError):
-        # Client.close closes the socket under the thread, which then waits until its next ping. A shutdown wakes it.
-        super(simple_websocket.Client, socket).close()
-        socket.sock.shutdown(sockets.SHUT_RDWR)
-
-
-def _send(socket: simple_websocket.Client, event: str, **body: str | int) -> None:
+def _send(socket: WebSocket, event: str, **body: str | int) -> None:
     socket.send(json.dumps({"event": event, "data": body}))
 
 
-def _expect(socket: simple_websocket.Client, event: str) -> None:
+def _expect(socket: WebSocket, event: str) -> None:
     answer = socket.receive(timeout=ANSWER_SECONDS)
     if answer is None:
         raise simple_websocket.ConnectionClosed
