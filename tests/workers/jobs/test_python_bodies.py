@@ -179,9 +179,9 @@ def test_files_that_import_each_other_are_read_in_bounded_time() -> None:
     calls = "".join(f"def f{n}():\n    f{n + 1}()\n    f{n + 2}()\n" for n in range(many))
     files["tests/c.py"] = calls + "".join(f"t{n} = " for n in range(many)) + "f0\n"
 
-    began = time.monotonic()
+    began = time.process_time()
     bodies = Bodies()
     bodies.add_all((path, text.encode()) for path, text in files.items())
 
     assert bodies.is_known("tests.c::f7")
-    assert time.monotonic() - began < 20
+    assert time.process_time() - began < 20

@@ -128,8 +128,8 @@ def test_a_comparison_takes_bounded_time() -> None:
     assert added_lines(rows, rows[::-1], Deadline(60)) is None
     few = [b"%d" % (number % 150) for number in range(15_000)]
     mixed = Random(1).sample(few, len(few))
-    began = time.monotonic()
+    began = time.process_time()
     assert added_lines(few, mixed, Deadline(60)) is None
-    assert time.monotonic() - began < 10
+    assert time.process_time() - began < 10
     old, new = ([b"%d" % (number if number % 2 else number * sign) for number in range(20_000)] for sign in (1, -1))
     assert added_lines(old[1:], new[1:], Deadline(0.5)) is None
