@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from common.states import Role
 from tests import builders
 from tests.patience import PATIENCE_SECONDS
+from tests.tls import make_certificate, tls_in_front_of
 from tests.web.cli.test_main import aiworker
 from tests.web.made import a_project, a_task
 from tests.web.world import served
@@ -35,18 +37,31 @@ def two_addresses(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-@pytest.mark.usefixtures("two_addresses")
-def test_the_address_that_answers_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def _first_event(url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What is shown of tasks that are made until something is."""
     monkeypatch.setenv("AIWORKER_TOKEN", builders.a_token(builders.a_user("ada", Role.ADMIN)))
     project = a_project()
-    with served() as url, ThreadPoolExecutor(1) as pool:
-        shown = pool.submit(aiworker, "--url", url.replace("127.0.0.1", "localhost"), "watch", "--count", "1")
+    with ThreadPoolExecutor(1) as pool:
+        shown = pool.submit(aiworker, "--url", url, "watch", "--count", "1")
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not shown.done() and time.monotonic() < deadline:
             a_task(project, "Add a cart")
             wait([shown], timeout=0.2)
+    return shown.result()
 
-    assert "task:created" in shown.result()
+
+@pytest.mark.usefixtures("two_addresses")
+def test_the_address_that_answers_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    with served() as url:
+        assert "task:created" in _first_event(url.replace("127.0.0.1", "localhost"), monkeypatch)
+
+
+@pytest.mark.usefixtures("no_named_certificates")
+def test_an_authority_of_ones_own_is_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = make_certificate(tmp_path, "localhost")
+    with served() as url, tls_in_front_of(int(url.rpartition(":")[2]), paths) as port:
+        monkeypatch.setenv("SSL_CERT_FILE", str(paths.certificate))
+        assert "task:created" in _first_event(f"https://localhost:{port}", monkeypatch)
 
 
 def test_it_ends_where_no_websocket_is_passed_on(ours: str) -> None:
