@@ -175,10 +175,9 @@ class _Reader:
             yield Body(name, classes, digest_of(text), can_fail, tuple(filter(None, map(self._imported, decorators))))
 
     def _imported(self, decorator: ast.expr) -> Imported | None:
-        is_called = isinstance(decorator, ast.Call)
-        name = decorator.func if isinstance(decorator, ast.Call) else decorator
-        found = self.scopes.imported(name.id) if isinstance(name, ast.Name) else None
-        return replace(found, name=f"{found.name}()") if found is not None and is_called else found
+        name, parentheses = _named(decorator)
+        found = self.scopes.imported(name)
+        return None if found is None else replace(found, name=f"{found.name}{parentheses}")
 
     # What can fail
 
@@ -254,9 +253,7 @@ class _Reader:
         return ((), "unittest") in self.scopes.names
 
     def _is_dropping(self, decorator: ast.expr) -> bool:
-        is_called = isinstance(decorator, ast.Call)
-        name = decorator.func if isinstance(decorator, ast.Call) else decorator
-        return isinstance(name, ast.Name) and f"{name.id}{'()' if is_called else ''}" in self._dropping
+        return "".join(_named(decorator)) in self._dropping
 
     @functools.cached_property
     def _dropping(self) -> frozenset[str]:
@@ -269,6 +266,13 @@ class _Reader:
             if made is not None and drops(made):
                 found.add(f"{name}()")
         return frozenset(found)
+
+
+def _named(decorator: ast.expr) -> tuple[str, str]:
+    """A decorator's name, empty if it has none of the module, and the parentheses behind it if it is called first."""
+    is_called = isinstance(decorator, ast.Call)
+    name = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return name.id if isinstance(name, ast.Name) else "", "()" if is_called else ""
 
 
 def _called_name(node: ast.AST) -> str | None:
