@@ -136,12 +136,10 @@ def renew_repository_urls(tx: Transaction) -> None:
         return
     base = f"{settings().web.public_url}/git/"
     moved = select(Project.id).where(~Project.repository_url.startswith(base, autoescape=True))
-    old_pulls = ~Task.pr_url.startswith(base, autoescape=True)
-    stale = {*tx.session.scalars(moved), *tx.session.scalars(select(Task.project_id).where(old_pulls).distinct())}
-    for project in tx.lock_all(Project, stale):
+    for project in tx.lock_all(Project, tx.session.scalars(moved)):
         project.repository_url = f"{base}{project.repository_owner}/{project.slug}"
         url = literal(f"{project.repository_url}/pulls/").concat(cast(Task.pr_number, String))
-        renewed = update(Task).where(Task.project_id == project.id, old_pulls).values(pr_url=url)
+        renewed = update(Task).where(Task.project_id == project.id, Task.pr_url.is_not(None)).values(pr_url=url)
         tx.session.execute(renewed.execution_options(synchronize_session=False))
         tx.record(
             ProjectStatusChanged(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from flask.testing import FlaskClient
 
-from common.models import Task
+from common.models import Project, Task
 from common.services.projects.provisioning import renew_repository_urls
 from common.settings import settings
 from tests.web.world import World, put
@@ -43,6 +43,7 @@ def test_a_start_with_another_public_url_renews_them(maintainer: FlaskClient, mo
 def test_so_are_those_of_pull_requests(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     project = world.project()
     old = f"http://old.example:3000/git/{project.repository_owner}/{project.slug}"
+    put(Project, project.id, repository_url=old)
     ready = world.task(project, "Ready")
     put(Task, ready.id, pr_number=12, pr_url=f"{old}/pulls/12")
     new = world.task(project, "New")
