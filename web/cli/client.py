@@ -208,14 +208,15 @@ class Api:
         except requests.JSONDecodeError as error:
             raise failure(f"{self.url} answered {reply.status_code} without JSON; is a platform there?") from error
         if not reply.ok:
-            raise failure(_fault(method, path, reply.status_code, content, self._remedy_of_401()))
+            raise failure(_fault(method, path, reply.status_code, content, self.remedy_of_401()))
         return content
 
-    def _remedy_of_401(self) -> str:
+    def remedy_of_401(self) -> str:
+        """What to do when the platform refuses the token."""
         if self._own_token is not None:
             folder = look_around().data_dir
             return f"it is not the platform of {folder}: set AIWORKER_DATA_DIR to its data directory, or log in to it"
-        return f"log in again: aiworker login {self.url}" if "login" in self.token_from else "check AIWORKER_TOKEN"
+        return f"log in again: aiworker login {self.url}" if "login" in self.token_from else f"check {self.token_from}"
 
     def every(self, path: str, plural: str, *, most: int, **query: str | None) -> Iterator[JsonObject]:
         """The first `most` entries of a list, read page by page."""

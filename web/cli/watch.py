@@ -100,7 +100,7 @@ def _connected(api: Api, project_id: str | None, after_seq: int | None) -> Itera
     socket = WebSocket(api.url)
     try:
         _send(socket, "auth", token=api.token())
-        _expect(socket, "auth:ok")
+        _expect_authenticated(socket, api)
         asked: dict[str, str | int | None] = {"projectId": project_id, "afterSeq": after_seq}
         _send(socket, "subscribe", **{name: value for name, value in asked.items() if value is not None})
         while True:
@@ -118,12 +118,12 @@ def _send(socket: WebSocket, event: str, **body: str | int) -> None:
     socket.send(json.dumps({"event": event, "data": body}))
 
 
-def _expect(socket: WebSocket, event: str) -> None:
+def _expect_authenticated(socket: WebSocket, api: Api) -> None:
     answer = socket.receive(timeout=ANSWER_SECONDS)
     if answer is None:
         raise simple_websocket.ConnectionClosed
-    if json.loads(answer)["event"] != event:
-        raise ApiError("the platform refused the token; check AIWORKER_TOKEN")
+    if json.loads(answer)["event"] != "auth:ok":
+        raise ApiError(f"the platform refused the token; {api.remedy_of_401()}")
 
 
 def line_of(message: Message) -> str:

@@ -1,6 +1,7 @@
 """gunicorn as the Procfile starts it: `python -m web.launcher.serve` becomes gunicorn, with the same arguments.
 
-gunicorn reads WEB_CONCURRENCY while it is loaded, even if `-w` is given, and a wrong value ends it with a traceback.
+gunicorn reads WEB_CONCURRENCY while it is loaded, even if `-w` is given, and a wrong value ends it with a traceback; a wrong
+`-w` ends it with a page on its usage that doesn't name the variable.
 """
 
 from __future__ import annotations
@@ -12,17 +13,22 @@ from common.errors import Misconfigured
 from common.settings.environment import Environment
 
 WEB_PROCESSES = "WEB_CONCURRENCY"
+GATEWAY_PROCESSES = "AIWORKER_GATEWAY_PROCESSES"
 
 
 def check_web_processes() -> None:
     """Raise Misconfigured if the variable with the number of web processes holds another thing. It may be empty."""
-    given = Environment({WEB_PROCESSES: os.environ.get(WEB_PROCESSES, "")})
-    given.optional_number(WEB_PROCESSES, least=1, most=1000)
+    _check_number(WEB_PROCESSES)
+
+
+def _check_number(name: str) -> None:
+    Environment({name: os.environ.get(name, "")}).optional_number(name, least=1, most=1000)
 
 
 def main() -> None:
     try:
         check_web_processes()
+        _check_number(GATEWAY_PROCESSES)
     except Misconfigured as error:
         sys.exit(f"aiworker: {error}; correct or unset it")
     environment = {name: value for name, value in os.environ.items() if name != WEB_PROCESSES}

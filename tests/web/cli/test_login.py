@@ -91,7 +91,7 @@ def test_the_address_and_the_token_may_come_from_files(
     said = aiworker("whoami", code=1, AIWORKER_TOKEN_FILE=str(tmp_path / "none"))
     assert said == f"aiworker: AIWORKER_TOKEN_FILE={tmp_path}/none can't be read: No such file or directory"
     # What an option says is not looked for in a file.
-    assert "check AIWORKER_TOKEN" in aiworker("--token", "aiw_no", "whoami", code=1, AIWORKER_TOKEN_FILE="/none")
+    assert "check --token" in aiworker("--token", "aiw_no", "whoami", code=1, AIWORKER_TOKEN_FILE="/none")
 
 
 def test_a_file_that_others_can_read_or_that_is_damaged_is_not_used(config_folder: Path) -> None:

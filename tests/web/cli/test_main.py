@@ -328,7 +328,7 @@ def test_a_refusal_says_what_was_wrong(platform: str) -> None:
     assert "400 replicas: Must be from 1 to 100" in refused
     for value in ("NaN", "[Infinity]", "1e999", "[" * 5_000, "1" * 5_000):
         assert "400 replicas: " in aiworker("project", "create", "Shop", "--field", f"replicas={value}", code=1)
-    assert "check AIWORKER_TOKEN" in aiworker("--token", "aiw_wrong\n", "task", "list", code=1)
+    assert "check --token" in aiworker("--token", "aiw_wrong\n", "task", "list", code=1)
     assert "there is no project Shop" in aiworker("task", "create", "Shop", "x", code=1)
 
 

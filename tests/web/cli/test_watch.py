@@ -64,6 +64,13 @@ def test_an_authority_of_ones_own_is_trusted(tmp_path: Path, monkeypatch: pytest
         assert "task:created" in _first_event(f"https://localhost:{port}", monkeypatch)
 
 
+def test_a_token_that_is_refused_is_named_by_where_it_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    with served() as url:
+        assert aiworker("--url", url, "--token", "aiw_wrong", "watch", code=1).endswith("; check --token")
+        monkeypatch.setenv("AIWORKER_TOKEN", "aiw_wrong")
+        assert aiworker("--url", url, "watch", code=1).endswith("; check AIWORKER_TOKEN")
+
+
 def test_it_ends_where_no_websocket_is_passed_on(ours: str) -> None:
     """The server of this process answers requests alone, as a proxy does that was not told of WebSockets."""
     said = aiworker("watch", code=1)

@@ -15,28 +15,36 @@ from tests.web.world import PATIENCE_SECONDS
 LINES = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text("utf-8").splitlines())
 
 
-def started(command: str, web_processes: str) -> subprocess.CompletedProcess[str]:
+def started(command: str, **settings: str) -> subprocess.CompletedProcess[str]:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return subprocess.run(
         ["sh", "-c", f"exec {command}"],
-        cwd=ROOT, env={**os.environ, "PATH": path, "WEB_CONCURRENCY": web_processes},
+        cwd=ROOT, env={**os.environ, "PATH": path, **settings},
         capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False,
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["web", "relay", "gateway"])
-def test_a_number_of_web_processes_that_is_none_is_one_line(name: str) -> None:
-    ended = started(LINES[name], "two")
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [
+        ("web", "WEB_CONCURRENCY"),
+        ("relay", "WEB_CONCURRENCY"),
+        ("gateway", "WEB_CONCURRENCY"),
+        ("gateway", "AIWORKER_GATEWAY_PROCESSES"),
+    ],
+)
+def test_a_number_of_processes_that_is_none_is_one_line(name: str, setting: str) -> None:
+    ended = started(LINES[name], **{setting: "two"})
 
     assert ended.returncode == 1
     assert (ended.stdout, ended.stderr) == (
-        "", "aiworker: WEB_CONCURRENCY=two is not a whole number from 1 to 1000; correct or unset it\n"
+        "", f"aiworker: {setting}=two is not a whole number from 1 to 1000; correct or unset it\n"
     )  # fmt: skip
 
 
 @pytest.mark.parametrize("web_processes", ["", "3"])
 def test_everything_else_is_gunicorns(web_processes: str) -> None:
-    ended = started("python -m web.launcher.serve --version", web_processes)
+    ended = started("python -m web.launcher.serve --version", WEB_CONCURRENCY=web_processes)
 
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.startswith("gunicorn (version ")
