@@ -4,7 +4,6 @@ what passes there shows nothing of the change.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,14 +13,12 @@ from common.services.tasks.verification import CheckResult, ProofPlan
 from common.values.check import Check, CheckPhase, CheckState, Overlay
 from common.values.test_report import TestReport, TestResult
 from workers.jobs.commit_below import CommitBelow
+from workers.jobs.file_runs import files_of, forget_files, run_files
 from workers.jobs.lost_tests import RAN
 from workers.jobs.sentences import first_of
 from workers.overlays import is_too_large
-from workers.runtime_calls import forget_check, run_check
 
 MOST_OVERLAID = 500
-MOST_NAMED_FILES = 50
-_FILE_OF_PYTHON = re.compile(r"(?:.*/)?(\w+)\.py", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -47,7 +44,7 @@ class NewTests:
             yield CheckResult("new_tests", "skipped", "Too many files of tests changed to run them without the change.")
             return
         control = replace(check, commit=self.below.sha(), check_id=_control_id(check.check_id), overlay=overlay)
-        state = self._run(control, files_of(names, taken))
+        state = run_files(self.runtime, control, files_of(names, taken))
         if state.phase is CheckPhase.RUNNING:
             yield CheckResult("new_tests", "running", "The new tests run once more without the change.")
             return
@@ -55,17 +52,7 @@ class NewTests:
 
     def forget(self, check_id: str) -> None:
         """Have the runtime forget the runs of this kind for the check of this id. Safe to repeat."""
-        for one in (_control_id(check_id), _narrow_id(_control_id(check_id))):
-            forget_check(self.runtime, self.plan.place.space, one)
-
-    def _run(self, control: Check, only_files: tuple[str, ...]) -> CheckState:
-        """Run the tests of these files alone; all of them if that gives no report that says something."""
-        if only_files:
-            narrow = replace(control, check_id=_narrow_id(control.check_id), only_files=only_files)
-            state = run_check(self.runtime, narrow)
-            if state.phase is CheckPhase.RUNNING or (state.report is not None and state.report.tests):
-                return state
-        return run_check(self.runtime, control)
+        forget_files(self.runtime, self.plan.place.space, _control_id(check_id))
 
     def _judged(self, names: Collection[str], state: CheckState) -> CheckResult:
         report = state.report or TestReport(problem="")
@@ -110,27 +97,5 @@ def _told(failed: int, unable: int) -> str:
     return f"{count} tests are new or changed; {', '.join(parts)}."
 
 
-def files_of(names: Collection[str], paths: Collection[str]) -> tuple[str, ...]:
-    """Return the names of those files, among the paths, that pytest or unittest reports these tests from; empty if one
-    of the tests may be from another file.
-
-    >>> files_of(["tests.test_page.Page::test_title"], ["tests/test_page.py", "tests/page.json"])
-    ('test_page.py',)
-    >>> files_of(["tests.test_page::test_title", "tests.test_shop::test_price"], ["tests/test_page.py"])
-    ()
-    """
-    found = [_FILE_OF_PYTHON.fullmatch(path) for path in paths]
-    modules = {match[1] for match in found if match is not None}
-    of_tests = [modules & set(name.partition("::")[0].split(".")) for name in names]
-    if not all(of_tests):
-        return ()
-    files = sorted(f"{module}.py" for module in set().union(*of_tests))
-    return tuple(files) if len(files) <= MOST_NAMED_FILES else ()
-
-
 def _control_id(check_id: str) -> str:
     return f"{check_id}-control"
-
-
-def _narrow_id(control_id: str) -> str:
-    return f"{control_id}-some"
