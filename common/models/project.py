@@ -29,12 +29,13 @@ class Project(HasId, HasState[ProjectState], Base):
     and escalation of questions.
     starter: what its repository starts with; None: a README.md, or the import.
     test_report: where its tests write JUnit XML; None: where the usual runners do. tests_lost: `refuse` or `warn`, if
-    tests of the base do not run any more. tests_first: `refuse`, `warn` or `off`, if new tests pass without the change.
-    test_setup: patterns of files that define how the tests run. most_quarantined: flaky tests that may be in quarantine
-    at once. auto_quarantine: the rule that puts them there by itself, see AutoQuarantine; None: a person does.
-    group_test_runs: how often the tests of a group must be green; 0: five times, or as often as two more minutes allow.
-    red_base: None unless the tests of the default branch are known to fail. coverage: `read`, `run` or `off`, if the
-    lines that its tests touch are read from their report, or else measured by the platform.
+    tests of the base do not run any more. tests_first: `refuse`, `warn` or `off`, if new tests pass without the change;
+    with `off`, changed tests are not run as they were, either. test_setup: patterns of files that define how the tests
+    run. most_quarantined: flaky tests that may be in quarantine at once. auto_quarantine: the rule that puts them there
+    by itself, see AutoQuarantine; None: a person does. group_test_runs: how often the tests of a group must be green;
+    0: five times, or as often as two more minutes allow. red_base: None unless the tests of the default branch are
+    known to fail. coverage: `read`, `run` or `off`, if the lines that its tests touch are read from their report, or
+    else measured by the platform.
     required_statuses: contexts of the repository's own CI that a commit needs to be proven.
     agent_review: which agent reviews proven work, see AgentReview; None: none does.
     secret_scan, dependency_scan: `refuse`, `warn` or `off`, if a change has secrets, or dependencies with known faults.

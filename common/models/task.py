@@ -270,8 +270,9 @@ class TaskCheck(HasId, Base):
     """One check of a run's result. status: running, passed, failed, skipped.
 
     log: the end of what the tests printed; of the check `diff`, the paths that are changed, one on a line; of
-    `lost_tests` and `new_tests` the tests; of `coverage` the lines that no test touches; of `statuses` the statuses; of
-    `secrets` and `dependencies` the findings (see `names_in`). facts: the numbers in the message, by name.
+    `lost_tests`, `new_tests` and `changed_tests` the tests; of `coverage` the lines that no test touches; of `statuses`
+    the statuses; of `secrets` and `dependencies` the findings (see `names_in`). facts: the numbers in the message, by
+    name.
     """
 
     __tablename__ = "task_checks"

@@ -278,7 +278,8 @@ class ProjectSchema(Schema):
     import.
     testReport: where the tests write JUnit XML, a path or pattern; null: where the usual runners write it.
     testsLost: what becomes of work in which tests of the base do not run any more. keepTests: whether that is `refuse`.
-    testsFirst: what becomes of work whose new tests pass without the change.
+    testsFirst: what becomes of work whose new tests pass without the change. With `off`, changed tests are not run as
+    they were, either.
     secretScan, dependencyScan: what becomes of work that adds secrets, or dependencies with a known fault.
     autoQuarantine: the rule that puts flaky tests into quarantine; null: maintainers do so by hand.
     requiredStatuses: contexts of the repository's own CI that a commit needs to be proven.

@@ -1,7 +1,7 @@
 """gunicorn as the Procfile starts it: `python -m web.launcher.serve` becomes gunicorn, with the same arguments.
 
-gunicorn reads WEB_CONCURRENCY while it is loaded, even if `-w` is given, and a wrong value ends it with a traceback; a wrong
-`-w` ends it with a page on its usage that doesn't name the variable.
+gunicorn reads WEB_CONCURRENCY while it is loaded, even if `-w` is given, and a wrong value ends it with a traceback. A
+wrong `-w` ends it with a page on its usage that doesn't name the variable.
 """
 
 from __future__ import annotations

@@ -42,13 +42,32 @@ def files_of(names: Collection[str], paths: Collection[str]) -> tuple[str, ...]:
     >>> files_of(["tests.test_page::test_title", "tests.test_shop::test_price"], ["tests/test_page.py"])
     ()
     """
-    found = [_FILE_OF_PYTHON.fullmatch(path) for path in paths]
-    modules = {match[1] for match in found if match is not None}
-    of_tests = [modules & set(name.partition("::")[0].split(".")) for name in names]
+    modules = {match[1] for path in paths if (match := _FILE_OF_PYTHON.fullmatch(path))}
+    of_tests = [modules & _words(name) for name in names]
     if not all(of_tests):
         return ()
     files = sorted(f"{module}.py" for module in set().union(*of_tests))
     return tuple(files) if len(files) <= MOST_NAMED_FILES else ()
+
+
+def tests_of(names: Collection[str], paths: Collection[str]) -> frozenset[str] | None:
+    """Return those of the tests that pytest or unittest reports from these files; None if one of the files has none of
+    them, as tests of any other may use it.
+
+    >>> tests_of(["tests.test_page::test_title", "tests.test_shop::test_price"], ["tests/test_page.py"])
+    frozenset({'tests.test_page::test_title'})
+    >>> tests_of(["tests.test_page::test_title"], ["tests/test_page.py", "tests/page.json"])
+    """
+    found = [_FILE_OF_PYTHON.fullmatch(path) for path in paths]
+    modules = {match[1] for match in found if match is not None}
+    of_tests = {name: modules & _words(name) for name in names}
+    if None in found or modules != set().union(*of_tests.values()):
+        return None
+    return frozenset(name for name, its in of_tests.items() if its)
+
+
+def _words(name: str) -> set[str]:
+    return set(name.partition("::")[0].split("."))
 
 
 def _narrow_id(check_id: str) -> str:

@@ -1,5 +1,5 @@
 """The checks that run the project's tests: on the claimed commit, on the commit below it to compare which tests ran,
-and there once more with only the tests of the claimed commit.
+and on each once more with the files of tests of the other.
 
 Where the tests write no report, the command's exit code is all there is, and the proof says so.
 """
@@ -31,6 +31,7 @@ from workers.jobs.commit_reads import changes_between
 from workers.jobs.links import linked_files
 from workers.jobs.lost_tests import RAN, Comparison, all_lost, compare
 from workers.jobs.new_tests import NewTests
+from workers.jobs.old_tests import OldTests
 from workers.jobs.proof import is_test_file, kept_tests, read_changes
 from workers.jobs.python_bodies import module_of
 from workers.jobs.red_tests import RedTests, Verdict
@@ -178,6 +179,9 @@ class TestProof:
         yield self._lost(found, report)
         if report.is_usable and self.plan.tests_first != "off":
             yield from self._new.check(check, {*found.new, *found.changed}, changes)
+        if report.is_usable and self.plan.runs_old_tests:
+            both = base.names(TestResult.PASSED) & report.names(TestResult.PASSED)
+            yield from self._old.check(check, both, read_changes(self.forge, self._repository, self.plan))
 
     def _coverage(self, check: Check, state: CheckState) -> Iterator[CheckResult]:
         if state.coverage is not None and self.plan.coverage != "off":
@@ -202,6 +206,10 @@ class TestProof:
     @property
     def _new(self) -> NewTests:
         return NewTests(self.runtime, self.plan, self._below)
+
+    @property
+    def _old(self) -> OldTests:
+        return OldTests(self.runtime, self.plan, self._below)
 
     @property
     def _repository(self) -> Repository:
@@ -285,6 +293,7 @@ class TestProof:
         check_id = self.plan.run_id
         forget_check(self.runtime, self.plan.place.space, check_id)
         self._new.forget(check_id)
+        self._old.forget(check_id)
         self._red.forget(check_id)
 
 

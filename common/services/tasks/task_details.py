@@ -43,7 +43,7 @@ from common.transaction import Snapshot, snapshot
 
 CHECKS = (
     "head", "diff", "merge", "paths", "secrets", "dependencies", "test_setup", "kept_tests", "tests", "lost_tests",
-    "new_tests", "coverage", "statuses", "agent_review", "preview",
+    "new_tests", "changed_tests", "coverage", "statuses", "agent_review", "preview",
 )  # fmt: skip
 """The checks of a run's result, in their order."""
 

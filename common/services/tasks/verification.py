@@ -74,8 +74,9 @@ class ProofPlan:
     may_change_setup: the task may change them. quarantined: names of tests whose failures count for nothing.
     statuses: what the repository's own CI has to say of the commit; None: nothing is required. is_reviewed: another
     agent reviews the commit.
-    coverage: see Project. flaky_before: the task's commits, newest first, that were refused for their own flaky tests
-    since a person last acted.
+    coverage: see Project. runs_old_tests: the files of tests that it changes are run as they were, too.
+    flaky_before: the task's commits, newest first, that were refused for their own flaky tests since a person last
+    acted.
     rival: (branch, head) of a live group that handed the task back because of a merge conflict; None if there is none,
     or after RIVAL_SECONDS.
     is_void: the task is not being verified, or a newer run is: nobody needs a result.
@@ -98,6 +99,7 @@ class ProofPlan:
     statuses: RequiredStatuses | None = None
     is_reviewed: bool = False
     coverage: str = "read"
+    runs_old_tests: bool = False
     flaky_before: tuple[FlakyCommit, ...] = ()
     is_void: bool = False
 
@@ -137,7 +139,8 @@ def proof_plan(tx: Transaction, project: Project, task: Task, run: Run) -> Proof
         project.tests_lost, _tests_first(project, task), frozenset(task.accepted_losses),
         tuple(project.test_setup), task.may_change_test_setup, flaky_tests.quarantined(tx, project.id),
         _rival(tx, task, run), check_of_claim(project, task, run), scanning.scan_plan(tx, project, task, run.id),
-        _statuses(tx, project, run), project.agent_review is not None, project.coverage, flaky_before(tx, task, run),
+        _statuses(tx, project, run), project.agent_review is not None, project.coverage,
+        project.tests_first != "off", flaky_before(tx, task, run),
     )  # fmt: skip
 
 

@@ -901,6 +901,19 @@ export const TEXTS = {
   "Too many files of tests changed to run them without the change.":
     "Cambiaron demasiados archivos de pruebas para ejecutarlos sin el cambio.",
   "The new tests run once more without the change.": "Las pruebas nuevas se ejecutan una vez más sin el cambio.",
+  "Too many files of tests changed to run them as they were.":
+    "Cambiaron demasiados archivos de pruebas para ejecutarlos como eran.",
+  "The changed files of tests run once more as they were.":
+    "Los archivos de pruebas cambiados se ejecutan una vez más como eran.",
+  "The changed files of tests gave no report when they ran as they were.":
+    "Los archivos de pruebas cambiados no dieron ningún informe al ejecutarse como eran.",
+  "One test of the changed files passes as it was, too.": "Una prueba de los archivos cambiados también pasa como era.",
+  "{count} tests of the changed files pass as they were, too.":
+    "{count} pruebas de los archivos cambiados también pasan como eran.",
+  "One test passes only because it was changed; as it was, it does not: {named}.":
+    "Una prueba solo pasa porque se cambió; como era, no pasa: {named}.",
+  "{count} tests pass only because they were changed; as they were, they do not: {named}.":
+    "{count} pruebas solo pasan porque se cambiaron; como eran, no pasan: {named}.",
   "One new or changed test passes without the change, so it proves nothing: {named}.":
     "Una prueba nueva o cambiada pasa sin el cambio, así que no demuestra nada: {named}.",
   "{count} new or changed tests pass without the change, so they prove nothing: {named}.":

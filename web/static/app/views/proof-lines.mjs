@@ -53,6 +53,16 @@ const proving = ({ new: fresh, passing, failing, unable }) => [
   ...some(unable, () => tn(unable, "one can't run without the change", "{count} can't run without the change")),
 ];
 
+const asTheyWere = ({ kept, failing, unable }) => [
+  ...some(kept, () =>
+    tn(kept, "One test of the changed files passes as it was", "{count} tests of the changed files pass as they were"),
+  ),
+  ...some(failing, () =>
+    tn(failing, "one passes only because it was changed", "{count} pass only because they were changed"),
+  ),
+  ...some(unable, () => tn(unable, "one can't run as it was", "{count} can't run as they were")),
+];
+
 const stated = ({ required }) => [
   tn(required, "The required status of the repository's own CI passes", "All {count} required statuses of its CI pass"),
 ];
@@ -75,6 +85,7 @@ const PARTS = {
   tests: ran,
   lost_tests: compared,
   new_tests: proving,
+  changed_tests: asTheyWere,
   coverage: touched,
   statuses: stated,
   ...SCAN_PARTS,
