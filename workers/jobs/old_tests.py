@@ -99,7 +99,7 @@ def _together(tests: Overlay, setup: Overlay | None) -> Overlay:
 
 
 def _judged(names: Collection[str], failing: Collection[str], unable: Collection[str]) -> CheckResult:
-    changed = sorted({*failing, *unable})
+    changed = [*sorted(failing), *sorted(unable)]
     facts = {"kept": len(names) - len(changed), "failing": len(failing), "unable": len(unable)}
     if not changed:
         message = (
@@ -109,13 +109,33 @@ def _judged(names: Collection[str], failing: Collection[str], unable: Collection
         )
         return CheckResult(CHANGED_TESTS, "passed", message, facts=facts)
     log = "\n".join(f"{FAILS if name in failing else GONE}: {name}" for name in changed[:MOST_ACCEPTED])
-    named = first_of(changed)
+    message = _of_failing(sorted(failing), len(unable)) if failing else _of_unable(changed)
+    return CheckResult(CHANGED_TESTS, "passed", message, code="tests_changed", log=log, facts=facts)
+
+
+def _of_failing(names: Sequence[str], unable: int) -> str:
+    """What is said of tests that fail as they were.
+
+    unable: how many others did not run. One that fails may keep others from running, as with `pytest -x`.
+    """
+    named = first_of(names)
     message = (
         f"One test passes only because it was changed; as it was, it does not: {named}."
-        if len(changed) == 1
-        else f"{len(changed)} tests pass only because they were changed; as they were, they do not: {named}."
+        if len(names) == 1
+        else f"{len(names)} tests pass only because they were changed; as they were, they do not: {named}."
     )
-    return CheckResult(CHANGED_TESTS, "passed", message, code="tests_changed", log=log, facts=facts)
+    if not unable:
+        return message
+    return f"{message} " + ("One did not run as it was." if unable == 1 else f"{unable} did not run as they were.")
+
+
+def _of_unable(names: Sequence[str]) -> str:
+    named = first_of(names)
+    return (
+        f"One test does not run as it was, so what it guarded is not known to hold: {named}."
+        if len(names) == 1
+        else f"{len(names)} tests do not run as they were, so what they guarded is not known to hold: {named}."
+    )
 
 
 def _run_id(check_id: str, run: int) -> str:

@@ -87,7 +87,19 @@ def test_so_is_one_that_cannot_run_as_it_was(plain_platform: Platform) -> None:
 
     found = checks_of(plain_platform, task)["changed_tests"]
     assert (found.code, found.facts) == ("tests_changed", {"kept": 0, "failing": 0, "unable": 2})
+    guarded = "2 tests do not run as they were, so what they guarded is not known to hold: "
+    assert found.message == guarded + ", ".join(RED) + "."
     assert (found.log or "").splitlines() == [f"does not run: {name}" for name in RED]
+
+
+def test_tests_that_another_keeps_from_running_are_not_said_to_fail(plain_platform: Platform) -> None:
+    project = plain_platform.project(FILES, test_command=f"{PYTEST} -x")
+    task = plain_platform.ready(project, "Rename the shop", {**BROKEN, **HIDDEN["another expectation"]})
+
+    found = checks_of(plain_platform, task)["changed_tests"]
+    first = "One test passes only because it was changed; as it was, it does not: tests.test_page.Page::test_length."
+    assert found.message == f"{first} One did not run as it was."
+    assert (found.log or "").splitlines() == [f"fails: {RED[0]}", f"does not run: {RED[1]}"]
 
 
 def test_tests_that_are_added_beside_others_change_none(plain_platform: Platform) -> None:

@@ -1160,12 +1160,14 @@ export const TEXTS = {
   "{count} fail without the change": "{count} fallan sin el cambio",
   "one can't run without the change": "una no puede ejecutarse sin el cambio",
   "{count} can't run without the change": "{count} no pueden ejecutarse sin el cambio",
-  "One test of the changed files passes as it was": "Una prueba de los archivos cambiados pasa como era",
-  "{count} tests of the changed files pass as they were": "{count} pruebas de los archivos cambiados pasan como eran",
+  "One test of the changed files was run as it was": "Se ejecutó como era una prueba de los archivos cambiados",
+  "{count} tests of the changed files were run as they were":
+    "Se ejecutaron como eran {count} pruebas de los archivos cambiados",
+  "none fails": "ninguna falla",
   "one passes only because it was changed": "una solo pasa porque se cambió",
   "{count} pass only because they were changed": "{count} solo pasan porque se cambiaron",
-  "one can't run as it was": "una no puede ejecutarse como era",
-  "{count} can't run as they were": "{count} no pueden ejecutarse como eran",
+  "one did not run": "una no se ejecutó",
+  "{count} did not run": "{count} no se ejecutaron",
   "Let go. The commit is proven again, and the refusal does not count.":
     "Hecho. El commit se verifica de nuevo y el rechazo no cuenta.",
   "Let this test go": "Dejar ir esta prueba",

@@ -914,6 +914,12 @@ export const TEXTS = {
     "Una prueba solo pasa porque se cambió; como era, no pasa: {named}.",
   "{count} tests pass only because they were changed; as they were, they do not: {named}.":
     "{count} pruebas solo pasan porque se cambiaron; como eran, no pasan: {named}.",
+  "{message} One did not run as it was.": "{message} Una no se ejecutó como era.",
+  "{message} {unable} did not run as they were.": "{message} {unable} no se ejecutaron como eran.",
+  "One test does not run as it was, so what it guarded is not known to hold: {named}.":
+    "Una prueba no se ejecuta como era, así que no se sabe si se cumple lo que guardaba: {named}.",
+  "{count} tests do not run as they were, so what they guarded is not known to hold: {named}.":
+    "{count} pruebas no se ejecutan como eran, así que no se sabe si se cumple lo que guardaban: {named}.",
   "One new or changed test passes without the change, so it proves nothing: {named}.":
     "Una prueba nueva o cambiada pasa sin el cambio, así que no demuestra nada: {named}.",
   "{count} new or changed tests pass without the change, so they prove nothing: {named}.":

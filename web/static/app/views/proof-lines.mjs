@@ -54,13 +54,16 @@ const proving = ({ new: fresh, passing, failing, unable }) => [
 ];
 
 const asTheyWere = ({ kept, failing, unable }) => [
-  ...some(kept, () =>
-    tn(kept, "One test of the changed files passes as it was", "{count} tests of the changed files pass as they were"),
+  tn(
+    kept + failing + unable,
+    "One test of the changed files was run as it was",
+    "{count} tests of the changed files were run as they were",
   ),
+  ...some(!failing && !unable, () => t("none fails")),
   ...some(failing, () =>
     tn(failing, "one passes only because it was changed", "{count} pass only because they were changed"),
   ),
-  ...some(unable, () => tn(unable, "one can't run as it was", "{count} can't run as they were")),
+  ...some(unable, () => tn(unable, "one did not run", "{count} did not run")),
 ];
 
 const stated = ({ required }) => [
