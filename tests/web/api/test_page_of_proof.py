@@ -77,6 +77,25 @@ def test_the_reviewer_reads_how_many_lines_no_test_touches(reader: PageReader, p
     expect(reader.see("task-check-line")).to_contain_text("One added line can run, one is touched by no test.")
 
 
+def test_the_reviewer_reads_which_tests_pass_only_because_they_were_changed(
+    reader: PageReader, plain_world: World
+) -> None:
+    task = refused(plain_world)
+    (check,) = all_of(TaskCheck, TaskCheck.task_id == task.id)
+    about = {"name": "changed_tests", "status": "passed", "code": "tests_changed", "log": "fails: page::test_title"}
+    put(TaskCheck, check.id, **about, facts={"kept": 2, "failing": 1, "unable": 0})
+    reader.open(f"#/projects/{task.project_id}/tasks/{task.id}")
+    line = reader.see("task-check-line")
+    were = "3 tests of the changed files were run as they were"
+    expect(line).to_contain_text(f"{were}, one passes only because it was changed.")
+    reader.see("task-checks").locator("summary").click()
+    expect(reader.see("check-log")).to_have_text("fails: page::test_title")
+
+    put(TaskCheck, check.id, code=None, log=None, facts={"kept": 3, "failing": 0, "unable": 0})
+    reader.page.reload()
+    expect(reader.see("task-checks")).to_contain_text(f"{were}, none fails.")
+
+
 def test_a_maintainer_lets_findings_go_with_one_click(reader: PageReader, plain_world: World) -> None:
     task = findings_of_scan.refused(plain_world)
     reader.open(f"#/projects/{task.project_id}/tasks/{task.id}")
