@@ -1103,6 +1103,8 @@ export const TEXTS = {
   "Then ask": "Después preguntar a",
   "They prove nothing of it. Tasks labelled tests or refactor are left alone.":
     "No demuestran nada de él. Las tareas etiquetadas tests o refactor se dejan en paz.",
+  "If nobody looks, changed tests are not run as they were, either.":
+    "Si no se mira, las pruebas cambiadas tampoco se ejecutan como eran.",
   "User name of the person who is asked, too. Empty: nobody.":
     "Usuario de la persona a la que también se pregunta. Vacío: a nadie.",
   "Warn the reviewer": "Avisar a quien revisa",

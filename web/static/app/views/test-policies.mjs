@@ -34,7 +34,9 @@ export function TestPolicies({ form }) {
     />
     <${SelectField}
       label=${t("New tests that pass without the change")}
-      hint=${t("They prove nothing of it. Tasks labelled tests or refactor are left alone.")}
+      hint=${`${t("They prove nothing of it. Tasks labelled tests or refactor are left alone.")} ${t(
+        "If nobody looks, changed tests are not run as they were, either.",
+      )}`}
       name="testsFirst"
       testid="project-tests-first"
       form=${form}
