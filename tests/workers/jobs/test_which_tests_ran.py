@@ -254,13 +254,13 @@ def test_only_the_files_of_the_new_tests_are_run_without_the_change(plain_platfo
     noted = f"open({str(tmp_path / 'runs')!r}, 'a').write('ran ')"
     old = {**FILES, "tests/test_other.py": f"def test_other():\n    {noted}\n"}
     new = {**UPPER, "tests/test_page.py": PAGE_TESTS + NEW}
-    # Of the base, of the work, and of the new tests: only their own file runs there.
+    # Of the base and of the work. Of the new tests, and of the changed ones as they were, only their own file runs.
     platform.ready(platform.project(old, test_command=PYTEST), "Work", new)
     assert (tmp_path / "runs").read_text() == "ran ran "
 
     # The command's own -k wins over the platform's, and nothing that says otherwise is taken from it.
     task = platform.ready(platform.project(old, test_command=f"{PYTEST} -k 'page or other'"), "Work", new)
-    assert (tmp_path / "runs").read_text() == "ran " * 5
+    assert (tmp_path / "runs").read_text() == "ran " * 6
     assert checks_of(platform, task)["new_tests"].message == FAILS_WITHOUT
 
 
@@ -279,7 +279,8 @@ def test_all_tests_are_run_without_the_change_if_a_new_one_is_from_no_changed_fi
         platform.project(old, test_command=f"{PYTEST} tests"), "Work",
         {"page.py": 'def title():\n    return "Store"\n', "tests/cases.json": '["Mall", "Shop"]'},
     )  # fmt: skip
-    assert (tmp_path / "runs").read_text() == "ran ran ran "
+    # Of the base, of the work, of the new test, and of those that may use the changed file as it was.
+    assert (tmp_path / "runs").read_text() == "ran ran ran ran "
     assert checks_of(platform, task)["new_tests"].message == FAILS_WITHOUT
 
 
