@@ -115,8 +115,9 @@ def _walk(path: Path, *, but: str = "") -> Iterator[str]:
 def complete_copy(path: Path) -> None:
     """Make a copied repository usable, and check that it has every object that its refs need.
 
-    Raises ProviderUnavailable or ProviderRefused if it has not.
+    The copy lacks folders that were empty, such as that of the statuses before the first one: they are made. Raises
+    ProviderUnavailable or ProviderRefused if an object is missing.
     """
-    for name in ("objects/info", "objects/pack", "refs/heads", "refs/tags"):
+    for name in ("objects/info", "objects/pack", "refs/heads", "refs/tags", _STATUSES):
         (path / name).mkdir(parents=True, exist_ok=True)
     git.run(path, "fsck", "--connectivity-only", "--no-progress", "--no-dangling", timeout_seconds=CHECK_SECONDS)

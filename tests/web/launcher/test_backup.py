@@ -123,9 +123,6 @@ def test_objects_that_git_packs_anew_meanwhile_are_found(old: Path) -> None:
 def test_statuses_are_copied_when_writers_no_longer_wait(use: Use, old: Path, tmp_path: Path) -> None:
     """There is a file for each tested commit, and none is ever removed."""
 
-    def forge(data_dir: Path) -> BareForge:
-        return BareForge(data_dir / "repositories", public_url="", internal_url="", import_allow=())
-
     head = forge(old).read_head(SHOP, "main") or ""
     forge(old).ensure_status(SHOP, commit=head, context="tests", state="success", description="", target_url=None)
 
@@ -135,6 +132,18 @@ def test_statuses_are_copied_when_writers_no_longer_wait(use: Use, old: Path, tm
     backed_up(tmp_path / "backup")
     new = use("new")
     restored(tmp_path / "backup")
+    assert [one.state for one in forge(new).read_statuses(SHOP, head)] == ["success"]
+
+
+def test_a_restored_repository_takes_the_first_status_of_its_commits(use: Use, old: Path, tmp_path: Path) -> None:
+    backed_up(tmp_path / "backup")
+    new = use("new")
+    restored(tmp_path / "backup")
+    head = forge(new).read_head(SHOP, "main") or ""
+    assert forge(new).read_statuses(SHOP, head) == []
+
+    forge(new).ensure_status(SHOP, commit=head, context="tests", state="success", description="", target_url=None)
+
     assert [one.state for one in forge(new).read_statuses(SHOP, head)] == ["success"]
 
 
@@ -270,3 +279,7 @@ def test_the_commands_say_what_they_do(
     assert (refused.returncode, refused.stderr.splitlines()[1:]) == (1, ["aiworker: the passphrase is not UTF-8"])
     assert json.loads(aiworker("--json", "restore", file).splitlines()[-1])["backup"]["repositories"] == 1
     assert secrets() == {"KEY": "a secret value"}
+
+
+def forge(data_dir: Path) -> BareForge:
+    return BareForge(data_dir / "repositories", public_url="", internal_url="", import_allow=())
