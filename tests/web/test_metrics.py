@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from common import database
+from common.jobs import Queue
 from common.services.spend.model_calls import record_calls
 from common.services.spend.today import MOST_SERIES
 from common.settings import settings
@@ -46,6 +47,12 @@ def test_what_there_is_is_counted_by_its_state(app: Flask, admin: FlaskClient) -
     assert found["aiworker_tasks", "cancelled"] == 1
     assert found["aiworker_jobs", "slow", "queued"] >= 1
     assert found["aiworker_job_late_seconds",] >= 0
+
+
+def test_that_no_job_has_failed_is_told_of_each_queue(app: Flask, viewer: FlaskClient) -> None:
+    """So that a rule can tell the first failure from failures that were there before it looked."""
+    found = read(viewer)
+    assert [found["aiworker_jobs", queue, "failed"] for queue in Queue] == [0, 0, 0]
 
 
 def test_it_answers_without_its_database(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import InstrumentedAttribute
 
-from common.jobs import CATALOGUE
+from common.jobs import CATALOGUE, Queue
 from common.models import Deployment, Job, Project, Task, TaskGroup
 from common.models.agent import Agent
 from common.models.run import Run
@@ -21,8 +21,8 @@ from common.transaction import Snapshot, snapshot
 
 @dataclass(frozen=True)
 class Measures:
-    """Counts by state. runs: live ones only. jobs: by queue and state, without done ones. deployments: pending and
-    in-progress ones, by environment.
+    """Counts by state. runs: live ones only. jobs: by queue and state, without done ones; failed ones of each
+    queue, also if there are none. deployments: pending and in-progress ones, by environment.
 
     late_seconds: how long the oldest due job has waited; 0 if none is due. sweep_seconds: the time since the last
     sweep; None if there was none yet.
@@ -92,12 +92,12 @@ def _count_few(read: Snapshot, by: InstrumentedAttribute[str], *where: ColumnEle
 
 
 def _jobs(read: Snapshot, seen: Seen) -> dict[tuple[str, str], int]:
-    """Done jobs, which are most, are not read."""
+    """Done jobs, which are most, are not read. Zero failed ones are told, so that the first failure is a rise."""
+    found = Counter({(queue.value, str(JobState.FAILED)): 0 for queue in Queue})
     states = [state for state in JobState if state is not JobState.DONE]
     query = select(Job.kind, Job.state_).where(Job.state_.in_(states), *seen.where(Job.project_id))
-    return dict(
-        Counter(
-            (CATALOGUE[kind].queue.value if kind in CATALOGUE else "unknown", str(state))
-            for kind, state in read.session.execute(query)
-        )
+    found.update(
+        (CATALOGUE[kind].queue.value if kind in CATALOGUE else "unknown", str(state))
+        for kind, state in read.session.execute(query)
     )
+    return dict(found)
