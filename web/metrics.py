@@ -18,6 +18,7 @@ from prometheus_flask_exporter import PrometheusMetrics
 from common.errors import Busy
 from common.services.access import Caller
 from common.services.health.measures import Measures, measure
+from common.services.runs.startable import count_startable
 from common.services.spend.cap_settings import read_platform_caps
 from common.services.spend.caps import CapUse
 from common.services.spend.today import SpentToday, spent_today
@@ -82,6 +83,7 @@ class PlatformCollector(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         try:
             found = measure(self._by)
+            startable = count_startable(self._by)
             # Names of projects and what they cost are for people who may see them, never for whoever asks.
             spent = [] if self._by is None else spent_today(self._by)
             uses = read_platform_caps(by=self._by).uses if self._by is not None and self._by.is_admin else ()
@@ -92,6 +94,8 @@ class PlatformCollector(Collector):
         free = "Free bytes on the disk of this process's data directory"
         yield GaugeMetricFamily("aiworker_disk_free_bytes", free, value=look_at_disk().free_bytes)
         yield from _by_state(found)
+        waiting = "Tasks that wait for nothing but an agent, up to 1000 of a kind"
+        yield GaugeMetricFamily("aiworker_tasks_waiting", waiting, value=startable)
         jobs = GaugeMetricFamily("aiworker_jobs", "Jobs that are not done", labels=["queue", "state"])
         for (queue, state), number in sorted(found.jobs.items()):
             jobs.add_metric([queue, state], number)

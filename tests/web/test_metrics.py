@@ -14,11 +14,12 @@ from common.jobs import Queue
 from common.services.spend.model_calls import record_calls
 from common.services.spend.today import MOST_SERIES
 from common.settings import settings
+from common.states import ProjectState, TaskState
 from common.values.model_provider import TokenCount
 from tests.ports import free_port
 from tests.web.api.test_spend import a_call
 from tests.web.conftest import AppOn
-from tests.web.made import a_project, a_task
+from tests.web.made import a_project, a_task, set_state
 
 
 def read(client: FlaskClient) -> dict[tuple[str, ...], float]:
@@ -47,6 +48,23 @@ def test_what_there_is_is_counted_by_its_state(app: Flask, admin: FlaskClient) -
     assert found["aiworker_tasks", "cancelled"] == 1
     assert found["aiworker_jobs", "slow", "queued"] >= 1
     assert found["aiworker_job_late_seconds",] >= 0
+
+
+def test_tasks_that_an_agent_could_begin_are_counted(app: Flask, admin: FlaskClient, viewer: FlaskClient) -> None:
+    shop, hidden = a_project("Shop", max_parallel_tasks=2), a_project("Hidden", is_restricted=True)
+    for project in (shop, hidden):
+        set_state(project, ProjectState.ACTIVE)
+    first, answered = a_task(shop), a_task(shop, "Answered")
+    set_state(answered, TaskState.IN_PROGRESS, phase_="queued")
+    a_task(shop, "Behind the first", depends_on=[first.id])
+    set_state(a_task(shop, "Capped"), TaskState.BACKLOG, error="A cap of spending is reached: the day's")
+    a_task(a_project("Coming"), "Its project is not there yet")
+    a_task(hidden)
+
+    assert [read(client)["aiworker_tasks_waiting",] for client in (admin, viewer)] == [3, 2]
+
+    set_state(a_task(shop, "Asks"), TaskState.NEEDS_INPUT)
+    assert read(viewer)["aiworker_tasks_waiting",] == 1, "the project has as many under way as it may"
 
 
 def test_that_no_job_has_failed_is_told_of_each_queue(app: Flask, viewer: FlaskClient) -> None:

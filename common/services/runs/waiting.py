@@ -110,8 +110,8 @@ def waiting_tasks(read: Snapshot) -> Iterator[list[WaitingTask]]:
 
     Those that wait in in_progress come first; then whoever waited longest. The last page has fewer than PAGE.
     """
-    closed = [row[0] for row in read.rows(_CLOSED, now=read.now())]
-    queued, backlog = _claimable()
+    closed = closed_projects(read)
+    queued, backlog = claimable()
     # One query for each state: an index has their order, and the next page begins where the last one ended.
     for first, query in ((_QUEUED, queued), (_BACKLOG, backlog)):
         if closed:
@@ -133,7 +133,7 @@ def _page(query: AnySelect) -> AnySelect:
 
 
 @functools.cache
-def _claimable() -> tuple[AnySelect, AnySelect]:
+def claimable() -> tuple[AnySelect, AnySelect]:
     """Queries for the tasks that wait in in_progress, and for those in the backlog, of whatever project."""
     waits_for = aliased(Task)
     unmet = (
@@ -144,6 +144,11 @@ def _claimable() -> tuple[AnySelect, AnySelect]:
     found = _task().where(~unmet.exists(), ~select(Run.id).where(Run.live_task_id == Task.id).exists())
     queued = found.where(Task.state_ == TaskState.IN_PROGRESS, Task.phase_ == Phase.QUEUED)
     return queued, found.where(Task.state_ == TaskState.BACKLOG, _has_files())
+
+
+def closed_projects(read: Snapshot) -> list[str]:
+    """The ids of the projects of which no task may start now."""
+    return [row[0] for row in read.rows(_CLOSED, now=read.now())]
 
 
 def projects_of(read: Snapshot, project_ids: Collection[str]) -> dict[str, OpenProject]:
@@ -261,7 +266,8 @@ def _closed() -> AnySelect:
     return select(Project.id).where(or_(Project.state_ != ProjectState.ACTIVE, is_held))
 
 
-def _waiting_reviews() -> AnySelect:
+def reviews_without_agent() -> AnySelect:
+    """Query for the reviews of proven work that wait for an agent, in the order in which they were asked for."""
     return (
         select(Project.agent_review, Task.required_capabilities)
         .select_from(Task)
@@ -274,5 +280,5 @@ def _waiting_reviews() -> AnySelect:
 
 
 _UNRESPONSIVE, _READY, _LIVE_RUNS = Statement(_unresponsive), Statement(_ready), Statement(_live_runs)
-_CLOSED, _WAITING_REVIEWS = Statement(_closed), Statement(_waiting_reviews)
-_QUEUED, _BACKLOG = Statement(lambda: _page(_claimable()[0])), Statement(lambda: _page(_claimable()[1]))
+_CLOSED, _WAITING_REVIEWS = Statement(_closed), Statement(reviews_without_agent)
+_QUEUED, _BACKLOG = Statement(lambda: _page(claimable()[0])), Statement(lambda: _page(claimable()[1]))
