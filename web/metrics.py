@@ -91,8 +91,11 @@ class PlatformCollector(Collector):
             yield _database_up(False)
             return
         yield _database_up(True)
+        disk = look_at_disk()
         free = "Free bytes on the disk of this process's data directory"
-        yield GaugeMetricFamily("aiworker_disk_free_bytes", free, value=look_at_disk().free_bytes)
+        yield GaugeMetricFamily("aiworker_disk_free_bytes", free, value=disk.free_bytes)
+        reserve = "Bytes that must be free on that disk for new work to begin"
+        yield GaugeMetricFamily("aiworker_disk_reserve_bytes", reserve, value=disk.reserve_bytes)
         yield from _by_state(found)
         waiting = "Tasks that wait for nothing but an agent, up to 1000 of a kind"
         yield GaugeMetricFamily("aiworker_tasks_waiting", waiting, value=startable)

@@ -67,6 +67,19 @@ def test_tasks_that_an_agent_could_begin_are_counted(app: Flask, admin: FlaskCli
     assert read(viewer)["aiworker_tasks_waiting",] == 1, "the project has as many under way as it may"
 
 
+def test_what_the_disk_has_to_keep_free_is_told(
+    app: Flask, viewer: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By default it depends on the disk's size, which a rule can't know."""
+    monkeypatch.setenv("AIWORKER_DISK_RESERVE_BYTES", "123456")
+    settings.cache_clear()
+
+    found = read(viewer)
+
+    assert found["aiworker_disk_reserve_bytes",] == 123456
+    assert found["aiworker_disk_free_bytes",] > 123456
+
+
 def test_that_no_job_has_failed_is_told_of_each_queue(app: Flask, viewer: FlaskClient) -> None:
     """So that a rule can tell the first failure from failures that were there before it looked."""
     found = read(viewer)
