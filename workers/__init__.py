@@ -1,17 +1,23 @@
 """The worker processes. `celery --app workers worker|beat|flower` finds the Celery app here, with all jobs registered.
 
 The app is loaded on first access, because the runner and the supervisor are in this package too and do not use Celery.
+A wrong setting ends the program there, with one line: Celery would show a traceback.
 """
 
 from __future__ import annotations
 
 import importlib
+import sys
 
+from common.errors import Misconfigured
 from common.machine.lasting import lasting
 
 
 def __getattr__(name: str) -> object:
     if name in {"app", "celery"}:
-        with lasting():
-            return importlib.import_module("workers.registry").app
+        try:
+            with lasting():
+                return importlib.import_module("workers.registry").app
+        except Misconfigured as error:
+            sys.exit(f"aiworker: {error}")
     raise AttributeError(f"module {__name__} has no attribute {name}")

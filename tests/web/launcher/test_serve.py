@@ -1,4 +1,4 @@
-"""The processes of the Procfile that gunicorn serves: a wrong number of them is named."""
+"""The processes of the Procfile: a wrong number of them, or a wrong setting, is one line."""
 
 from __future__ import annotations
 
@@ -39,6 +39,16 @@ def test_a_number_of_processes_that_is_none_is_one_line(name: str, setting: str)
     assert ended.returncode == 1
     assert (ended.stdout, ended.stderr) == (
         "", f"aiworker: {setting}=two is not a whole number from 1 to 1000; correct or unset it\n"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["release", "web", "relay", "gateway", "worker", "worker-slow", "beat", "flower"])
+def test_a_wrong_setting_is_one_line(name: str, tmp_path: Path) -> None:
+    ended = started(LINES[name], AIWORKER_DATA_DIR=str(tmp_path), AIWORKER_LOG_LEVEL="LOUD")
+
+    assert ended.returncode == 1
+    assert (ended.stdout, ended.stderr) == (
+        "", "aiworker: AIWORKER_LOG_LEVEL=LOUD is not one of DEBUG, INFO, WARNING, ERROR, CRITICAL\n"
     )  # fmt: skip
 
 
