@@ -61,6 +61,26 @@ def test_a_second_supervisor_in_the_same_directory_is_refused(supervisor: Superv
     supervisor.runtime.ping()
 
 
+def test_it_logs_lines_of_json(supervisor: Supervisor) -> None:
+    supervisor.stop()
+    supervisor.process = supervisor.spawn(stderr=subprocess.PIPE)
+    assert supervisor.process.stderr is not None
+
+    with supervisor.process.stderr as said:
+        line = json.loads(said.readline())
+        supervisor.stop()
+
+    assert (line["level"], line["event"]) == ("info", f"the local runtime answers on {supervisor.socket}")
+
+
+def test_a_wrong_log_level_ends_it_with_one_line(supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch) -> None:
+    supervisor.stop()
+    monkeypatch.setenv("AIWORKER_LOG_LEVEL", "LOUD")
+    _, said = supervisor.spawn(stderr=subprocess.PIPE).communicate(timeout=20)
+
+    assert said == "AIWORKER_LOG_LEVEL=LOUD is not one of DEBUG, INFO, WARNING, ERROR, CRITICAL\n"
+
+
 def test_it_may_have_as_many_connections_as_the_machine_lets_it(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 512), hard))

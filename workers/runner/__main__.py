@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import logging
 import os
 import signal
@@ -12,12 +11,12 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 from common.error_reports import start_error_reports
 from common.errors import Misconfigured
 from common.machine.locks import locked
+from common.machine.log_lines import log_lines_of_json
 from common.machine.open_files import allow_many_files
 from common.settings.agents import AgentSettings
 from common.settings.environment import Environment, web_address
@@ -32,23 +31,6 @@ from workers.sandbox.sandboxes import SandboxMode
 from workers.sandbox.walls import Bounds
 
 logger = logging.getLogger("workers.runner")
-
-_PLAIN_FIELDS = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
-
-
-class JsonLines(logging.Formatter):
-    """One JSON object per line: at, level, event, and the record's extra fields."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, object] = {
-            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "level": record.levelname.lower(),
-            "event": record.getMessage(),
-        }
-        line |= {name: value for name, value in record.__dict__.items() if name not in _PLAIN_FIELDS}
-        if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False, default=str)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -136,9 +118,7 @@ def _only_one(work_dir: Path) -> Iterator[None]:
 
 
 def _log_to_stderr() -> None:
-    stream = logging.StreamHandler(sys.stderr)
-    stream.setFormatter(JsonLines())
-    logging.basicConfig(level=read_log_level(Environment(os.environ)), handlers=[stream])
+    log_lines_of_json(read_log_level(Environment(os.environ)))
     # urllib3 logs request addresses at DEBUG; they must not be logged at any level.
     logging.getLogger("urllib3").setLevel(logging.WARNING)
 

@@ -21,8 +21,11 @@ from common.error_reports import start_error_reports
 from common.errors import Misconfigured
 from common.machine.children import exit_words
 from common.machine.locks import locked
+from common.machine.log_lines import log_lines_of_json
 from common.machine.open_files import allow_many_files
 from common.machine.ports import APP_PORTS, PortRange
+from common.settings.environment import Environment
+from common.settings.log_level import read_log_level
 from common.settings.private_files import PRIVATE_UMASK
 from common.settings.sandbox import SandboxSettings
 from common.values.confinement import Confinement
@@ -50,8 +53,8 @@ def main() -> int:
     arguments = _arguments()
     directory: Path = arguments.dir.absolute()
     socket: Path = (arguments.socket or directory / "supervisor.sock").absolute()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
+        log_lines_of_json(read_log_level(Environment(os.environ)))
         start_error_reports("supervisor")
         sandbox = SandboxSettings.with_stores_blocked()
         allow_many_files()
