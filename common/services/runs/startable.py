@@ -23,12 +23,13 @@ def count_startable(by: Caller | None) -> int:
     held, or has as many tasks under way as it may. Raises Busy if the database does not answer.
     """
     with snapshot() as read:
-        closed = closed_projects(read)
+        # By the projects where work may begin: the backlog of the others may be long.
+        projects = set(read.session.scalars(select(Project.id))) - {*closed_projects(read)}
         queued, backlog = claimable()
         is_stopped = func.coalesce(Task.error, "").startswith(OBSTACLE, autoescape=True)
         queries = (
-            queued.where(Task.project_id.not_in(closed), ~is_stopped),
-            backlog.where(Task.project_id.not_in([*closed, *_full_projects(read)]), ~is_stopped),
+            queued.where(Task.project_id.in_(projects), ~is_stopped),
+            backlog.where(Task.project_id.in_(projects - {*_full_projects(read)}), ~is_stopped),
             reviews_without_agent(),
         )
         seen = () if by is None or by.is_admin else (Task.project_id.in_(visible_projects(by)),)
