@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, select
 from common.machine.text import camel_case
 from common.models.project import Project
 from common.models.run import Run, RunSession
-from common.models.task import Attachment, Task
+from common.models.task import Attachment, Task, TaskCheck
 from common.sealing import unseal
 from common.services.projects.places import network_of, place_of
 from common.services.runs.prompts import Brief, resumed_prompt, whole_prompt
@@ -93,7 +93,7 @@ def _claimed_review(
     """What a reviewer needs: to read the commit, and no more. The feedback that it reads is delivered to nobody."""
     attachments = attachments_of(tx, task.id)
     said = all_feedback_of(tx, task, run)
-    prompt = review_prompt(Brief(task, project, attachments), [*said.earlier, *said.current])
+    prompt = review_prompt(Brief(task, project, attachments), [*said.earlier, *said.current], _warnings(tx, run))
     run.prompt_digest = run.fresh_prompt_digest = digest_of(prompt)
     review = read_agent_review(project.agent_review)
     return ClaimedRun(
@@ -113,6 +113,16 @@ def _claimed_review(
         attachments=attachments,
         network=network_of(project),
     )  # fmt: skip
+
+
+def _warnings(tx: Transaction, run: Run) -> list[str]:
+    """What the checks of the run's commit warn of, in their order."""
+    query = select(TaskCheck.message).where(
+        TaskCheck.task_id == run.task_id, TaskCheck.commit_sha == run.claimed_sha, TaskCheck.status == "passed",
+        TaskCheck.code.is_not(None),
+    )  # fmt: skip
+    found = tx.session.scalars(query.order_by(TaskCheck.at, TaskCheck.id))
+    return list(dict.fromkeys(message for message in found if message))
 
 
 def _limits(tx: Transaction, task: Task, project: Project) -> Limits:

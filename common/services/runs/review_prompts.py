@@ -26,8 +26,9 @@ When you have made up your mind, call `submit_review` once, and end your turn:
 Without this call there is no review."""
 
 
-def review_prompt(brief: Brief, feedback: Sequence[Feedback]) -> str:
-    """Everything, as a reviewer knows nothing of the task. feedback: all that was said, oldest first.
+def review_prompt(brief: Brief, feedback: Sequence[Feedback], warnings: Sequence[str]) -> str:
+    """Everything, as a reviewer knows nothing of the task. feedback: all that was said, oldest first. warnings: of the
+    checks of the commit, a sentence each.
 
     Without the repository's own instructions: the change under review may have written them.
     """
@@ -36,6 +37,8 @@ def review_prompt(brief: Brief, feedback: Sequence[Feedback]) -> str:
     parts = ["# Review", rules, f"# The task: {task.title}", task.description, *attachment_lines(brief)]
     if project.agent_instructions:
         parts += ["# The project's instructions", project.agent_instructions]
+    if warnings:
+        parts += ["# What the platform's checks of this commit warn of", "\n".join(f"- {one}" for one in warnings)]
     if feedback:
         parts += ["# What was said of the work so far", *map(shortly, feedback[-MOST_EARLIER:])]
     return joined(parts)

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from common.models import Task, TaskCheck
+from common.services.runs import runners
+from tests.workers.jobs.agent_reviews import REVIEWER
 from tests.workers.jobs.test_which_tests_ran import BROKEN, FILES, PAGE_TESTS, PYTEST, RED, changed, checks_of
 from tests.workers.platform import Platform
 
@@ -160,3 +162,19 @@ def test_which_projects_run_them(plain_platform: Platform, policy: str, labels: 
 
     assert plain_platform.get(Task, task.id).state == "ready_to_test"
     assert ("changed_tests" in checks_of(plain_platform, task)) is is_run
+
+
+def test_an_agent_that_reviews_the_work_is_told(plain_platform: Platform) -> None:
+    platform = plain_platform
+    wanted = {"mode": "advisory", "driver": REVIEWER}
+    platform.task(platform.project(FILES, test_command=PYTEST, agent_review=wanted))
+    work = platform.claim()
+    platform.finish(work, platform.push(work, {**BROKEN, **HIDDEN["another expectation"]}))
+    reviewer = platform.agent(driver=REVIEWER)
+    platform.run_jobs(until=lambda: runners.has_claimable_run(reviewer))
+
+    review = runners.claim_run(reviewer)
+
+    assert review is not None
+    _, warned = review.prompt.split("# What the platform's checks of this commit warn of")
+    assert f"- 2 tests pass only because they were changed; as they were, they do not: {', '.join(RED)}." in warned
