@@ -22,6 +22,15 @@ from workers.runner.setup import Setup
 logger = logging.getLogger("workers.runner")
 
 VERSION = "1.0.0"
+_OLDER = "the platform is of an older version than this agent: renew the platform first"
+
+
+def remedy(error: Exception, otherwise: str = "") -> str:
+    """What to do about a refusal of the platform's; empty if there is nothing to say.
+
+    A platform that does not know a field which this agent sends is of an older version.
+    """
+    return _OLDER if str(error).endswith("Unknown field") else otherwise
 
 
 @dataclass(frozen=True)
@@ -84,9 +93,11 @@ class Enrolment:
                     f"({error}); put a new one there: POST /api/agents/enrolment-tokens"
                 ) from error
             except (NotFound, RunOver, ProviderRefused, KeyError, TypeError) as error:
+                check = (
+                    f"check its address, its name and capabilities, and that {self.token_path} holds an enrolment token"
+                )
                 raise Misconfigured(
-                    f"the platform at {self.url} does not register this agent ({error}); check its address, its name "
-                    f"and capabilities, and that {self.token_path} holds an enrolment token"
+                    f"the platform at {self.url} does not register this agent ({error}); {remedy(error, check)}"
                 ) from error
             else:
                 identity = Identity(agent_id, agent_token)

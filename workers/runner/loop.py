@@ -24,7 +24,7 @@ from workers.runner.cancellation import Cancellation, Cancelled, Why
 from workers.runner.client import AgentApi, DriverReport, RunOver, Wire
 from workers.runner.disk_watch import RUN_DISK_BYTES, DiskBounds
 from workers.runner.drivers.offer import DriverOffer
-from workers.runner.enrolment import Enrolment, Identity
+from workers.runner.enrolment import Enrolment, Identity, remedy
 from workers.runner.program_turn import Patience
 from workers.runner.run_walls import private_folders, sandbox_words
 from workers.runner.setup import Setup
@@ -341,7 +341,8 @@ class Runner:
                     self._forget(identity)
                     pause = 0
                 except (ProviderRefused, NotFound, RunOver) as error:
-                    logger.warning("heartbeat refused", extra={"reason": str(error)})
+                    reason = "; ".join(filter(None, (str(error), remedy(error))))
+                    logger.warning("heartbeat refused", extra={"reason": reason})
                 self._beat.wait(pause)
 
     def _obey(self, directive: Directive) -> None:

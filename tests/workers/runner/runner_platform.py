@@ -93,6 +93,8 @@ class Platform:
         self.runs: dict[str, PlatformRun] = {}
         self.enrolment_tokens = {"enrol-1"}
         self.refuses_names = False
+        self.unknown_field: str | None = None
+        """A field of agents that it does not know, as an older platform."""
         self.agent_tokens: set[str] = set()
         self.registrations: list[Json] = []
         self.heartbeats: list[list[str]] = []
@@ -249,15 +251,23 @@ class _Conversation(BaseHTTPRequestHandler):
         if platform.refuses_names:
             details = {"field": "podName", "message": "Must have 1 to 253 characters"}
             return 400, {"error": "Validation error", "details": details}
+        if platform.unknown_field in body:
+            return self._unknown()
         platform.enrolment_tokens.discard(token)
         platform.registrations.append(body)
         number = len(platform.registrations)
         platform.agent_tokens.add(f"agent-token-{number}")
         return 201, {"agent": {"id": f"agent-{number:012x}"}, "token": f"agent-token-{number}"}
 
+    def _unknown(self) -> tuple[int, Json]:
+        details = {"field": self.platform.unknown_field, "message": "Unknown field"}
+        return 400, {"error": "Validation error", "details": details}
+
     def _heartbeat(self, body: Json) -> tuple[int, Json]:
         self.platform.heartbeats.append(body["runIds"])
         self.platform.heartbeat_bodies.append(body)
+        if self.platform.unknown_field in body:
+            return self._unknown()
         directives, self.platform.directives = self.platform.directives, []
         return 200, {"leaseUntil": "2026-01-01T00:00:00Z", "directives": directives}
 

@@ -136,6 +136,24 @@ def test_a_name_that_the_platform_refuses_is_not_blamed_on_the_token(
     assert "does not accept the enrolment token" not in line
 
 
+@pytest.mark.parametrize("field", ["podName", "runIds"])
+def test_a_platform_that_is_older_than_the_agent_is_called_so(
+    platform: Platform, start: Start, tmp_path: Path, field: str
+) -> None:
+    """It refuses fields of registrations or of heartbeats that it does not know."""
+    platform.unknown_field = field
+    log, older = tmp_path / "agent.log", "the platform is of an older version than this agent: renew the platform first"
+
+    agent = start()
+
+    eventually(lambda: older in (log.read_text() if log.exists() else ""), "the agent says so")
+    if field == "podName":
+        assert agent.wait(60) == 1
+        (line,) = log.read_text().splitlines()
+        assert f"400 podName: Unknown field); {older}" in line
+        assert "check its address" not in line
+
+
 def test_an_agent_that_finds_no_platform_says_so(start: Start, tmp_path: Path) -> None:
     with refusing_port() as port:
         start("--url", f"http://127.0.0.1:{port}")
