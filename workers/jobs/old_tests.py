@@ -53,7 +53,8 @@ class OldTests:
         if len(kept | added) > MOST_OVERLAID or is_too_large(overlay):
             yield CheckResult(CHANGED_TESTS, "skipped", "Too many files of tests changed to run them as they were.")
             return
-        yield self._run(replace(check, overlay=overlay), tests_of(names, of_others) or names, of_others)
+        old = replace(check, overlay=overlay, left_out=tuple(sorted(self.plan.quarantined)))
+        yield self._run(old, tests_of(names, of_others) or names, of_others)
 
     def _run(self, check: Check, names: Collection[str], paths: Collection[str]) -> CheckResult:
         """What becomes of these tests, which are in files of these paths or depend on them."""

@@ -8,6 +8,7 @@ import pytest
 
 from common.models import Task, TaskCheck
 from common.services.runs import runners
+from tests.workers.jobs import test_quarantined_runs as quarantined_runs
 from tests.workers.jobs.agent_reviews import REVIEWER
 from tests.workers.jobs.test_which_tests_ran import BROKEN, FILES, PAGE_TESTS, PYTEST, RED, changed, checks_of
 from tests.workers.platform import Platform
@@ -102,6 +103,22 @@ def test_tests_that_another_keeps_from_running_are_not_said_to_fail(plain_platfo
     first = "One test passes only because it was changed; as it was, it does not: tests.test_page.Page::test_length."
     assert found.message == f"{first} One did not run as it was."
     assert (found.log or "").splitlines() == [f"fails: {RED[0]}", f"does not run: {RED[1]}"]
+
+
+def test_tests_in_quarantine_hide_none(plain_platform: Platform, tmp_path: Path) -> None:
+    project = quarantined_runs.quarantined(plain_platform, tmp_path, f"{PYTEST} -x")
+    tree = plain_platform.clone(project)
+    tree.commit({"tests/test_zone.py": "def test_zone():\n    assert True\n"}, on="main")
+    tree.push("main")
+    files = {"tests/test_page.py": quarantined_runs.FILES["tests/test_page.py"].replace("Shop", "Market")}
+    task = plain_platform.ready(project, "Rename the shop", {**files, "page.txt": "Market\n", "conftest.py": "# All\n"})
+
+    found = checks_of(plain_platform, task)["changed_tests"]
+    # The first one that fails ends the run: it would be the one in quarantine.
+    assert (found.log, found.facts) == (
+        "fails: tests.test_page::test_shop\ndoes not run: tests.test_zone::test_zone",
+        {"kept": 0, "failing": 1, "unable": 1},
+    )
 
 
 def test_tests_that_are_added_beside_others_change_none(plain_platform: Platform) -> None:
