@@ -31,6 +31,7 @@ LONGEST = (
     "tests/workers/jobs/test_webhooks_dropped.py",
     "tests/workers/jobs/test_group_statuses.py",
     "tests/providers/test_forge_http.py",
+    "tests/sequences/",
     "tests/workers/runner/test_real_program_runs.py",
     "tests/web/gateway/test_real_limits.py",
     "tests/workers/runner/test_program_",

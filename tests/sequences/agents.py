@@ -1,0 +1,219 @@
+"""What agents may do, at random: beat, claim, push, ask, report, end their runs, vanish, and come back."""
+
+from __future__ import annotations
+
+from common.models import Agent, Project
+from common.names import new_id
+from common.services.runs.runners import has_claimable_run
+from common.services.runs.stuck import record_and_watch
+from common.services.spend.model_calls import MadeCall
+from common.transaction import snapshot
+from common.values.model_provider import TokenCount
+from tests import builders
+from tests.sequences import machinery
+from tests.sequences.stage import Act, ActingAgent, HeldRun, NothingToDo, Stage
+
+MOST_AGENTS = 4
+FILES = ("a.txt", "b.txt", "c.txt")
+"""Few, so that tasks conflict now and then."""
+MISSING_SHA = "d" * 40
+
+
+def _at_work(stage: Stage) -> tuple[ActingAgent, str, HeldRun]:
+    agent = stage.one(agent for agent in stage.agents if agent.is_there and agent.runs)
+    run_id = stage.one(agent.runs)
+    return agent, run_id, agent.runs[run_id]
+
+
+def _report(stage: Stage, agent: ActingAgent, run_id: str, what: str, body: object) -> object:
+    run = agent.runs[run_id]
+    path = f"/api/runner/runs/{run_id}/{what}"
+    said = stage.ask_as(run.client, f"agent {agent.agent_id}", "POST", path, body)
+    if said is None and what != "questions":
+        agent.runs.pop(run_id, None)
+    return said
+
+
+def register(stage: Stage) -> None:
+    if len(stage.agents) >= MOST_AGENTS:
+        raise NothingToDo
+    stage.new_agent(stage.random.randint(1, 2), drivers=stage.one([["scripted"], ["scripted", "acp"]]))
+
+
+def beat(stage: Stage, agent: ActingAgent | None = None) -> None:
+    agent = agent or stage.one(agent for agent in stage.agents if agent.is_there)
+    said = stage.ask_as(
+        agent.client, f"agent {agent.agent_id}", "POST", "/api/runner/heartbeat", {"runIds": list(agent.runs)}
+    ) if stage.all(Agent, Agent.id == agent.agent_id) else None  # fmt: skip
+    if said is None:
+        agent.is_there = False
+        return
+    for directive in said["directives"]:
+        if directive["do"] == "cancel":
+            agent.runs.pop(directive["runId"], None)
+        elif not agent.runs:
+            agent.is_there = False
+
+
+def claim(stage: Stage, agent: ActingAgent | None = None) -> bool:
+    agent = agent or stage.one(agent for agent in stage.agents if agent.is_there and len(agent.runs) < agent.slots)
+    if not stage.all(Agent, Agent.id == agent.agent_id):
+        agent.is_there = False
+        return False
+    if not has_claimable_run(agent.agent_id) and stage.perhaps(0.9):
+        raise NothingToDo
+    said = stage.ask_as(agent.client, f"agent {agent.agent_id}", "POST", "/api/runner/claim", {})
+    if said is not None and not stage.perhaps(0.05):  # else the answer was lost
+        run, task = said["run"], said["task"]
+        agent.runs[run["id"]] = HeldRun(
+            builders.client_with(stage.app, run["token"]),
+            task["id"],
+            said["project"]["id"],
+            task["branchName"],
+            review_of=said["clone"]["commit"] if run.get("purpose") == "review" else None,
+        )
+    return said is not None
+
+
+def work_through(stage: Stage) -> None:
+    """An agent that is given something does it at once."""
+    all_beat(stage)
+    machinery.settle(stage)
+    claim(stage)
+    complete(stage)
+
+
+def push(stage: Stage) -> None:
+    _hand, _run_id, run = _at_work(stage)
+    push_as(stage, run)
+
+
+def push_as(stage: Stage, run: HeldRun) -> str | None:
+    found = stage.all(Project, Project.id == run.project_id, Project.state_ == "active")
+    if not found:
+        return None
+    text = stage.one(["good", "good", "good", "bad"])
+    name = stage.one(FILES)
+    sha = stage.push(found[0], run.branch, {name: f"{text} {stage.number()}\n"})
+    stage.tell(f"agent pushes {text} {name} to {run.branch}: {sha}")
+    run.has_pushed = sha is not None
+    return sha
+
+
+def complete(stage: Stage) -> None:
+    """Usually with the head that it has just pushed."""
+    agent, run_id, run = _at_work(stage)
+    if run.review_of is not None:
+        finish_review(stage, agent, run_id)
+        return
+    sha = push_as(stage, run) if not run.has_pushed or stage.perhaps(0.8) else MISSING_SHA
+    _report(stage, agent, run_id, "finish", {"outcome": "completed", "commitSha": sha, "summary": "done"})
+    agent.runs.pop(run_id, None)
+
+
+def finish_review(stage: Stage, agent: ActingAgent, run_id: str, verdict: str | None = None) -> None:
+    """Usually with a verdict."""
+    run = agent.runs[run_id]
+    if verdict or stage.perhaps(0.8):
+        body = {"verdict": verdict or stage.one(["approve", "request_changes"]), "summary": "So it is"}
+        _report(stage, agent, run_id, "review", body)
+    if run_id in agent.runs:
+        body = {"outcome": "completed", "commitSha": run.review_of, "summary": "done"}
+        _report(stage, agent, run_id, "finish", body)
+    agent.runs.pop(run_id, None)
+
+
+def give_up(stage: Stage) -> None:
+    agent, run_id, _run = _at_work(stage)
+    outcome = stage.one(["failed", "cancelled", "waiting"])
+    body = {
+        "outcome": outcome,
+        "summary": "no",
+        "reason": "no",
+        "cutShort": outcome == "cancelled" and stage.perhaps(0.5),
+    }
+    _report(stage, agent, run_id, "finish", body)
+    agent.runs.pop(run_id, None)
+
+
+def ask(stage: Stage) -> None:
+    agent, run_id, _run = _at_work(stage)
+    body: dict[str, object] = {"question": stage.one(["Which colour?", "How big?"]), "blocking": stage.perhaps(0.7)}
+    if stage.perhaps(0.3):
+        body["defaultResponse"] = "red"
+    _report(stage, agent, run_id, "questions", body)
+
+
+def ask_and_wait(stage: Stage) -> None:
+    """The agent asks, and its run ends until the answer."""
+    agent, run_id, _run = _at_work(stage)
+    if _report(stage, agent, run_id, "questions", {"question": f"Which one, in {run_id}?"}) is not None:
+        _report(stage, agent, run_id, "finish", {"outcome": "waiting", "summary": "asked"})
+    agent.runs.pop(run_id, None)
+
+
+def propose(stage: Stage) -> None:
+    agent, run_id, _run = _at_work(stage)
+    _report(stage, agent, run_id, "proposals", {"proposals": [{"title": f"Next {stage.number()}"}]})
+
+
+def use(stage: Stage) -> None:
+    agent, run_id, _run = _at_work(stage)
+    tokens = stage.random.randint(1, 1000)
+    usage = {"inputTokens": tokens, "outputTokens": tokens, "cachedTokens": 0, "costUsd": tokens / 1000}
+    _report(stage, agent, run_id, "usage", usage)
+
+
+def call_model(stage: Stage) -> None:
+    """The gateway tells of a call, perhaps twice."""
+    _hand, run_id, run = _at_work(stage)
+    with snapshot() as read:
+        call = MadeCall(
+            new_id(), run_id, run.task_id, run.project_id, "mia", "scripted", "local", "m", 200, 5, read.now(),
+            TokenCount(stage.random.randint(1, 500), 0, 0, 10), stage.random.randint(0, 100) / 100,
+        )  # fmt: skip
+    stage.tell(f"run {run_id} calls a model: {call.cost_usd} USD")
+    for _ in range(stage.random.randint(1, 2)):
+        record_and_watch([call])
+
+
+def write_log(stage: Stage) -> None:
+    agent, run_id, _run = _at_work(stage)
+    _report(stage, agent, run_id, "logs", {"lines": [{"level": "info", "message": "at work"}]})
+
+
+def vanish(stage: Stage) -> None:
+    agent = stage.one(agent for agent in stage.agents if agent.is_there)
+    agent.is_there = False
+    stage.tell(f"agent {agent.agent_id} is gone")
+
+
+def come_back(stage: Stage) -> None:
+    """As the same process, or as a new one that knows nothing of its runs."""
+    agent = stage.one(agent for agent in stage.agents if not agent.is_there)
+    agent.is_there = True
+    if stage.perhaps(0.5):
+        agent.runs.clear()
+    stage.tell(f"agent {agent.agent_id} is back with {len(agent.runs)} runs")
+    beat(stage, agent)
+
+
+def cannot_work(stage: Stage) -> None:
+    agent = stage.one(
+        agent for agent in stage.agents if agent.is_there and stage.all(Agent, Agent.id == agent.agent_id)
+    )
+    body = {"runIds": list(agent.runs), "error": stage.one(["the disk is full", None, None])}
+    stage.ask_as(agent.client, f"agent {agent.agent_id}", "POST", "/api/runner/heartbeat", body)
+
+
+def all_beat(stage: Stage) -> None:
+    for agent in stage.agents:
+        if agent.is_there:
+            beat(stage, agent)
+
+
+ACTS: dict[Act, int] = {
+    register: 6, beat: 2, all_beat: 10, claim: 24, work_through: 16, push: 4, complete: 30, give_up: 3, ask: 3,
+    ask_and_wait: 2, propose: 1, use: 2, call_model: 5, write_log: 1, vanish: 2, come_back: 6, cannot_work: 1,
+}  # fmt: skip
+"""Each with its weight."""
