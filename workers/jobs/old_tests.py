@@ -51,7 +51,8 @@ class OldTests:
             return
         overlay = _together(Overlay(self.below.sha(), tuple(sorted(kept)), tuple(sorted(added))), check.overlay)
         if len(kept | added) > MOST_OVERLAID or is_too_large(overlay):
-            yield CheckResult(CHANGED_TESTS, "skipped", "Too many files of tests changed to run them as they were.")
+            message = "Too many files of tests changed to run them as they were."
+            yield CheckResult(CHANGED_TESTS, "skipped", message, code="tests_changed")
             return
         old = replace(check, overlay=overlay, left_out=tuple(sorted(self.plan.quarantined)))
         yield self._run(old, tests_of(names, of_others) or names, of_others)
@@ -66,8 +67,10 @@ class OldTests:
                 return CheckResult(CHANGED_TESTS, "running", "The changed files of tests run once more as they were.")
             report = state.report or TestReport(problem="")
             if not report.names(*RAN):
-                message = "The changed files of tests gave no report when they ran as they were."
-                return CheckResult(CHANGED_TESTS, "skipped", message, log=state.log)
+                message = (
+                    "The changed files of tests give no report as they were, so what they guarded is not known to hold."
+                )
+                return CheckResult(CHANGED_TESTS, "skipped", message, code="tests_changed", log=state.log)
             failing = failing & report.names(TestResult.FAILED)
             unable = unable - report.names(*RAN)
             if not failing and not unable:

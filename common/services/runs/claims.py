@@ -118,8 +118,8 @@ def _claimed_review(
 def _warnings(tx: Transaction, run: Run) -> list[str]:
     """What the checks of the run's commit warn of, in their order."""
     query = select(TaskCheck.message).where(
-        TaskCheck.task_id == run.task_id, TaskCheck.commit_sha == run.claimed_sha, TaskCheck.status == "passed",
-        TaskCheck.code.is_not(None),
+        TaskCheck.task_id == run.task_id, TaskCheck.commit_sha == run.claimed_sha, TaskCheck.code.is_not(None),
+        TaskCheck.status.in_(("passed", "skipped")),
     )  # fmt: skip
     found = tx.session.scalars(query.order_by(TaskCheck.at, TaskCheck.id))
     return list(dict.fromkeys(message for message in found if message))

@@ -95,6 +95,23 @@ def test_so_is_one_that_cannot_run_as_it_was(plain_platform: Platform) -> None:
     assert (found.log or "").splitlines() == [f"does not run: {name}" for name in RED]
 
 
+def test_so_are_all_where_none_can_run_as_they_were(plain_platform: Platform) -> None:
+    hook = "from page import title\n"
+    files = {
+        "page.py": 'def name():\n    return "Shop"\n', "conftest.py": "from page import name\n",
+        "tests/test_page.py": PAGE_TESTS.replace("import title", "import name").replace("title()", "name()"),
+    }  # fmt: skip
+    project = plain_platform.project({**FILES, "conftest.py": hook}, test_command=PYTEST)
+    task = plain_platform.ready(project, "Rename the function", files)
+
+    found = checks_of(plain_platform, task)["changed_tests"]
+    assert told(found) == (
+        "skipped", "tests_changed",
+        "The changed files of tests give no report as they were, so what they guarded is not known to hold.",
+    )  # fmt: skip
+    assert "cannot import name 'title'" in (found.log or "")
+
+
 def test_tests_that_another_keeps_from_running_are_not_said_to_fail(plain_platform: Platform) -> None:
     project = plain_platform.project(FILES, test_command=f"{PYTEST} -x")
     task = plain_platform.ready(project, "Rename the shop", {**BROKEN, **HIDDEN["another expectation"]})

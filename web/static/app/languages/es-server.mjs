@@ -905,8 +905,8 @@ export const TEXTS = {
     "Cambiaron demasiados archivos de pruebas para ejecutarlos como eran.",
   "The changed files of tests run once more as they were.":
     "Los archivos de pruebas cambiados se ejecutan una vez más como eran.",
-  "The changed files of tests gave no report when they ran as they were.":
-    "Los archivos de pruebas cambiados no dieron ningún informe al ejecutarse como eran.",
+  "The changed files of tests give no report as they were, so what they guarded is not known to hold.":
+    "Los archivos de pruebas cambiados no dan ningún informe como eran, así que no se sabe si se cumple lo que guardaban.",
   "One test of the changed files passes as it was, too.": "Una prueba de los archivos cambiados también pasa como era.",
   "{count} tests of the changed files pass as they were, too.":
     "{count} pruebas de los archivos cambiados también pasan como eran.",
