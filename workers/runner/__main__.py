@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
     except Misconfigured as error:
         print(f"aiworker agent: {error}", file=sys.stderr)
         return 1
-    return 0
+    return 1 if runner.is_killed else 0
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -83,13 +83,17 @@ class RunnerSettings:
 
 
 class Runner:
-    """One agent. `serve` is called once; `stop` and `kill` may be called from any thread, at any time."""
+    """One agent. `serve` is called once; `stop` and `kill` may be called from any thread, at any time.
+
+    is_killed: whether `kill` was called. Its runs may be over, and `serve` with them, before `kill` returns.
+    """
 
     def __init__(self, settings: RunnerSettings) -> None:
         self._settings = settings
         self._changed = threading.Condition()
         self._runs: dict[str, Attempt] = {}
         self._is_draining = False
+        self.is_killed = False
         self._is_over = False
         self._failure: Misconfigured | None = None
         self._beat = threading.Event()
@@ -172,6 +176,7 @@ class Runner:
 
     def kill(self) -> None:
         """Kill every run's processes now."""
+        self.is_killed = True
         self._drain()
         self._cancel_all()
 

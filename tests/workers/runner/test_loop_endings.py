@@ -123,6 +123,30 @@ def test_sigterm_is_a_drain_with_a_bound_and_a_second_one_ends_it(
     assert run.finish is None
 
 
+WITHOUT_A_TURN = """
+import sys, threading
+from workers.runner import __main__
+
+__main__.os._exit = lambda status: threading.Event().wait()
+sys.exit(__main__.main())
+"""
+"""On a busy machine, the thread that ends the process may get no turn before all else has ended."""
+
+
+def test_a_second_signal_is_told_by_the_exit_status_however_the_process_ends(
+    platform: Platform, repository: Path, start: Start, tmp_path: Path
+) -> None:
+    run = platform.add_run("run-1", repository, steps('- run: "echo started; sleep 300"'))
+    process = start(program=("-c", WITHOUT_A_TURN), AIWORKER_DRAIN_SECONDS="300")
+    wait_for_line(run, "started")
+
+    process.send_signal(signal.SIGTERM)
+    eventually(lambda: "told to stop" in (tmp_path / "agent.log").read_text(), "the signal is taken")
+    process.send_signal(signal.SIGTERM)
+
+    assert process.wait(60) == 1
+
+
 def test_an_agent_that_is_told_to_stop_pushes_unfinished_work_at_once(
     platform: Platform, repository: Path, start: Start
 ) -> None:
