@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 SETTINGS = ROOT / "docs" / "settings.md"
 OURS = re.compile(r"AIWORKER_[A-Z0-9_]*[A-Z0-9]")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-FOR_TESTS = {"AIWORKER_TEST_IMAGE"}
+FOR_TESTS = {"AIWORKER_TEST_IMAGE", "AIWORKER_TEST_SEEDS"}
 """Named by the documentation, and read by tests only."""
 
 

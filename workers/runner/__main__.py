@@ -126,10 +126,12 @@ def _log_to_stderr() -> None:
 def _stop_on_signals(runner: Runner) -> None:
     """Drain on the first SIGTERM or SIGINT, within drain_seconds; exit at once on the second.
 
-    The signal handler only writes a byte, and a thread does the work: code that the signal interrupted may hold the
-    locks that stopping needs.
+    A thread does the work: code that the signal interrupted may hold the locks that stopping needs. It reads a byte for
+    each signal, written when that comes. Python calls handlers in the main thread alone, and one that comes just before
+    this waits for its lock would be called only after the wait.
     """
     reading, writing = os.pipe()
+    os.set_blocking(writing, False)
 
     def stop_and_kill() -> None:
         os.read(reading, 1)
@@ -140,7 +142,8 @@ def _stop_on_signals(runner: Runner) -> None:
         os._exit(1)
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: os.write(writing, b"."))
+        signal.signal(number, lambda *_: None)
+    signal.set_wakeup_fd(writing)
     threading.Thread(target=stop_and_kill, name="signals", daemon=True).start()
 
 

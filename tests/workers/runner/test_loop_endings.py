@@ -147,6 +147,38 @@ def test_a_second_signal_is_told_by_the_exit_status_however_the_process_ends(
     assert process.wait(60) == 1
 
 
+DEAF = """
+import ctypes, sys, threading
+from workers.runner import __main__
+from workers.runner.loop import Runner
+
+serve = Runner.serve
+
+
+def be_deaf(runner):
+    threading.Thread(target=serve, args=(runner,), daemon=True).start()
+    library, mutex = ctypes.CDLL(None), ctypes.create_string_buffer(64)
+    library.pthread_mutex_lock(mutex)
+    library.pthread_mutex_lock(mutex)
+
+
+Runner.serve = be_deaf
+sys.exit(__main__.main())
+"""
+"""A signal that comes just before the main thread waits does not end its wait: its handler is called much later."""
+
+
+def test_signals_are_taken_whatever_the_main_thread_does(platform: Platform, start: Start, tmp_path: Path) -> None:
+    process = start(program=("-c", DEAF), AIWORKER_DRAIN_SECONDS="300")
+    eventually(lambda: "POST /runner/claim" in platform.seen, "the agent waits for a run")
+
+    process.send_signal(signal.SIGTERM)
+    eventually(lambda: "told to stop" in (tmp_path / "agent.log").read_text(), "the signal is taken")
+    process.send_signal(signal.SIGTERM)
+
+    assert process.wait(60) == 1
+
+
 def test_an_agent_that_is_told_to_stop_pushes_unfinished_work_at_once(
     platform: Platform, repository: Path, start: Start
 ) -> None:
