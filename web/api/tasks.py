@@ -141,7 +141,7 @@ class TaskProjectSchema(Schema):
 class TaskCheckSchema(Schema):
     """log: the end of the output of the tests; of lost_tests, new_tests and changed_tests the tests, of coverage the
     lines that no test touches, of statuses the statuses, one a line; null for the others. code: why it failed; of one
-    that passed, a warning. facts: the numbers in the message, by name.
+    that passed or was skipped, a warning. facts: the numbers in the message, by name.
     """
 
     name = fields.String()

@@ -18,13 +18,13 @@ from common.values.test_report import TestReport, TestResult
 from workers.jobs.commit_below import CommitBelow
 from workers.jobs.file_runs import files_of, forget_files, run_files, tests_of
 from workers.jobs.lost_tests import GONE, RAN
+from workers.jobs.new_tests import MOST_OVERLAID
 from workers.jobs.proof import is_test_file
 from workers.jobs.sentences import first_of
 from workers.overlays import is_too_large
 
 CHANGED_TESTS = "changed_tests"
 FAILS = "fails"
-MOST_OVERLAID = 500
 RUNS = 2
 """A test that fails in one of them alone is flaky."""
 
