@@ -117,3 +117,21 @@ def test_a_namespace_ends_some_time_after_it_was_deleted(cluster: ClusterDouble)
 
 def test_nobody_is_served_without_the_token(cluster: ClusterDouble) -> None:
     assert requests.get(cluster.url + "/version", timeout=60).status_code == 401
+
+
+def test_a_deployment_whose_pods_are_all_not_ready_keeps_them(cluster: ClusterDouble) -> None:
+    container = {"name": "app", "image": "registry.test/shop:1"}
+    template = {"metadata": {"labels": {"app": "shop"}}, "spec": {"containers": [container]}}
+    spec = {"replicas": 2, "selector": {"matchLabels": {"app": "shop"}}, "template": template}
+    deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"namespace": "default"}, "spec": spec}
+    path = "/apis/apps/v1/namespaces/default/deployments/shop"
+    assert apply(cluster, path, deployment, "shop").ok
+    until(lambda: ask(cluster, "GET", path).json().get("status", {}).get("availableReplicas") == 2)
+    pods = cluster.names("pods", "default")
+    with cluster.standing_still():
+        cluster.script("registry.test/shop", "never_ready")
+        for _ in range(3):
+            cluster.controllers.tick()
+
+    assert "availableReplicas" not in ask(cluster, "GET", path).json()["status"]
+    assert cluster.names("pods", "default") == pods

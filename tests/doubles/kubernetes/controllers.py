@@ -157,7 +157,8 @@ class Controllers:
             deployment = self._store.put("deployments", deployment)
         wanted = spec.get("replicas", 1)
         available = {one["metadata"]["name"]: self._fill(one) for one in [*old, new]}
-        self._scale(new, min(wanted, available[name] + 1))
+        # One more at a time, and never fewer because some are not ready.
+        self._scale(new, min(wanted, max(new["spec"]["replicas"], available[name] + 1)))
         spare = max(0, wanted - available[name])
         for one in old:
             kept = min(spare, available[one["metadata"]["name"]])
