@@ -5,16 +5,21 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+import structlog
 from flask import request
 from marshmallow import fields
 
+from common.errors import CallerError, Invalid
 from common.services.people import accounts as services
 from common.services.people.sessions import Device
 from common.states import Role
 from web.http.auth import IssuedTokens, allow, issue_tokens, public, who
 from web.http.blueprint import Blueprint, body, never_replayed, one, reply
 from web.http.fields import Integer, Label, Schema, Text, Timestamp
-from web.http.rate_limits import LOGINS_BY_ADDRESS, LOGINS_BY_NAME, LOGINS_BY_NAME_ANYWHERE, spend
+from web.http.rate_limits import LOGINS_BY_ADDRESS, LOGINS_BY_NAME, LOGINS_BY_NAME_ANYWHERE, Spent, spend
+from web.http.request_id import request_id
+
+log = structlog.get_logger()
 
 accounts = Blueprint("accounts", __name__, url_prefix="/api")
 
@@ -64,18 +69,31 @@ def _device() -> Device:
 
 @contextlib.contextmanager
 def _counted_attempt(username: str) -> Iterator[None]:
-    """Count an attempt at a password, and give it back if it succeeds. TooManyRequests above the limits."""
+    """Count an attempt at a password, and give it back if it succeeds. TooManyRequests above the limits.
+
+    A refusal is logged with the client's address, for programs that lock such clients out; not with the name, in place
+    of which people type their password now and then.
+    """
     address = request.remote_addr or "unknown"
+    try:
+        spent = _spend_attempt(username, address)
+        yield
+    except CallerError as refused:
+        if not (isinstance(refused, Invalid) and refused.field == "new"):
+            log.warning("a password was refused", request_id=request_id(), client=address, reason=str(refused))
+        raise
+    for attempt in spent:
+        attempt.give_back()
+
+
+def _spend_attempt(username: str, address: str) -> list[Spent]:
     # Counted before the attempt, so that many attempts at once are limited too.
     name = username.lower()
-    spent = [
+    return [
         spend(LOGINS_BY_NAME, f"{name}|{address}"),
         spend(LOGINS_BY_ADDRESS, address),
         spend(LOGINS_BY_NAME_ANYWHERE, name),
     ]
-    yield
-    for attempt in spent:
-        attempt.give_back()
 
 
 @accounts.post("/auth/password")

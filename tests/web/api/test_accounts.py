@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog.testing
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -49,6 +50,21 @@ def test_a_failed_login_does_not_say_why(anyone: FlaskClient, admin_user: User, 
     reply = anyone.post("/api/auth/login", json={"username": username, "password": password})
 
     assert (reply.status_code, reply.json) == (401, {"error": "Invalid credentials"})
+
+
+def test_refused_passwords_are_logged_with_the_address_and_without_what_was_typed(
+    anyone: FlaskClient, admin_user: User
+) -> None:
+    there = {"REMOTE_ADDR": "203.0.113.7"}
+    with structlog.testing.capture_logs() as lines:
+        for _attempt in range(25):  # more than ten in each of two minutes: it may turn once meanwhile
+            anyone.post("/api/auth/login", json={"username": "ada", "password": "a guess"}, environ_base=there)
+
+    assert [(line["event"], line["log_level"], line["client"]) for line in lines] == [
+        ("a password was refused", "warning", "203.0.113.7")
+    ] * 25
+    assert {line["reason"] for line in lines} == {"Invalid credentials", "too many requests"}
+    assert {name for line in lines for name in line} == {"event", "log_level", "client", "reason", "request_id"}
 
 
 def test_a_refresh_token_is_good_once_and_its_reuse_ends_the_login(
