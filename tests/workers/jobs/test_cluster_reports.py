@@ -10,6 +10,7 @@ import pytest
 from common.models import FlakyTest, Project, Task
 from tests.doubles.kubernetes.node import ProcessNode
 from tests.workers.elsewhere import Elsewhere, elsewhere
+from tests.workers.jobs.test_old_tests import HIDDEN
 from tests.workers.jobs.test_untested_lines import lcov
 from tests.workers.jobs.test_which_tests_ran import (
     BROKEN,
@@ -59,6 +60,14 @@ def test_a_new_test_that_proves_nothing_is_refused(cluster: Elsewhere) -> None:
     found = checks_of(cluster, task)["new_tests"]
     assert (found.status, found.code) == ("failed", "tests_prove_nothing")
     assert "tests.test_page.Page::test_more" in (found.message or "")
+
+
+def test_a_test_that_passes_only_because_it_was_changed_is_named(cluster: Elsewhere) -> None:
+    task = cluster.ready(cluster.project(FILES, test_command=PYTEST), "Break", {**BROKEN, **HIDDEN["a hook above them"]})
+
+    found = checks_of(cluster, task)["changed_tests"]
+    assert (found.status, found.code) == ("passed", "tests_changed")
+    assert (found.log or "").splitlines() == [f"fails: {name}" for name in RED]
 
 
 def test_a_red_base_blames_no_task(cluster: Elsewhere) -> None:
