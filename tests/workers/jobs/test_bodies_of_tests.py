@@ -92,6 +92,15 @@ def test_a_test_without_braces_has_not_the_body_of_the_next() -> None:
     assert found.changed == ["b"]
 
 
+@pytest.mark.parametrize("text", ["it.todo('adds');", "test( 'adds' )", "test.todo('adds',\n);"])
+def test_a_test_that_is_only_announced_is_empty(text: str) -> None:
+    """jest-junit reports it as one that passed."""
+    before = of("page.test.js", "it('adds', () => {\n  expect(add()).toBe(3);\n});\n")
+
+    assert of("page.test.js", text).has_emptied("page.test.js::shop adds", before)
+    assert not of("page.test.js", "/a/.test('adds');").is_known("page.test.js::shop adds")
+
+
 def test_tests_of_the_same_name_are_told_apart_by_their_files() -> None:
     both = ran("tests.test_a::test_a", "tests.test_b::test_a")
     found = compare(both, both, of("tests/test_a.py", FULL), of("tests/test_a.py", FULL.replace("1", "2")))
