@@ -79,7 +79,12 @@ class Upstream:
                         self.script.pause()
                     body += incoming.read(min(READ_BYTES, length - len(body)))
                 self.asked.append(Asked(method, target, headers, body))
-                if not self._answer(client, self.script):
+                try:
+                    if not self._answer(client, self.script):
+                        return
+                except ConnectionError:
+                    # It did not wait for the answer, or had not read what there was of it.
+                    self.hung_up.set()
                     return
 
     def _answer(self, client: socket.socket, script: Script) -> bool:
