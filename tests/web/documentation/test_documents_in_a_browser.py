@@ -40,6 +40,7 @@ def test_every_page_fits_a_phone_and_is_led_to_by_keyboard(person: Person) -> No
     browsed.get_by_role("navigation", name="All pages").get_by_role("link", name="Concepts", exact=True).focus()
     browsed.keyboard.press("Enter")
     expect(browsed.get_by_role("heading", name="Concepts", level=1)).to_be_visible()
+    browsed.wait_for_load_state()  # of the pictures, too
     pictures = browsed.locator("main img").evaluate_all("all => all.map(one => one.complete && one.naturalWidth)")
     assert pictures == [800, 630]
 
