@@ -200,7 +200,7 @@ def test_a_program_that_may_end_is_started_again_only_if_it_failed(processes: Pr
     ends = replace(program("ends", "pass"), may_end=True)
     processes.start(ends, replace(program("fails", "import sys; sys.exit(3)"), may_end=True))
 
-    step_until(processes, lambda: said.has("fails does not start"))
+    step_until(processes, lambda: said.has("fails does not start") and said.has("ends ended "))
     assert said.has("ends ended as it was told to, so it is not started again before the next start of the platform")
     assert processes.pid("ends") is None
     assert not said.has("ends ended with code 0")
