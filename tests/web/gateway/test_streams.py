@@ -20,6 +20,7 @@ import requests
 from common.models import Task
 from common.models.spend import ModelCall
 from tests.e2e.instance import wait_until
+from tests.patience import PATIENCE_SECONDS
 from tests.servers import ROOT
 from tests.web.gateway.answers import FORMATS, Format
 from tests.web.gateway.conftest import RunningAgent
@@ -144,7 +145,8 @@ def test_calls_that_were_given_up_leave_room_for_others(plain_agent: RunningAgen
             assert answer.status == 200
 
 
-def test_an_answer_in_json_is_read_on_for_its_usage(plain_agent: RunningAgent) -> None:
+def test_an_answer_in_json_is_read_on_for_its_usage(plain_agent: RunningAgent, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEST_REST_SECONDS", str(PATIENCE_SECONDS))
     plain_agent.provider("anthropic")
     gate = threading.Event()
     pieces = [SONNET.whole[:20], SONNET.whole[20:]]
@@ -159,8 +161,11 @@ def test_an_answer_in_json_is_read_on_for_its_usage(plain_agent: RunningAgent) -
 
 
 @pytest.mark.parametrize("name", ["anthropic", "responses", "chat"])
-def test_a_caller_that_hangs_up_after_the_last_event_has_a_whole_answer(plain_agent: RunningAgent, name: str) -> None:
+def test_a_caller_that_hangs_up_after_the_last_event_has_a_whole_answer(
+    plain_agent: RunningAgent, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As codex does at `response.completed`, before the provider has marked the end."""
+    monkeypatch.setenv("TEST_REST_SECONDS", str(PATIENCE_SECONDS))
     format_ = FORMATS[name]
     plain_agent.provider(format_.name)
     said, gate = b"".join(format_.stream), threading.Event()
