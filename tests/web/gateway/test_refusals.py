@@ -197,12 +197,12 @@ def test_a_provider_that_is_down_is_a_502(plain_agent: RunningAgent, format_: Fo
 def test_a_provider_that_stops_reading_is_given_up(
     plain_agent: RunningAgent, monkeypatch: pytest.MonkeyPatch, calls_before: int
 ) -> None:
-    monkeypatch.setenv("AIWORKER_GATEWAY_SILENCE_SECONDS", "1")
-    settings.cache_clear()
     monkeypatch.setattr(upstream, "CONNECT_SECONDS", 60.0)
     plain_agent.provider("anthropic")
     for _ in range(calls_before):
         assert plain_agent.call(SONNET).status_code == 200
+    monkeypatch.setenv("AIWORKER_GATEWAY_SILENCE_SECONDS", "1")
+    settings.cache_clear()
     plain_agent.upstream.script = Script(pause=plain_agent.upstream.is_over.wait)
 
     reply = plain_agent.call(LARGE)
