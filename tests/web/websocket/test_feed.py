@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
 
@@ -11,6 +13,7 @@ from common.services import events
 from common.services.people import accounts
 from common.services.projects import projects
 from common.states import Role
+from tests.patience import PATIENCE_SECONDS
 from tests.web.websocket.feed_server import (
     Client,
     Person,
@@ -40,7 +43,7 @@ def test_an_event_arrives_byte_for_byte_as_it_is_stored(server: Server, member: 
         assert subscribed == {"event": "subscribed", "data": {"projectId": project_id, "seq": head}}
 
         write_events(project_id)
-        text = client.socket.recv(20)
+        text = client.socket.recv(PATIENCE_SECONDS)
 
     assert [text] == [row.text for row in events.events_after(project_id, head)]
 
@@ -266,17 +269,17 @@ def test_only_administrators_hear_what_administrators_do(server: Server, admin: 
 
 
 def test_a_long_poll_is_waked(server: Server) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
-    connection.request("GET", "/poll/agent:one")
-    connection.sock.settimeout(0.2)
-    reply = None
-    while reply is None:
-        wake("agent:other")
-        wake("agent:one")  # again and again: the poll may not have begun yet
-        try:
-            reply = connection.getresponse().read()
-        except TimeoutError:
-            continue
-    connection.close()
+    def poll() -> bytes:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_SECONDS)
+        with contextlib.closing(connection):
+            connection.request("GET", "/poll/agent:one")
+            return connection.getresponse().read()
 
-    assert b"true" in reply
+    with ThreadPoolExecutor(1) as pool:
+        reply = pool.submit(poll)
+        while not reply.done():
+            wake("agent:other")
+            wake("agent:one")  # again and again: the poll may not have begun yet
+            wait([reply], timeout=0.2)
+
+    assert b"true" in reply.result()
