@@ -20,6 +20,7 @@ from common.states import Environment, ProjectState, Role
 from common.transaction import snapshot
 from tests import builders
 from tests.e2e.instance import wait_until
+from tests.patience import PATIENCE_SECONDS
 from tests.providers.git_tree import WorkTree, git
 from tests.sent_statements import statements
 from tests.web.git.test_smart_http import Shop, served_app
@@ -68,7 +69,7 @@ class Attack(Shop):
         """A push as no git sends it."""
         address = f"http://127.0.0.1:{self.port}/git/aiworker/shop.git/git-receive-pack"
         return requests.post(
-            address, data=body, auth=("x", self.token), timeout=30,
+            address, data=body, auth=("x", self.token), timeout=PATIENCE_SECONDS,
             headers={"Content-Type": "application/x-git-receive-pack-request", **headers},
         )  # fmt: skip
 

@@ -18,6 +18,7 @@ import pytest
 from common.errors import ProviderRefused
 from common.providers.runtime import ProcessRuntime
 from common.values.app import App, Space
+from tests.patience import PATIENCE_SECONDS
 from tests.processes import words
 from tests.providers.runtime_contract import settled, until
 from tests.providers.runtime_supervisor import Repository, Supervisor, get, supervised
@@ -105,7 +106,7 @@ def test_no_link_in_the_pages_shows_a_file_of_the_host(
 def test_an_address_that_is_none_is_refused(runtime: ProcessRuntime, repository: Repository) -> None:
     (repository.path / "index.html").write_text("hello")
     address = urlsplit(serve(runtime, repository))
-    with socket.create_connection((address.hostname or "", address.port or 0), timeout=20) as client:
+    with socket.create_connection((address.hostname or "", address.port or 0), timeout=PATIENCE_SECONDS) as client:
         client.sendall(b"GET http://[ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 
         assert client.makefile("rb").readline().split()[1:2] == [b"400"]

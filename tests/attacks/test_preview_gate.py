@@ -14,6 +14,7 @@ import pytest
 
 from common.providers.runtime import ProcessRuntime
 from common.values.app import App, Space
+from tests.patience import PATIENCE_SECONDS
 from tests.providers.runtime_contract import settled, until
 from tests.providers.runtime_supervisor import RUN_WEB_APP, Repository, get, supervised
 
@@ -91,7 +92,7 @@ class Answer:
 
 def ask(url: str, path: str = "/", **headers: str) -> Answer:
     """One request over a connection of its own; no redirect is followed."""
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=20)
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE_SECONDS)
     try:
         connection.request("GET", path, headers=headers)
         answer = connection.getresponse()
@@ -112,7 +113,7 @@ def let_in(runtime: ProcessRuntime, app: App) -> str:
 
 def dial(url: str) -> socket.socket:
     parts = urlsplit(url)
-    return socket.create_connection((str(parts.hostname), parts.port or 0), timeout=20)
+    return socket.create_connection((str(parts.hostname), parts.port or 0), timeout=PATIENCE_SECONDS)
 
 
 def heard(client: socket.socket, until_said: bytes) -> bytes:
@@ -336,7 +337,7 @@ def test_a_streamed_answer_comes_as_it_is_written(
 
 def test_a_large_upload_passes_whole(runtime: ProcessRuntime, repository: Repository) -> None:
     url = serve(runtime, repository, GUARDED)
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=20)
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE_SECONDS)
     body = b"0123456789" * 300_000
     connection.request("POST", "/", body=body, headers={"Cookie": let_in(runtime, GUARDED)})
 
@@ -365,7 +366,7 @@ def test_a_connection_that_is_let_in_moves_to_the_new_version(runtime: ProcessRu
     url = runtime.ensure_app(GUARDED, repository.web_app("old")).url
     settled(runtime, GUARDED, "old")
     headers = {"Cookie": let_in(runtime, GUARDED)}
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=20)
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE_SECONDS)
 
     def says() -> str:
         connection.request("GET", "/", headers=headers)

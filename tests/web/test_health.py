@@ -15,6 +15,7 @@ from common.providers.runtime import runtime
 from common.settings import settings
 from common.transaction import Transaction, transactional
 from common.values.confinement import Confinement
+from tests.patience import PATIENCE_SECONDS
 from tests.web.conftest import AppOn
 from web import health as examined
 from web.health import Examination, Part, backends
@@ -186,7 +187,7 @@ def test_many_who_ask_at_once_cost_one_look(swept: Flask, monkeypatch: pytest.Mo
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(PATIENCE_SECONDS)
     examination.close()
 
     assert asked == [1]

@@ -110,9 +110,7 @@ def test_watching_ends_where_a_person_has_to_act(world: World, monkeypatch: pyte
         set_state(task, TaskState.CANCELLED)
         assert aiworker("task", "watch", task.id, code=1).endswith(f"task {task.id[-8:]} is cancelled")
         # The process would wait for the connection's thread.
-        wait_until(
-            "the connections to end", lambda: not any("websocket" in one.name for one in threading.enumerate()), 10
-        )
+        wait_until("the connections to end", lambda: not any("websocket" in one.name for one in threading.enumerate()))
 
 
 def test_what_an_agent_did_is_read_again(world: World) -> None:
@@ -143,9 +141,7 @@ def test_watching_ends_where_only_a_person_makes_the_task_go_on(world: World, mo
         monkeypatch.setenv("AIWORKER_URL", url)
         words = [aiworker("task", "watch", one.id).split("  ")[1] for one in (at_cap, held)]
         # The process would wait for the connections' threads.
-        wait_until(
-            "the connections to end", lambda: not any("websocket" in one.name for one in threading.enumerate()), 10
-        )
+        wait_until("the connections to end", lambda: not any("websocket" in one.name for one in threading.enumerate()))
 
     assert words == ["in_progress (parked)", "in_progress (held)"]
 

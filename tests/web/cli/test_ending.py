@@ -16,6 +16,7 @@ from common.announcer import Announcement, Announcer
 from common.services.people import tokens
 from common.states import Role
 from tests import builders
+from tests.patience import PATIENCE_SECONDS
 from tests.servers import ROOT
 from tests.web.cli.test_main import aiworker
 from tests.web.made import a_live_run, a_project, a_task
@@ -46,11 +47,11 @@ def test_what_was_announced_is_published_before_the_end() -> None:
 
     for number in range(50):
         announcer.announce(Announcement(entries=[feed.Entry("wake", str(number))]))
-    assert announcer.stop(60)
+    assert announcer.stop(PATIENCE_SECONDS)
     assert feed.client(timeout=60).xlen(feed.stream_name()) == 50
 
     announcer.announce(Announcement(entries=[feed.Entry("wake", "again")]))
-    assert announcer.stop(60)
+    assert announcer.stop(PATIENCE_SECONDS)
     assert feed.client(timeout=60).xlen(feed.stream_name()) == 51
 
 
@@ -126,5 +127,6 @@ def in_a_shell(words: str) -> subprocess.CompletedProcess[str]:
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     return subprocess.run(
         ["/bin/bash", "-c", f"{sys.executable} -m web.cli {words}"],
-        env={**environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False, timeout=60,
+        env={**environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
+        timeout=PATIENCE_SECONDS,
     )  # fmt: skip

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE_SECONDS
 from web.launcher.prerequisites import own_directory
 
 ROOT = Path(__file__).parents[3]
@@ -37,7 +38,7 @@ def aiworker(folder: Path, *commands: str, code: int = 0, before: Sequence[str] 
     ended = subprocess.run(
         [*before, sys.executable, "-c", EACH, *commands],
         cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT), **environ},
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=100, check=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=PATIENCE_SECONDS, check=True,
     )  # fmt: skip
     said = ended.stdout.split(f"status {code}\n")
     assert len(said) == len(commands) + 1, ended.stdout

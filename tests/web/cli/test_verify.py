@@ -17,6 +17,7 @@ from common import envelopes
 from common.jobs import PUBLISH_RECEIPT
 from common.names import RECEIPTS_REF
 from common.signing import public_key
+from tests.patience import PATIENCE_SECONDS
 from tests.providers.git_tree import git
 from tests.servers import ROOT
 from tests.web.api.production_line import ProductionLine
@@ -41,7 +42,8 @@ class Machine:
         """Run the command. before: a program that runs it; by default the command itself."""
         program = ["-c", before] if before else ["-m", "web.cli"]
         return subprocess.run(
-            [sys.executable, *program, *words], cwd=self.clone, capture_output=True, text=True, check=False, timeout=60,
+            [sys.executable, *program, *words], cwd=self.clone, capture_output=True, text=True, check=False,
+            timeout=PATIENCE_SECONDS,
             env={"PATH": os.environ["PATH"], "HOME": str(self.folder / "home"), "PYTHONPATH": str(ROOT), **environ},
         )  # fmt: skip
 

@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 
 from common.errors import Busy, CommitUnknown
 from common.services.spend.model_calls import MadeCall
+from tests.patience import PATIENCE_SECONDS
 from tests.servers import ROOT
 from web.gateway import call_log
 from web.gateway.call_log import CallLog
@@ -59,7 +60,7 @@ def test_calls_that_come_together_are_stored_together_in_order() -> None:
     assert not log.flush(0.01)
     store.gate.set()
 
-    assert log.flush(10)
+    assert log.flush(PATIENCE_SECONDS)
     assert store.stored == [f"call-{number}" for number in range(250)]
 
 
@@ -69,7 +70,7 @@ def test_a_busy_database_is_waited_for() -> None:
 
     log.put(a_call(1))
 
-    assert log.flush(10)
+    assert log.flush(PATIENCE_SECONDS)
     assert store.stored == ["call-1"]
 
 
@@ -82,7 +83,7 @@ def test_one_call_that_cant_be_stored_takes_no_other_along() -> None:
 
     with capture_logs() as logged:
         store.gate.set()
-        assert log.flush(10)
+        assert log.flush(PATIENCE_SECONDS)
 
     assert sorted(store.stored) == ["call-0", "call-1", "call-3"]
     assert [(line["event"], line["id"]) for line in logged] == [("a model call was not recorded", "call-2")]

@@ -24,6 +24,7 @@ from common.services.spend.model_calls import record_calls
 from common.services.spend.model_tokens import new_model_token
 from common.transaction import Transaction, transactional
 from common.values.agent_review import Purpose
+from tests.patience import PATIENCE_SECONDS
 from tests.web.gateway.answers import FORMATS, Format
 from tests.web.gateway.conftest import LateBody, RunningAgent
 from tests.web.gateway.upstream import Script, events
@@ -352,7 +353,7 @@ def test_a_database_that_is_away_holds_up_no_answer(plain_agent: RunningAgent, m
     assert reply.data == b"".join(SONNET.stream)
     assert "a model call is not counted yet: the database does not answer" in [line["event"] for line in logged]
     is_away.clear()
-    assert log.flush(10)
+    assert log.flush(PATIENCE_SECONDS)
     assert len(all_of(ModelCall)) == 1
 
 

@@ -11,6 +11,7 @@ import pytest
 from common.models.run import Run
 from common.settings import settings
 from tests.e2e.instance import wait_until
+from tests.patience import PATIENCE_SECONDS
 from tests.web.gateway.answers import FORMATS, Format
 from tests.web.gateway.conftest import KEY, RunningAgent
 from tests.web.gateway.test_fallbacks import answers, run_of, says
@@ -340,7 +341,7 @@ def test_a_caller_that_hangs_up_at_the_beginning_ends_the_providers_work(
     with serving() as server:
         with server.asked(plain_agent, format_, name="first"):
             wait_until("the provider to be asked", lambda: plain_agent.upstream.asked != [])
-        assert plain_agent.upstream.hung_up.wait(60)
+        assert plain_agent.upstream.hung_up.wait(PATIENCE_SECONDS)
         assert "the caller closed the connection" in str(the_call().error)
 
 

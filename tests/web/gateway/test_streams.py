@@ -53,7 +53,7 @@ class Server:
         self, agent: RunningAgent, format_: Format = SONNET, *, name: str = ""
     ) -> Iterator[http.client.HTTPConnection]:
         """A call whose answer need not have begun. The caller hangs up at the end."""
-        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=30)
+        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=PATIENCE_SECONDS)
         headers = {"Authorization": f"Bearer {agent.token}", "Content-Type": "application/json"}
         with contextlib.closing(connection):
             connection.request("POST", f"/gateway/{name or format_.name}/{format_.path}", format_.request, headers)
@@ -107,7 +107,7 @@ def test_a_caller_that_hangs_up_ends_the_providers_work_at_once(agent: RunningAg
             assert answer.read1() == SONNET.stream[0]
             assert not agent.upstream.hung_up.is_set()
 
-        assert agent.upstream.hung_up.wait(60)
+        assert agent.upstream.hung_up.wait(PATIENCE_SECONDS)
         call = the_call()
     assert (call.input_tokens, call.cached_tokens, call.cache_write_tokens) == (120, 4000, 30)
     assert str(call.error).startswith("the caller closed the connection")
@@ -121,7 +121,7 @@ def test_a_caller_that_hangs_up_before_its_answer_begins_ends_the_providers_work
         with server.asked(agent):
             wait_until("the provider to have the request", lambda: agent.upstream.asked != [])
 
-        assert agent.upstream.hung_up.wait(60)
+        assert agent.upstream.hung_up.wait(PATIENCE_SECONDS)
         call = the_call()
     assert (call.status, call.input_tokens, call.output_tokens) == (0, len(SONNET.request) // 4, 0)
     assert str(call.error).startswith("the caller closed the connection; ")
@@ -135,9 +135,7 @@ def test_calls_that_were_given_up_leave_room_for_others(plain_agent: RunningAgen
         with contextlib.ExitStack() as callers:
             for _ in range(MOST_WITH_A_CAP):
                 callers.enter_context(server.asked(plain_agent))
-            wait_until(
-                "the provider to have them all", lambda: len(plain_agent.upstream.asked) == MOST_WITH_A_CAP, seconds=60
-            )
+            wait_until("the provider to have them all", lambda: len(plain_agent.upstream.asked) == MOST_WITH_A_CAP)
         wait_until("their ends", lambda: len(all_of(ModelCall)) == MOST_WITH_A_CAP)
 
         plain_agent.upstream.script = Script([SONNET.whole])
@@ -192,7 +190,7 @@ def test_an_answer_in_json_is_not_read_on_for_long(plain_agent: RunningAgent, mo
     with serving() as server:
         with server.called(plain_agent) as answer:
             assert answer.read1() == pieces[0]
-        assert plain_agent.upstream.hung_up.wait(60)
+        assert plain_agent.upstream.hung_up.wait(PATIENCE_SECONDS)
         assert str(the_call().error).startswith("the caller closed the connection")
 
 
@@ -214,7 +212,7 @@ def test_a_caller_that_hangs_up_ends_an_error_too(plain_agent: RunningAgent) -> 
         with server.asked(plain_agent):
             wait_until("the provider to have the request", lambda: plain_agent.upstream.asked != [])
 
-        assert plain_agent.upstream.hung_up.wait(60)
+        assert plain_agent.upstream.hung_up.wait(PATIENCE_SECONDS)
         the_call()
 
 
@@ -252,7 +250,7 @@ def test_a_connection_serves_one_call_after_another(plain_agent: RunningAgent) -
                 f"{server.url}/gateway/anthropic/v1/messages",
                 data=SONNET.request,
                 headers={"x-api-key": plain_agent.token},
-                timeout=30,
+                timeout=PATIENCE_SECONDS,
             )
             assert reply.content == WHOLE
         wait_until("five recorded calls", lambda: len(all_of(ModelCall)) == 5)
@@ -278,7 +276,7 @@ def test_calls_are_recorded_before_the_process_ends(agent: RunningAgent) -> None
         with server.called(agent) as answer:
             assert answer.read() == WHOLE
         server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(60) == 0
+        assert server.process.wait(PATIENCE_SECONDS) == 0
 
     assert the_call().output_tokens == 77
 
@@ -289,7 +287,7 @@ def test_a_call_under_way_is_recorded_before_the_process_ends(plain_agent: Runni
     with serving() as server, server.called(plain_agent) as answer:
         assert answer.read1() == SONNET.stream[0]
         server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(60) == 0
+        assert server.process.wait(PATIENCE_SECONDS) == 0
 
     call = the_call()
     assert (call.input_tokens, call.cached_tokens) == (120, 4000)
@@ -304,7 +302,7 @@ def test_a_call_without_an_answer_yet_is_recorded_before_the_process_ends(plain_
         server.process.send_signal(signal.SIGTERM)
         with caller.getresponse() as answer:
             assert (answer.status, "the platform was stopped; try again" in answer.read().decode()) == (503, True)
-        assert server.process.wait(60) == 0
+        assert server.process.wait(PATIENCE_SECONDS) == 0
 
     call = the_call()
     assert (call.status, call.input_tokens) == (0, len(SONNET.request) // 4)
@@ -315,7 +313,7 @@ def test_a_body_that_does_not_arrive_is_given_up(plain_agent: RunningAgent, monk
     monkeypatch.setenv("TEST_BODY_SECONDS", "0.5")
     plain_agent.provider("anthropic")
     with serving() as server:
-        connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=60)
+        connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=PATIENCE_SECONDS)
         with contextlib.closing(connection):
             connection.putrequest("POST", "/gateway/anthropic/v1/messages")
             connection.putheader("x-api-key", plain_agent.token)
@@ -330,7 +328,7 @@ def test_a_body_that_does_not_arrive_is_given_up(plain_agent: RunningAgent, monk
 def test_the_gateways_process_serves_nothing_else(plain_agent: RunningAgent) -> None:
     with serving() as server:
         statuses = {
-            path: requests.get(f"{server.url}{path}", timeout=30).status_code
+            path: requests.get(f"{server.url}{path}", timeout=PATIENCE_SECONDS).status_code
             for path in ("/api/health/live", "/api/tasks", "/", "/api/auth/me", "/git/a/b", "/api/metrics")
         }
 

@@ -63,12 +63,14 @@ def main(directory: Path, redis_url: str, kind: str) -> None:
         fill, empty = _tmpfs(directory) if kind == "tmpfs" else _limit(workers)
         fill()
         found["full"] = [_write(session, url, f"Full {number}") for number in range(10)]
-        found["read"] = [session.get(f"{url}/projects", timeout=20).status_code for _ in range(10)]
-        found["metrics"] = session.get(f"{url}/metrics", timeout=20).status_code
+        found["read"] = [session.get(f"{url}/projects", timeout=PATIENCE_SECONDS).status_code for _ in range(10)]
+        found["metrics"] = session.get(f"{url}/metrics", timeout=PATIENCE_SECONDS).status_code
         found["health"] = _health(session, url, is_told=kind == "tmpfs")
         empty()
         found["after"] = _write(session, url, "After")
-        found["names"] = sorted(one["name"] for one in session.get(f"{url}/projects", timeout=20).json()["projects"])
+        found["names"] = sorted(
+            one["name"] for one in session.get(f"{url}/projects", timeout=PATIENCE_SECONDS).json()["projects"]
+        )
         found["is_same_worker"] = workers == [child.pid for child in psutil.Process(server.pid).children()]
     print(json.dumps(found))
 
@@ -94,7 +96,7 @@ def _served(directory: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 def _write(session: requests.Session, url: str, name: str) -> tuple[int, Any]:
     """Status and, of an error, the field that it names."""
-    reply = session.post(f"{url}/projects", json={"name": name}, timeout=20)
+    reply = session.post(f"{url}/projects", json={"name": name}, timeout=PATIENCE_SECONDS)
     return reply.status_code, reply.json().get("details", {}).get("field")
 
 
@@ -106,7 +108,7 @@ def _health(session: requests.Session, url: str, *, is_told: bool) -> str:
     def is_read() -> bool:
         nonlocal said
         # None while nothing is known, as when a look takes too long.
-        said = session.get(f"{url}/health", timeout=20).json()["disk"] or ""
+        said = session.get(f"{url}/health", timeout=PATIENCE_SECONDS).json()["disk"] or ""
         return said != "" and not (is_told and said == "ok")
 
     wait_until("the disk to be told of", is_read)

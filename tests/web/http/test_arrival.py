@@ -12,6 +12,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from common.settings import from_env
+from tests.patience import PATIENCE_SECONDS
 from tests.web.conftest import AppOn
 from tests.web.world import served
 from web.http.arrival import Hosts
@@ -124,7 +125,7 @@ def test_a_real_server_knows_no_path_with_two_slashes_first(plain_app: Flask) ->
 def test_a_header_does_not_change_the_path(plain_app: Flask) -> None:
     """A proxy whose rules name a path, such as that of /metrics, has seen another one."""
     with served() as url:
-        connection = http.client.HTTPConnection("127.0.0.1", int(url.rpartition(":")[2]), timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", int(url.rpartition(":")[2]), timeout=PATIENCE_SECONDS)
         with contextlib.closing(connection):
             for headers in ({"SCRIPT_NAME": "/open"}, {"PATH_INFO": "/api/health/live"}):
                 connection.request("GET", "/open/api/health/live", headers=headers)

@@ -10,6 +10,7 @@ import pytest
 from flask import Flask
 
 from common.settings import settings
+from tests.patience import PATIENCE_SECONDS
 from web.http import rate_limits
 from web.http.errors import TooManyRequests
 from web.http.rate_limits import Limit, spend
@@ -87,6 +88,6 @@ def test_many_at_once_are_all_counted() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(PATIENCE_SECONDS)
 
     assert len(passed) == 3

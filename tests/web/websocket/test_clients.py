@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from common.services import events
+from tests.patience import PATIENCE_SECONDS
 from tests.web.websocket.feed_server import Client, Person, Server, write_events
 
 pytestmark = pytest.mark.filterwarnings("ignore::celery.exceptions.CPendingDeprecationWarning")
@@ -52,7 +53,7 @@ def test_the_library_sends_fragments_with_a_ping_between_them(server: Server, me
 
         client.socket.send(parts())  # type: ignore[arg-type]
         assert client.receive() == {"event": "pong", "data": {}}
-        assert all(pong.wait(60) for pong in pongs)
+        assert all(pong.wait(PATIENCE_SECONDS) for pong in pongs)
 
 
 def test_the_library_offers_compression_and_goes_without(server: Server, member: Person) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e.instance import wait_until
+from tests.patience import PATIENCE_SECONDS
 from web.websocket import frames
 from web.websocket.connection import (
     LOCK,
@@ -34,7 +35,7 @@ class Pair:
 
     def __init__(self, deadline: float | None = None) -> None:
         ours, self.client = socket.socketpair()
-        self.client.settimeout(20)
+        self.client.settimeout(PATIENCE_SECONDS)
         self._poll = Poll()
         self.connection = Connection(ours.detach(), self._poll, deadline=deadline)
         self.heard: list[str] = []
@@ -71,9 +72,9 @@ class Pair:
 
     def close(self) -> None:
         self.client.close()
-        assert self._has_ended.wait(60)
+        assert self._has_ended.wait(PATIENCE_SECONDS)
         self._poll.close()
-        self._thread.join(20)
+        self._thread.join(PATIENCE_SECONDS)
         assert not self._thread.is_alive()
 
 
@@ -86,7 +87,7 @@ class SlowPair(Pair):
 
     def hear(self, text: str) -> None:
         super().hear(text)
-        assert self.may_go_on.wait(60)
+        assert self.may_go_on.wait(PATIENCE_SECONDS)
 
 
 @pytest.fixture
@@ -261,4 +262,4 @@ def test_a_socket_that_ended_before_anybody_listened_says_so() -> None:
 
     connection.listen(Listening())
 
-    assert ended.wait(60)
+    assert ended.wait(PATIENCE_SECONDS)

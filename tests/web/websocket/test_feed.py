@@ -81,7 +81,7 @@ def test_an_event_that_was_never_published_arrives_from_the_database(
         start = client.ask("subscribe", projectId=project_id)["data"]["seq"]
         with without_stream():
             write_events(project_id, 3)
-            announcer().flush(10)
+            announcer().flush(PATIENCE_SECONDS)
         assert client.seqs(project_id, start + 3) == [start + 1, start + 2, start + 3]
 
 
@@ -90,7 +90,7 @@ def test_a_gap_in_the_stream_is_filled_with_rows(server: Server, member: Person,
         start = client.ask("subscribe", projectId=project_id)["data"]["seq"]
         with without_stream():
             write_events(project_id, 3)
-            announcer().flush(10)
+            announcer().flush(PATIENCE_SECONDS)
         write_events(project_id)
         assert client.seqs(project_id, start + 4) == [start + 1, start + 2, start + 3, start + 4]
 

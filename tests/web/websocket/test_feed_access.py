@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from common.announcer import announcer
 from common.services.people import accounts, tokens
 from common.states import Role
+from tests.patience import PATIENCE_SECONDS
 from tests.web.websocket.feed_server import (
     Client,
     Person,
@@ -46,7 +47,7 @@ def test_auth_is_answered_with_who_one_is_at_both_paths(url: str, member: Person
 
 
 def test_the_page_is_served_at_the_same_path_without_an_upgrade(server: Server) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_SECONDS)
     connection.request("GET", "/")
     reply = connection.getresponse()
     body = reply.read()
@@ -118,7 +119,7 @@ def test_a_revocation_that_was_never_published_closes_the_socket_too(server: Ser
     with Client(server.url, other.token) as client:
         with without_stream():
             accounts.log_out(by=other.caller)
-            announcer().flush(10)
+            announcer().flush(PATIENCE_SECONDS)
         assert client.close_code() == 4401
 
 
@@ -171,7 +172,9 @@ def test_who_goes_on_sending_while_being_closed_delays_nobody(server: Server) ->
         try:
             # Meanwhile the others are closed with 1008 and send as fast as they can, again and again.
             for _ in range(20):
-                with contextlib.closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)) as other:
+                with contextlib.closing(
+                    http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_SECONDS)
+                ) as other:
                     other.request("GET", "/")
                     assert other.getresponse().read()
         finally:
@@ -189,7 +192,7 @@ def test_a_message_of_bytes_closes_with_1003(server: Server, member: Person) -> 
 def test_a_handshake_without_a_key_or_version_is_refused(server: Server) -> None:
     head = b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     for rest, status in ((b"\r\n", b"426"), (b"Sec-WebSocket-Version: 13\r\n\r\n", b"400")):
-        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as raw:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_SECONDS) as raw:
             raw.sendall(head + rest)
             assert raw.recv(4096).split()[1] == status
 
@@ -203,4 +206,4 @@ def test_a_client_that_closes_gets_its_answer(server: Server) -> None:
 
 def test_pings_are_answered(server: Server) -> None:
     with Client(server.url) as client:
-        assert client.socket.ping().wait(60)
+        assert client.socket.ping().wait(PATIENCE_SECONDS)

@@ -21,6 +21,7 @@ from websockets.exceptions import ConnectionClosed, InvalidMessage
 
 from common.services import events
 from tests.e2e.instance import wait_until
+from tests.patience import PATIENCE_SECONDS
 from tests.web.websocket.feed_server import (
     Client,
     Person,
@@ -225,7 +226,7 @@ def test_two_hundred_idle_sockets_block_no_request(server: Server, admin: Person
         for client in clients:
             client.ask("subscribe", projectId="platform")
         for _ in range(20):
-            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_SECONDS)
             connection.request("GET", "/")
             assert connection.getresponse().read()
             connection.close()
@@ -234,7 +235,7 @@ def test_two_hundred_idle_sockets_block_no_request(server: Server, admin: Person
 
 
 def test_a_server_that_stops_says_goodbye_and_is_gone(server: Server, admin: Person) -> None:
-    poll = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    poll = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_SECONDS)
     poll.request("GET", "/poll/agent:one")
     with Client(server.url, admin.token) as client, Client(server.url) as unknown:
         client.ask("subscribe")
@@ -244,7 +245,7 @@ def test_a_server_that_stops_says_goodbye_and_is_gone(server: Server, admin: Per
     assert b"false" in poll.getresponse().read()
     poll.close()
 
-    assert server.process.wait(60) == 0
+    assert server.process.wait(PATIENCE_SECONDS) == 0
     assert "graceful timeout" not in server.log()
 
 
