@@ -30,6 +30,7 @@ from common.states import ProjectState, Role, TaskState
 from common.transaction import Transaction, transactional
 from common.values.parking import Parked
 from tests import builders
+from tests.deploy.patient_doctor import wait_longer
 from tests.patience import PATIENCE_SECONDS
 from tests.servers import ROOT
 from tests.web.made import a_project, a_question, a_task, ready_task, set_state
@@ -352,7 +353,9 @@ def test_the_first_administrator_comes_with_the_schema_where_the_settings_say_so
     assert (made["username"], made["role"]) == ("admin", "admin")
 
 
-def test_the_doctor_names_what_is_missing(plain_app: Flask, tmp_path: Path) -> None:
+def test_the_doctor_names_what_is_missing(plain_app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wait_longer(monkeypatch.setattr)
+
     def found(code: int, **environ: str) -> dict[str, tuple[str, str]]:
         findings = aiworker("--json", "doctor", code=code, **environ)
         # The first of each part: whether it is there at all.
