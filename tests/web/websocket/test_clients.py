@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from common.services import events
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import PATIENCE_MS, PATIENCE_SECONDS
 from tests.web.websocket.feed_server import Client, Person, Server, write_events
 
 pytestmark = pytest.mark.filterwarnings("ignore::celery.exceptions.CPendingDeprecationWarning")
@@ -32,7 +32,7 @@ def test_a_browser_hears_everything_and_is_closed_cleanly(
     write_events(project_id, 700, size=200)
     head = events.feed_heads([project_id])[project_id]
     page = browser.new_page()
-    page.goto(f"http://127.0.0.1:{server.port}/")
+    page.goto(f"http://127.0.0.1:{server.port}/", timeout=PATIENCE_MS)
     told = page.evaluate(LISTEN, [member.token, project_id, head])
     page.close()
 
