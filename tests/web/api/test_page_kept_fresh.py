@@ -64,6 +64,26 @@ def test_an_older_answer_that_comes_last_does_not_move_a_card_back(reader: PageR
     expect(reader.see("board-column-ready_to_test").get_by_test_id("task-card")).to_have_count(1)
 
 
+def test_a_task_that_was_just_written_stays_though_an_older_board_comes_last(
+    reader: PageReader, plain_world: World
+) -> None:
+    project = plain_world.project()
+    path = "**/api/board?*"
+    late: list[Route] = []
+    reader.page.route(path, lambda route: late.append(route), times=1)
+    with reader.page.expect_request(path) as asked:
+        reader.open(f"#/projects/{project.id}/tasks")
+    older = plain_world.client.get(asked.value.url.removeprefix(ORIGIN)).json
+    reader.see("task-new").click()
+    reader.see("task-title").fill("Greet")
+    reader.see("task-create").click()
+    expect(reader.see("task-create")).to_have_count(0)
+
+    late[0].fulfill(json=older)
+
+    expect(reader.see("task-card")).to_contain_text("Greet")
+
+
 def test_a_column_is_counted_anew_when_a_task_leaves_it_that_is_not_shown(
     reader: PageReader, plain_world: World
 ) -> None:

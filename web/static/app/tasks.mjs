@@ -178,7 +178,10 @@ export async function loadMore(state) {
 // Takes a task as a reply gave it. With a search or a filter only one that is here: what else they let through is the
 // server's to say.
 export function keepTask(task) {
-  if (task.projectId !== shown.projectId || !tasks.value) return;
+  if (task.projectId !== shown.projectId) return;
+  // The pages on their way may be older than this: it is read again when they are here, or they would undo it.
+  if (loading) dirty.add(task.id);
+  if (!tasks.value) return;
   if (!isFiltered() || tasks.value.has(task.id)) keep([task]);
 }
 
