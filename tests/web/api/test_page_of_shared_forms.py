@@ -69,10 +69,10 @@ def test_the_first_address_of_the_webhook_switches_it_on_for_good(ada: PageReade
     expect(ada.page.locator("input[name=enabled]")).to_be_checked()
 
     ada.page.locator("input[name=finished]").uncheck()
-    ada.see("webhook-save").click()
+    # The page still says that the first one is saved.
+    with ada.page.expect_response(lambda reply: reply.request.method == "PATCH"):
+        ada.see("webhook-save").click()
 
-    expect(ada.see("toast").filter(has_text="Saved.")).to_be_visible()
-    ada.settle()
     webhook = bob.get("/api/webhook").json["webhook"]
     assert webhook["enabled"]
     assert "finished" not in webhook["kinds"]
