@@ -10,6 +10,7 @@ from common import feed
 from common.announcer import announcer
 from common.jobs import Queue
 from common.settings import settings
+from tests.patience import PATIENCE_SECONDS
 
 
 def rung(queue: Queue) -> list[str]:
@@ -20,5 +21,5 @@ def rung(queue: Queue) -> list[str]:
 
 def settle() -> None:
     """Send what is announced, and forget what is for later: the next test would get it, up to 6 s after this one."""
-    announcer().flush(5)
+    assert announcer().flush(PATIENCE_SECONDS)
     announcer()._later.clear()

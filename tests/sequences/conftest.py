@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.patience import PATIENCE_SECONDS
 from tests.sequences.driver import play
 from tests.sequences.stage import Stage
 from tests.workers.conftest import platform_on as platform_on
@@ -28,4 +29,4 @@ def play_on(platform_on) -> Iterator[Play]:  # type: ignore[no-untyped-def]
             raise
 
     yield run
-    assert end_hub(10)
+    assert end_hub(PATIENCE_SECONDS)

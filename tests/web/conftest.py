@@ -16,6 +16,7 @@ from common.models.account import User
 from common.settings import settings
 from common.states import Role
 from tests import builders, rings
+from tests.patience import PATIENCE_SECONDS
 from tests.standstills import bear_standstills
 from web.app import create_app
 from web.websocket.hub import end_hub
@@ -41,7 +42,7 @@ def made_apps(folder: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> 
 
     yield make
     # It would read the stream and the database of whatever the next test is.
-    assert end_hub(10)
+    assert end_hub(PATIENCE_SECONDS)
     rings.settle()
     database.dispose_engines()
     settings.cache_clear()
