@@ -16,6 +16,7 @@ from mcp import ClientSession
 
 from common.models.run import Run
 from common.models.task import Question, Task
+from tests.patience import PATIENCE_SECONDS
 from tests.web.world import SHA, World, all_of, forget_providers, get, served
 from tests.workers.runner import mcp_client
 from workers.runner import tools
@@ -265,7 +266,7 @@ def test_a_cancelled_run_answers_at_once(plain_at_work: AtWork) -> None:
         while not all_of(Question):
             threading.Event().wait(0.01)
         plain_at_work.cancellation.cancel(Why.CANCELLED, "The run was cancelled.")
-        assert held.result(10) == Reply(False, tools.RUN_OVER)
+        assert held.result(PATIENCE_SECONDS) == Reply(False, tools.RUN_OVER)
 
 
 def test_a_platform_that_is_away_is_said_in_time() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -128,12 +128,10 @@ def test_messages_that_are_written_at_once_have_an_order(shop: Shop) -> None:
 
 
 def test_a_message_wakes_the_run_that_waits_for_it(shop: Shop) -> None:
-    got: list[Any] = []
-    waiting = threading.Thread(target=lambda: got.append(shop.fetch(wait=25)))
-    waiting.start()
-    shop.say("wake up")
-    waiting.join(20)
-    assert [one["text"] for one in got[0]] == ["wake up"]
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(shop.fetch, wait=25)
+        shop.say("wake up")
+        assert [one["text"] for one in waiting.result()] == ["wake up"]
 
 
 def test_a_message_is_shown_with_its_author_and_without_secrets_in_the_transcript(shop: Shop) -> None:
@@ -176,12 +174,11 @@ def test_what_a_completed_run_never_acknowledged_is_feedback_of_the_next_one(sho
 def test_a_message_is_acknowledged_before_the_run_waits_for_the_next(shop: Shop) -> None:
     shop.say("use tabs")
     (message,) = shop.fetch()
-    waiting = threading.Thread(target=lambda: shop.fetch(after=message["seq"], wait=25))
-    waiting.start()
-    eventually(lambda: shop.read()["comments"][0]["deliveredAt"], "the message counts as delivered")
-    shop.say("go on")
-    waiting.join(20)
-    assert not waiting.is_alive()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(shop.fetch, after=message["seq"], wait=25)
+        eventually(lambda: shop.read()["comments"][0]["deliveredAt"], "the message counts as delivered")
+        shop.say("go on")
+        assert [one["text"] for one in waiting.result()] == ["go on"]
 
 
 def test_a_message_before_the_claim_is_feedback_and_one_after_it_is_fetched(world: World) -> None:
