@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from flask.testing import FlaskClient
 from playwright.sync_api import Locator, Route, expect
 
 from common.models import Deployment, GroupMember, Project, Run, Task, TaskGroup
@@ -278,6 +279,11 @@ def test_pictures_go_with_a_new_task(reader: PageReader, plain_world: World) -> 
     expect(reader.see("inline-picture").last).to_have_attribute("src", re.compile("^data:image/png"))
 
 
+def _beat(agent: FlaskClient) -> None:
+    """As agents do all the time: who is silent for a minute, as long as a page may take, gets no run."""
+    assert agent.post("/api/runner/heartbeat", json={"runIds": []}).status_code == 200
+
+
 def _write_task_with_a_picture(reader: PageReader, project: Project) -> None:
     reader.open(f"#/projects/{project.id}/tasks")
     reader.see("task-new").click()
@@ -312,10 +318,12 @@ def test_no_agent_begins_a_new_task_before_its_files_are_there(reader: PageReade
         reader.see("task-create").click()
     expect(reader.see("task-card")).to_have_count(1)
 
+    _beat(agent)
     plain_world.claim_nothing(agent)
     with reader.page.expect_response("**/resume"):
         held[0].fallback()
 
+    _beat(agent)
     _run, claim = plain_world.claim(agent)
     assert [one["name"] for one in claim["attachments"]] == ["image.png"]
 
@@ -331,6 +339,7 @@ def test_a_new_task_whose_files_did_not_arrive_says_so_until_somebody_starts_it(
 
     expect(reader.see("toast").filter(has_text="image.png")).to_have_count(1)
     expect(reader.see("card-parked")).to_have_text("Waits for its files")
+    _beat(agent)
     plain_world.claim_nothing(agent)
     reader.see("task-card").click()
     expect(reader.see("next-step")).to_contain_text("Waits for its files")
@@ -338,6 +347,7 @@ def test_a_new_task_whose_files_did_not_arrive_says_so_until_somebody_starts_it(
     reader.see("task-resume").click()
 
     expect(reader.see("task-parked")).to_have_count(0)
+    _beat(agent)
     plain_world.claim(agent)
 
 
