@@ -272,7 +272,9 @@ def test_pictures_go_with_a_new_task(reader: PageReader, plain_world: World) -> 
     paste(reader.see("task-description"))
     paste(reader.see("task-description"))
     expect(reader.see("task-file")).to_have_text([re.compile(r"^image\.png"), re.compile(r"^image-2\.png")])
-    reader.see("task-create").click()
+    # It may begin once both are there: nothing tells this page of one that comes later.
+    with reader.page.expect_response("**/resume"):
+        reader.see("task-create").click()
 
     reader.see("task-card").click()
     expect(reader.see("inline-picture")).to_have_count(2)
