@@ -80,7 +80,7 @@ def test_tasks_with_the_same_title_have_their_own_undo(reader: PageReader, plain
 
         expect(reader.see("undo")).to_have_count(1)
         reader.page.clock.run_for(TIME_FOR_UNDO_MS)
-    expect(reader.see("toast").filter(has_text="1 task cancelled")).to_be_visible()
+        expect(reader.see("toast").filter(has_text="1 task cancelled")).to_be_visible()
     assert {task.id: task.state_ for task in all_of(Task)} == {kept.id: "backlog", dropped.id: "cancelled"}
 
 
