@@ -135,3 +135,24 @@ def test_a_deployment_whose_pods_are_all_not_ready_keeps_them(cluster: ClusterDo
 
     assert "availableReplicas" not in ask(cluster, "GET", path).json()["status"]
     assert cluster.names("pods", "default") == pods
+
+
+def test_a_jobs_log_is_whole_however_often_it_is_read_meanwhile(cluster: ClusterDouble) -> None:
+    command = ["sh", "-c", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); echo $i; done"]
+    container = {"name": "count", "image": "registry.test/count:1", "command": command}
+    template = {"metadata": {}, "spec": {"restartPolicy": "Never", "containers": [container]}}
+    job = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"namespace": "default"},
+        "spec": {"template": template},
+    }
+    path = "/apis/batch/v1/namespaces/default/jobs/count"
+    assert apply(cluster, path, job, "count").ok
+    (pod,) = until(lambda: cluster.names("pods", "default"))
+    log = f"/api/v1/namespaces/default/pods/{pod}/log?container=count"
+    while not ask(cluster, "GET", path).json().get("status", {}).get("conditions"):
+        for _ in range(20):
+            cluster.controllers.log_of(cluster.object("pods", "default", pod), "count")
+
+    assert ask(cluster, "GET", log).text.split() == [str(number) for number in range(1, 20001)]

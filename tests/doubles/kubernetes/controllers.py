@@ -88,9 +88,9 @@ class Controllers:
         if self._node is not None and self._is_nodes(pod):
             return self._node.log(pod, container)
         if pod["metadata"]["uid"] in self._processes:
-            file = self._processes[pod["metadata"]["uid"]].output
-            file.seek(0)
-            return file.read().decode()
+            # Nowhere is it set back: the process writes where the file's one position is.
+            file = self._processes[pod["metadata"]["uid"]].output.fileno()
+            return os.pread(file, os.fstat(file).st_size, 0).decode(errors="replace")
         return self.logs.get(pod["metadata"]["uid"], self._outcome(pod).log)
 
     def address_of(self, pod: Object) -> str | None:
