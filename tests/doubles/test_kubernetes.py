@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import requests
 
 from tests.doubles.kubernetes import ClusterDouble
 from tests.doubles.kubernetes.cluster import TOKEN
+from tests.doubles.kubernetes.store import CLOCK
 from tests.providers.runtime_contract import until
 
 MAPS = "/api/v1/namespaces/default/configmaps"
@@ -119,22 +121,50 @@ def test_nobody_is_served_without_the_token(cluster: ClusterDouble) -> None:
     assert requests.get(cluster.url + "/version", timeout=60).status_code == 401
 
 
-def test_a_deployment_whose_pods_are_all_not_ready_keeps_them(cluster: ClusterDouble) -> None:
-    container = {"name": "app", "image": "registry.test/shop:1"}
+SHOP = "/apis/apps/v1/namespaces/default/deployments/shop"
+
+
+def apply_shop(cluster: ClusterDouble, version: int = 1, *, replicas: int = 2) -> None:
+    container = {"name": "app", "image": f"registry.test/shop:{version}"}
     template = {"metadata": {"labels": {"app": "shop"}}, "spec": {"containers": [container]}}
-    spec = {"replicas": 2, "selector": {"matchLabels": {"app": "shop"}}, "template": template}
+    spec = {"replicas": replicas, "selector": {"matchLabels": {"app": "shop"}}, "template": template}
     deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"namespace": "default"}, "spec": spec}
-    path = "/apis/apps/v1/namespaces/default/deployments/shop"
-    assert apply(cluster, path, deployment, "shop").ok
-    until(lambda: ask(cluster, "GET", path).json().get("status", {}).get("availableReplicas") == 2)
+    assert apply(cluster, SHOP, deployment, "shop").ok
+
+
+def available(cluster: ClusterDouble) -> int:
+    return int(ask(cluster, "GET", SHOP).json().get("status", {}).get("availableReplicas", 0))
+
+
+def tick(cluster: ClusterDouble, times: int = 3) -> None:
+    for _ in range(times):
+        cluster.controllers.tick()
+
+
+def test_a_deployment_whose_pods_are_all_not_ready_keeps_them(cluster: ClusterDouble) -> None:
+    apply_shop(cluster)
+    until(lambda: available(cluster) == 2)
     pods = cluster.names("pods", "default")
     with cluster.standing_still():
         cluster.script("registry.test/shop", "never_ready")
-        for _ in range(3):
-            cluster.controllers.tick()
+        tick(cluster)
 
-    assert "availableReplicas" not in ask(cluster, "GET", path).json()["status"]
+    assert available(cluster) == 0
     assert cluster.names("pods", "default") == pods
+
+
+def test_what_goes_on_has_the_same_version_a_minute_later(
+    cluster: ClusterDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apply_shop(cluster)
+    until(lambda: available(cluster) == 2)
+    with cluster.standing_still():
+        tick(cluster)
+        version = cluster.store.version
+        monkeypatch.setattr(CLOCK, "ahead", timedelta(minutes=1), raising=False)
+        tick(cluster)
+
+        assert cluster.store.version == version
 
 
 def test_a_jobs_log_is_whole_however_often_it_is_read_meanwhile(cluster: ClusterDouble) -> None:

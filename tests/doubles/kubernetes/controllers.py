@@ -22,7 +22,15 @@ from tests.doubles.kubernetes.expansion import expanded
 from tests.doubles.kubernetes.node import Node, exit_code_of
 from tests.doubles.kubernetes.quotas import exceeded_by
 from tests.doubles.kubernetes.stateful_sets import keep_pods
-from tests.doubles.kubernetes.statuses import HEALTHY, Outcome, condition, job_pod_status, pod_status
+from tests.doubles.kubernetes.statuses import (
+    HEALTHY,
+    Outcome,
+    condition,
+    job_pod_status,
+    kept_times,
+    pod_status,
+    since_when,
+)
 from tests.doubles.kubernetes.store import Object, Store, now_text
 
 STEP_SECONDS = 2.0
@@ -216,7 +224,8 @@ class Controllers:
             "observedGeneration": current["metadata"]["generation"],
         }
         if refusal:
-            status["conditions"] = [condition("ReplicaFailure", "True", "FailedCreate", refusal)]
+            found = [condition("ReplicaFailure", "True", "FailedCreate", refusal)]
+            status["conditions"] = since_when(current.get("status", {}), found)
         self._store.report("replicasets", current, status)
         return len(available)
 
@@ -263,14 +272,14 @@ class Controllers:
             progress = condition("Progressing", "False", "ProgressDeadlineExceeded", "timed out progressing")
         else:
             progress = condition("Progressing", "True", "ReplicaSetUpdated", "")
-        former = {one["type"]: one for one in deployment.get("status", {}).get("conditions", [])}.get("Progressing", {})
-        if {**former, "lastUpdateTime": ""} == {**progress, "lastUpdateTime": ""}:
-            progress = former
         status = {
             "observedGeneration": generation,
             "updatedReplicas": updated,
             **{name: count for name, count in total.items() if count},
-            "conditions": [progress, *new.get("status", {}).get("conditions", [])],
+            "conditions": [
+                *since_when(deployment.get("status", {}), [progress]),
+                *new.get("status", {}).get("conditions", []),
+            ],
         }
         self._store.report("deployments", deployment, status)
 
@@ -285,11 +294,8 @@ class Controllers:
             status = self._node.status(pod)
         else:
             status = pod_status(pod, outcome, age, is_once=pod["spec"].get("restartPolicy") == "Never")
-        was_ready = _is_ready(pod)
-        is_ready = status["conditions"][0]["status"] == "True"
-        if is_ready and was_ready:
-            status["conditions"][0] = pod["status"]["conditions"][0]
-        if is_ready != was_ready:
+        status = kept_times(pod["status"], status)
+        if (status["conditions"][0]["status"] == "True") != _is_ready(pod):
             self._born.pop(pod["metadata"]["uid"] + "-ready", None)
             self._ready_for(pod)
         self._store.report("pods", pod, status)

@@ -111,3 +111,25 @@ def condition(kind: str, status: str, reason: str, message: str) -> Object:
     """One condition of a status, seen now."""
     times = {"lastTransitionTime": now_text(), "lastUpdateTime": now_text()}
     return {"type": kind, "status": status, "reason": reason, "message": message, **times}
+
+
+def since_when(former: Object, conditions: list[Object]) -> list[Object]:
+    """Each condition as it is in the former status, where it says the same: its times say since when it holds."""
+    before = {one["type"]: one for one in former.get("conditions", [])}
+    return [_same(before.get(one["type"], {}), one) or one for one in conditions]
+
+
+def _same(former: Object, new: Object) -> Object | None:
+    return former if all(former.get(name) == new[name] for name in ("status", "reason", "message")) else None
+
+
+def kept_times(former: Object, status: Object) -> Object:
+    """The status of a pod that had the former one: what goes on has the times at which it began."""
+    began = {
+        one["name"]: one["state"]["running"] for one in former.get("containerStatuses", []) if "running" in one["state"]
+    }
+    containers = [
+        one | {"state": {"running": began[one["name"]]}} if "running" in one["state"] and one["name"] in began else one
+        for one in status["containerStatuses"]
+    ]
+    return status | {"conditions": since_when(former, status["conditions"]), "containerStatuses": containers}
