@@ -153,6 +153,22 @@ def test_a_deployment_whose_pods_are_all_not_ready_keeps_them(cluster: ClusterDo
     assert cluster.names("pods", "default") == pods
 
 
+def test_an_older_version_keeps_its_pods_until_others_are_available(cluster: ClusterDouble) -> None:
+    apply_shop(cluster)
+    until(lambda: available(cluster) == 2)
+    before = set(cluster.names("pods", "default"))
+    with cluster.standing_still():
+        cluster.script("registry.test/shop", "never_ready")
+        tick(cluster)
+        apply_shop(cluster, version=2)
+        tick(cluster)
+
+        assert len(before & set(cluster.names("pods", "default"))) == 2
+
+        cluster.script("registry.test/shop:2", "healthy")
+    until(lambda: available(cluster) == 2 and not before & set(cluster.names("pods", "default")))
+
+
 def test_what_goes_on_has_the_same_version_a_minute_later(
     cluster: ClusterDouble, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,6 +181,23 @@ def test_what_goes_on_has_the_same_version_a_minute_later(
         tick(cluster)
 
         assert cluster.store.version == version
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_of_a_smaller_deployment_the_pods_that_are_ready_stay(cluster: ClusterDouble, number: int) -> None:
+    apply_shop(cluster, replicas=3)
+    until(lambda: available(cluster) == 3)
+    with cluster.standing_still():
+        ready = cluster.names("pods", "default")[number]
+        cluster.script("registry.test/shop", "never_ready")
+        pod = cluster.object("pods", "default", ready)
+        cluster.store.update("pods", pod, lambda one: one["metadata"]["labels"].update(stays="well"))
+        cluster.script('"stays": "well"', "healthy")
+        tick(cluster)
+        apply_shop(cluster, replicas=1)
+        tick(cluster)
+
+        assert cluster.names("pods", "default") == [ready]
 
 
 def test_a_jobs_log_is_whole_however_often_it_is_read_meanwhile(cluster: ClusterDouble) -> None:

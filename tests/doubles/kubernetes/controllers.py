@@ -18,6 +18,7 @@ import time
 from collections import Counter
 from typing import IO, Any, NamedTuple
 
+from tests.doubles.kubernetes import rollouts
 from tests.doubles.kubernetes.expansion import expanded
 from tests.doubles.kubernetes.node import Node, exit_code_of
 from tests.doubles.kubernetes.quotas import exceeded_by
@@ -34,8 +35,6 @@ from tests.doubles.kubernetes.statuses import (
 from tests.doubles.kubernetes.store import Object, Store, now_text
 
 STEP_SECONDS = 2.0
-
-_REVISION = "deployment.kubernetes.io/revision"
 
 
 class _Process(NamedTuple):
@@ -142,9 +141,9 @@ class Controllers:
         mark = self._mark_of(deployment)
         name = f"{about['name']}-{mark}"
         new = next((one for one in sets if one["metadata"]["name"] == name), None)
-        revisions = [int(one["metadata"]["annotations"][_REVISION]) for one in sets]
+        revisions = [int(one["metadata"]["annotations"][rollouts.REVISION]) for one in sets]
         if new is None:
-            new = self._store.put("replicasets", _replica_set(deployment, name, mark))
+            new = self._store.put("replicasets", rollouts.replica_set(deployment, name, mark))
             revisions.append(0)
         # Only the newest set takes the Deployment's gate on; what an older one has in service stays in service.
         gate = spec.get("minReadySeconds", 0)
@@ -153,25 +152,20 @@ class Controllers:
             new["spec"]["minReadySeconds"] = gate
             new = self._store.put("replicasets", new)
         old = [one for one in sets if one["metadata"]["name"] != name]
-        revision = int(new["metadata"]["annotations"].get(_REVISION, 0))
+        revision = int(new["metadata"]["annotations"].get(rollouts.REVISION, 0))
         if revision < max(revisions) or revision == 0:
             revision = max(revisions) + 1
             new = copy.deepcopy(new)
-            new["metadata"]["annotations"][_REVISION] = str(revision)
+            new["metadata"]["annotations"][rollouts.REVISION] = str(revision)
             self._store.put("replicasets", new)
-        if about.get("annotations", {}).get(_REVISION) != str(revision):
+        if about.get("annotations", {}).get(rollouts.REVISION) != str(revision):
             deployment = copy.deepcopy(deployment)
-            deployment["metadata"].setdefault("annotations", {})[_REVISION] = str(revision)
+            deployment["metadata"].setdefault("annotations", {})[rollouts.REVISION] = str(revision)
             deployment = self._store.put("deployments", deployment)
-        wanted = spec.get("replicas", 1)
-        available = {one["metadata"]["name"]: self._fill(one) for one in [*old, new]}
-        # One more at a time, and never fewer because some are not ready.
-        self._scale(new, min(wanted, max(new["spec"]["replicas"], available[name] + 1)))
-        spare = max(0, wanted - available[name])
-        for one in old:
-            kept = min(spare, available[one["metadata"]["name"]])
-            self._scale(one, kept)
-            spare -= kept
+        there = [rollouts.Pods(one["spec"]["replicas"], self._fill(one)) for one in [*old, new]]
+        fresh, kept = rollouts.step(spec.get("replicas", 1), there[-1], there[:-1])
+        for one, replicas in zip([*old, new], [*kept, fresh], strict=True):
+            self._scale(one, replicas)
         self._report(deployment, name)
         for one in [*old, new]:
             self._fill(one)
@@ -206,7 +200,8 @@ class Controllers:
         assert current is not None
         pods = self._pods_of(current)
         wanted = current["spec"]["replicas"]
-        for pod in pods[wanted:]:
+        # Those that are not ready go first, as with a real one: their names are random.
+        for pod in sorted(pods, key=_is_ready)[: max(0, len(pods) - wanted)]:
             self._store.remove("pods", namespace, pod["metadata"]["name"])
         refusal = None
         for number in range(len(pods), wanted):
@@ -374,31 +369,12 @@ def _is_ready(pod: Object) -> bool:
     )
 
 
-def _owner(thing: Object, kind: str) -> Object:
-    about = thing["metadata"]
-    return {"apiVersion": "v1", "kind": kind, "name": about["name"], "uid": about["uid"], "controller": True}
-
-
-def _replica_set(deployment: Object, name: str, mark: str) -> Object:
-    template = copy.deepcopy(deployment["spec"]["template"])
-    template["metadata"].setdefault("labels", {})["pod-template-hash"] = mark
-    about = {
-        "name": name,
-        "namespace": deployment["metadata"]["namespace"],
-        "labels": dict(template["metadata"]["labels"]),
-        "annotations": {_REVISION: "0"},
-        "ownerReferences": [_owner(deployment, "Deployment")],
-    }
-    spec = {"replicas": 0, "selector": {"matchLabels": {"pod-template-hash": mark}}, "template": template}
-    return {"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": about, "spec": spec}
-
-
 def _pod(owner: Object, name: str, number: int) -> Object:
     template = copy.deepcopy(owner["spec"]["template"])
     about = {
         "name": name,
         "namespace": owner["metadata"]["namespace"],
         "labels": template["metadata"].get("labels", {}),
-        "ownerReferences": [_owner(owner, owner["kind"])],
+        "ownerReferences": [rollouts.owner_of(owner, owner["kind"])],
     }
     return {"apiVersion": "v1", "kind": "Pod", "metadata": about, "spec": template["spec"], "status": {}}
