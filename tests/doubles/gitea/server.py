@@ -23,6 +23,7 @@ from tests.doubles.gitea.api import Call, answer
 from tests.doubles.gitea.bell import Bell
 from tests.doubles.gitea.contract import Contract, describe
 from tests.doubles.gitea.model import Model, Repo, User
+from tests.patience import PATIENCE_SECONDS
 from tests.ports import free_port
 
 _GIT = re.compile(r"/(?P<owner>[^/]+)/(?P<name>[^/]+)\.git/(?P<service>info/refs|git-upload-pack|git-receive-pack)")
@@ -222,9 +223,11 @@ class GiteaDouble:
             return Response("This repo is archived. You can view files and clone it, but cannot push\n", 403)
         if service != "git-receive-pack":
             return _backend(request, repo, service, user.login, self.model.owners)
-        before = repo.refs()
-        reply = _backend(request, repo, service, user.login, self.model.owners)
+        request.get_data()
         with self._lock:
+            # What others push or merge meanwhile is not this push.
+            before = repo.refs()
+            reply = _backend(request, repo, service, user.login, self.model.owners)
             after = repo.refs()
             if after != before:
                 self.effects[f"push {owner}/{name}"] += 1
@@ -276,7 +279,9 @@ def _backend(request: Request, repo: Repo, service: str, login: str, owners: set
         "TAG_RULES": json.dumps(list(repo.tag_rules.values())),
         "IS_BROKEN": "1" if request.environ["is_broken_hook"] else "",
     }  # fmt: skip
-    done = subprocess.run(["git", "http-backend"], input=content, env=variables, capture_output=True, timeout=60)
+    done = subprocess.run(
+        ["git", "http-backend"], input=content, env=variables, capture_output=True, timeout=PATIENCE_SECONDS
+    )
     head, _, body = done.stdout.partition(b"\r\n\r\n")
     headers = [tuple(line.split(": ", 1)) for line in head.decode().splitlines() if ": " in line]
     status = next((value for key, value in headers if key == "Status"), "200 OK")
