@@ -22,17 +22,20 @@ from common.providers.runtime.kube import connect
 from common.providers.runtime.permissions import NEEDED, Permission
 from common.settings import from_env
 from tests.doubles.kubernetes import ClusterDouble
+from tests.patience import PATIENCE_SECONDS
 
 AGENTS = {"AIWORKER_AGENTS_MAX": "3", "AIWORKER_INTERNAL_URL": "http://web.platform.svc:3000"}
 PART_OF = {"app.kubernetes.io/part-of": "aiworker"}
 Examine = Callable[..., list[Finding]]
+
+PATIENT = (PATIENCE_SECONDS, PATIENCE_SECONDS)
 
 
 @pytest.fixture
 def examine(cluster: ClusterDouble, tmp_path: Path) -> Examine:
     """The findings on the double with these settings beside the usual ones."""
 
-    def look(timeout_seconds: tuple[float, float] = (2.0, 5.0), **more: str) -> list[Finding]:
+    def look(timeout_seconds: tuple[float, float] = PATIENT, **more: str) -> list[Finding]:
         environ = {
             "AIWORKER_SECRET_KEY": "0123456789abcdef" * 2,
             "AIWORKER_DATA_DIR": str(tmp_path),

@@ -14,9 +14,12 @@ from common.providers.forge.gitea.server_examination import NOBODY, examine_gite
 from common.settings import from_env
 from tests.doubles.gitea import Fault, GiteaDouble
 from tests.doubles.gitea.access import Access
+from tests.patience import PATIENCE_SECONDS
 
 Examine = Callable[..., list[Finding]]
 ALL = {"write:admin", "write:organization", "write:repository", "write:issue", "write:user"}
+
+PATIENT = (PATIENCE_SECONDS, PATIENCE_SECONDS)
 
 
 @pytest.fixture
@@ -31,11 +34,14 @@ def server(tmp_path: Path) -> Iterator[GiteaDouble]:
 @pytest.fixture
 def examine(server: GiteaDouble, tmp_path: Path) -> Examine:
     """The findings on the double with these settings beside the usual ones."""
-    return lambda timeout_seconds=(2.0, 5.0), **more: look_at(server, tmp_path, timeout_seconds, **more)
+    return lambda timeout_seconds=PATIENT, **more: look_at(server, tmp_path, timeout_seconds, **more)
 
 
 def look_at(
-    server: GiteaDouble, directory: Path, timeout_seconds: tuple[float, float] = (2.0, 5.0), **more: str
+    server: GiteaDouble,
+    directory: Path,
+    timeout_seconds: tuple[float, float] = PATIENT,
+    **more: str,
 ) -> list[Finding]:
     environ = {
         "AIWORKER_SECRET_KEY": "0123456789abcdef" * 2,
