@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
+from types import SimpleNamespace
 
 import pytest
 
@@ -20,7 +21,8 @@ def test_ids_sort_in_the_order_of_their_making() -> None:
 
 def test_ids_sort_though_the_clock_is_set_back(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([2_000_000_000.0, 1_999_999_999.0, 1_999_999_999.5, 2_000_000_000.001])
-    monkeypatch.setattr("time.time", lambda: next(clock))
+    # Of that module alone: what else looks at the clock meanwhile takes none of these.
+    monkeypatch.setattr(names, "time", SimpleNamespace(time=lambda: next(clock)))
 
     made = [names.new_id() for _ in range(4)]
 
@@ -44,4 +46,7 @@ def test_ids_of_threads_are_distinct_and_each_thread_sees_its_own_in_order() -> 
 
 
 def test_the_short_ids_of_one_moment_differ() -> None:
-    assert len({names.short_id(names.new_id()) for _ in range(1_000)}) == 1_000
+    made = {names.short_id(names.new_id()) for _ in range(1_000)}
+
+    # They are 32 bits of chance: in one of 8,600 runs two of them are the same.
+    assert len(made) >= 998
