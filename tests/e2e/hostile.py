@@ -21,7 +21,7 @@ MARK = "CANARY"
 class Targets:
     """What the script tries. files: paths to read, to list, and to plant a file beside. addresses: host and port.
     sockets: of the machine; `@name` for an abstract one. forges: URLs to push to. trap: what a hook or filter would
-    run. roots, skipped: where it looks for canaries.
+    run. roots, skipped: where it looks for canaries. seconds: how long it waits for an answer.
     """
 
     files: list[str] = field(default_factory=list)
@@ -33,6 +33,7 @@ class Targets:
     trap: str = "#!/bin/sh\n"
     roots: list[str] = field(default_factory=lambda: ["/"])
     skipped: list[str] = field(default_factory=list)
+    seconds: float = 3.0
 
 
 def files_of(targets: Targets) -> Mapping[str, str]:
@@ -81,6 +82,7 @@ PLATFORM = (b"workers.runner\0", b"workers.supervisor\0", b"gunicorn")
 QUERY = b"\x124\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x06CANARY\x07example\x03com\x00\x00\x01\x00\x01"
 here = pathlib.Path(__file__).resolve().parent
 config = json.loads((here / "targets.json").read_text())
+seconds = config["seconds"]
 report = {"read": [], "reached": [], "done": [], "tried": {"files": 0, "addresses": 0, "processes": 0}}
 
 
@@ -132,8 +134,7 @@ for entry in pathlib.Path("/proc").iterdir():
 
 
 def connect(host, port):
-    with contextlib.suppress(OSError), socket.create_connection((host, port), 2) as peer:
-        peer.settimeout(2)
+    with contextlib.suppress(OSError), socket.create_connection((host, port), seconds) as peer:
         peer.sendall(b"GET /CANARY-from-inside HTTP/1.0\r\n\r\n")
         if peer.recv(100).startswith(b"HTTP/1.1 200") or (host, port) not in doors:
             note("reached", f"{host}:{port}")
@@ -157,7 +158,8 @@ for url in config["urls"]:
     # As its environment says, through the proxy or not; and without it.
     for handlers in ([], [urllib.request.ProxyHandler({})], [urllib.request.ProxyHandler({"http": "http://127.0.0.1:3128"})]):
         report["tried"]["addresses"] += 1
-        with contextlib.suppress(Exception), urllib.request.build_opener(*handlers).open(url, timeout=3) as answer:
+        opener = urllib.request.build_opener(*handlers)
+        with contextlib.suppress(Exception), opener.open(url, timeout=seconds) as answer:
             note("reached", f"{url} {answer.status}")
 # A name server anywhere: that it may be asked is enough.
 with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
