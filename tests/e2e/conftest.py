@@ -18,9 +18,8 @@ from tests.e2e.talk import Talk
 @pytest.fixture(scope="package")
 def quiet_instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     """One for all files test_browser_…: tests make projects of their own, and remove what the whole platform shows."""
-    with running(
-        tmp_path_factory.mktemp("instance"), AIWORKER_AGENTS="0", AIWORKER_OUTGOING_ALLOW="127.0.0.1"
-    ) as started:
+    environ = {"AIWORKER_AGENTS": "0", "AIWORKER_OUTGOING_ALLOW": "127.0.0.1", "AIWORKER_ACCESS_TOKEN_SECONDS": "86400"}
+    with running(tmp_path_factory.mktemp("instance"), **environ) as started:
         yield started
 
 
