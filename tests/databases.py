@@ -5,14 +5,19 @@ The schema is made once per test process and kind: a migration takes longer than
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import sqlalchemy as sa
+
+from common.mariadb_connection import PatientConnection
 from tests.servers import ROOT, MariaDB
 
 _UPGRADE = "from common.services.health.schema import upgrade; upgrade()"
@@ -71,3 +76,20 @@ def sqlite_url(path: Path) -> str:
 def _rows(cursor: Any, table: str) -> list[tuple[Any, ...]]:
     cursor.execute(f"select * from `{table}`")
     return list(cursor.fetchall())
+
+
+@contextlib.contextmanager
+def hurried(engine: sa.Engine) -> Iterator[None]:
+    """Whoever takes a connection to MariaDB meanwhile has 0.2 s for each answer, unless he allows it more himself.
+
+    That it was made, and made ready, is not part of that: a busy server takes as long.
+    """
+
+    def hurry(connection: PatientConnection, *_others: object) -> None:
+        connection.read_seconds = 0.2
+
+    sa.event.listen(engine, "checkout", hurry)
+    try:
+        yield
+    finally:
+        sa.event.remove(engine, "checkout", hurry)

@@ -20,11 +20,11 @@ from alembic.script import ScriptDirectory
 
 from common import database
 from common.errors import Misconfigured
-from common.mariadb_connection import PatientConnection
 from common.path_patterns import PathPatterns
 from common.sealing import seal, unseal
 from common.services.health.schema import _alone, _config, _revisions, is_current, migration_lock, upgrade
-from tests.databases import sqlite_url
+from tests.databases import hurried, sqlite_url
+from tests.patience import PATIENCE_SECONDS
 from tests.servers import MariaDB
 
 PROOF = importlib.import_module("common.migrations.versions.0004_proof_and_approval")
@@ -248,14 +248,13 @@ def _schema(engine: sa.Engine) -> dict[str, list[str]]:
 
 
 def test_an_upgrade_waits_for_the_server_longer_than_other_statements(
-    use_database: Callable[[str], None], mariadb: MariaDB, monkeypatch: pytest.MonkeyPatch
+    use_database: Callable[[str], None], mariadb: MariaDB
 ) -> None:
     url = mariadb.new_database()
     use_database(url)
     alembic("upgrade", "0034")
     database.dispose_engines()
-    monkeypatch.setattr(PatientConnection, "read_seconds", 0.2)
-    with mariadb.connect(sa.make_url(url).database) as reader, reader.cursor() as cursor:
+    with hurried(database.engine()), mariadb.connect(sa.make_url(url).database) as reader, reader.cursor() as cursor:
         # As a backup does: until it ends, no index is added to the table.
         cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
         cursor.execute("SELECT * FROM agents")
@@ -265,25 +264,25 @@ def test_an_upgrade_waits_for_the_server_longer_than_other_statements(
             with pytest.raises(TimeoutError):
                 upgrading.result(1)
             reader.rollback()
-            upgrading.result(60)
+            upgrading.result(PATIENCE_SECONDS)
 
     assert is_current()
 
 
-def test_an_upgrade_waits_for_another_one(
-    use_database: Callable[[str], None], mariadb: MariaDB, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_upgrade_waits_for_another_one(use_database: Callable[[str], None], mariadb: MariaDB) -> None:
     url = mariadb.new_database()
     use_database(url)
     lock = migration_lock(sa.make_url(url).database or "")
-    monkeypatch.setattr(PatientConnection, "read_seconds", 0.2)
-    with mariadb.connect() as other, other.cursor() as cursor, ThreadPoolExecutor(1) as threads:
+    with (
+        hurried(database.engine()), mariadb.connect() as other, other.cursor() as cursor,
+        ThreadPoolExecutor(1) as threads,
+    ):  # fmt: skip
         cursor.execute("SELECT GET_LOCK(%s, 0)", (lock,))
         upgrading = threads.submit(upgrade)
         with pytest.raises(TimeoutError):
             upgrading.result(1)
         cursor.execute("SELECT RELEASE_LOCK(%s)", (lock,))
-        upgrading.result(60)
+        upgrading.result(PATIENCE_SECONDS)
 
     assert is_current()
 
@@ -295,7 +294,7 @@ def test_an_upgrade_does_not_wait_for_one_of_another_database(
     with mariadb.connect() as other, other.cursor() as cursor, ThreadPoolExecutor(1) as threads:
         for lock in ("aiworker-migrate", migration_lock("another")):
             cursor.execute("SELECT GET_LOCK(%s, 0)", (lock,))
-        threads.submit(upgrade).result(60)
+        threads.submit(upgrade).result(PATIENCE_SECONDS)
 
     assert is_current()
 
