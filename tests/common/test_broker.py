@@ -20,6 +20,7 @@ from common.services import jobs as rows
 from common.settings import settings
 from common.transaction import Transaction, transactional
 from tests.e2e.instance import wait_until
+from tests.patience import PATIENCE_SECONDS
 from tests.rings import rung
 
 KEY = "00000000-0000-0000-0000-000000000000"
@@ -92,7 +93,7 @@ def _end_lease(tx: Transaction, job_id: str, *, in_seconds: float) -> None:
 def test_a_job_whose_worker_died_is_rung_when_its_lease_ends(client: redis.Redis) -> None:
     job_id = _enqueue()
     assert rows.claim_job(job_id) is not None
-    assert announcer().flush(10)
+    assert announcer().flush(PATIENCE_SECONDS)
     client.flushall()
 
     @transactional
@@ -115,14 +116,14 @@ def test_a_queue_that_nobody_reads_is_rung_no_fuller(client: redis.Redis, monkey
             tx.enqueue(jobs.WATCH_REPOSITORY, f"project-{number}", project_id=None)
 
     enqueue_slow(4)
-    assert announcer().flush(10)
+    assert announcer().flush(PATIENCE_SECONDS)
     for _sweep in range(5):
         rows.sweep_jobs()
-        assert announcer().flush(10)
+        assert announcer().flush(PATIENCE_SECONDS)
     assert len(rung(jobs.WATCH_REPOSITORY.queue)) == 4
 
     quick = _enqueue()
-    assert announcer().flush(10)
+    assert announcer().flush(PATIENCE_SECONDS)
     client.flushall()
     assert rows.sweep_jobs() == 5
     wait_until("the jobs to be rung", lambda: len(rung(jobs.WATCH_REPOSITORY.queue)) == 4)

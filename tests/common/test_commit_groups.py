@@ -22,6 +22,7 @@ from common.models import EventRow, Feed
 from common.transaction import Transaction, snapshot, transactional
 from tests.databases import sqlite_url
 from tests.e2e.instance import wait_until
+from tests.patience import PATIENCE_SECONDS
 
 Start = Callable[[Callable[[], object]], "Future[object]"]
 
@@ -77,7 +78,7 @@ def test_what_comes_meanwhile_is_committed_with_the_first(start: Start) -> None:
     assert not any(one.done() for one in [first, *others]), "nobody hears of a result before the commit"
     _commit()
 
-    assert [one.result(10) for one in [first, *others]] == ["a", "b", "c"]
+    assert [one.result(PATIENCE_SECONDS) for one in [first, *others]] == ["a", "b", "c"]
     assert _names() == [(1, "a"), (2, "b"), (3, "c")]
 
 
@@ -91,7 +92,7 @@ def test_only_what_is_for_the_same_database_joins(
     wait_until("the other is done", lambda: _size() == 2 or commit_groups._joinable is not group)
     _commit()
 
-    assert (first.result(10), other.result(10)) == ("a", "b")
+    assert (first.result(PATIENCE_SECONDS), other.result(PATIENCE_SECONDS)) == ("a", "b")
     assert _names() == [(1, "b")]
 
 
@@ -109,9 +110,9 @@ def test_one_that_raises_undoes_its_own_writes_alone(start: Start) -> None:
     assert not failing.done(), "its error may come from what is not committed yet"
     _commit()
 
-    assert (first.result(10), third.result(10)) == ("a", "c")
+    assert (first.result(PATIENCE_SECONDS), third.result(PATIENCE_SECONDS)) == ("a", "c")
     with pytest.raises(NotFound):
-        failing.result(10)
+        failing.result(PATIENCE_SECONDS)
     assert _names() == [(1, "a"), (2, "c")]
 
 
@@ -123,9 +124,9 @@ def test_a_violated_constraint_undoes_its_own_writes_alone(start: Start) -> None
     wait_until("the second is done", lambda: _size() == 2)
     _commit()
 
-    assert first.result(10) == "a"
+    assert first.result(PATIENCE_SECONDS) == "a"
     with pytest.raises(IntegrityError):
-        doubled.result(10)
+        doubled.result(PATIENCE_SECONDS)
     assert _names() == [(1, "a")]
 
 
@@ -143,7 +144,7 @@ def test_if_sqlite_ends_the_transaction_nobody_hears_of_success(start: Start) ->
 
     for one in (first, second):
         with pytest.raises(database.DiskFull):
-            one.result(10)
+            one.result(PATIENCE_SECONDS)
     assert _names() == []
     _commit()
     assert _record("c") == "c"
@@ -159,10 +160,10 @@ def test_one_that_was_interrupted_ends_the_waiting_of_the_others(start: Start) -
     second = start(lambda: _record("b", interrupt))
 
     with pytest.raises(KeyboardInterrupt):
-        second.result(10)
+        second.result(PATIENCE_SECONDS)
     assert not first.done()
     _commit()
-    assert first.result(10) == "a"
+    assert first.result(PATIENCE_SECONDS) == "a"
     assert _names() == [(1, "a")]
 
 
@@ -196,10 +197,10 @@ def test_one_that_is_interrupted_while_it_waits_for_the_lock_does_not_keep_it(st
         wait_until("it to wait", lambda: commit_groups.waiting == set(threads) != set())
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(threads[0]), ctypes.py_object(SoftTimeLimitExceeded))
     with pytest.raises(SoftTimeLimitExceeded):
-        waiting.result(10)
+        waiting.result(PATIENCE_SECONDS)
     _commit()
 
-    assert start(lambda: _record("b")).result(10) == "b"
+    assert start(lambda: _record("b")).result(PATIENCE_SECONDS) == "b"
 
 
 def test_the_end_of_one_jobs_time_is_not_the_others(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,6 +214,6 @@ def test_the_end_of_one_jobs_time_is_not_the_others(start: Start, monkeypatch: p
     _commit()
 
     with pytest.raises(SoftTimeLimitExceeded):
-        first.result(10)
+        first.result(PATIENCE_SECONDS)
     with pytest.raises(Busy, match="interrupted"):
-        second.result(10)
+        second.result(PATIENCE_SECONDS)

@@ -22,6 +22,7 @@ from common.services import jobs as rows
 from common.settings import settings
 from common.transaction import Transaction, transactional
 from tests.e2e.instance import wait_until
+from tests.patience import PATIENCE_SECONDS
 from tests.rings import rung
 from tests.servers import ROOT
 
@@ -71,10 +72,10 @@ def test_a_claim_waits_for_the_commit(before_commit: Before, another_thread: Thr
     before_commit(claim)
     job_id = _enqueue()
 
-    lease = claims[0].result(10)
+    lease = claims[0].result(PATIENCE_SECONDS)
     assert lease is not None
     assert lease.job_id == job_id
-    assert announcer().flush(10)
+    assert announcer().flush(PATIENCE_SECONDS)
     assert _rung() == [job_id], "it is sent once"
 
 
@@ -103,7 +104,7 @@ def test_while_others_write_it_leaves_after_the_commit(before_commit: Before) ->
     sent: list[list[str]] = []
 
     def look() -> None:
-        assert announcer().flush(10)
+        assert announcer().flush(PATIENCE_SECONDS)
         sent.append(_rung())
 
     before_commit(look)
@@ -112,7 +113,7 @@ def test_while_others_write_it_leaves_after_the_commit(before_commit: Before) ->
         job_id = _enqueue()
     finally:
         transaction._writing.discard(0)
-    assert announcer().flush(10)
+    assert announcer().flush(PATIENCE_SECONDS)
     assert (sent, _rung()) == ([[]], [job_id])
 
 
@@ -122,7 +123,7 @@ def test_a_message_with_a_delay_leaves_after_the_commit(before_commit: Before) -
         return tx.enqueue(jobs.RELEASE_RUN, new_id(), project_id=None, after_seconds=0.2)
 
     def look() -> None:
-        assert announcer().flush(10)
+        assert announcer().flush(PATIENCE_SECONDS)
         assert announcer()._later == []
 
     before_commit(look)
@@ -137,9 +138,10 @@ monkey.patch_all()
 from common import jobs
 from common.announcer import announcer
 from common.transaction import transactional
+from tests.patience import PATIENCE_SECONDS
 
 transactional(lambda tx: tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None))()
-assert announcer().flush(10)
+assert announcer().flush(PATIENCE_SECONDS)
 """
 
 
@@ -147,7 +149,7 @@ def test_a_commit_that_holds_all_greenlets_is_not_preceded_by_a_message(on_datab
     """It could not be sent before the commit, and after it only once the request has given way."""
     feed.client(timeout=60).flushall()
 
-    subprocess.run([sys.executable, "-c", _IN_GREENLETS], check=True, timeout=60, cwd=ROOT)
+    subprocess.run([sys.executable, "-c", _IN_GREENLETS], check=True, timeout=PATIENCE_SECONDS, cwd=ROOT)
 
     (text,) = cast("list[str]", feed.client(timeout=60).lrange(f"{settings().instance}:quick", 0, -1))
     (job_id, *says_early), _kwargs, _embed = json.loads(base64.b64decode(json.loads(text)["body"]))

@@ -18,6 +18,7 @@ from common.models import Job
 from common.outbox import Outbox, acting, actor
 from common.transaction import Transaction, snapshot, transactional
 from tests.common.test_transaction import _events, _record
+from tests.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]
 RECORD_TWENTY = """
@@ -58,7 +59,7 @@ def test_many_threads_leave_no_gap_in_a_feed(on_database: str) -> None:
 
 def test_many_processes_leave_no_gap_in_a_feed(on_database: str) -> None:
     processes = [subprocess.Popen([sys.executable, "-c", RECORD_TWENTY], cwd=ROOT) for _ in range(4)]
-    assert [process.wait(60) for process in processes] == [0, 0, 0, 0]
+    assert [process.wait(PATIENCE_SECONDS) for process in processes] == [0, 0, 0, 0]
     assert [row.seq for row in _events("p")] == list(range(1, 81))
     assert [row.seq for row in _events("q")] == [1, 2, 3, 4]
 
@@ -141,15 +142,15 @@ def test_what_is_announced_in_the_moment_of_the_last_ones_end_is_waited_for(
 
     def try_(announcement: Announcement) -> None:
         if tried:
-            assert may_go_on.wait(10)
+            assert may_go_on.wait(PATIENCE_SECONDS)
         tried.extend(entry.feed for entry in announcement.entries)
 
     monkeypatch.setattr(one._queue, "empty", found_empty)
     monkeypatch.setattr(one, "_try", try_)
     announce("first")
-    assert is_put.wait(10)
+    assert is_put.wait(PATIENCE_SECONDS)
 
     assert not one.flush(0.1)
     may_go_on.set()
-    assert one.flush(10)
+    assert one.flush(PATIENCE_SECONDS)
     assert tried == ["first", "second"]

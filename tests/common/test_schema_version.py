@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from tests.databases import create_schema, sqlite_url
+from tests.patience import PATIENCE_SECONDS
 from tests.servers import ROOT, MariaDB
 
 NEWER = "9999"
@@ -75,5 +76,5 @@ def test_an_upgrade_waits_for_another_process_that_writes(tmp_path: Path) -> Non
         with pytest.raises(subprocess.TimeoutExpired):
             upgrade.wait(2)
         writer.execute("COMMIT")
-        assert upgrade.wait(60) == 0
+        assert upgrade.wait(PATIENCE_SECONDS) == 0
     writer.close()
