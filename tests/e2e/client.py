@@ -44,7 +44,9 @@ class Client:
 
     @classmethod
     def login(cls, url: str, username: str, password: str) -> Client:
-        reply = requests.post(f"{url}/api/auth/login", json={"username": username, "password": password}, timeout=30)
+        reply = requests.post(
+            f"{url}/api/auth/login", json={"username": username, "password": password}, timeout=PATIENCE_SECONDS
+        )
         assert reply.status_code == 200, reply.text
         return cls(url, reply.json()["accessToken"])
 
@@ -66,7 +68,7 @@ class Client:
 
     def _call(self, method: str, path: str, body: Json, status: int) -> Json:
         def send() -> requests.Response:
-            return self._session.request(method, f"{self.url}/api{path}", json=body, timeout=60)
+            return self._session.request(method, f"{self.url}/api{path}", json=body, timeout=PATIENCE_SECONDS)
 
         reply = send() if method != "GET" or status == 503 else read_when_told(send)
         assert reply.status_code == status, f"{method} {path}: {reply.status_code} {reply.text}"
@@ -85,7 +87,7 @@ class Listener:
         self._problem: str | None = None
         self._open = contextlib.ExitStack()
         self._socket = self._open.enter_context(
-            connect(url.replace("http", "ws", 1) + "/ws", max_size=2**22, open_timeout=30)
+            connect(url.replace("http", "ws", 1) + "/ws", max_size=2**22, open_timeout=PATIENCE_SECONDS)
         )
         self._send("auth", {"token": token})
         self._send("subscribe", {"projectId": project_id, "afterSeq": 0})

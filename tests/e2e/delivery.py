@@ -22,6 +22,7 @@ import requests
 from common.machine.children import PARENT_DEATH_COMMAND
 from tests.e2e.instance import ROOT, Instance, wait_until
 from tests.e2e.story import Story
+from tests.patience import PATIENCE_SECONDS
 from tests.processes import lives, words
 
 LISTENING = "0A"
@@ -74,7 +75,7 @@ class Repeated:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._done.set()
-        self._thread.join(30)
+        self._thread.join(PATIENCE_SECONDS)
         if kind is None and self._problem is not None:
             raise self._problem
 
@@ -102,7 +103,7 @@ class DefaultBranch:
             return self._look()
 
     def _look(self) -> str:
-        reply = self._session.get(self._url, timeout=30)
+        reply = self._session.get(self._url, timeout=PATIENCE_SECONDS)
         assert reply.status_code == 200, f"{self._url} answers {reply.status_code}"
         found = re.search(r"([0-9a-f]{40}) refs/heads/main\n", reply.text)
         assert found, f"there is no main in {reply.text!r}"
@@ -120,7 +121,7 @@ class Visitor:
 
     def ask(self) -> None:
         try:
-            reply = requests.get(self._url, timeout=20)
+            reply = requests.get(self._url, timeout=PATIENCE_SECONDS)
             self.answers.append((reply.status_code, reply.text.strip()))
         except requests.RequestException as error:
             self.answers.append((0, str(error)))

@@ -11,6 +11,7 @@ import requests
 from tests.e2e.instance import Instance, wait_until
 from tests.e2e.story import Story, tell_first
 from tests.e2e.story_tasks import SECOND
+from tests.patience import PATIENCE_SECONDS
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class StoryElsewhere(Story):
             return "(what is not read: nodes are simulated)"
         if self._places.ingress_url is None:
             return super().look(who, url, expected)
-        reply = requests.get(self._places.ingress_url, headers={"Host": urlsplit(url).netloc}, timeout=30)
+        reply = requests.get(self._places.ingress_url, headers={"Host": urlsplit(url).netloc}, timeout=PATIENCE_SECONDS)
         saw = reply.text.strip()
         assert (reply.status_code, saw) == (200, expected), f"{who} answers {reply.status_code} {saw!r}"
         return saw

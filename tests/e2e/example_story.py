@@ -18,6 +18,7 @@ from tests.e2e.contract.platform import NO_WAITING, PASSWORD, Platform, eventual
 from tests.e2e.example_reviews import review_by_a_person, review_by_an_agent
 from tests.e2e.example_tests import KEPT, LUCK
 from tests.made_secrets import github_token
+from tests.patience import PATIENCE_SECONDS
 from tests.web.gateway.upstream import Script, Upstream
 
 Json = Any
@@ -134,7 +135,9 @@ class Teller:
 
     def fail(self, job_id: str) -> None:
         """Make a job one that was given up, as a fault that lasts for hours does."""
-        with contextlib.closing(sqlite3.connect(self.platform.folder / "data" / "aiworker.db", timeout=20)) as database:
+        with contextlib.closing(
+            sqlite3.connect(self.platform.folder / "data" / "aiworker.db", timeout=PATIENCE_SECONDS)
+        ) as database:
             database.execute("UPDATE jobs SET state = 'failed', error = 'gave up' WHERE id = ?", (job_id,))
             database.commit()
 
@@ -162,7 +165,7 @@ class Teller:
             f"{models['addresses']['anthropic']}/v1/messages",
             headers={"x-api-key": models["token"]},
             json={"model": MODEL, "max_tokens": 500, "messages": [{"role": "user", "content": "Go on"}]},
-            timeout=30,
+            timeout=PATIENCE_SECONDS,
         )
         assert reply.status_code == status, reply.text
 

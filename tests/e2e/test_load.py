@@ -15,6 +15,7 @@ from tests.e2e.client import Client, Listener
 from tests.e2e.contract.caller import Caller
 from tests.e2e.contract.fake_agent import FakeAgent
 from tests.e2e.instance import running, wait_until
+from tests.patience import PATIENCE_SECONDS
 
 CLIENTS = 8
 TASKS = 400
@@ -29,7 +30,7 @@ class _Writer:
         self._project_ids = project_ids
 
     def write(self, numbers: range, start: threading.Barrier) -> list[str]:
-        start.wait(60)
+        start.wait(PATIENCE_SECONDS)
         try:
             return [self._one(number) for number in numbers]
         finally:
@@ -68,7 +69,7 @@ def test_eight_clients_create_four_hundred_tasks_at_once(
                 pool.submit(_Writer(instance.url, api.token, ids).write, range(n, TASKS, CLIENTS), start)
                 for n in range(CLIENTS)
             ]
-            made = [task_id for one in writing for task_id in one.result(90)]
+            made = [task_id for one in writing for task_id in one.result(PATIENCE_SECONDS)]
         print(f"{kind}: {TASKS} tasks in {time.monotonic() - began:.1f} s")
 
         assert len(set(made)) == TASKS

@@ -21,6 +21,7 @@ from tests.doubles.sentry_receiver import SentryReceiver
 from tests.doubles.webhook_receiver import WebhookReceiver
 from tests.e2e.client import Client
 from tests.e2e.instance import ROOT, Instance, running, wait_until
+from tests.patience import PATIENCE_SECONDS
 
 TRACE_ID, OURS = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 STEPS = "```steps\n- run: echo $TRACEPARENT > trace.txt\n```\n"
@@ -115,7 +116,7 @@ def test_errors_of_web_workers_and_the_supervisor_are_reported(watched: Watched)
     project = client.post("/projects", {"name": "Broken", "starter": "page"}, 201)["project"]
     path = f"/projects/{project['id']}"
     wait_until("the project", lambda: client.get(path)["project"]["status"] == "active")
-    with closing(sqlite3.connect(data_dir / "aiworker.db", timeout=30)) as database, database:
+    with closing(sqlite3.connect(data_dir / "aiworker.db", timeout=PATIENCE_SECONDS)) as database, database:
         database.execute("UPDATE projects SET egress_hosts = '{', services = '{' WHERE id = ?", (project["id"],))
         database.execute(JOB_OF_A_PUSH, (project["id"],))
     client.get(path, 500)
@@ -149,6 +150,6 @@ def test_an_error_of_an_agent_is_reported(watched: Watched, tmp_path: Path) -> N
             wait_until("the agent to register", lambda: bool(platform.received))
             shutil.rmtree(work_dir)
             platform.may_answer.set()
-            assert agent.wait(60) == 1
+            assert agent.wait(PATIENCE_SECONDS) == 1
 
     assert {event["exception"]["values"][-1]["type"] for event in watched.errors.of("agent")} == {"FileNotFoundError"}

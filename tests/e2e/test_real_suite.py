@@ -16,6 +16,7 @@ from pathlib import Path
 from common.providers.runtime.kube import connect
 from common.providers.runtime.places import MANAGED_BY, path
 from tests.e2e.instance import wait_until
+from tests.patience import PATIENCE_SECONDS
 from tests.servers import ROOT
 
 MANAGED = f"{MANAGED_BY}=aiworker"
@@ -32,7 +33,7 @@ def double(*arguments: str) -> Iterator[dict[str, str]]:
         said = process.stdout.readline()
         yield dict(pair.split("=", 1) for pair in said.split())
         process.send_signal(signal.SIGTERM)
-        left, _ = process.communicate(timeout=30)
+        left, _ = process.communicate(timeout=PATIENCE_SECONDS)
         assert process.returncode == 0, f"{arguments[0]} ended with {process.returncode}: {left}"
     finally:
         process.kill()
@@ -47,7 +48,8 @@ def test_it_runs_on_the_doubles_and_leaves_nothing(tmp_path: Path) -> None:
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", "-k", CHOSEN, "tests/real",
              "--deselect", "tests/real/test_story.py", "--basetemp", str(tmp_path / "real")],
-            cwd=ROOT, env={**os.environ, "AIWORKER_TEST_REAL": "1", **gitea, **cluster}, timeout=240,
+            cwd=ROOT, env={**os.environ, "AIWORKER_TEST_REAL": "1", **gitea, **cluster},
+            timeout=2 * PATIENCE_SECONDS,
             capture_output=True, text=True,
         )  # fmt: skip
 

@@ -14,6 +14,7 @@ from tests.e2e.client import Listener
 from tests.e2e.instance import running, wait_until
 from tests.e2e.origin import served_repository
 from tests.e2e.story import Story, body_of, tell
+from tests.patience import PATIENCE_SECONDS
 from tests.servers import MariaDB
 
 pytestmark = pytest.mark.timeout(1200)
@@ -132,9 +133,10 @@ def test_two_instances_never_touch(tmp_path: Path, origin: str) -> None:
         assert stories[1].api.get("/tasks")["total"] == 0
         wait_until("its agent to be there", lambda: stories[1].api.get("/agents")["total"] > 0)
         assert stories[1].api.get("/agents")["total"] == 1
-        assert requests.get(
-            f"{second.url}/api/projects", headers={"Authorization": f"Bearer {stories[0].api.token}"}, timeout=10
-        ).json() == {"error": "Invalid or expired token"}
+        theirs = {"Authorization": f"Bearer {stories[0].api.token}"}
+        assert requests.get(f"{second.url}/api/projects", headers=theirs, timeout=PATIENCE_SECONDS).json() == {
+            "error": "Invalid or expired token"
+        }
         for story in stories:
             story.close()
         assert [first.stop(), second.stop()] == [0, 0]

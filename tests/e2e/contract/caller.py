@@ -8,6 +8,7 @@ from typing import Any
 import requests
 
 from tests.e2e.client import read_when_told
+from tests.patience import PATIENCE_SECONDS
 
 Json = Any
 
@@ -48,7 +49,7 @@ class Caller:
         """The reply, whatever its status. path: below /api, or a whole address."""
         headers = {**({"Authorization": f"Bearer {self.token}"} if self.token else {}), **options.pop("headers", {})}
         address = path if path.startswith("http") else f"{self.url}/api{path}"
-        reply = self._session.request(method, address, headers=headers, timeout=60, **options)
+        reply = self._session.request(method, address, headers=headers, timeout=PATIENCE_SECONDS, **options)
         check_reply(reply)
         return reply
 

@@ -78,5 +78,5 @@ class Socket:
 
 @contextmanager
 def opened(url: str, path: str = "/") -> Iterator[Socket]:
-    with connect(url.replace("http", "ws", 1) + path, max_size=2**22, open_timeout=30) as connection:
+    with connect(url.replace("http", "ws", 1) + path, max_size=2**22, open_timeout=PATIENCE_SECONDS) as connection:
         yield Socket(connection)

@@ -10,6 +10,7 @@ import requests
 from tests.e2e.contract.caller import NOWHERE, UUID7, Caller, check_time, faults
 from tests.e2e.contract.fake_agent import FakeAgent
 from tests.e2e.contract.platform import ON_ONE_DATABASE, Platform, eventually
+from tests.patience import PATIENCE_SECONDS
 
 Json = Any
 GROUP = {
@@ -25,7 +26,7 @@ def greeting(text: str) -> dict[str, str]:
 
 
 def seen_at(url: str) -> str:
-    return requests.get(url, timeout=30).text.strip()
+    return requests.get(url, timeout=PATIENCE_SECONDS).text.strip()
 
 
 @ON_ONE_DATABASE

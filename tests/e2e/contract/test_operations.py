@@ -11,6 +11,7 @@ from openapi_spec_validator import validate
 from tests.e2e.contract.caller import NOWHERE, Caller, Json, check_time, faults
 from tests.e2e.contract.platform import Platform, eventually
 from tests.e2e.contract.test_conventions import ALL
+from tests.patience import PATIENCE_SECONDS
 
 JOB = {
     "id", "kind", "subjectId", "state", "progress", "attempts", "error", "createdAt", "startedAt", "finishedAt",
@@ -130,7 +131,7 @@ def test_replies_are_as_the_description_says(platform: Platform, admin: Caller) 
 
 
 def test_the_description_is_readable_by_people(platform: Platform) -> None:
-    reply = requests.get(f"{platform.url}/api/docs", timeout=30)
+    reply = requests.get(f"{platform.url}/api/docs", timeout=PATIENCE_SECONDS)
 
     assert reply.status_code == 200
     assert reply.headers["Content-Type"].startswith("text/html")
