@@ -23,6 +23,7 @@ from tests.deploy.reading import Reader
 from tests.deploy.typed_programs import path_with
 from tests.doubles.gitea import GiteaDouble
 from tests.doubles.kubernetes import ClusterDouble
+from tests.patience import PATIENCE_SECONDS
 from tests.servers import ROOT
 from tests.tls import make_certificate
 from tests.web.documentation.snippets import Block, inline_codes, scripts
@@ -55,13 +56,15 @@ class Installation:
 
     def log_in(self) -> None:
         login = {"username": "admin", "password": PASSWORD}
-        reply = requests.post(f"{self.node.web_url}/api/auth/login", json=login, timeout=30)
+        reply = requests.post(f"{self.node.web_url}/api/auth/login", json=login, timeout=PATIENCE_SECONDS)
         assert reply.status_code == 200, reply.text
         self.token = reply.json()["accessToken"]
 
     def ask(self, method: str, path: str, body: object = None) -> requests.Response:
         headers = {"Authorization": f"Bearer {self.token}"}
-        return requests.request(method, f"{self.node.web_url}/api{path}", json=body, headers=headers, timeout=30)
+        return requests.request(
+            method, f"{self.node.web_url}/api{path}", json=body, headers=headers, timeout=PATIENCE_SECONDS
+        )
 
 
 @pytest.fixture
@@ -130,7 +133,7 @@ def install(at: Installation) -> None:
     rolled_out = re.findall(r'deployment "([\w-]+)" successfully rolled out', made.text)
     assert rolled_out == ["web", "worker", "worker-slow"]
     assert cluster.object("secrets", "aiworker", "aiworker-tls")["type"] == "kubernetes.io/tls"
-    assert requests.get(f"{at.node.web_url}/api/health", timeout=30).status_code == 200
+    assert requests.get(f"{at.node.web_url}/api/health", timeout=PATIENCE_SECONDS).status_code == 200
 
     added = reader.read("aiworker user add admin", typing=PASSWORD)
     assert added.failed == [], added

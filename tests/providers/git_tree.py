@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from common.machine.git_environment import git_environment, identity
+from tests.patience import PATIENCE_SECONDS
 
 
 def git(*arguments: str, at: Path | None = None, accept: tuple[int, ...] = (0,)) -> str:
@@ -15,8 +16,9 @@ def git(*arguments: str, at: Path | None = None, accept: tuple[int, ...] = (0,))
     base = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LC_ALL": "C"}
     environment = git_environment(base | identity("ada@example.org", "ada@example.org"))
     done = subprocess.run(
-        ["git", *arguments], cwd=at, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60
-    )
+        ["git", *arguments], cwd=at, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        timeout=PATIENCE_SECONDS,
+    )  # fmt: skip
     said = done.stdout.decode("utf-8", "replace")
     assert done.returncode in accept, f"git {arguments} ended with {done.returncode}: {said}"
     return said.strip()

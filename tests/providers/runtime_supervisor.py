@@ -22,6 +22,7 @@ from common.machine.ports import PortRange
 from common.providers.runtime import ProcessRuntime
 from common.values.app import Version
 from common.values.repository import Source
+from tests.patience import PATIENCE_SECONDS
 from tests.ports import APP_PORTS
 from tests.processes import lives
 from tests.providers.runtime_contract import until, version_of
@@ -197,7 +198,7 @@ class Supervisor:
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(60)
+        return self.process.wait(PATIENCE_SECONDS)
 
     def start_again(self) -> None:
         self.process = self.spawn()
@@ -228,7 +229,7 @@ def supervised(
 def get(url: str, path: str = "/") -> tuple[int, str]:
     """(status, body) over a connection of its own."""
     try:
-        with urllib.request.urlopen(url + path, timeout=20) as answer:
+        with urllib.request.urlopen(url + path, timeout=PATIENCE_SECONDS) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:

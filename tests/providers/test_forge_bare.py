@@ -17,6 +17,7 @@ from common.providers.forge import BareForge, Forge
 from common.providers.forge.pulls import Status
 from common.values.pull_request import PullComment, PullState
 from common.values.repository import Repository
+from tests.patience import PATIENCE_SECONDS
 from tests.providers.forge_commits_contract import CommitsContract
 from tests.providers.forge_contract import ForgeContract, refused
 from tests.providers.forge_pulls_contract import PullsContract
@@ -250,7 +251,7 @@ def at_once(program: str, root: Path, arguments: list[tuple[str, str]]) -> list[
         assert process.stdin is not None
         process.stdin.write(b"go\n")
         process.stdin.flush()
-    answers = [process.communicate(timeout=60)[0] for process in processes]
+    answers = [process.communicate(timeout=PATIENCE_SECONDS)[0] for process in processes]
     return [json.loads(answer) for answer in answers]
 
 

@@ -20,6 +20,7 @@ from common.providers.forge import BareForge
 from common.values.repository import Repository
 from tests.attacks.bombs import deep_tree, file_of_zeros, tree_bomb
 from tests.e2e.instance import wait_until
+from tests.patience import PATIENCE_SECONDS
 from tests.processes import words
 from tests.providers.git_tree import WorkTree, git
 
@@ -118,7 +119,7 @@ def running(kind: str, folder: Path, max_bytes: int) -> Iterator[tuple[subproces
         yield process, port
     finally:
         process.terminate()
-        process.wait(60)
+        process.wait(PATIENCE_SECONDS)
 
 
 @pytest.fixture
@@ -154,7 +155,9 @@ def get(url: str, *, body: bytes | None = None, headers: dict[str, str] | None =
     manager.add_password(None, plain, user, password, is_authenticated=True)
     opener = urllib.request.build_opener(urllib.request.HTTPBasicAuthHandler(manager))
     try:
-        with opener.open(urllib.request.Request(plain, data=body, headers=headers or {}), timeout=30) as answer:
+        with opener.open(
+            urllib.request.Request(plain, data=body, headers=headers or {}), timeout=PATIENCE_SECONDS
+        ) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as refusal:
         with refusal:
@@ -312,7 +315,7 @@ def test_git_ends_when_its_client_goes_away(server: Server, forge: BareForge, tm
         f"POST {server.path}/git-upload-pack HTTP/1.1\r\nHost: x\r\nAuthorization: Basic cmVhZGVyOng=\r\n"
         f"Content-Type: application/x-git-upload-pack-request\r\nContent-Length: {len(body)}\r\n\r\n"
     ).encode() + body
-    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as client:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_SECONDS) as client:
         client.sendall(request)
         assert client.recv(1000).startswith(b"HTTP/1.1 200")
         assert server.backends()
@@ -325,7 +328,7 @@ def test_git_ends_when_its_client_goes_away_in_the_middle_of_a_push(server: Serv
         f"POST {server.path}/git-receive-pack HTTP/1.1\r\nHost: x\r\nAuthorization: Basic cGVyc29uOng=\r\n"
         "Content-Type: application/x-git-receive-pack-request\r\nContent-Length: 1000000\r\n\r\n0094"
     ).encode()
-    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as client:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_SECONDS) as client:
         client.sendall(request)
         wait_until("git to begin", lambda: bool(server.backends()))
 

@@ -17,6 +17,7 @@ import pytest
 from common.providers.runtime import ProcessRuntime
 from common.values.app import App, AppPhase, AppState, Health, Space
 from common.values.variable_set import Variables
+from tests.patience import PATIENCE_SECONDS
 from tests.processes import lives
 from tests.providers.runtime_contract import ChecksContract, MakeVersion, RuntimeContract, settled, until
 from tests.providers.runtime_supervisor import (
@@ -81,7 +82,7 @@ def test_a_switch_is_seen_by_nobody(runtime: ProcessRuntime, repository: Reposit
     is_over = threading.Event()
 
     def hammer() -> None:
-        connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=20)
+        connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE_SECONDS)
         while not is_over.is_set():
             # One request over a connection of its own, one over the connection that is kept open.
             seen.append(get(url))
@@ -111,7 +112,7 @@ def test_a_connection_that_is_kept_open_moves_to_the_new_version(
 ) -> None:
     url = runtime.ensure_app(APP, repository.web_app("old")).url
     settled(runtime, APP, "old")
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=20)
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE_SECONDS)
 
     def ask() -> str:
         connection.request("GET", "/")
@@ -131,7 +132,7 @@ def test_a_request_in_flight_ends_on_the_old_version(runtime: ProcessRuntime, re
     url = runtime.ensure_app(APP, repository.web_app("old")).url
     settled(runtime, APP, "old")
     old_pid = int(get(url, "/pid")[1])
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=20)
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE_SECONDS)
     connection.request("GET", "/slow")
     runtime.ensure_app(APP, repository.web_app("new"))
     settled(runtime, APP, "new")

@@ -23,6 +23,7 @@ from common.settings import settings
 from common.values.app import App, AppPhase, Space
 from common.values.check import CheckEnd, CheckPhase, CheckState
 from tests.deep_folders import deep_folders
+from tests.patience import PATIENCE_SECONDS
 from tests.ports import APP_PORTS, free_port
 from tests.processes import lives, words
 from tests.providers.runtime_contract import check_of, finished, settled, until
@@ -54,7 +55,7 @@ def _settings_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
 
 def test_a_second_supervisor_in_the_same_directory_is_refused(supervisor: Supervisor) -> None:
     second = supervisor.spawn(stderr=subprocess.PIPE)
-    _, said = second.communicate(timeout=20)
+    _, said = second.communicate(timeout=PATIENCE_SECONDS)
 
     assert second.returncode == 1
     assert said == f"another supervisor already runs in {supervisor.directory}\n"
@@ -76,7 +77,7 @@ def test_it_logs_lines_of_json(supervisor: Supervisor) -> None:
 def test_a_wrong_log_level_ends_it_with_one_line(supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch) -> None:
     supervisor.stop()
     monkeypatch.setenv("AIWORKER_LOG_LEVEL", "LOUD")
-    _, said = supervisor.spawn(stderr=subprocess.PIPE).communicate(timeout=20)
+    _, said = supervisor.spawn(stderr=subprocess.PIPE).communicate(timeout=PATIENCE_SECONDS)
 
     assert said == "AIWORKER_LOG_LEVEL=LOUD is not one of DEBUG, INFO, WARNING, ERROR, CRITICAL\n"
 

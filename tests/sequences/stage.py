@@ -26,6 +26,7 @@ from common.states import Role
 from common.transaction import snapshot
 from common.values.repository import Repository
 from tests import builders
+from tests.patience import PATIENCE_SECONDS
 from tests.providers.git_tree import git
 from tests.workers.platform import Platform
 from workers import registry
@@ -237,5 +238,5 @@ class Stage:
         for name, content in files.items():
             lines += [f"M 100644 inline {name}", f"data {len(content.encode())}", content]
         stream = "\n".join([*lines, "", ""]).encode()
-        subprocess.run(["git", "fast-import", "--quiet"], cwd=path, input=stream, check=True, timeout=60)
+        subprocess.run(["git", "fast-import", "--quiet"], cwd=path, input=stream, check=True, timeout=PATIENCE_SECONDS)
         return git("rev-parse", f"refs/heads/{branch}", at=path)
