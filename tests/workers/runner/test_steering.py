@@ -88,7 +88,7 @@ def test_a_program_that_takes_messages_gets_them_within_its_turn(steered: Steere
 
 
 def test_an_interruption_ends_the_process_and_resumes_its_session(steered: Steered) -> None:
-    run = steered.begin("session s; [ $N = 1 ] && { text there; echo 1 > one; sleep 300; }; end true turn-$N")
+    run = steered.begin("session s; [ $N = 1 ] && { echo 1 > one; text there; sleep 300; }; end true turn-$N")
     steered.platform.write(run, "Use tabs", interrupts=True)
 
     assert ended(run)["summary"] == "turn-2"
