@@ -25,9 +25,13 @@ from tests.workers.runner.runner_platform import (
 def test_a_run_is_claimed_done_pushed_and_reported(
     platform: Platform, repository: Path, start: Start, tmp_path: Path
 ) -> None:
-    run = platform.add_run("run-1", repository, steps("- write: {path: hello.txt, content: Hi}", "- say: Said hello"))
+    go = tmp_path / "go"
+    does = ("- write: {path: hello.txt, content: Hi}", f'- run: "until [ -e {go} ]; do sleep 0.05; done"')
+    run = platform.add_run("run-1", repository, steps(*does, "- say: Said hello"))
 
     start("--capabilities", "python,node", "--slots", "2", "--driver", "scripted")
+    eventually(lambda: ["run-1"] in platform.heartbeats, "a heartbeat names the run")
+    go.touch()
 
     assert ended(run) == {"outcome": "completed", "summary": "Said hello", "commitSha": head(repository)}
     message = git("log", "-1", "--format=%an <%ae>%n%B", "task-1", cwd=repository)
@@ -42,20 +46,23 @@ def test_a_run_is_claimed_done_pushed_and_reported(
         "sandbox": {"isConfining": False, "says": "commands are not confined: AIWORKER_SANDBOX=off"},
     }  # fmt: skip
     assert {"name": "scripted", "canWork": True, "says": "It needs no program.", "version": None} in findings
-    eventually(lambda: ["run-1"] in platform.heartbeats and platform.heartbeats[-1] == [], "heartbeats name the run")
+    eventually(lambda: platform.heartbeats[-1] == [], "no run is left")
     assert list((tmp_path / "agent" / "runs").iterdir()) == []
 
 
 def test_the_next_run_comes_in_the_reply_to_a_report(
     platform: Platform, repository: Path, start: Start, tmp_path: Path
 ) -> None:
-    runs = [platform.add_run(f"run-{number}", repository, steps("- say: Hello")) for number in (1, 2, 3)]
+    go = tmp_path / "go"
+    does = ("- say: Hello", f'- run: "until [ -e {go} ]; do sleep 0.05; done"', "- say: Hello")
+    runs = [platform.add_run(f"run-{number}", repository, steps(it)) for number, it in enumerate(does, start=1)]
     start()
+    eventually(lambda: ["run-2"] in platform.heartbeats, "its heartbeat says that the reply arrived")
+    go.touch()
 
     assert [ended(run)["outcome"] for run in runs] == ["completed"] * 3
     assert platform.handed_over == ["run-2", "run-3"]
     eventually(lambda: platform.heartbeats[-1] == [], "no run is left")
-    assert [names for names in platform.heartbeats if "run-2" in names], "its heartbeat says that the reply arrived"
     assert list((tmp_path / "agent" / "runs").iterdir()) == []
 
 
