@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from common.machine.waiting import Deadline
+from tests.patience import PATIENCE_SECONDS
 from workers.devtools import BrowserGone, BrowserLate, DevTools, Message
 
 NOISE = """yes '{"method":"Page.javascriptDialogOpening"}' | tr '\\n' '\\0'"""
@@ -27,11 +28,10 @@ def pipes() -> Iterator[tuple[int, int]]:
     os.close(commands)
 
 
-@pytest.mark.timeout(30)
 def test_a_browser_that_never_pauses_is_late(pipes: tuple[int, int]) -> None:
     heard: list[Message] = []
     tools = DevTools(*pipes, heard.append)
-    tools.wait(lambda: len(heard) > 1000, Deadline(20))
+    tools.wait(lambda: len(heard) > 1000, Deadline(PATIENCE_SECONDS))
     assert len(heard) == 1001
 
     with pytest.raises(BrowserLate):
@@ -41,7 +41,6 @@ def test_a_browser_that_never_pauses_is_late(pipes: tuple[int, int]) -> None:
     assert len(heard) == 1001
 
 
-@pytest.mark.timeout(30)
 def test_a_browser_that_never_listens_is_gone(pipes: tuple[int, int]) -> None:
     tools = DevTools(*pipes, lambda _event: None)
 

@@ -13,6 +13,7 @@ import yaml
 from common.machine.children import PARENT_DEATH_COMMAND
 from common.settings import from_env
 from tests.e2e.instance import wait_until
+from tests.patience import PATIENCE_SECONDS
 from tests.ports import free_port
 from tests.servers import ROOT
 from web.launcher.programs import FLOWER_USER, Catalogue
@@ -34,11 +35,11 @@ def test_nothing_is_shown_without_the_login(tmp_path: Path, redis_url: str, monk
     )
     try:
         wait_until("Flower to answer", lambda: _answers(url))
-        assert {path: requests.get(url + path, timeout=20).status_code for path in CLOSED} == dict.fromkeys(CLOSED, 401)
+        assert {path: _get(url + path).status_code for path in CLOSED} == dict.fromkeys(CLOSED, 401)
         login = (FLOWER_USER, "secret")
-        assert requests.get(f"{url}/metrics", auth=login, timeout=20).status_code == 200
-        assert requests.get(f"{url}/healthcheck", auth=login, timeout=20).text == "OK"
-        assert requests.get(f"{url}/healthcheck", auth=(FLOWER_USER, "wrong"), timeout=20).status_code == 401
+        assert _get(f"{url}/metrics", login).status_code == 200
+        assert _get(f"{url}/healthcheck", login).text == "OK"
+        assert _get(f"{url}/healthcheck", (FLOWER_USER, "wrong")).status_code == 401
 
         # The probe of the manifests knows the login.
         monkeypatch.setenv("FLOWER_BASIC_AUTH", f"{FLOWER_USER}:secret")
@@ -66,13 +67,17 @@ def test_workers_tell_what_they_run_while_flower_runs(tmp_path: Path, redis_url:
         told = 'type="task-started"'
         url, login = f"http://127.0.0.1:{port}/metrics", (FLOWER_USER, "secret")
         wait_until("Flower", lambda: _answers(url))
-        wait_until("a task to be told", lambda: told in requests.get(url, auth=login, timeout=20).text)
+        wait_until("a task to be told", lambda: told in _get(url, login).text)
 
 
 def _probe(port: str) -> subprocess.CompletedProcess[bytes]:
     pod = yaml.safe_load((ROOT / "deploy/base/flower.yaml").read_text())["spec"]["template"]["spec"]
     command = pod["containers"][0]["livenessProbe"]["exec"]["command"]
     return subprocess.run([part.replace("5555", port) for part in command], capture_output=True, check=False)
+
+
+def _get(url: str, login: tuple[str, str] | None = None) -> requests.Response:
+    return requests.get(url, auth=login, timeout=PATIENCE_SECONDS)
 
 
 def _answers(url: str) -> bool:

@@ -19,6 +19,7 @@ from common.models import Job
 from common.services import jobs as rows
 from common.states import JobState
 from common.transaction import Transaction, snapshot, transactional
+from tests.patience import PATIENCE_SECONDS
 from tests.rings import rung
 from tests.workers.platform import Platform
 from workers.job import Claimed, run_chain, run_job
@@ -102,7 +103,7 @@ def _go_on(tx: Transaction, lease: Lease, after_seconds: float) -> None:
 
 def test_steps_that_are_due_at_once_are_done_in_one_go_without_a_ring(platform: Platform) -> None:
     job_id = _enqueue()
-    assert announcer().flush(10)
+    assert announcer().flush(PATIENCE_SECONDS)
     feed.client().flushall()
     fences: list[int] = []
 
@@ -116,7 +117,7 @@ def test_steps_that_are_due_at_once_are_done_in_one_go_without_a_ring(platform: 
 
     assert fences == [1, 2, 3, 4]
     assert _row(job_id)[0].state == JobState.DONE
-    assert announcer().flush(10)
+    assert announcer().flush(PATIENCE_SECONDS)
     assert rung(jobs.SCHEDULE_TASKS.queue) == []
 
 
@@ -213,7 +214,7 @@ def _of(run_id: str) -> Job | None:
 
 def test_of_the_runs_that_a_step_assigned_the_first_is_prepared_by_the_same_worker(platform: Platform) -> None:
     job_id = _enqueue()
-    assert announcer().flush(10)
+    assert announcer().flush(PATIENCE_SECONDS)
     feed.client().flushall()
 
     run_chain(job_id, lambda job: _enqueue_runs(job.lease, ["first", "second"]), None)
@@ -223,7 +224,7 @@ def test_of_the_runs_that_a_step_assigned_the_first_is_prepared_by_the_same_work
     assert second is not None
     assert (first.state, first.fence, first.attempts, first.started_at is None) == (JobState.DONE, 1, 1, False)
     assert (second.state, second.fence) == (JobState.QUEUED, 0)
-    assert announcer().flush(10)
+    assert announcer().flush(PATIENCE_SECONDS)
     assert rung(jobs.PREPARE_RUN.queue) == [second.id], "only the second is rung"
 
 

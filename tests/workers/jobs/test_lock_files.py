@@ -116,10 +116,10 @@ def test_a_broken_lock_file_is_refused(path: str, content: bytes) -> None:
 
 def test_a_yaml_file_that_grows_when_it_is_read_stays_small() -> None:
     levels = [f"a{n}: &a{n}\n  <<: [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 30)]
-    start = time.monotonic()
+    start = time.process_time()
 
     assert packages_in("pnpm-lock.yaml", f"a0: &a0 {{x: y}}\n{''.join(levels)}".encode()) == frozenset()
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_other_files_are_no_lock_files() -> None:

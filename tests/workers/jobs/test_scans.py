@@ -234,12 +234,6 @@ def test_a_proof_is_scanned_once_however_often_its_tests_are_looked_at(
     assert len(looks) == 1
 
 
-t = time.process_time()
-print("otel", time.process_time() - t)
-t = time.process_time()
-print("sentry", time.process_time() - t)
-
-
 def test_more_than_the_forge_reads_at_once_is_read_in_parts_up_to_a_limit(plain_platform: Platform) -> None:
     project = plain_platform.project(FILES)
     tree = plain_platform.clone(project)

@@ -54,13 +54,13 @@ def reach(address, family=socket.AF_INET):
 def page(url):
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        return opener.open(url, timeout=10).status
+        return opener.open(url, timeout=60).status
     except urllib.error.HTTPError as error:
         return error.code
 
 def through_proxy(host):
     proxy = os.environ["HTTPS_PROXY"].rpartition("//")[2].rstrip("/").split(":")
-    with socket.create_connection((proxy[0], int(proxy[1])), 5) as one:
+    with socket.create_connection((proxy[0], int(proxy[1])), 60) as one:
         one.sendall(f"CONNECT {host}:443 HTTP/1.1\r\nHost: {host}:443\r\n\r\n".encode())
         return one.recv(100).split(b"\r\n")[0].decode()
 

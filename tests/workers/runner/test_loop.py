@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE_SECONDS
 from tests.ports import refusing_port
 from tests.workers.runner.runner_platform import (
     Platform,
@@ -122,7 +123,7 @@ def test_without_a_good_enrolment_token_it_ends_with_one_line(
     else:
         (tmp_path / "enrolment").write_text(content)
 
-    assert start().wait(60) == 1
+    assert start().wait(PATIENCE_SECONDS) == 1
 
     (line,) = (tmp_path / "agent.log").read_text().splitlines()
     assert line.startswith("aiworker agent: ")
@@ -135,7 +136,7 @@ def test_a_name_that_the_platform_refuses_is_not_blamed_on_the_token(
 ) -> None:
     platform.refuses_names = True
 
-    assert start().wait(60) == 1
+    assert start().wait(PATIENCE_SECONDS) == 1
 
     (line,) = (tmp_path / "agent.log").read_text().splitlines()
     assert "does not register this agent (POST /runner/register: 400 podName: Must have 1 to 253 characters)" in line
@@ -155,7 +156,7 @@ def test_a_platform_that_is_older_than_the_agent_is_called_so(
 
     eventually(lambda: older in (log.read_text() if log.exists() else ""), "the agent says so")
     if field == "podName":
-        assert agent.wait(60) == 1
+        assert agent.wait(PATIENCE_SECONDS) == 1
         (line,) = log.read_text().splitlines()
         assert f"400 podName: Unknown field); {older}" in line
         assert "check its address" not in line
@@ -172,7 +173,7 @@ def test_an_agent_that_finds_no_platform_says_so(start: Start, tmp_path: Path) -
 
 
 def test_an_unknown_driver_ends_it_with_one_line(platform: Platform, start: Start, tmp_path: Path) -> None:
-    assert start("--driver", "telepathy").wait(60) == 1
+    assert start("--driver", "telepathy").wait(PATIENCE_SECONDS) == 1
     (line,) = (tmp_path / "agent.log").read_text().splitlines()
     assert line.startswith("aiworker agent: there is no driver 'telepathy'; choose one of: ")
     assert {"claude", "scripted"} <= set(line.rpartition(": ")[2].split(", "))
@@ -181,7 +182,7 @@ def test_an_unknown_driver_ends_it_with_one_line(platform: Platform, start: Star
 def test_two_agents_never_share_a_work_directory(platform: Platform, start: Start) -> None:
     start()
     eventually(lambda: platform.heartbeats, "the first agent is there")
-    assert start().wait(60) == 1
+    assert start().wait(PATIENCE_SECONDS) == 1
 
 
 def test_an_answer_in_time_goes_on_in_the_same_run(platform: Platform, repository: Path, start: Start) -> None:

@@ -11,6 +11,7 @@ import pytest
 from common.machine.text import camel_case
 from common.values.claimed_run import ClaimedRun
 from common.values.json_codec import decode
+from tests.patience import PATIENCE_SECONDS
 from tests.workers.broken_git import KILLED, NO_ROOM, BrokenGit, broken_git
 from tests.workers.runner.places import sandboxes
 from tests.workers.runner.runner_platform import (
@@ -91,7 +92,7 @@ def test_a_drained_agent_finishes_what_it_has_and_exits(
 
     go.touch()
 
-    assert process.wait(60) == 0
+    assert process.wait(PATIENCE_SECONDS) == 0
     assert ended(run)["outcome"] == "completed"
     assert later.state == "waiting to be claimed"
 
@@ -100,7 +101,7 @@ def test_sigterm_ends_an_idle_agent_at_once(platform: Platform, start: Start) ->
     process = start()
     eventually(lambda: "POST /runner/claim" in platform.seen, "the agent waits for a run")
     process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 0
+    assert process.wait(PATIENCE_SECONDS) == 0
 
 
 @pytest.mark.parametrize(("signals", "drain_seconds", "code"), [(1, "0.2", 0), (2, "300", 1)])
@@ -118,7 +119,7 @@ def test_sigterm_is_a_drain_with_a_bound_and_a_second_one_ends_it(
     if signals == 2:
         process.send_signal(signal.SIGTERM)
 
-    assert process.wait(60) == code
+    assert process.wait(PATIENCE_SECONDS) == code
     eventually(lambda: not psutil.pid_exists(int(pid.read_text())), "the command is killed")
     assert run.finish is None
 
@@ -144,7 +145,7 @@ def test_a_second_signal_is_told_by_the_exit_status_however_the_process_ends(
     eventually(lambda: "told to stop" in (tmp_path / "agent.log").read_text(), "the signal is taken")
     process.send_signal(signal.SIGTERM)
 
-    assert process.wait(60) == 1
+    assert process.wait(PATIENCE_SECONDS) == 1
 
 
 DEAF = """
@@ -176,7 +177,7 @@ def test_signals_are_taken_whatever_the_main_thread_does(platform: Platform, sta
     eventually(lambda: "told to stop" in (tmp_path / "agent.log").read_text(), "the signal is taken")
     process.send_signal(signal.SIGTERM)
 
-    assert process.wait(60) == 1
+    assert process.wait(PATIENCE_SECONDS) == 1
 
 
 def test_an_agent_that_is_told_to_stop_pushes_unfinished_work_at_once(

@@ -15,6 +15,7 @@ import pytest
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
+from tests.patience import PATIENCE_SECONDS
 from workers.runner.mcp_shim import INSTRUCTIONS, SIGN_SECONDS, TOOLS
 from workers.runner.tool_socket import MOST_CALLS, Reply, Request, ToolSocket
 
@@ -92,7 +93,7 @@ def test_its_command_line_holds_no_secret(tools: ToolSocket) -> None:
 
 def test_it_also_starts_as_a_module(tools: ToolSocket, hostile: Path) -> None:
     command = [sys.executable, "-I", "-m", "workers.runner.mcp_shim", str(tools.path)]
-    ended = subprocess.run(command, cwd=hostile, input=b"", capture_output=True, check=False, timeout=30)
+    ended = subprocess.run(command, cwd=hostile, input=b"", capture_output=True, check=False, timeout=PATIENCE_SECONDS)
     assert (ended.returncode, ended.stdout) == (0, b""), ended.stderr
     assert not (hostile / "imported").exists()
 
@@ -183,7 +184,7 @@ def test_a_client_that_asked_for_progress_gets_signs_of_life(
             desk.gate.set()
 
     async def work() -> bool | None:
-        with anyio.fail_after(30):
+        with anyio.fail_after(PATIENCE_SECONDS):
             async with stdio_client(parameters) as streams, ClientSession(*streams) as session:
                 await session.initialize()
                 result = await session.call_tool("wait", {}, progress_callback=show)
@@ -208,4 +209,4 @@ def test_an_interrupt_does_not_end_it_and_the_end_of_its_input_does(tools: ToolS
             assert b'"id":%d' % number in process.stdout.readline()
             process.send_signal(signal.SIGINT)
         process.stdin.close()
-        assert process.wait(60) == 0
+        assert process.wait(PATIENCE_SECONDS) == 0

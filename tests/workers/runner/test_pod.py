@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE_SECONDS
 from tests.workers.runner.runner_platform import Platform, eventually, make_repository
 
 TOKEN = "agent-token-of-the-pod"
@@ -48,8 +49,8 @@ def test_it_works_without_enrolling_and_ends_when_it_is_drained(
     report = eventually(lambda: run.finish, "the run is reported")
     assert report["outcome"] == "completed"
     assert platform.registrations == []
-    platform.directives.append({"do": "drain"})
-    assert agent.wait(60) == 0
+    platform.direct({"do": "drain"})
+    assert agent.wait(PATIENCE_SECONDS) == 0
 
 
 def test_one_that_the_platform_does_not_know_ends_with_one_line(
@@ -57,7 +58,7 @@ def test_one_that_the_platform_does_not_know_ends_with_one_line(
 ) -> None:
     eventually(lambda: platform.heartbeats, "the agent is there")
     platform.agent_tokens.clear()
-    _out, said = agent.communicate(timeout=30)
+    _out, said = agent.communicate(timeout=PATIENCE_SECONDS)
     assert agent.returncode == 1
     assert f"aiworker agent: the platform at {platform.url} does not know the agent in {identity}" in said
     assert platform.registrations == []

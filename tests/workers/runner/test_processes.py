@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.patience import PATIENCE_SECONDS
 from tests.workers.runner.runner_platform import eventually
 from workers.runner.processes import KEPT_ERROR_BYTES, Line, Process, start
 
@@ -62,7 +63,7 @@ def test_a_flood_is_read_to_its_end_without_growing(tmp_path: Path) -> None:
 
 def test_a_process_that_is_not_read_waits(tmp_path: Path) -> None:
     with begin(f"yes | head -c 10000000; touch {tmp_path}/written", tmp_path) as process:
-        process.read(5)
+        process.read(PATIENCE_SECONDS)
         with pytest.raises(psutil.TimeoutExpired):
             psutil.Process(process.pid).wait(0.5)
         assert not (tmp_path / "written").exists()
@@ -71,7 +72,7 @@ def test_a_process_that_is_not_read_waits(tmp_path: Path) -> None:
 def test_its_input_is_written_in_order_and_closed(tmp_path: Path) -> None:
     with begin("cat; echo closed", tmp_path, has_input=True) as process:
         process.write("one\n")
-        assert [line.text for line in process.read(10)] == ["one"]
+        assert [line.text for line in process.read(PATIENCE_SECONDS)] == ["one"]
         process.write("x" * 1_000_000 + "\n")
         process.close_input()
         lines = []
@@ -110,7 +111,7 @@ def test_it_is_stopped_by_int_then_term_then_kill(tmp_path: Path, trap: str, gra
     with begin(f"{trap}; {child}; echo ready; while :; do sleep 0.05; done", tmp_path) as process:
         said: list[str] = []
         while "ready" not in said:
-            said += [line.text for line in process.read(10)]
+            said += [line.text for line in process.read(PATIENCE_SECONDS)]
         process.stop(grace_seconds=grace_seconds)
         while not process.is_over:
             process.read(1)
@@ -120,7 +121,7 @@ def test_it_is_stopped_by_int_then_term_then_kill(tmp_path: Path, trap: str, gra
 
 def test_nothing_is_left_of_it_after_the_block(tmp_path: Path) -> None:
     with begin("sleep 300 & echo $!; wait", tmp_path) as process:
-        (line,) = process.read(10)
+        (line,) = process.read(PATIENCE_SECONDS)
     assert process.code == 128 + signal.SIGKILL
     eventually(lambda: not psutil.pid_exists(int(line.text)), "its child is gone")
     process.kill()
@@ -162,7 +163,7 @@ def test_its_end_is_noticed_where_the_kernel_does_not_tell_it(tmp_path: Path, mo
 def test_its_environment_is_what_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET", "s3cret")
     with start(["env"], cwd=tmp_path, environ={"A": "b"}, place=None) as process:
-        assert [line.text for line in process.read(10)] == ["A=b"]
+        assert [line.text for line in process.read(PATIENCE_SECONDS)] == ["A=b"]
 
 
 def test_a_program_that_is_not_there_is_an_error_of_the_system(tmp_path: Path) -> None:

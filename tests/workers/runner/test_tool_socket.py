@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE_SECONDS
+from workers.runner import tool_socket
 from workers.runner.tool_socket import LONGEST_TEXT, MOST_BYTES, Reply, Request, ToolSocket
 
 
@@ -37,7 +39,7 @@ class Holding:
 def send(path: Path, line: bytes) -> bytes:
     """The whole answer to these bytes; empty if the connection was closed without one."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-        client.settimeout(20)
+        client.settimeout(PATIENCE_SECONDS)
         client.connect(str(path))
         received = b""
         try:
@@ -113,15 +115,17 @@ def test_what_a_killed_runner_left_is_replaced(tmp_path: Path) -> None:
         assert send(tools.path, line_of("get_task"))
 
 
-def test_closing_abandons_the_calls_under_way(tmp_path: Path) -> None:
+def test_closing_abandons_the_calls_under_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # However long this machine lets none of them run: it waits for them.
+    monkeypatch.setattr(tool_socket, "_CLOSE_SECONDS", PATIENCE_SECONDS)
     desk = Holding()
     with ToolSocket(tmp_path, desk) as tools:
         caller = threading.Thread(target=send, args=(tools.path, line_of("wait")))
         caller.start()
-        assert desk.held.wait(60)
+        assert desk.held.wait(PATIENCE_SECONDS)
         threads = {thread.name for thread in threading.enumerate()}
         assert {"run's tools", "tool call"} <= threads
     assert desk.ended.is_set()
-    caller.join(10)
+    caller.join(PATIENCE_SECONDS)
     assert not caller.is_alive()
     assert "run's tools" not in {thread.name for thread in threading.enumerate()}

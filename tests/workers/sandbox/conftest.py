@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from common.machine.bubblewrap import SandboxFinding
+from tests.patience import PATIENCE_SECONDS
 from workers.sandbox.enclosed import Enclosed, Refusal
 from workers.sandbox.sandboxes import Sandboxes
 from workers.sandbox.walls import Bounds, Walls
 
-SECONDS = 60
+SECONDS = PATIENCE_SECONDS
 LOOPBACK_TEST_HOST = "aiworker.test"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from pathlib import Path
 from typing import cast
 
@@ -11,6 +10,7 @@ import pytest
 
 from common.machine.ports import PortRange
 from common.values.app import App, Space
+from tests.ports import free_port
 from workers.supervisor.apps import NoPort, RunningApp
 from workers.supervisor.ports import Ports
 from workers.supervisor.toolbox import Tools
@@ -23,14 +23,8 @@ class _Tools:
         self.ports = Ports(ports)
 
 
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
 def test_an_app_that_can_not_be_stored_keeps_no_port(tmp_path: Path) -> None:
-    port = _free_port()
+    port = free_port()
     tools = cast(Tools, _Tools(PortRange(port, port)))
     directory = tmp_path / "shop" / "production"
     # A link to nowhere: nothing can be written there, as on a full disk.

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.patience import PATIENCE_SECONDS
+from tests.ports import free_port
 from tests.providers.runtime_contract import until
 from workers.supervisor.forward import IDLE_SECONDS, Forwarder
 from workers.supervisor.gate import Gate
@@ -61,7 +63,7 @@ class Library(App):
 
 @contextmanager
 def dialled(port: int) -> Iterator[socket.socket]:
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS) as client:
         yield client
 
 
@@ -81,8 +83,7 @@ def test_an_upload_that_the_app_refuses_early_gets_the_answer_and_no_reset(gate:
 
     async def forward() -> bytes:
         forwarder = Forwarder(lambda: app, gate)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = free_port()
         await forwarder.open("127.0.0.1", port)
         try:
             return await asyncio.to_thread(upload, port)
@@ -103,20 +104,19 @@ def test_a_switch_does_not_cut_a_download_whose_client_is_slow() -> None:
             # All buffers up to the client are full.
             until(lambda: time.monotonic() - app.sent_at > 2 * IDLE_SECONDS)
             is_ending.set()
-            may_end.wait(20)
+            may_end.wait(PATIENCE_SECONDS)
             while received < len(DOWNLOAD) + 32 * len(PART) and (chunk := client.recv(2**20)):
                 received += len(chunk)
         return received
 
     async def forward() -> int:
         forwarder = Forwarder(lambda: app, None)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = free_port()
         await forwarder.open("127.0.0.1", port)
         try:
             downloading = asyncio.create_task(asyncio.to_thread(download, port))
-            await asyncio.to_thread(is_ending.wait, 30)
-            draining = asyncio.create_task(forwarder.drain(app, 20))
+            await asyncio.to_thread(is_ending.wait, PATIENCE_SECONDS)
+            draining = asyncio.create_task(forwarder.drain(app, PATIENCE_SECONDS))
             await asyncio.sleep(0)
             may_end.set()
             received = await downloading
