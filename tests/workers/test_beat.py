@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -71,13 +71,13 @@ def sent_by(beat: Scheduler) -> list[dict[str, Any]]:
     return found
 
 
-def clock_at(step: timedelta) -> type[datetime]:
-    """A class of times whose clock is off by so much."""
+def clock_at(step: timedelta, *, stopped_at: datetime | None = None) -> type[datetime]:
+    """A class of times whose clock is off by so much. stopped_at: it does not go on from there."""
 
     class Stepped(datetime):
         @classmethod
         def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
-            return datetime.now(tz) + step
+            return (stopped_at.astimezone(tz) if stopped_at else datetime.now(tz)) + step
 
     return Stepped
 
@@ -111,8 +111,10 @@ def test_its_file_tells_that_it_goes_on(beat: Scheduler, tmp_path: Path) -> None
 def test_a_worker_whose_clock_is_off_runs_the_sweeps(
     app: Celery, beat: Scheduler, step: timedelta, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    begun = datetime.now(UTC)
     sent = sent_by(beat)
-    monkeypatch.setattr(celery_requests, "datetime", clock_at(step))
+    # However long this machine takes from the sending on: what was sent is taken at once.
+    monkeypatch.setattr(celery_requests, "datetime", clock_at(step, stopped_at=begun))
 
     for one in sent:
         message = Message(
