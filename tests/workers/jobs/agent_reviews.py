@@ -42,12 +42,16 @@ class Reviewing:
 
     def claim(self) -> ClaimedRun:
         """The review, as the reviewer's agent gets it."""
-        runners.beat(self.reviewer, [])
-        self.until(lambda: runners.has_claimable_run(self.reviewer))
+        self.until(self._has_review)
         claimed = runners.claim_run(self.reviewer)
         assert claimed is not None
         runners.beat(self.reviewer, [claimed.run.id])
         return claimed
+
+    def _has_review(self) -> bool:
+        """The agent is heard of, however long the proof takes that comes before."""
+        runners.beat(self.reviewer, [])
+        return runners.has_claimable_run(self.reviewer)
 
     def say(self, claimed: ClaimedRun, verdict: NewVerdict) -> None:
         submit_review(runners.authenticate_run(claimed.run.token), verdict)

@@ -205,8 +205,12 @@ def test_an_agent_that_reviews_the_work_is_told(plain_platform: Platform) -> Non
     work = platform.claim()
     platform.finish(work, platform.push(work, {**BROKEN, **HIDDEN["another expectation"]}))
     reviewer = platform.agent(driver=REVIEWER)
-    platform.run_jobs(until=lambda: runners.has_claimable_run(reviewer))
 
+    def has_review() -> bool:
+        runners.beat(reviewer, [])
+        return runners.has_claimable_run(reviewer)
+
+    platform.run_jobs(until=has_review)
     review = runners.claim_run(reviewer)
 
     assert review is not None
