@@ -318,7 +318,7 @@ def test_what_reads_the_reports_has_no_secret_and_can_write_nothing(runtime: Run
     check = _check(test_report="reports/*.xml")
     runtime.ensure_check(check)
     finished(runtime, check)
-    (job,) = [thing for (plural, *_), thing in cluster.store.objects.items() if plural == "jobs"]
+    (job,) = cluster.store.all("jobs")
     spec = job["spec"]["template"]["spec"]
     checkout, reports = spec["initContainers"]
     (main,) = spec["containers"]

@@ -49,9 +49,11 @@ class Store:
         return self.objects.get((plural, namespace, name))
 
     def all(self, plural: str, namespace: str | None = None, selector: str = "") -> list[Object]:
-        found = self._by_kind[plural]
-        keys = sorted(key for key in found if namespace is None or key[1] == namespace)
-        return [found[key] for key in keys if not selector or matches(found[key], selector)]
+        # Tests look, too, while the controllers write.
+        with self.lock:
+            found = self._by_kind[plural]
+            keys = sorted(key for key in found if namespace is None or key[1] == namespace)
+            return [found[key] for key in keys if not selector or matches(found[key], selector)]
 
     def put(self, plural: str, thing: Object) -> Object:
         """Write an object. A changed spec raises its generation; one that is the same is left as it is.
