@@ -6,12 +6,18 @@ import pytest
 
 from common import feed
 from common.machine import patience
+from common.providers.runtime import processes
 from web.http import provider_read
 
 LONG_SECONDS = 60.0
 _WAITS = [
     (module, name, getattr(module, name))
-    for module, name in ((feed, "ANSWER_SECONDS"), (patience, "API_SECONDS"), (provider_read, "LOOK_SECONDS"))
+    for module, name in (
+        (feed, "ANSWER_SECONDS"),
+        (patience, "API_SECONDS"),
+        (processes, "ANSWER_SECONDS"),
+        (provider_read, "LOOK_SECONDS"),
+    )
 ]
 
 

@@ -60,7 +60,7 @@ def finished(runtime: Runtime, check: Check) -> CheckState:
 
 
 def check_of(version: Version, space: Space, check_id: str, command: str) -> Check:
-    return Check(space, check_id, version.commit, command, version.source, timeout_seconds=30)
+    return Check(space, check_id, version.commit, command, version.source, timeout_seconds=600)
 
 
 def version_of(

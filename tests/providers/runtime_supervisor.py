@@ -139,7 +139,7 @@ class Repository:
         self._git("update-server-info")
 
     def version(self, version_id: str, commit: str, **fields: Any) -> Version:
-        return version_of(version_id, commit, Source(str(self.path)), **{"start_seconds": 30, **fields})
+        return version_of(version_id, commit, Source(str(self.path)), **{"start_seconds": 120, **fields})
 
     def web_app(self, version_id: str, *, says: str | None = None, **fields: Any) -> Version:
         """A version that answers with `says`, by default its id."""
@@ -175,7 +175,7 @@ class Supervisor:
         self.directory = directory
         self.bind, self.ports = bind, ports
         self.socket = socket or directory / "s.sock"
-        self.runtime = ProcessRuntime(self.socket)
+        self.runtime = ProcessRuntime(self.socket, answer_seconds=PATIENCE_SECONDS)
         self._options = [] if disk_bytes is None else ["--disk-bytes", str(disk_bytes)]
         self._program = ["-c", _WITH_CONSTANTS, json.dumps(constants)] if constants else ["-m", "workers.supervisor"]
         self._environ = {"AIWORKER_SANDBOX": "off", **environ}

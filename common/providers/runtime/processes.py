@@ -28,8 +28,10 @@ ANSWER_SECONDS = 10.0
 class ProcessRuntime:
     """The Runtime protocol over a supervisor's socket. Connects on each call, not on creation."""
 
-    def __init__(self, socket_path: Path) -> None:
+    def __init__(self, socket_path: Path, *, answer_seconds: float | None = None) -> None:
+        """answer_seconds: how long a verb may take; None: ANSWER_SECONDS."""
         self._socket_path = socket_path
+        self._answer_seconds = ANSWER_SECONDS if answer_seconds is None else answer_seconds
 
     def ping(self) -> Confinement | None:
         return _optional(Confinement, self._ask("ping"))
@@ -77,14 +79,14 @@ class ProcessRuntime:
         raise ProviderRefused(f"the local runtime refused {verb}: {error['message']}", code=error["code"])
 
     def _exchange(self, line: bytes) -> dict[str, Json]:
-        """Send one line and return the reply. Raises ProviderUnavailable if no reply comes within ANSWER_SECONDS."""
-        deadline = Deadline(ANSWER_SECONDS)
+        """Send one line and return the reply. Raises ProviderUnavailable if no reply comes in time."""
+        deadline = Deadline(self._answer_seconds)
         answer = bytearray()
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
                 connection.settimeout(CONNECT_SECONDS)
                 connection.connect(str(self._socket_path))
-                connection.settimeout(ANSWER_SECONDS)
+                connection.settimeout(self._answer_seconds)
                 connection.sendall(line)
                 while not answer.endswith(b"\n"):
                     connection.settimeout(max(0.01, deadline.left_seconds))
