@@ -86,11 +86,15 @@ class Fleet:
     def pods(self) -> list[str]:
         return self.cluster.names("pods", NAMESPACE)
 
+    def _running(self) -> set[str]:
+        pods = self.cluster.store.all("pods")
+        return {pod["metadata"]["name"] for pod in pods if pod.get("status", {}).get("phase") == "Running"}
+
     def started(self, *wanted: Task) -> list[Agent]:
         """The agents of these tasks, whose pods run and have been heard of."""
         self.until(lambda: all(self.runs(task, "ready") for task in wanted))
         found = [self.agent(self.runs(task)[-1].agent_id) for task in wanted]
-        self.until(lambda: {agent.id for agent in found} <= set(self.pods()))
+        self.until(lambda: {agent.id for agent in found} <= self._running())
         for agent in found:
             runners.beat(agent.id, [])
         return found
