@@ -63,7 +63,9 @@ def test_a_new_test_that_proves_nothing_is_refused(cluster: Elsewhere) -> None:
 
 
 def test_a_test_that_passes_only_because_it_was_changed_is_named(cluster: Elsewhere) -> None:
-    task = cluster.ready(cluster.project(FILES, test_command=PYTEST), "Break", {**BROKEN, **HIDDEN["a hook above them"]})
+    task = cluster.ready(
+        cluster.project(FILES, test_command=PYTEST), "Break", {**BROKEN, **HIDDEN["a hook above them"]}
+    )
 
     found = checks_of(cluster, task)["changed_tests"]
     assert (found.status, found.code) == ("passed", "tests_changed")
