@@ -144,9 +144,10 @@ class Reader:
             yield
 
     def _begin(self, command: list[str], said: int) -> subprocess.Popen[bytes]:
+        # Whoever runs the tests in the background may ignore SIGINT, by which what does not end is asked to.
         return subprocess.Popen(
-            command, cwd=self.folder, env=self._known(), stdin=subprocess.DEVNULL, stdout=said,
-            stderr=subprocess.STDOUT, start_new_session=True,
+            ["env", "--default-signal=INT", "--", *command], cwd=self.folder, env=self._known(),
+            stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
 
     def _known(self) -> dict[str, str]:
