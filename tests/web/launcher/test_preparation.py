@@ -16,6 +16,7 @@ import redis
 
 from common.machine.locks import locked
 from tests.e2e.instance import wait_until
+from tests.processes import below, words
 from tests.servers import ROOT, redis_server
 
 # As in the launcher, which has one thread: a process with several can't be forked.
@@ -139,4 +140,4 @@ def test_a_preparation_that_is_killed_says_so(tmp_path: Path) -> None:
 
 def _preparing() -> list[psutil.Process]:
     """The process that prepares, once it has its own name: it is a fork."""
-    return [one for one in psutil.Process().children(recursive=True) if one.name() == "database-start"]
+    return [one for one in below(psutil.Process()) if words(one)[:1] == ["database-start"]]

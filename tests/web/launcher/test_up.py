@@ -11,7 +11,7 @@ import subprocess
 import sys
 import termios
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -145,12 +145,23 @@ def test_it_runs_on_while_its_output_has_no_room(tmp_path: Path) -> None:
     wait_until("the end of all of it", lambda: not any(lives(child.pid) for child in children))
 
 
+def shows(terminal: int, wanted: bytes) -> Callable[[], bool]:
+    """Whether the terminal has shown these words. One read may give a part of them."""
+    shown = bytearray()
+
+    def is_shown() -> bool:
+        shown.extend(os.read(terminal, 65536))
+        return wanted in shown
+
+    return is_shown
+
+
 def test_it_runs_on_while_its_terminal_is_stopped(tmp_path: Path) -> None:
     ours, terminal = os.openpty()
     port = free_port()
     try:
         with launched(tmp_path / "data", port, output=terminal) as launcher:
-            wait_until("the platform", lambda: b"Stop it with Ctrl-C" in os.read(ours, 65536))
+            wait_until("the platform", shows(ours, b"Stop it with Ctrl-C"))
             # As Ctrl-S does.
             termios.tcflow(terminal, termios.TCOOFF)
             _see_sweeps_go_on_after_a_lost_broker(tmp_path / "data", started_by(launcher))
@@ -165,7 +176,7 @@ def test_it_stops_in_order_when_its_terminal_is_closed(tmp_path: Path) -> None:
     ours, terminal = os.openpty()
     with launched(tmp_path / "data", free_port(), output=terminal) as launcher:
         os.close(terminal)
-        wait_until("the platform", lambda: b"Stop it with Ctrl-C" in os.read(ours, 65536))
+        wait_until("the platform", shows(ours, b"Stop it with Ctrl-C"))
         os.close(ours)
         launcher.send_signal(signal.SIGHUP)
         assert launcher.wait() == 0
