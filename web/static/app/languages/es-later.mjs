@@ -1108,8 +1108,8 @@ export const TEXTS = {
   "User name of the person who is asked, too. Empty: nobody.":
     "Usuario de la persona a la que también se pregunta. Vacío: a nadie.",
   "Warn the reviewer": "Avisar a quien revisa",
-  "Where the tests write JUnit XML, such as reports/*.xml. Left empty, the usual runners' is found.":
-    "Dónde escriben las pruebas JUnit XML, como reports/*.xml. Vacío: se encuentra el de los programas habituales.",
+  "JUnit XML of the tests, such as reports/*.xml. Empty: the usual runners'. Jest and others: see docs/tests.md.":
+    "JUnit XML de las pruebas, como reports/*.xml. Vacío: el de los habituales. Jest y otros: véase docs/tests.md.",
   "failed in quarantine on {count} commit": "falló en cuarentena en {count} commit",
   "failed in quarantine on {count} commits": "falló en cuarentena en {count} commits",
   "put {test} into quarantine by the rule for which {owner} answers: {reason}":

@@ -107,7 +107,9 @@ export function QuarantineField({ form }) {
 export function TestReportField({ form }) {
   return html`<${TextField}
     label=${t("Test report")}
-    hint=${t("Where the tests write JUnit XML, such as reports/*.xml. Left empty, the usual runners' is found.")}
+    hint=${t(
+      "JUnit XML of the tests, such as reports/*.xml. Empty: the usual runners'. Jest and others: see docs/tests.md.",
+    )}
     name="testReport"
     testid="project-test-report"
     form=${form}
