@@ -219,3 +219,16 @@ def test_a_jobs_log_is_whole_however_often_it_is_read_meanwhile(cluster: Cluster
             cluster.controllers.log_of(cluster.object("pods", "default", pod), "count")
 
     assert ask(cluster, "GET", log).text.split() == [str(number) for number in range(1, 20001)]
+
+
+def test_a_pod_of_nobody_runs(cluster: ClusterDouble) -> None:
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"namespace": "default"},
+        "spec": {"containers": [{"name": "app", "image": "registry.test/shop:1"}]},
+    }
+    path = "/api/v1/namespaces/default/pods/alone"
+    assert apply(cluster, path, pod, "alone").ok
+
+    until(lambda: ask(cluster, "GET", path).json().get("status", {}).get("phase") == "Running")

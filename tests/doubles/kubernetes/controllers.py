@@ -289,7 +289,7 @@ class Controllers:
             status = self._node.status(pod)
         else:
             status = pod_status(pod, outcome, age, is_once=pod["spec"].get("restartPolicy") == "Never")
-        status = kept_times(pod["status"], status)
+        status = kept_times(pod.get("status", {}), status)
         if (status["conditions"][0]["status"] == "True") != _is_ready(pod):
             self._born.pop(pod["metadata"]["uid"] + "-ready", None)
             self._ready_for(pod)
