@@ -9,12 +9,13 @@ import structlog
 from flask import request
 from marshmallow import fields
 
-from common.errors import CallerError, Invalid
+from common.errors import Invalid, Unauthenticated
 from common.services.people import accounts as services
 from common.services.people.sessions import Device
 from common.states import Role
 from web.http.auth import IssuedTokens, allow, issue_tokens, public, who
 from web.http.blueprint import Blueprint, body, never_replayed, one, reply
+from web.http.errors import TooManyRequests
 from web.http.fields import Integer, Label, Schema, Text, Timestamp
 from web.http.rate_limits import LOGINS_BY_ADDRESS, LOGINS_BY_NAME, LOGINS_BY_NAME_ANYWHERE, Spent, spend
 from web.http.request_id import request_id
@@ -78,8 +79,9 @@ def _counted_attempt(username: str) -> Iterator[None]:
     try:
         spent = _spend_attempt(username, address)
         yield
-    except CallerError as refused:
-        if not (isinstance(refused, Invalid) and refused.field == "new"):
+    except (Invalid, TooManyRequests, Unauthenticated) as refused:
+        # Not a new one that is too easy to guess.
+        if not isinstance(refused, Invalid) or refused.field == "current":
             log.warning("a password was refused", request_id=request_id(), client=address, reason=str(refused))
         raise
     for attempt in spent:

@@ -67,6 +67,24 @@ def test_refused_passwords_are_logged_with_the_address_and_without_what_was_type
     assert {name for line in lines for name in line} == {"event", "log_level", "client", "reason", "request_id"}
 
 
+def test_of_a_change_of_password_only_a_wrong_present_one_is_logged(plain_app: Flask) -> None:
+    ada = builders.a_user("ada")
+    client = builders.client_with(plain_app, log_in(plain_app.test_client(), "ada")["accessToken"])
+    program = builders.client_of(plain_app, ada)
+    right = {"current": builders.PASSWORD, "new": "a better password"}
+    with structlog.testing.capture_logs() as lines:
+        statuses = [
+            client.post("/api/auth/password", json=right | {"new": "12345678"}).status_code,
+            program.post("/api/auth/password", json=right).status_code,
+            client.post("/api/auth/password", json=right | {"current": "a guess"}).status_code,
+        ]
+
+    assert statuses == [400, 409, 400]
+    assert [line["reason"] for line in lines if line["event"] == "a password was refused"] == [
+        "current: Is not your password"
+    ]
+
+
 def test_a_refresh_token_is_good_once_and_its_reuse_ends_the_login(
     app: Flask, anyone: FlaskClient, admin_user: User
 ) -> None:
