@@ -80,9 +80,9 @@ def _rows(cursor: Any, table: str) -> list[tuple[Any, ...]]:
 
 @contextlib.contextmanager
 def hurried(engine: sa.Engine) -> Iterator[None]:
-    """Whoever takes a connection to MariaDB meanwhile has 0.2 s for each answer, unless he allows it more himself.
+    """A connection to MariaDB that is taken meanwhile has 0.2 s for each answer, unless what takes it allows more.
 
-    That it was made, and made ready, is not part of that: a busy server takes as long.
+    Making the connection, and making it ready, has its usual time: a busy server needs longer.
     """
 
     def hurry(connection: PatientConnection, *_others: object) -> None:
