@@ -17,6 +17,8 @@ def __getattr__(name: str) -> object:
     if name in {"app", "celery"}:
         try:
             with lasting():
+                numbers = importlib.import_module("common.settings.process_numbers")
+                numbers.check_process_numbers(numbers.QUICK, numbers.SLOW)
                 return importlib.import_module("workers.registry").app
         except Misconfigured as error:
             sys.exit(f"aiworker: {error}")

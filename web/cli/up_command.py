@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import partial
 
 import click
 
 from common.errors import Misconfigured
 from common.findings import Finding
-from common.settings import settings
+from common.settings import process_numbers, settings
 from common.settings.agents import AgentSettings
 from common.settings.environment import Environment
-from web.launcher.serve import check_web_processes
 from web.launcher.up import UpOptions, run_up
 
 
@@ -97,7 +97,7 @@ def up(
     if data_dir is not None:
         os.environ["AIWORKER_DATA_DIR"] = data_dir
     settings.cache_clear()
-    check_web_processes()
+    process_numbers.check_process_numbers(process_numbers.WEB)
     context.exit(run_up(settings(), UpOptions(agents, slots, flower, install_drivers, install_sandbox)))
 
 
@@ -110,7 +110,7 @@ def examine_up() -> Iterator[Finding]:
                     option.resolve_envvar_value(context)
                 except Misconfigured as error:
                     yield Finding("fail", "settings", str(error))
-    for check in (check_web_processes, AgentSettings.from_env):
+    for check in (partial(process_numbers.check_process_numbers, process_numbers.WEB), AgentSettings.from_env):
         try:
             check()
         except Misconfigured as error:

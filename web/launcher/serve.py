@@ -11,33 +11,16 @@ import os
 import sys
 
 from common.errors import Misconfigured
-from common.settings import settings
-from common.settings.environment import Environment
-
-WEB_PROCESSES = "WEB_CONCURRENCY"
-GATEWAY_PROCESSES = "AIWORKER_GATEWAY_PROCESSES"
-
-
-def check_web_processes() -> None:
-    """Raise Misconfigured if the variable with the number of web processes holds another thing. It may be empty."""
-    _check_number(WEB_PROCESSES)
-
-
-def _check_number(name: str) -> None:
-    Environment({name: os.environ.get(name, "")}).optional_number(name, least=1, most=1000)
+from common.settings import process_numbers, settings
 
 
 def main() -> None:
     try:
-        check_web_processes()
-        _check_number(GATEWAY_PROCESSES)
-    except Misconfigured as error:
-        sys.exit(f"aiworker: {error}; correct or unset it")
-    try:
+        process_numbers.check_process_numbers(process_numbers.WEB, process_numbers.GATEWAY)
         settings()
     except Misconfigured as error:
         sys.exit(f"aiworker: {error}")
-    environment = {name: value for name, value in os.environ.items() if name != WEB_PROCESSES}
+    environment = {name: value for name, value in os.environ.items() if name != process_numbers.WEB}
     os.execvpe("gunicorn", ["gunicorn", *sys.argv[1:]], environment)  # noqa: S606 (no shell is needed)
 
 

@@ -393,5 +393,5 @@ def test_an_agent_is_the_runner_with_its_own_arguments() -> None:
 def test_a_number_of_web_processes_that_is_none_stops_the_start_by_name(number: str, tmp_path: Path) -> None:
     said = aiworker("up", "--agents", "0", code=1, AIWORKER_DATA_DIR=str(tmp_path), WEB_CONCURRENCY=number)
 
-    assert said == f"aiworker: WEB_CONCURRENCY={number} is not a whole number from 1 to 1000"
+    assert said == f"aiworker: WEB_CONCURRENCY={number} is not a whole number from 1 to 1000; correct or unset it"
     assert list(tmp_path.glob("*.db")) == []

@@ -31,6 +31,8 @@ def started(command: str, **settings: str) -> subprocess.CompletedProcess[str]:
         ("relay", "WEB_CONCURRENCY"),
         ("gateway", "WEB_CONCURRENCY"),
         ("gateway", "AIWORKER_GATEWAY_PROCESSES"),
+        ("worker", "AIWORKER_QUICK_PROCESSES"),
+        ("worker-slow", "AIWORKER_SLOW_PROCESSES"),
     ],
 )
 def test_a_number_of_processes_that_is_none_is_one_line(name: str, setting: str) -> None:
