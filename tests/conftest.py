@@ -51,6 +51,8 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["AIWORKER_CHROMIUM"] = "off"
     # How full the disk of the machine is that runs the tests is not what they are about.
     os.environ["AIWORKER_DISK_RESERVE_BYTES"] = os.environ["AIWORKER_AGENT_DISK_RESERVE_BYTES"] = "0"
+    # How long a request takes says how busy the machine is; some tests read the whole log.
+    os.environ["AIWORKER_SLOW_REQUEST_SECONDS"] = "0"
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -43,6 +43,7 @@ from web.http.repeats import Headers, Repeats, raise_failed
 from web.http.request_counts import RequestCounts
 from web.http.request_id import request_id, request_id_of
 from web.http.slow_heads import refuse
+from web.http.slow_requests import tell_if_slow
 from web.http.traces import traced_request
 from web.metrics import init_metrics
 from web.page import page
@@ -135,7 +136,9 @@ class Application(Flask):
         except Exception:
             self.counts.count_exception(current, time.perf_counter() - began)
             raise
-        self.counts.count(current, reply.status_code, time.perf_counter() - began)
+        took = time.perf_counter() - began
+        self.counts.count(current, reply.status_code, took)
+        tell_if_slow(current, reply.status_code, took)
         return reply
 
     def _traced_dispatch(self) -> Response:

@@ -133,6 +133,7 @@ NAMES = frozenset(
         "SECRET_KEY",
         "SIGNING_KEY",
         "SLOW_PROCESSES",
+        "SLOW_REQUEST_SECONDS",
         "STATUS_MINUTES",
         "STUCK_REPEATS",
         "STUCK_TOKENS",

@@ -34,6 +34,9 @@ class WebSettings:
     head_seconds: int
     """How long a request's headers may take to arrive, from their first byte (AIWORKER_HEAD_SECONDS), 10 by default. A
     slow connection needs about 1 s; a client that sends single bytes must not keep a connection open for longer."""
+    slow_request_seconds: int
+    """From how many seconds on a request of the API is a line of the log (AIWORKER_SLOW_REQUEST_SECONDS), 2 by default.
+    0: none is."""
     outgoing_allow: tuple[str, ...]
     """Private hosts (or host:port) that the outgoing webhook may name (AIWORKER_OUTGOING_ALLOW, comma-separated).
     Default: none. Apart from AIWORKER_IMPORT_ALLOW, as everybody who makes projects can have those read."""
@@ -66,6 +69,7 @@ def read_web(env: Environment) -> WebSettings:
         git_max_file_bytes=env.number("AIWORKER_GIT_MAX_FILE_BYTES", default=2**28, least=2**20, most=2**40),
         writes_per_minute=env.number("AIWORKER_WRITES_PER_MINUTE", default=600, least=1),
         head_seconds=env.number("AIWORKER_HEAD_SECONDS", default=10, least=1, most=3600),
+        slow_request_seconds=env.number("AIWORKER_SLOW_REQUEST_SECONDS", default=2, most=3600),
         outgoing_allow=env.hosts("AIWORKER_OUTGOING_ALLOW", such_as="chat.internal or chat.internal:8065"),
         trusted_proxies=env.number("AIWORKER_TRUSTED_PROXIES", default=0, most=10),
         allowed_hosts=env.hosts("AIWORKER_ALLOWED_HOSTS", such_as="shop.example.com"),

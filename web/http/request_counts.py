@@ -40,7 +40,7 @@ class RequestCounts:
         path = request.path
         if path in _UNTRACKED or path.startswith(_HEALTH):
             return
-        duration, total = self._series_of(_method(request), route(request), status)
+        duration, total = self._series_of(method(request), route(request), status)
         duration.observe(seconds)
         total.inc()
 
@@ -65,11 +65,11 @@ class RequestCounts:
 
     def count_exception(self, request: Request, seconds: float) -> None:
         """Count a request that ended in an exception that no handler of errors took."""
-        self._exceptions.labels(method=_method(request), status=500).inc()
+        self._exceptions.labels(method=method(request), status=500).inc()
         self.count(request, 500, seconds)
 
 
-def _method(of: Request) -> str:
+def method(of: Request) -> str:
     """The label of a request's method; `other` for one that no view has."""
     return of.method if of.method in _METHODS else "other"
 
