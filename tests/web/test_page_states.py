@@ -107,8 +107,9 @@ def test_a_timeline_names_every_field_that_is_recorded_as_changed() -> None:
     sources = "\n".join(path.read_text("utf-8") for path in sorted((ROOT / "common/services").rglob("*.py")))
     recorded = re.findall(r"record_update\(tx, task, ([^)*]+)\)", sources)
     recorded += re.findall(r"changed = \[\n +name\n +for name in \(([^)]+)\)", sources)
+    recorded += re.findall(r'recorded\.append\(("\w+")\)', sources)
     names = {camel_case(name) for one in recorded for name in re.findall(r'"(\w+)"', one)}
     table = re.findall(r"const FIELDS = \{(.*?)\n\};", MODULES["app/words.mjs"], re.DOTALL)[0]
 
-    assert {"acceptedLosses", "headSha", "title"} <= names
+    assert {"acceptedLosses", "headSha", "title", "model", "dependsOn"} <= names
     assert sorted(names - set(re.findall(r"(\w+): mark", table))) == []

@@ -21,6 +21,7 @@ from common.services.runs import agent_sessions, agents, runners
 from common.services.runs.assigning import Pair, assign
 from common.services.runs.scheduling import AGENTS_AWAY, assign_next, schedule_tasks
 from common.services.spend.cap_settings import update_platform_caps
+from common.services.tasks.tasks import update_task
 from common.states import Outcome, ProjectState, Role
 from common.transaction import Transaction, transactional
 from common.values.claimed_run import ClaimedRun
@@ -200,7 +201,8 @@ def test_an_agent_whose_run_ends_leaves_a_session_to_the_busy_agent_with_its_dri
 
 
 def _pair(task: Task, agent_id: str) -> Pair:
-    return Pair(task.id, task.project_id, agent_id, "scripted", None, (task.driver, task.model), has_caps=False)
+    own = task.driver, task.model, task.required_capabilities
+    return Pair(task.id, task.project_id, agent_id, "scripted", None, own, has_caps=False)
 
 
 @transactional
@@ -217,9 +219,20 @@ def test_a_choice_that_does_not_hold_any_more_is_left_out(platform: Platform) ->
     assert _assign(_pair(tasks[0], agents[0])) == (1, 0)
 
     assert _assign(_pair(tasks[0], agents[1]), _pair(tasks[1], agents[0])) == (0, 2)
-    changed = Pair(tasks[1].id, project.id, agents[1], "scripted", None, ("claude", None), has_caps=False)
+    changed = Pair(tasks[1].id, project.id, agents[1], "scripted", None, ("claude", None, []), has_caps=False)
     assert _assign(changed, _pair(tasks[2], agents[2])) == (1, 1)
     assert len(platform.all(Run)) == 2
+
+
+def test_what_a_person_changes_after_the_choice_counts(platform: Platform) -> None:
+    project = _project()
+    tasks = _tasks(project, 3)
+    pairs = [_pair(task, platform.agent()) for task in tasks]
+    update_task(tasks[0].id, {"required_capabilities": ["gpu"]}, by=platform.max)
+    update_task(tasks[1].id, {"depends_on": [tasks[2].id]}, by=platform.max)
+
+    assert _assign(*pairs) == (1, 2)
+    assert [run.task_id for run in platform.all(Run)] == [tasks[2].id]
 
 
 def test_a_limit_of_the_project_holds_for_choices_of_two_schedulers(platform: Platform) -> None:

@@ -222,15 +222,17 @@ class CreateTaskSchema(Schema):
 
 
 class UpdateTaskSchema(Schema):
-    read_only = (CreateTaskSchema.read_only - {"state"}) | {
-        "projectId", "requiredCapabilities", "dependsOn", "driver", "model", "limits", "awaitsFiles",
-    }  # fmt: skip
+    read_only = (CreateTaskSchema.read_only - {"state"}) | {"projectId", "limits", "awaitsFiles"}
     title = Line(200)
     description = Text(100_000)
     priority = Label(Priority)
     notes = Text(50_000, allow_none=True)
     state = Choice(TaskState)
     labels = _lines(20, 50)
+    required_capabilities = _lines(20, 50)
+    depends_on = fields.List(Id())
+    driver = Choice(DRIVER_NAMES, allow_none=True)
+    model = Line(100, allow_none=True, validate=IS_MODEL)
     caps = Kept(CapsSchema)
     may_change_test_setup = Boolean()
 

@@ -16,6 +16,7 @@ from web.cli.task_review import review_task
 from web.cli.terminal import JsonObject, Terminal, cell, pass_terminal
 
 TASK = ("id", "state", "priority", "title", "parked")
+NONE = "none"
 PRIORITIES = [priority.label for priority in Priority]
 
 
@@ -86,6 +87,40 @@ def create_task(
         body = {"projectId": api.project(named)["id"], "title": title, "priority": priority}
         body |= {"description": _text(description)}
         terminal.one(api.call("POST", "/tasks", body | fields_of(fields)), "task", TASK)
+
+
+@task.command("edit")
+@click.argument("named", metavar="TASK")
+@click.option("--title", help="Its new title.")
+@click.option("-d", "--description", help="Its new text; `-` reads it from standard input.")
+@click.option("-p", "--priority", type=click.Choice(PRIORITIES))
+@click.option("-l", "--label", "labels", multiple=True, help="A label; may be repeated. They replace the present ones.")
+@click.option("--driver", help="Who does it from the next run on; `none`: whom the project names.")
+@click.option("--model", help="With which model; `none`: the one that the project names.")
+@click.option(
+    "--after", "before", multiple=True, metavar="TASK",
+    help="A task that has to be done before; may be repeated. They replace the present ones; `none`: no task.",
+)  # fmt: skip
+@click.option("--field", "fields", multiple=True, metavar="NAME=JSON", help="Another field of the API's request.")
+@pass_terminal
+def edit_task(
+    terminal: Terminal, named: str, title: str | None, description: str | None, priority: str | None,
+    labels: Sequence[str], driver: str | None, model: str | None, before: Sequence[str], fields: Sequence[str],
+) -> None:  # fmt: skip
+    """Change a task: aiworker task edit 4f0c --driver codex."""
+    text = None if description is None else _text(description)
+    own = {"title": title, "description": text, "priority": priority, "labels": list(labels) or None}
+    body: JsonObject = {name: value for name, value in own.items() if value is not None}
+    wishes = {"driver": driver, "model": model}
+    body |= {name: None if value == NONE else value for name, value in wishes.items() if value is not None}
+    with api_of(terminal) as api:
+        task_id = whole_id(api, TASKS, named)
+        if before:
+            body["dependsOn"] = [whole_id(api, TASKS, one) for one in before if one != NONE]
+        body |= fields_of(fields)
+        if not body:
+            raise click.UsageError("Nothing to change: give at least one option.")
+        terminal.one(api.call("PATCH", f"/tasks/{task_id}", body), "task", TASK)
 
 
 def _text(description: str) -> str:

@@ -58,7 +58,7 @@ def check_delivery(tx: Transaction, project: Project, tasks: Sequence[Task], acc
 
 def remedy_for(needed: Task, otherwise: str) -> str:
     """What to do about a task that depends on this one, which is not delivered with it. A cancelled one never is."""
-    return "write a new task without this dependency" if needed.state is TaskState.CANCELLED else otherwise
+    return "take this dependency away" if needed.state is TaskState.CANCELLED else otherwise
 
 
 def check_group(tx: Transaction, group: TaskGroup) -> None:
@@ -89,7 +89,7 @@ def merge_order(tx: Transaction, task_ids: Sequence[str]) -> list[str]:
         needs[row.task_id].add(row.depends_on_id)
     ordered: list[str] = []
     while len(ordered) < len(task_ids):
-        # A task depends only on tasks that are older than itself, so there is always one that can come next.
+        # No two tasks wait for each other, so there is always one that can come next.
         ordered.append(next(one for one in task_ids if one not in ordered and needs[one] <= set(ordered)))
     return ordered
 

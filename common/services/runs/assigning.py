@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
-from sqlalchemy import ClauseElement, or_, select
+from sqlalchemy import ClauseElement, or_, select, type_coerce
 
 from common import jobs
 from common.models.agent import Agent
@@ -24,11 +25,11 @@ from common.services.projects import holding
 from common.services.runs import fleet
 from common.services.runs.capped import stop_at_cap
 from common.services.runs.lifecycle import Occupied, occupy_agents
-from common.services.runs.waiting import READY_STATES, is_waiting, live_runs, under_way
+from common.services.runs.waiting import READY_STATES, is_waiting, live_runs, needs_no_other, under_way
 from common.services.spend.caps import has_cap_of_runs, lock_platform_cap_of_runs
 from common.services.spend.model_tokens import new_model_token
 from common.services.tasks.lifecycle import Begun, begin_work
-from common.statements import AnySelect, ListStatement, Places
+from common.statements import AnySelect, ListStatement, Places, SharedJson
 from common.states import AgentState, ProjectState, RunState, TaskState
 from common.tracing import trace_parent, under
 from common.transaction import Transaction
@@ -37,11 +38,15 @@ from common.values.agent_review import Purpose
 BATCH = 200
 
 
+Own: TypeAlias = tuple[str | None, str | None, Sequence[str]]
+"""The driver, the model and the capabilities that a task names."""
+
+
 @dataclass(frozen=True)
 class Pair:
     """A task, the agent that should get it, and with what. agent_id: empty for a new agent of the fleet.
 
-    own: the driver and the model that the task named when it was matched. has_caps: a cap of spending holds for it.
+    own: what the task named when it was matched. has_caps: a cap of spending holds for it.
     """
 
     task_id: str
@@ -49,7 +54,7 @@ class Pair:
     agent_id: str
     driver: str
     model: str | None
-    own: tuple[str | None, str | None]
+    own: Own
     has_caps: bool
 
 
@@ -92,15 +97,19 @@ class _Task:
     round: int
     driver: str | None
     model: str | None
+    required_capabilities: Sequence[str]
     preview_url: str | None
     trace_parent: str | None
 
 
 def _waiting(ids: Sequence[Places]) -> ClauseElement:
-    columns = (Task.id, Task.state_, Task.round, Task.driver, Task.model, Task.preview_url, Task.trace_parent)
+    columns = (
+        Task.id, Task.state_, Task.round, Task.driver, Task.model,
+        type_coerce(Task.required_capabilities, SharedJson), Task.preview_url, Task.trace_parent,
+    )  # fmt: skip
     # A subquery: the projects are not locked. Who deletes a project locks its tasks before it ends their runs.
     is_open = select(Project.id).where(Project.id == Task.project_id, Project.state_ == ProjectState.ACTIVE).exists()
-    found = select(*columns).where(Task.id.in_([one for (one,) in ids]), is_waiting(), is_open)
+    found = select(*columns).where(Task.id.in_([one for (one,) in ids]), is_waiting(), needs_no_other(), is_open)
     return _locked(found.order_by(Task.id))
 
 
@@ -118,7 +127,7 @@ def _asked(ids: Iterable[str]) -> list[tuple[str]]:
 
 def _still_holds(pair: Pair, tasks: Mapping[str, _Task]) -> bool:
     task = tasks.get(pair.task_id)
-    return task is not None and (task.driver, task.model) == pair.own
+    return task is not None and (task.driver, task.model, task.required_capabilities) == pair.own
 
 
 def _lock_projects(tx: Transaction, project_ids: set[str], capped: set[str]) -> Counter[str]:

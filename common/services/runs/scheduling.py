@@ -185,7 +185,8 @@ class _Pass:
             pairs.append(
                 Pair(
                     task.id, project.id, match.candidate.agent.id, match.driver,
-                    chosen_model(task, project, match.driver), (task.driver, task.model),
+                    chosen_model(task, project, match.driver),
+                    (task.driver, task.model, task.required_capabilities),
                     self._caps.has_caps(task, project),
                 )
             )  # fmt: skip

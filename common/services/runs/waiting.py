@@ -100,6 +100,17 @@ def is_waiting() -> ColumnElement[bool]:
     return or_(and_(Task.state_ == TaskState.BACKLOG, _has_files()), queued)
 
 
+def needs_no_other() -> ColumnElement[bool]:
+    """Query condition: all tasks that the task depends on are approved."""
+    waits_for = aliased(Task)
+    unmet = (
+        select(TaskDependency.task_id)
+        .join(waits_for, waits_for.id == TaskDependency.depends_on_id)
+        .where(TaskDependency.task_id == Task.id, and_(*(waits_for.state_ != state for state in sorted(DELIVERABLE))))
+    )
+    return ~unmet.exists()
+
+
 def _has_files() -> ColumnElement[bool]:
     """Query condition: a task in the backlog does not await files."""
     return or_(Task.parked_code.is_(None), Task.parked_code != Parked.FILES)
@@ -135,13 +146,7 @@ def _page(query: AnySelect) -> AnySelect:
 @functools.cache
 def claimable() -> tuple[AnySelect, AnySelect]:
     """Queries for the tasks that wait in in_progress, and for those in the backlog, of whatever project."""
-    waits_for = aliased(Task)
-    unmet = (
-        select(TaskDependency.task_id)
-        .join(waits_for, waits_for.id == TaskDependency.depends_on_id)
-        .where(TaskDependency.task_id == Task.id, and_(*(waits_for.state_ != state for state in sorted(DELIVERABLE))))
-    )
-    found = _task().where(~unmet.exists(), ~select(Run.id).where(Run.live_task_id == Task.id).exists())
+    found = _task().where(needs_no_other(), ~select(Run.id).where(Run.live_task_id == Task.id).exists())
     queued = found.where(Task.state_ == TaskState.IN_PROGRESS, Task.phase_ == Phase.QUEUED)
     return queued, found.where(Task.state_ == TaskState.BACKLOG, _has_files())
 

@@ -1,6 +1,6 @@
 """Tasks that wait for a task that was cancelled: no agent ever begins them, so they say what a person can do.
 
-A cancelled task stays cancelled, and what a task depends on can't be changed.
+A cancelled task stays cancelled.
 """
 
 from __future__ import annotations
@@ -20,11 +20,21 @@ MOST_AT_ONCE = 200
 def _obstacle(title: str) -> str:
     return (
         f"It depends on task {title!r}, which is cancelled, so no agent begins it: "
-        "cancel it, and write a new task without this dependency."
+        "take this dependency away, or cancel it, too."
     )
 
 
 _START = _obstacle("").partition("'")[0]
+
+
+def look_again(tx: Transaction, task: Task) -> None:
+    """What the task, which is locked, depends on has changed: say which cancelled task keeps it now, if any."""
+    if task.error is None or not task.error.startswith(_START):
+        return
+    needed = select(TaskDependency.depends_on_id).where(TaskDependency.task_id == task.id)
+    cancelled = tx.session.scalars(select(Task.title).where(Task.id.in_(needed), Task.state_ == TaskState.CANCELLED))
+    title = cancelled.first()
+    lifecycle.show_obstacle(tx, task, None if title is None else _obstacle(title))
 
 
 @transactional

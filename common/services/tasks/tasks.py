@@ -21,7 +21,7 @@ from common.services.runs import run_end
 from common.services.spend.cap_settings import changed_caps
 from common.services.spend.caps import notable_caps
 from common.services.spend.model_offers import check_model
-from common.services.tasks import lifecycle
+from common.services.tasks import dependencies, lifecycle
 from common.services.tasks.edits import tell_run_at_work
 from common.services.tasks.lifecycle import record_update
 from common.services.tasks.pushes import has_pushed
@@ -32,8 +32,10 @@ from common.tracing import trace_parent
 from common.transaction import Snapshot, Transaction, clock_to_note, snapshot, transactional
 from common.values.parking import Parked
 
-MOST_OPEN_DEPENDENCIES = 50
 AWAITS_FILES = "The files that belong to it are still being added. Add what is missing, then start it."
+
+_WHO_BEGINS_IT = frozenset({"required_capabilities", "driver", "model", "depends_on"})
+"""What decides when the task's next run begins, and with which agent. One that is at work goes on as it began."""
 
 FOR_MAINTAINERS = frozenset({TaskState.APPROVED, TaskState.IN_PROGRESS})
 """States that only a maintainer may set, as they mean approving or rejecting."""
@@ -57,6 +59,10 @@ class TaskChanges(TypedDict, total=False):
     labels: list[str]
     caps: Mapping[str, float | None]
     may_change_test_setup: bool
+    required_capabilities: list[str]
+    driver: str | None
+    model: str | None
+    depends_on: list[str]
     state: str
 
 
@@ -114,7 +120,7 @@ def create_task(tx: Transaction, new: NewTask, *, by: Caller) -> Task:
     Invalid (projectId, dependsOn) for ids that the caller may not see, and (model) for one that no provider has.
     """
     _require_place(tx, new.project_id, by)
-    _check_dependencies(tx, new.project_id, new.depends_on)
+    dependencies.check_needed(tx, new.project_id, new.depends_on)
     check_model(tx, new.model)
     task_id = new_id()
     task = tx.insert_with_next(
@@ -164,26 +170,40 @@ def _view(read: Snapshot, task: Task, project: Project, *, may_write: bool) -> T
 def update_task(tx: Transaction, task_id: str, values: TaskChanges, *, by: Caller) -> Task:
     """Change the fields that values contains. A `state` has the effect of approve, reject, cancel or retry.
 
-    A run that works on the task gets a new title or description as a message. Conflict for any other change of state.
+    A run that works on the task gets a new title or description as a message. A new driver, model or required
+    capability counts from the next run on; a new driver or model ends the wait for a provider's limit. Conflict for any
+    other change of state.
     """
     wanted = values.get("state")
     role = Role.MAINTAINER if wanted in FOR_MAINTAINERS else Role.MEMBER
-    task = lock_task(tx, task_id, by, role)
+    _check_role(tx, task_id, by, role)
+    if "depends_on" in values:
+        dependencies.lock_dependencies(tx, task_id)
+    task = tx.lock(Task, task_id)
     changed = [
         name
-        for name in ("title", "description", "priority", "notes", "labels", "may_change_test_setup")
+        for name in (
+            "title", "description", "priority", "notes", "labels", "may_change_test_setup",
+            "required_capabilities", "driver", "model",
+        )
         if name in values and values[name] != getattr(task, name)
-    ]
+    ]  # fmt: skip
+    if "model" in changed:
+        check_model(tx, values["model"])
     is_rewritten = not {"title", "description"}.isdisjoint(changed)
     if is_rewritten and by.user_id not in {task.created_by_id, *task.edited_by_ids}:
         task.edited_by_ids = [*task.edited_by_ids, by.user_id]
     for name in changed:
         setattr(task, name, int(values[name]) if name == "priority" else values[name])
-    if changed:
+    recorded: list[str] = [*changed]
+    if "depends_on" in values and dependencies.change_dependencies(tx, task, values["depends_on"]):
+        recorded.append("depends_on")
+    if recorded:
         task.updated_at = tx.now()
-        record_update(tx, task, *changed)
+        record_update(tx, task, *recorded)
     if is_rewritten:
         tell_run_at_work(tx, task)
+    _look_for_an_agent(tx, task, recorded)
     if "caps" in values:
         caps = changed_caps(task.caps, values["caps"])
         if caps != task.caps:
@@ -194,6 +214,15 @@ def update_task(tx: Transaction, task_id: str, values: TaskChanges, *, by: Calle
     if wanted is not None and wanted != task.state_:
         _move_as_person(tx, task, TaskState(wanted), values.get("notes"), by)
     return task
+
+
+def _look_for_an_agent(tx: Transaction, task: Task, recorded: Sequence[str]) -> None:
+    """After these fields were changed."""
+    if not _WHO_BEGINS_IT.isdisjoint(recorded):
+        tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
+    if not {"driver", "model"}.isdisjoint(recorded) and task.parked_code == Parked.LIMIT:
+        # The limit is that of the provider that the last run called.
+        lifecycle.unpark(tx, task, by=By.PERSON)
 
 
 def _move_as_person(tx: Transaction, task: Task, wanted: TaskState, notes: str | None, by: Caller) -> None:
@@ -360,14 +389,3 @@ def _require_place(tx: Transaction, project_id: str, by: Caller) -> None:
         raise Invalid("projectId", "No such project") from error
     if state == ProjectState.DELETING:
         raise Conflict(f"project {project_id} is deleting")
-
-
-def _check_dependencies(tx: Transaction, project_id: str, ids: Sequence[str]) -> None:
-    if len(ids) > MOST_OPEN_DEPENDENCIES:
-        raise Invalid("dependsOn", f"Must have at most {MOST_OPEN_DEPENDENCIES} entries")
-    for task_id in ids:
-        task = tx.session.get(Task, task_id)
-        if task is None or task.project_id != project_id:
-            raise Invalid("dependsOn", f"There is no task {task_id} in this project")
-        if task.state is TaskState.CANCELLED:
-            raise Invalid("dependsOn", f"The task {task_id} is cancelled, so this one would never start")

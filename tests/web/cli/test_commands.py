@@ -60,6 +60,28 @@ def test_a_task_is_written_and_known_by_its_last_digits(world: World, monkeypatc
     assert "Missing argument" in aiworker("task", "add", code=2)
 
 
+def test_a_task_is_changed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.project("Shop")
+    first, second = [aiworker_json("task", "add", title, "-l", "ui")["task"]["id"] for title in ("Cart", "Pay")]
+    monkeypatch.setattr("sys.stdin", io.StringIO("With a total.\n"))
+
+    task = aiworker_json(
+        "task", "edit", second[-8:], "--title", "Pay at once", "-d", "-", "-p", "urgent", "--after", first[-8:],
+        "--driver", "codex", "--model", "small", "--field", 'requiredCapabilities=["node"]',
+    )["task"]  # fmt: skip
+
+    assert (task["title"], task["description"], task["priority"]) == ("Pay at once", "With a total.\n", "urgent")
+    assert (task["driver"], task["model"], task["requiredCapabilities"]) == ("codex", "small", ["node"])
+    assert task["labels"] == ["ui"]
+    assert aiworker_json("task", "show", second)["task"]["dependsOn"] == [first]
+    task = aiworker_json("task", "edit", second, "--driver", "none", "--model", "none", "-l", "a", "-l", "b")["task"]
+    assert (task["driver"], task["model"], task["labels"]) == (None, None, ["a", "b"])
+    aiworker("task", "edit", second, "--after", "none")
+    assert aiworker_json("task", "show", second)["task"]["dependsOn"] == []
+    assert "Nothing to change: give at least one option." in aiworker("task", "edit", second, code=2)
+    assert "waits for this one" in aiworker("task", "edit", second, "--after", second, code=1)
+
+
 def test_all_approved_tasks_are_those_that_no_live_group_holds(world: World) -> None:
     project = world.project("Shop")
     held, failed, free = world.approved(project, "Greet", "Wave", "Nod")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from common.models import EventRow, Task, TaskGroup
 from common.services.tasks import tasks
+from common.states import TaskState
 from tests.workers.platform import Platform
 from workers import sweeps
 
@@ -11,7 +12,7 @@ from workers import sweeps
 def _error(title: str) -> str:
     return (
         f"It depends on task '{title}', which is cancelled, so no agent begins it: "
-        "cancel it, and write a new task without this dependency."
+        "take this dependency away, or cancel it, too."
     )
 
 
@@ -65,5 +66,23 @@ def test_an_approved_task_that_leaves_its_group_is_not_told_to_wait_for_a_cancel
 
     left = {one["taskId"]: one["detail"] for one in platform.get(TaskGroup, group.id).problems}
     assert left[task.id] == (
-        "depends on task 'Needed', which is cancelled and not in this group: write a new task without this dependency"
+        "depends on task 'Needed', which is cancelled and not in this group: take this dependency away"
     )
+
+
+def test_without_the_cancelled_dependency_a_task_goes_on(platform: Platform) -> None:
+    project = platform.project()
+    needed, other = platform.task(project, "Needed"), platform.task(project, "Other")
+    task = platform.task(project, "Task", depends_on=[needed.id, other.id])
+    for one in (needed, other):
+        tasks.cancel_task(one.id, by=platform.max)
+    platform.run_jobs()
+    assert _errors(platform, task)[0] in {_error("Needed"), _error("Other")}
+
+    tasks.update_task(task.id, {"depends_on": [other.id]}, by=platform.max)
+    assert _errors(platform, task) == [_error("Other")]
+
+    tasks.update_task(task.id, {"depends_on": []}, by=platform.max)
+    assert _errors(platform, task) == [None]
+    platform.work(task, {"task": "x\n"})
+    assert platform.get(Task, task.id).state is TaskState.READY_TO_TEST

@@ -90,7 +90,8 @@ def _review(tx: Transaction, task_id: str) -> bool:
 
 @transactional
 def _work(tx: Transaction, task: Task) -> bool:
-    return assign(tx, [Pair(task.id, task.project_id, "", "scripted", None, (None, None), has_caps=False)]).runs == 1
+    own = None, None, list[str]()
+    return assign(tx, [Pair(task.id, task.project_id, "", "scripted", None, own, has_caps=False)]).runs == 1
 
 
 def test_one_that_waits_is_taken_before_one_is_made(on: Fleet) -> None:

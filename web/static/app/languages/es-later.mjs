@@ -176,6 +176,8 @@ export const TEXTS = {
   None: "Ninguno",
   Status: "Estado",
   "Every status": "Todos los estados",
+  "A run that is at work goes on as it began: these count from the next one on.":
+    "Una ejecución en curso sigue como empezó: estos cuentan a partir de la siguiente.",
   "Who does the work. Each takes up the tasks whose required capabilities it has.":
     "Quién hace el trabajo. Cada uno toma las tareas cuyas capacidades requeridas tiene.",
   "No agent has this status": "Ningún agente está en este estado",

@@ -327,9 +327,9 @@ export const TEXTS = {
   "A command that speaks the Agent Client Protocol": "Un comando que habla el Agent Client Protocol",
   "Another command": "Otro comando",
   "Steps in the task's description, without a model": "Pasos en la descripción de la tarea, sin modelo",
-  "It depends on task {title}, which is cancelled, so no agent begins it: cancel it, and write a new task without this dependency.":
-    "Depende de la tarea {title}, que está cancelada, así que ningún agente la empieza: cancelarla, y escribir una tarea nueva sin esta dependencia.",
-  "write a new task without this dependency": "escribir una tarea nueva sin esta dependencia",
+  "It depends on task {title}, which is cancelled, so no agent begins it: take this dependency away, or cancel it, too.":
+    "Depende de la tarea {title}, que está cancelada, así que ningún agente la empieza: quitar esta dependencia, o cancelarla también.",
+  "take this dependency away": "quitar esta dependencia",
   "put it into the same group, or deliver it first": "ponerla en el mismo grupo, o entregarla antes",
   "task {title} depends on task {title2}, which is {state}: {remedy}":
     "la tarea {title} depende de la tarea {title2}, que está en estado «{state}»: {remedy}",
@@ -691,7 +691,11 @@ export const TEXTS = {
   "cancelled by {actor}": "la canceló {actor}",
   "task {id} is {state}; only failed can be retried":
     "la tarea {id} está en estado «{state}»; solo se puede volver a intentar si ha fallado",
-  "Must have at most {most_open_dependencies} entries": "Debe tener {most_open_dependencies} entradas como máximo",
+  "Must have at most {most_dependencies} entries": "Debe tener {most_dependencies} entradas como máximo",
+  "The task {one} waits for this one, so neither would ever start":
+    "La tarea {one} espera a esta, así que ninguna empezaría nunca",
+  "task {id} is {state}: what it depends on does not change any more":
+    "la tarea {id} está en estado «{state}»: de qué depende ya no cambia",
   "The task {task_id} is cancelled, so this one would never start":
     "La tarea {task_id} está cancelada, así que esta nunca empezaría",
   "no file was found": "no se encontró ningún archivo",

@@ -137,7 +137,7 @@ export function Field({ label, hint, control, error }) {
 // What the server says of this field, or of something within it: "prices.x.input" is said beside "prices".
 // shown: how a value of the field is shown. form.theirs: {name: value} that somebody else saved while other values are
 // here.
-const faultOf = (form, name, shown = (value) => value) => {
+export const faultOf = (form, name, shown = (value) => value) => {
   const theirs = form.theirs?.[name];
   if (theirs !== undefined) return t("Somebody else saved: {value}", { value: shown(theirs) || "–" });
   const { field, message } = form.fault || {};

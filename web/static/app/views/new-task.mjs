@@ -4,20 +4,20 @@ import { keepDraft, keepFiles, keptFiles } from "../drafts.mjs";
 import { html } from "../html.mjs";
 import { useRef, useState } from "preact/hooks";
 import { CapFields, capsDraft, capsOf } from "../parts/caps.mjs";
-import { CheckField, Fault, Field, SelectField, TextField, useForm } from "../parts/controls.mjs";
+import { CheckField, Fault, faultOf, SelectField, TextField, useForm } from "../parts/controls.mjs";
+import { DependsOn, isCancelled, useOthers } from "../parts/depends-on.mjs";
 import { Dialog } from "../parts/dialogs.mjs";
 import { attach, ChooseFiles, size } from "../parts/files.mjs";
 import { DriverFields, hasDrivers } from "../parts/known.mjs";
 import { writeTask } from "../keys.mjs";
 import { t } from "../language.mjs";
-import { useRead } from "../loading.mjs";
 import { useTakePictures } from "../parts/pictures.mjs";
 import { StepsHint } from "../parts/steps-hint.mjs";
 import { project } from "../projects.mjs";
 import { to } from "../routes.mjs";
-import { keepTask, tasks } from "../tasks.mjs";
+import { keepTask } from "../tasks.mjs";
 import { failed, told, toldUndoable } from "../toasts.mjs";
-import { BY_URGENCY, lines, say, shortId } from "../words.mjs";
+import { BY_URGENCY, lines, say } from "../words.mjs";
 
 const EMPTY = {
   title: "",
@@ -31,9 +31,6 @@ const EMPTY = {
   mayChangeTestSetup: false,
   ...capsDraft("caps"),
 };
-
-const MOST_OTHERS = 200;
-const isCancelled = ({ state }) => state === "cancelled";
 
 export function NewTask({ close }) {
   const { id: projectId } = project.value;
@@ -91,17 +88,10 @@ export function NewTask({ close }) {
   // While it is being sent nothing is changed: that would be lost with the dialog.
   const { busy } = form;
   const { dependsOn } = form.draft;
-  // The board may show fewer, by its filter or as columns are long.
   const [asksMore, setAsksMore] = useState(dependsOn.length > 0);
-  const { value } = useRead(asksMore ? "/tasks" : null, { projectId, limit: MOST_OTHERS });
-  const known = new Map([...(value?.tasks || []), ...(tasks.value?.values() || [])].map((task) => [task.id, task]));
-  // What a draft depends on stays, also what is not known here any more or cancelled: that one has to be taken out.
-  const others = [...known.values()].filter((task) => !isCancelled(task) || dependsOn.includes(task.id));
-  const away = dependsOn.filter((id) => !known.has(id)).map((id) => ({ id, title: shortId(id) }));
+  const others = useOthers({ projectId, chosen: dependsOn, asks: asksMore });
   const open = useRef(false);
   open.current ||= others.some(isCancelled);
-  const toggle = (id, yes) =>
-    form.change("dependsOn", yes ? [...dependsOn, id] : dependsOn.filter((one) => one !== id));
   return html`<${Dialog} title=${t("New task")} close=${leave} wide>
     <form onSubmit=${create}>
       <${TextField}
@@ -179,27 +169,12 @@ export function NewTask({ close }) {
                 testid="task-cap"
               />`
             }
-            ${
-              others.length + away.length > 0 &&
-              html`<${Field}
-                label=${t("Depends on")}
-                hint=${t("It waits until these are approved.")}
-                control=${(id, said) =>
-                  html`<div class="choices" id=${id} ...${said} role="group" aria-label=${t("Depends on")}>
-                    ${[...others, ...away].map(
-                      (task) =>
-                        html`<label key=${task.id} class="check">
-                          <input
-                            type="checkbox"
-                            checked=${dependsOn.includes(task.id)}
-                            onChange=${(event) => toggle(task.id, event.target.checked)}
-                          />
-                          <span>${task.title}${isCancelled(task) && ` · ${t("Cancelled")}`}</span>
-                        </label>`,
-                    )}
-                  </div>`}
-              />`
-            }
+            <${DependsOn}
+              others=${others}
+              chosen=${dependsOn}
+              change=${(ids) => form.change("dependsOn", ids)}
+              error=${faultOf(form, "dependsOn")}
+            />
           </fieldset>`
         }
       </details>

@@ -5,13 +5,15 @@ import { cancelSoon, willBeCancelled } from "../cancelling.mjs";
 import { html } from "../html.mjs";
 import { t } from "../language.mjs";
 import { capChanges, CapFields, capsDraft } from "../parts/caps.mjs";
-import { Fault, KeptDraft, SelectField, TextField } from "../parts/controls.mjs";
+import { Fault, faultOf, KeptDraft, SelectField, TextField } from "../parts/controls.mjs";
+import { DependsOn, useOthers } from "../parts/depends-on.mjs";
 import { Confirm, Dialog } from "../parts/dialogs.mjs";
+import { DriverFields } from "../parts/known.mjs";
 import { useTakePictures } from "../parts/pictures.mjs";
 import { StepsHint } from "../parts/steps-hint.mjs";
 import { may } from "../session.mjs";
 import { CANCELLABLE_TASK_STATES, FINAL_TASK_STATES } from "../states.mjs";
-import { BY_URGENCY, lines, say } from "../words.mjs";
+import { BY_URGENCY, idOf, lines, say, shortId } from "../words.mjs";
 import { TakeOver } from "./task-steering.mjs";
 import { useSharedForm } from "./shared-form.mjs";
 
@@ -64,11 +66,47 @@ const draftOf = (task) => ({
   priority: task.priority,
   notes: task.notes || "",
   labels: (task.labels || []).join(", "),
+  requiredCapabilities: (task.requiredCapabilities || []).join(", "),
+  driver: task.driver || "",
+  model: task.model || "",
+  // As text, as drafts are compared by their values.
+  dependsOn: (task.dependsOn || []).map(idOf).join(" "),
   ...capsDraft("caps", task.caps),
 });
 
+const idsOf = (text) => text.split(" ").filter(Boolean);
+const WISHES = ["driver", "model", "requiredCapabilities", "dependsOn"];
 const WRITTEN = ["title", "description", "priority", "notes"];
 const trimmed = ({ title, ...others }) => ({ ...others, title: title.trim() });
+
+// Who does it, and after which others: folded away, as few tasks name any of it.
+function Wishes({ task, form }) {
+  const chosen = idsOf(form.draft.dependsOn);
+  const [isOpen, setOpen] = useState(WISHES.some((name) => form.draft[name]));
+  const others = useOthers({ projectId: task.projectId, chosen, asks: isOpen, except: task.id });
+  const titleOf = (id) => others.find((one) => one.id === id)?.title || shortId(id);
+  return html`<details open=${isOpen} onToggle=${(event) => setOpen(event.currentTarget.open)}>
+    <summary>${t("More")}</summary>
+    ${
+      isOpen &&
+      html`<${DriverFields} form=${form} usual=${t("the project's")} />
+        <${TextField}
+          label=${t("Required capabilities")}
+          name="requiredCapabilities"
+          form=${form}
+          placeholder="python, node"
+          hint=${t("Only an agent that has all of them takes it.")}
+        />
+        <small>${t("A run that is at work goes on as it began: these count from the next one on.")}</small>
+        <${DependsOn}
+          others=${others}
+          chosen=${chosen}
+          change=${(ids) => form.change("dependsOn", ids.join(" "))}
+          error=${faultOf(form, "dependsOn", (theirs) => idsOf(theirs).map(titleOf).join(", "))}
+        />`
+    }
+  </details>`;
+}
 
 export function EditTask({ task, reload, close }) {
   const pictures = useTakePictures();
@@ -88,7 +126,11 @@ export function EditTask({ task, reload, close }) {
       WRITTEN.filter((name) => fresh[name] !== before[name]).map((name) => [name, fresh[name]]),
     );
     // Compared as text, in which a label that has a comma can't be told from two.
-    if (draft.labels !== before.labels) changed.labels = lines(draft.labels);
+    for (const name of ["labels", "requiredCapabilities"])
+      if (draft[name] !== before[name]) changed[name] = lines(draft[name]);
+    for (const name of ["driver", "model"])
+      if (draft[name].trim() !== before[name]) changed[name] = draft[name].trim() || null;
+    if (draft.dependsOn !== before.dependsOn) changed.dependsOn = idsOf(draft.dependsOn);
     const caps = capChanges(draft, "caps", before);
     if (caps) changed.caps = caps;
     if (Object.keys(changed).length) await api.patch(`/tasks/${task.id}`, changed);
@@ -136,6 +178,7 @@ export function EditTask({ task, reload, close }) {
           testid="task-cap"
         />`
       }
+      <${Wishes} task=${task} form=${fields} />
       <${Fault} form=${form} />
       <footer>
         <button type="button" class="button" onClick=${cancel}>${t("Cancel")}</button>

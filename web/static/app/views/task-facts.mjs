@@ -6,8 +6,12 @@ import { Badge, OutLink, Time } from "../parts/controls.mjs";
 import { Receipt } from "../parts/receipt.mjs";
 import { PreviewLink } from "../parts/visit.mjs";
 import { to } from "../routes.mjs";
+import { tasks } from "../tasks.mjs";
 import { serverText } from "../server-texts.mjs";
 import { actorName, idOf, isOwnForge, sha, shortId } from "../words.mjs";
+
+// What the board does not show, by its filter or as it is old, is named by its number.
+const titleOf = (one) => one.title || tasks.value?.get(idOf(one))?.title || shortId(idOf(one));
 
 const Fact = ({ name, children, testid }) => html`<dt>${name}</dt><dd data-testid=${testid}>${children}</dd>`;
 
@@ -51,8 +55,7 @@ function Notable({ task }) {
       task.dependsOn?.length > 0 &&
       html`<${Fact} name=${t("Depends on")}>
         ${task.dependsOn.map(
-          (one) =>
-            html`<a key=${idOf(one)} href=${to.task(task.projectId, idOf(one))}>${one.title || shortId(idOf(one))}</a>`,
+          (one) => html`<a key=${idOf(one)} href=${to.task(task.projectId, idOf(one))}>${titleOf(one)}</a>`,
         )}
       <//>`
     }

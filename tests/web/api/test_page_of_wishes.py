@@ -1,0 +1,97 @@
+"""Who does a task, and after which others: changed on its page."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Locator, expect
+
+from common.models import Project, Task, TaskDependency
+from common.services.tasks import tasks
+from common.services.tasks.given_up import tell_dependents
+from tests.web.made import somebody
+from tests.web.page_reader import PageReader
+from tests.web.world import World, all_of, get
+
+
+def _edit(reader: PageReader, project: Project, task: Task) -> Locator:
+    reader.open(f"#/projects/{project.id}/tasks/{task.id}")
+    reader.see("task-edit").click()
+    return reader.page.get_by_role("dialog")
+
+
+def _save(dialog: Locator) -> None:
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog).to_have_count(0)
+
+
+def _needed(task: Task) -> set[str]:
+    return {one.depends_on_id for one in all_of(TaskDependency, TaskDependency.task_id == task.id)}
+
+
+def test_another_driver_and_other_dependencies_are_chosen_where_the_task_is_edited(
+    reader: PageReader, plain_world: World
+) -> None:
+    project = plain_world.project()
+    first = plain_world.task(project, "Lay the table")
+    task = plain_world.task(project, "Serve the soup")
+    dialog = _edit(reader, project, task)
+    dialog.get_by_text("More", exact=True).click()
+    expect(dialog.get_by_label("Serve the soup")).to_have_count(0)
+    dialog.get_by_test_id("driver").fill("codex")
+    dialog.get_by_label("Required capabilities").fill("node, gpu")
+    dialog.get_by_label("Lay the table").check()
+    _save(dialog)
+
+    changed = get(Task, task.id)
+    assert (changed.driver, changed.model, changed.required_capabilities) == ("codex", None, ["node", "gpu"])
+    assert _needed(task) == {first.id}
+    expect(reader.page.locator(".facts").first).to_contain_text("Lay the table")
+
+    dialog = _edit(reader, project, task)
+    expect(dialog.get_by_label("Lay the table")).to_be_checked()
+    dialog.get_by_test_id("driver").fill("")
+    _save(dialog)
+    assert (get(Task, task.id).driver, _needed(task)) == (None, {first.id})
+
+
+def test_a_dependency_that_was_cancelled_is_taken_away(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    needed = plain_world.task(project, "Lay the table")
+    task = plain_world.task(project, "Serve the soup", depends_on=[needed.id])
+    tasks.cancel_task(needed.id, by=somebody())
+    assert tell_dependents() == 1
+    assert (get(Task, task.id).error or "").startswith("It depends on task 'Lay the table', which is cancelled")
+    dialog = _edit(reader, project, task)
+    dialog.get_by_label("Lay the table · Cancelled").click()
+    # Nobody can tick it again.
+    expect(dialog.get_by_label("Lay the table")).to_have_count(0)
+    _save(dialog)
+
+    assert (get(Task, task.id).error, _needed(task)) == (None, set())
+
+
+def test_a_circle_is_refused_beside_the_field(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    task = plain_world.task(project, "Lay the table")
+    plain_world.task(project, "Serve the soup", depends_on=[task.id])
+    dialog = _edit(reader, project, task)
+    dialog.get_by_text("More", exact=True).click()
+    dialog.get_by_label("Serve the soup").check()
+    dialog.get_by_role("button", name="Save").click()
+
+    expect(dialog.locator(".field.wrong")).to_contain_text("so neither would ever start")
+    assert _needed(task) == set()
+
+
+def test_what_somebody_else_chose_meanwhile_is_told(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    first, second = plain_world.task(project, "Lay the table"), plain_world.task(project, "Light the candles")
+    task = plain_world.task(project, "Serve the soup")
+    dialog = _edit(reader, project, task)
+    dialog.get_by_text("More", exact=True).click()
+    dialog.get_by_label("Lay the table").check()
+    tasks.update_task(task.id, {"depends_on": [second.id]}, by=somebody())
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog.locator(".field.wrong")).to_contain_text("Somebody else saved: Light the candles")
+
+    _save(dialog)
+    assert _needed(task) == {first.id}
