@@ -22,14 +22,14 @@ from common.services.runs.assigning import Pair, assign
 from common.services.runs.scheduling import AGENTS_AWAY, assign_next, schedule_tasks
 from common.services.spend.cap_settings import update_platform_caps
 from common.services.tasks.tasks import update_task
-from common.states import Outcome, ProjectState, Role
+from common.states import Outcome, ProjectState, Role, TaskState
 from common.transaction import Transaction, transactional
 from common.values.claimed_run import ClaimedRun
 from tests.builders import a_user, caller_of
 from tests.e2e.instance import wait_until
 from tests.sent_statements import noting, statements
 from tests.web.made import a_project, a_task
-from tests.web.world import at_once
+from tests.web.world import at_once, put
 from tests.workers.platform import Platform
 from tests.workers.test_clock_steps import now
 
@@ -328,6 +328,20 @@ def test_a_run_that_is_claimed_while_its_cap_is_looked_at_counts(
 
     assert platform.get(Run, run.id).state == "running"
     assert platform.runs(waiting) == []
+
+
+def test_a_task_begins_while_somebody_changes_one_that_it_depends_on(
+    platform_on: Callable[[str], Platform], mariadb_database_url: str
+) -> None:
+    """SQLite has one writer at a time."""
+    platform = platform_on(mariadb_database_url)
+    project = platform.project()
+    needed = platform.task(project)
+    task = platform.task(project, depends_on=[needed.id])
+    put(Task, needed.id, state_=TaskState.APPROVED)
+    with database.engine().begin() as elsewhere:
+        elsewhere.execute(select(Task.id).where(Task.id == needed.id).with_for_update())
+        assert _assign(_pair(task, platform.agent())) == (1, 0)
 
 
 def test_a_task_that_somebody_changes_now_is_left_out_and_taken_soon(
