@@ -32,6 +32,7 @@ from common.values.claimed_run import Clone
 from workers.runner.cancellation import Cancellation
 from workers.runner.commands import kill_all_below
 from workers.runner.committed_files import committed_text
+from workers.runner.first_checkout import RULES, check_out
 from workers.runner.leftovers import remove_run
 from workers.runner.run_git import FIRST, RunGit, object_name, verify
 from workers.runner.run_walls import Confinement, Place
@@ -129,21 +130,23 @@ class Workspace:
         self.remove()
         for directory in (self.directory, self.home, self.session_dir, self.scratch):
             directory.mkdir(mode=0o700, parents=True)
-        self._git.run(
-            [["init", "--quiet", "--bare", "--template=", "--initial-branch=main", str(self._mirror)]],
-            self.directory,
-            place=None,
-        )
+        init = ["init", "--quiet", "--bare", "--template=", "--initial-branch=main", str(self._mirror)]
+        self._git.run([init], self.directory, place=None)
         self._fetch()
         branch = self.remote.branch
         self._git.require_bounded(self._mirror, f"refs/heads/{branch}")
         # Not confined: nobody has changed the configuration of either yet. Without hard links, by which a driver could
         # change the files of origin.git.
-        arguments = ["clone", "--quiet", "--no-hardlinks", "--template=", "--branch", branch]
-        self._git.run([[*arguments, "--", str(self._mirror), str(self.path)]], self.directory, place=None)
+        clone = ["clone", "--quiet", "--no-checkout", "--no-hardlinks", "--template=", "--branch", branch, "--"]
+        at = ["-C", str(self.path)]
+        commands = [[*clone, str(self._mirror), str(self.path)], [*at, "read-tree", "HEAD"], [*at, *RULES]]
+        has_rules = bool(self._git.run(commands, self.directory, place=None))
         self._ours(["update-ref", _CHECKPOINT, f"refs/heads/{branch}"])
-        if self.remote.commit is not None:
-            self._here(["checkout", "--quiet", "--detach", self.remote.commit])
+        check_out(
+            self.path, [branch] if self.remote.commit is None else ["--detach", self.remote.commit],
+            has_rules=has_rules, git=lambda *words: self._git.run(words, self.path, place=None), confined=self._here,
+            sleep=self.cancellation.sleep,
+        )  # fmt: skip
 
     def head(self) -> str:
         """Return the SHA of HEAD in the working tree."""
@@ -283,11 +286,8 @@ class Workspace:
         return self._git.run([arguments], self._mirror, place=None, may_fail=may_fail)
 
     def _fetch(self) -> None:
-        self._git.at_forge(
-            ["fetch", "--quiet", "--no-tags", "--prune", "--no-recurse-submodules", "--", self.remote.url,
-             "+refs/heads/*:refs/heads/*"],
-            self._mirror,
-        )  # fmt: skip
+        fetch = ["fetch", "--quiet", "--no-tags", "--prune", "--no-recurse-submodules", "--", self.remote.url]
+        self._git.at_forge([*fetch, "+refs/heads/*:refs/heads/*"], self._mirror)
 
     def _push_head(self, head: str) -> bool:
         self._bring(head, self._pushed())
