@@ -159,6 +159,21 @@ class CommitsContract:
         for other in (mine, mended, honest, base):
             assert forge.read_taken_back(repository, base=base, head=other) == ()
 
+    def test_a_merge_that_moves_a_new_file_into_a_renamed_folder_takes_nothing_back(
+        self, forge: Forge, repository: Repository, work: WorkTree
+    ) -> None:
+        start = work.commit({"lib/one": "1\n", "lib/two": "2\n"}, on="main")
+        work.commit({"lib/new": "new\n"}, on="main")
+        work.commit({"lib/one": None, "lib/two": None, "core/one": "1\n", "core/two": "2\n"}, on="task-1", start=start)
+        # Git asks whether it shall be moved along: the answer is yes.
+        git("merge", "--quiet", "main", at=work.path, accept=(1,))
+        head = work.commit({}, on="task-1")
+        work.push("main", "task-1")
+        base = forge.read_head(repository, "main") or ""
+
+        assert forge.read_file(repository, commit=head, path="core/new") == b"new\n"
+        assert twice(lambda: forge.read_taken_back(repository, base=base, head=head)) == ()
+
     def test_several_merge_bases_are_shown_as_one_and_decide_nothing(
         self, forge: Forge, repository: Repository, work: WorkTree
     ) -> None:

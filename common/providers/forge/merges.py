@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from posixpath import basename
 
 from common.errors import ProviderRefused
 from common.providers.forge import git, history
@@ -70,10 +71,20 @@ def _dropped_from(path: Path, theirs: str, ours: str, merge: str) -> Iterator[st
             raise
         return
     touched = {name for name, _old, _new in _leaves(read_changes(path, merge_base=below, head=ours))}
-    made = {name: new for name, _old, new in _leaves(read_changes(path, merge_base=theirs, head=merge))}
+    changes = read_changes(path, merge_base=theirs, head=merge)
+    # Where ours renamed a folder, git moves along what theirs added to it.
+    made = {name: new for name, _old, new in _leaves([one for one in changes if not _is_in_other_folder(one)])}
     for name, old, _new in _leaves(read_changes(path, merge_base=below, head=theirs)):
         if name not in touched and name in made and made[name] == old:
             yield name
+
+
+def _is_in_other_folder(change: Change) -> bool:
+    """Whether the file has moved to another folder, with its name."""
+    before, after = change.before, change.after
+    if before is None or after is None or before.path == after.path:
+        return False
+    return basename(before.path) == basename(after.path)
 
 
 def _leaves(changes: Sequence[Change]) -> Iterator[tuple[str, Leaf, Leaf]]:
