@@ -164,6 +164,22 @@ def test_branches_that_only_hinder_the_platforms_get_other_names_too(
     assert forge.read_head(SHOP, "imported/release") == state.default_head
 
 
+def test_branches_of_any_name_that_git_allows_are_imported(origin: Origin, source: WorkTree, tmp_path: Path) -> None:
+    served, theirs = tmp_path / "served" / "source.git", git("rev-parse", "side", at=source.path)
+    # A no-break space, a line separator, and a byte that is not UTF-8, as Latin-1 has it.
+    names = ["no\u00a0break", "line\u2028end", "caf\udce9", "release/no\u00a0break", "release/caf\udce9"]
+    for name in names:
+        git("update-ref", f"refs/heads/{name}", theirs, at=served)
+    git("update-server-info", at=served)
+    forge = forge_at(tmp_path / "root", origin.place)
+
+    state = forge.ensure_repository(SHOP, default_branch="side", description="", import_url=origin.url)
+
+    assert state.default_branch == "side"
+    for name in (f"imported/{name}" if name.startswith("release/") else name for name in names):
+        assert git("rev-parse", "--verify", f"refs/heads/{name}", at=forge.repository_path(SHOP)) == theirs
+
+
 def test_a_default_branch_of_the_platforms_name_has_to_be_replaced(
     origin: Origin, source: WorkTree, tmp_path: Path
 ) -> None:

@@ -21,7 +21,7 @@ import structlog
 from common.errors import CutShort, ProviderRefused, ProviderUnavailable
 from common.machine import git_trees
 from common.machine.files import replace_file, sync_directory
-from common.machine.text import storable
+from common.machine.text import path_text, storable
 from common.machine.waiting import Deadline
 from common.names import RELEASE_PREFIX, STAGING_BRANCH, TAG_PREFIX, numbered
 from common.providers.forge import git, history
@@ -224,7 +224,7 @@ def _import(
     options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--end-of-options")
     listed = _import_step(path, deadline, config, "ls-remote", "--symref", "--end-of-options", url, "HEAD")
     _import_step(path, deadline, config, "fetch", *options, url, *refspecs)
-    branches = git.run(path, "for-each-ref", "--format=%(refname)", "refs/heads/").line.splitlines()
+    branches = _refs(path, "refs/heads/")
     _make_room(path)
     if not branches or git.branch_ref(default_branch) in branches:
         return
@@ -247,10 +247,7 @@ def _make_room(path: Path) -> None:
     """Rename the imported refs `x` that are in the way of the platform's to `imported/x` (`imported-2/x`, … if there
     is such a branch or tag already). The platform moves its own branches by force.
     """
-    refs = dict(
-        line.split()[::-1]
-        for line in git.run(path, "for-each-ref", "--format=%(objectname) %(refname)").line.splitlines()
-    )
+    refs = _refs(path)
     moved = [ref for ref in refs if _is_in_the_way(ref, _PLATFORM_REFS)]
     if not moved:
         return
@@ -261,8 +258,16 @@ def _make_room(path: Path) -> None:
     for ref in moved:
         kind, name = ref.removeprefix("refs/").split("/", 1)
         steps += f"create refs/{kind}/{prefix}/{name} {refs[ref]}\ndelete {ref} {refs[ref]}\n"
-    git.run(path, "update-ref", "--no-deref", "--stdin", stdin=steps.encode())
-    log.warning("imported refs got other names, as theirs are the platform's", refs=moved, prefix=prefix)
+    git.run(path, "update-ref", "--no-deref", "--stdin", stdin=steps.encode("utf-8", "surrogateescape"))
+    shown = [path_text(ref) for ref in moved]
+    log.warning("imported refs got other names, as theirs are the platform's", refs=shown, prefix=prefix)
+
+
+def _refs(path: Path, below: str = "refs/") -> dict[str, str]:
+    """Ref → what it points at. A name may have spaces of Unicode; bytes that are not UTF-8 are lone surrogates."""
+    listed = git.run(path, "for-each-ref", "--format=%(objectname) %(refname)", below).stdout
+    lines = listed.decode("utf-8", "surrogateescape").removesuffix("\n").split("\n")
+    return {ref: sha for sha, _, ref in (line.partition(" ") for line in lines if line)}
 
 
 def _places(name: str) -> tuple[str, str]:
