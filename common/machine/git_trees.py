@@ -242,7 +242,8 @@ def _batches(shas: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
 
 def main() -> int:
     """The `pre-receive` hook: reads `old new ref` lines; its output is shown to the pusher; 1 refuses the push."""
-    updates = [line.split() for line in sys.stdin.read().splitlines() if line.strip()]
+    # The name of a ref may have spaces and line ends of Unicode.
+    updates = [line.split(" ", 2) for line in sys.stdin.read().split("\n") if line]
     new = sorted({words[1] for words in updates if words[1].strip("0")})
     refs = {words[1]: words[2] for words in updates}
     try:
