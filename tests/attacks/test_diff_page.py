@@ -44,12 +44,48 @@ def test_the_diff_shows_the_files_that_git_names_and_every_line(chromium_path: s
     assert any("No newline at end of file" in line for line in found["file"])
 
 
+PLACE = """async ([patchSource, rowsSource, patch, files]) => {
+  const read = (source) => import("data:text/javascript," + encodeURIComponent(source));
+  const [{ parsePatch }, { diffFiles }] = await Promise.all([read(patchSource), read(rowsSource)]);
+  return diffFiles(parsePatch(Diff2Html, patch, {}), files, { isCut: true }).map((file) => [
+    file.path, file.status, file.additions, file.deletions, file.blocks[0].rows[0].text,
+  ]);
+}"""
+
+
+def test_behind_a_file_that_became_a_link_each_file_has_its_own_name(chromium_path: str, tmp_path: Path) -> None:
+    """Also where the end of the patch is missing. Git shows such a file as two, and counts it as one."""
+    git("init", "--quiet", "--bare", "--initial-branch=main", str(tmp_path / "origin.git"))
+    work = WorkTree(tmp_path / "work", str(tmp_path / "origin.git"))
+    names = ["app", "file", "guard", "zoo"]
+    work.commit({name: f"old {name}\n" for name in names}, on="main")
+    (work.path / "file").unlink()
+    (work.path / "file").symlink_to("app")
+    work.commit({name: f"{name}\n" for name in names if name != "file"}, on="main")
+    patch = git("show", "--format=", "HEAD", at=work.path)
+    cut = patch[: patch.index("diff --git a/zoo")]
+    files = [{"path": name, "status": "modified", "additions": 1, "deletions": 1} for name in names]
+
+    found = _evaluated(chromium_path, PLACE, "patch.mjs", "diff-rows.mjs", cut, files)
+
+    assert found == [
+        ["app", "modified", 1, 1, "old app"], ["file", "deleted", 0, 1, "old file"], ["file", "added", 1, 0, "app"],
+        ["guard", "modified", 1, 1, "old guard"],
+    ]  # fmt: skip
+
+
 def _parsed(chromium_path: str, patch: str) -> Any:
-    source = (STATIC / "app" / "parts" / "patch.mjs").read_text()
+    return _evaluated(chromium_path, READ, "patch.mjs", patch)
+
+
+def _evaluated(chromium_path: str, script: str, *arguments: object) -> Any:
+    """What the script returns beside the library. Of arguments that are names of modules it gets the text."""
+    parts = STATIC / "app" / "parts"
+    given = [(parts / str(one)).read_text() if str(one).endswith(".mjs") else one for one in arguments]
     with chromium(chromium_path) as browser:
         page = browser.new_page()
         page.add_script_tag(path=next(STATIC.glob("vendor/diff2html-*/diff2html.min.js")))
-        return page.evaluate(READ, [source, patch])
+        return page.evaluate(script, given)
 
 
 LONG = "--- a/long.txt\n+++ b/long.txt\n@@ -0,0 +1,5000 @@\n" + "".join(

@@ -45,11 +45,26 @@ function blockOf(block) {
   return { rows, header: block.header, oldStart: block.oldStartLine, newStart: block.newStartLine };
 }
 
+// For each part of a patch the index of its file: git takes a file that becomes a link, or was one, apart into a deleted
+// and a new one.
+function filesOf(parsed) {
+  let file = -1;
+  return parsed.map((one, at) => {
+    const before = parsed[at - 1];
+    if (!(before?.isDeleted && one.isNew && before.oldName === one.newName)) file += 1;
+    return file;
+  });
+}
+
 // parsed: by parsePatch; files: as the API counts them, in the same order. isCut: the end of the patch is missing.
 export function diffFiles(parsed, files, { isCut = false } = {}) {
-  const isAligned = isCut ? parsed.length <= files.length : parsed.length === files.length;
+  const places = filesOf(parsed);
+  const count = (places.at(-1) ?? -1) + 1;
+  const isAligned = isCut ? count <= files.length : count === files.length;
   return parsed.map((one, index) => {
-    const known = (isAligned ? files[index] : files.find(({ path }) => path === one.newName)) || {};
+    const file = (isAligned ? files[places[index]] : files.find(({ path }) => path === one.newName)) || {};
+    const isPart = places[index] === places[index - 1] || places[index] === places[index + 1];
+    const known = isPart ? { path: file.path } : file;
     const change = known.status;
     const gone = change ? change === "deleted" : one.isDeleted;
     const added = change ? change === "added" : one.isNew;
