@@ -5,14 +5,16 @@ The file is `.aiworker/rollback.yml`:
     oldest: this            # only versions with an identical file; or a full commit SHA: only versions that contain it
     reason: Migration 12 drops the column that older versions read
 
-An invalid file blocks every rollback, because its intention is unknown. A commit that the repository has lost is always
-blocked: what it declared is unknown, and it can't be deployed. A version's declaration stays valid after it:
-a later version without the file, or with another one, does not revoke it (common/services/delivery/versions.py).
+An invalid file, or a link in its place, blocks every rollback, because its intention is unknown. A commit that the
+repository has lost is always blocked: what it declared is unknown, and it can't be deployed. A version's declaration
+stays valid after it: a later version without the file, or with another one, does not revoke it
+(common/services/delivery/versions.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from posixpath import dirname
 
 import yaml
 
@@ -35,6 +37,7 @@ def read_barrier(forge: Forge, repository: Repository, commit: str, older: Seque
     try:
         declared = forge.read_file(repository, commit=commit, path=PATH)
         if declared is None:
+            _require_no_link(forge, repository, commit)
             return None
         oldest, reason = _parse(declared)
     except ValueError as error:
@@ -48,6 +51,14 @@ def read_barrier(forge: Forge, repository: Repository, commit: str, older: Seque
     else:
         blocked = [sha for sha in older if not _contains(forge, repository, oldest, sha)]
     return Barrier(reason, tuple(blocked))
+
+
+def _require_no_link(forge: Forge, repository: Repository, commit: str) -> None:
+    """Raise ValueError if the file, or its folder, is a link. What that leads to may declare something."""
+    # Names that begin with a dot are among the first.
+    for entry in forge.list_files(repository, commit=commit).entries:
+        if entry.path in {PATH, dirname(PATH)} and entry.leads_elsewhere:
+            raise ValueError(f"{entry.path} is a link")
 
 
 def _parse(declared: bytes) -> tuple[str, str]:
