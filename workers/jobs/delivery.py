@@ -60,7 +60,9 @@ def merge_group(job: Claimed) -> None:
         if error.code == "head_moved":
             merging.record_head_moved(job.lease)
         else:
-            merging.record_merge_refused(job.lease, plan, error.message)
+            is_of_task = plan.step is Step.MERGE
+            reason = f"the task {plan.title!r} can't be merged: {error.message}" if is_of_task else error.message
+            merging.record_merge_refused(job.lease, plan, reason)
 
 
 def _forget(job: Claimed, plan: MergePlan) -> None:

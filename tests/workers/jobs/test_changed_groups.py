@@ -12,6 +12,7 @@ from common.services.delivery import merging, task_groups, trains
 from common.services.delivery.merging import MergePlan
 from common.services.projects import projects
 from common.services.projects.places import place_of
+from tests.providers.git_tree import git
 from tests.workers.jobs.test_train import FILES, PLAIN, approved
 from tests.workers.platform import Platform
 
@@ -65,6 +66,29 @@ def test_a_refused_merge_of_a_task_that_was_taken_out_meanwhile_does_not_fail_th
 
     group = platform.get(TaskGroup, group.id)
     assert (group.state, group.error) == ("merged", None)
+
+
+def test_a_group_that_can_not_merge_a_task_names_it(plain_platform: Platform) -> None:
+    """As one that was approved before somebody replaced the default branch by another history."""
+    platform = plain_platform
+    project = platform.project(PLAIN)
+    (old,) = approved(platform, project, FILES[0])
+    tree = platform.clone(project)
+    git("checkout", "--quiet", "--orphan", "anew", at=tree.path)
+    tree.commit({"README.md": "Anew\n"}, on="anew")
+    tree.push("+anew:main")
+    (new,) = approved(platform, project, FILES[1])
+
+    group = platform.group(new, old)
+    platform.run_jobs()
+
+    group = platform.get(TaskGroup, group.id)
+    assert group.state == "failed"
+    assert group.error is not None
+    assert group.error.startswith(f"the task {old.title!r} can't be merged: ")
+    task_groups.remove_from_group(group.id, old.id, by=platform.max)
+    platform.run_jobs()
+    assert platform.get(TaskGroup, group.id).state == "merged"
 
 
 @pytest.mark.parametrize("is_rebuilt", [False, True])

@@ -182,6 +182,7 @@ export const TEXTS = {
   "there is no branch {ref} in {stem}": "no existe la rama {ref} en {stem}",
   "{ref} of {stem} can't be moved: {reason}": "no se puede mover {ref} de {stem}: {reason}",
   "{one} and {other} have no history in common": "{one} y {other} no tienen historia en común",
+  "the task {title} can't be merged: {message}": "la tarea {title} no se puede fusionar: {message}",
   "{one} and {other} have {count} merge bases": "{one} y {other} tienen {count} bases de fusión",
   "{one} and {other} have more than {most_bases} merge bases":
     "{one} y {other} tienen más de {most_bases} bases de fusión",
