@@ -90,7 +90,8 @@ class _Source:
         except ApiError as error:
             raise ApiError(f"{folder.resolve()} is in no git repository; make one: git init, and commit") from error
         try:
-            self.branch = self._git("symbolic-ref", "--short", "HEAD")
+            # In full: git's short name of a branch beside a tag of the same name is another one.
+            self.branch = self._git("symbolic-ref", "HEAD").removeprefix("refs/heads/")
             self._head = self._git("rev-parse", "--verify", "HEAD^{commit}")
         except ApiError as error:
             raise ApiError(f"{self.root} has no branch with a commit checked out: git switch, or commit") from error

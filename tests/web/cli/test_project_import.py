@@ -83,6 +83,15 @@ def test_a_folder_becomes_a_project_with_its_history(terminal: Terminal, folder:
     assert (git("log", "--all", "--format=%H %D", at=folder), git("status", "--porcelain", at=folder)) == before
 
 
+def test_a_branch_beside_a_tag_of_its_name_keeps_its_name(terminal: Terminal, folder: Path) -> None:
+    git("tag", "trunk", at=folder)
+
+    result = imported(terminal, str(folder))
+
+    assert result.exit_code == 0, result.output
+    assert [project.default_branch for project in all_of(Project)] == ["trunk"]
+
+
 def test_a_refused_push_leaves_no_project(terminal: Terminal, folder: Path) -> None:
     (folder / ".git" / "shallow").write_text(git("rev-parse", "HEAD", at=folder) + "\n")
 
