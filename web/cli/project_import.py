@@ -114,7 +114,7 @@ class _Source:
         self._git("push", progress, url, f"{merged}:refs/heads/{self.branch}", config=authorized)
 
     def _git(self, *words: str, config: Mapping[str, str] | None = None) -> str:
-        """The output of git in the repository. Raises ApiError with its last line if it fails.
+        """The output of git in the repository. Raises ApiError with the line that says why if it fails.
 
         config: settings for this call; other users of the machine can't read them.
         """
@@ -130,5 +130,7 @@ class _Source:
             raise ApiError("git is not installed") from error
         if done.returncode != 0:
             said = (done.stderr or "").strip().splitlines()
-            raise ApiError(f"git {words[0]} failed: {said[-1] if said else f'exit status {done.returncode}'}")
+            # Why a push was refused stands above the last line.
+            refused = [line.strip() for line in said if line.startswith(" ! ")]
+            raise ApiError(f"git {words[0]} failed: {[f'exit status {done.returncode}', *said, *refused][-1]}")
         return done.stdout.strip()

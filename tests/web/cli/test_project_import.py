@@ -99,6 +99,7 @@ def test_a_refused_push_leaves_no_project(terminal: Terminal, folder: Path) -> N
 
     assert isinstance(result.exception, ApiError)
     assert "git push failed" in str(result.exception)
+    assert "shallow update not allowed" in str(result.exception)
     assert [project.state_ for project in all_of(Project) if project.state_ != "deleting"] == []
 
 
