@@ -312,6 +312,21 @@ class CommitsContract:
         assert forge.try_merge(repository, base=start, commit=commit) is None
         assert forge.read_head(repository, "main") == head
 
+    def test_a_conflict_of_a_file_and_a_link_names_the_path_alone(
+        self, forge: Forge, repository: Repository, work: WorkTree
+    ) -> None:
+        """Git keeps one of the two beside the other, under a name that it makes of the commit's."""
+        start = work.commit({"lib/a": "1\n"}, on="main")
+        base = work.commit({"lib/a": "2\n"}, on="main")
+        git("checkout", "--quiet", "-b", "task-1", start, at=work.path)
+        (work.path / "lib" / "a").unlink()
+        (work.path / "lib" / "a").symlink_to("../README.md")
+        head = work.commit({}, on="task-1")
+        work.push("main", "task-1")
+
+        assert forge.try_merge(repository, base=base, commit=head) == MergeConflict(("lib/a",))
+        assert forge.try_merge(repository, base=head, commit=base) == MergeConflict(("lib/a",))
+
     def test_files_are_merged_as_the_target_branch_says(
         self, forge: Forge, repository: Repository, work: WorkTree
     ) -> None:

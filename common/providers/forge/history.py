@@ -193,7 +193,10 @@ def merged_tree(path: Path, head: str, commit: str) -> str | MergeConflict:
     tree, *files = result.stdout.decode("utf-8", "replace").split("\0")
     if result.code == 0:
         return tree.strip()
-    return MergeConflict(tuple(sorted({file for file in files if file})))
+    # What can't stand at one path, such as a file and a link, git puts beside it under a name with the commit's.
+    marks = (f"~{head}", f"~{commit}")
+    paths = {next((file.removesuffix(mark) for mark in marks if file.endswith(mark)), file) for file in files if file}
+    return MergeConflict(tuple(sorted(paths)))
 
 
 def merge(
