@@ -112,7 +112,7 @@ def _used_amount(use: CapUse) -> str:
 
 
 def _amount(cap: str, value: float) -> str:
-    return f"{value:,.12g} {'USD' if cap == 'costUsd' else cap}"
+    return f"{value:,.13g} {'USD' if cap == 'costUsd' else cap}"
 
 
 def caps_in_force(

@@ -137,5 +137,5 @@ def reached_limit(usage: Mapping[str, float], limits: Mapping[str, float]) -> st
     if most_tokens is not None and tokens >= most_tokens:
         return f"The run has used {tokens:.0f} tokens; its limit is {most_tokens:.0f} (maxTokens)"
     if most_usd is not None and usage.get("costUsd", 0) >= most_usd:
-        return f"The run has cost {usage.get('costUsd', 0):.4f} USD; its limit is {most_usd:g} (maxCostUsd)"
+        return f"The run has cost {usage.get('costUsd', 0):.4f} USD; its limit is {most_usd:.12g} (maxCostUsd)"
     return None

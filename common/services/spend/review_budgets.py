@@ -39,8 +39,8 @@ def reached_limit(limits: Mapping[str, float], reviews: Sequence[Run]) -> str | 
 
 def _in_words(name: str, limit: float) -> str:
     if name == "maxCostUsd":
-        return f"${limit:g}"
-    return f"{limit:g} tokens" if name == "maxTokens" else f"{limit:g} min"
+        return f"${limit:,.12g}"
+    return f"{limit:,.13g} tokens" if name == "maxTokens" else f"{limit:g} min"
 
 
 def limits_left(at: Snapshot | Transaction, run: Run, limits: Mapping[str, float]) -> dict[str, float]:

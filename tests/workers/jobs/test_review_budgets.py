@@ -43,6 +43,8 @@ def _model_token(tx: Transaction, run_id: str) -> str:
     [
         ({"maxCostUsd": 2}, {"costUsd": 2.01, "calls": 1}, "$2"),
         ({"maxTokens": 100}, {"inputTokens": 60, "cacheWriteTokens": 10, "outputTokens": 30, "calls": 1}, "100 tokens"),
+        ({"maxTokens": 2_500_000}, {"inputTokens": 2_500_000, "calls": 1}, "2,500,000 tokens"),
+        ({"maxCostUsd": 1_000_000}, {"costUsd": 1_000_000, "calls": 1}, "$1,000,000"),
         ({"maxMinutes": 5, "maxTokens": 1000}, {}, "5 min"),
     ],
 )
