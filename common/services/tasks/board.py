@@ -146,7 +146,9 @@ def _has_label(label: str) -> ColumnElement[bool]:
     """The labels are stored as JSON, whose text MySQL writes without escapes."""
     stored = type_coerce(Task.labels, Text)
     forms = {json.dumps(label), json.dumps(label, ensure_ascii=False)}
-    return or_(*(func.instr(stored, form) > 0 for form in sorted(forms)))
+    # With what stands before a label: without it, a quotation mark within another one would do for its beginning.
+    places = [f"{before}{form}" for form in sorted(forms) for before in ("[", ", ")]
+    return or_(*(func.instr(stored, place) > 0 for place in places))
 
 
 def _column(read: Snapshot, query: Select[Task], state: TaskState, total: int, limit: int) -> Column:

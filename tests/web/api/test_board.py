@@ -102,6 +102,8 @@ def test_a_board_and_a_list_are_filtered_alike(app: Flask) -> None:
     put(Task, world.task(project, "Hot", labels=["ui"], state="failed").id, priority=4)
     wanted: list[tuple[dict[str, str], set[str]]] = [
         ({"label": "ñ"}, {"Ñandú"}), ({"label": 'a"b'}, {"Ñandú"}), ({"label": "ui"}, {"Hot"}), ({"label": "u"}, set()),
+        # The end of another label, behind what it quotes or escapes.
+        ({"label": "b"}, set()), ({"label": "\\"}, set()),
         ({"mine": "true"}, {"Hot", "Ñandú"}), ({"priority": "urgent"}, {"Hot"}), ({"q": "not"}, {"Not mine"}),
         ({"label": "ui", "mine": "true", "q": "ho"}, {"Hot"}),
     ]  # fmt: skip
