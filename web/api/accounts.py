@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 
 import structlog
@@ -23,6 +24,8 @@ from web.http.request_id import request_id
 log = structlog.get_logger()
 
 accounts = Blueprint("accounts", __name__, url_prefix="/api")
+
+_WITH_PORT = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::[0-9]+)?|([0-9.]+):[0-9]+")
 
 
 class CredentialsSchema(Schema):
@@ -65,7 +68,14 @@ def log_in(username: str, password: str) -> IssuedTokens:
 
 
 def _device() -> Device:
-    return Device(request.remote_addr, request.user_agent.string or None)
+    return Device(_address(), request.user_agent.string or None)
+
+
+def _address() -> str | None:
+    """The client's IP address. Some proxies name the port beside it, which differs with each connection."""
+    given = request.remote_addr or ""
+    found = _WITH_PORT.fullmatch(given)
+    return (found[1] or found[2] if found else given) or None
 
 
 @contextlib.contextmanager
@@ -75,7 +85,7 @@ def _counted_attempt(username: str) -> Iterator[None]:
     A refusal is logged with the client's address, for programs that lock such clients out; not with the name, in place
     of which people type their password now and then.
     """
-    address = request.remote_addr or "unknown"
+    address = _address() or "unknown"
     try:
         spent = _spend_attempt(username, address)
         yield

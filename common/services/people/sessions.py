@@ -15,7 +15,7 @@ from common.services.access import Caller
 from common.services.paging import Page, PageQuery, page_of
 from common.transaction import Transaction, snapshot, transactional
 
-LONGEST_CLIENT = 200
+LONGEST_ADDRESS, LONGEST_CLIENT = 45, 200
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ UNKNOWN = Device()
 def note_use(tx: Transaction, login: Login, device: Device) -> None:
     """Record on a locked or a new login that it is used now, and from where."""
     login.last_used_at = tx.now()
-    login.address = device.address
+    login.address = None if device.address is None else device.address[:LONGEST_ADDRESS]
     login.client = None if device.client is None else device.client[:LONGEST_CLIENT]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -54,6 +55,24 @@ def test_the_own_sessions_say_where_and_when_each_was_used(app: Flask, admin_use
     (used,) = (one for one in _listed(_client(app, here)) if not one["isCurrent"])
     assert (used["id"], used["address"], len(used["client"])) == (second["id"], "192.0.2.8", 200)
     assert used["lastUsedAt"] >= second["lastUsedAt"]
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("[2001:0db8:85a3:0000:0000:8a2e:0370:7334]:50000", "2001:0db8:85a3:0000:0000:8a2e:0370:7334"),
+        ("192.0.2.7:50000", "192.0.2.7"), ("2001:db8::7", "2001:db8::7"), ("x" * 100, "x" * 45),
+    ],
+)  # fmt: skip
+def test_an_address_is_shown_without_the_port_that_some_proxies_name(
+    app: Flask, admin_user: User, given: str, shown: str
+) -> None:
+    client = app.test_client()
+    client.environ_base["REMOTE_ADDR"] = given
+
+    (session,) = _listed(_client(app, log_in(client)))
+
+    assert session["address"] == shown
 
 
 def test_a_session_that_is_ended_is_refused_at_once_and_no_other(app: Flask, admin_user: User) -> None:
