@@ -11,13 +11,15 @@ from web.cli.tables import counted
 from web.cli.terminal import JsonObject, Terminal, pass_terminal
 
 BY = ["day", "project", "person", "driver", "model"]
+MOST_DAYS = 399
+"""The API answers for 400 at most, up to its own clock, which may be a little ahead of this one."""
 COLUMNS = ("label", "costUsd", "tokens", "calls", "runs", "tasks", "minutes")
 
 
 @click.command()
 @click.option("--by", type=click.Choice(BY), default="day", show_default=True, help="What the calls are grouped by.")
 @click.option("--project", "named", help="Id, name or slug of the project. Default: the linked one, else all.")
-@click.option("--days", type=click.IntRange(1, 3650), default=30, show_default=True, help="How far back.")
+@click.option("--days", type=click.IntRange(1, MOST_DAYS), default=30, show_default=True, help="How far back.")
 @pass_terminal
 def spend(terminal: Terminal, by: str, named: str | None, days: int) -> None:
     """Show what the models have cost, with the total in the last line."""

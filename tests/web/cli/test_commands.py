@@ -285,6 +285,8 @@ def test_a_terminal_gets_a_table_and_a_pipe_gets_whole_ids(world: World) -> None
     # For scripts, wherever the option stands.
     assert aiworker_json("task", "list") == aiworker_json("task", "list", "--json")
     assert aiworker("spend", "--by", "model").splitlines()[-1].startswith("total  0.00  0")
+    assert aiworker("spend", "--days", "399").splitlines()[-1].startswith("total  0.00  0")
+    assert "1<=x<=399" in aiworker("spend", "--days", "400", code=2, lines=4)
 
 
 def test_the_page_of_a_thing_is_printed_where_there_is_no_browser(
