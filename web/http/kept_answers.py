@@ -47,8 +47,11 @@ def _keyed(view: object) -> KeyedRequest | None:
     if most_bytes is not None:
         request.max_content_length = most_bytes
     caller = principal if isinstance(principal, Caller) else None
-    digest = hashlib.sha256(body_bytes()).hexdigest()
-    return KeyedRequest(key, _owner(principal), caller, f"POST {request.path}", digest)
+    found = hashlib.sha256(body_bytes())
+    if caller is not None and request.query_string:
+        # The name of a file. In an agent's query is only how long it waits.
+        found.update(b"?" + request.query_string)
+    return KeyedRequest(key, _owner(principal), caller, f"POST {request.path}", found.hexdigest())
 
 
 def _owner(principal: Caller | AgentPrincipal | RunPrincipal) -> str:

@@ -122,6 +122,7 @@ def test_a_file_that_is_sent_again_is_there_once(shelf: Shelf) -> None:
     first = shelf.put("image.png", PNG, headers={"Idempotency-Key": "k1"})
     again = shelf.put("image.png", PNG, headers={"Idempotency-Key": "k1"})
     assert (first.status_code, again.status_code, again.json) == (201, 201, first.json)
+    assert shelf.put("copy.png", PNG, headers={"Idempotency-Key": "k1"}).status_code == 422
 
     other = shelf.put("image.png", PNG + b"2").json["attachment"]
     third = shelf.put("image.png", PNG + b"3").json["attachment"]
