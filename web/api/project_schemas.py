@@ -42,6 +42,7 @@ from web.http.fields import (
     Texts,
     Timestamp,
     at_most,
+    not_blank,
     refused_if,
 )
 
@@ -75,6 +76,11 @@ def _change_fault(name: str, value: object) -> str | None:
 
 def _variables() -> Texts:
     return Texts(MOST_VARIABLES, "variables", variable_fault)
+
+
+def _command() -> Text:
+    """Not blank: a shell takes that for a command that does nothing, and tests would pass by it."""
+    return Text(8_000, allow_none=True, validate=not_blank)
 
 
 IS_PATH_PATTERN = refused_if(why_refused)
@@ -196,8 +202,8 @@ class _GivenProjectSchema(Schema):
     replicas = Integer(1, 100)
     cpu_limit = Quantity("cpu", allow_none=True)
     memory_limit = Quantity("memory", allow_none=True)
-    start_command = Text(8_000, least=1, allow_none=True)
-    test_command = Text(8_000, least=1, allow_none=True)
+    start_command = _command()
+    test_command = _command()
     driver = Choice(DRIVER_NAMES, allow_none=True)
     model = Line(100, allow_none=True, validate=IS_MODEL)
     health_path = fields.String(
@@ -231,7 +237,7 @@ class _GivenProjectSchema(Schema):
     limits = Kept(LimitsSchema)
     agent_instructions = Text(50_000)
     question_rules = Kept(QuestionRulesSchema)
-    setup_command = Text(8_000, least=1, allow_none=True)
+    setup_command = _command()
     cache_paths = fields.List(
         Line(200, validate=refused_if(cache_path_fault)), validate=[at_most(MOST_CACHE_PATHS), _apart]
     )
