@@ -111,7 +111,8 @@ class AgentReviewSchema(Schema):
 
     mode = Choice(ReviewMode, required=True)
     driver = Choice(REVIEWERS, required=True)
-    model = Line(100, allow_none=True, validate=IS_MODEL)
+    # Not a Line: it is kept as it was sent, and spaces around it would reach the driver.
+    model = Text(100, allow_none=True, validate=IS_MODEL)
     limits = Kept(LimitsSchema)
 
 

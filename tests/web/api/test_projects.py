@@ -119,6 +119,7 @@ WRONG: list[tuple[str, Any]] = [
     ("agentReview", {}), ("agentReview", {"mode": "off", "driver": "codex"}), ("agentReview", {"mode": "advisory"}),
     *[("agentReview", {"mode": "blocking", "driver": driver}) for driver in ("", "cat", "command", None, 1)],
     ("agentReview", {"mode": "blocking", "driver": "codex", "model": "a b"}),
+    ("agentReview", {"mode": "blocking", "driver": "codex", "model": "gpt-5 "}),
     ("agentReview", {"mode": "blocking", "driver": "codex", "limits": {"maxTokens": 0}}),
     ("agentReview", {"mode": "blocking", "driver": "codex", "limits": None}),
     ("agentReview", {"mode": "blocking", "driver": "codex", "more": 1}),
