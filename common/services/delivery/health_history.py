@@ -24,6 +24,8 @@ EXTEND_SECONDS = 30
 GAP_SECONDS = 120
 """After so long without a look, nobody knows what was in between: a new span begins."""
 LONGEST_REASON = 1000
+_NEWEST_FIRST = HealthSpan.until.desc(), HealthSpan.since.desc(), HealthSpan.id.desc()
+"""Not by the id alone: after the clock was set back, a process that has just started gives lower ones."""
 
 
 def record_looks(tx: Transaction, looks: Sequence[Look]) -> None:
@@ -47,7 +49,7 @@ def _newest(tx: Transaction, deployment: Deployment) -> HealthSpan | None:
     return tx.find(
         select(HealthSpan)
         .where(HealthSpan.project_id == deployment.project_id, HealthSpan.app_name == deployment.app_name)
-        .order_by(HealthSpan.id.desc())
+        .order_by(*_NEWEST_FIRST)
         .limit(1)
     )
 
@@ -66,11 +68,11 @@ def _begin(tx: Transaction, deployment: Deployment, look: Look) -> None:
     tx.session.flush()
     of_app = (HealthSpan.project_id == deployment.project_id, HealthSpan.app_name == deployment.app_name)
     oldest = tx.session.scalars(
-        select(HealthSpan.id).where(*of_app).order_by(HealthSpan.id.desc()).offset(MOST_SPANS).limit(1)
-    ).first()
-    if oldest is not None:
+        select(HealthSpan.id).where(*of_app).order_by(*_NEWEST_FIRST).offset(MOST_SPANS).limit(MOST_SPANS)
+    ).all()
+    if oldest:
         tx.session.execute(
-            delete(HealthSpan).where(*of_app, HealthSpan.id <= oldest).execution_options(synchronize_session=False)
+            delete(HealthSpan).where(HealthSpan.id.in_(oldest)).execution_options(synchronize_session=False)
         )
 
 
@@ -80,6 +82,6 @@ def spans_of(read: Snapshot, project_id: str, app_name: str) -> list[HealthSpan]
     query = (
         select(HealthSpan)
         .where(HealthSpan.project_id == project_id, HealthSpan.app_name == app_name, HealthSpan.until >= since)
-        .order_by(HealthSpan.id)
+        .order_by(*_NEWEST_FIRST)
     )
-    return list(read.all(query))
+    return list(reversed(read.all(query)))

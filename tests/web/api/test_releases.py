@@ -234,6 +234,22 @@ def test_looks_become_spans_of_health_with_gaps_where_nobody_looked(line: Produc
     assert spans(line) == []
 
 
+def test_spans_go_on_after_the_clock_was_set_back_and_a_worker_started_again(line: ProductionLine) -> None:
+    """Whose ids are lower for as long as the clock was set back."""
+    live = line.deliver()
+    look(Look(live.id, HealthState.FAILING))
+    _seen_before(1)
+    (span,) = all_of(HealthSpan)
+    put(HealthSpan, span.id, id=f"ff{span.id[2:]}")
+
+    for _look in range(3):
+        look(Look(live.id, HealthState.HEALTHY))
+
+    failing, healthy = spans(line)
+    assert (failing["state"], healthy["state"]) == ("failing", "healthy")
+    assert failing["until"] == healthy["since"]
+
+
 def test_a_version_that_flaps_fills_a_bounded_history(
     plain_line: ProductionLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
