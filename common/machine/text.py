@@ -61,6 +61,11 @@ def without_invisible(text: str) -> str:
     return _JOINED_EMOJI_OR_INVISIBLE.sub(lambda found: found[1] or "", text)
 
 
+def is_blank(text: str) -> bool:
+    """Whether the text consists of spaces, line ends and invisible characters alone."""
+    return not without_invisible(text).strip()
+
+
 def lower_letters(text: str) -> str:
     """The text in lower case, letter by letter, as MariaDB's LOWER makes it: as many letters as before, so a part of it
     is the same alone.

@@ -20,7 +20,7 @@ from marshmallow.validate import Length, OneOf, Range, Regexp
 
 from common.errors import Invalid
 from common.events import ADMINISTRATION, PLATFORM
-from common.machine.text import camel_case, has_control, has_control_but_lines, has_invisible, without_invisible
+from common.machine.text import camel_case, has_control, has_control_but_lines, has_invisible, is_blank
 from common.states import Priority, Role
 
 UNKNOWN = "Unknown field"
@@ -58,7 +58,7 @@ def refused_if(fault_of: Callable[[str], str | None]) -> Validator:
 
 def not_blank(text: str) -> None:
     """A check that refuses a text of spaces, line ends and invisible characters alone."""
-    if not without_invisible(text).strip():
+    if is_blank(text):
         raise ma.ValidationError("Must not be blank")
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import and_, bindparam, select
 from common import jobs
 from common.errors import Conflict, Forbidden, Invalid, NotFound
 from common.events import TaskCreated
+from common.machine.text import is_blank
 from common.models.project import Project, ProjectMember
 from common.models.task import Comment, Task, TaskDependency
 from common.names import new_id, task_branch
@@ -229,7 +230,8 @@ def _move_as_person(tx: Transaction, task: Task, wanted: TaskState, notes: str |
     if wanted is TaskState.APPROVED and task.state is TaskState.READY_TO_TEST:
         approve_task(task.id, by=by)
     elif wanted is TaskState.IN_PROGRESS and task.state is TaskState.READY_TO_TEST:
-        reject_task(task.id, reason=notes or "Rejected", comments=(), by=by)
+        said = notes or ""
+        reject_task(task.id, reason="Rejected" if is_blank(said) else said, comments=(), by=by)
     elif wanted is TaskState.CANCELLED:
         cancel_task(task.id, by=by)
     elif wanted is TaskState.BACKLOG and task.state is TaskState.FAILED:

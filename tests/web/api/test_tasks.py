@@ -141,7 +141,7 @@ def test_a_task_is_changed_by_what_the_body_names(member: FlaskClient) -> None:
 
 def test_a_state_is_changed_by_the_act_that_leads_there(maintainer: FlaskClient) -> None:
     project = a_project()
-    approved, rejected, cancelled, failed = [ready_task(project) for _ in range(4)]
+    approved, rejected, unexplained, cancelled, failed = [ready_task(project) for _ in range(5)]
     set_state(failed, TaskState.FAILED)
 
     def patch(task: Any, **body: Any) -> Any:
@@ -151,6 +151,8 @@ def test_a_state_is_changed_by_the_act_that_leads_there(maintainer: FlaskClient)
     assert maintainer.get(f"/api/tasks/{approved.id}").json["task"]["approvedSha"] == SHA
     assert patch(rejected, state="in_progress", notes="Needs tests") == "in_progress"
     assert maintainer.get(f"/api/tasks/{rejected.id}").json["task"]["comments"][0]["body"] == "Needs tests"
+    assert patch(unexplained, state="in_progress", notes=" \n") == "in_progress"
+    assert maintainer.get(f"/api/tasks/{unexplained.id}").json["task"]["comments"][0]["body"] == "Rejected"
     assert patch(cancelled, state="cancelled") == "cancelled"
     assert patch(failed, state="backlog") == "backlog"
 
