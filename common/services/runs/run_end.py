@@ -46,9 +46,13 @@ def end_run(tx: Transaction, run: Run, outcome: Outcome, reason: str | None, *, 
     """End the run and free its agent. Does nothing if the run is over. reason: masked here."""
     if run.state is not RunState.ENDED:
         task = tx.get(Task, run.task_id)
-        # What its agent asked after a person had taken the task over: nobody waits for the answer.
-        if task.phase is Phase.HELD and withdraw_questions(tx, task):
-            record_update(tx, task, "questions")
+        if task.phase is Phase.HELD:
+            # What its agent asked after a person had taken the task over: nobody waits for the answer.
+            changed = ["questions"] if withdraw_questions(tx, task) else []
+            if run.state is RunState.RUNNING:
+                changed.append("runs")  # the holder may hand the task back from now on
+            if changed:
+                record_update(tx, task, *changed)
         masked = mask_or_sentence(mask_of_run, tx, run)(reason) if reason else reason
         lifecycle.end(tx, run, outcome, masked, by=by)
 

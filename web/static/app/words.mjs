@@ -48,6 +48,7 @@ const FIELDS = {
   requiredCapabilities: mark("required capabilities"),
   rolledBackAt: mark("rolled back at"),
   round: mark("round"),
+  runs: mark("runs"),
   title: mark("title"),
 };
 export const sayField = (name) => t(FIELDS[name] || name.replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase());

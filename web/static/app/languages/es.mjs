@@ -410,6 +410,7 @@ export const TEXTS = {
   "tests of the default branch": "pruebas de la rama por defecto",
   "rolled back at": "reversión",
   round: "ronda",
+  runs: "ejecuciones",
   title: "título",
   "just now": "ahora mismo",
   "the platform": "la plataforma",
