@@ -43,6 +43,31 @@ def test_who_may_only_read_a_restricted_project_is_offered_no_more(maya: PageRea
     assert refused == []
 
 
+def test_who_is_given_another_role_in_a_restricted_project_is_offered_what_it_allows(
+    maya: PageReader, plain_world: World
+) -> None:
+    world = plain_world
+    project = world.project("Hidden")
+    user_id = world.users["maya"].id
+    member = f"/api/projects/{project.id}/members/{user_id}"
+    assert world.client.put(member, json={"role": "viewer"}).status_code == 200
+    put(Project, project.id, is_restricted=True)
+    feed = LiveFeed(maya.page)
+    maya.open(f"#/projects/{project.id}")
+    expect(maya.page.get_by_text("No tasks yet")).to_be_visible()
+    maya.settle()
+    expect(maya.see("task-new")).to_have_count(0)
+    # So that max may give it.
+    put(Project, project.id, is_restricted=False)
+    assert world.client.put(member, json={"role": "member"}).status_code == 200
+    put(Project, project.id, is_restricted=True)
+
+    with maya.page.expect_request("**/members"):
+        feed.tell("project:member_changed", project.id, feed.SEQ + 1, userId=user_id, username="maya", newRole="member")
+
+    expect(maya.see("task-new")).to_have_count(1)
+
+
 def test_a_project_that_everybody_sees_is_as_the_platforms_role_says(maya: PageReader, plain_world: World) -> None:
     world = plain_world
     project = world.project("Open")

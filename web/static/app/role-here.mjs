@@ -1,6 +1,7 @@
 // Keeps the caller's role in the project that is looked at: a restricted one may give a lower role than the platform.
-import { effect } from "@preact/signals";
+import { effect, signal } from "@preact/signals";
 import { api } from "./api.mjs";
+import { listen } from "./live.mjs";
 import { project } from "./projects.mjs";
 import { refusals, roleHere, user } from "./session.mjs";
 
@@ -8,10 +9,19 @@ let asked = 0;
 // Of which project and person `roleHere` is.
 let known = "";
 
+// How often a role of the caller was changed here, or may have been while nothing was heard.
+const changes = signal(0);
+listen(({ event, projectId, data }) => {
+  const isMine =
+    event === "project:member_changed" && projectId === project.value?.id && data?.userId === user.value?.id;
+  if (isMine || event === "connected" || event === "resync") changes.value += 1;
+});
+
 effect(() => {
   const one = project.value;
   const me = user.value;
-  // Nothing tells of a role that was changed, but what it is refused.
+  void changes.value;
+  // A refusal, too, may come of a role that was changed.
   void refusals.value;
   const mine = ++asked;
   if (!one?.restricted || !me || me.role === "admin") {
