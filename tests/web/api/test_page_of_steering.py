@@ -51,6 +51,26 @@ def test_a_message_whose_run_has_ended_is_thrown_away(reader: PageReader, plain_
     expect(reader.see("steering")).to_have_count(0)
 
 
+def test_an_agent_is_written_to_as_soon_as_it_is_there(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    task = plain_world.task(project)
+    put(Task, task.id, state_="in_progress", phase_="working")
+    run = a_live_run(task)
+    put(Run, run.id, state_="preparing")
+    LiveFeed(reader.page)
+    reader.page.clock.install()
+    reader.open(f"#/projects/{project.id}/tasks/{task.id}/work")
+    expect(reader.see("run-state")).to_have_text("Preparing")
+    expect(reader.see("message-send")).to_have_count(0)
+
+    # No event tells of it.
+    put(Run, run.id, state_="running", started_at=run.created_at)
+    reader.page.clock.run_for(5000)
+
+    expect(reader.see("message-send")).to_be_visible()
+    expect(reader.see("task-take-over")).to_be_visible()
+
+
 def test_a_comment_stays_that_is_being_written_when_a_run_begins(reader: PageReader, plain_world: World) -> None:
     project = plain_world.project()
     task = plain_world.task(project)

@@ -2,7 +2,7 @@
 // somebody.
 import { useEffect, useState } from "preact/hooks";
 import { html } from "../html.mjs";
-import { useLive, useRead } from "../loading.mjs";
+import { useEvery, useLive, useRead } from "../loading.mjs";
 import { useOwn } from "../own-project.mjs";
 import { Badge, SentBack } from "../parts/controls.mjs";
 import { isParked, ParkedChip } from "../parts/parked.mjs";
@@ -21,6 +21,8 @@ import { Held } from "./task-steering.mjs";
 
 // What passes by and changes nothing of the task.
 const PASSING = ["task:log", "task:progress"];
+// How often the task is read while a run of it waits for its agent: no event tells that one has come.
+const WAITING_MS = 4000;
 
 // {task, error, reload}: the task, kept fresh; task is undefined until it is here. The tab is named after it.
 export function useTask(id) {
@@ -32,7 +34,12 @@ export function useTask(id) {
     data?.taskId === id ||
     mine.has(data?.deploymentId) ||
     (data?.taskGroupId && data.taskGroupId === task?.taskGroup?.id);
-  useLive(({ event, data }) => isOf(data) && !PASSING.includes(event), reload);
+  // A group that was just made may hold the task.
+  const mayHold = ({ event, data }) =>
+    event === "task-group:status_changed" && !data?.oldStatus && task?.state === "approved" && !task.taskGroup;
+  useLive((message) => (isOf(message.data) && !PASSING.includes(message.event)) || mayHold(message), reload);
+  const waits = task?.runs?.some(({ startedAt, finishedAt }) => !startedAt && !finishedAt);
+  useEvery(WAITING_MS, reload, Boolean(waits));
   useEffect(() => {
     if (task) keepTask(task);
   }, [task]);
