@@ -215,7 +215,8 @@ def update_project(tx: Transaction, project_id: str, values: ProjectValues, *, b
     changed = changed_names(before, setting_values(project, ProjectValues.__annotations__))
     if changed:
         tx.record(_status_changed(project, project.state_, changed))
-    _join_if_restricted(tx, project, by)
+    if not was_restricted:
+        _join_if_restricted(tx, project, by)
     forget_red_results(tx, project, changed)
     if "caps" in values:
         tx.session.flush()

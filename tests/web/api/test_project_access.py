@@ -8,9 +8,13 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import update
+from sqlalchemy.orm import object_session
 
 from common.masking import MASK
+from common.models.project import Project, ProjectMember
 from common.names import new_id
+from common.services.projects import projects
 from common.states import Role
 from tests import builders
 from tests.sent_statements import statements
@@ -117,6 +121,28 @@ def test_who_restricts_a_project_stays_its_maintainer(app: Flask, admin: FlaskCl
     assert again.data == made.data
     assert admin.post("/api/projects", json={"name": "Theirs", "restricted": True}).status_code == 201
     assert len(events("project:member_changed")) == 5
+
+
+def test_a_change_that_is_under_way_gives_no_role_back_that_is_taken_meanwhile(
+    app: Flask, admin: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = builders.a_user("max", Role.MAINTAINER)
+    max_ = builders.client_of(app, user)
+    project = max_.post("/api/projects", json={"name": "Ours", "restricted": True}).json["project"]
+    path = f"/api/projects/{project['id']}"
+
+    def lower(row: Project) -> None:
+        """As another request does between the look at the role and the lock."""
+        session = object_session(row)
+        assert session is not None
+        session.execute(update(ProjectMember).where(ProjectMember.user_id == user.id).values(role=Role.VIEWER))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(projects.lifecycle, "check_lasting", lower)
+        assert max_.patch(path, json={"description": "Mine"}).status_code == 200
+
+    (member,) = max_.get(f"{path}/members").json["members"]
+    assert member["role"] == "viewer"
 
 
 def test_a_member_is_no_administrator_and_somebody_who_exists(maintainer: FlaskClient) -> None:
