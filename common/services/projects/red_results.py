@@ -27,7 +27,11 @@ _MASKED = frozenset({"envVars", "secretEnvVars"})
 def forget_red_results(tx: Transaction, project: Project, changed: Collection[str]) -> None:
     """Have commits of the default branch whose tests failed tested again, if one of the changed settings may decide how
     they end. Where the names in a report may be masked otherwise from now on, also those that passed.
+
+    A project without tests has no red default branch.
     """
+    if project.test_command is None:
+        project.red_base = None
     if _DECIDING.isdisjoint(changed):
         return
     claimed = select(Run.claimed_sha).where(Run.project_id == project.id, Run.claimed_sha.is_not(None))

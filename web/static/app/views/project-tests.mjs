@@ -14,7 +14,13 @@ import { FINAL_TASK_STATES } from "../states.mjs";
 import { told } from "../toasts.mjs";
 import { actorName } from "../words.mjs";
 
-const EVENTS = ["project:base_tested", "test:quarantined", "test:released", "task:status_changed"];
+const EVENTS = [
+  "project:base_tested",
+  "project:status_changed",
+  "test:quarantined",
+  "test:released",
+  "task:status_changed",
+];
 const MENDING_EVENTS = ["task:created", "task:updated", "task:status_changed"];
 const MOST_LOG = 8000;
 const USUAL_DAYS = "14";
