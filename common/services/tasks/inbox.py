@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, Text, and_, cast, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from common.models.delivery import Deployment, FlakyTest, HealthSpan, TaskGroup
-from common.models.project import Project, ProjectMember
+from common.models.project import Project, ProjectMember, Push
 from common.models.task import Question, Task, asker
 from common.services.access import Caller, sees_project
+from common.services.tasks.pushes import is_push_of
 from common.states import Environment, GroupState, Phase, ProjectState, QuestionState, Role, TaskState
 from common.transaction import Snapshot, snapshot
 from common.values.health_look import HealthState
@@ -131,10 +132,13 @@ def _reach(read: Snapshot, by: Caller, role: Role, project_id: str | None) -> _R
 
 
 def _may_approve(by: Caller, reach: _Reach) -> ColumnElement[bool]:
-    """Query condition on Task: the caller did not write a task that somebody else has to approve."""
+    """Query condition on Task: the caller did not write, change or push to a task that somebody else has to approve."""
     separate = [project_id for project_id, (_name, is_separate) in reach.projects.items() if is_separate]
     needs_other = or_(Task.project_id.in_(separate), Task.needs_other_approver.is_(True))
-    return ~and_(needs_other, Task.created_by_id.is_not(None), Task.created_by_id == by.user_id)
+    is_written = and_(Task.created_by_id.is_not(None), Task.created_by_id == by.user_id)
+    is_edited = cast(Task.edited_by_ids, Text).contains(by.user_id)
+    is_pushed = select(Push.id).where(Push.task_id == Task.id, is_push_of(by)).exists()
+    return ~and_(needs_other, or_(is_written, is_edited, is_pushed))
 
 
 def _questions(read: Snapshot, reach: _Reach) -> Iterator[InboxItem]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 
 from common import jobs
 from common.events import BranchPushed
@@ -150,6 +150,10 @@ def has_pushed(tx: Transaction, task_id: str, by: Caller) -> bool:
     """Whether the caller ever pushed to the task's branch, or is pushing now. A login at the forge with the same name
     counts as the caller.
     """
+    return tx.find(select(Push).where(Push.task_id == task_id, is_push_of(by))) is not None
+
+
+def is_push_of(by: Caller) -> ColumnElement[bool]:
+    """Query condition on Push: the caller pushed, by the rule of `has_pushed`."""
     name = func.lower(Push.username) == by.username.lower()
-    theirs = or_(Push.user_id == by.user_id, Push.user_id.is_(None) & name)
-    return tx.find(select(Push).where(Push.task_id == task_id, theirs)) is not None
+    return or_(Push.user_id == by.user_id, Push.user_id.is_(None) & name)
