@@ -45,8 +45,8 @@ function blockOf(block) {
   return { rows, header: block.header, oldStart: block.oldStartLine, newStart: block.newStartLine };
 }
 
-// For each part of a patch the index of its file: git takes a file that becomes a link, or was one, apart into a deleted
-// and a new one.
+// For each part of a patch the index of its file: git shows a file that becomes a link, or was one, as a deleted and a
+// new one.
 function filesOf(parsed) {
   let file = -1;
   return parsed.map((one, at) => {
