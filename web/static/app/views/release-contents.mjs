@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { canCopy, copyText } from "../clipboard.mjs";
 import { html } from "../html.mjs";
 import { t, tn } from "../language.mjs";
-import { useRead } from "../loading.mjs";
+import { useLive, useRead } from "../loading.mjs";
 import { Button, Loading, Time, Trouble } from "../parts/controls.mjs";
 import { lazy } from "../parts/lazy.mjs";
 import { sha } from "../words.mjs";
@@ -16,8 +16,10 @@ const ReadDiff = lazy(
 
 export function Contents({ group }) {
   const { value, error, reload } = useRead(`/task-groups/${group.id}/release`);
+  // What it is compared with is what production serves.
+  useLive(({ event, data }) => event === "deploy:completed" && data?.environment === "production", reload);
   const release = value?.release;
-  if (error)
+  if (error && !release)
     return html`<section><h2>${t("What it brings")}</h2><${Trouble} error=${error} again=${reload} /></section>`;
   if (!release) return html`<section><h2>${t("What it brings")}</h2><${Loading} /></section>`;
   return html`<section data-testid="release-contents">
@@ -33,7 +35,7 @@ export function Contents({ group }) {
       </span>
     </div>
     <${Commits} release=${release} />
-    ${release.headSha && release.baseSha && html`<${Changes} group=${group} />`}
+    ${release.headSha && release.baseSha && html`<${Changes} key=${release.baseSha} group=${group} />`}
     <${Changelog} text=${release.changelog} />
   </section>`;
 }
