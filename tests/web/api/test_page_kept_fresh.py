@@ -220,42 +220,6 @@ def test_lists_and_the_board_are_read_again_when_a_read_failed(reader: PageReade
     expect(reader.page.get_by_text("No groups yet")).to_have_count(0)
 
 
-def test_an_approved_task_that_somebody_else_groups_shows_its_group(reader: PageReader, plain_world: World) -> None:
-    project = plain_world.project()
-    task = plain_world.task(project, state="approved")
-    feed = LiveFeed(reader.page)
-    reader.open(f"#/projects/{project.id}/tasks/{task.id}")
-    step = reader.see("next-step")
-    expect(step).to_have_attribute("data-step", "group")
-    reader.settle()
-
-    group = plain_world.group(project, [task.id])
-    feed.tell("task-group:status_changed", project.id, feed.SEQ + 1, taskGroupId=group["id"], newStatus="pending")
-
-    expect(step).to_have_attribute("data-step", "merging")
-
-
-def test_what_a_group_brings_is_compared_with_what_production_serves_by_now(
-    reader: PageReader, plain_world: World
-) -> None:
-    project = plain_world.project()
-    group = plain_world.group(project, plain_world.approved(project))
-    feed = LiveFeed(reader.page)
-    path = "**/api/task-groups/*/release"
-    with reader.page.expect_response(path):
-        reader.open(f"#/projects/{project.id}/groups/{group['id']}")
-    contents = reader.see("release-contents")
-    expect(contents).not_to_contain_text("Compared with")
-    reader.settle()
-    older = plain_world.client.get(f"/api/task-groups/{group['id']}/release").json
-    newer = {**older["release"], "against": "production", "baseSha": "b" * 40}
-    reader.page.route(path, lambda route: route.fulfill(json={"release": newer}))
-
-    feed.tell("deploy:completed", project.id, feed.SEQ + 1, deploymentId="1", environment="production")
-
-    expect(contents).to_contain_text("Compared with what production serves, bbbbbbb")
-
-
 def test_activity_shows_what_happens_while_an_answer_is_under_way(reader: PageReader, plain_world: World) -> None:
     project = plain_world.project()
     send = _socket(reader)

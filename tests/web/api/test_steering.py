@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
-from common.jobs import PREPARE_RUN, RELEASE_RUN, SCHEDULE_TASKS
+from common.jobs import RELEASE_RUN
 from common.models import Comment, Job, Run, Task
 from common.services.projects.projects import put_member
 from common.states import Role
 from tests import builders
-from tests.web.world import World, all_of, at_once, events, get, put, run_jobs
+from tests.web.world import World, all_of, at_once, get, put, run_jobs
 from tests.workers.runner.runner_platform import eventually
 
 
@@ -396,26 +395,3 @@ def test_what_is_asked_after_a_person_took_over_needs_nobody_once_the_run_is_ove
     assert asked.status_code == 201, asked.json
     shop.finish()
     assert shop.mia.get("/api/inbox").json["items"] == []
-
-
-@pytest.mark.parametrize("is_finished", [True, False])
-def test_who_holds_a_task_hears_that_its_agent_has_stopped(shop: Shop, is_finished: bool) -> None:
-    shop.post("take-over")
-    before = len(events("task:updated", of=shop.task.id))
-    if is_finished:
-        shop.finish()
-    else:
-        (job,) = all_of(Job, Job.kind == RELEASE_RUN.name)
-        put(Job, job.id, next_at=job.created_at)
-        run_jobs(RELEASE_RUN)
-    heard = events("task:updated", of=shop.task.id)[before:]
-    assert [json.loads(one.data)["data"]["changed"] for one in heard] == [["runs"]]
-
-
-def test_what_is_taken_over_before_an_agent_came_is_told_once(shop: Shop) -> None:
-    shop.finish()
-    put(Task, shop.task.id, state_="in_progress", phase_="queued")
-    run_jobs(SCHEDULE_TASKS, PREPARE_RUN)
-    before = len(events("task:updated", of=shop.task.id))
-    shop.post("take-over")
-    assert len(events("task:updated", of=shop.task.id)) == before + 1

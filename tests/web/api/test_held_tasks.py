@@ -1,0 +1,40 @@
+"""What is told of a task that somebody has taken over."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from common.jobs import PREPARE_RUN, RELEASE_RUN, SCHEDULE_TASKS
+from common.models import Job, Task
+from tests.web.api.test_steering import Shop
+from tests.web.world import World, all_of, events, put, run_jobs
+
+
+@pytest.fixture
+def shop(world: World) -> Shop:
+    return Shop(world)
+
+
+@pytest.mark.parametrize("is_finished", [True, False])
+def test_who_holds_a_task_hears_that_its_agent_has_stopped(shop: Shop, is_finished: bool) -> None:
+    shop.post("take-over")
+    before = len(events("task:updated", of=shop.task.id))
+    if is_finished:
+        shop.finish()
+    else:
+        (job,) = all_of(Job, Job.kind == RELEASE_RUN.name)
+        put(Job, job.id, next_at=job.created_at)
+        run_jobs(RELEASE_RUN)
+    heard = events("task:updated", of=shop.task.id)[before:]
+    assert [json.loads(one.data)["data"]["changed"] for one in heard] == [["runs"]]
+
+
+def test_what_is_taken_over_before_an_agent_came_is_told_once(shop: Shop) -> None:
+    shop.finish()
+    put(Task, shop.task.id, state_="in_progress", phase_="queued")
+    run_jobs(SCHEDULE_TASKS, PREPARE_RUN)
+    before = len(events("task:updated", of=shop.task.id))
+    shop.post("take-over")
+    assert len(events("task:updated", of=shop.task.id)) == before + 1
