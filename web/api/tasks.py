@@ -222,7 +222,7 @@ class CreateTaskSchema(Schema):
 
 
 class UpdateTaskSchema(Schema):
-    read_only = (CreateTaskSchema.read_only - {"state"}) | {"projectId", "limits", "awaitsFiles"}
+    read_only = (CreateTaskSchema.read_only - {"state"}) | {"projectId", "awaitsFiles"}
     title = Line(200)
     description = Text(100_000)
     priority = Label(Priority)
@@ -233,6 +233,7 @@ class UpdateTaskSchema(Schema):
     depends_on = fields.List(Id())
     driver = Choice(DRIVER_NAMES, allow_none=True)
     model = Line(100, allow_none=True, validate=IS_MODEL)
+    limits = Kept(LimitsSchema)
     caps = Kept(CapsSchema)
     may_change_test_setup = Boolean()
 

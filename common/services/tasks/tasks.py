@@ -63,6 +63,7 @@ class TaskChanges(TypedDict, total=False):
     required_capabilities: list[str]
     driver: str | None
     model: str | None
+    limits: dict[str, float]
     depends_on: list[str]
     state: str
 
@@ -185,7 +186,7 @@ def update_task(tx: Transaction, task_id: str, values: TaskChanges, *, by: Calle
         name
         for name in (
             "title", "description", "priority", "notes", "labels", "may_change_test_setup",
-            "required_capabilities", "driver", "model",
+            "required_capabilities", "driver", "model", "limits",
         )
         if name in values and values[name] != getattr(task, name)
     ]  # fmt: skip

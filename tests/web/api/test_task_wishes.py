@@ -40,6 +40,17 @@ def test_who_does_a_task_can_be_changed(member: FlaskClient) -> None:
         assert (reply.status_code, reply.json["details"]["field"]) == (400, next(iter(wrong)))
 
 
+def test_the_limits_of_a_task_can_be_changed(plain_member: FlaskClient) -> None:
+    task = a_task(a_project(), limits={"maxTokens": 1000, "maxMinutes": 5})
+
+    reply = plain_member.patch(f"/api/tasks/{task.id}", json={"limits": {"maxTokens": 5000}})
+
+    assert reply.json["task"]["limits"] == {"maxTokens": 5000}
+    assert _updates() == [["limits"]]
+    for wrong in ({"limits": {"maxTokens": 0}}, {"limits": {"maxTeas": 1}}, {"limits": None}):
+        assert plain_member.patch(f"/api/tasks/{task.id}", json=wrong).status_code == 400
+
+
 def test_another_model_ends_the_wait_for_a_limit(member: FlaskClient) -> None:
     project = a_project()
     limited, capped = [a_task(project) for _ in range(2)]

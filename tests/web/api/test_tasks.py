@@ -135,7 +135,7 @@ def test_a_task_is_changed_by_what_the_body_names(member: FlaskClient) -> None:
 
     assert {name: reply.json["task"][name] for name in changes} == changes
     assert reply.json["task"]["branchName"] == task.branch_name
-    for name in ("projectId", "limits", "awaitsFiles"):
+    for name in ("projectId", "awaitsFiles"):
         assert member.patch(f"/api/tasks/{task.id}", json={name: None}).json["details"]["message"] == "Read-only field"
 
 

@@ -36,6 +36,7 @@ const FIELDS = {
   labels: mark("labels"),
   laterPush: mark("later push"),
   mayChangeTestSetup: mark("may change test setup"),
+  limits: mark("limits"),
   model: mark("model"),
   notes: mark("notes"),
   parked: mark("parked"),

@@ -396,6 +396,7 @@ export const TEXTS = {
   "later push": "envío posterior",
   dependencies: "dependencias",
   driver: "driver",
+  limits: "límites",
   model: "modelo",
   "required capabilities": "capacidades requeridas",
   "may change test setup": "permiso de cambiar cómo se ejecutan las pruebas",
