@@ -134,7 +134,9 @@ def test_a_change_is_reviewed_and_its_agent_gets_the_suggestion_as_a_patch(
     expect(reviewer.see("pending-comment").or_(page.locator(".diff-file.folded")).first).to_be_visible()
     expect(page.locator(f'[data-path="{first}"]').get_by_test_id("file-viewed")).to_be_checked()
 
-    # Thrown away, and brought back, with what was being changed in one of them.
+    # Thrown away, and brought back, with what was being changed in one of them. The lines around a comment outside of
+    # the changes come after the diff, and move it.
+    expect(numbers(reviewer, 12)).to_be_visible()
     reviewer.see("pending-comment").first.get_by_role("button", name="Edit").click()
     expect(reviewer.see("diff-comment")).to_be_focused()
     page.keyboard.press("Control+End")
