@@ -27,12 +27,11 @@ def check_needed(tx: Transaction, project_id: str, ids: Sequence[str]) -> None:
             raise Invalid("dependsOn", f"The task {task_id} is cancelled, so this one would never start")
 
 
-def lock_dependencies(tx: Transaction, task_id: str) -> None:
-    """Lock what tasks of this one's project depend on: of two changes at once each could complete a circle.
+def lock_dependencies(tx: Transaction, project_id: str) -> None:
+    """Lock what the project's tasks depend on: of two changes at once each could complete a circle.
 
-    Call it before the task is locked.
+    Call it before a task is locked.
     """
-    project_id = tx.session.execute(select(Task.project_id).where(Task.id == task_id)).scalar_one()
     tx.lock(Project, project_id)
 
 

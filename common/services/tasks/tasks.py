@@ -178,9 +178,9 @@ def update_task(tx: Transaction, task_id: str, values: TaskChanges, *, by: Calle
     """
     wanted = values.get("state")
     role = Role.MAINTAINER if wanted in FOR_MAINTAINERS else Role.MEMBER
-    _check_role(tx, task_id, by, role)
+    project = _project_of(tx, task_id, by, role)
     if "depends_on" in values:
-        dependencies.lock_dependencies(tx, task_id)
+        dependencies.lock_dependencies(tx, project.id)
     task = tx.lock(Task, task_id)
     changed = [
         name
@@ -289,7 +289,7 @@ def cancel_task(tx: Transaction, task_id: str, *, by: Caller) -> Task:
     A group that holds it is rebuilt without it; that needs the role maintainer. Conflict once the group is on its way
     to staging, or if the task's state does not allow it.
     """
-    _check_role(tx, task_id, by, Role.MEMBER)
+    _project_of(tx, task_id, by, Role.MEMBER)
     group = lock_with_group(tx, task_id)
     task = tx.lock(Task, task_id)
     if group is not None:
@@ -360,13 +360,13 @@ def add_comment(
 
 def lock_task(tx: Transaction, task_id: str, by: Caller, role: Role) -> Task:
     """The task, locked. NotFound if the caller may not see it, Forbidden below the role."""
-    _check_role(tx, task_id, by, role)
+    _project_of(tx, task_id, by, role)
     return tx.lock(Task, task_id)
 
 
-def _check_role(tx: Transaction, task_id: str, by: Caller, role: Role) -> None:
+def _project_of(tx: Transaction, task_id: str, by: Caller, role: Role) -> Project:
     project_id = tx.session.execute(select(Task.project_id).where(Task.id == task_id)).scalar_one_or_none()
-    by.require_in(tx, project_id, role)
+    return by.require_in(tx, project_id, role)
 
 
 _PLACE = Statement(

@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-from common.services.runs import agent_sessions, runners
+from common.services.runs import agent_sessions
 from common.services.tasks import tasks
 from common.states import TaskState
-from common.values.claimed_run import ClaimedRun
 from tests.workers.platform import Platform
-
-
-def _claim(platform: Platform, agent_id: str) -> ClaimedRun:
-    runners.beat(agent_id, [])
-    platform.run_jobs()
-    claimed = runners.claim_run(agent_id)
-    assert claimed is not None
-    return claimed
 
 
 def test_another_driver_goes_on_with_the_branch_and_is_told_everything(platform: Platform) -> None:
@@ -30,7 +21,8 @@ def test_another_driver_goes_on_with_the_branch_and_is_told_everything(platform:
     tasks.update_task(task.id, {"driver": "command"}, by=platform.max)
     tasks.reject_task(task.id, reason="More warmly", comments=[], by=platform.max)
 
-    claimed = _claim(platform, second)
+    platform.agent_id = second
+    claimed = platform.claim()
 
     assert (claimed.driver, claimed.session_driver, claimed.has_session) == ("command", "scripted", False)
     assert all(part in claimed.prompt for part in ("Greet the people.", "More warmly"))
