@@ -59,6 +59,13 @@ class PageReader:
         message = {"event": event, "projectId": project_id, "data": data}
         self.page.evaluate("async message => (await import('/static/app/notices.mjs')).notice(message)", message)
 
+    def hear_of_state(self, project_id: str, task_id: str, state: str) -> None:
+        """The board is told of a task's new state as by its socket."""
+        data = {"taskId": task_id, "newState": state}
+        message = {"event": "task:status_changed", "projectId": project_id, "data": data}
+        act = "async message => (await import('/static/app/tasks.mjs')).heardOfTask(message, () => {})"
+        self.page.evaluate(act, message)
+
     def settle(self) -> None:
         """Wait until nothing is asked for any more, and what was answered is drawn."""
         quiet = 0

@@ -16,10 +16,6 @@ from tests.web.live_feed import LiveFeed
 from tests.web.page_reader import ORIGIN, PageReader
 from tests.web.world import World, all_of, put
 
-HEAR = """async message => (await import('/static/app/tasks.mjs')).heardOfTask(message, () => {})"""
-"""The board is told this as by its socket."""
-
-
 ON_VIEWS = pytest.mark.parametrize(
     ("view", "event", "path", "seen"),
     [
@@ -51,11 +47,11 @@ def test_an_older_answer_that_comes_last_does_not_move_a_card_back(reader: PageR
     reader.page.route(path, hold_the_first)
     put(Task, task.id, state_="in_progress", phase_="verifying")
     with reader.page.expect_request(path):
-        _hear_of(reader, project.id, task.id, "in_progress")
+        reader.hear_of_state(project.id, task.id, "in_progress")
     older = plain_world.client.get(f"/api/tasks/{task.id}").json
     put(Task, task.id, state_="ready_to_test", phase_=None)
     with reader.page.expect_response(path):
-        _hear_of(reader, project.id, task.id, "ready_to_test")
+        reader.hear_of_state(project.id, task.id, "ready_to_test")
 
     with reader.page.expect_response(path):
         late[0].fulfill(json=older)
@@ -82,58 +78,6 @@ def test_a_task_that_was_just_written_stays_though_an_older_board_comes_last(
     late[0].fulfill(json=older)
 
     expect(reader.see("task-card")).to_contain_text("Greet")
-
-
-def test_a_column_is_counted_anew_when_a_task_leaves_it_that_is_not_shown(
-    reader: PageReader, plain_world: World
-) -> None:
-    project = plain_world.project()
-    oldest = [plain_world.task(project, f"Task {number}") for number in range(53)][:2]
-    reader.open(f"#/projects/{project.id}/tasks")
-    backlog, at_work = (reader.see(f"board-column-{state}").locator(".count") for state in ("backlog", "in_progress"))
-    expect(backlog).to_have_text("53")
-
-    for task in oldest:
-        put(Task, task.id, state_="in_progress", phase_="queued")
-        _hear_of(reader, project.id, task.id, "in_progress")
-
-    expect(at_work).to_have_text("2")
-    expect(backlog).to_have_text("51")
-    # What is still read of the two moves the button, also between the press and the release of a click.
-    reader.settle()
-    reader.see("load-more").click()
-    expect(reader.see("board-column-backlog").get_by_test_id("task-card")).to_have_count(51)
-    expect(backlog).to_have_text("51")
-
-
-def test_a_filtered_board_keeps_its_length_when_it_is_read_again(reader: PageReader, plain_world: World) -> None:
-    project = plain_world.project()
-    oldest, *_ = [plain_world.task(project, f"Task {number}") for number in range(52)]
-    feed = LiveFeed(reader.page)
-    reader.open(f"#/projects/{project.id}/tasks?q=Task")
-    cards = reader.see("board-column-backlog").get_by_test_id("task-card")
-    expect(cards).to_have_count(50)
-    reader.see("load-more").click()
-    expect(cards).to_have_count(52)
-    reader.page.get_by_label(f"Select {oldest.title}", exact=True).check()
-
-    put(Task, oldest.id, title="Task of old")
-    feed.tell("task:updated", project.id, feed.SEQ + 1, taskId=oldest.id)
-
-    expect(cards.filter(has_text="Task of old")).to_have_count(1)
-    expect(cards).to_have_count(52)
-    expect(reader.see("selection")).to_contain_text("1 selected")
-
-
-def test_a_task_that_is_opened_by_its_address_is_counted_once(reader: PageReader, plain_world: World) -> None:
-    project = plain_world.project()
-    oldest, *_ = [plain_world.task(project, f"Task {number}") for number in range(52)]
-
-    reader.open(f"#/projects/{project.id}/tasks/{oldest.id}")
-
-    column = reader.see("board-column-backlog")
-    expect(column.get_by_test_id("task-card")).to_have_count(51)
-    expect(column.locator(".count")).to_have_text("52")
 
 
 def test_a_task_that_is_opened_does_not_join_a_board_whose_search_leaves_it_out(
@@ -391,8 +335,3 @@ def _socket(reader: PageReader) -> Callable[[str, str, int], None]:
 def _reply(socket: WebSocketRoute, asked: str) -> None:
     if name := {"auth": "auth:ok", "ping": "pong"}.get(asked):
         socket.send(json.dumps({"event": name, "data": {}}))
-
-
-def _hear_of(reader: PageReader, project_id: str, task_id: str, state: str) -> None:
-    data = {"taskId": task_id, "newState": state}
-    reader.page.evaluate(HEAR, {"event": "task:status_changed", "projectId": project_id, "data": data})

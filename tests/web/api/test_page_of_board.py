@@ -108,21 +108,6 @@ def test_views_that_are_saved_in_two_windows_are_all_kept(reader: PageReader, pl
     expect(reader.see("saved-view")).to_have_text(["Soon", "My own"])
 
 
-def test_a_column_says_how_many_tasks_it_has_though_it_shows_fewer(reader: PageReader, plain_world: World) -> None:
-    project = plain_world.project()
-    for number in range(61):
-        plain_world.task(project, f"Task {number}")
-
-    reader.open()
-
-    column = reader.see("board-column-backlog")
-    expect(column.get_by_role("heading", name="Backlog")).to_have_text("Backlog 61", use_inner_text=True)
-    expect(column.get_by_test_id("task-card")).to_have_count(50)
-    reader.see("load-more").click()
-    expect(column.get_by_test_id("task-card")).to_have_count(61)
-    expect(column.get_by_role("heading", name="Backlog")).to_have_text("Backlog 61", use_inner_text=True)
-
-
 def test_a_run_at_work_is_not_said_to_be_prepared(reader: PageReader, plain_world: World) -> None:
     project = plain_world.project()
     task = plain_world.task(project, state="in_progress")

@@ -41,8 +41,12 @@ const RECOUNT_MS = 1000;
 // filter: what GET /board and GET /tasks take alike, such as {q, label}; {} for all.
 let shown = { projectId: null, filter: {} };
 const isFiltered = () => Object.values(shown.filter).some(Boolean);
+const isShown = (projectId, filter) =>
+  projectId === shown.projectId && JSON.stringify(filter) === JSON.stringify(shown.filter);
 let asked = 0;
 let loading = false;
+// Called when no pages of the board are on their way any more.
+const awaiting = [];
 let dirty = new Set();
 let timer = 0;
 let recounting = 0;
@@ -69,7 +73,7 @@ const byTask = (some) => new Map(some.map(({ taskId, ...card }) => [taskId, card
 // Repeating it is safe: the last call wins.
 export async function loadBoard(projectId, filter) {
   const mine = ++asked;
-  if (projectId !== shown.projectId || JSON.stringify(filter) !== JSON.stringify(shown.filter)) tasks.value = null;
+  if (!isShown(projectId, filter)) tasks.value = null;
   shown = { projectId, filter };
   dirty = new Set();
   shownReads = new Map();
@@ -98,6 +102,7 @@ export async function loadBoard(projectId, filter) {
   } finally {
     if (mine === asked) {
       loading = false;
+      for (const go of awaiting.splice(0)) go();
       if (dirty.size && tasks.value) readDirty(() => loadBoard(projectId, filter));
     }
   }
@@ -161,11 +166,17 @@ function cardOf(task, before) {
   };
 }
 
+// Reads one more page of the state; if the whole board is read meanwhile, which would replace it, once that is here.
 export async function loadMore(state) {
-  const mine = asked;
   const { projectId, filter } = shown;
-  const reply = await api.get("/tasks", { projectId, state, ...filter, limit: PAGE, cursor: cursors.value[state] });
-  if (mine !== asked) return;
+  let mine, reply;
+  do {
+    if (loading) await new Promise((resolve) => awaiting.push(resolve));
+    const cursor = cursors.value[state];
+    if (!isShown(projectId, filter) || !cursor) return;
+    mine = asked;
+    reply = await api.get("/tasks", { projectId, state, ...filter, limit: PAGE, cursor });
+  } while (mine !== asked);
   const before = tasks.value.size;
   put(reply.tasks);
   const { [state]: more, ...others } = further.value;
