@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Request, Route, expect
 
-from common.models import Task
+from common.models import Comment, Task
 from tests.web.page_reader import PageReader
 from tests.web.world import World, all_of
 
+A_WHILE_MS = 16 * 60_000
 UNDER_WAY = {"field": "Idempotency-Key", "message": "the first request with this key is still under way"}
 
 
@@ -148,3 +149,37 @@ def test_titles_that_were_refused_after_their_dialog_was_closed_are_in_the_one_t
     expect(reader.see("tasks-titles")).to_have_value("Second")
     expect(reader.see("toast")).to_contain_text("No more tasks")
     assert [one.title for one in all_of(Task)] == ["First"]
+
+
+@pytest.mark.parametrize(("is_heard", "comments"), [(True, 2), (False, 1)])
+def test_what_is_done_again_long_after_the_server_was_heard_again_is_another_act(
+    source_reader: PageReader, plain_world: World, is_heard: bool, comments: int
+) -> None:
+    reader = source_reader
+    project = plain_world.project()
+    task = plain_world.task(project)
+    reader.open(f"#/projects/{project.id}/tasks/{task.id}")
+    reader.see("comment-body").fill("Please mind the gap.")
+
+    def give_up(route: Route, request: Request) -> None:
+        is_act = request.method == "POST"
+        if is_act:
+            reader.send(request)
+        if is_act or not is_heard:
+            route.fulfill(status=504, content_type="text/html", body="<h1>Gateway timeout</h1>")
+        else:
+            route.fallback()
+
+    reader.page.route("**/api/**", give_up)
+    reader.see("comment-submit").click()
+    expect(reader.page.get_by_role("alert").first).to_contain_text("The server failed")
+    # What a socket would bring: the page looks at the task again.
+    with reader.page.expect_response(f"**/api/tasks/{task.id}"):
+        reader.hear_of_state(project.id, task.id, "backlog")
+    reader.page.evaluate("ms => { const now = Date.now; Date.now = () => now() + ms; }", A_WHILE_MS)
+    reader.page.unroute("**/api/**")
+
+    reader.see("comment-submit").click()
+
+    expect(reader.see("comment-body")).to_have_value("")
+    assert [one.body for one in all_of(Comment)] == ["Please mind the gap."] * comments

@@ -63,6 +63,7 @@ async function send(method, path, { body, raw, asBlob, query, key, token, keepal
   } catch {
     throw new ApiError(0, t("The server can't be reached. Check that it is running and try again."));
   }
+  if (reply.ok) for (const one of unsure.values()) one.heardAt ??= Date.now();
   if (reply.ok && asBlob) return reply.blob();
   const text = await reply.text();
   let json = null;
@@ -152,8 +153,16 @@ const KEYLESS = /^\/(auth|tokens|users|agents\/enrolment-tokens|model-providers)
 const TRIES = 3;
 const LONGEST_WAIT_SECONDS = 10;
 
-// What may have taken effect though no answer said so, with its key: sent again by hand it is still the same act.
+// What may have taken effect though no answer said so, as act → {key, heardAt}: sent again by hand it is still the same
+// act. A quarter of an hour after the server answers again people have seen what became of it, and it is a new one.
+// heardAt: when the server first answered after that, null: not yet.
 const unsure = new Map();
+const SAME_ACT_MS = 15 * 60_000;
+
+function keyOf(act) {
+  const { key, heardAt } = unsure.get(act) ?? {};
+  return key && (heardAt === null || Date.now() < heardAt + SAME_ACT_MS) ? key : newKey();
+}
 
 // The server's own word that it can't tell yet what became of the first request with this key.
 const isUnderWay = ({ status, field }) => status === 409 && field === "Idempotency-Key";
@@ -169,14 +178,14 @@ const isPassing = (error) => error.status === 0 || error.status === 503 || isUnd
 async function post(path, body = {}, { keepalive } = {}) {
   if (KEYLESS.test(path)) return call("POST", path, { body });
   const act = `${path} ${JSON.stringify(body)}`;
-  const key = unsure.get(act) ?? newKey();
+  const key = keyOf(act);
   for (let left = TRIES - 1; ; left -= 1) {
     try {
       const reply = await call("POST", path, { body, key, keepalive });
       unsure.delete(act);
       return reply;
     } catch (error) {
-      if (isUnsure(error)) unsure.set(act, key);
+      if (isUnsure(error)) unsure.set(act, { key, heardAt: null });
       else unsure.delete(act);
       if (!left || !isPassing(error)) throw error;
       const seconds = Math.min(error.retryAfter ?? 0.8, LONGEST_WAIT_SECONDS);
