@@ -7,6 +7,7 @@ a merge of that commit and the branch that is checked out, with the files of the
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -42,7 +43,7 @@ def import_project(
     """
     source = _Source(folder)
     given = {"startCommand": start_command, "testCommand": test_command}
-    body = {"name": name or source.root.name, "defaultBranch": source.branch,
+    body = {"name": name or source.root.name.removesuffix(".git"), "defaultBranch": source.branch,
             **{key: value for key, value in given.items() if value is not None}}  # fmt: skip
     with api_of(terminal) as api:
         if api.call("GET", "/health").get("backends", {}).get("gitea") != "local":
@@ -78,7 +79,8 @@ def _ready(api: Api, project_id: str) -> JsonObject:
 
 
 class _Source:
-    """The repository to import. root: its top folder. branch: the one that is checked out, with a commit at least.
+    """The repository to import. root: its top folder, of a bare one itself. branch: the one that is checked out (of a
+    bare one: that HEAD names), with a commit at least.
 
     Raises ApiError if there is nothing to import.
     """
@@ -86,8 +88,16 @@ class _Source:
     def __init__(self, folder: Path) -> None:
         self.root = folder
         try:
-            self.root = Path(self._git("rev-parse", "--show-toplevel"))
+            is_bare = self._git("rev-parse", "--is-bare-repository") == "true"
+            self.root = Path(self._git("rev-parse", "--absolute-git-dir" if is_bare else "--show-toplevel"))
         except ApiError as error:
+            if "dubious ownership" in str(error):
+                remedy = f"git config --global --add safe.directory {shlex.quote(str(folder.resolve()))}"
+                raise ApiError(
+                    f"{folder.resolve()} is of another user, so git does not read it; if you trust it: {remedy}"
+                ) from error
+            if "not a git repository" not in str(error):
+                raise
             raise ApiError(f"{folder.resolve()} is in no git repository; make one: git init, and commit") from error
         try:
             # In full: git's short name of a branch beside a tag of the same name is another one.
@@ -118,7 +128,8 @@ class _Source:
 
         config: settings for this call; other users of the machine can't read them.
         """
-        environ = {**os.environ, "GIT_TERMINAL_PROMPT": "0", **identity("AiWorker", "import@aiworker.invalid")}
+        environ = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+        environ |= identity("AiWorker", "import@aiworker.invalid")
         environ |= config_variables((config or {}).items(), after=int(environ.get("GIT_CONFIG_COUNT") or 0))
         shown = None if "--progress" in words else subprocess.PIPE
         try:
@@ -130,7 +141,7 @@ class _Source:
             raise ApiError("git is not installed") from error
         if done.returncode != 0:
             said = (done.stderr or "").strip().splitlines()
-            # Why a push was refused stands above the last line.
-            refused = [line.strip() for line in said if line.startswith(" ! ")]
-            raise ApiError(f"git {words[0]} failed: {[f'exit status {done.returncode}', *said, *refused][-1]}")
+            # Why a push was refused, or what is wrong beside the advice to it, stands above the last line.
+            told = [line.strip() for start in ("fatal: ", " ! ") for line in said if line.startswith(start)]
+            raise ApiError(f"git {words[0]} failed: {[f'exit status {done.returncode}', *said, *told][-1]}")
         return done.stdout.strip()

@@ -137,3 +137,29 @@ def test_a_folder_with_nothing_to_import_makes_no_project(
 
     assert error in str(result.exception)
     assert all_of(Project) == []
+
+
+def test_a_bare_repository_is_imported(terminal: Terminal, folder: Path, tmp_path: Path) -> None:
+    bare = tmp_path / "web shop.git"
+    git("clone", "--quiet", "--bare", str(folder), str(bare))
+
+    result = imported(terminal, str(bare))
+
+    assert result.exit_code == 0, result.output
+    (project,) = all_of(Project)
+    assert (project.name, project.default_branch) == ("web shop", "trunk")
+    head = git("rev-parse", "HEAD", at=folder)
+    there = forge().read_head(repository_of(project), "trunk") or ""
+    assert forge().read_merge_base(repository_of(project), base=head, head=there) == head
+
+
+def test_a_repository_of_somebody_else_is_named_with_the_remedy(
+    terminal: Terminal, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+
+    result = imported(terminal, str(folder))
+
+    remedy = f"if you trust it: git config --global --add safe.directory '{folder}'"
+    assert str(result.exception) == f"{folder} is of another user, so git does not read it; {remedy}"
+    assert all_of(Project) == []
