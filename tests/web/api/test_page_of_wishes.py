@@ -95,3 +95,43 @@ def test_what_somebody_else_chose_meanwhile_is_told(reader: PageReader, plain_wo
 
     _save(dialog)
     assert _needed(task) == {first.id}
+
+
+def test_the_limits_of_a_tasks_runs_are_chosen_where_it_is_edited(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project(limits={"maxMinutes": 45})
+    task = plain_world.task(project, "Serve the soup")
+    dialog = _edit(reader, project, task)
+    dialog.get_by_text("More", exact=True).click()
+    minutes = dialog.get_by_test_id("task-limit-maxMinutes")
+    expect(minutes).to_have_attribute("placeholder", "45")
+    minutes.fill("0.01")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog.locator(".field.wrong")).to_contain_text("0.1")
+    minutes.fill("90")
+    dialog.get_by_test_id("task-limit-maxCostUsd").fill("2.5")
+    _save(dialog)
+    assert get(Task, task.id).limits == {"maxCostUsd": 2.5, "maxMinutes": 90}
+
+    reader.open(f"#/projects/{project.id}/tasks/{task.id}/details")
+    facts = reader.page.locator(".facts").filter(has_text="Limits of each run")
+    expect(facts).to_contain_text("$2.50")
+    expect(facts).to_contain_text("90 min")
+    dialog = _edit(reader, project, task)
+    expect(dialog.get_by_test_id("task-limit-maxMinutes")).to_have_value("90")
+    dialog.get_by_test_id("task-limit-maxCostUsd").fill("")
+    _save(dialog)
+    assert get(Task, task.id).limits == {"maxMinutes": 90}
+
+
+def test_a_new_task_has_the_limits_that_are_chosen(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    reader.open(f"#/projects/{project.id}/tasks")
+    reader.see("task-new").click()
+    reader.see("task-title").fill("Serve the soup")
+    reader.page.get_by_role("dialog").get_by_text("More", exact=True).click()
+    reader.see("task-limit-maxTokens").fill("5000")
+    reader.see("task-create").click()
+
+    expect(reader.see("task-create")).to_have_count(0)
+    (task,) = all_of(Task)
+    assert task.limits == {"maxTokens": 5000}

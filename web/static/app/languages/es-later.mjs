@@ -734,7 +734,6 @@ export const TEXTS = {
   "{name} works on its branch by hand": "{name} trabaja a mano en su rama",
   "{number} entries": "{number} entradas",
   "{number} entry": "{number} entrada",
-  "{number} tokens": "{number} tokens",
   "A maintainer can raise this cap.": "Un mantenedor puede subir este límite.",
   "A member can raise this cap.": "Un miembro puede subir este límite.",
   "A person": "Una persona",

@@ -2,8 +2,8 @@
 import { html } from "../html.mjs";
 import { mark, t, tPairs } from "../language.mjs";
 import { SelectField, TextField } from "../parts/controls.mjs";
+import { limitsDraft, limitsOf } from "../parts/limits.mjs";
 
-const LIMITS = ["maxCostUsd", "maxTokens", "maxMinutes"];
 const MODES = [
   ["", mark("No review")],
   ["advisory", mark("People read the verdict")],
@@ -11,24 +11,22 @@ const MODES = [
 ];
 
 export function agentReviewDraft(review) {
-  const draft = {
+  return {
     "agentReview.mode": review?.mode ?? "",
     "agentReview.driver": review?.driver ?? "",
     "agentReview.model": review?.model ?? "",
+    ...limitsDraft("agentReview", review?.limits),
   };
-  for (const limit of LIMITS) draft[`agentReview.${limit}`] = review?.limits?.[limit] ?? "";
-  return draft;
 }
 
 // The API's body: null where no agent reviews.
 export function agentReview(draft) {
   if (!draft["agentReview.mode"]) return null;
-  const given = LIMITS.filter((limit) => `${draft[`agentReview.${limit}`] ?? ""}` !== "");
   return {
     mode: draft["agentReview.mode"],
     driver: draft["agentReview.driver"].trim(),
     model: draft["agentReview.model"].trim() || null,
-    limits: Object.fromEntries(given.map((limit) => [limit, Number(draft[`agentReview.${limit}`])])),
+    limits: limitsOf(draft, "agentReview"),
   };
 }
 

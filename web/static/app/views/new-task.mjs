@@ -9,6 +9,7 @@ import { DependsOn, isCancelled, useOthers } from "../parts/depends-on.mjs";
 import { Dialog } from "../parts/dialogs.mjs";
 import { attach, ChooseFiles, size } from "../parts/files.mjs";
 import { DriverFields, hasDrivers } from "../parts/known.mjs";
+import { LimitFields, limitsDraft, limitsOf } from "../parts/limits.mjs";
 import { writeTask } from "../keys.mjs";
 import { t } from "../language.mjs";
 import { useTakePictures } from "../parts/pictures.mjs";
@@ -29,6 +30,7 @@ const EMPTY = {
   model: "",
   dependsOn: [],
   mayChangeTestSetup: false,
+  ...limitsDraft("limits"),
   ...capsDraft("caps"),
 };
 
@@ -71,6 +73,8 @@ export function NewTask({ close }) {
     const body = { projectId, title: draft.title.trim(), description: draft.description, priority: draft.priority };
     for (const name of ["labels", "requiredCapabilities"]) if (draft[name].trim()) body[name] = lines(draft[name]);
     for (const name of ["driver", "model"]) if (draft[name].trim()) body[name] = draft[name].trim();
+    const limits = limitsOf(draft, "limits");
+    if (Object.keys(limits).length) body.limits = limits;
     const caps = capsOf(draft, "caps");
     if (Object.keys(caps).length) body.caps = caps;
     if (draft.dependsOn.length) body.dependsOn = draft.dependsOn;
@@ -156,6 +160,7 @@ export function NewTask({ close }) {
               name="mayChangeTestSetup"
               form=${form}
             />
+            <${LimitFields} form=${form} usual=${project.value.limits} />
             ${
               project.value.caps &&
               html`<${CapFields}

@@ -3,6 +3,7 @@ import { html } from "../html.mjs";
 import { CapFields, capsDraft, setChanges } from "../parts/caps.mjs";
 import { CheckField, TextField } from "../parts/controls.mjs";
 import { DriverFields } from "../parts/known.mjs";
+import { limitsDraft, limitsOf } from "../parts/limits.mjs";
 import { mark, t } from "../language.mjs";
 import { ENVIRONMENTS } from "../states.mjs";
 import { variableLines, variablesOf } from "../variables.mjs";
@@ -43,7 +44,6 @@ const TEXTS = [
 const NUMBERS = ["groupTestRuns", "mostQuarantined", "replicas", "port", "previewTtlHours", "maxParallelTasks"];
 const FLAGS = ["restricted", "separateApprover", "allowDirectPush"];
 const GIVEN = ["secretsInChecks", "secretsInPreviews"];
-const LIMITS = ["maxCostUsd", "maxTokens", "maxMinutes"];
 const PATTERNS = ["forbiddenPaths", "testSetup"];
 // dropsSecrets: only those that are written in the field are left. removedSecrets: names of those that are removed.
 export const NO_SECRETS = { secretEnvVars: "", dropsSecrets: false, removedSecrets: "" };
@@ -80,7 +80,7 @@ export function draftOf(project = {}) {
   for (const name of FLAGS) draft[name] = !!project[name];
   for (const list of GIVEN) draft[list] = (project[list] || []).join(", ");
   for (const place of ENVIRONMENTS) draft[`healthSeconds.${place}`] = project.healthSeconds?.[place] ?? "";
-  for (const limit of LIMITS) draft[`limits.${limit}`] = project.limits?.[limit] ?? "";
+  Object.assign(draft, limitsDraft("limits", project.limits));
   draft.requiredStatuses = (project.requiredStatuses || []).join("\n");
   draft.cachePaths = (project.cachePaths || []).join("\n");
   draft.services = (project.services || [])
@@ -121,13 +121,6 @@ const CLEARED = {
 const text = (name, written) =>
   written.trim() ? (name === "agentInstructions" ? written : written.trim()) : name in CLEARED ? CLEARED[name] : null;
 
-function nested(draft, prefix, keys) {
-  const pairs = keys
-    .map((name) => [name, number(draft[`${prefix}.${name}`])])
-    .filter(([, value]) => value !== undefined);
-  return pairs.length ? Object.fromEntries(pairs) : undefined;
-}
-
 // Only what differs from `before`.
 export function bodyOf(draft, before) {
   const body = {};
@@ -139,7 +132,7 @@ export function bodyOf(draft, before) {
   for (const name of NUMBERS) set(name, count(draft, name), count(before, name));
   for (const name of FLAGS) set(name, draft[name], before[name]);
   set("healthSeconds", healthSeconds(draft), healthSeconds(before));
-  set("limits", nested(draft, "limits", LIMITS) ?? {}, nested(before, "limits", LIMITS) ?? {});
+  set("limits", limitsOf(draft, "limits"), limitsOf(before, "limits"));
   set("questionRules", questionRules(draft), questionRules(before));
   set("agentReview", agentReview(draft), agentReview(before));
   set("autoQuarantine", autoQuarantine(draft), autoQuarantine(before));

@@ -9,8 +9,10 @@ import { Fault, faultOf, KeptDraft, SelectField, TextField } from "../parts/cont
 import { DependsOn, useOthers } from "../parts/depends-on.mjs";
 import { Confirm, Dialog } from "../parts/dialogs.mjs";
 import { DriverFields } from "../parts/known.mjs";
+import { hasLimits, LimitFields, limitsDraft, limitsOf } from "../parts/limits.mjs";
 import { useTakePictures } from "../parts/pictures.mjs";
 import { StepsHint } from "../parts/steps-hint.mjs";
+import { project } from "../projects.mjs";
 import { may } from "../session.mjs";
 import { CANCELLABLE_TASK_STATES, FINAL_TASK_STATES } from "../states.mjs";
 import { BY_URGENCY, idOf, lines, say, shortId } from "../words.mjs";
@@ -71,6 +73,7 @@ const draftOf = (task) => ({
   model: task.model || "",
   // As text, as drafts are compared by their values.
   dependsOn: (task.dependsOn || []).map(idOf).join(" "),
+  ...limitsDraft("limits", task.limits),
   ...capsDraft("caps", task.caps),
 });
 
@@ -79,10 +82,10 @@ const WISHES = ["driver", "model", "requiredCapabilities", "dependsOn"];
 const WRITTEN = ["title", "description", "priority", "notes"];
 const trimmed = ({ title, ...others }) => ({ ...others, title: title.trim() });
 
-// Who does it, and after which others: folded away, as few tasks name any of it.
+// Who does it, within which limits, and after which others: folded away, as few tasks name any of it.
 function Wishes({ task, form }) {
   const chosen = idsOf(form.draft.dependsOn);
-  const [isOpen, setOpen] = useState(WISHES.some((name) => form.draft[name]));
+  const [isOpen, setOpen] = useState(WISHES.some((name) => form.draft[name]) || hasLimits(form.draft, "limits"));
   const others = useOthers({ projectId: task.projectId, chosen, asks: isOpen, except: task.id });
   const titleOf = (id) => others.find((one) => one.id === id)?.title || shortId(id);
   return html`<details open=${isOpen} onToggle=${(event) => setOpen(event.currentTarget.open)}>
@@ -97,6 +100,7 @@ function Wishes({ task, form }) {
           placeholder="python, node"
           hint=${t("Only an agent that has all of them takes it.")}
         />
+        <${LimitFields} form=${form} usual=${project.value?.limits} />
         <small>${t("A run that is at work goes on as it began: these count from the next one on.")}</small>
         <${DependsOn}
           others=${others}
@@ -131,6 +135,8 @@ export function EditTask({ task, reload, close }) {
     for (const name of ["driver", "model"])
       if (draft[name].trim() !== before[name]) changed[name] = draft[name].trim() || null;
     if (draft.dependsOn !== before.dependsOn) changed.dependsOn = idsOf(draft.dependsOn);
+    const limits = limitsOf(draft, "limits");
+    if (JSON.stringify(limits) !== JSON.stringify(limitsOf(before, "limits"))) changed.limits = limits;
     const caps = capChanges(draft, "caps", before);
     if (caps) changed.caps = caps;
     if (Object.keys(changed).length) await api.patch(`/tasks/${task.id}`, changed);

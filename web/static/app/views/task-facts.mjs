@@ -3,6 +3,7 @@ import { agentName } from "../agent-names.mjs";
 import { html } from "../html.mjs";
 import { t } from "../language.mjs";
 import { Badge, OutLink, Time } from "../parts/controls.mjs";
+import { sayLimits } from "../parts/limits.mjs";
 import { Receipt } from "../parts/receipt.mjs";
 import { PreviewLink } from "../parts/visit.mjs";
 import { to } from "../routes.mjs";
@@ -88,6 +89,7 @@ export const ShortFacts = ({ task }) =>
 export function Facts({ task }) {
   const number = `#${task.prNumber}`;
   const needs = task.requiredCapabilities || [];
+  const limits = sayLimits(task.limits);
   return html`<dl class="facts">
     <${Preview} task=${task} />
     ${
@@ -107,6 +109,7 @@ export function Facts({ task }) {
     <${Agent} task=${task} />
     ${task.labels?.length > 0 && html`<${Fact} name=${t("Labels")}>${chips(task.labels, "chip label")}<//>`}
     ${needs.length > 0 && html`<${Fact} name=${t("Needs")}>${chips(needs)}<//>`}
+    ${limits.length > 0 && html`<${Fact} name=${t("Limits of each run")}>${chips(limits)}<//>`}
     ${
       task.taskGroup &&
       html`<${Fact} name=${t("Group")}>
