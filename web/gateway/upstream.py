@@ -20,12 +20,11 @@ if TYPE_CHECKING:
     import requests
     import urllib3
 
-    from common import trust
+    from common import sending, trust
     from common.values.model_provider import ModelProvider
-    from web.gateway import sending
 else:
     requests = late_module("requests")
-    sending = late_module("web.gateway.sending")
+    sending = late_module("common.sending")
     trust = late_module("common.trust")
     urllib3 = late_module("urllib3")
 

@@ -16,8 +16,9 @@ import requests
 
 from common.errors import Invalid, NotFound, ProviderRefused, ProviderUnavailable, Unauthenticated
 from common.machine.text import camel_case, storable
+from common.sending import patient_session
 from common.tracing import trace_headers
-from common.trust import tls_words, trusting_session
+from common.trust import tls_words
 from common.values.claimed_run import AskedQuestion, ClaimedRun, Directive
 from common.values.json_codec import Malformed, decode
 from workers.runner.backoff import Backoff
@@ -46,8 +47,7 @@ class Wire:
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/").removesuffix("/api")
-        self._http = trusting_session()
-        self._http.trust_env = False
+        self._http = patient_session(_ANSWER_SECONDS)
 
     def __enter__(self) -> Self:
         return self

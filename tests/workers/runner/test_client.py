@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,8 +11,13 @@ from hypothesis import strategies as st
 
 from common.errors import ProviderRefused, ProviderUnavailable
 from tests.doubles.webhook_receiver import WebhookReceiver
+from tests.web.gateway.upstream import Script, upstream
 from web.http.json_strict import parse_object
+from workers.runner import client
 from workers.runner.client import Wire, fit
+
+LARGE = 30_000_000
+"""Bytes: more than the kernel takes of a connection that nobody reads."""
 
 
 def test_what_no_database_keeps_is_left_out() -> None:
@@ -38,3 +44,24 @@ def test_a_pause_that_is_no_number_is_passed_over() -> None:
             wire.call("POST", "/runner/heartbeat", token="t", json={})
 
     assert refused.value.retry_after_seconds is None
+
+
+@pytest.mark.parametrize("sent", [{"content": b" " * LARGE}, {"json": {"line": " " * LARGE}}], ids=["bytes", "JSON"])
+def test_a_large_body_may_take_long_to_be_sent(monkeypatch: pytest.MonkeyPatch, sent: dict[str, Any]) -> None:
+    """As a session over a slow link. Not all of it has to be taken within the time limit for connecting."""
+    monkeypatch.setattr(client, "_CONNECT_SECONDS", 0.5)
+    with upstream() as platform, Wire(platform.url) as wire:
+        platform.script = Script([b"{}"], pause=lambda: platform.is_over.wait(0.6))
+
+        assert wire.call("PUT", "/runner/runs/r/session", token="t", **sent).status_code == 200
+
+        assert len(platform.asked[0].body) >= LARGE
+
+
+def test_a_platform_that_stops_reading_is_one_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "_ANSWER_SECONDS", 0.5)
+    with upstream() as platform, Wire(platform.url) as wire:
+        platform.script = Script(pause=platform.is_over.wait)
+
+        with pytest.raises(ProviderUnavailable, match="ReadTimeout"):
+            wire.call("PUT", "/runner/runs/r/session", token="t", content=b" " * LARGE)

@@ -1,13 +1,14 @@
-"""Sends requests to model providers, with a time limit for each piece of a body instead of one for all of it.
+"""Sends requests with a time limit for each piece of a body instead of one for all of it.
 
 urllib3 leaves the limit for connecting on the socket while it sends, and a socket's limit holds for all that is handed
-to it at once: a large request on a slow connection would seem to be a provider that can't be reached.
+to it at once: on a slow connection, the receiver of a large request would seem to be out of reach.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+import requests
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
@@ -84,3 +85,28 @@ class Adapter(TrustingAdapter):
         if not proxy.lower().startswith("socks"):
             manager.pool_classes_by_scheme = _POOLS
         return manager
+
+
+class _BodiesInPieces(Adapter):
+    """Sends every body as a Body with this time limit."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        super().__init__()
+
+    def send(self, request: requests.PreparedRequest, *arguments: object, **options: object) -> requests.Response:
+        if isinstance(request.body, bytes):
+            request.body = Body(request.body, self._seconds)  # type: ignore[assignment]
+        return super().send(request, *arguments, **options)  # type: ignore[arg-type]
+
+
+def patient_session(seconds: float) -> requests.Session:
+    """A session that trusts what this machine trusts, and uses neither its proxies nor ~/.netrc.
+
+    seconds: how long the other side may take none of a body before requests.ReadTimeout is raised.
+    """
+    session = requests.Session()
+    session.trust_env = False
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, _BodiesInPieces(seconds))
+    return session
