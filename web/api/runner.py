@@ -93,8 +93,9 @@ class RegistrationSchema(Schema):
 class HeartbeatSchema(Schema):
     """drivers, findings, error: what the agent can work with now; all absent: what it said before. sandbox: as well.
 
-    error: why it can't work at all; null or absent: it can, with those of its drivers that work. slots, capabilities:
-    those with which it was started; absent: as before. What an agent in a pod has is the platform's to say.
+    error: why it can't work at all; null or absent: it can, with those of its drivers that work. podName, version,
+    slots, capabilities: those with which it was started; absent: as before. What an agent in a pod has is the
+    platform's to say.
     """
 
     run_ids = fields.List(Id(), required=True, validate=at_most(1000))
@@ -102,6 +103,8 @@ class HeartbeatSchema(Schema):
     findings = fields.List(fields.Nested(FindingSchema), load_default=None, validate=_DRIVERS)
     error = AgentText(load_default="", allow_none=True)
     sandbox = fields.Nested(SandboxReportSchema, load_default=None, allow_none=True)
+    pod_name = Line(253, load_default=None)
+    version = Line(40, load_default=None)
     slots = Integer(1, 100, load_default=None)
     capabilities = fields.List(Line(60), load_default=None, validate=at_most(100))
 
@@ -227,13 +230,15 @@ def heartbeat(
     findings: list[Finding] | None,
     error: str | None,
     sandbox: SandboxReport | None,
+    pod_name: str | None,
+    version: str | None,
     slots: int | None,
     capabilities: list[str] | None,
 ) -> object:
     """Report that the agent is alive and which runs it works on. The reply names the runs to drop."""
     is_news = drivers is not None or findings is not None or error != "" or sandbox is not None
     news = AgentNews(drivers, findings, error or None, sandbox) if is_news else None
-    setup = AgentSetup(slots, capabilities)
+    setup = AgentSetup(slots, capabilities, pod_name, version)
     lease_until, directives = services.beat(agent().agent_id, run_ids, news, setup)
     return {"lease_until": lease_until, "directives": directives}
 

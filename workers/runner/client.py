@@ -173,14 +173,12 @@ class AgentApi:
         self,
         enrolment_token: str,
         *,
-        pod_name: str,
         driver: str,
         drivers: DriverReport,
-        version: str,
         setup: Setup,
     ) -> tuple[str, str]:
         """Enrol; returns the agent's id and its token. driver: the first of its drivers, for older platforms."""
-        body = {"podName": pod_name, "driver": driver, "version": version, **drivers.body, **setup.body}
+        body = {"driver": driver, **drivers.body, **setup.body}
         reply = self._wire.call_json("POST", "/runner/register", token=enrolment_token, json=body)
         return str(reply["agent"]["id"]), str(reply["token"])
 

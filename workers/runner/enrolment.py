@@ -50,7 +50,6 @@ class Enrolment:
     url: str
     token_path: Path | None
     kept_path: Path
-    pod_name: str
     offer: DriverOffer
     setup: Setup
     sleep: Callable[[float], None]
@@ -77,12 +76,7 @@ class Enrolment:
             try:
                 with Wire(self.url) as wire:
                     agent_id, agent_token = AgentApi(wire).register(
-                        token,
-                        pod_name=self.pod_name,
-                        driver=self.offer.first,
-                        drivers=self.offer.report,
-                        version=VERSION,
-                        setup=self.setup,
+                        token, driver=self.offer.first, drivers=self.offer.report, setup=self.setup
                     )
             except ProviderUnavailable as error:
                 logger.warning("platform is unavailable", extra={"reason": str(error)})

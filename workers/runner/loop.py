@@ -24,7 +24,7 @@ from workers.runner.cancellation import Cancellation, Cancelled, Why
 from workers.runner.client import AgentApi, DriverReport, RunOver, Wire
 from workers.runner.disk_watch import RUN_DISK_BYTES, DiskBounds
 from workers.runner.drivers.offer import DriverOffer
-from workers.runner.enrolment import Enrolment, Identity, remedy
+from workers.runner.enrolment import VERSION, Enrolment, Identity, remedy
 from workers.runner.program_turn import Patience
 from workers.runner.run_walls import private_folders, sandbox_words
 from workers.runner.setup import Setup
@@ -111,12 +111,11 @@ class Runner:
         self._offer = DriverOffer(settings.drivers, sandbox=sandbox)
         # What the platform knows of the drivers; used by the heartbeating thread alone.
         self._reported: DriverReport | None = None
-        self._setup = Setup(settings.slots, settings.capabilities)
+        self._setup = Setup(settings.pod_name, VERSION, settings.slots, settings.capabilities)
         self._enrolment = Enrolment(
             url=settings.url,
             token_path=settings.token_path,
             kept_path=settings.identity_path or settings.work_dir / "agent.json",
-            pod_name=settings.pod_name,
             offer=self._offer,
             setup=self._setup,
             sleep=self._ending.sleep,

@@ -72,10 +72,14 @@ class AgentNews:
 
 @dataclass(frozen=True)
 class AgentSetup:
-    """How an agent's process was started. slots: its runs at the same time. None: as before."""
+    """How an agent's process was started. slots: its runs at the same time. pod_name: its name for people. None: as
+    before.
+    """
 
     slots: int | None = None
     capabilities: Sequence[str] | None = None
+    pod_name: str | None = None
+    version: str | None = None
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,7 @@ def show_setup(agent: Agent, setup: AgentSetup) -> None:
     """Store how the agent was started. What an agent in a pod has is for the platform to say, which made the pod."""
     if agent.is_pod:
         return
+    agent.pod_name, agent.version = setup.pod_name or agent.pod_name, setup.version or agent.version
     agent.slots = agent.slots if setup.slots is None else setup.slots
     agent.capabilities = agent.capabilities if setup.capabilities is None else list(setup.capabilities)
 
