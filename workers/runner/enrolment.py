@@ -109,5 +109,10 @@ class Enrolment:
         return token
 
     def _keep(self, identity: Identity) -> None:
+        """Store the identity. If that is not possible, as on a full disk, it is this process's alone."""
         kept = {"url": self.url, "agentId": identity.agent_id, "token": identity.token}
-        replace_file(self.kept_path, json.dumps(kept).encode(), is_synced=False)
+        try:
+            replace_file(self.kept_path, json.dumps(kept).encode(), is_synced=False)
+        except OSError as error:
+            facts = {"path": str(self.kept_path), "reason": error.strerror}
+            logger.warning("the agent's identity can't be stored, so its next start enrols again", extra=facts)

@@ -283,3 +283,19 @@ def test_a_run_that_is_handed_out_again_goes_on_with_its_new_token(
 
     assert ended(run)["outcome"] == "completed"
     assert run.log.count("started") == 1 + run.log.count(command)
+
+
+def test_an_agent_that_can_not_store_its_identity_works(
+    platform: Platform, repository: Path, start: Start, tmp_path: Path
+) -> None:
+    """As on a full disk. It enrols once, and not again and again as one that ends would."""
+    (tmp_path / "agent" / "agent.json" / "in the way").mkdir(parents=True)
+    run = platform.add_run("run-1", repository, steps("- say: hi"))
+
+    start()
+
+    assert ended(run)["outcome"] == "completed"
+    assert len(platform.registrations) == 1
+    log = (tmp_path / "agent.log").read_text()
+    assert "identity can't be stored" in log
+    assert "Traceback" not in log
