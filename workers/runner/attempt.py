@@ -36,7 +36,7 @@ from workers.runner.cancellation import Cancellation, Cancelled, Why
 from workers.runner.checkpoints import Checkpoints
 from workers.runner.client import RunApi, RunOver, RunToken
 from workers.runner.commit_messages import message_of, title_of
-from workers.runner.disk_watch import LARGEST_KEPT_BYTES, watched
+from workers.runner.disk_watch import LARGEST_KEPT_BYTES, still_there, watched
 from workers.runner.driver_work import DriverWork, ProgramWork, ScriptedWork, ServedTools
 from workers.runner.drivers import driver_named
 from workers.runner.drivers.offer import DriverOffer, ReadyProgram
@@ -195,7 +195,7 @@ class Attempt:
         self._with_retries(self._workspace.clone)
         working = RunApi(self._url, self.id, self._token, self._work)
         download(working, self._claimed.attachments, self._workspace.attachments_dir, say=lambda it: log.add("log", it))
-        with self._prepared(log), self._driver_work(program, log) as work:
+        with still_there(self._workspace.directory), self._prepared(log), self._driver_work(program, log) as work:
             work.restore(working.get_session() if self._claimed.has_session else None)
             return self._review(work) if self._claimed.run.is_review else self._do(work, api, log)
 

@@ -1,4 +1,6 @@
-"""Stops a run that fills the disk, before others of this machine can't write any more."""
+"""Stops a run that fills the disk, before others of this machine can't write any more; and tells of one whose directory
+somebody removed.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from common.errors import ProviderUnavailable
 from common.machine.disk import bytes_below, look, unlinked_bytes
+from workers.runner.cancellation import Cancelled
+from workers.runner.client import RunOver
 from workers.runner.commands import pids_below
 
 RUN_DISK_BYTES = 20 * 2**30
@@ -52,6 +57,21 @@ def watched(directory: Path, bounds: DiskBounds, stop: Callable[[str], None]) ->
     finally:
         is_over.set()
         thread.join()
+
+
+@contextlib.contextmanager
+def still_there(directory: Path) -> Iterator[None]:
+    """Raise ProviderUnavailable for what fails in the block once the run's directory is gone, as after somebody cleaned
+    up this machine: the task is not to blame.
+    """
+    try:
+        yield
+    except (Cancelled, RunOver):
+        raise
+    except Exception as error:
+        if directory.exists():
+            raise
+        raise ProviderUnavailable(f"the run's directory was removed from this agent's machine: {directory}") from error
 
 
 def excess(directory: Path, bounds: DiskBounds) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from pathlib import Path
 
@@ -300,3 +301,20 @@ def test_a_command_that_fails_on_a_full_disk_fails_no_task(
     assert ended(failed)["outcome"] == "failed"
     assert (ended(full)["outcome"], ended(full)["cutShort"]) == ("cancelled", True)
     assert "this agent's disk is full" in ended(full)["reason"]
+
+
+def test_a_run_whose_directory_somebody_removes_fails_no_task(
+    platform: Platform, repository: Path, start: Start, tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    run = platform.add_run("run-1", repository, steps(f"- run: 'echo there; until [ -e {go} ]; do sleep 0.05; done'"))
+    start()
+    wait_for_line(run, "there")
+
+    shutil.rmtree(tmp_path / "agent" / "runs" / "run-1")
+    go.touch()
+
+    report = ended(run)
+    assert (report["outcome"], report["cutShort"]) == ("cancelled", True)
+    assert report["reason"].startswith("the run's directory was removed from this agent's machine")
+    assert "Traceback" not in (tmp_path / "agent.log").read_text()

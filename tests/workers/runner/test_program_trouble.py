@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -307,3 +308,16 @@ def test_every_few_minutes_the_work_is_kept_while_it_goes_on(trouble: Trouble) -
     assert trouble.show("staged") == "kept"
     assert trouble.show("more") == "two"
     trouble.none_is_left()
+
+
+def test_a_program_whose_directory_somebody_removes_gives_the_task_back(trouble: Trouble) -> None:
+    go = trouble.folder / "go"
+    _, run = trouble.begin(f"session s; text there; until [ -e {go} ]; do sleep 0.05; done; exit 1")
+    eventually(lambda: "there" in run.log, "it works")
+
+    shutil.rmtree(trouble.folder / "work")
+    go.touch()
+
+    report = ended(run)
+    assert (report["outcome"], report["cutShort"]) == ("cancelled", True)
+    assert report["reason"].startswith("the run's directory was removed from this agent's machine")

@@ -1132,6 +1132,8 @@ export const TEXTS = {
   "The run is over.": "La ejecución ha terminado.",
   "The run was cancelled.": "La ejecución se canceló.",
   "there is no room on this agent's machine: {strerror}": "no hay espacio en la máquina de este agente: {strerror}",
+  "the run's directory was removed from this agent's machine: {directory}":
+    "el directorio de la ejecución se eliminó de la máquina de este agente: {directory}",
   "The agent's program failed: {name}: {error}": "El programa del agente falló: {name}: {error}",
   "The driver gave no reason.": "El driver no dio ningún motivo.",
   "this agent's disk is full: {reason}": "el disco de este agente está lleno: {reason}",
