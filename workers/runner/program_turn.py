@@ -211,7 +211,7 @@ class ProgramTurn:
 
     def _follow(self, event: Event, process: Process) -> None:
         match event:
-            case SessionStarted(id, _, _):
+            case SessionStarted(id, _, _) if id:
                 self._result.session = id
                 self._on_session(id)
             case End():

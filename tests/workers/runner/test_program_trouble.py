@@ -321,3 +321,11 @@ def test_a_program_whose_directory_somebody_removes_gives_the_task_back(trouble:
     report = ended(run)
     assert (report["outcome"], report["cutShort"]) == ("cancelled", True)
     assert report["reason"].startswith("the run's directory was removed from this agent's machine")
+
+
+def test_a_program_that_does_not_name_its_session_is_not_resumed(trouble: Trouble) -> None:
+    """As one of a newer version that names it otherwise: a new session would know nothing of the task."""
+    report, _ = trouble.execute("session ''; text hi; [ $N = 2 ] || exit 137; end true ok")
+
+    assert (report["outcome"], report["cutShort"]) == ("cancelled", True)
+    assert [work.prompt for work in trouble.driver.works if "interrupted" in work.prompt] == []
