@@ -375,7 +375,7 @@ class Attempt:
 
     def _time_limit(self) -> threading.Timer:
         minutes = self._claimed.limits.max_minutes
-        message = f"The run took longer than {minutes} minutes."
+        message = f"The run took longer than {round(minutes or 0, 2)} minutes."
         timer = threading.Timer((minutes or 0) * 60, self.cancel, (Why.LIMIT, message))
         timer.daemon = True
         if minutes:

@@ -236,7 +236,7 @@ def test_a_run_that_can_not_be_done_fails_plainly(
 
 
 def test_a_run_that_takes_too_long_fails(platform: Platform, repository: Path, start: Start) -> None:
-    run = platform.add_run("run-1", repository, steps("- sleep: 300"), limits={"maxMinutes": 0.02})
+    run = platform.add_run("run-1", repository, steps("- sleep: 300"), limits={"maxMinutes": 0.0199999999999998})
     start()
     assert ended(run) == {"outcome": "failed", "summary": "", "reason": "The run took longer than 0.02 minutes."}
 
