@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -254,8 +255,8 @@ def _count(given: Arguments, name: str) -> int | None:
     value = given.get(name)
     if value is None:
         return None
-    # Models write 3.0, and bool is an int for Python.
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+    # Models write 3.0, and bool is an int for Python. JSON's 1e999 is infinite.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
         raise _WrongArgument(f'"{name}" must be a whole number, 0 or more.')
     return int(value)
 
