@@ -30,7 +30,7 @@ from acp.schema import (
     TextContentBlock,
     ToolCallUpdate,
 )
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from common.machine.process_trees import signal_processes
 from common.machine.waiting import Deadline
@@ -259,14 +259,8 @@ async def work(task: AcpTask) -> int:
             return talk.result()
         listener.say("end", ok=False, text=f"the program ended in the middle of its work (exit code {gone.result()})")
         return 1
-    except RequestError as error:
+    except (RequestError, ValidationError, ConnectionError, TimeoutError) as error:
         listener.say("end", ok=False, text=_words(error))
-        return 1
-    except ConnectionError:
-        listener.say("end", ok=False, text="the program closed its output in the middle of its work")
-        return 1
-    except TimeoutError:
-        listener.say("end", ok=False, text=f"the program did not open a session within {START_SECONDS:.0f} s")
         return 1
     finally:
         gone.cancel()
@@ -366,9 +360,17 @@ async def _turn(connection: ClientSideConnection, orders: Orders, session: str, 
     return "" if reason == "end_turn" else f"The turn ended: {reason}"
 
 
-def _words(error: RequestError) -> str:
-    details = error.data if isinstance(error.data, str) else json.dumps(error.data) if error.data else ""
-    return f"{error}{f': {details}' if details else ''}"
+def _words(error: RequestError | ValidationError | ConnectionError | TimeoutError) -> str:
+    if isinstance(error, RequestError):
+        details = error.data if isinstance(error.data, str) else json.dumps(error.data) if error.data else ""
+        return f"{error}{f': {details}' if details else ''}"
+    if isinstance(error, ValidationError):
+        fault = error.errors()[0]
+        where = ".".join(map(str, (error.title, *fault["loc"])))
+        return f"the program's answer is not as the protocol has it: {where}: {fault['msg']}"
+    if isinstance(error, TimeoutError):
+        return f"the program did not open a session within {START_SECONDS:.0f} s"
+    return "the program closed its output in the middle of its work"
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:

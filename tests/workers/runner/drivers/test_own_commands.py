@@ -87,6 +87,17 @@ def test_lines_that_are_no_protocol_do_no_harm(tmp_path: Path) -> None:
     assert _acp(tmp_path, "garbage").texts == ["I read: garbage in workspace"]
 
 
+def test_an_answer_that_the_protocol_does_not_have_is_named(tmp_path: Path) -> None:
+    ran = _acp(tmp_path, "newer")
+
+    assert ran.classified is not None
+    assert ran.classified.ending is Ending.BROKEN
+    assert ran.classified.reason.startswith(
+        "The program failed: the program's answer is not as the protocol has it: PromptResponse.stopReason: "
+    )
+    assert ran.stderr == ""
+
+
 def test_a_crash_is_broken_and_a_refusal_has_its_time(tmp_path: Path) -> None:
     crashed = _acp(tmp_path, "crash").classified
     refused = _acp(tmp_path, "refuse").classified

@@ -45,6 +45,8 @@ def work(prompt: str) -> dict[str, Any]:
         os._exit(7)
     if "refuse" in prompt:
         return {"error": {"code": -32603, "message": "Internal error", "data": "429 rate limit, try again in 20s"}}
+    if "newer" in prompt:
+        return {"result": {"stopReason": "budget"}}
     if "garbage" in prompt:
         print("this is no JSON", *GARBAGE, sep="\n", flush=True)
     if "plan" in prompt:
