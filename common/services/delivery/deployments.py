@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import cast
 
 from sqlalchemy import select
 
 from common import jobs
-from common.errors import Conflict, NotFound
+from common.errors import AnotherKey, Conflict, NotFound
 from common.events import RollbackRequested
 from common.masking import Mask
 from common.models.delivery import Deployment
@@ -78,6 +79,17 @@ def without_gate(version: Version) -> Version:
 def put_back(deployment: Deployment) -> Version:
     """The version as the runtime is told to run it again, because it served until now."""
     return replace(version_of(deployment), was_healthy=True)
+
+
+def has_other_settings(deployment: Deployment, project: Project) -> bool:
+    """Whether the project's settings for the deployment's environment are others now than when it was made. False if
+    they can't be opened.
+    """
+    try:
+        present = write_spec(spec_of(project, deployment.environment))
+        return version_of(deployment).spec != read_spec(cast("dict[str, object]", present))
+    except AnotherKey:
+        return False
 
 
 def seal_spec(spec: Spec) -> str:

@@ -118,10 +118,15 @@ def record_publish_refused(tx: Transaction, lease: Lease, reason: str) -> None:
 def preview_ended(tx: Transaction, task: Task, deployment: Deployment) -> None:
     """The preview's deployment completed or failed: the task becomes ready to test, or goes back to its agent.
 
-    The task is locked. If the preview's program never ran (NEVER_RAN), the task becomes ready without a preview.
-    Nothing happens if the deployment's commit is not the proven one any more.
+    The task is locked. If the preview's program never ran (NEVER_RAN), the task becomes ready without a preview. If it
+    failed by settings that were changed meanwhile, it begins anew. Nothing happens if the deployment's commit is not
+    the proven one any more.
     """
     if task.phase is not Phase.VERIFYING or task.head_sha != deployment.commit_sha:
+        return
+    project = tx.get(Project, task.project_id)
+    if deployment.state is DeploymentState.FAILED and deployments.has_other_settings(deployment, project):
+        deployments.start_preview(tx, task, project)
         return
     if deployment.state is DeploymentState.COMPLETED:
         task.preview_url = deployment.url

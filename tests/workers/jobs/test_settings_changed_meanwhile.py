@@ -129,6 +129,21 @@ def test_tests_of_a_group_are_stopped_when_their_command_is_removed(plain_platfo
     assert is_free(tmp_path)
 
 
+def test_a_preview_that_fails_by_a_former_command_begins_anew(plain_platform: Platform, tmp_path: Path) -> None:
+    platform = plain_platform
+    project = platform.project(start_command=waiting(tmp_path, "exit 1"))
+    task = platform.task(project)
+    begun(platform, task, {"readme": "x\n"}, tmp_path / "begun")
+
+    projects.update_project(project.id, {"start_command": None}, by=platform.max)
+    (tmp_path / "go").touch()
+    platform.run_jobs()
+
+    task = platform.get(Task, task.id)
+    assert (task.state, task.round) == ("ready_to_test", 1)
+    assert checks_of(platform, task)["preview"].status == "passed"
+
+
 def test_a_result_with_a_former_secret_does_not_count(plain_platform: Platform, tmp_path: Path) -> None:
     platform = plain_platform
     project = platform.project(
