@@ -18,7 +18,7 @@ from common.services.access import Caller
 from common.services.tasks import lifecycle
 from common.services.tasks.messages import add_message, exchange, time_after_session
 from common.services.tasks.tasks import lock_task
-from common.states import By, QuestionState, Role, RunState, TaskState
+from common.states import By, Phase, QuestionState, Role, RunState, TaskState
 from common.transaction import Transaction, transactional
 from common.values.question_rules import read_question_rules
 
@@ -105,7 +105,8 @@ def _after(time: datetime, minutes: float | None) -> datetime | None:
 
 
 def _announce(tx: Transaction, task: Task, question: Question) -> None:
-    if not question.is_blocking:
+    # Of a task that a person holds, nobody has to answer it: it is withdrawn with the end of the run.
+    if not question.is_blocking or task.phase is Phase.HELD:
         lifecycle.record_update(tx, task, "questions")
         return
     lifecycle.wait_for_answer(tx, task)

@@ -38,3 +38,14 @@ def test_what_is_taken_over_before_an_agent_came_is_told_once(shop: Shop) -> Non
     before = len(events("task:updated", of=shop.task.id))
     shop.post("take-over")
     assert len(events("task:updated", of=shop.task.id)) == before + 1
+
+
+def test_nobody_is_told_to_answer_what_the_agent_of_a_held_task_asks(shop: Shop) -> None:
+    """It has not heard yet that the task was taken over. Its question is withdrawn with the end of its run."""
+    path = f"/api/runner/runs/{shop.run_id}/questions"
+    shop.post("take-over")
+    for _again in range(2):
+        assert shop.run.post(path, json={"question": "Blue?"}).status_code in (200, 201)
+    assert events("task:needs_input", of=shop.task.id) == []
+    shop.finish("waiting")
+    assert [one["status"] for one in shop.read()["questions"]] == ["withdrawn"]
