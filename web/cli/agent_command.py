@@ -12,4 +12,5 @@ import click
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def agent(arguments: tuple[str, ...]) -> None:
     """Run an agent on this machine; see `aiworker agent --help`."""
-    os.execv(sys.executable, [sys.executable, "-m", "workers.runner", *arguments])  # noqa: S606 (that is its purpose)
+    # -P: a package called workers or common where this is called from must not be taken for ours.
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "workers.runner", *arguments])  # noqa: S606 (its purpose)

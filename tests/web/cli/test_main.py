@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -32,7 +31,6 @@ from common.values.parking import Parked
 from tests import builders
 from tests.deploy.patient_doctor import wait_longer
 from tests.patience import PATIENCE_SECONDS
-from tests.servers import ROOT
 from tests.web.made import a_project, a_question, a_task, ready_task, set_state
 from tests.web.world import events, forget_providers, put, served
 from web.cli import main, operators
@@ -379,14 +377,6 @@ def test_the_doctor_names_what_is_missing(plain_app: Flask, tmp_path: Path, monk
     assert (bound[0], bound[1].partition(" ")[0]) == ("fail", "AIWORKER_RUNTIME_BIND=192.0.2.1")
     # A wrong setting of `aiworker up` alone fails too.
     assert found(1, AIWORKER_INTERNAL_URL="http://127.0.0.1:9", AIWORKER_AGENTS="x")["settings"][0] == "ok"
-
-
-def test_an_agent_is_the_runner_with_its_own_arguments() -> None:
-    said = subprocess.run(
-        [sys.executable, "-m", "web.cli", "agent", "--help"],
-        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True,
-    ).stdout  # fmt: skip
-    assert "--token-file" in said
 
 
 @pytest.mark.parametrize("number", ["abc", "0", "1.5"])
