@@ -54,9 +54,21 @@ class Service:
 
 
 def account_for(data_dir: Path) -> str:
-    """The account that the system's service should have: the data directory's owner, else who called sudo."""
-    owner = pwd.getpwuid(data_dir.stat().st_uid).pw_name if data_dir.exists() else None
-    return owner or os.environ.get("SUDO_USER") or pwd.getpwuid(os.geteuid()).pw_name
+    """The account that the system's service should have: the data directory's owner, else who called sudo.
+
+    Raises Misconfigured if that user has no account here.
+    """
+    if not data_dir.exists():
+        caller = os.environ.get("SUDO_USER")
+        return caller or _account_of(os.geteuid(), "this user")
+    return _account_of(data_dir.stat().st_uid, f"the owner of {data_dir}")
+
+
+def _account_of(uid: int, who: str) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError as error:
+        raise Misconfigured(f"{who} has no account on this machine (uid {uid}); name one with --account") from error
 
 
 def unit_of(service: Service) -> str:

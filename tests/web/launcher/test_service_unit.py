@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shlex
 import shutil
 import stat
@@ -14,9 +15,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from common.errors import Misconfigured
 from web.cli.main import cli
 from web.launcher import service_unit
-from web.launcher.service_unit import Service, unit_of
+from web.launcher.service_unit import Service, account_for, unit_of
 
 
 def parsed(unit: str) -> dict[str, dict[str, list[str]]]:
@@ -62,6 +64,21 @@ def complaints(unit: str, folder: Path, account: str | None) -> list[str]:
         capture_output=True, text=True, check=False, env={**os.environ, "XDG_RUNTIME_DIR": str(folder)},
     )  # fmt: skip
     return [line for line in checked.stderr.splitlines() if service_unit.UNIT in line]
+
+
+def test_a_data_directory_of_nobody_here_asks_for_an_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after a copy from another machine."""
+    monkeypatch.setenv("AIWORKER_DATA_DIR", str(tmp_path))
+    # As on a machine that does not know the user.
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
+
+    with pytest.raises(Misconfigured) as refused:
+        account_for(tmp_path)
+    assert str(refused.value) == (
+        f"the owner of {tmp_path} has no account on this machine (uid {os.geteuid()}); name one with --account"
+    )
+    printed = CliRunner().invoke(cli, ["service", "install", "--system", "--account", "daemon", "--print"]).output
+    assert parsed(printed)["Service"]["User"] == ["daemon"]
 
 
 def test_installing_writes_the_unit_and_a_file_for_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
