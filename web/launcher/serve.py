@@ -21,7 +21,8 @@ def main() -> None:
     except Misconfigured as error:
         sys.exit(f"aiworker: {error}")
     environment = {name: value for name, value in os.environ.items() if name != process_numbers.WEB}
-    os.execvpe("gunicorn", ["gunicorn", *sys.argv[1:]], environment)  # noqa: S606 (no shell is needed)
+    # Not by its name: a process manager may know where this Python is, and nothing of its environment's programs.
+    os.execve(sys.executable, [sys.executable, "-m", "gunicorn", *sys.argv[1:]], environment)  # noqa: S606 (no shell)
 
 
 if __name__ == "__main__":

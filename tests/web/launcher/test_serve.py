@@ -60,3 +60,15 @@ def test_everything_else_is_gunicorns(web_processes: str) -> None:
 
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.startswith("gunicorn (version ")
+
+
+def test_gunicorn_need_not_be_on_the_path() -> None:
+    """As under systemd, whose lines name this Python alone."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "web.launcher.serve", "--version"],
+        cwd=ROOT, env={**os.environ, "PATH": "/usr/bin:/bin"},
+        capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False,
+    )  # fmt: skip
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith("gunicorn (version ")
