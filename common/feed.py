@@ -295,9 +295,13 @@ def ping() -> None:
 
 
 def require_login() -> None:
-    """One round trip. Raises Misconfigured if Redis refuses the login, and another redis.RedisError as it is."""
+    """One round trip. Raises Misconfigured if Redis refuses the login, or if its library does not take an option of the
+    address, and another redis.RedisError as it is.
+    """
     try:
         ping()
+    except (TypeError, ValueError) as error:
+        raise Misconfigured(f"AIWORKER_REDIS_URL has an option that can't be used ({error})") from error
     except redis.AuthenticationError as error:
         raise Misconfigured(
             "Redis refuses the login; set AIWORKER_REDIS_URL with its password, such as redis://:PASSWORD@HOST:6379/0"

@@ -70,6 +70,13 @@ def test_the_database_is_made_ready_and_a_newer_one_is_refused(tmp_path: Path) -
     assert "has the schema of a newer version" in str(refused["error"])
 
 
+def test_an_option_of_redis_that_can_not_be_used_is_told_in_one_line(tmp_path: Path) -> None:
+    refused, said = prepared(tmp_path, redis_url="redis://127.0.0.1:9/0?ssl_cert_reqs=none")
+
+    assert str(refused["error"]).startswith("AIWORKER_REDIS_URL has an option that can't be used (")
+    assert said == []
+
+
 def test_local_agents_that_were_drained_work_again(tmp_path: Path) -> None:
     prepared(tmp_path, "agents")
     with closing(sqlite3.connect(tmp_path / "aiworker.db")) as database, database:
