@@ -57,7 +57,15 @@ class Environment:
 
     def folder(self, name: str, *, default: str) -> Path:
         """An absolute path; `~` stands for the user's home."""
-        return Path(self.string(name, default=default)).expanduser().absolute()
+        return self.path(name) or Path(default).absolute()
+
+    def path(self, name: str) -> Path | None:
+        """An absolute path; `~` stands for the user's home. None if the variable is not set."""
+        value = self.text(name)
+        try:
+            return None if value is None else Path(value).expanduser().absolute()
+        except RuntimeError as error:
+            raise Misconfigured(f"{name}={value} is in the home of a user that this machine does not know") from error
 
     def number(self, *names: str, default: int, least: int = 0, most: int = 2**31) -> int:
         value = self.optional_number(*names, least=least, most=most)

@@ -17,5 +17,4 @@ class ScanSettings:
     @classmethod
     def from_env(cls, env: Environment) -> ScanSettings:
         """Does not look whether the path exists: the doctor does, and it may be mounted later."""
-        path = env.text("AIWORKER_ADVISORIES")
-        return cls(advisories_path=Path(path).expanduser().absolute() if path else None)
+        return cls(advisories_path=env.path("AIWORKER_ADVISORIES"))

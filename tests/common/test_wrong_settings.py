@@ -109,6 +109,13 @@ def test_a_redis_url_is_taken(value: str, tmp_path: Path) -> None:
     assert from_env(environ).store.redis_url == value
 
 
+@pytest.mark.parametrize("name", ["AIWORKER_DATA_DIR", "AIWORKER_ADVISORIES"])
+def test_the_home_of_a_user_that_is_not_here_is_refused_by_name(name: str, tmp_path: Path) -> None:
+    assert refused(name, "~nobody-of-that-name/aiworker", tmp_path) == (
+        f"{name}=~nobody-of-that-name/aiworker is in the home of a user that this machine does not know"
+    )
+
+
 @pytest.mark.parametrize("value", ["https://git.example.com/", "git.example.com/shop", "ada@git.example.com", "a b"])
 @pytest.mark.parametrize("name", ["AIWORKER_ALLOWED_HOSTS", "AIWORKER_IMPORT_ALLOW", "AIWORKER_OUTGOING_ALLOW"])
 def test_an_address_in_a_list_of_hosts_is_refused_by_name(name: str, value: str, tmp_path: Path) -> None:

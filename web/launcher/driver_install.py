@@ -46,8 +46,7 @@ def drivers_folder(data_dir: Path) -> Path:
 
     Raises Misconfigured.
     """
-    chosen = Environment(os.environ).text("AIWORKER_AGENT_DRIVERS_DIR")
-    return Path(chosen).expanduser().absolute() if chosen else data_dir / "drivers"
+    return Environment(os.environ).path("AIWORKER_AGENT_DRIVERS_DIR") or data_dir / "drivers"
 
 
 def installable() -> tuple[KnownDriver, ...]:

@@ -16,8 +16,7 @@ def drivers_folder() -> Path | None:
 
     Raises Misconfigured.
     """
-    chosen = Environment(os.environ).text("AIWORKER_AGENT_DRIVERS_DIR")
-    return Path(chosen).expanduser() if chosen else None
+    return Environment(os.environ).path("AIWORKER_AGENT_DRIVERS_DIR")
 
 
 def check_program(name: str) -> DriverFinding:
