@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from common.errors import Misconfigured
 from common.machine.ports import APP_PORTS, PortRange
+from common.settings.database_address import absolute_file, checked_server, sqlite_address, sqlite_path
 from common.settings.driver_names import DRIVER_NAMES
 from common.settings.environment import Environment, web_address
 from common.settings.kubernetes import MOST_PREVIEWS, FleetSettings, KubernetesSettings, read_kubernetes
@@ -81,7 +82,7 @@ class StoreSettings:
     @property
     def database_path(self) -> Path | None:
         """SQLite's file; None with another database."""
-        return Path(self.database_url.removeprefix("sqlite:///").partition("?")[0]) if self.is_sqlite else None
+        return sqlite_path(self.database_url) if self.is_sqlite else None
 
 
 @dataclass(frozen=True)
@@ -227,13 +228,15 @@ settings = _Once()
 def read_store(env: Environment) -> StoreSettings:
     """Creates nothing. Raises Misconfigured."""
     data_dir = env.folder("AIWORKER_DATA_DIR", default=".aiworker")
-    database_url = env.string("AIWORKER_DATABASE_URL", "DATABASE_URL", default=f"sqlite:///{data_dir / 'aiworker.db'}")
+    database_url = env.string("AIWORKER_DATABASE_URL", "DATABASE_URL", default=sqlite_address(data_dir / "aiworker.db"))
     for plain in ("mysql://", "mariadb://", "mariadb+pymysql://"):
         if database_url.startswith(plain):
             database_url = "mysql+pymysql://" + database_url.removeprefix(plain)
     if not database_url.startswith(("sqlite:///", "mysql+pymysql://")):
         raise Misconfigured("AIWORKER_DATABASE_URL must start with mysql+pymysql:// or sqlite:///")
-    if database_url.startswith("mysql") and "charset=" not in database_url:
+    if database_url.startswith("sqlite"):
+        database_url = absolute_file(database_url)
+    elif "charset=" not in checked_server(database_url):
         database_url += ("&" if "?" in database_url else "?") + "charset=utf8mb4"
     redis_url = env.text("AIWORKER_REDIS_URL", "REDIS_URL")
     if redis_url and not redis_url.startswith(("redis://", "rediss://", "unix://")):

@@ -45,9 +45,13 @@ def close_to_others(data_dir: Path, database: Path | None) -> None:
         raise unwritable(data_dir, error) from error
     outside = [] if database is None else [database.with_name(database.name + end) for end in ("", "-wal", "-shm")]
     for path in dict.fromkeys([*inside, *outside]):
-        # Other processes create and remove sockets and lock files as they start and stop.
-        with contextlib.suppress(FileNotFoundError):
+        try:
             _close(path, data_dir)
+        except FileNotFoundError:
+            # Other processes create and remove sockets and lock files as they start and stop.
+            continue
+        except OSError as error:
+            raise Misconfigured(f"{path} can't be used: {error.strerror}; check AIWORKER_DATABASE_URL") from error
 
 
 def _close(path: Path, data_dir: Path) -> None:

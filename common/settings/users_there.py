@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from common.errors import Misconfigured
+from common.settings.database_address import sqlite_path
 
 CONNECT_SECONDS = 3
 READ_SECONDS = 30
@@ -18,7 +19,7 @@ _NO_TABLE = 1146
 def has_users(database_url: str) -> bool:
     """Whether the database has a user, of any version's schema. Creates nothing. Misconfigured if it can't be asked."""
     if database_url.startswith("sqlite"):
-        return _sqlite_has_users(Path(database_url.removeprefix("sqlite:///").partition("?")[0]))
+        return _sqlite_has_users(sqlite_path(database_url))
     return _server_has_users(database_url)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, make_url
 
 from common.errors import Misconfigured
 from common.settings import from_env
@@ -107,6 +108,64 @@ def test_a_redis_url_is_taken(value: str, tmp_path: Path) -> None:
     environ = {**SECRET, "AIWORKER_DATA_DIR": str(tmp_path), "REDIS_URL": value}
 
     assert from_env(environ).store.redis_url == value
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("mysql://me:secret@db:port/shop", " must be an address such as mysql+pymysql://"),
+        ("mysql://me:secret@db:99999/shop", " must be an address such as mysql+pymysql://"),
+        ("mysql://me:secret@[::1/shop", " must be an address such as mysql+pymysql://"),
+        # As providers of databases give it for other languages.
+        ("mysql://me:secret@db/shop?reconnect=true", ": reconnect is no option of a connection; take it out of"),
+        ("mysql://me:secret@db/shop?ssl=true&charset=utf8mb4", ": ssl is no option of a connection; take it out of"),
+        ("mysql://me:secret@db/shop?connect_timeout=soon", ": connect_timeout=soon is not a whole number"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["DATABASE_URL", "AIWORKER_DATABASE_URL"])
+def test_a_database_that_cannot_be_connected_to_is_refused_by_name(
+    name: str, value: str, told: str, tmp_path: Path
+) -> None:
+    said = refused(name, value, tmp_path)
+
+    assert said.startswith(f"AIWORKER_DATABASE_URL{told}")
+    assert "secret" not in said
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["mysql://db", "mysql://me@db:3306/shop", "mysql://me:a/b?c:d%40e@[::1]:3306/shop?ssl_ca=/etc/ca.pem", "mysql:///shop?unix_socket=/run/a.sock",
+     "mysql://me:secret@db/shop?ssl_disabled=true&connect_timeout=5&read_timeout=9"],
+)  # fmt: skip
+def test_an_address_of_a_database_is_taken_as_the_library_takes_it(value: str, tmp_path: Path) -> None:
+    read = from_env({**SECRET, "AIWORKER_DATA_DIR": str(tmp_path), "DATABASE_URL": value}).store.database_url
+
+    assert read.replace("mysql+pymysql:", "mysql:", 1).startswith(value)
+    create_engine(read).dialect.create_connect_args(make_url(read))
+
+
+def test_a_file_of_sqlite_may_be_named_from_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Processes of `aiworker up` work in another one."""
+    monkeypatch.chdir(tmp_path)
+
+    def read(url: str) -> str:
+        return from_env({**SECRET, "AIWORKER_DATA_DIR": str(tmp_path), "DATABASE_URL": url}).store.database_url
+
+    assert read("sqlite:///shop/a.db?timeout=5") == f"sqlite:///{tmp_path}/shop/a.db?timeout=5"
+    assert read("sqlite:///a%20b.db") == f"sqlite:///{tmp_path}/a b.db"
+    for whole in (f"sqlite:///{tmp_path}/a.db", f"sqlite:///file:{tmp_path}/a.db?uri=true"):
+        assert read(whole) == whole
+
+
+def test_a_file_of_sqlite_below_a_file_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "data").mkdir()
+
+    assert refused("AIWORKER_DATABASE_URL", f"sqlite:///{tmp_path}/file/a.db", tmp_path / "data") == (
+        f"{tmp_path}/file/a.db can't be used: Not a directory; check AIWORKER_DATABASE_URL"
+    )
 
 
 @pytest.mark.parametrize("name", ["AIWORKER_DATA_DIR", "AIWORKER_ADVISORIES"])

@@ -136,7 +136,7 @@ def within(seconds: float, part: str, look: Callable[[], Iterator[Finding]]) -> 
 def _database(chosen: Settings, *, has_key: bool) -> Iterator[Finding]:
     file = chosen.store.data_dir / "aiworker.db"
     # Before the first start the missing file is no fault, and connecting would create it.
-    if chosen.store.database_url == f"sqlite:///{file}" and not file.exists():
+    if chosen.store.database_path == file and not file.exists():
         yield Finding("warn", "database", "does not exist yet; the first start creates it: aiworker up")
         return
     schema = _asked("database", require_current, f"{backends(chosen)['mysql']}, its schema is this version's")

@@ -111,6 +111,16 @@ def test_a_platform_that_is_stopped_is_told_in_one_line(empty: Path) -> None:
     assert said == f"aiworker: http://127.0.0.1:9 can't be reached; {remedy}\n"
 
 
+def test_the_folder_may_have_any_name(empty: Path) -> None:
+    folder = empty / "100%20 sure?"
+    folder.mkdir()
+
+    aiworker(folder, "db upgrade", "db status", "user list", AIWORKER_ADMIN_PASSWORD="tree-horse-battery-9")
+
+    assert (folder / ".aiworker" / "aiworker.db").is_file()
+    assert list(empty.iterdir()) == [folder]
+
+
 def test_another_folders_platform_is_told_where_a_token_of_this_one_is_refused(address: str, empty: Path) -> None:
     aiworker(empty, "db upgrade", AIWORKER_ADMIN_PASSWORD="tree-horse-battery-9")
 
