@@ -69,7 +69,10 @@ class _Signals:
     def __init__(self) -> None:
         self.asked = False
         self.processes: Processes | None = None
-        self._before = {number: signal.signal(number, self._take) for number in _STOP_SIGNALS}
+        # A HUP that nohup has the process ignore stays ignored. An ignored INT does not: shells ignore it for jobs in
+        # the background, which are stopped with it all the same.
+        taken = [one for one in _STOP_SIGNALS if one != signal.SIGHUP or signal.getsignal(one) != signal.SIG_IGN]
+        self._before = {number: signal.signal(number, self._take) for number in taken}
 
     def _take(self, _number: int, _frame: FrameType | None) -> None:
         if not self.asked:

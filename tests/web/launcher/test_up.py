@@ -11,7 +11,7 @@ import subprocess
 import sys
 import termios
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -45,13 +45,14 @@ LOGS = {"agent-1", "flower", "supervisor", "valkey", "web", "worker", "worker-sl
 
 @contextmanager
 def launched(
-    data_dir: Path, port: int, *words: str, output: IO[Any] | int = subprocess.PIPE
-) -> Iterator[subprocess.Popen[str]]:
+    data_dir: Path, port: int, *words: str, output: IO[Any] | int = subprocess.PIPE, before: Sequence[str] = (),
+    folder: Path = ROOT, **environ: str,
+) -> Iterator[subprocess.Popen[str]]:  # fmt: skip
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AIWORKER_")}
-    environment |= {"AIWORKER_DATA_DIR": str(data_dir), "AIWORKER_PORT": str(port)}
-    command = [sys.executable, "-c", LAUNCH, *words]
+    environment |= {"AIWORKER_DATA_DIR": str(data_dir), "AIWORKER_PORT": str(port), "PYTHONPATH": str(ROOT), **environ}
+    command = [*before, sys.executable, "-c", LAUNCH, *words]
     with subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT, text=True
+        command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT, text=True
     ) as launcher:
         try:
             yield launcher
@@ -179,6 +180,15 @@ def test_it_stops_in_order_when_its_terminal_is_closed(tmp_path: Path) -> None:
         wait_until("the platform", shows(ours, b"Stop it with Ctrl-C"))
         os.close(ours)
         launcher.send_signal(signal.SIGHUP)
+        assert launcher.wait() == 0
+
+
+def test_it_runs_on_without_its_terminal_where_nohup_started_it(tmp_path: Path) -> None:
+    with launched(tmp_path / "data", free_port(), before=["nohup"]) as launcher:
+        read_until(launcher, "Starting the web server")
+        launcher.send_signal(signal.SIGHUP)
+        read_until(launcher, "Stop it with Ctrl-C")
+        launcher.send_signal(signal.SIGTERM)
         assert launcher.wait() == 0
 
 
