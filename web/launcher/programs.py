@@ -197,6 +197,22 @@ def environment_of(settings: Settings) -> dict[str, str]:
     return variables
 
 
+def whole_paths(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables that name something by its path from the working directory, with its whole path.
+
+    The programs work in another directory: that of the sources.
+    """
+    paths = {name: value.strip() for name, value in environ.items() if name in _PATHS or name.endswith(_ENDS)}
+    # Not by the methods of a path: these raise where a folder above it may not be entered.
+    return {name: os.path.abspath(path) for name, path in paths.items() if path and os.path.exists(path)}
+
+
+_PATHS = {
+    "AIWORKER_ADVISORIES", "AIWORKER_CHROMIUM", "AIWORKER_KUBECONFIG", "CURL_CA_BUNDLE", "KUBECONFIG",
+    "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR",
+}  # fmt: skip
+_ENDS = ("_FILE", "_PATH")
+
 # Each program asks, and a lookup may take seconds.
 _store_networks = functools.cache(store_networks)
 

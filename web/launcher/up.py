@@ -42,6 +42,7 @@ from web.launcher.programs import (
     enrolment_token_path,
     environment_of,
     local_agent_settings,
+    whole_paths,
 )
 
 STORE_SECONDS = 15.0
@@ -118,7 +119,7 @@ def run_up(settings: Settings, options: UpOptions) -> int:
         require_restored(settings.store.data_dir)
         prerequisites.check_port(settings.web.host, settings.web.port)
         prerequisites.check_apps_address(settings.runtime)
-        os.environ.update(environment_of(settings))
+        os.environ.update(whole_paths(os.environ) | environment_of(settings))
         common_settings.settings.cache_clear()
         signals = _Signals()
         processes = Processes(settings.store.data_dir / "logs", _say)

@@ -214,6 +214,19 @@ def test_what_it_starts_may_be_named_in_files(tmp_path: Path, monkeypatch: pytes
         up.make_context("up", [])
 
 
+def test_files_may_be_named_from_the_folder_in_which_it_is_started(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("tree-horse-battery-9\n")
+    files = {"AIWORKER_DATABASE_URL": "sqlite:///shop.db", "AIWORKER_ADMIN_PASSWORD_FILE": "password"}
+
+    with launched(tmp_path / "data", free_port(), folder=tmp_path, **files) as launcher:
+        printed = read_until(launcher, "Stop it with Ctrl-C")
+        launcher.send_signal(signal.SIGTERM)
+        assert launcher.wait() == 0
+
+    assert "admin / " not in printed
+    assert (tmp_path / "shop.db").exists()
+
+
 @pytest.mark.parametrize(
     ("name", "value", "wanted"),
     [
