@@ -79,6 +79,8 @@ def restore(terminal: Terminal, file: Path, check: bool, replace: bool) -> None:
     except OSError as error:
         raise Misconfigured(f"{file} can't be read: {error.strerror}") from error
     with source:
+        if not source.seekable():
+            raise Misconfigured(f"{file} can be read only once, and a backup is read several times; save it to a file")
         heading = read_heading(source)
         click.echo(f"Backup of {heading.created_at}, by version {heading.version}.", err=True)
         passphrase = _passphrase(is_new=False)

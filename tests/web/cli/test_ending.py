@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -83,6 +85,21 @@ def test_a_backup_to_a_full_disk_is_told_in_one_line(monkeypatch: pytest.MonkeyP
     *progress, said = ended.stderr.splitlines()
     assert (ended.returncode, said) == (1, "aiworker: the backup can't be written: No space left on device")
     assert progress == ["database: done", "repositories: done"]
+
+
+@pytest.mark.usefixtures("plain_app")
+def test_a_backup_in_a_pipe_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    builders.a_user("ada", Role.ADMIN)
+    monkeypatch.setenv("AIWORKER_BACKUP_PASSPHRASE", "the passphrase of the tests")
+    assert in_a_shell(f"backup {tmp_path}/backup").returncode == 0
+
+    ended = in_a_shell(f"restore --check <(cat {tmp_path}/backup)")
+
+    assert ended.returncode == 1
+    assert re.fullmatch(
+        r"aiworker: /dev/fd/\d+ can be read only once, and a backup is read several times; save it to a file\n",
+        ended.stderr,
+    )
 
 
 @pytest.mark.usefixtures("plain_app")
