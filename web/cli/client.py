@@ -157,6 +157,8 @@ class Api:
                 timeout=ANSWER_SECONDS,
                 allow_redirects=False,
             )
+        except UnicodeEncodeError as error:
+            raise ApiError("a part of what was given is not UTF-8") from error
         except requests.Timeout as error:
             raise Unanswered(f"{self.url} did not answer within {ANSWER_SECONDS:g} s; look at its log") from error
         except requests.exceptions.SSLError as error:

@@ -124,6 +124,7 @@ def cli(context: click.Context, url: str | None, token: str | None, is_json: boo
 def main() -> None:
     """Run the program. Errors that the user can fix are printed without a traceback."""
     _open_closed_streams()
+    _take_what_cannot_be_read()
     _replace_what_cannot_be_shown()
     try:
         code = cli.main(prog_name="aiworker", standalone_mode=False)
@@ -167,6 +168,14 @@ def _open_closed_streams() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
+
+
+def _take_what_cannot_be_read() -> None:
+    """Read bytes that are not of the input's encoding as Python reads those of arguments: what is done with the text
+    refuses them in one line.
+    """
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")
 
 
 def _replace_what_cannot_be_shown() -> None:

@@ -206,6 +206,13 @@ def test_an_error_of_something_in_between_is_told_of(flaky: Flaky, api: Api, ans
         api.call("GET", "/tasks")
 
 
+def test_what_is_not_utf_8_is_told_in_one_line(flaky: Flaky) -> None:
+    words = ("--url", f"http://127.0.0.1:{flaky.server_port}", "--token", "x", "task", "list", "--search", "caf\udce9")
+
+    assert aiworker(*words, code=1) == "aiworker: a part of what was given is not UTF-8"
+    assert flaky.asked == []
+
+
 def test_the_address_may_be_that_of_the_api(ours: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """As `login` and agents take it: the documents call it the base URL."""
     assert aiworker("--url", f"{ours}/api", "task", "list") == ""

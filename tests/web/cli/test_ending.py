@@ -125,6 +125,27 @@ def test_nobody_is_asked_where_there_is_no_input() -> None:
         assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+@pytest.mark.usefixtures("plain_app")
+def test_an_input_that_is_not_of_its_encoding_is_told_in_one_line(
+    encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    builders.a_user("ada", Role.ADMIN)
+    project = a_project("Shop")
+    # As Python reads standard input in most locales.
+    monkeypatch.setenv("PYTHONIOENCODING", f"{encoding}:strict")
+
+    ended = in_a_shell("user password ada <<<$'caf\\xe9 and more'")
+    assert (ended.returncode, ended.stderr) == (1, "aiworker: the password is not UTF-8\n")
+    monkeypatch.setenv("AIWORKER_TOKEN", builders.a_token(builders.a_user("eve", Role.ADMIN)))
+    with served() as url:
+        monkeypatch.setenv("AIWORKER_URL", url)
+        ended = in_a_shell(f"task add --project {project.id} --description - Coffee <<<$'caf\\xe9'")
+    assert ended.returncode == 1
+    assert len(ended.stderr.splitlines()) == 1
+    assert "400 description: " in ended.stderr
+
+
 @pytest.mark.usefixtures("plain_app")
 def test_who_waits_for_what_happens_ends_when_nobody_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Although nothing happens, which it would fail to write."""
