@@ -47,6 +47,13 @@ _TOKEN = re.compile("[!-~]+")
 """What a header can hold: printable ASCII without spaces."""
 
 
+class _Fields(JsonObject):
+    """An object of an answer. ApiError for a field that it lacks, as that of another program or version does."""
+
+    def __missing__(self, name: str) -> object:
+        raise ApiError(f"the answer has no field {name}; is a platform of this version there?")
+
+
 class _Lost(Exception):
     """The answer was lost; the request may have been carried out. Its message becomes that of the ApiError."""
 
@@ -180,10 +187,10 @@ class Api:
             reply = self._session.get(
                 f"{self.url}/api{path}", params=asked, auth=auth, timeout=seconds, allow_redirects=False
             )
-            content: JsonObject = reply.json() if reply.ok else {}
+            content: object = reply.json() if reply.ok else {}
         except requests.RequestException:
             return {}
-        return content
+        return content if isinstance(content, dict) else {}
 
     def read_patiently(self, path: str, **query: str | int | None) -> JsonObject:
         """What a GET answers. While the platform does not answer, it is asked again for AWAY_SECONDS.
@@ -206,11 +213,13 @@ class Api:
             place = cell(urljoin(reply.url, reply.headers["Location"])).removesuffix(f"/api{path}")
             raise ApiError(f"{self.url} answers from {place}; use that address")
         try:
-            content: JsonObject = reply.json() if reply.content or is_redirect else {}
+            content: object = reply.json(object_hook=_Fields) if reply.content or is_redirect else _Fields()
         except requests.JSONDecodeError as error:
             raise failure(f"{self.url} answered {reply.status_code} without JSON; is a platform there?") from error
         if not reply.ok:
             raise failure(_fault(method, path, reply.status_code, content, self.remedy_of_401()))
+        if not isinstance(content, dict):
+            raise ApiError(f"{self.url} answered with JSON that is not the API's; is a platform there?")
         return content
 
     def remedy_of_401(self) -> str:

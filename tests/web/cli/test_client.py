@@ -206,6 +206,23 @@ def test_an_error_of_something_in_between_is_told_of(flaky: Flaky, api: Api, ans
         api.call("GET", "/tasks")
 
 
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (b'{"ok":true}', "the answer has no field tasks; is a platform of this version there?"),
+        (b"[]", "http://ADDRESS answered with JSON that is not the API's; is a platform there?"),
+        (b"", "the answer has no field tasks; is a platform of this version there?"),
+    ],
+)
+def test_another_program_or_version_is_told_in_one_line(flaky: Flaky, answer: bytes, told: str) -> None:
+    flaky.answers = [(200, answer)]
+    address = f"127.0.0.1:{flaky.server_port}"
+
+    said = aiworker("--url", f"http://{address}", "--token", "x", "task", "list", code=1)
+
+    assert said == f"aiworker: {told.replace('ADDRESS', address)}"
+
+
 def test_what_is_not_utf_8_is_told_in_one_line(flaky: Flaky) -> None:
     words = ("--url", f"http://127.0.0.1:{flaky.server_port}", "--token", "x", "task", "list", "--search", "caf\udce9")
 
