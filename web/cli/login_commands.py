@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from common.errors import Misconfigured
 from common.settings.environment import Environment
 from common.settings.whereabouts import look_around
 from web.cli.api_error import ApiError
@@ -47,7 +48,12 @@ def login(
         click.echo(f"{address} is not encrypted: others on the network can read what is sent.", err=True)
     token = _line_of_input() if token_stdin else terminal.token
     made = _with_token(address, token) if token else _with_password(address, username, is_piped=password_stdin)
-    write_kept(kept.with_one(chosen, made))
+    try:
+        write_kept(kept.with_one(chosen, made))
+    except Misconfigured:
+        # Nobody could use it, or would know of it.
+        _revoke(made)
+        raise
     if known is not None:
         _revoke(known[1])
     _say(terminal, chosen, made, f"Logged in to {address} as {made.username}; the token is in {kept_path()}.")

@@ -54,6 +54,18 @@ def test_a_login_is_kept_for_its_user_alone_until_it_is_ended(
     assert "you are not logged in; log in with: aiworker login URL" in aiworker("logout", code=1)
 
 
+def test_a_login_that_cannot_be_kept_leaves_no_token(
+    address: str, ada: User, config_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config_folder.parent.mkdir(exist_ok=True)
+    config_folder.write_text("a file where the folder should be")
+
+    said = log_in(monkeypatch, address, "--user", "ada", "--password-stdin", code=1)
+
+    assert said == f"aiworker: {config_folder}/aiworker/instances.json can't be written: Not a directory"
+    assert names_of_tokens(ada) == []
+
+
 def test_one_of_several_instances_is_used_by_its_name(
     plain_app: Flask, address: str, ada: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
