@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 import sys
@@ -13,7 +12,7 @@ import click
 from common.errors import Misconfigured
 from common.settings.environment import Environment
 from common.settings.whereabouts import look_around
-from web.cli.api_error import ApiError
+from web.cli.api_error import ApiError, Unanswered
 from web.cli.client import Api, api_of, is_loopback, require_address
 from web.cli.instances import Instance, Kept, kept_path, read_kept, write_kept
 from web.cli.terminal import JsonObject, Terminal, pass_terminal
@@ -94,10 +93,19 @@ def _with_password(url: str, username: str | None, *, is_piped: bool) -> Instanc
 
 
 def _revoke(instance: Instance) -> None:
-    """Revoke the token if `login` made it; a platform that is away or has forgotten it does not matter."""
-    if instance.token_id is not None:
-        with contextlib.suppress(ApiError), Api(instance.url, instance.token) as api:
+    """Revoke the token if `login` made it. Say so if the platform is away; one that forgot it does not matter."""
+    if instance.token_id is None:
+        return
+    try:
+        with Api(instance.url, instance.token) as api:
             api.call("DELETE", f"/tokens/{instance.token_id}")
+    except Unanswered:
+        click.echo(
+            f"{instance.url} does not answer: the token of {instance.username} there was not revoked, and is good "
+            "until it is revoked on the page, under Account.", err=True,
+        )  # fmt: skip
+    except ApiError:
+        pass
 
 
 @click.command()

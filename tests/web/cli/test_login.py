@@ -14,6 +14,7 @@ from common.models import User
 from common.services.paging import PageQuery
 from common.services.people.tokens import list_api_tokens
 from tests import builders
+from tests.ports import free_port
 from tests.web.cli.test_main import aiworker, aiworker_json
 
 
@@ -64,6 +65,23 @@ def test_a_login_that_cannot_be_kept_leaves_no_token(
 
     assert said == f"aiworker: {config_folder}/aiworker/instances.json can't be written: Not a directory"
     assert names_of_tokens(ada) == []
+
+
+@pytest.mark.usefixtures("ada")
+def test_a_token_that_could_not_be_revoked_is_told(
+    address: str, config_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log_in(monkeypatch, address, "--user", "ada", "--password-stdin", "--name", "work")
+    (kept,) = config_folder.rglob("*.json")
+    away = f"http://127.0.0.1:{free_port()}"
+    kept.write_text(kept.read_text().replace(address, away))
+
+    assert aiworker("logout").splitlines() == [
+        "Logged out of work.",
+        f"{away} does not answer: the token of ada there was not revoked, and is good until it is revoked on the page, "
+        "under Account.",
+    ]
+    assert aiworker_json("use") == {"instances": []}
 
 
 def test_one_of_several_instances_is_used_by_its_name(
