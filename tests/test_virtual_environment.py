@@ -36,6 +36,30 @@ def checkout(tmp_path: Path) -> Path:
     return folder
 
 
+PROGRAMS = (
+    "mariadbd", "psql", "redis-server", "chromium", "chromium-headless-shell", "kubectl", "node", "npm", "bwrap",
+    "slirp4netns", "busybox", "curl", "less", "openssl",
+)  # fmt: skip
+
+
+def test_drivers_are_installed_into_an_environment_that_is_there(checkout: Path, tmp_path: Path) -> None:
+    """A development container has the packages installed first, by root."""
+    shutil.copy(ROOT / ".ci/packages", checkout / ".ci/packages")
+    (checkout / "common/values").mkdir(parents=True)
+    (checkout / "common/values/drivers.py").touch()
+    there = tmp_path / "there"
+    there.mkdir()
+    for name in PROGRAMS:
+        (there / name).symlink_to("/bin/true")
+
+    ended = subprocess.run(
+        [checkout / ".ci/packages"], cwd=tmp_path, env={"PATH": f"{there}:/usr/bin:/bin"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+
+
 def begun(checkout: Path, lock: str, python: str = sys.executable) -> subprocess.Popen[str]:
     environ = {name: value for name, value in os.environ.items() if name != "VENV"}
     return subprocess.Popen(
