@@ -112,10 +112,12 @@ def install(service: Service, *, starts: bool) -> list[str]:
 
     Returns what the operator still has to do, a command with its reason each. Raises Misconfigured.
     """
+    unit = unit_of(service).encode()
     try:
+        is_other = service.unit_path.exists() and service.unit_path.read_bytes() != unit
         for path, mode in ((service.unit_path, 0o755), (service.settings_path, 0o700)):
             path.parent.mkdir(mode=mode, parents=True, exist_ok=True)
-        replace_file(service.unit_path, unit_of(service).encode(), mode=0o644)
+        replace_file(service.unit_path, unit, mode=0o644)
         if not service.settings_path.exists():
             write_new(service.settings_path, _SETTINGS.format(user=_user_option(service)).encode())
     except OSError as error:
@@ -125,6 +127,10 @@ def install(service: Service, *, starts: bool) -> list[str]:
     while starts and left and _succeeds(left[0]):
         left.pop(0)
     todo = [" ".join(command) for command in left]
+    if is_other:
+        todo.append(
+            f"{' '.join(service.systemctl)} restart aiworker  # until then a running one follows the former unit"
+        )
     if service.account is None:
         todo.append("loginctl enable-linger  # so that it runs while nobody is logged in")
     return todo

@@ -123,3 +123,16 @@ def test_it_is_enabled_and_started(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         "--user daemon-reload", "--user enable --now aiworker", "--user disable --now aiworker", "--user daemon-reload",
     ]  # fmt: skip
     assert [line.split()[0] for line in todo] == ["loginctl"]
+
+
+def test_a_changed_unit_counts_after_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Enabling it does not restart a service that runs."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    run = CliRunner().invoke
+
+    said = [
+        run(cli, ["service", "install", "--user", "--no-start"], env={"AIWORKER_DATA_DIR": f"/srv/{name}"}).output
+        for name in ("first", "second", "second")
+    ]
+
+    assert ["Run: systemctl --user restart aiworker  # " in one for one in said] == [False, True, False]
