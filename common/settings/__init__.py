@@ -274,7 +274,7 @@ def socket_path(data_dir: Path, name: str) -> Path:
 
 def given_key(env: Environment) -> str | None:
     """The secret key that the environment gives; None if it gives none. Raises Misconfigured for a short one."""
-    key = env.text("AIWORKER_SECRET_KEY", "SECRET_KEY")
+    key = env.secret("AIWORKER_SECRET_KEY", "SECRET_KEY")
     if key is not None and len(key.encode()) < SHORTEST_KEY_BYTES:
         raise Misconfigured("AIWORKER_SECRET_KEY is shorter than 32 bytes; generate one with: openssl rand -hex 32")
     return key
@@ -284,7 +284,7 @@ def _security(env: Environment, store: StoreSettings) -> SecuritySettings:
     key = given_key(env)
     return SecuritySettings(
         secret_key=key.encode() if key else kept_secret(store.data_dir, store.database_url),
-        admin_password=env.text("AIWORKER_ADMIN_PASSWORD"),
+        admin_password=env.secret("AIWORKER_ADMIN_PASSWORD"),
         access_token_seconds=env.number("AIWORKER_ACCESS_TOKEN_SECONDS", default=900, least=5),
         refresh_token_seconds=env.number("AIWORKER_REFRESH_TOKEN_SECONDS", default=30 * 86400, least=10),
         signing_key=signing_key_of(env),

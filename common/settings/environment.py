@@ -40,6 +40,16 @@ class Environment:
         found = self.found(*names)
         return default if found is None else found[1]
 
+    def secret(self, *names: str) -> str | None:
+        """A text to be hashed or signed with, and so to be encoded; None if the variable is not set."""
+        found = self.found(*names)
+        if found is None:
+            return None
+        # Python reads a byte that is not UTF-8 as half of a surrogate pair.
+        if any("\ud800" <= sign <= "\udfff" for sign in found[1]):
+            raise Misconfigured(f"{found[0]} is not text in UTF-8")
+        return found[1]
+
     @staticmethod
     def _content(name: str, file: str) -> str:
         try:

@@ -168,6 +168,11 @@ def test_a_file_of_sqlite_below_a_file_is_refused_by_name(tmp_path: Path) -> Non
     )
 
 
+@pytest.mark.parametrize("name", ["AIWORKER_SECRET_KEY", "AIWORKER_ADMIN_PASSWORD"])
+def test_a_secret_that_is_not_utf_8_is_refused_by_name_and_not_shown(name: str, tmp_path: Path) -> None:
+    assert refused(name, "caf\udce9" * 9, tmp_path) == f"{name} is not text in UTF-8"
+
+
 @pytest.mark.parametrize("name", ["AIWORKER_DATA_DIR", "AIWORKER_ADVISORIES"])
 def test_the_home_of_a_user_that_is_not_here_is_refused_by_name(name: str, tmp_path: Path) -> None:
     assert refused(name, "~nobody-of-that-name/aiworker", tmp_path) == (
