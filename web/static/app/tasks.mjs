@@ -76,6 +76,9 @@ export async function loadBoard(projectId, filter) {
   if (!isShown(projectId, filter)) tasks.value = null;
   shown = { projectId, filter };
   dirty = new Set();
+  // What was heard before is in what is read now. It may have been of another project.
+  clearTimeout(timer);
+  timer = 0;
   shownReads = new Map();
   loading = true;
   try {
