@@ -32,17 +32,7 @@ export function Filters({ projectId }) {
     toldUndoable(t("The view {name} is forgotten.", { name: gone }), () => saveView(projectId, gone, kept));
   };
   return html`<div class="filters" role="group" aria-label=${t("Filter")} data-testid="board-filters">
-    <label>
-      <span class="sr">${t("Label")}</span>
-      <input
-        list="filter-labels"
-        placeholder=${t("Label")}
-        value=${query.label || ""}
-        data-testid="filter-label"
-        onChange=${(event) => change("label", event.target.value.trim())}
-      />
-      <datalist id="filter-labels">${labels.map((one) => html`<option key=${one} value=${one}></option>`)}</datalist>
-    </label>
+    <${Label} labels=${labels} />
     <${Choose}
       name="priority"
       label=${t("Priority")}
@@ -103,6 +93,26 @@ export function Filters({ projectId }) {
         </span>`,
     )}
   </div>`;
+}
+
+// labels: those to choose from; any other text may be typed, too. It counts once the field is left or Enter is pressed.
+function Label({ labels }) {
+  const { label = "" } = route.value.query;
+  // What is being typed; null: nothing.
+  const [typed, setTyped] = useState(null);
+  return html`<label>
+    <span class="sr">${t("Label")}</span>
+    <input
+      list="filter-labels"
+      placeholder=${t("Label")}
+      value=${typed ?? label}
+      data-testid="filter-label"
+      onInput=${(event) => setTyped(event.target.value)}
+      onChange=${(event) => change("label", event.target.value.trim())}
+      onBlur=${() => setTyped(null)}
+    />
+    <datalist id="filter-labels">${labels.map((one) => html`<option key=${one} value=${one}></option>`)}</datalist>
+  </label>`;
 }
 
 const Choose = ({ name, label, any, options }) => {
