@@ -309,13 +309,27 @@ export const Page = ({ title, actions, children, lead }) =>
     ${children}
   </main>`;
 
-// A program's output, opened at its end.
-export function Lines({ lines, empty, testid }) {
+const AT_END_PIXELS = 40;
+
+// For a box of output, {ref, onScroll}: it is opened at its end, and stays there unless somebody has scrolled up to
+// read. shown: something that is another one only when the output is.
+export function useEnd(shown) {
   const box = useRef();
+  const isAtEnd = useRef(true);
   useLayoutEffect(() => {
-    box.current.scrollTop = box.current.scrollHeight;
-  }, [lines]);
-  return html`<pre class="lines" ref=${box} tabindex="0" role="group" aria-label=${t("Output")} data-testid=${testid}>
-    ${lines?.length ? lines.join("\n") : html`<span class="muted">${empty}</span>`}
+    if (isAtEnd.current) box.current.scrollTop = box.current.scrollHeight;
+  }, [shown]);
+  const onScroll = ({ currentTarget: { scrollTop, scrollHeight, clientHeight } }) => {
+    isAtEnd.current = scrollHeight - scrollTop - clientHeight < AT_END_PIXELS;
+  };
+  return { ref: box, onScroll };
+}
+
+// A program's output.
+export function Lines({ lines, empty, testid }) {
+  const text = lines?.join("\n");
+  const box = useEnd(text);
+  return html`<pre class="lines" ...${box} tabindex="0" role="group" aria-label=${t("Output")} data-testid=${testid}>
+    ${lines?.length ? text : html`<span class="muted">${empty}</span>`}
   </pre>`;
 }

@@ -1,11 +1,11 @@
 // The output of a deployment's processes.
-import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { html } from "../html.mjs";
 import { t } from "../language.mjs";
 import { useLive, useRead } from "../loading.mjs";
 import { serverText } from "../server-texts.mjs";
 import { clock, exact, say, sha, shortId } from "../words.mjs";
-import { Loading, Trouble } from "./controls.mjs";
+import { Loading, Trouble, useEnd } from "./controls.mjs";
 import { Dialog } from "./dialogs.mjs";
 
 export function DeploymentLogs({ deployment, close }) {
@@ -36,15 +36,12 @@ export function DeploymentLogs({ deployment, close }) {
   <//>`;
 }
 
-// entries: [{at, text}], opened at their end.
+// entries: [{at, text}].
 function TimedLines({ entries, testid }) {
-  const box = useRef();
-  useLayoutEffect(() => {
-    box.current.scrollTop = box.current.scrollHeight;
-  }, [entries]);
+  const box = useEnd(entries);
   return html`<div
     class="lines timed"
-    ref=${box}
+    ...${box}
     tabindex="0"
     role="group"
     aria-label=${t("Output")}

@@ -1,10 +1,10 @@
 // The agents: who is there, what each is doing, and taking one out of service.
-import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { t, th } from "../language.mjs";
 import { useEvery, useLive, usePages, useRead } from "../loading.mjs";
-import { Badge, Button, Empty, Listing, Loading, Page, Time, Trouble } from "../parts/controls.mjs";
+import { Badge, Button, Empty, Listing, Loading, Page, Time, Trouble, useEnd } from "../parts/controls.mjs";
 import { Confirm } from "../parts/dialogs.mjs";
 import { hasDrivers } from "../parts/known.mjs";
 import { go, route, to } from "../routes.mjs";
@@ -242,23 +242,15 @@ export function Agent({ id }) {
   <//>`;
 }
 
-// Opened at its end, and staying there unless somebody scrolled up to read.
 function Log({ entries }) {
-  const box = useRef();
-  const atEnd = useRef(true);
-  useLayoutEffect(() => {
-    if (atEnd.current) box.current.scrollTop = box.current.scrollHeight;
-  });
+  const box = useEnd(entries);
   return html`<div
     class="log-box"
-    ref=${box}
+    ...${box}
     tabindex="0"
     role="log"
     aria-label=${t("Agent log")}
     data-testid="agent-log"
-    onScroll=${({ currentTarget: { scrollTop, scrollHeight, clientHeight } }) => {
-      atEnd.current = scrollHeight - scrollTop - clientHeight < 40;
-    }}
   >
     <ol class="log">
       ${entries.map(
