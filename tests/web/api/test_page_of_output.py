@@ -74,3 +74,23 @@ def test_a_log_that_is_read_stays_where_it_is_when_its_group_is_read_again(
     reader.settle()
 
     assert _top(log) == 0
+
+
+def test_a_dialog_stays_when_text_is_selected_beyond_its_edge(reader: PageReader) -> None:
+    reader.open("#/jobs")
+    expect(reader.see("who")).to_be_visible()
+    reader.page.keyboard.press("?")
+    dialog = reader.page.get_by_role("dialog")
+    text = dialog.locator("dd").first.bounding_box()
+    assert text
+    mouse, beside = reader.page.mouse, (5, 5)
+
+    mouse.move(text["x"] + 5, text["y"] + 5)
+    mouse.down()
+    mouse.move(*beside, steps=5)
+    mouse.up()
+    reader.settle()
+
+    expect(dialog).to_be_visible()
+    mouse.click(*beside)
+    expect(dialog).to_have_count(0)

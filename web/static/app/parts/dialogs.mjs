@@ -9,6 +9,8 @@ import { Toasts } from "./toast-list.mjs";
 // A modal dialog; the browser keeps the focus in it and Escape closes it.
 export function Dialog({ title, close, children, wide }) {
   const box = useRef();
+  // Whether the pointer was pressed beside the dialog: a click there may also end what selects text within it.
+  const isBeside = useRef(false);
   const id = useId();
   useLayoutEffect(() => {
     const dialog = box.current;
@@ -29,7 +31,9 @@ export function Dialog({ title, close, children, wide }) {
       event.preventDefault();
       close();
     }}
-    onClick=${(event) => event.target === box.current && !box.current.querySelector("textarea,input") && close()}
+    onPointerDown=${({ target }) => (isBeside.current = target === box.current)}
+    onClick=${({ target }) =>
+      isBeside.current && target === box.current && !box.current.querySelector("textarea,input") && close()}
   >
     <header>
       <h2 id=${id}>${title}</h2>
