@@ -17,6 +17,9 @@ import { DriverChips, Drivers, Findings } from "./drivers.mjs";
 import { FirstUse } from "./first-use.mjs";
 
 const STATUSES = ["", ...AGENT_STATES];
+// No event tells of a heartbeat, nor of what an agent has logged.
+const BEAT_MS = 15_000;
+const LOG_MS = 5000;
 
 const isAgentStatus = ({ event }) => event === "agent:status";
 const isDeletion = ({ event }) => event === "agent:deleted";
@@ -34,6 +37,7 @@ export function Agents() {
   const [status, setStatus] = useState("");
   const pages = usePages("/agents", "agents", { status });
   useLive((message) => isAgentStatus(message) || isDeletion(message), pages.reload);
+  useEvery(BEAT_MS, pages.reload);
   const actions = html`<label>
     <span class="sr">${t("Status")}</span>
     <select value=${status} data-testid="agents-status" onChange=${(event) => setStatus(event.target.value)}>
@@ -127,8 +131,8 @@ export function Agent({ id }) {
       logs.reload();
     },
   );
-  // An agent's log has no feed of its own: who watches it asks again.
-  useEvery(5000, logs.reload);
+  useEvery(BEAT_MS, reload);
+  useEvery(LOG_MS, logs.reload);
   const agent = value?.agent;
   const isGone = error?.status === 404;
   if (error && (isGone || !agent))
