@@ -33,3 +33,47 @@ def test_the_last_heartbeat_of_an_agent_is_that_of_now(reader: PageReader, plain
     reader.page.clock.run_for(A_WHILE_MS)
 
     expect(heard).not_to_have_attribute("datetime", before)
+
+
+def test_what_is_missing_for_the_first_task_goes_once_it_is_there(at_the_page: Arrive, plain_world: World) -> None:
+    project = plain_world.project()
+    ada = at_the_page("ada", Role.ADMIN)
+    ada.page.clock.install()
+    ada.open(f"#/projects/{project.id}/tasks")
+    hint = ada.see("first-use")
+    expect(hint).to_contain_text("Add a model provider")
+
+    bob = plain_world.client_of("bob", Role.ADMIN)
+    given = {
+        "name": "anthropic",
+        "api": "anthropic",
+        "baseUrl": "https://api.anthropic.com",
+        "login": "key",
+        "key": "k",
+    }
+    assert bob.post("/api/model-providers", json=given).status_code == 201
+    ada.page.clock.run_for(A_WHILE_MS)
+    expect(hint).to_contain_text("No agent has a driver that works yet")
+    plain_world.agent(drivers=["scripted", "claude"], findings=[CLAUDE])
+    ada.page.clock.run_for(A_WHILE_MS)
+
+    expect(hint).to_have_count(0)
+
+
+@pytest.mark.parametrize(("view", "row"), [("agents", "driver-row"), ("welcome", "connect-driver")])
+def test_a_driver_that_is_installed_meanwhile_is_shown(
+    at_the_page: Arrive, plain_world: World, view: str, row: str
+) -> None:
+    plain_world.project()
+    agent, _agent_id = plain_world.agent()
+    ada = at_the_page("ada", Role.ADMIN)
+    ada.page.clock.install()
+    ada.open(f"#/{view}")
+    agents_with_claude = ada.see(row).filter(has_text="Claude Code").locator(".badge")
+    expect(agents_with_claude).to_have_text("0 agents")
+
+    found = {"drivers": ["scripted", "claude"], "findings": [CLAUDE]}
+    assert agent.post("/api/runner/heartbeat", json={"runIds": [], **found}).status_code == 200
+    ada.page.clock.run_for(A_WHILE_MS)
+
+    expect(agents_with_claude).to_have_text("1 agent")

@@ -2,7 +2,7 @@
 import { useMemo } from "preact/hooks";
 import { html } from "../html.mjs";
 import { t } from "../language.mjs";
-import { useRead } from "../loading.mjs";
+import { useEvery, useRead } from "../loading.mjs";
 import { project } from "../projects.mjs";
 import { serverText } from "../server-texts.mjs";
 import { may } from "../session.mjs";
@@ -11,7 +11,17 @@ import { TextField } from "./controls.mjs";
 // A platform of before there were drivers to choose from says nothing of a project's driver.
 export const hasDrivers = () => project.value?.driver !== undefined;
 
-export const useDrivers = () => useRead(hasDrivers() ? "/drivers" : null).value?.drivers || null;
+// No event tells that an agent has found a driver, or that a driver has got a model provider.
+const LOOK_MS = 30_000;
+
+// What useRead returns of GET /drivers, kept fresh. asks: whether it is read at all.
+export function useAllDrivers(asks = true) {
+  const read = useRead(asks ? "/drivers" : null);
+  useEvery(LOOK_MS, read.reload, asks);
+  return read;
+}
+
+export const useDrivers = () => useAllDrivers(hasDrivers()).value?.drivers || null;
 
 export const modelsOf = (providers) =>
   [...new Set(providers.flatMap(({ models, prices }) => [...(models || []), ...Object.keys(prices || {})]))].sort();

@@ -5,7 +5,7 @@ import { html } from "../html.mjs";
 import { t, th, tn, tPairs } from "../language.mjs";
 import { useRead } from "../loading.mjs";
 import { Button, Fault, SelectField, TextField, useForm } from "../parts/controls.mjs";
-import { providersOf } from "../parts/known.mjs";
+import { providersOf, useAllDrivers } from "../parts/known.mjs";
 import { serverText } from "../server-texts.mjs";
 import { may } from "../session.mjs";
 import { APIS, usualAddress } from "./provider-form.mjs";
@@ -43,7 +43,7 @@ export function TestButton({ id, tell, small }) {
 }
 
 export function ConnectModel() {
-  const drivers = useRead("/drivers").value?.drivers;
+  const drivers = useAllDrivers().value?.drivers;
   const known = useRead(may("admin") ? "/model-providers" : null);
   const all = providersOf(known.value);
   const providers = all.filter(({ enabled }) => enabled !== false);

@@ -1,8 +1,8 @@
 // Drivers: what each agent can work with, what is missing and how to get it.
 import { html } from "../html.mjs";
 import { t, tn } from "../language.mjs";
-import { useRead } from "../loading.mjs";
 import { Loading, Trouble } from "../parts/controls.mjs";
+import { useAllDrivers } from "../parts/known.mjs";
 import { to } from "../routes.mjs";
 import { serverText } from "../server-texts.mjs";
 
@@ -48,7 +48,7 @@ export function Findings({ agent: { findings, drivers = [] } }) {
 
 // All drivers of the platform. ask: false where the server knows none.
 export function Drivers({ ask }) {
-  const { value, error, reload } = useRead(ask ? "/drivers" : null);
+  const { value, error, reload } = useAllDrivers(ask);
   if (!ask) return null;
   return html`<section data-testid="drivers">
     <h2>${t("Drivers")}</h2>
