@@ -6,9 +6,12 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
+from common.models import Task
 from common.states import Role
+from tests.web.api.test_page_kept_fresh import BUSY
+from tests.web.live_feed import LiveFeed
 from tests.web.page_reader import PageReader
 from tests.web.world import World
 
@@ -77,3 +80,53 @@ def test_a_driver_that_is_installed_meanwhile_is_shown(
     ada.page.clock.run_for(A_WHILE_MS)
 
     expect(agents_with_claude).to_have_text("1 agent")
+
+
+def _with_transcript(world: World, count: int) -> Task:
+    """A task on which a run works that has said so much."""
+    task = world.task(world.project(has_repository=True))
+    agent, _agent_id = world.agent()
+    run, claim = world.claim(agent)
+    lines = [{"level": "info", "kind": "text", "number": at, "message": f"Word {at}."} for at in range(1, count + 1)]
+    said = run.post(f"/api/runner/runs/{claim['run']['id']}/logs", json={"lines": lines})
+    assert said.status_code < 300, said.json
+    return task
+
+
+def test_a_transcript_that_could_not_be_read_is_read_again(reader: PageReader, plain_world: World) -> None:
+    task = _with_transcript(plain_world, 3)
+    LiveFeed(reader.page)
+    reader.page.clock.install()
+    reader.open(f"#/projects/{task.project_id}/tasks")
+    expect(reader.see("live-status").first).to_have_attribute("data-state", "on")
+    reader.page.route("**/api/runs/*/transcript?*", lambda route: route.fulfill(**BUSY), times=2)
+
+    reader.page.evaluate("hash => { location.hash = hash }", f"#/projects/{task.project_id}/tasks/{task.id}/work")
+    expect(reader.page.get_by_role("alert")).to_be_visible()
+    reader.page.clock.run_for(SOON_MS)
+
+    expect(reader.see("transcript-count")).to_have_text("3 entries")
+
+
+def test_the_beginning_of_a_transcript_that_could_not_be_read_is_read_again(
+    reader: PageReader, plain_world: World
+) -> None:
+    task = _with_transcript(plain_world, 300)
+    LiveFeed(reader.page)
+    reader.page.clock.install()
+    asked: list[Route] = []
+
+    def fail_the_second(route: Route) -> None:
+        asked.append(route)
+        if len(asked) == 2:
+            route.fulfill(**BUSY)
+        else:
+            route.fallback()
+
+    reader.page.route("**/api/runs/*/transcript?*limit=*", fail_the_second)
+    reader.open(f"#/projects/{task.project_id}/tasks/{task.id}/work")
+    expect(reader.see("transcript-count")).to_have_text("250 entries")
+
+    reader.page.clock.run_for(SOON_MS)
+
+    expect(reader.see("transcript-count")).to_have_text("300 entries")

@@ -1,7 +1,7 @@
 // A run's transcript: read over REST from its end to its beginning, then kept growing by task:log. In order by seq,
 // each entry once.
 import { useEffect, useState } from "preact/hooks";
-import { api } from "../../api.mjs";
+import { api, readAgain } from "../../api.mjs";
 import { listen } from "../../live.mjs";
 import { useTaskLogs } from "../../loading.mjs";
 
@@ -90,6 +90,7 @@ export function useTranscript(taskId, runId, q = "") {
         await (before === null ? readOn() : readBack());
       } catch (error) {
         show({ error, reading: false });
+        readAgain(error, () => gone || soon());
       } finally {
         reading = false;
         if (again) {
