@@ -10,6 +10,7 @@ from playwright.sync_api import Route, expect
 
 from common.models import Task
 from common.states import Role
+from tests.png import solid
 from tests.web.api.test_page_kept_fresh import BUSY
 from tests.web.live_feed import LiveFeed
 from tests.web.page_reader import PageReader
@@ -130,3 +131,20 @@ def test_the_beginning_of_a_transcript_that_could_not_be_read_is_read_again(
     reader.page.clock.run_for(SOON_MS)
 
     expect(reader.see("transcript-count")).to_have_text("300 entries")
+
+
+def test_a_picture_that_could_not_be_read_is_read_again(reader: PageReader, plain_world: World) -> None:
+    task = plain_world.task(plain_world.project(), description="![dot.png](<dot.png>)")
+    files = f"/api/tasks/{task.id}/attachments"
+    picture = solid(16, 16, (0, 128, 0))
+    sent = plain_world.client.post(f"{files}?name=dot.png", data=picture, content_type="image/png")
+    assert sent.status_code == 201
+    reader.page.clock.install()
+    reader.page.route(f"**{files}/*", lambda route: route.fulfill(**BUSY), times=1)
+    with reader.page.expect_response(f"**{files}/*"):
+        reader.open(f"#/projects/{task.project_id}/tasks/{task.id}/details")
+
+    reader.page.clock.run_for(SOON_MS)
+
+    expect(reader.see("inline-picture")).to_have_attribute("src", IS_PICTURE)
+    expect(reader.see("attachment-picture")).to_have_attribute("src", IS_PICTURE)

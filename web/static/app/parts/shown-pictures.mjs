@@ -1,7 +1,7 @@
 // Pictures among a task's files, shown: by themselves, and where a text refers to them by name. Their content is read
 // with the caller's token.
 import { useEffect, useState } from "preact/hooks";
-import { api } from "../api.mjs";
+import { api, readAgain } from "../api.mjs";
 import { html } from "../html.mjs";
 import { signedIn } from "../session.mjs";
 import { PICTURES } from "./pictures.mjs";
@@ -22,18 +22,23 @@ const MOST_KEPT = 40;
 const read = new Map();
 signedIn.subscribe((yes) => yes || read.clear());
 
-// The content of a task's file as a data: address, which the policy of the page lets in; null: it can't be read. The
-// newest are kept.
+// The content of a task's file as a data: address, which the policy of the page lets in. The newest are kept.
 function contentOf(path) {
   if (!read.has(path)) {
     const reading = api.blob(path).then(dataUrl);
-    read.set(
-      path,
-      reading.catch(() => (read.delete(path), null)),
-    );
+    read.set(path, reading);
+    reading.catch(() => read.delete(path));
     if (read.size > MOST_KEPT) read.delete(read.keys().next().value);
   }
   return read.get(path);
+}
+
+// Calls `show` with the content of what lies at this path. It is read again where that may help, while isWanted().
+function whenRead(path, show, isWanted) {
+  contentOf(path).then(
+    (url) => isWanted() && show(url),
+    (error) => readAgain(error, () => isWanted() && whenRead(path, show, isWanted)),
+  );
 }
 
 const pathOf = (taskId, { id }) => `/tasks/${taskId}/attachments/${id}`;
@@ -43,7 +48,7 @@ export function useContent(path) {
   const [url, setUrl] = useState(null);
   useEffect(() => {
     let gone = false;
-    contentOf(path).then((content) => !gone && setUrl(content));
+    whenRead(path, setUrl, () => !gone);
     return () => {
       gone = true;
     };
@@ -60,6 +65,11 @@ export function Picture({ taskId, of }) {
 export function showPictures(images, task) {
   for (const image of images) {
     const file = task.attachments?.find(({ name }) => name === image.title);
-    if (file && isPicture(file)) contentOf(pathOf(task.id, file)).then((url) => url && (image.src = url));
+    if (!file || !isPicture(file)) continue;
+    whenRead(
+      pathOf(task.id, file),
+      (url) => (image.src = url),
+      () => image.isConnected,
+    );
   }
 }
