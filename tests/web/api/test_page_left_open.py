@@ -9,8 +9,11 @@ import pytest
 from playwright.sync_api import Route, expect
 
 from common.models import Task
+from common.services.spend.model_calls import record_calls
 from common.states import Role
 from tests.png import solid
+from tests.web.api.asking import Asking
+from tests.web.api.test_caps import a_call
 from tests.web.api.test_page_kept_fresh import BUSY
 from tests.web.live_feed import LiveFeed
 from tests.web.page_reader import PageReader
@@ -148,3 +151,33 @@ def test_a_picture_that_could_not_be_read_is_read_again(reader: PageReader, plai
 
     expect(reader.see("inline-picture")).to_have_attribute("src", IS_PICTURE)
     expect(reader.see("attachment-picture")).to_have_attribute("src", IS_PICTURE)
+
+
+def test_what_is_used_of_a_cap_is_what_is_used_by_now(at_the_page: Arrive, plain_world: World) -> None:
+    asking = Asking(plain_world)
+    ada = at_the_page("ada", Role.ADMIN)
+    assert plain_world.client_of("bob", Role.ADMIN).patch("/api/caps", json={"day": {"runs": 9, "tokens": 1000}}).json
+    LiveFeed(ada.page)
+    ada.page.clock.install()
+    ada.open("#/spend")
+    bars = ada.see("platform-cap-uses")
+    expect(bars).to_contain_text("0 of 1,000 tokens")
+
+    record_calls([a_call(asking, 700)])
+    ada.page.clock.run_for(A_WHILE_MS)
+
+    expect(bars).to_contain_text("700 of 1,000 tokens")
+
+
+def test_all_runs_of_a_task_have_used_no_less_than_its_last_one(reader: PageReader, plain_world: World) -> None:
+    asking = Asking(plain_world)
+    LiveFeed(reader.page)
+    reader.page.clock.install()
+    reader.open(f"#/projects/{asking.project.id}/tasks/{asking.task_id}")
+    expect(reader.see("task-state")).to_have_text("In progress")
+    expect(reader.see("task-spent")).not_to_contain_text("tokens")
+
+    record_calls([a_call(asking, 700)])
+    reader.page.clock.run_for(A_WHILE_MS)
+
+    expect(reader.see("task-spent")).to_contain_text("tokens")

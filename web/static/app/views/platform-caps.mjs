@@ -2,12 +2,14 @@
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { mark, t } from "../language.mjs";
-import { useRead } from "../loading.mjs";
+import { useEvery, useRead } from "../loading.mjs";
 import { CapBars, CapFields, capsDraft, setChanges } from "../parts/caps.mjs";
 import { Fault, Trouble } from "../parts/controls.mjs";
 import { told } from "../toasts.mjs";
 import { useSharedForm } from "./shared-form.mjs";
 
+// No event tells of a call.
+const LOOK_MS = 10_000;
 const SETS = [
   ["day", mark("Per day"), mark("Of all projects together, from midnight to midnight UTC.")],
   ["total", mark("Altogether"), mark("Since the platform began to count.")],
@@ -16,6 +18,7 @@ const SETS = [
 
 export function PlatformCaps() {
   const { value, error, reload } = useRead("/caps");
+  useEvery(LOOK_MS, reload);
   if (error?.status === 404) return null;
   if (error && !value) return html`<${Trouble} error=${error} again=${reload} />`;
   if (!value) return null;

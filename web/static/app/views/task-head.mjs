@@ -23,6 +23,8 @@ import { Held } from "./task-steering.mjs";
 const PASSING = ["task:log", "task:progress"];
 // How often the task is read while a run of it waits for its agent: no event tells that one has come.
 const WAITING_MS = 4000;
+// And while a run is at work: no event tells of what it uses.
+const USING_MS = 15_000;
 
 // {task, error, reload}: the task, kept fresh; task is undefined until it is here. The tab is named after it.
 export function useTask(id) {
@@ -40,6 +42,8 @@ export function useTask(id) {
   useLive((message) => (isOf(message.data) && !PASSING.includes(message.event)) || mayHold(message), reload);
   const waits = task?.runs?.some(({ startedAt, finishedAt }) => !startedAt && !finishedAt);
   useEvery(WAITING_MS, reload, Boolean(waits));
+  const isUsing = task?.runs?.some(({ startedAt, finishedAt }) => startedAt && !finishedAt);
+  useEvery(USING_MS, reload, Boolean(isUsing));
   useEffect(() => {
     if (task) keepTask(task);
   }, [task]);
