@@ -130,12 +130,23 @@ export async function wantNotifications(yes) {
 export const detailOf = ({ kind, detail, askedBy }) =>
   kind === "question" ? questionText(detail, askedBy) : serverText(detail);
 
+// A notification; null where the browser lets no page show one by itself, as on Android.
+function begun(title, options) {
+  try {
+    return new Notification(title, options);
+  } catch {
+    notifications.value = "missing";
+    return null;
+  }
+}
+
 // Two tabs tell of one thing once: the browser replaces what has the same tag.
 async function notify(item) {
   if (notifications.value !== "on" || document.hasFocus()) return;
   await loadServerTexts();
   const body = shortened([item.title, detailOf(item)].filter(Boolean).join("\n"), MOST_TEXT);
-  const shown = new Notification(`${t(ASKED[item.kind])} · ${item.projectName}`, { body, tag: keyOf(item) });
+  const shown = begun(`${t(ASKED[item.kind])} · ${item.projectName}`, { body, tag: keyOf(item) });
+  if (!shown) return;
   shown.onclick = () => {
     window.focus();
     location.hash = placeOf(item);
