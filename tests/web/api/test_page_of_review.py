@@ -307,3 +307,33 @@ def test_a_window_with_an_older_commit_keeps_the_marks_of_the_newer_one(
 
     other.reload()
     expect(other.get_by_test_id("file-viewed")).to_be_checked()
+
+
+def test_a_pending_comment_that_another_window_submits_while_it_is_changed_is_a_new_one(
+    reader: PageReader, plain_world: World
+) -> None:
+    feed = LiveFeed(reader.page)
+    task = _in_review(reader, plain_world, "b = 2")
+    path = f"/api/tasks/{task.id}/review"
+    place = {"path": "x.py", "side": "new", "commitSha": OLDER}
+    for line in (1, 2):
+        comment = {**place, "line": line, "body": f"On line {line}"}
+        assert plain_world.client.post(f"{path}/comments", json=comment).status_code == 201
+    reader.page.reload()
+    pending, editors = reader.see("pending-comment"), reader.see("diff-comment")
+    expect(pending).to_have_count(2)
+    for _one in range(2):
+        pending.first.get_by_role("button", name="Edit").click()
+    editors.last.fill("On line 2, and more")
+
+    assert plain_world.client.post(f"{path}/submit", json={"verdict": "comment", "body": ""}).status_code == 200
+    feed.tell("review:draft_changed", task.project_id, feed.SEQ + 1, taskId=task.id)
+
+    expect(editors).to_have_count(1)
+    expect(editors).to_have_value("On line 2, and more")
+    expect(editors).to_be_focused()
+    reader.see("review-finish").click()
+    reader.see("review-submit").click()
+    expect(editors).to_have_count(0)
+    said = [one["body"] for one in plain_world.client.get(f"/api/tasks/{task.id}").json["task"]["comments"]]
+    assert said == ["On line 1", "On line 2", "On line 2, and more"]

@@ -40,8 +40,22 @@ export function beginReview(taskId) {
     const [before, mine] = [changes, ++reads];
     const { comments } = (await api.get(path)).review;
     if (mine !== reads) return;
-    if (before === changes) pending.value = comments;
-    else await review.load();
+    if (before !== changes) return void (await review.load());
+    const known = pending.value;
+    batch(() => {
+      pending.value = comments;
+      editors.value = editors.value.flatMap((draft) => whatIsLeft(draft, comments, known));
+    });
+  };
+  // What is being written of a pending comment that another window has submitted or removed is a new comment, if it
+  // differs from that one.
+  const whatIsLeft = (draft, comments, known) => {
+    const isOf = ({ id }) => id === draft.id;
+    if (!draft.id || comments.some(isOf)) return [draft];
+    if (known.find(isOf)?.body === draft.body.value) return [];
+    const fresh = { ...draft, id: undefined };
+    if (document.activeElement === review.fields.get(draft)) review.begun = fresh;
+    return [fresh];
   };
   const keep = (comments) => {
     changes += 1;

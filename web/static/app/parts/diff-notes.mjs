@@ -118,7 +118,7 @@ export function Editor({ draft, before, review, isApart = false }) {
     }
     return () => {
       // It may go on elsewhere, apart from lines that another commit has changed.
-      if (document.activeElement === current) review.begun = draft;
+      if (document.activeElement === current && review.editors.peek().includes(draft)) review.begun = draft;
     };
   }, [draft]);
   const suggest = () => {
