@@ -337,3 +337,24 @@ def test_a_pending_comment_that_another_window_submits_while_it_is_changed_is_a_
     expect(editors).to_have_count(0)
     said = [one["body"] for one in plain_world.client.get(f"/api/tasks/{task.id}").json["task"]["comments"]]
     assert said == ["On line 1", "On line 2", "On line 2, and more"]
+
+
+def test_all_of_a_review_that_is_discarded_is_thrown_away_and_comes_back(
+    reader: PageReader, plain_world: World
+) -> None:
+    _in_review(reader, plain_world, "b = 2")
+    reader.page.locator("td.nums[tabindex]").last.click()
+    reader.see("diff-comment").fill("Why 2?")
+    reader.see("review-finish").click()
+    reader.see("review-body").fill("In general, no.")
+
+    reader.see("review-discard").click()
+
+    expect(reader.see("diff-comment")).to_have_count(0)
+    reader.see("review-finish").click()
+    expect(reader.see("review-body")).to_have_value("")
+    reader.see("review-finish").click()
+    reader.see("undo").click()
+    expect(reader.see("diff-comment")).to_have_value("Why 2?")
+    reader.see("review-finish").click()
+    expect(reader.see("review-body")).to_have_value("In general, no.")

@@ -1,5 +1,6 @@
 // The end of a review: a verdict, a word about it, and the comments that go along.
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { keepDraft, keptDraft } from "../drafts.mjs";
 import { html } from "../html.mjs";
 import { t, tn } from "../language.mjs";
 import { Button, Fault, TextField, useForm } from "../parts/controls.mjs";
@@ -39,7 +40,8 @@ export function verdictsFor(task) {
 }
 
 export function FinishReview({ task, review, headSha, reload }) {
-  const form = useForm({ body: "" }, `review.${task.id}`);
+  const draftKey = `review.${task.id}`;
+  const form = useForm({ body: "" }, draftKey);
   const pictures = useTakePictures();
   const box = useRef();
   const allowed = verdictsFor(task);
@@ -71,8 +73,13 @@ export function FinishReview({ task, review, headSha, reload }) {
     }
   });
   const discard = async () => {
+    const general = keptDraft(draftKey);
     const bringBack = await review.discard();
-    toldUndoable(t("The review is discarded."), () => bringBack().catch(failed));
+    form.reset();
+    toldUndoable(t("The review is discarded."), () => {
+      if (!keptDraft(draftKey)) keepDraft(draftKey, general);
+      return bringBack().catch(failed);
+    });
   };
   const pressed = (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) submit(event);
