@@ -18,19 +18,20 @@ function Check({ check, task, reload }) {
     <code>${sha(check.commitSha)}</code>
     <${Time} at=${check.at} />
   `;
-  const overrule = html`<${OverruleReview} task=${task} check=${check} reload=${reload} />`;
-  if (!check.log) return html`<li class=${cls(isOld && "old")}>${line} ${overrule}</li>`;
-  const lines = check.log.trimEnd().split("\n");
+  const lines = check.log?.trimEnd().split("\n");
   const isRed = check.status === "failed";
-  return html`<li class=${cls("has-log", isOld && "old")}>
-    <details open=${isRed || check.status === "running"}>
+  const logged = () =>
+    html`<details open=${isRed || check.status === "running"}>
       <summary>${line}</summary>
       <${AcceptLost} task=${task} check=${check} reload=${reload} />
       <${LetChangeSetup} task=${task} check=${check} reload=${reload} />
-      ${overrule}
       <${Lines} lines=${isRed ? lines.slice(-TAIL) : lines} empty=${t("It printed nothing.")} testid="check-log" />
       ${isRed && lines.length > TAIL && html`<p class="muted">${t("The last {count} lines.", { count: TAIL })}</p>`}
-    </details>
+    </details>`;
+  // The dialog of the last part stays where it is when the check gets its log.
+  return html`<li class=${cls(lines && "has-log", isOld && "old")}>
+    ${lines ? logged() : line}
+    <${OverruleReview} task=${task} check=${check} reload=${reload} />
   </li>`;
 }
 
