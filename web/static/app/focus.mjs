@@ -78,7 +78,8 @@ export function keepFocus() {
     );
   };
   addEventListener("focusin", ({ target }) => places.set(layer(target), placeOf(target)));
-  // Who points elsewhere leaves it on purpose.
-  addEventListener("pointerdown", () => places.delete(top()), true);
+  // Who points or scrolls elsewhere leaves it on purpose.
+  for (const name of ["pointerdown", "wheel"])
+    addEventListener(name, () => places.delete(top()), { capture: true, passive: true });
   new MutationObserver(soon).observe(document.getElementById("app"), { childList: true, subtree: true });
 }
