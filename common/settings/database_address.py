@@ -18,10 +18,10 @@ _SERVER = re.compile(
 )
 _NUMBERS = {"client_flag", "connect_timeout", "read_timeout", "write_timeout"}
 _OPTIONS = _NUMBERS | {
-    "bind_address", "charset", "collation", "init_command", "local_infile", "program_name", "read_default_file",
-    "read_default_group", "server_public_key", "sql_mode", "ssl_ca", "ssl_capath", "ssl_cert", "ssl_check_hostname",
-    "ssl_cipher", "ssl_disabled", "ssl_key", "ssl_key_password", "ssl_verify_cert", "ssl_verify_identity",
-    "unix_socket", "use_unicode",
+    "bind_address", "binary_prefix", "charset", "collation", "init_command", "local_infile", "max_allowed_packet",
+    "program_name", "read_default_file", "read_default_group", "server_public_key", "sql_mode", "ssl_ca",
+    "ssl_capath", "ssl_cert", "ssl_check_hostname", "ssl_cipher", "ssl_disabled", "ssl_key", "ssl_key_password",
+    "ssl_verify_cert", "ssl_verify_identity", "unix_socket", "use_unicode",
 }  # fmt: skip
 """What may follow the question mark."""
 
