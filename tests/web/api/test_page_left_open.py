@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Route, expect
 
-from common.models import Task
+from common.models import Job, Task
 from common.services.spend.model_calls import record_calls
 from common.states import Role
 from tests.png import solid
@@ -17,7 +17,7 @@ from tests.web.api.test_caps import a_call
 from tests.web.api.test_page_kept_fresh import BUSY
 from tests.web.live_feed import LiveFeed
 from tests.web.page_reader import PageReader
-from tests.web.world import World
+from tests.web.world import World, all_of, put
 
 Arrive = Callable[[str, Role], PageReader]
 A_WHILE_MS = 31_000
@@ -181,3 +181,20 @@ def test_all_runs_of_a_task_have_used_no_less_than_its_last_one(reader: PageRead
     reader.page.clock.run_for(A_WHILE_MS)
 
     expect(reader.see("task-spent")).to_contain_text("tokens")
+
+
+def test_a_job_that_is_started_again_is_shown_as_it_ends(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    job = all_of(Job, Job.project_id == project.id)[0]
+    put(Job, job.id, state_="failed", live_key=None, error="no space left on device")
+    reader.page.clock.install()
+    reader.open("#/jobs")
+    row = reader.page.locator(f'[data-job-id="{job.id}"]')
+    row.get_by_test_id("job-retry").click()
+    expect(row.locator(".badge")).to_have_attribute("data-state", "queued")
+
+    # No event tells of it.
+    put(Job, job.id, state_="done")
+    reader.page.clock.run_for(A_WHILE_MS)
+
+    expect(row.locator(".badge")).to_have_attribute("data-state", "done")

@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { t, tn } from "../language.mjs";
-import { useLive, usePages } from "../loading.mjs";
+import { useEvery, useLive, usePages } from "../loading.mjs";
 import { Badge, Button, Empty, Listing, Page, Time } from "../parts/controls.mjs";
 import { project } from "../projects.mjs";
 import { serverText } from "../server-texts.mjs";
@@ -12,6 +12,9 @@ import { JOB_STATES } from "../states.mjs";
 import { say, shortId } from "../words.mjs";
 
 const STATES = ["", ...JOB_STATES];
+// No event tells that a job begins, or how it ends.
+const LOOK_MS = 10_000;
+const isLive = ({ state }) => ["queued", "running"].includes(state);
 
 // What the platform does over and over, once: the newest of a kind that is done, and how many there were.
 function folded(jobs) {
@@ -31,6 +34,7 @@ export function Jobs() {
   const projectId = everywhere ? undefined : project.value?.id;
   const pages = usePages("/jobs", "jobs", { state, projectId });
   useLive(({ event }) => !event.startsWith("task:log") && event !== "task:progress", pages.reload);
+  useEvery(LOOK_MS, pages.reload, Boolean(pages.items?.some(isLive)));
   const retry = (id) => async () => {
     await api.post(`/jobs/${id}/retry`);
     await pages.reload();
