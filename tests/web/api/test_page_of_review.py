@@ -358,3 +358,37 @@ def test_all_of_a_review_that_is_discarded_is_thrown_away_and_comes_back(
     expect(reader.see("diff-comment")).to_have_value("Why 2?")
     reader.see("review-finish").click()
     expect(reader.see("review-body")).to_have_value("In general, no.")
+
+
+BECOMES_A_LINK = """diff --git a/x.py b/x.py
+deleted file mode 100644
+--- a/x.py
++++ /dev/null
+@@ -1,1 +0,0 @@
+-a = 1
+diff --git a/x.py b/x.py
+new file mode 120000
+--- /dev/null
++++ b/x.py
+@@ -0,0 +1,1 @@
++y.py
+\\ No newline at end of file
+"""
+
+
+def test_a_comment_on_a_file_that_becomes_a_link_stands_in_one_place(reader: PageReader, plain_world: World) -> None:
+    task = _in_review(reader, plain_world, "b = 2")
+    reader.page.route(f"**/api/tasks/{task.id}/diff", lambda route: route.fulfill(json=diff))
+    diff = {**a_diff(OLDER, ""), "patch": BECOMES_A_LINK}
+    reader.page.reload()
+    files = reader.page.locator(".diff-file")
+    expect(files).to_have_count(2)
+
+    files.last.locator("td.nums[tabindex]").last.click()
+    reader.see("diff-comment").fill("Why a link?")
+    reader.see("diff-comment-add").click()
+
+    expect(reader.see("pending-comment")).to_contain_text("Why a link?")
+    expect(files.first).not_to_contain_text("Why a link?")
+    expect(files.first).not_to_contain_text("1 comment")
+    expect(files.last).to_contain_text("1 comment")

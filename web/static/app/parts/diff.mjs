@@ -11,19 +11,24 @@ import { loadStyle } from "./styles.mjs";
 const nothing = () => ({ said: [], older: [], pending: [], waiting: [], editors: [], strayed: [] });
 const NOTHING = nothing();
 
-// What was said and is being said, by the path of the file. older, waiting, strayed: said, pending and being written on
-// other versions, whose lines are not those of this one.
-function notesByFile(comments, pending, editors, headSha) {
-  const files = new Map();
+// What was said and is being said, as a function of a file. older, waiting, strayed: said, pending and being written on
+// other versions, whose lines are not those of this one. A file that becomes a link, or was one, is among the files
+// twice: as a deleted one, which has the old side, and as a new one.
+function notesByFile(files, comments, pending, editors, headSha) {
+  const paths = files.map(({ path }) => path);
+  const inParts = new Set(paths.filter((path, at) => paths.indexOf(path) !== at));
+  const found = new Map();
+  const keyOf = (path, isOfOld) => `${inParts.has(path) && isOfOld} ${path}`;
   const put = (kind, one) => {
-    if (!files.has(one.path)) files.set(one.path, nothing());
-    files.get(one.path)[kind].push(one);
+    const key = keyOf(one.path, one.side === "old");
+    if (!found.has(key)) found.set(key, nothing());
+    found.get(key)[kind].push(one);
   };
   for (const one of comments)
     if (one.path) put(one.line && (!one.commitSha || one.commitSha === headSha) ? "said" : "older", one);
   for (const one of pending) if (one.path) put(one.commitSha === headSha ? "pending" : "waiting", one);
   for (const one of editors) put(one.commitSha === headSha ? "editors" : "strayed", one);
-  return files;
+  return (file) => found.get(keyOf(file.path, file.status === "deleted")) || NOTHING;
 }
 
 // {files, error} of a diff as the API has it; files is null until it is read.
@@ -48,9 +53,9 @@ export function useDiffFiles(diff) {
 
 // review: see ../reviews.mjs. comments: of the task. may: whether the person may comment. viewed: a set of paths.
 export function Diff({ files, error, headSha, mode, review, may, comments, viewed, setViewed, read }) {
-  const notes = useMemo(
-    () => notesByFile(comments, review.pending.value, review.editors.value, headSha),
-    [comments, review.pending.value, review.editors.value, headSha],
+  const notesOf = useMemo(
+    () => notesByFile(files || [], comments, review.pending.value, review.editors.value, headSha),
+    [files, comments, review.pending.value, review.editors.value, headSha],
   );
   if (error) return html`<p class="fault">${error.message}</p>`;
   if (!files) return html`<${Loading} />`;
@@ -58,14 +63,14 @@ export function Diff({ files, error, headSha, mode, review, may, comments, viewe
     ${files.map(
       (file, index) =>
         html`<${DiffFile}
-          key=${file.path}
+          key=${`${file.status === "deleted"} ${file.path}`}
           file=${file}
           index=${index}
           head=${headSha}
           mode=${mode}
           review=${review}
           may=${may}
-          notes=${notes.get(file.path) || NOTHING}
+          notes=${notesOf(file)}
           viewed=${viewed.has(file.path)}
           setViewed=${setViewed}
           read=${read}
