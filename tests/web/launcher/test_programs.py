@@ -109,12 +109,36 @@ def test_how_long_an_agent_drains_may_stand_in_a_file(
     ],
 )
 def test_the_agent_of_the_procfile_goes_to_the_port_of_its_web(environ: dict[str, str], url: str) -> None:
-    lines = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text("utf-8").splitlines())
-    words = subprocess.run(
-        ["sh", "-c", f"printf '%s\\n' {lines['agent']}"], env=environ, capture_output=True, text=True, check=True
-    ).stdout.splitlines()
+    words = words_of_procfile("agent", environ)
 
     assert words[words.index("--url") + 1] == url
+
+
+def words_of_procfile(name: str, environ: dict[str, str]) -> list[str]:
+    """The line of this process, as a shell reads it."""
+    lines = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text("utf-8").splitlines())
+    said = subprocess.run(
+        ["sh", "-c", f"printf '%s\\n' {lines[name]}"], env=environ, capture_output=True, text=True, check=True
+    )
+    return said.stdout.splitlines()
+
+
+def test_settings_of_the_procfile_may_have_spaces() -> None:
+    environ = {
+        "AIWORKER_DATA_DIR": "/srv/our data",
+        "AIWORKER_AGENT_NAME": "build box",
+        "AIWORKER_AGENT_DRIVER": "codex, claude",
+    }
+
+    agent, beat, supervisor = (words_of_procfile(name, environ) for name in ("agent", "beat", "supervisor"))
+
+    assert [agent[agent.index(f"--{name}") + 1] for name in ("token-file", "work-dir", "name", "driver")] == [
+        "/srv/our data/agent/enrolment-token", "/srv/our data/agent/1", "build box", "codex, claude",
+    ]  # fmt: skip
+    assert beat[beat.index("-s") + 1] == "/srv/our data/beat-schedule"
+    assert [supervisor[supervisor.index(f"--{name}") + 1] for name in ("dir", "socket")] == [
+        "/srv/our data/runtime", "/srv/our data/supervisor.sock",
+    ]  # fmt: skip
 
 
 def test_agents_and_supervisor_read_the_same_sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
