@@ -374,11 +374,11 @@ class Attempt:
                 self._work.sleep(backoff.next_seconds(error))
 
     def _time_limit(self) -> threading.Timer:
-        minutes = self._claimed.limits.max_minutes
-        message = f"The run took longer than {round(minutes or 0, 2)} minutes."
-        timer = threading.Timer((minutes or 0) * 60, self.cancel, (Why.LIMIT, message))
+        limit = self._claimed.limits.max_minutes or 0
+        minutes = round(limit, 2)
+        timer = threading.Timer(limit * 60, self.cancel, (Why.LIMIT, f"The run took longer than {minutes} minutes."))
         timer.daemon = True
-        if minutes:
+        if limit:
             timer.start()
         return timer
 
