@@ -10,6 +10,7 @@ import { loadStyle } from "./styles.mjs";
 
 const nothing = () => ({ said: [], older: [], pending: [], waiting: [], editors: [], strayed: [] });
 const NOTHING = nothing();
+const isDeletion = ({ status: change }) => change === "deleted";
 
 // What was said and is being said, as a function of a file. older, waiting, strayed: said, pending and being written on
 // other versions, whose lines are not those of this one. A file that becomes a link, or was one, is among the files
@@ -28,7 +29,7 @@ function notesByFile(files, comments, pending, editors, headSha) {
     if (one.path) put(one.line && (!one.commitSha || one.commitSha === headSha) ? "said" : "older", one);
   for (const one of pending) if (one.path) put(one.commitSha === headSha ? "pending" : "waiting", one);
   for (const one of editors) put(one.commitSha === headSha ? "editors" : "strayed", one);
-  return (file) => found.get(keyOf(file.path, file.status === "deleted")) || NOTHING;
+  return (file) => found.get(keyOf(file.path, isDeletion(file))) || NOTHING;
 }
 
 // {files, error} of a diff as the API has it; files is null until it is read.
@@ -63,7 +64,7 @@ export function Diff({ files, error, headSha, mode, review, may, comments, viewe
     ${files.map(
       (file, index) =>
         html`<${DiffFile}
-          key=${`${file.status === "deleted"} ${file.path}`}
+          key=${`${isDeletion(file)} ${file.path}`}
           file=${file}
           index=${index}
           head=${headSha}
