@@ -333,7 +333,8 @@ def test_a_pending_comment_that_another_window_submits_while_it_is_changed_is_a_
     expect(editors).to_have_value("On line 2, and more")
     expect(editors).to_be_focused()
     reader.see("review-finish").click()
-    reader.see("review-submit").click()
+    with reader.page.expect_response(f"**{path}/submit"):
+        reader.see("review-submit").click()
     expect(editors).to_have_count(0)
     said = [one["body"] for one in plain_world.client.get(f"/api/tasks/{task.id}").json["task"]["comments"]]
     assert said == ["On line 1", "On line 2", "On line 2, and more"]
