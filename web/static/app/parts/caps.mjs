@@ -3,7 +3,8 @@
 import { html } from "../html.mjs";
 import { mark, t } from "../language.mjs";
 import { dollars, whole } from "../money.mjs";
-import { cls, TextField } from "./controls.mjs";
+import { AmountFields, amountsDraft, amountsOf } from "./amounts.mjs";
+import { cls } from "./controls.mjs";
 
 const NAMES = [
   ["costUsd", mark("US dollars"), "any"],
@@ -14,16 +15,10 @@ const NAMES = [
 const NEAR = 0.8;
 const WHOSE = { task: mark("This task"), project: mark("Its project"), platform: mark("The platform") };
 
-export const capsDraft = (prefix, caps) =>
-  Object.fromEntries(NAMES.map(([name]) => [`${prefix}.${name}`, caps?.[name] ?? ""]));
+export const capsDraft = (prefix, caps) => amountsDraft(NAMES, prefix, caps);
 
 // What is filled in; {} if nothing is.
-export const capsOf = (draft, prefix) =>
-  Object.fromEntries(
-    NAMES.map(([name]) => [name, draft[`${prefix}.${name}`]])
-      .filter(([, value]) => value !== undefined && value !== "")
-      .map(([name, value]) => [name, Number(value)]),
-  );
+export const capsOf = (draft, prefix) => amountsOf(NAMES, prefix, draft);
 
 // What differs from `before`, with null for what was emptied; undefined if nothing does.
 export function capChanges(draft, prefix, before) {
@@ -38,29 +33,8 @@ export function setChanges(sets, draft, before, prefixOf) {
   return changes.length ? Object.fromEntries(changes) : undefined;
 }
 
-export const CapFields = ({ form, prefix, legend, hint, testid }) => html`
-  <fieldset class="caps">
-    <legend>${legend}</legend>
-    ${hint && html`<small>${hint}</small>`}
-    <div class="quad">
-      ${NAMES.map(
-        ([name, label, step]) =>
-          html`<${TextField}
-            key=${name}
-            label=${t(label)}
-            name=${`${prefix}.${name}`}
-            type="number"
-            min="0"
-            step=${step}
-            inputmode="decimal"
-            form=${form}
-            placeholder=${t("No cap")}
-            testid=${testid && `${testid}-${name}`}
-          />`,
-      )}
-    </div>
-  </fieldset>
-`;
+export const CapFields = (props) =>
+  html`<${AmountFields} names=${NAMES} layout="quad" shownEmpty=${() => t("No cap")} ...${props} />`;
 
 const said = {
   costUsd: dollars,
