@@ -376,7 +376,8 @@ class Attempt:
     def _time_limit(self) -> threading.Timer:
         limit = self._claimed.limits.max_minutes or 0
         minutes = round(limit, 2)
-        timer = threading.Timer(limit * 60, self.cancel, (Why.LIMIT, f"The run took longer than {minutes} minutes."))
+        reason = f"The run took longer than {minutes} minutes."
+        timer = threading.Timer(limit * 60, self.cancel, (Why.LIMIT, reason))
         timer.daemon = True
         if limit:
             timer.start()
