@@ -15,13 +15,14 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, ParseError
 
-import junitparser
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 
 from common.machine.files import make_anew
+from common.machine.late_modules import late_module
 from common.machine.text import path_text
 from common.values.test_report import (
     LONGEST_NAME,
@@ -34,6 +35,11 @@ from common.values.test_report import (
 from workers.supervisor import python_reports
 from workers.supervisor.static import open_inside
 from workers.supervisor.written_files import Unusable, content_of_run, matching_files, names_in
+
+if TYPE_CHECKING:
+    import junitparser
+else:
+    junitparser = late_module("junitparser")
 
 MOST_FILES = 2_000
 MOST_BYTES = 32 * 2**20

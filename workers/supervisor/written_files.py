@@ -12,8 +12,14 @@ import os
 import stat
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pathspec import GitIgnoreSpec
+from common.machine.late_modules import late_module
+
+if TYPE_CHECKING:
+    import pathspec
+else:
+    pathspec = late_module("pathspec")
 
 MOST_ENTRIES = 300_000
 """Files and folders of the checkout that are looked at."""
@@ -25,7 +31,7 @@ class Unusable(Exception):
 
 def matching_files(code: Path, places: Sequence[str]) -> list[str]:
     """The paths in the checkout that match a pattern of `.gitignore`, sorted in each folder. Blocking."""
-    patterns, found, seen = GitIgnoreSpec.from_lines(places), list[str](), 0
+    patterns, found, seen = pathspec.GitIgnoreSpec.from_lines(places), list[str](), 0
     # os.walk is recursive: it fails at about 1000 levels.
     waiting = [""]
     while waiting:
