@@ -5,11 +5,18 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 import psutil
 
 from common.machine.children import has_ended, kill_group
+from common.machine.waiting import Deadline
+
+_BEGINNING_SECONDS = 0.5
+_NO_MEMORY_OF_ITS_OWN = 0x00200000
+"""The kernel's threads have this flag: PF_KTHREAD in its include/linux/sched.h."""
 
 
 def find_processes(is_wanted: Callable[[psutil.Process], bool]) -> Iterator[psutil.Process]:
@@ -26,6 +33,32 @@ def find_processes(is_wanted: Callable[[psutil.Process], bool]) -> Iterator[psut
             is_found = is_wanted(process) and process.status() != psutil.STATUS_ZOMBIE
         if is_found:
             yield process
+
+
+def environment_of(process: psutil.Process) -> dict[str, str]:
+    """The variables of a process. Raises psutil.Error, as where it has ended or belongs to another user.
+
+    While a process begins another program (execve), the kernel shows no variables of it. So this waits for the
+    program, half a second at most.
+    """
+    deadline, has_none = Deadline(_BEGINNING_SECONDS), False
+    # Once it is known to have none they are read once more, as the program may have begun meanwhile.
+    while not (variables := process.environ()) and not has_none and not deadline.is_over:
+        has_none = _has_none(process.pid)
+        if not has_none:
+            time.sleep(0.001)
+    return variables
+
+
+def _has_none(pid: int) -> bool:
+    """Whether a process has no variables, or none any more. False: the kernel knows where they lie, or will soon."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:
+        return True
+    # The 3rd, 9th, 50th and 51st field of all, see proc(5).
+    state, flags, begin, end = fields[0], int(fields[6]), int(fields[47]), int(fields[48])
+    return state in {b"Z", b"X"} or bool(flags & _NO_MEMORY_OF_ITS_OWN) or begin == end != 0
 
 
 def signal_processes(processes: Iterable[psutil.Process], number: signal.Signals) -> int:

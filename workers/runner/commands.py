@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from common.machine.process_trees import find_processes, signal_processes
+from common.machine.process_trees import environment_of, find_processes, signal_processes
 from common.machine.waiting import Deadline
 from workers.runner.cancellation import Cancellation
 from workers.runner.processes import start
@@ -97,6 +97,6 @@ def _with_home_below(home: Path) -> Iterator[psutil.Process]:
     inside = f"{home}{os.sep}"
 
     def is_below(process: psutil.Process) -> bool:
-        return f"{process.environ().get('HOME', '')}{os.sep}".startswith(inside)
+        return f"{environment_of(process).get('HOME', '')}{os.sep}".startswith(inside)
 
     return find_processes(is_below)

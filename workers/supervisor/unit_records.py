@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psutil
 
-from common.machine.process_trees import find_processes, signal_processes
+from common.machine.process_trees import environment_of, find_processes, signal_processes
 from common.machine.waiting import Deadline
 
 MARK_VARIABLE = "RUNTIME_UNIT"
@@ -46,7 +46,7 @@ def members(records: Collection[Record], *, leader_may_be_gone: bool) -> list[ps
 
     def is_member(process: psutil.Process) -> bool:
         pid = process.pid
-        return pid in below or os.getsid(pid) in sessions or process.environ().get(MARK_VARIABLE) in marks
+        return pid in below or os.getsid(pid) in sessions or environment_of(process).get(MARK_VARIABLE) in marks
 
     return list(find_processes(is_member))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from common.machine.process_trees import find_processes
+from common.machine.process_trees import environment_of, find_processes
 from workers.sandbox.sandboxes import Sandboxes
 from workers.supervisor.logs import Tail
 from workers.supervisor.unit_records import MARK_VARIABLE, kill_recorded
@@ -48,7 +48,7 @@ async def started(processes: Processes) -> Unit:
 def pids_of(processes: Processes) -> list[int]:
     """What runs of all units that it started."""
     epoch = processes.directory.name
-    return [one.pid for one in find_processes(lambda one: one.environ().get(MARK_VARIABLE, "").startswith(epoch))]
+    return [one.pid for one in find_processes(lambda one: environment_of(one).get(MARK_VARIABLE, "").startswith(epoch))]
 
 
 def test_a_unit_that_the_disk_had_no_room_to_record_is_stopped(processes: Processes) -> None:
