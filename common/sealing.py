@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+import hmac
 import json
 import secrets
 from typing import Any
@@ -47,6 +48,12 @@ def check_key(*sealed: str | None) -> None:
 def new_token(prefix: str) -> str:
     """`<prefix>_` and 43 random characters (256 bits)."""
     return f"{prefix}_{secrets.token_urlsafe(32)}"
+
+
+def token_for(prefix: str, secret: str) -> str:
+    """A token like those of `new_token`, the same one for the same secret. Nobody else can make it from the secret."""
+    made = hmac.new(settings().security.key_for(f"tokens {prefix}"), secret.encode(), hashlib.sha256).digest()
+    return f"{prefix}_{base64.urlsafe_b64encode(made).rstrip(b'=').decode()}"
 
 
 def digest(token: str) -> str:

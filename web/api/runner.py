@@ -65,10 +65,13 @@ class SandboxReportSchema(Schema):
 
 
 _DRIVERS = at_most(MOST_DRIVERS)
+_ENROLMENT_ID = validate.Regexp(r"[A-Za-z0-9_-]{32,100}\Z", error="Must have 32 to 100 of A-Z a-z 0-9 - _")
 
 
 class RegisterAgentSchema(Schema):
-    """driver: the first of drivers; one of the two is required."""
+    """driver: the first of drivers; one of the two is required. enrolmentId: random characters that the agent makes and
+    keeps secret; a registration with the same ones is answered with the same agent and token, and adds no other.
+    """
 
     pod_name = Line(253, required=True)
     capabilities = fields.List(Line(60), load_default=list, validate=at_most(100))
@@ -78,6 +81,7 @@ class RegisterAgentSchema(Schema):
     sandbox = fields.Nested(SandboxReportSchema, load_default=None, allow_none=True)
     version = Line(40, required=True)
     slots = Integer(1, 100, load_default=1)
+    enrolment_id = fields.String(load_default=None, allow_none=True, validate=_ENROLMENT_ID)
 
     @validates_schema(skip_on_field_errors=False)
     def _name_a_driver(self, loaded: dict[str, object], **_context: object) -> None:
@@ -204,6 +208,7 @@ def register(
     sandbox: SandboxReport | None,
     version: str,
     slots: int,
+    enrolment_id: str | None,
 ) -> object:
     """Register as an agent. Only this reply contains the agent's token."""
     named = [driver] if driver is not None else []
@@ -216,6 +221,7 @@ def register(
         version=version,
         slots=slots,
         report=report,
+        enrolment_id=enrolment_id,
     )
     return {"agent": AgentView(registered), "token": token}
 

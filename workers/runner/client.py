@@ -170,15 +170,13 @@ class AgentApi:
         self._wire = wire
 
     def register(
-        self,
-        enrolment_token: str,
-        *,
-        driver: str,
-        drivers: DriverReport,
-        setup: Setup,
-    ) -> tuple[str, str]:
-        """Enrol; returns the agent's id and its token. driver: the first of its drivers, for older platforms."""
-        body = {"driver": driver, **drivers.body, **setup.body}
+        self, enrolment_token: str, *, driver: str, drivers: DriverReport, setup: Setup, enrolment_id: str
+    ) -> tuple[str, str]:  # fmt: skip
+        """Enrol; returns the agent's id and its token. driver: the first of its drivers, for older platforms.
+
+        Repeating it with the same enrolment_id is safe.
+        """
+        body = {"driver": driver, "enrolmentId": enrolment_id, **drivers.body, **setup.body}
         reply = self._wire.call_json("POST", "/runner/register", token=enrolment_token, json=body)
         return str(reply["agent"]["id"]), str(reply["token"])
 

@@ -6,8 +6,10 @@ agent's own token is stored with mode 0600 and used until the platform answers 4
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,14 +72,15 @@ class Enrolment:
         """
         if self.token_path is None:
             raise Misconfigured(f"the platform at {self.url} does not know the agent in {self.kept_path} (any more)")
-        backoff = Backoff()
+        backoff, enrolment_id = Backoff(), self._enrolment_id()
         while True:
             token = self._enrolment_token(self.token_path)
             try:
                 with Wire(self.url) as wire:
                     agent_id, agent_token = AgentApi(wire).register(
-                        token, driver=self.offer.first, drivers=self.offer.report, setup=self.setup
-                    )
+                        token, driver=self.offer.first, drivers=self.offer.report, setup=self.setup,
+                        enrolment_id=enrolment_id,
+                    )  # fmt: skip
             except ProviderUnavailable as error:
                 logger.warning("platform is unavailable", extra={"reason": str(error)})
                 self.sleep(backoff.next_seconds(error))
@@ -98,6 +101,22 @@ class Enrolment:
                 self._keep(identity)
                 return identity
 
+    @property
+    def _id_path(self) -> Path:
+        return self.kept_path.with_name("enrolment-id.json")
+
+    def _enrolment_id(self) -> str:
+        """The id of this enrolment: an earlier process may have sent it and ended before it had the answer."""
+        with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+            kept = json.loads(self._id_path.read_text(encoding="utf-8"))
+            if kept["url"] == self.url:
+                return str(kept["enrolmentId"])
+        made = secrets.token_urlsafe(32)
+        # What can't be stored holds for this process.
+        with contextlib.suppress(OSError):
+            replace_file(self._id_path, json.dumps({"url": self.url, "enrolmentId": made}).encode(), is_synced=False)
+        return made
+
     def _enrolment_token(self, path: Path) -> str:
         try:
             token = path.read_text(encoding="utf-8").strip()
@@ -113,6 +132,7 @@ class Enrolment:
         kept = {"url": self.url, "agentId": identity.agent_id, "token": identity.token}
         try:
             replace_file(self.kept_path, json.dumps(kept).encode(), is_synced=False)
+            self._id_path.unlink(missing_ok=True)
         except OSError as error:
             facts = {"path": str(self.kept_path), "reason": error.strerror}
             logger.warning("the agent's identity can't be stored, so its next start enrols again", extra=facts)

@@ -15,7 +15,7 @@ from common.models.agent import Agent, Drain
 from common.models.run import Run
 from common.models.task import Question, Task
 from common.names import new_agent_id
-from common.sealing import digest, new_token
+from common.sealing import digest, new_token, token_for
 from common.services.projects.variables import mask_of_run
 from common.services.runs import capped, lifecycle, run_end, stuck
 from common.services.runs.agent_reports import (
@@ -99,9 +99,20 @@ def register_agent(
     version: str,
     slots: int,
     report: AgentReport | None = None,
+    enrolment_id: str | None = None,
 ) -> tuple[Agent, str]:
-    """Create an agent. Returns it and its token, which is not stored. report: what it can work with; None: driver."""
-    token = new_token("awa")
+    """Create an agent. Returns it and its token, which is not stored. report: what it can work with; None: driver.
+
+    enrolment_id: a secret of the agent's. With the same one, the agent that is there is returned, with its token: the
+    first answer may have been lost. None: repeating creates another agent.
+    """
+    token = new_token("awa") if enrolment_id is None else token_for("awa", enrolment_id)
+    earlier = tx.find(select(Agent).where(Agent.digest == digest(token)))
+    if earlier is not None:
+        agent = tx.lock(Agent, earlier.id)
+        show_setup(agent, AgentSetup(slots, capabilities, pod_name, version))
+        show_report(agent, report or AgentReport((driver,)))
+        return agent, token
     agent = Agent(
         id=new_agent_id(), state_=AgentState.STARTING, pod_name=pod_name, capabilities=capabilities, driver=driver,
         version=version, slots=slots, digest=digest(token), created_at=tx.now(), seen_at=tx.now(),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from common.models import Question
+from common.models import Agent, Question
 from common.models.journal import IdempotencyKey
 from common.states import Role
 from tests import builders
@@ -91,3 +91,33 @@ def test_a_registration_is_never_stored(world: World) -> None:
     assert (first.status_code, second.status_code) == (201, 201)
     assert first.json["token"] != second.json["token"]
     assert all_of(IdempotencyKey) == []
+
+
+def test_a_registration_that_is_repeated_because_its_answer_was_lost_adds_no_second_agent(world: World) -> None:
+    enrolment = world.client_of("ada", Role.ADMIN).post("/api/agents/enrolment-tokens", json={})
+    holder = builders.client_with(world.app, enrolment.json["enrolmentToken"]["token"])
+    body = REGISTRATION | {"enrolmentId": "a" * 43}
+
+    first, again, other = (
+        holder.post("/api/runner/register", json=sent)
+        for sent in (body, body | {"slots": 3}, body | {"enrolmentId": "b" * 43})
+    )
+
+    assert {reply.status_code for reply in (first, again, other)} == {201}
+    assert (first.json["agent"]["id"], first.json["token"]) == (again.json["agent"]["id"], again.json["token"])
+    assert other.json["token"] != first.json["token"]
+    assert {agent.id: agent.slots for agent in all_of(Agent)} == {
+        first.json["agent"]["id"]: 3, other.json["agent"]["id"]: 1,
+    }  # fmt: skip
+    agent = builders.client_with(world.app, again.json["token"])
+    assert agent.post("/api/runner/heartbeat", json={"runIds": []}).status_code == 200
+
+
+@pytest.mark.parametrize("enrolment_id", ["a" * 31, "a" * 101, "a" * 32 + "\n", "ä" * 40])
+def test_an_enrolment_id_that_could_be_guessed_is_refused(world: World, enrolment_id: str) -> None:
+    enrolment = world.client_of("ada", Role.ADMIN).post("/api/agents/enrolment-tokens", json={})
+    holder = builders.client_with(world.app, enrolment.json["enrolmentToken"]["token"])
+
+    reply = holder.post("/api/runner/register", json=REGISTRATION | {"enrolmentId": enrolment_id})
+
+    assert (reply.status_code, reply.json["details"]["field"]) == (400, "enrolmentId")

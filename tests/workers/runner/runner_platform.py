@@ -253,8 +253,11 @@ class _Conversation(BaseHTTPRequestHandler):
             return 400, {"error": "Validation error", "details": details}
         if platform.unknown_field in body:
             return self._unknown()
-        platform.enrolment_tokens.discard(token)
         platform.registrations.append(body)
+        if platform.loses_answers:
+            platform.loses_answers -= 1
+            return 500, {"error": "The agent was added, and the answer is lost"}
+        platform.enrolment_tokens.discard(token)
         number = len(platform.registrations)
         platform.agent_tokens.add(f"agent-token-{number}")
         return 201, {"agent": {"id": f"agent-{number:012x}"}, "token": f"agent-token-{number}"}

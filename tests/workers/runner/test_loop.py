@@ -42,6 +42,7 @@ def test_a_run_is_claimed_done_pushed_and_reported(
     assert {("tool", "write hello.txt"), ("text", "Said hello")} <= {(it["kind"], it["message"]) for it in run.lines}
     registered = platform.registrations[0]
     findings = registered.pop("findings")
+    assert len(registered.pop("enrolmentId")) >= 32
     assert registered | {"version": ""} == {
         "podName": "pod-1", "capabilities": ["python", "node"], "driver": "scripted", "drivers": ["scripted"],
         "version": "", "slots": 2,
@@ -99,6 +100,24 @@ def test_the_agents_token_is_kept_and_used_after_a_restart(platform: Platform, s
     assert [body for body in later if said.keys() & body.keys()] == []
 
 
+def test_an_enrolment_whose_answer_was_lost_is_repeated_as_the_same(
+    platform: Platform, start: Start, tmp_path: Path
+) -> None:
+    """Also by the next process: the first one may have ended before it had the answer."""
+    platform.loses_answers = 1_000_000
+    first = start()
+    eventually(lambda: len(platform.registrations) > 1, "the first process has repeated it")
+    first.kill()
+    first.wait()
+    platform.loses_answers = 0
+
+    start()
+
+    eventually(lambda: platform.heartbeats, "the second process is there")
+    assert len({it["enrolmentId"] for it in platform.registrations}) == 1
+    assert not (tmp_path / "agent" / "enrolment-id.json").exists()
+
+
 def test_a_revoked_agent_enrols_again_and_no_token_is_logged(platform: Platform, start: Start, tmp_path: Path) -> None:
     start()
     eventually(lambda: platform.heartbeats, "the agent is there")
@@ -110,7 +129,7 @@ def test_a_revoked_agent_enrols_again_and_no_token_is_logged(platform: Platform,
 
     eventually(lambda: len(platform.heartbeats) > seen, "the agent is there again")
 
-    assert len(platform.registrations) == 2
+    assert len({it["enrolmentId"] for it in platform.registrations}) == 2
     log = (tmp_path / "agent.log").read_text()
     assert "agent's token was rejected" in log
     assert not any(secret in log for secret in ("enrol-1", "enrol-2", "agent-token-1", "agent-token-2"))
