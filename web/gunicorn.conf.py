@@ -77,13 +77,16 @@ def post_worker_init(worker: Worker) -> None:
     """Look for garbage from now on, and never among what the application consists of.
 
     Under `aiworker up`, wait until the database is ready: the launcher makes it so while the application is loaded.
-    Requests wait in the socket's queue meanwhile.
+    Requests wait in the socket's queue meanwhile. Then have it known that agents can be heard.
     """
     gc.freeze()
     gc.enable()
     while is_locked(settings().store.data_dir / STARTING):
         worker.notify()
         time.sleep(_LOOK_SECONDS)
+    if "runner" in worker.wsgi.blueprints:
+        # Not imported above: the arbiter reads this file before the worker replaces what blocks.
+        importlib.import_module("web.http.hearing").begin()
 
 
 def child_exit(_server: Arbiter, worker: Worker) -> None:

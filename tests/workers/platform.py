@@ -12,14 +12,14 @@ from typing import Any
 from sqlalchemy import select, update
 
 from common.jobs import RESTORE_RUNTIME
-from common.models import Deployment, EventRow, Job, Project, Question, Run, Task, TaskGroup
+from common.models import Deployment, EventRow, Job, Mark, Project, Question, Run, Task, TaskGroup
 from common.models.base import Base
 from common.providers.forge import local_forge
 from common.services.access import Caller
 from common.services.delivery import deployments, task_groups
 from common.services.delivery.task_groups import NewGroup
 from common.services.projects import projects
-from common.services.runs import agents, runners
+from common.services.runs import agents, hearing, runners
 from common.services.tasks import questions, tasks, watching
 from common.services.tasks.tasks import NewTask
 from common.states import Outcome, Role
@@ -245,6 +245,10 @@ class Platform:
         """As if nothing had been heard of it for that long."""
         _age(model, row_id, seconds)
 
+    def silence_web(self, seconds: float) -> None:
+        """As if no web process had given a sign for that long."""
+        _age_sign(seconds)
+
     def expire(self) -> int:
         return agents.expire_agents()
 
@@ -258,3 +262,10 @@ def _restore(tx: Transaction) -> None:
 def _age(tx: Transaction, model: type[Base], row_id: str, seconds: float) -> None:
     row: Any = tx.get(model, row_id)
     row.seen_at = tx.now() - timedelta(seconds=seconds)
+
+
+@transactional
+def _age_sign(tx: Transaction, seconds: float) -> None:
+    hearing.note_hearing()
+    mark: Any = tx.session.get(Mark, "hearing")
+    mark.at = tx.now() - timedelta(seconds=seconds)

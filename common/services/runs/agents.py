@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy import select
 
@@ -13,24 +13,20 @@ from common.errors import Conflict, NotFound
 from common.events import AgentDeleted
 from common.models.account import EnrolmentToken
 from common.models.agent import Agent
-from common.models.journal import Mark
 from common.models.project import Project
 from common.models.run import LogEntry, Run
 from common.models.task import Task
 from common.names import new_id
 from common.sealing import digest, new_token
 from common.services.access import Caller, sees_project
-from common.services.jobs import set_mark
 from common.services.paging import Page, PageQuery, page_of
-from common.services.runs import fleet, lifecycle, run_end
+from common.services.runs import fleet, hearing, lifecycle, run_end
 from common.services.runs.waiting import AGENT_LOST_SECONDS
 from common.states import AgentState, By, Role, RunState
 from common.transaction import Snapshot, Transaction, snapshot, transactional
 
 UNCLAIMED_SECONDS = 15
 """A run that its agent has not claimed by then goes to another one: a running agent claims within seconds."""
-AWAY_SECONDS = 30
-"""The platform was down if it did not check its agents for this long. It does so every few seconds."""
 KEPT_OFFLINE_DAYS = 7
 """An agent without a heartbeat for this long is deleted."""
 KEPT_POD_HOURS = 24
@@ -150,12 +146,13 @@ def _check_pod(tx: Transaction, agent: Agent) -> None:
 def expire_agents(tx: Transaction) -> int:
     """Mark agents offline that sent no heartbeat for a minute, and lose their runs and runs that were not claimed.
 
-    Agents whose pod is still starting are left to the job that creates the pod. After the platform itself was down,
-    agents have AGENT_LOST_SECONDS to send a heartbeat; runs that get none then were lost by that restart.
+    Agents whose pod is still starting are left to the job that creates the pod. After the platform itself was down, or
+    no web process was there to hear them, agents have AGENT_LOST_SECONDS to send a heartbeat; runs that get none then
+    were lost by that.
 
     Returns how many runs were lost. Safe to repeat.
     """
-    since = _listening_since(tx)
+    since = hearing.look_since(tx)
     if since is not None and since > tx.now() - timedelta(seconds=AGENT_LOST_SECONDS):
         return 0
     deadline = tx.now() - timedelta(seconds=AGENT_LOST_SECONDS)
@@ -181,18 +178,6 @@ def expire_agents(tx: Transaction) -> int:
         if agent.seen_at < deadline:
             lifecycle.lose_agent(tx, agent)
     return lost
-
-
-def _listening_since(tx: Transaction) -> datetime | None:
-    """When the platform was last started again after it was down for AWAY_SECONDS; None if it never was."""
-    mark = tx.find(select(Mark).where(Mark.name == "listening"))
-    kept = mark.value.get("since") if mark is not None else None
-    # Not later than now: the clock may have been set back.
-    since = min(datetime.fromisoformat(str(kept)), tx.now()) if kept else None
-    if mark is not None and mark.at < tx.now() - timedelta(seconds=AWAY_SECONDS):
-        since = tx.now()
-    set_mark(tx, "listening", {"since": since.isoformat() if since else None})
-    return since
 
 
 @transactional

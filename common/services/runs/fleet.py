@@ -24,7 +24,7 @@ from common.models.run import LogEntry, Run
 from common.names import new_agent_id
 from common.sealing import digest, new_token, seal, unseal
 from common.services.projects.variables import mask_of_run, mask_or_sentence
-from common.services.runs import lifecycle, run_end
+from common.services.runs import hearing, lifecycle, run_end
 from common.services.runs.waiting import ReadyAgent
 from common.settings import FleetSettings, settings
 from common.statements import Statement
@@ -177,8 +177,10 @@ def _end_overdue(tx: Transaction, agent_id: str) -> None:
     run_end.lock_runs(tx, _live_runs(tx, agent_id))
     agent = tx.lock(Agent, agent_id)
     age = (tx.now() - agent.created_at).total_seconds()
-    # Count from the pod's creation, which may be late, for example while the cluster denied access.
-    coming = (tx.now() - (agent.pod_made_at or agent.created_at)).total_seconds()
+    # Count from the pod's creation, which may be late, for example while the cluster denied access, and from when its
+    # heartbeat could be heard.
+    comes_since = agent.pod_made_at or agent.created_at
+    coming = (tx.now() - max(comes_since, hearing.heard_since(tx) or comes_since)).total_seconds()
     if agent.state is AgentState.STARTING and coming > chosen.start_seconds:
         last = last_seen(tx).get(agent_id)
         because = f"; last seen: {last}" if last else ""

@@ -139,6 +139,21 @@ def test_a_pod_that_does_not_come_to_life_is_given_up(plain: Fleet) -> None:
     assert str(plain.runs(task)[0].reason).startswith(said)
 
 
+def test_a_pod_whose_heartbeat_nobody_could_hear_is_not_given_up(plain: Fleet) -> None:
+    plain.cluster.script("workers.runner", "no_room")
+    task = plain.task()
+    plain.until(lambda: len(plain.pods()) == 1)
+    (agent,) = plain.agents()
+    plain.platform.silence_web(300)
+    change(Agent, agent.id, created_at=302, seen_at=302, pod_made_at=301)
+    assert agents.expire_agents() == 0
+    (job,) = plain.platform.all(Job, Job.kind == RUN_AGENT.name)
+    plain.until(lambda: plain.platform.get(Job, job.id).fence > job.fence)
+
+    assert len(plain.runs(task)) == 1
+    assert plain.platform.get(Agent, agent.id).state == "starting"
+
+
 def test_a_run_waits_for_an_image_that_its_pod_can_not_fetch_yet(plain: Fleet) -> None:
     plain.cluster.script("workers.runner", "image_pull", message="connection refused")
     task = plain.task()

@@ -1,0 +1,67 @@
+"""Since when agents can be heard: the sweep looks at them, and a web process takes their heartbeats.
+
+Web processes and workers are started, stopped and lost apart from each other. Nobody is to blame for a silence in which
+nobody listened.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+
+from common.models.agent import Agent
+from common.models.journal import Mark
+from common.services.jobs import set_mark
+from common.transaction import Transaction, transactional
+
+SIGN_SECONDS = 10
+"""How often a web process says that it takes heartbeats."""
+AWAY_SECONDS = 30
+"""The platform was down if no sweep looked at its agents for this long, or no web process was there to hear them."""
+_SWEEP, _WEB = "listening", "hearing"
+
+
+@transactional
+def note_hearing(tx: Transaction) -> None:
+    """A web process takes heartbeats now. Safe to repeat."""
+    set_mark(tx, _WEB, {})
+
+
+def look_since(tx: Transaction) -> datetime | None:
+    """Note that a sweep looks at the agents now. Returns as `heard_since`: now, while nobody could hear them."""
+    since = heard_since(tx)
+    mark = _mark(tx, _SWEEP)
+    if (mark is not None and mark.at < _long_ago(tx)) or _is_web_away(tx):
+        since = tx.now()
+    set_mark(tx, _SWEEP, {"since": since.isoformat() if since else None})
+    return since
+
+
+def heard_since(tx: Transaction) -> datetime | None:
+    """When agents could be heard again after the platform was down for AWAY_SECONDS; None if it never was."""
+    mark = _mark(tx, _SWEEP)
+    kept = mark.value.get("since") if mark is not None else None
+    # Not later than now: the clock may have been set back.
+    return min(datetime.fromisoformat(str(kept)), tx.now()) if kept else None
+
+
+def _is_web_away(tx: Transaction) -> bool:
+    """Whether no web process has given a sign for AWAY_SECONDS, and no agent was heard since either.
+
+    Before the first sign, none is expected.
+    """
+    sign = _mark(tx, _WEB)
+    if sign is None or sign.at >= _long_ago(tx):
+        return False
+    # A worker adds the agents of pods, which counts as the first time that they were seen.
+    was_heard = (Agent.seen_at >= _long_ago(tx), Agent.seen_at > Agent.created_at)
+    return tx.find(select(Agent).where(*was_heard).limit(1)) is None
+
+
+def _mark(tx: Transaction, name: str) -> Mark | None:
+    return tx.find(select(Mark).where(Mark.name == name))
+
+
+def _long_ago(tx: Transaction) -> datetime:
+    return tx.now() - timedelta(seconds=AWAY_SECONDS)
