@@ -19,7 +19,7 @@ class Drain(StrEnum):
     ASKED = "asked"
     """The agent is to drain and was not told so yet."""
     TOLD = "told"
-    """An answer to a heartbeat has told it. It ends when it has no runs."""
+    """It has said that it knows; one of an older version: a heartbeat was answered. It ends when it has no runs."""
 
 
 class Agent(HasState[AgentState], Base):

@@ -99,7 +99,7 @@ class HeartbeatSchema(Schema):
 
     error: why it can't work at all; null or absent: it can, with those of its drivers that work. podName, version,
     slots, capabilities: those with which it was started; absent: as before. What an agent in a pod has is the
-    platform's to say.
+    platform's to say. isDraining: whether its process has been told to drain; absent: it counts as told by the reply.
     """
 
     run_ids = fields.List(Id(), required=True, validate=at_most(1000))
@@ -111,6 +111,7 @@ class HeartbeatSchema(Schema):
     version = Line(40, load_default=None)
     slots = Integer(1, 100, load_default=None)
     capabilities = fields.List(Line(60), load_default=None, validate=at_most(100))
+    is_draining = Boolean(load_default=None)
 
 
 class RunnerDirectiveSchema(SparseSchema):
@@ -240,12 +241,13 @@ def heartbeat(
     version: str | None,
     slots: int | None,
     capabilities: list[str] | None,
+    is_draining: bool | None,
 ) -> object:
     """Report that the agent is alive and which runs it works on. The reply names the runs to drop."""
     is_news = drivers is not None or findings is not None or error != "" or sandbox is not None
     news = AgentNews(drivers, findings, error or None, sandbox) if is_news else None
     setup = AgentSetup(slots, capabilities, pod_name, version)
-    lease_until, directives = services.beat(agent().agent_id, run_ids, news, setup)
+    lease_until, directives = services.beat(agent().agent_id, run_ids, news, setup, is_draining)
     return {"lease_until": lease_until, "directives": directives}
 
 

@@ -182,14 +182,14 @@ class AgentApi:
 
     def heartbeat(
         self, token: str, run_ids: Sequence[str], *, drivers: DriverReport | None, error: str | None,
-        setup: Setup | None,
+        setup: Setup | None, is_draining: bool,
     ) -> tuple[Directive, ...]:  # fmt: skip
-        """Report which runs this agent has; returns the platform's directives.
+        """Report which runs this agent has; returns the platform's directives. is_draining: it was told to drain.
 
         drivers: what changed since the last heartbeat; None: nothing. error: why the agent can't work; None: it can.
         setup: None: as before.
         """
-        body = {"runIds": list(run_ids), "error": error}
+        body: Json = {"runIds": list(run_ids), "error": error, "isDraining": is_draining}
         body |= (drivers.body if drivers else {}) | (setup.body if setup else {})
         reply = self._wire.call_json("POST", "/runner/heartbeat", token=token, json=fit(body))
         return _read(tuple[Directive, ...], reply.get("directives", []))

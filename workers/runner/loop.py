@@ -92,7 +92,7 @@ class Runner:
         self._settings = settings
         self._changed = threading.Condition()
         self._runs: dict[str, Attempt] = {}
-        self._is_draining = False
+        self._is_draining = self._is_told = False
         self.is_killed = False
         self._is_over = False
         self._failure: Misconfigured | None = None
@@ -335,8 +335,14 @@ class Runner:
                 news = None if report == self._reported else report
                 setup = self._setup if self._reported is None else None
                 try:
-                    for directive in api.heartbeat(identity.token, run_ids, drivers=news, error=error, setup=setup):
+                    is_told = self._is_told
+                    for directive in api.heartbeat(
+                        identity.token, run_ids, drivers=news, error=error, setup=setup,
+                        is_draining=is_told or self._is_draining,
+                    ):  # fmt: skip
                         self._obey(directive)
+                    if is_told:
+                        self._drain()
                     self._reported = report
                     backoff.reset()
                 except ProviderUnavailable as error:
@@ -353,7 +359,9 @@ class Runner:
         run_id, what = directive.run_id, directive.do
         if what == "drain" and run_id is None:
             logger.info("draining")
-            self._drain()
+            # Not before the platform knows it: an agent that is gone without that is told again when it is back.
+            self._is_told = True
+            self._beat.set()
         elif what == "cancel" and run_id is not None:
             with self._changed:
                 run = self._runs.get(run_id)

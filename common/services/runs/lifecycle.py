@@ -168,12 +168,13 @@ def drain_agent(tx: Transaction, agent: Agent, *, by: By) -> None:
         tx.record(agent.move_to(AgentState.DRAINING, by))
 
 
-def still_drains(agent: Agent, *, has_runs: bool) -> bool:
-    """Whether an agent that sends a heartbeat again is to drain. has_runs: it names runs, so its process is the same.
+def still_drains(agent: Agent, *, is_same: bool) -> bool:
+    """Whether an agent that sends a heartbeat again is to drain. is_same: its process is the one that was told: it says
+    so, or, of an older version, it names runs.
 
-    One that was told and has no runs ended: this is another process, which a person started to work.
+    One that was told has ended else: this is another process, which a person started to work.
     """
-    return agent.drain == Drain.ASKED or (agent.drain == Drain.TOLD and has_runs)
+    return agent.drain == Drain.ASKED or (agent.drain == Drain.TOLD and is_same)
 
 
 def lose_agent(tx: Transaction, agent: Agent) -> None:

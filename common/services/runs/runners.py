@@ -123,15 +123,13 @@ def register_agent(
 
 @transactional
 def beat(
-    tx: Transaction,
-    agent_id: str,
-    run_ids: Sequence[str],
-    news: AgentNews | None = None,
-    setup: AgentSetup | None = None,
-) -> tuple[datetime, list[Directive]]:
+    tx: Transaction, agent_id: str, run_ids: Sequence[str], news: AgentNews | None = None,
+    setup: AgentSetup | None = None, is_draining: bool | None = None,
+) -> tuple[datetime, list[Directive]]:  # fmt: skip
     """Process a heartbeat of an agent that works on these runs.
 
     news: what changed in what the agent can work with; None: nothing. setup: how it was started; None: as before.
+    is_draining: whether its process knows that it is to drain; None: it is of an older version, which does not say.
     Returns until when the agent counts as alive without another heartbeat, and instructions for it.
     """
     named = [run for run in (tx.session.get(Run, run_id) for run_id in run_ids) if run and run.agent_id == agent_id]
@@ -168,13 +166,13 @@ def beat(
         show_report(agent, report)
     if setup is not None:
         show_setup(agent, setup)
-    _show_state(tx, agent, has_runs=bool(run_ids))
+    _show_state(tx, agent, is_same=bool(run_ids) if is_draining is None else is_draining)
     held = held_among(tx, [run.task_id for run in named])
     unwanted = [run for run in named if run.state is RunState.ENDED or run.stop_reason or run.task_id in held]
     directives = [Directive("cancel", run.id) for run in unwanted]
     directives += [Directive("cancel", run_id) for run_id in run_ids if run_id not in {run.id for run in named}]
     if agent.state is AgentState.DRAINING:
-        agent.drain = Drain.TOLD
+        agent.drain = agent.drain if is_draining is False else Drain.TOLD
         directives.append(Directive("drain"))
     return tx.now() + timedelta(seconds=AGENT_LOST_SECONDS), directives
 
@@ -186,9 +184,9 @@ def _unclaimed(tx: Transaction, agent_id: str) -> Sequence[str]:
     return tx.session.scalars(query).all()
 
 
-def _show_state(tx: Transaction, agent: Agent, *, has_runs: bool) -> None:
-    """has_runs: the heartbeat names runs."""
-    if agent.state is AgentState.OFFLINE and lifecycle.still_drains(agent, has_runs=has_runs):
+def _show_state(tx: Transaction, agent: Agent, *, is_same: bool) -> None:
+    """is_same: see `still_drains`."""
+    if agent.state is AgentState.OFFLINE and lifecycle.still_drains(agent, is_same=is_same):
         lifecycle.drain_agent(tx, agent, by=By.PLATFORM)
     elif agent.error is not None:
         lifecycle.stop_agent(tx, agent)

@@ -285,6 +285,28 @@ def test_a_drain_outlasts_a_minute_without_a_network(world: World, is_told: bool
     assert get(Agent, agent_id).state == "draining"
 
 
+def test_a_drain_counts_as_told_once_the_agent_says_so(world: World) -> None:
+    """The answer to a heartbeat may be lost, and its process end, or be offline, before the next one."""
+    agent, agent_id = world.agent()
+
+    def told(*, is_draining: bool) -> list[dict[str, str]]:
+        reply = agent.post("/api/runner/heartbeat", json={"runIds": [], "isDraining": is_draining})
+        directives: list[dict[str, str]] = reply.json["directives"]
+        return directives
+
+    world.client.post(f"/api/agents/{agent_id}/drain", json={})
+    for _ in range(2):
+        assert told(is_draining=False) == [{"do": "drain"}]
+        fall_silent(agent_id)
+
+    assert told(is_draining=True) == [{"do": "drain"}]
+    fall_silent(agent_id)
+    assert told(is_draining=True) == [{"do": "drain"}], "it is the same process"
+    fall_silent(agent_id)
+    assert told(is_draining=False) == [], "another one was started"
+    assert get(Agent, agent_id).state == "idle"
+
+
 def test_an_ended_drain_is_forgotten_by_an_agent_that_is_offline(world: World) -> None:
     agent, agent_id = world.agent()
     world.client.post(f"/api/agents/{agent_id}/drain", json={})

@@ -88,7 +88,9 @@ def test_a_drained_agent_finishes_what_it_has_and_exits(
     platform.direct({"do": "drain"})
     eventually(lambda: not platform.directives, "the agent is told")
     told = len(platform.heartbeats)
-    eventually(lambda: len(platform.heartbeats) > told, "the next heartbeat, which comes after it obeyed")
+    eventually(lambda: len(platform.heartbeats) > told + 1, "a heartbeat after the one that says that it knows")
+    said = [body["isDraining"] for body in platform.heartbeat_bodies]
+    assert (said[0], said[-1]) == (False, True)
     later = platform.add_run("run-2", repository, steps("- say: never"))
 
     go.touch()
