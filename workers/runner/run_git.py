@@ -10,7 +10,7 @@ import collections
 import re
 import secrets
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -107,12 +107,14 @@ class RunGit:
         together. Raises CutShort if one exits with 1 because the disk is full. See `run` for the rest.
         """
         mark = secrets.token_hex(8)
-        code, lines = self._output(_asking(after, questions, mark), questions[-1][0], cwd, place=place, more=more)
+        ends = {f"{mark} 0", f"{mark} 1"}
+        asking = _asking(after, questions, mark)
+        code, lines = self._output(asking, questions[-1][0], cwd, place=place, more=more, ends=ends)
         if code != 0:
             raise self._failure("", code, lines)
         parts: list[list[str]] = [[]]
         for line in lines:
-            if line in {f"{mark} 0", f"{mark} 1"}:
+            if line in ends:
                 if line.endswith("1"):
                     parts[-1] = [] if len(parts) > 1 else self._tolerated(parts[0])
                 parts.append([])
@@ -131,10 +133,19 @@ class RunGit:
         place: Place | None,
         credential: bool = False,
         more: Mapping[str, str] | None = None,
+        ends: Collection[str] = (),
     ) -> tuple[int, list[str]]:
-        """The exit code and the lines. name: of the command, for messages."""
-        # The output of these commands is short; of unexpectedly long output only the end is kept.
-        lines: collections.deque[str] = collections.deque(maxlen=_MOST_LINES)
+        """The exit code and the lines. name: of the command, for messages. ends: the last lines of parts of the output.
+
+        The output of these commands is short. Of a part that is unexpectedly long, only the end is kept.
+        """
+        parts = [collections.deque[str](maxlen=_MOST_LINES)]
+
+        def keep(line: str) -> None:
+            parts[-1].append(line)
+            if line in ends:
+                parts.append(collections.deque(maxlen=_MOST_LINES))
+
         base = dict(self.environ) | _QUIET | dict(more or {})
         environ = git_environment(base, _credential_config(self.remote) if credential else ())
         seconds = _NETWORK_SECONDS if credential else _LOCAL_SECONDS
@@ -145,14 +156,14 @@ class RunGit:
                 environ=environ,
                 place=place,
                 cancellation=self.cancellation,
-                on_line=lines.append,
+                on_line=keep,
                 timeout_seconds=seconds,
             )
         except TimedOut as error:
             raise CutShort(f"git {name} took longer than {seconds} s") from error
         except OSError as error:
             raise ProviderRefused(f"git can't be started: {error.strerror}", code="no_git") from error
-        return code, list(lines)
+        return code, [line for part in parts for line in part]
 
     def _tolerated(self, lines: list[str]) -> list[str]:
         """The lines of commands of which one exited with 1. Raises CutShort if the machine made it fail."""

@@ -1,4 +1,4 @@
-"""What git in a run's clone takes for changed before anybody has changed it: nothing."""
+"""What git says of a run's clone before anybody has changed it: that nothing is, and its whole message."""
 
 from __future__ import annotations
 
@@ -38,3 +38,17 @@ def test_files_that_the_attributes_would_change_are_changed_by_their_driver_alon
     (workspace.path / "scripts" / "run.bat").write_bytes(b"exit\r\n")
     workspace.push(workspace.commit_all("End it"))
     assert git("show", "task-1:scripts/run.bat", cwd=repository) == "exit"
+
+
+def test_a_message_of_very_many_lines_keeps_no_run_from_starting(tmp_path: Path) -> None:
+    repository, run = make_repository(tmp_path / "forge"), tmp_path / "run"
+    workspace = Workspace(run, Clone(str(repository), "task-1", "main"), Cancellation(), confinement(run))
+    workspace.clone()
+    (tmp_path / "message").write_text("Import\n\n" + "".join(f"line {number}\n" for number in range(12_000)))
+    git("commit", "--quiet", "--allow-empty", "-F", str(tmp_path / "message"), cwd=workspace.path)
+
+    commit, message = workspace.head_and_message()
+
+    assert commit == git("rev-parse", "HEAD", cwd=workspace.path)
+    assert message.splitlines()[-1] == "line 11999"
+    assert workspace.commit_all("Nothing to add") is None
