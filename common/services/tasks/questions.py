@@ -69,6 +69,7 @@ def _ask_again(tx: Transaction, task: Task, question: Question, *, run_id: str |
         question.run_id = run_id
     if is_blocking and not question.is_blocking:
         question.is_blocking = True
+        question.asked_at = tx.now()  # nobody had to answer before
         _set_times(tx, task, question)
     if question.is_blocking and task.state is TaskState.IN_PROGRESS:
         _announce(tx, task, question)

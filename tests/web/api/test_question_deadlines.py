@@ -104,6 +104,23 @@ def test_at_the_deadline_the_task_fails_and_says_so(world: World) -> None:
     assert len(events("task:status_changed", of="failed")) == 1
 
 
+def test_a_question_that_blocks_only_later_has_its_whole_time_from_then_on_and_its_task_says_so(world: World) -> None:
+    asking = Asking(world, question_rules=RULES)
+    question = asking.ask(blocking=False)
+    pass_time(question, 90)
+    assert asking.ask(blocking=True) == question
+    asking.finish("waiting")
+    pass_time(question, 59)
+    sweep()
+    assert asking.state == ("needs_input", None)
+
+    pass_time(question, 2)
+    sweep()
+
+    shown = asking.world.client.get(f"/api/tasks/{asking.task_id}").json["task"]
+    assert (shown["state"], shown["error"]) == ("failed", "nobody answered within 60 minutes: Which colour?")
+
+
 def test_at_the_deadline_a_run_that_still_waits_ends(world: World) -> None:
     asking = Asking(world, question_rules=RULES)
     question = asking.ask()
