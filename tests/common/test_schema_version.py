@@ -1,16 +1,19 @@
-"""A database that a newer version has upgraded: every way into it says so in one line, and changes nothing."""
+"""The versions of the schema: a database that a newer version has upgraded is one line, and nothing is changed."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, text
 
+from common.services.health import schema
 from tests.databases import create_schema, sqlite_url
 from tests.patience import PATIENCE_SECONDS
 from tests.servers import ROOT, MariaDB
@@ -78,3 +81,11 @@ def test_an_upgrade_waits_for_another_process_that_writes(tmp_path: Path) -> Non
         writer.execute("COMMIT")
         assert upgrade.wait(PATIENCE_SECONDS) == 0
     writer.close()
+
+
+def test_a_checkout_may_have_a_percent_sign_in_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "50% %(here)s"
+    shutil.copytree(schema.MIGRATIONS, folder)
+    monkeypatch.setattr(schema, "MIGRATIONS", folder)
+
+    assert ScriptDirectory.from_config(schema._config()).get_current_head() == schema._revisions()[-1]

@@ -137,7 +137,8 @@ def _revisions() -> list[str]:
 def _config() -> Any:
     """An alembic Config."""
     config = importlib.import_module("alembic.config").Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
+    # A Config reads its values as templates.
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     logging.getLogger("alembic").setLevel(logging.WARNING)
     return config
 
