@@ -21,6 +21,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from common.machine.children import base_environment, exit_words, kill_group
+from common.machine.homes import user_home
 from common.machine.locks import locked
 from common.machine.waiting import Deadline
 from workers.devtools import BrowserGone, BrowserLate, DevTools, Message, part, text
@@ -112,7 +113,8 @@ class Photographer:
     def _walls(self, home: Path, url: str) -> Walls:
         host, port = _place(url)
         folders = {path.parent for path in (self.program, self.program.resolve()) if not is_system(path)}
-        shown = tuple(folder for folder in sorted(folders) if not Path.home().is_relative_to(folder))
+        own = user_home()
+        shown = tuple(folder for folder in sorted(folders) if own is None or not own.is_relative_to(folder))
         return Walls(home=home, readable=shown, doors=(Door(host, port, inner_port=_DOOR_PORT),), bounds=_BOUNDS)
 
 

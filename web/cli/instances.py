@@ -13,6 +13,7 @@ from pathlib import Path
 
 from common.errors import Misconfigured
 from common.machine.files import replace_file
+from common.machine.homes import user_home
 
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
@@ -59,15 +60,26 @@ class Kept:
 
 
 def kept_path() -> Path:
-    """The file, whether or not it exists."""
-    base = os.environ.get("XDG_CONFIG_HOME") or ""
+    """The file, whether or not it exists. Raises Misconfigured if this user has no place for it."""
+    path = _path()
+    if path is None:
+        raise Misconfigured("this user has no home, so no login can be kept: set HOME or XDG_CONFIG_HOME")
+    return path
+
+
+def _path() -> Path | None:
     # The specification says that a relative path is to be ignored.
-    return (Path(base) if Path(base).is_absolute() else Path.home() / ".config") / "aiworker" / "instances.json"
+    if (base := Path(os.environ.get("XDG_CONFIG_HOME") or "")).is_absolute():
+        return base / "aiworker" / "instances.json"
+    own = user_home()
+    return None if own is None else own / ".config" / "aiworker" / "instances.json"
 
 
 def read_kept() -> Kept:
     """What the file holds; nothing if there is none. Raises Misconfigured if it can't be used."""
-    path = kept_path()
+    path = _path()
+    if path is None:
+        return Kept()
     try:
         if path.stat().st_mode & _OTHERS:
             raise Misconfigured(f"other users can read the tokens in {path}; close it with: chmod 600 {path}")

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from common.errors import Misconfigured
 from common.machine.files import replace_file, write_new
+from common.machine.homes import user_home
 
 UNIT = "aiworker.service"
 STOP_SECONDS = 120
@@ -160,7 +161,12 @@ def _user_option(service: Service) -> str:
 
 
 def _config_home() -> Path:
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    if given := os.environ.get("XDG_CONFIG_HOME"):
+        return Path(given)
+    own = user_home()
+    if own is None:
+        raise Misconfigured("this user has no home for the service's files: set HOME, or add --system as root")
+    return own / ".config"
 
 
 def _quoted(word: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from common.machine.homes import user_home
 from workers.sandbox.system_folders import is_system
 
 
@@ -21,7 +22,7 @@ def program_files(words: Sequence[str]) -> tuple[Path, ...]:
 
 
 def _shown(place: Path) -> Path | None:
-    never = {Path.home(), Path("/")}
+    never = {user_home(), Path("/")}
     for folder in reversed(place.parents):
         if folder.name == "node_modules":
             return folder

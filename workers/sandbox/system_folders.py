@@ -13,6 +13,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from common.machine.homes import user_home
+
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/opt", "/nix/store", "/snap/bin")
 """Links among them, as of a merged /usr, are made again as links."""
 ETC = (
@@ -132,7 +134,8 @@ def toolchains(search_path: str, hidden: tuple[Path, ...]) -> list[Path]:
     A folder of a version manager is shown as a whole, an installed tree (`<tree>/bin` beside `<tree>/lib`) too, and
     of any other entry itself alone. A home is never shown. An answer is kept: a folder that is made later is not seen.
     """
-    homes = {Path.home(), Path("/root"), Path("/")}
+    own = user_home()
+    homes = {Path("/root"), Path("/")} | ({own} if own else set())
     never = [*hidden, *homes, *(home / ".local" for home in homes)]
     found: set[Path] = set()
     for entry in filter(os.path.isabs, search_path.split(os.pathsep)):
@@ -141,9 +144,10 @@ def toolchains(search_path: str, hidden: tuple[Path, ...]) -> list[Path]:
             chosen = tree if not _contains(tree, never) else place
             if os.path.isdir(place) and not is_system(chosen) and not _contains(chosen, never):
                 found.add(chosen)
-    rustup = Path.home() / ".rustup"
-    if Path.home() / ".cargo" / "bin" in found and rustup.is_dir() and not _contains(rustup, never):
-        found.add(rustup)
+    if own and own / ".cargo" / "bin" in found:
+        rustup = own / ".rustup"
+        if rustup.is_dir() and not _contains(rustup, never):
+            found.add(rustup)
     return sorted(found)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import pwd
 import stat
 from pathlib import Path
 
@@ -122,6 +123,22 @@ def test_the_address_and_the_token_may_come_from_files(
     assert said == f"aiworker: AIWORKER_TOKEN_FILE={tmp_path}/none can't be read: No such file or directory"
     # What an option says is not looked for in a file.
     assert "check --token" in aiworker("--token", "aiw_no", "whoami", code=1, AIWORKER_TOKEN_FILE="/none")
+
+
+def test_a_user_without_a_home_needs_none_for_a_command_and_is_told_so_at_login(
+    address: str, ada: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with a uid that the machine has no account of."""
+    for name in ("HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
+
+    said = log_in(monkeypatch, address, "--user", "ada", "--password-stdin", code=1)
+
+    assert said == "aiworker: this user has no home, so no login can be kept: set HOME or XDG_CONFIG_HOME"
+    assert names_of_tokens(ada) == []
+    assert "you are not logged in" in aiworker("logout", code=1)
+    assert "ada" in aiworker("whoami", AIWORKER_URL=address, AIWORKER_TOKEN=builders.a_token(ada))
 
 
 def test_a_file_that_others_can_read_or_that_is_damaged_is_not_used(config_folder: Path) -> None:

@@ -81,6 +81,20 @@ def test_a_data_directory_of_nobody_here_asks_for_an_account(tmp_path: Path, mon
     assert parsed(printed)["Service"]["User"] == ["daemon"]
 
 
+def test_a_user_without_a_home_is_told_so_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    monkeypatch.setenv("AIWORKER_DATA_DIR", str(tmp_path))
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
+
+    refused = CliRunner().invoke(cli, ["service", "install", "--print"])
+
+    assert str(refused.exception) == (
+        "this user has no home for the service's files: set HOME, or add --system as root"
+    )
+
+
 def test_installing_writes_the_unit_and_a_file_for_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.setenv("AIWORKER_DATA_DIR", "/srv/aiworker")

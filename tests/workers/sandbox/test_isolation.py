@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import secrets
 import signal
 import socket
@@ -165,7 +166,7 @@ def test_a_required_sandbox_that_cannot_be_made_starts_nothing(tmp_path: Path, m
     assert (plain.argv, plain.environ, plain.is_confined) == (("true",), {"A": "b"}, False)
 
 
-def test_of_a_home_only_toolchains_are_shown(tmp_path: Path) -> None:
+def test_of_a_home_only_toolchains_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for place in (
         "h/.nvm/versions/node/v22/bin",
         "h/tools/jdk/bin",
@@ -181,5 +182,10 @@ def test_of_a_home_only_toolchains_are_shown(tmp_path: Path) -> None:
     )
 
     shown = toolchains(search_path, hidden=(tmp_path / "data/secret",))
+    toolchains.cache_clear()
+    with monkeypatch.context() as without_home:
+        without_home.delenv("HOME")
+        without_home.setattr(pwd, "getpwuid", {}.__getitem__)
+        assert toolchains(search_path, hidden=(tmp_path / "data/secret",)) == shown
 
     assert shown == [tmp_path / "h/.nvm", tmp_path / "h/bin", tmp_path / "h/tools/jdk"]
