@@ -16,6 +16,11 @@ _NO_HOST = re.compile(r"[/@\s]")
 _SLUG = re.compile(r"[a-z0-9-]{1,40}")
 
 
+def is_utf_8(text: str) -> bool:
+    """Whether what the system gave was UTF-8. Python reads another byte as half of a surrogate pair."""
+    return not any("\ud800" <= sign <= "\udfff" for sign in text)
+
+
 class Environment:
     """Environment variables by name, including `X_FILE`. Wrong values raise Misconfigured with the variable's name.
 
@@ -45,8 +50,7 @@ class Environment:
         found = self.found(*names)
         if found is None:
             return None
-        # Python reads a byte that is not UTF-8 as half of a surrogate pair.
-        if any("\ud800" <= sign <= "\udfff" for sign in found[1]):
+        if not is_utf_8(found[1]):
             raise Misconfigured(f"{found[0]} is not text in UTF-8")
         return found[1]
 
@@ -66,8 +70,11 @@ class Environment:
         return self.text(*names) or default
 
     def folder(self, name: str, *, default: str) -> Path:
-        """An absolute path; `~` stands for the user's home."""
-        return self.path(name) or Path(default).absolute()
+        """An absolute path in UTF-8, so that programs can tell each other of it; `~` stands for the user's home."""
+        path = self.path(name) or Path(default).absolute()
+        if not is_utf_8(str(path)):
+            raise Misconfigured(f"{name} is {str(path)!r}, which is not text in UTF-8: name another folder")
+        return path
 
     def path(self, name: str) -> Path | None:
         """An absolute path; `~` stands for the user's home. None if the variable is not set."""

@@ -173,6 +173,16 @@ def test_a_secret_that_is_not_utf_8_is_refused_by_name_and_not_shown(name: str, 
     assert refused(name, "caf\udce9" * 9, tmp_path) == f"{name} is not text in UTF-8"
 
 
+def test_a_data_directory_that_is_not_utf_8_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "caf\udce9"
+    said = r"AIWORKER_DATA_DIR is '{}', which is not text in UTF-8: name another folder"
+    assert refused("AIWORKER_DATA_DIR", str(folder), folder) == said.format(f"{tmp_path}/caf\\udce9")
+
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    assert refused("AIWORKER_DATA_DIR", "", folder) == said.format(f"{tmp_path}/caf\\udce9/.aiworker")
+
+
 @pytest.mark.parametrize("name", ["AIWORKER_DATA_DIR", "AIWORKER_ADVISORIES"])
 def test_the_home_of_a_user_that_is_not_here_is_refused_by_name(name: str, tmp_path: Path) -> None:
     assert refused(name, "~nobody-of-that-name/aiworker", tmp_path) == (

@@ -19,7 +19,7 @@ from common.machine.locks import locked
 from common.machine.log_lines import log_lines_of_json
 from common.machine.open_files import allow_many_files
 from common.settings.agents import AgentSettings
-from common.settings.environment import Environment, web_address
+from common.settings.environment import Environment, is_utf_8, web_address
 from common.settings.log_level import read_log_level
 from common.settings.private_files import PRIVATE_UMASK
 from common.settings.sandbox import SandboxSettings
@@ -75,6 +75,8 @@ def _settings(arguments: argparse.Namespace) -> RunnerSettings:
         raise Misconfigured(f"--url {arguments.url} is not an http or https address")
     if not 1 <= arguments.slots <= 100:
         raise Misconfigured(f"--slots {arguments.slots} is not a number from 1 to 100")
+    if not is_utf_8(str(arguments.work_dir.absolute())):
+        raise Misconfigured(f"--work-dir {str(arguments.work_dir)!r} is not text in UTF-8: name another folder")
     drivers = wanted_names(arguments.driver)
     DriverOffer(drivers)
     own, sandbox = AgentSettings.from_env(), SandboxSettings.with_stores_blocked()

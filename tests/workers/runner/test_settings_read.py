@@ -50,6 +50,11 @@ def test_the_stores_that_its_environment_names_are_blocked(tmp_path: Path, monke
     assert read(tmp_path).blocked == ("10.1.0.0/16", "192.0.2.7/32", "192.0.2.8/32")
 
 
+def test_a_work_directory_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match=r"--work-dir .* is not text in UTF-8"):
+        read(tmp_path / "caf\udce9")
+
+
 def test_a_number_may_come_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "seconds").write_text("7.5\n")
     (tmp_path / "bytes").write_text("4096\n")
