@@ -134,7 +134,7 @@ export function ago(at) {
 }
 
 export const exact = (at) => (at ? new Date(at).toLocaleString(locale()) : "");
-export const clock = (at) => (at ? new Date(at).toLocaleTimeString(locale(), { hour12: false }) : "");
+export const clock = (at) => (at ? new Date(at).toLocaleTimeString(locale(), { hourCycle: "h23" }) : "");
 // The last 8 hex digits of an id: the first ones are a clock and look alike.
 export const shortId = (id) => (id ? String(id).replaceAll("-", "").slice(-8) : "");
 export const sha = (commit) => (commit ? commit.slice(0, 8) : "");

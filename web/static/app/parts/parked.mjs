@@ -4,7 +4,7 @@ import { html } from "../html.mjs";
 import { intl, t } from "../language.mjs";
 import { serverText } from "../server-texts.mjs";
 
-const TIME = { hour: "2-digit", minute: "2-digit", hour12: false };
+const TIME = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
 const DAY_AND_TIME = { month: "short", day: "numeric", ...TIME };
 
 // "14:05", or with the day if it is another one.
