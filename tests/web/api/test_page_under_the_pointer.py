@@ -33,6 +33,21 @@ def test_a_card_stays_where_it_is_under_a_pressed_pointer(source_reader: PageRea
     expect(source_reader.see("board-column-in_progress").get_by_test_id("task-card")).to_have_count(1)
 
 
+def test_a_click_that_opens_the_systems_menu_holds_no_card(source_reader: PageReader, plain_world: World) -> None:
+    """As Ctrl and a click do on macOS: the menu hears the pointer come up, and the page does not."""
+    project = plain_world.project()
+    task = plain_world.task(project, "Greet in Spanish")
+    source_reader.open()
+    card = source_reader.see("task-card")
+    for event in ("pointerdown", "contextmenu"):
+        card.dispatch_event(event, {"isPrimary": True, "button": 0, "ctrlKey": True})
+    put(Task, task.id, state_="in_progress", phase_="queued")
+
+    source_reader.page.evaluate(MOVE_CARD, [project.id, task.id])
+
+    expect(source_reader.see("board-column-in_progress").get_by_test_id("task-card")).to_have_count(1)
+
+
 def test_a_column_that_is_scrolled_stays_where_it_is_when_the_card_with_the_focus_moves(
     source_reader: PageReader, plain_world: World
 ) -> None:

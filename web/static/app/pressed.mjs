@@ -22,6 +22,9 @@ export function press(event) {
         resolve();
       });
     };
-    for (const name of ["pointerup", "pointercancel"]) addEventListener(name, end, { signal: stop.signal });
+    // A menu of the system's, as Ctrl and a click open it on macOS, hears the pointer that comes up.
+    for (const name of ["pointerup", "pointercancel", "contextmenu"]) {
+      addEventListener(name, end, { signal: stop.signal });
+    }
   });
 }
