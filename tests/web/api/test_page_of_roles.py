@@ -68,6 +68,29 @@ def test_who_is_given_another_role_in_a_restricted_project_is_offered_what_it_al
     expect(maya.see("task-new")).to_have_count(1)
 
 
+def test_who_may_only_read_by_now_has_nothing_selected(maya: PageReader, plain_world: World) -> None:
+    world = plain_world
+    project = world.project("Hidden")
+    world.task(project, "Greet")
+    user_id = world.users["maya"].id
+    member = f"/api/projects/{project.id}/members/{user_id}"
+    assert world.client.put(member, json={"role": "member"}).status_code == 200
+    put(Project, project.id, is_restricted=True)
+    feed = LiveFeed(maya.page)
+    maya.open(f"#/projects/{project.id}")
+    maya.see("task-card").focus()
+    maya.page.keyboard.press("x")
+    expect(maya.see("selection")).to_contain_text("1 selected")
+    # So that max may change it.
+    put(Project, project.id, is_restricted=False)
+    assert world.client.put(member, json={"role": "viewer"}).status_code == 200
+    put(Project, project.id, is_restricted=True)
+
+    feed.tell("project:member_changed", project.id, feed.SEQ + 1, userId=user_id, username="maya", newRole="viewer")
+
+    expect(maya.see("selection")).to_have_count(0)
+
+
 def test_a_project_that_everybody_sees_is_as_the_platforms_role_says(maya: PageReader, plain_world: World) -> None:
     world = plain_world
     project = world.project("Open")

@@ -56,7 +56,10 @@ export function Selection() {
   const among = (...states) => chosen.filter(({ state }) => states.includes(state));
   useKeyDown((event) => event.key === "Escape" && !event.target.closest("dialog,.panel") && clear());
   useEffect(() => clear, []);
-  if (!chosen.length) return null;
+  // Who may only read by now has nothing to select for.
+  const isMember = may("member");
+  useEffect(() => void (isMember || clear()), [isMember]);
+  if (!chosen.length || !isMember) return null;
   const ready = among("ready_to_test");
   const approved = among("approved");
   const [waiting, cancellable] = [true, false].map((waits) =>
