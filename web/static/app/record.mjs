@@ -19,11 +19,12 @@ export function useRecord(key, ask, concerns, limit = MOST) {
     try {
       const { events } = await ask({ order: "newest", beforeSeq, limit });
       if (latest.current.key !== key) return;
-      setState((old) => ({
-        events: beforeSeq ? [...old.events, ...events] : events,
-        hasMore: events.length === limit,
-        error: null,
-      }));
+      setState((old) => {
+        // The newest were read again meanwhile: between them and these may be others.
+        if (beforeSeq && old.events.at(-1)?.seq !== beforeSeq) return old;
+        const shown = beforeSeq ? [...old.events, ...events] : events;
+        return { events: shown, hasMore: events.length === limit, error: null };
+      });
     } catch (error) {
       if (latest.current.key !== key) return;
       // What is shown stays: the button that asked for more says what failed.
