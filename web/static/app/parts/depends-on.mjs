@@ -11,15 +11,16 @@ export const isCancelled = ({ state }) => state === "cancelled";
 
 // The tasks to choose from, [{id, title, state}]; of one that is not known here: {id, title}.
 // chosen: the ids of those that are ticked. asks: read those, too, that the board does not show. except: the id of the
-// task itself.
-export function useOthers({ projectId, chosen, asks, except }) {
+// task itself. stored: the ids of those that it waits for so far, which may be ticked again.
+export function useOthers({ projectId, chosen, asks, except, stored = [] }) {
   // The board may show fewer, by its filter or as columns are long.
   const { value } = useRead(asks ? "/tasks" : null, { projectId, limit: MOST_OTHERS });
   const known = new Map([...(value?.tasks || []), ...(tasks.value?.values() || [])].map((task) => [task.id, task]));
   known.delete(except);
   // What is ticked stays, also what is not known here any more or cancelled: that one has to be taken out.
-  const others = [...known.values()].filter((task) => !isCancelled(task) || chosen.includes(task.id));
-  const away = chosen.filter((id) => !known.has(id)).map((id) => ({ id, title: shortId(id) }));
+  const kept = new Set([...chosen, ...stored]);
+  const others = [...known.values()].filter((task) => !isCancelled(task) || kept.has(task.id));
+  const away = [...kept].filter((id) => !known.has(id)).map((id) => ({ id, title: shortId(id) }));
   return [...others, ...away];
 }
 

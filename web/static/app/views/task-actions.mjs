@@ -86,7 +86,8 @@ const trimmed = ({ title, ...others }) => ({ ...others, title: title.trim() });
 function Wishes({ task, form }) {
   const chosen = idsOf(form.draft.dependsOn);
   const [isOpen, setOpen] = useState(WISHES.some((name) => form.draft[name]) || hasLimits(form.draft, "limits"));
-  const others = useOthers({ projectId: task.projectId, chosen, asks: isOpen, except: task.id });
+  const stored = (task.dependsOn || []).map(idOf);
+  const others = useOthers({ projectId: task.projectId, chosen, asks: isOpen, except: task.id, stored });
   const titleOf = (id) => others.find((one) => one.id === id)?.title || shortId(id);
   return html`<details open=${isOpen} onToggle=${(event) => setOpen(event.currentTarget.open)}>
     <summary>${t("More")}</summary>
