@@ -150,7 +150,7 @@ def _is_finished(worktree: str, ask: Callable[..., list[list[str]]]) -> bool:
     """Whether HEAD of the main working tree has all commits of this one, and this one has no other changes."""
     try:
         (), commits, changes = ask(
-            ["-C", worktree, "rev-list", "--max-count=1", "HEAD", "^main-worktree/HEAD"],
+            ["-C", worktree, "rev-list", "--max-count=1", "HEAD", "^main-worktree/HEAD", "--"],
             ["--no-optional-locks", "-C", worktree, "status", "--porcelain"],
         )
     except (CutShort, ProviderRefused):

@@ -154,7 +154,7 @@ class Workspace:
 
     def head_and_message(self) -> tuple[str, str]:
         """Return the SHA of HEAD in the working tree, and its whole commit message."""
-        (), head, message = self._answers(verify("HEAD^{commit}"), ["log", "-1", "--format=%B", "HEAD"])
+        (), head, message = self._answers(verify("HEAD^{commit}"), ["log", "-1", "--format=%B", "HEAD", "--"])
         return object_name(head), "\n".join(message)
 
     def committed_text(self, name: str, *, commit: str = "HEAD") -> str:

@@ -94,6 +94,16 @@ def test_the_drivers_own_commits_are_pushed_as_they_are(workspace: Workspace, re
     assert checkpoint(workspace) == workspace.head() == head(repository)
 
 
+def test_a_file_named_like_a_revision_is_no_obstacle(workspace: Workspace, repository: Path) -> None:
+    (workspace.path / "HEAD").write_text("x")
+    git("add", "HEAD", cwd=workspace.path)
+    git("commit", "-q", "-m", "Own", cwd=workspace.path)
+
+    assert workspace.commit_all("Done") is None
+    assert workspace.push() == head(repository)
+    assert files(repository) == ["HEAD", "README.md", "app.txt"]
+
+
 def test_the_last_commit_is_the_only_one_without_checkpoints(workspace: Workspace, repository: Path) -> None:
     start = head(repository)
     (workspace.path / "new").write_text("x")

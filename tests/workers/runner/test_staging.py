@@ -172,6 +172,17 @@ def test_a_worktree_is_committed_as_files_until_the_branch_has_its_work(workspac
     assert files(repository) == ["own.py", "work.py"]
 
 
+def test_a_worktree_with_a_file_named_like_a_revision_ends_as_others_do(workspace: Workspace, repository: Path) -> None:
+    (workspace.path / "HEAD").write_text("x")
+    git("add", ".", cwd=workspace.path)
+    git("commit", "--quiet", "--message", "Own", cwd=workspace.path)
+    git("worktree", "add", "--quiet", str(workspace.path / ".worktrees" / "own"), "-b", "own", cwd=workspace.path)
+
+    commit(workspace)
+
+    assert files(repository) == ["HEAD", "work.py"]
+
+
 def test_more_repositories_than_a_command_can_name_are_no_obstacle(workspace: Workspace, repository: Path) -> None:
     for number in range(400):
         (workspace.path / f"{number:03}" / ".git").mkdir(parents=True)
