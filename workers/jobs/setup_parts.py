@@ -168,7 +168,8 @@ def _drop(place: object, key: Key) -> None:
 
 
 def _read_json(text: str) -> Document:
-    found = json.loads(text)
+    # npm and node pass over a byte order mark.
+    found = json.loads(text.removeprefix("\ufeff"))
     if not isinstance(found, dict):
         raise ValueError("it is no object")
     return found

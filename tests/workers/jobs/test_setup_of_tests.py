@@ -375,6 +375,14 @@ def test_half_of_a_surrogate_pair_in_a_package_file_stays() -> None:
     assert json.loads(text.encode()) == {"scripts": {"test": "jest"}, "description": "\ud800"}
 
 
+def test_a_byte_order_mark_before_a_package_file_is_no_part_of_it() -> None:
+    old, new = (text.encode("utf-8-sig") for text in (PACKAGE % "sh a.sh", PACKAGE % "sh a.sh" + "\n"))
+    assert setup_parts.same_parts("package.json", old, new)
+    assert list(setup_parts.scripts_in("package.json", old)) == [("test", "sh a.sh")]
+    text = setup_parts.with_parts_of("package.json", old, (PACKAGE % "true").encode("utf-8-sig"))
+    assert json.loads(text or "") == json.loads(PACKAGE % "sh a.sh")
+
+
 @pytest.mark.parametrize("bad", [b"{", b"[1]", b"\xff", b"[" * 100_000])
 def test_what_cannot_be_read_is_no_part(bad: bytes) -> None:
     assert setup_parts.with_parts_of("package.json", b"{}", bad) is None
