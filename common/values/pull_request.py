@@ -32,8 +32,9 @@ class PullRequest:
 
 @dataclass(frozen=True)
 class PullComment:
-    """A person's comment on a pull request. path, line: None for a general comment.
+    """A person's comment on a pull request. path, line, side: None for a general comment.
 
+    side: `new`, or `old` if the line is one of the version before the change.
     id: given by the forge, unique within one pull request. asks_for_change: it belongs to a review that requests
     changes.
     """
@@ -43,6 +44,7 @@ class PullComment:
     body: str
     path: str | None = None
     line: int | None = None
+    side: str | None = None
     asks_for_change: bool = False
 
 

@@ -220,7 +220,7 @@ def _store_comments(tx: Transaction, task: Task, remarks: Sequence[PullComment])
         tx.add(
             Comment(
                 id=row_id, task_id=task.id, parent_id=None, kind=kind, author=remark.author[:140], body=remark.body,
-                path=remark.path, line=remark.line, created_at=tx.now(),
+                path=remark.path, line=remark.line, side=remark.side, created_at=tx.now(),
             )
         )  # fmt: skip
     return asks_for_change

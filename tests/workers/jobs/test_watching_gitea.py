@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from common.jobs import PROTECT_PROJECT, WATCH_REPOSITORY, Lease
-from common.models import EventRow, Job, Project, Push, TaskGroup
+from common.models import Comment, EventRow, Job, Project, Push, TaskGroup
 from common.providers.forge import forge
 from common.services import jobs
 from common.services.delivery import task_groups
@@ -357,6 +357,20 @@ def test_a_review_that_asks_for_changes_sends_the_task_back_once(shop: Shop) -> 
 
     assert (shop.task.state, shop.task.round) == ("in_progress", 2)
     assert sorted(shop.remarks()) == [("rejection", "ada", "Not yet", None), ("rejection", "ada", "Why?", "a")]
+
+
+def test_a_remark_stands_on_the_side_of_the_change_that_it_was_written_on(shop: Shop) -> None:
+    # services/convert/pull_review.go: a line that the change removes is `original_position`, and `position` is 0.
+    remarks = [
+        {"path": "a", "position": 0, "original_position": 3, "body": "Keep this"},
+        {"path": "a", "position": 3, "original_position": 0, "body": "Why this?"},
+    ]
+    add_review(shop.server.as_person(shop.ada), shop.repo, PULL, state="COMMENT", body="", remarks=remarks)
+
+    shop.poll()
+
+    rows = shop.platform.all(Comment, Comment.task_id == shop.task_id)
+    assert {(row.body, row.line, row.side) for row in rows} == {("Keep this", 3, "old"), ("Why this?", 3, "new")}
 
 
 def test_a_deleted_project_leaves_nothing_at_the_forge(shop: Shop) -> None:

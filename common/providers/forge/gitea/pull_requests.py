@@ -174,6 +174,7 @@ class Pulls:
             return
         for remark in self._client.get(f"{self._at(number)}/reviews/{review['id']}/comments").body or []:
             if self._is_persons(remark):
+                line, side = _line(remark)
                 yield (
                     remark.get("created_at") or written,
                     PullComment(
@@ -181,7 +182,8 @@ class Pulls:
                         _login(remark),
                         remark["body"],
                         path=remark.get("path") or None,
-                        line=remark.get("position") or remark.get("original_position") or None,
+                        line=line,
+                        side=side,
                         asks_for_change=asks,
                     ),
                 )
@@ -296,6 +298,17 @@ def _branch(side: Json) -> str:
 def _is_inside(pull: Json) -> bool:
     """Whether head and base are in the same repository. The head may have no repository if its branch is deleted."""
     return pull["head"].get("repo_id") in {pull["base"].get("repo_id"), -1, 0, None}
+
+
+def _line(remark: Json) -> tuple[int | None, str | None]:
+    """The line that the remark is on, and the side whose lines are counted.
+
+    The server says `position` of a line of the new version, and `original_position` of one of the version before.
+    """
+    if remark.get("position"):
+        return remark["position"], "new"
+    before = remark.get("original_position") or None
+    return before, None if before is None else "old"
 
 
 def _may_be_of_run(login: str) -> bool:
