@@ -40,7 +40,7 @@ LOOK_AGAIN_SECONDS = 0.5
 FIRST_LOOK_SECONDS = 0.05
 """After this a version is looked at again for the first time: many are healthy by then, or have nothing to run."""
 MOST_FILES = 50
-"""Most paths that are named of those in which a task takes back another's work."""
+"""Most paths that are named of those in which a task conflicts with others, or takes back another's work."""
 
 SEEN = {
     AppPhase.LIVE: HealthState.HEALTHY,
@@ -97,7 +97,7 @@ def _merge(job: Claimed, plan: MergePlan) -> None:
         message=f"Merge: {plan.title}\n\nTask: {plan.task_id}",
     )
     if isinstance(result, MergeConflict):
-        merging.record_conflict(job.lease, plan, files=result.files)
+        merging.record_conflict(job.lease, plan, files=result.files[:MOST_FILES])
     else:
         merging.record_merged_member(job.lease, plan, head_sha=result.commit)
 

@@ -144,7 +144,7 @@ def _merge(forge: Forge, repository: Repository, plan: ProofPlan, base: str) -> 
     branch, commit = plan.place.default_branch, plan.claimed_sha or ""
     conflict = conflict_of(forge, repository, base=base, commit=commit)
     if conflict is not None:
-        message = f"It conflicts with {branch} in {', '.join(conflict.files)}: merge {branch} into the branch."
+        message = f"It conflicts with {branch} in {_named(conflict.files)}: merge {branch} into the branch."
         return CheckResult("merge", "failed", message, code="conflicts")
     if taken_back := taken_back_by(forge, repository, base=base, head=commit):
         message = (
