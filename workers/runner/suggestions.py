@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from common.values.prompt_markers import Suggestion
@@ -9,10 +10,14 @@ from common.values.prompt_markers import Suggestion
 CONTEXT = 3
 INTRODUCTION = "Apply this change with `git apply`, or say why not:"
 _NO_END = "\\ No newline at end of file\n"
+_UNREADABLE = "\ufffd"
+"""What bytes that are no UTF-8 are in the text of a file."""
+_TO_QUOTE = re.compile(r'[\x00-\x1f\x7f"\\]')
 
 
 def suggested_patch(suggestion: Suggestion, lines: Sequence[str]) -> str:
-    """Return the patch; empty if the file has no such lines, or if they are like that already.
+    """Return the patch; empty if the file has no such lines, if they are like that already, or if one of them, or of
+    those around, is no UTF-8: the patch would not apply.
 
     lines: of the file that the suggestion is about, with their line ends. What is suggested gets the line ends of what
     it replaces.
@@ -25,11 +30,12 @@ def suggested_patch(suggestion: Suggestion, lines: Sequence[str]) -> str:
     if new == old:
         return ""
     before, after = lines[max(0, first - 1 - CONTEXT) : first - 1], lines[last : last + CONTEXT]
+    if any(_UNREADABLE in line for line in (*before, *old, *after)):
+        return ""
     around = len(before) + len(after)
-    name = f"{suggestion.path}\t" if " " in suggestion.path else suggestion.path
     return "".join(
         [
-            f"--- a/{name}\n+++ b/{name}\n",
+            f"--- {_named('a/' + suggestion.path)}\n+++ {_named('b/' + suggestion.path)}\n",
             f"@@ {_span('-', first - len(before), around + len(old))} "
             f"{_span('+', first - len(before), around + len(new))} @@\n",
             *(_marked(" ", line) for line in before),
@@ -38,6 +44,13 @@ def suggested_patch(suggestion: Suggestion, lines: Sequence[str]) -> str:
             *(_marked(" ", line) for line in after),
         ]
     )
+
+
+def _named(path: str) -> str:
+    """The path as git reads it in the head of a patch."""
+    if any(ord(character) < 32 for character in path):
+        return '"' + _TO_QUOTE.sub(lambda found: f"\\{ord(found[0]):03o}", path) + '"'
+    return f"{path}\t" if " " in path else path
 
 
 def _with_ends_of(old: Sequence[str], text: str) -> list[str]:
