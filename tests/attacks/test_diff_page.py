@@ -74,6 +74,33 @@ def test_behind_a_file_that_became_a_link_each_file_has_its_own_name(chromium_pa
     ]  # fmt: skip
 
 
+GAPS = """async ([patchSource, rowsSource, patch, files]) => {
+  const read = (source) => import("data:text/javascript," + encodeURIComponent(source));
+  const [{ parsePatch }, { diffFiles, itemsOf }] = await Promise.all([read(patchSource), read(rowsSource)]);
+  const gapsOf = (file) => itemsOf(file, new Map(), null).filter(({ gap }) => gap).length;
+  return diffFiles(parsePatch(Diff2Html, patch, {}), files).map((file) => [file.path, gapsOf(file)]);
+}"""
+
+
+def test_more_lines_are_offered_of_text_files_alone(chromium_path: str, tmp_path: Path) -> None:
+    """Not of a picture, a link or a submodule, and not of a file that the API can't be asked for."""
+    git("init", "--quiet", "--bare", "--initial-branch=main", str(tmp_path / "origin.git"))
+    work = WorkTree(tmp_path / "work", str(tmp_path / "origin.git"))
+    named = b"n-\xe9.txt".decode("utf-8", "surrogateescape")
+    for turn in ("1", "2"):
+        (work.path / "link").unlink(missing_ok=True)
+        (work.path / "link").symlink_to(turn)
+        git("update-index", "--add", "--cacheinfo", f"160000,{turn * 40},module", at=work.path)
+        (work.path / "module").mkdir(exist_ok=True)
+        work.commit({"image.png": b"\0" + turn.encode(), named: f"{turn}\n", "text": f"{turn}\n"}, on="main")
+    patch = git("-c", "core.quotePath=false", "show", "--format=", "HEAD", at=work.path)
+    files = [{"path": path, "status": "modified"} for path in ("image.png", "link", "module", "n-\ufffd.txt", "text")]
+
+    found = _evaluated(chromium_path, GAPS, "patch.mjs", "diff-rows.mjs", patch, files)
+
+    assert found == [["image.png", 0], ["link", 0], ["module", 0], ["n-\ufffd.txt", 0], ["text", 1]]
+
+
 def _parsed(chromium_path: str, patch: str) -> Any:
     return _evaluated(chromium_path, READ, "patch.mjs", patch)
 

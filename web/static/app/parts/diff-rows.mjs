@@ -56,6 +56,13 @@ function filesOf(parsed) {
   });
 }
 
+const LINK_MODES = ["120000", "160000"];
+
+// Whether the lines that the patch leaves out of a changed file can be read. Those of a link, a submodule, what is no
+// text, and a file whose name is no text, can't.
+const isReadable = ({ mode, blocks }, path) =>
+  blocks.some(({ lines }) => lines.length > 0) && !LINK_MODES.includes(mode) && !path.includes("\ufffd");
+
 // parsed: by parsePatch; files: as the API counts them, in the same order. isCut: the end of the patch is missing.
 export function diffFiles(parsed, files, { isCut = false } = {}) {
   const places = filesOf(parsed);
@@ -68,13 +75,14 @@ export function diffFiles(parsed, files, { isCut = false } = {}) {
     const change = known.status;
     const gone = change ? change === "deleted" : one.isDeleted;
     const added = change ? change === "added" : one.isNew;
+    const path = known.path || (gone ? one.oldName : one.newName);
     return {
-      path: known.path || (gone ? one.oldName : one.newName),
+      path,
       oldPath: known.oldPath || (one.isRename ? one.oldName : null),
       status: change || (gone ? "deleted" : added ? "added" : one.isRename ? "renamed" : "modified"),
       additions: known.additions ?? one.addedLines,
       deletions: known.deletions ?? one.deletedLines,
-      hasMore: !gone && !added && one.blocks.length > 0 && !(isCut && index === parsed.length - 1),
+      hasMore: !gone && !added && isReadable(one, path) && !(isCut && index === parsed.length - 1),
       blocks: one.blocks.map(blockOf),
     };
   });
