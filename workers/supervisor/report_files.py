@@ -62,6 +62,12 @@ _UNITTEST_RUNNER = re.compile(r"\bpython[\d.]*\b[^;&|\n]*\s-m\s+unittest(?=\s|$)
 _NODE_RUNNER = re.compile(r"\bnode\b[^;&|\n]*\s--test(?=\s|$)")
 _RUNS_SCRIPT = re.compile(r"\b(?:npm|pnpm|yarn)\s+(?:run\s+)?(?:-\S+\s+)*test\b|\bnpm\s+t\b")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_LEGAL_BYTES = bytes(code if code >= 32 or code in b"\t\n\r" else ord("?") for code in range(256))
+_ILLEGAL = re.compile(
+    rb"\xef\xbf[\xbe\xbf]|&#(?:0*(?:[0-8]|1[124-9]|2\d|3[01])|x0*(?:[0-8bcef]|1[0-9a-f]|d[89a-f][0-9a-f]{2}|fff[ef]));",
+    re.IGNORECASE,
+)
+"""What stands for characters that no XML has (https://www.w3.org/TR/xml/#charsets), beside single bytes."""
 
 
 @dataclass(frozen=True)
@@ -235,7 +241,7 @@ def _parsed(content: bytes, shown: str, code: str, *, is_of_pytest: bool) -> Ite
     fails after it: the last result counts. Elsewhere equal names may be of several tests.
     """
     try:
-        root = _root(content)
+        root = _root_of_any(content)
     except DefusedXmlException as error:
         raise Unusable(f"{shown} has a document type or entities") from error
     except (ParseError, ValueError, LookupError) as error:
@@ -255,6 +261,14 @@ def _parsed(content: bytes, shown: str, code: str, *, is_of_pytest: bool) -> Ite
             inner = (*suites, element.get("name", "")) if element.tag == "testsuite" else suites
             waiting += [(child, inner) for child in reversed(element)]
     yield from found.values()
+
+
+def _root_of_any(content: bytes) -> Element | None:
+    """As _root, also where there are characters that no XML has: some runners write titles and errors as they are."""
+    try:
+        return _root(content)
+    except ParseError:
+        return _root(_ILLEGAL.sub(b"?", content.translate(_LEGAL_BYTES)))
 
 
 def _root(content: bytes) -> Element | None:

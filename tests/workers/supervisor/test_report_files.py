@@ -212,6 +212,15 @@ def test_names_hold_no_control_characters_and_no_path_of_the_checkout(reports: R
     assert (test.name, test.seconds) == ("a.js b", None)
 
 
+@pytest.mark.parametrize("letter", ["\0", "\x1b", "\uffff", "&#27;", "&#x1B;", "&#0;", "&#xD800;"])
+def test_letters_that_no_xml_has_are_read_as_question_marks(reports: Reports, letter: str) -> None:
+    """Node's runner writes them as they are."""
+    reports = replace(reports, wanted="report.xml")
+    put(reports, "report.xml", f'<testsuite><testcase name="a{letter}b&#10;ü"/></testsuite>')
+
+    assert lines(reports.read()) == ["passed: a?b ü"]
+
+
 def test_a_nested_suite_within_the_bound_is_read(reports: Reports) -> None:
     reports = replace(reports, wanted="report.xml")
     depth = MOST_DEPTH - 1
@@ -269,6 +278,7 @@ import assert from "node:assert";
 
 describe("page", () => {
   test("has a title", () => assert.equal(1, 1));
+  test("has no \\x1b in it", () => assert.equal(1, 1));
   test("is shown", { skip: true }, () => assert.equal(1, 2));
 });
 """
@@ -285,7 +295,7 @@ def test_the_report_of_nodes_runner_is_found_by_itself(tmp_path: Path) -> None:
 
     assert (state.phase, state.report and lines(state.report)) == (
         CheckPhase.PASSED,
-        ["passed: page::has a title", "skipped: page::is shown"],
+        ["passed: page::has a title", "passed: page::has no ? in it", "skipped: page::is shown"],
     ), state.log
     assert "has a title" in state.log
 
