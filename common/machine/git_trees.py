@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from typing import IO
 
 MOST_PATHS = 1_000_000
-"""Most files in one commit. The largest public repositories have about 400,000."""
+"""Most files in one commit, submodules included, and most folders. The largest public repositories have about 400,000
+files."""
 MOST_PATH_BYTES = 256 * 2**20
 """Total length of their paths."""
 MOST_BYTES = 16 * 2**30
@@ -34,7 +35,8 @@ FILE_BYTES_VARIABLE = "PUSH_FILE_BYTES"
 
 _BATCH = 256
 _LARGEST_TREE_BYTES = 64 * 2**20
-_TREE, _COMMIT_LINK = b"40000", b"160000"
+_KIND, _TREE, _FILE, _LINK = 0o170000, 0o040000, 0o100000, 0o120000
+"""The bits of a mode that tell what an entry is. Git looks at no more, and takes every other kind for a submodule."""
 _REFUSED_EXIT = 1
 
 
@@ -52,19 +54,25 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True)
 class Size:
-    """The size of a tree. paths: number of files. path_bytes: length of their paths. depth: levels of folders."""
+    """The size of a tree. paths: number of files. path_bytes: length of their paths. folders: their number, itself
+    included. depth: levels of folders.
+    """
 
     paths: int
     path_bytes: int
     content_bytes: int
+    folders: int
     depth: int
 
 
 @dataclass(frozen=True)
 class _Entry:
+    """has_content: whether it is a file or a link: False for a folder or a submodule."""
+
     name_bytes: int
     sha: bytes
     is_tree: bool
+    has_content: bool
 
 
 def require_bounded(
@@ -127,7 +135,7 @@ class _Objects:
         root = bytes.fromhex(header[0].decode("ascii"))
         if root not in self._sizes:
             trees = self._read_trees(root)
-            self._read_blobs(entry.sha for entries in trees.values() for entry in entries if not entry.is_tree)
+            self._read_blobs(entry.sha for entries in trees.values() for entry in entries if entry.has_content)
             self._add_up(root, trees)
 
     def _read_trees(self, root: bytes) -> dict[bytes, list[_Entry]]:
@@ -169,14 +177,15 @@ class _Objects:
             _check(size)
 
     def _sum(self, entries: list[_Entry]) -> Size:
-        paths = path_bytes = content_bytes = depth = 0
+        paths = path_bytes = content_bytes = folders = depth = 0
         for entry in entries:
-            below = self._sizes[entry.sha] if entry.is_tree else Size(1, 0, self._blobs.get(entry.sha, 0), 0)
+            below = self._sizes[entry.sha] if entry.is_tree else Size(1, 0, self._blobs.get(entry.sha, 0), 0, 0)
             paths += below.paths
             path_bytes += below.path_bytes + below.paths * (entry.name_bytes + 1)
             content_bytes += below.content_bytes
+            folders += below.folders
             depth = max(depth, below.depth)
-        return Size(paths, path_bytes, content_bytes, depth + 1)
+        return Size(paths, path_bytes, content_bytes, folders + 1, depth + 1)
 
     def _headers(self, names: Sequence[bytes]) -> list[tuple[bytes, bytes, bytes] | None]:
         """(sha, type, size) of each object; None for a missing one."""
@@ -213,20 +222,21 @@ class _Objects:
 
 
 def _parsed(tree: bytes) -> Iterator[_Entry]:
-    """The entries of a tree object: `mode SP name NUL` and 20 bytes each. Submodules are left out."""
+    """The entries of a tree object: `mode SP name NUL` and 20 bytes each."""
     at = 0
     while at < len(tree):
         space = tree.index(b" ", at)
         end = tree.index(b"\0", space)
-        mode = tree[at:space].lstrip(b"0")
+        kind = int(tree[at:space], 8) & _KIND
         at = end + 21
-        if mode != _COMMIT_LINK:
-            yield _Entry(end - space - 1, tree[end + 1 : at], mode == _TREE)
+        yield _Entry(end - space - 1, tree[end + 1 : at], kind == _TREE, kind in {_FILE, _LINK})
 
 
 def _check(size: Size) -> None:
     if size.paths > MOST_PATHS:
         raise TooLarge(f"it has {size.paths:,} files, more than {MOST_PATHS:,}")
+    if size.folders > MOST_PATHS:
+        raise TooLarge(f"it has {size.folders:,} folders, more than {MOST_PATHS:,}")
     if size.content_bytes > MOST_BYTES:
         raise TooLarge(f"its files have {size.content_bytes:,} bytes, more than {MOST_BYTES:,}")
     if size.path_bytes > MOST_PATH_BYTES:

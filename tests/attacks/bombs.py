@@ -18,6 +18,23 @@ def tree_bomb(at: Path, *, parent: str = "HEAD", levels: int = 10, width: int = 
     return _git(at, "commit-tree", tree, "-p", parent, said=b"Bomb\n")
 
 
+def odd_tree_bomb(at: Path) -> str:
+    """As `tree_bomb`, of folders with a mode that git reads as a folder's and never writes."""
+    blob = _git(at, "hash-object", "-w", "--stdin", said=b"x\n")
+    tree = _raw_tree(at, [(b"100644", b"f%d" % number, blob) for number in range(10)])
+    return _folders(at, tree, mode=b"40755")
+
+
+def submodule_bomb(at: Path) -> str:
+    """As `tree_bomb`, of submodules: they are no objects of the repository."""
+    return _folders(at, _raw_tree(at, [(b"160000", b"s%d" % number, "1" * 40) for number in range(10)]))
+
+
+def empty_bomb(at: Path) -> str:
+    """As `tree_bomb`, of folders without a file."""
+    return _folders(at, _raw_tree(at, []))
+
+
 def deep_tree(at: Path, *, depth: int) -> str:
     """A commit with one file below that many folders."""
     blob = _git(at, "hash-object", "-w", "--stdin", said=b"x\n")
@@ -32,6 +49,17 @@ def file_of_zeros(at: Path, size: int) -> str:
     blob = _git(at, "hash-object", "-w", "--stdin", said=bytes(size))
     tree = _tree(at, [f"100644 blob {blob}\tzeros"])
     return _git(at, "commit-tree", tree, "-p", "HEAD", said=b"Zeros\n")
+
+
+def _folders(at: Path, tree: str, *, mode: bytes = b"40000") -> str:
+    for _ in range(9):
+        tree = _raw_tree(at, [(mode, b"d%d" % number, tree) for number in range(10)])
+    return _git(at, "commit-tree", tree, "-p", "HEAD", said=b"Bomb\n")
+
+
+def _raw_tree(at: Path, entries: list[tuple[bytes, bytes, str]]) -> str:
+    content = b"".join(b"%s %s\0%s" % (mode, name, bytes.fromhex(sha)) for mode, name, sha in entries)
+    return _git(at, "hash-object", "-t", "tree", "-w", "--literally", "--stdin", said=content)
 
 
 def _tree(at: Path, entries: list[str]) -> str:

@@ -18,7 +18,7 @@ import pytest
 
 from common.providers.forge import BareForge
 from common.values.repository import Repository
-from tests.attacks.bombs import deep_tree, file_of_zeros, tree_bomb
+from tests.attacks.bombs import deep_tree, file_of_zeros, odd_tree_bomb, tree_bomb
 from tests.e2e.instance import wait_until
 from tests.patience import PATIENCE_SECONDS
 from tests.processes import words
@@ -339,6 +339,10 @@ def _bomb(work: WorkTree) -> str:
     return tree_bomb(work.path)
 
 
+def _odd_bomb(work: WorkTree) -> str:
+    return odd_tree_bomb(work.path)
+
+
 def _deep(work: WorkTree) -> str:
     return deep_tree(work.path, depth=1200)
 
@@ -352,7 +356,7 @@ def _tag_of_a_bomb(work: WorkTree) -> str:
     return git("rev-parse", "refs/tags/v1", at=work.path)
 
 
-@pytest.mark.parametrize("attack", [_bomb, _deep, _zeros, _tag_of_a_bomb])
+@pytest.mark.parametrize("attack", [_bomb, _odd_bomb, _deep, _zeros, _tag_of_a_bomb])
 def test_a_push_that_is_too_large_unpacked_is_refused_and_leaves_nothing(
     a_server: Server, forge: BareForge, tmp_path: Path, attack: Callable[[WorkTree], str]
 ) -> None:

@@ -6,6 +6,7 @@ import io
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from common.machine import git_trees
 from common.machine.children import base_environment
 from common.machine.git_environment import git_environment
-from tests.attacks.bombs import deep_tree, tree_bomb
+from tests.attacks.bombs import deep_tree, empty_bomb, odd_tree_bomb, submodule_bomb, tree_bomb
 from tests.providers.git_tree import git
 
 
@@ -38,6 +39,24 @@ def test_an_ordinary_commit_is_taken(work: Path) -> None:
 def test_a_tree_of_endless_paths_is_refused_at_once(work: Path) -> None:
     with pytest.raises(git_trees.TooLarge, match="files"):
         _measure(work, tree_bomb(work))
+
+
+@pytest.mark.parametrize(
+    ("bomb", "what"), [(odd_tree_bomb, "files"), (submodule_bomb, "files"), (empty_bomb, "folders")]
+)
+def test_an_endless_tree_is_refused_whatever_it_consists_of(work: Path, bomb: Callable[[Path], str], what: str) -> None:
+    with pytest.raises(git_trees.TooLarge, match=rf"it has [0-9,]+ {what}, more than 1,000,000"):
+        _measure(work, bomb(work))
+
+
+def test_a_submodule_counts_as_a_file(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    git("update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},sub", at=work)
+    git("commit", "--quiet", "--message", "two", at=work)
+    monkeypatch.setattr(git_trees, "MOST_PATHS", 2)
+    _measure(work, "HEAD")
+    monkeypatch.setattr(git_trees, "MOST_PATHS", 1)
+    with pytest.raises(git_trees.TooLarge, match="files"):
+        _measure(work, "HEAD")
 
 
 def test_folders_within_folders_are_counted(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:

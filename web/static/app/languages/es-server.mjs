@@ -45,6 +45,7 @@ export const TEXTS = {
   "one of its folders has {size} bytes of names": "una de sus carpetas tiene {size} bytes de nombres",
   "the files could not be counted in time": "no se pudieron contar los archivos a tiempo",
   "it has {paths} files, more than {most_paths}": "tiene {paths} archivos, más de {most_paths}",
+  "it has {folders} folders, more than {most_paths}": "tiene {folders} carpetas, más de {most_paths}",
   "its files have {content_bytes} bytes, more than {most_bytes}":
     "sus archivos tienen {content_bytes} bytes, más de {most_bytes}",
   "the names of its files have {path_bytes} bytes, more than {most_path_bytes}":
