@@ -31,6 +31,11 @@ MOST_BYTES = 16 * 2**20
 """Of all reports of a run together."""
 MOST_DEPTH, MOST_ELEMENTS = 40, 600_000
 MOST_FILES, MOST_LINES, MOST_ROOTS = 20_000, 500_000, 20
+MOST_LOOKED_FOR, LOOK = 50_000_000, 100
+"""Characters of all paths at which files are looked for, and how many each look counts beside. A name may be below each
+root and each folder above the report."""
+LONGEST_PATH = 4096
+"""Linux opens no longer ones."""
 LAST_LINE = 10_000_000
 OWN_TOOL = "the tests measure by themselves and write no report of a known form, such as coverage.xml"
 
@@ -52,7 +57,7 @@ class CoverageFiles:
 
     def read(self, *, began_ns: int) -> Coverage | None:
         """Read the reports; None if the run wrote none. Blocking. began_ns: see `Reports`."""
-        found, left, count = _Found(), MOST_BYTES, 0
+        found, looks, left, count = _Found(), _Looks(), MOST_BYTES, 0
         try:
             for path, shown, folder in self._files():
                 content = content_of_run(path, shown, began_ns=began_ns, left=left, most=MOST_BYTES)
@@ -62,7 +67,7 @@ class CoverageFiles:
                 if count > MOST_REPORTS:
                     raise Unusable(f"there are more than {MOST_REPORTS} files")
                 read = _read_cobertura if path.suffix == ".xml" else _read_lcov
-                read(content, shown, _Paths(self.code, folder), found)
+                read(content, shown, _Paths(self.code, folder, looks), found)
         except Unusable as error:
             return Coverage(problem=str(error))
         except OSError as error:
@@ -111,16 +116,32 @@ def _file(path: str, lines: Mapping[int, bool]) -> FileCoverage:
 
 
 @dataclass
+class _Looks:
+    """How many characters the paths may still have at which files are looked for, for all reports of a run."""
+
+    left: int = MOST_LOOKED_FOR
+
+    def take(self, path: str) -> None:
+        """Count one. Raises Unusable if it is one too many."""
+        self.left -= LOOK + len(path)
+        if self.left < 0:
+            raise Unusable("it names too many files or lines")
+
+
+@dataclass
 class _Paths:
     """Where the files are that a report in `folder` of the checkout names."""
 
     code: Path
     folder: str
+    looks: _Looks
     _known: dict[tuple[str, ...], str | None] = field(default_factory=dict)
 
     def path_of(self, name: str, roots: Sequence[str] = ()) -> str | None:
         """The path in the repository of a name that is absolute, below one of the roots, or relative to the report's
-        folder or one above it; None if there is no such file in the checkout."""
+        folder or one above it; None if there is no such file in the checkout. Raises Unusable."""
+        if len(name) > LONGEST_PATH:
+            return None
         key = (name, *roots)
         if key not in self._known:
             self._known[key] = next(self._in_checkout(name, roots), None)
@@ -132,6 +153,7 @@ class _Paths:
         for above in (folder, *folder.parents):
             for root in (*roots, ""):
                 full = os.path.normpath(os.path.join(self.code, above, root, name))
+                self.looks.take(full)
                 for top in tops:
                     if not full.startswith(f"{top}/") or not os.path.isfile(full):
                         continue
@@ -174,7 +196,7 @@ def _read_elements(events: Iterator[tuple[str, Element]], shown: str, paths: _Pa
     for event, element in events:
         if event == "end":
             open_tags.pop()
-            if element.tag == "source" and len(roots) < MOST_ROOTS:
+            if element.tag == "source" and len(roots) < MOST_ROOTS and len(element.text or "") <= LONGEST_PATH:
                 roots.append((element.text or "").strip())
             # What was read is let go, or a large report would be in memory as a whole.
             element.clear()

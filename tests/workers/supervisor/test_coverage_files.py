@@ -16,7 +16,7 @@ from common.values.coverage import Coverage, FileCoverage
 from tests.providers.runtime_contract import check_of, finished
 from tests.providers.runtime_supervisor import Repository, supervised
 from tests.workers.supervisor.test_setup import SPACE
-from workers.supervisor.coverage_files import MOST_ELEMENTS, MOST_LINES, OWN_TOOL, CoverageFiles
+from workers.supervisor.coverage_files import MOST_ELEMENTS, MOST_LINES, MOST_LOOKED_FOR, OWN_TOOL, CoverageFiles
 from workers.supervisor.measuring import Measuring
 from workers.supervisor.report_files import added
 
@@ -163,6 +163,10 @@ REFUSED: dict[str, tuple[Callable[[Run], None], str]] = {
     ),
     "huge": (_with(" " * (17 * 2**20)), "the files are larger than 16 MiB together"),
     "many lines": (_with(f"SF:src/page.py\n{MANY}end_of_record\n", "lcov.info"), "it names too many files or lines"),
+    "many looks": (
+        _with("".join(f"SF:{number}\n" for number in range(MOST_LOOKED_FOR // 20_000)), f"{'a/' * 100}lcov.info"),
+        "it names too many files or lines",
+    ),
     "no XML": (_with("ok"), "coverage.xml is no valid XML"),
     "cut": (_with(cobertura("src/page.py")[:-9]), "coverage.xml is no valid XML"),
     "another format": (_with("<coverage><project/></coverage>"), "coverage.xml is no Cobertura XML"),
