@@ -34,7 +34,12 @@ from web.gateway.model_apis import (
     model_in_path,
 )
 from web.gateway.refused import Refused
-from web.gateway.request_checks import passed_query, require_others_offered, require_whole_context
+from web.gateway.request_checks import (
+    passed_query,
+    require_others_offered,
+    require_readable,
+    require_whole_context,
+)
 from web.gateway.streams import Answer, Call
 from web.gateway.tries import LASTING_FAULTS, Tries, note_answer, require_not_limited
 from web.gateway.upstream import Request, UpstreamFault, headers_for_caller, open_call, own_via
@@ -156,6 +161,8 @@ def _passed(
     if provider.models and request.method == "POST":
         _require_offered(provider, model)
         require_others_offered(provider, body)
+    if access.is_capped and endpoint.format is not None:
+        require_readable(headers)
     if endpoint.format == "responses":
         _require_foreground(body)
         if access.is_capped:

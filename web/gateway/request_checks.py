@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
 
@@ -25,6 +26,17 @@ def require_whole_context(body: bytes) -> None:
     field = request_json.kept_context_of(body)
     if field is not None:
         raise Refused(400, f"A run with a cap can't use `{field}`: send the whole context in `input`")
+
+
+def require_readable(headers: Mapping[str, str]) -> None:
+    """Raise Refused if a request is compressed. headers: the request's, by lower-case names.
+
+    For runs with a cap: if such a call is cut off, or its answer names no usage, the size of the request says little of
+    how much its input costs.
+    """
+    encoding = headers.get("content-encoding", "identity")
+    if encoding.strip().lower() not in {"", "identity"}:
+        raise Refused(400, "A run with a cap can't send compressed requests: leave out `Content-Encoding`")
 
 
 def require_others_offered(provider: ModelProvider, body: bytes) -> None:

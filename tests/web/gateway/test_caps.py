@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import threading
 from collections.abc import Iterator
@@ -114,6 +115,25 @@ def test_a_context_that_is_null_is_none(plain_agent: RunningAgent, field: str) -
     body = json.dumps({"model": "gpt-5.5", "input": "Hi", "stream": True, field: None}).encode()
 
     assert plain_agent.call(replace(FORMATS["responses"], request=body)).status_code == 200
+
+
+@every_format
+@pytest.mark.parametrize("caps", [{"tokens": 10**6}, {}], ids=["a cap", "no cap"])
+def test_a_compressed_request_is_refused_under_a_cap(
+    plain_agent: RunningAgent, caps: dict[str, int], format_: Format
+) -> None:
+    """A megabyte of text may be packed into a kilobyte, of which its tokens would be estimated."""
+    put(Task, plain_agent.task.id, caps=caps)
+    _answering(plain_agent, format_)
+    packed = replace(format_, request=gzip.compress(format_.request))
+
+    reply = plain_agent.call(packed, headers={"Content-Encoding": "gzip"})
+
+    # Of Responses, the gateway has to read each request.
+    is_refused = bool(caps) or format_ is FORMATS["responses"]
+    assert reply.status_code == (400 if is_refused else 200)
+    assert ("leave out `Content-Encoding`" in reply.text) == bool(caps)
+    assert len(plain_agent.upstream.asked) == (not is_refused)
 
 
 def test_a_body_that_arrives_after_its_cap_is_reached_is_passed_on_to_nobody(agent: RunningAgent) -> None:
