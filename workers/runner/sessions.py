@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
+import gzip
 import io
 import itertools
 import json
@@ -30,6 +31,10 @@ _FOLDER = "session/"
 _EVERYTHING = ("**",)
 MOST_UNPACKED_BYTES = 256 * 2**20
 MOST_FILES = 50_000
+_LARGEST_HEADER_BYTES = 2**20
+"""Of one file. tarfile reads it at once, whatever size it names."""
+_LARGEST_TAR_BYTES = MOST_UNPACKED_BYTES + MOST_FILES * 4096
+"""With the headers that `pack` writes."""
 _DEEPEST = 100
 """Levels of folders that are looked into. os.fwalk calls itself, and keeps a descriptor open, for each."""
 
@@ -126,6 +131,22 @@ def _add(archive: tarfile.TarFile, stored_as: str, name: str, descriptor: int, m
     return status.st_size
 
 
+class _Tar(gzip.GzipFile):
+    """The uncompressed content of an archive. Raises OSError for what no archive of `pack` has, so that a small one
+    takes neither memory nor time without bounds.
+    """
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is None or not 0 <= size <= _LARGEST_HEADER_BYTES:
+            raise OSError("the archive has a header that is too large")
+        return super().read(size)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if offset > _LARGEST_TAR_BYTES:
+            raise OSError("the archive is too large")
+        return super().seek(offset, whence)
+
+
 def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, directory: Path) -> None:
     """Write a file with its time. Raises OSError, also for absolute paths, `..` and all else that leads elsewhere."""
     content = archive.extractfile(member)
@@ -145,7 +166,8 @@ def unpack(archive_bytes: bytes, directory: Path, *, driver: str) -> SavedSessio
     if a link or a folder is in the way. No link is followed: the project's setup command may have left anything there.
     """
     try:
-        with tarfile.open(fileobj=io.BytesIO(archive_bytes), mode="r:gz") as archive:
+        unpacked = _Tar(fileobj=io.BytesIO(archive_bytes), mode="rb")
+        with unpacked, tarfile.open(fileobj=unpacked, mode="r:") as archive:
             first = archive.next()
             content = archive.extractfile(first) if first and first.name == _MANIFEST and first.isfile() else None
             if content is None:
@@ -165,6 +187,9 @@ def unpack(archive_bytes: bytes, directory: Path, *, driver: str) -> SavedSessio
                 return None
             for member in members:
                 _extract(archive, member, directory)
-    except (tarfile.TarError, OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, AttributeError):
+    except (
+        tarfile.TarError, OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, AttributeError,
+        RecursionError,
+    ):  # fmt: skip
         return None
     return saved

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import tarfile
@@ -68,6 +69,7 @@ def test_a_session_comes_back_as_it_was_packed(tmp_path: Path) -> None:
     source, target = tmp_path / "source", tmp_path / "target"
     (source / "deep").mkdir(parents=True)
     (source / "deep" / "log.jsonl").write_text("{}")
+    (source / "large").write_bytes(b"0123456789abcdef" * 2**18)
     (source / "link").symlink_to("/etc/passwd")
     target.mkdir()
     archive = sessions.pack(source, driver="scripted", round_number=3, head_sha="a" * 40)
@@ -76,6 +78,7 @@ def test_a_session_comes_back_as_it_was_packed(tmp_path: Path) -> None:
     assert list(target.iterdir()) == []
     assert sessions.unpack(archive, target, driver="scripted") == SavedSession(3, "a" * 40)
     assert (target / "deep" / "log.jsonl").read_text() == "{}"
+    assert (target / "large").read_bytes() == b"0123456789abcdef" * 2**18
     assert not (target / "link").exists()
 
 
@@ -157,6 +160,42 @@ def test_an_archive_never_writes_outside_its_directory(tmp_path: Path, name: str
     sessions.unpack(buffer.getvalue(), target, driver="scripted")
 
     assert not list(tmp_path.rglob("escaped"))
+
+
+def _hostile(manifest: bytes, *headers: tarfile.TarInfo) -> bytes:
+    """An archive with these headers after its manifest. What each says follows it is a record of an extended header."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        entry = tarfile.TarInfo("manifest.json")
+        entry.size = len(manifest)
+        archive.addfile(entry, io.BytesIO(manifest))
+        for header in headers:
+            record = f"{header.size} comment=".encode()
+            record += b"x" * (header.size - len(record) - 1) + b"\n" if header.size else b""
+            archive.addfile(header, io.BytesIO(record))
+    return gzip.compress(buffer.getvalue())
+
+
+def _header(kind: bytes, size: int = 0) -> tarfile.TarInfo:
+    header = tarfile.TarInfo("session/log")
+    header.type, header.size = kind, size
+    return header
+
+
+GOOD = b'{"driver": "scripted", "round": 1, "headSha": "x"}'
+FILE = _header(tarfile.REGTYPE)
+HOSTILE = {
+    "a large header": _hostile(GOOD, _header(tarfile.XHDTYPE, 2 * 2**20), FILE),
+    "a large name": _hostile(GOOD, _header(tarfile.GNUTYPE_LONGNAME, 2 * 2**20), FILE),
+    "headers of headers": _hostile(GOOD, *[_header(tarfile.XHDTYPE, 20)] * 3000, FILE),
+    "a deep manifest": _hostile(b'{"driver": ' + b"[" * 50_000),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_an_archive_that_is_small_and_has_no_bounds_is_no_session(tmp_path: Path, case: str) -> None:
+    assert sessions.unpack(HOSTILE[case], tmp_path, driver="scripted") is None
+    assert list(tmp_path.iterdir()) == []
 
 
 @given(st.binary(max_size=400))
