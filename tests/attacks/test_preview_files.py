@@ -184,6 +184,31 @@ def test_visitors_who_keep_their_connections_keep_nobody_out(supervisor: Supervi
             assert answer.read() == b"hello"
 
 
+HIDDEN = b"GET /hidden HTTP/1.1\r\nHost: x\r\nX-Rest: "
+
+
+@pytest.mark.parametrize(
+    "framed",
+    [b"Content-Length: %d\r\n\r\n" % len(HIDDEN) + HIDDEN,
+     b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(HIDDEN), HIDDEN)],
+    ids=["a length", "chunks"],
+)  # fmt: skip
+def test_the_body_of_a_request_to_a_static_site_is_no_further_request(
+    runtime: ProcessRuntime, repository: Repository, framed: bytes
+) -> None:
+    """A proxy in front of it sends requests of several visitors on one connection."""
+    (repository.path / "index.html").write_text("hello")
+    url = serve(runtime, repository)
+    with socket.create_connection((str(urlsplit(url).hostname), urlsplit(url).port or 0), timeout=60) as proxy:
+        proxy.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n" + framed)
+        proxy.shutdown(socket.SHUT_WR)
+        said = b"".join(iter(lambda: proxy.recv(65536), b""))
+
+    assert said.count(b"HTTP/1.1 ") == 1
+    assert b"\r\nConnection: close\r\n" in said
+    assert said.endswith(b"hello")
+
+
 def test_a_procfile_is_read_only_from_the_repository(repository: Repository, secret: Path) -> None:
     file = repository.path / "Procfile"
     (secret / "Procfile").write_text("web: cat /etc/passwd\n")

@@ -102,6 +102,15 @@ class Site(http.server.BaseHTTPRequestHandler):
         finally:
             self._sites.note_busy(self.connection)
 
+    def end_headers(self) -> None:
+        # The body of a request is not read: the next request would be taken from it.
+        if not self.close_connection and self._has_body():
+            self.send_header("Connection", "close")
+        super().end_headers()
+
+    def _has_body(self) -> bool:
+        return "Transfer-Encoding" in self.headers or self.headers.get("Content-Length", "0").strip() != "0"
+
     def do_GET(self) -> None:
         self._answer(with_body=True)
 
