@@ -7,6 +7,7 @@ line by line, and are read by line.
 
 from __future__ import annotations
 
+import codecs
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
@@ -51,10 +52,16 @@ def packages_in(path: str, content: bytes) -> frozenset[Package]:
     name = path.rpartition("/")[2]
     reader = _pylock if _PYLOCK.search(path) else _READERS[name][1] if name in _READERS else _requirements
     try:
-        found = [(_one_line(name), _one_line(version)) for name, version in reader(content.decode("utf-8-sig"))]
+        found = [(_one_line(name), _one_line(version)) for name, version in reader(_decoded(content))]
         return frozenset(Package(ecosystem, name_of(ecosystem, name), version) for name, version in found)
     except (ValueError, yaml.YAMLError, RecursionError, AttributeError, TypeError, KeyError) as error:
         raise ValueError("is not in its format") from error
+
+
+def _decoded(content: bytes) -> str:
+    """The text; UTF-8, or UTF-16 with its mark, as pip takes it and PowerShell writes what it redirects."""
+    is_utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return content.decode("utf-16" if is_utf_16 else "utf-8-sig")
 
 
 def _one_line(text: str) -> str:

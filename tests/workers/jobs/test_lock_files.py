@@ -103,7 +103,7 @@ BROKEN: list[tuple[str, bytes]] = [
     ("uv.lock", b'[[package]]\nname = 5\nversion = "1"\n'),
     ("package-lock.json", b"[" * 100_000), ("uv.lock", b"package = 1"), ("uv.lock", b"[[package"),
     ("poetry.lock", b"a = " + b"[" * 20_000), ("pnpm-lock.yaml", b"packages: [1, {"), ("pnpm-lock.yaml", b"[" * 20_000),
-    ("Pipfile.lock", b'{"default": []}'), ("requirements.txt", b"\xff\xfe"), 
+    ("Pipfile.lock", b'{"default": []}'), ("requirements.txt", b"\xff\xfe\n"), 
     ("Cargo.lock", b"[[package]]\nsource = 1"),
 ]  # fmt: skip
 
@@ -112,6 +112,12 @@ BROKEN: list[tuple[str, bytes]] = [
 def test_a_broken_lock_file_is_refused(path: str, content: bytes) -> None:
     with pytest.raises(ValueError, match="is not in its format"):
         packages_in(path, content)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16-le", "utf-16-be"])
+def test_requirements_are_read_in_the_encodings_that_pip_takes(encoding: str) -> None:
+    content = "\ufeffflask==1.0  # für alle\r\n".removeprefix("\ufeff" * encoding.endswith("sig")).encode(encoding)
+    assert {str(one) for one in packages_in("requirements.txt", content)} == {"flask 1.0 (PyPI)"}
 
 
 def test_a_yaml_file_that_grows_when_it_is_read_stays_small() -> None:
