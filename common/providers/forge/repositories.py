@@ -69,6 +69,13 @@ _CONFIG = f"""\
 \tzeroPaddedFilemode = warn
 \tbadTimezone = warn
 \tmissingSpaceBeforeDate = warn
+\tmissingEmail = warn
+\tmissingSpaceBeforeEmail = warn
+\tmissingNameBeforeEmail = warn
+\tbadEmail = warn
+\tbadDate = warn
+\tbadDateOverflow = warn
+\tzeroPaddedDate = warn
 """
 
 
