@@ -5,6 +5,7 @@ Needs no package outside the standard library, because the checkout container of
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 from pathlib import Path
@@ -74,10 +75,12 @@ def start_line(start_command: str | None, code: Path) -> str | None:
         return start_command
     try:
         with open_inside(code, "Procfile") as file:
-            text = file.read(PROCFILE_BYTES).decode("utf-8", "replace")
+            content = file.read(PROCFILE_BYTES)
     except OSError:
         return None
-    match = _PROCFILE_WEB.search(text)
+    # Windows' programs begin a text with a mark, and some write UTF-16.
+    is_utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    match = _PROCFILE_WEB.search(content.decode("utf-16" if is_utf_16 else "utf-8-sig", "replace"))
     return match[1] if match and "\0" not in match[1] else None
 
 

@@ -233,6 +233,13 @@ def test_a_line_of_a_procfile_that_no_shell_can_be_given_is_not_run(repository: 
     assert start_line(None, repository.path) is None
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_procfile_with_a_mark_of_its_encoding_is_read(repository: Repository, encoding: str) -> None:
+    (repository.path / "Procfile").write_bytes("web: python3 app.py --title Köln\r\n".encode(encoding))
+
+    assert start_line(None, repository.path) == "python3 app.py --title Köln"
+
+
 def test_a_huge_procfile_is_not_read_to_its_end(repository: Repository) -> None:
     (repository.path / "Procfile").write_bytes(b"web: " + b"x" * 10 * PROCFILE_BYTES)
 
