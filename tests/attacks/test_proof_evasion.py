@@ -12,6 +12,8 @@ from common.services.delivery import task_groups
 from common.services.tasks import tasks
 from common.values.claimed_run import ClaimedRun
 from tests.providers.git_tree import WorkTree, git
+from tests.workers.jobs.test_which_tests_ran import BROKEN, HOLLOW_PAGE, PYTEST, RED, checks_of, lost_names
+from tests.workers.jobs.test_which_tests_ran import FILES as PAGE_FILES
 from tests.workers.platform import Platform
 
 TWO_TESTS = "def test_one():\n    assert True\n\n\ndef test_two():\n    assert True\n"
@@ -277,6 +279,27 @@ def test_who_was_handed_back_waits_for_the_others_and_gets_through_with_them(pla
     platform.run_jobs()
 
     assert platform.get(Task, about.two.id).state == "ready_to_test"
+
+
+# Emptied tests in files that are hard to read
+
+NESTED = "if 0:\n            x = 1" + "\n        elif 0:\n            x = 1" * 400
+HARD = {
+    "nested": HOLLOW_PAGE.replace("pass", NESTED),
+    "long": HOLLOW_PAGE + "# padding\n" * 110_000,
+    "longer than what is read of any file": HOLLOW_PAGE + "# padding\n" * 500_000,
+}
+
+
+@pytest.mark.parametrize("hard", HARD)
+def test_emptied_tests_are_named_in_files_that_are_hard_to_read(plain_platform: Platform, hard: str) -> None:
+    task = plain_platform.task(plain_platform.project(PAGE_FILES, test_command=PYTEST))
+
+    plain_platform.work(task, {**BROKEN, "tests/test_page.py": HARD[hard]})
+
+    checks = checks_of(plain_platform, task)
+    assert (checks["tests"].status, checks["lost_tests"].code) == ("passed", "tests_lost")
+    assert lost_names(checks["lost_tests"]) == RED
 
 
 # Forbidden paths

@@ -36,7 +36,7 @@ from workers.jobs.proof import is_test_file, kept_tests, read_changes
 from workers.jobs.python_bodies import module_of
 from workers.jobs.red_tests import RedTests, Verdict
 from workers.jobs.sentences import first_of
-from workers.jobs.test_bodies import Bodies
+from workers.jobs.test_bodies import Bodies, Content
 from workers.jobs.test_setup import SetupChange, SetupFiles, setup_change
 from workers.jobs.untested_lines import check_coverage
 from workers.overlays import is_too_large
@@ -239,7 +239,7 @@ class TestProof:
         """The bodies in the files of tests among the entries, and what these import from the others."""
         bodies = Bodies()
 
-        def read(modules: Collection[str]) -> Sequence[tuple[str, bytes]]:
+        def read(modules: Collection[str]) -> Sequence[tuple[str, Content]]:
             wanted = (entry for entry in others if entry is not None and entry.path.endswith(".py"))
             try:
                 return list(self._contents(entry for entry in wanted if module_of(entry.path) in modules))
@@ -253,15 +253,15 @@ class TestProof:
         bodies.add_all(self._contents(tests), read)
         return bodies
 
-    def _contents(self, entries: Iterable[Entry]) -> Iterator[tuple[str, bytes]]:
-        """The paths and contents of the files among the entries. Of one that is cut, only its name counts."""
+    def _contents(self, entries: Iterable[Entry]) -> Iterator[tuple[str, Content]]:
+        """The paths and contents of the files among the entries."""
         paths = dict[str, list[str]]()
         for entry in entries:
             if entry.is_file:
                 paths.setdefault(entry.object_id, []).append(entry.path)
         for blob in self.forge.read_blobs(self._repository, list(paths)) if paths else ():
             for path in paths[blob.object_id]:
-                yield path, b"" if blob.is_cut else blob.content
+                yield path, None if blob.is_cut else blob.content
 
     def _lost(self, found: Comparison, report: TestReport) -> CheckResult:
         if not found.is_by_body and self.plan.tests_lost != "warn":

@@ -167,10 +167,7 @@ class _Reader:
         found = list(found)
         can_fail = all(self._can_fail(one, classes) for one in found)
         for one in found:
-            try:
-                text = "\n".join(ast.dump(statement) for statement in reached(one))
-            except RecursionError:
-                continue
+            text = "\n".join(map(_text_of, reached(one)))
             decorators = one.decorator_list if isinstance(one, Function) else ()
             yield Body(name, classes, digest_of(text), can_fail, tuple(filter(None, map(self._imported, decorators))))
 
@@ -246,7 +243,9 @@ class _Reader:
     def _is_test_case(self, base: ast.expr) -> bool:
         if isinstance(base, ast.Name):
             return self.scopes.imported(base.id) == Imported("unittest", "TestCase")
-        return isinstance(base, ast.Attribute) and ast.unparse(base) == "unittest.TestCase" and not self._has_unittest()
+        if not isinstance(base, ast.Attribute) or not isinstance(base.value, ast.Name):
+            return False
+        return (base.value.id, base.attr) == ("unittest", "TestCase") and not self._has_unittest()
 
     def _has_unittest(self) -> bool:
         """Whether the name `unittest` is another package's, such as Twisted's."""
@@ -273,6 +272,22 @@ def _named(decorator: ast.expr) -> tuple[str, str]:
     is_called = isinstance(decorator, ast.Call)
     name = decorator.func if isinstance(decorator, ast.Call) else decorator
     return name.id if isinstance(name, ast.Name) else "", "()" if is_called else ""
+
+
+def _text_of(statement: ast.stmt) -> str:
+    """A text that no other statement has."""
+    try:
+        return ast.dump(statement)
+    except RecursionError:
+        # Deeper than people write. ast.walk does not recurse, and comes to all nodes in one order.
+        return "\n".join(f"{type(node).__name__}({', '.join(_fields_of(node))})" for node in ast.walk(statement))
+
+
+def _fields_of(node: ast.AST) -> Iterator[str]:
+    """The fields of a node; of the nodes in them, only their types."""
+    for name, value in ast.iter_fields(node):
+        values = value if isinstance(value, list) else [value]
+        yield f"{name}={[type(one) if isinstance(one, ast.AST) else one for one in values]}"
 
 
 def _called_name(node: ast.AST) -> str | None:

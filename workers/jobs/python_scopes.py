@@ -68,6 +68,19 @@ _Bound: TypeAlias = ast.ClassDef | Meaning
 
 def _read(scopes: Scopes, body: Sequence[ast.stmt], classes: Classes, outer: Mapping[str, _Bound] | None) -> None:
     """outer: what the names of the module stand for; None for the module itself."""
+    # Not by recursion: `elif` may follow `elif` without an end.
+    waiting = [(body, outer)]
+    while waiting:
+        block, outer = waiting.pop()
+        around = _read_block(scopes, block, classes, outer)
+        plain = (one for one in block if not isinstance(one, Function | ast.ClassDef))
+        waiting += reversed([(inner, around) for one in plain for inner in _blocks(one)])
+
+
+def _read_block(
+    scopes: Scopes, body: Sequence[ast.stmt], classes: Classes, outer: Mapping[str, _Bound] | None
+) -> Mapping[str, _Bound]:
+    """Read the statements, and the classes that they define. Returns what the names of the module stand for."""
     bound, of_classes = dict[str, _Bound](), dict[str, list[ast.stmt]]()
     for number, one in enumerate(body):
         for name, meaning in _bindings(one):
@@ -88,10 +101,7 @@ def _read(scopes: Scopes, body: Sequence[ast.stmt], classes: Classes, outer: Map
             _read(scopes, [*meaning.body, *of_classes.get(name, ())], inside, around)
         else:
             scopes.names.setdefault((classes, name), []).append(meaning)
-    for one in body:
-        if not isinstance(one, Function | ast.ClassDef):
-            for block in _blocks(one):
-                _read(scopes, block, classes, around)
+    return around
 
 
 def _of_name(name: str, bound: Mapping[str, _Bound], outer: Mapping[str, _Bound]) -> _Bound | None:
@@ -142,13 +152,14 @@ def _names_in(value: ast.expr | None) -> set[str]:
 
 
 def _stars(statement: ast.stmt) -> Iterator[str]:
-    if isinstance(statement, ast.ImportFrom):
-        if any(one.name == "*" for one in statement.names):
-            yield (statement.module or "").rpartition(".")[2]
-    elif not isinstance(statement, Function | ast.ClassDef):
-        for block in _blocks(statement):
-            for one in block:
-                yield from _stars(one)
+    waiting = [statement]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, ast.ImportFrom):
+            if any(name.name == "*" for name in one.names):
+                yield (one.module or "").rpartition(".")[2]
+        elif not isinstance(one, Function | ast.ClassDef):
+            waiting += reversed([*chain.from_iterable(_blocks(one))])
 
 
 def _blocks(statement: ast.stmt) -> Iterator[Sequence[ast.stmt]]:

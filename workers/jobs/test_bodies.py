@@ -29,7 +29,9 @@ _LONGEST_FILE = 1_000_000
 _MOST_WORDS = 50
 """Of the title of a test, where those of its suites stand before it."""
 
-Reader = Callable[[Collection[str]], Iterable[tuple[str, bytes]]]
+Content = bytes | None
+"""Of a file. None: it is too long to be read."""
+Reader = Callable[[Collection[str]], Iterable[tuple[str, Content]]]
 """Returns the paths and contents of the files of these modules, by the last parts of their names."""
 Key = tuple[str, str]
 """The name of a test in its source, and its place: the path of its file and, in Python, its classes."""
@@ -39,12 +41,13 @@ Key = tuple[str, str]
 class Bodies:
     """The bodies of tests. digests: of every body. full: where some body could fail; of Python, where all could.
     files: the names of their files, up to the first dot, also of those that can't be read. full_files: of those that
-    have a body that could fail."""
+    have a body that could fail. too_long: the paths of those that are too long to be read."""
 
     digests: dict[Key, set[str]] = field(default_factory=dict)
     full: set[Key] = field(default_factory=set)
     files: set[str] = field(default_factory=set)
     full_files: set[str] = field(default_factory=set)
+    too_long: set[str] = field(default_factory=set)
     _places: dict[str, dict[str, set[str]]] = field(default_factory=dict)
     """By the test's name and the name of its file."""
     _counts: Counter[tuple[Key, bool]] = field(default_factory=Counter)
@@ -55,22 +58,23 @@ class Bodies:
         """Add the tests of a file, without what it imports from others. One that is too long has none."""
         self.add_all([(path, content)])
 
-    def add_all(self, files: Iterable[tuple[str, bytes]], read: Reader | None = None) -> None:
+    def add_all(self, files: Iterable[tuple[str, Content]], read: Reader | None = None) -> None:
         """Add the tests of these files, by their paths, with what those of Python import from each other, and from the
         files that `read` returns for the names of other modules."""
         python = dict[str, PythonFile]()
         for path, content in files:
             self.files.add(_file(path))
-            if len(content) > _LONGEST_FILE:
-                continue
-            if path.endswith(".py"):
+            if content is None or len(content) > _LONGEST_FILE:
+                self.too_long.add(path)
+            elif path.endswith(".py"):
                 python[path] = read_python(content)
             else:
                 for body in _braces(content):
                     self._add(path, body)
         wanted = set[str]().union(*(file.modules for file in python.values())) - {module_of(path) for path in python}
         others = read(wanted) if read is not None and wanted else ()
-        known = ((path, read_python(content)) for path, content in others if len(content) <= _LONGEST_FILE)
+        short = ((path, content) for path, content in others if content is not None and len(content) <= _LONGEST_FILE)
+        known = ((path, read_python(content)) for path, content in short)
         for path, body in with_imports(python, known):
             self._add(path, body)
 
@@ -130,6 +134,11 @@ class Bodies:
         if not before.can_fail(test) or not self.is_known(test):
             return False
         return not self.can_fail(test) or any(self._has_emptied(key, before) for key in before.keys_of(test))
+
+    def is_unreadable(self, test: str, before: Bodies) -> bool:
+        """Whether a body of this test could fail `before`, and its file is too long to be read here."""
+        places = (place.partition("::")[0] for _, place in before.keys_of(test))
+        return before.can_fail(test) and not self.too_long.isdisjoint(places)
 
     def _has_emptied(self, key: Key, before: Bodies) -> bool:
         full, hollow = (key, True), (key, False)

@@ -278,3 +278,15 @@ def test_thousands_of_moved_tests_are_compared_in_seconds() -> None:
 
     assert len(found.losses) == len(numbers)
     assert time.process_time() - start < 5
+
+
+def test_tests_of_a_file_that_becomes_too_long_to_be_read_are_told() -> None:
+    test, short, long = "tests.test_a::test_a", FULL.encode(), FULL.encode() + b"# padding\n" * 110_000
+    seen = []
+    for contents in ((short, long), (short, None), (long, long), (short, short)):
+        before, after = Bodies(), Bodies()
+        for bodies, content in zip((before, after), contents, strict=True):
+            bodies.add_all([("tests/test_a.py", content)])
+        seen.append(after.is_unreadable(test, before))
+
+    assert seen == [True, True, False, False]

@@ -904,6 +904,7 @@ export const TEXTS = {
   "New versions compared with the advisories: {count}.": "Versiones nuevas comparadas con los avisos: {count}.",
   "Not read, as of another format: {unknown}.": "Sin leer, por ser de otro formato: {unknown}.",
   "does not run": "no se ejecuta",
+  "in a file that is too long to be read": "en un archivo demasiado largo para leerlo",
   "Too many files of tests changed to run them without the change.":
     "Cambiaron demasiados archivos de pruebas para ejecutarlos sin el cambio.",
   "The new tests run once more without the change.": "Las pruebas nuevas se ejecutan una vez más sin el cambio.",
