@@ -320,3 +320,20 @@ def test_a_run_whose_directory_somebody_removes_fails_no_task(
     assert (report["outcome"], report["cutShort"]) == ("cancelled", True)
     assert report["reason"].startswith("the run's directory was removed from this agent's machine")
     assert "Traceback" not in (tmp_path / "agent.log").read_text()
+
+
+def test_a_run_that_is_dropped_after_its_directory_was_removed_leaves_no_process(
+    platform: Platform, repository: Path, start: Start, tmp_path: Path
+) -> None:
+    pid = tmp_path / "pid"
+    daemon = f"(setsid sh -c 'echo $$ > {pid}; exec sleep 300' > /dev/null 2>&1 &)"
+    command = f"{daemon}; until [ -s {pid} ]; do sleep 0.05; done; while true; do echo tick; sleep 0.1; done"
+    run = platform.add_run("run-1", repository, steps(f'- run: "{command}"'))
+    start()
+    wait_for_line(run, "tick")
+
+    shutil.rmtree(tmp_path / "agent" / "runs" / "run-1")
+    run.is_over = True
+
+    eventually(lambda: platform.heartbeats[-1] == [], "the run is no longer named")
+    eventually(lambda: not psutil.pid_exists(int(pid.read_text())), "what left its session is killed")
