@@ -52,6 +52,8 @@ def _record_base(
             project.red_base = None
             tx.record(BaseTested(feed=project_id, project_id=project_id, commit_sha=commit_sha, is_red=False))
         return
+    if project.test_command is None:
+        return  # it was removed while they ran: a project without tests has no red default branch
     red = sorted(tested.report.red() - set(ignored))
     tests, reason = tuple(red[:MOST_NAMED]), tested.reason or "the tests failed"
     if known is None or known.commit_sha != commit_sha:

@@ -37,7 +37,7 @@ def ada(at_the_page: Callable[[str, Role], PageReader]) -> PageReader:
 
 def _views(world: World) -> dict[str, str]:
     """The address of every view, with something in each."""
-    project = world.project(has_repository=True, description="A shop")
+    project = world.project(has_repository=True, description="A shop", test_command="pytest")
     _agent, agent_id = world.agent()
     running, asking, failed = (world.task(project, title) for title in ("Write", "Ask", "Fail"))
     put(Task, running.id, state_="in_progress", phase_="working")

@@ -38,7 +38,7 @@ def note_tests(project: Project) -> None:
 
 def known(world: World) -> Project:
     """A project with both."""
-    project = world.project()
+    project = world.project(test_command="pytest")
     note_tests(project)
     return project
 
@@ -141,6 +141,11 @@ def test_a_project_whose_test_command_is_removed_has_no_red_default_branch(world
 
     assert world.client.get("/api/inbox", query_string=inbox).json["items"] == []
     assert get(Project, project.id).red_base is None
+
+    # A proof that was under way comes to its end.
+    red_base.record_base(project.id, SHA, RED, ignored=())
+    assert world.client.get("/api/inbox", query_string=inbox).json["items"] == []
+    assert len(events("project:base_tested")) == 1
 
 
 def test_the_page_has_a_red_default_branch_mended_and_puts_a_test_into_quarantine(
