@@ -25,6 +25,8 @@ run_claims = Blueprint("run_claims", __name__, url_prefix="/api/runner")
 PREPARE_SECONDS = 2
 """How long the reply to a report waits until the agent's next run is prepared."""
 AGENT_TOKEN = "AiWorker-Agent-Token"  # noqa: S105 (a header's name)
+PROCESS = "AiWorker-Process"
+LONGEST_PROCESS = 100
 
 _IS_SHA = validate.Regexp(rf"^{SHA_PATTERN.pattern}\Z", error="Not a commit's 40 digits")
 
@@ -52,7 +54,8 @@ class FinishedSchema(SparseSchema):
 def claim(wait: int) -> tuple[object, int]:
     """The next run that was assigned to the agent, waiting at most `wait` seconds for it; 204 if there is none.
 
-    A run is handed out again until a heartbeat names it: an earlier reply may have been lost.
+    A run is handed out again until a heartbeat names it: an earlier reply may have been lost. If it was handed to
+    another process, as the header `AiWorker-Process` says, with a new token: that process drops it.
     """
     claimed = _claimed(agent().agent_id, wait)
     return claimed, 204 if claimed is None else 200
@@ -104,7 +107,7 @@ def _next_of(agent_id: str | None) -> ClaimedRun | None:
 
 def _claimed(agent_id: str, wait_seconds: int) -> ClaimedRun | None:
     """Wait without an open database session: each look uses a session of its own."""
-    claimed = services.claim_run(agent_id)
+    claimed = services.claim_run(agent_id, _process())
     if claimed is not None or not wait_seconds:
         return claimed
     with Waiter(f"agent:{agent_id}", wait_seconds) as waiter:
@@ -114,6 +117,11 @@ def _claimed(agent_id: str, wait_seconds: int) -> ClaimedRun | None:
     return claimed
 
 
+def _process() -> str | None:
+    """Which process of the agent asks; None if it does not say. Two may have one identity, by a copy of its file."""
+    return request.headers.get(PROCESS, "")[:LONGEST_PROCESS] or None
+
+
 def _look_for_run(agent_id: str) -> ClaimedRun | None:
     """Read before claiming: waiting agents must not compete for the database's write lock."""
-    return services.claim_run(agent_id) if services.has_claimable_run(agent_id) else None
+    return services.claim_run(agent_id, _process()) if services.has_claimable_run(agent_id) else None

@@ -6,6 +6,7 @@ thread-safe: every thread has its own.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -34,6 +35,8 @@ MOST_LINES = 500
 MOST_SESSION_BYTES = 16 * 2**20
 LONGEST_REPORTED = 60_000
 """Most characters of a report's texts, each of which JSON may escape by six. The platform stores fewer."""
+_PROCESS = secrets.token_hex(8)
+"""Tells this process from others with a copy of its agent's identity."""
 _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 30.0
 
@@ -78,7 +81,8 @@ class Wire:
         asks for its agent's next one. Raises ProviderUnavailable (no connection, 5xx, 429, a proxy's 404),
         Unauthenticated (401), NotFound (404), RunOver (409) and ProviderRefused (any other, and what JSON can't hold).
         """
-        headers = {"Authorization": f"Bearer {token}", "Accept": "application/json", **trace_headers()}
+        headers = {"Authorization": f"Bearer {token}", "Accept": "application/json", "AiWorker-Process": _PROCESS}
+        headers |= trace_headers()
         if content is not None:
             headers["Content-Type"] = "application/octet-stream"
         if agent_token is not None:

@@ -11,7 +11,7 @@ from common.machine.text import camel_case
 from common.models.project import Project
 from common.models.run import Run, RunSession
 from common.models.task import Attachment, Task, TaskCheck
-from common.sealing import unseal
+from common.sealing import digest, new_token, seal, unseal
 from common.services.projects.places import network_of, place_of
 from common.services.runs.prompts import Brief, resumed_prompt, whole_prompt
 from common.services.runs.review_prompts import review_prompt
@@ -43,10 +43,12 @@ FIRST_DRIVER = "scripted"
 """Wrote the sessions that name no driver: there was no other one."""
 
 
-def claimed(tx: Transaction, task: Task, run: Run) -> ClaimedRun:
-    """Everything that the runner of this run needs. Both are locked. Marks the feedback as delivered to the run."""
-    assert run.secrets_sealed is not None
-    secrets = unseal(run.secrets_sealed)
+def claimed(tx: Transaction, task: Task, run: Run, process: str | None = None) -> ClaimedRun:
+    """Everything that the runner of this run needs. Both are locked. Marks the feedback as delivered to the run.
+
+    process: see `_handed_to`.
+    """
+    secrets = _handed_to(run, process)
     project = tx.get(Project, task.project_id)
     if run.is_review:
         return _claimed_review(tx, task, run, project, secrets)
@@ -85,6 +87,24 @@ def claimed(tx: Transaction, task: Task, run: Run) -> ClaimedRun:
         attachments=attachments,
         network=network_of(project),
     )  # fmt: skip
+
+
+def _handed_to(run: Run, process: str | None) -> dict[str, str]:
+    """The secrets of the run, which is handed to this process of its agent; None: the process does not say which it is.
+
+    If it was handed to another one before, the run's token is a new one: that process, which may have ended or have a
+    copy of the agent's identity, gets a 401 and drops the run.
+    """
+    assert run.secrets_sealed is not None
+    secrets: dict[str, str] = unseal(run.secrets_sealed)
+    if process is None or secrets.get("process") == process:
+        return secrets
+    if "process" in secrets:
+        secrets["token"] = new_token("awr")
+        run.token_digest = digest(secrets["token"])
+    secrets["process"] = process
+    run.secrets_sealed = seal(secrets)
+    return secrets
 
 
 def _claimed_review(

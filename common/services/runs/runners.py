@@ -219,8 +219,8 @@ _CLAIMABLE = Statement(
 
 
 @transactional
-def claim_run(tx: Transaction, agent_id: str) -> ClaimedRun | None:
-    """Claim the next run that is assigned to this agent; None if there is none.
+def claim_run(tx: Transaction, agent_id: str, process: str | None = None) -> ClaimedRun | None:
+    """Claim the next run that is assigned to this agent; None if there is none. process: see claims.py.
 
     A run that no heartbeat has named yet is returned again, as the first answer may have been lost.
     """
@@ -233,7 +233,7 @@ def claim_run(tx: Transaction, agent_id: str) -> ClaimedRun | None:
     if run.state is RunState.ENDED or run.secrets_sealed is None:
         return None
     lifecycle.start(tx, run)
-    return claimed(tx, task, run)
+    return claimed(tx, task, run, process)
 
 
 def lock_live_run(tx: Transaction, run_id: str) -> tuple[Task, Run]:

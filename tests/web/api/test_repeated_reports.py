@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from common.models import Agent, Question
+from common.jobs import PREPARE_RUN, SCHEDULE_TASKS
+from common.models import Agent, Question, Run
 from common.models.journal import IdempotencyKey
 from common.states import Role
 from tests import builders
 from tests.web.api.test_runner_api import REGISTRATION, path_of, start
-from tests.web.world import World, all_of
-from web.api.run_claims import AGENT_TOKEN
+from tests.web.world import World, all_of, run_jobs
+from web.api.run_claims import AGENT_TOKEN, PROCESS
 
 KEY = {"Idempotency-Key": "k 1"}
 
@@ -121,3 +122,27 @@ def test_an_enrolment_id_that_could_be_guessed_is_refused(world: World, enrolmen
     reply = holder.post("/api/runner/register", json=REGISTRATION | {"enrolmentId": enrolment_id})
 
     assert (reply.status_code, reply.json["details"]["field"]) == (400, "enrolmentId")
+
+
+def test_of_two_processes_with_one_identity_the_first_drops_the_run_that_both_were_given(world: World) -> None:
+    world.task(world.project(has_repository=True))
+    agent, _agent_id = world.agent()
+    run_jobs(SCHEDULE_TASKS, PREPARE_RUN)
+
+    def claim(process: str | None) -> FlaskClient:
+        reply = agent.post("/api/runner/claim", json={}, headers={PROCESS: process} if process else {})
+        assert (reply.status_code, reply.json["run"]["id"]) == (200, all_of(Run)[0].id)
+        return builders.client_with(world.app, reply.json["run"]["token"])
+
+    def progress(run: FlaskClient) -> int:
+        path = f"/api/runner/runs/{all_of(Run)[0].id}/progress"
+        return run.post(path, json={"message": "half"}).status_code
+
+    of_older, of_first = claim(None), claim("first")
+    again = claim("first")
+    assert [progress(run) for run in (of_older, of_first, again)] == [200, 200, 200]
+
+    of_second = claim("second")
+
+    assert [progress(run) for run in (of_first, of_second)] == [401, 200]
+    assert all_of(Run)[0].state == "running"

@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 
 from common.jobs import PREPARE_RUN, SCHEDULE_TASKS
 from common.models import Agent, Project, Question, Run, Task
+from common.sealing import unseal
 from common.services.tasks import questions, tasks
 from common.states import Role
 from common.values.claimed_run import ClaimedRun
@@ -365,6 +366,7 @@ def test_long_polls_answer_when_something_happens(world: World) -> None:
         claim = waiting.result(60)
         assert claim is not None
         assert (claim.task.id, get(Run, claim.run.id).agent_id) == (task.id, agent_id)
+        assert unseal(get(Run, claim.run.id).secrets_sealed)["process"], "the agent says which process it is"
 
         run = RunApi(url, claim.run.id, RunToken(claim.run.token), Cancellation())
         first = run.ask("Which colour?", None, ())
