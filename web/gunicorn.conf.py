@@ -84,9 +84,14 @@ def post_worker_init(worker: Worker) -> None:
     while is_locked(settings().store.data_dir / STARTING):
         worker.notify()
         time.sleep(_LOOK_SECONDS)
-    if "runner" in worker.wsgi.blueprints:
+    if hears_agents(worker):
         # Not imported above: the arbiter reads this file before the worker replaces what blocks.
         importlib.import_module("web.http.hearing").begin()
+
+
+def hears_agents(worker: Worker) -> bool:
+    """Whether agents send their heartbeats to it: a relay has the same application, but gets WebSockets alone."""
+    return "runner" in worker.wsgi.blueprints and worker.cfg.proc_name != "relay"
 
 
 def child_exit(_server: Arbiter, worker: Worker) -> None:
