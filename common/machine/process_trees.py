@@ -15,8 +15,9 @@ from common.machine.children import has_ended, kill_group
 from common.machine.waiting import Deadline
 
 _BEGINNING_SECONDS = 0.5
-_NO_MEMORY_OF_ITS_OWN = 0x00200000
-"""The kernel's threads have this flag: PF_KTHREAD in its include/linux/sched.h."""
+_MOST_LOOKS = 5
+_KERNELS = 0x00200000
+"""The flag of the kernel's own threads: PF_KTHREAD in its include/linux/sched.h."""
 
 
 def find_processes(is_wanted: Callable[[psutil.Process], bool]) -> Iterator[psutil.Process]:
@@ -41,24 +42,25 @@ def environment_of(process: psutil.Process) -> dict[str, str]:
     While a process begins another program (execve), the kernel shows no variables of it. So this waits for the
     program, half a second at most.
     """
-    deadline, has_none = Deadline(_BEGINNING_SECONDS), False
-    # Once it is known to have none they are read once more, as the program may have begun meanwhile.
-    while not (variables := process.environ()) and not has_none and not deadline.is_over:
-        has_none = _has_none(process.pid)
-        if not has_none:
+    deadline, looks = Deadline(_BEGINNING_SECONDS), 0
+    # Some have none, or write over them, as redis-server does. Else the program has begun since they were read.
+    while not (variables := process.environ()) and looks < _MOST_LOOKS and not deadline.is_over:
+        if _is_beginning(process.pid):
             time.sleep(0.001)
+        else:
+            looks += 1
     return variables
 
 
-def _has_none(pid: int) -> bool:
-    """Whether a process has no variables, or none any more. False: the kernel knows where they lie, or will soon."""
+def _is_beginning(pid: int) -> bool:
+    """Whether the kernel does not know yet where the variables of a process lie."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     except OSError:
-        return True
-    # The 3rd, 9th, 50th and 51st field of all, see proc(5).
-    state, flags, begin, end = fields[0], int(fields[6]), int(fields[47]), int(fields[48])
-    return state in {b"Z", b"X"} or bool(flags & _NO_MEMORY_OF_ITS_OWN) or begin == end != 0
+        return False
+    # The 3rd, 9th and 51st field of all, see proc(5).
+    state, flags, end = fields[0], int(fields[6]), int(fields[48])
+    return not end and state not in {b"Z", b"X"} and not flags & _KERNELS
 
 
 def signal_processes(processes: Iterable[psutil.Process], number: signal.Signals) -> int:
