@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import string
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -27,6 +28,11 @@ WAITED_BYTES = 64 * 1024
 MARGIN = 16 * 1024
 """The length of the longest secret that is still found where an over-long line is split."""
 
+_OF_KEYS = f"{string.ascii_letters}{string.digits}_+/=.~-"
+"""What keys of a known format consist of."""
+_LONGEST_KEY = MARGIN // 2
+_STOP = "\0"
+"""No secret goes on with it, and so none is taken for begun at the end of what stands before it."""
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) ")
 
 
@@ -60,10 +66,7 @@ class Masked:
             lines, self._rest = self._rest[:stop], self._rest[stop:]
             self._pass_on(plain(lines))
         elif len(self._rest) > WAITED_BYTES:
-            # The text held back is masked already, except for a secret that continues in the next chunk.
-            text = self._masked(plain(self._rest))
-            self._sink.write(text[:-MARGIN].encode("utf-8", "replace"))
-            self._rest = text[-MARGIN:].encode("utf-8", "replace")
+            self._pass_beginning()
 
     def end(self) -> None:
         rest, self._rest = self._rest, b""
@@ -74,6 +77,19 @@ class Masked:
         words = " ".join(plain(text.encode("utf-8", "replace")).split())
         self._sink.write(f"[runtime] {self._mask.lines([words])[0]}\n".encode("utf-8", "replace"))
 
+    def _pass_beginning(self) -> None:
+        """Pass on what there is of a line, but for the end. That is held back masked, except for what may be the
+        beginning of a secret: with what follows, it is masked whole."""
+        whole = _without_begun(self._rest)
+        text, begun = plain(whole), self._rest[len(whole) :]
+        end = text[-_LONGEST_KEY:]
+        # It may be the beginning of a key of a known format.
+        word = end[len(end.rstrip(_OF_KEYS)) :]
+        head, _ = self._mask.lines([text.removesuffix(word), _STOP], after=self._last)
+        self._last, text = head, head + word
+        self._sink.write(text[:-MARGIN].encode("utf-8", "replace"))
+        self._rest = text[-MARGIN:].encode("utf-8", "replace") + begun
+
     def _pass_on(self, text: str) -> None:
         if text:
             self._sink.write(self._masked(text).encode("utf-8", "replace"))
@@ -83,6 +99,20 @@ class Masked:
         lines = self._mask.lines(body.split("\n"), after=self._last)
         self._last = lines[-1]
         return "\n".join(lines) + text[len(body) :]
+
+
+def _without_begun(output: bytes) -> bytes:
+    """The output without the beginning, at its end, of a line end or of a character in UTF-8."""
+    if output.endswith(b"\r"):
+        return output[:-1]
+    for count in range(1, 4):
+        first = output[-count]
+        if first < 0x80:
+            break
+        if first >= 0xC0:
+            length = 2 if first < 0xE0 else 3 if first < 0xF0 else 4
+            return output[:-count] if count < length else output
+    return output
 
 
 async def masked(sink: Sink, variables: Variables, password: str | None) -> Masked:
