@@ -20,6 +20,8 @@ HEAD_SECONDS = 60.0
 """How long a client may take to send the first request's head."""
 
 _REQUEST = re.compile(rb"[A-Z]{3,10} [!-~]+ HTTP/1\.[01]\r\n")
+_SWITCHING = re.compile(rb"HTTP/1\.[01] 101")
+_INTERIM = re.compile(rb"HTTP/1\.[01] 1\d\d")
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r\n")
 
 _BAD = page(400, "Bad Request", "The request is not valid HTTP.")
@@ -42,16 +44,36 @@ class Exchange:
         self.moved_at = time.monotonic()
         self.upgrade: asyncio.Future[bool] | None = None
         """Set while the response to an `Upgrade` request is awaited; True if the protocol has changed."""
+        self._begun = b""
 
     def asks(self) -> None:
         """Bytes of a request were forwarded."""
         self.is_answered, self.moved_at = False, time.monotonic()
 
+    def asks_for_upgrade(self) -> None:
+        """The head of an `Upgrade` request was read."""
+        self.upgrade, self._begun = asyncio.get_running_loop().create_future(), b""
+
     def answers(self, chunk: bytes) -> None:
         """Bytes of a response are about to be forwarded."""
         self.is_answered, self.moved_at = True, time.monotonic()
-        if self.upgrade is not None and not self.upgrade.done():
-            self.upgrade.set_result(chunk.startswith((b"HTTP/1.1 101", b"HTTP/1.0 101")))
+        if self.upgrade is None or self.upgrade.done():
+            return
+        self._begun += chunk
+        has_changed = _has_changed(self._begun)
+        if has_changed is not None:
+            self.upgrade.set_result(has_changed)
+
+
+def _has_changed(begun: bytes) -> bool | None:
+    """Whether a response that begins like this changes the protocol; None: more of it has to be known."""
+    at = 0
+    while not _SWITCHING.match(begun, at) and _INTERIM.match(begun, at):
+        end = begun.find(b"\r\n\r\n", at)
+        if end < 0:
+            return None if len(begun) < CHUNK_BYTES else False
+        at = end + len(b"\r\n\r\n")
+    return None if len(begun) - at < len(b"HTTP/1.1 101") else bool(_SWITCHING.match(begun, at))
 
 
 class End(Enum):
@@ -146,7 +168,7 @@ class ReadRequests:
     async def _copy_body(self, head: Head, writer: asyncio.StreamWriter) -> bool:
         """Copy the request's body, and after a protocol change everything that follows. False if the client ended."""
         if head.is_upgrade:
-            self._turn.upgrade = asyncio.get_running_loop().create_future()
+            self._turn.asks_for_upgrade()
         await writer.drain()
         try:
             if head.length is not None:

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
@@ -19,6 +19,7 @@ from workers.supervisor.gate import Gate
 from workers.supervisor.units import Streams
 
 ANSWER = b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig"
+CHANGED = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
 PART = b"x" * 2**20
 
 
@@ -61,6 +62,27 @@ class Library(App):
             client.recv(4096)
 
 
+class Chat(App):
+    """Takes up another protocol, in which it repeats what it hears. Sends its answer in these parts, each when the
+    client has the one before.
+    """
+
+    def __init__(self, parts: Sequence[bytes]) -> None:
+        self._parts = parts
+        self.received = threading.Semaphore(0)
+        super().__init__()
+
+    def _serve(self) -> None:
+        client, _address = self._listening.accept()
+        with self._listening, client:
+            client.recv(4096)
+            for part in self._parts:
+                client.sendall(part)
+                self.received.acquire(timeout=PATIENCE_SECONDS)
+            while chunk := client.recv(4096):
+                client.sendall(chunk)
+
+
 @contextmanager
 def dialled(port: int) -> Iterator[socket.socket]:
     with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS) as client:
@@ -91,6 +113,41 @@ def test_an_upload_that_the_app_refuses_early_gets_the_answer_and_no_reset(gate:
             await forwarder.close()
 
     assert asyncio.run(forward()) == ANSWER
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [CHANGED],
+        [CHANGED[:7], CHANGED[7:]],
+        [b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", CHANGED],
+        [b"HTTP/1.1 103 Early Hints\r\n", b"Link: </a>\r\n\r\n" + CHANGED],
+    ],
+    ids=["whole", "cut", "hinted", "hinted, cut"],
+)
+def test_another_protocol_passes_a_gate_however_the_app_says_that_it_begins(parts: Sequence[bytes]) -> None:
+    app = Chat(parts)
+
+    def talk(port: int) -> bytes:
+        with dialled(port) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+            for part in parts:
+                assert client.recv(len(part), socket.MSG_WAITALL) == part
+                app.received.release()
+            # No request: a gate that took it for one would refuse it.
+            client.sendall(b"hello\r\n\r\n")
+            return client.recv(4096)
+
+    async def forward() -> bytes:
+        forwarder = Forwarder(lambda: app, Gate("shop-0000beef", "staging"))
+        port = free_port()
+        await forwarder.open("127.0.0.1", port)
+        try:
+            return await asyncio.to_thread(talk, port)
+        finally:
+            await forwarder.close()
+
+    assert asyncio.run(forward()) == b"hello\r\n\r\n"
 
 
 def test_a_switch_does_not_cut_a_download_whose_client_is_slow() -> None:
