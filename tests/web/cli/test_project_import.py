@@ -92,6 +92,19 @@ def test_a_branch_beside_a_tag_of_its_name_keeps_its_name(terminal: Terminal, fo
     assert [project.default_branch for project in all_of(Project)] == ["trunk"]
 
 
+def test_the_hook_of_a_folder_before_pushes_does_not_run(terminal: Terminal, folder: Path) -> None:
+    # As that of Git LFS, whose server the platform is not.
+    hook = folder / ".git" / "hooks" / "pre-push"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+
+    result = imported(terminal, str(folder))
+
+    assert result.exit_code == 0, result.output
+    assert [project.name for project in all_of(Project)] == ["web shop"]
+
+
 def test_a_refused_push_leaves_no_project(terminal: Terminal, folder: Path) -> None:
     (folder / ".git" / "shallow").write_text(git("rev-parse", "HEAD", at=folder) + "\n")
 
