@@ -11,6 +11,7 @@ from playwright.sync_api import Route, expect
 from common.models import Job, Task
 from common.services.spend.model_calls import record_calls
 from common.states import Role
+from tests.builders import log_in
 from tests.png import solid
 from tests.web.api.asking import Asking
 from tests.web.api.test_caps import a_call
@@ -23,6 +24,13 @@ Arrive = Callable[[str, Role], PageReader]
 A_WHILE_MS = 31_000
 SOON_MS = 6000
 IS_PICTURE = re.compile("^data:image/png")
+PROVIDER = {
+    "name": "anthropic",
+    "api": "anthropic",
+    "baseUrl": "https://api.anthropic.com",
+    "login": "key",
+    "key": "k",
+}
 CLAUDE = {"name": "claude", "canWork": True, "version": "2.0", "says": ""}
 
 
@@ -42,6 +50,32 @@ def test_the_last_heartbeat_of_an_agent_is_that_of_now(reader: PageReader, plain
     expect(heard).not_to_have_attribute("datetime", before)
 
 
+def test_ones_tokens_and_sessions_are_those_of_now(reader: PageReader, plain_world: World) -> None:
+    reader.page.clock.install()
+    reader.open("#/account")
+    expect(reader.page.get_by_text("This one")).to_be_visible()
+    expect(reader.see("session-end")).to_have_count(0)
+
+    assert plain_world.client.post("/api/tokens", json={"name": "From another window"}).status_code == 201
+    log_in(plain_world.app.test_client(), plain_world.max.username)
+    reader.page.clock.run_for(A_WHILE_MS)
+
+    expect(reader.page.get_by_text("From another window")).to_be_visible()
+    expect(reader.see("session-end")).to_have_count(1)
+
+
+def test_the_providers_of_models_are_those_of_now(at_the_page: Arrive, plain_world: World) -> None:
+    ada = at_the_page("ada", Role.ADMIN)
+    ada.page.clock.install()
+    ada.open("#/models")
+    expect(ada.page.get_by_text("No model provider")).to_be_visible()
+
+    assert plain_world.client_of("bob", Role.ADMIN).post("/api/model-providers", json=PROVIDER).status_code == 201
+    ada.page.clock.run_for(A_WHILE_MS)
+
+    expect(ada.page.get_by_text(PROVIDER["baseUrl"])).to_be_visible()
+
+
 def test_what_is_missing_for_the_first_task_goes_once_it_is_there(at_the_page: Arrive, plain_world: World) -> None:
     project = plain_world.project()
     ada = at_the_page("ada", Role.ADMIN)
@@ -51,14 +85,7 @@ def test_what_is_missing_for_the_first_task_goes_once_it_is_there(at_the_page: A
     expect(hint).to_contain_text("Add a model provider")
 
     bob = plain_world.client_of("bob", Role.ADMIN)
-    given = {
-        "name": "anthropic",
-        "api": "anthropic",
-        "baseUrl": "https://api.anthropic.com",
-        "login": "key",
-        "key": "k",
-    }
-    assert bob.post("/api/model-providers", json=given).status_code == 201
+    assert bob.post("/api/model-providers", json=PROVIDER).status_code == 201
     ada.page.clock.run_for(A_WHILE_MS)
     expect(hint).to_contain_text("No agent has a driver that works yet")
     plain_world.agent(drivers=["scripted", "claude"], findings=[CLAUDE])

@@ -4,7 +4,7 @@ import { api, replaceLogin } from "../api.mjs";
 import { canCopy, copyText } from "../clipboard.mjs";
 import { html } from "../html.mjs";
 import { t, th } from "../language.mjs";
-import { usePages } from "../loading.mjs";
+import { useEvery, usePages } from "../loading.mjs";
 import { LanguageChoice, SchemeChoice } from "../parts/appearance.mjs";
 import { Button, Empty, Fault, Listing, New, Page, SelectField, TextField, Time, useForm } from "../parts/controls.mjs";
 import { Confirm, Dialog } from "../parts/dialogs.mjs";
@@ -13,6 +13,9 @@ import { ROLES } from "../states.mjs";
 import { told } from "../toasts.mjs";
 import { exact, say } from "../words.mjs";
 import { Sessions } from "./sessions.mjs";
+
+// No event tells what another window changes.
+const LOOK_MS = 20_000;
 
 export function Secret({ value, expiresAt }) {
   return html`<div class="callout ask" data-testid="secret">
@@ -26,6 +29,7 @@ export function Secret({ value, expiresAt }) {
 
 export function Account() {
   const pages = usePages("/tokens", "tokens");
+  useEvery(LOOK_MS, pages.reload);
   const [making, setMaking] = useState(false);
   const [made, setMade] = useState(null);
   const [ending, setEnding] = useState(null);

@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { t, th } from "../language.mjs";
-import { useRead } from "../loading.mjs";
+import { useEvery, useRead } from "../loading.mjs";
 import { Empty, Loading, New, Page, Trouble } from "../parts/controls.mjs";
 import { Confirm } from "../parts/dialogs.mjs";
 import { providersOf } from "../parts/known.mjs";
@@ -13,6 +13,8 @@ import { Tested, TestButton } from "./connect-model.mjs";
 import { LOGINS, ProviderForm } from "./provider-form.mjs";
 
 const ENVIRONMENT = "environment";
+// No event tells what another window changes.
+const LOOK_MS = 20_000;
 const loginOf = new Map(LOGINS);
 
 export function Models() {
@@ -25,6 +27,7 @@ export function Models() {
 
 function Providers() {
   const { value, error, reload } = useRead("/model-providers");
+  useEvery(LOOK_MS, reload);
   const [editing, setEditing] = useState(null);
   const [removing, setRemoving] = useState(null);
   const providers = providersOf(value);

@@ -3,10 +3,13 @@ import { useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { t, th } from "../language.mjs";
-import { usePages } from "../loading.mjs";
+import { useEvery, usePages } from "../loading.mjs";
 import { Button, Listing, Time } from "../parts/controls.mjs";
 import { Confirm } from "../parts/dialogs.mjs";
 import { told } from "../toasts.mjs";
+
+// No event tells what another window changes.
+const LOOK_MS = 20_000;
 
 // The first that the text of a program contains; each names others after itself.
 const PROGRAMS = [
@@ -52,6 +55,7 @@ const Session = ({ of, end }) =>
 
 export function Sessions() {
   const pages = usePages("/sessions", "sessions");
+  useEvery(LOOK_MS, pages.reload);
   const [endingAll, setEndingAll] = useState(false);
   const end =
     ({ id }) =>
