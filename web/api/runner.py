@@ -65,7 +65,7 @@ class SandboxReportSchema(Schema):
 
 
 _DRIVERS = at_most(MOST_DRIVERS)
-_ENROLMENT_ID = validate.Regexp(r"[A-Za-z0-9_-]{32,100}\Z", error="Must have 32 to 100 of A-Z a-z 0-9 - _")
+_ENROLMENT_ID = validate.Regexp(r"^[A-Za-z0-9_-]{32,100}\Z", error="Must have 32 to 100 of A-Z a-z 0-9 - _")
 
 
 class RegisterAgentSchema(Schema):
