@@ -6,7 +6,7 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
@@ -89,6 +89,21 @@ def dialled(port: int) -> Iterator[socket.socket]:
         yield client
 
 
+def forwarded(app: App, gate: Gate | None, talk: Callable[[int], bytes]) -> bytes:
+    """What `talk` returns, which is called with the port of a forwarder to the app."""
+
+    async def forward() -> bytes:
+        forwarder = Forwarder(lambda: app, gate)
+        port = free_port()
+        await forwarder.open("127.0.0.1", port)
+        try:
+            return await asyncio.to_thread(talk, port)
+        finally:
+            await forwarder.close()
+
+    return asyncio.run(forward())
+
+
 @pytest.mark.parametrize("gate", [None, Gate("shop-0000beef", "staging")])
 def test_an_upload_that_the_app_refuses_early_gets_the_answer_and_no_reset(gate: Gate | None) -> None:
     app = App()
@@ -103,16 +118,7 @@ def test_an_upload_that_the_app_refuses_early_gets_the_answer_and_no_reset(gate:
                 client.sendall(PART)
         return said
 
-    async def forward() -> bytes:
-        forwarder = Forwarder(lambda: app, gate)
-        port = free_port()
-        await forwarder.open("127.0.0.1", port)
-        try:
-            return await asyncio.to_thread(upload, port)
-        finally:
-            await forwarder.close()
-
-    assert asyncio.run(forward()) == ANSWER
+    assert forwarded(app, gate, upload) == ANSWER
 
 
 @pytest.mark.parametrize(
@@ -138,16 +144,7 @@ def test_another_protocol_passes_a_gate_however_the_app_says_that_it_begins(part
             client.sendall(b"hello\r\n\r\n")
             return client.recv(4096)
 
-    async def forward() -> bytes:
-        forwarder = Forwarder(lambda: app, Gate("shop-0000beef", "staging"))
-        port = free_port()
-        await forwarder.open("127.0.0.1", port)
-        try:
-            return await asyncio.to_thread(talk, port)
-        finally:
-            await forwarder.close()
-
-    assert asyncio.run(forward()) == b"hello\r\n\r\n"
+    assert forwarded(app, Gate("shop-0000beef", "staging"), talk) == b"hello\r\n\r\n"
 
 
 def test_a_switch_does_not_cut_a_download_whose_client_is_slow() -> None:
