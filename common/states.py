@@ -219,7 +219,7 @@ class AgentState(StrEnum):
     DRAINING = "draining"
     """Finishes its runs and takes no new ones."""
     OFFLINE = "offline"
-    """No heartbeat for a minute."""
+    """No heartbeat for a minute in which a web process was there to hear it."""
     ERROR = "error"
     """Reported that it can't work."""
 
