@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, Page, Request, expect, sync_playwright
 
 from tests.patience import PATIENCE_MS
 
@@ -17,6 +17,8 @@ FLAGS = [
     "--disable-sync", "--no-first-run", "--disable-quic",
 ]  # fmt: skip
 expect.set_options(timeout=PATIENCE_MS)
+ACCOUNT_MS = 10_000
+"""How long a page is asked what it shows after a test has failed."""
 
 # Chromium's own line for a reply that a test provokes: a refused password, a head that moved.
 _REFUSED = re.compile(r"Failed to load resource: the server responded with a status of (401|409) ")
@@ -27,6 +29,16 @@ _BUSY = re.compile(r"Failed to load resource: the server responded with a status
 _REPORT_VIOLATIONS = """
 addEventListener("securitypolicyviolation", (event) =>
   console.error(`policy violated: ${event.violatedDirective} by ${event.blockedURI}`));
+"""
+
+_NOTE_POINTING = """
+globalThis.pointing = [];
+for (const name of ["pointerdown", "pointerup", "click", "keydown"])
+  addEventListener(name, ({ target, clientX = "", clientY = "" }) => {
+    const what = target.dataset?.testid || target.nodeName;
+    pointing.push(`${Math.round(performance.now())} ms: ${name} ${what} ${clientX} ${clientY}`);
+    if (pointing.length > 40) pointing.shift();
+  }, true);
 """
 
 
@@ -64,7 +76,7 @@ class Person:
             viewport={"width": width, "height": height}, has_touch=has_phone, is_mobile=has_phone
         )
         self._context.set_default_timeout(PATIENCE_MS)
-        self._context.add_init_script(_REPORT_VIOLATIONS)
+        self._context.add_init_script(_REPORT_VIOLATIONS + _NOTE_POINTING)
         self.page: Page = self._context.new_page()
         self._watch(self.page)
 
@@ -132,6 +144,15 @@ class Person:
         other._watch(self._context.new_page())
         other.page.goto(self.page.url)
         return other
+
+    def account(self) -> str:
+        """What is on the page now, what was last pressed on it, and its problems: for the report of a failed test."""
+        try:
+            shown = self.page.locator("body").aria_snapshot(timeout=ACCOUNT_MS)
+            pressed = self.page.evaluate("pointing.join('\\n')")
+        except Error as error:
+            return f"The page can't be asked any more: {error.message}"
+        return "\n".join([self.page.url, "Problems:", *self.problems, "Pressed:", pressed, "Shown:", shown])
 
     def close(self) -> None:
         self._context.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,25 @@ from tests.e2e.browser import Person, chromium
 from tests.e2e.contract.caller import Caller
 from tests.e2e.instance import Instance, running
 from tests.e2e.talk import Talk
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add what the pages showed to the report of a test that failed: what fails once in many runs is not seen again."""
+    report = yield
+    if report.failed and call.when == "call" and call.excinfo is not None:
+        for name, person in _people_of(item, call.excinfo).items():
+            report.sections.append((f"page of {name}", person.account()))
+    return report
+
+
+def _people_of(item: pytest.Item, failure: pytest.ExceptionInfo[BaseException]) -> dict[str, Person]:
+    """Those whom the test was given, and those whom it made."""
+    frames = [entry.locals for entry in failure.traceback if entry.frame.code.name == getattr(item, "originalname", "")]
+    named = [*getattr(item, "funcargs", {}).items(), *(pair for frame in frames for pair in frame.items())]
+    return {name: value for name, value in named if isinstance(value, Person)}
 
 
 @pytest.fixture(scope="package")
