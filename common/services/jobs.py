@@ -8,8 +8,9 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Collection
 from datetime import timedelta
+from typing import cast
 
-from sqlalchemy import select
+from sqlalchemy import Table, bindparam, insert, select, update
 
 from common.announcer import Announcement, announcer, full_queues
 from common.database import is_sqlite, sqlite_now
@@ -25,6 +26,7 @@ from common.services.clock_steps import follow_clock
 from common.services.listing import page_seen
 from common.services.paging import Order, Page, PageQuery
 from common.services.projects.variables import mask_of_project
+from common.statements import Statement
 from common.states import DeploymentState, Environment, GroupState, JobState
 from common.transaction import Transaction, read_rows, snapshot, transactional
 
@@ -198,11 +200,20 @@ def _sweep_jobs(tx: Transaction, full: Collection[Queue]) -> int:
 
 
 def set_mark(tx: Transaction, name: str, value: dict[str, object]) -> None:
-    mark = tx.session.get(Mark, name)
-    if mark is None:
-        tx.session.add(Mark(name=name, at=tx.now(), value=value))
-    else:
-        mark.at, mark.value = tx.now(), value
+    given = {"of": name, "at": tx.now(), "value": value}
+    changed, _last_id = _CHANGE_MARK.run(tx.connection, **given)
+    if not changed:
+        _ADD_MARK.run(tx.connection, **given)
+
+
+def _as_given() -> dict[str, object]:
+    return {name: bindparam(name, type_=_MARKS.c[name].type) for name in ("at", "value")}
+
+
+_MARKS = cast("Table", Mark.__table__)
+_CHANGE_MARK = Statement(lambda: update(_MARKS).where(_MARKS.c.name == bindparam("of")).values(_as_given()))
+_ADD_MARK = Statement(lambda: insert(_MARKS).values({"name": bindparam("of"), **_as_given()}))
+"""By statements: a web process, which does this every few seconds, loads nothing of the ORM for it."""
 
 
 @transactional
