@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Browser, Route, expect
 
 from tests.e2e.browser import Person
 from tests.e2e.contract.caller import Caller
@@ -54,6 +54,21 @@ def test_who_has_to_sign_in_again_can_type_the_password_at_once(
     reader.page.keyboard.press("Enter")
     expect(reader.see("comment-body")).to_have_value("Half written")
     assert reader.problems == []
+
+
+def test_who_signs_in_with_enter_begins_at_the_top_of_the_page(
+    chromium_browser: Browser, quiet_instance: Instance
+) -> None:
+    someone = Person(chromium_browser, quiet_instance.url)
+    someone.open()
+    someone.fill("login-username", "admin")
+    someone.fill("login-password", quiet_instance.password)
+    someone.page.keyboard.press("Enter")
+    expect(someone.page.get_by_role("main").get_by_role("heading").first).to_be_visible()
+    someone.wait("live-status", state="on")
+    someone.page.keyboard.press("Tab")
+    expect(someone.page.get_by_role("link", name="Skip to content")).to_be_focused()
+    someone.close()
 
 
 def test_the_open_card_is_in_sight_when_one_comes_back_to_the_board(reader: Person, quiet_api: Caller) -> None:

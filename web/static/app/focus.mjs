@@ -23,9 +23,11 @@ const layer = (element) => element.closest("dialog") ?? document.body;
 const top = () => [...document.querySelectorAll("dialog[open]")].at(-1) ?? document.body;
 
 // Where an element is: what it lies in, from the inside out, and the rows beside its own, those after it first.
+// What holds the page is no place: whoever signs in is at the beginning of another one.
 function placeOf(element) {
   const around = [];
-  for (let one = element.parentElement; one; one = one.parentElement) around.push(one);
+  const page = document.getElementById("app");
+  for (let one = element.parentElement; one && one !== page; one = one.parentElement) around.push(one);
   const row = element.closest(ROWS);
   const all = row ? [...row.parentElement.children].filter((one) => one.matches(ROWS)) : [];
   const at = all.indexOf(row);
