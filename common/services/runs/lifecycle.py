@@ -16,7 +16,7 @@ from common.events import PLATFORM, AgentStatus
 from common.models.agent import Agent, Drain
 from common.models.run import Run
 from common.services.spend.cap_warnings import warn_of_caps
-from common.services.spend.spend_counters import Spent, raise_counters, seconds_by_day
+from common.services.spend.spend_counters import Spent, end_of_work, raise_counters, seconds_by_day
 from common.statements import ListStatement, Places
 from common.states import AgentState, By, Outcome, RunState
 from common.transaction import Snapshot, Transaction
@@ -58,7 +58,7 @@ def end(tx: Transaction, run: Run, outcome: Outcome, reason: str | None, *, by: 
     tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
     if run.started_at is not None:
         # After all locks: the counters of the platform are everybody's.
-        days = seconds_by_day(run.started_at, tx.now()).items()
+        days = seconds_by_day(run.started_at, end_of_work(outcome, run.seen_at, run.finished_at, tx.now())).items()
         raise_counters(tx, [(run.task_id, run.project_id, day, Spent(seconds=seconds)) for day, seconds in days])
         warn_of_caps(tx, [run.task_id])
 

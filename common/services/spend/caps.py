@@ -18,7 +18,16 @@ from common.models.project import Project
 from common.models.run import Run
 from common.models.spend import PlatformSetting
 from common.models.task import Task
-from common.services.spend.spend_counters import ALL, PLATFORM, PROJECT, TASK, Counter, Key, read_counters
+from common.services.spend.spend_counters import (
+    ALL,
+    PLATFORM,
+    PROJECT,
+    TASK,
+    Counter,
+    Key,
+    end_of_work,
+    read_counters,
+)
 from common.statements import Statement
 from common.transaction import Snapshot, Transaction
 from common.values.agent_review import Purpose
@@ -199,9 +208,9 @@ def _used(name: str, key: Key, counter: Counter, live: LiveRuns) -> float:
 
 @dataclass(frozen=True)
 class LiveRuns:
-    """The runs that are not over: (task, project, when it was claimed)."""
+    """The runs that are not over: (task, project, when it was claimed, until when it has been at work)."""
 
-    runs: Sequence[tuple[str, str, datetime | None]]
+    runs: Sequence[tuple[str, str, datetime | None, datetime]]
     now: datetime
 
     @classmethod
@@ -210,24 +219,26 @@ class LiveRuns:
         began = case(
             (Run.purpose == Purpose.REVIEW, func.coalesce(Run.started_at, Run.created_at)), else_=Run.started_at
         )
-        query = select(Run.task_id, Run.project_id, began).where(Run.live_task_id.is_not(None))
-        return cls([(row[0], row[1], row[2]) for row in at.session.execute(query)], at.now())
+        query = select(Run.task_id, Run.project_id, began, Run.seen_at).where(Run.live_task_id.is_not(None))
+        now = at.now()
+        rows = at.session.execute(query)
+        return cls([(row[0], row[1], row[2], end_of_work(None, row[3], None, now)) for row in rows], now)
 
     def seconds(self, key: Key) -> float:
         """How long those that were claimed have been at work in the key's period."""
         midnight = datetime.combine(self.now.date(), time(), UTC)
-        starts = [started_at for started_at in self._of(key) if started_at is not None]
-        since = [start if key.period == ALL else max(start, midnight) for start in starts]
-        return sum(max(0.0, (self.now - start).total_seconds()) for start in since)
+        times = [(started_at, until) for started_at, until in self._of(key) if started_at is not None]
+        since = [(start if key.period == ALL else max(start, midnight), until) for start, until in times]
+        return sum(max(0.0, (until - start).total_seconds()) for start, until in since)
 
     def unclaimed(self, key: Key) -> int:
         """Those that are not counted yet, as no agent has claimed them."""
-        return sum(started_at is None for started_at in self._of(key))
+        return sum(started_at is None for started_at, _until in self._of(key))
 
-    def _of(self, key: Key) -> list[datetime | None]:
+    def _of(self, key: Key) -> list[tuple[datetime | None, datetime]]:
         return [
-            started_at
-            for task_id, project_id, started_at in self.runs
+            (started_at, until)
+            for task_id, project_id, started_at, until in self.runs
             if key.subject_id == {TASK: task_id, PROJECT: project_id, PLATFORM: ""}[key.scope]
         ]
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import func, select
 
 from common.models.run import Run
+from common.services.spend.spend_counters import end_of_work
 from common.states import Outcome
 from common.transaction import Snapshot, Transaction
 from common.values.agent_review import Purpose
@@ -60,7 +61,8 @@ def _spent(name: str, run: Run) -> float:
     if name == "maxMinutes":
         if run.started_at is None or run.finished_at is None:
             return 0
-        return (run.finished_at - run.started_at).total_seconds() / 60
+        ended_at = end_of_work(run.outcome, run.seen_at, run.finished_at, run.finished_at)
+        return max(0.0, (ended_at - run.started_at).total_seconds()) / 60
     if name == "maxCostUsd":
         return run.usage.get("costUsd", 0)
     return sum(int(run.usage.get(kind, 0)) for kind in ("inputTokens", "cacheWriteTokens", "outputTokens"))

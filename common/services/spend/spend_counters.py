@@ -16,10 +16,13 @@ from sqlalchemy.dialects import mysql, sqlite
 from common import database
 from common.models.spend import SpendCounter
 from common.statements import Statement
+from common.states import Outcome
 from common.transaction import Snapshot, Transaction
 
 ALL = "all"
 TASK, PROJECT, PLATFORM = "task", "project", "platform"
+SILENCE = timedelta(seconds=60)
+"""A run that no heartbeat has named for longer is not known to be at work: the machine may be off."""
 
 
 class Key(NamedTuple):
@@ -134,6 +137,16 @@ def _is(key: Key) -> ColumnElement[bool]:
     return and_(
         SpendCounter.scope == scope, SpendCounter.subject_id == subject_id, SpendCounter.period == period
     )  # fmt: skip
+
+
+def end_of_work(outcome: str | None, seen_at: datetime, finished_at: datetime | None, now: datetime) -> datetime:
+    """Until when a run that was claimed has been at work: a lost one until it was last heard of.
+
+    outcome, finished_at: None while it lives. seen_at: when a heartbeat last named it.
+    """
+    if finished_at is None:
+        return min(now, seen_at + SILENCE)
+    return min(finished_at, seen_at) if outcome == Outcome.LOST else finished_at
 
 
 def seconds_by_day(since: datetime, until: datetime) -> Mapping[date, float]:

@@ -17,6 +17,7 @@ from common.models.run import Run
 from common.models.spend import ModelCall
 from common.services.access import Caller, visible_projects
 from common.services.spend.model_calls import ESTIMATED
+from common.services.spend.spend_counters import end_of_work
 from common.states import Role
 from common.transaction import Snapshot, Transaction, snapshot
 
@@ -174,11 +175,12 @@ def spent_by_tasks(at: Snapshot | Transaction, task_ids: Collection[str]) -> dic
     sums = {str(row["key"]): _group(row, str(row["key"]), "") for row in at.session.execute(query).mappings()}
     runs: dict[str, list[float]] = {}
     now = at.now()
-    times = select(Run.task_id, Run.started_at, Run.finished_at).where(
+    times = select(Run.task_id, Run.started_at, Run.outcome, Run.seen_at, Run.finished_at).where(
         Run.task_id.in_(task_ids), Run.started_at.is_not(None)
     )
-    for task_id, started_at, finished_at in at.session.execute(times):
-        seconds = ((finished_at or now) - cast("datetime", started_at)).total_seconds()
+    for task_id, started_at, outcome, seen_at, finished_at in at.session.execute(times):
+        ended_at = end_of_work(outcome, seen_at, finished_at, now)
+        seconds = (ended_at - cast("datetime", started_at)).total_seconds()
         runs.setdefault(task_id, []).append(max(0.0, seconds))
     return {task_id: _task_spend(sums.get(task_id), runs.get(task_id, [])) for task_id in task_ids}
 

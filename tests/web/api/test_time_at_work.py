@@ -1,0 +1,71 @@
+"""The minutes of runs whose agents were away, as when a machine is switched off over night."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from common.models import Agent, Run, Task
+from common.models.spend import SpendCounter
+from common.services.spend.caps import cap_uses, caps_of_task
+from common.services.spend.review_budgets import reached_limit
+from common.transaction import snapshot
+from common.values.agent_review import Purpose
+from tests.web.api.asking import Asking
+from tests.web.world import World, all_of, get, put
+
+NIGHT = timedelta(hours=9)
+
+
+def over_night(asking: Asking) -> str:
+    """The run was at work for ten minutes, and its machine has been off since. Returns the run's id."""
+    run_id = str(asking.claimed["run"]["id"])
+    asking.agent.post("/api/runner/heartbeat", json={"runIds": [run_id]})
+    seen_at = datetime.now(UTC) - NIGHT
+    put(Run, run_id, started_at=seen_at - timedelta(minutes=10), seen_at=seen_at)
+    put(Agent, asking.agent_id, seen_at=seen_at)
+    return run_id
+
+
+def minutes_of_task(asking: Asking) -> float:
+    spent = asking.world.client.get(f"/api/tasks/{asking.task_id}").json["task"]["spent"]
+    return float(spent["minutes"])
+
+
+def test_a_machine_that_was_off_uses_up_no_minutes(world: World) -> None:
+    asking = Asking(world)
+    run_id = over_night(asking)
+
+    asking.agent.post("/api/runner/heartbeat", json={"runIds": []})
+
+    run = get(Run, run_id)
+    assert (run.outcome, run.reason) == ("lost", "its agent was restarted")
+    assert minutes_of_task(asking) == 10
+    counted = {(row.scope, row.period == "all"): row.seconds for row in all_of(SpendCounter, SpendCounter.seconds > 0)}
+    assert {key: round(value) for key, value in counted.items() if key[1]} == {
+        ("task", True): 600, ("project", True): 600, ("platform", True): 600,
+    }  # fmt: skip
+
+
+def test_a_run_that_is_not_heard_of_counts_as_at_work_for_a_minute_at_most(world: World) -> None:
+    """Until its agent is back and says that it has lost it."""
+    asking = Asking(world)
+    world.client.patch(f"/api/tasks/{asking.task_id}", json={"caps": {"minutes": 30}})
+    over_night(asking)
+
+    with snapshot() as read:
+        (use,) = cap_uses(read, caps_of_task(read, get(Task, asking.task_id)))
+
+    assert use.used == pytest.approx(11)
+    assert minutes_of_task(asking) == 11
+
+
+def test_a_review_whose_machine_was_off_leaves_minutes_to_the_next(world: World) -> None:
+    asking = Asking(world)
+    run_id = over_night(asking)
+    asking.agent.post("/api/runner/heartbeat", json={"runIds": []})
+    put(Run, run_id, purpose=Purpose.REVIEW)
+
+    assert reached_limit({"maxMinutes": 11}, [get(Run, run_id)]) is None
+    assert reached_limit({"maxMinutes": 10}, [get(Run, run_id)]) == "10 min"
