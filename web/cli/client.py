@@ -243,12 +243,14 @@ class Api:
     def project(self, named: str) -> JsonObject:
         """The project with this id, short id, name or slug. Raises ApiError if there is none, or several."""
         projects = list(self.every("/projects", "projects", most=100_000))
-        for project in projects:
-            if named in {project["id"], project["name"], project["slug"]}:
-                return project
-        found = [one for one in projects if len(named) >= SHORTEST_ID_DIGITS and one["id"].endswith(named.lower())]
+        # A project that was renamed keeps its slug, which may be the name of another one.
+        found = [one for one in projects if named == one["id"]]
+        found = found or [one for one in projects if named in {one["name"], one["slug"]}]
+        if not found and len(named) >= SHORTEST_ID_DIGITS:
+            found = [one for one in projects if one["id"].endswith(named.lower())]
         if len(found) > 1:
-            raise ApiError(f"{named} is ambiguous: {', '.join(one['name'] for one in found)}")
+            them = "; ".join(f"{one['id']} {cell(one['name'])}" for one in found)
+            raise ApiError(f"{cell(named)} is ambiguous, give an id: {them}")
         if not found:
             raise ApiError(f"there is no project {named}; see: aiworker project list")
         return found[0]

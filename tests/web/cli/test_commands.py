@@ -60,6 +60,21 @@ def test_a_task_is_written_and_known_by_its_last_digits(world: World, monkeypatc
     assert "Missing argument" in aiworker("task", "add", code=2)
 
 
+def test_a_name_that_is_the_slug_of_another_project_names_neither(world: World) -> None:
+    """A project that was renamed keeps its slug."""
+    meant, other = world.project("old").id, world.project("shop").id
+    for project_id, name in ((other, "Blog"), (meant, "shop")):
+        assert world.client.patch(f"/api/projects/{project_id}", json={"name": name}).status_code == 200
+
+    said = aiworker("project", "delete", "shop", "--yes", code=1)
+
+    assert "shop is ambiguous, give an id: " in said
+    assert {f"{other} Blog", f"{meant} shop"} <= set(re.split(": |; |\n", said))
+    assert {get(Project, one).state for one in (other, meant)} == {"active"}
+    assert aiworker_json("project", "show", meant)["project"]["name"] == "shop"
+    assert aiworker_json("project", "show", "Blog")["project"]["id"] == other
+
+
 def test_a_task_is_changed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.project("Shop")
     first, second = [aiworker_json("task", "add", title, "-l", "ui")["task"]["id"] for title in ("Cart", "Pay")]
