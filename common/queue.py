@@ -324,6 +324,11 @@ class JobQueue:
             if job.lease_until is not None and job.lease_until > latest:
                 job.lease_until -= step
 
+    def leave_out(self, gap: timedelta) -> None:
+        """The platform was off for so long: no job has waited for a provider meanwhile."""
+        for job in self._late.session.scalars(select(Job).where(Job.state_.in_(LIVE_JOB), Job.waits > 0)):
+            job.unavailable_since = min(self._now(), (job.unavailable_since or self._now()) + gap)
+
     def is_project_busy(self, project_id: str, *, except_for: Lease, kept: Kind) -> bool:
         """Whether a job of the project other than this one is running, or is queued and not of the kind `kept`.
 

@@ -40,6 +40,8 @@ KEY = "key"
 """The same, of one that waits because what it needs was sealed with another secret key."""
 ACCESS_SECONDS = 120
 """A denial that lasts longer does not come from an API server that is starting."""
+OFF = timedelta(minutes=1)
+"""The platform was off if there was no sweep for longer."""
 
 
 def claim_job(job_id: str, parked: Parked | None = None, *, before_commit: bool = False) -> Lease | None:
@@ -142,7 +144,8 @@ def give_up(tx: Transaction, lease: Lease, reason: str, parked: Parked | None = 
 
 @transactional
 def put_off(tx: Transaction, lease: Lease, reason: str, parked: Parked | None, after_seconds: float | None) -> None:
-    """A provider did not answer: run the job again later, without counting an attempt. Park it after a day.
+    """A provider did not answer: run the job again later, without counting an attempt. Park it after a day, in which
+    the time is not counted that the platform was off.
 
     after_seconds: None: after a back-off.
     """
@@ -183,7 +186,8 @@ def wait_for_key(tx: Transaction, lease: Lease, reason: str) -> None:
 def sweep_jobs() -> int:
     """Send messages for due jobs (see JobQueue.ring_due) and record the time of the sweep. Returns how many.
 
-    If the clock was set back since the last sweep, what waits for a later time is brought back first.
+    If the clock was set back since the last sweep, what waits for a later time is brought back first. If there was none
+    for longer than OFF, what waits for a provider has not waited meanwhile.
 
     A queue whose messages nobody takes gets no more of them: with each sweep they would become more, until Redis is
     full and takes no message of any queue.
@@ -193,7 +197,10 @@ def sweep_jobs() -> int:
 
 @transactional
 def _sweep_jobs(tx: Transaction, full: Collection[Queue]) -> int:
-    follow_clock(tx, tx.session.get(Mark, "sweep", with_for_update=True))
+    last = tx.session.get(Mark, "sweep", with_for_update=True)
+    follow_clock(tx, last)
+    if last is not None and (gap := tx.now() - last.at) > OFF:
+        tx.queue.leave_out(gap)
     rung = tx.queue.ring_due(except_for=full)
     set_mark(tx, "sweep", {"rung": rung})
     return rung

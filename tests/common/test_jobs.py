@@ -6,7 +6,7 @@ import threading
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from common import jobs
 from common.errors import Conflict, LeaseLost
@@ -14,6 +14,7 @@ from common.jobs import Lease
 from common.models import Job, Task
 from common.models.account import User
 from common.models.agent import Agent
+from common.models.journal import Mark
 from common.services import jobs as rows
 from common.services.access import Caller
 from common.states import JobState, Role
@@ -200,6 +201,32 @@ def test_a_world_away_for_a_day_parks_the_job(on_database: str) -> None:
         tx.lock(Job, job_id).unavailable_since = tx.now() - timedelta(hours=25)
 
     long_ago()
+    _expire(job_id)
+    rows.put_off(_claim(job_id), "away", None, None)
+    assert _job(job_id).state == JobState.FAILED
+
+
+def test_the_time_in_which_the_platform_was_off_is_no_day_without_an_answer(on_database: str) -> None:
+    job_id = _enqueue()
+    rows.put_off(_claim(job_id), "away", None, None)
+    rows.sweep_jobs()
+
+    @transactional
+    def pass_(tx: Transaction, hours: float, *, is_off: bool) -> None:
+        gap, job = timedelta(hours=hours), tx.lock(Job, job_id)
+        assert job.unavailable_since is not None
+        job.unavailable_since -= gap
+        if is_off:
+            tx.session.execute(update(Mark).where(Mark.name == "sweep").values(at=tx.now() - gap))
+
+    for hours, is_off in ((23, False), (60, True), (0.5, False)):
+        pass_(hours, is_off=is_off)
+        rows.sweep_jobs()
+        _expire(job_id)
+        rows.put_off(_claim(job_id), "away", None, None)
+        assert _job(job_id).state == JobState.QUEUED
+
+    pass_(1, is_off=False)
     _expire(job_id)
     rows.put_off(_claim(job_id), "away", None, None)
     assert _job(job_id).state == JobState.FAILED
