@@ -13,7 +13,7 @@ from sqlalchemy import select
 from common.models.agent import Agent
 from common.models.journal import Mark
 from common.services.jobs import set_mark
-from common.transaction import Transaction, transactional
+from common.transaction import Snapshot, Transaction, transactional
 
 SIGN_SECONDS = 10
 """How often a web process says that it takes heartbeats."""
@@ -30,20 +30,24 @@ def note_hearing(tx: Transaction) -> None:
 
 def look_since(tx: Transaction) -> datetime | None:
     """Note that a sweep looks at the agents now. Returns as `heard_since`: now, while nobody could hear them."""
-    since = heard_since(tx)
-    mark = _mark(tx, _SWEEP)
-    if (mark is not None and mark.at < _long_ago(tx)) or _is_web_away(tx):
-        since = tx.now()
+    since = tx.now() if _is_web_away(tx) else heard_since(tx)
     set_mark(tx, _SWEEP, {"since": since.isoformat() if since else None})
     return since
 
 
-def heard_since(tx: Transaction) -> datetime | None:
-    """When agents could be heard again after the platform was down for AWAY_SECONDS; None if it never was."""
-    mark = _mark(tx, _SWEEP)
-    kept = mark.value.get("since") if mark is not None else None
+def heard_since(at: Snapshot | Transaction) -> datetime | None:
+    """When agents could be heard again after the platform was down for AWAY_SECONDS; None if it never was.
+
+    Now, until a sweep has looked at them again.
+    """
+    mark = _mark(at, _SWEEP)
+    if mark is None:
+        return None
+    if mark.at < _long_ago(at):
+        return at.now()
+    kept = mark.value.get("since")
     # Not later than now: the clock may have been set back.
-    return min(datetime.fromisoformat(str(kept)), tx.now()) if kept else None
+    return min(datetime.fromisoformat(str(kept)), at.now()) if kept else None
 
 
 def _is_web_away(tx: Transaction) -> bool:
@@ -59,9 +63,9 @@ def _is_web_away(tx: Transaction) -> bool:
     return tx.find(select(Agent).where(*was_heard).limit(1)) is None
 
 
-def _mark(tx: Transaction, name: str) -> Mark | None:
-    return tx.find(select(Mark).where(Mark.name == name))
+def _mark(at: Snapshot | Transaction, name: str) -> Mark | None:
+    return at.find(select(Mark).where(Mark.name == name))
 
 
-def _long_ago(tx: Transaction) -> datetime:
-    return tx.now() - timedelta(seconds=AWAY_SECONDS)
+def _long_ago(at: Snapshot | Transaction) -> datetime:
+    return at.now() - timedelta(seconds=AWAY_SECONDS)

@@ -15,7 +15,7 @@ from common.jobs import Lease
 from common.models.project import Project
 from common.models.run import Run
 from common.models.task import Task, TaskCheck
-from common.services.runs import fleet, run_end
+from common.services.runs import fleet, hearing, run_end
 from common.services.runs.assigning import NewReview, assign_review
 from common.services.runs.lifecycle import newest_claim
 from common.services.runs.matching import Matcher
@@ -111,9 +111,12 @@ def _reason(run: Run) -> str:
 
 
 def _is_late(read: Snapshot, work: Run, reviews: Sequence[Run]) -> bool:
-    """Whether a review has waited too long since the other checks passed, or the last review ended."""
+    """Whether a review has waited too long since the other checks passed, the last review ended, or the platform was
+    off.
+    """
     others = select(func.max(TaskCheck.at)).where(TaskCheck.run_id == work.id, TaskCheck.name != AGENT_REVIEW)
-    times = [read.session.execute(others).scalar(), *(run.finished_at for run in reviews)]
+    passed_at, heard_since = read.session.execute(others).scalar(), hearing.heard_since(read)
+    times = [passed_at, heard_since, *(run.finished_at for run in reviews)]
     since = max((at for at in times if at is not None), default=None)
     return since is not None and since < read.now() - timedelta(minutes=settings().work.review_minutes)
 
