@@ -42,6 +42,11 @@ FIRST_LOOK_SECONDS = 0.05
 MOST_FILES = 50
 """Most paths that are named of those in which a task conflicts with others, or takes back another's work."""
 
+BASE_MOVED = "base_moved"
+"""Code of a deployment that failed as the default branch was moved by somebody else."""
+MOVED = frozenset({"head_moved", "not_fast_forward"})
+"""Codes of the forge for a branch that was moved by somebody else. With any other one, the forge takes no push."""
+
 SEEN = {
     AppPhase.LIVE: HealthState.HEALTHY,
     AppPhase.STARTING: HealthState.STARTING,
@@ -203,7 +208,7 @@ def deploy(job: Claimed) -> None:
         return
     if _has_moved(plan):
         reason = f"the default branch {plan.place.default_branch} moved in the meantime"
-        rollouts.record_failed(job.lease, code="base_moved", reason=reason, rebuild=True)
+        rollouts.record_failed(job.lease, code=BASE_MOVED, reason=reason, rebuild=True)
         return
     state = _put_back(plan) or _ensure(plan)
     if state.phase is AppPhase.STARTING:
@@ -273,10 +278,12 @@ def _complete(job: Claimed, plan: RolloutPlan, state: AppState) -> None:
             old = forge().read_head(repository, STAGING_BRANCH)
             forge().advance(repository, STAGING_BRANCH, old=old, new=commit, force=True)
     except ProviderRefused as error:
-        # Another push moved the branch first: put the previous version back at once.
+        # Another push moved the branch first, or the forge takes none: put the previous version back at once.
         if plan.previous is not None:
             runtime().ensure_app(plan.app, with_source(forge(), plan.place, plan.previous))
-        rollouts.record_failed(job.lease, code="base_moved", reason=error.message, rebuild=True)
+        has_moved = error.code in MOVED
+        code = BASE_MOVED if has_moved else "push_refused"
+        rollouts.record_failed(job.lease, code=code, reason=error.message, rebuild=has_moved)
         return
     served = None
     if plan.environment is Environment.PRODUCTION:
