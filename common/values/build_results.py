@@ -35,7 +35,8 @@ class MergedStatuses:
 
 @dataclass(frozen=True)
 class BuildResults:
-    """command: the digest of the test command; None before the first run. reason, log: of the last red run, or empty.
+    """command: the digest of the test command; None before the first run, and if the project names no tests. reason,
+    log: of the last red run, or empty.
 
     verdict: `flaky` or `base_is_red` if bisection ended with one of these, else None. says: the sentence about the
     verdict, or None. statuses: None until the tests have passed, and where the project requires none. since: when the

@@ -122,6 +122,8 @@ def record_untested(tx: Transaction, lease: Lease, trial: Trial) -> None:
         group.build = replace(group.build, left=left, check_id="", since=None)
         tx.again(lease, after_seconds=0)
     else:
+        # Runs of a command that was removed are no result for the whole branch.
+        group.build = BuildResults()
         _forget_verdicts(group)
         pass_tests(tx, lease, group)
 

@@ -41,6 +41,7 @@ from common.values.place import Place
 
 MOST_TASKS = 100
 NEWEST_FIRST = Order(TaskGroup.created_at, TaskGroup.id, TaskGroup.project_id)
+NAMED_NO_TESTS = "The project named no tests when the branch was merged."
 STAGEABLE = frozenset({GroupState.PENDING, GroupState.MERGING, GroupState.MERGED})
 
 
@@ -349,8 +350,9 @@ def _checks(group: TaskGroup, project: Project, waits_for: str | None = None) ->
 def _tests_check(group: TaskGroup, project: Project, tested_sha: str | None, waits_for: str | None) -> list[GroupCheck]:
     """tested_sha: the commit that passed the tests, None if none did."""
     is_flaky = group.build.verdict == FLAKY
-    if tested_sha is not None and project.test_command is None:
-        return [GroupCheck("tests", "skipped", "The project names no tests.", tested_sha)]
+    if tested_sha is not None and group.build.command is None:
+        says = "The project names no tests." if project.test_command is None else NAMED_NO_TESTS
+        return [GroupCheck("tests", "skipped", says, tested_sha)]
     if tested_sha is not None:
         if is_flaky:
             return [GroupCheck("tests", FLAKY, group.build.says or "", tested_sha)]

@@ -6,6 +6,7 @@ import fcntl
 from pathlib import Path
 
 from common.models import FlakyTest, Task, TaskGroup
+from common.services.delivery import task_groups
 from common.services.projects import projects
 from common.services.tasks import findings, tasks
 from common.values.scans import names_in
@@ -247,3 +248,25 @@ def test_a_scan_that_is_switched_off_leaves_no_refusal(plain_platform: Platform)
 
     assert platform.get(Task, task.id).state == "ready_to_test"
     assert "failed" not in {check.status for check in checks_of(platform, task).values()}
+
+
+def test_what_a_group_says_of_its_tests_is_what_was_done(plain_platform: Platform) -> None:
+    """Whatever the project names as its tests since then."""
+    platform = plain_platform
+    project = platform.project()
+    untested = platform.group(platform.approved(project, "One", {"one": "1\n"}))
+    platform.run_jobs()
+    projects.update_project(project.id, {"test_command": "true"}, by=platform.max)
+    tested = platform.group(platform.approved(project, "Two", {"two": "2\n"}))
+    platform.run_jobs()
+    assert _tests_of(platform, untested) == ("skipped", "The project named no tests when the branch was merged.")
+
+    projects.update_project(project.id, {"test_command": None}, by=platform.max)
+
+    assert _tests_of(platform, untested) == ("skipped", "The project names no tests.")
+    assert _tests_of(platform, tested) == ("passed", "The tests passed on the merged branch.")
+
+
+def _tests_of(platform: Platform, group: TaskGroup) -> tuple[str, str]:
+    (check,) = task_groups.read_task_group(group.id, by=platform.max).checks
+    return check.status, check.message

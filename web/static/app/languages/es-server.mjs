@@ -427,6 +427,8 @@ export const TEXTS = {
     "el grupo {label} está en estado «{state}»; ahora no se pueden sacar tareas",
   "The repository's own CI is awaited.": "Se espera a la CI del propio repositorio.",
   "The project names no tests.": "El proyecto no indica pruebas.",
+  "The project named no tests when the branch was merged.":
+    "El proyecto no indicaba pruebas cuando se fusionó la rama.",
   "The tests passed on the merged branch.": "Las pruebas se superaron en la rama fusionada.",
   "The branch could not be tested.": "No se pudo probar la rama.",
   "The branch is being merged and tested.": "Se está fusionando y probando la rama.",
