@@ -103,6 +103,23 @@ def test_a_page_in_place_of_an_answer_means_that_the_server_is_unavailable(
     assert fault.has_struck
 
 
+def test_a_page_in_place_of_an_answer_does_not_mean_that_something_was_done(
+    server: GiteaDouble, forge: GiteaForge, work: WorkTree
+) -> None:
+    pushed(work)
+    pull = forge.ensure_pull_request(SHOP, head="task-1", base="main", title="A", body="")
+    login = forge.ensure_credential(SHOP, branch="task-1", run_id="r").username
+    faults = [Fault("PATCH .*/pulls/1$", "page"), Fault("DELETE .*/admin/users/", "page")]
+    server.faults += faults
+
+    again(lambda: forge.close_pull_request(SHOP, pull.number, head="task-1"))
+    again(lambda: [forge.delete_credential(SHOP, run_id="r") for _ in range(2)])
+
+    assert all(fault.has_struck for fault in faults)
+    assert server.repo("aiworker", "shop").pulls[1]["state"] == "closed"
+    assert login not in server.model.users
+
+
 @pytest.mark.parametrize("is_known", [False, True])
 def test_a_proxy_that_finds_no_server_means_that_it_is_unavailable(
     server: GiteaDouble, tmp_path: Path, head: str, is_known: bool

@@ -43,8 +43,8 @@ class Query(Protocol):
 class ServerAnswer:
     """A response. body: the parsed JSON; None if there is no body or it is not JSON.
 
-    is_json: whether the body is JSON: `null` is. date: the Date header (RFC 9110); None if absent. retry_after: seconds
-    from the Retry-After header, at most an hour; None if absent.
+    is_json: whether the body is JSON: `null` is. has_body: whether there is one. date: the Date header (RFC 9110); None
+    if absent. retry_after: seconds from the Retry-After header, at most an hour; None if absent.
     """
 
     status: int
@@ -52,6 +52,7 @@ class ServerAnswer:
     date: str | None = None
     retry_after: float | None = None
     is_json: bool = True
+    has_body: bool = True
 
     @property
     def is_there(self) -> bool:
@@ -114,7 +115,7 @@ class Client:
         upload: Upload | None = None,
     ) -> ServerAnswer:
         """Return the response if its status is 2xx or in `accept`; else raise ProviderUnavailable or ProviderRefused.
-        401 is AccessDenied. A GET that is answered with 200 and without JSON is ProviderUnavailable, too.
+        401 is AccessDenied. A 200 with what is no JSON, for a GET also with nothing, is ProviderUnavailable, too.
 
         path is relative to `/api/v1`, except for the API's description (`*.json`). login: user name and password or
         token for Basic authentication; None: use the client's token. upload: sent in place of a body.
@@ -129,7 +130,8 @@ class Client:
             return answer.retry_after is None and before < retries_for(method, answer.status)
 
         found = ask_with_retries(ask, is_doubtful)
-        if method == "GET" and found.status == 200 and not found.is_json and not path.endswith(".json"):
+        is_foreign = not found.is_json and (method == "GET" or found.has_body)
+        if is_foreign and found.status == 200 and not path.endswith(".json"):
             # Such as a proxy's page that says what a 503 would.
             raise ProviderUnavailable(
                 f"{what} was answered without JSON: it is being maintained, or the server at GITEA_URL is not Gitea"
@@ -179,7 +181,7 @@ class Client:
         asked = answer.headers.get("Retry-After", "")
         wait = min(float(asked), _LONGEST_WAIT) if asked.isdecimal() else None
         body, is_json = _json(content)
-        return ServerAnswer(answer.status_code, body, answer.headers.get("Date"), wait, is_json)
+        return ServerAnswer(answer.status_code, body, answer.headers.get("Date"), wait, is_json, bool(content))
 
 
 def at(*parts: str | int) -> str:
