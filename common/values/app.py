@@ -126,7 +126,8 @@ class AppState:
     from starting.
     restarts: how often the process of the live version had to be restarted. checked_seconds: for how long it has been
     healthy. is_guarded: as last ensured; None if the runtime can't guard apps. image: in a cluster, the image that the
-    live version runs in, as `name@sha256:…`; None elsewhere, or if the node does not report it.
+    live version runs in, as `name@sha256:…`; None elsewhere, or if the node does not report it. was_live: in a cluster,
+    whether it was live before; one that is STARTING all the same is not being put back: its pods are no longer ready.
     """
 
     phase: AppPhase
@@ -138,6 +139,7 @@ class AppState:
     checked_seconds: float = 0
     is_guarded: bool | None = None
     image: str | None = None
+    was_live: bool = False
 
     @property
     def may_lack_secrets(self) -> bool:

@@ -255,8 +255,9 @@ def _put_back(plan: RolloutPlan) -> AppState | None:
         state = state or runtime().ensure_app(plan.app, with_source(forge(), plan.place, before))
     except ProviderRefused:
         return None
-    # One that waits for room, or is restarted again and again, must not keep the new one from being started.
-    is_coming = state.phase is AppPhase.STARTING and state.code is None and not state.restarts
+    # One that waits for room, is restarted again and again, or does not answer any more, must not keep the new one from
+    # being started.
+    is_coming = state.phase is AppPhase.STARTING and state.code is None and not state.restarts and not state.was_live
     return dataclasses.replace(state, reason="the version that served before is started again") if is_coming else None
 
 

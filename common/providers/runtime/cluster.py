@@ -200,7 +200,9 @@ class KubernetesRuntime:
             )
         former = self._serving(app, beside=wanted)
         seconds = pod_statuses.ready_seconds(pods, self._cluster.now()) if pods else 0.0
-        return AppState(judged.phase, url, former, judged.reason, judged.code, restarts, seconds)
+        kept = read_verdict(about, _rollout(deployment))
+        was_live = kept is not None and kept.phase is AppPhase.LIVE
+        return AppState(judged.phase, url, former, judged.reason, judged.code, restarts, seconds, was_live=was_live)
 
     def _url(self, app: App, deployment: KubeObject) -> str:
         """Return the address that the app's ingress has: AIWORKER_KUBE_DOMAIN may have changed since the deployment."""

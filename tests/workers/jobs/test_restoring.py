@@ -108,6 +108,25 @@ def test_a_new_pod_gets_the_token_that_was_renewed(plain: Elsewhere, monkeypatch
     assert base64.b64decode(secret["data"]["password"]).decode() == "f" * 40
 
 
+def test_a_version_that_does_not_answer_any_more_keeps_no_other_from_being_deployed(plain: Elsewhere) -> None:
+    """Neither the one that mends it nor one to go back to. Its program runs, so nothing restarts it."""
+    project = plain.project()
+    plain.to_production(plain.staged(plain.approved(project, "One", {"one": "1\n"})))
+    (old,) = plain.all(Deployment, Deployment.live_key == f"{project.id}:production")
+    group = plain.staged(plain.approved(project, "Two", {"two": "2\n"}))
+    app = app_of(place_of(project), "production")
+    plain.cluster.script(old.id, "never_ready")
+    until(lambda: (state := runtime().read_app(app, old.id)) and state.phase is AppPhase.STARTING)
+
+    assert plain.to_production(group).state == "production"
+
+    (new,) = plain.all(Deployment, Deployment.live_key == f"{project.id}:production")
+    plain.cluster.script(new.id, "never_ready")
+    until(lambda: (state := runtime().read_app(app, new.id)) and state.phase is AppPhase.STARTING)
+    plain.cluster.script(old.commit_sha, "healthy")
+    assert plain.rollback(new.id).state == "completed"
+
+
 def _code_of(app: App, version_id: str) -> str | None:
     state = runtime().read_app(app, version_id)
     return None if state is None else state.code
