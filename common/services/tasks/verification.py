@@ -188,8 +188,8 @@ def _rival(tx: Transaction, task: Task, run: Run) -> tuple[str, str] | None:
 def record_checks(
     tx: Transaction, lease: Lease, results: Sequence[CheckResult], *, after_seconds: float | None = None
 ) -> None:
-    """Store the results so far, and run the job again later. after_seconds: None: a check runs, and is looked at soon
-    if it has just begun, later the longer it takes.
+    """Store the results so far, and run the job again later. Checks that began before and are not among the results
+    go. after_seconds: None: a check runs, and is looked at soon if it has just begun, later the longer it takes.
     """
     task = _verifying(tx, lease)
     if task is None:
@@ -197,6 +197,7 @@ def record_checks(
         tx.again(lease, after_seconds=0)
         return
     if _store(tx, task, lease.subject_id, _masked(tx, task, results)):
+        _delete_others(tx, lease.subject_id, results, "running")
         record_update(tx, task, "checks")
     if after_seconds is not None:
         tx.again(lease, after_seconds=after_seconds)
@@ -281,8 +282,12 @@ def _close_checks(tx: Transaction, task: Task, run_id: str, results: Sequence[Ch
     that were begun or failed before and are not among its results go, as of a rule that was switched off meanwhile.
     """
     run_end.end_review(tx, task.id, "the proof of its commit has ended")
+    _delete_others(tx, run_id, results, "running", "failed")
+
+
+def _delete_others(tx: Transaction, run_id: str, results: Sequence[CheckResult], *statuses: str) -> None:
     names = [result.name for result in results]
-    left = (TaskCheck.run_id == run_id, TaskCheck.status.in_(("running", "failed")), TaskCheck.name.not_in(names))
+    left = (TaskCheck.run_id == run_id, TaskCheck.status.in_(statuses), TaskCheck.name.not_in(names))
     tx.session.execute(delete(TaskCheck).where(*left).execution_options(synchronize_session=False))
 
 

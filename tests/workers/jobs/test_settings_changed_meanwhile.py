@@ -5,11 +5,15 @@ from __future__ import annotations
 import fcntl
 from pathlib import Path
 
-from common.models import FlakyTest, Task, TaskGroup
+from common.jobs import VERIFY_RUN
+from common.models import FlakyTest, Job, Task, TaskGroup
+from common.services import jobs
 from common.services.delivery import task_groups
 from common.services.projects import projects
-from common.services.tasks import findings, tasks
+from common.services.tasks import findings, tasks, verification
+from common.services.tasks.verification import CheckResult
 from common.values.scans import names_in
+from tests.e2e.instance import wait_until
 from tests.made_secrets import aws_key_id
 from tests.workers.jobs.test_train import PLAIN, approved
 from tests.workers.jobs.test_which_tests_ran import checks_of
@@ -270,3 +274,22 @@ def test_what_a_group_says_of_its_tests_is_what_was_done(plain_platform: Platfor
 def _tests_of(platform: Platform, group: TaskGroup) -> tuple[str, str]:
     (check,) = task_groups.read_task_group(group.id, by=platform.max).checks
     return check.status, check.message
+
+
+def test_work_that_waits_for_a_group_does_not_say_that_its_tests_run(plain_platform: Platform, tmp_path: Path) -> None:
+    """They had begun before the group was merged with which the work conflicts."""
+    platform = plain_platform
+    task = platform.task(platform.project(test_command=waiting(tmp_path, "exit 0")))
+    begun(platform, task, {"a": "1\n"}, tmp_path / "begun")
+    assert [name for name, check in checks_of(platform, task).items() if check.status == "running"] == ["tests"]
+
+    (job,) = platform.all(Job, Job.kind == VERIFY_RUN.name)
+    wait_until("the turn of the proof", lambda: job.id in {one.id for one in platform.due()})
+    lease = jobs.claim_job(job.id)
+    assert lease is not None
+    verification.record_checks(lease, [CheckResult("merge", "running", "It waits.")], after_seconds=1)
+    assert [name for name, check in checks_of(platform, task).items() if check.status == "running"] == ["merge"]
+
+    (tmp_path / "go").touch()
+    platform.run_jobs()
+    assert platform.get(Task, task.id).state == "ready_to_test"
