@@ -11,7 +11,7 @@ from common.providers.forge import Forge, MergeConflict, Merged
 from common.values.repository import Repository
 from tests.attacks.bombs import tree_bomb
 from tests.providers.forge_contract import NOWHERE, refused, twice
-from tests.providers.git_tree import WorkTree, git
+from tests.providers.git_tree import WorkTree, commit_of, git
 
 
 class CommitsContract:
@@ -126,6 +126,24 @@ class CommitsContract:
         with refused("no_commit"):
             forge.read_commits(repository, base=NOWHERE, head=base)
 
+    def test_no_commit_of_the_base_is_listed_where_clocks_were_wrong(
+        self, forge: Forge, repository: Repository, work: WorkTree
+    ) -> None:
+        """The base's newest commits name times before those of its oldest ones."""
+        start = work.commit({"a": "a"}, on="main")
+        head = work.commit({"b": "b"}, on="task-1", start=start)
+        base = start
+        for _number in range(10):
+            base = commit_of(work, tree_from=base, parents=[base], person="Ada <ada@example.org> 1000000 +0000")
+        merge = commit_of(work, tree_from=head, parents=[head, start], person="Ada <ada@example.org> 2000000000 +0000")
+        work.push(f"{base}:refs/heads/main", f"{merge}:refs/heads/task-1", "--force")
+
+        found = twice(lambda: forge.read_commits(repository, base=base, head=merge))
+
+        assert ([one.sha for one in found.commits], found.total) == ([head], 1)
+        assert forge.read_commits(repository, base=base, head=start).total == 0
+        assert forge.read_commits(repository, base=merge, head=base).total == 10
+
     @pytest.mark.parametrize(
         ("person", "author"),
         [
@@ -145,10 +163,7 @@ class CommitsContract:
     ) -> None:
         """As old programs wrote them: the history of many projects has some."""
         base = work.commit({"a": "a"}, on="task-1")
-        tree = git("rev-parse", f"{base}^{{tree}}", at=work.path)
-        file = work.path / "commit"
-        file.write_text(f"tree {tree}\nparent {base}\nauthor {person}\ncommitter {person}\n\nHello\n")
-        made = git("hash-object", "-t", "commit", "-w", "--literally", str(file), at=work.path)
+        made = commit_of(work, tree_from=base, parents=[base], person=person)
         git("push", "--quiet", "origin", f"{made}:refs/heads/task-1", at=work.path)
 
         found = forge.read_commits(repository, base=base, head=made)

@@ -19,6 +19,7 @@ from common.machine.git_limits import leash
 from common.machine.text import storable
 from common.names import SHA_PATTERN
 from common.providers.forge import git, loose_refs
+from common.providers.forge.ahead import read_ahead
 from common.providers.forge.forge_protocol import Commit, Commits, MergeConflict, Merged
 
 LONGEST_SUBJECT = 300
@@ -230,17 +231,20 @@ def head_moved(branch: str, found: str | None, expected: str | None) -> Provider
 
 def read_commits(path: Path, *, base: str, head: str, limit: int) -> Commits:
     """As Forge.read_commits; both commits exist."""
-    span = ("--no-merges", head, f"^{base}")
-    total = int(git.run(path, "rev-list", "--count", *span).line)
+    found = read_ahead(path, base=base, head=head)
+    if found.parents is None:
+        total = int(git.run(path, "rev-list", "--no-merges", "--count", "--stdin", stdin=found.revisions).line)
+    else:
+        total = sum(len(of) < 2 for of in found.parents.values())
     listed = git.run(
-        path, "log", "-z", "--no-color", f"--max-count={limit}", "--format=%H%n%ct%n%an%n%s", *span,
-        config=(("log.showSignature", "false"),),
+        path, "log", "-z", "--no-color", "--no-merges", f"--max-count={limit}", "--format=%H%n%ct%n%an%n%s", "--stdin",
+        stdin=found.revisions, config=(("log.showSignature", "false"),),
     )  # fmt: skip
-    found = [record.split("\n", 3) for record in listed.stdout.decode("utf-8", "replace").split("\0")]
+    records = [record.split("\n", 3) for record in listed.stdout.decode("utf-8", "replace").split("\0")]
     return Commits(
         tuple(
             Commit(record[0], record[3][:LONGEST_SUBJECT], record[2][:LONGEST_AUTHOR], _time_of(record[1]))
-            for record in found
+            for record in records
             if len(record) == 4
         ),
         total,

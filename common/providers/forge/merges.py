@@ -8,6 +8,7 @@ from posixpath import basename
 
 from common.errors import ProviderRefused
 from common.providers.forge import git, history
+from common.providers.forge.ahead import read_ahead
 from common.providers.forge.changes import read_changes
 from common.providers.forge.forge_protocol import Change, Entry
 
@@ -23,7 +24,9 @@ def read_taken_back(path: Path, *, base: str, head: str) -> tuple[str, ...]:
 
     Raises ProviderRefused: `diff_too_large` if there are more than MOST_MERGES merges, and as read_changes.
     """
-    listed = git.run(path, "rev-list", "--merges", "--parents", f"--max-count={MOST_MERGES + 1}", head, f"^{base}")
+    revisions = read_ahead(path, base=base, head=head).revisions
+    most = f"--max-count={MOST_MERGES + 1}"
+    listed = git.run(path, "rev-list", "--merges", "--parents", most, "--stdin", stdin=revisions)
     merges = [line.split() for line in listed.stdout.decode("ascii").splitlines()]
     if len(merges) > MOST_MERGES:
         raise ProviderRefused(
