@@ -62,10 +62,12 @@ def merge_group(job: Claimed) -> None:
     try:
         STEPS[plan.step](job, plan)
     except ProviderRefused as error:
+        is_of_task = plan.step is Step.MERGE
         if error.code == "head_moved":
             merging.record_head_moved(job.lease)
+        elif is_of_task and error.code == "unrelated":
+            merging.record_unrelated(job.lease, plan)
         else:
-            is_of_task = plan.step is Step.MERGE
             reason = f"the task {plan.title!r} can't be merged: {error.message}" if is_of_task else error.message
             merging.record_merge_refused(job.lease, plan, reason)
 

@@ -312,8 +312,8 @@ def hand_back(
 ) -> None:
     """Take the task out of the group and give it back to its agent with the detail as feedback.
 
-    kind: conflict, takes_back or tests_failed. files: paths in conflict, or taken back. The caller decides what
-    becomes of the group.
+    kind: conflict, takes_back, unrelated_history or tests_failed. files: paths in conflict, or taken back. The caller
+    decides what becomes of the group.
     """
     if not lifecycle.remove_member(tx, group, task_id, kind):
         return

@@ -188,6 +188,23 @@ def record_taking_back(tx: Transaction, lease: Lease, plan: MergePlan, *, files:
 
 
 @transactional
+def record_unrelated(tx: Transaction, lease: Lease, plan: MergePlan) -> None:
+    """The plan's member has no commit in common with the default branch, which somebody replaced by another history:
+    the member is taken out and given back to its agent; the rest goes on. As record_conflict otherwise.
+    """
+    group = lock_current(tx, lease, plan.attempt)
+    if group is not None:
+        against = tx.get(Project, group.project_id).default_branch
+        detail = (
+            f"has no history in common with {against} any more, because somebody replaced {against} by another "
+            f"history. Do the work again on a branch that starts at {against}."
+        )
+        hand_back(tx, group, plan.task_id, "unrelated_history", detail)
+        lifecycle.end_if_empty(tx, group, by=By.PLATFORM)
+    tx.again(lease, after_seconds=0)
+
+
+@transactional
 def record_staging(tx: Transaction, lease: Lease) -> None:
     """Deploy the merged group to staging, or try again in 3 s while another deployment is under way there."""
     group = lock_with_tasks(tx, lease.subject_id)

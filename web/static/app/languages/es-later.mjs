@@ -827,6 +827,7 @@ export const TEXTS = {
   "It changes nothing.": "No cambia nada.",
   "It conflicts": "Entra en conflicto",
   "One of two tasks takes back the other's work": "Una de dos tareas deshace lo de la otra",
+  "The default branch has another history now": "La rama principal tiene ahora otra historia",
   "It failed. Build it again first.": "Ha fallado. Primero hay que construirlo de nuevo.",
   "It goes there by itself once it is merged and tested.": "Va allí solo cuando esté fusionado y probado.",
   "It has to run on staging first.": "Primero tiene que correr en staging.",

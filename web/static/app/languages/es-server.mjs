@@ -383,6 +383,8 @@ export const TEXTS = {
     "entra en conflicto con {against} y las tareas anteriores en {branch} (en {expected_head}) en {files}. Fusionar {against2} en su rama cuando las demás estén entregadas, y resolverlo allí.",
   "has the same commits as a task before it in {branch} (at {expected_head}), and one of the two takes back what the other changed in {files}. Merge {against} into your branch once the others are delivered, and make what you want of it there.":
     "tiene los mismos commits que una tarea anterior en {branch} (en {expected_head}), y una de las dos deshace lo que la otra cambió en {files}. Fusionar {against} en su rama cuando las demás estén entregadas, y hacer allí lo que se quiera de ello.",
+  "has no history in common with {against} any more, because somebody replaced {against2} by another history. Do the work again on a branch that starts at {against3}.":
+    "ya no tiene historia en común con {against}, porque alguien sustituyó {against2} por otra historia. Rehacer el trabajo en una rama que empiece en {against3}.",
   "its pull request could not be opened: {masked}": "no se pudo abrir su pull request: {masked}",
   "The preview runs at {url}": "La vista previa está en marcha en {url}",
   "There is nothing to run.": "No hay nada que ejecutar.",

@@ -38,6 +38,7 @@ export const whatRollingBackDoes = (deployment, plan) =>
 const OUT = {
   conflict: () => t("It conflicts"),
   takes_back: () => t("One of two tasks takes back the other's work"),
+  unrelated_history: () => t("The default branch has another history now"),
   tests_failed: () => t("Its tests fail with the others"),
   dependency: () => t("It waits for another task"),
   pushed: () => t("Somebody pushed to its branch"),
