@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import ProviderRefused, ProviderUnavailable
-from common.providers.forge import BareForge, Forge
+from common.providers.forge import BareForge, Forge, renames
 from common.providers.forge.pulls import Status
 from common.values.pull_request import PullComment, PullState
 from common.values.repository import Repository
@@ -324,3 +324,29 @@ def test_nothing_of_a_deleted_repository_is_left(forge: BareForge, repository: R
 
     forge.ensure_repository(repository, default_branch="main", description="", import_url=None)
     assert forge.read_head(repository, "main") is not None
+
+
+def test_a_change_of_too_many_files_to_find_all_renames_is_listed_without_those_that_were_changed_too(
+    forge: BareForge, repository: Repository, work: WorkTree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = {str(number): "".join(f"{number} {line}\n" for line in range(5000)) for number in range(80)}
+    base = work.commit({f"old/{name}": text for name, text in large.items()} | {"old/same": "same\n"}, on="main")
+    changed = {f"new/{name}": f"{text}more\n" for name, text in large.items()}
+    gone: dict[str, str | None] = dict.fromkeys([f"old/{name}" for name in [*large, "same"]])
+    head = work.commit({**gone, **changed, "new/same": "same\n"}, on="task-1")
+    work.push("main", "task-1")
+    monkeypatch.setattr(renames, "SEARCH_SECONDS", 0.0)
+
+    changes = forge.read_changes(repository, base=base, head=head)
+    diff = forge.diff(repository, base=base, head=head, max_bytes=2**26)
+
+    found = {(it.before and it.before.path, it.after and it.after.path) for it in changes}
+    assert found == {
+        ("old/same", "new/same"),
+        *((f"old/{name}", None) for name in large),
+        *((None, f"new/{name}") for name in large),
+    }
+    assert {(it.old_path, it.path) for it in diff.files if it.status == "renamed"} == {("old/same", "new/same")}
+    assert len(diff.files) == len(changes)
+    assert "rename from old/same\n" in diff.patch
+    assert diff.patch.count("rename from ") == 1

@@ -13,6 +13,7 @@ from common.errors import ProviderRefused
 from common.providers.forge import git
 from common.providers.forge.forge_protocol import Blob, Change, Entry, Listing
 from common.providers.forge.history import require_bounded
+from common.providers.forge.renames import diff_tree
 
 # Callers check the list of files and must see all of it: a longer list is refused, never cut.
 _MAX_LIST_BYTES = 16 * 2**20
@@ -31,8 +32,8 @@ def read_changes(repository_path: Path, *, merge_base: str, head: str) -> tuple[
     Raises ProviderRefused: `too_large` if a commit has too many files, `diff_too_large` if too many changed.
     """
     require_bounded(repository_path, merge_base, head)
-    options = ("-r", "-M", "-z", "--raw", "--no-abbrev", "--no-commit-id")
-    listed = git.run(repository_path, "diff-tree", *options, merge_base, head, max_bytes=_MAX_LIST_BYTES)
+    options = ("-r", "-z", "--raw", "--no-abbrev", "--no-commit-id")
+    listed, _ = diff_tree(repository_path, *options, merge_base, head, max_bytes=_MAX_LIST_BYTES)
     if listed.stdout_is_cut:
         raise ProviderRefused(f"{head} changes too many files to list", code="diff_too_large")
     return tuple(_changes(listed.stdout))

@@ -9,10 +9,11 @@ from common.errors import ProviderRefused
 from common.providers.forge import git
 from common.providers.forge.forge_protocol import Diff, FileDiff
 from common.providers.forge.history import require_bounded
+from common.providers.forge.renames import diff_tree
 
 # Callers check the list of files and must see all of it: a longer list is refused, never cut.
 _MAX_LIST_BYTES = 16 * 2**20
-_OPTIONS = ("-r", "-M", "--no-ext-diff", "--no-textconv", "--no-color", "--no-commit-id")
+_OPTIONS = ("-r", "--no-ext-diff", "--no-textconv", "--no-color", "--no-commit-id")
 _STATUSES = {"A": "added", "D": "deleted", "R": "renamed"}
 
 
@@ -22,13 +23,13 @@ def read_diff(repository_path: Path, *, merge_base: str, base: str, head: str, m
     Raises ProviderRefused: `too_large` if a commit has too many files, `diff_too_large` if too many changed.
     """
     require_bounded(repository_path, merge_base, head)
-    listed = git.run(
-        repository_path, "diff-tree", *_OPTIONS, "-z", "--raw", "--numstat", merge_base, head, max_bytes=_MAX_LIST_BYTES
+    listed, renames = diff_tree(
+        repository_path, *_OPTIONS, "-z", "--raw", "--numstat", merge_base, head, max_bytes=_MAX_LIST_BYTES
     )
     if listed.stdout_is_cut:
         raise ProviderRefused(f"{head} changes too many files to list", code="diff_too_large")
     patch = git.run(
-        repository_path, "diff-tree", *_OPTIONS, "-p", merge_base, head, max_bytes=max_bytes,
+        repository_path, "diff-tree", renames, *_OPTIONS, "-p", merge_base, head, max_bytes=max_bytes,
         config=(("core.quotePath", "false"),),
     )  # fmt: skip
     text = patch.stdout

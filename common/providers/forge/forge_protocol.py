@@ -220,6 +220,7 @@ class Forge(Protocol):
     def read_changes(self, repository: Repository, *, base: str, head: str) -> tuple[Change, ...]:
         """Return every tree entry that differs between `head` and its merge base with `base`; both are SHAs.
 
+        A renamed file is one change; two, if so much was renamed that similar files can't be found in time.
         Refused: `unrelated` if they have no history in common, `several_bases` if they have more than one merge base,
         `diff_too_large` if the list is too long.
         """
