@@ -76,6 +76,26 @@ def test_the_providers_of_models_are_those_of_now(at_the_page: Arrive, plain_wor
     expect(ada.page.get_by_text(PROVIDER["baseUrl"])).to_be_visible()
 
 
+def test_the_webhook_and_its_messages_are_those_of_now(at_the_page: Arrive, plain_world: World) -> None:
+    bob = plain_world.client_of("bob", Role.ADMIN)
+    assert bob.patch("/api/webhook", json={"url": "https://chat.example/hook"}).status_code == 200
+    ada = at_the_page("ada", Role.ADMIN)
+    feed = LiveFeed(ada.page)
+    ada.page.clock.install()
+    ada.open("#/admin")
+    expect(ada.see("webhook-url")).to_have_value("https://chat.example/hook")
+    expect(ada.see("webhook-delivery")).to_have_count(0)
+
+    assert bob.post("/api/webhook/test").status_code == 202
+    ada.page.clock.run_for(A_WHILE_MS)
+    expect(ada.see("webhook-delivery")).to_have_count(1)
+    assert bob.patch("/api/webhook", json={"url": "https://chat.example/other"}).status_code == 200
+    feed.tell("settings:changed", "administration", LiveFeed.SEQ + 1, what="webhook", change="changed")
+    ada.page.clock.run_for(SOON_MS)
+
+    expect(ada.see("webhook-url")).to_have_value("https://chat.example/other")
+
+
 def test_what_is_missing_for_the_first_task_goes_once_it_is_there(at_the_page: Arrive, plain_world: World) -> None:
     project = plain_world.project()
     ada = at_the_page("ada", Role.ADMIN)

@@ -3,14 +3,16 @@ import { useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { t } from "../language.mjs";
-import { useEvery, usePages, useRead } from "../loading.mjs";
+import { useEvery, useLive, usePages, useRead } from "../loading.mjs";
 import { Button, CheckField, Fault, Listing, TextField, Time, Trouble } from "../parts/controls.mjs";
 import { serverText } from "../server-texts.mjs";
 import { told } from "../toasts.mjs";
 import { Secret } from "./account.mjs";
 import { useSharedForm } from "./shared-form.mjs";
 
-const LOOK_AGAIN_MS = 1000;
+// No event tells of messages.
+const LOOK_MS = 20_000;
+const FIRST_TRY_MS = 1000;
 
 // Read when it is shown, so that it is in the language of then.
 const kinds = () => [
@@ -31,6 +33,7 @@ const endOf = ({ finishedAt, error }) =>
 export function Webhook() {
   const { value, error, reload } = useRead("/webhook");
   const pages = usePages("/webhook/deliveries", "webhookDeliveries");
+  useLive(({ event }) => event === "settings:changed", reload);
   if (error && !value) return html`<${Trouble} error=${error} again=${reload} />`;
   if (!value) return null;
   const { webhook } = value;
@@ -123,9 +126,8 @@ function Signing({ changed }) {
 }
 
 function Deliveries({ webhook, pages }) {
-  // What waits for its next try is told by no event.
   const waits = pages.items?.some(({ finishedAt, attempts }) => !finishedAt && attempts === 0);
-  useEvery(LOOK_AGAIN_MS, pages.reload, Boolean(waits));
+  useEvery(waits ? FIRST_TRY_MS : LOOK_MS, pages.reload);
   const test = async () => {
     await api.post("/webhook/test");
     await pages.reload();
