@@ -156,6 +156,15 @@ def test_an_open_question_is_taken_up_at_its_step(session: Session, listener: Li
     assert resumed.summary == "start"
 
 
+def test_a_place_that_no_run_can_have_saved_begins_anew(session: Session) -> None:
+    session.session_dir.mkdir(parents=True, exist_ok=True)
+    (session.session_dir / "scripted.json").write_text("[" * 100_000)
+
+    outcome = work(replace(session, saved=SavedSession(1, session.head_sha)), "- say: start")
+
+    assert (outcome.kind, outcome.summary) == (OutcomeKind.COMPLETED, "start")
+
+
 @pytest.mark.parametrize("saved", [SavedSession(2, "same"), SavedSession(1, "0" * 40)])
 def test_a_place_of_another_round_or_commit_is_ignored(
     session: Session, listener: Listener, saved: SavedSession

@@ -101,7 +101,7 @@ def _restored(session: Session, steps: int) -> _Place:
     try:
         state = json.loads((session.session_dir / _PLACE_FILE).read_text(encoding="utf-8"))
         place = _Place(int(state["nextStep"]), [str(it) for it in state["answers"]], [str(it) for it in state["said"]])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return _Place()
     # The description may have been edited since.
     return place if 0 <= place.next_step < steps else _Place()
