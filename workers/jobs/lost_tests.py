@@ -13,7 +13,7 @@ from common.values.test_report import TestReport, TestResult
 from workers.jobs.test_bodies import WORD, Bodies, Key, short_names, words_of
 
 RAN = (TestResult.PASSED, TestResult.FAILED)
-SKIPPED, EMPTIED, GONE, UNREADABLE = "skipped", "emptied", "does not run", "in a file that is too long to be read"
+SKIPPED, EMPTIED, GONE = "skipped", "emptied", "does not run"
 _WITH_WORDS = re.compile(
     r"pytest::(?:[\w-]+\.)*(?P<module>[\w-]+)|unittest\.loader\._FailedTest(?:\.\w+)*::(?P<loaded>\w+)"
     r"|(?:setUp|tearDown)(?:Class|Module) \((?:\w+(?:\.|::))*(?P<fixture>\w+)\)"
@@ -28,7 +28,7 @@ tests. Of the first, a word stands in the names of the tests, too."""
 
 @dataclass(frozen=True)
 class Loss:
-    """A test that ran below and shows nothing any more. why: SKIPPED, EMPTIED, GONE or UNREADABLE."""
+    """A test that ran below and shows nothing any more. why: SKIPPED, EMPTIED, GONE, or as Bodies.unread."""
 
     name: str
     why: str
@@ -79,9 +79,9 @@ def compare(base: TestReport, head: TestReport, before: Bodies, after: Bodies) -
         else:
             renamed.add(again)
     both = sorted(ran_before & ran_now)
-    unreadable = {name for name in both if after.is_unreadable(name, before)}
-    losses += [Loss(name, UNREADABLE) for name in unreadable]
-    losses += [Loss(name, EMPTIED) for name in both if name not in unreadable and after.has_emptied(name, before)]
+    unread = {name: why for name in both if (why := after.why_unread(name, before)) is not None}
+    losses += [Loss(name, why) for name, why in unread.items()]
+    losses += [Loss(name, EMPTIED) for name in both if name not in unread and after.has_emptied(name, before)]
     differ = functools.cache(lambda old, now: before.of_keys(old) != after.of_keys(now))
     changed = [name for name in both if (old := before.keys_of(name)) and differ(old, after.keys_of(name))]
     return Comparison(sorted(losses, key=lambda loss: loss.name), sorted(new - renamed), changed, len(renamed))

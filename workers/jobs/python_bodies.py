@@ -65,8 +65,9 @@ class PythonFile:
         return {what.module for _, _, what in self.imports} | self.stars.keys()
 
 
-def read_python(content: bytes) -> PythonFile:
-    """What is in a file; nothing if it can't be read. Functions inside of functions are found if no other has the name.
+def read_python(content: bytes) -> PythonFile | None:
+    """What is in a file; None if this Python can't parse it, as where it is written for a newer one. Functions inside
+    of functions are found if no other has the name.
 
     Where conditions choose one of several, all of them have to be able to fail.
     """
@@ -74,7 +75,7 @@ def read_python(content: bytes) -> PythonFile:
         tree = ast.parse(content)
         return _Reader(scopes_of(tree)).read(tree)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return PythonFile()
+        return None
 
 
 def digest_of(text: str) -> str:

@@ -1,7 +1,7 @@
 """Finds the bodies of tests in source files, so that a renamed test is known by its body and an emptied one is seen.
 
 Python is parsed; in other languages a body is what stands between the braces after a test's name. What can't be read
-has no bodies: then nothing counts as renamed, and nothing as emptied.
+has no bodies: then nothing counts as renamed, and nothing as emptied. A test that had one below is told.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ _LONGEST_HEAD, _LONGEST_BODY = 300, 100_000
 _MOST_CHARACTERS = 4_000_000
 """Looked at in a file altogether: bodies do not overlap in files that people write."""
 _LONGEST_FILE = 1_000_000
+TOO_LONG = "in a file that is too long to be read"
+NOT_PARSED = "in a file that the Python of AiWorker can't read"
 _MOST_WORDS = 50
 """Of the title of a test, where those of its suites stand before it."""
 
@@ -41,13 +43,14 @@ Key = tuple[str, str]
 class Bodies:
     """The bodies of tests. digests: of every body. full: where some body could fail; of Python, where all could.
     files: the names of their files, up to the first dot, also of those that can't be read. full_files: of those that
-    have a body that could fail. too_long: the paths of those that are too long to be read."""
+    have a body that could fail. unread: why those have no bodies that can't be read (TOO_LONG or NOT_PARSED), by their
+    paths."""
 
     digests: dict[Key, set[str]] = field(default_factory=dict)
     full: set[Key] = field(default_factory=set)
     files: set[str] = field(default_factory=set)
     full_files: set[str] = field(default_factory=set)
-    too_long: set[str] = field(default_factory=set)
+    unread: dict[str, str] = field(default_factory=dict)
     _places: dict[str, dict[str, set[str]]] = field(default_factory=dict)
     """By the test's name and the name of its file."""
     _counts: Counter[tuple[Key, bool]] = field(default_factory=Counter)
@@ -65,16 +68,18 @@ class Bodies:
         for path, content in files:
             self.files.add(_file(path))
             if content is None or len(content) > _LONGEST_FILE:
-                self.too_long.add(path)
-            elif path.endswith(".py"):
-                python[path] = read_python(content)
-            else:
+                self.unread[path] = TOO_LONG
+            elif not path.endswith(".py"):
                 for body in _braces(content):
                     self._add(path, body)
+            elif (file := read_python(content)) is None:
+                self.unread[path] = NOT_PARSED
+            else:
+                python[path] = file
         wanted = set[str]().union(*(file.modules for file in python.values())) - {module_of(path) for path in python}
         others = read(wanted) if read is not None and wanted else ()
         short = ((path, content) for path, content in others if content is not None and len(content) <= _LONGEST_FILE)
-        known = ((path, read_python(content)) for path, content in short)
+        known = ((path, file) for path, content in short if (file := read_python(content)) is not None)
         for path, body in with_imports(python, known):
             self._add(path, body)
 
@@ -135,10 +140,12 @@ class Bodies:
             return False
         return not self.can_fail(test) or any(self._has_emptied(key, before) for key in before.keys_of(test))
 
-    def is_unreadable(self, test: str, before: Bodies) -> bool:
-        """Whether a body of this test could fail `before`, and its file is too long to be read here."""
+    def why_unread(self, test: str, before: Bodies) -> str | None:
+        """Why the file of this test can't be read here, if a body of it could fail `before`; None if it can be."""
+        if not before.can_fail(test):
+            return None
         places = (place.partition("::")[0] for _, place in before.keys_of(test))
-        return before.can_fail(test) and not self.too_long.isdisjoint(places)
+        return next((self.unread[path] for path in places if path in self.unread), None)
 
     def _has_emptied(self, key: Key, before: Bodies) -> bool:
         full, hollow = (key, True), (key, False)

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import pytest
 
 from common.values.test_report import TestCase, TestReport, TestResult
-from workers.jobs.lost_tests import compare
-from workers.jobs.test_bodies import Bodies, short_names
+from workers.jobs.lost_tests import Loss, compare
+from workers.jobs.test_bodies import NOT_PARSED, TOO_LONG, Bodies, short_names
 
 
 def of(path: str, text: str) -> Bodies:
@@ -280,13 +280,29 @@ def test_thousands_of_moved_tests_are_compared_in_seconds() -> None:
     assert time.process_time() - start < 5
 
 
-def test_tests_of_a_file_that_becomes_too_long_to_be_read_are_told() -> None:
-    test, short, long = "tests.test_a::test_a", FULL.encode(), FULL.encode() + b"# padding\n" * 110_000
-    seen = []
-    for contents in ((short, long), (short, None), (long, long), (short, short)):
-        before, after = Bodies(), Bodies()
-        for bodies, content in zip((before, after), contents, strict=True):
-            bodies.add_all([("tests/test_a.py", content)])
-        seen.append(after.is_unreadable(test, before))
+LONG = FULL.encode() + b"# padding\n" * 110_000
+NEWER = FULL.encode() + b"a word = of a newer Python\n"
 
-    assert seen == [True, True, False, False]
+
+@pytest.mark.parametrize(
+    ("old", "new", "losses"),
+    [
+        (FULL.encode(), LONG, [Loss("tests.test_a::test_a", TOO_LONG)]),
+        (FULL.encode(), None, [Loss("tests.test_a::test_a", TOO_LONG)]),
+        (FULL.encode(), NEWER, [Loss("tests.test_a::test_a", NOT_PARSED)]),
+        (LONG, LONG, []),
+        (NEWER, NEWER, []),
+        (NEWER, FULL.encode(), []),
+        (FULL.encode(), FULL.encode(), []),
+    ],
+    ids=["grown", "endless", "newer", "always long", "always newer", "mended", "the same"],
+)
+def test_tests_of_a_file_that_can_not_be_read_any_more_are_told(
+    old: bytes, new: bytes | None, losses: list[Loss]
+) -> None:
+    before, after = Bodies(), Bodies()
+    before.add_all([("tests/test_a.py", old)])
+    after.add_all([("tests/test_a.py", new)])
+    both = ran("tests.test_a::test_a")
+
+    assert compare(both, both, before, after).losses == losses

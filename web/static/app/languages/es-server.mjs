@@ -909,6 +909,7 @@ export const TEXTS = {
   "Not read, as of another format: {unknown}.": "Sin leer, por ser de otro formato: {unknown}.",
   "does not run": "no se ejecuta",
   "in a file that is too long to be read": "en un archivo demasiado largo para leerlo",
+  "in a file that the Python of AiWorker can't read": "en un archivo que el Python de AiWorker no puede leer",
   "Too many files of tests changed to run them without the change.":
     "Cambiaron demasiados archivos de pruebas para ejecutarlos sin el cambio.",
   "The new tests run once more without the change.": "Las pruebas nuevas se ejecutan una vez más sin el cambio.",
