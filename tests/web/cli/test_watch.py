@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import threading
 import time
+from base64 import b64encode
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from pathlib import Path
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 from typing import Any
 
 import pytest
@@ -18,6 +23,7 @@ from tests.tls import make_certificate, tls_in_front_of
 from tests.web.cli.test_main import aiworker
 from tests.web.made import a_project, a_task
 from tests.web.world import served
+from web.cli.web_socket import WebSocket
 
 pytestmark = pytest.mark.usefixtures("plain_app")
 
@@ -62,6 +68,92 @@ def test_an_authority_of_ones_own_is_trusted(tmp_path: Path, monkeypatch: pytest
     with served() as url, tls_in_front_of(int(url.rpartition(":")[2]), paths) as port:
         monkeypatch.setenv("SSL_CERT_FILE", str(paths.certificate))
         assert "task:created" in _first_event(f"https://localhost:{port}", monkeypatch)
+
+
+@dataclass
+class Proxy:
+    """seen: the places that were asked for, each with the login."""
+
+    url: str
+    seen: list[tuple[str, str]]
+
+
+@contextlib.contextmanager
+def proxy_to(port: int, *, answer: str = "HTTP/1.1 200 Connection established") -> Iterator[Proxy]:
+    """A proxy that lets everybody through to this port of 127.0.0.1, whatever they ask for."""
+    seen = list[tuple[str, str]]()
+
+    class Handler(StreamRequestHandler):
+        def handle(self) -> None:
+            place = self.rfile.readline().decode().split()[1]
+            head = dict(line.decode().strip().split(": ", 1) for line in iter(self.rfile.readline, b"\r\n"))
+            seen.append((place, head.get("Proxy-Authorization", "")))
+            self.wfile.write(f"{answer}\r\n\r\n".encode())
+            if " 200 " not in answer:
+                return
+            with socket.create_connection(("127.0.0.1", port)) as inner:
+                back = threading.Thread(target=pass_on, args=(inner, self.connection))
+                back.start()
+                pass_on(self.connection, inner)
+                back.join()
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}).start()
+        yield Proxy(f"http://ada:se%20cret@127.0.0.1:{server.server_address[1]}", seen)
+        server.shutdown()
+
+
+def pass_on(reader: socket.socket, writer: socket.socket) -> None:
+    """Pass on all that comes until one side has ended, and end both then."""
+    with contextlib.suppress(OSError):
+        while content := reader.recv(65536):
+            writer.sendall(content)
+    for one in (reader, writer):
+        with contextlib.suppress(OSError):
+            one.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.usefixtures("no_named_certificates")
+def test_events_come_through_the_proxy_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A name that the platform takes for its own, and the command for another machine's.
+    paths = make_certificate(tmp_path, "platform.localhost")
+    monkeypatch.setenv("SSL_CERT_FILE", str(paths.certificate))
+    with served() as url, tls_in_front_of(int(url.rpartition(":")[2]), paths) as port, proxy_to(port) as proxy:
+        monkeypatch.setenv("https_proxy", proxy.url)
+
+        assert "task:created" in _first_event("https://platform.localhost:8443", monkeypatch)
+
+    login = f"Basic {b64encode(b'ada:se cret').decode()}"
+    # That of the requests, and that of the WebSocket.
+    assert set(proxy.seen) == {("platform.localhost:8443", login)}
+    assert len(proxy.seen) >= 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "named", "told"),
+    [
+        ("HTTP/1.1 403 Forbidden", "{url}", "Tunnel connection failed: 403 Forbidden"),
+        ("hello", "{url}", "the proxy at 127.0.0.1 gives no answer of HTTP: hello"),
+        ("", "socks5://127.0.0.1:1", "the proxy at 127.0.0.1 is one of socks5:// and not of http://"),
+    ],
+)
+def test_a_proxy_that_lets_nobody_through_is_told(
+    answer: str, named: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with proxy_to(1, answer=answer) as proxy:
+        monkeypatch.setenv("https_proxy", named.format(url=proxy.url))
+        with pytest.raises(OSError, match=told):
+            WebSocket("https://platform.example")
+
+
+def test_a_proxy_that_lets_nobody_through_to_this_port_is_passed_by(monkeypatch: pytest.MonkeyPatch) -> None:
+    ask = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *rest, **named: ask("127.0.0.1", *rest, **named))
+    with served() as url, proxy_to(1, answer="HTTP/1.1 403 Forbidden") as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        place = f"platform.localhost:{url.rpartition(':')[2]}"
+        WebSocket(f"http://{place}").leave()
+    assert [asked for asked, _ in proxy.seen] == [place]
 
 
 def test_a_token_that_is_refused_is_named_by_where_it_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
