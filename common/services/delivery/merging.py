@@ -7,7 +7,7 @@ requires that (see common/services/delivery/group_statuses.py).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -157,16 +157,14 @@ def record_conflict(tx: Transaction, lease: Lease, plan: MergePlan, *, files: Se
     Nothing of this happens if the group was rebuilt or ended since the plan was made: what the member conflicted with
     may have been taken out.
     """
-    group = lock_current(tx, lease, plan.attempt)
-    if group is not None:
-        against = tx.get(Project, group.project_id).default_branch
-        detail = (
+    _take_out(
+        tx, lease, plan, "conflict",
+        lambda group, against: (
             f"conflicts with {against} and the tasks before it in {group.branch} (at {plan.expected_head[:12]}) in "
             f"{', '.join(files)}. Merge {against} into your branch once the others are delivered, and resolve it there."
-        )
-        hand_back(tx, group, plan.task_id, "conflict", detail, files)
-        lifecycle.end_if_empty(tx, group, by=By.PLATFORM)
-    tx.again(lease, after_seconds=0)
+        ),
+        files,
+    )  # fmt: skip
 
 
 @transactional
@@ -174,17 +172,15 @@ def record_taking_back(tx: Transaction, lease: Lease, plan: MergePlan, *, files:
     """The plan's member and one before it have the same commits, and one takes back what the other changed in these
     files: the member is taken out and given back to its agent; the rest goes on. As record_conflict otherwise.
     """
-    group = lock_current(tx, lease, plan.attempt)
-    if group is not None:
-        against = tx.get(Project, group.project_id).default_branch
-        detail = (
+    _take_out(
+        tx, lease, plan, "takes_back",
+        lambda group, against: (
             f"has the same commits as a task before it in {group.branch} (at {plan.expected_head[:12]}), and one of "
             f"the two takes back what the other changed in {', '.join(files)}. Merge {against} into your branch once "
             "the others are delivered, and make what you want of it there."
-        )
-        hand_back(tx, group, plan.task_id, "takes_back", detail, files)
-        lifecycle.end_if_empty(tx, group, by=By.PLATFORM)
-    tx.again(lease, after_seconds=0)
+        ),
+        files,
+    )  # fmt: skip
 
 
 @transactional
@@ -192,14 +188,31 @@ def record_unrelated(tx: Transaction, lease: Lease, plan: MergePlan) -> None:
     """The plan's member has no commit in common with the default branch, which somebody replaced by another history:
     the member is taken out and given back to its agent; the rest goes on. As record_conflict otherwise.
     """
+    _take_out(
+        tx, lease, plan, "unrelated_history",
+        lambda group, against: (
+            f"has no history in common with {against} any more, because somebody replaced {against} by another "
+            f"history. Do the work again on a branch that starts at {against}."
+        ),
+    )  # fmt: skip
+
+
+def _take_out(
+    tx: Transaction,
+    lease: Lease,
+    plan: MergePlan,
+    kind: str,
+    say: Callable[[TaskGroup, str], str],
+    files: Sequence[str] = (),
+) -> None:
+    """Give the plan's member back to its agent, and go on with the rest, unless the group was rebuilt or ended since.
+
+    kind, files: as hand_back. say: returns the detail, from the group and the name of the default branch.
+    """
     group = lock_current(tx, lease, plan.attempt)
     if group is not None:
         against = tx.get(Project, group.project_id).default_branch
-        detail = (
-            f"has no history in common with {against} any more, because somebody replaced {against} by another "
-            f"history. Do the work again on a branch that starts at {against}."
-        )
-        hand_back(tx, group, plan.task_id, "unrelated_history", detail)
+        hand_back(tx, group, plan.task_id, kind, say(group, against), files)
         lifecycle.end_if_empty(tx, group, by=By.PLATFORM)
     tx.again(lease, after_seconds=0)
 

@@ -23,7 +23,7 @@ const layer = (element) => element.closest("dialog") ?? document.body;
 const top = () => [...document.querySelectorAll("dialog[open]")].at(-1) ?? document.body;
 
 // Where an element is: what it lies in, from the inside out, and the rows beside its own, those after it first.
-// What holds the page is no place: whoever signs in is at the beginning of another one.
+// The element of the whole page is left out: who signs in, for example, gets another page and begins at its top.
 function placeOf(element) {
   const around = [];
   const page = document.getElementById("app");
