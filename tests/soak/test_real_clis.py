@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.doubles import coding_story
+from tests.doubles.cli_dialects import DIALECTS
 from tests.doubles.model_server import ModelServer
 from tests.workers.runner.drivers.cli_runs import (
     APIS,
@@ -84,6 +85,11 @@ def test_a_cli_asks_edits_tests_commits_and_resumes_elsewhere(name: str, tmp_pat
         # Codex tells the platform's tool by its plain name, in a namespace.
         expected = {"claude": {"AskUserQuestion"}, "codex": {"ask_user_question"}}.get(name, set())
         assert offered & OWN_QUESTION_TOOLS == expected
+        # The model has the platform's from the first; Codex names it, and lists it when the model looks for it.
+        working = [one.body for one in model.requests if one.body.get("tools")]
+        named = str(working[0]) if name == "codex" else str(working[0]["tools"])
+        assert ("mcp__aiworker" if name == "codex" else DIALECTS[name].ask_with) in named
+        assert len(working) == 5, "each call of the model is a step of the story"
 
         # Another agent has another work directory, and nothing but what was kept.
         second_place = tmp_path / "elsewhere" / "two"

@@ -2,7 +2,8 @@
 
 Its headless mode ends with code 0 after an error of the provider, and takes neither messages nor an interruption.
 Settings of the repository are read, and have no effect where these have a word: the run's settings are laid out as the
-system's, which win; no hook runs, and of the servers of tools only the platform's is started.
+system's, which win; no hook runs, and of the servers of tools only the platform's is started. Its own question tool,
+whose questions nobody would see, is not offered: the model asks with the platform's.
 """
 
 from __future__ import annotations
@@ -18,6 +19,21 @@ from workers.runner.drivers.versions import check_program
 TOOL_SECONDS = 3600
 DEFAULT_MODEL = "qwen3-coder-plus"
 SETTINGS = ".qwen/aiworker-settings.json"
+_DENIED = (
+    "ask_user_question",
+    # There is nobody who approves a plan.
+    "enter_plan_mode",
+    "exit_plan_mode",
+    # A run ends with its turn, and its work is what the workspace has.
+    "cron_create",
+    "cron_delete",
+    "cron_list",
+    "loop_wakeup",
+    "enter_worktree",
+    "exit_worktree",
+    # With it, the model is told the platform's tools by name only, and has to look for them.
+    "tool_search",
+)
 
 
 class QwenDriver:
@@ -33,6 +49,8 @@ class QwenDriver:
         argv += ["--allowed-mcp-server-names", "aiworker"]
         environ = {
             "NO_COLOR": "1",
+            # Else it begins before it has the platform's tools.
+            "QWEN_CODE_LEGACY_MCP_BLOCKING": "1",
             "OPENAI_MODEL": model,
             "QWEN_CODE_SYSTEM_SETTINGS_PATH": str(work.home / SETTINGS),
         }
@@ -56,6 +74,11 @@ def _settings(work: Work) -> str:
         "privacy": {"usageStatisticsEnabled": False},
         "telemetry": {"enabled": False},
         "disableAllHooks": True,
+        "permissions": {"deny": list(_DENIED)},
+        "tools": {"toolSearch": {"enabled": False}},
+        # Each costs a call of the model after the turn, and serves nobody.
+        "memory": {"enableManagedAutoMemory": False, "enableManagedAutoDream": False},
+        "ui": {"enableFollowupSuggestions": False},
         "mcp": {"allowed": ["aiworker"]},
     }
     if work.tools:

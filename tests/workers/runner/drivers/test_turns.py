@@ -64,6 +64,23 @@ def test_claudes_own_question_reaches_people_and_gets_their_answer(tmp_path: Pat
     assert "Blue, please" in result.text
 
 
+def test_qwen_code_is_offered_the_platforms_question_tool_and_not_its_own(tmp_path: Path) -> None:
+    driver = PROGRAM_DRIVERS["qwen"]()
+    executable, workspace = usable_program(driver), repository(tmp_path / "one")
+    look = Step("I look for it.", "tool_search", {"query": "select:ask_user_question"})
+    steps = (look, Step("I ask.", "ask_user_question", {"questions": [QUESTION]}), Step("I go on."))
+    with ModelServer([Scene("TASK-1", steps)]) as model, RunTools(tmp_path / "t.sock", "Blue, please") as tools:
+        models = access(model.url, MODELS["qwen"], "openai")
+        work = Work("TASK-1", workspace, tmp_path / "home", None, models, tool_server(tools.path), executable)
+        ran = run_program(driver, work)
+
+    assert [result.ok for result in ran.results] == [False, False], ran.results
+    offered = [tool["function"]["name"] for tool in model.requests[0].body["tools"]]
+    assert "mcp__aiworker__ask_user_question" in offered
+    assert not {"ask_user_question", "tool_search"} & set(offered)
+    assert len(model.requests) == len(steps)
+
+
 @pytest.mark.parametrize("name", ["claude", "codex", "gemini"])
 def test_a_prompt_that_no_argument_could_hold_arrives_whole(name: str, tmp_path: Path) -> None:
     driver = PROGRAM_DRIVERS[name]()
