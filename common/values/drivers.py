@@ -52,8 +52,8 @@ class KnownDriver:
         return WantedProgram(self.name, self.oldest, self.path_setting, remedy, needs_node)
 
 
-_CLAUDE = "2.1.331"
-_CODEX = "0.169.0"
+_CLAUDE = "2.1.332"
+_CODEX = "0.171.0"
 _GEMINI = "0.61.0"
 _OPENCODE = "1.18.33"
 _QWEN = "0.15.10"
@@ -71,13 +71,13 @@ KNOWN_DRIVERS: tuple[KnownDriver, ...] = (
             "x86_64": Package(
                 "@anthropic-ai/claude-code-linux-x64",
                 _CLAUDE,
-                "sha512-IpvZ9c/NopO/sr8ThWLVAUDXVAFT3auLWrhbR6wq1dgkuJfZYdTtoXf6GajE5KL9R58iTt/86OPXrJAsM4+l8g==",
+                "sha512-f4JWhzwYutJIHScC7/dYOPX6s28tt7ZADhsOi8zwOHq5fFPEuUeChh2NMfinSg0GrUckYxaeebC4h0DqiKzLcw==",
                 "claude",
             ),
             "aarch64": Package(
                 "@anthropic-ai/claude-code-linux-arm64",
                 _CLAUDE,
-                "sha512-zy+OOB7i1J7rCjNoPB2ZBD7EAtT0Eus1wH+toklZGL2XpwHyw+POGUGOpEBBE6xe5EkAYWXzFSTQ3uD8UtWlRg==",
+                "sha512-BlHNEtK38KBPWU31F4lUSS9sHclCyfWbThT1CErvxxH8+XcljYLZlQwdyXBkTD62rw1TgfE1u1a+quMWS0NSJg==",
                 "claude",
             ),
         },
@@ -94,13 +94,13 @@ KNOWN_DRIVERS: tuple[KnownDriver, ...] = (
             "x86_64": Package(
                 "@openai/codex",
                 f"{_CODEX}-linux-x64",
-                "sha512-o05NyAOCDygSPRo1yinzxvkRSdmsZyBD9E7mbpmjRanSfM8lypqWtQgEo4XfNkwhuCR2aFu8mlGOsQGFXVbVww==",
+                "sha512-l66NZkQgdk2C3pbcfULDz42yEUB581MVA6I+Y43Wp4OIqEy73HCdmZ0GTjeAHY2ycuH4N00d9VsLrwT1jxshTw==",
                 "vendor/x86_64-unknown-linux-musl/bin/codex",
             ),
             "aarch64": Package(
                 "@openai/codex",
                 f"{_CODEX}-linux-arm64",
-                "sha512-NZ/DaQUpcQmxmqee7Z9uC1rzw3GhSbooawcaTe1LN5Yk+WlinUKGdTXJgClRT/9ogQEEM9TWxYzvxPfj5G/xFg==",
+                "sha512-9z17t4bbUJ9UCIb49O4PoA+ki+45q3rd8nZ8PeH6sYnlKkBld/Xpo/OS3h3Ti954+foshX4o7k5TCU8N7zzqQA==",
                 "vendor/aarch64-unknown-linux-musl/bin/codex",
             ),
         },
