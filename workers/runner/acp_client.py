@@ -13,7 +13,6 @@ import json
 import signal
 import socket
 import sys
-import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,9 +20,7 @@ import psutil
 from acp.client.connection import ClientSideConnection
 from acp.exceptions import RequestError
 from acp.schema import (
-    AllowedOutcome,
     ClientCapabilities,
-    DeniedOutcome,
     McpServerStdio,
     PermissionOption,
     RequestPermissionResponse,
@@ -35,6 +32,8 @@ from pydantic import BaseModel, ValidationError
 from common.machine.process_trees import signal_processes
 from common.machine.waiting import Deadline
 from workers.runner.acp_lines import ObjectLines
+from workers.runner.acp_orders import Orders
+from workers.runner.acp_permissions import Permissions
 from workers.runner.drivers.acp import AcpTask
 from workers.runner.drivers.json_lines import Json, mapping, mappings, number, text
 from workers.runner.drivers.moved_sessions import drop_opencode_sessions, move_opencode_session
@@ -68,7 +67,8 @@ class Listener:
     once something of a conversation was told.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, permissions: Permissions) -> None:
+        self._permissions = permissions
         self.is_quiet = False
         self.has_heard = asyncio.Event()
         self.last_text = ""
@@ -98,15 +98,9 @@ class Listener:
     async def request_permission(
         self, session_id: str, tool_call: ToolCallUpdate, options: list[PermissionOption], **_: object
     ) -> RequestPermissionResponse:
-        """Allow it: what an agent may do is decided by where it runs."""
-        self._tool(tool_call.model_dump(by_alias=True, exclude_none=True))
-        for kind in ("allow_once", "allow_always"):
-            for option in options:
-                if option.kind == kind:
-                    return RequestPermissionResponse(
-                        outcome=AllowedOutcome(outcome="selected", option_id=option.option_id)
-                    )
-        return RequestPermissionResponse(outcome=DeniedOutcome(outcome="cancelled"))
+        call: Json = tool_call.model_dump(by_alias=True, exclude_none=True)
+        self._tool(call)
+        return await self._permissions.decide(call, options)
 
     async def session_update(self, session_id: str, update: BaseModel, **_: object) -> None:
         given: Json = update.model_dump(by_alias=True, exclude_none=True)
@@ -197,39 +191,10 @@ def _exit_code(given: Json) -> int | None:
     return None
 
 
-class Orders:
-    """The lines of standard input, after the first. is_in_turn: set while the agent works."""
-
-    def __init__(self) -> None:
-        self.messages: asyncio.Queue[str | None] = asyncio.Queue()
-        self.interrupted = asyncio.Event()
-        self.is_in_turn = False
-
-    def listen(self) -> None:
-        loop = asyncio.get_running_loop()
-
-        def read() -> None:
-            for line in sys.stdin:
-                loop.call_soon_threadsafe(self._take, line)
-            loop.call_soon_threadsafe(self.messages.put_nowait, None)
-
-        threading.Thread(target=read, daemon=True).start()
-
-    def _take(self, line: str) -> None:
-        try:
-            order = json.loads(line)
-        except ValueError:
-            return
-        if isinstance(order, dict) and isinstance(order.get("message"), str):
-            self.messages.put_nowait(order["message"])
-        elif isinstance(order, dict) and order.get("interrupt") and (self.is_in_turn or not self.messages.empty()):
-            # Else the turn has just ended that it was for, and it must not end the next one.
-            self.interrupted.set()
-
-
 async def work(task: AcpTask) -> int:
     """Run the session to its end; returns the exit code."""
-    listener, orders = Listener(), Orders()
+    orders = Orders()
+    listener = Listener(Permissions(task["tools"]["arguments"][-1] if task["tools"] else None, orders))
     if task["opencode_database"]:
         database = Path(task["opencode_database"])
         if task["resume"]:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.patience import PATIENCE_SECONDS
 from tests.workers.runner.drivers import toy_acp_agent
-from tests.workers.runner.drivers.cli_runs import Ran, run_program
+from tests.workers.runner.drivers.cli_runs import Ran, run_program, tool_server
+from tests.workers.runner.drivers.tools_stand_in import RunTools
 from workers.runner.drivers.acp import AcpDriver, acp_command
 from workers.runner.drivers.command import CommandDriver
 from workers.runner.drivers.program import (
@@ -57,6 +62,64 @@ def test_a_turn_over_the_protocol_is_told_in_order(tmp_path: Path) -> None:
     assert (ran.code, ran.stderr) == (0, "")
     assert ran.classified is not None
     assert ran.classified.ending is Ending.DONE
+
+
+def _chooses(folder: Path, answer: str | None) -> tuple[Ran, list[dict[str, Any]]]:
+    """A run that asks which colour, and what people were asked. answer: None if there is nobody to ask."""
+    work = _work(folder, "choose", TOY)
+    if answer is None:
+        return run_program(AcpDriver(), work), []
+    with RunTools(folder / "t.sock", answer) as tools:
+        return run_program(AcpDriver(), replace(work, tools=tool_server(tools.path))), tools.calls
+
+
+def test_people_choose_where_several_options_of_a_permission_allow_it(tmp_path: Path) -> None:
+    ran, asked = _chooses(tmp_path, "Blue")
+
+    question = {"question": "Which colour?", "options": ["Red", "Blue"], "blocking": True}
+    assert asked == [{"tool": "ask_user_question", "arguments": question}]
+    assert ran.texts == ["Chosen: blue. I read: choose in workspace"]
+
+
+def test_an_answer_in_words_is_told_to_an_agent_that_offered_a_choice(tmp_path: Path) -> None:
+    ran, asked = _chooses(tmp_path, "Green, please.")
+
+    assert len(asked) == 1
+    assert ran.texts == ["I read: You asked: Which colour?\n\nGreen, please. in workspace"]
+    assert ran.classified is not None
+    assert ran.classified.ending is Ending.DONE
+
+
+def test_nothing_is_chosen_where_nobody_can_be_asked(tmp_path: Path) -> None:
+    ran, _ = _chooses(tmp_path, None)
+
+    assert ran.texts == ["Chosen: skip. I read: choose in workspace"]
+
+
+def test_an_interruption_ends_the_wait_for_a_choice(tmp_path: Path) -> None:
+    driver, path = AcpDriver(), tmp_path / "t.sock"
+    work = replace(_work(tmp_path, "choose", TOY), tools=tool_server(path))
+    command = driver.command(work)
+    with socket.socket(socket.AF_UNIX) as desk:
+        desk.bind(str(path))
+        desk.listen()
+        desk.settimeout(PATIENCE_SECONDS)
+
+        def interrupt(event: Event, process: subprocess.Popen[str]) -> None:
+            if isinstance(event, ToolCall):
+                asked, _ = desk.accept()
+                with asked, asked.makefile("rb") as lines:
+                    assert b"Which colour?" in lines.readline()
+                    assert process.stdin is not None
+                    assert command.interrupt is not None
+                    process.stdin.write(command.interrupt())
+                    process.stdin.flush()
+                    asked.settimeout(PATIENCE_SECONDS)
+                    assert lines.readline() == b"", "the question is given up"
+
+        ran = run_program(driver, work, on_event=interrupt)
+
+    assert ran.end == End(False, "The turn ended: cancelled")
 
 
 def test_a_loaded_session_is_not_told_again(tmp_path: Path) -> None:

@@ -37,6 +37,28 @@ def ask() -> None:
     update("tool_call_update", toolCallId="c-1", status="completed", content=content, rawOutput={"exitCode": 0})
 
 
+def choose() -> str | None:
+    """Ask which colour, as a question tool does; returns the chosen option, or None if the turn is cancelled."""
+    options = [
+        {"optionId": "red", "name": "Red", "kind": "allow_once"},
+        {"optionId": "blue", "name": "Blue", "kind": "allow_once"},
+        {"optionId": "skip", "name": "Skip", "kind": "reject_once"},
+    ]
+    content = [{"type": "content", "content": {"type": "text", "text": "Which colour?"}}]
+    call = {
+        "toolCallId": "c-2",
+        "title": "AskUserQuestion",
+        "rawInput": {"question": "Which colour?"},
+        "content": content,
+    }
+    params = {"sessionId": "s-1", "toolCall": call, "options": options}
+    send({"id": 98, "method": "session/request_permission", "params": params})
+    chosen: str | None = next(
+        answer["result"]["outcome"].get("optionId") for answer in map(json.loads, sys.stdin) if answer.get("id") == 98
+    )
+    return chosen
+
+
 def work(prompt: str) -> dict[str, Any]:
     """One turn; returns the fields of its reply."""
     if "orphan" in prompt:
@@ -57,6 +79,11 @@ def work(prompt: str) -> dict[str, Any]:
         update("plan", entries=entries)
     if "permission" in prompt:
         ask()
+    if "choose" in prompt:
+        chosen = choose()
+        if chosen is None:
+            return {"result": {"stopReason": "cancelled"}}
+        say(f"Chosen: {chosen}. ")
     if "wait" in prompt:
         json.loads(sys.stdin.readline())
         return {"result": {"stopReason": "cancelled"}}
