@@ -30,9 +30,10 @@ def _live(runtime: Runtime, version_id: str) -> None:
     until(look, what=f"{version_id} being live")
 
 
-@pytest.mark.parametrize("fault", ["apply_then_500", "apply_then_reset", "500", "reset", "409", "429", "slow"])
+@pytest.mark.parametrize("fault", ["apply_then_500", "apply_then_reset", "500", "reset", "409", "429", "slow", "page"])
 def test_each_call_may_fail_once(runtime: Runtime, cluster: ClusterDouble, fault: str) -> None:
-    cluster.faults.add_for_each("PATCH|POST|DELETE" if fault == "slow" else "", fault)
+    # A page in place of a log can't be told from a log.
+    cluster.faults.add_for_each("PATCH|POST|DELETE" if fault in {"slow", "page"} else "", fault)
     check = check_of(version("v1"), SPACE, "c", "echo once")
 
     def look() -> CheckState | None:

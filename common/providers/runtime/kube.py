@@ -105,7 +105,10 @@ class Cluster:
     def delete(self, path: str) -> None:
         """Delete the object and its dependents in the background. Succeeds if it does not exist."""
         body = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
-        self._ask("DELETE", path, body=body, content_type="application/json")
+        answer = self._ask("DELETE", path, body=body, content_type="application/json")
+        if answer is not None:
+            # A page, as of a proxy, is no word of the cluster: the object may still be there.
+            _object(answer)
 
     def _ask(
         self,

@@ -71,6 +71,9 @@ class Connection(http.server.BaseHTTPRequestHandler):
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.close_connection = True
             return False
+        if fault == "page":
+            self._answer(200, "<!doctype html><title>Maintenance</title>")
+            return False
         if fault == "quota":
             self._refuse(Refusal(403, "Forbidden", "forbidden: exceeded quota: aiworker, requested: pods=1"))
             return False

@@ -15,8 +15,8 @@ class Fault:
     -1 the first of each different request.
 
     do: a status (`500`, `409`, `429`, `403`, `422`), `quota` and `not_ready` (403s that say so), `no_dry_run`
-    (a 400 that says so), `slow`, `hang`, `reset`, or one that lets the request take effect first: `apply_then_500`,
-    `apply_then_reset`.
+    (a 400 that says so), `page` (of a proxy, with status 200), `slow`, `hang`, `reset`, or one that lets the request
+    take effect first: `apply_then_500`, `apply_then_reset`.
     """
 
     match: str
