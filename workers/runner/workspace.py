@@ -386,12 +386,9 @@ class Workspace:
         head, pushed = found.head, found.pushed
         if head is None or head == pushed:
             return [pushed]
-        (), only_ours, only_pushed = self._answers(
-            ["rev-list", "--max-count=1", head, f"^{pushed}"], ["rev-list", "--max-count=1", pushed, f"^{head}"]
-        )
-        if not only_ours:
-            return [pushed]
-        return [pushed, head] if only_pushed else [head]
+        # Unlike `rev-list head ^pushed`, this heeds no times: a clock that was set back makes those of commits wrong.
+        (), independent = self._answers(["merge-base", "--independent", head, pushed])
+        return [it for it in (pushed, head) if it in independent]
 
     def _commit(self, tree: str, parents: Sequence[str], message: str, *following: Sequence[str]) -> str:
         """Returns the commit's SHA. following: further commands, in which FIRST is the commit."""

@@ -94,6 +94,26 @@ def test_the_drivers_own_commits_are_pushed_as_they_are(workspace: Workspace, re
     assert checkpoint(workspace) == workspace.head() == head(repository)
 
 
+def test_a_clock_that_was_set_back_makes_no_merge(
+    workspace: Workspace, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (workspace.path / "own").write_text("x")
+    git("add", "own", cwd=workspace.path)
+    git("commit", "-q", "-m", "Own", cwd=workspace.path)
+    last = workspace.head()
+    with monkeypatch.context() as long_ago:
+        long_ago.setenv("GIT_COMMITTER_DATE", "@1000000 +0000")
+        for number in range(10):
+            last = git("commit-tree", "-p", last, "-m", f"{number}", "HEAD^{tree}", cwd=workspace.path)
+    assert workspace.push_aside(last)
+
+    assert checkpoint(workspace) is None
+    (workspace.path / "own").write_text("y")
+    workspace.commit_all("Done")
+    workspace.push()
+    assert parents(repository) == [last]
+
+
 def test_a_file_named_like_a_revision_is_no_obstacle(workspace: Workspace, repository: Path) -> None:
     (workspace.path / "HEAD").write_text("x")
     git("add", "HEAD", cwd=workspace.path)
