@@ -12,6 +12,7 @@ from typing import Protocol
 from workers.runner.cancellation import Cancellation
 from workers.runner.client import PersonMessage
 from workers.runner.commands import BROKEN, kill_all_below
+from workers.runner.drivers.json_lines import is_event
 from workers.runner.drivers.program import (
     Classified,
     Command,
@@ -198,7 +199,7 @@ class ProgramTurn:
         for event in events:
             self._transcript.write(event)
             self._follow(event, process)
-        if not events and line.text.strip() and not line.text.lstrip().startswith(("{", "[")):
+        if not events and line.text.strip() and not is_event(line.text):
             self._show_unread(line.text)
         return any(isinstance(event, _WORK) for event in events)
 

@@ -126,6 +126,13 @@ def test_garbage_is_shown_within_bounds_and_ends_with_a_reason(trouble: Trouble)
     assert len(run.lines) < 70
 
 
+def test_a_line_in_brackets_is_shown_and_a_list_is_not(trouble: Trouble) -> None:
+    printed = ("[API Error: no such model]", "[1, 2]", '{"kind": "of another release"}', " [ERROR] out of memory")
+    _, run = trouble.execute("".join(f"echo '{line}'; " for line in printed) + "exit 1")
+    shown = [line["message"].strip() for line in run.lines]
+    assert [line.strip() in shown for line in printed] == [True, False, False, True]
+
+
 def test_a_flood_is_bounded_in_memory_and_in_the_transcript(trouble: Trouble) -> None:
     """100 MB of texts, faster than the platform takes them."""
     x = "x" * 1000

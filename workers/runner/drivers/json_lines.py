@@ -20,6 +20,20 @@ def parsed(line: str) -> Json:
     return value if isinstance(value, dict) else {}
 
 
+def is_event(line: str) -> bool:
+    """Whether a line looks like one for a program: an object, also one that is cut off, or a list."""
+    line = line.strip()
+    if not line.startswith("["):
+        return line.startswith("{")
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    except RecursionError:
+        return True
+    return True
+
+
 def mapping(value: object) -> Json:
     return value if isinstance(value, dict) else {}
 
