@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -177,6 +177,7 @@ class ProgramTurn:
                         self._old_error_bytes = error_bytes
                 self._steer(process)
                 self._watch(process)
+            self._tell(self._reader.rest(), process)
         kill_all_below(self._workspace.home)
         if process.broken_bound:
             self._transcript.note(BROKEN[process.broken_bound], level="warn")
@@ -196,12 +197,15 @@ class ProgramTurn:
         except Exception:
             logger.exception("driver failed to read a line", extra={"driver": self._name})
             events = []
-        for event in events:
-            self._transcript.write(event)
-            self._follow(event, process)
+        self._tell(events, process)
         if not events and line.text.strip() and not is_event(line.text):
             self._show_unread(line.text)
         return any(isinstance(event, _WORK) for event in events)
+
+    def _tell(self, events: Iterable[Event], process: Process) -> None:
+        for event in events:
+            self._transcript.write(event)
+            self._follow(event, process)
 
     def _show_unread(self, text: str) -> None:
         self._unread += 1

@@ -28,6 +28,7 @@ from workers.runner.drivers.program import (
     Ending,
     Event,
     Exit,
+    Reader,
     SessionStarted,
     Text,
     ToolCall,
@@ -81,11 +82,11 @@ class FakeDriver:
             interrupt=(lambda: '"interrupt"\n') if self.has_interrupt else None,
         )
 
-    def reader(self) -> FakeReader:
+    def reader(self) -> Reader:
         return FakeReader()
 
 
-class FakeReader:
+class FakeReader(Reader):
     def read(self, line: str) -> Iterable[Event]:
         try:
             event = json.loads(line)

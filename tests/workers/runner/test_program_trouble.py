@@ -17,7 +17,8 @@ from tests.workers.runner.runner_platform import Platform, PlatformRun, ended, e
 from workers.runner.attempt import Attempt
 from workers.runner.attempt_settings import AttemptSettings
 from workers.runner.cancellation import Why
-from workers.runner.drivers.program import Classified, Exit
+from workers.runner.drivers.gemini import GeminiReader
+from workers.runner.drivers.program import Classified, Exit, Reader
 from workers.runner.drivers.refusals import classify_exit
 from workers.runner.program_turn import Patience
 from workers.sandbox.sandboxes import SandboxMode
@@ -208,7 +209,7 @@ class UsualReader(FakeReader):
 
 
 class UsualDriver(FakeDriver):
-    def reader(self) -> FakeReader:
+    def reader(self) -> Reader:
         return UsualReader()
 
 
@@ -336,3 +337,15 @@ def test_a_program_that_does_not_name_its_session_is_not_resumed(trouble: Troubl
 
     assert (report["outcome"], report["cutShort"]) == ("cancelled", True)
     assert [work.prompt for work in trouble.driver.works if "interrupted" in work.prompt] == []
+
+
+class DriverOfPieces(FakeDriver):
+    def reader(self) -> Reader:
+        return GeminiReader()
+
+
+def test_what_a_program_said_in_pieces_when_it_died_is_told(trouble: Trouble) -> None:
+    trouble.driver = DriverOfPieces(trouble.driver.executable)
+    pieces = [f'{{"type": "message", "role": "assistant", "content": "{piece}"}}' for piece in ("The test ", "hangs.")]
+    _, run = trouble.execute("".join(f"echo '{piece}'; " for piece in pieces) + "kill -9 $$")
+    assert "The test hangs." in [line["message"] for line in run.lines]

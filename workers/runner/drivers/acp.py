@@ -23,6 +23,7 @@ from workers.runner.drivers.program import (
     Exit,
     Note,
     Plan,
+    Reader,
     SessionStarted,
     Text,
     Thinking,
@@ -116,7 +117,7 @@ def acp_command(
     )
 
 
-class AcpReader:
+class AcpReader(Reader):
     """title: of the program, for reasons."""
 
     def __init__(self, title: str) -> None:

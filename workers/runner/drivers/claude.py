@@ -26,6 +26,7 @@ from workers.runner.drivers.program import (
     Exit,
     Note,
     Plan,
+    Reader,
     SessionStarted,
     Text,
     Thinking,
@@ -139,7 +140,7 @@ def _settings(socket: str) -> Json:
     return {"hooks": {"PreToolUse": [{"matcher": "AskUserQuestion", "hooks": [hook]}]}}
 
 
-class ClaudeReader:
+class ClaudeReader(Reader):
     """Reads Claude's stream-json, which Qwen Code speaks as well. title: of the program, for reasons."""
 
     def __init__(self, title: str) -> None:

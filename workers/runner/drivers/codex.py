@@ -20,6 +20,7 @@ from workers.runner.drivers.program import (
     Exit,
     Note,
     Plan,
+    Reader,
     SessionStarted,
     Text,
     Thinking,
@@ -111,7 +112,7 @@ def _config(work: Work) -> str:
     return "\n".join(lines) + "\n"
 
 
-class CodexReader:
+class CodexReader(Reader):
     def __init__(self) -> None:
         self._last_text = ""
         self._open_calls: dict[str, None] = {}

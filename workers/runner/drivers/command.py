@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from workers.runner.drivers.findings import DriverFinding
-from workers.runner.drivers.program import Classified, Command, Ending, Event, Exit, Text, Work
+from workers.runner.drivers.program import Classified, Command, Ending, Event, Exit, Reader, Text, Work
 from workers.runner.drivers.refusals import classify_exit
 from workers.runner.drivers.templates import check_template, model_variables, template_of
 
@@ -56,7 +56,7 @@ def _filled(word: str, values: dict[str, str]) -> str:
     return word
 
 
-class CommandReader:
+class CommandReader(Reader):
     """Every line is text. Lines are told one by one, so that the transcript shows them as they come."""
 
     def read(self, line: str) -> Iterator[Event]:

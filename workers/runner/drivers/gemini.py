@@ -19,6 +19,7 @@ from workers.runner.drivers.program import (
     Event,
     Exit,
     Note,
+    Reader,
     SessionStarted,
     Text,
     ToolCall,
@@ -88,8 +89,8 @@ def _settings(work: Work) -> str:
     return json.dumps(settings)
 
 
-class GeminiReader:
-    """Text comes in pieces; it is told when something else comes."""
+class GeminiReader(Reader):
+    """Text comes in pieces; it is told when something else comes, or nothing more."""
 
     def __init__(self) -> None:
         self._pieces: list[str] = []
@@ -118,6 +119,9 @@ class GeminiReader:
             is_ok = event.get("status") == "success"
             said = text(mapping(event.get("error")).get("message")) or self._fault
             yield End(is_ok, self._last_text if is_ok else said)
+
+    def rest(self) -> Iterator[Event]:
+        return self._told()
 
     def classify(self, exit: Exit) -> Classified:  # noqa: A002
         return classify_exit(exit, program="Gemini CLI")

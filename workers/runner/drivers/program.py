@@ -122,6 +122,10 @@ class Reader(Protocol):
     def read(self, line: str) -> Iterable[Event]:
         """Return what this line of standard output says. Garbage says nothing; it never raises."""
 
+    def rest(self) -> Iterable[Event]:
+        """Return what earlier lines said and `read` held back. Called once the process has ended; never raises."""
+        return ()
+
     def classify(self, exit: Exit) -> Classified: ...  # noqa: A002
 
 
