@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import re
 
+SPACES = " \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+"""The spaces of Unicode, without line ends. At the edge of a name nobody sees them."""
 _SEQUENCE = r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)%s|\x1b[@-Z\\-_]"
 _SEQUENCES = re.compile(_SEQUENCE % "?")
 _ENDED_SEQUENCES = re.compile(_SEQUENCE % "")

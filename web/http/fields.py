@@ -20,7 +20,7 @@ from marshmallow.validate import Length, OneOf, Range, Regexp
 
 from common.errors import Invalid
 from common.events import ADMINISTRATION, PLATFORM
-from common.machine.text import camel_case, has_control, has_control_but_lines, has_invisible, is_blank
+from common.machine.text import SPACES, camel_case, has_control, has_control_but_lines, has_invisible, is_blank
 from common.states import Priority, Role
 
 UNKNOWN = "Unknown field"
@@ -169,7 +169,7 @@ class Line(fields.String):
 
     def _deserialize(self, value: object, attr: str | None, data: object, **kwargs: object) -> str:
         # Only spaces: a line end at the edge is a mistake, and _visible_line reports it.
-        return super()._deserialize(value, attr, data, **kwargs).strip(" ")
+        return super()._deserialize(value, attr, data, **kwargs).strip(SPACES)
 
 
 class Name(Line):

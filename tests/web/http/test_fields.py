@@ -120,7 +120,7 @@ def test_a_variables_value_is_a_text_of_sane_size(value: Any) -> None:
 def test_what_is_meant_is_read() -> None:
     loaded = Everything().load(
         {
-            "name": " Ünïcode 😀 project ", "text": "a\n\tb", "count": 100, "amount": 1, "isOn": False,
+            "name": "\u00a0 Ünïcode 😀 project\u3000\u202f", "text": "a\n\tb", "count": 100, "amount": 1, "isOn": False,
             "state": "backlog",
             "priority": "high", "someId": "0190a1b2-0000-7000-8000-000000000000", "agentId": "agent-0123456789ab",
             "at": "2026-01-01T02:00:00+02:00", "cpuLimit": "1000m",
