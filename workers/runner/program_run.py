@@ -193,8 +193,9 @@ class ProgramRun:
         if not self._may_retry or self.session.id is None or self._is_gone:
             return None
         self._may_retry = False
-        self._transcript.note(f"{ended.reason} Its session is resumed.", level="warn")
-        again = f"You were interrupted: {ended.reason} Go on with the task." if end.was_active else prompt
+        reason = _sentence(ended.reason)
+        self._transcript.note(f"{reason} Its session is resumed.", level="warn")
+        again = f"You were interrupted: {reason} Go on with the task." if end.was_active else prompt
         return "\n\n".join(filter(None, (again, as_prompt([*end.delivered, *messages]))))
 
     def _can_start_anew(self, end: TurnEnd) -> bool:
@@ -224,6 +225,7 @@ class ProgramRun:
                 return DriverOutcome(OutcomeKind.WAITING, summary)
             case Ending.REFUSED:
                 if ended.until is not None:
+                    reason = _sentence(reason)
                     reason = f"{reason} It may work again at {ended.until.isoformat(timespec='minutes')}."
                 passes = ended.until is not None or is_passing(reason)
                 return DriverOutcome(OutcomeKind.CUT_SHORT if passes else OutcomeKind.FAILED, summary, reason)
@@ -235,6 +237,11 @@ class ProgramRun:
                 return DriverOutcome(
                     OutcomeKind.FAILED if is_own and not self._is_gone else OutcomeKind.CUT_SHORT, summary, reason
                 )
+
+
+def _sentence(reason: str) -> str:
+    """A reason that another sentence follows: it may end with words of a program, which need have no full stop."""
+    return reason if reason.endswith((".", "!", "?", "…")) else f"{reason}."
 
 
 def is_passing(reason: str) -> bool:

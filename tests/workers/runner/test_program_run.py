@@ -104,7 +104,7 @@ def test_a_crash_is_resumed_once_in_the_same_session(fake: Fake) -> None:
 
     assert fake.execute(run)["outcome"] == "completed"
 
-    again = "You were interrupted: fake ended with exit code 7. out of memory Go on with the task."
+    again = "You were interrupted: fake ended with exit code 7. out of memory. Go on with the task."
     assert fake.prompts == [("all of it", None), (again, "s-1")]
     assert (fake.show("half"), fake.show("done")) == ("half", "done")
 

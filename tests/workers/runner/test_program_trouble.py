@@ -230,6 +230,14 @@ def test_an_old_warning_is_not_why_a_program_broke(trouble: Trouble) -> None:
     assert "fake exited with 1: no such variable. Its session is resumed." in run.log
 
 
+def test_a_limit_is_one_sentence_and_when_it_ends_another(trouble: Trouble) -> None:
+    trouble.driver = UsualDriver(trouble.driver.executable)
+    report, _ = trouble.execute("echo 'error 429: try again in 5 minutes' >&2; exit 1")
+    assert (report["outcome"], report["cutShort"]) == ("cancelled", True)
+    limit = "The provider's limit is reached: error 429: try again in 5 minutes. It may work again at "
+    assert report["reason"].startswith(limit)
+
+
 def test_exit_0_without_work_says_so(trouble: Trouble) -> None:
     before = head(trouble.repository)
     report, _ = trouble.execute("session s; end true ''")
