@@ -134,6 +134,29 @@ def test_an_evicted_pod_does_not_fail_the_version_whose_next_pod_is_not_ready(
     assert (state.phase, state.code) == (AppPhase.STARTING, None)
 
 
+def test_a_live_version_that_hangs_says_so_and_what_helps(runtime: KubernetesRuntime, cluster: ClusterDouble) -> None:
+    cluster.script("registry.test/shop", "never_ready")
+    until(lambda: _read(runtime).phase is not AppPhase.LIVE)
+
+    state = _read(runtime)
+    assert (state.phase, state.code) == (AppPhase.STARTING, None)
+    assert state.reason == (
+        "it runs, but / gives no healthy answer; the cluster restarts only what ends, so roll it back if that stays so"
+    )
+
+
+def test_a_live_version_that_somebody_scaled_to_0_says_so(runtime: KubernetesRuntime, cluster: ClusterDouble) -> None:
+    with cluster.store.lock:
+        deployment = cluster.object("deployments", SPACE.namespace, "production")
+        cluster.store.put("deployments", deployment | {"spec": deployment["spec"] | {"replicas": 0}})
+    until(lambda: cluster.names("pods", SPACE.namespace) == [])
+
+    state = _read(runtime)
+    assert (state.phase, state.reason) == (
+        AppPhase.STARTING, "its Deployment was scaled to 0 in the cluster: scale it up there",
+    )  # fmt: skip
+
+
 def test_a_rollout_goes_on_after_one_of_its_pods_was_evicted(
     runtime: KubernetesRuntime, cluster: ClusterDouble
 ) -> None:

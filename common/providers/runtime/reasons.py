@@ -86,7 +86,7 @@ def judge_live(deployment: KubeObject, pods: Sequence[KubeObject]) -> Judgement:
         for container in pod.get("status", {}).get("containerStatuses", []):
             if problem := crash_of(container):
                 return Judgement(AppPhase.FAILED, "keeps_dying", f"it was live and keeps crashing: {problem[1]}")
-    return Judgement(AppPhase.STARTING, *(waits or ()))
+    return Judgement(AppPhase.STARTING, *(waits or (None, _why_away(deployment, pods))))
 
 
 def is_complete(deployment: KubeObject) -> bool:
@@ -208,6 +208,23 @@ def _began(pods: Sequence[KubeObject]) -> datetime | None:
     return None
 
 
+def _why_away(deployment: KubeObject, pods: Sequence[KubeObject]) -> str | None:
+    """Why a version that was live does not serve, though nothing keeps its pods from starting; None: it is starting."""
+    if deployment["spec"].get("replicas", 1) == 0:
+        return "its Deployment was scaled to 0 in the cluster: scale it up there"
+    if any(pod.get("status", {}).get("phase") == "Running" for pod in pods):
+        path = _health_path(deployment)
+        return (
+            f"it runs, but {path} gives no healthy answer; the cluster restarts only what ends, so roll it back if "
+            "that stays so"
+        )
+    return None
+
+
+def _health_path(deployment: KubeObject) -> str:
+    return str(deployment["metadata"].get("annotations", {}).get("aiworker.dev/health-path", "/"))
+
+
 def _why_late(deployment: KubeObject, pods: Sequence[KubeObject]) -> tuple[str, str]:
     seconds = deployment["spec"].get("progressDeadlineSeconds", 600)
     for pod in pods:
@@ -219,7 +236,7 @@ def _why_late(deployment: KubeObject, pods: Sequence[KubeObject]) -> tuple[str, 
         return waits
     running = [pod for pod in pods if pod.get("status", {}).get("phase") == "Running"]
     if running:
-        path = deployment["metadata"].get("annotations", {}).get("aiworker.dev/health-path", "/")
+        path = _health_path(deployment)
         return "unhealthy", f"it runs, but {path} gave no healthy answer within {seconds} s"
     containers = [one for pod in pods for one in pod.get("status", {}).get("containerStatuses", [])]
     waiting = [one.get("state", {}).get("waiting", {}) for one in containers]

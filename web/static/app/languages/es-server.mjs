@@ -316,6 +316,10 @@ export const TEXTS = {
   "git used more memory than its limit": "git usó más memoria que su límite",
   "the commit could not be checked out: {message}": "no se pudo extraer el commit: {message}",
   "no node accepted its pod within {seconds} s: {message}": "ningún nodo aceptó su pod en {seconds} s: {message}",
+  "it runs, but {path} gives no healthy answer; the cluster restarts only what ends, so roll it back if that stays so":
+    "se ejecuta, pero {path} no da una respuesta sana; el clúster solo reinicia lo que termina, así que hay que revertirla si sigue así",
+  "its Deployment was scaled to 0 in the cluster: scale it up there":
+    "su Deployment se redujo a 0 en el clúster: hay que ampliarlo allí",
   "it runs, but {path} gave no healthy answer within {seconds} s":
     "se ejecuta, pero {path} no dio una respuesta sana en {seconds} s",
   "its pod has not ended {most_seconds_after_end} s after its command: its node may be lost":

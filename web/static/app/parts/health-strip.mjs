@@ -44,7 +44,10 @@ export function HealthStrip({ spans, testid }) {
     <figcaption>
       <span>${t("24 hours")}</span>
       ${
-        newest?.state === "failing" && newest.reason && html`<span class="bad-text">${serverText(newest.reason)}</span>`
+        newest &&
+        newest.state !== "healthy" &&
+        newest.reason &&
+        html`<span class=${newest.state === "failing" ? "bad-text" : null}>${serverText(newest.reason)}</span>`
       }
       <span>
         ${
