@@ -199,6 +199,27 @@ def test_a_field_that_the_browser_refuses_is_not_left_folded_away(reader: PageRe
     expect(port).to_be_focused()
 
 
+@pytest.mark.parametrize(
+    ("command", "ends_early"),
+    [
+        ("pytest -q -x", True), ("make && python -m pytest --maxfail=1 tests", True), ("npx jest --bail", True),
+        ("gotestsum -- -failfast ./...", True), ("python3 -m unittest --failfast", True),
+        ("bash -x test.sh; pytest", False), ("pytest; sh -x done.sh", False),
+        ("cargo nextest run --no-fail-fast", False),
+    ],
+)  # fmt: skip
+def test_a_test_command_that_ends_at_the_first_failure_is_told(
+    reader: PageReader, command: str, ends_early: bool
+) -> None:
+    reader.open("#/projects/new")
+    field = reader.see("project-test-command")
+    field.fill(command)
+
+    expect(field).to_have_accessible_description(
+        re.compile("^It ends at the first test that fails" if ends_early else "^Run by the platform")
+    )
+
+
 def test_an_emptied_field_has_its_usual_value(reader: PageReader, plain_world: World) -> None:
     project = plain_world.project(
         replicas=2, preview_ttl_hours=5, group_test_runs=3, most_quarantined=4,

@@ -543,6 +543,8 @@ export const TEXTS = {
   Input: "Entrada",
   Interrupt: "Interrumpir",
   Interrupts: "Interrumpe",
+  "It ends at the first test that fails: of those after it nothing is known then. Leave that option out.":
+    "Termina con la primera prueba que falla: entonces no se sabe nada de las siguientes. Quite esa opción.",
   "It failed; a member of the project can try again": "Ha fallado; un miembro del proyecto puede volver a intentarlo",
   "It goes on by itself then, in the same session. Its agent does other tasks meanwhile.":
     "Entonces continúa sola, en la misma sesión. Mientras tanto su agente hace otras tareas.",

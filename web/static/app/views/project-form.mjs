@@ -25,6 +25,9 @@ import { SCAN_POLICIES, ScanPolicies } from "./scan-policies.mjs";
 import { SecretRemoval, secretValues } from "./secret-changes.mjs";
 import { QuestionFields, questionDraft, questionRules } from "./question-rules.mjs";
 
+// Options of pytest, Jest, Vitest, Mocha, Go, unittest and others.
+const ENDS_EARLY = /\bpy\.?test\b[^;&|]*\s(-x|--exitfirst|--maxfail)\b|\s--?fail-?fast\b|\s--bail\b/;
+
 const TEXTS = [
   "name",
   "description",
@@ -181,7 +184,11 @@ export const RunFields = ({ form }) => html`
       form=${form}
       testid="project-test-command"
       placeholder="python3 -m unittest"
-      hint=${t("Run by the platform on every commit an agent finishes.")}
+      hint=${
+        ENDS_EARLY.test(form.draft.testCommand)
+          ? t("It ends at the first test that fails: of those after it nothing is known then. Leave that option out.")
+          : t("Run by the platform on every commit an agent finishes.")
+      }
     />
     <${TestReportField} form=${form} />
   </div>
