@@ -51,7 +51,12 @@ def import_project(
                 "the platform's repositories are on another server: push the repository there, then give its address "
                 "to: aiworker project create --import-url"
             )
-        project = api.call("POST", "/projects", body)["project"]
+        try:
+            project = api.call("POST", "/projects", body)["project"]
+        except ApiError as error:
+            if "There is already a project named" not in str(error):
+                raise
+            raise ApiError(f"{error}; if it is this repository's: aiworker init; else give --name") from error
         try:
             project = _ready(api, project["id"])
             source.push(f"{api.url}{urlsplit(project['giteaRepoUrl']).path}.git", api.token())

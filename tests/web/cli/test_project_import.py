@@ -83,6 +83,17 @@ def test_a_folder_becomes_a_project_with_its_history(terminal: Terminal, folder:
     assert (git("log", "--all", "--format=%H %D", at=folder), git("status", "--porcelain", at=folder)) == before
 
 
+def test_a_folder_that_is_imported_again_says_how_to_link_it(terminal: Terminal, folder: Path) -> None:
+    assert imported(terminal, str(folder)).exit_code == 0
+
+    result = imported(terminal, str(folder))
+
+    assert isinstance(result.exception, ApiError)
+    assert "There is already a project named web shop" in str(result.exception)
+    assert str(result.exception).endswith("; if it is this repository's: aiworker init; else give --name")
+    assert len(all_of(Project)) == 1
+
+
 def test_a_branch_beside_a_tag_of_its_name_keeps_its_name(terminal: Terminal, folder: Path) -> None:
     git("tag", "trunk", at=folder)
 
