@@ -15,11 +15,12 @@ from common.jobs import RESTORE_RUNTIME
 from common.models import Deployment, EventRow, Job, Mark, Project, Question, Run, Task, TaskGroup
 from common.models.base import Base
 from common.providers.forge import local_forge
+from common.services import hearing
 from common.services.access import Caller
 from common.services.delivery import deployments, task_groups
 from common.services.delivery.task_groups import NewGroup
 from common.services.projects import projects
-from common.services.runs import agents, hearing, runners
+from common.services.runs import agents, runners
 from common.services.tasks import questions, tasks, watching
 from common.services.tasks.tasks import NewTask
 from common.states import Outcome, Role

@@ -8,7 +8,7 @@ import time
 import structlog
 
 from common.errors import Busy
-from common.services.runs.hearing import SIGN_SECONDS, note_hearing
+from common.services.hearing import SIGN_SECONDS, note_hearing
 
 log = structlog.get_logger()
 

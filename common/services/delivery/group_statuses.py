@@ -12,6 +12,7 @@ from common.jobs import Lease
 from common.models.delivery import TaskGroup
 from common.models.project import Project
 from common.names import RELEASE_PREFIX
+from common.services import hearing
 from common.services.delivery import lifecycle
 from common.services.delivery.lifecycle import forget_problem, lock_with_tasks, note_problem
 from common.services.projects.variables import mask_of_project
@@ -52,7 +53,7 @@ def awaited_statuses(tx: Transaction, group: TaskGroup, project: Project) -> Awa
     if group.build.statuses is None or group.head_sha is None:
         return None
     minutes = settings().forge.status_minutes
-    since = datetime.fromtimestamp(group.build.statuses.since, UTC)
+    since = hearing.waits_since(tx, datetime.fromtimestamp(group.build.statuses.since, UTC))
     is_late = since < tx.now() - timedelta(minutes=minutes)
     required = RequiredStatuses(tuple(project.required_statuses), minutes, is_late)
     return AwaitedStatuses(group.attempt, group.head_sha, required)

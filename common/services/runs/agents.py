@@ -18,9 +18,10 @@ from common.models.run import LogEntry, Run
 from common.models.task import Task
 from common.names import new_id
 from common.sealing import digest, new_token
+from common.services import hearing
 from common.services.access import Caller, sees_project
 from common.services.paging import Page, PageQuery, page_of
-from common.services.runs import fleet, hearing, lifecycle, run_end
+from common.services.runs import fleet, lifecycle, run_end
 from common.services.runs.waiting import AGENT_LOST_SECONDS
 from common.states import AgentState, By, Role, RunState
 from common.transaction import Snapshot, Transaction, snapshot, transactional

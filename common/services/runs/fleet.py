@@ -23,8 +23,9 @@ from common.models.journal import Job, Mark
 from common.models.run import LogEntry, Run
 from common.names import new_agent_id
 from common.sealing import digest, new_token, seal, unseal
+from common.services import hearing
 from common.services.projects.variables import mask_of_run, mask_or_sentence
-from common.services.runs import hearing, lifecycle, run_end
+from common.services.runs import lifecycle, run_end
 from common.services.runs.waiting import ReadyAgent
 from common.settings import FleetSettings, settings
 from common.statements import Statement

@@ -15,7 +15,8 @@ from common.jobs import Lease
 from common.models.project import Project
 from common.models.run import Run
 from common.models.task import Task, TaskCheck
-from common.services.runs import fleet, hearing, run_end
+from common.services import hearing
+from common.services.runs import fleet, run_end
 from common.services.runs.assigning import NewReview, assign_review
 from common.services.runs.lifecycle import newest_claim
 from common.services.runs.matching import Matcher

@@ -20,6 +20,7 @@ from common.models.delivery import GroupMember, TaskGroup
 from common.models.project import Project
 from common.models.run import Run
 from common.models.task import Task, TaskCheck
+from common.services import hearing
 from common.services.projects.check_settings import settings_of
 from common.services.projects.places import check_of, place_of
 from common.services.projects.variables import mask_of_project, mask_of_run, mask_or_sentence
@@ -163,7 +164,8 @@ def _statuses(tx: Transaction, project: Project, run: Run) -> RequiredStatuses |
     if not project.required_statuses:
         return None
     minutes = settings().forge.status_minutes
-    is_late = run.finished_at is None or run.finished_at < tx.now() - timedelta(minutes=minutes)
+    waits_since = None if run.finished_at is None else hearing.waits_since(tx, run.finished_at)
+    is_late = waits_since is None or waits_since < tx.now() - timedelta(minutes=minutes)
     return RequiredStatuses(tuple(project.required_statuses), minutes, is_late)
 
 

@@ -19,6 +19,7 @@ from common.transaction import Transaction, transactional
 from tests.doubles.gitea import Fault
 from tests.doubles.gitea.model import User
 from tests.workers.elsewhere import Elsewhere
+from tests.workers.nights import switch_off, switch_on
 
 BUILD, LINT = "ci/build", "ci/lint"
 JOB = "CI / build (push)"
@@ -226,6 +227,26 @@ def test_a_late_status_does_not_change_a_failure_and_one_that_came_in_time_count
     merging.set(BUILD, "success")
     merging.look_again()
     assert merging.group.state == "merged"
+
+
+def test_the_time_in_which_the_platform_was_off_is_no_wait_for_the_ci(plain: Elsewhere) -> None:
+    """The CI may have been off, too."""
+    merging = Merging(plain, BUILD)
+    merging.start()
+    plain.expire()
+
+    merging.let_pass(minutes=600)
+    switch_off(minutes=600)
+    merging.look_again()
+    assert merging.group.state == "merging"
+
+    plain.expire()
+    merging.look_again()
+    assert merging.group.state == "merging"
+
+    switch_on(minutes=61)
+    merging.look_again()
+    assert (merging.group.state, merging.group.problems[0]["kind"]) == ("failed", "status_missing")
 
 
 def test_a_webhook_of_a_status_has_it_looked_for_at_once(plain: Elsewhere) -> None:

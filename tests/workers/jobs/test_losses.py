@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import select
 
 from common.models import Agent, Mark, Run, Task
-from common.services import sweeping
-from common.services.runs import hearing, runners
+from common.services import hearing, sweeping
+from common.services.runs import runners
 from common.services.tasks import questions
 from common.states import Outcome
 from common.transaction import Transaction, transactional

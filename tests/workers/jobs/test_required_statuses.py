@@ -17,6 +17,7 @@ from common.values.claimed_run import ClaimedRun
 from tests.doubles.gitea import Fault
 from tests.doubles.gitea.model import User
 from tests.workers.elsewhere import Elsewhere
+from tests.workers.nights import switch_off, switch_on
 
 BUILD, LINT = "ci/build", "ci/lint"
 JOB = "CI / build (push)"
@@ -222,6 +223,26 @@ def test_a_status_that_came_while_the_platform_was_away_counts(plain: Elsewhere)
     claim.look_again()
 
     assert claim.verdict == ("passed", None, "ready_to_test")
+
+
+def test_the_time_in_which_the_platform_was_off_is_no_wait_for_the_ci(plain: Elsewhere) -> None:
+    """The CI may have been off, too."""
+    claim = Claim(plain, BUILD)
+    claim.finish()
+    plain.expire()
+
+    claim.let_pass(minutes=600)
+    switch_off(minutes=600)
+    claim.look_again()
+    assert claim.verdict == ("running", None, "in_progress")
+
+    plain.expire()
+    claim.look_again()
+    assert claim.verdict == ("running", None, "in_progress")
+
+    switch_on(minutes=61)
+    claim.look_again()
+    assert claim.verdict[:2] == ("failed", "status_missing")
 
 
 def test_of_a_job_that_was_run_again_the_newest_counts(plain: Elsewhere) -> None:

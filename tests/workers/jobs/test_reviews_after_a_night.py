@@ -6,26 +6,19 @@ from datetime import timedelta
 
 from sqlalchemy import update
 
-from common.models import Job, Mark, TaskCheck
+from common.models import Job, TaskCheck
 from common.settings import settings
 from common.transaction import Transaction, transactional
 from tests.workers.jobs.agent_reviews import Reviewing
+from tests.workers.nights import switch_off, switch_on
 from tests.workers.platform import Platform
 
 
 @transactional
-def _switch_off(tx: Transaction, minutes: float) -> None:
-    """As if the other checks had passed so long ago, and no sweep had looked at the agents since."""
+def _pass_earlier(tx: Transaction, minutes: float) -> None:
+    """As if the other checks had passed so long ago."""
     at = tx.now() - timedelta(minutes=minutes)
     tx.session.execute(update(TaskCheck).where(TaskCheck.name != "agent_review").values(at=at))
-    tx.session.execute(update(Mark).where(Mark.name == "listening").values(at=at))
-
-
-@transactional
-def _wait(tx: Transaction, minutes: float) -> None:
-    """As if the platform had been on again for so long."""
-    mark = tx.session.get_one(Mark, "listening")
-    mark.value = {"since": (tx.now() - timedelta(minutes=minutes)).isoformat()}
 
 
 def _look_again(about: Reviewing) -> tuple[str, str | None]:
@@ -45,12 +38,13 @@ def test_the_time_in_which_the_platform_was_off_is_no_wait_for_a_reviewer(platfo
     platform.expire()
     night = settings().work.review_minutes + 1
 
-    _switch_off(night)
+    _pass_earlier(night)
+    switch_off(night)
     assert _look_again(about) == ("running", "no_agent")
 
     platform.expire()
     assert _look_again(about) == ("running", "no_agent")
 
-    _wait(night)
+    switch_on(night)
     about.settle()
     assert about.verdict == ("skipped", None)

@@ -50,6 +50,12 @@ def heard_since(at: Snapshot | Transaction) -> datetime | None:
     return min(datetime.fromisoformat(str(kept)), at.now()) if kept else None
 
 
+def waits_since(at: Snapshot | Transaction, since: datetime) -> datetime:
+    """From when on a wait counts that began at `since`: anew, if the platform was off meanwhile."""
+    heard = heard_since(at)
+    return since if heard is None else max(since, heard)
+
+
 def _is_web_away(tx: Transaction) -> bool:
     """Whether no web process has given a sign for AWAY_SECONDS, and no agent was heard since either.
 
