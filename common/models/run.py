@@ -17,21 +17,20 @@ class Run(HasId, HasState[RunState], Base):
     """live_task_id equals task_id until the run ends, then it is NULL; unique, so a task has at most one live run.
 
     secrets_sealed: the run's token and the forge credential, so that a claim whose answer was lost can be answered
-    again; None once it has ended. seen_at: when a heartbeat last named the run (the database's clock). is_acknowledged:
-    a heartbeat has named it. claimed_sha: the commit that its agent reported as the result. base_sha: the default
-    branch's head when the run became claimable; None before. log_bytes: the size of its transcript. is_cut_short: the
-    agent's machine ended the run, by a signal or for lack of space. driver: with which the agent works; None for runs
-    of older versions. model: None: the driver's own choice. model_digest: of the token for its calls of models; None:
-    it has none. entries_received: the number of the last transcript entry that its runner has sent. limited_until,
-    limit_reason: until when the provider of models refuses this run's calls, and what it said; None: it does not.
-    has_written: it has changed a file, as far as its transcript shows. stop_reason: why the platform wants it to end;
-    None: it does not. prompt_digest: SHA-256 of the prompt that its agent received; None before, and for older runs.
-    fresh_prompt_digest: of the prompt for an agent that can't resume the session. told_digest: of the task's title,
-    description and files as the run was told of them (edits.py); None as for prompt_digest, and for reviews.
-    purpose: see Purpose; of a review, claimed_sha is the commit that it looks at, and verdict what it said of it; None
-    until then.
-    overruled_by, overruled_reason, overruled_at: the person who goes on with the claimed commit without the review by
-    another agent, and why; None: nobody does.
+    again; None once it has ended. seen_at: when a heartbeat last named the run, or its agent ended it (the database's
+    clock). is_acknowledged: a heartbeat has named it. claimed_sha: the commit that its agent reported as the result.
+    base_sha: the default branch's head when the run became claimable; None before. log_bytes: the size of its
+    transcript. is_cut_short: the agent's machine ended the run, by a signal or for lack of space. driver: with which
+    the agent works; None for runs of older versions. model: None: the driver's own choice. model_digest: of the token
+    for its calls of models; None: it has none. entries_received: the number of the last transcript entry that its
+    runner has sent. limited_until, limit_reason: until when the provider of models refuses this run's calls, and what
+    it said; None: it does not. has_written: it has changed a file, as far as its transcript shows. stop_reason: why the
+    platform wants it to end; None: it does not. prompt_digest: SHA-256 of the prompt that its agent received; None
+    before, and for older runs. fresh_prompt_digest: of the prompt for an agent that can't resume the session.
+    told_digest: of the task's title, description and files as the run was told of them (edits.py); None as for
+    prompt_digest, and for reviews. purpose: see Purpose; of a review, claimed_sha is the commit that it looks at, and
+    verdict what it said of it; None until then. overruled_by, overruled_reason, overruled_at: the person who goes on
+    with the claimed commit without the review by another agent, and why; None: nobody does.
     """
 
     __tablename__ = "runs"

@@ -351,7 +351,7 @@ def finish_run(
     mask = mask_of_run(tx, run)
     summary = masked_and_cut(summary, mask)
     reason = run.stop_reason or (masked_and_cut(reason, mask) if reason else reason)
-    run.claimed_sha, run.summary = commit_sha, summary
+    run.claimed_sha, run.summary, run.seen_at = commit_sha, summary, tx.now()
     run_end.end_run(tx, run, outcome, reason)
     task.updated_at = tx.now()
     if task.phase is Phase.HELD:  # its holder goes on from what the agent has pushed
@@ -393,6 +393,6 @@ def _finish_review(
     mask = mask_of_run(tx, run)
     if run.verdict is None:
         run.summary = masked_and_cut(summary, mask)
-    run.is_cut_short = cut_short
+    run.is_cut_short, run.seen_at = cut_short, tx.now()
     run_end.end_run(tx, run, outcome, masked_and_cut(reason, mask) if reason else None)
     return run

@@ -140,12 +140,13 @@ def _is(key: Key) -> ColumnElement[bool]:
 
 
 def end_of_work(outcome: str | None, seen_at: datetime, finished_at: datetime | None, now: datetime) -> datetime:
-    """Until when a run that was claimed has been at work: a lost one until it was last heard of.
+    """Until when a run that was claimed has been at work: a lost one until it was last heard of, one that lives or was
+    ended by others than its agent for SILENCE after that at most.
 
-    outcome, finished_at: None while it lives. seen_at: when a heartbeat last named it.
+    outcome, finished_at: None while it lives. seen_at: when it was last heard of.
     """
-    if finished_at is None:
-        return min(now, seen_at + SILENCE)
+    if finished_at is None or outcome == Outcome.CANCELLED:
+        return min(finished_at or now, seen_at + SILENCE)
     return min(finished_at, seen_at) if outcome == Outcome.LOST else finished_at
 
 

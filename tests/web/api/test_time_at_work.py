@@ -6,14 +6,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from common.models import Agent, Run, Task
+from common.jobs import RELEASE_RUN
+from common.models import Agent, Job, Run, Task
 from common.models.spend import SpendCounter
 from common.services.spend.caps import cap_uses, caps_of_task
 from common.services.spend.review_budgets import reached_limit
 from common.transaction import snapshot
 from common.values.agent_review import Purpose
 from tests.web.api.asking import Asking
-from tests.web.world import World, all_of, get, put
+from tests.web.world import World, all_of, get, put, run_jobs
 
 NIGHT = timedelta(hours=9)
 
@@ -59,6 +60,32 @@ def test_a_run_that_is_not_heard_of_counts_as_at_work_for_a_minute_at_most(world
 
     assert use.used == pytest.approx(11)
     assert minutes_of_task(asking) == 11
+
+
+@pytest.mark.parametrize("act", ["cancel", "take-over"])
+def test_a_run_that_somebody_ends_while_its_machine_is_off_uses_up_no_night(world: World, act: str) -> None:
+    asking = Asking(world)
+    run_id = over_night(asking)
+
+    assert world.client.post(f"/api/tasks/{asking.task_id}/{act}").status_code == 200
+    for job in all_of(Job, Job.kind == RELEASE_RUN.name):
+        put(Job, job.id, next_at=job.created_at)
+    run_jobs(RELEASE_RUN)
+
+    assert get(Run, run_id).outcome == "cancelled"
+    assert minutes_of_task(asking) == 11
+    (counted,) = all_of(SpendCounter, SpendCounter.scope == "task", SpendCounter.period == "all")
+    assert round(counted.seconds) == 660
+
+
+def test_a_run_that_its_agent_gives_back_was_at_work_until_then(world: World) -> None:
+    """Its heartbeats may not have been heard, as while there was no web process."""
+    asking = Asking(world)
+    over_night(asking)
+
+    asking.finish("cancelled")
+
+    assert minutes_of_task(asking) == 9 * 60 + 10
 
 
 def test_a_review_whose_machine_was_off_leaves_minutes_to_the_next(world: World) -> None:
