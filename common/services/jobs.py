@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import cast
 
 from sqlalchemy import Table, bindparam, insert, select, update
@@ -149,12 +149,24 @@ def put_off(tx: Transaction, lease: Lease, reason: str, parked: Parked | None, a
 
     after_seconds: None: after a back-off.
     """
-    since = tx.queue.waiting_since(lease, None)
-    if tx.now() - since > timedelta(hours=UNAVAILABLE_HOURS):
+    since, seconds = _waited(tx, lease, None)
+    if seconds > UNAVAILABLE_HOURS * 3600:
         give_up(lease, f"unavailable for {UNAVAILABLE_HOURS} hours: {reason}", parked)
         return
     masked = mask_of_project(tx, lease.project_id)(reason)
     tx.queue.wait(lease, masked, since=since, for_=None, after_seconds=after_seconds)
+
+
+def _waited(tx: Transaction, lease: Lease, for_: str | None) -> tuple[datetime, float]:
+    """Since when the job has waited for this, and how long; not at all, until a sweep has left out that the platform
+    was off.
+    """
+    # The sweep changes jobs after its mark was locked, so the job is read after the mark.
+    last = tx.session.get(Mark, "sweep")
+    tx.queue.hold(lease)
+    since = tx.queue.waiting_since(lease, for_)
+    is_off = last is not None and tx.now() - last.at > OFF
+    return since, 0.0 if is_off else (tx.now() - since).total_seconds()
 
 
 @transactional
@@ -164,8 +176,8 @@ def wait_for_access(tx: Transaction, lease: Lease, reason: str, parked: Parked |
     The job is not parked, however long this lasts, so that it continues by itself once access is granted. is_granted:
     the account has the right and is refused all the same; then the job is parked after ACCESS_SECONDS.
     """
-    since = tx.queue.waiting_since(lease, ACCESS)
-    is_lasting = tx.now() - since >= timedelta(seconds=ACCESS_SECONDS)
+    since, seconds = _waited(tx, lease, ACCESS)
+    is_lasting = seconds >= ACCESS_SECONDS
     if is_lasting and is_granted:
         give_up(lease, reason, parked)
         return

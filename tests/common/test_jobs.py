@@ -232,6 +232,36 @@ def test_the_time_in_which_the_platform_was_off_is_no_day_without_an_answer(on_d
     assert _job(job_id).state == JobState.FAILED
 
 
+def test_a_job_that_runs_before_the_first_sweep_is_not_given_up(on_database: str) -> None:
+    """Its message was in Redis while the platform was off."""
+
+    @transactional
+    def leave_off(tx: Transaction) -> None:
+        gap, job = timedelta(hours=60), tx.lock(Job, job_id)
+        assert job.unavailable_since is not None
+        job.unavailable_since -= gap
+        tx.session.execute(update(Mark).where(Mark.name == "sweep").values(at=tx.now() - gap))
+
+    job_id = _enqueue()
+    rows.put_off(_claim(job_id), "away", None, None)
+    rows.sweep_jobs()
+    leave_off()
+    for _again in range(2):
+        _expire(job_id)
+        rows.put_off(_claim(job_id), "away", None, None)
+        assert _job(job_id).state == JobState.QUEUED
+        rows.sweep_jobs()
+
+    _expire(job_id)
+    rows.wait_for_access(_claim(job_id), "denied", None, is_granted=True)
+    leave_off()
+    for _again in range(2):
+        _expire(job_id)
+        rows.wait_for_access(_claim(job_id), "denied", None, is_granted=True)
+        assert _job(job_id).state == JobState.QUEUED
+        rows.sweep_jobs()
+
+
 def test_the_sweep_rings_what_is_due_and_nothing_else(on_database: str) -> None:
     job_id = _enqueue(after_seconds=3600)
     assert rows.sweep_jobs() == 0
