@@ -13,6 +13,7 @@ from common.jobs import Lease
 from common.models.run import Run
 from common.models.task import Comment, Task
 from common.outbox import actor
+from common.services import hearing
 from common.services.access import Caller
 from common.services.projects.variables import mask_of_run
 from common.services.runs import run_end, stuck
@@ -155,8 +156,17 @@ def _dismiss(tx: Transaction, run: Run) -> None:
 
 @transactional
 def release_run(tx: Transaction, lease: Lease) -> None:
-    """End the run if its task is held, or the platform stopped it, and its agent has not ended it."""
+    """End the run if its task is held, or the platform stopped it, and its agent has not ended it.
+
+    After the platform was off, its agent has RELEASE_SECONDS to hear that it is to stop, and to push what it has.
+    """
     run = tx.session.get(Run, lease.subject_id)
+    heard_since = hearing.heard_since(tx)
+    if run is not None and run.state is RunState.RUNNING and heard_since is not None:
+        left = RELEASE_SECONDS - (tx.now() - heard_since).total_seconds()
+        if left > 0:
+            tx.again(lease, after_seconds=left)
+            return
     if run is not None:
         task = tx.lock(Task, run.task_id)
         run = tx.lock(Run, run.id)

@@ -7,9 +7,11 @@ import json
 import pytest
 
 from common.jobs import PREPARE_RUN, RELEASE_RUN, SCHEDULE_TASKS
-from common.models import Job, Task
+from common.models import Job, Run, Task
+from common.services.runs.agents import expire_agents
 from tests.web.api.test_steering import Shop
-from tests.web.world import World, all_of, events, put, run_jobs
+from tests.web.world import World, all_of, events, get, put, run_jobs
+from tests.workers.nights import switch_off, switch_on
 
 
 @pytest.fixture
@@ -49,3 +51,24 @@ def test_nobody_is_told_to_answer_what_the_agent_of_a_held_task_asks(shop: Shop)
     assert events("task:needs_input", of=shop.task.id) == []
     shop.finish("waiting")
     assert [one["status"] for one in shop.read()["questions"]] == ["withdrawn"]
+
+
+def test_after_the_platform_was_off_an_agent_has_time_to_push_what_it_has(shop: Shop) -> None:
+    expire_agents()
+    shop.post("take-over")
+    (job,) = all_of(Job, Job.kind == RELEASE_RUN.name)
+
+    switch_off(minutes=60)
+    put(Job, job.id, next_at=job.created_at)
+    run_jobs(RELEASE_RUN)
+    assert get(Run, shop.run_id).state == "running"
+
+    expire_agents()
+    put(Job, job.id, next_at=job.created_at)
+    run_jobs(RELEASE_RUN)
+    assert get(Run, shop.run_id).state == "running"
+
+    switch_on(minutes=2)
+    put(Job, job.id, next_at=job.created_at)
+    run_jobs(RELEASE_RUN)
+    assert get(Run, shop.run_id).outcome == "cancelled"
