@@ -151,8 +151,11 @@ def test_a_missing_status_is_not_passing(there: Elsewhere) -> None:
     assert merging.blames_nobody()
     assert merging.checks["statuses"][0] == "failed"
 
-    # The CI of the former commit says nothing of the next one.
+    # The CI of the former commit says nothing of the next one; of the same base and second it would be the same commit.
     merging.set(BUILD, "success")
+    tree = there.clone(merging.project)
+    tree.commit({"meanwhile": "text\n"}, on="main")
+    tree.push("main")
     merging.retry()
     assert (merging.group.state, merging.checks["statuses"][0]) == ("merging", "running")
     merging.set(BUILD, "success")
