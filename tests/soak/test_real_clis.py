@@ -89,6 +89,7 @@ def test_a_cli_asks_edits_tests_commits_and_resumes_elsewhere(name: str, tmp_pat
         working = [one.body for one in model.requests if one.body.get("tools")]
         named = str(working[0]) if name == "codex" else str(working[0]["tools"])
         assert ("mcp__aiworker" if name == "codex" else DIALECTS[name].ask_with) in named
+        assert "plan_mode" not in str(working[0]["tools"]), "nobody approves a plan"
         assert len(working) == 5, "each call of the model is a step of the story"
 
         # Another agent has another work directory, and nothing but what was kept.

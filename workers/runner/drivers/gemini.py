@@ -72,7 +72,13 @@ class GeminiDriver:
 
 def _settings(work: Work) -> str:
     settings: dict[str, object] = {
-        "general": {"enableAutoUpdate": False, "enableAutoUpdateNotification": False, "maxAttempts": 4},
+        "general": {
+            "enableAutoUpdate": False,
+            "enableAutoUpdateNotification": False,
+            "maxAttempts": 4,
+            # There is nobody who approves a plan, and until then nothing can be changed.
+            "plan": {"enabled": False},
+        },
         "privacy": {"usageStatisticsEnabled": False},
         "telemetry": {"enabled": False},
         "security": {"auth": {"selectedType": "gemini-api-key"}},

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.doubles.cli_dialects import DIALECTS
 from tests.doubles.model_server import ModelServer, Scene
 from tests.doubles.model_wire import Step
 from tests.workers.runner.drivers.cli_runs import (
@@ -79,6 +80,20 @@ def test_qwen_code_is_offered_the_platforms_question_tool_and_not_its_own(tmp_pa
     assert "mcp__aiworker__ask_user_question" in offered
     assert not {"ask_user_question", "tool_search"} & set(offered)
     assert len(model.requests) == len(steps)
+
+
+def test_gemini_cli_can_enter_no_plan_mode_in_which_nothing_is_changed(tmp_path: Path) -> None:
+    driver, cli = PROGRAM_DRIVERS["gemini"](), DIALECTS["gemini"]
+    executable, workspace = usable_program(driver), repository(tmp_path / "one")
+    change = (cli.read("calc.py"), cli.edit("calc.py", "    return a - b", "    return a + b"))
+    steps = (Step("I plan.", "enter_plan_mode", {"reason": "It is difficult."}), *change, Step("Done."))
+    with ModelServer([Scene("TASK-1", steps)]) as model:
+        models = access(model.url, MODELS["gemini"], "gemini")
+        prompt = f"TASK-1: make add() work.\nWorkspace: {workspace}\n"
+        ran = run_program(driver, Work(prompt, workspace, tmp_path / "home", None, models, None, executable))
+
+    assert [result.ok for result in ran.results] == [False, True, True], ran.results
+    assert "return a + b" in (workspace / "calc.py").read_text()
 
 
 @pytest.mark.parametrize("name", ["claude", "codex", "gemini"])
