@@ -8,9 +8,11 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Route, expect
 
+from common import jobs
 from common.models import Job, Task
 from common.services.spend.model_calls import record_calls
 from common.states import Role
+from common.transaction import Transaction, transactional
 from tests.builders import log_in
 from tests.png import solid
 from tests.web.api.asking import Asking
@@ -245,3 +247,27 @@ def test_a_job_that_is_started_again_is_shown_as_it_ends(reader: PageReader, pla
     reader.page.clock.run_for(A_WHILE_MS)
 
     expect(row.locator(".badge")).to_have_attribute("data-state", "done")
+
+
+@transactional
+def _enqueue(tx: Transaction, count: int, project_id: str) -> None:
+    for number in range(count):
+        tx.enqueue(jobs.VERIFY_RUN, f"run-{number}", project_id=project_id)
+
+
+def test_a_long_list_keeps_its_length_when_it_is_read_again(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    _enqueue(230, project.id)
+    reader.page.clock.install()
+    reader.open("#/jobs")
+    rows = reader.page.get_by_test_id("job-row")
+    for shown in (50, 100, 150, 200):
+        expect(rows).to_have_count(shown)
+        reader.see("load-more").click()
+    expect(reader.page.get_by_test_id("load-more")).to_have_count(0)
+    last = reader.page.locator(f'[data-job-id="{rows.last.get_attribute("data-job-id")}"]')
+
+    put(Job, str(last.get_attribute("data-job-id")), state_="failed", live_key=None, error="no space left on device")
+    reader.page.clock.run_for(A_WHILE_MS)
+
+    expect(last.locator(".badge")).to_have_attribute("data-state", "failed")

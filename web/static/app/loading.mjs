@@ -118,21 +118,26 @@ export function useRead(path, query = {}, { pause = false } = {}) {
 
 // A paged list: {items, error, hasMore, more, reload}; items is null until the first answer.
 export function usePages(path, name, query = {}) {
-  const [state, setState] = useState({ key: null, items: null, cursor: null, error: null });
+  const [state, setState] = useState({});
   const shown = useRef();
   const key = path + JSON.stringify(query);
   const list = useMemo(() => {
     const turn = inTurn();
-    let kept = { items: null, cursor: null };
+    let kept = {};
     let reads = 0;
     const isOver = () => shown.current !== acts;
-    const read = async (cursor, isNews) => {
-      // Read again, the list keeps its length as far as one page may reach.
-      const limit = cursor ? 50 : Math.min(200, Math.max(50, kept.items?.length ?? 0));
-      const reply = await api.get(path, { ...query, limit, cursor });
-      if (isOver() || !isNews() || (cursor && cursor !== kept.cursor)) return;
-      const items = cursor ? [...kept.items, ...reply[name]] : reply[name];
-      kept = { items, cursor: reply.nextCursor ?? null };
+    const read = async (from, isNews) => {
+      // Read again, the list keeps its length.
+      const wanted = from ? 50 : Math.min(1000, Math.max(50, kept.items?.length ?? 0));
+      const items = [];
+      let cursor = from;
+      do {
+        const reply = await api.get(path, { ...query, limit: Math.min(200, wanted - items.length), cursor });
+        items.push(...reply[name]);
+        cursor = reply.nextCursor;
+      } while (cursor && items.length < wanted);
+      if (isOver() || !isNews() || (from && from !== kept.cursor)) return;
+      kept = { items: from ? [...kept.items, ...items] : items, cursor };
       setState({ key, ...kept, error: null });
     };
     const first = async (isNews) => {
@@ -142,7 +147,7 @@ export function usePages(path, name, query = {}) {
         await read(null, isNews);
       } catch (error) {
         if (isOver() || !isNews()) return;
-        if (!kept.items) setState({ key, items: null, cursor: null, error });
+        if (!kept.items) setState({ key, items: null, error });
         readAgain(error, () => mine === reads && acts.reload());
       }
     };
@@ -168,7 +173,7 @@ export function usePages(path, name, query = {}) {
   return {
     items: fresh ? state.items : null,
     error: fresh ? state.error : null,
-    hasMore: fresh && state.cursor !== null,
+    hasMore: fresh && !!state.cursor,
     more: list.more,
     reload: list.reload,
   };
