@@ -289,8 +289,7 @@ async def _open(connection: ClientSideConnection, listener: Listener, task: AcpT
         # Some that say they can resume answer that they can't; loading tells the session again, which is not shown.
         if abilities is not None and abilities.load_session:
             await connection.load_session(cwd=task["workspace"], session_id=resume, mcp_servers=list(servers))
-            if task["tells_again"]:
-                await _require_told(listener)
+            await _require_told(listener)
         elif sessions is not None and sessions.resume is not None:
             await connection.resume_session(cwd=task["workspace"], session_id=resume, mcp_servers=list(servers))
         else:
@@ -301,7 +300,7 @@ async def _open(connection: ClientSideConnection, listener: Listener, task: AcpT
 
 
 async def _require_told(listener: Listener) -> None:
-    """Raise RequestError if the loaded session is not told again."""
+    """Raise RequestError if the loaded session is not told again, as the protocol demands: it is an empty one then."""
     try:
         async with asyncio.timeout(TELL_SECONDS):
             await listener.has_heard.wait()

@@ -58,7 +58,6 @@ class AcpTask(TypedDict):
     tools: AcpTools | None
     prompt: str
     opencode_database: str | None
-    tells_again: bool
 
 
 class AcpDriver:
@@ -86,13 +85,11 @@ def acp_command(
     kept: tuple[str, ...] = (),
     opencode_database: Path | None = None,
     hidden: tuple[str, ...] = (),
-    tells_again: bool = False,
 ) -> Command:
     """The command that works with the CLI `argv` through our client.
 
     opencode_database: where a kept session is moved to this workspace before the start; without one to continue, it is
-    removed. tells_again: the CLI is known to tell a session again that it has loaded, so one of which it tells nothing
-    is not there.
+    removed.
     """
     tools = AcpTools(command=work.tools.command, arguments=list(work.tools.arguments)) if work.tools else None
     task = AcpTask(
@@ -102,7 +99,6 @@ def acp_command(
         tools=tools,
         prompt=work.prompt,
         opencode_database=str(opencode_database) if opencode_database else None,
-        tells_again=tells_again,
     )
     return Command(
         (sys.executable, "-I", "-c", _START),

@@ -60,9 +60,7 @@ class QwenDriver:
         files = {SETTINGS: _settings(work)}
         if work.resume:
             files |= qwen_files(work.home, work.workspace, work.resume)
-        # A session that it does not have, or can't read, it loads as an empty one.
-        kept = (qwen_chats(work.workspace),)
-        return acp_command(work, argv, environ=environ, files=files, kept=kept, tells_again=True)
+        return acp_command(work, argv, environ=environ, files=files, kept=(qwen_chats(work.workspace),))
 
     def reader(self) -> AcpReader:
         return AcpReader("Qwen Code")

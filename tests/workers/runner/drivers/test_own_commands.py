@@ -16,11 +16,10 @@ from tests.patience import PATIENCE_SECONDS
 from tests.workers.runner.drivers import toy_acp_agent
 from tests.workers.runner.drivers.cli_runs import Ran, run_program, tool_server
 from tests.workers.runner.drivers.tools_stand_in import RunTools
-from workers.runner.drivers.acp import AcpDriver, acp_command
+from workers.runner.drivers.acp import AcpDriver
 from workers.runner.drivers.command import CommandDriver
 from workers.runner.drivers.program import (
     Classified,
-    Command,
     End,
     Ending,
     Event,
@@ -126,17 +125,10 @@ def test_a_loaded_session_is_not_told_again(tmp_path: Path) -> None:
     assert _acp(tmp_path, "hello", resume="s-1").texts == ["I read: hello in workspace"]
 
 
-class _Retelling(AcpDriver):
-    """A CLI of which it is known that it tells a loaded session again."""
-
-    def command(self, work: Work) -> Command:
-        return acp_command(work, TOY, environ={}, tells_again=True)
-
-
 @pytest.mark.parametrize("session", ["s-1", "forgotten"])
 def test_a_session_that_was_loaded_without_its_content_is_not_there(session: str, tmp_path: Path) -> None:
-    """Qwen Code loads a session that it does not have as an empty one."""
-    ran = run_program(_Retelling(), _work(tmp_path, "go on", TOY, session))
+    """As Qwen Code loads a session that it does not have: as an empty one."""
+    ran = _acp(tmp_path, "go on", resume=session)
 
     assert ran.classified is not None
     if session == "s-1":
