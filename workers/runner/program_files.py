@@ -16,21 +16,21 @@ _LONG_PATH = b"'''exec' "
 """How pip and uv begin a script's second line where the first can't hold the interpreter's path."""
 
 
-def program_files(words: Sequence[str]) -> tuple[Path, ...]:
+def program_files(words: Sequence[str], *, hidden: Sequence[Path]) -> tuple[Path, ...]:
     """The files that a command's words name, what their links lead to, the packages that they lie in, and the
     interpreters of scripts, such as the virtual environment that pipx made and the Python behind it.
 
     words: a program's path, or the command that a person has chosen. Never a folder that only happens to be above a
-    file, such as `~/.local`.
+    file, such as `~/.local`. hidden: an interpreter's tree that contains one of these is not shown.
     """
     named = [Path(word) for word in words if word.startswith("/") and Path(word).exists()]
     shown = (_shown(place) for path in named for place in (path, path.resolve()) if not is_system(place))
-    interpreters = (folder for path in named for folder in _interpreter_folders(path))
+    interpreters = (folder for path in named for folder in _interpreter_folders(path, hidden))
     found = dict.fromkeys(place for place in (*shown, *interpreters) if place is not None)
     return tuple(place for place in found if not any(other in place.parents for other in found))
 
 
-def _interpreter_folders(script: Path) -> list[Path]:
+def _interpreter_folders(script: Path, hidden: Sequence[Path]) -> list[Path]:
     """Where the interpreter is installed that a script names by its path; none for other files, and for `env`, which
     looks in PATH.
     """
@@ -39,7 +39,7 @@ def _interpreter_folders(script: Path) -> list[Path]:
     while interpreter is not None and len(folders) < MOST_LINKS:
         folders.append(str(interpreter.parent))
         interpreter = interpreter.parent / os.readlink(interpreter) if interpreter.is_symlink() else None
-    return toolchains(os.pathsep.join(folders), ())
+    return toolchains(os.pathsep.join(folders), tuple(hidden))
 
 
 def _interpreter(script: Path) -> Path | None:

@@ -155,7 +155,9 @@ class ProgramRun:
     def _place(self, command: Command) -> Place:
         """What the program sees beside the clone: itself, the words of a person's own command, and our tools."""
         tools = () if self._tools is None else self._tools.server.arguments
-        needed = program_files([self._executable, *command.needs, *tools])
+        needed = program_files(
+            [self._executable, *command.needs, *tools], hidden=self._workspace.confinement.sandboxes.hidden
+        )
         if command.hidden:
             self._workspace.leave_alone(command.hidden)
         return self._workspace.place(readable=needed, hidden=command.hidden)

@@ -54,7 +54,7 @@ class Sandboxes:
         self.directory = directory
         self.mode = mode
         self._admin_hosts = tuple(admin_hosts)
-        self._hidden = tuple(dict.fromkeys([*hidden, directory]))
+        self.hidden = tuple(dict.fromkeys([*hidden, directory]))
         self._doorkeeper = Doorkeeper()
         self._owner = hashlib.sha256(os.fsencode(directory.absolute())).hexdigest()[:12]
 
@@ -95,7 +95,7 @@ class Sandboxes:
             return Enclosed(argv, cwd, environ)
         name = secrets.token_hex(6)
         preparation = Preparation(
-            self.finding, self._doorkeeper, self._owner, name, sys.executable, self._admin_hosts, self._hidden
+            self.finding, self._doorkeeper, self._owner, name, sys.executable, self._admin_hosts, self.hidden
         )
         return Confined(argv, cwd, environ, walls, preparation, on_refusal, needs_dial, is_only_killed)
 

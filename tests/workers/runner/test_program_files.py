@@ -55,10 +55,20 @@ def test_the_python_behind_a_virtual_environment_is_shown_by_each_of_its_names(t
     newest.symlink_to(whole)
     installed = Installed(tmp_path / "tools", python=newest / "bin" / "python3.12")
 
-    shown = program_files([str(installed.command)])
+    shown = program_files([str(installed.command)], hidden=())
 
     assert {installed.environment, whole, newest} <= set(shown)
     assert not {tmp_path, tmp_path / "tools", tmp_path / "pythons"} & set(shown)
+
+
+def test_an_environment_with_a_private_folder_in_it_is_not_shown_as_a_whole(tmp_path: Path) -> None:
+    installed = Installed(tmp_path / "tools", python=Path(sys.executable).resolve())
+    private = installed.environment / "data"
+    private.mkdir()
+
+    shown = program_files([str(installed.command)], hidden=[private])
+
+    assert not any(private.is_relative_to(place) for place in shown)
 
 
 @pytest.mark.parametrize("first", ["#!/usr/bin/env python3\n", "#!\n", "#! python\n", "\x7fELF\n", ""])
@@ -66,7 +76,7 @@ def test_only_an_interpreter_named_by_its_path_is_looked_for(first: str, tmp_pat
     script = tmp_path / "agent"
     script.write_text(first)
 
-    assert program_files([str(script)]) == (script,)
+    assert program_files([str(script)], hidden=()) == (script,)
 
 
 def test_links_that_lead_to_each_other_end_the_search(tmp_path: Path) -> None:
@@ -78,4 +88,4 @@ def test_links_that_lead_to_each_other_end_the_search(tmp_path: Path) -> None:
     script.parent.mkdir()
     script.write_text(f"#!{ring[0]}\n")
 
-    assert script in program_files([str(script)])
+    assert script in program_files([str(script)], hidden=())

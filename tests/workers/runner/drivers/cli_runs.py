@@ -181,14 +181,15 @@ def _place(work: Work, command: Command) -> Place:
     """Where the runner would start it."""
     addresses = tuple(work.models.addresses.values()) if work.models else ()
     tools = work.tools.arguments if work.tools else ()
+    confining = sandboxes(work.home)
     walls = Walls(
         home=work.home,
         writable=(work.workspace,),
-        readable=program_files([work.executable, *command.needs, *tools]),
+        readable=program_files([work.executable, *command.needs, *tools], hidden=confining.hidden),
         hidden=tuple(work.workspace / name for name in command.hidden),
     )
     network = Network(Egress.NONE)
-    return Confinement(sandboxes(work.home), network, addresses=addresses).for_programs(walls)
+    return Confinement(confining, network, addresses=addresses).for_programs(walls)
 
 
 def try_program(name: str, folder: Path, url: str, *, longest_seconds: float = LONGEST_RUN_SECONDS) -> Ran:
