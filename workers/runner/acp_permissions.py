@@ -7,16 +7,19 @@ once is a question with answers to choose, such as Kimi Code's: nobody but peopl
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from acp.schema import AllowedOutcome, DeniedOutcome, PermissionOption, RequestPermissionResponse
 
+from common.machine.late_modules import late_module
 from workers.runner.acp_orders import Orders
-from workers.runner.drivers.json_lines import Json, mapping, mappings, parsed, text
+from workers.runner.drivers.json_lines import Json, mapping, mappings, text
 
-LONGEST_LINE_BYTES = 2**20
-"""As of the socket of a run's tools."""
+if TYPE_CHECKING:
+    from workers.runner import mcp_shim
+else:
+    mcp_shim = late_module("workers.runner.mcp_shim")
 
 
 class Permissions:
@@ -42,33 +45,21 @@ class Permissions:
         if not asking.done():
             asking.cancel()
             return _outcome(None)
-        reply = asking.result()
-        if not reply.get("ok"):
+        could_ask, said = asking.result()
+        if not could_ask:
             return _select(options, "reject_once", "reject_always")
-        said = text(reply.get("text"))
         for option in answers:
             if option.name.strip() == said.strip():
                 return _outcome(option)
         self._orders.hear(f"You asked: {question}\n\n{said}")
         return _outcome(None)
 
-    async def _ask(self, question: str, options: list[str]) -> Json:
-        """The tool's reply; empty if nobody could be asked. Cancelled, it gives up the call."""
+    async def _ask(self, question: str, options: list[str]) -> tuple[bool, str]:
+        """Whether people could be asked, and what the agent is to hear. Cancelled, it gives up the call."""
         if self._socket_path is None:
-            return {}
-        try:
-            reader, writer = await asyncio.open_unix_connection(self._socket_path, limit=LONGEST_LINE_BYTES)
-        except OSError:
-            return {}
-        try:
-            arguments = {"question": question, "options": options, "blocking": True}
-            writer.write(json.dumps({"tool": "ask_user_question", "arguments": arguments}).encode() + b"\n")
-            await writer.drain()
-            return parsed((await reader.readline()).decode(errors="replace"))
-        except (OSError, ValueError):
-            return {}
-        finally:
-            writer.close()
+            return False, ""
+        arguments: dict[str, object] = {"question": question, "options": options, "blocking": True}
+        return await mcp_shim.forward(self._socket_path, "ask_user_question", arguments)
 
 
 def _question(call: Json) -> str:
