@@ -73,7 +73,6 @@ def _settings(work: Work) -> str:
         "telemetry": {"enabled": False},
         "disableAllHooks": True,
         "permissions": {"deny": list(_DENIED)},
-        "tools": {"toolSearch": {"enabled": False}},
         # Each costs a call of the model after the turn, and serves nobody.
         "memory": {"enableManagedAutoMemory": False, "enableManagedAutoDream": False},
         "ui": {"enableFollowupSuggestions": False},
