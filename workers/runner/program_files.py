@@ -44,6 +44,9 @@ def _interpreter_folders(script: Path, hidden: Sequence[Path]) -> list[Path]:
 
 def _interpreter(script: Path) -> Path | None:
     try:
+        if not script.is_file():
+            # A pipe or a terminal, such as /dev/stdin, keeps its reader waiting, and what is read is gone.
+            return None
         with script.open("rb") as file:
             first, second = file.readline(LONGEST_LINE_BYTES), file.readline(LONGEST_LINE_BYTES)
         if not first.startswith(b"#!"):

@@ -89,3 +89,18 @@ def test_links_that_lead_to_each_other_end_the_search(tmp_path: Path) -> None:
     script.write_text(f"#!{ring[0]}\n")
 
     assert script in program_files([str(script)], hidden=())
+
+
+def test_a_pipe_among_the_words_of_a_command_is_not_read(tmp_path: Path) -> None:
+    """As /dev/stdin, from which some programs are told to read the prompt."""
+    pipe, said = tmp_path / "pipe", b"#!/usr/bin/python3\nmore\n"
+    os.mkfifo(pipe)
+    both_ends = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+    try:
+        os.write(both_ends, said)
+
+        program_files(["/usr/bin/cat", str(pipe)], hidden=())
+
+        assert os.read(both_ends, len(said)) == said
+    finally:
+        os.close(both_ends)
