@@ -195,7 +195,8 @@ class HealthSpan(HasId, Base):
     """A time in which a live version was in one state whenever the runtime was looked at.
 
     state: a HealthState. since, until: the first and the last of these looks; nobody looked between two spans that do
-    not touch. restarts: how often its process had been restarted by then. reason: why it fails, masked; None otherwise.
+    not touch. restarts: how often its process had been restarted by then. reason: why it does not serve, as the last
+    of these looks found, masked; None if that is not known, and for one that is healthy.
     """
 
     __tablename__ = "health_spans"

@@ -1,6 +1,7 @@
 """The health of staging and production over time: what the looks at the runtime found, as spans.
 
-A look that finds what the one before found makes the newest span longer; any other begins a span. Bounded for each app.
+A look that finds the state that the one before found makes the newest span longer, with the reason of now; any other
+begins a span. Bounded for each app.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ def record_looks(tx: Transaction, looks: Sequence[Look]) -> None:
             if not goes_on or now - last.until >= timedelta(seconds=EXTEND_SECONDS):
                 last.until = now
             if goes_on:
+                if last.reason != (reason := _reason(tx, deployment, look)):
+                    last.reason = reason
                 continue
         _begin(tx, deployment, look)
 
@@ -55,10 +58,7 @@ def _newest(tx: Transaction, deployment: Deployment) -> HealthSpan | None:
 
 
 def _begin(tx: Transaction, deployment: Deployment, look: Look) -> None:
-    now = tx.now()
-    reason = look.reason
-    if reason is not None:
-        reason = mask_or_sentence(mask_of_deployment, tx, deployment)(reason)[:LONGEST_REASON]
+    now, reason = tx.now(), _reason(tx, deployment, look)
     tx.add(
         HealthSpan(
             project_id=deployment.project_id, app_name=deployment.app_name, deployment_id=deployment.id,
@@ -74,6 +74,12 @@ def _begin(tx: Transaction, deployment: Deployment, look: Look) -> None:
         tx.session.execute(
             delete(HealthSpan).where(HealthSpan.id.in_(oldest)).execution_options(synchronize_session=False)
         )
+
+
+def _reason(tx: Transaction, deployment: Deployment, look: Look) -> str | None:
+    if look.reason is None:
+        return None
+    return mask_or_sentence(mask_of_deployment, tx, deployment)(look.reason)[:LONGEST_REASON]
 
 
 def spans_of(read: Snapshot, project_id: str, app_name: str) -> list[HealthSpan]:

@@ -234,6 +234,15 @@ def test_looks_become_spans_of_health_with_gaps_where_nobody_looked(line: Produc
     assert spans(line) == []
 
 
+def test_a_span_says_why_as_the_last_look_found_it(line: ProductionLine) -> None:
+    live = line.deliver()
+
+    for reason in ("its Deployment was scaled to 0", None, "it runs, but / gives no healthy answer"):
+        look(Look(live.id, HealthState.STARTING, 0, reason))
+        (span,) = spans(line)
+        assert span["reason"] == reason
+
+
 def test_spans_go_on_after_the_clock_was_set_back_and_a_worker_started_again(line: ProductionLine) -> None:
     """Whose ids are lower for as long as the clock was set back."""
     live = line.deliver()
