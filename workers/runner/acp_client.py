@@ -228,6 +228,8 @@ async def work(task: AcpTask) -> int:
         listener.say("end", ok=False, text=_words(error))
         return 1
     finally:
+        # It may be stopped in the middle of what it says.
+        listener.flush()
         gone.cancel()
         talk.cancel()
         with contextlib.suppress(Exception):

@@ -202,6 +202,10 @@ def test_orders_reach_the_agent(order: str, tmp_path: Path) -> None:
         assert ran.classified.ending is Ending.BROKEN
 
 
+def test_what_an_agent_said_when_it_was_stopped_is_told(tmp_path: Path) -> None:
+    assert _acp(tmp_path, "stop").texts == ["The test hangs"]
+
+
 def test_what_the_agent_says_is_no_error_of_its_provider(tmp_path: Path) -> None:
     """A turn that is cut off is no refusal of the provider, whatever the agent was writing about."""
     ran = _acp(tmp_path, "authentication, a quota and a budget, too long")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from typing import Any
@@ -59,6 +60,16 @@ def choose() -> str | None:
     return chosen
 
 
+def stop_client() -> None:
+    """End our client as the runner does, once it has heard what was said."""
+    options = [{"optionId": "yes", "name": "Allow", "kind": "allow_once"}]
+    params = {"sessionId": "s-1", "toolCall": {"toolCallId": "c-3"}, "options": options}
+    send({"id": 97, "method": "session/request_permission", "params": params})
+    sys.stdin.readline()
+    os.kill(os.getppid(), signal.SIGINT)
+    sys.stdin.read()
+
+
 def work(prompt: str) -> dict[str, Any]:
     """One turn; returns the fields of its reply."""
     if "orphan" in prompt:
@@ -84,6 +95,9 @@ def work(prompt: str) -> dict[str, Any]:
         if chosen is None:
             return {"result": {"stopReason": "cancelled"}}
         say(f"Chosen: {chosen}. ")
+    if "stop" in prompt:
+        say("The test hangs")
+        stop_client()
     if "wait" in prompt:
         json.loads(sys.stdin.readline())
         return {"result": {"stopReason": "cancelled"}}
