@@ -1,7 +1,8 @@
 """What a CLI that speaks the Agent Client Protocol is answered when it asks for a permission.
 
 What an agent may do is decided by where it runs, so it is allowed. But a request in which several options allow it
-once is a question with answers to choose, such as Kimi Code's: nobody but people may choose one.
+once, and none always, is a question with answers to choose, such as Kimi Code's: nobody but people may choose one. An
+action, such as OpenHands' with two ways to allow it once, can be allowed always.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Permissions:
     async def decide(self, call: Json, options: Sequence[PermissionOption]) -> RequestPermissionResponse:
         """Answer a request for the tool call. Waits for people where they have to choose."""
         answers = [option for option in options if option.kind == "allow_once"]
-        if len(answers) < 2:
+        if len(answers) < 2 or any(option.kind == "allow_always" for option in options):
             return _select(options, "allow_once", "allow_always")
         question = _question(call)
         asking = asyncio.create_task(self._ask(question, [option.name for option in answers]))

@@ -63,9 +63,9 @@ def test_a_turn_over_the_protocol_is_told_in_order(tmp_path: Path) -> None:
     assert ran.classified.ending is Ending.DONE
 
 
-def _chooses(folder: Path, answer: str | None) -> tuple[Ran, list[dict[str, Any]]]:
+def _chooses(folder: Path, answer: str | None, prompt: str = "choose") -> tuple[Ran, list[dict[str, Any]]]:
     """A run that asks which colour, and what people were asked. answer: None if there is nobody to ask."""
-    work = _work(folder, "choose", TOY)
+    work = _work(folder, prompt, TOY)
     if answer is None:
         return run_program(AcpDriver(), work), []
     with RunTools(folder / "t.sock", answer) as tools:
@@ -78,6 +78,14 @@ def test_people_choose_where_several_options_of_a_permission_allow_it(tmp_path: 
     question = {"question": "Which colour?", "options": ["Red", "Blue"], "blocking": True}
     assert asked == [{"tool": "ask_user_question", "arguments": question}]
     assert ran.texts == ["Chosen: blue. I read: choose in workspace"]
+
+
+def test_an_action_that_may_be_allowed_always_is_no_question(tmp_path: Path) -> None:
+    """OpenHands offers two ways to allow each of its actions once."""
+    ran, asked = _chooses(tmp_path, "Reject", "confirm")
+
+    assert asked == []
+    assert ran.texts == ["Chosen: accept. I read: confirm in workspace"]
 
 
 def test_an_answer_in_words_is_told_to_an_agent_that_offered_a_choice(tmp_path: Path) -> None:

@@ -38,13 +38,21 @@ def ask() -> None:
     update("tool_call_update", toolCallId="c-1", status="completed", content=content, rawOutput={"exitCode": 0})
 
 
-def choose() -> str | None:
-    """Ask which colour, as a question tool does; returns the chosen option, or None if the turn is cancelled."""
-    options = [
-        {"optionId": "red", "name": "Red", "kind": "allow_once"},
-        {"optionId": "blue", "name": "Blue", "kind": "allow_once"},
-        {"optionId": "skip", "name": "Skip", "kind": "reject_once"},
-    ]
+COLOURS = [
+    {"optionId": "red", "name": "Red", "kind": "allow_once"},
+    {"optionId": "blue", "name": "Blue", "kind": "allow_once"},
+    {"optionId": "skip", "name": "Skip", "kind": "reject_once"},
+]
+OF_OPENHANDS = [
+    {"optionId": "accept", "name": "Yes, proceed", "kind": "allow_once"},
+    {"optionId": "reject", "name": "Reject", "kind": "reject_once"},
+    {"optionId": "always_proceed", "name": "Always proceed (don't ask again)", "kind": "allow_always"},
+    {"optionId": "risk_based", "name": "Auto-confirm LOW/MEDIUM risk", "kind": "allow_once"},
+]
+
+
+def choose(options: list[dict[str, str]]) -> str | None:
+    """Ask which one, as a question tool does; returns the chosen option, or None if the turn is cancelled."""
     content = [{"type": "content", "content": {"type": "text", "text": "Which colour?"}}]
     call = {
         "toolCallId": "c-2",
@@ -90,8 +98,8 @@ def work(prompt: str) -> dict[str, Any]:
         update("plan", entries=entries)
     if "permission" in prompt:
         ask()
-    if "choose" in prompt:
-        chosen = choose()
+    if "choose" in prompt or "confirm" in prompt:
+        chosen = choose(COLOURS if "choose" in prompt else OF_OPENHANDS)
         if chosen is None:
             return {"result": {"stopReason": "cancelled"}}
         say(f"Chosen: {chosen}. ")
