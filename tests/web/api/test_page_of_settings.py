@@ -205,7 +205,9 @@ def test_a_field_that_the_browser_refuses_is_not_left_folded_away(reader: PageRe
         ("pytest -q -x", True), ("make && python -m pytest --maxfail=1 tests", True), ("npx jest --bail", True),
         ("gotestsum -- -failfast ./...", True), ("python3 -m unittest --failfast", True),
         ("bash -x test.sh; pytest", False), ("pytest; sh -x done.sh", False),
-        ("cargo nextest run --no-fail-fast", False),
+        ("cargo nextest run --no-fail-fast", False), ("pytest -xvs", True), ("pytest -vvx tests", True),
+        ("pytest -rxX", False), ("npx jest --bail=0", False), ("pytest --maxfail 0", False),
+        ("go test -failfast=false ./...", False),
     ],
 )  # fmt: skip
 def test_a_test_command_that_ends_at_the_first_failure_is_told(

@@ -25,8 +25,9 @@ import { SCAN_POLICIES, ScanPolicies } from "./scan-policies.mjs";
 import { SecretRemoval, secretValues } from "./secret-changes.mjs";
 import { QuestionFields, questionDraft, questionRules } from "./question-rules.mjs";
 
-// Options of pytest, Jest, Vitest, Mocha, Go, unittest and others.
-const ENDS_EARLY = /\bpy\.?test\b[^;&|]*\s(-x|--exitfirst|--maxfail)\b|\s--?fail-?fast\b|\s--bail\b/;
+// Options of pytest, Jest, Vitest, Mocha, Go, unittest and others. 0 and false switch them off.
+const ENDS_EARLY =
+  /(\bpy\.?test\b[^;&|]*\s(-[lqsv]*x[lqsvx]*|--exitfirst|--maxfail)|\s--?fail-?fast|\s--bail)\b(?![= ](0|false)\b)/;
 
 const TEXTS = [
   "name",
