@@ -20,6 +20,7 @@ from common.models.project import Project
 from common.models.task import Task
 from common.services import audit
 from common.services.access import Caller, sees_project, visible_projects
+from common.services.purging import was_cut_short
 from common.transaction import Transaction, snapshot, transactional
 
 KEPT_DAYS = 7
@@ -139,7 +140,8 @@ def may_follow_task(by: Caller, task_id: str) -> str:
 
 
 def purge_events(older_than_days: float = KEPT_DAYS) -> int:
-    """Delete events that are older, in short transactions. Returns how many were deleted. Safe to repeat at any time.
+    """Delete events that are older, in short transactions, until `was_cut_short` is true of how many are deleted, which
+    is returned. Safe to repeat at any time.
 
     An event gets its time a little before its seq, so times within a feed may be out of order. Everything up to the
     newest old event is deleted, because readers would take a gap in the stored events for a loss; and in whole ranges
@@ -148,11 +150,15 @@ def purge_events(older_than_days: float = KEPT_DAYS) -> int:
     with snapshot() as read:
         before = read.now() - timedelta(days=older_than_days)
         feed_ids = list(read.session.scalars(select(Feed.id)))
-    return sum(purge_feed(feed_id, before) for feed_id in feed_ids)
+    purged = 0
+    for feed_id in feed_ids:
+        while not was_cut_short(purged) and (gone := _purge_oldest(feed_id, before)):
+            purged += gone
+    return purged
 
 
 def purge_feed(feed_id: str, before: datetime) -> int:
-    """As `purge_events`, for one feed. before: aware UTC."""
+    """As `purge_events`, for one feed, however many there are. before: aware UTC."""
     purged = 0
     while gone := _purge_oldest(feed_id, before):
         purged += gone

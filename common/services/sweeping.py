@@ -66,9 +66,8 @@ def sweep_old() -> None:
 
 def _purge_old() -> None:
     event_days = settings().retention.event_days
-    if event_days is not None:
-        purge_events(event_days)
     purged = (
+        0 if event_days is None else purge_events(event_days),
         purge_idempotency_keys(), purge_logins(), purge_tokens(), purge_transcripts(), purge_tests(),
         purge_previews(), preview_pictures.purge_pictures(), purge_jobs(), delivering.purge_deliveries(),
     )  # fmt: skip

@@ -6,13 +6,14 @@ import json
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from common import database
 from common.jobs import SCHEDULE_TASKS
 from common.logs import configure_logs
 from common.models import IdempotencyKey, Job, Login, Mark, Project, RunSession, Task
 from common.models.insertion import insert_values
+from common.models.journal import EventRow, Feed
 from common.services import purging, sweeping
 from common.services.runs import agent_sessions
 from common.services.tasks import tasks
@@ -154,6 +155,37 @@ def test_a_purge_of_sessions_that_comes_to_its_limit_does_too(
         sweeping.sweep_old()
 
     assert _count(RunSession) == 0
+
+
+def test_a_purge_of_events_that_comes_to_its_limit_goes_on_at_the_next_sweep_too(
+    plain_platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project_id = plain_platform.project().id
+    monkeypatch.setattr(purging, "MOST_BATCHES", 1)
+    monkeypatch.setenv("AIWORKER_KEEP_EVENT_DAYS", "30")
+    settings.cache_clear()
+    _add_old_events(project_id, 5_000)
+
+    sweeping.sweep_old()
+    assert 0 < len(plain_platform.all(EventRow, EventRow.feed_id == project_id)) < 5_000
+
+    for _ in range(3):
+        sweeping.sweep_old()
+    assert plain_platform.all(EventRow, EventRow.feed_id == project_id) == []
+
+
+@transactional
+def _add_old_events(tx: Transaction, feed_id: str, amount: int) -> None:
+    """Makes those that are stored old, too."""
+    past = tx.now() - timedelta(days=31)
+    feed = tx.lock_all(Feed, [feed_id])[0]
+    tx.session.execute(update(EventRow).where(EventRow.feed_id == feed_id).values(at=past))
+    rows = [{"seq": feed.seq + number} for number in range(1, amount + 1)]
+    insert_values(
+        tx.connection, EventRow, rows, feed_id=feed_id, name="task:created", task_id=None, data="{}", actor="max",
+        request_id=None, at=past,
+    )  # fmt: skip
+    feed.seq += amount
 
 
 @transactional
