@@ -333,7 +333,8 @@ def _left_out(read: Snapshot, run: Run) -> int:
     if run.log_bytes <= MOST_BYTES:
         return 0
     last = read.session.execute(select(func.max(LogEntry.number)).where(LogEntry.run_id == run.id)).scalar()
-    return max(0, run.entries_received - (last or 0))
+    # Where all are purged, nothing says any more which was the last one that was stored.
+    return 0 if last is None else max(0, run.entries_received - last)
 
 
 def purge_transcripts() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -217,6 +218,18 @@ def test_details_count_towards_the_size_of_a_transcript(run: Talking) -> None:
     read = run.read()
     assert "left out" in read["entries"][-1]["message"]
     assert (len(read["entries"]), read["leftOut"]) == (3, 5)
+
+
+def test_a_full_transcript_that_was_purged_does_not_call_what_was_stored_left_out(run: Talking) -> None:
+    put(Run, run.id, log_bytes=transcripts.MOST_BYTES - 50_000)
+    run.say(1, 2, 3, 4, 5, details={"input": {"content": "x" * 20_000}})
+    assert run.read()["leftOut"] == 3
+    for entry in all_of(LogEntry):
+        put(LogEntry, entry.id, at=entry.at - timedelta(days=31))
+
+    assert transcripts.purge_transcripts() == 3
+    read = run.read()
+    assert (read["entries"], read.get("leftOut", 0)) == ([], 0)
 
 
 def test_a_batch_of_what_grows_most_when_it_is_escaped_is_stored(run: Talking) -> None:
