@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from playwright.sync_api import Route, expect
 
 from common import jobs
-from common.models import Job, Task
+from common.models import Job, LogEntry, Run, Task
+from common.services.runs import transcripts
 from common.services.spend.model_calls import record_calls
 from common.states import Role
 from common.transaction import Transaction, transactional
@@ -159,6 +161,21 @@ def test_a_transcript_that_could_not_be_read_is_read_again(reader: PageReader, p
     reader.page.clock.run_for(SOON_MS)
 
     expect(reader.see("transcript-count")).to_have_text("3 entries")
+
+
+def test_a_run_whose_transcript_was_purged_is_not_said_to_have_left_none(
+    reader: PageReader, plain_world: World
+) -> None:
+    task = _with_transcript(plain_world, 3)
+    (run,) = all_of(Run, Run.task_id == task.id)
+    put(Run, run.id, live_task_id=None, finished_at=run.started_at)
+    for entry in all_of(LogEntry):
+        put(LogEntry, entry.id, at=entry.at - timedelta(days=31))
+    transcripts.purge_transcripts()
+
+    reader.open(f"#/projects/{task.project_id}/tasks/{task.id}/work")
+
+    expect(reader.page.locator(".log-box")).to_have_text("This run left no log, or it was deleted because of its age.")
 
 
 def test_the_beginning_of_a_transcript_that_could_not_be_read_is_read_again(

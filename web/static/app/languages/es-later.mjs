@@ -677,7 +677,8 @@ export const TEXTS = {
   "The platform checks what the agent pushed": "La plataforma comprueba lo que envió el agente",
   Thinking: "Pensamiento",
   "This run has no entries of this kind.": "Esta ejecución no tiene entradas de este tipo.",
-  "This run left no log.": "Esta ejecución no dejó registro.",
+  "This run left no log, or it was deleted because of its age.":
+    "Esta ejecución no dejó registro, o se borró por su antigüedad.",
   Timeline: "Cronología",
   "To the agent": "Al agente",
   Took: "Duró",

@@ -148,7 +148,7 @@ function nothing({ q, kind, live, reading }) {
   if (kind) return t("This run has no entries of this kind.");
   return live
     ? t("The agent has said nothing yet. What it does appears here as it happens.")
-    : t("This run left no log.");
+    : t("This run left no log, or it was deleted because of its age.");
 }
 
 const Live = ({ progress }) =>
