@@ -226,7 +226,7 @@ def _make(url: str, *, reads: bool) -> Engine:
             "connect_timeout": mariadb_connection.CONNECT_SECONDS,
             "read_timeout": mariadb_connection.READ_SECONDS,
             "write_timeout": mariadb_connection.READ_SECONDS,
-            "init_command": f"SET time_zone='+00:00', innodb_lock_wait_timeout={ROW_WAIT_SECONDS}",
+            "init_command": mariadb_connection.session_settings(ROW_WAIT_SECONDS),
         },
     )
 

@@ -24,6 +24,10 @@ from common.machine import patience
 
 CONNECT_SECONDS = 3.0
 READ_SECONDS = 30.0
+MOST_IDLE_SECONDS = 30
+"""How long a transaction may be open with no statement under way. MariaDB then rolls it back and closes its connection:
+a process that was stopped amid it, or whose machine is gone, would keep its locks for hours.
+"""
 _FIRST = 2
 """The number of the packet that describes the first column."""
 _MOST_BYTES = 8_000
@@ -40,6 +44,12 @@ Rows: TypeAlias = Sequence[tuple[object, ...]]
 
 Then: TypeAlias = Callable[[Rows, int], object] | None
 """Called with the rows of a statement and the last id that it made or was told by LAST_INSERT_ID."""
+
+
+def session_settings(row_wait_seconds: int) -> str:
+    """The statement that each connection begins with. MySQL takes what is for MariaDB alone for a comment."""
+    of_mariadb = f"/*M! , idle_transaction_timeout={MOST_IDLE_SECONDS} */"
+    return f"SET time_zone='+00:00', innodb_lock_wait_timeout={row_wait_seconds} {of_mariadb}"
 
 
 @dataclass(frozen=True)
