@@ -16,6 +16,7 @@ from celery.app import base as celery_app
 from celery.beat import Scheduler, Service
 from celery.worker import request as celery_requests
 from kombu import Message
+from structlog.testing import capture_logs
 
 from common import feed, jobs
 from common.settings import settings
@@ -98,6 +99,30 @@ def test_a_file_that_can_not_be_written_ends_no_beat(app: Celery, tmp_path: Path
     sent_by(beat)
 
     beat._do_sync()
+
+
+def test_that_redis_is_away_is_told_once_without_a_traceback(app: Celery, tmp_path: Path, redis_url: str) -> None:
+    address = tmp_path / "redis"
+    address.symlink_to(redis_url.removeprefix("unix://"))
+    app.conf.broker_url = f"redis+socket://{address}"
+    beat = Service(app, schedule_filename=str(tmp_path / "beat"), scheduler_cls=app.conf.beat_scheduler).scheduler
+    entry = beat.schedule["sweep"]
+    beat.apply_entry(entry, producer=beat.producer)
+
+    with capture_logs() as logged:
+        address.unlink()
+        client().client_kill_filter(_type="normal")
+        for _ in range(3):
+            beat.apply_entry(entry, producer=beat.producer)
+        address.symlink_to(redis_url.removeprefix("unix://"))
+        for _ in range(3):
+            beat.apply_entry(entry, producer=beat.producer)
+
+    assert [(line["event"], line["log_level"], "exc_info" in line) for line in logged] == [
+        ("no sweep is started until Redis answers again", "warning", False),
+        ("sweeps are started again", "warning", False),
+    ]
+    beat.close()
 
 
 def test_its_file_tells_that_it_goes_on(beat: Scheduler, tmp_path: Path) -> None:
