@@ -245,6 +245,15 @@ def _set_up_logs(**_arguments: object) -> None:
     configure_logs()
     for noisy in ("celery.worker.strategy", "celery.app.trace", "celery.beat"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.getLogger("py.warnings").addFilter(_is_of_use)
+
+
+def _is_of_use(record: logging.LogRecord) -> bool:
+    """Not so what Celery says each time that Redis goes away: messages of running tasks come back by themselves.
+
+    They do not here. Celery shows such warnings whatever the filters of `warnings` say.
+    """
+    return "CPendingDeprecationWarning" not in record.getMessage()
 
 
 worker_process_init.connect(_after_fork, weak=False)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import errno
+import logging
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+from celery.exceptions import CPendingDeprecationWarning
+from celery.signals import setup_logging
+from celery.worker.consumer.consumer import CANCEL_TASKS_BY_DEFAULT
 from sqlalchemy import select
 
 import workers.job
@@ -260,3 +265,10 @@ def test_what_a_rolled_back_step_took_along_is_not_done(platform: Platform) -> N
 @transactional
 def _let_lease_end(tx: Transaction, job_id: str) -> None:
     tx.lock(Job, job_id).lease_until = tx.now() - timedelta(seconds=1)
+
+
+def test_a_worker_that_loses_redis_does_not_say_that_messages_come_back_by_themselves() -> None:
+    said = warnings.formatwarning(CANCEL_TASKS_BY_DEFAULT, CPendingDeprecationWarning, "consumer.py", 1)
+    setup_logging.send(None)
+
+    assert not logging.getLogger("py.warnings").filter(logging.makeLogRecord({"msg": said}))
