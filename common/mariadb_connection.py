@@ -47,9 +47,18 @@ Then: TypeAlias = Callable[[Rows, int], object] | None
 
 
 def session_settings(row_wait_seconds: int) -> str:
-    """The statement that each connection begins with. MySQL takes what is for MariaDB alone for a comment."""
-    of_mariadb = f"/*M! , idle_transaction_timeout={MOST_IDLE_SECONDS} */"
-    return f"SET time_zone='+00:00', innodb_lock_wait_timeout={row_wait_seconds} {of_mariadb}"
+    """The statement that each connection begins with."""
+    return f"SET innodb_lock_wait_timeout={row_wait_seconds}, {_idle_limit(MOST_IDLE_SECONDS)}"
+
+
+def no_idle_limit() -> str:
+    """The statement after which a transaction of a connection may stay open with no statement under way."""
+    return f"SET {_idle_limit(0)}"
+
+
+def _idle_limit(seconds: int) -> str:
+    """MySQL takes what is for MariaDB alone for a comment."""
+    return f"time_zone='+00:00' /*M! , idle_transaction_timeout={seconds} */"
 
 
 @dataclass(frozen=True)

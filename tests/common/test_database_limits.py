@@ -15,9 +15,11 @@ from sqlalchemy.exc import OperationalError
 from common import database, mariadb_connection
 from common.errors import Busy
 from common.models.journal import Mark
+from common.services.health import portable_rows
 from common.services.jobs import set_mark
 from common.transaction import Transaction, snapshot, transactional
 from tests.patience import PATIENCE_SECONDS
+from tests.providers.runtime_contract import until
 from tests.servers import MariaDB, mariadb_server
 
 
@@ -95,6 +97,36 @@ def test_a_transaction_that_goes_on_with_nothing_holds_nobody_up_for_long(
 
     with snapshot() as read:
         assert read.all(select(Mark.value).where(Mark.name == "kept")) == [{"by": "the one that stops"}]
+
+
+def test_a_backup_and_a_restore_over_a_slow_link_are_not_ended_by_that_limit(
+    use_database: Callable[[str], None], mariadb_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mariadb_connection, "MOST_IDLE_SECONDS", 1)
+    use_database(mariadb_database_url)
+    transactional(set_mark)("kept", {"by": "a backup"})
+    with portable_rows.reading_at_one_moment(lambda: None) as parts_of:
+        marks = list(parts_of("marks"))
+        _have_the_limit_reached()
+        users = list(parts_of("users"))
+
+    def over_a_slow_link() -> Iterator[portable_rows.TablePart]:
+        yield from marks
+        _have_the_limit_reached()
+        yield from users
+
+    assert portable_rows.put_rows(over_a_slow_link()) == sum(len(part.rows) for part in [*marks, *users])
+    with snapshot() as read:
+        assert read.all(select(Mark.value).where(Mark.name == "kept")) == [{"by": "a backup"}]
+
+
+def _have_the_limit_reached() -> None:
+    """Returns when a transaction that begins now has been ended by it."""
+    with database.engine().connect() as idle, database.engine(reads=True).connect() as looking:
+        number = idle.execute(text("SELECT CONNECTION_ID() FROM alembic_version")).scalar_one()
+        its = text("SELECT COUNT(*) FROM information_schema.processlist WHERE id = :id")
+        until(lambda: looking.execute(its, {"id": number}).scalar_one() == 0, what="the end of an idle transaction")
+        idle.invalidate()
 
 
 @pytest.mark.parametrize(

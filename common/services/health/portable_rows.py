@@ -17,7 +17,7 @@ from sqlalchemy import Connection, MetaData, Table, TableClause, inspect, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
-from common import database
+from common import database, mariadb_connection
 from common.database import UtcDateTime
 from common.errors import Misconfigured
 from common.models.base import Base
@@ -75,6 +75,7 @@ def reading_at_one_moment(while_held: Callable[[], None]) -> Iterator[Callable[[
     """
     with database.engine(reads=True).connect() as plain:
         connection = plain if database.is_sqlite() else plain.execution_options(isolation_level="REPEATABLE READ")
+        _let_idle(connection)
         try:
             _hold(connection, while_held)
             yield lambda name: _parts(connection, _metadata().tables[name])
@@ -184,6 +185,7 @@ def put_rows(parts: Iterable[TablePart]) -> int:
     """
     count = 0
     with database.engine().connect() as connection, _unchecked(connection):
+        _let_idle(connection)
         try:
             for name in _tables_but_version(connection):
                 connection.execute(sa.table(name).delete())
@@ -250,6 +252,14 @@ def _require_whole(connection: Connection) -> None:
                 raise Misconfigured(
                     f"{broken} rows of {name} refer to rows of {key['referred_table']} that are missing"
                 )
+
+
+def _let_idle(connection: Connection) -> None:
+    """Let its transaction stay open with no statement under way: an archive may come or go over a slow link."""
+    if not database.is_sqlite():
+        # Not returned to the pool, as it keeps this setting.
+        connection.detach()
+        connection.exec_driver_sql(mariadb_connection.no_idle_limit())
 
 
 @contextmanager
