@@ -73,10 +73,11 @@ class Recorder:
         if not found or not reply.ok:
             return
         operation, parameters = found[0]
-        is_json = "application/json" in operation["responses"].get(str(reply.status_code), {}).get("content", {})
-        if operation["operationId"] in self.kept or (
-            not is_json and "content" in operation["responses"].get("200", {})
-        ):
+        content = operation["responses"].get(str(reply.status_code), {}).get("content", {})
+        is_json = "application/json" in content
+        # Nothing new (304, or no work yet) is not what an operation is for.
+        is_empty = not content and "content" in operation["responses"].get("200", {})
+        if operation["operationId"] in self.kept or is_empty:
             return
         example: Json = {"parameters": {**parameters, **dict(parse_qsl(target.query))}}
         if "application/json" in operation.get("requestBody", {}).get("content", {}):
