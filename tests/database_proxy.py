@@ -30,6 +30,9 @@ class DatabaseProxy:
         self._loses: list[str] = []
         self.lost: list[str] = []
         """What was lost so far: `answer` or `request`."""
+        self._is_cut = False
+        self.refused = 0
+        """Connections that were ended at once since `cut`."""
 
     def __enter__(self) -> DatabaseProxy:
         threading.Thread(target=self._accept, daemon=True).start()
@@ -37,10 +40,7 @@ class DatabaseProxy:
 
     def __exit__(self, *_error: object) -> None:
         self._runs.set()
-        for each in [self._listener, *self._sockets]:
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
+        self._end([self._listener, *self._sockets])
 
     def lose(self, *what: str) -> None:
         """At each of the next COMMITs: `answer` (the server commits, and nobody hears of it) or `request`."""
@@ -53,10 +53,30 @@ class DatabaseProxy:
     def thaw(self) -> None:
         self._runs.set()
 
+    def cut(self) -> None:
+        """End all connections, and each new one at once."""
+        self._is_cut = True
+        self._end(self._sockets)
+
+    def mend(self) -> None:
+        """Take connections again after `cut`."""
+        self._is_cut = False
+
+    @staticmethod
+    def _end(sockets: list[socket.socket]) -> None:
+        for each in sockets:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
     def _accept(self) -> None:
         while True:
             try:
                 client, _address = self._listener.accept()
+                if self._is_cut:
+                    client.close()
+                    self.refused += 1
+                    continue
                 self._runs.wait()
                 server = socket.create_connection(self._server)
             except OSError:

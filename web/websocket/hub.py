@@ -183,25 +183,22 @@ class Hub:
         self._is_redis_heard = self.authority.hears_stream = error is None
 
     def _look_at_database(self) -> None:
-        looked_at = 0.0
+        looked_at, noted = 0.0, _DatabaseNoted("sockets wait for it")
         while not self.is_stopping:
             now = time.monotonic()
             if self._look_now.is_set() or now - looked_at >= LOOK_SECONDS:
                 self._look_now.clear()
                 looked_at = now
-                try:
+                with noted:
                     self.topics.look()
-                except Busy:
-                    log.warning("the database can't be reached; sockets wait for it")
             time.sleep(_TICK_SECONDS)
 
     def _check_authority(self) -> None:
+        noted = _DatabaseNoted("open sockets keep their rights until it is back")
         while not self.is_stopping:
             self.authority.wait()
-            try:
+            with noted:
                 self.authority.check()
-            except Busy:
-                log.warning("the database can't be reached; open sockets keep their rights until it is back")
 
     def _tend_sockets(self) -> None:
         checked_at = 0.0
@@ -226,6 +223,26 @@ class Hub:
     def _snapshot(self) -> list[Connection]:
         with self._lock:
             return list(self._connections)
+
+
+class _DatabaseNoted:
+    """Goes on where the database is away: says so once, with what follows, and that it is back."""
+
+    def __init__(self, what_follows: str) -> None:
+        self._what_follows = what_follows
+        self._is_away = False
+
+    def __enter__(self) -> None:
+        """Nothing: what is done inside may find that the database is away."""
+
+    def __exit__(self, _kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> bool:
+        is_away = isinstance(error, Busy)
+        if is_away and not self._is_away:
+            log.warning(f"the database can't be reached; {self._what_follows}")
+        elif error is None and self._is_away:
+            log.warning("the database can be reached again")
+        self._is_away = is_away
+        return is_away
 
 
 def _call_on_sigterm(stop: Callable[[], None]) -> None:

