@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time, timedelta
 
 import pytest
 from flask import Flask
@@ -70,6 +70,18 @@ def test_what_one_run_and_one_call_have_cost(world: World) -> None:
     _a_run_with_a_call(task)
     assert "2 runs, 2 tokens, $0.00" in aiworker("task", "show", task.id, is_screen=True, NO_COLOR="1")
     assert "2 calls have no known price." in aiworker("spend")
+
+
+def test_spend_is_of_whole_days(world: World) -> None:
+    task = world.task(world.project("Shop"))
+    run, today = a_live_run(task), datetime.combine(datetime.now(UTC).date(), time(), UTC)
+    each_hour = [today + timedelta(hours=hour) for hour in range(-4 * 24, 24)]
+    record_calls([a_call(task, run, at=at, count=TokenCount(1), cost_usd=None) for at in each_hour])
+
+    rows = [line.split() for line in aiworker("spend", "--days", "3").splitlines()]
+    calls = [row[3] for row in rows if row[0].startswith("20")]
+    assert len(calls) <= 3
+    assert set(calls[:-1]) == {"24"}
 
 
 def _a_run_with_a_call(task: Task) -> None:
