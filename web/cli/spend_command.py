@@ -19,7 +19,13 @@ COLUMNS = ("label", "costUsd", "tokens", "calls", "runs", "tasks", "minutes")
 @click.command()
 @click.option("--by", type=click.Choice(BY), default="day", show_default=True, help="What the calls are grouped by.")
 @click.option("--project", "named", help="Id, name or slug of the project. Default: the linked one, else all.")
-@click.option("--days", type=click.IntRange(1, MOST_DAYS), default=30, show_default=True, help="How many days, with today (in UTC).")
+@click.option(
+    "--days",
+    type=click.IntRange(1, MOST_DAYS),
+    default=30,
+    show_default=True,
+    help="How many days, with today (in UTC).",
+)
 @pass_terminal
 def spend(terminal: Terminal, by: str, named: str | None, days: int) -> None:
     """Show what the models have cost, with the total in the last line."""
