@@ -28,6 +28,7 @@ MOST_IDLE_SECONDS = 30
 """How long a transaction may be open with no statement under way. MariaDB then rolls it back and closes its connection:
 a process that was stopped amid it, or whose machine is gone, would keep its locks for hours.
 """
+_LONGEST_PAUSE_SECONDS = 24 * 3600
 _FIRST = 2
 """The number of the packet that describes the first column."""
 _MOST_BYTES = 8_000
@@ -48,17 +49,19 @@ Then: TypeAlias = Callable[[Rows, int], object] | None
 
 def session_settings(row_wait_seconds: int) -> str:
     """The statement that each connection begins with."""
-    return f"SET innodb_lock_wait_timeout={row_wait_seconds}, {_idle_limit(MOST_IDLE_SECONDS)}"
+    return f"SET time_zone='+00:00', innodb_lock_wait_timeout={row_wait_seconds}{_idle_limit(MOST_IDLE_SECONDS)}"
 
 
-def no_idle_limit() -> str:
-    """The statement after which a transaction of a connection may stay open with no statement under way."""
-    return f"SET {_idle_limit(0)}"
+def let_take_its_time() -> str:
+    """The statement after which a connection may be used with long pauses: between statements, also in a transaction,
+    and while rows are read.
+    """
+    return f"SET net_write_timeout={_LONGEST_PAUSE_SECONDS}, wait_timeout={_LONGEST_PAUSE_SECONDS}{_idle_limit(0)}"
 
 
 def _idle_limit(seconds: int) -> str:
-    """MySQL takes what is for MariaDB alone for a comment."""
-    return f"time_zone='+00:00' /*M! , idle_transaction_timeout={seconds} */"
+    """The end of a SET. MySQL takes what is for MariaDB alone for a comment."""
+    return f" /*M! , idle_transaction_timeout={seconds} */"
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ def reading_at_one_moment(while_held: Callable[[], None]) -> Iterator[Callable[[
     """
     with database.engine(reads=True).connect() as plain:
         connection = plain if database.is_sqlite() else plain.execution_options(isolation_level="REPEATABLE READ")
-        _let_idle(connection)
+        _let_pause(connection)
         try:
             _hold(connection, while_held)
             yield lambda name: _parts(connection, _metadata().tables[name])
@@ -185,7 +185,7 @@ def put_rows(parts: Iterable[TablePart]) -> int:
     """
     count = 0
     with database.engine().connect() as connection, _unchecked(connection):
-        _let_idle(connection)
+        _let_pause(connection)
         try:
             for name in _tables_but_version(connection):
                 connection.execute(sa.table(name).delete())
@@ -254,12 +254,12 @@ def _require_whole(connection: Connection) -> None:
                 )
 
 
-def _let_idle(connection: Connection) -> None:
-    """Let its transaction stay open with no statement under way: an archive may come or go over a slow link."""
+def _let_pause(connection: Connection) -> None:
+    """Let the server wait for the one who reads its rows or sends more: an archive may come or go over a slow link."""
     if not database.is_sqlite():
-        # Not returned to the pool, as it keeps this setting.
+        # Not returned to the pool, as it keeps these settings.
         connection.detach()
-        connection.exec_driver_sql(mariadb_connection.no_idle_limit())
+        connection.exec_driver_sql(mariadb_connection.let_take_its_time())
 
 
 @contextmanager
