@@ -130,8 +130,11 @@ class Authority:
         self._asked.wait(_PAUSE_SECONDS)
         self._asked.clear()
 
-    def check(self) -> None:
-        """Check all sessions that are due. Busy if the database is unavailable: then they stay due."""
+    def check(self) -> bool:
+        """Check all sessions that are due. Busy if the database is unavailable: then they stay due.
+
+        Returns whether it was asked: not if none is.
+        """
         due = self._take_due()
         try:
             for session in due:
@@ -140,6 +143,7 @@ class Authority:
             for session in due:
                 session.checked_at = 0.0
             raise
+        return bool(due)
 
     def _take_due(self) -> list[Session]:
         now = time.monotonic()

@@ -189,16 +189,14 @@ class Hub:
             if self._look_now.is_set() or now - looked_at >= LOOK_SECONDS:
                 self._look_now.clear()
                 looked_at = now
-                with noted:
-                    self.topics.look()
+                noted.ask(self.topics.look)
             time.sleep(_TICK_SECONDS)
 
     def _check_authority(self) -> None:
         noted = _DatabaseNoted("open sockets keep their rights until it is back")
         while not self.is_stopping:
             self.authority.wait()
-            with noted:
-                self.authority.check()
+            noted.ask(self.authority.check)
 
     def _tend_sockets(self) -> None:
         checked_at = 0.0
@@ -232,17 +230,18 @@ class _DatabaseNoted:
         self._what_follows = what_follows
         self._is_away = False
 
-    def __enter__(self) -> None:
-        """Nothing: what is done inside may find that the database is away."""
-
-    def __exit__(self, _kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> bool:
-        is_away = isinstance(error, Busy)
-        if is_away and not self._is_away:
-            log.warning(f"the database can't be reached; {self._what_follows}")
-        elif error is None and self._is_away:
-            log.warning("the database can be reached again")
-        self._is_away = is_away
-        return is_away
+    def ask(self, act: Callable[[], bool]) -> None:
+        """act: returns whether it asked the database."""
+        try:
+            has_asked = act()
+        except Busy:
+            if not self._is_away:
+                log.warning(f"the database can't be reached; {self._what_follows}")
+            self._is_away = True
+        else:
+            if has_asked and self._is_away:
+                log.warning("the database can be reached again")
+                self._is_away = False
 
 
 def _call_on_sigterm(stop: Callable[[], None]) -> None:

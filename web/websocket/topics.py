@@ -324,13 +324,16 @@ class Topics:
             self._see(session, seen[session.caller])
         return self._topics.setdefault(feed_id, Topic(0))
 
-    def look(self) -> None:
-        """Deliver the events in the database that were not delivered yet. Busy if the database is unavailable."""
+    def look(self) -> bool:
+        """Deliver the events in the database that were not delivered yet. Busy if the database is unavailable.
+
+        Returns whether it was asked: not if nobody follows anything.
+        """
         with self._turn:
             known = {feed_id: topic.seq for feed_id, topic in self._topics.items()}
             follows_all = bool(self._all_followers)
         if not known and not follows_all:
-            return
+            return False
         heads = events.feed_heads(None if follows_all else known)
         with self._turn:
             turn = Turn()
@@ -345,6 +348,7 @@ class Topics:
                         self._start_anew(topic, feed_id, head, turn)  # the database was restored from a backup
             finally:
                 self._end(turn, heads)
+        return True
 
 
 def _parts(rows: list[StoredEvent]) -> list[list[StoredEvent]]:

@@ -177,6 +177,29 @@ def test_a_database_that_is_away_is_told_once_by_each_who_waits_for_it(
         assert server.log().count("the database can't be reached") == 2
 
 
+def test_a_database_that_nobody_asks_is_not_said_to_be_back(
+    mariadb_database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    with (
+        DatabaseProxy(mariadb_database_url) as proxy,
+        instance(proxy.url, redis_url, tmp_path),
+        running_server(tmp_path) as server,
+    ):
+        admin = new_admin()
+        project_id = new_project(admin)
+        with Client(server.url, admin.token) as client:
+            client.ask("subscribe", projectId=project_id)
+            proxy.cut()
+            wait_until("both to say so", lambda: server.log().count("the database can't be reached") == 2)
+        with Client(server.url) as silent:
+            assert silent.close_code() == 4401
+        assert "can be reached again" not in server.log()
+        proxy.mend()
+        with Client(server.url, admin.token) as client:
+            client.ask("subscribe", projectId=project_id)
+            wait_until("it to be back", lambda: server.log().count("can be reached again") == 2)
+
+
 def hear_by_stream(client: Client, project_id: str) -> None:
     """Wait for what only the stream carries, while it may not be followed again yet."""
     arrived = threading.Event()
