@@ -182,20 +182,20 @@ class RunGit:
             return ProviderUnavailable(f"git {name}: {output}")
         return ProviderRefused(f"git {name} failed with exit code {code}: {output}", code="git_failed")
 
-    def at_forge(self, arguments: Sequence[str], mirror: Path) -> list[str]:
-        """Run git in this repository of our own with the credential. Retries if the forge rejects the credential.
+    def at_forge(self, arguments: Sequence[str], cwd: Path) -> list[str]:
+        """Run git in this folder of our own with the credential. Retries if the forge rejects the credential.
 
         A busy Gitea sometimes fails to look up the credential's user and answers as to an anonymous client
         (docs/decisions/0009). The command had no effect then.
         """
         for seconds in _RETRY_SECONDS:
             try:
-                return self.run([arguments], mirror, place=None, credential=True)
+                return self.run([arguments], cwd, place=None, credential=True)
             except ProviderRefused as refused:
                 if not any(word in refused.message.lower() for word in _UNKNOWN):
                     raise
             self.cancellation.sleep(seconds)
-        return self.run([arguments], mirror, place=None, credential=True)
+        return self.run([arguments], cwd, place=None, credential=True)
 
     def require_bounded(self, repository: Path, ref: str) -> None:
         """Raise ProviderRefused (`too_large`) if the ref's commit has too many files to check out.

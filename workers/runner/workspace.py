@@ -130,9 +130,10 @@ class Workspace:
         self.remove()
         for directory in (self.directory, self.home, self.session_dir, self.scratch):
             directory.mkdir(mode=0o700, parents=True)
-        init = ["init", "--quiet", "--bare", "--template=", "--initial-branch=main", str(self._mirror)]
-        self._git.run([init], self.directory, place=None)
-        self._fetch()
+        # A fetch would make a file of each branch, of which there is one for each task that ever was: a clone makes one
+        # file of all of them.
+        whole = ["clone", "--quiet", "--bare", "--no-tags", "--no-local", "--template=", "--"]
+        self._git.at_forge([*whole, self.remote.url, str(self._mirror)], self.directory)
         branch = self.remote.branch
         self._git.require_bounded(self._mirror, f"refs/heads/{branch}")
         # Not confined: nobody has changed the configuration of either yet. Without hard links, by which a driver could

@@ -381,9 +381,17 @@ def test_a_clone_that_the_machine_ended_may_be_made_again(
     tmp_path: Path, repository: Path, broken_git: BrokenGit, how: str
 ) -> None:
     workspace = a_workspace(tmp_path / "run", repository)
-    for verb in ("fetch", "clone"):
+    for verb in ("--bare", "--no-checkout"):
         broken_git.end(verb, how, times=1)
         with pytest.raises(CutShort):
             workspace.clone()
     workspace.clone()
     assert workspace.head() == head(repository)
+
+
+def test_the_branches_of_all_tasks_are_there_in_one_file(tmp_path: Path, repository: Path) -> None:
+    git("update-ref", "refs/heads/task-0", "task-1", cwd=repository)
+    workspace = a_workspace(tmp_path / "run", repository)
+    workspace.clone()
+    assert "origin/task-0" in git("branch", "--remotes", cwd=workspace.path)
+    assert [file for file in (workspace.directory / "origin.git/refs/heads").rglob("*") if file.is_file()] == []
