@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,19 @@ from tests.providers.gitea_shop import SHOP, forge, head, server
 __all__ = ["forge", "head", "server"]
 
 COPY = Repository("aiworker", "tea", "project-2")
+
+_KILLED_IMPORT = """
+import os, signal, sys
+from pathlib import Path
+from common.providers.forge.gitea import GiteaForge
+from common.providers.forge.gitea.mirror import Mirror
+from common.values.repository import Repository
+server, token, folder, source = sys.argv[1:]
+Mirror.publish = lambda self, source: os.kill(os.getpid(), signal.SIGKILL)
+forge = GiteaForge(server, token, mirrors=Path(folder), webhook_url="http://x", webhook_secret="s", import_allow=())
+forge.ensure_repository(Repository("aiworker", "tea", "project-2"), default_branch="main", description="",
+                        import_url=source)
+"""
 
 
 @pytest.fixture
@@ -78,6 +94,20 @@ def test_a_private_repository_is_copied_whole_and_stays_as_it_is(
     assert forge.read_head(COPY, "winter") == state.default_head == before["refs/heads/trunk"]
     assert server.model.repos["ada", "tea.house"].refs() == before
     assert server.model.repos["ada", "tea.house"].fields["description"] == "Tea"
+
+
+def test_what_a_killed_import_left_is_removed_by_the_next(
+    forge: GiteaForge, tea: str, server: GiteaDouble, tmp_path: Path
+) -> None:
+    mirrors = tmp_path / "mirrors"
+    arguments = (server.url, server.token, str(mirrors), tea)
+    killed = subprocess.run([sys.executable, "-c", _KILLED_IMPORT, *arguments], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert list(mirrors.rglob("tea.git"))
+
+    forge.ensure_repository(COPY, default_branch="main", description="", import_url=tea)
+
+    assert list(mirrors.rglob("tea.git")) == []
 
 
 def test_branches_in_the_place_of_the_platforms_get_other_names(

@@ -9,16 +9,16 @@ right mark is never changed. The content of a new repository is built on this ma
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from common.errors import ProviderRefused, ProviderUnavailable
+from common.machine.files import make_anew, remove_tree
 from common.names import OWNER_PATTERN
 from common.providers.forge import repositories as building
 from common.providers.forge.gitea.client import Client, Json, at
 from common.providers.forge.gitea.mirror import Mirror
+from common.providers.forge.records import exclusive
 from common.values.repository import Repository
 
 _MARK = re.compile(r"\(AiWorker project ([^\s,()]+)(, being made)?\)$")
@@ -154,15 +154,21 @@ def fill(
     """
     if import_url is None and mirror.read_head(f"refs/heads/{default_branch}") is not None:
         return default_branch
-    mirror.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="making-", dir=mirror.path.parent) as folder:
-        path = Path(folder) / f"{repository.name}.git"
-        building.create(
-            path, repository, default_branch=default_branch, description=description, import_url=import_url,
-            allow=allow, files=files, login=login,
-        )  # fmt: skip
-        mirror.publish(path)
-        return building.head_ref(path).removeprefix("refs/heads/")
+    folder = mirror.path.parent / "making"
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with exclusive(folder.with_name(".making.lock")):
+        # In place of what a killed process left.
+        make_anew(folder)
+        try:
+            path = folder / f"{repository.name}.git"
+            building.create(
+                path, repository, default_branch=default_branch, description=description, import_url=import_url,
+                allow=allow, files=files, login=login,
+            )  # fmt: skip
+            mirror.publish(path)
+            return building.head_ref(path).removeprefix("refs/heads/")
+        finally:
+            remove_tree(folder)
 
 
 def complete(client: Client, repository: Repository, found: Found, *, default_branch: str, description: str) -> None:
