@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from common.providers.forge.gitea import GiteaForge
 from tests.doubles.gitea import Fault, GiteaDouble
 from tests.providers.git_tree import WorkTree, git
 from tests.providers.gitea_shop import SHOP, forge, head, pushed, server, work
+from tests.providers.runtime_contract import until
 
 __all__ = ["forge", "head", "server", "work"]
 
@@ -78,3 +80,21 @@ def test_a_server_that_is_away_costs_no_mirror(
 
     forge.diff(SHOP, base=head, head=new)
     assert mirror.stat().st_ino == known
+
+
+def test_what_a_killed_fetch_left_is_removed_by_the_next(
+    forge: GiteaForge, work: WorkTree, head: str, mirror: Path
+) -> None:
+    command = ["git", "index-pack", "--stdin"]
+    killed = subprocess.Popen(command, cwd=mirror, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    until(lambda: list(mirror.glob("objects/pack/tmp_pack_*")))
+    killed.kill()
+    killed.communicate()
+    git("gc", "--quiet", at=mirror)
+    assert list(mirror.glob("objects/pack/tmp_pack_*"))
+
+    new = work.commit({"b": "b"}, on="task-1")
+    work.push("task-1")
+
+    assert [file.path for file in forge.diff(SHOP, base=head, head=new).files] == ["a", "b"]
+    assert list(mirror.glob("objects/pack/tmp_pack_*")) == []

@@ -130,11 +130,14 @@ def test_what_a_killed_git_left_locked_stops_nobody(supervisor: Supervisor, repo
     (mirror,) = (supervisor.directory / "mirrors").glob("*.git")
     for name in ("config.lock", "packed-refs.lock", "refs/heads/main.lock"):
         (mirror / name).touch()
+    unfinished = mirror / "objects/pack/tmp_pack_a1b2c3"
+    unfinished.write_bytes(b"PACK")
     supervisor.start_again()
 
     supervisor.runtime.ensure_app(APP, repository.web_app("v2"))
     state = settled(supervisor.runtime, APP, "v2")
     assert state.phase is AppPhase.LIVE, state.reason
+    assert not unfinished.exists()
 
 
 def test_a_remembered_port_that_another_program_took_is_replaced(

@@ -15,7 +15,7 @@ from common.machine import git_trees
 from common.machine.children import kill_group
 from common.machine.files import remove_tree
 from common.machine.git_limits import leash, met_limit, was_cut_short
-from common.machine.git_locks import forget_locks
+from common.machine.git_locks import forget_locks, forget_unfinished
 from common.machine.log_files import OutputTail
 from common.values.check import Overlay
 from common.values.repository import Source
@@ -55,7 +55,7 @@ class Checkouts:
         self._directory = directory
         self._locks: dict[str, asyncio.Lock] = {}
         self._unlocked: set[str] = set()
-        """Projects whose mirror has no lock file of a killed git."""
+        """Projects whose mirror has nothing of a killed git."""
 
     def objects(self, project_id: str) -> Path:
         """The folder of the mirror that holds the objects of the project's checkouts."""
@@ -93,9 +93,9 @@ class Checkouts:
             await _lay_over(inside, to, overlay)
 
     async def _ensure_mirror(self, project_id: str, mirror: Path) -> None:
-        """Create the mirror, if needed, and remove lock files of a killed git. The caller holds the project's lock."""
+        """Create the mirror, if needed, and remove what a killed git left. The caller holds the project's lock."""
         if mirror.exists() and project_id not in self._unlocked:
-            await asyncio.to_thread(forget_locks, mirror)
+            await asyncio.to_thread(_forget_killed, mirror)
         elif not mirror.exists():
             new = mirror.with_suffix(".new")
             await asyncio.to_thread(remove_or_log, new)
@@ -169,8 +169,8 @@ async def _has(mirror: Path, commit: str) -> bool:
 
 
 async def _git(*arguments: str, source: Source | None = None, inside: Path | None = None, given: bytes = b"") -> None:
-    """Run git. Raises CheckoutFailed with the last line of its output. inside: the repository whose lock files to
-    remove before a retry. given: its standard input.
+    """Run git. Raises CheckoutFailed with the last line of its output. inside: the repository in which to remove
+    what it left before a retry. given: its standard input.
 
     After CutShort (a signal, a full disk) it is tried again up to three times: that is no fault of the commit.
     """
@@ -181,7 +181,7 @@ async def _git(*arguments: str, source: Source | None = None, inside: Path | Non
         except CutShort:
             await asyncio.sleep(delay)
             if inside is not None:
-                await asyncio.to_thread(forget_locks, inside)
+                await asyncio.to_thread(_forget_killed, inside)
     await _git_once(*arguments, source=source, given=given)
 
 
@@ -221,6 +221,12 @@ async def _git_once(*arguments: str, source: Source | None, given: bytes) -> Non
     if cut := was_cut_short(code, text):
         raise CutShort(f"git {cut}: {why}")
     raise GitRefused(why)
+
+
+def _forget_killed(repository: Path) -> None:
+    """Remove what a killed git left. No git process may be running there."""
+    forget_locks(repository)
+    forget_unfinished(repository)
 
 
 async def _error_output(process: asyncio.subprocess.Process) -> bytes:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from common.errors import ProviderRefused, ProviderUnavailable
+from common.machine.git_locks import forget_abandoned
 from common.names import OWNER_PATTERN, RECEIPTS_REF, SHA_PATTERN
 from common.providers.forge import changes, credentials, git, history, merges, notes, pulls, repositories
 from common.providers.forge.diffs import read_diff
@@ -344,7 +345,9 @@ class BareForge:
         return credentials.ensure(_credentials(path), branch=branch, run_id=run_id)
 
     def delete_credential(self, repository: Repository, *, run_id: str) -> bool:
-        credentials.delete(_credentials(self._open(repository)), run_id=run_id)
+        path = self._open(repository)
+        credentials.delete(_credentials(path), run_id=run_id)
+        forget_abandoned(path)
         return True
 
     def check_credential(self, repository: Repository, username: str, password: str) -> str | None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import ProviderUnavailable
+from common.machine.git_locks import UNFINISHED
 from common.providers.forge import git
 
 CHECK_SECONDS = 600.0
@@ -95,9 +96,7 @@ def object_files(repository: PinnedRepository) -> Iterator[tuple[str, Path]]:
 def _is_passing(name: str) -> bool:
     """Whether it is a file that git is still writing, or one that git can make anew."""
     parts = name.split("/")
-    return any(part.startswith(("tmp_", "incoming-", ".tmp")) for part in parts) or (
-        any(part.startswith(_DERIVED) for part in parts)
-    )
+    return any(part.startswith((*UNFINISHED, *_DERIVED)) for part in parts)
 
 
 def _walk(path: Path, *, but: str = "") -> Iterator[str]:

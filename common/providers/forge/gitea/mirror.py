@@ -16,7 +16,7 @@ import structlog
 
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.machine.git_environment import basic_authorization
-from common.machine.git_locks import forget_locks
+from common.machine.git_locks import forget_locks, forget_unfinished
 from common.machine.locks import locked
 from common.names import SHA_PATTERN
 from common.providers.forge import git, history
@@ -109,8 +109,9 @@ class Mirror:
         """Fetch all branches, tags, pull requests and notes of the server; creates the mirror if needed."""
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with locked(self.path.parent / f".{self.path.stem}.lock"):
-            # Only the holder of this lock writes here: remaining git lock files are those of a killed git.
+            # Only the holder of this lock writes here: these are those of a killed git, as of one that took too long.
             forget_locks(self.path)
+            forget_unfinished(self.path)
             if not self.path.exists():
                 self._make_empty().rename(self.path)
             try:
