@@ -54,7 +54,11 @@ def read_tests(task_id: str, *, by: Caller) -> TestsOfTask:
         return TestsOfTask(None, "no tests were run")
     report = tested.read_report_of_proof(check)
     if report is None:
-        return TestsOfTask(check.commit, "there is no report of this commit for the project's present commands")
+        return TestsOfTask(
+            check.commit,
+            "there is no report of this commit for the project's present commands; reports are deleted after "
+            f"{tested.KEPT_DAYS} days",
+        )
     return TestsOfTask(check.commit, report.problem, report.tests)
 
 

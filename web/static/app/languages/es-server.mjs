@@ -664,8 +664,8 @@ export const TEXTS = {
   "given up after {attempts}{losses} lost runs; the last one: {reason}":
     "abandonada tras {attempts}{losses} ejecuciones perdidas; la última: {reason}",
   "no tests were run": "no se ejecutó ninguna prueba",
-  "there is no report of this commit for the project's present commands":
-    "no hay informe de este commit para los comandos actuales del proyecto",
+  "there is no report of this commit for the project's present commands; reports are deleted after {KEPT_DAYS} days":
+    "no hay informe de este commit para los comandos actuales del proyecto; los informes se borran a los {KEPT_DAYS} días",
   "the newest proof of task {id} names no lost tests":
     "la última verificación de la tarea {id} no nombra pruebas perdidas",
   "{strange} is not among the lost tests of the newest proof":

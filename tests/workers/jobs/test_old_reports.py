@@ -1,0 +1,42 @@
+"""Reports of tests that were deleted for their age: what is said of them, and what the next proof does."""
+
+from __future__ import annotations
+
+import sys
+from datetime import timedelta
+
+from sqlalchemy import update
+
+from common.models import Task, TestedCommit
+from common.services.tasks import losses, tested
+from common.transaction import Transaction, transactional
+from tests.workers.platform import Platform
+
+FILES = {"tests/test_page.py": "def test_page():\n    assert True\n"}
+PYTEST = f"PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 {sys.executable} -m pytest -q -p no:cacheprovider"
+
+
+@transactional
+def _age(tx: Transaction) -> None:
+    tx.session.execute(update(TestedCommit).values(at=tx.now() - timedelta(days=tested.KEPT_DAYS, minutes=1)))
+
+
+def test_a_reader_is_told_how_long_they_are_kept_and_the_commit_below_is_tested_again(plain_platform: Platform) -> None:
+    platform = plain_platform
+    project = platform.project(FILES, test_command=PYTEST)
+    task = platform.task(project)
+    sha = platform.work(task, {"more": "x\n"})
+    assert losses.read_tests(task.id, by=platform.max).problem is None
+    _age()
+
+    tested.purge_reports()
+
+    assert platform.all(TestedCommit) == []
+    found = losses.read_tests(task.id, by=platform.max)
+    assert (found.commit_sha, found.tests) == (sha, ())
+    assert found.problem is not None
+    assert found.problem.endswith("; reports are deleted after 90 days")
+    later = platform.task(project)
+    platform.work(later, {"again": "x\n"})
+    assert platform.get(Task, later.id).state == "ready_to_test"
+    assert len(platform.all(TestedCommit)) == 2
