@@ -325,10 +325,11 @@ def _faults() -> tuple[type[Exception], ...]:
 
 
 def _cut(answer: requests.Response) -> None:
-    """Close the connection, also under a read that waits."""
+    """Close the connection, also under a read that waits: it ends, and what has been reading closes the rest."""
     with suppress(OSError, ValueError, RuntimeError):
         answer.raw.shutdown()
-    with suppress(OSError, ValueError):
+    # RuntimeError: a read waits in the buffer that is to be closed.
+    with suppress(OSError, ValueError, RuntimeError):
         answer.raw.close()
 
 

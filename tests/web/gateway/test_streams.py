@@ -294,6 +294,29 @@ def test_a_call_under_way_is_recorded_before_the_process_ends(plain_agent: Runni
     assert str(call.error).startswith("the platform was stopped")
 
 
+@pytest.mark.parametrize(
+    "script",
+    [
+        Script([SONNET.whole[:50]], length=len(SONNET.whole), fault="silence"),
+        Script([], fault="silence"),
+    ],
+    ids=["in JSON", "without a beginning"],
+)
+def test_all_calls_under_way_are_recorded_before_the_process_ends(plain_agent: RunningAgent, script: Script) -> None:
+    plain_agent.provider("anthropic")
+    plain_agent.upstream.script = script
+    with serving() as server, contextlib.ExitStack() as callers:
+        for _ in range(3):
+            callers.enter_context(server.asked(plain_agent))
+        wait_until("the answers to have begun", lambda: plain_agent.upstream.begun == 3)
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(PATIENCE_SECONDS) == 0
+
+    calls = all_of(ModelCall)
+    assert [call.status for call in calls] == [200] * 3
+    assert all(str(call.error).startswith("the platform was stopped") for call in calls)
+
+
 def test_a_call_without_an_answer_yet_is_recorded_before_the_process_ends(plain_agent: RunningAgent) -> None:
     plain_agent.provider("anthropic")
     plain_agent.upstream.script = Script([SONNET.whole], head_gate=threading.Event())

@@ -45,14 +45,16 @@ class Script:
 
 
 class Upstream:
-    """The provider. `script` may be exchanged between requests. hung_up: a client closed its connection early."""
+    """The provider. `script` may be exchanged between requests. hung_up: a client closed its connection early. begun:
+    how many answers have sent all that comes before a fault or the end.
+    """
 
     def __init__(self, listener: socket.socket) -> None:
         self.asked: list[Asked] = []
         self.script = Script()
         self.hung_up = threading.Event()
         self.is_over = threading.Event()
-        self.connections = 0
+        self.connections = self.begun = 0
         self._listener = listener
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
 
@@ -99,6 +101,7 @@ class Upstream:
             if number == 1 and script.gate is not None and not self._wait(client, script.gate):
                 return False
             _send(client, piece if script.length is not None else b"%x\r\n%b\r\n" % (len(piece), piece), script)
+        self.begun += 1
         if script.fault == "malformed":
             client.sendall(b"no length\r\n")
         if script.fault == "silence":
