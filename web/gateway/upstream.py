@@ -6,6 +6,7 @@ import functools
 import hashlib
 import http.cookiejar
 import os
+import re
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
@@ -46,6 +47,10 @@ _HELD_BACK = frozenset(
     }
 )
 """Headers of an answer that are about the provider's connection or its site."""
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[ \t\x21-\x7e\x80-\xff]*")
+"""What HTTP allows (RFC 9110, 5.1 and 5.5), and gunicorn sends. Providers, and proxies before them, send more."""
 
 
 class UpstreamFault(Exception):
@@ -111,13 +116,20 @@ def is_passed(name: str) -> bool:
 
 
 def headers_for_caller(answer: requests.Response, secret: str | None) -> list[tuple[str, str]]:
-    """The headers of the answer that the caller gets. A header that repeats the key is left out."""
+    """The headers of the answer that the caller gets. A header that repeats the key, or that HTTP does not allow, is
+    left out. Content-Length is the one by which the body is read: there is none for a body in chunks.
+    """
     named = {name.strip().lower() for name in answer.headers.get("Connection", "").split(",")}
-    return [
+    kept = [
         (name, value)
         for name, value in answer.headers.items()
-        if name.lower() not in _HELD_BACK | named and not (secret and secret in value)
+        if name.lower() not in _HELD_BACK | named | {"content-length"}
+        and not (secret and secret in value)
+        and _HEADER_NAME.fullmatch(name)
+        and _HEADER_VALUE.fullmatch(value)
     ]
+    length = answer.raw.length_remaining if "Content-Length" in answer.headers else None
+    return kept if length is None else [*kept, ("Content-Length", str(length))]
 
 
 def own_via() -> str:

@@ -1,0 +1,50 @@
+"""What a provider's answer says of itself that does not fit it, or that HTTP does not allow."""
+
+from __future__ import annotations
+
+import pytest
+
+from common.models.spend import ModelCall
+from tests.e2e.instance import wait_until
+from tests.web.gateway.answers import FORMATS
+from tests.web.gateway.conftest import RunningAgent
+from tests.web.gateway.test_streams import serving, the_call
+from tests.web.gateway.upstream import Script
+from tests.web.world import all_of
+
+SONNET = FORMATS["anthropic"]
+WHOLE = len(SONNET.whole)
+STREAM = b"".join(SONNET.stream)
+
+
+@pytest.mark.parametrize("length", ["10", "99999", "none"])
+def test_a_length_beside_chunks_is_none(plain_agent: RunningAgent, length: str) -> None:
+    plain_agent.provider("anthropic")
+    plain_agent.upstream.script = Script(
+        SONNET.stream, content_type="text/event-stream", headers={"Content-Length": length}
+    )
+    with serving() as server, server.called(plain_agent) as answer:
+        assert (answer.status, answer.read(), answer.getheader("Content-Length")) == (200, STREAM, None)
+        assert the_call().output_tokens == SONNET.count.output
+
+
+@pytest.mark.parametrize(
+    ("headers", "kept"),
+    [
+        ({"content-length": str(WHOLE)}, {"Content-Length": str(WHOLE)}),
+        ({"X-Trace": "a\x01b", "X-City": "Z\u00fcrich"}, {"X-Trace": None}),
+        ({"X(Trace)": "a", "Request-Id": "r"}, {"X(Trace)": None, "Request-Id": "r"}),
+    ],
+    ids=["two lengths", "a value", "a name"],
+)
+def test_a_header_that_is_not_allowed_is_left_out(
+    plain_agent: RunningAgent, headers: dict[str, str], kept: dict[str, str | None]
+) -> None:
+    plain_agent.provider("anthropic")
+    plain_agent.upstream.script = Script([SONNET.whole], length=WHOLE, headers=headers)
+    with serving() as server:
+        for number in (1, 2):
+            with server.called(plain_agent) as answer:
+                assert (answer.status, answer.read()) == (200, SONNET.whole)
+                assert {name: answer.getheader(name) for name in kept} == kept
+            wait_until("it to be recorded", lambda expected=number: len(all_of(ModelCall)) == expected)
