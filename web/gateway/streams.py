@@ -193,8 +193,9 @@ class Answer:
                     chunk, held = held + chunk[:-1], chunk[-1:]
                 if chunk:
                     yield chunk
-                chunk = read()
-            fault = None
+                chunk = read() if self._stopped is None else b""
+            # Where the end of the connection ends an answer, one that was stopped looks whole.
+            fault = self._stopped
         except _faults() as error:
             fault = self._fault_of(error)
         if fault is None:
@@ -218,9 +219,9 @@ class Answer:
         self._at_end = call
 
     def stop(self, reason: str) -> None:
-        """End the answer now, as if the provider had ended it."""
+        """End the answer now, as if the provider had ended it. What reads it closes the connection."""
         self._stopped = reason
-        _cut(self._answer)
+        _end_reads(self._answer)
 
     @property
     def _is_read_on(self) -> bool:
@@ -280,7 +281,7 @@ class Answer:
     def _cut_for_nobody(self) -> None:
         # Once it is over, its connection may serve another call.
         if not self._is_over:
-            _cut(self._answer)
+            self.stop(CALLER_GONE)
 
     def _fault_of(self, error: Exception) -> str:
         if self._stopped is not None:
@@ -325,12 +326,17 @@ def _faults() -> tuple[type[Exception], ...]:
 
 
 def _cut(answer: requests.Response) -> None:
-    """Close the connection, also under a read that waits: it ends, and what has been reading closes the rest."""
-    with suppress(OSError, ValueError, RuntimeError):
-        answer.raw.shutdown()
-    # RuntimeError: a read waits in the buffer that is to be closed.
+    """Close the connection."""
+    _end_reads(answer)
+    # RuntimeError: the beginning is still looked at, so that the buffer can't be closed.
     with suppress(OSError, ValueError, RuntimeError):
         answer.raw.close()
+
+
+def _end_reads(answer: requests.Response) -> None:
+    """Have a read that waits end, and all later ones. To close it meanwhile would break what reads."""
+    with suppress(OSError, ValueError, RuntimeError):
+        answer.raw.shutdown()
 
 
 def _milliseconds(since: float) -> int:

@@ -299,8 +299,9 @@ def test_a_call_under_way_is_recorded_before_the_process_ends(plain_agent: Runni
     [
         Script([SONNET.whole[:50]], length=len(SONNET.whole), fault="silence"),
         Script([], fault="silence"),
+        Script(SONNET.stream[:1], content_type=SSE, headers={"Connection": "close"}, fault="silence"),
     ],
-    ids=["in JSON", "without a beginning"],
+    ids=["in JSON", "without a beginning", "on a connection of its own"],
 )
 def test_all_calls_under_way_are_recorded_before_the_process_ends(plain_agent: RunningAgent, script: Script) -> None:
     plain_agent.provider("anthropic")
