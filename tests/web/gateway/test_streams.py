@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -22,6 +23,7 @@ from common.models.spend import ModelCall
 from tests.e2e.instance import wait_until
 from tests.patience import PATIENCE_SECONDS
 from tests.servers import ROOT
+from tests.tls import make_certificate, tls_in_front_of
 from tests.web.gateway.answers import FORMATS, Format
 from tests.web.gateway.conftest import RunningAgent
 from tests.web.gateway.upstream import Script
@@ -294,6 +296,8 @@ def test_a_call_under_way_is_recorded_before_the_process_ends(plain_agent: Runni
     assert str(call.error).startswith("the platform was stopped")
 
 
+@pytest.mark.usefixtures("no_named_certificates")
+@pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize(
     "script",
     [
@@ -303,10 +307,18 @@ def test_a_call_under_way_is_recorded_before_the_process_ends(plain_agent: Runni
     ],
     ids=["in JSON", "without a beginning", "on a connection of its own"],
 )
-def test_all_calls_under_way_are_recorded_before_the_process_ends(plain_agent: RunningAgent, script: Script) -> None:
-    plain_agent.provider("anthropic")
+def test_all_calls_under_way_are_recorded_before_the_process_ends(
+    plain_agent: RunningAgent, script: Script, scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plain_agent.upstream.script = script
-    with serving() as server, contextlib.ExitStack() as callers:
+    with contextlib.ExitStack() as callers:
+        url = plain_agent.upstream.url
+        if scheme == "https":
+            own = make_certificate(tmp_path)
+            url = f"https://127.0.0.1:{callers.enter_context(tls_in_front_of(urlsplit(url).port or 0, own))}"
+            monkeypatch.setenv("SSL_CERT_FILE", str(own.certificate))
+        plain_agent.provider("anthropic", base_url=url)
+        server = callers.enter_context(serving())
         for _ in range(3):
             callers.enter_context(server.asked(plain_agent))
         wait_until("the answers to have begun", lambda: plain_agent.upstream.begun == 3)
