@@ -155,14 +155,20 @@ def test_events_arrive_while_redis_is_frozen(sqlite_database_url: str, own_redis
             hear_by_stream(client, project_id)
 
 
+@contextlib.contextmanager
+def a_database_to_lose(url: str, redis_url: str, data_dir: Path) -> Iterator[tuple[DatabaseProxy, Server]]:
+    with (
+        DatabaseProxy(url) as proxy,
+        instance(proxy.url, redis_url, data_dir),
+        running_server(data_dir) as server,
+    ):
+        yield proxy, server
+
+
 def test_a_database_that_is_away_is_told_once_by_each_who_waits_for_it(
     mariadb_database_url: str, redis_url: str, tmp_path: Path
 ) -> None:
-    with (
-        DatabaseProxy(mariadb_database_url) as proxy,
-        instance(proxy.url, redis_url, tmp_path),
-        running_server(tmp_path) as server,
-    ):
+    with a_database_to_lose(mariadb_database_url, redis_url, tmp_path) as (proxy, server):
         admin = new_admin()
         project_id = new_project(admin)
         with Client(server.url, admin.token) as client:
@@ -180,11 +186,7 @@ def test_a_database_that_is_away_is_told_once_by_each_who_waits_for_it(
 def test_a_database_that_nobody_asks_is_not_said_to_be_back(
     mariadb_database_url: str, redis_url: str, tmp_path: Path
 ) -> None:
-    with (
-        DatabaseProxy(mariadb_database_url) as proxy,
-        instance(proxy.url, redis_url, tmp_path),
-        running_server(tmp_path) as server,
-    ):
+    with a_database_to_lose(mariadb_database_url, redis_url, tmp_path) as (proxy, server):
         admin = new_admin()
         project_id = new_project(admin)
         with Client(server.url, admin.token) as client:
