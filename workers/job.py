@@ -249,7 +249,7 @@ def _set_up_logs(**_arguments: object) -> None:
 
 
 def _is_of_use(record: logging.LogRecord) -> bool:
-    """Not so what Celery says each time that Redis goes away: messages of running tasks come back by themselves.
+    """False for Celery's warning, each time that Redis goes away, that messages of running tasks come back.
 
     They do not here. Celery shows such warnings whatever the filters of `warnings` say.
     """

@@ -109,7 +109,7 @@ class Mirror:
         """Fetch all branches, tags, pull requests and notes of the server; creates the mirror if needed."""
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with locked(self.path.parent / f".{self.path.stem}.lock"):
-            # Only the holder of this lock writes here: these are those of a killed git, as of one that took too long.
+            # Only the holder of this lock writes here: what is left is of a git that was killed, or took too long.
             forget_locks(self.path)
             forget_unfinished(self.path)
             if not self.path.exists():
