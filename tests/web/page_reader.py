@@ -23,6 +23,28 @@ _KEEP_MESSAGES = """shown => {
   window.setTimeout = (act, ms, ...rest) => begin(act, shown.includes(ms) ? 2 ** 31 - 1 : ms, ...rest);
 }"""
 """A message that the page shows for some seconds stays: a busy machine may take longer to look at it."""
+_SOON_MS = 300
+"""The page waits at most this long for more events before it reads what they tell of."""
+_COUNT_PLANNED = """soon => {
+  const planned = new Set();
+  const { setTimeout: begin, clearTimeout: end } = window;
+  window.setTimeout = (act, ms, ...rest) => {
+    if (!(ms <= soon)) return begin(act, ms, ...rest);
+    const id = begin(() => {
+      planned.delete(id);
+      act(...rest);
+    }, ms);
+    planned.add(id);
+    return id;
+  };
+  window.clearTimeout = id => {
+    planned.delete(id);
+    end(id);
+  };
+  window.planned = planned;
+}"""
+"""What the page will do within `soon` milliseconds: the set `planned`."""
+_DRAWN = "() => new Promise(done => requestAnimationFrame(() => setTimeout(() => done(planned.size))))"
 _SIGN_IN = "tokens => localStorage.setItem('aiworker.session', JSON.stringify(tokens))"
 
 
@@ -34,6 +56,7 @@ class PageReader:
         self._context = browser.new_context(viewport={"width": 1280, "height": 800})
         self._context.set_default_timeout(PATIENCE_MS)
         self._context.add_init_script(f"({_KEEP_MESSAGES})({_MESSAGE_MS})")
+        self._context.add_init_script(f"({_COUNT_PLANNED})({_SOON_MS})")
         self.page: Page = self.new_tab()
         self._asked: set[Request] = set()
         self.page.on("request", lambda request: self._asked.add(request))
@@ -67,11 +90,11 @@ class PageReader:
         self.page.evaluate(act, message)
 
     def settle(self) -> None:
-        """Wait until nothing is asked for any more, and what was answered is drawn."""
+        """Wait until nothing is asked for or about to be, and what was answered is drawn."""
         quiet = 0
         while quiet < 2:
-            self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
-            quiet = 0 if self._asked else quiet + 1
+            planned = self.page.evaluate(_DRAWN)
+            quiet = 0 if self._asked or planned else quiet + 1
 
     def close(self) -> None:
         self._context.close()

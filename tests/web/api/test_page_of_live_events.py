@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Request, Route, expect
 
 from common.models import Project
 from common.states import Role
@@ -104,6 +104,22 @@ def test_an_agent_that_somebody_removes_is_not_shown_as_if_it_were_there(
 
     expect(reader.see("agent-drain")).to_have_count(0)
     expect(reader.page.get_by_role("alert")).to_contain_text("There is no such thing")
+
+
+def test_a_page_at_rest_has_read_what_its_events_told_of(reader: PageReader, plain_world: World) -> None:
+    """Of the tests' own `settle`."""
+    project = plain_world.project()
+    feed = LiveFeed(reader.page)
+    reader.open(f"#/projects/{project.id}/deployments")
+    expect(reader.see("live-status").first).to_have_attribute("data-state", "on")
+    reader.settle()
+    asked: list[Request] = []
+    reader.page.on("request", lambda request: asked.append(request))
+
+    feed.tell("deploy:status", project.id, feed.SEQ + 1)
+    reader.settle()
+
+    assert any("/deployments?" in request.url for request in asked)
 
 
 def test_a_lost_connection_covers_no_button(reader: PageReader, plain_world: World) -> None:

@@ -151,7 +151,7 @@ def test_a_role_that_another_administrator_gave_is_shown_and_told_before_it_is_r
 
     row.get_by_role("button", name="Edit").click()
     ada.see("user-role").select_option("viewer")
-    # Otherwise a list that is being read may bring the next role before the form asks for it.
+    # Otherwise a list that is read may bring the next role before the form asks for it.
     ada.settle()
     put(User, eve.id, role=Role.ADMIN)
     ada.see("user-save").click()
