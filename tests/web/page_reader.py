@@ -23,6 +23,14 @@ _KEEP_MESSAGES = """shown => {
   window.setTimeout = (act, ms, ...rest) => begin(act, shown.includes(ms) ? 2 ** 31 - 1 : ms, ...rest);
 }"""
 """A message that the page shows for some seconds stays: a busy machine may take longer to look at it."""
+_STOP_REGULAR_READS = """rare => {
+  const begin = window.setInterval;
+  window.setInterval = (act, ms, ...rest) => begin(act, ms >= rare ? 2 ** 31 - 1 : ms, ...rest);
+}"""
+_RARE_MS = 4000
+"""What the page does this seldom or less it does only where a test sets its clock: on a busy machine it might be due
+amid a test's steps.
+"""
 _SOON_MS = 300
 """The page waits at most this long for more events before it reads what they tell of."""
 _COUNT_PLANNED = """soon => {
@@ -56,6 +64,7 @@ class PageReader:
         self._context = browser.new_context(viewport={"width": 1280, "height": 800})
         self._context.set_default_timeout(PATIENCE_MS)
         self._context.add_init_script(f"({_KEEP_MESSAGES})({_MESSAGE_MS})")
+        self._context.add_init_script(f"({_STOP_REGULAR_READS})({_RARE_MS})")
         self._context.add_init_script(f"({_COUNT_PLANNED})({_SOON_MS})")
         self.page: Page = self.new_tab()
         self._asked: set[Request] = set()

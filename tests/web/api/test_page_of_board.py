@@ -114,10 +114,12 @@ def test_a_run_at_work_is_not_said_to_be_prepared(reader: PageReader, plain_worl
     put(Task, task.id, phase_="working")
     run = a_live_run(task)
     put(Run, run.id, state_="preparing")
+    reader.page.clock.install()
     reader.open(f"#/projects/{project.id}/tasks/{task.id}")
     expect(reader.see("run-state")).to_have_text("Preparing")
 
     put(Run, run.id, state_="running")
+    reader.page.clock.run_for(4000)
 
     expect(reader.see("run-state")).to_have_text("Running")
 
