@@ -1,12 +1,17 @@
-"""Sends requests with a time limit for each piece of a body instead of one for all of it.
+"""Sends requests with a time limit for each piece of a body instead of one for all of it, and finds their answers.
 
 urllib3 leaves the limit for connecting on the socket while it sends, and a socket's limit holds for all that is handed
 to it at once: on a slow connection, the receiver of a large request would seem to be out of reach.
+
+http.client takes every informational answer but 100 for the answer itself. The connection would be used again, and the
+next request on it, which may be another run's, would get the answer of this one.
 """
 
 from __future__ import annotations
 
+import http.client
 from collections.abc import Iterator
+from http import HTTPStatus
 
 import requests
 import urllib3
@@ -32,7 +37,21 @@ class Body:
             yield self._content[at : at + PIECE_BYTES]
 
 
+class _Response(http.client.HTTPResponse):
+    def _read_status(self) -> tuple[str, int, str]:
+        """The version, status and reason of the final answer. What comes before it is left out (RFC 9110, 15.2)."""
+        while True:
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            if status == HTTPStatus.SWITCHING_PROTOCOLS:
+                # Nobody asks for that, and what follows is not HTTP.
+                raise http.client.BadStatusLine(f"{version} {status} {reason}")
+            if not 100 <= status < 200:
+                return version, status, reason
+            http.client.parse_headers(self.fp)
+
+
 class _Connection(HTTPConnection):
+    response_class = _Response
     _seconds: float | None = None
 
     def request(self, method: str, url: str, body: object = None, headers: object = None, **options: bool) -> None:

@@ -48,3 +48,31 @@ def test_a_header_that_is_not_allowed_is_left_out(
                 assert (answer.status, answer.read()) == (200, SONNET.whole)
                 assert {name: answer.getheader(name) for name in kept} == kept
             wait_until("it to be recorded", lambda expected=number: len(all_of(ModelCall)) == expected)
+
+
+@pytest.mark.parametrize("status", [100, 102, 103])
+def test_an_informational_answer_is_not_the_answer(plain_agent: RunningAgent, status: int) -> None:
+    """Else the next call on the connection would get the answer of this one."""
+    plain_agent.provider("anthropic")
+    interim = f"HTTP/1.1 {status} Wait\r\nLink: </a>\r\n\r\n".encode()
+    plain_agent.upstream.script = Script([SONNET.whole], interim=interim * 2)
+    first = plain_agent.call(SONNET)
+    plain_agent.upstream.script = Script([b"{}"], interim=interim)
+    second = plain_agent.call(SONNET)
+
+    assert (first.status_code, first.data, first.headers.get("Link")) == (200, SONNET.whole, None)
+    assert (second.status_code, second.data) == (200, b"{}")
+    assert plain_agent.upstream.connections == 1
+    assert plain_agent.calls()[0].output_tokens == SONNET.count.output
+
+
+def test_an_answer_in_another_protocol_is_no_answer(plain_agent: RunningAgent) -> None:
+    plain_agent.provider("anthropic")
+    plain_agent.upstream.script = Script([], status=101)
+
+    reply = plain_agent.call(SONNET)
+
+    assert reply.status_code == 502
+    (call,) = plain_agent.calls()
+    assert (call.status, call.input_tokens) == (0, 0)
+    assert "can't be reached" in str(call.error)

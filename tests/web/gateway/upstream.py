@@ -26,10 +26,10 @@ class Asked:
 @dataclass
 class Script:
     """How the next requests are answered. pieces: each is sent as a chunk of its own. gate: waited for after the first
-    piece. head_gate: waited for before the answer begins. fault: `half`: the connection ends in the middle; `silence`:
-    nothing more comes; `malformed`: a chunk without a length; `two`: a second answer follows. length: announced,
-    instead of sending chunks. is_bytewise: each byte is sent by itself. pause: called before each READ_BYTES of a
-    request are read.
+    piece. interim: sent before all else. head_gate: waited for before the answer begins. fault: `half`: the connection
+    ends in the middle; `silence`: nothing more comes; `malformed`: a chunk without a length; `two`: a second answer
+    follows. length: announced, instead of sending chunks. is_bytewise: each byte is sent by itself. pause: called
+    before each READ_BYTES of a request are read.
     """
 
     pieces: Sequence[bytes] = (b"{}",)
@@ -37,6 +37,7 @@ class Script:
     content_type: str = "application/json"
     headers: dict[str, str] = field(default_factory=dict)
     gate: threading.Event | None = None
+    interim: bytes = b""
     head_gate: threading.Event | None = None
     fault: str = ""
     length: int | None = None
@@ -91,6 +92,7 @@ class Upstream:
 
     def _answer(self, client: socket.socket, script: Script) -> bool:
         """Whether the connection can be used again."""
+        client.sendall(script.interim)
         if script.head_gate is not None and not self._wait(client, script.head_gate):
             return False
         framing = {"Transfer-Encoding": "chunked"} if script.length is None else {"Content-Length": str(script.length)}
