@@ -23,11 +23,14 @@ PIECE_BYTES = 2**16
 
 
 class Body:
-    """A request's body. seconds: how long the other side may take none of it before ReadTimeoutError is raised."""
+    """A request's body. seconds: how long the other side may take none of it before ReadTimeoutError is raised.
+    is_sent: all of it has been handed to the connection.
+    """
 
     def __init__(self, content: bytes, seconds: float) -> None:
         self._content = content
         self.seconds = seconds
+        self.is_sent = False
 
     def __len__(self) -> int:
         return len(self._content)
@@ -35,6 +38,7 @@ class Body:
     def __iter__(self) -> Iterator[bytes]:
         for at in range(0, len(self._content), PIECE_BYTES):
             yield self._content[at : at + PIECE_BYTES]
+        self.is_sent = True
 
 
 class _Response(http.client.HTTPResponse):

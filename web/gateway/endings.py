@@ -86,11 +86,14 @@ class Watch:
 class CutOff(BaseException):
     """Raised where a call waits for its answer to begin. A BaseException like gevent.Timeout, so no `except Exception`
     catches it.
+
+    is_sent: the provider may have the whole request; False: it has worked on nothing.
     """
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.is_sent = True
 
 
 class Opening:

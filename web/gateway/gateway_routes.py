@@ -208,8 +208,8 @@ def _asked(call: Call, endpoint: Endpoint, sent: Request, tries: Tries, route: R
     except CutOff as cut:
         log.warning("a model call was cut off", run=call.access.run_id, provider=provider.name, reason=cut.reason)
         if answer is None:
-            # The provider may have worked on it for minutes.
-            call.end(0, Usage(), cut.reason)
+            # The provider may have worked on it for minutes, if it has the request.
+            call.end(0, Usage() if cut.is_sent else None, cut.reason)
         else:
             answer.close()
             call.end(answer.status_code, error=cut.reason)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from common.machine.late_modules import late_module
 from common.settings import settings
+from web.gateway.endings import CutOff
 from web.gateway.model_apis import credentials, upstream_url
 
 if TYPE_CHECKING:
@@ -91,6 +92,9 @@ def open_call(provider: ModelProvider, request: Request, *, silence_seconds: flo
             request.method, url, data=body, headers=headers, stream=True, allow_redirects=False,
             timeout=(CONNECT_SECONDS, silence_seconds), **_way_out(provider.base_url),
         )  # fmt: skip
+    except CutOff as cut:
+        cut.is_sent = body is None or body.is_sent
+        raise
     except requests.Timeout as error:
         raise UpstreamFault(504, f"The model provider {provider.name} did not answer in time") from error
     except requests.exceptions.SSLError as error:

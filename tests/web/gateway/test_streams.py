@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -127,6 +127,20 @@ def test_a_caller_that_hangs_up_before_its_answer_begins_ends_the_providers_work
         call = the_call()
     assert (call.status, call.input_tokens, call.output_tokens) == (0, len(SONNET.request) // 4, 0)
     assert str(call.error).startswith("the caller closed the connection; ")
+
+
+def test_a_request_that_its_provider_does_not_have_yet_costs_nothing(agent: RunningAgent) -> None:
+    """It may be large, and its tokens would use up a cap."""
+    large = replace(SONNET, request=SONNET.request[:-1] + b" " * 30_000_000 + b"}")
+    agent.provider("anthropic")
+    agent.upstream.script = Script(pause=agent.upstream.is_over.wait)
+    with serving() as server:
+        with server.asked(agent, large):
+            wait_until("the provider to be called", lambda: agent.upstream.connections == 1)
+
+        call = the_call()
+    assert (call.status, call.input_tokens, call.cost_usd) == (0, 0, 0)
+    assert call.error == "the caller closed the connection"
 
 
 def test_calls_that_were_given_up_leave_room_for_others(plain_agent: RunningAgent) -> None:
