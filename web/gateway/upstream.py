@@ -49,6 +49,9 @@ _HELD_BACK = frozenset(
 )
 """Headers of an answer that are about the provider's connection or its site."""
 
+_WITHOUT_CONTENT = frozenset({204, 304})
+"""Statuses whose answers have no body (RFC 9112, 6.3)."""
+
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[ \t\x21-\x7e\x80-\xff]*")
 """What HTTP allows (RFC 9110, 5.1 and 5.5), and gunicorn sends. Providers, and proxies before them, send more."""
@@ -79,7 +82,7 @@ def open_call(provider: ModelProvider, request: Request, *, silence_seconds: flo
 
     silence_seconds: how long the provider may neither take some of the request nor send some of the answer; None: as
     long as the settings say.
-    Raises UpstreamFault if the provider can't be reached, is silent for too long or redirects.
+    Raises UpstreamFault if the provider can't be reached, is silent for too long, redirects or answers without content.
     """
     silence_seconds = silence_seconds or settings().models.silence_seconds
     headers = {name: value for name, value in request.headers.items() if is_passed(name)}
@@ -104,7 +107,11 @@ def open_call(provider: ModelProvider, request: Request, *, silence_seconds: flo
         kind = type(trust.innermost(error)).__name__
         what = f"The model provider {provider.name} can't be reached ({kind}); check its baseUrl"
         raise UpstreamFault(502, what) from error
-    if 300 <= answer.status_code < 400 and answer.status_code != 304:
+    if answer.status_code in _WITHOUT_CONTENT:
+        answer.close()
+        what = f"The model provider {provider.name} answered {answer.status_code}, without content; check its baseUrl"
+        raise UpstreamFault(502, what)
+    if 300 <= answer.status_code < 400:
         answer.close()
         raise UpstreamFault(
             502, f"The model provider {provider.name} redirects to another address; set its baseUrl to that one"

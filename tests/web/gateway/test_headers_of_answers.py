@@ -11,6 +11,7 @@ from tests.web.gateway.conftest import RunningAgent
 from tests.web.gateway.test_streams import serving, the_call
 from tests.web.gateway.upstream import Script
 from tests.web.world import all_of
+from web.gateway.model_apis import error_message
 
 SONNET = FORMATS["anthropic"]
 WHOLE = len(SONNET.whole)
@@ -76,3 +77,17 @@ def test_an_answer_in_another_protocol_is_no_answer(plain_agent: RunningAgent) -
     (call,) = plain_agent.calls()
     assert (call.status, call.input_tokens) == (0, 0)
     assert "can't be reached" in str(call.error)
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_an_answer_without_content_is_none(plain_agent: RunningAgent, status: int) -> None:
+    plain_agent.provider("anthropic")
+    plain_agent.upstream.script = Script([], status=status, length=0)
+
+    reply = plain_agent.call(SONNET)
+
+    assert reply.status_code == 502
+    (call,) = plain_agent.calls()
+    assert (call.status, call.input_tokens, call.cost_usd) == (0, 0, 0)
+    assert call.error == error_message(reply.data)
+    assert f"anthropic answered {status}, without content" in str(call.error)
