@@ -218,7 +218,7 @@ def _asked(call: Call, endpoint: Endpoint, sent: Request, tries: Tries, route: R
     if status >= 400:
         answer.close()
         call.end(status, error=error_message(content) or f"the provider answered {status}")
-        kept = _without_length(passed_headers)
+        kept = [(name, value) for name, value in _without_length(passed_headers) if name.lower() != "content-encoding"]
         named = {name.lower(): value for name, value in passed_headers}
         return Response(content, status, kept), read_limit(status, named, content, datetime.now(UTC))
     # The answer may take an hour. Its request is not needed any more.
@@ -244,14 +244,15 @@ def _without_length(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def _error_content(raw: urllib3.HTTPResponse, key: str | None) -> bytes:
-    """The body of a provider's error, with its key masked. Empty if it is not whole after ERROR_SECONDS: it could end
-    in half a key.
+    """The body of a provider's error, decompressed and with its key masked. Empty if it can't be decompressed, or is
+    not whole after ERROR_SECONDS: it could contain the key, or end in half of it.
     """
     content = b""
     try:
         with gevent.Timeout(ERROR_SECONDS, False) if is_gevent() else nullcontext():
             received = b""
-            for piece in raw.stream(2**14, decode_content=False):
+            _require_decoder(raw)
+            for piece in raw.stream(2**14, decode_content=True):
                 received += piece
                 if len(received) >= MOST_ERROR_BYTES:
                     break
@@ -259,6 +260,13 @@ def _error_content(raw: urllib3.HTTPResponse, key: str | None) -> bytes:
     except Exception as error:  # noqa: BLE001 (the status is there; what is missing of its text is not worth a failure)
         log.warning("a model provider's error could not be read", reason=type(error).__name__)
     return content.replace(key.encode(), b"***") if key else content
+
+
+def _require_decoder(raw: urllib3.HTTPResponse) -> None:
+    """Raise ValueError if the body is compressed in a way that is not known here."""
+    encodings = {one.strip().lower() for one in raw.headers.get("Content-Encoding", "").split(",")}
+    if unknown := encodings.difference(raw.CONTENT_DECODERS, {"", "identity"}):
+        raise ValueError(f"the encoding {', '.join(unknown)} is not known")
 
 
 def _body(room: BodyRoom) -> bytes:
