@@ -83,6 +83,13 @@ def configure_logs() -> None:
     root = logging.getLogger()
     root.handlers = [kept for kept in root.handlers if kept.get_name() != "aiworker"] + [handler]
     root.setLevel(_level())
+    logging.getLogger("urllib3.connection").addFilter(_without_traceback)
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    """Its message says all: that an answer's headers are malformed, and whose."""
+    record.exc_info = None
+    return True
 
 
 def _without_keys(_logger: Any, _method: str, line: Any) -> str:

@@ -91,3 +91,15 @@ def test_an_answer_without_content_is_none(plain_agent: RunningAgent, status: in
     assert (call.status, call.input_tokens, call.cost_usd) == (0, 0, 0)
     assert call.error == error_message(reply.data)
     assert f"anthropic answered {status}, without content" in str(call.error)
+
+
+def test_a_header_without_a_colon_is_one_line_in_the_log(
+    plain_agent: RunningAgent, caplog: pytest.LogCaptureFixture
+) -> None:
+    plain_agent.provider("anthropic")
+    plain_agent.upstream.script = Script([SONNET.whole], headers={"X-Trace": "a\r\nno colon"})
+
+    assert plain_agent.call(SONNET).data == SONNET.whole
+
+    assert "Failed to parse headers" in caplog.text
+    assert "Traceback" not in caplog.text
