@@ -8,6 +8,7 @@ from playwright.sync_api import Request, Route, expect
 from common.models import Project
 from common.states import Role
 from tests import builders
+from tests.e2e.browser import stop_clock
 from tests.web.live_feed import LiveFeed
 from tests.web.page_reader import PageReader
 from tests.web.world import World, put
@@ -38,7 +39,7 @@ def test_who_is_taken_out_of_a_project_sees_it_no_longer(reader: PageReader, pla
     expect(reader.see("task-card")).to_have_count(1)
     reader.settle()
     # No time passes, so that the list of projects is not read as every half minute.
-    reader.page.clock.pause_at(reader.page.evaluate("Date.now()") / 1000 + 1)
+    stop_clock(reader.page)
 
     put(Project, project.id, is_restricted=True)
     feed.refusals[project.id] = ["Resource not found"] * 9

@@ -78,6 +78,8 @@ def test_who_may_only_read_by_now_has_nothing_selected(maya: PageReader, plain_w
     put(Project, project.id, is_restricted=True)
     feed = LiveFeed(maya.page)
     maya.open(f"#/projects/{project.id}")
+    # Her role here is read after the board: until then no card can be selected.
+    expect(maya.see("task-new")).to_be_visible()
     maya.see("task-card").focus()
     maya.page.keyboard.press("x")
     expect(maya.see("selection")).to_contain_text("1 selected")
