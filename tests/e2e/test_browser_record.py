@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import Route, expect
 
-from tests.e2e.browser import Person
+from tests.e2e.browser import Person, stop_clock
 from tests.e2e.contract.caller import Caller
 from tests.e2e.talk import Talk
 
@@ -43,7 +43,7 @@ def test_what_needs_somebody_is_read_again_when_a_busy_server_says(reader: Perso
     with reader.page.expect_response(lambda reply: reply.status == 503):
         reader.page.reload()
     expect(reader.page.get_by_role("main").get_by_role("alert")).to_contain_text("Try again in 1 s.")
-    reader.page.clock.pause_at(reader.page.evaluate("Date.now()") / 1000 + 1)
+    stop_clock(reader.page)
     with reader.page.expect_response(lambda reply: reply.status == 503):
         reader.page.get_by_role("main").get_by_role("button", name="Try again").click()
     busy.is_on = False
