@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, Page, Request, expect, sync_playwright
 
 from tests.patience import PATIENCE_MS
+from web.page import STATIC
 
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
@@ -40,6 +41,16 @@ for (const name of ["pointerdown", "pointerup", "click", "keydown"])
     if (pointing.length > 40) pointing.shift();
   }, true);
 """
+
+
+_MESSAGE_MS = [int(ms) for ms in re.findall(r"\b\d{4}\b", (STATIC / "app/toasts.mjs").read_text("utf-8"))]
+assert len(_MESSAGE_MS) == 2, "how long the page shows a message"
+KEEP_MESSAGES = f"""(shown => {{
+  const begin = window.setTimeout;
+  window.setTimeout = (act, ms, ...rest) => begin(act, shown.includes(ms) ? 2 ** 31 - 1 : ms, ...rest);
+}})({_MESSAGE_MS});
+"""
+"""A message that the page shows for some seconds stays: a busy machine may take longer to look at it."""
 
 
 @contextlib.contextmanager
@@ -85,7 +96,7 @@ class Person:
             viewport={"width": width, "height": height}, has_touch=has_phone, is_mobile=has_phone
         )
         self._context.set_default_timeout(PATIENCE_MS)
-        self._context.add_init_script(_REPORT_VIOLATIONS + _NOTE_POINTING)
+        self._context.add_init_script(_REPORT_VIOLATIONS + _NOTE_POINTING + KEEP_MESSAGES)
         self.page: Page = self._context.new_page()
         self._watch(self.page)
 

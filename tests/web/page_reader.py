@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,17 +11,10 @@ from playwright.sync_api import Browser, Locator, Page, Request, Route
 from werkzeug.test import TestResponse
 
 from tests.builders import log_in
+from tests.e2e.browser import KEEP_MESSAGES
 from tests.patience import PATIENCE_MS
-from web.page import STATIC
 
 ORIGIN = "http://localhost:9"
-_MESSAGE_MS = [int(ms) for ms in re.findall(r"\b\d{4}\b", (STATIC / "app/toasts.mjs").read_text("utf-8"))]
-assert len(_MESSAGE_MS) == 2, "how long the page shows a message"
-_KEEP_MESSAGES = """shown => {
-  const begin = window.setTimeout;
-  window.setTimeout = (act, ms, ...rest) => begin(act, shown.includes(ms) ? 2 ** 31 - 1 : ms, ...rest);
-}"""
-"""A message that the page shows for some seconds stays: a busy machine may take longer to look at it."""
 _STOP_REGULAR_READS = """rare => {
   const begin = window.setInterval;
   window.setInterval = (act, ms, ...rest) => begin(act, ms >= rare ? 2 ** 31 - 1 : ms, ...rest);
@@ -63,7 +55,7 @@ class PageReader:
         self._client = app.test_client()
         self._context = browser.new_context(viewport={"width": 1280, "height": 800})
         self._context.set_default_timeout(PATIENCE_MS)
-        self._context.add_init_script(f"({_KEEP_MESSAGES})({_MESSAGE_MS})")
+        self._context.add_init_script(KEEP_MESSAGES)
         self._context.add_init_script(f"({_STOP_REGULAR_READS})({_RARE_MS})")
         self._context.add_init_script(f"({_COUNT_PLANNED})({_SOON_MS})")
         self.page: Page = self.new_tab()
