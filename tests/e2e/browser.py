@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import json
 import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, Page, Request, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Error,
+    Locator,
+    Page,
+    Request,
+    WebSocket,
+    expect,
+    sync_playwright,
+)
 
 from tests.patience import PATIENCE_MS
 from web.page import STATIC
@@ -84,12 +95,13 @@ def stop_clock(page: Page) -> None:
 
 class Person:
     """url: the instance's. has_phone: a narrow screen, which is touched. problems: what the page did that it must not;
-    empty is good.
+    empty is good. follows: the ids of the projects whose events the page's socket brings.
     """
 
     def __init__(self, browser: Browser, url: str, *, has_phone: bool = False) -> None:
         self.url = url
         self.problems: list[str] = []
+        self.follows: set[str] = set()
         self._host = urlsplit(url).netloc
         width, height = (390, 800) if has_phone else (1280, 800)
         self._context = browser.new_context(
@@ -105,6 +117,7 @@ class Person:
         page.on("console", self._heard)
         page.on("pageerror", lambda error: self.problems.append(f"uncaught: {error}"))
         page.on("request", self._asked)
+        page.on("websocket", self._connected)
 
     def open(self) -> None:
         self.page.goto(self.url)
@@ -161,6 +174,7 @@ class Person:
         """Another window of the same browser, at the same place."""
         other = copy.copy(self)
         other.problems = []
+        other.follows = set()
         other._watch(self._context.new_page())
         other.page.goto(self.page.url)
         return other
@@ -181,6 +195,15 @@ class Person:
         is_busy = _BUSY.match(message.text) and str(message.location.get("url")).endswith("/diff")
         if message.type in {"error", "warning"} and not _REFUSED.match(message.text) and not is_busy:
             self.problems.append(f"{message.type}: {message.text} ({message.location.get('url')})")
+
+    def _connected(self, socket: WebSocket) -> None:
+        self.follows.clear()
+        socket.on("framereceived", self._told)
+
+    def _told(self, message: str | bytes) -> None:
+        told = json.loads(message)
+        if told["event"] == "subscribed":
+            self.follows.add(told["data"]["projectId"])
 
     def _asked(self, request: Request) -> None:
         address = urlsplit(request.url)

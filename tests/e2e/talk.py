@@ -35,4 +35,6 @@ class Talk:
         person.page.goto(f"{person.url}/#/projects/{self.task['projectId']}/tasks/{self.task['id']}")
         person.page.reload()
         person.wait("transcript-count")
+        # An event from before that would reach no page. What its socket brings is heard while it is asked something.
+        wait_until("a subscription", lambda: person.page.evaluate("true") and self.task["projectId"] in person.follows)
         person.page.get_by_role("log").scroll_into_view_if_needed()
