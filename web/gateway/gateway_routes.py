@@ -247,11 +247,13 @@ def _error_content(raw: urllib3.HTTPResponse, key: str | None) -> bytes:
     """The body of a provider's error, decompressed and with its key masked. Empty if it can't be decompressed, or is
     not whole after ERROR_SECONDS: it could contain the key, or end in half of it.
     """
+    if unknown := _unknown_encodings(raw):
+        log.warning("a model provider's error could not be read", reason=f"its encoding is {', '.join(unknown)}")
+        return b""
     content = b""
     try:
         with gevent.Timeout(ERROR_SECONDS, False) if is_gevent() else nullcontext():
             received = b""
-            _require_decoder(raw)
             for piece in raw.stream(2**14, decode_content=True):
                 received += piece
                 if len(received) >= MOST_ERROR_BYTES:
@@ -262,11 +264,10 @@ def _error_content(raw: urllib3.HTTPResponse, key: str | None) -> bytes:
     return content.replace(key.encode(), b"***") if key else content
 
 
-def _require_decoder(raw: urllib3.HTTPResponse) -> None:
-    """Raise ValueError if the body is compressed in a way that is not known here."""
+def _unknown_encodings(raw: urllib3.HTTPResponse) -> list[str]:
+    """The ways in which the body is compressed that can't be read here."""
     encodings = {one.strip().lower() for one in raw.headers.get("Content-Encoding", "").split(",")}
-    if unknown := encodings.difference(raw.CONTENT_DECODERS, {"", "identity"}):
-        raise ValueError(f"the encoding {', '.join(unknown)} is not known")
+    return sorted(encodings.difference(raw.CONTENT_DECODERS, {"", "identity"}))
 
 
 def _body(room: BodyRoom) -> bytes:
