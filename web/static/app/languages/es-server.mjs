@@ -804,6 +804,8 @@ export const TEXTS = {
   "The model provider {name} can't be reached: {words}": "No se puede conectar con el proveedor {name}: {words}",
   "The model provider {name} can't be reached ({kind}); check its baseUrl":
     "No se puede conectar con el proveedor de modelos {name} ({kind}); comprobar su baseUrl",
+  "The model provider {name} answered {status_code}, without content; check its baseUrl":
+    "El proveedor de modelos {name} ha respondido {status_code}, sin contenido; comprobar su baseUrl",
   "The model provider {name} redirects to another address; set its baseUrl to that one":
     "El proveedor de modelos {name} redirige a otra dirección; poner esa en su baseUrl",
   "Not a cursor of this list": "No es un cursor de esta lista",
