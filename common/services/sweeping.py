@@ -72,11 +72,16 @@ def _purge_old() -> None:
         purge_previews(), preview_pictures.purge_pictures(), purge_jobs(), delivering.purge_deliveries(),
     )  # fmt: skip
     ended = agent_sessions.purge_sessions()
-    tested.purge_reports()
+    reports = tested.purge_reports()
     collecting.purge_positions()
     forget_agents()
     # Otherwise a busy instance would get more rows in PURGE_SECONDS than one call deletes.
-    if was_cut_short(max(purged)) or was_cut_short(ended, at_once=agent_sessions.AT_ONCE):
+    is_left = (
+        was_cut_short(max(purged)),
+        was_cut_short(ended, at_once=agent_sessions.AT_ONCE),
+        was_cut_short(reports, at_once=tested.AT_ONCE),
+    )
+    if any(is_left):
         _purge_at_next_sweep()
 
 

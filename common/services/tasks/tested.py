@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import product
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 
 from common.models.delivery import TestedCommit
 from common.models.project import Project
 from common.services.projects.variables import mask_of_project
+from common.services.purging import purge
 from common.services.tasks import auto_quarantine, flaky_tests
 from common.transaction import Transaction, snapshot, transactional
 from common.values.check import JUDGED_BY, Check, CheckPhase, CheckState
@@ -23,6 +24,8 @@ from common.values.test_report import TestCase, TestReport, TestResult
 
 KEPT_DAYS = 90
 LONGEST_LOG = 20_000
+AT_ONCE = 50
+"""Reports that a purge deletes at once: one of many tests is some megabytes."""
 _READ_BY = "each-call"
 """Which reports of a command count. Stored ones have it in their keys: versions that read the last report of gotestsum
 alone, no report that pytest's own option names, and what other runners' tests start, stored others."""
@@ -199,8 +202,8 @@ def _masked(report: TestReport, mask: Callable[[list[str]], Iterable[str]]) -> T
     return TestReport(tests, problem)
 
 
-@transactional
-def purge_reports(tx: Transaction) -> None:
-    """Delete the reports that were stored KEPT_DAYS ago."""
-    old = tx.now() - timedelta(days=KEPT_DAYS)
-    tx.session.execute(delete(TestedCommit).where(TestedCommit.at < old).execution_options(synchronize_session=False))
+def purge_reports() -> int:
+    """Delete the reports that were stored KEPT_DAYS ago. Returns how many. Safe to repeat."""
+    with snapshot() as read:
+        old = read.now() - timedelta(days=KEPT_DAYS)
+    return purge(TestedCommit.commit_sha, TestedCommit.at < old, order=TestedCommit.at, at_once=AT_ONCE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
 from datetime import timedelta
 
@@ -40,3 +41,25 @@ def test_a_reader_is_told_how_long_they_are_kept_and_the_commit_below_is_tested_
     platform.work(later, {"again": "x\n"})
     assert platform.get(Task, later.id).state == "ready_to_test"
     assert len(platform.all(TestedCommit)) == 2
+
+
+def test_old_ones_are_deleted_in_batches(plain_platform: Platform) -> None:
+    project = plain_platform.project(FILES)
+    _store(project.id, tested.AT_ONCE + 1)
+    _age()
+    _store(project.id, 1)
+
+    assert tested.purge_reports() == tested.AT_ONCE + 1
+
+    assert len(plain_platform.all(TestedCommit)) == 1
+
+
+@transactional
+def _store(tx: Transaction, project_id: str, count: int) -> None:
+    for _ in range(count):
+        tx.add(
+            TestedCommit(
+                project_id=project_id, commit_sha=secrets.token_hex(20), command_digest="0" * 64, passed=True,
+                at=tx.now(),
+            )
+        )  # fmt: skip
