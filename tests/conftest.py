@@ -21,6 +21,7 @@ from common.machine.bubblewrap import SandboxFinding, find_sandbox
 from tests import compiled
 from tests.databases import ReusedDatabase, create_schema, sqlite_url
 from tests.e2e.browser import chromium
+from tests.midnight import avoid_midnight
 from tests.servers import MariaDB, NotInstalled, redis_server, run_folder, shared_mariadb
 from tests.spreading import ByUnit, rank
 from tests.tls import TRUST_VARIABLES
@@ -106,6 +107,12 @@ def _environment_is_left_as_found() -> Iterator[None]:
 
 def _settings_set() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name.startswith("AIWORKER_")}
+
+
+@pytest.fixture
+def within_a_day() -> None:
+    """For a test that counts what happens today (UTC)."""
+    avoid_midnight()
 
 
 @pytest.fixture

@@ -356,6 +356,7 @@ def _broken_references(engine: sa.Engine) -> list[Any]:
         return list(connection.execute(sa.text("PRAGMA foreign_key_check")))
 
 
+@pytest.mark.usefixtures("within_a_day")
 def test_caps_begin_with_what_was_spent_before(empty_database: sa.Engine) -> None:
     now = datetime.now(UTC).replace(tzinfo=None)
     today, earlier = now.date().isoformat(), now - timedelta(days=3)

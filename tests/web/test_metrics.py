@@ -134,6 +134,7 @@ def test_a_viewer_counts_only_the_projects_that_exist_for_them(admin: FlaskClien
     assert ("aiworker_jobs", "quick", "queued") not in seen
 
 
+@pytest.mark.usefixtures("within_a_day")
 def test_what_today_cost_is_told_to_those_who_see_the_project(
     app: Flask, admin: FlaskClient, viewer: FlaskClient
 ) -> None:
@@ -156,6 +157,7 @@ def test_what_today_cost_is_told_to_those_who_see_the_project(
     assert not any("of-yesterday" in sample for sample in everything)
 
 
+@pytest.mark.usefixtures("within_a_day")
 def test_models_of_any_name_make_no_series_without_end(app: Flask, admin: FlaskClient) -> None:
     task = a_task(a_project("Shop"))
     now, one_token = datetime.now(UTC), TokenCount(1, 0, 0, 0)
@@ -185,6 +187,7 @@ def test_methods_of_any_name_make_no_series_without_end(plain_app: Flask, plain_
     assert sum(count for _method, count in counted) == 40
 
 
+@pytest.mark.usefixtures("within_a_day")
 def test_an_admin_sees_how_much_of_the_platforms_caps_is_used(admin: FlaskClient, viewer: FlaskClient) -> None:
     assert not any(sample[0] == "aiworker_cap_used_ratio" for sample in read(admin))
     caps = {"day": {"costUsd": 2}, "total": {"tokens": 1000}, "task": {"runs": 1}}

@@ -61,14 +61,15 @@ def parked(asking: Asking) -> tuple[str | None, str]:
 
 def test_each_call_is_counted_once_for_its_task_project_and_platform(world: World) -> None:
     asking = Asking(world)
-    first, second = a_call(asking, 100), a_call(asking, 40, at=now() - timedelta(days=1))
+    at = now()
+    first, second = a_call(asking, 100, at=at), a_call(asking, 40, at=at - timedelta(days=1))
 
     record_calls([first, first])
     record_calls([first, second])
 
     rows = all_of(SpendCounter, SpendCounter.scope == "platform", SpendCounter.period != "all")
     assert {row.period: row.tokens for row in rows} == {
-        now().date().isoformat(): 100, (now().date() - timedelta(days=1)).isoformat(): 40,
+        at.date().isoformat(): 100, (at.date() - timedelta(days=1)).isoformat(): 40,
     }  # fmt: skip
     totals = {row.scope: row for row in all_of(SpendCounter, SpendCounter.period == "all")}
     assert {(name, row.tokens, round(row.cost_usd, 6), row.runs) for name, row in totals.items()} == {
@@ -182,6 +183,7 @@ def test_a_completed_run_is_proven_though_its_cap_is_reached(world: World) -> No
     assert asking.state == ("in_progress", "verifying")
 
 
+@pytest.mark.usefixtures("within_a_day")
 def test_a_days_cap_of_a_project_parks_until_midnight(world: World) -> None:
     asking = Asking(world)
     patch(world.client, f"projects/{asking.project.id}", caps={"day": {"costUsd": 1}, "task": {"tokens": 10**6}})
@@ -293,6 +295,7 @@ def test_a_queued_task_is_parked_before_it_gets_a_run(world: World) -> None:
     assert len(all_of(Run)) == 1
 
 
+@pytest.mark.usefixtures("within_a_day")
 @pytest.mark.parametrize("period", ["total", "day"])
 def test_a_task_goes_on_when_the_run_that_took_its_place_ends_unclaimed(world: World, period: str) -> None:
     asking = Asking(world, caps={period: {"runs": 2}})
@@ -316,6 +319,7 @@ def test_a_task_goes_on_when_the_run_that_took_its_place_ends_unclaimed(world: W
     assert asking.state == ("in_progress", "working")
 
 
+@pytest.mark.usefixtures("within_a_day")
 def test_people_are_warned_once_for_each_cap_and_again_after_it_was_raised(world: World) -> None:
     asking = Asking(world)
     patch(world.client, f"tasks/{asking.task_id}", caps={"tokens": 1000})
