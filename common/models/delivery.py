@@ -112,7 +112,7 @@ class CommitVerdict(Base):
     passed: Mapped[bool]
     reason: Mapped[str | None] = mapped_column(UnicodeText)
     log: Mapped[str | None] = mapped_column(LongText)
-    at: Mapped[datetime]
+    at: Mapped[datetime] = mapped_column(index=True)
 
 
 class TestedCommit(Base):

@@ -9,6 +9,7 @@ from sqlalchemy import delete, select
 from common import jobs
 from common.models.journal import Job, Mark
 from common.services.audit import seal_events
+from common.services.delivery.group_tests import purge_verdicts
 from common.services.delivery.rollouts import purge_previews, take_expired_previews_down
 from common.services.delivery.trial_log import purge_tests
 from common.services.events import purge_events
@@ -69,7 +70,8 @@ def _purge_old() -> None:
     purged = (
         0 if event_days is None else purge_events(event_days),
         purge_idempotency_keys(), purge_logins(), purge_tokens(), purge_transcripts(), purge_tests(),
-        purge_previews(), preview_pictures.purge_pictures(), purge_jobs(), delivering.purge_deliveries(),
+        purge_verdicts(), purge_previews(), preview_pictures.purge_pictures(), purge_jobs(),
+        delivering.purge_deliveries(),
     )  # fmt: skip
     ended = agent_sessions.purge_sessions()
     reports = tested.purge_reports()

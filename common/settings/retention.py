@@ -17,8 +17,8 @@ class RetentionSettings:
     """Transcripts of runs and logs of agents (AIWORKER_KEEP_TRANSCRIPT_DAYS). By far the largest table: some hundred
     entries a run. 30 by default: after that, questions about a task are answered by its diff and its comments."""
     log_days: int = 90
-    """Test runs of groups with their logs (AIWORKER_KEEP_LOG_DAYS), 90 by default, about the time between two larger
-    releases."""
+    """Test runs of groups and results of the default branch, with their logs (AIWORKER_KEEP_LOG_DAYS), 90 by default,
+    about the time between two larger releases."""
     job_days: int = 7
     """Jobs that are done (AIWORKER_KEEP_JOB_DAYS), 7 by default: they only say that something happened, and events say
     that, too. Failed jobs stay until they are retried, or fail again."""

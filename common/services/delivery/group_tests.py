@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from common.jobs import Lease
 from common.models.delivery import CommitVerdict, TaskGroup
@@ -31,12 +32,14 @@ from common.services.delivery.lifecycle import forget_problem, note_problem
 from common.services.delivery.membership import commit_at, members_of
 from common.services.projects.places import check_of
 from common.services.projects.variables import mask_of_project
+from common.services.purging import purge
 from common.services.tasks import flaky_tests, tested
 from common.services.tasks.lifecycle import send_back
 from common.services.tasks.red_base import BASE_IS_RED, is_red
 from common.services.tasks.tasks import add_feedback
+from common.settings import settings
 from common.states import By, TaskState
-from common.transaction import Transaction, transactional
+from common.transaction import Transaction, snapshot, transactional
 from common.values.build_results import BASE_RUNS, BuildResults, TrialRun
 from common.values.check import Check
 
@@ -257,6 +260,16 @@ def _store(tx: Transaction, group: TaskGroup, commit_sha: str | None, *, passed:
                 project_id=project_id, commit_sha=sha, command_digest=digest, passed=passed, at=tx.now(), **said
             )
         )
+
+
+def purge_verdicts() -> int:
+    """Delete the stored results of AIWORKER_KEEP_LOG_DAYS ago: a later group tests such a commit again.
+
+    Returns how many. Safe to repeat.
+    """
+    with snapshot() as read:
+        old = read.now() - timedelta(days=settings().retention.log_days)
+    return purge(CommitVerdict.commit_sha, CommitVerdict.at < old, order=CommitVerdict.at)
 
 
 def _forget_verdicts(group: TaskGroup) -> None:
