@@ -43,13 +43,25 @@ def trusted_context() -> ssl.SSLContext:
         raise OSError(f"the file that {named[0]} names can't be read as certificates: {alone}") from error
 
 
+def accept_plain_authorities(context: ssl.SSLContext) -> ssl.SSLContext:
+    """Accept authorities whose certificates lack key usage or key identifiers, and return the context.
+
+    Python refuses these from 3.13 on (VERIFY_X509_STRICT); git, curl, kubectl and older Pythons do not. Those of EKS
+    and of older GKE clusters have no key identifiers, one made with `openssl req -x509` names no key usage:
+    https://github.com/kubernetes-client/python/issues/2394
+    """
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return context
+
+
 @functools.lru_cache(maxsize=8)
 def _context(alone: str | None, _changed_ns: int, _file: str | None, _folder: str | None) -> ssl.SSLContext:
     # OpenSSL reads the other two itself.
     if alone is not None:
         is_folder = os.path.isdir(alone)
-        return ssl.create_default_context(cafile=None if is_folder else alone, capath=alone if is_folder else None)
-    context = ssl.create_default_context()
+        chosen = ssl.create_default_context(cafile=None if is_folder else alone, capath=alone if is_folder else None)
+        return accept_plain_authorities(chosen)
+    context = accept_plain_authorities(ssl.create_default_context())
     context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
     return context
 
@@ -63,8 +75,8 @@ class TrustingAdapter(HTTPAdapter):
         verify: bool | str,
         cert: tuple[str, str] | str | None = None,
     ) -> tuple[_HostParams, _PoolKwargs]:
-        host, options = super().build_connection_pool_key_attributes(request, verify, cert)
-        if verify is True and host["scheme"] == "https":
+        host, options = super().build_connection_pool_key_attributes(request, _is_ours(verify) or verify, cert)
+        if _is_ours(verify) and host["scheme"] == "https":
             try:
                 options["ssl_context"] = trusted_context()
             except OSError as error:
@@ -74,9 +86,17 @@ class TrustingAdapter(HTTPAdapter):
     def cert_verify(
         self, conn: object, url: str, verify: bool | str | None, cert: tuple[str, str] | str | None
     ) -> None:
-        # For True the base would add the certificates of requests to each connection.
-        if verify is not True:
+        # The base would add the certificates of requests to each connection.
+        if not _is_ours(verify):
             super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
+
+
+def _is_ours(verify: bool | str | None) -> bool:
+    """Whether `trusted_context` trusts what is asked for: requests itself names the file that stands alone."""
+    if not isinstance(verify, str):
+        return verify is True
+    named = first_named(CHOSEN_ALONE)
+    return named is not None and named[1] == verify
 
 
 def trusting_session() -> requests.Session:

@@ -26,37 +26,72 @@ TRUST_VARIABLES = ("SSL_CERT_DIR", *certificate_variables("a file"))
 
 @dataclass(frozen=True)
 class Certificate:
-    """Signed by itself: whoever shall trust it takes it for the authority."""
+    """authority: whom those who shall trust it trust. The certificate itself if it is signed by itself."""
 
     certificate: Path
     key: Path
+    authority: Path
 
 
 def make_certificate(folder: Path, *names: str) -> Certificate:
-    """A certificate for these names and for 127.0.0.1, for one day. Writes page.crt and page.key."""
+    """A certificate for these names and for 127.0.0.1, signed by itself, for one day. Writes page.crt and page.key."""
     key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0] if names else "127.0.0.1")])
+    subject = _subject(names[0] if names else "127.0.0.1")
+    made = _unsigned(subject, subject, key, names).add_extension(_AUTHORITY, critical=True).sign(key, hashes.SHA256())
+    certificate = _write(folder / "page.crt", made)
+    return Certificate(certificate, _write_key(folder / "page.key", key), certificate)
+
+
+def make_certificate_of_plain_authority(folder: Path) -> Certificate:
+    """One for 127.0.0.1, of an authority without key usage and key identifiers. Writes authority.crt, too."""
+    key, authority_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    authority = _subject("kubernetes")
+    trusted = (
+        _unsigned(authority, authority, authority_key)
+        .add_extension(_AUTHORITY, critical=True)
+        .sign(authority_key, hashes.SHA256())
+    )
+    made = _unsigned(_subject("127.0.0.1"), authority, key).sign(authority_key, hashes.SHA256())
+    return Certificate(
+        _write(folder / "page.crt", made),
+        _write_key(folder / "page.key", key),
+        _write(folder / "authority.crt", trusted),
+    )
+
+
+_AUTHORITY = x509.BasicConstraints(ca=True, path_length=None)
+
+
+def _subject(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+
+
+def _unsigned(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, names: tuple[str, ...] = ()
+) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    made = (
+    return (
         x509.CertificateBuilder()
         .subject_name(subject)
-        .issuer_name(subject)
+        .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(hours=1))
         .not_valid_after(now + timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName([address, *map(x509.DNSName, names)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
     )
-    paths = Certificate(folder / "page.crt", folder / "page.key")
-    paths.certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+
+
+def _write(path: Path, certificate: x509.Certificate) -> Path:
+    path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    return path
+
+
+def _write_key(path: Path, key: ec.EllipticCurvePrivateKey) -> Path:
     plain = serialization.NoEncryption()
-    paths.key.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain),
-    )
-    return paths
+    path.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
+    return path
 
 
 @contextlib.contextmanager

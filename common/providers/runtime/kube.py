@@ -15,15 +15,35 @@ from typing import Any, NoReturn
 
 import urllib3
 from kubernetes import client, config
+from urllib3.connection import HTTPSConnection
+from urllib3.util import ssl_
 
 from common.errors import AccessDenied, Misconfigured, ProviderRefused, ProviderUnavailable
 from common.providers.runtime import permissions
 from common.providers.runtime.objects import KubeObject
 from common.providers.runtime.reasons import SOON
+from common.trust import accept_plain_authorities
 
 FIELD_MANAGER = "aiworker"
 CONNECT_SECONDS = 3.0
 ANSWER_SECONDS = 10.0
+
+
+class _Connection(HTTPSConnection):
+    def connect(self) -> None:
+        # One for each connection, as by default: the base reads the certificates into it, which may have been renewed.
+        context = ssl_.create_urllib3_context(cert_reqs=ssl_.resolve_cert_reqs(self.cert_reqs))
+        if not (self.ca_certs or self.ca_cert_data):
+            context.load_default_certs()
+        self.ssl_context = accept_plain_authorities(context)
+        super().connect()
+
+
+class _Pool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _Connection
+
+
+_POOLS = {"http": urllib3.HTTPConnectionPool, "https": _Pool}
 
 
 class Cluster:
@@ -35,6 +55,7 @@ class Cluster:
         # By default urllib3 makes three tries, even for requests that are not safe to repeat.
         configuration.retries = urllib3.Retry(0, redirect=0, raise_on_redirect=False, raise_on_status=False)
         self._client = client.ApiClient(configuration)
+        self._client.rest_client.pool_manager.pool_classes_by_scheme = _POOLS
         self._timeout_seconds = timeout_seconds or (CONNECT_SECONDS, ANSWER_SECONDS)
         self._ahead = timedelta()
 

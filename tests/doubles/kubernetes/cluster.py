@@ -28,7 +28,7 @@ from tests.doubles.kubernetes.node import Node, ProcessNode
 from tests.doubles.kubernetes.statuses import Outcome
 from tests.doubles.kubernetes.store import Object, Store
 from tests.doubles.kubernetes.streams import Shell
-from tests.tls import make_certificate, tls_in_front_of
+from tests.tls import Certificate, make_certificate, tls_in_front_of
 
 __all__ = ["TOKEN", "ClusterDouble", "Outcome"]
 
@@ -99,13 +99,13 @@ class ClusterDouble:
         return str(path)
 
     @contextlib.contextmanager
-    def secure_kubeconfig(self, directory: Path) -> Iterator[str]:
-        """The same over TLS: kubectl sends its token in no other way."""
-        paths = make_certificate(directory)
+    def secure_kubeconfig(self, directory: Path, paths: Certificate | None = None) -> Iterator[str]:
+        """The same over TLS: kubectl sends its token in no other way. paths: the server's; None: made here."""
+        paths = paths or make_certificate(directory)
         with tls_in_front_of(self._server.server_address[1], paths) as port:
             plain = Path(self.kubeconfig(directory))
             described = json.loads(plain.read_text())
-            authority = base64.b64encode(paths.certificate.read_bytes()).decode()
+            authority = base64.b64encode(paths.authority.read_bytes()).decode()
             about = {"server": f"https://127.0.0.1:{port}", "certificate-authority-data": authority}
             described["clusters"][0]["cluster"] = about
             secure = directory / "kubeconfig-tls"

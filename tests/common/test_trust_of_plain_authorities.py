@@ -1,0 +1,86 @@
+"""Authorities whose certificates have neither key usage nor key identifiers, as EKS and `openssl req -x509` make them.
+
+Python refuses them by default from 3.13 on, which is the version of the container image.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import requests
+import urllib3
+from urllib3.util import ssl_
+
+from common.errors import ProviderUnavailable
+from common.providers.runtime.kube import connect
+from common.trust import trusting_session
+from tests.doubles.kubernetes import ClusterDouble
+from tests.tls import Certificate, make_certificate, make_certificate_of_plain_authority, tls_in_front_of
+
+
+@pytest.fixture(autouse=True)
+def strict_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Contexts are made as by Python 3.13."""
+
+    def strict(make: Callable[..., ssl.SSLContext]) -> Callable[..., ssl.SSLContext]:
+        def make_strict(*arguments: object, **options: object) -> ssl.SSLContext:
+            made = make(*arguments, **options)
+            made.verify_flags |= ssl.VERIFY_X509_STRICT
+            return made
+
+        return make_strict
+
+    monkeypatch.setattr(ssl, "create_default_context", strict(ssl.create_default_context))
+    for module in (ssl_, urllib3.connection):
+        monkeypatch.setattr(module, "create_urllib3_context", strict(ssl_.create_urllib3_context))
+
+
+@pytest.fixture
+def own(tmp_path: Path, no_named_certificates: None) -> Certificate:
+    return make_certificate_of_plain_authority(tmp_path)
+
+
+def _port(double: ClusterDouble) -> int:
+    return int(double.url.rpartition(":")[2])
+
+
+def test_a_cluster_with_such_an_authority_answers(own: Certificate, tmp_path: Path) -> None:
+    with ClusterDouble() as double, double.secure_kubeconfig(tmp_path, own) as kubeconfig:
+        cluster = connect(kubeconfig)
+        assert cluster.version()["major"] == "1"
+        cluster.close()
+
+
+def test_a_cluster_of_another_authority_is_refused(own: Certificate, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    other = make_certificate(tmp_path / "other")
+    with (
+        ClusterDouble() as double,
+        double.secure_kubeconfig(tmp_path, Certificate(own.certificate, own.key, other.certificate)) as kubeconfig,
+    ):
+        cluster = connect(kubeconfig)
+        with pytest.raises(ProviderUnavailable, match="certificate verify failed"):
+            cluster.version()
+        cluster.close()
+
+
+@pytest.mark.parametrize("name", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
+@pytest.mark.parametrize("is_told_by_requests", [False, True])
+def test_a_server_with_such_an_authority_is_trusted(
+    own: Certificate, name: str, is_told_by_requests: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, str(own.authority))
+    with ClusterDouble() as double, tls_in_front_of(_port(double), own) as port, trusting_session() as session:
+        session.trust_env = is_told_by_requests
+        assert session.get(f"https://127.0.0.1:{port}/version", timeout=30).status_code in {200, 401}
+
+
+def test_its_name_is_still_looked_at(own: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(own.authority))
+    with ClusterDouble() as double, tls_in_front_of(_port(double), own) as port, trusting_session() as session:
+        session.trust_env = False
+        with pytest.raises(requests.exceptions.SSLError, match="Hostname mismatch"):
+            session.get(f"https://localhost:{port}/version", timeout=30)
