@@ -310,7 +310,7 @@ def test_with_readiness_no_ingress_is_asked_for(cluster: ClusterDouble, examine:
     [
         ({"AIWORKER_FORGE": "local"}, "fail", "can't clone from the local forge; set AIWORKER_FORGE=gitea"),
         ({"GITEA_URL": "http://localhost:3000"}, "fail", "can't clone from GITEA_URL=http://localhost:3000"),
-        ({"GITEA_URL": "http://10.1.2.3:3000"}, "warn", "only if AIWORKER_KUBE_EGRESS contains its network"),
+        ({"GITEA_URL": "http://10.1.2.3:3000"}, "warn", "forge: 10.1.2.3 is reached only if AIWORKER_KUBE_EGRESS"),
         ({"GITEA_URL": "http://10.1.2.3", "AIWORKER_KUBE_EGRESS": "10.1.0.0/16"}, "ok", "forge at 10.1.2.3"),
         ({"GITEA_URL": "http://1.1.1.1"}, "ok", "reach the forge at 1.1.1.1"),
         ({"GITEA_URL": "http://git.elsewhere.svc"}, "warn", "kubectl label namespace elsewhere "),

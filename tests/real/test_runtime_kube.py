@@ -6,6 +6,7 @@ codes, logs, answers) is shown on the double. Pods must become ready, as simulat
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import time
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from common.errors import ProviderRefused
+from common.providers.forge.gitea.client import Client
 from common.providers.runtime import Runtime
 from common.providers.runtime.cluster import KubernetesRuntime
 from common.settings import from_env
@@ -31,10 +33,34 @@ ROOM_FOR_ONE = {"AIWORKER_KUBE_QUOTA_MEMORY": "256Mi", "AIWORKER_KUBE_PREVIEWS_M
 pytestmark = pytest.mark.timeout(900)
 
 
-def version(version_id: str) -> Version:
+@pytest.fixture(scope="module")
+def code() -> Iterator[tuple[Source, str]]:
+    """A repository at the Gitea that is named, and its commit. Else one that simulated nodes do not look for."""
+    url, token = os.environ.get("GITEA_URL", "").rstrip("/"), os.environ.get("GITEA_TOKEN")
+    if not url or not token:
+        yield Source("http://forge.test/shop.git"), "1" * 40
+        return
+    with contextlib.closing(Client(url, token)) as client:
+        login = client.get("/user").body["login"]
+        path = f"{login}/aiwtest-{secrets.token_hex(4)}"
+        wanted = {"name": path.partition("/")[2], "auto_init": True, "default_branch": "main", "private": True}
+        client.call("POST", "/user/repos", body=wanted)
+        try:
+            yield (
+                Source(f"{url}/{path}.git", login, token),
+                client.get(f"/repos/{path}/branches/main").body["commit"]["id"],
+            )
+        finally:
+            client.call("DELETE", f"/repos/{path}", accept=(404,))
+
+
+@pytest.fixture
+def version(code: tuple[Source, str]) -> MakeVersion:
     image = os.environ.get("AIWORKER_TEST_IMAGE", "python:3.13-slim")
-    source = Source("http://forge.test/shop.git")
-    return version_of(version_id, "1" * 40, source, start_command="sleep 600", docker_image=image)
+    source, commit = code
+    return lambda version_id: version_of(
+        version_id, commit, source, start_command="exec python3 -m http.server $PORT", docker_image=image
+    )
 
 
 @pytest.fixture
@@ -73,11 +99,11 @@ class TestKubernetesKeepsTheContract(RuntimeContract):
         return Patient(make_runtime())
 
     @pytest.fixture
-    def good(self) -> MakeVersion:
+    def good(self, version: MakeVersion) -> MakeVersion:
         return version
 
     @pytest.fixture
-    def bad(self) -> MakeVersion:
+    def bad(self, version: MakeVersion) -> MakeVersion:
         """More than the project's quota: what every control plane knows by itself."""
         return lambda version_id: with_spec(version(version_id), memory_limit="900Gi")
 
@@ -90,7 +116,9 @@ def settled(runtime: Runtime, app: App, wanted: Version) -> AppState:
     return state
 
 
-def test_versions_follow_one_another_and_all_is_removed(make_runtime: Callable[..., Runtime], space: Space) -> None:
+def test_versions_follow_one_another_and_all_is_removed(
+    make_runtime: Callable[..., Runtime], space: Space, version: MakeVersion
+) -> None:
     runtime, app = make_runtime(), App(space, "staging")
     runtime.ping()
     again_slowly(lambda: runtime.ensure_environment(space))
@@ -107,7 +135,9 @@ def test_versions_follow_one_another_and_all_is_removed(make_runtime: Callable[.
     assert runtime.list_apps() == []
 
 
-def test_a_version_without_room_fails_and_the_old_one_stays(make_runtime: Callable[..., Runtime], space: Space) -> None:
+def test_a_version_without_room_fails_and_the_old_one_stays(
+    make_runtime: Callable[..., Runtime], space: Space, version: MakeVersion
+) -> None:
     runtime, app = make_runtime(**ROOM_FOR_ONE), App(space, "staging")
     assert settled(runtime, app, version("v1")).phase is AppPhase.LIVE
     state = settled(runtime, app, version("v2"))
@@ -116,7 +146,9 @@ def test_a_version_without_room_fails_and_the_old_one_stays(make_runtime: Callab
     assert settled(runtime, app, version("v1")).phase is AppPhase.LIVE
 
 
-def test_a_check_is_one_job_and_is_removed(make_runtime: Callable[..., Runtime], space: Space) -> None:
+def test_a_check_is_one_job_and_is_removed(
+    make_runtime: Callable[..., Runtime], space: Space, version: MakeVersion
+) -> None:
     runtime, check = make_runtime(), check_of(version("v1"), space, "check-1", "true")
     again_slowly(lambda: runtime.ensure_check(check))
     again_slowly(lambda: runtime.ensure_check(check))
@@ -127,7 +159,9 @@ def test_a_check_is_one_job_and_is_removed(make_runtime: Callable[..., Runtime],
     assert runtime.read_check(space, "check-1") is None
 
 
-def test_a_check_that_the_quota_keeps_out_waits_and_says_so(make_runtime: Callable[..., Runtime], space: Space) -> None:
+def test_a_check_that_the_quota_keeps_out_waits_and_says_so(
+    make_runtime: Callable[..., Runtime], space: Space, version: MakeVersion
+) -> None:
     runtime, app = make_runtime(**ROOM_FOR_ONE), App(space, "staging")
     assert settled(runtime, app, version("v1")).phase is AppPhase.LIVE
     check = check_of(version("v1"), space, "check-1", "true")

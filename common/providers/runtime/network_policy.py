@@ -39,7 +39,9 @@ def unreachable(host: str, rules: EgressRules) -> str | None:
     blocked = [address for address in addresses_of(host) if not rules.is_open(address)]
     if not blocked:
         return None
+    address = str(blocked[0])
+    named = host if host == address else f"{host} ({address})"
     return (
-        f"{host} is {blocked[0]}: pods reach it only if {rules.setting} contains its network, "
+        f"{named} is reached only if {rules.setting} contains its network, "
         f"or if it lies in a namespace labelled {'='.join(PART_OF)}"
     )
