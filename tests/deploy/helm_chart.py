@@ -122,10 +122,12 @@ def _template_of(one: Object) -> Object:
 
 def _of_pod(workload: Object) -> None:
     # Pods read their settings when they start.
-    workload["spec"]["template"]["metadata"]["annotations"] = {
-        "aiworker/settings": _mark(".Values.settings | toJson | sha256sum"),
-        "aiworker/host": _value(".Values.host"),
-    }
+    workload["spec"]["template"]["metadata"].setdefault("annotations", {}).update(
+        {
+            "aiworker/settings": _mark(".Values.settings | toJson | sha256sum"),
+            "aiworker/host": _value(".Values.host"),
+        }
+    )
     pod = pod_of(workload)
     for container in [*pod.get("initContainers", []), *pod["containers"]]:
         assert container["image"] == "aiworker"
