@@ -12,6 +12,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -23,6 +24,7 @@ from common.settings import from_env
 from common.values.app import App, AppPhase, AppState, Space, Version
 from common.values.check import CheckPhase
 from common.values.repository import Source
+from tests.providers.git_tree import git
 from tests.providers.runtime_contract import MakeVersion, RuntimeContract, check_of, version_of, with_spec
 from tests.real.patience import Patient, again_slowly
 
@@ -34,7 +36,7 @@ pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")
-def code() -> Iterator[tuple[Source, str]]:
+def code(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Source, str]]:
     """A repository at the Gitea that is named, and its commit. Else one that simulated nodes do not look for."""
     url, token = os.environ.get("GITEA_URL", "").rstrip("/"), os.environ.get("GITEA_TOKEN")
     if not url or not token:
@@ -42,16 +44,17 @@ def code() -> Iterator[tuple[Source, str]]:
         return
     with contextlib.closing(Client(url, token)) as client:
         login = client.get("/user").body["login"]
-        path = f"{login}/aiwtest-{secrets.token_hex(4)}"
-        wanted = {"name": path.partition("/")[2], "auto_init": True, "default_branch": "main", "private": True}
-        client.call("POST", "/user/repos", body=wanted)
+        name = f"aiwtest-{secrets.token_hex(4)}"
+        client.call("POST", "/user/repos", body={"name": name, "default_branch": "main", "private": True})
         try:
-            yield (
-                Source(f"{url}/{path}.git", login, token),
-                client.get(f"/repos/{path}/branches/main").body["commit"]["id"],
-            )
+            tree = tmp_path_factory.mktemp("code")
+            git("init", "--quiet", "--initial-branch=main", str(tree))
+            git("commit", "--quiet", "--allow-empty", "--message", "Begin", at=tree)
+            scheme, _, host = url.partition("://")
+            git("push", "--quiet", f"{scheme}://{quote(login)}:{token}@{host}/{login}/{name}.git", "main", at=tree)
+            yield Source(f"{url}/{login}/{name}.git", login, token), git("rev-parse", "HEAD", at=tree)
         finally:
-            client.call("DELETE", f"/repos/{path}", accept=(404,))
+            client.call("DELETE", f"/repos/{login}/{name}", accept=(404,))
 
 
 @pytest.fixture
