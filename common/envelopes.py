@@ -64,7 +64,7 @@ def open_envelope(text: str, keys: Sequence[PublicKey]) -> Statement:
     signers = list(envelope.signatures)
     if len(signers) != 1 or signers[0] not in {key.keyid for key in keys}:
         named = ", ".join(signer[:16] for signer in signers) or "nobody"
-        raise NotVerified(f"it is signed by another key ({named})")
+        raise NotVerified(f"it is signed by another key ({named}); if the key was changed, give the earlier one, too")
     try:
         envelope.verify(list(keys), 1)
     except VerificationError as error:

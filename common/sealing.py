@@ -7,6 +7,7 @@ recognised are stored as SHA-256: they have 256 random bits, so no slow hash is 
 from __future__ import annotations
 
 import base64
+import contextlib
 import functools
 import hashlib
 import hmac
@@ -32,11 +33,20 @@ def seal(value: object) -> str:
 
 
 def unseal(sealed: str) -> Any:
-    """Decrypt a sealed value. Raises AnotherKey if it was sealed with another key."""
-    try:
-        return json.loads(_fernet(settings().security.key_for("sealing")).decrypt(sealed.encode()))
-    except InvalidToken as error:
-        raise AnotherKey from error
+    """Decrypt a sealed value. Raises AnotherKey if it was sealed with another key than the present or earlier one."""
+    for key in settings().security.keys_for("sealing"):
+        with contextlib.suppress(InvalidToken):
+            return json.loads(_fernet(key).decrypt(sealed.encode()))
+    raise AnotherKey
+
+
+def sealed_anew(sealed: str) -> str | None:
+    """The value sealed with the present key; None if it is already. Raises AnotherKey if no known key opens it."""
+    present = _fernet(settings().security.key_for("sealing"))
+    with contextlib.suppress(InvalidToken):
+        present.decrypt(sealed.encode())
+        return None
+    return seal(unseal(sealed))
 
 
 def check_key(*sealed: str | None) -> None:

@@ -20,6 +20,7 @@ from common.machine.ports import APP_PORTS, PortRange
 from common.settings.database_address import absolute_file, checked_server, sqlite_address, sqlite_path
 from common.settings.driver_names import DRIVER_NAMES
 from common.settings.environment import Environment, web_address
+from common.settings.key_change import kept_earlier_key
 from common.settings.kubernetes import MOST_PREVIEWS, FleetSettings, KubernetesSettings, read_kubernetes
 from common.settings.log_level import read_log_level
 from common.settings.models import ModelSettings, ProviderSettings, read_models
@@ -280,6 +281,16 @@ def given_key(env: Environment) -> str | None:
     return key
 
 
+def _earlier_key(env: Environment, store: StoreSettings, *, is_kept: bool) -> bytes | None:
+    """is_kept: whether the data directory keeps the secret key."""
+    key = env.secret("AIWORKER_EARLIER_SECRET_KEY")
+    if key is None:
+        return kept_earlier_key(store.data_dir) if is_kept else None
+    if len(key.encode()) < SHORTEST_KEY_BYTES:
+        raise Misconfigured("AIWORKER_EARLIER_SECRET_KEY is shorter than 32 bytes; set the secret key of before")
+    return key.encode()
+
+
 def _security(env: Environment, store: StoreSettings) -> SecuritySettings:
     key = given_key(env)
     return SecuritySettings(
@@ -288,6 +299,7 @@ def _security(env: Environment, store: StoreSettings) -> SecuritySettings:
         access_token_seconds=env.number("AIWORKER_ACCESS_TOKEN_SECONDS", default=900, least=5),
         refresh_token_seconds=env.number("AIWORKER_REFRESH_TOKEN_SECONDS", default=30 * 86400, least=10),
         signing_key=signing_key_of(env),
+        earlier_key=_earlier_key(env, store, is_kept=not key),
     )
 
 

@@ -50,6 +50,7 @@ NAMES = frozenset(
         "DISK_RESERVE_BYTES",
         "DRAIN_SECONDS",
         "DRIVER",
+        "EARLIER_SECRET_KEY",
         "EGRESS_HOSTS",
         "EGRESS_PROXY",
         "FALLBACK_ANTHROPIC",

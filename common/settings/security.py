@@ -37,6 +37,9 @@ class SecuritySettings:
     signing_key: bytes | None = field(default=None, repr=False)
     """The 32 bytes of the Ed25519 key that receipts and the audit are signed with (AIWORKER_SIGNING_KEY, a private key
     in PEM). None: it is derived from the secret key, so every process has the same one."""
+    earlier_key: bytes | None = field(default=None, repr=False)
+    """The secret key of before, which opens what is not sealed anew yet (AIWORKER_EARLIER_SECRET_KEY, or kept in the
+    data directory). None: no change of the key is under way."""
 
     @property
     def signing_seed(self) -> bytes:
@@ -45,7 +48,15 @@ class SecuritySettings:
 
     def key_for(self, purpose: str) -> bytes:
         """32 bytes derived from the secret key for one purpose, so that no two purposes share a key."""
-        return hmac.new(self.secret_key, purpose.encode(), hashlib.sha256).digest()
+        return _derived(self.secret_key, purpose)
+
+    def keys_for(self, purpose: str) -> tuple[bytes, ...]:
+        """The key for a purpose, and the one that it was before a change of the secret key that is under way."""
+        return tuple(_derived(key, purpose) for key in (self.secret_key, self.earlier_key) if key is not None)
+
+
+def _derived(key: bytes, purpose: str) -> bytes:
+    return hmac.new(key, purpose.encode(), hashlib.sha256).digest()
 
 
 def signing_key_of(env: Environment) -> bytes | None:

@@ -43,6 +43,7 @@ COMMANDS = {
     "public-key": ("key_command:print_public_key", "Print the public key that receipts and the audit are checked with"),
     "restore": ("backup_commands", "Put a backup into the data directory and the database that the environment names"),
     "rollback": ("group_commands", "Go back to an older healthy version, of production unless staging is named"),
+    "secret-key": ("secret_key_commands:secret_key", "The secret key, which seals what is stored and signs logins"),
     "service": ("service_commands", "The platform as a service of systemd"),
     "spend": ("spend_command", "Show what the models have cost, with the total in the last line"),
     "task": ("task_commands", "Tasks: written by people, done by agents"),

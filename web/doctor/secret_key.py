@@ -9,6 +9,7 @@ from common.findings import Finding
 from common.services.health.sealed_values import unreadable_values
 from common.settings import Settings, given_key
 from common.settings.environment import Environment
+from common.settings.key_change import FINISH
 from common.settings.private_files import GO_ON, key_path, lost_key
 from common.settings.users_there import has_users
 
@@ -30,6 +31,8 @@ def examine_key(chosen: Settings, *, has_key: bool) -> Iterator[Finding]:
     if not unreadable:
         if count:
             yield Finding("ok", PART, "it opens what is stored")
+        if chosen.security.earlier_key is not None:
+            yield Finding("warn", PART, f"a change of the secret key is not finished; finish it: {FINISH}")
         return
     is_given = given_key(Environment(os.environ)) is not None
     named = ", ".join(unreadable[:MOST_NAMES])

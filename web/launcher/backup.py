@@ -28,7 +28,9 @@ from common.providers.forge import repository_copies
 from common.providers.forge.repository_copies import PinnedRepository
 from common.services.health import portable_rows, schema
 from common.services.health.portable_rows import TablePart
+from common.services.health.resealing import is_earlier_key_needed
 from common.settings import Settings
+from common.settings.key_change import FINISH
 from web import VERSION
 from web.launcher.backup_file import BackupWriter, Heading
 from web.launcher.unwinding import unwinding
@@ -111,6 +113,8 @@ def stream_backup(file: IO[bytes], passphrase: str, settings: Settings, progress
     Raises Misconfigured, Busy, and OSError if it can't be written.
     """
     schema.require_current()
+    if settings.security.earlier_key is not None and is_earlier_key_needed():
+        raise Misconfigured(f"the earlier secret key still opens some values and is in no backup; first: {FINISH}")
     heading = Heading(
         VERSION, schema.newest_revision(), datetime.now(UTC).isoformat(timespec="seconds"),
         "sqlite" if settings.store.is_sqlite else "mariadb",

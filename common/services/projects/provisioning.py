@@ -116,6 +116,18 @@ def fail_protection(tx: Transaction, project_id: str, reason: str) -> None:
 
 
 @transactional
+def renew_webhooks(tx: Transaction) -> None:
+    """Have the webhook of each project written anew at the Gitea: its secret comes from the secret key. Safe to repeat.
+
+    Does nothing with the built-in forge, which has none.
+    """
+    if settings().forge.kind != "gitea":
+        return
+    for project_id in tx.session.scalars(select(Project.id).where(Project.state_ == ProjectState.ACTIVE)):
+        tx.enqueue(jobs.PROTECT_PROJECT, project_id, project_id=project_id)
+
+
+@transactional
 def record_provisioned(tx: Transaction, lease: Lease, *, default_branch: str, repository_url: str) -> None:
     """The repository and the namespace exist: make the project active, so that its tasks may start."""
     project = tx.lock(Project, lease.subject_id)
