@@ -6,6 +6,7 @@ Measured reasons are in docs/decisions/0002-celery-is-a-doorbell.md.
 from __future__ import annotations
 
 from common.jobs import HARD_LIMIT_SECONDS, SOFT_LIMIT_SECONDS
+from common.redis_tls import tls_options, without_tls_options
 from common.settings import settings
 
 _settings = settings()
@@ -13,6 +14,10 @@ _url = _settings.store.redis_url
 
 # kombu spells a Redis behind a Unix socket its own way.
 broker_url = "redis+socket://" + _url.removeprefix("unix://") if _url.startswith("unix://") else _url
+# By itself, kombu would take any certificate for Redis'.
+broker_use_ssl = tls_options(_url) or None
+if broker_use_ssl:
+    broker_url = without_tls_options(_url)
 broker_transport_options = {
     # kombu would write each message that a worker takes into Redis and remove it when the job has ended: two
     # transactions for each job, one before it begins. What a killed worker had taken would come back after the

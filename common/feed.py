@@ -19,6 +19,7 @@ import orjson
 
 from common.errors import Misconfigured
 from common.machine.late_modules import late_module
+from common.redis_tls import tls_options
 from common.settings import settings
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ def _client(url: str, pid: int, timeout: float) -> redis.Redis:
         socket_connect_timeout=min(timeout, 2),
         retry=redis.retry.Retry(redis.backoff.NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
         decode_responses=True,
+        **tls_options(url),
     )
 
 
@@ -254,8 +256,9 @@ def follow(*, block_seconds: float = 5.0) -> Iterator[list[Entry]]:
     Raises redis.RedisError when the connection fails. Entries published after that are not repeated: the caller reads
     them from the database and calls this again.
     """
+    url = settings().store.redis_url
     client = redis.Redis.from_url(
-        settings().store.redis_url, socket_timeout=block_seconds + 5, socket_connect_timeout=2, decode_responses=True
+        url, socket_timeout=block_seconds + 5, socket_connect_timeout=2, decode_responses=True, **tls_options(url)
     )
     connection = cast("redis.connection.Connection", client.connection_pool.make_connection())
     name, milliseconds = stream_name(), int(block_seconds * 1000)

@@ -7,7 +7,7 @@ import contextlib
 import ipaddress
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -94,9 +94,23 @@ def _write_key(path: Path, key: ec.EllipticCurvePrivateKey) -> Path:
     return path
 
 
+def strict(make: Callable[..., ssl.SSLContext]) -> Callable[..., ssl.SSLContext]:
+    """A function that makes contexts as strict as those of Python 3.13, from one that makes contexts."""
+
+    def make_strict(*arguments: object, **options: object) -> ssl.SSLContext:
+        made = make(*arguments, **options)
+        made.verify_flags |= ssl.VERIFY_X509_STRICT
+        return made
+
+    return make_strict
+
+
 @contextlib.contextmanager
-def tls_in_front_of(port: int, paths: Certificate) -> Iterator[int]:
-    """The port on 127.0.0.1 that speaks TLS and passes all that it is sent to this port there, and back."""
+def tls_in_front_of(server: int | Path, paths: Certificate) -> Iterator[int]:
+    """The port on 127.0.0.1 that speaks TLS and passes all that it is sent to this port there, and back.
+
+    server: its port, or the path of its Unix socket.
+    """
     loop = asyncio.new_event_loop()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(paths.certificate, paths.key)
@@ -104,7 +118,12 @@ def tls_in_front_of(port: int, paths: Certificate) -> Iterator[int]:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writers = [writer]
         try:
-            inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
+            to_server = (
+                asyncio.open_unix_connection(server)
+                if isinstance(server, Path)
+                else asyncio.open_connection("127.0.0.1", server)
+            )
+            inner_reader, inner_writer = await to_server
             writers.append(inner_writer)
             await asyncio.gather(_pass_on(reader, inner_writer), _pass_on(inner_reader, writer))
         except OSError:
@@ -113,13 +132,13 @@ def tls_in_front_of(port: int, paths: Certificate) -> Iterator[int]:
             for one in writers:
                 one.transport.abort()
 
-    server = loop.run_until_complete(asyncio.start_server(serve, "127.0.0.1", 0, ssl=context))
+    front = loop.run_until_complete(asyncio.start_server(serve, "127.0.0.1", 0, ssl=context))
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     try:
-        yield int(server.sockets[0].getsockname()[1])
+        yield int(front.sockets[0].getsockname()[1])
     finally:
-        asyncio.run_coroutine_threadsafe(_end(server), loop).result(10)
+        asyncio.run_coroutine_threadsafe(_end(front), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()

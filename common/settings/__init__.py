@@ -237,8 +237,10 @@ def read_store(env: Environment) -> StoreSettings:
         raise Misconfigured("AIWORKER_DATABASE_URL must start with mysql+pymysql:// or sqlite:///")
     if database_url.startswith("sqlite"):
         database_url = absolute_file(database_url)
-    elif "charset=" not in checked_server(database_url):
-        database_url += ("&" if "?" in database_url else "?") + "charset=utf8mb4"
+    else:
+        database_url = checked_server(database_url)
+        if "charset=" not in database_url:
+            database_url += ("&" if "?" in database_url else "?") + "charset=utf8mb4"
     redis_url = env.text("AIWORKER_REDIS_URL", "REDIS_URL")
     if redis_url and not redis_url.startswith(("redis://", "rediss://", "unix://")):
         raise Misconfigured("AIWORKER_REDIS_URL must start with redis://, rediss:// or unix://")

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, unquote, urlencode
 
 from common.errors import Misconfigured
+from common.machine.certificates import bundle
 
 # As SQLAlchemy reads it: a password may contain anything but an at sign.
 _SERVER = re.compile(
@@ -24,10 +25,15 @@ _OPTIONS = _NUMBERS | {
     "ssl_verify_cert", "ssl_verify_identity", "unix_socket", "use_unicode",
 }  # fmt: skip
 """What may follow the question mark."""
+_FILES = {"ssl_ca", "ssl_cert", "ssl_key"}
+_SAID = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
 def checked_server(url: str) -> str:
-    """The address of a MySQL or MariaDB server as it is given. Raises Misconfigured, without showing its password."""
+    """The address of a MySQL or MariaDB server, with what it says of certificates in the words of SQLAlchemy.
+
+    Raises Misconfigured, without showing its password.
+    """
     found = _SERVER.fullmatch(url)
     port = "" if found is None else found["port"] or ""
     if found is None or (port and not (port.isdecimal() and len(port) <= 5 and 0 < int(port) <= 65535)):
@@ -41,7 +47,56 @@ def checked_server(url: str) -> str:
             )
         if name in _NUMBERS and not (value.isascii() and value.isdecimal()):
             raise Misconfigured(f"AIWORKER_DATABASE_URL: {name}={value} is not a whole number")
-    return url
+        if name in _FILES:
+            _check_file(name, value)
+    return _with_verification(url, found["query"] or "")
+
+
+def _check_file(name: str, path: str) -> None:
+    """Raise Misconfigured if the option names no file in PEM: the driver's error would name no setting."""
+    try:
+        is_pem = b"-----BEGIN " in Path(path).read_bytes()
+    except OSError as error:
+        raise Misconfigured(f"AIWORKER_DATABASE_URL: {name}={path} can't be read: {error.strerror}") from error
+    if not is_pem:
+        raise Misconfigured(f"AIWORKER_DATABASE_URL: {name}={path} is no file in PEM")
+
+
+def _with_verification(url: str, query: str) -> str:
+    """The address without `ssl_verify_cert` and `ssl_verify_identity`, with other options that do what they mean.
+
+    Beside them, the driver would forget the `ssl_ca` that SQLAlchemy gives it, and without `ssl_ca` check no name.
+    """
+    options = dict(parse_qsl(query))
+    has_authority = "ssl_ca" in options or "ssl_capath" in options
+    certificate, name = (_yes_or_no(options, of) for of in ("ssl_verify_cert", "ssl_verify_identity"))
+    if certificate is None and name is None:
+        return url
+    if name or (has_authority if certificate is None else certificate):
+        if not has_authority:
+            options["ssl_ca"] = _machine_bundle()
+        if name is False:
+            options["ssl_check_hostname"] = "false"
+    else:
+        options = {each: value for each, value in options.items() if each not in {"ssl_ca", "ssl_capath"}}
+        # Any such option demands TLS.
+        options["ssl_check_hostname"] = "false"
+    return url.removesuffix(query) + urlencode(options)
+
+
+def _yes_or_no(options: dict[str, str], name: str) -> bool | None:
+    """The option, which is taken out; None: it is not there."""
+    value = options.pop(name, None)
+    if value is not None and value.lower() not in _SAID:
+        raise Misconfigured(f"AIWORKER_DATABASE_URL: {name}={value} is neither true nor false")
+    return None if value is None else _SAID[value.lower()]
+
+
+def _machine_bundle() -> str:
+    found = bundle()
+    if found is None:
+        raise Misconfigured("AIWORKER_DATABASE_URL: this machine has no file of authorities; name one with ssl_ca")
+    return found
 
 
 def sqlite_address(path: Path) -> str:

@@ -6,7 +6,6 @@ Python refuses them by default from 3.13 on, which is the version of the contain
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,21 +17,12 @@ from common.errors import ProviderUnavailable
 from common.providers.runtime.kube import connect
 from common.trust import trusting_session
 from tests.doubles.kubernetes import ClusterDouble
-from tests.tls import Certificate, make_certificate, make_certificate_of_plain_authority, tls_in_front_of
+from tests.tls import Certificate, make_certificate, make_certificate_of_plain_authority, strict, tls_in_front_of
 
 
 @pytest.fixture(autouse=True)
 def strict_python(monkeypatch: pytest.MonkeyPatch) -> None:
     """Contexts are made as by Python 3.13."""
-
-    def strict(make: Callable[..., ssl.SSLContext]) -> Callable[..., ssl.SSLContext]:
-        def make_strict(*arguments: object, **options: object) -> ssl.SSLContext:
-            made = make(*arguments, **options)
-            made.verify_flags |= ssl.VERIFY_X509_STRICT
-            return made
-
-        return make_strict
-
     monkeypatch.setattr(ssl, "create_default_context", strict(ssl.create_default_context))
     for module in (ssl_, urllib3.connection):
         monkeypatch.setattr(module, "create_urllib3_context", strict(ssl_.create_urllib3_context))

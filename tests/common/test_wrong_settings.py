@@ -120,6 +120,9 @@ def test_a_redis_url_is_taken(value: str, tmp_path: Path) -> None:
         ("mysql://me:secret@db/shop?reconnect=true", ": reconnect is no option of a connection; take it out of"),
         ("mysql://me:secret@db/shop?ssl=true&charset=utf8mb4", ": ssl is no option of a connection; take it out of"),
         ("mysql://me:secret@db/shop?connect_timeout=soon", ": connect_timeout=soon is not a whole number"),
+        ("mysql://me:secret@db/shop?ssl_verify_cert=maybe", ": ssl_verify_cert=maybe is neither true nor false"),
+        ("mysql://me:secret@db/shop?ssl_ca=/no/ca.pem", ": ssl_ca=/no/ca.pem can't be read: No such file or directory"),
+        ("mysql://me:secret@db/shop?ssl_key=/dev/null", ": ssl_key=/dev/null is no file in PEM"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("name", ["DATABASE_URL", "AIWORKER_DATABASE_URL"])
@@ -134,10 +137,12 @@ def test_a_database_that_cannot_be_connected_to_is_refused_by_name(
 
 @pytest.mark.parametrize(
     "value",
-    ["mysql://db", "mysql://me@db:3306/shop", "mysql://me:a/b?c:d%40e@[::1]:3306/shop?ssl_ca=/etc/ca.pem", "mysql:///shop?unix_socket=/run/a.sock",
+    ["mysql://db", "mysql://me@db:3306/shop", "mysql://me:a/b?c:d%40e@[::1]:3306/shop?ssl_ca=FILE", "mysql:///shop?unix_socket=/run/a.sock",
      "mysql://me:secret@db/shop?ssl_disabled=true&connect_timeout=5&read_timeout=9"],
 )  # fmt: skip
 def test_an_address_of_a_database_is_taken_as_the_library_takes_it(value: str, tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    value = value.replace("FILE", f"{tmp_path}/ca.pem")
     read = from_env({**SECRET, "AIWORKER_DATA_DIR": str(tmp_path), "DATABASE_URL": value}).store.database_url
 
     assert read.replace("mysql+pymysql:", "mysql:", 1).startswith(value)

@@ -6,6 +6,7 @@ import os
 import platform
 import queue
 import secrets
+import ssl
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -29,6 +30,7 @@ from common.settings import Settings, settings
 from common.settings.environment import Environment
 from common.settings.private_files import SHORTEST_KEY_BYTES
 from common.settings.whereabouts import look_around
+from common.trust import tls_words
 from web.doctor.advisory_files import examine_advisories
 from web.doctor.certificates import examine_certificates
 from web.doctor.driver_programs import examine_drivers
@@ -152,12 +154,20 @@ def _database(chosen: Settings, *, has_key: bool) -> Iterator[Finding]:
 def _redis(chosen: Settings, starts_with_up: str) -> Iterator[Finding]:
     is_ours = chosen.store.redis_embedded
     remedy = starts_with_up if is_ours else "; check AIWORKER_REDIS_URL"
-    answers = _asked(
-        "redis", feed.require_login, f"{backends(chosen)['redis']} answers", remedy, "warn" if is_ours else "fail"
-    )
+    good, bad = f"{backends(chosen)['redis']} answers", "warn" if is_ours else "fail"
+    answers = _asked("redis", lambda: _log_in_to_redis(chosen), good, remedy, bad)
     yield answers
     if answers.status == "ok":
         yield from examine_redis(is_ours=is_ours)
+
+
+def _log_in_to_redis(chosen: Settings) -> None:
+    try:
+        feed.require_login()
+    except redis.ConnectionError as error:
+        if not isinstance(error.__context__, ssl.SSLError):
+            raise
+        raise Misconfigured(tls_words(error.__context__, chosen.store.redis_url)) from error
 
 
 def _forge(chosen: Settings) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ import redis
 from common.findings import Finding
 from common.settings import settings
 from tests.servers import redis_server
+from tests.tls import make_certificate, tls_in_front_of
 from web.doctor.checks import examine as examine_all
 from web.doctor.redis_server import examine_redis, judge
 
@@ -35,6 +36,25 @@ def examine(server: redis.Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     yield look
     settings.cache_clear()
+
+
+def test_a_certificate_that_is_not_trusted_is_told_with_its_remedy(
+    server: redis.Redis, tmp_path: Path, no_named_certificates: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = make_certificate(tmp_path)
+    monkeypatch.setenv("AIWORKER_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("AIWORKER_SECRET_KEY", "a secret key that only tests use, 32 characters and more")
+    with tls_in_front_of(Path(server.connection_pool.connection_kwargs["path"]), own) as port:
+        monkeypatch.setenv("AIWORKER_REDIS_URL", f"rediss://:secret@127.0.0.1:{port}/0")
+        settings.cache_clear()
+        found = [one for one in examine_all() if one.part == "redis"]
+    settings.cache_clear()
+
+    (only,) = found
+    assert only.status == "fail"
+    assert only.says.startswith(
+        f"the certificate of 127.0.0.1:{port} is not trusted (self-signed certificate); make its"
+    )
 
 
 def wrong(findings: list[Finding]) -> list[tuple[str, str]]:
