@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from common.models import Project, User
 from common.states import Role
@@ -13,6 +13,9 @@ from tests import builders
 from tests.web.live_feed import LiveFeed
 from tests.web.page_reader import PageReader
 from tests.web.world import World, get, put
+
+TWO_FRAMES = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+"""By then, what was known is drawn."""
 
 
 @pytest.fixture
@@ -66,6 +69,29 @@ def test_who_is_given_another_role_in_a_restricted_project_is_offered_what_it_al
         feed.tell("project:member_changed", project.id, feed.SEQ + 1, userId=user_id, username="maya", newRole="member")
 
     expect(maya.see("task-new")).to_have_count(1)
+
+
+def test_nothing_is_offered_before_the_role_in_a_restricted_project_is_known(
+    maya: PageReader, plain_world: World
+) -> None:
+    world = plain_world
+    project = world.project("Hidden")
+    world.task(project, "Greet")
+    member = f"/api/projects/{project.id}/members/{world.users['maya'].id}"
+    assert world.client.put(member, json={"role": "member"}).status_code == 200
+    put(Project, project.id, is_restricted=True)
+    held: list[Route] = []
+    maya.page.route("**/role-here*", lambda route: held.append(route))
+
+    with maya.page.expect_request("**/role-here*"):
+        maya.open(f"#/projects/{project.id}")
+    maya.page.evaluate(TWO_FRAMES)
+
+    expect(maya.see("task-new")).to_have_count(0)
+    expect(maya.see("task-card")).to_have_count(0)
+    held[0].fallback()
+    expect(maya.see("task-new")).to_be_visible()
+    expect(maya.see("task-card")).to_be_visible()
 
 
 def test_who_may_only_read_by_now_has_nothing_selected(maya: PageReader, plain_world: World) -> None:

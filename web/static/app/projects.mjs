@@ -26,6 +26,8 @@ export async function loadProjects() {
   const before = changes;
   try {
     const found = await readAll("/projects", "projects");
+    // First, or what a lower role may not do would be offered until it has come.
+    if (found.some(({ restricted }) => restricted)) await import("./role-here.mjs");
     // What was read may be older than what is here by now.
     if (before !== changes) {
       if (signedIn.value) await loadProjects();
@@ -33,7 +35,6 @@ export async function loadProjects() {
     }
     // What is the same is not drawn anew.
     if (JSON.stringify(found) !== JSON.stringify(projects.value)) projects.value = found;
-    if (found.some(({ restricted }) => restricted)) import("./role-here.mjs");
     trouble.value = null;
   } catch (error) {
     trouble.value = error;
