@@ -336,6 +336,8 @@ def test_the_page_of_operations_is_typed(platform: Platform, path: str, tmp_path
     well(reader.read("AIWORKER_PUBLIC_URL"))
     reader.env = _on(platform.instance, path, tmp_path)
     assert "The schema is up to date." in well(reader.read("aiworker db status"))
+    refused = reader.read("aiworker secret-key change")
+    assert (len(refused.failed), " is in use by process " in refused.text) == (1, True), refused
     well(reader.read("aiworker audit verify"))
     added = well(reader.read("aiworker user add", typing=PASSWORD))
     assert "mia now has the role admin." in added
