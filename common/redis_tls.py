@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from common.machine.certificates import bundle
@@ -16,7 +16,7 @@ else:
     ssl, connection = late_module("ssl"), late_module("redis.connection")
 
 
-def tls_options(url: str) -> dict[str, Any]:
+def tls_options(url: str) -> dict[str, object]:
     """What a connection to this address is given for TLS, as redis-py names it; empty unless it is `rediss://…`.
 
     The certificate and the server's name are checked, unless the address has options that say otherwise, by the

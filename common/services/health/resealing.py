@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import Column, select, tuple_, update
 
@@ -13,7 +12,7 @@ from common.errors import AnotherKey
 from common.models import Agent, Deployment, IdempotencyKey, ModelProvider, Project, Run
 from common.models.spend import PlatformSetting
 from common.sealing import sealed_anew
-from common.statements import AnyAttribute, AnyRow
+from common.statements import AnyAttribute, AnyRow, AnySelect
 from common.transaction import Snapshot, Transaction, snapshot, transactional
 
 SEALED: tuple[AnyAttribute, ...] = (
@@ -118,8 +117,7 @@ def _keys(column: AnyAttribute) -> Sequence[Column[object]]:
 def _page(at: Snapshot | Transaction, column: AnyAttribute, after: Sequence[object]) -> Sequence[AnyRow]:
     """Rows of the primary key's columns and the sealed one."""
     keys = _keys(column)
-    shown: Sequence[Any] = (*keys, column)
-    page = select(*shown).where(column.is_not(None)).order_by(*keys).limit(BATCH)
+    page: AnySelect = select(*keys, column).where(column.is_not(None)).order_by(*keys).limit(BATCH)
     rows: Sequence[AnyRow] = at.session.execute(page.where(tuple_(*keys) > tuple_(*after)) if after else page).all()
     return rows
 
