@@ -80,7 +80,10 @@ class Upstream:
                 while len(body) < length:
                     if self.script.pause is not None:
                         self.script.pause()
-                    body += incoming.read(min(READ_BYTES, length - len(body)))
+                    if not (piece := incoming.read(min(READ_BYTES, length - len(body)))):
+                        self.hung_up.set()
+                        return
+                    body += piece
                 self.asked.append(Asked(method, target, headers, body))
                 try:
                     if not self._answer(client, self.script):
