@@ -214,7 +214,7 @@ def test_a_provider_that_stops_reading_is_given_up(
 
 def test_a_large_request_may_take_long_to_be_sent(plain_agent: RunningAgent, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither the time limit for connecting nor that for silence holds for all of it."""
-    # The first 18 MB of 30 are read in 8 s, and the rest at once: what is in buffers would be read after all was sent.
+    # The first 18 MB of 30 are read in 8 s and the rest at once: after the last part is sent, nobody has to wait long.
     pauses = iter([1.35] * 6)
     monkeypatch.setenv("AIWORKER_GATEWAY_SILENCE_SECONDS", "7")
     settings.cache_clear()
