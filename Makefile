@@ -15,7 +15,7 @@ export VENV
 BIN := $(VENV)/bin
 SECONDS_EACH ?= 600
 
-.PHONY: help up test test-real check demo pictures examples client bench soak migration lock sbom wheel image clean
+.PHONY: help up test test-all test-real check demo pictures examples client bench soak migration lock sbom wheel image clean
 .DEFAULT_GOAL := help
 export GITEA_URL GITEA_TOKEN KUBECONFIG
 # Keep what is compiled, whatever the environment says: nothing is compiled when it is installed, so each process and each
@@ -29,8 +29,11 @@ up: ## Install what is missing and start the whole platform in the foreground
 	@.ci/venv requirements.lock
 	@exec $(BIN)/aiworker up $(ARGS)
 
+test: ## Check style, types and architecture, and run the quick tests: at most 10 minutes
+	@$(MAKE) --no-print-directory test-all ARGS='-m "not slow" $(ARGS)'
+
 # One collection first, so that not all workers of pytest-xdist rewrite the assertions of the same files.
-test: ## Check style, types and architecture, and run every test
+test-all: ## The same with every test: at most 30 minutes
 	@.ci/venv requirements-dev.lock
 	@.ci/packages & packages=$$!; .ci/check; checked=$$?; wait $$packages && exit $$checked
 	@$(BIN)/python -m pytest --collect-only -qq >/dev/null || true

@@ -34,6 +34,14 @@ REQUIRE_ALL = os.environ.get("REQUIRE_ALL", "0") not in {"", "0"}
 
 pytest_plugins = ["tests.cpu_report"]
 
+QUICK_ON_BOTH_DATABASES = (
+    "tests/common/",
+    "tests/web/api/test_long_lists.py",
+    "tests/web/test_query_plans.py",
+    "tests/workers/test_leases.py",
+)
+"""How the ids of tests begin that are about the database: they run on MariaDB in `make test`, too."""
+
 _RUN_FOLDER = pytest.StashKey[Path]()
 _RUN = pytest.StashKey[ExitStack]()
 
@@ -66,6 +74,14 @@ def pytest_configure_node(node: Any) -> None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByUnit | None:
     """What `--dist loadscope` means here."""
     return ByUnit(config, log) if config.option.dist == "loadscope" else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark tests on MariaDB as slow, but for those that are about the database itself."""
+    parameters: dict[str, object] = item.callspec.params if hasattr(item, "callspec") else {}
+    if "mariadb" in parameters.values() and not item.nodeid.startswith(QUICK_ON_BOTH_DATABASES):
+        item.add_marker(pytest.mark.slow)
 
 
 @pytest.hookimpl(trylast=True)
