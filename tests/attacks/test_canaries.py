@@ -156,6 +156,7 @@ def work(platform: Platform, app: Flask, task: Task, files: dict[str, str], said
     platform.run_jobs()
 
 
+@pytest.mark.slow
 def test_no_secret_is_found_where_it_does_not_belong(
     platform: Platform, served: Flask, output: Any, canaries: Canaries, pem: str, tmp_path: Path
 ) -> None:
@@ -212,6 +213,7 @@ def test_no_secret_is_found_where_it_does_not_belong(
     assert canaries.found_in(process_logs.out + process_logs.err) == set()
 
 
+@pytest.mark.slow
 def test_unreviewed_code_gets_the_named_secrets_alone(plain_platform: Platform) -> None:
     """Checks and previews of an agent's branch; what was approved is deployed with all."""
     platform = plain_platform
@@ -247,6 +249,7 @@ def given_to(platform: Platform, environment: str) -> list[str]:
     return re.findall(r"^\S+ has (\w+)$", file.read_text(), re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_a_secret_that_the_program_was_not_given_is_masked_all_the_same(plain_platform: Platform) -> None:
     """A runtime masks what it gives; whatever else comes back, the platform masks before it is stored or shown."""
     platform = plain_platform
@@ -280,6 +283,7 @@ def test_a_new_project_gives_unreviewed_code_nothing(plain_platform: Platform) -
     assert (made.secrets_in_checks, made.secrets_in_previews) == ([], [])
 
 
+@pytest.mark.slow
 def test_a_failed_statement_names_no_values(plain_platform: Platform) -> None:
     with pytest.raises(IntegrityError) as failure:
         _put_twice("canary-5ab")

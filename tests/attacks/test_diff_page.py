@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.e2e.browser import chromium
 from tests.patience import PATIENCE_MS
 from tests.providers.git_tree import WorkTree, git
 from tests.servers import ROOT
+
+pytestmark = pytest.mark.slow
 
 STATIC = ROOT / "web" / "static"
 OLD = "a\n-- a/old\nb\n++ b/x\n"

@@ -80,6 +80,7 @@ def attack(plain_app: Flask, tmp_path: Path) -> Iterator[Attack]:
         yield Attack(plain_app, port, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_new_project_takes_the_first_push_as_an_import_and_no_second(attack: Attack) -> None:
     first = attack.commit("first")
     attack.tree.push("main")
@@ -129,6 +130,7 @@ def test_with_direct_pushes_on_fast_forwards_pass_and_nothing_else(attack: Attac
     assert git("symbolic-ref", "HEAD", at=local_forge().repository_path(attack.where)) == "refs/heads/main"
 
 
+@pytest.mark.slow
 def test_the_audit_has_each_push_with_who_pushed(attack: Attack) -> None:
     first = attack.commit("first")
     attack.tree.push("main")
@@ -191,6 +193,7 @@ def test_a_push_that_git_refused_is_forgotten(attack: Attack) -> None:
     assert (attack.pushes(), attack.audit()) == ([], [])
 
 
+@pytest.mark.slow
 def test_one_push_of_many_refs_moves_those_that_may_be_moved(attack: Attack) -> None:
     attack.commit("first")
     attack.tree.push("main", "main:feature")
@@ -203,6 +206,7 @@ def test_one_push_of_many_refs_moves_those_that_may_be_moved(attack: Attack) -> 
     assert (attack.head("main"), attack.head("feature"), attack.head("other")) == (before, rewritten, rewritten)
 
 
+@pytest.mark.slow
 def test_a_person_still_forces_a_branch_of_their_own(attack: Attack) -> None:
     attack.commit("one", on="feature")
     attack.tree.push("feature")
@@ -232,6 +236,7 @@ def test_an_agent_forces_its_own_branch_and_never_the_default(attack: Attack) ->
     assert attack.head("main") == attack.start
 
 
+@pytest.mark.slow
 def test_released_tags_are_the_platforms(attack: Attack) -> None:
     attack.commit("one")
     local_forge().ensure_tag(attack.where, "released/one", at=attack.start)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.checks import CHECKS
@@ -12,6 +13,8 @@ from common.states import Role
 from tests import builders
 from tests.attacks.access import RUN
 from tests.attacks.house import House
+
+pytestmark = pytest.mark.slow
 
 EXAMPLES = 4
 # A description can't say all that makes a request good (that a name has no control character, that a project exists).

@@ -89,6 +89,7 @@ def test_only_an_administrator_switches_the_rule_off_and_for_later_proofs_alone(
     assert people.approve("moira") == 200
 
 
+@pytest.mark.slow
 def test_a_proof_takes_the_rule_of_its_time(plain_platform: Platform) -> None:
     """Proven with the rule on, it stays on for that commit; proven anew without it, it is gone."""
     ada = builders.caller_of(builders.a_user("ada", Role.ADMIN))
@@ -109,6 +110,7 @@ def shop(plain_app: Flask) -> Iterator[tuple[Shop, People]]:
         yield Shop(port, people.project), people
 
 
+@pytest.mark.slow
 def test_a_push_over_http_is_the_pushers(shop: tuple[Shop, People], tmp_path: Path) -> None:
     at, people = shop
     task = people.task

@@ -76,6 +76,7 @@ def server_of(supervisor: Supervisor) -> psutil.Process:
     return server
 
 
+@pytest.mark.slow
 def test_no_link_in_the_pages_shows_a_file_of_the_host(
     runtime: ProcessRuntime, repository: Repository, secret: Path
 ) -> None:
@@ -103,6 +104,7 @@ def test_no_link_in_the_pages_shows_a_file_of_the_host(
     assert get(url) == (200, "hello")
 
 
+@pytest.mark.slow
 def test_an_address_that_is_none_is_refused(runtime: ProcessRuntime, repository: Repository) -> None:
     (repository.path / "index.html").write_text("hello")
     address = urlsplit(serve(runtime, repository))
@@ -112,6 +114,7 @@ def test_an_address_that_is_none_is_refused(runtime: ProcessRuntime, repository:
         assert client.makefile("rb").readline().split()[1:2] == [b"400"]
 
 
+@pytest.mark.slow
 def test_a_link_to_another_page_of_the_repository_is_served(runtime: ProcessRuntime, repository: Repository) -> None:
     (repository.path / "pages").mkdir()
     (repository.path / "pages" / "index.html").write_text("hello")
@@ -124,6 +127,7 @@ def test_a_link_to_another_page_of_the_repository_is_served(runtime: ProcessRunt
     assert get(url, "/again") == (200, "hello")  # by a redirect, as for any directory
 
 
+@pytest.mark.slow
 def test_a_page_that_is_a_link_out_of_the_repository_is_no_website(
     runtime: ProcessRuntime, repository: Repository, secret: Path
 ) -> None:
@@ -134,6 +138,7 @@ def test_a_page_that_is_a_link_out_of_the_repository_is_no_website(
     assert not is_website(repository.path)
 
 
+@pytest.mark.slow
 def test_a_large_file_is_streamed(supervisor: Supervisor, repository: Repository) -> None:
     # A file of zeros is small in a repository.
     with (repository.path / "zeros").open("wb") as file:
@@ -152,6 +157,7 @@ def test_a_large_file_is_streamed(supervisor: Supervisor, repository: Repository
     assert most < LARGE_BYTES / 2
 
 
+@pytest.mark.slow
 def test_connections_are_bounded(supervisor: Supervisor, repository: Repository) -> None:
     (repository.path / "index.html").write_text("hello")
     url = serve(supervisor.runtime, repository)
@@ -168,6 +174,7 @@ def test_connections_are_bounded(supervisor: Supervisor, repository: Repository)
     until(lambda: get(url) == (200, "hello"))
 
 
+@pytest.mark.slow
 def test_visitors_who_keep_their_connections_keep_nobody_out(supervisor: Supervisor, repository: Repository) -> None:
     """A browser keeps six connections for its next request, so there are soon more than the server has threads."""
     (repository.path / "index.html").write_text("hello")
@@ -187,6 +194,7 @@ def test_visitors_who_keep_their_connections_keep_nobody_out(supervisor: Supervi
 HIDDEN = b"GET /hidden HTTP/1.1\r\nHost: x\r\nX-Rest: "
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "framed",
     [b"Content-Length: %d\r\n\r\n" % len(HIDDEN) + HIDDEN,

@@ -146,6 +146,7 @@ def test_a_guarded_preview_answers_nobody_who_was_not_let_in(runtime: ProcessRun
     assert ask(url, Cookie=cookie).status == 200
 
 
+@pytest.mark.slow
 def test_an_address_lets_one_browser_in(runtime: ProcessRuntime, repository: Repository) -> None:
     url = serve(runtime, repository, GUARDED)
     address = urlsplit(str(runtime.open_app(GUARDED)))
@@ -154,6 +155,7 @@ def test_an_address_lets_one_browser_in(runtime: ProcessRuntime, repository: Rep
     assert [ask(url, path).status for _ in range(2)] == [303, 401]
 
 
+@pytest.mark.slow
 def test_the_cookie_is_the_previews_own_and_works_in_a_frame(runtime: ProcessRuntime, repository: Repository) -> None:
     url = serve(runtime, repository, GUARDED)
     said = []
@@ -177,6 +179,7 @@ def test_the_cookie_of_one_preview_opens_no_other(runtime: ProcessRuntime, repos
     assert ask(other, Cookie=f"{mine}; {its}").status == 200
 
 
+@pytest.mark.slow
 def test_no_apps_process_sees_a_cookie_of_a_gate(runtime: ProcessRuntime, repository: Repository) -> None:
     guarded = serve(runtime, repository, GUARDED)
     not_guarded = serve(runtime, repository, OPEN)
@@ -205,6 +208,7 @@ def test_no_apps_process_sees_a_cookie_of_a_gate(runtime: ProcessRuntime, reposi
                     assert b"Cookie: c=3\r\n" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("request_line", "padding", "status"),
     [
@@ -232,6 +236,7 @@ def test_an_app_without_a_guard_gets_no_cookie_by_an_unusual_request(
     assert cookie.split("=")[1].encode() not in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "request_head",
     [
@@ -250,6 +255,7 @@ def test_an_address_that_none_can_be_is_refused_in_a_word(
         assert rest(client).startswith(b"HTTP/1.1 400 ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("value", "status"), [("a" + " " * 60_000 + "a", 200), (" " * 60_000 + "\0", 400), ("\t" * 60_000, 200)]
 )
@@ -265,6 +271,7 @@ def test_a_field_of_many_spaces_keeps_nobody_waiting(
         assert b"GET /other" in heard(other, b"Host: x")
 
 
+@pytest.mark.slow
 def test_each_request_of_a_connection_is_judged(runtime: ProcessRuntime, repository: Repository) -> None:
     url = serve(runtime, repository, GUARDED)
     cookie = let_in(runtime, GUARDED)
@@ -278,6 +285,7 @@ def test_each_request_of_a_connection_is_judged(runtime: ProcessRuntime, reposit
     assert b"GET /others" not in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "second",
     [
@@ -300,6 +308,7 @@ def test_a_request_with_two_meanings_reaches_nobody(
         assert rest(client).startswith(b"HTTP/1.1 400")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("between", [", ", "\r\nConnection: "])
 def test_a_websocket_goes_on_after_the_gate(runtime: ProcessRuntime, repository: Repository, between: str) -> None:
     url = serve(runtime, repository, GUARDED)
@@ -322,6 +331,7 @@ def test_a_websocket_goes_on_after_the_gate(runtime: ProcessRuntime, repository:
         assert rest(client).startswith(b"HTTP/1.1 403")
 
 
+@pytest.mark.slow
 def test_a_streamed_answer_comes_as_it_is_written(
     runtime: ProcessRuntime, repository: Repository, tmp_path: Path
 ) -> None:
@@ -335,6 +345,7 @@ def test_a_streamed_answer_comes_as_it_is_written(
         heard(client, b"last")
 
 
+@pytest.mark.slow
 def test_a_large_upload_passes_whole(runtime: ProcessRuntime, repository: Repository) -> None:
     url = serve(runtime, repository, GUARDED)
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE_SECONDS)
@@ -345,6 +356,7 @@ def test_a_large_upload_passes_whole(runtime: ProcessRuntime, repository: Reposi
     connection.close()
 
 
+@pytest.mark.slow
 def test_a_guard_comes_and_goes_while_the_preview_runs(runtime: ProcessRuntime, repository: Repository) -> None:
     app = replace(GUARDED, is_guarded=False)
     version = repository.version("v1", repository.commit(app__py=ECHO), start_command=RUN_WEB_APP)
@@ -362,6 +374,7 @@ def test_a_guard_comes_and_goes_while_the_preview_runs(runtime: ProcessRuntime, 
     assert get(url)[0] == 200
 
 
+@pytest.mark.slow
 def test_a_connection_that_is_let_in_moves_to_the_new_version(runtime: ProcessRuntime, repository: Repository) -> None:
     url = runtime.ensure_app(GUARDED, repository.web_app("old")).url
     settled(runtime, GUARDED, "old")
@@ -381,6 +394,7 @@ def test_a_connection_that_is_let_in_moves_to_the_new_version(runtime: ProcessRu
     connection.close()
 
 
+@pytest.mark.slow
 def test_on_loopback_a_guarded_preview_answers_as_ever(tmp_path: Path, repository: Repository) -> None:
     with supervised(tmp_path / "other") as running:
         url = serve(running.runtime, repository, GUARDED)

@@ -78,12 +78,14 @@ def _replaced_by_a_link(tree: WorkTree) -> None:
     (tree.path / "tests/test_page.py").symlink_to("../elsewhere.py")
 
 
+@pytest.mark.slow
 def test_a_deleted_test_is_found_whatever_the_patch_looks_like(plain_platform: Platform) -> None:
     evasions = (_padded, _fake_header, _binary, _replaced_by_a_link)
 
     assert verdicts(plain_platform, *evasions) == [("in_progress", ["tests_deleted"])] * len(evasions)
 
 
+@pytest.mark.slow
 def test_a_file_of_tests_too_large_to_read_is_not_passed(plain_platform: Platform) -> None:
     big = "x = 1\n" * 800_000
     project = plain_platform.project({**FILES, "tests/test_big.py": TWO_TESTS + big})
@@ -97,6 +99,7 @@ def test_a_file_of_tests_too_large_to_read_is_not_passed(plain_platform: Platfor
     assert "tests/test_big.py" in (checks[0].message or "")
 
 
+@pytest.mark.slow
 def test_large_files_beside_the_tests_are_no_lie(plain_platform: Platform) -> None:
     """Padding alone, a large binary file for the tests, and one more test."""
 
@@ -111,6 +114,7 @@ def test_large_files_beside_the_tests_are_no_lie(plain_platform: Platform) -> No
 # What others did
 
 
+@pytest.mark.slow
 def test_a_merge_that_takes_back_what_no_test_covers_is_refused(plain_platform: Platform) -> None:
     project = plain_platform.project(FILES)
     task = plain_platform.task(project)
@@ -181,6 +185,7 @@ MERGE_MAIN = (
 )
 
 
+@pytest.mark.slow
 def test_what_is_taken_back_beside_merged_work_of_another_task_is_seen(plain_platform: Platform) -> None:
     stacked = Stacked(plain_platform, {"ci/deploy": "deploy\n", "tests/test_ci.py": None, "mine": "mine\n"})
     assert stacked.verdict() == ("in_progress", ["several_bases"], [MERGE_MAIN])
@@ -190,6 +195,7 @@ def test_what_is_taken_back_beside_merged_work_of_another_task_is_seen(plain_pla
     assert stacked.verdict()[:2] == ("in_progress", ["forbidden_paths"])
 
 
+@pytest.mark.slow
 def test_honest_work_on_another_task_gets_through_once_main_is_merged(plain_platform: Platform) -> None:
     stacked = Stacked(plain_platform, {"mine": "mine\n"})
     assert stacked.verdict() == ("in_progress", ["several_bases"], [MERGE_MAIN])
@@ -239,6 +245,7 @@ def _problems(group: TaskGroup) -> list[tuple[str, str, list[str]]]:
     return [(problem["taskId"], problem["kind"], problem["files"]) for problem in group.problems]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("undo", [_merge_nothing_of_it, _revert_it])
 def test_a_group_hands_back_who_takes_back_the_work_of_a_task_before(plain_platform: Platform, undo: Evade) -> None:
     about = Undoing(plain_platform, undo, depends=True)
@@ -250,6 +257,7 @@ def test_a_group_hands_back_who_takes_back_the_work_of_a_task_before(plain_platf
     assert plain_platform.get(Task, about.two.id).state == "in_progress"
 
 
+@pytest.mark.slow
 def test_a_group_hands_back_whose_work_a_task_before_took_back(plain_platform: Platform) -> None:
     about = Undoing(plain_platform, _revert_it, depends=False)
 
@@ -258,6 +266,7 @@ def test_a_group_hands_back_whose_work_a_task_before_took_back(plain_platform: P
     assert (group.state, _problems(group)) == ("staging", [(about.one.id, "takes_back", ["price"])])
 
 
+@pytest.mark.slow
 def test_who_was_handed_back_waits_for_the_others_and_gets_through_with_them(plain_platform: Platform) -> None:
     platform = plain_platform
     about = Undoing(platform, _merge_nothing_of_it, depends=True)
@@ -291,6 +300,7 @@ HARD = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hard", HARD)
 def test_emptied_tests_are_named_in_files_that_are_hard_to_read(plain_platform: Platform, hard: str) -> None:
     task = plain_platform.task(plain_platform.project(PAGE_FILES, test_command=PYTEST))
@@ -336,6 +346,7 @@ FORBIDDEN = {
 }
 
 
+@pytest.mark.slow
 def test_a_forbidden_path_is_refused(plain_platform: Platform) -> None:
     evasions = [evade for some in FORBIDDEN.values() for evade in some]
 

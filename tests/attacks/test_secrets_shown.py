@@ -70,6 +70,7 @@ class Claimed:
         return [CANARY, PLAIN, KEY, self.claim["run"]["token"], self.claim["clone"]["password"]]
 
 
+@pytest.mark.slow
 def test_what_a_run_says_is_shown_to_nobody_with_its_secrets(world: World) -> None:
     run = Claimed(world)
     said = [*run.secrets(), quote(CANARY), base64.b64encode(f"x:{CANARY}".encode()).decode(), json.dumps(CANARY)]
@@ -161,6 +162,7 @@ def test_a_time_that_can_be_so_is_kept(world: World) -> None:
     assert [one["at"] for one in run.transcript()] == [at, at]
 
 
+@pytest.mark.slow
 def test_a_run_asks_only_so_many_questions_and_its_transcript_says_so(world: World) -> None:
     run = Claimed(world)
     replies = [run.post("questions", {"question": f"Number {number}?"}) for number in range(40)]
@@ -223,6 +225,7 @@ def test_what_a_job_failed_of_is_shown_without_secrets(world: World) -> None:
     assert viewer.get(f"/api/projects/{made.id}").json["project"]["error"] == "the server said *** and ***"
 
 
+@pytest.mark.slow
 def test_why_a_group_is_red_is_shown_without_secrets(world: World) -> None:
     project = world.project(has_repository=True, secret_env_vars={"KEY": CANARY}, test_command="env")
     [task_id] = world.approved(project)

@@ -27,11 +27,13 @@ def _figures(name: str, times: int) -> Iterator[Found]:
         threading.Event().wait()
 
 
+@pytest.mark.slow
 def test_what_a_part_yields_comes_back_and_its_environment_stays_its_own() -> None:
     assert list(measure("whole", 3, figures=_figures)) == [Figure("whole", [1.0] * 3, "ms")]
     assert "AIWORKER_INSTANCE" not in os.environ
 
 
+@pytest.mark.slow
 def test_a_part_that_fails_says_why_and_keeps_what_it_measured() -> None:
     first, failed = measure("broken", 1, figures=_figures)
 
@@ -41,6 +43,7 @@ def test_a_part_that_fails_says_why_and_keeps_what_it_measured() -> None:
     assert "_figures" in failed.details
 
 
+@pytest.mark.slow
 def test_a_part_whose_process_is_killed_has_failed() -> None:
     assert list(measure("killed", 1, figures=_figures))[-1] == Failed("its process ended with -9")
 
@@ -66,6 +69,7 @@ def _twice(name: str, times: int) -> Iterator[Found]:
     yield from [Figure(name, times, "ms")] * 2
 
 
+@pytest.mark.slow
 def test_a_part_whose_figures_can_not_be_told_apart_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parts, "measure", lambda name, times: measure(name, times, figures=_twice))
 

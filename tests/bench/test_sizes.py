@@ -89,6 +89,7 @@ def names(figures: list[Figure]) -> set[str]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("on_stores")
 def test_agents_and_projects_are_measured_at_each_size() -> None:
     rows = sizes_rows.Grown(clients())
@@ -98,6 +99,7 @@ def test_agents_and_projects_are_measured_at_each_size() -> None:
     assert {"heartbeat, here, 1 agent", "heartbeat, here, 10 agents", "board of one project, here, 10 projects"} < found
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("on_stores")
 def test_groups_are_taken_to_production_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # One of the pages would have this statement more, if all takes longer than a minute.

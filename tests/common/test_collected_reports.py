@@ -60,6 +60,7 @@ def test_what_is_missing_cut_or_broken_is_no_report() -> None:
         assert unpack(broken) == BROKEN
 
 
+@pytest.mark.slow
 def test_what_is_too_large_says_so_the_coverage_first() -> None:
     heavy = Coverage(tuple(FileCoverage(noise(40_000) + str(number)) for number in range(110)))
     light = SOME.report

@@ -99,6 +99,7 @@ def test_a_transaction_that_goes_on_with_nothing_holds_nobody_up_for_long(
         assert read.all(select(Mark.value).where(Mark.name == "kept")) == [{"by": "the one that stops"}]
 
 
+@pytest.mark.slow
 def test_a_backup_and_a_restore_over_a_slow_link_are_not_ended_by_limits(
     use_database: Callable[[str], None], mariadb_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -145,6 +145,7 @@ assert announcer().flush(PATIENCE_SECONDS)
 """
 
 
+@pytest.mark.slow
 def test_a_commit_that_holds_all_greenlets_is_not_preceded_by_a_message(on_database: str) -> None:
     """It could not be sent before the commit, and after it only once the request has given way."""
     feed.client(timeout=60).flushall()

@@ -148,6 +148,7 @@ def test_existing_projects_keep_the_network_that_they_had(empty_database: sa.Eng
     assert (old["egress"], json.loads(old["egress_hosts"])) == ("open", [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database_kind", ["sqlite", "mariadb"])
 def test_every_row_of_the_former_version_is_kept_there_and_back(
     request: pytest.FixtureRequest, use_database: Callable[[str], None], database_kind: str, tmp_path: Path
@@ -184,6 +185,7 @@ def alembic(verb: str, revision: str) -> None:
         getattr(command, verb)(config, revision)
 
 
+@pytest.mark.slow
 def test_an_upgrade_that_ends_after_any_statement_is_finished_by_later_ones(
     use_database: Callable[[str], None], mariadb: MariaDB, mariadb_database_url: str
 ) -> None:
@@ -247,6 +249,7 @@ def _schema(engine: sa.Engine) -> dict[str, list[str]]:
     return {name: sorted(line.rstrip(",") for line in text.splitlines()) for name, text in made.items()}
 
 
+@pytest.mark.slow
 def test_an_upgrade_waits_for_the_server_longer_than_other_statements(
     use_database: Callable[[str], None], mariadb: MariaDB
 ) -> None:
@@ -269,6 +272,7 @@ def test_an_upgrade_waits_for_the_server_longer_than_other_statements(
     assert is_current()
 
 
+@pytest.mark.slow
 def test_an_upgrade_waits_for_another_one(use_database: Callable[[str], None], mariadb: MariaDB) -> None:
     url = mariadb.new_database()
     use_database(url)
@@ -287,6 +291,7 @@ def test_an_upgrade_waits_for_another_one(use_database: Callable[[str], None], m
     assert is_current()
 
 
+@pytest.mark.slow
 def test_an_upgrade_does_not_wait_for_one_of_another_database(
     use_database: Callable[[str], None], mariadb: MariaDB
 ) -> None:

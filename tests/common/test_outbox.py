@@ -57,6 +57,7 @@ def test_many_threads_leave_no_gap_in_a_feed(on_database: str) -> None:
     assert [(job.state, job.generation) for job in live] == [("queued", 160)]
 
 
+@pytest.mark.slow
 def test_many_processes_leave_no_gap_in_a_feed(on_database: str) -> None:
     processes = [subprocess.Popen([sys.executable, "-c", RECORD_TWENTY], cwd=ROOT) for _ in range(4)]
     assert [process.wait(PATIENCE_SECONDS) for process in processes] == [0, 0, 0, 0]

@@ -68,6 +68,7 @@ def _version(url: str) -> str:
     return str(version)
 
 
+@pytest.mark.slow
 def test_an_upgrade_waits_for_another_process_that_writes(tmp_path: Path) -> None:
     path = tmp_path / "aiworker.db"
     create_schema(sqlite_url(path))

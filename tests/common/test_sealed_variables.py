@@ -17,6 +17,8 @@ from common.sealing import unseal
 from common.services.health.schema import MIGRATIONS, _alone, upgrade
 from tests.databases import sqlite_url
 
+pytestmark = pytest.mark.slow
+
 CANARY = "canary-9b1"
 BEFORE = "0002"
 

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from common.settings import from_env
@@ -59,6 +60,7 @@ def test_its_parts_fit_together() -> None:
     )
 
 
+@pytest.mark.slow
 def test_it_names_settings_that_exist() -> None:
     services = compose()["services"]
 

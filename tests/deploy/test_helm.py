@@ -19,6 +19,8 @@ from tests.deploy.manifests import Manifests, Object, build, containers_of, envi
 from tests.doubles.kubernetes.schemas import why_invalid
 from tests.servers import ROOT
 
+pytestmark = pytest.mark.slow
+
 GIVEN = {
     "image": "registry.example.org/aiworker:2.3.4",
     "host": "ai.example.net",

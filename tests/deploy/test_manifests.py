@@ -44,6 +44,7 @@ def settings(example: Manifests) -> Settings:
     return from_env(example.settings())
 
 
+@pytest.mark.slow
 def test_every_manifest_is_what_the_api_knows(manifests: Manifests) -> None:
     reasons = {f"{one['kind']} {one['metadata']['name']}": why_invalid(one) for one in manifests.all}
 

@@ -20,6 +20,7 @@ def _policy(found: Manifests, name: str) -> dict[str, Any]:
     return spec
 
 
+@pytest.mark.slow
 def test_nothing_passes_that_is_not_named(manifests: Manifests) -> None:
     assert _policy(manifests, "nothing") == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     assert _policy(manifests, "names")["egress"] == [{"ports": NAMES}]

@@ -85,6 +85,7 @@ def plain(tmp_path: Path) -> Path:
     return example
 
 
+@pytest.mark.slow
 def test_it_is_built_without_certificates_and_with_stores_of_ones_own(plain: Path, example: Manifests) -> None:
     built = subprocess.run(["kubectl", "kustomize", str(plain)], capture_output=True, text=True, check=True).stdout
     manifests = Manifests(built, list(yaml.safe_load_all(built)))

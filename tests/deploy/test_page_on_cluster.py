@@ -28,6 +28,8 @@ from tests.servers import ROOT
 from tests.tls import make_certificate
 from tests.web.documentation.snippets import Block, inline_codes, scripts
 
+pytestmark = pytest.mark.slow
+
 PAGE = "docs/install-kubernetes.md"
 SPEED = 5
 """Of the cluster's clock: its ten minutes for a rollout are two of ours, which a busy machine may need."""

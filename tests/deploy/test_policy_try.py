@@ -46,6 +46,7 @@ def tried(reader: Reader) -> tuple[Said, str, str]:
     return said, before, after
 
 
+@pytest.mark.slow
 def test_where_policies_are_enforced_the_second_request_times_out(reader: Reader, cluster: ClusterDouble) -> None:
     said, before, after = tried(reader)
 
@@ -55,6 +56,7 @@ def test_where_policies_are_enforced_the_second_request_times_out(reader: Reader
     assert cluster.names("namespaces") == []
 
 
+@pytest.mark.slow
 def test_where_they_are_not_both_are_answered(
     reader: Reader, node: NetworkNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:

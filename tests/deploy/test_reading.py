@@ -10,6 +10,8 @@ import pytest
 from tests.deploy.reading import Reader
 from tests.web.documentation.snippets import Block
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def reader(tmp_path: Path) -> Reader:

@@ -42,6 +42,7 @@ def checkout(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_compose_is_started_and_asked(checkout: Path, tmp_path: Path) -> None:
     reader = Reader(COMPOSE, checkout, {"PATH": path_with(tmp_path / "bin", "docker")})
 
@@ -52,6 +53,7 @@ def test_compose_is_started_and_asked(checkout: Path, tmp_path: Path) -> None:
     assert (checkout / "deploy/compose/.env").stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.slow
 def test_what_sentences_say_of_docker_is_taken(checkout: Path, tmp_path: Path) -> None:
     lines = [code for _, code in inline_codes() if code.startswith("docker ")]
     path = path_with(tmp_path / "bin", "docker")
@@ -93,6 +95,7 @@ def cluster() -> Iterator[ClusterDouble]:
         yield double
 
 
+@pytest.mark.slow
 def test_the_chart_is_installed_with_its_secret(checkout: Path, tmp_path: Path, cluster: ClusterDouble) -> None:
     shutil.copy(checkout / "deploy/overlays/example/secret.env.example", checkout / "secret.env")
     mine = {
@@ -117,6 +120,7 @@ def test_the_chart_is_installed_with_its_secret(checkout: Path, tmp_path: Path, 
     assert cluster.names("jobs", "aiworker") == ["migrate-1"]
 
 
+@pytest.mark.slow
 def test_an_instance_behind_tls_answers_as_the_page_says(
     plain_app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

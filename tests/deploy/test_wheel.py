@@ -42,6 +42,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+@pytest.mark.slow
 def test_it_has_every_file_of_the_product(wheel: Path) -> None:
     listed = subprocess.run(
         ["git", "ls-files", "common", "web", "workers", "docs", "celeryconfig.py"],
@@ -73,6 +74,7 @@ def test_it_asks_for_what_the_project_asks_for(wheel: Path) -> None:
     assert scripts == "[console_scripts]\naiworker = web.cli.main:main\n"
 
 
+@pytest.mark.slow
 def test_it_works_where_nothing_of_the_checkout_is(wheel: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")

@@ -17,6 +17,8 @@ from tests.e2e.origin import served_repository
 from tests.e2e.story import Story
 from tests.providers.git_tree import git
 
+pytestmark = pytest.mark.slow
+
 DESCRIPTION = """\
 Greet in Spanish.
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
+
 from tests.e2e.client import Json
 from tests.e2e.delivery import DefaultBranch, Repeated, Visitor, seconds_between
 from tests.e2e.instance import running
 from tests.e2e.origin import served_repository
 from tests.e2e.story import Story, body_of
+
+pytestmark = pytest.mark.slow
 
 TAKEN_BACK_SECONDS = 60
 """The promise."""

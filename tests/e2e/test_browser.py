@@ -73,6 +73,7 @@ def api(instance: Instance) -> Iterator[Client]:
     client.close()
 
 
+@pytest.mark.slow
 def test_a_wrong_password_is_said_beside_the_form(person: Person) -> None:
     person.log_in("admin", "not the password")
 
@@ -82,6 +83,7 @@ def test_a_wrong_password_is_said_beside_the_form(person: Person) -> None:
     assert person.problems == []
 
 
+@pytest.mark.slow
 def test_a_first_visit_is_small_and_a_second_one_asks_for_the_page_alone(admin: Person) -> None:
     # The view's own file comes last.
     expect(admin.page.locator("main").get_by_role("heading").first).to_be_visible()
@@ -134,6 +136,7 @@ def test_the_sample_goes_from_login_to_production_in_ten_clicks(
     assert person.problems == []
 
 
+@pytest.mark.slow
 def test_a_whole_task_is_done_by_hand(admin: Person, origin: str) -> None:
     create_project(admin, "Greeter", origin)
 
@@ -186,6 +189,7 @@ def test_a_whole_task_is_done_by_hand(admin: Person, origin: str) -> None:
     assert admin.problems == []
 
 
+@pytest.mark.slow
 def test_a_viewer_is_offered_nothing_to_act_with(person: Person, api: Client) -> None:
     project = api.post("/projects", {"name": "Looked at"}, 201)["project"]
     task = api.post("/tasks", {"projectId": project["id"], "title": "Nobody's", "requiredCapabilities": ["none"]}, 201)
@@ -208,6 +212,7 @@ def test_a_viewer_is_offered_nothing_to_act_with(person: Person, api: Client) ->
     assert person.problems == []
 
 
+@pytest.mark.slow
 def test_a_person_sees_their_tokens_and_changes_their_password(person: Person, api: Client) -> None:
     api.post("/users", {"username": "paul", "password": "a password of Paul's", "role": "viewer"}, 201)
     person.log_in("paul", "a password of Paul's")
@@ -238,6 +243,7 @@ def test_a_person_sees_their_tokens_and_changes_their_password(person: Person, a
     assert [problem for problem in person.problems if "status of 400" not in problem] == []
 
 
+@pytest.mark.slow
 def test_a_new_password_signs_nobody_out_before_its_reply_is_there(person: Person, api: Client) -> None:
     """The old login ends, and with it the socket, while the reply with the new login is on its way."""
     api.post("/users", {"username": "petra", "password": "a password of Petra's", "role": "viewer"}, 201)
@@ -261,6 +267,7 @@ def test_a_new_password_signs_nobody_out_before_its_reply_is_there(person: Perso
     expect(person.page.get_by_text("No tokens")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_an_administrator_revokes_an_enrolment_token(admin: Person) -> None:
     admin.go("Users and enrolment")
     expect(admin.see("enrolment-row").first).to_be_visible()
@@ -275,6 +282,7 @@ def test_an_administrator_revokes_an_enrolment_token(admin: Person) -> None:
     assert admin.problems == []
 
 
+@pytest.mark.slow
 def test_a_failed_import_says_why_and_can_be_tried_again(admin: Person, origin: str) -> None:
     admin.click("project-new")
     admin.fill("project-name", "Lost")
@@ -288,6 +296,7 @@ def test_a_failed_import_says_why_and_can_be_tried_again(admin: Person, origin: 
     assert admin.problems == []
 
 
+@pytest.mark.slow
 def test_an_approval_is_for_what_was_looked_at(admin: Person, api: Client, origin: str) -> None:
     create_project(admin, "Reviewed", origin)
     write_task(admin, "Be formal", SECOND.steps)
@@ -310,6 +319,7 @@ def test_an_approval_is_for_what_was_looked_at(admin: Person, api: Client, origi
     assert admin.problems == []
 
 
+@pytest.mark.slow
 def test_a_task_whose_answer_is_lost_is_written_once(admin: Person, api: Client) -> None:
     """A 503 as for an unknown COMMIT, then an answer that never arrives, then one that does."""
     project = api.post("/projects", {"name": "Lossy"}, 201)["project"]
@@ -338,6 +348,7 @@ def test_a_task_whose_answer_is_lost_is_written_once(admin: Person, api: Client)
     assert [task["title"] for task in api.get(f"/tasks?projectId={project['id']}")["tasks"]] == ["Once"]
 
 
+@pytest.mark.slow
 def test_a_push_that_comes_too_late_for_its_group_is_shown(
     admin: Person, api: Client, origin: str, tmp_path: Path
 ) -> None:
@@ -365,6 +376,7 @@ def test_a_push_that_comes_too_late_for_its_group_is_shown(
     assert admin.problems == []
 
 
+@pytest.mark.slow
 def test_the_address_of_a_repository_leads_to_its_project(admin: Person, api: Client) -> None:
     project = api.post("/projects", {"name": "Addressed"}, 201)["project"]
 
@@ -375,6 +387,7 @@ def test_the_address_of_a_repository_leads_to_its_project(admin: Person, api: Cl
     assert admin.problems == []
 
 
+@pytest.mark.slow
 def test_the_page_catches_up_after_a_crash_of_everything(admin: Person, api: Client, instance: Instance) -> None:
     project = api.post("/projects", {"name": "Survivor"}, 201)["project"]
     admin.see("project-select").focus()

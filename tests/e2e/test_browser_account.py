@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.e2e.browser import Person
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_page_tells_what_it_shows_what_was_pressed_and_its_problems(reader: Person) -> None:

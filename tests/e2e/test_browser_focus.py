@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import Browser, Route, expect
 
 from tests.e2e.browser import Person
 from tests.e2e.contract.caller import Caller
 from tests.e2e.instance import Instance
 from tests.e2e.talk import Talk
+
+pytestmark = pytest.mark.slow
 
 END_SESSION = """async () => {
   const { accessToken } = JSON.parse(localStorage["aiworker.session"]);

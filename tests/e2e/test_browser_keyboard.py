@@ -14,6 +14,8 @@ from tests.e2e.browser import Person
 from tests.e2e.instance import Instance, running
 from tests.patience import PATIENCE_MS
 
+pytestmark = pytest.mark.slow
+
 MOST_TABS = 150
 """More than the most crowded view has."""
 _HAS_FOCUS = "element => element === document.activeElement || element.contains(document.activeElement)"

@@ -17,6 +17,8 @@ from tests.e2e.contract.caller import Caller
 from tests.e2e.contract.fake_agent import FakeAgent
 from tests.e2e.talk import Talk
 
+pytestmark = pytest.mark.slow
+
 MODEL = "scripted-model"
 KEY = "sk-ant-a-key-that-nobody-may-see-again"
 

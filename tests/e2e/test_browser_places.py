@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.browser import Person
 from tests.e2e.contract.caller import NOWHERE
 from tests.e2e.talk import Talk
+
+pytestmark = pytest.mark.slow
 
 WIDTHS = "sentences => sentences.map(sentence => sentence.getBoundingClientRect().width)"
 

@@ -18,6 +18,8 @@ from tests.e2e.instance import Instance, wait_until
 from tests.e2e.talk import Talk
 from tests.patience import PATIENCE_MS
 
+pytestmark = pytest.mark.slow
+
 SERVER = r"""
 import http.server, json, os, pathlib
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import Route, expect
 
 from tests.e2e.browser import Person, stop_clock
 from tests.e2e.contract.caller import Caller
 from tests.e2e.talk import Talk
+
+pytestmark = pytest.mark.slow
 
 
 class Busy:

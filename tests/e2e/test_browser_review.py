@@ -17,6 +17,8 @@ from tests.e2e.instance import Instance, running, wait_until
 from tests.e2e.origin import served_repository
 from tests.patience import PATIENCE_MS
 
+pytestmark = pytest.mark.slow
+
 PAGE = "".join(f"line {number}\n" for number in range(1, 61))
 STEPS = """```steps
 - write: {path: greeting.txt, content: "hola\\n"}

@@ -14,6 +14,8 @@ from tests.e2e.contract.caller import Caller
 from tests.e2e.instance import Instance, wait_until
 from tests.e2e.talk import Talk
 
+pytestmark = pytest.mark.slow
+
 # A PNG of 16 by 16 pixels of one colour.
 PICTURE = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000100000001008020000009091683600000017494441547801636060f8cf40120a4635300c8aa0"

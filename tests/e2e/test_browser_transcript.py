@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import Locator, expect
 
 from tests.e2e.browser import Person
 from tests.e2e.talk import Talk
+
+pytestmark = pytest.mark.slow
 
 DIFF = """--- a/greeting.txt
 +++ b/greeting.txt

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.doubles.webhook_receiver import WebhookReceiver
 from tests.e2e.browser import Person
 from tests.e2e.contract.caller import Caller
+
+pytestmark = pytest.mark.slow
 
 
 def test_an_admin_sets_the_webhook_and_sees_how_it_is_answered(reader: Person, quiet_api: Caller) -> None:

@@ -58,6 +58,7 @@ def environ(server: GiteaDouble, cluster: ClusterDouble, folder: Path) -> dict[s
     }
 
 
+@pytest.mark.slow
 def test_the_story_holds_on_gitea_and_kubernetes(tmp_path: Path, server: GiteaDouble, cluster: ClusterDouble) -> None:
     with (
         served_repository(tmp_path) as origin,

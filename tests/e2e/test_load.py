@@ -17,6 +17,8 @@ from tests.e2e.contract.fake_agent import FakeAgent
 from tests.e2e.instance import running, wait_until
 from tests.patience import PATIENCE_SECONDS
 
+pytestmark = pytest.mark.slow
+
 CLIENTS = 8
 TASKS = 400
 PROJECTS = 2

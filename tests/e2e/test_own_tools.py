@@ -22,6 +22,8 @@ from tests.e2e.client import Client
 from tests.e2e.instance import ROOT, Instance, running, wait_until
 from tests.patience import PATIENCE_SECONDS
 
+pytestmark = pytest.mark.slow
+
 TRACE_ID, OURS = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 STEPS = "```steps\n- run: echo $TRACEPARENT > trace.txt\n```\n"
 CHAIN = [

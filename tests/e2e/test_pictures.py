@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import requests
 
 from common.machine.bubblewrap import SandboxFinding
 from tests.e2e.contract.platform import Platform, eventually
 from tests.e2e.instance import running
 from tests.png import pixel
+
+pytestmark = pytest.mark.slow
 
 GREEN, RED = (0, 128, 0), (255, 0, 0)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
 import requests
 
 from tests.e2e.client import Listener
@@ -13,6 +14,8 @@ from tests.e2e.instance import running, wait_until
 from tests.e2e.origin import served_repository
 from tests.e2e.story import Story
 from tests.processes import words
+
+pytestmark = pytest.mark.slow
 
 PREVIEWS = 20
 SWEPT_SECONDS = 300

@@ -37,7 +37,9 @@ from tests.e2e.story_tasks import FIRST, REASON, scenes
 pytestmark = pytest.mark.timeout(1200)
 
 
-@pytest.fixture(params=sorted(KEYS))
+@pytest.fixture(
+    params=[name if name == "codex" else pytest.param(name, marks=pytest.mark.slow) for name in sorted(KEYS)]
+)
 def driver(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     if not (Path(environment_of_tests()["AIWORKER_AGENT_DRIVERS_DIR"]) / name).exists():
@@ -104,6 +106,7 @@ def environ(driver: str, model: ModelServer) -> dict[str, str]:
     return environment_for(driver, model) | environment_of_tests()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("driver", ["claude"], indirect=True)
 def test_an_answer_after_a_kill_goes_on_in_the_same_session(
     tmp_path: Path, driver: str, model: ModelServer, environ: dict[str, str]

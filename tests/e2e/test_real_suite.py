@@ -13,11 +13,15 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from common.providers.runtime.kube import connect
 from common.providers.runtime.places import MANAGED_BY, path
 from tests.e2e.instance import wait_until
 from tests.patience import PATIENCE_SECONDS
 from tests.servers import ROOT
+
+pytestmark = pytest.mark.slow
 
 MANAGED = f"{MANAGED_BY}=aiworker"
 CHOSEN = "people or kube or credential or pull_request_is_made"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from flask import Flask, Response, request
 from flask.typing import ResponseReturnValue
 
 from tests.app_server import served
 from tests.e2e.recording import Recorder
+
+pytestmark = pytest.mark.slow
 
 JSON = {"content": {"application/json": {}}}
 DESCRIPTION = {

@@ -43,6 +43,7 @@ def environ(mariadb: MariaDB) -> dict[str, str]:
     return {"AIWORKER_DATABASE_URL": mariadb.new_database()}
 
 
+@pytest.mark.slow
 def test_the_story_holds(tmp_path: Path, origin: str, environ: dict[str, str]) -> None:
     allow = urlsplit(origin).netloc
     with running(tmp_path, AIWORKER_IMPORT_ALLOW=allow, **environ) as instance:
@@ -54,6 +55,7 @@ def test_the_story_holds(tmp_path: Path, origin: str, environ: dict[str, str]) -
         assert instance.stop() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sqlite", "mariadb"])
 def test_killing_everything_in_the_middle_loses_nothing(
     kind: str, tmp_path: Path, origin: str, request: pytest.FixtureRequest
@@ -115,6 +117,7 @@ def _has_one_of_each(story: Story, *task_ids: str) -> None:
     assert [body_of(task["previewUrl"]) for task in tasks] == ["one"] * len(tasks)
 
 
+@pytest.mark.slow
 def test_two_instances_never_touch(tmp_path: Path, origin: str) -> None:
     allow = urlsplit(origin).netloc
     folders = [tmp_path / "one", tmp_path / "two"]

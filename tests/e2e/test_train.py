@@ -6,11 +6,15 @@ import math
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
+
 from common.services.delivery.bisection import CONFIRMING_RUNS
 from tests.e2e.delivery import DefaultBranch, Repeated, agent
 from tests.e2e.instance import running
 from tests.e2e.origin import served_repository
 from tests.e2e.story import Story
+
+pytestmark = pytest.mark.slow
 
 CHANGES = (
     ("greeting.txt", "zero"),

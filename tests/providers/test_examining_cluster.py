@@ -343,6 +343,7 @@ def test_the_agents_settings_must_be_good_for_pods(
     assert words in says(examine(**(AGENTS | more)), status)
 
 
+@pytest.mark.slow
 def test_a_namespace_of_ours_is_the_agents(cluster: ClusterDouble, examine: Examine, tmp_path: Path) -> None:
     ours = {"app.kubernetes.io/managed-by": "aiworker", "app.kubernetes.io/instance": "aiw"}
     with_namespace(cluster, tmp_path, "aiw-agents", ours | RESTRICTED)

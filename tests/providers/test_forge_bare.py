@@ -255,6 +255,7 @@ def at_once(program: str, root: Path, arguments: list[tuple[str, str]]) -> list[
     return [json.loads(answer) for answer in answers]
 
 
+@pytest.mark.slow
 def test_of_many_merges_at_once_exactly_one_wins(
     forge: BareForge, repository: Repository, work: WorkTree, root: Path
 ) -> None:
@@ -268,6 +269,7 @@ def test_of_many_merges_at_once_exactly_one_wins(
     assert winners == [forge.read_head(repository, "main")]
 
 
+@pytest.mark.slow
 def test_pull_requests_made_at_once_have_a_number_each(
     forge: BareForge, repository: Repository, work: WorkTree, root: Path
 ) -> None:
@@ -326,6 +328,7 @@ def test_nothing_of_a_deleted_repository_is_left(forge: BareForge, repository: R
     assert forge.read_head(repository, "main") is not None
 
 
+@pytest.mark.slow
 def test_a_change_of_too_many_files_to_find_all_renames_is_listed_without_those_that_were_changed_too(
     forge: BareForge, repository: Repository, work: WorkTree, monkeypatch: pytest.MonkeyPatch
 ) -> None:

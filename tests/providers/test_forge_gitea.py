@@ -21,6 +21,8 @@ from tests.providers.forge_pulls_contract import PullsContract
 from tests.providers.git_tree import WorkTree, git
 from tests.providers.gitea_shop import client_of
 
+pytestmark = pytest.mark.slow
+
 NEW, OLD = "1.26.2", "1.15.0"
 
 

@@ -33,6 +33,7 @@ def test_a_repository_without_our_mark_is_foreign(server: GiteaDouble, forge: Gi
     assert ("aiworker", "shop") in server.model.repos
 
 
+@pytest.mark.slow
 def test_405_is_ambiguous_so_the_pull_request_is_read(server: GiteaDouble, forge: GiteaForge, work: WorkTree) -> None:
     commit = pushed(work)
     forge.ensure_pull_request(SHOP, head="task-1", base="main", title="A", body="")
@@ -44,6 +45,7 @@ def test_405_is_ambiguous_so_the_pull_request_is_read(server: GiteaDouble, forge
     assert server.repo("aiworker", "shop").pulls[1]["merged"]
 
 
+@pytest.mark.slow
 def test_where_merging_can_not_be_marked_a_comment_says_it(
     server: GiteaDouble, forge: GiteaForge, work: WorkTree
 ) -> None:
@@ -61,6 +63,7 @@ def test_where_merging_can_not_be_marked_a_comment_says_it(
     assert len(server.repo("aiworker", "shop").comments) == 1
 
 
+@pytest.mark.slow
 def test_work_after_a_persons_merge_gets_a_pull_request_of_its_own(
     server: GiteaDouble, forge: GiteaForge, work: WorkTree
 ) -> None:
@@ -78,6 +81,7 @@ def test_work_after_a_persons_merge_gets_a_pull_request_of_its_own(
     assert [ensure(), ensure()] == [(2, PullState.OPEN)] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", ["1.15.0", "1.22.0"])
 def test_a_pull_request_is_made_and_found_among_very_many(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
@@ -112,6 +116,7 @@ def test_a_pull_request_is_made_and_found_among_very_many(
     assert server.violations == []
 
 
+@pytest.mark.slow
 def test_what_people_say_is_read_and_what_programs_say_is_not(
     server: GiteaDouble, forge: GiteaForge, work: WorkTree
 ) -> None:
@@ -134,6 +139,7 @@ def test_what_people_say_is_read_and_what_programs_say_is_not(
     assert all(isinstance(one, PullComment) and one.author == "ada" for one in said)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", ["1.15.0", "1.18.0", "1.26.2"])
 def test_who_closed_a_pull_request_is_read_where_the_server_says_so(tmp_path: Path, version: str) -> None:
     server = GiteaDouble(tmp_path, version=version)
@@ -162,6 +168,7 @@ def test_who_closed_a_pull_request_is_read_where_the_server_says_so(tmp_path: Pa
     assert server.violations == []
 
 
+@pytest.mark.slow
 def test_who_pushed_is_there_until_the_server_has_taken_note(server: GiteaDouble, forge: GiteaForge, head: str) -> None:
     credential = forge.ensure_credential(SHOP, branch="task-1", run_id="r1")
     url = basic(forge.read_clone_url(SHOP), credential.username, credential.password)
@@ -204,6 +211,7 @@ def test_an_organisation_that_was_renamed_is_not_made_anew(server: GiteaDouble, 
     assert server.model.organisations == {"workers"}
 
 
+@pytest.mark.slow
 def test_a_push_to_an_archived_repository_is_told_with_the_remedy(
     server: GiteaDouble, forge: GiteaForge, head: str
 ) -> None:
@@ -215,6 +223,7 @@ def test_a_push_to_an_archived_repository_is_told_with_the_remedy(
     assert refusal.value.code == "archived"
 
 
+@pytest.mark.slow
 def test_a_deleted_repository_takes_its_runs_users_along(server: GiteaDouble, forge: GiteaForge, head: str) -> None:
     forge.ensure_credential(SHOP, branch="main", run_id="r1")
     forge.ensure_credential(SHOP, branch="main", run_id="r2")
@@ -225,6 +234,7 @@ def test_a_deleted_repository_takes_its_runs_users_along(server: GiteaDouble, fo
     assert sorted(server.model.users) == ["platform"]
 
 
+@pytest.mark.slow
 def test_a_token_of_no_administrator_gives_no_credential(
     server: GiteaDouble, forge: GiteaForge, tmp_path: Path
 ) -> None:

@@ -36,6 +36,7 @@ def test_a_repository_is_made_once(server: GiteaDouble, forge: GiteaForge, match
     assert server.effects["POST /orgs/aiworker/repos"] == server.effects["push aiworker/shop"] == 1
 
 
+@pytest.mark.slow
 def test_every_other_call_may_fail_after_its_effect(server: GiteaDouble, forge: GiteaForge, work: WorkTree) -> None:
     commit = pushed(work)
     head = forge.read_head(SHOP, "main") or ""
@@ -103,6 +104,7 @@ def test_a_page_in_place_of_an_answer_means_that_the_server_is_unavailable(
     assert fault.has_struck
 
 
+@pytest.mark.slow
 def test_a_page_in_place_of_an_answer_does_not_mean_that_something_was_done(
     server: GiteaDouble, forge: GiteaForge, work: WorkTree
 ) -> None:
@@ -136,6 +138,7 @@ def test_a_proxy_that_finds_no_server_means_that_it_is_unavailable(
     assert all(fault.has_struck for fault in faults)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("do", ["500", "reset", "unknown"])
 @pytest.mark.parametrize("match", ["GET .*/pulls/1$", "GET .*/info/refs", "POST .*/git-upload-pack"])
 def test_a_read_is_asked_for_again_before_anybody_hears_of_it(
@@ -154,6 +157,7 @@ def test_a_read_is_asked_for_again_before_anybody_hears_of_it(
     assert fault.has_struck
 
 
+@pytest.mark.slow
 def test_who_was_not_known_for_a_moment_has_changed_nothing_and_may_ask_again(
     server: GiteaDouble, forge: GiteaForge, work: WorkTree
 ) -> None:
@@ -219,6 +223,7 @@ def test_a_server_that_does_not_accept_the_token_is_not_usable(
         forge.ping()
 
 
+@pytest.mark.slow
 def test_a_push_that_the_server_could_not_judge_is_not_forbidden(
     server: GiteaDouble, forge: GiteaForge, head: str
 ) -> None:
@@ -227,6 +232,7 @@ def test_a_push_that_the_server_could_not_judge_is_not_forbidden(
     assert again(lambda: forge.ensure_branch(SHOP, "task-1", at=head)) == head
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_imported", [False, True])
 def test_a_server_that_lost_sight_of_the_first_push_is_made_to_look(
     server: GiteaDouble, forge: GiteaForge, tmp_path: Path, is_imported: bool
@@ -263,6 +269,7 @@ def test_a_half_made_repository_is_completed(server: GiteaDouble, forge: GiteaFo
     assert server.repo("aiworker", "shop").fields["default_branch"] == "main"
 
 
+@pytest.mark.slow
 def test_a_history_is_imported_whole_also_when_cut_off(server: GiteaDouble, forge: GiteaForge, work: WorkTree) -> None:
     commit = pushed(work)
     forge.ensure_tag(SHOP, "v1", at=commit)
@@ -276,6 +283,7 @@ def test_a_history_is_imported_whole_also_when_cut_off(server: GiteaDouble, forg
     assert server.repo("aiworker", "copy").refs() == server.repo("aiworker", "shop").refs()
 
 
+@pytest.mark.slow
 def test_a_lost_merge_is_found_again(server: GiteaDouble, forge: GiteaForge, work: WorkTree) -> None:
     commit, head = pushed(work), forge.read_head(SHOP, "main") or ""
     server.faults.append(Fault("git-receive-pack", "reset"))

@@ -16,6 +16,8 @@ from tests.providers.forge_contract import refused
 from tests.providers.git_tree import git
 from tests.providers.gitea_shop import SHOP, forge, head, server
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["forge", "head", "server"]
 
 COPY = Repository("aiworker", "tea", "project-2")

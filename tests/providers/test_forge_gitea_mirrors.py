@@ -16,6 +16,8 @@ from tests.providers.git_tree import WorkTree, git
 from tests.providers.gitea_shop import SHOP, forge, head, pushed, server, work
 from tests.providers.runtime_contract import until
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["forge", "head", "server", "work"]
 
 

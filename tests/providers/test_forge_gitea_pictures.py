@@ -32,6 +32,7 @@ def pull(forge: GiteaForge, work: WorkTree) -> None:
     forge.ensure_pull_request(SHOP, head="task-1", base="main", title="A", body="")
 
 
+@pytest.mark.slow
 def test_the_comment_shows_the_pictures_in_their_order(server: GiteaDouble, forge: GiteaForge, pull: None) -> None:
     show(forge)
 
@@ -45,6 +46,7 @@ def test_the_comment_shows_the_pictures_in_their_order(server: GiteaDouble, forg
     assert (repo.files[first], repo.files[second]) == (RED, GREEN)
 
 
+@pytest.mark.slow
 def test_pictures_of_a_version_are_sent_once_and_replace_those_of_another(
     server: GiteaDouble, forge: GiteaForge, pull: None
 ) -> None:
@@ -62,6 +64,7 @@ def test_pictures_of_a_version_are_sent_once_and_replace_those_of_another(
         assert repo.comments == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lost", ["POST .*/comments$", "POST .*/assets$", "PATCH .*/comments/", "DELETE .*/comments/"])
 def test_a_lost_answer_leaves_one_comment_after_the_next_try(
     server: GiteaDouble, forge: GiteaForge, pull: None, lost: str
@@ -78,6 +81,7 @@ def test_a_lost_answer_leaves_one_comment_after_the_next_try(
     assert forge.read_comments(SHOP, 1) == []
 
 
+@pytest.mark.slow
 def test_other_comments_stay(server: GiteaDouble, forge: GiteaForge, pull: None) -> None:
     repo, ada = server.repo("aiworker", "shop"), server.model.users["ada"]
     server.comment(ada, repo, 1, "Nice\n\n<!-- aiworker:pictures:abc -->")
@@ -89,6 +93,7 @@ def test_other_comments_stay(server: GiteaDouble, forge: GiteaForge, pull: None)
     assert [one["body"][:10] for one in repo.comments] == ["Nice\n\n<!--", "All passed"]
 
 
+@pytest.mark.slow
 def test_a_number_that_another_branch_has_got_shows_nothing(server: GiteaDouble, forge: GiteaForge, pull: None) -> None:
     """A server that was restored from a backup gives numbers again."""
     show(forge)
@@ -105,6 +110,7 @@ def test_a_number_that_another_branch_has_got_shows_nothing(server: GiteaDouble,
         show(forge, "def")
 
 
+@pytest.mark.slow
 def test_a_server_that_takes_no_files_is_left_without_a_comment(
     server: GiteaDouble, forge: GiteaForge, pull: None
 ) -> None:

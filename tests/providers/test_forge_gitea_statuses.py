@@ -71,6 +71,7 @@ def test_no_other_address_than_of_a_page_is_shown(
     assert status.target_url is None
 
 
+@pytest.mark.slow
 def test_the_newest_of_a_context_counts_over_all_pages(
     forge: GiteaForge, server: GiteaDouble, repository: Repository
 ) -> None:
@@ -85,6 +86,7 @@ def test_the_newest_of_a_context_counts_over_all_pages(
     assert (len(found), found[CI], found["ci/0"], found["ci/59"]) == (61, "success", "failure", "success")
 
 
+@pytest.mark.slow
 def test_too_many_statuses_are_refused(forge: GiteaForge, server: GiteaDouble, repository: Repository) -> None:
     commit = made(forge, server, repository)
     for _ in range(1001):
@@ -103,6 +105,7 @@ def test_another_commits_status_is_not_this_ones(
     assert commit.read() == {}
 
 
+@pytest.mark.slow
 def test_a_branch_that_is_named_as_the_commit_lends_it_no_statuses(
     forge: GiteaForge, server: GiteaDouble, repository: Repository, work: WorkTree
 ) -> None:
@@ -118,6 +121,7 @@ def test_a_branch_that_is_named_as_the_commit_lends_it_no_statuses(
     assert commit.read() == {CI: "failure"}
 
 
+@pytest.mark.slow
 def test_a_runs_user_counts_neither_before_nor_after_its_removal(
     forge: GiteaForge, server: GiteaDouble, repository: Repository
 ) -> None:
@@ -133,6 +137,7 @@ def test_a_runs_user_counts_neither_before_nor_after_its_removal(
     assert commit.read() == {CI: "failure"}
 
 
+@pytest.mark.slow
 def test_a_status_of_actions_counts_as_its_job_ended(
     forge: GiteaForge, server: GiteaDouble, repository: Repository
 ) -> None:

@@ -13,6 +13,8 @@ from tests.doubles.gitea import GiteaDouble
 from tests.providers.gitea_shop import SHOP, make, server
 from tests.tls import make_certificate, tls_in_front_of
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["server"]
 
 

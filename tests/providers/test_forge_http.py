@@ -164,6 +164,7 @@ def get(url: str, *, body: bytes | None = None, headers: dict[str, str] | None =
             return refusal.code, refusal.read()
 
 
+@pytest.mark.slow
 def test_a_clone_and_a_push(server: Server, forge: BareForge, tmp_path: Path) -> None:
     work = WorkTree(tmp_path / "work", server.url("person"))
     commit = work.commit({"a": "a"}, on="feature")
@@ -175,6 +176,7 @@ def test_a_clone_and_a_push(server: Server, forge: BareForge, tmp_path: Path) ->
     assert git("rev-parse", "origin/feature", at=again.path) == commit
 
 
+@pytest.mark.slow
 def test_a_push_of_30_megabytes(server: Server, forge: BareForge, tmp_path: Path) -> None:
     work = WorkTree(tmp_path / "work", server.url("person"))
     commit = work.commit({"large": os.urandom(30 * 2**20)}, on="feature")
@@ -186,6 +188,7 @@ def test_a_push_of_30_megabytes(server: Server, forge: BareForge, tmp_path: Path
     assert (tmp_path / "again" / "large").stat().st_size == 30 * 2**20
 
 
+@pytest.mark.slow
 def test_a_run_pushes_its_branch_and_no_other(server: Server, forge: BareForge, tmp_path: Path) -> None:
     start = forge.read_head(SHOP, "main") or ""
     for branch in ("task-1", "task-2"):
@@ -290,6 +293,7 @@ def test_a_body_in_another_encoding_is_refused(a_server: Server) -> None:
     assert status == 415
 
 
+@pytest.mark.slow
 def test_a_push_that_is_too_large_is_refused_with_the_reason(
     a_server: Server, forge: BareForge, tmp_path: Path
 ) -> None:
@@ -305,6 +309,7 @@ def test_a_push_that_is_too_large_is_refused_with_the_reason(
     assert forge.read_head(SHOP, "feature") is None
 
 
+@pytest.mark.slow
 def test_git_ends_when_its_client_goes_away(server: Server, forge: BareForge, tmp_path: Path) -> None:
     work = WorkTree(tmp_path / "work", server.url("person"))
     work.commit({"large": os.urandom(20 * 2**20)}, on="main")
@@ -323,6 +328,7 @@ def test_git_ends_when_its_client_goes_away(server: Server, forge: BareForge, tm
     wait_until("git to end", lambda: not server.backends())
 
 
+@pytest.mark.slow
 def test_git_ends_when_its_client_goes_away_in_the_middle_of_a_push(server: Server, forge: BareForge) -> None:
     request = (
         f"POST {server.path}/git-receive-pack HTTP/1.1\r\nHost: x\r\nAuthorization: Basic cGVyc29uOng=\r\n"
@@ -356,6 +362,7 @@ def _tag_of_a_bomb(work: WorkTree) -> str:
     return git("rev-parse", "refs/tags/v1", at=work.path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attack", [_bomb, _odd_bomb, _deep, _zeros, _tag_of_a_bomb])
 def test_a_push_that_is_too_large_unpacked_is_refused_and_leaves_nothing(
     a_server: Server, forge: BareForge, tmp_path: Path, attack: Callable[[WorkTree], str]
@@ -374,6 +381,7 @@ def test_a_push_that_is_too_large_unpacked_is_refused_and_leaves_nothing(
     work.push(f"{work.commit({'a': 'a'}, on='feature')}:refs/heads/feature")
 
 
+@pytest.mark.slow
 def test_a_large_file_that_is_there_already_keeps_no_push_back(
     a_server: Server, forge: BareForge, tmp_path: Path
 ) -> None:
@@ -385,6 +393,7 @@ def test_a_large_file_that_is_there_already_keeps_no_push_back(
     work.push(f"{work.commit({'a': 'a'}, on='feature')}:refs/heads/feature")
 
 
+@pytest.mark.slow
 def test_a_hook_of_the_repository_does_not_run(a_server: Server, forge: BareForge, tmp_path: Path) -> None:
     hook = forge.repository_path(SHOP) / "hooks" / "pre-receive"
     hook.parent.mkdir()

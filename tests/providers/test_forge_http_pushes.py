@@ -15,6 +15,8 @@ from common.providers.forge import BareForge
 from tests.providers.git_tree import WorkTree, git
 from tests.providers.test_forge_http import SHOP, Server, get, running
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def forge(tmp_path: Path) -> BareForge:

@@ -305,6 +305,7 @@ forge.ensure_repository(Repository("aiworker", "shop", "project-1"), default_bra
 """
 
 
+@pytest.mark.slow
 def test_an_import_killed_half_way_is_completed_by_the_next(origin: Origin, source: WorkTree, tmp_path: Path) -> None:
     root = tmp_path / "root"
     forge = forge_at(root, origin.place)

@@ -20,6 +20,8 @@ from tests.providers.git_tree import git
 from tests.providers.runtime_contract import check_of, finished, until
 from tests.providers.runtime_supervisor import Repository, supervised
 
+pytestmark = pytest.mark.slow
+
 SPACE = Space("shop-0000beef", "project-1")
 
 

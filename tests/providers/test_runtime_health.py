@@ -13,6 +13,8 @@ from common.values.app import App, AppPhase, AppState, Health, Space
 from tests.providers.runtime_contract import settled
 from tests.providers.runtime_supervisor import RUN_WEB_APP, Repository, supervised
 
+pytestmark = pytest.mark.slow
+
 SPACE = Space("shop-0000beef", "project-1")
 BAD_SECONDS = 12
 """What is never healthy is given up then: after its start, also on a busy machine."""

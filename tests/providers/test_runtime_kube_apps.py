@@ -174,6 +174,7 @@ def test_a_namespace_that_is_being_removed_is_waited_for(runtime: Runtime, clust
     assert settled(runtime, STAGING, "v1").phase is AppPhase.LIVE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "how", "code", "words"),
     [
@@ -214,6 +215,7 @@ def test_the_quota_of_a_new_namespace_is_waited_for(runtime: Runtime, cluster: C
     assert settled(runtime, STAGING, "v1").phase is AppPhase.LIVE
 
 
+@pytest.mark.slow
 def test_a_failed_version_stays_failed_until_it_is_asked_for_anew(runtime: Runtime, cluster: ClusterDouble) -> None:
     cluster.script("registry.test/bad", "image_pull")
     runtime.ensure_app(STAGING, version("v1"))
@@ -329,6 +331,7 @@ def test_a_limit_of_nothing_is_refused_because_it_would_limit_nothing(runtime: R
     assert refused.value.code == "invalid"
 
 
+@pytest.mark.slow
 def test_secrets_of_versions_that_are_gone_are_removed(runtime: Runtime, cluster: ClusterDouble) -> None:
     for number in range(4):
         runtime.ensure_app(STAGING, version(f"v{number}"))

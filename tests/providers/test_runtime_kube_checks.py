@@ -91,6 +91,7 @@ def test_only_a_check_that_the_quota_keeps_out_asks_for_room(runtime: Runtime, c
     assert state.code == "invalid"
 
 
+@pytest.mark.slow
 def test_a_command_that_takes_too_long_fails_by_its_own_time(runtime: Runtime) -> None:
     check = _check("echo begun; sleep 600", timeout_seconds=3)
     runtime.ensure_check(check)

@@ -37,6 +37,7 @@ def test_a_check_has_its_whole_time(runtime: Runtime) -> None:
     assert finished(runtime, check).phase is CheckPhase.PASSED
 
 
+@pytest.mark.slow
 def test_a_check_has_no_more_than_its_time(runtime: Runtime) -> None:
     check = replace(check_of(version("v1"), SPACE, "c", "sleep 600"), timeout_seconds=2)
     runtime.ensure_check(check)

@@ -98,6 +98,7 @@ def test_a_forge_that_is_not_public_has_no_rule_of_its_own(url: str | None) -> N
     assert look_outside(None, "http://no.invalid:3128").proxy == ()
 
 
+@pytest.mark.slow
 def test_pods_are_labelled_and_told_of_the_proxy(cluster: ClusterDouble, tmp_path: Path) -> None:
     with runtime_on(cluster, tmp_path, **PROXY) as runtime:
         for egress in Egress:

@@ -30,6 +30,7 @@ def _live(runtime: Runtime, version_id: str) -> None:
     until(look, what=f"{version_id} being live")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["apply_then_500", "apply_then_reset", "500", "reset", "409", "429", "slow", "page"])
 def test_each_call_may_fail_once(runtime: Runtime, cluster: ClusterDouble, fault: str) -> None:
     # A page in place of a log can't be told from a log.
@@ -104,6 +105,7 @@ def test_a_node_that_is_slow_for_a_moment_fails_no_version(
     assert settled(runtime, STAGING, "v1").phase is AppPhase.LIVE
 
 
+@pytest.mark.slow
 def test_a_version_whose_node_stays_slow_says_so_when_its_time_is_over(
     runtime: Runtime, cluster: ClusterDouble
 ) -> None:

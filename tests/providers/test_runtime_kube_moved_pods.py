@@ -145,6 +145,7 @@ def test_a_live_version_that_hangs_says_so_and_what_helps(runtime: KubernetesRun
     )
 
 
+@pytest.mark.slow
 def test_a_live_version_that_somebody_scaled_to_0_says_so(runtime: KubernetesRuntime, cluster: ClusterDouble) -> None:
     with cluster.store.lock:
         deployment = cluster.object("deployments", SPACE.namespace, "production")

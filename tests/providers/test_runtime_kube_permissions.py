@@ -64,6 +64,7 @@ def _use_fleet(fleet: Any) -> None:
     fleet.delete_agent(AGENT.name)
 
 
+@pytest.mark.slow
 def test_what_is_asked_of_a_cluster_is_what_is_needed(cluster: ClusterDouble, tmp_path: Path) -> None:
     with runtime_on(cluster, tmp_path) as running:
         runtime = Noted(running)

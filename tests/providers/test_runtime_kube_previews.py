@@ -30,6 +30,7 @@ def _hard(cluster: ClusterDouble) -> dict[str, str]:
     return hard
 
 
+@pytest.mark.slow
 def test_all_previews_leave_the_environments_and_the_tests_their_room(runtime: Runtime, cluster: ClusterDouble) -> None:
     previews = [App(SPACE, f"task-{number:08x}") for number in range(MOST_PREVIEWS)]
     for preview in previews:

@@ -22,6 +22,8 @@ from tests.providers.runtime_cluster import runtime_on
 from tests.providers.runtime_contract import finished, settled
 from tests.providers.runtime_supervisor import supervised
 
+pytestmark = pytest.mark.slow
+
 SPACE = Space("shop-0000beef", "project-1")
 APP = App(SPACE, "task-1")
 SERVE = "exec python3 -m http.server --bind $HOST $PORT"

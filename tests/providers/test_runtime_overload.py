@@ -46,6 +46,7 @@ def failures(runtime: ProcessRuntime, repository: Repository, projects: int) -> 
     return [state for state in found if state is not None]
 
 
+@pytest.mark.slow
 def test_versions_of_many_projects_that_fail_together_are_the_machines_matter(
     runtime: ProcessRuntime, repository: Repository
 ) -> None:
@@ -55,12 +56,14 @@ def test_versions_of_many_projects_that_fail_together_are_the_machines_matter(
     assert all("fail together, so this machine is at fault" in str(state.reason) for state in found)
 
 
+@pytest.mark.slow
 def test_fewer_are_bad_by_themselves(runtime: ProcessRuntime, repository: Repository) -> None:
     found = failures(runtime, repository, LEAST_PROJECTS - 1)
 
     assert [state.code for state in found] == ["keeps_dying"] * (LEAST_PROJECTS - 1)
 
 
+@pytest.mark.slow
 def test_what_has_failed_is_tried_again_only_when_told_so(runtime: ProcessRuntime, repository: Repository) -> None:
     app = App(Space("shop-1", "project-1"), "production")
     mute = repository.version("v1", repository.commit(), start_command="sleep 600", start_seconds=0.5)

@@ -31,6 +31,8 @@ from tests.providers.runtime_supervisor import (
     wait_until_gone,
 )
 
+pytestmark = pytest.mark.slow
+
 SPACE = Space("shop-0000beef", "project-1")
 APP = App(SPACE, "staging")
 

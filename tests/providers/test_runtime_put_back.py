@@ -16,6 +16,8 @@ from common.values.variable_set import Variables
 from tests.providers.runtime_contract import settled, until
 from tests.providers.runtime_supervisor import RUN_WEB_APP, Repository, get, supervised
 
+pytestmark = pytest.mark.slow
+
 APP = App(Space("shop-0000beef", "project-1"), "production")
 STARTS_AGAIN = "starting it again in"
 

@@ -29,6 +29,8 @@ from tests.providers.runtime_cluster import runtime_on
 from tests.providers.runtime_contract import finished
 from tests.providers.runtime_supervisor import supervised
 
+pytestmark = pytest.mark.slow
+
 SPACE = Space("shop-0000beef", "project-1")
 PYTEST = f"PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 {sys.executable} -m pytest -q -p no:cacheprovider tests"
 UNITTEST = f"{sys.executable} -m unittest"

@@ -19,6 +19,8 @@ from common.values.repository import Source
 from tests.providers.runtime_contract import check_of, finished, settled
 from tests.providers.runtime_supervisor import RUN_WEB_APP, WEB_APP, Repository, get, supervised
 
+pytestmark = pytest.mark.slow
+
 APP = App(Space("shop-0000beef", "project-1"), "task-0000cafe")
 
 

@@ -53,6 +53,7 @@ def _settings_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     settings.cache_clear()
 
 
+@pytest.mark.slow
 def test_a_second_supervisor_in_the_same_directory_is_refused(supervisor: Supervisor) -> None:
     second = supervisor.spawn(stderr=subprocess.PIPE)
     _, said = second.communicate(timeout=PATIENCE_SECONDS)
@@ -62,6 +63,7 @@ def test_a_second_supervisor_in_the_same_directory_is_refused(supervisor: Superv
     supervisor.runtime.ping()
 
 
+@pytest.mark.slow
 def test_it_logs_lines_of_json(supervisor: Supervisor) -> None:
     supervisor.stop()
     supervisor.process = supervisor.spawn(stderr=subprocess.PIPE)
@@ -74,6 +76,7 @@ def test_it_logs_lines_of_json(supervisor: Supervisor) -> None:
     assert (line["level"], line["event"]) == ("info", f"the local runtime answers on {supervisor.socket}")
 
 
+@pytest.mark.slow
 def test_a_wrong_log_level_ends_it_with_one_line(supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch) -> None:
     supervisor.stop()
     monkeypatch.setenv("AIWORKER_LOG_LEVEL", "LOUD")
@@ -82,6 +85,7 @@ def test_a_wrong_log_level_ends_it_with_one_line(supervisor: Supervisor, monkeyp
     assert said == "AIWORKER_LOG_LEVEL=LOUD is not one of DEBUG, INFO, WARNING, ERROR, CRITICAL\n"
 
 
+@pytest.mark.slow
 def test_it_may_have_as_many_connections_as_the_machine_lets_it(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 512), hard))
@@ -92,6 +96,7 @@ def test_it_may_have_as_many_connections_as_the_machine_lets_it(tmp_path: Path) 
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+@pytest.mark.slow
 def test_an_app_has_a_bounded_number_of_connections(repository: Repository, tmp_path: Path) -> None:
     """All apps and checks of a machine share the supervisor's descriptors."""
     with supervised(tmp_path / "runtime", constants={"forward.MOST_CONNECTIONS": 2}) as running:
@@ -106,6 +111,7 @@ def test_an_app_has_a_bounded_number_of_connections(repository: Repository, tmp_
         until(lambda: get(url) == (200, "v1"), what="room for another visitor")
 
 
+@pytest.mark.slow
 def test_a_restart_keeps_the_port_and_the_version_passes_its_gate_anew(
     supervisor: Supervisor, repository: Repository
 ) -> None:
@@ -123,6 +129,7 @@ def test_a_restart_keeps_the_port_and_the_version_passes_its_gate_anew(
     assert get(url) == (200, "v1")
 
 
+@pytest.mark.slow
 def test_what_a_killed_git_left_locked_stops_nobody(supervisor: Supervisor, repository: Repository) -> None:
     supervisor.runtime.ensure_app(APP, repository.web_app("v1"))
     assert settled(supervisor.runtime, APP, "v1").phase is AppPhase.LIVE
@@ -140,6 +147,7 @@ def test_what_a_killed_git_left_locked_stops_nobody(supervisor: Supervisor, repo
     assert not unfinished.exists()
 
 
+@pytest.mark.slow
 def test_a_remembered_port_that_another_program_took_is_replaced(
     supervisor: Supervisor, repository: Repository
 ) -> None:
@@ -163,6 +171,7 @@ def test_a_remembered_port_that_another_program_took_is_replaced(
         foreigner.wait()
 
 
+@pytest.mark.slow
 def test_apps_get_ports_of_the_range_and_keep_what_they_have(supervisor: Supervisor, repository: Repository) -> None:
     first, other = PortRange(APP_PORTS.first, APP_PORTS.last - 100), PortRange(APP_PORTS.last - 99, APP_PORTS.last)
     supervisor.stop()
@@ -180,6 +189,7 @@ def test_apps_get_ports_of_the_range_and_keep_what_they_have(supervisor: Supervi
     assert supervisor.runtime.ensure_app(APP, repository.web_app("v1")).url == kept
 
 
+@pytest.mark.slow
 def test_a_stopped_supervisor_leaves_nothing_running(supervisor: Supervisor, repository: Repository) -> None:
     pids = _family(supervisor, repository)
     assert supervisor.stop() == 0
@@ -187,6 +197,7 @@ def test_a_stopped_supervisor_leaves_nothing_running(supervisor: Supervisor, rep
     assert not any(lives(pid) for pid in pids)
 
 
+@pytest.mark.slow
 def test_a_killed_supervisor_leaves_nothing_running(supervisor: Supervisor, repository: Repository) -> None:
     pids = _family(supervisor, repository)
     supervisor.kill()
@@ -194,6 +205,7 @@ def test_a_killed_supervisor_leaves_nothing_running(supervisor: Supervisor, repo
     wait_until_gone(*pids)
 
 
+@pytest.mark.slow
 def test_what_outlived_supervisor_and_guard_is_killed_at_the_next_start(
     supervisor: Supervisor, repository: Repository
 ) -> None:
@@ -210,6 +222,7 @@ def test_what_outlived_supervisor_and_guard_is_killed_at_the_next_start(
     assert not any(lives(pid) for pid in pids)
 
 
+@pytest.mark.slow
 def test_a_guard_that_is_killed_is_replaced(supervisor: Supervisor, repository: Repository) -> None:
     pids = _family(supervisor, repository)
     for _ in range(2):
@@ -221,6 +234,7 @@ def test_a_guard_that_is_killed_is_replaced(supervisor: Supervisor, repository: 
     wait_until_gone(*pids)
 
 
+@pytest.mark.slow
 def test_a_stopped_supervisor_leaves_no_guard(supervisor: Supervisor) -> None:
     (guard,) = _guards(supervisor)
     supervisor.stop()
@@ -228,6 +242,7 @@ def test_a_stopped_supervisor_leaves_no_guard(supervisor: Supervisor) -> None:
     assert not lives(guard.pid)
 
 
+@pytest.mark.slow
 def test_a_finished_check_is_known_after_a_restart_and_a_lost_one_is_not(
     supervisor: Supervisor, repository: Repository, tmp_path: Path
 ) -> None:
@@ -244,6 +259,7 @@ def test_a_finished_check_is_known_after_a_restart_and_a_lost_one_is_not(
     assert [path.name for path in (supervisor.directory / "checks" / SPACE.namespace).iterdir()] == ["a.json"]
 
 
+@pytest.mark.slow
 def test_a_directory_that_an_older_supervisor_left_is_taken_over(repository: Repository, tmp_path: Path) -> None:
     directory, port = tmp_path / "older", free_port()
     app, checks = directory / "apps" / SPACE.namespace / "production", directory / "checks" / SPACE.namespace
@@ -261,6 +277,7 @@ def test_a_directory_that_an_older_supervisor_left_is_taken_over(repository: Rep
     assert kept == CheckState(CheckPhase.FAILED, None, "said", "it was killed by SIGKILL", CheckEnd.KILLED)
 
 
+@pytest.mark.slow
 def test_deep_folders_of_a_killed_supervisor_are_removed_at_the_next_start(
     supervisor: Supervisor, repository: Repository
 ) -> None:
@@ -277,6 +294,7 @@ def test_deep_folders_of_a_killed_supervisor_are_removed_at_the_next_start(
     assert supervisor.runtime.ensure_app(APP, repository.web_app("v2")).url == url
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [b"", bytes(40), b'{"port": 1'], ids=["empty", "zeros", "cut off"])
 def test_files_that_a_power_loss_emptied_count_as_absent(
     supervisor: Supervisor, repository: Repository, content: bytes
@@ -298,6 +316,7 @@ def test_files_that_a_power_loss_emptied_count_as_absent(
     assert settled(supervisor.runtime, APP, "v1").phase is AppPhase.LIVE
 
 
+@pytest.mark.slow
 def test_a_version_whose_start_a_bug_ends_has_failed(repository: Repository, tmp_path: Path) -> None:
     # A TypeError that nothing expects: the output of git is to be read in pieces of half a byte.
     with supervised(tmp_path / "runtime", constants={"checkout.MOST_ERROR_BYTES": 0.5}) as supervisor:
@@ -308,6 +327,7 @@ def test_a_version_whose_start_a_bug_ends_has_failed(repository: Repository, tmp
     assert state.reason == "the local runtime has an error (TypeError); its log says more"
 
 
+@pytest.mark.slow
 def test_a_request_in_another_language_is_refused(supervisor: Supervisor) -> None:
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(str(supervisor.socket))
@@ -316,10 +336,12 @@ def test_a_request_in_another_language_is_refused(supervisor: Supervisor) -> Non
     assert reply["error"]["message"] == "this supervisor speaks version 2; stop and start all of AiWorker"
 
 
+@pytest.mark.slow
 def test_nobody_else_may_open_the_socket(supervisor: Supervisor) -> None:
     assert supervisor.socket.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("namespace", "name"), [("../up", "app"), ("shop", "a/b"), ("shop", "..")])
 def test_a_name_that_is_a_path_is_refused(supervisor: Supervisor, namespace: str, name: str) -> None:
     with pytest.raises(ProviderRefused) as refused:
@@ -341,6 +363,7 @@ def test_the_settings_choose_the_runtime() -> None:
         runtime().ping()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_settings_of")
 def test_the_supervisor_imports_none_of_the_platforms_weight() -> None:
     program = "import sys, workers.supervisor.__main__; print(*sys.modules)"

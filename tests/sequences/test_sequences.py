@@ -13,6 +13,8 @@ import pytest
 
 from tests.sequences.conftest import Play
 
+pytestmark = pytest.mark.slow
+
 ASKED_FOR = os.environ.get("AIWORKER_TEST_SEEDS")
 SEEDS = range(*map(int, ASKED_FOR.split(":"))) if ASKED_FOR else (3, 6)
 DATABASES = ("sqlite", "mariadb") if ASKED_FOR else ("sqlite",)

@@ -8,6 +8,8 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
+import pytest
+
 from tests.servers import ROOT
 from web.http.slow_heads import packages_read_once
 
@@ -21,6 +23,7 @@ print(*sys.modules)
 """
 
 
+@pytest.mark.slow
 def test_a_web_server_answers_before_it_loads_what_talks_to_others(tmp_path: Path) -> None:
     environ = {**os.environ, "AIWORKER_DATA_DIR": str(tmp_path), "AIWORKER_DATABASE_URL": "", "DATABASE_URL": ""}
     program = [sys.executable, "-c", PROGRAM]

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import socket
 
+import pytest
 from flask import Flask
 
 from tests.web.websocket.raw_client import TEXT, frame
 from tests.web.world import served
+
+pytestmark = pytest.mark.slow
 
 _PLAIN = {
     "Host": "localhost",

@@ -31,6 +31,7 @@ def _found(source: str) -> list[str]:
     return [text for _line, text in shown_texts(source)]
 
 
+@pytest.mark.slow
 def test_every_text_is_translated() -> None:
     keys = {key for key, _text in PAIRS}
 
@@ -39,6 +40,7 @@ def test_every_text_is_translated() -> None:
     assert [key for key, count in Counter(key for key, _text in PAIRS).items() if count > 1] == []
 
 
+@pytest.mark.slow
 def test_a_visit_waits_for_the_words_of_the_first_script_alone() -> None:
     first, later = ({key for key, _text in catalogue(path.read_text("utf-8"))} for path in CATALOGUES)
 
@@ -58,6 +60,7 @@ def test_times_that_texts_name_are_those_of_the_platform() -> None:
     assert "last seven days" not in keys, "AIWORKER_KEEP_DELIVERY_DAYS says how long messages are kept"
 
 
+@pytest.mark.slow
 def test_no_text_for_a_person_passes_the_catalogue_by() -> None:
     found = [
         f"{name}:{line}: {text}"
@@ -69,6 +72,7 @@ def test_no_text_for_a_person_passes_the_catalogue_by() -> None:
     assert found == []
 
 
+@pytest.mark.slow
 def test_no_text_depends_on_its_indentation() -> None:
     """A bundle has none. Within tags it makes no difference."""
 
@@ -80,6 +84,7 @@ def test_no_text_depends_on_its_indentation() -> None:
     assert {name: indented(source) for name, source in modules().items() if indented(source)} == {}
 
 
+@pytest.mark.slow
 def test_no_text_is_translated_when_its_module_is_loaded() -> None:
     assert said_at_load('const A = { b: t("One"), c: mark("Two") };\nconst d = () => t("Three");') == ["One"]
     assert {name: said_at_load(source) for name, source in modules().items() if said_at_load(source)} == {}

@@ -26,6 +26,8 @@ from tests.sent_statements import noting
 from tests.web.many_rows import ManyRows
 from workers import sweeps
 
+pytestmark = pytest.mark.slow
+
 FEW = {
     "agents": "as many as there are machines for them; those that are gone are deleted",
     "api_tokens": "what people keep; shown and ended by them",

@@ -43,6 +43,7 @@ def test_a_translation_has_the_holes_of_its_sentence() -> None:
     assert [key for key, text in SENTENCES if placeholders(key) != placeholders(text) or not text] == []
 
 
+@pytest.mark.slow
 def test_what_is_excepted_is_still_there() -> None:
     texts = all_texts()
 

@@ -101,6 +101,7 @@ def _wrap(monkeypatch: pytest.MonkeyPatch, around: Callable[[str, Callable[[str]
         monkeypatch.setitem(registry.registered, kind, lambda job_id, kind=kind, run=run: around(kind, run, job_id))
 
 
+@pytest.mark.slow
 def test_every_job_of_the_catalogue_is_registered() -> None:
     assert set(registry.registered) == set(CATALOGUE)
 
@@ -122,6 +123,7 @@ def test_every_job_may_run_twice(
     assert set(doubled) == set(CATALOGUE) - FLEET
 
 
+@pytest.mark.slow
 def test_every_job_survives_dying_between_act_and_record(
     platform: Platform, receiver: WebhookReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,6 +38,8 @@ from tests.workers.jobs.agent_reviews import APPROVED, Reviewing
 from tests.workers.platform import Platform
 from workers import sweeps
 
+pytestmark = pytest.mark.slow
+
 STEP = timedelta(hours=1)
 
 

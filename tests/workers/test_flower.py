@@ -18,6 +18,8 @@ from tests.ports import free_port
 from tests.servers import ROOT
 from web.launcher.programs import FLOWER_USER, Catalogue
 
+pytestmark = pytest.mark.slow
+
 CLOSED = ("/", "/workers", "/metrics", "/healthcheck", "/api/workers")
 
 

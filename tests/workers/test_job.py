@@ -64,6 +64,7 @@ def _ends_by(error: Exception) -> Callable[[object], None]:
     return work
 
 
+@pytest.mark.slow
 def test_a_step_that_was_cut_short_waits_longer_each_time_until_it_is_given_up(
     platform: Platform,
 ) -> None:
@@ -85,6 +86,7 @@ def test_a_step_that_was_cut_short_waits_longer_each_time_until_it_is_given_up(
     assert parked == ["git diff-tree took longer than 30 s and was stopped"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EMFILE])
 def test_a_machine_without_room_is_waited_for_and_nothing_is_counted(platform: Platform, number: int) -> None:
     job_id = _enqueue()
@@ -95,6 +97,7 @@ def test_a_machine_without_room_is_waited_for_and_nothing_is_counted(platform: P
         _make_due(job_id)
 
 
+@pytest.mark.slow
 def test_another_error_of_the_system_is_a_bug_and_counted(platform: Platform) -> None:
     job_id = _enqueue()
     run_job(job_id, _ends_by(OSError(errno.EBADF, "closed")), None)
@@ -108,6 +111,7 @@ def _go_on(tx: Transaction, lease: Lease, after_seconds: float) -> None:
     tx.again(lease, after_seconds=after_seconds)
 
 
+@pytest.mark.slow
 def test_steps_that_are_due_at_once_are_done_in_one_go_without_a_ring(platform: Platform) -> None:
     job_id = _enqueue()
     assert announcer().flush(PATIENCE_SECONDS)
@@ -128,6 +132,7 @@ def test_steps_that_are_due_at_once_are_done_in_one_go_without_a_ring(platform: 
     assert rung(jobs.SCHEDULE_TASKS.queue) == []
 
 
+@pytest.mark.slow
 def test_a_chain_ends_where_a_step_waits_or_fails(platform: Platform) -> None:
     waiting = _enqueue()
     run_chain(waiting, lambda job: _go_on(job.lease, 60), None)
@@ -146,6 +151,7 @@ def test_a_chain_ends_where_a_step_waits_or_fails(platform: Platform) -> None:
     assert (steps, job.state, job.attempts, job.error) == ([1, 1], JobState.QUEUED, 1, "ValueError: ")
 
 
+@pytest.mark.slow
 def test_a_step_that_fails_after_its_record_is_followed_by_the_next(platform: Platform) -> None:
     job_id = _enqueue()
     steps: list[int] = []
@@ -160,6 +166,7 @@ def test_a_step_that_fails_after_its_record_is_followed_by_the_next(platform: Pl
     assert (steps, _row(job_id)[0].state) == ([1, 2], JobState.DONE)
 
 
+@pytest.mark.slow
 def test_a_long_chain_gives_others_their_turn(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers.job, "CHAIN_SECONDS", 0)
     job_id = _enqueue()
@@ -174,6 +181,7 @@ def test_a_long_chain_gives_others_their_turn(platform: Platform, monkeypatch: p
     assert rows.claim_job(job_id) is not None
 
 
+@pytest.mark.slow
 def test_a_job_that_was_enqueued_meanwhile_runs_again_in_the_same_go(platform: Platform) -> None:
     job_id = _enqueue()
     seen: list[int] = []
@@ -187,6 +195,7 @@ def test_a_job_that_was_enqueued_meanwhile_runs_again_in_the_same_go(platform: P
     assert (seen, _row(job_id)[0].state) == ([1, 2], JobState.DONE)
 
 
+@pytest.mark.slow
 def test_a_job_that_was_enqueued_during_its_last_attempt_is_not_given_up(platform: Platform) -> None:
     """Its subject is not told that it failed: what is wanted now was not tried yet."""
     job_id = _enqueue()
@@ -219,6 +228,7 @@ def _of(run_id: str) -> Job | None:
         return read.find(select(Job).where(Job.subject_id == run_id))
 
 
+@pytest.mark.slow
 def test_of_the_runs_that_a_step_assigned_the_first_is_prepared_by_the_same_worker(platform: Platform) -> None:
     job_id = _enqueue()
     assert announcer().flush(PATIENCE_SECONDS)
@@ -235,6 +245,7 @@ def test_of_the_runs_that_a_step_assigned_the_first_is_prepared_by_the_same_work
     assert rung(jobs.PREPARE_RUN.queue) == [second.id], "only the second is rung"
 
 
+@pytest.mark.slow
 def test_a_run_that_a_dead_worker_took_along_is_prepared_by_another(platform: Platform) -> None:
     lease = rows.claim_job(_enqueue())
     assert lease is not None
@@ -251,6 +262,7 @@ def test_a_run_that_a_dead_worker_took_along_is_prepared_by_another(platform: Pl
     assert (after.fence, after.attempts, rows.holds(taken)) == (2, 2, False)
 
 
+@pytest.mark.slow
 def test_what_a_rolled_back_step_took_along_is_not_done(platform: Platform) -> None:
     job_id = _enqueue()
 

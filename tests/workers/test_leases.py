@@ -16,6 +16,8 @@ from tests.e2e.instance import wait_until
 from tests.workers.platform import Platform
 from workers import leases
 
+pytestmark = pytest.mark.slow
+
 
 @transactional
 def _claimed(tx: Transaction) -> Lease:

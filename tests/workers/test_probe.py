@@ -46,6 +46,7 @@ def _asked(environ: dict[str, str], *arguments: str) -> int:
     return subprocess.run(command, cwd=ROOT, env=environ, stderr=subprocess.PIPE, check=False).returncode
 
 
+@pytest.mark.slow
 def test_a_worker_is_alive_as_long_as_it_answers(environ: dict[str, str], worker: subprocess.Popen[bytes]) -> None:
     until(lambda: _asked(environ, "slow") == 0, what="the worker's answer")
 

@@ -33,6 +33,8 @@ from tests.web.world import at_once, put
 from tests.workers.platform import Platform
 from tests.workers.test_clock_steps import now
 
+pytestmark = pytest.mark.slow
+
 
 @transactional
 def _activate(tx: Transaction, project_id: str, **values: object) -> None:

@@ -104,6 +104,7 @@ def photographer(camera: Camera) -> Iterator[Photographer]:
         yield ready
 
 
+@pytest.mark.slow
 def test_a_picture_shows_the_page(photographer: Photographer, site: Site) -> None:
     site.pages["/"] = COLOURED.format("green") + "<script>document.title = 1</script>"
 
@@ -135,6 +136,7 @@ def test_a_page_may_draw_itself_from_what_it_asks_its_server_for(
     assert pixel(photographer.take(site.url), 5, 5) == GREEN
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "page",
     [
@@ -152,12 +154,14 @@ def test_what_asks_for_attention_is_in_nobodys_way(photographer: Photographer, s
     assert pixel(photographer.take(site.url), 1000, 700) == GREEN
 
 
+@pytest.mark.slow
 def test_a_huge_page_has_a_picture_of_its_beginning(photographer: Photographer, site: Site) -> None:
     site.pages["/"] = COLOURED.format("green") + "<div style='width:90000px;height:900000px'></div>"
 
     assert pixel(photographer.take(site.url), 640, 400) == GREEN
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "waits",
     [
@@ -174,6 +178,7 @@ def test_a_page_that_never_finishes_loading_is_pictured_as_it_is(
     assert pixel(photographer.take(site.url), 5, 5) == GREEN
 
 
+@pytest.mark.slow
 def test_a_page_that_never_answers_or_never_rests_has_no_picture(
     photographer: Photographer, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

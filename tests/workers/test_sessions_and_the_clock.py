@@ -16,6 +16,8 @@ from tests.workers.platform import Platform
 from tests.workers.test_clock_steps import written_ahead
 from workers import sweeps
 
+pytestmark = pytest.mark.slow
+
 AHEAD = (Run.created_at, Run.started_at, RunSession.saved_at, Question.asked_at, Comment.delivered_at)
 
 

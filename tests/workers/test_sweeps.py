@@ -25,6 +25,8 @@ from tests.workers.platform import Platform
 from workers import sweeps
 from workers.job import celery
 
+pytestmark = pytest.mark.slow
+
 
 @transactional
 def _age_jobs(tx: Transaction, by: timedelta) -> None:

@@ -126,6 +126,7 @@ def test_ten_failed_logins_a_minute_are_enough(anyone: FlaskClient, admin_user: 
     assert 1 <= int(limited[0].headers["Retry-After"]) <= 60
 
 
+@pytest.mark.slow
 def test_a_name_is_limited_from_many_addresses_too(plain_app: Flask) -> None:
     client = plain_app.test_client()
     wrong = {"username": f"ada-{uuid.uuid4()}", "password": "wrong password"}

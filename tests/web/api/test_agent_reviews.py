@@ -140,6 +140,7 @@ def desk(plain_app: Flask) -> Iterator[tuple[Review, ToolDesk]]:
     forget_providers()
 
 
+@pytest.mark.slow
 def test_the_tools_of_a_reviewer(desk: tuple[Review, ToolDesk]) -> None:
     review, tools = desk
 

@@ -18,6 +18,7 @@ from tests.web.world import World, events, get, put, run_jobs
 MISSING = "agent-000000000000"
 
 
+@pytest.mark.slow
 def test_an_agent_is_listed_as_the_founding_document_shows(world: World) -> None:
     _client, agent_id = world.agent(podName="claude-agent-abc123", capabilities=["javascript", "react", "node"])
 
@@ -55,6 +56,7 @@ def test_agents_are_listed_by_their_status(world: World) -> None:
     assert (refused.status_code, refused.json["details"]["field"]) == (400, "status")
 
 
+@pytest.mark.slow
 def test_a_busy_agent_names_its_task_to_those_who_may_see_it(world: World) -> None:
     project = world.project(has_repository=True)
     task = world.task(project)
@@ -105,6 +107,7 @@ def told(project: Project) -> list[tuple[str, str]]:
     return [(one["status"], one["lastTaskId"]) for one in data]
 
 
+@pytest.mark.slow
 def test_an_agent_with_several_slots_tells_each_project_when_it_comes_and_when_it_leaves(world: World) -> None:
     one, two = world.project("One", has_repository=True), world.project("Two", has_repository=True)
     agent, agent_id = world.agent(slots=3)

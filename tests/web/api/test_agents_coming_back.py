@@ -21,6 +21,7 @@ from tests.web.conftest import AppOn
 from tests.web.world import World, all_of, forget_providers, get, put, run_jobs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("comes_back", ["claim", "heartbeat"])
 def test_an_agent_that_is_back_before_the_sweep_has_locked_its_run_keeps_it(
     app_on: AppOn, mariadb_database_url: str, comes_back: str

@@ -71,6 +71,7 @@ def test_every_byte_of_the_largest_file_is_kept(shelf: Shelf) -> None:
         assert shelf.mia.get(f"{shelf.path}/{reply.json['attachment']['id']}").data == content
 
 
+@pytest.mark.slow
 def test_a_task_that_awaits_files_begins_with_all_of_them(world: World) -> None:
     project = world.project(has_repository=True)
     agent, _agent_id = world.agent()

@@ -158,6 +158,7 @@ OTHER_CASE = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_title_is_found_in_either_case_whatever_its_letters(app: Flask) -> None:
     world = World(app)
     project = world.project()

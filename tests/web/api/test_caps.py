@@ -173,6 +173,7 @@ def test_a_run_that_is_cut_short_below_its_own_limit_goes_back(plain_app: Flask)
     assert (asking.state, get(Task, asking.task_id).losses) == (("backlog", None), 1)
 
 
+@pytest.mark.slow
 def test_a_completed_run_is_proven_though_its_cap_is_reached(world: World) -> None:
     asking = Asking(world)
     patch(world.client, f"tasks/{asking.task_id}", caps={"tokens": 1000})
@@ -239,6 +240,7 @@ def test_the_first_caps_of_two_administrators_at_once_are_both_kept(world: World
     assert (caps["total"], caps["day"]) == ({"tokens": 500}, {"runs": 9})
 
 
+@pytest.mark.slow
 def test_a_run_is_given_the_minutes_that_are_left(world: World) -> None:
     asking = Asking(world)
     patch(world.client, f"tasks/{asking.task_id}", caps={"minutes": 30})
@@ -295,6 +297,7 @@ def test_a_queued_task_is_parked_before_it_gets_a_run(world: World) -> None:
     assert len(all_of(Run)) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("within_a_day")
 @pytest.mark.parametrize("period", ["total", "day"])
 def test_a_task_goes_on_when_the_run_that_took_its_place_ends_unclaimed(world: World, period: str) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from common.jobs import PREPARE_RUN, SCHEDULE_TASKS
 from tests.web.api.test_drivers import a_provider
 from tests.web.world import World, put, run_jobs
 
 
+@pytest.mark.slow
 def test_a_claim_has_all_that_the_project_and_the_providers_give(world: World) -> None:
     a_provider("anthropic")
     project = world.project(has_repository=True)

@@ -68,6 +68,7 @@ def test_a_group_merges_each_task_after_what_it_needs(line: ProductionLine) -> N
     assert line.world.client.get(f"/api/task-groups/{made['id']}").json["taskGroup"]["taskIds"] == made["taskIds"]
 
 
+@pytest.mark.slow
 def test_what_a_task_needs_may_be_delivered_before(plain_line: ProductionLine) -> None:
     line = plain_line
     needed = line.task("Needed")
@@ -77,6 +78,7 @@ def test_what_a_task_needs_may_be_delivered_before(plain_line: ProductionLine) -
     assert get(Task, task).state == "production"
 
 
+@pytest.mark.slow
 def test_what_a_task_needs_must_still_be_in_production(plain_line: ProductionLine) -> None:
     line = plain_line
     needed = line.task("Needed")
@@ -94,6 +96,7 @@ def test_what_a_task_needs_must_still_be_in_production(plain_line: ProductionLin
     assert ask(line, early, acceptRolledBack=True).status_code == 201
 
 
+@pytest.mark.slow
 def test_a_fix_brings_what_a_task_needs_along(plain_line: ProductionLine) -> None:
     line = plain_line
     needed = line.task("Needed")
@@ -107,6 +110,7 @@ def test_a_fix_brings_what_a_task_needs_along(plain_line: ProductionLine) -> Non
     assert get(Task, late).state == "production"
 
 
+@pytest.mark.slow
 def test_a_group_that_was_made_before_this_was_asked_is_held_up(plain_line: ProductionLine) -> None:
     line = plain_line
     needed, task = line.task("Needed"), line.task("Dependent")

@@ -137,6 +137,7 @@ def test_a_preview_is_not_rolled_back(world: World) -> None:
     assert (reply.status_code, "preview" in reply.json["details"]["message"]) == (409, True)
 
 
+@pytest.mark.slow
 def test_of_rollbacks_at_once_one_is_accepted(world: World) -> None:
     _first, live = production(world, world.project(), OLD, NEW)
     replies = at_once(*[lambda: roll_back(world, live)] * 6)
@@ -166,6 +167,7 @@ def test_everybody_reads_and_maintainers_roll_back(world: World, role: Role | No
     assert client.post(f"/api/deployments/{live}/rollback", json={}).status_code == rolls
 
 
+@pytest.mark.slow
 def test_the_log_is_what_its_processes_wrote(plain_world: World) -> None:
     project = plain_world.project(has_repository=True)
     made = plain_world.deployment(project, Environment.STAGING, commit_sha=head_of(project))
@@ -191,6 +193,7 @@ def visit(world: World, deployment_id: str) -> Any:
     return world.app_client().post(f"/api/deployments/{deployment_id}/visit")
 
 
+@pytest.mark.slow
 def test_a_guarded_preview_is_visited_by_an_address_that_is_good_once(plain_world: World) -> None:
     project = plain_world.project(has_repository=True)
     commit, source = head_of(project), forge().read_source(repository_of(project))
@@ -252,6 +255,7 @@ def test_a_runtime_that_says_nothing_is_not_waited_for(plain_world: World, monke
         thread.join(20)
 
 
+@pytest.mark.slow
 def test_what_fails_together_is_not_rolled_back(world: World) -> None:
     names = ("One", "Two", "Three")
     made = {name: world.project(name, has_repository=True) for name in names}

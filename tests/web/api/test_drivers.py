@@ -138,6 +138,7 @@ def test_an_agent_with_drivers_of_another_platform_can_not_work(world: World) ->
     )
 
 
+@pytest.mark.slow
 def test_a_run_that_was_not_claimed_is_taken_from_an_agent_that_stops_to_work(world: World) -> None:
     task = world.task(world.project(has_repository=True))
     agent, agent_id = world.agent()
@@ -239,6 +240,7 @@ def test_a_model_that_no_provider_lists_is_refused_with_those_that_there_are(wor
 # Who does a task, with what
 
 
+@pytest.mark.slow
 def test_the_tasks_driver_comes_before_the_projects_and_that_before_the_platforms(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -297,6 +299,7 @@ def test_a_named_driver_waits_for_a_provider_and_says_so(world: World) -> None:
     assert (get(Task, task.id).state, get(Task, task.id).error) == ("in_progress", None)
 
 
+@pytest.mark.slow
 def test_a_task_says_no_more_that_no_provider_is_there_once_one_is(world: World) -> None:
     """Also if no agent has the driver yet."""
     task = world.task(world.project(has_repository=True), driver="claude")

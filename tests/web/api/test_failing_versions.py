@@ -57,6 +57,7 @@ def look(line: ProductionLine, state: HealthState) -> None:
     restoring.record_restored(claimed(RESTORE_RUNTIME.name, "platform"), [], [Look(line.live().id, state)])
 
 
+@pytest.mark.slow
 def test_a_version_that_can_not_be_rolled_back_is_told_of_once_until_it_is_well_again(line: ProductionLine) -> None:
     live = line.deliver()
     look(line, HealthState.HEALTHY)
@@ -98,6 +99,7 @@ def test_a_version_that_failed_together_with_others_has_not_recovered_until_it_i
     assert (line.live().error, line.live().error_code, waiting(line)) == (None, None, [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", sorted(restoring.NEVER_STARTED))
 def test_what_keeps_a_healthy_version_from_being_started_again_takes_no_version_back(
     line: ProductionLine, code: str
@@ -117,6 +119,7 @@ def test_what_keeps_a_healthy_version_from_being_started_again_takes_no_version_
     assert line.die() is not None
 
 
+@pytest.mark.slow
 def test_a_rollback_by_the_platform_says_so_and_why(line: ProductionLine) -> None:
     good, bad = line.deliver(), line.deliver()
     messages()
@@ -134,6 +137,7 @@ def test_a_rollback_by_the_platform_says_so_and_why(line: ProductionLine) -> Non
     assert waiting(line) == []
 
 
+@pytest.mark.slow
 def test_a_persons_rollback_has_no_reason_and_sends_no_message(line: ProductionLine) -> None:
     line.deliver()
     line.deliver()

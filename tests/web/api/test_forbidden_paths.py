@@ -66,6 +66,7 @@ def test_a_pattern_that_can_not_hold_is_refused_by_name(world: World) -> None:
     assert (changed.status_code, changed.json["details"]["field"]) == (400, "forbiddenPaths.1")
 
 
+@pytest.mark.slow
 def test_a_project_without_a_repository_has_no_files(world: World) -> None:
     project = world.project()
 

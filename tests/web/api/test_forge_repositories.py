@@ -82,6 +82,7 @@ def test_the_built_in_forge_has_none_and_says_why(plain_app: Flask) -> None:
     assert "belongs to a project" in reply.json["reason"]
 
 
+@pytest.mark.slow
 def test_one_is_chosen_on_the_page(world: World, server: GiteaDouble, chromium_path: str) -> None:
     world.client_of("ada", Role.ADMIN)
     with chromium(chromium_path) as browser:

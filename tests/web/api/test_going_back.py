@@ -37,6 +37,7 @@ def refused(reply: Any, field: str = "acceptRolledBack") -> str:
     return message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["merged", "staging"])
 def test_a_group_made_before_a_rollback_asks_again_at_each_step(line: ProductionLine, step: str) -> None:
     line.deliver()
@@ -54,6 +55,7 @@ def test_a_group_made_before_a_rollback_asks_again_at_each_step(line: Production
     assert line.act(early, verb, acceptRolledBack="yes").status_code == 400
 
 
+@pytest.mark.slow
 def test_a_group_that_goes_by_itself_stops_before_staging_and_says_why(plain_line: ProductionLine) -> None:
     line = plain_line
     line.deliver()
@@ -71,6 +73,7 @@ def test_a_group_that_goes_by_itself_stops_before_staging_and_says_why(plain_lin
     assert line.act(early, "deploy-staging", acceptRolledBack=True).json["taskGroup"]["error"] is None
 
 
+@pytest.mark.slow
 def test_what_was_accepted_before_a_rollback_is_asked_again_after_it(plain_line: ProductionLine) -> None:
     line = plain_line
     line.deliver()
@@ -81,6 +84,7 @@ def test_what_was_accepted_before_a_rollback_is_asked_again_after_it(plain_line:
     assert line.act(early, "deploy-production", acceptRolledBack=True).status_code == 202
 
 
+@pytest.mark.slow
 def test_a_fix_lets_its_group_through_each_step_until_the_next_rollback(plain_line: ProductionLine) -> None:
     line = plain_line
     line.deliver()
@@ -95,6 +99,7 @@ def test_a_fix_lets_its_group_through_each_step_until_the_next_rollback(plain_li
     assert line.deliver(newer).commit_sha == line.live().commit_sha
 
 
+@pytest.mark.slow
 def test_a_rollback_under_way_holds_up_a_group_and_one_that_fails_does_not(plain_line: ProductionLine) -> None:
     line = plain_line
     line.deliver()
@@ -107,6 +112,7 @@ def test_a_rollback_under_way_holds_up_a_group_and_one_that_fails_does_not(plain
     refused(line.ask_back(), "environment")
 
 
+@pytest.mark.slow
 def test_two_rollbacks_in_a_row_go_further_back(line: ProductionLine) -> None:
     oldest, older, _bad = line.deliver(), line.deliver(), line.deliver()
     assert line.roll_back().commit_sha == older.commit_sha
@@ -114,6 +120,7 @@ def test_two_rollbacks_in_a_row_go_further_back(line: ProductionLine) -> None:
     assert "has no version before" in refused(line.ask_back(), "state")
 
 
+@pytest.mark.slow
 def test_a_rollback_passes_over_what_an_earlier_one_went_past(plain_line: ProductionLine) -> None:
     line = plain_line
     first, _second, _third = line.deliver(), line.deliver(), line.deliver()
@@ -123,6 +130,7 @@ def test_a_rollback_passes_over_what_an_earlier_one_went_past(plain_line: Produc
     assert line.roll_back().commit_sha == first.commit_sha
 
 
+@pytest.mark.slow
 def test_a_dying_version_gives_way_to_one_that_nobody_took_back(plain_line: ProductionLine) -> None:
     line = plain_line
     good, bad = line.deliver(), line.deliver()
@@ -135,6 +143,7 @@ def test_a_dying_version_gives_way_to_one_that_nobody_took_back(plain_line: Prod
     assert line.die() is None, "nothing else was ever healthy"
 
 
+@pytest.mark.slow
 def test_a_rollback_that_failed_begins_again_after_a_pause_that_grows(line: ProductionLine) -> None:
     """As where something that all versions need is away: each try writes a row and events, which are kept."""
     good, bad = line.deliver(), line.deliver()
@@ -163,6 +172,7 @@ def _rollbacks_ended(bad: Deployment, at: datetime) -> None:
         put(Deployment, rollback.id, finished_at=at)
 
 
+@pytest.mark.slow
 def test_a_pause_after_failed_rollbacks_is_at_most_an_hour(plain_line: ProductionLine) -> None:
     line = plain_line
     good, bad = line.deliver(), line.deliver()
@@ -177,6 +187,7 @@ def test_a_pause_after_failed_rollbacks_is_at_most_an_hour(plain_line: Productio
     assert line.look_at_dying() is not None
 
 
+@pytest.mark.slow
 def test_a_clock_that_was_set_back_makes_no_pause_after_a_failed_rollback_longer(line: ProductionLine) -> None:
     _good, bad = line.deliver(), line.deliver()
     first = line.look_at_dying()
@@ -190,6 +201,7 @@ def test_a_clock_that_was_set_back_makes_no_pause_after_a_failed_rollback_longer
     assert line.look_at_dying() is None, "the pause after a rollback that failed by the present clock"
 
 
+@pytest.mark.slow
 def test_a_person_rolls_back_during_the_pause_after_a_failed_rollback(plain_line: ProductionLine) -> None:
     line = plain_line
     good = line.deliver()
@@ -201,6 +213,7 @@ def test_a_person_rolls_back_during_the_pause_after_a_failed_rollback(plain_line
     assert line.roll_back().commit_sha == good.commit_sha
 
 
+@pytest.mark.slow
 def test_a_rollback_that_was_undone_bars_nothing_and_what_it_took_back_counts_again(plain_line: ProductionLine) -> None:
     line = plain_line
     line.deliver()
@@ -217,6 +230,7 @@ def _group(line: ProductionLine) -> dict[str, Any]:
     return {"projectId": line.project.id, "taskIds": [line.task()], "targetBranch": "staging"}
 
 
+@pytest.mark.slow
 def test_a_rollback_says_what_it_takes_back_wherever_it_starts(plain_line: ProductionLine) -> None:
     line = plain_line
     one, two, three = line.task("One"), line.task("Two"), line.task("Three")
@@ -230,6 +244,7 @@ def test_a_rollback_says_what_it_takes_back_wherever_it_starts(plain_line: Produ
     assert line.ask_back(to=second).json["takesBack"] == []
 
 
+@pytest.mark.slow
 def test_a_plan_says_what_a_rollback_would_do_and_does_nothing(line: ProductionLine) -> None:
     client = line.world.client
     only = line.deliver(line.task("One"))
@@ -254,6 +269,7 @@ def test_a_plan_says_what_a_rollback_would_do_and_does_nothing(line: ProductionL
     assert len(all_of(Deployment)) == started
 
 
+@pytest.mark.slow
 def test_a_plan_behind_a_mark_says_why_not(plain_line: ProductionLine) -> None:
     line = plain_line
     old = line.deliver()
@@ -271,6 +287,7 @@ def test_only_who_may_roll_back_sees_the_plan(plain_line: ProductionLine) -> Non
     assert plain_line.world.client.get(f"{path}?toDeploymentId={MISSING_ID}").status_code == 404
 
 
+@pytest.mark.slow
 def test_tasks_and_groups_say_whether_production_took_them_back(line: ProductionLine) -> None:
     one, two, three = line.task("One"), line.task("Two"), line.task("Three")
     first, second = line.deliver(one), line.deliver(two)
@@ -294,6 +311,7 @@ def test_tasks_and_groups_say_whether_production_took_them_back(line: Production
     assert shown() == [False, False, False]
 
 
+@pytest.mark.slow
 def test_what_a_revert_took_out_stays_taken_back(plain_line: ProductionLine) -> None:
     line = plain_line
     wrong = line.task("Wrong")
@@ -312,6 +330,7 @@ def test_what_a_revert_took_out_stays_taken_back(plain_line: ProductionLine) -> 
     assert (line.rolled_back(wrong), line.rolled_back(revert)) == (True, False)
 
 
+@pytest.mark.slow
 def test_a_rollback_of_staging_takes_nothing_out_of_production(plain_line: ProductionLine) -> None:
     line = plain_line
     task = line.task()
@@ -328,6 +347,7 @@ def _mark(*blocked: Deployment) -> Barrier:
     return Barrier("Migration 12 drops a column", tuple(one.commit_sha for one in blocked))
 
 
+@pytest.mark.slow
 def test_a_mark_holds_when_later_versions_do_not_carry_it(plain_line: ProductionLine) -> None:
     line = plain_line
     old = line.deliver()
@@ -341,6 +361,7 @@ def test_a_mark_holds_when_later_versions_do_not_carry_it(plain_line: Production
     assert line.roll_back(to=later).commit_sha == later.commit_sha
 
 
+@pytest.mark.slow
 def test_a_mark_of_a_version_that_was_taken_back_holds_too(plain_line: ProductionLine) -> None:
     line = plain_line
     oldest, old = line.deliver(), line.deliver()
@@ -349,6 +370,7 @@ def test_a_mark_of_a_version_that_was_taken_back_holds_too(plain_line: Productio
     assert "drops a column" in refused(line.ask_back(to=oldest), "state")
 
 
+@pytest.mark.slow
 def test_an_undone_rollback_is_no_way_back(plain_line: ProductionLine) -> None:
     """What an old version declares holds for going behind it, never for going forward from it."""
     line = plain_line
@@ -360,6 +382,7 @@ def test_an_undone_rollback_is_no_way_back(plain_line: ProductionLine) -> None:
     assert line.roll_back(to=newest).commit_sha == newest.commit_sha
 
 
+@pytest.mark.slow
 def test_nothing_of_another_project_is_counted(plain_line: ProductionLine) -> None:
     other = ProductionLine(plain_line.world, "Other")
     other.deliver()
@@ -372,6 +395,7 @@ def test_nothing_of_another_project_is_counted(plain_line: ProductionLine) -> No
     assert len(all_of(Deployment, Deployment.environment_ == Environment.PRODUCTION)) == 5
 
 
+@pytest.mark.slow
 def test_a_mark_blocks_what_is_too_old_to_be_compared(line: ProductionLine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(versions, "MOST_COMPARED", 2)
     oldest, older, old = line.deliver(), line.deliver(), line.deliver()
@@ -383,6 +407,7 @@ def test_a_mark_blocks_what_is_too_old_to_be_compared(line: ProductionLine, monk
     assert "Migration 12" in refused(line.ask_back(to=oldest), "state")
 
 
+@pytest.mark.slow
 def test_a_new_version_is_compared_with_each_delivered_commit_once(
     line: ProductionLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

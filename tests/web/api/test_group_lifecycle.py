@@ -53,6 +53,7 @@ def test_a_deployment_that_is_cancelled_ends_in_the_events_if_it_began_there(
     assert data == [{"deploymentId": deployment_id, "environment": "staging"}] * len(told)
 
 
+@pytest.mark.slow
 def test_cancelling_a_group_leaves_a_rollback_to_its_version_alone(line: ProductionLine) -> None:
     older, newer = line.staged(), line.staged()
     (live,) = all_of(Deployment, Deployment.live_key == f"{line.project.id}:staging")
@@ -146,6 +147,7 @@ def retry_job(line: ProductionLine, job_id: str) -> str:
     return message
 
 
+@pytest.mark.slow
 def test_a_job_whose_group_ended_with_it_is_not_retried_but_the_group_is(line: ProductionLine) -> None:
     failed = line.world.group(line.project, [line.task()])["id"]
     job_id = give_up(line, failed)
@@ -158,6 +160,7 @@ def test_a_job_whose_group_ended_with_it_is_not_retried_but_the_group_is(line: P
     assert line.act(merged, "deploy-staging").status_code == 202
 
 
+@pytest.mark.slow
 def test_the_job_of_a_failed_deployment_is_not_retried_but_what_asked_for_it(line: ProductionLine) -> None:
     line.deliver()
     group_id = line.merged()
@@ -178,6 +181,7 @@ def test_the_job_of_a_failed_deployment_is_not_retried_but_what_asked_for_it(lin
     assert give_up_deployment(Environment.PRODUCTION).endswith("to production has failed; roll back again")
 
 
+@pytest.mark.slow
 def test_nothing_is_deployed_retried_or_rolled_back_in_a_project_that_is_being_deleted(line: ProductionLine) -> None:
     line.deliver()
     live = line.deliver()

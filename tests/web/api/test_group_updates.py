@@ -34,6 +34,7 @@ def releases(line: ProductionLine) -> list[tuple[str, str, str | None]]:
     return [(item["taskGroupId"], item["state"], item["detail"]) for item in items if item["kind"] == "release"]
 
 
+@pytest.mark.slow
 def test_a_group_that_may_not_go_to_staging_asks_a_person(line: ProductionLine) -> None:
     webhook = {"url": "https://chat.example.org/hooks/abc", "kinds": ["release"]}
     assert line.world.client_of("root", Role.ADMIN).patch("/api/webhook", json=webhook).status_code == 200

@@ -66,6 +66,7 @@ def test_everything_that_waits_is_listed_with_what_it_waits_for(app: Flask) -> N
     assert {item["projectName"] for item in items} == {"Demo"}
 
 
+@pytest.mark.slow
 def test_who_asks_is_said_where_it_is_the_platform(app: Flask) -> None:
     world = World(app)
     project = world.project()
@@ -113,6 +114,7 @@ def test_the_author_is_not_asked_to_approve_where_another_one_must(waiting: Worl
     assert _inbox(waiting, "other", projectId=project.id) == [("review", "By max")]
 
 
+@pytest.mark.slow
 def test_who_changed_the_task_or_pushed_to_it_is_not_asked_to_approve_where_another_one_must(waiting: World) -> None:
     project = waiting.project("Strict", separate_approver=True)
     task = waiting.task(project, "By max", state="ready_to_test")
@@ -137,6 +139,7 @@ def _push(tx: Transaction, task: Task, username: str, user_id: str | None) -> No
     tx.add(Push(project_id=task.project_id, task_id=task.id, user_id=user_id, username=username, **about))
 
 
+@pytest.mark.slow
 def test_a_task_whose_files_are_still_missing_after_a_while_waits_for_a_person(app: Flask) -> None:
     world = World(app)
     project = world.project()
@@ -158,6 +161,7 @@ def test_a_task_whose_files_are_still_missing_after_a_while_waits_for_a_person(a
     assert _inbox(world, "old") == []
 
 
+@pytest.mark.slow
 def test_the_page_names_a_task_that_waits_for_its_files(source_reader: PageReader, plain_world: World) -> None:
     task = plain_world.task(plain_world.project(), "With a plan", awaits_files=True)
     put(Task, task.id, created_at=task.created_at - ADDING)

@@ -68,6 +68,7 @@ def titles(client: FlaskClient, **asked: Any) -> list[str]:
     return [task["title"] for task in read(client, **asked)["tasks"]]
 
 
+@pytest.mark.slow
 def test_pages_merge_the_projects_that_a_person_sees(app: Flask) -> None:
     mia = builders.a_user("mia")
     client = builders.client_of(app, mia)
@@ -92,6 +93,7 @@ def test_pages_merge_the_projects_that_a_person_sees(app: Flask) -> None:
     assert urgent == [task for task in tasks if task["priority"] == "medium"] != []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("are_many", [False, True], ids=["few", "many"])
 @pytest.mark.parametrize("shares", [(8, 8, 8, 8), (60, 1, 1, 0), (1, 4, 60, 2), (30, 0, 30, 0), (1,) * 12], ids=str)
 def test_pages_merge_projects_of_any_share_of_the_newest(
@@ -176,6 +178,7 @@ def _read_before_the_index(monkeypatch: pytest.MonkeyPatch, sample: int, window:
     monkeypatch.setattr(word_search, "WINDOW", window)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("has_many", [False, True], ids=["few", "many"])
 def test_words_are_found_by_their_beginnings(app: Flask, monkeypatch: pytest.MonkeyPatch, has_many: bool) -> None:
     if has_many:
@@ -207,6 +210,7 @@ def test_words_are_found_by_their_beginnings(app: Flask, monkeypatch: pytest.Mon
     assert titles(admin, q="peop", state="failed") == []
 
 
+@pytest.mark.slow
 def test_words_are_found_whether_the_index_has_taken_them_in_or_not(app: Flask) -> None:
     """SQLite's takes in 64 new tasks at once; of those, some are renamed or deleted before, some after that."""
     member, admin = (builders.client_of(app, builders.a_user(role, role)) for role in (Role.MEMBER, Role.ADMIN))
@@ -239,6 +243,7 @@ def test_words_are_found_whether_the_index_has_taken_them_in_or_not(app: Flask) 
     assert titles(member, q="thing") == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sample", "window"), [(2, 5), (1, 40), (40, 50)])
 def test_pages_of_words_follow_each_other(
     app: Flask, monkeypatch: pytest.MonkeyPatch, sample: int, window: int

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from common.models import Run, Task, TaskCheck
 from common.names import new_id
 from common.transaction import Transaction, transactional
@@ -53,6 +55,7 @@ def test_letting_all_lost_tests_go_proves_the_commit_again(world: World) -> None
     assert any("acceptedLosses" in event.data for event in events("task:updated"))
 
 
+@pytest.mark.slow
 def test_work_that_was_parked_since_is_proven_again_too(world: World) -> None:
     """A proof costs nothing at a model, so neither a cap nor a provider's limit is in its way."""
     task = refused(world)

@@ -11,6 +11,8 @@ from common.states import Role
 from tests.web.page_reader import PageReader
 from tests.web.world import World
 
+pytestmark = pytest.mark.slow
+
 _COMPOSE = """field => field.dispatchEvent(
   new KeyboardEvent("keydown", { key: "Enter", isComposing: true, bubbles: true, cancelable: true }))"""
 _PASTE = """field => {

@@ -21,6 +21,8 @@ from tests.web.made import a_live_run, a_picture, a_proposal, a_question
 from tests.web.page_reader import PageReader
 from tests.web.world import World, get, head_of, put
 
+pytestmark = pytest.mark.slow
+
 SIZES = {"wide": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
 # Colours that are on their way to others are not those that people read.
 _IS_STILL = """() => document.getAnimations().every(

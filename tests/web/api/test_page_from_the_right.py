@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.web.page_reader import PageReader
 from tests.web.world import World
+
+pytestmark = pytest.mark.slow
 
 _READS_FROM_THE_RIGHT = """element => {
   const texts = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);

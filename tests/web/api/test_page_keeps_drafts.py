@@ -14,6 +14,8 @@ from tests.web.made import a_question
 from tests.web.page_reader import PageReader
 from tests.web.world import SHA, World, all_of, get, put
 
+pytestmark = pytest.mark.slow
+
 OTHER_SHA = "b" * 40
 PATCH = """diff --git a/x.py b/x.py
 --- a/x.py

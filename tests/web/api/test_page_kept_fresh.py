@@ -17,6 +17,8 @@ from tests.web.live_feed import LiveFeed
 from tests.web.page_reader import ORIGIN, PageReader
 from tests.web.world import World, all_of, put
 
+pytestmark = pytest.mark.slow
+
 ON_VIEWS = pytest.mark.parametrize(
     ("view", "event", "path", "seen"),
     [

@@ -24,6 +24,8 @@ from tests.web.live_feed import LiveFeed
 from tests.web.page_reader import PageReader
 from tests.web.world import World, all_of, put
 
+pytestmark = pytest.mark.slow
+
 Arrive = Callable[[str, Role], PageReader]
 A_WHILE_MS = 31_000
 SOON_MS = 6000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import Route, expect
 
 from common.events import DeployCompleted
@@ -10,6 +11,8 @@ from common.transaction import Transaction, transactional
 from tests.web.live_feed import LiveFeed
 from tests.web.page_reader import PageReader
 from tests.web.world import World
+
+pytestmark = pytest.mark.slow
 
 OLDER = "**/api/events?*beforeSeq=*"
 

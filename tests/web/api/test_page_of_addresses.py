@@ -12,6 +12,8 @@ from tests.web.live_feed import LiveFeed
 from tests.web.page_reader import PageReader
 from tests.web.world import World
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("tab", ["", "/details"])
 def test_a_task_that_is_asked_for_under_another_project_is_shown_in_its_own(

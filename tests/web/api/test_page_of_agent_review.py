@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import expect
 
 from common.models import Project, Task, TaskCheck
@@ -11,6 +12,8 @@ from tests.web.api.test_overruled_reviews import refused
 from tests.web.live_feed import LiveFeed
 from tests.web.page_reader import PageReader
 from tests.web.world import SHA, World, all_of, get, put
+
+pytestmark = pytest.mark.slow
 
 
 @transactional

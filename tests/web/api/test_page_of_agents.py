@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from common.states import Role
 from tests import builders
 from tests.web.page_reader import PageReader
 from tests.web.world import World
+
+pytestmark = pytest.mark.slow
 
 NAME = "builder-7"
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import expect
 
 from common.models import Project
 from tests.web.api.test_auto_quarantine import COIN, LUCK, RULE, flakes
 from tests.web.page_reader import PageReader
 from tests.web.world import World, get
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_maintainer_sets_the_rule_and_ends_it_again(reader: PageReader, plain_world: World) -> None:

@@ -17,6 +17,8 @@ from tests.web.made import a_live_run, a_question, changes_files
 from tests.web.page_reader import ORIGIN, PageReader
 from tests.web.world import World, all_of, put
 
+pytestmark = pytest.mark.slow
+
 LOAD_INBOX = "async () => (await import('/static/app/inbox.mjs')).loadInbox()"
 """What a live message would make the page do."""
 

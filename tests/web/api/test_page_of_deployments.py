@@ -11,6 +11,8 @@ from tests.web.api.production_line import ProductionLine
 from tests.web.page_reader import PageReader
 from tests.web.world import SHA, World, all_of, put
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def reader(source_reader: PageReader) -> PageReader:

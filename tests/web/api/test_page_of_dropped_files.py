@@ -8,6 +8,8 @@ from playwright.sync_api import expect
 from tests.web.page_reader import PageReader
 from tests.web.world import World
 
+pytestmark = pytest.mark.slow
+
 GIVE = """(field, [kind, type, name, text]) => {
   const given = new DataTransfer();
   given.items.add(new File(["content"], name, { type }));

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import expect
 
 from common.models import Task
 from tests.web.live_feed import LiveFeed
 from tests.web.page_reader import PageReader
 from tests.web.world import World, put
+
+pytestmark = pytest.mark.slow
 
 
 def test_the_filter_is_folded_away_and_says_that_it_holds(reader: PageReader, plain_world: World) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import expect
 
 from common.models import Project, Task
 from common.states import Role
 from tests.web.page_reader import PageReader
 from tests.web.world import World, put
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_wrong_key_is_replaced_where_it_was_given(at_the_page: Callable[[str, Role], PageReader]) -> None:

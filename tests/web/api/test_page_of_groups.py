@@ -9,6 +9,8 @@ from tests.web.live_feed import LiveFeed
 from tests.web.page_reader import PageReader
 from tests.web.world import World
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def reader(source_reader: PageReader) -> PageReader:

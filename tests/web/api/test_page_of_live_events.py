@@ -13,6 +13,8 @@ from tests.web.live_feed import LiveFeed
 from tests.web.page_reader import PageReader
 from tests.web.world import World, put
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("refusals", [1, 2])
 def test_a_refused_subscription_is_asked_for_again(reader: PageReader, plain_world: World, refusals: int) -> None:

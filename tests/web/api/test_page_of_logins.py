@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests import builders
 from tests.web.page_reader import PageReader
 from tests.web.world import World
+
+pytestmark = pytest.mark.slow
 
 PLAIN = "http://aiworker.example:9"
 """Plain HTTP from another machine, where browsers have no locks between tabs."""

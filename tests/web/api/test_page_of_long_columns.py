@@ -12,6 +12,8 @@ from tests.web.live_feed import LiveFeed
 from tests.web.page_reader import PageReader
 from tests.web.world import World, put
 
+pytestmark = pytest.mark.slow
+
 BOARD = "**/api/board?*"
 MORE = "**/api/tasks?*"
 

@@ -9,6 +9,8 @@ from common.models import Comment, Task
 from tests.web.page_reader import PageReader
 from tests.web.world import World, all_of
 
+pytestmark = pytest.mark.slow
+
 A_WHILE_MS = 16 * 60_000
 UNDER_WAY = {"field": "Idempotency-Key", "message": "the first request with this key is still under way"}
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import Locator, expect
 
 from tests.web.page_reader import PageReader
 from tests.web.world import World
+
+pytestmark = pytest.mark.slow
 
 FILES = "**/static/bundled/**"
 

@@ -8,6 +8,8 @@ from playwright.sync_api import expect
 from tests.web.page_reader import PageReader
 from tests.web.world import World
 
+pytestmark = pytest.mark.slow
+
 LOAD_INBOX = "async () => (await import('/static/app/inbox.mjs')).loadInbox()"
 AS_ON_ANDROID = """
 document.hasFocus = () => false;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import Locator, expect
 
 from common.models import Task, TaskCheck
@@ -10,6 +11,8 @@ from tests.web.live_feed import LiveFeed
 from tests.web.made import MISSING_ID, a_group_test
 from tests.web.page_reader import PageReader
 from tests.web.world import SHA, World, put
+
+pytestmark = pytest.mark.slow
 
 LONG = "\n".join(f"line {number}" for number in range(400))
 TO_TOP = "box => { box.scrollTop = 0; return new Promise((done) => requestAnimationFrame(() => setTimeout(done))) }"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import expect
 
 from common.models import Task, TaskCheck
@@ -9,6 +10,8 @@ from tests.web.api import test_findings as findings_of_scan
 from tests.web.api.test_lost_tests import refused
 from tests.web.page_reader import PageReader
 from tests.web.world import World, all_of, get, put
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_maintainer_lets_lost_tests_go_with_one_click(reader: PageReader, plain_world: World) -> None:

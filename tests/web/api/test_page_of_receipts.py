@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Locator, expect
 
 from common import envelopes
@@ -12,6 +13,8 @@ from common.signing import public_key
 from tests.web.api.production_line import ProductionLine
 from tests.web.page_reader import PageReader
 from tests.web.world import World, all_of
+
+pytestmark = pytest.mark.slow
 
 
 def saved(reader: PageReader, near: Locator, folder: Path) -> str:

@@ -14,6 +14,8 @@ from tests.web.live_feed import LiveFeed
 from tests.web.page_reader import ORIGIN, PageReader
 from tests.web.world import World, get, put
 
+pytestmark = pytest.mark.slow
+
 COMPOSE_ESCAPE = """field => field.dispatchEvent(
   new KeyboardEvent("keydown", { key: "Escape", isComposing: true, bubbles: true, cancelable: true }))"""
 OLDER, NEWER = "a" * 40, "b" * 40

@@ -14,6 +14,8 @@ from tests.web.live_feed import LiveFeed
 from tests.web.page_reader import PageReader
 from tests.web.world import World, get, put
 
+pytestmark = pytest.mark.slow
+
 TWO_FRAMES = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 """By then, what was known is drawn."""
 

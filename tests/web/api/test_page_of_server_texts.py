@@ -17,6 +17,8 @@ from tests.web.page_reader import PageReader
 from tests.web.server_texts import SHORT, translations
 from tests.web.world import World, all_of, put
 
+pytestmark = pytest.mark.slow
+
 SPANISH = "() => localStorage.setItem('aiworker.language', 'es')"
 SAY_ALL = """async (texts) => {
   const { loadServerTexts, serverText } = await import("/static/app/server-texts.mjs");

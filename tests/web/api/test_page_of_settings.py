@@ -16,6 +16,8 @@ from tests.web.live_feed import LiveFeed
 from tests.web.page_reader import PageReader
 from tests.web.world import World, get
 
+pytestmark = pytest.mark.slow
+
 Arrive = Callable[[str, Role], PageReader]
 
 

@@ -14,6 +14,8 @@ from common.states import Role
 from tests.web.page_reader import PageReader
 from tests.web.world import World, get, put
 
+pytestmark = pytest.mark.slow
+
 SOMEBODY_ELSE = "Somebody else changed this too. Save again to replace it."
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import expect
 
 from common.models import Comment, Run, Task
@@ -9,6 +10,8 @@ from tests.web.live_feed import LiveFeed
 from tests.web.made import a_live_run, end
 from tests.web.page_reader import PageReader
 from tests.web.world import World, all_of, put
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_message_whose_run_has_ended_is_said_as_a_comment(reader: PageReader, plain_world: World) -> None:

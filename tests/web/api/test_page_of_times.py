@@ -8,6 +8,8 @@ from playwright.sync_api import expect
 from tests.web.page_reader import PageReader
 from tests.web.world import World
 
+pytestmark = pytest.mark.slow
+
 _SAY_TIMES = """async ([language, all]) => {
   await (await import('/static/app/language.mjs')).chooseLanguage(language);
   return all.map((await import('/static/app/parts/transcript/rows.mjs')).duration);

@@ -11,6 +11,8 @@ from tests.e2e.browser import stopped_clock
 from tests.web.page_reader import PageReader
 from tests.web.world import World, all_of, get, put
 
+pytestmark = pytest.mark.slow
+
 CANCEL_SOON = """async tasks => {
   const { cancelSoon } = await import('/static/app/cancelling.mjs');
   cancelSoon(tasks, () => {});

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import Locator, expect
 
 from common.models import Project, Task, TaskDependency
@@ -10,6 +11,8 @@ from common.services.tasks.given_up import tell_dependents
 from tests.web.made import somebody
 from tests.web.page_reader import PageReader
 from tests.web.world import World, all_of, get
+
+pytestmark = pytest.mark.slow
 
 
 def _edit(reader: PageReader, project: Project, task: Task) -> Locator:

@@ -10,6 +10,8 @@ from playwright.sync_api import expect
 from tests.web.page_reader import PageReader
 from tests.web.world import World
 
+pytestmark = pytest.mark.slow
+
 _PAGE = re.compile(rb"/Type\s*/Page\b")
 
 

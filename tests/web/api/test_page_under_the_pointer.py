@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from common.models import Task
 from tests.web.page_reader import PageReader
 from tests.web.world import World, put
+
+pytestmark = pytest.mark.slow
 
 MOVE_CARD = """async ([projectId, taskId]) => (await import('/static/app/tasks.mjs')).heardOfTask(
   {event: 'task:status_changed', projectId, data: {taskId, newState: 'in_progress'}}, () => {})"""

@@ -83,6 +83,7 @@ def shop(world: World) -> Shop:
 # Parking
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("outcome", "is_cut_short"), [("cancelled", True), ("cancelled", False), ("failed", False)])
 def test_the_task_of_a_limited_run_is_parked(shop: Shop, outcome: str, is_cut_short: bool) -> None:
     until = shop.limit()
@@ -149,6 +150,7 @@ def test_a_task_that_waits_for_a_person_is_not_parked(shop: Shop) -> None:
     assert shop.row().phase == "queued"
 
 
+@pytest.mark.slow
 def test_tasks_of_one_limit_are_spread(shop: Shop) -> None:
     shop.limit()
     until = datetime.now(UTC) + timedelta(hours=1)
@@ -172,6 +174,7 @@ def _parked_until(tx: Transaction, task_id: str, run: Run, until: datetime) -> d
 # Going on
 
 
+@pytest.mark.slow
 def test_it_goes_on_by_itself_when_its_time_has_come(shop: Shop) -> None:
     shop.keep_session()
     shop.park()
@@ -190,6 +193,7 @@ def test_it_goes_on_by_itself_when_its_time_has_come(shop: Shop) -> None:
     assert "The last run was interrupted" in claim["freshPrompt"]
 
 
+@pytest.mark.slow
 def test_any_agent_goes_on_with_the_session(shop: Shop) -> None:
     shop.keep_session()
     shop.park()
@@ -202,6 +206,7 @@ def test_any_agent_goes_on_with_the_session(shop: Shop) -> None:
     assert shop.run.get(f"/api/runner/runs/{shop.run_id}/session").data == b"kept"
 
 
+@pytest.mark.slow
 def test_the_prompt_after_that_says_nothing_of_it(shop: Shop) -> None:
     shop.keep_session()
     shop.park()
@@ -213,6 +218,7 @@ def test_the_prompt_after_that_says_nothing_of_it(shop: Shop) -> None:
     assert "took no calls" not in shop.claim_next()["prompt"]
 
 
+@pytest.mark.slow
 def test_two_sweeps_at_once_let_it_go_on_once(shop: Shop) -> None:
     shop.park()
     shop.time_comes()
@@ -254,6 +260,7 @@ def test_a_viewer_does_not(shop: Shop) -> None:
 # What people do with it
 
 
+@pytest.mark.slow
 def test_it_can_be_cancelled(shop: Shop) -> None:
     shop.park()
 
@@ -300,6 +307,7 @@ def test_a_message_waits_for_the_next_run(shop: Shop) -> None:
     assert prompt.index("was interrupted") < prompt.index("Use blue")
 
 
+@pytest.mark.slow
 def test_feedback_that_the_session_does_not_know_is_told_again(shop: Shop) -> None:
     shop.keep_session()
     shop.park()

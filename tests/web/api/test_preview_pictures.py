@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import expect
 
 from common.models import Task
@@ -41,6 +42,7 @@ def test_a_task_lists_its_pictures_before_first(world: World) -> None:
     assert reply.headers["Content-Disposition"].startswith('inline; filename="after.png"')
 
 
+@pytest.mark.slow
 def test_a_picture_that_could_not_be_taken_says_why_and_has_no_bytes(plain_world: World) -> None:
     task = plain_world.task(plain_world.project(), state="ready_to_test")
     picture = made.a_picture(task, None)
@@ -96,6 +98,7 @@ def test_the_pictures_stand_side_by_side_and_open_large(reader: PageReader, plai
     assert reader.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+@pytest.mark.slow
 def test_the_page_says_why_there_is_no_picture(reader: PageReader, plain_world: World) -> None:
     task = plain_world.task(plain_world.project(), state="ready_to_test")
     made.a_picture(task, None)

@@ -25,6 +25,8 @@ from tests.providers.git_tree import git
 from tests.web.api.production_line import ProductionLine
 from tests.web.world import World, all_of, forget_providers, get
 
+pytestmark = pytest.mark.slow
+
 HOW = st.sampled_from(["plain", "fix", "accepted"])
 
 

@@ -158,6 +158,7 @@ def test_a_member_is_no_administrator_and_somebody_who_exists(maintainer: FlaskC
     assert nobody.status_code == 404
 
 
+@pytest.mark.slow
 def test_of_two_who_change_the_same_member_the_second_sees_what_the_first_did(app: Flask) -> None:
     world, project, bob = World(app), a_project(), builders.a_user("bob")
     path = f"/api/projects/{project.id}/members/{bob.id}"

@@ -56,6 +56,7 @@ def test_what_is_known_of_a_projects_tests(world: World) -> None:
     assert (test["quarantinedUntil"], found["mostQuarantined"]) == (None, 5)
 
 
+@pytest.mark.slow
 def test_two_workers_that_count_the_same_test_at_once_both_count(world: World) -> None:
     project = known(world)
     barrier = threading.Barrier(2)
@@ -148,6 +149,7 @@ def test_a_project_whose_test_command_is_removed_has_no_red_default_branch(world
     assert len(events("project:base_tested")) == 1
 
 
+@pytest.mark.slow
 def test_the_page_has_a_red_default_branch_mended_and_puts_a_test_into_quarantine(
     reader: PageReader, plain_world: World
 ) -> None:
@@ -190,6 +192,7 @@ def test_a_red_default_branch_that_is_being_mended_is_not_mended_twice(reader: P
     expect(reader.see("mend-base")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_who_only_reads_is_not_offered_to_have_it_mended(
     at_the_page: Callable[[str, Role], PageReader], plain_world: World
 ) -> None:  # fmt: skip

@@ -152,6 +152,7 @@ def test_a_project_is_made_as_the_contract_says_it(maintainer: FlaskClient) -> N
     assert [(job["kind"], job["subjectId"]) for job in jobs] == [("project.provision", project["id"])]
 
 
+@pytest.mark.slow
 def test_every_field_is_kept_and_a_secret_is_shown_by_its_name_alone(admin: FlaskClient) -> None:
     reply = admin.post("/api/projects", json=WHOLE)
 

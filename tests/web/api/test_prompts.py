@@ -92,6 +92,7 @@ def test_the_first_prompt_holds_everything(world: World) -> None:
     assert "git log" not in prompt
 
 
+@pytest.mark.slow
 def test_a_resumed_session_is_told_the_rejection_and_nothing_else(world: World) -> None:
     project = world.project(has_repository=True, agent_instructions="Write short functions.")
     world.task(project, title="Greet", description="Say hello to people.")
@@ -154,6 +155,7 @@ def test_a_resumed_session_is_told_once_what_was_changed_in_the_task(world: Worl
     assert "BLUE" not in third["prompt"]
 
 
+@pytest.mark.slow
 def test_a_change_is_told_again_if_the_run_that_was_told_kept_no_session(world: World) -> None:
     task = world.task(world.project(has_repository=True), title="Colour it", description="Make it RED.")
     agent, _agent_id = world.agent()
@@ -172,6 +174,7 @@ def test_a_change_is_told_again_if_the_run_that_was_told_kept_no_session(world: 
     assert prompts[0].endswith(f"{CHANGED}# Colour it\n\nMake it BLUE.")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_back_at_work", [True, False])
 def test_a_session_is_told_of_a_text_that_was_changed_back_after_its_run(world: World, is_back_at_work: bool) -> None:
     task = world.task(world.project(has_repository=True), description="Make it RED.")
@@ -223,6 +226,7 @@ def test_an_answer_that_came_while_the_run_was_ending_is_told(world: World) -> N
     assert "The answer: blue" in second["prompt"]
 
 
+@pytest.mark.slow
 def test_answers_are_told_once_over_several_resumed_runs(world: World) -> None:
     world.task(world.project(has_repository=True))
     agent, _agent_id = world.agent()

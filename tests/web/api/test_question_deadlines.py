@@ -104,6 +104,7 @@ def test_at_the_deadline_the_task_fails_and_says_so(world: World) -> None:
     assert len(events("task:status_changed", of="failed")) == 1
 
 
+@pytest.mark.slow
 def test_a_question_that_blocks_only_later_has_its_whole_time_from_then_on_and_its_task_says_so(world: World) -> None:
     asking = Asking(world, question_rules=RULES)
     question = asking.ask(blocking=False)
@@ -121,6 +122,7 @@ def test_a_question_that_blocks_only_later_has_its_whole_time_from_then_on_and_i
     assert (shown["state"], shown["error"]) == ("failed", "nobody answered within 60 minutes: Which colour?")
 
 
+@pytest.mark.slow
 def test_at_the_deadline_a_run_that_still_waits_ends(world: World) -> None:
     asking = Asking(world, question_rules=RULES)
     question = asking.ask()
@@ -150,6 +152,7 @@ def test_at_the_deadline_the_default_answer_counts_where_the_project_says_so(wor
     assert asking.answer(question) == 409
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rules", "values"), [({"onDeadline": "default"}, {}), ({}, {"defaultResponse": "grey"})])
 def test_a_default_needs_both_the_project_and_the_question(
     world: World, rules: dict[str, str], values: dict[str, str]
@@ -170,6 +173,7 @@ def test_two_sweeps_at_once_remind_once(world: World) -> None:
     assert asking.state == ("needs_input", None)
 
 
+@pytest.mark.slow
 def test_an_answer_stops_the_clock(world: World) -> None:
     asking = Asking(world, question_rules=RULES)
     question = asking.ask()

@@ -96,6 +96,7 @@ def test_of_two_answers_one_counts(asking: Asking) -> None:
     assert len(events("question:answered", of=question)) == 1
 
 
+@pytest.mark.slow
 def test_an_answer_after_a_lost_run_queues_the_task(asking: Asking) -> None:
     question = asking.ask()
     asking.finish("cancelled", cutShort=True, reason="The agent stops.")

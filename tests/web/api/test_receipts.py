@@ -90,6 +90,7 @@ def test_what_led_to_a_version_is_in_its_receipt(line: ProductionLine) -> None:
     assert "Say hello" not in json.dumps(statement)
 
 
+@pytest.mark.slow
 def test_values_of_variables_are_not_in_a_receipt(line: ProductionLine) -> None:
     line.world.client.patch(f"/api/projects/{line.project.id}", json={"envVars": {"COLOUR": "canary-red"}})
 
@@ -103,6 +104,7 @@ def test_values_of_variables_are_not_in_a_receipt(line: ProductionLine) -> None:
     assert digests[0] == digests[1]
 
 
+@pytest.mark.slow
 def test_receipts_of_a_project_are_a_chain(line: ProductionLine) -> None:
     elsewhere = ProductionLine(line.world, "Other")
     delivered = [line.deliver(), line.deliver()]
@@ -116,6 +118,7 @@ def test_receipts_of_a_project_are_a_chain(line: ProductionLine) -> None:
     assert [one["digest"] for one in chain] == [hashlib.sha256(one["envelope"].encode()).hexdigest() for one in chain]
 
 
+@pytest.mark.slow
 def test_a_rollback_has_a_receipt_that_says_what_was_taken_back(line: ProductionLine) -> None:
     first = line.deliver(line.task("Greet"))
     task_id = line.task("Shout")
@@ -172,6 +175,7 @@ def test_what_is_no_commit_has_no_receipt(line: ProductionLine, sha: str) -> Non
     assert line.world.client.get(f"/api/receipts/{sha}").status_code == 404
 
 
+@pytest.mark.slow
 def test_digits_that_several_commits_begin_with_are_refused(line: ProductionLine) -> None:
     line.deliver()
     line.deliver()
@@ -192,6 +196,7 @@ def _rename(tx: Transaction, receipt: Receipt, sha: str) -> None:
     row.commit_sha = sha
 
 
+@pytest.mark.slow
 def test_receipts_of_a_restricted_project_do_not_exist_for_others(line: ProductionLine) -> None:
     live = line.deliver()
     line.world.client.patch(f"/api/projects/{line.project.id}", json={"restricted": True})
@@ -212,6 +217,7 @@ def test_the_public_key_is_served(line: ProductionLine) -> None:
     assert [signature["keyid"] for signature in envelope["signatures"]] == [key["id"]]
 
 
+@pytest.mark.slow
 def test_receipts_lie_in_the_repository_as_notes_on_the_commits(line: ProductionLine) -> None:
     first, second = line.deliver(), line.deliver()
     line.roll_back()

@@ -249,6 +249,7 @@ def test_a_person_who_changes_their_own_password_is_on_record(world: World) -> N
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_tokens_are_on_record_without_themselves(world: World) -> None:
     admin = world.client_of("ada", Role.ADMIN)
     first = admin.post("/api/tokens", json={"name": "ci", "role": "admin"})
@@ -298,6 +299,7 @@ def test_an_enrolment_token_that_ends_with_its_makers_password_or_account_is_on_
     ]
 
 
+@pytest.mark.slow
 def test_changes_of_the_platforms_settings_name_the_fields(world: World) -> None:
     admin = world.client_of("ada", Role.ADMIN)
     body = {"name": "main", "api": "anthropic", "baseUrl": "https://api.anthropic.com", "key": "sk-ant-canary"}

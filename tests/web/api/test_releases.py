@@ -64,6 +64,7 @@ def changed(line: ProductionLine, group_id: str, files: dict[str, str], folder: 
     return commit
 
 
+@pytest.mark.slow
 def test_a_release_says_what_it_brings_to_production(line: ProductionLine, tmp_path: Path) -> None:
     before = line.deliver()
     feature, fix = line.task("Greet *loudly*", labels=["feature", "shop"]), line.task("Mend the door", labels=["fix"])
@@ -95,6 +96,7 @@ def test_a_group_that_is_not_merged_yet_has_neither_commits_nor_changes(plain_li
     assert (diff["files"], diff["patch"], diff["headSha"]) == ([], "", None)
 
 
+@pytest.mark.slow
 def test_a_delivered_group_is_measured_from_what_it_was_built_on(plain_line: ProductionLine) -> None:
     before = head_of(plain_line.project)
     delivered = plain_line.deliver()
@@ -105,6 +107,7 @@ def test_a_delivered_group_is_measured_from_what_it_was_built_on(plain_line: Pro
     assert (release["against"], release["baseSha"], release["commitCount"]) == ("base", before, 1)
 
 
+@pytest.mark.slow
 def test_versions_are_counted_as_they_go_live_and_a_rollback_brings_its_number_back(line: ProductionLine) -> None:
     first, second = line.deliver(), line.deliver()
     assert [first.version, second.version] == [1, 2]
@@ -121,6 +124,7 @@ def test_versions_are_counted_as_they_go_live_and_a_rollback_brings_its_number_b
     assert sorted(row.version for row in staged) == [1, 2, 3]
 
 
+@pytest.mark.slow
 def test_a_plan_says_what_is_still_missing_at_each_step(line: ProductionLine) -> None:
     line.deliver()
     before = line.deliver()
@@ -147,6 +151,7 @@ def test_a_plan_says_what_is_still_missing_at_each_step(line: ProductionLine) ->
     assert missing(plan_of(line, group_id)["production"]) == ["other_version"]
 
 
+@pytest.mark.slow
 def test_a_plan_names_what_has_to_be_accepted_after_a_rollback(plain_line: ProductionLine) -> None:
     line = plain_line
     line.deliver()

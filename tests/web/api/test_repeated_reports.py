@@ -39,6 +39,7 @@ def test_a_question_with_a_key_gets_the_first_answer_again(world: World) -> None
     assert run.post(path, json={"question": "Which color?"}).status_code == 200
 
 
+@pytest.mark.slow
 def test_lines_without_numbers_are_stored_once_however_many_they_are(world: World) -> None:
     _agent, run, claim = start(world)
     lines = [{"level": "info", "message": str(number).ljust(5000, ".")} for number in range(300)]
@@ -94,6 +95,7 @@ def test_a_registration_is_never_stored(world: World) -> None:
     assert all_of(IdempotencyKey) == []
 
 
+@pytest.mark.slow
 def test_a_registration_that_is_repeated_because_its_answer_was_lost_adds_no_second_agent(world: World) -> None:
     enrolment = world.client_of("ada", Role.ADMIN).post("/api/agents/enrolment-tokens", json={})
     holder = builders.client_with(world.app, enrolment.json["enrolmentToken"]["token"])

@@ -220,6 +220,7 @@ def test_the_oldest_replies_go_when_there_are_too_many(plain_app: Flask) -> None
     assert [is_kept(environ) for environ in (first, second, third_one)] == [False, True, True]
 
 
+@pytest.mark.slow
 def test_what_is_kept_has_a_bound_whatever_is_asked(plain_member: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """A 304 is empty, but depends on the whole task; and each tag, and each form of a query, is one request more."""
     most = 2**20

@@ -40,6 +40,7 @@ def given(tx: Transaction, task_id: str) -> tuple[list[Any], list[Any]]:
     return feedback_of(tx, task, run), list(everything)
 
 
+@pytest.mark.slow
 def test_any_member_resolves_a_comment_and_opens_it_again(world: World, task: Task) -> None:
     one = comment(world, task, "Too loud", path="app.py", line=3)
     put(Comment, one, author="codex (review)")
@@ -82,6 +83,7 @@ def test_the_agent_is_not_given_what_was_settled_before(world: World, task: Task
     assert (rows["Settled"], rows["Open"] is None) == (None, False)
 
 
+@pytest.mark.slow
 def test_an_open_remark_is_given_with_what_it_belongs_to(world: World, task: Task) -> None:
     remarks = [{"body": "One", "path": "a", "line": 1}, {"body": "Two", "path": "a", "line": 2}]
     for remark in remarks:

@@ -141,6 +141,7 @@ def test_a_rejection_takes_the_draft_along(world: World, task: Task) -> None:
     assert world.client.post(at(task, "/submit"), json={"verdict": "reject", "body": "x"}).status_code == 409
 
 
+@pytest.mark.slow
 def test_an_approval_is_for_the_commit_that_was_shown(world: World, task: Task) -> None:
     world.client.post(at(task, "/comments"), json={"body": "Nice", "path": "app.py", "line": 1})
     moved = world.client.post(at(task, "/submit"), json={"verdict": "approve", "commitSha": "b" * 40})
@@ -161,6 +162,7 @@ def test_who_wrote_a_task_may_not_approve_it_by_a_review(world: World) -> None:
     assert other.post(at(task, "/submit"), json={"verdict": "approve", "commitSha": SHA}).status_code == 200
 
 
+@pytest.mark.slow
 def test_a_draft_holds_at_most_a_hundred_comments(world: World, task: Task) -> None:
     replies = [world.client.post(at(task, "/comments"), json={"body": "x"}).status_code for _ in range(101)]
     assert replies == [201] * 100 + [409]
@@ -235,6 +237,7 @@ def test_the_next_run_is_shown_the_lines_of_files_of_any_name(world: World, tmp_
     assert "{code-around" not in told
 
 
+@pytest.mark.slow
 def test_lines_of_a_file_are_read_at_a_commit_of_the_task(world: World, tmp_path: Path) -> None:
     project = world.project(has_repository=True)
     task = world.task(project)

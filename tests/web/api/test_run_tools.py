@@ -95,6 +95,7 @@ def plain_at_work(plain_app: Flask) -> Iterator[AtWork]:
     forget_providers()
 
 
+@pytest.mark.slow
 def test_an_answer_within_the_hold_is_the_result(at_work: AtWork) -> None:
     at_work.desk = at_work.desk_of(hold_seconds=45)
     client = at_work.world.app_client()
@@ -109,6 +110,7 @@ def test_an_answer_within_the_hold_is_the_result(at_work: AtWork) -> None:
     assert at_work.state == "in_progress"
 
 
+@pytest.mark.slow
 def test_a_question_travels_from_the_program_to_a_person_and_back(plain_at_work: AtWork, tmp_path: Path) -> None:
     """The SDK's client, the shim's process, the socket, the desk and a real server."""
     client = plain_at_work.world.app_client()
@@ -133,6 +135,7 @@ def test_a_question_travels_from_the_program_to_a_person_and_back(plain_at_work:
     assert (desk.review_summary, desk.is_question_open) == ("Done", False)
 
 
+@pytest.mark.slow
 def test_without_an_answer_the_agent_is_told_to_stop_and_gets_it_later(at_work: AtWork) -> None:
     assert at_work.text("ask_user_question", question="Which colour?") == tools.NO_ANSWER_YET
     assert at_work.desk.is_question_open
@@ -148,6 +151,7 @@ def test_without_an_answer_the_agent_is_told_to_stop_and_gets_it_later(at_work: 
     assert at_work.json("get_feedback")["feedback"][0]["body"] == "You asked: Which colour?\nThe answer: blue"
 
 
+@pytest.mark.slow
 def test_an_answer_to_one_of_two_questions_leaves_the_other_open(plain_at_work: AtWork) -> None:
     assert plain_at_work.text("ask_user_question", question="Which colour?") == tools.NO_ANSWER_YET
     plain_at_work.respond()
@@ -156,6 +160,7 @@ def test_an_answer_to_one_of_two_questions_leaves_the_other_open(plain_at_work: 
     assert plain_at_work.desk.is_question_open
 
 
+@pytest.mark.slow
 def test_a_question_that_does_not_block_returns_at_once(plain_at_work: AtWork) -> None:
     plain_at_work.desk = plain_at_work.desk_of(hold_seconds=600)
     assert plain_at_work.text("ask_user_question", question="Which colour?", blocking=False) == tools.ASKED
@@ -165,6 +170,7 @@ def test_a_question_that_does_not_block_returns_at_once(plain_at_work: AtWork) -
     assert plain_at_work.text("ask_user_question", question="Which colour?", blocking=False) == "blue"
 
 
+@pytest.mark.slow
 def test_an_abandoned_question_is_open_and_its_call_ends(plain_at_work: AtWork) -> None:
     plain_at_work.desk = plain_at_work.desk_of(hold_seconds=600)
     request = Request("ask_user_question", {"question": "Which colour?"}, is_abandoned=lambda: True)
@@ -172,6 +178,7 @@ def test_an_abandoned_question_is_open_and_its_call_ends(plain_at_work: AtWork) 
     assert plain_at_work.desk.is_question_open
 
 
+@pytest.mark.slow
 def test_the_default_of_a_question_is_stored_and_a_withdrawn_one_says_so(at_work: AtWork) -> None:
     at_work.desk = at_work.desk_of(hold_seconds=45)
     client = at_work.world.app_client()
@@ -185,6 +192,7 @@ def test_the_default_of_a_question_is_stored_and_a_withdrawn_one_says_so(at_work
         assert held.result(100) in {Reply(True, tools.WITHDRAWN), Reply(False, tools.RUN_OVER)}
 
 
+@pytest.mark.slow
 def test_what_the_agent_reads(at_work: AtWork) -> None:
     other = at_work.world.task(at_work.project, "Other", labels=["later"])
     elsewhere = at_work.world.task(at_work.world.project("Elsewhere"), "Hidden")
@@ -203,6 +211,7 @@ def test_what_the_agent_reads(at_work: AtWork) -> None:
     assert elsewhere.id not in str(listed)
 
 
+@pytest.mark.slow
 def test_progress_and_proposals_reach_the_platform(at_work: AtWork) -> None:
     assert at_work.text("report_progress", message="Half", done=1.0, total=2) == tools.PROGRESS_SHOWN
     text = at_work.text("propose_tasks", tasks=[{"title": "Fix\nthe footer", "description": "It overlaps."}])
@@ -211,6 +220,7 @@ def test_progress_and_proposals_reach_the_platform(at_work: AtWork) -> None:
     assert [proposal["title"] for proposal in listed] == ["Fix the footer"]
 
 
+@pytest.mark.slow
 def test_a_review_gives_the_summary_and_gives_up_open_questions(plain_at_work: AtWork) -> None:
     assert plain_at_work.desk.review_summary is None
     assert plain_at_work.text("request_review", summary="All done") == tools.REVIEW_NOTED
@@ -239,6 +249,7 @@ WRONG_CALLS: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
+@pytest.mark.slow
 def test_a_wrong_call_says_what_is_wrong(plain_at_work: AtWork) -> None:
     for tool, arguments, word in WRONG_CALLS:
         reply = plain_at_work.call(tool, **arguments)
@@ -247,11 +258,13 @@ def test_a_wrong_call_says_what_is_wrong(plain_at_work: AtWork) -> None:
     assert all_of(Question) == []
 
 
+@pytest.mark.slow
 def test_what_no_database_stores_is_no_reason_to_fail(at_work: AtWork) -> None:
     assert at_work.text("ask_user_question", question="Which\0 \ud800colour?") == tools.NO_ANSWER_YET
     assert len(all_of(Question)) == 1
 
 
+@pytest.mark.slow
 def test_a_run_that_is_over_is_dropped(plain_at_work: AtWork) -> None:
     plain_at_work.finish("failed")
     assert plain_at_work.call("get_task") == Reply(False, tools.RUN_OVER)
@@ -259,6 +272,7 @@ def test_a_run_that_is_over_is_dropped(plain_at_work: AtWork) -> None:
     assert get(Run, plain_at_work.claimed["run"]["id"]).state_ == "ended"
 
 
+@pytest.mark.slow
 def test_a_cancelled_run_answers_at_once(plain_at_work: AtWork) -> None:
     plain_at_work.desk = plain_at_work.desk_of(hold_seconds=600)
     with ThreadPoolExecutor(1) as pool:

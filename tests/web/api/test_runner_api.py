@@ -83,6 +83,7 @@ def test_a_claim_holds_all_that_the_runner_needs(world: World) -> None:
     assert "Say hello" in claim["prompt"]
 
 
+@pytest.mark.slow
 def test_a_claim_with_nothing_to_do_is_a_204(world: World) -> None:
     agent, _agent_id = world.agent()
     reply = agent.post("/api/runner/claim?wait=0", json={})
@@ -117,6 +118,7 @@ def test_a_run_reaches_itself_alone(world: World) -> None:
     assert run.post("/api/runner/heartbeat", json={"runIds": []}).status_code == 401
 
 
+@pytest.mark.slow
 def test_lines_are_kept_in_order_and_without_terminal_sequences(world: World) -> None:
     _agent, run, claim = start(world)
     lines = [
@@ -141,6 +143,7 @@ def claim_agent(claim: dict[str, Any]) -> str:
     return agent_id
 
 
+@pytest.mark.slow
 def test_a_batch_may_be_larger_than_other_bodies_but_not_longer_than_500_lines(world: World) -> None:
     _agent, run, claim = start(world)
     line = {"level": "debug", "message": "x" * 4000}
@@ -168,6 +171,7 @@ def test_usage_only_grows(world: World) -> None:
     assert run.post(f"{path_of(claim)}/progress", json={"message": "Half", "done": 1, "total": 2}).json == {}
 
 
+@pytest.mark.slow
 def test_the_same_question_is_the_known_one(world: World) -> None:
     _agent, run, claim = start(world)
     ask = {"question": "Which colour?", "context": "The header", "options": ["red", "blue"]}
@@ -206,6 +210,7 @@ def test_a_question_of_another_task_does_not_exist(world: World) -> None:
     assert run.get(f"{path_of(claim)}/questions/nonsense").status_code == 404
 
 
+@pytest.mark.slow
 def test_an_answer_after_the_run_left_queues_the_task_for_any_agent(world: World) -> None:
     _agent, run, claim = start(world)
     asked = run.post(f"{path_of(claim)}/questions", json={"question": "Which colour?"}).json["question"]
@@ -231,6 +236,7 @@ def test_an_answer_after_the_run_left_queues_the_task_for_any_agent(world: World
     assert successor.get(f"{path_of(again)}/session").data == b"kept"
 
 
+@pytest.mark.slow
 def test_a_session_is_bytes_up_to_a_limit(world: World) -> None:
     _agent, run, claim = start(world)
     path = f"{path_of(claim)}/session"
@@ -354,6 +360,7 @@ def test_a_drained_agent_is_told_and_gets_nothing_new(world: World) -> None:
     assert agent.post("/api/runner/claim", json={}).status_code == 204
 
 
+@pytest.mark.slow
 def test_long_polls_answer_when_something_happens(world: World) -> None:
     """By the runner's own client, over a real server: a claim, then a question answered, then one withdrawn."""
     project = world.project(has_repository=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from flask import Flask
 from playwright.sync_api import expect
 
@@ -13,6 +14,8 @@ from tests import builders
 from tests.e2e.browser import Person, chromium
 from tests.providers.git_tree import WorkTree
 from tests.web.world import World, forget_providers, get, repository_of, served
+
+pytestmark = pytest.mark.slow
 
 
 def test_settings_show_forbidden_paths_and_direct_pushes(plain_app: Flask, chromium_path: str, tmp_path: Path) -> None:

@@ -88,6 +88,7 @@ def test_days_are_split_once_more(viewer: FlaskClient, shop: Task) -> None:
     assert (plain["split"], plain["parts"]) == (None, [])
 
 
+@pytest.mark.slow
 def test_a_group_says_all_about_its_calls(viewer: FlaskClient, shop: Task) -> None:
     record_calls([
         a_call(shop), a_call(shop, cost_usd=None), a_call(shop, error="refused", count=TokenCount(), cost_usd=0.0),
@@ -193,6 +194,7 @@ def test_figures_come_as_csv(viewer: FlaskClient, shop: Task, query: str, header
     assert (row["model"], row["input_tokens"], row["cost_usd"]) == ("'=HYPERLINK(1)", "100", "0.5")
 
 
+@pytest.mark.slow
 def test_split_days_come_as_csv_and_no_name_is_a_formula(viewer: FlaskClient, shop: Task) -> None:
     names = ["@SUM(1)", "\uff1d1+1", 'a "quoted", name', "plain"]
     record_calls([a_call(shop, model=name) for name in names])

@@ -121,6 +121,7 @@ def test_a_changed_text_is_no_feedback_of_the_next_run_as_its_prompt_has_it(shop
     assert shop.run.get(f"/api/runner/runs/{shop.run_id}/feedback").json["feedback"] == []
 
 
+@pytest.mark.slow
 def test_messages_that_are_written_at_once_have_an_order(shop: Shop) -> None:
     clients = [shop.world.app_client() for _ in range(4)]
     at_once(*(lambda client=client: shop.post("messages", client, text="x") for client in clients))
@@ -205,6 +206,7 @@ def test_messages_of_a_lost_run_go_to_the_next_one(shop: Shop) -> None:
     assert [one["body"] for one in shop.claim_next()["feedback"]] == ["mind this"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", ["production", "cancelled"])
 def test_nobody_writes_where_nobody_reads(shop: Shop, state: str) -> None:
     put(Task, shop.task.id, state_=state, phase_=None)
@@ -325,6 +327,7 @@ def test_only_the_holder_and_maintainers_hand_back(shop: Shop) -> None:
     assert shop.post("hand-back", shop.world.client).status_code == 409
 
 
+@pytest.mark.slow
 def test_a_question_is_withdrawn_when_the_task_is_taken_over(shop: Shop) -> None:
     question = shop.run.post(f"/api/runner/runs/{shop.run_id}/questions", json={"question": "Which?"}).json["question"]
     assert shop.read()["state"] == "needs_input"
@@ -367,6 +370,7 @@ def test_a_task_without_a_branch_is_not_taken_over(world: World) -> None:
     assert (reply.status_code, "no branch" in reply.json["details"]["message"]) == (409, True)
 
 
+@pytest.mark.slow
 def test_a_held_task_can_be_cancelled_and_gets_no_message_delivered(shop: Shop) -> None:
     shop.post("take-over")
     assert shop.say("for the next one").status_code == 201

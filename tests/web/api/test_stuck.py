@@ -114,6 +114,7 @@ def test_the_words_for_kept_work_are_the_runners() -> None:
     assert f'self._say(f"{KEPT}' in checkpoints
 
 
+@pytest.mark.slow
 def test_the_same_failure_ten_times_in_a_row_stops_the_run(world: World) -> None:
     asking = Asking(world)
     for number in range(9):

@@ -32,6 +32,7 @@ def _counting(sent: list[str]) -> list[str]:
     return [sql for sql in sent if "count(*)" in sql]
 
 
+@pytest.mark.slow
 def test_a_total_follows_what_happens_without_counting_again(world: World) -> None:
     project = world.project()
     first = world.task(project)
@@ -58,6 +59,7 @@ def test_a_total_of_a_project_that_had_no_tasks_and_of_others(world: World) -> N
     assert [_total(world, one) for one in (project, other)] == [1, 1]
 
 
+@pytest.mark.slow
 def test_where_much_has_happened_tasks_are_counted_again(world: World) -> None:
     project = world.project()
     world.task(project)

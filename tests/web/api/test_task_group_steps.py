@@ -57,6 +57,7 @@ def test_staging_is_accepted_until_it_is_there(world: World, state: str) -> None
     assert world.client.get(f"/api/jobs/{reply.json['job']['id']}").json["job"]["kind"] == wanted[1]
 
 
+@pytest.mark.slow
 def test_taking_a_task_out_leaves_the_rest_and_the_last_one_ends_the_group(world: World) -> None:
     project = world.project()
     one, two = world.approved(project, "One", "Two")
@@ -174,6 +175,7 @@ def test_of_two_deployments_to_production_at_once_one_is_accepted(world: World) 
     assert len(all_of(Deployment, Deployment.environment_ == Environment.PRODUCTION)) == 1
 
 
+@pytest.mark.slow
 def test_of_groups_that_go_to_staging_at_once_one_is_accepted(world: World) -> None:
     project = world.project()
     group_ids = [world.group(project, [task_id])["id"] for task_id in world.approved(project, "One", "Two", "Three")]
@@ -207,6 +209,7 @@ def test_cancelling_an_approved_task_takes_it_out_of_its_group(world: World, sta
     assert get(Task, two).state == "approved"
 
 
+@pytest.mark.slow
 def test_cancelling_the_last_task_of_a_group_ends_it(world: World) -> None:
     project = world.project()
     (one,) = world.approved(project)
@@ -244,6 +247,7 @@ def test_only_who_may_change_a_group_cancels_a_task_in_it(world: World) -> None:
     assert get(Task, held).state == "approved"
 
 
+@pytest.mark.slow
 def test_of_a_cancelled_task_and_a_removed_one_at_once_both_leave(world: World) -> None:
     project = world.project()
     one, two, three = world.approved(project, "One", "Two", "Three")

@@ -34,6 +34,7 @@ def test_a_group_is_made_as_the_founding_document_shows(world: World) -> None:
     assert world.client.get(f"/api/task-groups/{group['id']}").json["taskGroup"] == group
 
 
+@pytest.mark.slow
 def test_branches_are_named_by_name_then_notes_then_id_and_stay_unique(world: World) -> None:
     project = world.project()
     one, two, three, four = world.approved(project, "One", "Two", "Three", "Four")
@@ -158,6 +159,7 @@ def test_lists_are_filtered_and_count_what_may_be_seen(world: World) -> None:
     assert admin.get("/api/task-groups?status=done").status_code == 400
 
 
+@pytest.mark.slow
 def test_of_many_verdicts_at_once_one_counts(world: World) -> None:
     project = world.project()
     task = world.task(project, state="ready_to_test")
@@ -246,6 +248,7 @@ def test_a_task_names_the_group_that_delivers_it(world: World) -> None:
     assert named() is None
 
 
+@pytest.mark.slow
 def test_a_delivered_task_says_since_when(world: World) -> None:
     line = ProductionLine(world)
     kept, taken = line.task("Kept"), line.task("Taken back")

@@ -51,6 +51,7 @@ def test_the_limits_of_a_task_can_be_changed(plain_member: FlaskClient) -> None:
         assert plain_member.patch(f"/api/tasks/{task.id}", json=wrong).status_code == 400
 
 
+@pytest.mark.slow
 def test_another_model_ends_the_wait_for_a_limit(member: FlaskClient) -> None:
     project = a_project()
     limited, capped = [a_task(project) for _ in range(2)]

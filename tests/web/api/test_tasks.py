@@ -271,6 +271,7 @@ def test_comments_are_told_in_the_order_in_which_they_were_written(maintainer: F
     assert [one["body"] for one in comments] == ["Much to do", *said]
 
 
+@pytest.mark.slow
 def test_a_task_is_cancelled_retried_and_remarked_on(member: FlaskClient) -> None:
     project = a_project()
     task, failed = a_task(project), a_task(project)

@@ -44,6 +44,7 @@ def test_the_newest_events_of_a_task_are_read_first_and_the_others_before_them(w
     assert world.client.get(path, query_string={"order": "latest"}).status_code == 400
 
 
+@pytest.mark.slow
 def test_the_page_shows_the_newest_first_and_loads_the_others_on_demand(reader: PageReader, plain_world: World) -> None:
     task = plain_world.task(plain_world.project())
     change(task, 2 * PAGE, "notes")
@@ -66,6 +67,7 @@ def test_the_page_shows_the_newest_first_and_loads_the_others_on_demand(reader: 
     expect(rows.last).to_contain_text("created the task")
 
 
+@pytest.mark.slow
 def test_rollbacks_are_told_by_turns_up_to_where_the_task_is_now(reader: PageReader, plain_world: World) -> None:
     task = plain_world.task(plain_world.project())
     change(task, 2, "rolledBackAt")
@@ -78,6 +80,7 @@ def test_rollbacks_are_told_by_turns_up_to_where_the_task_is_now(reader: PageRea
     expect(rows.nth(1)).to_contain_text("rolled it back")
 
 
+@pytest.mark.slow
 def test_checks_that_change_again_and_again_are_one_row(reader: PageReader, plain_world: World) -> None:
     task = plain_world.task(plain_world.project())
     change(task, 3, "checks")

@@ -145,6 +145,7 @@ def test_a_secret_of_digits_is_masked_also_as_a_number(world: World) -> None:
     assert isinstance(run.details()["ok"], bool)
 
 
+@pytest.mark.slow
 def test_the_keys_of_model_providers_are_masked(run: Talking) -> None:
     for sealed in (seal("local-provider-key-1"), seal({"key": "local-provider-key-2"})):
         add_provider(sealed)
@@ -181,6 +182,7 @@ def test_a_call_id_is_masked_and_cut_however_long_it_is(run: Talking) -> None:
     assert (first["callId"], second["callId"]) == ("***" * 33 + "*", "x" * 100)
 
 
+@pytest.mark.slow
 def test_details_that_are_too_large_are_cut_and_say_so(run: Talking) -> None:
     run.post({"number": 1, "kind": "tool", "details": {"name": "Write", "input": {"content": "ö" * 100_000}, "ok": 1}})
     few = run.details()
@@ -207,6 +209,7 @@ def test_details_that_are_nested_deeply_are_cut(run: Talking) -> None:
     assert "left out" in json.dumps(run.details(), ensure_ascii=False)
 
 
+@pytest.mark.slow
 def test_details_count_towards_the_size_of_a_transcript(run: Talking) -> None:
     put(Run, run.id, log_bytes=transcripts.MOST_BYTES - 50_000)
     content = {"input": {"content": "x" * 20_000}}
@@ -232,6 +235,7 @@ def test_a_full_transcript_that_was_purged_does_not_call_what_was_stored_left_ou
     assert (read["entries"], read.get("leftOut", 0)) == ([], 0)
 
 
+@pytest.mark.slow
 def test_a_batch_of_what_grows_most_when_it_is_escaped_is_stored(run: Talking) -> None:
     details = {"input": "é\\'\"" * 2000}
     lines = [{"number": number, "message": "'" * 12_000, "details": details} for number in range(1, 201)]
@@ -254,6 +258,7 @@ def test_a_secret_where_a_long_message_is_cut_is_masked_and_its_length_is_said(r
     assert run.messages() == [f"{'x' * (LONGEST - 10)}***\n… cut, {more} characters more", "z"]
 
 
+@pytest.mark.slow
 def test_text_that_is_masked_away_counts_towards_the_size_of_a_transcript(run: Talking) -> None:
     token = "eyJhbGciOiJIUzI1NiJ9.eyJhIjoxfQ."
     put(Run, run.id, log_bytes=transcripts.MOST_BYTES - 50_000)
@@ -264,6 +269,7 @@ def test_text_that_is_masked_away_counts_towards_the_size_of_a_transcript(run: T
     assert "left out" in run.messages()[-1]
 
 
+@pytest.mark.slow
 def test_others_write_while_what_a_run_has_sent_is_masked(run: Talking, monkeypatch: pytest.MonkeyPatch) -> None:
     hard = ("eyJhbGciOi." * 6000)[:60_000]
     turns: list[str] = []
@@ -380,6 +386,7 @@ def test_progress_is_cut_after_it_was_masked(run: Talking) -> None:
     assert told["data"]["done"] == 1
 
 
+@pytest.mark.slow
 def test_times_have_the_same_form_also_at_a_whole_second(run: Talking) -> None:
     run.say(1)
     (row,) = all_of(LogEntry)

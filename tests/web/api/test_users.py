@@ -92,6 +92,7 @@ def test_a_deactivation_ends_logins_and_tokens_at_once(app: Flask, admin: FlaskC
     assert builders.client_with(app, session["accessToken"]).get("/api/auth/me").status_code == 401
 
 
+@pytest.mark.slow
 def test_a_new_password_ends_the_logins_of_the_old_one(app: Flask, admin: FlaskClient, anyone: FlaskClient) -> None:
     user = builders.a_user("bob")
     session = log_in(anyone, "bob")
@@ -121,6 +122,7 @@ def test_the_last_admin_can_not_be_deleted(admin: FlaskClient, admin_user: User)
     assert admin.get("/api/users").status_code == 401
 
 
+@pytest.mark.slow
 def test_two_admins_who_demote_each_other_at_once_leave_one(app: Flask) -> None:
     users = [builders.a_user("one", Role.ADMIN), builders.a_user("two", Role.ADMIN)]
     clients = [builders.client_of(app, user) for user in users]
@@ -174,6 +176,7 @@ def test_a_token_is_shown_once_and_works(app: Flask, member: FlaskClient) -> Non
     assert builders.client_with(app, made["token"]).get("/api/auth/me").status_code == 401
 
 
+@pytest.mark.slow
 def test_a_token_is_at_most_its_makers_role(member: FlaskClient) -> None:
     assert member.post("/api/tokens", json={"name": "ci", "role": "admin"}).status_code == 403
 
@@ -194,6 +197,7 @@ def test_an_expiry_is_a_time_to_come(plain_member: FlaskClient, expires_at: obje
     assert (reply.status_code, reply.json["details"]["field"]) == (400, "expiresAt")
 
 
+@pytest.mark.slow
 def test_anothers_token_does_not_exist(app: Flask, member: FlaskClient, admin: FlaskClient) -> None:
     made = member.post("/api/tokens", json={"name": "ci"}).json["token"]
 

@@ -111,6 +111,7 @@ def verify(secret: str, got: Received) -> None:
     assert got.headers["webhook-signature"] == f"v1,{expected}"
 
 
+@pytest.mark.slow
 def test_everything_that_needs_a_person_is_sent_once_in_order(
     world: World, admin: FlaskClient, receiver: WebhookReceiver
 ) -> None:
@@ -196,6 +197,7 @@ def long_delays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delivering, "DELAYS_SECONDS", tuple(86_400 for _delay in delivering.DELAYS_SECONDS))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("long_delays")
 def test_a_receiver_that_refuses_is_tried_again_with_the_same_id_and_then_given_up(
     world: World, admin: FlaskClient, receiver: WebhookReceiver
@@ -346,6 +348,7 @@ def test_what_waits_is_given_up_when_the_webhook_is_switched_off_and_nothing_is_
     assert collect_notices() == 1
 
 
+@pytest.mark.slow
 def test_the_settings_are_an_administrators_and_the_secret_is_never_shown(
     world: World, admin: FlaskClient, receiver: WebhookReceiver
 ) -> None:

@@ -106,6 +106,7 @@ def test_one_message_is_tried_for_all_and_the_others_say_why_they_wait(plain_wor
     assert tries(admin) == [0, 0, 1, 1]
 
 
+@pytest.mark.slow
 def test_a_receiver_that_answers_again_gets_what_waits(
     plain_world: World, admin: FlaskClient, receiver: WebhookReceiver
 ) -> None:

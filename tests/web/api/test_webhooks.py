@@ -173,6 +173,7 @@ def test_a_project_that_is_going_is_not_looked_at(gitea_app: Flask, shop: Projec
     assert looks() == before
 
 
+@pytest.mark.slow
 def test_without_redis_a_replay_costs_one_look_more(
     gitea_app: Flask, shop: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -113,6 +113,7 @@ def test_indentation_stays_in_the_sources() -> None:
     assert "\nconst a = () => {\nb(\n1,  2);\n};\n" in module.joined
 
 
+@pytest.mark.slow
 def test_no_text_of_the_page_would_be_taken_for_a_comment() -> None:
     lines = [
         (name, line)

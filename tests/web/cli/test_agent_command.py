@@ -7,8 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.patience import PATIENCE_SECONDS
 from tests.servers import ROOT
+
+pytestmark = pytest.mark.slow
 
 
 def test_an_agent_is_the_runner_with_its_own_arguments(tmp_path: Path) -> None:

@@ -97,6 +97,7 @@ def test_a_task_is_changed(world: World, monkeypatch: pytest.MonkeyPatch) -> Non
     assert "waits for this one" in aiworker("task", "edit", second, "--after", second, code=1)
 
 
+@pytest.mark.slow
 def test_all_approved_tasks_are_those_that_no_live_group_holds(world: World) -> None:
     project = world.project("Shop")
     held, failed, free = world.approved(project, "Greet", "Wave", "Nod")
@@ -137,6 +138,7 @@ def test_a_review_approves_the_commit_that_was_shown(world: World, monkeypatch: 
     assert "exclude each other" in aiworker("task", "review", task.id, "--approve", "--reject", "x", code=2)
 
 
+@pytest.mark.slow
 def test_watching_ends_where_a_person_has_to_act(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     project = world.project()
     task, other = world.task(project), world.task(project, "Wave", state="ready_to_test")
@@ -150,6 +152,7 @@ def test_watching_ends_where_a_person_has_to_act(world: World, monkeypatch: pyte
         wait_until("the connections to end", lambda: not any("websocket" in one.name for one in threading.enumerate()))
 
 
+@pytest.mark.slow
 def test_what_an_agent_did_is_read_again(world: World) -> None:
     task = world.task(world.project(has_repository=True))
     assert "no agent has begun" in aiworker("task", "logs", task.id, code=1)
@@ -168,6 +171,7 @@ def test_what_an_agent_did_is_read_again(world: World) -> None:
     assert aiworker("task", "diff", task.id, "--stat") == "0 files changed"
 
 
+@pytest.mark.slow
 def test_watching_ends_where_only_a_person_makes_the_task_go_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     project = world.project(has_repository=True)
     at_cap, held = world.task(project), world.task(project, "Wave")
@@ -183,6 +187,7 @@ def test_watching_ends_where_only_a_person_makes_the_task_go_on(world: World, mo
     assert words == ["in_progress (parked)", "in_progress (held)"]
 
 
+@pytest.mark.slow
 def test_a_group_is_made_staged_and_given_up(world: World) -> None:
     project = world.project("Shop")
     first, second = world.approved(project, "Greet", "Wave")

@@ -33,6 +33,7 @@ def test_a_word_follows_its_number() -> None:
     assert [counted(number, "is", "are") for number in (1, 2)] == ["1 is", "2 are"]
 
 
+@pytest.mark.slow
 def test_a_rollback_asks_about_one_task_or_several(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     line = ProductionLine(world)
     oldest = line.deliver()

@@ -29,6 +29,7 @@ def _announcers() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "announcer"]
 
 
+@pytest.mark.slow
 def test_twenty_calls_in_a_row_end_without_a_thread(plain_app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     of_other_tests = _announcers()
     builders.a_user("ada", Role.ADMIN)
@@ -57,6 +58,7 @@ def test_what_was_announced_is_published_before_the_end() -> None:
     assert feed.client(timeout=60).xlen(feed.stream_name()) == 51
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("redirected", "code", "said"),
     [
@@ -75,6 +77,7 @@ def test_an_output_that_takes_nothing_is_told_in_one_line(redirected: str, code:
     assert (ended.returncode, ended.stderr) == (code, said)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("plain_app")
 def test_a_backup_to_a_full_disk_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     builders.a_user("ada", Role.ADMIN)
@@ -87,6 +90,7 @@ def test_a_backup_to_a_full_disk_is_told_in_one_line(monkeypatch: pytest.MonkeyP
     assert progress == ["database: done", "repositories: done"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("plain_app")
 def test_a_backup_in_a_pipe_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     builders.a_user("ada", Role.ADMIN)
@@ -102,6 +106,7 @@ def test_a_backup_in_a_pipe_is_told_in_one_line(tmp_path: Path, monkeypatch: pyt
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("plain_app")
 def test_what_the_terminal_cannot_show_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     ada = builders.caller_of(builders.a_user("ada", Role.ADMIN))
@@ -114,6 +119,7 @@ def test_what_the_terminal_cannot_show_is_replaced(monkeypatch: pytest.MonkeyPat
     assert listed["name"] == "Zoe \u2026 \U0001f600"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("plain_app")
 def test_nobody_is_asked_where_there_is_no_input() -> None:
     builders.a_user("ada", Role.ADMIN)
@@ -125,6 +131,7 @@ def test_nobody_is_asked_where_there_is_no_input() -> None:
         assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
 @pytest.mark.usefixtures("plain_app")
 def test_an_input_that_is_not_of_its_encoding_is_told_in_one_line(
@@ -146,6 +153,7 @@ def test_an_input_that_is_not_of_its_encoding_is_told_in_one_line(
     assert "400 description: " in ended.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("plain_app")
 def test_who_waits_for_what_happens_ends_when_nobody_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Although nothing happens, which it would fail to write."""

@@ -45,6 +45,7 @@ def test_the_help_and_the_version_load_no_heavy_library(option: str) -> None:
     assert loaded & HEAVY == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [("task", "list"), ("whoami",), ("group", "show", "12345678")])
 def test_a_command_that_calls_the_api_loads_a_client_and_no_platform(words: tuple[str, ...]) -> None:
     loaded = loaded_by("--url", "http://127.0.0.1:9", "--token", "awt_any", *words, status=1)

@@ -85,6 +85,7 @@ def platform(plain_app: Flask, admin_caller: Caller, monkeypatch: pytest.MonkeyP
         yield url
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("platform")
 def test_projects_and_tasks_are_used_from_a_terminal(admin_caller: Caller) -> None:
     made = aiworker_json("project", "create", "Shop", "--test-command", "true", "--field", "restricted=true")["project"]
@@ -131,6 +132,7 @@ def test_a_long_command_gets_a_new_token_before_its_own_ends(
     assert listed() == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("platform")
 def test_what_waits_for_a_person_is_decided_from_a_terminal() -> None:
     project = a_project()
@@ -147,6 +149,7 @@ def test_what_waits_for_a_person_is_decided_from_a_terminal() -> None:
     assert "409" in aiworker("group", "create", "Shop", good.id, code=1)
 
 
+@pytest.mark.slow
 def test_what_happens_is_shown_a_line_each(platform: str) -> None:
     a_project("Blog")
     project = a_project()
@@ -162,6 +165,7 @@ def test_what_happens_is_shown_a_line_each(platform: str) -> None:
     assert f"projectId={project.id}" in shown.result()
 
 
+@pytest.mark.slow
 def test_a_parked_task_says_until_when_and_goes_on_when_it_is_told_to(platform: str) -> None:
     project = a_project()
     task = a_task(project)
@@ -188,6 +192,7 @@ def _park(tx: Transaction, task_id: str, until: datetime) -> None:
     lifecycle.park(tx, task, Parked.LIMIT, "The provider is busy", until=until)
 
 
+@pytest.mark.slow
 def test_users_and_tokens_are_kept_on_the_database(plain_app: Flask) -> None:
     assert "no active administrator" in aiworker("token", "create", "ci", code=1)
     aiworker("user", "add", "ada", "--role", "admin", "--password", builders.PASSWORD)
@@ -301,6 +306,7 @@ def test_a_token_lasts_366_days_at_most(plain_app: Flask) -> None:
         assert "0<x<=366" in aiworker("token", "create", "ci", "--days", wrong, code=2, lines=4)
 
 
+@pytest.mark.slow
 def test_all_tokens_are_listed(plain_app: Flask) -> None:
     ada = builders.a_user("ada", Role.ADMIN)
     for _number in range(MOST + 1):
@@ -322,6 +328,7 @@ def test_a_missing_platform_or_right_is_one_line_with_a_remedy(plain_app: Flask,
     assert "No such command" in aiworker("explode", code=2)
 
 
+@pytest.mark.slow
 def test_a_refusal_says_what_was_wrong(platform: str) -> None:
     refused = aiworker("project", "create", "Shop", "--field", "replicas=0", code=1)
     assert "400 replicas: Must be from 1 to 100" in refused
@@ -331,6 +338,7 @@ def test_a_refusal_says_what_was_wrong(platform: str) -> None:
     assert "there is no project Shop" in aiworker("task", "create", "Shop", "x", code=1)
 
 
+@pytest.mark.slow
 def test_a_schema_is_brought_up_to_date(plain_app: Flask, tmp_path: Path) -> None:
     fresh = {"AIWORKER_DATABASE_URL": f"sqlite:///{tmp_path / 'fresh.db'}"}
     assert "aiworker db upgrade" in aiworker("db", "status", code=1, **fresh)
@@ -339,6 +347,7 @@ def test_a_schema_is_brought_up_to_date(plain_app: Flask, tmp_path: Path) -> Non
     assert aiworker("db", "status", **fresh) == "The schema is up to date."
 
 
+@pytest.mark.slow
 def test_the_first_administrator_comes_with_the_schema_where_the_settings_say_so(
     plain_app: Flask, tmp_path: Path
 ) -> None:

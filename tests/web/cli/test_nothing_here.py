@@ -60,6 +60,7 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("url", [None, "http://127.0.0.1:9"])
 def test_a_client_without_a_token_says_where_it_looked(
     empty: Path, monkeypatch: pytest.MonkeyPatch, url: str | None
@@ -83,6 +84,7 @@ def test_a_folder_that_is_no_repository_is_not_linked(empty: Path) -> None:
     assert list(empty.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_commands_about_logins_leave_nothing_here(empty: Path) -> None:
     assert aiworker(empty, "use", "open --print") == ["", "http://127.0.0.1:3000/\n"]
     for said in aiworker(empty, "logout", "use work", code=1):
@@ -90,6 +92,7 @@ def test_commands_about_logins_leave_nothing_here(empty: Path) -> None:
     assert list(empty.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_client_with_a_token_needs_nothing_here(empty: Path) -> None:
     (said,) = aiworker(empty, "--token aiw_x task list", code=1, AIWORKER_PORT="9")
 
@@ -102,6 +105,7 @@ def test_a_client_with_a_token_needs_nothing_here(empty: Path) -> None:
     assert list(empty.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_platform_that_is_stopped_is_told_in_one_line(empty: Path) -> None:
     aiworker(empty, "db upgrade", AIWORKER_ADMIN_PASSWORD="tree-horse-battery-9")
 
@@ -111,6 +115,7 @@ def test_a_platform_that_is_stopped_is_told_in_one_line(empty: Path) -> None:
     assert said == f"aiworker: http://127.0.0.1:9 can't be reached; {remedy}\n"
 
 
+@pytest.mark.slow
 def test_the_folder_may_have_any_name(empty: Path) -> None:
     folder = empty / "100%20 sure?"
     folder.mkdir()
@@ -121,6 +126,7 @@ def test_the_folder_may_have_any_name(empty: Path) -> None:
     assert list(empty.iterdir()) == [folder]
 
 
+@pytest.mark.slow
 def test_another_folders_platform_is_told_where_a_token_of_this_one_is_refused(address: str, empty: Path) -> None:
     aiworker(empty, "db upgrade", AIWORKER_ADMIN_PASSWORD="tree-horse-battery-9")
 
@@ -130,12 +136,14 @@ def test_another_folders_platform_is_told_where_a_token_of_this_one_is_refused(a
     assert f"it is not the platform of {empty}/.aiworker: set AIWORKER_DATA_DIR" in said
 
 
+@pytest.mark.slow
 def test_an_operators_command_says_where_it_looked(empty: Path) -> None:
     for said in aiworker(empty, "user list", "token create ci", "db status", "public-key", "audit verify", code=1):
         assert f"there is no platform here: {empty}/.aiworker does not exist" in said
     assert list(empty.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_backup_needs_a_platform_and_a_restore_a_backup(empty: Path) -> None:
     (empty / "file").write_text("no backup")
 
@@ -166,6 +174,7 @@ def closed(request: pytest.FixtureRequest, empty: Path) -> Iterator[Path]:
 AS_ANYBODY = ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.geteuid() == 0 else ()
 
 
+@pytest.mark.slow
 def test_another_users_data_directory_is_named_and_needed_for_no_login(empty: Path, closed: Path) -> None:
     environ = {"AIWORKER_DATA_DIR": str(closed)}
 
@@ -189,6 +198,7 @@ def test_another_users_data_directory_is_named_and_needed_for_no_login(empty: Pa
     assert printed == "http://127.0.0.1:3000/\n"
 
 
+@pytest.mark.slow
 def test_an_empty_data_directory_is_left_without_a_database(empty: Path) -> None:
     (empty / ".aiworker").mkdir(mode=0o700)
 
@@ -210,6 +220,7 @@ def test_an_installation_of_drivers_makes_no_secret_key(empty: Path) -> None:
     assert list(empty.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_doctor_tells_another_folders_platform_from_that_of_this_one(address: str, empty: Path) -> None:
     port = address.rpartition(":")[2]
     url = f"http://127.0.0.1:{port}"
@@ -226,6 +237,7 @@ def test_the_doctor_tells_another_folders_platform_from_that_of_this_one(address
         assert web() == f"ok    web       answers at {url}"
 
 
+@pytest.mark.slow
 def test_the_doctor_creates_nothing(empty: Path) -> None:
     """A restore wants an empty place, and who looks first wants it to stay one."""
     (said,) = aiworker(empty, "doctor")

@@ -65,6 +65,7 @@ def imported(terminal: Terminal, *words: str) -> Result:
     return CliRunner().invoke(import_project, words, obj=terminal)
 
 
+@pytest.mark.slow
 def test_a_folder_becomes_a_project_with_its_history(terminal: Terminal, folder: Path, tmp_path: Path) -> None:
     before = git("log", "--all", "--format=%H %D", at=folder), git("status", "--porcelain", at=folder)
 
@@ -83,6 +84,7 @@ def test_a_folder_becomes_a_project_with_its_history(terminal: Terminal, folder:
     assert (git("log", "--all", "--format=%H %D", at=folder), git("status", "--porcelain", at=folder)) == before
 
 
+@pytest.mark.slow
 def test_a_folder_that_is_imported_again_says_how_to_link_it(terminal: Terminal, folder: Path) -> None:
     assert imported(terminal, str(folder)).exit_code == 0
 
@@ -94,6 +96,7 @@ def test_a_folder_that_is_imported_again_says_how_to_link_it(terminal: Terminal,
     assert len(all_of(Project)) == 1
 
 
+@pytest.mark.slow
 def test_a_branch_beside_a_tag_of_its_name_keeps_its_name(terminal: Terminal, folder: Path) -> None:
     git("tag", "trunk", at=folder)
 
@@ -103,6 +106,7 @@ def test_a_branch_beside_a_tag_of_its_name_keeps_its_name(terminal: Terminal, fo
     assert [project.default_branch for project in all_of(Project)] == ["trunk"]
 
 
+@pytest.mark.slow
 def test_the_hook_of_a_folder_before_pushes_does_not_run(terminal: Terminal, folder: Path) -> None:
     # As that of Git LFS, whose server the platform is not.
     hook = folder / ".git" / "hooks" / "pre-push"
@@ -116,6 +120,7 @@ def test_the_hook_of_a_folder_before_pushes_does_not_run(terminal: Terminal, fol
     assert [project.name for project in all_of(Project)] == ["web shop"]
 
 
+@pytest.mark.slow
 def test_a_refused_push_leaves_no_project(terminal: Terminal, folder: Path) -> None:
     (folder / ".git" / "shallow").write_text(git("rev-parse", "HEAD", at=folder) + "\n")
 
@@ -163,6 +168,7 @@ def test_a_folder_with_nothing_to_import_makes_no_project(
     assert all_of(Project) == []
 
 
+@pytest.mark.slow
 def test_a_bare_repository_is_imported(terminal: Terminal, folder: Path, tmp_path: Path) -> None:
     bare = tmp_path / "web shop.git"
     git("clone", "--quiet", "--bare", str(folder), str(bare))
@@ -177,6 +183,7 @@ def test_a_bare_repository_is_imported(terminal: Terminal, folder: Path, tmp_pat
     assert forge().read_merge_base(repository_of(project), base=head, head=there) == head
 
 
+@pytest.mark.slow
 def test_a_repository_of_somebody_else_is_named_with_the_remedy(
     terminal: Terminal, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -128,6 +128,7 @@ def test_a_change_seals_everything_with_a_new_key(kept: Path) -> None:
     assert key_findings() == ["ok it opens what is stored"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("world")
 def test_what_a_killed_change_left_works_and_is_finished_later(kept: Path, tmp_path: Path) -> None:
     before = opened(by=SECRET_KEY)
@@ -177,6 +178,7 @@ def _add_answers(tx: Transaction, number: int) -> None:
         )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("app")
 def test_more_than_one_batch_of_rows_with_keys_of_two_parts(kept: Path) -> None:
     number = 2 * BATCH + 1
@@ -222,6 +224,7 @@ def test_a_short_earlier_key_is_refused(app: Flask, monkeypatch: pytest.MonkeyPa
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("world")
 def test_what_no_key_opens_stays_and_is_counted(kept: Path) -> None:
     project = all_of(Project)[0]
@@ -262,6 +265,7 @@ def test_webhooks_at_a_gitea_get_the_secret_of_the_new_key(
     assert asked == ([project.id for project in all_of(Project)] if forge == "gitea" else [])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("world")
 def test_a_backup_needs_no_earlier_key_once_nothing_is_sealed_with_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -24,6 +24,8 @@ from tests.web.api.production_line import ProductionLine
 from tests.web.cli.test_loading import HEAVY, PROGRAM
 from tests.web.world import World, forget_providers, run_jobs
 
+pytestmark = pytest.mark.slow
+
 
 class Machine:
     """Another machine: a clone of the repository with its notes, and the public key. Nothing else."""

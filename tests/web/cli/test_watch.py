@@ -56,6 +56,7 @@ def _first_event(url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     return shown.result()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("two_addresses")
 def test_the_address_that_answers_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     with served() as url:

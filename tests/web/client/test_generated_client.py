@@ -17,6 +17,8 @@ from web import VERSION
 from web.client.generator import files_of
 from web.client.wheel import file_name, wheel_of
 
+pytestmark = pytest.mark.slow
+
 CALLER = """\
 from aiworker_client import AiWorker, Conflict
 

@@ -78,6 +78,7 @@ def wrong(findings: list[Finding]) -> dict[str, list[str]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("on_a_cluster")
 def test_a_cluster_and_a_gitea_are_examined_each(cluster: ClusterDouble, gitea: GiteaDouble) -> None:
     found = list(examine())

@@ -129,6 +129,7 @@ def test_to_make_the_schema_the_account_must_alter(
     root.execute("drop user reader")
 
 
+@pytest.mark.slow
 def test_a_server_that_can_not_be_written_is_named(examine: Examine) -> None:
     options = ("--log-bin=log", "--binlog-format=STATEMENT", "--read-only=ON", "--version=10.5.29-MariaDB")
     try:

@@ -36,6 +36,7 @@ def ada(app: Flask) -> Any:
     return builders.client_of(app, builders.a_user("ada", Role.ADMIN))
 
 
+@pytest.mark.slow
 def test_a_replaced_key_is_named_with_what_it_does_not_open(ada: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert of_key() == []
     a_project(name="shop", secret_env_vars={"KEY": "a secret value"}, env_vars={"PLAIN": "x"})
@@ -85,6 +86,7 @@ def test_a_key_file_of_another_platform_and_a_lost_one_are_named(monkeypatch: py
     assert not path.exists()
 
 
+@pytest.mark.slow
 def test_what_the_documents_say_lets_a_platform_go_on_without_its_key(
     app: Flask, ada: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

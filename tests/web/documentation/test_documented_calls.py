@@ -103,6 +103,7 @@ def served(plain_app: Flask) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
 
 
+@pytest.mark.slow
 def test_the_guides_program_prints_what_is_ready(
     shell: _Shell, served: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -122,6 +123,7 @@ def test_the_guides_program_prints_what_is_ready(
     assert sorted(line.split()[0] for line in lines) == sorted([shell.variables["TASK"], shell.variables["OTHER"]])
 
 
+@pytest.mark.slow
 def test_every_operation_that_a_sentence_names_exists(plain_app: Flask) -> None:
     known = {
         f"{method} {re.sub(r'<[^>]+>', ':', rule.rule).removeprefix('/api')}"

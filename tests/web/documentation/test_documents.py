@@ -47,6 +47,7 @@ def test_every_file_of_the_documentation_is_a_page() -> None:
     assert len(ADDRESSES) > 30
 
 
+@pytest.mark.slow
 def test_every_page_is_in_the_list_beside_each(pages: dict[str, str]) -> None:
     listed = set(re.findall(r'<li><a href="(/docs/[^"#]+)"', pages["/docs"].split("</nav>")[0]))
     decisions = {address for address in ADDRESSES if address.startswith("/docs/decisions/")}

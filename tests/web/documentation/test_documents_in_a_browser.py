@@ -13,6 +13,8 @@ from tests.e2e.browser import Person, chromium
 from web.documentation import documents
 from web.page import page
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def person(chromium_path: str) -> Iterator[Person]:

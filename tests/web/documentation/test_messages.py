@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from tests.web.documentation.snippets import ROOT
 from tests.web.page_texts import wanted_keys
+
+pytestmark = pytest.mark.slow
 
 PAGE = (ROOT / "docs" / "troubleshooting.md").read_text("utf-8")
 _JOINED = re.compile(r'"\s*\n\s*f?"')

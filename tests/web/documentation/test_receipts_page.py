@@ -20,6 +20,8 @@ from tests.providers.git_tree import git
 from tests.web.api.production_line import ProductionLine
 from tests.web.world import World, forget_providers, run_jobs
 
+pytestmark = pytest.mark.slow
+
 PAGE = "docs/receipts.md"
 
 

@@ -88,6 +88,7 @@ def test_every_command_of_a_block_exists_with_its_options() -> None:
     assert wrong == {}
 
 
+@pytest.mark.slow
 def test_every_command_in_a_sentence_exists_with_its_options() -> None:
     wrong = {}
     for page, code in inline_codes():
@@ -105,6 +106,7 @@ def test_every_command_in_a_sentence_exists_with_its_options() -> None:
     assert wrong == {}
 
 
+@pytest.mark.slow
 def test_every_program_of_the_tests_in_a_sentence_exists() -> None:
     begins = re.compile(r"(\.venv/bin/)?python -m (tests\.|pytest )")
     codes = [shlex.split(code) for _, code in inline_codes() if begins.match(code)]

@@ -30,6 +30,8 @@ from tests.providers.git_tree import git
 from tests.web.documentation.snippets import TYPED_PAGES, Block
 from web.cli.tables import short_id
 
+pytestmark = pytest.mark.slow
+
 README = "README.md"
 AGENTS = "docs/agents.md"
 API = "docs/api.md"

@@ -148,6 +148,7 @@ def test_a_body_that_arrives_after_its_cap_is_reached_is_passed_on_to_nobody(age
     assert len(agent.upstream.asked) == 1
 
 
+@pytest.mark.slow
 def test_calls_at_once_pass_a_cap_by_a_bounded_number(agent: RunningAgent) -> None:
     put(Task, agent.task.id, caps={"tokens": 1})
     _answering(agent)
@@ -164,6 +165,7 @@ def test_calls_at_once_pass_a_cap_by_a_bounded_number(agent: RunningAgent) -> No
     assert len(agent.upstream.asked) == MOST_WITH_A_CAP
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("caps", [{}, {"tokens": 10**6}], ids=["no cap", "a cap far away"])
 def test_calls_that_are_over_leave_room_for_others(plain_agent: RunningAgent, caps: dict[str, int]) -> None:
     put(Task, plain_agent.task.id, caps=caps)
@@ -199,6 +201,7 @@ def test_a_review_stops_within_one_call_after_its_limit(plain_agent: RunningAgen
     assert len(plain_agent.upstream.asked) == 2
 
 
+@pytest.mark.slow
 def test_calls_at_once_pass_a_limit_by_a_bounded_number(plain_agent: RunningAgent) -> None:
     put(Task, plain_agent.task.id, limits={"maxTokens": 1})
     _answering(plain_agent)
@@ -316,6 +319,7 @@ class OtherRun(RunningAgent):
         put(Run, self.run.id, model_digest=digest(self.token), driver="claude")
 
 
+@pytest.mark.slow
 def test_four_runs_share_the_cap_of_their_project(agent: RunningAgent) -> None:
     cap = 10_000
     put(Project, agent.task.project_id, caps={"total": {"tokens": cap}})

@@ -59,6 +59,7 @@ def test_a_chunk_without_text_before_an_error_is_no_answer(plain_agent: RunningA
     assert (call.error, call.input_tokens, call.output_tokens) == ("No room", 0, 0)
 
 
+@pytest.mark.slow
 def test_an_error_after_the_beginning_of_a_message_gave_nothing(plain_agent: RunningAgent) -> None:
     """The provider has named the input. Some output would make the next wait for an overloaded one a short one."""
     plain_agent.provider("anthropic")

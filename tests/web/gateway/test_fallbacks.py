@@ -192,6 +192,7 @@ def test_a_limit_does_not_stop_the_list_of_models(plain_agent: RunningAgent) -> 
     assert reply.status_code == 200
 
 
+@pytest.mark.slow
 def test_a_key_in_the_refusal_is_kept_nowhere(plain_agent: RunningAgent) -> None:
     plain_agent.provider("anthropic")
     key = "sk-ant-" + "api03-" + "A" * 80

@@ -18,6 +18,7 @@ WHOLE = len(SONNET.whole)
 STREAM = b"".join(SONNET.stream)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", ["10", "99999", "none"])
 def test_a_length_beside_chunks_is_none(plain_agent: RunningAgent, length: str) -> None:
     plain_agent.provider("anthropic")
@@ -29,6 +30,7 @@ def test_a_length_beside_chunks_is_none(plain_agent: RunningAgent, length: str) 
         assert the_call().output_tokens == SONNET.count.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("headers", "kept"),
     [

@@ -241,6 +241,7 @@ def test_a_limit_with_a_time_parks_the_run(agent: RunningAgent, name: str) -> No
     assert before + timedelta(seconds=119) < run.limited_until < datetime.now(UTC) + timedelta(seconds=121)
 
 
+@pytest.mark.slow
 def test_a_limit_in_an_answer_in_json_parks_the_run(plain_agent: RunningAgent) -> None:
     plain_agent.provider("openai")
     plain_agent.upstream.script = Script([b'{"error":{"code":429,"message":"Please try again in 300s"}}'])
@@ -304,6 +305,7 @@ def test_with_the_switch_off_nothing_waits(plain_agent: RunningAgent, monkeypatc
 # In the gateway's own process
 
 
+@pytest.mark.slow
 def test_a_beginning_passes_as_soon_as_there_is_content(plain_agent: RunningAgent, second: Upstream) -> None:
     gate = threading.Event()
     format_ = FORMATS["anthropic"]
@@ -317,6 +319,7 @@ def test_a_beginning_passes_as_soon_as_there_is_content(plain_agent: RunningAgen
         assert first + answer.read() == b"".join(format_.stream)
 
 
+@pytest.mark.slow
 def test_a_beginning_is_not_held_for_long(
     plain_agent: RunningAgent, second: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -332,6 +335,7 @@ def test_a_beginning_is_not_held_for_long(
         assert first + answer.read() == b"".join(format_.stream)
 
 
+@pytest.mark.slow
 def test_a_caller_that_hangs_up_at_the_beginning_ends_the_providers_work(
     plain_agent: RunningAgent, second: Upstream
 ) -> None:
@@ -345,6 +349,7 @@ def test_a_caller_that_hangs_up_at_the_beginning_ends_the_providers_work(
         assert "the caller closed the connection" in str(the_call().error)
 
 
+@pytest.mark.slow
 def test_a_limit_that_parks_is_noted_in_the_gateways_process(plain_agent: RunningAgent) -> None:
     format_ = FORMATS["responses"]
     plain_agent.provider("openai")

@@ -120,6 +120,7 @@ def test_calls_add_up_in_the_run(agent: RunningAgent) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_row_of_a_call_says_whose_it_was(agent: RunningAgent) -> None:
     agent.provider("anthropic")
     agent.upstream.script = Script(FORMATS["anthropic"].stream, content_type=SSE)
@@ -290,6 +291,7 @@ def test_the_price_is_that_of_the_model_that_is_asked_for(plain_agent: RunningAg
     assert (call.model, call.cost_usd) == ("dear", pytest.approx(511 * 1000 / 1_000_000))
 
 
+@pytest.mark.slow
 def test_a_model_without_a_price_is_counted_as_unpriced(plain_agent: RunningAgent) -> None:
     plain_agent.provider("openai", login="none", key=None)
     plain_agent.upstream.script = Script(FORMATS["chat"].stream, content_type=SSE)

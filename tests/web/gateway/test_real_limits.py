@@ -19,6 +19,8 @@ from tests.web.made import somebody
 from tests.web.world import all_of
 from workers import sweeps
 
+pytestmark = pytest.mark.slow
+
 TRIED = ("claude", "codex", "opencode")
 """Each takes refusals in a way of its own: by headers, never again, by the words in them."""
 LIMIT = limit(3)

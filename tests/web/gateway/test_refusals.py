@@ -212,6 +212,7 @@ def test_a_provider_that_stops_reading_is_given_up(
     assert plain_agent.upstream.connections == 1
 
 
+@pytest.mark.slow
 def test_a_large_request_may_take_long_to_be_sent(plain_agent: RunningAgent, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither the time limit for connecting nor that for silence holds for all of it."""
     # The first 18 MB of 30 are read in 8 s and the rest at once: after the last part is sent, nobody has to wait long.

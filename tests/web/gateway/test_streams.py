@@ -88,6 +88,7 @@ def the_call() -> ModelCall:
     return call
 
 
+@pytest.mark.slow
 def test_a_piece_arrives_before_the_next_is_sent(plain_agent: RunningAgent) -> None:
     gate = threading.Event()
     plain_agent.provider("anthropic")
@@ -100,6 +101,7 @@ def test_a_piece_arrives_before_the_next_is_sent(plain_agent: RunningAgent) -> N
         assert the_call().output_tokens == 77
 
 
+@pytest.mark.slow
 def test_a_caller_that_hangs_up_ends_the_providers_work_at_once(agent: RunningAgent) -> None:
     """Also while the provider is silent, as it is while a model thinks."""
     agent.provider("anthropic")
@@ -115,6 +117,7 @@ def test_a_caller_that_hangs_up_ends_the_providers_work_at_once(agent: RunningAg
     assert str(call.error).startswith("the caller closed the connection")
 
 
+@pytest.mark.slow
 def test_a_caller_that_hangs_up_before_its_answer_begins_ends_the_providers_work(agent: RunningAgent) -> None:
     """What the provider did until then is not known, but costs: the call counts with the size of its request."""
     agent.provider("anthropic")
@@ -129,6 +132,7 @@ def test_a_caller_that_hangs_up_before_its_answer_begins_ends_the_providers_work
     assert str(call.error).startswith("the caller closed the connection; ")
 
 
+@pytest.mark.slow
 def test_a_request_that_its_provider_does_not_have_yet_costs_nothing(agent: RunningAgent) -> None:
     """It may be large, and its tokens would use up a cap."""
     large = replace(SONNET, request=SONNET.request[:-1] + b" " * 30_000_000 + b"}")
@@ -143,6 +147,7 @@ def test_a_request_that_its_provider_does_not_have_yet_costs_nothing(agent: Runn
     assert call.error == "the caller closed the connection"
 
 
+@pytest.mark.slow
 def test_calls_that_were_given_up_leave_room_for_others(plain_agent: RunningAgent) -> None:
     put(Task, plain_agent.task.id, caps={"tokens": 10**6})
     plain_agent.provider("anthropic")
@@ -164,6 +169,7 @@ def test_calls_that_were_given_up_leave_room_for_others(plain_agent: RunningAgen
         wait_until("room for one more", is_answered)
 
 
+@pytest.mark.slow
 def test_an_answer_in_json_is_read_on_for_its_usage(plain_agent: RunningAgent, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEST_REST_SECONDS", str(PATIENCE_SECONDS))
     plain_agent.provider("anthropic")
@@ -179,6 +185,7 @@ def test_an_answer_in_json_is_read_on_for_its_usage(plain_agent: RunningAgent, m
     assert (call.input_tokens, call.output_tokens) == (120, 77)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["anthropic", "responses", "chat"])
 def test_a_caller_that_hangs_up_after_the_last_event_has_a_whole_answer(
     plain_agent: RunningAgent, name: str, monkeypatch: pytest.MonkeyPatch
@@ -198,6 +205,7 @@ def test_a_caller_that_hangs_up_after_the_last_event_has_a_whole_answer(
     assert (call.output_tokens, call.error) == (format_.count.output, None)
 
 
+@pytest.mark.slow
 def test_an_answer_in_json_is_not_read_on_for_long(plain_agent: RunningAgent, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEST_REST_SECONDS", "0.5")
     plain_agent.provider("anthropic")
@@ -232,6 +240,7 @@ def test_a_caller_that_hangs_up_ends_an_error_too(plain_agent: RunningAgent) -> 
         the_call()
 
 
+@pytest.mark.slow
 def test_a_provider_that_falls_silent_is_given_up(plain_agent: RunningAgent, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIWORKER_GATEWAY_SILENCE_SECONDS", "3")
     plain_agent.provider("anthropic")
@@ -243,6 +252,7 @@ def test_a_provider_that_falls_silent_is_given_up(plain_agent: RunningAgent, mon
         assert str(the_call().error).startswith("the provider was silent for too long")
 
 
+@pytest.mark.slow
 def test_half_a_stream_is_half_a_stream_for_the_caller(plain_agent: RunningAgent) -> None:
     plain_agent.provider("anthropic")
     plain_agent.upstream.script = Script(SONNET.stream[:3], content_type=SSE, fault="half")
@@ -257,6 +267,7 @@ def test_half_a_stream_is_half_a_stream_for_the_caller(plain_agent: RunningAgent
             assert answer.read() == WHOLE
 
 
+@pytest.mark.slow
 def test_a_connection_serves_one_call_after_another(plain_agent: RunningAgent) -> None:
     plain_agent.provider("anthropic")
     plain_agent.upstream.script = Script(SONNET.stream, content_type=SSE)
@@ -273,6 +284,7 @@ def test_a_connection_serves_one_call_after_another(plain_agent: RunningAgent) -
     assert plain_agent.upstream.connections == 1
 
 
+@pytest.mark.slow
 def test_a_stream_that_arrives_byte_by_byte_is_whole(plain_agent: RunningAgent) -> None:
     plain_agent.provider("anthropic")
     plain_agent.upstream.script = Script(SONNET.stream, content_type=SSE, is_bytewise=True)
@@ -285,6 +297,7 @@ def test_a_stream_that_arrives_byte_by_byte_is_whole(plain_agent: RunningAgent) 
     assert plain_agent.upstream.connections == 1
 
 
+@pytest.mark.slow
 def test_calls_are_recorded_before_the_process_ends(agent: RunningAgent) -> None:
     agent.provider("anthropic")
     agent.upstream.script = Script(SONNET.stream, content_type=SSE)
@@ -297,6 +310,7 @@ def test_calls_are_recorded_before_the_process_ends(agent: RunningAgent) -> None
     assert the_call().output_tokens == 77
 
 
+@pytest.mark.slow
 def test_a_call_under_way_is_recorded_before_the_process_ends(plain_agent: RunningAgent) -> None:
     plain_agent.provider("anthropic")
     plain_agent.upstream.script = Script(SONNET.stream, content_type=SSE, gate=threading.Event())
@@ -310,6 +324,7 @@ def test_a_call_under_way_is_recorded_before_the_process_ends(plain_agent: Runni
     assert str(call.error).startswith("the platform was stopped")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_named_certificates")
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize(
@@ -344,6 +359,7 @@ def test_all_calls_under_way_are_recorded_before_the_process_ends(
     assert all(str(call.error).startswith("the platform was stopped") for call in calls)
 
 
+@pytest.mark.slow
 def test_a_call_without_an_answer_yet_is_recorded_before_the_process_ends(plain_agent: RunningAgent) -> None:
     plain_agent.provider("anthropic")
     plain_agent.upstream.script = Script([SONNET.whole], head_gate=threading.Event())
@@ -359,6 +375,7 @@ def test_a_call_without_an_answer_yet_is_recorded_before_the_process_ends(plain_
     assert str(call.error).startswith("the platform was stopped; ")
 
 
+@pytest.mark.slow
 def test_a_body_that_does_not_arrive_is_given_up(plain_agent: RunningAgent, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEST_BODY_SECONDS", "0.5")
     plain_agent.provider("anthropic")

@@ -87,6 +87,7 @@ def _refused(url: str, *arguments: str, at: Path | None = None) -> str:
     return git(*arguments, url, at=at, accept=(128,))
 
 
+@pytest.mark.slow
 def test_a_viewer_clones_and_does_not_push(shop: Shop, tmp_path: Path) -> None:
     url = shop.url(_token("vic", Role.VIEWER))
     tree = WorkTree(tmp_path / "tree", url)
@@ -130,6 +131,7 @@ def test_nobody_pushes_a_branch_of_the_platform(shop: Shop, tmp_path: Path, bran
     assert shop.head(branch) is None
 
 
+@pytest.mark.slow
 def test_a_run_pushes_its_one_branch_while_it_lives(shop: Shop, tmp_path: Path) -> None:
     task = a_task(shop.project)
     set_state(task, TaskState.IN_PROGRESS, phase_="working")
@@ -165,6 +167,7 @@ def test_who_is_nobody_is_asked_for_a_password_wherever_they_knock(shop: Shop) -
             assert "Authentication failed" in said or "could not read Username" in said
 
 
+@pytest.mark.slow
 def test_a_foreign_repository_does_not_exist(shop: Shop, plain_app: Flask) -> None:
     hidden = a_project("Hidden", is_restricted=True)
     Shop(shop.port, hidden)
@@ -214,6 +217,7 @@ def test_a_branch_of_an_odd_name_is_pushed_as_any_other(shop: Shop, tmp_path: Pa
     wait_until("the push to ring", lambda: shop.watch_jobs() == 1)
 
 
+@pytest.mark.slow
 def test_a_larger_push_than_a_json_body_may_be_passes(shop: Shop, tmp_path: Path) -> None:
     tree = WorkTree(tmp_path / "tree", shop.url(_token("max", Role.MAINTAINER)))
     noise = os.urandom(3_000_000)
@@ -238,6 +242,7 @@ def test_a_browser_is_led_to_the_page_whatever_is_there(plain_app: Flask, path: 
     assert (reply.status_code, reply.headers["Location"]) == (302, place)
 
 
+@pytest.mark.slow
 def test_a_member_pushes_the_branch_of_the_task_that_they_hold_and_no_other(shop: Shop, tmp_path: Path) -> None:
     task, other = a_task(shop.project), a_task(shop.project, "Another")
     mia, moe = builders.a_user("mia", Role.MEMBER), builders.a_user("moe", Role.MEMBER)

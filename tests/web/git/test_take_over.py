@@ -22,6 +22,8 @@ from tests.web.git.test_smart_http import served_app
 from tests.web.world import World, all_of, forget_providers, get, repository_of, run_jobs
 from workers.runner.loop import Runner, RunnerSettings
 
+pytestmark = pytest.mark.slow
+
 DESCRIPTION = """\
 ```steps
 - write: {path: begun.txt, content: "half of it"}

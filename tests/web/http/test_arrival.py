@@ -122,6 +122,7 @@ def test_a_real_server_knows_no_path_with_two_slashes_first(plain_app: Flask) ->
             assert b" 200 " in plain.makefile("rb").readline()
 
 
+@pytest.mark.slow
 def test_a_header_does_not_change_the_path(plain_app: Flask) -> None:
     """A proxy whose rules name a path, such as that of /metrics, has seen another one."""
     with served() as url:

@@ -123,6 +123,7 @@ def _read(schema: type[Schema], place: str) -> dict[str, bool]:
     return read
 
 
+@pytest.mark.slow
 def test_the_description_is_openapi_3_1(plain_app: Flask) -> None:
     described = plain_app.test_client().get("/api/openapi.json").json
 
@@ -130,6 +131,7 @@ def test_the_description_is_openapi_3_1(plain_app: Flask) -> None:
     assert described["openapi"] == "3.1.0"
 
 
+@pytest.mark.slow
 def test_the_description_gives_each_whole_number_of_a_query_a_largest_value(plain_app: Flask) -> None:
     described = plain_app.test_client().get("/api/openapi.json").json["paths"]
     numbers = {
@@ -145,6 +147,7 @@ def test_the_description_gives_each_whole_number_of_a_query_a_largest_value(plai
     assert [parameter for parameter, most in numbers.items() if most is None] == []
 
 
+@pytest.mark.slow
 def test_the_description_has_every_route_of_the_api(plain_app: Flask) -> None:
     described = plain_app.test_client().get("/api/openapi.json").json["paths"]
     undescribed = {"/api/openapi.json", "/api/docs", "/api/client/<name>"}
@@ -171,6 +174,7 @@ def _plain(rule: str) -> str:
     return text
 
 
+@pytest.mark.slow
 def test_the_description_says_which_routes_want_no_token(plain_app: Flask) -> None:
     described = plain_app.test_client().get("/api/openapi.json").json["paths"]
 

@@ -70,6 +70,7 @@ def _is_schema(said: dict[str, Any]) -> bool:
     return any("$ref" in part for part in parts)
 
 
+@pytest.mark.slow
 def test_every_field_is_described(described: list[tuple[str, str, dict[str, Any]]]) -> None:
     silent = [f"{name}.{field}" for name, field, said in described if not (_is_schema(said) or said.get("description"))]
 
@@ -77,6 +78,7 @@ def test_every_field_is_described(described: list[tuple[str, str, dict[str, Any]
     assert len(described) > 1000
 
 
+@pytest.mark.slow
 def test_all_written_words_are_of_a_field(described: list[tuple[str, str, dict[str, Any]]]) -> None:
     for table, words in written_words().items():
         known = {field for name, field, _said in described if table == EVERYWHERE or table in family(name)}

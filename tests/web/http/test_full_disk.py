@@ -34,6 +34,7 @@ def _mounting(directory: Path) -> list[str] | None:
     return None
 
 
+@pytest.mark.slow
 def test_a_full_disk_refuses_writes_and_ends_nobody(tmp_path: Path, redis_url: str) -> None:
     """Where nobody may mount, files that can't grow stand for it; SQLite can't tell then what its last write did."""
     place = tmp_path / "place"
@@ -57,6 +58,7 @@ def test_a_full_disk_refuses_writes_and_ends_nobody(tmp_path: Path, redis_url: s
     assert found["is_same_worker"]
 
 
+@pytest.mark.slow
 def test_a_start_on_a_full_disk_says_so(tmp_path: Path) -> None:
     place = tmp_path / "place"
     place.mkdir()

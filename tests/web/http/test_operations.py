@@ -50,6 +50,7 @@ def bodies(operation: Json) -> Iterator[tuple[str, Json]]:
             yield f"reply {status}", reply["content"]["application/json"]
 
 
+@pytest.mark.slow
 def test_every_operation_has_a_name_of_its_own_and_words(description: Json) -> None:
     seen: dict[str, int] = defaultdict(int)
     for name, operation in operations(description):
@@ -65,6 +66,7 @@ def test_every_operation_has_a_name_of_its_own_and_words(description: Json) -> N
     assert {name: count for name, count in seen.items() if count > 1} == {}
 
 
+@pytest.mark.slow
 def test_all_words_and_examples_belong_to_an_operation(description: Json) -> None:
     names = {name for name, _operation in operations(description)} - {"read_metrics"}
 
@@ -72,6 +74,7 @@ def test_all_words_and_examples_belong_to_an_operation(description: Json) -> Non
     assert {path.stem for path in EXAMPLES.glob("*.json")} == names - NO_EXAMPLE, "record them: make examples"
 
 
+@pytest.mark.slow
 def test_every_request_and_reply_has_an_example_that_its_schema_accepts(description: Json) -> None:
     shown = 0
     for name, operation in operations(description):
@@ -85,6 +88,7 @@ def test_every_request_and_reply_has_an_example_that_its_schema_accepts(descript
     assert shown >= 129
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("path", "status"), [("/claim", "204"), ("/runs/{run_id}/questions", "200")])
 def test_a_reply_that_a_view_has_beside_its_usual_one_is_described(description: Json, path: str, status: str) -> None:
     responses = description["paths"][f"/api/runner{path}"]["post"]["responses"]
@@ -93,6 +97,7 @@ def test_a_reply_that_a_view_has_beside_its_usual_one_is_described(description: 
     assert responses[status].get("content") == (None if status == "204" else responses[usual]["content"])
 
 
+@pytest.mark.slow
 def test_every_operation_says_what_its_errors_and_its_replies_hold(description: Json) -> None:
     for name, operation in operations(description):
         replies = dict(operation["responses"])
@@ -105,6 +110,7 @@ def test_every_operation_says_what_its_errors_and_its_replies_hold(description: 
     assert content["image/png"]["schema"] == {"type": "string", "format": "binary"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/api/health", "/api/health/ready"])
 def test_the_reply_of_a_platform_that_is_down_is_described(description: Json, path: str) -> None:
     responses = description["paths"][path]["get"]["responses"]
@@ -118,6 +124,7 @@ def check(example: Json, schema: Json, description: Json, where: str) -> None:
     assert not faults, (where, faults)
 
 
+@pytest.mark.slow
 def test_patterns_are_written_for_javascript(description: Json) -> None:
     """As OpenAPI wants it: the page at /docs would else refuse every id that is typed in."""
     schemas = [description["components"]["schemas"]]
@@ -133,6 +140,7 @@ def test_patterns_are_written_for_javascript(description: Json) -> None:
     assert [pattern for pattern in found if re.search(r"\\[AZz]|\(\?P|[*+?}]\+", pattern)] == []
 
 
+@pytest.mark.slow
 def test_every_parameter_of_a_path_has_an_example(description: Json) -> None:
     for path, methods in description["paths"].items():
         for name, operation in operations({"paths": {path: methods}}):
@@ -142,6 +150,7 @@ def test_every_parameter_of_a_path_has_an_example(description: Json) -> None:
                     assert "example" in parameter, (name, parameter["name"])
 
 
+@pytest.mark.slow
 def test_the_examples_show_every_field_of_the_replies(description: Json) -> None:
     """A field that is added is recorded anew, or the examples would be of an older API."""
     shown: dict[str, set[str]] = defaultdict(set)
@@ -170,6 +179,7 @@ def note(value: Json, schema: Json, schemas: Json, shown: dict[str, set[str]]) -
                 note(part, option.get("items", {}), schemas, shown)
 
 
+@pytest.mark.slow
 def test_errors_are_shown_too(description: Json) -> None:
     content = description["components"]["responses"]["DEFAULT_ERROR"]["content"]["application/json"]
 

@@ -14,6 +14,8 @@ from websockets.sync.client import connect
 from tests.builders import a_token, a_user
 from tests.web.world import served
 
+pytestmark = pytest.mark.slow
+
 SLOW = 20
 MOST_BYTES = 300
 """At ten bytes a second: half a minute, and less than half of what an idle connection has."""

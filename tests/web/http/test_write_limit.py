@@ -12,6 +12,8 @@ from common.settings import settings
 from common.states import Role
 from tests.builders import a_token, a_user, client_with
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def limited(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Flask:

@@ -44,6 +44,7 @@ from web.launcher.backup import write_backup
 from web.launcher.restore import check_backup
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sqlite", "mariadb"])
 def test_it_is_one_moment_while_everything_runs(
     request: pytest.FixtureRequest, use: Use, tmp_path: Path, kind: str
@@ -90,6 +91,7 @@ def record(tx: Transaction, name: str, sha: str) -> None:
     tx.add(Mark(name=name, at=tx.now(), value={"sha": sha}))
 
 
+@pytest.mark.slow
 def test_a_branch_may_have_the_name_of_a_lock_file(use: Use, old: Path, tmp_path: Path) -> None:
     inside = "repositories/aiworker/shop.git"
     for ref in ("refs/heads/lock", "refs/heads/fix/lock", "refs/heads/aiworker/lock", "refs/tags/lock"):
@@ -120,6 +122,7 @@ def test_objects_that_git_packs_anew_meanwhile_are_found(old: Path) -> None:
     assert copied.count(True) >= 3
 
 
+@pytest.mark.slow
 def test_statuses_are_copied_when_writers_no_longer_wait(use: Use, old: Path, tmp_path: Path) -> None:
     """There is a file for each tested commit, and none is ever removed."""
 
@@ -135,6 +138,7 @@ def test_statuses_are_copied_when_writers_no_longer_wait(use: Use, old: Path, tm
     assert [one.state for one in forge(new).read_statuses(SHOP, head)] == ["success"]
 
 
+@pytest.mark.slow
 def test_a_restored_repository_takes_the_first_status_of_its_commits(use: Use, old: Path, tmp_path: Path) -> None:
     backed_up(tmp_path / "backup")
     new = use("new")
@@ -157,6 +161,7 @@ with portable_rows.reading_at_one_moment(lambda: None) as parts_of:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sqlite", "mariadb"])
 def test_large_rows_are_not_all_in_memory_at_once(request: pytest.FixtureRequest, use: Use, kind: str) -> None:
     use("old", request.getfixturevalue(f"{kind}_database_url"))
@@ -215,6 +220,7 @@ def no_work(what: str, _done: int, _total: int) -> None:
     raise AssertionError(what)
 
 
+@pytest.mark.slow
 def test_a_file_system_without_hard_links_gets_a_backup_that_replaces_none(
     old: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -249,6 +255,7 @@ def test_a_check_tells_what_is_in_it(old: Path, tmp_path: Path) -> None:
     assert checked.heading.schema == schema.newest_revision()
 
 
+@pytest.mark.slow
 def test_the_commands_say_what_they_do(
     use: Use, old: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -89,6 +89,7 @@ def no_more_files() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
+@pytest.mark.slow
 def test_a_program_that_cannot_start_shows_the_end_of_its_log(processes: Processes, said: Said, tmp_path: Path) -> None:
     processes.start(program("broken", "raise SystemExit('no such table: runs')"))
 
@@ -118,6 +119,7 @@ def test_the_children_of_a_program_end_with_it(processes: Processes) -> None:
     processes.stop(["parent"], patience_seconds=5)
 
 
+@pytest.mark.slow
 def test_programs_stop_in_the_order_asked_for(processes: Processes, tmp_path: Path) -> None:
     record = tmp_path / "order"
     code = (
@@ -196,6 +198,7 @@ def test_a_flood_of_errors_is_cut_off_on_the_terminal_only(processes: Processes,
     assert (tmp_path / "logs" / "floods.log").read_text().count("ERROR") == 1000
 
 
+@pytest.mark.slow
 def test_a_program_that_may_end_is_started_again_only_if_it_failed(processes: Processes, said: Said) -> None:
     ends = replace(program("ends", "pass"), may_end=True)
     processes.start(ends, replace(program("fails", "import sys; sys.exit(3)"), may_end=True))

@@ -99,6 +99,7 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Regist
     server.server_close()
 
 
+@pytest.mark.slow
 def test_a_program_is_installed_once_and_none_of_its_scripts_is_run(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,6 +120,7 @@ def test_a_program_is_installed_once_and_none_of_its_scripts_is_run(
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_named_certificates")
 def test_a_registry_with_a_certificate_of_ones_own_is_reached_where_the_machine_trusts_it(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -147,6 +149,7 @@ def _fails(known: KnownDriver, tmp_path: Path) -> str:
     return str(refused.value)
 
 
+@pytest.mark.slow
 def test_another_package_than_the_tried_one_is_refused(registry: Registry, tmp_path: Path) -> None:
     known = registry.driver()
     registry.archive = _archive("#!/bin/sh\necho 1.2.3 and evil\n", {})
@@ -154,12 +157,14 @@ def test_another_package_than_the_tried_one_is_refused(registry: Registry, tmp_p
     assert "is not the package that was tried" in _fails(known, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_program_that_does_not_start_is_refused(registry: Registry, tmp_path: Path) -> None:
     registry.archive = _archive("#!/bin/sh\necho no such library >&2\nexit 127\n", {})
 
     assert _fails(registry.driver(), tmp_path).endswith("does not start: no such library")
 
 
+@pytest.mark.slow
 def test_a_registry_that_lacks_it_is_said(registry: Registry, tmp_path: Path) -> None:
     known = registry.driver()
     package = replace(known.packages["any"], version="9.9.9")
@@ -167,6 +172,7 @@ def test_a_registry_that_lacks_it_is_said(registry: Registry, tmp_path: Path) ->
     assert "npm's registry does not have it" in _fails(replace(known, packages={"any": package}), tmp_path)
 
 
+@pytest.mark.slow
 def test_a_registry_that_is_not_there_is_said(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,6 +187,7 @@ def test_without_npm_the_remedy_is_said(registry: Registry, tmp_path: Path, monk
     assert "install Node.js 20 or newer with npm" in _fails(registry.driver(), tmp_path)
 
 
+@pytest.mark.slow
 def test_an_interrupted_install_leaves_nothing_and_can_be_repeated(registry: Registry, tmp_path: Path) -> None:
     def stop() -> None:
         raise KeyboardInterrupt

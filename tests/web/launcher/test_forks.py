@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 
 from tests.e2e.instance import wait_until
 from tests.processes import lives
@@ -132,6 +133,7 @@ def test_a_fork_is_started_again_once_the_machine_can(tmp_path: Path) -> None:
         wait_until("the second start", lambda: (tmp_path / "logs" / "program.log").read_text().count("loaded_by") == 2)
 
 
+@pytest.mark.slow
 def test_a_fork_that_cannot_start_shows_why(tmp_path: Path) -> None:
     with launched(tmp_path, "fails") as (_launcher, lines):
         assert next(lines).isdigit()
@@ -149,12 +151,14 @@ def test_a_module_may_write_more_than_a_pipe_holds_while_it_is_loaded(tmp_path: 
         assert told(tmp_path, "other")["name"] == "other"
 
 
+@pytest.mark.slow
 def test_a_module_that_writes_much_and_cannot_be_loaded_shows_why(tmp_path: Path) -> None:
     loud = "print('a warning\\n' * 100_000); raise ImportError('gone')"
     with launched(tmp_path, loaded=loud) as (_launcher, lines):
         assert "    ImportError: gone" in lines
 
 
+@pytest.mark.slow
 def test_a_module_that_cannot_be_loaded_is_tried_again(tmp_path: Path) -> None:
     with launched(tmp_path, loaded="raise ImportError('gone')") as (_launcher, lines):
         assert next(lines).isdigit()

@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 import psutil
+import pytest
 import redis
 
 from common.machine.locks import locked
@@ -55,6 +56,7 @@ def prepared(
     return answer, said
 
 
+@pytest.mark.slow
 def test_the_database_is_made_ready_and_a_newer_one_is_refused(tmp_path: Path) -> None:
     first, said = prepared(tmp_path, "agents")
     assert first["admin_password"]
@@ -70,6 +72,7 @@ def test_the_database_is_made_ready_and_a_newer_one_is_refused(tmp_path: Path) -
     assert "has the schema of a newer version" in str(refused["error"])
 
 
+@pytest.mark.slow
 def test_an_option_of_redis_that_can_not_be_used_is_told_in_one_line(tmp_path: Path) -> None:
     refused, said = prepared(tmp_path, redis_url="redis://127.0.0.1:9/0?ssl_cert_reqs=none")
 
@@ -77,6 +80,7 @@ def test_an_option_of_redis_that_can_not_be_used_is_told_in_one_line(tmp_path: P
     assert said == []
 
 
+@pytest.mark.slow
 def test_local_agents_that_were_drained_work_again(tmp_path: Path) -> None:
     prepared(tmp_path, "agents")
     with closing(sqlite3.connect(tmp_path / "aiworker.db")) as database, database:
@@ -95,6 +99,7 @@ def test_local_agents_that_were_drained_work_again(tmp_path: Path) -> None:
     assert [line for line in said if "agent:status" in line] == []
 
 
+@pytest.mark.slow
 def test_a_start_with_another_key_than_that_of_before_is_told(tmp_path: Path) -> None:
     prepared(tmp_path)
     values = {
@@ -119,6 +124,7 @@ def states_of_agents(data_dir: Path) -> dict[str, str]:
         return dict(database.execute("SELECT id, state FROM agents").fetchall())
 
 
+@pytest.mark.slow
 def test_a_redis_that_refuses_the_login_stops_the_start_before_anything_is_made(tmp_path: Path) -> None:
     with redis_server() as url, redis.Redis.from_url(url) as client:
         client.config_set("requirepass", "right")

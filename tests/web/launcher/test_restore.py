@@ -45,6 +45,8 @@ from tests.web.launcher.backups import (
 from web.launcher import backup_file
 from web.launcher.prerequisites import own_directory
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("kinds", ["sqlite-sqlite", "mariadb-mariadb"])
 def test_a_restored_platform_has_everything(

@@ -12,6 +12,8 @@ import pytest
 from tests.servers import ROOT
 from tests.web.world import PATIENCE_SECONDS
 
+pytestmark = pytest.mark.slow
+
 LINES = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text("utf-8").splitlines())
 
 

@@ -82,6 +82,7 @@ def read_until(launcher: subprocess.Popen[str], part: str) -> str:
     pytest.fail(f"the launcher ended and never printed {part!r}:\n{printed}")
 
 
+@pytest.mark.slow
 def test_the_platform_starts_stops_and_goes_on_with_its_data(tmp_path: Path) -> None:
     port = free_port()
     with launched(tmp_path / "data", port, "flower") as launcher:
@@ -133,6 +134,7 @@ def _swept_at(data_dir: Path) -> str | None:
     return str(found[0]) if found else None
 
 
+@pytest.mark.slow
 def test_it_runs_on_while_its_output_has_no_room(tmp_path: Path) -> None:
     port = free_port()
     with Path("/dev/full").open("w") as full, launched(tmp_path / "data", port, output=full) as launcher:
@@ -157,6 +159,7 @@ def shows(terminal: int, wanted: bytes) -> Callable[[], bool]:
     return is_shown
 
 
+@pytest.mark.slow
 def test_it_runs_on_while_its_terminal_is_stopped(tmp_path: Path) -> None:
     ours, terminal = os.openpty()
     port = free_port()
@@ -173,6 +176,7 @@ def test_it_runs_on_while_its_terminal_is_stopped(tmp_path: Path) -> None:
         os.close(ours)
 
 
+@pytest.mark.slow
 def test_it_stops_in_order_when_its_terminal_is_closed(tmp_path: Path) -> None:
     ours, terminal = os.openpty()
     with launched(tmp_path / "data", free_port(), output=terminal) as launcher:
@@ -183,6 +187,7 @@ def test_it_stops_in_order_when_its_terminal_is_closed(tmp_path: Path) -> None:
         assert launcher.wait() == 0
 
 
+@pytest.mark.slow
 def test_it_runs_on_without_its_terminal_where_nohup_started_it(tmp_path: Path) -> None:
     with launched(tmp_path / "data", free_port(), before=["nohup"]) as launcher:
         read_until(launcher, "Starting the web server")
@@ -214,6 +219,7 @@ def test_what_it_starts_may_be_named_in_files(tmp_path: Path, monkeypatch: pytes
         up.make_context("up", [])
 
 
+@pytest.mark.slow
 def test_files_may_be_named_from_the_folder_in_which_it_is_started(tmp_path: Path) -> None:
     (tmp_path / "password").write_text("tree-horse-battery-9\n")
     files = {"AIWORKER_DATABASE_URL": "sqlite:///shop.db", "AIWORKER_ADMIN_PASSWORD_FILE": "password"}
@@ -297,6 +303,7 @@ def test_an_address_of_apps_that_this_machine_lacks_stops_the_start_with_one_lin
         run_up(settings, UpOptions(installs_sandbox=False))
 
 
+@pytest.mark.slow
 def test_a_start_that_is_stopped_early_still_shows_the_first_password(tmp_path: Path) -> None:
     with launched(tmp_path / "data", free_port()) as launcher:
         wait_until("the first administrator", lambda: _has_users(tmp_path / "data"))

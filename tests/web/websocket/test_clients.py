@@ -26,6 +26,7 @@ LISTEN = """([token, projectId, until]) => new Promise((done) => {
 })"""
 
 
+@pytest.mark.slow
 def test_a_browser_hears_everything_and_is_closed_cleanly(
     server: Server, member: Person, project_id: str, browser: Browser
 ) -> None:
@@ -56,6 +57,7 @@ def test_the_library_sends_fragments_with_a_ping_between_them(server: Server, me
         assert all(pong.wait(PATIENCE_SECONDS) for pong in pongs)
 
 
+@pytest.mark.slow
 def test_the_library_offers_compression_and_goes_without(server: Server, member: Person) -> None:
     with Client(server.url, member.token, compression="deflate") as client:
         assert client.socket.protocol.extensions == []

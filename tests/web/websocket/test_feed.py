@@ -145,6 +145,7 @@ def test_a_foreign_project_looks_like_a_missing_one(server: Server, admin: Perso
     assert replies == [{"event": "error", "data": {"message": "Resource not found"}}] * len(replies)
 
 
+@pytest.mark.slow
 def test_the_51st_subscription_is_an_error(server: Server, admin: Person, member: Person) -> None:
     ids = [new_project(admin) for _ in range(51)]
     with Client(server.url, member.token) as client:

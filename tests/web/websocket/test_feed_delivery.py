@@ -59,6 +59,7 @@ def follow_until(url: Callable[[], str], token: str, project_id: str, last: int,
     return seen
 
 
+@pytest.mark.slow
 def test_eight_writers_and_a_killed_server_leave_no_gap_and_no_double(
     database_url: str, redis_url: str, tmp_path: Path
 ) -> None:
@@ -122,6 +123,7 @@ def own_redis() -> Iterator[Redis]:
         server.kill()
 
 
+@pytest.mark.slow
 def test_events_arrive_while_redis_is_dead_and_faster_when_it_is_back(
     sqlite_database_url: str, own_redis: Redis, tmp_path: Path
 ) -> None:
@@ -142,6 +144,7 @@ def test_events_arrive_while_redis_is_dead_and_faster_when_it_is_back(
             hear_by_stream(client, project_id)
 
 
+@pytest.mark.slow
 def test_events_arrive_while_redis_is_frozen(sqlite_database_url: str, own_redis: Redis, tmp_path: Path) -> None:
     with instance(sqlite_database_url, own_redis.url, tmp_path), running_server(tmp_path) as server:
         admin = new_admin()
@@ -165,6 +168,7 @@ def a_database_to_lose(url: str, redis_url: str, data_dir: Path) -> Iterator[tup
         yield proxy, server
 
 
+@pytest.mark.slow
 def test_a_database_that_is_away_is_told_once_by_each_who_waits_for_it(
     mariadb_database_url: str, redis_url: str, tmp_path: Path
 ) -> None:
@@ -183,6 +187,7 @@ def test_a_database_that_is_away_is_told_once_by_each_who_waits_for_it(
         assert server.log().count("the database can't be reached") == 2
 
 
+@pytest.mark.slow
 def test_a_database_that_nobody_asks_is_not_said_to_be_back(
     mariadb_database_url: str, redis_url: str, tmp_path: Path
 ) -> None:
@@ -230,6 +235,7 @@ def admin(server: Server) -> Person:
     return new_admin()
 
 
+@pytest.mark.slow
 def test_who_does_not_read_is_cut_off_and_delays_nobody(server: Server, admin: Person) -> None:
     project_id = new_project(admin)
     with (
@@ -252,6 +258,7 @@ def test_who_does_not_read_is_cut_off_and_delays_nobody(server: Server, admin: P
     assert 0 < len(got) < sent
 
 
+@pytest.mark.slow
 def test_ten_thousand_missed_events_come_in_order_while_others_go_on(server: Server, admin: Person) -> None:
     project_id = new_project(admin)
     for _ in range(5):
@@ -268,6 +275,7 @@ def test_ten_thousand_missed_events_come_in_order_while_others_go_on(server: Ser
             assert missed.result() == list(range(1, last + 2))
 
 
+@pytest.mark.slow
 def test_two_hundred_idle_sockets_block_no_request(server: Server, admin: Person) -> None:
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(Client(server.url, admin.token)) for _ in range(200)]
@@ -282,6 +290,7 @@ def test_two_hundred_idle_sockets_block_no_request(server: Server, admin: Person
         assert {client.receive()["event"] for client in clients} == {"task:created"}
 
 
+@pytest.mark.slow
 def test_a_server_that_stops_says_goodbye_and_is_gone(server: Server, admin: Person) -> None:
     poll = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_SECONDS)
     poll.request("GET", "/poll/agent:one")
@@ -297,6 +306,7 @@ def test_a_server_that_stops_says_goodbye_and_is_gone(server: Server, admin: Per
     assert "graceful timeout" not in server.log()
 
 
+@pytest.mark.slow
 def test_a_client_that_vanishes_is_forgotten(server: Server, admin: Person) -> None:
     project_id = new_project(admin)
     with Client(server.url, admin.token) as client:

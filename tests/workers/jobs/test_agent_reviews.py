@@ -27,6 +27,8 @@ from tests.workers.jobs.agent_reviews import APPROVED, CHANGES, DONE, REVIEWER, 
 from tests.workers.platform import Platform
 from workers import registry
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["cluster", "plain"]
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from common.services.runs import agent_sessions
 from common.services.tasks import tasks
 from common.states import TaskState
 from tests.workers.platform import Platform
+
+pytestmark = pytest.mark.slow
 
 
 def test_another_driver_goes_on_with_the_branch_and_is_told_everything(platform: Platform) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from common.models import FlakyTest, Project, Task
 from common.services.tasks import tasks
 from common.services.tasks.project_tests import read_tests
 from tests.workers.jobs.test_which_tests_ran import checks_of
 from tests.workers.jobs.test_whose_fault import FILES, LUCK, PYTEST, SHOP, flaky
 from tests.workers.platform import Platform
+
+pytestmark = pytest.mark.slow
 
 RULE = {"commits": 2, "days": 7, "owner": "max"}
 

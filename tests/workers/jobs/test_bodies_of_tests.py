@@ -186,6 +186,7 @@ def test_a_body_is_the_same_whatever_stands_around_it() -> None:
     assert one.of("test_a") == other.of("Other::test_b")
 
 
+@pytest.mark.slow
 def test_what_cannot_be_read_has_no_bodies() -> None:
     for text in ("def test_a(:\n", "def test_a():\n    x = " + "-" * 100_000 + "1\n", "test('a', () => {" * 30_000):
         assert not of("a.py" if text.startswith("def") else "a.js", text).digests
@@ -269,6 +270,7 @@ def test_a_file_or_class_that_is_unchanged_is_no_new_test_where_it_can_not_be_lo
     assert compare(ran(test), once, Bodies(), of(path, "broken(")).new == ([] if path.endswith(".go") else [name])
 
 
+@pytest.mark.slow
 def test_thousands_of_moved_tests_are_compared_in_seconds() -> None:
     numbers = range(8000)
     before = of("tests/a.py", "".join(f"def test_{n}():\n    assert f({n})\n" for n in numbers))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from common.models import EventRow, Task, TaskGroup
 from common.services.tasks import tasks
 from common.states import TaskState
 from tests.workers.platform import Platform
 from workers import sweeps
+
+pytestmark = pytest.mark.slow
 
 
 def _error(title: str) -> str:

@@ -17,6 +17,8 @@ from tests.providers.git_tree import git
 from tests.workers.jobs.test_train import FILES, PLAIN, approved
 from tests.workers.platform import Platform
 
+pytestmark = pytest.mark.slow
+
 
 def _began_merging(platform: Platform, group: TaskGroup, task: Task) -> tuple[Lease, MergePlan]:
     """Run the group's job up to the merge of the task, which has begun and is not recorded."""

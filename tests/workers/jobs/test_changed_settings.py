@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from common.models import Project, Question, Task
 from common.services.projects import projects
 from tests.workers.jobs.test_which_tests_ran import checks_of
 from tests.workers.jobs.test_whose_fault import FILES, PYTEST
 from tests.workers.platform import Platform
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_base_that_was_red_for_a_missing_variable_is_tested_again_when_it_is_set(plain_platform: Platform) -> None:

@@ -16,6 +16,8 @@ from common.transaction import Transaction, snapshot, transactional
 from common.values.pull_request import PullState
 from tests.workers.platform import PAGE, Platform
 
+pytestmark = pytest.mark.slow
+
 
 @transactional
 def _begun_job(tx: Transaction, job_id: str) -> Lease:

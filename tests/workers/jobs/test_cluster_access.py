@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from common import jobs
 from common.models import Deployment, Job, Project, Question, Task, TaskGroup
 from common.services.delivery import task_groups
@@ -14,6 +16,8 @@ from common.services.projects import projects
 from common.states import JobState
 from tests.e2e.instance import wait_until
 from tests.workers.elsewhere import Elsewhere
+
+pytestmark = pytest.mark.slow
 
 
 def _waiting(there: Elsewhere, kind: jobs.Kind) -> list[Job]:

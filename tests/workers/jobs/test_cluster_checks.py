@@ -10,6 +10,8 @@ from common.services.delivery import task_groups
 from tests.workers.elsewhere import Elsewhere
 from tests.workers.platform import Platform
 
+pytestmark = pytest.mark.slow
+
 TESTS = "true # the project's tests"
 
 

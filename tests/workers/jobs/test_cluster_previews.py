@@ -34,6 +34,7 @@ def _previews(there: Elsewhere) -> list[str]:
     return [there.get(Task, one.task_id).title for one in sorted(live, key=lambda one: (one.created_at, one.id))]
 
 
+@pytest.mark.slow
 def test_a_preview_more_than_fits_takes_the_place_of_the_oldest(there: Elsewhere) -> None:
     project = there.project()
     for name in ("a", "b"):
@@ -47,6 +48,7 @@ def test_a_preview_more_than_fits_takes_the_place_of_the_oldest(there: Elsewhere
     assert (gone.state, gone.preview_url) == ("ready_to_test", None)
 
 
+@pytest.mark.slow
 def test_previews_give_way_to_tests_that_find_no_room(plain: Elsewhere) -> None:
     project, other = plain.project(test_command=TESTS), plain.project()
     plain.ready(other, "oldest", {"a": "hello\n"})
@@ -81,6 +83,7 @@ def test_previews_stay_where_their_room_is_of_no_use(plain: Elsewhere) -> None:
     assert _previews(plain) == ["stays"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "message"), [("no_room", "0/3 nodes: 3 Insufficient cpu."), ("quota", "")])
 def test_previews_give_way_to_staging(plain: Elsewhere, kind: str, message: str) -> None:
     project = plain.project(docker_image="registry.test/shop:1")

@@ -27,6 +27,8 @@ from tests.workers.jobs.test_which_tests_ran import (
 from tests.workers.jobs.test_whose_fault import LUCK, RED_FILES, RED_NAME, flaky
 from tests.workers.platform import Platform
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def cluster(plain_remote_platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Elsewhere]:

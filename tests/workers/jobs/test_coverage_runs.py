@@ -75,6 +75,7 @@ def test_a_new_project_sees_the_lines_without_doing_anything(platform: Platform)
     assert not is_started(platform, task)
 
 
+@pytest.mark.slow
 def test_a_person_does_not_wait_for_it(plain_platform: Platform) -> None:
     project = plain_platform.project(FILES, test_command=PYTEST, coverage="run")
     begun = Measured(plain_platform, project)
@@ -100,6 +101,7 @@ def test_tests_that_fail_when_measured_refuse_nothing(plain_platform: Platform) 
     assert "'coverage' not in sys.modules" in (found["coverage"].log or "")
 
 
+@pytest.mark.slow
 def test_a_push_voids_it(plain_platform: Platform) -> None:
     platform = plain_platform
     project = platform.project(FILES, test_command=PYTEST, coverage="run")
@@ -116,6 +118,7 @@ def test_a_push_voids_it(plain_platform: Platform) -> None:
     assert (not is_started(platform, task), [job.state for job in runs(platform)]) == (True, ["done"])
 
 
+@pytest.mark.slow
 def test_what_can_not_be_compared_any_more_is_said(plain_platform: Platform) -> None:
     platform = plain_platform
     project = platform.project(FILES, test_command=PYTEST, coverage="run")
@@ -137,6 +140,7 @@ def test_what_can_not_be_compared_any_more_is_said(plain_platform: Platform) -> 
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_setting_is_looked_at_again(plain_platform: Platform) -> None:
     project = plain_platform.project(FILES, test_command=PYTEST, coverage="run")
     task = Measured(plain_platform, project).task
@@ -162,6 +166,7 @@ OTHERS: dict[str, tuple[str, str, str | None]] = {
 """Of `coverage`, the test command and what is said of the lines, where nothing is measured."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", OTHERS)
 def test_nothing_is_run_that_is_not_needed(plain_platform: Platform, case: str) -> None:
     setting, command, message = OTHERS[case]
@@ -172,6 +177,7 @@ def test_nothing_is_run_that_is_not_needed(plain_platform: Platform, case: str) 
     assert (runs(plain_platform), check.message if check else None) == ([], message)
 
 
+@pytest.mark.slow
 def test_what_no_tool_measures_is_said(plain_platform: Platform) -> None:
     project = plain_platform.project({**FILES, "Makefile": "test:\n\ttrue\n"}, test_command="make test", coverage="run")
     task = plain_platform.ready(project, "Tax", {"page.py": MORE})

@@ -38,6 +38,7 @@ def _live(platform: Platform, project_id: str, environment: str) -> Deployment:
     return found
 
 
+@pytest.mark.slow
 def test_of_eight_five_land_and_three_come_back_once(plain_platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     """One breaks the tests together with the others, two conflict; the culprit is named in few test runs.
 
@@ -125,6 +126,7 @@ def test_a_version_that_turns_bad_in_its_gate_is_never_seen(plain_platform: Plat
     assert get(_live(platform, project.id, "staging").url) == (200, "good\n")
 
 
+@pytest.mark.slow
 def test_production_takes_back_what_staging_did_not_notice(plain_platform: Platform) -> None:
     platform = plain_platform
     seconds = {"preview": 0, "staging": 0, "production": 3}
@@ -140,6 +142,7 @@ def test_production_takes_back_what_staging_did_not_notice(plain_platform: Platf
     assert local_forge().read_head(platform.repository(project.id), "main") == good.commit_sha
 
 
+@pytest.mark.slow
 def test_work_that_came_back_waits_for_what_it_would_clash_with_again(plain_platform: Platform) -> None:
     platform = plain_platform
     project = platform.project({"index.html": "<h1>first</h1>\n", "shared": "1\n"})
@@ -171,6 +174,7 @@ def test_work_that_came_back_waits_for_what_it_would_clash_with_again(plain_plat
     assert platform.get(Task, second.id).state == "ready_to_test"
 
 
+@pytest.mark.slow
 def test_a_live_version_that_keeps_dying_is_taken_back(plain_platform: Platform) -> None:
     platform = plain_platform
     project = platform.project(APP, start_command=START, health_seconds={"preview": 0, "staging": 0, "production": 1})
@@ -193,6 +197,7 @@ def test_a_live_version_that_keeps_dying_is_taken_back(plain_platform: Platform)
     assert deployments.version_of(back).spec.health.seconds == 0
 
 
+@pytest.mark.slow
 def test_the_next_group_after_a_rollback_has_to_mend_it(platform: Platform) -> None:
     project = platform.project()
     platform.to_production(platform.staged(platform.approved(project, "One", {"index.html": "1\n"})))
@@ -213,6 +218,7 @@ def test_the_next_group_after_a_rollback_has_to_mend_it(platform: Platform) -> N
     assert platform.staged(platform.get(Task, fix.id)).state in {"staging", "merged"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("oldest", ["this", "sha", "nonsense"])
 def test_a_change_of_data_that_can_not_be_undone_blocks_the_way_back(plain_platform: Platform, oldest: str) -> None:
     platform = plain_platform
@@ -280,6 +286,7 @@ def test_a_branch_that_moves_during_the_deployment_is_noticed(plain_platform: Pl
     assert platform.to_production(rebuilt).state == "production"
 
 
+@pytest.mark.slow
 def test_cancelled_tasks_leave_nothing_running(plain_platform: Platform) -> None:
     """Half of the previews' tasks are cancelled while the runtime is down; once it is up, only the others serve."""
     platform = plain_platform
@@ -307,6 +314,7 @@ def _dependent(platform: Platform, title: str, needed: Task) -> Task:
     return tasks.approve_task(task.id, by=platform.max)
 
 
+@pytest.mark.slow
 def test_a_task_leaves_its_group_with_what_it_needs_and_stays_approved(plain_platform: Platform) -> None:
     """Once because of a conflict, once because a person takes the other one out."""
     platform = plain_platform
@@ -337,6 +345,7 @@ def test_a_task_leaves_its_group_with_what_it_needs_and_stays_approved(plain_pla
     assert platform.group(after_kept, kept).state == "pending"
 
 
+@pytest.mark.slow
 def test_a_tag_in_the_way_of_a_release_is_told_and_the_rest_is_finished(plain_platform: Platform) -> None:
     platform = plain_platform
     project = platform.project()
@@ -384,6 +393,7 @@ def test_taking_a_task_out_rebuilds_the_rest(platform: Platform) -> None:
     assert [member.task_id for member in held] == [two.id]
 
 
+@pytest.mark.slow
 def test_what_a_project_asks_of_a_healthy_answer_reaches_the_runtime(plain_platform: Platform) -> None:
     platform = plain_platform
     project = platform.project(health_contains="<h1>")

@@ -41,6 +41,7 @@ def test_a_task_gets_a_pod_of_its_own_which_is_removed_after_its_run(on: Fleet) 
     assert on.platform.all(Job, Job.kind == RUN_AGENT.name, Job.state_ != "done") == []
 
 
+@pytest.mark.slow
 def test_the_token_in_the_pod_is_the_agents_and_dies_with_it(plain: Fleet) -> None:
     (agent,) = plain.started(plain.task())
     token = unseal(agent.token_sealed or "")["token"]
@@ -53,6 +54,7 @@ def test_the_token_in_the_pod_is_the_agents_and_dies_with_it(plain: Fleet) -> No
         runners.authenticate_agent(token)
 
 
+@pytest.mark.slow
 def test_there_are_never_more_than_the_most_and_each_takes_one_run(on: Fleet) -> None:
     wanted = [on.task(f"Work {number}") for number in range(5)]
     on.until(lambda: len(on.pods()) == 3)
@@ -94,6 +96,7 @@ def _work(tx: Transaction, task: Task) -> bool:
     return assign(tx, [Pair(task.id, task.project_id, "", "scripted", None, own, has_caps=False)]).runs == 1
 
 
+@pytest.mark.slow
 def test_one_that_waits_is_taken_before_one_is_made(on: Fleet) -> None:
     on.set(AIWORKER_AGENTS_MIN="1")
     on.until(lambda: len(on.pods()) == 1)
@@ -108,6 +111,7 @@ def test_one_that_waits_is_taken_before_one_is_made(on: Fleet) -> None:
     assert len(on.agents(Agent.last_task_id.is_(None))) == 1
 
 
+@pytest.mark.slow
 def test_what_the_fleet_can_not_do_waits_for_who_can(plain: Fleet) -> None:
     task = plain.task(required_capabilities=["gpu"])
     other = plain.task(required_capabilities=["python"])
@@ -125,6 +129,7 @@ def test_an_agent_that_is_there_goes_before_one_that_would_be_made(plain: Fleet)
     assert (plain.runs(task)[0].agent_id, plain.pods()) == (registered, [])
 
 
+@pytest.mark.slow
 def test_a_run_that_waited_for_its_pod_is_not_taken_for_unclaimed(plain: Fleet) -> None:
     task = plain.task()
     plain.until(lambda: plain.runs(task, "ready"))
@@ -135,6 +140,7 @@ def test_a_run_that_waited_for_its_pod_is_not_taken_for_unclaimed(plain: Fleet) 
     assert runners.claim_run(run.agent_id) is not None
 
 
+@pytest.mark.slow
 def test_a_cancelled_task_takes_its_pod_along(plain: Fleet) -> None:
     task = plain.task()
     (agent,) = plain.started(task)
@@ -143,6 +149,7 @@ def test_a_cancelled_task_takes_its_pod_along(plain: Fleet) -> None:
     plain.until(lambda: plain.pods() == [] and plain.agent(agent.id).state == "offline")
 
 
+@pytest.mark.slow
 def test_a_removed_agents_pod_is_removed_and_so_are_pods_that_nobody_knows(plain: Fleet) -> None:
     plain.set(AIWORKER_AGENTS_MIN="2")
     plain.until(lambda: len(plain.pods()) == 2)
@@ -160,6 +167,7 @@ def test_a_removed_agents_pod_is_removed_and_so_are_pods_that_nobody_knows(plain
     plain.until(lambda: plain.pods() == [second.id])
 
 
+@pytest.mark.slow
 def test_a_drained_agent_that_waits_goes(plain: Fleet) -> None:
     plain.set(AIWORKER_AGENTS_MIN="1")
     plain.until(lambda: len(plain.pods()) == 1)
@@ -169,6 +177,7 @@ def test_a_drained_agent_that_waits_goes(plain: Fleet) -> None:
     plain.until(lambda: plain.pods() == [])
 
 
+@pytest.mark.slow
 def test_one_that_waited_for_half_its_life_is_replaced(plain: Fleet) -> None:
     plain.set(AIWORKER_AGENTS_MIN="1")
     plain.until(lambda: len(plain.pods()) == 1)
@@ -179,6 +188,7 @@ def test_one_that_waited_for_half_its_life_is_replaced(plain: Fleet) -> None:
     assert len(plain.agents()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["twice", "cut off"])
 def test_every_job_of_the_fleet_may_run_twice_and_be_cut_off(
     plain: Fleet, monkeypatch: pytest.MonkeyPatch, how: str

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
+
 from common.models import Run
 from common.services.runs import runners
 from common.services.runs.agent_reports import AgentNews, Finding
 from common.services.runs.fleet import new_agents
 from common.transaction import snapshot
 from tests.workers.jobs.agent_fleet import NAMESPACE, Fleet, cluster, on, plain
+
+pytestmark = pytest.mark.slow
 
 __all__ = ["cluster", "on", "plain"]
 

@@ -24,6 +24,8 @@ from tests.sent_statements import noting
 from tests.workers.jobs.agent_fleet import NAMESPACE, Fleet, change, cluster, plain, ring
 from tests.workers.platform import Platform
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["cluster", "plain"]
 
 

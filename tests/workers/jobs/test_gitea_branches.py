@@ -18,6 +18,8 @@ from tests.providers.git_tree import git
 from tests.workers.jobs.shop_on_gitea import Shop, shop_on_gitea
 from tests.workers.platform import PAGE, Platform
 
+pytestmark = pytest.mark.slow
+
 REMEDY = "rename trunk back to main there, or make a branch main at the commit to build on"
 
 

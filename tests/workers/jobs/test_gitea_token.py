@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from common import jobs
 from common.models import Deployment, Job, Project, Question, Task, TaskGroup
 from common.services.delivery import task_groups
@@ -11,6 +13,8 @@ from common.services.tasks import tasks, watching
 from common.services.tasks.tasks import NewTask
 from common.states import JobState
 from tests.workers.elsewhere import Elsewhere
+
+pytestmark = pytest.mark.slow
 
 REMEDY = "the server does not accept the token; set GITEA_TOKEN to a valid one"
 

@@ -28,6 +28,7 @@ ALWAYS_GREEN = PAGE.replace("\n\n", "\n\nunittest.TestResult.wasSuccessful = lam
 HIDES = " The report says so, and the command hides it (exit status 0)."
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "files"),
     [
@@ -51,6 +52,7 @@ def test_a_failure_that_the_exit_status_hides_is_refused(
     assert platform.get(Task, task.id).round == 2
 
 
+@pytest.mark.slow
 def test_a_test_that_fails_after_one_of_the_same_name_has_passed_is_no_retry(plain_platform: Platform) -> None:
     platform = plain_platform
     # As in a repository of several packages: the report names tests without their package.
@@ -73,6 +75,7 @@ def test_a_test_that_a_retry_passes_is_no_failure(plain_platform: Platform) -> N
     assert checks_of(platform, task)["tests"].message == "The tests pass: 3 ran."
 
 
+@pytest.mark.slow
 def test_a_retried_test_of_a_run_that_passed_is_not_blamed_for_another_that_is_flaky(
     plain_platform: Platform, tmp_path: Path
 ) -> None:
@@ -105,6 +108,7 @@ def _with_last_report_alone(tx: Transaction, command: str) -> None:
     tx.session.execute(update(TestedCommit).values(command_digest=digest, report="[]"))
 
 
+@pytest.mark.slow
 def test_a_report_of_fewer_calls_that_an_older_version_stored_makes_no_test_new(plain_platform: Platform) -> None:
     platform = plain_platform
     project = platform.project({**FILES, "test_page.py": SHOP}, test_command=PYTEST, tests_first="refuse")
@@ -114,6 +118,7 @@ def test_a_report_of_fewer_calls_that_an_older_version_stored_makes_no_test_new(
     assert checks_of(platform, task)["lost_tests"].message == "0 new, none lost."
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_known", [False, True])
 def test_a_failure_that_the_default_branch_hides_is_not_the_tasks_and_stops_delivery_with_a_word(
     plain_platform: Platform, is_known: bool
@@ -140,6 +145,7 @@ def test_a_failure_that_the_default_branch_hides_is_not_the_tasks_and_stops_deli
     assert reason in group.problems[0]["detail"]
 
 
+@pytest.mark.slow
 def test_a_group_hands_back_the_task_whose_failure_the_exit_status_hides(plain_platform: Platform) -> None:
     platform = plain_platform
     files = {**FILES, "test_page.py": SHOP + "\n\ndef test_one():\n    assert not (exists('a') and exists('b'))\n"}

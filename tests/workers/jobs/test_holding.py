@@ -6,6 +6,8 @@ import shutil
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from common.models import Agent, Deployment, Job, Project, Run, Task
 from common.providers.forge import local_forge
 from common.providers.runtime import runtime
@@ -15,6 +17,8 @@ from common.services.runs import runners
 from common.transaction import Transaction, transactional
 from tests.providers.git_tree import git
 from tests.workers.platform import Platform
+
+pytestmark = pytest.mark.slow
 
 
 @transactional

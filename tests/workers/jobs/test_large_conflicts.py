@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.workers.platform import Platform
 from workers.jobs.delivery import MOST_FILES
+
+pytestmark = pytest.mark.slow
 
 
 def test_of_very_many_files_in_conflict_the_first_are_named(plain_platform: Platform) -> None:

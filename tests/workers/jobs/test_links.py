@@ -14,6 +14,8 @@ from tests.workers.jobs.test_setup_of_tests import CHECKED
 from tests.workers.jobs.test_which_tests_ran import BROKEN, FILES, HOLLOW_PAGE, PYTEST, RED, checks_of, lost_names
 from tests.workers.platform import Platform
 
+pytestmark = pytest.mark.slow
+
 MAKEFILE = "check:\n\tgrep -q Shop page.txt\n"
 LINKED: dict[str, tuple[str, dict[str, str], dict[str, str], dict[str, str]]] = {
     "a Makefile": (

@@ -32,6 +32,7 @@ def _restart_agent(platform: Platform, claimed: ClaimedRun) -> None:
     runners.beat(platform.agent_id, [])
 
 
+@pytest.mark.slow
 def test_an_agent_that_is_killed_at_work_costs_its_task_nothing(platform: Platform) -> None:
     task = platform.task(platform.project())
     for losses in range(1, 5):
@@ -58,6 +59,7 @@ def test_a_task_that_kills_its_agent_every_time_is_given_up(plain_platform: Plat
     assert failed.error == "given up after 10 lost runs; the last one: its agent was restarted"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outcome", [Outcome.WAITING, Outcome.CANCELLED])
 def test_an_agent_that_gives_its_task_back_every_time_is_not_given_it_for_ever(
     plain_platform: Platform, outcome: Outcome
@@ -73,6 +75,7 @@ def test_an_agent_that_gives_its_task_back_every_time_is_not_given_it_for_ever(
     assert failed.error == "given up after 10 lost runs; the last one: not today"
 
 
+@pytest.mark.slow
 def test_a_run_that_waits_for_what_it_asked_loses_nothing(plain_platform: Platform) -> None:
     platform = plain_platform
     task = platform.task(platform.project())
@@ -84,6 +87,7 @@ def test_a_run_that_waits_for_what_it_asked_loses_nothing(plain_platform: Platfo
     assert (waits.state, waits.phase, waits.losses) == ("in_progress", "queued", 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("is_answered", "place"), [(False, ("needs_input", None)), (True, ("in_progress", "queued"))])
 def test_a_run_that_waits_for_what_an_earlier_run_asked_loses_nothing(
     plain_platform: Platform, is_answered: bool, place: tuple[str, str | None]
@@ -103,6 +107,7 @@ def test_a_run_that_waits_for_what_an_earlier_run_asked_loses_nothing(
     assert (waits.state, waits.phase, waits.losses) == (*place, 0)
 
 
+@pytest.mark.slow
 def test_after_a_restart_of_the_platform_agents_get_the_time_to_be_heard_of(platform: Platform) -> None:
     task = platform.task(platform.project())
     claimed = platform.claim()
@@ -122,6 +127,7 @@ def test_after_a_restart_of_the_platform_agents_get_the_time_to_be_heard_of(plat
     assert (platform.get(Task, task.id).attempts, platform.get(Task, task.id).losses) == (1, 0)
 
 
+@pytest.mark.slow
 def test_while_only_workers_run_no_agent_is_given_up(platform: Platform) -> None:
     """Agents send heartbeats to web alone, which may be away while workers sweep."""
     task = platform.task(platform.project())
@@ -164,6 +170,7 @@ def test_a_dead_agent_loses_its_run_though_web_gives_no_sign_if_others_are_heard
     assert platform.get(Task, task.id).attempts == 1
 
 
+@pytest.mark.slow
 def test_a_run_that_a_restart_of_the_platform_lost_is_not_counted_and_a_later_one_is(platform: Platform) -> None:
     task = platform.task(platform.project())
     claimed = platform.claim()
@@ -182,6 +189,7 @@ def test_a_run_that_a_restart_of_the_platform_lost_is_not_counted_and_a_later_on
     assert (platform.get(Task, task.id).attempts, platform.get(Task, task.id).losses) == (1, 1)
 
 
+@pytest.mark.slow
 def test_a_run_that_its_agent_never_named_is_not_counted_as_an_attempt(plain_platform: Platform) -> None:
     """Its agent was told to stop when the answer to its claim was on the way."""
     platform = plain_platform
@@ -198,6 +206,7 @@ def test_a_run_that_its_agent_never_named_is_not_counted_as_an_attempt(plain_pla
         assert (lost.state, lost.attempts, lost.losses) == ("backlog", 0, number)
 
 
+@pytest.mark.slow
 def test_a_run_that_its_machine_cut_short_goes_to_another_agent(platform: Platform) -> None:
     task = platform.task(platform.project())
     claimed = platform.claim()

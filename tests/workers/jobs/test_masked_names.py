@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from common.models import FlakyTest, TaskGroup
 from common.services.projects import projects
 from common.services.tasks import flaky_tests
@@ -11,6 +13,8 @@ from tests.workers.jobs.test_quarantined_runs import push
 from tests.workers.jobs.test_which_tests_ran import checks_of
 from tests.workers.jobs.test_whose_fault import PYTEST, SHOP
 from tests.workers.platform import Platform
+
+pytestmark = pytest.mark.slow
 
 SECRET = {"secret_env_vars": {"DB_PASSWORD": "password"}}
 

@@ -11,6 +11,8 @@ from common.values.needs import ServiceKind
 from tests.workers.needs.clients import mariadb, needs_installed, redis, sql
 from tests.workers.platform import Platform
 
+pytestmark = pytest.mark.slow
+
 FILES = {"index.html": "<h1>first</h1>\n", "requirements.txt": "a==1\n"}
 
 

@@ -7,6 +7,7 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from sqlalchemy import update
 
 from common.models import CommitVerdict, Task, TestedCommit
@@ -18,6 +19,8 @@ from common.transaction import Transaction, transactional
 from common.values.build_results import BASE_RUNS
 from tests.workers.jobs.test_train import PLAIN, approved
 from tests.workers.platform import Platform
+
+pytestmark = pytest.mark.slow
 
 FILES = {"tests/test_page.py": "def test_page():\n    assert True\n"}
 PYTEST = f"PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 {sys.executable} -m pytest -q -p no:cacheprovider"

@@ -13,6 +13,8 @@ from tests.workers.jobs.agent_reviews import REVIEWER
 from tests.workers.jobs.test_which_tests_ran import BROKEN, FILES, PAGE_TESTS, PYTEST, RED, changed, checks_of
 from tests.workers.platform import Platform
 
+pytestmark = pytest.mark.slow
+
 UNITTEST = "python3 -m unittest -q"
 BASE = """import unittest
 

@@ -19,6 +19,8 @@ from common.values.agent_review import AGENT_REVIEW
 from tests.workers.jobs.agent_reviews import APPROVED, CHANGES, Reviewing
 from tests.workers.platform import Platform
 
+pytestmark = pytest.mark.slow
+
 WHY = "The greeting is as agreed"
 
 

@@ -12,6 +12,8 @@ from tests.workers.jobs.test_which_tests_ran import checks_of
 from tests.workers.jobs.test_whose_fault import FILES, PYTEST, SHOP, flaky
 from tests.workers.platform import Platform
 
+pytestmark = pytest.mark.slow
+
 
 def refused(platform: Platform, luck: Path, red: str) -> Task:
     """A task that was refused for a flaky test of its own, which is red in the runs of these numbers, from 1."""

@@ -26,6 +26,8 @@ from workers import screenshots
 from workers.jobs import pictures
 from workers.screenshots import NoPicture, Photographer
 
+pytestmark = pytest.mark.slow
+
 GREEN, RED = (0, 128, 0), (255, 0, 0)
 
 

@@ -76,12 +76,14 @@ def assert_gone(there: Elsewhere, project: Project) -> None:
         projects.delete_project(project.id, by=there.max)
 
 
+@pytest.mark.slow
 def test_a_deleted_project_leaves_nothing_outside(there: Elsewhere) -> None:
     project = busy_project(there)
     delete(there, project)
     assert_gone(there, project)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["500", "apply_then_500"])
 def test_each_call_to_the_forge_fails_once(there: Elsewhere, fault: str) -> None:
     for nth in range(1, MOST_CALLS):
@@ -94,6 +96,7 @@ def test_each_call_to_the_forge_fails_once(there: Elsewhere, fault: str) -> None
     assert nth > 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["500", "apply_then_500"])
 def test_each_call_to_the_cluster_fails_once(there: Elsewhere, fault: str) -> None:
     struck = 0
@@ -110,6 +113,7 @@ def test_each_call_to_the_cluster_fails_once(there: Elsewhere, fault: str) -> No
     assert nth > 2
 
 
+@pytest.mark.slow
 def test_the_job_dies_between_act_and_record(there: Elsewhere, monkeypatch: pytest.MonkeyPatch) -> None:
     cut: list[str] = []
 
@@ -129,6 +133,7 @@ def test_the_job_dies_between_act_and_record(there: Elsewhere, monkeypatch: pyte
     assert_gone(there, project)
 
 
+@pytest.mark.slow
 def test_a_user_that_was_half_made_for_a_run_goes_too(there: Elsewhere) -> None:
     project = there.project({"a": "a"})
     there.task(project)
@@ -141,6 +146,7 @@ def test_a_user_that_was_half_made_for_a_run_goes_too(there: Elsewhere) -> None:
     assert_gone(there, project)
 
 
+@pytest.mark.slow
 def test_a_user_whose_repository_is_gone_already_goes_too(there: Elsewhere) -> None:
     project = busy_project(there)
     del there.server.model.repos[project.repository_owner, project.slug]
@@ -162,6 +168,7 @@ def deploying_project(there: Elsewhere) -> Project:
     return project
 
 
+@pytest.mark.slow
 def test_what_is_being_deployed_does_not_come_back(there: Elsewhere) -> None:
     project = deploying_project(there)
 
@@ -174,6 +181,7 @@ def test_what_is_being_deployed_does_not_come_back(there: Elsewhere) -> None:
     assert_gone(there, project)
 
 
+@pytest.mark.slow
 def test_the_rows_stay_while_another_job_of_the_project_is_at_work(there: Elsewhere) -> None:
     """It may make anew what has been removed, so everything is removed once more after it."""
     project = busy_project(there)
@@ -193,6 +201,7 @@ def test_the_rows_stay_while_another_job_of_the_project_is_at_work(there: Elsewh
     assert_gone(there, project)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_over", [False, True], ids=["goes on later", "is over"])
 def test_a_deployment_whose_step_ends_during_the_removal_leaves_nothing(there: Elsewhere, is_over: bool) -> None:
     project = deploying_project(there)

@@ -153,6 +153,7 @@ def test_a_lie_is_refused_with_its_code_and_the_honest_run_passes(
     assert (diff.log, diff.output) == ("index.html", None)
 
 
+@pytest.mark.slow
 def test_a_submodule_that_gitmodules_names_passes(plain_platform: Platform) -> None:
     task = plain_platform.task(plain_platform.project(FILES, test_command=TESTS))
     claimed = plain_platform.claim()
@@ -164,6 +165,7 @@ def test_a_submodule_that_gitmodules_names_passes(plain_platform: Platform) -> N
     assert plain_platform.get(Task, task.id).state == "ready_to_test"
 
 
+@pytest.mark.slow
 def test_a_submodule_that_is_moved_without_its_name_is_refused(plain_platform: Platform) -> None:
     project = plain_platform.project(FILES, test_command=TESTS)
     tree = plain_platform.clone(project)
@@ -188,11 +190,13 @@ def test_a_submodule_that_is_moved_without_its_name_is_refused(plain_platform: P
     assert (refused.code, "vendor/lib" in (refused.message or "")) == ("unnamed_submodules", True)
 
 
+@pytest.mark.slow
 def test_a_project_may_let_tests_be_deleted(plain_platform: Platform) -> None:
     project = plain_platform.project(FILES, test_command=TESTS, keep_tests=False)
     plain_platform.ready(project, "Tidy", {"tests/test_page.py": None})
 
 
+@pytest.mark.slow
 def test_feedback_is_delivered_once(plain_platform: Platform) -> None:
     platform = plain_platform
     project = platform.project(FILES, test_command=TESTS)
@@ -222,6 +226,7 @@ def test_a_push_after_the_approval_voids_it(plain_platform: Platform) -> None:
     assert (voided.state, voided.approved_sha, voided.round) == ("in_progress", None, 2)
 
 
+@pytest.mark.slow
 def test_a_proof_that_could_not_be_made_is_asked_about_each_time(plain_platform: Platform) -> None:
     platform = plain_platform
     project = platform.project(FILES)
@@ -256,6 +261,7 @@ def test_test_files_are_known_by_custom(path: str, is_one: bool) -> None:
 KILLED = "kill -KILL $$"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dies", [KILLED, "sh -c 'kill -SEGV $$'; exit $?"])
 def test_tests_that_die_by_a_signal_are_run_once_more(plain_platform: Platform, tmp_path: Path, dies: str) -> None:
     """The machine may have killed them: their second verdict counts."""
@@ -265,6 +271,7 @@ def test_tests_that_die_by_a_signal_are_run_once_more(plain_platform: Platform, 
     plain_platform.ready(project, "Greet", {"index.html": "<h1>honest</h1>\n"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "runs", "message"),
     [
@@ -321,6 +328,7 @@ def test_the_tests_of_a_cancelled_task_are_stopped(plain_platform: Platform) -> 
     assert (about.are_running(), about.job.state) == (False, "done")
 
 
+@pytest.mark.slow
 def test_tests_that_began_while_the_task_was_cancelled_are_stopped(plain_platform: Platform) -> None:
     about = Endless(plain_platform)
     lease = until(lambda: rows.claim_job(about.job.id), what="the next look at the tests")

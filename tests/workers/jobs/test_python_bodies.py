@@ -157,6 +157,7 @@ def test_honest_changes_of_a_method_empty_nothing(work: str) -> None:
     assert not emptied({"tests/test_page.py": METHOD}, new, "tests.test_page.Page::test_title")
 
 
+@pytest.mark.slow
 def test_a_test_that_another_file_hides_is_refused(plain_platform: Platform) -> None:
     platform = plain_platform
     lines = FUNCTION.replace("shop", "page")
@@ -169,6 +170,7 @@ def test_a_test_that_another_file_hides_is_refused(plain_platform: Platform) -> 
     assert platform.get(Task, task.id).round == 2
 
 
+@pytest.mark.slow
 def test_files_that_import_each_other_are_read_in_bounded_time() -> None:
     many = 3000
     own = "".join(

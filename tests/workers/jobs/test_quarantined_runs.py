@@ -52,6 +52,7 @@ def push(platform: Platform, project: Project, name: str) -> None:
     tree.push("main")
 
 
+@pytest.mark.slow
 def test_another_step_that_fails_beside_a_test_in_quarantine_is_blamed(
     plain_platform: Platform, tmp_path: Path
 ) -> None:
@@ -65,6 +66,7 @@ def test_another_step_that_fails_beside_a_test_in_quarantine_is_blamed(
     assert tests.message == "The tests fail: it exited with 1. Those in quarantine were left out."
 
 
+@pytest.mark.slow
 def test_tests_that_never_ran_behind_one_in_quarantine_are_run(plain_platform: Platform, tmp_path: Path) -> None:
     platform = plain_platform
     project = quarantined(platform, tmp_path, f"{PYTEST} -x")
@@ -84,6 +86,7 @@ def test_tests_that_never_ran_behind_one_in_quarantine_are_run(plain_platform: P
     assert checks_of(platform, hidden)["lost_tests"].code == "tests_lost"
 
 
+@pytest.mark.slow
 def test_tests_that_one_in_quarantine_hid_on_the_commit_below_are_compared_when_it_is_green_again(
     plain_platform: Platform, tmp_path: Path
 ) -> None:
@@ -104,6 +107,7 @@ def test_tests_that_one_in_quarantine_hid_on_the_commit_below_are_compared_when_
     assert checks_of(platform, hidden)["lost_tests"].code == "tests_lost"
 
 
+@pytest.mark.slow
 def test_what_one_in_quarantine_hid_on_the_commit_below_is_not_blamed_when_it_is_green_again(
     plain_platform: Platform, tmp_path: Path
 ) -> None:
@@ -121,6 +125,7 @@ def test_what_one_in_quarantine_hid_on_the_commit_below_is_not_blamed_when_it_is
     assert (tests.code, platform.get(Task, task.id).refusals) == ("base_is_red", 0), tests.message
 
 
+@pytest.mark.slow
 def test_a_group_stops_at_a_step_that_fails_beside_a_test_in_quarantine(
     plain_platform: Platform, tmp_path: Path
 ) -> None:
@@ -141,6 +146,7 @@ def test_a_group_stops_at_a_step_that_fails_beside_a_test_in_quarantine(
     assert platform.get(Task, mended.id).state == "ready_to_test"
 
 
+@pytest.mark.slow
 def test_where_the_test_cannot_be_left_out_a_person_is_asked_unless_it_is_green_once(
     plain_platform: Platform, tmp_path: Path
 ) -> None:
@@ -184,6 +190,7 @@ def test_what_follows_a_call_that_has_no_other_test_is_run(
     assert tests.code == ("tests_failed" if is_left_out else "quarantined_tests")
 
 
+@pytest.mark.slow
 def test_a_group_stops_at_a_test_of_the_call_behind_one_that_has_no_other_test(
     plain_platform: Platform, tmp_path: Path
 ) -> None:
@@ -199,6 +206,7 @@ def test_a_group_stops_at_a_test_of_the_call_behind_one_that_has_no_other_test(
     assert (group.state, [problem["kind"] for problem in group.problems]) == ("failed", ["base_is_red"])
 
 
+@pytest.mark.slow
 def test_a_quarantine_that_begins_while_a_group_is_tested_counts_for_all_of_its_runs(
     plain_platform: Platform, tmp_path: Path
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from common import envelopes
 from common.models import Receipt, Task
 from common.services.delivery.bisection import GREEN_RUNS
@@ -9,6 +11,8 @@ from common.signing import digest_of, public_key
 from common.transaction import snapshot
 from tests.providers.git_tree import git
 from tests.workers.platform import Platform
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_receipt_names_the_files_the_checks_and_who_approved(platform: Platform) -> None:

@@ -22,6 +22,8 @@ from common.transaction import Transaction, transactional
 from tests.workers.conftest import SECRET_KEY
 from tests.workers.platform import Platform
 
+pytestmark = pytest.mark.slow
+
 ANOTHER = "another secret key, of 32 characters and more"
 SENTENCE = (
     "stored secrets were sealed with another AIWORKER_SECRET_KEY; the operator has to set that one: "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import pytest
 import requests
 from sqlalchemy import select
 
@@ -18,6 +19,8 @@ from tests.doubles.gitea import Fault
 from tests.doubles.gitea.model import User
 from tests.workers.elsewhere import Elsewhere
 from tests.workers.nights import switch_off, switch_on
+
+pytestmark = pytest.mark.slow
 
 BUILD, LINT = "ci/build", "ci/lint"
 JOB = "CI / build (push)"

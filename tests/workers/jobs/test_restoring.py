@@ -30,6 +30,8 @@ from tests.workers.elsewhere import Elsewhere
 from tests.workers.platform import Platform
 from workers import registry
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_version_that_went_live_since_the_job_began_is_not_replaced(
     plain: Elsewhere, monkeypatch: pytest.MonkeyPatch

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from common.models import Deployment, Project
 from common.providers.runtime import runtime
 from common.services.projects import projects
@@ -9,6 +11,8 @@ from common.services.projects.places import app_of, place_of
 from common.states import Role
 from common.values.app import AppState
 from tests.workers.platform import Platform
+
+pytestmark = pytest.mark.slow
 
 
 def _restricted(platform: Platform) -> Project:

@@ -14,6 +14,8 @@ from common.transaction import Transaction, transactional
 from tests.workers.jobs.agent_reviews import APPROVED, REVIEWER, Reviewing
 from tests.workers.platform import Platform
 
+pytestmark = pytest.mark.slow
+
 
 def test_its_own_limits_end_a_review_and_the_tasks_do_not(platform: Platform) -> None:
     about = Reviewing(platform, limits={"maxTokens": 100})

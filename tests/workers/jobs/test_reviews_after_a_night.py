@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import update
 
 from common.models import Job, TaskCheck
@@ -12,6 +13,8 @@ from common.transaction import Transaction, transactional
 from tests.workers.jobs.agent_reviews import Reviewing
 from tests.workers.nights import switch_off, switch_on
 from tests.workers.platform import Platform
+
+pytestmark = pytest.mark.slow
 
 
 @transactional

@@ -10,6 +10,8 @@ from common.values.barrier import Barrier
 from tests.workers.platform import Platform
 from workers.jobs.rollback_barrier import PATH, read_barrier
 
+pytestmark = pytest.mark.slow
+
 GONE = "0123456789" * 4
 THIS = "oldest: this\nreason: Migration 12 drops a column\n"
 LARGE = THIS + "#" * 100_000

@@ -78,6 +78,7 @@ def test_a_secret_is_refused_by_file_line_and_kind_and_never_shown(platform: Pla
     assert [kind for kind, secret in leaks().items() if secret[:40] in stored or secret[-30:] in stored] == []
 
 
+@pytest.mark.slow
 def test_a_secret_in_files_of_equal_content_is_named_in_each(plain_platform: Platform) -> None:
     """A copy under a name whose content is not guessed at, such as a lock file's, hides nothing."""
     platform = plain_platform
@@ -113,6 +114,7 @@ HONEST: dict[str, dict[str, str | None]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_honest_work_has_no_secret(plain_platform: Platform) -> None:
     platform = plain_platform
     project = platform.project(FILES, secret_scan="refuse", tests_lost="warn")
@@ -126,6 +128,7 @@ def test_honest_work_has_no_secret(plain_platform: Platform) -> None:
         platform.run_jobs()
 
 
+@pytest.mark.slow
 def test_what_is_no_text_is_named_and_what_is_too_large_needs_a_person(plain_platform: Platform) -> None:
     platform = plain_platform
     project = platform.project(FILES, secret_scan="refuse")
@@ -145,6 +148,7 @@ def test_what_is_no_text_is_named_and_what_is_too_large_needs_a_person(plain_pla
     assert platform.get(Task, task.id).head_sha == sha
 
 
+@pytest.mark.slow
 def test_a_secret_of_the_project_is_always_found(plain_platform: Platform) -> None:
     platform = plain_platform
     value, pem = "plain-words-only", private_key()
@@ -164,6 +168,7 @@ def test_a_secret_of_the_project_is_always_found(plain_platform: Platform) -> No
     assert value not in everything_stored()
 
 
+@pytest.mark.slow
 def test_a_person_lets_a_finding_go_which_costs_no_round(platform: Platform) -> None:
     project = platform.project(FILES, secret_scan="refuse")
     task = platform.task(project)
@@ -194,6 +199,7 @@ def test_a_person_lets_a_finding_go_which_costs_no_round(platform: Platform) -> 
     assert (check.status, check.facts["found"]) == ("failed", 1)
 
 
+@pytest.mark.slow
 def test_a_task_without_findings_has_none_to_let_go(plain_platform: Platform) -> None:
     platform = plain_platform
     task = platform.ready(platform.project(FILES, secret_scan="off"), "Greet", {"a.txt": aws_key_id()})
@@ -203,6 +209,7 @@ def test_a_task_without_findings_has_none_to_let_go(plain_platform: Platform) ->
         findings.accept_findings(task.id, ["AWS Access Key 0000000000"], by=platform.max)
 
 
+@pytest.mark.slow
 def test_a_proof_is_scanned_once_however_often_its_tests_are_looked_at(
     plain_platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -234,6 +241,7 @@ def test_a_proof_is_scanned_once_however_often_its_tests_are_looked_at(
     assert len(looks) == 1
 
 
+@pytest.mark.slow
 def test_more_than_the_forge_reads_at_once_is_read_in_parts_up_to_a_limit(plain_platform: Platform) -> None:
     project = plain_platform.project(FILES)
     tree = plain_platform.clone(project)
@@ -270,6 +278,7 @@ def dependencies_check(platform: Platform, task: Task) -> TaskCheck:
     return checks_of(platform, task)["dependencies"]
 
 
+@pytest.mark.slow
 def test_a_new_version_with_a_known_fault_is_refused_by_its_advisory(
     platform: Platform, provide: Callable[..., Path]
 ) -> None:
@@ -307,6 +316,7 @@ HARMLESS: dict[str, dict[str, str | None]] = {
 }
 
 
+@pytest.mark.slow
 def test_what_is_not_new_or_not_affected_passes(plain_platform: Platform, provide: Callable[..., Path]) -> None:
     platform = plain_platform
     provide(advisory())
@@ -321,6 +331,7 @@ def test_what_is_not_new_or_not_affected_passes(plain_platform: Platform, provid
         platform.run_jobs()
 
 
+@pytest.mark.slow
 def test_a_lock_file_that_cannot_be_read_is_a_finding(plain_platform: Platform, provide: Callable[..., Path]) -> None:
     platform = plain_platform
     provide(advisory())
@@ -332,6 +343,7 @@ def test_a_lock_file_that_cannot_be_read_is_a_finding(plain_platform: Platform, 
     assert (check.log or "").endswith(": uv.lock is not in its format")
 
 
+@pytest.mark.slow
 def test_lock_files_that_are_too_large_together_are_findings(
     plain_platform: Platform, provide: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -346,6 +358,7 @@ def test_lock_files_that_are_too_large_together_are_findings(
     assert (check.log or "").endswith(": c/requirements.txt is too large, with the other lock files")
 
 
+@pytest.mark.slow
 def test_without_advisories_nothing_is_looked_at(plain_platform: Platform) -> None:
     task = plain_platform.ready(plain_platform.project(FILES), "Greet", {"requirements.txt": "requests==2.0.0\n"})
 
@@ -353,6 +366,7 @@ def test_without_advisories_nothing_is_looked_at(plain_platform: Platform) -> No
     assert (check.status, check.message) == ("skipped", "The operator of this platform provides no advisories.")
 
 
+@pytest.mark.slow
 def test_broken_advisories_are_no_pass_where_faults_are_refused(
     plain_platform: Platform, provide: Callable[..., Path]
 ) -> None:
@@ -384,6 +398,7 @@ def test_broken_advisories_are_no_pass_where_faults_are_refused(
     assert dependencies_check(platform, task).code == "known_faults"
 
 
+@pytest.mark.slow
 def test_a_new_project_is_warned(plain_platform: Platform) -> None:
     project = plain_platform.project(FILES)
     assert (project.secret_scan, project.dependency_scan) == ("warn", "warn")

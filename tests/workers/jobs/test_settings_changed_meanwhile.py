@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 from pathlib import Path
 
+import pytest
+
 from common.jobs import VERIFY_RUN
 from common.models import FlakyTest, Job, Task, TaskGroup
 from common.services import jobs
@@ -19,6 +21,8 @@ from tests.workers.jobs.test_train import PLAIN, approved
 from tests.workers.jobs.test_which_tests_ran import checks_of
 from tests.workers.jobs.test_whose_fault import FILES, PYTEST
 from tests.workers.platform import Platform
+
+pytestmark = pytest.mark.slow
 
 
 def begun(platform: Platform, task: Task, files: dict[str, str | None], mark: Path) -> None:

@@ -61,6 +61,7 @@ SILENCED: dict[str, tuple[str, dict[str, str], Files]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lie", SILENCED)
 def test_a_silenced_command_is_run_as_the_base_defines_it(plain_platform: Platform, lie: str) -> None:
     platform = plain_platform
@@ -75,6 +76,7 @@ def test_a_silenced_command_is_run_as_the_base_defines_it(plain_platform: Platfo
     assert platform.get(Task, task.id).round == 2
 
 
+@pytest.mark.slow
 def test_a_change_that_was_asked_for_counts(plain_platform: Platform) -> None:
     platform = plain_platform
     project = platform.project(FILES, test_command="make check")
@@ -92,6 +94,7 @@ def test_a_change_that_was_asked_for_counts(plain_platform: Platform) -> None:
     assert (setup.code, setup.message) == (None, "It changes how the tests run, as it may: Makefile.")
 
 
+@pytest.mark.slow
 def test_harmless_changes_beside_it_are_shown_and_pass(plain_platform: Platform) -> None:
     platform = plain_platform
     task = platform.ready(
@@ -102,6 +105,7 @@ def test_harmless_changes_beside_it_are_shown_and_pass(plain_platform: Platform)
     )
 
 
+@pytest.mark.slow
 def test_the_first_definition_is_no_change(plain_platform: Platform) -> None:
     platform = plain_platform
     project = platform.project({"page.txt": "Shop\n"}, test_command="test ! -e Makefile || make check")
@@ -150,6 +154,7 @@ A_FILE_AND_A_FOLDER: dict[str, tuple[dict[str, str], Files]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", A_FILE_AND_A_FOLDER)
 def test_what_cannot_be_kept_in_part_is_as_the_base_has_it(plain_platform: Platform, change: str) -> None:
     platform = plain_platform
@@ -165,6 +170,7 @@ def test_what_cannot_be_kept_in_part_is_as_the_base_has_it(plain_platform: Platf
     assert checks_of(platform, task)["test_setup"].code == "test_setup_kept"
 
 
+@pytest.mark.slow
 def test_more_files_than_can_be_taken_back_fail_the_commit(plain_platform: Platform) -> None:
     platform = plain_platform
     task = platform.task(platform.project(FILES, test_command="make check"))
@@ -176,6 +182,7 @@ def test_more_files_than_can_be_taken_back_fail_the_commit(plain_platform: Platf
     assert platform.get(Task, task.id).round == 2
 
 
+@pytest.mark.slow
 def test_definitions_behind_very_many_files_are_the_bases(plain_platform: Platform) -> None:
     """Their paths alone are more than 8 MiB."""
     project = plain_platform.project(CHECKED)
@@ -197,6 +204,7 @@ def test_definitions_behind_very_many_files_are_the_bases(plain_platform: Platfo
     assert (found.paths, found.overlay.commit) == (("ci/check.sh",), below)
 
 
+@pytest.mark.slow
 def test_more_files_than_can_be_listed_fail_the_commit(
     plain_platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -210,6 +218,7 @@ def test_more_files_than_can_be_listed_fail_the_commit(
     assert plain_platform.get(Task, task.id).state == "in_progress"
 
 
+@pytest.mark.slow
 def test_names_that_are_no_text_are_told_as_text(plain_platform: Platform) -> None:
     platform = plain_platform
     name = b"\xff\n/Makefile".decode("utf-8", "surrogateescape")
@@ -231,6 +240,7 @@ def test_dependencies():
 PYPROJECT = '[project]\nname = "shop"\ndependencies = [%s]\n\n[tool.pytest.ini_options]\naddopts = "%s"\n'
 
 
+@pytest.mark.slow
 def test_of_a_package_file_only_the_part_for_tests_is_the_bases(plain_platform: Platform) -> None:
     platform = plain_platform
     files = {"page.txt": "Shop\n", "pyproject.toml": PYPROJECT % ("", ""), "tests/test_page.py": TEST}
@@ -247,6 +257,7 @@ def test_of_a_package_file_only_the_part_for_tests_is_the_bases(plain_platform: 
     assert "test_setup" not in checks_of(platform, honest)
 
 
+@pytest.mark.slow
 def test_package_files_that_are_too_large_together_are_taken_as_a_whole(
     plain_platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -313,6 +324,7 @@ UNDONE: dict[str, tuple[dict[str, str], Files]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", UNDONE)
 def test_options_that_the_branch_undoes_in_any_form_stay_the_bases(plain_platform: Platform, form: str) -> None:
     platform = plain_platform

@@ -60,6 +60,7 @@ def test_what_a_makefile_includes_or_would_include_counts() -> None:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [

@@ -91,6 +91,7 @@ def _files_of(platform: Platform, project: Project, commit: str) -> set[str]:
     return set(git("ls-tree", "-r", "--name-only", commit, at=tree.path).split())
 
 
+@pytest.mark.slow
 def test_a_test_that_fails_at_random_takes_nobody_out(plain_platform: Platform, tmp_path: Path) -> None:
     """Three trains whose tests fail once in three runs, by the seed: what is said of them is what was run."""
     platform = plain_platform
@@ -116,6 +117,7 @@ def test_a_test_that_fails_at_random_takes_nobody_out(plain_platform: Platform, 
     assert outcomes == ["merged", "failed", "failed"]
 
 
+@pytest.mark.slow
 def test_a_whole_that_is_mostly_green_goes_on_and_says_that_it_is_flaky(
     plain_platform: Platform, tmp_path: Path
 ) -> None:
@@ -135,6 +137,7 @@ def test_a_whole_that_is_mostly_green_goes_on_and_says_that_it_is_flaky(
     assert platform.all(CommitVerdict) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("results", ["rgg", "rgrr"])
 def test_a_group_that_was_flaky_is_no_longer_so_when_a_retry_is_green(
     plain_platform: Platform, tmp_path: Path, results: str
@@ -157,6 +160,7 @@ def test_a_group_that_was_flaky_is_no_longer_so_when_a_retry_is_green(
     assert _check(platform, group)[0] == "passed"
 
 
+@pytest.mark.slow
 def test_a_red_default_branch_blames_nobody_and_is_tested_once(plain_platform: Platform, tmp_path: Path) -> None:
     platform = plain_platform
     project = platform.project({**PLAIN, "broken": "x\n"})
@@ -189,6 +193,7 @@ def test_a_red_default_branch_blames_nobody_and_is_tested_once(plain_platform: P
     assert [platform.get(Task, task.id).state for task in members] == ["in_progress"] * 2
 
 
+@pytest.mark.slow
 def test_a_group_that_mends_the_default_branch_goes_on(plain_platform: Platform) -> None:
     platform = plain_platform
     project = platform.project({**PLAIN, "broken": "x\n"})
@@ -203,6 +208,7 @@ def test_a_group_that_mends_the_default_branch_goes_on(plain_platform: Platform)
     assert (group.state, group.problems, _check(platform, group)[0]) == ("staging", [], "passed")
 
 
+@pytest.mark.slow
 def test_a_culprit_is_told_what_was_run_with_it_and_without_it(plain_platform: Platform) -> None:
     platform = plain_platform
     project = platform.project({**PLAIN, "f0": "", "f1": ""})
@@ -244,6 +250,7 @@ def _shows_every_run(platform: Platform, group: TaskGroup, first: Task, second: 
     assert train.step is None
 
 
+@pytest.mark.slow
 def test_another_test_command_makes_the_results_so_far_worthless(plain_platform: Platform) -> None:
     platform = plain_platform
     project = platform.project(PLAIN)
@@ -265,6 +272,7 @@ def test_another_test_command_makes_the_results_so_far_worthless(plain_platform:
     assert (group.state, group.problems, group.build.runs) == ("merged", [], (TrialRun(2, True),) * GREEN_RUNS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("results", "before", "after"), [("gg", 5, 1), ("rg", 1, 5)])
 def test_another_number_of_runs_counts_from_the_next_attempt_on(
     plain_platform: Platform, tmp_path: Path, results: str, before: int, after: int
@@ -322,6 +330,7 @@ def test_a_push_to_the_only_task_ends_the_group_before_anything_is_merged(plain_
     assert platform.all(GroupMember, GroupMember.live_task_id.is_not(None)) == []
 
 
+@pytest.mark.slow
 def test_a_push_on_staging_is_left_out_and_told(plain_platform: Platform) -> None:
     platform = plain_platform
     project = platform.project(PLAIN)
@@ -345,6 +354,7 @@ def test_a_push_on_staging_is_left_out_and_told(plain_platform: Platform) -> Non
     assert {"f0", "f1", "later"} & _files_of(platform, project, group.tested_sha) == {"f0", "f1"}
 
 
+@pytest.mark.slow
 def test_a_push_that_was_left_out_stays_so_when_the_group_is_built_anew(plain_platform: Platform) -> None:
     """Only a newer one voids the approval; and outside of the group every one does."""
     platform = plain_platform
@@ -363,6 +373,7 @@ def test_a_push_that_was_left_out_stays_so_when_the_group_is_built_anew(plain_pl
     assert platform.get(Task, pushed.id).later_push is None
 
 
+@pytest.mark.slow
 def test_a_push_that_was_taken_back_on_staging_is_no_longer_told(plain_platform: Platform) -> None:
     platform = plain_platform
     project = platform.project(PLAIN)

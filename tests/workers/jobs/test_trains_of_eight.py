@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.workers.jobs.trains_of_eight import run_train
 from tests.workers.platform import Platform
+
+pytestmark = pytest.mark.slow
 
 SEEDS = (1, 2, 3)
 

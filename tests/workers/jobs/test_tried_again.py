@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from common.models import FlakyTest, Task, TestedCommit
 from common.services.tasks import flaky_tests, tasks
 from tests.workers.jobs.test_which_tests_ran import checks_of
 from tests.workers.jobs.test_whose_fault import PYTEST
 from tests.workers.platform import Platform
+
+pytestmark = pytest.mark.slow
 
 RERUNS = """from _pytest.runner import runtestprotocol
 

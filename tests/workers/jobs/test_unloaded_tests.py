@@ -11,6 +11,8 @@ import pytest
 from tests.workers.jobs.test_which_tests_ran import FILES, PAGE_TESTS, PYTEST, checks_of
 from tests.workers.platform import Platform
 
+pytestmark = pytest.mark.slow
+
 CLASS = """import unittest
 from pathlib import Path
 

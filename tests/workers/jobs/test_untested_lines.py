@@ -31,6 +31,7 @@ def said(check: TaskCheck | None) -> tuple[object, ...]:
     return check.status, check.code, check.message, check.log, check.facts
 
 
+@pytest.mark.slow
 def test_the_reviewer_sees_which_added_lines_no_test_touches(platform: Platform) -> None:
     project = platform.project(FILES, test_command=COMMAND)
     report = lcov("page.py", executed=[1, 2, 5, 9, 10], missed=[6, 12, 13])
@@ -73,6 +74,7 @@ CHANGES: dict[str, tuple[dict[str, str | None], str, str | None]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
 def test_only_added_lines_count(plain_platform: Platform, project: Project, change: str) -> None:
     files, message, log = CHANGES[change]
@@ -84,12 +86,14 @@ def test_only_added_lines_count(plain_platform: Platform, project: Project, chan
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_without_a_report_there_is_no_check(plain_platform: Platform, project: Project) -> None:
     task = plain_platform.ready(project, "Work", {"page.py": MORE})
 
     assert "coverage" not in checks_of(plain_platform, task)
 
 
+@pytest.mark.slow
 def test_a_report_that_cannot_be_used_is_named_and_refuses_nothing(plain_platform: Platform, project: Project) -> None:
     task = plain_platform.ready(project, "Work", {"page.py": MORE, "report": "hello\n"})
 
@@ -99,6 +103,7 @@ def test_a_report_that_cannot_be_used_is_named_and_refuses_nothing(plain_platfor
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_file_that_the_tests_ran_without_is_left_out(plain_platform: Platform) -> None:
     """Its lines in the report are those of the default branch."""
     files = {**FILES, "Makefile": f"test:\n\t{COMMAND}\n"}

@@ -23,6 +23,8 @@ from tests.doubles.gitea.pulls import add_review, change_pull
 from tests.workers.jobs.shop_on_gitea import PULL, Shop, prove, shop_on_gitea
 from tests.workers.platform import Platform
 
+pytestmark = pytest.mark.slow
+
 
 @transactional
 def _begun_watch(tx: Transaction, project_id: str) -> Lease:

@@ -24,6 +24,8 @@ from tests.workers.elsewhere import Elsewhere, elsewhere
 from tests.workers.platform import Platform
 from web.app import create_app
 
+pytestmark = pytest.mark.slow
+
 _IDS = re.compile(r"\b[0-9a-f]{8,40}\b")
 
 

@@ -88,6 +88,7 @@ def lost_names(check: TaskCheck) -> list[str]:
     return [line.split(": ", 1)[1] for line in (check.log or "").splitlines()]
 
 
+@pytest.mark.slow
 def test_a_hidden_test_is_refused_by_its_name(plain_platform: Platform) -> None:
     platform = plain_platform
     project = platform.project(FILES, test_command=PYTEST)
@@ -104,6 +105,7 @@ def test_a_hidden_test_is_refused_by_its_name(plain_platform: Platform) -> None:
         tasks.cancel_task(task.id, by=platform.max)
 
 
+@pytest.mark.slow
 def test_a_silenced_command_is_refused(plain_platform: Platform) -> None:
     platform = plain_platform
     files = {**FILES, "Makefile": f"check:\n\t{PYTEST}\n"}
@@ -134,6 +136,7 @@ HONEST: dict[str, tuple[dict[str, str | None], str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_honest_work_passes(plain_platform: Platform) -> None:
     platform = plain_platform
     project = platform.project(FILES, test_command=PYTEST)
@@ -145,6 +148,7 @@ def test_honest_work_passes(plain_platform: Platform) -> None:
         assert (work, checks["lost_tests"].message, checks["lost_tests"].code) == (work, message, None)
 
 
+@pytest.mark.slow
 def test_the_parameters_of_an_unchanged_test_may_follow_the_product(plain_platform: Platform) -> None:
     platform = plain_platform
     text = (
@@ -162,6 +166,7 @@ def test_the_parameters_of_an_unchanged_test_may_follow_the_product(plain_platfo
     assert lost_names(checks_of(platform, gone)["lost_tests"]) == ["tests.test_docs::test_docs[cart.py]"]
 
 
+@pytest.mark.slow
 def test_the_commit_below_is_tested_once(plain_platform: Platform, tmp_path: object) -> None:
     platform = plain_platform
     project = platform.project(FILES, test_command=f"echo ran >>{tmp_path}/runs; {PYTEST}")
@@ -174,6 +179,7 @@ def test_the_commit_below_is_tested_once(plain_platform: Platform, tmp_path: obj
     assert sorted((row.passed, row.problem) for row in stored) == [(True, None)] * 3
 
 
+@pytest.mark.slow
 def test_a_project_may_only_be_warned_of_lost_tests(plain_platform: Platform) -> None:
     platform = plain_platform
     project = platform.project(FILES, test_command=PYTEST, keep_tests=False)
@@ -192,6 +198,7 @@ def test_without_a_report_the_proof_says_so(plain_platform: Platform) -> None:
     assert checks_of(platform, task)["tests"].message == "The tests pass (exit code only: no file was found)."
 
 
+@pytest.mark.slow
 def test_a_base_without_a_report_leaves_no_comparison_running(plain_platform: Platform) -> None:
     platform = plain_platform
     files = {"page.txt": "Shop\n", "Makefile": "check:\n\tgrep -q Shop page.txt\n"}
@@ -203,6 +210,7 @@ def test_a_base_without_a_report_leaves_no_comparison_running(plain_platform: Pl
         assert (checks["kept_tests"].status, checks["lost_tests"].status) == ("passed", "skipped")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keep_tests", [True, False])
 def test_tests_that_are_too_large_to_compare_are_refused_where_they_must_be_kept(
     plain_platform: Platform, keep_tests: bool, monkeypatch: pytest.MonkeyPatch
@@ -237,6 +245,7 @@ FIRST: list[tuple[dict[str, str | None], str, str | None, str]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_new_tests_are_run_without_the_change(plain_platform: Platform) -> None:
     platform = plain_platform
     project = platform.project(FILES, test_command=PYTEST, tests_first="refuse")
@@ -249,6 +258,7 @@ def test_new_tests_are_run_without_the_change(plain_platform: Platform) -> None:
         tasks.cancel_task(task.id, by=platform.max)
 
 
+@pytest.mark.slow
 def test_only_the_files_of_the_new_tests_are_run_without_the_change(plain_platform: Platform, tmp_path: Path) -> None:
     platform = plain_platform
     noted = f"open({str(tmp_path / 'runs')!r}, 'a').write('ran ')"
@@ -264,6 +274,7 @@ def test_only_the_files_of_the_new_tests_are_run_without_the_change(plain_platfo
     assert checks_of(platform, task)["new_tests"].message == FAILS_WITHOUT
 
 
+@pytest.mark.slow
 def test_all_tests_are_run_without_the_change_if_a_new_one_is_from_no_changed_file(
     plain_platform: Platform, tmp_path: Path
 ) -> None:
@@ -283,6 +294,7 @@ def test_all_tests_are_run_without_the_change_if_a_new_one_is_from_no_changed_fi
     assert checks_of(platform, task)["new_tests"].message == FAILS_WITHOUT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("policy", "labels", "expected"),
     [("warn", [], ("passed", "tests_prove_nothing")), ("refuse", ["Tests"], None)],
@@ -299,6 +311,7 @@ def test_new_tests_may_pass_without_the_change(
     assert (found and (found.status, found.code)) == expected
 
 
+@pytest.mark.slow
 def test_what_running_tests_print_is_read_before_their_end(plain_platform: Platform, tmp_path: Path) -> None:
     platform, gate = plain_platform, tmp_path / "gate"
     command = f"echo begun; until test -e {gate}; do sleep 0.05; done; echo ended"
@@ -320,6 +333,7 @@ def test_what_running_tests_print_is_read_before_their_end(plain_platform: Platf
     assert (found.status, found.log) == ("passed", "begun\nended\n")
 
 
+@pytest.mark.slow
 def test_a_look_at_running_tests_reads_nothing_but_heads_from_the_forge(
     plain_platform: Platform, tmp_path: Path
 ) -> None:
@@ -353,6 +367,7 @@ def test_a_look_at_running_tests_reads_nothing_but_heads_from_the_forge(
     platform.run_jobs()
 
 
+@pytest.mark.slow
 def test_a_person_lets_lost_tests_go_which_costs_no_round(plain_platform: Platform) -> None:
     platform = plain_platform
     task = platform.task(platform.project(FILES, test_command=PYTEST))
@@ -376,6 +391,7 @@ def test_a_person_lets_lost_tests_go_which_costs_no_round(plain_platform: Platfo
     assert [(test.name, test.result) for test in found.tests] == [("tests.test_other::test_other", "passed")]
 
 
+@pytest.mark.slow
 def test_lost_tests_that_are_let_go_after_a_later_claim_wait_for_the_answer_about_that(
     plain_platform: Platform,
 ) -> None:

@@ -42,6 +42,7 @@ def told(platform: Platform, project: Project) -> list[EventRow]:
     return platform.all(EventRow, EventRow.feed_id == project.id, EventRow.name == "project:base_tested")
 
 
+@pytest.mark.slow
 def test_a_red_base_blames_no_task_and_is_told_once(plain_platform: Platform) -> None:
     platform = plain_platform
     project = platform.project(RED_FILES, test_command=PYTEST)
@@ -56,6 +57,7 @@ def test_a_red_base_blames_no_task_and_is_told_once(plain_platform: Platform) ->
     assert "test_red" in red.log
 
 
+@pytest.mark.slow
 def test_what_breaks_on_a_red_base_is_still_blamed(plain_platform: Platform) -> None:
     platform = plain_platform
     task = platform.task(platform.project(RED_FILES, test_command=PYTEST))
@@ -66,6 +68,7 @@ def test_what_breaks_on_a_red_base_is_still_blamed(plain_platform: Platform) -> 
     assert tests.message == ("The tests fail: tests.test_page::test_shop. One other fails on the commit below too.")
 
 
+@pytest.mark.slow
 def test_without_names_a_red_base_asks_a_person_and_costs_no_round(plain_platform: Platform) -> None:
     platform = plain_platform
     task = platform.task(platform.project({"page.txt": "Market\n"}, test_command="grep -q Shop page.txt"))
@@ -83,6 +86,7 @@ NEWER = f"{_SYSTEMS if _SYSTEMS.exists() else sys.executable} -m unittest -q"
 ONE_TEST = "import unittest\n\n\nclass Page(unittest.TestCase):\n    def test_it(self):\n        pass\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [PYTEST, f"{sys.executable} -m unittest -q", NEWER])
 def test_a_project_without_tests_yet_is_not_red(plain_platform: Platform, command: str) -> None:
     platform = plain_platform
@@ -109,6 +113,7 @@ def test_deleting_all_tests_is_refused(plain_platform: Platform, command: str) -
     assert platform.get(Task, task.id).round == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "settings", "files"),
     [
@@ -133,6 +138,7 @@ def test_exit_status_5_is_a_failure_where_a_test_failed_or_another_runner_may_ha
     assert checks_of(platform, task)["tests"].status == "failed"
 
 
+@pytest.mark.slow
 def test_a_base_that_is_still_red_after_the_answer_is_asked_about_again(plain_platform: Platform) -> None:
     platform = plain_platform
     task = platform.task(platform.project({"page.txt": "Market\n"}, test_command="grep -q Shop page.txt"))
@@ -147,6 +153,7 @@ def test_a_base_that_is_still_red_after_the_answer_is_asked_about_again(plain_pl
     assert (asked.state, asked.round, second.question) == ("needs_input", 1, first.question)
 
 
+@pytest.mark.slow
 def test_a_base_that_was_red_for_an_outage_is_tested_again_when_a_person_says_so(
     plain_platform: Platform, tmp_path: Path
 ) -> None:
@@ -168,6 +175,7 @@ def test_a_base_that_was_red_for_an_outage_is_tested_again_when_a_person_says_so
     assert platform.get(Project, project.id).red_base is None
 
 
+@pytest.mark.slow
 def test_a_mended_base_is_told(plain_platform: Platform) -> None:
     platform = plain_platform
     project = platform.project(RED_FILES, test_command=PYTEST)
@@ -181,6 +189,7 @@ def test_a_mended_base_is_told(plain_platform: Platform) -> None:
     assert ['"isRed":true' in event.data for event in told(platform, project)] == [True, False]
 
 
+@pytest.mark.slow
 def test_an_old_flaky_test_is_noted_and_blames_nobody(plain_platform: Platform, tmp_path: Path) -> None:
     platform = plain_platform
     # The first run is that of the first claim, the second repeats it, the third decides, the fourth is the base's.
@@ -198,6 +207,7 @@ def test_an_old_flaky_test_is_noted_and_blames_nobody(plain_platform: Platform, 
     assert (again.flaked_on, again.ran_on) == (1, 3)
 
 
+@pytest.mark.slow
 def test_a_test_that_is_red_in_two_of_three_runs_fails(plain_platform: Platform, tmp_path: Path) -> None:
     platform = plain_platform
     files = {**FILES, "tests/test_page.py": SHOP + flaky(tmp_path / "luck", "13")}
@@ -209,6 +219,7 @@ def test_a_test_that_is_red_in_two_of_three_runs_fails(plain_platform: Platform,
     assert tests.message == f"The tests fail in 2 of 3 runs: {LUCK}."
 
 
+@pytest.mark.slow
 def test_a_step_behind_the_tests_that_fails_is_blamed_although_a_flake_hid_it_at_first(
     plain_platform: Platform, tmp_path: Path
 ) -> None:
@@ -224,6 +235,7 @@ def test_a_step_behind_the_tests_that_fails_is_blamed_although_a_flake_hid_it_at
     assert "2 passed" in (tests.log or "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("red", "status", "message"),
     [
@@ -247,6 +259,7 @@ def test_a_test_that_only_runs_when_others_are_green_is_judged_too(
     assert (tests.status, tests.message) == (status, message)
 
 
+@pytest.mark.slow
 def test_three_red_runs_prove_nothing_even_if_each_has_another_red_test(
     plain_platform: Platform, tmp_path: Path
 ) -> None:
@@ -260,6 +273,7 @@ def test_three_red_runs_prove_nothing_even_if_each_has_another_red_test(
     assert (tests.status, tests.code, tests.message) == ("failed", "tests_failed", "The tests fail: it exited with 1.")
 
 
+@pytest.mark.slow
 def test_failures_in_quarantine_count_for_nothing_until_it_ends(plain_platform: Platform, tmp_path: Path) -> None:
     platform = plain_platform
     files = {**FILES, "tests/test_page.py": SHOP + flaky(tmp_path / "luck", "1567")}
@@ -284,6 +298,7 @@ def test_failures_in_quarantine_count_for_nothing_until_it_ends(plain_platform: 
     assert names == ["test:quarantined", "test:released"]
 
 
+@pytest.mark.slow
 def test_no_more_are_in_quarantine_than_the_project_allows(plain_platform: Platform, tmp_path: Path) -> None:
     platform = plain_platform
     luck = flaky(tmp_path / "luck", "1")
@@ -295,6 +310,7 @@ def test_no_more_are_in_quarantine_than_the_project_allows(plain_platform: Platf
         flaky_tests.quarantine(project.id, LUCK, days=7, reason="a slow clock", by=platform.max)
 
 
+@pytest.mark.slow
 def test_a_train_goes_on_past_failures_in_quarantine_and_uses_what_proofs_know_of_the_base(
     plain_platform: Platform, tmp_path: Path
 ) -> None:
@@ -311,6 +327,7 @@ def test_a_train_goes_on_past_failures_in_quarantine_and_uses_what_proofs_know_o
     assert LUCK in group.problems[0]["detail"]
 
 
+@pytest.mark.slow
 def test_the_base_is_tested_once_for_proofs_and_trains(plain_platform: Platform, tmp_path: Path) -> None:
     platform = plain_platform
     command = f"git -C . rev-parse HEAD >>{tmp_path}/runs; {PYTEST}"
@@ -325,6 +342,7 @@ def test_the_base_is_tested_once_for_proofs_and_trains(plain_platform: Platform,
     assert len(runs) + 1 == len(platform.all(TestedCommit, TestedCommit.project_id == project.id))
 
 
+@pytest.mark.slow
 def test_an_expired_quarantine_is_none(plain_platform: Platform, tmp_path: Path) -> None:
     platform = plain_platform
     files = {**FILES, "tests/test_page.py": SHOP + flaky(tmp_path / "luck", "1")}

@@ -216,6 +216,7 @@ def test_whatever_the_driver_does_to_its_history_its_files_are_pushed(
     assert git("show", "task-1:loose", cwd=repository) == "3"
 
 
+@pytest.mark.slow
 def test_a_checkpoint_whose_objects_the_driver_pruned_is_fetched_again(workspace: Workspace, repository: Path) -> None:
     (workspace.path / "new").write_text("x")
     checkpoint(workspace)
@@ -278,6 +279,7 @@ def test_a_checkpoint_that_the_forge_refuses_is_forgotten(workspace: Workspace, 
     assert parents(repository) == [start]
 
 
+@pytest.mark.slow
 def test_a_branch_that_somebody_else_moved_gets_no_checkpoint_and_the_last_commit_joins_both(
     workspace: Workspace, repository: Path, tmp_path: Path
 ) -> None:

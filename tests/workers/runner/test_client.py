@@ -27,6 +27,7 @@ def test_what_no_database_keeps_is_left_out() -> None:
     }
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.sampled_from(["message", "question"]), st.text(st.characters(codec=None))))
 def test_the_platform_takes_whatever_is_fit(body: dict[str, str]) -> None:
     assert parse_object(json.dumps(fit(body)).encode()) == fit(body)

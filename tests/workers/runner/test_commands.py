@@ -41,6 +41,7 @@ def test_all_output_is_read_whatever_its_size_and_long_lines_are_cut(tmp_path: P
     assert [len(line) for line in lines] == [LONGEST_LINE, 3]
 
 
+@pytest.mark.slow
 def test_a_command_that_takes_too_long_is_killed(tmp_path: Path) -> None:
     with pytest.raises(TimedOut):
         run("sleep 300", tmp_path, timeout_seconds=0.1)

@@ -9,8 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.servers import ROOT
 from tests.workers.runner.runner_platform import eventually, make_repository, running_platform
+
+pytestmark = pytest.mark.slow
 
 STEPS = "Please do this.\n\n```steps\n- write: {path: hello.txt, content: Hi}\n```\n"
 

@@ -74,6 +74,7 @@ def test_names_are_read_in_order(text: str, names: tuple[str, ...]) -> None:
     assert wanted_names(text) == names
 
 
+@pytest.mark.slow
 def test_an_agent_registers_its_drivers_and_later_says_only_what_changed(platform: Platform, start: Start) -> None:
     start("--driver", "auto", PATH="/usr/bin:/bin")
     eventually(lambda: len(platform.heartbeats) > 4, "the agent is there")
@@ -87,6 +88,7 @@ def test_an_agent_registers_its_drivers_and_later_says_only_what_changed(platfor
     assert not any("findings" in body for body in later)
 
 
+@pytest.mark.slow
 def test_an_agent_without_a_driver_that_works_claims_nothing_and_says_why(
     platform: Platform, start: Start, tmp_path: Path
 ) -> None:

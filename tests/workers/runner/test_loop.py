@@ -23,6 +23,8 @@ from tests.workers.runner.runner_platform import (
 )
 from workers.runner.enrolment import VERSION
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_run_is_claimed_done_pushed_and_reported(
     platform: Platform, repository: Path, start: Start, tmp_path: Path

@@ -35,6 +35,7 @@ from workers.sandbox.sandboxes import SandboxMode
 __all__ = ["broken_git"]
 
 
+@pytest.mark.slow
 def test_a_cancelled_run_is_killed_with_all_its_processes(
     platform: Platform, repository: Path, start: Start, tmp_path: Path
 ) -> None:
@@ -51,6 +52,7 @@ def test_a_cancelled_run_is_killed_with_all_its_processes(
     eventually(lambda: not any(psutil.pid_exists(pid) for pid in children), "no child is left")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", ["- sleep: 300", "- ask: Really?"])
 def test_what_only_waits_is_cancelled_too(platform: Platform, repository: Path, start: Start, line: str) -> None:
     run = platform.add_run("run-1", repository, steps(line))
@@ -60,6 +62,7 @@ def test_what_only_waits_is_cancelled_too(platform: Platform, repository: Path, 
     assert ended(run)["outcome"] == "cancelled"
 
 
+@pytest.mark.slow
 def test_a_run_that_is_over_is_dropped_without_a_report(
     platform: Platform, repository: Path, start: Start, tmp_path: Path
 ) -> None:
@@ -77,6 +80,7 @@ def test_a_run_that_is_over_is_dropped_without_a_report(
     assert not any("finish" in call for call in platform.seen)
 
 
+@pytest.mark.slow
 def test_a_drained_agent_finishes_what_it_has_and_exits(
     platform: Platform, repository: Path, start: Start, tmp_path: Path
 ) -> None:
@@ -100,6 +104,7 @@ def test_a_drained_agent_finishes_what_it_has_and_exits(
     assert later.state == "waiting to be claimed"
 
 
+@pytest.mark.slow
 def test_sigterm_ends_an_idle_agent_at_once(platform: Platform, start: Start) -> None:
     process = start()
     eventually(lambda: "POST /runner/claim" in platform.seen, "the agent waits for a run")
@@ -107,6 +112,7 @@ def test_sigterm_ends_an_idle_agent_at_once(platform: Platform, start: Start) ->
     assert process.wait(PATIENCE_SECONDS) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("signals", "drain_seconds", "code"), [(1, "0.2", 0), (2, "300", 1)])
 def test_sigterm_is_a_drain_with_a_bound_and_a_second_one_ends_it(
     platform: Platform, repository: Path, start: Start, tmp_path: Path, signals: int, drain_seconds: str, code: int
@@ -137,6 +143,7 @@ sys.exit(__main__.main())
 """On a busy machine, the thread that ends the process may get no turn before all else has ended."""
 
 
+@pytest.mark.slow
 def test_a_second_signal_is_told_by_the_exit_status_however_the_process_ends(
     platform: Platform, repository: Path, start: Start, tmp_path: Path
 ) -> None:
@@ -172,6 +179,7 @@ sys.exit(__main__.main())
 """A signal that comes just before the main thread waits does not end its wait: its handler is called much later."""
 
 
+@pytest.mark.slow
 def test_signals_are_taken_whatever_the_main_thread_does(platform: Platform, start: Start, tmp_path: Path) -> None:
     process = start(program=("-c", DEAF), AIWORKER_DRAIN_SECONDS="300")
     eventually(lambda: "POST /runner/claim" in platform.seen, "the agent waits for a run")
@@ -183,6 +191,7 @@ def test_signals_are_taken_whatever_the_main_thread_does(platform: Platform, sta
     assert process.wait(PATIENCE_SECONDS) == 1
 
 
+@pytest.mark.slow
 def test_an_agent_that_is_told_to_stop_pushes_unfinished_work_at_once(
     platform: Platform, repository: Path, start: Start
 ) -> None:
@@ -199,6 +208,7 @@ def test_an_agent_that_is_told_to_stop_pushes_unfinished_work_at_once(
     assert run.finish is None
 
 
+@pytest.mark.slow
 def test_a_killed_agents_commands_are_killed_by_the_next_one(
     platform: Platform, repository: Path, start: Start, tmp_path: Path
 ) -> None:
@@ -215,6 +225,7 @@ def test_a_killed_agents_commands_are_killed_by_the_next_one(
     eventually(lambda: list((tmp_path / "agent" / "runs").iterdir()) == [], "its workspace is removed")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("description", "reason"),
     [
@@ -237,18 +248,21 @@ def test_a_run_that_can_not_be_done_fails_plainly(
     assert head(repository) == before
 
 
+@pytest.mark.slow
 def test_a_run_that_takes_too_long_fails(platform: Platform, repository: Path, start: Start) -> None:
     run = platform.add_run("run-1", repository, steps("- sleep: 300"), limits={"maxMinutes": 0.0199999999999998})
     start()
     assert ended(run) == {"outcome": "failed", "summary": "", "reason": "The run took longer than 0.02 minutes."}
 
 
+@pytest.mark.slow
 def test_a_branch_that_is_not_there_fails_the_run(platform: Platform, repository: Path, start: Start) -> None:
     run = platform.add_run("run-1", repository, steps("- say: hi"), branch="gone")
     start()
     assert "gone" in ended(run)["reason"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("verb", "how"), [("push", KILLED), ("clone", KILLED), ("commit-tree", NO_ROOM)])
 def test_a_step_of_git_that_the_machine_ended_is_made_again(
     platform: Platform, repository: Path, start: Start, broken_git: BrokenGit, verb: str, how: str
@@ -261,6 +275,7 @@ def test_a_step_of_git_that_the_machine_ended_is_made_again(
     assert broken_git.left == 0
 
 
+@pytest.mark.slow
 def test_a_machine_that_ends_it_every_time_gives_the_run_back_and_fails_no_task(
     platform: Platform, repository: Path, start: Start, broken_git: BrokenGit
 ) -> None:
@@ -305,6 +320,7 @@ def test_a_command_that_fails_on_a_full_disk_fails_no_task(
     assert "this agent's disk is full" in ended(full)["reason"]
 
 
+@pytest.mark.slow
 def test_a_run_whose_directory_somebody_removes_fails_no_task(
     platform: Platform, repository: Path, start: Start, tmp_path: Path
 ) -> None:
@@ -322,6 +338,7 @@ def test_a_run_whose_directory_somebody_removes_fails_no_task(
     assert "Traceback" not in (tmp_path / "agent.log").read_text()
 
 
+@pytest.mark.slow
 def test_a_run_that_is_dropped_after_its_directory_was_removed_leaves_no_process(
     platform: Platform, repository: Path, start: Start, tmp_path: Path
 ) -> None:

@@ -73,6 +73,7 @@ def hostile(tmp_path: Path) -> Path:
     return clone
 
 
+@pytest.mark.slow
 def test_a_hostile_clone_runs_nothing_and_the_tools_work(tools: ToolSocket, hostile: Path) -> None:
     async def work(session: ClientSession) -> tuple[list[str], tuple[bool, str]]:
         listed = await session.list_tools()
@@ -91,6 +92,7 @@ def test_its_command_line_holds_no_secret(tools: ToolSocket) -> None:
     assert len(server.arguments) == 3
 
 
+@pytest.mark.slow
 def test_it_also_starts_as_a_module(tools: ToolSocket, hostile: Path) -> None:
     command = [sys.executable, "-I", "-m", "workers.runner.mcp_shim", str(tools.path)]
     ended = subprocess.run(command, cwd=hostile, input=b"", capture_output=True, check=False, timeout=PATIENCE_SECONDS)
@@ -98,6 +100,7 @@ def test_it_also_starts_as_a_module(tools: ToolSocket, hostile: Path) -> None:
     assert not (hostile / "imported").exists()
 
 
+@pytest.mark.slow
 def test_failures_are_results_in_words(tools: ToolSocket) -> None:
     async def work(session: ClientSession) -> list[tuple[bool, str]]:
         return [
@@ -114,6 +117,7 @@ def test_failures_are_results_in_words(tools: ToolSocket) -> None:
     assert fine[0]
 
 
+@pytest.mark.slow
 def test_a_socket_that_is_gone_is_a_result_in_words(tools: ToolSocket) -> None:
     async def work(session: ClientSession) -> tuple[bool, str]:
         assert (await call(session, "get_task"))[0]
@@ -125,6 +129,7 @@ def test_a_socket_that_is_gone_is_a_result_in_words(tools: ToolSocket) -> None:
     assert text.startswith("The platform could not be reached (")
 
 
+@pytest.mark.slow
 def test_calls_run_at_the_same_time(tools: ToolSocket, desk: DeskOfTest) -> None:
     async def work(session: ClientSession) -> tuple[bool, str]:
         async with anyio.create_task_group() as group:
@@ -138,6 +143,7 @@ def test_calls_run_at_the_same_time(tools: ToolSocket, desk: DeskOfTest) -> None
     assert with_client(tools, work) == (True, "get_task: {}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [0, 500_000], ids=["short", "longer than what fits into the socket"])
 def test_more_calls_than_it_takes_are_refused(tools: ToolSocket, desk: DeskOfTest, size: int) -> None:
     """A call that is refused before all of it was sent, too."""
@@ -154,6 +160,7 @@ def test_more_calls_than_it_takes_are_refused(tools: ToolSocket, desk: DeskOfTes
     assert with_client(tools, work) == (False, "Too many calls at once. Wait for their results.")
 
 
+@pytest.mark.slow
 def test_a_cancelled_call_is_abandoned_and_the_session_goes_on(tools: ToolSocket, desk: DeskOfTest) -> None:
     async def work(session: ClientSession) -> tuple[bool, str]:
         async with anyio.create_task_group() as group:
@@ -166,6 +173,7 @@ def test_a_cancelled_call_is_abandoned_and_the_session_goes_on(tools: ToolSocket
     assert with_client(tools, work) == (True, "get_task: {}")
 
 
+@pytest.mark.slow
 def test_a_client_that_asked_for_progress_gets_signs_of_life(
     tools: ToolSocket, desk: DeskOfTest, tmp_path: Path
 ) -> None:
@@ -194,6 +202,7 @@ def test_a_client_that_asked_for_progress_gets_signs_of_life(
     assert seen == sorted(set(seen))
 
 
+@pytest.mark.slow
 def test_an_interrupt_does_not_end_it_and_the_end_of_its_input_does(tools: ToolSocket) -> None:
     server = tools.server
     process = subprocess.Popen(

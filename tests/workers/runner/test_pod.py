@@ -15,6 +15,8 @@ import pytest
 from tests.patience import PATIENCE_SECONDS
 from tests.workers.runner.runner_platform import Platform, eventually, make_repository
 
+pytestmark = pytest.mark.slow
+
 TOKEN = "agent-token-of-the-pod"
 
 

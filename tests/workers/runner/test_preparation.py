@@ -67,6 +67,7 @@ def only_templates_are_left(workspace: Workspace) -> bool:
     return [path.name for path in root_of(workspace.directory.parent).iterdir()] == [templates]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workspace", [SandboxMode.AUTO, SandboxMode.OFF], indirect=True)
 def test_a_driver_finds_databases_and_what_the_setup_made(workspace: Workspace) -> None:
     needs_installed(*ServiceKind)
@@ -90,6 +91,7 @@ def test_a_driver_finds_databases_and_what_the_setup_made(workspace: Workspace) 
     assert only_templates_are_left(workspace)
 
 
+@pytest.mark.slow
 def test_databases_are_no_way_out_of_the_sandbox(confining: SandboxFinding, workspace: Workspace) -> None:
     needs_installed(*ServiceKind)
     # Where an open network would be this machine's own, there are no walls around it.
@@ -176,6 +178,7 @@ time.sleep(600)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [ServiceKind.POSTGRESQL, ServiceKind.REDIS])
 def test_databases_of_a_killed_runner_are_gone_after_its_restart(tmp_path: Path, kind: ServiceKind) -> None:
     needs_installed(kind)
@@ -207,6 +210,7 @@ def test_a_runner_redis_is_closed_without_its_password(workspace: Workspace) -> 
         prepared.close()
 
 
+@pytest.mark.slow
 def test_an_agents_run_is_set_up_and_its_databases_end_with_it(
     platform: Platform, repository: Path, start: Start, tmp_path: Path
 ) -> None:
@@ -226,6 +230,7 @@ def test_an_agents_run_is_set_up_and_its_databases_end_with_it(
     remove_databases(tmp_path / "agent" / "runs")
 
 
+@pytest.mark.slow
 def test_an_agent_works_on_after_a_failing_setup(platform: Platform, repository: Path, start: Start) -> None:
     run = platform.add_run("run-1", repository, steps("- say: Mended it"), setupCommand="echo no package; exit 3")
     start()

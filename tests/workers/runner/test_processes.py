@@ -48,6 +48,7 @@ def test_a_line_of_16_mib_is_handed_on_and_a_longer_one_is_cut(tmp_path: Path) -
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_flood_is_read_to_its_end_without_growing(tmp_path: Path) -> None:
     line = "x" * 99
     process = begin(f"yes {line} | head -n 1000000; echo done", tmp_path)

@@ -154,6 +154,7 @@ def test_code_under_review_can_not_write_the_programs_output(reviews: Reviews, t
     assert NOT_GIVEN in run.log
 
 
+@pytest.mark.slow
 def test_the_setup_command_is_left_out_as_the_commit_could_change_what_the_reviewer_sees(reviews: Reviews) -> None:
     reviews.commit(setup="git config diff.external true; git update-ref refs/remotes/origin/main HEAD")
     run = reviews.execute(

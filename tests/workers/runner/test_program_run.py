@@ -59,6 +59,7 @@ def test_no_secret_of_the_run_is_in_its_environment_arguments_or_home(fake: Fake
     assert {line.partition("=")[0] for line in fake.show("environ").splitlines()} >= {"HOME", "PATH", "LANG"}
 
 
+@pytest.mark.slow
 def test_a_kept_session_is_resumed_by_another_agent_with_only_what_is_new(fake: Fake) -> None:
     fake.execute(fake.add("session s-1; echo secret-plan > $HOME/.fake/memory; echo no > $HOME/other; end true one"))
     assert fake.execute(fake.add("session s-1; cp $HOME/.fake/memory memory; ls $HOME > listed; end true two"))
@@ -68,6 +69,7 @@ def test_a_kept_session_is_resumed_by_another_agent_with_only_what_is_new(fake: 
     assert fake.show("listed") == ""
 
 
+@pytest.mark.slow
 def test_a_session_that_the_program_refuses_is_followed_by_a_new_one(fake: Fake) -> None:
     fake.execute(fake.add("session s-1; end true one"))
     run = fake.add(
@@ -81,6 +83,7 @@ def test_a_session_that_the_program_refuses_is_followed_by_a_new_one(fake: Fake)
     assert "The session can't be resumed" in run.log
 
 
+@pytest.mark.slow
 def test_a_session_that_is_too_large_for_its_model_is_followed_by_a_new_one(fake: Fake) -> None:
     fake.execute(fake.add("session s-1; end true one"))
     run = fake.add("session s-2; [ -z $RESUME ] || { end false '400 prompt is too long'; exit 1; }; end true two")
@@ -143,6 +146,7 @@ def test_a_provider_that_refuses_fails_the_task_only_if_it_lasts(fake: Fake, tex
     assert fake.show("half") == "some"
 
 
+@pytest.mark.slow
 def test_an_open_question_ends_the_run_as_waiting_and_its_answer_resumes_the_session(
     fake: Fake, platform: Platform
 ) -> None:
@@ -165,6 +169,7 @@ def test_an_open_question_ends_the_run_as_waiting_and_its_answer_resumes_the_ses
     assert git("log", "-1", "--format=%s", "task-1", cwd=fake.repository) == "Do it"
 
 
+@pytest.mark.slow
 def test_a_session_that_is_too_large_is_dropped_and_the_run_still_waits(fake: Fake, platform: Platform) -> None:
     fake.execute(fake.add("session s-1; end true one"))
     run = fake.add("session s-1; head -c 20000000 /dev/urandom > $HOME/.fake/log; echo x > x; end true two")

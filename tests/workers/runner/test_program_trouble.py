@@ -90,6 +90,7 @@ class PatientUntil(Patience):
 HANG = "sleep 300 & note $!; setsid sleep 300 & note $!; while :; do sleep 0.05; done"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trap", ["", "trap '' INT TERM;"])
 def test_a_program_that_hangs_is_stopped_resumed_and_then_given_back(trouble: Trouble, trap: str) -> None:
     patience = PatientUntil(lambda: trouble.reads("half") == f"{len(trouble.driver.works)}\n")
@@ -100,6 +101,7 @@ def test_a_program_that_hangs_is_stopped_resumed_and_then_given_back(trouble: Tr
     assert [work.resume for work in trouble.driver.works] == [None, "s"]
 
 
+@pytest.mark.slow
 def test_a_program_that_says_nothing_at_all_is_given_back(trouble: Trouble) -> None:
     patience = PatientUntil(lambda: len(trouble.noted) >= 3)
     report, _ = trouble.execute(HANG, patience)
@@ -107,6 +109,7 @@ def test_a_program_that_says_nothing_at_all_is_given_back(trouble: Trouble) -> N
     assert "said nothing" in report["reason"]
 
 
+@pytest.mark.slow
 def test_a_program_that_stays_after_its_work_is_ended_and_its_work_counts(trouble: Trouble) -> None:
     report, _ = trouble.execute(f"session s; echo x > x; end true 'All done'; {HANG}", Patience(linger=1))
     assert (report["outcome"], report["summary"]) == ("completed", "All done")
@@ -134,6 +137,7 @@ def test_a_line_in_brackets_is_shown_and_a_list_is_not(trouble: Trouble) -> None
     assert [line.strip() in shown for line in printed] == [True, False, False, True]
 
 
+@pytest.mark.slow
 def test_a_flood_is_bounded_in_memory_and_in_the_transcript(trouble: Trouble) -> None:
     """100 MB of texts, faster than the platform takes them."""
     x = "x" * 1000
@@ -251,6 +255,7 @@ def test_a_program_that_is_removed_while_it_works_gives_the_task_back(trouble: T
     assert trouble.show("x") == "x"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("why", "reported"), [(Why.CANCELLED, True), (Why.LIMIT, True), (Why.SHUTDOWN, False)])
 def test_however_it_is_ended_its_work_and_session_are_kept(trouble: Trouble, why: Why, reported: bool) -> None:
     begun, run = trouble.begin(f"trap '' INT TERM; session s; text hi; echo x > x; text there; {HANG}")

@@ -11,6 +11,7 @@ from tests.workers.runner.real_runs import asks_and_goes_on_elsewhere, gives_a_v
 from tests.workers.runner.runner_platform import Platform
 
 
+@pytest.mark.slow
 def test_a_question_ends_the_run_and_the_answer_goes_on_in_the_same_session_elsewhere(
     platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

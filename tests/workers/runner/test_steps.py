@@ -136,12 +136,14 @@ def said_of(text: str, round_number: int | None = None) -> list[Step] | str:
         return str(error)
 
 
+@pytest.mark.slow
 @given(st.one_of(st.text(), st.text("-:{}[]&*!|>'\"#%@`\n say write path"), st.builds(repr, yaml_like)))
 def test_any_text_gives_steps_or_a_step_error(text: str) -> None:
     assert said_of(text)
     assert said_of(text, 1)
 
 
+@pytest.mark.slow
 @given(st.sampled_from(["write", "append", "replace", "delete", "run", "say", "ask", "sleep", "fail"]), yaml_like)
 def test_any_value_behind_a_step_gives_a_step_or_an_error_with_its_number(kind: str, value: object) -> None:
     result = said_of("- " + repr({kind: value}))

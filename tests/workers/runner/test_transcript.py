@@ -68,6 +68,7 @@ def test_a_result_says_how_long_its_call_took(tmp_path: Path) -> None:
     assert took == {"quick": 250, "slow": 60_000}
 
 
+@pytest.mark.slow
 def test_calls_that_never_end_fill_no_memory(tmp_path: Path) -> None:
     reader = CodexReader()
     changed = ChangedFiles(tmp_path, lambda _name: "")
@@ -148,6 +149,7 @@ def test_a_tools_input_is_bounded(tmp_path: Path) -> None:
 ANY_KEY = st.text(st.characters(codec=None), max_size=5)
 
 
+@pytest.mark.slow
 @given(st.dictionaries(ANY_KEY, st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.binary(max_size=3),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(ANY_KEY, inner, max_size=3),
@@ -228,6 +230,7 @@ def alternating(side: str, count: int) -> str:
     return "".join(f"common {number % 50}\n{side} {number}\n" for number in range(count // 2))
 
 
+@pytest.mark.slow
 def test_texts_that_take_long_to_compare_delay_a_run_little(tmp_path: Path) -> None:
     edits = [{"oldText": alternating("old", 2000), "newText": alternating("new", 2000)}] * 40
     (tmp_path / "a").write_text(alternating("new", 20_000))

@@ -178,6 +178,7 @@ def test_nothing_changed_is_no_commit(tmp_path: Path, repository: Path) -> None:
     assert workspace.push() == head(repository)
 
 
+@pytest.mark.slow
 def test_a_filter_of_the_clone_may_say_a_lot(tmp_path: Path, repository: Path) -> None:
     workspace = a_workspace(tmp_path / "run", repository)
     workspace.clone()

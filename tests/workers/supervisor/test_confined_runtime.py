@@ -363,6 +363,7 @@ def test_a_crashed_app_comes_back_in_its_sandbox(supervisor: Supervisor, space: 
     until(lambda: get_unless_cut(url) == (200, "v1"), what="its answer")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("confining")
 def test_a_killed_supervisor_leaves_no_sandbox(tmp_path: Path, repository: Repository) -> None:
     app = App(SPACE, "task-1")
@@ -380,6 +381,7 @@ def test_a_killed_supervisor_leaves_no_sandbox(tmp_path: Path, repository: Repos
     assert not [path for path in (tmp_path / "runtime" / "sandboxes").rglob("*") if not path.is_dir()]
 
 
+@pytest.mark.slow
 def test_a_stopped_app_leaves_no_sandbox(supervisor: Supervisor, space: Space, repository: Repository) -> None:
     app = App(space, "task-1")
     before = set(psutil.Process(supervisor.process.pid).children(recursive=True))

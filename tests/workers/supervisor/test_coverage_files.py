@@ -176,6 +176,7 @@ REFUSED: dict[str, tuple[Callable[[Run], None], str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_cannot_be_trusted_is_refused(run: Run, case: str) -> None:
     make, problem = REFUSED[case]
@@ -196,6 +197,7 @@ def test_without_a_report_of_this_run_there_is_none(run: Run) -> None:
     assert run.read() is None
 
 
+@pytest.mark.slow
 def test_the_result_of_a_check_holds_the_coverage_also_after_a_restart(tmp_path: Path) -> None:
     repository = Repository(tmp_path / "repository")
     files = {"page.py": "1\n2\n3\n4\n", "report": lcov("page.py")}

@@ -7,10 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import psutil
+import pytest
 
 from common.values.app import MACHINE, App, AppPhase, AppState, Space
 from tests.providers.runtime_contract import settled, until
 from tests.providers.runtime_supervisor import Repository, get_unless_cut, supervised
+
+pytestmark = pytest.mark.slow
 
 APP = App(Space("shop-0000beef", "project-1"), "staging")
 

@@ -57,6 +57,7 @@ def test_a_check_that_hides_what_it_fills_the_disk_with_fails(
     assert not list(supervisor.directory.glob("checks/*/*/code"))
 
 
+@pytest.mark.slow
 def test_a_version_that_fills_the_disk_fails(supervisor: Supervisor, repository: Repository) -> None:
     app = App(SPACE, "task-1")
     version = repository.web_app("fat", start_command=FILL.format("large"))

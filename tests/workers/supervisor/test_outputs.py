@@ -152,6 +152,7 @@ def test_an_output_in_which_nothing_waits_is_settled() -> None:
     asyncio.run(settle())
 
 
+@pytest.mark.slow
 def test_the_log_of_a_check_is_whole_at_its_end_however_slowly_output_is_copied(tmp_path: Path) -> None:
     repository = Repository(tmp_path / "repository")
     version = repository.version("x", repository.commit(README="hello"))

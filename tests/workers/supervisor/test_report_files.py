@@ -284,6 +284,7 @@ describe("page", () => {
 """
 
 
+@pytest.mark.slow
 def test_the_report_of_nodes_runner_is_found_by_itself(tmp_path: Path) -> None:
     repository = Repository(tmp_path / "repository")
     package = '{"type": "module", "scripts": {"test": "node --test"}}'
@@ -336,6 +337,7 @@ class Retried(unittest.TestCase):
 """
 
 
+@pytest.mark.slow
 def test_the_report_of_unittest_is_found_by_itself(tmp_path: Path) -> None:
     """Also where a folder of PYTHONPATH has a sitecustomize of its own, which is loaded as well."""
     repository = Repository(tmp_path / "repository")

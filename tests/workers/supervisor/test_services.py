@@ -23,6 +23,8 @@ from tests.providers.runtime_supervisor import RUN_WEB_APP, Repository, Supervis
 from tests.workers.needs.clients import MARIADB, POSTGRESQL, REDIS, mariadb, needs_installed, redis, sql
 from workers.needs.databases import CONFINED_TEMPLATES, TEMPLATES, root_of
 
+pytestmark = pytest.mark.slow
+
 SPACE = Space("shop-0000beef", "project-1")
 APP = App(SPACE, "task-1")
 HOST = "workers.needs.host"

@@ -17,6 +17,8 @@ from tests.processes import lives
 from tests.providers.runtime_contract import check_of, finished, settled, until
 from tests.providers.runtime_supervisor import RUN_WEB_APP, Repository, get, get_unless_cut, supervised
 
+pytestmark = pytest.mark.slow
+
 SPACE = Space("shop-0000beef", "project-1")
 APP = App(SPACE, "task-1")
 

@@ -23,6 +23,8 @@ from tests.workers.runner.drivers.tools_stand_in import RunTools
 from workers.runner.drivers.program import Ending, Work
 from workers.runner.drivers.programs import PROGRAM_DRIVERS
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("evil", "aiworker")
 """Its servers of tools: one of its own, and one with the name of the platform's."""
 

@@ -16,6 +16,8 @@ from tests.workers.runner.drivers.cli_runs import (
 )
 from workers.runner.drivers.program import Ending
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _installed_ones(monkeypatch: pytest.MonkeyPatch) -> None:

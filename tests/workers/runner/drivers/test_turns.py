@@ -38,6 +38,7 @@ def _installed_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIWORKER_AGENT_DRIVERS_DIR", str(INSTALLED))
 
 
+@pytest.mark.slow
 def test_claudes_own_question_reaches_people_and_gets_their_answer(tmp_path: Path) -> None:
     driver = PROGRAM_DRIVERS["claude"]()
     executable, workspace = usable_program(driver), repository(tmp_path / "one")
@@ -65,6 +66,7 @@ def test_claudes_own_question_reaches_people_and_gets_their_answer(tmp_path: Pat
     assert "Blue, please" in result.text
 
 
+@pytest.mark.slow
 def test_qwen_code_is_offered_the_platforms_question_tool_and_not_its_own(tmp_path: Path) -> None:
     driver = PROGRAM_DRIVERS["qwen"]()
     executable, workspace = usable_program(driver), repository(tmp_path / "one")
@@ -82,6 +84,7 @@ def test_qwen_code_is_offered_the_platforms_question_tool_and_not_its_own(tmp_pa
     assert len(model.requests) == len(steps)
 
 
+@pytest.mark.slow
 def test_gemini_cli_can_enter_no_plan_mode_in_which_nothing_is_changed(tmp_path: Path) -> None:
     driver, cli = PROGRAM_DRIVERS["gemini"](), DIALECTS["gemini"]
     executable, workspace = usable_program(driver), repository(tmp_path / "one")
@@ -137,6 +140,7 @@ def _in_the_middle(name: str, tmp_path: Path, order: str) -> tuple[Ran, ModelSer
         return run_program(driver, work, on_event=send), model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["claude", "qwen"])
 def test_a_message_in_the_middle_reaches_the_model(name: str, tmp_path: Path) -> None:
     ran, model = _in_the_middle(name, tmp_path, "message")
@@ -147,6 +151,7 @@ def test_a_message_in_the_middle_reaches_the_model(name: str, tmp_path: Path) ->
     assert any("went on" in result.text for result in ran.results)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["claude", "qwen"])
 def test_an_interruption_ends_the_turn_and_what_it_runs(name: str, tmp_path: Path) -> None:
     ran, _ = _in_the_middle(name, tmp_path, "interrupt")
@@ -156,6 +161,7 @@ def test_an_interruption_ends_the_turn_and_what_it_runs(name: str, tmp_path: Pat
     assert not any("went on" in result.text for result in ran.results)
 
 
+@pytest.mark.slow
 def test_sessions_that_opencode_can_not_read_do_not_keep_it_from_a_new_one(tmp_path: Path) -> None:
     """They are of a newer version of it, for example, or were kept in the middle of a write."""
     driver = PROGRAM_DRIVERS["opencode"]()
