@@ -71,6 +71,8 @@ def test_files_in_memory_are_bounded_by_counting(without_groups: None, starter: 
 
 def test_files_in_memory_of_a_sandbox_inside_are_bounded_by_counting(without_groups: None, starter: Starter) -> None:
     inside = ("bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--tmpfs", "/tmp")
+    # The checkout may lie below /tmp, which is empty inside.
+    inside += ("--ro-bind", sys.prefix, sys.prefix)
 
     ended = starter.run(*inside, sys.executable, "-I", "-c", KEEP, "/tmp/kept", walls=starter.walls(bounds=MEMORY))
 
