@@ -171,6 +171,7 @@ def test_where_the_test_cannot_be_left_out_a_person_is_asked_unless_it_is_green_
 IN_A_PROGRAM = f"""{sys.executable} -c "import sys, pytest; sys.exit(pytest.main(['-q', *sys.argv[1:]]))\""""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("runner", "is_left_out"), [(PYTEST, True), (IN_A_PROGRAM, False)])
 def test_what_follows_a_call_that_has_no_other_test_is_run(
     plain_platform: Platform, tmp_path: Path, runner: str, is_left_out: bool
