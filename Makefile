@@ -30,14 +30,15 @@ up: ## Install what is missing and start the whole platform in the foreground
 	@exec $(BIN)/aiworker up $(ARGS)
 
 test: ## Check style, types and architecture, and run the quick tests: at most 10 minutes
-	@$(MAKE) --no-print-directory test-all ARGS='-m "not slow" $(ARGS)'
+test-all: ## The same with every test
 
+test: tier := -m 'not slow'
 # One collection first, so that not all workers of pytest-xdist rewrite the assertions of the same files.
-test-all: ## The same with every test: at most 30 minutes
+test test-all:
 	@.ci/venv requirements-dev.lock
 	@.ci/packages & packages=$$!; .ci/check; checked=$$?; wait $$packages && exit $$checked
 	@$(BIN)/python -m pytest --collect-only -qq >/dev/null || true
-	@exec $(BIN)/python -m pytest -n 6 --dist loadscope $(ARGS)
+	@exec $(BIN)/python -m pytest -n 6 --dist loadscope $(tier) $(ARGS)
 
 test-real: ## Run the contracts and a whole story on real servers: GITEA_URL=… GITEA_TOKEN=…, KUBECONFIG=…, or both
 	@.ci/venv requirements-dev.lock
