@@ -128,22 +128,3 @@ def test_a_queue_that_nobody_reads_is_rung_no_fuller(client: redis.Redis, monkey
     assert rows.sweep_jobs() == 5
     wait_until("the jobs to be rung", lambda: len(rung(jobs.WATCH_REPOSITORY.queue)) == 4)
     assert rung(jobs.SCHEDULE_TASKS.queue) == [quick]
-
-
-def test_a_job_that_a_worker_holds_is_not_rung(client: redis.Redis) -> None:
-    @transactional
-    def rung_by_a_sweep(tx: Transaction) -> list[tuple[float, str, str]]:
-        tx.queue.ring_due()
-        return list(tx.queue._announcement.rings)
-
-    job_id = _enqueue()
-    assert rows.claim_job(job_id) is not None
-    assert rung_by_a_sweep() == []
-
-    @transactional
-    def rung_before_the_lease_ends(tx: Transaction) -> list[tuple[float, str, str]]:
-        _end_lease(job_id, in_seconds=3)
-        return rung_by_a_sweep()
-
-    ((seconds, _kind, rung),) = rung_before_the_lease_ends()
-    assert (rung, 0 < seconds < 4) == (job_id, True)

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import ctypes
-import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from billiard.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import OperationalError
 
 from common import commit_groups, database
 from common.errors import Busy, NotFound
 from common.events import TaskCreated
-from common.models import EventRow, Feed
+from common.models import EventRow
 from common.transaction import Transaction, snapshot, transactional
-from tests.databases import sqlite_url
 from tests.e2e.instance import wait_until
 from tests.patience import PATIENCE_SECONDS
 
@@ -82,20 +78,6 @@ def test_what_comes_meanwhile_is_committed_with_the_first(start: Start) -> None:
     assert _names() == [(1, "a"), (2, "b"), (3, "c")]
 
 
-def test_only_what_is_for_the_same_database_joins(
-    start: Start, use_database: Callable[[str], None], sqlite_template: Path, tmp_path: Path
-) -> None:
-    first = _first(start)
-    group = commit_groups._joinable
-    use_database(sqlite_url(Path(shutil.copy(sqlite_template, tmp_path / "another.db"))))
-    other = start(lambda: _record("b"))
-    wait_until("the other is done", lambda: _size() == 2 or commit_groups._joinable is not group)
-    _commit()
-
-    assert (first.result(PATIENCE_SECONDS), other.result(PATIENCE_SECONDS)) == ("a", "b")
-    assert _names() == [(1, "b")]
-
-
 def test_one_that_raises_undoes_its_own_writes_alone(start: Start) -> None:
     first = _first(start)
 
@@ -114,20 +96,6 @@ def test_one_that_raises_undoes_its_own_writes_alone(start: Start) -> None:
     with pytest.raises(NotFound):
         failing.result(PATIENCE_SECONDS)
     assert _names() == [(1, "a"), (2, "c")]
-
-
-def test_a_violated_constraint_undoes_its_own_writes_alone(start: Start) -> None:
-    first = _first(start)
-    doubled = start(
-        lambda: _record("b", lambda tx: (tx.add(Feed(id="q")), tx.session.expunge_all(), tx.add(Feed(id="q"))))
-    )
-    wait_until("the second is done", lambda: _size() == 2)
-    _commit()
-
-    assert first.result(PATIENCE_SECONDS) == "a"
-    with pytest.raises(IntegrityError):
-        doubled.result(PATIENCE_SECONDS)
-    assert _names() == [(1, "a")]
 
 
 def test_if_sqlite_ends_the_transaction_nobody_hears_of_success(start: Start) -> None:
@@ -151,22 +119,6 @@ def test_if_sqlite_ends_the_transaction_nobody_hears_of_success(start: Start) ->
     assert _names() == [(1, "c")]
 
 
-def test_one_that_was_interrupted_ends_the_waiting_of_the_others(start: Start) -> None:
-    first = _first(start)
-
-    def interrupt(_tx: Transaction) -> None:
-        raise KeyboardInterrupt
-
-    second = start(lambda: _record("b", interrupt))
-
-    with pytest.raises(KeyboardInterrupt):
-        second.result(PATIENCE_SECONDS)
-    assert not first.done()
-    _commit()
-    assert first.result(PATIENCE_SECONDS) == "a"
-    assert _names() == [(1, "a")]
-
-
 def test_who_finds_a_group_full_writes_after_it(
     use_database: Callable[[str], None], sqlite_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -182,25 +134,6 @@ def test_who_finds_a_group_full_writes_after_it(
             return _record(name)
 
         assert list(threads.map(write, names)) == names
-
-
-def test_one_that_is_interrupted_while_it_waits_for_the_lock_does_not_keep_it(start: Start) -> None:
-    """The exception is raised when the thread runs again, which is when it has the lock."""
-    threads: list[int] = []
-
-    def write() -> None:
-        threads.append(threading.get_ident())
-        _record("a")
-
-    with database.sqlite_write_lock:
-        waiting = start(write)
-        wait_until("it to wait", lambda: commit_groups.waiting == set(threads) != set())
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(threads[0]), ctypes.py_object(SoftTimeLimitExceeded))
-    with pytest.raises(SoftTimeLimitExceeded):
-        waiting.result(PATIENCE_SECONDS)
-    _commit()
-
-    assert start(lambda: _record("b")).result(PATIENCE_SECONDS) == "b"
 
 
 def test_the_end_of_one_jobs_time_is_not_the_others(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:

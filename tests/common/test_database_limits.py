@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,11 +15,9 @@ from sqlalchemy.exc import OperationalError
 from common import database, mariadb_connection
 from common.errors import Busy
 from common.models.journal import Mark
-from common.services.health import portable_rows
 from common.services.jobs import set_mark
 from common.transaction import Transaction, snapshot, transactional
 from tests.patience import PATIENCE_SECONDS
-from tests.providers.runtime_contract import until
 from tests.servers import MariaDB, mariadb_server
 
 
@@ -41,22 +39,6 @@ def server(tmp_path: Path) -> Iterator[MariaDB]:
 @transactional
 def _write(tx: Transaction) -> None:
     tx.now()
-
-
-def test_an_account_without_a_free_connection_is_busy(use_database: Callable[[str], None], server: MariaDB) -> None:
-    use_database(server.new_database().replace("aiw:pw", "few:pw"))
-    held = [
-        pymysql.connect(host="127.0.0.1", port=server.port, user="few", password="pw", ssl_disabled=True)
-        for _ in range(2)
-    ]
-
-    with pytest.raises(Busy, match="can't be reached"), snapshot() as read:
-        read.now()
-    with pytest.raises(Busy, match="can't be reached"):
-        _write()
-
-    for connection in held:
-        connection.close()
 
 
 def test_a_statement_that_the_server_ends_is_busy(
@@ -99,51 +81,6 @@ def test_a_transaction_that_goes_on_with_nothing_holds_nobody_up_for_long(
         assert read.all(select(Mark.value).where(Mark.name == "kept")) == [{"by": "the one that stops"}]
 
 
-@pytest.mark.slow
-def test_a_backup_and_a_restore_over_a_slow_link_are_not_ended_by_limits(
-    use_database: Callable[[str], None], mariadb_database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(mariadb_connection, "MOST_IDLE_SECONDS", 1)
-    of_server = "net_write_timeout=2, wait_timeout=2"
-    begin = mariadb_connection.session_settings(database.ROW_WAIT_SECONDS)
-    monkeypatch.setattr(mariadb_connection, "session_settings", lambda _seconds: f"{begin}, {of_server}")
-    use_database(mariadb_database_url)
-    names = [f"kept {number}" for number in range(5)]
-    for name in names:
-        transactional(set_mark)(name, {"large": "x" * (portable_rows.PART_BYTES + 1)})
-
-    def slowly(parts: Iterable[portable_rows.TablePart]) -> Iterator[portable_rows.TablePart]:
-        for number, part in enumerate(parts):
-            yield part
-            if number == 0:
-                _have_the_limits_reached()
-
-    with portable_rows.reading_at_one_moment(lambda: None) as parts_of:
-        parts = [*slowly(parts_of("marks")), *parts_of("users")]
-    assert portable_rows.put_rows(slowly(parts)) == sum(len(part.rows) for part in parts)
-    with snapshot() as read:
-        assert set(names) <= set(read.all(select(Mark.name)))
-
-
-def _have_the_limits_reached() -> None:
-    """Returns when connections that begin now have been ended by them: idle, idle in a transaction, and not read."""
-    reads = database.engine(reads=True)
-    with (
-        reads.connect() as idle,
-        database.engine().connect() as in_transaction,
-        reads.connect() as not_read,
-        reads.connect() as looking,
-    ):
-        twins = (idle, in_transaction, not_read)
-        numbers = [one.execute(text("SELECT CONNECTION_ID() FROM alembic_version")).scalar_one() for one in twins]
-        not_read.execution_options(yield_per=1).execute(select(Mark))
-        looking.exec_driver_sql("SET wait_timeout=3600")
-        its = text("SELECT COUNT(*) FROM information_schema.processlist WHERE id IN :ids").bindparams(ids=numbers)
-        until(lambda: looking.execute(its).scalar_one() == 0, what="the end of the three")
-        for one in (*twins, looking):
-            one.invalidate()
-
-
 @pytest.mark.parametrize(
     ("code", "words"),
     [
@@ -156,7 +93,3 @@ def _have_the_limits_reached() -> None:
 def test_other_limits_of_a_server_are_busy(code: int, words: str) -> None:
     with pytest.raises(Busy, match=words):
         database.raise_busy(OperationalError("SELECT 1", {}, pymysql.err.OperationalError(code, "not now")))
-
-
-def test_a_packet_that_is_too_large_is_a_bug() -> None:
-    database.raise_busy(OperationalError("SELECT 1", {}, pymysql.err.OperationalError(1153, "packet too large")))

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import cast
 
 import pytest
 from sqlalchemy import Connection
 
 from common import feed, jobs, transaction
 from common.announcer import announcer
-from common.database import is_sqlite
 from common.errors import CommitUnknown
-from common.names import new_id
 from common.services import jobs as rows
-from common.settings import settings
 from common.transaction import Transaction, transactional
 from tests.e2e.instance import wait_until
 from tests.patience import PATIENCE_SECONDS
 from tests.rings import rung
-from tests.servers import ROOT
 
 Before = Callable[[Callable[[], None]], None]
 
@@ -79,15 +70,6 @@ def test_a_claim_waits_for_the_commit(before_commit: Before, another_thread: Thr
     assert _rung() == [job_id], "it is sent once"
 
 
-def test_the_message_of_a_job_that_is_sent_with_the_next_statement(before_commit: Before) -> None:
-    @transactional
-    def enqueue(tx: Transaction) -> None:
-        tx.enqueue_with_next(jobs.SCHEDULE_TASKS, "platform", project_id=None)
-
-    before_commit(lambda: wait_until("the message", lambda: len(_rung()) == 1))
-    enqueue()
-
-
 def test_the_message_of_what_is_never_committed_finds_nothing(before_commit: Before) -> None:
     def lose() -> None:
         wait_until("the message", lambda: len(_rung()) == 1)
@@ -115,44 +97,3 @@ def test_while_others_write_it_leaves_after_the_commit(before_commit: Before) ->
         transaction._writing.discard(0)
     assert announcer().flush(PATIENCE_SECONDS)
     assert (sent, _rung()) == ([[]], [job_id])
-
-
-def test_a_message_with_a_delay_leaves_after_the_commit(before_commit: Before) -> None:
-    @transactional
-    def enqueue_later(tx: Transaction) -> str:
-        return tx.enqueue(jobs.RELEASE_RUN, new_id(), project_id=None, after_seconds=0.2)
-
-    def look() -> None:
-        assert announcer().flush(PATIENCE_SECONDS)
-        assert announcer()._later == []
-
-    before_commit(look)
-    job_id = enqueue_later()
-    wait_until("the message", lambda: rung(jobs.RELEASE_RUN.queue) == [job_id])
-
-
-_IN_GREENLETS = """
-from gevent import monkey
-
-monkey.patch_all()
-from common import jobs
-from common.announcer import announcer
-from common.transaction import transactional
-from tests.patience import PATIENCE_SECONDS
-
-transactional(lambda tx: tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None))()
-assert announcer().flush(PATIENCE_SECONDS)
-"""
-
-
-@pytest.mark.slow
-def test_a_commit_that_holds_all_greenlets_is_not_preceded_by_a_message(on_database: str) -> None:
-    """It could not be sent before the commit, and after it only once the request has given way."""
-    feed.client(timeout=60).flushall()
-
-    subprocess.run([sys.executable, "-c", _IN_GREENLETS], check=True, timeout=PATIENCE_SECONDS, cwd=ROOT)
-
-    (text,) = cast("list[str]", feed.client(timeout=60).lrange(f"{settings().instance}:quick", 0, -1))
-    (job_id, *says_early), _kwargs, _embed = json.loads(base64.b64decode(json.loads(text)["body"]))
-    assert says_early == ([] if is_sqlite() else [True])
-    assert rows.claim_job(job_id, before_commit=bool(says_early)) is not None

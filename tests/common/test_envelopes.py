@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import subprocess
 
@@ -21,10 +20,6 @@ STATEMENT = {"_type": STATEMENT_TYPE, "title": "Häuser \ud800", "cost": 0.25}
 
 def test_what_was_signed_is_read_with_the_public_key() -> None:
     assert open_envelope(sign(STATEMENT, SEED), KEYS) == STATEMENT
-
-
-def test_the_same_statement_is_signed_the_same_way() -> None:
-    assert sign(STATEMENT, SEED) == sign(dict(reversed(STATEMENT.items())), SEED)
 
 
 def test_no_bit_can_be_changed() -> None:
@@ -78,15 +73,6 @@ def test_one_of_several_keys_is_enough() -> None:
     keys = read_keys(public_key(OTHER_SEED) + "any text\n" + public_key(SEED))
 
     assert open_envelope(sign(STATEMENT, SEED), keys) == STATEMENT
-
-
-@pytest.mark.parametrize("payload", [b"", b"{", b"[]", b'{"_type":"x"}', b"[" * 100_000])
-def test_what_is_no_statement_is_refused(payload: bytes) -> None:
-    envelope = {"payload": base64.b64encode(payload).decode(), "payloadType": "application/vnd.in-toto+json",
-                "signatures": [{"keyid": KEYS[0].keyid, "sig": ""}]}  # fmt: skip
-
-    with pytest.raises(NotVerified):
-        open_envelope(json.dumps(envelope, sort_keys=True, separators=(",", ":")), KEYS)
 
 
 @pytest.mark.parametrize("text", ["", "null", "7", "[]", "{}", "[" * 100_000, '{"payload":7}'])

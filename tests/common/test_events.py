@@ -114,16 +114,6 @@ def test_what_may_be_followed_follows_membership(admin: Person, member: Caller) 
     assert events.visible_among(admin.caller, [hidden, "gone"]) == {hidden}
 
 
-def test_heads_are_those_of_the_newest_events(admin: Person) -> None:
-    project_id = new_project(admin)
-    write_events(project_id, 4)
-    unwritten = new_id()
-
-    assert events.feed_heads([project_id, unwritten]) == {project_id: 5}
-    assert events.feed_heads(None)[project_id] == 5
-    assert events.feed_heads([]) == {}
-
-
 def test_what_is_kept_has_no_gap(admin: Person) -> None:
     project_id, other = new_project(admin), new_project(admin)
     write_events(project_id, 9)
@@ -137,16 +127,6 @@ def test_what_is_kept_has_no_gap(admin: Person) -> None:
     assert seqs(events.events_after(project_id, 0)) == [5, 6, 7, 8, 9, 10]
     assert seqs(events.events_after(other, 0)) == [1]
     assert events.feed_heads([project_id]) == {project_id: 10}
-
-
-def test_a_feed_may_be_forgotten_whole_and_goes_on(admin: Person) -> None:
-    project_id = new_project(admin)
-    write_events(project_id, 2_500)
-
-    assert events.purge_events(older_than_days=-1) >= 2_501
-    assert events.events_after(project_id, 0) == []
-    write_events(project_id)
-    assert seqs(events.events_after(project_id, 0)) == [2_502]
 
 
 def test_events_of_a_transaction_that_fails_do_not_exist(admin: Person) -> None:

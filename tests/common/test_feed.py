@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from itertools import islice
 
 import pytest
 
@@ -45,19 +44,6 @@ def test_entries_that_come_at_once_are_one_batch(following: Iterator[list[Entry]
     assert next(following) == _entries(8)
 
 
-def test_more_than_a_batch_holds_arrives_whole(following: Iterator[list[Entry]]) -> None:
-    feed.publish(_entries(1_300))
-
-    arrived: list[Entry] = []
-    for batch in islice(following, 10):
-        arrived += batch
-    assert arrived == _entries(1_300)
-
-
-def test_a_batch_is_empty_when_nothing_came(following: Iterator[list[Entry]]) -> None:
-    assert next(following) == []
-
-
 def test_the_stream_keeps_fewer_entries_while_large_ones_come(stream: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feed, "MOST_BYTES", 2**20)
     redis = feed.client()
@@ -70,11 +56,3 @@ def test_the_stream_keeps_fewer_entries_while_large_ones_come(stream: str, monke
 
     kept = sum(len(fields["m"].encode()) for _id, fields in redis.xrange(stream))
     assert 2**19 <= kept <= 2**20
-
-
-def test_an_entry_that_is_larger_than_the_bound_is_kept(stream: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feed, "MOST_BYTES", 2**10)
-
-    feed.publish([Entry("ephemeral", "project", "x" * 2**12)])
-
-    assert feed.client().xlen(stream) == 1

@@ -60,15 +60,6 @@ def test_the_transaction_finds_and_changes_it() -> None:
     assert [job.waits for job in _stored()] == [7]
 
 
-def test_it_may_be_changed_though_nothing_else_is_done() -> None:
-    def change(_tx: Transaction, job: Job) -> None:
-        job.waits = 7
-
-    _insert("a", change)
-
-    assert [job.waits for job in _stored()] == [7]
-
-
 def test_a_violated_constraint_undoes_the_transaction() -> None:
     _insert("a")
 
@@ -82,12 +73,3 @@ def test_a_violated_constraint_undoes_the_transaction() -> None:
         _insert("b", insert_again)
 
     assert [job.id for job in _stored()] == ["a"]
-
-
-def test_an_attribute_that_there_is_not_is_named() -> None:
-    @transactional
-    def insert(tx: Transaction) -> None:
-        tx.insert_with_next(Job, id="a", colour="red")
-
-    with pytest.raises(TypeError, match="colour"):
-        insert()

@@ -86,17 +86,6 @@ def test_an_old_claim_can_write_nothing(on_database: str) -> None:
     assert _job(job_id).state == JobState.DONE
 
 
-def test_what_is_enqueued_during_the_work_runs_again(on_database: str) -> None:
-    job_id = _enqueue()
-    lease = _claim(job_id)
-    assert _enqueue() == job_id
-    _finish(lease)
-    assert _job(job_id).state == JobState.QUEUED
-    _finish(_claim(job_id))
-    assert _job(job_id).state == JobState.DONE
-    assert _enqueue() != job_id
-
-
 def test_a_wait_is_cut_short_by_what_is_enqueued_meanwhile(on_database: str) -> None:
     job_id = _enqueue()
     lease = _claim(job_id)
@@ -131,15 +120,6 @@ def test_what_is_enqueued_while_the_worker_dies_in_the_last_attempt_has_all_atte
         _expire(job_id)
     assert rows.claim_job(job_id) is None
     assert _job(job_id).state == JobState.FAILED
-
-
-def test_what_is_enqueued_while_a_job_waits_for_its_last_attempt_adds_none(on_database: str) -> None:
-    job_id = _enqueue()
-    for _ in range(jobs.SCHEDULE_TASKS.attempts - 1):
-        rows.fail_attempt(_claim(job_id), "no")
-        _expire(job_id)
-    _enqueue()
-    assert _claim(job_id).attempts == jobs.SCHEDULE_TASKS.attempts
 
 
 def test_a_job_that_kills_its_worker_is_parked(on_database: str) -> None:
@@ -230,36 +210,6 @@ def test_the_time_in_which_the_platform_was_off_is_no_day_without_an_answer(on_d
     _expire(job_id)
     rows.put_off(_claim(job_id), "away", None, None)
     assert _job(job_id).state == JobState.FAILED
-
-
-def test_a_job_that_runs_before_the_first_sweep_is_not_given_up(on_database: str) -> None:
-    """Its message was in Redis while the platform was off."""
-
-    @transactional
-    def leave_off(tx: Transaction) -> None:
-        gap, job = timedelta(hours=60), tx.lock(Job, job_id)
-        assert job.unavailable_since is not None
-        job.unavailable_since -= gap
-        tx.session.execute(update(Mark).where(Mark.name == "sweep").values(at=tx.now() - gap))
-
-    job_id = _enqueue()
-    rows.put_off(_claim(job_id), "away", None, None)
-    rows.sweep_jobs()
-    leave_off()
-    for _again in range(2):
-        _expire(job_id)
-        rows.put_off(_claim(job_id), "away", None, None)
-        assert _job(job_id).state == JobState.QUEUED
-        rows.sweep_jobs()
-
-    _expire(job_id)
-    rows.wait_for_access(_claim(job_id), "denied", None, is_granted=True)
-    leave_off()
-    for _again in range(2):
-        _expire(job_id)
-        rows.wait_for_access(_claim(job_id), "denied", None, is_granted=True)
-        assert _job(job_id).state == JobState.QUEUED
-        rows.sweep_jobs()
 
 
 def test_the_sweep_rings_what_is_due_and_nothing_else(on_database: str) -> None:

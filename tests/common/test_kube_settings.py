@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from common.errors import Misconfigured
-from common.settings import MOST_PREVIEWS, from_env
+from common.settings import from_env
 from common.settings.kubernetes import Toleration
 from common.settings.quantities import amount, total
 
@@ -19,10 +19,6 @@ KUBERNETES = SECRET | {
 }
 
 AGENTS = {"AIWORKER_AGENTS_MAX": "2", "AIWORKER_INTERNAL_URL": "http://web.aiworker.svc:3000"}
-
-
-def test_the_local_runtime_knows_no_cluster() -> None:
-    assert from_env(SECRET).runtime.kubernetes is None
 
 
 @pytest.mark.parametrize("missing", ["AIWORKER_KUBE_DOMAIN", "AIWORKER_KUBE_IMAGE"])
@@ -66,15 +62,6 @@ def test_nodes_and_their_taints_are_read_as_they_are_meant() -> None:
 def test_root_and_unknown_words_are_refused(name: str, value: str) -> None:
     with pytest.raises(Misconfigured, match=name):
         from_env(KUBERNETES | {name: value})
-
-
-def test_the_previews_quota_holds_as_many_as_there_may_be_by_default() -> None:
-    chosen = from_env(KUBERNETES).runtime.kubernetes
-
-    assert chosen is not None
-    assert chosen.most_previews(None, None) == MOST_PREVIEWS
-    assert chosen.cpu_of_preview(None) == chosen.cpu_of_preview("4") == "500m"
-    assert chosen.cpu_of_preview("250m") == "250m"
 
 
 @pytest.mark.parametrize(
@@ -144,18 +131,3 @@ def test_an_address_is_a_network_of_one_and_what_is_behind_the_mask_does_not_cou
 def test_an_unknown_driver_of_agents_is_refused_by_name(value: str) -> None:
     with pytest.raises(Misconfigured, match=r"^AIWORKER_AGENTS_DRIVER: '.*' is not one of claude, .*scripted"):
         from_env(KUBERNETES | AGENTS | {"AIWORKER_AGENTS_DRIVER": value})
-
-
-@pytest.mark.parametrize("value", ["", "claude", "qwen, scripted", "auto"])
-def test_drivers_of_agents_are_read_in_their_order(value: str) -> None:
-    chosen = from_env(KUBERNETES | AGENTS | {"AIWORKER_AGENTS_DRIVER": value}).runtime.kubernetes
-
-    assert chosen is not None
-    assert chosen.fleet is not None
-    assert ", ".join(chosen.fleet.drivers) == (value or "scripted")
-
-
-@pytest.mark.parametrize("value", ["ingress:8080", "http://[fe80::1"])
-def test_an_ingress_without_a_web_address_is_refused_by_name(value: str) -> None:
-    with pytest.raises(Misconfigured, match=r"^AIWORKER_KUBE_INGRESS_URL=.* is not an http or https address"):
-        from_env(KUBERNETES | {"AIWORKER_KUBE_INGRESS_URL": value})

@@ -42,13 +42,6 @@ def test_each_line_has_its_fields_in_order(
     assert "ValueError: no" in str(failed["exception"])
 
 
-def test_formats_of_others_find_the_process() -> None:
-    """gunicorn's names it, also when a worker that has our logs ends."""
-    record = logging.getLogger("gunicorn").makeRecord("gunicorn", logging.INFO, "arbiter.py", 1, "exiting", (), None)
-
-    assert logging.Formatter("[%(process)d] %(message)s").format(record) == f"[{os.getpid()}] exiting"
-
-
 def test_a_line_that_can_not_be_written_ends_nothing(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -50,15 +50,6 @@ def test_known_columns_give_the_same_rows(use_database: object, mariadb_database
     assert len(known) == len(set(known)) >= 4, "each list of columns is kept once"
 
 
-def test_an_error_and_the_results_after_it_are_read(use_database: object, mariadb_database_url: str) -> None:
-    use_database(mariadb_database_url)  # type: ignore[operator]
-    with database.engine(reads=True).connect() as connection:
-        for _ in range(3):
-            with pytest.raises(database.DBAPIError):
-                connection.exec_driver_sql("SELECT nothing FROM nowhere")
-            assert connection.exec_driver_sql("SELECT 1 AS a, 'x' AS b").all() == [(1, "x")]
-
-
 def test_a_kept_connection_that_the_server_closed_is_replaced(
     use_database: object, mariadb_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,24 +152,6 @@ def test_what_failed_at_a_commit_is_not_committed_by_whoever_has_the_connection_
     assert _numbers() == [3]
 
 
-def test_a_reply_that_was_not_read_is_nobody_elses(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Such as one during which a job's time limit ended it."""
-    connection.commit()
-
-    def interrupt(*_: object) -> None:
-        raise InterruptedError
-
-    with database.engine().connect() as first:
-        _later(first, "INSERT INTO t VALUES (1)")
-        with monkeypatch.context() as patched:
-            patched.setattr(mariadb_connection._Result, "read", interrupt)
-            with pytest.raises(InterruptedError):
-                first.exec_driver_sql("SELECT 'first'")
-    with database.engine().connect() as second:
-        assert second.exec_driver_sql("SELECT 'second'").scalar_one() == "second"
-    assert _numbers() == []
-
-
 @pytest.mark.parametrize("ends", ["COMMIT", "ROLLBACK", "SELECT 'first'"])
 def test_a_reply_that_was_not_waited_for_is_nobody_elses(
     connection: Connection, monkeypatch: pytest.MonkeyPatch, ends: str
@@ -200,13 +173,6 @@ def test_a_reply_that_was_not_waited_for_is_nobody_elses(
             end()
     with database.engine().connect() as second:
         assert second.exec_driver_sql("SELECT 'second'").scalar_one() == "second"
-
-
-def test_a_long_statement_is_not_taken(connection: Connection) -> None:
-    driver = connection.connection.driver_connection
-    assert isinstance(driver, mariadb_connection.PatientConnection)
-
-    assert not driver.query_with_next(f"SELECT '{'x' * 2**21}'", None)
 
 
 def test_what_failed_is_rolled_back_though_nothing_was_committed_since(connection: Connection) -> None:

@@ -45,12 +45,6 @@ def test_an_address_alone_is_a_server_that_needs_no_key() -> None:
     assert (found.login, found.key) == ("none", None)
 
 
-def test_an_api_key_comes_before_a_subscription() -> None:
-    (found,) = read(ANTHROPIC_API_KEY="sk-key", CLAUDE_CODE_OAUTH_TOKEN="token").providers
-
-    assert (found.login, found.key) == ("key", "sk-key")
-
-
 def test_a_key_may_come_from_a_file(tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_text(f"{KEY}\n")
@@ -85,9 +79,3 @@ def test_tasks_wait_for_limits_unless_it_is_switched_off() -> None:
     assert (found.parks_on_limits, found.short_limit_seconds) == (False, 1)
     with pytest.raises(Misconfigured, match="AIWORKER_PARK_ON_LIMITS=maybe is not 0 or 1"):
         read(AIWORKER_PARK_ON_LIMITS="maybe")
-
-
-def test_a_provider_of_the_environment_may_have_a_fallback_model() -> None:
-    found = read(GEMINI_API_KEY=KEY, OPENAI_API_KEY=KEY, AIWORKER_FALLBACK_GEMINI="gemini-2.5-flash")
-
-    assert {one.api: one.fallback_model for one in found.providers} == {"openai": None, "gemini": "gemini-2.5-flash"}

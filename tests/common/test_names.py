@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import uuid
 from types import SimpleNamespace
 
@@ -27,24 +26,3 @@ def test_ids_sort_though_the_clock_is_set_back(monkeypatch: pytest.MonkeyPatch) 
     made = [names.new_id() for _ in range(4)]
 
     assert made == sorted(made)
-
-
-def test_ids_of_threads_are_distinct_and_each_thread_sees_its_own_in_order() -> None:
-    made: list[list[str]] = [[] for _ in range(8)]
-
-    def fill(mine: list[str]) -> None:
-        mine.extend(names.new_id() for _ in range(2_000))
-
-    threads = [threading.Thread(target=fill, args=(mine,)) for mine in made]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert all(mine == sorted(mine) for mine in made)
-    assert len({one for mine in made for one in mine}) == 16_000
-
-
-def test_the_short_ids_of_one_moment_differ() -> None:
-    # They are 32 bits of chance: of 1,000, two were the same in one of 8,600 runs, of 100 in one of 860,000.
-    assert len({names.short_id(names.new_id()) for _ in range(100)}) == 100

@@ -3,41 +3,20 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
-import pytest
 from sqlalchemy import select
 
-from common.announcer import Announcement, Announcer
+from common.announcer import Announcement
 from common.events import TaskCreated
 from common.feed import Entry, follow, message
 from common.models import Job
 from common.outbox import Outbox, acting, actor
 from common.transaction import Transaction, snapshot, transactional
 from tests.common.test_transaction import _events, _record
-from tests.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]
-RECORD_TWENTY = """
-from common import announcer, jobs
-from common.events import TaskCreated
-from common.transaction import Transaction, transactional
-
-
-@transactional
-def record(tx: Transaction, feed: str, name: str) -> None:
-    tx.record(TaskCreated(feed=feed, task_id=name, project_id=feed, title=name))
-    tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
-
-
-for step in range(20):
-    record("p", str(step))
-record("q", "last")
-announcer.close(10)
-"""
 
 
 def test_many_threads_leave_no_gap_in_a_feed(on_database: str) -> None:
@@ -55,14 +34,6 @@ def test_many_threads_leave_no_gap_in_a_feed(on_database: str) -> None:
     with snapshot() as read:
         live = read.all(select(Job))
     assert [(job.state, job.generation) for job in live] == [("queued", 160)]
-
-
-@pytest.mark.slow
-def test_many_processes_leave_no_gap_in_a_feed(on_database: str) -> None:
-    processes = [subprocess.Popen([sys.executable, "-c", RECORD_TWENTY], cwd=ROOT) for _ in range(4)]
-    assert [process.wait(PATIENCE_SECONDS) for process in processes] == [0, 0, 0, 0]
-    assert [row.seq for row in _events("p")] == list(range(1, 81))
-    assert [row.seq for row in _events("q")] == [1, 2, 3, 4]
 
 
 def test_events_carry_who_acted_and_leave_before_messages(on_database: str) -> None:
@@ -117,41 +88,3 @@ def test_a_message_holds_what_json_can_hold() -> None:
         "event": "task:updated", "data": {**said, "names": ["a", "b"]}, "projectId": "p", "seq": 1,
     }  # fmt: skip
     assert message("x", {"a": "ü"}) == '{"event":"x","data":{"a":"ü"}}'
-
-
-def test_what_is_announced_in_the_moment_of_the_last_ones_end_is_waited_for(
-    redis_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    one, is_put, may_go_on = Announcer(), threading.Event(), threading.Event()
-    is_empty = one._queue.empty
-    tried: list[str] = []
-
-    def announce(feed: str) -> None:
-        one.announce(Announcement(entries=[Entry("event", feed)]))
-        if feed == "second":
-            is_put.set()
-
-    second = threading.Thread(target=announce, args=("second",))
-
-    def found_empty() -> bool:
-        if tried == ["first"]:
-            found = is_empty()
-            second.start()
-            is_put.wait(0.2)
-            return found
-        return is_empty()
-
-    def try_(announcement: Announcement) -> None:
-        if tried:
-            assert may_go_on.wait(PATIENCE_SECONDS)
-        tried.extend(entry.feed for entry in announcement.entries)
-
-    monkeypatch.setattr(one._queue, "empty", found_empty)
-    monkeypatch.setattr(one, "_try", try_)
-    announce("first")
-    assert is_put.wait(PATIENCE_SECONDS)
-
-    assert not one.flush(0.1)
-    may_go_on.set()
-    assert one.flush(PATIENCE_SECONDS)
-    assert tried == ["first", "second"]

@@ -95,8 +95,3 @@ def test_what_can_not_hold_is_refused(pattern: str) -> None:
 def test_what_takes_long_to_match_is_not_taken_anew(pattern: str) -> None:
     assert "takes too long" in (why_refused(pattern) or "")
     assert PathPatterns([pattern]).covers("x/a/b/c/d") == pattern.startswith("**")
-
-
-def test_escaped_backslashes_are_what_they_are() -> None:
-    assert why_refused("a\\\\") is None
-    assert PathPatterns(["a\\\\b"]).covers("a\\b")

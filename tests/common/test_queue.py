@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ from common import jobs
 from common.errors import IllegalTransition, LeaseLost
 from common.jobs import Lease
 from common.models import Job
-from common.queue import LONGEST_WAIT_SECONDS, back_off, due_jobs, live_job
+from common.queue import live_job
 from common.states import JOB_EDGES, LIVE_JOB, By, JobState
 from common.transaction import Transaction, snapshot, transactional
 
@@ -182,22 +182,6 @@ def test_a_live_job_that_is_enqueued_again_runs_once_more(on_database: str, with
     assert len(ids()) == 2
 
 
-def test_a_job_that_is_enqueued_again_during_its_last_attempt_is_not_parked(on_database: str) -> None:
-    lease = _claim(_enqueue())
-    _do(VERBS["fail"][2], lease)
-    _put(lease.job_id, JobState.QUEUED)
-    last = _claim(lease.job_id)
-    assert _enqueue() == last.job_id
-
-    _do(VERBS["park"][2], last)
-
-    job = _job(last.job_id)
-    assert (job.state, job.attempts, job.error, job.finished_at) == (JobState.QUEUED, 0, "refused", None)
-    _put(job.id, JobState.QUEUED)
-    _do(VERBS["park"][2], _claim(job.id))
-    assert _job(job.id).state is JobState.FAILED
-
-
 def test_a_retried_job_begins_anew(on_database: str) -> None:
     lease = _claim(_enqueue())
     _do(VERBS["wait"][2], lease)
@@ -209,32 +193,6 @@ def test_a_retried_job_begins_anew(on_database: str) -> None:
     job = _job(lease.job_id)
     assert (job.attempts, job.waits, job.error, job.unavailable_since, job.finished_at) == (0, 0, None, None, None)
     assert _claim(lease.job_id).fence == 3
-
-
-@pytest.mark.parametrize(("total", "done"), [(2, 2), (None, 1)], ids=["of a known number", "of an unknown number"])
-def test_a_done_job_says_how_often_it_was_tried_and_shows_no_step(
-    on_database: str, total: int | None, done: int
-) -> None:
-    lease = _claim(_enqueue())
-    _do(VERBS["fail"][2], lease)
-    _put(lease.job_id, JobState.QUEUED)
-    last = _claim(lease.job_id)
-    _do(lambda tx, lease: tx.queue.show_progress(lease, 1, total, "creating the repository"), last)
-
-    _do(VERBS["finish"][2], last)
-
-    job = _job(last.job_id)
-    assert (job.state, job.attempts) == (JobState.DONE, 2)
-    assert (job.progress_done, job.progress_total, job.progress_message) == (done, total, None)
-
-
-def test_a_job_that_was_enqueued_again_is_tried_from_the_first_attempt(on_database: str) -> None:
-    lease = _claim(_enqueue())
-    _enqueue()
-
-    _do(VERBS["finish"][2], lease)
-
-    assert (_job(lease.job_id).state, _job(lease.job_id).attempts) == (JobState.QUEUED, 0)
 
 
 def test_a_job_that_is_parked_again_and_again_leaves_one_row(on_database: str) -> None:
@@ -255,66 +213,6 @@ def test_a_job_that_is_parked_again_and_again_leaves_one_row(on_database: str) -
         assert {job.id for job in read.all(select(Job))} == {*others, newest}
     _do(lambda tx, _lease: tx.queue.retry(tx.get(Job, newest)), done)
     assert _job(newest).state is JobState.QUEUED
-
-
-def test_a_wait_is_no_attempt_and_has_an_end(on_database: str) -> None:
-    lease = _claim(_enqueue())
-
-    @transactional
-    def wait(tx: Transaction) -> tuple[float, bool]:
-        before = tx.queue.waiting_since(lease, "access")
-        tx.queue.wait(lease, "away", since=before - timedelta(seconds=9), for_="access", after_seconds=9_999)
-        ahead = tx.get(Job, lease.job_id).next_at - tx.now()
-        since = tx.queue.waiting_since(lease, "access")
-        return ahead.total_seconds(), since < before and tx.queue.waiting_since(lease, None) == tx.now()
-
-    assert wait() == (LONGEST_WAIT_SECONDS, True)
-    job = _job(lease.job_id)
-    assert (job.attempts, job.waits, job.error, job.waits_for) == (0, 1, "away", "access")
-
-
-@pytest.mark.parametrize(("for_", "is_kept"), [(None, True), ("access", False)])
-def test_a_wait_goes_on_counting_while_what_it_is_for_has_only_begun(
-    on_database: str, for_: str | None, is_kept: bool
-) -> None:
-    lease = _claim(_enqueue())
-
-    @transactional
-    def wait(tx: Transaction) -> datetime:
-        since = tx.now() - timedelta(hours=9)
-        tx.queue.wait(lease, "away", since=since, for_=for_, after_seconds=None)
-        return since
-
-    since = wait()
-    _put(lease.job_id, JobState.QUEUED)
-    _do(lambda tx, lease: tx.again(lease, after_seconds=0, still_waits=True), begun := _claim(lease.job_id))
-    job = _job(lease.job_id)
-    kept = (since, 1) if is_kept else (None, 0)
-    assert (job.unavailable_since, job.waits, job.waits_for, job.attempts) == (*kept, None, 0)
-    assert job.error is None or not is_kept
-    assert begun.attempts == 1
-
-
-def test_a_back_off_grows_to_a_minute() -> None:
-    for times in range(40):
-        assert 0.2 <= back_off(times) <= min(60.0, max(0.2, 2.0**times))
-
-
-def test_a_job_is_due_when_its_time_has_come_and_nobody_holds_it(on_database: str) -> None:
-    job_id = _enqueue()
-
-    def due() -> list[str]:
-        with snapshot() as read:
-            return [job.id for job in read.all(due_jobs(read.now()))]
-
-    assert due() == [job_id]
-    lease = _claim(job_id)
-    assert due() == []
-    _put(job_id, JobState.RUNNING)
-    assert due() == [job_id]
-    _do(VERBS["again"][2], _claim(job_id))
-    assert due() == []
-    assert lease.job_id == job_id
 
 
 def test_a_projects_jobs_go_with_it(on_database: str) -> None:

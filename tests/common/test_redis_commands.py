@@ -26,12 +26,6 @@ def full() -> Iterator[None]:
     client.config_set("maxmemory", 0)
 
 
-def test_replies_come_in_the_order_of_the_commands() -> None:
-    assert feed.exchange([("SET", "a", "ä\r\n"), ("GET", "a"), ("INCR", "n"), ("GET", "none")]) == [
-        "OK", "ä\r\n", 1, None,
-    ]  # fmt: skip
-
-
 def test_commands_after_a_refused_one_are_tried_and_its_error_is_raised() -> None:
     with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
         feed.exchange([("SET", "a", "text"), ("LPUSH", "a", 1), ("SET", "b", 2)])
@@ -46,25 +40,6 @@ def test_a_connection_that_redis_closed_is_opened_again() -> None:
     assert feed.exchange([("GET", "a")]) == ["1"]
 
 
-def test_closed_connections_are_opened_again() -> None:
-    feed.exchange([("SET", "a", 1)])
-    before = len(feed.client().client_list())
-    feed.close_client()
-
-    assert len(feed.client().client_list()) < before
-    assert feed.exchange([("GET", "a")]) == ["1"]
-
-
-def test_an_entry_arrives_as_it_was_published() -> None:
-    entries = [feed.Entry("event", "p", '{"ü":1}', seq=7), feed.Entry("ephemeral", "p", "{}", task_id="t")]
-    followed = feed.follow(block_seconds=0.1)
-    assert next(followed) == []
-    feed.publish([*entries, feed.Entry("wake", "k")])
-
-    assert next(followed) == [*entries, feed.Entry("wake", "k")]
-    followed.close()
-
-
 @pytest.mark.usefixtures("full")
 def test_a_full_redis_takes_entries_and_messages_again_because_the_stream_makes_room() -> None:
     feed.publish([feed.Entry("event", "p", "{}", seq=7)])
@@ -72,13 +47,6 @@ def test_a_full_redis_takes_entries_and_messages_again_because_the_stream_makes_
     (newest,) = feed.client().xrevrange(feed.stream_name(), count=1)
     assert newest[1]["s"] == "7"
     assert feed.exchange([("LPUSH", "queue", "job")]) == [1]
-
-
-def test_only_what_a_full_redis_refused_is_tried_again(request: pytest.FixtureRequest) -> None:
-    feed.exchange([("SET", "a", 1)])
-    request.getfixturevalue("full")
-
-    assert feed.exchange([("DEL", "a"), ("SET", "b", 2), ("DEL", "a")]) == [1, "OK", 0]
 
 
 def test_a_redis_that_is_full_of_something_else_refuses() -> None:

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import os
-import shutil
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, text
 
-from common.services.health import schema
 from tests.databases import create_schema, sqlite_url
-from tests.patience import PATIENCE_SECONDS
 from tests.servers import ROOT, MariaDB
 
 NEWER = "9999"
@@ -66,27 +61,3 @@ def _version(url: str) -> str:
         version = connection.execute(text("select version_num from alembic_version")).scalar_one()
     engine.dispose()
     return str(version)
-
-
-@pytest.mark.slow
-def test_an_upgrade_waits_for_another_process_that_writes(tmp_path: Path) -> None:
-    path = tmp_path / "aiworker.db"
-    create_schema(sqlite_url(path))
-    environ = {**os.environ, "AIWORKER_DATABASE_URL": sqlite_url(path), "AIWORKER_DATA_DIR": str(tmp_path / "data")}
-    writer = sqlite3.connect(path, isolation_level=None)
-    writer.execute("BEGIN IMMEDIATE")
-    command = [sys.executable, "-m", "web.cli", "db", "upgrade"]
-    with subprocess.Popen(command, cwd=ROOT, env=environ, stderr=subprocess.PIPE, text=True) as upgrade:
-        with pytest.raises(subprocess.TimeoutExpired):
-            upgrade.wait(2)
-        writer.execute("COMMIT")
-        assert upgrade.wait(PATIENCE_SECONDS) == 0
-    writer.close()
-
-
-def test_a_checkout_may_have_a_percent_sign_in_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path / "50% %(here)s"
-    shutil.copytree(schema.MIGRATIONS, folder)
-    monkeypatch.setattr(schema, "MIGRATIONS", folder)
-
-    assert ScriptDirectory.from_config(schema._config()).get_current_head() == schema._revisions()[-1]

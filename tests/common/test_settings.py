@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -10,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from common.settings import _Once, from_env, settings
-from tests.e2e.instance import wait_until
+from common.settings import from_env, settings
 
 
 @pytest.fixture(autouse=True)
@@ -35,32 +33,6 @@ def test_settings_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings() is first
     settings.cache_clear()
     assert settings().instance == "two"
-
-
-def test_a_read_that_began_before_does_not_come_back_after_a_clear(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pipe = tmp_path / "key"
-    os.mkfifo(pipe)
-    monkeypatch.setenv("AIWORKER_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.delenv("AIWORKER_SECRET_KEY", raising=False)
-    monkeypatch.setenv("AIWORKER_SECRET_KEY_FILE", str(pipe))
-    monkeypatch.setenv("AIWORKER_INSTANCE", "old")
-    # One of its own: a thread of an earlier test may read the process's at any moment.
-    once = _Once()
-    early = threading.Thread(target=once)
-    early.start()
-    with pipe.open("w") as key:  # open as soon as the other side reads
-        monkeypatch.delenv("AIWORKER_SECRET_KEY_FILE")
-        monkeypatch.setenv("AIWORKER_INSTANCE", "new")
-        clearing = threading.Thread(target=lambda: (once.cache_clear(), once()))
-        clearing.start()
-        wait_until("the clear to be done, or to wait for the read", lambda: not clearing.is_alive() or waits(clearing))
-        key.write("a secret key that only tests use, 32 characters and more")
-    early.join()
-    clearing.join()
-
-    assert once().instance == "new"
 
 
 def test_no_test_reads_the_settings_of_this_checkouts_own_instance() -> None:

@@ -194,14 +194,3 @@ def test_less_is_checked_of_a_database_where_the_address_says_so(
 ) -> None:
     options = options.replace("OTHER", str(other))
     assert cipher_of(address.replace("127.0.0.1", host), options, own).startswith("TLS_")
-
-
-@pytest.mark.usefixtures("no_named_certificates")
-def test_the_machines_authorities_count_where_none_is_named(
-    address: str, own: Certificate, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", str(own.authority))
-
-    assert cipher_of(address, "ssl_verify_cert=true", own).startswith("TLS_")
-    with pytest.raises(OperationalError, match="Hostname mismatch"):
-        cipher_of(address.replace("127.0.0.1", "localhost"), "ssl_verify_identity=true", own)

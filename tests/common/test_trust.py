@@ -105,25 +105,6 @@ def test_the_file_of_requests_and_curl_is_trusted_alone(
     assert _status(place.url) == 200, "a file that has changed is read again"
 
 
-def test_a_file_that_is_not_there_is_named(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/own.pem")
-
-    says = "the file that REQUESTS_CA_BUNDLE names can't be read as certificates: /nowhere/own.pem"
-    assert _problem(place.url) == says
-
-
-def test_other_trouble_has_no_remedy_that_would_not_help(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", str(place.own.certificate))
-    elsewhere = place.url.replace("127.0.0.1", "localhost")
-
-    assert _problem(elsewhere) == (
-        f"the certificate of {elsewhere.removeprefix('https://')} is not trusted "
-        "(Hostname mismatch, certificate is not valid for 'localhost')"
-    )
-    plain = f"127.0.0.1:{place.port}"
-    assert _problem(f"https://{plain}").startswith(f"{plain} does not speak TLS as it should (")
-
-
 def test_the_clients_of_gitea_the_platform_and_the_ingress_trust_it(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:

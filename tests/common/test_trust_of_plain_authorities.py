@@ -9,7 +9,6 @@ import ssl
 from pathlib import Path
 
 import pytest
-import requests
 import urllib3
 from urllib3.util import ssl_
 
@@ -66,11 +65,3 @@ def test_a_server_with_such_an_authority_is_trusted(
     with ClusterDouble() as double, tls_in_front_of(_port(double), own) as port, trusting_session() as session:
         session.trust_env = is_told_by_requests
         assert session.get(f"https://127.0.0.1:{port}/version", timeout=30).status_code in {200, 401}
-
-
-def test_its_name_is_still_looked_at(own: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", str(own.authority))
-    with ClusterDouble() as double, tls_in_front_of(_port(double), own) as port, trusting_session() as session:
-        session.trust_env = False
-        with pytest.raises(requests.exceptions.SSLError, match="Hostname mismatch"):
-            session.get(f"https://localhost:{port}/version", timeout=30)

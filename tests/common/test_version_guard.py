@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import insert as sql_insert
-from sqlalchemy import literal, select, update
+from sqlalchemy import update
 
 from common.events import TaskUpdated
 from common.models.task import Task
-from common.names import new_id
 from common.statements import Statement
 from common.states import By, Role, TaskState
 from common.transaction import Transaction, transactional
@@ -18,7 +16,6 @@ from tests.web.made import a_project, a_task
 version_guard.watch()
 
 TITLES = Statement(lambda: update(Task).values(title="Silent"))
-NOTES = Statement(lambda: update(Task).values(notes="Silent"))
 
 
 def _by_row(tx: Transaction, task_id: str) -> None:
@@ -54,14 +51,6 @@ def test_a_silent_change_is_noticed_on_every_way(act: object) -> None:
 
 
 @pytest.mark.usefixtures("on_database")
-def test_what_no_list_shows_may_change_silently() -> None:
-    builders.a_user("max", Role.MAINTAINER)
-    task = a_task(a_project())
-
-    _of_the_product(lambda tx, _task_id: NOTES.run(tx.connection))(task.id)  # type: ignore[operator]
-
-
-@pytest.mark.usefixtures("on_database")
 def test_a_state_that_no_event_tells_is_noticed() -> None:
     builders.a_user("max", Role.MAINTAINER)
     task = a_task(a_project())
@@ -73,20 +62,3 @@ def test_a_state_that_no_event_tells_is_noticed() -> None:
 
     with pytest.raises(AssertionError, match="another state, and no event says so"):
         _of_the_product(cancel)(task.id)  # type: ignore[operator]
-
-
-@pytest.mark.usefixtures("on_database")
-def test_a_new_task_that_no_event_tells_is_noticed() -> None:
-    builders.a_user("max", Role.MAINTAINER)
-    task = a_task(a_project())
-
-    def insert(tx: Transaction, task_id: str) -> None:
-        given = ("id", "branch_name", "created_at", "updated_at", "queued_at")
-        others = [column for column in Task.__table__.columns if column.name not in given]
-        named = [*given, *(column.name for column in others)]
-        values = [literal(new_id()), literal("b"), *(literal(tx.now()) for _ in range(3)), *others]
-        tx.session.execute(sql_insert(Task).from_select(named, select(*values).where(Task.id == task_id)))
-        tx.record(TaskUpdated(feed=task.project_id, subject_task_id=task_id, task_id=task_id, changed=("state",)))
-
-    with pytest.raises(AssertionError, match="created, and no event says so"):
-        _of_the_product(insert)(task.id)  # type: ignore[operator]

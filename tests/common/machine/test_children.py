@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from common.machine.children import base_environment, exit_words, has_ended, kill_group, tied_to_parent
+from common.machine.children import base_environment, has_ended, kill_group
 from tests.e2e.instance import wait_until
 from tests.processes import lives
 from tests.servers import ROOT
@@ -37,12 +37,6 @@ def test_a_tied_child_dies_with_a_parent_that_is_killed() -> None:
     wait_until("the child to die", lambda: not lives(child))
 
 
-def test_without_setpriv_there_are_no_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-
-    assert tied_to_parent.__wrapped__() == ()
-
-
 def test_a_group_is_killed_whole_and_again() -> None:
     script = "sleep 60 & echo $!; wait"
     process = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, start_new_session=True)
@@ -60,14 +54,6 @@ def test_a_group_is_killed_whole_and_again() -> None:
         kill_group(process.pid, signal.SIGTERM)
     assert process.returncode == -signal.SIGKILL
     kill_group(process.pid)
-
-
-@pytest.mark.parametrize(
-    ("status", "words"),
-    [(0, "exited with 0"), (3, "exited with 3"), (-9, "was killed by SIGKILL"), (-35, "was killed by signal 35")],
-)
-def test_an_exit_status_in_words(status: int, words: str) -> None:
-    assert exit_words(status) == words
 
 
 def test_a_child_is_given_the_proxy_of_its_pod_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -29,14 +28,6 @@ def test_a_file_is_replaced_with_its_mode_and_nothing_else_stays(tmp_path: Path,
     assert path.read_bytes() == b"new"
     assert stat.S_IMODE(path.stat().st_mode) == mode
     assert _names(tmp_path) == ["record"]
-
-
-def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path: Path) -> None:
-    (tmp_path / ".token.new").write_text("half a sec")
-
-    replace_file(tmp_path / "token", b"secret")
-
-    assert _names(tmp_path) == ["token"]
 
 
 @pytest.mark.parametrize("has_rivals", [False, True])
@@ -73,20 +64,6 @@ def test_the_disk_has_the_content_before_the_name_and_then_the_name(
 
     replace_file(path, b"two", is_synced=False)
     assert len(done) == 2
-
-
-def test_rivals_do_not_disturb_each_other(tmp_path: Path) -> None:
-    path, contents = tmp_path / "record", {bytes([letter]) * 5000 for letter in b"abcdefgh"}
-
-    def write(content: bytes) -> None:
-        for _ in range(20):
-            replace_file(path, content, has_rivals=True)
-
-    with ThreadPoolExecutor() as threads:
-        assert len(list(threads.map(write, contents))) == len(contents)
-
-    assert path.read_bytes() in contents
-    assert _names(tmp_path) == ["record"]
 
 
 def test_a_new_file_is_never_written_over(tmp_path: Path) -> None:
@@ -134,18 +111,3 @@ def test_a_link_is_no_tree(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="symbolic link"):
         remove_tree(tmp_path / "link")
     assert _names(tmp_path) == ["kept", "link"]
-
-
-def test_a_file_is_no_tree(tmp_path: Path) -> None:
-    write_new(tmp_path / "file", b"content", mode=0o600)
-
-    with pytest.raises(NotADirectoryError):
-        remove_tree(tmp_path / "file")
-    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o600
-
-
-def test_a_pipe_is_no_tree_and_is_not_opened(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe")
-
-    with pytest.raises(NotADirectoryError):
-        remove_tree(tmp_path / "pipe")

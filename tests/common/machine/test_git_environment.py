@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from common.machine.children import base_environment
-from common.machine.git_environment import basic_authorization, git_environment, identity
+from common.machine.git_environment import git_environment
 
 
 def _git(environment: dict[str, str], *arguments: str) -> str:
@@ -40,14 +40,3 @@ def test_nothing_of_this_process_is_passed_on(monkeypatch: pytest.MonkeyPatch) -
 
     assert "GIT_DIR" not in environment
     assert "secret" not in environment.values()
-
-
-def test_the_identity_is_the_authors_and_the_committers() -> None:
-    environment = git_environment(base_environment(os.devnull) | identity("Ada", "ada@example.org"))
-
-    for who in ("GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"):
-        assert _git(environment, "var", who).startswith("Ada <ada@example.org> ")
-
-
-def test_a_login_is_what_rfc_7617_says() -> None:
-    assert basic_authorization("Aladdin", "open sesame") == "Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="

@@ -56,11 +56,6 @@ def test_who_waited_for_a_lock_that_was_removed_keeps_the_next_one_out(tmp_path:
     assert order == ["held", "tried"]
 
 
-def test_a_place_that_can_not_be_written_is_no_held_lock(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError), locked(tmp_path / "not there" / "lock", wait=False):
-        pass
-
-
 def _hold(path: Path, order: list[str]) -> None:
     with locked(path):
         order.append("held")

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import errno
-import os
 from pathlib import Path
-from typing import Any, NoReturn
 
 import pytest
 
@@ -40,15 +37,6 @@ def test_a_log_goes_on_where_it_was(tmp_path: Path) -> None:
     assert read_rotated(path) == b"before12345"
 
 
-def test_one_chunk_may_be_larger_than_the_log(tmp_path: Path) -> None:
-    log = RotatedLog(tmp_path / "x.log", most_bytes=10)
-    log.write(b"x" * 50)
-    log.close()
-
-    assert read_rotated(tmp_path / "x.log") == b"x" * 50
-    assert not (tmp_path / "x.log.1").exists()
-
-
 def test_what_can_not_be_written_is_dropped(tmp_path: Path) -> None:
     full = RotatedLog(Path("/dev/full"), most_bytes=10)
     full.write(b"lost")
@@ -60,42 +48,6 @@ def test_what_can_not_be_written_is_dropped(tmp_path: Path) -> None:
     closed.write(b"late")
 
     assert read_rotated(tmp_path / "x.log") == b"12345678"
-
-
-@pytest.mark.parametrize("later", [b"1", b"123456789"])
-def test_a_log_goes_on_after_a_new_file_could_not_be_opened(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later: bytes
-) -> None:
-    log = RotatedLog(tmp_path / "x.log", most_bytes=10)
-    log.write(b"12345678")
-
-    def refuse(*_: Any, **__: Any) -> NoReturn:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    with monkeypatch.context() as full_disk:
-        full_disk.setattr(Path, "open", refuse)
-        for _ in range(2):
-            log.write(b"lost")
-    log.write(later)
-    log.close()
-
-    assert read_rotated(tmp_path / "x.log") == b"12345678" + later
-
-
-def test_a_log_that_somebody_removed_begins_anew(tmp_path: Path) -> None:
-    log = RotatedLog(tmp_path / "x.log", most_bytes=10)
-    log.write(b"12345678")
-    (tmp_path / "x.log").unlink()
-
-    for chunk in (b"abcdefgh", b"ijklmnop"):
-        log.write(chunk)
-    log.close()
-
-    assert read_rotated(tmp_path / "x.log") == b"abcdefghijklmnop"
-
-
-def test_no_log_reads_as_nothing(tmp_path: Path) -> None:
-    assert read_rotated(tmp_path / "x.log") == b""
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 10, 1000])

@@ -9,11 +9,6 @@ import pytest
 from common.machine import patience
 
 
-def test_without_a_bound_every_wait_has_its_usual_length() -> None:
-    with patience.waiting():
-        assert (patience.bounded(30.0), patience.is_over()) == (30.0, False)
-
-
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time that the module reads; its first item is now."""

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import secrets
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import psutil
-import pytest
 
-from common.machine import process_trees
 from common.machine.process_trees import environment_of, find_processes, kill_tree, signal_processes
 from tests.e2e.instance import wait_until
 from tests.processes import lives
@@ -59,45 +55,3 @@ def test_the_variables_of_a_process_are_seen_while_it_begins_another_program(tmp
             process.kill()
 
     assert set(seen) == {"1"}
-
-
-WRITES_OVER_ITS_VARIABLES = """
-import ctypes
-fields = open("/proc/self/stat").read().rpartition(")")[2].split()
-begin, end = int(fields[47]), int(fields[48])
-ctypes.memset(begin, 0, end - begin)
-print(flush=True)
-input()
-"""
-
-
-def test_nobody_waits_for_variables_that_will_not_come(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Longer than the test may take.
-    monkeypatch.setattr(process_trees, "_BEGINNING_SECONDS", 3600.0)
-    without = ["env", "-i", "sh", "-c", "echo; read line"]
-    overwriting = [sys.executable, "-c", WRITES_OVER_ITS_VARIABLES]
-    for command in (without, overwriting):
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-            assert process.stdout is not None
-            process.stdout.readline()
-            seen = environment_of(psutil.Process(process.pid))
-            process.kill()
-            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-            with contextlib.suppress(psutil.ZombieProcess):
-                assert environment_of(psutil.Process(process.pid)) == {}
-
-            assert "HOME" not in seen
-
-
-def test_a_process_that_can_not_be_judged_is_left_out() -> None:
-    def is_wanted(process: psutil.Process) -> bool:
-        raise psutil.AccessDenied(process.pid)
-
-    assert list(find_processes(is_wanted)) == []
-
-
-def test_who_is_gone_gets_no_signal() -> None:
-    with subprocess.Popen(["true"]) as process:
-        gone = psutil.Process(process.pid)
-
-    assert signal_processes([gone], signal.SIGKILL) == 0

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from common.machine.program_search import WantedProgram, find_program, version_numbers
+from common.machine.program_search import WantedProgram, find_program
 
 WANTED = WantedProgram("toy", "2.1.0", "TOY_PATH", "install toy")
 
@@ -68,9 +68,3 @@ def test_a_chosen_path_excludes_the_others(tmp_path: Path) -> None:
     assert "TOY_PATH=" in find_program(WANTED, folder=None, chosen=str(tmp_path / "missing")).says
 
     assert find_program(WANTED, folder=None, chosen=_program(tmp_path / "own", "echo 4.0.0")).version == "4.0.0"
-
-
-def test_versions_are_compared_as_numbers() -> None:
-    assert version_numbers("codex-cli 0.169.0") == (0, 169, 0)
-    assert version_numbers("2.10.0") > version_numbers("2.9.9")
-    assert version_numbers("none") == (0, 0, 0)

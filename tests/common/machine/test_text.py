@@ -84,12 +84,6 @@ def test_what_no_database_keeps_is_replaced() -> None:
     assert text.storable("a\0b\ud800c\x1b[1m") == "ab?c\x1b[1m"
 
 
-def test_a_path_is_shown_whatever_its_bytes() -> None:
-    path = b"docs/\xff\xc3\xa9".decode("utf-8", "surrogateescape")
-
-    assert text.path_text(path) == "docs/\ufffdé"
-
-
 @pytest.mark.parametrize(
     ("written", "lower"), [("İstanbul", "istanbul"), ("ΟΔΟΣ", "οδοσ"), ("ÜBER Straße", "über straße"), ("", "")]
 )
