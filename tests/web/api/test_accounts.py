@@ -11,13 +11,9 @@ import structlog.testing
 from flask import Flask
 from flask.testing import FlaskClient
 
-from common.errors import Unauthenticated
 from common.models.account import User
-from common.services.access import Caller
 from common.services.people import accounts
-from common.services.people.sessions import UNKNOWN
 from common.settings import settings
-from common.states import Role
 from tests import builders
 from tests.builders import log_in
 from tests.web.world import at_once
@@ -38,11 +34,8 @@ def test_a_login_gives_tokens_that_open_the_api(app: Flask, anyone: FlaskClient,
 
 @pytest.mark.parametrize(
     "credentials",
-    [
-        ("ada", "wrong password"), ("nobody", builders.PASSWORD), ("gone", builders.PASSWORD),
-        ("ada ", builders.PASSWORD), ("ADA", builders.PASSWORD),
-    ],
-)  # fmt: skip
+    [("ada", "wrong password"), ("nobody", builders.PASSWORD), ("gone", builders.PASSWORD)],
+)
 def test_a_failed_login_does_not_say_why(anyone: FlaskClient, admin_user: User, credentials: tuple[str, str]) -> None:
     builders.a_user("gone", is_active=False)
     username, password = credentials
@@ -65,24 +58,6 @@ def test_refused_passwords_are_logged_with_the_address_and_without_what_was_type
     ] * 25
     assert {line["reason"] for line in lines} == {"Invalid credentials", "too many requests"}
     assert {name for line in lines for name in line} == {"event", "log_level", "client", "reason", "request_id"}
-
-
-def test_of_a_change_of_password_only_a_wrong_present_one_is_logged(plain_app: Flask) -> None:
-    ada = builders.a_user("ada")
-    client = builders.client_with(plain_app, log_in(plain_app.test_client(), "ada")["accessToken"])
-    program = builders.client_of(plain_app, ada)
-    right = {"current": builders.PASSWORD, "new": "a better password"}
-    with structlog.testing.capture_logs() as lines:
-        statuses = [
-            client.post("/api/auth/password", json=right | {"new": "12345678"}).status_code,
-            program.post("/api/auth/password", json=right).status_code,
-            client.post("/api/auth/password", json=right | {"current": "a guess"}).status_code,
-        ]
-
-    assert statuses == [400, 409, 400]
-    assert [line["reason"] for line in lines if line["event"] == "a password was refused"] == [
-        "current: Is not your password"
-    ]
 
 
 def test_a_refresh_token_is_good_once_and_its_reuse_ends_the_login(
@@ -112,10 +87,6 @@ def test_a_logout_ends_this_login_and_no_other(app: Flask, anyone: FlaskClient, 
     assert builders.client_with(app, there["accessToken"]).get("/api/auth/me").status_code == 200
 
 
-def test_an_api_token_can_not_be_logged_out(admin: FlaskClient) -> None:
-    assert admin.post("/api/auth/logout").status_code == 409
-
-
 def test_ten_failed_logins_a_minute_are_enough(anyone: FlaskClient, admin_user: User) -> None:
     wrong = {**LOGIN, "password": "wrong password"}
     replies = [anyone.post("/api/auth/login", json=wrong) for _attempt in range(25)]
@@ -137,10 +108,6 @@ def test_a_name_is_limited_from_many_addresses_too(plain_app: Flask) -> None:
 
     assert set(statuses[:60]) == {401}
     assert 429 in statuses
-
-
-def test_good_logins_are_not_counted(anyone: FlaskClient, admin_user: User) -> None:
-    assert {anyone.post("/api/auth/login", json=LOGIN).status_code for _attempt in range(15)} == {200}
 
 
 def test_logins_are_limited_and_possible_without_redis(
@@ -166,14 +133,6 @@ def test_the_first_admin_is_made_once_by_however_many_processes(app: Flask) -> N
     assert len(made) == 1
     assert log_in(app.test_client(), "admin", made[0])["user"]["role"] == "admin"
     assert accounts.ensure_first_admin() is None
-
-
-def test_the_first_admins_password_may_be_given(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AIWORKER_ADMIN_PASSWORD", "given by the operator")
-    settings.cache_clear()
-
-    assert accounts.ensure_first_admin() is None
-    assert log_in(app.test_client(), "admin", "given by the operator")
 
 
 def test_a_person_changes_their_own_password(app: Flask, admin_user: User) -> None:
@@ -210,18 +169,6 @@ def test_a_password_that_can_not_be_changed_stays(
 
     assert (reply.status_code, reply.json["details"]["field"]) == (400, field)
     assert log_in(plain_app.test_client())
-
-
-def test_who_is_deleted_while_they_change_their_password_is_told_that_they_are_nobody(
-    plain_app: Flask, plain_admin: FlaskClient
-) -> None:
-    user = builders.a_user("bob", Role.MEMBER)
-    login = accounts.log_in("bob", builders.PASSWORD)
-    seen = accounts.read_user(user.id)
-    assert plain_admin.delete(f"/api/users/{user.id}").status_code == 204
-
-    with pytest.raises(Unauthenticated):
-        accounts._change_password(seen, "hash", UNKNOWN, by=Caller(user.id, "bob", Role.MEMBER, login.login_id))
 
 
 def test_an_api_token_does_not_change_the_password(plain_app: Flask, plain_admin: FlaskClient) -> None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from flask.testing import FlaskClient
 
-from common.jobs import SCHEDULE_TASKS
-from common.models import Agent, Project, Run, Task
+from common.models import Agent, Project
 from common.services.runs.agents import end_drains, expire_agents
 from common.services.runs.waiting import AGENT_LOST_SECONDS
 from common.states import Role
-from tests.web.world import World, events, get, put, run_jobs
+from tests.web.world import World, events, get, put
 
 MISSING = "agent-000000000000"
 
@@ -42,18 +40,6 @@ def test_an_agent_is_listed_as_the_founding_document_shows(world: World) -> None
         "version": "1.0",
         "slots": 1,
     }
-
-
-def test_agents_are_listed_by_their_status(world: World) -> None:
-    _first, draining = world.agent()
-    _second, idle = world.agent()
-    world.client.post(f"/api/agents/{draining}/drain", json={})
-
-    for status, found in (("idle", [idle]), ("draining", [draining]), ("offline", [])):
-        listed = world.client.get(f"/api/agents?status={status}").json
-        assert ([agent["id"] for agent in listed["agents"]], listed["total"]) == (found, len(found))
-    refused = world.client.get("/api/agents?status=gone")
-    assert (refused.status_code, refused.json["details"]["field"]) == (400, "status")
 
 
 @pytest.mark.slow
@@ -99,53 +85,6 @@ def test_events_that_everybody_reads_name_no_task(world: World) -> None:
     assert busy.feed_id == project.id
 
 
-def told(project: Project) -> list[tuple[str, str]]:
-    """What the project was told about agents: the status, and the task that was taken or left."""
-    found = sorted((row for row in events("agent:status") if row.feed_id == project.id), key=lambda row: row.seq)
-    data = [json.loads(row.data)["data"] for row in found]
-    assert [row.task_id for row in found] == [one["lastTaskId"] for one in data]
-    return [(one["status"], one["lastTaskId"]) for one in data]
-
-
-@pytest.mark.slow
-def test_an_agent_with_several_slots_tells_each_project_when_it_comes_and_when_it_leaves(world: World) -> None:
-    one, two = world.project("One", has_repository=True), world.project("Two", has_repository=True)
-    agent, agent_id = world.agent(slots=3)
-    runs: list[tuple[FlaskClient, str, str]] = []
-    for project, title in ((one, "A"), (two, "B"), (one, "C")):
-        task = world.task(project, title)
-        run, claim = world.claim(agent)
-        runs.append((run, claim["run"]["id"], task.id))
-        agent.post("/api/runner/heartbeat", json={"runIds": [run_id for _run, run_id, _task in runs]})
-        assert claim["task"]["id"] == task.id
-    (_run, _id, a), (_run, _id, b), (_run, _id, c) = runs
-    assert (told(one), told(two)) == ([("busy", a)], [("busy", b)])
-
-    statuses = []
-    for run, run_id, task_id in runs:
-        report = {"outcome": "cancelled", "summary": ""}
-        assert run.post(f"/api/runner/runs/{run_id}/finish", json=report).status_code == 200
-        world.client.post(f"/api/tasks/{task_id}/cancel")
-        statuses.append(get(Agent, agent_id).state)
-
-    assert statuses == ["busy", "busy", "idle"]
-    assert (told(one), told(two)) == ([("busy", a), ("idle", c)], [("busy", b), ("idle", b)])
-
-
-def test_a_project_is_told_when_an_agent_that_drains_leaves_it(world: World) -> None:
-    project = world.project(has_repository=True)
-    task = world.task(project)
-    agent, agent_id = world.agent()
-    run, claim = world.claim(agent)
-    world.client.post(f"/api/agents/{agent_id}/drain", json={})
-
-    report = {"outcome": "failed", "summary": ""}
-    assert run.post(f"/api/runner/runs/{claim['run']['id']}/finish", json=report).status_code == 200
-
-    assert told(project) == [("busy", task.id), ("draining", task.id)]
-    assert get(Agent, agent_id).state == "draining"
-
-
 def test_logs_are_the_newest_oldest_first_and_by_level(world: World) -> None:
     world.task(world.project(has_repository=True))
     agent, agent_id = world.agent()
@@ -164,13 +103,6 @@ def test_logs_are_the_newest_oldest_first_and_by_level(world: World) -> None:
         assert world.client.get(f"/api/agents/{agent_id}/logs?{wrong}").status_code == 400
 
 
-def test_draining_twice_is_draining(world: World) -> None:
-    _client, agent_id = world.agent()
-    for _ in "ab":
-        reply = world.client.post(f"/api/agents/{agent_id}/drain", json={})
-        assert (reply.status_code, reply.json["agent"]["status"]) == (200, "draining")
-
-
 def test_an_agent_at_work_is_removed_only_after_its_run(world: World) -> None:
     world.task(world.project(has_repository=True))
     agent, agent_id = world.agent()
@@ -186,25 +118,6 @@ def test_an_agent_at_work_is_removed_only_after_its_run(world: World) -> None:
     assert (removed.status_code, removed.data) == (204, b"")
     assert admin.delete(f"/api/agents/{agent_id}").status_code == 404
     assert agent.post("/api/runner/heartbeat", json={"runIds": []}).status_code == 401
-
-
-def test_while_all_agents_drain_or_are_offline_waiting_tasks_say_what_to_do(world: World) -> None:
-    project = world.project(has_repository=True)
-    _agent, draining = world.agent()
-    _agent, offline = world.agent()
-    world.client.post(f"/api/agents/{draining}/drain", json={})
-    put(Agent, offline, state_="offline")
-    tasks = [world.task(project, title, driver="scripted") for title in ("First", "Second")]
-    run_jobs(SCHEDULE_TASKS)
-    assert [get(Task, task.id).error for task in tasks] == [
-        "All agents are draining or offline, so nobody begins it: start one, with `aiworker up` or `aiworker agent`."
-    ] * 2
-
-    world.agent()
-    run_jobs(SCHEDULE_TASKS)
-    assert [(get(Task, task.id).state, get(Task, task.id).error) for task in tasks] == [
-        ("in_progress", None), ("backlog", None),
-    ]  # fmt: skip
 
 
 def test_agents_work_again_when_their_drain_is_ended(world: World) -> None:
@@ -273,71 +186,6 @@ def test_an_agent_that_was_drained_while_it_was_offline_drains_when_it_is_back(w
     world.claim(agent)
 
 
-@pytest.mark.parametrize("is_told", [True, False])
-def test_a_drain_outlasts_a_minute_without_a_network(world: World, is_told: bool) -> None:
-    world.task(world.project(has_repository=True))
-    agent, agent_id = world.agent(slots=2)
-    _run, claim = world.claim(agent)
-    run_id = claim["run"]["id"]
-    assert beat(agent, run_id) == []
-    world.client.post(f"/api/agents/{agent_id}/drain", json={})
-    assert not is_told or beat(agent, run_id) == [{"do": "drain"}]
-    fall_silent(agent_id)
-
-    assert {"do": "drain"} in beat(agent, run_id)
-    assert get(Agent, agent_id).state == "draining"
-
-
-def test_a_drain_counts_as_told_once_the_agent_says_so(world: World) -> None:
-    """The answer to a heartbeat may be lost, and its process end, or be offline, before the next one."""
-    agent, agent_id = world.agent()
-
-    def told(*, is_draining: bool) -> list[dict[str, str]]:
-        reply = agent.post("/api/runner/heartbeat", json={"runIds": [], "isDraining": is_draining})
-        directives: list[dict[str, str]] = reply.json["directives"]
-        return directives
-
-    world.client.post(f"/api/agents/{agent_id}/drain", json={})
-    for _ in range(2):
-        assert told(is_draining=False) == [{"do": "drain"}]
-        fall_silent(agent_id)
-
-    assert told(is_draining=True) == [{"do": "drain"}]
-    fall_silent(agent_id)
-    assert told(is_draining=True) == [{"do": "drain"}], "it is the same process"
-    fall_silent(agent_id)
-    assert told(is_draining=False) == [], "another one was started"
-    assert get(Agent, agent_id).state == "idle"
-
-
-def test_an_ended_drain_is_forgotten_by_an_agent_that_is_offline(world: World) -> None:
-    agent, agent_id = world.agent()
-    world.client.post(f"/api/agents/{agent_id}/drain", json={})
-    fall_silent(agent_id)
-
-    end_drains([agent_id])
-    assert beat(agent) == []
-    assert get(Agent, agent_id).state == "idle"
-
-
-def test_an_agent_that_can_not_work_finishes_its_run_and_ends_when_it_is_drained(world: World) -> None:
-    world.task(world.project(has_repository=True))
-    agent, agent_id = world.agent()
-    _run, claim = world.claim(agent)
-    run_id = claim["run"]["id"]
-    agent.post("/api/runner/heartbeat", json={"runIds": [run_id], "error": "No disk"})
-    admin = world.client_of("ada", Role.ADMIN)
-    refused = admin.delete(f"/api/agents/{agent_id}").json["details"]["message"]
-    assert refused == f"agent {agent_id} is error with one live run; drain it first"
-
-    reply = world.client.post(f"/api/agents/{agent_id}/drain", json={})
-
-    assert (reply.status_code, reply.json["agent"]["status"]) == (200, "draining")
-    assert beat(agent, run_id) == [{"do": "drain"}]
-    agent.post("/api/runner/heartbeat", json={"runIds": [run_id], "error": None})
-    assert (get(Agent, agent_id).state, get(Run, run_id).state) == ("draining", "running")
-
-
 @pytest.mark.parametrize(
     ("role", "reads", "drains", "removes"),
     [
@@ -363,15 +211,3 @@ def test_an_agent_does_not_read_about_agents(world: World) -> None:
     agent, agent_id = world.agent()
     assert agent.get("/api/agents").status_code == 403
     assert agent.delete(f"/api/agents/{agent_id}").status_code == 403
-
-
-def test_a_missing_agent_is_a_404(world: World) -> None:
-    admin = world.client_of("ada", Role.ADMIN)
-    replies = [
-        admin.get(f"/api/agents/{MISSING}"),
-        admin.get(f"/api/agents/{MISSING}/logs"),
-        admin.post(f"/api/agents/{MISSING}/drain", json={}),
-        admin.delete(f"/api/agents/{MISSING}"),
-        admin.get("/api/agents/nonsense"),
-    ]
-    assert [reply.status_code for reply in replies] == [404] * 5

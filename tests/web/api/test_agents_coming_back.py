@@ -6,16 +6,15 @@ Not on SQLite, where one transaction at a time writes.
 from __future__ import annotations
 
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from common.jobs import PREPARE_RUN, SCHEDULE_TASKS
 from common.models import Agent, Run
-from common.services.runs.agents import KEPT_OFFLINE_DAYS, expire_agents, forget_agents
+from common.services.runs.agents import expire_agents
 from common.services.runs.waiting import AGENT_LOST_SECONDS
-from common.transaction import Transaction, transactional
 from tests.sent_statements import noting
 from tests.web.conftest import AppOn
 from tests.web.world import World, all_of, forget_providers, get, put, run_jobs
@@ -52,30 +51,4 @@ def test_an_agent_that_is_back_before_the_sweep_has_locked_its_run_keeps_it(
 
     assert set(replies) == {200}
     assert (get(Run, run.id).state, get(Agent, agent_id).state) == ("running", "busy")
-    forget_providers()
-
-
-def test_an_agent_that_comes_back_while_old_ones_are_forgotten_stays(app_on: AppOn, mariadb_database_url: str) -> None:
-    world = World(app_on(mariadb_database_url))
-    _agent, agent_id = world.agent()
-    put(Agent, agent_id, state_="offline", seen_at=datetime.now(UTC) - timedelta(days=KEPT_OFFLINE_DAYS + 1))
-    is_decided = threading.Event()
-
-    def note(sql: str, _parameters: object, _many: bool) -> None:
-        if sql.startswith("DELETE FROM agents"):
-            is_decided.set()
-
-    @transactional
-    def come_back(tx: Transaction) -> Future[int]:
-        tx.lock(Agent, agent_id).seen_at = tx.now()
-        tx.session.flush()
-        forgetting = pool.submit(forget_agents)
-        forgetting.add_done_callback(lambda _done: is_decided.set())
-        assert is_decided.wait(60)
-        return forgetting
-
-    with ThreadPoolExecutor(1) as pool, noting(note):
-        assert come_back().result() == 0
-
-    assert get(Agent, agent_id) is not None
     forget_providers()

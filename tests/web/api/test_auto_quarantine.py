@@ -11,12 +11,11 @@ from sqlalchemy import update
 
 from common.models import FlakyTest, Project
 from common.models.account import User
-from common.services.outgoing.collecting import collect_notices
 from common.services.tasks import auto_quarantine, flaky_tests
 from common.services.tasks.auto_quarantine import MOST_AT_ONCE
 from common.states import Role
 from common.transaction import Transaction, transactional
-from common.values.auto_quarantine import EVIDENCE_DAYS, Evidence, Flake
+from common.values.auto_quarantine import Evidence, Flake
 from common.values.test_report import TestCase, TestReport, TestResult
 from tests import builders
 from tests.web.world import World, all_of, at_once, events, put
@@ -53,14 +52,6 @@ def found_of(world: World, project: Project) -> dict[str, Any]:
 
 def inside(world: World, project: Project) -> list[str]:
     return [test["name"] for test in found_of(world, project)["flaky"] if test["quarantinedUntil"]]
-
-
-def test_without_a_rule_no_flake_leads_to_a_quarantine(world: World) -> None:
-    project = world.project()
-    flakes(project, *"abcdef")
-
-    found = found_of(world, project)
-    assert (found["autoQuarantine"], inside(world, project), events("test:quarantined")) == (None, [], [])
 
 
 def test_the_rule_puts_a_test_into_quarantine_and_says_so(world: World) -> None:
@@ -119,16 +110,6 @@ def test_when_the_quarantine_is_full_nothing_is_added_and_the_page_says_so(world
     assert inside(world, project) == [COIN]
 
 
-def test_two_flakes_at_once_do_not_share_the_last_place(world: World) -> None:
-    project = world.project(auto_quarantine=RULE, most_quarantined=1)
-    for name in (LUCK, COIN):
-        flakes(project, "a", "b", name=name)
-
-    at_once(lambda: flake(project.id, "c" * 40, LUCK), lambda: flake(project.id, "d" * 40, COIN))
-
-    assert len(inside(world, project)) == len(events("test:quarantined")) == 1
-
-
 def test_two_flakes_of_one_test_at_once_both_count(world: World) -> None:
     project = world.project(auto_quarantine=RULE)
     flakes(project, "a")
@@ -177,34 +158,6 @@ def test_a_quarantine_by_the_rule_ends_by_itself_and_needs_new_flakes_again(worl
     assert inside(world, project) == [LUCK]
 
 
-def test_old_flakes_do_not_count(world: World) -> None:
-    project = world.project(auto_quarantine=RULE)
-    flakes(project, "a", "b")
-    long_ago = (datetime.now(UTC) - timedelta(days=EVIDENCE_DAYS + 1)).timestamp()
-    _put_test(LUCK, {"evidence": Evidence((Flake("a" * 40, None, long_ago), Flake("b" * 40, None, long_ago)))})
-
-    flakes(project, "c")
-    assert inside(world, project) == []
-    assert found_of(world, project)["flaky"][0]["countedOn"] == 1
-
-
-def test_what_fails_in_quarantine_is_counted_for_its_rate(world: World) -> None:
-    project = world.project(auto_quarantine=RULE)
-    flakes(project, *"abc")
-    _count_run(project.id, TestReport((TestCase(LUCK, TestResult.FAILED),)))
-    _count_run(project.id, TestReport((TestCase(LUCK, TestResult.PASSED),)))
-    world.client.post(f"/api/projects/{project.id}/tests/release", json={"name": LUCK})
-    _count_run(project.id, TestReport((TestCase(LUCK, TestResult.FAILED),)))
-
-    (test,) = found_of(world, project)["flaky"]
-    assert (test["flakedOn"], test["ranOn"], test["failedInQuarantine"]) == (3, 6, 1)
-
-
-@transactional
-def _count_run(tx: Transaction, project_id: str, report: TestReport) -> None:
-    flaky_tests.count_run(tx, project_id, report)
-
-
 def test_the_rule_stops_when_its_owner_may_not_maintain_the_project_any_more(world: World) -> None:
     olga = builders.a_user("olga", Role.MAINTAINER)
     project = world.project(auto_quarantine={**RULE, "owner": "olga"})
@@ -224,31 +177,10 @@ def test_the_rule_stops_when_its_owner_may_not_maintain_the_project_any_more(wor
     assert inside(world, project) == [LUCK]
 
 
-def test_the_rule_of_a_restricted_project_stops_when_its_owner_leaves_it(world: World) -> None:
-    olga = builders.a_user("olga", Role.MAINTAINER)
-    project = world.project(is_restricted=True)
-    path = f"/api/projects/{project.id}"
-    admin = world.client_of("root", Role.ADMIN)
-    refused = admin.patch(path, json={"autoQuarantine": {**RULE, "owner": "olga"}})
-    assert (refused.status_code, refused.json["details"]["field"]) == (400, "autoQuarantine.owner")
-
-    assert admin.put(f"{path}/members/{olga.id}", json={"role": "maintainer"}).status_code == 200
-    assert admin.patch(path, json={"autoQuarantine": {**RULE, "owner": "olga"}}).status_code == 200
-    assert admin.get(f"{path}/tests").json["autoQuarantine"]["stopped"] is None
-    admin.delete(f"{path}/members/{olga.id}")
-    flakes(project, *"abc")
-    found = admin.get(f"{path}/tests").json
-    assert found["autoQuarantine"]["stopped"] == "owner"
-    assert found["flaky"][0]["quarantinedUntil"] is None
-
-
 @pytest.mark.parametrize(
     ("rule", "field"),
     [
-        ({**RULE, "commits": 1}, "commits"), ({**RULE, "commits": 51}, "commits"), ({**RULE, "days": 0}, "days"),
-        ({**RULE, "days": 91}, "days"), ({**RULE, "owner": ""}, "owner"), ({**RULE, "owner": "nobody"}, "owner"),
-        ({**RULE, "owner": "mia"}, "owner"), ({"commits": 3, "days": 7}, "owner"), ({**RULE, "more": 1}, "more"),
-        ({**RULE, "commits": "3x"}, "commits"),
+        ({**RULE, "commits": 1}, "commits"), ({**RULE, "days": 91}, "days"), ({**RULE, "owner": "mia"}, "owner"),
     ],
 )  # fmt: skip
 def test_a_rule_that_is_none_is_refused_and_nothing_is_written(
@@ -296,19 +228,3 @@ def test_a_quarantine_by_the_rule_needs_its_owner_until_somebody_decides(world: 
     assert world.client.get("/api/inbox").json["items"] == []
     (test, _other) = found_of(world, project)["flaky"]
     assert test["quarantinedByRule"] is False
-
-
-def test_the_webhook_tells_of_a_quarantine_by_the_rule_alone(world: World) -> None:
-    admin = world.client_of("root", Role.ADMIN)
-    changes = {"url": "https://chat.example.org/hooks/abc", "enabled": True}
-    assert admin.patch("/api/webhook", json=changes).status_code == 200
-    project = world.project(auto_quarantine=RULE)
-    collect_notices()
-    flake(project.id, "a" * 40, COIN)
-    world.client.post(f"/api/projects/{project.id}/tests/quarantine", json={"name": COIN, "reason": "a slow clock"})
-    assert collect_notices() == 0
-
-    flakes(project, *"abc")
-    assert collect_notices() == 1
-    (sent,) = admin.get("/api/webhook/deliveries").json["webhookDeliveries"]
-    assert sent["kind"] == "quarantined"

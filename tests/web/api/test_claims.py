@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from common.jobs import PREPARE_RUN, SCHEDULE_TASKS
 from tests.web.api.test_drivers import a_provider
-from tests.web.world import World, put, run_jobs
+from tests.web.world import World, put
 
 
 @pytest.mark.slow
@@ -32,10 +31,3 @@ def test_a_claim_has_all_that_the_project_and_the_providers_give(world: World) -
     assert claim["models"]["token"].startswith("awm_")
     assert claim["models"]["token"] != claim["run"]["token"]
     assert agent.post("/api/runner/claim", json={}).json == claim
-
-
-def test_without_a_provider_a_claim_has_no_models(world: World) -> None:
-    world.task(world.project(has_repository=True))
-    agent, _agent_id = world.agent()
-    run_jobs(SCHEDULE_TASKS, PREPARE_RUN)
-    assert agent.post("/api/runner/claim", json={}).json["models"] is None

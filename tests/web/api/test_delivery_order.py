@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from common.models import Task, TaskDependency
-from common.transaction import Transaction, transactional
+from common.models import Task
 from tests.web.api.production_line import ProductionLine
-from tests.web.world import World, forget_providers, get, put
+from tests.web.world import World, forget_providers, put
 
 
 @pytest.fixture
@@ -26,12 +25,6 @@ def plain_line(plain_app: Flask) -> Iterator[ProductionLine]:
     forget_providers()
 
 
-@transactional
-def _depend(tx: Transaction, task_id: str, on: str) -> None:
-    """As in a group that an earlier version made, which did not look at dependencies."""
-    tx.add(TaskDependency(task_id=task_id, depends_on_id=on))
-
-
 def ask(line: ProductionLine, *task_ids: str, **values: Any) -> Any:
     body = {"projectId": line.project.id, "taskIds": list(task_ids), **values}
     return line.world.client.post("/api/task-groups", json=body)
@@ -43,7 +36,7 @@ def refused(reply: Any, field: str) -> str:
     return message
 
 
-@pytest.mark.parametrize("state", ["approved", "in_progress", "staging", "cancelled"])
+@pytest.mark.parametrize("state", ["in_progress", "cancelled"])
 def test_a_group_without_what_its_task_needs_is_refused(plain_line: ProductionLine, state: str) -> None:
     line = plain_line
     needed = line.task("Needed")
@@ -69,16 +62,6 @@ def test_a_group_merges_each_task_after_what_it_needs(line: ProductionLine) -> N
 
 
 @pytest.mark.slow
-def test_what_a_task_needs_may_be_delivered_before(plain_line: ProductionLine) -> None:
-    line = plain_line
-    needed = line.task("Needed")
-    task = line.task("Dependent", depends_on=[needed])
-    line.deliver(needed)
-    line.deliver(task)
-    assert get(Task, task).state == "production"
-
-
-@pytest.mark.slow
 def test_what_a_task_needs_must_still_be_in_production(plain_line: ProductionLine) -> None:
     line = plain_line
     needed = line.task("Needed")
@@ -94,29 +77,3 @@ def test_what_a_task_needs_must_still_be_in_production(plain_line: ProductionLin
     line.deliver(reverted)
     assert "'Needed'" in refused(ask(line, early), "acceptRolledBack")
     assert ask(line, early, acceptRolledBack=True).status_code == 201
-
-
-@pytest.mark.slow
-def test_a_fix_brings_what_a_task_needs_along(plain_line: ProductionLine) -> None:
-    line = plain_line
-    needed = line.task("Needed")
-    late = line.task("Late", depends_on=[needed])
-    line.deliver()
-    line.deliver(needed)
-    line.roll_back()
-    fix = line.task("Mend", labels=["fix"])
-    line.deliver(late, fix)
-    assert not line.rolled_back(needed)
-    assert get(Task, late).state == "production"
-
-
-@pytest.mark.slow
-def test_a_group_that_was_made_before_this_was_asked_is_held_up(plain_line: ProductionLine) -> None:
-    line = plain_line
-    needed, task = line.task("Needed"), line.task("Dependent")
-    staged = line.staged(task)
-    merged = line.merged()
-    _depend(task, needed)
-    assert "'Needed'" in refused(line.act(staged, "deploy-production"), "taskIds")
-    line.deliver(needed)
-    assert line.act(merged, "deploy-staging").status_code == 202

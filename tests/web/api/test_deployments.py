@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import socket
-import sys
-import threading
 from typing import Any
 
 import pytest
@@ -14,16 +10,13 @@ from common.jobs import RESTORE_RUNTIME
 from common.models import Deployment, Job, Project
 from common.providers.forge import forge
 from common.providers.runtime import runtime
-from common.services.delivery import restoring
 from common.settings import settings, socket_path
 from common.states import Environment, Role
 from common.transaction import Transaction, transactional
 from common.values.app import App, Space, Spec, Version
 from tests.e2e.instance import wait_until
-from tests.providers.runtime_contract import settled
 from tests.providers.runtime_supervisor import Supervisor
 from tests.web.world import World, all_of, at_once, get, head_of, put, repository_of, run_jobs
-from web.http import provider_read
 
 OLD, NEW = "a" * 40, "b" * 40
 MISSING = "00000000-0000-7000-8000-000000000000"
@@ -121,20 +114,6 @@ def test_only_the_live_version_can_be_rolled_back(world: World) -> None:
     reply = roll_back(world, first)
     assert (reply.status_code, reply.json["details"]["field"]) == (409, "state")
     assert "is superseded" in reply.json["details"]["message"]
-
-
-def test_the_first_version_has_nothing_before_it(world: World) -> None:
-    (only,) = production(world, world.project(), OLD)
-    reply = roll_back(world, only)
-    assert reply.status_code == 409
-    assert "has no version before" in reply.json["details"]["message"]
-
-
-def test_a_preview_is_not_rolled_back(world: World) -> None:
-    project = world.project()
-    preview = world.deployment(project, Environment.PREVIEW)
-    reply = roll_back(world, preview)
-    assert (reply.status_code, "preview" in reply.json["details"]["message"]) == (409, True)
 
 
 @pytest.mark.slow
@@ -237,59 +216,6 @@ def test_a_log_that_no_runtime_gives_is_a_503(plain_world: World) -> None:
     reply = plain_world.client.get(f"/api/deployments/{made}/logs")
     assert (reply.status_code, reply.json["error"]) == (503, "Service unavailable")
     assert reply.headers["Retry-After"]
-
-
-def test_a_runtime_that_says_nothing_is_not_waited_for(plain_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = plain_world.deployment(plain_world.project(), Environment.STAGING)
-    address = socket_path(settings().store.data_dir, "supervisor")
-    address.parent.mkdir(parents=True, exist_ok=True)
-    monkeypatch.setattr(provider_read, "LOOK_SECONDS", 0.2)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as silent:
-        silent.bind(str(address))
-        silent.listen()
-        reply = plain_world.client.get(f"/api/deployments/{made}/logs")
-        late = [thread for thread in threading.enumerate() if thread.name.startswith("look at the log of")]
-        assert len(late) == 1, "the reply came after the runtime's own time limit"
-    assert (reply.status_code, reply.json["error"]) == (503, "Service unavailable")
-    for thread in late:
-        thread.join(20)
-
-
-@pytest.mark.slow
-def test_what_fails_together_is_not_rolled_back(world: World) -> None:
-    names = ("One", "Two", "Three")
-    made = {name: world.project(name, has_repository=True) for name in names}
-    live = {name: production(world, made[name], OLD, head_of(made[name]))[1] for name in names}
-    data_dir = settings().store.data_dir
-    supervisor = Supervisor(settings().runtime.supervisor_dir, socket=socket_path(data_dir, "supervisor"))
-
-    def start(name: str, command: str) -> None:
-        app = App(Space(made[name].namespace, made[name].id), "production")
-        runtime().delete_app(app)
-        source = forge().read_source(repository_of(made[name]))
-        runtime().ensure_app(app, Version(live[name], head_of(made[name]), source, Spec(command)))
-        settled(runtime(), app, live[name])
-
-    def look() -> list[Deployment]:
-        restore()
-        return all_of(Deployment, Deployment.rollback_of.is_not(None))
-
-    try:
-        for name in names:
-            start(name, "exit 4")
-        assert look() == []
-        assert all(str(get(Deployment, live[name]).error).startswith(restoring.NOT_TO_BLAME) for name in names)
-        assert look() == []
-
-        # Those that are well again keep no word of it; the one that is not was bad by itself.
-        for name in names[1:]:
-            start(name, f"{shlex.quote(sys.executable)} -m http.server --bind $HOST $PORT")
-        assert look() == []
-        assert [get(Deployment, live[name]).error for name in names[1:]] == [None, None]
-        settled(runtime(), App(Space(made["One"].namespace, made["One"].id), "production"), live["One"])
-        assert [rollback.rollback_of for rollback in look()] == [live["One"]]
-    finally:
-        supervisor.stop()
 
 
 @transactional

@@ -15,7 +15,6 @@ from common.states import TaskState
 from common.values.repository import Repository
 from tests.providers.git_tree import WorkTree
 from tests.web.made import a_project, a_task, set_state
-from web.api import diffs
 
 
 @pytest.fixture
@@ -56,22 +55,3 @@ def test_a_diff_is_what_the_branch_changes(plain_member: FlaskClient, tmp_path: 
     tree.push(task.branch_name)
     set_state(task, TaskState.READY_TO_TEST, head_sha=first)
     assert plain_member.get(path).json["headSha"] == first
-
-
-@pytest.mark.usefixtures("forge_of_app")
-def test_a_diff_is_made_once_for_two_commits(plain_member: FlaskClient, tmp_path: Path) -> None:
-    task = a_task(project := a_project())
-    path = f"/api/tasks/{task.id}/diff"
-    tree = WorkTree(tmp_path / "tree", str(_repository(project)))
-    tree.commit({"a.txt": "one\n"}, on="main")
-    tree.commit({"b.txt": "new\n"}, on=task.branch_name)
-    tree.push("main", task.branch_name)
-    diffs._between.cache_clear()
-
-    first, again = (plain_member.get(path).json for _ in range(2))
-
-    assert first == again
-    assert diffs._between.cache_info()[:2] == (1, 1)
-    newer = tree.commit({"c.txt": "newer\n"}, on=task.branch_name)
-    tree.push(task.branch_name)
-    assert plain_member.get(path).json["headSha"] == newer

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from common.jobs import PREPARE_RUN, SCHEDULE_TASKS
 from common.models import Agent, ModelProvider, Run, Task
-from common.settings import DRIVER_NAMES, settings
+from common.settings import settings
 from common.states import Role
 from common.transaction import Transaction, transactional
 from common.values.drivers import KNOWN_DRIVERS
@@ -57,10 +57,6 @@ def unscheduled(task: Task) -> bool:
 # What agents say
 
 
-def test_the_settings_know_the_drivers_of_the_catalogue() -> None:
-    assert list(DRIVER_NAMES) == NAMES
-
-
 def test_an_agent_registers_its_drivers_and_its_first_is_its_driver(world: World) -> None:
     finding = {"name": "claude", "canWork": True, "says": "Found.", "version": "2.1.331"}
     reply = register(world, drivers=["claude", "scripted"], findings=[finding], slots=3)
@@ -69,47 +65,6 @@ def test_an_agent_registers_its_drivers_and_its_first_is_its_driver(world: World
     assert (reply.status_code, agent["driver"], agent["drivers"]) == (201, "claude", ["claude", "scripted"])
     assert (agent["findings"], agent["error"], agent["slots"]) == ([finding], None, 3)
     assert register(world, driver="scripted").json["agent"]["drivers"] == ["scripted"]
-
-
-def test_an_agent_says_whether_it_confines_its_runs_and_only_a_change_changes_it(world: World) -> None:
-    off = {"isConfining": False, "says": "bubblewrap is not installed"}
-    reply = register(world, drivers=["scripted"], sandbox=off)
-    assert (reply.status_code, reply.json["agent"]["sandbox"]) == (201, off)
-
-    agent, agent_id = world.agent()
-    assert get(Agent, agent_id).sandbox is None
-    on = {"isConfining": True, "says": "commands are confined"}
-    for said in ({"sandbox": on}, {}, {"drivers": ["scripted"]}):
-        assert beat(agent, error=None, **said).status_code == 200
-    assert world.client.get(f"/api/agents/{agent_id}").json["agent"]["sandbox"] == on
-
-
-def test_findings_are_checked(world: World) -> None:
-    for body, field in (
-        ({"drivers": "claude"}, "drivers"),
-        ({"drivers": ["claude"], "findings": [{"name": "claude"}]}, "findings.0.canWork"),
-        ({"drivers": ["claude"], "findings": [{"name": "claude", "canWork": "yes"}]}, "findings.0.canWork"),
-        ({"drivers": ["x"] * 51}, "drivers"),
-        ({"drivers": ["claude"], "sandbox": {"says": "x"}}, "sandbox.isConfining"),
-    ):
-        reply = register(world, **body)
-        assert (reply.status_code, reply.json["details"]["field"]) == (400, field)
-
-
-def test_what_an_agent_says_is_cleaned_and_cut_and_never_refused(world: World) -> None:
-    agent, agent_id = world.agent()
-    finding = {
-        "name": "claude",
-        "canWork": True,
-        "says": "\x1b[31mred\x07" + "x" * 9000,
-        "version": "2.1\n" + "9" * 200,
-    }
-    assert beat(agent, drivers=["claude"], findings=[finding], error=None).status_code == 200
-
-    (shown,) = world.client.get(f"/api/agents/{agent_id}").json["agent"]["findings"]
-    assert (shown["says"][:6], len(shown["says"]), len(shown["version"])) == ("redxxx", 4000, 100)
-    assert beat(agent, error="x" * 50_000).status_code == 200
-    assert len(get(Agent, agent_id).error) < 17_000
 
 
 def test_an_agent_that_can_work_with_none_says_why_and_gets_no_run(world: World) -> None:
@@ -128,16 +83,6 @@ def test_an_agent_that_can_work_with_none_says_why_and_gets_no_run(world: World)
     assert scheduled(task).driver == "scripted"
 
 
-def test_an_agent_with_drivers_of_another_platform_can_not_work(world: World) -> None:
-    _agent, agent_id = world.agent(driver="telepathy")
-
-    agent = get(Agent, agent_id)
-    assert (agent.state, agent.error) == (
-        "error",
-        "It can work with none of its drivers. telepathy: this platform does not know it",
-    )
-
-
 @pytest.mark.slow
 def test_a_run_that_was_not_claimed_is_taken_from_an_agent_that_stops_to_work(world: World) -> None:
     task = world.task(world.project(has_repository=True))
@@ -153,27 +98,6 @@ def test_a_run_that_was_not_claimed_is_taken_from_an_agent_that_stops_to_work(wo
 
     beat(agent, error=None)
     assert get(Agent, agent_id).state == "idle"
-
-
-def test_a_busy_agent_that_stops_to_work_keeps_its_run(world: World) -> None:
-    world.task(world.project(has_repository=True))
-    agent, agent_id = world.agent()
-    _run, claim = world.claim(agent)
-    run_id = claim["run"]["id"]
-    agent.post("/api/runner/heartbeat", json={"runIds": [run_id]})
-
-    agent.post("/api/runner/heartbeat", json={"runIds": [run_id], "drivers": [], "findings": [NO_CLAUDE]})
-    assert (get(Agent, agent_id).state, get(Run, run_id).state) == ("error", "running")
-    agent.post("/api/runner/heartbeat", json={"runIds": [run_id], "drivers": ["scripted"]})
-    assert get(Agent, agent_id).state == "busy"
-
-
-def test_an_agent_that_drains_goes_on_draining(world: World) -> None:
-    agent, agent_id = world.agent()
-    world.client.post(f"/api/agents/{agent_id}/drain", json={})
-
-    assert beat(agent, error="No disk").json["directives"] == [{"do": "drain"}]
-    assert get(Agent, agent_id).state == "draining"
 
 
 def test_all_drivers_are_listed_with_who_offers_them(world: World) -> None:
@@ -299,20 +223,6 @@ def test_a_named_driver_waits_for_a_provider_and_says_so(world: World) -> None:
     assert (get(Task, task.id).state, get(Task, task.id).error) == ("in_progress", None)
 
 
-@pytest.mark.slow
-def test_a_task_says_no_more_that_no_provider_is_there_once_one_is(world: World) -> None:
-    """Also if no agent has the driver yet."""
-    task = world.task(world.project(has_repository=True), driver="claude")
-    world.agent(drivers=["scripted"])
-    assert unscheduled(task)
-    assert (get(Task, task.id).error or "").startswith("The driver claude needs a provider")
-
-    a_provider("anthropic")
-    world.task(world.project("Another"))
-    assert unscheduled(task)
-    assert (get(Task, task.id).state, get(Task, task.id).error) == ("backlog", None)
-
-
 def test_what_nobody_named_goes_to_the_first_driver_that_has_a_provider(world: World) -> None:
     project = world.project(has_repository=True)
     world.agent(drivers=["scripted", "claude", "codex"], slots=10)
@@ -359,17 +269,3 @@ def test_a_kept_session_goes_to_its_driver_and_to_no_other(world: World) -> None
     _run, again = world.claim(both)
     assert (again["task"]["id"], again["driver"]) == (task.id, "codex")
     assert (again["hasSession"], again["sessionDriver"]) == (True, "codex")
-
-
-def test_a_session_of_another_driver_is_not_given_to_a_run(world: World) -> None:
-    task = world.task(world.project(has_repository=True))
-    agent, _agent_id = world.agent(drivers=["scripted"])
-    run, claim = world.claim(agent)
-    path = f"/api/runner/runs/{claim['run']['id']}"
-    run.put(f"{path}/session", data=b"kept", content_type="application/octet-stream")
-    run.post(f"{path}/finish", json={"outcome": "cancelled", "summary": ""})
-    put(Task, task.id, driver="command")
-
-    beat(agent, drivers=["command", "scripted"])
-    _run, again = world.claim(agent)
-    assert (again["driver"], again["hasSession"], again["sessionDriver"]) == ("command", False, "scripted")

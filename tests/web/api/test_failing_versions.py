@@ -15,7 +15,6 @@ from common.services.delivery import deployments, restoring, rollouts
 from common.services.outgoing.collecting import collect_notices
 from common.states import Role
 from common.transaction import Transaction, transactional
-from common.values.app import MACHINE
 from common.values.health_look import HealthState, Look
 from tests.web.api.production_line import ProductionLine, claimed, ring_restore
 from tests.web.world import SHA, World, all_of, forget_providers, get, put
@@ -82,33 +81,15 @@ def test_a_version_that_can_not_be_rolled_back_is_told_of_once_until_it_is_well_
     assert (line.live().error, waiting(line), messages()) == (None, [], [])
 
 
-def test_a_version_that_failed_together_with_others_has_not_recovered_until_it_is_seen_well(
-    line: ProductionLine,
-) -> None:
-    live = line.deliver()
-    ring_restore()
-    restoring.record_restored(
-        claimed(RESTORE_RUNTIME.name, "platform"), [restoring.Dying(live.id, REASON, MACHINE)]
-    )  # fmt: skip
-
-    look(line, HealthState.STARTING)
-    assert recorded("deploy:recovered") == []
-    assert [item["detail"] for item in waiting(line)] == [f"{restoring.NOT_TO_BLAME}: {REASON}"]
-    look(line, HealthState.HEALTHY)
-    assert [name for name, _actor, _data in recorded("deploy:recovered")] == ["deploy:recovered"]
-    assert (line.live().error, line.live().error_code, waiting(line)) == (None, None, [])
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("code", sorted(restoring.NEVER_STARTED))
-def test_what_keeps_a_healthy_version_from_being_started_again_takes_no_version_back(
-    line: ProductionLine, code: str
-) -> None:
+def test_what_keeps_a_healthy_version_from_being_started_again_takes_no_version_back(line: ProductionLine) -> None:
     line.deliver()
     live = line.deliver()
     reason = "the setup command failed: it exited with 1: could not resolve host: registry.example"
     ring_restore()
-    restoring.record_restored(claimed(RESTORE_RUNTIME.name, "platform"), [restoring.Dying(live.id, reason, code)])
+    restoring.record_restored(
+        claimed(RESTORE_RUNTIME.name, "platform"), [restoring.Dying(live.id, reason, "setup_failed")]
+    )
 
     assert recorded("deploy:rollback_requested") == []
     assert [item["detail"] for item in waiting(line)] == [f"{restoring.NOT_STARTED}: {reason}"]
@@ -137,18 +118,6 @@ def test_a_rollback_by_the_platform_says_so_and_why(line: ProductionLine) -> Non
     assert waiting(line) == []
 
 
-@pytest.mark.slow
-def test_a_persons_rollback_has_no_reason_and_sends_no_message(line: ProductionLine) -> None:
-    line.deliver()
-    line.deliver()
-    messages()
-    line.roll_back()
-
-    ((_name, actor, told),) = recorded("deploy:rollback_requested")
-    assert (actor, "reason" in told) == ("maxim", False)
-    assert messages() == []
-
-
 def test_who_may_not_roll_back_is_not_asked_to(line: ProductionLine) -> None:
     line.deliver()
     line.look_at_dying()
@@ -157,14 +126,13 @@ def test_who_may_not_roll_back_is_not_asked_to(line: ProductionLine) -> None:
     assert [item for item in member.get("/api/inbox").json["items"] if item["kind"] == "failing"] == []
 
 
-@pytest.mark.parametrize("code", ["checkout_failed", MACHINE])
-def test_work_is_not_refused_for_a_preview_that_found_no_room(line: ProductionLine, code: str) -> None:
+def test_work_is_not_refused_for_a_preview_that_found_no_room(line: ProductionLine) -> None:
     task_id = line.task()
     put(Task, task_id, state_="in_progress", phase_="verifying", head_sha=SHA)
     lease = claimed("deployment.deploy", _preview(task_id))
     assert rollouts.begin_rollout(lease) is not None
 
-    rollouts.record_failed(lease, code=code, reason="the checkout failed: no space left on device")
+    rollouts.record_failed(lease, code="checkout_failed", reason="the checkout failed: no space left on device")
 
     task = get(Task, task_id)
     assert (task.state, task.refusals, task.preview_url) == ("ready_to_test", 0, None)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from common.jobs import VERIFY_RUN
 from common.models import Comment, Job, Run, Task, TaskCheck
 from common.names import new_id
@@ -66,10 +64,9 @@ def test_letting_all_findings_go_proves_the_commit_again(world: World) -> None:
     assert any("acceptedFindings" in event.data for event in events("task:updated"))
 
 
-@pytest.mark.parametrize("state", ["backlog", "failed"])
-def test_a_commit_whose_next_run_was_lost_or_failed_is_proven_again_too(world: World, state: str) -> None:
+def test_a_commit_whose_next_run_failed_is_proven_again_too(world: World) -> None:
     task = refused(world)
-    put(Task, task.id, state_=state, phase_=None, error="no agent", attempts=1)
+    put(Task, task.id, state_="failed", phase_=None, error="no agent", attempts=1)
     told_of_refusal(task.id)
 
     assert world.client.post(PATH.format(task.id), json={"names": NAMES}).status_code == 200
@@ -81,27 +78,7 @@ def test_a_commit_whose_next_run_was_lost_or_failed_is_proven_again_too(world: W
     assert all_of(Job, Job.kind == VERIFY_RUN.name)
 
 
-def test_a_task_that_went_on_keeps_its_round(world: World) -> None:
-    task = refused(world)
-    put(Task, task.id, state_="approved", phase_=None, round=3)
-
-    assert world.client.post(PATH.format(task.id), json={"names": NAMES}).status_code == 200
-    assert (get(Task, task.id).state, get(Task, task.id).round) == ("approved", 3)
-
-
 def test_a_task_without_findings_has_none_to_let_go(world: World) -> None:
     task = world.task(world.project(), state="ready_to_test")
 
     assert world.client.post(PATH.format(task.id), json={"names": NAMES}).status_code == 409
-
-
-def test_the_findings_are_shown_with_the_task(world: World) -> None:
-    task = refused(world)
-    (check,) = world.client.get(f"/api/tasks/{task.id}").json["task"]["checks"]
-
-    assert (check["name"], check["code"], check["log"], check["facts"]) == (
-        "secrets",
-        "secrets_found",
-        LOG,
-        {"found": 2},
-    )

@@ -45,17 +45,6 @@ def test_the_files_that_a_pattern_matches_today_are_shown(world: World, tmp_path
     assert [(one["pattern"], one["total"]) for one in tried["patterns"]] == [("**/ci/**", 3)]
 
 
-def test_many_files_are_counted_and_some_are_named(world: World, tmp_path: Path) -> None:
-    project = world.project(has_repository=True)
-    tree = WorkTree(tmp_path / "tree", str(local_forge().repository_path(repository_of(project))))
-    tree.commit({f"docs/{number:03}.md": "x" for number in range(60)}, on="main")
-    tree.push("main")
-
-    found = world.client.get(f"/api/projects/{project.id}/forbidden-paths?pattern=docs/").json["patterns"][0]
-
-    assert (len(found["files"]), found["files"][0], found["total"]) == (50, "docs/000.md", 60)
-
-
 def test_a_pattern_that_can_not_hold_is_refused_by_name(world: World) -> None:
     project = world.project()
 
@@ -64,15 +53,6 @@ def test_a_pattern_that_can_not_hold_is_refused_by_name(world: World) -> None:
 
     assert (reply.status_code, reply.json["details"]["field"]) == (400, "pattern")
     assert (changed.status_code, changed.json["details"]["field"]) == (400, "forbiddenPaths.1")
-
-
-@pytest.mark.slow
-def test_a_project_without_a_repository_has_no_files(world: World) -> None:
-    project = world.project()
-
-    found = world.client.get(f"/api/projects/{project.id}/forbidden-paths").json
-
-    assert (found["headSha"], {one["total"] for one in found["patterns"]}) == (None, {0})
 
 
 def test_a_foreign_project_does_not_exist(world: World) -> None:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 import pytest
 from flask import Flask
 
-from common.models import Deployment, EventRow, Job, Task, TaskGroup
+from common.models import Deployment, Job, Task, TaskGroup
 from common.services import jobs as rows
 from common.services.delivery import merging, rollouts
-from common.states import Environment, GroupState
+from common.states import Environment
 from tests.web.api.production_line import ProductionLine, claimed
-from tests.web.made import set_state
-from tests.web.world import World, all_of, events, forget_providers, get, put
+from tests.web.world import World, all_of, events, forget_providers, get
 
 
 @pytest.fixture
@@ -32,41 +30,6 @@ def test_cancelling_a_group_ends_its_own_deployment(line: ProductionLine) -> Non
 
     ended = get(Deployment, deployment_id)
     assert (ended.state, ended.active_key, ended.finished_at is None) == ("superseded", None, False)
-
-
-@pytest.mark.parametrize(
-    ("state", "told"), [("pending", []), ("in_progress", [("deploy:superseded", "maxim")])]
-)  # fmt: skip
-def test_a_deployment_that_is_cancelled_ends_in_the_events_if_it_began_there(
-    line: ProductionLine, state: str, told: list[tuple[str, str]]
-) -> None:
-    group_id = line.merged()
-    line.act(group_id, "deploy-staging")
-    deployment_id = line.under_way(Environment.STAGING).id
-    put(Deployment, deployment_id, state_=state)
-
-    line.act(group_id, "cancel")
-
-    found = all_of(EventRow, EventRow.name.startswith("deploy:"), EventRow.data.contains(deployment_id))
-    assert [(row.name, row.actor) for row in found] == told
-    data = [json.loads(row.data)["data"] for row in found]
-    assert data == [{"deploymentId": deployment_id, "environment": "staging"}] * len(told)
-
-
-@pytest.mark.slow
-def test_cancelling_a_group_leaves_a_rollback_to_its_version_alone(line: ProductionLine) -> None:
-    older, newer = line.staged(), line.staged()
-    (live,) = all_of(Deployment, Deployment.live_key == f"{line.project.id}:staging")
-    assert live.task_group_id == newer
-    reply = line.world.client.post(f"/api/deployments/{live.id}/rollback", json={})
-    assert reply.status_code == 202, reply.json
-    rollback = get(Deployment, reply.json["rollbackDeploymentId"])
-    assert rollback.task_group_id == older
-
-    assert line.act(older, "cancel").json["taskGroup"]["status"] == "cancelled"
-
-    assert get(Deployment, rollback.id).state == "pending"
-    assert line.go_live(rollback.id).state == "completed"
 
 
 @pytest.mark.parametrize("verb", ["retry", "remove"])
@@ -98,20 +61,6 @@ def test_a_task_that_leaves_a_group_on_staging_is_approved_like_those_that_stay(
     assert len([row for row in events("task-group:status_changed", of=group_id) if '"merging"' in row.data]) == 1
 
 
-def test_a_merged_group_that_waits_for_a_decision_does_not_go_to_staging_for_a_task_that_leaves(
-    line: ProductionLine,
-) -> None:
-    """It was deployed once; then staging was held back, and a person has to say when."""
-    one, two = line.task("One"), line.task("Two")
-    group_id = line.staged(one, two)
-    set_state(get(TaskGroup, group_id), GroupState.MERGED, wants_staging=False)
-
-    assert line.act(group_id, "remove", taskId=one).status_code == 200
-
-    rebuilt = get(TaskGroup, group_id)
-    assert (rebuilt.state, rebuilt.wants_staging) == ("merging", False)
-
-
 def give_up(line: ProductionLine, group_id: str) -> str:
     """The group's job uses up its attempts. Returns its id."""
     lease = claimed("group.merge", group_id)
@@ -128,16 +77,6 @@ def test_a_group_whose_job_is_given_up_before_it_began_fails_and_can_be_retried(
     assert line.act(group_id, "retry").json["taskGroup"]["status"] == "merging"
 
 
-def test_a_merged_group_whose_job_is_given_up_says_why_it_is_not_on_staging(line: ProductionLine) -> None:
-    group_id = line.merged(targetBranch="production")
-    give_up(line, group_id)
-
-    merged = get(TaskGroup, group_id)
-    assert (merged.state, merged.wants_staging) == ("merged", False)
-    assert merged.error == "it could not be deployed to staging: given up: its worker died each time"
-    assert line.act(group_id, "deploy-staging").json["taskGroup"]["error"] is None
-
-
 def retry_job(line: ProductionLine, job_id: str) -> str:
     """Why the job is not retried."""
     reply = line.world.client.post(f"/api/jobs/{job_id}/retry")
@@ -145,40 +84,6 @@ def retry_job(line: ProductionLine, job_id: str) -> str:
     assert get(Job, job_id).state == "failed"
     message: str = reply.json["details"]["message"]
     return message
-
-
-@pytest.mark.slow
-def test_a_job_whose_group_ended_with_it_is_not_retried_but_the_group_is(line: ProductionLine) -> None:
-    failed = line.world.group(line.project, [line.task()])["id"]
-    job_id = give_up(line, failed)
-    assert retry_job(line, job_id).endswith("has failed; retry the group")
-    assert line.act(failed, "retry").status_code == 200
-    assert "replaced by a newer one" in retry_job(line, job_id)
-
-    merged = line.merged(targetBranch="production")
-    assert retry_job(line, give_up(line, merged)).endswith("is merged; deploy the group to staging")
-    assert line.act(merged, "deploy-staging").status_code == 202
-
-
-@pytest.mark.slow
-def test_the_job_of_a_failed_deployment_is_not_retried_but_what_asked_for_it(line: ProductionLine) -> None:
-    line.deliver()
-    group_id = line.merged()
-
-    def give_up_deployment(environment: Environment) -> str:
-        lease = claimed("deployment.deploy", line.under_way(environment).id)
-        rows.give_up(lease, "given up", rollouts.fail_rollout)
-        return retry_job(line, lease.job_id)
-
-    assert line.act(group_id, "deploy-staging").status_code == 202
-    assert give_up_deployment(Environment.STAGING).endswith("to staging has failed; retry its task group")
-    group_id = line.staged()
-    assert line.act(group_id, "deploy-production").status_code == 202
-    assert give_up_deployment(Environment.PRODUCTION).endswith("to production has failed; deploy its task group")
-    assert line.act(group_id, "deploy-production").status_code == 202
-    line.go_live(line.under_way().id)
-    assert line.ask_back().status_code == 202
-    assert give_up_deployment(Environment.PRODUCTION).endswith("to production has failed; roll back again")
 
 
 @pytest.mark.slow

@@ -66,24 +66,3 @@ def test_a_task_that_leaves_with_what_it_needs_is_on_record(line: ProductionLine
     assert merging.begin_merge(claimed("group.merge", group_id)) is not None
 
     assert updates(group_id) == [{"changed": ["taskIds"], "taskId": waiting}]
-
-
-def test_what_could_not_be_finished_is_on_record_until_it_is(line: ProductionLine) -> None:
-    group_id = line.deliver().task_group_id
-    assert group_id is not None
-    known = len(updates(group_id))
-    for _ in range(2):
-        merging.fail_finish(group_id, "pull request #7 could not be closed")
-    merging.record_finished(claimed("group.finish", group_id), remark=None)
-
-    assert updates(group_id)[known:] == [{"changed": ["error"]}] * 2
-    assert get(TaskGroup, group_id).error is None
-
-
-def test_a_group_whose_branch_was_moved_is_built_again_on_record(line: ProductionLine) -> None:
-    group_id = line.world.group(line.project, [line.task()])["id"]
-    lease = claimed("group.merge", group_id)
-    assert merging.begin_merge(lease) is not None
-    merging.record_head_moved(lease)
-
-    assert updates(group_id) == [{"changed": ["headSha"]}]

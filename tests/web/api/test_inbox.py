@@ -17,7 +17,7 @@ from common.transaction import Transaction, transactional
 from tests import builders
 from tests.web.made import a_question
 from tests.web.page_reader import PageReader
-from tests.web.world import SHA, World, get, put
+from tests.web.world import SHA, World, put
 
 
 @pytest.fixture
@@ -64,23 +64,6 @@ def test_everything_that_waits_is_listed_with_what_it_waits_for(app: Flask) -> N
     ]  # fmt: skip
     assert [bool(item["taskId"]) for item in items] == [True, False, False, True, True, True]
     assert {item["projectName"] for item in items} == {"Demo"}
-
-
-@pytest.mark.slow
-def test_who_asks_is_said_where_it_is_the_platform(app: Flask) -> None:
-    world = World(app)
-    project = world.project()
-    asking, stuck = world.task(project, "Ask"), world.task(project, "Stuck")
-    a_question(asking)
-    a_question(stuck, "How should it continue?", is_platforms=True)
-
-    items = world.client.get("/api/inbox").json["items"]
-    assert {item["title"]: item["askedBy"] for item in items} == {"Ask": None, "Stuck": "platform"}
-    cards = world.client.get("/api/board", query_string={"projectId": project.id}).json["cards"]
-    assert {card["taskId"]: card["askedBy"] for card in cards} == {asking.id: None, stuck.id: "platform"}
-    for task, who in ((asking, {}), (stuck, {"askedBy": "platform"})):
-        (question,) = world.client.get(f"/api/tasks/{task.id}").json["task"]["questions"]
-        assert {name: said for name, said in question.items() if name == "askedBy"} == who
 
 
 def test_who_may_not_decide_is_not_shown_it(waiting: World) -> None:
@@ -137,28 +120,6 @@ def test_who_changed_the_task_or_pushed_to_it_is_not_asked_to_approve_where_anot
 def _push(tx: Transaction, task: Task, username: str, user_id: str | None) -> None:
     about = {"branch": "x", "old_sha": None, "new_sha": SHA, "at": tx.now(), "ended_at": None, "settled_at": None}
     tx.add(Push(project_id=task.project_id, task_id=task.id, user_id=user_id, username=username, **about))
-
-
-@pytest.mark.slow
-def test_a_task_whose_files_are_still_missing_after_a_while_waits_for_a_person(app: Flask) -> None:
-    world = World(app)
-    project = world.project()
-    for name in ("begun", "new", "old", "cancelled"):
-        world.client_of(name, Role.VIEWER)
-        made = world.client.post("/api/tasks", json={"projectId": project.id, "title": name, "awaitsFiles": True}).json
-        task = get(Task, made["task"]["id"])
-        if name != "new":
-            put(Task, task.id, created_at=task.created_at - ADDING)
-        if name == "begun":
-            assert world.client.post(f"/api/tasks/{task.id}/resume").status_code == 200
-        if name == "cancelled":
-            assert world.client.post(f"/api/tasks/{task.id}/cancel").status_code == 200
-
-    (item,) = world.client.get("/api/inbox", query_string={"projectId": project.id}).json["items"]
-
-    assert (item["kind"], item["title"], item["state"]) == ("files", "old", "backlog")
-    assert item["detail"].startswith("The files that belong to it are still being added.")
-    assert _inbox(world, "old") == []
 
 
 @pytest.mark.slow

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from common.models import Run, Task, TaskCheck
 from common.names import new_id
 from common.transaction import Transaction, transactional
@@ -53,30 +51,6 @@ def test_letting_all_lost_tests_go_proves_the_commit_again(world: World) -> None
     )  # fmt: skip
     assert world.client.post(path, json={"names": ["page::test_length"]}).status_code == 200
     assert any("acceptedLosses" in event.data for event in events("task:updated"))
-
-
-@pytest.mark.slow
-def test_work_that_was_parked_since_is_proven_again_too(world: World) -> None:
-    """A proof costs nothing at a model, so neither a cap nor a provider's limit is in its way."""
-    task = refused(world)
-    put(Task, task.id, phase_="parked", parked_code="cap", parked_reason="The task's cap is used up.")
-    path = f"/api/tasks/{task.id}/accept-lost-tests"
-
-    assert world.client.post(path, json={"names": ["page::test_title", "page::test_length"]}).status_code == 200
-
-    after = get(Task, task.id)
-    assert (after.phase, after.round, after.parked_code, after.parked_reason) == ("verifying", 1, None, None)
-    assert any('"parked"' in event.data for event in events("task:updated"))
-
-
-def test_lost_tests_with_invisible_characters_in_their_names_can_be_let_go(world: World) -> None:
-    names = ["test_bom[\ufeff]", "test_direction[\u202eabc\u202c]", "ends with a space "]
-    task = refused(world, "\n".join(f"does not run: {name}" for name in names))
-
-    said = world.client.post(f"/api/tasks/{task.id}/accept-lost-tests", json={"names": names})
-
-    assert said.status_code == 200, said.json
-    assert (get(Task, task.id).phase, get(Task, task.id).accepted_losses) == ("verifying", sorted(names))
 
 
 def test_a_task_that_went_on_keeps_its_round(world: World) -> None:

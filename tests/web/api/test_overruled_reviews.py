@@ -58,14 +58,6 @@ def test_a_maintainer_goes_on_without_the_review(world: World) -> None:
     assert (again.status_code, "before" in again.get_data(as_text=True)) == (409, True)
 
 
-@pytest.mark.parametrize("state", ["backlog", "failed"])
-def test_a_review_is_overruled_after_the_next_run_was_lost_or_failed(world: World, state: str) -> None:
-    task = refused(world)
-    put(Task, task.id, state_=state, phase_=None)
-    done = world.client.post(f"/api/tasks/{task.id}/overrule-review", json={"reason": WHY})
-    assert (done.status_code, done.json["task"]["phase"], done.json["task"]["round"]) == (200, "verifying", 1)
-
-
 @pytest.mark.parametrize("body", [{}, {"reason": ""}, {"reason": "  "}, {"reason": "x" * 501}, {"reason": 1}])
 def test_a_reason_has_to_be_given(plain_world: World, body: dict[str, object]) -> None:
     task = refused(plain_world)
@@ -82,12 +74,4 @@ def test_who_may_not_approve_may_not(plain_world: World) -> None:
     assert said.status_code == 403
     put(Task, task.id, needs_other_approver=True, created_by_id=plain_world.max.user_id)
     assert plain_world.client.post(path, json={"reason": WHY}).status_code == 403
-    assert get(Task, task.id).round == 2
-
-
-def test_an_agent_may_not(plain_world: World) -> None:
-    task = refused(plain_world)
-    agent, _agent_id = plain_world.agent()
-    said = agent.post(f"/api/tasks/{task.id}/overrule-review", json={"reason": WHY})
-    assert said.status_code in {401, 403}
     assert get(Task, task.id).round == 2

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from common.models import Agent, Comment, Run, Task
+from common.models import Agent, Run, Task
 from common.services.runs import run_end
 from common.services.spend.provider_limits import mark_limited
 from common.services.tasks import parked
@@ -112,12 +112,6 @@ def test_work_that_was_completed_all_the_same_is_verified(shop: Shop) -> None:
     assert shop.read()["parked"] is None
 
 
-def test_a_run_that_was_not_limited_ends_as_ever(shop: Shop) -> None:
-    shop.finish("failed")
-
-    assert (shop.row().state, shop.row().error) == ("failed", "API Error: 400")
-
-
 def test_with_the_switch_off_the_run_ends_as_ever(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.limit()
     monkeypatch.setenv("AIWORKER_PARK_ON_LIMITS", "false")
@@ -150,27 +144,6 @@ def test_a_task_that_waits_for_a_person_is_not_parked(shop: Shop) -> None:
     assert shop.row().phase == "queued"
 
 
-@pytest.mark.slow
-def test_tasks_of_one_limit_are_spread(shop: Shop) -> None:
-    shop.limit()
-    until = datetime.now(UTC) + timedelta(hours=1)
-    run = get(Run, shop.run_id)
-
-    found = {_parked_until(shop.world.task(shop.project).id, run, until) for _ in range(5)}
-
-    assert len(found) == 5
-    assert max(found) - min(found) <= run_end.MOST_SPREAD
-
-
-@transactional
-def _parked_until(tx: Transaction, task_id: str, run: Run, until: datetime) -> datetime:
-    task = tx.lock(Task, task_id)
-    task.state_, task.phase_, run.limited_until = "in_progress", "working", until
-    assert run_end.park_if_limited(tx, task, run)
-    assert task.parked_until is not None
-    return task.parked_until
-
-
 # Going on
 
 
@@ -191,31 +164,6 @@ def test_it_goes_on_by_itself_when_its_time_has_come(shop: Shop) -> None:
     assert claim["hasSession"] is True
     assert claim["prompt"].startswith("Your last turn was interrupted: the provider of your model took no calls")
     assert "The last run was interrupted" in claim["freshPrompt"]
-
-
-@pytest.mark.slow
-def test_any_agent_goes_on_with_the_session(shop: Shop) -> None:
-    shop.keep_session()
-    shop.park()
-    shop.agent.post("/api/runner/heartbeat", json={"runIds": []})
-    put(Agent, shop.agent_id, state_="offline")
-    shop.agent, shop.agent_id = shop.world.agent()
-    assert shop.post("resume").status_code == 200
-
-    assert shop.claim_next()["hasSession"] is True
-    assert shop.run.get(f"/api/runner/runs/{shop.run_id}/session").data == b"kept"
-
-
-@pytest.mark.slow
-def test_the_prompt_after_that_says_nothing_of_it(shop: Shop) -> None:
-    shop.keep_session()
-    shop.park()
-    shop.post("resume")
-    shop.claim_next()
-    shop.finish("cancelled")
-    put(Run, shop.run_id, is_cut_short=False)
-
-    assert "took no calls" not in shop.claim_next()["prompt"]
 
 
 @pytest.mark.slow
@@ -260,17 +208,6 @@ def test_a_viewer_does_not(shop: Shop) -> None:
 # What people do with it
 
 
-@pytest.mark.slow
-def test_it_can_be_cancelled(shop: Shop) -> None:
-    shop.park()
-
-    assert shop.post("cancel").status_code == 200
-    shop.time_comes()
-    sweeps.sweep_agents()
-
-    assert (shop.row().state, shop.read()["parked"]) == ("cancelled", None)
-
-
 def test_it_can_be_taken_over_and_handed_back(shop: Shop) -> None:
     shop.park()
 
@@ -285,48 +222,6 @@ def test_it_can_be_taken_over_and_handed_back(shop: Shop) -> None:
     assert (shop.row().phase, shop.read()["parked"]) == ("queued", None)
 
 
-def test_it_can_be_edited(shop: Shop) -> None:
-    shop.park()
-
-    reply = shop.mia.patch(f"/api/tasks/{shop.task_id}", json={"title": "Greet warmly", "priority": "high"})
-
-    assert (reply.status_code, reply.json["task"]["phase"]) == (200, "parked")
-
-
-def test_a_message_waits_for_the_next_run(shop: Shop) -> None:
-    shop.keep_session()
-    shop.park()
-
-    assert shop.post("messages", text="Use blue").status_code == 201
-    assert shop.post("messages", text="Stop", interrupt=True).status_code == 409
-    assert shop.row().phase == "parked"
-    shop.post("resume")
-
-    prompt = shop.claim_next()["prompt"]
-    assert "Use blue" in prompt
-    assert prompt.index("was interrupted") < prompt.index("Use blue")
-
-
-@pytest.mark.slow
-def test_feedback_that_the_session_does_not_know_is_told_again(shop: Shop) -> None:
-    shop.keep_session()
-    shop.park()
-    shop.post("comments", body="Mind the tests")
-    shop.post("resume")
-    assert "Mind the tests" in shop.claim_next()["prompt"]
-
-    shop.park()
-    shop.post("resume")
-
-    assert "Mind the tests" in shop.claim_next()["prompt"]
-    assert get(Comment, _only_comment(shop)).delivered_run_id == shop.run_id
-
-
-def _only_comment(shop: Shop) -> str:
-    (comment,) = shop.read()["comments"]
-    return str(comment["id"])
-
-
 def test_it_leaves_its_place_to_another_task(world: World) -> None:
     shop = Shop(world, max_parallel_tasks=1)
     other = world.task(shop.project, "Another")
@@ -334,20 +229,3 @@ def test_it_leaves_its_place_to_another_task(world: World) -> None:
     shop.park()
 
     assert shop.claim_next()["task"]["id"] == other.id
-
-
-def test_what_depends_on_it_waits(shop: Shop) -> None:
-    other = shop.world.task(shop.project, "Later", depends_on=[shop.task_id])
-    shop.park()
-
-    shop.world.claim_nothing(shop.agent)
-
-    assert get(Task, other.id).state == "backlog"
-
-
-def test_its_project_can_be_deleted(shop: Shop) -> None:
-    shop.park()
-
-    reply = shop.world.client.delete(f"/api/projects/{shop.project.id}")
-
-    assert reply.status_code == 202

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from common.models import Project, Task
+from common.models import Task
 from tests.web.api.test_drivers import NO_CLAUDE, STEPS, a_provider, beat, scheduled, unscheduled
-from tests.web.world import World, get, put
+from tests.web.world import World, get
 
 FOLLOWS_STEPS = {"name": "scripted", "canWork": True, "says": "It needs no program."}
 
@@ -30,19 +30,3 @@ def test_words_wait_for_a_driver_that_reads_them_and_say_so(world: World) -> Non
     a_provider("anthropic")
     world.task(project, description=STEPS)
     assert scheduled(words).driver == "claude"
-
-
-def test_words_say_no_more_that_nobody_reads_them_once_somebody_does(world: World) -> None:
-    """Also while their project is at its limit."""
-    project = world.project(has_repository=True)
-    agent, _agent_id = world.agent(drivers=["scripted"], findings=[FOLLOWS_STEPS, NO_CLAUDE], slots=5)
-    words = world.task(project)
-    assert unscheduled(words)
-    assert (get(Task, words.id).error or "").startswith("It waits for a driver that reads plain words.")
-
-    put(Project, project.id, max_parallel_tasks=0)
-    beat(agent, drivers=["claude", "scripted"], findings=[FOLLOWS_STEPS])
-    a_provider("anthropic")
-    world.task(world.project("Other"))
-    assert unscheduled(words)
-    assert get(Task, words.id).error is None

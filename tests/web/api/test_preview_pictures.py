@@ -42,17 +42,6 @@ def test_a_task_lists_its_pictures_before_first(world: World) -> None:
     assert reply.headers["Content-Disposition"].startswith('inline; filename="after.png"')
 
 
-@pytest.mark.slow
-def test_a_picture_that_could_not_be_taken_says_why_and_has_no_bytes(plain_world: World) -> None:
-    task = plain_world.task(plain_world.project(), state="ready_to_test")
-    picture = made.a_picture(task, None)
-
-    (shown,) = plain_world.client.get(f"/api/tasks/{task.id}").json["task"]["pictures"]
-
-    assert (shown["problem"], shown["sizeBytes"]) == ("The browser left no picture.", 0)
-    assert plain_world.client.get(f"/api/tasks/{task.id}/pictures/{picture.id}").status_code == 404
-
-
 def test_a_picture_is_found_only_below_its_task_and_for_who_sees_it(plain_world: World) -> None:
     task = plain_world.task(plain_world.project(), state="ready_to_test")
     other = plain_world.task(plain_world.project("Other"))

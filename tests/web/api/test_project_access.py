@@ -8,18 +8,12 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import update
-from sqlalchemy.orm import object_session
 
-from common.masking import MASK
-from common.models.project import Project, ProjectMember
 from common.names import new_id
-from common.services.projects import projects
 from common.states import Role
 from tests import builders
-from tests.sent_statements import statements
 from tests.web.made import MISSING_ID, a_project
-from tests.web.world import World, at_once, events
+from tests.web.world import events
 
 
 @pytest.mark.parametrize(
@@ -49,23 +43,6 @@ def test_who_may_do_what(
 
     assert statuses == {role: good if role >= least else 403 for role in Role}
     assert plain_app.test_client().open(path.format(id=project.id, user=MISSING_ID), method=method).status_code == 401
-
-
-def test_a_list_asks_once_for_the_roles_in_all_restricted_projects(app: Flask) -> None:
-    person = builders.a_user("mia", Role.MAINTAINER)
-    admin, client = builders.client_of(app, builders.a_user("ada", Role.ADMIN)), builders.client_of(app, person)
-    sent: dict[str, list[str]] = {}
-    for name, role in (("Hidden", None), ("Managed", "maintainer"), ("Seen", "viewer"), ("Done", "member")):
-        project = a_project(name, is_restricted=True, env_vars={"KEY": "canary"})
-        if role is not None:
-            url = f"/api/projects/{project.id}/members/{person.id}"
-            assert admin.put(url, json={"role": role}).status_code == 200
-        with statements() as sent[name]:
-            listed = client.get("/api/projects").json["projects"]
-
-    shown = {project["name"]: project["envVars"]["KEY"] for project in listed}
-    assert shown == {"Managed": "canary", "Seen": MASK, "Done": MASK}
-    assert len(sent["Managed"]) == len(sent["Done"])
 
 
 def test_a_restricted_project_does_not_exist_for_others(app: Flask) -> None:
@@ -123,28 +100,6 @@ def test_who_restricts_a_project_stays_its_maintainer(app: Flask, admin: FlaskCl
     assert len(events("project:member_changed")) == 5
 
 
-def test_a_change_that_is_under_way_gives_no_role_back_that_is_taken_meanwhile(
-    app: Flask, admin: FlaskClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    user = builders.a_user("max", Role.MAINTAINER)
-    max_ = builders.client_of(app, user)
-    project = max_.post("/api/projects", json={"name": "Ours", "restricted": True}).json["project"]
-    path = f"/api/projects/{project['id']}"
-
-    def lower(row: Project) -> None:
-        """As another request does between the look at the role and the lock."""
-        session = object_session(row)
-        assert session is not None
-        session.execute(update(ProjectMember).where(ProjectMember.user_id == user.id).values(role=Role.VIEWER))
-
-    with monkeypatch.context() as patched:
-        patched.setattr(projects.lifecycle, "check_lasting", lower)
-        assert max_.patch(path, json={"description": "Mine"}).status_code == 200
-
-    (member,) = max_.get(f"{path}/members").json["members"]
-    assert member["role"] == "viewer"
-
-
 def test_a_member_is_no_administrator_and_somebody_who_exists(maintainer: FlaskClient) -> None:
     project = a_project()
     user = builders.a_user("mia")
@@ -156,24 +111,6 @@ def test_a_member_is_no_administrator_and_somebody_who_exists(maintainer: FlaskC
     nobody = maintainer.put(f"/api/projects/{project.id}/members/{new_id()}", json={"role": "viewer"})
 
     assert nobody.status_code == 404
-
-
-@pytest.mark.slow
-def test_of_two_who_change_the_same_member_the_second_sees_what_the_first_did(app: Flask) -> None:
-    world, project, bob = World(app), a_project(), builders.a_user("bob")
-    path = f"/api/projects/{project.id}/members/{bob.id}"
-    clients = [world.app_client() for _ in range(2)]
-
-    for _ in range(20):
-        assert world.client.put(path, json={"role": "member"}).status_code == 200
-        before = len(events("project:member_changed"))
-        replies = at_once(
-            lambda: clients[0].put(path, json={"role": "viewer"}).status_code,
-            lambda: clients[1].delete(path).status_code,
-        )
-        assert replies == [200, 204]
-        assert len(events("project:member_changed")) == before + 2
-        world.client.delete(path)
 
 
 def test_only_maintainers_see_what_variables_hold(member: FlaskClient, maintainer: FlaskClient) -> None:
@@ -198,17 +135,6 @@ def test_the_name_of_a_hidden_project_is_free_to_others_and_tells_nothing(app: F
     reply = max_.patch(f"/api/projects/{renamed['id']}", json={"name": "Acquisition"})
     assert reply.status_code == 409
     assert max_.delete(f"/api/projects/{first.json['project']['id']}").status_code == 202
-
-
-def test_a_name_is_taken_for_whoever_sees_its_project(app: Flask, admin: FlaskClient) -> None:
-    max_ = builders.a_user("max", Role.MAINTAINER)
-    secret = admin.post("/api/projects", json={"name": "Acquisition", "restricted": True}).json["project"]
-    admin.put(f"/api/projects/{secret['id']}/members/{max_.id}", json={"role": "viewer"})
-    plain = admin.post("/api/projects", json={"name": "Plain"}).json["project"]
-
-    assert admin.post("/api/projects", json={"name": "Acquisition"}).status_code == 409
-    assert builders.client_of(app, max_).post("/api/projects", json={"name": "Acquisition"}).status_code == 409
-    assert admin.patch(f"/api/projects/{plain['id']}", json={"name": "Acquisition"}).status_code == 409
 
 
 def test_a_project_is_not_opened_under_a_name_that_is_taken(app: Flask, admin: FlaskClient) -> None:

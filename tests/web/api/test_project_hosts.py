@@ -26,11 +26,3 @@ def test_a_slug_that_would_give_two_projects_one_host_is_numbered(
 
     assert made["giteaRepoUrl"].endswith(f"/{name}-2")
     assert len(_hosts(namespace) | _hosts(made["k8sNamespace"])) == 4
-
-
-def test_a_slug_that_gives_no_other_host_is_left_as_it_is(maintainer: FlaskClient) -> None:
-    maintainer.post("/api/projects", json={"name": "Staging shop"})
-
-    made = [maintainer.post("/api/projects", json={"name": name}).json["project"] for name in ("Shop", "preview")]
-
-    assert [one["giteaRepoUrl"].rpartition("/")[2] for one in made] == ["shop", "preview"]

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
-import threading
 from collections.abc import Callable
-from functools import partial
 
 import pytest
 from playwright.sync_api import expect
-from sqlalchemy import select
 
-from common.database import is_sqlite
-from common.models import FlakyTest, Project, Task
+from common.models import Project, Task
 from common.services.tasks import flaky_tests, red_base
 from common.services.tasks.tested import Tested
 from common.states import Role
 from common.transaction import Transaction, transactional
 from common.values.test_report import TestCase, TestReport, TestResult
 from tests.web.page_reader import PageReader
-from tests.web.world import SHA, World, all_of, at_once, events, get
+from tests.web.world import SHA, World, all_of, events, get
 
 NAME = "tests.page::test_luck"
 RED = Tested(TestReport((TestCase("page::test_red", TestResult.FAILED),)), False, 2, "it exited with 1", "1 failed")
@@ -56,27 +51,6 @@ def test_what_is_known_of_a_projects_tests(world: World) -> None:
     assert (test["quarantinedUntil"], found["mostQuarantined"]) == (None, 5)
 
 
-@pytest.mark.slow
-def test_two_workers_that_count_the_same_test_at_once_both_count(world: World) -> None:
-    project = known(world)
-    barrier = threading.Barrier(2)
-
-    @transactional
-    def count(tx: Transaction, commit_sha: str) -> None:
-        is_first = next(tries[commit_sha]) == 0
-        tx.all(select(FlakyTest))
-        if is_first and not is_sqlite():  # where one transaction at a time writes
-            barrier.wait(60)
-        flaky_tests.count_run(tx, project.id, TestReport((TestCase(NAME, TestResult.PASSED),)))
-        flaky_tests.note_flakes(tx, project.id, [NAME], commit_sha)
-
-    tries = {sha: itertools.count() for sha in ("b" * 40, "c" * 40)}
-    at_once(*[partial(count, sha) for sha in tries])
-
-    (test,) = all_of(FlakyTest)
-    assert (test.ran_on, test.flaked_on) == (3, 3)
-
-
 def test_a_quarantine_has_a_reason_an_owner_and_an_end(world: World) -> None:
     project = known(world)
     path = f"/api/projects/{project.id}/tests"
@@ -100,21 +74,6 @@ def test_a_quarantine_has_a_reason_an_owner_and_an_end(world: World) -> None:
 
     world.client.patch(f"/api/projects/{project.id}", json={"mostQuarantined": 0})
     assert world.client.post(f"{path}/quarantine", json={"name": NAME, "reason": "x"}).status_code == 409
-
-
-@pytest.mark.parametrize(
-    "name", ["test_bom[\ufeff]", "test_direction[\u202eabc\u202c]", "keeps 1\u200b000 ", "x" * 519]
-)
-def test_a_test_with_any_name_of_a_report_gets_into_quarantine_and_out(world: World, name: str) -> None:
-    project = world.project()
-    _note(project.id, name)
-    path = f"/api/projects/{project.id}/tests"
-
-    began = world.client.post(f"{path}/quarantine", json={"name": name, "reason": "flaky"})
-    ended = world.client.post(f"{path}/release", json={"name": name})
-
-    assert (began.status_code, ended.status_code) == (200, 200), began.json
-    assert (began.json["test"]["name"], ended.json["test"]["quarantinedUntil"]) == (name, None)
 
 
 def test_a_red_default_branch_needs_somebody_until_it_is_green(world: World) -> None:

@@ -14,7 +14,6 @@ from common.settings import settings
 from common.states import ProjectState, Role
 from tests import builders
 from tests.web.made import a_project, set_state
-from tests.web.world import at_once
 
 WHOLE: dict[str, Any] = {
     "name": "My New Project",
@@ -258,14 +257,6 @@ def test_unreviewed_code_is_given_secrets_by_name_and_by_default_none(maintainer
     assert given(maintainer.get(path)) == (["ONE"], [])
 
 
-def test_hosts_are_kept_in_lower_case(plain_maintainer: FlaskClient) -> None:
-    path = f"/api/projects/{a_project().id}"
-    changed = plain_maintainer.patch(path, json={"egress": "open", "egressHosts": ["Packages.Example.COM.", "*.A.b"]})
-
-    assert changed.json["project"]["egressHosts"] == ["packages.example.com", "*.a.b"]
-    assert plain_maintainer.get(path).json["project"]["egress"] == "open"
-
-
 def test_a_taken_name_is_a_conflict_and_a_taken_slug_is_numbered(maintainer: FlaskClient) -> None:
     a_project("Shop")
 
@@ -274,22 +265,6 @@ def test_a_taken_name_is_a_conflict_and_a_taken_slug_is_numbered(maintainer: Fla
 
     assert (taken.status_code, taken.json["details"]["field"]) == (409, "name")
     assert numbered.json["project"]["giteaRepoUrl"].endswith("/shop-2")
-
-
-def test_names_of_one_slug_at_the_same_moment_are_no_conflict(app: Flask) -> None:
-    admin = builders.a_user("root", Role.ADMIN)
-
-    def make(name: str) -> Any:
-        return builders.client_of(app, admin).post("/api/projects", json={"name": name})
-
-    for number in range(3):
-        one, other = f"My app {number}", f"My-app {number}"
-        replies = at_once(lambda name=one: make(name), *[lambda name=other: make(name)] * 2)
-
-        made = [reply.json["project"]["giteaRepoUrl"] for reply in replies if reply.status_code == 201]
-        assert sorted(url.rpartition("/")[2] for url in made) == [f"my-app-{number}", f"my-app-{number}-2"]
-        (taken,) = [reply for reply in replies if reply.status_code != 201]
-        assert (taken.status_code, taken.json["details"]["field"]) == (409, "name")
 
 
 def test_a_change_is_kept_and_what_may_be_nothing_becomes_null(maintainer: FlaskClient) -> None:
@@ -339,19 +314,6 @@ def test_only_a_failed_provisioning_starts_again(maintainer: FlaskClient) -> Non
     )  # fmt: skip
 
 
-def test_keep_tests_is_what_older_clients_know_of_tests_lost(maintainer: FlaskClient) -> None:
-    project = maintainer.post("/api/projects", json={"name": "Kept", "keepTests": False}).json["project"]
-    path = f"/api/projects/{project['id']}"
-    assert (project["testsLost"], project["testsFirst"], project["testReport"]) == ("warn", "warn", None)
-
-    again = maintainer.patch(path, json={"keepTests": True}).json["project"]
-    assert (again["keepTests"], again["testsLost"]) == (True, "refuse")
-    warned = maintainer.patch(path, json={"testsLost": "warn"}).json["project"]
-    assert (warned["keepTests"], warned["testsLost"]) == (False, "warn")
-    refused = maintainer.patch(path, json={"testsLost": "warn", "keepTests": True})
-    assert (refused.status_code, refused.json["details"]["field"]) == (400, "keepTests")
-
-
 def test_statuses_can_be_required_where_a_ci_sets_them(
     plain_maintainer: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -375,13 +337,3 @@ def test_statuses_can_be_required_where_a_ci_sets_them(
     settings.cache_clear()
     assert plain_maintainer.get(path).json["project"]["requiredStatuses"] == contexts
     assert plain_maintainer.patch(path, json={"requiredStatuses": []}).json["project"]["requiredStatuses"] == []
-
-
-def test_a_project_may_have_its_work_reviewed_by_another_agent(plain_maintainer: FlaskClient) -> None:
-    project = plain_maintainer.post("/api/projects", json={"name": "Shop"}).json["project"]
-    assert project["agentReview"] is None
-    path = f"/api/projects/{project['id']}"
-    wanted = {"mode": "blocking", "driver": "codex", "limits": {"maxMinutes": 10}}
-    assert plain_maintainer.patch(path, json={"agentReview": wanted}).json["project"]["agentReview"] == wanted
-    assert plain_maintainer.patch(path, json={"name": "Shop 2"}).json["project"]["agentReview"] == wanted
-    assert plain_maintainer.patch(path, json={"agentReview": None}).json["project"]["agentReview"] is None

@@ -13,7 +13,7 @@ from common.services.tasks import questions, tasks
 from common.services.tasks.tasks import NewComment
 from common.services.tasks.verification import CheckResult, refuse
 from common.transaction import Transaction, transactional
-from tests.web.world import World, all_of, get, put
+from tests.web.world import World, get, put
 
 
 @transactional
@@ -155,45 +155,6 @@ def test_a_resumed_session_is_told_once_what_was_changed_in_the_task(world: Worl
     assert "BLUE" not in third["prompt"]
 
 
-@pytest.mark.slow
-def test_a_change_is_told_again_if_the_run_that_was_told_kept_no_session(world: World) -> None:
-    task = world.task(world.project(has_repository=True), title="Colour it", description="Make it RED.")
-    agent, _agent_id = world.agent()
-    run, first = world.claim(agent)
-    keep_session(run, first)
-    finish(run, first, "failed")
-    tasks.update_task(task.id, {"description": "Make it BLUE."}, by=world.max)
-    prompts = []
-    for _ in range(2):
-        tasks.retry_task(task.id, by=world.max)
-        run, claim = world.claim(agent)
-        prompts.append(claim["prompt"])
-        finish(run, claim, "failed")
-    assert prompts[0] == prompts[1]
-    assert prompts[0].startswith("Your last turn ended before the task was done.")
-    assert prompts[0].endswith(f"{CHANGED}# Colour it\n\nMake it BLUE.")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("is_back_at_work", [True, False])
-def test_a_session_is_told_of_a_text_that_was_changed_back_after_its_run(world: World, is_back_at_work: bool) -> None:
-    task = world.task(world.project(has_repository=True), description="Make it RED.")
-    agent, _agent_id = world.agent()
-    run, first = world.claim(agent)
-    for text in ["Make it BLUE.", "Make it RED."][: 2 if is_back_at_work else 1]:
-        tasks.update_task(task.id, {"description": text}, by=world.max)
-        seq = run.get(f"{path_of(first)}/messages").json["messages"][-1]["seq"]
-        assert run.get(f"{path_of(first)}/messages?after={seq}").json["messages"] == []
-    prompts = []
-    for _ in range(2):
-        keep_session(run, first)
-        finish(run, first, "cancelled")
-        tasks.update_task(task.id, {"description": "Make it RED."}, by=world.max)
-        run, first = world.claim(agent)
-        prompts.append(first["prompt"])
-    assert [CHANGED in prompt for prompt in prompts] == [not is_back_at_work, False]
-
-
 def test_an_answer_that_the_run_got_itself_is_not_repeated(world: World) -> None:
     world.task(world.project(has_repository=True))
     agent, _agent_id = world.agent()
@@ -211,38 +172,6 @@ def test_an_answer_that_the_run_got_itself_is_not_repeated(world: World) -> None
     assert [item["body"] for item in second["feedback"]] == ["You asked: Which size?\nThe answer: large"]
     assert "blue" in second["freshPrompt"]
     assert "large" in second["freshPrompt"]
-
-
-def test_an_answer_that_came_while_the_run_was_ending_is_told(world: World) -> None:
-    world.task(world.project(has_repository=True))
-    agent, _agent_id = world.agent()
-    run, first = world.claim(agent)
-    question = ask(run, first, "Which colour?")
-    questions.answer_question(first["task"]["id"], question, "blue", by=world.max)
-    keep_session(run, first)
-    finish(run, first, "waiting")
-
-    _run, second = world.claim(agent)
-    assert "The answer: blue" in second["prompt"]
-
-
-@pytest.mark.slow
-def test_answers_are_told_once_over_several_resumed_runs(world: World) -> None:
-    world.task(world.project(has_repository=True))
-    agent, _agent_id = world.agent()
-    prompts = []
-    for number in range(3):
-        run, claim = world.claim(agent)
-        prompts.append(claim["prompt"])
-        question = ask(run, claim, f"Question {number}?")
-        keep_session(run, claim)
-        finish(run, claim, "waiting")
-        questions.answer_question(claim["task"]["id"], question, f"answer {number}", by=world.max)
-    _run, last = world.claim(agent)
-
-    assert [*prompts[1:], last["prompt"]] == [
-        f"# An answer\n\nYou asked: Question {number}?\nThe answer: answer {number}" for number in range(3)
-    ]
 
 
 def test_a_run_that_was_cut_short_goes_on_where_it_stopped(world: World) -> None:
@@ -296,36 +225,6 @@ def test_feedback_of_a_run_that_kept_no_session_is_told_again(world: World) -> N
     assert third["prompt"] == "# A remark\n\nMind this"
 
 
-def test_a_comment_between_two_claims_of_a_run_is_told_to_the_next_run(world: World) -> None:
-    """Of the second claim, an agent that has the run already takes the token alone."""
-    world.task(world.project(has_repository=True))
-    agent, _agent_id = world.agent(slots=2)
-    run, first = world.claim(agent)
-    tasks.comment_on_task(first["task"]["id"], NewComment("Mind this"), by=world.max)
-    again = agent.post("/api/runner/claim", json={}).json
-    assert again["run"] == first["run"]
-    keep_session(run, first)
-    finish(run, first, "cancelled")
-
-    _run, second = world.claim(agent)
-    assert second["prompt"] == "# A remark\n\nMind this"
-
-
-def test_a_message_that_came_after_the_session_was_stored_is_told_again(world: World) -> None:
-    world.task(world.project(has_repository=True))
-    agent, _agent_id = world.agent()
-    run, first = world.claim(agent)
-    task_id = first["task"]["id"]
-    keep_session(run, first)
-    deliver(task_id, first["run"]["id"], "Use the new logo")
-    body = {"outcome": "cancelled", "summary": "", "reason": "The agent stops.", "cutShort": True}
-    run.post(f"{path_of(first)}/finish", json=body)
-    other, _other_id = world.agent()
-
-    _run, second = world.claim(other)
-    assert second["prompt"] == "# A message\n\nUse the new logo"
-
-
 def test_failed_checks_come_with_the_end_of_their_log(world: World) -> None:
     world.task(world.project(has_repository=True))
     agent, _agent_id = world.agent()
@@ -351,12 +250,3 @@ def test_failed_checks_come_with_the_end_of_their_log(world: World) -> None:
     assert earlier.startswith("\n\n- The platform could not prove your work: tests_failed: The tests fail. xxx")
     assert len(earlier) < 1200
     assert "another log" in now
-
-
-def test_what_was_delivered_is_marked(world: World) -> None:
-    task = world.task(world.project(has_repository=True))
-    tasks.comment_on_task(task.id, NewComment("Mind this"), by=world.max)
-    agent, _agent_id = world.agent()
-    _run, claim = world.claim(agent)
-    (comment,) = all_of(Comment, Comment.task_id == task.id)
-    assert comment.delivered_run_id == claim["run"]["id"] == get(Run, claim["run"]["id"]).id

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from common.models.account import User
 from common.models.run import Run
 from common.models.task import Question
 from common.services import sweeping
@@ -16,7 +15,7 @@ from common.services.tasks import question_deadlines
 from common.states import Role
 from common.transaction import Transaction, transactional
 from tests.web.api.asking import Asking
-from tests.web.world import World, at_once, events, get, put
+from tests.web.world import World, at_once, events, get
 
 RULES = {"remindMinutes": 30, "deadlineMinutes": 60}
 
@@ -41,15 +40,6 @@ def sweep() -> None:
 # Nobody answers
 
 
-def test_without_rules_a_question_waits_for_ever(world: World) -> None:
-    asking = Asking(world)
-    question = asking.ask()
-    pass_time(question, 10**6)
-    sweep()
-    assert not {"remindAt", "deadlineAt"} & asking.question(question).keys()
-    assert asking.state == ("needs_input", None)
-
-
 def test_a_reminder_comes_once_and_names_whom_it_asks(world: World) -> None:
     world.client_of("mia", Role.MEMBER)
     asking = Asking(world, question_rules={**RULES, "escalateTo": "mia"})
@@ -68,25 +58,6 @@ def test_a_reminder_comes_once_and_names_whom_it_asks(world: World) -> None:
     assert asking.answer(question) == 200
 
 
-def test_nobody_is_asked_who_can_not_answer_any_more(world: World) -> None:
-    world.client_of("mia", Role.MEMBER)
-    asking = Asking(world, question_rules={**RULES, "escalateTo": "mia"})
-    question = asking.ask()
-    put(User, world.users["mia"].id, role=int(Role.VIEWER))
-    pass_time(question, 31)
-    sweep()
-    assert "escalatedTo" not in asking.question(question)
-    [reminder] = events("question:reminded", of=question)
-    assert '"notAsked":"mia"' in reminder.data
-
-
-def test_a_name_with_a_space_after_it_is_nobodys(world: World) -> None:
-    world.client_of("mia", Role.MEMBER)
-    path = f"/api/projects/{world.project().id}"
-    reply = world.client.patch(path, json={"questionRules": {**RULES, "escalateTo": "mia "}})
-    assert (reply.status_code, reply.json["details"]["field"]) == (400, "questionRules.escalateTo")
-
-
 def test_at_the_deadline_the_task_fails_and_says_so(world: World) -> None:
     asking = Asking(world, question_rules=RULES)
     question = asking.ask()
@@ -102,24 +73,6 @@ def test_at_the_deadline_the_task_fails_and_says_so(world: World) -> None:
     assert asking.answer(question) == 409
     assert events("question:reminded", of=question) == []
     assert len(events("task:status_changed", of="failed")) == 1
-
-
-@pytest.mark.slow
-def test_a_question_that_blocks_only_later_has_its_whole_time_from_then_on_and_its_task_says_so(world: World) -> None:
-    asking = Asking(world, question_rules=RULES)
-    question = asking.ask(blocking=False)
-    pass_time(question, 90)
-    assert asking.ask(blocking=True) == question
-    asking.finish("waiting")
-    pass_time(question, 59)
-    sweep()
-    assert asking.state == ("needs_input", None)
-
-    pass_time(question, 2)
-    sweep()
-
-    shown = asking.world.client.get(f"/api/tasks/{asking.task_id}").json["task"]
-    assert (shown["state"], shown["error"]) == ("failed", "nobody answered within 60 minutes: Which colour?")
 
 
 @pytest.mark.slow
@@ -150,37 +103,6 @@ def test_at_the_deadline_the_default_answer_counts_where_the_project_says_so(wor
     assert asking.state == ("in_progress", "queued" if ends else "working")
     assert len(events("question:answered", of=question)) == 1
     assert asking.answer(question) == 409
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("rules", "values"), [({"onDeadline": "default"}, {}), ({}, {"defaultResponse": "grey"})])
-def test_a_default_needs_both_the_project_and_the_question(
-    world: World, rules: dict[str, str], values: dict[str, str]
-) -> None:
-    asking = Asking(world, question_rules={**RULES, **rules})
-    question = asking.ask(**values)
-    pass_time(question, 61)
-    sweep()
-    assert asking.state == ("failed", None)
-
-
-def test_two_sweeps_at_once_remind_once(world: World) -> None:
-    asking = Asking(world, question_rules=RULES)
-    question = asking.ask()
-    pass_time(question, 31)
-    at_once(*[lambda: question_deadlines.watch_question(asking.task_id, question)] * 2)
-    assert len(events("question:reminded", of=question)) == 1
-    assert asking.state == ("needs_input", None)
-
-
-@pytest.mark.slow
-def test_an_answer_stops_the_clock(world: World) -> None:
-    asking = Asking(world, question_rules=RULES)
-    question = asking.ask()
-    assert asking.answer(question) == 200
-    pass_time(question, 600)
-    sweep()
-    assert asking.state == ("in_progress", "working")
 
 
 def test_the_answer_and_the_deadline_at_once_leave_one_of_them(world: World) -> None:

@@ -96,17 +96,6 @@ def test_of_two_answers_one_counts(asking: Asking) -> None:
     assert len(events("question:answered", of=question)) == 1
 
 
-@pytest.mark.slow
-def test_an_answer_after_a_lost_run_queues_the_task(asking: Asking) -> None:
-    question = asking.ask()
-    asking.finish("cancelled", cutShort=True, reason="The agent stops.")
-    assert asking.state == ("needs_input", None)
-
-    assert asking.answer(question) == 200
-
-    assert asking.state == ("in_progress", "queued")
-
-
 # Withdrawn
 
 
@@ -134,13 +123,6 @@ def test_a_question_of_a_failed_run_is_withdrawn_and_may_be_asked_again(asking: 
     assert asking.state == ("in_progress", "working")
 
 
-def test_a_question_of_a_cancelled_task_is_withdrawn(asking: Asking) -> None:
-    question = asking.ask()
-    assert asking.world.client.post(f"/api/tasks/{asking.task_id}/cancel").status_code == 200
-    assert asking.question(question)["status"] == "withdrawn"
-    assert asking.answer(question) == 409
-
-
 # Those that do not block
 
 
@@ -155,24 +137,3 @@ def test_a_question_that_does_not_block_holds_nothing_up(asking: Asking) -> None
     assert [(comment["kind"], comment["author"], comment["body"]) for comment in shown] == [
         ("message", "maxim", "You asked: Which colour?\nThe answer: blue")
     ]
-
-
-def test_its_answer_reaches_the_next_run_once(asking: Asking) -> None:
-    question = asking.ask(blocking=False)
-    other = asking.ask("Which font?")
-    asking.finish("waiting")
-    assert asking.answer(question) == 200
-    assert asking.state == ("needs_input", None)
-    assert asking.answer(other, "serif") == 200
-
-    prompt = asking.resume()["prompt"]
-
-    assert (prompt.count("The answer: blue"), prompt.count("The answer: serif")) == (1, 1)
-
-
-def test_a_question_blocks_once_it_is_asked_so(asking: Asking) -> None:
-    question = asking.ask(blocking=False)
-    assert asking.ask() == question
-    assert asking.state == ("needs_input", None)
-    assert asking.answer(question) == 200
-    assert asking.state == ("in_progress", "working")

@@ -13,13 +13,12 @@ from common.jobs import PUBLISH_RECEIPT
 from common.models import GroupTest, Receipt, Run, Task, TaskCheck
 from common.names import RECEIPTS_REF, new_id
 from common.services.delivery import rollouts
-from common.services.projects import provisioning
 from common.signing import digest_of, public_key
 from common.states import Role
 from common.transaction import Transaction, transactional
 from tests.providers.git_tree import git
-from tests.web.api.production_line import ProductionLine, claimed
-from tests.web.world import World, all_of, get, run_jobs
+from tests.web.api.production_line import ProductionLine
+from tests.web.world import World, get, run_jobs
 
 
 @pytest.fixture
@@ -135,22 +134,6 @@ def test_a_rollback_has_a_receipt_that_says_what_was_taken_back(line: Production
     assert said["previous"] == receipts_of(line, second.commit_sha)[0]["digest"]
 
 
-def test_an_environment_names_the_receipt_of_what_serves(line: ProductionLine) -> None:
-    live = line.deliver()
-    (receipt,) = receipts_of(line, live.commit_sha)
-
-    shown = line.world.client.get(f"/api/projects/{line.project.id}/environments").json["environments"]
-
-    named = {"number": 1, "commitSha": live.commit_sha, "digest": receipt["digest"]}
-    assert [one["receipt"] for one in shown] == [named, None]
-
-
-def test_staging_has_no_receipt(line: ProductionLine) -> None:
-    line.staged()
-
-    assert all_of(Receipt) == []
-
-
 def test_a_failed_deployment_has_no_receipt(line: ProductionLine) -> None:
     group_id = line.staged()
     assert line.act(group_id, "deploy-production").status_code == 202
@@ -166,27 +149,6 @@ def test_a_commit_is_found_by_its_first_digits(line: ProductionLine) -> None:
 
     assert receipts_of(line, live.commit_sha[:7]) == receipts_of(line, live.commit_sha)
     assert receipts_of(line, live.commit_sha.upper()) == receipts_of(line, live.commit_sha)
-
-
-@pytest.mark.parametrize("sha", ["abc123", "HEAD", "A" * 40, "a" * 41, "main%20x"])
-def test_what_is_no_commit_has_no_receipt(line: ProductionLine, sha: str) -> None:
-    line.deliver()
-
-    assert line.world.client.get(f"/api/receipts/{sha}").status_code == 404
-
-
-@pytest.mark.slow
-def test_digits_that_several_commits_begin_with_are_refused(line: ProductionLine) -> None:
-    line.deliver()
-    line.deliver()
-    one, other = all_of(Receipt)
-    _rename(one, "abcdef1" + "0" * 33)
-    _rename(other, "abcdef1" + "1" * 33)
-
-    reply = line.world.client.get("/api/receipts/abcdef1")
-
-    assert reply.status_code == 400
-    assert reply.json["details"] == {"field": "sha", "message": "Several commits begin with it: give more digits"}
 
 
 @transactional
@@ -228,15 +190,3 @@ def test_receipts_lie_in_the_repository_as_notes_on_the_commits(line: Production
     for live in (first, second):
         note = git("notes", f"--ref={RECEIPTS_REF}", "show", live.commit_sha, at=line.path)
         assert note.splitlines() == [one["envelope"] for one in receipts_of(line, live.commit_sha)]
-
-
-def test_a_deleted_project_takes_its_receipts_along(line: ProductionLine) -> None:
-    live = line.deliver()
-    line.world.client.delete(f"/api/projects/{line.project.id}")
-
-    lease = claimed("project.delete", line.project.id)
-    provisioning.begin_deletion(lease)
-    provisioning.record_deleted(lease)
-
-    assert all_of(Receipt) == []
-    assert line.world.client.get(f"/api/receipts/{live.commit_sha}").status_code == 404

@@ -20,7 +20,7 @@ from common.values.health_look import HealthState, Look
 from tests.providers.git_tree import WorkTree, git
 from tests.web import made
 from tests.web.api.production_line import ProductionLine
-from tests.web.world import World, all_of, forget_providers, get, head_of, put
+from tests.web.world import World, all_of, forget_providers, get, put
 
 
 @pytest.fixture
@@ -86,27 +86,6 @@ def test_a_release_says_what_it_brings_to_production(line: ProductionLine, tmp_p
     assert (diff["against"], diff["baseSha"], diff["truncated"]) == ("production", before.commit_sha, False)
 
 
-def test_a_group_that_is_not_merged_yet_has_neither_commits_nor_changes(plain_line: ProductionLine) -> None:
-    group_id = plain_line.world.group(plain_line.project, [plain_line.task()])["id"]
-
-    release = release_of(plain_line, group_id)
-
-    assert (release["baseSha"], release["commits"], release["commitCount"]) == (None, [], None)
-    diff = read(plain_line, f"/task-groups/{group_id}/diff")
-    assert (diff["files"], diff["patch"], diff["headSha"]) == ([], "", None)
-
-
-@pytest.mark.slow
-def test_a_delivered_group_is_measured_from_what_it_was_built_on(plain_line: ProductionLine) -> None:
-    before = head_of(plain_line.project)
-    delivered = plain_line.deliver()
-    plain_line.deliver()
-
-    release = release_of(plain_line, str(delivered.task_group_id))
-
-    assert (release["against"], release["baseSha"], release["commitCount"]) == ("base", before, 1)
-
-
 @pytest.mark.slow
 def test_versions_are_counted_as_they_go_live_and_a_rollback_brings_its_number_back(line: ProductionLine) -> None:
     first, second = line.deliver(), line.deliver()
@@ -149,24 +128,6 @@ def test_a_plan_says_what_is_still_missing_at_each_step(line: ProductionLine) ->
     git("update-ref", f"refs/heads/{line.project.default_branch}", before.commit_sha, at=line.path)
     line.staged()
     assert missing(plan_of(line, group_id)["production"]) == ["other_version"]
-
-
-@pytest.mark.slow
-def test_a_plan_names_what_has_to_be_accepted_after_a_rollback(plain_line: ProductionLine) -> None:
-    line = plain_line
-    line.deliver()
-    bad = line.deliver()
-    group_id = line.staged()
-    line.roll_back()
-
-    plan = plan_of(line, group_id)["production"]
-
-    assert bad.commit_sha[:12] in plan["accepts"]
-    assert (missing(plan), plan["live"]["version"], plan["version"], plan["commitCount"]) == ([], 1, 3, 2)
-    assert plan["bringsBack"] == 1
-    revert = line.merged(line.task("Undo it", labels=["revert"]))
-    assert [(each["bringsBack"], each["accepts"]) for each in plan_of(line, revert).values()] == [(0, None)] * 2
-    assert plan_of(line, str(bad.task_group_id)) == {}
 
 
 def test_a_train_shows_what_was_taken_out_and_a_log_of_another_group_is_a_404(line: ProductionLine) -> None:
@@ -237,43 +198,6 @@ def test_looks_become_spans_of_health_with_gaps_where_nobody_looked(line: Produc
     # Older than a day: not shown any more.
     _seen_before(24 * 60)
     assert spans(line) == []
-
-
-def test_a_span_says_why_as_the_last_look_found_it(line: ProductionLine) -> None:
-    live = line.deliver()
-
-    for reason in ("its Deployment was scaled to 0", None, "it runs, but / gives no healthy answer"):
-        look(Look(live.id, HealthState.STARTING, 0, reason))
-        (span,) = spans(line)
-        assert span["reason"] == reason
-
-
-def test_spans_go_on_after_the_clock_was_set_back_and_a_worker_started_again(line: ProductionLine) -> None:
-    """Whose ids are lower for as long as the clock was set back."""
-    live = line.deliver()
-    look(Look(live.id, HealthState.FAILING))
-    _seen_before(1)
-    (span,) = all_of(HealthSpan)
-    put(HealthSpan, span.id, id=f"ff{span.id[2:]}")
-
-    for _look in range(3):
-        look(Look(live.id, HealthState.HEALTHY))
-
-    failing, healthy = spans(line)
-    assert (failing["state"], healthy["state"]) == ("failing", "healthy")
-    assert failing["until"] == healthy["since"]
-
-
-def test_a_version_that_flaps_fills_a_bounded_history(
-    plain_line: ProductionLine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(health_history, "MOST_SPANS", 3)
-    live = plain_line.deliver()
-
-    for restarts in range(6):
-        look(Look(live.id, HealthState.HEALTHY, restarts))
-
-    assert [span["restarts"] for span in spans(plain_line)] == [3, 4, 5]
 
 
 def test_environments_show_what_serves_and_what_is_on_its_way(plain_line: ProductionLine) -> None:

@@ -39,17 +39,6 @@ def test_a_question_with_a_key_gets_the_first_answer_again(world: World) -> None
     assert run.post(path, json={"question": "Which color?"}).status_code == 200
 
 
-@pytest.mark.slow
-def test_lines_without_numbers_are_stored_once_however_many_they_are(world: World) -> None:
-    _agent, run, claim = start(world)
-    lines = [{"level": "info", "message": str(number).ljust(5000, ".")} for number in range(300)]
-
-    assert twice(run, f"{path_of(claim)}/logs", {"lines": lines}, 200) == {"accepted": 300}
-
-    kept = world.client.get(f"/api/runs/{claim['run']['id']}/transcript?limit=200&kind=log&q=299.").json
-    assert len(kept["entries"]) == 1
-
-
 def test_a_claim_and_a_report_with_a_key_are_answered_alike_again(world: World) -> None:
     agent, run, claim = start(world)
     agent.post("/api/runner/heartbeat", json={"runIds": [claim["run"]["id"]]})
@@ -65,23 +54,6 @@ def test_a_claim_and_a_report_with_a_key_are_answered_alike_again(world: World) 
     assert {row.caller for row in all_of(IdempotencyKey)} == {
         f"agent:{claim['run'].get('agentId') or ended['run']['agentId']}", f"run:{claim['run']['id']}",
     }  # fmt: skip
-
-
-def test_a_refused_report_is_not_stored(world: World) -> None:
-    _agent, run, claim = start(world)
-    path = f"{path_of(claim)}/progress"
-
-    assert run.post(path, json={}, headers=KEY).status_code == 400
-    reply = run.post(path, json={"message": "half"}, headers=KEY)
-
-    assert (reply.status_code, "Idempotency-Replayed" in reply.headers) == (200, False)
-
-
-@pytest.mark.parametrize("key", ["", "x" * 256])
-def test_a_key_that_can_not_be_kept_is_a_400(world: World, key: str) -> None:
-    agent, _agent_id = world.agent()
-    reply = agent.post("/api/runner/heartbeat", json={"runIds": []}, headers={"Idempotency-Key": key})
-    assert (reply.status_code, reply.json["details"]["field"]) == (400, "Idempotency-Key")
 
 
 def test_a_registration_is_never_stored(world: World) -> None:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
-import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from prometheus_client.parser import text_string_to_metric_families
 from werkzeug.test import EnvironBuilder, TestResponse
 
-from common.errors import Busy
 from common.models.account import User
 from common.models.project import Project
 from common.models.task import Task
@@ -23,8 +18,8 @@ from tests import builders
 from tests.web.made import a_project, a_question, a_task
 from tests.web.world import put
 from web.app import Application
-from web.http import repeats, versions
-from web.http.repeats import Repeats, is_repeatable, raise_failed
+from web.http import repeats
+from web.http.repeats import Repeats, is_repeatable
 
 Reply = tuple[str, dict[str, str], bytes]
 
@@ -69,15 +64,6 @@ def test_a_repeated_reply_is_the_one_that_flask_sent(
     assert as_flask(again) == (first.status, {**first.headers, "X-Request-ID": "mine-2"}, first.data)
 
 
-def test_each_repeated_reply_has_an_id_of_its_own(member: FlaskClient) -> None:
-    path = list_with(a_task(a_project()))
-    member.get(path)
-
-    ids = [member.get(path).headers["X-Request-ID"] for _number in range(3)]
-
-    assert len(set(ids)) == 3
-
-
 def test_a_change_is_answered_by_flask(member: FlaskClient, maintainer: FlaskClient) -> None:
     task = a_task(a_project())
     paths = list_with(task), page_of(task)
@@ -101,15 +87,6 @@ def test_what_is_added_to_a_task_is_shown(member: FlaskClient) -> None:
     assert len(member.get(page_of(task)).get_json()["task"]["questions"]) == 1
     # What the parts of a task depend on is not read as quickly as they are.
     assert repeated(member, page_of(task)) is None
-
-
-def test_a_projects_new_name_is_shown_at_the_task(member: FlaskClient) -> None:
-    task = a_task(a_project())
-    member.get(page_of(task))
-
-    put(Project, task.project_id, name="Renamed")
-
-    assert member.get(page_of(task)).get_json()["task"]["project"]["name"] == "Renamed"
 
 
 def test_who_may_not_see_it_any_more_gets_nothing_repeated(member: FlaskClient) -> None:
@@ -172,33 +149,6 @@ def test_another_request_is_not_the_same(member: FlaskClient, environ: dict[str,
     assert repeated(member, path, **environ) is None
 
 
-def test_errors_are_not_repeated(member: FlaskClient) -> None:
-    for path in ("/api/tasks/00000000-0000-7000-8000-000000000000", "/api/tasks?limit=0", "/api/projects"):
-        member.get(path)
-
-        assert repeated(member, path) is None
-
-
-def test_repeated_replies_are_counted_like_others(admin: FlaskClient) -> None:
-    path = page_of(a_task(a_project()))
-
-    def counted() -> float:
-        families = text_string_to_metric_families(admin.get("/api/metrics").text)
-        return sum(
-            sample.value
-            for family in families
-            for sample in family.samples
-            if sample.name == "flask_http_request_duration_seconds_count"
-            and sample.labels == {"method": "GET", "route": "/api/tasks/<id:task_id>", "status": "200"}
-        )
-
-    before = counted()
-    for _number in range(3):
-        assert admin.get(path).status_code == 200
-
-    assert counted() - before == 3
-
-
 def keep(app: Flask, kept: Repeats, path: str, look: Callable[[], object], content: bytes = b"{}") -> dict[str, Any]:
     """The reply to a request for the path is kept; returns the request's environment."""
     environ = EnvironBuilder(path).get_environ()
@@ -218,81 +168,3 @@ def test_the_oldest_replies_go_when_there_are_too_many(plain_app: Flask) -> None
         return kept.answer(environ, lambda *_start: None) is not None  # type: ignore[arg-type]
 
     assert [is_kept(environ) for environ in (first, second, third_one)] == [False, True, True]
-
-
-@pytest.mark.slow
-def test_what_is_kept_has_a_bound_whatever_is_asked(plain_member: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A 304 is empty, but depends on the whole task; and each tag, and each form of a query, is one request more."""
-    most = 2**20
-    monkeypatch.setattr(repeats, "MOST_BYTES", most)
-    monkeypatch.setattr(versions, "MOST_BYTES", most)
-    task = a_task(a_project(), description="Ä line of a long description. " * 3000)
-    tag = plain_member.get(page_of(task)).headers["ETag"]
-    plain_member.get(list_with(task))
-    with traced_memory() as taken:
-        for number in range(100):
-            has_it = {"If-None-Match": f'"{number}", {tag}'}
-            assert plain_member.get(page_of(task), headers=has_it).status_code == 304
-        assert taken() < 3 * most
-        for number in range(1000):
-            path = f"/api/tasks?projectId={task.project_id}&state=production&offset={number:018}"
-            assert plain_member.get(path).status_code == 200
-        assert taken() < 3 * most
-
-
-@contextlib.contextmanager
-def traced_memory() -> Iterator[Callable[[], int]]:
-    """A function that tells how many bytes more are used now than at first."""
-    gc.collect()
-    tracemalloc.start()
-
-    def taken() -> int:
-        gc.collect()
-        return tracemalloc.get_traced_memory()[0]
-
-    try:
-        yield taken
-    finally:
-        tracemalloc.stop()
-
-
-def test_what_fails_is_answered_by_flask(plain_app: Flask) -> None:
-    """It meets the same error, and answers and counts it as any other."""
-    assert isinstance(plain_app, Application)
-    kept = Repeats(plain_app.counts)
-
-    def look() -> object:
-        raise ValueError("the database's file is damaged")
-
-    environ = keep(plain_app, kept, "/a", look)
-
-    assert kept.answer(environ, lambda *_start: None) is None  # type: ignore[arg-type]
-    raise_failed(environ)
-
-
-def test_a_busy_database_is_waited_for_once(plain_app: Flask) -> None:
-    assert isinstance(plain_app, Application)
-    kept = Repeats(plain_app.counts)
-
-    def look() -> object:
-        raise Busy("the database does not answer")
-
-    environ = keep(plain_app, kept, "/a", look)
-
-    assert kept.answer(environ, lambda *_start: None) is None  # type: ignore[arg-type]
-    with pytest.raises(Busy, match="does not answer"):
-        raise_failed(environ)
-
-
-def test_a_reply_that_is_dropped_while_it_is_looked_at_is_sent(plain_app: Flask) -> None:
-    assert isinstance(plain_app, Application)
-    kept = Repeats(plain_app.counts)
-
-    def look() -> object:
-        for number in range(3):
-            keep(plain_app, kept, f"/{number}", lambda: 1, b"x" * (repeats.MOST_BYTES // 2))
-        return 1
-
-    environ = keep(plain_app, kept, "/a", look)
-
-    assert kept.answer(environ, lambda *_start: None) == [b"{}"]  # type: ignore[arg-type]

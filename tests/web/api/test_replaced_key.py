@@ -8,16 +8,13 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from common.jobs import SEND_WEBHOOK
-from common.models import Job, Project
-from common.services.outgoing.collecting import collect_notices
+from common.models import Project
 from common.services.projects import variables
 from common.settings import settings
 from common.states import Role
 from tests import builders
-from tests.web.api.test_webhook import deliveries, patch, reach
 from tests.web.made import a_project
-from tests.web.world import World, all_of, events, get, run_jobs
+from tests.web.world import events, get
 
 ANOTHER = "another secret key, of 32 characters and more"
 SAID = {
@@ -66,14 +63,6 @@ def test_a_project_that_can_not_be_read_is_listed_without_its_variables(
     assert (read["envVars"], read["secretEnvVars"]) == (None, ["KEY"])
 
 
-def test_other_settings_of_such_a_project_change(ada: FlaskClient, shop: Project) -> None:
-    reply = ada.patch(f"/api/projects/{shop.id}", json={"description": "new"})
-
-    assert (reply.status_code, reply.json["project"]["description"]) == (200, "new")
-    assert get(Project, shop.id).env_sealed == shop.env_sealed
-    assert changed_names() == ["description"]
-
-
 def test_its_variables_can_be_set_anew(ada: FlaskClient, shop: Project) -> None:
     path = f"/api/projects/{shop.id}"
 
@@ -91,29 +80,3 @@ def test_its_variables_can_be_set_anew(ada: FlaskClient, shop: Project) -> None:
 
 def changed_names() -> list[str]:
     return json.loads(events("project:status_changed")[-1].data)["data"]["changed"]
-
-
-def test_what_is_not_sealed_is_still_answered(ada: FlaskClient, shop: Project) -> None:
-    created = ada.post("/api/tasks", json={"projectId": shop.id, "title": "Greet"})
-
-    assert created.status_code == 201
-    assert ada.get("/api/tasks").json["total"] == 1
-    assert ada.post("/api/projects", json={"name": "other", "envVars": {"PLAIN": "x"}}).status_code == 201
-    assert len(all_of(Project)) == 2
-
-
-def test_messages_of_a_webhook_whose_secret_can_not_be_read_wait_for_it(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    admin = world.client_of("root", Role.ADMIN)
-    patch(admin, url="https://example.com/hook")
-    reach(world.task(world.project(), state="in_progress").id, "make_ready")
-    monkeypatch.setenv("AIWORKER_SECRET_KEY", ANOTHER)
-    settings.cache_clear()
-
-    assert collect_notices() == 1
-    run_jobs(SEND_WEBHOOK)
-
-    (job,) = all_of(Job, Job.kind == SEND_WEBHOOK.name)
-    assert (job.waits_for, job.attempts, job.error) == ("key", 0, SAID["message"])
-    assert [one["state"] for one in deliveries(admin)] == ["waiting"]

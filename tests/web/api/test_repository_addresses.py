@@ -57,14 +57,3 @@ def test_so_are_those_of_pull_requests(world: World, monkeypatch: pytest.MonkeyP
     assert {task["id"]: task["prUrl"] for task in again.json["tasks"]} == {
         ready.id: f"{PUBLIC}/git/{project.repository_owner}/{project.slug}/pulls/12", new.id: None,
     }  # fmt: skip
-
-
-def test_gitea_says_its_own(maintainer: FlaskClient, moved: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in (("AIWORKER_FORGE", "gitea"), ("GITEA_URL", "https://git.example"), ("GITEA_TOKEN", "token")):
-        monkeypatch.setenv(name, value)
-    settings.cache_clear()
-
-    renew_repository_urls()
-
-    read = maintainer.get(f"/api/projects/{moved['id']}").json["project"]
-    assert read["giteaRepoUrl"] == moved["giteaRepoUrl"]

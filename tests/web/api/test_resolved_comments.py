@@ -10,7 +10,7 @@ from common.models import Comment, Run, Task
 from common.services.tasks.feedback import all_feedback_of, feedback_of
 from common.states import Role
 from common.transaction import Transaction, transactional
-from tests.web.world import World, all_of, events, get, put
+from tests.web.world import World, all_of, events, put
 
 
 @pytest.fixture
@@ -81,37 +81,3 @@ def test_the_agent_is_not_given_what_was_settled_before(world: World, task: Task
     assert [item.body for item in news] == [item.body for item in everything] == ["Open"]
     rows = {row.body: row.delivered_run_id for row in all_of(Comment, Comment.task_id == task.id)}
     assert (rows["Settled"], rows["Open"] is None) == (None, False)
-
-
-@pytest.mark.slow
-def test_an_open_remark_is_given_with_what_it_belongs_to(world: World, task: Task) -> None:
-    remarks = [{"body": "One", "path": "a", "line": 1}, {"body": "Two", "path": "a", "line": 2}]
-    for remark in remarks:
-        world.client.post(f"/api/tasks/{task.id}/review/comments", json=remark)
-    world.client.post(f"/api/tasks/{task.id}/review/submit", json={"verdict": "comment", "body": "In general"})
-    rows = {row.body: row.id for row in all_of(Comment, Comment.task_id == task.id)}
-    for body in ("In general", "One"):
-        assert resolve(world, task, rows[body]).status_code == 200
-
-    (item,), _everything = given(task.id)
-
-    assert (item.body, [one.body for one in item.comments]) == ("In general", ["Two"])
-
-
-def test_a_remark_that_is_opened_again_is_given_to_the_next_run(world: World, task: Task) -> None:
-    for remark in ({"body": "One", "path": "a", "line": 1}, {"body": "Two", "path": "a", "line": 2}):
-        world.client.post(f"/api/tasks/{task.id}/review/comments", json=remark)
-    world.client.post(f"/api/tasks/{task.id}/review/submit", json={"verdict": "comment", "body": "In general"})
-    one = next(row.id for row in all_of(Comment, Comment.task_id == task.id) if row.body == "One")
-    assert resolve(world, task, one).status_code == 200
-    given(task.id)
-    put(Task, task.id, round=2)
-    assert resolve(world, task, one, False).status_code == 200
-
-    news, everything = given(task.id)
-
-    assert [(item.body, [said.body for said in item.comments]) for item in news] == [("In general", ["One"])]
-    assert [(item.body, [said.body for said in item.comments]) for item in everything] == [
-        ("In general", ["One", "Two"])
-    ]
-    assert get(Comment, one).delivered_run_id is not None

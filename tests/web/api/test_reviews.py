@@ -66,18 +66,6 @@ def test_a_place_that_is_none_is_refused_by_name(world: World, task: Task, place
     assert said(world, task) == pending(world.client, task) == []
 
 
-@pytest.mark.parametrize("path", ["tab\there.py", " lead.py", "trail.py ", "two\nlines.py"])
-def test_a_comment_stands_in_a_file_of_any_name(world: World, task: Task, path: str) -> None:
-    body = {"body": "Here", "path": path, "line": 3}
-    made = world.client.post(at(task, "/comments"), json=body)
-    assert (made.status_code, pending(world.client, task)[0]["path"]) == (201, path)
-
-    submitted = world.client.post(at(task, "/submit"), json={"verdict": "comment"})
-
-    assert submitted.status_code == 200, submitted.json
-    assert [one["path"] for one in said(world, task)] == [path]
-
-
 def test_a_draft_is_its_authors_until_it_is_submitted(world: World, task: Task) -> None:
     other = world.client_of("mel", Role.MAINTAINER)
     begun = events("task:updated")
@@ -162,12 +150,6 @@ def test_who_wrote_a_task_may_not_approve_it_by_a_review(world: World) -> None:
     assert other.post(at(task, "/submit"), json={"verdict": "approve", "commitSha": SHA}).status_code == 200
 
 
-@pytest.mark.slow
-def test_a_draft_holds_at_most_a_hundred_comments(world: World, task: Task) -> None:
-    replies = [world.client.post(at(task, "/comments"), json={"body": "x"}).status_code for _ in range(101)]
-    assert replies == [201] * 100 + [409]
-
-
 def test_the_next_run_gets_suggestions_as_patches(world: World, tmp_path: Path) -> None:
     task = world.task(world.project(has_repository=True))
     agent, _agent_id = world.agent()
@@ -197,44 +179,6 @@ def test_the_next_run_gets_suggestions_as_patches(world: World, tmp_path: Path) 
     ]
     read = run.get(f"/api/runner/runs/{claim['run']['id']}/feedback").json["feedback"][0]["comments"]
     assert read[0].items() >= {**place, "side": "new"}.items()
-
-
-def test_a_suggestion_without_a_word_before_it_is_a_patch_too(world: World, tmp_path: Path) -> None:
-    task = world.task(world.project(has_repository=True))
-    agent, _agent_id = world.agent()
-    run, claim = world.claim(agent)
-    finish = {"outcome": "completed", "summary": "", "commitSha": SHA}
-    assert run.post(f"/api/runner/runs/{claim['run']['id']}/finish", json=finish).status_code == 200
-    put(Task, task.id, state_="ready_to_test", phase_=None, head_sha=SHA)
-    for place in ({"path": "app.py", "line": 1}, {"path": "app.py"}, {}):
-        said = world.client.post(at(task, "/comments"), json={"body": "```suggestion\nbetter\n```", **place})
-        assert said.status_code == 201, said.json
-    world.client.post(at(task, "/submit"), json={"verdict": "reject", "body": "Not yet", "commitSha": SHA})
-
-    _run, claim = world.claim(agent)
-
-    (tmp_path / "app.py").write_text("line 1\n")
-    told = fill(claim["prompt"], tmp_path)
-    assert "\napp.py:1:\n" in told
-    assert patches_of(told) == ["--- a/app.py\n+++ b/app.py\n@@ -1,1 +1,1 @@\n-line 1\n+better\n"]
-    assert "{suggested-change" not in told
-
-
-def test_the_next_run_is_shown_the_lines_of_files_of_any_name(world: World, tmp_path: Path) -> None:
-    task = world.task(world.project(has_repository=True), state="ready_to_test")
-    for path in (" tab\there.py ", "two\nlines.py"):
-        world.client.post(at(task, "/comments"), json={"body": "Here", "path": path, "line": 1})
-        (tmp_path / path).write_text("print('hello')\n")
-    world.client.post(at(task, "/submit"), json={"verdict": "reject", "body": "Not yet", "commitSha": SHA})
-    agent, _agent_id = world.agent()
-
-    _run, claim = world.claim(agent)
-
-    told = fill(claim["prompt"], tmp_path)
-    assert " tab\there.py :1: Here" in told
-    assert "two\nlines.py:1: Here" in told
-    assert told.count("print('hello')") == 1
-    assert "{code-around" not in told
 
 
 @pytest.mark.slow

@@ -45,10 +45,6 @@ def test_a_deployment_is_told_to_the_runtime_and_masked_as_it_was_made(world: Wo
         assert mask_of_deployment(read, deployment)("it said canary-7f3a91") == "it said ***"
 
 
-def test_a_deployment_that_declares_nothing_has_no_barrier(world: World) -> None:
-    assert get(Deployment, world.deployment(world.project(), Environment.STAGING)).barrier is None
-
-
 def test_a_group_keeps_the_runs_that_it_has_seen(world: World) -> None:
     project = world.project()
     group_id = world.group(project, world.approved(project))["id"]

@@ -16,11 +16,10 @@ from mcp import ClientSession
 
 from common.models.run import Run
 from common.models.task import Question, Task
-from tests.patience import PATIENCE_SECONDS
 from tests.web.world import SHA, World, all_of, forget_providers, get, served
 from tests.workers.runner import mcp_client
 from workers.runner import tools
-from workers.runner.cancellation import Cancellation, Why
+from workers.runner.cancellation import Cancellation
 from workers.runner.client import RunToken
 from workers.runner.mcp_shim import TOOLS
 from workers.runner.tool_api import ToolApi
@@ -152,47 +151,6 @@ def test_without_an_answer_the_agent_is_told_to_stop_and_gets_it_later(at_work: 
 
 
 @pytest.mark.slow
-def test_an_answer_to_one_of_two_questions_leaves_the_other_open(plain_at_work: AtWork) -> None:
-    assert plain_at_work.text("ask_user_question", question="Which colour?") == tools.NO_ANSWER_YET
-    plain_at_work.respond()
-    assert plain_at_work.text("ask_user_question", question="Which font?") == tools.NO_ANSWER_YET
-    assert plain_at_work.text("ask_user_question", question="Which colour?") == "blue"
-    assert plain_at_work.desk.is_question_open
-
-
-@pytest.mark.slow
-def test_a_question_that_does_not_block_returns_at_once(plain_at_work: AtWork) -> None:
-    plain_at_work.desk = plain_at_work.desk_of(hold_seconds=600)
-    assert plain_at_work.text("ask_user_question", question="Which colour?", blocking=False) == tools.ASKED
-    assert not plain_at_work.desk.is_question_open
-    assert plain_at_work.state == "in_progress"
-    plain_at_work.respond()
-    assert plain_at_work.text("ask_user_question", question="Which colour?", blocking=False) == "blue"
-
-
-@pytest.mark.slow
-def test_an_abandoned_question_is_open_and_its_call_ends(plain_at_work: AtWork) -> None:
-    plain_at_work.desk = plain_at_work.desk_of(hold_seconds=600)
-    request = Request("ask_user_question", {"question": "Which colour?"}, is_abandoned=lambda: True)
-    assert plain_at_work.desk.answer(request).text == tools.NO_ANSWER_YET
-    assert plain_at_work.desk.is_question_open
-
-
-@pytest.mark.slow
-def test_the_default_of_a_question_is_stored_and_a_withdrawn_one_says_so(at_work: AtWork) -> None:
-    at_work.desk = at_work.desk_of(hold_seconds=45)
-    client = at_work.world.app_client()
-    with ThreadPoolExecutor(1) as pool:
-        held = pool.submit(at_work.call, "ask_user_question", question="Which colour?", default="grey")
-        while not all_of(Question):
-            threading.Event().wait(0.01)
-        assert all_of(Question)[0].default_response == "grey"
-        assert client.post(f"/api/tasks/{at_work.task_id}/cancel").status_code == 200
-        # The question is withdrawn, and the run is over: whichever the poll met first.
-        assert held.result(100) in {Reply(True, tools.WITHDRAWN), Reply(False, tools.RUN_OVER)}
-
-
-@pytest.mark.slow
 def test_what_the_agent_reads(at_work: AtWork) -> None:
     other = at_work.world.task(at_work.project, "Other", labels=["later"])
     elsewhere = at_work.world.task(at_work.world.project("Elsewhere"), "Hidden")
@@ -259,28 +217,11 @@ def test_a_wrong_call_says_what_is_wrong(plain_at_work: AtWork) -> None:
 
 
 @pytest.mark.slow
-def test_what_no_database_stores_is_no_reason_to_fail(at_work: AtWork) -> None:
-    assert at_work.text("ask_user_question", question="Which\0 \ud800colour?") == tools.NO_ANSWER_YET
-    assert len(all_of(Question)) == 1
-
-
-@pytest.mark.slow
 def test_a_run_that_is_over_is_dropped(plain_at_work: AtWork) -> None:
     plain_at_work.finish("failed")
     assert plain_at_work.call("get_task") == Reply(False, tools.RUN_OVER)
     assert len(plain_at_work.over) == 1
     assert get(Run, plain_at_work.claimed["run"]["id"]).state_ == "ended"
-
-
-@pytest.mark.slow
-def test_a_cancelled_run_answers_at_once(plain_at_work: AtWork) -> None:
-    plain_at_work.desk = plain_at_work.desk_of(hold_seconds=600)
-    with ThreadPoolExecutor(1) as pool:
-        held = pool.submit(plain_at_work.call, "ask_user_question", question="Which colour?")
-        while not all_of(Question):
-            threading.Event().wait(0.01)
-        plain_at_work.cancellation.cancel(Why.CANCELLED, "The run was cancelled.")
-        assert held.result(PATIENCE_SECONDS) == Reply(False, tools.RUN_OVER)
 
 
 def test_a_platform_that_is_away_is_said_in_time() -> None:

@@ -17,7 +17,7 @@ from common.services.tasks import questions, tasks
 from common.states import Role
 from common.values.claimed_run import ClaimedRun
 from tests import builders
-from tests.web.world import World, all_of, events, get, run_jobs, served
+from tests.web.world import World, events, get, run_jobs, served
 from web.api.run_claims import AGENT_TOKEN
 from workers.runner.cancellation import Cancellation
 from workers.runner.client import AgentApi, RunApi, RunOver, RunToken, Wire
@@ -83,20 +83,6 @@ def test_a_claim_holds_all_that_the_runner_needs(world: World) -> None:
     assert "Say hello" in claim["prompt"]
 
 
-@pytest.mark.slow
-def test_a_claim_with_nothing_to_do_is_a_204(world: World) -> None:
-    agent, _agent_id = world.agent()
-    reply = agent.post("/api/runner/claim?wait=0", json={})
-    assert (reply.status_code, reply.data) == (204, b"")
-
-
-@pytest.mark.parametrize("wait", ["-1", "31", "soon", "1.5"])
-def test_a_wait_is_a_whole_number_up_to_thirty(world: World, wait: str) -> None:
-    agent, _agent_id = world.agent()
-    reply = agent.post(f"/api/runner/claim?wait={wait}", json={})
-    assert (reply.status_code, reply.json["details"]["field"]) == (400, "wait")
-
-
 def test_a_run_is_handed_out_again_until_a_heartbeat_names_it(world: World) -> None:
     agent, _run, claim = start(world)
 
@@ -143,16 +129,6 @@ def claim_agent(claim: dict[str, Any]) -> str:
     return agent_id
 
 
-@pytest.mark.slow
-def test_a_batch_may_be_larger_than_other_bodies_but_not_longer_than_500_lines(world: World) -> None:
-    _agent, run, claim = start(world)
-    line = {"level": "debug", "message": "x" * 4000}
-
-    assert run.post(f"{path_of(claim)}/logs", json={"lines": [line] * 500}).json == {"accepted": 500}
-    reply = run.post(f"{path_of(claim)}/logs", json={"lines": [line] * 501})
-    assert (reply.status_code, reply.json["details"]["field"]) == (400, "lines")
-
-
 @pytest.mark.parametrize(("field", "value"), [("level", "loud"), ("kind", "poem"), ("at", "yesterday"), ("message", 1)])
 def test_a_line_that_is_none_is_refused_by_its_place(world: World, field: str, value: Any) -> None:
     _agent, run, claim = start(world)
@@ -191,49 +167,11 @@ def test_the_same_question_is_the_known_one(world: World) -> None:
     assert (known.status_code, known.json["question"]["response"]) == (200, "blue")
 
 
-def test_an_answer_lets_the_waiting_run_go_on(world: World) -> None:
-    _agent, run, claim = start(world)
-    asked = run.post(f"{path_of(claim)}/questions", json={"question": "Which colour?"}).json["question"]
-
-    questions.answer_question(claim["task"]["id"], asked["id"], "blue", by=world.max)
-
-    reply = run.get(f"{path_of(claim)}/questions/{asked['id']}?wait=30")
-    assert (reply.json["question"]["status"], reply.json["question"]["response"]) == ("answered", "blue")
-    task = get(Task, claim["task"]["id"])
-    assert (task.state, task.phase) == ("in_progress", "working")
-
-
 def test_a_question_of_another_task_does_not_exist(world: World) -> None:
     _agent, run, claim = start(world)
     missing = run.get(f"{path_of(claim)}/questions/q-00000000-0000-7000-8000-000000000000")
     assert missing.status_code == 404
     assert run.get(f"{path_of(claim)}/questions/nonsense").status_code == 404
-
-
-@pytest.mark.slow
-def test_an_answer_after_the_run_left_queues_the_task_for_any_agent(world: World) -> None:
-    _agent, run, claim = start(world)
-    asked = run.post(f"{path_of(claim)}/questions", json={"question": "Which colour?"}).json["question"]
-    assert (
-        run.put(f"{path_of(claim)}/session", data=b"kept", content_type="application/octet-stream").status_code == 204
-    )
-    finished = run.post(f"{path_of(claim)}/finish", json={"outcome": "waiting", "summary": "asked"})
-    assert finished.json["run"]["outcome"] == "waiting"
-    assert get(Task, claim["task"]["id"]).state == "needs_input"
-
-    questions.answer_question(claim["task"]["id"], asked["id"], "blue", by=world.max)
-    other, _other_id = world.agent(podName="pod-2", slots=2)
-    # The first agent is free too: whoever gets it is given the session and the answer.
-    run_jobs(SCHEDULE_TASKS, PREPARE_RUN)
-    next_run = next(row for row in all_of(Run, Run.live_task_id.is_not(None)))
-    assert next_run.round == 1
-    taker = other if next_run.agent_id != claim_agent(claim) else _agent
-    again = taker.post("/api/runner/claim", json={}).json
-    assert again["hasSession"] is True
-    assert [item["kind"] for item in again["feedback"]] == ["answer"]
-    assert "blue" in again["feedback"][0]["body"]
-    successor = builders.client_with(world.app, again["run"]["token"])
-    assert successor.get(f"{path_of(again)}/session").data == b"kept"
 
 
 @pytest.mark.slow

@@ -36,42 +36,11 @@ def test_a_sample_is_a_project_with_three_tasks(world: World) -> None:
     assert files_of(get(Project, project["id"])) == dict(STARTERS["sample"].files)
 
 
-def test_each_sample_has_a_name_of_its_own(world: World) -> None:
-    world.project("Sample 2")
-
-    names = [world.client.post("/api/projects/sample").json["project"]["name"] for _ in range(2)]
-
-    assert names == ["Sample", "Sample 3"]
-
-
-def test_a_restricted_sample_keeps_its_name_from_those_who_see_it_alone(world: World) -> None:
-    first = world.client.post("/api/projects/sample").json["project"]
-    ada = world.client_of("ada", Role.ADMIN)
-    assert ada.patch(f"/api/projects/{first['id']}", json={"restricted": True}).status_code == 200
-
-    names = [
-        client.post("/api/projects/sample").json["project"]["name"]
-        for client in (ada, world.client_of("mo", Role.MAINTAINER), ada)
-    ]
-
-    # Mo is not told of the restricted one by the number.
-    assert names == ["Sample 2", "Sample", "Sample 3"]
-
-
 def test_samples_are_for_those_who_may_create_projects(app: Flask) -> None:
     member: FlaskClient = builders.client_of(app, builders.a_user("mia", Role.MEMBER))
 
     assert member.post("/api/projects/sample").status_code == 403
     assert member.get("/api/projects").json["projects"] == []
-
-
-def test_a_project_may_start_with_a_page(world: World) -> None:
-    project = world.client.post("/api/projects", json={"name": "Page", "starter": "page"}).json["project"]
-
-    assert (project["startCommand"], project["testCommand"]) == ("python3 app.py", "python3 -m unittest")
-    assert project["healthSeconds"] == {"preview": 0, "staging": 10, "production": 30}
-    run_jobs(PROVISION_PROJECT)
-    assert files_of(get(Project, project["id"])) == dict(STARTERS["page"].files)
 
 
 def test_what_a_body_says_itself_counts_more_than_its_starter(world: World) -> None:

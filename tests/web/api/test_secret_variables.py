@@ -64,9 +64,3 @@ def test_a_wrong_change_of_secret_variables_changes_none(
 
     assert (reply.status_code, reply.json["details"]["field"]) == (400, field)
     assert secrets_of(get(Project, project.id)) == {"KEY": "1"}
-
-
-def test_a_new_project_has_no_secret_variables_to_change(plain_maintainer: FlaskClient) -> None:
-    reply = plain_maintainer.post("/api/projects", json={"name": "A", "secretEnvVarChanges": {"KEY": "1"}})
-
-    assert (reply.status_code, reply.json["details"]["field"]) == (400, "secretEnvVarChanges")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -57,24 +56,6 @@ def test_the_own_sessions_say_where_and_when_each_was_used(app: Flask, admin_use
     assert used["lastUsedAt"] >= second["lastUsedAt"]
 
 
-@pytest.mark.parametrize(
-    ("given", "shown"),
-    [
-        ("[2001:0db8:85a3:0000:0000:8a2e:0370:7334]:50000", "2001:0db8:85a3:0000:0000:8a2e:0370:7334"),
-        ("192.0.2.7:50000", "192.0.2.7"), ("2001:db8::7", "2001:db8::7"), ("x" * 100, "x" * 45),
-    ],
-)  # fmt: skip
-def test_an_address_is_shown_without_the_port_that_some_proxies_name(
-    app: Flask, admin_user: User, given: str, shown: str
-) -> None:
-    client = app.test_client()
-    client.environ_base["REMOTE_ADDR"] = given
-
-    (session,) = _listed(_client(app, log_in(client)))
-
-    assert session["address"] == shown
-
-
 def test_a_session_that_is_ended_is_refused_at_once_and_no_other(app: Flask, admin_user: User) -> None:
     here, there, elsewhere = (log_in(app.test_client()) for _one in range(3))
     client = _client(app, here)
@@ -122,13 +103,3 @@ def test_an_api_token_sees_sessions_and_ends_none(app: Flask, admin: FlaskClient
         reply = admin.delete(path)
         assert (reply.status_code, reply.json["details"]["field"]) == (409, "token")
     assert _is_open(app, login)
-
-
-def test_a_new_password_leaves_the_present_session_alone(app: Flask, admin_user: User) -> None:
-    here, there = log_in(app.test_client()), log_in(app.test_client())
-
-    body = {"current": builders.PASSWORD, "new": "a better password"}
-    reply = _client(app, here).post("/api/auth/password", json=body)
-
-    assert [one["isCurrent"] for one in _listed(_client(app, reply.json))] == [True]
-    assert not _is_open(app, there)

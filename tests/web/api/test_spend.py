@@ -15,7 +15,7 @@ from common.models.run import Run
 from common.models.task import Task
 from common.names import new_id
 from common.services.projects.projects import put_member
-from common.services.spend.model_calls import ESTIMATED, MadeCall, record_calls
+from common.services.spend.model_calls import MadeCall, record_calls
 from common.services.spend.totals import TaskSpend, spent_by_tasks
 from common.states import Role
 from common.transaction import snapshot
@@ -107,14 +107,6 @@ def test_a_group_says_all_about_its_calls(viewer: FlaskClient, shop: Task) -> No
     assert (reply["from"], reply["to"]) == ("2026-03-01T00:00:00.000000Z", "2026-04-01T00:00:00.000000Z")
 
 
-def test_a_whole_answer_that_named_no_usage_did_not_fail(viewer: FlaskClient, shop: Task) -> None:
-    record_calls([a_call(shop, error=ESTIMATED), a_call(shop, error=f"the provider was silent; {ESTIMATED}")])
-
-    total = viewer.get(f"/api/spend?by=project&{MARCH}").json["total"]
-
-    assert (total["calls"], total["failedCalls"]) == (2, 1)
-
-
 def test_a_call_that_is_recorded_again_is_not_counted_again(app: Flask, viewer: FlaskClient, shop: Task) -> None:
     run = a_live_run(shop)
     call = a_call(shop, run)
@@ -165,24 +157,6 @@ def test_wrong_questions_are_refused(plain_member: FlaskClient, query: str, fiel
     assert says in reply.json["details"]["message"]
 
 
-@pytest.mark.parametrize("query", ["to=0001-01-01", "to=0001-01-02T00:00:00Z", "by=day&split=model&to=0001-01-30"])
-def test_a_period_without_a_beginning_may_end_in_the_first_days_of_the_calendar(
-    viewer: FlaskClient, query: str
-) -> None:
-    reply = viewer.get(f"/api/spend?{query}")
-
-    assert reply.status_code == 200, reply.json
-    assert reply.json["from"] == "0001-01-01T00:00:00.000000Z"
-    assert reply.json["total"]["calls"] == 0
-
-
-def test_nothing_spent_is_zero(plain_member: FlaskClient) -> None:
-    reply = plain_member.get("/api/spend").json
-
-    assert reply["groups"] == []
-    assert (reply["total"]["calls"], reply["total"]["costUsd"]) == (0, 0)
-
-
 @pytest.mark.parametrize(("query", "headers"), [("format=csv", {}), ("", {"Accept": "text/csv"})])
 def test_figures_come_as_csv(viewer: FlaskClient, shop: Task, query: str, headers: dict[str, str]) -> None:
     record_calls([a_call(shop, model="=HYPERLINK(1)")])
@@ -192,18 +166,6 @@ def test_figures_come_as_csv(viewer: FlaskClient, shop: Task, query: str, header
     assert reply.content_type == "text/csv; charset=utf-8; header=present"
     (row,) = csv.DictReader(io.StringIO(reply.text))
     assert (row["model"], row["input_tokens"], row["cost_usd"]) == ("'=HYPERLINK(1)", "100", "0.5")
-
-
-@pytest.mark.slow
-def test_split_days_come_as_csv_and_no_name_is_a_formula(viewer: FlaskClient, shop: Task) -> None:
-    names = ["@SUM(1)", "\uff1d1+1", 'a "quoted", name', "plain"]
-    record_calls([a_call(shop, model=name) for name in names])
-
-    text = viewer.get(f"/api/spend?by=day&split=model&format=csv&{MARCH}").text
-
-    rows = list(csv.DictReader(io.StringIO(text)))
-    assert {row["model"] for row in rows} == {"'@SUM(1)", "'\uff1d1+1", 'a "quoted", name', "plain"}
-    assert {(row["day"], row["cost_usd"]) for row in rows} == {("2026-03-14", "0.5")}
 
 
 def test_tasks_know_what_they_have_used(app: Flask, shop: Task) -> None:

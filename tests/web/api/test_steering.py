@@ -13,8 +13,7 @@ from common.models import Comment, Job, Run, Task
 from common.services.projects.projects import put_member
 from common.states import Role
 from tests import builders
-from tests.web.world import World, all_of, at_once, get, put, run_jobs
-from tests.workers.runner.runner_platform import eventually
+from tests.web.world import World, all_of, get, put, run_jobs
 
 
 class Shop:
@@ -106,28 +105,6 @@ def test_a_run_at_work_gets_the_changed_text_of_its_task_as_a_message(shop: Shop
     assert [(one["kind"], one["body"]) for one in shop.read()["comments"]] == [("message", text)]
 
 
-@pytest.mark.parametrize("is_fetched", [True, False])
-def test_a_changed_text_is_no_feedback_of_the_next_run_as_its_prompt_has_it(shop: Shop, is_fetched: bool) -> None:
-    path = f"/api/runner/runs/{shop.run_id}/session"
-    assert shop.run.put(path, data=b"x", content_type="application/octet-stream").status_code == 204
-    shop.mia.patch(f"/api/tasks/{shop.task.id}", json={"description": "Make it BLUE."})
-    if is_fetched:
-        shop.acknowledge()
-    shop.finish()
-    claim = shop.claim_next()
-    assert claim["feedback"] == []
-    assert claim["prompt"].count("BLUE") == claim["freshPrompt"].count("BLUE") == 1
-    assert shop.read()["comments"][0]["deliveredAt"]
-    assert shop.run.get(f"/api/runner/runs/{shop.run_id}/feedback").json["feedback"] == []
-
-
-@pytest.mark.slow
-def test_messages_that_are_written_at_once_have_an_order(shop: Shop) -> None:
-    clients = [shop.world.app_client() for _ in range(4)]
-    at_once(*(lambda client=client: shop.post("messages", client, text="x") for client in clients))
-    assert len({one["seq"] for one in shop.fetch()}) == 4
-
-
 def test_a_message_wakes_the_run_that_waits_for_it(shop: Shop) -> None:
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(shop.fetch, wait=25)
@@ -156,65 +133,6 @@ def test_what_no_run_fetched_is_feedback_of_the_next_one(shop: Shop) -> None:
     assert shop.fetch() == []
 
 
-def test_what_a_completed_run_never_acknowledged_is_feedback_of_the_next_one(shop: Shop) -> None:
-    shop.say("use tabs")
-    shop.acknowledge()
-    shop.say("no, spaces")
-    assert [one["text"] for one in shop.fetch()] == ["use tabs", "no, spaces"]  # the agent no longer reads this reply
-    assert [bool(one["deliveredAt"]) for one in shop.read()["comments"]] == [True, False]
-    assert shop.finish("completed", summary="done", commitSha="a" * 40).status_code == 200
-
-    put(Task, shop.task.id, state_="ready_to_test", phase_=None, head_sha="a" * 40)
-    assert shop.post("reject", shop.world.client, reason="Not friendly").status_code == 200
-
-    feedback = [(one["kind"], one["body"]) for one in shop.claim_next()["feedback"]]
-    assert feedback == [("message", "no, spaces"), ("rejection", "Not friendly")]
-    assert all(one["deliveredAt"] for one in shop.read()["comments"])
-
-
-def test_a_message_is_acknowledged_before_the_run_waits_for_the_next(shop: Shop) -> None:
-    shop.say("use tabs")
-    (message,) = shop.fetch()
-    with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(shop.fetch, after=message["seq"], wait=25)
-        eventually(lambda: shop.read()["comments"][0]["deliveredAt"], "the message counts as delivered")
-        shop.say("go on")
-        assert [one["text"] for one in waiting.result()] == ["go on"]
-
-
-def test_a_message_before_the_claim_is_feedback_and_one_after_it_is_fetched(world: World) -> None:
-    project = world.project(has_repository=True)
-    task = world.task(project)
-    world.client.post(f"/api/tasks/{task.id}/messages", json={"text": "before"})
-    agent, _agent_id = world.agent()
-    run, claim = world.claim(agent)
-    assert [one["body"] for one in claim["feedback"]] == ["before"]
-    assert "before" in claim["prompt"]
-
-    world.client.post(f"/api/tasks/{task.id}/messages", json={"text": "after"})
-    again = agent.post("/api/runner/claim", json={}).json
-    assert [one["body"] for one in again["feedback"]] == ["before"]
-    reply = run.get(f"/api/runner/runs/{claim['run']['id']}/messages")
-    assert [one["text"] for one in reply.json["messages"]] == ["after"]
-
-
-def test_messages_of_a_lost_run_go_to_the_next_one(shop: Shop) -> None:
-    shop.say("mind this")
-    shop.fetch()
-    shop.finish(cutShort=True, reason="the disk is full")
-    put(Run, shop.run_id, is_cut_short=False)
-    assert [one["body"] for one in shop.claim_next()["feedback"]] == ["mind this"]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("state", ["production", "cancelled"])
-def test_nobody_writes_where_nobody_reads(shop: Shop, state: str) -> None:
-    put(Task, shop.task.id, state_=state, phase_=None)
-    reply = shop.say("hello?")
-    assert (reply.status_code, all_of(Comment)) == (409, [])
-    assert state in reply.json["details"]["message"]
-
-
 def test_only_a_run_at_work_can_be_interrupted(shop: Shop) -> None:
     shop.finish("failed", reason="no idea")
     reply = shop.say("stop", interrupt=True)
@@ -232,11 +150,6 @@ def test_only_a_run_at_work_can_be_interrupted(shop: Shop) -> None:
 def test_a_message_that_can_not_be_meant_is_refused(shop: Shop, body: dict[str, Any], field: str) -> None:
     reply = shop.post("messages", **body)
     assert (reply.status_code, reply.json["details"]["field"], all_of(Comment)) == (400, field, [])
-
-
-def test_after_the_end_of_a_run_its_messages_are_refused(shop: Shop) -> None:
-    shop.finish()
-    assert shop.run.get(f"/api/runner/runs/{shop.run_id}/messages").status_code == 409
 
 
 # Taking over
@@ -294,15 +207,6 @@ def test_a_run_that_does_not_stop_is_ended(shop: Shop) -> None:
     assert shop.post("hand-back").status_code == 200
 
 
-def test_a_run_that_nobody_claimed_is_ended_at_once(shop: Shop) -> None:
-    shop.say("mind this")
-    shop.finish()
-    from_backlog = shop.post("take-over")
-    assert (from_backlog.status_code, "backlog" in from_backlog.json["details"]["message"]) == (409, True)
-    put(Task, shop.task.id, state_="in_progress", phase_="queued")
-    assert shop.post("take-over").json["task"]["phase"] == "held"
-
-
 def test_a_task_is_handed_back_with_a_note(shop: Shop) -> None:
     shop.post("take-over")
     shop.finish()
@@ -327,24 +231,6 @@ def test_only_the_holder_and_maintainers_hand_back(shop: Shop) -> None:
     assert shop.post("hand-back", shop.world.client).status_code == 409
 
 
-@pytest.mark.slow
-def test_a_question_is_withdrawn_when_the_task_is_taken_over(shop: Shop) -> None:
-    question = shop.run.post(f"/api/runner/runs/{shop.run_id}/questions", json={"question": "Which?"}).json["question"]
-    assert shop.read()["state"] == "needs_input"
-    assert shop.post("take-over").json["task"]["phase"] == "held"
-    assert shop.post("respond", questionId=question["id"], response="This").status_code == 409
-    read = shop.run.get(f"/api/runner/runs/{shop.run_id}/questions/{question['id']}").json["question"]
-    assert read["status"] == "withdrawn"
-
-
-def test_a_failed_task_is_taken_over_and_continued(shop: Shop) -> None:
-    shop.finish("failed", reason="no idea")
-    task = shop.post("take-over").json["task"]
-    assert (task["state"], task["phase"], task["error"]) == ("in_progress", "held", None)
-    assert shop.post("hand-back", note="").status_code == 200
-    assert shop.claim_next()["feedback"] == []
-
-
 def test_proven_work_is_taken_over_by_a_maintainer(shop: Shop) -> None:
     shop.finish("completed")
     verifying = shop.post("take-over")
@@ -363,24 +249,6 @@ def test_in_other_states_nothing_is_taken_over(shop: Shop, state: str) -> None:
     assert "needs_input" in reply.json["details"]["message"]
 
 
-def test_a_task_without_a_branch_is_not_taken_over(world: World) -> None:
-    task = world.task(world.project())
-    put(Task, task.id, state_="failed")
-    reply = world.client.post(f"/api/tasks/{task.id}/take-over")
-    assert (reply.status_code, "no branch" in reply.json["details"]["message"]) == (409, True)
-
-
-@pytest.mark.slow
-def test_a_held_task_can_be_cancelled_and_gets_no_message_delivered(shop: Shop) -> None:
-    shop.post("take-over")
-    assert shop.say("for the next one").status_code == 201
-    assert shop.say("stop", interrupt=True).status_code == 409
-    assert shop.fetch() == []
-    task = shop.post("cancel").json["task"]
-    assert (task["state"], task["heldBy"]) == ("cancelled", None)
-    assert get(Run, shop.run_id).state == "ended"
-
-
 def test_a_restricted_project_s_tasks_are_steered_by_its_members_alone(shop: Shop) -> None:
     shop.world.client_of("ada", Role.ADMIN).patch(f"/api/projects/{shop.project.id}", json={"restricted": True})
     for verb, body in (("messages", {"text": "x"}), ("take-over", {}), ("hand-back", {})):
@@ -390,12 +258,3 @@ def test_a_restricted_project_s_tasks_are_steered_by_its_members_alone(shop: Sho
         by=builders.caller_of(shop.world.users["ada"]),
     )  # fmt: skip
     assert shop.say("x").status_code == 403
-
-
-def test_what_is_asked_after_a_person_took_over_needs_nobody_once_the_run_is_over(world: World) -> None:
-    shop = Shop(world)
-    shop.post("take-over")
-    asked = shop.run.post(f"/api/runner/runs/{shop.run_id}/questions", json={"question": "Which?"})
-    assert asked.status_code == 201, asked.json
-    shop.finish()
-    assert shop.mia.get("/api/inbox").json["items"] == []

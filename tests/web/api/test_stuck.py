@@ -13,9 +13,7 @@ from common.models.task import Question
 from common.sealing import digest
 from common.services.runs.stuck import KEPT, Step, record_and_watch, repeated_failure
 from common.services.spend.model_tokens import find_access, new_model_token
-from common.settings import settings
 from common.values.model_provider import TokenCount
-from tests.servers import ROOT
 from tests.web.api.asking import Asking
 from tests.web.api.test_caps import BYTES, a_call
 from tests.web.world import World, all_of, get, put, run_jobs
@@ -108,12 +106,6 @@ def test_a_run_that_has_written_may_read_more(plain_app: Flask, entry: dict[str,
     assert asking.state == ("in_progress", "working")
 
 
-def test_the_words_for_kept_work_are_the_runners() -> None:
-    checkpoints = (ROOT / "workers" / "runner" / "checkpoints.py").read_text("utf-8")
-
-    assert f'self._say(f"{KEPT}' in checkpoints
-
-
 @pytest.mark.slow
 def test_the_same_failure_ten_times_in_a_row_stops_the_run(world: World) -> None:
     asking = Asking(world)
@@ -147,19 +139,6 @@ def test_an_agent_that_does_not_stop_is_stopped_and_an_early_answer_is_kept(plai
     assert asking.state == ("in_progress", "queued")
 
 
-def test_the_two_numbers_can_be_set(plain_app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AIWORKER_STUCK_TOKENS", "0")
-    monkeypatch.setenv("AIWORKER_STUCK_REPEATS", "2")
-    settings.cache_clear()
-    asking = Asking(World(plain_app))
-    record_and_watch([a_call(asking, 0, count=READ)])
-    assert asking.state == ("in_progress", "working")
-
-    tell(asking, called(1), came(1), called(2), came(2))
-
-    assert "last 2 calls" in question_of(asking).question
-
-
 def _steps(*entries: dict[str, Any]) -> list[Step]:
     return [Step(one["kind"], one["level"], one["message"], one.get("callId"), one.get("details")) for one in entries]
 
@@ -175,19 +154,3 @@ def test_only_what_fails_in_a_row_in_the_same_way_is_a_repetition() -> None:
     assert repeated_failure(_steps(*failing[:4], *other, *failing[4:]), 3) is None
     assert repeated_failure(_steps(*failing, *success), 3) is None
     assert repeated_failure(_steps(*other, *failing), 3) is not None
-
-
-def test_calls_at_the_same_time_are_told_apart_by_their_ids() -> None:
-    at_once = [called(1), called(2, "ls"), came(2, ok=True), came(1), called(3), called(4), came(4), came(3)]
-
-    assert repeated_failure(_steps(*at_once), 3) is not None
-    assert repeated_failure(_steps(*at_once), 4) is None
-
-
-def test_an_agent_that_names_no_calls_repeats_by_its_words() -> None:
-    said = [
-        {"kind": "tool", "level": "info", "message": "$ make"},
-        {"kind": "result", "level": "error", "message": "2"},
-    ]
-
-    assert repeated_failure(_steps(*said * 4), 4) == ("$ make", "2")

@@ -10,7 +10,6 @@ from sqlalchemy import delete, select, update
 
 from common.models import Project, Task
 from common.models.journal import EventRow
-from common.services.tasks.task_counts import MOST_EVENTS
 from common.transaction import Transaction, transactional
 from tests.sent_statements import statements
 from tests.web.world import World, put
@@ -47,30 +46,6 @@ def test_a_total_follows_what_happens_without_counting_again(world: World) -> No
 
     assert (totals, board) == ([3, 2, 1], {"backlog": 2, "cancelled": 1})
     assert _counting(sent) == []
-
-
-def test_a_total_of_a_project_that_had_no_tasks_and_of_others(world: World) -> None:
-    project, other = world.project(), world.project("Other")
-    world.task(other)
-    assert [_total(world, one) for one in (project, other)] == [0, 1]
-
-    world.task(project)
-
-    assert [_total(world, one) for one in (project, other)] == [1, 1]
-
-
-@pytest.mark.slow
-def test_where_much_has_happened_tasks_are_counted_again(world: World) -> None:
-    project = world.project()
-    world.task(project)
-    assert _total(world, project) == 1
-    for _ in range(MOST_EVENTS + 1):
-        world.task(project)
-
-    with statements() as sent:
-        assert _total(world, project) == MOST_EVENTS + 2
-
-    assert len(_counting(sent)) == 1
 
 
 @pytest.mark.parametrize("is_purged", [True, False], ids=["purged", "restored"])

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from common.models import Deployment, GroupMember, Task, TaskGroup
+from common.models import Deployment, Task, TaskGroup
 from common.states import Environment, Role
 from tests.providers.git_tree import WorkTree
-from tests.web.world import SHA, World, all_of, at_once, events, get, head_of, put, repository_of
+from tests.web.world import SHA, World, all_of, at_once, events, get, head_of, put
 
 
 @pytest.mark.parametrize(
@@ -141,29 +139,6 @@ def test_a_key_sent_twice_deploys_once_and_answers_the_same(world: World) -> Non
     assert second.headers["Idempotency-Replayed"] == "true"
 
 
-def test_a_key_is_answered_again_though_the_repository_can_not_be_read(world: World, tmp_path: Path) -> None:
-    project = world.project(has_repository=True)
-    group_id = world.staged(project, base_sha=head_of(project))
-    path, headers = f"/api/task-groups/{group_id}/deploy-production", {"Idempotency-Key": "deploy 1"}
-    first = world.client.post(path, json={}, headers=headers)
-    (tmp_path / "data" / "repositories").rename(tmp_path / "away")
-
-    again = world.client.post(path, json={}, headers=headers)
-
-    assert (first.status_code, again.status_code, again.data) == (202, 202, first.data)
-    assert again.headers["Idempotency-Replayed"] == "true"
-    assert world.client.post(path, json={"acceptRolledBack": True}, headers=headers).status_code == 422
-
-
-def test_a_repository_that_is_gone_is_not_a_deployment(world: World) -> None:
-    project = world.project()
-    group_id = world.staged(project, base_sha="b" * 40)
-    reply = world.post_group(group_id, "deploy-production")
-    assert (reply.status_code, reply.json["details"]["field"]) == (409, "no_repository")
-    assert get(TaskGroup, group_id).state == "staging"
-    assert repository_of(project).name == "demo"
-
-
 def test_of_two_deployments_to_production_at_once_one_is_accepted(world: World) -> None:
     project = world.project(has_repository=True)
     group_id = world.staged(project, base_sha=head_of(project))
@@ -173,23 +148,6 @@ def test_of_two_deployments_to_production_at_once_one_is_accepted(world: World) 
 
     assert sorted(reply.status_code for reply in replies) == [202, 409]
     assert len(all_of(Deployment, Deployment.environment_ == Environment.PRODUCTION)) == 1
-
-
-@pytest.mark.slow
-def test_of_groups_that_go_to_staging_at_once_one_is_accepted(world: World) -> None:
-    project = world.project()
-    group_ids = [world.group(project, [task_id])["id"] for task_id in world.approved(project, "One", "Two", "Three")]
-    for group_id in group_ids:
-        put(TaskGroup, group_id, state_="merged", base_sha=SHA, head_sha=SHA, tested_sha=SHA)
-
-    def deploy(group_id: str) -> Any:
-        return world.app_client().post(f"/api/task-groups/{group_id}/deploy-staging", json={})
-
-    replies = at_once(*[partial(deploy, group_id) for group_id in group_ids])
-
-    assert sorted(reply.status_code for reply in replies) == [202, 409, 409]
-    assert {reply.json["details"]["field"] for reply in replies if reply.status_code == 409} == {"environment"}
-    assert sorted(get(TaskGroup, group_id).state for group_id in group_ids) == ["deploying_staging", "merged", "merged"]
 
 
 @pytest.mark.parametrize(
@@ -207,18 +165,6 @@ def test_cancelling_an_approved_task_takes_it_out_of_its_group(world: World, sta
     group = world.client.get(f"/api/task-groups/{group_id}").json["taskGroup"]
     assert (group["taskIds"], group["status"], group["headSha"]) == ([two], becomes, None)
     assert get(Task, two).state == "approved"
-
-
-@pytest.mark.slow
-def test_cancelling_the_last_task_of_a_group_ends_it(world: World) -> None:
-    project = world.project()
-    (one,) = world.approved(project)
-    group_id = world.group(project, [one])["id"]
-
-    assert world.client.patch(f"/api/tasks/{one}", json={"state": "cancelled"}).json["task"]["state"] == "cancelled"
-
-    group = get(TaskGroup, group_id)
-    assert (group.state, all_of(GroupMember, GroupMember.live_task_id.is_not(None))) == ("cancelled", [])
 
 
 @pytest.mark.parametrize("state", ["deploying_staging", "staging", "deploying_production"])
@@ -245,20 +191,3 @@ def test_only_who_may_change_a_group_cancels_a_task_in_it(world: World) -> None:
     assert member.post(f"/api/tasks/{free}/cancel").status_code == 200
     assert member.post(f"/api/tasks/{held}/cancel").status_code == 403
     assert get(Task, held).state == "approved"
-
-
-@pytest.mark.slow
-def test_of_a_cancelled_task_and_a_removed_one_at_once_both_leave(world: World) -> None:
-    project = world.project()
-    one, two, three = world.approved(project, "One", "Two", "Three")
-    group_id = world.group(project, [one, two, three])["id"]
-
-    replies = at_once(
-        lambda: world.app_client().post(f"/api/tasks/{two}/cancel"),
-        lambda: world.app_client().post(f"/api/task-groups/{group_id}/remove", json={"taskId": one}),
-        lambda: world.app_client().post(f"/api/tasks/{three}/cancel"),
-    )
-
-    assert [reply.status_code for reply in replies] == [200] * 3
-    assert get(TaskGroup, group_id).state == "cancelled"
-    assert [get(Task, task_id).state for task_id in (one, two, three)] == ["approved", "cancelled", "cancelled"]

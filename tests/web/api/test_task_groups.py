@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from functools import partial
 from typing import Any
 
 import pytest
 
-from common.models import Deployment, Job, Project, Task, TaskGroup
+from common.models import Job, Project, Task, TaskGroup
 from common.states import Role
-from tests import builders
-from tests.web.api.production_line import ProductionLine
 from tests.web.world import World, all_of, at_once, events, get, put
 
 VERBS = ("deploy-staging", "deploy-production", "cancel", "remove", "retry")
@@ -44,26 +40,6 @@ def test_branches_are_named_by_name_then_notes_then_id_and_stay_unique(world: Wo
     assert world.group(project, [three], notes="Big bang of all")["stagingBranch"] == "release/big-bang-3"
     unnamed = world.group(project, [four])
     assert unnamed["stagingBranch"] == f"release/{unnamed['id'][-8:]}"
-
-
-def test_a_group_without_latin_letters_is_named_by_what_has_some_or_by_its_short_id(plain_world: World) -> None:
-    world = plain_world
-    project = world.project()
-    one, two, three, four = world.approved(project, "One", "Two", "Three", "Four")
-
-    assert world.group(project, [one], name="日本", notes="Sprint 2")["stagingBranch"] == "release/sprint-2"
-    both = world.group(project, [two], name="日本", notes="Спринт второй, 3")
-    assert both["stagingBranch"] == f"release/{both['id'][-8:]}"
-    notes = world.group(project, [three], notes="日本")
-    assert notes["stagingBranch"] == f"release/{notes['id'][-8:]}"
-    assert world.group(project, [four], name="X")["stagingBranch"] == "release/x"
-
-
-def test_a_name_is_free_in_another_project(world: World) -> None:
-    for name in ("Demo", "Other"):
-        project = world.project(name)
-        group = world.group(project, world.approved(project), name="Sprint 1")
-        assert group["stagingBranch"] == "release/sprint-1"
 
 
 @pytest.mark.parametrize(
@@ -124,21 +100,6 @@ def test_of_groups_that_want_the_same_task_at_once_one_is_made(world: World) -> 
 
     assert sorted(reply.status_code for reply in replies) == [201] + [409] * 7
     assert len(all_of(TaskGroup)) == 1
-
-
-def test_groups_of_one_name_made_at_once_get_branches_of_their_own(world: World) -> None:
-    project = world.project()
-    task_ids = world.approved(project, "One", "Two", "Three", "Four")
-
-    def make(task_id: str) -> Any:
-        body = {"projectId": project.id, "taskIds": [task_id], "name": "Rush"}
-        return world.app_client().post("/api/task-groups", json=body)
-
-    replies = at_once(*[partial(make, task_id) for task_id in task_ids])
-
-    assert [reply.status_code for reply in replies] == [201] * 4
-    branches = sorted(reply.json["taskGroup"]["stagingBranch"] for reply in replies)
-    assert branches == ["release/rush", "release/rush-2", "release/rush-3", "release/rush-4"]
 
 
 def test_lists_are_filtered_and_count_what_may_be_seen(world: World) -> None:
@@ -205,30 +166,6 @@ def test_everybody_reads_and_maintainers_act(world: World, role: Role | None, re
     assert statuses == {acts} if acts else statuses.isdisjoint({401, 403, 404, 500})
 
 
-def test_an_agent_has_no_business_with_groups(world: World) -> None:
-    agent, _agent_id = world.agent()
-    assert agent.get("/api/task-groups").status_code == 403
-
-
-def test_a_missing_group_is_a_404_for_every_verb(world: World) -> None:
-    missing = "00000000-0000-7000-8000-000000000000"
-    for verb in VERBS:
-        body = {"taskId": missing} if verb == "remove" else {}
-        assert world.post_group(missing, verb, **body).status_code == 404
-    assert world.client.get("/api/task-groups/nonsense").status_code == 404
-    assert builders.client_of(world.app, world.users["maxim"]).get(f"/api/task-groups/{missing}").status_code == 404
-
-
-def test_a_push_that_a_group_left_out_stands_on_the_task(world: World) -> None:
-    project = world.project()
-    (one,) = world.approved(project)
-    assert world.client.get(f"/api/tasks/{one}").json["task"]["laterPush"] is None
-    put(Task, one, later_push="b" * 40)
-    assert world.client.get(f"/api/tasks/{one}").json["task"]["laterPush"] == "b" * 40
-    reply = world.client.patch(f"/api/tasks/{one}", json={"laterPush": None})
-    assert reply.json["details"] == {"field": "laterPush", "message": "Read-only field"}
-
-
 def test_a_task_names_the_group_that_delivers_it(world: World) -> None:
     project = world.project(has_repository=True)
     one, other = world.approved(project, "One", "Other")
@@ -246,16 +183,3 @@ def test_a_task_names_the_group_that_delivers_it(world: World) -> None:
     }  # fmt: skip
     world.post_group(group["id"], "remove", taskId=one)
     assert named() is None
-
-
-@pytest.mark.slow
-def test_a_delivered_task_says_since_when(world: World) -> None:
-    line = ProductionLine(world)
-    kept, taken = line.task("Kept"), line.task("Taken back")
-    line.deliver(kept)
-    live = line.deliver(taken)
-
-    group = world.client.get(f"/api/tasks/{taken}").json["task"]["taskGroup"]
-    assert (group["status"], group["id"]) == ("production", live.task_group_id)
-    assert datetime.fromisoformat(group["deliveredAt"]) == get(Deployment, live.id).finished_at
-    assert (group["receipt"]["number"], group["receipt"]["commitSha"]) == (2, live.commit_sha)

@@ -13,11 +13,10 @@ from flask.testing import FlaskClient
 
 from common.models import EventRow, Job, Task
 from common.states import TaskState
-from common.values.parking import Parked
 from tests import builders
 from tests.patience import PATIENCE_SECONDS
 from tests.web.made import a_project, a_task, set_state
-from tests.web.world import all_of, put
+from tests.web.world import all_of
 
 
 def _updates() -> list[list[str]]:
@@ -49,25 +48,6 @@ def test_the_limits_of_a_task_can_be_changed(plain_member: FlaskClient) -> None:
     assert _updates() == [["limits"]]
     for wrong in ({"limits": {"maxTokens": 0}}, {"limits": {"maxTeas": 1}}, {"limits": None}):
         assert plain_member.patch(f"/api/tasks/{task.id}", json=wrong).status_code == 400
-
-
-@pytest.mark.slow
-def test_another_model_ends_the_wait_for_a_limit(member: FlaskClient) -> None:
-    project = a_project()
-    limited, capped = [a_task(project) for _ in range(2)]
-    for task, code in ((limited, Parked.LIMIT), (capped, Parked.CAP)):
-        put(Task, task.id, state_="in_progress", phase_="parked", parked_code=code, parked_reason="It says so.")
-    replies = [
-        member.patch(f"/api/tasks/{task.id}", json={"labels": ["now"]}).json["task"] for task in (limited, capped)
-    ]
-    assert [one["phase"] for one in replies] == ["parked", "parked"]
-
-    replies = [
-        member.patch(f"/api/tasks/{task.id}", json={"model": "small"}).json["task"] for task in (limited, capped)
-    ]
-
-    assert [one["phase"] for one in replies] == ["queued", "parked"]
-    assert [one["parked"] is None for one in replies] == [True, False]
 
 
 def test_what_a_task_depends_on_can_be_changed(member: FlaskClient) -> None:

@@ -71,27 +71,6 @@ def test_a_task_is_written_read_and_listed(member: FlaskClient) -> None:
     assert [(event["event"], event["actor"]) for event in timeline["events"]] == [("task:created", "mia")]
 
 
-def test_lists_are_filtered_by_what_is_asked(member: FlaskClient) -> None:
-    shop, blog = a_project("Shop"), a_project("Blog")
-    # Three letters of an id are in neither title.
-    a_task(shop, "Print 50% off")
-    urgent = a_task(blog, "Write about it", priority=4)
-    set_state(urgent, TaskState.IN_PROGRESS, assigned_agent_id="agent-0123456789ab")
-
-    def titles(**asked: str) -> list[str]:
-        return [task["title"] for task in member.get("/api/tasks", query_string=asked).json["tasks"]]
-
-    assert titles(projectId=shop.id) == titles(q="50%") == titles(state="backlog") == ["Print 50% off"]
-    assert titles(priority="urgent") == titles(assignedAgentId="agent-0123456789ab") == ["Write about it"]
-    assert titles(q=urgent.id[-8:].upper()) == ["Write about it"]
-    # The last four digits of two ids may be the same.
-    assert "Write about it" in titles(q=urgent.id[-4:])
-    assert titles(q=urgent.id[:8]) == titles(q=urgent.id[-3:]) == []
-    assert titles(q="5%0") == titles(projectId=MISSING_ID) == []
-    for asked in ("state=done", "priority=1", "projectId=x", "assignedAgentId=x", "limit=201", "limit=0", "order=id"):
-        assert member.get(f"/api/tasks?{asked}").status_code == 400
-
-
 @pytest.mark.parametrize("name", sorted({name for name, _value in WRONG}))
 def test_a_wrong_field_is_named(plain_member: FlaskClient, name: str) -> None:
     project = a_project()
@@ -202,15 +181,6 @@ def test_an_answer_lets_the_task_go_on(member: FlaskClient) -> None:
         assert member.post(path, json=body).status_code == 400
 
 
-def test_an_open_question_has_no_answer_yet(member: FlaskClient) -> None:
-    question = a_question(a_task(a_project()))
-
-    shown = member.get(f"/api/tasks/{question.task_id}").json["task"]["questions"][0]
-
-    assert set(shown) == {"id", "question", "context", "options", "askedAt", "status", "blocking"}
-    assert shown["status"] == "pending"
-
-
 def test_an_approval_holds_for_the_commit_that_was_looked_at(maintainer: FlaskClient) -> None:
     task = ready_task(a_project())
     path = f"/api/tasks/{task.id}/approve"
@@ -255,20 +225,6 @@ def test_a_rejection_carries_its_comments(maintainer: FlaskClient) -> None:
     ]  # fmt: skip
     assert comments[1]["parentId"] == comments[0]["id"]
     assert comments[0]["deliveredAt"] is None
-
-
-def test_comments_are_told_in_the_order_in_which_they_were_written(maintainer: FlaskClient) -> None:
-    task = ready_task(a_project())
-    said = [f"remark {number}" for number in range(40)]
-
-    reply = maintainer.post(
-        f"/api/tasks/{task.id}/reject",
-        json={"reason": "Much to do", "comments": [{"path": "a.py", "line": 1, "body": body} for body in said]},
-    )
-
-    assert reply.status_code == 200
-    comments = maintainer.get(f"/api/tasks/{task.id}").json["task"]["comments"]
-    assert [one["body"] for one in comments] == ["Much to do", *said]
 
 
 @pytest.mark.slow

@@ -10,9 +10,7 @@ from common.jobs import RELEASE_RUN
 from common.models import Agent, Job, Run, Task
 from common.models.spend import SpendCounter
 from common.services.spend.caps import cap_uses, caps_of_task
-from common.services.spend.review_budgets import reached_limit
 from common.transaction import snapshot
-from common.values.agent_review import Purpose
 from tests.web.api.asking import Asking
 from tests.web.world import World, all_of, get, put, run_jobs
 
@@ -76,23 +74,3 @@ def test_a_run_that_somebody_ends_while_its_machine_is_off_uses_up_no_night(worl
     assert minutes_of_task(asking) == 11
     (counted,) = all_of(SpendCounter, SpendCounter.scope == "task", SpendCounter.period == "all")
     assert round(counted.seconds) == 660
-
-
-def test_a_run_that_its_agent_gives_back_was_at_work_until_then(world: World) -> None:
-    """Its heartbeats may not have been heard, as while there was no web process."""
-    asking = Asking(world)
-    over_night(asking)
-
-    asking.finish("cancelled")
-
-    assert minutes_of_task(asking) == 9 * 60 + 10
-
-
-def test_a_review_whose_machine_was_off_leaves_minutes_to_the_next(world: World) -> None:
-    asking = Asking(world)
-    run_id = over_night(asking)
-    asking.agent.post("/api/runner/heartbeat", json={"runIds": []})
-    put(Run, run_id, purpose=Purpose.REVIEW)
-
-    assert reached_limit({"maxMinutes": 11}, [get(Run, run_id)]) is None
-    assert reached_limit({"maxMinutes": 10}, [get(Run, run_id)]) == "10 min"

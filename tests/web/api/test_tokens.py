@@ -9,9 +9,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from common.errors import Unauthenticated
 from common.models.account import ApiToken, EnrolmentToken, User
-from common.services.people import accounts, tokens
+from common.services.people import tokens
 from common.services.runs.agents import create_local_enrolment
 from common.states import Role
 from tests import builders
@@ -72,15 +71,6 @@ def test_revoking_a_token_ends_all_that_were_made_with_it(app: Flask, admin_user
     assert [listed["name"] for listed in ada.get("/api/tokens").json["tokens"]] == ["other"]
 
 
-def test_a_token_made_in_a_login_outlives_the_logout(app: Flask, admin_user: User) -> None:
-    ada = log_in(app, "ada")
-    made = make(ada)
-
-    assert ada.post("/api/auth/logout").status_code == 204
-
-    assert is_good(app, made["token"])
-
-
 def test_a_scoped_token_ends_only_itself_and_what_was_made_with_it(app: Flask, admin_user: User) -> None:
     ada = log_in(app, "ada")
     other, scoped = make(ada, "other", role="viewer"), make(ada, "scoped", role="viewer")
@@ -94,24 +84,6 @@ def test_a_scoped_token_ends_only_itself_and_what_was_made_with_it(app: Flask, a
     assert by_scoped.delete(f"/api/tokens/{child['id']}").status_code == 204
     assert by_scoped.delete(f"/api/tokens/{scoped['id']}").status_code == 204
     assert not is_good(app, scoped["token"])
-
-
-def test_an_unscoped_token_manages_its_owners_tokens(app: Flask, admin_user: User) -> None:
-    ada = log_in(app, "ada")
-    other, whole = make(ada, "other"), make(ada, "whole")
-
-    assert builders.client_with(app, whole["token"]).delete(f"/api/tokens/{other['id']}").status_code == 204
-    assert not is_good(app, other["token"])
-
-
-def test_a_chain_of_tokens_has_an_end(app: Flask, admin_user: User) -> None:
-    made = make(log_in(app, "ada"))
-    for _generation in range(9):
-        made = make(builders.client_with(app, made["token"]))
-
-    reply = builders.client_with(app, made["token"]).post("/api/tokens", json={"name": "one more"})
-
-    assert reply.status_code == 403
 
 
 def test_every_new_token_has_an_end_within_a_year(plain_admin: FlaskClient) -> None:
@@ -136,19 +108,6 @@ def test_a_new_password_ends_every_token_of_its_owner_and_nobody_elses(app: Flas
     assert not lets_in(app, enrolment["token"])
     assert is_good(app, others["token"])
     assert lets_in(app, own_enrolment["token"])
-
-
-def test_a_request_of_an_ended_login_makes_no_token(app: Flask, admin: FlaskClient) -> None:
-    """It was admitted just before a new password ended the login, and deleted the tokens that there were."""
-    bea = builders.a_user("bea", Role.ADMIN)
-    reply = app.test_client().post("/api/auth/login", json={"username": "bea", "password": builders.PASSWORD})
-    admitted = accounts.authenticate(reply.json["accessToken"])
-    assert admin.patch(f"/api/users/{bea.id}", json={"password": "another long passphrase"}).status_code == 200
-    with pytest.raises(Unauthenticated):
-        tokens.create_api_token(by=admitted, name="kept")
-    with pytest.raises(Unauthenticated):
-        tokens.create_enrolment_token(by=admitted)
-    assert world.all_of(ApiToken, ApiToken.user_id == bea.id) == []
 
 
 def test_enrolment_tokens_are_listed_and_revoked_by_administrators(app: Flask, admin: FlaskClient) -> None:
@@ -206,15 +165,6 @@ def test_an_enrolment_token_that_has_ended_does_not_come_back_with_its_makers_au
 
     assert admin.patch(f"/api/users/{user.id}", json=back).status_code == 200
     assert not lets_in(app, made["token"])
-
-
-def test_a_token_from_before_expiries_were_bounded_stays_good(app: Flask, admin: FlaskClient) -> None:
-    made = make(admin)
-    world.put(ApiToken, made["id"], expires_at=None)
-
-    assert is_good(app, made["token"])
-    child = make(builders.client_with(app, made["token"]))
-    assert child["expiresAt"] is not None
 
 
 def test_tokens_that_expired_long_ago_are_deleted_and_others_stay(app: Flask, admin: FlaskClient) -> None:

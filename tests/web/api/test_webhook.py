@@ -6,7 +6,6 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -27,7 +26,6 @@ from common.transaction import Transaction, transactional
 from common.values.notice import CHOSEN
 from common.values.parking import Parked
 from tests.doubles.webhook_receiver import Received, WebhookReceiver
-from tests.e2e.instance import wait_until
 from tests.web.made import somebody
 from tests.web.world import World, all_of, at_once, get, put, run_jobs
 
@@ -239,25 +237,6 @@ def let_time_pass(delivery_id: str) -> None:
         put(Job, job.id, next_at=row.created_at)
 
 
-@pytest.mark.usefixtures("long_delays")
-def test_a_message_that_fails_does_not_hold_up_the_next(
-    plain_world: World, plain_admin: FlaskClient, receiver: WebhookReceiver
-) -> None:
-    project = plain_world.project()
-    patch(plain_admin, url=receiver.url)
-    receiver.status = 500
-    reach(plain_world.task(project, "First", state="in_progress").id, "make_ready")
-    collect_notices()
-    run_jobs(SEND_WEBHOOK)
-    receiver.status = 200
-    reach(plain_world.task(project, "Second", state="in_progress").id, "make_ready")
-    collect_notices()
-    run_jobs(SEND_WEBHOOK)
-
-    assert [one.json["data"]["title"] for one in receiver.received] == ["First", "Second"]
-    assert [one["state"] for one in deliveries(plain_admin)] == ["delivered", "waiting"]
-
-
 def test_what_waits_is_tried_at_a_new_address_at_once(
     plain_world: World, plain_admin: FlaskClient, receiver: WebhookReceiver
 ) -> None:
@@ -272,29 +251,6 @@ def test_what_waits_is_tried_at_a_new_address_at_once(
 
     assert [one.path.partition("?")[0] for one in receiver.received] == ["/wrong", "/hook"]
     assert [one["state"] for one in deliveries(plain_admin)] == ["delivered"]
-
-
-def test_what_is_being_tried_at_the_old_address_is_tried_at_the_new_one_at_once(
-    plain_world: World, plain_admin: FlaskClient, receiver: WebhookReceiver, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with WebhookReceiver() as dead, ThreadPoolExecutor(1) as threads:
-        monkeypatch.setenv("AIWORKER_OUTGOING_ALLOW", f"{receiver.host},{dead.host}")
-        settings.cache_clear()
-        patch(plain_admin, url=dead.url)
-        dead.status = 500
-        dead.may_answer.clear()
-        reach(plain_world.task(plain_world.project(), state="in_progress").id, "make_ready")
-        collect_notices()
-        sending = threads.submit(run_jobs, SEND_WEBHOOK)
-        wait_until("the message at the old address", lambda: bool(dead.received))
-        patch(plain_admin, url=receiver.url)
-        dead.may_answer.set()
-        sending.result(60)
-        run_jobs(SEND_WEBHOOK)
-
-    assert len(receiver.received) == 1
-    (delivery,) = deliveries(plain_admin)
-    assert (delivery["state"], delivery["attempts"]) == ("delivered", 2)
 
 
 def test_processes_that_look_at_once_make_each_message_once(

@@ -121,42 +121,6 @@ def test_a_receiver_that_answers_again_gets_what_waits(
     assert sorted(states(admin)) == ["delivered", "delivered", "waiting"]
 
 
-def test_a_test_is_tried_at_once_and_its_answer_ends_the_wait(
-    plain_world: World, admin: FlaskClient, receiver: WebhookReceiver
-) -> None:
-    make_messages(plain_world, 2)
-    send(1)
-    admin.post("/api/webhook/test")
-    send(1)
-    assert (tries(admin), len(receiver.received)) == ([0, 1, 1], 2)
-
-    receiver.is_silent = False
-    admin.post("/api/webhook/test")
-    send(3)
-
-    assert sorted(states(admin)) == ["delivered", "delivered", "given_up", "waiting"]
-
-
-def test_another_address_is_tried_at_once(plain_world: World, admin: FlaskClient, receiver: WebhookReceiver) -> None:
-    make_messages(plain_world, 2)
-    send(1)
-    receiver.is_silent = False
-    patch(admin, url=receiver.url + "&more=1")
-
-    send(2)
-
-    assert states(admin) == ["delivered", "delivered"]
-
-
-def test_a_refusal_is_an_answer(plain_world: World, admin: FlaskClient, receiver: WebhookReceiver) -> None:
-    receiver.is_silent, receiver.status = False, 500
-    make_messages(plain_world, 2)
-
-    send(2)
-
-    assert tries(admin) == [1, 1]
-
-
 def test_what_has_waited_too_long_for_a_silent_receiver_is_given_up(plain_world: World, admin: FlaskClient) -> None:
     make_messages(plain_world, 3)
     send(1)
@@ -178,17 +142,3 @@ def test_what_has_waited_too_long_for_a_silent_receiver_is_given_up(plain_world:
     assert {one["id"]: found[one["id"]]["state"] for one in old} == {one["id"]: "given_up" for one in old}
     assert all(str(found[one["id"]]["error"]).startswith(SILENT) for one in old)
     assert found[newest["id"]]["state"] == "waiting"
-
-
-def test_a_silence_that_nobody_has_looked_at_for_long_is_over(plain_world: World, admin: FlaskClient) -> None:
-    """The platform was off, and the receiver may have answered all the time."""
-    make_messages(plain_world, 2)
-    send(1)
-    long_ago = silence().changed_at - 2 * silences.LONGEST_UNSEEN
-    change_silence(since=long_ago.isoformat(), until=long_ago.isoformat())
-
-    assert [one["error"] for one in deliveries(admin) if not one["attempts"]] == [None]
-    for job in all_of(Job, Job.kind == SEND_WEBHOOK.name, Job.state_ == "queued"):
-        put(Job, job.id, next_at=job.created_at)
-    send(1)
-    assert silence().value["tries"] == 1

@@ -58,39 +58,3 @@ def test_a_message_that_has_waited_too_long_for_its_tries_is_given_up(world: Wor
         assert (waiting["state"], waiting["attempts"]) == ("waiting", attempt)
         let_time_pass(made["id"])
         run_jobs(SEND_WEBHOOK)
-
-
-def test_a_test_does_not_wait_for_messages_that_wait_for_a_receiver_that_hangs(
-    plain_world: World, receiver: WebhookReceiver
-) -> None:
-    admin = plain_world.client_of("root", Role.ADMIN)
-    project = plain_world.project()
-    patch(admin, url=receiver.url)
-    for _ in range(2):
-        reach(plain_world.task(project, state="in_progress").id, "make_ready")
-    collect_notices()
-    asked = admin.post("/api/webhook/test").json["webhookDelivery"]
-
-    run_jobs(SEND_WEBHOOK)
-
-    test, *others = deliveries(admin)
-    assert (test["id"], test["state"]) == (asked["id"], "given_up")
-    assert receiver.received[0].json["type"] == "aiworker.test"
-    assert {one["state"] for one in others} == {"waiting"}
-
-
-def test_a_message_that_waits_for_those_before_it_says_so(plain_world: World, receiver: WebhookReceiver) -> None:
-    """As where a receiver takes long for each answer."""
-    receiver.status = 200
-    admin = plain_world.client_of("root", Role.ADMIN)
-    project = plain_world.project()
-    patch(admin, url=receiver.url)
-    for _ in range(3):
-        reach(plain_world.task(project, state="in_progress").id, "make_ready")
-    collect_notices()
-
-    errors = [one["error"] for one in deliveries(admin)]
-    assert sorted(errors, key=str) == [None, delivering.OTHERS_FIRST, delivering.OTHERS_FIRST]
-    for _ in range(3):
-        run_jobs(SEND_WEBHOOK)
-    assert {(one["state"], one["error"]) for one in deliveries(admin)} == {("delivered", None)}

@@ -84,13 +84,6 @@ def test_who_pushed_is_believed_of_a_signed_delivery(gitea_app: Flask, shop: Pro
     assert found == [("main", None, SHA, "ada")]
 
 
-def test_an_organisation_may_be_written_otherwise_there(gitea_app: Flask, shop: Project) -> None:
-    before = looks()
-
-    assert ring(gitea_app, {"repository": {"full_name": "AiWorker/shop"}}).status_code == 204
-    assert looks() == before + 1
-
-
 def test_a_replayed_delivery_is_ignored(gitea_app: Flask, shop: Project) -> None:
     before = looks()
 
@@ -155,36 +148,6 @@ def _awaits_statuses(tx: Transaction, task: Task) -> str:
     run_id = new_id()
     tx.add(TaskCheck(task_id=task.id, run_id=run_id, name="statuses", status="running", at=tx.now()))
     return run_id
-
-
-def test_other_events_are_ignored(gitea_app: Flask, shop: Project) -> None:
-    before = looks()
-
-    assert ring(gitea_app, event="fork").status_code == 204
-    assert looks() == before
-
-
-def test_a_project_that_is_going_is_not_looked_at(gitea_app: Flask, shop: Project) -> None:
-    set_state(shop, ProjectState.DELETING)
-    before = looks()
-
-    ring(gitea_app)
-
-    assert looks() == before
-
-
-@pytest.mark.slow
-def test_without_redis_a_replay_costs_one_look_more(
-    gitea_app: Flask, shop: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = looks()
-    monkeypatch.setenv("AIWORKER_REDIS_URL", "unix:///nonexistent/redis.sock")
-    settings.cache_clear()
-
-    statuses = [ring(gitea_app).status_code for _ in range(2)]
-
-    assert statuses == [204, 204]
-    assert looks() == before + 2
 
 
 def test_the_local_forge_has_no_webhooks(plain_app: Flask) -> None:
