@@ -93,14 +93,6 @@ def test_every_sweep_is_sent_again_after_the_clock_was_set_back(
     sent_by(beat)
 
 
-def test_a_file_that_can_not_be_written_ends_no_beat(app: Celery, tmp_path: Path) -> None:
-    missing = str(tmp_path / "missing" / "beat-schedule")
-    beat = Service(app, schedule_filename=missing, scheduler_cls=app.conf.beat_scheduler).scheduler
-    sent_by(beat)
-
-    beat._do_sync()
-
-
 def test_that_redis_is_away_is_told_once_without_a_traceback(app: Celery, tmp_path: Path, redis_url: str) -> None:
     address = tmp_path / "redis"
     address.symlink_to(redis_url.removeprefix("unix://"))
@@ -123,13 +115,6 @@ def test_that_redis_is_away_is_told_once_without_a_traceback(app: Celery, tmp_pa
         ("sweeps are started again", "warning", False),
     ]
     beat.close()
-
-
-def test_its_file_tells_that_it_goes_on(beat: Scheduler, tmp_path: Path) -> None:
-    sent_by(beat)
-    beat._do_sync()
-
-    assert list(tmp_path.glob("beat-schedule*"))
 
 
 @pytest.mark.parametrize("step", [timedelta(seconds=-50), timedelta(seconds=50)])

@@ -5,7 +5,6 @@ The rows are as the platform wrote them while the clock was ahead.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,24 +16,18 @@ from common.errors import Conflict
 from common.models import (
     Agent,
     Deployment,
-    HealthSpan,
     Job,
     Mark,
     Project,
     Question,
     Run,
     Task,
-    TaskCheck,
     TaskGroup,
 )
 from common.services.health.sweep_age import sweep_age_seconds
 from common.services.runs import runners
-from common.services.runs.waiting import ready_agents
-from common.services.tasks import tasks
-from common.states import Environment, GroupState, Outcome
+from common.states import Environment, Outcome
 from common.transaction import Transaction, snapshot, transactional
-from common.values.build_results import MergedStatuses
-from tests.workers.jobs.agent_reviews import APPROVED, Reviewing
 from tests.workers.platform import Platform
 from workers import sweeps
 
@@ -113,23 +106,6 @@ def test_an_agent_that_is_silent_since_is_lost_in_time(platform: Platform) -> No
     assert platform.get(Task, task.id).state == "backlog"
 
 
-@transactional
-def listening_since(tx: Transaction, since: datetime) -> None:
-    tx.get(Mark, "listening").value = {"since": since.isoformat()}
-
-
-def test_a_start_while_the_clock_was_ahead_delays_no_loss(platform: Platform) -> None:
-    platform.task(platform.project())
-    platform.agent_id = platform.agent()
-    platform.claim()
-    sweeps.sweep_agents()
-    listening_since(now() + STEP)
-    sweeps.sweep_agents()
-
-    kept = datetime.fromisoformat(str(platform.get(Mark, "listening").value["since"]))
-    assert kept <= now()
-
-
 def test_what_is_done_every_few_seconds_goes_on(platform: Platform) -> None:
     sweeps.sweep()
     sweeps.sweep_agents()
@@ -162,50 +138,9 @@ def test_a_sweep_that_stopped_is_seen(platform: Platform) -> None:
     assert age > 60
 
 
-def test_a_hold_ends(platform: Platform) -> None:
-    project = platform.project()
-    sweeps.sweep()
-    held(project.id)
-    written_ahead(Mark.at, Project.held_until)
-
-    sweeps.sweep()
-
-    assert platform.get(Project, project.id).held_until <= now()
-
-
 @transactional
 def held(tx: Transaction, project_id: str) -> None:
     tx.lock(Project, project_id).held_until = tx.now() + timedelta(seconds=30)
-
-
-def test_an_agent_whose_run_was_cut_short_before_gets_work(platform: Platform) -> None:
-    platform.task(platform.project())
-    platform.agent_id = platform.agent()
-    claimed = platform.claim()
-    runners.finish_run(
-        claimed.run.id, outcome=Outcome.CANCELLED, commit_sha=None, summary="", reason="disk full", cut_short=True
-    )
-
-    def is_ready() -> bool:
-        with snapshot() as read:
-            return platform.agent_id in {agent.id for agent in ready_agents(read)}
-
-    assert not is_ready()
-    written_ahead(Run.finished_at)
-    assert is_ready()
-
-
-def test_the_next_round_is_proven(platform: Platform) -> None:
-    project = platform.project()
-    task = platform.task(project)
-    platform.work(task, {"a.txt": "1\n"})
-    assert platform.get(Task, task.id).state == "ready_to_test"
-    tasks.reject_task(task.id, reason="Once more", comments=(), by=platform.max)
-    written_ahead(Run.created_at)
-
-    platform.work(task, {"a.txt": "2\n"})
-
-    assert platform.get(Task, task.id).state == "ready_to_test"
 
 
 @pytest.mark.parametrize("is_ahead", [False, True])
@@ -228,69 +163,6 @@ def test_a_rollback_takes_back_what_was_delivered_last(platform: Platform, is_ah
     three = platform.approved(project, "Three", {"three.txt": "3\n"})
     with pytest.raises(Conflict, match="rolled back"):
         platform.to_production(platform.staged(three))
-
-
-def test_the_review_of_what_was_reported_before_is_done_once(platform: Platform) -> None:
-    about = Reviewing(platform)
-    sweeps.sweep()
-    written_ahead(Mark.at, Run.created_at, Run.started_at, Run.finished_at)
-    sweeps.sweep()
-    claimed = about.claim()
-    about.say(claimed, APPROVED)
-    about.end(claimed)
-
-    about.until(lambda: about.verdict != ("running", None) or len(about.reviews) > 1)
-
-    assert [(run.id, run.verdict) for run in about.reviews] == [(claimed.run.id, "approve")]
-
-
-def test_what_the_waits_of_a_proof_are_counted_from_is_not_ahead(platform: Platform) -> None:
-    about = Reviewing(platform, has_reviewer=False)
-    about.until(about.is_waiting)
-    sweeps.sweep()
-    written_ahead(Mark.at, Run.created_at, Run.started_at, Run.finished_at, TaskCheck.at)
-    sweeps.sweep()
-
-    assert platform.get(Run, about.work.run.id).finished_at <= now()
-    assert max(check.at for check in platform.all(TaskCheck)) <= now()
-
-
-@transactional
-def waiting_for_statuses(tx: Transaction, group_id: str, since: datetime) -> None:
-    group = tx.lock(TaskGroup, group_id)
-    group.state_ = GroupState.MERGING
-    seconds = since.timestamp()
-    group.build = replace(group.build, since=seconds, statuses=MergedStatuses(seconds, says="CI runs"))
-
-
-def test_a_group_waits_no_longer_for_missing_statuses(platform: Platform) -> None:
-    project = platform.project()
-    group = platform.group(platform.approved(project, "One", {"a.txt": "1\n"}))
-    sweeps.sweep()
-    waiting_for_statuses(group.id, now() + STEP)
-    written_ahead(Mark.at)
-    sweeps.sweep()
-
-    build = platform.get(TaskGroup, group.id).build
-    assert build.statuses is not None
-    assert build.statuses.since <= now().timestamp()
-    assert build.statuses.says == "CI runs"
-    assert (build.since or 0) <= now().timestamp()
-
-
-def test_the_health_of_an_environment_is_seen_on(platform: Platform) -> None:
-    project = platform.project()
-    platform.staged(platform.approved(project, "One", {"index.html": "<h1>one</h1>\n"}))
-    sweeps.sweep()
-    platform.restore()
-    platform.run_jobs()
-    written_ahead(Mark.at, HealthSpan.since, HealthSpan.until)
-    sweeps.sweep()
-
-    spans = platform.all(HealthSpan)
-    assert spans
-    assert max(span.until for span in spans) <= now()
-    assert all(span.since <= span.until for span in spans)
 
 
 def test_a_question_waits_for_as_long_as_the_project_says(platform: Platform) -> None:

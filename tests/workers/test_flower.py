@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import subprocess
 from pathlib import Path
 
@@ -51,25 +50,6 @@ def test_nothing_is_shown_without_the_login(tmp_path: Path, redis_url: str, monk
     finally:
         flower.kill()
         flower.wait()
-
-
-def test_workers_tell_what_they_run_while_flower_runs(tmp_path: Path, redis_url: str) -> None:
-    settings = from_env({"AIWORKER_DATA_DIR": str(tmp_path), "AIWORKER_REDIS_URL": redis_url})
-    catalogue = Catalogue(settings, flower_port=free_port(), flower_password="secret")
-    port = catalogue.flower().argv[-1].partition("=")[2]
-    with contextlib.ExitStack() as running:
-        # Its sweeps fail without a schema in the database: that is told, too.
-        for program in (catalogue.worker(), catalogue.flower()):
-            process = subprocess.Popen(
-                [*PARENT_DEATH_COMMAND, *program.argv], cwd=program.directory, env=dict(program.environment),
-                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            )  # fmt: skip
-            running.callback(process.wait)
-            running.callback(process.kill)
-        told = 'type="task-started"'
-        url, login = f"http://127.0.0.1:{port}/metrics", (FLOWER_USER, "secret")
-        wait_until("Flower", lambda: _answers(url))
-        wait_until("a task to be told", lambda: told in _get(url, login).text)
 
 
 def _probe(port: str) -> subprocess.CompletedProcess[bytes]:

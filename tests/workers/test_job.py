@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import errno
-import logging
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
-from celery.exceptions import CPendingDeprecationWarning
-from celery.signals import setup_logging
-from celery.worker.consumer.consumer import CANCEL_TASKS_BY_DEFAULT
 from sqlalchemy import select
 
 import workers.job
 from common import feed, jobs
 from common.announcer import announcer
-from common.errors import CutShort, ProviderRefused, ProviderUnavailable
+from common.errors import CutShort, ProviderUnavailable
 from common.jobs import Lease
 from common.models import Job
 from common.services import jobs as rows
@@ -97,15 +92,6 @@ def test_a_machine_without_room_is_waited_for_and_nothing_is_counted(platform: P
         _make_due(job_id)
 
 
-@pytest.mark.slow
-def test_another_error_of_the_system_is_a_bug_and_counted(platform: Platform) -> None:
-    job_id = _enqueue()
-    run_job(job_id, _ends_by(OSError(errno.EBADF, "closed")), None)
-
-    job, _now = _row(job_id)
-    assert (job.state, job.attempts, job.error) == (JobState.QUEUED, 1, "OSError: [Errno 9] closed")
-
-
 @transactional
 def _go_on(tx: Transaction, lease: Lease, after_seconds: float) -> None:
     tx.again(lease, after_seconds=after_seconds)
@@ -167,21 +153,6 @@ def test_a_step_that_fails_after_its_record_is_followed_by_the_next(platform: Pl
 
 
 @pytest.mark.slow
-def test_a_long_chain_gives_others_their_turn(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers.job, "CHAIN_SECONDS", 0)
-    job_id = _enqueue()
-    steps: list[int] = []
-
-    def work(job: Claimed) -> None:
-        steps.append(job.lease.fence)
-        _go_on(job.lease, 0)
-
-    run_chain(job_id, work, None)
-    assert (steps, _row(job_id)[0].state) == ([1], JobState.QUEUED)
-    assert rows.claim_job(job_id) is not None
-
-
-@pytest.mark.slow
 def test_a_job_that_was_enqueued_meanwhile_runs_again_in_the_same_go(platform: Platform) -> None:
     job_id = _enqueue()
     seen: list[int] = []
@@ -193,27 +164,6 @@ def test_a_job_that_was_enqueued_meanwhile_runs_again_in_the_same_go(platform: P
 
     run_chain(job_id, work, None)
     assert (seen, _row(job_id)[0].state) == ([1, 2], JobState.DONE)
-
-
-@pytest.mark.slow
-def test_a_job_that_was_enqueued_during_its_last_attempt_is_not_given_up(platform: Platform) -> None:
-    """Its subject is not told that it failed: what is wanted now was not tried yet."""
-    job_id = _enqueue()
-    seen: list[int] = []
-    parked: list[str] = []
-
-    def work(job: Claimed) -> None:
-        seen.append(job.lease.generation)
-        if len(seen) == 1:
-            _enqueue()
-        raise ProviderRefused(f"refused {len(seen)}")
-
-    run_job(job_id, work, lambda _subject, reason: parked.append(reason))
-    assert (_row(job_id)[0].state, parked) == (JobState.QUEUED, [])
-
-    _make_due(job_id)
-    run_job(job_id, work, lambda _subject, reason: parked.append(reason))
-    assert (seen, _row(job_id)[0].state, parked) == ([1, 2], JobState.FAILED, ["refused 2"])
 
 
 @transactional
@@ -277,10 +227,3 @@ def test_what_a_rolled_back_step_took_along_is_not_done(platform: Platform) -> N
 @transactional
 def _let_lease_end(tx: Transaction, job_id: str) -> None:
     tx.lock(Job, job_id).lease_until = tx.now() - timedelta(seconds=1)
-
-
-def test_a_worker_that_loses_redis_does_not_say_that_messages_come_back_by_themselves() -> None:
-    said = warnings.formatwarning(CANCEL_TASKS_BY_DEFAULT, CPendingDeprecationWarning, "consumer.py", 1)
-    setup_logging.send(None)
-
-    assert not logging.getLogger("py.warnings").filter(logging.makeLogRecord({"msg": said}))

@@ -46,13 +46,3 @@ def test_all_leases_of_a_process_are_renewed_by_one_thread(
         )
         assert [thread.name for thread in threading.enumerate()].count("leases") == 1
     assert _ends_at(plain_platform, claimed[2]) == before[claimed[2]]
-
-
-def test_a_lease_is_renewed_after_others_have_ended(plain_platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leases, "LEASE_RENEWAL_SECONDS", 0.02)
-    with leases.renewed(_claimed()):
-        pass
-    later = _claimed()
-    before = _ends_at(plain_platform, later)
-    with leases.renewed(later):
-        wait_until("the lease to be renewed", lambda: _ends_at(plain_platform, later) > before)

@@ -15,21 +15,21 @@ from sqlalchemy import select, text, update
 from common import database, jobs
 from common.errors import LeaseLost
 from common.jobs import Lease
-from common.models import Agent, EventRow, Job, Project, Run, Task
+from common.models import Agent, Job, Project, Run, Task
 from common.services.projects import projects
-from common.services.runs import agent_sessions, agents, runners
+from common.services.runs import agent_sessions, runners
 from common.services.runs.assigning import Pair, assign
-from common.services.runs.scheduling import AGENTS_AWAY, assign_next, schedule_tasks
+from common.services.runs.scheduling import assign_next, schedule_tasks
 from common.services.spend.cap_settings import update_platform_caps
 from common.services.tasks.tasks import update_task
-from common.states import Outcome, ProjectState, Role, TaskState
+from common.states import Outcome, ProjectState, Role
 from common.transaction import Transaction, transactional
 from common.values.claimed_run import ClaimedRun
 from tests.builders import a_user, caller_of
 from tests.e2e.instance import wait_until
-from tests.sent_statements import noting, statements
+from tests.sent_statements import noting
 from tests.web.made import a_project, a_task
-from tests.web.world import at_once, put
+from tests.web.world import at_once
 from tests.workers.platform import Platform
 from tests.workers.test_clock_steps import now
 
@@ -58,20 +58,6 @@ def _tasks(project: Project, count: int) -> list[Task]:
     return [a_task(project, f"Task {number}", driver="scripted") for number in range(count)]
 
 
-def test_a_batch_takes_as_many_statements_as_one_task(platform: Platform) -> None:
-    project = _project()
-    _tasks(project, 1)
-    platform.agent()
-    with statements() as one:
-        assert schedule_tasks(_claimed()) == 1
-    _tasks(project, 8)
-    for _ in range(8):
-        platform.agent()
-    with statements() as eight:
-        assert schedule_tasks(_claimed()) == 8
-    assert len(eight) <= len(one)
-
-
 def test_every_task_of_several_batches_gets_one_run_of_an_agent_of_its_own(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,49 +79,6 @@ def test_every_task_of_several_batches_gets_one_run_of_an_agent_of_its_own(
         ("run.prepare", run.id) for run in runs
     }
     assert Counter(platform.events(project)) >= Counter({"task:status_changed": 10, "agent:status": 10})
-
-
-def test_an_agent_with_several_slots_shows_a_newest_task_and_becomes_busy_once(platform: Platform) -> None:
-    project = _project()
-    _tasks(project, 3)
-    agent_id = platform.agent(slots=2)
-
-    assert schedule_tasks(_claimed()) == 2
-
-    agent = platform.get(Agent, agent_id)
-    assert (agent.state, agent.current_task_id) == ("busy", agent.last_task_id)
-    assert agent.current_task_id in {run.task_id for run in platform.all(Run)}
-    busy = platform.all(EventRow, EventRow.name == "agent:status", EventRow.feed_id == project.id)
-    assert len(busy) == 1
-
-
-def test_an_agent_that_takes_tasks_of_several_projects_at_once_tells_each_of_them(platform: Platform) -> None:
-    one, two = _project(), _project("Two")
-    _tasks(one, 2)
-    _tasks(two, 1)
-    platform.agent(slots=3)
-
-    assert schedule_tasks(_claimed()) == 3
-
-    busy = platform.all(EventRow, EventRow.name == "agent:status", EventRow.feed_id.in_([one.id, two.id]))
-    assert sorted(row.feed_id for row in busy) == sorted([one.id, two.id])
-    assert all('"busy"' in row.data for row in busy)
-
-
-def test_what_keeps_a_task_is_taken_back_when_it_is_over_though_its_project_is_full(platform: Platform) -> None:
-    project = _project(max_parallel_tasks=1)
-    at_work, away, lost = _tasks(project, 3)
-    agent_id = platform.agent()
-    assert schedule_tasks(_claimed()) == 1
-    agents.drain_agent(agent_id, by=platform.max)
-    assert schedule_tasks(_claimed()) == 0
-    _say(lost.id, "its last run could not be prepared")
-    assert platform.get(Task, away.id).error == AGENTS_AWAY
-
-    platform.agent()
-    assert schedule_tasks(_claimed()) == 0
-    shown = [platform.get(Task, task.id).error for task in (at_work, away, lost)]
-    assert shown == [None, None, "its last run could not be prepared"]
 
 
 @transactional
@@ -160,23 +103,6 @@ def _claims(platform: Platform, agent_id: str) -> ClaimedRun:
     assert claimed is not None
     runners.beat(agent_id, [claimed.run.id])
     return claimed
-
-
-def test_an_agent_whose_run_ends_leaves_steps_to_the_busy_agent_that_follows_them(platform: Platform) -> None:
-    project = platform.project()
-    commanded, scripted = platform.agent(driver="command"), platform.agent(driver="scripted")
-    platform.task(project, driver="command")
-    platform.task(project, driver="scripted")
-    ending, at_work = _claims(platform, commanded), _claims(platform, scripted)
-    steps = platform.task(project)
-
-    platform.finish(ending, None, Outcome.FAILED)
-    assert not assign_next(commanded)
-    assert platform.runs(steps) == []
-
-    platform.finish(at_work, None, Outcome.FAILED)
-    assert assign_next(scripted)
-    assert [(run.agent_id, run.driver) for run in platform.runs(steps)] == [(scripted, "scripted")]
 
 
 def test_an_agent_whose_run_ends_leaves_a_session_to_the_busy_agent_with_its_driver(platform: Platform) -> None:
@@ -330,20 +256,6 @@ def test_a_run_that_is_claimed_while_its_cap_is_looked_at_counts(
 
     assert platform.get(Run, run.id).state == "running"
     assert platform.runs(waiting) == []
-
-
-def test_a_task_begins_while_somebody_changes_one_that_it_depends_on(
-    platform_on: Callable[[str], Platform], mariadb_database_url: str
-) -> None:
-    """SQLite has one writer at a time."""
-    platform = platform_on(mariadb_database_url)
-    project = platform.project()
-    needed = platform.task(project)
-    task = platform.task(project, depends_on=[needed.id])
-    put(Task, needed.id, state_=TaskState.APPROVED)
-    with database.engine().begin() as elsewhere:
-        elsewhere.execute(select(Task.id).where(Task.id == needed.id).with_for_update())
-        assert _assign(_pair(task, platform.agent())) == (1, 0)
 
 
 def test_a_task_that_somebody_changes_now_is_left_out_and_taken_soon(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,11 +13,9 @@ from pathlib import Path
 import pytest
 
 from common.machine.bubblewrap import SandboxFinding
-from common.machine.waiting import Deadline
 from tests.patience import PATIENCE_SECONDS
 from tests.png import pixel
 from workers import screenshots
-from workers.devtools import DevTools
 from workers.screenshots import Camera, NoPicture, Photographer
 
 GREEN, RED = (0, 128, 0), (255, 0, 0)
@@ -115,27 +113,6 @@ def test_a_picture_shows_the_page(photographer: Photographer, site: Site) -> Non
     assert os.listdir(photographer.directory) == ["camera.lock"]
 
 
-class SteppingTools(DevTools):
-    """Waits in steps of 50 ms: a time in which this machine let nobody run counts as one of them."""
-
-    def wait(self, is_there: Callable[[], bool], deadline: Deadline) -> None:
-        for _ in range(round(deadline.left_seconds / 0.05)):
-            super().wait(is_there, Deadline(0.05))
-
-
-def test_a_page_may_draw_itself_from_what_it_asks_its_server_for(
-    photographer: Photographer, site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(screenshots, "DevTools", SteppingTools)
-    site.pages["/"] = """<!doctype html><script>
-      const draw = async () => document.documentElement.style.background = await (await fetch("/colour")).text();
-      setTimeout(draw, 500);
-    </script>"""
-    site.pages["/colour"] = "green"
-
-    assert pixel(photographer.take(site.url), 5, 5) == GREEN
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "page",
@@ -152,13 +129,6 @@ def test_what_asks_for_attention_is_in_nobodys_way(photographer: Photographer, s
     site.pages["/"] = COLOURED.format("green") + page
 
     assert pixel(photographer.take(site.url), 1000, 700) == GREEN
-
-
-@pytest.mark.slow
-def test_a_huge_page_has_a_picture_of_its_beginning(photographer: Photographer, site: Site) -> None:
-    site.pages["/"] = COLOURED.format("green") + "<div style='width:90000px;height:900000px'></div>"
-
-    assert pixel(photographer.take(site.url), 640, 400) == GREEN
 
 
 @pytest.mark.slow
@@ -242,11 +212,6 @@ def test_a_page_that_draws_noise_is_too_large(photographer: Photographer, site: 
 
     with pytest.raises(NoPicture, match="larger than 1 MiB"):
         photographer.take(site.url)
-
-
-def test_a_server_that_does_not_answer_is_named_as_such(photographer: Photographer, site: Site) -> None:
-    with pytest.raises(NoPicture, match="can't be shown: net::ERR_"):
-        photographer.take("http://localhost:9")
 
 
 ANSWERS = r"""

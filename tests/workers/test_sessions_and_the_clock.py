@@ -7,9 +7,7 @@ import pytest
 from common.models import Comment, Mark, Question, Run, RunSession
 from common.services.runs import agent_sessions, runners, steering
 from common.services.runs.runners import RunPrincipal
-from common.services.tasks import tasks
 from common.services.tasks.messages import message_of
-from common.services.tasks.tasks import NewComment
 from common.states import Outcome
 from common.values.claimed_run import ClaimedRun
 from tests.workers.platform import Platform
@@ -73,59 +71,3 @@ def test_a_message_that_the_stored_session_does_not_know_reaches_the_next_run(pl
     assert resumed.has_session
     # By the clock of now it was written after the claim, so the run fetches it.
     assert [item.text for item in steering.take_messages(principal(platform, resumed), 0)] == ["In grey, please"]
-
-
-def test_what_a_later_run_was_told_reaches_who_resumes_the_session_of_an_earlier_one(platform: Platform) -> None:
-    task = platform.task(platform.project())
-    claimed = platform.claim()
-    agent_sessions.save_session(claimed.run.id, b"session")
-    platform.finish(claimed, platform.push(claimed, {"a.txt": "1\n"}))
-    platform.run_jobs()
-    tasks.reject_task(task.id, reason="Once more", comments=(), by=platform.max)
-    written_ahead(Mark.at, *AHEAD)
-    sweeps.sweep()
-    platform.work(task, {"a.txt": "2\n"})
-    tasks.reject_task(task.id, reason="And again", comments=(), by=platform.max)
-
-    resumed = platform.claim()
-    assert resumed.has_session
-    assert told(resumed) == ["Once more", "And again"]
-
-
-def test_a_message_of_an_earlier_run_is_told_to_one_without_a_session(platform: Platform) -> None:
-    task = platform.task(platform.project())
-    claimed = platform.claim()
-    sweeps.sweep()
-    written_ahead(Mark.at, *AHEAD)
-    sweeps.sweep()
-    message = steering.write_message(task.id, "In grey, please", by=platform.max)
-    steering.acknowledge_messages(principal(platform, claimed), message_of(message).seq)
-    platform.finish(claimed, None)
-    platform.run_jobs()
-
-    following = platform.claim()
-    assert not following.has_session
-    assert "In grey, please" in following.prompt
-
-
-def test_runs_stay_in_their_order(platform: Platform) -> None:
-    task = platform.task(platform.project())
-    first = platform.claim()
-    agent_sessions.save_session(first.run.id, b"session")
-    platform.finish(first, None, Outcome.CANCELLED)
-    tasks.comment_on_task(task.id, NewComment("Once"), by=platform.max)
-    sweeps.sweep()
-    second = platform.claim()
-    platform.finish(second, None, Outcome.FAILED)
-    tasks.retry_task(task.id, by=platform.max)
-    written_ahead(Mark.at, *AHEAD)
-    sweeps.sweep()
-    tasks.comment_on_task(task.id, NewComment("Twice"), by=platform.max)
-    third = platform.claim()
-    assert told(third) == ["Once", "Twice"]
-    platform.finish(third, None, Outcome.FAILED)
-    tasks.retry_task(task.id, by=platform.max)
-
-    assert told(platform.claim()) == ["Once", "Twice"]
-    runs = sorted(platform.all(Run), key=lambda run: run.created_at)
-    assert [run.id for run in runs[:3]] == [first.run.id, second.run.id, third.run.id]

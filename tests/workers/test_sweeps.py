@@ -6,14 +6,12 @@ import json
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 
 from common import database
-from common.jobs import SCHEDULE_TASKS
 from common.logs import configure_logs
 from common.models import IdempotencyKey, Job, Login, Mark, Project, RunSession, Task
 from common.models.insertion import insert_values
-from common.models.journal import EventRow, Feed
 from common.services import purging, sweeping
 from common.services.runs import agent_sessions
 from common.services.tasks import tasks
@@ -46,20 +44,6 @@ def test_every_sweep_does_its_work(platform: Platform) -> None:
     assert {job.kind for job in platform.due()} >= {"task.schedule", "runtime.restore"}
     platform.run_jobs()
     assert platform.get(type(task), task.id).state == "backlog"
-
-
-@pytest.mark.filterwarnings("ignore::celery.exceptions.CDeprecationWarning")
-def test_a_job_that_is_rung_while_the_database_is_away_is_one_plain_line(
-    plain_platform: Platform, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    configure_logs()
-    monkeypatch.setenv("AIWORKER_DATABASE_URL", "mysql+pymysql://aiworker@127.0.0.1:1/aiworker")
-    database.dispose_engines()
-    settings.cache_clear()
-    celery.tasks[SCHEDULE_TASKS.name]("01a22f2d-af79-73dd-a763-e25e5048ed2e")
-
-    (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert (line["event"], line["job"]) == ("a job waits for the database", "task.schedule")
 
 
 @pytest.mark.filterwarnings("ignore::celery.exceptions.CDeprecationWarning")
@@ -141,59 +125,6 @@ def test_a_purge_that_comes_to_its_limit_goes_on_at_the_next_sweep(
         sweeping.sweep_old()
 
     assert _count(Login) == 0
-
-
-def test_a_purge_of_sessions_that_comes_to_its_limit_does_too(
-    plain_platform: Platform, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(purging, "MOST_BATCHES", 1)
-    project = plain_platform.project()
-    ids = [plain_platform.task(project, f"Task {number}").id for number in range(agent_sessions.AT_ONCE + 2)]
-    for task_id in ids:
-        tasks.cancel_task(task_id, by=plain_platform.max)
-    _add_sessions(ids)
-
-    for _ in range(2):
-        sweeping.sweep_old()
-
-    assert _count(RunSession) == 0
-
-
-def test_a_purge_of_events_that_comes_to_its_limit_goes_on_at_the_next_sweep_too(
-    plain_platform: Platform, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    project_id = plain_platform.project().id
-    monkeypatch.setattr(purging, "MOST_BATCHES", 1)
-    monkeypatch.setenv("AIWORKER_KEEP_EVENT_DAYS", "30")
-    settings.cache_clear()
-    _add_old_events(project_id, 5_000)
-
-    sweeping.sweep_old()
-    assert 0 < len(plain_platform.all(EventRow, EventRow.feed_id == project_id)) < 5_000
-
-    for _ in range(3):
-        sweeping.sweep_old()
-    assert plain_platform.all(EventRow, EventRow.feed_id == project_id) == []
-
-
-@transactional
-def _add_old_events(tx: Transaction, feed_id: str, amount: int) -> None:
-    """Makes those that are stored old, too."""
-    past = tx.now() - timedelta(days=31)
-    feed = tx.lock_all(Feed, [feed_id])[0]
-    tx.session.execute(update(EventRow).where(EventRow.feed_id == feed_id).values(at=past))
-    rows = [{"seq": feed.seq + number} for number in range(1, amount + 1)]
-    insert_values(
-        tx.connection, EventRow, rows, feed_id=feed_id, name="task:created", task_id=None, data="{}", actor="max",
-        request_id=None, at=past,
-    )  # fmt: skip
-    feed.seq += amount
-
-
-@transactional
-def _add_sessions(tx: Transaction, task_ids: list[str]) -> None:
-    for task_id in task_ids:
-        tx.add(RunSession(task_id=task_id, part=0, run_id="run-1", archive=b"x", saved_at=tx.now()))
 
 
 def _with_session(platform: Platform, project: Project, title: str) -> Task:

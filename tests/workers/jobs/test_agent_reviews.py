@@ -8,12 +8,10 @@ import pytest
 from sqlalchemy import update
 
 from common.errors import Conflict, Invalid
-from common.jobs import SCHEDULE_TASKS
-from common.models import Agent, Comment, Job, Project, Question, Run, RunSession, Task, TaskCheck
+from common.models import Agent, Comment, Question, Run, RunSession, Task, TaskCheck
 from common.providers.forge import forge
 from common.services.runs import agent_sessions, runners, steering
 from common.services.runs.verdicts import NewVerdict, submit_review
-from common.services.spend.provider_limits import mark_limited
 from common.services.tasks import tasks
 from common.settings import settings
 from common.states import Outcome
@@ -22,10 +20,9 @@ from common.values.agent_review import ReviewComment, Verdict
 from tests.doubles.gitea import basic
 from tests.providers.git_tree import WorkTree
 from tests.workers.elsewhere import Elsewhere
-from tests.workers.jobs.agent_fleet import Fleet, cluster, plain
-from tests.workers.jobs.agent_reviews import APPROVED, CHANGES, DONE, REVIEWER, Reviewing
+from tests.workers.jobs.agent_fleet import cluster, plain
+from tests.workers.jobs.agent_reviews import APPROVED, CHANGES, REVIEWER, Reviewing
 from tests.workers.platform import Platform
-from workers import registry
 
 pytestmark = pytest.mark.slow
 
@@ -44,15 +41,6 @@ def _earlier(tx: Transaction, run_id: str, minutes: float) -> None:
     tx.session.execute(
         update(Run).where(Run.task_id == run.task_id, Run.purpose == "review").values(finished_at=run.finished_at)
     )
-
-
-def test_without_a_review_nothing_is_different(platform: Platform) -> None:
-    project = platform.project()
-    assert project.agent_review is None
-    platform.agent(driver=REVIEWER)
-    task = platform.ready(project, "Greet", DONE)
-    assert [(run.purpose, run.verdict) for run in platform.runs(task)] == [("work", None)]
-    assert "agent_review" not in {check.name for check in platform.all(TaskCheck)}
 
 
 @pytest.mark.parametrize("mode", ["advisory", "blocking"])
@@ -82,14 +70,6 @@ def test_an_approval_lets_the_work_through(platform: Platform, mode: str) -> Non
     assert (str(agent.state), agent.tasks_completed) == ("idle", 0)
     (comment,) = platform.all(Comment, Comment.task_id == task.id)
     assert (comment.author, comment.body) == (f"{REVIEWER} (review)", f"Approves: {APPROVED.summary}")
-
-
-def test_the_same_driver_and_model_may_review_and_the_check_says_so(platform: Platform) -> None:
-    about = Reviewing(platform, driver="scripted", has_reviewer=False)
-    about.reviewer = platform.agent_id
-    about.review(APPROVED)
-    assert about.check.message is not None
-    assert about.check.message.endswith("It is the driver and model that did the work.")
 
 
 def test_requested_changes_are_advice(platform: Platform) -> None:
@@ -124,17 +104,6 @@ def test_requested_changes_that_block_go_to_the_agent_with_their_lines(platform:
     assert [run.claimed_sha for run in about.reviews][-1] == about.sha
 
 
-def test_the_third_refusal_by_a_review_asks_a_person(plain_platform: Platform) -> None:
-    about = Reviewing(plain_platform, "blocking")
-    about.review(CHANGES)
-    for text in ("b", "c"):
-        about.work = plain_platform.claim()
-        about.sha = plain_platform.push(about.work, {"a.txt": text})
-        plain_platform.finish(about.work, about.sha)
-        about.review(CHANGES)
-    assert about.state == ("needs_input", None)
-
-
 @pytest.mark.parametrize(
     ("mode", "verdict", "state"),
     [("advisory", ("skipped", None), "ready_to_test"), ("blocking", ("failed", "no_review"), "needs_input")],
@@ -155,25 +124,6 @@ def test_a_review_waits_for_an_agent_but_not_for_ever(
         (question,) = platform.all(Question, Question.task_id == about.task.id)
         assert "could not begin within 60 minutes: no agent" in question.question
         assert about.now.refusals == 0
-
-
-def test_an_agent_that_becomes_free_is_kept_for_the_review(platform: Platform) -> None:
-    about = Reviewing(platform, driver="scripted", has_reviewer=False)
-    other, third = platform.task(about.project, "Other"), platform.task(about.project, "Third")
-    # Its only agent is busy with another task before the proof has come to the review.
-    for job in platform.due():
-        if job.kind == SCHEDULE_TASKS.name:
-            registry.registered[job.kind](job.id)
-    assert len(platform.runs(other)) == 1
-    about.until(about.is_waiting)
-    about.reviewer = platform.agent_id
-    claimed = about.claim()
-    assert claimed.task.id == other.id
-    platform.finish(claimed, platform.push(claimed, {"o.txt": "o"}))
-
-    review = about.claim()
-    assert review.run.purpose == "review"
-    assert platform.runs(third) == []
 
 
 def test_a_review_that_is_lost_is_done_again_but_not_for_ever(platform: Platform) -> None:
@@ -229,21 +179,6 @@ def test_a_push_voids_the_review(platform: Platform) -> None:
     assert platform.all(TaskCheck, TaskCheck.name == "agent_review") == []
 
 
-def test_a_review_that_is_switched_off_meanwhile_is_not_waited_for(platform: Platform) -> None:
-    about = Reviewing(platform, "blocking")
-    claimed = about.claim()
-    _without_review(about.project.id)
-    about.settle()
-    assert about.state == ("ready_to_test", None)
-    assert platform.all(TaskCheck, TaskCheck.name == "agent_review") == []
-    assert platform.get(Run, claimed.run.id).outcome == "cancelled"
-
-
-@transactional
-def _without_review(tx: Transaction, project_id: str) -> None:
-    tx.get(Project, project_id).agent_review = None
-
-
 def test_a_cap_of_spending_keeps_a_review_from_beginning(platform: Platform) -> None:
     about = Reviewing(platform)
     _cap(about.task.id, minutes=0.000_001)
@@ -262,28 +197,6 @@ def _cap(tx: Transaction, task_id: str, **caps: float) -> None:
     tx.get(Task, task_id).caps = caps
 
 
-def test_a_provider_that_takes_no_calls_is_waited_for(platform: Platform) -> None:
-    about = Reviewing(platform)
-    claimed = about.claim()
-    mark_limited(claimed.run.id, None, "Too many requests.")
-    about.end(claimed, Outcome.CANCELLED, commit_sha=None, reason="limited", cut_short=True)
-    about.until(lambda: "takes no calls" in (about.check.message or ""))
-    assert about.state == ("in_progress", "verifying")
-    assert (about.now.parked_code, about.now.attempts) == (None, 0)
-    _limit_is_over(claimed.run.id)
-    about.review(APPROVED)
-    assert about.state == ("ready_to_test", None)
-
-
-@transactional
-def _limit_is_over(tx: Transaction, run_id: str) -> None:
-    run = tx.get(Run, run_id)
-    run.limited_until = tx.now()
-    # Its agent was left alone for a minute.
-    assert run.finished_at is not None
-    run.finished_at -= timedelta(minutes=2)
-
-
 def test_a_reviewer_gets_a_credential_of_gitea_that_only_reads(there: Elsewhere) -> None:
     about = Reviewing(there)
     claimed = about.claim()
@@ -300,26 +213,6 @@ def test_a_reviewer_gets_a_credential_of_gitea_that_only_reads(there: Elsewhere)
     about.end(claimed)
     about.settle()
     assert about.state == ("ready_to_test", None)
-
-
-def test_a_review_in_a_cluster_gets_a_pod_of_its_own(plain: Fleet) -> None:
-    task = plain.task()
-    (agent,) = plain.started(task)
-    _with_review(plain.project.id, agent.driver)
-    claimed = runners.claim_run(agent.id)
-    assert claimed is not None
-    runners.beat(agent.id, [claimed.run.id])
-    sha = plain.platform.push(claimed, DONE)
-    plain.platform.finish(claimed, sha)
-    plain.until(lambda: [run for run in plain.runs(task, "ready") if run.is_review])
-    (review,) = plain.runs(task, "ready")
-    assert (review.claimed_sha, review.agent_id == agent.id) == (sha, False)
-    plain.until(lambda: review.agent_id in plain.pods())
-
-
-@transactional
-def _with_review(tx: Transaction, project_id: str, driver: str) -> None:
-    tx.get(Project, project_id).agent_review = {"mode": "advisory", "driver": driver}
 
 
 def test_a_review_does_nothing_but_review(platform: Platform) -> None:
@@ -364,10 +257,3 @@ def test_what_a_reviewer_says_is_masked_and_cut(plain_platform: Platform) -> Non
     assert secret not in run.summary
     assert len(run.summary) < 11_000
     assert all(secret not in row.body for row in plain_platform.all(Comment))
-
-
-def test_no_job_is_left_when_a_review_is_over(plain_platform: Platform) -> None:
-    about = Reviewing(plain_platform)
-    about.review(APPROVED)
-    plain_platform.run_jobs()
-    assert plain_platform.all(Job, Job.state_.in_(["queued", "failed"])) == []

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from common.models import FlakyTest, Project, Task
-from common.services.tasks import tasks
+from common.models import FlakyTest, Project
 from common.services.tasks.project_tests import read_tests
 from tests.workers.jobs.test_which_tests_ran import checks_of
 from tests.workers.jobs.test_whose_fault import FILES, LUCK, PYTEST, SHOP, flaky
@@ -42,45 +41,3 @@ def test_flakes_in_the_proofs_of_two_tasks_lead_to_a_quarantine(plain_platform: 
     assert (tests.code, tests.message) == ("quarantined_tests", f"The tests pass but for 1 in quarantine: {LUCK}.")
     (row,) = platform.all(FlakyTest, FlakyTest.project_id == project.id)
     assert (row.flaked_on, row.ran_on, row.failed_in_quarantine) == (2, 4, 1)
-
-
-def test_a_test_that_tasks_make_flaky_themselves_is_never_put_there(plain_platform: Platform, tmp_path: Path) -> None:
-    platform = plain_platform
-    project = project_of(platform, SHOP + "\n\ndef test_luck():\n    assert True\n")
-    for number in range(3):
-        task = platform.task(project, f"Work {number}")
-        platform.work(task, {"tests/test_page.py": SHOP + flaky(tmp_path / f"luck{number}", "1")})
-        assert checks_of(platform, task)["tests"].code == "tests_flaky"
-        assert platform.get(Task, task.id).round == 2
-        tasks.cancel_task(task.id, by=platform.max)
-        platform.run_jobs()
-
-    (known,) = read_tests(project.id, by=platform.max).flaky
-    assert (known.name, known.flaked_on, known.counted_on) == (LUCK, 3, 0)
-    assert in_quarantine(platform, project) == []
-
-
-def test_flakes_on_commits_of_the_default_branch_count(plain_platform: Platform, tmp_path: Path) -> None:
-    platform = plain_platform
-    # The claimed commit is green at once; the commit below it is red in its first run and green in the second.
-    project = project_of(platform, SHOP + flaky(tmp_path / "luck", "25"))
-    platform.ready(project, "Work", {"readme": "x\n"})
-    (known,) = read_tests(project.id, by=platform.max).flaky
-    assert (known.name, known.counted_on, known.quarantined_until) == (LUCK, 1, None)
-
-    tree = platform.clone(project)
-    tree.commit({"more.txt": "x\n"}, on="main")
-    tree.push("main")
-    platform.ready(project, "More work", {"readme": "y\n"})
-    assert in_quarantine(platform, project) == [LUCK]
-
-
-def test_a_flake_beside_a_broken_test_counts_for_the_rule(plain_platform: Platform, tmp_path: Path) -> None:
-    platform = plain_platform
-    project = project_of(platform, SHOP + flaky(tmp_path / "luck", "1"))
-    task = platform.task(project)
-    platform.work(task, {"page.txt": "Market\n"})
-
-    assert checks_of(platform, task)["tests"].code == "tests_failed"
-    (known,) = read_tests(project.id, by=platform.max).flaky
-    assert (known.name, known.counted_on) == (LUCK, 1)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 
 import pytest
 
 from common.values.test_report import TestCase, TestReport, TestResult
 from workers.jobs.lost_tests import Loss, compare
-from workers.jobs.test_bodies import NOT_PARSED, TOO_LONG, Bodies, short_names
+from workers.jobs.test_bodies import NOT_PARSED, TOO_LONG, Bodies
 
 
 def of(path: str, text: str) -> Bodies:
@@ -72,35 +71,6 @@ def test_other_languages_have_their_bodies_between_braces(path: str, text: str, 
     assert not of(path, head + "{\n  // later\n}").can_fail(name)
 
 
-JS = "describe('shop', () => {\n  test('adds', HEAD {\n    expect(add(1, 2)).toBe(3);\n  });\n});\n"
-
-
-@pytest.mark.parametrize("name", ["t/page.test.js::shop > adds", "shop adds::shop adds", "page.test.js::shop › adds"])
-@pytest.mark.parametrize("head", ["() =>", "async ({ page }) =>", "{ timeout: 9 }, function ()"])
-def test_the_title_of_a_test_may_follow_those_of_its_suites(name: str, head: str) -> None:
-    """As vitest, jest and Playwright report it."""
-    text = JS.replace("HEAD", head)
-    before, renamed = of("t/page.test.js", text), of("t/page.test.js", text.replace("adds", "sums up"))
-    assert compare(ran(name), ran(name.replace("adds", "sums up")), before, renamed).losses == []
-    emptied = of("t/page.test.js", text.replace("expect(add(1, 2)).toBe(3);", ""))
-    assert [loss.why for loss in compare(ran(name), ran(name), before, emptied).losses] == ["emptied"]
-
-
-def test_a_test_without_braces_has_not_the_body_of_the_next() -> None:
-    text = "it('a', () => expect(f()).toBe(1));\nit('b', () => {\n  expect(g()).toBe(1);\n});\n"
-    found = compare(ran("a", "b"), ran("a", "b"), of("a.test.js", text), of("a.test.js", text.replace("g()", "h()")))
-    assert found.changed == ["b"]
-
-
-@pytest.mark.parametrize("text", ["it.todo('adds');", "test( 'adds' )", "test.todo('adds',\n);"])
-def test_a_test_that_is_only_announced_is_empty(text: str) -> None:
-    """jest-junit reports it as one that passed."""
-    before = of("page.test.js", "it('adds', () => {\n  expect(add()).toBe(3);\n});\n")
-
-    assert of("page.test.js", text).has_emptied("page.test.js::shop adds", before)
-    assert not of("page.test.js", "/a/.test('adds');").is_known("page.test.js::shop adds")
-
-
 def test_tests_of_the_same_name_are_told_apart_by_their_files() -> None:
     both = ran("tests.test_a::test_a", "tests.test_b::test_a")
     found = compare(both, both, of("tests/test_a.py", FULL), of("tests/test_a.py", FULL.replace("1", "2")))
@@ -118,10 +88,6 @@ def test_tests_of_the_same_name_are_told_apart_by_their_files() -> None:
 ONE = "def test_a():\n    assert compute() == 1\n"
 HOLLOW = "def test_a():\n    pass\n"
 FIRST, SECOND = "shop.test_a.First::test_a", "shop.test_a.Second::test_a"
-CLASSES = (
-    "class First:\n    def test_a(self):\n        assert compute() == 1\n\n\n"
-    "class Second:\n    def test_a(self):\n        assert compute() == 2\n"
-)
 
 
 def emptied(name: str, old: Mapping[str, str], new: Mapping[str, str], *others: str) -> list[str]:
@@ -134,67 +100,10 @@ def emptied(name: str, old: Mapping[str, str], new: Mapping[str, str], *others: 
     return [loss.name for loss in compare(both, both, before, after).losses]
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        f"{ONE}\n\n{HOLLOW}",
-        f"{ONE}\n\nif True:\n    def test_a():\n        pass\n",
-        f"{HOLLOW}\n\ndef other():\n    def test_a():\n        assert compute() == 1\n",
-        f"{HOLLOW}\n\nclass Other:\n    def test_a(self):\n        assert compute() == 1\n",
-    ],
-)
-def test_an_emptied_test_is_seen_beside_another_function_of_its_name(text: str) -> None:
-    assert emptied("test_a::test_a", {"test_a.py": ONE}, {"test_a.py": text}) == ["test_a::test_a"]
-
-
-def test_a_class_of_tests_is_seen_that_a_hollow_one_of_its_name_hides() -> None:
-    hides = f"{CLASSES}\n\nclass First:\n    def test_a(self):\n        pass\n"
-    assert emptied(FIRST, {"test_a.py": CLASSES}, {"test_a.py": hides}, SECOND) == [FIRST]
-
-
-def test_an_emptied_test_is_seen_beside_one_of_another_class() -> None:
-    new = CLASSES.replace("assert compute() == 1", "pass")
-    assert emptied(FIRST, {"test_a.py": CLASSES}, {"test_a.py": new}, SECOND) == [FIRST]
-    # Such as a test that is inherited: its own class is not in its name.
-    assert emptied("test_a.Third::test_a", {"test_a.py": CLASSES}, {"test_a.py": new}) == ["test_a.Third::test_a"]
-
-
-def test_an_emptied_test_is_seen_beside_one_of_a_file_of_the_same_name() -> None:
-    old, new = {"cart/test_a.py": ONE, "page/test_a.py": ONE}, {"cart/test_a.py": HOLLOW, "page/test_a.py": f"{ONE}#\n"}
-    assert emptied("cart.test_a::test_a", old, new, "page.test_a::test_a") == ["cart.test_a::test_a"]
-    # Run in the folder of each, they have the same names.
-    assert emptied("test_a::test_a", old, new, "test_a::test_a (2)") == ["test_a::test_a", "test_a::test_a (2)"]
-
-
-def test_an_emptied_test_is_seen_beside_one_with_the_same_title() -> None:
-    suite = "describe('SUITE', () => {\n  it('adds', () => {\n    expect(add()).toBe(1);\n  });\n});\n"
-    old = suite.replace("SUITE", "cart") + suite.replace("SUITE", "page")
-    new = suite.replace("SUITE", "cart") + suite.replace("SUITE", "page").replace("expect(add()).toBe(1);", "")
-    assert emptied("cart adds", {"a.test.js": old}, {"a.test.js": new}, "page adds") == ["cart adds", "page adds"]
-    assert emptied("cart adds", {"a.test.js": old}, {"a.test.js": f"{old}\n"}, "page adds") == []
-    assert emptied("cart adds", {"a.test.js": old}, {"a.test.js": suite.replace("SUITE", "cart")}) == []
-
-
-def test_deeply_nested_code_is_read_in_bounded_time() -> None:
-    begins = "".join(f"{' ' * depth}try:\n{' ' * depth} x()\n{' ' * depth}except:\n" for depth in range(1, 90))
-    assert of("test_a.py", f"def test_a():\n{begins}{' ' * 90}pass\n").is_known("test_a::test_a")
-
-
 def test_a_body_is_the_same_whatever_stands_around_it() -> None:
     renamed = "class Other:\n    def test_b(self):\n        value = compute()  # as before\n        assert value == 1\n"
     one, other = of("a.py", FULL), of("tests/b.py", renamed)
     assert one.of("test_a") == other.of("Other::test_b")
-
-
-@pytest.mark.slow
-def test_what_cannot_be_read_has_no_bodies() -> None:
-    for text in ("def test_a(:\n", "def test_a():\n    x = " + "-" * 100_000 + "1\n", "test('a', () => {" * 30_000):
-        assert not of("a.py" if text.startswith("def") else "a.js", text).digests
-
-
-def test_parameters_are_no_part_of_a_short_name() -> None:
-    assert short_names("tests.test_a::test_a[1/2]") == ("test_a[1/2]", "test_a")
-    assert short_names("shop::Test_add") == ("Test_add",)
 
 
 def ran(*names: str) -> TestReport:
@@ -259,27 +168,6 @@ def test_a_file_or_class_that_could_not_be_loaded_is_mended(name: str) -> None:
     assert lost(ran("other"), of(path, text), of(path, "")) == [name]
     # A test of such a name is one.
     assert [loss.name for loss in compare(ran(name), ran(test), other, other).losses] == [name]
-
-
-@pytest.mark.parametrize("name", UNLOADED)
-def test_a_file_or_class_that_is_unchanged_is_no_new_test_where_it_can_not_be_loaded(name: str) -> None:
-    path, test = UNLOADED[name]
-    once = TestReport((TestCase(name, TestResult.FAILED), *ran(test).tests))
-    assert compare(ran(test), once, Bodies(), Bodies()).new == []
-    # Of Go, the report names the package alone.
-    assert compare(ran(test), once, Bodies(), of(path, "broken(")).new == ([] if path.endswith(".go") else [name])
-
-
-@pytest.mark.slow
-def test_thousands_of_moved_tests_are_compared_in_seconds() -> None:
-    numbers = range(8000)
-    before = of("tests/a.py", "".join(f"def test_{n}():\n    assert f({n})\n" for n in numbers))
-    after = of("testing/a.py", "".join(f"def test_{n}():\n    assert g({n})\n" for n in numbers))
-    start = time.process_time()
-    found = compare(ran(*(f"tests::test_{n}" for n in numbers)), ran(*(f"x::test_{n}" for n in numbers)), before, after)
-
-    assert len(found.losses) == len(numbers)
-    assert time.process_time() - start < 5
 
 
 LONG = FULL.encode() + b"# padding\n" * 110_000

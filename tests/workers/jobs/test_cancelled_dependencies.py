@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from common.models import EventRow, Task, TaskGroup
+from common.models import EventRow, Task
 from common.services.tasks import tasks
 from common.states import TaskState
 from tests.workers.platform import Platform
@@ -39,39 +39,6 @@ def test_waiting_tasks_say_that_what_they_depend_on_is_cancelled(platform: Platf
         assert _errors(platform, waiting, over, free) == [_error("Needed 50%"), None, None]
     told = platform.all(EventRow, EventRow.name == "task:updated", EventRow.task_id == waiting.id)
     assert len(told) == 1
-
-
-def test_a_task_that_is_sent_back_says_that_what_it_depends_on_is_cancelled(platform: Platform) -> None:
-    project = platform.project()
-    needed = platform.approved(project, "Needed", {"needed": "x\n"})
-    task = platform.task(project, "Task", depends_on=[needed.id])
-    platform.work(task, {"task": "x\n"})
-    tasks.cancel_task(needed.id, by=platform.max)
-    platform.run_jobs()
-    assert _errors(platform, task) == [None]
-
-    tasks.reject_task(task.id, reason="Not yet", comments=[], by=platform.max)
-    sweeps.sweep_slowly()
-    assert _errors(platform, task) == [_error("Needed")]
-
-
-def test_an_approved_task_that_leaves_its_group_is_not_told_to_wait_for_a_cancelled_one(
-    plain_platform: Platform,
-) -> None:
-    platform = plain_platform
-    project = platform.project()
-    needed = platform.approved(project, "Needed", {"needed": "x\n"})
-    task = platform.task(project, "Task", depends_on=[needed.id])
-    platform.work(task, {"task": "x\n"})
-    tasks.approve_task(task.id, by=platform.max)
-    group = platform.group(needed, task)
-    tasks.cancel_task(needed.id, by=platform.max)
-    platform.run_jobs()
-
-    left = {one["taskId"]: one["detail"] for one in platform.get(TaskGroup, group.id).problems}
-    assert left[task.id] == (
-        "depends on task 'Needed', which is cancelled and not in this group: take this dependency away"
-    )
 
 
 def test_without_the_cancelled_dependency_a_task_goes_on(platform: Platform) -> None:

@@ -14,7 +14,7 @@ from common.services.delivery import publishing
 from common.services.tasks import run_preparation, tasks
 from common.transaction import Transaction, snapshot, transactional
 from common.values.pull_request import PullState
-from tests.workers.platform import PAGE, Platform
+from tests.workers.platform import Platform
 
 pytestmark = pytest.mark.slow
 
@@ -48,29 +48,6 @@ def test_a_preview_goes_though_the_forge_refuses_to_close_the_pull_request(platf
     assert (platform.get(Task, task.id).preview_url, _cleaning(platform).state) == (None, "failed")
 
 
-def test_a_pull_request_that_a_person_removed_is_nothing_to_close(platform: Platform) -> None:
-    project = platform.project()
-    task = platform.ready(project, "Greet", {"a": "a"})
-    path = local_forge().repository_path(platform.repository(project.id))
-    (path / "aiworker" / "pulls.json").unlink()
-
-    tasks.cancel_task(task.id, by=platform.max)
-    platform.run_jobs()
-
-    assert (_live_previews(platform, task), _cleaning(platform).state) == ([], "done")
-
-
-def test_a_delivery_is_finished_without_the_pull_request_that_a_person_removed(plain_platform: Platform) -> None:
-    project = plain_platform.project()
-    group = plain_platform.staged(plain_platform.approved(project, "Greet", {"a": "a", **PAGE}))
-    path = local_forge().repository_path(plain_platform.repository(project.id))
-    (path / "aiworker" / "pulls.json").unlink()
-
-    group = plain_platform.to_production(group)
-
-    assert (group.state, group.error) == ("production", None)
-
-
 def _given_again(platform: Platform, task: Task) -> None:
     """The task's pull request has become another branch's, as after the forge was restored from a backup."""
     path = local_forge().repository_path(platform.repository(task.project_id)) / "aiworker" / "pulls.json"
@@ -97,17 +74,6 @@ def test_a_cancelled_task_closes_no_pull_request_of_another_branch(platform: Pla
     assert (_state_of_pull(platform, task), _cleaning(platform).state) == (PullState.OPEN, "done")
 
 
-def test_a_delivery_closes_no_pull_request_of_another_branch(plain_platform: Platform) -> None:
-    task = plain_platform.approved(plain_platform.project(), "Greet", {"a": "a", **PAGE})
-    group = plain_platform.staged(task)
-    _given_again(plain_platform, task)
-
-    group = plain_platform.to_production(group)
-
-    assert (group.state, group.error) == ("production", None)
-    assert _state_of_pull(plain_platform, task) is PullState.OPEN
-
-
 def _publishing(platform: Platform, task: Task) -> Job | None:
     with snapshot() as read:
         return read.find(select(Job).where(Job.kind == PUBLISH_TASK.name, Job.subject_id == task.id))
@@ -119,35 +85,6 @@ def _begun_publishing(platform: Platform, task: Task) -> Lease:
     job = _publishing(platform, task)
     assert job is not None
     return _begun_job(job.id)
-
-
-@pytest.mark.parametrize("is_second_round", [False, True])
-def test_a_pull_request_that_is_opened_while_its_task_is_cancelled_is_closed(
-    plain_platform: Platform, is_second_round: bool
-) -> None:
-    platform = plain_platform
-    project = platform.project()
-    task = platform.task(project)
-    where, branch = platform.repository(project.id), task.branch_name
-    about = {"head": branch, "base": "main", "title": "Greet", "body": ""}
-    claimed = platform.claim()
-    sha = platform.push(claimed, {"a": "a"})
-    if is_second_round:
-        _known_pull(task.id, local_forge().ensure_pull_request(where, **about).number)
-    platform.finish(claimed, sha)
-    lease = _begun_publishing(platform, task)
-    plan = publishing.begin_publish(lease)
-    assert plan is not None
-    tasks.cancel_task(task.id, by=platform.max)
-    platform.run_jobs(until=lambda: _cleaning(platform).state == "done")
-
-    pull = local_forge().ensure_pull_request(where, **about)
-    publishing.record_published(lease, head_sha=plan.head_sha, number=pull.number, url=pull.url)
-    platform.run_jobs()
-
-    left = local_forge().read_pull_request(where, pull.number)
-    assert left is not None
-    assert (left.state, platform.get(Task, task.id).state) == (PullState.CLOSED, "cancelled")
 
 
 @pytest.mark.parametrize("is_late", [False, True])
@@ -209,8 +146,3 @@ def test_a_credential_that_is_made_for_a_run_that_is_over_is_revoked(
 def _try_again(tx: Transaction, lease: Lease) -> None:
     """What becomes of a job whose step failed."""
     tx.again(lease, after_seconds=0)
-
-
-@transactional
-def _known_pull(tx: Transaction, task_id: str, number: int) -> None:
-    tx.lock(Task, task_id).pr_number = number

@@ -10,8 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from common import jobs
-from common.models import Deployment, Job, Project, Question, Task, TaskGroup
-from common.services.delivery import task_groups
+from common.models import Job, Project, Question, Task
 from common.services.projects import projects
 from common.states import JobState
 from tests.e2e.instance import wait_until
@@ -59,23 +58,6 @@ def test_a_proof_waits_for_access_and_the_work_is_neither_refused_nor_a_persons_
 
     _let_in(there)
     assert there.get(Task, task.id).state == "ready_to_test"
-
-
-def test_a_deployment_to_production_waits_for_access(plain: Elsewhere) -> None:
-    project = plain.project()
-    group = plain.staged(plain.approved(project, "Greet", {"greeting": "hello\n"}))
-    assert group.state == "staging"
-
-    def begin() -> None:
-        task_groups.deploy_to_production(group.id, default_head=group.base_sha, by=plain.max)
-
-    _denied(plain, jobs.DEPLOY, begin)
-    (deploying,) = plain.all(Deployment, Deployment.environment_ == "production")
-    assert (deploying.state, plain.get(TaskGroup, group.id).state) == ("in_progress", "deploying_production")
-
-    _let_in(plain)
-    assert plain.get(Deployment, deploying.id).state == "completed"
-    assert plain.get(TaskGroup, group.id).state == "production"
 
 
 def test_projects_are_made_and_deleted_once_there_is_access(plain: Elsewhere) -> None:

@@ -94,33 +94,6 @@ def test_a_groups_tests_that_never_ran_blame_no_member(plain: Elsewhere) -> None
     assert plain.all(GroupMember, GroupMember.removed_reason.is_not(None)) == []
 
 
-@pytest.mark.parametrize("kind", ["checkout", "evicted"])
-def test_a_groups_tests_that_are_broken_again_and_again_fail_it_after_a_day(plain: Elsewhere, kind: str) -> None:
-    member = plain.approved(plain.project(test_command=TESTS), "Greet", {"a": "hello\n"})
-    plain.cluster.script(TESTS, kind)
-    group = plain.group(member)
-    plain.run_jobs(until=lambda: _hours_pass(plain) or plain.get(TaskGroup, group.id).state == "failed")
-
-    assert "unavailable for 24 hours" in str(plain.get(TaskGroup, group.id).error)
-    assert plain.get(Task, member.id).state == "approved"
-
-
-def test_a_proof_whose_tests_are_broken_again_and_again_is_a_persons_matter_after_a_day(plain: Elsewhere) -> None:
-    plain.cluster.script(TESTS, "checkout")
-    _project, task = _proving(plain)
-    plain.run_jobs(until=lambda: _hours_pass(plain) or plain.get(Task, task.id).state != "in_progress")
-
-    asking = plain.get(Task, task.id)
-    assert (asking.state, asking.refusals) == ("needs_input", 0)
-    assert "unavailable for 24 hours" in plain.all(Question)[0].question
-
-
-def _hours_pass(platform: Elsewhere) -> bool:
-    """Between two looks of the platform."""
-    platform.wait_longer(2)
-    return False
-
-
 def test_a_preview_without_room_does_not_refuse_the_work(plain: Elsewhere) -> None:
     plain.cluster.script("registry.test/shop:1", "no_room")
     project = plain.project(docker_image="registry.test/shop:1")

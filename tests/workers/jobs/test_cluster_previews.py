@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from common.models import Deployment, Task, TaskCheck
+from common.models import Deployment, Task
 from tests.workers.elsewhere import Elsewhere, elsewhere
 from tests.workers.platform import Platform
 
@@ -65,35 +65,3 @@ def test_previews_give_way_to_tests_that_find_no_room(plain: Elsewhere) -> None:
     plain.run_jobs()
     assert plain.get(Task, task.id).state == "ready_to_test"
     assert "waits" in _previews(plain)
-
-
-def test_previews_stay_where_their_room_is_of_no_use(plain: Elsewhere) -> None:
-    project = plain.project(test_command=TESTS)
-    plain.ready(project, "stays", {"a": "hello\n"})
-    plain.cluster.script(TESTS, "no_room", message="0/3 nodes are available: 3 had untolerated taint {pool: x}.")
-    task = plain.task(project, "waits")
-    claimed = plain.claim()
-    plain.finish(claimed, plain.push(claimed, {"b": "hello\n"}))
-
-    def waits() -> bool:
-        rows = plain.all(TaskCheck, TaskCheck.task_id == task.id, TaskCheck.name == "tests")
-        return bool(rows) and "untolerated taint" in rows[0].message
-
-    plain.run_jobs(until=waits)
-    assert _previews(plain) == ["stays"]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("kind", "message"), [("no_room", "0/3 nodes: 3 Insufficient cpu."), ("quota", "")])
-def test_previews_give_way_to_staging(plain: Elsewhere, kind: str, message: str) -> None:
-    project = plain.project(docker_image="registry.test/shop:1")
-    plain.ready(project, "gives way", {"a": "hello\n"})
-    approved = plain.approved(project, "goes out", {"b": "hello\n"})
-    plain.cluster.script('"aiworker.dev/app": "staging"', kind, message=message)
-    group = plain.group(approved, target_branch="production")
-    plain.run_jobs(until=lambda: "gives way" not in _previews(plain))
-    plain.cluster.script('"aiworker.dev/app": "staging"', "healthy")
-    plain.run_jobs()
-
-    (staging,) = plain.all(Deployment, Deployment.environment_ == "staging")
-    assert (staging.state, staging.task_group_id) == ("completed", group.id)

@@ -7,15 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from common.models import FlakyTest, Project, Task
+from common.models import Task
 from tests.doubles.kubernetes.node import ProcessNode
 from tests.workers.elsewhere import Elsewhere, elsewhere
-from tests.workers.jobs.test_old_tests import HIDDEN
 from tests.workers.jobs.test_untested_lines import lcov
 from tests.workers.jobs.test_which_tests_ran import (
     BROKEN,
     FILES,
-    HOLLOW,
     LIES,
     PAGE_TESTS,
     PYTEST,
@@ -24,7 +22,6 @@ from tests.workers.jobs.test_which_tests_ran import (
     checks_of,
     lost_names,
 )
-from tests.workers.jobs.test_whose_fault import LUCK, RED_FILES, RED_NAME, flaky
 from tests.workers.platform import Platform
 
 pytestmark = pytest.mark.slow
@@ -44,55 +41,6 @@ def test_a_hidden_test_is_refused_by_its_name(cluster: Elsewhere) -> None:
     lost = checks_of(cluster, task)["lost_tests"]
     assert (lost.status, lost.code, lost_names(lost)) == ("failed", "tests_lost", RED)
     assert cluster.get(Task, task.id).round == 2
-
-
-def test_an_end_of_the_tests_without_a_report_is_refused(cluster: Elsewhere) -> None:
-    task = cluster.task(cluster.project(FILES, test_command=PYTEST))
-    cluster.work(task, {**BROKEN, **LIES["exit"]})
-
-    lost = checks_of(cluster, task)["lost_tests"]
-    assert (lost.status, lost.code) == ("failed", "tests_lost")
-    assert "The tests gave no report: no file was found." in (lost.message or "")
-
-
-def test_a_new_test_that_proves_nothing_is_refused(cluster: Elsewhere) -> None:
-    task = cluster.task(cluster.project(FILES, test_command=PYTEST, tests_first="refuse"))
-    cluster.work(task, {**UPPER, "tests/test_page.py": PAGE_TESTS + HOLLOW})
-
-    found = checks_of(cluster, task)["new_tests"]
-    assert (found.status, found.code) == ("failed", "tests_prove_nothing")
-    assert "tests.test_page.Page::test_more" in (found.message or "")
-
-
-def test_a_test_that_passes_only_because_it_was_changed_is_named(cluster: Elsewhere) -> None:
-    task = cluster.ready(
-        cluster.project(FILES, test_command=PYTEST), "Break", {**BROKEN, **HIDDEN["a hook above them"]}
-    )
-
-    found = checks_of(cluster, task)["changed_tests"]
-    assert (found.status, found.code) == ("passed", "tests_changed")
-    assert (found.log or "").splitlines() == [f"fails: {name}" for name in RED]
-
-
-def test_a_red_base_blames_no_task(cluster: Elsewhere) -> None:
-    project = cluster.project(RED_FILES, test_command=PYTEST)
-    task = cluster.ready(project, "Work", {"readme": "x\n"})
-
-    tests = checks_of(cluster, task)["tests"]
-    assert (tests.status, tests.code) == ("passed", "base_is_red")
-    red = cluster.get(Project, project.id).red_base
-    assert red is not None
-    assert red.tests == (RED_NAME,)
-
-
-def test_a_flaky_test_blames_no_task(cluster: Elsewhere, tmp_path: Path) -> None:
-    files = {"page.txt": "Shop\n", "tests/test_page.py": flaky(tmp_path / "luck", "1").lstrip()}
-    project = cluster.project(files, test_command=PYTEST)
-    task = cluster.ready(project, "Work", {"readme": "x\n"})
-
-    tests = checks_of(cluster, task)["tests"]
-    assert (tests.status, tests.code) == ("passed", "flaky_tests")
-    assert [row.name for row in cluster.all(FlakyTest, FlakyTest.project_id == project.id)] == [LUCK]
 
 
 def test_honest_work_has_a_whole_proof(cluster: Elsewhere) -> None:

@@ -7,7 +7,6 @@ import pytest
 from common.jobs import MEASURE_COVERAGE
 from common.models import Job, Project, Task, TaskCheck
 from common.providers.runtime import runtime
-from common.services.projects import projects
 from common.services.projects.places import place_of
 from tests.providers.git_tree import git
 from tests.workers.jobs.test_untested_lines import said
@@ -118,40 +117,6 @@ def test_a_push_voids_it(plain_platform: Platform) -> None:
     assert (not is_started(platform, task), [job.state for job in runs(platform)]) == (True, ["done"])
 
 
-@pytest.mark.slow
-def test_what_can_not_be_compared_any_more_is_said(plain_platform: Platform) -> None:
-    platform = plain_platform
-    project = platform.project(FILES, test_command=PYTEST, coverage="run")
-    tree = platform.clone(project)
-    side = tree.commit({"other": "x"}, on="side", start="main~1")
-    tree.push("side")
-    begun = Measured(platform, project, merges=side)
-    git("checkout", "--quiet", "main", at=tree.path)
-    git("merge", "--quiet", "--no-edit", side, at=tree.path)
-    tree.push("main")
-
-    begun.end()
-    platform.run_jobs()
-
-    check = measured(platform, begun.task)
-    assert check is not None
-    assert (check.status, check.message) == (
-        "skipped", "It is not known which lines the tests touch: it has merged what main got by another merge.",
-    )  # fmt: skip
-
-
-@pytest.mark.slow
-def test_the_setting_is_looked_at_again(plain_platform: Platform) -> None:
-    project = plain_platform.project(FILES, test_command=PYTEST, coverage="run")
-    task = Measured(plain_platform, project).task
-
-    projects.update_project(project.id, {"coverage": "read"}, by=plain_platform.max)
-    plain_platform.run_jobs()
-
-    assert measured(plain_platform, task) is None
-    assert not is_started(plain_platform, task)
-
-
 REPORT = "SF:page.py\nDA:5,0\nend_of_record\n"
 OTHERS: dict[str, tuple[str, str, str | None]] = {
     "of an older project": ("read", PYTEST, None),
@@ -175,13 +140,3 @@ def test_nothing_is_run_that_is_not_needed(plain_platform: Platform, case: str) 
 
     check = measured(plain_platform, task)
     assert (runs(plain_platform), check.message if check else None) == ([], message)
-
-
-@pytest.mark.slow
-def test_what_no_tool_measures_is_said(plain_platform: Platform) -> None:
-    project = plain_platform.project({**FILES, "Makefile": "test:\n\ttrue\n"}, test_command="make test", coverage="run")
-    task = plain_platform.ready(project, "Tax", {"page.py": MORE})
-
-    check = measured(plain_platform, task)
-    assert check is not None
-    assert (check.status, check.message) == ("skipped", "No tool measured which lines the tests touch.")

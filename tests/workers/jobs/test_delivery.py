@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 import sys
 import threading
-from dataclasses import replace
 
 import pytest
 
 from common.errors import Conflict
-from common.models import Deployment, GroupMember, HealthSpan, Job, Project, Task, TaskCheck, TaskGroup
+from common.models import Deployment, GroupMember, HealthSpan, Project, Task, TaskCheck, TaskGroup
 from common.providers.forge import local_forge
 from common.providers.runtime import runtime
-from common.services import jobs
 from common.services.delivery import deployments, task_groups
-from common.services.delivery.bisection import CONFIRMING_RUNS
-from common.services.projects.places import app_of, place_of
 from common.services.tasks import tasks
-from common.values.app import Health
-from common.values.check import Check, CheckPhase
-from common.values.pull_request import PullState
 from tests.e2e.instance import wait_until
-from tests.providers.git_tree import git
-from tests.providers.runtime_contract import settled, until
+from tests.providers.runtime_contract import until
 from tests.providers.runtime_supervisor import WEB_APP, bad_after, get
 from tests.workers.platform import Platform
-from workers import runtime_calls
 
 APP = {"app.py": WEB_APP, "says": "first\n"}
 START = f"{shlex.quote(sys.executable)} -I app.py"
@@ -36,68 +26,6 @@ START = f"{shlex.quote(sys.executable)} -I app.py"
 def _live(platform: Platform, project_id: str, environment: str) -> Deployment:
     found: Deployment = platform.all(Deployment, Deployment.live_key == f"{project_id}:{environment}")[0]
     return found
-
-
-@pytest.mark.slow
-def test_of_eight_five_land_and_three_come_back_once(plain_platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One breaks the tests together with the others, two conflict; the culprit is named in few test runs.
-
-    The whole fails twice, the default branch passes, halves are searched, and both sides of the verdict are repeated.
-    """
-    platform = plain_platform
-    seen: list[tuple[str, CheckPhase]] = []
-    real = runtime_calls.run_check
-
-    def counted(at: object, wanted: Check) -> object:
-        state = real(at, wanted)  # type: ignore[arg-type]
-        if "-" in wanted.check_id and state.phase is not CheckPhase.RUNNING:
-            seen.append((wanted.check_id, state.phase))
-        return state
-
-    monkeypatch.setattr("workers.jobs.delivery.run_check", counted)
-    files = {"index.html": "<h1>first</h1>\n", "a": "1\n", "limit": "", "use": ""}
-    project = platform.project(files, test_command="test $(cat limit use | wc -l) -lt 2")
-    repository = platform.repository(project.id)
-    changes = [
-        {"a": "x\n"},
-        {"b": "1\n"},
-        {"limit": "1\n"},
-        {"a": "y\n"},
-        {"c": "1\n"},
-        {"use": "1\n"},
-        {"a": "z\n"},
-        {"d": "1\n"},
-    ]
-    members = [platform.approved(project, f"Task {number}", dict(change)) for number, change in enumerate(changes)]
-    seen.clear()
-
-    group = platform.staged(*members)
-    assert group.state == "staging"
-    kinds = {problem["taskId"]: problem["kind"] for problem in group.problems}
-    assert kinds == {members[3].id: "conflict", members[6].id: "conflict", members[5].id: "tests_failed"}
-    red_attempt = [check for check, _phase in seen if check.startswith(f"{group.id}-1-")]
-    assert len(red_attempt) <= 2 + 1 + math.ceil(math.log2(6)) + 2 * (CONFIRMING_RUNS - 1)
-
-    tested = {group.tested_sha}
-    group = platform.to_production(group)
-    assert local_forge().read_head(repository, "main") in tested
-    assert sum(platform.get(Task, task.id).state == "production" for task in members) == 5
-
-    came_back = [members[3], members[5], members[6]]
-    for _ in came_back:
-        claimed = platform.claim()
-        assert [item.kind for item in claimed.feedback] == ["group"]
-        change = {"a": f"{claimed.task.title}\n"} if claimed.task.id != members[5].id else {"use": ""}
-        tree = platform.clone(claimed.project)
-        # The first of them lands alone below; each starts anew from what is there.
-        sha = tree.commit({**change, "solved": claimed.task.title}, on="again", start="origin/main")
-        tree.push(f"+again:{claimed.task.branch_name}")
-        platform.finish(claimed, sha)
-        platform.run_jobs()
-    ready = [platform.get(Task, task.id) for task in came_back]
-    assert [(task.state, task.round) for task in ready] == [("ready_to_test", 2)] * 3
-    tasks.approve_task(came_back[1].id, by=platform.max)
-    assert platform.to_production(platform.staged(platform.get(Task, came_back[1].id))).state == "production"
 
 
 def test_a_version_that_turns_bad_in_its_gate_is_never_seen(plain_platform: Platform) -> None:
@@ -218,25 +146,6 @@ def test_the_next_group_after_a_rollback_has_to_mend_it(platform: Platform) -> N
     assert platform.staged(platform.get(Task, fix.id)).state in {"staging", "merged"}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("oldest", ["this", "sha", "nonsense"])
-def test_a_change_of_data_that_can_not_be_undone_blocks_the_way_back(plain_platform: Platform, oldest: str) -> None:
-    platform = plain_platform
-    project = platform.project()
-    platform.to_production(platform.staged(platform.approved(project, "Old", {"index.html": "old\n"})))
-    named = {"this": "this", "sha": local_forge().read_head(platform.repository(project.id), "main"), "nonsense": "x"}
-    barrier = f"oldest: {named[oldest]}\nreason: Migration 12 drops a column\n"
-    files = {"index.html": "new\n", ".aiworker/rollback.yml": barrier}
-    platform.to_production(platform.staged(platform.approved(project, "New", files)))
-    live = _live(platform, project.id, "production")
-    if oldest == "sha":
-        assert platform.rollback(live.id).state == "completed"
-        return
-    reason = "drops a column" if oldest == "this" else "can't be understood"
-    with pytest.raises(Conflict, match=reason):
-        deployments.rollback_deployment(live.id, to_deployment_id=None, by=platform.max)
-
-
 def test_a_later_version_that_deletes_the_mark_does_not_open_the_way_back(plain_platform: Platform) -> None:
     platform = plain_platform
     project = platform.project()
@@ -345,41 +254,6 @@ def test_a_task_leaves_its_group_with_what_it_needs_and_stays_approved(plain_pla
     assert platform.group(after_kept, kept).state == "pending"
 
 
-@pytest.mark.slow
-def test_a_tag_in_the_way_of_a_release_is_told_and_the_rest_is_finished(plain_platform: Platform) -> None:
-    platform = plain_platform
-    project = platform.project()
-    repository = platform.repository(project.id)
-    path = local_forge().repository_path(repository)
-    foreign = local_forge().read_head(repository, "main")
-    assert foreign is not None
-
-    def deliver(title: str) -> tuple[TaskGroup, Job]:
-        """Its pull request is closed as merged, whatever becomes of the tag."""
-        task = platform.approved(project, title, {title: "x\n"})
-        group = platform.to_production(platform.staged(task, name=title))
-        pull = local_forge().read_pull_request(repository, platform.get(Task, task.id).pr_number)
-        assert (group.state, pull and pull.state) == ("production", PullState.MERGED)
-        return group, platform.all(Job, Job.kind == "group.finish", Job.subject_id == group.id)[0]
-
-    # No tag below released/ can be made beside this one.
-    git("update-ref", "refs/tags/released", foreign, at=path)
-    group, job = deliver("one")
-    assert (job.state, "refs/tags/released" in group.error, "retry" in group.error) == ("failed", True, True)
-    git("update-ref", "-d", "refs/tags/released", at=path)
-    jobs.retry_job(job.id, by=platform.max)
-    platform.run_jobs()
-    assert platform.get(TaskGroup, group.id).error is None
-    assert git("rev-parse", "refs/tags/released/one", at=path) == group.tested_sha
-
-    git("update-ref", "refs/tags/released/two", foreign, at=path)
-    group, job = deliver("two")
-    spare = f"released/two-{group.tested_sha[:12]}"
-    assert (job.state, foreign in group.error, spare in group.error) == ("done", True, True)
-    assert git("rev-parse", "refs/tags/released/two", at=path) == foreign
-    assert git("rev-parse", f"refs/tags/{spare}", at=path) == group.tested_sha
-
-
 def test_taking_a_task_out_rebuilds_the_rest(platform: Platform) -> None:
     project = platform.project()
     one = platform.approved(project, "One", {"one": "1\n"})
@@ -391,20 +265,3 @@ def test_taking_a_task_out_rebuilds_the_rest(platform: Platform) -> None:
     assert [platform.get(Task, task.id).state for task in (one, two)] == ["approved", "staging"]
     held = platform.all(GroupMember, GroupMember.live_task_id.is_not(None))
     assert [member.task_id for member in held] == [two.id]
-
-
-@pytest.mark.slow
-def test_what_a_project_asks_of_a_healthy_answer_reaches_the_runtime(plain_platform: Platform) -> None:
-    platform = plain_platform
-    project = platform.project(health_contains="<h1>")
-    task = platform.ready(project, "Page", {"index.html": "<h1>second</h1>\n"})
-    (preview,) = platform.all(Deployment, Deployment.task_id == task.id)
-    version = deployments.version_of(preview)
-    assert version.spec.health == Health("/", "<h1>", 400, 0)
-
-    place = place_of(project)
-    spec = replace(version.spec, health=replace(version.spec.health, contains="<h2>"))
-    wanted = runtime_calls.with_source(local_forge(), place, replace(version, version_id="other", spec=spec))
-    other = app_of(place, "other")
-    runtime().ensure_app(other, replace(wanted, start_seconds=5))
-    assert str(settled(runtime(), other, "other").reason).endswith("and without the text '<h2>'")

@@ -122,24 +122,6 @@ def test_what_the_fleet_can_not_do_waits_for_who_can(plain: Fleet) -> None:
     assert plain.runs(task)[0].agent_id == registered
 
 
-def test_an_agent_that_is_there_goes_before_one_that_would_be_made(plain: Fleet) -> None:
-    registered = plain.platform.agent(capabilities=["python", "more"])
-    task = plain.task()
-    plain.until(lambda: plain.runs(task, "ready"))
-    assert (plain.runs(task)[0].agent_id, plain.pods()) == (registered, [])
-
-
-@pytest.mark.slow
-def test_a_run_that_waited_for_its_pod_is_not_taken_for_unclaimed(plain: Fleet) -> None:
-    task = plain.task()
-    plain.until(lambda: plain.runs(task, "ready"))
-    (run,) = plain.runs(task)
-    change(Run, run.id, seen_at=200)
-    runners.beat(run.agent_id, [])
-    assert agents.expire_agents() == 0
-    assert runners.claim_run(run.agent_id) is not None
-
-
 @pytest.mark.slow
 def test_a_cancelled_task_takes_its_pod_along(plain: Fleet) -> None:
     task = plain.task()
@@ -165,27 +147,6 @@ def test_a_removed_agents_pod_is_removed_and_so_are_pods_that_nobody_knows(plain
         plain.cluster.store.put("pods", {**stray, "metadata": about})
     ring(SWEEP_AGENTS.name)
     plain.until(lambda: plain.pods() == [second.id])
-
-
-@pytest.mark.slow
-def test_a_drained_agent_that_waits_goes(plain: Fleet) -> None:
-    plain.set(AIWORKER_AGENTS_MIN="1")
-    plain.until(lambda: len(plain.pods()) == 1)
-    (waiting,) = plain.agents()
-    plain.set(AIWORKER_AGENTS_MIN="0")
-    agents.drain_agent(waiting.id, by=plain.platform.max)
-    plain.until(lambda: plain.pods() == [])
-
-
-@pytest.mark.slow
-def test_one_that_waited_for_half_its_life_is_replaced(plain: Fleet) -> None:
-    plain.set(AIWORKER_AGENTS_MIN="1")
-    plain.until(lambda: len(plain.pods()) == 1)
-    (old,) = plain.agents()
-    runners.beat(old.id, [])
-    change(Agent, old.id, created_at=7 * 3600)
-    plain.until(lambda: plain.pods() and old.id not in plain.pods())
-    assert len(plain.agents()) == 1
 
 
 @pytest.mark.slow

@@ -43,14 +43,3 @@ def test_a_pod_that_can_not_work_gives_its_run_back_and_is_removed(on: Fleet) ->
     failed = on.platform.get(type(task), task.id)
     assert (failed.state, failed.attempts) == ("failed", 3)
     assert "The image has no Node." in failed.error
-
-
-def test_a_waiting_pod_that_can_not_work_is_removed_and_no_other_follows_at_once(plain: Fleet) -> None:
-    plain.set(AIWORKER_AGENTS_MIN="1")
-    plain.until(lambda: len(plain.pods()) == 1)
-    (waiting,) = plain.agents()
-
-    runners.beat(waiting.id, [], NEWS)
-    assert plain.agent(waiting.id).state == "error"
-    plain.until(lambda: plain.pods() == [] and plain.agent(waiting.id).state == "offline")
-    assert plain.agents() == []

@@ -7,11 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from common.models import Deployment, Project, Task, TaskGroup
+from common.models import Project, Task, TaskGroup
 from common.models.task import TaskCheck
-from common.providers.forge import forge
 from common.services.delivery import task_groups
-from common.services.runs import runners
 from common.services.tasks import tasks
 from common.services.tasks.tasks import NewTask
 from tests.providers.git_tree import git
@@ -41,19 +39,6 @@ def _rename(shop: Shop, old: str, new: str) -> None:
 def _project(shop: Shop) -> Project:
     found: Project = shop.platform.get(Project, shop.project.id)
     return found
-
-
-def test_a_renamed_default_branch_is_named_with_what_to_do(shop: Shop) -> None:
-    _rename(shop, "main", "trunk")
-    shop.platform.agent_id = shop.platform.agent()
-    tasks.create_task(NewTask(shop.project.id, "Wave"), by=shop.platform.max)
-    runners.beat(shop.platform.agent_id, [])
-    shop.platform.run_jobs()
-
-    error = _project(shop).error or ""
-    assert error.startswith("no task can start: the default branch main does not exist any more")
-    assert "the forge's default branch is trunk now" in error
-    assert REMEDY in error
 
 
 def test_a_group_says_so_too_and_goes_on_with_the_branch_back(shop: Shop) -> None:
@@ -115,24 +100,3 @@ def test_a_branch_in_the_way_of_a_group_is_named_and_the_group_goes_on_without_i
     task_groups.retry_task_group(group.id, by=shop.platform.max)
     shop.platform.run_jobs()
     assert shop.platform.get(TaskGroup, group.id).state == "merged"
-
-
-def test_a_default_branch_that_takes_no_push_keeps_the_group_on_staging_and_says_so(shop: Shop) -> None:
-    """Nothing has moved, so there is nothing to merge and test anew."""
-    tasks.approve_task(shop.task_id, by=shop.platform.max)
-    staged = shop.platform.staged(shop.task)
-    shop.repo.rules["main"].update(push_whitelist_usernames=[], push_whitelist_teams=[])
-    head = forge().read_head(shop.where, "main")
-    task_groups.deploy_to_production(staged.id, default_head=head, by=shop.platform.max)
-    shop.platform.run_jobs()
-
-    group = shop.platform.get(TaskGroup, staged.id)
-    assert (group.state, group.attempt, group.tested_sha) == ("staging", staged.attempt, staged.tested_sha)
-    assert (group.error or "").startswith("the server's rules protect main in shop: ")
-    (failed,) = shop.platform.all(Deployment, Deployment.environment_ == "production")
-    assert (failed.state, failed.error) == ("failed", group.error)
-
-    shop.repo.rules["main"].update(push_whitelist_usernames=["platform"])
-    task_groups.deploy_to_production(staged.id, default_head=head, by=shop.platform.max)
-    shop.platform.run_jobs()
-    assert shop.platform.get(TaskGroup, staged.id).state == "production"

@@ -7,8 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from common import jobs
-from common.models import Deployment, Job, Project, Question, Task, TaskGroup
-from common.services.delivery import task_groups
+from common.models import Job, Project, Question, Task
 from common.services.tasks import tasks, watching
 from common.services.tasks.tasks import NewTask
 from common.states import JobState
@@ -63,25 +62,6 @@ def test_proven_work_waits_and_the_runs_user_is_removed_later(plain: Elsewhere) 
     assert [login for login in plain.server.model.users if login.startswith("aiw-run-")] == []
 
 
-def test_a_group_waits_with_its_merge_and_with_its_deployment(plain: Elsewhere) -> None:
-    task = plain.approved(plain.project(), "Greet", {"greeting": "hello\n"})
-    made: list[TaskGroup] = []
-    _waiting(plain, jobs.MERGE_GROUP, lambda: made.append(plain.group(task, target_branch="production")))
-    assert plain.get(TaskGroup, made[0].id).state == "merging"
-    _go_on(plain)
-    group = plain.get(TaskGroup, made[0].id)
-    assert group.state == "staging"
-
-    _waiting(
-        plain, jobs.DEPLOY,
-        lambda: task_groups.deploy_to_production(group.id, default_head=group.base_sha, by=plain.max),
-    )  # fmt: skip
-    assert plain.get(TaskGroup, group.id).state == "deploying_production"
-    _go_on(plain)
-    assert plain.get(TaskGroup, group.id).state == "production"
-    assert {one.state for one in plain.all(Deployment)} <= {"completed", "superseded"}
-
-
 def test_no_task_starts_meanwhile_and_the_project_says_why(plain: Elsewhere) -> None:
     project = plain.project()
     task = plain.ready(project, "Greet", {"greeting": "hello\n"})
@@ -97,13 +77,3 @@ def test_no_task_starts_meanwhile_and_the_project_says_why(plain: Elsewhere) -> 
     watching.watch_all()
     plain.run_jobs()
     assert plain.get(Project, project.id).error is None
-
-
-def test_a_run_that_can_not_be_prepared_frees_its_agent_and_the_project_says_why(plain: Elsewhere) -> None:
-    project = plain.project()
-    plain.agent_id = plain.agent()
-    _revoke(plain)
-    made = tasks.create_task(NewTask(project.id, "Wave"), by=plain.max)
-    plain.run_jobs(until=lambda: plain.get(Project, project.id).error is not None)
-    assert REMEDY in str(plain.get(Project, project.id).error)
-    assert plain.get(Task, made.id).state == "backlog"

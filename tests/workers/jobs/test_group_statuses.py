@@ -15,12 +15,9 @@ from common import jobs
 from common.models import GroupMember, Job, Project, Run, Task, TaskGroup
 from common.services.delivery import task_groups, trains
 from common.services.projects import projects
-from common.services.tasks import webhooks
 from common.transaction import Transaction, transactional
-from tests.doubles.gitea import Fault
 from tests.doubles.gitea.model import User
 from tests.workers.elsewhere import Elsewhere
-from tests.workers.nights import switch_off, switch_on
 
 pytestmark = pytest.mark.slow
 
@@ -183,16 +180,6 @@ def test_a_failed_status_fails_the_group_and_blames_no_member(there: Elsewhere) 
     assert merging.blames_nobody()
 
 
-def test_a_status_that_stays_pending_fails_the_group(plain: Elsewhere) -> None:
-    merging = Merging(plain, BUILD)
-    merging.start()
-    merging.set(BUILD, "pending")
-    merging.let_pass(minutes=61)
-    merging.look_again()
-
-    assert (merging.group.state, merging.group.problems[0]["kind"]) == ("failed", "status_pending")
-
-
 def test_foreign_statuses_do_not_count(there: Elsewhere) -> None:
     """Of another commit, of an agent's user while it works, and of the platform's own."""
     merging = Merging(there, BUILD, JOB)
@@ -217,94 +204,3 @@ def test_foreign_statuses_do_not_count(there: Elsewhere) -> None:
     assert merging.group.state == "merging"
     awaited = f"The repository's own CI is awaited: ci/build is missing, {JOB} is missing."
     assert merging.checks["statuses"] == ("running", awaited)
-
-
-def test_a_late_status_does_not_change_a_failure_and_one_that_came_in_time_counts(plain: Elsewhere) -> None:
-    merging = Merging(plain, BUILD)
-    merging.start()
-    merging.let_pass(minutes=61)
-    merging.look_again()
-    merging.set(BUILD, "success")
-    plain.run_jobs()
-    assert merging.group.state == "failed"
-
-    merging.retry()
-    merging.let_pass(minutes=600)
-    merging.set(BUILD, "success")
-    merging.look_again()
-    assert merging.group.state == "merged"
-
-
-def test_the_time_in_which_the_platform_was_off_is_no_wait_for_the_ci(plain: Elsewhere) -> None:
-    """The CI may have been off, too."""
-    merging = Merging(plain, BUILD)
-    merging.start()
-    plain.expire()
-
-    merging.let_pass(minutes=600)
-    switch_off(minutes=600)
-    merging.look_again()
-    assert merging.group.state == "merging"
-
-    plain.expire()
-    merging.look_again()
-    assert merging.group.state == "merging"
-
-    switch_on(minutes=61)
-    merging.look_again()
-    assert (merging.group.state, merging.group.problems[0]["kind"]) == ("failed", "status_missing")
-
-
-def test_a_webhook_of_a_status_has_it_looked_for_at_once(plain: Elsewhere) -> None:
-    merging = Merging(plain, BUILD)
-    merging.start()
-    merging.set(BUILD, "success")
-    assert plain.due() == []
-
-    assert webhooks.ring_for_statuses(merging.repo.owner, merging.repo.name) == 1
-    plain.run_jobs(until=lambda: not plain.due())
-
-    assert merging.group.state == "merged"
-    assert webhooks.ring_for_statuses(merging.repo.owner, merging.repo.name) == 0
-
-
-def test_a_group_that_waits_can_be_cancelled_and_a_server_that_fails_is_asked_again(plain: Elsewhere) -> None:
-    merging = Merging(plain, BUILD)
-    merging.start()
-    plain.server.faults += [Fault(r"GET .*/statuses/\w+$", "500") for _ in range(9)]
-    merging.look_again()
-    assert merging.group.state == "merging"
-
-    task_groups.cancel_task_group(merging.id, by=plain.max)
-    merging.set(BUILD, "success")
-    plain.run_jobs()
-    assert merging.group.state == "cancelled"
-
-
-def test_what_is_required_may_change_while_a_group_waits(plain: Elsewhere) -> None:
-    merging = Merging(plain, BUILD)
-    merging.start()
-    projects.update_project(merging.project.id, {"required_statuses": []}, by=plain.max)
-    merging.look_again()
-
-    assert merging.group.state == "merged"
-
-
-def test_where_none_is_required_none_is_asked_for(plain: Elsewhere) -> None:
-    merging = Merging(plain)
-    merging.start()
-
-    assert (merging.group.state, list(merging.checks)) == ("merged", ["tests"])
-
-
-def test_the_webhook_of_an_older_project_learns_of_statuses(plain: Elsewhere) -> None:
-    project = plain.project()
-    repo = plain.repo(project)
-    (hook,) = repo.hooks
-    hook["events"] = ["push"]
-
-    projects.update_project(project.id, {"required_statuses": [BUILD]}, by=plain.max)
-    plain.run_jobs()
-
-    (hook,) = plain.repo(project).hooks
-    assert "status" in hook["events"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from pathlib import Path
 
 import pytest
 from sqlalchemy import update
@@ -52,20 +51,6 @@ def test_a_failure_that_the_exit_status_hides_is_refused(
     assert platform.get(Task, task.id).round == 2
 
 
-@pytest.mark.slow
-def test_a_test_that_fails_after_one_of_the_same_name_has_passed_is_no_retry(plain_platform: Platform) -> None:
-    platform = plain_platform
-    # As in a repository of several packages: the report names tests without their package.
-    packages = {f"{package}/{name}": text for package in "ab" for name, text in FILES.items()}
-    loop = f"for package in a b; do (cd $package && {PYTEST}); done | tee out.txt"
-    task = platform.task(platform.project({**FILES, **packages}, test_command=loop))
-    platform.work(task, {"b/page.txt": "Market\n"})
-
-    tests = checks_of(platform, task)["tests"]
-    message = f"The tests fail: test_page.Page::test_shop (2).{HIDES}"
-    assert (tests.status, tests.code, tests.message) == ("failed", "tests_failed", message)
-
-
 def test_a_test_that_a_retry_passes_is_no_failure(plain_platform: Platform) -> None:
     platform = plain_platform
     files = {"page.txt": "Shop\n", "retried.txt": RETRIED}
@@ -75,47 +60,12 @@ def test_a_test_that_a_retry_passes_is_no_failure(plain_platform: Platform) -> N
     assert checks_of(platform, task)["tests"].message == "The tests pass: 3 ran."
 
 
-@pytest.mark.slow
-def test_a_retried_test_of_a_run_that_passed_is_not_blamed_for_another_that_is_flaky(
-    plain_platform: Platform, tmp_path: Path
-) -> None:
-    platform = plain_platform
-    bad = tmp_path / "bad"
-    red = RETRIED.replace('name="test_price"/>', 'name="test_price"><failure/></testcase>')
-    files = {"page.txt": "Shop\n", "retried.txt": RETRIED, "red.txt": red}
-    command = f"cp retried.txt report.xml; test ! -e {bad} || {{ rm {bad}; cp red.txt report.xml; false; }}"
-    project = platform.project(files, test_command=command, test_report="report.xml")
-    bad.write_text("once")
-    task = platform.task(project)
-    platform.work(task, {"readme": "x\n"})
-
-    tests = checks_of(platform, task)["tests"]
-    assert (tests.status, tests.code) == ("passed", "flaky_tests"), tests.message
-
-
 @transactional
 def _as_by_older_versions(tx: Transaction, command: str) -> None:
     """Store the results as a version did that believed the exit status."""
     for table, key in ((TestedCommit, json.dumps([command, None, None])), (CommitVerdict, command)):
         digest = hashlib.sha256(key.encode()).hexdigest()
         tx.session.execute(update(table).values(command_digest=digest, passed=True, reason=None, log=None))
-
-
-@transactional
-def _with_last_report_alone(tx: Transaction, command: str) -> None:
-    """Store the results as a version did that read the last report of gotestsum alone: of one call, without tests."""
-    digest = hashlib.sha256(json.dumps(["report", command, None, None]).encode()).hexdigest()
-    tx.session.execute(update(TestedCommit).values(command_digest=digest, report="[]"))
-
-
-@pytest.mark.slow
-def test_a_report_of_fewer_calls_that_an_older_version_stored_makes_no_test_new(plain_platform: Platform) -> None:
-    platform = plain_platform
-    project = platform.project({**FILES, "test_page.py": SHOP}, test_command=PYTEST, tests_first="refuse")
-    platform.ready(project, "Earlier work", {"earlier": "x\n"})
-    _with_last_report_alone(PYTEST)
-    task = platform.ready(project, "Work", {"readme": "x\n"})
-    assert checks_of(platform, task)["lost_tests"].message == "0 new, none lost."
 
 
 @pytest.mark.slow
@@ -143,17 +93,3 @@ def test_a_failure_that_the_default_branch_hides_is_not_the_tasks_and_stops_deli
     group = platform.staged(task)
     assert (group.state, [problem["kind"] for problem in group.problems]) == ("failed", ["base_is_red"])
     assert reason in group.problems[0]["detail"]
-
-
-@pytest.mark.slow
-def test_a_group_hands_back_the_task_whose_failure_the_exit_status_hides(plain_platform: Platform) -> None:
-    platform = plain_platform
-    files = {**FILES, "test_page.py": SHOP + "\n\ndef test_one():\n    assert not (exists('a') and exists('b'))\n"}
-    files["test_page.py"] = "from os.path import exists\n\n\n" + files["test_page.py"]
-    project = platform.project(files, test_command=f"{PYTEST} | tee out.txt")
-    first, second = (platform.approved(project, name, {name: "x\n"}) for name in "ab")
-
-    group = platform.staged(first, second)
-
-    assert [(problem["taskId"], problem["kind"]) for problem in group.problems] == [(second.id, "tests_failed")]
-    assert [platform.get(Task, task.id).state for task in (first, second)] == ["staging", "in_progress"]

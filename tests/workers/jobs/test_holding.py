@@ -8,11 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from common.models import Agent, Deployment, Job, Project, Run, Task
+from common.models import Agent, Job, Project, Run, Task
 from common.providers.forge import local_forge
-from common.providers.runtime import runtime
 from common.services import sweeping
-from common.services.projects.places import app_of, place_of
 from common.services.runs import runners
 from common.transaction import Transaction, transactional
 from tests.providers.git_tree import git
@@ -103,26 +101,6 @@ def test_each_hold_is_longer_and_one_task_at_a_time_is_tried_after_it(platform: 
     assert len(platform.all(Run)) == runs + 1
 
 
-def test_a_missing_repository_makes_no_agent_deaf_and_fails_no_task(plain_platform: Platform) -> None:
-    platform = plain_platform
-    platform.agent_id = platform.agent()
-    gone, sound = platform.project(), platform.project()
-    shutil.move(_place(platform, gone), platform.folder / "away.git")
-    waiting = platform.task(gone)
-    for _ in range(4):
-        _look(platform)
-        _end_hold(gone.id)
-    other = platform.task(sound)
-    _look(platform)
-
-    claimed = runners.claim_run(platform.agent_id)
-    assert claimed is not None
-    assert claimed.task.id == other.id
-    stuck = platform.get(Task, waiting.id)
-    assert (stuck.state, stuck.attempts) == ("backlog", 0)
-    assert "there is no repository" in stuck.error
-
-
 def test_a_ready_run_that_nobody_claims_does_make_its_agent_deaf(platform: Platform) -> None:
     platform.agent_id = platform.agent()
     task = platform.task(platform.project())
@@ -175,63 +153,3 @@ def test_a_branch_that_can_not_be_made_is_the_tasks_own_trouble(plain_platform: 
     claimed = runners.claim_run(platform.agent_id)
     assert claimed is not None
     assert claimed.task.id == other.id
-
-
-def test_a_repository_that_breaks_under_proven_work_is_told_on_the_project(plain_platform: Platform) -> None:
-    platform = plain_platform
-    project = platform.project()
-    platform.ready(project, "Greet", {"index.html": "<h1>x</h1>\n"})
-    head = _place(platform, project) / "HEAD"
-    kept = head.read_text()
-    head.unlink()
-
-    platform.look_at_repository(project)
-    waiting = platform.task(project, "Wait")
-    _look(platform)
-    assert "not a git repository" in platform.get(Project, project.id).error
-    assert platform.all(Job, Job.state_ == "failed") == []
-    assert platform.runs(waiting) == []
-
-    head.write_text(kept)
-    platform.look_at_repository(project)
-    assert platform.get(Project, project.id).error is None
-
-
-def test_looks_at_a_repository_end_no_hold_of_runs_that_can_not_be_prepared(plain_platform: Platform) -> None:
-    """It can be read, which says nothing of what else a run needs: here the default branch."""
-    platform = plain_platform
-    project = platform.project()
-    platform.ready(project, "Greet", {"index.html": "<h1>x</h1>\n"})
-    git("update-ref", "-d", "refs/heads/main", at=_place(platform, project))
-    for title in ("One", "Two"):
-        platform.task(project, title)
-    _look(platform)
-    held, runs = platform.get(Project, project.id), len(platform.all(Run))
-    assert held.holds == 1
-
-    for _ in range(2):
-        platform.look_at_repository(project)
-        _look(platform)
-
-    seen = platform.get(Project, project.id)
-    assert (seen.holds, seen.held_until, seen.error) == (1, held.held_until, held.error)
-    assert len(platform.all(Run)) == runs
-
-
-def test_a_missing_repository_keeps_no_other_projects_versions_down(plain_platform: Platform) -> None:
-    """After both were lost by the runtime."""
-    platform = plain_platform
-    gone, sound = platform.project(), platform.project()
-    tasks = [platform.ready(project, "Greet", {"index.html": "<h1>x</h1>\n"}) for project in (gone, sound)]
-    shutil.move(_place(platform, gone), platform.folder / "away.git")
-    live = platform.all(Deployment, Deployment.live_key.is_not(None))
-    assert {one.task_id for one in live} == {task.id for task in tasks}
-    for one in live:
-        runtime().delete_app(app_of(place_of(platform.get(Project, one.project_id)), one.app_name))
-
-    platform.restore()
-    platform.run_jobs()
-
-    running = {version_id for _namespace, _name, version_id in runtime().list_apps()}
-    assert running == {one.id for one in live if one.project_id == sound.id}
-    assert platform.all(Job, Job.state_ == "failed") == []

@@ -50,15 +50,6 @@ def test_a_start_command_runs_in_the_checkout_of_that_commit(repository: Reposit
     assert ran.stdout.startswith("the older")
 
 
-def test_a_commit_on_no_branch_is_had_all_the_same(repository: Repository, workspace: Path) -> None:
-    kept = repository.commit(says="kept")
-    lost = repository.commit(says="lost")
-    repository.reset(kept)
-
-    assert launch(repository, lost, workspace, "--start-command", "true").returncode == 0
-    assert (workspace / "code" / "says").read_text() == "lost"
-
-
 def test_a_procfile_says_what_to_run(repository: Repository, workspace: Path) -> None:
     commit = repository.commit(Procfile="worker: sleep 1\nweb:  echo from the Procfile \n", index__html="<h1>hi</h1>")
 
@@ -126,31 +117,6 @@ def test_files_of_another_commit_and_other_texts_are_laid_over(repository: Repos
     assert (code / "Makefile").read_text() == "check: tests\n"
     assert (code / "package.json").read_text() == "{}\n"
     assert not (code / "GNUmakefile").exists()
-
-
-def test_files_are_as_they_were_committed_whatever_the_attributes_say(repository: Repository, workspace: Path) -> None:
-    (repository.path / "check.sh").write_text("exit $1\n")
-    repository.commit_all()
-    (repository.path / ".gitattributes").write_text("* working-tree-encoding=UTF-7\n")
-
-    assert launch(repository, repository.commit_all(), workspace, "--start-command", "true").returncode == 0
-    assert (workspace / "code" / "check.sh").read_text() == "exit $1\n"
-
-
-def test_more_paths_than_fit_into_arguments_are_laid_over(repository: Repository, workspace: Path) -> None:
-    (repository.path / "Makefile").write_text("check: tests\n")
-    below = repository.commit_all()
-    (repository.path / "Makefile").write_text("check:;true\n")
-    commit = repository.commit_all()
-    (workspace.parent / "source").mkdir()
-    gone = [f"{'a' * 200}/{'b' * 200}/{number}/Makefile" for number in range(6000)]
-    overlay = {"commit": below, "paths": ["Makefile"], "gone": gone, "texts": []}
-    (workspace.parent / "source" / "overlay").write_text(json.dumps(overlay))
-
-    done = launch(repository, commit, workspace, "--start-command", "true")
-
-    assert (done.returncode, done.stderr) == (0, "")
-    assert (workspace / "code" / "Makefile").read_text() == "check: tests\n"
 
 
 @pytest.mark.parametrize("link", ["way/package.json", "package.json"])

@@ -114,12 +114,6 @@ def test_a_broken_lock_file_is_refused(path: str, content: bytes) -> None:
         packages_in(path, content)
 
 
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16-le", "utf-16-be"])
-def test_requirements_are_read_in_the_encodings_that_pip_takes(encoding: str) -> None:
-    content = "\ufeffflask==1.0  # für alle\r\n".removeprefix("\ufeff" * encoding.endswith("sig")).encode(encoding)
-    assert {str(one) for one in packages_in("requirements.txt", content)} == {"flask 1.0 (PyPI)"}
-
-
 def test_a_yaml_file_that_grows_when_it_is_read_stays_small() -> None:
     levels = [f"a{n}: &a{n}\n  <<: [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 30)]
     start = time.process_time()

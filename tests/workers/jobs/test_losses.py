@@ -8,9 +8,8 @@ import pytest
 from sqlalchemy import select
 
 from common.models import Agent, Mark, Run, Task
-from common.services import hearing, sweeping
+from common.services import sweeping
 from common.services.runs import runners
-from common.services.tasks import questions
 from common.states import Outcome
 from common.transaction import Transaction, transactional
 from common.values.claimed_run import ClaimedRun
@@ -60,54 +59,6 @@ def test_a_task_that_kills_its_agent_every_time_is_given_up(plain_platform: Plat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("outcome", [Outcome.WAITING, Outcome.CANCELLED])
-def test_an_agent_that_gives_its_task_back_every_time_is_not_given_it_for_ever(
-    plain_platform: Platform, outcome: Outcome
-) -> None:
-    platform = plain_platform
-    task = platform.task(platform.project())
-    for _ in range(10):
-        claimed = platform.claim()
-        runners.finish_run(claimed.run.id, outcome=outcome, commit_sha=None, summary="", reason="not today")
-
-    failed = platform.get(Task, task.id)
-    assert failed.state == "failed"
-    assert failed.error == "given up after 10 lost runs; the last one: not today"
-
-
-@pytest.mark.slow
-def test_a_run_that_waits_for_what_it_asked_loses_nothing(plain_platform: Platform) -> None:
-    platform = plain_platform
-    task = platform.task(platform.project())
-    claimed = platform.claim()
-    runners.ask_question(claimed.run.id, "Which colour?", context=None, options=[], is_blocking=False)
-    runners.finish_run(claimed.run.id, outcome=Outcome.WAITING, commit_sha=None, summary="", reason=None)
-
-    waits = platform.get(Task, task.id)
-    assert (waits.state, waits.phase, waits.losses) == ("in_progress", "queued", 0)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("is_answered", "place"), [(False, ("needs_input", None)), (True, ("in_progress", "queued"))])
-def test_a_run_that_waits_for_what_an_earlier_run_asked_loses_nothing(
-    plain_platform: Platform, is_answered: bool, place: tuple[str, str | None]
-) -> None:
-    platform = plain_platform
-    task = platform.task(platform.project())
-    for is_blocking in (False, True):
-        claimed = platform.claim()
-        question, _is_new = runners.ask_question(
-            claimed.run.id, "Which colour?", context=None, options=[], is_blocking=is_blocking
-        )
-        if is_blocking and is_answered:
-            questions.answer_question(task.id, question.id, "blue", by=platform.max)
-        runners.finish_run(claimed.run.id, outcome=Outcome.WAITING, commit_sha=None, summary="", reason=None)
-
-    waits = platform.get(Task, task.id)
-    assert (waits.state, waits.phase, waits.losses) == (*place, 0)
-
-
-@pytest.mark.slow
 def test_after_a_restart_of_the_platform_agents_get_the_time_to_be_heard_of(platform: Platform) -> None:
     task = platform.task(platform.project())
     claimed = platform.claim()
@@ -127,37 +78,6 @@ def test_after_a_restart_of_the_platform_agents_get_the_time_to_be_heard_of(plat
     assert (platform.get(Task, task.id).attempts, platform.get(Task, task.id).losses) == (1, 0)
 
 
-@pytest.mark.slow
-def test_while_only_workers_run_no_agent_is_given_up(platform: Platform) -> None:
-    """Agents send heartbeats to web alone, which may be away while workers sweep."""
-    task = platform.task(platform.project())
-    claimed = platform.claim()
-    hearing.note_hearing()
-    assert platform.expire() == 0
-    platform.silence(Run, claimed.run.id, 300)
-    platform.silence(Agent, platform.agent_id, 300)
-    platform.silence_web(300)
-    assert [platform.expire(), platform.expire()] == [0, 0]
-    assert platform.get(Agent, platform.agent_id).state == "busy"
-
-    hearing.note_hearing()
-    assert platform.expire() == 0, "its next heartbeat may come within a minute"
-    runners.beat(platform.agent_id, [claimed.run.id])
-    _age_mark(0, since_seconds=61)
-    assert platform.expire() == 0
-
-    # The next time the agent does not outlive it.
-    platform.silence(Run, claimed.run.id, 300)
-    platform.silence(Agent, platform.agent_id, 300)
-    platform.silence_web(300)
-    assert platform.expire() == 0
-    hearing.note_hearing()
-    _age_mark(0, since_seconds=61)
-    assert platform.expire() == 1
-    lost = platform.get(Task, task.id)
-    assert (lost.state, lost.attempts, lost.losses) == ("backlog", 0, 1)
-
-
 def test_a_dead_agent_loses_its_run_though_web_gives_no_sign_if_others_are_heard(platform: Platform) -> None:
     task = platform.task(platform.project())
     claimed = platform.claim()
@@ -168,25 +88,6 @@ def test_a_dead_agent_loses_its_run_though_web_gives_no_sign_if_others_are_heard
 
     assert platform.expire() == 1
     assert platform.get(Task, task.id).attempts == 1
-
-
-@pytest.mark.slow
-def test_a_run_that_a_restart_of_the_platform_lost_is_not_counted_and_a_later_one_is(platform: Platform) -> None:
-    task = platform.task(platform.project())
-    claimed = platform.claim()
-    platform.expire()
-    platform.silence(Run, claimed.run.id, 300)
-    _age_mark(0, since_seconds=61)
-
-    assert platform.expire() == 1
-    lost = platform.get(Task, task.id)
-    assert (lost.state, lost.attempts, lost.losses) == ("backlog", 0, 1)
-
-    again = platform.claim()
-    platform.silence(Run, again.run.id, 61)
-    _age_mark(0, since_seconds=3600)
-    assert platform.expire() == 1
-    assert (platform.get(Task, task.id).attempts, platform.get(Task, task.id).losses) == (1, 1)
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from common.models import Deployment, Task, TaskCheck
+from common.models import Deployment, TaskCheck
 from common.values.needs import ServiceKind
 from tests.workers.needs.clients import mariadb, needs_installed, redis, sql
 from tests.workers.platform import Platform
@@ -42,22 +42,6 @@ def test_a_failing_setup_is_handed_back_with_its_code_and_output(plain_platform:
     [feedback] = plain_platform.claim().feedback
     assert feedback.body.startswith("setup_failed: ")
     assert feedback.body.endswith("no package a==2\n")
-
-
-def test_a_service_that_is_not_installed_blames_nobody(plain_platform: Platform) -> None:
-    services = [{"kind": "redis", "version": "99"}]
-    project = plain_platform.project(FILES, test_command="true", services=services)
-    task = plain_platform.task(project)
-    claimed = plain_platform.claim()
-    plain_platform.finish(claimed, plain_platform.push(claimed, {"index.html": "<h1>x</h1>\n"}))
-
-    def waits() -> bool:
-        found = plain_platform.all(TaskCheck, TaskCheck.task_id == task.id, TaskCheck.name == "tests")
-        return any("Redis 99 is asked for" in check.message for check in found)
-
-    plain_platform.run_jobs(until=waits)
-    waiting = plain_platform.get(Task, task.id)
-    assert (waiting.state, waiting.round, waiting.refusals) == ("in_progress", 1, 0)
 
 
 def test_only_merged_commits_fill_the_cache_of_the_checks(plain_platform: Platform, tmp_path: Path) -> None:

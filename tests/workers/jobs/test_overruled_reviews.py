@@ -7,15 +7,11 @@ import json
 import pytest
 
 from common.errors import Conflict, Forbidden
-from common.jobs import VERIFY_RUN, Lease
-from common.models import Comment, EventRow, Project, Question, Run, Task
+from common.models import EventRow, Project, Question, Run, Task
 from common.outbox import acting
 from common.services.runs.overruling import overrule_review
-from common.services.tasks import tasks, verification
-from common.services.tasks.verification import CheckResult
 from common.states import Outcome
 from common.transaction import Transaction, transactional
-from common.values.agent_review import AGENT_REVIEW
 from tests.workers.jobs.agent_reviews import APPROVED, CHANGES, Reviewing
 from tests.workers.platform import Platform
 
@@ -55,13 +51,6 @@ def test_a_refusal_by_a_review_is_overruled_and_the_commit_goes_on(platform: Pla
         overrule(about)
 
 
-def test_a_refusal_that_no_run_has_read_is_taken_back(platform: Platform) -> None:
-    about = Reviewing(platform, "blocking")
-    about.review(CHANGES)
-    overrule(about)
-    assert platform.all(Comment, Comment.task_id == about.task.id, Comment.kind == "refusal") == []
-
-
 def test_a_person_who_is_asked_for_a_review_goes_on_without(platform: Platform) -> None:
     about = Reviewing(platform, "blocking")
     for _try in range(2):
@@ -90,19 +79,6 @@ def test_a_review_that_has_not_ended_is_not_waited_for(platform: Platform) -> No
         about.say(claimed, CHANGES)
 
 
-def test_it_is_no_word_on_the_next_commit(platform: Platform) -> None:
-    about = Reviewing(platform, "blocking")
-    about.review(CHANGES)
-    overrule(about)
-    about.settle()
-    tasks.reject_task(about.task.id, reason="Greet louder", comments=[], by=platform.max)
-    about.work = platform.claim()
-    about.sha = platform.push(about.work, {"a.txt": "LOUD"})
-    platform.finish(about.work, about.sha)
-    about.review(CHANGES)
-    assert about.verdict == ("failed", "review_requests_changes")
-
-
 def test_it_is_too_late_for_a_review_that_has_passed_or_is_void(platform: Platform) -> None:
     about = Reviewing(platform, "blocking")
     with pytest.raises(Conflict, match="has no review"):
@@ -120,16 +96,6 @@ def test_it_is_too_late_for_a_review_that_has_passed_or_is_void(platform: Platfo
     assert platform.all(EventRow, EventRow.name == "task:review_overruled") == []
 
 
-def test_a_task_that_went_on_stays_where_it_is(platform: Platform) -> None:
-    about = Reviewing(platform, "blocking")
-    about.review(CHANGES)
-    tasks.cancel_task(about.task.id, by=platform.max)
-    with pytest.raises(Conflict, match="has gone on"):
-        overrule(about)
-    assert about.state == ("cancelled", None)
-    assert platform.get(Run, about.work.run.id).overruled_at is None
-
-
 def test_who_may_not_approve_may_not_overrule(platform: Platform) -> None:
     about = Reviewing(platform, "blocking")
     about.review(CHANGES)
@@ -143,22 +109,3 @@ def _written_by(tx: Transaction, user_id: str, task_id: str) -> None:
     task = tx.get(Task, task_id)
     task.created_by_id = user_id
     tx.get(Project, task.project_id).separate_approver = True
-
-
-def test_a_verdict_that_was_read_just_before_refuses_nothing(platform: Platform) -> None:
-    about = Reviewing(platform, "blocking")
-    about.claim()
-    overrule(about)
-    read_before = CheckResult(AGENT_REVIEW, "failed", "Wrong.", code="review_requests_changes")
-    (job,) = [job for job in platform.due() if (job.kind, job.subject_id) == (VERIFY_RUN.name, about.work.run.id)]
-    verification.record_refused(_leased(job.id), [read_before])
-    assert about.state == ("in_progress", "verifying")
-    about.settle()
-    assert about.state == ("ready_to_test", None)
-
-
-@transactional
-def _leased(tx: Transaction, job_id: str) -> Lease:
-    lease = tx.queue.claim(job_id)
-    assert lease is not None
-    return lease

@@ -35,16 +35,6 @@ def claim_again(platform: Platform, task: Task, *command: str) -> None:
     platform.run_jobs()
 
 
-def test_a_new_test_that_is_flaky_is_refused(plain_platform: Platform, tmp_path: Path) -> None:
-    platform = plain_platform
-    task = platform.task(platform.project(FILES, test_command=PYTEST))
-    platform.work(task, {"tests/test_page.py": SHOP + flaky(tmp_path / "luck", "1")})
-
-    tests = checks_of(platform, task)["tests"]
-    assert (tests.status, tests.code) == ("failed", "tests_flaky")
-    assert platform.get(Task, task.id).round == 2
-
-
 def test_a_flaky_test_does_not_get_through_by_claiming_its_commit_again(
     plain_platform: Platform, tmp_path: Path
 ) -> None:
@@ -94,13 +84,3 @@ def test_nor_by_a_trivial_change(plain_platform: Platform, tmp_path: Path) -> No
     tests = checks_of(platform, task)["tests"]
     assert (tests.status, tests.code) == ("failed", "tests_flaky")
     assert len((tmp_path / "luck").read_text()) == 6
-
-
-def test_a_flaky_test_that_was_mended_gets_through(plain_platform: Platform, tmp_path: Path) -> None:
-    platform = plain_platform
-    task = refused(platform, tmp_path / "luck", "1")
-    platform.work(task, {"tests/test_page.py": SHOP + flaky(tmp_path / "other", "")})
-
-    assert checks_of(platform, task)["tests"].message == "The tests pass: 2 ran."
-    assert platform.get(Task, task.id).state == "ready_to_test"
-    assert len((tmp_path / "other").read_text()) == 3

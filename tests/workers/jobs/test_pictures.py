@@ -14,7 +14,7 @@ from common.machine.bubblewrap import SandboxFinding
 from common.models import Job, PreviewPicture, Project, Task
 from common.providers.forge import forge, gitea_forge
 from common.services.projects import projects
-from common.services.tasks import preview_pictures, tasks
+from common.services.tasks import preview_pictures
 from common.settings import settings
 from common.states import Role
 from common.transaction import Transaction, transactional
@@ -119,18 +119,6 @@ def test_the_pull_request_shows_the_pictures_of_its_commit_alone(on_gitea: OnGit
     assert on_gitea.get(Task, task.id).state == "ready_to_test"
 
 
-def test_a_server_that_takes_no_files_keeps_nobody_waiting(on_gitea: OnGitea) -> None:
-    project = on_gitea.project(page("red"))
-    on_gitea.server.repo(project.repository_owner, project.slug).takes_files = False
-
-    task = on_gitea.ready(project, "Green", page("green"))
-
-    assert list(rows(on_gitea, task)) == ["after"]
-    assert on_gitea.shown(project) == []
-    (job,) = on_gitea.all(Job, Job.kind == TAKE_PICTURES.name)
-    assert job.state == "done"
-
-
 @transactional
 def _ring(tx: Transaction, task: Task) -> str:
     return tx.enqueue(TAKE_PICTURES, task.id, project_id=task.project_id)
@@ -152,36 +140,6 @@ def test_a_preview_is_pictured_beside_production(taking: None, platform: Platfor
     _ring(task)
     platform.run_jobs()
     assert {one.id for one in rows(platform, task).values()} == {one.id for one in found.values()}
-
-
-def test_a_push_voids_the_pictures_and_a_new_proof_has_its_own(taking: None, plain_platform: Platform) -> None:
-    platform = plain_platform
-    project = platform.project(page("red"))
-    task = platform.ready(project, "Green", page("green"))
-    assert list(rows(platform, task)) == ["after"]
-
-    tree = platform.clone(project)
-    git("checkout", "--quiet", "-B", task.branch_name, f"origin/{task.branch_name}", at=tree.path)
-    tree.commit({"late": "x"}, on=task.branch_name)
-    tree.push(task.branch_name)
-    platform.look_at_repository(project)
-    assert rows(platform, task) == {}
-
-    platform.work(task, page("red"))
-    assert colour(platform, task, "after") == RED
-    assert rows(platform, task)["after"].commit_sha == platform.get(Task, task.id).head_sha
-
-
-def test_pictures_of_a_rejected_commit_go_with_the_next_proof(taking: None, plain_platform: Platform) -> None:
-    platform = plain_platform
-    project = platform.project(page("white"))
-    task = platform.ready(project, "Green", page("green"))
-    tasks.reject_task(task.id, reason="Rather red", comments=[], by=platform.max)
-    assert list(rows(platform, task)) == ["after"]
-
-    platform.work(task, page("red"))
-
-    assert colour(platform, task, "after") == RED
 
 
 def test_without_a_browser_there_is_no_picture_and_no_fault(plain_platform: Platform) -> None:

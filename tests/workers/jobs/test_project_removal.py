@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 
 from common import jobs
@@ -15,12 +12,10 @@ from common.models import AuditSeal, EventRow, Job, LogEntry, Project
 from common.models.insertion import insert_values
 from common.names import preview_app
 from common.providers.forge import forge
-from common.providers.runtime import runtime
 from common.services import jobs as rows
 from common.services import purging
 from common.services.audit_checks import check_audit
-from common.services.delivery import rollouts
-from common.services.projects import projects, provisioning
+from common.services.projects import projects
 from common.services.tasks import watching
 from common.settings import settings
 from common.signing import public_key
@@ -31,7 +26,6 @@ from tests.e2e.instance import wait_until
 from tests.workers.elsewhere import Elsewhere
 from tests.workers.platform import Platform
 from workers import registry
-from workers.runtime_calls import with_source
 
 MOST_CALLS = 100
 
@@ -77,13 +71,6 @@ def assert_gone(there: Elsewhere, project: Project) -> None:
 
 
 @pytest.mark.slow
-def test_a_deleted_project_leaves_nothing_outside(there: Elsewhere) -> None:
-    project = busy_project(there)
-    delete(there, project)
-    assert_gone(there, project)
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["500", "apply_then_500"])
 def test_each_call_to_the_forge_fails_once(there: Elsewhere, fault: str) -> None:
     for nth in range(1, MOST_CALLS):
@@ -114,26 +101,6 @@ def test_each_call_to_the_cluster_fails_once(there: Elsewhere, fault: str) -> No
 
 
 @pytest.mark.slow
-def test_the_job_dies_between_act_and_record(there: Elsewhere, monkeypatch: pytest.MonkeyPatch) -> None:
-    cut: list[str] = []
-
-    def dying(finish: Callable[..., Any]) -> Callable[..., Any]:
-        def record(tx: Transaction, lease: Any, **arguments: Any) -> Any:
-            if lease.kind == jobs.DELETE_PROJECT.name and not cut:
-                cut.append(lease.job_id)
-                raise RuntimeError("killed between act and record")
-            return finish(tx, lease, **arguments)
-
-        return record
-
-    project = busy_project(there)
-    monkeypatch.setattr(Transaction, "finish", dying(Transaction.finish))
-    delete(there, project)
-    assert len(cut) == 1
-    assert_gone(there, project)
-
-
-@pytest.mark.slow
 def test_a_user_that_was_half_made_for_a_run_goes_too(there: Elsewhere) -> None:
     project = there.project({"a": "a"})
     there.task(project)
@@ -144,17 +111,6 @@ def test_a_user_that_was_half_made_for_a_run_goes_too(there: Elsewhere) -> None:
 
     delete(there, project)
     assert_gone(there, project)
-
-
-@pytest.mark.slow
-def test_a_user_whose_repository_is_gone_already_goes_too(there: Elsewhere) -> None:
-    project = busy_project(there)
-    del there.server.model.repos[project.repository_owner, project.slug]
-
-    projects.delete_project(project.id, by=there.max)
-    there.run_jobs()
-
-    assert [login for login in there.server.model.users if login.startswith("aiw-run-")] == []
 
 
 def deploying_project(there: Elsewhere) -> Project:
@@ -198,31 +154,6 @@ def test_the_rows_stay_while_another_job_of_the_project_is_at_work(there: Elsewh
     forge().ensure_repository(place, default_branch="main", description="", import_url=None)
     rows.finish_if_held(lease)
     there.run_jobs()
-    assert_gone(there, project)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("is_over", [False, True], ids=["goes on later", "is over"])
-def test_a_deployment_whose_step_ends_during_the_removal_leaves_nothing(there: Elsewhere, is_over: bool) -> None:
-    project = deploying_project(there)
-    (deploy,) = there.all(Job, Job.kind == jobs.DEPLOY.name, Job.state_ == JobState.QUEUED)
-    make_due(deploy.id)
-    step, deletion = claim(deploy.id), claim(projects.delete_project(project.id, by=there.max)[1].id)
-    rollout, removal = rollouts.begin_rollout(step), provisioning.begin_deletion(deletion)
-    assert rollout is not None
-    assert removal is not None
-
-    runtime().delete_environment(removal.place.space)
-    wait_until("the namespace to be gone", lambda: there.cluster.names("namespaces") == [])
-    runtime().ensure_app(rollout.app, with_source(forge(), rollout.place, rollout.version))
-    if is_over:
-        rollouts.record_live(step, url="http://localhost")
-    else:
-        rollouts.record_progress(step, message="it starts", url="http://localhost", after_seconds=0.5)
-    forge().delete_repository(removal.place.repository)
-    provisioning.record_deleted(deletion, was_busy=removal.was_busy)
-    there.run_jobs()
-
     assert_gone(there, project)
 
 

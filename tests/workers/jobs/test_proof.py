@@ -11,13 +11,11 @@ from common.jobs import VERIFY_RUN
 from common.models import Comment, Job, Project, Question, Run, Task, TaskCheck
 from common.providers.forge import local_forge
 from common.providers.runtime import runtime
-from common.services import jobs as rows
-from common.services.tasks import tasks, verification
-from common.services.tasks.verification import CheckResult, check_of_claim
+from common.services.tasks import tasks
+from common.services.tasks.verification import check_of_claim
 from common.values.claimed_run import ClaimedRun
 from tests.attacks.bombs import tree_bomb
 from tests.providers.git_tree import git
-from tests.providers.runtime_contract import until
 from tests.workers.platform import Platform
 from workers.jobs.proof import is_test_file
 
@@ -166,31 +164,6 @@ def test_a_submodule_that_gitmodules_names_passes(plain_platform: Platform) -> N
 
 
 @pytest.mark.slow
-def test_a_submodule_that_is_moved_without_its_name_is_refused(plain_platform: Platform) -> None:
-    project = plain_platform.project(FILES, test_command=TESTS)
-    tree = plain_platform.clone(project)
-    (tree.path / ".gitmodules").write_text('[submodule "lib"]\n\tpath = lib\n\turl = https://example.com/lib.git\n')
-    git("add", ".gitmodules", at=tree.path)
-    git("update-index", "--add", "--cacheinfo", f"160000,{'8a' * 20},lib", at=tree.path)
-    git("commit", "--quiet", "--message", "Add a submodule", at=tree.path)
-    tree.push("main")
-    task = plain_platform.task(project)
-    claimed = plain_platform.claim()
-    branch = claimed.task.branch_name
-    git("checkout", "--quiet", "-b", branch, at=tree.path)
-    git("update-index", "--force-remove", "lib", at=tree.path)
-    git("update-index", "--add", "--cacheinfo", f"160000,{'8a' * 20},vendor/lib", at=tree.path)
-    git("commit", "--quiet", "--message", "Move it", at=tree.path)
-    tree.push(f"+{branch}")
-
-    plain_platform.finish(claimed, git("rev-parse", "HEAD", at=tree.path))
-    plain_platform.run_jobs()
-
-    (refused,) = plain_platform.all(TaskCheck, TaskCheck.task_id == task.id, TaskCheck.status == "failed")
-    assert (refused.code, "vendor/lib" in (refused.message or "")) == ("unnamed_submodules", True)
-
-
-@pytest.mark.slow
 def test_a_project_may_let_tests_be_deleted(plain_platform: Platform) -> None:
     project = plain_platform.project(FILES, test_command=TESTS, keep_tests=False)
     plain_platform.ready(project, "Tidy", {"tests/test_page.py": None})
@@ -271,30 +244,6 @@ def test_tests_that_die_by_a_signal_are_run_once_more(plain_platform: Platform, 
     plain_platform.ready(project, "Greet", {"index.html": "<h1>honest</h1>\n"})
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("command", "runs", "message"),
-    [
-        (KILLED, 2, "it was killed by SIGKILL"),
-        ("sh -c 'kill -SEGV $$'; exit $?", 2, "it exited with 139"),
-        ("exit 1", 1, "it exited with 1"),
-    ],
-)
-def test_tests_that_die_by_a_signal_twice_on_one_commit_are_red(
-    plain_platform: Platform, tmp_path: Path, command: str, runs: int, message: str
-) -> None:
-    platform = plain_platform
-    of_the_work = "grep -q first index.html && exit; "
-    project = platform.project(FILES, test_command=f"{of_the_work}echo ran >>{tmp_path}/runs; {command}")
-    task = platform.task(project)
-    platform.work(task, {"index.html": "<h1>x</h1>\n"})
-
-    [check] = platform.all(TaskCheck, TaskCheck.task_id == task.id, TaskCheck.status == "failed")
-    assert (check.code, platform.get(Task, task.id).round) == ("tests_failed", 2)
-    assert message in check.message
-    assert (tmp_path / "runs").read_text() == "ran\n" * runs
-
-
 class Endless:
     """A task whose tests run, and never end by themselves."""
 
@@ -323,18 +272,6 @@ def test_the_tests_of_a_cancelled_task_are_stopped(plain_platform: Platform) -> 
     about = Endless(plain_platform)
 
     tasks.cancel_task(about.task.id, by=plain_platform.max)
-    plain_platform.run_jobs()
-
-    assert (about.are_running(), about.job.state) == (False, "done")
-
-
-@pytest.mark.slow
-def test_tests_that_began_while_the_task_was_cancelled_are_stopped(plain_platform: Platform) -> None:
-    about = Endless(plain_platform)
-    lease = until(lambda: rows.claim_job(about.job.id), what="the next look at the tests")
-
-    tasks.cancel_task(about.task.id, by=plain_platform.max)
-    verification.record_checks(lease, [CheckResult("tests", "running", "The tests are running.")])
     plain_platform.run_jobs()
 
     assert (about.are_running(), about.job.state) == (False, "done")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 
 import pytest
@@ -168,22 +167,3 @@ def test_a_test_that_another_file_hides_is_refused(plain_platform: Platform) -> 
     lost = checks_of(platform, task)["lost_tests"]
     assert (lost.code, lost_names(lost)) == ("tests_lost", ["tests.test_page::test_title"])
     assert platform.get(Task, task.id).round == 2
-
-
-@pytest.mark.slow
-def test_files_that_import_each_other_are_read_in_bounded_time() -> None:
-    many = 3000
-    own = "".join(
-        f"class C{n}(C{n - 1}):\n    def test_{n}(self):\n        self.assertIt({n})\n" for n in range(1, many)
-    )
-    stars = "".join(f"from m{n} import *\n" for n in range(many))
-    files = {"tests/a.py": own + stars, "tests/b.py": "".join(f"from tests.a import C{n} as D\n" for n in range(many))}
-    calls = "".join(f"def f{n}():\n    f{n + 1}()\n    f{n + 2}()\n" for n in range(many))
-    files["tests/c.py"] = calls + "".join(f"t{n} = " for n in range(many)) + "f0\n"
-
-    began = time.process_time()
-    bodies = Bodies()
-    bodies.add_all((path, text.encode()) for path, text in files.items())
-
-    assert bodies.is_known("tests.c::f7")
-    assert time.process_time() - began < 20

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 
-from common.models import Project, Question, Task, TaskGroup
+from common.models import Project, Question, Task
 from common.services.tasks import flaky_tests, tasks
 from tests.workers.jobs.test_which_tests_ran import checks_of
 from tests.workers.jobs.test_whose_fault import PYTEST
@@ -87,66 +86,6 @@ def test_tests_that_never_ran_behind_one_in_quarantine_are_run(plain_platform: P
 
 
 @pytest.mark.slow
-def test_tests_that_one_in_quarantine_hid_on_the_commit_below_are_compared_when_it_is_green_again(
-    plain_platform: Platform, tmp_path: Path
-) -> None:
-    platform = plain_platform
-    project = quarantined(platform, tmp_path, f"{PYTEST} -x")
-    # Now the commit below is tested, too.
-    tasks.cancel_task(platform.ready(project, "Earlier work", {"readme": "y\n"}).id, by=platform.max)
-    (tmp_path / "bad").unlink()
-
-    honest = platform.task(project, "Work")
-    platform.work(honest, {"readme": "z\n"})
-    checks = checks_of(platform, honest)
-    assert checks["lost_tests"].message == "0 new, none lost."
-    assert "new_tests" not in checks
-    tasks.cancel_task(honest.id, by=platform.max)
-    hidden = platform.task(project, "Delete the test")
-    platform.work(hidden, {"page.txt": "Market\n", "tests/test_page.py": None})
-    assert checks_of(platform, hidden)["lost_tests"].code == "tests_lost"
-
-
-@pytest.mark.slow
-def test_what_one_in_quarantine_hid_on_the_commit_below_is_not_blamed_when_it_is_green_again(
-    plain_platform: Platform, tmp_path: Path
-) -> None:
-    platform = plain_platform
-    project = quarantined(platform, tmp_path, BOTH_STEPS)
-    push(platform, project, "type_error")
-    (tmp_path / "bad").write_text("always")
-    # Its tests are compared with those of the commit below.
-    platform.ready(project, "Mend the step", {"type_error": None})
-
-    (tmp_path / "bad").unlink()
-    task = platform.task(project, "Work")
-    platform.work(task, {"readme": "z\n"})
-    tests = checks_of(platform, task)["tests"]
-    assert (tests.code, platform.get(Task, task.id).refusals) == ("base_is_red", 0), tests.message
-
-
-@pytest.mark.slow
-def test_a_group_stops_at_a_step_that_fails_beside_a_test_in_quarantine(
-    plain_platform: Platform, tmp_path: Path
-) -> None:
-    platform = plain_platform
-    project = quarantined(platform, tmp_path, BOTH_STEPS)
-    task = platform.approved(project, "Work", {"readme": "y\n"})
-    push(platform, project, "type_error")
-
-    group = platform.staged(task)
-
-    assert (group.state, [problem["kind"] for problem in group.problems]) == ("failed", ["base_is_red"])
-    red = platform.get(Project, project.id).red_base
-    assert red is not None
-    assert (red.tests, red.reason) == ((), "it exited with 1")
-    # The task that mends it is not held.
-    mended = platform.task(project, "Mend it")
-    platform.work(mended, {"type_error": None})
-    assert platform.get(Task, mended.id).state == "ready_to_test"
-
-
-@pytest.mark.slow
 def test_where_the_test_cannot_be_left_out_a_person_is_asked_unless_it_is_green_once(
     plain_platform: Platform, tmp_path: Path
 ) -> None:
@@ -165,62 +104,3 @@ def test_where_the_test_cannot_be_left_out_a_person_is_asked_unless_it_is_green_
     (tmp_path / "bad").write_text("once")
     lucky = platform.ready(project, "More work", {"readme": "z\n"})
     assert checks_of(platform, lucky)["tests"].message == f"The tests pass but for 1 in quarantine: {name}."
-
-
-# Of the second nothing tells at its start that it is pytest, so it exits with 5 if it has no test but those left out.
-IN_A_PROGRAM = f"""{sys.executable} -c "import sys, pytest; sys.exit(pytest.main(['-q', *sys.argv[1:]]))\""""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("runner", "is_left_out"), [(PYTEST, True), (IN_A_PROGRAM, False)])
-def test_what_follows_a_call_that_has_no_other_test_is_run(
-    plain_platform: Platform, tmp_path: Path, runner: str, is_left_out: bool
-) -> None:
-    platform = plain_platform
-    project = quarantined(platform, tmp_path, f"{runner} tests/first && {runner} tests/test_page.py")
-    honest = platform.task(project)
-    platform.work(honest, {"readme": "y\n"})
-    tests = checks_of(platform, honest)["tests"]
-    assert (tests.status, tests.code) == ("passed" if is_left_out else "failed", "quarantined_tests")
-    tasks.cancel_task(honest.id, by=platform.max)
-
-    broken = platform.task(project, "Break it")
-    platform.work(broken, {"page.txt": "Market\n"})
-    tests = checks_of(platform, broken)["tests"]
-    assert tests.status == "failed"
-    assert tests.code == ("tests_failed" if is_left_out else "quarantined_tests")
-
-
-@pytest.mark.slow
-def test_a_group_stops_at_a_test_of_the_call_behind_one_that_has_no_other_test(
-    plain_platform: Platform, tmp_path: Path
-) -> None:
-    platform = plain_platform
-    project = quarantined(platform, tmp_path, f"{PYTEST} tests/first && {PYTEST} tests/test_page.py")
-    task = platform.approved(project, "Work", {"readme": "y\n"})
-    tree = platform.clone(project)
-    tree.commit({"page.txt": "Market\n"}, on="main")
-    tree.push("main")
-
-    group = platform.staged(task)
-
-    assert (group.state, [problem["kind"] for problem in group.problems]) == ("failed", ["base_is_red"])
-
-
-@pytest.mark.slow
-def test_a_quarantine_that_begins_while_a_group_is_tested_counts_for_all_of_its_runs(
-    plain_platform: Platform, tmp_path: Path
-) -> None:
-    platform = plain_platform
-    project = quarantined(platform, tmp_path, PYTEST)
-    task = platform.approved(project, "Work", {"readme": "y\n"})
-    flaky_tests.release(project.id, LUCK, by=platform.max)
-    group = platform.group(task)
-    platform.run_jobs(until=lambda: len(platform.get(TaskGroup, group.id).build.runs) == 1)
-
-    flaky_tests.quarantine(project.id, LUCK, days=7, reason="a slow clock", by=platform.max)
-    platform.run_jobs()
-
-    done = platform.get(TaskGroup, group.id)
-    assert (done.state, [problem["kind"] for problem in done.problems]) == ("merged", ["quarantined"])
-    assert done.attempt == 2

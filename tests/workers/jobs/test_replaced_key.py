@@ -8,12 +8,7 @@ from datetime import timedelta
 import pytest
 
 from common import jobs
-from common.errors import AnotherKey
 from common.models import Deployment, Job, Project, Run, Task, TaskCheck
-from common.sealing import seal
-from common.services import jobs as rows
-from common.services.delivery import restoring
-from common.services.delivery.restoring import Dying
 from common.services.projects import projects, variables
 from common.services.runs import runners
 from common.settings import settings
@@ -54,16 +49,6 @@ def _wait_days(tx: Transaction, job_id: str, days: int) -> None:
     job = tx.lock(Job, job_id)
     assert job.unavailable_since is not None
     job.unavailable_since -= timedelta(days=days)
-
-
-@transactional
-def _put_spec(tx: Transaction, deployment_id: str, sealed: str) -> None:
-    tx.lock(Deployment, deployment_id).spec_sealed = sealed
-
-
-@transactional
-def _use_attempts_up(tx: Transaction, job_id: str) -> None:
-    tx.lock(Job, job_id).attempts = jobs.VERIFY_RUN.attempts
 
 
 def test_a_proof_waits_for_the_earlier_key_for_days_and_says_so(platform: Platform, set_key: SetKey) -> None:
@@ -116,71 +101,6 @@ def test_a_silent_agent_is_given_up_also_if_its_run_can_not_be_read(platform: Pl
 
     assert platform.expire() == 1
     assert platform.get(Task, task.id).state == "backlog"
-
-
-def test_a_live_version_that_can_not_be_read_keeps_no_other_from_being_restored(
-    plain_platform: Platform, set_key: SetKey
-) -> None:
-    platform = plain_platform
-    shop, other = platform.project(**SECRETS), platform.project()
-    platform.staged(platform.approved(shop, "One", {"one": "1\n"}))
-    set_key(ANOTHER)
-    platform.staged(platform.approved(other, "Two", {"two": "2\n"}))
-    (live,) = platform.all(Deployment, Deployment.project_id == other.id, Deployment.environment_ == "staging")
-    platform.supervisor.stop()
-    platform.supervisor.start_again()
-
-    platform.restore()
-    platform.run_jobs()
-
-    (job,) = platform.all(Job, Job.kind == jobs.RESTORE_RUNTIME.name)
-    assert (job.state, job.error) == (JobState.DONE, None)
-    assert platform.get(Deployment, live.id).error is None
-
-
-def test_a_rollback_to_a_version_that_can_not_be_read_does_not_begin(plain_platform: Platform, set_key: SetKey) -> None:
-    platform = plain_platform
-    project = platform.project()
-    for name in ("One", "Two"):
-        platform.staged(platform.approved(project, name, {name: "x\n"}))
-    (live,) = platform.all(Deployment, Deployment.live_key == f"{project.id}:staging")
-    (older,) = platform.all(Deployment, Deployment.live_key.is_(None), Deployment.environment_ == "staging")
-    set_key(ANOTHER)
-    _put_spec(older.id, seal("x"))
-    set_key(SECRET_KEY)
-
-    platform.restore()
-    (job,) = platform.all(Job, Job.kind == jobs.RESTORE_RUNTIME.name, Job.state_ == JobState.QUEUED)
-    lease = rows.claim_job(job.id)
-    assert lease is not None
-    restoring.record_restored(lease, [Dying(live.id, "it keeps crashing", None)])
-
-    said = f"it keeps crashing; the rollback to {older.commit_sha[:12]} can't begin: {SENTENCE}"
-    assert platform.get(Deployment, live.id).error == said
-    assert platform.get(Job, job.id).state == JobState.DONE
-    with pytest.raises(AnotherKey):
-        platform.rollback(live.id)
-    assert platform.all(Deployment, Deployment.rollback_of.is_not(None)) == []
-
-
-def test_a_job_whose_worker_died_each_time_waits_for_the_key_before_it_fails_its_task(
-    plain_platform: Platform, set_key: SetKey
-) -> None:
-    platform = plain_platform
-    task = platform.task(platform.project(test_command="true", **SECRETS))
-    claimed = platform.claim()
-    platform.finish(claimed, platform.push(claimed, {"greeting": "hello\n"}))
-    (job,) = platform.all(Job, Job.kind == jobs.VERIFY_RUN.name)
-    _use_attempts_up(job.id)
-
-    set_key(ANOTHER)
-    platform.run_jobs(until=lambda: bool(waiting(platform, jobs.VERIFY_RUN)))
-    assert platform.get(Task, task.id).phase == "verifying"
-
-    set_key(SECRET_KEY)
-    platform.run_jobs()
-    assert platform.get(Job, job.id).state == JobState.FAILED
-    assert platform.get(Task, task.id).state == "needs_input"
 
 
 def test_a_project_that_can_not_be_read_is_deleted_with_its_apps_and_runs(

@@ -15,7 +15,6 @@ from common.services.tasks import webhooks
 from common.services.tasks.task_details import read_details
 from common.transaction import Transaction, transactional
 from common.values.claimed_run import ClaimedRun
-from tests.doubles.gitea import Fault
 from tests.doubles.gitea.model import User
 from tests.workers.elsewhere import Elsewhere
 from tests.workers.nights import switch_off, switch_on
@@ -136,17 +135,6 @@ def test_a_missing_status_is_not_passing(there: Elsewhere) -> None:
     assert claim.told().startswith(text)
 
 
-def test_a_status_that_stays_pending_is_refused(plain: Elsewhere) -> None:
-    claim = Claim(plain, BUILD)
-    claim.set(BUILD, "pending")
-    claim.finish()
-
-    claim.let_pass(minutes=61)
-    claim.look_again()
-
-    assert claim.verdict[:2] == ("failed", "status_pending")
-
-
 def test_a_failed_status_goes_back_to_the_agent_at_once(there: Elsewhere) -> None:
     claim = Claim(there, BUILD, LINT)
     claim.set(BUILD, "failure", description="2 tests failed", target_url="https://ci.example.org/8")
@@ -158,16 +146,6 @@ def test_a_failed_status_goes_back_to_the_agent_at_once(there: Elsewhere) -> Non
         "status_failed: The repository's own CI does not pass on this commit: ci/build (failure).\n\n"
         "ci/build: failure by ci-bot: 2 tests failed: https://ci.example.org/8\nci/lint: missing"
     )
-
-
-def test_errors_and_skipped_jobs_do_not_pass(plain: Elsewhere) -> None:
-    claim = Claim(plain, BUILD, LINT)
-    claim.set(BUILD, "error")
-    claim.set(LINT, "skipped")
-    claim.finish()
-
-    assert claim.verdict[:2] == ("failed", "status_failed")
-    assert "ci/build (error), ci/lint (skipped)" in claim.told()
 
 
 def test_foreign_statuses_do_not_count(there: Elsewhere) -> None:
@@ -192,29 +170,6 @@ def test_foreign_statuses_do_not_count(there: Elsewhere) -> None:
     assert clone.username not in there.server.model.users
     assert claim.check is not None
     assert claim.check.message == f"The repository's own CI is awaited: ci/build is missing, {JOB} is missing."
-
-
-def test_a_late_status_does_not_change_a_refusal(there: Elsewhere) -> None:
-    claim = Claim(there, BUILD)
-    claim.finish()
-    claim.let_pass(minutes=61)
-    claim.look_again()
-    assert claim.verdict[:2] == ("failed", "status_missing")
-
-    claim.set(BUILD, "success")
-    there.run_jobs()
-    assert claim.verdict[:2] == ("failed", "status_missing")
-    assert there.get(Task, claim.task.id).round == 2
-
-    # A new push needs statuses of its own.
-    claim.claimed = there.claim()
-    old, claim.sha = claim.sha, there.push(claim.claimed, {"a.txt": "b\n"})
-    claim.finish()
-    assert claim.sha != old
-    assert claim.verdict == ("running", None, "in_progress")
-    claim.set(BUILD, "success")
-    claim.look_again()
-    assert claim.verdict == ("passed", None, "ready_to_test")
 
 
 def test_a_status_that_came_while_the_platform_was_away_counts(plain: Elsewhere) -> None:
@@ -248,17 +203,6 @@ def test_the_time_in_which_the_platform_was_off_is_no_wait_for_the_ci(plain: Els
     assert claim.verdict[:2] == ("failed", "status_missing")
 
 
-def test_of_a_job_that_was_run_again_the_newest_counts(plain: Elsewhere) -> None:
-    claim = Claim(plain, BUILD, JOB)
-    for state in ("failure", "pending", "success"):
-        claim.set(BUILD, state)
-    for status in ("failure", "success"):
-        plain.server.run_job(claim.repo, claim.sha, "CI", "build", status)
-    claim.finish()
-
-    assert claim.verdict == ("passed", None, "ready_to_test")
-
-
 def test_a_webhook_of_a_status_has_it_looked_for_at_once(plain: Elsewhere) -> None:
     claim = Claim(plain, BUILD)
     claim.finish()
@@ -280,29 +224,3 @@ def test_a_push_while_the_ci_is_awaited_is_noticed(plain: Elsewhere) -> None:
     claim.look_again()
 
     assert claim.told().startswith("not_head:")
-
-
-def test_a_commit_with_too_many_statuses_is_refused(plain: Elsewhere) -> None:
-    claim = Claim(plain, BUILD)
-    for _ in range(1001):
-        claim.set("noise", "pending")
-    claim.finish()
-
-    assert claim.verdict[:2] == ("failed", "statuses_unreadable")
-
-
-def test_a_server_that_fails_is_asked_again(plain: Elsewhere) -> None:
-    claim = Claim(plain, BUILD)
-    claim.set(BUILD, "success")
-    plain.server.faults += [Fault(r"GET .*/statuses/\w+$", "500") for _ in range(9)]
-    claim.finish()
-
-    assert claim.verdict == ("passed", None, "ready_to_test")
-
-
-def test_where_none_is_required_none_is_asked_for(plain: Elsewhere) -> None:
-    claim = Claim(plain)
-    claim.set(BUILD, "failure")
-    claim.finish()
-
-    assert claim.verdict == ("none", None, "ready_to_test")

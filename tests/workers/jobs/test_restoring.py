@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import json
 import socket
@@ -12,15 +11,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from common.jobs import RESTORE_RUNTIME, Lease
-from common.models import Deployment, EventRow, Job, Task, TaskGroup
-from common.providers.forge import forge, gitea_forge
+from common.models import Deployment, EventRow, Task, TaskGroup
+from common.providers.forge import forge
 from common.providers.runtime import runtime
-from common.providers.runtime.places import source_secret
 from common.services.delivery import restoring, task_groups
 from common.services.delivery.restoring import RestorePlan
-from common.services.projects import projects
 from common.services.projects.places import app_of, place_of
-from common.settings import settings
 from common.values.app import App, AppPhase
 from tests.doubles.gitea import Fault
 from tests.e2e.instance import wait_until
@@ -88,77 +84,9 @@ def test_a_version_whose_pod_was_moved_while_the_forge_is_down_is_not_rolled_bac
     until(lambda: (state := runtime().read_app(app, live.id)) and state.phase is AppPhase.LIVE)
 
 
-def test_a_new_pod_gets_the_token_that_was_renewed(plain: Elsewhere, monkeypatch: pytest.MonkeyPatch) -> None:
-    project = plain.project()
-    plain.to_production(plain.staged(plain.approved(project, "One", {"one": "1\n"})))
-    (live,) = plain.all(Deployment, Deployment.live_key == f"{project.id}:production")
-    app = app_of(place_of(project), "production")
-    plain.server.admin.token = "f" * 40
-    monkeypatch.setenv("GITEA_TOKEN", "f" * 40)
-    settings.cache_clear()
-    gitea_forge.cache_clear()
-    plain.cluster.script(live.id, "checkout", exit_code=21, message="Authentication failed")
-    for name in plain.cluster.names("pods", app.space.namespace):
-        if name.startswith("production-"):
-            plain.cluster.store.remove("pods", app.space.namespace, name)
-    until(lambda: _code_of(app, live.id) == "checkout_failed")
-
-    plain.restore()
-    _restore_once(plain)
-
-    secret = plain.cluster.object("secrets", app.space.namespace, source_secret("production", live.id))
-    assert base64.b64decode(secret["data"]["password"]).decode() == "f" * 40
-
-
-def test_a_version_that_does_not_answer_any_more_keeps_no_other_from_being_deployed(plain: Elsewhere) -> None:
-    """Neither the one that mends it nor one to go back to. Its program runs, so nothing restarts it."""
-    project = plain.project()
-    plain.to_production(plain.staged(plain.approved(project, "One", {"one": "1\n"})))
-    (old,) = plain.all(Deployment, Deployment.live_key == f"{project.id}:production")
-    group = plain.staged(plain.approved(project, "Two", {"two": "2\n"}))
-    app = app_of(place_of(project), "production")
-    plain.cluster.script(old.id, "never_ready")
-    until(lambda: (state := runtime().read_app(app, old.id)) and state.phase is AppPhase.STARTING)
-
-    assert plain.to_production(group).state == "production"
-
-    (new,) = plain.all(Deployment, Deployment.live_key == f"{project.id}:production")
-    plain.cluster.script(new.id, "never_ready")
-    until(lambda: (state := runtime().read_app(app, new.id)) and state.phase is AppPhase.STARTING)
-    plain.cluster.script(old.commit_sha, "healthy")
-    assert plain.rollback(new.id).state == "completed"
-
-
 def _code_of(app: App, version_id: str) -> str | None:
     state = runtime().read_app(app, version_id)
     return None if state is None else state.code
-
-
-def test_a_namespace_that_is_being_deleted_for_good_keeps_no_other_project_from_its_apps(plain: Elsewhere) -> None:
-    stuck, other = plain.project(), plain.project()
-    for project in (stuck, other):
-        plain.to_production(plain.staged(plain.approved(project, "One", {"one": "1\n"})))
-    namespace = place_of(other).space.namespace
-
-    with plain.cluster.standing_still():
-        runtime().delete_environment(place_of(stuck).space)
-        runtime().delete_app(app_of(place_of(other), "production"))
-        plain.restore()
-        _restore_once(plain)
-        assert "production" in plain.cluster.names("deployments", namespace)
-    assert plain.all(Job, Job.kind == RESTORE_RUNTIME.name, Job.live_key.is_not(None)) == []
-
-
-def test_a_namespace_that_is_being_deleted_is_the_jobs_reason_if_no_other_app_can_be_read(plain: Elsewhere) -> None:
-    project = plain.project()
-    plain.to_production(plain.staged(plain.approved(project, "One", {"one": "1\n"})))
-
-    with plain.cluster.standing_still():
-        runtime().delete_environment(place_of(project).space)
-        plain.restore()
-        _restore_once(plain)
-    (waiting,) = plain.all(Job, Job.kind == RESTORE_RUNTIME.name, Job.live_key.is_not(None))
-    assert "is still being deleted" in str(waiting.error)
 
 
 def _restore_once(platform: Elsewhere) -> None:
@@ -204,29 +132,6 @@ def test_what_a_version_needs_may_come_after_it_when_the_machine_starts(
     after = platform.all(Deployment, environments)
     assert {row.id: (row.state, row.error) for row in after} == dict.fromkeys(before, ("completed", None))
     assert sorted(get(row.url)[1] for row in after) == ["3\n", "3\n", "4\n"]
-
-
-def test_what_served_before_serves_again_when_the_machine_starts_during_a_deployment(plain_platform: Platform) -> None:
-    platform = plain_platform
-    project = platform.project({"app.py": WEB_APP, "says": "1\n"}, start_command=RUN_WEB_APP)
-    platform.staged(platform.approved(project, "Two", {"says": "2\n"}))
-    (before,) = platform.all(Deployment, Deployment.live_key == f"{project.id}:staging")
-    projects.update_project(project.id, {"health_seconds": {"staging": 3600}}, by=platform.max)
-    platform.group(platform.approved(project, "Three", {"says": "3\n"}), target_branch="production")
-
-    def answers() -> bool:
-        coming = platform.all(Deployment, Deployment.active_key == f"{project.id}:staging")
-        app = app_of(place_of(project), "staging")
-        states = [runtime().read_app(app, row.id) for row in coming]
-        return get(str(before.url)) == (200, "2\n") and any(state and state.checked_seconds for state in states)
-
-    platform.run_jobs(until=answers)
-    platform.supervisor.stop()
-    platform.supervisor.start_again()
-
-    platform.run_jobs(until=answers)
-
-    assert platform.get(Deployment, before.id).state == "completed"
 
 
 def test_an_app_that_had_to_take_another_port_is_shown_at_its_new_address(plain_platform: Platform) -> None:

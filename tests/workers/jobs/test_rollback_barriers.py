@@ -44,15 +44,6 @@ def test_a_commit_that_is_gone_is_no_way_back(plain_platform: Platform, oldest: 
     assert barrier == Barrier("Migration 12 drops a column", blocked)
 
 
-def test_an_older_commit_whose_mark_is_too_large_to_read_is_no_way_back(plain_platform: Platform) -> None:
-    project = plain_platform.project()
-    large = _committed(plain_platform, project, LARGE)
-
-    barrier = _read(plain_platform, project, THIS, large)
-
-    assert barrier == Barrier("Migration 12 drops a column", (large,))
-
-
 UNREADABLE = {
     "deep": "[" * 3000,
     "bool": "reason: !!bool x\n",

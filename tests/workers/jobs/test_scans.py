@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
-from common.errors import Conflict, Invalid, ProviderRefused
+from common.errors import Invalid
 from common.models import Comment, EventRow, Task, TaskCheck
-from common.providers.forge import Change, changes, local_forge
 from common.services.tasks import findings, tasks
 from common.settings import settings
 from common.transaction import snapshot
 from common.values.scans import names_in
 from tests.made_secrets import LETTERS, aws_key_id, github_token, made, password, private_key
-from tests.providers.git_tree import git
 from tests.providers.test_advisories import advisory, write
 from tests.workers.jobs.test_which_tests_ran import checks_of
 from tests.workers.platform import Platform
-from workers.jobs import secret_scan
 
 OLD = f'OLD = "{aws_key_id()}"\n'
 FILES = {
@@ -76,24 +72,6 @@ def test_a_secret_is_refused_by_file_line_and_kind_and_never_shown(platform: Pla
     assert feedback.body.startswith("secrets_found: 4 secrets were found: ")
     stored = everything_stored()
     assert [kind for kind, secret in leaks().items() if secret[:40] in stored or secret[-30:] in stored] == []
-
-
-@pytest.mark.slow
-def test_a_secret_in_files_of_equal_content_is_named_in_each(plain_platform: Platform) -> None:
-    """A copy under a name whose content is not guessed at, such as a lock file's, hides nothing."""
-    platform = plain_platform
-    project = platform.project(FILES, secret_scan="refuse")
-    task = platform.task(project)
-    settings_file = f"DB_PASSWORD={password()}\n"
-    platform.work(task, dict.fromkeys(("a.env", "b.env", "notes.md", "yarn.lock"), settings_file))
-
-    check = secrets_check(platform, task)
-    assert places_in(check) == {
-        ("Random Value of a Secret Name", "a.env, line 1"),
-        ("Random Value of a Secret Name", "b.env, line 1"),
-    }
-    assert (check.facts["found"], check.facts["files"]) == (1, 4)
-    assert "4 files were searched." in (check.message or "")
 
 
 HONEST: dict[str, dict[str, str | None]] = {
@@ -199,66 +177,6 @@ def test_a_person_lets_a_finding_go_which_costs_no_round(platform: Platform) -> 
     assert (check.status, check.facts["found"]) == ("failed", 1)
 
 
-@pytest.mark.slow
-def test_a_task_without_findings_has_none_to_let_go(plain_platform: Platform) -> None:
-    platform = plain_platform
-    task = platform.ready(platform.project(FILES, secret_scan="off"), "Greet", {"a.txt": aws_key_id()})
-
-    assert "secrets" not in checks_of(platform, task)
-    with pytest.raises(Conflict):
-        findings.accept_findings(task.id, ["AWS Access Key 0000000000"], by=platform.max)
-
-
-@pytest.mark.slow
-def test_a_proof_is_scanned_once_however_often_its_tests_are_looked_at(
-    plain_platform: Platform, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    platform = plain_platform
-    looks: list[float] = []
-    whole = secret_scan._Search.check
-
-    def counted(self: secret_scan._Search, changes: list[Change], plan: object) -> object:
-        looks.append(time.monotonic())
-        return whole(self, changes, plan)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(secret_scan._Search, "check", counted)
-    gate = platform.folder / "gate"
-    project = platform.project(FILES, secret_scan="refuse", test_command=f"while ! test -f {gate}; do sleep 0.1; done")
-    task = platform.task(project)
-    claimed = platform.claim()
-    platform.finish(claimed, platform.push(claimed, {"a.txt": "a\n"}))
-    polls: list[int] = []
-
-    def polled() -> bool:
-        names = {check.name for check in platform.all(TaskCheck, TaskCheck.task_id == task.id)}
-        polls.extend([1] if "tests" in names else [])
-        return len(polls) > 5
-
-    platform.run_jobs(until=polled)
-    gate.touch()
-    platform.run_jobs()
-    assert platform.get(Task, task.id).state == "ready_to_test"
-    assert len(looks) == 1
-
-
-@pytest.mark.slow
-def test_more_than_the_forge_reads_at_once_is_read_in_parts_up_to_a_limit(plain_platform: Platform) -> None:
-    project = plain_platform.project(FILES)
-    tree = plain_platform.clone(project)
-    base = git("rev-parse", "HEAD", at=tree.path)
-    head = tree.commit({f"{number}.txt": f"{number}\n" * (2**22 // 3) for number in range(10, 45)}, on="work")
-    tree.push("work")
-    forge, repository = local_forge(), plain_platform.repository(project.id)
-    changes = forge.read_changes(repository, base=base, head=head)
-    ids = [change.after.object_id for change in changes if change.after is not None]
-    search = secret_scan._Search(forge, repository, {})
-    with pytest.raises(ProviderRefused):
-        list(forge.read_blobs(repository, ids))
-
-    assert sorted(blob.object_id for blob in search._together(ids)) == sorted(ids)
-    assert sum(len(blob.content) for blob in search._blobs(ids)) <= secret_scan.MOST_BYTES
-
-
 # Dependencies
 
 
@@ -341,21 +259,6 @@ def test_a_lock_file_that_cannot_be_read_is_a_finding(plain_platform: Platform, 
     check = dependencies_check(platform, task)
     assert (check.status, check.code) == ("failed", "known_faults")
     assert (check.log or "").endswith(": uv.lock is not in its format")
-
-
-@pytest.mark.slow
-def test_lock_files_that_are_too_large_together_are_findings(
-    plain_platform: Platform, provide: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(changes, "_MAX_TOTAL_BYTES", 2**16)
-    platform = plain_platform
-    provide(advisory())
-    task = platform.task(platform.project(FILES, secret_scan="off", dependency_scan="refuse"))
-    platform.work(task, {f"{name}/requirements.txt": "#" * 2**15 + name for name in ("a", "b", "c")})
-
-    check = dependencies_check(platform, task)
-    assert (check.status, check.code) == ("failed", "known_faults")
-    assert (check.log or "").endswith(": c/requirements.txt is too large, with the other lock files")
 
 
 @pytest.mark.slow

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import tomllib
 
 import pytest
 
 from common.models import Task
-from common.providers.forge import changes, local_forge
+from common.providers.forge import local_forge
 from common.services.tasks import tasks
 from common.values.repository import Repository
-from tests.providers.git_tree import git
 from tests.workers.jobs.test_which_tests_ran import checks_of
 from tests.workers.platform import Platform
-from workers.jobs import setup_parts, test_setup
-from workers.jobs.test_setup import SetupFiles, setup_change
+from workers.jobs import setup_parts
+from workers.jobs.test_setup import SetupFiles
 from workers.overlays import MOST_FILES
 
 PYTEST = f"PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 {sys.executable} -m pytest -q -p no:cacheprovider"
@@ -95,17 +93,6 @@ def test_a_change_that_was_asked_for_counts(plain_platform: Platform) -> None:
 
 
 @pytest.mark.slow
-def test_harmless_changes_beside_it_are_shown_and_pass(plain_platform: Platform) -> None:
-    platform = plain_platform
-    task = platform.ready(
-        platform.project(FILES, test_command="make check"), "Work", {"Makefile": FILES["Makefile"] + "clean:\n\ttrue\n"}
-    )
-    assert checks_of(platform, task)["test_setup"].message == (
-        "It changes how the tests run: Makefile. They were run as main defines them, without that."
-    )
-
-
-@pytest.mark.slow
 def test_the_first_definition_is_no_change(plain_platform: Platform) -> None:
     platform = plain_platform
     project = platform.project({"page.txt": "Shop\n"}, test_command="test ! -e Makefile || make check")
@@ -135,41 +122,6 @@ def test_the_scripts_that_a_command_runs(command: str, scripts: set[str]) -> Non
     assert {path for path in (*named, "ci/test_all.sh") if files.defines(path)} == scripts
 
 
-A_FILE_AND_A_FOLDER: dict[str, tuple[dict[str, str], Files]] = {
-    "a file becomes a folder": (
-        {"ci/Makefile": FILES["Makefile"]},
-        {"ci/Makefile": None, "ci/Makefile/package.json": '{"scripts": {"test": "true"}}'},
-    ),
-    "a folder becomes a file": (
-        {"ci/Makefile": FILES["Makefile"], "package.json/Makefile": FILES["Makefile"]},
-        {"package.json/Makefile": None, "package.json": '{"scripts": {"test": "true"}}'},
-    ),
-    "a text that is no UTF-8": (
-        {"ci/Makefile": FILES["Makefile"], "package.json": '{"scripts": {"test": "make"}}'},
-        {"package.json": '{"scripts": {"test": "true"}, "description": "\\ud800"}'},
-    ),
-    "a new text that is no UTF-8": (
-        {"ci/Makefile": FILES["Makefile"]}, {"package.json": '{"scripts": {"test": "\\ud800"}, "name": "\\ud800"}'},
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("change", A_FILE_AND_A_FOLDER)
-def test_what_cannot_be_kept_in_part_is_as_the_base_has_it(plain_platform: Platform, change: str) -> None:
-    platform = plain_platform
-    files, changed = A_FILE_AND_A_FOLDER[change]
-    project = platform.project({"page.txt": "Shop\n", **files}, test_command="make -f ci/Makefile check")
-    task, claimed = platform.task(project), platform.claim()
-    platform.push(claimed, {path: text for path, text in changed.items() if text is None} or {"page.txt": "Shop 2\n"})
-    sha = platform.push(claimed, {path: text for path, text in changed.items() if text is not None})
-    platform.finish(claimed, sha)
-    platform.run_jobs()
-
-    assert platform.get(Task, task.id).state == "ready_to_test"
-    assert checks_of(platform, task)["test_setup"].code == "test_setup_kept"
-
-
 @pytest.mark.slow
 def test_more_files_than_can_be_taken_back_fail_the_commit(plain_platform: Platform) -> None:
     platform = plain_platform
@@ -180,50 +132,6 @@ def test_more_files_than_can_be_taken_back_fail_the_commit(plain_platform: Platf
     assert (checks["test_setup"].status, checks["test_setup"].code) == ("failed", "diff_too_large")
     assert "tests" not in checks
     assert platform.get(Task, task.id).round == 2
-
-
-@pytest.mark.slow
-def test_definitions_behind_very_many_files_are_the_bases(plain_platform: Platform) -> None:
-    """Their paths alone are more than 8 MiB."""
-    project = plain_platform.project(CHECKED)
-    tree, folder = plain_platform.clone(project), "/".join(["assets", *["d" * 200] * 4])
-    blob = git("rev-parse", "main:page.txt", at=tree.path)
-    added = "".join(f"100644 {blob}\t{folder}/{number:05d}\n" for number in range(10_000))
-    subprocess.run(["git", "update-index", "--index-info"], cwd=tree.path, input=added.encode(), check=True)
-    git("commit", "--quiet", "--message", "Many", at=tree.path)
-    below = git("rev-parse", "HEAD", at=tree.path)
-    git("update-index", "--cacheinfo", f"100644,{blob},ci/check.sh", at=tree.path)
-    git("commit", "--quiet", "--message", "Silence", at=tree.path)
-    tree.push("main")
-    repository = plain_platform.repository(project.id)
-    files = SetupFiles(local_forge(), repository, ("Makefile",), "sh ci/check.sh")
-
-    found = setup_change(files, below, git("rev-parse", "HEAD", at=tree.path))
-
-    assert found is not None
-    assert (found.paths, found.overlay.commit) == (("ci/check.sh",), below)
-
-
-@pytest.mark.slow
-def test_more_files_than_can_be_listed_fail_the_commit(
-    plain_platform: Platform, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(test_setup, "LARGEST_LISTING", 80)
-    project = plain_platform.project(CHECKED, test_command="sh ci/check.sh")
-    task = plain_platform.task(project)
-    plain_platform.work(task, {**BROKEN, "ci/check.sh": "true\n"})
-
-    check = checks_of(plain_platform, task)["test_setup"]
-    assert (check.status, check.code) == ("failed", "diff_too_large")
-    assert plain_platform.get(Task, task.id).state == "in_progress"
-
-
-@pytest.mark.slow
-def test_names_that_are_no_text_are_told_as_text(plain_platform: Platform) -> None:
-    platform = plain_platform
-    name = b"\xff\n/Makefile".decode("utf-8", "surrogateescape")
-    task = platform.ready(platform.project(FILES, test_command="make check"), "Work", {name: "check:;true\n"})
-    assert checks_of(platform, task)["test_setup"].log == "\ufffd\\n/Makefile"
 
 
 TEST = """import tomllib
@@ -257,18 +165,6 @@ def test_of_a_package_file_only_the_part_for_tests_is_the_bases(plain_platform: 
     assert "test_setup" not in checks_of(platform, honest)
 
 
-@pytest.mark.slow
-def test_package_files_that_are_too_large_together_are_taken_as_a_whole(
-    plain_platform: Platform, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(changes, "_MAX_TOTAL_BYTES", 2**16)
-    platform = plain_platform
-    project = platform.project({**FILES, "package.json": "{}"}, test_command="test ! -e web && make check")
-    large = {f"{folder}/package.json": "{}" + folder.center(2**15) for folder in ("app", "web")}
-    task = platform.ready(project, "Work", {"package.json": '{"scripts": {"test": "true"}}', **large})
-    assert checks_of(platform, task)["test_setup"].log == "app/package.json\npackage.json\nweb/package.json"
-
-
 @pytest.mark.parametrize(
     ("path", "old", "new", "expected"),
     [
@@ -298,44 +194,7 @@ def test_the_sections_of_setup_cfg() -> None:
     assert text == "[metadata]\nname = shop\n\n[tool:pytest]\naddopts = -q\n\n"
 
 
-STRICT = "[project]\nname = 'shop'\n\n[tool.pytest.ini_options]\naddopts = '-W error'\n"
-WARNS = """import pathlib, warnings
-
-
-def test_page():
-    if pathlib.Path("page.txt").read_text() == "old\\n":
-        warnings.warn("The page is old", DeprecationWarning)
-"""
 SECTIONS = "[metadata]\nname = shop\n[tool:pytest]\naddopts = -W error\n"
-UNDONE: dict[str, tuple[dict[str, str], Files]] = {
-    "dotted keys": (
-        {"pyproject.toml": STRICT},
-        {"pyproject.toml": "[project]\nname = 'shop'\n[tool]\npytest.ini_options.addopts = '-q'\n"},
-    ),
-    "inline tables": (
-        {"pyproject.toml": STRICT},
-        {"pyproject.toml": "tool = {pytest = {ini_options = {addopts = '-q'}}}\n[project]\nname = 'shop'\n"},
-    ),
-    "a header that only pytest knows": (
-        {"setup.cfg": SECTIONS},
-        {"setup.cfg": SECTIONS.replace("pytest]", "pytest] x") + "[tool:pytest] # ]\naddopts = -q\n"},
-    ),
-    "a file that pytest reads first": ({"pyproject.toml": STRICT}, {"pytest.toml": "[pytest]\naddopts = ['-q']\n"}),
-}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("form", UNDONE)
-def test_options_that_the_branch_undoes_in_any_form_stay_the_bases(plain_platform: Platform, form: str) -> None:
-    platform = plain_platform
-    setup, change = UNDONE[form]
-    project = platform.project({"page.txt": "Shop\n", "tests/test_page.py": WARNS, **setup}, test_command=PYTEST)
-    task = platform.task(project)
-    platform.work(task, {"page.txt": "old\n", **change})
-
-    checks = checks_of(platform, task)
-    assert (checks["tests"].status, checks["tests"].code) == ("failed", "tests_failed")
-    assert checks["test_setup"].log == next(iter(change))
 
 
 @pytest.mark.parametrize(
@@ -359,14 +218,6 @@ def test_the_tables_of_pyproject_are_the_bases_in_any_form_or_the_whole_file_is(
         assert found["tool"].get("pytest") == base["tool"].get("pytest")
 
 
-def test_options_that_stand_alone_are_taken_out_and_the_rest_is_kept() -> None:
-    new = b"[project]\nname = 'shop'\n[tool.pytest.ini_options]\naddopts = '-q'\n"
-    text = setup_parts.with_parts_of("pyproject.toml", b"[project]\nname = 'old'\n", new)
-    assert text is not None
-    assert tomllib.loads(text)["project"] == {"name": "shop"}
-    assert "pytest" not in text
-
-
 @pytest.mark.parametrize(
     "new",
     [
@@ -378,21 +229,6 @@ def test_a_setup_cfg_that_two_readers_read_differently_is_unreadable(new: str) -
     base = SECTIONS.encode()
     assert not setup_parts.same_parts("setup.cfg", base, new.encode())
     assert setup_parts.with_parts_of("setup.cfg", base, new.encode()) is None
-
-
-def test_half_of_a_surrogate_pair_in_a_package_file_stays() -> None:
-    new = b'{"scripts": {"test": "true"}, "description": "\\ud800"}'
-    text = setup_parts.with_parts_of("package.json", b'{"scripts": {"test": "jest"}}', new)
-    assert text is not None
-    assert json.loads(text.encode()) == {"scripts": {"test": "jest"}, "description": "\ud800"}
-
-
-def test_a_byte_order_mark_before_a_package_file_is_no_part_of_it() -> None:
-    old, new = (text.encode("utf-8-sig") for text in (PACKAGE % "sh a.sh", PACKAGE % "sh a.sh" + "\n"))
-    assert setup_parts.same_parts("package.json", old, new)
-    assert list(setup_parts.scripts_in("package.json", old)) == [("test", "sh a.sh")]
-    text = setup_parts.with_parts_of("package.json", old, (PACKAGE % "true").encode("utf-8-sig"))
-    assert json.loads(text or "") == json.loads(PACKAGE % "sh a.sh")
 
 
 @pytest.mark.parametrize("bad", [b"{", b"[1]", b"\xff", b"[" * 100_000])

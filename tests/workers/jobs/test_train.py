@@ -118,26 +118,6 @@ def test_a_test_that_fails_at_random_takes_nobody_out(plain_platform: Platform, 
 
 
 @pytest.mark.slow
-def test_a_whole_that_is_mostly_green_goes_on_and_says_that_it_is_flaky(
-    plain_platform: Platform, tmp_path: Path
-) -> None:
-    platform = plain_platform
-    tests = Scripted(tmp_path, "rgg")
-    project = platform.project(PLAIN)
-    (task,) = approved(platform, project, *FILES[:1])
-    _test_with(platform, project, tests.command, green_runs=1)
-
-    group = platform.staged(task)
-
-    assert (group.state, group.error, len(tests.ran())) == ("staging", None, 3)
-    status, message = _check(platform, group)
-    assert (status, f"failed in 1 of 3 runs at {group.tested_sha[:12]}" in message) == ("flaky", True)
-    assert (_kinds(group), "said red" in group.problems[0]["detail"]) == ([(None, "flaky")], True)
-    # It may be red the next time: nothing relies on it.
-    assert platform.all(CommitVerdict) == []
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("results", ["rgg", "rgrr"])
 def test_a_group_that_was_flaky_is_no_longer_so_when_a_retry_is_green(
     plain_platform: Platform, tmp_path: Path, results: str
@@ -272,31 +252,6 @@ def test_another_test_command_makes_the_results_so_far_worthless(plain_platform:
     assert (group.state, group.problems, group.build.runs) == ("merged", [], (TrialRun(2, True),) * GREEN_RUNS)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("results", "before", "after"), [("gg", 5, 1), ("rg", 1, 5)])
-def test_another_number_of_runs_counts_from_the_next_attempt_on(
-    plain_platform: Platform, tmp_path: Path, results: str, before: int, after: int
-) -> None:
-    """What the runs so far mean does not change while the group is tested."""
-    platform = plain_platform
-    project = platform.project(PLAIN)
-    tests = Scripted(tmp_path, results)
-    members = approved(platform, project, *FILES[:1])
-    _test_with(platform, project, tests.command, green_runs=before)
-    group = platform.group(*members)
-    platform.run_jobs(until=lambda: len(platform.get(TaskGroup, group.id).build.runs) == 2)
-
-    _test_with(platform, project, tests.command, green_runs=after)
-    platform.run_jobs()
-
-    group = platform.get(TaskGroup, group.id)
-    assert (group.state, group.error, len(group.build.runs)) == ("merged", None, 5 if before == 5 else 3)
-    tests.follow("")
-    task_groups.retry_task_group(group.id, by=platform.max)
-    platform.run_jobs()
-    assert len(platform.get(TaskGroup, group.id).build.runs) == after
-
-
 def test_a_push_before_staging_takes_the_task_out_and_the_rest_is_built_anew(platform: Platform) -> None:
     project = platform.project(PLAIN)
     pushed, other = approved(platform, project, *FILES[:2])
@@ -352,42 +307,6 @@ def test_a_push_on_staging_is_left_out_and_told(plain_platform: Platform) -> Non
     group = platform.to_production(group)
     assert (group.state, platform.get(Task, pushed.id).later_push) == ("production", sha)
     assert {"f0", "f1", "later"} & _files_of(platform, project, group.tested_sha) == {"f0", "f1"}
-
-
-@pytest.mark.slow
-def test_a_push_that_was_left_out_stays_so_when_the_group_is_built_anew(plain_platform: Platform) -> None:
-    """Only a newer one voids the approval; and outside of the group every one does."""
-    platform = plain_platform
-    project = platform.project(PLAIN)
-    pushed, other = approved(platform, project, *FILES[:2])
-    group = platform.staged(pushed, other)
-    _push_to(platform, project, pushed, {"later": "x\n"})
-    task_groups.retry_task_group(group.id, by=platform.max)
-    platform.look_at_repository(project)
-    group = platform.get(TaskGroup, group.id)
-    assert (group.state, _kinds(group)) == ("staging", [(pushed.id, "later_push")])
-
-    task_groups.cancel_task_group(group.id, by=platform.max)
-    platform.look_at_repository(project)
-    assert [platform.get(Task, task.id).state for task in (pushed, other)] == ["in_progress", "approved"]
-    assert platform.get(Task, pushed.id).later_push is None
-
-
-@pytest.mark.slow
-def test_a_push_that_was_taken_back_on_staging_is_no_longer_told(plain_platform: Platform) -> None:
-    platform = plain_platform
-    project = platform.project(PLAIN)
-    (pushed,) = approved(platform, project, *FILES[:1])
-    group = platform.staged(pushed)
-    sha = _push_to(platform, project, pushed, {"later": "x\n"})
-    assert platform.get(Task, pushed.id).later_push == sha
-    tree = platform.clone(project)
-    tree.push(f"+{pushed.approved_sha}:refs/heads/{pushed.branch_name}")
-
-    platform.look_at_repository(project)
-
-    assert platform.get(Task, pushed.id).later_push is None
-    assert platform.get(TaskGroup, group.id).problems == []
 
 
 def test_nothing_of_a_cancelled_task_is_merged(plain_platform: Platform) -> None:

@@ -17,15 +17,3 @@ SEEDS = (1, 2, 3)
 def test_a_culprit_beside_a_flaky_test_does_not_land(plain_platform: Platform, tmp_path: Path) -> None:
     ends = [run_train(plain_platform, tmp_path / f"{seed}", seed, culprit_rate=1) for seed in SEEDS]
     assert set(ends) <= {"named", "stopped"}
-
-
-def test_a_culprit_that_is_flaky_itself_takes_nobody_with_it_where_one_green_run_is_enough(
-    plain_platform: Platform, tmp_path: Path
-) -> None:
-    for seed in SEEDS:
-        run_train(plain_platform, tmp_path / f"{seed}", seed, culprit_rate=0.8, green_runs=1)
-
-
-def test_a_culprit_that_is_flaky_itself_does_not_land(plain_platform: Platform, tmp_path: Path) -> None:
-    ends = [run_train(plain_platform, tmp_path / f"{seed}", seed, culprit_rate=0.8) for seed in SEEDS]
-    assert set(ends) <= {"named", "stopped"}

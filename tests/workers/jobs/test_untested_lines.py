@@ -87,13 +87,6 @@ def test_only_added_lines_count(plain_platform: Platform, project: Project, chan
 
 
 @pytest.mark.slow
-def test_without_a_report_there_is_no_check(plain_platform: Platform, project: Project) -> None:
-    task = plain_platform.ready(project, "Work", {"page.py": MORE})
-
-    assert "coverage" not in checks_of(plain_platform, task)
-
-
-@pytest.mark.slow
 def test_a_report_that_cannot_be_used_is_named_and_refuses_nothing(plain_platform: Platform, project: Project) -> None:
     task = plain_platform.ready(project, "Work", {"page.py": MORE, "report": "hello\n"})
 
@@ -101,19 +94,6 @@ def test_a_report_that_cannot_be_used_is_named_and_refuses_nothing(plain_platfor
     assert (found.status, found.message) == (
         "skipped", "The coverage report was not used: lcov.info is no LCOV.",
     )  # fmt: skip
-
-
-@pytest.mark.slow
-def test_a_file_that_the_tests_ran_without_is_left_out(plain_platform: Platform) -> None:
-    """Its lines in the report are those of the default branch."""
-    files = {**FILES, "Makefile": f"test:\n\t{COMMAND}\n"}
-    project = plain_platform.project(files, test_command="make test", test_setup=["Makefile"])
-    report = lcov("Makefile", [], [1, 2, 3])
-    task = plain_platform.ready(project, "Work", {"Makefile": files["Makefile"] + "\techo\n", "report": report})
-
-    found = checks_of(plain_platform, task)
-    assert found["test_setup"].code == "test_setup_kept"
-    assert found["coverage"].message == NONE
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from common.jobs import PROTECT_PROJECT, WATCH_REPOSITORY, Lease
-from common.models import Comment, EventRow, Job, Project, Push, TaskGroup
+from common.jobs import WATCH_REPOSITORY, Lease
+from common.models import Comment, EventRow, Project, Push, TaskGroup
 from common.providers.forge import forge
-from common.services import jobs
 from common.services.delivery import task_groups
 from common.services.projects import projects
 from common.services.tasks import pushes, tasks, watching
@@ -39,12 +38,6 @@ def shop(plain_platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         yield made
 
 
-def test_nothing_done_changes_nothing(shop: Shop) -> None:
-    shop.poll()
-
-    assert (shop.task.state, shop.remarks()) == ("ready_to_test", [])
-
-
 def test_a_project_is_protected_and_rings(shop: Shop) -> None:
     assert sorted(shop.repo.rules) == ["main", "release", "release/**", "staging", "staging/**"]
     assert [hook["config"]["url"] for hook in shop.repo.hooks] == [settings().forge.webhook_url]
@@ -62,28 +55,6 @@ def test_direct_pushes_are_about_the_branch_that_is_delivered_to_whatever_the_se
         seen.append(shop.repo.rules["main"]["push_whitelist_teams"])
 
     assert seen == [["Owners"], []]
-
-
-def test_a_project_says_that_the_forge_refuses_its_branch_rules_until_it_takes_them(shop: Shop) -> None:
-    repos, place = shop.server.model.repos, (shop.where.owner, shop.where.name)
-    away = repos.pop(place)
-    projects.update_project(shop.project.id, {"allow_direct_push": True}, by=shop.platform.max)
-    shop.platform.run_jobs()
-
-    error = str(shop.platform.get(Project, shop.project.id).error)
-    assert error.startswith("the branch rules are not those of its settings: ")
-    assert error.endswith("; retry the job project.protect once that is solved")
-
-    shop.poll()
-    assert str(shop.platform.get(Project, shop.project.id).error).startswith("no task can start: ")
-    repos[place] = away
-    shop.poll()
-    assert shop.platform.get(Project, shop.project.id).error == error
-
-    (failed,) = shop.platform.all(Job, Job.kind == PROTECT_PROJECT.name, Job.state_ == "failed")
-    jobs.retry_job(failed.id, by=shop.platform.max)
-    shop.platform.run_jobs()
-    assert shop.platform.get(Project, shop.project.id).error is None
 
 
 def test_a_push_after_the_proof_voids_it(shop: Shop) -> None:
@@ -206,21 +177,6 @@ def test_what_is_closed_by_a_person_is_cancelled(shop: Shop, is_approved: bool) 
     assert shop.task.state == "cancelled"
 
 
-@pytest.mark.parametrize("is_over", [False, True])
-def test_what_an_agent_closes_with_the_credential_of_its_run_goes_on(shop: Shop, is_over: bool) -> None:
-    tasks.approve_task(shop.task_id, by=shop.platform.max)
-    made = forge().ensure_credential(shop.where, branch="aiworker/another", run_id="run-1")
-    agent = shop.server.model.users[made.username]
-    change_pull(shop.server.as_person(agent, {"state": "closed"}), shop.repo, str(PULL))
-    while is_over and not forge().delete_credential(shop.where, run_id="run-1"):
-        pass
-
-    for _ in range(2):
-        shop.poll()
-
-    assert shop.task.state == "approved"
-
-
 def _closed_by_an_agent(shop: Shop) -> None:
     made = forge().ensure_credential(shop.where, branch="aiworker/another", run_id="run-1")
     agent = shop.server.model.users[made.username]
@@ -236,58 +192,6 @@ def test_what_an_agent_closes_is_opened_again(shop: Shop) -> None:
 
     assert (shop.task.state, shop.repo.pulls[PULL]["state"]) == ("ready_to_test", "open")
     assert [event["login"] for event in shop.repo.events if event["type"] == "reopen"] == ["platform"]
-
-
-def test_what_an_agent_closes_while_its_task_is_worked_on_is_opened_with_the_next_proof(shop: Shop) -> None:
-    tasks.reject_task(shop.task_id, reason="Not yet", comments=[], by=shop.platform.max)
-    _closed_by_an_agent(shop)
-
-    shop.poll()
-
-    assert (shop.task.state, shop.repo.pulls[PULL]["state"]) == ("in_progress", "closed")
-
-
-def test_what_is_closed_stays_so_until_it_is_known_who_did_it(shop: Shop) -> None:
-    """The event is written after the pull request is closed: between the two it may be a person's."""
-    _closed_by_an_agent(shop)
-    event = shop.repo.events.pop()
-    shop.poll()
-    assert shop.repo.pulls[PULL]["state"] == "closed"
-
-    shop.repo.events.append(event | {"login": "ada"})
-    shop.poll()
-    assert (shop.task.state, shop.repo.pulls[PULL]["state"]) == ("cancelled", "closed")
-
-
-def test_a_pull_request_that_can_not_be_opened_again_hides_no_push(shop: Shop) -> None:
-    tasks.approve_task(shop.task_id, by=shop.platform.max)
-    _closed_by_an_agent(shop)
-    shop.server.faults.append(Fault("PATCH .*/pulls/1", "409"))
-    shop.push("b")
-
-    shop.poll()
-
-    assert (shop.task.state, shop.platform.get(Project, shop.project.id).error) == ("in_progress", None)
-
-
-def test_what_a_person_closes_after_an_agent_did_is_cancelled(shop: Shop) -> None:
-    made = forge().ensure_credential(shop.where, branch="aiworker/another", run_id="run-1")
-    agent = shop.server.model.users[made.username]
-    for user, state in ((agent, "closed"), (shop.ada, "open"), (shop.ada, "closed")):
-        change_pull(shop.server.as_person(user, {"state": state}), shop.repo, str(PULL))
-
-    shop.poll()
-
-    assert shop.task.state == "cancelled"
-
-
-def test_what_is_closed_and_opened_again_between_two_looks_goes_on(shop: Shop) -> None:
-    for state in ("closed", "open"):
-        change_pull(shop.server.as_person(shop.ada, {"state": state}), shop.repo, str(PULL))
-
-    shop.poll()
-
-    assert shop.task.state == "ready_to_test"
 
 
 @pytest.mark.parametrize("is_ready", [False, True])
@@ -320,20 +224,6 @@ def test_a_comment_is_the_agents_once(shop: Shop) -> None:
         shop.poll()
 
     assert (shop.task.state, shop.remarks()) == ("ready_to_test", [("comment", "ada", "Nice", None)])
-
-
-def test_too_many_comments_hide_no_push_and_are_said_on_the_task_once(shop: Shop) -> None:
-    for _ in range(80):
-        shop.server.comment(shop.ada, shop.repo, PULL, "x" * 65_000)
-    for _ in range(2):
-        shop.poll()
-
-    ((kind, author, body, _path),) = shop.remarks()
-    assert (shop.task.state, kind, author) == ("ready_to_test", "comment", "platform")
-    assert "too many to be read" in body
-    shop.push("b")
-    shop.poll()
-    assert (shop.task.state, shop.platform.get(Project, shop.project.id).error) == ("in_progress", None)
 
 
 def test_a_server_that_refuses_to_show_comments_holds_the_project_and_hides_no_push(shop: Shop) -> None:
@@ -373,14 +263,3 @@ def test_a_remark_stands_on_the_side_of_the_change_that_it_was_written_on(shop: 
 
     rows = shop.platform.all(Comment, Comment.task_id == shop.task_id)
     assert {(row.body, row.line, row.side) for row in rows} == {("Keep this", 3, "old"), ("Why this?", 3, "new")}
-
-
-def test_a_deleted_project_leaves_nothing_at_the_forge(shop: Shop) -> None:
-    delete: Callable[..., object] = projects.delete_project
-    change_pull(shop.server.as_person(shop.ada, {"state": "closed"}), shop.repo, str(PULL))
-    shop.poll()
-
-    delete(shop.project.id, by=shop.platform.max)
-    shop.platform.run_jobs()
-
-    assert ("aiworker", "shop") not in shop.server.model.repos

@@ -8,12 +8,10 @@ from pathlib import Path
 import pytest
 
 from common.errors import Invalid
-from common.models import Comment, Job, Question, Task, TaskCheck, TestedCommit
-from common.providers.forge import changes, local_forge
-from common.services.tasks import losses, tasks, verification
-from tests.providers.git_tree import git
+from common.models import Comment, Task, TaskCheck
+from common.providers.forge import changes
+from common.services.tasks import losses, tasks
 from tests.workers.platform import Platform
-from workers import registry
 
 PYTEST = f"PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 {sys.executable} -m pytest -q -p no:cacheprovider"
 PAGE_TESTS = """import unittest
@@ -105,18 +103,6 @@ def test_a_hidden_test_is_refused_by_its_name(plain_platform: Platform) -> None:
         tasks.cancel_task(task.id, by=platform.max)
 
 
-@pytest.mark.slow
-def test_a_silenced_command_is_refused(plain_platform: Platform) -> None:
-    platform = plain_platform
-    files = {**FILES, "Makefile": f"check:\n\t{PYTEST}\n"}
-    task = platform.task(platform.project(files, test_command="make check", test_setup=[]))
-    platform.work(task, {**BROKEN, "Makefile": "check:\n\ttrue\n"})
-
-    lost = checks_of(platform, task)["lost_tests"]
-    assert lost.code == "tests_lost"
-    assert "The tests gave no report: no file was found." in (lost.message or "")
-
-
 NEW = "\n    def test_upper(self):\n        from page import upper\n\n        self.assertEqual(upper(), 'SHOP')\n"
 UPPER = {"page.py": FILES["page.py"] + "\n\ndef upper():\n    return title().upper()\n"}
 HONEST: dict[str, tuple[dict[str, str | None], str]] = {
@@ -149,37 +135,6 @@ def test_honest_work_passes(plain_platform: Platform) -> None:
 
 
 @pytest.mark.slow
-def test_the_parameters_of_an_unchanged_test_may_follow_the_product(plain_platform: Platform) -> None:
-    platform = plain_platform
-    text = (
-        "from pathlib import Path\n\nimport pytest\n\n\n@pytest.mark.parametrize('name', "
-        "sorted(path.name for path in Path('shop').iterdir()))\n"
-        "def test_docs(name):\n    assert Path('shop', name).read_text().startswith('#')\n"
-    )
-    files = {"shop/cart.py": "# the cart\n", "shop/basket.py": "# the basket\n", "tests/test_docs.py": text}
-    project = platform.project(files, test_command=PYTEST)
-    task = platform.ready(project, "Rename it", {"shop/cart.py": None, "shop/trolley.py": "# the cart\n"})
-    assert checks_of(platform, task)["lost_tests"].message == "0 new, none lost, 1 renamed."
-
-    gone = platform.task(project, "Delete it")
-    platform.work(gone, {"shop/cart.py": None})
-    assert lost_names(checks_of(platform, gone)["lost_tests"]) == ["tests.test_docs::test_docs[cart.py]"]
-
-
-@pytest.mark.slow
-def test_the_commit_below_is_tested_once(plain_platform: Platform, tmp_path: object) -> None:
-    platform = plain_platform
-    project = platform.project(FILES, test_command=f"echo ran >>{tmp_path}/runs; {PYTEST}")
-    for number in range(2):
-        platform.ready(project, f"Work {number}", {"readme": f"{number}\n"})
-
-    with open(f"{tmp_path}/runs") as file:
-        assert file.read() == "ran\n" * 3
-    stored = platform.all(TestedCommit, TestedCommit.project_id == project.id)
-    assert sorted((row.passed, row.problem) for row in stored) == [(True, None)] * 3
-
-
-@pytest.mark.slow
 def test_a_project_may_only_be_warned_of_lost_tests(plain_platform: Platform) -> None:
     platform = plain_platform
     project = platform.project(FILES, test_command=PYTEST, keep_tests=False)
@@ -196,18 +151,6 @@ def test_without_a_report_the_proof_says_so(plain_platform: Platform) -> None:
 
     task = platform.ready(platform.project(FILES, test_command="make -v"), "Work", {"readme": "x\n"})
     assert checks_of(platform, task)["tests"].message == "The tests pass (exit code only: no file was found)."
-
-
-@pytest.mark.slow
-def test_a_base_without_a_report_leaves_no_comparison_running(plain_platform: Platform) -> None:
-    platform = plain_platform
-    files = {"page.txt": "Shop\n", "Makefile": "check:\n\tgrep -q Shop page.txt\n"}
-    project = platform.project(files, test_command="make check")
-    for number in range(2):
-        task = platform.ready(project, f"Work {number}", {f"{number}.txt": "x\n"})
-        checks = checks_of(platform, task)
-        assert "running" not in {check.status for check in checks.values()}
-        assert (checks["kept_tests"].status, checks["lost_tests"].status) == ("passed", "skipped")
 
 
 @pytest.mark.slow
@@ -259,42 +202,6 @@ def test_new_tests_are_run_without_the_change(plain_platform: Platform) -> None:
 
 
 @pytest.mark.slow
-def test_only_the_files_of_the_new_tests_are_run_without_the_change(plain_platform: Platform, tmp_path: Path) -> None:
-    platform = plain_platform
-    noted = f"open({str(tmp_path / 'runs')!r}, 'a').write('ran ')"
-    old = {**FILES, "tests/test_other.py": f"def test_other():\n    {noted}\n"}
-    new = {**UPPER, "tests/test_page.py": PAGE_TESTS + NEW}
-    # Of the base and of the work. Of the new tests, and of the changed ones as they were, only their own file runs.
-    platform.ready(platform.project(old, test_command=PYTEST), "Work", new)
-    assert (tmp_path / "runs").read_text() == "ran ran "
-
-    # The command's own -k wins over the platform's, and nothing that says otherwise is taken from it.
-    task = platform.ready(platform.project(old, test_command=f"{PYTEST} -k 'page or other'"), "Work", new)
-    assert (tmp_path / "runs").read_text() == "ran " * 6
-    assert checks_of(platform, task)["new_tests"].message == FAILS_WITHOUT
-
-
-@pytest.mark.slow
-def test_all_tests_are_run_without_the_change_if_a_new_one_is_from_no_changed_file(
-    plain_platform: Platform, tmp_path: Path
-) -> None:
-    platform = plain_platform
-    noted = f"open({str(tmp_path / 'runs')!r}, 'a').write('ran ')"
-    cases = "import json\nimport pytest\nfrom page import title\nCASES = json.load(open('tests/cases.json'))\n"
-    cases += "@pytest.mark.parametrize('name', CASES)\ndef test_is_not(name):\n    assert name != title()\n"
-    old = {
-        "page.py": FILES["page.py"], "tests/test_cases.py": cases, "tests/cases.json": '["Mall"]',
-        "tests/test_other.py": f"def test_other():\n    {noted}\n",
-    }  # fmt: skip
-    task = platform.ready(
-        platform.project(old, test_command=f"{PYTEST} tests"), "Work",
-        {"page.py": 'def title():\n    return "Store"\n', "tests/cases.json": '["Mall", "Shop"]'},
-    )  # fmt: skip
-    assert (tmp_path / "runs").read_text() == "ran " * 4  # also of those that may use the changed file as it was
-    assert checks_of(platform, task)["new_tests"].message == FAILS_WITHOUT
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("policy", "labels", "expected"),
     [("warn", [], ("passed", "tests_prove_nothing")), ("refuse", ["Tests"], None)],
@@ -334,40 +241,6 @@ def test_what_running_tests_print_is_read_before_their_end(plain_platform: Platf
 
 
 @pytest.mark.slow
-def test_a_look_at_running_tests_reads_nothing_but_heads_from_the_forge(
-    plain_platform: Platform, tmp_path: Path
-) -> None:
-    platform, gate = plain_platform, tmp_path / "gate"
-    files = {**FILES, "Makefile": "check:\n\ttrue\n"}
-    project = platform.project(files, test_command=f"until test -e {gate}; do sleep 0.05; done")
-    task = platform.task(project)
-    claimed = platform.claim()
-    platform.finish(claimed, platform.push(claimed, {"readme": "x\n"}))
-    platform.run_jobs(until=lambda: bool(platform.all(TaskCheck, TaskCheck.task_id == task.id)))
-    (tests,) = platform.all(TaskCheck, TaskCheck.task_id == task.id, TaskCheck.name == "tests")
-    (verifying,) = platform.all(Job, Job.kind == "run.verify")
-    assert (verifying.next_at - tests.at).total_seconds() == verification.FIRST_LOOK_SECONDS
-    platform.run_jobs(until=lambda: bool(platform.due()))
-    # Else heads are read from git's files.
-    git("pack-refs", "--all", at=local_forge().repository_path(platform.repository(project.id)))
-    asked: list[list[str]] = []
-    is_asking = True
-
-    def note(event: str, arguments: tuple[object, ...]) -> None:
-        if event == "subprocess.Popen" and is_asking:
-            asked.append([str(one) for one in arguments[1]])  # type: ignore[attr-defined]
-
-    sys.addaudithook(note)
-    for job in platform.due():
-        registry.registered[job.kind](job.id)
-    is_asking = False
-    assert [one for one in asked if "for-each-ref" not in one] == []
-    assert 1 <= len(asked) <= 4, asked
-    gate.touch()
-    platform.run_jobs()
-
-
-@pytest.mark.slow
 def test_a_person_lets_lost_tests_go_which_costs_no_round(plain_platform: Platform) -> None:
     platform = plain_platform
     task = platform.task(platform.project(FILES, test_command=PYTEST))
@@ -389,28 +262,3 @@ def test_a_person_lets_lost_tests_go_which_costs_no_round(plain_platform: Platfo
     found = losses.read_tests(task.id, by=platform.max)
     assert (found.commit_sha, found.problem) == (sha, None)
     assert [(test.name, test.result) for test in found.tests] == [("tests.test_other::test_other", "passed")]
-
-
-@pytest.mark.slow
-def test_lost_tests_that_are_let_go_after_a_later_claim_wait_for_the_answer_about_that(
-    plain_platform: Platform,
-) -> None:
-    platform = plain_platform
-    project = platform.project(FILES, test_command=PYTEST)
-    task = platform.task(project)
-    platform.work(task, {"tests/test_page.py": changed("def test_", "def check_")})
-    later = platform.claim()
-    platform.finish(later, platform.push(later, {"more": "x\n"}))
-    with platform.without_repository(project):
-        platform.run_jobs()
-
-    losses.accept_lost_tests(task.id, RED, by=platform.max)
-    platform.run_jobs()
-
-    asked = platform.get(Task, task.id)
-    assert (asked.state, asked.round, asked.accepted_losses) == ("needs_input", 2, RED)
-    (question,) = platform.all(Question, Question.task_id == task.id, Question.state == "pending")
-    platform.answer(question, "The repository is back")
-    sha = platform.work(task, {"more": "y\n"})
-    proven = platform.get(Task, task.id)
-    assert (proven.state, proven.head_sha) == ("ready_to_test", sha)

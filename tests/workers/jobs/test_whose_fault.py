@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -114,46 +112,6 @@ def test_deleting_all_tests_is_refused(plain_platform: Platform, command: str) -
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("command", "settings", "files"),
-    [
-        ("grep -q Shop readme || exit 5", {}, {"readme": "Mall\n"}),
-        ("echo '<testsuite/>' >made.xml; exit 5", {"test_report": "made.xml"}, {"readme": "Mall\n"}),
-        (
-            NEWER, {},
-            {
-                "test_page.py": "import unittest\n\n\nclass Page(unittest.TestCase):\n    @classmethod\n"
-                "    def setUpClass(cls):\n        raise OSError\n\n    def test_it(self):\n        pass\n"
-            },
-        ),
-    ],
-)  # fmt: skip
-def test_exit_status_5_is_a_failure_where_a_test_failed_or_another_runner_may_have_run(
-    plain_platform: Platform, command: str, settings: dict[str, Any], files: dict[str, str | None]
-) -> None:
-    platform = plain_platform
-    task = platform.task(platform.project({"readme": "Shop\n"}, test_command=command, **settings))
-    platform.work(task, files)
-
-    assert checks_of(platform, task)["tests"].status == "failed"
-
-
-@pytest.mark.slow
-def test_a_base_that_is_still_red_after_the_answer_is_asked_about_again(plain_platform: Platform) -> None:
-    platform = plain_platform
-    task = platform.task(platform.project({"page.txt": "Market\n"}, test_command="grep -q Shop page.txt"))
-    platform.work(task, {"readme": "x\n"})
-    (first,) = platform.all(Question, Question.task_id == task.id)
-    platform.answer(first, "The base is mended")
-
-    platform.work(task, {"readme": "y\n"})
-
-    asked = platform.get(Task, task.id)
-    (second,) = platform.all(Question, Question.task_id == task.id, Question.state == "pending")
-    assert (asked.state, asked.round, second.question) == ("needs_input", 1, first.question)
-
-
-@pytest.mark.slow
 def test_a_base_that_was_red_for_an_outage_is_tested_again_when_a_person_says_so(
     plain_platform: Platform, tmp_path: Path
 ) -> None:
@@ -217,60 +175,6 @@ def test_a_test_that_is_red_in_two_of_three_runs_fails(plain_platform: Platform,
     tests = checks_of(platform, task)["tests"]
     assert (tests.status, tests.code) == ("failed", "tests_failed")
     assert tests.message == f"The tests fail in 2 of 3 runs: {LUCK}."
-
-
-@pytest.mark.slow
-def test_a_step_behind_the_tests_that_fails_is_blamed_although_a_flake_hid_it_at_first(
-    plain_platform: Platform, tmp_path: Path
-) -> None:
-    platform = plain_platform
-    files = {**FILES, "tests/test_page.py": SHOP + flaky(tmp_path / "luck", "1")}
-    project = platform.project(files, test_command=f"{PYTEST} && ! test -e type_error")
-    task = platform.task(project)
-    platform.work(task, {"type_error": "x\n"})
-
-    tests = checks_of(platform, task)["tests"]
-    assert (tests.status, tests.code) == ("failed", "tests_failed")
-    assert tests.message == "The tests fail: it exited with 1."
-    assert "2 passed" in (tests.log or "")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("red", "status", "message"),
-    [
-        # The counters tell the runs: the first is red by one test, the others by what only runs behind it.
-        (("1", "23"), "failed", f"The tests fail in 2 of 3 runs: {MORE_LUCK}."),
-        (("1", "2345"), "passed", f"One test fails, and it fails on the commit below too, in main: {MORE_LUCK}."),
-        (("13", "2"), "failed", f"The tests fail in 2 of 3 runs: {LUCK}."),
-    ],
-)  # fmt: skip
-def test_a_test_that_only_runs_when_others_are_green_is_judged_too(
-    plain_platform: Platform, tmp_path: Path, red: tuple[str, str], status: str, message: str
-) -> None:
-    platform = plain_platform
-    more = flaky(tmp_path / "luck", red[1]).replace("'a+'", "'r'").replace("file.write('x')", "pass")
-    files = {**FILES, "tests/test_page.py": SHOP + flaky(tmp_path / "luck", red[0]), "tests/test_more.py": more}
-    project = platform.project(files, test_command=f"{PYTEST} -x tests/test_page.py tests/test_more.py")
-    task = platform.task(project)
-    platform.work(task, {"readme": "x\n"})
-
-    tests = checks_of(platform, task)["tests"]
-    assert (tests.status, tests.message) == (status, message)
-
-
-@pytest.mark.slow
-def test_three_red_runs_prove_nothing_even_if_each_has_another_red_test(
-    plain_platform: Platform, tmp_path: Path
-) -> None:
-    platform = plain_platform
-    others = [flaky(tmp_path / f"luck{run}", run).replace("test_luck", f"test_luck{run}") for run in "123"]
-    files = {**FILES, "tests/test_page.py": SHOP + "".join(others)}
-    task = platform.task(platform.project(files, test_command=PYTEST))
-    platform.work(task, {"readme": "x\n"})
-
-    tests = checks_of(platform, task)["tests"]
-    assert (tests.status, tests.code, tests.message) == ("failed", "tests_failed", "The tests fail: it exited with 1.")
 
 
 @pytest.mark.slow
@@ -340,16 +244,3 @@ def test_the_base_is_tested_once_for_proofs_and_trains(plain_platform: Platform,
     assert runs.pop(group.tested_sha) == GREEN_RUNS
     assert set(runs.values()) == {1}
     assert len(runs) + 1 == len(platform.all(TestedCommit, TestedCommit.project_id == project.id))
-
-
-@pytest.mark.slow
-def test_an_expired_quarantine_is_none(plain_platform: Platform, tmp_path: Path) -> None:
-    platform = plain_platform
-    files = {**FILES, "tests/test_page.py": SHOP + flaky(tmp_path / "luck", "1")}
-    project = platform.project(files, test_command=PYTEST)
-    platform.ready(project, "Work", {"readme": "x\n"})
-    row = flaky_tests.quarantine(project.id, LUCK, days=7, reason="a slow clock", by=platform.max)
-
-    assert row.quarantined_until is not None
-    assert flaky_tests.is_quarantined(row, row.quarantined_until - timedelta(seconds=1))
-    assert not flaky_tests.is_quarantined(row, row.quarantined_until)
