@@ -11,29 +11,10 @@ from common.providers.forge import Forge, MergeConflict, Merged
 from common.values.repository import Repository
 from tests.attacks.bombs import tree_bomb
 from tests.providers.forge_contract import NOWHERE, refused, twice
-from tests.providers.git_tree import WorkTree, commit_of, git
+from tests.providers.git_tree import WorkTree, git
 
 
 class CommitsContract:
-    def test_a_commit_of_endless_files_is_refused_by_whatever_walks_them(
-        self, forge: Forge, repository: Repository, work: WorkTree
-    ) -> None:
-        base = forge.read_head(repository, "main") or ""
-        bomb = tree_bomb(work.path)
-        work.push(f"{bomb}:refs/heads/bomb")
-
-        for _ in range(2):
-            with refused("too_large"):
-                forge.diff(repository, base=base, head=bomb)
-            # The files are counted, not listed until a limit ends git.
-            with pytest.raises(ProviderRefused, match=r"it has [0-9,]* files, more than"):
-                forge.read_changes(repository, base=base, head=bomb)
-            with refused("too_large"):
-                forge.try_merge(repository, base=base, commit=bomb)
-            with refused("too_large"):
-                forge.merge(repository, into="main", commit=bomb, expected_head=base, message="m")
-        assert forge.read_head(repository, "main") == base
-
     def test_a_history_contains_its_ancestors_and_itself(
         self, forge: Forge, repository: Repository, work: WorkTree
     ) -> None:
@@ -71,35 +52,6 @@ class CommitsContract:
         assert "+++ b/new" in diff.patch
         assert "elsewhere" not in diff.patch
 
-    def test_no_file_name_can_mislead_a_diff(self, forge: Forge, repository: Repository, work: WorkTree) -> None:
-        names = {'a "quoted" name', "two\nlines", "a\ttab", "häuser/日本", "-x", ":100644 x M"}
-        base = forge.read_head(repository, "main") or ""
-        head = work.commit(dict.fromkeys(names, "text\n"), on="task-1")
-        work.push("task-1")
-
-        diff = forge.diff(repository, base=base, head=head)
-
-        assert {file.path for file in diff.files} == names
-        assert {(file.status, file.additions) for file in diff.files} == {("added", 1)}
-
-    def test_a_long_patch_is_cut_and_says_so(self, forge: Forge, repository: Repository, work: WorkTree) -> None:
-        base = forge.read_head(repository, "main") or ""
-        head = work.commit({f"{number}": "täglich\n" * 500 for number in range(5)}, on="task-1")
-        work.push("task-1")
-
-        diff = forge.diff(repository, base=base, head=head, max_bytes=3000)
-
-        assert diff.is_truncated
-        assert 2900 < len(diff.patch.encode()) <= 3000
-        assert len(diff.files) == 5
-
-    def test_an_empty_diff_has_no_files(self, forge: Forge, repository: Repository) -> None:
-        head = forge.read_head(repository, "main") or ""
-
-        diff = forge.diff(repository, base=head, head=head)
-
-        assert (diff.files, diff.patch) == ((), "")
-
     def test_the_commits_of_a_head_are_those_that_the_base_lacks_without_merges(
         self, forge: Forge, repository: Repository, work: WorkTree
     ) -> None:
@@ -126,50 +78,6 @@ class CommitsContract:
         with refused("no_commit"):
             forge.read_commits(repository, base=NOWHERE, head=base)
 
-    def test_no_commit_of_the_base_is_listed_where_clocks_were_wrong(
-        self, forge: Forge, repository: Repository, work: WorkTree
-    ) -> None:
-        """The base's newest commits name times before those of its oldest ones."""
-        start = work.commit({"a": "a"}, on="main")
-        head = work.commit({"b": "b"}, on="task-1", start=start)
-        base = start
-        for _number in range(10):
-            base = commit_of(work, tree_from=base, parents=[base], person="Ada <ada@example.org> 1000000 +0000")
-        merge = commit_of(work, tree_from=head, parents=[head, start], person="Ada <ada@example.org> 2000000000 +0000")
-        work.push(f"{base}:refs/heads/main", f"{merge}:refs/heads/task-1", "--force")
-
-        found = twice(lambda: forge.read_commits(repository, base=base, head=merge))
-
-        assert ([one.sha for one in found.commits], found.total) == ([head], 1)
-        assert forge.read_commits(repository, base=base, head=start).total == 0
-        assert forge.read_commits(repository, base=merge, head=base).total == 10
-
-    @pytest.mark.parametrize(
-        ("person", "author"),
-        [
-            ("Ada <ada@example.org> 1700000000 0000", "Ada"),
-            ("Ada <ada@example.org> 1700000000 Europe", "Ada"),
-            ("Ada <ada@example.org> +0000", "Ada"),
-            ("Ada <ada@example.org> 0099999999999999999999 +0000", "Ada"),
-            ("Ada <> 1700000000 +0000", "Ada"),
-            ("Ada 1700000000 +0000", ""),
-            ("Ada<ada@example.org> 1700000000 +0000", "Ada"),
-            ("<ada@example.org> 1700000000 +0000", ""),
-            ("Ada <ada <ada@example.org> 1700000000 +0000", "Ada"),
-        ],
-    )
-    def test_a_commit_whose_author_or_time_nobody_can_read_is_taken_and_listed(
-        self, forge: Forge, repository: Repository, work: WorkTree, person: str, author: str
-    ) -> None:
-        """As old programs wrote them: the history of many projects has some."""
-        base = work.commit({"a": "a"}, on="task-1")
-        made = commit_of(work, tree_from=base, parents=[base], person=person)
-        git("push", "--quiet", "origin", f"{made}:refs/heads/task-1", at=work.path)
-
-        found = forge.read_commits(repository, base=base, head=made)
-
-        assert [(one.sha, one.subject, one.author) for one in found.commits] == [(made, "Hello", author)]
-
     def test_what_a_merge_takes_back_is_told(self, forge: Forge, repository: Repository, work: WorkTree) -> None:
         start = work.commit({"theirs": "old\n", "both": "old\n"}, on="main")
         work.commit({"theirs": "new\n", "both": "new\n", "more": "new\n"}, on="main")
@@ -186,46 +94,6 @@ class CommitsContract:
         assert twice(lambda: forge.read_taken_back(repository, base=base, head=hidden)) == ("more", "theirs")
         for other in (mine, mended, honest, base):
             assert forge.read_taken_back(repository, base=base, head=other) == ()
-
-    def test_a_merge_that_moves_a_new_file_into_a_renamed_folder_takes_nothing_back(
-        self, forge: Forge, repository: Repository, work: WorkTree
-    ) -> None:
-        start = work.commit({"lib/one": "1\n", "lib/two": "2\n"}, on="main")
-        work.commit({"lib/new": "new\n"}, on="main")
-        work.commit({"lib/one": None, "lib/two": None, "core/one": "1\n", "core/two": "2\n"}, on="task-1", start=start)
-        # Git asks whether it shall be moved along: the answer is yes.
-        git("merge", "--quiet", "main", at=work.path, accept=(1,))
-        head = work.commit({}, on="task-1")
-        work.push("main", "task-1")
-        base = forge.read_head(repository, "main") or ""
-
-        assert forge.read_file(repository, commit=head, path="core/new") == b"new\n"
-        assert twice(lambda: forge.read_taken_back(repository, base=base, head=head)) == ()
-
-    def test_several_merge_bases_are_shown_as_one_and_decide_nothing(
-        self, forge: Forge, repository: Repository, work: WorkTree
-    ) -> None:
-        """main got task-1 by a merge, and task-2 merged it by itself."""
-        first = work.commit({"guard": "off\n"}, on="main")
-        one = work.commit({"one": "1\n"}, on="task-1", start=first)
-        git("checkout", "--quiet", "main", at=work.path)
-        left_at = work.commit({"guard": "on\n"}, on="main")
-        work.commit({"guard": "off\n", "two": "2\n"}, on="task-2", start=left_at)
-        git("merge", "--quiet", "--no-edit", one, at=work.path)
-        head = git("rev-parse", "HEAD", at=work.path)
-        git("checkout", "--quiet", "main", at=work.path)
-        git("merge", "--quiet", "--no-edit", one, at=work.path)
-        base = git("rev-parse", "HEAD", at=work.path)
-        work.push("main", "task-1", "task-2")
-
-        with refused("several_bases"):
-            forge.read_changes(repository, base=base, head=head)
-        with refused("several_bases"):
-            forge.read_merge_base(repository, base=base, head=head)
-        diff = twice(lambda: forge.diff(repository, base=base, head=head))
-        assert {(file.path, file.status) for file in diff.files} == {("guard", "modified"), ("two", "added")}
-        assert forge.read_taken_back(repository, base=base, head=head) == ()
-        assert forge.try_merge(repository, base=base, commit=head) is None
 
     def test_what_two_branches_undo_of_each_other_is_told(
         self, forge: Forge, repository: Repository, work: WorkTree
@@ -301,17 +169,6 @@ class CommitsContract:
         git("fetch", "--quiet", at=work.path)
         assert git("rev-list", "--parents", "-1", merged.commit, at=work.path).split()[1:] == [head, commit]
 
-    def test_merging_what_is_contained_changes_nothing(
-        self, forge: Forge, repository: Repository, work: WorkTree
-    ) -> None:
-        old = forge.read_head(repository, "main") or ""
-        head = work.commit({"a": "a"}, on="main")
-        work.push("main")
-
-        merged = twice(lambda: forge.merge(repository, into="main", commit=old, expected_head=head, message="Merge"))
-
-        assert merged == Merged(head)
-
     def test_a_stale_head_is_refused(self, forge: Forge, repository: Repository, work: WorkTree) -> None:
         stale = forge.read_head(repository, "main") or ""
         commit = work.commit({"a": "a"}, on="task-1")
@@ -340,20 +197,86 @@ class CommitsContract:
         assert forge.try_merge(repository, base=start, commit=commit) is None
         assert forge.read_head(repository, "main") == head
 
-    def test_a_conflict_of_a_file_and_a_link_names_the_path_alone(
+
+class CommitsInDetailContract:
+    """What git alone decides, which is the same below every forge: for one of them."""
+
+    def test_a_commit_of_endless_files_is_refused_by_whatever_walks_them(
         self, forge: Forge, repository: Repository, work: WorkTree
     ) -> None:
-        """Git keeps one of the two beside the other, under a name that it makes of the commit's."""
-        start = work.commit({"lib/a": "1\n"}, on="main")
-        base = work.commit({"lib/a": "2\n"}, on="main")
-        git("checkout", "--quiet", "-b", "task-1", start, at=work.path)
-        (work.path / "lib" / "a").unlink()
-        (work.path / "lib" / "a").symlink_to("../README.md")
-        head = work.commit({}, on="task-1")
-        work.push("main", "task-1")
+        base = forge.read_head(repository, "main") or ""
+        bomb = tree_bomb(work.path)
+        work.push(f"{bomb}:refs/heads/bomb")
 
-        assert forge.try_merge(repository, base=base, commit=head) == MergeConflict(("lib/a",))
-        assert forge.try_merge(repository, base=head, commit=base) == MergeConflict(("lib/a",))
+        for _ in range(2):
+            with refused("too_large"):
+                forge.diff(repository, base=base, head=bomb)
+            # The files are counted, not listed until a limit ends git.
+            with pytest.raises(ProviderRefused, match=r"it has [0-9,]* files, more than"):
+                forge.read_changes(repository, base=base, head=bomb)
+            with refused("too_large"):
+                forge.try_merge(repository, base=base, commit=bomb)
+            with refused("too_large"):
+                forge.merge(repository, into="main", commit=bomb, expected_head=base, message="m")
+        assert forge.read_head(repository, "main") == base
+
+    def test_no_file_name_can_mislead_a_diff(self, forge: Forge, repository: Repository, work: WorkTree) -> None:
+        names = {'a "quoted" name', "two\nlines", "a\ttab", "häuser/日本", "-x", ":100644 x M"}
+        base = forge.read_head(repository, "main") or ""
+        head = work.commit(dict.fromkeys(names, "text\n"), on="task-1")
+        work.push("task-1")
+
+        diff = forge.diff(repository, base=base, head=head)
+
+        assert {file.path for file in diff.files} == names
+        assert {(file.status, file.additions) for file in diff.files} == {("added", 1)}
+
+    def test_a_long_patch_is_cut_and_says_so(self, forge: Forge, repository: Repository, work: WorkTree) -> None:
+        base = forge.read_head(repository, "main") or ""
+        head = work.commit({f"{number}": "täglich\n" * 500 for number in range(5)}, on="task-1")
+        work.push("task-1")
+
+        diff = forge.diff(repository, base=base, head=head, max_bytes=3000)
+
+        assert diff.is_truncated
+        assert 2900 < len(diff.patch.encode()) <= 3000
+        assert len(diff.files) == 5
+
+    def test_several_merge_bases_are_shown_as_one_and_decide_nothing(
+        self, forge: Forge, repository: Repository, work: WorkTree
+    ) -> None:
+        """main got task-1 by a merge, and task-2 merged it by itself."""
+        first = work.commit({"guard": "off\n"}, on="main")
+        one = work.commit({"one": "1\n"}, on="task-1", start=first)
+        git("checkout", "--quiet", "main", at=work.path)
+        left_at = work.commit({"guard": "on\n"}, on="main")
+        work.commit({"guard": "off\n", "two": "2\n"}, on="task-2", start=left_at)
+        git("merge", "--quiet", "--no-edit", one, at=work.path)
+        head = git("rev-parse", "HEAD", at=work.path)
+        git("checkout", "--quiet", "main", at=work.path)
+        git("merge", "--quiet", "--no-edit", one, at=work.path)
+        base = git("rev-parse", "HEAD", at=work.path)
+        work.push("main", "task-1", "task-2")
+
+        with refused("several_bases"):
+            forge.read_changes(repository, base=base, head=head)
+        with refused("several_bases"):
+            forge.read_merge_base(repository, base=base, head=head)
+        diff = twice(lambda: forge.diff(repository, base=base, head=head))
+        assert {(file.path, file.status) for file in diff.files} == {("guard", "modified"), ("two", "added")}
+        assert forge.read_taken_back(repository, base=base, head=head) == ()
+        assert forge.try_merge(repository, base=base, commit=head) is None
+
+    def test_merging_what_is_contained_changes_nothing(
+        self, forge: Forge, repository: Repository, work: WorkTree
+    ) -> None:
+        old = forge.read_head(repository, "main") or ""
+        head = work.commit({"a": "a"}, on="main")
+        work.push("main")
+
+        merged = twice(lambda: forge.merge(repository, into="main", commit=old, expected_head=head, message="Merge"))
+
+        assert merged == Merged(head)
 
     def test_files_are_merged_as_the_target_branch_says(
         self, forge: Forge, repository: Repository, work: WorkTree

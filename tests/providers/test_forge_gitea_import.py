@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -21,19 +18,6 @@ pytestmark = pytest.mark.slow
 __all__ = ["forge", "head", "server"]
 
 COPY = Repository("aiworker", "tea", "project-2")
-
-_KILLED_IMPORT = """
-import os, signal, sys
-from pathlib import Path
-from common.providers.forge.gitea import GiteaForge
-from common.providers.forge.gitea.mirror import Mirror
-from common.values.repository import Repository
-server, token, folder, source = sys.argv[1:]
-Mirror.publish = lambda self, source: os.kill(os.getpid(), signal.SIGKILL)
-forge = GiteaForge(server, token, mirrors=Path(folder), webhook_url="http://x", webhook_secret="s", import_allow=())
-forge.ensure_repository(Repository("aiworker", "tea", "project-2"), default_branch="main", description="",
-                        import_url=source)
-"""
 
 
 @pytest.fixture
@@ -70,20 +54,6 @@ def test_repositories_that_are_no_projects_are_offered(forge: GiteaForge, head: 
         assert [offer.name for offer in named.offers] == names
 
 
-def test_pages_go_on_where_the_server_shortens_them(
-    forge: GiteaForge, head: str, tea: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tests.doubles.gitea.api._PAGE", 1)
-    names: list[str] = []
-    page: int | None = 1
-    while page is not None:
-        found = forge.read_importable("", page=page)
-        assert found is not None
-        names += [offer.name for offer in found.offers]
-        page = found.next_page
-    assert names == ["ada/tea.house"]
-
-
 def test_a_private_repository_is_copied_whole_and_stays_as_it_is(
     forge: GiteaForge, tea: str, server: GiteaDouble
 ) -> None:
@@ -98,35 +68,7 @@ def test_a_private_repository_is_copied_whole_and_stays_as_it_is(
     assert server.model.repos["ada", "tea.house"].fields["description"] == "Tea"
 
 
-def test_what_a_killed_import_left_is_removed_by_the_next(
-    forge: GiteaForge, tea: str, server: GiteaDouble, tmp_path: Path
-) -> None:
-    mirrors = tmp_path / "mirrors"
-    arguments = (server.url, server.token, str(mirrors), tea)
-    killed = subprocess.run([sys.executable, "-c", _KILLED_IMPORT, *arguments], check=False)
-    assert killed.returncode == -signal.SIGKILL
-    assert list(mirrors.rglob("tea.git"))
-
-    forge.ensure_repository(COPY, default_branch="main", description="", import_url=tea)
-
-    assert list(mirrors.rglob("tea.git")) == []
-
-
-def test_branches_in_the_place_of_the_platforms_get_other_names(
-    forge: GiteaForge, tea: str, server: GiteaDouble, tmp_path: Path
-) -> None:
-    git("push", "--quiet", "origin", "trunk:refs/heads/staging", "trunk:refs/heads/release", at=tmp_path / "tea")
-
-    state = forge.ensure_repository(COPY, default_branch="main", description="", import_url=tea)
-
-    names = ("staging", "release", "imported/staging", "imported/release")
-    assert [forge.read_head(COPY, name) for name in names] == [None, None, state.default_head, state.default_head]
-    forge.advance(COPY, "release/2-0", old=None, new=state.default_head, force=True)
-
-
-@pytest.mark.parametrize(
-    "path", ["aiworker/shop.git", "ada/nothing.git", "ada/../aiworker/shop", "ada", "ada/tea.house?x=1"]
-)
+@pytest.mark.parametrize("path", ["aiworker/shop.git", "ada/../aiworker/shop"])
 def test_a_projects_repository_and_what_is_none_are_not_imported(
     forge: GiteaForge, head: str, tea: str, server: GiteaDouble, path: str
 ) -> None:

@@ -8,9 +8,8 @@ import requests
 from common.providers.forge.gitea import GiteaForge
 from common.values.commit_status import CommitStatus, StatusState
 from common.values.repository import Credential, Repository
-from tests.doubles.gitea import Fault, GiteaDouble
+from tests.doubles.gitea import GiteaDouble
 from tests.doubles.gitea.model import Repo, User
-from tests.providers.forge_contract import refused
 from tests.providers.git_tree import WorkTree, git
 from tests.providers.test_forge_gitea import OLD, forge, repository, server, version, work
 
@@ -87,25 +86,6 @@ def test_the_newest_of_a_context_counts_over_all_pages(
 
 
 @pytest.mark.slow
-def test_too_many_statuses_are_refused(forge: GiteaForge, server: GiteaDouble, repository: Repository) -> None:
-    commit = made(forge, server, repository)
-    for _ in range(1001):
-        commit.set(CI, "success", by=commit.bot)
-
-    with refused("too_large"):
-        commit.read()
-
-
-def test_another_commits_status_is_not_this_ones(
-    forge: GiteaForge, server: GiteaDouble, repository: Repository
-) -> None:
-    commit = made(forge, server, repository)
-    server.set_status(commit.repo, "1" * 40, CI, "success", by=commit.bot)
-
-    assert commit.read() == {}
-
-
-@pytest.mark.slow
 def test_a_branch_that_is_named_as_the_commit_lends_it_no_statuses(
     forge: GiteaForge, server: GiteaDouble, repository: Repository, work: WorkTree
 ) -> None:
@@ -167,26 +147,6 @@ def test_a_removed_user_can_say_nothing_that_actions_does_not(
         commit.set("ci/other", state, by=None)
 
     assert commit.read() == {JOB: "failure", "Lint / style (push)": "success", "ci/other": "success"}
-
-
-def test_jobs_of_one_name_in_two_workflows_must_both_pass(
-    forge: GiteaForge, server: GiteaDouble, repository: Repository
-) -> None:
-    commit = made(forge, server, repository)
-    server.run_job(commit.repo, commit.sha, "CI", "build", "success")
-    server.run_job(commit.repo, commit.sha, "Release", "build", "failure")
-
-    assert commit.read() == {JOB: "failure", "Release / build (push)": "failure"}
-
-
-def test_reading_goes_on_after_a_failure_of_the_server(
-    forge: GiteaForge, server: GiteaDouble, repository: Repository
-) -> None:
-    commit = made(forge, server, repository)
-    commit.set(CI, "success", by=commit.bot)
-    server.faults += [Fault(r"GET .*/statuses/\w+$", "500")]
-
-    assert commit.read() == {CI: "success"}
 
 
 class TestAnOldServer:

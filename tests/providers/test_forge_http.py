@@ -18,7 +18,7 @@ import pytest
 
 from common.providers.forge import BareForge
 from common.values.repository import Repository
-from tests.attacks.bombs import deep_tree, file_of_zeros, odd_tree_bomb, tree_bomb
+from tests.attacks.bombs import deep_tree, file_of_zeros, tree_bomb
 from tests.e2e.instance import wait_until
 from tests.patience import PATIENCE_SECONDS
 from tests.processes import words
@@ -177,18 +177,6 @@ def test_a_clone_and_a_push(server: Server, forge: BareForge, tmp_path: Path) ->
 
 
 @pytest.mark.slow
-def test_a_push_of_30_megabytes(server: Server, forge: BareForge, tmp_path: Path) -> None:
-    work = WorkTree(tmp_path / "work", server.url("person"))
-    commit = work.commit({"large": os.urandom(30 * 2**20)}, on="feature")
-
-    work.push("feature")
-    git("clone", "--quiet", "--branch=feature", server.url("reader"), str(tmp_path / "again"))
-
-    assert forge.read_head(SHOP, "feature") == commit
-    assert (tmp_path / "again" / "large").stat().st_size == 30 * 2**20
-
-
-@pytest.mark.slow
 def test_a_run_pushes_its_branch_and_no_other(server: Server, forge: BareForge, tmp_path: Path) -> None:
     start = forge.read_head(SHOP, "main") or ""
     for branch in ("task-1", "task-2"):
@@ -204,19 +192,6 @@ def test_a_run_pushes_its_branch_and_no_other(server: Server, forge: BareForge, 
 
     refs = git("for-each-ref", "--format=%(refname) %(objectname)", at=forge.repository_path(SHOP)).splitlines()
     assert refs == [f"refs/heads/main {start}", f"refs/heads/task-1 {commit}", f"refs/heads/task-2 {start}"]
-
-
-def test_a_run_may_rewrite_its_own_branch(a_server: Server, forge: BareForge, tmp_path: Path) -> None:
-    forge.ensure_branch(SHOP, "task-1", at=forge.read_head(SHOP, "main") or "")
-    credential = forge.ensure_credential(SHOP, branch="task-1", run_id="r1")
-    work = WorkTree(tmp_path / "work", a_server.url(credential.username, credential.password))
-    work.commit({"a": "1"}, on="task-1")
-    work.push("task-1")
-    git("commit", "--quiet", "--amend", "--message", "Another", at=work.path)
-
-    work.push("+task-1")
-
-    assert forge.read_head(SHOP, "task-1") == git("rev-parse", "HEAD", at=work.path)
 
 
 def test_a_deleted_credential_is_good_for_nothing(a_server: Server, forge: BareForge, tmp_path: Path) -> None:
@@ -257,12 +232,7 @@ def test_who_may_not_write_reads_only(a_server: Server, forge: BareForge, tmp_pa
     ("path", "status"),
     [
         ("/HEAD", 404),
-        ("/info/refs", 404),
         ("/info/refs?service=git-upload-archive", 404),
-        ("/info/refs?service=git-upload-pack&service=git-receive-pack", 404),
-        ("/objects/info/packs", 404),
-        ("/config", 404),
-        ("/aiworker/credentials.json", 404),
         ("/info/../config", 404),
         ("/git-upload-pack", 405),
         ("/info/refs?service=git-upload-pack", 200),
@@ -285,12 +255,6 @@ def test_a_compressed_request_is_understood(a_server: Server, forge: BareForge) 
     assert status == 200
     assert answer.startswith(b"0008NAK\n")
     assert b"PACK" in answer
-
-
-def test_a_body_in_another_encoding_is_refused(a_server: Server) -> None:
-    status, _ = get(a_server.url("reader") + "/git-upload-pack", body=b"x", headers={"Content-Encoding": "br"})
-
-    assert status == 415
 
 
 @pytest.mark.slow
@@ -345,10 +309,6 @@ def _bomb(work: WorkTree) -> str:
     return tree_bomb(work.path)
 
 
-def _odd_bomb(work: WorkTree) -> str:
-    return odd_tree_bomb(work.path)
-
-
 def _deep(work: WorkTree) -> str:
     return deep_tree(work.path, depth=1200)
 
@@ -357,13 +317,8 @@ def _zeros(work: WorkTree) -> str:
     return file_of_zeros(work.path, 70 * 2**20)
 
 
-def _tag_of_a_bomb(work: WorkTree) -> str:
-    git("tag", "--annotate", "--message", "x", "v1", tree_bomb(work.path), at=work.path)
-    return git("rev-parse", "refs/tags/v1", at=work.path)
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("attack", [_bomb, _odd_bomb, _deep, _zeros, _tag_of_a_bomb])
+@pytest.mark.parametrize("attack", [_bomb, _deep, _zeros])
 def test_a_push_that_is_too_large_unpacked_is_refused_and_leaves_nothing(
     a_server: Server, forge: BareForge, tmp_path: Path, attack: Callable[[WorkTree], str]
 ) -> None:
@@ -372,7 +327,7 @@ def test_a_push_that_is_too_large_unpacked_is_refused_and_leaves_nothing(
     path = forge.repository_path(SHOP)
     before = git("for-each-ref", at=path)
 
-    said = work.push(f"{sha}:refs/tags/v1" if attack is _tag_of_a_bomb else f"{sha}:refs/heads/feature", accept=(1,))
+    said = work.push(f"{sha}:refs/heads/feature", accept=(1,))
 
     assert "too_large: " in said
     assert "pre-receive hook declined" in said
@@ -382,25 +337,25 @@ def test_a_push_that_is_too_large_unpacked_is_refused_and_leaves_nothing(
 
 
 @pytest.mark.slow
-def test_a_large_file_that_is_there_already_keeps_no_push_back(
-    a_server: Server, forge: BareForge, tmp_path: Path
-) -> None:
+def test_packing_after_a_push_removes_no_object(a_server: Server, forge: BareForge, tmp_path: Path) -> None:
+    """A backup may still be copying what a branch named that has gone since."""
+    repository = forge.repository_path(SHOP)
     work = WorkTree(tmp_path / "work", a_server.url("person"))
-    zeros = file_of_zeros(work.path, 70 * 2**20)
-    git("push", "--quiet", str(forge.repository_path(SHOP)), f"{zeros}:refs/heads/feature", at=work.path)
-    git("checkout", "--quiet", "-b", "feature", zeros, at=work.path)
+    gone = work.commit({"a": "a"}, on="feature")
+    work.push("feature")
+    git("update-ref", "-d", "refs/heads/feature", at=repository)
+    for number in range(2):
+        git("repack", "--quiet", at=repository)
+        work.commit({"b": str(number)}, on="main")
+        work.push("main")
+    git("repack", "--quiet", at=repository)
+    git("config", "gc.autoPackLimit", "1", at=repository)
+    git("config", "gc.autoDetach", "false", at=repository)
+    for path in repository.glob("objects/**/*"):
+        os.utime(path, (1, 1))
+    last = work.commit({"b": "2"}, on="main")
 
-    work.push(f"{work.commit({'a': 'a'}, on='feature')}:refs/heads/feature")
+    work.push("main")
 
-
-@pytest.mark.slow
-def test_a_hook_of_the_repository_does_not_run(a_server: Server, forge: BareForge, tmp_path: Path) -> None:
-    hook = forge.repository_path(SHOP) / "hooks" / "pre-receive"
-    hook.parent.mkdir()
-    hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\nexit 1\n")
-    hook.chmod(0o755)
-    work = WorkTree(tmp_path / "work", a_server.url("person"))
-
-    work.push(f"{work.commit({'a': 'a'}, on='feature')}:refs/heads/feature")
-
-    assert not (tmp_path / "ran").exists()
+    assert not (repository / "objects" / last[:2] / last[2:]).exists()  # it is packed
+    git("cat-file", "-e", f"{gone}^{{tree}}", at=repository)

@@ -148,70 +148,12 @@ def test_branches_in_the_place_of_the_platforms_get_other_names(
     assert git("rev-parse", "refs/tags/imported/released", at=forge.repository_path(SHOP)) == theirs
 
 
-def test_branches_that_only_hinder_the_platforms_get_other_names_too(
-    origin: Origin, source: WorkTree, tmp_path: Path
-) -> None:
-    theirs = git("rev-parse", "side", at=source.path)
-    source.push("side:refs/heads/release", "side:refs/heads/staging/old", "trunk:refs/heads/imported/release")
-    git("update-server-info", at=tmp_path / "served" / "source.git")
-    forge = forge_at(tmp_path / "root", origin.place)
-
-    state = forge.ensure_repository(SHOP, default_branch="main", description="", import_url=origin.url)
-
-    forge.advance(SHOP, "staging", old=None, new=state.default_head, force=True)
-    forge.advance(SHOP, "release/2-0", old=None, new=state.default_head, force=True)
-    assert [forge.read_head(SHOP, f"imported-2/{name}") for name in ("release", "staging/old")] == [theirs, theirs]
-    assert forge.read_head(SHOP, "imported/release") == state.default_head
-
-
-def test_branches_of_any_name_that_git_allows_are_imported(origin: Origin, source: WorkTree, tmp_path: Path) -> None:
-    served, theirs = tmp_path / "served" / "source.git", git("rev-parse", "side", at=source.path)
-    # A no-break space, a line separator, and a byte that is not UTF-8, as Latin-1 has it.
-    names = ["no\u00a0break", "line\u2028end", "caf\udce9", "release/no\u00a0break", "release/caf\udce9"]
-    for name in names:
-        git("update-ref", f"refs/heads/{name}", theirs, at=served)
-    git("update-server-info", at=served)
-    forge = forge_at(tmp_path / "root", origin.place)
-
-    state = forge.ensure_repository(SHOP, default_branch="side", description="", import_url=origin.url)
-
-    assert state.default_branch == "side"
-    for name in (f"imported/{name}" if name.startswith("release/") else name for name in names):
-        assert git("rev-parse", "--verify", f"refs/heads/{name}", at=forge.repository_path(SHOP)) == theirs
-
-
-def test_a_default_branch_of_the_platforms_name_has_to_be_replaced(
-    origin: Origin, source: WorkTree, tmp_path: Path
-) -> None:
-    served = tmp_path / "served" / "source.git"
-    git("branch", "--move", "trunk", "staging", at=served)
-    git("update-server-info", at=served)
-    forge = forge_at(tmp_path / "root", origin.place)
-
-    with refused("import_failed"):
-        forge.ensure_repository(SHOP, default_branch="main", description="", import_url=origin.url)
-    state = forge.ensure_repository(SHOP, default_branch="side", description="", import_url=origin.url)
-
-    assert (state.default_branch, forge.read_head(SHOP, "staging")) == ("side", None)
-
-
 def test_an_absent_default_branch_becomes_the_sources_own(origin: Origin, tmp_path: Path) -> None:
     forge = forge_at(tmp_path / "root", origin.place)
 
     state = forge.ensure_repository(SHOP, default_branch="main", description="", import_url=origin.url)
 
     assert state.default_branch == "trunk"
-
-
-def test_an_empty_source_gets_a_first_commit(tmp_path: Path) -> None:
-    git("init", "--quiet", "--bare", str(tmp_path / "served" / "source.git"))
-    git("update-server-info", at=tmp_path / "served" / "source.git")
-    with serving(tmp_path / "served") as origin:
-        forge = forge_at(tmp_path / "root", origin.place)
-
-        state = forge.ensure_repository(SHOP, default_branch="main", description="", import_url=origin.url)
-
-    assert forge.read_file(SHOP, commit=state.default_head, path="README.md") is not None
 
 
 def test_a_private_address_is_never_asked(origin: Origin, tmp_path: Path) -> None:
@@ -225,13 +167,12 @@ def test_a_private_address_is_never_asked(origin: Origin, tmp_path: Path) -> Non
         forge.read_head(SHOP, "main")
 
 
-@pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY"])
 def test_an_import_goes_through_the_proxy_of_this_machine(
-    origin: Origin, source: WorkTree, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+    origin: Origin, source: WorkTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for each in ("http_proxy", "HTTP_PROXY", "no_proxy", "NO_PROXY"):
         monkeypatch.delenv(each, raising=False)
-    monkeypatch.setenv(name, f"http://ada:word@{origin.place}")
+    monkeypatch.setenv("http_proxy", f"http://ada:word@{origin.place}")
     forge = forge_at(tmp_path / "root", "direct.invalid")
     # Only the proxy knows this name.
     url = "http://code.invalid/source.git"
@@ -276,13 +217,6 @@ def test_the_sources_alternates_are_not_followed(origin: Origin, source: WorkTre
         assert elsewhere.asked == []
 
 
-def test_an_address_without_a_repository_is_refused(origin: Origin, tmp_path: Path) -> None:
-    with refused("import_failed"):
-        forge_at(tmp_path / "root", origin.place).ensure_repository(
-            SHOP, default_branch="main", description="", import_url=f"http://{origin.place}/absent.git"
-        )
-
-
 def test_a_server_in_trouble_may_be_asked_again(origin: Origin, tmp_path: Path) -> None:
     forge = forge_at(tmp_path / "root", origin.place)
     origin.failure = 503
@@ -325,13 +259,3 @@ def test_an_import_killed_half_way_is_completed_by_the_next(origin: Origin, sour
 
     assert state.default_head == git("rev-parse", "side", at=source.path)
     assert not list((root / "aiworker").glob(".*.shop.git"))
-
-
-def test_deleting_clears_what_an_import_left_behind(tmp_path: Path) -> None:
-    leftover = tmp_path / "root" / "aiworker" / ".new.shop.git"
-    leftover.mkdir(parents=True)
-    (leftover / "file").write_text("")
-
-    forge_at(tmp_path / "root").delete_repository(SHOP)
-
-    assert not leftover.exists()

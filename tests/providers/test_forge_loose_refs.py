@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from common.errors import ProviderRefused
-from common.machine.locks import locked
 from common.providers.forge import history, loose_refs
 from tests.providers.git_tree import git
 
@@ -53,21 +52,8 @@ def test_git_finds_the_branch_and_moves_it(bare: Path, commit: str) -> None:
     assert _locks(bare) == []
 
 
-def test_it_may_be_made_again_after_it_was_deleted(bare: Path, commit: str) -> None:
-    for _ in range(2):
-        assert loose_refs.create(bare, NEW, at=commit)
-        git("pack-refs", "--all", at=bare)
-        git("update-ref", "-d", NEW, at=bare)
-
-    assert git("for-each-ref", at=bare) == ""
-
-
-def _exists(bare: Path, commit: str) -> None:
-    git("update-ref", NEW, _commit(bare, "other"), at=bare)
-
-
 def _is_packed(bare: Path, commit: str) -> None:
-    _exists(bare, commit)
+    git("update-ref", NEW, _commit(bare, "other"), at=bare)
     git("pack-refs", "--all", at=bare)
 
 
@@ -75,41 +61,12 @@ def _one_is_above(bare: Path, commit: str) -> None:
     git("update-ref", "refs/heads/task", commit, at=bare)
 
 
-def _a_packed_one_is_above(bare: Path, commit: str) -> None:
-    _one_is_above(bare, commit)
-    git("pack-refs", "--all", at=bare)
-
-
-def _one_is_below(bare: Path, commit: str) -> None:
-    git("update-ref", f"{NEW}/more", commit, at=bare)
-
-
-def _a_packed_one_is_below(bare: Path, commit: str) -> None:
-    _one_is_below(bare, commit)
-    git("pack-refs", "--all", at=bare)
-
-
-def _keeps_logs(bare: Path, commit: str) -> None:
-    git("config", "core.logAllRefUpdates", "true", at=bare)
-    git("update-ref", "refs/heads/main", commit, at=bare)
-
-
-def _is_no_repository(bare: Path, commit: str) -> None:
-    (bare / "HEAD").rename(bare / "no-head")
-
-
 def _has_a_packed_commit(bare: Path, commit: str) -> None:
     git("update-ref", "refs/heads/main", commit, at=bare)
     git("repack", "-a", "-d", "--quiet", at=bare)
 
 
-@pytest.mark.parametrize(
-    "before",
-    [
-        _exists, _is_packed, _one_is_above, _a_packed_one_is_above, _one_is_below, _a_packed_one_is_below, _keeps_logs,
-        _is_no_repository, _has_a_packed_commit,
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("before", [_is_packed, _one_is_above, _has_a_packed_commit])
 def test_what_is_not_plain_is_left_to_git(bare: Path, commit: str, before: Callable[[Path, str], None]) -> None:
     before(bare, commit)
     files = {file for file in bare.rglob("*") if file.is_file()}
@@ -125,16 +82,6 @@ def test_a_commit_must_be_one(bare: Path, commit: str) -> None:
     assert not loose_refs.create(bare, "refs/tags/v1", at=commit)
 
     assert git("for-each-ref", at=bare) == ""
-
-
-def test_the_lock_of_another_process_stays(bare: Path, commit: str) -> None:
-    lock = bare / f"{NEW}.lock"
-    lock.parent.mkdir(parents=True)
-    with locked(lock):
-        assert not loose_refs.create(bare, NEW, at=commit)
-
-        assert lock.is_file()
-    assert not (bare / NEW).exists()
 
 
 def test_a_commit_is_found_without_git_where_it_is_a_file_of_its_own(

@@ -46,16 +46,6 @@ def test_a_note_replaces_the_one_before(work: WorkTree, digits: int) -> None:
     assert read(work, commit) == "after"
 
 
-def test_the_same_note_again_changes_nothing(work: WorkTree) -> None:
-    commit = work.commit({"a": "a"}, on="main")
-    write(work, commit, "one\n")
-    head = git("rev-parse", RECEIPTS_REF, at=work.path)
-
-    write(work, commit, "one\n")
-
-    assert git("rev-parse", RECEIPTS_REF, at=work.path) == head
-
-
 def test_notes_of_other_commits_stay(work: WorkTree) -> None:
     commits = [work.commit({"a": str(number)}, on="main") for number in range(3)]
     for commit in commits:

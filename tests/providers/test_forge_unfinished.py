@@ -56,17 +56,3 @@ def test_what_a_killed_push_left_is_removed_once_it_is_old(forge: BareForge, tmp
     assert not left.exists()
     git.run(forge.repository_path(SHOP), "fsck", "--strict")
     assert forge.read_head(SHOP, "main") is not None
-
-
-def test_what_a_killed_packing_left_is_removed_too(forge: BareForge) -> None:
-    packs = forge.repository_path(SHOP) / "objects" / "pack"
-    left = [packs / "tmp_pack_a1b2c3", packs / ".tmp-17-pack-0a.pack"]
-    for file in left:
-        file.write_bytes(b"PACK")
-        _make_old(file)
-    git.run(forge.repository_path(SHOP), "repack", "-a", "-d", "--quiet")
-    kept = set(packs.iterdir()) - set(left)
-
-    forge.delete_credential(SHOP, run_id="run-1")
-
-    assert set(packs.iterdir()) == kept

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from common.machine.git_trees import DEEPEST
 from common.providers.runtime import ProcessRuntime
 from common.values.app import Space, Version
 from common.values.check import CheckPhase
 from common.values.variable_set import Variables
-from tests.attacks.bombs import deep_tree, tree_bomb
-from tests.deep_folders import DEPTH, remove_deep
+from tests.attacks.bombs import tree_bomb
+from tests.deep_folders import remove_deep
 from tests.processes import lives
 from tests.providers.git_tree import git
 from tests.providers.runtime_contract import check_of, finished, until
@@ -49,21 +48,6 @@ def test_every_check_has_a_clean_checkout(runtime: ProcessRuntime, version: Vers
         assert state.log == "README\n"
 
 
-def test_folders_without_write_permission_reach_no_later_check(
-    runtime: ProcessRuntime, version: Version, tmp_path: Path
-) -> None:
-    # Such as Go's cache of modules. Root removes them in any case, so only another user sees this test fail.
-    locked = "mkdir -p build/lib ~/go/mod && touch build/lib/litter ~/go/mod/litter && chmod -R a-w build ~/go"
-    for command in (locked, "find . ~ -name litter"):
-        check = check_of(version, SPACE, "c", command)
-        runtime.ensure_check(check)
-        state = finished(runtime, check)
-
-        assert (state.phase, state.log) == (CheckPhase.PASSED, "")
-        assert [path.name for path in (tmp_path / "runtime/checks").glob("*/*")] == ["c.json"]
-        runtime.delete_check(SPACE, "c")
-
-
 def test_a_check_that_takes_too_long_is_killed_with_all_it_started(runtime: ProcessRuntime, version: Version) -> None:
     command = "sleep 600 & echo $!; setsid sleep 600 & echo $!; wait"
     check = replace(check_of(version, SPACE, "c", command), timeout_seconds=3)
@@ -91,40 +75,6 @@ def test_a_commit_of_endless_files_is_red_and_keeps_no_other_waiting(
     assert state.reason.startswith("too_large: ")
 
 
-def test_folders_of_any_depth_that_a_check_made_are_removed(
-    runtime: ProcessRuntime, version: Version, tmp_path: Path
-) -> None:
-    nested = f"i=0; while [ $i -lt {DEPTH} ]; do mkdir d && cd d || exit 3; i=$((i+1)); done"
-    check = check_of(version, SPACE, "c", nested)
-    runtime.ensure_check(check)
-
-    assert finished(runtime, check).phase is CheckPhase.PASSED
-    assert [path.name for path in (tmp_path / "runtime/checks").glob("*/*")] == ["c.json"]
-
-
-def test_a_commit_with_the_deepest_folders_that_may_be_pushed_is_checked(
-    runtime: ProcessRuntime, version: Version, tmp_path: Path
-) -> None:
-    deep = deep_tree(tmp_path / "repository", depth=DEEPEST - 1)
-    git("branch", "deep", deep, at=tmp_path / "repository")
-    check = replace(check_of(version, SPACE, "c", "git rev-parse HEAD"), commit=deep)
-    runtime.ensure_check(check)
-    state = finished(runtime, check)
-
-    assert (state.phase, state.log) == (CheckPhase.PASSED, f"{deep}\n"), state.reason
-
-
-def test_a_check_that_a_bug_ends_is_broken(version: Version, tmp_path: Path) -> None:
-    # A TypeError that nothing expects: the output of git is to be read in pieces of half a byte.
-    with supervised(tmp_path / "runtime", constants={"checkout.MOST_ERROR_BYTES": 0.5}) as running:
-        check = check_of(version, SPACE, "c", "true")
-        running.runtime.ensure_check(check)
-        state = finished(running.runtime, check)
-
-    assert state.phase is CheckPhase.BROKEN
-    assert state.reason == "the local runtime has an error (TypeError); its log says more"
-
-
 def test_what_a_passing_check_left_in_the_background_is_killed(runtime: ProcessRuntime, version: Version) -> None:
     check = check_of(version, SPACE, "c", "sleep 600 & echo $!")
     runtime.ensure_check(check)
@@ -139,15 +89,6 @@ def test_a_check_over_its_memory_fails(runtime: ProcessRuntime, version: Version
     runtime.ensure_check(check)
 
     assert "its limit is" in str(finished(runtime, check).reason)
-
-
-def test_a_checks_log_is_its_last_64_kib(runtime: ProcessRuntime, version: Version) -> None:
-    check = check_of(version, SPACE, "c", "seq 1 100000")
-    runtime.ensure_check(check)
-    state = finished(runtime, check)
-
-    assert len(state.log) == 64 * 1024
-    assert state.log.endswith("\n99999\n100000\n")
 
 
 def test_a_checks_environment_holds_its_variables_and_none_of_the_supervisors(

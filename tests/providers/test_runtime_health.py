@@ -75,15 +75,6 @@ def outcomes(runtime: ProcessRuntime, repository: Repository, *wanted: dict[str,
     return [settled(runtime, app, "v1") for app in apps]
 
 
-def test_an_answer_below_400_on_the_same_host_is_healthy(runtime: ProcessRuntime, repository: Repository) -> None:
-    paths = ["/", "/399", "/to//200", "/to//to//200", "/to/http://HOST/200"]
-    found = outcomes(runtime, repository, *({"health": Health(path), **PATIENT} for path in paths))
-
-    assert [(path, state.phase, state.reason) for path, state in zip(paths, found, strict=True)] == [
-        (path, AppPhase.LIVE, None) for path in paths
-    ]
-
-
 def test_an_error_a_redirect_elsewhere_and_one_without_end_are_not(
     runtime: ProcessRuntime, repository: Repository
 ) -> None:
@@ -111,12 +102,3 @@ def test_the_text_has_to_be_there(runtime: ProcessRuntime, repository: Repositor
     for state in found[4:]:
         assert (state.phase, state.code) == (AppPhase.FAILED, "unhealthy")
         assert str(state.reason).endswith("and without the text 'we are open'")
-
-
-def test_a_version_of_an_older_platform_keeps_what_was_promised_to_it(
-    runtime: ProcessRuntime, repository: Repository
-) -> None:
-    good, bad = ("/404", "/to/https://login.example/"), {"health": Health("/500", below=500)}
-    found = outcomes(runtime, repository, *({"health": Health(path, below=500), **PATIENT} for path in good), bad)
-
-    assert [state.phase for state in found] == [AppPhase.LIVE, AppPhase.LIVE, AppPhase.FAILED]

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.server
-import select
-import socket
 import threading
 from collections.abc import Iterator
 
@@ -59,41 +56,6 @@ def test_an_answer_counts_on_the_apps_own_host(
     way: IngressRoute, path: str, contains: str | None, wrong: str | None
 ) -> None:
     assert wrong_answer(way, path, contains) == wrong
-
-
-def test_an_ingress_that_sends_everybody_to_tls_is_no_error_of_the_apps() -> None:
-    class Tls(_Ingress):
-        def do_GET(self) -> None:
-            self.send_response(308)
-            self.send_header("Location", OWN + self.path)
-            self.end_headers()
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Tls) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        way = IngressRoute(f"http://127.0.0.1:{server.server_port}", OWN)
-
-        assert wrong_answer(way, "/healthz?full=1", None) is None
-        assert "https, which is not checked" in str(wrong_answer(way, "/healthz?full=1", "well"))
-        server.shutdown()
-
-
-@pytest.mark.parametrize("begins", [b"", b"HTTP/1.1 200 OK\r\nX-Slow: ", b"HTTP/1.1 200 OK\r\n\r\nall is well"])
-def test_an_app_that_answers_byte_by_byte_is_waited_for_in_bounded_time(begins: bytes) -> None:
-    def drip(server: socket.socket) -> None:
-        connection, _ = server.accept()
-        with connection, contextlib.suppress(OSError):
-            connection.recv(4096)
-            connection.sendall(begins)
-            while not select.select([connection], [], [], 0.05)[0]:  # until the other side ends
-                connection.sendall(b"H")
-
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        threading.Thread(target=drip, args=(server,), daemon=True).start()
-        way = IngressRoute(f"http://127.0.0.1:{server.getsockname()[1]}", OWN)
-
-        wrong = wrong_answer(way, "/", "we are open", whole_seconds=0.4)
-
-    assert wrong == "it does not answer within 0.4 s"
 
 
 def test_nobody_there_is_no_answer() -> None:

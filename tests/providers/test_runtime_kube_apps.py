@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from common.errors import ProviderRefused, ProviderUnavailable
 from common.providers.runtime import Runtime
 from common.values.app import App, AppPhase, Health, Space
 from common.values.check import CheckPhase
-from common.values.repository import Source
 from common.values.variable_set import Variables
 from tests.doubles.kubernetes import ClusterDouble
 from tests.doubles.kubernetes.schemas import why_invalid
@@ -67,22 +65,6 @@ def test_every_manifest_is_valid_and_no_container_has_more_than_it_needs(
             assert "source" not in {mount["name"] for mount in container["volumeMounts"]}
 
 
-def test_pods_go_to_the_nodes_that_are_kept_for_them(cluster: ClusterDouble, tmp_path: Path) -> None:
-    with runtime_on(
-        cluster, tmp_path, AIWORKER_KUBE_NODES="pool=apps", AIWORKER_KUBE_TOLERATIONS="pool=apps:NoSchedule, spot"
-    ) as runtime:
-        runtime.ensure_app(STAGING, version("v1"))
-        runtime.ensure_check(check_of(version("v1"), SPACE, "c", "true"))
-
-    assert [reason for one in cluster.sent if "spec" in one and (reason := why_invalid(one))] == []
-    for pod in _pods(cluster.sent):
-        assert pod["nodeSelector"] == {"pool": "apps"}
-        assert pod["tolerations"] == [
-            {"key": "pool", "operator": "Equal", "value": "apps", "effect": "NoSchedule"},
-            {"key": "spot", "operator": "Exists"},
-        ]
-
-
 def test_a_secret_is_in_a_secret_alone(runtime: Runtime, cluster: ClusterDouble) -> None:
     runtime.ensure_app(STAGING, version("v1", variables=Variables({"TOKEN": "very-secret"})))
 
@@ -119,21 +101,6 @@ def test_a_namespace_is_restricted_and_closed(runtime: Runtime, cluster: Cluster
 )
 def test_every_app_has_a_host_that_no_other_has(runtime: Runtime, namespace: str, app: str, host: str) -> None:
     assert runtime.ensure_app(App(Space(namespace, "p"), app), version("v1")).url == f"http://{host}"
-
-
-def test_an_app_keeps_the_address_that_its_ingress_has_until_it_is_deployed_with_the_new_domain(
-    runtime: Runtime, cluster: ClusterDouble, tmp_path: Path
-) -> None:
-    runtime.ensure_app(STAGING, version("v1"))
-    before = settled(runtime, STAGING, "v1").url
-    with runtime_on(cluster, tmp_path, AIWORKER_KUBE_DOMAIN="moved.test") as later:
-        kept = later.read_app(STAGING, "v1")
-        assert kept is not None
-        (rule,) = cluster.object("ingresses", SPACE.namespace, "staging")["spec"]["rules"]
-        assert kept.url == before == f"http://{rule['host']}"
-
-        later.ensure_app(STAGING, version("v2"))
-        assert settled(later, STAGING, "v2").url == "http://staging-shop.moved.test"
 
 
 def test_a_foreign_namespace_is_refused_and_left_alone(runtime: Runtime, cluster: ClusterDouble) -> None:
@@ -179,14 +146,10 @@ def test_a_namespace_that_is_being_removed_is_waited_for(runtime: Runtime, clust
     ("kind", "how", "code", "words"),
     [
         ("image_pull", {"message": "manifest unknown"}, "image", "manifest unknown"),
-        ("invalid_image", {"message": "couldn't parse"}, "image", "InvalidImageName"),
-        ("config", {"message": 'secret "x" not found'}, "config", 'secret "x" not found'),
         ("crash", {"exit_code": 4}, "exited", "exited with 4"),
         ("oom", {}, "memory", "more memory than its limit"),
         ("checkout", {"exit_code": 20, "message": "there is nothing to run: …"}, "nothing_to_run", "nothing to run"),
-        ("checkout", {"exit_code": 21, "message": "not our ref"}, "checkout_failed", "not our ref"),
         ("quota", {}, "quota", "exceeded quota"),
-        ("no_room", {}, "no_room", "Insufficient memory"),
         ("never_ready", {}, "unhealthy", "/ gave no healthy answer"),
     ],
 )
@@ -204,15 +167,6 @@ def test_a_version_that_does_not_come_up_says_why(
     former = runtime.read_app(STAGING, "v1")
     assert former is not None
     assert former.phase is AppPhase.LIVE
-
-
-def test_the_quota_of_a_new_namespace_is_waited_for(runtime: Runtime, cluster: ClusterDouble) -> None:
-    cluster.controllers.quota_ticks = 10**9
-    runtime.ensure_app(STAGING, version("v1"))
-    until(lambda: "status unknown" in str(cluster.object("deployments", SPACE.namespace, "staging").get("status")))
-    cluster.controllers.quota_ticks = 0
-
-    assert settled(runtime, STAGING, "v1").phase is AppPhase.LIVE
 
 
 @pytest.mark.slow
@@ -254,14 +208,6 @@ def test_a_live_version_that_keeps_dying_is_failed(runtime: Runtime, cluster: Cl
     until(dying)
 
 
-def test_every_replica_must_be_available(runtime: Runtime, cluster: ClusterDouble) -> None:
-    runtime.ensure_app(STAGING, version("v1", replicas=3))
-    settled(runtime, STAGING, "v1")
-
-    assert len(cluster.names("pods", SPACE.namespace)) == 3
-    assert _available(cluster) == 3
-
-
 def test_an_app_is_live_only_when_it_answers_through_the_ingress(runtime: Runtime, cluster: ClusterDouble) -> None:
     cluster.ingress_status = 503
     runtime.ensure_app(STAGING, version("v1"))
@@ -276,28 +222,6 @@ def test_an_app_is_live_only_when_it_answers_through_the_ingress(runtime: Runtim
     assert state.phase is AppPhase.STARTING
     cluster.ingress_status = 200
     assert settled(runtime, STAGING, "v1").phase is AppPhase.LIVE
-
-
-def test_an_app_is_live_only_when_its_answer_holds_the_text(runtime: Runtime, cluster: ClusterDouble) -> None:
-    cluster.ingress_status = 201  # its body is "no"
-    wanted = version("v1", health=Health(contains="ok"))
-    runtime.ensure_app(STAGING, wanted)
-    until(lambda: _available(cluster) == 1)
-    state = runtime.ensure_app(STAGING, wanted)
-
-    assert state.phase is AppPhase.STARTING
-    cluster.ingress_status = 200
-    assert settled(runtime, STAGING, "v1").phase is AppPhase.LIVE
-
-
-def test_a_text_that_nobody_would_look_for_is_refused(cluster: ClusterDouble, tmp_path: Path) -> None:
-    with (
-        runtime_on(cluster, tmp_path, AIWORKER_KUBE_HEALTH="readiness") as runtime,
-        pytest.raises(ProviderRefused, match="AIWORKER_KUBE_HEALTH=readiness") as refused,
-    ):
-        runtime.ensure_app(STAGING, version("v1", health=Health(contains="ok")))
-
-    assert refused.value.code == "health"
 
 
 def test_readiness_alone_is_enough_when_told_so(cluster: ClusterDouble, tmp_path: Path) -> None:
@@ -320,15 +244,6 @@ def test_production_runs_the_very_image_that_ran_on_staging(runtime: Runtime, cl
     assert made["spec"]["template"]["spec"]["containers"][0]["image"] == ran
     assert settled(runtime, STAGING, "v1").image == ran
     assert settled(runtime, PRODUCTION, "v2").phase is AppPhase.LIVE
-
-
-@pytest.mark.parametrize("none", ["0", "0Gi", "0.0"])
-def test_a_limit_of_nothing_is_refused_because_it_would_limit_nothing(runtime: Runtime, none: str) -> None:
-    with pytest.raises(
-        ProviderRefused, match=f"memoryLimit is {none}, which Kubernetes takes as no limit at all"
-    ) as refused:
-        runtime.ensure_app(STAGING, version("v1", memory_limit=none))
-    assert refused.value.code == "invalid"
 
 
 @pytest.mark.slow
@@ -364,11 +279,6 @@ def test_another_instances_apps_are_not_ours(runtime: Runtime, cluster: ClusterD
         cluster.store.update("deployments", found, lambda one: one["metadata"]["labels"].update(marked))
 
     assert runtime.list_apps() == []
-
-
-def test_a_path_can_not_be_cloned_from_a_pod(runtime: Runtime) -> None:
-    with pytest.raises(ProviderRefused, match="AIWORKER_FORGE=gitea"):
-        runtime.ensure_app(STAGING, replace(version("v1"), source=Source("/srv/shop.git")))
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,6 @@ from common.providers.runtime import Runtime, check_reports, places
 from common.providers.runtime.reasons import judge_check
 from common.values.check import Check, CheckPhase, CheckState
 from tests.doubles.kubernetes import ClusterDouble
-from tests.doubles.kubernetes.store import now_text
 from tests.providers.runtime_cluster import SPACE, again, runtime_on, version
 from tests.providers.runtime_contract import check_of, finished, until
 from workers.runtime_calls import run_check
@@ -80,17 +79,6 @@ def test_a_check_that_the_quota_keeps_out_waits_and_says_so(runtime: Runtime, cl
     assert finished(runtime, check).phase is CheckPhase.PASSED
 
 
-def test_only_a_check_that_the_quota_keeps_out_asks_for_room(runtime: Runtime, cluster: ClusterDouble) -> None:
-    """Else previews would be taken down for it, one after the other, in vain."""
-    cluster.controllers.quota_ticks = 10**9  # its pod is never made
-    cluster.faults.add(r"POST .*/pods\?", "422", nth=0)
-    state = _waiting(runtime, _check())
-
-    assert "the cluster refuses its pod: " in str(state.reason)
-    assert "scripted fault 422" in str(state.reason)
-    assert state.code == "invalid"
-
-
 @pytest.mark.slow
 def test_a_command_that_takes_too_long_fails_by_its_own_time(runtime: Runtime) -> None:
     check = _check("echo begun; sleep 600", timeout_seconds=3)
@@ -100,21 +88,6 @@ def test_a_command_that_takes_too_long_fails_by_its_own_time(runtime: Runtime) -
     assert (state.phase, state.exit_code, state.reason) == (CheckPhase.FAILED, None, "it took longer than 3 s")
     assert state.log == "begun\n"
     assert runtime.ensure_check(check) == state
-
-
-@pytest.mark.parametrize(
-    ("kind", "words"), [("deadline", "DeadlineExceeded"), ("start_error", "could not be started: exec: sh: not found")]
-)
-def test_a_container_that_never_began_says_nothing_of_the_commit(
-    runtime: Runtime, cluster: ClusterDouble, kind: str, words: str
-) -> None:
-    cluster.script("echo done", kind, message="exec: sh: not found")
-    check = _check()
-    runtime.ensure_check(check)
-    state = finished(runtime, check)
-
-    assert (state.phase, state.exit_code) == (CheckPhase.BROKEN, None)
-    assert words in str(state.reason)
 
 
 def _at(seconds: float) -> str:
@@ -184,38 +157,6 @@ def test_a_check_whose_pod_the_cluster_removes_is_broken(state: dict[str, Any], 
 
 
 FAILING = {"type": "FailureTarget", "reason": "BackoffLimitExceeded", "message": "Job has reached the backoff limit"}
-STAYS = {"phase": "Running", "conditions": [GOES]}
-
-
-def _ended_well(seconds_ago: float) -> dict[str, Any]:
-    return {"terminated": {"exitCode": 0, "startedAt": _at(-seconds_ago - 60), "finishedAt": _at(-seconds_ago)}}
-
-
-@pytest.mark.parametrize(
-    ("job", "pod", "phase", "words"),
-    [
-        (_job(**FAILING), _pod(_ended_well(60), **STAYS), CheckPhase.BROKEN, "DeletionByTaintManager"),
-        (_job(**FAILING), _pod({"running": {"startedAt": _at(-60)}}, **STAYS), CheckPhase.BROKEN, "TaintManager"),
-        (_job(), _pod(_ended_well(299), phase="Running"), CheckPhase.RUNNING, None),
-        (
-            _job(),
-            _pod(_ended_well(301), phase="Running"),
-            CheckPhase.BROKEN,
-            "its pod has not ended 300 s after its command",
-        ),
-        (_job(), _pod(_ended_well(301), phase="Succeeded"), CheckPhase.RUNNING, None),
-        (_job(type="Failed"), _pod(_ended_well(5), phase="Running"), CheckPhase.BROKEN, "its pod was removed before"),
-        (_job(type="Complete"), _pod(_ended_well(301), phase="Succeeded"), CheckPhase.PASSED, None),
-    ],
-)
-def test_a_check_that_ended_before_its_node_was_lost_is_broken(
-    job: dict[str, Any], pod: dict[str, Any], phase: CheckPhase, words: str | None
-) -> None:
-    """Nothing on that node ends the pod, and since 1.31 a Job has failed only when none of its pods is left."""
-    judged = judge_check(job, [pod], timeout_seconds=900, now=NOW)
-
-    assert judged.phase is phase
-    assert (words is None and judged.reason is None) or str(words) in str(judged.reason)
 
 
 def test_a_check_whose_node_is_gone_is_made_anew_beside_the_pod_that_stays(
@@ -241,29 +182,6 @@ def test_a_check_whose_node_is_gone_is_made_anew_beside_the_pod_that_stays(
     assert cluster.object("jobs", SPACE.namespace, places.check_name("c"))["metadata"]["uid"] != began
 
 
-def test_a_check_that_ended_before_its_node_was_gone_is_made_anew(runtime: Runtime, cluster: ClusterDouble) -> None:
-    """The pod stays: no kubelet is there to end what reads its reports."""
-    check = _check("sleep 600")
-    runtime.ensure_check(check)
-    (name,) = until(lambda: cluster.names("pods", SPACE.namespace))
-    with cluster.standing_still():
-        pod = cluster.object("pods", SPACE.namespace, name)
-        pod["metadata"]["deletionTimestamp"] = _at(0)
-        ended = {"terminated": {"exitCode": 0, "startedAt": _at(-60), "finishedAt": now_text()}}
-        pod["status"] = _pod(ended, phase="Running", conditions=[GOES])["status"]
-        cluster.store.put("pods", pod)
-        cluster.controllers.frozen.add(pod["metadata"]["uid"])
-        cluster.faults.add(f"GET .*/pods/{name}/log", "500", nth=0)
-
-    def is_made_anew() -> bool:
-        with pytest.raises(ProviderUnavailable) as waits:
-            run_check(runtime, check)
-        return "the cluster removed its pod" in str(waits.value)
-
-    until(is_made_anew)
-    until(lambda: again(lambda: run_check(runtime, check)).phase is CheckPhase.RUNNING)
-
-
 def test_a_check_whose_reports_are_gone_with_its_pod_is_made_anew(runtime: Runtime, cluster: ClusterDouble) -> None:
     """As where no worker looked at it before its node was taken away. Without reports, lost tests would not be seen."""
     check = _check()
@@ -279,17 +197,6 @@ def test_a_check_whose_reports_are_gone_with_its_pod_is_made_anew(runtime: Runti
     with pytest.raises(ProviderUnavailable, match="its pod is gone"):
         run_check(runtime, check)
     until(lambda: again(lambda: run_check(runtime, check)).phase is CheckPhase.PASSED)
-
-
-def test_the_secrets_of_a_check_go_with_its_job(runtime: Runtime, cluster: ClusterDouble) -> None:
-    """A worker that is killed before it deletes an ended check leaves it to the cluster, which deletes only the Job."""
-    check = _check()
-    runtime.ensure_check(check)
-    finished(runtime, check)
-    assert len(cluster.names("secrets", SPACE.namespace)) == 2
-    cluster.store.remove("jobs", SPACE.namespace, places.check_name("c"))
-
-    assert cluster.names("secrets", SPACE.namespace) == []
 
 
 def _ended(reports: dict[str, Any], *, seconds_ago: float = 5, **status: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from common.providers.runtime.permissions import NEEDED
 from common.providers.runtime.pods import KubernetesFleet
 from common.values.agent_pod import AgentPod, PodPhase
 from tests.doubles.kubernetes import ClusterDouble
-from tests.providers.runtime_cluster import COMMIT, PRODUCTION, SPACE, STAGING, runtime_on, settings_for, version
+from tests.providers.runtime_cluster import PRODUCTION, SPACE, STAGING, runtime_on, settings_for, version
 from tests.providers.runtime_contract import check_of, finished, settled, until
 from tests.providers.runtime_permissions import rights_asked, rights_of
 
@@ -77,20 +77,3 @@ def test_what_is_asked_of_a_cluster_is_what_is_needed(cluster: ClusterDouble, tm
     assert (_verbs(Runtime) - runtime.called, _verbs(Fleet) - fleet.called) == (set(), set())
     assert asked - needed == set()
     assert needed - asked == set()
-
-
-@pytest.mark.parametrize(
-    ("request_", "right"),
-    [
-        (f"GET /api/v1/namespaces/{SPACE.namespace}", ("", "namespaces", "get")),
-        ("GET /api/v1/namespaces?labelSelector=a", ("", "namespaces", "list")),
-        ("GET /api/v1/namespaces/shop/pods?limit=500", ("", "pods", "list")),
-        ("GET /api/v1/namespaces/shop/pods/a/log?tailLines=5", ("", "pods/log", "get")),
-        ("GET /apis/apps/v1/deployments?labelSelector=a", ("apps", "deployments", "list")),
-        (f"GET /api/v1/namespaces/shop/configmaps/image-{COMMIT[:12]}", ("", "configmaps", "get")),
-        ("DELETE /api/v1/namespaces/shop", ("", "namespaces", "delete")),
-        ("POST /apis/batch/v1/namespaces/shop/jobs?fieldManager=a", ("batch", "jobs", "create")),
-    ],
-)
-def test_a_request_is_counted_as_the_cluster_counts_it(request_: str, right: tuple[str, str, str]) -> None:
-    assert rights_asked([request_]) == {right}

@@ -16,18 +16,11 @@ from tests.doubles.kubernetes import ClusterDouble
 from tests.providers.runtime_cluster import PRODUCTION, SPACE, STAGING, runtime_on, version
 from tests.providers.runtime_contract import check_of, finished, settled
 
-QUOTA = ("resourcequotas", SPACE.namespace, "aiworker")
-
 
 @pytest.fixture
 def runtime(cluster: ClusterDouble, tmp_path: Path) -> Iterator[Runtime]:
     with runtime_on(cluster, tmp_path) as running:
         yield running
-
-
-def _hard(cluster: ClusterDouble) -> dict[str, str]:
-    hard: dict[str, str] = cluster.object(*QUOTA)["spec"]["hard"]
-    return hard
 
 
 @pytest.mark.slow
@@ -61,28 +54,3 @@ def test_a_preview_asks_for_less_than_what_people_depend_on(runtime: Runtime, cl
         "replicas": 1, "cpu": "500m", "memory": "32Mi", "ephemeral-storage": "0",
     } | {"cpu": "5m"}  # fmt: skip
     assert made(STAGING) == {"replicas": 3, "cpu": "10m", "memory": "64Mi", "ephemeral-storage": "0"}
-
-
-def test_a_project_of_a_former_version_gets_todays_quota(cluster: ClusterDouble, tmp_path: Path) -> None:
-    with runtime_on(cluster, tmp_path, AIWORKER_KUBE_PREVIEWS_CPU="1") as former:
-        former.ensure_environment(SPACE)
-        assert _hard(cluster)["limits.cpu"] == "17"
-    with runtime_on(cluster, tmp_path) as runtime:
-        runtime.ensure_app(STAGING, version("v1"))
-        assert _hard(cluster)["limits.cpu"] == "26"
-        before = len(cluster.requests)
-        runtime.ensure_app(PRODUCTION, version("v1"))
-    assert [one for one in cluster.requests[before:] if "resourcequotas" in one] == []
-
-
-def test_a_quota_that_somebody_else_keeps_stops_no_deployment(cluster: ClusterDouble, tmp_path: Path) -> None:
-    with runtime_on(cluster, tmp_path, AIWORKER_KUBE_PREVIEWS_CPU="1") as former:
-        former.ensure_environment(SPACE)
-    with cluster.store.lock:
-        cluster.store.owners[QUOTA] = {"kubectl": {("spec", "hard", "limits.cpu")}}
-        found = cluster.store.objects[QUOTA]
-        cluster.store.update(QUOTA[0], found, lambda one: one["spec"]["hard"].update({"limits.cpu": "40"}))
-    with runtime_on(cluster, tmp_path) as runtime:
-        runtime.ensure_app(STAGING, version("v1"))
-        assert settled(runtime, STAGING, "v1").phase is AppPhase.LIVE
-    assert _hard(cluster)["limits.cpu"] == "40"

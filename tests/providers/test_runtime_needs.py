@@ -76,15 +76,6 @@ class NeedsContract:
 
         assert state.phase is AppPhase.LIVE, state
 
-    def test_a_failing_setup_fails_the_version(self, runtime: Runtime, a_version: Version) -> None:
-        version = replace(a_version, spec=replace(a_version.spec, needs=Needs("echo no such package; exit 4")))
-        runtime.ensure_app(APP, version)
-        state = settled(runtime, APP, "v1")
-
-        assert (state.phase, state.code) == (AppPhase.FAILED, "setup_failed")
-        assert state.reason == "the setup command failed: it exited with 4: no such package"
-        assert any("no such package" in line.text for line in runtime.app_logs(APP, "v1"))
-
     def test_commands_reach_their_shell_as_they_are_written(
         self, runtime: Runtime, a_check: Check, a_version: Version
     ) -> None:

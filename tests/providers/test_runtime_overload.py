@@ -57,13 +57,6 @@ def test_versions_of_many_projects_that_fail_together_are_the_machines_matter(
 
 
 @pytest.mark.slow
-def test_fewer_are_bad_by_themselves(runtime: ProcessRuntime, repository: Repository) -> None:
-    found = failures(runtime, repository, LEAST_PROJECTS - 1)
-
-    assert [state.code for state in found] == ["keeps_dying"] * (LEAST_PROJECTS - 1)
-
-
-@pytest.mark.slow
 def test_what_has_failed_is_tried_again_only_when_told_so(runtime: ProcessRuntime, repository: Repository) -> None:
     app = App(Space("shop-1", "project-1"), "production")
     mute = repository.version("v1", repository.commit(), start_command="sleep 600", start_seconds=0.5)

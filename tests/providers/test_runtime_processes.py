@@ -109,27 +109,6 @@ def test_a_switch_is_seen_by_nobody(runtime: ProcessRuntime, repository: Reposit
 
 
 @patient_at_switches
-def test_a_connection_that_is_kept_open_moves_to_the_new_version(
-    runtime: ProcessRuntime, repository: Repository
-) -> None:
-    url = runtime.ensure_app(APP, repository.web_app("old")).url
-    settled(runtime, APP, "old")
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE_SECONDS)
-
-    def ask() -> str:
-        connection.request("GET", "/")
-        return connection.getresponse().read().decode()
-
-    assert ask() == "old"
-    socket = connection.sock
-    runtime.ensure_app(APP, repository.web_app("new"))
-    until(lambda: ask() == "new")
-
-    assert connection.sock is socket
-    connection.close()
-
-
-@patient_at_switches
 def test_a_request_in_flight_ends_on_the_old_version(runtime: ProcessRuntime, repository: Repository) -> None:
     url = runtime.ensure_app(APP, repository.web_app("old")).url
     settled(runtime, APP, "old")
@@ -146,17 +125,6 @@ def test_a_request_in_flight_ends_on_the_old_version(runtime: ProcessRuntime, re
     wait_until_gone(old_pid)
 
 
-def test_a_bad_candidate_leaves_the_old_version_serving(runtime: ProcessRuntime, repository: Repository) -> None:
-    url = runtime.ensure_app(APP, repository.web_app("old")).url
-    settled(runtime, APP, "old")
-    runtime.ensure_app(APP, repository.web_app("bad", start_command="echo no such luck; exit 4"))
-    state = settled(runtime, APP, "bad")
-
-    assert state.code == "exited"
-    assert state.reason == "the process exited with 4: no such luck"
-    assert get(url) == (200, "old")
-
-
 def test_a_candidate_that_turns_bad_while_it_is_watched_fails(runtime: ProcessRuntime, repository: Repository) -> None:
     runtime.ensure_app(
         APP, repository.web_app("bad", variables=Variables({"TURNS_BAD_AFTER": "1"}), health=Health(seconds=2))
@@ -168,47 +136,6 @@ def test_a_candidate_that_turns_bad_while_it_is_watched_fails(runtime: ProcessRu
     assert state.reason.endswith("it answered GET / with 500")
 
 
-@patient({"version.DEATH_SECONDS": 60})
-def test_a_candidate_that_ends_while_it_is_watched_says_how(runtime: ProcessRuntime, repository: Repository) -> None:
-    """Its port is closed before its process ends, as it is when a process is killed for its memory."""
-    closes = "status, body = 200, open('says').read(); asked = len(keep); keep.append(asked)"
-    app = WEB_APP.replace('status, body = 200, open("says").read()', closes) + "time.sleep(0.2)\nos._exit(7)\n"
-    app = app.replace(
-        "        self.wfile.write(body.encode())\n",
-        "        self.wfile.write(body.encode())\n        if asked == 1:\n            self.server.shutdown()\n"
-        "            self.server.socket.close()\n",
-    )
-    commit = repository.commit(app__py=app, says="v1")
-    version = repository.version("ends", commit, start_command=RUN_WEB_APP, health=Health(seconds=600))
-    runtime.ensure_app(APP, version)
-    state = settled(runtime, APP, "ends")
-
-    assert (state.code, state.reason) == ("exited", "the process exited with 7: hello from v1")
-
-
-def test_a_candidate_is_watched_for_as_long_as_was_asked(runtime: ProcessRuntime, repository: Repository) -> None:
-    runtime.ensure_app(APP, repository.web_app("good", health=Health(seconds=1)))
-    state = settled(runtime, APP, "good")
-
-    assert state.phase is AppPhase.LIVE
-    assert state.checked_seconds >= 1
-
-
-def test_a_candidate_that_never_answers_times_out(runtime: ProcessRuntime, repository: Repository) -> None:
-    runtime.ensure_app(APP, repository.web_app("mute", start_command="sleep 600", start_seconds=0.5))
-    state = settled(runtime, APP, "mute")
-
-    assert (state.phase, state.code) == (AppPhase.FAILED, "timeout")
-
-
-def test_a_candidate_that_only_answers_errors_is_unhealthy(runtime: ProcessRuntime, repository: Repository) -> None:
-    version = repository.web_app("ill", variables=Variables({"TURNS_BAD_AFTER": "0"}), start_seconds=10)
-    runtime.ensure_app(APP, version)
-    state = settled(runtime, APP, "ill")
-
-    assert (state.phase, state.code) == (AppPhase.FAILED, "unhealthy")
-
-
 def test_a_newer_version_replaces_a_candidate_that_is_starting(runtime: ProcessRuntime, repository: Repository) -> None:
     runtime.ensure_app(APP, repository.web_app("slow", start_command="sleep 600"))
     url = runtime.ensure_app(APP, repository.web_app("new")).url
@@ -216,18 +143,6 @@ def test_a_newer_version_replaces_a_candidate_that_is_starting(runtime: ProcessR
     assert settled(runtime, APP, "new").phase is AppPhase.LIVE
     assert settled(runtime, APP, "slow").code == "replaced"
     assert get(url) == (200, "new")
-
-
-def test_a_version_that_was_live_can_come_back(runtime: ProcessRuntime, repository: Repository) -> None:
-    old = repository.web_app("old")
-    url = runtime.ensure_app(APP, old).url
-    settled(runtime, APP, "old")
-    runtime.ensure_app(APP, repository.web_app("new"))
-    settled(runtime, APP, "new")
-    runtime.ensure_app(APP, old)
-    settled(runtime, APP, "old")
-
-    until(lambda: get(url) == (200, "old"))
 
 
 @patient({"forward.CONNECT_SECONDS": 60})
@@ -276,23 +191,6 @@ def test_a_live_version_that_turns_bad_is_started_again(runtime: ProcessRuntime,
     until(lambda: get_unless_cut(url) == (200, "v1"))
 
 
-@patient({"version.LONGEST_DELAY_SECONDS": 60})
-def test_a_live_version_that_stays_bad_after_its_restart_fails(runtime: ProcessRuntime, repository: Repository) -> None:
-    # A restart has three times what the first start took, from 10 s up, and no more than a first start has.
-    url = runtime.ensure_app(APP, repository.web_app("v1", start_seconds=10)).url
-    settled(runtime, APP, "v1")
-    get(url, "/turn-bad")
-
-    def failed() -> AppState | None:
-        state = _state(runtime)
-        return state if state.phase is AppPhase.FAILED else None
-
-    state = until(failed)
-    assert state is not None
-    assert (state.code, state.restarts) == ("keeps_dying", 1)
-    assert str(state.reason).endswith("it was not healthy within 10 s: it answered GET / with 500")
-
-
 def test_a_process_tree_over_its_memory_is_killed(runtime: ProcessRuntime, repository: Repository) -> None:
     url = runtime.ensure_app(APP, repository.web_app("v1", memory_limit="100Mi")).url
     settled(runtime, APP, "v1")
@@ -301,13 +199,6 @@ def test_a_process_tree_over_its_memory_is_killed(runtime: ProcessRuntime, repos
 
     wait_until_gone(pid)
     until(lambda: any("its limit is 100 MiB" in line.text for line in runtime.app_logs(APP, "v1")))
-
-
-def test_a_candidate_over_its_memory_fails(runtime: ProcessRuntime, repository: Repository) -> None:
-    version = repository.web_app("fat", memory_limit="1000k", health=Health(seconds=600))
-    runtime.ensure_app(APP, version)
-
-    assert settled(runtime, APP, "fat").code == "memory"
 
 
 def test_stopping_an_app_ends_also_what_it_started(runtime: ProcessRuntime, repository: Repository) -> None:
@@ -335,17 +226,6 @@ def test_an_apps_environment_holds_its_variables_and_none_of_the_supervisors(
     }
 
 
-def test_a_fixed_port_that_is_taken_is_told_otherwise_in_PORT(runtime: ProcessRuntime, repository: Repository) -> None:
-    url = runtime.ensure_app(APP, repository.web_app("v1")).url
-    settled(runtime, APP, "v1")
-    other = App(SPACE, "other")
-    other_url = runtime.ensure_app(other, repository.web_app("v2", port=urlsplit(url).port)).url
-    settled(runtime, other, "v2")
-
-    assert get(other_url) == (200, "v2")
-    assert get(url) == (200, "v1")
-
-
 def test_logs_are_plain_capped_and_tell_what_the_supervisor_did(
     runtime: ProcessRuntime, repository: Repository, tmp_path: Path
 ) -> None:
@@ -371,22 +251,6 @@ def test_logs_are_plain_capped_and_tell_what_the_supervisor_did(
     files = list((tmp_path / "runtime/apps").glob("*/*/logs/*"))
     assert len(files) == 2
     assert all(file.stat().st_size <= 2**20 for file in files)
-
-
-def test_a_commit_that_is_not_there_is_a_failed_checkout(runtime: ProcessRuntime, repository: Repository) -> None:
-    repository.commit(a="1")
-    runtime.ensure_app(APP, repository.version("v1", "f" * 40))
-    state = settled(runtime, APP, "v1")
-
-    assert (state.phase, state.code) == (AppPhase.FAILED, "checkout_failed")
-    assert "f" * 40 in str(state.reason)
-
-
-def test_with_nothing_live_the_port_answers_503(runtime: ProcessRuntime, repository: Repository) -> None:
-    url = runtime.ensure_app(APP, repository.web_app("bad", start_command="exit 1")).url
-    settled(runtime, APP, "bad")
-
-    assert get(url)[0] == 503
 
 
 def _state(runtime: ProcessRuntime) -> AppState:

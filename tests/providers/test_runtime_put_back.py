@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from common.providers.runtime import ProcessRuntime
 from common.values.app import App, AppPhase, AppState, Space, Version
-from common.values.needs import Needs
 from common.values.variable_set import Variables
 from tests.providers.runtime_contract import settled, until
 from tests.providers.runtime_supervisor import RUN_WEB_APP, Repository, get, supervised
@@ -39,13 +37,10 @@ def needed(tmp_path: Path) -> Path:
     return tmp_path / "needed"
 
 
-def put_back(repository: Repository, needed: Path, *, part: str = "start") -> Version:
-    """A version whose start or setup command fails until the file is there."""
-    waits = 'test -e "$NEEDED" || { echo not yet; exit 1; }'
-    commands: dict[str, Any] = {"start_command": f"{waits}; {RUN_WEB_APP}"}
-    if part == "setup":
-        commands = {"needs": Needs(setup_command=waits)}
-    version = repository.web_app("v1", variables=Variables({"NEEDED": str(needed)}), **commands)
+def put_back(repository: Repository, needed: Path) -> Version:
+    """A version whose start fails until the file is there."""
+    start = f'test -e "$NEEDED" || {{ echo not yet; exit 1; }}; {RUN_WEB_APP}'
+    version = repository.web_app("v1", variables=Variables({"NEEDED": str(needed)}), start_command=start)
     return replace(version, was_healthy=True)
 
 
@@ -59,11 +54,8 @@ def failed_starts(runtime: ProcessRuntime) -> int:
     return sum(STARTS_AGAIN in line.text for line in runtime.app_logs(APP, "v1"))
 
 
-@pytest.mark.parametrize("part", ["start", "setup"])
-def test_it_is_started_until_it_is_healthy(
-    runtime: ProcessRuntime, repository: Repository, needed: Path, part: str
-) -> None:
-    url = runtime.ensure_app(APP, put_back(repository, needed, part=part)).url
+def test_it_is_started_until_it_is_healthy(runtime: ProcessRuntime, repository: Repository, needed: Path) -> None:
+    url = runtime.ensure_app(APP, put_back(repository, needed)).url
     until(lambda: failed_starts(runtime) == 2)
     assert state_of(runtime).phase is AppPhase.STARTING
     needed.touch()
@@ -84,18 +76,3 @@ def test_it_fails_after_several_starts_and_is_still_started(
 
     until(lambda: state_of(runtime).phase is AppPhase.LIVE)
     assert (state_of(runtime).reason, get(url)) == (None, (200, "v1"))
-
-
-@pytest.mark.parametrize("runtime", [{"failures.STARTS_WITHIN_SECONDS": 2}], indirect=True, ids=["impatient"])
-def test_it_is_started_again_after_the_version_that_was_to_replace_it_failed(
-    runtime: ProcessRuntime, repository: Repository, needed: Path
-) -> None:
-    before = put_back(repository, needed)
-    runtime.ensure_app(APP, before)
-    assert settled(runtime, APP, "v1").phase is AppPhase.FAILED
-    runtime.ensure_app(APP, repository.web_app("v0", start_command="exit 3"))
-    assert settled(runtime, APP, "v0").phase is AppPhase.FAILED
-    needed.touch()
-
-    assert runtime.ensure_app(APP, before).phase is AppPhase.STARTING
-    assert settled(runtime, APP, "v1").phase is AppPhase.LIVE

@@ -44,14 +44,6 @@ def test_the_procfiles_web_line_is_run(runtime: ProcessRuntime, repository: Repo
     assert get(url) == (200, "procfile")
 
 
-def test_a_start_command_wins_over_the_procfile(runtime: ProcessRuntime, repository: Repository) -> None:
-    commit = repository.commit(app__py=WEB_APP, says="command", Procfile="web: exit 1\n")
-    url = runtime.ensure_app(APP, repository.version("v1", commit, start_command=RUN_WEB_APP)).url
-    settled(runtime, APP, "v1")
-
-    assert get(url) == (200, "command")
-
-
 def test_a_page_isServed_as_files_and_nothing_else_is(runtime: ProcessRuntime, repository: Repository) -> None:
     commit = repository.commit(index__html="<p>hello", app__mjs="export {}", style__css="p {}", __env="SECRET=1")
     url = runtime.ensure_app(APP, repository.version("v1", commit)).url
@@ -86,25 +78,6 @@ def test_a_repository_with_nothing_to_run_says_what_to_do(runtime: ProcessRuntim
 
     assert (state.phase, state.code) == (AppPhase.FAILED, "nothing_to_run")
     assert "set a start command" in str(state.reason)
-
-
-def test_an_older_commit_than_the_branchs_head_is_checked_out(runtime: ProcessRuntime, repository: Repository) -> None:
-    old = repository.commit(index__html="old")
-    repository.commit(index__html="new")
-    url = runtime.ensure_app(APP, repository.version("v1", old)).url
-    settled(runtime, APP, "v1")
-
-    assert get(url) == (200, "old")
-
-
-def test_a_commit_on_no_branch_is_checked_out(runtime: ProcessRuntime, repository: Repository) -> None:
-    repository.commit(index__html="first")
-    loose = repository.commit(index__html="loose")
-    repository.reset("HEAD~1")
-    url = runtime.ensure_app(APP, repository.version("v1", loose)).url
-    settled(runtime, APP, "v1")
-
-    assert get(url) == (200, "loose")
 
 
 def test_a_clone_over_http_sends_the_credential_and_keeps_it_out_of_the_checkout(
