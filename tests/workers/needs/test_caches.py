@@ -141,16 +141,6 @@ def test_old_caches_are_removed(caches: Caches, code: Path, tmp_path: Path) -> N
     assert [path.name for path in (tmp_path / "caches" / "p").iterdir()] == ["new"]
 
 
-def test_old_caches_of_other_projects_are_removed_too(caches: Caches, code: Path, tmp_path: Path) -> None:
-    # An agent is not told that a project was deleted.
-    caches.save("deleted", "old", PATHS, code)
-    caches.save("idle", "in-use", PATHS, code)
-    os.utime(tmp_path / "caches" / "deleted" / "old", (0, 0))
-    caches.restore("busy", "none", PATHS, code)
-
-    assert [one.name for one in (tmp_path / "caches").glob("*/*")] == ["in-use"]
-
-
 def test_a_removed_project_has_no_caches(caches: Caches, code: Path, tmp_path: Path) -> None:
     caches.save("p", "k", PATHS, code)
     caches.forget("p")

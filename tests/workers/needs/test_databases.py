@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from common.values.json_codec import Malformed, decode
-from common.values.needs import Needs, ServiceKind, ServiceNeed
+from common.values.needs import Needs, ServiceKind
 from common.values.service_variables import ServiceAddress, service_variables, with_service_variables
 from common.values.variable_set import Variables
 from tests.providers.runtime_contract import until
@@ -51,16 +51,6 @@ def test_a_host_whose_report_is_removed_ends_its_server(databases: Databases) ->
     assert host.wait(60) == 0
     assert not server.is_running()
     assert not databases.place.exists()
-
-
-def test_a_folder_that_a_client_put_in_place_of_the_report_is_removed(databases: Databases) -> None:
-    """PostgreSQL's superuser, a hostile client, runs programs where the report lies."""
-    databases.report.mkdir()
-    (databases.report / "file").touch()
-    for _time in range(2):
-        databases.remove()
-
-        assert not databases.report.exists()
 
 
 def test_a_servers_password_is_in_no_argument_and_no_open_file(databases: Databases) -> None:
@@ -127,8 +117,3 @@ def test_the_sql_service_that_is_alone_is_the_database_url() -> None:
 def test_the_supervisor_reads_no_invalid_needs(needs: dict[str, object]) -> None:
     with pytest.raises(Malformed):
         decode(Needs, needs)
-
-
-def test_needs_of_older_specs_are_none() -> None:
-    assert decode(Needs, {}) == Needs()
-    assert decode(Needs, {"services": [{"kind": "redis"}]}).services == (ServiceNeed(ServiceKind.REDIS),)

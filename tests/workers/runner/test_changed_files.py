@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import tracemalloc
 from pathlib import Path
 
 import pytest
 
-from workers.runner.changed_files import MOST_CHARACTERS, ChangedFiles
-from workers.runner.edit_diffs import diff_of
+from workers.runner.changed_files import ChangedFiles
 
 
 def test_a_file_is_compared_with_the_last_commit_then_with_what_it_held(tmp_path: Path) -> None:
@@ -39,26 +37,6 @@ def test_files_outside_of_the_workspace_are_not_read(tmp_path: Path) -> None:
     changed = ChangedFiles(inside, lambda _name: "")
     for path in ("../secret", "link", str(tmp_path / "secret")):
         assert changed.diff(changed.names({"changes": [{"path": path}]})) is None
-
-
-def test_files_that_were_compared_fill_no_memory(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text("x" * 2**20)
-    changed = ChangedFiles(tmp_path, lambda _name: "y")
-    tracemalloc.start()
-    try:
-        for number in range(100):
-            name = f"{'./' * number}a.txt"
-            assert changed.diff([name])
-        kept_bytes, _most = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert kept_bytes < 2 * MOST_CHARACTERS
-
-
-def test_changes_that_are_told_with_their_texts(tmp_path: Path) -> None:
-    told = {"changes": [{"path": "a.txt", "oldText": "one\n", "newText": "two\n"}]}
-    assert "-one\n+two\n" in (diff_of(told, tmp_path) or "")
-    assert diff_of({"changes": [{"path": "a.txt", "kind": "update"}]}, tmp_path) is None
 
 
 @pytest.mark.parametrize("content", [b"x\n" * 2**20, b"\xff\xfe"], ids=["long", "no-text"])

@@ -12,7 +12,6 @@ from tests.workers.broken_git import KILLED, BrokenGit, broken_git
 from tests.workers.runner.places import confinement
 from tests.workers.runner.runner_platform import git, head, make_repository
 from workers.runner.cancellation import Cancellation
-from workers.runner.checkpoints import Checkpoints
 from workers.runner.workspace import UNFINISHED, Workspace
 from workers.runner.workspace_files import MOST_LARGE_FILES
 
@@ -94,44 +93,6 @@ def test_the_drivers_own_commits_are_pushed_as_they_are(workspace: Workspace, re
     assert checkpoint(workspace) == workspace.head() == head(repository)
 
 
-def test_a_clock_that_was_set_back_makes_no_merge(
-    workspace: Workspace, repository: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (workspace.path / "own").write_text("x")
-    git("add", "own", cwd=workspace.path)
-    git("commit", "-q", "-m", "Own", cwd=workspace.path)
-    last = workspace.head()
-    with monkeypatch.context() as long_ago:
-        long_ago.setenv("GIT_COMMITTER_DATE", "@1000000 +0000")
-        for number in range(10):
-            last = git("commit-tree", "-p", last, "-m", f"{number}", "HEAD^{tree}", cwd=workspace.path)
-    assert workspace.push_aside(last)
-
-    assert checkpoint(workspace) is None
-    (workspace.path / "own").write_text("y")
-    workspace.commit_all("Done")
-    workspace.push()
-    assert parents(repository) == [last]
-
-
-def test_a_file_named_like_a_revision_is_no_obstacle(workspace: Workspace, repository: Path) -> None:
-    (workspace.path / "HEAD").write_text("x")
-    git("add", "HEAD", cwd=workspace.path)
-    git("commit", "-q", "-m", "Own", cwd=workspace.path)
-
-    assert workspace.commit_all("Done") is None
-    assert workspace.push() == head(repository)
-    assert files(repository) == ["HEAD", "README.md", "app.txt"]
-
-
-def test_the_last_commit_is_the_only_one_without_checkpoints(workspace: Workspace, repository: Path) -> None:
-    start = head(repository)
-    (workspace.path / "new").write_text("x")
-    commit = workspace.commit_all("Done")
-    assert commit == workspace.push() == head(repository)
-    assert parents(repository) == [start]
-
-
 def test_the_last_commit_follows_the_checkpoints(workspace: Workspace, repository: Path) -> None:
     for number in (1, 2):
         (workspace.path / "new").write_text(str(number))
@@ -145,13 +106,6 @@ def test_the_last_commit_follows_the_checkpoints(workspace: Workspace, repositor
     assert parents(repository) == [last]
     assert git("show", "task-1:new", cwd=repository) == "3"
     assert git("status", "--porcelain", cwd=workspace.path) == ""
-
-
-def test_the_last_commit_is_no_checkpoint_though_nothing_changed_since(workspace: Workspace, repository: Path) -> None:
-    (workspace.path / "new").write_text("x")
-    checkpoint(workspace)
-    assert workspace.commit_all("Done") == workspace.push()
-    assert git("log", "-1", "--format=%s", "task-1", cwd=repository) == "Done"
 
 
 def test_a_run_that_finds_a_checkpoint_and_changes_nothing_ends_it(
@@ -214,35 +168,6 @@ def test_whatever_the_driver_does_to_its_history_its_files_are_pushed(
     git("merge-base", "--is-ancestor", str(pushed), "task-1", cwd=repository)
     assert files(repository) == present
     assert git("show", "task-1:loose", cwd=repository) == "3"
-
-
-@pytest.mark.slow
-def test_a_checkpoint_whose_objects_the_driver_pruned_is_fetched_again(workspace: Workspace, repository: Path) -> None:
-    (workspace.path / "new").write_text("x")
-    checkpoint(workspace)
-    git("gc", "-q", "--prune=now", cwd=workspace.path)
-    (workspace.path / "new").write_text("y")
-    assert checkpoint(workspace)
-    git("gc", "-q", "--prune=now", cwd=workspace.path)
-    assert workspace.commit_all("Done") == workspace.push() == head(repository)
-
-
-def test_an_unfinished_merge_is_finished_by_the_last_commit(workspace: Workspace, repository: Path) -> None:
-    other = git("commit-tree", "-p", "main", "-m", "Other", "main^{tree}", cwd=repository)
-    git("update-ref", "refs/heads/main", other, cwd=repository)
-    git("fetch", "-q", str(repository), "main", cwd=workspace.path)
-    (workspace.path / "new").write_text("x")
-    git("add", ".", cwd=workspace.path)
-    git("commit", "-q", "-m", "Own", cwd=workspace.path)
-    git("merge", "-q", "--no-commit", "--no-ff", "FETCH_HEAD", cwd=workspace.path)
-    assert checkpoint(workspace)
-    (workspace.path / "new").write_text("resolved")
-
-    workspace.commit_all("Done")
-
-    assert workspace.push() == head(repository)
-    git("merge-base", "--is-ancestor", other, "task-1", cwd=repository)
-    assert not (workspace.path / ".git" / "MERGE_HEAD").exists()
 
 
 def test_a_push_whose_answer_was_lost_is_no_obstacle(
@@ -340,20 +265,6 @@ def test_the_locks_of_a_killed_git_are_no_obstacle_to_the_last_commit(workspace:
 
     assert "work.py" in files(repository)
     assert git("status", "--porcelain", cwd=workspace.path) == ""
-
-
-def test_the_locks_of_a_killed_git_are_no_obstacle_to_the_last_checkpoint(
-    workspace: Workspace, repository: Path
-) -> None:
-    said: list[str] = []
-    checkpoints = Checkpoints(workspace, message=MESSAGE, store=lambda head, cancellation: None, say=said.append)
-    (workspace.path / "work.py").write_text("hours of work\n")
-    leave_locks(workspace)
-
-    checkpoints.take_last(60)
-
-    assert said == [f"The work so far is kept in {head(repository)[:12]}."]
-    assert "work.py" in files(repository)
 
 
 def test_locks_are_removed_in_the_clone_alone(workspace: Workspace, tmp_path: Path) -> None:

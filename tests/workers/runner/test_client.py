@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from common.errors import ProviderRefused, ProviderUnavailable
-from tests.doubles.webhook_receiver import WebhookReceiver
 from tests.web.gateway.upstream import Script, upstream
-from web.http.json_strict import parse_object
 from workers.runner import client
 from workers.runner.client import Wire, fit
 
@@ -27,24 +22,9 @@ def test_what_no_database_keeps_is_left_out() -> None:
     }
 
 
-@pytest.mark.slow
-@given(st.dictionaries(st.sampled_from(["message", "question"]), st.text(st.characters(codec=None))))
-def test_the_platform_takes_whatever_is_fit(body: dict[str, str]) -> None:
-    assert parse_object(json.dumps(fit(body)).encode()) == fit(body)
-
-
 def test_a_body_that_json_can_not_hold_is_not_tried_again() -> None:
     with Wire("http://127.0.0.1:9") as wire, pytest.raises(ProviderRefused, match="JSON"):
         wire.call("POST", "/runner/heartbeat", token="t", json={"number": float("inf")})
-
-
-def test_a_pause_that_is_no_number_is_passed_over() -> None:
-    with WebhookReceiver() as platform, Wire(f"http://{platform.host}") as wire:
-        platform.status, platform.headers = 503, {"Retry-After": "\u00b2"}  # a digit to Python, and no number
-        with pytest.raises(ProviderUnavailable) as refused:
-            wire.call("POST", "/runner/heartbeat", token="t", json={})
-
-    assert refused.value.retry_after_seconds is None
 
 
 @pytest.mark.parametrize("sent", [{"content": b" " * LARGE}, {"json": {"line": " " * LARGE}}], ids=["bytes", "JSON"])

@@ -16,11 +16,3 @@ def test_a_run_is_measured_however_deep_its_files_lie(tmp_path: Path) -> None:
 
     assert "filled more than 2 MiB" in str(excess(tmp_path, DiskBounds(run_bytes=2 * MIB)))
     assert excess(tmp_path, DiskBounds(run_bytes=8 * MIB)) is None
-
-
-def test_a_file_that_a_run_links_often_counts_once(tmp_path: Path) -> None:
-    (tmp_path / "kept").write_bytes(b"x" * 2 * MIB)
-    for number in range(10):
-        (tmp_path / f"link-{number}").hardlink_to(tmp_path / "kept")
-
-    assert excess(tmp_path, DiskBounds(run_bytes=4 * MIB)) is None

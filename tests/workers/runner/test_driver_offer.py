@@ -10,7 +10,7 @@ from common.errors import Misconfigured, ProviderUnavailable
 from tests.workers.runner.fake_program import FakeDriver, write_program
 from tests.workers.runner.runner_platform import Platform, Start, eventually
 from workers.runner.drivers.findings import DriverFinding
-from workers.runner.drivers.offer import DriverOffer, wanted_names
+from workers.runner.drivers.offer import DriverOffer
 
 
 class BrokenDriver(FakeDriver):
@@ -65,27 +65,6 @@ def test_an_unknown_name_lists_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match="telepathy"):
         offer(tmp_path).ready("telepathy")
     assert offer(tmp_path).ready("scripted") is None
-
-
-@pytest.mark.parametrize(
-    ("text", "names"), [("auto", ()), ("", ()), ("claude", ("claude",)), (" b, a,b ,", ("b", "a"))]
-)
-def test_names_are_read_in_order(text: str, names: tuple[str, ...]) -> None:
-    assert wanted_names(text) == names
-
-
-@pytest.mark.slow
-def test_an_agent_registers_its_drivers_and_later_says_only_what_changed(platform: Platform, start: Start) -> None:
-    start("--driver", "auto", PATH="/usr/bin:/bin")
-    eventually(lambda: len(platform.heartbeats) > 4, "the agent is there")
-    registered = platform.registrations[0]
-    assert registered["driver"] == registered["drivers"][0]
-    assert registered["drivers"][-1] == "scripted"
-    assert {"name", "canWork", "says", "version"} == set(registered["findings"][0])
-    first, *later = platform.heartbeat_bodies
-    assert first["drivers"] == registered["drivers"]
-    assert all(body["error"] is None for body in platform.heartbeat_bodies)
-    assert not any("findings" in body for body in later)
 
 
 @pytest.mark.slow

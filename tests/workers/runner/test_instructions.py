@@ -33,12 +33,6 @@ def test_each_instruction_file_stands_under_its_path(workspace: Path) -> None:
     )
 
 
-def test_without_instruction_files_nothing_is_left_of_the_marker(workspace: Path) -> None:
-    (workspace / "CLAUDE.md").write_text("\n")
-    assert fill(f"Do it\n{REPOSITORY_INSTRUCTIONS}\nNow", workspace) == "Do it\nNow"
-    assert fill(f"See {REPOSITORY_INSTRUCTIONS}", workspace) == f"See {REPOSITORY_INSTRUCTIONS}"
-
-
 def test_a_link_inside_of_the_clone_is_read_once_and_one_out_of_it_never(workspace: Path) -> None:
     (workspace / "AGENTS.md").write_text("Use tabs.")
     (workspace / "CLAUDE.md").symlink_to("AGENTS.md")
@@ -88,11 +82,6 @@ def test_code_is_that_of_the_commit_that_the_remark_is_about(workspace: Path) ->
     assert elsewhere == "At commit aaaaaaaaaaaa:\n```\n  1 app.py at aa\n> 2 second\n```"
     assert same == code_around(workspace, "app.py", 2)
     assert gone == "Before\nAfter"
-
-
-def test_code_with_fences_stays_one_block(workspace: Path) -> None:
-    (workspace / "README.md").write_text("````\ncode\n````\n")
-    assert code_around(workspace, "README.md", 2).startswith("`````\n")
 
 
 @pytest.mark.parametrize(

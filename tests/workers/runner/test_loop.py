@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import stat
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.patience import PATIENCE_SECONDS
-from tests.ports import refusing_port
 from tests.workers.runner.runner_platform import (
     Platform,
     Start,
@@ -69,15 +67,6 @@ def test_the_next_run_comes_in_the_reply_to_a_report(
     assert platform.handed_over == ["run-2", "run-3"]
     eventually(lambda: platform.heartbeats[-1] == [], "no run is left")
     assert list((tmp_path / "agent" / "runs").iterdir()) == []
-
-
-def test_a_run_without_changes_completes_at_the_branchs_head(
-    platform: Platform, repository: Path, start: Start
-) -> None:
-    before = head(repository)
-    run = platform.add_run("run-1", repository, steps("- run: 'true'"))
-    start()
-    assert ended(run)["commitSha"] == before == head(repository)
 
 
 def test_the_agents_token_is_kept_and_used_after_a_restart(platform: Platform, start: Start, tmp_path: Path) -> None:
@@ -154,54 +143,6 @@ def test_without_a_good_enrolment_token_it_ends_with_one_line(
     assert "enrol-used-up" not in line
 
 
-def test_a_name_that_the_platform_refuses_is_not_blamed_on_the_token(
-    platform: Platform, start: Start, tmp_path: Path
-) -> None:
-    platform.refuses_names = True
-
-    assert start().wait(PATIENCE_SECONDS) == 1
-
-    (line,) = (tmp_path / "agent.log").read_text().splitlines()
-    assert "does not register this agent (POST /runner/register: 400 podName: Must have 1 to 253 characters)" in line
-    assert "check its address, its name and capabilities" in line
-    assert "does not accept the enrolment token" not in line
-
-
-@pytest.mark.parametrize("field", ["podName", "runIds"])
-def test_a_platform_that_is_older_than_the_agent_is_called_so(
-    platform: Platform, start: Start, tmp_path: Path, field: str
-) -> None:
-    """It refuses fields of registrations or of heartbeats that it does not know."""
-    platform.unknown_field = field
-    log, older = tmp_path / "agent.log", "the platform is of an older version than this agent: renew the platform first"
-
-    agent = start()
-
-    eventually(lambda: older in (log.read_text() if log.exists() else ""), "the agent says so")
-    if field == "podName":
-        assert agent.wait(PATIENCE_SECONDS) == 1
-        (line,) = log.read_text().splitlines()
-        assert f"400 podName: Unknown field); {older}" in line
-        assert "check its address" not in line
-
-
-def test_an_agent_that_finds_no_platform_says_so(start: Start, tmp_path: Path) -> None:
-    with refusing_port() as port:
-        start("--url", f"http://127.0.0.1:{port}")
-
-        eventually(lambda: (tmp_path / "agent.log").read_text(), "it says something")
-
-        (first, *_) = (tmp_path / "agent.log").read_text().splitlines()
-        assert f"http://127.0.0.1:{port} does not answer" in first
-
-
-def test_an_unknown_driver_ends_it_with_one_line(platform: Platform, start: Start, tmp_path: Path) -> None:
-    assert start("--driver", "telepathy").wait(PATIENCE_SECONDS) == 1
-    (line,) = (tmp_path / "agent.log").read_text().splitlines()
-    assert line.startswith("aiworker agent: there is no driver 'telepathy'; choose one of: ")
-    assert {"claude", "scripted"} <= set(line.rpartition(": ")[2].split(", "))
-
-
 def test_two_agents_never_share_a_work_directory(platform: Platform, start: Start) -> None:
     start()
     eventually(lambda: platform.heartbeats, "the first agent is there")
@@ -248,14 +189,6 @@ def test_an_open_question_checkpoints_and_the_answer_resumes_at_that_step(
     assert len(platform.questions) == 1
 
 
-def test_each_round_follows_its_own_block(platform: Platform, repository: Path, start: Start) -> None:
-    both = steps("- write: {path: a, content: first}") + steps("- write: {path: a, content: second}")
-    start()
-    for number, content in ((1, "first"), (2, "second"), (3, "second")):
-        assert ended(platform.add_run(f"run-{number}", repository, both, round=number))["outcome"] == "completed"
-        assert git("show", "task-1:a", cwd=repository) == content
-
-
 def test_a_platform_that_fails_and_restarts_loses_nothing(
     platform: Platform, repository: Path, start: Start, tmp_path: Path
 ) -> None:
@@ -277,15 +210,6 @@ def test_a_platform_that_fails_and_restarts_loses_nothing(
     assert ended(run)["commitSha"] == head(repository)
 
 
-def test_an_agent_waits_for_a_platform_that_is_not_there_yet(platform: Platform, start: Start) -> None:
-    platform.stop()
-    process = start()
-    with pytest.raises(subprocess.TimeoutExpired):
-        process.wait(1)
-    platform.start()
-    eventually(lambda: platform.heartbeats, "the agent is there")
-
-
 def test_a_run_that_is_handed_out_again_goes_on_with_its_new_token(
     platform: Platform, repository: Path, start: Start, tmp_path: Path
 ) -> None:
@@ -304,19 +228,3 @@ def test_a_run_that_is_handed_out_again_goes_on_with_its_new_token(
 
     assert ended(run)["outcome"] == "completed"
     assert run.log.count("started") == 1 + run.log.count(command)
-
-
-def test_an_agent_that_can_not_store_its_identity_works(
-    platform: Platform, repository: Path, start: Start, tmp_path: Path
-) -> None:
-    """As on a full disk. It enrols once, and not again and again as one that ends would."""
-    (tmp_path / "agent" / "agent.json" / "in the way").mkdir(parents=True)
-    run = platform.add_run("run-1", repository, steps("- say: hi"))
-
-    start()
-
-    assert ended(run)["outcome"] == "completed"
-    assert len(platform.registrations) == 1
-    log = (tmp_path / "agent.log").read_text()
-    assert "identity can't be stored" in log
-    assert "Traceback" not in log

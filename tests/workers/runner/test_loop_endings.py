@@ -53,16 +53,6 @@ def test_a_cancelled_run_is_killed_with_all_its_processes(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("line", ["- sleep: 300", "- ask: Really?"])
-def test_what_only_waits_is_cancelled_too(platform: Platform, repository: Path, start: Start, line: str) -> None:
-    run = platform.add_run("run-1", repository, steps(line))
-    start(AIWORKER_ASK_HOLD_SECONDS="300")
-    eventually(lambda: "sleep" in run.log or platform.questions, "the run waits")
-    platform.direct({"runId": "run-1", "do": "cancel"})
-    assert ended(run)["outcome"] == "cancelled"
-
-
-@pytest.mark.slow
 def test_a_run_that_is_over_is_dropped_without_a_report(
     platform: Platform, repository: Path, start: Start, tmp_path: Path
 ) -> None:
@@ -105,14 +95,6 @@ def test_a_drained_agent_finishes_what_it_has_and_exits(
 
 
 @pytest.mark.slow
-def test_sigterm_ends_an_idle_agent_at_once(platform: Platform, start: Start) -> None:
-    process = start()
-    eventually(lambda: "POST /runner/claim" in platform.seen, "the agent waits for a run")
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(PATIENCE_SECONDS) == 0
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize(("signals", "drain_seconds", "code"), [(1, "0.2", 0), (2, "300", 1)])
 def test_sigterm_is_a_drain_with_a_bound_and_a_second_one_ends_it(
     platform: Platform, repository: Path, start: Start, tmp_path: Path, signals: int, drain_seconds: str, code: int
@@ -131,64 +113,6 @@ def test_sigterm_is_a_drain_with_a_bound_and_a_second_one_ends_it(
     assert process.wait(PATIENCE_SECONDS) == code
     eventually(lambda: not psutil.pid_exists(int(pid.read_text())), "the command is killed")
     assert run.finish is None
-
-
-WITHOUT_A_TURN = """
-import sys, threading
-from workers.runner import __main__
-
-__main__.os._exit = lambda status: threading.Event().wait()
-sys.exit(__main__.main())
-"""
-"""On a busy machine, the thread that ends the process may get no turn before all else has ended."""
-
-
-@pytest.mark.slow
-def test_a_second_signal_is_told_by_the_exit_status_however_the_process_ends(
-    platform: Platform, repository: Path, start: Start, tmp_path: Path
-) -> None:
-    run = platform.add_run("run-1", repository, steps('- run: "echo started; sleep 300"'))
-    process = start(program=("-c", WITHOUT_A_TURN), AIWORKER_DRAIN_SECONDS="300")
-    wait_for_line(run, "started")
-
-    process.send_signal(signal.SIGTERM)
-    eventually(lambda: "told to stop" in (tmp_path / "agent.log").read_text(), "the signal is taken")
-    process.send_signal(signal.SIGTERM)
-
-    assert process.wait(PATIENCE_SECONDS) == 1
-
-
-DEAF = """
-import ctypes, sys, threading
-from workers.runner import __main__
-from workers.runner.loop import Runner
-
-serve = Runner.serve
-
-
-def be_deaf(runner):
-    threading.Thread(target=serve, args=(runner,), daemon=True).start()
-    library, mutex = ctypes.CDLL(None), ctypes.create_string_buffer(64)
-    library.pthread_mutex_lock(mutex)
-    library.pthread_mutex_lock(mutex)
-
-
-Runner.serve = be_deaf
-sys.exit(__main__.main())
-"""
-"""A signal that comes just before the main thread waits does not end its wait: its handler is called much later."""
-
-
-@pytest.mark.slow
-def test_signals_are_taken_whatever_the_main_thread_does(platform: Platform, start: Start, tmp_path: Path) -> None:
-    process = start(program=("-c", DEAF), AIWORKER_DRAIN_SECONDS="300")
-    eventually(lambda: "POST /runner/claim" in platform.seen, "the agent waits for a run")
-
-    process.send_signal(signal.SIGTERM)
-    eventually(lambda: "told to stop" in (tmp_path / "agent.log").read_text(), "the signal is taken")
-    process.send_signal(signal.SIGTERM)
-
-    assert process.wait(PATIENCE_SECONDS) == 1
 
 
 @pytest.mark.slow
@@ -253,13 +177,6 @@ def test_a_run_that_takes_too_long_fails(platform: Platform, repository: Path, s
     run = platform.add_run("run-1", repository, steps("- sleep: 300"), limits={"maxMinutes": 0.0199999999999998})
     start()
     assert ended(run) == {"outcome": "failed", "summary": "", "reason": "The run took longer than 0.02 minutes."}
-
-
-@pytest.mark.slow
-def test_a_branch_that_is_not_there_fails_the_run(platform: Platform, repository: Path, start: Start) -> None:
-    run = platform.add_run("run-1", repository, steps("- say: hi"), branch="gone")
-    start()
-    assert "gone" in ended(run)["reason"]
 
 
 @pytest.mark.slow
@@ -336,21 +253,3 @@ def test_a_run_whose_directory_somebody_removes_fails_no_task(
     assert (report["outcome"], report["cutShort"]) == ("cancelled", True)
     assert report["reason"].startswith("the run's directory was removed from this agent's machine")
     assert "Traceback" not in (tmp_path / "agent.log").read_text()
-
-
-@pytest.mark.slow
-def test_a_run_that_is_dropped_after_its_directory_was_removed_leaves_no_process(
-    platform: Platform, repository: Path, start: Start, tmp_path: Path
-) -> None:
-    pid = tmp_path / "pid"
-    daemon = f"(setsid sh -c 'echo $$ > {pid}; exec sleep 300' > /dev/null 2>&1 &)"
-    command = f"{daemon}; until [ -s {pid} ]; do sleep 0.05; done; while true; do echo tick; sleep 0.1; done"
-    run = platform.add_run("run-1", repository, steps(f'- run: "{command}"'))
-    start()
-    wait_for_line(run, "tick")
-
-    shutil.rmtree(tmp_path / "agent" / "runs" / "run-1")
-    run.is_over = True
-
-    eventually(lambda: platform.heartbeats[-1] == [], "the run is no longer named")
-    eventually(lambda: not psutil.pid_exists(int(pid.read_text())), "what left its session is killed")

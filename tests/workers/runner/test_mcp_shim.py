@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -12,11 +9,9 @@ from pathlib import Path
 
 import anyio
 import pytest
-from mcp import ClientSession, StdioServerParameters
-from mcp.client.stdio import stdio_client
+from mcp import ClientSession
 
-from tests.patience import PATIENCE_SECONDS
-from workers.runner.mcp_shim import INSTRUCTIONS, SIGN_SECONDS, TOOLS
+from workers.runner.mcp_shim import INSTRUCTIONS, TOOLS
 from workers.runner.tool_socket import MOST_CALLS, Reply, Request, ToolSocket
 
 from .mcp_client import call, with_client
@@ -93,14 +88,6 @@ def test_its_command_line_holds_no_secret(tools: ToolSocket) -> None:
 
 
 @pytest.mark.slow
-def test_it_also_starts_as_a_module(tools: ToolSocket, hostile: Path) -> None:
-    command = [sys.executable, "-I", "-m", "workers.runner.mcp_shim", str(tools.path)]
-    ended = subprocess.run(command, cwd=hostile, input=b"", capture_output=True, check=False, timeout=PATIENCE_SECONDS)
-    assert (ended.returncode, ended.stdout) == (0, b""), ended.stderr
-    assert not (hostile / "imported").exists()
-
-
-@pytest.mark.slow
 def test_failures_are_results_in_words(tools: ToolSocket) -> None:
     async def work(session: ClientSession) -> list[tuple[bool, str]]:
         return [
@@ -115,32 +102,6 @@ def test_failures_are_results_in_words(tools: ToolSocket) -> None:
     assert bug == (False, "The platform failed at this call. Go on without it.")
     assert long == (False, f"The arguments are longer than {2**20} bytes. Shorten them.")
     assert fine[0]
-
-
-@pytest.mark.slow
-def test_a_socket_that_is_gone_is_a_result_in_words(tools: ToolSocket) -> None:
-    async def work(session: ClientSession) -> tuple[bool, str]:
-        assert (await call(session, "get_task"))[0]
-        await anyio.to_thread.run_sync(tools.close)
-        return await call(session, "get_task")
-
-    ok, text = with_client(tools, work)
-    assert not ok
-    assert text.startswith("The platform could not be reached (")
-
-
-@pytest.mark.slow
-def test_calls_run_at_the_same_time(tools: ToolSocket, desk: DeskOfTest) -> None:
-    async def work(session: ClientSession) -> tuple[bool, str]:
-        async with anyio.create_task_group() as group:
-            group.start_soon(call, session, "wait")
-            group.start_soon(call, session, "wait")
-            await anyio.to_thread.run_sync(lambda: eventually(lambda: desk.waiting == 2, "both calls are held"))
-            answer = await call(session, "get_task")
-            desk.gate.set()
-        return answer
-
-    assert with_client(tools, work) == (True, "get_task: {}")
 
 
 @pytest.mark.slow
@@ -171,51 +132,3 @@ def test_a_cancelled_call_is_abandoned_and_the_session_goes_on(tools: ToolSocket
         return await call(session, "get_task")
 
     assert with_client(tools, work) == (True, "get_task: {}")
-
-
-@pytest.mark.slow
-def test_a_client_that_asked_for_progress_gets_signs_of_life(
-    tools: ToolSocket, desk: DeskOfTest, tmp_path: Path
-) -> None:
-    """With a shorter pause than the real one, in a copy of the program."""
-    source = Path(tools.server.arguments[1]).read_text()
-    pause = f"SIGN_SECONDS = {SIGN_SECONDS}"
-    assert pause in source
-    program = tmp_path / "mcp_shim.py"
-    program.write_text(source.replace(pause, "SIGN_SECONDS = 0.05"))
-    parameters = StdioServerParameters(command=sys.executable, args=["-I", str(program), str(tools.path)])
-    seen: list[float] = []
-
-    async def show(progress: float, _total: float | None, _message: str | None) -> None:
-        seen.append(progress)
-        if len(seen) == 3:
-            desk.gate.set()
-
-    async def work() -> bool | None:
-        with anyio.fail_after(PATIENCE_SECONDS):
-            async with stdio_client(parameters) as streams, ClientSession(*streams) as session:
-                await session.initialize()
-                result = await session.call_tool("wait", {}, progress_callback=show)
-                return result.is_error
-
-    assert anyio.run(work) is False
-    assert seen == sorted(set(seen))
-
-
-@pytest.mark.slow
-def test_an_interrupt_does_not_end_it_and_the_end_of_its_input_does(tools: ToolSocket) -> None:
-    server = tools.server
-    process = subprocess.Popen(
-        [server.command, *server.arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={"PATH": os.defpath}
-    )
-    assert process.stdin
-    assert process.stdout
-    with process.stdin, process.stdout:
-        ping = b'{"jsonrpc": "2.0", "id": %d, "method": "ping"}\n'
-        for number in (1, 2):
-            process.stdin.write(ping % number)
-            process.stdin.flush()
-            assert b'"id":%d' % number in process.stdout.readline()
-            process.send_signal(signal.SIGINT)
-        process.stdin.close()
-        assert process.wait(PATIENCE_SECONDS) == 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -65,17 +64,3 @@ def test_one_that_the_platform_does_not_know_ends_with_one_line(
     assert f"aiworker agent: the platform at {platform.url} does not know the agent in {identity}" in said
     assert platform.registrations == []
     assert TOKEN not in said
-
-
-def test_it_may_have_as_many_files_as_the_machine_lets_it(
-    platform: Platform, identity: Path, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
-    """Each run has some ten at once, and an agent may do 100 of them."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 512), hard))
-    try:
-        agent: subprocess.Popen[str] = request.getfixturevalue("agent")
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    eventually(lambda: platform.heartbeats, "the agent is there")
-    assert resource.prlimit(agent.pid, resource.RLIMIT_NOFILE) == (min(hard, 65_536), hard)

@@ -228,14 +228,3 @@ def test_an_agents_run_is_set_up_and_its_databases_end_with_it(
     root = root_of(tmp_path / "agent" / "runs")
     assert [path.name for path in root.iterdir()] == [TEMPLATES]
     remove_databases(tmp_path / "agent" / "runs")
-
-
-@pytest.mark.slow
-def test_an_agent_works_on_after_a_failing_setup(platform: Platform, repository: Path, start: Start) -> None:
-    run = platform.add_run("run-1", repository, steps("- say: Mended it"), setupCommand="echo no package; exit 3")
-    start()
-
-    assert ended(run)["outcome"] == "completed"
-    assert "The project's setup command exited with 3: echo no package; exit 3" in [
-        line["message"] for line in run.lines
-    ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -69,38 +68,3 @@ def test_an_environment_with_a_private_folder_in_it_is_not_shown_as_a_whole(tmp_
     shown = program_files([str(installed.command)], hidden=[private])
 
     assert not any(private.is_relative_to(place) for place in shown)
-
-
-@pytest.mark.parametrize("first", ["#!/usr/bin/env python3\n", "#!\n", "#! python\n", "\x7fELF\n", ""])
-def test_only_an_interpreter_named_by_its_path_is_looked_for(first: str, tmp_path: Path) -> None:
-    script = tmp_path / "agent"
-    script.write_text(first)
-
-    assert program_files([str(script)], hidden=()) == (script,)
-
-
-def test_links_that_lead_to_each_other_end_the_search(tmp_path: Path) -> None:
-    ring = [tmp_path / "ring" / name for name in ("one", "two")]
-    ring[0].parent.mkdir()
-    os.symlink(ring[1], ring[0])
-    os.symlink(ring[0], ring[1])
-    script = tmp_path / "scripts" / "agent"
-    script.parent.mkdir()
-    script.write_text(f"#!{ring[0]}\n")
-
-    assert script in program_files([str(script)], hidden=())
-
-
-def test_a_pipe_among_the_words_of_a_command_is_not_read(tmp_path: Path) -> None:
-    """As /dev/stdin, from which some programs are told to read the prompt."""
-    pipe, said = tmp_path / "pipe", b"#!/usr/bin/python3\nmore\n"
-    os.mkfifo(pipe)
-    both_ends = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
-    try:
-        os.write(both_ends, said)
-
-        program_files(["/usr/bin/cat", str(pipe)], hidden=())
-
-        assert os.read(both_ends, len(said)) == said
-    finally:
-        os.close(both_ends)

@@ -83,16 +83,6 @@ def test_a_session_that_the_program_refuses_is_followed_by_a_new_one(fake: Fake)
     assert "The session can't be resumed" in run.log
 
 
-@pytest.mark.slow
-def test_a_session_that_is_too_large_for_its_model_is_followed_by_a_new_one(fake: Fake) -> None:
-    fake.execute(fake.add("session s-1; end true one"))
-    run = fake.add("session s-2; [ -z $RESUME ] || { end false '400 prompt is too long'; exit 1; }; end true two")
-
-    assert fake.execute(run)["summary"] == "two"
-
-    assert fake.prompts[1:] == [("what is new", "s-1"), ("all of it", None)]
-
-
 def test_a_session_of_another_driver_or_version_is_not_used(fake: Fake, platform: Platform) -> None:
     platform.sessions["task-id-1"] = b"garbage"
     fake.execute(fake.add("session s-1; end true one"))
@@ -167,18 +157,6 @@ def test_an_open_question_ends_the_run_as_waiting_and_its_answer_resumes_the_ses
     assert fake.execute(second)["outcome"] == "completed"
     assert fake.prompts[1] == ("The answer: green", "s-1")
     assert git("log", "-1", "--format=%s", "task-1", cwd=fake.repository) == "Do it"
-
-
-@pytest.mark.slow
-def test_a_session_that_is_too_large_is_dropped_and_the_run_still_waits(fake: Fake, platform: Platform) -> None:
-    fake.execute(fake.add("session s-1; end true one"))
-    run = fake.add("session s-1; head -c 20000000 /dev/urandom > $HOME/.fake/log; echo x > x; end true two")
-
-    assert fake.execute(run)["outcome"] == "completed"
-
-    assert "The session is not kept, so the next run begins a new one: the session is larger than 16 MiB" in run.log
-    fake.execute(fake.add("session s-3; end true three"))
-    assert fake.prompts[-1] == ("all of it", None)
 
 
 def test_attachments_are_files_beside_the_clone(fake: Fake, platform: Platform) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -12,14 +10,11 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.workers.runner.fake_program import FakeDriver, FakeReader, attempt, write_program
+from tests.workers.runner.fake_program import FakeDriver, attempt, write_program
 from tests.workers.runner.runner_platform import Platform, PlatformRun, ended, eventually, git, head
 from workers.runner.attempt import Attempt
 from workers.runner.attempt_settings import AttemptSettings
 from workers.runner.cancellation import Why
-from workers.runner.drivers.gemini import GeminiReader
-from workers.runner.drivers.program import Classified, Exit, Reader
-from workers.runner.drivers.refusals import classify_exit
 from workers.runner.program_turn import Patience
 from workers.sandbox.sandboxes import SandboxMode
 
@@ -102,14 +97,6 @@ def test_a_program_that_hangs_is_stopped_resumed_and_then_given_back(trouble: Tr
 
 
 @pytest.mark.slow
-def test_a_program_that_says_nothing_at_all_is_given_back(trouble: Trouble) -> None:
-    patience = PatientUntil(lambda: len(trouble.noted) >= 3)
-    report, _ = trouble.execute(HANG, patience)
-    assert (report["outcome"], report["cutShort"]) == ("cancelled", True)
-    assert "said nothing" in report["reason"]
-
-
-@pytest.mark.slow
 def test_a_program_that_stays_after_its_work_is_ended_and_its_work_counts(trouble: Trouble) -> None:
     report, _ = trouble.execute(f"session s; echo x > x; end true 'All done'; {HANG}", Patience(linger=1))
     assert (report["outcome"], report["summary"]) == ("completed", "All done")
@@ -128,131 +115,6 @@ def test_garbage_is_shown_within_bounds_and_ends_with_a_reason(trouble: Trouble)
     assert report["reason"] == "fake ended with exit code 0."
     assert "garbage 1\n" in run.log
     assert len(run.lines) < 70
-
-
-def test_a_line_in_brackets_is_shown_and_a_list_is_not(trouble: Trouble) -> None:
-    printed = ("[API Error: no such model]", "[1, 2]", '{"kind": "of another release"}', " [ERROR] out of memory")
-    _, run = trouble.execute("".join(f"echo '{line}'; " for line in printed) + "exit 1")
-    shown = [line["message"].strip() for line in run.lines]
-    assert [line.strip() in shown for line in printed] == [True, False, False, True]
-
-
-@pytest.mark.slow
-def test_a_flood_is_bounded_in_memory_and_in_the_transcript(trouble: Trouble) -> None:
-    """100 MB of texts, faster than the platform takes them."""
-    x = "x" * 1000
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    line = f'{{"event": "text", "text": "{x}"}}'
-    report, run = trouble.execute(f"session s; yes '{line}' | head -n 100000; echo x > x; end true done")
-    assert report["outcome"] == "completed"
-    sent = sum(line["message"] == x for line in run.lines)
-    left_out = sum(int(line["message"].split()[0]) for line in run.lines if "entries were dropped" in line["message"])
-    assert sent + left_out == 100_000
-    # What waits is bounded; the platform of this test keeps what it got, in the same process.
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 400_000
-
-
-def test_a_line_of_50_mb_is_cut_and_said(trouble: Trouble) -> None:
-    long = 'printf \'{"event": "text", "text": "\'; head -c 50000000 /dev/zero | tr \'\\0\' x; echo \'"}\''
-    report, run = trouble.execute(f"session s; {long}; text after; end true done")
-    assert report["outcome"] == "completed"
-    assert "A line of fake was too long: 33222" in run.log
-    assert "after" in run.log
-
-
-def test_a_number_that_json_can_not_hold_is_shown_as_text(trouble: Trouble) -> None:
-    report, run = trouble.execute(
-        """session s; echo '{"event": "call", "id": "c", "name": "Wait", "input": {"seconds": [1e999, NaN, 2.5]}}'
-        end true done"""
-    )
-    assert (report["outcome"], report["summary"]) == ("completed", "done")
-    (call,) = [line for line in run.lines if line["kind"] == "tool"]
-    assert call["details"]["input"] == {"seconds": ["inf", "nan", 2.5]}
-
-
-def test_a_platform_that_restarts_behind_a_proxy_gets_the_work_and_its_transcript(trouble: Trouble) -> None:
-    go = trouble.folder / "go"
-    wait = f"until [ -e {go} ]; do sleep 0.05; done"
-    _, run = trouble.begin(f"session s; text there; {wait}; text later; echo x > x; end true done")
-    eventually(lambda: "there" in run.log, "it works")
-
-    trouble.platform.is_away = True
-    before = len(trouble.platform.seen)
-    go.touch()
-    eventually(lambda: "POST /runner/runs/run-1/logs" in trouble.platform.seen[before:], "the proxy answers")
-    trouble.platform.is_away = False
-
-    assert (ended(run)["outcome"], trouble.show("x")) == ("completed", "x")
-    assert "later\nPushing task-1" in run.log
-
-
-def test_a_summary_that_git_can_not_take_fails_no_run(trouble: Trouble) -> None:
-    report, _ = trouble.execute(
-        """session s; echo x > x; echo '{"event": "end", "ok": true, "text": "a\\u0000b \\ud800 c"}'"""
-    )
-    assert (report["outcome"], report.get("reason")) == ("completed", None)
-    assert git("log", "-1", "--format=%b", "task-1", cwd=trouble.repository).startswith("ab ? c")
-
-
-@pytest.mark.parametrize("path", ["a\\u0000b", "a\\ud800b", "a\\nb", "--help"])
-def test_a_changed_path_that_no_file_can_have_fails_no_run(trouble: Trouble, path: str) -> None:
-    changes = f'{{"changes": [{{"path": "{path}"}}, {{"path": "work.py"}}]}}'
-    call = f'{{"event": "call", "id": "1", "name": "Patch", "input": {changes}}}'
-
-    report, run = trouble.execute(
-        f"session s-1; echo 'x = 1' > work.py; printf '%s\\n' '{call}'; result 1 true ok; end true 'All done'"
-    )
-
-    assert (report["outcome"], report["summary"]) == ("completed", "All done")
-    assert any("+x = 1" in str(line) for line in run.lines)
-
-
-class UsualReader(FakeReader):
-    def classify(self, exit: Exit) -> Classified:  # noqa: A002
-        return classify_exit(exit, program="fake")
-
-
-class UsualDriver(FakeDriver):
-    def reader(self) -> Reader:
-        return UsualReader()
-
-
-def test_an_old_warning_is_not_why_a_program_broke(trouble: Trouble) -> None:
-    """The provider refused nothing: the session is resumed."""
-    trouble.driver = UsualDriver(trouble.driver.executable)
-    go = trouble.folder / "go"
-    breaks = f"text there; until [ -e {go} ]; do sleep 0.05; done; text later; echo 'no such variable' >&2; exit 1"
-    warning = "echo 'warning: two authentications are set, the first is used' >&2"
-
-    _, run = trouble.begin(
-        f"[ $N = 2 ] || {warning}; session s; [ $N = 2 ] || {{ {breaks}; }}; echo x > x; end true ok"
-    )
-    eventually(lambda: "there" in run.log, "it works")
-    go.touch()
-
-    assert (ended(run)["outcome"], trouble.show("x")) == ("completed", "x")
-    assert "fake exited with 1: no such variable. Its session is resumed." in run.log
-
-
-def test_a_limit_is_one_sentence_and_when_it_ends_another(trouble: Trouble) -> None:
-    trouble.driver = UsualDriver(trouble.driver.executable)
-    report, _ = trouble.execute("echo 'error 429: try again in 5 minutes' >&2; exit 1")
-    assert (report["outcome"], report["cutShort"]) == ("cancelled", True)
-    limit = "The provider's limit is reached: error 429: try again in 5 minutes. It may work again at "
-    assert report["reason"].startswith(limit)
-
-
-def test_exit_0_without_work_says_so(trouble: Trouble) -> None:
-    before = head(trouble.repository)
-    report, _ = trouble.execute("session s; end true ''")
-    assert report == {"outcome": "completed", "summary": "fake ended without a word.", "commitSha": before}
-
-
-def test_a_program_that_is_removed_while_it_works_gives_the_task_back(trouble: Trouble) -> None:
-    report, _ = trouble.execute(f"session s; text hi; echo x > x; rm {trouble.driver.executable}; exit 1")
-    assert (report["outcome"], report["cutShort"]) == ("cancelled", True)
-    assert report["reason"] == f"fake was removed from this machine: {trouble.driver.executable} is gone."
-    assert trouble.show("x") == "x"
 
 
 @pytest.mark.slow
@@ -329,36 +191,3 @@ def test_every_few_minutes_the_work_is_kept_while_it_goes_on(trouble: Trouble) -
     assert trouble.show("staged") == "kept"
     assert trouble.show("more") == "two"
     trouble.none_is_left()
-
-
-def test_a_program_whose_directory_somebody_removes_gives_the_task_back(trouble: Trouble) -> None:
-    go = trouble.folder / "go"
-    _, run = trouble.begin(f"session s; text there; until [ -e {go} ]; do sleep 0.05; done; exit 1")
-    eventually(lambda: "there" in run.log, "it works")
-
-    shutil.rmtree(trouble.folder / "work")
-    go.touch()
-
-    report = ended(run)
-    assert (report["outcome"], report["cutShort"]) == ("cancelled", True)
-    assert report["reason"].startswith("the run's directory was removed from this agent's machine")
-
-
-def test_a_program_that_does_not_name_its_session_is_not_resumed(trouble: Trouble) -> None:
-    """As one of a newer version that names it otherwise: a new session would know nothing of the task."""
-    report, _ = trouble.execute("session ''; text hi; [ $N = 2 ] || exit 137; end true ok")
-
-    assert (report["outcome"], report["cutShort"]) == ("cancelled", True)
-    assert [work.prompt for work in trouble.driver.works if "interrupted" in work.prompt] == []
-
-
-class DriverOfPieces(FakeDriver):
-    def reader(self) -> Reader:
-        return GeminiReader()
-
-
-def test_what_a_program_said_in_pieces_when_it_died_is_told(trouble: Trouble) -> None:
-    trouble.driver = DriverOfPieces(trouble.driver.executable)
-    pieces = [f'{{"type": "message", "role": "assistant", "content": "{piece}"}}' for piece in ("The test ", "hangs.")]
-    _, run = trouble.execute("".join(f"echo '{piece}'; " for piece in pieces) + "kill -9 $$")
-    assert "The test hangs." in [line["message"] for line in run.lines]

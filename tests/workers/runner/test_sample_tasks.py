@@ -58,12 +58,6 @@ def do(session: Session, description: str) -> None:
     assert outcome.kind is OutcomeKind.COMPLETED, outcome.reason
 
 
-def test_the_asking_task_takes_the_answer_that_was_chosen(session: Session) -> None:
-    do(session, COLOURS.description)
-
-    assert (session.workspace / "theme.txt").read_text() == "Warm\n"
-
-
 def test_the_conflict_is_solved_in_its_second_round(session: Session, commit: Commit) -> None:
     at = ("-C", str(session.workspace))
     commit("Start")

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from common.machine.certificates import bundle, certificate_variables
 from common.values.claimed_run import ClaimedTask, Clone
@@ -75,14 +73,6 @@ def session(tmp_path: Path, listener: Listener) -> Session:
 def work(session: Session, *lines: str) -> DriverOutcome:
     description = "```steps\n" + "\n".join(lines) + "\n```"
     return driver_named("scripted").work(replace(session, task=replace(session.task, description=description)))
-
-
-def test_a_command_in_python_leaves_no_compiled_files(session: Session) -> None:
-    outcome = work(session, "- write: {path: greeting.py, content: 'TEXT = 1'}", "- run: python3 -c 'import greeting'")
-
-    assert outcome.kind is OutcomeKind.COMPLETED, outcome.reason
-    assert (session.workspace / "greeting.py").exists()
-    assert not (session.workspace / "__pycache__").exists()
 
 
 def test_edits_are_made_in_the_workspace(session: Session) -> None:
@@ -156,15 +146,6 @@ def test_an_open_question_is_taken_up_at_its_step(session: Session, listener: Li
     assert resumed.summary == "start"
 
 
-def test_a_place_that_no_run_can_have_saved_begins_anew(session: Session) -> None:
-    session.session_dir.mkdir(parents=True, exist_ok=True)
-    (session.session_dir / "scripted.json").write_text("[" * 100_000)
-
-    outcome = work(replace(session, saved=SavedSession(1, session.head_sha)), "- say: start")
-
-    assert (outcome.kind, outcome.summary) == (OutcomeKind.COMPLETED, "start")
-
-
 @pytest.mark.parametrize("saved", [SavedSession(2, "same"), SavedSession(1, "0" * 40)])
 def test_a_place_of_another_round_or_commit_is_ignored(
     session: Session, listener: Listener, saved: SavedSession
@@ -219,22 +200,6 @@ def test_no_step_reaches_outside_the_workspace_or_into_git(
     assert (session.workspace / "link-out").is_symlink()
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.sampled_from(["..", ".", "a", ".git", "/", "", "\\", "\t", "é", "link"]), min_size=1, max_size=5))
-def test_any_path_stays_inside_or_is_refused(session: Session, parts: list[str]) -> None:
-    link = session.workspace / "link"
-    if not link.is_symlink():
-        link.symlink_to("..")
-    before = sorted(it.name for it in session.workspace.parent.iterdir())
-    git_before = sorted((session.workspace / ".git").iterdir())
-    path = "/".join(parts).replace("\\", "\\\\").replace("\t", "\\t")
-
-    work(session, f'- write: {{path: "{path}", content: x}}')
-
-    assert sorted(it.name for it in session.workspace.parent.iterdir()) == before
-    assert sorted((session.workspace / ".git").iterdir()) == git_before
-
-
 def cancel_when(session: Session, condition: Callable[[], object]) -> threading.Thread:
     def wait() -> None:
         eventually(condition, "the run is where it is to be cancelled")
@@ -261,13 +226,6 @@ def test_cancelling_kills_the_whole_process_tree(session: Session) -> None:
 
     canceller.join()
     eventually(lambda: not sleepers(seconds), "nothing is left")
-
-
-def test_a_sleep_is_cut_short_by_cancelling(session: Session, listener: Listener) -> None:
-    canceller = cancel_when(session, lambda: ("tool", "sleep 300") in listener.heard)
-    with pytest.raises(Cancelled):
-        work(session, "- sleep: 300")
-    canceller.join()
 
 
 def test_what_a_command_leaves_in_the_background_ends_with_it(session: Session) -> None:

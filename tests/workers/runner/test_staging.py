@@ -14,8 +14,7 @@ from tests.workers.runner.places import confinement
 from tests.workers.runner.runner_platform import git, head, make_repository
 from workers.runner.cancellation import Cancellation
 from workers.runner.checkpoints import Checkpoints
-from workers.runner.committed_files import MOST_TEXT_BYTES
-from workers.runner.staging import LeftOutLog, left_out
+from workers.runner.staging import LeftOutLog
 from workers.runner.workspace import Workspace
 
 __all__ = ["broken_git"]
@@ -101,18 +100,6 @@ def test_files_in_repositories_within_the_working_tree_are_committed_as_its_own(
     assert said == []
 
 
-def test_a_link_to_a_repository_that_the_driver_committed_becomes_its_files(
-    workspace: Workspace, repository: Path
-) -> None:
-    start_repository(workspace.path / "app")
-    git("add", ".", cwd=workspace.path)
-    git("commit", "--quiet", "--message", "All of it", cwd=workspace.path)
-
-    commit(workspace)
-
-    assert files(repository) == ["app/.gitignore", "app/inside.py", "work.py"]
-
-
 def test_a_submodule_that_gitmodules_names_stays_one(workspace: Workspace, repository: Path, tmp_path: Path) -> None:
     start_repository(tmp_path / "lib")
     options = ["-c", "protocol.file.allow=always"]
@@ -122,32 +109,6 @@ def test_a_submodule_that_gitmodules_names_stays_one(workspace: Workspace, repos
 
     assert files(repository) == [".gitmodules", "lib", "work.py"]
     assert git("ls-tree", "task-1", "lib", cwd=repository).startswith("160000 commit ")
-
-
-def test_new_files_that_a_sparse_checkout_leaves_out_are_committed(workspace: Workspace, repository: Path) -> None:
-    for name in ("kept/old.txt", "sparse/old.txt"):
-        (workspace.path / name).parent.mkdir()
-        (workspace.path / name).write_text("old\n")
-    git("add", ".", cwd=workspace.path)
-    git("commit", "--quiet", "--message", "All of it", cwd=workspace.path)
-    git("sparse-checkout", "set", "kept", cwd=workspace.path)
-    for name in ("sparse/new.txt", "new/new.txt"):
-        (workspace.path / name).parent.mkdir()
-        (workspace.path / name).write_text("new\n")
-
-    commit(workspace)
-
-    assert files(repository) == ["kept/old.txt", "new/new.txt", "sparse/new.txt", "sparse/old.txt", "work.py"]
-
-
-def test_an_ignored_repository_stays_ignored(workspace: Workspace, repository: Path) -> None:
-    (workspace.path / "node_modules").mkdir()
-    start_repository(workspace.path / "node_modules" / "left")
-    (workspace.path / ".gitignore").write_text("node_modules/\n")
-
-    commit(workspace)
-
-    assert files(repository) == [".gitignore", "work.py"]
 
 
 def test_a_worktree_is_committed_as_files_until_the_branch_has_its_work(workspace: Workspace, repository: Path) -> None:
@@ -172,27 +133,6 @@ def test_a_worktree_is_committed_as_files_until_the_branch_has_its_work(workspac
     assert files(repository) == ["own.py", "work.py"]
 
 
-def test_a_worktree_with_a_file_named_like_a_revision_ends_as_others_do(workspace: Workspace, repository: Path) -> None:
-    (workspace.path / "HEAD").write_text("x")
-    git("add", ".", cwd=workspace.path)
-    git("commit", "--quiet", "--message", "Own", cwd=workspace.path)
-    git("worktree", "add", "--quiet", str(workspace.path / ".worktrees" / "own"), "-b", "own", cwd=workspace.path)
-
-    commit(workspace)
-
-    assert files(repository) == ["HEAD", "work.py"]
-
-
-def test_more_repositories_than_a_command_can_name_are_no_obstacle(workspace: Workspace, repository: Path) -> None:
-    for number in range(400):
-        (workspace.path / f"{number:03}" / ".git").mkdir(parents=True)
-        (workspace.path / f"{number:03}" / "file").write_text("x")
-
-    commit(workspace)
-
-    assert len(files(repository)) == 401
-
-
 def test_files_that_git_can_not_convert_are_committed_as_they_are(workspace: Workspace, repository: Path) -> None:
     (workspace.path / ".gitattributes").write_text(
         "*.rc working-tree-encoding=UTF-16\n*.odd working-tree-encoding=nothing\n"
@@ -212,18 +152,6 @@ def test_files_that_git_can_not_convert_are_committed_as_they_are(workspace: Wor
     assert git("ls-tree", "task-1", "c.odd", cwd=repository).startswith("100755 ")
 
 
-def test_a_warning_about_line_ends_that_the_clone_makes_an_error_keeps_nothing_back(
-    workspace: Workspace, repository: Path
-) -> None:
-    git("config", "core.safecrlf", "true", cwd=workspace.path)
-    (workspace.path / ".gitattributes").write_text("*.bat text eol=crlf\n")
-    (workspace.path / "run.bat").write_text("echo\n")
-
-    commit(workspace)
-
-    assert files(repository) == [".gitattributes", "run.bat", "work.py"]
-
-
 def test_what_git_may_not_read_is_left_out_and_named_once(
     workspace: Workspace, repository: Path, said: list[str]
 ) -> None:
@@ -241,17 +169,6 @@ def test_what_git_may_not_read_is_left_out_and_named_once(
 
     assert files(repository) == ["more.py", "work.py"]
     assert said == ["Not in the commit, as git can't read it: locked, sealed/"]
-
-
-def test_a_file_that_may_not_be_read_any_more_stays_as_it_was_committed(workspace: Workspace, repository: Path) -> None:
-    (workspace.path / "app.txt").write_text("changed")
-    seal(workspace, "app.txt")
-    before = git("show", "task-1:app.txt", cwd=repository)
-
-    commit(workspace)
-
-    assert files(repository) == ["work.py"]
-    assert git("show", "task-1:app.txt", cwd=repository) == before
 
 
 def test_no_file_is_left_out_because_the_disk_is_full(workspace: Workspace, broken_git: BrokenGit) -> None:
@@ -303,19 +220,3 @@ def test_a_committed_text_is_told_exactly(workspace: Workspace, text: str) -> No
     assert workspace.committed_text("a b/c") == "changed"
     assert workspace.committed_text("a b") == workspace.committed_text("none") == ""
     assert not list(workspace.path.glob(".merge_file*"))
-
-
-def test_a_committed_text_that_is_too_long_is_none(workspace: Workspace) -> None:
-    (workspace.path / "large").write_bytes(b"x" * (MOST_TEXT_BYTES + 1))
-    workspace.commit_all("Add it")
-
-    assert workspace.committed_text("large") == ""
-
-
-def test_many_paths_that_are_left_out_are_counted() -> None:
-    said: list[str] = []
-    log = LeftOutLog(said.append)
-
-    log.tell(left_out([f"error: unable to index file '{number:02}'" for number in range(23)]))
-
-    assert said[0].endswith("18, 19 and 3 more")

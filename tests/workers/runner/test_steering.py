@@ -108,12 +108,3 @@ def test_a_program_with_an_order_to_interrupt_goes_on_in_the_same_process(steere
     assert ended(run)["summary"] == "done"
     assert steered.show("got") == '"interrupt" "A message from Ada:\\n\\nUse tabs"'
     assert len(steered.prompts) == 1
-
-
-def test_a_message_to_a_program_without_sessions_starts_it_anew_with_everything(steered: Steered) -> None:
-    run = steered.begin("[ $N = 1 ] && { text there; wait_for_go; }; echo $N >> turns; end true turn-$N")
-    steered.platform.write(run, "Use tabs")
-    eventually(lambda: steered.has_fetched, "the message is fetched")
-    steered.go.touch()
-    assert ended(run)["summary"] == "turn-2"
-    assert steered.prompts == [("f", None), (f"f\n\n{SAID}", None)]

@@ -67,11 +67,6 @@ def test_a_block_that_another_fence_only_shows_is_none() -> None:
     assert steps_for_round(shown + "```steps\n- say: meant\n```", 1) == [Say("meant")]
 
 
-def test_a_description_full_of_fences_is_read_in_one_pass() -> None:
-    with pytest.raises(StepError, match="needs a fenced block"):
-        steps_for_round("```steps\n" * 20_000, 1)
-
-
 @pytest.mark.parametrize("description", ["", "Do it", "```\n- say: hi\n```", "```steps\n- say: never closed"])
 def test_a_description_without_a_block_is_refused_with_a_sentence(description: str) -> None:
     with pytest.raises(StepError, match="needs a fenced block tagged `steps`"):
@@ -141,13 +136,3 @@ def said_of(text: str, round_number: int | None = None) -> list[Step] | str:
 def test_any_text_gives_steps_or_a_step_error(text: str) -> None:
     assert said_of(text)
     assert said_of(text, 1)
-
-
-@pytest.mark.slow
-@given(st.sampled_from(["write", "append", "replace", "delete", "run", "say", "ask", "sleep", "fail"]), yaml_like)
-def test_any_value_behind_a_step_gives_a_step_or_an_error_with_its_number(kind: str, value: object) -> None:
-    result = said_of("- " + repr({kind: value}))
-    if isinstance(result, str):
-        assert "Step 1" in result or "not valid YAML" in result
-    else:
-        assert [type(step).__name__.lower().removesuffix("command") for step in result] == [kind]

@@ -59,12 +59,6 @@ def test_git_applies_the_patch_of_a_file_of_any_name(tmp_path: Path, name: str) 
     assert (tmp_path / name).read_text() == LINES.replace("line 5\n", "five\n")
 
 
-def test_beside_lines_that_are_no_text_it_stays_as_it_was_written(tmp_path: Path) -> None:
-    (tmp_path / "app.py").write_bytes(b"# caf\xe9\n" + LINES.encode())
-    assert filled(tmp_path, Suggestion("app.py", 4, 4, "x\n")) == "Before\n```suggestion\nx\n```\nAfter"
-    assert patches_of(filled(tmp_path, Suggestion("app.py", 5, 5, "x\n")))
-
-
 @pytest.mark.parametrize(("first", "last", "text"), [(13, 13, "x\n"), (0, 1, "x\n"), (4, 3, "x\n"), (3, 3, "line 3\n")])
 def test_without_such_lines_it_stays_as_it_was_written(tmp_path: Path, first: int, last: int, text: str) -> None:
     (tmp_path / "app.py").write_text(LINES)

@@ -108,13 +108,6 @@ def test_a_path_that_is_too_long_for_a_socket_is_replaced(tmp_path: Path) -> Non
     assert not folder.exists()
 
 
-def test_what_a_killed_runner_left_is_replaced(tmp_path: Path) -> None:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as left:
-        left.bind(str(tmp_path / "tools.sock"))
-    with ToolSocket(tmp_path, Echo()) as tools:
-        assert send(tools.path, line_of("get_task"))
-
-
 def test_closing_abandons_the_calls_under_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # However long this machine lets none of them run: it waits for them.
     monkeypatch.setattr(tool_socket, "_CLOSE_SECONDS", PATIENCE_SECONDS)

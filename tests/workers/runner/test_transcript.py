@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import json
-import time
-import tracemalloc
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 from common.errors import ProviderRefused
-from web.http.json_strict import parse_object
-from workers.runner.changed_files import ChangedFiles
-from workers.runner.client import MOST_LINES, Json, fit
-from workers.runner.drivers.codex import CodexReader
+from workers.runner.client import Json
 from workers.runner.drivers.program import End, Event, Note, Plan, SessionStarted, Text, Thinking, ToolCall, ToolResult
-from workers.runner.edit_diffs import LONGEST_DIFF, MOST_SECONDS, diff_of
-from workers.runner.reports import LONGEST_ENTRY, RunLog, shortened
-from workers.runner.transcript import Transcript, bounded_input
+from workers.runner.edit_diffs import LONGEST_DIFF, diff_of
+from workers.runner.reports import LONGEST_ENTRY, RunLog
+from workers.runner.transcript import Transcript
 
 
 class Receiver:
@@ -66,25 +59,6 @@ def test_a_result_says_how_long_its_call_took(tmp_path: Path) -> None:
             transcript.write(event)
     took = {line["callId"]: line["details"]["durationMs"] for line in receiver.lines if line["kind"] == "result"}
     assert took == {"quick": 250, "slow": 60_000}
-
-
-@pytest.mark.slow
-def test_calls_that_never_end_fill_no_memory(tmp_path: Path) -> None:
-    reader = CodexReader()
-    changed = ChangedFiles(tmp_path, lambda _name: "")
-    with RunLog(Receiver(), on_over=lambda _: None, secrets=()) as log:  # type: ignore[arg-type]
-        transcript = Transcript(log, program="codex", workspace=tmp_path, changed=changed)
-        tracemalloc.start()
-        try:
-            for number in range(100):
-                name = f"{number}".rjust(2**20, "x")
-                item = {"type": "file_change", "id": name, "changes": [{"path": name}]}
-                for event in reader.read(json.dumps({"type": "item.started", "item": item})):
-                    transcript.write(event)
-            kept_bytes, _most = tracemalloc.get_traced_memory()
-        finally:
-            tracemalloc.stop()
-    assert kept_bytes < 20 * 2**20
 
 
 def test_every_kind_of_event_is_an_entry(tmp_path: Path) -> None:
@@ -146,21 +120,6 @@ def test_a_tools_input_is_bounded(tmp_path: Path) -> None:
     assert "characters left out" in long["details"]["input"]["content"]
 
 
-ANY_KEY = st.text(st.characters(codec=None), max_size=5)
-
-
-@pytest.mark.slow
-@given(st.dictionaries(ANY_KEY, st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.binary(max_size=3),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(ANY_KEY, inner, max_size=3),
-)))  # fmt: skip
-@example({"number": 2**63, "deep": [{"a\0b\ud800": -(2**64)}]})
-def test_any_input_becomes_json_that_the_platform_takes(arguments: dict[str, Any]) -> None:
-    body = fit({"input": bounded_input(arguments)})
-    assert parse_object(json.dumps(body, allow_nan=False).encode()) == body
-    diff_of(arguments, Path("/nonexistent"))
-
-
 def test_numbers_and_keys_that_the_platform_does_not_take_become_texts(tmp_path: Path) -> None:
     (call,) = written(tmp_path, ToolCall("c", "t", {"large": 2**63, "largest": 2**63 - 1, "none": float("nan")}))
     assert call["details"]["input"] == {"large": str(2**63), "largest": 2**63 - 1, "none": "nan"}
@@ -178,16 +137,6 @@ def test_only_the_entries_that_the_platform_refuses_are_left_out(tmp_path: Path)
     assert [line["message"] for line in receiver.lines if line["level"] == "info"] == [
         str(number) for number in range(100) if number not in {3, 77}
     ]
-
-
-def test_a_platform_that_refuses_most_entries_is_not_asked_for_each(tmp_path: Path) -> None:
-    receiver = Receiver(refused={str(number) for number in range(MOST_LINES)})
-    with RunLog(receiver, on_over=lambda _: None, secrets=()) as log:  # type: ignore[arg-type]
-        log.add("log", "\n".join(map(str, range(MOST_LINES + 3))))
-    assert receiver.calls < 150
-    assert [line["message"] for line in receiver.lines[-4:]] == [
-        "250 entries were refused: 400 as told", "500", "501", "502",
-    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -225,26 +174,6 @@ def test_a_new_file_a_ready_diff_and_what_is_no_edit(tmp_path: Path) -> None:
     assert len(str(huge)) < LONGEST_DIFF + 100
 
 
-def alternating(side: str, count: int) -> str:
-    """So many lines, of which every other one is also on the other side; to compare all of them takes very long."""
-    return "".join(f"common {number % 50}\n{side} {number}\n" for number in range(count // 2))
-
-
-@pytest.mark.slow
-def test_texts_that_take_long_to_compare_delay_a_run_little(tmp_path: Path) -> None:
-    edits = [{"oldText": alternating("old", 2000), "newText": alternating("new", 2000)}] * 40
-    (tmp_path / "a").write_text(alternating("new", 20_000))
-    changed = ChangedFiles(tmp_path, lambda _name: alternating("old", 20_000))
-    began = time.thread_time()
-
-    told = str(diff_of({"path": "b", "edits": edits}, tmp_path))
-    found = str(changed.diff(["a"]))
-
-    assert time.thread_time() - began < 4 * MOST_SECONDS
-    assert told.startswith("--- a/b\n+++ b/b\n@@ -1,")
-    assert "\n-old 0\n" in found
-
-
 def test_a_diff_reads_nothing_outside_the_workspace(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("one\ntwo\nthree\n")
     workspace = tmp_path / "w"
@@ -253,8 +182,3 @@ def test_a_diff_reads_nothing_outside_the_workspace(tmp_path: Path) -> None:
     for path in ("../secret", "link", str(tmp_path / "secret")):
         diff = str(diff_of({"path": path, "old_string": "three", "new_string": "x"}, workspace))
         assert "@@ -1 +1 @@" in diff, path
-
-
-def test_what_is_shortened_says_what_was_left_out() -> None:
-    assert shortened("abc", 3) == "abc"
-    assert len(shortened("x" * 100_000, 16_000)) <= 16_000

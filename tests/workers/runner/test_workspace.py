@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import base64
 import os
-import re
-import stat
 import subprocess
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from common.errors import CutShort, ProviderRefused, ProviderUnavailable
-from common.services.runs.prompts import EARLIER_RUNS
-from common.services.runs.review_prompts import RULES
 from common.values.claimed_run import Clone
 from tests.attacks.bombs import tree_bomb
 from tests.workers.broken_git import KILLED, NO_ROOM, NO_ROOM_THERE, BrokenGit, broken_git
@@ -25,9 +20,7 @@ from tests.workers.runner.places import confinement
 from tests.workers.runner.runner_platform import git, make_repository
 from workers.runner.cancellation import Cancellation
 from workers.runner.commands import run_command
-from workers.runner.run_walls import Confinement
 from workers.runner.workspace import Workspace
-from workers.sandbox.sandboxes import Enclosed, Sandboxes
 
 __all__ = ["broken_git"]
 
@@ -125,33 +118,6 @@ def test_a_clone_tracks_its_branch_and_a_push_moves_it(tmp_path: Path, repositor
     )
 
 
-@pytest.mark.parametrize("text", [EARLIER_RUNS, RULES])
-def test_what_a_prompt_says_of_git_can_be_run_in_the_clone(
-    tmp_path: Path, repository: Path, forge_url: str, text: str
-) -> None:
-    workspace = a_workspace(tmp_path / "run", forge_url)
-    workspace.clone()
-    commands = [line for line in re.findall(r"`git ([^`]+)`", text) if "{" in line or line == "log"]
-    assert any("{base}" in line for line in commands)
-
-    for line in commands:
-        git(*line.format(base="main").split(), cwd=workspace.path)
-
-
-def test_a_forge_that_forgets_who_asked_is_asked_again(
-    tmp_path: Path, repository: Path, forge: type[GitOverHttp], forge_url: str
-) -> None:
-    workspace = a_workspace(tmp_path / "run", forge_url)
-    forge.forgets = 2
-    workspace.clone()
-    (workspace.path / "new.txt").write_text("new")
-    workspace.commit_all("Add new")
-    forge.forgets = 2
-
-    assert workspace.push() == head(repository)
-    assert forge.forgets == 0
-
-
 def test_a_push_that_the_forge_could_not_judge_may_be_made_again(
     tmp_path: Path, repository: Path, forge_url: str
 ) -> None:
@@ -169,47 +135,6 @@ def test_a_push_that_the_forge_could_not_judge_may_be_made_again(
 
     hook.unlink()
     assert workspace.push() == head(repository)
-
-
-def test_nothing_changed_is_no_commit(tmp_path: Path, repository: Path) -> None:
-    workspace = a_workspace(tmp_path / "run", repository)
-    workspace.clone()
-    assert workspace.commit_all("Nothing") is None
-    assert workspace.push() == head(repository)
-
-
-@pytest.mark.slow
-def test_a_filter_of_the_clone_may_say_a_lot(tmp_path: Path, repository: Path) -> None:
-    workspace = a_workspace(tmp_path / "run", repository)
-    workspace.clone()
-    git("config", "filter.loud.clean", "seq 6000 >&2; cat", cwd=workspace.path)
-    (workspace.path / ".gitattributes").write_text("* filter=loud\n")
-    (workspace.path / "new.txt").write_text("new")
-
-    commit = workspace.commit_all("Add new")
-
-    assert commit == workspace.push(commit) == head(repository)
-    assert git("show", "task-1:new.txt", cwd=repository) == "new"
-
-
-def test_a_commit_and_its_push_confine_git_three_times(tmp_path: Path, repository: Path) -> None:
-    class Counted(Sandboxes):
-        times = 0
-
-        def enclose(self, *arguments: Any, **others: Any) -> Enclosed:
-            self.times += 1
-            return super().enclose(*arguments, **others)
-
-    sandboxes = Counted(tmp_path / "sandboxes")
-    clone = Clone(str(repository), "task-1", "main", "run", PASSWORD)
-    workspace = Workspace(tmp_path / "run", clone, Cancellation(), Confinement(sandboxes))
-    workspace.clone()
-    (workspace.path / "new.txt").write_text("new")
-
-    workspace.push(workspace.commit_all("Add new"))
-
-    # Each start costs more than what git does in it: what is there, the commit, and the bundle.
-    assert sandboxes.times == 3
 
 
 def test_the_credential_is_in_no_file_and_in_no_commands_environment(tmp_path: Path, forge_url: str) -> None:
@@ -303,20 +228,6 @@ def test_a_conflict_with_somebody_elses_commits_is_refused_in_plain_words(tmp_pa
     assert head(repository) == theirs
 
 
-def test_a_stale_lock_and_a_read_only_directory_are_no_obstacle(tmp_path: Path, repository: Path) -> None:
-    workspace = a_workspace(tmp_path / "run", repository)
-    workspace.clone()
-    (workspace.path / ".git" / "index.lock").touch()
-    sealed = workspace.path / "sealed"
-    sealed.mkdir()
-    (sealed / "file").write_text("x")
-    assert workspace.commit_all("Sealed")
-    sealed.chmod(stat.S_IRUSR | stat.S_IXUSR)
-    workspace.remove()
-    assert not (tmp_path / "run").exists()
-    workspace.remove()
-
-
 def test_a_wrong_password_or_branch_is_refused_and_an_absent_forge_is_unavailable(
     tmp_path: Path, forge_url: str
 ) -> None:
@@ -388,11 +299,3 @@ def test_a_clone_that_the_machine_ended_may_be_made_again(
             workspace.clone()
     workspace.clone()
     assert workspace.head() == head(repository)
-
-
-def test_the_branches_of_all_tasks_are_there_in_one_file(tmp_path: Path, repository: Path) -> None:
-    git("update-ref", "refs/heads/task-0", "task-1", cwd=repository)
-    workspace = a_workspace(tmp_path / "run", repository)
-    workspace.clone()
-    assert "origin/task-0" in git("branch", "--remotes", cwd=workspace.path)
-    assert [file for file in (workspace.directory / "origin.git/refs/heads").rglob("*") if file.is_file()] == []

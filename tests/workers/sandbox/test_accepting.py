@@ -5,14 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
-import threading
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from workers.sandbox.accepting import serve_connections
-from workers.sandbox.doorkeeper import connect_through
 from workers.sandbox.http_exchanges import Streams
 
 
@@ -47,36 +44,4 @@ def test_a_connection_is_closed_in_whatever_turn_of_the_loop_the_sandbox_ends(tu
         gc.collect()
 
     assert [type(one) for one in ended.value.exceptions] == [Over]
-    assert [str(one.message) for one in left_open] == []
-
-
-class SlowDialer:
-    """Gives a socket when it is told to."""
-
-    def __init__(self) -> None:
-        self.is_asked, self.may_answer = threading.Event(), threading.Event()
-
-    def dial(self, port: int) -> socket.socket:
-        self.is_asked.set()
-        assert self.may_answer.wait(60)
-        return socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-
-
-def test_a_socket_that_comes_after_the_sandbox_has_ended_is_closed() -> None:
-    dialer = SlowDialer()
-
-    async def cancelled(dialling: ThreadPoolExecutor) -> None:
-        connecting = asyncio.create_task(connect_through(dialer, 4000, dialling))
-        await asyncio.to_thread(dialer.is_asked.wait, 60)
-        connecting.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await connecting
-        dialer.may_answer.set()
-
-    with warnings.catch_warnings(record=True) as left_open:
-        warnings.simplefilter("always", ResourceWarning)
-        with ThreadPoolExecutor(1) as dialling:
-            asyncio.run(cancelled(dialling))
-        gc.collect()
-
     assert [str(one.message) for one in left_open] == []

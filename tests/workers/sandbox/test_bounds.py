@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from tests.conftest import leave_out
 from tests.workers.sandbox.conftest import Starter
 from workers.sandbox import confinement
-from workers.sandbox.control_groups import Group, make_group, remove_all
+from workers.sandbox.control_groups import Group, make_group
 from workers.sandbox.walls import Bounds
 
 HOG = """
@@ -69,16 +66,6 @@ def test_files_in_memory_are_bounded_by_counting(without_groups: None, starter: 
     assert ended.broken_bound == "memory"
 
 
-def test_files_in_memory_of_a_sandbox_inside_are_bounded_by_counting(without_groups: None, starter: Starter) -> None:
-    inside = ("bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--tmpfs", "/tmp")
-    # The checkout may lie below /tmp, which is empty inside.
-    inside += ("--ro-bind", sys.prefix, sys.prefix)
-
-    ended = starter.run(*inside, sys.executable, "-I", "-c", KEEP, "/tmp/kept", walls=starter.walls(bounds=MEMORY))
-
-    assert ended.broken_bound == "memory"
-
-
 def test_processes_are_bounded_by_a_group(groups: None, either_starter: Starter) -> None:
     ended = either_starter.python(BOMB, walls=either_starter.walls(bounds=PROCESSES))
 
@@ -111,15 +98,3 @@ def test_a_group_is_not_seen_from_inside_and_gone_afterwards(groups: None, eithe
     assert not any(folder.exists() for folder in folders)
     assert "aiworker" not in ended.output
     assert "pids:/\n" in ended.output or "0::/\n" in ended.output
-
-
-def test_groups_that_a_killed_process_left_are_removed(groups: None, new_starter: Callable[..., Starter]) -> None:
-    left = make_group("left", "1", PROCESSES)
-    other = make_group("other", "1", PROCESSES)
-    try:
-        remove_all("left")
-
-        assert not any(folder.exists() for folder in left.outer)
-        assert all(Path(folder).exists() for folder in other.outer)
-    finally:
-        other.remove()

@@ -21,20 +21,6 @@ def test_a_command_gets_its_arguments_and_exactly_its_environment(starter: Start
     )
 
 
-@pytest.mark.parametrize("name", ["LD_NOT", "a.b"])  # shells drop the second
-def test_a_command_that_is_only_killed_gets_its_environment_too(starter: Starter, name: str) -> None:
-    starter.is_only_killed = True
-    others = {"HOME": str(starter.home), "EMPTY": "", "TEXT": "a b\n=c", name: "$HOME"}
-
-    ended = starter.run("/usr/bin/env", "-0", **others)
-
-    given = dict(line.split("=", 1) for line in ended.output.split("\0") if line)
-    # The shell that becomes the command may add where it is, and how it was called.
-    expected = {"PATH": os.environ["PATH"], **others}
-    assert {name: value for name, value in given.items() if name not in {"PWD", "OLDPWD", "SHLVL", "_"}} == expected
-    assert given.get("PWD", str(starter.workspace)) == str(starter.workspace)
-
-
 def test_an_environment_acts_on_nothing_outside(either_starter: Starter, tmp_path: Path) -> None:
     log = tmp_path / "loaded"
 

@@ -101,12 +101,6 @@ def test_without_the_proxy_nothing_is_reached(starter: Starter, place: Place) ->
         assert ended.output == "True sandbox\n" * len(addresses), ended
 
 
-def test_nothing_has_no_proxy(starter: Starter) -> None:
-    ended = starter.run("sh", "-c", "env | grep -i proxy= || echo none")
-
-    assert ended.output == "none\n"
-
-
 def test_programs_are_led_through_the_proxy(starter: Starter) -> None:
     ended = starter.run("env", walls=starter.walls(reach=Reach.PROXY), MAVEN_OPTS="-Xmx1g", SSL_CERT_FILE="/mine")
 

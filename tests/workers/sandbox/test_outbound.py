@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
 import secrets
 import socket
 import subprocess
@@ -102,19 +101,6 @@ def test_doors_and_dial_work_beside_it(outbound: SandboxFinding, starter: Starte
     assert ended.output == "HTTP/1.1 200\n"
 
 
-def test_it_is_made_by_a_process_with_many_connections(outbound: SandboxFinding, starter: Starter) -> None:
-    """The supervisor has two for each visitor of an app."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.ExitStack() as stack:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
-        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
-        while stack.enter_context(open(os.devnull, "rb")).fileno() < 1024:
-            pass
-        ended = starter.run("echo", "made", walls=starter.walls(reach=Reach.OUTBOUND))
-
-    assert ended.output == "made\n", ended
-
-
 def test_nothing_runs_on_after_it(outbound: SandboxFinding, starter: Starter) -> None:
     started = starter.start("sleep", "1000", walls=starter.walls(reach=Reach.OUTBOUND), needs_dial=True)
     started.process.kill()
@@ -144,14 +130,6 @@ def test_what_is_unreachable() -> None:
     assert not any(":" in one or one.startswith("127.") for one in networks)
     with pytest.raises(ValueError, match="nonsense"):
         unreachable(["nonsense"])
-
-
-def test_a_sandbox_that_speaks_before_it_is_listened_to_is_known_by_its_process() -> None:
-    control, child = control_pair()
-    with control, child:
-        child.send(b"+")
-
-        assert receive_sockets(control) == (b"+", [], os.getpid())
 
 
 @pytest.mark.parametrize("kinds", [["pipe"], ["tcp", "pipe", "tcp"], ["tcp", "unix"], ["unix", "pipe"]])

@@ -54,10 +54,3 @@ def test_a_file_in_memory_that_two_processes_hold_counts_once() -> None:
 
     assert processes == 2
     assert SIZE < memory < 1.5 * SIZE
-
-
-def test_a_tree_that_has_ended_uses_nothing() -> None:
-    with subprocess.Popen(["true"]) as process:
-        pass
-
-    assert tree_use(process.pid) == (0, 0)

@@ -9,7 +9,7 @@ import pytest
 
 from common.values.repository import Source
 from tests.providers.runtime_supervisor import Repository
-from workers.supervisor.checkout import CheckoutFailed, Checkouts
+from workers.supervisor.checkout import Checkouts
 
 
 @pytest.fixture
@@ -64,19 +64,6 @@ def test_nothing_is_written_through_a_link_of_it(tmp_path: Path, repository: Rep
     assert not list(outside.iterdir())
 
 
-def test_a_checkout_into_a_directory_that_cannot_be_removed_is_refused(
-    tmp_path: Path, repository: Repository, mark: Path
-) -> None:
-    outside = tmp_path / "outside"
-    outside.mkdir()
-    (tmp_path / "runtime").mkdir()
-    (tmp_path / "runtime" / "code").symlink_to(outside)
-
-    with pytest.raises(CheckoutFailed, match="of an earlier checkout"):
-        check_out(tmp_path, repository, repository.commit_all())
-    assert not list(outside.iterdir())
-
-
 ATTRIBUTES = ["* working-tree-encoding=UTF-7 ident", "[attr]odd working-tree-encoding=UTF-7\n* odd"]
 
 
@@ -94,14 +81,6 @@ def test_files_are_as_they_were_committed_whatever_its_attributes_say(
 
     assert (code / ".gitattributes").read_text() == f"{attributes}\n"
     assert [(code / folder / "check.sh").read_text() for folder in (".", "in")] == [committed, committed]
-
-
-def test_line_ends_are_as_its_attributes_say(tmp_path: Path, repository: Repository, mark: Path) -> None:
-    (repository.path / ".gitattributes").write_text("*.bat text eol=crlf\n")
-    (repository.path / "run.bat").write_text("echo\r\n", newline="")
-    code = check_out(tmp_path, repository, repository.commit_all())
-
-    assert (code / "run.bat").read_bytes() == b"echo\r\n"
 
 
 def test_what_is_fetched_is_there_as_a_whole_or_not_at_all(tmp_path: Path, repository: Repository, mark: Path) -> None:

@@ -18,11 +18,9 @@ import pytest
 from common.machine.bubblewrap import SandboxFinding
 from common.values.app import App, AppPhase, Space
 from common.values.check import CheckEnd, CheckPhase
-from common.values.coverage import FileCoverage
 from common.values.egress import Egress, Network
 from common.values.needs import Needs, ServiceKind
 from common.values.repository import Source
-from tests.processes import lives
 from tests.providers.runtime_contract import (
     ChecksContract,
     MakeVersion,
@@ -32,7 +30,7 @@ from tests.providers.runtime_contract import (
     settled,
     until,
 )
-from tests.providers.runtime_supervisor import Repository, Supervisor, get, get_unless_cut, supervised, wait_until_gone
+from tests.providers.runtime_supervisor import Repository, Supervisor, get, supervised, wait_until_gone
 from tests.providers.test_runtime_sources import Served
 from tests.workers.needs.clients import MARIADB, POSTGRESQL, REDIS, attacks, needs_installed, redis, sql
 
@@ -123,14 +121,6 @@ class TestConfinedRuntime(RuntimeContract, ChecksContract):
         return lambda version_id: repository.web_app(version_id, start_command="echo no such luck; exit 4")
 
 
-def test_it_says_that_it_confines(supervisor: Supervisor) -> None:
-    said = supervisor.runtime.ping()
-
-    assert said is not None
-    assert said.is_confining
-    assert "confined" in said.says
-
-
 def test_an_open_network_has_no_way_to_the_platforms_database_and_redis(
     outbound: SandboxFinding, supervisor: Supervisor, space: Space, repository: Repository
 ) -> None:
@@ -171,17 +161,6 @@ def test_databases_are_no_way_out_of_a_check(
     assert "read nothing" in said
     assert "(None,)" in said
     assert said[-1].startswith("refused ")
-
-
-def test_coverage_is_measured_in_the_sandbox(supervisor: Supervisor, space: Space, repository: Repository) -> None:
-    commit = repository.commit(page__py="a = 1\nif a > 1:\n    a = 2\n", test_page__py="import page\n")
-    check = check_of(repository.version("x", commit), space, "measured", f"{PYTHON} -m unittest test_page; true")
-    check = replace(check, measures_coverage=True, network=Network(Egress.NONE))
-    supervisor.runtime.ensure_check(check)
-    state = finished(supervisor.runtime, check)
-
-    assert state.coverage is not None
-    assert FileCoverage("page.py", "1-2", "3") in state.coverage.files
 
 
 @pytest.mark.parametrize("egress", list(Egress))
@@ -310,27 +289,6 @@ while True:
 """
 
 
-def test_two_apps_may_listen_on_the_same_port(supervisor: Supervisor, space: Space, repository: Repository) -> None:
-    urls = {}
-    for name in ("one", "two"):
-        version = repository.web_app(name, port=8000)
-        urls[name] = supervisor.runtime.ensure_app(App(space, name), version).url
-    for name in urls:
-        assert settled(supervisor.runtime, App(space, name), name).phase is AppPhase.LIVE
-
-    assert {name: get(url)[1] for name, url in urls.items()} == {"one": "one", "two": "two"}
-    assert {json.loads(get(url, "/env")[1])["PORT"] for url in urls.values()} == {"8000"}
-
-
-def test_a_page_is_served_from_its_sandbox(supervisor: Supervisor, space: Space, repository: Repository) -> None:
-    app = App(space, "page")
-    url = supervisor.runtime.ensure_app(app, repository.version("v1", repository.commit(index__html="<p>hi"))).url
-    state = settled(supervisor.runtime, app, "v1")
-
-    assert state.phase is AppPhase.LIVE, state.reason
-    assert get(url) == (200, "<p>hi")
-
-
 def test_a_check_uses_git_its_databases_and_the_folders_that_its_setup_made(
     supervisor: Supervisor, space: Space, repository: Repository
 ) -> None:
@@ -346,21 +304,6 @@ def test_a_check_uses_git_its_databases_and_the_folders_that_its_setup_made(
         assert (state.phase, said) == (CheckPhase.PASSED, [commit, "made", "True"]), state
 
     assert "[runtime] restored from the cache: deps" in state.log
-
-
-def test_a_crashed_app_comes_back_in_its_sandbox(supervisor: Supervisor, space: Space, repository: Repository) -> None:
-    app = App(space, "task-1")
-    url = supervisor.runtime.ensure_app(app, repository.web_app("v1")).url
-    settled(supervisor.runtime, app, "v1")
-    get_unless_cut(url, "/die")
-
-    def restarts() -> int:
-        state = supervisor.runtime.read_app(app, "v1")
-        assert state is not None
-        return state.restarts
-
-    until(lambda: restarts() == 1, what="the restart")
-    until(lambda: get_unless_cut(url) == (200, "v1"), what="its answer")
 
 
 @pytest.mark.slow
@@ -379,17 +322,3 @@ def test_a_killed_supervisor_leaves_no_sandbox(tmp_path: Path, repository: Repos
         assert supervisor.stop() == 0
 
     assert not [path for path in (tmp_path / "runtime" / "sandboxes").rglob("*") if not path.is_dir()]
-
-
-@pytest.mark.slow
-def test_a_stopped_app_leaves_no_sandbox(supervisor: Supervisor, space: Space, repository: Repository) -> None:
-    app = App(space, "task-1")
-    before = set(psutil.Process(supervisor.process.pid).children(recursive=True))
-    url = supervisor.runtime.ensure_app(app, repository.web_app("v1")).url
-    settled(supervisor.runtime, app, "v1")
-    get(url, "/daemon")
-    inside = set(psutil.Process(supervisor.process.pid).children(recursive=True)) - before
-    assert len(inside) >= 3
-    supervisor.runtime.delete_app(app)
-
-    assert not [one for one in inside if lives(one.pid)]

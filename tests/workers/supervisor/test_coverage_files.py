@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +14,8 @@ from common.values.coverage import Coverage, FileCoverage
 from tests.providers.runtime_contract import check_of, finished
 from tests.providers.runtime_supervisor import Repository, supervised
 from tests.workers.supervisor.test_setup import SPACE
-from workers.supervisor.coverage_files import MOST_ELEMENTS, MOST_LINES, MOST_LOOKED_FOR, OWN_TOOL, CoverageFiles
+from workers.supervisor.coverage_files import MOST_ELEMENTS, MOST_LINES, MOST_LOOKED_FOR, CoverageFiles
 from workers.supervisor.measuring import Measuring
-from workers.supervisor.report_files import added
 
 LINES = '<line number="1" hits="1"/><line number="2" hits="3"/><line number="4" hits="0"/>'
 PAGE = FileCoverage("src/page.py", "1-2", "4")
@@ -91,13 +88,6 @@ def test_what_a_tool_wrote_is_read(run: Run, report: str) -> None:
     run.put(name, content(run.code))
 
     assert run.read() == Coverage((PAGE,))
-
-
-def test_a_part_of_the_repository_has_its_own_report(run: Run) -> None:
-    run.put("web/src/page.py", "")
-    run.put("web/coverage/lcov.info", lcov("src/page.py"))
-
-    assert run.read() == Coverage((FileCoverage("web/src/page.py", "1-2", "4"),))
 
 
 def test_a_line_that_any_report_executed_is_executed(run: Run) -> None:
@@ -235,51 +225,3 @@ def test_what_was_measured_is_read_under_the_same_rules(measured: Run) -> None:
     (folder / "python-2.info").unlink()
     (folder / "python-2.info").write_text("hello\n")
     assert measured.read() == Coverage(problem="~/python-2.info is no LCOV")
-
-
-def test_what_is_measured_lies_in_a_new_folder(measured: Run) -> None:
-    assert measured.files.measuring is not None
-    folder = measured.files.measuring.folder
-    elsewhere = folder.rename(measured.outside / "elsewhere")
-    (elsewhere / "python-1.info").write_text(lcov("src/page.py"))
-    (elsewhere / "others").touch()
-    (elsewhere / "settings.ini").write_text("kept")
-    folder.symlink_to(elsewhere)
-    assert measured.read() is None
-
-    measured.files.measuring.begin()
-    assert (elsewhere / "settings.ini").read_text() == "kept"
-    assert (folder / "settings.ini").is_file()
-    assert not folder.is_symlink()
-
-
-def test_tests_that_measure_by_themselves_are_told_apart(measured: Run) -> None:
-    assert measured.files.measuring is not None
-    (measured.files.measuring.folder / "others").touch()
-    assert measured.read() == Coverage(problem=OWN_TOOL)
-
-    measured.put("lcov.info", lcov("src/page.py"))
-    assert measured.read() == Coverage((PAGE,))
-
-
-def test_tests_with_a_tool_of_their_own_are_not_measured_a_second_time(measured: Run) -> None:
-    """Two tools in one process see a part each, so what either says would be wrong."""
-    assert measured.files.measuring is not None
-    measured.put("own.py", "import coverage\nown = coverage.Coverage(data_file=None)\nown.start()\nown.stop()\n")
-    environment = {**os.environ, **added(measured.files.measuring.additions(), os.environ)}
-    subprocess.run([sys.executable, "own.py"], cwd=measured.code, env=environment, check=True)
-
-    assert measured.read() == Coverage(problem=OWN_TOOL)
-
-
-def test_what_cannot_be_measured_runs_as_before(measured: Run) -> None:
-    """As where the tool is not for this Python."""
-    assert measured.files.measuring is not None
-    environment = {**os.environ, **added(measured.files.measuring.additions(), os.environ)}
-    measured.put("coverage/__init__.py", "raise RuntimeError('not for this one')\n")
-    measured.put("page.py", "print('ran')\n")
-    environment["PYTHONPATH"] += f"{os.pathsep}{measured.code}"
-    program = [sys.executable, "page.py"]
-    ended = subprocess.run(program, cwd=measured.code, env=environment, check=True, capture_output=True, text=True)
-
-    assert (ended.stdout, ended.stderr, measured.read()) == ("ran\n", "", None)

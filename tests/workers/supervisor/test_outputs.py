@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from common.values.app import Space
 from common.values.check import CheckPhase
 from tests.providers.runtime_contract import check_of, finished
 from tests.providers.runtime_supervisor import Repository, supervised
-from workers.supervisor.outputs import CHUNK_BYTES, LoopShare, Output
+from workers.supervisor.outputs import LoopShare, Output
 
 PIPE_BYTES = 2**16
 
@@ -52,57 +51,6 @@ def _full_pipe() -> tuple[int, int]:
     return ours, theirs
 
 
-def test_the_loop_serves_others_between_any_two_chunks_of_all_outputs() -> None:
-    served, served_before = 0, list[int]()
-
-    async def serve() -> None:
-        nonlocal served
-        while True:
-            served += 1
-            await asyncio.sleep(0)
-
-    async def copy() -> None:
-        others, share = asyncio.create_task(serve()), LoopShare(lambda: 0.0)
-        sinks = [_Chunks(lambda: served_before.append(served)) for _ in range(3)]
-        outputs = []
-        for sink in sinks:
-            ours, theirs = _full_pipe()
-            os.close(theirs)
-            outputs.append(Output(ours, sink, share))
-        await asyncio.wait_for(asyncio.gather(*(output.copying for output in outputs)), 60)
-        others.cancel()
-        assert [b"".join(sink.chunks) for sink in sinks] == [b"x" * PIPE_BYTES] * 3
-
-    asyncio.run(copy())
-
-    assert len(served_before) == 3 * PIPE_BYTES // CHUNK_BYTES
-    assert all(before < after for before, after in pairwise(served_before))
-
-
-@pytest.mark.parametrize(("took", "busy", "seconds"), [(0.01, 1, 0.04), (0.01, 4, 0.16), (0.0, 3, 0.0)])
-def test_all_outputs_together_take_a_quarter_of_the_loop(took: float, busy: int, seconds: float) -> None:
-    share = LoopShare()
-    share.busy = busy
-
-    assert share.seconds_for(took) == pytest.approx(seconds)
-
-
-def test_an_output_that_took_long_pauses_while_its_program_prints_on() -> None:
-    async def copy() -> tuple[int, int]:
-        clock = _Clock()
-        sink, (ours, theirs) = _Chunks(clock.pass_an_hour), _full_pipe()
-        output = Output(ours, sink, LoopShare(clock))
-        for _ in range(1000):
-            await asyncio.sleep(0)
-        taken = len(sink.chunks)
-        output.copying.cancel()
-        await asyncio.wait({output.copying})
-        os.close(theirs)
-        return taken, sink.has_ended
-
-    assert asyncio.run(copy()) == (1, True)
-
-
 @pytest.mark.parametrize("begun", [False, True])
 def test_what_a_program_left_in_the_pipe_is_copied_without_pauses(*, begun: bool) -> None:
     """Its end, too. begun: the copy pauses already."""
@@ -119,35 +67,6 @@ def test_what_a_program_left_in_the_pipe_is_copied_without_pauses(*, begun: bool
         assert b"".join(sink.chunks) == b"x" * PIPE_BYTES
         assert sink.has_ended
         await output.settle()
-
-    asyncio.run(settle())
-
-
-def test_a_process_that_holds_the_pipe_does_not_keep_an_output_from_being_settled() -> None:
-    async def settle() -> None:
-        clock = _Clock()
-        sink, (ours, theirs) = _Chunks(clock.pass_an_hour), _full_pipe()
-        sink.at_each = lambda: (clock.pass_an_hour(), os.write(theirs, b"y" * CHUNK_BYTES))
-        output = Output(ours, sink, LoopShare(clock))
-        await output.settle()
-        assert b"".join(sink.chunks).startswith(b"x" * PIPE_BYTES)
-        assert len(sink.chunks) == PIPE_BYTES // CHUNK_BYTES + 1
-        output.copying.cancel()
-        await asyncio.wait({output.copying})
-        os.close(theirs)
-
-    asyncio.run(settle())
-
-
-def test_an_output_in_which_nothing_waits_is_settled() -> None:
-    async def settle() -> None:
-        ours, theirs = os.pipe()
-        output = Output(ours, _Chunks(), LoopShare())
-        for _ in range(10):
-            await asyncio.sleep(0)
-        await output.settle()
-        os.close(theirs)
-        await asyncio.wait_for(output.copying, 60)
 
     asyncio.run(settle())
 

@@ -13,11 +13,10 @@ import pytest
 from common.values.check import CheckPhase
 from common.values.test_report import TestReport
 from common.values.variable_set import Variables
-from tests.deep_folders import deep_folders
 from tests.providers.runtime_contract import check_of, finished
 from tests.providers.runtime_supervisor import Repository, supervised
 from tests.workers.supervisor.test_setup import SPACE
-from workers.supervisor.report_files import LONGEST_PACKAGE_BYTES, MOST_DEPTH, Reports
+from workers.supervisor.report_files import LONGEST_PACKAGE_BYTES, Reports
 
 RECORDED = Path(__file__).parent / "recorded_reports"
 ONE = '<testsuite name="s"><testcase classname="page" name="test_title" time="0.25"/></testsuite>'
@@ -202,40 +201,6 @@ def test_a_folder_of_reports_that_became_a_link_is_not_read(reports: Reports) ->
     reports.folder.symlink_to(elsewhere)
 
     assert reports.read() == TestReport(problem="no file was found")
-
-
-def test_names_hold_no_control_characters_and_no_path_of_the_checkout(reports: Reports) -> None:
-    reports = replace(reports, wanted="report.xml")
-    put(reports, "report.xml", f'<testsuite><testcase name="{reports.code}/a.js&#10;b" time="nan"/></testsuite>')
-
-    [test] = reports.read().tests
-    assert (test.name, test.seconds) == ("a.js b", None)
-
-
-@pytest.mark.parametrize("letter", ["\0", "\x1b", "\uffff", "&#27;", "&#x1B;", "&#0;", "&#xD800;"])
-def test_letters_that_no_xml_has_are_read_as_question_marks(reports: Reports, letter: str) -> None:
-    """Node's runner writes them as they are."""
-    reports = replace(reports, wanted="report.xml")
-    put(reports, "report.xml", f'<testsuite><testcase name="a{letter}b&#10;ü"/></testsuite>')
-
-    assert lines(reports.read()) == ["passed: a?b ü"]
-
-
-def test_a_nested_suite_within_the_bound_is_read(reports: Reports) -> None:
-    reports = replace(reports, wanted="report.xml")
-    depth = MOST_DEPTH - 1
-    put(reports, "report.xml", "<testsuite name='s'>" * depth + "<testcase name='t'/>" + "</testsuite>" * depth)
-
-    assert len(reports.read().tests) == 1
-
-
-def test_a_report_is_read_beside_folders_and_links_that_lead_too_far(reports: Reports) -> None:
-    reports = replace(reports, wanted="*.xml")
-    (reports.code / "a circle").symlink_to("a circle")
-    with deep_folders(reports.code / "deep", name="d" * 200):
-        put(reports, "report.xml", ONE)
-
-        assert lines(reports.read()) == ["passed: page::test_title"]
 
 
 def _package(script: str, *, spaces: int = 0) -> str:

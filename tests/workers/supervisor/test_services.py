@@ -111,15 +111,6 @@ def test_a_database_is_closed_to_those_without_its_password(supervisor: Supervis
     assert (state.phase, state.log) == (CheckPhase.PASSED, "")
 
 
-def test_a_projects_own_variable_is_used_in_place_of_a_services(supervisor: Supervisor, a_check: Check) -> None:
-    check = replace(
-        a_check, command="echo $REDIS_URL", needs=Needs(services=(REDIS,)), variables=Variables({"REDIS_URL": "mine"})
-    )
-    supervisor.runtime.ensure_check(check)
-
-    assert finished(supervisor.runtime, check).log == "mine\n"
-
-
 def test_the_passwords_of_services_are_masked(supervisor: Supervisor, a_check: Check) -> None:
     check = replace(a_check, command="env; echo it is $REDIS_PASSWORD", needs=Needs(services=(REDIS,)))
     supervisor.runtime.ensure_check(check)

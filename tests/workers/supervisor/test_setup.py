@@ -77,17 +77,6 @@ def test_an_overlay_that_does_not_fit_fails_the_check(runtime: ProcessRuntime, r
         assert (state.reason or "").startswith("files of the commit do not fit those that it is tested with: ")
 
 
-def test_a_setup_that_was_killed_may_be_run_once_more(runtime: ProcessRuntime, repository: Repository) -> None:
-    """As a test command that was killed: the machine may have sent the signal."""
-    version = repository.version("x", repository.commit(README="hello"))
-    check = replace(check_of(version, SPACE, "c", "true"), needs=Needs("kill -KILL $$"))
-    runtime.ensure_check(check)
-    state = finished(runtime, check)
-
-    assert state.died_by_signal
-    assert state.reason == "the setup command failed: it was killed by SIGKILL"
-
-
 def test_the_secrets_in_a_setups_output_are_masked(runtime: ProcessRuntime, repository: Repository) -> None:
     version = repository.version("x", repository.commit(README="hello"))
     variables = Variables({"TOKEN": "s3cret-registry-token"}, ("TOKEN",))

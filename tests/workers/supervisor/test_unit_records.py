@@ -11,7 +11,7 @@ import psutil
 import pytest
 from psutil import _pslinux
 
-from workers.supervisor.unit_records import Record, family, kill_recorded, members, started_at, write
+from workers.supervisor.unit_records import Record, kill_recorded, started_at, write
 
 MARK = "0123456789abcdef-0123456789abcdef"
 
@@ -38,17 +38,6 @@ def set_clock(monkeypatch: pytest.MonkeyPatch, *, by_seconds: float) -> None:
     monkeypatch.setattr(_pslinux, "boot_time", lambda: boot_time + by_seconds)
 
 
-@pytest.mark.parametrize("by_seconds", [-3600, 3600])
-def test_a_running_unit_is_found_after_the_clock_was_set(
-    leader: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch, by_seconds: float
-) -> None:
-    record = Record(MARK, leader.pid, started_at(leader.pid))
-    set_clock(monkeypatch, by_seconds=by_seconds)
-
-    assert [process.pid for process in family(record)] == [leader.pid]
-    assert [process.pid for process in members([record], leader_may_be_gone=True)] == [leader.pid]
-
-
 def test_a_recorded_unit_is_killed_after_the_clock_was_set(
     leader: subprocess.Popen[bytes], records: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -59,15 +48,6 @@ def test_a_recorded_unit_is_killed_after_the_clock_was_set(
 
     assert leader.wait(20) == -9
     assert not records.exists()
-
-
-def test_a_unit_that_an_older_supervisor_recorded_is_killed(leader: subprocess.Popen[bytes], records: Path) -> None:
-    created_at = psutil.Process(leader.pid).create_time()
-    (records / f"{MARK}.json").write_text(json.dumps([leader.pid, created_at]))
-
-    kill_recorded(records)
-
-    assert leader.wait(20) == -9
 
 
 @pytest.mark.parametrize("case", ["other start", "other boot", "older record", "older record without a start"])

@@ -51,18 +51,6 @@ def pids_of(processes: Processes) -> list[int]:
     return [one.pid for one in find_processes(lambda one: environment_of(one).get(MARK_VARIABLE, "").startswith(epoch))]
 
 
-def test_a_unit_that_the_disk_had_no_room_to_record_is_stopped(processes: Processes) -> None:
-    async def start_and_stop() -> None:
-        unit = await started(processes)
-        assert pids_of(processes) == [unit.pid]
-        await unit.stop(0)
-
-    asyncio.run(start_and_stop())
-
-    assert pids_of(processes) == []
-    assert list(processes.directory.iterdir()) == []
-
-
 def test_a_unit_that_the_disk_had_no_room_to_record_is_killed_with_the_supervisor(processes: Processes) -> None:
     async def start() -> None:
         await started(processes)

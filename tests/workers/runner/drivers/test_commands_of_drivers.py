@@ -37,13 +37,6 @@ def test_the_token_and_the_prompt_are_in_no_argument(name: str, tmp_path: Path) 
     assert all(not path.startswith("/") and ".." not in path for path in (*command.files, *command.kept))
 
 
-@pytest.mark.parametrize("name", sorted(PROGRAM_DRIVERS))
-def test_a_driver_can_be_started_without_a_provider(name: str, tmp_path: Path) -> None:
-    for work in (_work(tmp_path), _work(tmp_path, "nonsense")):
-        command = PROGRAM_DRIVERS[name]().command(work)
-        assert not any(value.startswith("http") for value in command.environ.values())
-
-
 def test_a_model_of_another_make_does_claudes_errands_too(tmp_path: Path) -> None:
     claude = PROGRAM_DRIVERS["claude"]()
     own = claude.command(_work(tmp_path, "anthropic", model="claude-sonnet-4-5"))

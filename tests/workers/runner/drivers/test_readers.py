@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.doubles import coding_story
-from workers.runner.drivers.acp import AcpReader
 from workers.runner.drivers.claude import ClaudeReader
-from workers.runner.drivers.codex import CodexReader
 from workers.runner.drivers.command import CommandReader
 from workers.runner.drivers.gemini import GeminiReader
 from workers.runner.drivers.program import (
@@ -18,12 +16,9 @@ from workers.runner.drivers.program import (
     Ending,
     Event,
     Exit,
-    Note,
-    Plan,
     Reader,
     SessionStarted,
     Text,
-    Thinking,
     ToolCall,
     ToolResult,
 )
@@ -106,72 +101,10 @@ def test_claude_says_success_and_means_an_error() -> None:
     assert reader.classify(Exit(1, "", end, False)).ending is Ending.REFUSED
 
 
-def test_claudes_thoughts_and_plans_are_told() -> None:
-    todos = [{"content": "Read", "status": "completed"}, {"content": "Write", "status": "pending"}]
-    content = [
-        {"type": "thinking", "thinking": "Hm."},
-        {"type": "tool_use", "id": "t-1", "name": "TodoWrite", "input": {"todos": todos}},
-    ]
-    events = _read(ClaudeReader("Claude"), {"type": "assistant", "message": {"content": content}})
-
-    assert events == [
-        Thinking("Hm."),
-        ToolCall("t-1", "TodoWrite", {"todos": todos}),
-        Plan((("Read", True), ("Write", False))),
-    ]
-
-
-def test_codexs_ids_of_two_turns_are_different() -> None:
-    item = {"id": "item_0", "type": "command_execution", "command": "ls", "status": "completed", "exit_code": 0}
-    turn = ({"type": "turn.started"}, {"type": "item.completed", "item": item})
-    ids = [event.id for event in _read(CodexReader(), *turn, *turn) if isinstance(event, ToolCall)]
-
-    assert ids == ["1:item_0", "2:item_0"]
-
-
-def test_codexs_failure_is_told_with_its_words() -> None:
-    events = _read(CodexReader(), {"type": "error", "message": "429, wait"}, {"type": "turn.failed", "error": {}})
-    assert events == [Note("429, wait"), End(False, "429, wait")]
-
-
-def test_codex_that_was_ended_while_it_waited_for_the_network_says_so() -> None:
-    reader = CodexReader()
-    said = "Reconnecting... waiting for network (Connection failed: error sending request)"
-    _read(reader, {"type": "turn.started"}, {"type": "error", "message": said})
-    assert reader.classify(Exit(143, "", None, False)).ending is Ending.REFUSED
-
-    _read(reader, {"type": "item.completed", "item": {"id": "i", "type": "agent_message", "text": "On it."}})
-    assert reader.classify(Exit(143, "", None, False)).ending is Ending.BROKEN
-
-
-def test_a_failed_command_of_codex_has_its_exit_code() -> None:
-    item = {"id": "i", "type": "command_execution", "command": "x", "status": "failed", "exit_code": 2}
-    events = _read(CodexReader(), {"type": "item.completed", "item": {**item, "aggregated_output": "no"}})
-    assert events == [ToolCall("0:i", "command_execution", {"command": "x"}), ToolResult("0:i", False, "no", 2)]
-
-
 def test_geminis_pieces_of_text_are_one_text() -> None:
     pieces = [{"type": "message", "role": "assistant", "content": piece, "delta": True} for piece in ("Do", "ne.")]
     events = _read(GeminiReader(), *pieces, {"type": "result", "status": "success"})
     assert events == [Text("Done."), End(True, "Done.")]
-
-
-def test_the_protocols_events_are_read() -> None:
-    events = _read(
-        AcpReader("X"),
-        {"event": "session", "id": "s"},
-        {"event": "plan", "steps": [["a", True], ["b", False]]},
-        {"event": "call", "id": "c", "name": "bash", "input": {"command": "ls"}},
-        {"event": "result", "id": "c", "ok": True, "text": "out", "exitCode": 0},
-        {"event": "end", "ok": True, "text": "bye"},
-    )
-    assert events == [
-        SessionStarted("s"),
-        Plan((("a", True), ("b", False))),
-        ToolCall("c", "bash", {"command": "ls"}),
-        ToolResult("c", True, "out", 0),
-        End(True, "bye"),
-    ]
 
 
 def test_a_command_is_judged_by_its_exit_code() -> None:

@@ -8,7 +8,6 @@ import pytest
 
 from tests.doubles.model_server import ModelServer
 from tests.doubles.model_wire import Fault
-from tests.ports import free_port
 from tests.workers.runner.drivers.cli_runs import (
     INSTALLED,
     MODELS,
@@ -33,25 +32,6 @@ def test_a_wrong_key_is_a_refusal(name: str, tmp_path: Path) -> None:
     assert ran.classified is not None
     assert ran.classified.ending is Ending.REFUSED, (ran.classified, ran.code, ran.stderr, ran.lines)
     assert "key" in ran.classified.reason
-
-
-# The others try a fault again for up to two minutes: tests/soak; their last words are in test_refusals.py.
-@pytest.mark.parametrize("name", ["claude", "codex"])
-def test_a_fault_of_the_provider_is_a_refusal(name: str, tmp_path: Path) -> None:
-    with ModelServer(every=Fault(status=500, message="scripted fault")) as model:
-        ran = try_program(name, tmp_path, model.url)
-
-    assert ran.classified is not None
-    assert ran.classified.ending is Ending.REFUSED, (ran.classified, ran.code, ran.stderr, ran.lines)
-
-
-# Codex waits for the network without an end: the run's limits end it. OpenCode and Gemini wait long: tests/soak.
-@pytest.mark.parametrize("name", ["claude", "qwen"])
-def test_a_provider_that_is_not_there_is_a_refusal(name: str, tmp_path: Path) -> None:
-    ran = try_program(name, tmp_path, f"http://127.0.0.1:{free_port()}")
-
-    assert ran.classified is not None
-    assert ran.classified.ending is Ending.REFUSED, (ran.classified, ran.code, ran.stderr, ran.lines)
 
 
 USED_UP = (

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.doubles.cli_dialects import DIALECTS
 from tests.doubles.model_server import ModelServer, Scene
 from tests.doubles.model_wire import Step
 from tests.workers.runner.drivers.cli_runs import (
@@ -64,39 +63,6 @@ def test_claudes_own_question_reaches_people_and_gets_their_answer(tmp_path: Pat
     (result,) = ran.results
     assert result.ok
     assert "Blue, please" in result.text
-
-
-@pytest.mark.slow
-def test_qwen_code_is_offered_the_platforms_question_tool_and_not_its_own(tmp_path: Path) -> None:
-    driver = PROGRAM_DRIVERS["qwen"]()
-    executable, workspace = usable_program(driver), repository(tmp_path / "one")
-    look = Step("I look for it.", "tool_search", {"query": "select:ask_user_question"})
-    steps = (look, Step("I ask.", "ask_user_question", {"questions": [QUESTION]}), Step("I go on."))
-    with ModelServer([Scene("TASK-1", steps)]) as model, RunTools(tmp_path / "t.sock", "Blue, please") as tools:
-        models = access(model.url, MODELS["qwen"], "openai")
-        work = Work("TASK-1", workspace, tmp_path / "home", None, models, tool_server(tools.path), executable)
-        ran = run_program(driver, work)
-
-    assert [result.ok for result in ran.results] == [False, False], ran.results
-    offered = [tool["function"]["name"] for tool in model.requests[0].body["tools"]]
-    assert "mcp__aiworker__ask_user_question" in offered
-    assert not {"ask_user_question", "tool_search"} & set(offered)
-    assert len(model.requests) == len(steps)
-
-
-@pytest.mark.slow
-def test_gemini_cli_can_enter_no_plan_mode_in_which_nothing_is_changed(tmp_path: Path) -> None:
-    driver, cli = PROGRAM_DRIVERS["gemini"](), DIALECTS["gemini"]
-    executable, workspace = usable_program(driver), repository(tmp_path / "one")
-    change = (cli.read("calc.py"), cli.edit("calc.py", "    return a - b", "    return a + b"))
-    steps = (Step("I plan.", "enter_plan_mode", {"reason": "It is difficult."}), *change, Step("Done."))
-    with ModelServer([Scene("TASK-1", steps)]) as model:
-        models = access(model.url, MODELS["gemini"], "gemini")
-        prompt = f"TASK-1: make add() work.\nWorkspace: {workspace}\n"
-        ran = run_program(driver, Work(prompt, workspace, tmp_path / "home", None, models, None, executable))
-
-    assert [result.ok for result in ran.results] == [False, True, True], ran.results
-    assert "return a + b" in (workspace / "calc.py").read_text()
 
 
 @pytest.mark.parametrize("name", ["claude", "codex", "gemini"])
@@ -159,20 +125,3 @@ def test_an_interruption_ends_the_turn_and_what_it_runs(name: str, tmp_path: Pat
     assert ran.classified is not None
     assert ran.classified.ending is Ending.BROKEN, (ran.classified, ran.stderr)
     assert not any("went on" in result.text for result in ran.results)
-
-
-@pytest.mark.slow
-def test_sessions_that_opencode_can_not_read_do_not_keep_it_from_a_new_one(tmp_path: Path) -> None:
-    """They are of a newer version of it, for example, or were kept in the middle of a write."""
-    driver = PROGRAM_DRIVERS["opencode"]()
-    executable, workspace = usable_program(driver), repository(tmp_path / "one")
-    kept = tmp_path / "home/.local/share/opencode"
-    kept.mkdir(parents=True)
-    for name in ("opencode.db", "opencode.db-wal"):
-        (kept / name).write_bytes(b"no database" * 1000)
-    with ModelServer([Scene("TASK-1", (Step("As new."),))]) as model:
-        models = access(model.url, MODELS["opencode"], APIS["opencode"])
-        ran = run_program(driver, Work("TASK-1", workspace, tmp_path / "home", None, models, None, executable))
-
-    assert ran.classified is not None
-    assert (ran.classified.ending, ran.texts) == (Ending.DONE, ["As new."]), (ran.classified, ran.stderr)
