@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -50,9 +49,6 @@ FILES = {
     "    child.start()\n    child.join()\n",
     "tests/cases_that_run_pytest.py": "import subprocess\nimport sys\n\n\ndef test_started():\n"
     "    assert subprocess.call([sys.executable, '-m', 'pytest', 'tests/test_page.py']) == 1\n",
-    "pytest.test.js": "const { status } = require('node:child_process').spawnSync(process.env.PYTHON,\n"
-    "  ['-m', 'pytest', 'tests/test_page.py']);\n"
-    "require('node:test')('started', () => require('node:assert').equal(status, 1));\n",
     "measured.py": "def never():\n    return 2\n\n\n"
     "def forked():\n    return 6\n\n\nif __name__ == '__main__':\n    print()\n",
     "page.js": "function title() {\n  return 1;\n}\n\n"
@@ -61,18 +57,12 @@ FILES = {
     "target/surefire-reports/TEST-committed.xml": ONE,
     "one.xml": ONE,
 }
-GOTESTSUM = """#!/bin/sh
-echo "<testsuite><testcase name=\\"$1\\"/></testsuite>" >"$GOTESTSUM_JUNITFILE"
-"""
-"""As gotestsum does, it writes the file anew."""
 OTHER = "tests.test_other::test_other"
 NAMED = ("tests.test_page::test_title", "tests.test_page::test_price", "tests.test_page::test_later")
 MEASURED = {
     f"{PYTEST}/cases_measured.py": ("measured.py", "2"),
-    f"cd tests && PYTHONPATH=$PYTHONPATH:.. {PYTEST.removesuffix(' tests')} cases_measured.py": ("measured.py", "2"),
     f"{sys.executable} -m unittest cases": ("measured.py", "1-2,5-6,9-10"),
     "node --test page.test.js": ("page.js", "5-7"),
-    "cd tests && node --test ../page.test.js": ("page.js", "5-7"),
 }
 """By command: a file, and its lines that no test executes."""
 FAKE = pack(CollectedReports(TestReport((TestCase("made up", TestResult.PASSED),))))
@@ -99,6 +89,74 @@ class ReportsContract:
         assert results == dict(zip(NAMED, (TestResult.PASSED, TestResult.FAILED, TestResult.SKIPPED), strict=True))
         assert runtime.ensure_check(a_check) == state
         assert "aiworker-reports" not in state.log
+
+    @pytest.mark.parametrize(
+        ("command", "name", "left"),
+        [
+            (f"{PYTEST}/test_page.py", NAMED[1], [NAMED[2], NAMED[0]]),
+            (
+                f"{UNITTEST} shop.test_cases cases",
+                "shop.test_cases.Shop::test_title",
+                ["cases.Page::test_title"],
+            ),
+        ],
+    )
+    def test_tests_can_be_left_out(
+        self, runtime: Runtime, a_check: Check, command: str, name: str, left: list[str]
+    ) -> None:
+        state = _run(runtime, replace(a_check, command=command, left_out=("no such test", name)))
+
+        assert state.report is not None
+        assert sorted(test.name for test in state.report.tests) == left
+        assert state.phase is CheckPhase.PASSED, state.log
+
+    def test_only_files_of_the_run_count(self, runtime: Runtime, a_check: Check) -> None:
+        committed = "target/surefire-reports/TEST-committed.xml is part of the commit"
+        assert _run(runtime, replace(a_check, command="touch target/*/*")).report == TestReport(problem=committed)
+
+        old = Needs("mkdir reports && cp one.xml reports/old.xml && touch -d 2020-01-01 reports/*")
+        check = replace(a_check, check_id="check-2", command="true", test_report="reports/*.xml", needs=old)
+        assert _run(runtime, check).report == TestReport(problem="reports/old.xml is older than the run")
+
+        check = replace(check, check_id="check-3", command="mkdir reports; cp one.xml reports/new.xml", needs=Needs())
+        assert _run(runtime, check).report == TestReport((TestCase("page::test_title", TestResult.PASSED, 0.25),))
+
+        check = replace(check, check_id="check-4", command="mkdir reports; ln -s ../one.xml reports/new.xml")
+        problem = "reports/new.xml is a link or can't be read"
+        assert _run(runtime, check).report == TestReport(problem=problem)
+
+    @pytest.mark.parametrize("command", MEASURED)
+    def test_coverage_is_measured_if_that_is_asked(self, runtime: Runtime, a_check: Check, command: str) -> None:
+        """Of pytest, unittest and node's runner, also of what the tests start, and of files that no test loads."""
+        name, missed = MEASURED[command]
+        if command.startswith("node") and shutil.which("node") is None:
+            pytest.skip("needs node")
+        state = _run(runtime, replace(a_check, command=f"{command} && ! ls -A | grep cov", measures_coverage=True))
+
+        assert (state.phase, state.log) == (CheckPhase.PASSED, state.log)
+        assert state.coverage is not None
+        assert {file.path: file.missed for file in state.coverage.files}[name] == missed
+
+    def test_what_the_command_prints_is_no_report(self, runtime: Runtime, a_check: Check) -> None:
+        state = _run(runtime, replace(a_check, command=f"echo '{FAKE}'; rm -rf ~/test-reports; exit 3"))
+
+        assert (state.exit_code, "aiworker-reports" in state.log) == (3, True)
+        assert state.report is not None
+        assert (state.report.tests, state.report.is_usable) == ((), False)
+
+
+def _run(runtime: Runtime, check: Check) -> CheckState:
+    runtime.ensure_check(check)
+    return finished(runtime, check)
+
+
+class TestOneMachine(ReportsContract):
+    """With what the same program does in a pod as here."""
+
+    @pytest.fixture
+    def runtime(self, tmp_path: Path) -> Iterator[Runtime]:
+        with supervised(tmp_path / "runtime") as running:
+            yield running.runtime
 
     def test_the_variables_of_the_project_stay(self, runtime: Runtime, a_check: Check) -> None:
         only = Variables({"PYTEST_ADDOPTS": "-k title", "PYTHONPATH": "/nowhere"})
@@ -139,34 +197,12 @@ class ReportsContract:
         assert state.report is not None
         assert [test.name for test in state.report.tests] == ["title", "title (2)"], state.report.problem
         assert state.log.count("tests 1") == 2
-        assert state.log.count("tests 1") == 2
-
-    def test_each_of_several_runs_of_gotestsum_is_known(self, runtime: Runtime, a_check: Check, tmp_path: Path) -> None:
-        (tmp_path / "programs").mkdir()
-        (tmp_path / "programs" / "gotestsum").write_text(GOTESTSUM)
-        (tmp_path / "programs" / "gotestsum").chmod(0o755)
-        on_path = Variables({"PATH": f"{tmp_path / 'programs'}:{os.environ['PATH']}"})
-        check = replace(a_check, variables=on_path, command="gotestsum a; gotestsum b && gotestsum c")
-        state = _run(runtime, check)
-
-        assert state.report is not None
-        assert [test.name for test in state.report.tests] == ["a", "b", "c"], state
-        # A command may look for it, and install it.
-        assert _run(runtime, replace(a_check, check_id="check-2", command="command -v gotestsum")).exit_code == 127
 
     def test_runs_that_the_tests_themselves_start_do_not_count(self, runtime: Runtime, a_check: Check) -> None:
         state = _run(runtime, replace(a_check, command=f"{PYTEST}/cases_that_run_pytest.py"))
 
         assert state.report is not None
         assert [test.name for test in state.report.tests] == ["tests.cases_that_run_pytest::test_started"]
-        assert state.phase is CheckPhase.PASSED, state.log
-
-    @pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
-    def test_runs_that_tests_of_another_runner_start_do_not_count(self, runtime: Runtime, a_check: Check) -> None:
-        state = _run(runtime, replace(a_check, command=f"PYTHON={sys.executable} node --test pytest.test.js"))
-
-        assert state.report is not None
-        assert [test.name for test in state.report.tests] == ["started"]
         assert state.phase is CheckPhase.PASSED, state.log
 
     def test_a_report_that_the_command_itself_asks_for_is_known(self, runtime: Runtime, a_check: Check) -> None:
@@ -181,61 +217,18 @@ class ReportsContract:
         assert state.report is not None
         assert sorted(test.name for test in state.report.tests) == [OTHER, *sorted(NAMED)]
 
-    def test_a_report_that_another_call_wrote_does_not_count_again(self, runtime: Runtime, a_check: Check) -> None:
-        calls = (f"{PYTEST}/test_other.py --junitxml=out.xml", f"{PYTEST} --no-such-option --junitxml=out.xml")
-        report = _run(runtime, replace(a_check, command="; ".join(calls))).report
-
-        assert report is not None
-        assert [test.name for test in report.tests] == [OTHER]
-
-    def test_without_the_variables_of_python_the_last_run_is_known(self, runtime: Runtime, a_check: Check) -> None:
-        """As below a tox that passes on PYTEST_ADDOPTS alone."""
-        command = f"unset PYTHONPATH TEST_REPORT_OF; {PYTEST}/test_page.py; {PYTEST}/test_other.py"
-        report = _run(runtime, replace(a_check, command=command)).report
-
-        assert report is not None
-        assert [test.name for test in report.tests] == [OTHER]
-
     def test_pytest_runs_the_tests_of_some_files_alone(self, runtime: Runtime, a_check: Check) -> None:
         state = _run(runtime, replace(a_check, only_files=("test_other.py",)))
 
         assert state.report is not None
         assert [test.name for test in state.report.tests] == [OTHER]
 
-    @pytest.mark.parametrize(
-        ("command", "name"),
-        [
-            ("python3 -m unittest discover -s shop -t .", "shop.test_cases.Shop::test_title"),
-            ("PYTHONPATH=$PYTHONPATH:. python3 -m unittest discover -s shop", "test_cases.Shop::test_title"),
-        ],
-    )
-    def test_unittest_runs_the_tests_of_some_files_alone(
-        self, runtime: Runtime, a_check: Check, command: str, name: str
-    ) -> None:
+    def test_unittest_runs_the_tests_of_some_files_alone(self, runtime: Runtime, a_check: Check) -> None:
+        command = "python3 -m unittest discover -s shop -t ."
         state = _run(runtime, replace(a_check, command=command, only_files=("test_cases.py",)))
 
         assert state.report is not None
-        assert [test.name for test in state.report.tests] == [name]
-
-    @pytest.mark.parametrize(
-        ("command", "name", "left"),
-        [
-            (f"{PYTEST}/test_page.py", NAMED[1], [NAMED[2], NAMED[0]]),
-            (
-                f"{UNITTEST} shop.test_cases cases",
-                "shop.test_cases.Shop::test_title",
-                ["cases.Page::test_title"],
-            ),
-        ],
-    )
-    def test_tests_can_be_left_out(
-        self, runtime: Runtime, a_check: Check, command: str, name: str, left: list[str]
-    ) -> None:
-        state = _run(runtime, replace(a_check, command=command, left_out=("no such test", name)))
-
-        assert state.report is not None
-        assert sorted(test.name for test in state.report.tests) == left
-        assert state.phase is CheckPhase.PASSED, state.log
+        assert [test.name for test in state.report.tests] == ["shop.test_cases.Shop::test_title"]
 
     def test_a_call_that_leaves_all_of_its_tests_out_passes(self, runtime: Runtime, a_check: Check) -> None:
         calls = (f"{PYTEST}/test_other.py", f"{UNITTEST} cases", f"{PYTEST}/cases_that_run_pytest.py")
@@ -251,70 +244,11 @@ class ReportsContract:
         state = _run(runtime, replace(a_check, check_id="check-2", command=command, left_out=("no such test",)))
         assert state.exit_code == 5
 
-    def test_only_files_of_the_run_count(self, runtime: Runtime, a_check: Check) -> None:
-        committed = "target/surefire-reports/TEST-committed.xml is part of the commit"
-        assert _run(runtime, replace(a_check, command="touch target/*/*")).report == TestReport(problem=committed)
-
-        old = Needs("mkdir reports && cp one.xml reports/old.xml && touch -d 2020-01-01 reports/*")
-        check = replace(a_check, check_id="check-2", command="true", test_report="reports/*.xml", needs=old)
-        assert _run(runtime, check).report == TestReport(problem="reports/old.xml is older than the run")
-
-        check = replace(check, check_id="check-3", command="mkdir reports; cp one.xml reports/new.xml", needs=Needs())
-        assert _run(runtime, check).report == TestReport((TestCase("page::test_title", TestResult.PASSED, 0.25),))
-
-        check = replace(check, check_id="check-4", command="mkdir reports; ln -s ../one.xml reports/new.xml")
-        problem = "reports/new.xml is a link or can't be read"
-        assert _run(runtime, check).report == TestReport(problem=problem)
-
-    def test_tests_that_leave_deep_folders_have_their_verdict(self, runtime: Runtime, a_check: Check) -> None:
-        """Their paths are longer than the system's longest."""
-        deep = "for _ in $(seq 25); do mkdir $name && cd -P $name; done"
-        command = f"mkdir reports; cp one.xml reports/new.xml; name=$(printf %0200d 0); {deep}"
-        check = replace(a_check, command=f"({command}) 2>/dev/null; true", test_report="reports/*.xml")
-        state = _run(runtime, check)
-
-        assert state.phase is CheckPhase.PASSED, state
-        assert state.report == TestReport((TestCase("page::test_title", TestResult.PASSED, 0.25),))
-
     def test_coverage_is_known(self, runtime: Runtime, a_check: Check) -> None:
         lines = "SF:page.py\\nDA:1,1\\nDA:2,0\\nend_of_record\\n"
         state = _run(runtime, replace(a_check, command=f"printf '{lines}' >lcov.info"))
 
         assert state.coverage == Coverage((FileCoverage("page.py", "1", "2"),))
-
-    @pytest.mark.parametrize("command", MEASURED)
-    def test_coverage_is_measured_if_that_is_asked(self, runtime: Runtime, a_check: Check, command: str) -> None:
-        """Of pytest, unittest and node's runner, also of what the tests start, and of files that no test loads."""
-        name, missed = MEASURED[command]
-        if command.startswith("node") and shutil.which("node") is None:
-            pytest.skip("needs node")
-        state = _run(runtime, replace(a_check, command=f"{command} && ! ls -A | grep cov", measures_coverage=True))
-
-        assert (state.phase, state.log) == (CheckPhase.PASSED, state.log)
-        assert state.coverage is not None
-        assert {file.path: file.missed for file in state.coverage.files}[name] == missed
-
-    def test_coverage_is_not_measured_if_nobody_asks(self, runtime: Runtime, a_check: Check) -> None:
-        assert _run(runtime, replace(a_check, command=f"{PYTEST}/test_other.py")).coverage is None
-
-    def test_what_the_command_prints_is_no_report(self, runtime: Runtime, a_check: Check) -> None:
-        state = _run(runtime, replace(a_check, command=f"echo '{FAKE}'; rm -rf ~/test-reports; exit 3"))
-
-        assert (state.exit_code, "aiworker-reports" in state.log) == (3, True)
-        assert state.report is not None
-        assert (state.report.tests, state.report.is_usable) == ((), False)
-
-
-def _run(runtime: Runtime, check: Check) -> CheckState:
-    runtime.ensure_check(check)
-    return finished(runtime, check)
-
-
-class TestOneMachine(ReportsContract):
-    @pytest.fixture
-    def runtime(self, tmp_path: Path) -> Iterator[Runtime]:
-        with supervised(tmp_path / "runtime") as running:
-            yield running.runtime
 
 
 @contextmanager

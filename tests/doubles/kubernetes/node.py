@@ -320,7 +320,7 @@ class _Program(threading.Thread):
             connection.close()
 
     def _led(self, text: str) -> str:
-        """A path of the container's as it is here. A command's line is left as it is: it may begin with a path of ours."""
+        """A path of the container's as it is here. A shell's line stays: it may begin with a path of ours."""
         if " " in text:
             return text
         for name in (volume["name"] for volume in self._pod["spec"]["volumes"]):
