@@ -11,7 +11,7 @@ from common.models import Agent, Project
 from common.services.runs.agents import end_drains, expire_agents
 from common.services.runs.waiting import AGENT_LOST_SECONDS
 from common.states import Role
-from tests.web.world import World, events, get, put
+from tests.web.world import World, get, put
 
 MISSING = "agent-000000000000"
 
@@ -66,23 +66,6 @@ def test_a_busy_agent_names_its_task_to_those_who_may_see_it(world: World) -> No
     run.post(f"{path}/finish", json={"outcome": "completed", "summary": "done", "commitSha": "b" * 40})
     done = admin.get(f"/api/agents/{agent_id}").json["agent"]
     assert (done["status"], done["currentTaskId"], done["tasksCompleted"]) == ("idle", None, 1)
-
-
-def test_events_that_everybody_reads_name_no_task(world: World) -> None:
-    project = world.project(has_repository=True)
-    task = world.task(project)
-    agent, agent_id = world.agent()
-    world.claim(agent)
-    put(Project, project.id, is_restricted=True)
-    assert world.client_of("ada", Role.ADMIN).post(f"/api/agents/{agent_id}/drain", json={}).status_code == 200
-
-    heard = world.client_of("vic", Role.VIEWER).get("/api/events")
-
-    (drained,) = (one for one in heard.json["events"] if one["data"].get("status") == "draining")
-    assert (drained["projectId"], drained["data"]) == ("platform", {"agentId": agent_id, "status": "draining"})
-    assert task.id not in heard.text
-    (busy,) = events("agent:status", agent=agent_id, task=task.id)
-    assert busy.feed_id == project.id
 
 
 def test_logs_are_the_newest_oldest_first_and_by_level(world: World) -> None:
@@ -184,30 +167,3 @@ def test_an_agent_that_was_drained_while_it_was_offline_drains_when_it_is_back(w
     fall_silent(agent_id)
     assert beat(agent) == []
     world.claim(agent)
-
-
-@pytest.mark.parametrize(
-    ("role", "reads", "drains", "removes"),
-    [
-        (None, 401, 401, 401),
-        (Role.VIEWER, 200, 403, 403),
-        (Role.MEMBER, 200, 403, 403),
-        (Role.MAINTAINER, 200, 200, 403),
-        (Role.ADMIN, 200, 200, 204),
-    ],
-)
-def test_everybody_reads_maintainers_drain_and_administrators_remove(
-    world: World, role: Role | None, reads: int, drains: int, removes: int
-) -> None:
-    _client, agent_id = world.agent()
-    client = world.app.test_client() if role is None else world.client_of("somebody", role)
-    for path in ("/api/agents", f"/api/agents/{agent_id}", f"/api/agents/{agent_id}/logs"):
-        assert client.get(path).status_code == reads
-    assert client.post(f"/api/agents/{agent_id}/drain", json={}).status_code == drains
-    assert client.delete(f"/api/agents/{agent_id}").status_code == removes
-
-
-def test_an_agent_does_not_read_about_agents(world: World) -> None:
-    agent, agent_id = world.agent()
-    assert agent.get("/api/agents").status_code == 403
-    assert agent.delete(f"/api/agents/{agent_id}").status_code == 403

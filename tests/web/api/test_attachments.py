@@ -94,15 +94,6 @@ def test_a_task_that_awaits_files_begins_with_all_of_them(world: World) -> None:
     assert world.client.post(f"{path}/resume").status_code == 409
 
 
-def test_a_task_that_awaits_files_can_be_cancelled(world: World) -> None:
-    task = world.task(world.project(), awaits_files=True)
-
-    cancelled = world.client.post(f"/api/tasks/{task.id}/cancel").json["task"]
-
-    assert (cancelled["state"], cancelled["parked"]) == ("cancelled", None)
-    assert world.client.get(f"/api/tasks/{task.id}").json["task"]["parked"] is None
-
-
 def test_a_file_that_is_too_large_or_empty_is_refused(shelf: Shelf) -> None:
     too_large = shelf.put("big", b"x" * (MOST_BYTES + 1))
     assert (too_large.status_code, too_large.json["details"]) == (400, {"field": "file", "message": "At most 8 MiB"})
@@ -139,27 +130,6 @@ def test_a_file_that_is_sent_again_is_there_once(shelf: Shelf) -> None:
 )
 def test_a_name_is_that_of_a_file(given: str, kept: str) -> None:
     assert clean_name(given) == kept
-
-
-@pytest.mark.parametrize("name", ["..", "\u202e"])
-def test_a_name_of_nothing_is_refused(shelf: Shelf, name: str) -> None:
-    reply = shelf.put(name, b"x")
-    assert (reply.status_code, reply.json["details"]["field"], all_of(Attachment)) == (400, "name", [])
-
-
-def test_a_request_without_a_file_or_name_says_what_is_missing(shelf: Shelf) -> None:
-    file = ("file", "a.txt", b"x", "text/plain")
-    for reply, field in (
-        (shelf.put(None, b"x"), "name"),
-        (shelf.put_form(("file", "", b"", "text/plain")), "file"),
-        (shelf.put_form(file, file), "file"),
-        (shelf.put_form(file, ("other", "a.txt", b"x", "text/plain")), "other"),
-        (shelf.put_form(file, text="x"), "text"),
-        (shelf.put_form(text="x"), "text"),
-        (shelf.mia.post(f"{shelf.path}?name=a&role=admin", data=b"x"), "role"),
-    ):
-        assert (reply.status_code, reply.json["details"]["field"]) == (400, field)
-    assert all_of(Attachment) == []
 
 
 @pytest.mark.parametrize(

@@ -12,13 +12,12 @@ from sqlalchemy import update
 from common.models import FlakyTest, Project
 from common.models.account import User
 from common.services.tasks import auto_quarantine, flaky_tests
-from common.services.tasks.auto_quarantine import MOST_AT_ONCE
 from common.states import Role
 from common.transaction import Transaction, transactional
 from common.values.auto_quarantine import Evidence, Flake
 from common.values.test_report import TestCase, TestReport, TestResult
 from tests import builders
-from tests.web.world import World, all_of, at_once, events, put
+from tests.web.world import World, all_of, events, put
 
 LUCK, COIN = "tests.page::test_luck", "tests.page::test_coin"
 RULE = {"commits": 3, "days": 7, "owner": "maxim"}
@@ -97,40 +96,6 @@ def test_all_commits_of_a_task_count_as_one(world: World) -> None:
     assert inside(world, project) == [LUCK]
 
 
-def test_when_the_quarantine_is_full_nothing_is_added_and_the_page_says_so(world: World) -> None:
-    project = world.project(auto_quarantine=RULE, most_quarantined=1)
-    flakes(project, *"abc")
-    flakes(project, *"def", name=COIN)
-    found = found_of(world, project)
-    assert (inside(world, project), found["autoQuarantine"]["stopped"]) == ([LUCK], "full")
-
-    world.client.post(f"/api/projects/{project.id}/tests/release", json={"name": LUCK})
-    assert found_of(world, project)["autoQuarantine"]["stopped"] is None
-    flakes(project, "1", name=COIN)
-    assert inside(world, project) == [COIN]
-
-
-def test_two_flakes_of_one_test_at_once_both_count(world: World) -> None:
-    project = world.project(auto_quarantine=RULE)
-    flakes(project, "a")
-
-    at_once(lambda: flake(project.id, "b" * 40, LUCK), lambda: flake(project.id, "c" * 40, LUCK))
-
-    assert (inside(world, project), len(events("test:quarantined"))) == ([LUCK], 1)
-
-
-def test_what_breaks_many_tests_at_once_is_no_flake_of_theirs(world: World) -> None:
-    project = world.project(auto_quarantine=RULE)
-    many = [f"tests.page::test_{number}" for number in range(MOST_AT_ONCE + 1)]
-    for commit in "abc":
-        flake(project.id, commit * 40, *many)
-    assert {test["countedOn"] for test in found_of(world, project)["flaky"]} == {0}
-
-    for commit in "def":
-        flake(project.id, commit * 40, *many[:-1])
-    assert len(inside(world, project)) == project.most_quarantined
-
-
 def test_what_a_person_took_out_comes_back_only_for_new_flakes(world: World) -> None:
     project = world.project(auto_quarantine=RULE)
     flakes(project, *"abc")
@@ -198,17 +163,6 @@ def test_a_rule_that_is_none_is_refused_and_nothing_is_written(
     made = plain_world.client.post("/api/projects", json={"name": "Other", "autoQuarantine": rule})
     assert (made.status_code, made.json["details"]["field"]) == (400, f"autoQuarantine.{field}")
     assert len(all_of(Project)) == 1
-
-
-def test_a_rule_is_replaced_as_a_whole_and_ended_with_null(plain_world: World) -> None:
-    project = plain_world.project()
-    path = f"/api/projects/{project.id}"
-    assert plain_world.client.get(path).json["project"]["autoQuarantine"] is None
-    assert plain_world.client.patch(path, json={"autoQuarantine": RULE}).json["project"]["autoQuarantine"] == RULE
-    assert plain_world.client.patch(path, json={"name": "Shop"}).json["project"]["autoQuarantine"] == RULE
-    member = plain_world.client_of("mia", Role.MEMBER)
-    assert member.patch(path, json={"autoQuarantine": None}).status_code == 403
-    assert plain_world.client.patch(path, json={"autoQuarantine": None}).json["project"]["autoQuarantine"] is None
 
 
 def test_a_quarantine_by_the_rule_needs_its_owner_until_somebody_decides(world: World) -> None:

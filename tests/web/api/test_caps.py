@@ -119,16 +119,6 @@ def test_a_run_that_a_cap_ends_is_kept_and_goes_on_when_it_is_raised(world: Worl
     }  # fmt: skip
 
 
-def test_a_failure_below_the_cap_is_a_failure(world: World) -> None:
-    asking = Asking(world)
-    patch(world.client, f"tasks/{asking.task_id}", caps={"tokens": 1000, "runs": 1})
-    record_calls([a_call(asking, 999)])
-
-    asking.finish("failed")
-
-    assert asking.state == ("failed", None)
-
-
 def test_a_run_that_is_cut_short_at_its_own_limit_fails_with_its_task(world: World) -> None:
     """To the runner, the gateway's refusal is a fault of the program. A further run would get the same limit anew."""
     asking = Asking(world, limits={"maxTokens": 1000, "maxCostUsd": 9})
@@ -227,21 +217,6 @@ def test_no_run_begins_beyond_the_cap_of_runs(world: World) -> None:
     run_jobs(SCHEDULE_TASKS)
 
     assert len(all_of(Run)) == 3
-
-
-def test_a_queued_task_is_parked_before_it_gets_a_run(world: World) -> None:
-    asking = Asking(world)
-    question = asking.ask()
-    asking.finish("waiting")
-    record_calls([a_call(asking, 600)])
-    patch(world.client, f"projects/{asking.project.id}", caps={"task": {"tokens": 500}})
-    assert asking.answer(question) == 200
-    assert asking.state == ("in_progress", "queued")
-
-    run_jobs(SCHEDULE_TASKS)
-
-    assert "has used 600 of 500 tokens" in parked(asking)[1]
-    assert len(all_of(Run)) == 1
 
 
 @pytest.mark.usefixtures("within_a_day")

@@ -189,18 +189,6 @@ def test_the_tasks_driver_comes_before_the_projects_and_that_before_the_platform
     ]  # fmt: skip
 
 
-def test_a_named_driver_waits_for_an_agent_that_can_work_with_it(world: World) -> None:
-    a_provider("anthropic")
-    task = world.task(world.project(has_repository=True), driver="claude")
-    world.agent(drivers=["scripted"])
-    broken, _broken_id = world.agent(drivers=["claude", "scripted"], findings=[NO_CLAUDE])
-
-    assert unscheduled(task)
-    beat(broken, findings=[])
-    world.task(world.project("Another"))
-    assert scheduled(task).driver == "claude"
-
-
 def test_a_named_driver_waits_for_a_provider_and_says_so(world: World) -> None:
     project = world.project(has_repository=True)
     task = world.task(project, driver="claude")
@@ -232,23 +220,6 @@ def test_what_nobody_named_goes_to_the_first_driver_that_has_a_provider(world: W
     assert scheduled(world.task(project)).driver == "codex"
     assert scheduled(world.task(project, description=STEPS)).driver == "scripted"
     assert scheduled(world.task(project, description="Write `steps` into ```steps.txt```")).driver == "codex"
-
-
-def test_words_do_not_go_to_a_scripted_agent_while_another_one_could_do_them(world: World) -> None:
-    a_provider("anthropic")
-    project = world.project(has_repository=True)
-    _scripted, scripted = world.agent(drivers=["scripted"], slots=9)
-    _claude, claude = world.agent(drivers=["claude"], slots=1)
-
-    first, second = world.task(project), world.task(project)
-    steps = world.task(project, description=STEPS)
-    run_jobs(SCHEDULE_TASKS)
-
-    given = {run.task_id: (run.agent_id, run.driver) for run in all_of(Run)}
-    assert given == {first.id: (claude, "claude"), steps.id: (scripted, "scripted")}
-    put(Agent, claude, state_="draining")
-    world.task(project)
-    assert scheduled(second).driver == "scripted"
 
 
 def test_a_kept_session_goes_to_its_driver_and_to_no_other(world: World) -> None:

@@ -10,14 +10,13 @@ import pytest
 from flask import Flask
 
 from common.jobs import RESTORE_RUNTIME
-from common.models import EventRow, Project, Task, WebhookDelivery
-from common.services.delivery import deployments, restoring, rollouts
+from common.models import EventRow, WebhookDelivery
+from common.services.delivery import restoring
 from common.services.outgoing.collecting import collect_notices
 from common.states import Role
-from common.transaction import Transaction, transactional
 from common.values.health_look import HealthState, Look
 from tests.web.api.production_line import ProductionLine, claimed, ring_restore
-from tests.web.world import SHA, World, all_of, forget_providers, get, put
+from tests.web.world import World, all_of, forget_providers
 
 REASON = "it keeps dying"
 
@@ -124,21 +123,3 @@ def test_who_may_not_roll_back_is_not_asked_to(line: ProductionLine) -> None:
 
     member = line.world.client_of("mia", Role.MEMBER)
     assert [item for item in member.get("/api/inbox").json["items"] if item["kind"] == "failing"] == []
-
-
-def test_work_is_not_refused_for_a_preview_that_found_no_room(line: ProductionLine) -> None:
-    task_id = line.task()
-    put(Task, task_id, state_="in_progress", phase_="verifying", head_sha=SHA)
-    lease = claimed("deployment.deploy", _preview(task_id))
-    assert rollouts.begin_rollout(lease) is not None
-
-    rollouts.record_failed(lease, code="checkout_failed", reason="the checkout failed: no space left on device")
-
-    task = get(Task, task_id)
-    assert (task.state, task.refusals, task.preview_url) == ("ready_to_test", 0, None)
-
-
-@transactional
-def _preview(tx: Transaction, task_id: str) -> str:
-    task = tx.lock(Task, task_id)
-    return deployments.start_preview(tx, task, tx.get(Project, task.project_id)).id

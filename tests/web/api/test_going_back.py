@@ -15,7 +15,7 @@ from common.states import Role
 from common.values.barrier import Barrier
 from tests.web.api.production_line import ProductionLine
 from tests.web.made import MISSING_ID
-from tests.web.world import World, all_of, events, forget_providers, get, put
+from tests.web.world import World, all_of, forget_providers, get, put
 
 
 @pytest.fixture
@@ -134,30 +134,6 @@ def test_only_who_may_roll_back_sees_the_plan(plain_line: ProductionLine) -> Non
 
 
 @pytest.mark.slow
-def test_tasks_and_groups_say_whether_production_took_them_back(line: ProductionLine) -> None:
-    one, two, three = line.task("One"), line.task("Two"), line.task("Three")
-    first, second = line.deliver(one), line.deliver(two)
-    line.deliver(three)
-
-    def shown() -> list[bool]:
-        client = line.world.client
-        listed = {row["id"]: row["rolledBackAt"] for row in client.get("/api/tasks?state=production").json["tasks"]}
-        groups = {row["taskIds"][0]: row["rolledBackAt"] for row in client.get("/api/task-groups").json["taskGroups"]}
-        read = {id_: client.get(f"/api/tasks/{id_}").json["task"]["rolledBackAt"] for id_ in listed}
-        assert listed == read == groups
-        return [listed[id_] is not None for id_ in (one, two, three)]
-
-    assert shown() == [False, False, False]
-    line.roll_back(to=first)
-    assert shown() == [False, True, True]
-    assert any("rolledBackAt" in row.data for row in events("task:updated", of=three))
-    line.roll_back(to=second)
-    assert shown() == [False, False, True]
-    line.deliver(line.task("Mend", labels=["fix"]))
-    assert shown() == [False, False, False]
-
-
-@pytest.mark.slow
 def test_what_a_revert_took_out_stays_taken_back(plain_line: ProductionLine) -> None:
     line = plain_line
     wrong = line.task("Wrong")
@@ -178,17 +154,3 @@ def test_what_a_revert_took_out_stays_taken_back(plain_line: ProductionLine) -> 
 
 def _mark(*blocked: Deployment) -> Barrier:
     return Barrier("Migration 12 drops a column", tuple(one.commit_sha for one in blocked))
-
-
-@pytest.mark.slow
-def test_a_mark_holds_when_later_versions_do_not_carry_it(plain_line: ProductionLine) -> None:
-    line = plain_line
-    old = line.deliver()
-    marked = line.deliver(barrier=_mark(old))
-    later = line.deliver()
-    assert "drops a column" in refused(line.ask_back(to=old), "state")
-    line.roll_back(to=marked)
-    assert "drops a column" in refused(line.ask_back(to=old), "state")
-    assert "drops a column" in refused(line.ask_back(), "state"), "the default target is behind the mark"
-    assert line.die() is None
-    assert line.roll_back(to=later).commit_sha == later.commit_sha

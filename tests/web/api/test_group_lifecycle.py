@@ -68,15 +68,6 @@ def give_up(line: ProductionLine, group_id: str) -> str:
     return lease.job_id
 
 
-def test_a_group_whose_job_is_given_up_before_it_began_fails_and_can_be_retried(line: ProductionLine) -> None:
-    group_id = line.world.group(line.project, [line.task()])["id"]
-    give_up(line, group_id)
-
-    failed = get(TaskGroup, group_id)
-    assert (failed.state, failed.error) == ("failed", "given up: its worker died each time")
-    assert line.act(group_id, "retry").json["taskGroup"]["status"] == "merging"
-
-
 def retry_job(line: ProductionLine, job_id: str) -> str:
     """Why the job is not retried."""
     reply = line.world.client.post(f"/api/jobs/{job_id}/retry")

@@ -9,12 +9,11 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from common.models import Task, TaskGroup, WebhookDelivery
-from common.services.delivery import merging
+from common.models import TaskGroup, WebhookDelivery
 from common.services.outgoing.collecting import collect_notices
 from common.states import Role
-from tests.web.api.production_line import ProductionLine, claimed
-from tests.web.world import World, all_of, events, forget_providers, get, put
+from tests.web.api.production_line import ProductionLine
+from tests.web.world import World, all_of, events, forget_providers, get
 
 
 @pytest.fixture
@@ -54,15 +53,3 @@ def test_a_group_that_may_not_go_to_staging_asks_a_person(line: ProductionLine) 
     assert collect_notices() == 1
     (message,) = (json.loads(row.body)["data"] for row in all_of(WebhookDelivery) if row.id not in known)
     assert (message["kind"], message["taskGroupId"], message["detail"]) == ("release", early, group.error)
-
-
-def test_a_task_that_leaves_with_what_it_needs_is_on_record(line: ProductionLine) -> None:
-    needed = line.task("Needed")
-    waiting = line.task("Waiting", depends_on=[needed])
-    line.deliver(needed)
-    group_id = line.world.group(line.project, [waiting, line.task("Other")])["id"]
-    put(Task, needed, state_="cancelled")
-
-    assert merging.begin_merge(claimed("group.merge", group_id)) is not None
-
-    assert updates(group_id) == [{"changed": ["taskIds"], "taskId": waiting}]

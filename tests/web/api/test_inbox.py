@@ -10,14 +10,14 @@ from flask import Flask
 from playwright.sync_api import expect
 
 from common.models import Project, Task, TaskGroup
-from common.models.project import ProjectMember, Push
+from common.models.project import ProjectMember
 from common.services.tasks.inbox import ADDING
 from common.states import Role
 from common.transaction import Transaction, transactional
 from tests import builders
 from tests.web.made import a_question
 from tests.web.page_reader import PageReader
-from tests.web.world import SHA, World, put
+from tests.web.world import World, put
 
 
 @pytest.fixture
@@ -95,31 +95,6 @@ def test_the_author_is_not_asked_to_approve_where_another_one_must(waiting: Worl
 
     assert _inbox(waiting, projectId=project.id) == []
     assert _inbox(waiting, "other", projectId=project.id) == [("review", "By max")]
-
-
-@pytest.mark.slow
-def test_who_changed_the_task_or_pushed_to_it_is_not_asked_to_approve_where_another_one_must(waiting: World) -> None:
-    project = waiting.project("Strict", separate_approver=True)
-    task = waiting.task(project, "By max", state="ready_to_test")
-    for name in ("writer", "pusher", "login", "other"):
-        waiting.client_of(name, Role.MAINTAINER)
-    put(Task, task.id, edited_by_ids=[waiting.users["writer"].id])
-    _push(task, "renamed", waiting.users["pusher"].id)
-    _push(task, "Login", None)
-
-    for name in ("writer", "pusher", "login"):
-        assert _inbox(waiting, name, projectId=project.id) == []
-        approved = builders.client_of(waiting.app, waiting.users[name]).post(f"/api/tasks/{task.id}/approve", json={})
-        assert approved.status_code == 403
-    assert _inbox(waiting, "other", projectId=project.id) == [("review", "By max")]
-    put(Project, project.id, separate_approver=False)
-    assert _inbox(waiting, "writer", projectId=project.id) == [("review", "By max")]
-
-
-@transactional
-def _push(tx: Transaction, task: Task, username: str, user_id: str | None) -> None:
-    about = {"branch": "x", "old_sha": None, "new_sha": SHA, "at": tx.now(), "ended_at": None, "settled_at": None}
-    tx.add(Push(project_id=task.project_id, task_id=task.id, user_id=user_id, username=username, **about))
 
 
 @pytest.mark.slow

@@ -53,15 +53,6 @@ def test_letting_all_lost_tests_go_proves_the_commit_again(world: World) -> None
     assert any("acceptedLosses" in event.data for event in events("task:updated"))
 
 
-def test_a_task_that_went_on_keeps_its_round(world: World) -> None:
-    task = refused(world)
-    put(Task, task.id, state_="approved", phase_=None, round=3)
-    path = f"/api/tasks/{task.id}/accept-lost-tests"
-
-    assert world.client.post(path, json={"names": ["page::test_title", "page::test_length"]}).status_code == 200
-    assert (get(Task, task.id).state, get(Task, task.id).round) == ("approved", 3)
-
-
 def test_a_task_without_lost_tests_has_none_to_let_go(world: World) -> None:
     task = world.task(world.project(), state="ready_to_test")
     said = world.client.post(f"/api/tasks/{task.id}/accept-lost-tests", json={"names": ["a"]})

@@ -13,11 +13,10 @@ from flask.testing import FlaskClient
 from common.models import Agent, Run, Task
 from common.services.runs import run_end
 from common.services.spend.provider_limits import mark_limited
-from common.services.tasks import parked
 from common.settings import settings
 from common.states import Role
 from common.transaction import Transaction, transactional
-from tests.web.world import World, at_once, events, get, put
+from tests.web.world import World, events, get, put
 from workers import sweeps
 
 REASON = "main: Overloaded"
@@ -104,14 +103,6 @@ def test_the_task_of_a_limited_run_is_parked(shop: Shop, outcome: str, is_cut_sh
     assert '"phase"' in event.data
 
 
-def test_work_that_was_completed_all_the_same_is_verified(shop: Shop) -> None:
-    shop.limit()
-    shop.finish("completed")
-
-    assert shop.read()["phase"] == "verifying"
-    assert shop.read()["parked"] is None
-
-
 def test_with_the_switch_off_the_run_ends_as_ever(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.limit()
     monkeypatch.setenv("AIWORKER_PARK_ON_LIMITS", "false")
@@ -166,14 +157,6 @@ def test_it_goes_on_by_itself_when_its_time_has_come(shop: Shop) -> None:
     assert "The last run was interrupted" in claim["freshPrompt"]
 
 
-@pytest.mark.slow
-def test_two_sweeps_at_once_let_it_go_on_once(shop: Shop) -> None:
-    shop.park()
-    shop.time_comes()
-
-    assert sum(at_once(parked.resume_due, parked.resume_due)) == 1
-
-
 def test_a_member_lets_it_go_on_at_once(shop: Shop) -> None:
     shop.park()
 
@@ -197,12 +180,6 @@ def test_a_cap_that_still_holds_keeps_it_parked(shop: Shop) -> None:
     assert shop.row().phase == "parked"
     put(Task, shop.task_id, caps={"runs": 2})
     assert shop.post("resume").status_code == 200
-
-
-def test_a_viewer_does_not(shop: Shop) -> None:
-    shop.park()
-
-    assert shop.post("resume", shop.world.client_of("vic", Role.VIEWER)).status_code == 403
 
 
 # What people do with it

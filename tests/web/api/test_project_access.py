@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
-import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -14,35 +12,6 @@ from common.states import Role
 from tests import builders
 from tests.web.made import MISSING_ID, a_project
 from tests.web.world import events
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "body", "least", "good"),
-    [
-        ("GET", "/api/projects", None, Role.VIEWER, 200),
-        ("GET", "/api/projects/{id}", None, Role.VIEWER, 200),
-        ("POST", "/api/projects", {"name": "Another"}, Role.MAINTAINER, 201),
-        ("PATCH", "/api/projects/{id}", {"description": "x"}, Role.MAINTAINER, 200),
-        ("DELETE", "/api/projects/{id}", None, Role.MAINTAINER, 202),
-        ("GET", "/api/projects/{id}/members", None, Role.VIEWER, 200),
-        ("PUT", "/api/projects/{id}/members/{user}", {"role": "viewer"}, Role.MAINTAINER, 200),
-    ],
-)
-def test_who_may_do_what(
-    plain_app: Flask, method: str, path: str, body: dict[str, Any] | None, least: Role, good: int
-) -> None:
-    project = a_project()
-    statuses = {}
-    for role in Role:
-        user = builders.a_user(f"user-{role.label}", role)
-        client = builders.client_of(plain_app, user)
-        unique = body and {**body, **({"name": f"Another {role.label}"} if "name" in body else {})}
-        statuses[role] = client.open(
-            path.format(id=project.id, user=user.id), method=method, json=unique
-        ).status_code  # fmt: skip
-
-    assert statuses == {role: good if role >= least else 403 for role in Role}
-    assert plain_app.test_client().open(path.format(id=project.id, user=MISSING_ID), method=method).status_code == 401
 
 
 def test_a_restricted_project_does_not_exist_for_others(app: Flask) -> None:
@@ -135,15 +104,3 @@ def test_the_name_of_a_hidden_project_is_free_to_others_and_tells_nothing(app: F
     reply = max_.patch(f"/api/projects/{renamed['id']}", json={"name": "Acquisition"})
     assert reply.status_code == 409
     assert max_.delete(f"/api/projects/{first.json['project']['id']}").status_code == 202
-
-
-def test_a_project_is_not_opened_under_a_name_that_is_taken(app: Flask, admin: FlaskClient) -> None:
-    secret = admin.post("/api/projects", json={"name": "Acquisition", "restricted": True}).json["project"]
-    max_ = builders.client_of(app, builders.a_user("max", Role.MAINTAINER))
-    assert max_.post("/api/projects", json={"name": "Acquisition"}).status_code == 201
-
-    reply = admin.patch(f"/api/projects/{secret['id']}", json={"restricted": False})
-
-    assert (reply.status_code, reply.json["details"]["field"]) == (409, "name")
-    assert admin.get(f"/api/projects/{secret['id']}").json["project"]["restricted"] is True
-    assert admin.patch(f"/api/projects/{secret['id']}", json={"restricted": False, "name": "Bought"}).status_code == 200

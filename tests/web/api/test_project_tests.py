@@ -90,24 +90,6 @@ def test_a_red_default_branch_needs_somebody_until_it_is_green(world: World) -> 
     assert get(Project, project.id).red_base is None
 
 
-def test_a_project_whose_test_command_is_removed_has_no_red_default_branch(world: World) -> None:
-    project = world.project(test_command="pytest")
-    note_tests(project)
-    inbox = {"projectId": project.id}
-
-    world.client.patch(f"/api/projects/{project.id}", json={"testCommand": "pytest -q"})
-    assert len(world.client.get("/api/inbox", query_string=inbox).json["items"]) == 1
-    assert world.client.patch(f"/api/projects/{project.id}", json={"testCommand": None}).status_code == 200
-
-    assert world.client.get("/api/inbox", query_string=inbox).json["items"] == []
-    assert get(Project, project.id).red_base is None
-
-    # A proof that was under way comes to its end.
-    red_base.record_base(project.id, SHA, RED, ignored=())
-    assert world.client.get("/api/inbox", query_string=inbox).json["items"] == []
-    assert len(events("project:base_tested")) == 1
-
-
 @pytest.mark.slow
 def test_the_page_has_a_red_default_branch_mended_and_puts_a_test_into_quarantine(
     reader: PageReader, plain_world: World

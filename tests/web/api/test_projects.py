@@ -11,9 +11,9 @@ from sqlalchemy import text
 
 from common import database
 from common.settings import settings
-from common.states import ProjectState, Role
+from common.states import Role
 from tests import builders
-from tests.web.made import a_project, set_state
+from tests.web.made import a_project
 
 WHOLE: dict[str, Any] = {
     "name": "My New Project",
@@ -193,12 +193,6 @@ def test_what_a_project_began_with_stays(plain_maintainer: FlaskClient, name: st
     assert (reply.status_code, reply.json["details"]) == (400, {"field": name, "message": "Read-only field"})
 
 
-def test_a_missing_name_is_required_and_an_unknown_field_unknown(plain_maintainer: FlaskClient) -> None:
-    assert plain_maintainer.post("/api/projects").json["details"] == {"field": "name", "message": "Required"}
-    unknown = plain_maintainer.post("/api/projects", json={"name": "Shop", "colour": "red"})
-    assert unknown.json["details"] == {"field": "colour", "message": "Unknown field"}
-
-
 def test_an_operator_may_allow_a_private_host(plain_maintainer: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIWORKER_IMPORT_ALLOW", "git.internal:8080,127.0.0.1")
     settings.cache_clear()
@@ -257,16 +251,6 @@ def test_unreviewed_code_is_given_secrets_by_name_and_by_default_none(maintainer
     assert given(maintainer.get(path)) == (["ONE"], [])
 
 
-def test_a_taken_name_is_a_conflict_and_a_taken_slug_is_numbered(maintainer: FlaskClient) -> None:
-    a_project("Shop")
-
-    taken = maintainer.post("/api/projects", json={"name": "Shop"})
-    numbered = maintainer.post("/api/projects", json={"name": "shop!"})
-
-    assert (taken.status_code, taken.json["details"]["field"]) == (409, "name")
-    assert numbered.json["project"]["giteaRepoUrl"].endswith("/shop-2")
-
-
 def test_a_change_is_kept_and_what_may_be_nothing_becomes_null(maintainer: FlaskClient) -> None:
     project = a_project(port=80, max_parallel_tasks=2, start_command="x")
     changes = {
@@ -299,19 +283,6 @@ def test_deleting_answers_with_its_job_and_again_with_the_same(maintainer: Flask
     assert first.json["project"]["status"] == "deleting"
     change = maintainer.patch(f"/api/projects/{project.id}", json={"name": "Other"})
     assert (change.status_code, "deleting" in change.json["details"]["message"]) == (409, True)
-
-
-def test_only_a_failed_provisioning_starts_again(maintainer: FlaskClient) -> None:
-    project = a_project()
-    early = maintainer.post(f"/api/projects/{project.id}/retry")
-    set_state(project, ProjectState.FAILED, error="refused")
-
-    reply = maintainer.post(f"/api/projects/{project.id}/retry")
-
-    assert (early.status_code, "provisioning" in early.json["details"]["message"]) == (409, True)
-    assert (reply.status_code, reply.json["project"]["status"], reply.json["project"]["error"]) == (
-        200, "provisioning", None
-    )  # fmt: skip
 
 
 def test_statuses_can_be_required_where_a_ci_sets_them(

@@ -191,22 +191,6 @@ def test_a_run_that_was_cut_short_goes_on_where_it_stopped(world: World) -> None
     assert "Mind this" in second["freshPrompt"]
 
 
-def test_a_run_without_the_session_is_told_what_a_lost_run_had_to_do(world: World) -> None:
-    task = world.task(world.project(has_repository=True))
-    tasks.comment_on_task(task.id, NewComment("Mind this"), by=world.max)
-    agent, _agent_id = world.agent()
-    run, first = world.claim(agent)
-    finish(run, first, "cancelled")
-
-    _run, second = world.claim(agent)
-
-    assert second["hasSession"] is False
-    assert second["prompt"] == second["freshPrompt"]
-    assert [item["body"] for item in second["feedback"]] == ["Mind this"]
-    assert "# A remark\n\nMind this" in second["prompt"]
-    assert "Unfinished: " in second["prompt"]
-
-
 def test_feedback_of_a_run_that_kept_no_session_is_told_again(world: World) -> None:
     """The session is of the run before: it does not know what the failed run was told."""
     world.task(world.project(has_repository=True))

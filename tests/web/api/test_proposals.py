@@ -8,8 +8,6 @@ import pytest
 from flask.testing import FlaskClient
 
 from common.models.task import Task
-from common.states import Role
-from tests.web.made import MISSING_ID
 from tests.web.world import World, all_of, events, get
 
 
@@ -84,23 +82,6 @@ def test_a_decided_one_is_a_conflict(proposing: Proposing, verb: str) -> None:
     for again in ("accept", "dismiss"):
         assert proposing.decide(proposal["id"], again).status_code == 409
     assert len(all_of(Task)) == (2 if verb == "accept" else 1)
-
-
-def test_viewers_read_and_members_decide(proposing: Proposing) -> None:
-    [proposal] = proposing.propose("Fix the footer")
-    viewer = proposing.world.client_of("vic", Role.VIEWER)
-    member = proposing.world.client_of("mia", Role.MEMBER)
-    assert viewer.get(f"/api/tasks/{proposing.task_id}/proposals").status_code == 200
-    assert proposing.decide(proposal["id"], "accept", viewer).status_code == 403
-    assert proposing.decide(proposal["id"], "accept", member).status_code == 200
-
-
-def test_a_proposal_of_another_task_does_not_exist(proposing: Proposing) -> None:
-    [proposal] = proposing.propose("Fix the footer")
-    other = proposing.world.task(proposing.project).id
-    elsewhere = proposing.world.client.post(f"/api/tasks/{other}/proposals/{proposal['id']}/accept")
-    assert elsewhere.status_code == 404
-    assert proposing.decide(MISSING_ID, "accept").status_code == 404
 
 
 def test_a_run_proposes_only_so_many(proposing: Proposing) -> None:

@@ -51,15 +51,6 @@ def test_an_answer_after_the_run_resumes_its_session_on_another_agent(asking: As
     assert asking.ask() == question  # the stored one, with its answer
 
 
-def test_an_answer_between_the_hold_and_the_end_is_not_lost(asking: Asking) -> None:
-    question = asking.ask()
-    assert asking.answer(question) == 200
-    asking.finish("waiting")  # the runner did not see the answer any more
-
-    assert asking.state == ("in_progress", "queued")
-    assert "The answer: blue" in asking.resume()["prompt"]
-
-
 @pytest.mark.parametrize("text", ["", "  \n\t ", "\u200b \ufeff"])
 def test_a_question_without_text_is_refused_and_the_run_goes_on(asking: Asking, text: str) -> None:
     reply = asking.run.post(f"{asking.path}/questions", json={"question": text})

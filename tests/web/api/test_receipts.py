@@ -9,16 +9,14 @@ from typing import Any
 import pytest
 
 from common import envelopes
-from common.jobs import PUBLISH_RECEIPT
 from common.models import GroupTest, Receipt, Run, Task, TaskCheck
-from common.names import RECEIPTS_REF, new_id
-from common.services.delivery import rollouts
+from common.names import new_id
 from common.signing import digest_of, public_key
 from common.states import Role
 from common.transaction import Transaction, transactional
 from tests.providers.git_tree import git
 from tests.web.api.production_line import ProductionLine
-from tests.web.world import World, get, run_jobs
+from tests.web.world import World, get
 
 
 @pytest.fixture
@@ -134,23 +132,6 @@ def test_a_rollback_has_a_receipt_that_says_what_was_taken_back(line: Production
     assert said["previous"] == receipts_of(line, second.commit_sha)[0]["digest"]
 
 
-def test_a_failed_deployment_has_no_receipt(line: ProductionLine) -> None:
-    group_id = line.staged()
-    assert line.act(group_id, "deploy-production").status_code == 202
-    failed = line.under_way()
-
-    rollouts.fail_rollout(failed.id, "it never answered")
-
-    assert line.world.client.get(f"/api/receipts/{failed.commit_sha}").status_code == 404
-
-
-def test_a_commit_is_found_by_its_first_digits(line: ProductionLine) -> None:
-    live = line.deliver()
-
-    assert receipts_of(line, live.commit_sha[:7]) == receipts_of(line, live.commit_sha)
-    assert receipts_of(line, live.commit_sha.upper()) == receipts_of(line, live.commit_sha)
-
-
 @transactional
 def _rename(tx: Transaction, receipt: Receipt, sha: str) -> None:
     row = tx.session.get(Receipt, (receipt.project_id, receipt.number))
@@ -177,16 +158,3 @@ def test_the_public_key_is_served(line: ProductionLine) -> None:
     assert key["publicKey"] == public_key()
     envelope = json.loads(receipts_of(line, live.commit_sha)[0]["envelope"])
     assert [signature["keyid"] for signature in envelope["signatures"]] == [key["id"]]
-
-
-@pytest.mark.slow
-def test_receipts_lie_in_the_repository_as_notes_on_the_commits(line: ProductionLine) -> None:
-    first, second = line.deliver(), line.deliver()
-    line.roll_back()
-
-    run_jobs(PUBLISH_RECEIPT)
-    run_jobs(PUBLISH_RECEIPT)
-
-    for live in (first, second):
-        note = git("notes", f"--ref={RECEIPTS_REF}", "show", live.commit_sha, at=line.path)
-        assert note.splitlines() == [one["envelope"] for one in receipts_of(line, live.commit_sha)]

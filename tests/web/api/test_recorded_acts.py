@@ -73,23 +73,6 @@ def test_a_change_of_a_project_names_the_settings_that_changed(world: World) -> 
     assert "canary" not in json.dumps(said)
 
 
-def test_a_change_of_a_task_names_only_the_fields_that_changed(world: World) -> None:
-    task = world.task(world.project())
-    path = f"/api/tasks/{task.id}"
-    same = {
-        "title": task.title, "description": "", "priority": "medium", "notes": None, "labels": [], "caps": {},
-        "mayChangeTestSetup": False,
-    }  # fmt: skip
-    before, written = recorded("task:updated"), world.client.get(path).json["task"]["updatedAt"]
-
-    assert world.client.patch(path, json=same).status_code == 200
-    assert recorded("task:updated") == before
-    assert world.client.get(path).json["task"]["updatedAt"] == written
-
-    assert world.client.patch(path, json={**same, "priority": "high", "notes": "Soon"}).status_code == 200
-    assert [data["changed"] for data in recorded("task:updated")[len(before) :]] == [["priority", "notes"]]
-
-
 @transactional
 def a_job_of_the_platform(tx: Transaction) -> str:
     """One that was parked."""

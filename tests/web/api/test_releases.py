@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from common.models import Deployment, GroupTest, HealthSpan, Task, TaskGroup
+from common.models import Deployment, GroupTest, HealthSpan, TaskGroup
 from common.services.delivery import health_history
 from common.services.delivery.changelog import Entry, write_changelog
 from common.services.delivery.trial_log import purge_tests
@@ -41,10 +41,6 @@ def read(line: ProductionLine, path: str) -> Any:
     return reply.json
 
 
-def release_of(line: ProductionLine, group_id: str) -> Any:
-    return read(line, f"/task-groups/{group_id}/release")["release"]
-
-
 def plan_of(line: ProductionLine, group_id: str) -> dict[str, Any]:
     """Environment → its plan."""
     plan = read(line, f"/task-groups/{group_id}/plan")["plan"]
@@ -62,28 +58,6 @@ def changed(line: ProductionLine, group_id: str, files: dict[str, str], folder: 
     tree.push("work")
     put(TaskGroup, group_id, head_sha=commit, tested_sha=commit)
     return commit
-
-
-@pytest.mark.slow
-def test_a_release_says_what_it_brings_to_production(line: ProductionLine, tmp_path: Path) -> None:
-    before = line.deliver()
-    feature, fix = line.task("Greet *loudly*", labels=["feature", "shop"]), line.task("Mend the door", labels=["fix"])
-    put(Task, fix, pr_number=7, pr_url="https://git.example.org/shop/pulls/7")
-    group_id = line.merged(feature, fix, name="Sprint 2", notes="For the fair.")
-    commit = changed(line, group_id, {"hello.txt": "hello\n"}, tmp_path / "tree")
-
-    release = release_of(line, group_id)
-
-    assert (release["against"], release["baseSha"], release["headSha"]) == ("production", before.commit_sha, commit)
-    assert [task["title"] for task in release["tasks"]] == ["Greet *loudly*", "Mend the door"]
-    assert ([one["subject"] for one in release["commits"]], release["commitCount"]) == (["Change work"], 1)
-    assert release["changelog"] == (
-        "## Sprint 2\n\nFor the fair.\n\n### Added\n\n- Greet \\*loudly\\* (shop)\n\n"
-        "### Fixed\n\n- Mend the door ([#7](https://git.example.org/shop/pulls/7))\n"
-    )
-    diff = read(line, f"/task-groups/{group_id}/diff")
-    assert [(one["path"], one["additions"]) for one in diff["files"]] == [("hello.txt", 1)]
-    assert (diff["against"], diff["baseSha"], diff["truncated"]) == ("production", before.commit_sha, False)
 
 
 @pytest.mark.slow
@@ -198,18 +172,6 @@ def test_looks_become_spans_of_health_with_gaps_where_nobody_looked(line: Produc
     # Older than a day: not shown any more.
     _seen_before(24 * 60)
     assert spans(line) == []
-
-
-def test_environments_show_what_serves_and_what_is_on_its_way(plain_line: ProductionLine) -> None:
-    live = plain_line.deliver(name="Sprint 1")
-    group_id = plain_line.merged()
-    assert plain_line.act(group_id, "deploy-staging").status_code == 202
-
-    production, staging = read(plain_line, f"/projects/{plain_line.project.id}/environments")["environments"]
-
-    assert (production["live"]["id"], production["live"]["version"], production["underWay"]) == (live.id, 1, None)
-    assert production["taskGroup"] == {"id": live.task_group_id, "name": "Sprint 1"}
-    assert (staging["underWay"]["status"], staging["underWay"]["version"]) == ("pending", None)
 
 
 @pytest.mark.parametrize(

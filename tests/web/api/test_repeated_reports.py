@@ -56,17 +56,6 @@ def test_a_claim_and_a_report_with_a_key_are_answered_alike_again(world: World) 
     }  # fmt: skip
 
 
-def test_a_registration_is_never_stored(world: World) -> None:
-    enrolment = world.client_of("ada", Role.ADMIN).post("/api/agents/enrolment-tokens", json={})
-    holder = builders.client_with(world.app, enrolment.json["enrolmentToken"]["token"])
-
-    first, second = (holder.post("/api/runner/register", json=REGISTRATION, headers=KEY) for _ in "ab")
-
-    assert (first.status_code, second.status_code) == (201, 201)
-    assert first.json["token"] != second.json["token"]
-    assert all_of(IdempotencyKey) == []
-
-
 @pytest.mark.slow
 def test_a_registration_that_is_repeated_because_its_answer_was_lost_adds_no_second_agent(world: World) -> None:
     enrolment = world.client_of("ada", Role.ADMIN).post("/api/agents/enrolment-tokens", json={})
@@ -86,16 +75,6 @@ def test_a_registration_that_is_repeated_because_its_answer_was_lost_adds_no_sec
     }  # fmt: skip
     agent = builders.client_with(world.app, again.json["token"])
     assert agent.post("/api/runner/heartbeat", json={"runIds": []}).status_code == 200
-
-
-@pytest.mark.parametrize("enrolment_id", ["a" * 31, "a" * 101, "a" * 32 + "\n", "ä" * 40])
-def test_an_enrolment_id_that_could_be_guessed_is_refused(world: World, enrolment_id: str) -> None:
-    enrolment = world.client_of("ada", Role.ADMIN).post("/api/agents/enrolment-tokens", json={})
-    holder = builders.client_with(world.app, enrolment.json["enrolmentToken"]["token"])
-
-    reply = holder.post("/api/runner/register", json=REGISTRATION | {"enrolmentId": enrolment_id})
-
-    assert (reply.status_code, reply.json["details"]["field"]) == (400, "enrolmentId")
 
 
 def test_of_two_processes_with_one_identity_the_first_drops_the_run_that_both_were_given(world: World) -> None:

@@ -11,14 +11,12 @@ from flask.testing import FlaskClient
 from werkzeug.test import EnvironBuilder, TestResponse
 
 from common.models.account import User
-from common.models.project import Project
 from common.models.task import Task
 from common.states import Role
 from tests import builders
 from tests.web.made import a_project, a_question, a_task
 from tests.web.world import put
 from web.app import Application
-from web.http import repeats
 from web.http.repeats import Repeats, is_repeatable
 
 Reply = tuple[str, dict[str, str], bytes]
@@ -89,18 +87,6 @@ def test_what_is_added_to_a_task_is_shown(member: FlaskClient) -> None:
     assert repeated(member, page_of(task)) is None
 
 
-def test_who_may_not_see_it_any_more_gets_nothing_repeated(member: FlaskClient) -> None:
-    task = a_task(a_project())
-    paths = list_with(task), page_of(task)
-    for path in paths:
-        member.get(path)
-
-    put(Project, task.project_id, is_restricted=True)
-
-    assert member.get(paths[0]).get_json()["tasks"] == []
-    assert member.get(paths[1]).status_code == 404
-
-
 def test_who_was_logged_out_or_deactivated_is_refused(admin: FlaskClient) -> None:
     path = page_of(a_task(a_project()))
     user = builders.a_user("lou", Role.MEMBER)
@@ -156,15 +142,3 @@ def keep(app: Flask, kept: Repeats, path: str, look: Callable[[], object], conte
         is_repeatable(content, look, 1)
         kept.keep(environ, "200 OK", [])
     return environ
-
-
-def test_the_oldest_replies_go_when_there_are_too_many(plain_app: Flask) -> None:
-    assert isinstance(plain_app, Application)
-    kept = Repeats(plain_app.counts)
-    third = b"x" * (repeats.MOST_BYTES // 3)
-    first, second, third_one = (keep(plain_app, kept, f"/{name}", lambda: 1, third) for name in "abc")
-
-    def is_kept(environ: dict[str, Any]) -> bool:
-        return kept.answer(environ, lambda *_start: None) is not None  # type: ignore[arg-type]
-
-    assert [is_kept(environ) for environ in (first, second, third_one)] == [False, True, True]

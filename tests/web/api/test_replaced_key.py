@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -14,7 +12,7 @@ from common.settings import settings
 from common.states import Role
 from tests import builders
 from tests.web.made import a_project
-from tests.web.world import events, get
+from tests.web.world import get
 
 ANOTHER = "another secret key, of 32 characters and more"
 SAID = {
@@ -61,22 +59,3 @@ def test_a_project_that_can_not_be_read_is_listed_without_its_variables(
         assert [(one["id"], one["envVars"]) for one in listed] == [(other["id"], {"PLAIN": value}), (shop.id, None)]
     read = ada.get(f"/api/projects/{shop.id}").json["project"]
     assert (read["envVars"], read["secretEnvVars"]) == (None, ["KEY"])
-
-
-def test_its_variables_can_be_set_anew(ada: FlaskClient, shop: Project) -> None:
-    path = f"/api/projects/{shop.id}"
-
-    secret = ada.patch(path, json={"secretEnvVars": {"KEY": "another value"}})
-    assert (secret.status_code, secret.json["project"]["envVars"]) == (200, None)
-    assert changed_names() == ["secretEnvVars"]
-    clash = ada.patch(path, json={"envVars": {"KEY": "y"}})
-    assert (clash.status_code, clash.json["details"]["field"]) == (400, "envVars.KEY")
-
-    plain = ada.patch(path, json={"envVars": {"PLAIN": "y"}})
-    assert (plain.status_code, plain.json["project"]["envVars"]) == (200, {"PLAIN": "y"})
-    assert changed_names() == ["envVars"]
-    assert variables.secrets_of(get(Project, shop.id)) == {"KEY": "another value"}
-
-
-def changed_names() -> list[str]:
-    return json.loads(events("project:status_changed")[-1].data)["data"]["changed"]

@@ -7,10 +7,8 @@ from collections.abc import Iterator
 import pytest
 from flask.testing import FlaskClient
 
-from common.models import Project, Task
 from common.services.projects.provisioning import renew_repository_urls
 from common.settings import settings
-from tests.web.world import World, put
 
 PUBLIC = "https://aiworker.example"
 
@@ -38,22 +36,3 @@ def test_a_start_with_another_public_url_renews_them(maintainer: FlaskClient, mo
     assert read.json["project"]["giteaRepoUrl"] == f"{PUBLIC}/git/aiworker/shop"
     told = maintainer.get(f"/api/events?projectId={moved['id']}&type=project:status_changed").json["events"]
     assert [one["data"].get("changed") for one in told] == [None, ["giteaRepoUrl"]]
-
-
-def test_so_are_those_of_pull_requests(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    project = world.project()
-    old = f"http://old.example:3000/git/{project.repository_owner}/{project.slug}"
-    put(Project, project.id, repository_url=old)
-    ready = world.task(project, "Ready")
-    put(Task, ready.id, pr_number=12, pr_url=f"{old}/pulls/12")
-    new = world.task(project, "New")
-    seen = world.client.get(f"/api/tasks?projectId={project.id}")
-    monkeypatch.setenv("AIWORKER_PUBLIC_URL", PUBLIC)
-    settings.cache_clear()
-
-    renew_repository_urls()
-
-    again = world.client.get(f"/api/tasks?projectId={project.id}", headers={"If-None-Match": seen.headers["ETag"]})
-    assert {task["id"]: task["prUrl"] for task in again.json["tasks"]} == {
-        ready.id: f"{PUBLIC}/git/{project.repository_owner}/{project.slug}/pulls/12", new.id: None,
-    }  # fmt: skip

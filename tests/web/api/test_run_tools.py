@@ -135,22 +135,6 @@ def test_a_question_travels_from_the_program_to_a_person_and_back(plain_at_work:
 
 
 @pytest.mark.slow
-def test_without_an_answer_the_agent_is_told_to_stop_and_gets_it_later(at_work: AtWork) -> None:
-    assert at_work.text("ask_user_question", question="Which colour?") == tools.NO_ANSWER_YET
-    assert at_work.desk.is_question_open
-    at_work.finish("waiting")
-    at_work.respond()
-    at_work.claim()
-    assert at_work.claimed["task"]["id"] == at_work.task_id
-
-    assert at_work.text("ask_user_question", question="Which colour?") == "blue"
-
-    assert not at_work.desk.is_question_open
-    assert len(all_of(Question)) == 1
-    assert at_work.json("get_feedback")["feedback"][0]["body"] == "You asked: Which colour?\nThe answer: blue"
-
-
-@pytest.mark.slow
 def test_what_the_agent_reads(at_work: AtWork) -> None:
     other = at_work.world.task(at_work.project, "Other", labels=["later"])
     elsewhere = at_work.world.task(at_work.world.project("Elsewhere"), "Hidden")
@@ -167,15 +151,6 @@ def test_what_the_agent_reads(at_work: AtWork) -> None:
     listed = at_work.json("list_project_tasks")["tasks"]
     assert [(task["id"], task["state"], task["labels"]) for task in listed] == [(other.id, "backlog", ["later"])]
     assert elsewhere.id not in str(listed)
-
-
-@pytest.mark.slow
-def test_progress_and_proposals_reach_the_platform(at_work: AtWork) -> None:
-    assert at_work.text("report_progress", message="Half", done=1.0, total=2) == tools.PROGRESS_SHOWN
-    text = at_work.text("propose_tasks", tasks=[{"title": "Fix\nthe footer", "description": "It overlaps."}])
-    assert '"title": "Fix the footer"' in text
-    listed = at_work.world.client.get(f"/api/tasks/{at_work.task_id}/proposals").json["proposals"]
-    assert [proposal["title"] for proposal in listed] == ["Fix the footer"]
 
 
 @pytest.mark.slow

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
-from common.jobs import PREPARE_RUN, SCHEDULE_TASKS
-from common.models import Agent, Project, Question, Run, Task
-from common.sealing import unseal
-from common.services.tasks import questions, tasks
+from common.jobs import PREPARE_RUN
+from common.models import Agent, Project, Run, Task
+from common.services.tasks import tasks
 from common.states import Role
-from common.values.claimed_run import ClaimedRun
 from tests import builders
-from tests.web.world import World, events, get, run_jobs, served
+from tests.web.world import World, get, run_jobs
 from web.api.run_claims import AGENT_TOKEN
-from workers.runner.cancellation import Cancellation
-from workers.runner.client import AgentApi, RunApi, RunOver, RunToken, Wire
 
 REGISTRATION = {"podName": "pod-1", "capabilities": ["python"], "driver": "scripted", "version": "1.0", "slots": 1}
 
@@ -36,16 +31,6 @@ def start(world: World, **values: Any) -> tuple[FlaskClient, FlaskClient, dict[s
 
 def path_of(claim: dict[str, Any]) -> str:
     return f"/api/runner/runs/{claim['run']['id']}"
-
-
-def test_an_agent_registers_and_becomes_idle_with_its_first_heartbeat(world: World) -> None:
-    agent, agent_id = world.agent(capabilities=["python", "node"])
-
-    shown = world.client.get(f"/api/agents/{agent_id}").json["agent"]
-    assert (shown["status"], shown["capabilities"]) == ("idle", ["python", "node"])
-    reply = agent.post("/api/runner/heartbeat", json={"runIds": []}).json
-    assert reply["directives"] == []
-    assert reply["leaseUntil"].endswith("Z")
 
 
 @pytest.mark.parametrize("field", ["podName", "driver", "version"])
@@ -104,26 +89,6 @@ def test_a_run_reaches_itself_alone(world: World) -> None:
     assert run.post("/api/runner/heartbeat", json={"runIds": []}).status_code == 401
 
 
-@pytest.mark.slow
-def test_lines_are_kept_in_order_and_without_terminal_sequences(world: World) -> None:
-    _agent, run, claim = start(world)
-    lines = [
-        {"level": "info", "message": "\x1b[31mred\x1b[0m"},
-        {"level": "error", "message": "bad", "kind": "result", "at": "2026-01-19T10:00:00Z"},
-    ]
-
-    reply = run.post(f"{path_of(claim)}/logs", json={"lines": lines})
-
-    assert (reply.status_code, reply.json) == (200, {"accepted": 2})
-    shown = world.client.get(f"/api/agents/{claim_agent(claim)}/logs").json["logs"]
-    assert [(line["level"], line["message"], line["runId"]) for line in shown] == [
-        ("info", "red", claim["run"]["id"]),
-        ("error", "bad", claim["run"]["id"]),
-    ]
-    # A time from before the run can't be so: the platform's own is taken.
-    assert shown[1]["at"] >= shown[0]["at"] > "2026-01-19T10:00:00.000000Z"
-
-
 def claim_agent(claim: dict[str, Any]) -> str:
     agent_id: str = get(Run, claim["run"]["id"]).agent_id
     return agent_id
@@ -145,33 +110,6 @@ def test_usage_only_grows(world: World) -> None:
     assert get(Run, claim["run"]["id"]).usage == usage
 
     assert run.post(f"{path_of(claim)}/progress", json={"message": "Half", "done": 1, "total": 2}).json == {}
-
-
-@pytest.mark.slow
-def test_the_same_question_is_the_known_one(world: World) -> None:
-    _agent, run, claim = start(world)
-    ask = {"question": "Which colour?", "context": "The header", "options": ["red", "blue"]}
-
-    first = run.post(f"{path_of(claim)}/questions", json=ask)
-    assert first.status_code == 201
-    question = first.json["question"]
-    assert (question["status"], question["options"]) == ("pending", ["red", "blue"])
-    assert "response" not in question
-    second = run.post(f"{path_of(claim)}/questions", json=ask)
-    assert (second.status_code, second.json) == (200, first.json)
-    assert get(Task, claim["task"]["id"]).state == "needs_input"
-    assert len(events("task:needs_input", of=question["id"])) == 1
-
-    questions.answer_question(claim["task"]["id"], question["id"], "blue", by=world.max)
-    known = run.post(f"{path_of(claim)}/questions", json=ask)
-    assert (known.status_code, known.json["question"]["response"]) == (200, "blue")
-
-
-def test_a_question_of_another_task_does_not_exist(world: World) -> None:
-    _agent, run, claim = start(world)
-    missing = run.get(f"{path_of(claim)}/questions/q-00000000-0000-7000-8000-000000000000")
-    assert missing.status_code == 404
-    assert run.get(f"{path_of(claim)}/questions/nonsense").status_code == 404
 
 
 @pytest.mark.slow
@@ -285,55 +223,3 @@ def test_a_heartbeat_is_told_to_drop_cancelled_and_unknown_runs(world: World) ->
 
     told = agent.post("/api/runner/heartbeat", json={"runIds": [run_id, unknown]}).json["directives"]
     assert told == [{"runId": run_id, "do": "cancel"}, {"runId": unknown, "do": "cancel"}]
-
-
-def test_a_drained_agent_is_told_and_gets_nothing_new(world: World) -> None:
-    project = world.project(has_repository=True)
-    agent, agent_id = world.agent()
-    assert world.client.post(f"/api/agents/{agent_id}/drain").json["agent"]["status"] == "draining"
-    world.task(project)
-    run_jobs(SCHEDULE_TASKS, PREPARE_RUN)
-
-    assert agent.post("/api/runner/heartbeat", json={"runIds": []}).json["directives"] == [{"do": "drain"}]
-    assert agent.post("/api/runner/claim", json={}).status_code == 204
-
-
-@pytest.mark.slow
-def test_long_polls_answer_when_something_happens(world: World) -> None:
-    """By the runner's own client, over a real server: a claim, then a question answered, then one withdrawn."""
-    project = world.project(has_repository=True)
-    agent, agent_id = world.agent()
-    token = agent.environ_base["HTTP_AUTHORIZATION"].removeprefix("Bearer ")
-    with served() as url, Wire(url) as wire, ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(lambda: AgentApi(wire).claim(token))
-        task = world.task(project)
-        run_jobs(SCHEDULE_TASKS, PREPARE_RUN)
-        claim = waiting.result(60)
-        assert claim is not None
-        assert (claim.task.id, get(Run, claim.run.id).agent_id) == (task.id, agent_id)
-        assert unseal(get(Run, claim.run.id).secrets_sealed)["process"], "the agent says which process it is"
-
-        run = RunApi(url, claim.run.id, RunToken(claim.run.token), Cancellation())
-        first = run.ask("Which colour?", None, ())
-        answered = pool.submit(lambda: run.read_question(first.id, wait_seconds=30))
-        questions.answer_question(task.id, first.id, "blue", by=world.max)
-        assert answered.result(60).response == "blue"
-
-        second = run.ask("Which size?", None, ["S", "L"])
-        withdrawn = pool.submit(lambda: wire_read(url, claim, second.id))
-        tasks.cancel_task(task.id, by=world.max)
-        assert withdrawn.result(60) in {"withdrawn", "over"}
-    assert get(Question, second.id).state == "withdrawn"
-
-
-def wire_read(url: str, claim: ClaimedRun, question_id: str) -> str:
-    """The question's status after the poll; `over` where the run had ended before it was asked for."""
-    from_run = claim.run
-    with Wire(url) as wire:
-        try:
-            path = f"/runner/runs/{from_run.id}/questions/{question_id}"
-            reply = wire.call_json("GET", path, token=from_run.token, wait_seconds=30)
-        except RunOver:
-            return "over"
-    status: str = reply["question"]["status"]
-    return status

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -50,11 +49,3 @@ def test_what_a_body_says_itself_counts_more_than_its_starter(world: World) -> N
 
     assert (project["startCommand"], project["testCommand"]) == ("python3 app.py", "true")
     assert project["healthSeconds"] == {"preview": 0, "staging": 7, "production": 2}
-
-
-@pytest.mark.parametrize("extra", [{"importUrl": "https://example.org/shop.git"}, {"starter": "shop"}])
-def test_a_starter_that_cannot_be_is_refused(world: World, extra: dict[str, str]) -> None:
-    reply = world.client.post("/api/projects", json={"name": "Two", "starter": "page", **extra})
-
-    assert (reply.status_code, reply.json["details"]["field"]) == (400, "starter")
-    assert world.client.get("/api/projects").json["projects"] == []

@@ -65,29 +65,6 @@ def test_calls_are_summed_by_what_is_asked_for(viewer: FlaskClient, shop: Task) 
     assert _groups(viewer, f"by=model&projectId={other.project_id}") == {"claude-x": (1130, 2.0)}
 
 
-def test_days_are_split_once_more(viewer: FlaskClient, shop: Task) -> None:
-    hidden = a_task(a_project("Hidden", is_restricted=True))
-    record_calls([
-        a_call(shop), a_call(shop, model="claude-y", cost_usd=3.0), a_call(shop, at=NOON + timedelta(days=1)),
-        a_call(hidden, cost_usd=9.0),
-    ])  # fmt: skip
-
-    def parts(split: str) -> list[tuple[str, str, str, float]]:
-        reply = viewer.get(f"/api/spend?by=day&split={split}&{MARCH}").json
-        assert reply["split"] == split
-        return [(part["day"], part["key"], part["label"], part["costUsd"]) for part in reply["parts"]]
-
-    assert parts("model") == [
-        ("2026-03-14", "claude-x", "claude-x", 0.5), ("2026-03-14", "claude-y", "claude-y", 3.0),
-        ("2026-03-15", "claude-x", "claude-x", 0.5),
-    ]  # fmt: skip
-    assert parts("project") == [
-        ("2026-03-14", shop.project_id, "Shop", 3.5), ("2026-03-15", shop.project_id, "Shop", 0.5),
-    ]  # fmt: skip
-    plain = viewer.get(f"/api/spend?by=day&{MARCH}").json
-    assert (plain["split"], plain["parts"]) == (None, [])
-
-
 @pytest.mark.slow
 def test_a_group_says_all_about_its_calls(viewer: FlaskClient, shop: Task) -> None:
     record_calls([

@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from common.jobs import RELEASE_RUN
-from common.models import Comment, Job, Run, Task
+from common.models import Job, Run, Task
 from common.services.projects.projects import put_member
 from common.states import Role
 from tests import builders
@@ -120,36 +120,6 @@ def test_a_message_is_shown_with_its_author_and_without_secrets_in_the_transcrip
     assert (comment["kind"], comment["author"], comment["deliveredAt"]) == ("message", "mia", None)
     shop.acknowledge()
     assert shop.read()["comments"][0]["deliveredAt"]
-
-
-def test_what_no_run_fetched_is_feedback_of_the_next_one(shop: Shop) -> None:
-    shop.say("fetched")
-    shop.acknowledge()
-    shop.say("not fetched", interrupt=True)
-    path = f"/api/runner/runs/{shop.run_id}/session"
-    assert shop.run.put(path, data=b"x", content_type="application/octet-stream").status_code == 204
-    shop.finish()
-    assert [(one["kind"], one["body"]) for one in shop.claim_next()["feedback"]] == [("message", "not fetched")]
-    assert shop.fetch() == []
-
-
-def test_only_a_run_at_work_can_be_interrupted(shop: Shop) -> None:
-    shop.finish("failed", reason="no idea")
-    reply = shop.say("stop", interrupt=True)
-    assert (reply.status_code, reply.json["details"]["field"], all_of(Comment)) == (409, "interrupt", [])
-    assert shop.say("think again").status_code == 201
-
-
-@pytest.mark.parametrize(
-    ("body", "field"),
-    [
-        ({}, "text"), ({"text": " \n"}, "text"), ({"text": "x" * 10_001}, "text"),
-        ({"text": "x", "interrupt": 1}, "interrupt"),
-    ],
-)  # fmt: skip
-def test_a_message_that_can_not_be_meant_is_refused(shop: Shop, body: dict[str, Any], field: str) -> None:
-    reply = shop.post("messages", **body)
-    assert (reply.status_code, reply.json["details"]["field"], all_of(Comment)) == (400, field, [])
 
 
 # Taking over

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from common.jobs import RELEASE_RUN
-from common.models import Job, Run, Task
+from common.models import Run, Task
 from common.models.task import Question
 from common.sealing import digest
 from common.services.runs.stuck import KEPT, Step, record_and_watch, repeated_failure
@@ -16,7 +15,7 @@ from common.services.spend.model_tokens import find_access, new_model_token
 from common.values.model_provider import TokenCount
 from tests.web.api.asking import Asking
 from tests.web.api.test_caps import BYTES, a_call
-from tests.web.world import World, all_of, get, put, run_jobs
+from tests.web.world import World, all_of, get, put
 
 READ = TokenCount(100_000, 2_850_000, 50_000, 10)
 """Three million tokens, most of which come from a cache."""
@@ -123,20 +122,6 @@ def test_the_same_failure_ten_times_in_a_row_stops_the_run(world: World) -> None
     assert asking.state == ("needs_input", None)
     assert asking.answer(question.id, "Install it first") == 200
     assert "Install it first" in asking.resume()["prompt"]
-
-
-def test_an_agent_that_does_not_stop_is_stopped_and_an_early_answer_is_kept(plain_app: Flask) -> None:
-    asking = Asking(World(plain_app))
-    record_and_watch([a_call(asking, 0, count=READ)])
-    assert asking.answer(question_of(asking).id, "Go on") == 200
-    assert asking.state == ("in_progress", "working")
-    for job in all_of(Job, Job.kind == RELEASE_RUN.name):
-        put(Job, job.id, next_at=job.created_at)
-
-    run_jobs(RELEASE_RUN)
-
-    assert get(Run, asking.claimed["run"]["id"]).outcome == "cancelled"
-    assert asking.state == ("in_progress", "queued")
 
 
 def _steps(*entries: dict[str, Any]) -> list[Step]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from common.models import Deployment, Task, TaskGroup
-from common.states import Environment, Role
+from common.states import Environment
 from tests.providers.git_tree import WorkTree
 from tests.web.world import SHA, World, all_of, at_once, events, get, head_of, put
 
@@ -94,14 +94,6 @@ def test_production_takes_the_commit_that_runs_on_staging(world: World) -> None:
     assert made.id in [one["id"] for one in reply.json["taskGroup"]["deployments"]]
 
 
-def test_only_a_group_on_staging_can_go_to_production(world: World) -> None:
-    project = world.project(has_repository=True)
-    group_id = world.group(project, world.approved(project))["id"]
-    reply = world.post_group(group_id, "deploy-production")
-    assert reply.status_code == 409
-    assert "is pending" in reply.json["details"]["message"]
-
-
 @pytest.mark.parametrize("key", [None, "once"])
 def test_a_default_branch_that_moved_is_a_409_and_the_group_is_built_anew(
     world: World, tmp_path: Path, key: str | None
@@ -180,14 +172,3 @@ def test_a_task_that_is_on_its_way_out_is_not_cancelled(world: World, state: str
     assert (reply.status_code, group_id in reply.json["details"]["message"]) == (409, True)
     assert f"which is {state}" in reply.json["details"]["message"]
     assert get(TaskGroup, group_id).state == state
-
-
-def test_only_who_may_change_a_group_cancels_a_task_in_it(world: World) -> None:
-    project = world.project()
-    held, free = world.approved(project, "Held", "Free")
-    world.group(project, [held])
-    member = world.client_of("mia", Role.MEMBER)
-
-    assert member.post(f"/api/tasks/{free}/cancel").status_code == 200
-    assert member.post(f"/api/tasks/{held}/cancel").status_code == 403
-    assert get(Task, held).state == "approved"

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from common.models import Job, Project, Task, TaskGroup
+from common.models import Job, Project, TaskGroup
 from common.states import Role
-from tests.web.world import World, all_of, at_once, events, get, put
+from tests.web.world import World, all_of, at_once, events, put
 
 VERBS = ("deploy-staging", "deploy-production", "cancel", "remove", "retry")
 
@@ -28,18 +28,6 @@ def test_a_group_is_made_as_the_founding_document_shows(world: World) -> None:
     assert [job.state for job in all_of(Job, Job.kind == "group.merge", Job.subject_id == group["id"])] == ["queued"]
     assert len(events("task-group:status_changed", of=group["id"])) == 1
     assert world.client.get(f"/api/task-groups/{group['id']}").json["taskGroup"] == group
-
-
-@pytest.mark.slow
-def test_branches_are_named_by_name_then_notes_then_id_and_stay_unique(world: World) -> None:
-    project = world.project()
-    one, two, three, four = world.approved(project, "One", "Two", "Three", "Four")
-
-    assert world.group(project, [one], name="Big Bang", notes="Sprint 1")["stagingBranch"] == "release/big-bang"
-    assert world.group(project, [two], notes="Big bang")["stagingBranch"] == "release/big-bang-2"
-    assert world.group(project, [three], notes="Big bang of all")["stagingBranch"] == "release/big-bang-3"
-    unnamed = world.group(project, [four])
-    assert unnamed["stagingBranch"] == f"release/{unnamed['id'][-8:]}"
 
 
 @pytest.mark.parametrize(
@@ -118,52 +106,6 @@ def test_lists_are_filtered_and_count_what_may_be_seen(world: World) -> None:
     assert admin.get("/api/task-groups?status=staging").json["taskGroups"][0]["id"] == secret
     assert admin.get(f"/api/task-groups?projectId={project.id}").json["total"] == 1
     assert admin.get("/api/task-groups?status=done").status_code == 400
-
-
-@pytest.mark.slow
-def test_of_many_verdicts_at_once_one_counts(world: World) -> None:
-    project = world.project()
-    task = world.task(project, state="ready_to_test")
-
-    def decide(verb: str, body: dict[str, str]) -> Any:
-        # A 503 says that the database was busy for too long, that nothing was written, and to ask again.
-        while (reply := world.app_client().post(f"/api/tasks/{task.id}/{verb}", json=body)).status_code == 503:
-            pass
-        return reply
-
-    def approve() -> Any:
-        return decide("approve", {})
-
-    def reject() -> Any:
-        return decide("reject", {"reason": "Needs tests"})
-
-    replies = at_once(*[approve, reject] * 20)
-
-    assert sorted(reply.status_code for reply in replies) == [200] + [409] * 39
-    changed = [row for row in events("task:status_changed", of=task.id) if '"ready_to_test"' in row.data]
-    assert len(changed) == 1
-    winner = next(reply for reply in replies if reply.status_code == 200)
-    assert winner.json["task"]["state"] == get(Task, task.id).state
-
-
-@pytest.mark.parametrize(
-    ("role", "reads", "acts"),
-    [(None, 401, 401), (Role.VIEWER, 200, 403), (Role.MEMBER, 200, 403), (Role.MAINTAINER, 200, 0)],
-)
-def test_everybody_reads_and_maintainers_act(world: World, role: Role | None, reads: int, acts: int) -> None:
-    project = world.project(has_repository=True)
-    task_ids = world.approved(project)
-    group = world.group(project, task_ids)
-    client = world.app.test_client() if role is None else world.client_of("somebody", role)
-
-    assert client.get("/api/task-groups").status_code == reads
-    assert client.get(f"/api/task-groups/{group['id']}").status_code == reads
-    replies = [client.post("/api/task-groups", json={"projectId": project.id, "taskIds": task_ids})]
-    for verb in VERBS:
-        body = {"taskId": task_ids[0]} if verb == "remove" else {}
-        replies.append(client.post(f"/api/task-groups/{group['id']}/{verb}", json=body))
-    statuses = {reply.status_code for reply in replies}
-    assert statuses == {acts} if acts else statuses.isdisjoint({401, 403, 404, 500})
 
 
 def test_a_task_names_the_group_that_delivers_it(world: World) -> None:

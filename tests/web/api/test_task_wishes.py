@@ -7,15 +7,13 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
 from common.models import EventRow, Job, Task
-from common.states import TaskState
 from tests import builders
 from tests.patience import PATIENCE_SECONDS
-from tests.web.made import a_project, a_task, set_state
+from tests.web.made import a_project, a_task
 from tests.web.world import all_of
 
 
@@ -37,17 +35,6 @@ def test_who_does_a_task_can_be_changed(member: FlaskClient) -> None:
     for wrong in ({"driver": "nobody"}, {"model": "a\nb"}, {"requiredCapabilities": None}, {"dependsOn": None}):
         reply = member.patch(f"/api/tasks/{task.id}", json=wrong)
         assert (reply.status_code, reply.json["details"]["field"]) == (400, next(iter(wrong)))
-
-
-def test_the_limits_of_a_task_can_be_changed(plain_member: FlaskClient) -> None:
-    task = a_task(a_project(), limits={"maxTokens": 1000, "maxMinutes": 5})
-
-    reply = plain_member.patch(f"/api/tasks/{task.id}", json={"limits": {"maxTokens": 5000}})
-
-    assert reply.json["task"]["limits"] == {"maxTokens": 5000}
-    assert _updates() == [["limits"]]
-    for wrong in ({"limits": {"maxTokens": 0}}, {"limits": {"maxTeas": 1}}, {"limits": None}):
-        assert plain_member.patch(f"/api/tasks/{task.id}", json=wrong).status_code == 400
 
 
 def test_what_a_task_depends_on_can_be_changed(member: FlaskClient) -> None:
@@ -78,18 +65,6 @@ def test_what_a_task_depends_on_can_be_changed(member: FlaskClient) -> None:
     assert depend(task, elsewhere).json["details"]["message"] == f"There is no task {elsewhere.id} in this project"
     assert depend(first).status_code == 200
     assert needed(first) == []
-
-
-@pytest.mark.parametrize("state", [TaskState.PRODUCTION, TaskState.CANCELLED])
-def test_a_task_whose_way_has_ended_depends_on_nothing_new(plain_member: FlaskClient, state: TaskState) -> None:
-    project = a_project()
-    needed, task = a_task(project), a_task(project)
-    set_state(task, state)
-
-    reply = plain_member.patch(f"/api/tasks/{task.id}", json={"dependsOn": [needed.id]})
-
-    assert (reply.status_code, reply.json["details"]["field"]) == (409, "dependsOn")
-    assert plain_member.patch(f"/api/tasks/{task.id}", json={"dependsOn": []}).status_code == 200
 
 
 def test_of_two_changes_at_once_only_one_completes_a_circle(app: Flask, member: FlaskClient) -> None:

@@ -92,20 +92,6 @@ def test_what_is_required_read_only_or_unknown_is_named(plain_member: FlaskClien
     assert unknown.json["details"] == {"field": "colour", "message": "Unknown field"}
 
 
-def test_the_same_key_makes_one_task(member: FlaskClient) -> None:
-    body = {"projectId": a_project().id, "title": "Once"}
-    headers = {"Idempotency-Key": "once"}
-
-    first = member.post("/api/tasks", json=body, headers=headers)
-    second = member.post("/api/tasks", json=body, headers=headers)
-    other = member.post("/api/tasks", json={**body, "title": "Other"}, headers=headers)
-
-    assert (first.status_code, second.status_code, other.status_code) == (201, 201, 422)
-    assert first.data == second.data
-    assert second.headers["Idempotency-Replayed"] == "true"
-    assert member.get("/api/tasks").json["total"] == 1
-
-
 def test_a_task_is_changed_by_what_the_body_names(member: FlaskClient) -> None:
     task = a_task(a_project())
     changes = {"title": "New", "description": "d", "priority": "urgent", "notes": "n", "labels": ["a", "b"]}
@@ -227,20 +213,6 @@ def test_a_rejection_carries_its_comments(maintainer: FlaskClient) -> None:
     assert comments[0]["deliveredAt"] is None
 
 
-@pytest.mark.slow
-def test_a_task_is_cancelled_retried_and_remarked_on(member: FlaskClient) -> None:
-    project = a_project()
-    task, failed = a_task(project), a_task(project)
-    set_state(failed, TaskState.FAILED)
-
-    remark = member.post(f"/api/tasks/{task.id}/comments", json={"body": "Mind the time zone"})
-    assert (remark.status_code, remark.json["comment"]["author"]) == (201, "mia")
-    assert member.post(f"/api/tasks/{task.id}/retry").status_code == 409
-    assert member.post(f"/api/tasks/{task.id}/cancel").json["task"]["state"] == "cancelled"
-    assert member.post(f"/api/tasks/{task.id}/cancel").status_code == 409
-    assert member.post(f"/api/tasks/{failed.id}/retry").json["task"]["state"] == "backlog"
-
-
 ACTS: list[tuple[str, str, Any, Role]] = [
     ("GET", "", None, Role.VIEWER),
     ("GET", "/diff", None, Role.VIEWER),
@@ -273,26 +245,6 @@ def test_a_task_of_a_foreign_project_does_not_exist(app: Flask) -> None:
         stranger.post("/api/tasks", json={**body, "projectId": at}) for at in (task.project_id, MISSING_ID)
     )
     assert (there.status_code, there.data) == (nowhere.status_code, nowhere.data)
-
-
-@pytest.mark.parametrize(("method", "tail", "body", "least"), ACTS)
-def test_who_may_do_what(plain_app: Flask, method: str, tail: str, body: Any, least: Role) -> None:
-    task = a_task(a_project())
-    refused = {
-        role
-        for role in Role
-        if builders.client_of(plain_app, builders.a_user(f"user-{role.label}", role))
-        .open(f"/api/tasks/{task.id}{tail}", method=method, json=body)
-        .status_code
-        == 403
-    }
-
-    assert refused == {role for role in Role if role < least}
-    assert plain_app.test_client().open(f"/api/tasks/{task.id}{tail}", method=method).status_code == 401
-
-
-def test_a_viewer_writes_no_task(viewer: FlaskClient) -> None:
-    assert viewer.post("/api/tasks", json={"projectId": a_project().id, "title": "x"}).status_code == 403
 
 
 def test_a_project_that_goes_takes_no_task(member: FlaskClient) -> None:

@@ -7,10 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from common.jobs import RELEASE_RUN
-from common.models import Agent, Job, Run, Task
+from common.models import Agent, Job, Run
 from common.models.spend import SpendCounter
-from common.services.spend.caps import cap_uses, caps_of_task
-from common.transaction import snapshot
 from tests.web.api.asking import Asking
 from tests.web.world import World, all_of, get, put, run_jobs
 
@@ -45,19 +43,6 @@ def test_a_machine_that_was_off_uses_up_no_minutes(world: World) -> None:
     assert {key: round(value) for key, value in counted.items() if key[1]} == {
         ("task", True): 600, ("project", True): 600, ("platform", True): 600,
     }  # fmt: skip
-
-
-def test_a_run_that_is_not_heard_of_counts_as_at_work_for_a_minute_at_most(world: World) -> None:
-    """Until its agent is back and says that it has lost it."""
-    asking = Asking(world)
-    world.client.patch(f"/api/tasks/{asking.task_id}", json={"caps": {"minutes": 30}})
-    over_night(asking)
-
-    with snapshot() as read:
-        (use,) = cap_uses(read, caps_of_task(read, get(Task, asking.task_id)))
-
-    assert use.used == pytest.approx(11)
-    assert minutes_of_task(asking) == 11
 
 
 @pytest.mark.parametrize("act", ["cancel", "take-over"])

@@ -237,22 +237,6 @@ def let_time_pass(delivery_id: str) -> None:
         put(Job, job.id, next_at=row.created_at)
 
 
-def test_what_waits_is_tried_at_a_new_address_at_once(
-    plain_world: World, plain_admin: FlaskClient, receiver: WebhookReceiver
-) -> None:
-    patch(plain_admin, url=receiver.url.replace("/hook", "/wrong"))
-    receiver.status = 404
-    reach(plain_world.task(plain_world.project(), state="in_progress").id, "make_ready")
-    collect_notices()
-    run_jobs(SEND_WEBHOOK)
-    receiver.status = 200
-    patch(plain_admin, url=receiver.url)
-    run_jobs(SEND_WEBHOOK)
-
-    assert [one.path.partition("?")[0] for one in receiver.received] == ["/wrong", "/hook"]
-    assert [one["state"] for one in deliveries(plain_admin)] == ["delivered"]
-
-
 def test_processes_that_look_at_once_make_each_message_once(
     world: World, admin: FlaskClient, receiver: WebhookReceiver
 ) -> None:

@@ -106,21 +106,6 @@ def test_one_message_is_tried_for_all_and_the_others_say_why_they_wait(plain_wor
     assert tries(admin) == [0, 0, 1, 1]
 
 
-@pytest.mark.slow
-def test_a_receiver_that_answers_again_gets_what_waits(
-    plain_world: World, admin: FlaskClient, receiver: WebhookReceiver
-) -> None:
-    make_messages(plain_world, 3)
-    send(1)
-    receiver.is_silent = False
-    let_the_pause_end()
-
-    send(3)
-
-    # The one that was tried has a pause of its own.
-    assert sorted(states(admin)) == ["delivered", "delivered", "waiting"]
-
-
 def test_what_has_waited_too_long_for_a_silent_receiver_is_given_up(plain_world: World, admin: FlaskClient) -> None:
     make_messages(plain_world, 3)
     send(1)
