@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -14,10 +13,8 @@ from structlog.testing import capture_logs
 from common.errors import Busy, CommitUnknown
 from common.services.spend.model_calls import MadeCall
 from tests.patience import PATIENCE_SECONDS
-from tests.servers import ROOT
 from web.gateway import call_log
 from web.gateway.call_log import CallLog
-from web.http import slow_heads
 
 
 def a_call(number: int) -> MadeCall:
@@ -100,10 +97,3 @@ def test_what_is_left_at_the_end_is_logged_with_its_figures(monkeypatch: pytest.
         log.close()
 
     assert {"call-1", "call-2"} <= {line.get("id") for line in logged}
-
-
-def test_what_is_under_way_is_written_before_gunicorn_ends_the_process() -> None:
-    found = re.search(r"^graceful_timeout = (\d+)$", (ROOT / "web" / "gunicorn.conf.py").read_text(), re.MULTILINE)
-    assert found
-
-    assert call_log.PARTING_SECONDS < slow_heads._RECORDING_SECONDS < int(found[1]) <= 5

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import gzip
-import json
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -31,7 +29,7 @@ from tests.web.gateway.conftest import LateBody, RunningAgent
 from tests.web.gateway.upstream import Script, events
 from tests.web.made import a_live_run, a_task, somebody
 from tests.web.world import all_of, put
-from web.gateway import accesses, call_log, calls_at_once, gateway_routes
+from web.gateway import call_log, calls_at_once
 from web.gateway.calls_at_once import MOST_WITH_A_CAP
 from web.gateway.model_apis import error_message
 
@@ -87,36 +85,6 @@ def test_a_stream_that_names_no_usage_reaches_a_cap(agent: RunningAgent) -> None
     assert len(agent.upstream.asked) == 1
 
 
-@pytest.mark.parametrize(
-    "field",
-    [{"previous_response_id": "resp_1"}, {"conversation": {"id": "conv_1"}}, {"prompt": {"id": "pmpt_1"}}],
-    ids=list,
-)
-@pytest.mark.parametrize("caps", [{"tokens": 10**6}, {}], ids=["a cap", "no cap"])
-def test_a_context_that_the_provider_keeps_is_refused_under_a_cap(
-    plain_agent: RunningAgent, caps: dict[str, int], field: dict[str, object]
-) -> None:
-    """What it costs is unknown if the call is cut off: the request is then all that its input can be estimated from."""
-    put(Task, plain_agent.task.id, caps=caps)
-    _answering(plain_agent, FORMATS["responses"])
-    body = json.dumps({"model": "gpt-5.5", "input": "go on", "stream": True, **field}).encode()
-
-    reply = plain_agent.call(replace(FORMATS["responses"], request=body))
-
-    assert reply.status_code == (400 if caps else 200)
-    assert (f"`{next(iter(field))}`" in reply.text) == bool(caps)
-    assert len(plain_agent.upstream.asked) == (0 if caps else 1)
-
-
-@pytest.mark.parametrize("field", ["previous_response_id", "conversation", "prompt"])
-def test_a_context_that_is_null_is_none(plain_agent: RunningAgent, field: str) -> None:
-    put(Task, plain_agent.task.id, caps={"tokens": 10**6})
-    _answering(plain_agent, FORMATS["responses"])
-    body = json.dumps({"model": "gpt-5.5", "input": "Hi", "stream": True, field: None}).encode()
-
-    assert plain_agent.call(replace(FORMATS["responses"], request=body)).status_code == 200
-
-
 @every_format
 @pytest.mark.parametrize("caps", [{"tokens": 10**6}, {}], ids=["a cap", "no cap"])
 def test_a_compressed_request_is_refused_under_a_cap(
@@ -165,23 +133,6 @@ def test_calls_at_once_pass_a_cap_by_a_bounded_number(agent: RunningAgent) -> No
     assert len(agent.upstream.asked) == MOST_WITH_A_CAP
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("caps", [{}, {"tokens": 10**6}], ids=["no cap", "a cap far away"])
-def test_calls_that_are_over_leave_room_for_others(plain_agent: RunningAgent, caps: dict[str, int]) -> None:
-    put(Task, plain_agent.task.id, caps=caps)
-    _answering(plain_agent)
-    under_way = [plain_agent.call(SONNET, buffered=False) for _ in range(MOST_WITH_A_CAP - 1 if caps else 40)]
-
-    for script in (Script(SONNET.stream, content_type=SSE), Script(status=302), Script(status=400)) * 2:
-        plain_agent.upstream.script = script
-        assert plain_agent.call(SONNET).status_code in {200, 400, 502}
-
-    for reply in under_way:
-        reply.close()
-    assert plain_agent.call(SONNET).status_code == 400  # of the provider
-    assert calls_at_once._numbers == {}
-
-
 @pytest.mark.parametrize("limits", [{"maxTokens": 2 * OF_ONE_CALL}, {"maxCostUsd": 0.005}], ids=["tokens", "money"])
 def test_a_run_stops_within_one_call_after_its_own_limit(agent: RunningAgent, limits: dict[str, float]) -> None:
     put(Project, agent.task.project_id, limits=limits)
@@ -199,37 +150,6 @@ def test_a_review_stops_within_one_call_after_its_limit(plain_agent: RunningAgen
 
     assert "The run has used " in _calls_until_refused(plain_agent)
     assert len(plain_agent.upstream.asked) == 2
-
-
-@pytest.mark.slow
-def test_calls_at_once_pass_a_limit_by_a_bounded_number(plain_agent: RunningAgent) -> None:
-    put(Task, plain_agent.task.id, limits={"maxTokens": 1})
-    _answering(plain_agent)
-    under_way = [plain_agent.call(SONNET, buffered=False) for _ in range(MOST_WITH_A_CAP)]
-
-    assert plain_agent.call(SONNET).status_code == 503
-
-    for reply in under_way:
-        reply.close()
-    assert plain_agent.call(SONNET).status_code == 400
-
-
-@pytest.mark.parametrize(("caps", "most"), [({"tokens": 10**6}, "MOST_WITH_A_CAP"), ({}, "MOST_AT_ONCE")])
-def test_a_call_is_under_way_before_its_body_has_arrived(
-    plain_agent: RunningAgent, monkeypatch: pytest.MonkeyPatch, caps: dict[str, int], most: str
-) -> None:
-    """Else a run could have the process hold any number of bodies of which the last bytes never come."""
-    put(Task, plain_agent.task.id, caps=caps)
-    _answering(plain_agent)
-    for module in (gateway_routes, calls_at_once):
-        monkeypatch.setattr(module, most, 1, raising=False)
-    meanwhile: list[int] = []
-    late = LateBody(SONNET.request, lambda: meanwhile.append(plain_agent.call(SONNET).status_code))
-
-    reply = plain_agent.call(SONNET, input_stream=late, content_length=len(SONNET.request))
-
-    assert (reply.status_code, meanwhile) == (200, [503])
-    assert calls_at_once._numbers == {}
 
 
 @pytest.mark.parametrize("most", ["MOST_BODY_BYTES_OF_RUN", "MOST_BODY_BYTES"])
@@ -334,26 +254,6 @@ def test_four_runs_share_the_cap_of_their_project(agent: RunningAgent) -> None:
     assert all("The project has used" in one for one in said)
     (counter,) = all_of(SpendCounter, SpendCounter.scope == "project", SpendCounter.period == "all")
     assert counter.tokens == spent
-
-
-def test_a_run_without_caps_gets_each_byte_at_once(plain_agent: RunningAgent) -> None:
-    """Only where a cap holds is the last byte kept back until the call is counted."""
-    _answering(plain_agent)
-    for caps, kept in (({}, False), ({"tokens": 10**6}, True)):
-        put(Task, plain_agent.task.id, caps=caps)
-        accesses.forget_all()
-        plain_agent.upstream.script = Script(SONNET.stream, content_type=SSE, gate=threading.Event())
-        headers = {"Content-Type": "application/json", "x-api-key": plain_agent.token}
-        reply = plain_agent.app.test_client().post(
-            f"/gateway/anthropic/{SONNET.path}", data=SONNET.request, headers=headers, buffered=False
-        )
-        pieces: Iterator[bytes] = reply.iter_encoded()
-        first = next(pieces)
-        assert first == (SONNET.stream[0][:-1] if kept else SONNET.stream[0])
-        assert plain_agent.upstream.script.gate is not None
-        plain_agent.upstream.script.gate.set()
-        assert first + b"".join(pieces) == b"".join(SONNET.stream)
-        reply.close()
 
 
 def test_a_database_that_is_away_holds_up_no_answer(plain_agent: RunningAgent, monkeypatch: pytest.MonkeyPatch) -> None:

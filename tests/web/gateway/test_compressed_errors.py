@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import gzip
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from common.models.run import Run
 from tests.web.gateway.answers import FORMATS
 from tests.web.gateway.conftest import KEY, RunningAgent
 from tests.web.gateway.upstream import Script
-from tests.web.world import get
 from web.gateway.limit_book import book
 
 CHAT = FORMATS["chat"]
@@ -25,18 +22,6 @@ def _nothing_is_known_of_limits() -> None:
 
 def compressed(status: int, content: bytes, encoding: str = "gzip") -> Script:
     return Script([content[:30], content[30:]], status=status, headers={"Content-Encoding": encoding})
-
-
-def test_the_time_in_it_is_waited_for(plain_agent: RunningAgent) -> None:
-    plain_agent.provider("openai")
-    plain_agent.upstream.script = compressed(429, gzip.compress(ERROR % b"Too many"))
-
-    assert plain_agent.call(CHAT).status_code == 400
-
-    run: Run = get(Run, plain_agent.run.id)
-    assert run.limited_until is not None
-    assert run.limited_until > datetime.now(UTC) + timedelta(minutes=6)
-    assert run.limit_reason == "openai: Too many: please try again in 7m"
 
 
 def test_it_is_passed_on_decompressed_and_without_the_key(plain_agent: RunningAgent) -> None:

@@ -7,11 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from common.models.run import Run
-from common.settings import settings
 from tests.ports import refusing_port
 from tests.web.gateway.answers import FORMATS
 from tests.web.gateway.conftest import RunningAgent
-from tests.web.gateway.test_fallbacks import LONG, answers, limited, run_of, says, with_fallback
+from tests.web.gateway.test_fallbacks import LONG, limited, run_of, says, with_fallback
 from tests.web.gateway.upstream import Script, Upstream
 from tests.web.world import put
 from web.gateway import accesses
@@ -64,17 +63,6 @@ def test_a_fallback_that_can_not_be_reached_is_passed_over(plain_agent: RunningA
     assert "second: The model provider second can't be reached" in str(run_of(plain_agent).limit_reason)
 
 
-def test_a_bill_to_be_paid_is_not_waited_out(plain_agent: RunningAgent, second: Upstream) -> None:
-    with_fallback(plain_agent, second)
-    content = b'{"error":{"message":"Check your plan","code":"insufficient_quota"}}'
-    plain_agent.upstream.script, second.script = Script([content], status=429), refusing(401)
-
-    reply = plain_agent.call(SONNET, name="first")
-
-    assert (reply.status_code, says(reply)) == (429, "Check your plan")
-    assert run_of(plain_agent).limited_until is None
-
-
 @pytest.mark.parametrize("status", [400, 413, 500])
 def test_what_the_fallback_says_of_the_call_passes(plain_agent: RunningAgent, second: Upstream, status: int) -> None:
     with_fallback(plain_agent, second)
@@ -84,33 +72,3 @@ def test_what_the_fallback_says_of_the_call_passes(plain_agent: RunningAgent, se
 
     assert (reply.status_code, says(reply)) == (status, "Not for you")
     assert run_of(plain_agent).limited_until is None
-
-
-def test_a_wrong_key_of_the_first_provider_passes(plain_agent: RunningAgent, second: Upstream) -> None:
-    with_fallback(plain_agent, second)
-    plain_agent.upstream.script = refusing(401)
-
-    assert plain_agent.call(SONNET, name="first").status_code == 401
-    assert second.asked == []
-
-
-def test_with_the_switch_off_the_limit_passes(
-    plain_agent: RunningAgent, second: Upstream, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("AIWORKER_PARK_ON_LIMITS", "0")
-    settings.cache_clear()
-    with_fallback(plain_agent, second)
-    second.script = refusing(401)
-
-    assert plain_agent.call(SONNET, name="first").status_code == 429
-
-
-def test_a_fallback_that_works_again_takes_the_calls(plain_agent: RunningAgent, second: Upstream) -> None:
-    with_fallback(plain_agent, second)
-    second.script = refusing(401)
-    assert waits(plain_agent)
-    put(Run, plain_agent.run.id, limited_until=None, limit_reason=None)
-    accesses.forget_all()
-    second.script = answers()
-
-    assert plain_agent.call(SONNET, name="first").status_code == 200

@@ -5,7 +5,6 @@ fallback.
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -19,7 +18,6 @@ from tests.web.gateway.conftest import RunningAgent
 from tests.web.gateway.upstream import Script, Upstream
 from tests.web.made import a_live_run, end
 from tests.web.world import get, put
-from web.gateway import accesses, calls_at_once
 from web.gateway.limit_book import MOST_IN_A_ROW, book
 from web.gateway.model_apis import error_message
 
@@ -138,14 +136,6 @@ def test_the_guess_doubles_with_each_run_that_got_nothing_done(plain_agent: Runn
     assert until < datetime.now(UTC) + timedelta(minutes=2)
 
 
-def test_a_later_limit_stays(agent: RunningAgent) -> None:
-    now = datetime.now(UTC)
-    later = mark_limited(agent.run.id, now + timedelta(hours=1), "one")
-
-    assert mark_limited(agent.run.id, now + timedelta(minutes=1), "two") == later
-    assert run_of(agent).limit_reason == "one"
-
-
 def test_with_the_switch_off_the_refusal_passes(plain_agent: RunningAgent, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIWORKER_PARK_ON_LIMITS", "0")
     settings.cache_clear()
@@ -160,17 +150,6 @@ def test_with_the_switch_off_the_refusal_passes(plain_agent: RunningAgent, monke
     assert run_of(plain_agent).limited_until is None
 
 
-def test_a_bill_to_be_paid_passes(plain_agent: RunningAgent) -> None:
-    plain_agent.provider("openai")
-    content = b'{"error":{"message":"Check your plan","type":"insufficient_quota","code":"insufficient_quota"}}'
-    plain_agent.upstream.script = Script([content], status=429)
-
-    replies = [plain_agent.call(FORMATS["responses"]) for _ in range(MOST_IN_A_ROW + 1)]
-
-    assert {reply.status_code for reply in replies} == {429}
-    assert run_of(plain_agent).limited_until is None
-
-
 def test_a_limit_that_is_over_is_forgotten_with_the_next_answer(agent: RunningAgent) -> None:
     agent.provider("anthropic")
     agent.upstream.script = answers()
@@ -180,39 +159,6 @@ def test_a_limit_that_is_over_is_forgotten_with_the_next_answer(agent: RunningAg
 
     run = run_of(agent)
     assert (run.limited_until, run.limit_reason) == (None, None)
-
-
-def test_a_limit_does_not_stop_the_list_of_models(plain_agent: RunningAgent) -> None:
-    plain_agent.provider("anthropic")
-    put(Run, plain_agent.run.id, limited_until=datetime.now(UTC) + timedelta(hours=1), limit_reason="Slow down")
-
-    headers = {"x-api-key": plain_agent.token}
-    reply = plain_agent.app.test_client().get("/gateway/anthropic/v1/models", headers=headers, buffered=True)
-
-    assert reply.status_code == 200
-
-
-@pytest.mark.slow
-def test_a_key_in_the_refusal_is_kept_nowhere(plain_agent: RunningAgent) -> None:
-    plain_agent.provider("anthropic")
-    key = "sk-ant-" + "api03-" + "A" * 80
-    plain_agent.upstream.script = Script(
-        [b'{"error":{"message":"Too many calls with ' + key.encode() + b'"}}'], status=429, headers=LONG
-    )
-
-    reply = plain_agent.call(SONNET)
-
-    assert key not in says(reply) + str(run_of(plain_agent).limit_reason)
-
-
-def test_half_a_character_in_a_refusal_does_not_keep_the_run_from_waiting(agent: RunningAgent) -> None:
-    agent.provider("anthropic")
-    agent.upstream.script = Script([b'{"error":{"message":"Slow \\ud83d down"}}'], status=429, headers=LONG)
-
-    reply = agent.call(SONNET)
-
-    assert (reply.status_code, "The usage limit of the model provider" in says(reply)) == (400, True)
-    assert run_of(agent).limit_reason == "anthropic: Slow ? down"
 
 
 # With a fallback
@@ -248,25 +194,6 @@ def test_the_fallbacks_model_is_asked_for(plain_agent: RunningAgent, second: Ups
     assert plain_agent.calls()[-1].model == "another-model"
 
 
-def test_a_request_for_another_model_is_made_when_it_is_needed_and_takes_room_too(
-    plain_agent: RunningAgent, second: Upstream, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is a copy of the body: else requests could take twice the memory that they may."""
-    with_fallback(plain_agent, second, fallback_model="claude-haiku-4-5")
-    monkeypatch.setattr(calls_at_once, "MOST_BODY_BYTES_OF_RUN", int(1.5 * len(SONNET.request)))
-    plain_agent.upstream.script = answers()
-    assert plain_agent.call(SONNET, name="first").status_code == 200
-    plain_agent.upstream.script = limited(LONG)
-
-    refused = plain_agent.call(SONNET, name="first")
-    monkeypatch.setattr(calls_at_once, "MOST_BODY_BYTES_OF_RUN", 3 * len(SONNET.request))
-    answered = plain_agent.call(SONNET, name="first")
-
-    assert (refused.status_code, "too much memory" in says(refused)) == (503, True)
-    assert (answered.status_code, len(second.asked)) == (200, 1)
-    assert calls_at_once._body_bytes == {}
-
-
 def test_another_model_of_the_same_provider_may_take_the_calls(plain_agent: RunningAgent) -> None:
     plain_agent.provider("anthropic", fallback_model="claude-haiku-4-5")
     plain_agent.upstream.script = limited(LONG)
@@ -275,40 +202,6 @@ def test_another_model_of_the_same_provider_may_take_the_calls(plain_agent: Runn
 
     models = [json.loads(asked.body)["model"] for asked in plain_agent.upstream.asked]
     assert models == [json.loads(SONNET.request)["model"], "claude-haiku-4-5"]
-
-
-def test_a_short_limit_does_not_change_the_provider(plain_agent: RunningAgent, second: Upstream) -> None:
-    with_fallback(plain_agent, second)
-    plain_agent.upstream.script = limited({"retry-after": "1"})
-
-    assert plain_agent.call(SONNET, name="first").status_code == 429
-
-    assert second.asked == []
-
-
-def test_a_limit_without_a_time_goes_to_the_fallback_at_once(plain_agent: RunningAgent, second: Upstream) -> None:
-    with_fallback(plain_agent, second)
-    plain_agent.upstream.script = limited(status=529)
-
-    assert plain_agent.call(SONNET, name="first").status_code == 200
-
-
-@pytest.mark.parametrize("status", [503, 529])
-def test_an_overloaded_provider_is_replaced_at_once(plain_agent: RunningAgent, second: Upstream, status: int) -> None:
-    with_fallback(plain_agent, second)
-    plain_agent.upstream.script = limited(status=status)
-
-    assert plain_agent.call(SONNET, name="first").data == b"".join(SONNET.stream)
-
-
-def test_the_fallback_works_with_the_switch_off(
-    plain_agent: RunningAgent, second: Upstream, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("AIWORKER_PARK_ON_LIMITS", "0")
-    settings.cache_clear()
-    with_fallback(plain_agent, second)
-
-    assert plain_agent.call(SONNET, name="first").status_code == 200
 
 
 def test_if_both_are_limited_the_run_waits_for_the_earlier(agent: RunningAgent, second: Upstream) -> None:
@@ -324,19 +217,6 @@ def test_if_both_are_limited_the_run_waits_for_the_earlier(agent: RunningAgent, 
     assert run.limit_reason == "first: Slow down; second: Slow down"
 
 
-def test_a_run_that_goes_on_early_asks_a_provider_that_is_known_to_be_limited(
-    plain_agent: RunningAgent, second: Upstream
-) -> None:
-    with_fallback(plain_agent, second)
-    second.script = limited(LONG)
-    assert plain_agent.call(SONNET, name="first").status_code == 400
-    put(Run, plain_agent.run.id, limited_until=None, limit_reason=None)
-    accesses.forget_all()
-    plain_agent.upstream.script = answers()
-
-    assert plain_agent.call(SONNET, name="first").status_code == 200
-
-
 def test_a_fallback_that_does_not_offer_the_model_is_left_out(plain_agent: RunningAgent, second: Upstream) -> None:
     plain_agent.provider("second", api="anthropic", base_url=second.url, models=["claude-haiku-4-5"])
     plain_agent.provider("first", api="anthropic", fallback="second")
@@ -344,18 +224,4 @@ def test_a_fallback_that_does_not_offer_the_model_is_left_out(plain_agent: Runni
 
     assert [plain_agent.call(SONNET, name="first").status_code for _ in range(2)] == [400, 400]
 
-    assert second.asked == []
-
-
-def test_a_fallback_that_does_not_offer_another_model_of_the_request_is_left_out(
-    plain_agent: RunningAgent, second: Upstream
-) -> None:
-    plain_agent.provider("second", api="openai", base_url=second.url + "/v1", models=["gpt-5"])
-    plain_agent.provider("first", api="openai", fallback="second")
-    plain_agent.upstream.script = limited(LONG)
-    body = b'{"model":"gpt-5","messages":[],"models":["gpt-5-pro"]}'
-
-    reply = plain_agent.call(replace(FORMATS["chat"], request=body), name="first")
-
-    assert reply.status_code == 400
     assert second.asked == []

@@ -113,13 +113,6 @@ def test_the_body_names_the_time(error: dict[str, object], expected: datetime) -
     assert read(error=error).until == expected
 
 
-def test_an_error_in_a_list_is_read_too() -> None:
-    """As Gemini answers a stream without `alt=sse`."""
-    found = read_limit(429, {}, json.dumps([{"error": retry_info("20s")}]).encode(), NOW)
-
-    assert found == Limit("You exceeded your current quota", after(seconds=20), said_at=NOW)
-
-
 @pytest.mark.parametrize(
     "headers",
     [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from dataclasses import replace
 
 import pytest
@@ -46,32 +45,6 @@ def test_a_stream_passes_unchanged_and_is_counted(agent: RunningAgent, format_: 
     assert call.cost_usd is not None
     assert call.cost_usd > 0
     assert call.first_byte_ms is not None
-
-
-@every_format
-@pytest.mark.parametrize("content_type", ["application/json", "text/plain"])
-def test_a_stream_that_is_called_something_else_is_counted(
-    plain_agent: RunningAgent, format_: Format, content_type: str
-) -> None:
-    plain_agent.provider(format_.name)
-    plain_agent.upstream.script = Script(format_.stream, content_type=content_type)
-
-    reply = plain_agent.call(format_)
-
-    assert (reply.data, reply.headers["Content-Type"]) == (b"".join(format_.stream), content_type)
-    (call,) = plain_agent.calls()
-    assert (_counted(call), call.error) == (_without_hour(format_.count), None)
-
-
-@every_format
-def test_an_answer_in_json_that_is_called_a_stream_is_counted(plain_agent: RunningAgent, format_: Format) -> None:
-    plain_agent.provider(format_.name)
-    plain_agent.upstream.script = Script([format_.whole], content_type=SSE)
-
-    assert plain_agent.call(format_).data == format_.whole
-
-    (call,) = plain_agent.calls()
-    assert (_counted(call), call.error) == (_without_hour(format_.count), None)
 
 
 @every_format
@@ -314,19 +287,6 @@ def test_an_answer_without_a_usage_is_estimated(plain_agent: RunningAgent) -> No
     (call,) = plain_agent.calls()
     assert call.input_tokens == len(FORMATS["chat"].request) // 4
     assert call.output_tokens >= 3
-    assert "estimated" in str(call.error)
-
-
-def test_a_compressed_answer_is_estimated(plain_agent: RunningAgent) -> None:
-    """Servers may compress what nobody asked them to compress."""
-    plain_agent.provider("anthropic")
-    content = gzip.compress(b"".join(FORMATS["anthropic"].stream))
-    plain_agent.upstream.script = Script([content], content_type=SSE, headers={"Content-Encoding": "gzip"})
-
-    assert plain_agent.call(FORMATS["anthropic"]).data == content
-
-    (call,) = plain_agent.calls()
-    assert (call.input_tokens, call.output_tokens) == (len(FORMATS["anthropic"].request) // 4, len(content) // 4)
     assert "estimated" in str(call.error)
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from flask import Flask
@@ -13,10 +11,8 @@ from flask.testing import FlaskClient
 
 from common.states import Role
 from tests import builders
-from tests.tls import make_certificate, tls_in_front_of
 from tests.web.gateway.conftest import KEY
 from tests.web.gateway.upstream import Script, Upstream
-from web.gateway import provider_tests
 
 LISTED = {
     "anthropic": {"data": [{"id": "claude-opus-4-8"}, {"id": "claude-haiku-4-5"}]},
@@ -98,38 +94,11 @@ def test_what_is_no_answer_is_said(admin: FlaskClient, provider: Upstream, scrip
     assert error in reply.json["error"]
 
 
-def test_a_silent_provider_ends_the_test(
-    admin: FlaskClient, provider: Upstream, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(provider_tests, "SILENCE_SECONDS", 2)
-    provider.script = Script([b"{"], fault="silence")
-
-    reply = admin.post(a_provider(admin, provider))
-
-    assert "broke off" in reply.json["error"]
-
-
 def test_one_that_cannot_be_reached_is_said(admin: FlaskClient, provider: Upstream) -> None:
     reply = admin.post(a_provider(admin, provider, baseUrl="http://127.0.0.1:9"))
 
     assert reply.json["ok"] is False
     assert "can't be reached" in reply.json["error"]
-
-
-@pytest.mark.usefixtures("no_named_certificates")
-def test_one_with_a_certificate_of_ones_own_is_reached_where_the_machine_trusts_it(
-    admin: FlaskClient, provider: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    own = make_certificate(tmp_path)
-    with tls_in_front_of(urlsplit(provider.url).port or 0, own) as port:
-        path = a_provider(admin, provider, baseUrl=f"https://127.0.0.1:{port}", models=["claude-sonnet-4-5"])
-        refused = admin.post(path).json
-        monkeypatch.setenv("SSL_CERT_FILE", str(own.certificate))
-        reached = admin.post(path).json
-
-    says = f"can't be reached: the certificate of 127.0.0.1:{port} is not trusted (self-signed certificate); make its"
-    assert says in refused["error"], refused
-    assert (reached["ok"], reached["error"]) == (True, None)
 
 
 def test_of_a_subscription_only_tokens_are_counted(admin: FlaskClient, provider: Upstream) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import tracemalloc
-
 import pytest
 
 from web.gateway.request_json import is_for_background, model_of, with_model
@@ -78,36 +75,3 @@ def test_an_answer_in_the_background_is_seen(body: bytes, is_asked: bool | None)
 def test_only_the_models_name_changes(body: bytes, changed: bytes | None) -> None:
     assert with_model(body, 'é"b') == changed
     assert changed is None or model_of(changed) == 'é"b'
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b'{"model":"a","list":[' + b"[]," * (4 * MIB) + b"[]]}",
-        b'{"list":[' + b"[]," * (4 * MIB) + b'[]],"text":"\\ud83d","model":"a"}',
-        b'{"model":"a",' + b",".join(b'"%x":1' % number for number in range(MIB)) + b"}",
-    ],
-    ids=["values", "with half a character", "fields"],
-)
-def test_a_large_request_is_not_made_into_objects(body: bytes) -> None:
-    """They would hold the process for seconds."""
-    tracemalloc.start()
-    try:
-        assert model_of(body) == "a"
-        most_read = tracemalloc.get_traced_memory()[1]
-        tracemalloc.reset_peak()
-        changed = with_model(body, "b")
-        most_changed = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-
-    assert changed == body.replace(b'"model":"a"', b'"model":"b"')
-    assert most_read < 3 * len(body)
-    assert most_changed < 5 * len(body)
-
-
-def test_a_request_without_its_model_in_the_first_places_is_left_alone() -> None:
-    """Each place takes a walk over the whole request."""
-    inner = [{"model": "a"}] * 100
-
-    assert with_model(json.dumps({"list": inner, "model": "a"}).encode(), "b") is None

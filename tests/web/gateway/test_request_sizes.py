@@ -39,12 +39,6 @@ def test_an_image_counts_as_much_as_a_large_one_does(name: str) -> None:
     assert tokens == pytest.approx(5000 + 2 * IMAGE_TOKENS, abs=100)
 
 
-def test_a_small_image_counts_by_its_length() -> None:
-    body = request("image/gif", "R0lGODlhAQABAAAAACw=")
-
-    assert estimated_tokens(body) == pytest.approx(len(body) // 4, abs=1)
-
-
 @pytest.mark.parametrize(
     "text", ["no image/png: /9j/ " * 4000, "image/png iVBORw0KGgo" * 4000, '"/9j/' * 4000 + "image/", "x" * 80_000]
 )
@@ -52,16 +46,6 @@ def test_text_counts_by_its_length(text: str) -> None:
     body = request(text)
 
     assert estimated_tokens(body) == pytest.approx(len(body) // 4, rel=0.3)
-
-
-def test_text_that_begins_like_an_image_is_text() -> None:
-    body = request("image/png", "/9j/ " + "do what I say " * 20_000)
-
-    assert estimated_tokens(body) == pytest.approx(len(body) // 4, abs=1)
-
-
-def test_an_image_without_an_end_counts_too() -> None:
-    assert estimated_tokens(b'{"image/png":"' + PNG.encode()) == pytest.approx(IMAGE_TOKENS, abs=10)
 
 
 def test_a_call_that_is_cut_off_counts_its_image_as_one(plain_agent: RunningAgent) -> None:

@@ -11,14 +11,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 import requests
 
-from common.models import Task
 from common.models.spend import ModelCall
 from tests.e2e.instance import wait_until
 from tests.patience import PATIENCE_SECONDS
@@ -27,8 +26,7 @@ from tests.tls import make_certificate, tls_in_front_of
 from tests.web.gateway.answers import FORMATS, Format
 from tests.web.gateway.conftest import RunningAgent
 from tests.web.gateway.upstream import Script
-from tests.web.world import all_of, put
-from web.gateway.calls_at_once import MOST_WITH_A_CAP
+from tests.web.world import all_of
 
 SONNET = FORMATS["anthropic"]
 SSE = "text/event-stream"
@@ -133,43 +131,6 @@ def test_a_caller_that_hangs_up_before_its_answer_begins_ends_the_providers_work
 
 
 @pytest.mark.slow
-def test_a_request_that_its_provider_does_not_have_yet_costs_nothing(agent: RunningAgent) -> None:
-    """It may be large, and its tokens would use up a cap."""
-    large = replace(SONNET, request=SONNET.request[:-1] + b" " * 30_000_000 + b"}")
-    agent.provider("anthropic")
-    agent.upstream.script = Script(pause=agent.upstream.is_over.wait)
-    with serving() as server:
-        with server.asked(agent, large):
-            wait_until("the provider to be called", lambda: agent.upstream.connections == 1)
-
-        call = the_call()
-    assert (call.status, call.input_tokens, call.cost_usd) == (0, 0, 0)
-    assert call.error == "the caller closed the connection"
-
-
-@pytest.mark.slow
-def test_calls_that_were_given_up_leave_room_for_others(plain_agent: RunningAgent) -> None:
-    put(Task, plain_agent.task.id, caps={"tokens": 10**6})
-    plain_agent.provider("anthropic")
-    plain_agent.upstream.script = Script([SONNET.whole], head_gate=threading.Event())
-    with serving() as server:
-        with contextlib.ExitStack() as callers:
-            for _ in range(MOST_WITH_A_CAP):
-                callers.enter_context(server.asked(plain_agent))
-            wait_until("the provider to have them all", lambda: len(plain_agent.upstream.asked) == MOST_WITH_A_CAP)
-        wait_until("their ends", lambda: len(all_of(ModelCall)) == MOST_WITH_A_CAP)
-
-        plain_agent.upstream.script = Script([SONNET.whole])
-
-        def is_answered() -> bool:
-            with server.called(plain_agent) as answer:
-                return answer.status == 200
-
-        # A call is recorded a moment before it leaves room.
-        wait_until("room for one more", is_answered)
-
-
-@pytest.mark.slow
 def test_an_answer_in_json_is_read_on_for_its_usage(plain_agent: RunningAgent, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEST_REST_SECONDS", str(PATIENCE_SECONDS))
     plain_agent.provider("anthropic")
@@ -183,61 +144,6 @@ def test_an_answer_in_json_is_read_on_for_its_usage(plain_agent: RunningAgent, m
         gate.set()
         call = the_call()
     assert (call.input_tokens, call.output_tokens) == (120, 77)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["anthropic", "responses", "chat"])
-def test_a_caller_that_hangs_up_after_the_last_event_has_a_whole_answer(
-    plain_agent: RunningAgent, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As codex does at `response.completed`, before the provider has marked the end."""
-    monkeypatch.setenv("TEST_REST_SECONDS", str(PATIENCE_SECONDS))
-    format_ = FORMATS[name]
-    plain_agent.provider(format_.name)
-    said, gate = b"".join(format_.stream), threading.Event()
-    plain_agent.upstream.script = Script([said, b"\n"], content_type=SSE, gate=gate)
-    with serving() as server:
-        with server.called(plain_agent, format_) as answer:
-            assert answer.read(len(said)) == said
-        assert not plain_agent.upstream.hung_up.wait(0.5)
-        gate.set()
-        call = the_call()
-    assert (call.output_tokens, call.error) == (format_.count.output, None)
-
-
-@pytest.mark.slow
-def test_an_answer_in_json_is_not_read_on_for_long(plain_agent: RunningAgent, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TEST_REST_SECONDS", "0.5")
-    plain_agent.provider("anthropic")
-    pieces = [SONNET.whole[:20], SONNET.whole[20:]]
-    plain_agent.upstream.script = Script(pieces, length=len(SONNET.whole), gate=threading.Event())
-    with serving() as server:
-        with server.called(plain_agent) as answer:
-            assert answer.read1() == pieces[0]
-        assert plain_agent.upstream.hung_up.wait(PATIENCE_SECONDS)
-        assert str(the_call().error).startswith("the caller closed the connection")
-
-
-def test_an_error_whose_text_does_not_end_is_passed_on_without_it(
-    plain_agent: RunningAgent, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TEST_ERROR_SECONDS", "0.5")
-    plain_agent.provider("anthropic")
-    plain_agent.upstream.script = Script([b'{"error": "no"'], status=500, fault="silence")
-    with serving() as server, server.called(plain_agent) as answer:
-        assert (answer.status, answer.read()) == (500, b"")
-        assert the_call().error == "the provider answered 500"
-
-
-def test_a_caller_that_hangs_up_ends_an_error_too(plain_agent: RunningAgent) -> None:
-    plain_agent.provider("anthropic")
-    plain_agent.upstream.script = Script([b'{"error": "no"'], status=500, fault="silence")
-    with serving() as server:
-        with server.asked(plain_agent):
-            wait_until("the provider to have the request", lambda: plain_agent.upstream.asked != [])
-
-        assert plain_agent.upstream.hung_up.wait(PATIENCE_SECONDS)
-        the_call()
 
 
 @pytest.mark.slow
@@ -265,63 +171,6 @@ def test_half_a_stream_is_half_a_stream_for_the_caller(plain_agent: RunningAgent
         plain_agent.upstream.script = Script(SONNET.stream, content_type=SSE)
         with server.called(plain_agent) as answer:
             assert answer.read() == WHOLE
-
-
-@pytest.mark.slow
-def test_a_connection_serves_one_call_after_another(plain_agent: RunningAgent) -> None:
-    plain_agent.provider("anthropic")
-    plain_agent.upstream.script = Script(SONNET.stream, content_type=SSE)
-    with serving() as server, requests.Session() as session:
-        for _ in range(5):
-            reply = session.post(
-                f"{server.url}/gateway/anthropic/v1/messages",
-                data=SONNET.request,
-                headers={"x-api-key": plain_agent.token},
-                timeout=PATIENCE_SECONDS,
-            )
-            assert reply.content == WHOLE
-        wait_until("five recorded calls", lambda: len(all_of(ModelCall)) == 5)
-    assert plain_agent.upstream.connections == 1
-
-
-@pytest.mark.slow
-def test_a_stream_that_arrives_byte_by_byte_is_whole(plain_agent: RunningAgent) -> None:
-    plain_agent.provider("anthropic")
-    plain_agent.upstream.script = Script(SONNET.stream, content_type=SSE, is_bytewise=True)
-    with serving() as server:
-        for _ in range(2):
-            with server.called(plain_agent) as answer:
-                assert answer.read() == WHOLE
-        wait_until("two recorded calls", lambda: len(all_of(ModelCall)) == 2)
-    assert [call.output_tokens for call in all_of(ModelCall)] == [77, 77]
-    assert plain_agent.upstream.connections == 1
-
-
-@pytest.mark.slow
-def test_calls_are_recorded_before_the_process_ends(agent: RunningAgent) -> None:
-    agent.provider("anthropic")
-    agent.upstream.script = Script(SONNET.stream, content_type=SSE)
-    with serving() as server:
-        with server.called(agent) as answer:
-            assert answer.read() == WHOLE
-        server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(PATIENCE_SECONDS) == 0
-
-    assert the_call().output_tokens == 77
-
-
-@pytest.mark.slow
-def test_a_call_under_way_is_recorded_before_the_process_ends(plain_agent: RunningAgent) -> None:
-    plain_agent.provider("anthropic")
-    plain_agent.upstream.script = Script(SONNET.stream, content_type=SSE, gate=threading.Event())
-    with serving() as server, server.called(plain_agent) as answer:
-        assert answer.read1() == SONNET.stream[0]
-        server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(PATIENCE_SECONDS) == 0
-
-    call = the_call()
-    assert (call.input_tokens, call.cached_tokens) == (120, 4000)
-    assert str(call.error).startswith("the platform was stopped")
 
 
 @pytest.mark.slow
@@ -357,22 +206,6 @@ def test_all_calls_under_way_are_recorded_before_the_process_ends(
     calls = all_of(ModelCall)
     assert [call.status for call in calls] == [200] * 3
     assert all(str(call.error).startswith("the platform was stopped") for call in calls)
-
-
-@pytest.mark.slow
-def test_a_call_without_an_answer_yet_is_recorded_before_the_process_ends(plain_agent: RunningAgent) -> None:
-    plain_agent.provider("anthropic")
-    plain_agent.upstream.script = Script([SONNET.whole], head_gate=threading.Event())
-    with serving() as server, server.asked(plain_agent) as caller:
-        wait_until("the provider to have the request", lambda: plain_agent.upstream.asked != [])
-        server.process.send_signal(signal.SIGTERM)
-        with caller.getresponse() as answer:
-            assert (answer.status, "the platform was stopped; try again" in answer.read().decode()) == (503, True)
-        assert server.process.wait(PATIENCE_SECONDS) == 0
-
-    call = the_call()
-    assert (call.status, call.input_tokens) == (0, len(SONNET.request) // 4)
-    assert str(call.error).startswith("the platform was stopped; ")
 
 
 @pytest.mark.slow

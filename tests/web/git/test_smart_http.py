@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import http.client
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -188,13 +187,6 @@ def test_a_foreign_repository_does_not_exist(shop: Shop, plain_app: Flask) -> No
     assert git("ls-remote", shop.url(token, name=f"{hidden.slug}.git"), "refs/heads/main")
 
 
-def test_nobody_is_told_what_is_missing_but_a_password(plain_app: Flask) -> None:
-    reply = plain_app.test_client().get("/git/aiworker/shop.git/info/refs?service=git-upload-pack")
-
-    assert reply.status_code == 401
-    assert reply.headers["WWW-Authenticate"].startswith("Basic ")
-
-
 @pytest.mark.parametrize("given", ["\xff", "\xc3\xa9", "Og==\xff", "w6k", "/w==", "AAA=", "x", ""])
 def test_a_password_that_can_not_be_read_is_none(plain_app: Flask, given: str) -> None:
     reply = plain_app.test_client().get(
@@ -203,29 +195,6 @@ def test_a_password_that_can_not_be_read_is_none(plain_app: Flask, given: str) -
 
     assert reply.status_code == 401
     assert reply.headers["WWW-Authenticate"].startswith("Basic ")
-
-
-@pytest.mark.parametrize("name", [os.fsdecode(b"caf\xe9"), "no\u00a0break", "line\u2028end"])
-def test_a_branch_of_an_odd_name_is_pushed_as_any_other(shop: Shop, tmp_path: Path, name: str) -> None:
-    tree = WorkTree(tmp_path / "tree", shop.url(_token("max", Role.MAINTAINER)))
-    pushed = tree.commit({"a.txt": "x"}, on="feature")
-
-    tree.push(f"feature:refs/heads/{name}", f"feature:refs/tags/{name}", "feature")
-
-    refs = git("for-each-ref", "--points-at", pushed, at=local_forge().repository_path(shop.where))
-    assert len(refs.split("\n")) == 3
-    wait_until("the push to ring", lambda: shop.watch_jobs() == 1)
-
-
-@pytest.mark.slow
-def test_a_larger_push_than_a_json_body_may_be_passes(shop: Shop, tmp_path: Path) -> None:
-    tree = WorkTree(tmp_path / "tree", shop.url(_token("max", Role.MAINTAINER)))
-    noise = os.urandom(3_000_000)
-    pushed = tree.commit({"noise.bin": noise}, on="feature")
-
-    tree.push("feature")
-
-    assert shop.head("feature") == pushed
 
 
 @pytest.mark.parametrize(

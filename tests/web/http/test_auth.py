@@ -12,7 +12,6 @@ from typing import Any
 import jwt
 import pytest
 from flask import Flask
-from flask.testing import FlaskClient
 
 from common.models.account import ApiToken, User
 from common.services.people import login_tokens
@@ -175,23 +174,6 @@ def test_a_forged_token_is_a_401(plain_app: Flask, session: dict[str, Any], forg
     assert (reply.status_code, reply.json) == (401, INVALID)
 
 
-def test_a_login_stays_after_the_clock_was_set_back(plain_app: Flask, session: dict[str, Any]) -> None:
-    ahead = int(time.time()) + 240
-    access, refresh = (
-        _signed({**claims, "iat": ahead, "nbf": ahead, "exp": claims["exp"] + 240})
-        for claims in map(_claims, (session["accessToken"], session["refreshToken"]))
-    )
-
-    assert builders.client_with(plain_app, access).get("/api/auth/me").status_code == 200
-    assert plain_app.test_client().post("/api/auth/refresh", json={"refreshToken": refresh}).status_code == 200
-
-
-def test_a_token_is_refused_soon_after_its_end(plain_app: Flask, session: dict[str, Any]) -> None:
-    token = _signed({**_claims(session["accessToken"]), "exp": int(time.time()) - 20})
-
-    assert builders.client_with(plain_app, token).get("/api/auth/me").status_code == 401
-
-
 def test_a_token_that_was_accepted_is_refused_once_it_has_expired(
     plain_app: Flask, session: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,12 +186,6 @@ def test_a_token_that_was_accepted_is_refused_once_it_has_expired(
     reply = client.get("/api/auth/me")
 
     assert (reply.status_code, reply.json) == (401, INVALID)
-
-
-def test_the_token_that_the_forgeries_are_made_from_is_good(plain_app: Flask, session: dict[str, Any]) -> None:
-    again = _signed(_claims(session["accessToken"]))
-
-    assert builders.client_with(plain_app, again).get("/api/auth/me").status_code == 200
 
 
 def test_a_refresh_token_opens_no_route(plain_app: Flask, session: dict[str, Any]) -> None:
@@ -258,16 +234,6 @@ def test_an_api_token_ends_with_its_time(app: Flask, admin_user: User) -> None:
     put(ApiToken, token.id, expires_at=now - timedelta(seconds=1))
 
     assert client.get("/api/auth/me").status_code == 401
-
-
-def test_the_401_names_the_scheme(plain_app: Flask) -> None:
-    assert plain_app.test_client().get("/api/auth/me").headers["WWW-Authenticate"] == "Bearer"
-
-
-def test_an_unknown_agents_token_is_a_401_at_a_persons_route(plain_app: Flask) -> None:
-    client: FlaskClient = builders.client_with(plain_app, "awa_" + "x" * 43)
-
-    assert client.get("/api/jobs").status_code == 401
 
 
 def test_an_agent_is_known_and_has_no_business_at_a_persons_route(app: Flask) -> None:

@@ -13,7 +13,7 @@ from common.states import Role
 from tests import builders
 from tests.database_proxy import DatabaseProxy
 from tests.web.conftest import AppOn
-from tests.web.made import a_project, a_task
+from tests.web.made import a_project
 
 
 @pytest.fixture
@@ -66,12 +66,3 @@ def test_with_its_key_the_request_is_sent_again_to_one_effect(
     assert again.status_code == 201
     assert ("Idempotency-Replayed" in again.headers) == (lost == "answer")
     assert maintainer.get(f"/api/tasks?projectId={project.id}").json["total"] == 1
-
-
-def test_a_cancel_that_was_done_is_no_conflict(maintainer: FlaskClient, proxy: DatabaseProxy) -> None:
-    task = a_task(a_project())
-    proxy.lose("answer")
-
-    check_is_unknown(maintainer.post(f"/api/tasks/{task.id}/cancel"))
-
-    assert maintainer.get(f"/api/tasks/{task.id}").json["task"]["state"] == "cancelled"

@@ -23,14 +23,6 @@ class _PlaceSchema(Schema):
     start_line = fields.Integer()
 
 
-class _RemarkSchema(_PlaceSchema):
-    """line: autoQuarantine: put it there. It has two sentences."""
-
-
-class _SameSchema(_PlaceSchema):
-    pass
-
-
 NAMES = ("path", "line", "startLine")
 
 
@@ -43,14 +35,6 @@ def test_a_docstring_tells_of_a_schema_and_its_fields() -> None:
             "startLine": "The first of a range; `null`: there is none.",
         },
     )
-
-
-def test_what_a_schema_extends_tells_the_rest() -> None:
-    about, words = said_of(_RemarkSchema, NAMES)
-
-    assert (about, words["line"]) == ("", "autoQuarantine: put it there. It has two sentences.")
-    assert words["path"] == said_of(_SameSchema, NAMES)[1]["path"] == "Null for the whole task."
-    assert said_of(_SameSchema, NAMES)[0] == ""
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import redis
 from flask.testing import FlaskClient
 
 from common import feed
@@ -16,7 +15,7 @@ from common.settings import settings
 from common.states import Role
 from tests import builders
 from tests.database_proxy import DatabaseProxy
-from tests.standstills import bear_standstills, wait_as_in_the_product
+from tests.standstills import wait_as_in_the_product
 from tests.web.conftest import AppOn
 from tests.web.made import a_project, a_task
 
@@ -116,23 +115,3 @@ def test_a_frozen_redis_is_asked_by_one_request_and_not_by_all(
     assert [comment(client) for _number in range(6)] == [404] * 6
 
     assert len(frozen.taken) == 1
-
-
-def test_a_redis_that_is_back_counts_again(
-    client: FlaskClient, server: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(feed, "FIRST_PAUSE_SECONDS", 0.0)
-    # So few that they are taken from the common count one by one.
-    monkeypatch.setenv("AIWORKER_WRITES_PER_MINUTE", "50")
-    settings.cache_clear()
-    assert comment(client) == 404
-
-    server.unlink()
-    server.symlink_to(redis_url.removeprefix("unix://"))
-    # What is not answered in time is not counted there.
-    bear_standstills(monkeypatch)
-
-    assert [comment(client) for _number in range(3)] == [404] * 3
-    with redis.Redis.from_url(redis_url, decode_responses=True) as reader:
-        # One counter a minute: the minute may have turned once meanwhile.
-        assert sum(int(reader.get(key) or 0) for key in reader.keys("*:limit:writes:*")) == 3

@@ -19,7 +19,6 @@ from common.services.people import accounts
 from common.states import Role
 from common.transaction import Transaction, snapshot, transactional
 from tests import builders
-from tests.web.api.test_recorded_acts import a_job_of_the_platform
 from tests.web.conftest import AppOn
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, body, one, reply
@@ -86,11 +85,6 @@ def test_the_same_request_again_gets_the_first_answer_byte_for_byte(member: Flas
     assert people_named("bob") == 1
 
 
-def test_another_key_is_another_request(member: FlaskClient) -> None:
-    assert post(member, "bob", "k1").status_code == 201
-    assert post(member, "bea", "k2").get_json()["person"]["username"] == "bea"
-
-
 @pytest.mark.parametrize(("name", "path"), [("bea", "/api/people"), ("bob", "/api/more-people")])
 def test_a_key_used_for_another_request_is_a_422(member: FlaskClient, name: str, path: str) -> None:
     post(member, "bob", "k1")
@@ -129,17 +123,6 @@ def test_a_key_that_can_not_be_kept_is_a_400(member: FlaskClient, key: str) -> N
     assert people_named("bob") == 0
 
 
-def test_a_key_of_255_characters_is_kept(member: FlaskClient) -> None:
-    assert post(member, "bob", "k" * 255).status_code == 201
-    assert post(member, "bob", "k" * 255).headers["Idempotency-Replayed"] == "true"
-
-
-def test_keys_differ_by_case(member: FlaskClient) -> None:
-    post(member, "bob", "key")
-
-    assert post(member, "bea", "KEY").status_code == 201
-
-
 def test_the_same_request_at_once_happens_once(app: Flask, admin_user: User) -> None:
     token = builders.a_token(admin_user)
     replies: list[Any] = []
@@ -160,17 +143,6 @@ def test_the_same_request_at_once_happens_once(app: Flask, admin_user: User) -> 
     assert len({reply.get_data() for reply in replies}) == 1
     assert sum("Idempotency-Replayed" not in reply.headers for reply in replies) == 1
     assert people_named("bob") == 1
-
-
-def test_a_day_later_the_key_is_free(member: FlaskClient) -> None:
-    post(member, "bob", "k1")
-    _age_keys(timedelta(hours=25))
-
-    reply = post(member, "bea", "k1")
-
-    assert reply.status_code == 201
-    assert "Idempotency-Replayed" not in reply.headers
-    assert post(member, "bea", "k1").headers["Idempotency-Replayed"] == "true"
 
 
 def test_old_keys_are_purged_and_young_ones_kept(member: FlaskClient) -> None:
@@ -227,16 +199,6 @@ def test_a_replay_needs_the_access_that_the_first_request_had(app: Flask, admin:
     assert client.post("/api/tasks", json=body, headers=headers).data == first.data
 
 
-def test_a_projects_first_answer_is_not_given_to_who_no_longer_sees_it(app: Flask, admin: FlaskClient) -> None:
-    maintainer = builders.client_of(app, builders.a_user("max", Role.MAINTAINER))
-    body, headers = {"name": "Shop", "envVars": {"A": "in clear"}}, {"Idempotency-Key": "k"}
-    project = maintainer.post("/api/projects", json=body, headers=headers).json["project"]
-
-    assert admin.patch(f"/api/projects/{project['id']}", json={"restricted": True}).status_code == 200
-
-    assert maintainer.post("/api/projects", json=body, headers=headers).status_code == 404
-
-
 def test_a_replay_with_a_lesser_token_is_refused(app: Flask) -> None:
     user = builders.a_user("max", Role.MAINTAINER)
     lesser = builders.client_with(app, builders.a_token(user, role=Role.MEMBER))
@@ -246,14 +208,3 @@ def test_a_replay_with_a_lesser_token_is_refused(app: Flask) -> None:
     )
 
     assert lesser.post("/api/projects", json={"name": "Shop"}, headers=headers).status_code == 403
-
-
-def test_a_replay_about_what_administrators_alone_see_needs_one(app: Flask, admin_user: User) -> None:
-    path = f"/api/jobs/{a_job_of_the_platform()}/retry"
-    headers = {"Idempotency-Key": "k"}
-    assert builders.client_of(app, admin_user).post(path, headers=headers).status_code == 200
-
-    lesser = builders.client_with(app, builders.a_token(admin_user, role=Role.MAINTAINER))
-
-    assert lesser.post(path).status_code == 404
-    assert lesser.post(path, headers=headers).status_code == 403

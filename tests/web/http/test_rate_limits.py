@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from pathlib import Path
 
 import pytest
 from flask import Flask
 
 from common.settings import settings
-from tests.patience import PATIENCE_SECONDS
 from web.http import rate_limits
 from web.http.errors import TooManyRequests
 from web.http.rate_limits import Limit, spend
@@ -71,23 +69,3 @@ def test_what_another_process_took_is_not_passed_twice(plain_app: Flask, monkeyp
 def test_what_is_given_back_may_be_spent_again() -> None:
     for _time in range(10):
         spend(LIMIT, "a").give_back()
-
-
-@pytest.mark.usefixtures("_counted")
-def test_many_at_once_are_all_counted() -> None:
-    passed: list[int] = []
-
-    def try_once() -> None:
-        try:
-            spend(LIMIT, "a")
-        except TooManyRequests:
-            return
-        passed.append(1)
-
-    threads = [threading.Thread(target=try_once) for _number in range(12)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(PATIENCE_SECONDS)
-
-    assert len(passed) == 3

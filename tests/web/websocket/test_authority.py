@@ -32,24 +32,6 @@ def authority() -> Authority:
     return made
 
 
-def test_what_the_second_socket_of_a_token_may_follow_is_known(
-    admin: Person, authority: Authority, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("web.websocket.authority.CHECK_SECONDS", 600.0)
-    project_id = new_project(admin)
-    person = new_person(admin, Role.MEMBER)
-    first = authority.admit(person.token)
-    authority.require_feed(first, project_id)
-    authority.read_visible(first)
-    second = authority.admit(person.token)
-    with statements() as sent:
-        authority.require_feed(second, project_id)
-        authority.read_visible(second)
-
-    assert second is first
-    assert sent == []
-
-
 def test_a_login_that_ended_is_refused_without_the_stream_saying_so(admin: Person, authority: Authority) -> None:
     other = log_in(admin.caller.username)
     authority.admit(other.token)
@@ -57,16 +39,6 @@ def test_a_login_that_ended_is_refused_without_the_stream_saying_so(admin: Perso
 
     with pytest.raises(Unauthenticated):
         authority.admit(other.token)
-
-
-def test_without_the_stream_everything_is_asked_again(admin: Person, authority: Authority) -> None:
-    project_id = new_project(admin)
-    authority.hears_stream = False
-    session = authority.admit(admin.token)
-    for _ in range(2):
-        with statements() as sent:
-            authority.require_feed(session, project_id)
-        assert sent
 
 
 def test_what_was_read_is_old_after_a_while(
@@ -106,17 +78,6 @@ def test_a_change_of_the_project_counts_at_once(admin: Person, authority: Author
 
     with pytest.raises(NotFound):
         authority.require_feed(session, project_id)
-
-
-def test_a_project_that_may_not_be_seen_is_never_remembered_as_one_that_may(
-    admin: Person, authority: Authority
-) -> None:
-    person = new_person(admin, Role.MEMBER)
-    hidden = new_project(admin, restricted=True)
-    session = authority.admit(person.token)
-    for _ in range(2):
-        with pytest.raises(NotFound):
-            authority.require_feed(session, hidden)
 
 
 def test_a_process_with_too_few_files_left_is_full() -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from playwright.sync_api import Browser
 
 from common.services import events
-from tests.patience import PATIENCE_MS, PATIENCE_SECONDS
-from tests.web.websocket.feed_server import Client, Person, Server, write_events
+from tests.patience import PATIENCE_MS
+from tests.web.websocket.feed_server import Person, Server, write_events
 
 pytestmark = pytest.mark.filterwarnings("ignore::celery.exceptions.CPendingDeprecationWarning")
 
@@ -41,25 +39,3 @@ def test_a_browser_hears_everything_and_is_closed_cleanly(
     assert [message["seq"] for message in told["heard"] if "seq" in message] == list(range(1, head + 1))
     assert told["heard"][-1]["event"] == "auth:error"
     assert (told["code"], told["wasClean"], told["extensions"]) == (4401, True, "")
-
-
-def test_the_library_sends_fragments_with_a_ping_between_them(server: Server, member: Person) -> None:
-    with Client(server.url, member.token) as client:
-        pongs = []
-
-        def parts() -> object:
-            for part in ('{"event":', '"ping"', ', "data": {"of": "κόσμε"}', "}"):
-                yield part
-                pongs.append(client.socket.ping())
-
-        client.socket.send(parts())  # type: ignore[arg-type]
-        assert client.receive() == {"event": "pong", "data": {}}
-        assert all(pong.wait(PATIENCE_SECONDS) for pong in pongs)
-
-
-@pytest.mark.slow
-def test_the_library_offers_compression_and_goes_without(server: Server, member: Person) -> None:
-    with Client(server.url, member.token, compression="deflate") as client:
-        assert client.socket.protocol.extensions == []
-        client.socket.send(json.dumps({"event": "ping", "data": {"long": "x" * 10_000}}))
-        assert client.receive()["event"] == "pong"

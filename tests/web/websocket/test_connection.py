@@ -14,16 +14,10 @@ from tests.e2e.instance import wait_until
 from tests.patience import PATIENCE_SECONDS
 from web.websocket import frames
 from web.websocket.connection import (
-    LOCK,
-    MOST_DROPPED_BYTES,
-    MOST_PENDING,
-    MOST_PENDING_BYTES,
-    PING_SECONDS,
     STALL_SECONDS,
     Connection,
 )
 from web.websocket.poll import Poll
-from web.websocket.rates import BURST
 
 CLOSING = bytes([0x88, 0x80, 0, 0, 0, 0])
 HELLO = bytes([0x81, 0x85, 0, 0, 0, 0]) + b"hello"
@@ -78,18 +72,6 @@ class Pair:
         assert not self._thread.is_alive()
 
 
-class SlowPair(Pair):
-    """A message takes until `may_go_on` is set."""
-
-    def __init__(self) -> None:
-        self.may_go_on = threading.Event()
-        super().__init__()
-
-    def hear(self, text: str) -> None:
-        super().hear(text)
-        assert self.may_go_on.wait(PATIENCE_SECONDS)
-
-
 @pytest.fixture
 def pair() -> Iterator[Pair]:
     made = Pair()
@@ -114,26 +96,6 @@ def test_a_client_that_lets_too_much_wait_gets_whole_frames_and_1013(pair: Pair)
 
     assert count > 0
     assert rest.startswith(frames.build_close(1013, "too much waits to be read"))
-
-
-def test_more_at_once_than_may_wait_ends_after_a_whole_frame_with_1013_too(pair: Pair) -> None:
-    count = 2 * MOST_PENDING_BYTES // len(FRAME)
-    with LOCK:
-        pair.connection.deliver(FRAME * count, count)
-
-    received, rest = cut_in_frames(pair.read_all(), FRAME)
-
-    assert 0 < received < count
-    assert rest == frames.build_close(1013, "too much waits to be read")
-
-
-def test_what_waits_is_bounded_in_number_too(pair: Pair) -> None:
-    pair.fill()
-    for _ in range(MOST_PENDING + 1):
-        pair.connection.queue(frames.build_text("."))
-
-    assert not pair.connection.is_open
-    assert len(pair.connection._backlog or ()) <= 2
 
 
 def test_a_client_that_takes_nothing_for_too_long_is_closed(pair: Pair) -> None:
@@ -171,34 +133,6 @@ def test_a_client_that_reads_late_gets_all_in_order(pair: Pair) -> None:
     wait_until("the backlog to be given up with its work", lambda: pair.connection._backlog is None)
 
 
-def test_a_client_whose_message_took_long_is_pinged_before_it_is_given_up() -> None:
-    pair = SlowPair()
-    try:
-        pair.client.sendall(HELLO)
-        wait_until("the message to arrive", lambda: pair.heard == ["hello"])
-        pair.connection.check(time.monotonic() + 3 * PING_SECONDS)
-        pair.may_go_on.set()
-        wait_until("the message to be handled", lambda: not pair.connection._is_busy)
-        later = time.monotonic() + 3 * PING_SECONDS
-        pair.connection.check(later)
-        pair.connection.check(later + PING_SECONDS - 1)
-        assert pair.connection.is_open
-
-        pair.connection.check(later + PING_SECONDS)
-
-        ping, close = frames.build(frames.PING, b""), frames.build_close(1008, "no answer to a ping")
-        assert pair.read_all() == ping + close
-    finally:
-        pair.close()
-
-
-def test_a_client_that_is_closed_and_does_not_answer_is_cut_off(pair: Pair) -> None:
-    pair.connection.close(1001, "bye")
-    pair.connection.check(time.monotonic() + 60)
-
-    assert pair.read_all() == frames.build_close(1001, "bye")
-
-
 def test_bytes_that_never_make_a_message_do_not_put_off_the_deadline() -> None:
     pair = Pair(deadline=time.monotonic() + 0.3)
     try:
@@ -215,51 +149,3 @@ def test_bytes_that_never_make_a_message_do_not_put_off_the_deadline() -> None:
         assert pair.read_all() == frames.build_close(4401, "no authentication in time")
     finally:
         pair.close()
-
-
-def test_nothing_is_heard_of_a_client_that_is_being_closed(pair: Pair) -> None:
-    pair.client.sendall(HELLO)
-    wait_until("the message to arrive", lambda: pair.heard == ["hello"])
-    pair.connection.close(1001)
-    pair.client.sendall(HELLO * 3)
-
-    pair.read_all()
-
-    assert pair.heard == ["hello"]
-
-
-def test_a_client_that_goes_on_sending_while_it_is_closed_is_cut_off(pair: Pair) -> None:
-    pair.connection.close(1008, "too many messages")
-    sent = 0
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        while sent < 10 * MOST_DROPPED_BYTES:
-            sent += pair.client.send(b"\x8a\x80...." * 10_000)
-
-    assert sent < 2 * MOST_DROPPED_BYTES
-
-
-def test_a_close_is_heard_behind_what_was_on_its_way(pair: Pair) -> None:
-    pair.connection.close(1001, "bye")
-    pair.client.sendall(b"\x8a\x80...." * BURST + CLOSING)
-
-    assert pair.client.recv(1_000) == frames.build_close(1001, "bye")
-    assert pair.client.recv(1) == b""
-
-
-def test_a_socket_that_ended_before_anybody_listened_says_so() -> None:
-    ours, theirs = socket.socketpair()
-    theirs.close()
-    connection = Connection(ours.detach(), Poll())
-    connection.close(1001, "nobody hears this")
-    ended = threading.Event()
-
-    class Listening:
-        def hear(self, text: str) -> None:
-            raise AssertionError(text)
-
-        def ended(self) -> None:
-            ended.set()
-
-    connection.listen(Listening())
-
-    assert ended.wait(PATIENCE_SECONDS)

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
-import socket
-import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from common.announcer import announcer
 from common.services.people import accounts, tokens
 from common.states import Role
-from tests.patience import PATIENCE_SECONDS
 from tests.web.websocket.feed_server import (
     Client,
     Person,
     Server,
     access_token,
     log_in,
-    without_stream,
 )
-from tests.web.websocket.raw_client import PONG, RawClient, frame
 
 pytestmark = pytest.mark.filterwarnings("ignore::celery.exceptions.CPendingDeprecationWarning")
 
@@ -44,22 +36,6 @@ def test_auth_is_answered_with_who_one_is_at_both_paths(url: str, member: Person
         "role": "member",
     }
     assert reply["data"]["expiresAt"].endswith("Z")
-
-
-def test_the_page_is_served_at_the_same_path_without_an_upgrade(server: Server) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_SECONDS)
-    connection.request("GET", "/")
-    reply = connection.getresponse()
-    body = reply.read()
-    connection.close()
-
-    assert reply.status == 200
-    assert b"<html" in body
-
-
-def test_compression_is_refused(server: Server) -> None:
-    with Client(server.url) as client:
-        assert client.socket.protocol.extensions == []
 
 
 @pytest.mark.parametrize("token", ["nonsense", "", "a.b.c", "ü" * 10, 7, None, ["x"]])
@@ -114,15 +90,6 @@ def test_logging_out_closes_the_socket(server: Server, admin: Person, member: Pe
         assert staying.ask("subscribe", projectId="platform")["event"] == "subscribed"
 
 
-def test_a_revocation_that_was_never_published_closes_the_socket_too(server: Server, member: Person) -> None:
-    other = log_in(member.caller.username)
-    with Client(server.url, other.token) as client:
-        with without_stream():
-            accounts.log_out(by=other.caller)
-            announcer().flush(PATIENCE_SECONDS)
-        assert client.close_code() == 4401
-
-
 def test_a_token_that_expires_closes_the_socket_unless_a_fresh_one_came(server: Server, member: Person) -> None:
     with Client(server.url, member.token) as forgetful, Client(server.url, member.token) as careful:
         short = access_token(member.login, seconds=4)
@@ -157,53 +124,7 @@ def test_a_flood_closes_with_1008(server: Server, member: Person) -> None:
         assert client.close_code() == 1008
 
 
-def test_who_goes_on_sending_while_being_closed_delays_nobody(server: Server) -> None:
-    pongs = frame(PONG, b"..") * 100_000
-
-    def flood() -> None:
-        while not served.is_set():
-            with contextlib.suppress(ConnectionError), RawClient(server) as client:
-                while not served.is_set():
-                    client.socket.sendall(pongs)
-
-    served = threading.Event()
-    with ThreadPoolExecutor() as threads:
-        flooding = [threads.submit(flood) for _ in range(4)]
-        try:
-            # Meanwhile the others are closed with 1008 and send as fast as they can, again and again.
-            for _ in range(20):
-                with contextlib.closing(
-                    http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_SECONDS)
-                ) as other:
-                    other.request("GET", "/")
-                    assert other.getresponse().read()
-        finally:
-            served.set()
-        for flooder in flooding:
-            flooder.result()
-
-
 def test_a_message_of_bytes_closes_with_1003(server: Server, member: Person) -> None:
     with Client(server.url, member.token) as client:
         client.socket.send(b"{}")
         assert client.close_code() == 1003
-
-
-def test_a_handshake_without_a_key_or_version_is_refused(server: Server) -> None:
-    head = b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-    for rest, status in ((b"\r\n", b"426"), (b"Sec-WebSocket-Version: 13\r\n\r\n", b"400")):
-        with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_SECONDS) as raw:
-            raw.sendall(head + rest)
-            assert raw.recv(4096).split()[1] == status
-
-
-def test_a_client_that_closes_gets_its_answer(server: Server) -> None:
-    with Client(server.url) as client:
-        client.socket.close(1000)
-        assert client.socket.protocol.close_rcvd is not None
-        assert client.socket.protocol.close_rcvd.code == 1000
-
-
-def test_pings_are_answered(server: Server) -> None:
-    with Client(server.url) as client:
-        assert client.socket.ping().wait(PATIENCE_SECONDS)

