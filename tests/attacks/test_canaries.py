@@ -18,17 +18,14 @@ from urllib.parse import quote
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy.exc import IntegrityError
 
 from common.announcer import announcer
 from common.feed import client as redis_client
 from common.logs import configure_logs
 from common.models import Comment, Deployment, Job, Project, Run, Task, TaskCheck, User
 from common.services.delivery import task_groups
-from common.services.projects import projects
 from common.services.tasks import tasks
 from common.states import Role
-from common.transaction import Transaction, transactional
 from common.values.claimed_run import ClaimedRun
 from tests import builders
 from tests.workers.platform import Platform
@@ -274,25 +271,3 @@ def test_a_secret_that_the_program_was_not_given_is_masked_all_the_same(plain_pl
     live = platform.all(Deployment, Deployment.state_ == "completed")[0]
     viewer = builders.client_of(create_app(), builders.a_user("vic", Role.VIEWER))
     assert "it is ***" in viewer.get(f"/api/deployments/{live.id}/logs").json["lines"]
-
-
-def test_a_new_project_gives_unreviewed_code_nothing(plain_platform: Platform) -> None:
-    made = projects.create_project(
-        {"name": "New", "secret_env_vars": {"KEY": "canary-key"}}, by=plain_platform.max
-    ).project
-    assert (made.secrets_in_checks, made.secrets_in_previews) == ([], [])
-
-
-@pytest.mark.slow
-def test_a_failed_statement_names_no_values(plain_platform: Platform) -> None:
-    with pytest.raises(IntegrityError) as failure:
-        _put_twice("canary-5ab")
-    assert "canary-5ab" not in str(failure.value)
-
-
-@transactional
-def _put_twice(tx: Transaction, name: str) -> None:
-    for number in range(2):
-        tx.add(
-            User(username="twice", password_hash=name, role=1, is_active=True, token_epoch=number, created_at=tx.now())
-        )

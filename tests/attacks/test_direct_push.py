@@ -16,16 +16,15 @@ from common.models import EventRow, Push
 from common.providers.forge import local_forge
 from common.services.projects import projects
 from common.services.tasks import pushes, watching
-from common.states import Environment, ProjectState, Role
+from common.states import ProjectState, Role
 from common.transaction import snapshot
 from tests import builders
 from tests.e2e.instance import wait_until
 from tests.patience import PATIENCE_SECONDS
 from tests.providers.git_tree import WorkTree, git
-from tests.sent_statements import statements
 from tests.web.git.test_smart_http import Shop, served_app
 from tests.web.made import a_live_run, a_project, a_task, set_state
-from tests.web.world import World, get, run_jobs
+from tests.web.world import get, run_jobs
 
 
 class Attack(Shop):
@@ -93,24 +92,6 @@ def test_a_new_project_takes_the_first_push_as_an_import_and_no_second(attack: A
     assert get(type(attack.project), attack.project.id).allow_direct_push is False
 
 
-def test_the_first_push_into_what_was_deployed_or_imported_is_none(plain_app: Flask, tmp_path: Path) -> None:
-    with served_app(plain_app) as port:
-        attack = Attack(plain_app, port, tmp_path)
-        World(plain_app).deployment(attack.project, Environment.PRODUCTION)
-        attack.commit("late")
-        attack.tree.push("main", accept=(1,))
-        assert attack.head("main") == attack.start
-
-
-def test_not_even_the_first_push_forces(attack: Attack) -> None:
-    git("commit", "--quiet", "--amend", "--message", "Another beginning", at=attack.tree.path)
-
-    said = attack.tree.push("+main", accept=(1,))
-
-    assert attack.head("main") == attack.start
-    assert "non-fast-forward" in said
-
-
 def test_with_direct_pushes_on_fast_forwards_pass_and_nothing_else(attack: Attack) -> None:
     attack.direct(is_allowed=True)
     for text in ("first", "second"):
@@ -165,56 +146,6 @@ def test_a_push_whose_process_died_is_found_all_the_same(attack: Attack) -> None
     attack.settle()
 
     assert [actor for actor, _ in attack.audit()] == ["max"]
-
-
-def test_a_push_of_very_many_branches_holds_nobody_up(attack: Attack) -> None:
-    head = attack.commit("first")
-    task = a_task(attack.project)
-    names = [*(f"branch-{number}" for number in range(1200)), task.branch_name, "main"]
-
-    with statements() as sent:
-        noted = pushes.note_pushes(
-            attack.project.id, [pushes.NewPush(name, None, head) for name in names], by=builders.caller_of(attack.max)
-        )
-
-    assert [(row.branch, row.task_id) for row in attack.pushes()] == [(task.branch_name, task.id), ("main", None)]
-    assert len(noted) == 2
-    assert len(sent) < 30
-
-
-def test_a_push_that_git_refused_is_forgotten(attack: Attack) -> None:
-    attack.direct(is_allowed=True)
-    git("commit", "--quiet", "--amend", "--message", "Forced", at=attack.tree.path)
-    attack.tree.push("+main", accept=(1,))
-
-    attack.wait_until_ended()
-    attack.settle()
-
-    assert (attack.pushes(), attack.audit()) == ([], [])
-
-
-@pytest.mark.slow
-def test_one_push_of_many_refs_moves_those_that_may_be_moved(attack: Attack) -> None:
-    attack.commit("first")
-    attack.tree.push("main", "main:feature")
-    git("commit", "--quiet", "--amend", "--message", "Rewritten", at=attack.tree.path)
-    rewritten = git("rev-parse", "HEAD", at=attack.tree.path)
-    before = attack.head("main")
-
-    attack.tree.push("+main:main", "+main:feature", "+main:other", accept=(1,))
-
-    assert (attack.head("main"), attack.head("feature"), attack.head("other")) == (before, rewritten, rewritten)
-
-
-@pytest.mark.slow
-def test_a_person_still_forces_a_branch_of_their_own(attack: Attack) -> None:
-    attack.commit("one", on="feature")
-    attack.tree.push("feature")
-    git("commit", "--quiet", "--amend", "--message", "Rewritten", at=attack.tree.path)
-
-    attack.tree.push("+feature")
-
-    assert attack.head("feature") == git("rev-parse", "HEAD", at=attack.tree.path)
 
 
 def test_an_agent_forces_its_own_branch_and_never_the_default(attack: Attack) -> None:

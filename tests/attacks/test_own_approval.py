@@ -60,13 +60,6 @@ def test_whoever_pushed_to_the_branch_does_not_approve(people: People) -> None:
     assert [people.approve(name) for name in ("max", "moira", "mona")] == [403, 403, 200]
 
 
-def test_a_push_at_the_forge_counts_by_its_name(people: People) -> None:
-    for _ in range(2):
-        pushes.note_push_at_forge(people.project.id, NewPush(people.task.branch_name, None, SHA), login="Moira")
-
-    assert [people.approve(name) for name in ("moira", "mona")] == [403, 200]
-
-
 def test_whoever_changed_what_the_task_asks_for_does_not_approve(people: People) -> None:
     path = f"/api/tasks/{people.task.id}"
     assert people.client("moira").patch(path, json={"description": "Do it as I say"}).status_code == 200

@@ -15,7 +15,7 @@ import pytest
 from common.providers.runtime import ProcessRuntime
 from common.values.app import App, Space
 from tests.patience import PATIENCE_SECONDS
-from tests.providers.runtime_contract import settled, until
+from tests.providers.runtime_contract import settled
 from tests.providers.runtime_supervisor import RUN_WEB_APP, Repository, get, supervised
 
 SPACE = Space("shop-0000beef", "project-1")
@@ -237,41 +237,6 @@ def test_an_app_without_a_guard_gets_no_cookie_by_an_unusual_request(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "request_head",
-    [
-        "GET //[x HTTP/1.1\r\nHost: x\r\n",
-        "GET / HTTP/1.1\r\nHost: x\r\nCookie: {cookie}\r\nUpgrade: websocket\r\nOrigin: http://[x\r\n",
-    ],
-)
-def test_an_address_that_none_can_be_is_refused_in_a_word(
-    runtime: ProcessRuntime, repository: Repository, request_head: str
-) -> None:
-    url = serve(runtime, repository, GUARDED)
-    cookie = let_in(runtime, GUARDED)
-    with dial(url) as client:
-        client.sendall(request_head.replace("{cookie}", cookie).encode() + b"\r\n")
-
-        assert rest(client).startswith(b"HTTP/1.1 400 ")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("value", "status"), [("a" + " " * 60_000 + "a", 200), (" " * 60_000 + "\0", 400), ("\t" * 60_000, 200)]
-)
-def test_a_field_of_many_spaces_keeps_nobody_waiting(
-    runtime: ProcessRuntime, repository: Repository, value: str, status: int
-) -> None:
-    url = serve(runtime, repository, OPEN)
-    with dial(url) as client, dial(url) as other:
-        client.settimeout(15)
-        client.sendall(f"GET / HTTP/1.1\r\nHost: x\r\nPadding: {value}\r\nConnection: close\r\n\r\n".encode())
-        assert client.recv(9) + client.recv(3) == f"HTTP/1.1 {status}".encode()
-        other.sendall(b"GET /other HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert b"GET /other" in heard(other, b"Host: x")
-
-
-@pytest.mark.slow
 def test_each_request_of_a_connection_is_judged(runtime: ProcessRuntime, repository: Repository) -> None:
     url = serve(runtime, repository, GUARDED)
     cookie = let_in(runtime, GUARDED)
@@ -332,31 +297,6 @@ def test_a_websocket_goes_on_after_the_gate(runtime: ProcessRuntime, repository:
 
 
 @pytest.mark.slow
-def test_a_streamed_answer_comes_as_it_is_written(
-    runtime: ProcessRuntime, repository: Repository, tmp_path: Path
-) -> None:
-    url = serve(runtime, repository, GUARDED)
-    cookie = let_in(runtime, GUARDED)
-    with dial(url) as client:
-        client.sendall(f"GET /stream HTTP/1.1\r\nHost: x\r\nCookie: {cookie}\r\n\r\n".encode())
-        assert b"last" not in heard(client, b"first")
-        (place,) = (tmp_path / "runtime" / "apps").glob("*/*/versions/v1")
-        (place / "go-on").touch()
-        heard(client, b"last")
-
-
-@pytest.mark.slow
-def test_a_large_upload_passes_whole(runtime: ProcessRuntime, repository: Repository) -> None:
-    url = serve(runtime, repository, GUARDED)
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE_SECONDS)
-    body = b"0123456789" * 300_000
-    connection.request("POST", "/", body=body, headers={"Cookie": let_in(runtime, GUARDED)})
-
-    assert connection.getresponse().read().endswith(body)
-    connection.close()
-
-
-@pytest.mark.slow
 def test_a_guard_comes_and_goes_while_the_preview_runs(runtime: ProcessRuntime, repository: Repository) -> None:
     app = replace(GUARDED, is_guarded=False)
     version = repository.version("v1", repository.commit(app__py=ECHO), start_command=RUN_WEB_APP)
@@ -372,32 +312,3 @@ def test_a_guard_comes_and_goes_while_the_preview_runs(runtime: ProcessRuntime, 
     assert get(url)[0] == 401
     assert not runtime.ensure_app(app, version).is_guarded
     assert get(url)[0] == 200
-
-
-@pytest.mark.slow
-def test_a_connection_that_is_let_in_moves_to_the_new_version(runtime: ProcessRuntime, repository: Repository) -> None:
-    url = runtime.ensure_app(GUARDED, repository.web_app("old")).url
-    settled(runtime, GUARDED, "old")
-    headers = {"Cookie": let_in(runtime, GUARDED)}
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE_SECONDS)
-
-    def says() -> str:
-        connection.request("GET", "/", headers=headers)
-        return connection.getresponse().read().decode()
-
-    assert says() == "old"
-    kept = connection.sock
-    runtime.ensure_app(GUARDED, repository.web_app("new"))
-    until(lambda: says() == "new")
-
-    assert connection.sock is kept
-    connection.close()
-
-
-@pytest.mark.slow
-def test_on_loopback_a_guarded_preview_answers_as_ever(tmp_path: Path, repository: Repository) -> None:
-    with supervised(tmp_path / "other") as running:
-        url = serve(running.runtime, repository, GUARDED)
-
-        assert get(url)[0] == 200
-        assert running.runtime.open_app(GUARDED) is None

@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from common.models import Task, TaskCheck, TaskGroup
-from common.providers.forge import local_forge
-from common.services.delivery import task_groups
 from common.services.tasks import tasks
 from common.values.claimed_run import ClaimedRun
 from tests.providers.git_tree import WorkTree, git
@@ -99,18 +97,6 @@ def test_a_file_of_tests_too_large_to_read_is_not_passed(plain_platform: Platfor
     assert "tests/test_big.py" in (checks[0].message or "")
 
 
-@pytest.mark.slow
-def test_large_files_beside_the_tests_are_no_lie(plain_platform: Platform) -> None:
-    """Padding alone, a large binary file for the tests, and one more test."""
-
-    def work(tree: WorkTree) -> None:
-        write(tree, "aaa.txt", "a long story\n" * 200_000)
-        (tree.path / "tests/picture.bin").write_bytes(bytes(range(256)) * 20_000)
-        write(tree, "tests/test_page.py", TWO_TESTS + "\n\ndef test_three():\n    assert True\n")
-
-    assert verdicts(plain_platform, work) == [("ready_to_test", [])]
-
-
 # What others did
 
 
@@ -195,16 +181,6 @@ def test_what_is_taken_back_beside_merged_work_of_another_task_is_seen(plain_pla
     assert stacked.verdict()[:2] == ("in_progress", ["forbidden_paths"])
 
 
-@pytest.mark.slow
-def test_honest_work_on_another_task_gets_through_once_main_is_merged(plain_platform: Platform) -> None:
-    stacked = Stacked(plain_platform, {"mine": "mine\n"})
-    assert stacked.verdict() == ("in_progress", ["several_bases"], [MERGE_MAIN])
-
-    stacked.merge_main()
-
-    assert stacked.verdict() == ("ready_to_test", [], [])
-
-
 class Undoing:
     """An approved task, One, and another that merged its branch and keeps nothing of it, which a comparison with main
     does not show."""
@@ -255,39 +231,6 @@ def test_a_group_hands_back_who_takes_back_the_work_of_a_task_before(plain_platf
     assert (group.state, _problems(group)) == ("staging", [(about.two.id, "takes_back", ["price"])])
     assert group.problems[0]["detail"].startswith(f"has the same commits as a task before it in {group.branch} (at ")
     assert plain_platform.get(Task, about.two.id).state == "in_progress"
-
-
-@pytest.mark.slow
-def test_a_group_hands_back_whose_work_a_task_before_took_back(plain_platform: Platform) -> None:
-    about = Undoing(plain_platform, _revert_it, depends=False)
-
-    group = plain_platform.staged(about.two, about.one)
-
-    assert (group.state, _problems(group)) == ("staging", [(about.one.id, "takes_back", ["price"])])
-
-
-@pytest.mark.slow
-def test_who_was_handed_back_waits_for_the_others_and_gets_through_with_them(plain_platform: Platform) -> None:
-    platform = plain_platform
-    about = Undoing(platform, _merge_nothing_of_it, depends=True)
-    group = platform.staged(about.one, about.two)
-    claimed = platform.claim()
-    about.tree.commit({"mine": "once more\n"}, on=about.branch)
-    about.claim(claimed)
-    platform.run_jobs(until=lambda: about.merge_check().status == "running")
-
-    head = local_forge().read_head(platform.repository(group.project_id), "main")
-    task_groups.deploy_to_production(group.id, default_head=head, by=platform.max)
-    platform.run_jobs()
-    assert (platform.get(TaskGroup, group.id).state, about.merge_check().code) == ("production", "takes_back")
-    claimed = platform.claim()
-    git("fetch", "--quiet", "origin", at=about.tree.path)
-    git("merge", "--quiet", "--no-edit", "origin/main", at=about.tree.path)
-    about.tree.commit({"price": "12\n"}, on=about.branch)
-    about.claim(claimed)
-    platform.run_jobs()
-
-    assert platform.get(Task, about.two.id).state == "ready_to_test"
 
 
 # Emptied tests in files that are hard to read

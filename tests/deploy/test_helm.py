@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-from common.providers.runtime.hardening import TO_AIWORKER
 from common.settings import from_env
 from tests.deploy.helm_chart import CHART, COMPUTED, HASHED, has_helm, helm_template, render, templates, values
-from tests.deploy.manifests import Manifests, Object, build, containers_of, environment_of, faults_of_pod, takes
+from tests.deploy.manifests import Manifests, Object, build, containers_of, environment_of, faults_of_pod
 from tests.doubles.kubernetes.schemas import why_invalid
 from tests.servers import ROOT
 
@@ -139,15 +138,6 @@ def test_the_values_arrive_and_every_object_is_valid(tmp_path: Path) -> None:
     assert '"kubernetes.io/metadata.name": "edge"' in policies
     assert '"kubernetes.io/metadata.name": "helpers"' in policies
     assert "ingress-nginx" not in policies
-
-
-def test_the_namespace_of_the_readmes_first_step_is_one_that_the_policies_know() -> None:
-    """The chart brings none, so the file is all that gives it its labels."""
-    labels = yaml.safe_load((ROOT / "deploy/base/namespace.yaml").read_text())["metadata"]["labels"]
-    to_web = manifests_of(render({})).one("NetworkPolicy", "to-web")["spec"]["ingress"][0]["from"]
-
-    assert takes(TO_AIWORKER["namespaceSelector"], labels), "agents reach web and the gateway"
-    assert any(takes(peer["namespaceSelector"], labels) for peer in to_web), "the workers' doctor asks web"
 
 
 def test_a_pod_starts_with_settings_that_the_platform_reads(tmp_path: Path) -> None:

@@ -20,7 +20,6 @@ from tests.deploy.manifests import (
     environment_of,
     faults_of_pod,
     key_references,
-    labels_of,
     names_read,
     pod_of,
 )
@@ -29,7 +28,6 @@ from tests.doubles.kubernetes.schemas import why_invalid
 from tests.providers.runtime_cluster import STAGING, runtime_on, version
 from tests.providers.runtime_contract import settled
 from tests.providers.runtime_permissions import Right, rights_asked, rights_of
-from tests.servers import ROOT
 
 PROCESSES = {"web", "relay", "gateway", "worker", "worker-slow", "beat", "flower", "migrate"}
 """Ours; the rest is other people's images."""
@@ -78,24 +76,6 @@ def test_no_container_is_root_or_writes_its_root_or_is_without_limits(manifests:
     found = {one["metadata"]["name"]: faults_of_pod(one) for one in manifests.workloads()}
 
     assert {name: faults for name, faults in found.items() if faults} == {}
-
-
-def test_our_pods_run_as_the_images_user(manifests: Manifests) -> None:
-    uid = re.search(r"^USER (\d+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
-    assert uid is not None
-
-    users = {pod_of(manifests.workload(name))["securityContext"]["runAsUser"] for name in PROCESSES}
-
-    assert users == {int(uid[1])}
-
-
-def test_the_images_drivers_are_for_whatever_user_an_agent_runs_as() -> None:
-    """`aiworker drivers install` makes folders that are closed to others."""
-    dockerfile = (ROOT / "Dockerfile").read_text()
-    (folder,) = re.findall(r"AIWORKER_AGENT_DRIVERS_DIR=(\S+)", dockerfile)
-    (command,) = re.findall(r"^RUN aiworker drivers install (?:.*\\\n)*.*$", dockerfile, re.MULTILINE)
-
-    assert f"chmod -R a+rX {folder}" in command
 
 
 def test_only_those_who_ask_the_cluster_have_a_token(manifests: Manifests) -> None:
@@ -164,12 +144,6 @@ def test_who_uses_the_database_waits_for_its_schema(manifests: Manifests) -> Non
     assert waiting == {"web", "relay", "gateway", "worker", "worker-slow"}
 
 
-def test_there_is_one_clock_and_never_two(manifests: Manifests) -> None:
-    clock = manifests.workload("beat")["spec"]
-
-    assert (clock["replicas"], clock["strategy"]) == (1, {"type": "Recreate"})
-
-
 def test_one_image_is_everywhere(example: Manifests, settings: Settings) -> None:
     images = {one["image"] for name in PROCESSES for one in containers_of(example.workload(name))}
 
@@ -184,15 +158,6 @@ def test_every_setting_is_one_that_something_reads(example: Manifests) -> None:
     in_commands = set(re.findall(r"\$\{(\w+)", " ".join(COMMANDS.values())))
 
     assert set(given) - names_read(given) - in_commands - set(key_references(example)) == set()
-
-
-def test_no_process_keeps_its_files_in_a_volumes_root(example: Manifests) -> None:
-    """It belongs to root, and a process refuses a data directory of another user."""
-    for name in PROCESSES:
-        for container in containers_of(example.workload(name)):
-            data_dir = Path(environment_of(container, example)["AIWORKER_DATA_DIR"])
-            mounted = [Path(mount["mountPath"]) for mount in container["volumeMounts"]]
-            assert [path for path in mounted if path in data_dir.parents] == [Path("/data")]
 
 
 @pytest.mark.parametrize("name", sorted(PROCESSES))
@@ -221,18 +186,6 @@ def test_what_the_settings_name_is_there(example: Manifests, settings: Settings)
     assert rule["host"] == urlsplit(settings.web.public_url).hostname
 
 
-def test_labels_that_are_named_are_there(manifests: Manifests) -> None:
-    for one in manifests.of("Deployment", "StatefulSet"):
-        name, labels = one["metadata"]["name"], labels_of(one)
-        assert manifests.selected(one["spec"]["selector"]) == {name}, labels
-        for spread in pod_of(one).get("topologySpreadConstraints", []):
-            assert manifests.selected(spread["labelSelector"]) == {name}
-    for one in manifests.of("Service"):
-        assert manifests.selected({"matchLabels": one["spec"]["selector"]}) == {one["metadata"]["name"]}
-    for one in manifests.of("PodDisruptionBudget"):
-        assert manifests.selected(one["spec"]["selector"]) == {one["metadata"]["name"]}
-
-
 def _ports_of(manifests: Manifests, name: str) -> dict[str, int]:
     containers = pod_of(manifests.workload(name))["containers"]
     return {port["name"]: port["containerPort"] for one in containers for port in one.get("ports", [])}
@@ -251,12 +204,3 @@ def test_ports_that_are_named_are_there(manifests: Manifests) -> None:
         probes = pod_of(manifests.workload(name))["containers"][0]
         for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
             assert probes[probe]["httpGet"]["port"] in _ports_of(manifests, name)
-
-
-def test_the_pages_sockets_lead_to_relay_and_the_rest_to_web(manifests: Manifests) -> None:
-    paths = manifests.one("Ingress", "aiworker")["spec"]["rules"][0]["http"]["paths"]
-
-    assert [(one["path"], one["pathType"], one["backend"]["service"]["name"]) for one in paths] == [
-        ("/ws", "Exact", "relay"),
-        ("/", "Prefix", "web"),
-    ]

@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 
 from common.settings import from_env
-from tests.deploy.manifests import Manifests, labels_of, pod_of, takes
+from tests.deploy.manifests import Manifests, pod_of, takes
 
 USES_DATABASE = {"web", "relay", "gateway", "worker", "worker-slow", "migrate"}
 USES_REDIS = USES_DATABASE | {"beat", "flower"}
-USES_WORLD = {"web", "worker", "worker-slow"}
 NAMES = [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]
 
 
@@ -24,15 +23,6 @@ def _policy(found: Manifests, name: str) -> dict[str, Any]:
 def test_nothing_passes_that_is_not_named(manifests: Manifests) -> None:
     assert _policy(manifests, "nothing") == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     assert _policy(manifests, "names")["egress"] == [{"ports": NAMES}]
-
-
-def test_policies_are_about_pods_that_are_there(manifests: Manifests) -> None:
-    for policy in manifests.of("NetworkPolicy"):
-        selector = policy["spec"]["podSelector"]
-        assert manifests.selected(selector), policy["metadata"]["name"]
-        for expression in selector.get("matchExpressions", []):
-            there = {labels_of(one).get(expression["key"]) for one in manifests.workloads()}
-            assert set(expression["values"]) <= there
 
 
 def test_only_what_serves_is_called_and_on_its_port_alone(example: Manifests) -> None:
@@ -61,10 +51,6 @@ def test_a_store_is_reached_by_who_uses_it(store: str, policy: str, users: set[s
     assert example.selected(out["podSelector"]) == users
     assert example.selected(peer["podSelector"]) == {store}
     assert example.selected(caller["podSelector"]) == users
-
-
-def test_forge_and_cluster_are_reached_by_who_uses_them(manifests: Manifests) -> None:
-    assert manifests.selected(_policy(manifests, "out-to-gitea-api-ingress")["podSelector"]) == USES_WORLD
 
 
 def test_agents_reach_web(example: Manifests) -> None:

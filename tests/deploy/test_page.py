@@ -29,40 +29,6 @@ def test_the_pages_command_writes_every_secret_of_the_example() -> None:
     assert _names(command) == _names((EXAMPLE / "secret.env.example").read_text())
 
 
-def test_what_the_page_asks_of_the_cluster_is_there(example: Manifests) -> None:
-    named = set(re.findall(r"\b(deploy|job)/([a-z-]+)", PAGE)) - {
-        ("deploy", "overlays"),
-        ("deploy", "base"),
-        ("deploy", "helm"),
-    }
-
-    assert named
-    assert {name for _kind, name in named} <= {one["metadata"]["name"] for one in example.workloads()}
-
-
-def test_the_port_that_is_forwarded_is_the_programs(example: Manifests) -> None:
-    ((name, port),) = re.findall(r"port-forward deploy/([a-z-]+) (\d+)`", PAGE)
-
-    (container,) = example.workload(name)["spec"]["template"]["spec"]["containers"]
-    (variable, usual) = re.findall(r"--port=\$\{(\w+):-(\d+)\}", container["args"][2])[0]
-    assert example.settings().get(variable, usual) == port
-
-
-def test_the_page_leads_to_files_that_are_there() -> None:
-    paths = set(re.findall(r"deploy/[a-z]+/[a-z.-]+(?:/[a-z.-]+)*", PAGE)) | set(re.findall(r"\]\((\w+\.md)\)", PAGE))
-
-    for path in {path.replace("/mine", "/example") for path in paths} - {"deploy/overlays/example/secret.env"}:
-        assert (ROOT / path).exists() or (ROOT / "docs" / path).exists(), path
-
-
-def test_the_uninstall_does_not_fail_for_what_went_with_its_namespace() -> None:
-    # The namespace goes first: what is in it is gone, at times, before its own turn.
-    deletions = re.findall(r"^(kubectl delete .*)$", PAGE[PAGE.index("**Uninstall.**") :], re.MULTILINE)
-
-    assert len(deletions) == 2
-    assert all(command.endswith(" --ignore-not-found") for command in deletions)
-
-
 @pytest.fixture
 def plain(tmp_path: Path) -> Path:
     """The example without certificates and without the parts that one may have already."""
@@ -96,14 +62,3 @@ def test_it_is_built_without_certificates_and_with_stores_of_ones_own(plain: Pat
     assert "tls" not in manifests.one("Ingress", "aiworker")["spec"]
     left_out = {one["metadata"]["name"] for one in example.all} - {one["metadata"]["name"] for one in manifests.all}
     assert {name for name in left_out if not name.startswith("aiworker-")} == {"mysql", "redis", "to-mysql", "to-redis"}
-
-
-def test_a_secret_that_was_not_written_is_missed_by_name(tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "deploy", tmp_path / "deploy", ignore=shutil.ignore_patterns("secret.env"))
-
-    tried = subprocess.run(
-        ["kubectl", "kustomize", str(tmp_path / "deploy/overlays/example")], capture_output=True, text=True, check=False
-    )
-
-    assert tried.returncode != 0
-    assert "secret.env" in tried.stderr

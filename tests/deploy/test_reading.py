@@ -42,20 +42,3 @@ def test_a_script_that_was_left_out_is_noticed(reader: Reader) -> None:
         reader.finish()
     with pytest.raises(AssertionError, match="was to be"):
         reader.read("no word of the first script")
-
-
-def test_a_word_of_the_readers_own_that_stands_nowhere_is_noticed(tmp_path: Path) -> None:
-    reader = Reader("docs/agents.md", tmp_path, {"PATH": os.environ["PATH"]}, words={"no word": "of the page"})
-    reader.read("aiworker drivers")
-
-    with pytest.raises(AssertionError, match="no word"):
-        reader.finish()
-
-
-def test_a_command_that_ends_before_it_has_said_its_word_is_noticed(tmp_path: Path) -> None:
-    reader = Reader("docs/agents.md", tmp_path, {"PATH": os.environ["PATH"]}, words={"aiworker": "echo"})
-
-    said = reader.read("aiworker drivers", endless={"aiworker drivers install": "no such word"})
-
-    assert "drivers install claude" in said.text
-    assert {tuple(line.split()[:2]) for line in said.failed} == {("1", "grep")}

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from tests.doubles.kubernetes.node import SimulatedNode
 from tests.servers import ROOT
 from tests.tls import make_certificate, tls_in_front_of
 from tests.web.conftest import app_on, plain_app
-from tests.web.documentation.snippets import inline_codes, scripts
+from tests.web.documentation.snippets import scripts
 from tests.web.world import served
 
 __all__ = ["app_on", "plain_app"]
@@ -51,42 +50,6 @@ def test_compose_is_started_and_asked(checkout: Path, tmp_path: Path) -> None:
 
     assert (said.text.splitlines(), said.failed) == (["up aiworker", "logs aiworker"], [])
     assert (checkout / "deploy/compose/.env").stat().st_mode & 0o777 == 0o600
-
-
-@pytest.mark.slow
-def test_what_sentences_say_of_docker_is_taken(checkout: Path, tmp_path: Path) -> None:
-    lines = [code for _, code in inline_codes() if code.startswith("docker ")]
-    path = path_with(tmp_path / "bin", "docker")
-
-    assert len(lines) == 5
-    for line in lines:
-        where = checkout / "deploy/compose" if line.startswith("docker compose") else checkout
-        done = subprocess.run(
-            ["bash", "-c", line], cwd=where, env={"PATH": path}, capture_output=True, text=True, check=False
-        )
-        assert (done.returncode, done.stderr) == (0, ""), line
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "docker build -t Registry/UPPER .",
-        "docker build -t a:1 nowhere",
-        "docker build --squish -t a:1 ../..",
-        "docker push a b",
-        "docker compose up -d --bild",
-        "docker compose logs -f nobody",
-        "docker compose --profile postgres up -d",
-    ],
-)
-def test_the_model_of_docker_refuses_what_docker_does(checkout: Path, tmp_path: Path, line: str) -> None:
-    path = path_with(tmp_path / "bin", "docker")
-
-    done = subprocess.run(
-        ["bash", "-c", line], cwd=checkout / "deploy/compose", env={"PATH": path}, capture_output=True, check=False
-    )
-
-    assert done.returncode == 2
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import subprocess
@@ -15,7 +14,6 @@ import pytest
 from tests.conftest import need
 from tests.doubles.kubernetes import ClusterDouble
 from tests.doubles.kubernetes.node import SimulatedNode
-from tests.doubles.kubernetes.patches import merged
 from tests.doubles.kubernetes.streams import Running, started
 
 Kubectl = Callable[..., subprocess.CompletedProcess[str]]
@@ -73,14 +71,6 @@ def test_a_second_apply_takes_away_what_is_not_named_any_more(cluster: ClusterDo
     assert kubectl("apply", "-f", "-", typed=deployment("web")).stdout == "deployment.apps/app unchanged\n"
 
 
-def test_a_field_that_the_api_does_not_know_is_refused(cluster: ClusterDouble, kubectl: Kubectl) -> None:
-    refused = kubectl("apply", "-f", "-", typed=deployment("web", replics=2))
-
-    assert refused.returncode == 1
-    assert "replics" in refused.stderr
-    assert cluster.names("deployments") == []
-
-
 def test_a_command_in_a_pod_reads_says_and_ends_as_it_does(kubectl: Kubectl) -> None:
     assert kubectl("apply", "-f", "-", typed=deployment("web")).returncode == 0
     assert kubectl("-n", "one", "rollout", "status", "deploy/app", "--timeout=30s").returncode == 0
@@ -92,34 +82,3 @@ def test_a_command_in_a_pod_reads_says_and_ends_as_it_does(kubectl: Kubectl) -> 
     assert done.stderr.startswith("apart\n")
     large = kubectl(*words, "head -c 3000000 /dev/zero | tr '\\0' x")
     assert (large.returncode, len(large.stdout)) == (0, 3_000_000)
-
-
-def test_a_secret_arrives_as_it_was_written(cluster: ClusterDouble, kubectl: Kubectl) -> None:
-    made = kubectl("-n", "one", "create", "secret", "generic", "keys", "--from-literal=a=ä ß", "--from-literal=b=")
-
-    assert made.returncode == 0, made
-    data = cluster.object("secrets", "one", "keys")["data"]
-    assert {name: base64.b64decode(value).decode() for name, value in data.items()} == {"a": "ä ß", "b": ""}
-
-
-def test_a_kind_that_is_not_there_is_refused(kubectl: Kubectl) -> None:
-    for words in (("get", "cronjobs"), ("create", "quota", "most"), ("delete", "job", "nothing", "-n", "one")):
-        assert kubectl(*words).returncode == 1, words
-    assert kubectl("delete", "job", "nothing", "-n", "one", "--ignore-not-found").returncode == 0
-
-
-def test_patches_merge_lists_by_the_keys_of_their_items() -> None:
-    current = {"env": [{"name": "a", "value": "1"}, {"name": "b", "value": "2"}], "args": ["x"], "gone": 1}
-    patch = {
-        "$setElementOrder/env": [{"name": "b"}, {"name": "c"}],
-        "env": [{"name": "a", "$patch": "delete"}, {"name": "b", "value": "3"}, {"name": "c", "value": "4"}],
-        "args": ["y"],
-        "gone": None,
-    }
-
-    assert merged(current, patch, is_strategic=True) == {
-        "env": [{"name": "b", "value": "3"}, {"name": "c", "value": "4"}],
-        "args": ["y"],
-    }
-    plain = {"env": [{"name": "c"}], "gone": None}
-    assert merged(current, plain, is_strategic=False) == {"env": [{"name": "c"}], "args": ["x"]}

@@ -10,10 +10,9 @@ import requests
 
 from common.providers.runtime import Runtime
 from common.providers.runtime.cluster import KubernetesRuntime
-from common.values.app import App, AppPhase, AppState, Spec, Version
+from common.values.app import App, AppPhase, AppState, Version
 from common.values.check import Check, CheckPhase, CheckState
 from common.values.repository import Source
-from common.values.variable_set import Variables
 from tests.doubles.kubernetes import ClusterDouble
 from tests.doubles.kubernetes.node import ProcessNode, SimulatedNode
 from tests.e2e.instance import wait_until
@@ -74,35 +73,6 @@ def test_an_app_answers_behind_the_ingress_until_it_is_deleted(
     runtime.delete_app(STAGING)
     wait_until("its pod to go", lambda: cluster.names("pods") == [])
     assert answer()[0] == 404
-
-
-def test_an_app_that_ends_is_started_again_and_fails(runtime: KubernetesRuntime, origin: tuple[Source, str]) -> None:
-    source, head = origin
-    state = settled(runtime, STAGING, Version("v1", head, source, Spec("echo no; exit 3"), 600))
-
-    assert (state.phase, state.code) == (AppPhase.FAILED, "exited")
-    assert "it exited with 3" in (state.reason or "")
-    assert {line.text for line in runtime.app_logs(STAGING, "v1")} == {"no"}
-
-
-def test_a_commit_that_is_not_there_fails_the_checkout(runtime: KubernetesRuntime, origin: tuple[Source, str]) -> None:
-    state = settled(runtime, STAGING, Version("v1", "2" * 40, origin[0], start_seconds=600))
-
-    assert (state.phase, state.code) == (AppPhase.FAILED, "checkout_failed")
-
-
-@pytest.mark.parametrize(
-    ("command", "phase", "code"),
-    [("python3 -m unittest -q && echo $MOOD", CheckPhase.PASSED, 0), ("exit 4", CheckPhase.FAILED, 4)],
-)
-def test_a_check_runs_on_its_commit_with_its_variables(
-    runtime: KubernetesRuntime, origin: tuple[Source, str], command: str, phase: CheckPhase, code: int
-) -> None:
-    source, head = origin
-    state = checked(runtime, Check(SPACE, "check-1", head, command, source, Variables({"MOOD": "good"})))
-
-    assert (state.phase, state.exit_code) == (phase, code)
-    assert ("good" in state.log) == (code == 0)
 
 
 def test_on_simulated_nodes_all_is_well_and_nobody_is_asked(tmp_path: Path) -> None:
