@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -10,7 +9,7 @@ from typing import Any, Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import WebSocketRoute, expect
+from playwright.sync_api import expect
 
 from common.models import Task
 from common.states import Environment, Role
@@ -156,22 +155,6 @@ def test_the_page_speaks_the_language_that_was_chosen(ada: PageReader, plain_wor
     expect(ada.see("login-submit")).to_have_text("Sign in")
 
 
-def test_colours_are_those_that_were_chosen(ada: PageReader) -> None:
-    page = ada.page
-    colours = "getComputedStyle(document.documentElement).colorScheme"
-    page.emulate_media(color_scheme="light")
-    ada.open("#/account")
-    expect(ada.see("scheme")).to_have_value("system")
-    assert page.evaluate(colours) == "light dark"
-
-    ada.see("scheme").select_option("dark")
-
-    assert page.evaluate(colours) == "dark"
-    page.reload()
-    expect(ada.see("scheme")).to_have_value("dark")
-    assert page.evaluate(colours) == "dark"
-
-
 def _ask(reader: PageReader, text: str) -> None:
     """Type this into the palette."""
     reader.page.keyboard.press("Control+k")
@@ -224,26 +207,6 @@ def test_everything_is_reached_by_the_keyboard_alone(ada: PageReader, plain_worl
     expect(ada.see("login-submit")).to_be_visible()
 
 
-def test_a_dialog_that_closes_gives_the_focus_back(ada: PageReader, plain_world: World) -> None:
-    project = plain_world.project()
-    task = plain_world.task(project)
-    page = ada.page
-    ada.open(f"#/projects/{project.id}/tasks/{task.id}")
-
-    for testid in ("task-edit", "task-cancel", "task-new", "task-card"):
-        opener = ada.see(testid)
-        opener.focus()
-        page.keyboard.press("c" if testid == "task-card" else "Enter")
-        expect(page.get_by_role("dialog")).to_be_visible()
-        page.keyboard.press("Escape")
-        expect(page.get_by_role("dialog")).to_have_count(0)
-        expect(opener).to_be_focused()
-
-    _ask(ada, "new task")
-    page.keyboard.press("Enter")
-    expect(ada.see("task-title")).to_be_focused()
-
-
 def test_a_session_elsewhere_is_ended_from_the_account(ada: PageReader, plain_world: World) -> None:
     there = plain_world.app.test_client()
     there.environ_base["HTTP_USER_AGENT"] = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
@@ -291,64 +254,3 @@ def test_what_was_done_in_a_hurry_is_undone(ada: PageReader, plain_world: World)
     expect(ada.see("task-title")).to_have_count(0)
     ada.see("undo").click()
     expect(ada.see("task-title")).to_have_value("Half a thought")
-
-
-_WATCH_SHIFTS = """() => {
-  window.shifts = [];
-  new PerformanceObserver((list) => window.shifts.push(...list.getEntries()
-    .map(({ value, sources }) => [value, ...sources.map(({ node }) => node?.outerHTML?.slice(0, 80))])))
-    .observe({ type: "layout-shift" });
-}"""
-
-
-def test_nothing_moves_when_a_live_message_makes_a_view_read_again(ada: PageReader, plain_world: World) -> None:
-    sockets: list[WebSocketRoute] = []
-    replies = {"auth": "auth:ok", "ping": "pong"}
-
-    def reply(socket: WebSocketRoute, asked: str) -> None:
-        if name := replies.get(json.loads(asked)["event"]):
-            socket.send(json.dumps({"event": name, "data": {}}))
-
-    def answer(socket: WebSocketRoute) -> None:
-        sockets.append(socket)
-        socket.on_message(lambda asked: reply(socket, str(asked)))
-
-    ada.page.route_web_socket("**/ws", answer)
-    views = _views(plain_world)
-    # "Just now" stays that: what is a minute old is written otherwise, and what stands beside it moves.
-    ada.page.clock.set_fixed_time(datetime.now(UTC))
-    project_id, failed = views["failed task"].split("/")[2::2]
-    moved = {}
-
-    for name in ("board", "groups", "deployments", "activity", "inbox", "agents", "agent", "jobs", "account"):
-        ada.open(views[name])
-        expect(ada.see("live-status").first).to_have_attribute("data-state", "on")
-        if name == "deployments":
-            # Of both environments; it is asked for when their versions are known.
-            expect(ada.see("rollback-impossible")).to_have_count(2)
-        _settled(ada, name)
-        ada.page.evaluate(_WATCH_SHIFTS)
-        # The number of what needs the person is read last, a second later.
-        with ada.page.expect_response("**/api/inbox"):
-            for event in ("task:updated", "task-group:status_changed", "deploy:completed", "agent:status"):
-                data = {"taskId": failed, "changed": ["title"]}
-                sockets[-1].send(json.dumps({"event": event, "projectId": project_id, "data": data}))
-        _settled(ada, name)
-        if shifts := ada.page.evaluate("window.shifts"):
-            moved[name] = shifts
-
-    assert moved == {}
-    ada.page.evaluate("document.querySelector('main').prepend('Something that pushes all else down')")
-    ada.page.wait_for_function("() => window.shifts.length > 0")
-
-
-def test_the_palette_begins_a_task_on_the_page_of_another_one(ada: PageReader, plain_world: World) -> None:
-    project = plain_world.project()
-    task = plain_world.task(project)
-    ada.open(f"#/projects/{project.id}/tasks/{task.id}/details")
-    expect(ada.see("task-state")).to_be_visible()
-
-    _ask(ada, "New task")
-    ada.page.keyboard.press("Enter")
-
-    expect(ada.see("task-title")).to_be_focused()

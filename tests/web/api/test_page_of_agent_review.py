@@ -9,9 +9,8 @@ from common.models import Project, Task, TaskCheck
 from common.transaction import Transaction, transactional
 from tests.web.api.test_agent_reviews import Review
 from tests.web.api.test_overruled_reviews import refused
-from tests.web.live_feed import LiveFeed
 from tests.web.page_reader import PageReader
-from tests.web.world import SHA, World, all_of, get, put
+from tests.web.world import SHA, World, get
 
 pytestmark = pytest.mark.slow
 
@@ -74,54 +73,3 @@ def test_a_maintainer_goes_on_without_a_review_and_says_why(reader: PageReader, 
     said = f"{plain_world.max.username} went on without this review: It greets as agreed"
     expect(reader.see("task-check-line")).to_contain_text(said)
     assert (get(Task, task.id).phase, get(Task, task.id).round) == ("verifying", 1)
-
-
-def test_a_review_that_is_awaited_can_be_gone_without(reader: PageReader, plain_world: World) -> None:
-    task = refused(plain_world)
-    (check,) = all_of(TaskCheck, TaskCheck.task_id == task.id)
-    put(TaskCheck, check.id, status="running", code="no_agent", message="No agent is free.", log=None)
-    put(Task, task.id, phase_="verifying", round=1)
-    reader.open(f"#/projects/{task.project_id}/tasks/{task.id}/review")
-    reader.see("task-checks").get_by_test_id("overrule-review").click()
-    reader.see("overrule-reason").fill("We can't wait")
-    reader.page.keyboard.press("Enter")
-    expect(reader.page.get_by_text("The commit goes on without this review.")).to_be_visible()
-    assert all_of(TaskCheck, TaskCheck.task_id == task.id)[0].code == "review_overruled"
-
-
-def test_the_reason_that_is_being_written_stays_when_the_review_ends(reader: PageReader, plain_world: World) -> None:
-    task = refused(plain_world)
-    (check,) = all_of(TaskCheck, TaskCheck.task_id == task.id)
-    put(TaskCheck, check.id, status="running", code=None, message="An agent reviews it.", log=None)
-    feed = LiveFeed(reader.page)
-    put(Task, task.id, phase_="verifying", round=1)
-    reader.open(f"#/projects/{task.project_id}/tasks/{task.id}/review")
-    reader.see("task-checks").get_by_test_id("overrule-review").click()
-    reader.see("overrule-reason").fill("We can't wait")
-
-    put(TaskCheck, check.id, status="failed", message="Reviewed by scripted: requests changes.", log="Wrong.")
-    put(Task, task.id, phase_="queued", round=2)
-    feed.tell("task:updated", task.project_id, feed.SEQ + 1, taskId=task.id, changed=["checks"])
-    expect(reader.see("check-log")).to_have_text("Wrong.")
-
-    expect(reader.see("overrule-reason")).to_have_value("We can't wait")
-    reader.see("overrule-confirm").click()
-    expect(reader.page.get_by_text("The commit goes on without this review.")).to_be_visible()
-    expect(reader.see("overrule-reason")).to_have_count(0)
-
-
-def test_a_remark_is_resolved_and_opened_again(reader: PageReader, plain_world: World) -> None:
-    review = Review(plain_world)
-    said = {"verdict": "request_changes", "summary": "Wrong.", "comments": [{"path": "a", "line": 2, "body": "No."}]}
-    assert review.post(**said).status_code == 200
-    reader.open(f"#/projects/{review.project.id}/tasks/{review.task_id}")
-    remark = reader.see("task-comments").locator("li").filter(has_text="No.")
-    remark.get_by_test_id("comment-resolve").click()
-    folded = remark.get_by_test_id("comment-resolved")
-    expect(folded.locator("summary")).to_contain_text(f"Resolved by {plain_world.max.username}")
-    expect(remark.get_by_text("No.")).to_be_hidden()
-
-    folded.locator("summary").click()
-    remark.get_by_role("button", name="Reopen").click()
-    expect(remark.get_by_text("No.")).to_be_visible()
-    expect(reader.see("comment-resolved")).to_have_count(0)

@@ -5,36 +5,11 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from common.models import Project
 from tests.web.api.test_auto_quarantine import COIN, LUCK, RULE, flakes
 from tests.web.page_reader import PageReader
-from tests.web.world import World, get
+from tests.web.world import World
 
 pytestmark = pytest.mark.slow
-
-
-def test_a_maintainer_sets_the_rule_and_ends_it_again(reader: PageReader, plain_world: World) -> None:
-    project = plain_world.project()
-    reader.open(f"#/projects/{project.id}/settings")
-    commits = reader.see("project-auto-quarantine")
-    expect(commits).to_have_value("")
-    commits.fill("3")
-    reader.see("project-auto-quarantine-owner").fill("nobody")
-    reader.see("project-save").click()
-    expect(reader.page.get_by_role("alert")).to_contain_text("No active user of this name may maintain")
-    assert get(Project, project.id).auto_quarantine is None
-
-    reader.see("project-auto-quarantine-owner").fill(plain_world.max.username)
-    reader.see("project-save").click()
-    expect(reader.page.get_by_text("Saved.")).to_be_visible()
-    assert get(Project, project.id).auto_quarantine == {**RULE, "days": 14}
-
-    reader.page.reload()
-    expect(reader.see("project-auto-quarantine-days")).to_have_value("14")
-    commits.fill("")
-    reader.see("project-save").click()
-    expect(reader.page.get_by_text("Saved.")).to_be_visible()
-    assert get(Project, project.id).auto_quarantine is None
 
 
 def test_the_page_says_what_the_rule_did_and_why_it_stopped(reader: PageReader, plain_world: World) -> None:

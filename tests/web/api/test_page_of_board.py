@@ -8,156 +8,24 @@ import pytest
 from playwright.sync_api import expect
 
 from common.events import DURABLE
-from common.models import Run, Task, TaskGroup
+from common.models import Task, TaskGroup
 from common.services.tasks.lifecycle import record_update
 from common.states import Priority
 from common.transaction import Transaction, transactional
 from tests.e2e.browser import stopped_clock
-from tests.web.made import a_live_run, a_question, changes_files
-from tests.web.page_reader import ORIGIN, PageReader
+from tests.web.made import a_question, changes_files
+from tests.web.page_reader import PageReader
 from tests.web.world import World, all_of, put
 
 pytestmark = pytest.mark.slow
 
-LOAD_INBOX = "async () => (await import('/static/app/inbox.mjs')).loadInbox()"
+LOAD_INBOX = "async () => (await import('/static/app/state/inbox.mjs')).loadInbox()"
 """What a live message would make the page do."""
 
 
 @pytest.fixture
 def reader(source_reader: PageReader) -> PageReader:
     return source_reader
-
-
-def test_a_failed_task_is_on_the_board_and_its_card_says_why(reader: PageReader, plain_world: World) -> None:
-    project = plain_world.project()
-    task = plain_world.task(project, state="failed")
-    put(Task, task.id, error="given up after 3 lost runs; the last one: no driver knows prose")
-
-    reader.open()
-
-    failed = reader.see("board-column-failed")
-    expect(failed.get_by_test_id("task-card")).to_contain_text("no driver knows prose")
-    expect(reader.page.get_by_text("No tasks yet")).to_have_count(0)
-
-
-def test_cancelled_tasks_are_said_to_be_there_when_they_are_all(reader: PageReader, plain_world: World) -> None:
-    plain_world.task(plain_world.project(), state="cancelled")
-
-    reader.open()
-
-    expect(reader.page.get_by_text("All tasks are cancelled")).to_be_visible()
-    reader.see("board-ended").click()
-    expect(reader.see("board-column-cancelled").get_by_test_id("task-card")).to_have_count(1)
-
-
-def test_a_task_that_fails_is_told_with_the_reason(reader: PageReader, plain_world: World) -> None:
-    project = plain_world.project()
-    task = plain_world.task(project, state="in_progress")
-    reader.open()
-    expect(reader.see("task-card")).to_have_count(1)
-    put(Task, task.id, state_="failed", phase_=None, error="no driver knows prose")
-
-    reader.hear("task:status_changed", project.id, taskId=task.id, oldState="in_progress", newState="failed")
-
-    expect(reader.see("toast").filter(has_text="no driver knows prose")).to_be_visible()
-
-
-def test_a_project_that_somebody_else_makes_appears_by_itself(reader: PageReader, plain_world: World) -> None:
-    plain_world.project()
-    reader.page.clock.install()
-    reader.open()
-    choice = reader.page.get_by_label("Project", exact=True).locator("option")
-    expect(choice).to_have_count(1)
-    plain_world.project("Later")
-
-    reader.page.clock.run_for(31_000)
-
-    expect(choice.filter(has_text="Later")).to_have_count(1)
-
-
-def test_the_board_stays_that_of_its_project_when_somebody_else_makes_one(
-    reader: PageReader, plain_world: World
-) -> None:
-    project = plain_world.project("Shop")
-    reader.page.clock.install()
-    reader.open("#/")
-    reader.see("task-new").click()
-    reader.see("task-title").fill("Greet")
-    plain_world.project("Later")
-
-    reader.page.clock.run_for(31_000)
-
-    expect(reader.page.get_by_label("Project", exact=True).locator("option")).to_have_count(2)
-    expect(reader.see("project-select")).to_have_value(project.id)
-    expect(reader.see("task-title")).to_have_value("Greet")
-
-
-def test_views_that_are_saved_in_two_windows_are_all_kept(reader: PageReader, plain_world: World) -> None:
-    project = plain_world.project()
-    reader.open(f"#/projects/{project.id}/tasks?priority=high")
-    other = reader.new_tab()
-    other.goto(f"{ORIGIN}/#/projects/{project.id}/tasks?mine=true")
-    saved = other.get_by_test_id("saved-view")
-    expect(other.get_by_test_id("view-name")).to_be_visible()
-
-    reader.see("view-name").fill("Soon")
-    reader.see("view-name").press("Enter")
-    expect(saved).to_have_text(["Soon"])
-    other.get_by_test_id("view-name").fill("My own")
-    other.get_by_test_id("view-name").press("Enter")
-
-    expect(saved).to_have_text(["Soon", "My own"])
-    expect(reader.see("saved-view")).to_have_text(["Soon", "My own"])
-
-
-def test_a_run_at_work_is_not_said_to_be_prepared(reader: PageReader, plain_world: World) -> None:
-    project = plain_world.project()
-    task = plain_world.task(project, state="in_progress")
-    put(Task, task.id, phase_="working")
-    run = a_live_run(task)
-    put(Run, run.id, state_="preparing")
-    reader.page.clock.install()
-    reader.open(f"#/projects/{project.id}/tasks/{task.id}")
-    expect(reader.see("run-state")).to_have_text("Preparing")
-
-    put(Run, run.id, state_="running")
-    reader.page.clock.run_for(4000)
-
-    expect(reader.see("run-state")).to_have_text("Running")
-
-
-def test_rounds_that_no_run_has_begun_are_not_counted(reader: PageReader, plain_world: World) -> None:
-    project = plain_world.project()
-    task = plain_world.task(project, state="needs_input")
-    put(Task, task.id, round=4, refusals=3)
-
-    reader.open(f"#/projects/{project.id}/tasks/{task.id}")
-
-    expect(reader.see("sent-back").nth(1)).to_have_text("Sent back 3 times")
-    expect(reader.page.get_by_text("Round 4")).to_have_count(0)
-
-
-def test_the_title_of_the_tab_names_what_is_open(reader: PageReader, plain_world: World) -> None:
-    project = plain_world.project()
-    task = plain_world.task(project, "Greet in Spanish")
-
-    reader.open(f"#/projects/{project.id}/tasks/{task.id}")
-    expect(reader.page).to_have_title("Greet in Spanish · Demo · AiWorker")
-
-    reader.page.get_by_role("button", name="Close").click()
-    expect(reader.page).to_have_title("Demo · AiWorker")
-
-
-@pytest.mark.parametrize("place", ["nonsense", "projects/{id}/nonsense"])
-def test_an_address_of_nothing_is_told_and_leads_back(reader: PageReader, plain_world: World, place: str) -> None:
-    project = plain_world.project()
-
-    reader.open(f"#/{place.format(id=project.id)}")
-
-    expect(reader.see("not-found")).to_be_visible()
-    expect(reader.see("board-column-backlog")).to_have_count(0)
-    reader.page.get_by_role("link", name="Back to the board").click()
-    expect(reader.page.get_by_role("heading", name="Demo")).to_be_visible()
 
 
 def test_what_needs_a_person_is_counted_on_the_tab_and_listed(reader: PageReader, plain_world: World) -> None:
@@ -221,22 +89,6 @@ def test_cards_say_how_tasks_stand_and_the_filter_is_in_the_address(reader: Page
     expect(reader.see("task-search")).to_have_value("")
     reader.page.get_by_role("button", name="Forget the view Hot").click()
     expect(reader.see("saved-view")).to_have_count(0)
-
-
-def test_the_filter_is_still_there_after_a_task_had_the_page_to_itself(reader: PageReader, plain_world: World) -> None:
-    project = plain_world.project()
-    plain_world.task(project, "Greet", labels=["ui"])
-    plain_world.task(project, "Unrelated")
-    reader.open(f"#/projects/{project.id}/tasks?label=ui")
-    for leave in (lambda: reader.page.keyboard.press("Escape"), lambda: reader.see("task-board").click()):
-        reader.see("task-card").click()
-        reader.see("task-open").click()
-        expect(reader.see("task-board")).to_be_visible()
-
-        leave()
-
-        expect(reader.page).to_have_url(re.compile(r"/tasks/[-0-9a-f]+\?label=ui$"))
-        expect(reader.see("task-card")).to_have_text([re.compile("Greet")])
 
 
 def test_several_tasks_are_written_and_handled_at_once(reader: PageReader, plain_world: World) -> None:
@@ -308,7 +160,7 @@ def test_the_activity_of_a_project_is_told_and_filtered(reader: PageReader, plai
     reader.see("activity-type").select_option("task:created")
     told.get_by_role("link", name="Greet").click()
     expect(reader.see("task-state")).to_have_text("Approved")
-    listed = "async () => (await import('/static/app/parts/event-words.mjs')).EVENTS"
+    listed = "async () => (await import('/static/app/words/event-sentences.mjs')).EVENTS"
     assert {kind.name for kind in DURABLE} == set(reader.page.evaluate(listed))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import pytest
@@ -17,11 +16,12 @@ pytestmark = pytest.mark.slow
 PLAIN = "http://aiworker.example:9"
 """Plain HTTP from another machine, where browsers have no locks between tabs."""
 _BEGIN = """async () => {
-  const [{ refresh }, { current }] = [await import('/static/app/api.mjs'), await import('/static/app/session.mjs')];
+  const { refresh } = await import('/static/app/server/api.mjs');
+  const { current } = await import('/static/app/server/session.mjs');
   window.renewed = refresh(current().accessToken).then(() => 'renewed', (error) => error.message);
 }"""
 
-_SIGN_IN = "async tokens => (await import('/static/app/session.mjs')).keep(tokens)"
+_SIGN_IN = "async tokens => (await import('/static/app/server/session.mjs')).keep(tokens)"
 
 
 def tab(reader: PageReader) -> Page:
@@ -32,7 +32,7 @@ def tab(reader: PageReader) -> Page:
 
 
 def kept(page: Page) -> Any:
-    return page.evaluate("async () => (await import('/static/app/session.mjs')).current()")
+    return page.evaluate("async () => (await import('/static/app/server/session.mjs')).current()")
 
 
 def test_tabs_over_plain_http_renew_their_login_one_after_the_other(source_reader: PageReader) -> None:
@@ -50,46 +50,6 @@ def test_tabs_over_plain_http_renew_their_login_one_after_the_other(source_reade
 
     assert [page.evaluate("() => window.renewed") for page in (first, second)] == ["renewed", "renewed"]
     assert kept(first) == kept(second) != before
-
-
-def test_the_turn_of_a_tab_that_was_closed_is_over_by_itself(source_reader: PageReader) -> None:
-    page = tab(source_reader)
-    page.evaluate("() => localStorage.setItem('aiworker.turn', JSON.stringify({ by: 'closed', until: Date.now() }))")
-    before = kept(page)
-
-    page.evaluate(_BEGIN)
-
-    assert page.evaluate("() => window.renewed") == "renewed"
-    assert kept(page) != before
-    assert page.evaluate("() => localStorage.getItem('aiworker.turn')") is None
-
-
-def test_a_tab_over_plain_http_renews_its_login_after_the_server_has_newer_files(source_reader: PageReader) -> None:
-    page = tab(source_reader)
-    page.route("**/*.mjs", lambda route: route.fulfill(status=404))
-    before = kept(page)
-
-    page.evaluate(_BEGIN)
-
-    assert page.evaluate("() => window.renewed") == "renewed"
-    assert kept(page) != before
-
-
-def test_who_has_to_sign_in_again_is_told_why(reader: PageReader, plain_world: World) -> None:
-    reader.open("#/account")
-    expect(reader.see("session")).to_have_count(1)
-    ended = re.compile("/api/")
-    reader.page.route(ended, lambda route: route.fulfill(status=401, json={"error": "Unauthorized"}))
-
-    reader.page.reload()
-
-    expect(reader.see("login-lead")).to_have_text("Your session has ended. Please sign in again.")
-    reader.page.unroute(ended)
-    reader.see("login-username").fill(plain_world.max.username)
-    reader.see("login-password").fill(builders.PASSWORD)
-    reader.see("login-submit").click()
-    reader.see("logout").click()
-    expect(reader.see("login-lead")).to_have_text("Sign in to see your projects.")
 
 
 def test_who_signs_in_next_finds_nothing_of_what_was_being_done(source_reader: PageReader, plain_world: World) -> None:

@@ -40,18 +40,3 @@ def test_a_part_that_cannot_be_loaded_is_told_and_tried_again(reader: PageReader
         expect(press(what)).to_be_visible()
 
         reader.page.keyboard.press("Escape")
-
-
-def test_what_can_be_done_with_selected_tasks_is_there_after_a_reload(reader: PageReader, plain_world: World) -> None:
-    project = plain_world.project()
-    task = plain_world.task(project)
-    reader.open(f"#/projects/{project.id}/tasks")
-    reader.page.route(FILES, lambda route: route.fulfill(status=404))
-    reader.page.get_by_label(f"Select {task.title}").check()
-    expect(reader.see("toast")).to_contain_text("This part of the page could not be loaded.")
-    reader.page.unroute(FILES)
-
-    reader.page.get_by_role("button", name="Reload").click()
-    reader.page.get_by_label(f"Select {task.title}").check()
-
-    expect(reader.see("selection")).to_be_visible()

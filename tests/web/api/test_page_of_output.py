@@ -8,7 +8,7 @@ from playwright.sync_api import Locator, expect
 from common.models import Task, TaskCheck
 from common.transaction import Transaction, transactional
 from tests.web.live_feed import LiveFeed
-from tests.web.made import MISSING_ID, a_group_test
+from tests.web.made import MISSING_ID
 from tests.web.page_reader import PageReader
 from tests.web.world import SHA, World, put
 
@@ -56,44 +56,3 @@ def test_the_log_of_running_tests_stays_where_somebody_reads_it(reader: PageRead
     feed.tell("task:updated", project.id, feed.SEQ + 2, taskId=task.id, changed=["checks"])
     expect(log).not_to_contain_text("another line")
     assert log.evaluate("box => box.scrollHeight - box.scrollTop - box.clientHeight") < 2
-
-
-def test_a_log_that_is_read_stays_where_it_is_when_its_group_is_read_again(
-    reader: PageReader, plain_world: World
-) -> None:
-    project = plain_world.project()
-    group = plain_world.group(project, plain_world.approved(project))
-    a_group_test(group["id"], log=LONG)
-    feed = LiveFeed(reader.page)
-    reader.open(f"#/projects/{project.id}/groups/{group['id']}")
-    reader.see("train-runs").locator("summary").click()
-    reader.page.get_by_role("button", name="Log", exact=True).click()
-    log = reader.see("train-log")
-    expect(log).to_contain_text("line 399")
-    log.evaluate(TO_TOP)
-
-    with reader.page.expect_response("**/train"):
-        feed.tell("task-group:updated", project.id, feed.SEQ + 1, taskGroupId=group["id"])
-    reader.settle()
-
-    assert _top(log) == 0
-
-
-def test_a_dialog_stays_when_text_is_selected_beyond_its_edge(reader: PageReader) -> None:
-    reader.open("#/jobs")
-    expect(reader.see("who")).to_be_visible()
-    reader.page.keyboard.press("?")
-    dialog = reader.page.get_by_role("dialog")
-    text = dialog.locator("dd").first.bounding_box()
-    assert text
-    mouse, beside = reader.page.mouse, (5, 5)
-
-    mouse.move(text["x"] + 5, text["y"] + 5)
-    mouse.down()
-    mouse.move(*beside, steps=5)
-    mouse.up()
-    reader.settle()
-
-    expect(dialog).to_be_visible()
-    mouse.click(*beside)
-    expect(dialog).to_have_count(0)

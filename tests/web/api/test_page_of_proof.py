@@ -51,54 +51,6 @@ def test_a_member_lets_a_task_change_how_its_tests_run(reader: PageReader, plain
     expect(reader.page.get_by_text("Its tests begin anew")).to_be_visible()
 
 
-def test_the_reviewer_reads_which_tests_are_flaky_in_quarantine_or_red_below(
-    reader: PageReader, plain_world: World
-) -> None:
-    task = refused(plain_world)
-    (check,) = all_of(TaskCheck, TaskCheck.task_id == task.id)
-    flaky = "One test is flaky, red and green on this one commit: page::test_title."
-    put(TaskCheck, check.id, name="tests", status="passed", code="flaky_tests", message=flaky, facts={"flaky": 1})
-    reader.open(f"#/projects/{task.project_id}/tasks/{task.id}")
-    expect(reader.see("task-check-line")).to_contain_text(flaky)
-
-    known = "2 tests fail, and they fail on the commit below too, in main: page::test_title, page::test_price."
-    put(TaskCheck, check.id, code="base_is_red", message=known, facts={"failing": 2})
-    reader.page.reload()
-    expect(reader.see("task-check-line")).to_contain_text(known)
-
-
-def test_the_reviewer_reads_how_many_lines_no_test_touches(reader: PageReader, plain_world: World) -> None:
-    task = refused(plain_world)
-    (check,) = all_of(TaskCheck, TaskCheck.task_id == task.id)
-    about = {"name": "coverage", "status": "passed", "code": "lines_untested", "log": "page.py:12-13"}
-    put(TaskCheck, check.id, **about, facts={"added": 4, "uncovered": 2})
-    reader.open(f"#/projects/{task.project_id}/tasks/{task.id}")
-    expect(reader.see("task-check-line")).to_contain_text("4 added lines can run, 2 are touched by no test.")
-
-    put(TaskCheck, check.id, facts={"added": 1, "uncovered": 1})
-    reader.page.reload()
-    expect(reader.see("task-check-line")).to_contain_text("One added line can run, one is touched by no test.")
-
-
-def test_the_reviewer_reads_which_tests_pass_only_because_they_were_changed(
-    reader: PageReader, plain_world: World
-) -> None:
-    task = refused(plain_world)
-    (check,) = all_of(TaskCheck, TaskCheck.task_id == task.id)
-    about = {"name": "changed_tests", "status": "passed", "code": "tests_changed", "log": "fails: page::test_title"}
-    put(TaskCheck, check.id, **about, facts={"kept": 2, "failing": 1, "unable": 0})
-    reader.open(f"#/projects/{task.project_id}/tasks/{task.id}")
-    line = reader.see("task-check-line")
-    were = "3 tests of the changed files were run as they were"
-    expect(line).to_contain_text(f"{were}, one passes only because it was changed.")
-    reader.see("task-checks").locator("summary").click()
-    expect(reader.see("check-log")).to_have_text("fails: page::test_title")
-
-    put(TaskCheck, check.id, code=None, log=None, facts={"kept": 3, "failing": 0, "unable": 0})
-    reader.page.reload()
-    expect(reader.see("task-checks")).to_contain_text(f"{were}, none fails.")
-
-
 def test_a_maintainer_lets_findings_go_with_one_click(reader: PageReader, plain_world: World) -> None:
     task = findings_of_scan.refused(plain_world)
     reader.open(f"#/projects/{task.project_id}/tasks/{task.id}")

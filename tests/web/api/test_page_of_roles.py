@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Route, expect
+from playwright.sync_api import expect
 
 from common.models import Project, User
 from common.states import Role
@@ -15,9 +15,6 @@ from tests.web.page_reader import PageReader
 from tests.web.world import World, get, put
 
 pytestmark = pytest.mark.slow
-
-TWO_FRAMES = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
-"""By then, what was known is drawn."""
 
 
 @pytest.fixture
@@ -69,65 +66,6 @@ def test_who_is_given_another_role_in_a_restricted_project_is_offered_what_it_al
 
     with maya.page.expect_request("**/members"):
         feed.tell("project:member_changed", project.id, feed.SEQ + 1, userId=user_id, username="maya", newRole="member")
-
-    expect(maya.see("task-new")).to_have_count(1)
-
-
-def test_nothing_is_offered_before_the_role_in_a_restricted_project_is_known(
-    maya: PageReader, plain_world: World
-) -> None:
-    world = plain_world
-    project = world.project("Hidden")
-    world.task(project, "Greet")
-    member = f"/api/projects/{project.id}/members/{world.users['maya'].id}"
-    assert world.client.put(member, json={"role": "member"}).status_code == 200
-    put(Project, project.id, is_restricted=True)
-    held: list[Route] = []
-    maya.page.route("**/role-here*", lambda route: held.append(route))
-
-    with maya.page.expect_request("**/role-here*"):
-        maya.open(f"#/projects/{project.id}")
-    maya.page.evaluate(TWO_FRAMES)
-
-    expect(maya.see("task-new")).to_have_count(0)
-    expect(maya.see("task-card")).to_have_count(0)
-    held[0].fallback()
-    expect(maya.see("task-new")).to_be_visible()
-    expect(maya.see("task-card")).to_be_visible()
-
-
-def test_who_may_only_read_by_now_has_nothing_selected(maya: PageReader, plain_world: World) -> None:
-    world = plain_world
-    project = world.project("Hidden")
-    world.task(project, "Greet")
-    user_id = world.users["maya"].id
-    member = f"/api/projects/{project.id}/members/{user_id}"
-    assert world.client.put(member, json={"role": "member"}).status_code == 200
-    put(Project, project.id, is_restricted=True)
-    feed = LiveFeed(maya.page)
-    maya.open(f"#/projects/{project.id}")
-    # Her role here is read after the board: until then no card can be selected.
-    expect(maya.see("task-new")).to_be_visible()
-    maya.see("task-card").focus()
-    maya.page.keyboard.press("x")
-    expect(maya.see("selection")).to_contain_text("1 selected")
-    # So that max may change it.
-    put(Project, project.id, is_restricted=False)
-    assert world.client.put(member, json={"role": "viewer"}).status_code == 200
-    put(Project, project.id, is_restricted=True)
-
-    feed.tell("project:member_changed", project.id, feed.SEQ + 1, userId=user_id, username="maya", newRole="viewer")
-
-    expect(maya.see("selection")).to_have_count(0)
-
-
-def test_a_project_that_everybody_sees_is_as_the_platforms_role_says(maya: PageReader, plain_world: World) -> None:
-    world = plain_world
-    project = world.project("Open")
-    member = f"/api/projects/{project.id}/members/{world.users['maya'].id}"
-    assert world.client.put(member, json={"role": "viewer"}).status_code == 200
-
-    maya.open(f"#/projects/{project.id}")
 
     expect(maya.see("task-new")).to_have_count(1)
 
@@ -193,18 +131,3 @@ def test_a_role_that_another_administrator_gave_is_shown_and_told_before_it_is_r
     expect(ada.see("toast").filter(has_text="Saved.")).to_be_visible()
     assert get(User, eve.id).role == Role.VIEWER
     expect(row).to_contain_text("Viewer")
-
-
-def test_a_role_in_a_project_that_somebody_else_gave_is_shown(reader: PageReader, plain_world: World) -> None:
-    project = plain_world.project()
-    eve = builders.a_user("eve")
-    feed = LiveFeed(reader.page)
-    reader.open(f"#/projects/{project.id}/settings")
-    expect(reader.page.get_by_role("heading", name="Members")).to_be_visible()
-    reader.settle()
-
-    member = f"/api/projects/{project.id}/members/{eve.id}"
-    assert plain_world.client.put(member, json={"role": "viewer"}).status_code == 200
-    feed.tell("project:member_changed", project.id, feed.SEQ + 1, username="eve", role="viewer")
-
-    expect(reader.page.get_by_label("Role of eve")).to_have_value("viewer")

@@ -9,23 +9,20 @@ from typing import cast
 import pytest
 from playwright.sync_api import Browser, expect
 
-from common.models import Run, Task, TaskCheck, TaskGroup
-from tests.web.api.production_line import ProductionLine
-from tests.web.api.test_lost_tests import refused
-from tests.web.made import a_live_run, a_question, end
+from common.models import Task
+from tests.web.made import a_question
 from tests.web.page_reader import PageReader
 from tests.web.server_texts import SHORT, translations
-from tests.web.world import World, all_of, put
+from tests.web.world import World, put
 
 pytestmark = pytest.mark.slow
 
 SPANISH = "() => localStorage.setItem('aiworker.language', 'es')"
 SAY_ALL = """async (texts) => {
-  const { loadServerTexts, serverText } = await import("/static/app/server-texts.mjs");
+  const { loadServerTexts, serverText } = await import("/static/app/words/server-texts.mjs");
   await loadServerTexts();
   return texts.map((text) => serverText(text));
 }"""
-_FILES = "performance.getEntriesByType('resource').map(({ name }) => name).filter((name) => /es-server/.test(name))"
 
 SAID = {
     "task 42 is in_progress; only ready_to_test can be approved": (
@@ -108,31 +105,6 @@ def test_every_sentence_of_the_catalogue_is_recognised(source_reader: PageReader
     ] == []
 
 
-def test_a_fault_of_a_field_is_told_in_spanish(spaniard: PageReader, plain_world: World) -> None:
-    project = plain_world.project()
-    spaniard.open(f"#/projects/{project.id}/tasks")
-    spaniard.see("task-new").click()
-    spaniard.see("task-title").fill("Say hello")
-    assert spaniard.page.evaluate(_FILES) == [], "the catalogue is loaded when it is needed"
-
-    spaniard.see("task-labels").fill("x" * 60)
-    spaniard.see("task-create").click()
-
-    expect(spaniard.page.get_by_role("alert")).to_have_text("Etiquetas, 0: Debe tener de 1 a 50 caracteres")
-    assert len(spaniard.page.evaluate(_FILES)) == 1
-
-
-def test_a_refused_proof_is_told_in_spanish(spaniard: PageReader, plain_world: World) -> None:
-    task = refused(plain_world)
-    (check,) = all_of(TaskCheck, TaskCheck.task_id == task.id)
-    message = "2 tests of the commit below do not run any more or show nothing: page::a, page::b. Restore them."
-    put(TaskCheck, check.id, message=message)
-    spaniard.open(f"#/projects/{task.project_id}/tasks/{task.id}")
-
-    shown = "2 pruebas del commit base ya no se ejecutan o no muestran nada: page::a, page::b. Restaurarlas."
-    expect(spaniard.see("task-check-line")).to_contain_text(shown)
-
-
 def test_what_the_platform_asks_is_told_in_spanish_wherever_it_is_shown(
     spaniard: PageReader, plain_world: World
 ) -> None:  # fmt: skip
@@ -165,63 +137,3 @@ def test_a_refusal_is_told_in_spanish(spaniard: PageReader, plain_world: World) 
     spaniard.see("task-approve").click()
 
     expect(spaniard.page.get_by_text("está en estado «Cancelado»; solo se puede aprobar")).to_be_visible()
-
-
-def test_a_problem_of_a_group_is_told_in_spanish(spaniard: PageReader, plain_world: World) -> None:
-    project = plain_world.project()
-    group = plain_world.group(project, plain_world.approved(project))
-    problem = {
-        "taskId": None,
-        "kind": "flaky",
-        "files": [],
-        "detail": "The tests are flaky: the tests failed in 1 of 3 runs at 0123456789ab (main). "
-        "No task is blamed, and all stay in the group. Mend the tests or put them into quarantine, and retry.",
-    }
-    put(TaskGroup, group["id"], problems=[problem])
-    spaniard.open(f"#/projects/{project.id}/groups/{group['id']}")
-
-    expect(spaniard.see("group-problems").locator("pre")).to_have_text(
-        "Las pruebas son inestables: las pruebas fallaron en 1 de 3 ejecuciones en 0123456789ab (main). "
-        "No se culpa a ninguna tarea, y todas siguen en el grupo. "
-        "Arreglar las pruebas o ponerlas en cuarentena, y volver a intentarlo."
-    )
-
-
-def test_the_activity_names_environments_in_spanish(spaniard: PageReader, plain_world: World) -> None:
-    line = ProductionLine(plain_world)
-    line.deliver(line.task("Greet"))
-    spaniard.open(f"#/projects/{line.project.id}/activity")
-
-    told = spaniard.see("activity-event")
-    expect(told.filter(has_text="terminó el despliegue en producción")).to_have_count(1)
-    expect(told.filter(has_text="en production")).to_have_count(0)
-    expect(told.filter(has_text="la plataforma")).not_to_have_count(0)
-    expect(told.filter(has_text=re.compile(r"\bplatform\b"))).to_have_count(0)
-    spaniard.see("activity-actor").select_option("la plataforma")
-    expect(told.filter(has_text="maxim")).to_have_count(0)
-    expect(told.filter(has_text="la plataforma")).not_to_have_count(0)
-
-
-def test_drivers_are_described_in_spanish(spaniard: PageReader, plain_world: World) -> None:
-    project = plain_world.project()
-    plain_world.agent()
-    spaniard.open("#/agents")
-    drivers = spaniard.see("driver-row")
-    expect(drivers.filter(has_text="scripted").locator("b")).to_have_text(
-        "Pasos en la descripción de la tarea, sin modelo"
-    )
-    expect(drivers.filter(has_text="claude").locator("b")).to_have_text("Claude Code")
-
-    spaniard.open(f"#/projects/{project.id}/settings")
-    offered = spaniard.page.locator("#known-drivers option[value=command]")
-    expect(offered.first).to_have_text("Otro comando")
-
-
-def test_what_a_run_has_done_is_told_in_spanish(spaniard: PageReader, plain_world: World) -> None:
-    task = plain_world.task(plain_world.project(), state="in_progress")
-    run = a_live_run(task)
-    put(Run, run.id, summary="Executed 2 steps")
-    end(run)
-    spaniard.open(f"#/projects/{task.project_id}/tasks/{task.id}/work")
-
-    expect(spaniard.page.locator(".summary")).to_have_text("2 pasos ejecutados")

@@ -11,7 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 from playwright.sync_api import Locator, Route, expect
 
-from common.models import Deployment, GroupMember, Project, Run, Task, TaskGroup
+from common.models import Deployment, Project, Run, Task, TaskGroup
 from common.states import Environment, Role
 from tests.web.made import a_question
 from tests.web.page_reader import PageReader
@@ -162,28 +162,6 @@ def test_the_next_step_is_done_where_it_is_said(reader: PageReader, plain_world:
     expect(reader.see("next-step")).to_contain_text(f"“{fix.title}” is to fix it")
 
 
-def test_a_new_group_begins_with_the_tasks_that_no_group_holds(reader: PageReader, plain_world: World) -> None:
-    project = plain_world.project()
-    held, freed, fresh = plain_world.approved(project, "Held", "Freed", "Fresh")
-    plain_world.group(project, [held])
-    put(TaskGroup, plain_world.group(project, [freed])["id"], state_="conflict")
-    reader.open(f"#/projects/{project.id}/groups")
-
-    reader.see("group-new").click()
-
-    def row(title: str) -> Locator:
-        return reader.see("group-task").filter(has_text=title).locator("input")
-
-    expect(row("Held")).not_to_be_checked()
-    expect(row("Freed")).to_be_checked()
-    row("Freed").uncheck()
-    reader.see("group-name").fill("Sprint 9")
-    reader.see("group-create").click()
-    expect(reader.see("group-status")).to_be_visible()
-    (group,) = all_of(TaskGroup, TaskGroup.name == "Sprint 9")
-    assert [one.task_id for one in all_of(GroupMember, GroupMember.group_id == group.id)] == [fresh]
-
-
 def test_who_may_not_act_is_told_whom_it_waits_for(
     at_the_page: Callable[[str, Role], PageReader], plain_world: World
 ) -> None:
@@ -295,23 +273,6 @@ def _write_task_with_a_picture(reader: PageReader, project: Project) -> None:
     paste(reader.see("task-description"))
 
 
-def test_a_new_task_depends_on_any_other_whatever_the_board_shows(reader: PageReader, plain_world: World) -> None:
-    project = plain_world.project()
-    first = plain_world.task(project, "Lay the table")
-    reader.open(f"#/projects/{project.id}/tasks?label=kitchen")
-    reader.see("task-new").click()
-    reader.see("task-title").fill("Serve the soup")
-    dialog = reader.page.get_by_role("dialog")
-    dialog.get_by_text("More", exact=True).click()
-    dialog.get_by_label("Lay the table").check()
-    reader.see("task-create").click()
-
-    expect(dialog).to_have_count(0)
-    (second,) = all_of(Task, Task.title == "Serve the soup")
-    reply = plain_world.client.get(f"/api/tasks/{second.id}")
-    assert reply.json["task"]["dependsOn"] == [first.id]
-
-
 def test_no_agent_begins_a_new_task_before_its_files_are_there(reader: PageReader, plain_world: World) -> None:
     project = plain_world.project(has_repository=True)
     agent, _agent_id = plain_world.agent()
@@ -330,73 +291,3 @@ def test_no_agent_begins_a_new_task_before_its_files_are_there(reader: PageReade
     _beat(agent)
     _run, claim = plain_world.claim(agent)
     assert [one["name"] for one in claim["attachments"]] == ["image.png"]
-
-
-def test_a_new_task_whose_files_did_not_arrive_says_so_until_somebody_starts_it(
-    reader: PageReader, plain_world: World
-) -> None:
-    project = plain_world.project(has_repository=True)
-    agent, _agent_id = plain_world.agent()
-    reader.page.route("**/attachments?*", lambda route: route.abort())
-    _write_task_with_a_picture(reader, project)
-    reader.see("task-create").click()
-
-    expect(reader.see("toast").filter(has_text="image.png")).to_have_count(1)
-    expect(reader.see("card-parked")).to_have_text("Waits for its files")
-    _beat(agent)
-    plain_world.claim_nothing(agent)
-    reader.see("task-card").click()
-    expect(reader.see("next-step")).to_contain_text("Waits for its files")
-    expect(reader.see("task-parked")).to_contain_text("Add what is missing")
-    reader.see("task-resume").click()
-
-    expect(reader.see("task-parked")).to_have_count(0)
-    _beat(agent)
-    plain_world.claim(agent)
-
-
-def test_the_files_of_a_draft_are_kept_with_it(reader: PageReader, plain_world: World) -> None:
-    project = plain_world.project()
-    reader.open(f"#/projects/{project.id}/tasks")
-    reader.see("task-new").click()
-    reader.see("task-title").fill("With a picture")
-    paste(reader.see("task-description"))
-    reader.page.keyboard.press("Escape")
-    expect(reader.see("task-title")).to_have_count(0)
-
-    reader.see("task-new").click()
-    expect(reader.see("task-file")).to_have_count(1)
-    reader.see("task-discard").click()
-    reader.see("undo").click()
-    expect(reader.see("task-file")).to_have_count(1)
-    reader.see("task-create").click()
-
-    reader.see("task-card").click()
-    expect(reader.see("inline-picture")).to_have_count(1)
-    reader.see("task-new").click()
-    expect(reader.see("task-title")).to_have_value("")
-    expect(reader.see("task-file")).to_have_count(0)
-
-
-def test_a_text_that_is_nested_too_deeply_is_shown_as_it_was_written(reader: PageReader, plain_world: World) -> None:
-    project = plain_world.project()
-    hard = [">" * 3000 + " a quote", "- " * 2000 + "a list", "1. " * 2000 + "numbers", "a." * 4000 + "@mail"]
-    task = plain_world.task(project, "Greet", description=hard[0])
-    for body in (*hard, "- " * 30 + "\n\n> > **fine**"):
-        assert plain_world.client.post(f"/api/tasks/{task.id}/comments", json={"body": body}).status_code == 201
-
-    reader.open(f"#/projects/{project.id}/tasks/{task.id}")
-
-    comments = reader.see("task-comments")
-    expect(comments.locator("blockquote blockquote strong")).to_have_text("fine")
-    expect(comments.locator(".unread")).to_have_text(hard)
-    expect(reader.page.locator(".panel .unread").first).to_have_text(hard[0])
-
-
-@pytest.mark.parametrize("tab", ["nonsense", "review/more"])
-def test_an_address_that_names_no_tab(reader: PageReader, plain_world: World, tab: str) -> None:
-    task = plain_world.task(plain_world.project())
-
-    reader.open(f"#/projects/{task.project_id}/tasks/{task.id}/{tab}")
-
-    expect(reader.see("task-state" if tab.startswith("review") else "not-found")).to_be_visible()

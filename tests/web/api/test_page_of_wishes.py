@@ -6,9 +6,6 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from common.models import Project, Task, TaskDependency
-from common.services.tasks import tasks
-from common.services.tasks.given_up import tell_dependents
-from tests.web.made import somebody
 from tests.web.page_reader import PageReader
 from tests.web.world import World, all_of, get
 
@@ -56,24 +53,6 @@ def test_another_driver_and_other_dependencies_are_chosen_where_the_task_is_edit
     assert (get(Task, task.id).driver, _needed(task)) == (None, {first.id})
 
 
-def test_a_dependency_that_was_cancelled_is_taken_away(reader: PageReader, plain_world: World) -> None:
-    project = plain_world.project()
-    needed = plain_world.task(project, "Lay the table")
-    task = plain_world.task(project, "Serve the soup", depends_on=[needed.id])
-    tasks.cancel_task(needed.id, by=somebody())
-    assert tell_dependents() == 1
-    assert (get(Task, task.id).error or "").startswith("It depends on task 'Lay the table', which is cancelled")
-    dialog = _edit(reader, project, task)
-    cancelled = dialog.get_by_label("Lay the table · Cancelled")
-    cancelled.uncheck()
-    # Who has unticked it by mistake ticks it again.
-    cancelled.check()
-    cancelled.uncheck()
-    _save(dialog)
-
-    assert (get(Task, task.id).error, _needed(task)) == (None, set())
-
-
 def test_a_circle_is_refused_beside_the_field(reader: PageReader, plain_world: World) -> None:
     project = plain_world.project()
     task = plain_world.task(project, "Lay the table")
@@ -85,21 +64,6 @@ def test_a_circle_is_refused_beside_the_field(reader: PageReader, plain_world: W
 
     expect(dialog.locator(".field.wrong")).to_contain_text("so neither would ever start")
     assert _needed(task) == set()
-
-
-def test_what_somebody_else_chose_meanwhile_is_told(reader: PageReader, plain_world: World) -> None:
-    project = plain_world.project()
-    first, second = plain_world.task(project, "Lay the table"), plain_world.task(project, "Light the candles")
-    task = plain_world.task(project, "Serve the soup")
-    dialog = _edit(reader, project, task)
-    dialog.get_by_text("More", exact=True).click()
-    dialog.get_by_label("Lay the table").check()
-    tasks.update_task(task.id, {"depends_on": [second.id]}, by=somebody())
-    dialog.get_by_role("button", name="Save").click()
-    expect(dialog.locator(".field.wrong")).to_contain_text("Somebody else saved: Light the candles")
-
-    _save(dialog)
-    assert _needed(task) == {first.id}
 
 
 def test_the_limits_of_a_tasks_runs_are_chosen_where_it_is_edited(reader: PageReader, plain_world: World) -> None:
@@ -126,17 +90,3 @@ def test_the_limits_of_a_tasks_runs_are_chosen_where_it_is_edited(reader: PageRe
     dialog.get_by_test_id("task-limit-maxCostUsd").fill("")
     _save(dialog)
     assert get(Task, task.id).limits == {"maxMinutes": 90}
-
-
-def test_a_new_task_has_the_limits_that_are_chosen(reader: PageReader, plain_world: World) -> None:
-    project = plain_world.project()
-    reader.open(f"#/projects/{project.id}/tasks")
-    reader.see("task-new").click()
-    reader.see("task-title").fill("Serve the soup")
-    reader.page.get_by_role("dialog").get_by_text("More", exact=True).click()
-    reader.see("task-limit-maxTokens").fill("5000")
-    reader.see("task-create").click()
-
-    expect(reader.see("task-create")).to_have_count(0)
-    (task,) = all_of(Task)
-    assert task.limits == {"maxTokens": 5000}
