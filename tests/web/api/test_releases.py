@@ -177,9 +177,7 @@ def test_looks_become_spans_of_health_with_gaps_where_nobody_looked(line: Produc
 @pytest.mark.parametrize(
     ("entries", "lines"),
     [
-        ((), ["## Sprint", "", "Nothing is in it."]),
         ((Entry("A [b](c) `d`\n# e"),), ["## Sprint", "", "### Changed", "", "- A \\[b\\](c) \\`d\\` \\# e"]),
-        ((Entry("Local", (), 3, None),), ["## Sprint", "", "### Changed", "", "- Local (#3)"]),
         ((Entry("Odd", (), 3, "javascript:x"),), ["## Sprint", "", "### Changed", "", "- Odd (#3)"]),
         ((Entry("Both", ("feature", "security")),), ["## Sprint", "", "### Security", "", "- Both (feature)"]),
     ],

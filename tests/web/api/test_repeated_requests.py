@@ -117,14 +117,9 @@ def test_a_reply_is_repeated_to_who_asked_alone(member: FlaskClient, maintainer:
     "environ",
     [
         {"REQUEST_METHOD": "HEAD"},
-        {"REQUEST_METHOD": "POST"},
         {"HTTP_HOST": "attacker.example"},
-        {"HTTP_UPGRADE": "websocket"},
         {"CONTENT_LENGTH": "2"},
-        {"HTTP_TRANSFER_ENCODING": "chunked"},
-        {"HTTP_IF_NONE_MATCH": '"other"'},
         {"QUERY_STRING": "limit=1"},
-        {"SCRIPT_NAME": "/elsewhere"},
     ],
 )
 def test_another_request_is_not_the_same(member: FlaskClient, environ: dict[str, str]) -> None:

@@ -167,16 +167,9 @@ def test_a_review_gives_the_summary_and_gives_up_open_questions(plain_at_work: A
 
 WRONG_CALLS: list[tuple[str, dict[str, Any], str]] = [
     ("ask_user_question", {}, '"question"'),
-    ("ask_user_question", {"question": " "}, '"question"'),
-    ("ask_user_question", {"question": "\u200b"}, "Must not be blank"),
     ("ask_user_question", {"question": "x", "options": "red"}, '"options"'),
-    ("ask_user_question", {"question": "x", "context": 1}, '"context"'),
-    ("ask_user_question", {"question": "x", "blocking": "no"}, '"blocking"'),
     ("report_progress", {"message": "x", "done": -1}, '"done"'),
-    ("report_progress", {"message": "x", "total": True}, '"total"'),
     ("propose_tasks", {"tasks": [{"description": "x"}]}, '"title"'),
-    ("propose_tasks", {"tasks": {}}, '"tasks"'),
-    ("propose_tasks", {"tasks": [{"title": str(number)} for number in range(21)]}, "proposals"),
     ("request_review", {"summary": 1}, '"summary"'),
     ("rm", {}, "ask_user_question"),
 ]

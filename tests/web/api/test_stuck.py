@@ -10,7 +10,7 @@ from flask import Flask
 from common.models import Run, Task
 from common.models.task import Question
 from common.sealing import digest
-from common.services.runs.stuck import KEPT, Step, record_and_watch, repeated_failure
+from common.services.runs.stuck import Step, record_and_watch, repeated_failure
 from common.services.spend.model_tokens import find_access, new_model_token
 from common.values.model_provider import TokenCount
 from tests.web.api.asking import Asking
@@ -85,15 +85,7 @@ def test_a_run_that_reads_and_writes_nothing_is_stopped_and_asks(world: World) -
 @pytest.mark.parametrize(
     "entry",
     [
-        {"level": "info", "kind": "log", "message": f"{KEPT}0123456789ab."},
         {"level": "info", "kind": "tool", "message": "Edit a.py", "callId": "e", "details": {"diff": "@@ -1 +1 @@"}},
-        {
-            "level": "info",
-            "kind": "tool",
-            "message": "x",
-            "callId": "e",
-            "details": {"name": "write_file", "input": {}},
-        },
     ],
 )
 def test_a_run_that_has_written_may_read_more(plain_app: Flask, entry: dict[str, Any]) -> None:

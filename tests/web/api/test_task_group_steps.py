@@ -17,13 +17,8 @@ from tests.web.world import SHA, World, all_of, at_once, events, get, head_of, p
     [
         ("deploy-staging", "staging"),
         ("deploy-staging", "failed"),
-        ("deploy-staging", "deploying_production"),
-        ("cancel", "production"),
         ("cancel", "deploying_production"),
-        ("cancel", "cancelled"),
-        ("remove", "production"),
         ("remove", "deploying_staging"),
-        ("retry", "pending"),
         ("retry", "production"),
     ],
 )
@@ -40,7 +35,7 @@ def test_what_a_group_can_not_do_now_is_a_409_that_names_its_state(world: World,
     assert get(TaskGroup, group["id"]).state_ == state
 
 
-@pytest.mark.parametrize("state", ["pending", "merging", "merged"])
+@pytest.mark.parametrize("state", ["pending", "merged"])
 def test_staging_is_accepted_until_it_is_there(world: World, state: str) -> None:
     project = world.project()
     group = world.group(project, world.approved(project))
@@ -94,10 +89,7 @@ def test_production_takes_the_commit_that_runs_on_staging(world: World) -> None:
     assert made.id in [one["id"] for one in reply.json["taskGroup"]["deployments"]]
 
 
-@pytest.mark.parametrize("key", [None, "once"])
-def test_a_default_branch_that_moved_is_a_409_and_the_group_is_built_anew(
-    world: World, tmp_path: Path, key: str | None
-) -> None:
+def test_a_default_branch_that_moved_is_a_409_and_the_group_is_built_anew(world: World, tmp_path: Path) -> None:
     project = world.project(has_repository=True)
     group_id = world.staged(project, base_sha=head_of(project))
     path = tmp_path / "data" / "repositories"
@@ -107,7 +99,7 @@ def test_a_default_branch_that_moved_is_a_409_and_the_group_is_built_anew(
     tree.push("main")
     assert head_of(project) == moved_to
 
-    headers = {"Idempotency-Key": key} if key else {}
+    headers = {"Idempotency-Key": "once"}
     reply = world.client.post(f"/api/task-groups/{group_id}/deploy-production", json={}, headers=headers)
 
     assert reply.status_code == 409
@@ -142,9 +134,7 @@ def test_of_two_deployments_to_production_at_once_one_is_accepted(world: World) 
     assert len(all_of(Deployment, Deployment.environment_ == Environment.PRODUCTION)) == 1
 
 
-@pytest.mark.parametrize(
-    ("state", "becomes"), [("pending", "pending"), ("merging", "merging"), ("merged", "merging"), ("failed", "merging")]
-)
+@pytest.mark.parametrize(("state", "becomes"), [("pending", "pending"), ("merged", "merging")])
 def test_cancelling_an_approved_task_takes_it_out_of_its_group(world: World, state: str, becomes: str) -> None:
     project = world.project()
     one, two = world.approved(project, "One", "Two")
@@ -159,7 +149,7 @@ def test_cancelling_an_approved_task_takes_it_out_of_its_group(world: World, sta
     assert get(Task, two).state == "approved"
 
 
-@pytest.mark.parametrize("state", ["deploying_staging", "staging", "deploying_production"])
+@pytest.mark.parametrize("state", ["staging", "deploying_production"])
 def test_a_task_that_is_on_its_way_out_is_not_cancelled(world: World, state: str) -> None:
     project = world.project()
     (one,) = world.approved(project)

@@ -20,16 +20,9 @@ LISTED = {
 }  # fmt: skip
 
 WRONG: list[tuple[str, Any]] = [
-    ("projectId", None), ("projectId", 1), ("projectId", "x"), ("projectId", MISSING_ID), ("projectId", "../../etc"),
-    ("title", None), ("title", ""), ("title", "  "), ("title", "x" * 201), ("title", 5), ("title", "a\nb"),
-    ("title", "a\u202eb"), ("title", "\u00a0"), ("title", " \u3000 "), ("title", []),
-    ("description", None), ("description", 1), ("description", "x" * 100_001), ("description", "a\0"),
-    ("priority", "highest"), ("priority", 3), ("priority", None), ("priority", "High"),
-    ("labels", "ui"), ("labels", [1]), ("labels", ["x" * 51]), ("labels", [str(n) for n in range(21)]),
-    ("labels", ["a\u2066"]),
-    ("requiredCapabilities", {}), ("requiredCapabilities", [None]), ("requiredCapabilities", ["x" * 51]),
-    ("dependsOn", "x"), ("dependsOn", ["x"]), ("dependsOn", [MISSING_ID]),
-    ("driver", "no such/driver"), ("driver", "x" * 41), ("driver", 1), ("driver", "--help"),
+    ("projectId", MISSING_ID), ("projectId", "../../etc"), ("title", "  "), ("title", "x" * 201), ("title", "a\u202eb"),
+    ("description", "x" * 100_001), ("description", "a\0"), ("priority", "High"), ("labels", ["x" * 51]),
+    ("requiredCapabilities", [None]), ("dependsOn", ["x"]), ("dependsOn", [MISSING_ID]), ("driver", "--help"),
     ("limits", []), ("limits", {"maxTokens": "5"}), ("limits", {"more": 1}),
 ]  # fmt: skip
 
@@ -71,11 +64,10 @@ def test_a_task_is_written_read_and_listed(member: FlaskClient) -> None:
     assert [(event["event"], event["actor"]) for event in timeline["events"]] == [("task:created", "mia")]
 
 
-@pytest.mark.parametrize("name", sorted({name for name, _value in WRONG}))
-def test_a_wrong_field_is_named(plain_member: FlaskClient, name: str) -> None:
+def test_a_wrong_field_is_named(plain_member: FlaskClient) -> None:
     project = a_project()
 
-    for value in [value for wrong, value in WRONG if wrong == name]:
+    for name, value in WRONG:
         reply = plain_member.post("/api/tasks", json={"projectId": project.id, "title": "Good", name: value})
         assert reply.status_code == 400, (value, reply.json)
         assert reply.json["details"]["field"].split(".")[0] == name

@@ -189,9 +189,7 @@ def test_a_transcript_is_read_backwards_from_its_end(run: Talking) -> None:
     assert run.messages(f"after={2**63 - 1}") == []
 
 
-@pytest.mark.parametrize(
-    ("query", "field"), [("kind=poem", "kind"), ("kind=", "kind"), ("q=", "q"), ("limit=0", "limit")]
-)
+@pytest.mark.parametrize(("query", "field"), [("kind=poem", "kind"), ("q=", "q")])
 def test_a_query_that_can_not_be_meant_is_refused(run: Talking, query: str, field: str) -> None:
     reply = run.viewer.get(f"/api/runs/{run.id}/transcript?{query}")
     assert (reply.status_code, reply.json["details"]["field"]) == (400, field)

