@@ -34,8 +34,8 @@ KEY = "AKIAIOSFODNN7EXAMPLE"
 
 
 @pytest.fixture
-def world(app: Flask) -> Iterator[World]:
-    yield World(app)
+def world(plain_app: Flask) -> Iterator[World]:
+    yield World(plain_app)
     forget_providers()
 
 

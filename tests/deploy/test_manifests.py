@@ -16,8 +16,6 @@ from common.settings import Settings, from_env
 from tests.deploy.manifests import (
     COMMANDS,
     Manifests,
-    containers_of,
-    environment_of,
     faults_of_pod,
     key_references,
     names_read,
@@ -144,31 +142,11 @@ def test_who_uses_the_database_waits_for_its_schema(manifests: Manifests) -> Non
     assert waiting == {"web", "relay", "gateway", "worker", "worker-slow"}
 
 
-def test_one_image_is_everywhere(example: Manifests, settings: Settings) -> None:
-    images = {one["image"] for name in PROCESSES for one in containers_of(example.workload(name))}
-
-    assert settings.runtime.kubernetes is not None
-    assert settings.runtime.kubernetes.fleet is not None
-    assert images == {settings.runtime.kubernetes.image}
-    assert images == {settings.runtime.kubernetes.fleet.image}
-
-
 def test_every_setting_is_one_that_something_reads(example: Manifests) -> None:
     given = example.settings()
     in_commands = set(re.findall(r"\$\{(\w+)", " ".join(COMMANDS.values())))
 
     assert set(given) - names_read(given) - in_commands - set(key_references(example)) == set()
-
-
-@pytest.mark.parametrize("name", sorted(PROCESSES))
-def test_every_process_is_given_settings_that_it_takes(name: str, example: Manifests, tmp_path: Path) -> None:
-    for container in containers_of(example.workload(name)):
-        given = environment_of(container, example)
-
-        chosen = from_env(given | {"AIWORKER_DATA_DIR": str(tmp_path)})
-
-        assert not chosen.store.redis_embedded
-        assert chosen.instance == example.settings()["AIWORKER_INSTANCE"]
 
 
 def test_what_the_settings_name_is_there(example: Manifests, settings: Settings) -> None:

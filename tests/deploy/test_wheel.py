@@ -8,9 +8,7 @@ import hashlib
 import os
 import subprocess
 import sys
-import tomllib
 import zipfile
-from email import message_from_string
 from pathlib import Path
 
 import pytest
@@ -60,18 +58,6 @@ def test_it_has_every_file_of_the_product(wheel: Path) -> None:
 
     assert {name for name in listed if (ROOT / name).is_file()} <= names
     assert not any("__pycache__" in name for name in names)
-
-
-def test_it_asks_for_what_the_project_asks_for(wheel: Path) -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    with zipfile.ZipFile(wheel) as archive:
-        information = f"{project['name']}-{project['version']}.dist-info"
-        metadata = message_from_string(archive.read(f"{information}/METADATA").decode())
-        scripts = archive.read(f"{information}/entry_points.txt").decode()
-
-    assert metadata.get_all("Requires-Dist") == project["dependencies"]
-    assert (metadata["Name"], metadata["Version"]) == (project["name"], project["version"])
-    assert scripts == "[console_scripts]\naiworker = web.cli.main:main\n"
 
 
 @pytest.mark.slow

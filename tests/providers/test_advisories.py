@@ -83,12 +83,6 @@ def test_listed_versions_are_affected_and_unknown_orders_count(tmp_path: Path) -
     assert ids(source, pypi("final-cut")) == ["GHSA-1"]
 
 
-def test_names_are_compared_as_their_ecosystem_does(tmp_path: Path) -> None:
-    source = write(tmp_path / "osv", advisory(name="Django_Rest.Framework"), advisory("npm", "Left", "GHSA-2"))
-
-    assert ids(source, pypi("1.0", "django-rest-framework"), Package("npm", "left", "1.0.0")) == ["GHSA-1"]
-
-
 def test_what_is_withdrawn_or_about_commits_is_left_out_and_aliases_count_once(tmp_path: Path) -> None:
     source = write(
         tmp_path / "osv",

@@ -13,8 +13,7 @@ import pytest
 
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.providers.forge import BareForge
-from common.providers.forge.pulls import Status
-from common.values.pull_request import PullComment, PullState
+from common.values.pull_request import PullState
 from common.values.repository import Repository
 from tests.patience import PATIENCE_SECONDS
 from tests.providers.forge_commits_contract import CommitsContract, CommitsInDetailContract
@@ -95,27 +94,6 @@ def test_hooks_in_a_repository_never_run(forge: BareForge, repository: Repositor
     work.push("task-2")
 
     assert not (work.path / "ran").exists()
-
-
-def test_a_replaced_object_is_seen_as_it_was(forge: BareForge, repository: Repository, work: WorkTree) -> None:
-    true = work.commit({"a": "true"}, on="main")
-    false = work.commit({"a": "false"}, on="task-1")
-    work.push("main", "task-1", f"{false}:refs/replace/{true}")
-
-    assert forge.read_file(repository, commit=true, path="a") == b"true"
-
-
-def test_comments_and_statuses_can_be_read_back(forge: BareForge, repository: Repository) -> None:
-    head = forge.read_head(repository, "main") or ""
-    forge.ensure_pull_request(repository, head="main", base="main", title="t", body="")
-    for body in ("Running", "Passed"):
-        forge.ensure_comment(repository, 1, key="checks", body=body)
-        forge.ensure_status(
-            repository, commit=head, context="tests", state="success", description=body, target_url="http://x"
-        )
-
-    assert forge.read_platform_comments(repository, 1) == [PullComment(id="checks", author="AiWorker", body="Passed")]
-    assert forge.read_statuses(repository, head) == [Status("tests", "success", "Passed", "http://x")]
 
 
 def test_a_credential_names_the_branch_it_may_push(forge: BareForge, repository: Repository) -> None:

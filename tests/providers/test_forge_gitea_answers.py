@@ -13,7 +13,7 @@ from common.values.pull_request import PullComment, PullState
 from tests.doubles.gitea import GiteaDouble, basic
 from tests.doubles.gitea.pulls import add_review, change_pull
 from tests.providers.forge_contract import refused
-from tests.providers.git_tree import WorkTree, git
+from tests.providers.git_tree import WorkTree
 from tests.providers.gitea_shop import SHOP, client_of, forge, head, make, pushed, server, work
 
 __all__ = ["forge", "head", "server", "work"]
@@ -46,24 +46,6 @@ def test_where_merging_can_not_be_marked_a_comment_says_it(
     assert pull is not None
     assert (pull.state, pull.merged_commit) == (PullState.MERGED, commit)
     assert len(server.repo("aiworker", "shop").comments) == 1
-
-
-@pytest.mark.slow
-def test_work_after_a_persons_merge_gets_a_pull_request_of_its_own(
-    server: GiteaDouble, forge: GiteaForge, work: WorkTree
-) -> None:
-    def ensure() -> tuple[int, PullState]:
-        pull = forge.ensure_pull_request(SHOP, head="task-1", base="main", title="A", body="")
-        return pull.number, pull.state
-
-    merged = pushed(work)
-    ensure()
-    server.repo("aiworker", "shop").pulls[1].update(state="closed", merged=True, merge_commit_sha=merged)
-
-    assert [ensure(), ensure()] == [(1, PullState.MERGED)] * 2
-    work.commit({"b": "b"}, on="task-1")
-    work.push("task-1")
-    assert [ensure(), ensure()] == [(2, PullState.OPEN)] * 2
 
 
 @pytest.mark.slow
@@ -116,21 +98,6 @@ def test_who_closed_a_pull_request_is_read_where_the_server_says_so(tmp_path: Pa
     forge.close()
     server.close()
     assert server.violations == []
-
-
-@pytest.mark.slow
-def test_who_pushed_is_there_until_the_server_has_taken_note(server: GiteaDouble, forge: GiteaForge, head: str) -> None:
-    credential = forge.ensure_credential(SHOP, branch="task-1", run_id="r1")
-    url = basic(forge.read_clone_url(SHOP), credential.username, credential.password)
-    assert git("ls-remote", url)
-
-    is_gone = forge.delete_credential(SHOP, run_id="r1")
-
-    assert not is_gone
-    assert credential.username in server.model.users
-    git("ls-remote", url, accept=(128,))
-    assert forge.delete_credential(SHOP, run_id="r1")
-    assert sorted(server.model.users) == ["platform"]
 
 
 def test_a_repository_that_was_renamed_or_moved_is_told_with_the_remedy(

@@ -120,19 +120,6 @@ def test_a_read_is_asked_for_again_before_anybody_hears_of_it(
     assert fault.has_struck
 
 
-@pytest.mark.parametrize(("fault", "seconds"), [("429", 7), ("429_odd", None)])
-def test_what_the_server_asks_to_wait_is_told(
-    server: GiteaDouble, forge: GiteaForge, head: str, fault: str, seconds: int | None
-) -> None:
-    for _try in range(9):  # a GET without a pause is tried again
-        server.faults.append(Fault("GET .*/shop$", fault))
-
-    with pytest.raises(ProviderUnavailable) as busy:
-        forge.read_head(SHOP, "main")
-
-    assert busy.value.retry_after_seconds == seconds
-
-
 def test_a_token_that_is_no_longer_good_is_told_with_the_remedy(
     server: GiteaDouble, forge: GiteaForge, head: str
 ) -> None:
@@ -141,14 +128,6 @@ def test_a_token_that_is_no_longer_good_is_told_with_the_remedy(
     with pytest.raises(AccessDenied, match="set GITEA_TOKEN to a valid one") as refusal:
         forge.read_head(SHOP, "main")
     assert server.token not in str(refusal.value)
-
-
-def test_nothing_is_believed_to_be_gone_by_who_is_not_known(server: GiteaDouble, forge: GiteaForge, head: str) -> None:
-    server.admin.token = "another"
-
-    for act in (lambda: forge.delete_repository(SHOP), lambda: forge.delete_credential(SHOP, run_id="r")):
-        with pytest.raises(AccessDenied, match="set GITEA_TOKEN to a valid one"):
-            act()
 
 
 def test_a_half_made_repository_is_completed(server: GiteaDouble, forge: GiteaForge) -> None:

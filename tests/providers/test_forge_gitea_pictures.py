@@ -76,15 +76,3 @@ def test_a_lost_answer_leaves_one_comment_after_the_next_try(
     (comment,) = server.repo("aiworker", "shop").comments
     assert comment["body"].count("![") == len(comment["assets"]) == 2
     assert forge.read_comments(SHOP, 1) == []
-
-
-@pytest.mark.slow
-def test_other_comments_stay(server: GiteaDouble, forge: GiteaForge, pull: None) -> None:
-    repo, ada = server.repo("aiworker", "shop"), server.model.users["ada"]
-    server.comment(ada, repo, 1, "Nice\n\n<!-- aiworker:pictures:abc -->")
-    forge.ensure_comment(SHOP, 1, key="checks", body="All passed")
-
-    show(forge)
-    show(forge, "none", ())
-
-    assert [one["body"][:10] for one in repo.comments] == ["Nice\n\n<!--", "All passed"]

@@ -10,7 +10,6 @@ from common.values.commit_status import CommitStatus, StatusState
 from common.values.repository import Credential, Repository
 from tests.doubles.gitea import GiteaDouble
 from tests.doubles.gitea.model import Repo, User
-from tests.providers.git_tree import WorkTree, git
 from tests.providers.test_forge_gitea import OLD, forge, repository, server, version, work
 
 __all__ = ["forge", "repository", "server", "version", "work"]
@@ -60,16 +59,6 @@ def test_a_status_is_read_with_who_set_it(forge: GiteaForge, server: GiteaDouble
     )
 
 
-def test_no_other_address_than_of_a_page_is_shown(
-    forge: GiteaForge, server: GiteaDouble, repository: Repository
-) -> None:
-    commit = made(forge, server, repository)
-    commit.set(CI, "success", by=commit.bot, target_url="javascript:alert(1)")
-
-    (status,) = forge.read_ci_statuses(repository, commit=commit.sha)
-    assert status.target_url is None
-
-
 @pytest.mark.slow
 def test_the_newest_of_a_context_counts_over_all_pages(
     forge: GiteaForge, server: GiteaDouble, repository: Repository
@@ -83,22 +72,6 @@ def test_the_newest_of_a_context_counts_over_all_pages(
 
     found = commit.read()
     assert (len(found), found[CI], found["ci/0"], found["ci/59"]) == (61, "success", "failure", "success")
-
-
-@pytest.mark.slow
-def test_a_branch_that_is_named_as_the_commit_lends_it_no_statuses(
-    forge: GiteaForge, server: GiteaDouble, repository: Repository, work: WorkTree
-) -> None:
-    commit = made(forge, server, repository)
-    commit.set(CI, "success", by=commit.bot)
-    old, commit.sha = commit.sha, work.commit({"a": "a"}, on="task-1")
-    work.push("task-1")
-    commit.set(CI, "failure", by=commit.bot)
-    git("push", "--quiet", "origin", f"{old}:refs/heads/{commit.sha}", at=work.path)
-
-    assert commit.read() == {}
-    git("push", "--quiet", "origin", f":refs/heads/{commit.sha}", at=work.path)
-    assert commit.read() == {CI: "failure"}
 
 
 @pytest.mark.slow

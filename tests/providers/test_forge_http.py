@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import socket
 import subprocess
@@ -242,21 +241,6 @@ def test_only_the_smart_protocol_is_served(a_server: Server, path: str, status: 
     assert get(a_server.url("person") + path)[0] == status
 
 
-def test_a_compressed_request_is_understood(a_server: Server, forge: BareForge) -> None:
-    head = forge.read_head(SHOP, "main") or ""
-    wanted = f"0032want {head}\n00000009done\n".encode()
-
-    status, answer = get(
-        a_server.url("reader") + "/git-upload-pack",
-        body=gzip.compress(wanted),
-        headers={"Content-Type": "application/x-git-upload-pack-request", "Content-Encoding": "gzip"},
-    )
-
-    assert status == 200
-    assert answer.startswith(b"0008NAK\n")
-    assert b"PACK" in answer
-
-
 @pytest.mark.slow
 def test_a_push_that_is_too_large_is_refused_with_the_reason(
     a_server: Server, forge: BareForge, tmp_path: Path
@@ -271,25 +255,6 @@ def test_a_push_that_is_too_large_is_refused_with_the_reason(
     assert "maximum allowed size" in in_chunks
     assert "413" in in_one
     assert forge.read_head(SHOP, "feature") is None
-
-
-@pytest.mark.slow
-def test_git_ends_when_its_client_goes_away(server: Server, forge: BareForge, tmp_path: Path) -> None:
-    work = WorkTree(tmp_path / "work", server.url("person"))
-    work.commit({"large": os.urandom(20 * 2**20)}, on="main")
-    work.push("main")
-    head = forge.read_head(SHOP, "main") or ""
-    body = f"0032want {head}\n00000009done\n".encode()
-    request = (
-        f"POST {server.path}/git-upload-pack HTTP/1.1\r\nHost: x\r\nAuthorization: Basic cmVhZGVyOng=\r\n"
-        f"Content-Type: application/x-git-upload-pack-request\r\nContent-Length: {len(body)}\r\n\r\n"
-    ).encode() + body
-    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_SECONDS) as client:
-        client.sendall(request)
-        assert client.recv(1000).startswith(b"HTTP/1.1 200")
-        assert server.backends()
-
-    wait_until("git to end", lambda: not server.backends())
 
 
 @pytest.mark.slow

@@ -148,14 +148,6 @@ def test_branches_in_the_place_of_the_platforms_get_other_names(
     assert git("rev-parse", "refs/tags/imported/released", at=forge.repository_path(SHOP)) == theirs
 
 
-def test_an_absent_default_branch_becomes_the_sources_own(origin: Origin, tmp_path: Path) -> None:
-    forge = forge_at(tmp_path / "root", origin.place)
-
-    state = forge.ensure_repository(SHOP, default_branch="main", description="", import_url=origin.url)
-
-    assert state.default_branch == "trunk"
-
-
 def test_a_private_address_is_never_asked(origin: Origin, tmp_path: Path) -> None:
     forge = forge_at(tmp_path / "root", "127.0.0.2", f"127.0.0.1:{origin.server_port + 1}")
 
@@ -165,29 +157,6 @@ def test_a_private_address_is_never_asked(origin: Origin, tmp_path: Path) -> Non
     assert origin.asked == []
     with refused("no_repository"):
         forge.read_head(SHOP, "main")
-
-
-def test_an_import_goes_through_the_proxy_of_this_machine(
-    origin: Origin, source: WorkTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for each in ("http_proxy", "HTTP_PROXY", "no_proxy", "NO_PROXY"):
-        monkeypatch.delenv(each, raising=False)
-    monkeypatch.setenv("http_proxy", f"http://ada:word@{origin.place}")
-    forge = forge_at(tmp_path / "root", "direct.invalid")
-    # Only the proxy knows this name.
-    url = "http://code.invalid/source.git"
-
-    state = forge.ensure_repository(SHOP, default_branch="side", description="", import_url=url)
-
-    assert state.default_head == git("rev-parse", "side", at=source.path)
-    assert origin.asked[0].startswith(url)
-    other = Repository("aiworker", "other", "project-2")
-    origin.asked.clear()
-    for direct in ("http://direct.invalid/source.git", url):
-        monkeypatch.setenv("no_proxy", "code.invalid")
-        with refused("import_failed"):
-            forge.ensure_repository(other, default_branch="side", description="", import_url=direct)
-    assert origin.asked == []
 
 
 def test_a_redirect_is_not_followed(origin: Origin, tmp_path: Path) -> None:

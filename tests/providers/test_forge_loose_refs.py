@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from common.errors import ProviderRefused
-from common.providers.forge import history, loose_refs
+from common.providers.forge import loose_refs
 from tests.providers.git_tree import git
 
 NEW = "refs/heads/task/one"
@@ -82,20 +81,3 @@ def test_a_commit_must_be_one(bare: Path, commit: str) -> None:
     assert not loose_refs.create(bare, "refs/tags/v1", at=commit)
 
     assert git("for-each-ref", at=bare) == ""
-
-
-def test_a_commit_is_found_without_git_where_it_is_a_file_of_its_own(
-    bare: Path, commit: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    packed = _commit(bare, "two")
-    _has_a_packed_commit(bare, packed)
-    later, tree = _commit(bare, "three"), _tree(bare)
-
-    with monkeypatch.context() as without_git:
-        without_git.setenv("PATH", str(bare / "nothing"))
-        assert history.commit_at(bare, later) == later
-
-    assert history.commit_at(bare, packed) == packed
-    for wrong in (tree, "0" * 40):
-        with pytest.raises(ProviderRefused, match="there is no commit"):
-            history.commit_at(bare, wrong)

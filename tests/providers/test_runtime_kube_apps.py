@@ -11,7 +11,7 @@ import pytest
 
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.providers.runtime import Runtime
-from common.values.app import App, AppPhase, Health, Space
+from common.values.app import App, AppPhase, Space
 from common.values.check import CheckPhase
 from common.values.variable_set import Variables
 from tests.doubles.kubernetes import ClusterDouble
@@ -169,32 +169,6 @@ def test_a_version_that_does_not_come_up_says_why(
     assert former.phase is AppPhase.LIVE
 
 
-@pytest.mark.slow
-def test_a_failed_version_stays_failed_until_it_is_asked_for_anew(runtime: Runtime, cluster: ClusterDouble) -> None:
-    cluster.script("registry.test/bad", "image_pull")
-    runtime.ensure_app(STAGING, version("v1"))
-    settled(runtime, STAGING, "v1")
-    runtime.ensure_app(STAGING, version("v2", "registry.test/bad:2"))
-    assert settled(runtime, STAGING, "v2").phase is AppPhase.FAILED
-    cluster.script("registry.test/bad", "healthy")
-
-    assert runtime.ensure_app(STAGING, version("v2", "registry.test/bad:2")).phase is AppPhase.FAILED
-    runtime.ensure_app(STAGING, version("v1"))
-    settled(runtime, STAGING, "v1")
-    runtime.ensure_app(STAGING, version("v2", "registry.test/bad:2"))
-    assert settled(runtime, STAGING, "v2").phase is AppPhase.LIVE
-
-
-def test_ready_and_then_dead_within_the_gate_is_a_failure(runtime: Runtime, cluster: ClusterDouble) -> None:
-    cluster.script("registry.test/bad", "crash", after_seconds=20)
-    runtime.ensure_app(PRODUCTION, version("v1"))
-    settled(runtime, PRODUCTION, "v1")
-    runtime.ensure_app(PRODUCTION, version("v2", "registry.test/bad:2", health=Health(seconds=30)))
-    state = settled(runtime, PRODUCTION, "v2")
-
-    assert (state.phase, state.code, state.live_version_id) == (AppPhase.FAILED, "exited", "v1")
-
-
 def test_a_live_version_that_keeps_dying_is_failed(runtime: Runtime, cluster: ClusterDouble) -> None:
     runtime.ensure_app(STAGING, version("v1"))
     assert settled(runtime, STAGING, "v1").restarts == 0
@@ -222,14 +196,6 @@ def test_an_app_is_live_only_when_it_answers_through_the_ingress(runtime: Runtim
     assert state.phase is AppPhase.STARTING
     cluster.ingress_status = 200
     assert settled(runtime, STAGING, "v1").phase is AppPhase.LIVE
-
-
-def test_readiness_alone_is_enough_when_told_so(cluster: ClusterDouble, tmp_path: Path) -> None:
-    cluster.ingress_status = 503
-    with runtime_on(cluster, tmp_path, AIWORKER_KUBE_HEALTH="readiness") as runtime:
-        runtime.ensure_app(STAGING, version("v1"))
-
-        assert settled(runtime, STAGING, "v1").phase is AppPhase.LIVE
 
 
 def test_production_runs_the_very_image_that_ran_on_staging(runtime: Runtime, cluster: ClusterDouble) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from common.errors import ProviderUnavailable
-from common.providers.runtime import Runtime, check_reports, places
+from common.providers.runtime import Runtime, places
 from common.providers.runtime.reasons import judge_check
 from common.values.check import Check, CheckPhase, CheckState
 from tests.doubles.kubernetes import ClusterDouble
@@ -77,17 +77,6 @@ def test_a_check_that_the_quota_keeps_out_waits_and_says_so(runtime: Runtime, cl
 
     allow("5")
     assert finished(runtime, check).phase is CheckPhase.PASSED
-
-
-@pytest.mark.slow
-def test_a_command_that_takes_too_long_fails_by_its_own_time(runtime: Runtime) -> None:
-    check = _check("echo begun; sleep 600", timeout_seconds=3)
-    runtime.ensure_check(check)
-    state = finished(runtime, check)
-
-    assert (state.phase, state.exit_code, state.reason) == (CheckPhase.FAILED, None, "it took longer than 3 s")
-    assert state.log == "begun\n"
-    assert runtime.ensure_check(check) == state
 
 
 def _at(seconds: float) -> str:
@@ -197,29 +186,6 @@ def test_a_check_whose_reports_are_gone_with_its_pod_is_made_anew(runtime: Runti
     with pytest.raises(ProviderUnavailable, match="its pod is gone"):
         run_check(runtime, check)
     until(lambda: again(lambda: run_check(runtime, check)).phase is CheckPhase.PASSED)
-
-
-def _ended(reports: dict[str, Any], *, seconds_ago: float = 5, **status: Any) -> dict[str, Any]:
-    """A pod whose check has ended, with this state of the container that reads its reports."""
-    pod = _pod({"terminated": {"exitCode": 1, "finishedAt": _at(-seconds_ago)}}, **{"phase": "Running", **status})
-    pod["status"]["initContainerStatuses"] = [{"name": "reports", "state": reports}]
-    return pod
-
-
-@pytest.mark.parametrize(
-    ("pod", "are_awaited"),
-    [
-        (_ended({"running": {}}), True),
-        (_ended({"waiting": {}}), True),
-        (_ended({"terminated": {"exitCode": 0}}), False),
-        (_ended({"terminated": {"exitCode": 137}}), False),
-        (_ended({"running": {}}, seconds_ago=91), False),
-        (_ended({"running": {}}, phase="Failed"), False),
-        (_pod({"terminated": {"exitCode": 1}}, phase="Running"), False),
-    ],
-)
-def test_reports_are_awaited_until_their_container_has_ended(pod: dict[str, Any], are_awaited: bool) -> None:
-    assert check_reports.are_awaited(pod, now=NOW) is are_awaited
 
 
 def test_what_reads_the_reports_has_no_secret_and_can_write_nothing(runtime: Runtime, cluster: ClusterDouble) -> None:

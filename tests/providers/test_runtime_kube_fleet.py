@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from common.errors import ProviderRefused, ProviderUnavailable
+from common.errors import ProviderRefused
 from common.providers.runtime import Fleet
 from common.providers.runtime.kube import connect
 from common.providers.runtime.pods import KubernetesFleet
@@ -90,16 +90,6 @@ def test_a_pod_that_fails_says_why(
     assert words in str(settled(fleet, PodPhase.FAILED).reason)
 
 
-def test_agents_go_to_the_nodes_that_are_kept_for_them(cluster: ClusterDouble, tmp_path: Path) -> None:
-    chosen = {"AIWORKER_KUBE_NODES": "pool=agents", "AIWORKER_KUBE_TOLERATIONS": "pool"}
-
-    fleet_on(cluster, tmp_path, **chosen).ensure_agent(POD)
-
-    (pod,) = [one["spec"] for one in cluster.sent if one["kind"] == "Pod"]
-    assert pod["nodeSelector"] == {"pool": "agents"}
-    assert pod["tolerations"] == [{"key": "pool", "operator": "Exists"}]
-
-
 def test_an_agent_has_no_more_than_it_needs(fleet: Fleet, cluster: ClusterDouble) -> None:
     fleet.ensure_agent(POD)
 
@@ -140,28 +130,6 @@ def test_agents_have_the_proxy_of_the_cluster(cluster: ClusterDouble, tmp_path: 
     assert policy["egress"][-1] == {
         "to": [{"ipBlock": {"cidr": "192.0.2.7/32"}}], "ports": [{"protocol": "TCP", "port": 3128}]
     }  # fmt: skip
-
-
-def test_a_quota_that_is_new_or_used_up_is_waited_for(fleet: Fleet, cluster: ClusterDouble) -> None:
-    cluster.controllers.quota_ticks = 10**9
-    with pytest.raises(ProviderUnavailable, match="status unknown for quota"):
-        fleet.ensure_agent(POD)
-    cluster.controllers.quota_ticks = 0
-    until(lambda: _is_made(fleet))
-    fleet.delete_agent(NAME)
-
-    cluster.faults.add("POST .*/pods", "quota")
-    with pytest.raises(ProviderUnavailable, match="exceeded quota"):
-        fleet.ensure_agent(POD)
-    assert _is_made(fleet)
-
-
-def _is_made(fleet: Fleet) -> bool:
-    try:
-        fleet.ensure_agent(POD)
-    except ProviderUnavailable:
-        return False
-    return True
 
 
 def test_its_token_is_in_its_file_alone(fleet: Fleet, cluster: ClusterDouble) -> None:

@@ -57,13 +57,6 @@ def test_databases_run_before_the_setup_command_and_beside_the_app(
     assert "readinessProbe" not in setup
 
 
-def test_a_version_that_is_asked_for_is_the_images(cluster: ClusterDouble, runtime: KubernetesRuntime) -> None:
-    needs = Needs(services=(ServiceNeed(ServiceKind.POSTGRESQL, "15.4"),))
-    runtime.ensure_app(PREVIEW, with_spec(version("v1"), needs=needs))
-
-    assert _pod_spec(cluster)["initContainers"][1]["image"] == "postgres:15.4"
-
-
 def test_the_app_is_given_the_password_of_its_sidecar_unless_the_project_has_another(
     cluster: ClusterDouble, runtime: KubernetesRuntime
 ) -> None:

@@ -105,14 +105,3 @@ def test_limits_of_a_namespace_are_put_back_while_an_app_is_looked_at(
     with runtime_on(cluster, tmp_path) as later:
         assert _read(later).phase is AppPhase.LIVE
     assert cluster.object(plural, SPACE.namespace, name)["spec"] == removed["spec"]
-
-
-def test_limits_that_people_changed_stay(runtime: KubernetesRuntime, cluster: ClusterDouble, tmp_path: Path) -> None:
-    runtime.ensure_environment(SPACE)
-    key = ("resourcequotas", SPACE.namespace, "aiworker")
-    with cluster.store.lock:
-        cluster.store.update(key[0], cluster.store.objects[key], lambda one: one["spec"]["hard"].update(pods="99"))
-
-    with runtime_on(cluster, tmp_path) as later:
-        later.ensure_app(PRODUCTION, version("v1"))
-    assert cluster.object(*key)["spec"]["hard"]["pods"] == "99"

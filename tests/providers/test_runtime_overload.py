@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,18 +53,6 @@ def test_versions_of_many_projects_that_fail_together_are_the_machines_matter(
 
     assert [state.code for state in found] == ["machine"] * LEAST_PROJECTS
     assert all("fail together, so this machine is at fault" in str(state.reason) for state in found)
-
-
-@pytest.mark.slow
-def test_what_has_failed_is_tried_again_only_when_told_so(runtime: ProcessRuntime, repository: Repository) -> None:
-    app = App(Space("shop-1", "project-1"), "production")
-    mute = repository.version("v1", repository.commit(), start_command="sleep 600", start_seconds=0.5)
-    runtime.ensure_app(app, mute)
-    assert settled(runtime, app, "v1").code == "timeout"
-
-    assert runtime.ensure_app(app, mute).phase is AppPhase.FAILED
-    assert runtime.ensure_app(app, replace(mute, is_retried=True)).phase is AppPhase.STARTING
-    settled(runtime, app, "v1")
 
 
 def test_a_project_is_one_however_many_of_its_versions_fail() -> None:

@@ -7,7 +7,6 @@ import json
 import signal
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,8 +20,6 @@ from tests.patience import PATIENCE_SECONDS
 from tests.processes import lives
 from tests.providers.runtime_contract import ChecksContract, MakeVersion, RuntimeContract, settled, until
 from tests.providers.runtime_supervisor import (
-    RUN_WEB_APP,
-    WEB_APP,
     Repository,
     Supervisor,
     get,
@@ -181,16 +178,6 @@ def test_a_version_that_keeps_dying_fails_and_the_older_one_can_be_ensured(
     assert get(url) == (200, "v0")
 
 
-def test_a_live_version_that_turns_bad_is_started_again(runtime: ProcessRuntime, repository: Repository) -> None:
-    # Its start makes it good again: it is started again once.
-    url = runtime.ensure_app(APP, repository.web_app("v1", start_command=f"rm -f bad; {RUN_WEB_APP}")).url
-    settled(runtime, APP, "v1")
-    get(url, "/turn-bad")
-
-    until(lambda: _restarts(runtime) == 1)
-    until(lambda: get_unless_cut(url) == (200, "v1"))
-
-
 def test_a_process_tree_over_its_memory_is_killed(runtime: ProcessRuntime, repository: Repository) -> None:
     url = runtime.ensure_app(APP, repository.web_app("v1", memory_limit="100Mi")).url
     settled(runtime, APP, "v1")
@@ -224,33 +211,6 @@ def test_an_apps_environment_holds_its_variables_and_none_of_the_supervisors(
     assert set(env) - {"PWD", "OLDPWD", "SHLVL", "_", "LC_CTYPE"} == {
         *("PATH", "HOME", "LANG", "COLOUR", "PORT", "HOST", "RUNTIME_UNIT"),
     }
-
-
-def test_logs_are_plain_capped_and_tell_what_the_supervisor_did(
-    runtime: ProcessRuntime, repository: Repository, tmp_path: Path
-) -> None:
-    # It says hello when it is first asked: what it prints at its start may come before the line about the start.
-    app = WEB_APP.replace("\nprint(", "\ngreet = lambda: print(")
-    app = app.replace("answers.append(self.path)", "answers.append(self.path); len(answers) == 1 and greet()")
-    commit = repository.commit(app__py=app, says="v1")
-    began = datetime.now(UTC) - timedelta(seconds=1)
-    url = runtime.ensure_app(APP, repository.version("v1", commit, start_command=RUN_WEB_APP)).url
-    settled(runtime, APP, "v1")
-    kept = runtime.app_logs(APP, "v1")
-    lines = [line.text for line in kept]
-    times = [datetime.fromisoformat(line.at or "") for line in kept]
-    seen = [began, *times, datetime.now(UTC)]
-    assert seen == sorted(seen)
-    assert "hello from v1" in lines
-    assert lines[0].startswith("[runtime] started as process")
-    for _ in range(2):
-        get(url, "/talk")
-
-    until(lambda: runtime.app_logs(APP, "v1", limit=1)[0].text.startswith("line 59"))
-    assert len(runtime.app_logs(APP, "v1", limit=7)) == 7
-    files = list((tmp_path / "runtime/apps").glob("*/*/logs/*"))
-    assert len(files) == 2
-    assert all(file.stat().st_size <= 2**20 for file in files)
 
 
 def _state(runtime: ProcessRuntime) -> AppState:

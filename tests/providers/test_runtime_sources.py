@@ -57,21 +57,6 @@ def test_a_page_isServed_as_files_and_nothing_else_is(runtime: ProcessRuntime, r
         assert get(url, path)[0] == 404, path
 
 
-def test_a_link_out_of_the_pages_is_not_followed(runtime: ProcessRuntime, repository: Repository) -> None:
-    repository.commit()
-    (repository.path / "link").symlink_to("/etc/hostname")
-    (repository.path / "pages").mkdir()
-    (repository.path / "pages" / "a.txt").write_text("a")
-    (repository.path / "index.html").write_text("x")
-    commit = repository.commit_all()
-    url = runtime.ensure_app(APP, repository.version("v1", commit)).url
-    settled(runtime, APP, "v1")
-
-    assert get(url, "/pages/a.txt") == (200, "a")
-    assert get(url, "/pages/")[0] == 404
-    assert get(url, "/link")[0] == 404
-
-
 def test_a_repository_with_nothing_to_run_says_what_to_do(runtime: ProcessRuntime, repository: Repository) -> None:
     runtime.ensure_app(APP, repository.version("v1", repository.commit(README="hello")))
     state = settled(runtime, APP, "v1")

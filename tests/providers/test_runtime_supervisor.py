@@ -70,14 +70,6 @@ def test_a_restart_keeps_the_port_and_the_version_passes_its_gate_anew(
 
 
 @pytest.mark.slow
-def test_a_stopped_supervisor_leaves_nothing_running(supervisor: Supervisor, repository: Repository) -> None:
-    pids = _family(supervisor, repository)
-    assert supervisor.stop() == 0
-
-    assert not any(lives(pid) for pid in pids)
-
-
-@pytest.mark.slow
 def test_a_killed_supervisor_leaves_nothing_running(supervisor: Supervisor, repository: Repository) -> None:
     pids = _family(supervisor, repository)
     supervisor.kill()

@@ -85,7 +85,6 @@ RUNS = (
     Run("docs/command.md", TYPED_PAGES),
     Run("docs/gitea.md", TYPED_PAGES),
     Run("docs/install-kubernetes.md", "tests/deploy/test_page_on_cluster.py"),
-    Run("docs/kubernetes.md", "tests/deploy/test_policy_try.py"),
     Run("docs/operations.md", TYPED_PAGES, lacking="curl "),
     Run("docs/quickstart.md", TYPED_PAGES),
     Run("docs/receipts.md", "tests/web/documentation/test_receipts_page.py"),
