@@ -27,7 +27,6 @@ _NEEDS = {
     "test_runtime_kube.py": _HAS_CLUSTER,
     "test_fleet_kube.py": _HAS_CLUSTER,
     "test_people.py": _HAS_GITEA,
-    "test_required_statuses.py": _HAS_GITEA,
     "test_story.py": _HAS_GITEA or _HAS_CLUSTER,
 }
 

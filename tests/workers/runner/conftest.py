@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,19 +29,14 @@ def repository(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def start(platform: Platform, tmp_path: Path) -> Iterator[Start]:
-    """Starts `python -m workers.runner`; whatever still runs is killed at the end.
-
-    program: what Python runs instead, with the same arguments.
-    """
+    """Starts `python -m workers.runner`; whatever still runs is killed at the end."""
     started: list[subprocess.Popen[bytes]] = []
     (tmp_path / "enrolment").write_text("enrol-1\n")
 
-    def begin(
-        *arguments: str, program: Sequence[str] = ("-m", "workers.runner"), **environ: str
-    ) -> subprocess.Popen[bytes]:
+    def begin(*arguments: str, **environ: str) -> subprocess.Popen[bytes]:
         with (tmp_path / "agent.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, *program, "--url", platform.url, "--name", "pod-1",
+                [sys.executable, "-m", "workers.runner", "--url", platform.url, "--name", "pod-1",
                  "--token-file", str(tmp_path / "enrolment"), "--work-dir", str(tmp_path / "agent"), *arguments],
                 env=os.environ | AGENT_SETTINGS | environ,
                 cwd=Path(__file__).parents[3],

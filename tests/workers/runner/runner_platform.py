@@ -92,9 +92,6 @@ class Platform:
         self.lock = threading.Condition()
         self.runs: dict[str, PlatformRun] = {}
         self.enrolment_tokens = {"enrol-1"}
-        self.refuses_names = False
-        self.unknown_field: str | None = None
-        """A field of agents that it does not know, as an older platform."""
         self.agent_tokens: set[str] = set()
         self.registrations: list[Json] = []
         self.heartbeats: list[list[str]] = []
@@ -106,8 +103,6 @@ class Platform:
         self.handed_over: list[str] = []
         """The runs that were handed out in the reply to the report of another."""
         self.loses_answers = 0
-        self.is_away = False
-        """A proxy in front of it answers that it knows no such page."""
         self.failures: dict[str, list[int]] = {}
         self.seen: list[str] = []
         self.queries: list[str] = []
@@ -224,8 +219,6 @@ class _Conversation(BaseHTTPRequestHandler):
         platform, token = self.platform, (self.headers.get("Authorization") or "").removeprefix("Bearer ")
         platform.seen.append(f"{self.command} {path}")
         platform.queries.append(urlsplit(self.path).query)
-        if platform.is_away:
-            return 404, b"404 page not found\n"
         for pattern, statuses in platform.failures.items():
             if statuses and re.search(pattern, path):
                 return statuses.pop(0), {"error": "Told to fail"}
@@ -248,11 +241,6 @@ class _Conversation(BaseHTTPRequestHandler):
         platform = self.platform
         if token not in platform.enrolment_tokens:
             return 401, {"error": "Invalid or expired token"}
-        if platform.refuses_names:
-            details = {"field": "podName", "message": "Must have 1 to 253 characters"}
-            return 400, {"error": "Validation error", "details": details}
-        if platform.unknown_field in body:
-            return self._unknown()
         platform.registrations.append(body)
         if platform.loses_answers:
             platform.loses_answers -= 1
@@ -262,15 +250,9 @@ class _Conversation(BaseHTTPRequestHandler):
         platform.agent_tokens.add(f"agent-token-{number}")
         return 201, {"agent": {"id": f"agent-{number:012x}"}, "token": f"agent-token-{number}"}
 
-    def _unknown(self) -> tuple[int, Json]:
-        details = {"field": self.platform.unknown_field, "message": "Unknown field"}
-        return 400, {"error": "Validation error", "details": details}
-
     def _heartbeat(self, body: Json) -> tuple[int, Json]:
         self.platform.heartbeats.append(body["runIds"])
         self.platform.heartbeat_bodies.append(body)
-        if self.platform.unknown_field in body:
-            return self._unknown()
         directives, self.platform.directives = self.platform.directives, []
         return 200, {"leaseUntil": "2026-01-01T00:00:00Z", "directives": directives}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from common.errors import ProviderRefused, ProviderUnavailable
+from common.errors import ProviderUnavailable
 from common.values.claimed_run import Clone
 from tests.workers.broken_git import KILLED, BrokenGit, broken_git
 from tests.workers.runner.places import confinement
@@ -86,13 +86,6 @@ def test_a_checkpoint_has_the_files_as_they_are_and_touches_nothing(workspace: W
     assert checkpoint(workspace) is None
 
 
-def test_the_drivers_own_commits_are_pushed_as_they_are(workspace: Workspace, repository: Path) -> None:
-    (workspace.path / "own").write_text("x")
-    git("add", "own", cwd=workspace.path)
-    git("commit", "-q", "-m", "Own", cwd=workspace.path)
-    assert checkpoint(workspace) == workspace.head() == head(repository)
-
-
 def test_the_last_commit_follows_the_checkpoints(workspace: Workspace, repository: Path) -> None:
     for number in (1, 2):
         (workspace.path / "new").write_text(str(number))
@@ -106,17 +99,6 @@ def test_the_last_commit_follows_the_checkpoints(workspace: Workspace, repositor
     assert parents(repository) == [last]
     assert git("show", "task-1:new", cwd=repository) == "3"
     assert git("status", "--porcelain", cwd=workspace.path) == ""
-
-
-def test_a_run_that_finds_a_checkpoint_and_changes_nothing_ends_it(
-    workspace: Workspace, repository: Path, tmp_path: Path
-) -> None:
-    (workspace.path / "new").write_text("x")
-    checkpoint(workspace)
-    following = cloned(tmp_path / "next", repository)
-    assert (following.path / "new").read_text() == "x"
-    assert following.commit_all("Done") == following.push()
-    assert following.commit_all("Done") is None
 
 
 def test_commits_of_the_driver_after_a_checkpoint_are_joined_with_it(workspace: Workspace, repository: Path) -> None:
@@ -141,10 +123,7 @@ def test_commits_of_the_driver_after_a_checkpoint_are_joined_with_it(workspace: 
     "rewrite",
     [
         ["reset", "-q", "--hard", "HEAD~1"],
-        ["commit", "-q", "--amend", "-m", "Otherwise"],
         ["checkout", "-q", "--orphan", "fresh"],
-        ["checkout", "-q", "--detach", "HEAD~1"],
-        ["checkout", "-q", "-b", "elsewhere"],
     ],
 )
 def test_whatever_the_driver_does_to_its_history_its_files_are_pushed(
@@ -185,46 +164,6 @@ def test_a_push_whose_answer_was_lost_is_no_obstacle(
 
     assert workspace.commit_all("Done") == workspace.push() == head(repository)
     assert parents(repository) == [commit]
-
-
-def test_a_checkpoint_that_the_forge_refuses_is_forgotten(workspace: Workspace, repository: Path) -> None:
-    start = head(repository)
-    hook = repository / "hooks" / "pre-receive"
-    hook.parent.mkdir(exist_ok=True)
-    hook.write_text("#!/bin/sh\necho 'a file is too large'\nexit 1\n")
-    hook.chmod(0o755)
-    (workspace.path / "huge").write_text("x")
-    with pytest.raises(ProviderRefused):
-        checkpoint(workspace)
-    hook.unlink()
-    (workspace.path / "huge").unlink()
-    (workspace.path / "small").write_text("x")
-
-    assert workspace.commit_all("Done") == workspace.push()
-    assert parents(repository) == [start]
-
-
-@pytest.mark.slow
-def test_a_branch_that_somebody_else_moved_gets_no_checkpoint_and_the_last_commit_joins_both(
-    workspace: Workspace, repository: Path, tmp_path: Path
-) -> None:
-    (workspace.path / "ours").write_text("1")
-    checkpoint(workspace)
-    other = cloned(tmp_path / "other", repository)
-    (other.path / "theirs").write_text("x")
-    theirs = other.commit_all("Theirs")
-    other.push()
-    (workspace.path / "ours").write_text("2")
-    commit = workspace.commit_aside(MESSAGE)
-    assert commit
-    assert not workspace.push_aside(commit)
-    assert head(repository) == theirs
-
-    workspace.commit_all("Done")
-
-    assert workspace.push() == head(repository)
-    assert {"ours", "theirs"} <= set(files(repository))
-    assert git("show", "task-1:ours", cwd=repository) == "2"
 
 
 def test_large_files_are_left_out_however_many_and_deep_they_are(workspace: Workspace, repository: Path) -> None:

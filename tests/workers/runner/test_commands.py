@@ -12,7 +12,7 @@ import pytest
 
 from workers.runner import sessions
 from workers.runner.cancellation import Cancellation, Cancelled, Why
-from workers.runner.commands import LONGEST_LINE, TimedOut, run_command
+from workers.runner.commands import TimedOut, run_command
 from workers.runner.drivers.protocol import SavedSession
 
 
@@ -23,18 +23,6 @@ def run(command: str, cwd: Path, *, timeout_seconds: float | None = None) -> tup
         place=None,        cancellation=Cancellation(), on_line=lines.append, timeout_seconds=timeout_seconds,
     )  # fmt: skip
     return code, lines
-
-
-def test_the_exit_code_is_the_shells(tmp_path: Path) -> None:
-    assert run("exit 7", tmp_path) == (7, [])
-    assert run("kill -9 $$", tmp_path) == (137, [])
-
-
-def test_all_output_is_read_whatever_its_size_and_long_lines_are_cut(tmp_path: Path) -> None:
-    _, lines = run("seq 1 50000", tmp_path)
-    assert lines == [str(number) for number in range(1, 50001)]
-    _, lines = run("head -c 1000000 /dev/zero | tr '\\0' x; echo; echo end", tmp_path)
-    assert [len(line) for line in lines] == [LONGEST_LINE, 3]
 
 
 @pytest.mark.slow
@@ -102,7 +90,7 @@ def test_a_session_replaces_what_the_setup_left_and_follows_no_link(tmp_path: Pa
     assert [path.name for path in outside.iterdir()] == ["kept"]
 
 
-@pytest.mark.parametrize("name", ["session/../../escaped", "session//tmp/../../escaped", "session/a/../../../escaped"])
+@pytest.mark.parametrize("name", ["session/../../escaped", "session//tmp/../../escaped"])
 def test_an_archive_never_writes_outside_its_directory(tmp_path: Path, name: str) -> None:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
@@ -146,7 +134,6 @@ FILE = _header(tarfile.REGTYPE)
 HOSTILE = {
     "a large header": _hostile(GOOD, _header(tarfile.XHDTYPE, 2 * 2**20), FILE),
     "a large name": _hostile(GOOD, _header(tarfile.GNUTYPE_LONGNAME, 2 * 2**20), FILE),
-    "headers of headers": _hostile(GOOD, *[_header(tarfile.XHDTYPE, 20)] * 3000, FILE),
     "a deep manifest": _hostile(b'{"driver": ' + b"[" * 50_000),
 }
 

@@ -37,13 +37,6 @@ def test_by_default_all_that_can_work_are_offered_the_scripted_one_last(tmp_path
     assert says["buggy"] == (False, "Its check failed: RuntimeError: a bug")
 
 
-def test_the_order_of_the_names_is_the_preference(tmp_path: Path) -> None:
-    found = offer(tmp_path, "scripted", "gone", "there")
-    found.check()
-    assert found.report.usable == ("scripted", "there")
-    assert len(found.report.findings) == 4
-
-
 def test_an_agent_none_of_whose_drivers_can_work_says_why(tmp_path: Path) -> None:
     found = offer(tmp_path, "gone")
     found.check()

@@ -27,7 +27,6 @@ from workers.runner.disk_watch import DiskBounds
 from workers.runner.run_walls import Confinement
 from workers.runner.workspace import Workspace
 from workers.sandbox.control_groups import make_group
-from workers.sandbox.sandboxes import SandboxMode
 from workers.sandbox.walls import Bounds
 
 CANARY = "canary-7d1f"
@@ -231,14 +230,13 @@ def test_its_processes_and_files_are_gone(ran: Ran) -> None:
     assert list(ran.folder.glob("work-sandboxes/*")) == []
 
 
-@pytest.mark.parametrize("mode", [SandboxMode.AUTO, SandboxMode.OFF])
 def test_a_repository_around_the_clone_is_left_alone_though_the_agent_removed_its_own(
-    tmp_path: Path, mode: SandboxMode
+    tmp_path: Path,
 ) -> None:
     around = make_repository(tmp_path / "around").with_name("work")
     before = git("for-each-ref", cwd=around)
     clone = Clone(str(make_repository(tmp_path / "forge")), "task-1", "main")
-    workspace = Workspace(around / "run", clone, Cancellation(), Confinement(sandboxes(tmp_path / "run", mode)))
+    workspace = Workspace(around / "run", clone, Cancellation(), Confinement(sandboxes(tmp_path / "run")))
     workspace.clone()
     shutil.rmtree(workspace.path / ".git")
 

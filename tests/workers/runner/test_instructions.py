@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from common.values.prompt_markers import REPOSITORY_INSTRUCTIONS, code_marker
-from workers.runner.instructions import MOST_INSTRUCTION_BYTES, code_around, fill, repository_instructions
+from workers.runner.instructions import code_around, fill, repository_instructions
 
 
 @pytest.fixture
@@ -49,18 +49,6 @@ def test_a_link_inside_of_the_clone_is_read_once_and_one_out_of_it_never(workspa
     assert repository_instructions(workspace) == "# The repository's own instructions\n\n## AGENTS.md\n\nUse tabs."
 
 
-def test_instructions_are_bounded_together(workspace: Path) -> None:
-    (workspace / "AGENTS.md").write_text("a" * (MOST_INSTRUCTION_BYTES - 10))
-    (workspace / "CLAUDE.md").write_text("b" * 1000)
-    (workspace / "GEMINI.md").write_text("c" * 1000)
-
-    text = repository_instructions(workspace)
-
-    assert (text.count("a" * 100 + "\n"), text.count("b" * 10), "ccc" in text) == (1, 1, False)
-    assert "… cut: read the rest in CLAUDE.md" in text
-    assert len(text) < MOST_INSTRUCTION_BYTES + 300
-
-
 def test_code_is_shown_around_its_line(workspace: Path) -> None:
     text = fill(f"app.py:12: Why?\n{code_marker('app.py', 12)}\nEnd", workspace)
 
@@ -86,8 +74,7 @@ def test_code_is_that_of_the_commit_that_the_remark_is_about(workspace: Path) ->
 
 @pytest.mark.parametrize(
     ("path", "line"),
-    [("app.py", 0), ("app.py", 31), ("gone.py", 1), ("../secret.md", 1), ("/etc/passwd", 1), (".git/config", 1),
-     ("a\0b", 1), ("out", 1), (".", 1), ("x" * 5000, 1)],
+    [("app.py", 0), ("app.py", 31), ("gone.py", 1), ("../secret.md", 1), (".git/config", 1), ("a\0b", 1), ("out", 1)],
 )  # fmt: skip
 def test_where_there_is_no_such_line_nothing_is_shown(workspace: Path, path: str, line: int) -> None:
     (workspace.parent / "secret.md").write_text("the host's secret")

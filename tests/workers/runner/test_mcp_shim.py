@@ -12,7 +12,7 @@ import pytest
 from mcp import ClientSession
 
 from workers.runner.mcp_shim import INSTRUCTIONS, TOOLS
-from workers.runner.tool_socket import MOST_CALLS, Reply, Request, ToolSocket
+from workers.runner.tool_socket import Reply, Request, ToolSocket
 
 from .mcp_client import call, with_client
 from .runner_platform import eventually
@@ -102,23 +102,6 @@ def test_failures_are_results_in_words(tools: ToolSocket) -> None:
     assert bug == (False, "The platform failed at this call. Go on without it.")
     assert long == (False, f"The arguments are longer than {2**20} bytes. Shorten them.")
     assert fine[0]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("size", [0, 500_000], ids=["short", "longer than what fits into the socket"])
-def test_more_calls_than_it_takes_are_refused(tools: ToolSocket, desk: DeskOfTest, size: int) -> None:
-    """A call that is refused before all of it was sent, too."""
-
-    async def work(session: ClientSession) -> tuple[bool, str]:
-        async with anyio.create_task_group() as group:
-            for _ in range(MOST_CALLS):
-                group.start_soon(call, session, "wait")
-            await anyio.to_thread.run_sync(lambda: eventually(lambda: desk.waiting == MOST_CALLS, "all are held"))
-            answer = await call(session, "get_task", text="x" * size)
-            desk.gate.set()
-        return answer
-
-    assert with_client(tools, work) == (False, "Too many calls at once. Wait for their results.")
 
 
 @pytest.mark.slow

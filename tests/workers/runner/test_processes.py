@@ -36,23 +36,6 @@ def test_output_and_errors_come_apart_and_the_end_of_the_errors_is_kept(tmp_path
     assert process.code == 3
 
 
-def test_a_line_of_16_mib_is_handed_on_and_a_longer_one_is_cut(tmp_path: Path) -> None:
-    x = "head -c %d /dev/zero | tr '\\0' x"
-    process = begin(f"{x % (16 * 2**20)}; echo; {x % 50_000_000}; echo; echo last", tmp_path)
-    lines = read_all(process)
-    assert [(len(line.text), line.left_out_bytes) for line in lines] == [
-        (16 * 2**20, 0), (16 * 2**20, 50_000_000 - 16 * 2**20), (4, 0),
-    ]  # fmt: skip
-
-
-def test_a_process_that_is_not_read_waits(tmp_path: Path) -> None:
-    with begin(f"yes | head -c 10000000; touch {tmp_path}/written", tmp_path) as process:
-        process.read(PATIENCE_SECONDS)
-        with pytest.raises(psutil.TimeoutExpired):
-            psutil.Process(process.pid).wait(0.5)
-        assert not (tmp_path / "written").exists()
-
-
 def test_its_input_is_written_in_order_and_closed(tmp_path: Path) -> None:
     with begin("cat; echo closed", tmp_path, has_input=True) as process:
         process.write("one\n")

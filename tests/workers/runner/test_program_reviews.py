@@ -89,23 +89,6 @@ def test_a_verdict_is_given_once_the_programs_output_has_shown_its_call(reviews:
     assert "Noted. End your turn now." in run.log
 
 
-def test_a_call_that_is_shown_after_its_answer_counts_too(reviews: Reviews) -> None:
-    run = reviews.execute(f'text "$({_give(APPROVES)})"; {_show(APPROVES)}; end true done', verdict_hold_seconds=0)
-
-    assert run.verdicts == [APPROVES]
-    assert "Noted. It counts once the platform sees this call in your output. End your turn now." in run.log
-    assert NOT_GIVEN not in run.log
-
-
-def test_what_the_platform_refuses_of_a_verdict_reaches_the_reviewer(reviews: Reviews) -> None:
-    perhaps = {**APPROVES, "verdict": "perhaps"}
-    again = f"{_show(APPROVES)}; {_give(APPROVES)} > /dev/null"
-    run = reviews.execute(f'{_show(perhaps)}; text "$({_give(perhaps)})"; {again}; end true done')
-
-    assert "must be one of: approve, request_changes" in run.log
-    assert run.verdicts == [APPROVES]
-
-
 def test_code_under_review_gives_no_verdict(reviews: Reviews) -> None:
     run = reviews.execute(f'text "$({_give(APPROVES)})"; end true "I object"', verdict_hold_seconds=0)
 

@@ -83,12 +83,6 @@ def test_a_session_that_the_program_refuses_is_followed_by_a_new_one(fake: Fake)
     assert "The session can't be resumed" in run.log
 
 
-def test_a_session_of_another_driver_or_version_is_not_used(fake: Fake, platform: Platform) -> None:
-    platform.sessions["task-id-1"] = b"garbage"
-    fake.execute(fake.add("session s-1; end true one"))
-    assert fake.prompts == [("all of it", None)]
-
-
 def test_a_crash_is_resumed_once_in_the_same_session(fake: Fake) -> None:
     run = fake.add(
         "session s-1; text hello; [ $N = 1 ] && { echo half > half; echo 'out of memory' >&2; exit 7; };"
@@ -116,18 +110,10 @@ def test_a_second_crash_gives_the_task_back_and_keeps_the_work(fake: Fake, platf
     assert platform.sessions
 
 
-def test_a_program_without_a_session_that_fails_fails_the_run(fake: Fake) -> None:
-    report = fake.execute(fake.add("echo work > half; echo 'no such flag' >&2; exit 2"))
-    assert report["outcome"] == "failed"
-    assert report["reason"] == "fake ended with exit code 2. no such flag"
-    assert fake.show("half") == "work"
-
-
 @pytest.mark.parametrize(
     ("text", "outcome"),
-    [("529 overloaded", "cancelled"), ("API Error: 401 invalid x-api-key", "failed"),
-     ("500 Internal server error", "cancelled"), ("400 prompt is too long", "failed")],
-)  # fmt: skip
+    [("529 overloaded", "cancelled"), ("API Error: 401 invalid x-api-key", "failed")],
+)
 def test_a_provider_that_refuses_fails_the_task_only_if_it_lasts(fake: Fake, text: str, outcome: str) -> None:
     report = fake.execute(fake.add(f"session s; echo some > half; end false '{text}'; exit 1"))
     assert report["outcome"] == outcome

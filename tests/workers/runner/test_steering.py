@@ -47,18 +47,6 @@ def steered(platform: Platform, repository: Path, tmp_path: Path) -> Steered:
     return Steered(platform, repository, tmp_path)
 
 
-def test_a_program_that_takes_no_messages_is_resumed_with_them(steered: Steered) -> None:
-    run = steered.begin("session s; text there; wait_for_go; echo $N >> turns; end true turn-$N")
-    steered.platform.write(run, "Use tabs")
-    eventually(lambda: steered.has_fetched, "the message is fetched")
-
-    steered.go.touch()
-
-    assert ended(run)["summary"] == "turn-2"
-    assert steered.prompts == [("f", None), (SAID, "s")]
-    assert steered.show("turns") == "1\n2"
-
-
 def test_a_message_counts_as_delivered_only_once_the_program_got_it(steered: Steered) -> None:
     """A run that this machine loses meanwhile takes no message with it."""
     run = steered.begin("session s; [ $N = 1 ] && { text there; wait_for_go; }; echo $N >> turns; end true turn-$N")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from workers.runner.drivers.steps import (
     Append,
@@ -15,7 +13,6 @@ from workers.runner.drivers.steps import (
     RunCommand,
     Say,
     Sleep,
-    Step,
     StepError,
     Write,
     parse_steps,
@@ -51,15 +48,10 @@ def test_every_step_is_understood() -> None:
     ]
 
 
-@pytest.mark.parametrize(("round_number", "said"), [(1, "one"), (2, "two"), (3, "two"), (99, "two")])
+@pytest.mark.parametrize(("round_number", "said"), [(1, "one"), (2, "two"), (3, "two")])
 def test_each_round_has_its_block_and_the_last_one_is_for_the_rest(round_number: int, said: str) -> None:
     description = "Intro\r\n```steps\r\n- say: one\r\n```\r\n\n```python\nno()\n```\n~~~~ steps\n- say: two\n~~~~"
     assert steps_for_round(description, round_number) == [Say(said)]
-
-
-def test_a_fence_inside_a_longer_fence_is_content() -> None:
-    description = "````steps\n- write:\n    path: a.md\n    content: |\n      ```\n      code\n      ```\n````\n"
-    assert steps_for_round(description, 1) == [Write("a.md", "```\ncode\n```\n")]
 
 
 def test_a_block_that_another_fence_only_shows_is_none() -> None:
@@ -67,7 +59,7 @@ def test_a_block_that_another_fence_only_shows_is_none() -> None:
     assert steps_for_round(shown + "```steps\n- say: meant\n```", 1) == [Say("meant")]
 
 
-@pytest.mark.parametrize("description", ["", "Do it", "```\n- say: hi\n```", "```steps\n- say: never closed"])
+@pytest.mark.parametrize("description", ["Do it", "```steps\n- say: never closed"])
 def test_a_description_without_a_block_is_refused_with_a_sentence(description: str) -> None:
     with pytest.raises(StepError, match="needs a fenced block tagged `steps`"):
         steps_for_round(description, 1)
@@ -77,28 +69,15 @@ def test_a_description_without_a_block_is_refused_with_a_sentence(description: s
     ("text", "message"),
     [
         ("", "must be a YAML list"),
-        ("say: hi", "must be a YAML list"),
-        ("[", "not valid YAML"),
         ("- !!python/object/apply:os.system [id]", "not valid YAML"),
-        ("- say: hi\n- hello", "Step 2 must be a mapping"),
         ("- say: hi\n  run: ls", "Step 1 must be a mapping with one key"),
         ("- say: hi\n- think: hard", "Step 2: there is no step 'think'"),
-        ("- 1: x", "Step 1: there is no step 1"),
         ("- write: a.txt", r"Step 1 \(write\): needs a mapping with path, content"),
         ("- write: {path: a}", "lacks the field content"),
         ("- write: {path: a, content: b, mode: c}", "has no field 'mode'"),
-        ("- write: {path: a, content: 1}", "content must be text; put it in quotes"),
-        ("- write: {path: '', content: b}", "path is empty"),
         ('- run: "a\\0b"', "contains a character"),
-        ("- replace: {path: a, old: '', new: b}", "old is empty"),
-        ("- apply: everything", r"Step 1 \(apply\): can only apply `suggestions`"),
         ("- sleep: -1", "must be from 0"),
-        ("- sleep: .nan", "needs a number"),
-        ("- sleep: true", "needs a number"),
         ("- ask: {question: q, options: [1]}", "options must be a list of texts"),
-        ("- say: 2026-13-45", "not valid YAML"),
-        ("- say: " + "[" * 3000, "not valid YAML"),
-        ("\n".join(["- say: x"] * 1001), "at most 1000"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_step(text: str, message: str) -> None:
@@ -112,27 +91,3 @@ def test_references_that_would_be_endless_when_written_out_are_refused_at_once()
         parse_steps(bomb)
     with pytest.raises(StepError, match="text; put it in quotes"):
         parse_steps("- say: &a [*a]")
-
-
-yaml_like = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.dates()),
-    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=8), inner, max_size=4)),
-    max_leaves=12,
-)
-
-
-def said_of(text: str, round_number: int | None = None) -> list[Step] | str:
-    """The steps, or the words of the error."""
-    try:
-        if round_number is None:
-            return parse_steps(text)
-        return steps_for_round(f"```steps\n{text}\n```", round_number)
-    except StepError as error:
-        return str(error)
-
-
-@pytest.mark.slow
-@given(st.one_of(st.text(), st.text("-:{}[]&*!|>'\"#%@`\n say write path"), st.builds(repr, yaml_like)))
-def test_any_text_gives_steps_or_a_step_error(text: str) -> None:
-    assert said_of(text)
-    assert said_of(text, 1)

@@ -24,11 +24,9 @@ def filled(workspace: Path, suggestion: Suggestion, committed: str | None = None
     ("content", "first", "last", "text", "wanted"),
     [
         (LINES, 5, 6, "five\n", LINES.replace("line 5\nline 6\n", "five\n")),
-        (LINES, 1, 1, "", LINES.removeprefix("line 1\n")),
         (LINES, 12, 12, "twelve\nthirteen\n", LINES.replace("line 12\n", "twelve\nthirteen\n")),
         ("only", 1, 1, "one\n", "one"),
         ("a\r\nb\r\nc\r\n", 2, 2, "B\n\nBB\n", "a\r\nB\r\n\r\nBB\r\nc\r\n"),
-        ("a\n```` fence\n", 1, 1, "```\n", "```\n```` fence\n"),
         ("a\n", 1, 1, "", ""),
     ],
 )
@@ -47,18 +45,6 @@ def test_git_applies_the_patch(tmp_path: Path, content: str, first: int, last: i
     assert (file.read_bytes().decode() if file.exists() else "") == wanted
 
 
-@pytest.mark.parametrize("name", ["a\ttab.py", 'two\nlines "quoted".py', '"quoted".py', "back\\slash.py", "-x", "ü.py"])
-def test_git_applies_the_patch_of_a_file_of_any_name(tmp_path: Path, name: str) -> None:
-    git("init", "--quiet", str(tmp_path))
-    (tmp_path / name).write_text(LINES)
-
-    (patch,) = patches_of(filled(tmp_path, Suggestion(name, 5, 5, "five\n")))
-
-    (tmp_path / "the.patch").write_bytes(patch.encode())
-    git("apply", "the.patch", at=tmp_path)
-    assert (tmp_path / name).read_text() == LINES.replace("line 5\n", "five\n")
-
-
 @pytest.mark.parametrize(("first", "last", "text"), [(13, 13, "x\n"), (0, 1, "x\n"), (4, 3, "x\n"), (3, 3, "line 3\n")])
 def test_without_such_lines_it_stays_as_it_was_written(tmp_path: Path, first: int, last: int, text: str) -> None:
     (tmp_path / "app.py").write_text(LINES)
@@ -71,14 +57,6 @@ def test_lines_are_those_of_the_commit_that_was_reviewed(tmp_path: Path) -> None
     suggestion = Suggestion("app.py", 2, 2, "two\n", "a" * 40)
     assert "-line 2\n+two\n" in filled(tmp_path, suggestion, committed=LINES)
     assert "-line 1\n+two\n" in filled(tmp_path, suggestion)
-
-
-@pytest.mark.parametrize("sha", ["--output=/tmp/x", "HEAD", ""])
-def test_a_marker_that_is_none_of_the_platforms_is_left_alone(tmp_path: Path, sha: str) -> None:
-    asked: list[str] = []
-    line = suggestion_marker(Suggestion("app.py", 1, 1, "x\n", sha))
-    told = fill(line, tmp_path, committed=lambda commit, _path: asked.append(commit))
-    assert (told, asked) == (line, [])
 
 
 def test_only_closed_blocks_on_new_lines_are_suggestions() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.patience import PATIENCE_SECONDS
 from workers.runner import tool_socket
-from workers.runner.tool_socket import LONGEST_TEXT, MOST_BYTES, Reply, Request, ToolSocket
+from workers.runner.tool_socket import Reply, Request, ToolSocket
 
 
 class Echo:
@@ -66,7 +66,7 @@ def test_a_call_is_one_line_and_so_is_its_answer(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    [b"\n", b"{\n", b"[]\n", b'{"tool": 1, "arguments": {}}\n', b'{"tool": "x"}\n', b"\xff\xfe\n", b"[" * 50_000],
+    [b"{\n", b'{"tool": 1, "arguments": {}}\n', b"[" * 50_000],
 )
 def test_what_is_no_call_is_refused_in_words(tmp_path: Path, line: bytes) -> None:
     with ToolSocket(tmp_path, Echo()) as tools:
@@ -74,18 +74,6 @@ def test_what_is_no_call_is_refused_in_words(tmp_path: Path, line: bytes) -> Non
         assert answer["ok"] is False
         assert answer["text"].startswith("The call ")
         assert send(tools.path, line_of("get_task"))
-
-
-def test_a_line_without_end_is_given_up_at_the_limit(tmp_path: Path) -> None:
-    with ToolSocket(tmp_path, Echo()) as tools:
-        assert not send(tools.path, b"x" * 3 * MOST_BYTES).startswith(b'{"ok": true')
-        assert send(tools.path, line_of("get_task"))
-
-
-def test_a_long_answer_is_cut_and_says_so(tmp_path: Path) -> None:
-    with ToolSocket(tmp_path, Echo()) as tools:
-        text = json.loads(send(tools.path, line_of("echo", text="x" * (LONGEST_TEXT + 7))))["text"]
-    assert text == "x" * LONGEST_TEXT + "\n… cut, 7 characters more"
 
 
 def test_other_users_processes_are_not_answered(tmp_path: Path) -> None:

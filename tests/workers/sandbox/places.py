@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -85,22 +84,3 @@ def web_server(address: str = "127.0.0.1") -> Iterator[Place]:
             place.go_on.set()
             server.shutdown()
             thread.join()
-
-
-@contextlib.contextmanager
-def echo_server() -> Iterator[int]:
-    """The port of a server that says after the end of its input what it has read, backwards. One connection."""
-
-    def serve() -> None:
-        connection, _ = listener.accept()
-        with connection:
-            read = b""
-            while piece := connection.recv(65536):
-                read += piece
-            connection.sendall(read[::-1])
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        yield int(listener.getsockname()[1])
-        thread.join(30)

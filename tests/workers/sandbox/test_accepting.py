@@ -18,7 +18,7 @@ class Over(Exception):
 
 
 @pytest.mark.parametrize("comes_late", [False, True], ids=["waiting", "coming"])
-@pytest.mark.parametrize("turns", range(7))
+@pytest.mark.parametrize("turns", [0, 2, 4])
 def test_a_connection_is_closed_in_whatever_turn_of_the_loop_the_sandbox_ends(turns: int, comes_late: bool) -> None:
     async def serve(client: Streams) -> None:
         await client[0].read()

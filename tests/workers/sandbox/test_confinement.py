@@ -31,10 +31,13 @@ def test_an_environment_acts_on_nothing_outside(either_starter: Starter, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("script", "status"),
-    [("exit 0", 0), ("exit 3", 3), ("kill -TERM $$", -signal.SIGTERM), ("kill -KILL $$", -signal.SIGKILL)],
+    ("script", "status", "kind"),
+    [
+        ("exit 3", 3, "first program"),
+        ("kill -KILL $$", -signal.SIGKILL, "dialled"),
+        ("kill -TERM $$", -signal.SIGTERM, "only killed"),
+    ],
 )
-@pytest.mark.parametrize("kind", ["first program", "dialled", "only killed"])
 def test_the_status_is_the_commands(starter: Starter, script: str, status: int, kind: str) -> None:
     starter.is_only_killed = kind == "only killed"
     started = starter.start("sh", "-c", script, needs_dial=kind == "dialled")

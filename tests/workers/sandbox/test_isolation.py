@@ -52,17 +52,6 @@ def test_what_reaches_past_namespaces_is_refused(either_starter: Starter) -> Non
     assert either_starter.python(code).output.split() == ["EAFNOSUPPORT", "ENOSYS", "ENOSYS", "ENOSYS", "EPERM"]
 
 
-def test_of_devices_only_shared_memory_can_be_added_to(either_starter: Starter) -> None:
-    script = (
-        "touch /dev/new; mkdir /dev/folder; echo x > /dev/null; head -c 2 /dev/zero | wc -c; echo y > /dev/shm/new; "
-        'ls /dev/shm; echo out > /dev/stdout; python3 -c \'import pty; pty.spawn(["test", "-t", "0"])\' && echo tty'
-    )
-    ended = either_starter.run("sh", "-c", script)
-
-    assert ended.output.split() == ["2", "new", "out", "tty"]
-    assert ended.errors.count("Read-only file system") == 2
-
-
 def test_a_sandbox_may_have_a_sandbox_inside(starter: Starter) -> None:
     # Of root's commands, the system's own settings in /proc are covered, so that none can make a /proc that shows them.
     proc = ["--proc", "/proc"] if os.geteuid() != 0 else []
@@ -79,22 +68,6 @@ def test_processes_outside_are_not_there(either_starter: Starter) -> None:
     count, is_low = ended.output.split()
     assert int(count) <= 3
     assert is_low == "True"
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("needs_dial", [False, True])
-def test_a_signal_to_the_group_is_the_commands_to_answer(
-    starter: Starter, number: signal.Signals, needs_dial: bool
-) -> None:
-    script = "trap 'echo caught; exit 7' INT TERM; echo ready; while :; do sleep 0.05; done"
-    started = starter.start("sh", "-c", script, needs_dial=needs_dial)
-    assert started.process.stdout is not None
-    assert started.process.stdout.readline() == "ready\n"
-
-    os.killpg(started.process.pid, number)
-
-    ended = started.end()
-    assert (ended.status, ended.output) == (7, "caught\n")
 
 
 def test_everything_ends_with_the_first_process(either_starter: Starter) -> None:
@@ -136,7 +109,7 @@ def test_everything_ends_with_the_starter(confining: SandboxFinding, tmp_path: P
     assert list(Path("/sys/fs/cgroup").glob(f"*/aiworker-sandbox-{left._owner}-*")) == []
 
 
-@pytest.mark.parametrize("delay_ms", [0, 4, 8, 12, 16, 24])
+@pytest.mark.parametrize("delay_ms", [0, 8, 16])
 def test_a_sandbox_that_is_killed_while_it_is_made_leaves_nothing(either_starter: Starter, delay_ms: int) -> None:
     started = either_starter.start("sleep", "1000")
     # Wherever in its beginning this finds it: each must end well, so the exact moment does not matter.

@@ -7,8 +7,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-import pytest
-
 from workers.sandbox.tree_use import tree_use
 
 SIZE = 100 * 2**20
@@ -32,20 +30,6 @@ def running(body: str) -> Iterator[int]:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         yield process.pid
-
-
-@pytest.mark.parametrize(
-    "body",
-    [WRITE, f"os.dup(kept)\n{WRITE}", f"mapped = mmap.mmap(kept, {SIZE}); mapped.write(bytes(1 << 20) * 100)"],
-    ids=["written", "held twice", "mapped"],
-)
-def test_a_file_in_memory_counts_once(body: str) -> None:
-    with running(body) as pid:
-        processes, memory = tree_use(pid)
-        without = tree_use(pid, counts_memory=False)
-
-    assert (processes, without) == (1, (1, 0))
-    assert SIZE < memory < 1.5 * SIZE
 
 
 def test_a_file_in_memory_that_two_processes_hold_counts_once() -> None:

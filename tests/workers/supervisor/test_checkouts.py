@@ -64,13 +64,10 @@ def test_nothing_is_written_through_a_link_of_it(tmp_path: Path, repository: Rep
     assert not list(outside.iterdir())
 
 
-ATTRIBUTES = ["* working-tree-encoding=UTF-7 ident", "[attr]odd working-tree-encoding=UTF-7\n* odd"]
-
-
-@pytest.mark.parametrize("attributes", ATTRIBUTES)
 def test_files_are_as_they_were_committed_whatever_its_attributes_say(
-    tmp_path: Path, repository: Repository, mark: Path, attributes: str
+    tmp_path: Path, repository: Repository, mark: Path
 ) -> None:
+    attributes = "* working-tree-encoding=UTF-7 ident"
     committed = "exit $1 # $Id$\n"
     (repository.path / "check.sh").write_text(committed)
     (repository.path / "in").mkdir()

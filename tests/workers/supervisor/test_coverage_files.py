@@ -14,7 +14,7 @@ from common.values.coverage import Coverage, FileCoverage
 from tests.providers.runtime_contract import check_of, finished
 from tests.providers.runtime_supervisor import Repository, supervised
 from tests.workers.supervisor.test_setup import SPACE
-from workers.supervisor.coverage_files import MOST_ELEMENTS, MOST_LINES, MOST_LOOKED_FOR, CoverageFiles
+from workers.supervisor.coverage_files import MOST_LINES, CoverageFiles
 from workers.supervisor.measuring import Measuring
 
 LINES = '<line number="1" hits="1"/><line number="2" hits="3"/><line number="4" hits="0"/>'
@@ -67,15 +67,11 @@ def run(tmp_path: Path) -> Run:
 REPORTS: dict[str, tuple[str, Callable[[Path], str]]] = {
     "a path from the root": ("coverage.xml", lambda code: cobertura("src/page.py", str(code))),
     "below a source root": ("coverage.xml", lambda code: cobertura("page.py", "/elsewhere", f"{code}/src")),
-    "below a relative root": ("coverage.xml", lambda code: cobertura("page.py", "./src")),
     "an absolute path": ("coverage.xml", lambda code: cobertura(f"{code}/src/page.py")),
     "of istanbul, with a document type": (
         "coverage/cobertura-coverage.xml", lambda code: cobertura("src/page.py", str(code), before=DOCTYPE),
     ),
-    "of cargo": ("target/cobertura.xml", lambda code: cobertura("src/page.py", ".")),
     "lcov": ("lcov.info", lambda code: lcov("src/page.py")),
-    "lcov with absolute paths": ("coverage.lcov", lambda code: lcov(f"{code}/src/page.py")),
-    "lcov in its folder": ("coverage/lcov.info", lambda code: lcov("src/page.py")),
     "lcov with the ends of lines of Windows": (
         "lcov.info", lambda code: lcov("src/page.py").replace("\n", "\r\n"),
     ),
@@ -97,7 +93,7 @@ def test_a_line_that_any_report_executed_is_executed(run: Run) -> None:
     assert run.read() == Coverage((FileCoverage("src/page.py", "1-2,4", "6"),))
 
 
-@pytest.mark.parametrize("path", ["/etc/hostname", "../outside/page.py", "gone.py", "", "a\0b"])
+@pytest.mark.parametrize("path", ["/etc/hostname", "../outside/page.py", "gone.py"])
 def test_files_outside_of_the_checkout_do_not_count(run: Run, path: str) -> None:
     (run.outside / "page.py").write_text("")
     run.put("lcov.info", lcov(path))
@@ -138,31 +134,17 @@ def _with(content: str, name: str = "coverage.xml") -> Callable[[Run], None]:
 
 
 BOMB = '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]><coverage>&b;</coverage>'
-EXTERNAL = '<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/hostname">]><coverage>&a;</coverage>'
 MANY = "".join(f"DA:{number},1\n" for number in range(1, MOST_LINES + 2))
 REFUSED: dict[str, tuple[Callable[[Run], None], str]] = {
     "link": (_link, "coverage.xml is a link or can't be read"),
     "hard link": (_hard_link, "coverage.xml is no file of its own"),
     "pipe": (_pipe, "lcov.info is no file of its own"),
     "entities": (_with(BOMB), "coverage.xml has entities"),
-    "external entities": (_with(EXTERNAL), "coverage.xml has entities"),
     "deep": (_with("<coverage>" * 99), "coverage.xml is nested too deeply or has too many elements"),
-    "many elements": (
-        _with(f"<coverage>{'<a/>' * MOST_ELEMENTS}</coverage>"),
-        "coverage.xml is nested too deeply or has too many elements",
-    ),
-    "huge": (_with(" " * (17 * 2**20)), "the files are larger than 16 MiB together"),
     "many lines": (_with(f"SF:src/page.py\n{MANY}end_of_record\n", "lcov.info"), "it names too many files or lines"),
-    "many looks": (
-        _with("".join(f"SF:{number}\n" for number in range(MOST_LOOKED_FOR // 20_000)), f"{'a/' * 100}lcov.info"),
-        "it names too many files or lines",
-    ),
     "no XML": (_with("ok"), "coverage.xml is no valid XML"),
-    "cut": (_with(cobertura("src/page.py")[:-9]), "coverage.xml is no valid XML"),
     "another format": (_with("<coverage><project/></coverage>"), "coverage.xml is no Cobertura XML"),
     "no LCOV": (_with("hello\n", "lcov.info"), "lcov.info is no LCOV"),
-    "no number": (_with("SF:src/page.py\nDA:x,1\n", "lcov.info"), "lcov.info has 'x' where a number belongs"),
-    "no hits": (_with(cobertura("a", lines='<line number="1"/>')), "coverage.xml has '' where a number belongs"),
 }  # fmt: skip
 
 

@@ -34,7 +34,7 @@ def test_a_secret_is_masked_wherever_the_output_is_cut(cuts: list[int]) -> None:
     assert kept(*chunks) == SHOWN
 
 
-@pytest.mark.parametrize("before", [WAITED_BYTES - 5, WAITED_BYTES + 1, 2 * WAITED_BYTES - 8])
+@pytest.mark.parametrize("before", [WAITED_BYTES - 5, WAITED_BYTES + 1])
 def test_a_line_without_end_is_masked_too(before: int) -> None:
     output = b"x" * before + SECRET.encode() + b"y" * (2 * WAITED_BYTES)
     chunks = [output[at : at + 4096] for at in range(0, len(output), 4096)]

@@ -66,7 +66,7 @@ def workers_in(root: Path) -> list[int]:
     return found
 
 
-@pytest.mark.parametrize("supervisor", ["off", "auto"], indirect=True)
+@pytest.mark.parametrize("supervisor", ["auto"], indirect=True)
 def test_a_check_has_every_kind_of_database(supervisor: Supervisor, a_check: Check) -> None:
     needs_installed(*ServiceKind)
     needs = Needs(setup_command=sql("create table t as select 7 as n"), services=(POSTGRESQL, MARIADB, REDIS))
@@ -130,7 +130,6 @@ def test_a_stopped_supervisor_leaves_no_databases(supervisor: Supervisor, a_chec
     assert not root_of(supervisor.directory).exists()
 
 
-@pytest.mark.parametrize("supervisor", ["off", "auto"], indirect=True)
 def test_a_service_that_is_not_installed_is_no_verdict_on_the_commit(supervisor: Supervisor, a_check: Check) -> None:
     check = replace(a_check, needs=Needs(services=(ServiceNeed(ServiceKind.REDIS, "99"),)))
     supervisor.runtime.ensure_check(check)
@@ -160,8 +159,7 @@ def test_a_preview_keeps_its_database_until_it_is_deleted(supervisor: Supervisor
 @pytest.mark.parametrize(
     ("supervisor", "service", "victim"),
     [
-        ("off", POSTGRESQL, "postgres"), ("off", MARIADB, "mariadbd"), ("off", REDIS, "redis-server"),
-        ("off", POSTGRESQL, HOST), ("auto", POSTGRESQL, "postgres"), ("auto", MARIADB, "mariadbd"),
+        ("off", MARIADB, "mariadbd"), ("off", REDIS, HOST), ("auto", POSTGRESQL, "postgres"),
     ],
     ids=lambda it: it if isinstance(it, str) else str(it.kind),
     indirect=["supervisor"],
@@ -197,18 +195,11 @@ def test_a_previews_database_that_ended_is_started_again_with_its_data(
     assert workers_in(root_of(supervisor.directory)) == []
 
 
-@pytest.mark.parametrize(
-    ("supervisor", "service"),
-    [("off", POSTGRESQL), ("off", MARIADB), ("off", REDIS), ("auto", POSTGRESQL)],
-    ids=lambda it: it if isinstance(it, str) else str(it.kind),
-    indirect=["supervisor"],
-)
-def test_databases_of_a_killed_supervisor_are_gone_after_its_restart(
-    supervisor: Supervisor, a_check: Check, service: ServiceNeed
-) -> None:
-    needs_installed(service.kind)
-    busy = sql("select count(*) from generate_series(1, 1000000000000)") if service is POSTGRESQL else "sleep 600"
-    check = replace(a_check, command=f"touch began; {busy}", needs=Needs(services=(service,)))
+@pytest.mark.parametrize("supervisor", ["auto"], indirect=True)
+def test_databases_of_a_killed_supervisor_are_gone_after_its_restart(supervisor: Supervisor, a_check: Check) -> None:
+    needs_installed(POSTGRESQL.kind)
+    busy = sql("select count(*) from generate_series(1, 1000000000000)")
+    check = replace(a_check, command=f"touch began; {busy}", needs=Needs(services=(POSTGRESQL,)))
     supervisor.runtime.ensure_check(check)
     until(lambda: list(supervisor.directory.glob("checks/*/c/code/began")), what="the check's command")
     root = root_of(supervisor.directory)

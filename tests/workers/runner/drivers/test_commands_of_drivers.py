@@ -37,16 +37,6 @@ def test_the_token_and_the_prompt_are_in_no_argument(name: str, tmp_path: Path) 
     assert all(not path.startswith("/") and ".." not in path for path in (*command.files, *command.kept))
 
 
-def test_a_model_of_another_make_does_claudes_errands_too(tmp_path: Path) -> None:
-    claude = PROGRAM_DRIVERS["claude"]()
-    own = claude.command(_work(tmp_path, "anthropic", model="claude-sonnet-4-5"))
-    other = claude.command(_work(tmp_path, "anthropic", model="glm-5"))
-
-    assert "ANTHROPIC_DEFAULT_HAIKU_MODEL" not in own.environ
-    assert other.environ["ANTHROPIC_DEFAULT_HAIKU_MODEL"] == "glm-5"
-    assert "--model" not in claude.command(_work(tmp_path, "anthropic")).argv
-
-
 def test_opencode_speaks_to_whichever_provider_there_is(tmp_path: Path) -> None:
     opencode = PROGRAM_DRIVERS["opencode"]()
     texts = {api: "".join(opencode.command(_work(tmp_path, api)).files.values()) for api in ("openai", "anthropic")}

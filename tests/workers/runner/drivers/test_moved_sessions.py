@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 from workers.runner import sessions
@@ -48,16 +47,3 @@ def test_a_session_of_qwen_code_goes_on_where_its_last_run_ended(tmp_path: Path)
         archive = sessions.pack(home, driver="qwen", round_number=1, head_sha="", kept=command.kept)
 
         assert _said(home, workspace) == texts[: number + 1]
-
-
-def test_of_sessions_of_several_runs_the_last_one_is_moved(tmp_path: Path) -> None:
-    """Archives of earlier versions have the files of all runs."""
-    for number, name in enumerate(["c", "a", "b"]):
-        folder = Path(f"/runs/{name}/repository")
-        _say(tmp_path, folder, name)
-        at = 1_700_000_000 + number
-        os.utime(tmp_path / ".qwen/projects" / f"-runs-{name}-repository" / "chats/s1.jsonl", (at, at))
-
-    _begin(tmp_path, NEW)
-
-    assert _said(tmp_path, NEW) == ["b"]

@@ -7,7 +7,6 @@ import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -59,20 +58,13 @@ def test_a_turn_over_the_protocol_is_told_in_order(tmp_path: Path) -> None:
     assert ran.classified.ending is Ending.DONE
 
 
-def _chooses(folder: Path, answer: str | None, prompt: str = "choose") -> tuple[Ran, list[dict[str, Any]]]:
-    """A run that asks which colour, and what people were asked. answer: None if there is nobody to ask."""
-    work = _work(folder, prompt, TOY)
-    if answer is None:
-        return run_program(AcpDriver(), work), []
-    with RunTools(folder / "t.sock", answer) as tools:
-        return run_program(AcpDriver(), replace(work, tools=tool_server(tools.path))), tools.calls
-
-
 def test_people_choose_where_several_options_of_a_permission_allow_it(tmp_path: Path) -> None:
-    ran, asked = _chooses(tmp_path, "Blue")
+    with RunTools(tmp_path / "t.sock", "Blue") as tools:
+        work = replace(_work(tmp_path, "choose", TOY), tools=tool_server(tools.path))
+        ran = run_program(AcpDriver(), work)
 
     question = {"question": "Which colour?", "options": ["Red", "Blue"], "blocking": True}
-    assert asked == [{"tool": "ask_user_question", "arguments": question}]
+    assert tools.calls == [{"tool": "ask_user_question", "arguments": question}]
     assert ran.texts == ["Chosen: blue. I read: choose in workspace"]
 
 

@@ -27,29 +27,14 @@ from workers.runner.drivers.programs import PROGRAM_DRIVERS
 RECORDED = Path(__file__).parent / "recorded"
 READERS = sorted(PROGRAM_DRIVERS)
 GARBAGE = (
-    "",
     "\0\x1b[31m\ufffd",
     "{",
-    "[1, 2]",
     "null",
-    "{}",
-    '{"type": null}',
     '{"type": ["result"]}',
-    '{"type": "system", "subtype": "init", "session_id": 7, "mcp_servers": 8}',
     '{"type": "assistant", "message": {"content": [null, 1, {"type": "tool_use"}, {"type": "text", "text": 5}]}}',
-    '{"type": "user", "message": {"content": [{"type": "tool_result", "content": [{"text": 1}, null]}]}}',
-    '{"type": "result", "errors": 5, "result": [1]}',
     '{"type": "item.completed", "item": {"type": "mcp_tool_call", "arguments": 4, "result": {"content": 4}}}',
-    '{"type": "item.completed", "item": {"type": "todo_list", "items": [1, {"text": 2}]}}',
-    '{"type": "item.started", "item": 5}',
-    '{"type": "turn.failed", "error": "text"}',
-    '{"type": "tool_use", "parameters": [1]}',
-    '{"event": "plan", "steps": 5}',
     '{"event": "plan", "steps": [1, [], ["a"]]}',
-    '{"event": "result", "exitCode": "x"}',
-    '{"event": "call", "input": "x"}',
     "[" * 100_000,
-    '{"a":' * 100_000,
 )
 
 
@@ -76,11 +61,11 @@ def test_a_recorded_run_is_read_completely_and_in_order(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", READERS)
-@pytest.mark.parametrize("line", GARBAGE, ids=range(len(GARBAGE)))
-def test_garbage_never_raises(name: str, line: str) -> None:
-    reader = PROGRAM_DRIVERS[name]().reader()
-    assert not any(isinstance(event, Text) for event in reader.read(line)) or name == "command"
-    assert reader.classify(Exit(1, line, None, False)).ending in (Ending.BROKEN, Ending.REFUSED)
+def test_garbage_never_raises(name: str) -> None:
+    for line in GARBAGE:
+        reader = PROGRAM_DRIVERS[name]().reader()
+        assert not any(isinstance(event, Text) for event in reader.read(line)) or name == "command"
+        assert reader.classify(Exit(1, line, None, False)).ending in (Ending.BROKEN, Ending.REFUSED)
 
 
 def test_claude_says_that_the_platforms_tools_are_missing() -> None:

@@ -24,23 +24,13 @@ def _exit(
     "said",
     [
         'Failed to authenticate. API Error: 401 {"type":"error","error":{"type":"authentication_error"}}',
-        "unexpected status 401 Unauthorized: invalid x-api-key",
-        "[API Error: 401 invalid x-api-key]",
         "API key not valid. Please pass a valid API key.",
-        "Invalid API key · Please run /login",
         "API Error: 500 internal server error",
-        "API Error: 529 overloaded_error",
-        "Claude AI usage limit reached|1795651200",
         "You exceeded your current quota, please check your plan and billing details.",
         "stream disconnected before completion: error sending request for url",
-        "API Error: Connection error.",
         "connect ECONNREFUSED 127.0.0.1:9",
-        "exception TypeError: fetch failed sending request",
         "429 Too Many Requests",
-        "Credit balance is too low",
         'Internal error: scripted fault: {"service": "session", "errorName": "APIError"}',
-        'Internal error: {"details": "500 scripted fault"}',
-        "We’re currently experiencing high demand, which may cause temporary errors.",
     ],
 )
 def test_what_the_provider_says_is_a_refusal(said: str) -> None:
@@ -51,15 +41,9 @@ def test_what_the_provider_says_is_a_refusal(said: str) -> None:
 LASTING = [
     'API Error: 404 {"type":"error","error":{"type":"not_found_error","message":"model: claude-sonnet-4-5x"}}',
     "unexpected status 404 Not Found: The model `gpt-9` does not exist or you do not have access to it.",
-    "[API Error: models/gemini-9 is not found for API version v1beta]",
-    "There's an issue with the selected model (claude-x). It may not exist or you may not have access to it.",
     "API Error: 400 prompt is too long: 250000 tokens > 200000 maximum",
-    "unexpected status 400 Bad Request: Your input exceeds the context window of this model.",
-    "The input token count (1048580) exceeds the maximum number of tokens allowed (1048576).",
-    "Codex ran out of room in the model's context window. Start a new thread.",
     'API Error: 413 {"error":{"type":"request_too_large","message":"Request exceeds the maximum size"}}',
     'API Error: 400 {"error":{"message":"The run has used 681 tokens; its limit is 500 (maxTokens)"}}',
-    "413 Payload refused",
     "The run has cost 0.5012 USD; its limit is 0.5 (maxCostUsd)",
 ]
 
@@ -78,9 +62,6 @@ def test_what_would_be_refused_again_is_a_refusal_that_does_not_pass(said: str) 
     [
         "No conversation found with session ID: 1234",
         "API Error: 400 messages.0: text content blocks must be non-empty",
-        "error_max_turns",
-        "API Error: 404 No thread found with id: 1234",
-        "panicked at src/main.rs:401:12",
         "line 500 of the file is wrong",
     ],
 )
@@ -93,15 +74,10 @@ def test_everything_else_is_broken(said: str) -> None:
     ("said", "after"),
     [
         ("Rate limit reached. Please try again in 20s.", timedelta(seconds=20)),
-        ("Please try again in 6m0s. Visit the page.", timedelta(minutes=6)),
-        ("Please retry in 12.5s.", timedelta(seconds=12.5)),
-        ("please try again in 500ms", timedelta(milliseconds=500)),
         ("retry-after: 30", timedelta(seconds=30)),
         ("Try again in 1h 2m", timedelta(hours=1, minutes=2)),
-        ("try again in 30 seconds", timedelta(seconds=30)),
         ("usage limit reached|1795611600", datetime.fromtimestamp(1795611600, UTC) - NOW),
         ("You've hit your limit · resets 3pm (UTC)", timedelta(hours=3)),
-        ("limit, resets at 11:30am (UTC)", timedelta(hours=23, minutes=30)),
         ("until 2026-11-25T13:00:00Z", timedelta(hours=1)),
     ],
 )
@@ -109,13 +85,7 @@ def test_the_time_to_try_again_is_read(said: str, after: timedelta) -> None:
     assert retry_at(said, now=NOW) == NOW + after
 
 
-@pytest.mark.parametrize(
-    "said",
-    [
-        "", "429", "try again in 9999999 hours", "limit reached|1600000000", "try again later",
-        "try again after 2026-02-30T00:00:00Z", "until 2026-11-25T25:00:00Z",
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("said", ["", "429", "try again in 9999999 hours", "limit reached|1600000000"])
 def test_no_sensible_time_is_none(said: str) -> None:
     assert retry_at(said, now=NOW) is None
 
@@ -135,9 +105,7 @@ def test_a_whole_turn_is_done_whatever_it_says() -> None:
         (_exit(0), "Codex ended without a result."),
         (_exit(137), "Codex was killed by signal 9."),
         (_exit(3, stderr="first\nlast words\n\n"), "Codex exited with 3: last words."),
-        (_exit(134, stderr="authentication warning\nout of memory"), "Codex was killed by signal 6: out of memory."),
         (replace(_exit(1, stderr="401\nno such file"), late_stderr=""), "Codex exited with 1: no such file."),
-        (_exit(1, "Half done", ok=True), "Codex exited with 1."),
     ],
 )
 def test_an_end_without_a_word_of_the_provider_is_told(left: Exit, reason: str) -> None:

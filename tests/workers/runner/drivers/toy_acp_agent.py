@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
 import sys
 from typing import Any
-
-GARBAGE = ("5", "[1, 2]", '"text"', "null", "[" * 100_000, '{"id": 77}')
 
 
 def send(message: dict[str, Any]) -> None:
@@ -43,16 +39,10 @@ COLOURS = [
     {"optionId": "blue", "name": "Blue", "kind": "allow_once"},
     {"optionId": "skip", "name": "Skip", "kind": "reject_once"},
 ]
-OF_OPENHANDS = [
-    {"optionId": "accept", "name": "Yes, proceed", "kind": "allow_once"},
-    {"optionId": "reject", "name": "Reject", "kind": "reject_once"},
-    {"optionId": "always_proceed", "name": "Always proceed (don't ask again)", "kind": "allow_always"},
-    {"optionId": "risk_based", "name": "Auto-confirm LOW/MEDIUM risk", "kind": "allow_once"},
-]
 
 
-def choose(options: list[dict[str, str]]) -> str | None:
-    """Ask which one, as a question tool does; returns the chosen option, or None if the turn is cancelled."""
+def choose() -> str:
+    """Ask which one, as a question tool does; returns the chosen option."""
     content = [{"type": "content", "content": {"type": "text", "text": "Which colour?"}}]
     call = {
         "toolCallId": "c-2",
@@ -60,36 +50,20 @@ def choose(options: list[dict[str, str]]) -> str | None:
         "rawInput": {"question": "Which colour?"},
         "content": content,
     }
-    params = {"sessionId": "s-1", "toolCall": call, "options": options}
+    params = {"sessionId": "s-1", "toolCall": call, "options": COLOURS}
     send({"id": 98, "method": "session/request_permission", "params": params})
-    chosen: str | None = next(
-        answer["result"]["outcome"].get("optionId") for answer in map(json.loads, sys.stdin) if answer.get("id") == 98
+    chosen: str = next(
+        answer["result"]["outcome"]["optionId"] for answer in map(json.loads, sys.stdin) if answer.get("id") == 98
     )
     return chosen
 
 
-def stop_client() -> None:
-    """End our client as the runner does, once it has heard what was said."""
-    options = [{"optionId": "yes", "name": "Allow", "kind": "allow_once"}]
-    params = {"sessionId": "s-1", "toolCall": {"toolCallId": "c-3"}, "options": options}
-    send({"id": 97, "method": "session/request_permission", "params": params})
-    sys.stdin.readline()
-    os.kill(os.getppid(), signal.SIGINT)
-    sys.stdin.read()
-
-
 def work(prompt: str) -> dict[str, Any]:
     """One turn; returns the fields of its reply."""
-    if "orphan" in prompt:
-        subprocess.Popen(["sleep", "100"])  # it holds the standard output
     if "crash" in prompt:
         os._exit(7)
     if "refuse" in prompt:
         return {"error": {"code": -32603, "message": "Internal error", "data": "429 rate limit, try again in 20s"}}
-    if "newer" in prompt:
-        return {"result": {"stopReason": "budget"}}
-    if "garbage" in prompt:
-        print("this is no JSON", *GARBAGE, sep="\n", flush=True)
     if "plan" in prompt:
         entries = [
             {"content": "Read", "priority": "high", "status": "completed"},
@@ -98,20 +72,14 @@ def work(prompt: str) -> dict[str, Any]:
         update("plan", entries=entries)
     if "permission" in prompt:
         ask()
-    if "choose" in prompt or "confirm" in prompt:
-        chosen = choose(COLOURS if "choose" in prompt else OF_OPENHANDS)
-        if chosen is None:
-            return {"result": {"stopReason": "cancelled"}}
-        say(f"Chosen: {chosen}. ")
-    if "stop" in prompt:
-        say("The test hangs")
-        stop_client()
+    if "choose" in prompt:
+        say(f"Chosen: {choose()}. ")
     if "wait" in prompt:
         json.loads(sys.stdin.readline())
         return {"result": {"stopReason": "cancelled"}}
     for piece in ("I read: ", prompt.strip(), " in ", os.path.basename(os.getcwd())):
         say(piece)
-    return {"result": {"stopReason": "max_tokens" if "too long" in prompt else "end_turn"}}
+    return {"result": {"stopReason": "end_turn"}}
 
 
 def main() -> None:
@@ -124,8 +92,7 @@ def main() -> None:
             case "session/new":
                 send({"id": request["id"], "result": {"sessionId": "s-1"}})
             case "session/load":
-                if request["params"]["sessionId"] != "forgotten":
-                    say("what was said before")
+                say("what was said before")
                 send({"id": request["id"], "result": {}})
             case "session/prompt":
                 send({"id": request["id"], **work(request["params"]["prompt"][0]["text"])})
