@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import APIResponse, Browser, Route, expect
+from playwright.sync_api import Browser, expect
 
 from tests.e2e.browser import Person
 from tests.e2e.browser_acts import (
@@ -21,15 +21,10 @@ from tests.e2e.browser_acts import (
     write_task,
 )
 from tests.e2e.client import Client
-from tests.e2e.instance import Instance, running, wait_until
+from tests.e2e.instance import Instance, running
 from tests.e2e.origin import served_repository
 from tests.e2e.story_tasks import FIRST, SECOND
 from tests.patience import PATIENCE_MS
-from tests.providers.git_tree import WorkTree
-
-LOADED = """() => performance.getEntries().filter((entry) => entry.transferSize > 0)
-  .map((entry) => [new URL(entry.name).pathname, entry.transferSize])"""
-"""Address and bytes of everything that came over the wire since the page was opened."""
 
 # Without those that Playwright keeps from the page and repeats, because what it pressed moved under the pointer.
 COUNT_CLICKS = """
@@ -71,32 +66,6 @@ def api(instance: Instance) -> Iterator[Client]:
     client = Client.login(instance.url, "admin", instance.password)
     yield client
     client.close()
-
-
-@pytest.mark.slow
-def test_a_wrong_password_is_said_beside_the_form(person: Person) -> None:
-    person.log_in("admin", "not the password")
-
-    expect(person.see("login-error")).to_have_text("The username or the password is wrong.")
-    expect(person.see("login-password")).to_be_visible()
-    expect(person.page.get_by_role("link", name="Documentation")).to_have_attribute("href", "/docs")
-    assert person.problems == []
-
-
-@pytest.mark.slow
-def test_a_first_visit_is_small_and_a_second_one_asks_for_the_page_alone(admin: Person) -> None:
-    # The view's own file comes last.
-    expect(admin.page.locator("main").get_by_role("heading").first).to_be_visible()
-    first = admin.page.evaluate(LOADED)
-    admin.open()
-    admin.wait("live-status", state="on")
-    second = admin.page.evaluate(LOADED)
-
-    assert "/" in dict(first)
-    assert len(first) <= 15, first
-    assert sum(size for _, size in first) <= 150_000, first
-    assert {name for name, _ in second if not name.startswith("/api/")} == {"/"}
-    assert admin.problems == []
 
 
 def test_the_sample_goes_from_login_to_production_in_ten_clicks(
@@ -241,165 +210,3 @@ def test_a_person_sees_their_tokens_and_changes_their_password(person: Person, a
     Client.login(person.url, "paul", "another one of Paul's").close()
     # Chromium tells of each reply that refused a password.
     assert [problem for problem in person.problems if "status of 400" not in problem] == []
-
-
-@pytest.mark.slow
-def test_a_new_password_signs_nobody_out_before_its_reply_is_there(person: Person, api: Client) -> None:
-    """The old login ends, and with it the socket, while the reply with the new login is on its way."""
-    api.post("/users", {"username": "petra", "password": "a password of Petra's", "role": "viewer"}, 201)
-    person.log_in("petra", "a password of Petra's")
-    person.wait("live-status", state="on")
-    person.go("Account and tokens")
-    held: list[tuple[Route, APIResponse]] = []
-    person.page.route("**/api/auth/password", lambda route: held.append((route, route.fetch())))
-    person.fill("password-current", "a password of Petra's")
-    person.fill("password-new", "another one of Petra's")
-    person.click("password-change")
-
-    person.wait("live-status", state="connecting")
-    # The socket may end before the reply is there.
-    wait_until("the reply", lambda: bool(person.page.evaluate("true") and held))
-    ((route, reply),) = held
-    route.fulfill(response=reply)
-
-    expect(person.page.get_by_text("Password changed.")).to_be_visible()
-    person.wait("live-status", state="on")
-    expect(person.page.get_by_text("No tokens")).to_be_visible()
-
-
-@pytest.mark.slow
-def test_an_administrator_revokes_an_enrolment_token(admin: Person) -> None:
-    admin.go("Users and enrolment")
-    expect(admin.see("enrolment-row").first).to_be_visible()
-    before = admin.see("enrolment-row").count()
-    admin.click("enrolment-new")
-    expect(admin.see("enrolment-row")).to_have_count(before + 1)
-
-    admin.see("enrolment-row").first.get_by_role("button", name="Revoke").click()
-    admin.page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
-
-    expect(admin.see("enrolment-row")).to_have_count(before)
-    assert admin.problems == []
-
-
-@pytest.mark.slow
-def test_a_failed_import_says_why_and_can_be_tried_again(admin: Person, origin: str) -> None:
-    admin.click("project-new")
-    admin.fill("project-name", "Lost")
-    admin.fill("project-import-url", origin.replace("origin.git", "nothing.git"))
-    admin.click("project-create")
-
-    expect(admin.page.get_by_text("This project could not be set up")).to_contain_text("not found", timeout=PATIENCE_MS)
-    with admin.page.expect_response(lambda reply: reply.url.endswith("/retry")) as retried:
-        admin.click("project-retry")
-    assert retried.value.status == 200
-    assert admin.problems == []
-
-
-@pytest.mark.slow
-def test_an_approval_is_for_what_was_looked_at(admin: Person, api: Client, origin: str) -> None:
-    create_project(admin, "Reviewed", origin)
-    write_task(admin, "Be formal", SECOND.steps)
-    admin.wait("task-state", state="ready_to_test")
-    task_id = admin.page.url.rsplit("/", 1)[-1]
-
-    with admin.page.expect_request(lambda request: request.url.endswith("/approve")) as asked:
-        approve(admin)
-
-    task = api.get(f"/tasks/{task_id}")["task"]
-    assert asked.value.post_data_json == {"commitSha": task["headSha"]}
-    assert task["approvedSha"] == task["headSha"]
-
-    # A diff that a busy server could not read in time is read again by itself, when the server says.
-    late = {"status": 503, "headers": {"Retry-After": "1"}, "json": {"error": "Service unavailable"}}
-    with admin.page.expect_response(lambda reply: reply.url.endswith("/diff") and reply.status == 503):
-        admin.page.route("**/diff", lambda route: route.fulfill(**late), times=1)
-        admin.page.reload()
-    expect(admin.see("task-diff").locator("tr").filter(has_text="buenos dias")).to_be_visible()
-    assert admin.problems == []
-
-
-@pytest.mark.slow
-def test_a_task_whose_answer_is_lost_is_written_once(admin: Person, api: Client) -> None:
-    """A 503 as for an unknown COMMIT, then an answer that never arrives, then one that does."""
-    project = api.post("/projects", {"name": "Lossy"}, 201)["project"]
-    keys: list[str | None] = []
-
-    def lose(route: Route) -> None:
-        keys.append(route.request.header_value("Idempotency-Key"))
-        if len(keys) == 1:
-            route.fulfill(status=503, headers={"Retry-After": "0"}, json={"error": "Service unavailable"})
-        elif len(keys) == 2:
-            route.fetch()
-            route.abort("connectionreset")
-        else:
-            route.continue_()
-
-    admin.page.reload()
-    admin.see("project-select").select_option(label="Lossy")
-    admin.page.route("**/api/tasks", lambda route: lose(route) if route.request.method == "POST" else route.continue_())
-    admin.click("task-new")
-    admin.fill("task-title", "Once")
-    with admin.page.expect_response(lambda reply: reply.request.method == "POST" and reply.status == 201):
-        admin.click("task-create")
-
-    assert len(keys) == 3
-    assert len(set(keys)) == 1
-    assert [task["title"] for task in api.get(f"/tasks?projectId={project['id']}")["tasks"]] == ["Once"]
-
-
-@pytest.mark.slow
-def test_a_push_that_comes_too_late_for_its_group_is_shown(
-    admin: Person, api: Client, origin: str, tmp_path: Path
-) -> None:
-    create_project(admin, "Pushed", origin)
-    write_task(admin, "Be formal", SECOND.steps)
-    admin.wait("task-state", state="ready_to_test")
-    task = api.get(f"/tasks/{admin.page.url.rsplit('/', 1)[-1]}")["task"]
-    approve(admin)
-    admin.go("Groups")
-    admin.click("group-new")
-    admin.click("group-create")
-    admin.click("group-deploy-staging")
-    admin.wait("group-status", state="staging")
-
-    path = urlsplit(task["project"]["giteaRepoUrl"]).path
-    tree = WorkTree(tmp_path, f"http://x:{api.api_token()}@{urlsplit(admin.url).netloc}{path}.git")
-    branch = task["branchName"]
-    pushed = tree.commit({"later.txt": "x"}, on=branch, start=f"origin/{branch}")
-    tree.push(branch)
-
-    expect(admin.see("group-problems")).to_contain_text(pushed, timeout=PATIENCE_MS)
-    admin.go("Board")
-    admin.click("task-card", task_id=task["id"])
-    expect(admin.see("task-later-push")).to_contain_text(pushed[:8])
-    assert admin.problems == []
-
-
-@pytest.mark.slow
-def test_the_address_of_a_repository_leads_to_its_project(admin: Person, api: Client) -> None:
-    project = api.post("/projects", {"name": "Addressed"}, 201)["project"]
-
-    admin.page.goto(f"{admin.url}{urlsplit(project['giteaRepoUrl']).path}")
-
-    expect(admin.page.get_by_role("heading", name="Addressed")).to_be_visible()
-    assert admin.page.url.endswith(f"#/projects/{project['id']}/tasks")
-    assert admin.problems == []
-
-
-@pytest.mark.slow
-def test_the_page_catches_up_after_a_crash_of_everything(admin: Person, api: Client, instance: Instance) -> None:
-    project = api.post("/projects", {"name": "Survivor"}, 201)["project"]
-    admin.see("project-select").focus()
-    admin.see("project-select").select_option(label="Survivor")
-    expect(admin.page.get_by_text("No tasks yet")).to_be_visible()
-    admin.page.evaluate("window.notReloaded = true")
-
-    instance.kill()
-    admin.wait("live-status", state="connecting")
-    instance.start()
-    task = api.post("/tasks", {"projectId": project["id"], "title": "After", "requiredCapabilities": ["none"]}, 201)
-
-    admin.wait("live-status", state="on")
-    admin.wait("task-card", task_id=task["task"]["id"])
-    assert admin.page.evaluate("window.notReloaded") is True

@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Locator, expect
 
-from tests.e2e.browser import Person, chromium, stopped_clock
+from tests.e2e.browser import Person, chromium
 from tests.e2e.browser_acts import create_project, write_task
 from tests.e2e.client import Client
-from tests.e2e.instance import Instance, running, wait_until
+from tests.e2e.instance import Instance, running
 from tests.e2e.origin import served_repository
 from tests.patience import PATIENCE_MS
 
@@ -188,112 +188,5 @@ def test_a_change_is_reviewed_and_its_agent_gets_the_suggestion_as_a_patch(
     page.keyboard.press("Enter")
     reviewer.wait("task-state", state="approved")
     assert api.get(f"/tasks/{task_id}")["task"]["approvedSha"] == last["headSha"]
-    api.close()
-    assert reviewer.problems == []
-
-
-GREETING = """```steps
-- write: {path: greeting.txt, content: "one\\ntwo\\nthree\\nfour\\nfive\\n"}
-```"""
-
-
-def greeting_line(person: Person, line: int) -> Locator:
-    name = f"Comment on line {line}"
-    return file_of(person, "greeting.txt").get_by_role("button", name=name, exact=True)
-
-
-def test_a_second_window_of_one_person_shows_their_draft_at_once(reviewer: Person, origin: str) -> None:
-    create_project(reviewer, "Two windows", origin)
-    write_task(reviewer, "Count to five", GREETING)
-    reviewer.wait("task-state", state="ready_to_test")
-    other = reviewer.second_window()
-    for one in (reviewer, other):
-        expect(greeting_line(one, 2)).to_be_visible()
-
-    greeting_line(reviewer, 2).click()
-    reviewer.page.keyboard.type("Too low")
-    reviewer.page.keyboard.press("Control+Enter")
-    expect(other.see("pending-comment")).to_contain_text("Too low")
-    expect(other.see("review-finish")).to_contain_text("(1)")
-
-    # What was written in the other window is whole in both.
-    greeting_line(other, 4).click()
-    other.page.keyboard.type("Too high")
-    other.page.keyboard.press("Control+Enter")
-    for one in (reviewer, other):
-        expect(one.see("pending-comment")).to_have_text([re.compile("Too low"), re.compile("Too high")])
-    other.see("pending-comment").first.get_by_role("button", name="Remove").click()
-    expect(reviewer.see("pending-comment")).to_have_text([re.compile("Too high")])
-
-    # What is said is resolved in one, and folded in both.
-    reviewer.click("review-finish")
-    reviewer.click("review-submit")
-    expect(other.see("pending-comment")).to_have_count(0)
-    code = file_of(other, "greeting.txt")
-    code.get_by_test_id("comment-resolve").click()
-    for one in (reviewer, other):
-        expect(file_of(one, "greeting.txt").get_by_test_id("comment-resolved")).to_contain_text("Resolved by admin")
-        expect(file_of(one, "greeting.txt").get_by_text("Too high")).to_be_hidden()
-    assert reviewer.problems == other.problems == []
-
-
-def test_a_range_is_chosen_by_touch_on_a_phone(reviewer: Person, instance: Instance, origin: str) -> None:
-    create_project(reviewer, "Touched", origin)
-    write_task(reviewer, "Count to five", GREETING)
-    reviewer.wait("task-state", state="ready_to_test")
-    browser = reviewer.page.context.browser
-    assert browser is not None
-    phone = Person(browser, instance.url, has_phone=True)
-    phone.log_in("admin", instance.password)
-    phone.wait("live-status", state="on")
-    phone.page.goto(reviewer.page.url)
-    greeting_line(phone, 4).tap()
-    expect(phone.see("diff-comment")).to_be_focused()
-    expect(phone.page.get_by_text("Touch another line's number")).to_be_visible()
-    phone.page.keyboard.type("All of them")
-    greeting_line(phone, 2).tap()
-    field = phone.see("diff-comment")
-    expect(field).to_have_value("All of them")
-    expect(phone.page.get_by_text("lines 2 to 4", exact=True)).to_be_visible()
-    # The first line stays one end of the range.
-    greeting_line(phone, 5).tap()
-    expect(phone.page.get_by_text("lines 4 to 5", exact=True)).to_be_visible()
-    # The text of a line begins a comment of its own.
-    file_of(phone, "greeting.txt").get_by_text("one", exact=True).tap()
-    expect(phone.see("diff-comment")).to_have_count(2)
-    phone.page.keyboard.press("Escape")
-    phone.see("diff-comment-add").tap()
-    expect(phone.see("pending-comment")).to_contain_text("lines 4 to 5")
-    assert phone.page.evaluate("document.documentElement.scrollWidth") <= 390
-    assert phone.problems == []
-    phone.close()
-
-
-def test_a_task_is_cancelled_when_its_page_is_left_within_the_time_for_undo(
-    reviewer: Person, instance: Instance, origin: str
-) -> None:
-    create_project(reviewer, "Cancelled", origin)
-    write_task(reviewer, "Count to five", GREETING)
-    reviewer.wait("task-state", state="ready_to_test")
-    task_id = reviewer.page.url.rsplit("/", 1)[-1]
-    api = Client.login(instance.url, "admin", instance.password)
-
-    def cancel() -> Locator:
-        reviewer.click("task-cancel-confirm")
-        waits = reviewer.see("toast").filter(has_text="will be cancelled")
-        expect(waits).to_be_visible()
-        return waits
-
-    reviewer.click("task-cancel")
-    reviewer.wait("task-cancel-confirm")
-    with stopped_clock(reviewer.page):
-        waits = cancel()
-        assert api.get(f"/tasks/{task_id}")["task"]["state"] == "ready_to_test"
-        waits.get_by_role("button", name="Undo").click()
-        expect(waits).to_have_count(0)
-    reviewer.click("task-cancel")
-    cancel()
-    reviewer.page.goto("about:blank")
-    wait_until("the task to be cancelled", lambda: api.get(f"/tasks/{task_id}")["task"]["state"] == "cancelled")
     api.close()
     assert reviewer.problems == []

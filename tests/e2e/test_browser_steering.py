@@ -48,21 +48,6 @@ def answer_of(talk: Talk, question_id: str) -> str:
     return str(talk.run.api.get(f"{talk.run.path}/questions/{question_id}")["question"]["response"])
 
 
-def test_one_click_answers_a_question(reader: Person, talk: Talk) -> None:
-    asked = ask(talk, "Which **language**?", context="- `es`\n- `de`", options=["Spanish", "German"])
-    talk.look(reader)
-
-    question = reader.wait("question")
-    expect(question.locator(".asked strong")).to_have_text("language")
-    expect(question.locator("li code")).to_have_text(["es", "de"])
-    expect(reader.see("question-terms")).to_contain_text("The agent waits for the answer.")
-    reader.see("question-option").filter(has_text="German").click()
-
-    expect(reader.see("question")).to_have_count(0)
-    assert answer_of(talk, asked) == "German"
-    assert reader.problems == []
-
-
 def test_what_an_agent_asks_shows_up_where_it_needs_somebody_and_goes_when_answered(reader: Person, talk: Talk) -> None:
     talk.look(reader)
     reader.page.goto(f"{reader.url}/#/inbox")
@@ -79,38 +64,6 @@ def test_what_an_agent_asks_shows_up_where_it_needs_somebody_and_goes_when_answe
     reader.page.goto(f"{reader.url}/#/inbox")
     expect(reader.page.get_by_role("heading", name="Needs you", exact=True)).to_be_visible()
     expect(waiting).to_have_count(0)
-    assert reader.problems == []
-
-
-def test_a_text_answers_a_question_that_blocks_nothing(reader: Person, talk: Talk) -> None:
-    asked = ask(talk, "How formal?", options=["Very"], blocking=False)
-    talk.look(reader)
-
-    expect(reader.wait("question", blocking="false")).to_contain_text("The agent goes on meanwhile")
-    reader.fill("question-answer", "A little")
-    reader.click("question-submit")
-
-    expect(reader.see("question")).to_have_count(0)
-    assert answer_of(talk, asked) == "A little"
-    assert reader.problems == []
-
-
-def test_the_second_answer_is_told_that_it_does_not_count(reader: Person, talk: Talk, quiet_api: Caller) -> None:
-    asked = ask(talk, "Which one?", options=["This", "That"])
-    talk.look(reader)
-    reader.wait("question")
-
-    # The page must not hear of the first answer before it sends the second.
-    reader.page.route("**/api/tasks/*/respond", lambda route: (first(), route.continue_()))
-
-    def first() -> None:
-        body = {"questionId": asked, "response": "That"}
-        quiet_api.post(f"/tasks/{talk.task['id']}/respond", body)
-
-    reader.see("question-option").filter(has_text="This").click()
-
-    expect(reader.see("toast").filter(has_text="came too late")).to_be_visible()
-    assert answer_of(talk, asked) == "That"
     assert reader.problems == []
 
 
@@ -177,24 +130,6 @@ def test_files_of_a_task_are_added_shown_and_removed(
     kept = quiet_api.get(f"/tasks/{talk.task['id']}")["task"]["attachments"]
     assert [one["name"] for one in kept] == ["what I see.png"]
     assert reader.problems == []
-
-
-def test_files_go_with_a_new_task(reader: Person, talk: Talk, quiet_api: Caller, tmp_path: Path) -> None:
-    (tmp_path / "spec.md").write_text("# Wanted")
-    talk.look(reader)
-    reader.go("Board")
-    reader.click("task-new")
-    reader.fill("task-title", "With a file")
-    reader.page.get_by_test_id("task-files").set_input_files(tmp_path / "spec.md")
-    reader.wait("task-file")
-    reader.click("task-create")
-
-    reader.see("task-card").filter(has_text="With a file").click()
-    expect(reader.wait("attachment")).to_contain_text("spec.md")
-    assert reader.problems == []
-    # It names no capability: the next test's agent would be given it.
-    made = quiet_api.get(f"/tasks?projectId={talk.task['projectId']}&q=With a file")["tasks"][0]
-    quiet_api.post(f"/tasks/{made['id']}/cancel")
 
 
 def test_a_proposed_task_is_made_only_when_accepted(reader: Person, talk: Talk, quiet_api: Caller) -> None:
@@ -265,76 +200,3 @@ def test_a_frozen_link_is_told_and_what_is_written_meanwhile_stays(
     reader.wait("live-status", state="on")
     expect(reader.see("link-lost")).to_have_count(0)
     expect(reader.see("comment-body")).to_have_value("Half a tho")
-
-
-def test_a_browser_that_goes_offline_says_so_at_once(reader: Person) -> None:
-    reader.page.context.set_offline(True)
-    reader.wait("live-status", state="connecting")
-    reader.wait("link-lost")
-    reader.page.context.set_offline(False)
-    reader.wait("live-status", state="on")
-    expect(reader.see("link-lost")).to_have_count(0)
-
-
-def test_escape_keeps_what_was_written_and_the_keyboard_goes_where_one_looks(reader: Person, talk: Talk) -> None:
-    talk.look(reader)
-    keys = reader.page.keyboard
-    reader.fill("comment-body", "Half a tho")
-    reader.page.locator(".panel").get_by_role("button", name="Close").click()
-    reader.click("task-new")
-    keys.type("Not finished")
-    keys.press("Escape")
-    reader.click("task-new")
-    expect(reader.see("task-title")).to_have_value("Not finished")
-    reader.click("task-discard")
-    reader.click("task-new")
-    expect(reader.see("task-title")).to_have_value("")
-    keys.press("Escape")
-
-    card = reader.see("task-card", task_id=talk.task["id"])
-    card.focus()
-    keys.press("Enter")
-    expect(reader.page.locator(".panel")).to_be_focused()
-    expect(reader.see("comment-body")).to_have_value("Half a tho")
-    keys.press("Escape")
-    expect(card).to_be_focused()
-
-    keys.press("Enter")
-    expect(reader.page.locator(".panel")).to_be_focused()
-    reader.page.set_viewport_size({"width": 390, "height": 800})
-    menu = reader.page.get_by_role("button", name="Menu")
-    menu.click()
-    expect(menu).to_have_attribute("aria-expanded", "true")
-    keys.press("Escape")
-    expect(menu).to_have_attribute("aria-expanded", "false")
-    expect(reader.page.locator(".panel")).to_be_visible()
-    assert reader.problems == []
-
-
-# Escape in the very moment in which what is opened is there, before the browser has painted it.
-_ESCAPE_ON_SIGHT = """([opener, seen]) => new Promise((resolve) => {
-  const watch = new MutationObserver(() => {
-    if (!document.querySelector(seen)) return;
-    watch.disconnect();
-    document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", bubbles: true }));
-    resolve();
-  });
-  watch.observe(document, { subtree: true, childList: true, attributes: true });
-  document.querySelector(opener).click();
-})"""
-
-
-def test_escape_belongs_to_what_is_seen_last_from_its_first_moment(reader: Person, talk: Talk) -> None:
-    talk.look(reader)
-    panel = reader.page.locator(".panel")
-    reader.page.set_viewport_size({"width": 390, "height": 800})
-    reader.page.evaluate(_ESCAPE_ON_SIGHT, [".topbar button", ".topbar button[aria-expanded=true]"])
-    expect(reader.page.get_by_role("button", name="Menu")).to_have_attribute("aria-expanded", "false")
-    expect(panel).to_be_visible()
-
-    panel.get_by_role("button", name="Close").click()
-    expect(panel).to_have_count(0)
-    expect(reader.see("task-card")).to_have_count(1)
-    reader.page.evaluate(_ESCAPE_ON_SIGHT, ["a.card", ".panel"])
-    expect(panel).to_have_count(0)
-    assert reader.problems == []

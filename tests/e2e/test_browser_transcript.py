@@ -20,11 +20,6 @@ DIFF = """--- a/greeting.txt
 HOSTILE = """Careful: <img src=x onerror="document.title='owned'"> <script>document.title = 'owned'</script>
 [click](javascript:document.title='owned')"""
 
-MANY = 3000
-
-# The browser itself says so only with its next frame, before which the page may follow the end once more.
-_SCROLL = "(box) => {{ box.scrollTop = {}; box.dispatchEvent(new Event('scroll')) }}"
-
 
 def rows(reader: Person, **data: str) -> Locator:
     return reader.see("transcript-entry", **data)
@@ -110,83 +105,4 @@ def test_what_an_agent_says_appears_at_once_and_in_its_place(reader: Person, tal
     expect(rows(reader)).to_have_count(3)
     seqs = [int(str(row.get_attribute("data-seq"))) for row in rows(reader).all()]
     assert seqs == sorted(set(seqs))
-    assert reader.problems == []
-
-
-def test_the_page_follows_the_end_only_while_the_reader_is_there(reader: Person, talk: Talk) -> None:
-    talk.say(*[{"kind": "text", "message": f"Word {number}"} for number in range(200)])
-    talk.look(reader)
-    expect(rows(reader).filter(has_text="Word 199")).to_be_in_viewport()
-
-    reader.page.get_by_role("log").evaluate(_SCROLL.format("box.scrollHeight / 2"))
-    reader.wait("transcript-jump")
-    talk.say({"kind": "text", "message": "Much later"})
-    expect(reader.see("transcript-jump")).to_contain_text("1 more")
-    reader.click("transcript-jump")
-
-    expect(rows(reader).filter(has_text="Much later")).to_be_in_viewport()
-    expect(reader.see("transcript-jump")).to_have_count(0)
-    assert reader.problems == []
-
-
-def test_a_long_transcript_is_drawn_in_stretches(reader: Person, talk: Talk) -> None:
-    for first in range(0, MANY, 500):
-        talk.say(*[{"kind": "text", "message": f"Word {number}."} for number in range(first, first + 500)])
-    talk.look(reader)
-    expect(reader.see("transcript-count")).to_have_text(f"{MANY:,} entries")
-
-    log = reader.page.get_by_role("log")
-    expect(rows(reader).filter(has_text=f"Word {MANY - 1}.")).to_be_in_viewport()
-    for _step in range(MANY):
-        if rows(reader).filter(has_text="Word 0.").count():
-            break
-        assert rows(reader).count() <= 240
-        before = rows(reader).first.get_attribute("data-seq")
-        log.evaluate(_SCROLL.format("100"))
-        expect(rows(reader).first).not_to_have_attribute("data-seq", str(before))
-    log.evaluate(_SCROLL.format("0"))
-    expect(rows(reader).filter(has_text="Word 0.")).to_be_in_viewport()
-    shown = [int(str(row.get_attribute("data-seq"))) for row in rows(reader).all()]
-    assert shown == sorted(set(shown))
-
-    reader.click("transcript-jump")
-    expect(rows(reader).filter(has_text=f"Word {MANY - 1}.")).to_be_in_viewport()
-    assert reader.problems == []
-
-
-def test_a_transcript_is_searched_and_filtered(reader: Person, talk: Talk) -> None:
-    details = {"name": "Grep", "input": {"pattern": "needle"}}
-    talk.say(
-        {"kind": "text", "message": "Nothing here"},
-        {"kind": "text", "message": "A needle in a sentence"},
-        {"kind": "tool", "message": "Grep needle", "callId": "one", "details": details},
-        {"kind": "result", "message": "3 matches", "callId": "one", "details": {"ok": True, "durationMs": 5}},
-    )
-    talk.look(reader)
-    expect(rows(reader)).to_have_count(3)
-
-    reader.see("transcript-kind").select_option("text")
-    expect(rows(reader)).to_have_count(2)
-    reader.fill("transcript-search", "NEEDLE")
-    expect(rows(reader)).to_have_text([rows(reader).first.inner_text().split("\n")[0] + "A needle in a sentence\n"])
-    reader.see("transcript-kind").select_option("")
-    expect(rows(reader)).to_have_count(2)
-    expect(rows(reader, kind="tool").locator("summary")).to_contain_text("5 ms")
-    talk.say({"kind": "text", "message": "Another needle"}, {"kind": "text", "message": "Straw"})
-    expect(rows(reader)).to_have_count(3)
-    reader.fill("transcript-search", "nowhere at all")
-    expect(reader.page.get_by_text("Nothing in this run contains “nowhere at all”.")).to_be_visible()
-    assert reader.problems == []
-
-
-def test_lines_without_details_look_as_before(reader: Person, talk: Talk) -> None:
-    lines = [
-        {"level": "info", "message": "run true", "kind": "tool"},
-        {"level": "error", "message": "exit 1", "kind": "result"},
-        {"level": "info", "message": "cloned"},
-    ]
-    talk.run.api.post(f"{talk.run.path}/logs", {"lines": lines})
-    talk.look(reader)
-
-    expect(rows(reader).locator("pre")).to_have_text(["run true", "exit 1", "cloned"])
     assert reader.problems == []

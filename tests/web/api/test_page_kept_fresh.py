@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Route, WebSocketRoute, expect
+from playwright.sync_api import Route, expect
 
 from common.models import Task, User
 from common.states import Role
@@ -101,23 +99,3 @@ def test_a_role_that_was_taken_away_is_seen_when_something_is_refused(reader: Pa
 def _give_role(world: World, role: Role) -> None:
     (row,) = all_of(User, User.username == world.max.username)
     put(User, row.id, role=role)
-
-
-def _socket(reader: PageReader) -> Callable[[str, str, int], None]:
-    """The page's socket, once it is open: what is sent to it is a live message of this project."""
-    opened: list[WebSocketRoute] = []
-
-    def answer(socket: WebSocketRoute) -> None:
-        opened.append(socket)
-        socket.on_message(lambda asked: _reply(socket, json.loads(asked)["event"]))
-
-    def send(event: str, project_id: str, seq: int) -> None:
-        opened[-1].send(json.dumps({"event": event, "projectId": project_id, "seq": seq, "data": {}}))
-
-    reader.page.route_web_socket("**/ws", answer)
-    return send
-
-
-def _reply(socket: WebSocketRoute, asked: str) -> None:
-    if name := {"auth": "auth:ok", "ping": "pong"}.get(asked):
-        socket.send(json.dumps({"event": name, "data": {}}))

@@ -13,8 +13,6 @@ from tests.web.world import World
 
 pytestmark = pytest.mark.slow
 
-OLDER = "**/api/events?*beforeSeq=*"
-
 
 def test_an_event_names_its_group_and_what_was_deployed(reader: PageReader, plain_world: World) -> None:
     project = plain_world.project()

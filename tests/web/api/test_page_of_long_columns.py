@@ -10,8 +10,6 @@ from tests.web.world import World
 
 pytestmark = pytest.mark.slow
 
-MORE = "**/api/tasks?*"
-
 
 @pytest.fixture
 def reader(source_reader: PageReader) -> PageReader:

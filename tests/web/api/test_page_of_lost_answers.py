@@ -11,7 +11,6 @@ from tests.web.world import World, all_of
 
 pytestmark = pytest.mark.slow
 
-A_WHILE_MS = 16 * 60_000
 UNDER_WAY = {"field": "Idempotency-Key", "message": "the first request with this key is still under way"}
 
 
@@ -22,16 +21,13 @@ def write_task(reader: PageReader, project_id: str) -> None:
     reader.see("task-create").click()
 
 
-@pytest.mark.parametrize("status", [502, 504])
-def test_a_task_is_created_once_though_a_proxy_gave_up_waiting(
-    reader: PageReader, plain_world: World, status: int
-) -> None:
+def test_a_task_is_created_once_though_a_proxy_gave_up_waiting(reader: PageReader, plain_world: World) -> None:
     project = plain_world.project()
 
     def give_up(route: Route, request: Request) -> None:
         if request.method == "POST":
             reader.send(request)
-            route.fulfill(status=status, content_type="text/html", body="<h1>Bad gateway</h1>")
+            route.fulfill(status=504, content_type="text/html", body="<h1>Bad gateway</h1>")
         else:
             route.fallback()
 
