@@ -1,4 +1,4 @@
-"""A platform whose repositories are on a Gitea server and whose apps, tests and agents run in a cluster."""
+"""Platforms of the tests of jobs, on SQLite alone: the catalogue and the story run every kind on both databases."""
 
 from __future__ import annotations
 
@@ -12,14 +12,12 @@ from tests.workers.platform import Platform
 
 
 @pytest.fixture
-def there(remote_platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Elsewhere]:
-    """Once on SQLite and once on MariaDB."""
-    with elsewhere(remote_platform, monkeypatch, folder=tmp_path / "elsewhere") as made:
-        yield made
+def platform(plain_platform: Platform) -> Platform:
+    return plain_platform
 
 
 @pytest.fixture
 def plain(plain_remote_platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Elsewhere]:
-    """On SQLite alone."""
+    """Its repositories are on a Gitea server, and its apps, tests and agents run in a cluster."""
     with elsewhere(plain_remote_platform, monkeypatch, folder=tmp_path / "elsewhere") as made:
         yield made

@@ -197,18 +197,18 @@ def _cap(tx: Transaction, task_id: str, **caps: float) -> None:
     tx.get(Task, task_id).caps = caps
 
 
-def test_a_reviewer_gets_a_credential_of_gitea_that_only_reads(there: Elsewhere) -> None:
-    about = Reviewing(there)
+def test_a_reviewer_gets_a_credential_of_gitea_that_only_reads(plain: Elsewhere) -> None:
+    about = Reviewing(plain)
     claimed = about.claim()
     address = basic(
-        forge().read_clone_url(there.repository(about.project.id)),
+        forge().read_clone_url(plain.repository(about.project.id)),
         claimed.clone.username or "",
         claimed.clone.password or "",
     )
-    tree = WorkTree(there.folder / "review", address)
+    tree = WorkTree(plain.folder / "review", address)
     tree.commit({"b.txt": "b"}, on=claimed.task.branch_name, start=f"origin/{claimed.task.branch_name}")
     tree.push(claimed.task.branch_name, accept=(1, 128))
-    assert forge().read_head(there.repository(about.project.id), claimed.task.branch_name) == about.sha
+    assert forge().read_head(plain.repository(about.project.id), claimed.task.branch_name) == about.sha
     about.say(claimed, APPROVED)
     about.end(claimed)
     about.settle()
@@ -239,16 +239,16 @@ def test_a_review_does_nothing_but_review(platform: Platform) -> None:
     assert kinds == {"message": None}
 
 
-def test_a_run_at_work_gives_no_verdict(plain_platform: Platform) -> None:
-    project = plain_platform.project()
-    plain_platform.task(project)
-    claimed = plain_platform.claim()
+def test_a_run_at_work_gives_no_verdict(platform: Platform) -> None:
+    project = platform.project()
+    platform.task(project)
+    claimed = platform.claim()
     with pytest.raises(Invalid):
         submit_review(runners.authenticate_run(claimed.run.token), APPROVED)
 
 
-def test_what_a_reviewer_says_is_masked_and_cut(plain_platform: Platform) -> None:
-    about = Reviewing(plain_platform)
+def test_what_a_reviewer_says_is_masked_and_cut(platform: Platform) -> None:
+    about = Reviewing(platform)
     claimed = about.claim()
     secret = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
     about.say(claimed, NewVerdict(Verdict.APPROVE, secret + "x" * 20_000, [ReviewComment("a.txt", 1, secret)]))
@@ -256,4 +256,4 @@ def test_what_a_reviewer_says_is_masked_and_cut(plain_platform: Platform) -> Non
     assert run.summary is not None
     assert secret not in run.summary
     assert len(run.summary) < 11_000
-    assert all(secret not in row.body for row in plain_platform.all(Comment))
+    assert all(secret not in row.body for row in platform.all(Comment))

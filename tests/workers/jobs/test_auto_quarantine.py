@@ -26,8 +26,7 @@ def in_quarantine(platform: Platform, project: Project) -> list[str]:
     return [test.name for test in known if test.is_quarantined_by_rule]
 
 
-def test_flakes_in_the_proofs_of_two_tasks_lead_to_a_quarantine(plain_platform: Platform, tmp_path: Path) -> None:
-    platform = plain_platform
+def test_flakes_in_the_proofs_of_two_tasks_lead_to_a_quarantine(platform: Platform, tmp_path: Path) -> None:
     # Of each proof the first run, which is repeated twice; the fourth is that of the commit below.
     project = project_of(platform, SHOP + flaky(tmp_path / "luck", "158"))
     first = platform.ready(project, "Work", {"readme": "x\n"})

@@ -53,11 +53,8 @@ def test_a_conflict_with_a_task_that_was_taken_out_meanwhile_takes_nobody_out(pl
 
 
 @pytest.mark.parametrize("is_rebuilt", [False, True])
-def test_the_tests_of_a_group_that_is_cancelled_or_rebuilt_are_stopped(
-    plain_platform: Platform, is_rebuilt: bool
-) -> None:
+def test_the_tests_of_a_group_that_is_cancelled_or_rebuilt_are_stopped(platform: Platform, is_rebuilt: bool) -> None:
     """They would take the place of others for 15 minutes."""
-    platform = plain_platform
     project = platform.project(PLAIN)
     first, second = approved(platform, project, *FILES[:2])
     projects.update_project(project.id, {"test_command": "sleep 600"}, by=platform.max)

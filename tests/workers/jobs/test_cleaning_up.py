@@ -88,8 +88,7 @@ def _begun_publishing(platform: Platform, task: Task) -> Lease:
 
 
 @pytest.mark.parametrize("is_late", [False, True])
-def test_a_pull_request_whose_answer_was_lost_is_closed_with_its_task(plain_platform: Platform, is_late: bool) -> None:
-    platform = plain_platform
+def test_a_pull_request_whose_answer_was_lost_is_closed_with_its_task(platform: Platform, is_late: bool) -> None:
     project = platform.project()
     task = platform.task(project)
     where, claimed = platform.repository(project.id), platform.claim()
@@ -116,10 +115,7 @@ def test_a_pull_request_whose_answer_was_lost_is_closed_with_its_task(plain_plat
 
 
 @pytest.mark.parametrize("is_prepared", [False, True])
-def test_a_credential_that_is_made_for_a_run_that_is_over_is_revoked(
-    plain_platform: Platform, is_prepared: bool
-) -> None:
-    platform = plain_platform
+def test_a_credential_that_is_made_for_a_run_that_is_over_is_revoked(platform: Platform, is_prepared: bool) -> None:
     project = platform.project()
     task = platform.task(project)
     platform.agent()

@@ -19,45 +19,45 @@ from tests.workers.elsewhere import Elsewhere
 pytestmark = pytest.mark.slow
 
 
-def _waiting(there: Elsewhere, kind: jobs.Kind) -> list[Job]:
-    return there.all(Job, Job.kind == kind.name, Job.waits_for == "access")
+def _waiting(plain: Elsewhere, kind: jobs.Kind) -> list[Job]:
+    return plain.all(Job, Job.kind == kind.name, Job.waits_for == "access")
 
 
-def _denied(there: Elsewhere, kind: jobs.Kind, begin: Callable[[], object]) -> Job:
+def _denied(plain: Elsewhere, kind: jobs.Kind, begin: Callable[[], object]) -> Job:
     """Begin something while the API server denies everything, for three days; returns the job of it that waits."""
-    there.cluster.access.is_cold = True
+    plain.cluster.access.is_cold = True
     begin()
     for hours in (0.0, 24.0, 48.0):
-        there.run_jobs(until=lambda: bool(_waiting(there, kind)))
-        there.wait_longer(hours)
-        waits = _waiting(there, kind)[0].waits
-        there.run_jobs(until=lambda least=waits: bool(_waiting(there, kind)) and _waiting(there, kind)[0].waits > least)  # type: ignore[misc]
-    (job,) = _waiting(there, kind)
+        plain.run_jobs(until=lambda: bool(_waiting(plain, kind)))
+        plain.wait_longer(hours)
+        waits = _waiting(plain, kind)[0].waits
+        plain.run_jobs(until=lambda least=waits: bool(_waiting(plain, kind)) and _waiting(plain, kind)[0].waits > least)  # type: ignore[misc]
+    (job,) = _waiting(plain, kind)
     assert (job.state, job.attempts) == (JobState.QUEUED, 0)
     assert "403" in str(job.error)
-    assert there.all(Job, Job.state_ == JobState.FAILED) == []
+    assert plain.all(Job, Job.state_ == JobState.FAILED) == []
     return job
 
 
-def _let_in(there: Elsewhere) -> None:
-    there.cluster.access.is_cold = False
-    there.run_jobs()
-    assert there.all(Job, Job.waits_for.is_not(None)) == []
+def _let_in(plain: Elsewhere) -> None:
+    plain.cluster.access.is_cold = False
+    plain.run_jobs()
+    assert plain.all(Job, Job.waits_for.is_not(None)) == []
 
 
-def test_a_proof_waits_for_access_and_the_work_is_neither_refused_nor_a_persons_matter(there: Elsewhere) -> None:
-    project = there.project(test_command="true")
-    task = there.task(project)
-    claimed = there.claim()
-    sha = there.push(claimed, {"greeting": "hello\n"})
+def test_a_proof_waits_for_access_and_the_work_is_neither_refused_nor_a_persons_matter(plain: Elsewhere) -> None:
+    project = plain.project(test_command="true")
+    task = plain.task(project)
+    claimed = plain.claim()
+    sha = plain.push(claimed, {"greeting": "hello\n"})
 
-    _denied(there, jobs.VERIFY_RUN, lambda: there.finish(claimed, sha))
-    waiting = there.get(Task, task.id)
+    _denied(plain, jobs.VERIFY_RUN, lambda: plain.finish(claimed, sha))
+    waiting = plain.get(Task, task.id)
     assert (waiting.state, waiting.phase, waiting.refusals, waiting.round) == ("in_progress", "verifying", 0, 1)
-    assert there.all(Question) == []
+    assert plain.all(Question) == []
 
-    _let_in(there)
-    assert there.get(Task, task.id).state == "ready_to_test"
+    _let_in(plain)
+    assert plain.get(Task, task.id).state == "ready_to_test"
 
 
 def test_projects_are_made_and_deleted_once_there_is_access(plain: Elsewhere) -> None:

@@ -7,7 +7,9 @@ import pytest
 from common import jobs
 from common.models import Deployment, GroupMember, Job, Project, Question, Task, TaskCheck, TaskGroup
 from common.services.delivery import task_groups
+from common.services.projects import projects
 from tests.workers.elsewhere import Elsewhere
+from tests.workers.jobs.test_train import approved
 from tests.workers.platform import Platform
 
 pytestmark = pytest.mark.slow
@@ -67,8 +69,9 @@ def test_a_proof_that_could_never_be_run_is_a_persons_matter(plain: Elsewhere) -
 
 
 def test_a_groups_tests_that_never_ran_blame_no_member(plain: Elsewhere) -> None:
-    project = plain.project(test_command=TESTS)
-    *members, other = [plain.approved(project, f"Greet {name}", {name: "hello\n"}) for name in ("a", "b", "c")]
+    project = plain.project()
+    members = approved(plain, project, {"a": "hello\n"}, {"b": "hello\n"})
+    projects.update_project(project.id, {"test_command": TESTS}, by=plain.max)
     plain.cluster.script(TESTS, "no_room")
     group = plain.group(*members)
 
@@ -80,16 +83,10 @@ def test_a_groups_tests_that_never_ran_blame_no_member(plain: Elsewhere) -> None
     view = task_groups.read_task_group(group.id, by=plain.max)
     assert view.group.state == "merging"
     assert [(check.status, "no node accepts its pod" in check.message) for check in view.checks] == [("running", True)]
-    plain.cluster.script(TESTS, "healthy")
-    plain.run_jobs()
-    assert plain.get(TaskGroup, group.id).state == "merged"
 
-    plain.cluster.script(TESTS, "no_room")
-    late = plain.group(other)
-    plain.run_jobs(until=waits)
     plain.wait_longer(25)
     plain.run_jobs()
-    failed = plain.get(TaskGroup, late.id)
+    failed = plain.get(TaskGroup, group.id)
     assert (failed.state, "no node accepts its pod" in str(failed.error)) == ("failed", True)
     assert plain.all(GroupMember, GroupMember.removed_reason.is_not(None)) == []
 
@@ -108,11 +105,11 @@ def test_a_preview_without_room_does_not_refuse_the_work(plain: Elsewhere) -> No
     assert (preview.state, preview.error_code) == ("failed", "no_room")
 
 
-def test_a_local_runtime_that_does_not_answer_is_said_on_the_task(plain_platform: Platform) -> None:
-    project, task = _proving(plain_platform)
-    plain_platform.supervisor.stop()
-    plain_platform.run_jobs(until=lambda: "supervisor does not answer" in _message(plain_platform, task))
+def test_a_local_runtime_that_does_not_answer_is_said_on_the_task(platform: Platform) -> None:
+    project, task = _proving(platform)
+    platform.supervisor.stop()
+    platform.run_jobs(until=lambda: "supervisor does not answer" in _message(platform, task))
 
-    waiting = plain_platform.get(Task, task.id)
-    assert (waiting.phase, waiting.refusals, plain_platform.all(Question)) == ("verifying", 0, [])
+    waiting = platform.get(Task, task.id)
+    assert (waiting.phase, waiting.refusals, platform.all(Question)) == ("verifying", 0, [])
     assert project.test_command == TESTS

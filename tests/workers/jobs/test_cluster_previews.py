@@ -15,53 +15,54 @@ TESTS = "true # the project's tests"
 
 
 @pytest.fixture
-def there(remote_platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Elsewhere]:
-    """Once on SQLite and once on MariaDB. There is room for two previews of a project."""
-    with elsewhere(remote_platform, monkeypatch, folder=tmp_path / "there", AIWORKER_KUBE_PREVIEWS_CPU="1") as made:
+def small(plain_remote_platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Elsewhere]:
+    """There is room for two previews of a project."""
+    folder = tmp_path / "small"
+    with elsewhere(plain_remote_platform, monkeypatch, folder=folder, AIWORKER_KUBE_PREVIEWS_CPU="1") as made:
         yield made
 
 
 @pytest.fixture
-def plain(plain_remote_platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Elsewhere]:
+def slow(plain_remote_platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Elsewhere]:
     """Its clock is slow enough for what waits there to be seen."""
-    with elsewhere(plain_remote_platform, monkeypatch, folder=tmp_path / "elsewhere", speed=20) as made:
+    with elsewhere(plain_remote_platform, monkeypatch, folder=tmp_path / "slow", speed=20) as made:
         yield made
 
 
-def _previews(there: Elsewhere) -> list[str]:
+def _previews(plain: Elsewhere) -> list[str]:
     """The titles of the tasks whose previews are live, oldest first."""
-    live = there.all(Deployment, Deployment.live_key.is_not(None), Deployment.environment_ == "preview")
-    return [there.get(Task, one.task_id).title for one in sorted(live, key=lambda one: (one.created_at, one.id))]
+    live = plain.all(Deployment, Deployment.live_key.is_not(None), Deployment.environment_ == "preview")
+    return [plain.get(Task, one.task_id).title for one in sorted(live, key=lambda one: (one.created_at, one.id))]
 
 
 @pytest.mark.slow
-def test_a_preview_more_than_fits_takes_the_place_of_the_oldest(there: Elsewhere) -> None:
-    project = there.project()
+def test_a_preview_more_than_fits_takes_the_place_of_the_oldest(small: Elsewhere) -> None:
+    project = small.project()
     for name in ("a", "b"):
-        there.ready(project, name, {name: "hello\n"})
-    assert _previews(there) == ["a", "b"]
-    there.ready(project, "c", {"c": "hello\n"})
+        small.ready(project, name, {name: "hello\n"})
+    assert _previews(small) == ["a", "b"]
+    small.ready(project, "c", {"c": "hello\n"})
 
-    assert _previews(there) == ["b", "c"]
-    assert len(there.cluster.names("deployments", project.namespace)) == 2
-    (gone,) = there.all(Task, Task.title == "a")
+    assert _previews(small) == ["b", "c"]
+    assert len(small.cluster.names("deployments", project.namespace)) == 2
+    (gone,) = small.all(Task, Task.title == "a")
     assert (gone.state, gone.preview_url) == ("ready_to_test", None)
 
 
 @pytest.mark.slow
-def test_previews_give_way_to_tests_that_find_no_room(plain: Elsewhere) -> None:
-    project, other = plain.project(test_command=TESTS), plain.project()
-    plain.ready(other, "oldest", {"a": "hello\n"})
-    plain.ready(project, "older", {"b": "hello\n"})
-    plain.ready(project, "newer", {"c": "hello\n"})
-    plain.cluster.script(TESTS, "no_room", message="0/3 nodes are available: 3 Insufficient memory.")
-    task = plain.task(project, "waits")
-    claimed = plain.claim()
-    plain.finish(claimed, plain.push(claimed, {"d": "hello\n"}))
+def test_previews_give_way_to_tests_that_find_no_room(slow: Elsewhere) -> None:
+    project, other = slow.project(test_command=TESTS), slow.project()
+    slow.ready(other, "oldest", {"a": "hello\n"})
+    slow.ready(project, "older", {"b": "hello\n"})
+    slow.ready(project, "newer", {"c": "hello\n"})
+    slow.cluster.script(TESTS, "no_room", message="0/3 nodes are available: 3 Insufficient memory.")
+    task = slow.task(project, "waits")
+    claimed = slow.claim()
+    slow.finish(claimed, slow.push(claimed, {"d": "hello\n"}))
 
-    plain.run_jobs(until=lambda: _previews(plain) == ["older", "newer"])
-    plain.run_jobs(until=lambda: _previews(plain) == ["newer"])
-    plain.cluster.script(TESTS, "healthy")
-    plain.run_jobs()
-    assert plain.get(Task, task.id).state == "ready_to_test"
-    assert "waits" in _previews(plain)
+    slow.run_jobs(until=lambda: _previews(slow) == ["older", "newer"])
+    slow.run_jobs(until=lambda: _previews(slow) == ["newer"])
+    slow.cluster.script(TESTS, "healthy")
+    slow.run_jobs()
+    assert slow.get(Task, task.id).state == "ready_to_test"
+    assert "waits" in _previews(slow)

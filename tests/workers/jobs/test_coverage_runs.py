@@ -75,24 +75,24 @@ def test_a_new_project_sees_the_lines_without_doing_anything(platform: Platform)
 
 
 @pytest.mark.slow
-def test_a_person_does_not_wait_for_it(plain_platform: Platform) -> None:
-    project = plain_platform.project(FILES, test_command=PYTEST, coverage="run")
-    begun = Measured(plain_platform, project)
+def test_a_person_does_not_wait_for_it(platform: Platform) -> None:
+    project = platform.project(FILES, test_command=PYTEST, coverage="run")
+    begun = Measured(platform, project)
     task = begun.task
 
     begun.end()
-    plain_platform.run_jobs()
-    check = measured(plain_platform, task)
+    platform.run_jobs()
+    check = measured(platform, task)
     assert check is not None
-    assert (check.code, check.commit_sha) == ("lines_untested", plain_platform.get(Task, task.id).head_sha)
+    assert (check.code, check.commit_sha) == ("lines_untested", platform.get(Task, task.id).head_sha)
 
 
-def test_tests_that_fail_when_measured_refuse_nothing(plain_platform: Platform) -> None:
-    project = plain_platform.project(FILES, test_command=PYTEST, coverage="run")
+def test_tests_that_fail_when_measured_refuse_nothing(platform: Platform) -> None:
+    project = platform.project(FILES, test_command=PYTEST, coverage="run")
     picky = TAX.replace("    assert tax", "    import sys\n    assert 'coverage' not in sys.modules\n    assert tax")
-    task = plain_platform.ready(project, "Tax", {**WORK, "tests/test_page.py": picky})
+    task = platform.ready(project, "Tax", {**WORK, "tests/test_page.py": picky})
 
-    found = checks_of(plain_platform, task)
+    found = checks_of(platform, task)
     assert (found["tests"].status, found["coverage"].status, found["coverage"].code) == ("passed", "skipped", None)
     assert found["coverage"].message == (
         "It is not known which lines the tests touch: measured, they fail: it exited with 1."
@@ -101,8 +101,7 @@ def test_tests_that_fail_when_measured_refuse_nothing(plain_platform: Platform) 
 
 
 @pytest.mark.slow
-def test_a_push_voids_it(plain_platform: Platform) -> None:
-    platform = plain_platform
+def test_a_push_voids_it(platform: Platform) -> None:
     project = platform.project(FILES, test_command=PYTEST, coverage="run")
     task = Measured(platform, project).task
     tree = platform.clone(project)
@@ -133,10 +132,10 @@ OTHERS: dict[str, tuple[str, str, str | None]] = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", OTHERS)
-def test_nothing_is_run_that_is_not_needed(plain_platform: Platform, case: str) -> None:
+def test_nothing_is_run_that_is_not_needed(platform: Platform, case: str) -> None:
     setting, command, message = OTHERS[case]
-    project = plain_platform.project({**FILES, "report": REPORT}, test_command=command, coverage=setting)
-    task = plain_platform.ready(project, "Tax", WORK)
+    project = platform.project({**FILES, "report": REPORT}, test_command=command, coverage=setting)
+    task = platform.ready(project, "Tax", WORK)
 
-    check = measured(plain_platform, task)
-    assert (runs(plain_platform), check.message if check else None) == ([], message)
+    check = measured(platform, task)
+    assert (runs(platform), check.message if check else None) == ([], message)

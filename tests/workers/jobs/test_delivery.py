@@ -28,8 +28,7 @@ def _live(platform: Platform, project_id: str, environment: str) -> Deployment:
     return found
 
 
-def test_a_version_that_turns_bad_in_its_gate_is_never_seen(plain_platform: Platform) -> None:
-    platform = plain_platform
+def test_a_version_that_turns_bad_in_its_gate_is_never_seen(platform: Platform) -> None:
     seconds = {"preview": 0, "staging": 2, "production": 2}
     project = platform.project(APP, start_command=START, health_seconds=seconds)
     platform.to_production(platform.staged(platform.approved(project, "Good", {"says": "good\n"})))
@@ -55,8 +54,7 @@ def test_a_version_that_turns_bad_in_its_gate_is_never_seen(plain_platform: Plat
 
 
 @pytest.mark.slow
-def test_production_takes_back_what_staging_did_not_notice(plain_platform: Platform) -> None:
-    platform = plain_platform
+def test_production_takes_back_what_staging_did_not_notice(platform: Platform) -> None:
     seconds = {"preview": 0, "staging": 0, "production": 3}
     project = platform.project(APP, start_command=START, health_seconds=seconds)
     platform.to_production(platform.staged(platform.approved(project, "Good", {"says": "good\n"})))
@@ -71,8 +69,7 @@ def test_production_takes_back_what_staging_did_not_notice(plain_platform: Platf
 
 
 @pytest.mark.slow
-def test_work_that_came_back_waits_for_what_it_would_clash_with_again(plain_platform: Platform) -> None:
-    platform = plain_platform
+def test_work_that_came_back_waits_for_what_it_would_clash_with_again(platform: Platform) -> None:
     project = platform.project({"index.html": "<h1>first</h1>\n", "shared": "1\n"})
     first = platform.approved(project, "First", {"shared": "first\n"})
     second = platform.approved(project, "Second", {"shared": "second\n"})
@@ -103,8 +100,7 @@ def test_work_that_came_back_waits_for_what_it_would_clash_with_again(plain_plat
 
 
 @pytest.mark.slow
-def test_a_live_version_that_keeps_dying_is_taken_back(plain_platform: Platform) -> None:
-    platform = plain_platform
+def test_a_live_version_that_keeps_dying_is_taken_back(platform: Platform) -> None:
     project = platform.project(APP, start_command=START, health_seconds={"preview": 0, "staging": 0, "production": 1})
     platform.to_production(platform.staged(platform.approved(project, "Good", {"says": "good\n"})))
     bad = {"app.py": bad_after(15), "says": "bad\n"}
@@ -146,8 +142,7 @@ def test_the_next_group_after_a_rollback_has_to_mend_it(platform: Platform) -> N
     assert platform.staged(platform.get(Task, fix.id)).state in {"staging", "merged"}
 
 
-def test_a_later_version_that_deletes_the_mark_does_not_open_the_way_back(plain_platform: Platform) -> None:
-    platform = plain_platform
+def test_a_later_version_that_deletes_the_mark_does_not_open_the_way_back(platform: Platform) -> None:
     project = platform.project()
     platform.to_production(platform.staged(platform.approved(project, "Old", {"index.html": "old\n"})))
     old = _live(platform, project.id, "production")
@@ -181,8 +176,7 @@ def test_a_default_branch_that_moved_rebuilds_the_group(platform: Platform) -> N
     assert platform.to_production(rebuilt).state == "production"
 
 
-def test_a_branch_that_moves_during_the_deployment_is_noticed(plain_platform: Platform) -> None:
-    platform = plain_platform
+def test_a_branch_that_moves_during_the_deployment_is_noticed(platform: Platform) -> None:
     project = platform.project()
     group = platform.staged(platform.approved(project, "One", {"one": "1\n"}))
     task_groups.deploy_to_production(group.id, default_head=group.base_sha, by=platform.max)
@@ -196,9 +190,8 @@ def test_a_branch_that_moves_during_the_deployment_is_noticed(plain_platform: Pl
 
 
 @pytest.mark.slow
-def test_cancelled_tasks_leave_nothing_running(plain_platform: Platform) -> None:
+def test_cancelled_tasks_leave_nothing_running(platform: Platform) -> None:
     """Half of the previews' tasks are cancelled while the runtime is down; once it is up, only the others serve."""
-    platform = plain_platform
     project = platform.project()
     made = [platform.ready(project, f"Task {number}", {f"file-{number}": "x\n"}) for number in range(6)]
     platform.supervisor.kill()
@@ -224,9 +217,8 @@ def _dependent(platform: Platform, title: str, needed: Task) -> Task:
 
 
 @pytest.mark.slow
-def test_a_task_leaves_its_group_with_what_it_needs_and_stays_approved(plain_platform: Platform) -> None:
+def test_a_task_leaves_its_group_with_what_it_needs_and_stays_approved(platform: Platform) -> None:
     """Once because of a conflict, once because a person takes the other one out."""
-    platform = plain_platform
     project = platform.project({"index.html": "<h1>first</h1>\n", "shared": "1\n"})
     first = platform.approved(project, "First", {"shared": "first\n"})
     clash = platform.approved(project, "Clash", {"shared": "clash\n"})

@@ -22,8 +22,8 @@ REMEDY = "rename trunk back to main there, or make a branch main at the commit t
 
 
 @pytest.fixture
-def shop(plain_platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
-    with shop_on_gitea(plain_platform, tmp_path, monkeypatch) as made:
+def shop(platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
+    with shop_on_gitea(platform, tmp_path, monkeypatch) as made:
         yield made
 
 

@@ -135,8 +135,7 @@ def test_a_forge_that_does_not_answer_keeps_an_agent_for_half_a_minute(platform:
     assert platform.get(Project, project.id).holds == 1
 
 
-def test_a_branch_that_can_not_be_made_is_the_tasks_own_trouble(plain_platform: Platform) -> None:
-    platform = plain_platform
+def test_a_branch_that_can_not_be_made_is_the_tasks_own_trouble(platform: Platform) -> None:
     platform.agent_id = platform.agent()
     project = platform.project()
     task, other = platform.task(project, "One"), None

@@ -39,8 +39,7 @@ LINKED: dict[str, tuple[str, dict[str, str], dict[str, str], dict[str, str]]] = 
 
 
 @pytest.mark.parametrize("lie", LINKED)
-def test_what_links_of_the_base_lead_to_is_run_as_the_base_has_it(plain_platform: Platform, lie: str) -> None:
-    platform = plain_platform
+def test_what_links_of_the_base_lead_to_is_run_as_the_base_has_it(platform: Platform, lie: str) -> None:
     command, files, links, change = LINKED[lie]
     project = platform.project(files, test_command=command)
     tree = platform.clone(project)
@@ -60,8 +59,7 @@ def test_what_links_of_the_base_lead_to_is_run_as_the_base_has_it(plain_platform
 @pytest.mark.parametrize(
     "links", [{"tests/test_page.py": "../hollow.py"}, {"tests": "other", "other/test_page.py": "../hollow.py"}]
 )
-def test_an_emptied_test_behind_a_link_is_refused(plain_platform: Platform, links: dict[str, str]) -> None:
-    platform = plain_platform
+def test_an_emptied_test_behind_a_link_is_refused(platform: Platform, links: dict[str, str]) -> None:
     task = platform.task(platform.project(FILES, test_command=PYTEST))
     claimed = platform.claim()
     tree, branch = platform.clone(claimed.project), claimed.task.branch_name
@@ -80,9 +78,8 @@ def test_an_emptied_test_behind_a_link_is_refused(plain_platform: Platform, link
 
 
 def test_what_links_hold_and_lead_to_is_scanned(
-    plain_platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    platform = plain_platform
     write(tmp_path / "osv", advisory())
     monkeypatch.setenv("AIWORKER_ADVISORIES", str(tmp_path / "osv"))
     settings.cache_clear()

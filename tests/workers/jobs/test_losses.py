@@ -47,8 +47,7 @@ def test_an_agent_that_is_killed_at_work_costs_its_task_nothing(platform: Platfo
     assert (done.state, done.losses) == ("ready_to_test", 0)
 
 
-def test_a_task_that_kills_its_agent_every_time_is_given_up(plain_platform: Platform) -> None:
-    platform = plain_platform
+def test_a_task_that_kills_its_agent_every_time_is_given_up(platform: Platform) -> None:
     task = platform.task(platform.project())
     for _ in range(10):
         _restart_agent(platform, platform.claim())
@@ -91,9 +90,8 @@ def test_a_dead_agent_loses_its_run_though_web_gives_no_sign_if_others_are_heard
 
 
 @pytest.mark.slow
-def test_a_run_that_its_agent_never_named_is_not_counted_as_an_attempt(plain_platform: Platform) -> None:
+def test_a_run_that_its_agent_never_named_is_not_counted_as_an_attempt(platform: Platform) -> None:
     """Its agent was told to stop when the answer to its claim was on the way."""
-    platform = plain_platform
     task = platform.task(platform.project())
     agent_id = platform.agent()
     for number in range(1, 5):

@@ -13,8 +13,7 @@ pytestmark = pytest.mark.slow
 SECRET = {"secret_env_vars": {"DB_PASSWORD": "password"}}
 
 
-def test_a_red_base_blames_no_task(plain_platform: Platform) -> None:
-    platform = plain_platform
+def test_a_red_base_blames_no_task(platform: Platform) -> None:
     red = "\n\ndef test_password():\n    assert False\n"
     files = {"page.txt": "Shop\n", "tests/test_page.py": SHOP + red}
     project = platform.project(files, test_command=PYTEST, **SECRET)

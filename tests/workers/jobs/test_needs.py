@@ -16,59 +16,59 @@ pytestmark = pytest.mark.slow
 FILES = {"index.html": "<h1>first</h1>\n", "requirements.txt": "a==1\n"}
 
 
-def test_tests_find_their_databases_and_what_the_setup_made(plain_platform: Platform) -> None:
+def test_tests_find_their_databases_and_what_the_setup_made(platform: Platform) -> None:
     needs_installed(*ServiceKind)
-    project = plain_platform.project(
+    project = platform.project(
         FILES,
         setup_command=sql("create table t as select 7 as n"),
         test_command=" && ".join([sql("select n from t"), mariadb("select 8"), redis("ping()")]),
         services=[{"kind": str(kind), "version": None} for kind in ServiceKind],
     )
-    task = plain_platform.ready(project, "Greet", {"index.html": "<h1>second</h1>\n"})
+    task = platform.ready(project, "Greet", {"index.html": "<h1>second</h1>\n"})
 
-    [check] = plain_platform.all(TaskCheck, TaskCheck.task_id == task.id, TaskCheck.name == "tests")
+    [check] = platform.all(TaskCheck, TaskCheck.task_id == task.id, TaskCheck.name == "tests")
     assert check.status == "passed"
     assert [line for line in check.log.splitlines() if "[runtime]" not in line] == ["7", "(8,)", "True"]
 
 
-def test_a_failing_setup_is_handed_back_with_its_code_and_output(plain_platform: Platform) -> None:
-    project = plain_platform.project(FILES, setup_command="echo no package a==2; exit 1", test_command="true")
-    task = plain_platform.task(project)
-    plain_platform.work(task, {"requirements.txt": "a==2\n"})
+def test_a_failing_setup_is_handed_back_with_its_code_and_output(platform: Platform) -> None:
+    project = platform.project(FILES, setup_command="echo no package a==2; exit 1", test_command="true")
+    task = platform.task(project)
+    platform.work(task, {"requirements.txt": "a==2\n"})
 
-    [check] = plain_platform.all(TaskCheck, TaskCheck.task_id == task.id, TaskCheck.status == "failed")
+    [check] = platform.all(TaskCheck, TaskCheck.task_id == task.id, TaskCheck.status == "failed")
     assert (check.name, check.code) == ("tests", "setup_failed")
     assert check.message == "The tests can't begin: the setup command failed: it exited with 1."
-    [feedback] = plain_platform.claim().feedback
+    [feedback] = platform.claim().feedback
     assert feedback.body.startswith("setup_failed: ")
     assert feedback.body.endswith("no package a==2\n")
 
 
-def test_only_merged_commits_fill_the_cache_of_the_checks(plain_platform: Platform, tmp_path: Path) -> None:
+def test_only_merged_commits_fill_the_cache_of_the_checks(platform: Platform, tmp_path: Path) -> None:
     log = tmp_path / "log"
     setup = f"if [ -e deps ]; then echo cached >>{log}; else mkdir deps; touch deps/a; echo made >>{log}; fi"
-    project = plain_platform.project(FILES, setup_command=setup, test_command="true", cache_paths=["deps"])
-    task = plain_platform.approved(project, "Greet", {"index.html": "<h1>second</h1>\n"})
+    project = platform.project(FILES, setup_command=setup, test_command="true", cache_paths=["deps"])
+    task = platform.approved(project, "Greet", {"index.html": "<h1>second</h1>\n"})
     # The proof and the preview of a branch keep nothing.
     assert set(log.read_text().split()) == {"made"}
-    plain_platform.staged(task)
+    platform.staged(task)
 
     assert log.read_text().split()[-1] == "cached"
 
 
 @pytest.mark.parametrize("environment", ["preview", "staging"])
 def test_previews_have_databases_and_staging_has_the_projects_own(
-    plain_platform: Platform, tmp_path: Path, environment: str
+    platform: Platform, tmp_path: Path, environment: str
 ) -> None:
-    project = plain_platform.project(
+    project = platform.project(
         FILES,
         setup_command="env | grep REDIS_URL >index.html; true",
         services=[{"kind": "redis", "version": None}],
     )
-    task = plain_platform.approved(project, "Greet", {"requirements.txt": "a==3\n"})
+    task = platform.approved(project, "Greet", {"requirements.txt": "a==3\n"})
     if environment == "staging":
-        plain_platform.staged(task)
-    [made] = plain_platform.all(Deployment, Deployment.project_id == project.id, Deployment.environment_ == environment)
+        platform.staged(task)
+    [made] = platform.all(Deployment, Deployment.project_id == project.id, Deployment.environment_ == environment)
 
-    code = plain_platform.supervisor.directory / "apps" / project.namespace / made.app_name / "versions" / made.id
+    code = platform.supervisor.directory / "apps" / project.namespace / made.app_name / "versions" / made.id
     assert ((code / "code" / "index.html").read_text() != "") == (environment == "preview")

@@ -26,8 +26,7 @@ def _age(tx: Transaction) -> None:
         tx.session.execute(update(stored).values(at=tx.now() - timedelta(days=tested.KEPT_DAYS, minutes=1)))
 
 
-def test_a_reader_is_told_how_long_they_are_kept_and_the_commit_below_is_tested_again(plain_platform: Platform) -> None:
-    platform = plain_platform
+def test_a_reader_is_told_how_long_they_are_kept_and_the_commit_below_is_tested_again(platform: Platform) -> None:
     project = platform.project(FILES, test_command=PYTEST)
     task = platform.task(project)
     sha = platform.work(task, {"more": "x\n"})

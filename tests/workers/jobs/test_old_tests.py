@@ -45,8 +45,7 @@ def told(check: TaskCheck) -> tuple[str, str | None, str]:
     return check.status, check.code, check.message or ""
 
 
-def test_a_test_that_passes_only_because_it_was_changed_is_named(plain_platform: Platform) -> None:
-    platform = plain_platform
+def test_a_test_that_passes_only_because_it_was_changed_is_named(platform: Platform) -> None:
     project = platform.project(FILES, test_command=PYTEST)
     for how, files in HIDDEN.items():
         task = platform.task(project, how)
@@ -61,27 +60,27 @@ def test_a_test_that_passes_only_because_it_was_changed_is_named(plain_platform:
         assert found.facts["failing"] == 2
 
 
-def test_so_is_one_that_cannot_run_as_it_was(plain_platform: Platform) -> None:
+def test_so_is_one_that_cannot_run_as_it_was(platform: Platform) -> None:
     files = {
         "page.py": 'def name():\n    return "Shop"\n',
         "tests/test_page.py": PAGE_TESTS.replace("import title", "import name").replace("title()", "name()"),
     }
-    task = plain_platform.ready(plain_platform.project(FILES, test_command=PYTEST), "Rename the function", files)
+    task = platform.ready(platform.project(FILES, test_command=PYTEST), "Rename the function", files)
 
-    found = checks_of(plain_platform, task)["changed_tests"]
+    found = checks_of(platform, task)["changed_tests"]
     assert (found.code, found.facts) == ("tests_changed", {"kept": 0, "failing": 0, "unable": 2})
     guarded = "2 tests do not run as they were, so what they guarded is not known to hold: "
     assert found.message == guarded + ", ".join(RED) + "."
     assert (found.log or "").splitlines() == [f"does not run: {name}" for name in RED]
 
 
-def test_tests_that_are_added_beside_others_change_none(plain_platform: Platform) -> None:
+def test_tests_that_are_added_beside_others_change_none(platform: Platform) -> None:
     new = PAGE_TESTS + "\n    def test_upper(self):\n        self.assertEqual(title().upper(), 'SHOP')\n"
-    project = plain_platform.project(FILES, test_command=PYTEST)
-    task = plain_platform.ready(project, "Test more", {"tests/test_page.py": new})
+    project = platform.project(FILES, test_command=PYTEST)
+    task = platform.ready(project, "Test more", {"tests/test_page.py": new})
 
     message = "2 tests of the changed files pass as they were, too."
-    assert told(checks_of(plain_platform, task)["changed_tests"]) == ("passed", None, message)
+    assert told(checks_of(platform, task)["changed_tests"]) == ("passed", None, message)
 
-    alone = plain_platform.ready(project, "Test apart", {"tests/test_more.py": PAGE_TESTS.replace("Page", "More")})
-    assert "changed_tests" not in checks_of(plain_platform, alone)
+    alone = platform.ready(project, "Test apart", {"tests/test_more.py": PAGE_TESTS.replace("Page", "More")})
+    assert "changed_tests" not in checks_of(platform, alone)

@@ -35,10 +35,7 @@ def claim_again(platform: Platform, task: Task, *command: str) -> None:
     platform.run_jobs()
 
 
-def test_a_flaky_test_does_not_get_through_by_claiming_its_commit_again(
-    plain_platform: Platform, tmp_path: Path
-) -> None:
-    platform = plain_platform
+def test_a_flaky_test_does_not_get_through_by_claiming_its_commit_again(platform: Platform, tmp_path: Path) -> None:
     task = platform.task(platform.project(FILES, test_command=PYTEST))
     sha = platform.work(task, {"tests/test_page.py": SHOP + flaky(tmp_path / "luck", "1")})
     runs = (tmp_path / "luck").read_text()
@@ -62,10 +59,7 @@ def test_a_flaky_test_does_not_get_through_by_claiming_its_commit_again(
     [("commit", "--quiet", "--allow-empty", "--message", "Again"),
      ("commit", "--quiet", "--amend", "--message", "Another message")],
 )  # fmt: skip
-def test_nor_by_a_commit_with_the_same_files(
-    plain_platform: Platform, tmp_path: Path, command: tuple[str, ...]
-) -> None:
-    platform = plain_platform
+def test_nor_by_a_commit_with_the_same_files(platform: Platform, tmp_path: Path, command: tuple[str, ...]) -> None:
     task = refused(platform, tmp_path / "luck", "1")
     runs = (tmp_path / "luck").read_text()
 
@@ -75,8 +69,7 @@ def test_nor_by_a_commit_with_the_same_files(
     assert (platform.get(Task, task.id).refusals, (tmp_path / "luck").read_text()) == (2, runs)
 
 
-def test_nor_by_a_trivial_change(plain_platform: Platform, tmp_path: Path) -> None:
-    platform = plain_platform
+def test_nor_by_a_trivial_change(platform: Platform, tmp_path: Path) -> None:
     # The first run of the second commit is green.
     task = refused(platform, tmp_path / "luck", "15")
     platform.work(task, {"readme": "x\n"})

@@ -78,15 +78,13 @@ class OnGitea(Platform):
 
 
 @pytest.fixture
-def on_gitea(
-    taking: None, plain_platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[OnGitea]:
+def on_gitea(taking: None, platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OnGitea]:
     server = GiteaDouble(tmp_path)
     for name, value in {"AIWORKER_FORGE": "gitea", "GITEA_URL": server.url, "GITEA_TOKEN": server.token}.items():
         monkeypatch.setenv(name, value)
     settings.cache_clear()
     gitea_forge.cache_clear()
-    yield OnGitea(plain_platform, server)
+    yield OnGitea(platform, server)
     gitea_forge().close()
     gitea_forge.cache_clear()
     server.close()
@@ -142,17 +140,17 @@ def test_a_preview_is_pictured_beside_production(taking: None, platform: Platfor
     assert {one.id for one in rows(platform, task).values()} == {one.id for one in found.values()}
 
 
-def test_without_a_browser_there_is_no_picture_and_no_fault(plain_platform: Platform) -> None:
-    task = plain_platform.ready(plain_platform.project(), "Green", page("green"))
+def test_without_a_browser_there_is_no_picture_and_no_fault(platform: Platform) -> None:
+    task = platform.ready(platform.project(), "Green", page("green"))
 
-    assert rows(plain_platform, task) == {}
-    (job,) = plain_platform.all(Job, Job.kind == TAKE_PICTURES.name)
+    assert rows(platform, task) == {}
+    (job,) = platform.all(Job, Job.kind == TAKE_PICTURES.name)
     assert (job.state, job.error) == ("done", None)
 
 
 @pytest.mark.parametrize("mode", ["off", "auto"])
 def test_no_browser_starts_unconfined(
-    taking: None, plain_platform: Platform, monkeypatch: pytest.MonkeyPatch, mode: str
+    taking: None, platform: Platform, monkeypatch: pytest.MonkeyPatch, mode: str
 ) -> None:
     monkeypatch.setenv("AIWORKER_SANDBOX", mode)
     settings.cache_clear()
@@ -160,23 +158,22 @@ def test_no_browser_starts_unconfined(
 
 
 def test_why_there_is_no_picture_is_on_the_task(
-    taking: None, plain_platform: Platform, monkeypatch: pytest.MonkeyPatch
+    taking: None, platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def blind(_self: Photographer, _url: str) -> bytes:
         raise NoPicture("The page was not drawn within 20 s.")
 
     monkeypatch.setattr(Photographer, "take", blind)
-    task = plain_platform.ready(plain_platform.project(), "Green", page("green"))
+    task = platform.ready(platform.project(), "Green", page("green"))
 
-    (picture,) = rows(plain_platform, task).values()
+    (picture,) = rows(platform, task).values()
     assert (picture.problem, picture.size_bytes) == ("The page was not drawn within 20 s.", 0)
     assert task.state == "ready_to_test"
 
 
 def test_a_guarded_preview_lets_the_platforms_browser_in(
-    taking: None, plain_platform: Platform, monkeypatch: pytest.MonkeyPatch
+    taking: None, platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    platform = plain_platform
     project = platform.project(page("red"))
     assert platform.max.user_id is not None
     projects.put_member(project.id, platform.max.user_id, Role.MAINTAINER, by=platform.max)
@@ -187,14 +184,14 @@ def test_a_guarded_preview_lets_the_platforms_browser_in(
     assert colour(platform, task, "after") == GREEN
 
 
-def test_old_pictures_are_deleted(taking: None, plain_platform: Platform) -> None:
-    task = plain_platform.ready(plain_platform.project(), "Green", page("green"))
+def test_old_pictures_are_deleted(taking: None, platform: Platform) -> None:
+    task = platform.ready(platform.project(), "Green", page("green"))
     assert preview_pictures.purge_pictures() == 0
 
-    _age(rows(plain_platform, task)["after"].id)
+    _age(rows(platform, task)["after"].id)
 
     assert preview_pictures.purge_pictures() == 1
-    assert rows(plain_platform, task) == {}
+    assert rows(platform, task) == {}
 
 
 @transactional

@@ -120,10 +120,7 @@ LIES = [
 
 
 @pytest.mark.parametrize(("lie", "code"), LIES, ids=[lie.__name__.strip("_") for lie, _code in LIES])
-def test_a_lie_is_refused_with_its_code_and_the_honest_run_passes(
-    plain_platform: Platform, lie: Lie, code: str
-) -> None:
-    platform = plain_platform
+def test_a_lie_is_refused_with_its_code_and_the_honest_run_passes(platform: Platform, lie: Lie, code: str) -> None:
     project = platform.project(FILES, test_command=TESTS)
     task = platform.task(project)
     claimed = platform.claim()
@@ -152,26 +149,25 @@ def test_a_lie_is_refused_with_its_code_and_the_honest_run_passes(
 
 
 @pytest.mark.slow
-def test_a_submodule_that_gitmodules_names_passes(plain_platform: Platform) -> None:
-    task = plain_platform.task(plain_platform.project(FILES, test_command=TESTS))
-    claimed = plain_platform.claim()
+def test_a_submodule_that_gitmodules_names_passes(platform: Platform) -> None:
+    task = platform.task(platform.project(FILES, test_command=TESTS))
+    claimed = platform.claim()
     named = '[submodule "lib"]\n\tpath = "vendor/lib" ; ours\n\turl = https://example.com/lib.git\n'
 
-    plain_platform.finish(claimed, _link(plain_platform, claimed, "vendor/lib", named))
-    plain_platform.run_jobs()
+    platform.finish(claimed, _link(platform, claimed, "vendor/lib", named))
+    platform.run_jobs()
 
-    assert plain_platform.get(Task, task.id).state == "ready_to_test"
-
-
-@pytest.mark.slow
-def test_a_project_may_let_tests_be_deleted(plain_platform: Platform) -> None:
-    project = plain_platform.project(FILES, test_command=TESTS, keep_tests=False)
-    plain_platform.ready(project, "Tidy", {"tests/test_page.py": None})
+    assert platform.get(Task, task.id).state == "ready_to_test"
 
 
 @pytest.mark.slow
-def test_feedback_is_delivered_once(plain_platform: Platform) -> None:
-    platform = plain_platform
+def test_a_project_may_let_tests_be_deleted(platform: Platform) -> None:
+    project = platform.project(FILES, test_command=TESTS, keep_tests=False)
+    platform.ready(project, "Tidy", {"tests/test_page.py": None})
+
+
+@pytest.mark.slow
+def test_feedback_is_delivered_once(platform: Platform) -> None:
     project = platform.project(FILES, test_command=TESTS)
     task = platform.task(project)
     claimed = platform.claim()
@@ -187,8 +183,7 @@ def test_feedback_is_delivered_once(plain_platform: Platform) -> None:
     assert sorted(comment.delivered_run_id for comment in comments) == sorted([second.run.id, third.run.id])
 
 
-def test_a_push_after_the_approval_voids_it(plain_platform: Platform) -> None:
-    platform = plain_platform
+def test_a_push_after_the_approval_voids_it(platform: Platform) -> None:
     project = platform.project(FILES)
     task = platform.approved(project, "Page", {"index.html": "<h1>x</h1>\n"})
     tree = platform.clone(platform.get(Project, project.id))
@@ -200,8 +195,7 @@ def test_a_push_after_the_approval_voids_it(plain_platform: Platform) -> None:
 
 
 @pytest.mark.slow
-def test_a_proof_that_could_not_be_made_is_asked_about_each_time(plain_platform: Platform) -> None:
-    platform = plain_platform
+def test_a_proof_that_could_not_be_made_is_asked_about_each_time(platform: Platform) -> None:
     project = platform.project(FILES)
     task = platform.task(project)
     for number in range(2):
@@ -236,12 +230,12 @@ KILLED = "kill -KILL $$"
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dies", [KILLED, "sh -c 'kill -SEGV $$'; exit $?"])
-def test_tests_that_die_by_a_signal_are_run_once_more(plain_platform: Platform, tmp_path: Path, dies: str) -> None:
+def test_tests_that_die_by_a_signal_are_run_once_more(platform: Platform, tmp_path: Path, dies: str) -> None:
     """The machine may have killed them: their second verdict counts."""
     mark = tmp_path / "was-killed"
-    project = plain_platform.project(FILES, test_command=f"test -e {mark} || {{ touch {mark}; {dies}; }}")
+    project = platform.project(FILES, test_command=f"test -e {mark} || {{ touch {mark}; {dies}; }}")
 
-    plain_platform.ready(project, "Greet", {"index.html": "<h1>honest</h1>\n"})
+    platform.ready(project, "Greet", {"index.html": "<h1>honest</h1>\n"})
 
 
 class Endless:
@@ -267,11 +261,11 @@ class Endless:
         return check is not None and runtime().read_check(check.space, check.check_id) is not None
 
 
-def test_the_tests_of_a_cancelled_task_are_stopped(plain_platform: Platform) -> None:
+def test_the_tests_of_a_cancelled_task_are_stopped(platform: Platform) -> None:
     """They would take the place of others for 15 minutes."""
-    about = Endless(plain_platform)
+    about = Endless(platform)
 
-    tasks.cancel_task(about.task.id, by=plain_platform.max)
-    plain_platform.run_jobs()
+    tasks.cancel_task(about.task.id, by=platform.max)
+    platform.run_jobs()
 
     assert (about.are_running(), about.job.state) == (False, "done")

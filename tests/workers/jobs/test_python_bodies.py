@@ -157,8 +157,7 @@ def test_honest_changes_of_a_method_empty_nothing(work: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_test_that_another_file_hides_is_refused(plain_platform: Platform) -> None:
-    platform = plain_platform
+def test_a_test_that_another_file_hides_is_refused(platform: Platform) -> None:
     lines = FUNCTION.replace("shop", "page")
     task = platform.task(platform.project({**FILES, "tests/test_page.py": lines}, test_command=PYTEST))
     hides = lines + "\n\nfrom hollow import *\n"

@@ -52,10 +52,7 @@ def push(platform: Platform, project: Project, name: str) -> None:
 
 
 @pytest.mark.slow
-def test_another_step_that_fails_beside_a_test_in_quarantine_is_blamed(
-    plain_platform: Platform, tmp_path: Path
-) -> None:
-    platform = plain_platform
+def test_another_step_that_fails_beside_a_test_in_quarantine_is_blamed(platform: Platform, tmp_path: Path) -> None:
     project = quarantined(platform, tmp_path, BOTH_STEPS)
     task = platform.task(project)
     platform.work(task, {"type_error": "x\n"})
@@ -66,8 +63,7 @@ def test_another_step_that_fails_beside_a_test_in_quarantine_is_blamed(
 
 
 @pytest.mark.slow
-def test_tests_that_never_ran_behind_one_in_quarantine_are_run(plain_platform: Platform, tmp_path: Path) -> None:
-    platform = plain_platform
+def test_tests_that_never_ran_behind_one_in_quarantine_are_run(platform: Platform, tmp_path: Path) -> None:
     project = quarantined(platform, tmp_path, f"{PYTEST} -x")
     broken = platform.task(project, "Break it")
     platform.work(broken, {"page.txt": "Market\n"})
@@ -87,9 +83,8 @@ def test_tests_that_never_ran_behind_one_in_quarantine_are_run(plain_platform: P
 
 @pytest.mark.slow
 def test_where_the_test_cannot_be_left_out_a_person_is_asked_unless_it_is_green_once(
-    plain_platform: Platform, tmp_path: Path
+    platform: Platform, tmp_path: Path
 ) -> None:
-    platform = plain_platform
     # A test of another name than the one in the report can't be left out.
     name = f"other.{LUCK}"
     project = quarantined(platform, tmp_path, f"{PYTEST} --junit-prefix=other", name)

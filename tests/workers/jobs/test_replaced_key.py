@@ -103,10 +103,7 @@ def test_a_silent_agent_is_given_up_also_if_its_run_can_not_be_read(platform: Pl
     assert platform.get(Task, task.id).state == "backlog"
 
 
-def test_a_project_that_can_not_be_read_is_deleted_with_its_apps_and_runs(
-    plain_platform: Platform, set_key: SetKey
-) -> None:
-    platform = plain_platform
+def test_a_project_that_can_not_be_read_is_deleted_with_its_apps_and_runs(platform: Platform, set_key: SetKey) -> None:
     project = platform.project(env_vars={"PLAIN": "x"}, **SECRETS)
     platform.staged(platform.approved(project, "One", {"one": "1\n"}))
     platform.task(project)

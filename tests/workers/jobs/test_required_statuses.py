@@ -99,14 +99,14 @@ def _verification(run_id: str) -> Any:
     return select(Job).where(Job.kind == VERIFY_RUN.name, Job.subject_id == run_id)
 
 
-def test_a_pending_status_waits_and_then_passes(there: Elsewhere) -> None:
-    claim = Claim(there, BUILD, LINT)
+def test_a_pending_status_waits_and_then_passes(plain: Elsewhere) -> None:
+    claim = Claim(plain, BUILD, LINT)
     claim.set(BUILD, "pending")
     claim.finish()
     assert claim.verdict == ("running", None, "in_progress")
     assert claim.check is not None
     assert claim.check.message == "The repository's own CI is awaited: ci/lint is missing, ci/build is pending."
-    shown = read_details(claim.task.id, by=there.max).parts.checks
+    shown = read_details(claim.task.id, by=plain.max).parts.checks
     assert [check.name for check in shown][-3:] == ["kept_tests", "tests", "statuses"]
 
     claim.set(BUILD, "success", description="12 passed", target_url="https://ci.example.org/7")
@@ -121,8 +121,8 @@ def test_a_pending_status_waits_and_then_passes(there: Elsewhere) -> None:
     ]
 
 
-def test_a_missing_status_is_not_passing(there: Elsewhere) -> None:
-    claim = Claim(there, BUILD, LINT)
+def test_a_missing_status_is_not_passing(plain: Elsewhere) -> None:
+    claim = Claim(plain, BUILD, LINT)
     claim.set(BUILD, "success")
     claim.finish()
     assert claim.verdict == ("running", None, "in_progress")
@@ -135,39 +135,39 @@ def test_a_missing_status_is_not_passing(there: Elsewhere) -> None:
     assert claim.told().startswith(text)
 
 
-def test_a_failed_status_goes_back_to_the_agent_at_once(there: Elsewhere) -> None:
-    claim = Claim(there, BUILD, LINT)
+def test_a_failed_status_goes_back_to_the_agent_at_once(plain: Elsewhere) -> None:
+    claim = Claim(plain, BUILD, LINT)
     claim.set(BUILD, "failure", description="2 tests failed", target_url="https://ci.example.org/8")
     claim.finish()
 
     assert claim.verdict[:2] == ("failed", "status_failed")
-    assert there.get(Task, claim.task.id).refusals == 1
+    assert plain.get(Task, claim.task.id).refusals == 1
     assert claim.told() == (
         "status_failed: The repository's own CI does not pass on this commit: ci/build (failure).\n\n"
         "ci/build: failure by ci-bot: 2 tests failed: https://ci.example.org/8\nci/lint: missing"
     )
 
 
-def test_foreign_statuses_do_not_count(there: Elsewhere) -> None:
+def test_foreign_statuses_do_not_count(plain: Elsewhere) -> None:
     """Of another commit, of the agent's user, of the platform's own, and of a user that is no more."""
-    claim = Claim(there, BUILD, JOB)
+    claim = Claim(plain, BUILD, JOB)
     clone = claim.claimed.clone
     assert clone.username is not None
     assert clone.password is not None
     claim.set(BUILD, "success", sha=claim.repo.refs()["refs/heads/main"])
     for context in (BUILD, JOB):
         reply = requests.post(
-            f"{there.server.url}/api/v1/repos/{claim.repo.owner}/{claim.repo.name}/statuses/{claim.sha}",
+            f"{plain.server.url}/api/v1/repos/{claim.repo.owner}/{claim.repo.name}/statuses/{claim.sha}",
             json={"context": context, "state": "success"},
             auth=(clone.username, clone.password),
             timeout=30,
         )
         assert reply.status_code == 201
-    claim.set(BUILD, "success", by=there.server.admin)
+    claim.set(BUILD, "success", by=plain.server.admin)
     claim.finish()
 
     assert claim.verdict == ("running", None, "in_progress")
-    assert clone.username not in there.server.model.users
+    assert clone.username not in plain.server.model.users
     assert claim.check is not None
     assert claim.check.message == f"The repository's own CI is awaited: ci/build is missing, {JOB} is missing."
 

@@ -96,9 +96,9 @@ def _restore_once(platform: Elsewhere) -> None:
 
 @pytest.mark.parametrize("part", ["start", "setup"])
 def test_what_a_version_needs_may_come_after_it_when_the_machine_starts(
-    plain_platform: Platform, tmp_path: Path, part: str
+    platform: Platform, tmp_path: Path, part: str
 ) -> None:
-    platform, needed = plain_platform, tmp_path / "needed"
+    needed = tmp_path / "needed"
     needed.touch()
     waits = 'test -e "$NEEDED" || exit 1'
     commands = {"start_command": f"{waits}; {RUN_WEB_APP}"}
@@ -134,8 +134,7 @@ def test_what_a_version_needs_may_come_after_it_when_the_machine_starts(
     assert sorted(get(row.url)[1] for row in after) == ["3\n", "3\n", "4\n"]
 
 
-def test_an_app_that_had_to_take_another_port_is_shown_at_its_new_address(plain_platform: Platform) -> None:
-    platform = plain_platform
+def test_an_app_that_had_to_take_another_port_is_shown_at_its_new_address(platform: Platform) -> None:
     project = platform.project({"app.py": WEB_APP, "says": "1\n"}, start_command=RUN_WEB_APP)
     platform.to_production(platform.staged(platform.approved(project, "Two", {"says": "2\n"})))
     shown = platform.ready(project, "Three", {"says": "3\n"})

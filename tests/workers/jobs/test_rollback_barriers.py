@@ -31,9 +31,8 @@ def _read(platform: Platform, project: Project, mark: str, *older: str) -> Barri
 
 
 @pytest.mark.parametrize("oldest", ["this", GONE])
-def test_a_commit_that_is_gone_is_no_way_back(plain_platform: Platform, oldest: str) -> None:
+def test_a_commit_that_is_gone_is_no_way_back(platform: Platform, oldest: str) -> None:
     """It can't be deployed, nor is known what it declared."""
-    platform = plain_platform
     project = platform.project()
     mark = f"oldest: {oldest}\nreason: Migration 12 drops a column\n"
     same = _committed(platform, project, mark)
@@ -54,12 +53,12 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize("mark", UNREADABLE)
-def test_a_mark_that_can_not_be_read_blocks_every_rollback(plain_platform: Platform, mark: str) -> None:
-    project = plain_platform.project()
-    older = local_forge().read_head(plain_platform.repository(project.id), "main")
+def test_a_mark_that_can_not_be_read_blocks_every_rollback(platform: Platform, mark: str) -> None:
+    project = platform.project()
+    older = local_forge().read_head(platform.repository(project.id), "main")
     assert older is not None
 
-    barrier = _read(plain_platform, project, UNREADABLE[mark], older)
+    barrier = _read(platform, project, UNREADABLE[mark], older)
 
     assert barrier is not None
     assert barrier.blocked == (older,)
@@ -67,17 +66,17 @@ def test_a_mark_that_can_not_be_read_blocks_every_rollback(plain_platform: Platf
 
 
 @pytest.mark.parametrize("link", [PATH, ".aiworker"])
-def test_a_link_in_the_place_of_a_mark_blocks_every_rollback(plain_platform: Platform, link: str) -> None:
-    project = plain_platform.project()
-    older = local_forge().read_head(plain_platform.repository(project.id), "main")
+def test_a_link_in_the_place_of_a_mark_blocks_every_rollback(platform: Platform, link: str) -> None:
+    project = platform.project()
+    older = local_forge().read_head(platform.repository(project.id), "main")
     assert older is not None
-    tree = plain_platform.clone(project)
+    tree = platform.clone(project)
     at = tree.path / link
     at.parent.mkdir(exist_ok=True)
     at.symlink_to(f"{'../' * link.count('/')}deploy/rollback.yml" if link == PATH else "deploy")
     commit = tree.commit({"deploy/rollback.yml": THIS}, on="main")
     tree.push("main")
 
-    barrier = read_barrier(local_forge(), plain_platform.repository(project.id), commit, [older])
+    barrier = read_barrier(local_forge(), platform.repository(project.id), commit, [older])
 
     assert barrier == Barrier(f"{PATH} can't be understood: {link} is a link", (older,))

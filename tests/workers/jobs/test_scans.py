@@ -93,8 +93,7 @@ HONEST: dict[str, dict[str, str | None]] = {
 
 
 @pytest.mark.slow
-def test_honest_work_has_no_secret(plain_platform: Platform) -> None:
-    platform = plain_platform
+def test_honest_work_has_no_secret(platform: Platform) -> None:
     project = platform.project(FILES, secret_scan="refuse", tests_lost="warn")
     for work, files in HONEST.items():
         task = platform.task(project, work)
@@ -107,8 +106,7 @@ def test_honest_work_has_no_secret(plain_platform: Platform) -> None:
 
 
 @pytest.mark.slow
-def test_what_is_no_text_is_named_and_what_is_too_large_needs_a_person(plain_platform: Platform) -> None:
-    platform = plain_platform
+def test_what_is_no_text_is_named_and_what_is_too_large_needs_a_person(platform: Platform) -> None:
     project = platform.project(FILES, secret_scan="refuse")
     task = platform.task(project)
     huge = "a line of a large text\n" * 200_000
@@ -127,8 +125,7 @@ def test_what_is_no_text_is_named_and_what_is_too_large_needs_a_person(plain_pla
 
 
 @pytest.mark.slow
-def test_a_secret_of_the_project_is_always_found(plain_platform: Platform) -> None:
-    platform = plain_platform
+def test_a_secret_of_the_project_is_always_found(platform: Platform) -> None:
     value, pem = "plain-words-only", private_key()
     secret = {"PAY": value, "PEM": pem, "SHORT": "abc"}
     project = platform.project(FILES, secret_scan="warn", secret_env_vars=secret, env_vars={"OPEN": "open-value-1"})
@@ -235,8 +232,7 @@ HARMLESS: dict[str, dict[str, str | None]] = {
 
 
 @pytest.mark.slow
-def test_what_is_not_new_or_not_affected_passes(plain_platform: Platform, provide: Callable[..., Path]) -> None:
-    platform = plain_platform
+def test_what_is_not_new_or_not_affected_passes(platform: Platform, provide: Callable[..., Path]) -> None:
     provide(advisory())
     project = platform.project(FILES, dependency_scan="refuse")
     for work, files in HARMLESS.items():
@@ -250,8 +246,7 @@ def test_what_is_not_new_or_not_affected_passes(plain_platform: Platform, provid
 
 
 @pytest.mark.slow
-def test_a_lock_file_that_cannot_be_read_is_a_finding(plain_platform: Platform, provide: Callable[..., Path]) -> None:
-    platform = plain_platform
+def test_a_lock_file_that_cannot_be_read_is_a_finding(platform: Platform, provide: Callable[..., Path]) -> None:
     provide(advisory())
     task = platform.task(platform.project(FILES, dependency_scan="refuse"))
     platform.work(task, {"uv.lock": "[[package\n"})
@@ -262,18 +257,17 @@ def test_a_lock_file_that_cannot_be_read_is_a_finding(plain_platform: Platform, 
 
 
 @pytest.mark.slow
-def test_without_advisories_nothing_is_looked_at(plain_platform: Platform) -> None:
-    task = plain_platform.ready(plain_platform.project(FILES), "Greet", {"requirements.txt": "requests==2.0.0\n"})
+def test_without_advisories_nothing_is_looked_at(platform: Platform) -> None:
+    task = platform.ready(platform.project(FILES), "Greet", {"requirements.txt": "requests==2.0.0\n"})
 
-    check = dependencies_check(plain_platform, task)
+    check = dependencies_check(platform, task)
     assert (check.status, check.message) == ("skipped", "The operator of this platform provides no advisories.")
 
 
 @pytest.mark.slow
 def test_broken_advisories_are_no_pass_where_faults_are_refused(
-    plain_platform: Platform, provide: Callable[..., Path]
+    platform: Platform, provide: Callable[..., Path]
 ) -> None:
-    platform = plain_platform
     folder = provide(advisory())
     (folder / "x.json").write_text("{")
     warned = platform.project(FILES, dependency_scan="warn")
@@ -302,10 +296,10 @@ def test_broken_advisories_are_no_pass_where_faults_are_refused(
 
 
 @pytest.mark.slow
-def test_a_new_project_is_warned(plain_platform: Platform) -> None:
-    project = plain_platform.project(FILES)
+def test_a_new_project_is_warned(platform: Platform) -> None:
+    project = platform.project(FILES)
     assert (project.secret_scan, project.dependency_scan) == ("warn", "warn")
-    task = plain_platform.ready(project, "Greet", {"a.py": f'A = "{leaks()["GitHub Token"]}"\n'})
+    task = platform.ready(project, "Greet", {"a.py": f'A = "{leaks()["GitHub Token"]}"\n'})
 
-    check = secrets_check(plain_platform, task)
+    check = secrets_check(platform, task)
     assert (check.status, check.code, check.facts["found"]) == ("passed", "secrets_found", 1)

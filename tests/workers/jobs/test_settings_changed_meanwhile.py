@@ -43,8 +43,7 @@ def is_free(folder: Path) -> bool:
     return True
 
 
-def test_a_result_of_the_former_test_command_does_not_count(plain_platform: Platform, tmp_path: Path) -> None:
-    platform = plain_platform
+def test_a_result_of_the_former_test_command_does_not_count(platform: Platform, tmp_path: Path) -> None:
     project = platform.project(FILES, test_command=waiting(tmp_path, "exit 1"))
     task = platform.task(project)
     begun(platform, task, {"readme": "x\n"}, tmp_path / "begun")
@@ -57,9 +56,8 @@ def test_a_result_of_the_former_test_command_does_not_count(plain_platform: Plat
     assert platform.get(Task, task.id).state == "ready_to_test"
 
 
-def test_tests_by_a_former_command_are_stopped(plain_platform: Platform, tmp_path: Path) -> None:
+def test_tests_by_a_former_command_are_stopped(platform: Platform, tmp_path: Path) -> None:
     """They would take the place of others until their time is up."""
-    platform = plain_platform
     project = platform.project(FILES, test_command=locking(tmp_path))
     task = platform.task(project)
     begun(platform, task, {"readme": "x\n"}, tmp_path / "begun")
@@ -71,8 +69,7 @@ def test_tests_by_a_former_command_are_stopped(plain_platform: Platform, tmp_pat
     assert is_free(tmp_path)
 
 
-def test_a_preview_that_fails_by_a_former_command_begins_anew(plain_platform: Platform, tmp_path: Path) -> None:
-    platform = plain_platform
+def test_a_preview_that_fails_by_a_former_command_begins_anew(platform: Platform, tmp_path: Path) -> None:
     project = platform.project(start_command=waiting(tmp_path, "exit 1"))
     task = platform.task(project)
     begun(platform, task, {"readme": "x\n"}, tmp_path / "begun")
@@ -86,8 +83,7 @@ def test_a_preview_that_fails_by_a_former_command_begins_anew(plain_platform: Pl
     assert checks_of(platform, task)["preview"].status == "passed"
 
 
-def test_a_result_with_a_former_secret_does_not_count(plain_platform: Platform, tmp_path: Path) -> None:
-    platform = plain_platform
+def test_a_result_with_a_former_secret_does_not_count(platform: Platform, tmp_path: Path) -> None:
     project = platform.project(
         FILES, test_command=waiting(tmp_path, 'test "$SHOP_KEY" = right-key'),
         secret_env_vars={"SHOP_KEY": "wrong-key"}, secrets_in_checks=["SHOP_KEY"],
@@ -103,8 +99,7 @@ def test_a_result_with_a_former_secret_does_not_count(plain_platform: Platform, 
     assert platform.get(Task, task.id).state == "ready_to_test"
 
 
-def test_a_result_of_a_group_with_a_former_variable_does_not_count(plain_platform: Platform, tmp_path: Path) -> None:
-    platform = plain_platform
+def test_a_result_of_a_group_with_a_former_variable_does_not_count(platform: Platform, tmp_path: Path) -> None:
     project = platform.project(PLAIN)
     members = approved(platform, project, {"a": "x\n"}, {"b": "x\n"})
     command = waiting(tmp_path, 'test "$SHOP" = open')

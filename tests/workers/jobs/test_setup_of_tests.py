@@ -61,8 +61,7 @@ SILENCED: dict[str, tuple[str, dict[str, str], Files]] = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("lie", SILENCED)
-def test_a_silenced_command_is_run_as_the_base_defines_it(plain_platform: Platform, lie: str) -> None:
-    platform = plain_platform
+def test_a_silenced_command_is_run_as_the_base_defines_it(platform: Platform, lie: str) -> None:
     command, files, change = SILENCED[lie]
     task = platform.task(platform.project(files, test_command=command))
     platform.work(task, {**BROKEN, **change})
@@ -75,8 +74,7 @@ def test_a_silenced_command_is_run_as_the_base_defines_it(plain_platform: Platfo
 
 
 @pytest.mark.slow
-def test_a_change_that_was_asked_for_counts(plain_platform: Platform) -> None:
-    platform = plain_platform
+def test_a_change_that_was_asked_for_counts(platform: Platform) -> None:
     project = platform.project(FILES, test_command="make check")
     change: Files = {"page.txt": "Mall\n", "Makefile": "check:\n\tgrep -q Mall page.txt\n"}
     refused = platform.task(project)
@@ -93,15 +91,13 @@ def test_a_change_that_was_asked_for_counts(plain_platform: Platform) -> None:
 
 
 @pytest.mark.slow
-def test_the_first_definition_is_no_change(plain_platform: Platform) -> None:
-    platform = plain_platform
+def test_the_first_definition_is_no_change(platform: Platform) -> None:
     project = platform.project({"page.txt": "Shop\n"}, test_command="test ! -e Makefile || make check")
     task = platform.ready(project, "Begin", {"Makefile": FILES["Makefile"]})
     assert "test_setup" not in checks_of(platform, task)
 
 
-def test_a_project_without_patterns_takes_all_from_the_branch(plain_platform: Platform) -> None:
-    platform = plain_platform
+def test_a_project_without_patterns_takes_all_from_the_branch(platform: Platform) -> None:
     project = platform.project(FILES, test_command="make check", test_setup=[])
     task = platform.ready(project, "Work", {**BROKEN, "Makefile": "check:\n\ttrue\n"})
     assert "test_setup" not in checks_of(platform, task)
@@ -123,8 +119,7 @@ def test_the_scripts_that_a_command_runs(command: str, scripts: set[str]) -> Non
 
 
 @pytest.mark.slow
-def test_more_files_than_can_be_taken_back_fail_the_commit(plain_platform: Platform) -> None:
-    platform = plain_platform
+def test_more_files_than_can_be_taken_back_fail_the_commit(platform: Platform) -> None:
     task = platform.task(platform.project(FILES, test_command="make check"))
     platform.work(task, {f"{number}/Makefile": "check:;true\n" for number in range(MOST_FILES + 1)})
 
@@ -149,8 +144,7 @@ PYPROJECT = '[project]\nname = "shop"\ndependencies = [%s]\n\n[tool.pytest.ini_o
 
 
 @pytest.mark.slow
-def test_of_a_package_file_only_the_part_for_tests_is_the_bases(plain_platform: Platform) -> None:
-    platform = plain_platform
+def test_of_a_package_file_only_the_part_for_tests_is_the_bases(platform: Platform) -> None:
     files = {"page.txt": "Shop\n", "pyproject.toml": PYPROJECT % ("", ""), "tests/test_page.py": TEST}
     project = platform.project(files, test_command=PYTEST, tests_lost="warn")
     lie = platform.task(project)

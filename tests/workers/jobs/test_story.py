@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import pytest
+
 from common.models import Deployment, Question, Run, Task, TaskGroup
 from common.providers.forge import local_forge
 from common.services.runs import runners
@@ -10,6 +14,12 @@ from common.states import Outcome
 from common.values.pull_request import PullState
 from tests.providers.runtime_supervisor import get
 from tests.workers.platform import Platform
+
+
+@pytest.fixture
+def platform(platform_on: Callable[[str], Platform], database_url: str) -> Platform:
+    """Once on SQLite and once on MariaDB."""
+    return platform_on(database_url)
 
 
 def test_a_task_goes_from_the_backlog_to_production_and_back(platform: Platform) -> None:

@@ -92,9 +92,8 @@ def _files_of(platform: Platform, project: Project, commit: str) -> set[str]:
 
 
 @pytest.mark.slow
-def test_a_test_that_fails_at_random_takes_nobody_out(plain_platform: Platform, tmp_path: Path) -> None:
+def test_a_test_that_fails_at_random_takes_nobody_out(platform: Platform, tmp_path: Path) -> None:
     """Three trains whose tests fail once in three runs, by the seed: what is said of them is what was run."""
-    platform = plain_platform
     tests = Scripted(tmp_path)
     project = platform.project(PLAIN)
     members = approved(platform, project, *FILES)
@@ -120,9 +119,8 @@ def test_a_test_that_fails_at_random_takes_nobody_out(plain_platform: Platform, 
 @pytest.mark.slow
 @pytest.mark.parametrize("results", ["rgg", "rgrr"])
 def test_a_group_that_was_flaky_is_no_longer_so_when_a_retry_is_green(
-    plain_platform: Platform, tmp_path: Path, results: str
+    platform: Platform, tmp_path: Path, results: str
 ) -> None:
-    platform = plain_platform
     tests = Scripted(tmp_path, results)
     project = platform.project(PLAIN)
     (task,) = approved(platform, project, *FILES[:1])
@@ -141,8 +139,7 @@ def test_a_group_that_was_flaky_is_no_longer_so_when_a_retry_is_green(
 
 
 @pytest.mark.slow
-def test_a_red_default_branch_blames_nobody_and_is_tested_once(plain_platform: Platform, tmp_path: Path) -> None:
-    platform = plain_platform
+def test_a_red_default_branch_blames_nobody_and_is_tested_once(platform: Platform, tmp_path: Path) -> None:
     project = platform.project({**PLAIN, "broken": "x\n"})
     members = approved(platform, project, *FILES[:2])
     ran = tmp_path / "ran"
@@ -174,8 +171,7 @@ def test_a_red_default_branch_blames_nobody_and_is_tested_once(plain_platform: P
 
 
 @pytest.mark.slow
-def test_a_group_that_mends_the_default_branch_goes_on(plain_platform: Platform) -> None:
-    platform = plain_platform
+def test_a_group_that_mends_the_default_branch_goes_on(platform: Platform) -> None:
     project = platform.project({**PLAIN, "broken": "x\n"})
     other, mend = approved(platform, project, FILES[0], {"broken": None})
     _test_with(platform, project, "! test -e broken")
@@ -189,8 +185,7 @@ def test_a_group_that_mends_the_default_branch_goes_on(plain_platform: Platform)
 
 
 @pytest.mark.slow
-def test_a_culprit_is_told_what_was_run_with_it_and_without_it(plain_platform: Platform) -> None:
-    platform = plain_platform
+def test_a_culprit_is_told_what_was_run_with_it_and_without_it(platform: Platform) -> None:
     project = platform.project({**PLAIN, "f0": "", "f1": ""})
     first, second = approved(platform, project, {"f0": "1\n"}, {"f1": "1\n"})
     _test_with(platform, project, "cat f0 f1; test $(cat f0 f1 | wc -l) -lt 2")
@@ -231,8 +226,7 @@ def _shows_every_run(platform: Platform, group: TaskGroup, first: Task, second: 
 
 
 @pytest.mark.slow
-def test_another_test_command_makes_the_results_so_far_worthless(plain_platform: Platform) -> None:
-    platform = plain_platform
+def test_another_test_command_makes_the_results_so_far_worthless(platform: Platform) -> None:
     project = platform.project(PLAIN)
     members = approved(platform, project, *FILES[:2])
     _test_with(platform, project, "false")
@@ -271,8 +265,7 @@ def test_a_push_before_staging_takes_the_task_out_and_the_rest_is_built_anew(pla
     assert (claimed.task.id, claimed.feedback[0].kind) == (pushed.id, "refusal")
 
 
-def test_a_push_to_the_only_task_ends_the_group_before_anything_is_merged(plain_platform: Platform) -> None:
-    platform = plain_platform
+def test_a_push_to_the_only_task_ends_the_group_before_anything_is_merged(platform: Platform) -> None:
     project = platform.project(PLAIN)
     (pushed,) = approved(platform, project, *FILES[:1])
     group = platform.group(pushed)
@@ -286,8 +279,7 @@ def test_a_push_to_the_only_task_ends_the_group_before_anything_is_merged(plain_
 
 
 @pytest.mark.slow
-def test_a_push_on_staging_is_left_out_and_told(plain_platform: Platform) -> None:
-    platform = plain_platform
+def test_a_push_on_staging_is_left_out_and_told(platform: Platform) -> None:
     project = platform.project(PLAIN)
     pushed, other = approved(platform, project, *FILES[:2])
     group = platform.staged(pushed, other)
@@ -309,8 +301,7 @@ def test_a_push_on_staging_is_left_out_and_told(plain_platform: Platform) -> Non
     assert {"f0", "f1", "later"} & _files_of(platform, project, group.tested_sha) == {"f0", "f1"}
 
 
-def test_nothing_of_a_cancelled_task_is_merged(plain_platform: Platform) -> None:
-    platform = plain_platform
+def test_nothing_of_a_cancelled_task_is_merged(platform: Platform) -> None:
     project = platform.project(PLAIN)
     unwanted, other = approved(platform, project, *FILES[:2])
     group = platform.group(unwanted, other)

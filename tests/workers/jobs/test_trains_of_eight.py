@@ -14,6 +14,6 @@ pytestmark = pytest.mark.slow
 SEEDS = (1, 2, 3)
 
 
-def test_a_culprit_beside_a_flaky_test_does_not_land(plain_platform: Platform, tmp_path: Path) -> None:
-    ends = [run_train(plain_platform, tmp_path / f"{seed}", seed, culprit_rate=1) for seed in SEEDS]
+def test_a_culprit_beside_a_flaky_test_does_not_land(platform: Platform, tmp_path: Path) -> None:
+    ends = [run_train(platform, tmp_path / f"{seed}", seed, culprit_rate=1) for seed in SEEDS]
     assert set(ends) <= {"named", "stopped"}

@@ -45,8 +45,7 @@ AT_ONCE = RETRIED.format(more="").replace('<testcase classname="page" name="test
 NONE_LOST = "0 new, none lost."
 
 
-def test_a_test_that_pytest_tried_again_on_the_commit_below_is_not_lost(plain_platform: Platform) -> None:
-    platform = plain_platform
+def test_a_test_that_pytest_tried_again_on_the_commit_below_is_not_lost(platform: Platform) -> None:
     project = platform.project({"conftest.py": RERUNS, "tests/test_page.py": LUCK}, test_command=PYTEST)
     checks = checks_of(platform, platform.ready(project, "Work", {"readme": "x\n"}))
 

@@ -44,8 +44,8 @@ def test_the_reviewer_sees_which_added_lines_no_test_touches(platform: Platform)
 
 
 @pytest.fixture
-def project(plain_platform: Platform) -> Project:
-    return plain_platform.project(FILES, test_command=COMMAND)
+def project(platform: Platform) -> Project:
+    return platform.project(FILES, test_command=COMMAND)
 
 
 CHANGES: dict[str, tuple[dict[str, str | None], str, str | None]] = {
@@ -76,21 +76,21 @@ CHANGES: dict[str, tuple[dict[str, str | None], str, str | None]] = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
-def test_only_added_lines_count(plain_platform: Platform, project: Project, change: str) -> None:
+def test_only_added_lines_count(platform: Platform, project: Project, change: str) -> None:
     files, message, log = CHANGES[change]
-    task = plain_platform.ready(project, "Work", files)
+    task = platform.ready(project, "Work", files)
 
-    found = checks_of(plain_platform, task)["coverage"]
+    found = checks_of(platform, task)["coverage"]
     assert (found.status, found.code, found.message, found.log) == (
         "passed", "lines_untested" if log else None, message, log,
     )  # fmt: skip
 
 
 @pytest.mark.slow
-def test_a_report_that_cannot_be_used_is_named_and_refuses_nothing(plain_platform: Platform, project: Project) -> None:
-    task = plain_platform.ready(project, "Work", {"page.py": MORE, "report": "hello\n"})
+def test_a_report_that_cannot_be_used_is_named_and_refuses_nothing(platform: Platform, project: Project) -> None:
+    task = platform.ready(project, "Work", {"page.py": MORE, "report": "hello\n"})
 
-    found = checks_of(plain_platform, task)["coverage"]
+    found = checks_of(platform, task)["coverage"]
     assert (found.status, found.message) == (
         "skipped", "The coverage report was not used: lcov.info is no LCOV.",
     )  # fmt: skip

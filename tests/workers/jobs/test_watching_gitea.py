@@ -33,8 +33,8 @@ def _begun_watch(tx: Transaction, project_id: str) -> Lease:
 
 
 @pytest.fixture
-def shop(plain_platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
-    with shop_on_gitea(plain_platform, tmp_path, monkeypatch) as made:
+def shop(platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
+    with shop_on_gitea(platform, tmp_path, monkeypatch) as made:
         yield made
 
 

@@ -87,8 +87,7 @@ def lost_names(check: TaskCheck) -> list[str]:
 
 
 @pytest.mark.slow
-def test_a_hidden_test_is_refused_by_its_name(plain_platform: Platform) -> None:
-    platform = plain_platform
+def test_a_hidden_test_is_refused_by_its_name(platform: Platform) -> None:
     project = platform.project(FILES, test_command=PYTEST)
     for lie, files in LIES.items():
         task = platform.task(project, lie)
@@ -123,8 +122,7 @@ HONEST: dict[str, tuple[dict[str, str | None], str]] = {
 
 
 @pytest.mark.slow
-def test_honest_work_passes(plain_platform: Platform) -> None:
-    platform = plain_platform
+def test_honest_work_passes(platform: Platform) -> None:
     project = platform.project(FILES, test_command=PYTEST)
     for work, (files, message) in HONEST.items():
         task = platform.ready(project, work, files)
@@ -135,8 +133,7 @@ def test_honest_work_passes(plain_platform: Platform) -> None:
 
 
 @pytest.mark.slow
-def test_a_project_may_only_be_warned_of_lost_tests(plain_platform: Platform) -> None:
-    platform = plain_platform
+def test_a_project_may_only_be_warned_of_lost_tests(platform: Platform) -> None:
     project = platform.project(FILES, test_command=PYTEST, keep_tests=False)
     task = platform.ready(project, "Tidy", {"tests/test_page.py": None})
 
@@ -144,8 +141,7 @@ def test_a_project_may_only_be_warned_of_lost_tests(plain_platform: Platform) ->
     assert (project.tests_lost, lost.status, lost.code) == ("warn", "passed", "tests_lost")
 
 
-def test_without_a_report_the_proof_says_so(plain_platform: Platform) -> None:
-    platform = plain_platform
+def test_without_a_report_the_proof_says_so(platform: Platform) -> None:
     task = platform.ready(platform.project(FILES, test_command="grep -q Shop page.py"), "Work", {"readme": "x\n"})
     assert checks_of(platform, task)["tests"].message == "The tests pass (exit code only)."
 
@@ -156,10 +152,9 @@ def test_without_a_report_the_proof_says_so(plain_platform: Platform) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("keep_tests", [True, False])
 def test_tests_that_are_too_large_to_compare_are_refused_where_they_must_be_kept(
-    plain_platform: Platform, keep_tests: bool, monkeypatch: pytest.MonkeyPatch
+    platform: Platform, keep_tests: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(changes, "_MAX_TOTAL_BYTES", 2**16)
-    platform = plain_platform
     task = platform.task(platform.project(FILES, test_command=PYTEST, keep_tests=keep_tests))
     fixtures = {f"tests/data/{number}.txt": f"{number}\n" * 2**14 for number in range(3)}
     emptied = changed('self.assertEqual(title(), "Shop")', "pass")
@@ -189,8 +184,7 @@ FIRST: list[tuple[dict[str, str | None], str, str | None, str]] = [
 
 
 @pytest.mark.slow
-def test_new_tests_are_run_without_the_change(plain_platform: Platform) -> None:
-    platform = plain_platform
+def test_new_tests_are_run_without_the_change(platform: Platform) -> None:
     project = platform.project(FILES, test_command=PYTEST, tests_first="refuse")
     for files, status, code, message in FIRST:
         task = platform.task(project)
@@ -207,9 +201,8 @@ def test_new_tests_are_run_without_the_change(plain_platform: Platform) -> None:
     [("warn", [], ("passed", "tests_prove_nothing")), ("refuse", ["Tests"], None)],
 )
 def test_new_tests_may_pass_without_the_change(
-    plain_platform: Platform, policy: str, labels: list[str], expected: object
+    platform: Platform, policy: str, labels: list[str], expected: object
 ) -> None:
-    platform = plain_platform
     task = platform.task(platform.project(FILES, test_command=PYTEST, tests_first=policy), labels=labels)
     platform.work(task, {"tests/test_page.py": PAGE_TESTS + HOLLOW})
 
@@ -219,8 +212,8 @@ def test_new_tests_may_pass_without_the_change(
 
 
 @pytest.mark.slow
-def test_what_running_tests_print_is_read_before_their_end(plain_platform: Platform, tmp_path: Path) -> None:
-    platform, gate = plain_platform, tmp_path / "gate"
+def test_what_running_tests_print_is_read_before_their_end(platform: Platform, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
     command = f"echo begun; until test -e {gate}; do sleep 0.05; done; echo ended"
     task = platform.task(platform.project(FILES, test_command=command))
     claimed = platform.claim()
@@ -241,8 +234,7 @@ def test_what_running_tests_print_is_read_before_their_end(plain_platform: Platf
 
 
 @pytest.mark.slow
-def test_a_person_lets_lost_tests_go_which_costs_no_round(plain_platform: Platform) -> None:
-    platform = plain_platform
+def test_a_person_lets_lost_tests_go_which_costs_no_round(platform: Platform) -> None:
     task = platform.task(platform.project(FILES, test_command=PYTEST))
     sha = platform.work(task, {"tests/test_page.py": changed("def test_", "def check_")})
     assert platform.get(Task, task.id).round == 2

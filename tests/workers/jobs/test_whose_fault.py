@@ -41,8 +41,7 @@ def told(platform: Platform, project: Project) -> list[EventRow]:
 
 
 @pytest.mark.slow
-def test_a_red_base_blames_no_task_and_is_told_once(plain_platform: Platform) -> None:
-    platform = plain_platform
+def test_a_red_base_blames_no_task_and_is_told_once(platform: Platform) -> None:
     project = platform.project(RED_FILES, test_command=PYTEST)
     for number in range(2):
         task = platform.ready(project, f"Work {number}", {"readme": f"{number}\n"})
@@ -56,8 +55,7 @@ def test_a_red_base_blames_no_task_and_is_told_once(plain_platform: Platform) ->
 
 
 @pytest.mark.slow
-def test_what_breaks_on_a_red_base_is_still_blamed(plain_platform: Platform) -> None:
-    platform = plain_platform
+def test_what_breaks_on_a_red_base_is_still_blamed(platform: Platform) -> None:
     task = platform.task(platform.project(RED_FILES, test_command=PYTEST))
     platform.work(task, {"page.txt": "Market\n"})
 
@@ -67,8 +65,7 @@ def test_what_breaks_on_a_red_base_is_still_blamed(plain_platform: Platform) -> 
 
 
 @pytest.mark.slow
-def test_without_names_a_red_base_asks_a_person_and_costs_no_round(plain_platform: Platform) -> None:
-    platform = plain_platform
+def test_without_names_a_red_base_asks_a_person_and_costs_no_round(platform: Platform) -> None:
     task = platform.task(platform.project({"page.txt": "Market\n"}, test_command="grep -q Shop page.txt"))
     platform.work(task, {"readme": "x\n"})
 
@@ -86,8 +83,7 @@ ONE_TEST = "import unittest\n\n\nclass Page(unittest.TestCase):\n    def test_it
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", [PYTEST, f"{sys.executable} -m unittest -q", NEWER])
-def test_a_project_without_tests_yet_is_not_red(plain_platform: Platform, command: str) -> None:
-    platform = plain_platform
+def test_a_project_without_tests_yet_is_not_red(platform: Platform, command: str) -> None:
     project = platform.project({"readme": "Shop\n"}, test_command=command)
     task = platform.ready(project, "Work", {"index.html": "<h1>Shop</h1>\n"})
     assert checks_of(platform, task)["tests"].message == "The tests pass: 0 ran."
@@ -100,8 +96,7 @@ def test_a_project_without_tests_yet_is_not_red(plain_platform: Platform, comman
 
 
 @pytest.mark.parametrize("command", [PYTEST, NEWER])
-def test_deleting_all_tests_is_refused(plain_platform: Platform, command: str) -> None:
-    platform = plain_platform
+def test_deleting_all_tests_is_refused(platform: Platform, command: str) -> None:
     task = platform.task(platform.project({"test_page.py": ONE_TEST}, test_command=command))
     platform.work(task, {"test_page.py": None})
 
@@ -113,9 +108,9 @@ def test_deleting_all_tests_is_refused(plain_platform: Platform, command: str) -
 
 @pytest.mark.slow
 def test_a_base_that_was_red_for_an_outage_is_tested_again_when_a_person_says_so(
-    plain_platform: Platform, tmp_path: Path
+    platform: Platform, tmp_path: Path
 ) -> None:
-    platform, outage = plain_platform, tmp_path / "outage"
+    outage = tmp_path / "outage"
     project = platform.project(FILES, test_command=f"test ! -e {outage} && {PYTEST}")
     outage.touch()
     platform.work(platform.task(project, "Work"), {"readme": "x\n"})
@@ -134,8 +129,7 @@ def test_a_base_that_was_red_for_an_outage_is_tested_again_when_a_person_says_so
 
 
 @pytest.mark.slow
-def test_a_mended_base_is_told(plain_platform: Platform) -> None:
-    platform = plain_platform
+def test_a_mended_base_is_told(platform: Platform) -> None:
     project = platform.project(RED_FILES, test_command=PYTEST)
     platform.ready(project, "Work", {"readme": "x\n"})
     tree = platform.clone(project)
@@ -148,8 +142,7 @@ def test_a_mended_base_is_told(plain_platform: Platform) -> None:
 
 
 @pytest.mark.slow
-def test_an_old_flaky_test_is_noted_and_blames_nobody(plain_platform: Platform, tmp_path: Path) -> None:
-    platform = plain_platform
+def test_an_old_flaky_test_is_noted_and_blames_nobody(platform: Platform, tmp_path: Path) -> None:
     # The first run is that of the first claim, the second repeats it, the third decides, the fourth is the base's.
     files = {**FILES, "tests/test_page.py": SHOP + flaky(tmp_path / "luck", "1")}
     project = platform.project(files, test_command=PYTEST)
@@ -166,8 +159,7 @@ def test_an_old_flaky_test_is_noted_and_blames_nobody(plain_platform: Platform, 
 
 
 @pytest.mark.slow
-def test_a_test_that_is_red_in_two_of_three_runs_fails(plain_platform: Platform, tmp_path: Path) -> None:
-    platform = plain_platform
+def test_a_test_that_is_red_in_two_of_three_runs_fails(platform: Platform, tmp_path: Path) -> None:
     files = {**FILES, "tests/test_page.py": SHOP + flaky(tmp_path / "luck", "13")}
     task = platform.task(platform.project(files, test_command=PYTEST))
     platform.work(task, {"readme": "x\n"})
@@ -178,8 +170,7 @@ def test_a_test_that_is_red_in_two_of_three_runs_fails(plain_platform: Platform,
 
 
 @pytest.mark.slow
-def test_failures_in_quarantine_count_for_nothing_until_it_ends(plain_platform: Platform, tmp_path: Path) -> None:
-    platform = plain_platform
+def test_failures_in_quarantine_count_for_nothing_until_it_ends(platform: Platform, tmp_path: Path) -> None:
     files = {**FILES, "tests/test_page.py": SHOP + flaky(tmp_path / "luck", "1567")}
     project = platform.project(files, test_command=PYTEST, most_quarantined=1)
     platform.ready(project, "Work", {"readme": "x\n"})
@@ -203,8 +194,7 @@ def test_failures_in_quarantine_count_for_nothing_until_it_ends(plain_platform: 
 
 
 @pytest.mark.slow
-def test_no_more_are_in_quarantine_than_the_project_allows(plain_platform: Platform, tmp_path: Path) -> None:
-    platform = plain_platform
+def test_no_more_are_in_quarantine_than_the_project_allows(platform: Platform, tmp_path: Path) -> None:
     luck = flaky(tmp_path / "luck", "1")
     files = {**FILES, "tests/test_page.py": SHOP + luck + luck.replace("test_luck", "test_more_luck")}
     project = platform.project(files, test_command=PYTEST, most_quarantined=0)
@@ -216,9 +206,8 @@ def test_no_more_are_in_quarantine_than_the_project_allows(plain_platform: Platf
 
 @pytest.mark.slow
 def test_a_train_goes_on_past_failures_in_quarantine_and_uses_what_proofs_know_of_the_base(
-    plain_platform: Platform, tmp_path: Path
+    platform: Platform, tmp_path: Path
 ) -> None:
-    platform = plain_platform
     files = {**FILES, "tests/test_page.py": SHOP + flaky(tmp_path / "luck", "15")}
     project = platform.project(files, test_command=PYTEST)
     task = platform.approved(project, "Work", {"readme": "x\n"})
@@ -232,8 +221,7 @@ def test_a_train_goes_on_past_failures_in_quarantine_and_uses_what_proofs_know_o
 
 
 @pytest.mark.slow
-def test_the_base_is_tested_once_for_proofs_and_trains(plain_platform: Platform, tmp_path: Path) -> None:
-    platform = plain_platform
+def test_the_base_is_tested_once_for_proofs_and_trains(platform: Platform, tmp_path: Path) -> None:
     command = f"git -C . rev-parse HEAD >>{tmp_path}/runs; {PYTEST}"
     project = platform.project(FILES, test_command=command)
     task = platform.approved(project, "Work", {"readme": "x\n"})
