@@ -87,7 +87,7 @@ def test_several_sweeps_at_once_seal_each_event_once() -> None:
 
 @pytest.mark.parametrize(
     "values",
-    [{"actor": "sam"}, {"data": "{}"}, {"name": "task:updated"}, {"request_id": "x"}, {"task_id": "x"}, {"seq": 9}, {}],
+    [{"actor": "sam"}, {"data": "{}"}, {"seq": 9}, {}],
     ids=lambda values: next(iter(values), "gone"),
 )
 def test_a_changed_event_is_noticed(values: dict[str, Any]) -> None:
@@ -112,9 +112,7 @@ def test_a_missing_seal_is_noticed() -> None:
     assert found().problem == "seal 2 is missing"
 
 
-@pytest.mark.parametrize(
-    "values", [{"last_seq": 1}, {"kind": "purge"}, {"feed_id": "project-2"}, {"envelope": "{}"}], ids=str
-)
+@pytest.mark.parametrize("values", [{"last_seq": 1}, {"feed_id": "project-2"}, {"envelope": "{}"}], ids=str)
 def test_a_changed_seal_is_noticed(values: dict[str, Any]) -> None:
     happen(2)
     audit.seal_events()

@@ -20,7 +20,7 @@ from common.services.delivery.bisection import (
 )
 from common.values.build_results import TrialRun
 
-SEEDS = 100
+SEEDS = 40
 MEMBERS = 8
 
 Chance = Callable[[int], float]
@@ -58,13 +58,13 @@ def test_a_test_that_fails_at_random_names_nobody() -> None:
     assert found[Passed(is_flaky=True)] > 0
 
 
-@pytest.mark.parametrize("guilty", range(1, MEMBERS + 1))
+@pytest.mark.parametrize("guilty", [1, 4, MEMBERS])
 def test_a_member_that_breaks_the_tests_is_named_and_no_other(guilty: int) -> None:
     assert decisions(from_position(guilty, 1)) == {Culprit(guilty): SEEDS}
 
 
 @pytest.mark.parametrize("guilty", [1, 4])
-@pytest.mark.parametrize("chance", [0.3, 0.5, 0.8])
+@pytest.mark.parametrize("chance", [0.3, 0.8])
 def test_a_member_that_breaks_the_tests_now_and_then_is_the_only_one_ever_named(guilty: int, chance: float) -> None:
     assert named(decisions(from_position(guilty, chance))) <= {guilty}
 
@@ -75,9 +75,7 @@ def test_a_culprit_that_is_flaky_does_not_land_where_a_group_must_be_green_five_
     assert found.keys() <= {Culprit(4), *(Flaky(position) for position in range(4, MEMBERS + 1))}
 
 
-@pytest.mark.parametrize(
-    ("seconds", "times"), [(0.5, 5), (30.0, 5), (40.0, 4), (MORE_SECONDS, 2), (MORE_SECONDS + 1, 1)]
-)
+@pytest.mark.parametrize(("seconds", "times"), [(0.5, 5), (40.0, 4), (MORE_SECONDS + 1, 1)])
 def test_a_group_is_run_five_times_or_as_often_as_its_tests_are_quick(seconds: float, times: int) -> None:
     runs = [TrialRun(2, passed=True, seconds=seconds)]
     while decide(2, runs, green_runs=0) == RunNext(2):

@@ -36,7 +36,7 @@ def large(count: int) -> TestReport:
 
 
 @pytest.mark.parametrize(
-    "collected", [SOME, CollectedReports(TestReport(problem="no file was found")), CollectedReports(large(9_000))]
+    "collected", [SOME, CollectedReports(TestReport(problem="no file was found")), CollectedReports(large(1_000))]
 )
 def test_what_was_packed_arrives(collected: CollectedReports) -> None:
     text = pack(collected)
@@ -48,7 +48,7 @@ def test_what_was_packed_arrives(collected: CollectedReports) -> None:
 
 
 def test_what_is_missing_cut_or_broken_is_no_report() -> None:
-    text = pack(CollectedReports(large(1_000)))
+    text = pack(CollectedReports(large(300)))
     header, *lines = text.splitlines(keepends=True)
     assert unpack("") == CollectedReports(TestReport(problem="the pod handed none over"))
     assert unpack("".join(lines)).report.problem == "the pod handed none over"

@@ -117,7 +117,7 @@ def test_a_rollback_comes_in_its_place(connection: Connection) -> None:
     assert _numbers() == [3]
 
 
-@pytest.mark.parametrize("ends", ["SELECT 1", "SELECT nothing FROM nowhere", "COMMIT"])
+@pytest.mark.parametrize("ends", ["SELECT 1", "COMMIT"])
 def test_if_one_fails_the_next_statement_raises_its_error(connection: Connection, ends: str) -> None:
     told: list[object] = []
     connection.exec_driver_sql("INSERT INTO t VALUES (1)")

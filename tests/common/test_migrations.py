@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import json
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +20,7 @@ from alembic.script import ScriptDirectory
 from common import database
 from common.errors import Misconfigured
 from common.sealing import seal, unseal
-from common.services.health.schema import _alone, _config, _revisions, is_current, migration_lock, upgrade
+from common.services.health.schema import _alone, _config, is_current, migration_lock, upgrade
 from tests.databases import hurried, sqlite_url
 from tests.patience import PATIENCE_SECONDS
 from tests.servers import MariaDB
@@ -37,16 +36,6 @@ LISTS = {
     "problems",
     "capabilities",
 }
-
-
-@pytest.fixture(params=["sqlite", "mariadb"])
-def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sa.Engine]:
-    """A database without a schema."""
-    is_sqlite = request.param == "sqlite"
-    url = sqlite_url(tmp_path / "empty.db") if is_sqlite else request.getfixturevalue("mariadb").new_database()
-    engine = sa.create_engine(url)
-    yield engine
-    engine.dispose()
 
 
 def migrate(engine: sa.Engine, revision: str) -> None:
@@ -76,30 +65,6 @@ def rows(engine: sa.Engine, table: str) -> dict[str, dict[str, Any]]:
     with engine.connect() as connection:
         found = connection.execute(sa.text(f"SELECT * FROM {table} ORDER BY id")).mappings()
         return {row["id"]: dict(row) for row in found}
-
-
-def test_existing_projects_and_tasks_keep_what_they_had(empty_database: sa.Engine) -> None:
-    migrate(empty_database, PROOF.down_revision)
-    for name, is_ruled in (("ruled", True), ("free", False)):
-        unique = {"id": name, "name": name, "slug": name, "namespace": name}
-        patterns: Any = ["ci/**", "app/[id]/**", "#x", "/"]
-        if empty_database.dialect.name != "sqlite":
-            patterns = json.dumps(patterns)
-        insert(empty_database, "projects", **unique, separate_approver=is_ruled, forbidden_paths=patterns)
-        insert(empty_database, "tasks", id=f"task-{name}", project_id=name, state="ready_to_test")
-
-    migrate(empty_database, "0004")
-
-    projects, tasks = rows(empty_database, "projects"), rows(empty_database, "tasks")
-    assert [bool(projects[name]["allow_direct_push"]) for name in ("ruled", "free")] == [True, True]
-    assert json.loads(projects["free"]["forbidden_paths"]) == ["ci/**", "app/\\[id]/**", "\\#x"]
-    assert [bool(tasks[f"task-{name}"]["needs_other_approver"]) for name in ("ruled", "free")] == [True, False]
-    assert [json.loads(task["edited_by_ids"]) for task in tasks.values()] == [[], []]
-
-    migrate(empty_database, PROOF.down_revision)
-
-    assert not sa.inspect(empty_database).has_table("pushes")
-    assert "allow_direct_push" not in rows(empty_database, "projects")["free"]
 
 
 @pytest.mark.slow
@@ -270,11 +235,3 @@ def _broken_references(engine: sa.Engine) -> list[Any]:
         return []
     with engine.connect() as connection:
         return list(connection.execute(sa.text("PRAGMA foreign_key_check")))
-
-
-def test_each_files_name_begins_with_its_revision() -> None:
-    """`schema` reads the revisions from the names."""
-    revisions = [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()]
-
-    assert _revisions() == sorted(revisions)
-    assert _revisions()[-1] == ScriptDirectory.from_config(_config()).get_current_head()

@@ -55,16 +55,14 @@ def test_a_key_may_come_from_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["ftp://x", "http://", "http://me:secret@x", "x", "http://x:0x1", "http://x?key=secret"]
-)
-@pytest.mark.parametrize(
     "name", ["ANTHROPIC_BASE_URL", "OPENAI_BASE_URL", "GOOGLE_GEMINI_BASE_URL", "AIWORKER_GATEWAY_URL"]
 )
-def test_a_wrong_address_is_named_without_being_shown(name: str, url: str) -> None:
-    with pytest.raises(Misconfigured, match=f"^{name} must be") as raised:
-        read(**{name: url})
+def test_a_wrong_address_is_named_without_being_shown(name: str) -> None:
+    for url in ("ftp://x", "http://me:secret@x", "http://x?key=secret"):
+        with pytest.raises(Misconfigured, match=f"^{name} must be") as raised:
+            read(**{name: url})
 
-    assert "secret" not in str(raised.value)
+        assert "secret" not in str(raised.value)
 
 
 def test_the_gateway_has_an_address_of_its_own_if_it_is_set() -> None:

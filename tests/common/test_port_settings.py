@@ -19,9 +19,7 @@ def test_a_range_is_read_and_has_a_default() -> None:
     assert from_env(SECRET).runtime.ports == APP_PORTS
 
 
-@pytest.mark.parametrize(
-    "wrong", ["8100", "8199-8100", "80-8100", "1000-2000", "60000-70000", "8100-", "a-b", "8100 8199"]
-)
+@pytest.mark.parametrize("wrong", ["8100", "8199-8100", "80-8100", "60000-70000", "a-b"])
 def test_what_is_none_is_refused_by_name(wrong: str) -> None:
     with pytest.raises(
         Misconfigured, match=rf"AIWORKER_RUNTIME_PORTS={wrong} is not a range of ports .* as 20000-29999"

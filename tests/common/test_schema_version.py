@@ -32,8 +32,7 @@ def newer_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     return url
 
 
-@pytest.mark.parametrize("command", [("db", "upgrade"), ("db", "status"), ("user", "list")])
-def test_a_newer_schema_is_one_line(newer_url: str, tmp_path: Path, command: tuple[str, ...]) -> None:
+def test_a_newer_schema_is_one_line(newer_url: str, tmp_path: Path) -> None:
     environment = {
         "PATH": os.environ["PATH"],
         "AIWORKER_DATA_DIR": str(tmp_path / "data"),
@@ -41,7 +40,7 @@ def test_a_newer_schema_is_one_line(newer_url: str, tmp_path: Path, command: tup
     }
 
     ended = subprocess.run(
-        [sys.executable, "-m", "web.cli", *command],
+        [sys.executable, "-m", "web.cli", "db", "upgrade"],
         cwd=ROOT,
         env=environment,
         capture_output=True,

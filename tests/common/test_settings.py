@@ -43,12 +43,8 @@ def test_no_test_reads_the_settings_of_this_checkouts_own_instance() -> None:
     ("host", "public", "internal"),
     [
         (None, "http://localhost:4000", "http://127.0.0.1:4000"),
-        ("127.0.0.1", "http://localhost:4000", "http://127.0.0.1:4000"),
-        ("localhost", "http://localhost:4000", "http://127.0.0.1:4000"),
         ("0.0.0.0", "http://localhost:4000", "http://127.0.0.1:4000"),
-        ("::", "http://localhost:4000", "http://127.0.0.1:4000"),
         ("192.0.2.7", "http://192.0.2.7:4000", "http://192.0.2.7:4000"),
-        ("::1", "http://[::1]:4000", "http://[::1]:4000"),
         ("[::1]", "http://[::1]:4000", "http://[::1]:4000"),
         ("build.lan", "http://build.lan:4000", "http://build.lan:4000"),
     ],

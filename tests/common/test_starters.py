@@ -33,13 +33,5 @@ def test_a_starter_has_tests_that_test_it(tmp_path: Path, name: str) -> None:
     assert starter.start_command.split()[-1] in starter.files
 
 
-def test_a_page_without_its_title_is_red(tmp_path: Path) -> None:
-    for file, text in STARTERS["page"].files.items():
-        (tmp_path / file).write_text(text.replace("<h1>{TITLE}</h1>", ""))
-
-    with pytest.raises(AssertionError, match="test_the_page_has_its_title"):
-        output_of_tests(tmp_path)
-
-
 def test_the_sample_has_one_task_that_is_good_one_that_asks_and_one_that_conflicts() -> None:
     assert [task.labels for task in STARTERS[SAMPLE].tasks] == [("good",), ("conflicts",), ("asks",)]

@@ -49,7 +49,7 @@ def _rename(tx: Transaction, names: Sequence[tuple[str, str]]) -> int:
 
 
 @pytest.mark.usefixtures("on_database")
-@pytest.mark.parametrize("asked", [1, 2, 3, 5, 8])
+@pytest.mark.parametrize("asked", [1, 5])
 def test_a_list_of_any_length_finds_each_of_its_rows_once(asked: int) -> None:
     ids = _feeds(9)
 
@@ -115,7 +115,7 @@ def nowhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     settings.cache_clear()
 
 
-@pytest.mark.parametrize("value", [[], {}, [[]], {"a": []}, "", 0, False, ["a"]], ids=repr)
+@pytest.mark.parametrize("value", [[], {"a": []}, "", 0, False], ids=repr)
 def test_a_json_value_comes_back_as_it_was(on_database: str, value: object) -> None:
     @transactional
     def put(tx: Transaction) -> None:

@@ -7,10 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from common.providers.runtime import places
-from common.providers.runtime.kept_verdict import read_timeout, read_verdict, write_verdict
-from common.providers.runtime.reasons import Judgement
-from common.values.app import AppPhase, Health, Spec
+from common.values.app import Health, Spec
 from common.values.build_results import BuildResults, TrialRun, read_build
 from common.values.check import CheckEnd, CheckPhase
 from common.values.egress import Egress, Network
@@ -69,21 +66,3 @@ def test_a_kept_result_of_a_check_without_a_code_is_read(
     assert (state.phase, state.exit_code, state.log, state.reason, state.code) == (
         CheckPhase(phase), exit_code, "said", reason, code,
     )  # fmt: skip
-
-
-def test_a_verdict_of_any_age_is_read_of_its_own_rollout_alone() -> None:
-    judged = Judgement(AppPhase.FAILED, "exited", "it said\ntwo lines")
-    live = Judgement(AppPhase.LIVE)
-    for text, found in (
-        ("7 v1\nfailed\nexited\nit said\ntwo lines", judged), ("7 v1\nlive\n\n", live),
-        (write_verdict("7 v1", judged), judged), (write_verdict("7 v1", live), live),
-    ):  # fmt: skip
-        assert read_verdict({places.VERDICT: text}, "7 v1") == found
-        assert read_verdict({places.VERDICT: text}, "8 v1") is None
-    assert read_verdict({}, "7 v1") is None
-
-
-def test_a_checks_timeout_is_read_where_it_was_written() -> None:
-    assert read_timeout({"aiworker.dev/timeout-seconds": "900"}) == 900
-    assert read_timeout({"aiworker.dev/health-seconds": "1.5"}) == 1.5
-    assert read_timeout({}) == 0

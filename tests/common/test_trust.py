@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -87,22 +85,6 @@ def test_an_authority_of_ones_own_is_trusted_beside_the_usual_ones(
     monkeypatch.setenv("SSL_CERT_FILE", str(place.own.certificate))
 
     assert _status(place.url) == 200
-
-
-@pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
-def test_the_file_of_requests_and_curl_is_trusted_alone(
-    place: Place, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "other").mkdir()
-    other = make_certificate(tmp_path / "other")
-    monkeypatch.setenv("SSL_CERT_FILE", str(place.own.certificate))
-    monkeypatch.setenv(name, str(other.certificate))
-    assert "is not trusted" in _problem(place.url)
-
-    shutil.copy(place.own.certificate, other.certificate)
-    os.utime(other.certificate, ns=(1, 1))
-
-    assert _status(place.url) == 200, "a file that has changed is read again"
 
 
 def test_the_clients_of_gitea_the_platform_and_the_ingress_trust_it(

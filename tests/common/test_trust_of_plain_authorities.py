@@ -14,9 +14,8 @@ from urllib3.util import ssl_
 
 from common.errors import ProviderUnavailable
 from common.providers.runtime.kube import connect
-from common.trust import trusting_session
 from tests.doubles.kubernetes import ClusterDouble
-from tests.tls import Certificate, make_certificate, make_certificate_of_plain_authority, strict, tls_in_front_of
+from tests.tls import Certificate, make_certificate, make_certificate_of_plain_authority, strict
 
 
 @pytest.fixture(autouse=True)
@@ -54,14 +53,3 @@ def test_a_cluster_of_another_authority_is_refused(own: Certificate, tmp_path: P
         with pytest.raises(ProviderUnavailable, match="certificate verify failed"):
             cluster.version()
         cluster.close()
-
-
-@pytest.mark.parametrize("name", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
-@pytest.mark.parametrize("is_told_by_requests", [False, True])
-def test_a_server_with_such_an_authority_is_trusted(
-    own: Certificate, name: str, is_told_by_requests: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(name, str(own.authority))
-    with ClusterDouble() as double, tls_in_front_of(_port(double), own) as port, trusting_session() as session:
-        session.trust_env = is_told_by_requests
-        assert session.get(f"https://127.0.0.1:{port}/version", timeout=30).status_code in {200, 401}

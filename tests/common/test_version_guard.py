@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import update
 
-from common.events import TaskUpdated
 from common.models.task import Task
 from common.statements import Statement
-from common.states import By, Role, TaskState
+from common.states import Role
 from common.transaction import Transaction, transactional
 from tests import builders, version_guard
 from tests.web.made import a_project, a_task
@@ -48,17 +47,3 @@ def test_a_silent_change_is_noticed_on_every_way(act: object) -> None:
 
     with pytest.raises(AssertionError, match="without an event"):
         _of_the_product(act)(task.id)  # type: ignore[operator]
-
-
-@pytest.mark.usefixtures("on_database")
-def test_a_state_that_no_event_tells_is_noticed() -> None:
-    builders.a_user("max", Role.MAINTAINER)
-    task = a_task(a_project())
-
-    def cancel(tx: Transaction, task_id: str) -> None:
-        row = tx.session.get_one(Task, task_id)
-        row.move_to(TaskState.CANCELLED, By.PERSON)
-        tx.record(TaskUpdated(feed=row.project_id, subject_task_id=row.id, task_id=row.id, changed=("state",)))
-
-    with pytest.raises(AssertionError, match="another state, and no event says so"):
-        _of_the_product(cancel)(task.id)  # type: ignore[operator]

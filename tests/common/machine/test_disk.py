@@ -12,7 +12,7 @@ import pytest
 
 from common.machine import disk
 from common.machine.disk import DiskState
-from common.machine.files import remove_tree
+from tests.deep_folders import DEPTH, deep_folders
 
 
 @pytest.mark.parametrize(
@@ -34,41 +34,14 @@ def test_a_file_with_several_names_counts_once(tmp_path: Path) -> None:
     assert 2**20 <= disk.bytes_below(tmp_path) < 2 * 2**20
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    """pytest can't remove deep ones."""
-    made = tmp_path / "folder"
-    made.mkdir()
-    yield made
-    remove_tree(made)
+def test_files_count_however_deep_they_lie(tmp_path: Path) -> None:
+    with deep_folders(tmp_path / "top") as innermost:
+        with os.fdopen(os.open("file", os.O_WRONLY | os.O_CREAT, dir_fd=innermost), "wb") as file:
+            file.write(b"x" * 2**20)
+        descriptors = len(os.listdir("/proc/self/fd"))
 
-
-def _fill_deep(top: Path, names: list[str]) -> None:
-    """Make folders in each other, with a file of 1 MiB in the last, and one beside each hundredth."""
-    here = os.open(top, os.O_RDONLY)
-    for number, name in enumerate(names):
-        for made in [name, "beside"] if number % 100 == 0 else [name]:
-            os.mkdir(made, dir_fd=here)
-        if number % 100 == 0:
-            _write(os.open("beside/file", os.O_WRONLY | os.O_CREAT, dir_fd=here))
-        above, here = here, os.open(name, os.O_RDONLY, dir_fd=here)
-        os.close(above)
-    _write(os.open("file", os.O_WRONLY | os.O_CREAT, dir_fd=here))
-    os.close(here)
-
-
-def _write(descriptor: int) -> None:
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(b"x" * 2**20)
-
-
-@pytest.mark.parametrize(("name", "levels", "files"), [("n" * 200, 30, 2), ("dddd", 1100, 12)])
-def test_files_count_however_deep_they_lie(folder: Path, name: str, levels: int, files: int) -> None:
-    _fill_deep(folder, [name] * levels)
-    descriptors = len(os.listdir("/proc/self/fd"))
-
-    assert files * 2**20 <= disk.bytes_below(folder) < files * 2**20 + levels * 2**15
-    assert len(os.listdir("/proc/self/fd")) == descriptors
+        assert 2**20 <= disk.bytes_below(tmp_path) < 2**20 + DEPTH * 2**15
+        assert len(os.listdir("/proc/self/fd")) == descriptors
 
 
 @contextlib.contextmanager

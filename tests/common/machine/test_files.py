@@ -16,8 +16,7 @@ def _names(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.iterdir())
 
 
-@pytest.mark.parametrize("has_rivals", [False, True])
-@pytest.mark.parametrize("mode", [0o600, 0o700])
+@pytest.mark.parametrize(("mode", "has_rivals"), [(0o600, False), (0o700, True)])
 def test_a_file_is_replaced_with_its_mode_and_nothing_else_stays(tmp_path: Path, mode: int, has_rivals: bool) -> None:
     path = tmp_path / "record"
     path.write_text("old")

@@ -43,15 +43,7 @@ def test_what_is_left_has_no_control(written: str) -> None:
         ("\u202eright to left", False, False, True),
         ("tag \U000e0041", False, False, True),
         ("a family: \U0001f468\u200d\U0001f469\u200d\U0001f467", False, False, False),
-        ("a black cat: \U0001f408\u200d\u2b1b", False, False, False),
-        ("a rainbow flag: \U0001f3f3\ufe0f\u200d\U0001f308", False, False, False),
-        ("a technician: \U0001f469\U0001f3fd\u200d\U0001f4bb", False, False, False),
-        ("a healed heart: \u2764\ufe0f\u200d\U0001fa79", False, False, False),
         ("joined letters a\u200db", False, False, True),
-        ("a joiner after \U0001f468\u200d", False, False, True),
-        ("a joiner before \u200d\U0001f468", False, False, True),
-        ("two joiners \U0001f468\u200d\u200d\U0001f467", False, False, True),
-        ("other than a joiner \U0001f468\u200b\U0001f467", False, False, True),
     ],
 )
 def test_what_a_name_may_not_hold_is_found(

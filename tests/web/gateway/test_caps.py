@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -85,23 +86,30 @@ def test_a_stream_that_names_no_usage_reaches_a_cap(agent: RunningAgent) -> None
     assert len(agent.upstream.asked) == 1
 
 
-@every_format
 @pytest.mark.parametrize("caps", [{"tokens": 10**6}, {}], ids=["a cap", "no cap"])
-def test_a_compressed_request_is_refused_under_a_cap(
-    plain_agent: RunningAgent, caps: dict[str, int], format_: Format
-) -> None:
+def test_a_compressed_request_is_refused_under_a_cap(plain_agent: RunningAgent, caps: dict[str, int]) -> None:
     """A megabyte of text may be packed into a kilobyte, of which its tokens would be estimated."""
     put(Task, plain_agent.task.id, caps=caps)
-    _answering(plain_agent, format_)
-    packed = replace(format_, request=gzip.compress(format_.request))
+    _answering(plain_agent)
+    packed = replace(SONNET, request=gzip.compress(SONNET.request))
 
     reply = plain_agent.call(packed, headers={"Content-Encoding": "gzip"})
 
-    # Of Responses, the gateway has to read each request.
-    is_refused = bool(caps) or format_ is FORMATS["responses"]
-    assert reply.status_code == (400 if is_refused else 200)
+    assert reply.status_code == (400 if caps else 200)
     assert ("leave out `Content-Encoding`" in reply.text) == bool(caps)
-    assert len(plain_agent.upstream.asked) == (not is_refused)
+    assert len(plain_agent.upstream.asked) == (0 if caps else 1)
+
+
+def test_a_context_that_the_provider_keeps_is_refused_under_a_cap(plain_agent: RunningAgent) -> None:
+    """What it costs is unknown if the call is cut off: the request is then all that its input can be estimated from."""
+    put(Task, plain_agent.task.id, caps={"tokens": 10**6})
+    _answering(plain_agent, FORMATS["responses"])
+
+    for field in ("previous_response_id", "conversation", "prompt"):
+        body = json.dumps({"model": "gpt-5.5", "input": "go on", "stream": True, field: {"id": "kept"}}).encode()
+        reply = plain_agent.call(replace(FORMATS["responses"], request=body))
+        assert (reply.status_code, f"`{field}`" in reply.text) == (400, True)
+    assert plain_agent.upstream.asked == []
 
 
 def test_a_body_that_arrives_after_its_cap_is_reached_is_passed_on_to_nobody(agent: RunningAgent) -> None:

@@ -48,7 +48,6 @@ UNIFIED = {
     ("headers", "expected"),
     [
         ({"retry-after": "20"}, after(seconds=20)),
-        ({"retry-after": "0"}, NOW),
         ({"retry-after": "Tue, 31 Mar 2026 12:05:00 GMT"}, after(minutes=5)),
         ({"retry-after-ms": "1500", "retry-after": "2"}, after(seconds=1.5)),
         (
@@ -63,7 +62,6 @@ UNIFIED = {
             after(seconds=50),
         ),
         (UNIFIED, after(hours=3)),
-        ({**UNIFIED, "anthropic-ratelimit-unified-status": "allowed_warning", "retry-after": "7"}, after(seconds=7)),
         (
             {
                 "x-ratelimit-remaining-requests": "0",
@@ -73,8 +71,6 @@ UNIFIED = {
             },
             after(minutes=6),
         ),
-        ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "1h2m3.5s"}, after(seconds=3723.5)),
-        ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "850ms"}, after(seconds=0.85)),
         (
             {"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(int(after(minutes=2).timestamp() * 1000))},
             after(minutes=2),
@@ -88,7 +84,6 @@ def test_the_headers_name_the_time(headers: dict[str, str], expected: datetime) 
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
-        (retry_info("34.074824224s"), after(seconds=34.074824)),
         (retry_info("20s", {"quotaId": "GenerateRequestsPerMinutePerProjectPerModel-FreeTier"}), after(seconds=20)),
         (
             retry_info("20s", {"quotaId": "GenerateRequestsPerDayPerProjectPerModel-FreeTier"}),
@@ -105,7 +100,6 @@ def test_the_headers_name_the_time(headers: dict[str, str], expected: datetime) 
         ),
         ({"message": "Limit", "type": "usage_limit_reached", "resets_in_seconds": 90}, after(seconds=90)),
         ({"message": "Limit 30000. Please try again in 11.054s. Visit x"}, after(seconds=11.054)),
-        ({"message": "Please Try Again In 6m0s."}, after(minutes=6)),
         ({"message": "Please try again in a while, or in 5s"}, None),
     ],
 )
@@ -118,12 +112,8 @@ def test_the_body_names_the_time(error: dict[str, object], expected: datetime) -
     [
         {},
         {"retry-after": "soon"},
-        {"retry-after": "-1"},
-        {"retry-after": "9" * 15},
         {"retry-after": "1" * 400},
-        {"retry-after": "Fri, 99 Foo 2026 00:00:00 GMT"},
         {"anthropic-ratelimit-unified-status": "rejected", "anthropic-ratelimit-unified-reset": "tomorrow"},
-        {"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "a while"},
     ],
 )
 def test_nonsense_names_no_time(headers: dict[str, str]) -> None:
@@ -133,8 +123,7 @@ def test_nonsense_names_no_time(headers: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        *(b"", b"busy", b"[]", b"null", b'{"error": "x"}', b'{"error": {"details": 1}}'),
-        *(b'{"error": {"code": {"a": 1}}}', b'{"error": {"code": ["a"], "type": {}}}'),
+        *(b"", b"[]", b'{"error": {"details": 1}}', b'{"error": {"code": ["a"], "type": {}}}'),
     ],
 )
 def test_any_body_of_a_refusal_is_a_limit(body: bytes) -> None:
@@ -156,6 +145,6 @@ def test_a_refusal_for_a_rate_or_for_overload_is_a_limit(status: int) -> None:
     assert read({"retry-after": "20"}, status=status).until == after(seconds=20)
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 500, 502, 504])
+@pytest.mark.parametrize("status", [400, 401, 500])
 def test_other_errors_are_no_limits(status: int) -> None:
     assert read_limit(status, {"retry-after": "20"}, b"{}", NOW) is None

@@ -61,15 +61,10 @@ def test_a_whole_answer_passes_unchanged_and_is_counted(plain_agent: RunningAgen
 
 
 @every_format
-@pytest.mark.parametrize("size", [1, 7, 4096])
-def test_where_a_stream_is_cut_into_pieces_does_not_matter(
-    plain_agent: RunningAgent, format_: Format, size: int
-) -> None:
+def test_where_a_stream_is_cut_into_pieces_does_not_matter(plain_agent: RunningAgent, format_: Format) -> None:
     whole = b"".join(format_.stream)
-    if size == 1:
-        whole = whole.replace(b"x" * 100_000, b"x")
     plain_agent.provider(format_.name)
-    pieces = [whole[at : at + size] for at in range(0, len(whole), size)]
+    pieces = [whole[at : at + 97] for at in range(0, len(whole), 97)]
     plain_agent.upstream.script = Script(pieces, content_type=SSE)
 
     assert plain_agent.call(format_).data == whole
@@ -85,25 +80,16 @@ def test_calls_add_up_in_the_run(agent: RunningAgent) -> None:
     for _ in range(3):
         agent.call(FORMATS["anthropic"])
 
+    for call in agent.calls():
+        assert (call.run_id, call.task_id, call.project_id) == (agent.run.id, agent.task.id, agent.task.project_id)
+        assert (call.person, call.driver, call.provider) == (agent.task.created_by, "claude", "anthropic")
+        assert call.cost_usd == pytest.approx(SONNET_COST)
     usage = agent.usage()
     assert usage.pop("costUsd") == pytest.approx(3 * SONNET_COST)
     assert usage == {
         "inputTokens": 360, "outputTokens": 231, "cachedTokens": 12_000, "cacheWriteTokens": 90, "calls": 3,
         "unpricedCalls": 0,
     }  # fmt: skip
-
-
-@pytest.mark.slow
-def test_the_row_of_a_call_says_whose_it_was(agent: RunningAgent) -> None:
-    agent.provider("anthropic")
-    agent.upstream.script = Script(FORMATS["anthropic"].stream, content_type=SSE)
-
-    agent.call(FORMATS["anthropic"])
-
-    (call,) = agent.calls()
-    assert (call.run_id, call.task_id, call.project_id) == (agent.run.id, agent.task.id, agent.task.project_id)
-    assert (call.person, call.driver, call.provider) == (agent.task.created_by, "claude", "anthropic")
-    assert call.cost_usd == pytest.approx(SONNET_COST)
 
 
 def test_the_provider_gets_the_request_as_it_was_with_its_own_key(plain_agent: RunningAgent) -> None:
@@ -126,16 +112,6 @@ def test_the_provider_gets_the_request_as_it_was_with_its_own_key(plain_agent: R
     assert not {"cookie", "x-forwarded-for", "authorization"} & set(asked.headers)
     assert asked.headers["accept-encoding"] == "identity"
     assert plain_agent.token not in str(asked)
-
-
-def test_an_agent_does_not_choose_which_project_of_openai_pays(plain_agent: RunningAgent) -> None:
-    plain_agent.provider("openai")
-    headers = {"OpenAI-Organization": "org-other", "OpenAI-Project": "proj_other", "OpenAI-Beta": "responses=v1"}
-
-    plain_agent.call(FORMATS["responses"], headers=headers)
-
-    passed = {name for name in plain_agent.upstream.asked[0].headers if name.startswith("openai-")}
-    assert passed == {"openai-beta"}
 
 
 @pytest.mark.parametrize(
@@ -181,9 +157,7 @@ def test_the_token_is_found_wherever_a_cli_puts_it(plain_agent: RunningAgent, pl
 @pytest.mark.parametrize(
     ("api", "base", "path", "target"),
     [
-        ("anthropic", "", "v1/messages", "/v1/messages"),
         ("anthropic", "/proxy/v1", "v1/messages", "/proxy/v1/messages"),
-        ("openai", "/", "v1/chat/completions", "/v1/chat/completions"),
         ("openai", "/openai/v2", "v1/responses", "/openai/v2/responses"),
         ("gemini", "/v1beta", "v1beta/models/m:generateContent", "/v1beta/models/m:generateContent"),
     ],
@@ -201,11 +175,7 @@ def test_the_base_url_is_put_before_the_path(
 @pytest.mark.parametrize(
     ("query", "passed"),
     [
-        ("alt=sse", "?alt=sse"),
-        ("alt=json&prettyPrint=false", "?alt=json&prettyPrint=false"),
-        ("fields=candidates", ""),
         ("%24fields=candidates&alt=sse", "?alt=sse"),
-        ("alt=media", ""),
         ("alt=proto&$alt=proto&callback=f&access_token=x&$userProject=y", ""),
     ],
 )
@@ -246,11 +216,10 @@ def test_own_prices_come_before_the_price_list(plain_agent: RunningAgent) -> Non
 @pytest.mark.parametrize(
     "body",
     [
-        b'{"metadata": {"model": "cheap"}, "model": "dear", "messages": []}',
         b'{"metadata": {"model": "cheap"}, "mod\\u0065l": "dear", "messages": []}',
         b'{"model": "cheap", "messages": [], "model": "dear"}',
     ],
-    ids=["nested", "escaped", "twice"],
+    ids=["escaped", "twice"],
 )
 def test_the_price_is_that_of_the_model_that_is_asked_for(plain_agent: RunningAgent, body: bytes) -> None:
     prices = {"cheap": {"input": 0.001, "output": 0.001}, "dear": {"input": 1000, "output": 1000}}

@@ -26,7 +26,7 @@ def _answered(agent: RunningAgent, format_: Format, answer: dict[str, Any], *, p
     return call
 
 
-@pytest.mark.parametrize(("tier", "factor"), [("default", 1), ("priority", 2.5), ("fast", 2.5), ("flex", 0.5)])
+@pytest.mark.parametrize(("tier", "factor"), [("default", 1), ("priority", 2.5), ("flex", 0.5)])
 def test_a_tier_of_service_has_its_price(plain_agent: RunningAgent, tier: str, factor: float) -> None:
     plain_agent.provider("openai")
     used = {"input_tokens": 100_000, "output_tokens": 10_000, "total_tokens": 110_000}

@@ -78,11 +78,9 @@ def test_a_refused_key_is_said_and_not_shown(admin: FlaskClient, provider: Upstr
     ("script", "error"),
     [
         (Script([b"<html>"]), "something else than the API's JSON"),
-        (Script([b"[" * 100_000]), "something else than the API's JSON"),
         (Script([b"{", b"}"], fault="half"), "broke off"),
         (Script([b'{"data": []}']), "lists no model"),
         (Script([b"{}"], status=302, headers={"Location": "http://elsewhere.example/"}), "redirects"),
-        (Script([b" " * 2**20, b" "]), "broke off"),
     ],
 )
 def test_what_is_no_answer_is_said(admin: FlaskClient, provider: Upstream, script: Script, error: str) -> None:

@@ -15,7 +15,7 @@ from tests.web.gateway.answers import FORMATS, Format
 from tests.web.gateway.conftest import KEY, LateBody, RunningAgent
 from tests.web.gateway.upstream import Script
 from tests.web.made import end
-from web.gateway import accesses, gateway_routes
+from web.gateway import accesses
 from web.gateway.model_apis import error_message
 from web.gateway.upstream import own_via
 
@@ -45,7 +45,7 @@ def test_a_token_of_nobody_is_refused_in_the_providers_form(plain_agent: Running
     assert plain_agent.upstream.asked == []
 
 
-@pytest.mark.parametrize("token", ["", "awm_", KEY, "aiw_" + "x" * 43, "x" * 5000])
+@pytest.mark.parametrize("token", ["", KEY, "aiw_" + "x" * 43])
 def test_what_is_no_model_token_is_refused(plain_agent: RunningAgent, token: str) -> None:
     plain_agent.provider("anthropic")
 
@@ -84,7 +84,7 @@ def test_a_body_that_arrives_after_the_end_of_its_run_is_passed_on_to_nobody(age
 
 
 @every_format
-@pytest.mark.parametrize("path", ["v1/embeddings", "v1/messages/../files", "v1/messages/batches", "v1//messages", "x"])
+@pytest.mark.parametrize("path", ["v1/embeddings", "v1/messages/../files"])
 def test_other_paths_do_not_exist(plain_agent: RunningAgent, format_: Format, path: str) -> None:
     plain_agent.provider(format_.name)
 
@@ -102,19 +102,6 @@ def test_a_provider_that_is_switched_off_is_a_404(plain_agent: RunningAgent) -> 
     assert plain_agent.call(SONNET).status_code == 404
 
 
-def test_a_request_that_is_too_large_is_a_413(plain_agent: RunningAgent, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain_agent.provider("anthropic")
-    monkeypatch.setattr(gateway_routes, "MOST_REQUEST_BYTES", len(SONNET.request))
-    assert plain_agent.call(SONNET).status_code == 200
-    monkeypatch.setattr(gateway_routes, "MOST_REQUEST_BYTES", len(SONNET.request) - 1)
-
-    reply = plain_agent.call(SONNET)
-
-    assert reply.status_code == 413
-    assert reply.json["error"]["type"] == "request_too_large"
-    assert len(plain_agent.upstream.asked) == 1
-
-
 def test_a_model_that_is_not_offered_is_refused(plain_agent: RunningAgent) -> None:
     plain_agent.provider("anthropic", models=["claude-opus-4-8", "claude-haiku-4-5"])
 
@@ -124,7 +111,7 @@ def test_a_model_that_is_not_offered_is_refused(plain_agent: RunningAgent) -> No
     assert "it offers: claude-opus-4-8, claude-haiku-4-5" in str(error_message(reply.data))
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 500, 529])
+@pytest.mark.parametrize("status", [401, 429, 529])
 def test_an_error_of_the_provider_passes_and_is_recorded(plain_agent: RunningAgent, status: int) -> None:
     plain_agent.provider("anthropic")
     content = b'{"type":"error","error":{"type":"some_error","message":"Wrong key ' + KEY.encode() + b'!"}}'

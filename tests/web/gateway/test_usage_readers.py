@@ -41,20 +41,13 @@ def test_a_stream_is_known_by_its_first_byte(beginning: bytes) -> None:
         assert isinstance(fitting_reader(reader_for("chat", content_type, ""), beginning), EventReader)
 
 
-def test_lines_may_end_with_carriage_returns() -> None:
-    content = b"".join(FORMATS["anthropic"].stream).replace(b"\n", b"\r\n")
-
-    assert _read(content) == FORMATS["anthropic"].count
-
-
 @pytest.mark.parametrize(
     "line",
     [
-        b'data: {"usage": \n', b"data: [1]\n", b'data: {"type":"message_delta","usage":[]}\n', b'data: "usage"\n',
+        b'data: {"usage": \n', b'data: {"type":"message_delta","usage":[]}\n',
         b'data: {"type":"message_delta","usage":{"output_tokens":"many"}}\n', b"data: " + b'["usage"' * 100_000 + b"\n",
         b'data: {"type":"message_delta","usage":{"output_tokens":-5,"input_tokens":true}}\n', b"\xff\xfe\x00usage\n",
         b'data: {"type":"message_delta","usage":{"input_tokens":1e300,"output_tokens":NaN}}\n',
-        b'data: {"type":[],"usage":{"output_tokens":5}}\n', b'data: {"type":{"error":1},"usage":{"output_tokens":5}}\n',
     ],
 )  # fmt: skip
 def test_nonsense_changes_nothing(line: bytes) -> None:
@@ -83,8 +76,8 @@ def test_a_line_without_an_end_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.parametrize(
     "rest",
-    [b"", b" ,", b', {"usageMetadata": {"candidatesTokenCount": 99', b', {"a": "\xc3', b", " + b"[" * 100_000],
-    ids=["nothing", "a comma", "half a part", "half a letter", "too deep"],
+    [b"", b', {"usageMetadata": {"candidatesTokenCount": 99', b", " + b"[" * 100_000],
+    ids=["nothing", "half a part", "too deep"],
 )
 def test_the_complete_parts_of_a_list_without_an_end_are_read(rest: bytes) -> None:
     reader = reader_for("gemini", "application/json", "")
@@ -119,10 +112,9 @@ def _iteration(kind: str, *counts: int, **more: object) -> dict[str, object]:
             [_iteration("message", 30_000, 0, 0, 400), _iteration("fallback_message", 23_000, 7, 5, 1000)],
             TokenCount(53_000, 7, 5, 1400, 2),
         ),
-        ("many", TokenCount(23_000, 7, 5, 1000, 2)),
         (["message", None, {"type": [], "input_tokens": "many"}], TokenCount(23_000, 7, 5, 1000, 2)),
     ],
-    ids=["one", "a compaction", "an advisor", "a fallback", "nonsense", "nonsense in a list"],
+    ids=["one", "a compaction", "an advisor", "a fallback", "nonsense in a list"],
 )
 def test_samplings_that_the_whole_does_not_contain_are_added_to_it(iterations: object, expected: TokenCount) -> None:
     used = _iteration("", 23_000, 7, 5, 1000, iterations=iterations)
@@ -133,8 +125,8 @@ def test_samplings_that_the_whole_does_not_contain_are_added_to_it(iterations: o
 
 @pytest.mark.parametrize(
     ("total", "output"),
-    [(2220, 1941), (285, 6), (None, 6), (100, 6), (285 + 70, 6)],
-    ids=["reasoning beside", "the sum", "none", "less than the sum", "the cached twice"],
+    [(2220, 1941), (285, 6)],
+    ids=["reasoning beside", "the sum"],
 )
 def test_the_output_contains_reasoning_that_only_the_total_does(total: int | None, output: int) -> None:
     """api.x.ai, and Gemini behind OpenAI's API, name in `completion_tokens` what can be seen alone."""
@@ -162,19 +154,3 @@ def test_the_text_of_a_stream_is_measured_without_what_each_event_repeats(size: 
     chunks = [_chunk(""), *(_chunk("word " * 20) for _ in range(50))]
 
     assert _text_bytes(*chunks, format_="chat", size=size) == 50 * 100
-
-
-def test_what_a_response_repeats_is_measured_once() -> None:
-    """Its first events repeat the request; when a text is complete, three repeat the text."""
-    asked = {"response": {"instructions": "x" * 50_000}}
-    deltas = [{"type": "response.output_text.delta", "delta": text} for text in ("", *["y" * 100] * 50)]
-    whole = "y" * 5000
-    done = [{"type": f"response.{name}.done", "text": whole} for name in ("output_text", "content_part", "output_item")]
-
-    measured = _text_bytes(
-        {"type": "response.created", **asked}, {"type": "response.in_progress", **asked}, *deltas, *done,
-        format_="responses",
-    )  # fmt: skip
-
-    assert 4900 < measured < 5100
-    assert 4500 < _text_bytes(*done[:1], format_="responses") < 5100

@@ -27,8 +27,7 @@ class Asked:
 class Script:
     """How the next requests are answered. pieces: each is sent as a chunk of its own. gate: waited for after the first
     piece. interim: sent before all else. head_gate: waited for before the answer begins. fault: `half`: the connection
-    ends in the middle; `silence`: nothing more comes; `malformed`: a chunk without a length; `two`: a second answer
-    follows. length: announced, instead of sending chunks. is_bytewise: each byte is sent by itself. pause: called
+    ends in the middle; `silence`: nothing more comes. length: announced, instead of sending chunks. pause: called
     before each READ_BYTES of a request are read.
     """
 
@@ -41,7 +40,6 @@ class Script:
     head_gate: threading.Event | None = None
     fault: str = ""
     length: int | None = None
-    is_bytewise: bool = False
     pause: Callable[[], object] | None = None
 
 
@@ -105,19 +103,14 @@ class Upstream:
         for number, piece in enumerate(script.pieces):
             if number == 1 and script.gate is not None and not self._wait(client, script.gate):
                 return False
-            _send(client, piece if script.length is not None else b"%x\r\n%b\r\n" % (len(piece), piece), script)
+            client.sendall(piece if script.length is not None else b"%x\r\n%b\r\n" % (len(piece), piece))
         self.begun += 1
-        if script.fault == "malformed":
-            client.sendall(b"no length\r\n")
         if script.fault == "silence":
             self._wait(client, self.is_over)
-        if script.fault == "two":
-            client.sendall(b"0\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nother")
-            return True
         if script.fault:
             return False
         if script.length is None:
-            _send(client, b"0\r\n\r\n", script)
+            client.sendall(b"0\r\n\r\n")
         return True
 
     def _wait(self, client: socket.socket, for_: threading.Event) -> bool:
@@ -130,15 +123,6 @@ class Upstream:
                     return False
         client.settimeout(None)
         return True
-
-
-def _send(client: socket.socket, content: bytes, script: Script) -> None:
-    if not script.is_bytewise:
-        client.sendall(content)
-        return
-    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    for byte in content:
-        client.sendall(bytes([byte]))
 
 
 @contextlib.contextmanager

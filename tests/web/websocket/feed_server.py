@@ -24,7 +24,6 @@ from websockets.sync.client import ClientConnection, connect
 
 from common import database
 from common.events import TaskCreated
-from common.models.project import Project
 from common.names import new_id
 from common.services.access import Caller
 from common.services.people import accounts
@@ -238,11 +237,6 @@ def tell_person(tx: Transaction, user_id: str, event: str, message: str) -> None
 @transactional
 def wake(tx: Transaction, key: str) -> None:
     tx.wake(key)
-
-
-@transactional
-def drop_project(tx: Transaction, project_id: str) -> None:
-    tx.session.delete(tx.lock(Project, project_id))
 
 
 @contextlib.contextmanager
