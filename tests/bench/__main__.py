@@ -84,7 +84,7 @@ def main() -> int:
         "--only", choices=list(parts.MODULES), action="append", help="measure this part; may be repeated"
     )
     parser.add_argument("--times", type=int, default=TIMES, help="rounds of each comparison")
-    parser.add_argument("--record", action="store_true", help="write the record, docs/performance.md and its plots")
+    parser.add_argument("--record", action="store_true", help="write the record, docs/performance.md")
     chosen = parser.parse_args()
     recorded = record.read()
     # A new record is what was measured, not the better of two tries.

@@ -1,31 +1,26 @@
 """Measures requests of the API in the product's own web process, in turn with a bare Flask application.
 
 The web process is started by its line in the Procfile, over real rows in SQLite and in MariaDB where it is installed.
-`python -m tests.bench.api` measures this alone; `--profile SQLite` prints where the time of each request goes.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import statistics
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import cycle
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import requests
 
 from common.states import TaskState
 from tests.bench.api_load import Load, load, request_bytes
-from tests.bench.figures import Figure, Found, Missing, shown
+from tests.bench.figures import Figure, Found, Missing
 from tests.bench.filled import fill
 from tests.bench.machine import LOAD_CORES, cpu_seconds, pinned
 from tests.bench.served import DATABASES, Platform, Started, platform, procfile
-from tests.bench.sql_alone import rates, statements_of
 from tests.servers import NotInstalled
 
 CONNECTIONS = 16
@@ -146,11 +141,6 @@ def _of_database(name: str, tasks: int, seconds: float, times: int, only: str | 
                 theirs.append(measure(bare, kind.bare, 201 if kind.status == 201 else 200, seconds))
                 ours.append(measure(product, kind.make, kind.status, seconds))
             yield from _compared(kind.what, name, ours, theirs)
-            if kind.what == OTHER_PAGES:
-                sent = statements_of(stores, f"/api/tasks?projectId={project_id}&limit=50&offset={{}}")
-                what, base = f"the SQL alone of {kind.what}, {name}", f"bare Flask beside {kind.what}, {name}"
-                note = f"{len(sent)} statements, one connection"
-                yield Figure(what, rates(stores, sent, seconds, times), "a second", ratio_of=base, note=note)
 
 
 def _compared(what: str, database: str, ours: list[Measured], bare: list[Measured]) -> Iterator[Found]:
@@ -171,55 +161,3 @@ def figures(tasks: int = 100_000, seconds: float = 2.0, times: int = 5, only: st
             yield from _of_database(database, tasks, seconds, times, only)
         except NotInstalled as reason:
             yield Missing(f"API on {database}", str(reason))
-
-
-def profile(database: str, tasks: int, seconds: float, only: str | None) -> Iterator[Found]:
-    """The share of the server's CPU time in each module, for each kind of request."""
-    with _filled(database, tasks) as (stores, project_id):
-        samples = stores.folder / "samples"
-        with procfile(
-            "web", stores, config="tests/bench/sampled.conf.py", AIWORKER_BENCH_SAMPLES=str(samples)
-        ) as server:
-            for kind in kinds(server, stores.environ["AIWORKER_ADMIN_PASSWORD"], project_id):
-                if only is not None and only not in kind.what:
-                    continue
-                measure(server, kind.make, kind.status, seconds / 4)
-                samples.write_text("")
-                used = measure(server, kind.make, kind.status, seconds).cpu_us
-                yield from _shares(kind.what, samples, used)
-
-
-def _shares(what: str, samples: Path, used_us: float) -> Iterator[Found]:
-    own: Counter[str] = Counter()
-    below: Counter[str] = Counter()
-    stacks = [line.split(";") for line in samples.read_text().splitlines() if line]
-    for stack in stacks:
-        own[stack[-1]] += 1
-        below.update(set(stack))
-    yield f"{what}: CPU a request", f"{used_us:.0f} µs, {len(stacks)} samples"
-    for place, count in own.most_common(25):
-        yield f"    itself: {place}", f"{count / len(stacks):6.1%}"
-    for place, count in below.most_common(70):
-        yield f"    with what it calls: {place}", f"{count / len(stacks):6.1%}"
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--tasks", type=int, default=100_000)
-    parser.add_argument("--seconds", type=float, default=2.0)
-    parser.add_argument("--times", type=int, default=5)
-    parser.add_argument("--only", help="a part of a kind's name")
-    parser.add_argument("--profile", metavar="DATABASE", choices=DATABASES, help="SQLite or MariaDB")
-    chosen = parser.parse_args()
-    found: Iterator[Found]
-    if chosen.profile is not None:
-        found = profile(chosen.profile, chosen.tasks, chosen.seconds, chosen.only)
-    else:
-        found = figures(chosen.tasks, chosen.seconds, chosen.times, chosen.only)
-    for one in found:
-        what, text = shown(one)
-        print(f"{what:<75} {text}", flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -26,8 +26,7 @@ class Figure:
     what: its name, once in a part. value: one number, or one for each round; the median is shown. ratio_of: `what` of
     the figure of the same part that it is compared with; the order in which both are yielded does not matter. None: it
     is compared with nothing. goal: `≥ 0.4` or `≤ 1.6`, of the ratio if there is one, else of the value. note: words
-    shown behind it, such as `p99 41 ms`. line, size: it is the point at `size` on the line of this name in a plot of
-    growth; size_unit says what there are so many of.
+    shown behind it, such as `p99 41 ms`.
     """
 
     what: str
@@ -36,9 +35,6 @@ class Figure:
     ratio_of: str | None = None
     goal: str | None = None
     note: str = ""
-    line: str | None = None
-    size: float | None = None
-    size_unit: str = "tasks"
 
     def __post_init__(self) -> None:
         if self.goal is not None and _GOAL.fullmatch(self.goal) is None:
@@ -82,9 +78,6 @@ class Measured:
     ratio_of: str | None = None
     goal: str | None = None
     note: str = ""
-    line: str | None = None
-    size: float | None = None
-    size_unit: str = "tasks"
 
     @property
     def compared(self) -> float | None:
@@ -108,8 +101,6 @@ class Measured:
     def to_json(self) -> dict[str, Any]:
         """Its fields without those that say nothing, numbers to four digits."""
         kept = {name: value for name, value in asdict(self).items() if value not in (None, "")}
-        if self.line is None:
-            del kept["size_unit"]
         return {name: float(f"{value:.4g}") if isinstance(value, float) else value for name, value in kept.items()}
 
 
@@ -147,7 +138,7 @@ def measured(part: str, figures: Sequence[Figure]) -> list[Measured]:
         found.append(
             Measured(
                 part, figure.what, statistics.median(figure.rounds), figure.unit, ratio, figure.ratio_of, figure.goal,
-                figure.note, figure.line, figure.size, figure.size_unit,
+                figure.note,
             )
         )  # fmt: skip
     return found

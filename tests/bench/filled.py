@@ -1,4 +1,4 @@
-"""Fills a platform's database with as many projects, tasks and agents as a measurement needs, in seconds.
+"""Fills a platform's database with as many projects and tasks as a measurement needs, in seconds.
 
 The rows are what the services would have written, without their events and jobs. A million tasks are written by the
 database itself, as copies of the first ten thousand, each with an id and a time of its own.
@@ -11,11 +11,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, create_engine, event, text
 
-from common.models import Agent, Feed, Project, Task
+from common.models import Feed, Project, Task
 from common.names import namespace, task_branch
-from common.sealing import digest
 from common.services.projects.projects import DEFAULT_HEALTH_SECONDS
-from common.states import AgentState, Priority, ProjectState, TaskState
+from common.states import Priority, ProjectState, TaskState
 from tests.bench.served import Platform
 
 BATCH = 10_000
@@ -28,15 +27,13 @@ def fill(
     *,
     tasks: int,
     projects: int = 1,
-    agents: int = 0,
     states: tuple[TaskState, ...] = (TaskState.PRODUCTION,),
-    capabilities: tuple[str, ...] = (),
 ) -> list[str]:
-    """Add projects with tasks, and idle agents. Returns the ids of the projects.
+    """Add projects with tasks. Returns the ids of the projects.
 
     Task n is in project `n % projects` and in state `states[n % len(states)]` (none that needs a phase); the later its
     number, the later it was created: 10,000 an hour from 1 January 2026 on. tasks: above 10,000 a multiple of it.
-    capabilities: what each agent has. Call it once for each platform.
+    Call it once for each platform.
     """
     if tasks > BATCH and tasks % BATCH:
         raise ValueError(f"{tasks} tasks are not a multiple of {BATCH}")
@@ -48,7 +45,6 @@ def fill(
     with engine.begin() as connection:
         insert_rows(connection, Project, [project_row(number, id_) for number, id_ in enumerate(project_ids)])
         insert_rows(connection, Feed, [{"id": id_, "seq": 0} for id_ in project_ids])
-        insert_rows(connection, Agent, [agent_row(number, capabilities) for number in range(agents)])
         first = range(min(tasks, BATCH))
         insert_rows(connection, Task, [task_row(number, project_ids, states[number % len(states)]) for number in first])
     for batch in range(1, tasks // BATCH):
@@ -61,7 +57,7 @@ def fill(
 
 
 def insert_rows(connection: Connection, model: Any, rows: list[dict[str, Any]]) -> None:
-    """Insert what project_row, agent_row and task_row give."""
+    """Insert what project_row and task_row give."""
     if rows:
         table: Table = model.__table__
         connection.execute(table.insert(), rows)
@@ -101,7 +97,7 @@ def id_of(number: int, *, kind: int = 0) -> str:
 
 
 def project_row(number: int, id_: str) -> dict[str, Any]:
-    """An active project that everybody sees, in columns; task_row and agent_row likewise."""
+    """An active project that everybody sees, in columns; task_row likewise."""
     name = f"measured-{number}"
     return {
         "id": id_, "shown_name": name, "name": name, "slug": name, "namespace": namespace(name, id_),
@@ -109,22 +105,6 @@ def project_row(number: int, id_: str) -> dict[str, Any]:
         "default_branch": "main", "secret_env_names": [], "secrets_in_checks": [], "secrets_in_previews": [],
         "health_seconds": dict(DEFAULT_HEALTH_SECONDS), "preview_ttl_hours": 72, "forbidden_paths": [], "limits": {},
         "state": ProjectState.ACTIVE, "created_by": _SOMEBODY, "created_at": _BEGAN_AT,
-    }  # fmt: skip
-
-
-def agent_token(number: int) -> str:
-    """The token of the agent of this number."""
-    return f"awa_measured-{number}"
-
-
-def agent_row(number: int, capabilities: tuple[str, ...]) -> dict[str, Any]:
-    now = datetime.now(UTC)
-    return {
-        "id": f"agent-{number:012x}", "pod_name": f"measured-{number}", "capabilities": list(capabilities),
-        "driver": "scripted", "drivers": ["scripted"], "version": "measured", "slots": 1,
-        "digest": digest(agent_token(number)), "state": AgentState.IDLE, "created_at": now,
-        # No sweep takes it for lost during the measurement.
-        "seen_at": now + timedelta(days=1),
     }  # fmt: skip
 
 

@@ -1,12 +1,10 @@
 """Measures how soon an agent has a task: on an idle platform, and when many tasks wait for few agents.
 
 The agents are clients that claim runs and do no work: a person cancels each task as soon as an agent has it.
-`python -m tests.bench.handover` measures this alone.
 """
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import threading
 import time
@@ -17,7 +15,7 @@ from typing import Any
 
 import requests
 
-from tests.bench.figures import Figure, Found, shown
+from tests.bench.figures import Figure, Found
 from tests.e2e.client import Client
 from tests.e2e.instance import Instance, wait_until
 
@@ -135,15 +133,3 @@ def figures(times: int = 5) -> Iterator[Found]:
             instance.stop()
         finally:
             instance.kill()
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--times", type=int, default=5)
-    for found in figures(parser.parse_args().times):
-        what, text = shown(found)
-        print(f"{what:<70} {text}", flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,4 @@
-"""Measures the page in a real Chromium: what a visit costs, and how fast it answers while much happens.
-
-`python -m tests.bench.page` measures this alone.
-"""
+"""Measures the page in a real Chromium: what a visit costs, and how fast it answers while much happens."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ from pathlib import Path
 import requests
 from playwright.sync_api import Browser, CDPSession, Page, WebSocketRoute
 
-from tests.bench.figures import Figure, Found, Missing, shown
+from tests.bench.figures import Figure, Found, Missing
 from tests.e2e.browser import Person, chromium
 from tests.e2e.client import Client
 from tests.e2e.contract.caller import Caller
@@ -282,13 +279,3 @@ def _at_the_page(browser: Browser, instance: Instance) -> Iterator[Person]:
 
 def _figure(what: str, taken_ms: list[float], goal: str | None = None) -> Figure:
     return Figure(what, taken_ms, "ms", goal=goal, note=f"most {max(taken_ms):.0f} ms of {len(taken_ms)}")
-
-
-def main() -> None:
-    for found in figures():
-        what, text = shown(found)
-        print(f"{what:<70} {text}", flush=True)
-
-
-if __name__ == "__main__":
-    main()

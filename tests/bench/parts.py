@@ -20,22 +20,18 @@ MODULES = {
     "start": "start_memory",
     "api": "api",
     "grow": "grow",
-    "sizes": "sizes",
     "ws": "ws",
     "queue": "queue",
     "schedule": "schedule",
     "handover": "handover",
     "proof": "proof",
     "gateway": "gateway",
-    "sandbox": "sandbox_start",
     "page": "page",
-    "scale": "scale",
     "failover": "failover",
     "kills": "kills",
 }
 _ARGUMENTS: dict[str, Callable[[int], dict[str, Any]]] = {
     "gateway": lambda _times: {"streams": 200, "rate": 100, "seconds": 10},
-    "sandbox": lambda times: {"times": 8 * times},
     "page": lambda _times: {},
     "proof": lambda times: {"times": min(times, 2)},
 }

@@ -1,12 +1,10 @@
 """Measures what the proof of a task adds to the time that the project's own tests take.
 
-The tests of the commit below were run before, as after any earlier task. `python -m tests.bench.proof` measures this
-alone.
+The tests of the commit below were run before, as after any earlier task.
 """
 
 from __future__ import annotations
 
-import argparse
 import datetime
 import statistics
 import subprocess
@@ -16,7 +14,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from tests.bench.figures import Figure, Found, shown
+from tests.bench.figures import Figure, Found
 from tests.e2e.client import Client
 from tests.e2e.instance import Instance, wait_until
 from tests.e2e.origin import served_repository
@@ -105,15 +103,3 @@ def _proof_seconds(people: Client, project_id: str) -> float:
 
 def _moment(text: str) -> float:
     return datetime.datetime.fromisoformat(text).timestamp()
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--times", type=int, default=2)
-    for found in figures(parser.parse_args().times):
-        what, text = shown(found)
-        print(f"{what:<70} {text}", flush=True)
-
-
-if __name__ == "__main__":
-    main()

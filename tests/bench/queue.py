@@ -1,12 +1,10 @@
 """Measures the queue: from a job's commit to its start in a worker of the platform, and what a job costs the worker.
 
-Beside it, in turn: bare Redis lists (the limit), and dramatiq, huey, taskiq and rq where an interpreter has them.
-`python -m tests.bench.queue --peers …/bin/python` measures this alone.
+Beside it, in turn: dramatiq and huey, where they can be installed.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shutil
@@ -27,7 +25,7 @@ from common.models.journal import Job
 from common.names import new_id
 from common.states import JobState
 from common.transaction import Transaction, snapshot, transactional
-from tests.bench.figures import Figure, Found, Missing, shown
+from tests.bench.figures import Figure, Found, Missing
 from tests.bench.peers import python_peer
 from tests.bench.queue_peers import cpu_of
 from tests.bench.schedule import DURABLE, on_database
@@ -36,7 +34,7 @@ from tests.servers import ROOT, NotInstalled, mariadb_server, redis_server
 
 GOALS = {"dramatiq": "≤ 0.25", "huey": "≤ 1.5"}
 _WHAT = "Job to start"
-PEERS = ("lists", "dramatiq", "huey", "taskiq", "rq")
+PEERS = tuple(GOALS)
 START_SECONDS = 120
 RATE, SECONDS = 50, 4
 _WORKER = (
@@ -130,14 +128,13 @@ def _on(name: str, url: str, folder: Path, redis_url: str, times: int, python: s
         yield Figure(f"{_WHAT}, {name}: AiWorker beside {peer}", own, "ms", ratio_of=base, goal=GOALS.get(peer))
 
 
-def figures(times: int = 5, peers: str | None = None) -> Iterator[Found]:
-    """Each figure with its name. peers: a Python that has the other queues; None: one of the benchmark's cache."""
-    if peers is None:
-        installed = python_peer("queues", "dramatiq[redis]", "huey", "taskiq", "taskiq-redis", "rq", "redis")
-        yield from installed.versions
-        if installed.command is None:
-            yield installed.missing
-        peers = installed.command[0] if installed.command else sys.executable
+def figures(times: int = 5) -> Iterator[Found]:
+    """Each figure with its name."""
+    installed = python_peer("queues", "dramatiq[redis]", "huey", "redis")
+    yield from installed.versions
+    if installed.command is None:
+        yield installed.missing
+    peers = installed.command[0] if installed.command else sys.executable
     with tempfile.TemporaryDirectory(prefix="aiworker-bench-") as folder, redis_server() as redis_url:
         yield from _on("SQLite", sqlite_url(Path(folder) / "aiworker.db"), Path(folder), redis_url, times, peers)
         try:
@@ -145,17 +142,3 @@ def figures(times: int = 5, peers: str | None = None) -> Iterator[Found]:
                 yield from _on("MariaDB", server.new_database(), Path(folder), redis_url, times, peers)
         except NotInstalled as reason:
             yield Missing(f"{_WHAT}, MariaDB", str(reason))
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--times", type=int, default=5)
-    parser.add_argument("--peers")
-    chosen = parser.parse_args()
-    for found in figures(chosen.times, chosen.peers):
-        what, text = shown(found)
-        print(f"{what:<60} {text}", flush=True)
-
-
-if __name__ == "__main__":
-    main()

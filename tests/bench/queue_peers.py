@@ -1,5 +1,4 @@
-"""One queue of another project under the same load, with nothing of AiWorker: dramatiq, huey, taskiq, rq, or bare Redis
-lists.
+"""One queue of another project under the same load, with nothing of AiWorker: dramatiq or huey.
 
 `PEER_REDIS_URL=… python queue_peers.py <name> <a second> <seconds>` starts its workers, sends that load, and prints a
 line of JSON: milliseconds from sending to starting, sorted, and CPU milliseconds of the workers for a job.
@@ -7,7 +6,6 @@ line of JSON: milliseconds from sending to starting, sorted, and CPU millisecond
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import importlib
 import json
@@ -56,49 +54,20 @@ if URL:
 
         huey = RedisHuey("measured", url=URL, results=False)
         by_huey = huey.task()(note)
-    with contextlib.suppress(ImportError):
-        from taskiq_redis import ListQueueBroker
-
-        taskiq = ListQueueBroker(URL, queue_name="peer:taskiq")
-        by_taskiq = taskiq.task(task_name="note")(note)
-    with contextlib.suppress(ImportError):
-        from rq import Queue
-
-        by_rq = Queue("measured", connection=connection())
 
 HERE = Path(__file__).parent
-LOOP = asyncio.new_event_loop()
-"""taskiq's client is asynchronous."""
 WORKERS = {
     "dramatiq": ["-m", "dramatiq", "queue_peers", "--processes", "2", "--threads", "8"],
     "huey": ["-m", "huey.bin.huey_consumer", "queue_peers.huey", "-w", "2", "-k", "process"],
-    "taskiq": ["-m", "taskiq", "worker", "queue_peers:taskiq", "--workers", "2"],
-    # With the job's module loaded, as its documentation advises: it forks a process for each job.
-    "rq": ["-c", f"import queue_peers, rq.cli; rq.cli.main(['worker-pool', '-u', '{URL}', '-n', '2', 'measured'])"],
-    "lists": [__file__, "pop"],
 }
 
 
 def send(name: str) -> None:
     if name == "dramatiq":
         by_dramatiq.send(time.time())
-    elif name == "huey":
+    else:
         # Its consumer knows the task by the name of the module, which is another one in the program that sends.
         importlib.import_module("queue_peers").by_huey(time.time())
-    elif name == "taskiq":
-        LOOP.run_until_complete(by_taskiq.kiq(time.time()))
-    elif name == "rq":
-        by_rq.enqueue("queue_peers.note", time.time(), result_ttl=0)
-    else:
-        client().lpush("peer:list", repr(time.time()))
-
-
-def pop() -> None:
-    """The worker of the bare lists."""
-    while True:
-        found = client().brpop("peer:list", timeout=5)
-        if found is not None:
-            note(float(found[1]))
 
 
 def cpu_of(pid: int) -> float:
@@ -139,7 +108,4 @@ def main(name: str, rate: int, seconds: int) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "pop":
-        pop()
-    else:
-        main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

@@ -1,8 +1,9 @@
-"""The recorded run, `tests/bench/record.json`, and what has become worse since."""
+"""The recorded run, `tests/bench/record.json`: of each part the figures that are compared with something."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,9 +18,9 @@ KEPT = 0.9
 
 @dataclass(frozen=True)
 class PartResult:
-    """What one part found. on: the day, `2026-11-27`. texts: what is only shown. failed: why; '': it did not.
+    """What one part found. on: the day, `2026-11-27`. failed: why; '': it did not. cores: '' until it is recorded.
 
-    cores: of the machine; '' until it is recorded.
+    texts, missing and versions are only shown.
     """
 
     name: str
@@ -133,34 +134,32 @@ def read(path: Path = PATH) -> Run | None:
     if not path.exists():
         return None
     written = json.loads(path.read_text("utf-8"))
-    parts = {name: _part(name, about) for name, about in written["parts"].items()}
+    parts = {
+        name: PartResult(
+            name, about["on"], [Measured(name, **figure) for figure in about["figures"]], cores=about["cores"]
+        )
+        for name, about in written["parts"].items()
+    }
     return Run(written["machine"], written["versions"], parts)
 
 
-def _part(name: str, about: Mapping[str, Any]) -> PartResult:
-    return PartResult(
-        name, about["on"], [Measured(name, **figure) for figure in about["figures"]],
-        [(what, text) for what, text in about["texts"]], [Missing(**one) for one in about["missing"]],
-        about["versions"], cores=about["cores"],
-    )  # fmt: skip
-
-
 def write(run: Run, path: Path = PATH) -> None:
-    """Write the record; the same run gives the same bytes."""
+    """Write the record, a line for each figure; the same run gives the same bytes."""
     parts = {
-        name: {
-            "on": part.on,
-            "cores": part.cores,
-            "versions": dict(part.versions),
-            "figures": [_without_part(figure) for figure in part.figures],
-            "texts": [list(pair) for pair in part.texts],
-            "missing": [{"what": one.what, "why": one.why} for one in part.missing],
-        }
+        name: {"on": part.on, "cores": part.cores, "figures": [_kept(one) for one in part.figures if _is_kept(one)]}
         for name, part in run.parts.items()
     }
     content = {"machine": dict(run.machine), "versions": dict(run.versions), "parts": parts}
-    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    text = json.dumps(content, indent=1, ensure_ascii=False)
+    path.write_text(_OF_A_FIGURE.sub(lambda found: " ".join(found[0].split()), text) + "\n", "utf-8")
 
 
-def _without_part(figure: Measured) -> dict[str, Any]:
-    return {name: value for name, value in figure.to_json().items() if name != "part"}
+_OF_A_FIGURE = re.compile(r"\{\s+\"what\":[^{}]*\}")
+
+
+def _is_kept(figure: Measured) -> bool:
+    return figure.goal is not None or figure.compared is not None
+
+
+def _kept(figure: Measured) -> dict[str, Any]:
+    return {name: value for name, value in figure.to_json().items() if name not in {"part", "note"}}

@@ -1,12 +1,10 @@
 """Measures the scheduler: many waiting tasks and idle agents, on SQLite and on MariaDB.
 
 Its limit is one compare-and-swap a task, each in a transaction of its own. The two alternate in one run.
-`python -m tests.bench.schedule` measures this alone.
 """
 
 from __future__ import annotations
 
-import argparse
 import gc
 import os
 import tempfile
@@ -32,7 +30,7 @@ from common.services.runs.scheduling import schedule_tasks
 from common.settings import settings
 from common.states import AgentState, ProjectState, TaskState
 from common.transaction import Transaction, snapshot, transactional
-from tests.bench.figures import Figure, Found, Missing, shown
+from tests.bench.figures import Figure, Found, Missing
 from tests.databases import create_schema, sqlite_url
 from tests.servers import NotInstalled, mariadb_server, redis_server
 from tests.web.made import a_project
@@ -199,18 +197,3 @@ def figures(times: int = 5, tasks: int = 10_000, agents: int = 1_000) -> Iterato
                 yield from _measured("MariaDB", tasks, agents, times)
         except NotInstalled as reason:
             yield Missing("Scheduler, MariaDB", str(reason))
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--tasks", type=int, default=10_000)
-    parser.add_argument("--agents", type=int, default=1_000)
-    parser.add_argument("--times", type=int, default=5)
-    chosen = parser.parse_args()
-    for found in figures(chosen.times, chosen.tasks, chosen.agents):
-        what, text = shown(found)
-        print(f"{what:<80} {text}", flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -92,22 +92,19 @@ def procfile(
     platform: Platform,
     *,
     app: str | None = None,
-    config: str | None = None,
     cores: list[int] = SERVER_CORES,
     **environ: str,
 ) -> Iterator[Started]:
     """The program that the Procfile calls `name`, on these cores, as soon as it answers.
 
     app: another WSGI app (`package.module:app`) under the same line of gunicorn, for the limit of gunicorn and Flask.
-    config: another configuration of gunicorn. environ: more settings, such as WEB_CONCURRENCY="2". What it prints is
+    environ: more settings, such as WEB_CONCURRENCY="2". What it prints is
     in `<folder>/<name>.log`.
     """
     port = free_port()
     line = procfile_line(name)
     if app is not None:
         line = re.sub(r'"web\.app:create_\w+\(\)"', f'"{app}"', line)
-    if config is not None:
-        line = line.replace("web/gunicorn.conf.py", config)
     is_server = "web.launcher.serve" in line
     ports = ("AIWORKER_PORT", "AIWORKER_RELAY_PORT", "AIWORKER_GATEWAY_PORT")
     everything = {**platform.environ, **dict.fromkeys(ports, str(port)), **environ}

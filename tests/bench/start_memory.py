@@ -1,11 +1,7 @@
-"""Measures starting: the command, the platform until its first answer, and what its processes keep in memory.
-
-`python -m tests.bench.start_memory` measures this alone.
-"""
+"""Measures starting: the command, the platform until its first answer, and what its processes keep in memory."""
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import http.client
 import os
@@ -20,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.bench.figures import Figure, Found, shown
+from tests.bench.figures import Figure, Found
 from tests.e2e.instance import ROOT, Instance
 
 START_SECONDS = 60
@@ -151,15 +147,3 @@ def _cpu_seconds(family: Sequence[psutil.Process]) -> float:
 
 def _figure(what: str, taken: Sequence[float], unit: str, goal: str | None = None) -> Figure:
     return Figure(what, taken, unit, goal=goal, note=f"{min(taken):.3g} to {max(taken):.3g}")
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--times", type=int, default=5)
-    for found in figures(parser.parse_args().times):
-        what, text = shown(found)
-        print(f"{what:<62} {text}", flush=True)
-
-
-if __name__ == "__main__":
-    main()

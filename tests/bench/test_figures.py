@@ -11,10 +11,6 @@ def of(*figures: Figure) -> dict[str, Measured]:
     return {figure.what: figure for figure in measured("part", figures)}
 
 
-def test_the_median_of_the_rounds_counts() -> None:
-    assert of(Figure("lists", [100, 1, 3], "ms"))["lists"].value == 3
-
-
 def test_a_ratio_is_the_median_of_the_ratios_of_the_rounds() -> None:
     """The second round was slow for both sides: the ratio of the medians would be 0.55."""
     found = of(Figure("ours", [50, 5, 60], "a second", ratio_of="bare"), Figure("bare", [100, 10, 110], "a second"))
@@ -47,26 +43,9 @@ def test_a_goal_is_about_the_ratio_if_there_is_one(value: float, goal: str | Non
     assert (found.is_goal_reached, alone.is_goal_reached) == (is_reached, is_reached)
 
 
-def test_the_goal_or_else_the_unit_says_whether_more_is_better() -> None:
-    found = of(
-        Figure("rate", 1, "a second"), Figure("time", 1, "ms"), Figure("times", 1, "×"),
-        Figure("memory", 1, "×", goal="≤ 2"),
-    )  # fmt: skip
-
-    assert {what: figure.is_more_better for what, figure in found.items()} == {
-        "rate": True, "time": False, "times": True, "memory": False,
-    }  # fmt: skip
-
-
 def test_two_figures_of_one_name_are_refused() -> None:
     with pytest.raises(ValueError, match="lists"):
         measured("part", [Figure("lists", 1, "ms"), Figure("lists", 2, "ms")])
-
-
-@pytest.mark.parametrize(("value", "goal"), [(1, "more than 0.4"), (1, "> 2"), ([], None)])
-def test_a_goal_that_says_nothing_and_a_figure_without_rounds_are_refused(value: float, goal: str | None) -> None:
-    with pytest.raises(ValueError, match="lists"):
-        Figure("lists", value, "ms", goal=goal)
 
 
 def test_sides_take_turns_and_the_cold_round_is_thrown_away() -> None:

@@ -1,5 +1,4 @@
-"""Measures the sockets of the relay, as the Procfile starts it, against servers that do the least there is to do, and
-against one system call for each delivery.
+"""Measures the sockets of the relay, as the Procfile starts it, against servers that do the least there is to do.
 
 The platform's clients authenticate and subscribe to a project, and its events come through the Redis stream, from which
 the hub also learns what it may not deliver. The peers verify nothing and get the events by a connection of their own.
@@ -13,7 +12,6 @@ import math
 import os
 import socket
 import statistics
-import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
@@ -31,8 +29,6 @@ from tests.bench.ws_load import EVENT_BYTES, Crowd, cut
 from tests.ports import free_port
 
 OURS, BASE, BEST = "AiWorker", "websockets", "uWebSockets.js"
-WRITES = "one system call a delivery"
-"""The limit, unless what goes to a socket is joined."""
 SOCKETS = 1_000
 MANY = 10_000
 WINDOWS = (1, 8, 64)
@@ -72,16 +68,12 @@ def figures(times: int = 5) -> Iterator[Found]:
     """Everything that is promised about the sockets."""
     peers = [
         (python_peer("websockets", "websockets"), "with_websockets.py", BASE),
-        (python_peer("picows", "picows", "uvloop"), "with_picows.py", "picows"),
-        (node_peer("ws", "ws"), "with_ws.cjs", "ws"),
         (node_peer("uws", "@trufflesuite/uws-js-unofficial"), "with_uws.cjs", BEST),
     ]
-    # Needs nothing but Python.
-    writes = Peer("writes", [sys.executable], _PEERS)
     with platform() as own, pinned(LOAD_CORES):
         own.settings()
         sides: dict[str, Callable[[], contextlib.AbstractContextManager[Side]]] = {OURS: lambda: ours(own)}
-        for peer, program, name in [*peers, (writes, "with_writes.py", WRITES)]:
+        for peer, program, name in peers:
             if peer.command is None:
                 yield peer.missing
             else:
@@ -96,7 +88,7 @@ def figures(times: int = 5) -> Iterator[Found]:
 
 def _compared(name: str, rounds: list[Measures]) -> Iterator[Figure]:
     is_ours = name == OURS
-    base = BASE if name in {OURS, WRITES} else None
+    base = BASE if is_ours else None
     for window in WINDOWS:
         what = f"{{}}: deliveries to {SOCKETS:,} sockets, window {window}"
         goals = GOALS.get(window, (None, None)) if is_ours else (None, None)
@@ -105,14 +97,14 @@ def _compared(name: str, rounds: list[Measures]) -> Iterator[Figure]:
         note = f"{cpu:.2f} µs of CPU each"
         yield Figure(what.format(name), rates, "a second", base and what.format(base), goals[0], note)
         if is_ours:
-            yield Figure(f"{what.format(name)}, again", rates, "a second", what.format(BEST), goals[1])
+            yield Figure(f"{what.format(name)} beside uWebSockets.js", rates, "a second", what.format(BEST), goals[1])
     what = f"{{}}: {RATE} events a second to {SOCKETS:,} sockets, p50"
     p50 = [statistics.median(one.delays) for one in rounds]
     p99 = statistics.median(sorted(one.delays)[math.ceil(len(one.delays) * 0.99) - 1] for one in rounds)
     note = f"p99 {p99:.1f} ms"
     yield Figure(what.format(name), p50, "ms", base and what.format(base), "≤ 0.3" if is_ours else None, note)
     if is_ours:
-        yield Figure(f"{what.format(name)}, again", p50, "ms", what.format(BEST), "≤ 1.1")
+        yield Figure(f"{what.format(name)} beside uWebSockets.js", p50, "ms", what.format(BEST), "≤ 1.1")
     what = "{}: memory of a socket"
     memory = [one.socket_kb for one in rounds]
     yield Figure(what.format(name), memory, "KB", base and what.format(base), "≤ 1.6" if is_ours else None)
