@@ -16,7 +16,6 @@ from celery.app import base as celery_app
 from celery.beat import Scheduler, Service
 from celery.worker import request as celery_requests
 from kombu import Message
-from structlog.testing import capture_logs
 
 from common import feed, jobs
 from common.settings import settings
@@ -91,30 +90,6 @@ def test_every_sweep_is_sent_again_after_the_clock_was_set_back(
     monkeypatch.setattr(celery_app, "datetime", clock_at(timedelta(hours=-1)))
 
     sent_by(beat)
-
-
-def test_that_redis_is_away_is_told_once_without_a_traceback(app: Celery, tmp_path: Path, redis_url: str) -> None:
-    address = tmp_path / "redis"
-    address.symlink_to(redis_url.removeprefix("unix://"))
-    app.conf.broker_url = f"redis+socket://{address}"
-    beat = Service(app, schedule_filename=str(tmp_path / "beat"), scheduler_cls=app.conf.beat_scheduler).scheduler
-    entry = beat.schedule["sweep"]
-    beat.apply_entry(entry, producer=beat.producer)
-
-    with capture_logs() as logged:
-        address.unlink()
-        client().client_kill_filter(_type="normal")
-        for _ in range(3):
-            beat.apply_entry(entry, producer=beat.producer)
-        address.symlink_to(redis_url.removeprefix("unix://"))
-        for _ in range(3):
-            beat.apply_entry(entry, producer=beat.producer)
-
-    assert [(line["event"], line["log_level"], "exc_info" in line) for line in logged] == [
-        ("no sweep is started until Redis answers again", "warning", False),
-        ("sweeps are started again", "warning", False),
-    ]
-    beat.close()
 
 
 @pytest.mark.parametrize("step", [timedelta(seconds=-50), timedelta(seconds=50)])

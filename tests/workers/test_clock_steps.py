@@ -78,13 +78,6 @@ def test_jobs_wait_for_as_long_as_they_were_to_wait(platform: Platform) -> None:
     assert platform.get(Mark, "sweep").at <= now()
 
 
-def test_a_clock_that_goes_on_brings_nothing_forward(platform: Platform) -> None:
-    sweeps.sweep()
-    late = waiting_job(600)
-    sweeps.sweep()
-    assert platform.get(Job, late).next_at > now() + timedelta(seconds=500)
-
-
 def test_an_agent_that_is_silent_since_is_lost_in_time(platform: Platform) -> None:
     task = platform.task(platform.project())
     platform.agent_id = platform.agent()
@@ -104,27 +97,6 @@ def test_an_agent_that_is_silent_since_is_lost_in_time(platform: Platform) -> No
     assert platform.get(Agent, platform.agent_id).state == "offline"
     assert platform.get(Run, claimed.run.id).outcome == Outcome.LOST
     assert platform.get(Task, task.id).state == "backlog"
-
-
-def test_what_is_done_every_few_seconds_goes_on(platform: Platform) -> None:
-    sweeps.sweep()
-    sweeps.sweep_agents()
-    restored = {row.id for row in platform.all(Job, Job.kind == jobs.RESTORE_RUNTIME.name)}
-    platform.run_jobs()
-    written_ahead(Mark.at)
-    sweeps.sweep()
-    assert {row.name for row in platform.all(Mark, Mark.at > now())} == set()
-
-    platform_age(platform, "restore")
-    sweeps.sweep_agents()
-
-    assert {row.id for row in platform.all(Job, Job.kind == jobs.RESTORE_RUNTIME.name)} > restored
-
-
-@transactional
-def platform_age(tx: Transaction, _platform: Platform, name: str) -> None:
-    """As if it had last been done some time ago."""
-    tx.get(Mark, name).at = tx.now() - timedelta(minutes=1)
 
 
 def test_a_sweep_that_stopped_is_seen(platform: Platform) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -13,7 +12,7 @@ from sqlalchemy import select
 import workers.job
 from common import feed, jobs
 from common.announcer import announcer
-from common.errors import CutShort, ProviderUnavailable
+from common.errors import CutShort
 from common.jobs import Lease
 from common.models import Job
 from common.services import jobs as rows
@@ -138,21 +137,6 @@ def test_a_chain_ends_where_a_step_waits_or_fails(platform: Platform) -> None:
 
 
 @pytest.mark.slow
-def test_a_step_that_fails_after_its_record_is_followed_by_the_next(platform: Platform) -> None:
-    job_id = _enqueue()
-    steps: list[int] = []
-
-    def work(job: Claimed) -> None:
-        steps.append(job.lease.fence)
-        if len(steps) == 1:
-            _go_on(job.lease, 0)
-            raise ProviderUnavailable("away")
-
-    run_chain(job_id, work, None)
-    assert (steps, _row(job_id)[0].state) == ([1, 2], JobState.DONE)
-
-
-@pytest.mark.slow
 def test_a_job_that_was_enqueued_meanwhile_runs_again_in_the_same_go(platform: Platform) -> None:
     job_id = _enqueue()
     seen: list[int] = []
@@ -210,18 +194,6 @@ def test_a_run_that_a_dead_worker_took_along_is_prepared_by_another(platform: Pl
 
     assert after is not None
     assert (after.fence, after.attempts, rows.holds(taken)) == (2, 2, False)
-
-
-@pytest.mark.slow
-def test_what_a_rolled_back_step_took_along_is_not_done(platform: Platform) -> None:
-    job_id = _enqueue()
-
-    def work(job: Claimed) -> None:
-        _enqueue_runs(replace(job.lease, fence=7), ["first"])
-
-    run_chain(job_id, work, None)
-    assert _of("first") is None
-    assert _row(job_id)[0].state == JobState.RUNNING, "as its lease was taken to be lost"
 
 
 @transactional

@@ -10,19 +10,19 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import text, update
 
 from common import database, jobs
 from common.errors import LeaseLost
 from common.jobs import Lease
 from common.models import Agent, Job, Project, Run, Task
 from common.services.projects import projects
-from common.services.runs import agent_sessions, runners
+from common.services.runs import runners
 from common.services.runs.assigning import Pair, assign
 from common.services.runs.scheduling import assign_next, schedule_tasks
 from common.services.spend.cap_settings import update_platform_caps
 from common.services.tasks.tasks import update_task
-from common.states import Outcome, ProjectState, Role
+from common.states import ProjectState, Role
 from common.transaction import Transaction, transactional
 from common.values.claimed_run import ClaimedRun
 from tests.builders import a_user, caller_of
@@ -31,7 +31,6 @@ from tests.sent_statements import noting
 from tests.web.made import a_project, a_task
 from tests.web.world import at_once
 from tests.workers.platform import Platform
-from tests.workers.test_clock_steps import now
 
 pytestmark = pytest.mark.slow
 
@@ -86,16 +85,6 @@ def _say(tx: Transaction, task_id: str, error: str) -> None:
     tx.lock(Task, task_id).error = error
 
 
-def test_agents_with_the_fewest_capabilities_come_first(platform: Platform) -> None:
-    able, plain = platform.agent(capabilities=["python", "gpu"]), platform.agent(capabilities=["python"])
-    project = _project()
-    first = a_task(project, driver="scripted", required_capabilities=["python"])
-    second = a_task(project, driver="scripted", required_capabilities=["gpu"])
-
-    assert schedule_tasks(_claimed()) == 2
-    assert {run.task_id: run.agent_id for run in platform.all(Run)} == {first.id: plain, second.id: able}
-
-
 def _claims(platform: Platform, agent_id: str) -> ClaimedRun:
     """The agent claims what the scheduler gives it."""
     platform.run_jobs()
@@ -103,29 +92,6 @@ def _claims(platform: Platform, agent_id: str) -> ClaimedRun:
     assert claimed is not None
     runners.beat(agent_id, [claimed.run.id])
     return claimed
-
-
-def test_an_agent_whose_run_ends_leaves_a_session_to_the_busy_agent_with_its_driver(platform: Platform) -> None:
-    project = platform.project()
-    commanded = platform.agent(driver="command")
-    task = platform.task(project, description="In words")
-    begun = _claims(platform, commanded)
-    agent_sessions.save_session(begun.run.id, b"kept")
-    question, _rules = runners.ask_question(begun.run.id, "Which?", context=None, options=[])
-    platform.finish(begun, None, Outcome.WAITING)
-    scripted = platform.agent(driver="scripted")
-    for driver in ("command", "scripted"):
-        platform.task(project, driver=driver)
-    at_work, ending = _claims(platform, commanded), _claims(platform, scripted)
-    platform.answer(question, "This one")
-
-    platform.finish(ending, None, Outcome.FAILED)
-    assert not assign_next(scripted)
-    assert [run.id for run in platform.runs(task)] == [begun.run.id]
-
-    platform.finish(at_work, None, Outcome.FAILED)
-    assert assign_next(commanded)
-    assert [(run.agent_id, run.driver) for run in platform.runs(task)] == [(commanded, "command")] * 2
 
 
 def _pair(task: Task, agent_id: str) -> Pair:
@@ -256,25 +222,6 @@ def test_a_run_that_is_claimed_while_its_cap_is_looked_at_counts(
 
     assert platform.get(Run, run.id).state == "running"
     assert platform.runs(waiting) == []
-
-
-def test_a_task_that_somebody_changes_now_is_left_out_and_taken_soon(
-    platform_on: Callable[[str], Platform], mariadb_database_url: str
-) -> None:
-    """SQLite has one writer at a time."""
-    platform = platform_on(mariadb_database_url)
-    project = _project()
-    held, other = _tasks(project, 2)
-    for _ in range(2):
-        platform.agent()
-    lease = _claimed()
-    with database.engine().begin() as elsewhere:
-        elsewhere.execute(select(Task.id).where(Task.id == held.id).with_for_update())
-        assert schedule_tasks(lease) == 1
-    assert [run.task_id for run in platform.all(Run)] == [other.id]
-    job = platform.get(Job, lease.job_id)
-    assert job.state == "queued"
-    assert job.next_at < now() + timedelta(seconds=5)
 
 
 def test_a_scheduler_that_has_lost_its_lease_writes_nothing(platform: Platform) -> None:

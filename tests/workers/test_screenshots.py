@@ -118,12 +118,10 @@ def test_a_picture_shows_the_page(photographer: Photographer, site: Site) -> Non
     "page",
     [
         "<script>alert('a'); confirm('b'); prompt('c')</script>",
-        "<script>addEventListener('beforeunload', (event) => event.preventDefault()); alert(1)</script>",
         "<script>for (let i = 0; i < 20; i++) open('/', '_blank')</script>",
         "<a id=a download=x href='data:application/octet-stream,xxxx'>x</a><script>a.click(); print()</script>",
-        "<script>navigator.geolocation.getCurrentPosition(() => {}); Notification.requestPermission()</script>",
     ],
-    ids=["dialogs", "before it is left", "windows", "a download", "permissions"],
+    ids=["dialogs", "windows", "a download"],
 )
 def test_what_asks_for_attention_is_in_nobodys_way(photographer: Photographer, site: Site, page: str) -> None:
     site.pages["/"] = COLOURED.format("green") + page
@@ -132,18 +130,8 @@ def test_what_asks_for_attention_is_in_nobodys_way(photographer: Photographer, s
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "waits",
-    [
-        "<img src=/never>",
-        "<p>x<script src=/never></script>",
-        "<script>new EventSource('/never'); fetch('/never')</script>",
-    ],
-)
-def test_a_page_that_never_finishes_loading_is_pictured_as_it_is(
-    photographer: Photographer, site: Site, waits: str
-) -> None:
-    site.pages["/"] = COLOURED.format("green") + waits
+def test_a_page_that_never_finishes_loading_is_pictured_as_it_is(photographer: Photographer, site: Site) -> None:
+    site.pages["/"] = COLOURED.format("green") + "<p>x<script src=/never></script>"
 
     assert pixel(photographer.take(site.url), 5, 5) == GREEN
 
@@ -185,7 +173,7 @@ def test_nothing_but_the_preview_is_reached(photographer: Photographer, site: Si
     assert not content or pixel(content, 640, 400) != RED
 
 
-@pytest.mark.parametrize("path", ["file:///etc/passwd", "file:///", "chrome://version", "javascript:1", "ftp://h/"])
+@pytest.mark.parametrize("path", ["file:///etc/passwd", "chrome://version", "javascript:1"])
 def test_only_web_pages_are_pictured(photographer: Photographer, path: str) -> None:
     with pytest.raises(NoPicture, match="not an http or https address"):
         photographer.take(path)
@@ -235,17 +223,11 @@ png = struct.pack(">8sI4sII", b"\x89PNG\r\n\x1a\n", 13, b"IHDR", 1280, 800)
     ("does", "says"),
     [
         ("sys.exit(3)", "exited with 3"),
-        ("os.kill(os.getpid(), 9)", "was killed by SIGKILL"),
         ("while True: os.read(3, 1)", "The browser did not start within 3 s"),
         ("answer(); answer(); answer(); ask(); os.read(3, 1)", "The page was not drawn within 4 s"),
-        ("say(b'hello'); ask(); ask()", "said what no browser says"),
         ("say(b'[' * 100000); ask(); ask()", "said what no browser says"),
-        ("say(b'[1]'); ask(); ask()", "said what no browser says"),
         ("while True: os.write(4, b'x' * 65536)", "said what no browser says"),
-        ("answer_all('')", "something else than a picture of 1280×800"),
-        ("answer_all(17)", "something else than a picture of 1280×800"),
         ("answer_all('?')", "something else than a picture of 1280×800"),
-        ("answer_all(base64.b64encode(png[:20]).decode())", "something else than a picture of 1280×800"),
         ("answer_all(base64.b64encode(png[:-1] + b'x').decode())", "something else than a picture of 1280×800"),
         ("answer_all(base64.b64encode(png + bytes(2**20)).decode())", "larger than 1 MiB"),
     ],
@@ -256,7 +238,7 @@ def test_what_the_browser_says_is_not_believed(
     if "not start within" in says:
         monkeypatch.setattr(screenshots, "START_SECONDS", 3.0)
     monkeypatch.setattr(screenshots, "MOST_SECONDS", 4.0 if "not drawn within" in says else PATIENCE_SECONDS)
-    if says.startswith(("exited", "was killed")):
+    if says.startswith("exited"):
         monkeypatch.setattr(screenshots, "_END_SECONDS", 60.0)
     (tmp_path / "bin").mkdir()
     program = tmp_path / "bin" / "chromium"

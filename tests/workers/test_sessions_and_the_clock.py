@@ -8,7 +8,6 @@ from common.models import Comment, Mark, Question, Run, RunSession
 from common.services.runs import agent_sessions, runners, steering
 from common.services.runs.runners import RunPrincipal
 from common.services.tasks.messages import message_of
-from common.states import Outcome
 from common.values.claimed_run import ClaimedRun
 from tests.workers.platform import Platform
 from tests.workers.test_clock_steps import written_ahead
@@ -30,28 +29,6 @@ def principal(platform: Platform, claimed: ClaimedRun) -> RunPrincipal:
 
 def told(claimed: ClaimedRun) -> list[str]:
     return [item.body for item in claimed.feedback]
-
-
-@pytest.mark.parametrize("is_over", [True, False])
-def test_an_answer_reaches_the_run_that_resumes_the_session(platform: Platform, is_over: bool) -> None:
-    platform.task(platform.project())
-    claimed = platform.claim()
-    sweeps.sweep()
-    if not is_over:
-        written_ahead(Mark.at, *AHEAD)
-        sweeps.sweep()
-    question = ask(claimed)
-    agent_sessions.save_session(claimed.run.id, b"session")
-    platform.finish(claimed, None, Outcome.WAITING)
-    if is_over:
-        written_ahead(Mark.at, *AHEAD)
-        sweeps.sweep()
-
-    platform.answer(question, "grey")
-
-    resumed = platform.claim()
-    assert resumed.has_session
-    assert told(resumed) == ["You asked: Which colour?\nThe answer: grey"]
 
 
 def test_a_message_that_the_stored_session_does_not_know_reaches_the_next_run(platform: Platform) -> None:

@@ -12,7 +12,7 @@ from common import database
 from common.logs import configure_logs
 from common.models import IdempotencyKey, Job, Login, Mark, Project, RunSession, Task
 from common.models.insertion import insert_values
-from common.services import purging, sweeping
+from common.services import sweeping
 from common.services.runs import agent_sessions
 from common.services.tasks import tasks
 from common.settings import settings
@@ -113,18 +113,6 @@ def test_one_purge_deletes_what_a_busy_instance_stores_in_ten_minutes(platform: 
     sweeping.sweep_old()
 
     assert (_count(IdempotencyKey), _count(Login)) == (0, 0)
-
-
-def test_a_purge_that_comes_to_its_limit_goes_on_at_the_next_sweep(
-    plain_platform: Platform, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(purging, "MOST_BATCHES", 1)
-    _add_old_logins(a_user("mia").id, 1_200)
-
-    for _ in range(2):
-        sweeping.sweep_old()
-
-    assert _count(Login) == 0
 
 
 def _with_session(platform: Platform, project: Project, title: str) -> Task:

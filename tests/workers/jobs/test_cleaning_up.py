@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from sqlalchemy import select
 
-from common.jobs import CLEAN_UP_TASK, CLOSE_RUN, PREPARE_RUN, PUBLISH_TASK, Lease
+from common.jobs import CLEAN_UP_TASK, CLOSE_RUN, PREPARE_RUN, Lease
 from common.models import Deployment, Job, Task
 from common.providers.forge import local_forge
-from common.services.delivery import publishing
 from common.services.tasks import run_preparation, tasks
-from common.transaction import Transaction, snapshot, transactional
+from common.transaction import Transaction, transactional
 from common.values.pull_request import PullState
 from tests.workers.platform import Platform
 
@@ -74,46 +72,6 @@ def test_a_cancelled_task_closes_no_pull_request_of_another_branch(platform: Pla
     assert (_state_of_pull(platform, task), _cleaning(platform).state) == (PullState.OPEN, "done")
 
 
-def _publishing(platform: Platform, task: Task) -> Job | None:
-    with snapshot() as read:
-        return read.find(select(Job).where(Job.kind == PUBLISH_TASK.name, Job.subject_id == task.id))
-
-
-def _begun_publishing(platform: Platform, task: Task) -> Lease:
-    """Of the job that publishes the task, once there is one: another process has begun it."""
-    platform.run_jobs(until=lambda: _publishing(platform, task) is not None)
-    job = _publishing(platform, task)
-    assert job is not None
-    return _begun_job(job.id)
-
-
-@pytest.mark.parametrize("is_late", [False, True])
-def test_a_pull_request_whose_answer_was_lost_is_closed_with_its_task(platform: Platform, is_late: bool) -> None:
-    project = platform.project()
-    task = platform.task(project)
-    where, claimed = platform.repository(project.id), platform.claim()
-    platform.finish(claimed, platform.push(claimed, {"a": "a"}))
-    lease = _begun_publishing(platform, task)
-    assert publishing.begin_publish(lease) is not None
-
-    def cancel() -> None:
-        tasks.cancel_task(task.id, by=platform.max)
-        platform.run_jobs(until=lambda: _cleaning(platform).state == "done")
-
-    if is_late:
-        # The forge opens it after the clean-up.
-        cancel()
-    pull = local_forge().ensure_pull_request(where, head=task.branch_name, base="main", title="Greet", body="")
-    if not is_late:
-        cancel()
-    _try_again(lease)
-    platform.run_jobs()
-
-    left = local_forge().read_pull_request(where, pull.number)
-    assert left is not None
-    assert (left.state, platform.get(Task, task.id).state) == (PullState.CLOSED, "cancelled")
-
-
 @pytest.mark.parametrize("is_prepared", [False, True])
 def test_a_credential_that_is_made_for_a_run_that_is_over_is_revoked(platform: Platform, is_prepared: bool) -> None:
     project = platform.project()
@@ -136,9 +94,3 @@ def test_a_credential_that_is_made_for_a_run_that_is_over_is_revoked(platform: P
     platform.run_jobs()
 
     assert local_forge().check_credential(where, made.username, made.password) is None
-
-
-@transactional
-def _try_again(tx: Transaction, lease: Lease) -> None:
-    """What becomes of a job whose step failed."""
-    tx.again(lease, after_seconds=0)

@@ -114,28 +114,3 @@ def test_a_push_voids_it(platform: Platform) -> None:
     assert platform.get(Task, task.id).state == "in_progress"
     assert platform.all(TaskCheck, TaskCheck.name == "coverage") == []
     assert (not is_started(platform, task), [job.state for job in runs(platform)]) == (True, ["done"])
-
-
-REPORT = "SF:page.py\nDA:5,0\nend_of_record\n"
-OTHERS: dict[str, tuple[str, str, str | None]] = {
-    "of an older project": ("read", PYTEST, None),
-    "switched off": ("off", f"{PYTEST} && cp report lcov.info", None),
-    "reported by the tests": (
-        "run", f"{PYTEST} && cp report lcov.info",
-        "No test touches the one added line that can run: page.py:5-5.",
-    ),
-    "of another language": ("run", "cargo --version || true", None),
-    "of no tests": ("run", "grep -q title page.py", None),
-}  # fmt: skip
-"""Of `coverage`, the test command and what is said of the lines, where nothing is measured."""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("case", OTHERS)
-def test_nothing_is_run_that_is_not_needed(platform: Platform, case: str) -> None:
-    setting, command, message = OTHERS[case]
-    project = platform.project({**FILES, "report": REPORT}, test_command=command, coverage=setting)
-    task = platform.ready(project, "Tax", WORK)
-
-    check = measured(platform, task)
-    assert (runs(platform), check.message if check else None) == ([], message)

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from common.errors import Conflict
-from common.models import Deployment, GroupMember, HealthSpan, Project, Task, TaskCheck, TaskGroup
+from common.models import Deployment, GroupMember, HealthSpan, Project, Task, TaskGroup
 from common.providers.forge import local_forge
 from common.providers.runtime import runtime
 from common.services.delivery import deployments, task_groups
@@ -66,37 +66,6 @@ def test_production_takes_back_what_staging_did_not_notice(platform: Platform) -
     assert _live(platform, project.id, "production").id == good.id
     assert get(good.url) == (200, "good\n")
     assert local_forge().read_head(platform.repository(project.id), "main") == good.commit_sha
-
-
-@pytest.mark.slow
-def test_work_that_came_back_waits_for_what_it_would_clash_with_again(platform: Platform) -> None:
-    project = platform.project({"index.html": "<h1>first</h1>\n", "shared": "1\n"})
-    first = platform.approved(project, "First", {"shared": "first\n"})
-    second = platform.approved(project, "Second", {"shared": "second\n"})
-    group = platform.staged(first, second)
-    claimed = platform.claim()
-    assert claimed.task.id == second.id
-    platform.finish(claimed, platform.push(claimed, {"other": "x\n"}))
-
-    def waits() -> bool:
-        return bool(
-            platform.all(
-                TaskCheck, TaskCheck.task_id == second.id, TaskCheck.name == "merge", TaskCheck.status == "running"
-            )
-        )
-
-    platform.run_jobs(until=waits)
-    task_groups.deploy_to_production(group.id, default_head=group.base_sha, by=platform.max)
-    platform.run_jobs()
-    assert platform.get(TaskGroup, group.id).state == "production"
-    again = platform.claim()
-    assert again.feedback[0].body.startswith("conflicts: ")
-    tree = platform.clone(project)
-    sha = tree.commit({"shared": "first and second\n"}, on="solved", start="origin/main")
-    tree.push(f"+solved:{second.branch_name}")
-    platform.finish(again, sha)
-    platform.run_jobs()
-    assert platform.get(Task, second.id).state == "ready_to_test"
 
 
 @pytest.mark.slow

@@ -112,17 +112,6 @@ def test_one_that_waits_is_taken_before_one_is_made(on: Fleet) -> None:
 
 
 @pytest.mark.slow
-def test_what_the_fleet_can_not_do_waits_for_who_can(plain: Fleet) -> None:
-    task = plain.task(required_capabilities=["gpu"])
-    other = plain.task(required_capabilities=["python"])
-    plain.until(lambda: plain.runs(other, "ready"))
-    assert plain.runs(task) == []
-    registered = plain.platform.agent(capabilities=["gpu"])
-    plain.until(lambda: plain.runs(task, "ready"))
-    assert plain.runs(task)[0].agent_id == registered
-
-
-@pytest.mark.slow
 def test_a_cancelled_task_takes_its_pod_along(plain: Fleet) -> None:
     task = plain.task()
     (agent,) = plain.started(task)

@@ -59,22 +59,6 @@ def test_a_pod_that_is_evicted_at_work_costs_one_run_and_the_task_goes_on(plain:
     assert "Evicted" in str(lost.reason)
 
 
-def test_a_pod_that_was_told_to_end_when_it_claimed_a_run_costs_its_task_no_attempt(plain: Fleet) -> None:
-    task = plain.task()
-    (agent,) = plain.started(task)
-    agents.drain_agent(agent.id, by=plain.platform.max)
-    # Its runner was stopping when the answer came, and took nothing.
-    assert runners.claim_run(agent.id) is not None
-    plain.cluster.script(agent.id, "ends")
-    plain.until(lambda: len(plain.runs(task, "ready")) == 1)
-
-    lost, fresh = plain.runs(task)
-    assert (lost.outcome, lost.reason) == ("lost", "its agent ended before it took the run")
-    assert fresh.agent_id != agent.id
-    again = plain.platform.get(Task, task.id)
-    assert (again.attempts, again.losses) == (0, 1)
-
-
 def test_a_pod_that_does_not_come_to_life_is_given_up(plain: Fleet) -> None:
     plain.cluster.script("workers.runner", "no_room")
     task = plain.task()

@@ -82,21 +82,3 @@ def test_finished_work_waits_for_a_renamed_default_branch(shop: Shop) -> None:
 def _running(shop: Shop, task_id: str) -> list[str]:
     checks = shop.platform.all(TaskCheck, TaskCheck.task_id == task_id)
     return [check.message or "" for check in checks if check.status == "running"]
-
-
-@pytest.mark.parametrize("made", ["release", "release/sprint-1/mine"])
-def test_a_branch_in_the_way_of_a_group_is_named_and_the_group_goes_on_without_it(shop: Shop, made: str) -> None:
-    git("branch", made, "main", at=shop.repo.path)
-    tasks.approve_task(shop.task_id, by=shop.platform.max)
-    group = shop.platform.group(shop.task, name="Sprint 1")
-    shop.platform.run_jobs()
-
-    failed = shop.platform.get(TaskGroup, group.id)
-    assert failed.state == "failed"
-    assert failed.error == (
-        f"release/sprint-1 conflicts with an existing ref, the branch {made}: delete or rename that one, then try again"
-    )
-    git("branch", "-D", made, at=shop.repo.path)
-    task_groups.retry_task_group(group.id, by=shop.platform.max)
-    shop.platform.run_jobs()
-    assert shop.platform.get(TaskGroup, group.id).state == "merged"

@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-import requests
 from sqlalchemy import select
 
 from common import jobs
@@ -171,29 +170,3 @@ def test_a_failed_status_fails_the_group_and_blames_no_member(plain: Elsewhere) 
     assert (problem["taskId"], problem["kind"]) == (None, "status_failed")
     assert "ci/build: failure by ci-bot: 2 tests failed: https://ci.example.org/8" in str(problem["detail"])
     assert merging.blames_nobody()
-
-
-def test_foreign_statuses_do_not_count(plain: Elsewhere) -> None:
-    """Of another commit, of an agent's user while it works, and of the platform's own."""
-    merging = Merging(plain, BUILD, JOB)
-    plain.task(merging.project, "Another")
-    clone = plain.claim().clone
-    assert clone.username is not None
-    assert clone.password is not None
-    merging.start()
-    for context in (BUILD, JOB):
-        reply = requests.post(
-            f"{plain.server.url}/api/v1/repos/{merging.repo.owner}/{merging.repo.name}/statuses/{merging.sha}",
-            json={"context": context, "state": "success"},
-            auth=(clone.username, clone.password),
-            timeout=30,
-        )
-        assert reply.status_code == 201
-    merging.set(BUILD, "success", by=plain.server.admin)
-    for member in merging.members:
-        merging.set(BUILD, "success", sha=str(member.head_sha))
-    merging.look_again()
-
-    assert merging.group.state == "merging"
-    awaited = f"The repository's own CI is awaited: ci/build is missing, {JOB} is missing."
-    assert merging.checks["statuses"] == ("running", awaited)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from common.models import Agent, Job, Project, Run, Task
+from common.models import Agent, Project, Run, Task
 from common.providers.forge import local_forge
 from common.services import sweeping
 from common.services.runs import runners
@@ -24,12 +23,6 @@ def _end_hold(tx: Transaction, project_id: str) -> None:
     project = tx.lock(Project, project_id)
     assert project.held_until is not None
     project.held_until = tx.now()
-
-
-@transactional
-def _age_run(tx: Transaction, run_id: str, seconds: float) -> None:
-    run = tx.lock(Run, run_id)
-    run.created_at -= timedelta(seconds=seconds)
 
 
 def _place(platform: Platform, project: Project) -> Path:
@@ -112,27 +105,6 @@ def test_a_ready_run_that_nobody_claims_does_make_its_agent_deaf(platform: Platf
     _look(platform)
 
     assert [run.outcome for run in platform.runs(task)] == ["lost"]
-
-
-def test_a_forge_that_does_not_answer_keeps_an_agent_for_half_a_minute(platform: Platform) -> None:
-    platform.agent_id = platform.agent()
-    project = platform.project()
-    objects = _place(platform, project) / "objects"
-    shutil.move(objects, platform.folder / "objects")
-    objects.mkdir()
-    task = platform.task(project)
-    runners.beat(platform.agent_id, [])
-    platform.run_jobs(until=lambda: any(job.waits for job in platform.all(Job, Job.kind == "run.prepare")))
-    [run] = platform.runs(task)
-    assert run.state == "preparing"
-
-    _age_run(run.id, 31)
-    platform.run_jobs()
-
-    assert platform.get(Agent, platform.agent_id).state == "idle"
-    stuck = platform.get(Task, task.id)
-    assert (stuck.state, stuck.attempts) == ("backlog", 0)
-    assert platform.get(Project, project.id).holds == 1
 
 
 def test_a_branch_that_can_not_be_made_is_the_tasks_own_trouble(platform: Platform) -> None:

@@ -72,15 +72,3 @@ def test_so_is_one_that_cannot_run_as_it_was(platform: Platform) -> None:
     guarded = "2 tests do not run as they were, so what they guarded is not known to hold: "
     assert found.message == guarded + ", ".join(RED) + "."
     assert (found.log or "").splitlines() == [f"does not run: {name}" for name in RED]
-
-
-def test_tests_that_are_added_beside_others_change_none(platform: Platform) -> None:
-    new = PAGE_TESTS + "\n    def test_upper(self):\n        self.assertEqual(title().upper(), 'SHOP')\n"
-    project = platform.project(FILES, test_command=PYTEST)
-    task = platform.ready(project, "Test more", {"tests/test_page.py": new})
-
-    message = "2 tests of the changed files pass as they were, too."
-    assert told(checks_of(platform, task)["changed_tests"]) == ("passed", None, message)
-
-    alone = platform.ready(project, "Test apart", {"tests/test_more.py": PAGE_TESTS.replace("Page", "More")})
-    assert "changed_tests" not in checks_of(platform, alone)

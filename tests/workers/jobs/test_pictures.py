@@ -24,7 +24,6 @@ from tests.providers.git_tree import WorkTree, git
 from tests.workers.platform import Platform
 from workers import screenshots
 from workers.jobs import pictures
-from workers.screenshots import NoPicture, Photographer
 
 pytestmark = pytest.mark.slow
 
@@ -155,20 +154,6 @@ def test_no_browser_starts_unconfined(
     monkeypatch.setenv("AIWORKER_SANDBOX", mode)
     settings.cache_clear()
     assert (pictures.find_camera() is None) == (mode == "off")
-
-
-def test_why_there_is_no_picture_is_on_the_task(
-    taking: None, platform: Platform, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def blind(_self: Photographer, _url: str) -> bytes:
-        raise NoPicture("The page was not drawn within 20 s.")
-
-    monkeypatch.setattr(Photographer, "take", blind)
-    task = platform.ready(platform.project(), "Green", page("green"))
-
-    (picture,) = rows(platform, task).values()
-    assert (picture.problem, picture.size_bytes) == ("The page was not drawn within 20 s.", 0)
-    assert task.state == "ready_to_test"
 
 
 def test_a_guarded_preview_lets_the_platforms_browser_in(

@@ -92,17 +92,6 @@ def test_no_run_begins_whose_project_can_not_be_read_and_others_do(platform: Pla
     assert platform.claim().task.id == started.id
 
 
-def test_a_silent_agent_is_given_up_also_if_its_run_can_not_be_read(platform: Platform, set_key: SetKey) -> None:
-    task = platform.task(platform.project(**SECRETS))
-    claimed = platform.claim()
-    platform.silence(Run, claimed.run.id, 100)
-
-    set_key(ANOTHER)
-
-    assert platform.expire() == 1
-    assert platform.get(Task, task.id).state == "backlog"
-
-
 def test_a_project_that_can_not_be_read_is_deleted_with_its_apps_and_runs(platform: Platform, set_key: SetKey) -> None:
     project = platform.project(env_vars={"PLAIN": "x"}, **SECRETS)
     platform.staged(platform.approved(project, "One", {"one": "1\n"}))

@@ -214,13 +214,3 @@ def test_a_webhook_of_a_status_has_it_looked_for_at_once(plain: Elsewhere) -> No
 
     assert claim.verdict[0] == "passed"
     assert webhooks.ring_for_statuses(claim.repo.owner, claim.repo.name) == 0
-
-
-def test_a_push_while_the_ci_is_awaited_is_noticed(plain: Elsewhere) -> None:
-    claim = Claim(plain, BUILD)
-    claim.finish()
-    plain.push(claim.claimed, {"a.txt": "c\n"})
-    claim.set(BUILD, "success")
-    claim.look_again()
-
-    assert claim.told().startswith("not_head:")

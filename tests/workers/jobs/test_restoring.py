@@ -17,10 +17,8 @@ from common.providers.runtime import runtime
 from common.services.delivery import restoring, task_groups
 from common.services.delivery.restoring import RestorePlan
 from common.services.projects.places import app_of, place_of
-from common.values.app import App, AppPhase
-from tests.doubles.gitea import Fault
+from common.values.app import App
 from tests.e2e.instance import wait_until
-from tests.providers.runtime_contract import until
 from tests.providers.runtime_supervisor import RUN_WEB_APP, WEB_APP, get
 from tests.workers.elsewhere import Elsewhere
 from tests.workers.platform import Platform
@@ -53,35 +51,6 @@ def test_a_version_that_went_live_since_the_job_began_is_not_replaced(
     (live,) = plain.all(Deployment, Deployment.live_key == f"{project.id}:production")
     assert live.id != old.id
     assert [version for _namespace, name, version in runtime().list_apps() if name == "production"] == [live.id]
-
-
-def test_a_version_whose_pod_was_moved_while_the_forge_is_down_is_not_rolled_back(plain: Elsewhere) -> None:
-    project = plain.project()
-    plain.to_production(plain.staged(plain.approved(project, "One", {"one": "1\n"})))
-    plain.to_production(plain.staged(plain.approved(project, "Two", {"two": "2\n"})))
-    (live,) = plain.all(Deployment, Deployment.live_key == f"{project.id}:production")
-    app = app_of(place_of(project), "production")
-    namespace = app.space.namespace
-    plain.cluster.script(live.id, "checkout", exit_code=21, message="The requested URL returned error: 503")
-    (pod,) = [name for name in plain.cluster.names("pods", namespace) if name.startswith("production-")]
-    with plain.cluster.store.lock:
-        plain.cluster.store.remove("pods", namespace, pod)
-
-    def waits() -> bool:
-        status = plain.cluster.object("deployments", namespace, "production")["status"]
-        ended = [plain.cluster.object("pods", namespace, name) for name in plain.cluster.names("pods", namespace)]
-        return not status.get("availableReplicas") and "error: 503" in str(ended)
-
-    until(waits, what="a new pod without its code")
-    # It may be the credential's fault: the present one is asked for, if the forge gives it.
-    plain.server.faults += [Fault("GET .*/repos/", "500") for _ in range(3)]
-    plain.restore()
-    plain.run_jobs()
-
-    assert plain.all(Deployment, Deployment.live_key == f"{project.id}:production")[0].id == live.id
-    assert plain.all(Deployment, Deployment.rollback_of.is_not(None)) == []
-    plain.cluster.script(live.id, "healthy")
-    until(lambda: (state := runtime().read_app(app, live.id)) and state.phase is AppPhase.LIVE)
 
 
 def _code_of(app: App, version_id: str) -> str | None:

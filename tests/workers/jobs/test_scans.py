@@ -26,7 +26,6 @@ FILES = {
     "gone.py": f'TOKEN = "{github_token()}"\nA = 1\nB = 2\nC = 3\n',
     "requirements.txt": "requests==2.19.0\nflask==3.0.0\n",
 }
-DIGEST = "0a" * 32
 
 
 def leaks() -> dict[str, str]:
@@ -75,21 +74,9 @@ def test_a_secret_is_refused_by_file_line_and_kind_and_never_shown(platform: Pla
 
 
 HONEST: dict[str, dict[str, str | None]] = {
-    "an untouched secret": {"app.py": OLD + "PORT = 8080\n"},
     "a moved line": {"app.py": "PORT = 80\n\n\ndef keys():\n    " + OLD},
-    "a removed secret": {"gone.py": "A = 1\nB = 2\nC = 3\n"},
     "a renamed file": {"gone.py": None, "src/here.py": FILES["gone.py"] + "D = 4\n"},
-    "a line that went to another file": {"gone.py": "A = 1\n", "other.py": FILES["gone.py"].splitlines()[0] + "\n"},
-    "lock files and hashes": {
-        "uv.lock": f'[[package]]\nname = "a"\nversion = "1"\nhash = "sha256:{DIGEST}"\n',
-        "package-lock.json": json.dumps({"packages": {"node_modules/a": {"integrity": f"sha512-{made(LETTERS, 86)}"}}}),
-        "model.py": f'PASSWORD_SHA256 = "{DIGEST}"\nCOMMIT = "{DIGEST[:40]}"\n',
-    },
-    "a picture and minified code": {
-        "logo.svg": f'<svg><path d="M{made("0123456789 .", 4000)}"/></svg>\n',
-        "app.min.js": f"var a={{token:null,secret:b}},i='data:image/png;base64,{made(LETTERS + '+/', 4000)}';\n",
-    },
-}  # fmt: skip
+}
 
 
 @pytest.mark.slow
@@ -165,14 +152,6 @@ def test_a_person_lets_a_finding_go_which_costs_no_round(platform: Platform) -> 
     assert "2 let go by a person." in (check.message or "")
     assert not platform.all(Comment, Comment.task_id == task.id, Comment.delivered_run_id.is_(None))
 
-    tasks.reject_task(task.id, reason="Another secret, please", comments=[], by=platform.max)
-    platform.work(task, {"c.py": f'C = "{leaks()["AWS Access Key"]}"\n'})
-    assert secrets_check(platform, task).status == "passed", "the same key was let go"
-    tasks.reject_task(task.id, reason="And a new one", comments=[], by=platform.max)
-    platform.work(task, {"d.py": f'D = "{"AK" + "IA" + made("QRSTUVWXYZ234567", 16, seed=9)}"\n'})
-    check = secrets_check(platform, task)
-    assert (check.status, check.facts["found"]) == ("failed", 1)
-
 
 # Dependencies
 
@@ -225,9 +204,6 @@ def test_a_new_version_with_a_known_fault_is_refused_by_its_advisory(
 HARMLESS: dict[str, dict[str, str | None]] = {
     "a version that is not affected": {"requirements.txt": "requests==2.31.0\nflask==3.0.0\n"},
     "one that was there before": {"requirements.txt": "# sorted\nflask==3.0.1\nrequests==2.19.0\n"},
-    "one that moved": {"requirements.txt": None, "requirements/base.txt": FILES["requirements.txt"]},
-    "one that went": {"requirements.txt": "flask==3.0.0\n"},
-    "no lock file": {"app.py": "PORT = 81\n"},
 }
 
 
@@ -270,36 +246,14 @@ def test_broken_advisories_are_no_pass_where_faults_are_refused(
 ) -> None:
     folder = provide(advisory())
     (folder / "x.json").write_text("{")
-    warned = platform.project(FILES, dependency_scan="warn")
-    refusing = platform.project(FILES, dependency_scan="refuse")
-    task = platform.ready(warned, "Greet", {"requirements.txt": "requests==2.0.0\n"})
-    check = dependencies_check(platform, task)
-    assert (check.status, check.code) == ("passed", "advisories_unreadable")
-    assert f"{folder}/x.json is no JSON" in (check.message or "")
-
-    task = platform.task(refusing)
+    task = platform.task(platform.project(FILES, dependency_scan="refuse"))
     claimed = platform.claim()
     platform.finish(claimed, platform.push(claimed, {"requirements.txt": "requests==2.0.0\n"}))
-    waits = select(TaskCheck).where(TaskCheck.task_id == task.id, TaskCheck.name == "tests")
 
-    def is_waiting() -> bool:
-        with snapshot() as read:
-            return read.find(waits) is not None
-
-    platform.run_jobs(until=is_waiting)
+    platform.run_jobs(until=lambda: "tests" in checks_of(platform, task))
     assert (platform.get(Task, task.id).phase, platform.get(Task, task.id).round) == ("verifying", 1)
     assert "x.json is no JSON" in (checks_of(platform, task)["tests"].message or "")
 
     (folder / "x.json").unlink()
     platform.run_jobs()
     assert dependencies_check(platform, task).code == "known_faults"
-
-
-@pytest.mark.slow
-def test_a_new_project_is_warned(platform: Platform) -> None:
-    project = platform.project(FILES)
-    assert (project.secret_scan, project.dependency_scan) == ("warn", "warn")
-    task = platform.ready(project, "Greet", {"a.py": f'A = "{leaks()["GitHub Token"]}"\n'})
-
-    check = secrets_check(platform, task)
-    assert (check.status, check.code, check.facts["found"]) == ("passed", "secrets_found", 1)

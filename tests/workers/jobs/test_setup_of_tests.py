@@ -90,13 +90,6 @@ def test_a_change_that_was_asked_for_counts(platform: Platform) -> None:
     assert (setup.code, setup.message) == (None, "It changes how the tests run, as it may: Makefile.")
 
 
-@pytest.mark.slow
-def test_the_first_definition_is_no_change(platform: Platform) -> None:
-    project = platform.project({"page.txt": "Shop\n"}, test_command="test ! -e Makefile || make check")
-    task = platform.ready(project, "Begin", {"Makefile": FILES["Makefile"]})
-    assert "test_setup" not in checks_of(platform, task)
-
-
 def test_a_project_without_patterns_takes_all_from_the_branch(platform: Platform) -> None:
     project = platform.project(FILES, test_command="make check", test_setup=[])
     task = platform.ready(project, "Work", {**BROKEN, "Makefile": "check:\n\ttrue\n"})
@@ -180,12 +173,6 @@ def test_the_parts_of_a_json_file(path: str, old: str | None, new: str, expected
     assert json.loads(text) == expected
     assert not setup_parts.same_parts(path, before, new.encode())
     assert setup_parts.same_parts(path, before, text.encode())
-
-
-def test_the_sections_of_setup_cfg() -> None:
-    old, new = b"[tool:pytest]\naddopts = -q\n", b"[metadata]\nname = shop\n[tool:pytest]\naddopts = --co\n"
-    text = setup_parts.with_parts_of("setup.cfg", old, new)
-    assert text == "[metadata]\nname = shop\n\n[tool:pytest]\naddopts = -q\n\n"
 
 
 SECTIONS = "[metadata]\nname = shop\n[tool:pytest]\naddopts = -W error\n"

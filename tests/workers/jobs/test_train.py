@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -89,31 +88,6 @@ def _push_to(platform: Platform, project: Project, task: Task, files: dict[str, 
 def _files_of(platform: Platform, project: Project, commit: str) -> set[str]:
     tree = platform.clone(project)
     return set(git("ls-tree", "-r", "--name-only", commit, at=tree.path).split())
-
-
-@pytest.mark.slow
-def test_a_test_that_fails_at_random_takes_nobody_out(platform: Platform, tmp_path: Path) -> None:
-    """Three trains whose tests fail once in three runs, by the seed: what is said of them is what was run."""
-    tests = Scripted(tmp_path)
-    project = platform.project(PLAIN)
-    members = approved(platform, project, *FILES)
-    _test_with(platform, project, tests.command, green_runs=1)
-    outcomes = []
-    for seed in (3, 32, 4):
-        draw = random.Random(seed)
-        tests.follow("".join("r" if draw.random() < 1 / 3 else "g" for _run in range(40)))
-        group = platform.group(*members)
-        platform.run_jobs()
-        group = platform.get(TaskGroup, group.id)
-        outcomes.append(group.state)
-        assert _kinds(group) == [(None, "flaky")]
-        commits = set(tests.ran())
-        assert any(commit[:12] in group.problems[0]["detail"] for commit in commits)
-        assert _check(platform, group)[0] == "flaky"
-        assert {platform.get(Task, task.id).state_ for task in members} == {"approved"}
-        assert len(task_groups.read_task_group(group.id, by=platform.max).task_ids) == len(members)
-        task_groups.cancel_task_group(group.id, by=platform.max)
-    assert outcomes == ["merged", "failed", "failed"]
 
 
 @pytest.mark.slow
