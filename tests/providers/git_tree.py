@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from common.machine.git_environment import git_environment, identity
@@ -50,15 +50,3 @@ class WorkTree:
 
     def push(self, *refspecs: str, to: str = "origin", accept: tuple[int, ...] = (0,)) -> str:
         return git("push", "--quiet", to, *refspecs, at=self.path, accept=accept)
-
-
-def commit_of(work: WorkTree, *, tree_from: str, parents: Sequence[str], person: str) -> str:
-    """A commit on no branch with the files of another commit; returns its SHA.
-
-    person: author and committer as git writes them, with the time: what git would not write, too.
-    """
-    tree = git("rev-parse", f"{tree_from}^{{tree}}", at=work.path)
-    lines = [f"tree {tree}", *(f"parent {one}" for one in parents), f"author {person}", f"committer {person}"]
-    file = work.path / ".git" / "made-commit"
-    file.write_text("\n".join(lines) + "\n\nHello\n")
-    return git("hash-object", "-t", "commit", "-w", "--literally", str(file), at=work.path)

@@ -18,17 +18,13 @@ _CATEGORIES = (
 @dataclass
 class Access:
     """scopes: the tokens'; None means all. `write:x` holds `read:x`. date: what the server says that the time is;
-    None means the time. is_described: whether it shows the description of its API. wants_sign_in: whether it shows its
-    pages, of which that description is one, to nobody but who signed in by a browser (REQUIRE_SIGNIN_VIEW).
+    None means the time.
     takes_passwords: whether a user's password is good for programs, or a token only (ENABLE_BASIC_AUTHENTICATION).
-    serves_git: whether git is served over HTTP (DISABLE_HTTP_GIT)."""
+    """
 
     scopes: set[str] | None = None
     date: str | None = None
-    is_described: bool = True
-    wants_sign_in: bool = False
     takes_passwords: bool = True
-    serves_git: bool = True
 
     def refusal(self, method: str, path: str) -> tuple[int, Any] | None:
         """The answer to who lacks a scope, given before anything is looked for; None where it does not lack."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import itertools
 import json
 import subprocess
@@ -19,8 +18,6 @@ _HOOK = f"""#!{sys.executable} -S
 import fnmatch, json, os, subprocess, sys
 pusher, rules = os.environ["PUSHER"], json.loads(os.environ["RULES"])
 tags = json.loads(os.environ["TAG_RULES"])
-if os.environ["IS_BROKEN"]:
-    sys.exit("Gitea: Internal Server Error")
 for line in sys.stdin:
     old, new, ref = line.split()
     tag = ref.removeprefix("refs/tags/")
@@ -84,14 +81,8 @@ class Repo:
     collaborators: dict[str, str] = field(default_factory=dict)
     tag_rules: dict[int, dict[str, Any]] = field(default_factory=dict)
     allows_manual_merge: bool = False
-    takes_files: bool = True
-    """Whether the server lets people add files (ATTACHMENT.ENABLED)."""
     files: dict[str, bytes] = field(default_factory=dict)
     """By their addresses. Those of a deleted comment are left here, as nothing asks for them."""
-    is_unnoticed: bool = False
-    """Whether the server failed to take note of what was pushed while it was empty: to it, it still is."""
-    is_still_checking: int = 0
-    """How many more times a merge is told to try again later."""
 
     def create(self) -> None:
         git("init", "--quiet", "--bare", f"--initial-branch={self.fields['default_branch']}", str(self.path))
@@ -126,13 +117,10 @@ class Repo:
             rules.append({"name": name, "pushers": pushers, "forcers": forcers})
         return json.dumps(rules)
 
-    def is_protected(self, branch: str) -> bool:
-        return any(fnmatch.fnmatchcase(branch, name) for name in self.rules)
-
     def json(self) -> dict[str, Any]:
         return {
             "id": self.number, "name": self.name, "full_name": f"{self.owner}/{self.name}",
-            "empty": self.is_unnoticed or not self.refs(),
+            "empty": not self.refs(),
             "html_url": f"{self.root_url}/{self.owner}/{self.name}", **self.fields,
         }  # fmt: skip
 

@@ -68,9 +68,6 @@ def merge_pull(call: Call, repo: Repo, number: str) -> tuple[int, Any]:
         return _ABSENT
     if pull["merged"]:
         return 405, {"message": ""}
-    if repo.is_still_checking > 0:
-        repo.is_still_checking -= 1
-        return 405, {"message": "Please try again later"}
     if call.body["Do"] != "manually-merged" or not repo.allows_manual_merge:
         return 405, {"message": "Invalid merge style"}
     commit = call.body["MergeCommitID"]
@@ -135,7 +132,7 @@ def delete_comment(call: Call, repo: Repo, number: str) -> tuple[int, Any]:
 @route("POST", f"{_REPO}/issues/comments/{{number}}/assets")
 def add_file(call: Call, repo: Repo, number: str) -> tuple[int, Any]:
     comment = next((comment for comment in repo.comments if comment["id"] == int(number)), None)
-    if comment is None or call.version < (1, 18, 0) or not repo.takes_files:
+    if comment is None or call.version < (1, 18, 0):
         return _ABSENT
     name, media_type, content = call.body["attachment"]
     # modules/upload: what a file is, is read from its content; PNG is among the types that are allowed by default.

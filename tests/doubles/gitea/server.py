@@ -35,12 +35,8 @@ _TOKEN = "0123456789abcdef0123456789abcdef01234567"
 class Fault:
     """What goes wrong with the nth request whose `METHOD /path` the pattern `match` is found in.
 
-    do: 500, 409, 429 (with Retry-After: 7), 429_odd (with one that is no number), page (a proxy's, of HTML, with status
-    200), absent (a proxy's, with status 404: it finds no server), hang (no answer at all), slow (a late one), reset
-    (the connection is cut), apply_then_500 and apply_then_hang (it takes effect, and the answer is lost), unknown (it
-    fails to look up who asks, and goes on as if nobody had said who they are), broken_hook (what asks the server about
-    a push fails, so that git declines it), unnoticed (what was pushed is there, but the server has not taken note of
-    it).
+    do: 500, 409, page (a proxy's, of HTML, with status 200), hang (no answer at all), reset (the connection is cut),
+    apply_then_500 and apply_then_hang (it takes effect, and the answer is lost).
     """
 
     match: str
@@ -122,23 +118,13 @@ class GiteaDouble:
         raw = environ["REQUEST_URI"].partition("?")[0]
         fault = self._fault(f"{request.method} {raw}")
         what = fault.do if fault else ""
-        if what in {"500", "409", "429", "429_odd"}:
-            headers = {"429": {"Retry-After": "7"}, "429_odd": {"Retry-After": "\u00b2"}}.get(what, {})
-            return Response(json.dumps({"message": "by script"}), int(what[:3]), headers)(environ, start)
+        if what in {"500", "409"}:
+            return Response(json.dumps({"message": "by script"}), int(what))(environ, start)
         if what == "page":
             return Response("<html>Down for maintenance</html>", content_type="text/html")(environ, start)
-        if what == "absent":
-            return Response("404 page not found\n", 404, content_type="text/plain")(environ, start)
-        if what == "slow":
-            self._ended.wait(0.3)
         if what in {"hang", "reset"}:
             return self._cut(environ, is_held=what == "hang")
-        if what == "unknown":
-            request = Request({name: value for name, value in environ.items() if name != "HTTP_AUTHORIZATION"})
-        request.environ["is_broken_hook"] = what == "broken_hook"
         reply = self._reply(request, raw)
-        if what == "unnoticed":
-            self._repo_at(raw).is_unnoticed = True
         if what == "apply_then_hang":
             return self._cut(environ, is_held=True)
         if what == "apply_then_500":
@@ -164,10 +150,8 @@ class GiteaDouble:
         found = _GIT.fullmatch(unquote(raw))
         if found is not None:
             return self._git(request, found["owner"], found["name"], found["service"])
-        if raw == "/swagger.v1.json" and self.access.wants_sign_in:
-            return Response("", 303, {"Location": f"/user/login?redirect_to={raw}"})
         if raw == "/swagger.v1.json":
-            return _json(200, self.document) if self.access.is_described else _json(404, None)
+            return _json(200, self.document)
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         body = _body_of(request)
         with self._lock:
@@ -191,11 +175,6 @@ class GiteaDouble:
                 self.effects[f"{request.method} {unquote(path)}"] += 1
         return _json(status, said)
 
-    def _repo_at(self, raw: str) -> Repo:
-        found = _GIT.fullmatch(unquote(raw))
-        assert found is not None, f"{raw} is not git's"
-        return self.model.repos[found["owner"], found["name"]]
-
     def _person(self, request: Request) -> User | None:
         """Who says a name and a password."""
         login = request.authorization
@@ -206,8 +185,6 @@ class GiteaDouble:
         )
 
     def _git(self, request: Request, owner: str, name: str, service: str) -> Response:
-        if not self.access.serves_git:
-            return Response("Interacting with repositories by HTTP protocol is not allowed\n", 403)
         user = self._person(request)
         repo = self.model.repos.get((owner, name))
         writes = "receive-pack" in service or request.args.get("service") == "git-receive-pack"
@@ -219,8 +196,6 @@ class GiteaDouble:
             return Response("Not found\n", 404)
         if not self.model.may(user, repo, "write" if writes else "read"):
             return Response("Forbidden\n", 403)
-        if writes and repo.fields.get("archived"):
-            return Response("This repo is archived. You can view files and clone it, but cannot push\n", 403)
         if service != "git-receive-pack":
             return _backend(request, repo, service, user.login, self.model.owners)
         request.get_data()
@@ -231,7 +206,6 @@ class GiteaDouble:
             after = repo.refs()
             if after != before:
                 self.effects[f"push {owner}/{name}"] += 1
-                repo.is_unnoticed = False
                 for number in repo.pushed():
                     pulls.note_event(self.model, repo, number, "closed", by=user.login)
                 for ref in sorted(ref for ref in {*before, *after} if before.get(ref) != after.get(ref)):
@@ -277,7 +251,6 @@ def _backend(request: Request, repo: Repo, service: str, login: str, owners: set
         "CONTENT_LENGTH": str(len(content)), "HTTP_CONTENT_ENCODING": request.headers.get("Content-Encoding", ""),
         "GIT_PROTOCOL": request.headers.get("Git-Protocol", ""), "PUSHER": login, "RULES": repo.hook_rules(owners),
         "TAG_RULES": json.dumps(list(repo.tag_rules.values())),
-        "IS_BROKEN": "1" if request.environ["is_broken_hook"] else "",
     }  # fmt: skip
     done = subprocess.run(
         ["git", "http-backend"], input=content, env=variables, capture_output=True, timeout=PATIENCE_SECONDS

@@ -16,8 +16,8 @@ from tests.doubles.kubernetes.discovery import describe
 from tests.doubles.kubernetes.faults import APPLIED_FIRST
 from tests.doubles.kubernetes.node import relay
 from tests.doubles.kubernetes.paths import Refusal, parse
-from tests.doubles.kubernetes.store import CLOCK, Object, is_chosen
-from tests.doubles.kubernetes.streams import follow_log, hand_through
+from tests.doubles.kubernetes.store import Object, is_chosen
+from tests.doubles.kubernetes.streams import hand_through
 from tests.doubles.kubernetes.verbs import Asked, Verbs
 
 if TYPE_CHECKING:
@@ -51,9 +51,6 @@ class Connection(http.server.BaseHTTPRequestHandler):
 
     do_POST = do_PATCH = do_DELETE = do_PUT = do_GET
 
-    def date_time_string(self, timestamp: float | None = None) -> str:
-        return super().date_time_string(CLOCK.now().timestamp() if timestamp is None else timestamp)
-
     def _suffer(self, fault: str, body: bytes) -> bool:
         """Do the fault; whether the request is to be served all the same."""
         if fault in APPLIED_FIRST:
@@ -62,9 +59,6 @@ class Connection(http.server.BaseHTTPRequestHandler):
             except Refusal as refusal:
                 self._refuse(refusal)
                 return False
-        if fault == "slow":
-            self.double.is_over.wait(0.1)
-            return True
         if fault == "hang":
             self.double.is_over.wait(30)
         if fault in {"hang", "reset", "apply_then_reset"}:
@@ -74,14 +68,8 @@ class Connection(http.server.BaseHTTPRequestHandler):
         if fault == "page":
             self._answer(200, "<!doctype html><title>Maintenance</title>")
             return False
-        if fault == "quota":
-            self._refuse(Refusal(403, "Forbidden", "forbidden: exceeded quota: aiworker, requested: pods=1"))
-            return False
         if fault == "not_ready":
             self._refuse(Refusal(403, "Forbidden", "forbidden: not yet ready to handle request"))
-            return False
-        if fault == "no_dry_run":
-            self._refuse(Refusal(400, "BadRequest", 'admission webhook "hosts.test" does not support dry run'))
             return False
         status = int(fault.removeprefix("apply_then_"))
         reason = {403: "Forbidden", 409: "Conflict", 422: "Invalid", 429: "TooManyRequests"}.get(
@@ -144,8 +132,8 @@ class Connection(http.server.BaseHTTPRequestHandler):
         if (said := describe(self.command, url.path)) is not None:
             return said
         plural, namespace, name, part = parse(url.path)
-        if part in {"exec", "attach"}:
-            self._stream(namespace, name, part, parse_qs(url.query))
+        if part == "exec":
+            self._stream(namespace, name, parse_qs(url.query))
             return None
         if self.command == "GET" and not name and query.get("watch") in {"1", "true", "True"}:
             self._watch(plural, namespace, query)
@@ -153,8 +141,8 @@ class Connection(http.server.BaseHTTPRequestHandler):
         asked = Asked(self.command, plural, namespace, name, part, query, self.headers.get("Content-Type", ""), body)
         return Verbs(self.double.store, self.double.controllers, self.double.sent).serve(asked)
 
-    def _stream(self, namespace: str, name: str, part: str, query: dict[str, list[str]]) -> None:
-        """Run a command in a pod, or follow the program that runs there."""
+    def _stream(self, namespace: str, name: str, query: dict[str, list[str]]) -> None:
+        """Run a command in a pod."""
         with self.double.store.lock:
             pod = self.double.store.get("pods", namespace, name)
         if pod is None:
@@ -163,9 +151,6 @@ class Connection(http.server.BaseHTTPRequestHandler):
             raise Refusal(403, "Forbidden", "the double streams over WebSockets only")
         container = query.get("container", [pod["spec"]["containers"][0]["name"]])[0]
         self.close_connection = True
-        if part == "attach":
-            follow_log(self.headers, self.connection, self.double, pod, container)
-            return
         if self.double.shell is None:
             raise Refusal(500, "InternalError", "no node of this double runs commands in pods")
         is_tty = query.get("tty") == ["true"]

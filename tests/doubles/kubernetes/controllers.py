@@ -15,7 +15,6 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections import Counter
 from typing import IO, Any, NamedTuple
 
 from tests.doubles.kubernetes import rollouts
@@ -57,13 +56,8 @@ class Controllers:
         self._born: dict[str, float] = {}
         self._marks: dict[tuple[str, int], str] = {}
         """By a Deployment's uid and generation."""
-        self._quota_looks: Counter[str] = Counter()
-        self.quota_ticks = 0
-        """How many ticks a new quota waits for its status."""
         self._progress: dict[str, tuple[Any, float]] = {}
         self._processes: dict[str, _Process] = {}
-        self.frozen: set[str] = set()
-        """uids of pods whose status stays as a test left it, such as those on their way out or on a lost node."""
         self.outcomes: list[tuple[str, Outcome]] = []
         self.logs: dict[str, str] = {}
 
@@ -74,7 +68,6 @@ class Controllers:
             self._ticked = now
             for namespace in self._store.all("namespaces"):
                 self._end_namespace(namespace)
-            self._quota_looks.update(one["metadata"]["uid"] for one in self._store.all("resourcequotas"))
             for deployment in self._store.all("deployments"):
                 self._roll_out(deployment)
             for stateful in self._store.all("statefulsets"):
@@ -107,11 +100,6 @@ class Controllers:
     def _is_nodes(self, pod: Object) -> bool:
         """Whether the node says how the pod does: what the test scripted goes before."""
         return self._node is not None and self._node.takes(pod) and self._outcome(pod) is HEALTHY
-
-    def knows_quotas(self, namespace: str) -> bool:
-        """Whether every quota there has its status: until then no pod is let in."""
-        uids = [one["metadata"]["uid"] for one in self._store.all("resourcequotas", namespace)]
-        return all(self._quota_looks.get(uid, 0) >= self.quota_ticks for uid in uids)
 
     def _now(self) -> float:
         return self._clock
@@ -227,8 +215,6 @@ class Controllers:
     def why_not_let_in(self, namespace: str, pod: Object) -> str | None:
         """What quotas have against the pod, in the API's words; None if they let it in."""
         words = f'pods "{pod["metadata"]["name"]}" is forbidden'
-        if not self.knows_quotas(namespace):
-            return f"{words}: status unknown for quota: aiworker"
         if self._outcome(pod).kind == "quota":
             return f"{words}: exceeded quota: aiworker, requested: pods=1"
         quotas = self._store.all("resourcequotas", namespace)
@@ -281,8 +267,6 @@ class Controllers:
     def _live(self, pod: Object) -> None:
         if any(one["kind"] == "Job" for one in pod["metadata"].get("ownerReferences", [])):
             return
-        if pod["metadata"]["uid"] in self.frozen:
-            return
         outcome = self._outcome(pod)
         age = self._age(pod["metadata"]["uid"])
         if self._node is not None and self._is_nodes(pod):
@@ -308,14 +292,8 @@ class Controllers:
                 return
             pods = [self._store.put("pods", made)]
         pod = pods[0]
-        if pod["metadata"]["uid"] in self.frozen:
-            # No kubelet ends it. A Job has failed with its pod's deletion, and says so for good when the pod is gone.
-            if "deletionTimestamp" in pod["metadata"]:
-                target = condition("FailureTarget", "True", "BackoffLimitExceeded", "Job has reached its backoff limit")
-                self._store.report("jobs", job, {"active": 0, "conditions": [target]})
-            return
         outcome = self._outcome(pod)
-        if outcome.kind in {"evicted", "checkout", "oom", "deadline", "image_pull", "no_room", "start_error"}:
+        if outcome.kind in {"evicted", "checkout", "oom", "image_pull", "no_room"}:
             status = pod_status(pod, outcome, self._age(pod["metadata"]["uid"]), is_once=True)
             code = None if status["phase"] == "Pending" else 1
         elif self._node is not None and self._is_nodes(pod):

@@ -14,9 +14,8 @@ class Fault:
     """match: a regular expression on `METHOD /path?query`. nth: which of those it matches, from 1; 0 means every one;
     -1 the first of each different request.
 
-    do: a status (`500`, `409`, `429`, `403`, `422`), `quota` and `not_ready` (403s that say so), `no_dry_run`
-    (a 400 that says so), `page` (of a proxy, with status 200), `slow`, `hang`, `reset`, or one that lets the request
-    take effect first: `apply_then_500`, `apply_then_reset`.
+    do: a status (`500`, `409`, `429`, `403`, `422`), `not_ready` (a 403 that says so), `page` (of a proxy, with status
+    200), `hang`, `reset`, or one that lets the request take effect first: `apply_then_500`, `apply_then_reset`.
     """
 
     match: str

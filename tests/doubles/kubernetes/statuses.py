@@ -16,7 +16,7 @@ class Outcome:
     """How pods do that name the needle anywhere in their manifest.
 
     kind: healthy, never_ready, image_pull, invalid_image, config, crash, oom, checkout, quota, no_room,
-    evicted, ends, deadline (its pod's time is over before its container began), start_error.
+    evicted, ends.
     after_seconds: of the cluster's clock, before a crash or an end.
     """
 
@@ -55,15 +55,6 @@ def pod_status(pod: Object, outcome: Outcome, age: float, *, is_once: bool = Fal
         checkout["state"] = main["state"]
     elif outcome.kind == "evicted":
         phase, about = "Failed", {"reason": "Evicted", "message": outcome.message or "The node was low on memory."}
-    elif outcome.kind == "deadline":
-        about = {
-            "reason": "DeadlineExceeded",
-            "message": "Pod was active on the node longer than the specified deadline",
-        }
-        phase = "Failed"
-    elif outcome.kind == "start_error":
-        phase = "Failed"
-        main["state"] = {"terminated": {"exitCode": 128, "reason": "StartError", "message": outcome.message}}
     elif outcome.kind == "checkout" and age >= READY_AFTER:
         phase = "Failed" if is_once else "Pending"
         checkout |= {"state": {"terminated": ended}, "ready": False}

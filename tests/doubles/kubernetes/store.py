@@ -7,7 +7,7 @@ import threading
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from tests.doubles.kubernetes.apply import Path
@@ -17,20 +17,8 @@ Key = tuple[str, str, str]
 """(plural, namespace or empty, name)"""
 
 
-class Clock:
-    """The clock of all clusters of this process. ahead: of the machine's own."""
-
-    ahead = timedelta()
-
-    def now(self) -> datetime:
-        return datetime.now(UTC) + self.ahead
-
-
-CLOCK = Clock()
-
-
 def now_text() -> str:
-    return CLOCK.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class Store:

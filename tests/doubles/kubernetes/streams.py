@@ -1,4 +1,4 @@
-"""Commands in pods, and what a pod's program says while it runs: over WebSockets, as kubectl asks for it.
+"""Commands in pods: over WebSockets, as kubectl asks for it.
 
 The protocol is v5.channel.k8s.io (staging/src/k8s.io/apimachinery/pkg/util/remotecommand/constants.go): the first byte
 of each message is its channel, and the last message is a Status on the channel of errors.
@@ -17,14 +17,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import simple_websocket
 
 from tests.doubles.kubernetes.store import Object
-
-if TYPE_CHECKING:
-    from tests.doubles.kubernetes.cluster import ClusterDouble
 
 PROTOCOL = "v5.channel.k8s.io"
 STDIN, STDOUT, STDERR, ERROR, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
@@ -162,18 +159,3 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.kill()
-
-
-def follow_log(headers: Message, connection: socket.socket, double: ClusterDouble, pod: Object, container: str) -> None:
-    """Pass what the pod's program says to the client, until that has ended. What the client types is not read."""
-    stream = _Stream(headers, connection)
-    said = ""
-    is_running = True
-    while is_running and not double.is_over.wait(LOOK_SECONDS):
-        with double.store.lock:
-            now = double.store.get("pods", pod["metadata"]["namespace"], pod["metadata"]["name"])
-            is_running = now is not None and now["status"].get("phase") not in {"Succeeded", "Failed"}
-            text = double.controllers.log_of(pod, container)
-        stream.send(STDOUT, text[len(said) :].encode())
-        said = text
-    stream.end(None)
