@@ -22,10 +22,9 @@ from common.providers.runtime import Runtime
 from common.providers.runtime.cluster import KubernetesRuntime
 from common.settings import from_env
 from common.values.app import App, AppPhase, AppState, Space, Version
-from common.values.check import CheckPhase
 from common.values.repository import Source
 from tests.providers.git_tree import git
-from tests.providers.runtime_contract import MakeVersion, RuntimeContract, check_of, version_of, with_spec
+from tests.providers.runtime_contract import MakeVersion, RuntimeContract, version_of, with_spec
 from tests.real.patience import Patient, again_slowly
 
 LIVE_SECONDS = 420.0
@@ -119,25 +118,6 @@ def settled(runtime: Runtime, app: App, wanted: Version) -> AppState:
     return state
 
 
-def test_versions_follow_one_another_and_all_is_removed(
-    make_runtime: Callable[..., Runtime], space: Space, version: MakeVersion
-) -> None:
-    runtime, app = make_runtime(), App(space, "staging")
-    runtime.ping()
-    again_slowly(lambda: runtime.ensure_environment(space))
-    again_slowly(lambda: runtime.ensure_environment(space))
-    for version_id in ("v1", "v2", "v1"):
-        state = settled(runtime, app, version(version_id))
-        assert (state.phase, state.live_version_id) == (AppPhase.LIVE, version_id)
-        assert runtime.list_apps() == [(space.namespace, "staging", version_id)]
-    runtime.delete_app(app)
-    runtime.delete_app(app)
-    assert runtime.read_app(app, "v1") is None
-    runtime.delete_environment(space)
-    runtime.delete_environment(space)
-    assert runtime.list_apps() == []
-
-
 def test_a_version_without_room_fails_and_the_old_one_stays(
     make_runtime: Callable[..., Runtime], space: Space, version: MakeVersion
 ) -> None:
@@ -147,33 +127,6 @@ def test_a_version_without_room_fails_and_the_old_one_stays(
 
     assert (state.phase, state.code, state.live_version_id) == (AppPhase.FAILED, "quota", "v1")
     assert settled(runtime, app, version("v1")).phase is AppPhase.LIVE
-
-
-def test_a_check_is_one_job_and_is_removed(
-    make_runtime: Callable[..., Runtime], space: Space, version: MakeVersion
-) -> None:
-    runtime, check = make_runtime(), check_of(version("v1"), space, "check-1", "true")
-    again_slowly(lambda: runtime.ensure_check(check))
-    again_slowly(lambda: runtime.ensure_check(check))
-    assert runtime.read_check(space, "check-1") is not None
-    runtime.delete_check(space, "check-1")
-    runtime.delete_check(space, "check-1")
-
-    assert runtime.read_check(space, "check-1") is None
-
-
-def test_a_check_that_the_quota_keeps_out_waits_and_says_so(
-    make_runtime: Callable[..., Runtime], space: Space, version: MakeVersion
-) -> None:
-    runtime, app = make_runtime(**ROOM_FOR_ONE), App(space, "staging")
-    assert settled(runtime, app, version("v1")).phase is AppPhase.LIVE
-    check = check_of(version("v1"), space, "check-1", "true")
-    deadline = time.monotonic() + LIVE_SECONDS
-    while (state := again_slowly(lambda: runtime.ensure_check(check))).phase is not CheckPhase.WAITING:
-        assert time.monotonic() < deadline, f"the check does not wait: {state}"
-        time.sleep(0.5)
-
-    assert (state.code, state.exit_code, "exceeded quota" in str(state.reason)) == ("quota", None, True)
 
 
 def test_a_foreign_namespace_is_refused(make_runtime: Callable[..., Runtime], space: Space) -> None:

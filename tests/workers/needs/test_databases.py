@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -18,8 +17,7 @@ from common.values.variable_set import Variables
 from tests.providers.runtime_contract import until
 from tests.providers.runtime_supervisor import ROOT
 from tests.workers.needs.clients import REDIS
-from workers.needs.databases import Databases, ServicesUnavailable, clear, new_databases, root_of
-from workers.needs.installed import Program, ServiceMissing, choose, fits
+from workers.needs.databases import Databases, clear, new_databases, root_of
 
 
 @pytest.fixture
@@ -67,32 +65,6 @@ def test_a_servers_password_is_in_no_argument_and_no_open_file(databases: Databa
     finally:
         host.send_signal(signal.SIGTERM)
         host.wait(60)
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a directory that belongs to another user")
-def test_a_directory_that_another_user_prepared_is_not_used(tmp_path: Path) -> None:
-    root = root_of(tmp_path)
-    root.mkdir()
-    os.chown(root, 65534, 65534)
-    try:
-        with pytest.raises(ServicesUnavailable, match="belongs to another user"):
-            new_databases((REDIS,), tmp_path, tmp_path / "report.json")
-    finally:
-        root.rmdir()
-
-
-def test_a_version_is_compared_part_by_part() -> None:
-    assert all(fits("10.11.6", wanted) for wanted in ("10", "10.11", "10.11.6"))
-    assert not any(fits("10.11.6", wanted) for wanted in ("1", "10.1", "11", "10.11.6.1"))
-
-
-def test_what_is_missing_is_said_with_the_remedy() -> None:
-    with pytest.raises(ServiceMissing, match=r"PostgreSQL is not installed .* apt-get install postgresql"):
-        choose("PostgreSQL", "postgresql", [], None)
-    programs = [Program(Path("/a"), "15.6"), Program(Path("/b"), "16.2")]
-    assert choose("PostgreSQL", "postgresql", programs, "16").path == Path("/b")
-    with pytest.raises(ServiceMissing, match=r"PostgreSQL 17 is asked for, but 15\.6, 16\.2 is installed"):
-        choose("PostgreSQL", "postgresql", programs, "17")
 
 
 def test_the_sql_service_that_is_alone_is_the_database_url() -> None:

@@ -101,24 +101,6 @@ def test_the_last_commit_follows_the_checkpoints(workspace: Workspace, repositor
     assert git("status", "--porcelain", cwd=workspace.path) == ""
 
 
-def test_commits_of_the_driver_after_a_checkpoint_are_joined_with_it(workspace: Workspace, repository: Path) -> None:
-    (workspace.path / "new").write_text("half")
-    first = checkpoint(workspace)
-    (workspace.path / "new").write_text("whole")
-    git("add", ".", cwd=workspace.path)
-    git("commit", "-q", "-m", "Own", cwd=workspace.path)
-    own = workspace.head()
-    second = checkpoint(workspace)
-    assert parents(repository) == [first, own]
-    (workspace.path / "more").write_text("x")
-
-    workspace.commit_all("Done")
-
-    assert workspace.push() == head(repository)
-    assert parents(repository) == [second]
-    assert git("show", "task-1:new", cwd=repository) == "whole"
-
-
 @pytest.mark.parametrize(
     "rewrite",
     [

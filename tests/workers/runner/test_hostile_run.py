@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -15,19 +14,12 @@ from typing import Any
 
 import pytest
 
-from common.errors import ProviderRefused
-from common.values.claimed_run import Clone
 from tests.conftest import leave_out
 from tests.workers.runner.fake_program import FakeDriver, attempt, write_program
 from tests.workers.runner.places import sandboxes
 from tests.workers.runner.runner_platform import PlatformRun, git, head, make_repository, running_platform
 from workers.runner.attempt_settings import AttemptSettings
-from workers.runner.cancellation import Cancellation
 from workers.runner.disk_watch import DiskBounds
-from workers.runner.run_walls import Confinement
-from workers.runner.workspace import Workspace
-from workers.sandbox.control_groups import make_group
-from workers.sandbox.walls import Bounds
 
 CANARY = "canary-7d1f"
 PASSWORD = "s3cret-password"
@@ -230,22 +222,6 @@ def test_its_processes_and_files_are_gone(ran: Ran) -> None:
     assert list(ran.folder.glob("work-sandboxes/*")) == []
 
 
-def test_a_repository_around_the_clone_is_left_alone_though_the_agent_removed_its_own(
-    tmp_path: Path,
-) -> None:
-    around = make_repository(tmp_path / "around").with_name("work")
-    before = git("for-each-ref", cwd=around)
-    clone = Clone(str(make_repository(tmp_path / "forge")), "task-1", "main")
-    workspace = Workspace(around / "run", clone, Cancellation(), Confinement(sandboxes(tmp_path / "run")))
-    workspace.clone()
-    shutil.rmtree(workspace.path / ".git")
-
-    with pytest.raises(ProviderRefused, match="not a git repository"):
-        workspace.commit_all("Do it")
-
-    assert git("for-each-ref", cwd=around) == before
-
-
 # How much it may use
 
 
@@ -278,19 +254,3 @@ def test_a_run_that_fills_the_disk_is_stopped_and_its_work_is_kept(hostile: Any)
     assert "filled more than 48 MiB of this machine's disk" in run.finish["reason"]
     assert git("show", "task-1:work.txt", cwd=repository) == "good"
     assert git("ls-tree", "--name-only", "task-1", "fill", cwd=repository) == ""
-
-
-def test_a_fork_bomb_ends_and_is_named(hostile: Any) -> None:
-    script = "session s; i=0; while [ $i -lt 300 ]; do sleep 600 & i=$((i+1)); done; end true 'bombed'"
-
-    run, _ = hostile(script, bounds=Bounds(processes=60))
-
-    # Without control groups the kernel refuses an ordinary user's next process, and its program says so.
-    is_told_by_kernel = os.geteuid() != 0 and not counts_in_groups()
-    assert ("Cannot fork" if is_told_by_kernel else "more processes than a command of a run may") in run.log
-
-
-def counts_in_groups() -> bool:
-    group = make_group("test", str(os.getpid()), Bounds(processes=60))
-    group.remove()
-    return group.processes

@@ -8,28 +8,16 @@ from pathlib import Path
 import psutil
 import pytest
 
-from common.machine.text import camel_case
-from common.values.claimed_run import ClaimedRun
-from common.values.json_codec import decode
 from tests.patience import PATIENCE_SECONDS
 from tests.workers.broken_git import KILLED, BrokenGit, broken_git
-from tests.workers.runner.places import sandboxes
 from tests.workers.runner.runner_platform import (
     Platform,
-    PlatformRun,
     Start,
     ended,
     eventually,
-    git,
-    head,
     steps,
     wait_for_line,
 )
-from workers.runner import attempt
-from workers.runner.attempt import Attempt
-from workers.runner.attempt_settings import AttemptSettings
-from workers.runner.drivers.offer import DriverOffer
-from workers.sandbox.sandboxes import SandboxMode
 
 __all__ = ["broken_git"]
 
@@ -115,23 +103,6 @@ def test_sigterm_is_a_drain_with_a_bound_and_a_second_one_ends_it(
 
 
 @pytest.mark.slow
-def test_an_agent_that_is_told_to_stop_pushes_unfinished_work_at_once(
-    platform: Platform, repository: Path, start: Start
-) -> None:
-    before = head(repository)
-    run = platform.add_run("run-1", repository, steps("- write: {path: half, content: done}", "- sleep: 300"))
-    process = start(AIWORKER_DRAIN_SECONDS="300")
-    eventually(lambda: "sleep 300" in run.log, "the run works")
-
-    process.send_signal(signal.SIGTERM)
-
-    eventually(lambda: head(repository) != before, "a checkpoint is pushed")
-    assert git("show", "task-1:half", cwd=repository) == "done"
-    assert git("log", "-1", "--format=%s", "task-1", cwd=repository) == "Unfinished: Do it"
-    assert run.finish is None
-
-
-@pytest.mark.slow
 def test_a_killed_agents_commands_are_killed_by_the_next_one(
     platform: Platform, repository: Path, start: Start, tmp_path: Path
 ) -> None:
@@ -149,43 +120,10 @@ def test_a_killed_agents_commands_are_killed_by_the_next_one(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("description", "reason"),
-    [
-        ("Just make it nice", "needs a fenced block tagged `steps`"),
-        (steps("- run: 'echo oh no; exit 3'"), "ended with exit code 3\noh no"),
-    ],
-)
-def test_a_run_that_can_not_be_done_fails_plainly(
-    platform: Platform, repository: Path, start: Start, description: str, reason: str
-) -> None:
-    before = head(repository)
-    run = platform.add_run("run-1", repository, description)
-    start()
-    report = ended(run)
-    assert report["outcome"] == "failed"
-    assert reason in report["reason"]
-    assert reason.splitlines()[-1] in run.log
-    assert head(repository) == before
-
-
-@pytest.mark.slow
 def test_a_run_that_takes_too_long_fails(platform: Platform, repository: Path, start: Start) -> None:
     run = platform.add_run("run-1", repository, steps("- sleep: 300"), limits={"maxMinutes": 0.0199999999999998})
     start()
     assert ended(run) == {"outcome": "failed", "summary": "", "reason": "The run took longer than 0.02 minutes."}
-
-
-@pytest.mark.slow
-def test_a_step_of_git_that_the_machine_ended_is_made_again(
-    platform: Platform, repository: Path, start: Start, broken_git: BrokenGit
-) -> None:
-    broken_git.end("push", KILLED, times=3)
-    run = platform.add_run("run-1", repository, steps("- write: {path: a.txt, content: a}"))
-    start()
-
-    assert ended(run)["outcome"] == "completed"
-    assert broken_git.left == 0
 
 
 @pytest.mark.slow
@@ -201,33 +139,3 @@ def test_a_machine_that_ends_it_every_time_gives_the_run_back_and_fails_no_task(
     assert "git push was killed by SIGKILL" in report["reason"]
     # Four tries, and one to keep the work at least.
     assert broken_git.left == 100 - 5
-
-
-def _execute(platform: Platform, run: PlatformRun, folder: Path) -> None:
-    claimed = decode(ClaimedRun, run.claim, key_of=camel_case)
-    settings = AttemptSettings(ask_hold_seconds=1)
-    offer = DriverOffer(["scripted"])
-    Attempt(
-        claimed,
-        url=platform.url,
-        directory=folder,
-        offer=offer,
-        sandboxes=sandboxes(folder, SandboxMode.OFF),
-        settings=settings,
-    ).execute()
-
-
-def test_a_command_that_fails_on_a_full_disk_fails_no_task(
-    platform: Platform, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whatever this machine has free is too little."""
-    description = steps("- run: exit 1")
-    failed = platform.add_run("run-1", repository, description)
-    _execute(platform, failed, tmp_path / "run-1")
-    monkeypatch.setattr(attempt, "LEAST_FREE_BYTES", 2**62)
-    full = platform.add_run("run-2", repository, description)
-    _execute(platform, full, tmp_path / "run-2")
-
-    assert ended(failed)["outcome"] == "failed"
-    assert (ended(full)["outcome"], ended(full)["cutShort"]) == ("cancelled", True)
-    assert "this agent's disk is full" in ended(full)["reason"]

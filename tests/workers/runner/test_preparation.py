@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
-import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import psutil
 import pytest
 
 from common.machine.bubblewrap import SandboxFinding
 from common.values.claimed_run import Clone
 from common.values.egress import Egress, Network
-from common.values.needs import Needs, ServiceKind, ServiceNeed
-from tests.processes import words
-from tests.providers.runtime_contract import until
-from tests.providers.runtime_supervisor import ROOT
+from common.values.needs import Needs, ServiceKind
 from tests.workers.needs.clients import MARIADB, POSTGRESQL, REDIS, attacks, mariadb, needs_installed, redis, sql
 from tests.workers.runner.places import sandboxes
 from tests.workers.runner.runner_platform import Platform, Start, ended, steps
@@ -138,15 +131,6 @@ def test_a_failing_setup_is_told_and_ends_nothing(workspace: Workspace) -> None:
     assert lines == ["Running the setup command", "no such package", said]
 
 
-def test_services_that_are_missing_are_told_and_the_setup_runs(workspace: Workspace) -> None:
-    needs = Needs("touch made", services=(ServiceNeed(ServiceKind.REDIS, "99"),))
-    prepared = prepare(workspace, needs, project_id="p", log=lambda line: None, hide=print)
-    prepared.close()
-
-    assert str(prepared.failure).startswith("The project's services could not be started: Redis 99 is asked for, but ")
-    assert (workspace.path / "made").exists()
-
-
 def test_a_later_run_finds_the_cached_folders(workspace: Workspace, tmp_path: Path) -> None:
     needs = Needs("ls; mkdir -p deps; touch deps/one", cache_paths=("deps",))
     prepare(workspace, needs, project_id="p", log=lambda line: None, hide=print)
@@ -165,47 +149,6 @@ def test_a_cancelled_run_leaves_no_databases(workspace: Workspace) -> None:
         prepare(workspace, Needs("echo begun; sleep 600", services=(REDIS,)), project_id="p", log=cancel, hide=print)
 
     assert only_templates_are_left(workspace)
-
-
-KILLED = """
-import sys, time
-from pathlib import Path
-from tests.workers.runner.test_preparation import *
-needs = Needs(services=(REDIS,))
-prepared = prepare(a_workspace(Path(sys.argv[1])), needs, project_id="p", log=lambda line: None, hide=print)
-Path(sys.argv[1], "ready").touch()
-time.sleep(600)
-"""
-
-
-@pytest.mark.slow
-def test_databases_of_a_killed_runner_are_gone_after_its_restart(tmp_path: Path) -> None:
-    runs = tmp_path / "runs"
-    runner = subprocess.Popen([sys.executable, "-c", KILLED, str(runs / "run-1")], cwd=ROOT, env={**os.environ})
-    try:
-        until((runs / "run-1" / "ready").exists, what="the databases")
-    finally:
-        runner.kill()
-        runner.wait()
-    root = root_of(runs)
-    assert root.exists()
-    remove_databases(runs)
-
-    assert not root.exists()
-    # What started them ends a moment after the runner does, and is nobody's to wait for.
-    until(lambda: not any(str(root) in " ".join(words(one)) for one in psutil.process_iter()), what="their end")
-
-
-def test_a_runner_redis_is_closed_without_its_password(workspace: Workspace) -> None:
-    prepared = prepare(workspace, Needs(services=(REDIS,)), project_id="p", log=lambda line: None, hide=print)
-    try:
-        bare = f"redis://{prepared.environ['REDIS_HOST']}:{prepared.environ['REDIS_PORT']}"
-        assert run(redis("ping()"), workspace, prepared) == (0, ["True"])
-        code, lines = run(redis("ping()"), workspace, prepared, REDIS_URL=bare)
-        assert code == 1
-        assert lines[-1].startswith("redis.exceptions.AuthenticationError: ")
-    finally:
-        prepared.close()
 
 
 @pytest.mark.slow

@@ -129,23 +129,6 @@ def test_a_run_that_is_over_pushes_nothing_any_more(trouble: Trouble) -> None:
     assert not trouble.platform.sessions
 
 
-def test_a_shutdown_is_bounded_though_the_forge_hangs(trouble: Trouble, tmp_path: Path) -> None:
-    over = tmp_path / "over"
-    hook = trouble.repository / "hooks" / "pre-receive"
-    hook.parent.mkdir(exist_ok=True)
-    hook.write_text(f"#!/bin/sh\nuntil [ -e {over} ]; do sleep 0.1; done\n")
-    hook.chmod(0o755)
-    begun, run = trouble.begin(f"session s; echo x > x; text there; {HANG}", shutdown_seconds=1.0)
-    eventually(lambda: "there" in run.log, "it works")
-    begun.cancel(Why.SHUTDOWN, "The agent stops.")
-    try:
-        # Its directory is removed at last: it has given up the push, which goes on for as long as this test, and which
-        # it would wait for longer than this test does.
-        trouble.none_is_left()
-    finally:
-        over.touch()
-
-
 def test_every_few_minutes_the_work_is_kept_while_it_goes_on(trouble: Trouble) -> None:
     go = trouble.folder / "go"
     script = (

@@ -75,20 +75,6 @@ def work(session: Session, *lines: str) -> DriverOutcome:
     return driver_named("scripted").work(replace(session, task=replace(session.task, description=description)))
 
 
-def test_edits_are_made_in_the_workspace(session: Session) -> None:
-    outcome = work(
-        session,
-        "- write: {path: new/deep.txt, content: 'hé'}",
-        "- append: {path: app.txt, content: three}",
-        "- replace: {path: app.txt, old: two, new: 2}".replace("2}", "'2'}"),
-        "- delete: README.md",
-    )
-    assert outcome.kind is OutcomeKind.COMPLETED
-    assert (session.workspace / "new/deep.txt").read_text(encoding="utf-8") == "hé"
-    assert (session.workspace / "app.txt").read_text() == "one 2\nthree"
-    assert not (session.workspace / "README.md").exists()
-
-
 def test_what_a_review_suggests_is_applied_once(session: Session) -> None:
     markers = [
         suggestion_marker(Suggestion("app.txt", 1, 1, "uno\n$HOME `date` 'quoted'\n")),
@@ -124,12 +110,6 @@ def test_a_commands_environment_is_scrubbed(
         *(certificate_variables(bundle()) if session.place.sandboxes.is_confining else ()),
     }  # fmt: skip
     assert f"HOME={session.workspace.parent / 'home'}" in lines
-
-
-def test_an_answer_stands_in_for_its_mark_in_later_steps(session: Session, listener: Listener) -> None:
-    listener.answers = {"Colour?": "blue", "Is blue right?": "yes"}
-    outcome = work(session, "- ask: 'Colour?'", "- ask: 'Is {{answer}} right?'", "- say: 'It is {{answer}}'")
-    assert outcome == DriverOutcome(OutcomeKind.COMPLETED, "It is yes")
 
 
 def test_an_open_question_is_taken_up_at_its_step(session: Session, listener: Listener) -> None:

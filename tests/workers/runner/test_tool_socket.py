@@ -85,17 +85,6 @@ def test_other_users_processes_are_not_answered(tmp_path: Path) -> None:
             assert send(tools.path, line_of("get_task")) == b""
 
 
-def test_a_path_that_is_too_long_for_a_socket_is_replaced(tmp_path: Path) -> None:
-    deep = tmp_path / ("d" * 100)
-    deep.mkdir()
-    with ToolSocket(deep, Echo()) as tools:
-        folder = tools.path.parent
-        assert len(os.fsencode(tools.path)) <= 100
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-        assert send(tools.path, line_of("get_task"))
-    assert not folder.exists()
-
-
 def test_closing_abandons_the_calls_under_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # However long this machine lets none of them run: it waits for them.
     monkeypatch.setattr(tool_socket, "_CLOSE_SECONDS", PATIENCE_SECONDS)

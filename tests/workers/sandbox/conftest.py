@@ -18,7 +18,6 @@ from workers.sandbox.sandboxes import Sandboxes
 from workers.sandbox.walls import Bounds, Walls
 
 SECONDS = PATIENCE_SECONDS
-LOOPBACK_TEST_HOST = "aiworker.test"
 
 
 @dataclass

@@ -16,7 +16,6 @@ from common.machine.waiting import wait_readable
 from tests.conftest import leave_out
 from tests.workers.sandbox.conftest import SECONDS, Starter
 from tests.workers.sandbox.places import web_server
-from workers.sandbox import sandboxes
 from workers.sandbox.doorkeeper import control_pair, receive_sockets
 from workers.sandbox.egress_rules import own_addresses
 from workers.sandbox.outbound import unreachable
@@ -91,28 +90,6 @@ def test_a_command_cannot_open_its_routes(outbound: SandboxFinding, starter: Sta
 
     assert "unreachable 169.254.0.0/16" in ended.output, ended
     assert "Operation not permitted" in ended.errors
-
-
-def test_nothing_runs_on_after_it(outbound: SandboxFinding, starter: Starter) -> None:
-    started = starter.start("sleep", "1000", walls=starter.walls(reach=Reach.OUTBOUND), needs_dial=True)
-    started.process.kill()
-    started.end()
-
-    assert starter.left() == []
-
-
-def test_without_slirp4netns_the_machines_network_is_shared(
-    confining: SandboxFinding, starter: Starter, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    finding = SandboxFinding(True, why_no_outbound="slirp4netns is not installed", bwrap=confining.bwrap)
-    monkeypatch.setattr(sandboxes.bubblewrap, "find_sandbox", lambda: finding)
-    with web_server() as place:
-        ended = starter.python(TRY, f"127.0.0.1:{place.port}", walls=starter.walls(reach=Reach.OUTBOUND))
-        nothing = starter.python(TRY, f"127.0.0.1:{place.port}")
-
-    assert ended.output == "HTTP/1.1 200\n"
-    assert nothing.output == "ConnectionRefusedError 111\n"
-    assert "share this machine's" in finding.says
 
 
 def test_what_is_unreachable() -> None:

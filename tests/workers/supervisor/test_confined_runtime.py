@@ -224,24 +224,6 @@ def test_a_hostile_setup_and_preview_find_nothing_and_the_preview_serves(
     assert _reads_nothing(built.read_text())
 
 
-def test_a_refused_host_is_named_in_the_output_of_a_check_and_in_an_apps_log(
-    supervisor: Supervisor, space: Space, repository: Repository
-) -> None:
-    ask = f"{PYTHON} -I -c \"import urllib.request as r; r.urlopen('http://refused.example/')\" 2>/dev/null"
-    version = repository.web_app("v1", network=Network(Egress.REGISTRIES))
-    check = check_of(version, space, "c", f"{ask}; {ask}; true")
-    supervisor.runtime.ensure_check(replace(check, network=Network(Egress.REGISTRIES)))
-    app = App(space, "task-1")
-    command = f"{ask}; exec {version.spec.start_command}"
-    supervisor.runtime.ensure_app(app, replace(version, spec=replace(version.spec, start_command=command)))
-    state = finished(supervisor.runtime, check)
-
-    assert settled(supervisor.runtime, app, "v1").phase is AppPhase.LIVE
-    for lines in (state.log.splitlines(), [line.text for line in supervisor.runtime.app_logs(app, "v1")]):
-        refused = [line for line in lines if line.startswith("[runtime] refused.example is not reachable: ")]
-        assert len(refused) == 1, lines
-
-
 def test_a_check_without_network_reaches_the_forge_alone(
     supervisor: Supervisor, space: Space, repository: Repository
 ) -> None:

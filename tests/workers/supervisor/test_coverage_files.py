@@ -9,11 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from common.values.check import CheckPhase
 from common.values.coverage import Coverage, FileCoverage
-from tests.providers.runtime_contract import check_of, finished
-from tests.providers.runtime_supervisor import Repository, supervised
-from tests.workers.supervisor.test_setup import SPACE
 from workers.supervisor.coverage_files import MOST_LINES, CoverageFiles
 from workers.supervisor.measuring import Measuring
 
@@ -167,22 +163,6 @@ def test_without_a_report_of_this_run_there_is_none(run: Run) -> None:
     run.files.note_commit()
     path.write_text(cobertura("src/page.py"))
     assert run.read() is None
-
-
-@pytest.mark.slow
-def test_the_result_of_a_check_holds_the_coverage_also_after_a_restart(tmp_path: Path) -> None:
-    repository = Repository(tmp_path / "repository")
-    files = {"page.py": "1\n2\n3\n4\n", "report": lcov("page.py")}
-    version = repository.version("x", repository.commit(**files))
-    check = check_of(version, SPACE, "c", "mkdir coverage && cat report >coverage/lcov.info")
-    for _start in range(2):
-        with supervised(tmp_path / "runtime") as running:
-            running.runtime.ensure_check(check)
-            state = finished(running.runtime, check)
-        assert (state.phase, state.coverage) == (
-            CheckPhase.PASSED,
-            Coverage((FileCoverage("page.py", "1-2", "4"),)),
-        ), state.log
 
 
 @pytest.fixture

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from common.values.check import CheckPhase
 from common.values.test_report import TestReport
-from common.values.variable_set import Variables
-from tests.providers.runtime_contract import check_of, finished
-from tests.providers.runtime_supervisor import Repository, supervised
-from tests.workers.supervisor.test_setup import SPACE
 from workers.supervisor.report_files import Reports
 
 RECORDED = Path(__file__).parent / "recorded_reports"
@@ -166,126 +160,3 @@ def test_the_platforms_files_replace_whatever_is_there(reports: Reports) -> None
 
     assert (outside / "began").read_text() == (outside / "python" / "sitecustomize.py").read_text() == "kept"
     assert reports.mark.read_bytes() == b""
-
-
-def _package(script: str) -> str:
-    return f'{{"scripts": {{"test": "{script}"}}}}'
-
-
-def _package_link(path: Path) -> None:
-    outside = path.parent.parent / "package.json"
-    outside.write_text(_package("node --test"))
-    path.symlink_to(outside)
-
-
-def _sparse_package(path: Path) -> None:
-    with path.open("wb") as file:
-        file.truncate(2**40)
-
-
-PACKAGES: dict[str, tuple[Callable[[Path], object], bool]] = {
-    "node's runner": (lambda path: path.write_text(_package("node --test")), True),
-    "another runner": (lambda path: path.write_text(_package("jest")), False),
-    "a link out of the checkout": (_package_link, False),
-    "a pipe": (os.mkfifo, False),
-    "a terabyte": (_sparse_package, False),
-    "too deep": (lambda path: path.write_text("[" * 100_000), False),
-}
-
-
-@pytest.mark.parametrize("case", PACKAGES)
-def test_the_package_that_a_setup_left_is_read_with_bounds(reports: Reports, case: str) -> None:
-    make, is_nodes_runner = PACKAGES[case]
-    make(reports.code / "package.json")
-
-    assert ("NODE_OPTIONS" in {addition.name for addition in reports.additions("npm test")}) is is_nodes_runner
-
-
-NODE_TEST = """import { describe, test } from "node:test";
-import assert from "node:assert";
-
-describe("page", () => {
-  test("has a title", () => assert.equal(1, 1));
-  test("has no \\x1b in it", () => assert.equal(1, 1));
-  test("is shown", { skip: true }, () => assert.equal(1, 2));
-});
-"""
-
-
-@pytest.mark.slow
-def test_the_report_of_nodes_runner_is_found_by_itself(tmp_path: Path) -> None:
-    repository = Repository(tmp_path / "repository")
-    package = '{"type": "module", "scripts": {"test": "node --test"}}'
-    version = repository.version("x", repository.commit(**{"page.test.js": NODE_TEST, "package.json": package}))
-    with supervised(tmp_path / "runtime") as running:
-        check = check_of(version, SPACE, "c", "node --test")
-        running.runtime.ensure_check(check)
-        state = finished(running.runtime, check)
-
-    assert (state.phase, state.report and lines(state.report)) == (
-        CheckPhase.PASSED,
-        ["passed: page::has a title", "passed: page::has no ? in it", "skipped: page::is shown"],
-    ), state.log
-    assert "has a title" in state.log
-
-
-UNITTEST = """import unittest
-
-
-class Page(unittest.TestCase):
-    def test_title(self):
-        self.assertTrue(True)
-
-    def test_parts(self):
-        for part in range(2):
-            with self.subTest(part=part):
-                self.assertEqual(part, 0)
-
-    @unittest.skip("later")
-    def test_later(self):
-        pass
-
-    @unittest.expectedFailure
-    def test_expected(self):
-        self.assertEqual(1, 2)
-
-
-class Retried(unittest.TestCase):
-    tries = 0
-
-    def run(self, result=None):
-        super().run(result)
-        if self.tries == 1:
-            result.failures.pop()
-            super().run(result)
-
-    def test_twice(self):
-        self.tries += 1
-        self.assertEqual(self.tries, 2)
-"""
-
-
-@pytest.mark.slow
-def test_the_report_of_unittest_is_found_by_itself(tmp_path: Path) -> None:
-    """Also where a folder of PYTHONPATH has a sitecustomize of its own, which is loaded as well."""
-    repository = Repository(tmp_path / "repository")
-    files = {"test_page.py": UNITTEST, "test_broken.py": "import nothing_at_all", "sitecustomize.py": "print('mine')"}
-    version = repository.version("x", repository.commit(**files))
-    with supervised(tmp_path / "runtime") as running:
-        check = replace(
-            check_of(version, SPACE, "c", f"{sys.executable} -m unittest"), variables=Variables({"PYTHONPATH": "."})
-        )
-        running.runtime.ensure_check(check)
-        state = finished(running.runtime, check)
-
-    assert (state.code, state.log.count("mine")) == ("exited", 1), state.log
-    assert state.report is not None
-    assert sorted(lines(state.report)) == [
-        "failed: test_page.Page::test_parts",
-        "failed: test_page.Retried::test_twice",
-        "failed: unittest.loader._FailedTest::test_broken",
-        "passed: test_page.Page::test_title",
-        "passed: test_page.Retried::test_twice (2)",
-        "skipped: test_page.Page::test_expected",
-        "skipped: test_page.Page::test_later",
-    ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 from collections.abc import Iterator
@@ -16,10 +15,9 @@ import pytest
 from common.values.app import App, AppPhase, Space
 from common.values.check import Check, CheckPhase
 from common.values.needs import Needs, ServiceKind, ServiceNeed
-from common.values.variable_set import Variables
 from tests.processes import lives, words
 from tests.providers.runtime_contract import check_of, finished, settled, until
-from tests.providers.runtime_supervisor import RUN_WEB_APP, Repository, Supervisor, get, supervised
+from tests.providers.runtime_supervisor import RUN_WEB_APP, Repository, Supervisor, supervised
 from tests.workers.needs.clients import MARIADB, POSTGRESQL, REDIS, mariadb, needs_installed, redis, sql
 from workers.needs.databases import CONFINED_TEMPLATES, TEMPLATES, root_of
 
@@ -120,16 +118,6 @@ def test_the_passwords_of_services_are_masked(supervisor: Supervisor, a_check: C
     assert "redis://:" not in log
 
 
-def test_a_stopped_supervisor_leaves_no_databases(supervisor: Supervisor, a_check: Check, tmp_path: Path) -> None:
-    check = replace(a_check, command=f"touch {tmp_path}/began; sleep 600", needs=Needs(services=(REDIS,)))
-    supervisor.runtime.ensure_check(check)
-    until((tmp_path / "began").exists, what="the check's command")
-    assert supervisor.stop() == 0
-
-    assert workers_in(root_of(supervisor.directory)) == []
-    assert not root_of(supervisor.directory).exists()
-
-
 def test_a_service_that_is_not_installed_is_no_verdict_on_the_commit(supervisor: Supervisor, a_check: Check) -> None:
     check = replace(a_check, needs=Needs(services=(ServiceNeed(ServiceKind.REDIS, "99"),)))
     supervisor.runtime.ensure_check(check)
@@ -138,22 +126,6 @@ def test_a_service_that_is_not_installed_is_no_verdict_on_the_commit(supervisor:
     assert (state.phase, state.code) == (CheckPhase.BROKEN, "service_missing")
     assert str(state.reason).startswith("Redis 99 is asked for, but ")
     assert left(supervisor) == []
-
-
-def test_a_preview_keeps_its_database_until_it_is_deleted(supervisor: Supervisor, repository: Repository) -> None:
-    version = repository.web_app("v1", needs=Needs(setup_command=redis("set('x', 1)"), services=(REDIS,)))
-    url = supervisor.runtime.ensure_app(APP, version).url
-    state = settled(supervisor.runtime, APP, "v1")
-    assert state.phase is AppPhase.LIVE, state.reason
-    environ = json.loads(get(url, "/env")[1])
-    check = check_of(version, SPACE, "c", redis("get('x')"))
-    check = replace(check, variables=Variables({"REDIS_URL": environ["REDIS_URL"]}))
-    supervisor.runtime.ensure_check(check)
-
-    assert finished(supervisor.runtime, check).log == "b'1'\n"
-    supervisor.runtime.delete_app(APP)
-    assert left(supervisor) == []
-    assert workers_in(root_of(supervisor.directory)) == []
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,8 @@ from common.values.app import App, AppPhase, Space
 from common.values.check import CheckEnd, CheckPhase, FileText, Overlay
 from common.values.needs import Needs
 from common.values.variable_set import Variables
-from tests.processes import lives
-from tests.providers.runtime_contract import check_of, finished, settled, until
-from tests.providers.runtime_supervisor import RUN_WEB_APP, Repository, get, get_unless_cut, supervised
+from tests.providers.runtime_contract import check_of, finished, settled
+from tests.providers.runtime_supervisor import Repository, get, supervised
 
 pytestmark = pytest.mark.slow
 
@@ -32,34 +31,6 @@ def runtime(tmp_path: Path) -> Iterator[ProcessRuntime]:
 @pytest.fixture
 def repository(tmp_path: Path) -> Repository:
     return Repository(tmp_path / "repository")
-
-
-def test_a_check_finds_what_its_setup_made(runtime: ProcessRuntime, repository: Repository) -> None:
-    version = repository.version("x", repository.commit(README="hello"))
-    needs = Needs(setup_command='mkdir deps && echo "$COLOUR" >deps/colour && echo "set up"')
-    check = replace(
-        check_of(version, SPACE, "c", "cat deps/colour"), needs=needs, variables=Variables({"COLOUR": "blue"})
-    )
-    runtime.ensure_check(check)
-    state = finished(runtime, check)
-
-    assert state.phase is CheckPhase.PASSED
-    assert [line for line in state.log.splitlines() if not line.startswith("[runtime]")] == ["set up", "blue"]
-
-
-def test_a_failing_setup_fails_the_check_with_the_end_of_its_output(
-    runtime: ProcessRuntime, repository: Repository
-) -> None:
-    version = repository.version("x", repository.commit(README="hello"))
-    needs = Needs(setup_command="echo 'no such package: left-pad' >&2; exit 4")
-    check = replace(check_of(version, SPACE, "c", "echo tests ran"), needs=needs)
-    runtime.ensure_check(check)
-    state = finished(runtime, check)
-
-    assert (state.phase, state.exit_code, state.code) == (CheckPhase.FAILED, None, CheckEnd.SETUP_FAILED)
-    assert state.reason == "the setup command failed: it exited with 4"
-    assert state.log.endswith("no such package: left-pad\n")
-    assert "tests ran" not in state.log
 
 
 def test_an_overlay_that_does_not_fit_fails_the_check(runtime: ProcessRuntime, repository: Repository) -> None:
@@ -88,42 +59,6 @@ def test_the_secrets_in_a_setups_output_are_masked(runtime: ProcessRuntime, repo
 
     assert "s3cret-registry-token" not in state.log
     assert "token ***" in state.log
-
-
-def test_what_a_setup_left_in_the_background_ends_before_the_tests(
-    runtime: ProcessRuntime, repository: Repository
-) -> None:
-    version = repository.version("x", repository.commit(README="hello"))
-    needs = Needs(setup_command="setsid sleep 600 & echo $! >pid")
-    command = "grep -s sleeping /proc/$(cat pid)/status && exit 9; cat pid"
-    check = replace(check_of(version, SPACE, "c", command), needs=needs)
-    runtime.ensure_check(check)
-    state = finished(runtime, check)
-
-    assert state.phase is CheckPhase.PASSED, state
-    assert not lives(int(state.log.splitlines()[-1]))
-
-
-def test_an_app_starts_after_its_setup_and_restarts_without_it(
-    runtime: ProcessRuntime, repository: Repository, tmp_path: Path
-) -> None:
-    count = tmp_path / "count"
-    needs = Needs(setup_command=f"echo once >>{count}; echo made by setup >says")
-    version = repository.web_app("v1", start_command=RUN_WEB_APP, needs=needs)
-    url = runtime.ensure_app(APP, version).url
-    state = settled(runtime, APP, "v1")
-    assert state.phase is AppPhase.LIVE, state.reason
-    first = get(url, "/pid")[1]
-
-    assert get(url) == (200, "made by setup\n")
-    get_unless_cut(url, "/die")
-
-    def restarted() -> bool:
-        answer = get_unless_cut(url, "/pid")
-        return answer is not None and answer[0] == 200 and answer[1] != first
-
-    until(restarted, what="the restart")
-    assert count.read_text() == "once\n"
 
 
 def test_a_failing_setup_fails_the_version_and_the_older_one_serves_on(

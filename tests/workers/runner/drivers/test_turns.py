@@ -65,20 +65,6 @@ def test_claudes_own_question_reaches_people_and_gets_their_answer(tmp_path: Pat
     assert "Blue, please" in result.text
 
 
-@pytest.mark.parametrize("name", ["claude", "codex", "gemini"])
-def test_a_prompt_that_no_argument_could_hold_arrives_whole(name: str, tmp_path: Path) -> None:
-    driver = PROGRAM_DRIVERS[name]()
-    executable, workspace = usable_program(driver), repository(tmp_path / "one")
-    with ModelServer([Scene("TASK-1", (Step("Read."),))]) as model:
-        prompt = f"TASK-1 {'word ' * 40_000} THE-END"
-        models = access(model.url, MODELS[name], APIS[name])
-        ran = run_program(driver, Work(prompt, workspace, tmp_path / "home", None, models, None, executable))
-
-    assert ran.classified is not None
-    assert ran.classified.ending is Ending.DONE, (ran.classified, ran.stderr)
-    assert any("word THE-END" in " ".join(str(request.body).split()) for request in model.requests)
-
-
 def _in_the_middle(name: str, tmp_path: Path, order: str) -> tuple[Ran, ModelServer]:
     """A run whose command waits for a file; when it has begun, a message or an interruption is sent."""
     driver = PROGRAM_DRIVERS[name]()
