@@ -130,19 +130,6 @@ def test_a_private_key_is_masked_line_by_line(world: World) -> None:
     assert not any(line in shown for line in made)
 
 
-def test_a_runs_times_are_the_platforms(world: World) -> None:
-    run = Claimed(world)
-
-    run.log("far ahead", at="9999-12-31T23:59:59Z")
-    run.log("long ago", at="1970-01-01T00:00:00Z")
-    run.log("without")
-
-    times = [one["at"] for one in run.transcript()]
-    assert times == sorted(times)
-    created = get(Run, run.id).created_at.isoformat(timespec="microseconds").replace("+00:00", "Z")
-    assert all(created <= at < "9999" for at in times)
-
-
 @pytest.mark.slow
 def test_a_run_asks_only_so_many_questions_and_its_transcript_says_so(world: World) -> None:
     run = Claimed(world)

@@ -6,7 +6,7 @@ from common.providers.forge import Forge
 from common.values.pull_request import PullPicture, PullRequest, PullState
 from common.values.repository import Repository
 from tests.png import solid
-from tests.providers.forge_contract import refused, twice
+from tests.providers.forge_contract import twice
 from tests.providers.git_tree import WorkTree
 
 
@@ -23,24 +23,6 @@ class PullsContract:
         assert (renamed.number, renamed.title) == (pull.number, "B")
         assert twice(lambda: forge.read_pull_request(repository, pull.number)) == renamed
         assert forge.read_pull_request(repository, pull.number + 1) is None
-
-    def test_a_pull_request_follows_its_branch(self, forge: Forge, repository: Repository, work: WorkTree) -> None:
-        work.commit({"a": "a"}, on="task-1")
-        work.push("task-1")
-        number = forge.ensure_pull_request(repository, head="task-1", base="main", title="A", body="").number
-        later = work.commit({"b": "b"}, on="task-1")
-        work.push("task-1")
-
-        pull = forge.read_pull_request(repository, number)
-
-        assert pull is not None
-        assert pull.head_sha == later
-
-    def test_a_pull_request_of_an_absent_branch_is_refused(self, forge: Forge, repository: Repository) -> None:
-        with refused("no_branch"):
-            forge.ensure_pull_request(repository, head="task-1", base="main", title="A", body="")
-        with refused("no_branch"):
-            forge.ensure_pull_request(repository, head="main", base="absent", title="A", body="")
 
     def test_what_no_run_closed_is_not_opened_again(self, forge: Forge, repository: Repository, work: WorkTree) -> None:
         work.commit({"a": "a"}, on="task-1")

@@ -9,7 +9,6 @@ import pytest
 
 from common.findings import Finding
 from common.providers.runtime.cluster_examination import examine_cluster
-from common.providers.runtime.hardening import RESTRICTED
 from common.providers.runtime.kube import connect
 from common.providers.runtime.permissions import NEEDED
 from common.settings import from_env
@@ -153,10 +152,8 @@ def test_an_ingress_class_must_serve_the_apps(
         ({"AIWORKER_FORGE": "local"}, "fail", "can't clone from the local forge; set AIWORKER_FORGE=gitea"),
         ({"GITEA_URL": "http://localhost:3000"}, "fail", "can't clone from GITEA_URL=http://localhost:3000"),
         ({"GITEA_URL": "http://10.1.2.3:3000"}, "warn", "forge: 10.1.2.3 is reached only if AIWORKER_KUBE_EGRESS"),
-        ({"GITEA_URL": "http://10.1.2.3", "AIWORKER_KUBE_EGRESS": "10.1.0.0/16"}, "ok", "forge at 10.1.2.3"),
         ({"GITEA_URL": "http://1.1.1.1"}, "ok", "reach the forge at 1.1.1.1"),
         ({"GITEA_URL": "http://git.elsewhere.svc"}, "warn", "kubectl label namespace elsewhere "),
-        ({"GITEA_URL": "http://git.nowhere.svc:3000"}, "warn", "this cluster has no namespace nowhere"),
     ],
 )  # fmt: skip
 def test_the_forge_must_be_one_that_pods_clone_from(
@@ -169,10 +166,8 @@ def test_the_forge_must_be_one_that_pods_clone_from(
     ("more", "status", "words"),
     [
         ({"AIWORKER_INTERNAL_URL": "http://127.0.0.2:3000"}, "fail", "127.0.0.2:3000 is the pod itself"),
-        ({"AIWORKER_AGENTS_NAMESPACE": "Not_A_Name"}, "fail", "set AIWORKER_AGENTS_NAMESPACE to another name"),
         ({"AIWORKER_AGENTS_NAMESPACE": "platform"}, "fail", "platform exists and is not for these agents"),
         ({"AIWORKER_INTERNAL_URL": "http://1.1.1.1"}, "warn", "agents may not reach AiWorker: 1.1.1.1 is"),
-        ({"GITEA_URL": "http://1.1.1.1"}, "warn", "agents may not reach the forge: 1.1.1.1 is"),
         (
             {"GITEA_URL": "http://1.1.1.1", "AIWORKER_AGENTS_EGRESS": "1.1.1.1/32"},
             "ok", "up to 3 agents call AiWorker at http://web.platform.svc:3000",
@@ -183,17 +178,3 @@ def test_the_agents_settings_must_be_good_for_pods(
     examine: Examine, more: dict[str, str], status: str, words: str
 ) -> None:
     assert words in says(examine(**(AGENTS | more)), status)
-
-
-@pytest.mark.slow
-def test_a_namespace_of_ours_is_the_agents(cluster: ClusterDouble, examine: Examine, tmp_path: Path) -> None:
-    ours = {"app.kubernetes.io/managed-by": "aiworker", "app.kubernetes.io/instance": "aiw"}
-    with_namespace(cluster, tmp_path, "aiw-agents", ours | RESTRICTED)
-    with_namespace(cluster, tmp_path, "lax", ours)
-    with_namespace(cluster, tmp_path, "a-project", ours | RESTRICTED | {"aiworker.dev/project-id": "1"})
-
-    assert "the namespace aiw-agents belongs to this AiWorker" in says(examine(**AGENTS), "ok")
-    found = examine(AIWORKER_AGENTS_NAMESPACE="a-project", **AGENTS)
-    assert "a-project exists and is not for these agents" in says(found, "fail")
-    found = examine(AIWORKER_AGENTS_NAMESPACE="lax", **AGENTS)
-    assert "kubectl label namespace lax pod-security.kubernetes.io/enforce=restricted" in says(found, "fail")

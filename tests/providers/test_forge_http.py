@@ -25,18 +25,15 @@ from tests.providers.git_tree import WorkTree, git
 
 SHOP = Repository("aiworker", "shop", "project-1")
 
-# One application for both servers. Whoever logs in as `person` may push what isn't the platform's, `reader` nothing,
-# and a run's credential its one branch: what the platform's own route decides from its database. A push of `judged` is
-# read before git reads it, as that route does.
+# One application for both servers. Who may push what is decided by the platform's own route, from its database.
 _APPLICATION = """
 import os
 from pathlib import Path
 
-from flask import Flask, Response, request
+from flask import Flask, Response
 
 from common.providers.forge import BareForge
 from common.values.repository import Repository
-from web.git.push_commands import PushRules
 from web.git.smart_http import serve_git
 
 app = Flask(__name__)
@@ -48,20 +45,10 @@ def git(test: str, owner: str, name: str, service_path: str) -> Response:
     root = Path(os.environ["FOLDER"], test, "root")
     forge = BareForge(root, public_url="http://x", internal_url="http://x", import_allow=())
     repository = Repository(owner, name, "project-1")
-    login = request.authorization
-    if login is None:
-        return Response("Log in\\n", 401, {"WWW-Authenticate": 'Basic realm="git"'})
-    user, only_refs = login.username or "", None
-    if user.startswith("run-"):
-        branch = forge.check_credential(repository, user, login.password or "")
-        if branch is None:
-            return Response("No such credential\\n", 401, {"WWW-Authenticate": 'Basic realm="git"'})
-        only_refs = (f"refs/heads/{branch}",)
     return serve_git(
-        forge.repository_path(repository), service_path=service_path, may_write=user != "reader",
-        hidden_refs=("refs/heads/staging", "refs/heads/release/"), only_refs=only_refs, user=user,
-        max_bytes=int(os.environ["MAX_BYTES"]), push_check=forge.push_check(max_file_bytes=64 * 2**20),
-        judge=(lambda commands: PushRules()) if user == "judged" else None,
+        forge.repository_path(repository), service_path=service_path, may_write=True,
+        hidden_refs=("refs/heads/staging", "refs/heads/release/"), only_refs=None, user="person",
+        max_bytes=int(os.environ["MAX_BYTES"]), push_check=forge.push_check(max_file_bytes=64 * 2**20), judge=None,
     )
 """
 
@@ -173,58 +160,6 @@ def test_a_clone_and_a_push(server: Server, forge: BareForge, tmp_path: Path) ->
 
     assert forge.read_head(SHOP, "feature") == commit
     assert git("rev-parse", "origin/feature", at=again.path) == commit
-
-
-@pytest.mark.slow
-def test_a_run_pushes_its_branch_and_no_other(server: Server, forge: BareForge, tmp_path: Path) -> None:
-    start = forge.read_head(SHOP, "main") or ""
-    for branch in ("task-1", "task-2"):
-        forge.ensure_branch(SHOP, branch, at=start)
-    credential = forge.ensure_credential(SHOP, branch="task-1", run_id="r1")
-    work = WorkTree(tmp_path / "work", server.url(credential.username, credential.password))
-    commit = work.commit({"a": "a"}, on="task-1")
-
-    work.push("task-1")
-    for refspec in ("task-1:task-2", "+task-1:task-2", "task-1:main", "task-1:new", "task-1:refs/tags/v1",
-                    "task-1:staging", "task-1:task-1-more", "task-1:refs/replace/x", ":task-1", ":task-2"):  # fmt: skip
-        work.push(refspec, accept=(1, 128))
-
-    refs = git("for-each-ref", "--format=%(refname) %(objectname)", at=forge.repository_path(SHOP)).splitlines()
-    assert refs == [f"refs/heads/main {start}", f"refs/heads/task-1 {commit}", f"refs/heads/task-2 {start}"]
-
-
-def test_a_deleted_credential_is_good_for_nothing(a_server: Server, forge: BareForge, tmp_path: Path) -> None:
-    credential = forge.ensure_credential(SHOP, branch="main", run_id="r1")
-    forge.delete_credential(SHOP, run_id="r1")
-
-    said = git("ls-remote", a_server.url(credential.username, credential.password), accept=(128,))
-
-    assert "Authentication failed" in said
-
-
-def test_a_person_pushes_branches_and_tags_but_not_the_platforms(
-    a_server: Server, forge: BareForge, tmp_path: Path
-) -> None:
-    work = WorkTree(tmp_path / "work", a_server.url("person"))
-    work.commit({"a": "a"}, on="main")
-
-    work.push("main", "main:feature", "main:refs/tags/v1", "main:staging-2")
-    for refspec in ("main:staging", "main:release/sprint-1", "main:refs/replace/x", "main:refs/notes/x", ":feature"):
-        assert "deny" in work.push(refspec, accept=(1,)) or refspec == ":feature"
-
-    refs = git("for-each-ref", "--format=%(refname)", at=forge.repository_path(SHOP)).splitlines()
-    assert refs == ["refs/heads/feature", "refs/heads/main", "refs/heads/staging-2", "refs/tags/v1"]
-
-
-def test_who_may_not_write_reads_only(a_server: Server, forge: BareForge, tmp_path: Path) -> None:
-    work = WorkTree(tmp_path / "work", a_server.url("reader"))
-    head = forge.read_head(SHOP, "main")
-    work.commit({"a": "a"}, on="main")
-
-    work.push("main", accept=(128,))
-
-    assert forge.read_head(SHOP, "main") == head
-    assert get(a_server.url("reader") + "/git-receive-pack", body=b"0000")[0] == 403
 
 
 @pytest.mark.parametrize(

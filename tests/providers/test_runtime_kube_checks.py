@@ -128,23 +128,6 @@ def test_too_slow_is_only_what_had_its_time(
 GOES = {"type": "DisruptionTarget", "status": "True", "reason": "DeletionByTaintManager", "message": "no heartbeat"}
 
 
-@pytest.mark.parametrize(
-    ("state", "phase"),
-    [
-        ({"running": {"startedAt": _at(-60)}}, CheckPhase.BROKEN),
-        ({"running": {"startedAt": _at(-901)}}, CheckPhase.BROKEN),
-        ({"waiting": {"reason": "PodInitializing"}}, CheckPhase.BROKEN),
-        ({"terminated": {"exitCode": 0}}, CheckPhase.RUNNING),
-    ],
-)
-def test_a_check_whose_pod_the_cluster_removes_is_broken(state: dict[str, Any], phase: CheckPhase) -> None:
-    """A command that ended well has done so; its Job will say it."""
-    judged = judge_check(_job(), [_pod(state, phase="Running", conditions=[GOES])], timeout_seconds=900, now=NOW)
-
-    assert judged.phase is phase
-    assert phase is CheckPhase.RUNNING or "DeletionByTaintManager" in str(judged.reason)
-
-
 FAILING = {"type": "FailureTarget", "reason": "BackoffLimitExceeded", "message": "Job has reached the backoff limit"}
 
 

@@ -86,17 +86,3 @@ def test_a_new_pod_that_can_not_check_out_gets_the_present_credential(
 def _code_of(runtime: KubernetesRuntime, version_id: str) -> str | None:
     state = runtime.read_app(PRODUCTION, version_id)
     return None if state is None else state.code
-
-
-def test_a_new_pod_whose_secret_was_deleted_gets_it_again(runtime: KubernetesRuntime, cluster: ClusterDouble) -> None:
-    cluster.script("registry.test/shop", "config", message='secret "production-env" not found')
-    before = cluster.names("secrets", SPACE.namespace)
-    for name in before:
-        cluster.store.remove("secrets", SPACE.namespace, name)
-    (pod,) = cluster.names("pods", SPACE.namespace)
-    runtime._cluster.delete(places.path("pods", SPACE.namespace, pod))
-    until(lambda: _code_of(runtime, "v1") == "config")
-
-    runtime.ensure_app(PRODUCTION, version("v1"))
-
-    assert cluster.names("secrets", SPACE.namespace) == before

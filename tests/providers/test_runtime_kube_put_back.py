@@ -51,24 +51,6 @@ def test_a_version_that_is_put_back_and_fails_is_live_once_its_pods_are_ready(
     assert (state.live_version_id, state.code, state.reason) == ("v1", None, None)
 
 
-def test_a_version_that_never_served_keeps_its_verdict(runtime: KubernetesRuntime, cluster: ClusterDouble) -> None:
-    """Its deployment has failed: what the environment serves is put back, and this one stays failed."""
-    cluster.script("registry.test/shop", "crash", exit_code=3)
-    runtime.ensure_app(PRODUCTION, version("v1"))
-    failed = settled(runtime, PRODUCTION, "v1")
-    cluster.script("registry.test/shop", "healthy")
-    until(lambda: _is_available(cluster))
-
-    state = _read(runtime)
-    assert (state.phase, state.code, state.reason) == (AppPhase.FAILED, failed.code, failed.reason)
-
-
-def _is_available(cluster: ClusterDouble) -> bool:
-    found = cluster.object("deployments", SPACE.namespace, "production")
-    status: dict[str, int] = found.get("status", {})
-    return status.get("updatedReplicas") == status.get("availableReplicas") == status.get("replicas") == 1
-
-
 WAYS = [("ingresses", "production"), ("services", "production"), ("networkpolicies", "app-production")]
 
 

@@ -1,4 +1,4 @@
-"""What a project needs before its code runs, on every runtime whose programs really run."""
+"""What a project needs before its code runs, in pods that really run it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from tests.e2e.origin import served_repository
 from tests.providers.git_tree import git
 from tests.providers.runtime_cluster import runtime_on
 from tests.providers.runtime_contract import finished, settled
-from tests.providers.runtime_supervisor import supervised
 
 pytestmark = pytest.mark.slow
 
@@ -29,8 +28,11 @@ APP = App(SPACE, "task-1")
 SERVE = "exec python3 -m http.server --bind $HOST $PORT"
 
 
-class NeedsContract:
-    """A subclass gives the fixture `runtime`."""
+class TestCluster:
+    @pytest.fixture
+    def runtime(self, tmp_path: Path) -> Iterator[Runtime]:
+        with ClusterDouble(speed=20, node=ProcessNode()) as cluster, runtime_on(cluster, tmp_path) as running:
+            yield running
 
     @pytest.fixture
     def origin(self, tmp_path: Path) -> Iterator[tuple[str, Source]]:
@@ -92,17 +94,3 @@ class NeedsContract:
         runtime.ensure_app(APP, replace(a_version, spec=replace(a_version.spec, start_command=f"{told} && {SERVE}")))
         assert settled(runtime, APP, "v1").phase is AppPhase.LIVE
         assert "$(MOOD) $$(MOOD)" in [line.text for line in runtime.app_logs(APP, "v1")]
-
-
-class TestOneMachine(NeedsContract):
-    @pytest.fixture
-    def runtime(self, tmp_path: Path) -> Iterator[Runtime]:
-        with supervised(tmp_path / "runtime") as running:
-            yield running.runtime
-
-
-class TestCluster(NeedsContract):
-    @pytest.fixture
-    def runtime(self, tmp_path: Path) -> Iterator[Runtime]:
-        with ClusterDouble(speed=20, node=ProcessNode()) as cluster, runtime_on(cluster, tmp_path) as running:
-            yield running
