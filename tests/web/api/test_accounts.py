@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +11,6 @@ from flask.testing import FlaskClient
 
 from common.models.account import User
 from common.services.people import accounts
-from common.settings import settings
 from tests import builders
 from tests.builders import log_in
 from tests.web.world import at_once
@@ -95,21 +92,6 @@ def test_ten_failed_logins_a_minute_are_enough(anyone: FlaskClient, admin_user: 
     assert limited
     assert {reply.status_code for reply in replies[:10]} == {401}
     assert 1 <= int(limited[0].headers["Retry-After"]) <= 60
-
-
-def test_logins_are_limited_and_possible_without_redis(
-    anyone: FlaskClient, admin_user: User, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("AIWORKER_REDIS_URL", f"unix://{tmp_path}/nothing.sock")
-    # This process counts for itself then, and so do the tests before this one: another instance's counts are its own.
-    monkeypatch.setenv("AIWORKER_INSTANCE", f"aiw-{uuid.uuid4()}")
-    settings.cache_clear()
-    wrong = {**LOGIN, "password": "wrong password"}
-
-    assert anyone.post("/api/auth/login", json=LOGIN).status_code == 200
-    statuses = [anyone.post("/api/auth/login", json=wrong).status_code for _attempt in range(25)]
-
-    assert 429 in statuses
 
 
 def test_the_first_admin_is_made_once_by_however_many_processes(app: Flask) -> None:

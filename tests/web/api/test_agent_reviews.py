@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 import pytest
-from flask.testing import FlaskClient
 
 from common.jobs import PREPARE_RUN
 from common.models.run import Run
@@ -55,11 +53,6 @@ def review(world: World) -> Review:
     return Review(world)
 
 
-@pytest.fixture
-def plain_review(plain_world: World) -> Review:
-    return Review(plain_world)
-
-
 def test_a_claim_says_that_it_is_a_review_and_of_which_commit(review: Review) -> None:
     assert review.claim["run"]["purpose"] == "review"
     assert review.claim["clone"]["commit"] == SHA
@@ -78,37 +71,3 @@ def test_a_verdict_is_stored_once_and_shown_on_its_run(review: Review) -> None:
     assert [(run["purpose"], run["verdict"], run["summary"]) for run in shown] == [
         ("review", "request_changes", "Wrong.")
     ]
-
-
-@pytest.mark.parametrize(
-    ("field", "body"),
-    [
-        ("verdict", {"verdict": "maybe", "summary": "x"}),
-        ("summary", {"verdict": "approve", "summary": ""}),
-        ("comments", {"verdict": "approve", "summary": "x", "comments": [{"path": "a", "line": 0, "body": "x"}]}),
-        ("more", {"verdict": "approve", "summary": "x", "more": 1}),
-    ],
-)
-def test_garbage_is_refused_and_nothing_is_stored(plain_review: Review, field: str, body: dict[str, Any]) -> None:
-    reply = plain_review.post(**body)
-    assert reply.status_code == 400, reply.json
-    assert reply.json["details"]["field"].split(".")[0] == field
-    assert plain_review.stored().verdict is None
-    assert all_of(Comment) == []
-
-
-def test_a_reviewer_neither_pushes_nor_keeps_a_session(plain_review: Review) -> None:
-    clone = plain_review.claim["clone"]
-    place = clone["url"].split("/git/")[1]
-    basic = {"Authorization": _basic(clone["username"], clone["password"])}
-    nobody: FlaskClient = plain_review.world.app.test_client()
-    read = nobody.get(f"/git/{place}/info/refs?service=git-upload-pack", headers=basic)
-    write = nobody.get(f"/git/{place}/info/refs?service=git-receive-pack", headers=basic)
-    assert (read.status_code, write.status_code) == (200, 403)
-    kept = plain_review.run.put(f"{plain_review.path}/session", data=b"x", content_type="application/octet-stream")
-    assert kept.status_code == 204
-    assert plain_review.run.get(f"{plain_review.path}/session").status_code == 404
-
-
-def _basic(username: str, password: str) -> str:
-    return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()

@@ -116,30 +116,6 @@ def test_agents_work_again_when_their_drain_is_ended(world: World) -> None:
     assert get(Agent, drained).state == "idle"
 
 
-def test_an_agent_that_was_started_with_another_name_slots_and_capabilities_has_those(world: World) -> None:
-    agent, agent_id = world.agent()
-    in_pod, pod = world.agent()
-    before, name_of_pod = get(Agent, agent_id), get(Agent, pod).pod_name
-
-    # By itself it says nothing of drivers, so that an agent that can't work still can't.
-    put(Agent, agent_id, error="It has no driver.")
-    said = {"runIds": [], "podName": "renamed", "version": "9.9", "slots": 3, "capabilities": ["gpu"]}
-    assert agent.post("/api/runner/heartbeat", json=said).status_code == 200
-    found = get(Agent, agent_id)
-    assert (found.slots, found.capabilities, found.error) == (3, ["gpu"], "It has no driver.")
-    assert (found.pod_name, found.version, found.drivers) == ("renamed", "9.9", before.drivers)
-    beat(agent)
-    assert (get(Agent, agent_id).pod_name, get(Agent, agent_id).slots) == ("renamed", 3)
-    for wrong in ({"podName": ""}, {"slots": 0}, {"slots": 101}, {"capabilities": ["x" * 61]}):
-        assert agent.post("/api/runner/heartbeat", json={"runIds": [], **wrong}).status_code == 400
-
-    # What a pod has is the platform's to say.
-    put(Agent, pod, is_pod=True, capabilities=["java"])
-    assert in_pod.post("/api/runner/heartbeat", json=said).status_code == 200
-    found = get(Agent, pod)
-    assert (found.pod_name, found.slots, found.capabilities) == (name_of_pod, 1, ["java"])
-
-
 def fall_silent(agent_id: str) -> None:
     put(Agent, agent_id, seen_at=datetime.now(UTC) - timedelta(seconds=AGENT_LOST_SECONDS + 1))
     expire_agents()

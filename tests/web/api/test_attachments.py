@@ -152,17 +152,6 @@ def test_what_is_no_picture_is_a_download(
     assert "sandbox" in reply.headers["Content-Security-Policy"]
 
 
-@pytest.mark.parametrize(("begins", "media_type"), [(b"\x89PNG\r\n\x1a\n", "image/png"), (b"GIF89a", "image/gif")])
-def test_a_picture_may_be_shown(shelf: Shelf, begins: bytes, media_type: str) -> None:
-    added = shelf.put('a"b;\r\nX: y ü.html', begins + HTML, "text/html").json["attachment"]
-    reply = shelf.mia.get(f"{shelf.path}/{added['id']}")
-    assert (added["mediaType"], reply.headers["Content-Type"]) == (media_type, media_type)
-    assert reply.headers["Content-Disposition"] == (
-        "inline; filename=\"a_b;X: y _.html\"; filename*=UTF-8''a%22b%3BX%3A%20y%20%C3%BC.html"
-    )
-    assert reply.headers["X-Content-Type-Options"] == "nosniff"
-
-
 def test_a_task_has_a_bounded_number_of_files_and_bytes(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(services.MOST_FILES):
         assert shelf.put(f"{number}.txt", b"x").status_code == 201

@@ -145,33 +145,6 @@ def visit(world: World, deployment_id: str) -> Any:
     return world.app_client().post(f"/api/deployments/{deployment_id}/visit")
 
 
-@pytest.mark.slow
-def test_a_guarded_preview_is_visited_by_an_address_that_is_good_once(plain_world: World) -> None:
-    project = plain_world.project(has_repository=True)
-    commit, source = head_of(project), forge().read_source(repository_of(project))
-    guarded, other = (
-        plain_world.deployment(project, place, commit_sha=commit)
-        for place in (Environment.PREVIEW, Environment.STAGING)
-    )
-    runtime_dir, path = settings().runtime.supervisor_dir, socket_path(settings().store.data_dir, "supervisor")
-    supervisor = Supervisor(runtime_dir, socket=path, bind="0.0.0.0")
-    try:
-        for made, is_guarded in ((guarded, True), (other, False)):
-            app = App(Space(project.namespace, project.id), get(Deployment, made).app_name, is_guarded)
-            url = runtime().ensure_app(app, Version(made, commit, source, Spec("exec sleep 60"))).url
-            put(Deployment, made, url=url)
-
-        first, second = (visit(plain_world, guarded).json["url"] for _ in "ab")
-        assert first.startswith(f"{get(Deployment, guarded).url}/.aiworker/enter?token=")
-        assert first != second
-        key = {"Idempotency-Key": "visit"}
-        kept, again = (plain_world.app_client().post(f"/api/deployments/{guarded}/visit", headers=key) for _ in "ab")
-        assert (kept.status_code, kept.json != again.json) == (200, True)
-        assert visit(plain_world, other).json == {"url": get(Deployment, other).url}
-    finally:
-        supervisor.stop()
-
-
 def test_only_who_sees_the_project_visits_what_is_live(world: World) -> None:
     hidden = world.project("Hidden")
     ended = world.deployment(hidden, Environment.PREVIEW, state="superseded", is_live=False)

@@ -83,23 +83,6 @@ def test_an_agent_that_can_work_with_none_says_why_and_gets_no_run(world: World)
     assert scheduled(task).driver == "scripted"
 
 
-@pytest.mark.slow
-def test_a_run_that_was_not_claimed_is_taken_from_an_agent_that_stops_to_work(world: World) -> None:
-    task = world.task(world.project(has_repository=True))
-    agent, agent_id = world.agent()
-    run = scheduled(task)
-
-    beat(agent, error="The disk is read-only.")
-
-    run, task = get(Run, run.id), get(Task, task.id)
-    assert (run.outcome, task.state, task.attempts) == ("lost", "backlog", 0)
-    assert (get(Agent, agent_id).state, get(Agent, agent_id).error) == ("error", "The disk is read-only.")
-    assert agent.post("/api/runner/claim?wait=0", json={}).status_code == 204
-
-    beat(agent, error=None)
-    assert get(Agent, agent_id).state == "idle"
-
-
 def test_all_drivers_are_listed_with_who_offers_them(world: World) -> None:
     a_provider("openai")
     a_provider("anthropic", is_enabled=False)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from common.jobs import VERIFY_RUN
-from common.models import Comment, Job, Run, Task, TaskCheck
+from common.models import Run, Task, TaskCheck
 from common.names import new_id
-from common.services.tasks.tasks import add_feedback
 from common.transaction import Transaction, transactional
-from tests.web.world import SHA, World, all_of, events, get, put
+from tests.web.world import SHA, World, events, get, put
 
 NAMES = ["AWS Access Key 0a1b2c3d4e", "Private Key 99887766aa"]
 LOG = f"{NAMES[0]}: app.py, line 3\n{NAMES[0]}: old/app.py, line 3\n{NAMES[1]}: id_rsa: of max, line 1"
@@ -28,11 +26,6 @@ def _refuse(tx: Transaction, task_id: str, project_id: str) -> None:
             code="secrets_found", message="2 secrets were found: app.py", log=LOG, facts={"found": 2}, at=tx.now(),
         )
     )  # fmt: skip
-
-
-@transactional
-def told_of_refusal(tx: Transaction, task_id: str) -> None:
-    add_feedback(tx, tx.get(Task, task_id), "refusal", "secrets_found: 2 secrets were found: app.py")
 
 
 def refused(world: World) -> Task:
@@ -62,20 +55,6 @@ def test_letting_all_findings_go_proves_the_commit_again(world: World) -> None:
     assert (after.phase, after.round, after.refusals, after.accepted_findings) == ("verifying", 1, 0, NAMES)
     assert world.client.post(path, json={"names": NAMES}).status_code == 200
     assert any("acceptedFindings" in event.data for event in events("task:updated"))
-
-
-def test_a_commit_whose_next_run_failed_is_proven_again_too(world: World) -> None:
-    task = refused(world)
-    put(Task, task.id, state_="failed", phase_=None, error="no agent", attempts=1)
-    told_of_refusal(task.id)
-
-    assert world.client.post(PATH.format(task.id), json={"names": NAMES}).status_code == 200
-
-    after = get(Task, task.id)
-    assert (after.state, after.phase, after.round, after.refusals) == ("in_progress", "verifying", 1, 0)
-    assert (after.error, after.attempts) == (None, 0)
-    assert all_of(Comment, Comment.task_id == task.id) == []
-    assert all_of(Job, Job.kind == VERIFY_RUN.name)
 
 
 def test_a_task_without_findings_has_none_to_let_go(world: World) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from flask import Flask
 from playwright.sync_api import expect
 
 from common.providers.forge import gitea_forge
@@ -73,13 +72,6 @@ def test_others_neither_see_nor_import_them(world: World, server: GiteaDouble) -
     assert "Only an administrator" in refused.json["details"]["message"]
     assert world.client.get("/api/projects").json["total"] == 0
     assert world.client_of("ada", Role.ADMIN).post("/api/projects", json=body).status_code == 201
-
-
-def test_the_built_in_forge_has_none_and_says_why(plain_app: Flask) -> None:
-    reply = World(plain_app).client_of("ada", Role.ADMIN).get("/api/forge/repositories")
-
-    assert (reply.status_code, reply.json["repositories"], reply.json["nextPage"]) == (200, [], None)
-    assert "belongs to a project" in reply.json["reason"]
 
 
 @pytest.mark.slow

@@ -182,26 +182,3 @@ def test_a_cap_that_still_holds_keeps_it_parked(shop: Shop) -> None:
 
 
 # What people do with it
-
-
-def test_it_can_be_taken_over_and_handed_back(shop: Shop) -> None:
-    shop.park()
-
-    reply = shop.post("take-over")
-
-    assert (reply.json["task"]["phase"], reply.json["task"]["parked"]) == ("held", None)
-    shop.time_comes()
-    sweeps.sweep_agents()
-    assert shop.row().phase == "held"
-    assert shop.post("resume").status_code == 409
-    shop.post("hand-back", note="Mind the gap")
-    assert (shop.row().phase, shop.read()["parked"]) == ("queued", None)
-
-
-def test_it_leaves_its_place_to_another_task(world: World) -> None:
-    shop = Shop(world, max_parallel_tasks=1)
-    other = world.task(shop.project, "Another")
-    world.claim_nothing(shop.agent)
-    shop.park()
-
-    assert shop.claim_next()["task"]["id"] == other.id

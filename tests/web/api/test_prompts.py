@@ -128,33 +128,6 @@ CHANGED = (
 )
 
 
-def test_a_resumed_session_is_told_once_what_was_changed_in_the_task(world: World) -> None:
-    task = world.task(world.project(has_repository=True), title="Colour the button", description="Make it RED.")
-    agent, _agent_id = world.agent()
-    run, first = world.claim(agent)
-    keep_session(run, first)
-    finish(run, first, "completed")
-    make_ready(first)
-    tasks.update_task(task.id, {"title": "Colour it", "description": "Make it BLUE."}, by=world.max)
-    attach(task.id)
-    tasks.reject_task(task.id, reason="Wrong colour", comments=(), by=world.max)
-
-    run, second = world.claim(agent)
-
-    assert second["prompt"] == (
-        f"{CHANGED}# Colour it\n\nMake it BLUE.\n\n# Files that belong to the task\n\n"
-        "- {attachments}/screen.png (image/png, 3 bytes)\n\n# A reviewer sent your work back\n\nWrong colour"
-    )
-    assert agent.post("/api/runner/claim", json={}).json == second
-    assert "changed the task" not in second["freshPrompt"]
-    keep_session(run, second)
-    finish(run, second, "failed")
-    tasks.retry_task(task.id, by=world.max)
-    _run, third = world.claim(agent)
-    assert third["prompt"].startswith("Your last turn ended before the task was done.")
-    assert "BLUE" not in third["prompt"]
-
-
 def test_an_answer_that_the_run_got_itself_is_not_repeated(world: World) -> None:
     world.task(world.project(has_repository=True))
     agent, _agent_id = world.agent()
@@ -189,24 +162,6 @@ def test_a_run_that_was_cut_short_goes_on_where_it_stopped(world: World) -> None
     assert second["prompt"].startswith("Your last turn ended before the task was done.")
     assert second["feedback"] == []
     assert "Mind this" in second["freshPrompt"]
-
-
-def test_feedback_of_a_run_that_kept_no_session_is_told_again(world: World) -> None:
-    """The session is of the run before: it does not know what the failed run was told."""
-    world.task(world.project(has_repository=True))
-    agent, _agent_id = world.agent()
-    run, first = world.claim(agent)
-    task_id = first["task"]["id"]
-    keep_session(run, first)
-    finish(run, first, "cancelled")
-    tasks.comment_on_task(task_id, NewComment("Mind this"), by=world.max)
-    run, second = world.claim(agent)
-    assert second["prompt"] == "# A remark\n\nMind this"
-    finish(run, second, "failed")
-    tasks.retry_task(task_id, by=world.max)
-
-    _run, third = world.claim(agent)
-    assert third["prompt"] == "# A remark\n\nMind this"
 
 
 def test_failed_checks_come_with_the_end_of_their_log(world: World) -> None:

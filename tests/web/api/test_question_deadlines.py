@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from common.models.run import Run
 from common.models.task import Question
 from common.services import sweeping
 from common.services.access import acting
@@ -15,7 +14,7 @@ from common.services.tasks import question_deadlines
 from common.states import Role
 from common.transaction import Transaction, transactional
 from tests.web.api.asking import Asking
-from tests.web.world import World, at_once, events, get
+from tests.web.world import World, at_once, events
 
 RULES = {"remindMinutes": 30, "deadlineMinutes": 60}
 
@@ -73,19 +72,6 @@ def test_at_the_deadline_the_task_fails_and_says_so(world: World) -> None:
     assert asking.answer(question) == 409
     assert events("question:reminded", of=question) == []
     assert len(events("task:status_changed", of="failed")) == 1
-
-
-@pytest.mark.slow
-def test_at_the_deadline_a_run_that_still_waits_ends(world: World) -> None:
-    asking = Asking(world, question_rules=RULES)
-    question = asking.ask()
-    pass_time(question, 61)
-
-    sweep()
-
-    run = get(Run, asking.claimed["run"]["id"])
-    assert (asking.state, run.state_, run.outcome) == (("failed", None), "ended", "cancelled")
-    assert asking.run.get(f"{asking.path}/questions/{question}").status_code == 409
 
 
 def test_at_the_deadline_the_default_answer_counts_where_the_project_says_so(world: World) -> None:

@@ -12,7 +12,6 @@ from common import envelopes
 from common.models import GroupTest, Receipt, Run, Task, TaskCheck
 from common.names import new_id
 from common.signing import digest_of, public_key
-from common.states import Role
 from common.transaction import Transaction, transactional
 from tests.providers.git_tree import git
 from tests.web.api.production_line import ProductionLine
@@ -137,18 +136,6 @@ def _rename(tx: Transaction, receipt: Receipt, sha: str) -> None:
     row = tx.session.get(Receipt, (receipt.project_id, receipt.number))
     assert row is not None
     row.commit_sha = sha
-
-
-@pytest.mark.slow
-def test_receipts_of_a_restricted_project_do_not_exist_for_others(line: ProductionLine) -> None:
-    live = line.deliver()
-    line.world.client.patch(f"/api/projects/{line.project.id}", json={"restricted": True})
-    stranger = line.world.client_of("sam", Role.MEMBER)
-
-    reply = stranger.get(f"/api/receipts/{live.commit_sha}")
-
-    assert reply.status_code == 404
-    assert reply.json == stranger.get(f"/api/receipts/{live.commit_sha[::-1]}").json
 
 
 def test_the_public_key_is_served(line: ProductionLine) -> None:

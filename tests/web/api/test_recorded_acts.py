@@ -9,10 +9,8 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from common.jobs import RESTORE_RUNTIME
-from common.models import EventRow, Job
+from common.models import EventRow
 from common.states import Role
-from common.transaction import Transaction, transactional
 from tests import builders
 from tests.web.made import MISSING_ID
 from tests.web.world import World, all_of
@@ -73,17 +71,6 @@ def test_a_change_of_a_project_names_the_settings_that_changed(world: World) -> 
     assert "canary" not in json.dumps(said)
 
 
-@transactional
-def a_job_of_the_platform(tx: Transaction) -> str:
-    """One that was parked."""
-    return tx.add(
-        Job(
-            kind=RESTORE_RUNTIME.name, subject_id="platform", project_id=None, live_key=None, state_="failed",
-            next_at=tx.now(), created_at=tx.now(), error="refused",
-        )
-    ).id  # fmt: skip
-
-
 # In the feed of administrators
 
 
@@ -123,30 +110,6 @@ def test_what_is_done_to_users_is_on_record(world: World) -> None:
     (first, *_others) = rows("user:changed")
     assert first.request_id == created.headers["X-Request-ID"]
     assert PASSWORD not in str([row.data for row in rows("user:changed")])
-
-
-@pytest.mark.slow
-def test_tokens_are_on_record_without_themselves(world: World) -> None:
-    admin = world.client_of("ada", Role.ADMIN)
-    first = admin.post("/api/tokens", json={"name": "ci", "role": "admin"})
-    with_it = builders.client_with(world.app, first.json["token"]["token"])
-    inner = made(with_it.post("/api/tokens", json={"name": "inner", "role": "viewer"}), "token")
-    enrolment = made(with_it.post("/api/agents/enrolment-tokens", json={}), "enrolmentToken")
-    outer, ada = made(first, "token"), world.users["ada"].id
-    assert admin.delete(f"/api/tokens/{outer}").status_code == 204
-
-    found = feed_of(admin)
-
-    api = {"kind": "api", "userId": ada}
-    ci = {**api, "tokenId": outer, "tokenName": "ci", "role": "admin"}
-    viewer = {**api, "tokenId": inner, "tokenName": "inner", "role": "viewer"}
-    agents = {"kind": "enrolment", "tokenId": enrolment}
-    assert [one["data"] for one in found[:3]] == [{**one, "change": "created"} for one in (ci, viewer, agents)]
-    ended = sorted((one["data"] for one in found[3:]), key=lambda data: str(data["tokenId"]))
-    assert ended == sorted(({**one, "change": "revoked"} for one in (ci, viewer, agents)), key=lambda x: x["tokenId"])
-    assert {(one["event"], one["actor"]) for one in found} == {("token:changed", "ada")}
-    assert first.json["token"]["token"] not in str(found)
-    assert "aiw_" not in str([row.data for row in rows("token:changed")])
 
 
 @pytest.mark.slow

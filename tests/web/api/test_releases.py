@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from common.models import Deployment, GroupTest, HealthSpan, TaskGroup
+from common.models import GroupTest, HealthSpan, TaskGroup
 from common.services.delivery import health_history
 from common.services.delivery.changelog import Entry, write_changelog
 from common.services.delivery.trial_log import purge_tests
@@ -58,23 +58,6 @@ def changed(line: ProductionLine, group_id: str, files: dict[str, str], folder: 
     tree.push("work")
     put(TaskGroup, group_id, head_sha=commit, tested_sha=commit)
     return commit
-
-
-@pytest.mark.slow
-def test_versions_are_counted_as_they_go_live_and_a_rollback_brings_its_number_back(line: ProductionLine) -> None:
-    first, second = line.deliver(), line.deliver()
-    assert [first.version, second.version] == [1, 2]
-    plan = read(line, f"/deployments/{second.id}/rollback")["rollback"]
-    assert (plan["target"]["version"], plan["commitCount"], len(plan["tasks"])) == (1, 1, 1)
-
-    assert line.roll_back().version == 1
-    fixed = line.deliver(line.task("Mend", labels=["fix"]))
-
-    assert fixed.version == 3
-    rows = read(line, f"/deployments?projectId={line.project.id}&environment=production")["deployments"]
-    assert [row["version"] for row in rows] == [3, 1, 2, 1]
-    staged = all_of(Deployment, Deployment.environment_ == "staging", Deployment.project_id == line.project.id)
-    assert sorted(row.version for row in staged) == [1, 2, 3]
 
 
 @pytest.mark.slow

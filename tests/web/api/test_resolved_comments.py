@@ -60,17 +60,6 @@ def test_any_member_resolves_a_comment_and_opens_it_again(world: World, task: Ta
     assert (opened.json["comment"]["resolvedBy"], opened.json["comment"]["resolvedAt"]) == (None, None)
 
 
-def test_what_is_no_comment_of_the_task_is_not_resolved(world: World, task: Task) -> None:
-    world.client.post(f"/api/tasks/{task.id}/reject", json={"reason": "No"})
-    (rejection,) = all_of(Comment, Comment.task_id == task.id)
-    assert resolve(world, task, rejection.id).status_code == 409
-    other = world.task(world.project("Other"), state="ready_to_test")
-    assert resolve(world, other, rejection.id).status_code == 404
-    for wrong in ("yes", None, 1):
-        said = resolve(world, task, rejection.id, wrong)
-        assert (said.status_code, said.json["details"]["field"]) == (400, "resolved")
-
-
 def test_the_agent_is_not_given_what_was_settled_before(world: World, task: Task) -> None:
     settled = comment(world, task, "Settled", path="app.py", line=1)
     comment(world, task, "Open", path="app.py", line=2)

@@ -13,8 +13,6 @@ from common.providers.forge import local_forge
 from common.states import Role
 from tests.providers.git_tree import WorkTree
 from tests.web.world import SHA, World, all_of, events, put, repository_of
-from workers.runner.instructions import fill
-from workers.runner.suggestions import patches_of
 
 SUGGESTED = "Shorter:\n\n```suggestion\nprint('hello')\n```\n"
 
@@ -51,17 +49,6 @@ def test_a_comment_stands_on_a_range_of_either_side(world: World, task: Task) ->
     assert [(one["body"], one["startLine"], one["line"]) for one in said(world, task)] == [
         ("Why?", 7, 9), ("Here", None, 3), ("Late", None, 1),
     ]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("place", "field"),
-    [({"path": "a", "line": 3, "startLine": 4}, "startLine"), ({"line": 3}, "path")],
-)
-def test_a_place_that_is_none_is_refused_by_name(world: World, task: Task, place: dict[str, Any], field: str) -> None:
-    for path in (f"/api/tasks/{task.id}/comments", at(task, "/comments")):
-        reply = world.client.post(path, json={"body": "x", **place})
-        assert (reply.status_code, reply.json["details"]["field"]) == (400, field)
-    assert said(world, task) == pending(world.client, task) == []
 
 
 def test_a_draft_is_its_authors_until_it_is_submitted(world: World, task: Task) -> None:
@@ -138,37 +125,6 @@ def test_an_approval_is_for_the_commit_that_was_shown(world: World, task: Task) 
 
     assert (done.json["task"]["state"], done.json["task"]["approvedSha"]) == ("approved", SHA)
     assert [one["body"] for one in said(world, task)] == ["Good", "Nice"]
-
-
-def test_the_next_run_gets_suggestions_as_patches(world: World, tmp_path: Path) -> None:
-    task = world.task(world.project(has_repository=True))
-    agent, _agent_id = world.agent()
-    run, claim = world.claim(agent)
-    finish = {"outcome": "completed", "summary": "", "commitSha": SHA}
-    assert run.post(f"/api/runner/runs/{claim['run']['id']}/finish", json=finish).status_code == 200
-    put(Task, task.id, state_="ready_to_test", phase_=None, head_sha=SHA)
-    lines = [f"line {number}\n" for number in range(1, 9)]
-    place = {"path": "app.py", "line": 5, "startLine": 4}
-    world.client.post(at(task, "/comments"), json={"body": SUGGESTED, **place})
-    world.client.post(at(task, "/comments"), json={"body": SUGGESTED, "path": "app.py", "line": 2, "side": "old"})
-    world.client.post(at(task, "/submit"), json={"verdict": "reject", "body": "Not yet", "commitSha": SHA})
-
-    run, claim = world.claim(agent)
-
-    (given,) = claim["feedback"]
-    assert [(one["startLine"], one["line"], one["side"], one["commitSha"]) for one in given["comments"]] == [
-        (4, 5, "new", SHA), (None, 2, "old", SHA),
-    ]  # fmt: skip
-    (tmp_path / "app.py").write_text("".join(lines))
-    told = fill(claim["prompt"], tmp_path)
-    assert "app.py:4-5: Shorter:" in told
-    assert "app.py:2 (as it was before your change): Shorter:" in told
-    assert patches_of(told) == [
-        "--- a/app.py\n+++ b/app.py\n@@ -1,8 +1,7 @@\n line 1\n line 2\n line 3\n-line 4\n-line 5\n+print('hello')\n"
-        " line 6\n line 7\n line 8\n"
-    ]
-    read = run.get(f"/api/runner/runs/{claim['run']['id']}/feedback").json["feedback"][0]["comments"]
-    assert read[0].items() >= {**place, "side": "new"}.items()
 
 
 @pytest.mark.slow

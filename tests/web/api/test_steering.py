@@ -147,20 +147,6 @@ def test_however_the_agent_ends_the_task_stays_held(shop: Shop, outcome: str) ->
     assert (shop.read()["state"], shop.read()["phase"], shop.read()["error"]) == ("in_progress", "held", None)
 
 
-def test_an_agent_that_is_lost_or_asks_leaves_the_task_held(shop: Shop) -> None:
-    shop.post("take-over")
-    asked = shop.run.post(f"/api/runner/runs/{shop.run_id}/questions", json={"question": "May I?"})
-    assert asked.status_code == 201
-    assert shop.read()["phase"] == "held"
-    shop.beat()
-    put(Run, shop.run_id, seen_at=get(Run, shop.run_id).created_at.replace(year=2020))
-    shop.agent.post("/api/runner/heartbeat", json={"runIds": []})
-    assert get(Run, shop.run_id).outcome == "lost"
-    assert (shop.read()["phase"], shop.read()["heldBy"]) == ("held", "mia")
-    assert shop.post("hand-back").status_code == 200
-    assert shop.read()["questions"][0]["status"] == "withdrawn"
-
-
 def test_a_run_that_does_not_stop_is_ended(shop: Shop) -> None:
     shop.post("take-over")
     (job,) = all_of(Job, Job.kind == RELEASE_RUN.name)

@@ -10,7 +10,7 @@ from flask import Flask
 from common.models import Run, Task
 from common.models.task import Question
 from common.sealing import digest
-from common.services.runs.stuck import Step, record_and_watch, repeated_failure
+from common.services.runs.stuck import Step, record_and_watch
 from common.services.spend.model_tokens import find_access, new_model_token
 from common.values.model_provider import TokenCount
 from tests.web.api.asking import Asking
@@ -118,16 +118,3 @@ def test_the_same_failure_ten_times_in_a_row_stops_the_run(world: World) -> None
 
 def _steps(*entries: dict[str, Any]) -> list[Step]:
     return [Step(one["kind"], one["level"], one["message"], one.get("callId"), one.get("details")) for one in entries]
-
-
-def test_only_what_fails_in_a_row_in_the_same_way_is_a_repetition() -> None:
-    failing = [entry for number in range(3) for entry in (called(number), came(number))]
-    success = [called(7), came(7, ok=True)]
-    other = [called(8, "npm ci"), came(8)]
-
-    assert repeated_failure(_steps(*failing), 3) == ("$ npm test", "exit 1: no such file")
-    assert repeated_failure(_steps(*failing), 4) is None
-    assert repeated_failure(_steps(*failing[:4], *success, *failing[4:]), 3) is None
-    assert repeated_failure(_steps(*failing[:4], *other, *failing[4:]), 3) is None
-    assert repeated_failure(_steps(*failing, *success), 3) is None
-    assert repeated_failure(_steps(*other, *failing), 3) is not None

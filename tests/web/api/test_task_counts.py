@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, select, update
 
-from common.models import Project, Task
-from common.models.journal import EventRow
-from common.transaction import Transaction, transactional
+from common.models import Project
 from tests.sent_statements import statements
-from tests.web.world import World, put
+from tests.web.world import World
 
 
 def _total(world: World, project: Project, **query: Any) -> int:
@@ -46,29 +42,3 @@ def test_a_total_follows_what_happens_without_counting_again(world: World) -> No
 
     assert (totals, board) == ([3, 2, 1], {"backlog": 2, "cancelled": 1})
     assert _counting(sent) == []
-
-
-@pytest.mark.parametrize("is_purged", [True, False], ids=["purged", "restored"])
-def test_where_the_events_are_not_those_that_were_seen_tasks_are_counted_again(world: World, is_purged: bool) -> None:
-    project = world.project()
-    task = world.task(project)
-    assert _total(world, project, state="backlog") == 1
-
-    put(Task, task.id, state_="cancelled")
-    (_purge if is_purged else _as_after_a_restore)(project.id)
-    world.task(project)
-
-    assert [_total(world, project, state=state) for state in ("backlog", "cancelled")] == [1, 1]
-
-
-@transactional
-def _purge(tx: Transaction, project_id: str) -> None:
-    tx.session.execute(delete(EventRow).where(EventRow.feed_id == project_id))
-
-
-@transactional
-def _as_after_a_restore(tx: Transaction, project_id: str) -> None:
-    """The event of the same number has another time."""
-    for row in tx.session.scalars(select(EventRow).where(EventRow.feed_id == project_id)).all():
-        of_it = (EventRow.feed_id == project_id, EventRow.seq == row.seq)
-        tx.session.execute(update(EventRow).where(*of_it).values(at=row.at + timedelta(seconds=1)))

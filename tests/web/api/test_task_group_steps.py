@@ -50,18 +50,6 @@ def test_staging_is_accepted_until_it_is_there(world: World, state: str) -> None
     assert world.client.get(f"/api/jobs/{reply.json['job']['id']}").json["job"]["kind"] == wanted[1]
 
 
-@pytest.mark.slow
-def test_taking_a_task_out_leaves_the_rest_and_the_last_one_ends_the_group(world: World) -> None:
-    project = world.project()
-    one, two = world.approved(project, "One", "Two")
-    group_id = world.group(project, [one, two])["id"]
-
-    assert world.post_group(group_id, "remove", taskId=one).json["taskGroup"]["taskIds"] == [two]
-    assert world.post_group(group_id, "remove", taskId=one).status_code == 404
-    assert world.post_group(group_id, "remove", taskId=two).json["taskGroup"]["status"] == "cancelled"
-    assert get(Task, one).state == "approved"
-
-
 def test_retrying_a_failed_group_merges_it_anew(world: World) -> None:
     project = world.project()
     group_id = world.group(project, world.approved(project))["id"]

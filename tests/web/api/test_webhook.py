@@ -170,21 +170,6 @@ def test_no_address_is_hidden_behind_words(written: str, shown: str) -> None:
     assert chat_text(f"Shop: “{written}” asks", written, link) == f"Shop: “{shown}” asks\n{shown}\n{link}"
 
 
-def test_only_the_chosen_kinds_are_sent(
-    plain_world: World, plain_admin: FlaskClient, receiver: WebhookReceiver
-) -> None:
-    project = plain_world.project()
-    shown = patch(plain_admin, url=receiver.url, kinds=["failed", "failed"])["webhook"]
-    assert shown["kinds"] == ["failed"]
-    for title, step, arguments in (("A", "make_ready", ()), ("B", "fail", ("why",))):
-        reach(plain_world.task(project, title, state="in_progress").id, step, *arguments)
-
-    assert collect_notices() == 1
-    send_all()
-
-    assert [one.json["data"]["title"] for one in receiver.received] == ["B"]
-
-
 @pytest.fixture
 def long_delays(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing becomes due by itself, however long the machine stands still."""
