@@ -93,28 +93,6 @@ def test_the_page_has_one_style_sheet_in_the_order_of_the_sources(tmp_path: Path
     assert made.files[style] == b"/* css/a.css */\na {\nmargin: 0;\n}\n/* css/b.css */\nb {}\n"
 
 
-def test_the_style_sheet_is_sent_without_comments(tmp_path: Path) -> None:
-    content = 'a::after {\n  content: "/* said */";\n}\n'
-    made = _bundle(tmp_path, {"css/a.css": f"/* What a is. */\n\n{content}  /* On\n  two lines. */\nb {{}}\n"})
-
-    (style,) = (text.decode() for name, text in made.files.items() if name.endswith(".css"))
-    assert style.startswith('/* css/a.css */\na::after {\ncontent: "/* said */";\n}\nb {}\n/* css/b.css */')
-
-
-def test_other_files_of_ours_are_named_by_their_content(tmp_path: Path) -> None:
-    made = _bundle(tmp_path)
-
-    (icon,) = (name for name in made.files if name.endswith(".svg"))
-    (main,) = (content.decode() for name, content in made.files.items() if "/main-" in name)
-    assert made.files[icon] == b"<svg/>"
-    assert f'"/static/{icon}"' in made.html
-    assert f'"/static/{icon}"' in main
-
-
-def test_the_same_sources_make_the_same_files(tmp_path: Path) -> None:
-    assert _bundle(tmp_path / "a") == _bundle(tmp_path / "b")
-
-
 def test_a_changed_module_changes_the_name_of_its_file_alone(tmp_path: Path) -> None:
     before = _bundle(tmp_path)
     after = _bundle(tmp_path, {"app/own.mjs": "export const own = 2;\n"})
@@ -138,11 +116,6 @@ def test_a_changed_module_changes_the_name_of_its_file_alone(tmp_path: Path) -> 
 def test_what_cannot_be_joined_is_refused(tmp_path: Path, changed: dict[str, str], said: str) -> None:
     with pytest.raises(UnknownForm, match=said):
         _bundle(tmp_path, changed)
-
-
-def test_a_module_that_is_missing_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        _bundle(tmp_path, {"app/base.mjs": 'import { a } from "./missing.mjs";\nexport const base = a;\n'})
 
 
 def test_every_module_of_the_page_is_in_one_file() -> None:

@@ -12,7 +12,6 @@ from click.testing import CliRunner, Result
 from flask import Flask
 from sqlalchemy import delete, update
 
-from common.envelopes import public_key
 from common.models import AuditSeal, EventRow
 from common.services import audit
 from common.settings import settings
@@ -95,13 +94,6 @@ def test_after_a_change_of_the_key_the_old_one_is_given(
 
     assert run("audit", "verify").exit_code == 1
     assert run("audit", "verify", "--key", str(old)).exit_code == 0
-
-
-def test_the_public_key_is_printed(line: ProductionLine) -> None:
-    expected = public_key(settings().security.signing_seed)
-
-    assert run("public-key").output == expected
-    assert json.loads(run("--json", "public-key").output)["key"]["publicKey"] == expected
 
 
 def test_a_seal_that_was_noted_has_to_be_there_still(line: ProductionLine) -> None:

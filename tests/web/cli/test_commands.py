@@ -60,21 +60,6 @@ def test_a_task_is_written_and_known_by_its_last_digits(world: World, monkeypatc
     assert "Missing argument" in aiworker("task", "add", code=2)
 
 
-def test_a_name_that_is_the_slug_of_another_project_names_neither(world: World) -> None:
-    """A project that was renamed keeps its slug."""
-    meant, other = world.project("old").id, world.project("shop").id
-    for project_id, name in ((other, "Blog"), (meant, "shop")):
-        assert world.client.patch(f"/api/projects/{project_id}", json={"name": name}).status_code == 200
-
-    said = aiworker("project", "delete", "shop", "--yes", code=1)
-
-    assert "shop is ambiguous, give an id: " in said
-    assert {f"{other} Blog", f"{meant} shop"} <= set(re.split(": |; |\n", said))
-    assert {get(Project, one).state for one in (other, meant)} == {"active"}
-    assert aiworker_json("project", "show", meant)["project"]["name"] == "shop"
-    assert aiworker_json("project", "show", "Blog")["project"]["id"] == other
-
-
 def test_a_task_is_changed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.project("Shop")
     first, second = [aiworker_json("task", "add", title, "-l", "ui")["task"]["id"] for title in ("Cart", "Pay")]
@@ -153,41 +138,6 @@ def test_watching_ends_where_a_person_has_to_act(world: World, monkeypatch: pyte
 
 
 @pytest.mark.slow
-def test_what_an_agent_did_is_read_again(world: World) -> None:
-    task = world.task(world.project(has_repository=True))
-    assert "no agent has begun" in aiworker("task", "logs", task.id, code=1)
-    client, claim = world.claim(world.agent()[0])
-    lines = [
-        {"number": 1, "level": "info", "message": "look\x1b[2J around"},
-        {"number": 2, "level": "error", "message": "No"},
-    ]
-    assert client.post(f"/api/runner/runs/{claim['run']['id']}/logs", json={"lines": lines}).status_code < 300
-
-    said = aiworker("task", "logs", task.id[-8:])
-    assert re.search(r"^\d\d:\d\d:\d\d  \w+ +look around$", said, re.MULTILINE)
-    assert "around" not in aiworker("task", "logs", task.id, "--search", "No", "--run", claim["run"]["id"][-8:])
-    assert aiworker_json("task", "logs", task.id)["entries"][-1]["message"] == "No"
-    assert aiworker("task", "diff", task.id) == ""
-    assert aiworker("task", "diff", task.id, "--stat") == "0 files changed"
-
-
-@pytest.mark.slow
-def test_watching_ends_where_only_a_person_makes_the_task_go_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    project = world.project(has_repository=True)
-    at_cap, held = world.task(project), world.task(project, "Wave")
-    put(Task, at_cap.id, state_="in_progress", phase_="parked", parked_code="cap", parked_reason="It is at its cap")
-    put(Task, held.id, state_="in_progress", phase_="held", held_by="mia")
-
-    with served() as url:
-        monkeypatch.setenv("AIWORKER_URL", url)
-        words = [aiworker("task", "watch", one.id).split("  ")[1] for one in (at_cap, held)]
-        # The process would wait for the connections' threads.
-        wait_until("the connections to end", lambda: not any("websocket" in one.name for one in threading.enumerate()))
-
-    assert words == ["in_progress (parked)", "in_progress (held)"]
-
-
-@pytest.mark.slow
 def test_a_group_is_made_staged_and_given_up(world: World) -> None:
     project = world.project("Shop")
     first, second = world.approved(project, "Greet", "Wave")
@@ -209,18 +159,6 @@ def test_a_group_is_made_staged_and_given_up(world: World) -> None:
     assert "no task of the project is approved" in aiworker("group", "create", "Empty", "--approved", code=1)
 
 
-def test_all_approved_tasks_are_grouped_of_the_named_project_alone(world: World) -> None:
-    task, _other = world.approved(world.project("Shop"), "Greet", "Wave")
-
-    said = aiworker("group", "create", "Shpo", "--approved", code=1)
-    assert "there is no project Shpo; see: aiworker project list" in said
-    said = aiworker("group", "create", "Shop", task[-8:], "--approved", code=2)
-    assert "name the tasks, or take all with --approved" in said
-    said = aiworker("group", "create", task[-8:], "--approved", "--project", "Shop", code=2)
-    assert "name the tasks, or take all with --approved" in said
-    assert all_of(TaskGroup) == []
-
-
 def test_waiting_for_a_group_ends_with_what_came_of_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting, "POLL_SECONDS", 0.02)
     (task_id,) = world.approved(world.project("Shop"))
@@ -232,25 +170,6 @@ def test_waiting_for_a_group_ends_with_what_came_of_it(world: World, monkeypatch
 
     assert said.result().splitlines()[0] == "pending"
     assert said.result().endswith("is failed: The tests never ended")
-
-
-def test_waiting_for_staging_ends_where_the_merged_group_may_not_go_there(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(waiting, "POLL_SECONDS", 0.02)
-    project = world.project("Shop")
-    group = world.group(project, world.approved(project))
-    with ThreadPoolExecutor(1) as pool:
-        said = pool.submit(aiworker, "group", "stage", group["id"][-8:], "--wait", code=1, lines=2)
-        wait_until("the request", lambda: get(TaskGroup, group["id"]).wants_staging or said.done())
-        refused = "production was rolled back"
-        put(TaskGroup, group["id"], state_="merged", wants_staging=False, error=refused)
-        try:
-            wait_until("the command to end", said.done)
-        finally:
-            put(TaskGroup, group["id"], state_="failed")
-
-    assert said.result().endswith(f"group {group['id'][-8:]} is merged: {refused}")
 
 
 def test_a_patch_is_whole_in_a_pipe_and_harmless_on_a_terminal(world: World, tmp_path: Path) -> None:
@@ -288,67 +207,6 @@ def test_production_goes_back_after_a_look_at_what_that_takes_back(
     assert f"production goes back to {OLD[:12]}" in aiworker("rollback", "--to", old[-8:], "--yes")
 
 
-def test_a_terminal_gets_a_table_and_a_pipe_gets_whole_ids(world: World) -> None:
-    task = world.task(world.project("Shop"), "Add a cart that shows the total in every currency")
-
-    assert aiworker("task", "list") == f"{task.id}  backlog  medium  {task.title}"
-    head, line = aiworker("task", "list", is_screen=True, COLUMNS="50", NO_COLOR="").splitlines()
-    assert click.unstyle(head).split() == ["ID", "STATE", "PRIORITY", "TITLE"]
-    assert click.style("backlog", fg="bright_black") in line
-    assert click.unstyle(line).startswith(f"{task.id[-8:]}  backlog  medium")
-    assert (len(click.unstyle(line)), click.unstyle(line)[-1]) == (50, "…")
-    assert "\x1b" not in aiworker("task", "list", is_screen=True, NO_COLOR="1")
-    assert aiworker("task", "list", "--limit", "1", is_screen=True).endswith("newest one; see more with --limit.")
-    assert aiworker("group", "list", is_screen=True) == "No task groups."
-    shown = aiworker("task", "show", task.id, is_screen=True, NO_COLOR="1").splitlines()
-    assert shown[:2] == [task.title, f"{task.id[-8:]}  backlog  medium  Shop"]
-    # For scripts, wherever the option stands.
-    assert aiworker_json("task", "list") == aiworker_json("task", "list", "--json")
-    assert aiworker("spend", "--by", "model").splitlines()[-1].startswith("total  0.00  0")
-    assert aiworker("spend", "--days", "399").splitlines()[-1].startswith("total  0.00  0")
-    assert "1<=x<=399" in aiworker("spend", "--days", "400", code=2, lines=4)
-
-
-def test_the_page_of_a_thing_is_printed_where_there_is_no_browser(
-    world: World, ours: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    project = world.project("Shop")
-    task = world.task(project)
-
-    assert aiworker("open") == f"{ours}/"
-    assert aiworker("open", task.id[-8:]) == f"{ours}/#/projects/{project.id}/tasks/{task.id}"
-    assert aiworker("open", "--project", project.id[-8:]) == f"{ours}/#/projects/{project.id}/tasks"
-    assert "name one of" in aiworker("open", task.id, "--project", "Shop", code=2)
-
-
-def test_a_group_is_shown_with_its_tasks_and_the_next_step(world: World) -> None:
-    project = world.project("Shop")
-    group = world.group(project, world.approved(project, "Greet"), name="Sprint 1")
-    put(TaskGroup, group["id"], state_="merged")
-
-    shown = aiworker("group", "show", group["id"][-8:], is_screen=True, NO_COLOR="1").splitlines()
-
-    assert shown[:2] == ["Sprint 1", f"{group['id'][-8:]}  merged  release/sprint-1"]
-    assert f"{group['taskIds'][0][-8:]}  Greet" in shown
-    assert shown[-1] == f"Next: aiworker group stage {group['id'][-8:]}"
-    assert "status: merged" in aiworker("group", "show", group["id"]).splitlines()
-
-
-@pytest.mark.parametrize(
-    ("status", "step"),
-    [("merging", "show"), ("merged", "stage"), ("staging", "release"), ("failed", "retry"), ("cancelled", None)],
-)
-def test_the_next_step_of_a_task_in_a_group_is_the_groups(world: World, status: str, step: str | None) -> None:
-    (task_id,) = world.approved(world.project("Shop"))
-    group = aiworker_json("group", "create", task_id)["taskGroup"]
-    put(TaskGroup, group["id"], state_=status)
-
-    shown = aiworker("task", "show", task_id, is_screen=True, NO_COLOR="1").splitlines()
-
-    named = f"{step} {group['id'][-8:]}" if step else f"create {task_id[-8:]}"
-    assert shown[-1] == f"Next: aiworker group {named}"
-
-
 def test_a_project_and_a_rollback_are_waited_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting, "POLL_SECONDS", 0.02)
     with ThreadPoolExecutor(1) as pool:
@@ -369,10 +227,20 @@ def test_a_project_and_a_rollback_are_waited_for(world: World, monkeypatch: pyte
     assert said.result().endswith(f"deployment {made.id[-8:]} is failed: Never healthy")
 
 
-def test_a_comment_names_its_place(world: World) -> None:
-    task = world.task(world.project())
+@pytest.mark.slow
+def test_what_an_agent_did_is_read_again(world: World) -> None:
+    task = world.task(world.project(has_repository=True))
+    assert "no agent has begun" in aiworker("task", "logs", task.id, code=1)
+    client, claim = world.claim(world.agent()[0])
+    lines = [
+        {"number": 1, "level": "info", "message": "look\x1b[2J around"},
+        {"number": 2, "level": "error", "message": "No"},
+    ]
+    assert client.post(f"/api/runner/runs/{claim['run']['id']}/logs", json={"lines": lines}).status_code < 300
 
-    made = aiworker_json("task", "say", task.id[-8:], "Use a constant", "--on", "src/a.py:12")["comment"]
-
-    assert (made["path"], made["line"], made["body"]) == ("src/a.py", 12, "Use a constant")
-    assert "is not PATH:LINE" in aiworker("task", "say", task.id, "x", "--on", "a.py", code=2)
+    said = aiworker("task", "logs", task.id[-8:])
+    assert re.search(r"^\d\d:\d\d:\d\d  \w+ +look around$", said, re.MULTILINE)
+    assert "around" not in aiworker("task", "logs", task.id, "--search", "No", "--run", claim["run"]["id"][-8:])
+    assert aiworker_json("task", "logs", task.id)["entries"][-1]["message"] == "No"
+    assert aiworker("task", "diff", task.id) == ""
+    assert aiworker("task", "diff", task.id, "--stat") == "0 files changed"

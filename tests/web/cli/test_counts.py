@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
 
@@ -12,10 +11,9 @@ from flask import Flask
 from common.models import Run, Task
 from common.services.spend.model_calls import record_calls
 from common.values.model_provider import TokenCount
-from tests.web.api.production_line import ProductionLine
 from tests.web.api.test_spend import a_call
 from tests.web.cli.test_main import aiworker
-from tests.web.made import a_live_run, a_question
+from tests.web.made import a_live_run
 from tests.web.world import World, forget_providers, put
 from web.cli.tables import counted
 
@@ -31,33 +29,6 @@ def world(plain_app: Flask) -> Iterator[World]:
 def test_a_word_follows_its_number() -> None:
     assert [counted(number, "task") for number in (0, 1, 2, 1000)] == ["0 tasks", "1 task", "2 tasks", "1,000 tasks"]
     assert [counted(number, "is", "are") for number in (1, 2)] == ["1 is", "2 are"]
-
-
-@pytest.mark.slow
-def test_a_rollback_asks_about_one_task_or_several(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    line = ProductionLine(world)
-    oldest = line.deliver()
-    line.deliver()
-    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
-    assert ", which takes back 1 task:\n" in aiworker("rollback", code=1, lines=3)
-
-    line.deliver()
-    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
-    assert ", which takes back 2 tasks:\n" in aiworker("rollback", "--to", oldest.id, code=1, lines=4)
-
-
-def test_questions_and_runs_that_are_not_there_are_told_in_words(world: World) -> None:
-    task = world.task(world.project("Shop"))
-    assert aiworker("task", "answer", task.id, "Yes", code=1) == "aiworker: no question of the task is open"
-    first, second = a_question(task), a_question(task)
-
-    said = aiworker("task", "answer", task.id, "Yes", code=1)
-    assert said.startswith("aiworker: 2 questions are open; name one with --question: ")
-    assert {first.id, second.id} == set(said.rpartition(": ")[2].split(", "))
-    said = aiworker("task", "answer", task.id, "Yes", "--question", "00000000", code=1)
-    assert said.startswith("aiworker: 00000000 names no questions of the task; open ones: ")
-    a_live_run(task)
-    assert "00000000 names no runs of the task" in aiworker("task", "logs", task.id, "--run", "00000000", code=1)
 
 
 def test_what_one_run_and_one_call_have_cost(world: World) -> None:
@@ -89,16 +60,3 @@ def _a_run_with_a_call(task: Task) -> None:
     run, now = a_live_run(task), datetime.now(UTC)
     put(Run, run.id, started_at=now, finished_at=now, live_task_id=None)
     record_calls([a_call(task, run, at=now, count=TokenCount(1), cost_usd=None)])
-
-
-def test_a_list_of_one_says_that_it_is_the_newest(world: World) -> None:
-    project = world.project("Shop")
-    world.task(project)
-    world.task(project)
-
-    assert aiworker("task", "list", "--limit", "1", is_screen=True).endswith(
-        "This is the newest one; see more with --limit."
-    )
-    assert aiworker("task", "list", "--limit", "2", is_screen=True).endswith(
-        "These are the newest 2; see more with --limit."
-    )

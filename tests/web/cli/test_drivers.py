@@ -30,27 +30,3 @@ def test_what_is_no_driver_is_refused_with_the_known_ones(tmp_path: Path) -> Non
     said = aiworker("drivers", "install", "nonsense", code=1, AIWORKER_DATA_DIR=str(tmp_path))
     assert said.endswith("choose one of: claude, codex, gemini, opencode, qwen")
     assert list(tmp_path.glob("drivers/*")) == []
-
-
-def test_the_folder_and_the_path_of_a_program_may_stand_in_files(tmp_path: Path) -> None:
-    place = tmp_path / "else" / "claude" / "2.1.331" / "bin" / "claude"
-    own = tmp_path / "codex"
-    for program, says in ((place, "exit 1"), (own, "echo codex-cli 0.169.0")):
-        program.parent.mkdir(parents=True, exist_ok=True)
-        program.write_text(f"#!/bin/sh\n{says}\n")
-        program.chmod(0o755)
-    environ = {"AIWORKER_DATA_DIR": str(tmp_path / "data"), "PATH": "/usr/bin:/bin"}
-    for name, value in (
-        ("AIWORKER_AGENT_DRIVERS_DIR", place.parents[3]),
-        ("AIWORKER_AGENT_CODEX_PATH", own),
-        ("AIWORKER_AGENT_OPENCODE_PATH", None),
-    ):
-        environ[f"{name}_FILE"] = str(tmp_path / name)
-        if value:
-            (tmp_path / name).write_text(f"{value}\n")
-
-    rows = {row["name"]: row["says"] for row in json.loads(aiworker("--json", "drivers", **environ))["drivers"]}
-
-    assert rows["claude"] == f"version 2.1.331 at {place}"
-    assert rows["codex"] == f"version 0.169.0 at {own}"
-    assert rows["opencode"].startswith(f"AIWORKER_AGENT_OPENCODE_PATH_FILE={tmp_path}/AIWORKER_AGENT_OPENCODE_PATH can")

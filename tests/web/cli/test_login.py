@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import pwd
 import stat
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from common.models import User
 from common.services.paging import PageQuery
 from common.services.people.tokens import list_api_tokens
 from tests import builders
-from tests.ports import free_port
 from tests.web.cli.test_main import aiworker, aiworker_json
 
 
@@ -56,35 +54,6 @@ def test_a_login_is_kept_for_its_user_alone_until_it_is_ended(
     assert "you are not logged in; log in with: aiworker login URL" in aiworker("logout", code=1)
 
 
-def test_a_login_that_cannot_be_kept_leaves_no_token(
-    address: str, ada: User, config_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config_folder.parent.mkdir(exist_ok=True)
-    config_folder.write_text("a file where the folder should be")
-
-    said = log_in(monkeypatch, address, "--user", "ada", "--password-stdin", code=1)
-
-    assert said == f"aiworker: {config_folder}/aiworker/instances.json can't be written: Not a directory"
-    assert names_of_tokens(ada) == []
-
-
-@pytest.mark.usefixtures("ada")
-def test_a_token_that_could_not_be_revoked_is_told(
-    address: str, config_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    log_in(monkeypatch, address, "--user", "ada", "--password-stdin", "--name", "work")
-    (kept,) = config_folder.rglob("*.json")
-    away = f"http://127.0.0.1:{free_port()}"
-    kept.write_text(kept.read_text().replace(address, away))
-
-    assert aiworker("logout").splitlines() == [
-        "Logged out of work.",
-        f"{away} does not answer: the token of ada there was not revoked, and is good until it is revoked on the page, "
-        "under Account.",
-    ]
-    assert aiworker_json("use") == {"instances": []}
-
-
 def test_one_of_several_instances_is_used_by_its_name(
     plain_app: Flask, address: str, ada: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,38 +76,6 @@ def test_one_of_several_instances_is_used_by_its_name(
     # The token was the user's own: it is forgotten, not revoked.
     aiworker("logout", "--all")
     assert builders.client_with(plain_app, token).get("/api/auth/me").status_code == 200
-
-
-def test_the_address_and_the_token_may_come_from_files(
-    address: str, ada: User, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "address").write_text(f"{address}\n")
-    (tmp_path / "token").write_text(f"{builders.a_token(ada)}\n")
-    monkeypatch.setenv("AIWORKER_URL_FILE", str(tmp_path / "address"))
-    monkeypatch.setenv("AIWORKER_TOKEN_FILE", str(tmp_path / "token"))
-
-    assert aiworker("whoami") == f"ada (admin) at {address}, with AIWORKER_TOKEN"
-    assert f"Logged in to {address} as ada" in log_in(monkeypatch, "--user", "ada", "--password-stdin")
-    said = aiworker("whoami", code=1, AIWORKER_TOKEN_FILE=str(tmp_path / "none"))
-    assert said == f"aiworker: AIWORKER_TOKEN_FILE={tmp_path}/none can't be read: No such file or directory"
-    # What an option says is not looked for in a file.
-    assert "check --token" in aiworker("--token", "aiw_no", "whoami", code=1, AIWORKER_TOKEN_FILE="/none")
-
-
-def test_a_user_without_a_home_needs_none_for_a_command_and_is_told_so_at_login(
-    address: str, ada: User, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As with a uid that the machine has no account of."""
-    for name in ("HOME", "XDG_CONFIG_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
-
-    said = log_in(monkeypatch, address, "--user", "ada", "--password-stdin", code=1)
-
-    assert said == "aiworker: this user has no home, so no login can be kept: set HOME or XDG_CONFIG_HOME"
-    assert names_of_tokens(ada) == []
-    assert "you are not logged in" in aiworker("logout", code=1)
-    assert "ada" in aiworker("whoami", AIWORKER_URL=address, AIWORKER_TOKEN=builders.a_token(ada))
 
 
 def test_a_file_that_others_can_read_or_that_is_damaged_is_not_used(config_folder: Path) -> None:
@@ -172,11 +109,3 @@ def test_a_wrong_address_is_put_right_where_it_was_given(wrong: str) -> None:
         assert aiworker(*words, code=1) == f"{said}give one such as https://aiworker.example.org"
     for words in (("task", "list"), ("login",)):
         assert aiworker(*words, code=1, AIWORKER_URL=wrong) == f"{said}check AIWORKER_URL"
-
-
-@pytest.mark.usefixtures("address")
-def test_an_address_at_which_nothing_answers_is_not_blamed_on_the_environment() -> None:
-    assert "https:// is not an http or https address" in aiworker("login", "https://", code=1)
-    assert aiworker("--url", "http://127.0.0.1:9", "--token", "x", "task", "list", code=1) == (
-        "aiworker: http://127.0.0.1:9 can't be reached; start it with `aiworker up`, or give another address"
-    )

@@ -6,33 +6,23 @@ import io
 import json
 import re
 import sys
-import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import redirect_stderr, redirect_stdout
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
 
-from common.models.account import ApiToken
-from common.models.task import Task
 from common.services.access import Caller
-from common.services.paging import MOST, PageQuery
-from common.services.people import accounts, tokens
+from common.services.paging import PageQuery
+from common.services.people import tokens
 from common.services.people.tokens import list_api_tokens
-from common.services.tasks import lifecycle
 from common.settings import settings
-from common.states import ProjectState, Role, TaskState
-from common.transaction import Transaction, transactional
-from common.values.parking import Parked
+from common.states import ProjectState, Role
 from tests import builders
-from tests.deploy.patient_doctor import wait_longer
-from tests.patience import PATIENCE_SECONDS
 from tests.web.made import a_project, a_question, a_task, ready_task, set_state
-from tests.web.world import events, forget_providers, put, served
+from tests.web.world import events, forget_providers, served
 from web.cli import main, operators
 from web.cli.client import Api
 
@@ -85,30 +75,6 @@ def platform(plain_app: Flask, admin_caller: Caller, monkeypatch: pytest.MonkeyP
         yield url
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("platform")
-def test_projects_and_tasks_are_used_from_a_terminal(admin_caller: Caller) -> None:
-    made = aiworker_json("project", "create", "Shop", "--test-command", "true", "--field", "restricted=true")["project"]
-    assert (made["name"], made["testCommand"], made["restricted"]) == ("Shop", "true", True)
-    assert aiworker("project", "list").split("  ")[:3] == [made["id"], "Shop", "provisioning"]
-    assert "testCommand: true" in aiworker("project", "show", made["slug"]).splitlines()
-
-    task = aiworker_json("task", "create", "Shop", "Add a cart", "--priority", "high", "--field", 'labels=["ui"]')[
-        "task"
-    ]
-    assert (task["title"], task["priority"], task["labels"]) == ("Add a cart", "high", ["ui"])
-    listed = aiworker("task", "list", "--project", made["slug"], "--state", "backlog")
-    assert listed == f"{task['id']}  backlog  high  Add a cart"
-    assert " cancelled " in aiworker("task", "cancel", task["id"])
-    assert "is cancelled" in aiworker("task", "retry", task["id"], code=1)
-
-    assert " deleting " in aiworker("project", "delete", "Shop", "--yes")
-    # The tokens that were made for the commands went with them, and the record has only what was done with them.
-    assert list_api_tokens(admin_caller, PageQuery()).total == 0
-    assert events("token:changed") == []
-    assert [row.actor for row in events("task:created")] == ["ada"]
-
-
 @pytest.mark.usefixtures("platform")
 def test_a_long_command_gets_a_new_token_before_its_own_ends(
     admin_caller: Caller, monkeypatch: pytest.MonkeyPatch
@@ -130,66 +96,6 @@ def test_a_long_command_gets_a_new_token_before_its_own_ends(
         api.call("GET", "/auth/me")
         assert second not in listed()
     assert listed() == []
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("platform")
-def test_what_waits_for_a_person_is_decided_from_a_terminal() -> None:
-    project = a_project()
-    set_state(project, ProjectState.ACTIVE)
-    good, bad, stuck = ready_task(project), ready_task(project), a_task(project)
-    question = a_question(stuck)
-
-    assert " approved " in aiworker("task", "approve", good.id, "--commit", good.head_sha or "a" * 40)
-    assert " in_progress " in aiworker("task", "reject", bad.id, "Needs tests")
-    assert aiworker("task", "answer", stuck.id, "Use JWT") == f"{question.id}  answered"
-    assert "no question of the task is open" in aiworker("task", "answer", stuck.id, "Again", code=1)
-    group = aiworker_json("group", "create", "Shop", good.id, "--name", "Sprint 1")["taskGroup"]
-    assert group["stagingBranch"] == "release/sprint-1"
-    assert "409" in aiworker("group", "create", "Shop", good.id, code=1)
-
-
-@pytest.mark.slow
-def test_what_happens_is_shown_a_line_each(platform: str) -> None:
-    a_project("Blog")
-    project = a_project()
-    with ThreadPoolExecutor(1) as pool:
-        # Whether or not it has subscribed yet: what happens goes on happening until a line was shown.
-        shown = pool.submit(aiworker, "watch", "--project", "Shop", "--count", "1")
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not shown.done() and time.monotonic() < deadline:
-            a_task(project, "Add a cart")
-            wait([shown], timeout=0.2)
-    assert "task:created" in shown.result()
-    assert 'title="Add a cart"' in shown.result()
-    assert f"projectId={project.id}" in shown.result()
-
-
-@pytest.mark.slow
-def test_a_parked_task_says_until_when_and_goes_on_when_it_is_told_to(platform: str) -> None:
-    project = a_project()
-    task = a_task(project)
-    _park(task.id, datetime.now(UTC) + timedelta(days=2))
-    with ThreadPoolExecutor(1) as pool:
-        watching = pool.submit(aiworker, "watch", "--project", "Shop", "--count", "1")
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not watching.done() and time.monotonic() < deadline:
-            _park(task.id, datetime.now(UTC) + timedelta(days=2))
-            wait([watching], timeout=0.2)
-
-    until = r"parked until \d{4}-\d\d-\d\d \d\d:\d\d: The provider is busy"
-    assert re.search(rf"task:updated .*{until}$", watching.result())
-    assert re.search(rf"in_progress  medium  Implement login  {until}$", aiworker("task", "list"))
-    assert re.search(rf"^parked: {until}$", aiworker("task", "show", task.id), re.MULTILINE)
-    assert aiworker("task", "resume", task.id).endswith("in_progress  medium  Implement login")
-    assert "only a parked task can be resumed" in aiworker("task", "resume", task.id, code=1)
-
-
-@transactional
-def _park(tx: Transaction, task_id: str, until: datetime) -> None:
-    task = tx.lock(Task, task_id)
-    task.state_ = str(TaskState.IN_PROGRESS)
-    lifecycle.park(tx, task, Parked.LIMIT, "The provider is busy", until=until)
 
 
 @pytest.mark.slow
@@ -230,17 +136,6 @@ def test_users_and_tokens_are_kept_on_the_database(plain_app: Flask) -> None:
     assert client.get("/api/auth/me").status_code == 401
 
 
-def test_a_new_password_of_a_deactivated_user_says_that_the_user_stays_so(plain_app: Flask) -> None:
-    aiworker("user", "add", "ada", "--role", "admin", "--password", builders.PASSWORD)
-    made = aiworker_json("user", "add", "vic", "--role", "member", "--password", builders.PASSWORD)["user"]
-    accounts.update_user(made["id"], is_active=False, by=Caller("", "operator", Role.ADMIN))
-
-    assert aiworker("user", "password", "vic", "--password", "yet another password") == (
-        "vic has a new password and is logged out everywhere. "
-        "The user stays deactivated: an administrator can activate it again on the page, under Users."
-    )
-
-
 def test_tokens_are_those_of_the_first_administrator_unless_said_otherwise(plain_app: Flask) -> None:
     builders.a_user("vic", Role.VIEWER)
     builders.a_user("ada", Role.ADMIN)
@@ -264,57 +159,6 @@ def test_what_is_done_to_users_tokens_and_the_schema_is_printed_as_json(plain_ap
     assert [aiworker_json("db", "upgrade"), aiworker_json("db", "status")] == [up_to_date, up_to_date]
 
 
-def test_a_user_or_token_that_is_not_there_or_can_have_no_such_name_is_one_line(plain_app: Flask) -> None:
-    builders.a_user("ada", Role.ADMIN)
-    half = "caf\udce9"
-
-    assert aiworker("user", "password", "zoe", "--password", "yet another password", code=1) == (
-        "aiworker: there is no user zoe"
-    )
-    assert aiworker("token", "revoke", "none", code=1) == "aiworker: there is no token none"
-    for words in (("token", "revoke", half), ("user", "password", half, "--password", "yet another password")):
-        assert "is not UTF-8" in aiworker(*words, code=2, lines=4)
-    assert "is not UTF-8" in aiworker("user", "password", "ada", "--password", f"{half} and more", code=2, lines=4)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "stdin", io.StringIO(f"{half} and more\n"))
-        assert aiworker("user", "password", "ada", code=1) == "aiworker: the password is not UTF-8"
-    for name in (half, "", "x" * 101):
-        assert "Usage: " in aiworker("token", "create", name, code=2, lines=4)
-    assert aiworker_json("token", "list")["tokens"] == []
-
-
-def test_a_token_is_revoked_by_the_digits_that_a_list_shows(plain_app: Flask) -> None:
-    ada = builders.a_user("ada", Role.ADMIN)
-    first, second = (aiworker_json("token", "create", name)["token"]["id"] for name in ("ci", "phone"))
-
-    assert aiworker_json("token", "revoke", first[-8:].upper()) == {"token": {"id": first}}
-    twin = builders.a_token(ada)
-    twin_id = next(one["id"] for one in aiworker_json("token", "list")["tokens"] if one["id"] != second)
-    put(ApiToken, twin_id, id=f"{second[:24]}0000{second[-8:]}")
-    said = aiworker("token", "revoke", second[-8:], code=1)
-    assert f"{second[-8:]} is ambiguous, say more of its digits: " in said
-    assert f"0000{second[-8:]}" in said
-    assert aiworker("token", "revoke", second[-12:]) == f"Token {second} is revoked."
-    assert builders.client_with(plain_app, twin).get("/api/auth/me").status_code == 200
-
-
-def test_a_token_lasts_366_days_at_most(plain_app: Flask) -> None:
-    builders.a_user("ada", Role.ADMIN)
-
-    aiworker("token", "create", "ci", "--days", "366")
-    for wrong in ("366.1", "0"):
-        assert "0<x<=366" in aiworker("token", "create", "ci", "--days", wrong, code=2, lines=4)
-
-
-@pytest.mark.slow
-def test_all_tokens_are_listed(plain_app: Flask) -> None:
-    ada = builders.a_user("ada", Role.ADMIN)
-    for _number in range(MOST + 1):
-        builders.a_token(ada)
-
-    assert len({one["id"] for one in aiworker_json("token", "list")["tokens"]}) == MOST + 1
-
-
 def test_a_missing_platform_or_right_is_one_line_with_a_remedy(plain_app: Flask, tmp_path: Path) -> None:
     builders.a_user("ada", Role.ADMIN)
     away = {"AIWORKER_URL": "http://127.0.0.1:9", "AIWORKER_TOKEN": "aiw_x"}
@@ -326,16 +170,6 @@ def test_a_missing_platform_or_right_is_one_line_with_a_remedy(plain_app: Flask,
     nowhere = {"AIWORKER_DATA_DIR": str(tmp_path / "no"), "AIWORKER_DATABASE_URL": ""}
     assert "AIWORKER_TOKEN" in aiworker("task", "list", code=1, **nowhere)
     assert "No such command" in aiworker("explode", code=2)
-
-
-@pytest.mark.slow
-def test_a_refusal_says_what_was_wrong(platform: str) -> None:
-    refused = aiworker("project", "create", "Shop", "--field", "replicas=0", code=1)
-    assert "400 replicas: Must be from 1 to 100" in refused
-    for value in ("NaN", "[Infinity]", "1e999", "[" * 5_000, "1" * 5_000):
-        assert "400 replicas: " in aiworker("project", "create", "Shop", "--field", f"replicas={value}", code=1)
-    assert "check --token" in aiworker("--token", "aiw_wrong\n", "task", "list", code=1)
-    assert "there is no project Shop" in aiworker("task", "create", "Shop", "x", code=1)
 
 
 @pytest.mark.slow
@@ -360,37 +194,42 @@ def test_the_first_administrator_comes_with_the_schema_where_the_settings_say_so
     assert (made["username"], made["role"]) == ("admin", "admin")
 
 
-def test_the_doctor_names_what_is_missing(plain_app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    wait_longer(monkeypatch.setattr)
+@pytest.mark.slow
+@pytest.mark.usefixtures("platform")
+def test_projects_and_tasks_are_used_from_a_terminal(admin_caller: Caller) -> None:
+    made = aiworker_json("project", "create", "Shop", "--test-command", "true", "--field", "restricted=true")["project"]
+    assert (made["name"], made["testCommand"], made["restricted"]) == ("Shop", "true", True)
+    assert aiworker("project", "list").split("  ")[:3] == [made["id"], "Shop", "provisioning"]
+    assert "testCommand: true" in aiworker("project", "show", made["slug"]).splitlines()
 
-    def found(code: int, **environ: str) -> dict[str, tuple[str, str]]:
-        findings = aiworker("--json", "doctor", code=code, **environ)
-        # The first of each part: whether it is there at all.
-        return {one["part"]: (one["status"], one["says"]) for one in reversed(json.loads(findings)["findings"])}
+    task = aiworker_json("task", "create", "Shop", "Add a cart", "--priority", "high", "--field", 'labels=["ui"]')[
+        "task"
+    ]
+    assert (task["title"], task["priority"], task["labels"]) == ("Add a cart", "high", ["ui"])
+    listed = aiworker("task", "list", "--project", made["slug"], "--state", "backlog")
+    assert listed == f"{task['id']}  backlog  high  Add a cart"
+    assert " cancelled " in aiworker("task", "cancel", task["id"])
+    assert "is cancelled" in aiworker("task", "retry", task["id"], code=1)
 
-    fresh = found(0, AIWORKER_DATA_DIR=str(tmp_path / "fresh"), AIWORKER_DATABASE_URL="")
-    assert (fresh["data"][0], fresh["database"][0]) == ("warn", "warn")
-    (tmp_path / "data").mkdir(exist_ok=True)
-    well = found(0, AIWORKER_INTERNAL_URL="http://127.0.0.1:9")
-    assert {part for part, (status, _says) in well.items() if status == "ok"} >= {
-        "python", "programs", "data", "settings", "database", "redis", "forge"
-    }  # fmt: skip
-    assert well["web"][0] == "warn"
-    assert "aiworker up" in well["web"][1]
-    ill = found(1, AIWORKER_REDIS_URL="redis://127.0.0.1:9", AIWORKER_DATABASE_URL=f"sqlite:///{tmp_path / 'none.db'}")
-    assert ill["redis"] == ("fail", "does not answer (ConnectionError); check AIWORKER_REDIS_URL")
-    assert ill["database"][0] == "fail"
-    assert "aiworker db upgrade" in ill["database"][1]
-    assert found(1, AIWORKER_FORGE="none")["settings"][0] == "fail"
-    bound = found(1, AIWORKER_INTERNAL_URL="http://127.0.0.1:9", AIWORKER_RUNTIME_BIND="192.0.2.1")["runtime"]
-    assert (bound[0], bound[1].partition(" ")[0]) == ("fail", "AIWORKER_RUNTIME_BIND=192.0.2.1")
-    # A wrong setting of `aiworker up` alone fails too.
-    assert found(1, AIWORKER_INTERNAL_URL="http://127.0.0.1:9", AIWORKER_AGENTS="x")["settings"][0] == "ok"
+    assert " deleting " in aiworker("project", "delete", "Shop", "--yes")
+    # The tokens that were made for the commands went with them, and the record has only what was done with them.
+    assert list_api_tokens(admin_caller, PageQuery()).total == 0
+    assert events("token:changed") == []
+    assert [row.actor for row in events("task:created")] == ["ada"]
 
 
-@pytest.mark.parametrize("number", ["abc", "0", "1.5"])
-def test_a_number_of_web_processes_that_is_none_stops_the_start_by_name(number: str, tmp_path: Path) -> None:
-    said = aiworker("up", "--agents", "0", code=1, AIWORKER_DATA_DIR=str(tmp_path), WEB_CONCURRENCY=number)
+@pytest.mark.slow
+@pytest.mark.usefixtures("platform")
+def test_what_waits_for_a_person_is_decided_from_a_terminal() -> None:
+    project = a_project()
+    set_state(project, ProjectState.ACTIVE)
+    good, bad, stuck = ready_task(project), ready_task(project), a_task(project)
+    question = a_question(stuck)
 
-    assert said == f"aiworker: WEB_CONCURRENCY={number} is not a whole number from 1 to 1000; correct or unset it"
-    assert list(tmp_path.glob("*.db")) == []
+    assert " approved " in aiworker("task", "approve", good.id, "--commit", good.head_sha or "a" * 40)
+    assert " in_progress " in aiworker("task", "reject", bad.id, "Needs tests")
+    assert aiworker("task", "answer", stuck.id, "Use JWT") == f"{question.id}  answered"
+    assert "no question of the task is open" in aiworker("task", "answer", stuck.id, "Again", code=1)
+    group = aiworker_json("group", "create", "Shop", good.id, "--name", "Sprint 1")["taskGroup"]
+    assert group["stagingBranch"] == "release/sprint-1"
+    assert "409" in aiworker("group", "create", "Shop", good.id, code=1)

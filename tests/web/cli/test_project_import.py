@@ -85,42 +85,6 @@ def test_a_folder_becomes_a_project_with_its_history(terminal: Terminal, folder:
 
 
 @pytest.mark.slow
-def test_a_folder_that_is_imported_again_says_how_to_link_it(terminal: Terminal, folder: Path) -> None:
-    assert imported(terminal, str(folder)).exit_code == 0
-
-    result = imported(terminal, str(folder))
-
-    assert isinstance(result.exception, ApiError)
-    assert "There is already a project named web shop" in str(result.exception)
-    assert str(result.exception).endswith("; if it is this repository's: aiworker init; else give --name")
-    assert len(all_of(Project)) == 1
-
-
-@pytest.mark.slow
-def test_a_branch_beside_a_tag_of_its_name_keeps_its_name(terminal: Terminal, folder: Path) -> None:
-    git("tag", "trunk", at=folder)
-
-    result = imported(terminal, str(folder))
-
-    assert result.exit_code == 0, result.output
-    assert [project.default_branch for project in all_of(Project)] == ["trunk"]
-
-
-@pytest.mark.slow
-def test_the_hook_of_a_folder_before_pushes_does_not_run(terminal: Terminal, folder: Path) -> None:
-    # As that of Git LFS, whose server the platform is not.
-    hook = folder / ".git" / "hooks" / "pre-push"
-    hook.parent.mkdir(exist_ok=True)
-    hook.write_text("#!/bin/sh\nexit 1\n")
-    hook.chmod(0o755)
-
-    result = imported(terminal, str(folder))
-
-    assert result.exit_code == 0, result.output
-    assert [project.name for project in all_of(Project)] == ["web shop"]
-
-
-@pytest.mark.slow
 def test_a_refused_push_leaves_no_project(terminal: Terminal, folder: Path) -> None:
     (folder / ".git" / "shallow").write_text(git("rev-parse", "HEAD", at=folder) + "\n")
 
@@ -165,32 +129,4 @@ def test_a_folder_with_nothing_to_import_makes_no_project(
     result = imported(terminal, str(tmp_path))
 
     assert error in str(result.exception)
-    assert all_of(Project) == []
-
-
-@pytest.mark.slow
-def test_a_bare_repository_is_imported(terminal: Terminal, folder: Path, tmp_path: Path) -> None:
-    bare = tmp_path / "web shop.git"
-    git("clone", "--quiet", "--bare", str(folder), str(bare))
-
-    result = imported(terminal, str(bare))
-
-    assert result.exit_code == 0, result.output
-    (project,) = all_of(Project)
-    assert (project.name, project.default_branch) == ("web shop", "trunk")
-    head = git("rev-parse", "HEAD", at=folder)
-    there = forge().read_head(repository_of(project), "trunk") or ""
-    assert forge().read_merge_base(repository_of(project), base=head, head=there) == head
-
-
-@pytest.mark.slow
-def test_a_repository_of_somebody_else_is_named_with_the_remedy(
-    terminal: Terminal, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
-
-    result = imported(terminal, str(folder))
-
-    remedy = f"if you trust it: git config --global --add safe.directory '{folder}'"
-    assert str(result.exception) == f"{folder} is of another user, so git does not read it; {remedy}"
     assert all_of(Project) == []

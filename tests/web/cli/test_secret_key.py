@@ -15,18 +15,18 @@ from flask import Flask
 from sqlalchemy import select
 
 from common import jobs
-from common.models import Agent, IdempotencyKey, Job, Project
+from common.models import Agent, Job, Project
 from common.models.base import Base
 from common.models.spend import PlatformSetting
-from common.sealing import _fernet, seal, unseal
-from common.services.health.resealing import BATCH, SEALED
+from common.sealing import _fernet, seal
+from common.services.health.resealing import SEALED
 from common.services.health.sealed_values import unreadable_values
 from common.settings import settings
 from common.settings.key_change import earlier_key_path, replace_kept_key
 from common.settings.security import _derived
 from common.signing import public_key
 from common.states import Environment, Role
-from common.transaction import Transaction, snapshot, transactional
+from common.transaction import snapshot
 from tests import builders
 from tests.web.conftest import SECRET_KEY
 from tests.web.launcher.backups import backed_up
@@ -156,43 +156,6 @@ def test_what_a_killed_change_left_works_and_is_finished_later(kept: Path, tmp_p
 
 
 @pytest.mark.usefixtures("world")
-def test_a_change_that_was_killed_before_the_new_key_is_begun_again(kept: Path) -> None:
-    earlier_key_path(kept).write_text(SECRET_KEY)
-    settings.cache_clear()
-
-    assert run("secret-key", "change").exit_code == 0
-
-    assert opened(by=(kept / "secret_key").read_text())
-    assert not earlier_key_path(kept).exists()
-
-
-@transactional
-def _add_answers(tx: Transaction, number: int) -> None:
-    for each in range(number):
-        tx.add(
-            IdempotencyKey(
-                caller=f"user {each // 70}", key=f"key {each % 70}", route="POST /api/tasks", body_digest="0" * 64,
-                status=201 if each else 0, body=seal(f"answer {each}").encode() if each else b"", grants=None,
-                created_at=tx.now(),
-            )
-        )  # fmt: skip
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("app")
-def test_more_than_one_batch_of_rows_with_keys_of_two_parts(kept: Path) -> None:
-    number = 2 * BATCH + 1
-    _add_answers(number)
-
-    said = json.loads(run("--json", "secret-key", "change").output)
-
-    assert said == {"secretKey": {"resealed": number - 1, "unreadable": 0}}
-    with snapshot() as now:
-        bodies = [row.decode() for row in now.session.scalars(select(IdempotencyKey.body))]
-    assert sorted(unseal(body) for body in bodies if body) == sorted(f"answer {each}" for each in range(1, number))
-
-
-@pytest.mark.usefixtures("world")
 def test_a_key_of_the_environment_is_changed_there(monkeypatch: pytest.MonkeyPatch) -> None:
     before, data_dir = opened(by=SECRET_KEY), settings().store.data_dir
     data_dir.mkdir(exist_ok=True)
@@ -213,15 +176,6 @@ def test_a_key_of_the_environment_is_changed_there(monkeypatch: pytest.MonkeyPat
     assert again.output.splitlines() == ["0 values are sealed with the new key now.", remedy]
     assert opened(by=ANOTHER) == before
     assert earlier_key_path(data_dir).exists()
-
-
-def test_a_short_earlier_key_is_refused(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AIWORKER_EARLIER_SECRET_KEY", "short")
-    settings.cache_clear()
-
-    assert refusal("secret-key", "reseal") == (
-        "AIWORKER_EARLIER_SECRET_KEY is shorter than 32 bytes; set the secret key of before"
-    )
 
 
 @pytest.mark.slow
@@ -263,15 +217,3 @@ def test_webhooks_at_a_gitea_get_the_secret_of_the_new_key(
 
     asked = [job.subject_id for job in all_of(Job, Job.kind == jobs.PROTECT_PROJECT.name)]
     assert asked == ([project.id for project in all_of(Project)] if forge == "gitea" else [])
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("world")
-def test_a_backup_needs_no_earlier_key_once_nothing_is_sealed_with_it(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """As when somebody left the setting there."""
-    monkeypatch.setenv("AIWORKER_EARLIER_SECRET_KEY", ANOTHER)
-    settings.cache_clear()
-
-    assert backed_up(tmp_path / "backup").rows > 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import pytest
 
-from web.cli.tables import cut, short_id, table, width_of
+from web.cli.tables import table, width_of
 
 ROWS = [
     ["0192f0c1", "ready_to_test", "Show the total of the cart in every currency that a customer may choose", ""],
@@ -40,20 +40,3 @@ def test_an_id_is_never_cut(width: int) -> None:
     # A short one in a narrow terminal.
     (_head, line) = [click.unstyle(line) for line in table([["a", "456789ab"]], ("title", "id"), width)]
     assert line.split() == ["a", "456789ab"]
-
-
-def test_a_state_has_its_colour() -> None:
-    (_head, line, _other) = table(ROWS, ("id", "state", "title", "parked"), 80)
-
-    assert click.style("ready_to_test", fg="yellow") in line
-
-
-def test_a_wide_sign_is_not_cut_in_half() -> None:
-    assert cut("カート", 4) == "カ…"
-    assert cut("カート", 6) == "カート"
-
-
-def test_only_an_id_is_shortened() -> None:
-    assert short_id("0192f0c1-7aaa-7bbb-8ccc-0123456789ab") == "456789ab"
-    assert short_id("q-0192f0c1-7aaa-7bbb-8ccc-0123456789ab") == "456789ab"
-    assert short_id("Rewrite 0192f0c1") == "Rewrite 0192f0c1"

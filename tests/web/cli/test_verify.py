@@ -148,14 +148,6 @@ def test_no_byte_of_a_note_can_be_changed(line: ProductionLine, machine_of: Mach
     assert machine.verify(sha).returncode == 0
 
 
-def test_the_receipt_of_another_commit_does_not_fit(line: ProductionLine, machine_of: MachineOf) -> None:
-    first, second = line.deliver().commit_sha, line.deliver().commit_sha
-    machine = machine_of(line)
-    machine.put_note(second, machine.note(first))
-
-    refused(machine.verify(second), f"it is the receipt of another commit, {first}")
-
-
 def test_a_replaced_commit_does_not_pass(line: ProductionLine, machine_of: MachineOf) -> None:
     """git shows another commit under the name of the old one, if a clone says so."""
     sha = line.deliver().commit_sha
@@ -174,14 +166,6 @@ def test_another_key_does_not_verify(line: ProductionLine, machine_of: MachineOf
     refused(machine.verify(sha), "it is signed by another key")
 
 
-def test_without_notes_the_command_says_how_to_get_them(line: ProductionLine, machine_of: MachineOf) -> None:
-    sha = line.deliver().commit_sha
-    machine = machine_of(line)
-    git("update-ref", "-d", RECEIPTS_REF, at=machine.clone)
-
-    refused(machine.verify(sha), f"git fetch origin {RECEIPTS_REF}:{RECEIPTS_REF}")
-
-
 def test_a_receipt_may_come_from_a_file(line: ProductionLine, machine_of: MachineOf) -> None:
     sha = line.deliver().commit_sha
     machine = machine_of(line)
@@ -195,38 +179,6 @@ def test_a_receipt_may_come_from_a_file(line: ProductionLine, machine_of: Machin
     refused(machine.verify(sha, "--receipt", str(file)), "")
     file.write_text("")
     refused(machine.verify(sha, "--receipt", str(file)), "there is no receipt")
-
-
-def test_the_key_may_be_named_by_the_environment(line: ProductionLine, machine_of: MachineOf) -> None:
-    sha = line.deliver().commit_sha
-    machine = machine_of(line)
-
-    assert machine.run("verify", sha, AIWORKER_PUBLIC_KEY=str(machine.key)).returncode == 0
-    assert machine.run("verify", sha, AIWORKER_PUBLIC_KEY_FILE=str(machine.key)).returncode == 0
-    assert machine.run("verify", sha).returncode == 2
-
-
-def test_json_has_what_the_receipt_says(line: ProductionLine, machine_of: MachineOf) -> None:
-    live = line.deliver()
-    machine = machine_of(line)
-
-    said = json.loads(machine.verify("--json", live.commit_sha).stdout)
-    machine.put_note(live.commit_sha, "nonsense")
-    refusal = json.loads(machine.verify("--json", live.commit_sha).stdout)
-
-    assert said["isVerified"] is True
-    assert said["receipts"][0]["statement"]["predicate"]["deployment"]["id"] == live.id
-    assert refusal == {"isVerified": False, "problem": "it is no signed envelope", "receipts": []}
-
-
-def test_a_commit_that_is_not_here_is_an_error(line: ProductionLine, machine_of: MachineOf) -> None:
-    line.deliver()
-    machine = machine_of(line)
-
-    ended = machine.verify("1" * 40)
-
-    assert ended.returncode == 1
-    assert "run this in a clone of the project that has it" in ended.stderr
 
 
 def test_nothing_of_the_platform_is_loaded(line: ProductionLine, machine_of: MachineOf) -> None:
@@ -243,3 +195,11 @@ def test_nothing_of_the_platform_is_loaded(line: ProductionLine, machine_of: Mac
         "common.statement_types",
     }  # fmt: skip
     assert list((machine.folder / "home").iterdir()) == []
+
+
+def test_the_receipt_of_another_commit_does_not_fit(line: ProductionLine, machine_of: MachineOf) -> None:
+    first, second = line.deliver().commit_sha, line.deliver().commit_sha
+    machine = machine_of(line)
+    machine.put_note(second, machine.note(first))
+
+    refused(machine.verify(second), f"it is the receipt of another commit, {first}")

@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from socketserver import StreamRequestHandler, ThreadingTCPServer
-from typing import Any
 
 import pytest
 
@@ -23,24 +22,8 @@ from tests.tls import make_certificate, tls_in_front_of
 from tests.web.cli.test_main import aiworker
 from tests.web.made import a_project, a_task
 from tests.web.world import served
-from web.cli.web_socket import WebSocket
 
 pytestmark = pytest.mark.usefixtures("plain_app")
-
-
-@pytest.fixture
-def two_addresses(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """`localhost` is ::1, and 127.0.0.1, as most machines have it."""
-    ask = socket.getaddrinfo
-
-    def answer(host: str, port: int, *rest: Any, **named: Any) -> list[Any]:
-        found = ask(host, port, *rest, **named)
-        others = [one for one in found if one[0] == socket.AF_INET]
-        return [(socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", port, 0, 0)), *others] if others else found
-
-    with monkeypatch.context() as patch:
-        patch.setattr(socket, "getaddrinfo", answer)
-        yield
 
 
 def _first_event(url: str, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -54,13 +37,6 @@ def _first_event(url: str, monkeypatch: pytest.MonkeyPatch) -> str:
             a_task(project, "Add a cart")
             wait([shown], timeout=0.2)
     return shown.result()
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("two_addresses")
-def test_the_address_that_answers_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    with served() as url:
-        assert "task:created" in _first_event(url.replace("127.0.0.1", "localhost"), monkeypatch)
 
 
 @pytest.mark.usefixtures("no_named_certificates")
@@ -130,43 +106,8 @@ def test_events_come_through_the_proxy_of_this_machine(tmp_path: Path, monkeypat
     assert len(proxy.seen) >= 2
 
 
-@pytest.mark.parametrize(
-    ("answer", "named", "told"),
-    [
-        ("HTTP/1.1 403 Forbidden", "{url}", "Tunnel connection failed: 403 Forbidden"),
-        ("hello", "{url}", "the proxy at 127.0.0.1 gives no answer of HTTP: hello"),
-        ("", "socks5://127.0.0.1:1", "the proxy at 127.0.0.1 is one of socks5:// and not of http://"),
-    ],
-)
-def test_a_proxy_that_lets_nobody_through_is_told(
-    answer: str, named: str, told: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with proxy_to(1, answer=answer) as proxy:
-        monkeypatch.setenv("https_proxy", named.format(url=proxy.url))
-        with pytest.raises(OSError, match=told):
-            WebSocket("https://platform.example")
-
-
-def test_a_proxy_that_lets_nobody_through_to_this_port_is_passed_by(monkeypatch: pytest.MonkeyPatch) -> None:
-    ask = socket.getaddrinfo
-    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *rest, **named: ask("127.0.0.1", *rest, **named))
-    with served() as url, proxy_to(1, answer="HTTP/1.1 403 Forbidden") as proxy:
-        monkeypatch.setenv("http_proxy", proxy.url)
-        place = f"platform.localhost:{url.rpartition(':')[2]}"
-        WebSocket(f"http://{place}").leave()
-    assert [asked for asked, _ in proxy.seen] == [place]
-
-
 def test_a_token_that_is_refused_is_named_by_where_it_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
     with served() as url:
         assert aiworker("--url", url, "--token", "aiw_wrong", "watch", code=1).endswith("; check --token")
         monkeypatch.setenv("AIWORKER_TOKEN", "aiw_wrong")
         assert aiworker("--url", url, "watch", code=1).endswith("; check AIWORKER_TOKEN")
-
-
-def test_it_ends_where_no_websocket_is_passed_on(ours: str) -> None:
-    """The server of this process answers requests alone, as a proxy does that was not told of WebSockets."""
-    said = aiworker("watch", code=1)
-
-    assert said.startswith(f"aiworker: {ours} answers, but not its WebSocket at /ws: ")
-    assert said.endswith("; does a proxy in front of it pass that on?")

@@ -10,13 +10,9 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from flask.testing import FlaskClient
-from sqlalchemy import update
 
 from common.findings import Finding
-from common.models import Project
 from common.settings import settings
-from common.transaction import Transaction, transactional
 from tests.doubles.gitea import Fault, GiteaDouble
 from tests.doubles.kubernetes import ClusterDouble
 from tests.web.world import forget_providers
@@ -112,65 +108,6 @@ def test_what_does_not_answer_does_not_stop_the_rest(cluster: ClusterDouble, git
     assert found[-1].part == "web"
 
 
-@transactional
-def _name_space(tx: Transaction, name: str, namespace: str) -> None:
-    tx.session.execute(update(Project).where(Project.name == name).values(namespace=namespace))
-
-
-@pytest.mark.usefixtures("on_a_cluster")
-def test_projects_that_share_a_host_since_an_older_version_are_named(plain_admin: FlaskClient) -> None:
-    first = plain_admin.post("/api/projects", json={"name": "Staging shop"}).json["project"]["k8sNamespace"]
-    plain_admin.post("/api/projects", json={"name": "Shop again"})
-    _name_space("Shop again", f"{first.removeprefix('staging-')}-0000beef")
-
-    (says,) = [says for says in wrong(list(examine()))["runtime"] if "projects Staging shop" in says]
-
-    assert f"{first}.apps.test is a host of the projects Staging shop and Shop again" in says
-    assert "delete Shop again" in says
-
-
-@pytest.mark.usefixtures("plain_app")
-def test_a_data_directory_that_cannot_be_made_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "file").write_text("not a directory")
-    for place, status, says in (
-        (
-            "file/data",
-            "fail",
-            f"data can't be made in {tmp_path / 'file'}; set AIWORKER_DATA_DIR to a writable directory",
-        ),
-        ("new/data", "warn", "data does not exist yet; the first start creates it: aiworker up"),
-    ):
-        monkeypatch.setenv("AIWORKER_DATA_DIR", str(tmp_path / place))
-        settings.cache_clear()
-
-        (found,) = [one for one in examine() if one.part == "data"]
-
-        assert found.status == status
-        assert found.says.endswith(says)
-    assert not (tmp_path / "new").exists()
-
-
-@pytest.mark.usefixtures("plain_app")
-def test_a_data_directory_that_stands_in_a_file_is_the_one_looked_at(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "where").write_text(f"{tmp_path / 'data'}\n")
-    (tmp_path / "data").mkdir()
-    monkeypatch.delenv("AIWORKER_DATA_DIR")
-    monkeypatch.setenv("AIWORKER_DATA_DIR_FILE", str(tmp_path / "where"))
-    settings.cache_clear()
-
-    says = {one.part: one.says for one in examine()}
-    assert says["data"] == str(tmp_path / "data")
-    assert f" at {tmp_path / 'data'}" in says["disk"]
-
-    (tmp_path / "where").unlink()
-    settings.cache_clear()
-    (found,) = [one for one in examine() if one.part in {"data", "settings"}]
-    assert (found.part, found.status) == ("data", "fail")
-    assert found.says == f"AIWORKER_DATA_DIR_FILE={tmp_path}/where can't be read: No such file or directory"
-
-
 def test_a_part_that_hangs_is_given_up() -> None:
     is_over = threading.Event()
 
@@ -183,20 +120,6 @@ def test_a_part_that_hangs_is_given_up() -> None:
 
     assert [one.status for one in found] == ["ok", "fail"]
     assert found[1].says.startswith("no answer within 2 s")
-
-
-def test_a_look_that_breaks_is_no_good_news(monkeypatch: pytest.MonkeyPatch) -> None:
-    broken: list[threading.ExceptHookArgs] = []
-    monkeypatch.setattr(threading, "excepthook", broken.append)
-
-    def fall() -> Iterator[Finding]:
-        yield Finding("ok", "runtime", "the beginning")
-        raise ZeroDivisionError
-
-    found = list(within(5, "runtime", fall))
-
-    assert [one.status for one in found] == ["ok", "fail"]
-    assert found[1].says == "the doctor itself failed; report its output"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from common.machine.bubblewrap import SandboxFinding
 from common.settings import settings
 from web.doctor.picture_browser import examine_pictures
 
@@ -24,12 +23,6 @@ def said(monkeypatch: pytest.MonkeyPatch, **environ: str) -> tuple[str, str]:
 @pytest.fixture(autouse=True)
 def _own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIWORKER_DATA_DIR", str(tmp_path / "data"))
-
-
-def test_a_browser_that_can_be_confined_takes_them(
-    whole_chromium_path: str, confining: SandboxFinding, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert said(monkeypatch, AIWORKER_CHROMIUM="") == ("ok", f"{whole_chromium_path} takes them of previews, confined")
 
 
 def test_why_none_are_taken_is_said(whole_chromium_path: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -11,9 +11,8 @@ import redis
 from common.findings import Finding
 from common.settings import settings
 from tests.servers import redis_server
-from tests.tls import make_certificate, tls_in_front_of
 from web.doctor.checks import examine as examine_all
-from web.doctor.redis_server import examine_redis, judge
+from web.doctor.redis_server import examine_redis
 
 Examine = Callable[..., list[Finding]]
 
@@ -38,25 +37,6 @@ def examine(server: redis.Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     settings.cache_clear()
 
 
-def test_a_certificate_that_is_not_trusted_is_told_with_its_remedy(
-    server: redis.Redis, tmp_path: Path, no_named_certificates: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    own = make_certificate(tmp_path)
-    monkeypatch.setenv("AIWORKER_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setenv("AIWORKER_SECRET_KEY", "a secret key that only tests use, 32 characters and more")
-    with tls_in_front_of(Path(server.connection_pool.connection_kwargs["path"]), own) as port:
-        monkeypatch.setenv("AIWORKER_REDIS_URL", f"rediss://:secret@127.0.0.1:{port}/0")
-        settings.cache_clear()
-        found = [one for one in examine_all() if one.part == "redis"]
-    settings.cache_clear()
-
-    (only,) = found
-    assert only.status == "fail"
-    assert only.says.startswith(
-        f"the certificate of 127.0.0.1:{port} is not trusted (self-signed certificate); make its"
-    )
-
-
 def wrong(findings: list[Finding]) -> list[tuple[str, str]]:
     return [(one.status, one.says) for one in findings if one.status != "ok"]
 
@@ -79,10 +59,6 @@ def test_one_that_keeps_nothing_is_named(examine: Examine) -> None:
 
     assert found[0] == "warn"
     assert found[1].startswith("it stores nothing: after a restart")
-
-
-def test_the_embedded_one_keeps_nothing_on_purpose(examine: Examine) -> None:
-    assert wrong(examine(is_ours=True)) == []
 
 
 def test_one_that_throws_away_messages_is_named(server: redis.Redis, examine: Examine) -> None:
@@ -122,33 +98,3 @@ def test_a_replica_is_refused(server: redis.Redis, examine: Examine) -> None:
     assert wrong(examine()) == [
         ("fail", "it is a replica and can't be written; set AIWORKER_REDIS_URL to the primary"),
     ]
-
-
-@pytest.mark.parametrize(
-    ("command", "words"), [("info", "INFO is not allowed"), ("config", "can't be checked (CONFIG")]
-)
-def test_what_may_not_be_asked_is_said_to_be_unseen(
-    server: redis.Redis, examine: Examine, command: str, words: str
-) -> None:
-    server.execute_command("ACL", "SETUSER", "few", "on", ">pw", "~*", "&*", "+@all", f"-{command}")
-
-    (found,) = wrong(examine(user="few:pw@"))
-
-    assert found[0] == "warn"
-    assert words in found[1]
-
-
-@pytest.mark.parametrize(
-    ("said", "status"),
-    [
-        ({"redis_version": "5.0.14"}, "fail"),
-        ({"redis_version": "6.2.0"}, "ok"),
-        ({"redis_version": "7.2.4", "valkey_version": "9.1.2"}, "ok"),
-        ({}, "fail"),
-    ],
-)
-def test_versions_are_told_apart(said: dict[str, str], status: str) -> None:
-    found = list(judge({**said, "maxmemory_policy": "noeviction"}))
-
-    assert found[0].status == status
-    assert wrong(found[1:]) == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from web.doctor.checks import examine
 from web.doctor.setting_names import examine_names
 
 
@@ -29,13 +28,3 @@ def test_settings_and_the_variables_of_others_are_left_alone() -> None:
     known = {"AIWORKER_PORT": "1", "AIWORKER_PUBLIC_KEY_FILE": "/k", "AIWORKER_TOKEN_FILE": "/t", "PRT": "1"}
 
     assert said(**known, AIWORKER_TEST_IMAGE="image", AIWORKER_PRT=" ") == []
-
-
-def test_the_doctor_warns_also_where_another_setting_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AIWORKER_PRT", "4000")
-    monkeypatch.setenv("AIWORKER_PORT", "none")
-
-    found = [(one.status, one.says) for one in examine() if one.part == "settings"]
-
-    assert [status for status, _says in found] == ["warn", "fail"]
-    assert found[0][1].startswith("AIWORKER_PRT is no setting")

@@ -13,7 +13,6 @@ import json
 import re
 import shlex
 import subprocess
-from collections import Counter
 
 import click
 import pytest
@@ -41,22 +40,12 @@ class _Wrong(Exception):
     """Why a command can't be what people should type."""
 
 
-@pytest.fixture(autouse=True)
-def _no_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(click.termui, "hidden_prompt_func", lambda _text: "a password")
-
-
 def test_every_block_says_what_it_is() -> None:
     """It has a language that is checked, and no mark that would keep it from that."""
     unknown = [one.where for one in BLOCKS if one.language not in LANGUAGES or one.marks]
 
     assert unknown == []
     assert len(BLOCKS) > 60
-
-
-def test_the_blocks_of_text_are_counted() -> None:
-    """Nothing checks them. Whoever adds one changes the number, and so says that it can't be helped."""
-    assert Counter(one.page for one in BLOCKS if one.language == "text") == PLAIN
 
 
 def test_every_page_that_is_typed_is_named_by_a_test_that_reads_all_of_it() -> None:
@@ -218,37 +207,3 @@ def test_every_example_of_data_can_be_read() -> None:
         elif one.language == "steps":
             assert yaml.safe_load(one.text), one.where
             assert steps_for_round(f"```steps\n{one.text}```\n", 1), one.where
-
-
-def test_no_example_has_a_prompt_that_would_be_copied_too() -> None:
-    assert [one.where for one in BLOCKS if re.search(r"^ *\$ ", one.text, re.MULTILINE)] == []
-
-
-@pytest.mark.parametrize(
-    ("line", "why"),
-    [
-        ("aiworker tasks list", "No such command"),
-        ("aiworker task list --stat done", "No such option"),
-        ("aiworker task list --state doen", "is not one of"),
-        ("aiworker task approve", "Missing argument"),
-        ("aiworker agent --slot", "--slot"),
-        ("make dance", "no ['dance']"),
-        ("make up ARGS='--prot 4000'", "No such option"),
-        ("kubectl -n x exec deploy/worker -- aiworker doktor", "No such command"),
-        ("AIWORKER_PORT=http make up", "AIWORKER_PORT=http"),
-        ("true | frobnicate", "frobnicate is not checked"),
-        ("kubectl get pods", "kubectl is not checked"),
-        ("kubectl -n x exec deploy/worker -- aiworker doctor", "kubectl is not checked"),
-    ],
-)
-def test_what_is_wrong_is_noticed(line: str, why: str) -> None:
-    *_, last = commands(line)
-
-    with pytest.raises(_Wrong, match=re.escape(why)):
-        _check(last)
-
-
-def test_commands_are_found_in_a_script() -> None:
-    script = "A=1 b 'c # d' \\\n  e | f $(g h) # i\nj <<END >k\nl m\nEND\nn && { o; }\n"
-
-    assert list(commands(script)) == [["A=1", "b", "c # d", "e"], ["f", "$"], ["g", "h"], ["j"], ["n"], ["o"]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import re
@@ -20,7 +19,6 @@ from sqlalchemy import select
 from common.errors import Misconfigured, ProviderUnavailable
 from common.models import Job, Mark
 from common.providers.forge import BareForge, repository_copies
-from common.services.health import schema
 from common.settings import settings
 from common.transaction import Transaction, snapshot, transactional
 from tests.providers.git_tree import git
@@ -30,18 +28,14 @@ from tests.web.launcher.backups import (
     SHOP,
     SIGNALS,
     Use,
-    add_bytes,
     backed_up,
     filled,
-    no_progress,
     restored,
     secrets,
     signalling,
 )
-from tests.web.made import a_project, a_task
 from web.cli import main
 from web.launcher.backup import write_backup
-from web.launcher.restore import check_backup
 
 
 @pytest.mark.slow
@@ -91,23 +85,6 @@ def record(tx: Transaction, name: str, sha: str) -> None:
     tx.add(Mark(name=name, at=tx.now(), value={"sha": sha}))
 
 
-@pytest.mark.slow
-def test_a_branch_may_have_the_name_of_a_lock_file(use: Use, old: Path, tmp_path: Path) -> None:
-    inside = "repositories/aiworker/shop.git"
-    for ref in ("refs/heads/lock", "refs/heads/fix/lock", "refs/heads/aiworker/lock", "refs/tags/lock"):
-        git("update-ref", ref, "main", at=old / inside)
-    (old / inside / "aiworker" / "lock").touch()
-    (old / inside / "aiworker" / "statuses" / "lock").touch()
-    before = git("for-each-ref", at=old / inside)
-    backed_up(tmp_path / "backup")
-
-    new = use("new")
-    restored(tmp_path / "backup")
-
-    assert git("for-each-ref", at=new / inside) == before
-    assert list((new / inside / "aiworker").rglob("lock")) == []
-
-
 def test_objects_that_git_packs_anew_meanwhile_are_found(old: Path) -> None:
     (pinned,) = repository_copies.pin(old / "repositories")
     files = repository_copies.object_files(pinned)
@@ -120,57 +97,6 @@ def test_objects_that_git_packs_anew_meanwhile_are_found(old: Path) -> None:
         name.startswith("pack/") and name.endswith(".pack") for name in repository_copies._walk(pinned.path / "objects")
     )
     assert copied.count(True) >= 3
-
-
-@pytest.mark.slow
-def test_statuses_are_copied_when_writers_no_longer_wait(use: Use, old: Path, tmp_path: Path) -> None:
-    """There is a file for each tested commit, and none is ever removed."""
-
-    head = forge(old).read_head(SHOP, "main") or ""
-    forge(old).ensure_status(SHOP, commit=head, context="tests", state="success", description="", target_url=None)
-
-    (pinned,) = repository_copies.pin(old / "repositories")
-
-    assert not [name for name in pinned.small_files if "statuses" in name]
-    backed_up(tmp_path / "backup")
-    new = use("new")
-    restored(tmp_path / "backup")
-    assert [one.state for one in forge(new).read_statuses(SHOP, head)] == ["success"]
-
-
-@pytest.mark.slow
-def test_a_restored_repository_takes_the_first_status_of_its_commits(use: Use, old: Path, tmp_path: Path) -> None:
-    backed_up(tmp_path / "backup")
-    new = use("new")
-    restored(tmp_path / "backup")
-    head = forge(new).read_head(SHOP, "main") or ""
-    assert forge(new).read_statuses(SHOP, head) == []
-
-    forge(new).ensure_status(SHOP, commit=head, context="tests", state="success", description="", target_url=None)
-
-    assert [one.state for one in forge(new).read_statuses(SHOP, head)] == ["success"]
-
-
-# In a process of its own: what other tests left behind in this one needs memory, too.
-READ_SESSIONS = """
-import tracemalloc
-from common.services.health import portable_rows
-with portable_rows.reading_at_one_moment(lambda: None) as parts_of:
-    tracemalloc.start()
-    print(sum(len(part.rows) for part in parts_of("run_sessions")), tracemalloc.get_traced_memory()[1])
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", ["sqlite", "mariadb"])
-def test_large_rows_are_not_all_in_memory_at_once(request: pytest.FixtureRequest, use: Use, kind: str) -> None:
-    use("old", request.getfixturevalue(f"{kind}_database_url"))
-    add_bytes(a_task(a_project()).id, parts=20)
-    said = subprocess.run([sys.executable, "-c", READ_SESSIONS], cwd=ROOT, capture_output=True, text=True, check=True)
-    count, peak = map(int, said.stdout.split())
-
-    assert count == 20
-    assert peak < 20 * 2**20
 
 
 def test_a_repository_that_is_removed_meanwhile_ends_the_backup(old: Path) -> None:
@@ -205,54 +131,6 @@ def test_a_backup_that_a_signal_ends_leaves_no_file(old: Path, tmp_path: Path, n
         write_backup(tmp_path / "kept" / "new", PASSPHRASE, settings(), signalling(number, at="database"))
 
     assert list((tmp_path / "kept").iterdir()) == []
-
-
-def test_a_name_that_no_file_can_have_is_told_before_the_work(old: Path, tmp_path: Path) -> None:
-    backed_up(tmp_path / ("n" * 255))
-    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
-
-    for place, why in (("n" * 256, "File name too long"), (f"{'n' * 255}/x", "Not a directory"), ("link", "exists")):
-        with pytest.raises(Misconfigured, match=why):
-            write_backup(tmp_path / place, PASSPHRASE, settings(), no_work)
-
-
-def no_work(what: str, _done: int, _total: int) -> None:
-    raise AssertionError(what)
-
-
-@pytest.mark.slow
-def test_a_file_system_without_hard_links_gets_a_backup_that_replaces_none(
-    old: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_arguments: object) -> None:
-        raise PermissionError(errno.EPERM, "Operation not permitted")
-
-    monkeypatch.setattr(os, "link", refuse)
-    (tmp_path / "usb").mkdir()
-    file = tmp_path / "usb" / "backup"
-
-    def made_meanwhile(_what: str, _done: int, _total: int) -> None:
-        file.write_text("of somebody else")
-
-    with pytest.raises(Misconfigured, match="File exists"):
-        write_backup(file, PASSPHRASE, settings(), made_meanwhile)
-    assert file.read_text() == "of somebody else"
-    file.unlink()
-    backed_up(file)
-    with file.open("rb") as source:
-        assert check_backup(source, PASSPHRASE, no_progress).contents.repositories == 1
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert list((tmp_path / "usb").iterdir()) == [file]
-
-
-def test_a_check_tells_what_is_in_it(old: Path, tmp_path: Path) -> None:
-    contents = backed_up(tmp_path / "backup")
-
-    with (tmp_path / "backup").open("rb") as source:
-        checked = check_backup(source, PASSPHRASE, no_progress)
-
-    assert checked.contents == contents
-    assert checked.heading.schema == schema.newest_revision()
 
 
 @pytest.mark.slow

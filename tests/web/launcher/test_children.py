@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -64,39 +61,6 @@ def test_a_program_that_is_killed_is_started_again(processes: Processes, said: S
     step_until(processes, lambda: processes.pid("one") not in (None, first))
 
     assert said == ["one ended by signal SIGKILL; it is started again in 0.5 s"]
-
-
-def test_a_program_is_started_again_once_the_machine_can(processes: Processes, said: Said) -> None:
-    processes.start(program("one", FOREVER))
-    step_until(processes, lambda: processes.tail("one") == ["up"])
-    first = processes.pid("one")
-    assert first is not None
-
-    with no_more_files():
-        os.kill(first, signal.SIGKILL)
-        step_until(processes, lambda: said.has("one can't be started: Too many open files; it is tried again in 1.0 s"))
-    step_until(processes, lambda: processes.pid("one") not in (None, first))
-
-
-@contextmanager
-def no_more_files() -> Iterator[None]:
-    """This process can open no more files."""
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)
-
-
-@pytest.mark.slow
-def test_a_program_that_cannot_start_shows_the_end_of_its_log(processes: Processes, said: Said, tmp_path: Path) -> None:
-    processes.start(program("broken", "raise SystemExit('no such table: runs')"))
-
-    step_until(processes, lambda: processes.has_failed_to_start("broken"))
-
-    assert said.has(f"broken does not start. The end of {tmp_path / 'logs' / 'broken.log'}:")
-    assert said[-1] == "    no such table: runs"
 
 
 def test_the_children_of_a_program_end_with_it(processes: Processes) -> None:
@@ -178,16 +142,6 @@ def test_children_die_with_a_launcher_that_is_killed(tmp_path: Path) -> None:
     wait_until("the child to end with its launcher", lambda: not lives(child))
 
 
-def test_only_important_lines_reach_the_terminal(processes: Processes, said: Said, tmp_path: Path) -> None:
-    code = 'print(\'{"level": "info"}\'); print(\'{"level": "error", "event": "boom"}\', flush=True)\n' + FOREVER
-    processes.start(program("talks", code))
-
-    step_until(processes, lambda: processes.tail("talks")[-1:] == ["up"])
-
-    assert said == ['talks: {"level": "error", "event": "boom"}']
-    assert (tmp_path / "logs" / "talks.log").read_text().splitlines()[0] == '{"level": "info"}'
-
-
 def test_a_flood_of_errors_is_cut_off_on_the_terminal_only(processes: Processes, said: Said, tmp_path: Path) -> None:
     processes.start(program("floods", "for n in range(1000): print('ERROR', n)\n" + FOREVER))
 
@@ -196,14 +150,3 @@ def test_a_flood_of_errors_is_cut_off_on_the_terminal_only(processes: Processes,
     assert len(said) == 6
     assert said[-1].startswith("floods: more in ")
     assert (tmp_path / "logs" / "floods.log").read_text().count("ERROR") == 1000
-
-
-@pytest.mark.slow
-def test_a_program_that_may_end_is_started_again_only_if_it_failed(processes: Processes, said: Said) -> None:
-    ends = replace(program("ends", "pass"), may_end=True)
-    processes.start(ends, replace(program("fails", "import sys; sys.exit(3)"), may_end=True))
-
-    step_until(processes, lambda: said.has("fails does not start") and said.has("ends ended "))
-    assert said.has("ends ended as it was told to, so it is not started again before the next start of the platform")
-    assert processes.pid("ends") is None
-    assert not said.has("ends ended with code 0")

@@ -11,11 +11,10 @@ import shutil
 import tarfile
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -25,10 +24,8 @@ from common.settings.environment import Environment
 from common.settings.models import read_models
 from common.values.drivers import KnownDriver, Package
 from tests.conftest import leave_out
-from tests.ports import free_port
-from tests.tls import make_certificate, tls_in_front_of
 from web.launcher import driver_install
-from web.launcher.driver_install import install_driver, install_program, wanted_by_providers
+from web.launcher.driver_install import install_program, wanted_by_providers
 
 SCRIPT = "#!/bin/sh\necho 1.2.3\n"
 
@@ -120,25 +117,6 @@ def test_a_program_is_installed_once_and_none_of_its_scripts_is_run(
     ]
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("no_named_certificates")
-def test_a_registry_with_a_certificate_of_ones_own_is_reached_where_the_machine_trusts_it(
-    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Its file may name certificates of its own.
-    monkeypatch.setenv("npm_config_globalconfig", str(tmp_path / "npmrc"))
-    own = make_certificate(tmp_path)
-    with tls_in_front_of(urlsplit(registry.url).port or 0, own) as port:
-        monkeypatch.setenv("npm_config_registry", f"https://127.0.0.1:{port}")
-        with pytest.raises(Misconfigured, match="can't be installed"):
-            install_program(registry.driver(), tmp_path / "drivers", say=print)
-        monkeypatch.setenv("SSL_CERT_FILE", str(own.certificate))
-
-        program = install_program(registry.driver(), tmp_path / "drivers", say=print)
-
-    assert program.read_text() == SCRIPT
-
-
 def _fails(known: KnownDriver, tmp_path: Path) -> str:
     """The refusal: one line, after which nothing is installed and nothing is left."""
     with pytest.raises(Misconfigured) as refused:
@@ -165,29 +143,6 @@ def test_a_program_that_does_not_start_is_refused(registry: Registry, tmp_path: 
 
 
 @pytest.mark.slow
-def test_a_registry_that_lacks_it_is_said(registry: Registry, tmp_path: Path) -> None:
-    known = registry.driver()
-    package = replace(known.packages["any"], version="9.9.9")
-
-    assert "npm's registry does not have it" in _fails(replace(known, packages={"any": package}), tmp_path)
-
-
-@pytest.mark.slow
-def test_a_registry_that_is_not_there_is_said(
-    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("npm_config_registry", f"http://127.0.0.1:{free_port()}")
-
-    assert "npm's registry can't be reached" in _fails(registry.driver(), tmp_path)
-
-
-def test_without_npm_the_remedy_is_said(registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-
-    assert "install Node.js 20 or newer with npm" in _fails(registry.driver(), tmp_path)
-
-
-@pytest.mark.slow
 def test_an_interrupted_install_leaves_nothing_and_can_be_repeated(registry: Registry, tmp_path: Path) -> None:
     def stop() -> None:
         raise KeyboardInterrupt
@@ -200,12 +155,6 @@ def test_an_interrupted_install_leaves_nothing_and_can_be_repeated(registry: Reg
     for name in (".1.2.3.new", "1.2.3"):
         (tmp_path / "drivers" / "toy" / name / "rest").mkdir(parents=True)
     assert install_program(registry.driver(), tmp_path / "drivers", say=lambda _: None).exists()
-
-
-def test_an_unknown_driver_is_refused_with_the_known_ones(tmp_path: Path) -> None:
-    for name in ("nonsense", "scripted"):
-        with pytest.raises(Misconfigured, match="choose one of: claude, codex, gemini, opencode, qwen"):
-            install_driver(name, tmp_path, say=lambda _: None)
 
 
 def _providers(environ: dict[str, str]) -> Sequence[ProviderSettings]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -115,49 +114,6 @@ def test_a_fork_that_is_killed_is_started_again(tmp_path: Path) -> None:
         wait_until("the second start", lambda: (tmp_path / "logs" / "program.log").read_text().count("loaded_by") == 2)
 
 
-def test_a_fork_is_started_again_once_the_machine_can(tmp_path: Path) -> None:
-    with launched(tmp_path) as (launcher, lines):
-        told(tmp_path)
-        seen = psutil.Process(launcher.pid)
-        before, limits = seen.num_fds(), resource.prlimit(launcher.pid, resource.RLIMIT_NOFILE)
-        # Room for one of the two pipes that it takes: one number below is free.
-        highest = max(map(int, os.listdir(f"/proc/{launcher.pid}/fd")))
-        resource.prlimit(launcher.pid, resource.RLIMIT_NOFILE, (highest + 2, limits[1]))
-
-        os.kill(int(next(lines)), signal.SIGKILL)
-
-        assert next(lines) == "program ended by signal SIGKILL; it is started again in 0.5 s"
-        assert next(lines) == "program can't be started: Too many open files; it is tried again in 1.0 s"
-        assert seen.num_fds() == before - 1
-        resource.prlimit(launcher.pid, resource.RLIMIT_NOFILE, limits)
-        wait_until("the second start", lambda: (tmp_path / "logs" / "program.log").read_text().count("loaded_by") == 2)
-
-
-@pytest.mark.slow
-def test_a_fork_that_cannot_start_shows_why(tmp_path: Path) -> None:
-    with launched(tmp_path, "fails") as (_launcher, lines):
-        assert next(lines).isdigit()
-        assert "program ended with code 1; it is started again in 0.5 s" in lines
-        assert "    it can't start" in lines
-
-
-def test_a_module_may_write_more_than_a_pipe_holds_while_it_is_loaded(tmp_path: Path) -> None:
-    loud = f"{LOADED}print('first'); print('a warning\\n' * 100_000); print('last')"
-    with launched(tmp_path, loaded=loud) as (_launcher, _lines):
-        assert told(tmp_path)["loaded_by"]
-        written = (tmp_path / "logs" / "program.log").read_text()
-        assert "a warning" in written
-        assert "last" in written
-        assert told(tmp_path, "other")["name"] == "other"
-
-
-@pytest.mark.slow
-def test_a_module_that_writes_much_and_cannot_be_loaded_shows_why(tmp_path: Path) -> None:
-    loud = "print('a warning\\n' * 100_000); raise ImportError('gone')"
-    with launched(tmp_path, loaded=loud) as (_launcher, lines):
-        assert "    ImportError: gone" in lines
-
-
 @pytest.mark.slow
 def test_a_module_that_cannot_be_loaded_is_tried_again(tmp_path: Path) -> None:
     with launched(tmp_path, loaded="raise ImportError('gone')") as (_launcher, lines):
@@ -177,27 +133,3 @@ def test_a_fork_dies_with_its_launcher(tmp_path: Path) -> None:
         launcher.kill()
 
         wait_until("the fork to end", lambda: not lives(fork))
-
-
-def test_a_launcher_with_a_second_thread_forks_nothing() -> None:
-    program = (
-        "import threading\n"
-        "from pathlib import Path\n"
-        "from web.launcher.forks import Module, fork_modules\n"
-        "threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
-        "fork_modules([Module('any', [], {}, Path('/'), 'any')])\n"
-    )
-    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
-
-    assert "a process with several threads can't be forked" in ended.stderr
-
-
-def test_orphans_that_the_launcher_was_given_are_collected(tmp_path: Path) -> None:
-    # What is loaded starts a process and leaves it to whoever is there: here that is the launcher.
-    leave = "import subprocess\nsubprocess.run(['sh', '-c', 'sleep 1 & echo $! >>orphans'], check=True)\n" + LOADED
-    with launched(tmp_path, loaded=leave.replace("orphans", str(tmp_path / "orphans"))) as (_launcher, lines):
-        told(tmp_path)
-        assert next(lines).isdigit()
-        orphan = int((tmp_path / "orphans").read_text().split()[0])
-
-        wait_until("the orphan to be collected", lambda: not psutil.pid_exists(orphan))

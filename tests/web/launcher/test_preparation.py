@@ -13,12 +13,11 @@ from pathlib import Path
 
 import psutil
 import pytest
-import redis
 
 from common.machine.locks import locked
 from tests.e2e.instance import wait_until
 from tests.processes import below, words
-from tests.servers import ROOT, redis_server
+from tests.servers import ROOT
 
 # As in the launcher, which has one thread: a process with several can't be forked.
 PREPARE = """
@@ -73,14 +72,6 @@ def test_the_database_is_made_ready_and_a_newer_one_is_refused(tmp_path: Path) -
 
 
 @pytest.mark.slow
-def test_an_option_of_redis_that_can_not_be_used_is_told_in_one_line(tmp_path: Path) -> None:
-    refused, said = prepared(tmp_path, redis_url="redis://127.0.0.1:9/0?ssl_cert_reqs=none")
-
-    assert str(refused["error"]).startswith("AIWORKER_REDIS_URL has an option that can't be used (")
-    assert said == []
-
-
-@pytest.mark.slow
 def test_local_agents_that_were_drained_work_again(tmp_path: Path) -> None:
     prepared(tmp_path, "agents")
     with closing(sqlite3.connect(tmp_path / "aiworker.db")) as database, database:
@@ -99,43 +90,9 @@ def test_local_agents_that_were_drained_work_again(tmp_path: Path) -> None:
     assert [line for line in said if "agent:status" in line] == []
 
 
-@pytest.mark.slow
-def test_a_start_with_another_key_than_that_of_before_is_told(tmp_path: Path) -> None:
-    prepared(tmp_path)
-    values = {
-        "id": "provider-1", "name": "mine", "api": "anthropic", "base_url": "https://models.example", "login": "key",
-        "key_sealed": "sealed by another key", "models": "[]", "prices": "{}", "created_by": "ada",
-        "created_at": "2026-01-01 00:00:00.000000", "updated_at": "2026-01-01 00:00:00.000000", "is_enabled": 1,
-    }  # fmt: skip
-    with closing(sqlite3.connect(tmp_path / "aiworker.db")) as database, database:
-        database.execute(
-            f"INSERT INTO model_providers ({', '.join(values)}) VALUES ({', '.join(f':{name}' for name in values)})",
-            values,
-        )
-
-    answer, said = prepared(tmp_path)
-
-    assert answer == {"admin_password": None, "enrolment_token": None}
-    assert said == ["The secret key does not open what is stored here; the remedy is told by: aiworker doctor"]
-
-
 def states_of_agents(data_dir: Path) -> dict[str, str]:
     with closing(sqlite3.connect(data_dir / "aiworker.db")) as database:
         return dict(database.execute("SELECT id, state FROM agents").fetchall())
-
-
-@pytest.mark.slow
-def test_a_redis_that_refuses_the_login_stops_the_start_before_anything_is_made(tmp_path: Path) -> None:
-    with redis_server() as url, redis.Redis.from_url(url) as client:
-        client.config_set("requirepass", "right")
-        client.auth("right")
-        for wrong in (url, url.replace("unix://", "unix://:wrong@")):
-            refused, _ = prepared(tmp_path, redis_url=wrong)
-            assert str(refused["error"]).startswith("Redis refuses the login; set AIWORKER_REDIS_URL with its password")
-        assert not (tmp_path / "aiworker.db").exists()
-
-        taken, _ = prepared(tmp_path, redis_url=url.replace("unix://", "unix://:right@"))
-        assert taken["admin_password"]
 
 
 def test_a_preparation_that_is_killed_says_so(tmp_path: Path) -> None:

@@ -30,11 +30,8 @@ def started(command: str, **settings: str) -> subprocess.CompletedProcess[str]:
     ("name", "setting"),
     [
         ("web", "WEB_CONCURRENCY"),
-        ("relay", "WEB_CONCURRENCY"),
-        ("gateway", "WEB_CONCURRENCY"),
         ("gateway", "AIWORKER_GATEWAY_PROCESSES"),
         ("worker", "AIWORKER_QUICK_PROCESSES"),
-        ("worker-slow", "AIWORKER_SLOW_PROCESSES"),
     ],
 )
 def test_a_number_of_processes_that_is_none_is_one_line(name: str, setting: str) -> None:
@@ -46,7 +43,7 @@ def test_a_number_of_processes_that_is_none_is_one_line(name: str, setting: str)
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["release", "web", "relay", "gateway", "worker", "worker-slow", "beat", "flower"])
+@pytest.mark.parametrize("name", ["release", "web", "worker"])
 def test_a_wrong_setting_is_one_line(name: str, tmp_path: Path) -> None:
     ended = started(LINES[name], AIWORKER_DATA_DIR=str(tmp_path), AIWORKER_LOG_LEVEL="LOUD")
 
@@ -54,23 +51,3 @@ def test_a_wrong_setting_is_one_line(name: str, tmp_path: Path) -> None:
     assert (ended.stdout, ended.stderr) == (
         "", "aiworker: AIWORKER_LOG_LEVEL=LOUD is not one of DEBUG, INFO, WARNING, ERROR, CRITICAL\n"
     )  # fmt: skip
-
-
-@pytest.mark.parametrize("web_processes", ["", "3"])
-def test_everything_else_is_gunicorns(web_processes: str) -> None:
-    ended = started("python -m web.launcher.serve --version", WEB_CONCURRENCY=web_processes)
-
-    assert (ended.returncode, ended.stderr) == (0, "")
-    assert ended.stdout.startswith("gunicorn (version ")
-
-
-def test_gunicorn_need_not_be_on_the_path() -> None:
-    """As under systemd, whose lines name this Python alone."""
-    ended = subprocess.run(
-        [sys.executable, "-m", "web.launcher.serve", "--version"],
-        cwd=ROOT, env={**os.environ, "PATH": "/usr/bin:/bin"},
-        capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False,
-    )  # fmt: skip
-
-    assert (ended.returncode, ended.stderr) == (0, "")
-    assert ended.stdout.startswith("gunicorn (version ")

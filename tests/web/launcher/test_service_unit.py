@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import shlex
 import shutil
 import stat
@@ -15,10 +14,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from common.errors import Misconfigured
 from web.cli.main import cli
 from web.launcher import service_unit
-from web.launcher.service_unit import Service, account_for, unit_of
+from web.launcher.service_unit import Service, unit_of
 
 
 def parsed(unit: str) -> dict[str, dict[str, list[str]]]:
@@ -66,35 +64,6 @@ def complaints(unit: str, folder: Path, account: str | None) -> list[str]:
     return [line for line in checked.stderr.splitlines() if service_unit.UNIT in line]
 
 
-def test_a_data_directory_of_nobody_here_asks_for_an_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As after a copy from another machine."""
-    monkeypatch.setenv("AIWORKER_DATA_DIR", str(tmp_path))
-    # As on a machine that does not know the user.
-    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
-
-    with pytest.raises(Misconfigured) as refused:
-        account_for(tmp_path)
-    assert str(refused.value) == (
-        f"the owner of {tmp_path} has no account on this machine (uid {os.geteuid()}); name one with --account"
-    )
-    printed = CliRunner().invoke(cli, ["service", "install", "--system", "--account", "daemon", "--print"]).output
-    assert parsed(printed)["Service"]["User"] == ["daemon"]
-
-
-def test_a_user_without_a_home_is_told_so_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HOME", "XDG_CONFIG_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(os, "geteuid", lambda: 12345)
-    monkeypatch.setenv("AIWORKER_DATA_DIR", str(tmp_path))
-    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
-
-    refused = CliRunner().invoke(cli, ["service", "install", "--print"])
-
-    assert str(refused.exception) == (
-        "this user has no home for the service's files: set HOME, or add --system as root"
-    )
-
-
 def test_installing_writes_the_unit_and_a_file_for_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.setenv("AIWORKER_DATA_DIR", "/srv/aiworker")
@@ -137,16 +106,3 @@ def test_it_is_enabled_and_started(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         "--user daemon-reload", "--user enable --now aiworker", "--user disable --now aiworker", "--user daemon-reload",
     ]  # fmt: skip
     assert [line.split()[0] for line in todo] == ["loginctl"]
-
-
-def test_a_changed_unit_counts_after_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Enabling it does not restart a service that runs."""
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    run = CliRunner().invoke
-
-    said = [
-        run(cli, ["service", "install", "--user", "--no-start"], env={"AIWORKER_DATA_DIR": f"/srv/{name}"}).output
-        for name in ("first", "second", "second")
-    ]
-
-    assert ["Run: systemctl --user restart aiworker  # " in one for one in said] == [False, True, False]

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import socket
 import sqlite3
 import subprocess
 import sys
-import termios
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -20,13 +18,11 @@ import psutil
 import pytest
 
 from common.errors import Misconfigured
-from common.settings import from_env
 from tests.e2e.instance import wait_until
 from tests.ports import free_port
 from tests.processes import lives, words
 from tests.servers import ROOT
 from web.cli.up_command import examine_up, up
-from web.launcher.up import UpOptions, _say_addresses, run_up
 
 LAUNCH = """
 import sys
@@ -134,105 +130,6 @@ def _swept_at(data_dir: Path) -> str | None:
     return str(found[0]) if found else None
 
 
-@pytest.mark.slow
-def test_it_runs_on_while_its_output_has_no_room(tmp_path: Path) -> None:
-    port = free_port()
-    with Path("/dev/full").open("w") as full, launched(tmp_path / "data", port, output=full) as launcher:
-        wait_until("the platform", lambda: launcher.poll() is not None or _answers(port))
-        children = started_by(launcher)
-        # It tells of that, too.
-        _see_sweeps_go_on_after_a_lost_broker(tmp_path / "data", children)
-        assert launcher.poll() is None
-        launcher.send_signal(signal.SIGINT)
-        launcher.wait()
-    wait_until("the end of all of it", lambda: not any(lives(child.pid) for child in children))
-
-
-def shows(terminal: int, wanted: bytes) -> Callable[[], bool]:
-    """Whether the terminal has shown these words. One read may give a part of them."""
-    shown = bytearray()
-
-    def is_shown() -> bool:
-        shown.extend(os.read(terminal, 65536))
-        return wanted in shown
-
-    return is_shown
-
-
-@pytest.mark.slow
-def test_it_runs_on_while_its_terminal_is_stopped(tmp_path: Path) -> None:
-    ours, terminal = os.openpty()
-    port = free_port()
-    try:
-        with launched(tmp_path / "data", port, output=terminal) as launcher:
-            wait_until("the platform", shows(ours, b"Stop it with Ctrl-C"))
-            # As Ctrl-S does.
-            termios.tcflow(terminal, termios.TCOOFF)
-            _see_sweeps_go_on_after_a_lost_broker(tmp_path / "data", started_by(launcher))
-            launcher.send_signal(signal.SIGINT)
-            assert launcher.wait() == 0
-    finally:
-        os.close(terminal)
-        os.close(ours)
-
-
-@pytest.mark.slow
-def test_it_stops_in_order_when_its_terminal_is_closed(tmp_path: Path) -> None:
-    ours, terminal = os.openpty()
-    with launched(tmp_path / "data", free_port(), output=terminal) as launcher:
-        os.close(terminal)
-        wait_until("the platform", shows(ours, b"Stop it with Ctrl-C"))
-        os.close(ours)
-        launcher.send_signal(signal.SIGHUP)
-        assert launcher.wait() == 0
-
-
-@pytest.mark.slow
-def test_it_runs_on_without_its_terminal_where_nohup_started_it(tmp_path: Path) -> None:
-    with launched(tmp_path / "data", free_port(), before=["nohup"]) as launcher:
-        read_until(launcher, "Starting the web server")
-        launcher.send_signal(signal.SIGHUP)
-        read_until(launcher, "Stop it with Ctrl-C")
-        launcher.send_signal(signal.SIGTERM)
-        assert launcher.wait() == 0
-
-
-def _answers(port: int) -> bool:
-    with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/api/health/live") as reply:
-        return bool(reply.status == 200)
-    return False
-
-
-def test_what_it_starts_may_be_named_in_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "agents").write_text("3\n")
-    (tmp_path / "flower").write_text("1\n")
-    monkeypatch.setenv("AIWORKER_AGENTS_FILE", str(tmp_path / "agents"))
-    monkeypatch.setenv("AIWORKER_FLOWER_FILE", str(tmp_path / "flower"))
-    monkeypatch.setenv("AIWORKER_AGENT_SLOTS", "2")
-
-    given = up.make_context("up", []).params
-
-    assert (given["agents"], given["flower"], given["slots"], given["install_drivers"]) == (3, True, 2, True)
-    assert up.make_context("up", ["--agents", "5"]).params["agents"] == 5
-    monkeypatch.setenv("AIWORKER_FLOWER_FILE", "/nowhere")
-    with pytest.raises(Misconfigured, match="AIWORKER_FLOWER_FILE=/nowhere can't be read"):
-        up.make_context("up", [])
-
-
-@pytest.mark.slow
-def test_files_may_be_named_from_the_folder_in_which_it_is_started(tmp_path: Path) -> None:
-    (tmp_path / "password").write_text("tree-horse-battery-9\n")
-    files = {"AIWORKER_DATABASE_URL": "sqlite:///shop.db", "AIWORKER_ADMIN_PASSWORD_FILE": "password"}
-
-    with launched(tmp_path / "data", free_port(), folder=tmp_path, **files) as launcher:
-        printed = read_until(launcher, "Stop it with Ctrl-C")
-        launcher.send_signal(signal.SIGTERM)
-        assert launcher.wait() == 0
-
-    assert "admin / " not in printed
-    assert (tmp_path / "shop.db").exists()
-
-
 @pytest.mark.parametrize(
     ("name", "value", "wanted"),
     [
@@ -256,28 +153,6 @@ def test_a_wrong_setting_of_its_own_is_told_in_one_line_by_it_and_by_the_doctor(
     up.make_context("up", [], resilient_parsing=True)
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "wanted"),
-    [
-        ("AIWORKER_HEARTBEAT_SECONDS", "soon", "a number of seconds from 0.05 to 30"),
-        # The platform gives an agent up after 60 s, so no run of such an agent would ever end.
-        ("AIWORKER_HEARTBEAT_SECONDS", "61", "a number of seconds from 0.05 to 30"),
-        ("AIWORKER_AGENT_RUN_DISK_BYTES", "20 GiB", "a whole number"),
-    ],
-)
-def test_a_wrong_setting_of_agents_stops_the_start_and_the_doctor_names_it(
-    name: str, value: str, wanted: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    said = f"{name}={value} is not {wanted}"
-    monkeypatch.setenv(name, value)
-    assert [(one.status, one.part, one.says) for one in examine_up()] == [("fail", "settings", said)]
-
-    settings = from_env({"AIWORKER_DATA_DIR": str(tmp_path / "data"), "AIWORKER_PORT": str(free_port())})
-    with pytest.raises(Misconfigured, match=f"^{said}$"):
-        run_up(settings, UpOptions(installs_sandbox=False))
-    assert not (tmp_path / "data" / "logs").exists()
-
-
 def test_a_taken_port_stops_the_start_with_one_line(tmp_path: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
@@ -292,39 +167,3 @@ def test_a_taken_port_stops_the_start_with_one_line(tmp_path: Path) -> None:
     assert printed.splitlines() == [
         f"port {port} on 127.0.0.1 can't be used (Address already in use); choose another with AIWORKER_PORT or --port"
     ]
-
-
-def test_an_address_of_apps_that_this_machine_lacks_stops_the_start_with_one_line(tmp_path: Path) -> None:
-    # For documentation (RFC 5737): no machine has it.
-    environ = {"AIWORKER_DATA_DIR": str(tmp_path / "data"), "AIWORKER_RUNTIME_BIND": "192.0.2.1"}
-    settings = from_env({**environ, "AIWORKER_PORT": str(free_port())})
-
-    with pytest.raises(Misconfigured, match=r"^AIWORKER_RUNTIME_BIND=192\.0\.2\.1 can't be used \(.*\); set it to an "):
-        run_up(settings, UpOptions(installs_sandbox=False))
-
-
-@pytest.mark.slow
-def test_a_start_that_is_stopped_early_still_shows_the_first_password(tmp_path: Path) -> None:
-    with launched(tmp_path / "data", free_port()) as launcher:
-        wait_until("the first administrator", lambda: _has_users(tmp_path / "data"))
-        launcher.send_signal(signal.SIGINT)
-        assert launcher.stdout is not None
-        printed = launcher.stdout.read()
-        assert launcher.wait() == 0
-
-    assert "  Admin    admin / " in printed
-
-
-def _has_users(data_dir: Path) -> bool:
-    try:
-        with closing(sqlite3.connect(f"file:{data_dir / 'aiworker.db'}?mode=ro", uri=True)) as connection:
-            return connection.execute("SELECT 1 FROM users").fetchone() is not None
-    except sqlite3.OperationalError:  # there is no such file or table yet
-        return False
-
-
-def test_an_internal_url_that_does_not_answer_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    url = f"http://127.0.0.1:{free_port()}"
-    _say_addresses(from_env({"AIWORKER_DATA_DIR": str(tmp_path), "AIWORKER_INTERNAL_URL": url}), None, None, [])
-
-    assert f"{url} does not answer on this machine" in capsys.readouterr().out
