@@ -26,7 +26,6 @@ _NEEDS = {
     "test_forge_gitea.py": _HAS_GITEA,
     "test_runtime_kube.py": _HAS_CLUSTER,
     "test_fleet_kube.py": _HAS_CLUSTER,
-    "test_people.py": _HAS_GITEA,
     "test_story.py": _HAS_GITEA or _HAS_CLUSTER,
 }
 

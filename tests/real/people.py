@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import secrets
-import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
-
-import requests
 
 from common.providers.forge.gitea.client import Client
 from tests.providers.git_tree import WorkTree
@@ -24,17 +20,6 @@ class Person:
     password: str
     path: str
 
-    def call(self, method: str, path: str, body: dict[str, Any]) -> None:
-        """path: below the repository's. Like a person, it tries again where the server trips over itself."""
-        for pause in (0.5, 2, 5, None):
-            answer = requests.request(
-                method, f"{self.url}/api/v1{self.path}{path}", json=body, auth=(self.login, self.password), timeout=30
-            )
-            if pause is None or not (answer.status_code in {401, 404} or answer.status_code >= 500):
-                break
-            time.sleep(pause)
-        assert answer.status_code < 300, f"{method} {path}: {answer.status_code} {answer.text}"
-
     def remove(self, client: Client) -> None:
         client.call("DELETE", f"/admin/users/{self.login}", accept=(404,))
 
@@ -44,9 +29,9 @@ class Person:
         return WorkTree(folder, f"{scheme}://{name}:{password}@{host}{self.path.removeprefix('/repos')}.git")
 
 
-def new_person(client: Client, path: str, *, login: str | None = None) -> Person:
-    """path: of the repository, in the API. login None: one that nobody has. `remove` is to be called at the end."""
-    login, password = login or f"aiw-test-{secrets.token_hex(4)}", f"{secrets.token_hex(16)}-aA1"
+def new_person(client: Client, path: str) -> Person:
+    """path: of the repository, in the API. `remove` is to be called at the end."""
+    login, password = f"aiw-test-{secrets.token_hex(4)}", f"{secrets.token_hex(16)}-aA1"
     wanted = {"username": login, "email": f"{login}@aiworker.invalid", "password": password,
               "must_change_password": False, "send_notify": False}  # fmt: skip
     client.call("POST", "/admin/users", body=wanted)

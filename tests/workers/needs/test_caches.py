@@ -120,17 +120,12 @@ def test_the_caches_of_a_project_are_bounded(
     assert "not cached" in str(caches.save("p", "large", PATHS[:1], code))
 
 
-def test_old_caches_are_removed(caches: Caches, code: Path, tmp_path: Path) -> None:
+def test_old_caches_and_those_of_a_removed_project_are_removed(caches: Caches, code: Path, tmp_path: Path) -> None:
     caches.save("p", "old", PATHS, code)
     os.utime(tmp_path / "caches" / "p" / "old", (1e9, 1e9))
     caches.save("p", "new", PATHS, code)
 
     assert [path.name for path in (tmp_path / "caches" / "p").iterdir()] == ["new"]
-
-
-def test_a_removed_project_has_no_caches(caches: Caches, code: Path, tmp_path: Path) -> None:
-    caches.save("p", "k", PATHS, code)
     caches.forget("p")
     caches.forget("p")
-
     assert not (tmp_path / "caches" / "p").exists()

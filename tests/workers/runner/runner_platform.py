@@ -288,11 +288,7 @@ class _Conversation(BaseHTTPRequestHandler):
                 run.progress.append(json.loads(content))
                 return 200, {}
             case "POST", ["review"]:
-                given = json.loads(content)
-                if given["verdict"] not in ("approve", "request_changes"):
-                    message = "must be one of: approve, request_changes"
-                    return 400, {"error": "Invalid", "details": {"field": "verdict", "message": message}}
-                run.verdicts.append(given)
+                run.verdicts.append(json.loads(content))
                 return 200, {"run": {}}
             case "POST", ["questions"]:
                 return self._ask(json.loads(content))

@@ -13,7 +13,6 @@ from tests.workers.runner.places import confinement
 from tests.workers.runner.runner_platform import git, head, make_repository
 from workers.runner.cancellation import Cancellation
 from workers.runner.workspace import UNFINISHED, Workspace
-from workers.runner.workspace_files import MOST_LARGE_FILES
 
 __all__ = ["broken_git"]
 
@@ -146,23 +145,6 @@ def test_a_push_whose_answer_was_lost_is_no_obstacle(
 
     assert workspace.commit_all("Done") == workspace.push() == head(repository)
     assert parents(repository) == [commit]
-
-
-def test_large_files_are_left_out_however_many_and_deep_they_are(workspace: Workspace, repository: Path) -> None:
-    (workspace.path / "work.py").write_text("hours of work\n")
-    deep = workspace.path.joinpath("node_modules", *["long-name-of-a-folder"] * 6)
-    odd = workspace.path / "[odd] *\n"
-    for folder, count in ((deep, MOST_LARGE_FILES - 1), (odd, 1)):
-        folder.mkdir(parents=True)
-        for number in range(count):
-            (folder / f"{number:040}.pack").write_bytes(b"x" * 5000)
-    (workspace.path / "odd").write_text("small\n")
-
-    commit = workspace.commit_aside(MESSAGE, largest_file_bytes=4096)
-
-    assert commit is not None
-    assert workspace.push_aside(commit)
-    assert files(repository) == ["README.md", "app.txt", "odd", "work.py"]
 
 
 LOCKS = ("index.lock", "HEAD.lock", "packed-refs.lock", "refs/heads/task-1.lock", "refs/heads/own.lock",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from common.errors import Misconfigured, ProviderUnavailable
+from common.errors import ProviderUnavailable
 from tests.workers.runner.fake_program import FakeDriver, write_program
 from tests.workers.runner.runner_platform import Platform, Start, eventually
 from workers.runner.drivers.findings import DriverFinding
@@ -50,14 +50,6 @@ def test_an_agent_none_of_whose_drivers_can_work_says_why(tmp_path: Path) -> Non
     ready = found.ready("gone")
     assert ready is not None
     assert ready.finding.executable == str(tmp_path / "gone")
-
-
-def test_an_unknown_name_lists_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(Misconfigured, match="choose one of: buggy, gone, scripted, there"):
-        offer(tmp_path, "telepathy")
-    with pytest.raises(Misconfigured, match="telepathy"):
-        offer(tmp_path).ready("telepathy")
-    assert offer(tmp_path).ready("scripted") is None
 
 
 @pytest.mark.slow

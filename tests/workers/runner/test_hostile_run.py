@@ -160,18 +160,14 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
         yield Ran(found, run, repository, folder, platform.sessions.get("task-id-1", b""))
 
 
-@pytest.mark.parametrize("name", ["data", "other run", "home", "own", "mirror", "shadow"])
-def test_files_of_others_are_not_there(ran: Ran, name: str) -> None:
-    assert ran.found[f"read {name}"].startswith("refused: "), ran.found[f"read {name}"]
+def test_files_of_others_are_not_there(ran: Ran) -> None:
+    for name in ("data", "other run", "home", "own", "mirror", "shadow"):
+        assert ran.found[f"read {name}"].startswith("refused: "), ran.found[f"read {name}"]
 
 
-@pytest.mark.parametrize("name", ["loopback", "metadata", "private", "public"])
-def test_no_address_is_reached_directly(ran: Ran, name: str) -> None:
-    assert ran.found[f"connect {name}"].startswith("refused: "), ran.found[f"connect {name}"]
-
-
-def test_no_socket_of_this_machine_is_reached(ran: Ran) -> None:
-    assert ran.found["unix socket"].startswith("refused: ")
+def test_no_address_and_no_socket_is_reached_directly(ran: Ran) -> None:
+    for name in ("connect loopback", "connect metadata", "connect private", "connect public", "unix socket"):
+        assert ran.found[name].startswith("refused: "), ran.found[name]
     assert ran.found["abstract socket"].startswith("refused: ")
 
 
@@ -180,10 +176,10 @@ def test_of_the_platform_only_the_gateway_is_reached(ran: Ran) -> None:
     assert ran.found["platform"] == "403"
 
 
-@pytest.mark.parametrize("host", ["evil.example.com", "169.254.169.254", "10.0.0.1"])
-def test_the_proxy_refuses_a_host_and_the_log_names_it(ran: Ran, host: str) -> None:
-    assert " 403" in ran.found[f"proxy {host}"], ran.found[f"proxy {host}"]
-    assert f"{host} is not reachable: " in ran.run.log
+def test_the_proxy_refuses_a_host_and_the_log_names_it(ran: Ran) -> None:
+    for host in ("evil.example.com", "169.254.169.254", "10.0.0.1"):
+        assert " 403" in ran.found[f"proxy {host}"], ran.found[f"proxy {host}"]
+        assert f"{host} is not reachable: " in ran.run.log
 
 
 def test_no_other_process_is_seen_or_killed(ran: Ran) -> None:

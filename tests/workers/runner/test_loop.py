@@ -207,3 +207,19 @@ def test_a_run_that_is_handed_out_again_goes_on_with_its_new_token(
 
     assert ended(run)["outcome"] == "completed"
     assert run.log.count("started") == 1 + run.log.count(command)
+
+
+def test_nothing_is_claimed_until_there_is_room(
+    platform: Platform, repository: Path, start: Start, tmp_path: Path
+) -> None:
+    run = platform.add_run("run-1", repository, steps("- say: Hi"))
+    process = start(AIWORKER_AGENT_DISK_RESERVE_BYTES=str(2**60))
+    eventually(lambda: len(platform.heartbeats) > 3, "the agent is there")
+    eventually(lambda: "no runs are claimed" in (tmp_path / "agent.log").read_text(), "it says why it waits")
+    assert not any(platform.heartbeats)
+    process.kill()
+    process.wait()
+
+    start(AIWORKER_AGENT_DISK_RESERVE_BYTES="0")
+
+    assert ended(run)["outcome"] == "completed"

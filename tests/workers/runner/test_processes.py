@@ -36,18 +36,6 @@ def test_output_and_errors_come_apart_and_the_end_of_the_errors_is_kept(tmp_path
     assert process.code == 3
 
 
-def test_its_input_is_written_in_order_and_closed(tmp_path: Path) -> None:
-    with begin("cat; echo closed", tmp_path, has_input=True) as process:
-        process.write("one\n")
-        assert [line.text for line in process.read(PATIENCE_SECONDS)] == ["one"]
-        process.write("x" * 1_000_000 + "\n")
-        process.close_input()
-        lines = []
-        while not process.is_over:
-            lines += process.read(1)
-    assert [len(line.text) for line in lines] == [1_000_000, 6]
-
-
 @pytest.mark.parametrize(
     ("trap", "grace_seconds", "code"),
     [
@@ -69,16 +57,6 @@ def test_it_is_stopped_by_int_then_term_then_kill(tmp_path: Path, trap: str, gra
             process.read(1)
     assert process.code == code
     eventually(lambda: not psutil.pid_exists(int(said[0])), "its child is gone")
-
-
-def test_nothing_is_left_of_it_after_the_block(tmp_path: Path) -> None:
-    with begin("sleep 300 & echo $!; wait", tmp_path) as process:
-        (line,) = process.read(PATIENCE_SECONDS)
-    assert process.code == 128 + signal.SIGKILL
-    eventually(lambda: not psutil.pid_exists(int(line.text)), "its child is gone")
-    process.kill()
-    process.wake()
-    process.stop()
 
 
 def test_nobody_else_opens_the_streams_of_a_private_process(tmp_path: Path) -> None:

@@ -53,11 +53,3 @@ def test_a_wrong_value_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 
     with pytest.raises(Misconfigured, match=name):
         read(tmp_path)
-
-
-@pytest.mark.parametrize("url", ["web:3000", "http://web:port"])
-def test_an_address_of_the_platform_that_is_none_is_named(tmp_path: Path, url: str) -> None:
-    arguments = ["--url", url, "--token-file", "token", "--work-dir", str(tmp_path)]
-
-    with pytest.raises(Misconfigured, match=r"^--url .* is not an http or https address$"):
-        _settings(_parser().parse_args(arguments))

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
-from common.machine.children import base_environment
 from tests.workers.sandbox.conftest import Ended, Starter
 from tests.workers.sandbox.places import Place, web_server
 from workers.sandbox.egress_rules import is_public, own_addresses, rules, split_host
@@ -110,25 +108,6 @@ def test_programs_are_led_through_the_proxy(starter: Starter) -> None:
     assert "NO_PROXY=localhost,127.0.0.1,::1" in lines
     assert "SSL_CERT_FILE=/mine" in lines
     assert any(line.startswith("MAVEN_OPTS=-Xmx1g -Dhttp.proxyHost=") for line in lines)
-
-
-@pytest.mark.usefixtures("no_named_certificates")
-@pytest.mark.parametrize("reach", [Reach.NOTHING, Reach.PROXY])
-def test_programs_find_the_certificates_that_this_machine_is_told_of(
-    starter: Starter, tmp_path: Path, reach: Reach, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    own = tmp_path / "company" / "own.pem"
-    own.parent.mkdir()
-    own.write_text("the authority of one's own\n")
-    monkeypatch.setenv("SSL_CERT_FILE", str(own))
-    show = 'cat "$NODE_EXTRA_CA_CERTS" "$GIT_SSL_CAINFO"; echo >"$SSL_CERT_FILE"'
-
-    # With a network, the sandbox tells of them by itself, as of the machine's own.
-    environ = base_environment(starter.home) if reach is Reach.NOTHING else {}
-    ended = starter.run("sh", "-c", show, walls=starter.walls(reach=reach), **environ)
-
-    assert ended.output == "the authority of one's own\n" * 2
-    assert "Read-only file system" in ended.errors
 
 
 @pytest.mark.parametrize(

@@ -47,16 +47,6 @@ def test_a_sandbox_may_have_a_sandbox_inside(starter: Starter) -> None:
     assert (ended.output, ended.errors) == ("nested\n", "")
 
 
-def test_processes_outside_are_not_there(either_starter: Starter) -> None:
-    ended = either_starter.python(
-        "import os; print(len([n for n in os.listdir('/proc') if n.isdecimal()]), os.getpid() < 10)"
-    )
-
-    count, is_low = ended.output.split()
-    assert int(count) <= 3
-    assert is_low == "True"
-
-
 def test_everything_ends_with_the_starter(confining: SandboxFinding, tmp_path: Path) -> None:
     code = (
         "import subprocess, sys, time; from pathlib import Path; from workers.sandbox.sandboxes import Sandboxes;"

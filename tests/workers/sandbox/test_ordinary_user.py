@@ -50,31 +50,9 @@ process = subprocess.Popen(enclosed.argv, cwd=enclosed.cwd, env=enclosed.environ
 enclosed.begin(process.pid)
 output, errors = process.communicate(timeout=50)
 enclosed.close()
-# Without a first program: the shell that becomes the command sets the limit.
-walls = Walls(folder / "home", bounds=Bounds(processes=60))
-bomb = ["sh", "-c", script[script.index("python3"):]]
-enclosed = sandboxes.enclose(bomb, cwd=folder / "home", environ={"PATH": "/usr/bin:/bin"}, walls=walls,
-                             is_only_killed=True)
-process = subprocess.Popen(enclosed.argv, cwd=enclosed.cwd, env=enclosed.environ, pass_fds=enclosed.pass_fds,
-                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
-enclosed.begin(process.pid)
-output += process.communicate(timeout=50)[0]
-enclosed.close()
-# Memory that lies in files.
-keep = "import os, signal; kept = %s; [os.write(kept, bytes(10_000_000)) for _ in range(40)]; signal.pause()"
-broken = []
-for made in ("os.memfd_create('x')", "os.open('/dev/shm/x', os.O_RDWR | os.O_CREAT)"):
-    walls = Walls(folder / "home", bounds=Bounds(memory_bytes=100_000_000))
-    enclosed = sandboxes.enclose(["/usr/bin/python3", "-I", "-c", keep % made], cwd=folder / "home",
-                                 environ={"PATH": "/usr/bin:/bin"}, walls=walls)
-    process = subprocess.Popen(enclosed.argv, cwd=enclosed.cwd, env=enclosed.environ, pass_fds=enclosed.pass_fds)
-    enclosed.begin(process.pid)
-    process.wait(50)
-    broken.append(enclosed.broken_bound)
-    enclosed.close()
 sandboxes.close()
 print(json.dumps({"finding": sandboxes.finding.says, "output": output.decode(), "errors": errors.decode(),
-                  "broken": broken, "left": (folder / "boxes").exists()}))
+                  "left": (folder / "boxes").exists()}))
 """
 
 
@@ -122,10 +100,9 @@ def test_an_ordinary_user_gets_the_same_walls(confining: SandboxFinding, folder:
     lines = said["output"].splitlines()
     assert lines[:2] == [str(USER), "CapEff:\t0000000000000000"]
     assert lines[2] == f"/git/a for 127.0.0.1:4000403 /b for 127.0.0.1:{place.port}7", said
-    assert lines[3:] == ["11", "11"]  # EAGAIN: no further process
+    assert lines[3:] == ["11"]  # EAGAIN: no further process
     assert said["errors"].count("No such file") >= 1
     assert "cannot touch '/usr/x'" in said["errors"]
     assert (folder / "work" / "made").stat().st_uid == USER
     assert not (folder / "y").exists()
-    assert said["broken"] == ["memory", "memory"]
     assert said["left"] is False

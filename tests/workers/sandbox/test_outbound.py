@@ -5,18 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import socket
 import subprocess
 from collections.abc import Iterator
 
 import pytest
 
 from common.machine.bubblewrap import SandboxFinding
-from common.machine.waiting import wait_readable
 from tests.conftest import leave_out
 from tests.workers.sandbox.conftest import SECONDS, Starter
 from tests.workers.sandbox.places import web_server
-from workers.sandbox.doorkeeper import control_pair, receive_sockets
 from workers.sandbox.egress_rules import own_addresses
 from workers.sandbox.outbound import unreachable
 from workers.sandbox.walls import Reach
@@ -99,29 +96,3 @@ def test_what_is_unreachable() -> None:
     assert not any(":" in one or one.startswith("127.") for one in networks)
     with pytest.raises(ValueError, match="nonsense"):
         unreachable(["nonsense"])
-
-
-@pytest.mark.parametrize("kinds", [["pipe"], ["tcp", "unix"]])
-def test_what_is_no_connection_is_not_kept(kinds: list[str]) -> None:
-    """A command that has the socket of its sandbox may send whatever it likes, as often as it likes."""
-    control, child = control_pair()
-    others: list[int] = []
-    with control, child, contextlib.ExitStack() as stack:
-        given: list[int] = []
-        for kind in kinds:
-            if kind == "tcp":
-                given.append(stack.enter_context(socket.socket()).fileno())
-                continue
-            ends = os.pipe() if kind == "pipe" else [one.detach() for one in socket.socketpair()]
-            others.append(ends[0])
-            stack.callback(os.close, ends[0])
-            given.append(ends[1])
-        socket.send_fds(child, [b"d"], given)
-        for number, kind in zip(given, kinds, strict=True):
-            if kind != "tcp":
-                os.close(number)
-
-        with pytest.raises(OSError):
-            receive_sockets(control)
-
-        assert all(wait_readable(other, 0) for other in others), "each is told that nobody has the other end"

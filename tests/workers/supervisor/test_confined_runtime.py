@@ -35,9 +35,33 @@ from tests.providers.test_runtime_sources import Served
 from tests.workers.needs.clients import MARIADB, POSTGRESQL, REDIS, attacks, needs_installed, sql
 
 SPACE = Space("shop-0000beef", "project-1")
-HOSTILE = Path(__file__).with_name("hostile_program.py").read_text()
+HOSTILE = """
+import json, os, socket
+
+def read(path): return open(path).read()
+def connect(address): return socket.create_connection(tuple(address), 3)
+def open_socket(name): return socket.socket(socket.AF_UNIX).connect(name)
+def kill(pid):
+    # Its number may be one of the sandbox's own processes: only one that is not ours counts.
+    assert "workers.supervisor" in read(f"/proc/{pid}/cmdline")
+    os.kill(pid, 9)
+
+found = {"environ": dict(os.environ)}
+for name, things in json.load(open("wanted.json")).items():
+    for thing in things:
+        try:
+            found[f"{name} {thing}"] = str(globals()[name](thing))
+        except (OSError, AssertionError):
+            pass
+for folder in filter(str.isdigit, os.listdir("/proc")):
+    try:
+        assert "workers.supervisor" not in read(f"/proc/{folder}/cmdline")
+    except OSError:
+        pass
+print(json.dumps(found))
+"""
 PYTHON = shlex.quote(sys.executable)
-RUN_HOSTILE = f"{PYTHON} -I hostile.py wanted.json"
+RUN_HOSTILE = f"{PYTHON} -I hostile.py"
 CANARY = "canary-7f3a"
 PROCESSES = 200
 DATABASE, STORE = "192.0.2.7", "192.0.2.8"
@@ -85,10 +109,10 @@ def wanted(supervisor: Supervisor, tmp_path: Path) -> Iterator[dict[str, list[ob
         own = [one.address for each in psutil.net_if_addrs().values() for one in each if one.family == socket.AF_INET]
         guards = psutil.Process(supervisor.process.pid).children()
         yield {
-            "paths": [str(secret), str(supervisor.directory / "lock"), "/etc/shadow"],
-            "sockets": [str(store), str(supervisor.socket)],
-            "addresses": [["127.0.0.1", local], *([address, everywhere] for address in own), ["169.254.169.254", 80]],
-            "pids": [supervisor.process.pid, *(guard.pid for guard in guards)],
+            "read": [str(secret), f"/proc/1/root{secret}", str(supervisor.directory / "lock"), "/etc/shadow"],
+            "open_socket": [str(store), abstract, str(supervisor.socket)],
+            "connect": [["127.0.0.1", local], *([address, everywhere] for address in own), ["169.254.169.254", 80]],
+            "kill": [supervisor.process.pid, *(guard.pid for guard in guards)],
         }
 
 
@@ -100,9 +124,8 @@ def _listening(host: str) -> Iterator[int]:
 
 def _reads_nothing(answer: str) -> bool:
     said = json.loads(answer)
-    assert said["found"] == []
+    assert set(said) == {"environ"}
     assert CANARY not in answer
-    assert not any("workers.supervisor" in process for process in said["neighbours"])
     assert not [name for name in said["environ"] if name.startswith("AIWORKER")]
     return True
 
@@ -169,7 +192,7 @@ def test_a_hostile_test_command_finds_nothing_and_its_honest_part_counts(
     )
     supervisor.runtime.ensure_check(neighbour)
     (other,) = until(lambda: list(supervisor.directory.glob("checks/*/neighbour/code/canary")), what="the neighbour")
-    wanted["paths"].append(str(other))
+    wanted["read"].append(str(other))
     commit = repository.commit(hostile__py=HOSTILE, wanted__json=json.dumps(wanted))
     check = check_of(repository.version("x", commit), space, "hostile", f"{RUN_HOSTILE}; echo honest; exit 3")
     supervisor.runtime.ensure_check(replace(check, network=Network(egress)))
@@ -212,15 +235,18 @@ def test_a_hostile_setup_and_preview_find_nothing_and_the_preview_serves(
 ) -> None:
     commit = repository.commit(hostile__py=HOSTILE, wanted__json=json.dumps(wanted))
     version = repository.version(
-        "v1", commit, start_command=f"{RUN_HOSTILE} serve", needs=Needs(setup_command=f"{RUN_HOSTILE} >built")
+        "v1",
+        commit,
+        start_command=f"{RUN_HOSTILE} >begun; exec python3 -m http.server $PORT",
+        needs=Needs(setup_command=f"{RUN_HOSTILE} >built"),
     )
     app = App(space, "task-1")
-    url = supervisor.runtime.ensure_app(app, version).url
+    supervisor.runtime.ensure_app(app, version)
     state = settled(supervisor.runtime, app, "v1")
     assert state.phase is AppPhase.LIVE, state.reason
     (built,) = supervisor.directory.glob("apps/*/*/versions/v1/code/built")
 
-    assert _reads_nothing(get(url)[1])
+    assert _reads_nothing(built.with_name("begun").read_text())
     assert _reads_nothing(built.read_text())
 
 

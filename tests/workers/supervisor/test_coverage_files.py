@@ -108,20 +108,6 @@ def test_a_link_of_the_tests_does_not_tell_what_lies_outside(run: Run) -> None:
     assert run.read() == Coverage((FileCoverage("linked/page.py", "1-2", "4"),))
 
 
-def _link(run: Run) -> None:
-    (run.outside / "coverage.xml").write_text(cobertura("src/page.py"))
-    (run.code / "coverage.xml").symlink_to(run.outside / "coverage.xml")
-
-
-def _hard_link(run: Run) -> None:
-    (run.outside / "coverage.xml").write_text(cobertura("src/page.py"))
-    os.link(run.outside / "coverage.xml", run.code / "coverage.xml")
-
-
-def _pipe(run: Run) -> None:
-    os.mkfifo(run.code / "lcov.info")
-
-
 def _with(content: str, name: str = "coverage.xml") -> Callable[[Run], None]:
     def make(run: Run) -> None:
         run.put(name, content)
@@ -132,13 +118,9 @@ def _with(content: str, name: str = "coverage.xml") -> Callable[[Run], None]:
 BOMB = '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]><coverage>&b;</coverage>'
 MANY = "".join(f"DA:{number},1\n" for number in range(1, MOST_LINES + 2))
 REFUSED: dict[str, tuple[Callable[[Run], None], str]] = {
-    "link": (_link, "coverage.xml is a link or can't be read"),
-    "hard link": (_hard_link, "coverage.xml is no file of its own"),
-    "pipe": (_pipe, "lcov.info is no file of its own"),
     "entities": (_with(BOMB), "coverage.xml has entities"),
     "deep": (_with("<coverage>" * 99), "coverage.xml is nested too deeply or has too many elements"),
     "many lines": (_with(f"SF:src/page.py\n{MANY}end_of_record\n", "lcov.info"), "it names too many files or lines"),
-    "no XML": (_with("ok"), "coverage.xml is no valid XML"),
     "another format": (_with("<coverage><project/></coverage>"), "coverage.xml is no Cobertura XML"),
     "no LCOV": (_with("hello\n", "lcov.info"), "lcov.info is no LCOV"),
 }  # fmt: skip

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from common.values.app import App, AppPhase, Space
+from common.values.app import Space
 from common.values.check import CheckEnd, CheckPhase
-from tests.providers.runtime_contract import check_of, finished, settled, until
+from tests.providers.runtime_contract import check_of, finished
 from tests.providers.runtime_supervisor import Repository, Supervisor, supervised
 
 SPACE = Space("shop-0000beef", "project-1")
@@ -36,14 +36,3 @@ def test_a_check_that_fills_the_disk_fails(supervisor: Supervisor, repository: R
     assert (state.phase, state.code, state.exit_code) == (CheckPhase.FAILED, CheckEnd.DISK, None)
     assert str(state.reason).endswith("of disk, its limit is 40 MiB")
     assert not list(supervisor.directory.glob("checks/*/*/code"))
-
-
-@pytest.mark.slow
-def test_a_version_that_fills_the_disk_fails(supervisor: Supervisor, repository: Repository) -> None:
-    app = App(SPACE, "task-1")
-    version = repository.web_app("fat", start_command=FILL.format("large"))
-    supervisor.runtime.ensure_app(app, version)
-    state = settled(supervisor.runtime, app, "fat")
-
-    assert (state.phase, state.code) == (AppPhase.FAILED, "disk")
-    until(lambda: not list(supervisor.directory.glob("apps/*/*/versions/*")), what="the end of its files")

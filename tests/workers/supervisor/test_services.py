@@ -118,16 +118,6 @@ def test_the_passwords_of_services_are_masked(supervisor: Supervisor, a_check: C
     assert "redis://:" not in log
 
 
-def test_a_service_that_is_not_installed_is_no_verdict_on_the_commit(supervisor: Supervisor, a_check: Check) -> None:
-    check = replace(a_check, needs=Needs(services=(ServiceNeed(ServiceKind.REDIS, "99"),)))
-    supervisor.runtime.ensure_check(check)
-    state = finished(supervisor.runtime, check)
-
-    assert (state.phase, state.code) == (CheckPhase.BROKEN, "service_missing")
-    assert str(state.reason).startswith("Redis 99 is asked for, but ")
-    assert left(supervisor) == []
-
-
 @pytest.mark.parametrize(
     ("supervisor", "service", "victim"),
     [

@@ -48,19 +48,6 @@ def test_an_overlay_that_does_not_fit_fails_the_check(runtime: ProcessRuntime, r
         assert (state.reason or "").startswith("files of the commit do not fit those that it is tested with: ")
 
 
-def test_the_secrets_in_a_setups_output_are_masked(runtime: ProcessRuntime, repository: Repository) -> None:
-    version = repository.version("x", repository.commit(README="hello"))
-    variables = Variables({"TOKEN": "s3cret-registry-token"}, ("TOKEN",))
-    check = replace(
-        check_of(version, SPACE, "c", "true"), needs=Needs(setup_command='echo "token $TOKEN"'), variables=variables
-    )
-    runtime.ensure_check(check)
-    state = finished(runtime, check)
-
-    assert "s3cret-registry-token" not in state.log
-    assert "token ***" in state.log
-
-
 def test_a_failing_setup_fails_the_version_and_the_older_one_serves_on(
     runtime: ProcessRuntime, repository: Repository
 ) -> None:
