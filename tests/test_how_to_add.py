@@ -251,7 +251,7 @@ def test_what_may_be_set_on_a_project_is_known_to_its_service() -> None:
 
 def test_what_may_be_set_on_a_project_is_on_the_page() -> None:
     views = ("project-form", "new-project", "test-policies", "scan-policies")
-    page = _texts(*(f"web/static/app/views/{view}.mjs" for view in views))
+    page = _texts(*(f"web/static/app/views/project/{view}.mjs" for view in views))
 
     # keepTests is testsLost, as older clients know it.
     assert sorted(key for key in _keys(CreateProjectSchema) - {"keepTests"} if not re.search(rf"\b{key}\b", page)) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import graphlib
+import os
 import re
 import subprocess
 import sys
@@ -149,6 +150,24 @@ def test_no_module_imports_itself_through_others() -> None:
         (name := path.removesuffix(".py").replace("/", ".").removesuffix(".__init__")): _imports(name, tree)
         for path, tree in _trees().items()
     }
+    _assert_no_circle(graph)
+
+
+def test_no_module_of_the_page_imports_itself_through_others() -> None:
+    """Nor by what it imports on demand, which the browser and the bundler would let pass."""
+    app = ROOT / "web" / "static" / "app"
+    _assert_no_circle(
+        {
+            str(path): {
+                os.path.normpath(path.parent / said)
+                for said in re.findall(r'\b(?:from |import\(|import )"(\.[^"]+)"', path.read_text())
+            }
+            for path in app.rglob("*.mjs")
+        }
+    )
+
+
+def _assert_no_circle(graph: dict[str, set[str]]) -> None:
     try:
         graphlib.TopologicalSorter(graph).prepare()
     except graphlib.CycleError as error:

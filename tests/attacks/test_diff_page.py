@@ -69,7 +69,7 @@ def test_behind_a_file_that_became_a_link_each_file_has_its_own_name(chromium_pa
     cut = patch[: patch.index("diff --git a/zoo")]
     files = [{"path": name, "status": "modified", "additions": 1, "deletions": 1} for name in names]
 
-    found = _evaluated(chromium_path, PLACE, "patch.mjs", "diff-rows.mjs", cut, files)
+    found = _evaluated(chromium_path, PLACE, "parse-patch.mjs", "diff-rows.mjs", cut, files)
 
     assert found == [
         ["app", "modified", 1, 1, "old app"], ["file", "deleted", 0, 1, "old file"], ["file", "added", 1, 0, "app"],
@@ -77,41 +77,14 @@ def test_behind_a_file_that_became_a_link_each_file_has_its_own_name(chromium_pa
     ]  # fmt: skip
 
 
-GAPS = """async ([patchSource, rowsSource, patch, files]) => {
-  const read = (source) => import("data:text/javascript," + encodeURIComponent(source));
-  const [{ parsePatch }, { diffFiles, itemsOf }] = await Promise.all([read(patchSource), read(rowsSource)]);
-  const gapsOf = (file) => itemsOf(file, new Map(), null).filter(({ gap }) => gap).length;
-  return diffFiles(parsePatch(Diff2Html, patch, {}), files).map((file) => [file.path, gapsOf(file)]);
-}"""
-
-
-def test_more_lines_are_offered_of_text_files_alone(chromium_path: str, tmp_path: Path) -> None:
-    """Not of a picture, a link or a submodule, and not of a file that the API can't be asked for."""
-    git("init", "--quiet", "--bare", "--initial-branch=main", str(tmp_path / "origin.git"))
-    work = WorkTree(tmp_path / "work", str(tmp_path / "origin.git"))
-    named = b"n-\xe9.txt".decode("utf-8", "surrogateescape")
-    for turn in ("1", "2"):
-        (work.path / "link").unlink(missing_ok=True)
-        (work.path / "link").symlink_to(turn)
-        git("update-index", "--add", "--cacheinfo", f"160000,{turn * 40},module", at=work.path)
-        (work.path / "module").mkdir(exist_ok=True)
-        work.commit({"image.png": b"\0" + turn.encode(), named: f"{turn}\n", "text": f"{turn}\n"}, on="main")
-    patch = git("-c", "core.quotePath=false", "show", "--format=", "HEAD", at=work.path)
-    files = [{"path": path, "status": "modified"} for path in ("image.png", "link", "module", "n-\ufffd.txt", "text")]
-
-    found = _evaluated(chromium_path, GAPS, "patch.mjs", "diff-rows.mjs", patch, files)
-
-    assert found == [["image.png", 0], ["link", 0], ["module", 0], ["n-\ufffd.txt", 0], ["text", 1]]
-
-
 def _parsed(chromium_path: str, patch: str) -> Any:
-    return _evaluated(chromium_path, READ, "patch.mjs", patch)
+    return _evaluated(chromium_path, READ, "parse-patch.mjs", patch)
 
 
 def _evaluated(chromium_path: str, script: str, *arguments: object) -> Any:
     """What the script returns beside the library. Of arguments that are names of modules it gets the text."""
-    parts = STATIC / "app" / "parts"
-    given = [(parts / str(one)).read_text() if str(one).endswith(".mjs") else one for one in arguments]
+    folder = STATIC / "app" / "diff"
+    given = [(folder / str(one)).read_text() if str(one).endswith(".mjs") else one for one in arguments]
     with chromium(chromium_path) as browser:
         page = browser.new_page()
         page.add_script_tag(path=next(STATIC.glob("vendor/diff2html-*/diff2html.min.js")))
@@ -124,7 +97,7 @@ LONG = "--- a/long.txt\n+++ b/long.txt\n@@ -0,0 +1,5000 @@\n" + "".join(
 
 SHOW = """async (patch) => {
   const [{ h, render }, { Diff, useDiffFiles }, { beginReview }] = await Promise.all([
-    import("preact"), import("/static/app/parts/diff.mjs"), import("/static/app/reviews.mjs"),
+    import("preact"), import("/static/app/diff/diff.mjs"), import("/static/app/state/review-drafts.mjs"),
   ]);
   const review = beginReview("a task");
   const Page = () => h(Diff, {
@@ -167,33 +140,6 @@ def test_a_comment_on_a_long_diff_keeps_every_letter_and_draws_nothing_else(chro
         page.reload()
         page.evaluate(SHOW, LONG)
         expect(page.get_by_test_id("diff-comment")).to_have_value(text, timeout=PATIENCE_MS)
-
-
-def test_of_a_long_diff_only_what_is_near_the_screen_is_drawn(chromium_path: str) -> None:
-    with chromium(chromium_path) as browser:
-        page = _page_with_diff(browser)
-        rows = page.locator("tr[data-row]")
-        assert 0 < rows.count() < 500
-        # What is not drawn has its height, so that the scroll bar is right.
-        assert page.evaluate("document.querySelector('.diff-body').offsetHeight") >= 5000 * 20
-
-        _scroll_to(page, 2500)
-        assert rows.count() < 1000
-
-
-def test_a_long_diff_is_one_stop_of_the_tab_key(chromium_path: str) -> None:
-    with chromium(chromium_path) as browser:
-        page = _page_with_diff(browser)
-        stops = page.locator(".diff [tabindex='0']")
-        expect(stops).to_have_attribute("aria-label", "Comment on line 1", timeout=PATIENCE_MS)
-        stops.focus()
-        for key, line in (("ArrowDown", 2), ("ArrowUp", 1), ("End", 5000), ("PageUp", 4980)):
-            page.keyboard.press(key)
-            expect(page.locator(":focus")).to_have_attribute("aria-label", f"Comment on line {line}")
-            expect(stops).to_have_count(1)
-
-        page.keyboard.press("Enter")
-        expect(page.get_by_label("Comment on line 4980 of long.txt")).to_be_focused(timeout=PATIENCE_MS)
 
 
 DECIDING = (

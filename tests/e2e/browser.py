@@ -54,7 +54,7 @@ for (const name of ["pointerdown", "pointerup", "click", "keydown"])
 """
 
 
-_MESSAGE_MS = [int(ms) for ms in re.findall(r"\b\d{4}\b", (STATIC / "app/toasts.mjs").read_text("utf-8"))]
+_MESSAGE_MS = [int(ms) for ms in re.findall(r"\b\d{4}\b", (STATIC / "app/browser/toasts.mjs").read_text("utf-8"))]
 assert len(_MESSAGE_MS) == 2, "how long the page shows a message"
 KEEP_MESSAGES = f"""(shown => {{
   const begin = window.setTimeout;

@@ -26,7 +26,7 @@ from common.states import (
 )
 from web.page import STATIC
 
-PATH = STATIC / "app/states.mjs"
+PATH = STATIC / "app/words/states.mjs"
 WIDTH = 120
 
 LISTS: dict[str, type[Enum]] = {

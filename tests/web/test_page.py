@@ -14,52 +14,14 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from common.errors import Misconfigured
 from common.settings import settings
-from web.page import STATIC, addresses_of_previews, content_security_policy, page
+from web.page import STATIC, addresses_of_previews, page
 
 OURS = sorted(
     path
     for path in STATIC.rglob("*")
     if path.suffix in {".css", ".html", ".mjs", ".svg"} and "vendor" not in path.relative_to(STATIC).parts
 )
-HOOKS = [
-    "login-username",
-    "login-password",
-    "login-submit",
-    "project-new",
-    "project-name",
-    "project-import-url",
-    "project-create",
-    "project-select",
-    "task-card",
-    "task-new",
-    "task-title",
-    "task-description",
-    "task-create",
-    "task-state",
-    "question-answer",
-    "question-submit",
-    "task-approve",
-    "task-reject",
-    "reject-reason",
-    "reject-submit",
-    "task-diff",
-    "diff-comment",
-    "review-finish",
-    "review-submit",
-    "task-log",
-    "task-preview",
-    "group-new",
-    "group-name",
-    "group-create",
-    "group-status",
-    "group-deploy-staging",
-    "group-deploy-production",
-    "deployment-row",
-    "deployment-rollback",
-    "agents-row",
-]
 
 
 @pytest.fixture
@@ -165,32 +127,12 @@ def test_the_import_map_is_allowed_by_its_hash(client: FlaskClient) -> None:
     assert f"script-src 'self' 'sha256-{digest}'" in reply.headers["Content-Security-Policy"]
 
 
-def test_another_import_map_has_another_policy() -> None:
-    one, other = (f'<script type="importmap">{text}</script>' for text in ("{}", "{ }"))
-
-    assert content_security_policy(one) != content_security_policy(other)
-
-
 def test_the_only_inline_script_is_the_import_map() -> None:
     for name in ("index.html", "docs.html"):
         html = (STATIC / name).read_text("utf-8")
         scripts = re.findall(r"<script([^>]*)>", html)
         assert all("src=" in attributes or 'type="importmap"' in attributes for attributes in scripts)
         assert not re.search(r"<style|\son\w+=|\sstyle=", html)
-
-
-def test_no_line_is_longer_than_the_formatter_allows() -> None:
-    # The formatter leaves the text of templates alone, and formats no HTML and no SVG.
-    width = json.loads((STATIC.parents[1] / ".oxfmtrc.json").read_text("utf-8"))["printWidth"]
-    lines = [
-        (path.name, number, len(line))
-        for path in OURS
-        # A text of a catalogue and its translation stand on two lines at most.
-        if path.parent.name != "languages"
-        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
-    ]
-
-    assert [line for line in lines if line[2] > width] == []
 
 
 def test_our_own_files_name_no_other_host() -> None:
@@ -202,20 +144,6 @@ def test_our_own_files_name_no_other_host() -> None:
             text = text.replace(namespace, "")
         assert re.findall(r"https?://[\w.]+", text) == [], path
         assert re.findall(r'["\'(]//[\w.]+', text) == [], path
-
-
-@pytest.mark.parametrize("hook", HOOKS)
-def test_a_hook_for_browser_tests_is_there(hook: str) -> None:
-    source = "\n".join(path.read_text("utf-8") for path in OURS if path.suffix == ".mjs")
-
-    assert re.search(rf'testid="?=?"{hook}"', source), hook
-
-
-def test_a_column_and_a_card_can_be_told_apart() -> None:
-    board, card = ((STATIC / f"app/views/{name}.mjs").read_text("utf-8") for name in ("board", "card"))
-
-    assert "data-testid=${`board-column-${state}`}" in board
-    assert "data-task-id=${task.id}" in card
 
 
 def test_our_files_are_asked_for_again_and_vendored_ones_are_kept(sources: FlaskClient) -> None:
@@ -245,14 +173,3 @@ def test_the_vendored_files_are_those_that_the_list_names() -> None:
     }
 
     assert found == listed
-
-
-def test_an_app_with_a_static_folder_of_its_own_is_refused() -> None:
-    with pytest.raises(Misconfigured, match="static_folder=None"):
-        Flask("page", static_folder=str(STATIC)).register_blueprint(page)
-
-
-def test_the_page_connects_to_its_own_origin_only() -> None:
-    policy = dict(part.split(" ", 1) for part in content_security_policy("<html></html>").split("; "))
-
-    assert policy["connect-src"] == "'self'"

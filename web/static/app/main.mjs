@@ -1,12 +1,12 @@
 // Starts the page: draws the shell once, everything else follows the signals.
 import { render } from "preact";
-import { refuseFiles } from "./dropped.mjs";
-import { keepFocus } from "./focus.mjs";
-import { html } from "./html.mjs";
-import { beginLanguage } from "./language.mjs";
-import { showRefusedFields } from "./refused-fields.mjs";
-import { beginScheme } from "./scheme.mjs";
-import { App } from "./views/shell.mjs";
+import { beginScheme } from "./browser/color-scheme.mjs";
+import { refuseFiles } from "./browser/dropped-files.mjs";
+import { keepFocus } from "./browser/focus.mjs";
+import { showRefusedFields } from "./browser/invalid-fields.mjs";
+import { html } from "./components/html.mjs";
+import { App } from "./views/frame/shell.mjs";
+import { beginLanguage } from "./words/language.mjs";
 
 beginScheme();
 refuseFiles();

@@ -1,5 +1,0 @@
-// htm bound to preact. Text put between tags is always text: only parts/markdown.mjs sets HTML.
-import { h } from "preact";
-import htm from "htm";
-
-export const html = htm.bind(h);

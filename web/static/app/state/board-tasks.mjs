@@ -1,0 +1,254 @@
+// The board's tasks: the first page of each state in one reply, then kept right by events. Other views read one task by
+// themselves.
+import { batch, signal } from "@preact/signals";
+import { failed } from "../browser/toasts.mjs";
+import { api, readAgain } from "../server/api.mjs";
+import { isPressed, released } from "../views/board/pointer-hold.mjs";
+
+const PAGE = 50;
+const MOST = 200;
+const isDelivered = ({ state }) => ["approved", "staging", "production"].includes(state);
+
+// Map of task id → task, for the project that the board shows; null until the first answer.
+export const tasks = signal(null);
+// state → the cursor of its next page; absent when all of it is here.
+export const cursors = signal({});
+// state → {count, isCapped} of those on pages not read yet; absent when all of it is here. isCapped: the server stopped
+// counting, and there are more.
+export const further = signal({});
+export const trouble = signal(null);
+// Task id → what its card says besides the task: {question, askedBy, step, costUsd, checks, waitsFor, overlaps}.
+export const cards = signal(new Map());
+
+// state → how many of these tasks are in it.
+function counted(all) {
+  const known = {};
+  for (const { state } of all.values()) known[state] = (known[state] || 0) + 1;
+  return known;
+}
+
+// What `further` says of these columns, of which `all` is here.
+function remaining(columns, all) {
+  const known = counted(all);
+  return Object.fromEntries(
+    columns.map(({ state, total }) => [state, { count: Math.max(0, total - (known[state] || 0)), isCapped: false }]),
+  );
+}
+
+// The columns are counted anew at once when a task comes that was on a page not read, but not more often than this.
+const RECOUNT_MS = 1000;
+
+// filter: what GET /board and GET /tasks take alike, such as {q, label}; {} for all.
+let shown = { projectId: null, filter: {} };
+const isFiltered = () => Object.values(shown.filter).some(Boolean);
+const isShown = (projectId, filter) =>
+  projectId === shown.projectId && JSON.stringify(filter) === JSON.stringify(shown.filter);
+let asked = 0;
+let loading = false;
+// Called when no pages of the board are on their way any more.
+const awaiting = [];
+let dirty = new Set();
+let timer = 0;
+let recounting = 0;
+let countedAt = -RECOUNT_MS;
+// Counts what was put among the tasks.
+let changes = 0;
+// Reads of single tasks are numbered as they are asked: task id → the number of the one that is shown.
+let reads = 0;
+let shownReads = new Map();
+
+const put = (fresh) => {
+  const all = new Map(tasks.value || []);
+  changes += 1;
+  for (const task of fresh) all.set(task.id, { ...all.get(task.id), ...task });
+  tasks.value = all;
+};
+
+// Answers may come in another order than they were asked for: what was asked later is not undone.
+const isOvertaken = (id, read) => (shownReads.get(id) ?? 0) > read;
+
+const byTask = (some) => new Map(some.map(({ taskId, ...card }) => [taskId, card]));
+
+// Reads the first page of each state. Read again, the columns keep their length as far as one page may reach.
+// Repeating it is safe: the last call wins.
+export async function loadBoard(projectId, filter) {
+  const mine = ++asked;
+  if (!isShown(projectId, filter)) tasks.value = null;
+  shown = { projectId, filter };
+  dirty = new Set();
+  // What was heard before is in what is read now. It may have been of another project.
+  clearTimeout(timer);
+  timer = 0;
+  shownReads = new Map();
+  loading = true;
+  try {
+    const longest = Math.max(PAGE, ...Object.values(counted(tasks.value || new Map())));
+    const limit = Math.min(MOST, longest);
+    const { columns, cards: said } = await api.get("/board", { projectId, ...filter, limit });
+    await released();
+    if (mine !== asked) return;
+    const unread = columns.filter(({ nextCursor }) => nextCursor);
+    batch(() => {
+      const all = new Map(columns.flatMap((column) => column.tasks).map((task) => [task.id, task]));
+      tasks.value = all;
+      cards.value = byTask(said);
+      cursors.value = Object.fromEntries(unread.map(({ state, nextCursor }) => [state, nextCursor]));
+      further.value = remaining(unread, all);
+      trouble.value = null;
+    });
+  } catch (error) {
+    if (mine !== asked) return;
+    // Told once, not with every try.
+    if (tasks.value && !trouble.value) failed(error);
+    trouble.value = error;
+    readAgain(error, () => mine === asked && loadBoard(projectId, filter));
+  } finally {
+    if (mine === asked) {
+      loading = false;
+      for (const go of awaiting.splice(0)) go();
+      if (dirty.size && tasks.value) readDirty(() => loadBoard(projectId, filter));
+    }
+  }
+}
+
+// Reads again how many tasks the columns have and what the cards say, such as what agents do now: nothing is heard of
+// that.
+export async function loadCards() {
+  const mine = asked;
+  const { projectId, filter } = shown;
+  if (loading || !tasks.value) return;
+  const read = ++reads;
+  const before = changes;
+  const { columns, cards: said } = await api.get("/board", { projectId, ...filter, limit: PAGE });
+  await released();
+  if (mine !== asked) return;
+  const fresh = said.filter(({ taskId }) => !isOvertaken(taskId, read));
+  cards.value = new Map([...cards.value, ...byTask(fresh)]);
+  // What was counted may be older than what is here by now.
+  if (before !== changes || dirty.size) return recountSoon();
+  further.value = remaining(
+    columns.filter(({ state }) => cursors.value[state]),
+    tasks.value,
+  );
+}
+
+// A task that was on a page not read is counted there, too, until the columns are counted anew.
+function recountSoon() {
+  const wait = countedAt + RECOUNT_MS - performance.now();
+  recounting ||= setTimeout(
+    () => {
+      recounting = 0;
+      countedAt = performance.now();
+      loadCards().catch(failed);
+    },
+    Math.max(0, wait),
+  );
+}
+
+// Puts whole tasks among those that are here.
+function keep(fresh) {
+  const isNew = fresh.some(({ id }) => !tasks.value.has(id));
+  put(fresh);
+  if (isNew && Object.keys(cursors.value).length) recountSoon();
+}
+
+// What the card of a task says that was read by itself.
+function cardOf(task, before) {
+  const open = (task.questions || []).find(({ status }) => status === "pending");
+  const checks = {};
+  for (const { status } of task.checks || []) checks[status] = (checks[status] || 0) + 1;
+  const missing = (task.dependsOn || []).map((id) => tasks.value?.get(id)).filter((one) => one && !isDelivered(one));
+  return {
+    question: open?.question ?? null,
+    askedBy: open?.askedBy ?? null,
+    step: task.state === "in_progress" ? (before?.step ?? null) : null,
+    costUsd: task.spent?.costUsd ?? 0,
+    checks,
+    waitsFor: task.state === "backlog" ? missing.map(({ title }) => title) : [],
+    overlaps: before?.overlaps ?? [],
+  };
+}
+
+// Reads one more page of the state; if the whole board is read meanwhile, which would replace it, once that is here.
+export async function loadMore(state) {
+  const { projectId, filter } = shown;
+  let mine, reply;
+  do {
+    if (loading) await new Promise((resolve) => awaiting.push(resolve));
+    const cursor = cursors.value[state];
+    if (!isShown(projectId, filter) || !cursor) return;
+    mine = asked;
+    reply = await api.get("/tasks", { projectId, state, ...filter, limit: PAGE, cursor });
+  } while (mine !== asked);
+  const before = tasks.value.size;
+  put(reply.tasks);
+  const { [state]: more, ...others } = further.value;
+  const count = Math.max(0, more.count - (tasks.value.size - before));
+  further.value = reply.nextCursor ? { ...others, [state]: { ...more, count } } : others;
+  const { [state]: _, ...rest } = cursors.value;
+  cursors.value = reply.nextCursor ? { ...rest, [state]: reply.nextCursor } : rest;
+}
+
+// Takes a task as a reply gave it. With a search or a filter only one that is here: what else they let through is the
+// server's to say.
+export function keepTask(task) {
+  if (task.projectId !== shown.projectId) return;
+  // The pages on their way may be older than this: it is read again when they are here, or they would undo it.
+  if (loading) dirty.add(task.id);
+  if (!tasks.value) return;
+  if (!isFiltered() || tasks.value.has(task.id)) keep([task]);
+}
+
+// Takes one live message: moves the card at once, unless a pointer is down, then reads what else changed. `again` reads
+// the whole board.
+export function heardOfTask(message, again) {
+  const id = message.data?.taskId;
+  if (!id || message.projectId !== shown.projectId) return;
+  // The pages on their way may be older than this: it is read when they are here, or they would undo it.
+  if (loading) return void dirty.add(id);
+  if (!tasks.value) return;
+  const known = tasks.value.get(id);
+  if (message.event === "task:status_changed" && known && !isPressed()) put([{ id, state: message.data.newState }]);
+  dirty.add(id);
+  timer ||= setTimeout(() => {
+    timer = 0;
+    readDirty(again);
+  }, 150);
+}
+
+// isRepeat: whether what could not be read was told already.
+async function readDirty(again, isRepeat) {
+  if (loading) return;
+  const ids = [...dirty];
+  dirty = new Set();
+  // What a search or a filter lets through is the server's to say.
+  if (ids.length > 12 || isFiltered()) return again();
+  const mine = asked;
+  const read = ++reads;
+  const missed = [];
+  let fault = null;
+  const readOne = (id) =>
+    api.get(`/tasks/${id}`).catch((error) => {
+      if (error.status === 404) return;
+      missed.push(id);
+      fault = error;
+    });
+  const replies = await Promise.all(ids.map(readOne));
+  await released();
+  if (mine !== asked) return;
+  if (fault) {
+    if (!isRepeat) failed(fault);
+    readAgain(fault, () => {
+      if (mine !== asked) return;
+      for (const id of missed) dirty.add(id);
+      readDirty(again, true);
+    });
+  }
+  const known = replies.filter(Boolean).map(({ task }) => task);
+  const fresh = known.filter(({ id }) => !isOvertaken(id, read));
+  for (const { id } of fresh) shownReads.set(id, read);
+  batch(() => {
+    keep(fresh);
+    cards.value = new Map([...cards.value, ...fresh.map((task) => [task.id, cardOf(task, cards.value.get(task.id))])]);
+  });
+}

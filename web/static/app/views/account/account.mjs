@@ -1,0 +1,200 @@
+// The caller's own password and API tokens. A token's text is shown once, right after it was made, and kept nowhere.
+import { useState } from "preact/hooks";
+import { canCopy, copyText } from "../../browser/clipboard.mjs";
+import { told } from "../../browser/toasts.mjs";
+import {
+  Button,
+  Empty,
+  Fault,
+  Listing,
+  New,
+  Page,
+  SelectField,
+  TextField,
+  Time,
+  useForm,
+} from "../../components/controls.mjs";
+import { Confirm, Dialog } from "../../components/dialogs.mjs";
+import { html } from "../../components/html.mjs";
+import { api, replaceLogin } from "../../server/api.mjs";
+import { useEvery, usePages } from "../../server/loading.mjs";
+import { user } from "../../server/session.mjs";
+import { t, th } from "../../words/language.mjs";
+import { ROLES } from "../../words/states.mjs";
+import { exact, say } from "../../words/words.mjs";
+import { LanguageChoice, SchemeChoice } from "./appearance.mjs";
+import { Sessions } from "./sessions.mjs";
+
+// No event tells what another window changes.
+const LOOK_MS = 20_000;
+
+export function Secret({ value, expiresAt }) {
+  return html`<div class="callout ask" data-testid="secret">
+    <p class="callout-head">${t("Keep this now: it isn't shown again.")}</p>
+    <p class="secret">
+      <code>${value}</code>${canCopy && html`<${Button} small act=${() => copyText(value)}>${t("Copy")}<//>`}
+    </p>
+    ${expiresAt && html`<p class="muted">${t("Good until {time}.", { time: exact(expiresAt) })}</p>`}
+  </div>`;
+}
+
+export function Account() {
+  const pages = usePages("/tokens", "tokens");
+  useEvery(LOOK_MS, pages.reload);
+  const [making, setMaking] = useState(false);
+  const [made, setMade] = useState(null);
+  const [ending, setEnding] = useState(null);
+  // Of the password: each ends all sessions but a new one.
+  const [changes, setChanges] = useState(0);
+  const actions = html`<${New} testid="token-new" open=${() => setMaking(true)}>${t("New token")}<//>`;
+  return html`<${Page}
+    title=${t("Account")}
+    lead=${t("Yours, for scripts and for git. A token does what its role may do, never more than you.")}
+    actions=${actions}
+  >
+    ${made && html`<${Secret} value=${made.token} expiresAt=${made.expiresAt} />`}
+    <${Listing}
+      pages=${pages}
+      empty=${html`<${Empty} title=${t("No tokens")}>
+        ${th("Make one to call the API from a script, or as the password for {command}.", {
+          command: html`<code>git clone</code>`,
+        })}
+      <//>`}
+    >
+      <ul class="rows">
+        ${pages.items?.map(
+          (one) =>
+            html`<li key=${one.id} class="row">
+              <span class="row-main">
+                <b>${one.name}</b>
+                <small>
+                  ${lastUse(one)}${
+                    one.parentId && t(", made with {token}", { token: nameOf(pages.items, one.parentId) })
+                  }
+                </small>
+              </span>
+              <span class="chip">${say(one.role)}</span>
+              <span class="muted">${sayEnd(one)}</span>
+              <button type="button" class="button small ghost" onClick=${() => setEnding(one)}>${t("Revoke")}</button>
+            </li>`,
+        )}
+      </ul>
+    <//>
+    ${
+      making &&
+      html`<${NewToken}
+        close=${() => setMaking(false)}
+        done=${(token) => {
+          setMade(token);
+          setMaking(false);
+          pages.reload();
+        }}
+      />`
+    }
+    ${
+      ending &&
+      html`<${Confirm}
+        title=${t("Revoke {name}?", { name: ending.name })}
+        verb=${t("Revoke")}
+        act=${async () => {
+          await api.remove(`/tokens/${ending.id}`);
+          if (made?.id === ending.id) setMade(null);
+          await pages.reload();
+        }}
+        close=${() => setEnding(null)}
+      >
+        ${t("Whatever uses it is refused from now on, and so is every token that was made with it.")}
+      <//>`
+    }
+    <${Password}
+      done=${() => {
+        setChanges(changes + 1);
+        return pages.reload();
+      }}
+    />
+    <${Sessions} key=${changes} />
+    <section>
+      <h2>${t("Appearance")}</h2>
+      <div class="pair"><${LanguageChoice} /><${SchemeChoice} /></div>
+    </section>
+  <//>`;
+}
+
+export const lastUse = (one) =>
+  one.lastUsedAt ? th("Last used {time}", { time: html`<${Time} at=${one.lastUsedAt} />` }) : t("Never used");
+export const sayEnd = ({ expiresAt }) =>
+  expiresAt ? t("Until {time}", { time: exact(expiresAt) }) : t("Doesn't expire");
+
+const nameOf = (items, id) => items.find((one) => one.id === id)?.name || t("another token");
+
+function Password({ done }) {
+  const form = useForm({ current: "", new: "" });
+  const change = form.submit(async (values) => {
+    await replaceLogin("/auth/password", values);
+    told(t("Password changed."));
+    form.reset();
+    await done();
+  });
+  return html`<section>
+    <h2>${t("Password")}</h2>
+    <p class="muted">${t("A new password ends your other sessions and every token of yours.")}</p>
+    <form onSubmit=${change} data-testid="password-form">
+      <div class="pair">
+        <${TextField}
+          label=${t("Present password")}
+          name="current"
+          type="password"
+          form=${form}
+          required
+          autocomplete="current-password"
+          testid="password-current"
+        />
+        <${TextField}
+          label=${t("New password")}
+          name="new"
+          type="password"
+          form=${form}
+          required
+          autocomplete="new-password"
+          testid="password-new"
+        />
+      </div>
+      <${Fault} form=${form} />
+      <footer>
+        <button class="button" data-testid="password-change" disabled=${form.busy}>${t("Change password")}</button>
+      </footer>
+    </form>
+  </section>`;
+}
+
+function NewToken({ close, done }) {
+  const form = useForm({ name: "", role: user.value.role, expires: "" });
+  const create = form.submit(async ({ name, role, expires }) => {
+    const body = { name: name.trim(), role };
+    if (expires) body.expiresAt = new Date(`${expires}T23:59:59`).toISOString();
+    done((await api.post("/tokens", body)).token);
+  });
+  const options = ROLES.slice(0, ROLES.indexOf(user.value.role) + 1).map((one) => [one, say(one)]);
+  return html`<${Dialog} title=${t("New API token")} close=${close}>
+    <form onSubmit=${create}>
+      <${TextField}
+        label=${t("Name")}
+        name="name"
+        form=${form}
+        required
+        maxlength="100"
+        placeholder=${t("Nightly script")}
+        testid="token-name"
+      />
+      <div class="pair">
+        <${SelectField} label=${t("Role")} name="role" form=${form} options=${options} />
+        <${TextField} label=${t("Expires")} name="expires" type="date" form=${form} hint=${t("Empty: in a year.")} />
+      </div>
+      <${Fault} form=${form} />
+      <footer>
+        <button type="button" class="button" onClick=${close}>${t("Cancel")}</button>
+        <button class="button primary" data-testid="token-create" disabled=${form.busy}>${t("Create token")}</button>
+      </footer>
+    </form>
+  <//>`;
+}

@@ -1,8 +1,0 @@
-// The views that make and change a project, loaded together: they share the fields of its form.
-import { html } from "../html.mjs";
-import { NewProject } from "./new-project.mjs";
-import { ProjectSettings } from "./settings.mjs";
-
-// projectId: null to make one.
-export const ProjectViews = ({ projectId }) =>
-  projectId ? html`<${ProjectSettings} key=${projectId} />` : html`<${NewProject} />`;

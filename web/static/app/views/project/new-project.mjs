@@ -1,0 +1,101 @@
+// Making a project: a name is enough, everything else has a default.
+import { go, to } from "../../browser/routes.mjs";
+import { Empty, Fault, KeptDraft, Page, SelectField, TextField, useForm } from "../../components/controls.mjs";
+import { html } from "../../components/html.mjs";
+import { lazy, None } from "../../components/lazy.mjs";
+import { api } from "../../server/api.mjs";
+import { may, mayAnywhere, user } from "../../server/session.mjs";
+import { keepProject } from "../../state/projects.mjs";
+import { t } from "../../words/language.mjs";
+import { say } from "../../words/words.mjs";
+import { bodyOf, draftOf, MoreFields, RunFields, UNKEPT } from "./project-form.mjs";
+
+// For administrators of a platform with a Gitea.
+const ForgeRepositories = lazy(() => import("./forge-repositories.mjs"), "ForgeRepositories", None);
+
+export function NewProject() {
+  if (mayAnywhere("maintainer")) return html`<${Form} />`;
+  return html`<${Page} title=${t("New project")}>
+    <${Empty} title=${t("Only maintainers make projects")}>
+      ${t("Your role is {role}. An admin can change it.", { role: say(user.value.role) })}
+    <//>
+  <//>`;
+}
+
+function Form() {
+  const form = useForm({ ...draftOf(), starter: "page" }, "new-project", UNKEPT);
+  const create = form.submit(async ({ starter, ...draft }) => {
+    // It has no secret variables that could stay.
+    const body = bodyOf({ ...draft, dropsSecrets: draft.secretEnvVars.trim() !== "" }, draftOf());
+    if (starter && !body.importUrl) body.starter = starter;
+    const { project } = await api.post("/projects", body);
+    keepProject(project);
+    go(to.project(project.id));
+  });
+  const choose = ({ name, url, defaultBranch }) => {
+    form.change("importUrl", url);
+    form.change("defaultBranch", defaultBranch);
+    if (!form.draft.name.trim()) form.change("name", name.split("/").pop());
+  };
+  const lead = html`
+    ${t("One repository with its tasks, previews, staging and production.")}${" "}
+    <a href="#/welcome">${t("Try the sample, or import from this machine")}</a>
+  `;
+  return html`<${Page} title=${t("New project")} lead=${lead}>
+    <form class="sheet" onSubmit=${create}>
+      <${KeptDraft} form=${form} />
+      <${TextField}
+        label=${t("Name")}
+        name="name"
+        form=${form}
+        testid="project-name"
+        required
+        maxlength="100"
+        placeholder=${t("Web shop")}
+      />
+      <${TextField} label=${t("Description")} name="description" form=${form} testid="project-description" rows="2" />
+      ${may("admin") && html`<${ForgeRepositories} chosen=${form.draft.importUrl} onChoose=${choose} />`}
+      <div class="pair">
+        <${TextField}
+          label=${t("Import from")}
+          name="importUrl"
+          type="url"
+          form=${form}
+          testid="project-import-url"
+          placeholder=${t("Address of a git repository")}
+          hint=${t("Starts from its branches. Empty: a new repository.")}
+        />
+        <${TextField}
+          label=${t("Default branch")}
+          name="defaultBranch"
+          form=${form}
+          testid="project-default-branch"
+          placeholder="main"
+        />
+      </div>
+      ${
+        !form.draft.importUrl.trim() &&
+        html`<${SelectField}
+          label=${t("Start with")}
+          name="starter"
+          form=${form}
+          testid="project-starter"
+          options=${[
+            ["page", t("A page, its server and its test, in Python")],
+            ["", t("A README.md alone")],
+          ]}
+          hint=${t("What to start and what to test come with the page, unless you say it below.")}
+        />`
+      }
+      <${RunFields} form=${form} />
+      <details><summary>${t("More")}</summary><${MoreFields} form=${form} /></details>
+      <${Fault} form=${form} />
+      <footer>
+        <a class="button" href="#/" onClick=${() => form.reset()}>${t("Cancel")}</a>
+        <button class="button primary" data-testid="project-create" disabled=${form.busy}>
+          ${t("Create project")}
+        </button>
+      </footer>
+    </form>
+  <//>`;
+}

@@ -1,0 +1,249 @@
+// A project's settings, its members, and its end.
+import { useEffect, useRef, useState } from "preact/hooks";
+import { go } from "../../browser/routes.mjs";
+import { failed, told } from "../../browser/toasts.mjs";
+import { Avatar } from "../../components/avatar.mjs";
+import {
+  Badge,
+  Button,
+  CloneAddress,
+  Empty,
+  Fault,
+  KeptDraft,
+  Loading,
+  Page,
+  SelectField,
+  TextField,
+  Time,
+  Trouble,
+  useForm,
+} from "../../components/controls.mjs";
+import { Confirm } from "../../components/dialogs.mjs";
+import { html } from "../../components/html.mjs";
+import { useSharedForm } from "../../forms/shared-form.mjs";
+import { api } from "../../server/api.mjs";
+import { readAll, useLive, useRead } from "../../server/loading.mjs";
+import { may } from "../../server/session.mjs";
+import { keepProject, loadProjects, project } from "../../state/projects.mjs";
+import { t, th } from "../../words/language.mjs";
+import { serverText } from "../../words/server-texts.mjs";
+import { roleOptions } from "../administration/admin.mjs";
+import { ForbiddenPathsToday } from "./forbidden-paths.mjs";
+import { bodyOf, draftOf, MoreFields, NO_SECRETS, RunFields, UNKEPT } from "./project-form.mjs";
+
+export function ProjectSettings() {
+  const { value, error, reload } = useRead(`/projects/${project.value.id}`);
+  const [ending, setEnding] = useState(false);
+  useLive(({ event }) => event === "project:status_changed", reload);
+  const one = value?.project;
+  if (error && !one) return html`<${Page} title=${t("Settings")}><${Trouble} error=${error} again=${reload} /><//>`;
+  if (!one) return html`<${Loading} />`;
+  const status = project.value.status || one.status;
+  const retry = async () => keepProject((await api.post(`/projects/${one.id}/retry`)).project);
+  const remove = async () => {
+    await api.remove(`/projects/${one.id}`);
+    told(t("The project is being deleted."));
+    await loadProjects();
+    go("#/");
+  };
+  return html`<${Page}
+    title=${html`${one.name} <${Badge} word=${status} testid="project-status" />`}
+    lead=${t("Settings take effect with the next deployment.")}
+    actions=${
+      status === "failed" && may("maintainer") && html`<${Button} kind="primary" act=${retry}>${t("Try again")}<//>`
+    }
+  >
+    ${
+      one.error &&
+      html`<p class="banner bad">
+        ${
+          status === "failed"
+            ? t("It could not be set up: {error}", { error: serverText(one.error) })
+            : serverText(one.error)
+        }
+      </p>`
+    }
+    <dl class="facts">
+      <dt>${t("Repository")}</dt>
+      <dd><${CloneAddress} url=${one.giteaRepoUrl} /></dd>
+      <dt>${t("Namespace")}</dt>
+      <dd><code>${one.k8sNamespace}</code></dd>
+      <dt>${t("Default branch")}</dt>
+      <dd><code>${one.defaultBranch}</code></dd>
+      <dt>${t("Direct pushes")}</dt>
+      <dd data-testid="project-direct-push">
+        <span>
+          ${
+            one.allowDirectPush
+              ? th(
+                  "Maintainers may push to {branch}, past proof and approval, but never by force. " +
+                    "The audit has each push.",
+                  { branch: html`<code>${one.defaultBranch}</code>` },
+                )
+              : th("Nobody pushes to {branch}, but for a first push into a new project: work comes by tasks.", {
+                  branch: html`<code>${one.defaultBranch}</code>`,
+                })
+          }
+        </span>
+      </dd>
+      <dt>${t("Created")}</dt>
+      <dd><${Time} at=${one.createdAt} /></dd>
+    </dl>
+    ${
+      may("maintainer")
+        ? html`
+          <${Form} key=${one.id} of=${one} saved=${reload} />
+          <${ForbiddenPathsToday}
+            key=${JSON.stringify(one.forbiddenPaths)}
+            id=${one.id}
+            patterns=${one.forbiddenPaths || []}
+          />
+          <${Members} id=${one.id} restricted=${one.restricted} />
+          <section class="danger-zone">
+            <h2>${t("Delete")}</h2>
+            <p class="muted">${t("Removes its repository, previews, staging and production, and every task.")}</p>
+            <button type="button" class="button danger" data-testid="project-delete" onClick=${() => setEnding(true)}>
+              ${t("Delete project…")}
+            </button>
+          </section>
+        `
+        : html`<${Empty} title=${t("Only maintainers change these")}>${t("Ask a maintainer or an admin.")}<//>`
+    }
+    ${
+      ending &&
+      html`<${Confirm}
+        title=${t("Delete {name}?", { name: one.name })}
+        verb=${t("Delete for good")}
+        typed=${one.name}
+        testid="project-delete-confirm"
+        act=${remove}
+        close=${() => setEnding(false)}
+      >
+        ${t("Its repository, its deployments and everything written in it go. This can't be undone.")}
+      <//>`
+    }
+  <//>`;
+}
+
+function Form({ of, saved }) {
+  const { form, fields, submit } = useSharedForm({
+    now: of,
+    draftOf,
+    read: async () => (await api.get(`/projects/${of.id}`)).project,
+    keepAs: `settings.${of.id}`,
+    unkept: UNKEPT,
+  });
+  const send = async (draft, before) => {
+    const body = bodyOf({ ...draft, importUrl: "", defaultBranch: before.defaultBranch }, before);
+    if (!Object.keys(body).length) return told(t("Nothing has changed."));
+    const reply = await api.patch(`/projects/${of.id}`, body);
+    keepProject(reply.project);
+    return { ...draft, ...NO_SECRETS };
+  };
+  const save = submit(send, async () => {
+    for (const [name, value] of Object.entries(NO_SECRETS)) form.change(name, value);
+    told(t("Saved."));
+    await saved();
+  });
+  const secrets = Array.isArray(of.secretEnvVars) ? of.secretEnvVars : Object.keys(of.secretEnvVars || {});
+  return html`<section>
+    <h2>${t("Settings")}</h2>
+    <form class="sheet" onSubmit=${save}>
+      <${KeptDraft} form=${form} />
+      <${TextField} label=${t("Name")} name="name" form=${fields} required maxlength="100" />
+      <${TextField} label=${t("Description")} name="description" form=${fields} rows="2" />
+      <${RunFields} form=${fields} />
+      <${MoreFields} form=${fields} secrets=${secrets} isUnreadable=${of.envVars === null} />
+      <${Fault} form=${form} />
+      <footer>
+        <button class="button primary" data-testid="project-save" disabled=${form.busy}>${t("Save")}</button>
+      </footer>
+    </form>
+  </section>`;
+}
+
+// Nobody is an admin of one project.
+const memberRoles = () => roleOptions().slice(0, -1);
+const byName = (a, b) => a.username.localeCompare(b.username);
+
+function Members({ id, restricted }) {
+  const { value, error, reload } = useRead(`/projects/${id}/members`);
+  useLive(({ event, projectId }) => event === "project:member_changed" && projectId === id, reload);
+  // Only an admin may list the users; a maintainer names one by id.
+  const [users, setUsers] = useState([]);
+  useEffect(() => {
+    if (may("admin")) readAll("/users", "users").then((all) => setUsers(all.sort(byName)), failed);
+  }, []);
+  const form = useForm({ userId: "", role: "member" });
+  const add = form.submit(async ({ userId, role }) => {
+    await api.put(`/projects/${id}/members/${encodeURIComponent(userId.trim())}`, { role });
+    form.reset();
+    await reload();
+  });
+  const members = value?.members || [];
+  const others = users.filter((one) => !members.some(({ userId }) => userId === one.id));
+  // One after the other: with the keyboard a choice passes others on its way.
+  const given = useRef(Promise.resolve());
+  const give = (userId) => (event) => {
+    const role = event.target.value;
+    given.current = given.current
+      .then(() => api.put(`/projects/${id}/members/${userId}`, { role }))
+      .then(() => told(t("Saved.")), failed)
+      .then(reload);
+  };
+  const drop = (userId) => async () => {
+    await api.remove(`/projects/${id}/members/${userId}`);
+    await reload();
+  };
+  return html`<section>
+    <h2>${t("Members")}</h2>
+    <p class="muted">
+      ${
+        restricted
+          ? t("Only these and admins see this project.")
+          : t("Everybody sees this project. A member's role here counts when it is restricted.")
+      }
+    </p>
+    ${
+      error
+        ? html`<${Trouble} error=${error} again=${reload} />`
+        : !value
+          ? html`<${Loading} />`
+          : html`
+            <ul class="rows">
+              ${members.map(
+                (one) =>
+                  html`<li key=${one.userId} class="row">
+                    <${Avatar} of=${one.username} />
+                    <span class="row-main"><b>${one.username}</b></span>
+                    <select
+                      aria-label=${t("Role of {username}", one)}
+                      value=${one.role}
+                      onChange=${give(one.userId)}
+                    >
+                      ${memberRoles().map(([role, text]) => html`<option key=${role} value=${role}>${text}</option>`)}
+                    </select>
+                    <${Button} small kind="ghost" act=${drop(one.userId)}>${t("Remove")}<//>
+                  </li>`,
+              )}
+            </ul>
+            <form class="inline" onSubmit=${add}>
+              ${
+                may("admin")
+                  ? html`<${SelectField}
+                    label=${t("User")}
+                    name="userId"
+                    form=${form}
+                    required
+                    options=${[["", t("Choose…")], ...others.map((one) => [one.id, one.username])]}
+                  />`
+                  : html`<${TextField} label=${t("User id")} name="userId" form=${form} required />`
+              }
+              <${SelectField} label=${t("Role")} name="role" form=${form} options=${memberRoles()} />
+              <button class="button" disabled=${form.busy || !form.draft.userId}>${t("Add")}</button>
+            </form>
+            <${Fault} form=${form} />
+          `
+    }
+  </section>`;
+}

@@ -1,0 +1,158 @@
+// The review of a task with the quick answers to it: one click approves, a reason sends it back.
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { keptDraft } from "../../browser/drafts.mjs";
+import { told } from "../../browser/toasts.mjs";
+import { Button, Fault, KeptDraft, TextField, useForm } from "../../components/controls.mjs";
+import { html } from "../../components/html.mjs";
+import { useTakePictures } from "../../components/pasted-pictures.mjs";
+import { api } from "../../server/api.mjs";
+import { may, user } from "../../server/session.mjs";
+import { project } from "../../state/projects.mjs";
+import { useReview } from "../../state/review-drafts.mjs";
+import { t, tn } from "../../words/language.mjs";
+import { idOf } from "../../words/words.mjs";
+import { Review as Changes, useDiff } from "./review.mjs";
+
+const draftOf = ({ id }) => `rejection.${id}`;
+
+export function Review({ task, reload }) {
+  const review = useReview(task.id);
+  const changes = useDiff(task);
+  const [rejecting, setRejecting] = useState(false);
+  const [, draw] = useState(0);
+  const isOpen = task.state === "ready_to_test" && may("maintainer");
+  useEffect(() => {
+    if (!isOpen) setRejecting(false);
+  }, [isOpen]);
+  const answer = { review, rejecting, setRejecting, thrown: () => draw((times) => times + 1) };
+  // What was being written when somebody else decided can still be said as a comment.
+  const writes = isOpen ? rejecting : may("member") && keptDraft(draftOf(task)) !== null;
+  return html`
+    ${isOpen && html`<${Decision} task=${task} changes=${changes} answer=${answer} reload=${reload} />`}
+    ${writes && html`<${Rejection} task=${task} answer=${answer} isOver=${!isOpen} reload=${reload} />`}
+    <${Changes} task=${task} changes=${changes} reload=${reload} />
+  `;
+}
+
+function Decision({ task, changes, answer, reload }) {
+  const own = project.value?.separateApprover && [user.value.id, user.value.username].includes(idOf(task.createdBy));
+  const count = answer.review.count.value;
+  // What is approved is the commit that is shown: a newer one has not been looked at. A 409 says that the state or the
+  // commit is another one by now, so the task is read again whatever the answer is.
+  const approve = () =>
+    api
+      .post(`/tasks/${task.id}/approve`, { commitSha: changes.diff?.patch ? changes.diff.headSha : task.headSha })
+      .finally(reload);
+  return html`<div class="actions decision">
+    <${Button}
+      kind="primary"
+      testid="task-approve"
+      act=${approve}
+      disabled=${own || changes.isOld}
+      title=${
+        own
+          ? t("This project wants the approval of a person who neither wrote the task nor pushed to its branch")
+          : changes.isOld
+            ? t("There is a newer commit than the one that is shown")
+            : undefined
+      }
+    >
+      ${t("Approve")}
+    <//>
+    <button
+      type="button"
+      class="button"
+      data-testid="task-reject"
+      aria-expanded=${answer.rejecting}
+      onClick=${() => answer.setRejecting(!answer.rejecting)}
+    >
+      ${count ? t("Reject ({count})…", { count }) : t("Reject…")}
+    </button>
+  </div>`;
+}
+
+// isOver: nobody's verdict is awaited any more.
+function Rejection({ task, answer, isOver, reload }) {
+  const form = useForm({ reason: "" }, draftOf(task));
+  const pictures = useTakePictures();
+  const { review, setRejecting, thrown } = answer;
+  const count = review.count.value;
+  const box = useRef();
+  // Before anything of it is seen: letters that are typed now would be keys of the review, one of which approves.
+  useLayoutEffect(() => {
+    if (!isOver) box.current.querySelector("textarea").focus();
+  }, []);
+  const leave = () => {
+    setRejecting(false);
+    document.querySelector("[data-testid='task-reject']")?.focus({ preventScroll: true });
+  };
+  const pressed = (event) => {
+    // Within a word that is being composed, Escape belongs to the input method.
+    if (event.key !== "Escape" || event.isComposing || isOver) return;
+    event.stopPropagation();
+    leave();
+  };
+  const submit = form.submit(async ({ reason }) => {
+    await review.submit("reject", reason.trim());
+    form.reset();
+    setRejecting(false);
+    told(t("Sent back to the agent."));
+    await reload();
+  });
+  const comment = form.submit(async ({ reason }) => {
+    await api.post(`/tasks/${task.id}/comments`, { body: reason.trim() });
+    form.reset();
+    await reload();
+  });
+  const discard = () => {
+    form.reset();
+    thrown();
+  };
+  return html`<form
+    class="callout bad"
+    ref=${box}
+    onSubmit=${isOver ? comment : submit}
+    onKeyDown=${pressed}
+    data-testid="rejection"
+  >
+    ${
+      isOver
+        ? html`<p class="callout-head">${t("Not sent: the task does not wait for a review any more")}</p>`
+        : html`<${KeptDraft} form=${form} />`
+    }
+    <${TextField}
+      label=${t("Why is it not good yet?")}
+      name="reason"
+      form=${form}
+      rows="3"
+      testid="reject-reason"
+      ...${pictures}
+      required
+      hint=${
+        isOver
+          ? t("The agent is given it with its next run.")
+          : t("The agent goes on from here on the same branch, with this and the comments on lines below.")
+      }
+    />
+    <${Fault} form=${form} />
+    <footer>
+      ${
+        isOver
+          ? html`
+            <button type="button" class="button" data-testid="reject-discard" onClick=${discard}>
+              ${t("Discard")}
+            </button>
+            <button class="button primary" data-testid="reject-comment" disabled=${form.busy}>
+              ${t("Add a comment")}
+            </button>
+          `
+          : html`
+            <button type="button" class="button" onClick=${leave}>${t("Not now")}</button>
+            <button class="button danger" data-testid="reject-submit" disabled=${form.busy}>
+              ${count ? tn(count, "Send back with {count} comment", "Send back with {count} comments") : t("Send back")}
+            </button>
+          `
+      }
+    </footer>
+  </form>`;
+}

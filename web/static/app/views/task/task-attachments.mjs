@@ -1,0 +1,69 @@
+// The files of a task: its agent gets them as files. Pictures are shown; their content is read with the caller's token.
+import { told } from "../../browser/toasts.mjs";
+import { Button } from "../../components/controls.mjs";
+import { html } from "../../components/html.mjs";
+import { isPicture, Picture } from "../../components/shown-pictures.mjs";
+import { attach, ChooseFiles, saveAs, size } from "../../forms/choose-files.mjs";
+import { api } from "../../server/api.mjs";
+import { useAct } from "../../server/loading.mjs";
+import { may } from "../../server/session.mjs";
+import { actorName } from "../../state/actors.mjs";
+import { t, tn } from "../../words/language.mjs";
+import { FINAL_TASK_STATES } from "../../words/states.mjs";
+
+const download = async (path, name) => saveAs(await api.blob(path), name);
+
+export function Attachments({ task, reload }) {
+  const [busy, run] = useAct();
+  const { attachments } = task;
+  const mayAdd = may("member") && !FINAL_TASK_STATES.includes(task.state);
+  if (!attachments || (!attachments.length && !mayAdd)) return null;
+  const take = (files) =>
+    run(async () => {
+      try {
+        await attach(task.id, files);
+        told(tn(files.length, "File added.", "{count} files added."));
+      } finally {
+        await reload();
+      }
+    });
+  const remove = (one) => async () => {
+    await api.remove(`/tasks/${task.id}/attachments/${one.id}`);
+    await reload();
+  };
+  return html`<section data-testid="task-attachments">
+    <h2>${t("Files")}</h2>
+    ${
+      attachments.length > 0 &&
+      html`<ul class="rows">
+        ${attachments.map((one) => {
+          const path = `/tasks/${task.id}/attachments/${one.id}`;
+          return html`<li key=${one.id} class="row" data-testid="attachment">
+            <span class="row-main">
+              <b>${one.name}</b>
+              <small>
+                ${size(one.sizeBytes)}${one.addedBy && `, ${t("by {name}", { name: actorName(one.addedBy) })}`}
+              </small>
+              ${isPicture(one) && html`<${Picture} taskId=${task.id} of=${one} />`}
+            </span>
+            <${Button} small testid="attachment-download" act=${() => download(path, one.name)}>${t("Download")}<//>
+            ${
+              mayAdd &&
+              html`<${Button} small kind="ghost" testid="attachment-remove" act=${remove(one)}>${t("Remove")}<//>`
+            }
+          </li>`;
+        })}
+      </ul>`
+    }
+    ${
+      mayAdd &&
+      html`<${ChooseFiles} take=${take} disabled=${busy} testid="attachment-add">
+        ${
+          busy
+            ? t("Adding…")
+            : html`<b>${t("Add files")}</b> ${t("or drop them here: the agent gets them with its next run.")}`
+        }
+      <//>`
+    }
+  </section>`;
+}

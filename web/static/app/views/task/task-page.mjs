@@ -1,0 +1,58 @@
+// One task on a page of its own, in three tabs: its review, the work on it, and all that is on record of it.
+import { useKeyDown } from "../../browser/keyboard.mjs";
+import { boardQuery, go, TASK_TABS, to, withQuery } from "../../browser/routes.mjs";
+import { Loading, Trouble } from "../../components/controls.mjs";
+import { html } from "../../components/html.mjs";
+import { Pictures } from "../../components/pasted-pictures.mjs";
+import { project } from "../../state/projects.mjs";
+import { t } from "../../words/language.mjs";
+import { shortId } from "../../words/words.mjs";
+import { Review } from "../review/task-review.mjs";
+import { Work } from "../task-work/task-work.mjs";
+import { Details } from "./task-details.mjs";
+import { TaskHead, useTask } from "./task-head.mjs";
+
+const BODIES = { review: Review, work: Work, details: Details };
+const names = () => ({ review: t("Review"), work: t("Work"), details: t("Details") });
+
+export function WholeTask({ id, tab }) {
+  const { task, error, reload } = useTask(id);
+  const { id: projectId } = project.value;
+  const panel = withQuery(to.task(projectId, id), boardQuery(projectId));
+  useKeyDown((event) => {
+    if (event.key === "Escape" && !event.target.closest("input,textarea,select,dialog")) go(panel);
+  });
+  return html`<main class="page task-page" id="main">
+    <nav class="crumbs" aria-label=${t("Where this task is")}>
+      <a href=${panel} data-testid="task-board">${t("Board")}</a> <span class="muted">${shortId(id)}</span>
+    </nav>
+    ${
+      task
+        ? html`<${Pictures} of=${task}><${Tabs} task=${task} reload=${reload} tab=${tab} /><//>`
+        : error
+          ? html`<${Trouble} error=${error} again=${reload} />`
+          : html`<${Loading} />`
+    }
+  </main>`;
+}
+
+function Tabs({ task, reload, tab }) {
+  const Body = BODIES[tab];
+  return html`
+    <${TaskHead} task=${task} reload=${reload} title=${task.title} />
+    <nav class="tabs" aria-label=${t("Parts of this task")}>
+      ${TASK_TABS.map(
+        (one) =>
+          html`<a
+            key=${one}
+            href=${to.taskPage(task, one)}
+            aria-current=${one === tab ? "page" : undefined}
+            data-testid=${`task-tab-${one}`}
+          >
+            ${names()[one]}
+          </a>`,
+      )}
+    </nav>
+    <div class="tab-body"><${Body} task=${task} reload=${reload} /></div>
+  `;
+}
