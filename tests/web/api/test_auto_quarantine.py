@@ -7,14 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import update
 
-from common.models import FlakyTest, Project
+from common.models import Project
 from common.models.account import User
 from common.services.tasks import auto_quarantine, flaky_tests
 from common.states import Role
 from common.transaction import Transaction, transactional
-from common.values.auto_quarantine import Evidence, Flake
 from common.values.test_report import TestCase, TestReport, TestResult
 from tests import builders
 from tests.web.world import World, all_of, events, put
@@ -35,11 +33,6 @@ def flake(tx: Transaction, project_id: str, sha: str, *names: str, task_id: str 
 def flakes(project: Project, *commits: str, name: str = LUCK) -> None:
     for commit in commits:
         flake(project.id, commit * 40, name)
-
-
-@transactional
-def _put_test(tx: Transaction, name: str, values: dict[str, Any]) -> None:
-    tx.session.execute(update(FlakyTest).where(FlakyTest.name == name).values(**values))
 
 
 def found_of(world: World, project: Project) -> dict[str, Any]:
@@ -103,21 +96,6 @@ def test_what_a_person_took_out_comes_back_only_for_new_flakes(world: World) -> 
     assert (released["quarantinedUntil"], released["quarantinedByRule"], released["countedOn"]) == (None, False, 0)
 
     flakes(project, "a", "b", "c", "d", "e")
-    assert inside(world, project) == []
-    flakes(project, "f")
-    assert inside(world, project) == [LUCK]
-
-
-def test_a_quarantine_by_the_rule_ends_by_itself_and_needs_new_flakes_again(world: World) -> None:
-    project = world.project(auto_quarantine=RULE)
-    flakes(project, *"abc")
-    ended = datetime.now(UTC) - timedelta(seconds=1)
-    before = tuple(Flake(commit * 40, None, ended.timestamp() - 60) for commit in "abc")
-    _put_test(LUCK, {"quarantined_until": ended, "evidence_after": ended, "evidence": Evidence(before)})
-    (test,) = found_of(world, project)["flaky"]
-    assert (test["quarantinedUntil"], test["quarantinedByRule"], test["countedOn"]) == (None, False, 0)
-
-    flakes(project, "d", "e")
     assert inside(world, project) == []
     flakes(project, "f")
     assert inside(world, project) == [LUCK]

@@ -114,19 +114,6 @@ def test_a_board_and_a_list_are_filtered_alike(app: Flask) -> None:
         assert ({task["title"] for task in listed["tasks"]}, listed["total"]) == (titles, len(titles)), query
 
 
-def test_a_column_goes_on_where_its_page_ends(plain_app: Flask) -> None:
-    world = World(plain_app)
-    project = world.project()
-    for number in range(3):
-        world.task(project, f"Task {number}", labels=["x"])
-
-    (column,) = [one for one in _board(world, project, label="x", limit=2)["columns"] if one["total"]]
-    more = {"projectId": project.id, "state": "backlog", "label": "x", "cursor": column["nextCursor"]}
-
-    assert (column["total"], [task["title"] for task in column["tasks"]]) == (3, ["Task 2", "Task 1"])
-    assert [task["title"] for task in world.client.get("/api/tasks", query_string=more).json["tasks"]] == ["Task 0"]
-
-
 @transactional
 def _log(tx: Transaction, run: Run, kind: str, message: str) -> None:
     tx.add(LogEntry(agent_id=run.agent_id, run_id=run.id, at=tx.now(), level="info", kind=kind, message=message))

@@ -203,23 +203,3 @@ def test_what_nobody_named_goes_to_the_first_driver_that_has_a_provider(world: W
     assert scheduled(world.task(project)).driver == "codex"
     assert scheduled(world.task(project, description=STEPS)).driver == "scripted"
     assert scheduled(world.task(project, description="Write `steps` into ```steps.txt```")).driver == "codex"
-
-
-def test_a_kept_session_goes_to_its_driver_and_to_no_other(world: World) -> None:
-    a_provider("openai")
-    project = world.project(has_repository=True)
-    task = world.task(project)
-    codex, codex_id = world.agent(drivers=["codex"])
-    run, claim = world.claim(codex)
-    path = f"/api/runner/runs/{claim['run']['id']}"
-    assert (claim["driver"], claim["hasSession"], claim["sessionDriver"]) == ("codex", False, None)
-    run.put(f"{path}/session", data=b"kept", content_type="application/octet-stream")
-    end = {"outcome": "cancelled", "summary": "", "reason": "stopped"}
-    assert run.post(f"{path}/finish", json=end).status_code == 200
-
-    a_provider("anthropic")
-    both, _both_id = world.agent(drivers=["claude", "codex"])
-    put(Agent, codex_id, state_="draining")
-    _run, again = world.claim(both)
-    assert (again["task"]["id"], again["driver"]) == (task.id, "codex")
-    assert (again["hasSession"], again["sessionDriver"]) == (True, "codex")

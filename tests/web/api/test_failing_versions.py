@@ -115,11 +115,3 @@ def test_a_rollback_by_the_platform_says_so_and_why(line: ProductionLine) -> Non
     told = [(one["event"], one["detail"], one["deploymentId"]) for one in messages()]
     assert told == [("deploy:failing", REASON, bad.id), ("deploy:rollback_requested", REASON, back.id)]
     assert waiting(line) == []
-
-
-def test_who_may_not_roll_back_is_not_asked_to(line: ProductionLine) -> None:
-    line.deliver()
-    line.look_at_dying()
-
-    member = line.world.client_of("mia", Role.MEMBER)
-    assert [item for item in member.get("/api/inbox").json["items"] if item["kind"] == "failing"] == []

@@ -16,7 +16,7 @@ from common.services.tasks import board
 from common.services.tasks.board import TaskFilter
 from common.services.tasks.tasks import read_task
 from common.states import TaskState
-from tests.web.made import a_project, a_question, a_task, set_state, somebody
+from tests.web.made import a_project, a_task, set_state, somebody
 from tests.web.world import put
 from web.api.tasks import TaskDetailsSchema, TaskSchema
 
@@ -41,18 +41,6 @@ def test_every_change_makes_another_version(member: FlaskClient, maintainer: Fla
 
     assert len(set(tags)) == len(tags)
     assert reply.json["tasks"][0]["state"] == "cancelled"
-
-
-def test_a_task_that_has_not_changed_is_not_sent_again(member: FlaskClient) -> None:
-    task = a_task(a_project())
-    first = member.get(f"/api/tasks/{task.id}")
-    tag = {"If-None-Match": first.headers["ETag"]}
-    assert member.get(f"/api/tasks/{task.id}", headers=tag).status_code == 304
-
-    a_question(task)
-
-    changed = member.get(f"/api/tasks/{task.id}", headers=tag)
-    assert (changed.status_code, len(changed.json["task"]["questions"])) == (200, 1)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from playwright.sync_api import expect
 
 from common.models import Task
@@ -85,13 +84,3 @@ def test_the_pictures_stand_side_by_side_and_open_large(reader: PageReader, plai
     assert below is not None
     assert (above["x"], above["y"] < below["y"]) == (below["x"], True)
     assert reader.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-
-
-@pytest.mark.slow
-def test_the_page_says_why_there_is_no_picture(reader: PageReader, plain_world: World) -> None:
-    task = plain_world.task(plain_world.project(), state="ready_to_test")
-    made.a_picture(task, None)
-    reader.open(f"#/projects/{task.project_id}/tasks/{task.id}")
-
-    expect(reader.see("picture-after")).to_contain_text("No picture: The browser left no picture.")
-    expect(reader.see("picture-after").get_by_role("button")).to_have_count(0)

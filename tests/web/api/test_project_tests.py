@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from playwright.sync_api import expect
 
 from common.models import Project, Task
 from common.services.tasks import flaky_tests, red_base
 from common.services.tasks.tested import Tested
-from common.states import Role
 from common.transaction import Transaction, transactional
 from common.values.test_report import TestCase, TestReport, TestResult
 from tests.web.page_reader import PageReader
@@ -113,35 +110,3 @@ def test_the_page_has_a_red_default_branch_mended_and_puts_a_test_into_quarantin
     (task,) = all_of(Task, Task.project_id == project.id)
     assert (task.title, task.labels) == ("Mend the tests of main", ["fix"])
     assert "page::test_red" in task.description
-
-
-def test_a_red_default_branch_that_is_being_mended_is_not_mended_twice(reader: PageReader, plain_world: World) -> None:
-    project = known(plain_world)
-    reader.open(f"#/projects/{project.id}/tests")
-    reader.see("mend-base").click()
-    expect(reader.page.get_by_text("Task created.")).to_be_visible()
-
-    reader.open(f"#/projects/{project.id}/tests")
-
-    mending = reader.see("base-mending")
-    expect(mending).to_have_text("Mend the tests of main is to mend them.")
-    expect(reader.see("mend-base")).to_have_count(0)
-    (task,) = all_of(Task, Task.project_id == project.id)
-    expect(mending.get_by_role("link")).to_have_attribute("href", f"#/projects/{project.id}/tasks/{task.id}")
-    assert plain_world.client.post(f"/api/tasks/{task.id}/cancel").status_code == 200
-    reader.page.reload()
-    expect(reader.see("mend-base")).to_be_visible()
-
-
-@pytest.mark.slow
-def test_who_only_reads_is_not_offered_to_have_it_mended(
-    at_the_page: Callable[[str, Role], PageReader], plain_world: World
-) -> None:  # fmt: skip
-    project = known(plain_world)
-    vic = at_the_page("vic", Role.VIEWER)
-
-    vic.open(f"#/projects/{project.id}/tests")
-
-    expect(vic.see("base-red")).to_contain_text("page::test_red")
-    vic.settle()
-    expect(vic.see("mend-base")).to_have_count(0)

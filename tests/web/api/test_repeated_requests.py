@@ -14,7 +14,7 @@ from common.models.account import User
 from common.models.task import Task
 from common.states import Role
 from tests import builders
-from tests.web.made import a_project, a_question, a_task
+from tests.web.made import a_project, a_task
 from tests.web.world import put
 from web.app import Application
 from web.http.repeats import Repeats, is_repeatable
@@ -74,17 +74,6 @@ def test_a_change_is_answered_by_flask(member: FlaskClient, maintainer: FlaskCli
     assert [repeated(member, path) for path in paths] == [None, None]
     assert member.get(paths[0]).get_json()["tasks"][0]["title"] == "Another"
     assert member.get(paths[1]).get_json()["task"]["title"] == "Another"
-
-
-def test_what_is_added_to_a_task_is_shown(member: FlaskClient) -> None:
-    task = a_task(a_project())
-    member.get(page_of(task))
-
-    a_question(task)
-
-    assert len(member.get(page_of(task)).get_json()["task"]["questions"]) == 1
-    # What the parts of a task depend on is not read as quickly as they are.
-    assert repeated(member, page_of(task)) is None
 
 
 def test_who_was_logged_out_or_deactivated_is_refused(admin: FlaskClient) -> None:

@@ -95,21 +95,6 @@ def plain_at_work(plain_app: Flask) -> Iterator[AtWork]:
 
 
 @pytest.mark.slow
-def test_an_answer_within_the_hold_is_the_result(at_work: AtWork) -> None:
-    at_work.desk = at_work.desk_of(hold_seconds=45)
-    client = at_work.world.app_client()
-    with ThreadPoolExecutor(1) as pool:
-        held = pool.submit(at_work.text, "ask_user_question", question="Which colour?", options=["red", "blue"])
-        while not all_of(Question):
-            threading.Event().wait(0.01)
-        assert at_work.state == "needs_input"
-        at_work.respond(client=client)
-        assert held.result(100) == "blue"
-    assert not at_work.desk.is_question_open
-    assert at_work.state == "in_progress"
-
-
-@pytest.mark.slow
 def test_a_question_travels_from_the_program_to_a_person_and_back(plain_at_work: AtWork, tmp_path: Path) -> None:
     """The SDK's client, the shim's process, the socket, the desk and a real server."""
     client = plain_at_work.world.app_client()

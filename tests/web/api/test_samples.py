@@ -40,12 +40,3 @@ def test_samples_are_for_those_who_may_create_projects(app: Flask) -> None:
 
     assert member.post("/api/projects/sample").status_code == 403
     assert member.get("/api/projects").json["projects"] == []
-
-
-def test_what_a_body_says_itself_counts_more_than_its_starter(world: World) -> None:
-    body = {"name": "Own", "starter": "sample", "testCommand": "true", "healthSeconds": {"staging": 7}}
-
-    project = world.client.post("/api/projects", json=body).json["project"]
-
-    assert (project["startCommand"], project["testCommand"]) == ("python3 app.py", "true")
-    assert project["healthSeconds"] == {"preview": 0, "staging": 7, "production": 2}

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from common.models import Job, Project, TaskGroup
 from common.states import Role
 from tests.web.world import World, all_of, at_once, events, put
@@ -28,22 +26,6 @@ def test_a_group_is_made_as_the_founding_document_shows(world: World) -> None:
     assert [job.state for job in all_of(Job, Job.kind == "group.merge", Job.subject_id == group["id"])] == ["queued"]
     assert len(events("task-group:status_changed", of=group["id"])) == 1
     assert world.client.get(f"/api/task-groups/{group['id']}").json["taskGroup"] == group
-
-
-@pytest.mark.parametrize(
-    ("field", "value", "message"),
-    [
-        ("targetBranch", "main", "Must be one of: staging, production"),
-        ("taskIds", [], "Must have 1 to 100 tasks"),
-        ("projectId", "00000000-0000-7000-8000-000000000000", "No such project"),
-        ("status", "merged", "Read-only field"),
-    ],
-)
-def test_a_group_that_can_not_be_is_refused_by_its_field(world: World, field: str, value: Any, message: str) -> None:
-    project = world.project()
-    body = {"projectId": project.id, "taskIds": world.approved(project), field: value}
-    reply = world.client.post("/api/task-groups", json=body)
-    assert (reply.status_code, reply.json["details"]) == (400, {"field": field, "message": message})
 
 
 def test_a_task_that_is_not_approved_is_a_409_that_names_its_state(world: World) -> None:

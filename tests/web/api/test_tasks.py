@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from common.names import new_id, task_branch
 from common.states import ProjectState, Role, TaskState
 from tests import builders
-from tests.web.made import MISSING_ID, SHA, a_live_run, a_project, a_question, a_task, ready_task, set_state
+from tests.web.made import MISSING_ID, SHA, a_live_run, a_project, a_task, ready_task, set_state
 
 LISTED = {
     "id", "projectId", "title", "description", "state", "priority", "assignedAgentId", "branchName", "prNumber",
@@ -135,28 +135,6 @@ def test_what_no_person_may_do_is_a_conflict_that_names_the_present_state(
         assert reply.json["details"]["field"] == "state"
         assert f" is {present}" in reply.json["details"]["message"]
     assert plain_maintainer.get(f"/api/tasks/{task.id}").json["task"]["state"] == present
-
-
-def test_an_answer_lets_the_task_go_on(member: FlaskClient) -> None:
-    task = a_task(a_project())
-    question = a_question(task)
-    path = f"/api/tasks/{task.id}/respond"
-
-    reply = member.post(path, json={"questionId": question.id, "response": "Use JWT"})
-
-    assert reply.status_code == 200
-    assert reply.json["success"] is True
-    assert set(reply.json["question"]) == {"id", "status", "respondedAt"}
-    assert (reply.json["question"]["id"], reply.json["question"]["status"]) == (question.id, "answered")
-    read = member.get(f"/api/tasks/{task.id}").json["task"]
-    assert (read["state"], read["phase"]) == ("in_progress", "queued")
-    assert read["questions"][0]["response"] == "Use JWT"
-    again = member.post(path, json={"questionId": question.id, "response": "Other"})
-    assert (again.status_code, again.json["details"]["field"]) == (409, "questionId")
-    elsewhere = member.post(path, json={"questionId": f"q-{MISSING_ID}", "response": "x"})
-    assert elsewhere.status_code == 404
-    for body in ({}, {"questionId": question.id, "response": " "}, {"questionId": "x", "response": "x"}):
-        assert member.post(path, json=body).status_code == 400
 
 
 def test_an_approval_holds_for_the_commit_that_was_looked_at(maintainer: FlaskClient) -> None:

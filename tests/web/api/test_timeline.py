@@ -65,33 +65,3 @@ def test_the_page_shows_the_newest_first_and_loads_the_others_on_demand(reader: 
     expect(rows).to_have_count(2 * PAGE + 2)
     expect(more).to_have_count(0)
     expect(rows.last).to_contain_text("created the task")
-
-
-@pytest.mark.slow
-def test_rollbacks_are_told_by_turns_up_to_where_the_task_is_now(reader: PageReader, plain_world: World) -> None:
-    task = plain_world.task(plain_world.project())
-    change(task, 2, "rolledBackAt")
-
-    reader.open(f"#/projects/{task.project_id}/tasks/{task.id}/details")
-
-    rows = reader.page.locator(".timeline li")
-    expect(rows).to_have_count(3)
-    expect(rows.nth(0)).to_contain_text("brought it back to production")
-    expect(rows.nth(1)).to_contain_text("rolled it back")
-
-
-@pytest.mark.slow
-def test_checks_that_change_again_and_again_are_one_row(reader: PageReader, plain_world: World) -> None:
-    task = plain_world.task(plain_world.project())
-    change(task, 3, "checks")
-    change(task, 2, "notes")
-    change(task, 1, "checks")
-
-    reader.open(f"#/projects/{task.project_id}/tasks/{task.id}/details")
-    rows = reader.page.locator(".timeline li")
-    expect(rows).to_have_count(5)
-    expect(rows.nth(0)).not_to_contain_text("times")
-    expect(rows.nth(3)).to_contain_text("changed checks 3 times")
-
-    reader.open(f"#/projects/{task.project_id}/activity")
-    expect(reader.see("activity-event").filter(has_text="changed checks")).to_have_count(2)

@@ -27,14 +27,6 @@ def test_an_admin_makes_a_user_who_can_log_in(admin: FlaskClient, anyone: FlaskC
     assert "bob" in [listed["username"] for listed in admin.get("/api/users").json["users"]]
 
 
-@pytest.mark.parametrize("username", ["ada", "ADA"])
-def test_a_taken_username_is_a_conflict(admin: FlaskClient, username: str) -> None:
-    reply = admin.post("/api/users", json={"username": username, "password": "a good password"})
-
-    assert reply.status_code == 409
-    assert reply.json["details"]["field"] == "username"
-
-
 @pytest.mark.parametrize(
     "username",
     [

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
 
 import pytest
 from flask.testing import FlaskClient
 
 from common.jobs import SEND_WEBHOOK
-from common.models import Job, Project, WebhookDelivery
+from common.models import Job, Project
 from common.models.spend import PlatformSetting
 from common.services.outgoing import delivering, silences
 from common.services.outgoing.collecting import collect_notices
-from common.services.outgoing.delivering import LEAST_TRIES, LONGEST_WAIT
 from common.services.outgoing.silences import SILENCE
 from common.settings import settings
 from common.states import Role
@@ -104,26 +102,3 @@ def test_one_message_is_tried_for_all_and_the_others_say_why_they_wait(plain_wor
     let_the_pause_end()
     send(2)
     assert tries(admin) == [0, 0, 1, 1]
-
-
-def test_what_has_waited_too_long_for_a_silent_receiver_is_given_up(plain_world: World, admin: FlaskClient) -> None:
-    make_messages(plain_world, 3)
-    send(1)
-    now: datetime = silence().changed_at
-    newest, *old = deliveries(admin)
-    for one in old:
-        put(WebhookDelivery, one["id"], created_at=now - LONGEST_WAIT - timedelta(minutes=1))
-
-    # The receiver was not silent for so long.
-    let_the_pause_end()
-    send(1)
-    assert states(admin) == ["waiting"] * 3
-
-    change_silence(since=(now - LONGEST_WAIT).isoformat(), tries=LEAST_TRIES)
-    let_the_pause_end()
-    send(1)
-
-    found = {one["id"]: one for one in deliveries(admin)}
-    assert {one["id"]: found[one["id"]]["state"] for one in old} == {one["id"]: "given_up" for one in old}
-    assert all(str(found[one["id"]]["error"]).startswith(SILENT) for one in old)
-    assert found[newest["id"]]["state"] == "waiting"
