@@ -18,6 +18,7 @@ from tests.providers.runtime_contract import until
 from tests.providers.runtime_supervisor import ROOT
 from tests.workers.needs.clients import REDIS
 from workers.needs.databases import Databases, clear, new_databases, root_of
+from workers.needs.installed import Program, ServiceMissing, choose
 
 
 @pytest.fixture
@@ -89,3 +90,12 @@ def test_the_sql_service_that_is_alone_is_the_database_url() -> None:
 def test_the_supervisor_reads_no_invalid_needs(needs: dict[str, object]) -> None:
     with pytest.raises(Malformed):
         decode(Needs, needs)
+
+
+def test_what_is_missing_is_said_with_the_remedy() -> None:
+    with pytest.raises(ServiceMissing, match=r"PostgreSQL is not installed .* apt-get install postgresql"):
+        choose("PostgreSQL", "postgresql", [], None)
+    programs = [Program(Path("/a"), "15.6"), Program(Path("/b"), "16.2")]
+    assert choose("PostgreSQL", "postgresql", programs, "16").path == Path("/b")
+    with pytest.raises(ServiceMissing, match=r"PostgreSQL 17 is asked for, but 15\.6, 16\.2 is installed"):
+        choose("PostgreSQL", "postgresql", programs, "17")

@@ -184,3 +184,26 @@ def test_locks_are_removed_in_the_clone_alone(workspace: Workspace, tmp_path: Pa
     workspace.end_commands()
 
     assert sorted(it.name for it in outside.rglob("*.lock")) == ["HEAD.lock", "a.lock"]
+
+
+@pytest.mark.slow
+def test_a_branch_that_somebody_else_moved_gets_no_checkpoint_and_the_last_commit_joins_both(
+    workspace: Workspace, repository: Path, tmp_path: Path
+) -> None:
+    (workspace.path / "ours").write_text("1")
+    checkpoint(workspace)
+    other = cloned(tmp_path / "other", repository)
+    (other.path / "theirs").write_text("x")
+    theirs = other.commit_all("Theirs")
+    other.push()
+    (workspace.path / "ours").write_text("2")
+    commit = workspace.commit_aside(MESSAGE)
+    assert commit
+    assert not workspace.push_aside(commit)
+    assert head(repository) == theirs
+
+    workspace.commit_all("Done")
+
+    assert workspace.push() == head(repository)
+    assert {"ours", "theirs"} <= set(files(repository))
+    assert git("show", "task-1:ours", cwd=repository) == "2"

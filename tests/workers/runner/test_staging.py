@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -122,3 +123,44 @@ def test_what_the_driver_committed_is_kept_though_git_can_not_write_the_files(
     assert stored == [own]
     assert said[0] == f"The work so far is kept in {own[:12]}, without its uncommitted files."
     assert said[1].startswith("The files could not be kept: ")
+
+
+def seal(workspace: Workspace, *names: str) -> None:
+    """Take the right to read these from git in the clone, which even root's git has not in a sandbox."""
+    if os.geteuid() == 0 and not workspace.confinement.sandboxes.is_confining:
+        pytest.skip("root reads everything without a sandbox")
+    for name in names:
+        (workspace.path / name).chmod(0)
+
+
+def test_what_git_may_not_read_is_left_out_and_named_once(
+    workspace: Workspace, repository: Path, said: list[str]
+) -> None:
+    (workspace.path / "locked").write_text("x")
+    (workspace.path / "sealed").mkdir()
+    (workspace.path / "sealed" / "inside").write_text("x")
+    seal(workspace, "locked", "sealed")
+
+    commit_aside = workspace.commit_aside("Half of it")
+    assert commit_aside
+    assert workspace.push_aside(commit_aside)
+    assert files(repository) == ["work.py"]
+    (workspace.path / "more.py").write_text("y = 1\n")
+    commit(workspace)
+
+    assert files(repository) == ["more.py", "work.py"]
+    assert said == ["Not in the commit, as git can't read it: locked, sealed/"]
+
+
+def test_a_committed_text_is_told_exactly(workspace: Workspace) -> None:
+    text = "".join(f"{number}\r\n" for number in range(6000)) + "ÿ\x0c\n"
+    (workspace.path / "a b").mkdir()
+    (workspace.path / "a b" / "c").write_bytes(text.encode())
+    first = workspace.commit_all("Add it")
+    (workspace.path / "a b" / "c").write_text("changed")
+    workspace.commit_all("Change it")
+
+    assert workspace.committed_text("a b/c", commit=str(first)) == text
+    assert workspace.committed_text("a b/c") == "changed"
+    assert workspace.committed_text("a b") == workspace.committed_text("none") == ""
+    assert not list(workspace.path.glob(".merge_file*"))

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from common.services.runs.suggestions import with_suggestions
+from common.values.claimed_run import FeedbackComment
 from common.values.prompt_markers import Suggestion, suggestion_marker
 from tests.providers.git_tree import git
 from workers.runner.instructions import fill
@@ -55,3 +57,12 @@ def test_lines_are_those_of_the_commit_that_was_reviewed(tmp_path: Path) -> None
     suggestion = Suggestion("app.py", 2, 2, "two\n", "a" * 40)
     assert "-line 2\n+two\n" in filled(tmp_path, suggestion, committed=LINES)
     assert "-line 1\n+two\n" in filled(tmp_path, suggestion)
+
+
+def test_only_closed_blocks_on_new_lines_are_suggestions() -> None:
+    comment = FeedbackComment("1", "", "a.py", 4, 2, "new", "a" * 40)
+    body = "So:\r\n~~~~suggestion\n```\nx\n~~~~\n```python\n```suggestion\n```\n```suggestion\nopen"
+    marker = suggestion_marker(Suggestion("a.py", 2, 4, "```\nx\n", "a" * 40))
+    assert with_suggestions(body, comment) == f"So:\n{marker}\n```python\n```suggestion\n```\n```suggestion\nopen"
+    for other in (None, FeedbackComment("1", ""), FeedbackComment("1", "", "a.py", 4, None, "old")):
+        assert with_suggestions(body, other) == body

@@ -150,3 +150,15 @@ def test_the_machines_own_registries_are_known() -> None:
     environ = {"PIP_INDEX_URL": "https://user:secret@pip.corp:8443/simple", "GOPROXY": "https://go.corp,direct"}
 
     assert {"pip.corp:8443", "go.corp"} <= set(own_registries(environ))
+
+
+def test_a_machines_proxy_is_asked(
+    new_starter: Callable[..., Starter], place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{place.port}")
+    monkeypatch.setenv("no_proxy", "localhost")
+    starter = new_starter(admin_hosts=["far.example"])
+
+    ended = fetch(starter, "http://far.example/x")
+
+    assert ended.output == "http://far.example/x for far.example200"

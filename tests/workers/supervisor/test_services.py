@@ -177,3 +177,13 @@ def test_databases_of_a_killed_supervisor_are_gone_after_its_restart(supervisor:
 
     assert workers_in(root) == []
     assert not root.exists()
+
+
+def test_a_service_that_is_not_installed_is_no_verdict_on_the_commit(supervisor: Supervisor, a_check: Check) -> None:
+    check = replace(a_check, needs=Needs(services=(ServiceNeed(ServiceKind.REDIS, "99"),)))
+    supervisor.runtime.ensure_check(check)
+    state = finished(supervisor.runtime, check)
+
+    assert (state.phase, state.code) == (CheckPhase.BROKEN, "service_missing")
+    assert str(state.reason).startswith("Redis 99 is asked for, but ")
+    assert left(supervisor) == []
