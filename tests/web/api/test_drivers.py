@@ -203,3 +203,29 @@ def test_what_nobody_named_goes_to_the_first_driver_that_has_a_provider(world: W
     assert scheduled(world.task(project)).driver == "codex"
     assert scheduled(world.task(project, description=STEPS)).driver == "scripted"
     assert scheduled(world.task(project, description="Write `steps` into ```steps.txt```")).driver == "codex"
+
+
+FOLLOWS_STEPS = {"name": "scripted", "canWork": True, "says": "It needs no program."}
+
+
+def test_words_wait_for_a_driver_that_reads_them_and_say_so(world: World) -> None:
+    project = world.project(has_repository=True)
+    agent, _agent_id = world.agent(drivers=["scripted"], findings=[FOLLOWS_STEPS, NO_CLAUDE], slots=5)
+    words, steps = world.task(project), world.task(project, description=STEPS)
+
+    assert scheduled(steps).driver == "scripted"
+    shown = world.client.get(f"/api/tasks/{words.id}").json["task"]
+    assert (shown["state"], shown["error"]) == (
+        "backlog",
+        "It waits for a driver that reads plain words. Run `aiworker drivers install claude` where the agents run, and "
+        "add a model provider; or write it as steps.",
+    )
+
+    beat(agent, drivers=["claude", "scripted"], findings=[FOLLOWS_STEPS])
+    world.task(project, description=STEPS)
+    assert unscheduled(words)
+    assert "An administrator can add a model provider for claude" in (get(Task, words.id).error or "")
+
+    a_provider("anthropic")
+    world.task(project, description=STEPS)
+    assert scheduled(words).driver == "claude"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from common.models import Deployment, TaskGroup
+from common.models import Deployment, Task, TaskGroup
 from common.services.delivery import rollouts
 from common.states import Role
 from common.values.barrier import Barrier
@@ -154,3 +154,51 @@ def test_what_a_revert_took_out_stays_taken_back(plain_line: ProductionLine) -> 
 
 def _mark(*blocked: Deployment) -> Barrier:
     return Barrier("Migration 12 drops a column", tuple(one.commit_sha for one in blocked))
+
+
+def ask(line: ProductionLine, *task_ids: str, **values: Any) -> Any:
+    body = {"projectId": line.project.id, "taskIds": list(task_ids), **values}
+    return line.world.client.post("/api/task-groups", json=body)
+
+
+@pytest.mark.parametrize("state", ["in_progress", "cancelled"])
+def test_a_group_without_what_its_task_needs_is_refused(plain_line: ProductionLine, state: str) -> None:
+    line = plain_line
+    needed = line.task("Needed")
+    task = line.task("Dependent", depends_on=[needed])
+    put(Task, needed, state_=state, phase_="queued" if state == "in_progress" else None)
+
+    message = refused(ask(line, task), "taskIds")
+
+    assert "'Dependent'" in message
+    assert "'Needed'" in message
+    assert f"is {state}" in message
+    assert ask(line, task, acceptRolledBack=True).status_code == 409, "nothing was rolled back"
+
+
+def test_a_group_merges_each_task_after_what_it_needs(line: ProductionLine) -> None:
+    base = line.task("Base")
+    middle = line.task("Middle", depends_on=[base])
+    other = line.task("Other")
+    top = line.task("Top", depends_on=[base, middle])
+    made = ask(line, top, other, middle, base).json["taskGroup"]
+    assert made["taskIds"] == [other, base, middle, top]
+    assert line.world.client.get(f"/api/task-groups/{made['id']}").json["taskGroup"]["taskIds"] == made["taskIds"]
+
+
+@pytest.mark.slow
+def test_what_a_task_needs_must_still_be_in_production(plain_line: ProductionLine) -> None:
+    line = plain_line
+    needed = line.task("Needed")
+    early = line.task("Early", depends_on=[needed])
+    line.deliver()
+    line.deliver(needed)
+    staged = line.staged(early)
+    line.roll_back()
+    assert line.act(staged, "deploy-production").status_code == 409
+    line.act(staged, "cancel")
+    reverted = line.task("Take it out", labels=["revert"])
+    refused(ask(line, reverted, early), "acceptRolledBack")
+    line.deliver(reverted)
+    assert "'Needed'" in refused(ask(line, early), "acceptRolledBack")
+    assert ask(line, early, acceptRolledBack=True).status_code == 201

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -10,10 +11,18 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 
 from common import database
+from common.jobs import PROVISION_PROJECT
+from common.models import Project
+from common.providers.forge import forge
+from common.providers.runtime.places import PRODUCTION, STAGING, Hosts
+from common.services.projects.variables import secrets_of
 from common.settings import settings
 from common.states import Role
+from common.values.app import App, Space
+from common.values.starters import STARTERS
 from tests import builders
 from tests.web.made import a_project
+from tests.web.world import World, events, get, head_of, repository_of, run_jobs
 
 WHOLE: dict[str, Any] = {
     "name": "My New Project",
@@ -270,3 +279,103 @@ def test_statuses_can_be_required_where_a_ci_sets_them(
     settings.cache_clear()
     assert plain_maintainer.get(path).json["project"]["requiredStatuses"] == contexts
     assert plain_maintainer.patch(path, json={"requiredStatuses": []}).json["project"]["requiredStatuses"] == []
+
+
+def _hosts(namespace: str) -> set[str]:
+    hosts = Hosts("apps.test", is_https=False)
+    return {hosts.host(App(Space(namespace, "p"), name)) for name in (STAGING, PRODUCTION)}
+
+
+def test_a_slug_that_would_give_two_projects_one_host_is_numbered(maintainer: FlaskClient) -> None:
+    """The host of such a project's production is its whole namespace, which people see and may give as a name."""
+    namespace = maintainer.post("/api/projects", json={"name": "Staging shop"}).json["project"]["k8sNamespace"]
+    name = namespace.removeprefix("staging-")
+
+    made = maintainer.post("/api/projects", json={"name": name}).json["project"]
+
+    assert made["giteaRepoUrl"].endswith(f"/{name}-2")
+    assert len(_hosts(namespace) | _hosts(made["k8sNamespace"])) == 4
+
+
+REVIEWER = {"mode": "advisory", "driver": "codex", "model": "gpt-5"}
+
+
+def test_review_is_the_mode_of_the_agent_review(maintainer: FlaskClient) -> None:
+    project = maintainer.post("/api/projects", json={"name": "Reviewed", "agentReview": REVIEWER}).json["project"]
+    assert project["review"] == "advisory"
+    path = f"/api/projects/{project['id']}"
+
+    for mode in ("blocking", "advisory"):
+        changed = maintainer.patch(path, json={"review": mode}).json["project"]
+        assert (changed["review"], changed["agentReview"]) == (mode, REVIEWER | {"mode": mode})
+
+    off = maintainer.patch(path, json={"review": "off"}).json["project"]
+    assert (off["review"], off["agentReview"]) == ("off", None)
+
+
+def test_one_secret_variable_is_removed_or_set_alone(maintainer: FlaskClient) -> None:
+    project = a_project(
+        secret_env_vars={"OLD": "1", "KEPT": "2", "SET": "3"}, secrets_in_checks=["KEPT", "OLD"], env_vars={"P": "1"}
+    )
+    path = f"/api/projects/{project.id}"
+
+    changed = maintainer.patch(path, json={"secretEnvVarChanges": {"OLD": None, "SET": "4", "NEW": "5"}})
+
+    shown = changed.json["project"]
+    assert (shown["secretEnvVars"], shown["secretsInChecks"]) == (["KEPT", "NEW", "SET"], ["KEPT"])
+    assert secrets_of(get(Project, project.id)) == {"KEPT": "2", "NEW": "5", "SET": "4"}
+    told = json.loads(events("project:status_changed")[-1].data)["data"]
+    assert told["changed"] == ["secretEnvVars", "secretsInChecks"]
+    assert "secretEnvVarChanges" not in shown
+
+    gone = maintainer.patch(path, json={"secretEnvVarChanges": {"KEPT": None, "NEW": None, "SET": None}})
+    assert gone.json["project"]["secretEnvVars"] == []
+    assert get(Project, project.id).secret_env_sealed is None
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"secretEnvVarChanges": {"OTHER": None}}, "secretEnvVarChanges.OTHER"),
+        ({"secretEnvVarChanges": {"P": "1"}}, "secretEnvVarChanges.P"),
+        ({"secretEnvVarChanges": {"KEY": None}, "secretEnvVars": {"KEY": "2"}}, "secretEnvVarChanges"),
+        ({"secretEnvVarChanges": {"KEY": None}, "secretsInChecks": ["KEY"]}, "secretsInChecks"),
+    ],
+)
+def test_a_wrong_change_of_secret_variables_changes_none(
+    plain_maintainer: FlaskClient, body: dict[str, Any], field: str
+) -> None:
+    project = a_project(secret_env_vars={"KEY": "1"}, env_vars={"P": "1"})
+
+    reply = plain_maintainer.patch(f"/api/projects/{project.id}", json=body)
+
+    assert (reply.status_code, reply.json["details"]["field"]) == (400, field)
+    assert secrets_of(get(Project, project.id)) == {"KEY": "1"}
+
+
+def files_of(project: Project) -> dict[str, str]:
+    """The files in the repository's root, by name."""
+    at, head = repository_of(project), head_of(project)
+    names = [entry.path for entry in forge().list_files(at, commit=head).entries]
+    return {name: (forge().read_file(at, commit=head, path=name) or b"").decode() for name in names}
+
+
+def test_a_sample_is_a_project_with_three_tasks(world: World) -> None:
+    reply = world.client.post("/api/projects/sample")
+
+    assert reply.status_code == 201, reply.json
+    project, tasks = reply.json["project"], reply.json["tasks"]
+    assert (project["name"], project["starter"], project["testCommand"]) == ("Sample", "sample", "python3 -m unittest")
+    assert [task["labels"] for task in tasks] == [["good"], ["conflicts"], ["asks"]]
+    assert [task["priority"] for task in tasks] == ["high", "medium", "low"]
+    listed = world.client.get(f"/api/tasks?projectId={project['id']}").json["tasks"]
+    assert {task["id"] for task in listed} == {task["id"] for task in tasks}
+    run_jobs(PROVISION_PROJECT)
+    assert files_of(get(Project, project["id"])) == dict(STARTERS["sample"].files)
+
+
+def test_samples_are_for_those_who_may_create_projects(app: Flask) -> None:
+    member: FlaskClient = builders.client_of(app, builders.a_user("mia", Role.MEMBER))
+
+    assert member.post("/api/projects/sample").status_code == 403
+    assert member.get("/api/projects").json["projects"] == []

@@ -14,7 +14,8 @@ from common.models import Agent, Project, Run, Task
 from common.services.tasks import tasks
 from common.states import Role
 from tests import builders
-from tests.web.world import World, get, run_jobs
+from tests.web.api.test_drivers import a_provider
+from tests.web.world import World, get, put, run_jobs
 from web.api.run_claims import AGENT_TOKEN
 
 REGISTRATION = {"podName": "pod-1", "capabilities": ["python"], "driver": "scripted", "version": "1.0", "slots": 1}
@@ -222,3 +223,28 @@ def test_a_heartbeat_is_told_to_drop_cancelled_and_unknown_runs(world: World) ->
 
     told = agent.post("/api/runner/heartbeat", json={"runIds": [run_id, unknown]}).json["directives"]
     assert told == [{"runId": run_id, "do": "cancel"}, {"runId": unknown, "do": "cancel"}]
+
+
+@pytest.mark.slow
+def test_a_claim_has_all_that_the_project_and_the_providers_give(world: World) -> None:
+    a_provider("anthropic")
+    project = world.project(has_repository=True)
+    put(
+        type(project), project.id, setup_command="npm ci", cache_paths=["node_modules"],
+        services=[{"kind": "postgresql", "version": "16"}, {"kind": "redis"}],
+        egress="registries", egress_hosts=["packages.example.com"],
+    )  # fmt: skip
+    world.task(project, driver="claude", model="claude-sonnet-4-5")
+    agent, _agent_id = world.agent(drivers=["claude"])
+
+    _run, claim = world.claim(agent)
+
+    assert (claim["driver"], claim["model"], claim["setupCommand"]) == ("claude", "claude-sonnet-4-5", "npm ci")
+    assert claim["cachePaths"] == ["node_modules"]
+    assert claim["services"] == [{"kind": "postgresql", "version": "16"}, {"kind": "redis", "version": None}]
+    assert claim["attachments"] == []
+    assert claim["network"] == {"egress": "registries", "hosts": ["packages.example.com"]}
+    assert set(claim["models"]["addresses"]) == {"anthropic"}
+    assert claim["models"]["token"].startswith("awm_")
+    assert claim["models"]["token"] != claim["run"]["token"]
+    assert agent.post("/api/runner/claim", json={}).json == claim

@@ -15,7 +15,7 @@ from common.errors import Conflict
 from common.jobs import SEND_WEBHOOK
 from common.models import Job, Project, Question, Task, TaskGroup, WebhookDelivery
 from common.services.delivery import lifecycle as group_lifecycle
-from common.services.outgoing import delivering
+from common.services.outgoing import delivering, silences
 from common.services.outgoing.collecting import collect_notices
 from common.services.outgoing.delivering import DELAYS_SECONDS
 from common.services.outgoing.notices import chat_text
@@ -216,6 +216,27 @@ def let_time_pass(delivery_id: str) -> None:
     put(WebhookDelivery, delivery_id, next_at=row.created_at)
     for job in all_of(Job, Job.kind == SEND_WEBHOOK.name, Job.state_ == "queued"):
         put(Job, job.id, next_at=row.created_at)
+
+
+@pytest.mark.usefixtures("long_delays")
+def test_while_a_receiver_does_not_answer_one_message_is_tried_for_all(
+    plain_world: World, plain_admin: FlaskClient, receiver: WebhookReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(silences, "PAUSES_SECONDS", (86_400,))
+    receiver.is_silent = True
+    patch(plain_admin, url=receiver.url)
+    project = plain_world.project()
+    for _ in range(3):
+        reach(plain_world.task(project, state="in_progress").id, "make_ready")
+    collect_notices()
+    for _ in range(2):
+        run_jobs(SEND_WEBHOOK)
+
+    found = deliveries(plain_admin)
+    assert (sorted(one["attempts"] for one in found), {one["state"] for one in found}) == ([0, 0, 1], {"waiting"})
+    why = {one["attempts"]: str(one["error"]) for one in found}
+    assert why[1].startswith("127.0.0.1 did not answer (")
+    assert why[0] == f"waits, as the receiver does not answer: {why[1]}"
 
 
 def test_processes_that_look_at_once_make_each_message_once(
